@@ -1,0 +1,103 @@
+# How a folder becomes a target, and which other folders its sources can include.
+
+set(FLWR_C_WARNINGS -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+	-Wold-style-definition -Wformat=2 -Wpointer-arith -Wimplicit-fallthrough -Wvla -Wwrite-strings
+	-Wundef -Wswitch-enum)
+
+# Assertions find our own bugs; they stay on in every build.
+foreach(flags CMAKE_C_FLAGS_RELEASE CMAKE_C_FLAGS_RELWITHDEBINFO CMAKE_C_FLAGS_MINSIZEREL
+		CMAKE_CXX_FLAGS_RELEASE CMAKE_CXX_FLAGS_RELWITHDEBINFO CMAKE_CXX_FLAGS_MINSIZEREL)
+	string(REPLACE "-DNDEBUG" "" ${flags} "${${flags}}")
+endforeach()
+
+function(flwr_flags target)
+	target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:C>:${FLWR_C_WARNINGS}>"
+		"$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra>" -fstack-protector-strong)
+	if(FLWR_WERROR)
+		target_compile_options(${target} PRIVATE -Werror)
+	endif()
+	target_compile_definitions(${target} PRIVATE _GNU_SOURCE
+		"FLWR_VERSION=\"${PROJECT_VERSION}\"")
+	if(FLWR_SANITIZE)
+		target_compile_options(${target} PRIVATE -fsanitize=address,undefined
+			-fno-sanitize-recover=all -fno-omit-frame-pointer)
+		target_link_options(${target} PUBLIC -fsanitize=address,undefined)
+	else()
+		target_compile_options(${target} PRIVATE "$<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>")
+	endif()
+	target_link_options(${target} PUBLIC -Wl,-z,relro,-z,now)
+endfunction()
+
+# flwr_library(NAME folder SOURCES ... USES targets ... PRIVATE targets ...)
+#
+# The target's headers can be included as "<folder>/<header>.h" by itself and by those that (transitively) use it,
+# and by nobody else: each target has an include directory of its own, with one link to its folder in it.
+function(flwr_library name)
+	cmake_parse_arguments(ARG "" "" "SOURCES;USES;PRIVATE" ${ARGN})
+	file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+	cmake_path(GET folder PARENT_PATH parent)
+	set(layer ${PROJECT_BINARY_DIR}/layers/${name})
+	file(MAKE_DIRECTORY ${layer}/${parent})
+	file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${layer}/${folder} SYMBOLIC)
+	add_library(${name} STATIC ${ARG_SOURCES})
+	flwr_flags(${name})
+	target_include_directories(${name} PUBLIC ${layer})
+	target_link_libraries(${name} PUBLIC ${ARG_USES} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# flwr_program(NAME SOURCES ... USES targets ...)
+function(flwr_program name)
+	cmake_parse_arguments(ARG "" "" "SOURCES;USES" ${ARGN})
+	file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+	set(layer ${PROJECT_BINARY_DIR}/layers/${name})
+	cmake_path(GET folder PARENT_PATH parent)
+	file(MAKE_DIRECTORY ${layer}/${parent})
+	file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${layer}/${folder} SYMBOLIC)
+	add_executable(${name} ${ARG_SOURCES})
+	flwr_flags(${name})
+	target_include_directories(${name} PRIVATE ${layer})
+	target_link_libraries(${name} PRIVATE ${ARG_USES})
+endfunction()
+
+# flwr_protobuf(NAME FILES a.proto ...): a library of generated protobuf-c code, included as "a.pb-c.h".
+# Only *_codec.c and the RPC sources link it, privately.
+function(flwr_protobuf name)
+	cmake_parse_arguments(ARG "" "" "FILES" ${ARGN})
+	set(out ${PROJECT_BINARY_DIR}/proto)
+	file(MAKE_DIRECTORY ${out})
+	set(sources)
+	foreach(file ${ARG_FILES})
+		cmake_path(GET file STEM stem)
+		add_custom_command(OUTPUT ${out}/${stem}.pb-c.c ${out}/${stem}.pb-c.h
+			COMMAND ${PROTOC_C} --c_out=${out} -I ${PROJECT_SOURCE_DIR}/proto ${file}
+			DEPENDS ${PROJECT_SOURCE_DIR}/proto/${file} VERBATIM)
+		list(APPEND sources ${out}/${stem}.pb-c.c)
+	endforeach()
+	add_library(${name} STATIC ${sources})
+	target_include_directories(${name} SYSTEM PUBLIC ${out})
+	target_link_libraries(${name} PUBLIC PkgConfig::PROTOBUF_C)
+	if(FLWR_SANITIZE)
+		target_compile_options(${name} PRIVATE -fsanitize=address)
+	endif()
+endfunction()
+
+# flwr_unit_test(test_x.c USES targets ...): one cmocka program, one ctest entry, named after its place below
+# tests/unit: unit.common.base.x. It finds files beside its source in FLWR_TEST_DIR, and Flower's Python, if there is
+# one, in the environment as FLWR_TEST_PYTHON.
+function(flwr_unit_test source)
+	cmake_parse_arguments(ARG "" "" "USES" ${ARGN})
+	file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR}/tests/unit ${CMAKE_CURRENT_SOURCE_DIR}/${source})
+	string(REGEX REPLACE "/test_([^/]*)\\.c$" "/\\1" name ${name})
+	string(REPLACE "/" "." name ${name})
+	add_executable(unit.${name} ${source})
+	target_compile_definitions(unit.${name} PRIVATE "FLWR_TEST_DIR=\"${CMAKE_CURRENT_SOURCE_DIR}\"")
+	flwr_flags(unit.${name})
+	target_link_libraries(unit.${name} PRIVATE ${ARG_USES} cmocka)
+	set_target_properties(unit.${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+	add_test(NAME unit.${name} COMMAND unit.${name})
+	set_tests_properties(unit.${name} PROPERTIES TIMEOUT 60 LABELS unit)
+	if(FLWR_PYTHON_ENV)
+		set_property(TEST unit.${name} APPEND PROPERTY ENVIRONMENT
+			"FLWR_TEST_PYTHON=${FLWR_PYTHON_ENV}/bin/python")
+	endif()
+endfunction()
