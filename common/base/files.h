@@ -1,0 +1,53 @@
+/*
+ * files: descriptors, directories and small files. Blocks on the file system; any thread.
+ */
+#ifndef FLWR_BASE_FILES_H
+#define FLWR_BASE_FILES_H
+
+#include "common/base/reason.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Read a whole file of at most max_bytes. 0; -EFBIG; -errno. *out is malloc()ed and NUL-terminated.
+ */
+int file_read(const char *path, size_t max_bytes, char **out, size_t *len_out);
+
+/* Write all bytes, however often write() is interrupted or short. 0 or -errno. */
+int fd_write_all(int fd, const void *data, size_t len);
+
+/* mkdir -p with mode for what is made. 0 or -errno. */
+int dir_make(const char *path, mode_t mode);
+
+/* Remove path and all below it, never following a link, never leaving the file system. 0 (also when
+ * it is not there) or -errno. */
+int dir_remove(const char *path);
+
+/*
+ * The Flower home (protocol of 1.15.2): flwr_dir when not NULL, else $FLWR_HOME, else
+ * $XDG_DATA_HOME/.flwr, else $HOME/.flwr, else a directory "flwr-<uid>" in the runtime directory (a
+ * node needs no home). malloc()ed; NULL on no memory. Not made.
+ */
+char *path_flwr_home(const char *flwr_dir);
+
+/*
+ * Make a private (0700) directory with a fresh name below flwr_dir when not NULL, else
+ * $XDG_RUNTIME_DIR, else $TMPDIR, else /tmp. The path is short enough for a unix socket in it
+ * (below 90 bytes), else -ENAMETOOLONG. 0 or -errno, why names the directory. *out is malloc()ed.
+ */
+int dir_make_private(const char *flwr_dir, char **out, struct reason *why);
+
+/* A memfd with CLOEXEC, named for people. The descriptor or -errno. */
+int memfd_new(const char *name);
+
+/* Raise the soft limit of descriptors to the hard one; the resulting soft limit. */
+uint64_t fd_limit_raise(void);
+
+/* dir "/" name, malloc()ed; NULL on no memory. */
+char *path_join(const char *dir, const char *name);
+
+/* The directory of the running program (/proc/self/exe), malloc()ed; NULL when unknown. */
+char *path_program_dir(void);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * text: growing text and bytes, UTF-8 checks, quoting of what peers send. One thread each.
+ */
+#ifndef FLWR_BASE_TEXT_H
+#define FLWR_BASE_TEXT_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zero-initialised is empty. data is NUL-terminated once something was added; NULs may be inside.
+ */
+struct text {
+	char *data;
+	size_t len;
+	size_t cap;
+};
+
+/* Append. 0 or -ENOMEM (text as before). */
+int text_add(struct text *text, const void *bytes, size_t len);
+int text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Free; empty and usable afterwards. */
+void text_done(struct text *text);
+
+/* The memory (malloc()ed, NUL-terminated, never NULL but on no memory); text is empty afterwards.
+ */
+char *text_take(struct text *text);
+
+/* Is it well-formed UTF-8 without NUL? */
+bool utf8_valid(const void *bytes, size_t len);
+
+/* Printable form of a peer's bytes: quotes, \xNN for what is not printable, cut with "..." at
+ * out_bytes. */
+void text_quote(const void *bytes, size_t len, char *out, size_t out_bytes);
+
+/*
+ * The candidate nearest to word (edit distance, at most a third of its length), or NULL: for "did
+ * you mean". candidates ends in NULL.
+ */
+const char *text_nearest(const char *word, const char *const *candidates);
+
+/* strdup() of len bytes; NULL on no memory. */
+char *text_dup(const void *bytes, size_t len);
+
+#endif

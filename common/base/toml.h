@@ -1,0 +1,35 @@
+/*
+ * toml: a TOML document as Flower uses it: tables flattened with dots. The one C++ file of the
+ * project (toml.cpp, around tomlplusplus) lies behind it. One thread.
+ */
+#ifndef FLWR_BASE_TOML_H
+#define FLWR_BASE_TOML_H
+
+#include "common/base/reason.h"
+#include "common/base/value.h"
+
+#include <stddef.h>
+
+struct toml; /* a parsed document */
+
+/*
+ * Parse len bytes of TOML 1.0. 0; -EINVAL with line and cause in why (also for nesting deeper than
+ * 64); -ENOMEM. The caller owns *out.
+ */
+int toml_parse(const char *text, size_t len, struct toml **out, struct reason *why);
+
+/* The string at a dotted path ("project.name"); borrowed until toml_free(); NULL when not there or
+ * no string. */
+const char *toml_string(const struct toml *doc, const char *path);
+
+/*
+ * All values below the table at path ("" is the document; "tool.flwr.app.config"), nested tables
+ * flattened with dots, in the file's order, appended to *out. bool, integer, float and string only:
+ * anything else is -EINVAL, why names the key. A path that is not there adds nothing and is 0.
+ */
+int toml_flatten(
+	const struct toml *doc, const char *path, struct value_map *out, struct reason *why);
+
+void toml_free(struct toml *doc);
+
+#endif

@@ -1,0 +1,246 @@
+#include "common/base/config.h"
+
+#include "common/base/files.h"
+#include "common/base/text.h"
+#include "harness.h"
+
+#include <fcntl.h>
+#include <time.h>
+
+/* ---- against the real parser ---- */
+
+/* What the real one said. */
+struct verdict {
+	char *rule;
+	char *text;
+	bool accepted;
+	struct value_map map;
+};
+
+/* "-616263" to "abc", in place; behind the '-' so that nothing is a word, too. */
+static char *unhex(char *hex)
+{
+	size_t n = 0;
+
+	for (hex++; hex[2 * n]; n++) {
+		char digits[3] = {hex[2 * n], hex[2 * n + 1], '\0'};
+
+		hex[n] = (char)strtoul(digits, NULL, 16);
+	}
+	hex[n] = '\0';
+	return hex;
+}
+
+static void entry_read(char *line, struct value_map *map)
+{
+	char *save = NULL;
+	char *kind = strtok_r(line, " ", &save);
+	char *key = unhex(strtok_r(NULL, " ", &save));
+	char *text = strtok_r(NULL, " ", &save);
+	struct value value = {0};
+
+	if (strcmp(kind, "bool") == 0) {
+		value = (struct value){.kind = VALUE_BOOL, .b = *text == '1'};
+	} else if (strcmp(kind, "int") == 0) {
+		value = (struct value){.kind = VALUE_SINT, .i = strtoll(text, NULL, 10)};
+	} else if (strcmp(kind, "float") == 0) {
+		value = (struct value){.kind = VALUE_DOUBLE, .d = strtod(text, NULL)};
+	} else {
+		text = unhex(text);
+		assert_int_equal(value_set_bytes(&value, VALUE_STRING, text, strlen(text)), 0);
+	}
+	assert_int_equal(value_map_set(map, key, &value), 0);
+}
+
+/* The next verdict; false at the end. */
+static bool verdict_read(FILE *pipe, struct verdict *out)
+{
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	*out = (struct verdict){0};
+	while ((n = getline(&line, &size, pipe)) > 0) {
+		line[n - 1] = '\0';
+		if (strncmp(line, "text ", 5) == 0) {
+			char *hex = strchr(line + 5, ' ');
+
+			*hex++ = '\0';
+			out->rule = strdup(line + 5);
+			out->text = strdup(unhex(hex));
+		} else if (strncmp(line, "entry ", 6) == 0) {
+			entry_read(line + 6, &out->map);
+		} else {
+			out->accepted = strcmp(line, "accepted") == 0;
+			break;
+		}
+	}
+	free(line);
+	return n > 0;
+}
+
+static bool has_nan(const struct value_map *map)
+{
+	for (size_t i = 0; i < map->n; i++) {
+		const struct value *value = &map->v[i].value;
+
+		if (value->kind == VALUE_DOUBLE && value->d != value->d)
+			return true;
+	}
+	return false;
+}
+
+static void verdict_check(const struct verdict *verdict)
+{
+	struct value_map map = {0};
+	struct reason why = {0};
+	int r = config_parse(verdict->text, &map, &why);
+	bool same = strcmp(verdict->rule, "same") == 0;
+
+	if (same && (r == 0) != verdict->accepted)
+		fail_msg("\"%s\": %d (%s), the real one says %d", verdict->text, r, why.text,
+			verdict->accepted);
+	if (strcmp(verdict->rule, "stricter") == 0 && (r == 0 || !verdict->accepted))
+		fail_msg("\"%s\": %d, the real one says %d", verdict->text, r, verdict->accepted);
+	if (r == 0 && !verdict->accepted)
+		fail_msg("\"%s\" is taken, but not by the real one", verdict->text);
+	if (r == 0 && !has_nan(&map) && !value_map_equal(&map, &verdict->map))
+		fail_msg("\"%s\" means something else", verdict->text);
+	if (r < 0) {
+		assert_true(r == -EINVAL || r == -ENOENT);
+		assert_true(strlen(why.text) > 0);
+		assert_int_equal(map.n, 0);
+	}
+	value_map_done(&map);
+}
+
+static void as_the_real_parser(void **state)
+{
+	const char *python = getenv("FLWR_TEST_PYTHON");
+	unsigned int seed = (unsigned int)time(NULL);
+	struct verdict verdict;
+	char command[4096];
+	size_t n = 0;
+	FILE *pipe;
+
+	(void)state;
+	if (!python)
+		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
+	print_message("seed %u\n", seed);
+	snprintf(command, sizeof(command), "'%s' '%s/gen_config.py' %u", python, FLWR_TEST_DIR,
+		seed);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	while (verdict_read(pipe, &verdict)) {
+		verdict_check(&verdict);
+		free(verdict.rule);
+		free(verdict.text);
+		value_map_done(&verdict.map);
+		n++;
+	}
+	assert_int_equal(pclose(pipe), 0);
+	assert_true(n > 3000);
+}
+
+/* ---- sentences ---- */
+
+static void sentences_name_key_and_remedy(void **state)
+{
+	static const struct {
+		const char *text, *key, *remedy;
+	} rows[] = {
+		{"partition-id", "\"partition-id\"", "key=value"},
+		{"a=1 b=", "\"b\"", "has no value"},
+		{"name=alice", "\"name\"", "name=\"alice\""},
+		{"on=True", "\"on\"", "true or false"},
+		{"k='x", "\"k\"", "closing quote"},
+		{"k='x'y", "\"k\"", "space between"},
+		{"a=1 k=2 k=3", "\"k\"", "twice"},
+		{"a=1 k=[1]", "\"k\"", "bool, integer, float or string"},
+		{"k=2024-01-01", "\"k\"", "bool, integer, float or string"},
+		{"=1", "no key", "key=value"},
+		{"nonexistent.toml", "nonexistent.toml", "No such file"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct value_map map = {0};
+		struct reason why = {0};
+
+		assert_true(config_parse(rows[i].text, &map, &why) < 0);
+		if (!strstr(why.text, rows[i].key) || !strstr(why.text, rows[i].remedy))
+			fail_msg("%s: %s", rows[i].text, why.text);
+		assert_true(strlen(why.text) < REASON_BYTES - 1);
+		assert_null(strchr(why.text, '\n'));
+	}
+}
+
+static void a_file(void **state)
+{
+	char dir[] = "/tmp/flwr-test-config-XXXXXX";
+	auto_(free_at_exit) char *path = NULL;
+	struct value_map map = {0};
+	struct reason why = {0};
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	path = path_join(dir, "node.toml");
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_all(fd, "a = 1\n[t]\nb = \"x\"\n", 18), 0);
+	assert_int_equal(config_parse(path, &map, &why), 0);
+	assert_int_equal(map.n, 2);
+	assert_string_equal(value_map_get(&map, "t.b")->s.data, "x");
+	value_map_done(&map);
+	assert_int_equal(fd_write_all(fd, "c = [1]\n", 8), 0);
+	assert_int_equal(config_parse(path, &map, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "t.c"));
+	assert_non_null(strstr(why.text, path));
+	assert_int_equal(ftruncate(fd, 2 << 20), 0);
+	assert_int_equal(config_parse(path, &map, &why), -EFBIG);
+	close(fd);
+	assert_int_equal(dir_remove(dir), 0);
+}
+
+/* ---- fusing ---- */
+
+static void overrides_override(void **state)
+{
+	struct value_map defaults = {0}, overrides = {0}, fused = {0}, none = {0};
+	struct reason why = {0};
+
+	(void)state;
+	assert_int_equal(config_parse("z=1 b='x' a.c=2.5", &defaults, &why), 0);
+	assert_int_equal(config_parse("a.c='text' z=7", &overrides, &why), 0);
+	assert_int_equal(config_fuse(&defaults, &overrides, &fused, &why), 0);
+	assert_int_equal(fused.n, 3);
+	assert_string_equal(fused.v[0].key, "z");
+	assert_int_equal(value_map_get(&fused, "z")->i, 7);
+	assert_string_equal(value_map_get(&fused, "b")->s.data, "x");
+	assert_string_equal(value_map_get(&fused, "a.c")->s.data, "text");
+	assert_int_equal(value_map_get(&defaults, "z")->i, 1);
+	value_map_done(&fused);
+	value_map_done(&overrides);
+	assert_int_equal(config_parse("z=1 strange=2", &overrides, &why), 0);
+	assert_int_equal(config_fuse(&defaults, &overrides, &fused, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "\"strange\""));
+	assert_int_equal(fused.n, 0);
+	assert_int_equal(config_fuse(&none, &overrides, &fused, &why), -EINVAL);
+	assert_int_equal(config_fuse(&none, &none, &fused, &why), 0);
+	assert_int_equal(fused.n, 0);
+	value_map_done(&overrides);
+	value_map_done(&defaults);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(as_the_real_parser),
+		cmocka_unit_test(sentences_name_key_and_remedy),
+		cmocka_unit_test(a_file),
+		cmocka_unit_test(overrides_override),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

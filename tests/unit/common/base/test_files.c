@@ -1,0 +1,241 @@
+#include "common/base/files.h"
+
+#include "harness.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+static char base[] = "/tmp/flwr-test-files-XXXXXX";
+
+static char *below(const char *name)
+{
+	char *path = path_join(base, name);
+
+	assert_non_null(path);
+	return path;
+}
+
+static void file_make(const char *path, const char *content)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_all(fd, content, strlen(content)), 0);
+	close(fd);
+}
+
+static bool is_there(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+static void whole_files(void **state)
+{
+	auto_(free_at_exit) char *path = below("file");
+	char *text;
+	size_t len;
+
+	(void)state;
+	file_make(path, "0123456789");
+	assert_int_equal(file_read(path, 10, &text, &len), 0);
+	assert_int_equal(len, 10);
+	assert_string_equal(text, "0123456789");
+	free(text);
+	assert_int_equal(file_read(path, 9, &text, &len), -EFBIG);
+	assert_int_equal(file_read("/dev/zero", 100000, &text, &len), -EFBIG);
+	assert_int_equal(file_read("/proc/self/status", 100000, &text, &len), 0);
+	assert_non_null(strstr(text, "Name:"));
+	free(text);
+	assert_int_equal(file_read("/dev/null", 0, &text, &len), 0);
+	assert_int_equal(len, 0);
+	free(text);
+	assert_int_equal(file_read(base, 10, &text, &len), -EISDIR);
+	assert_int_equal(file_read("/nonexistent", 10, &text, &len), -ENOENT);
+}
+
+static void directories_are_made(void **state)
+{
+	auto_(free_at_exit) char *deep = below("made/a//b/c/");
+	auto_(free_at_exit) char *file = below("made/file");
+	auto_(free_at_exit) char *under = below("made/file/x");
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(dir_make(deep, 0700), 0);
+	assert_int_equal(stat(deep, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(dir_make(deep, 0700), 0);
+	assert_int_equal(dir_make("/", 0700), 0);
+	assert_int_equal(dir_make("", 0700), -ENOENT);
+	file_make(file, "");
+	assert_int_equal(dir_make(file, 0700), -ENOTDIR);
+	assert_int_equal(dir_make(under, 0700), -ENOTDIR);
+}
+
+static void links_are_removed_not_followed(void **state)
+{
+	auto_(free_at_exit) char *kept = below("kept");
+	auto_(free_at_exit) char *kept_file = below("kept/file");
+	auto_(free_at_exit) char *tree = below("tree/a/b");
+	auto_(free_at_exit) char *link_in = below("tree/a/link");
+	auto_(free_at_exit) char *locked = below("tree/locked/x");
+	auto_(free_at_exit) char *locked_dir = below("tree/locked");
+	auto_(free_at_exit) char *top = below("tree");
+	auto_(free_at_exit) char *link_top = below("link");
+
+	(void)state;
+	assert_int_equal(dir_make(kept, 0700), 0);
+	file_make(kept_file, "precious");
+	assert_int_equal(dir_make(tree, 0700), 0);
+	assert_int_equal(symlink(kept, link_in), 0);
+	assert_int_equal(dir_make(locked, 0700), 0);
+	assert_int_equal(chmod(locked, 0000), 0);
+	assert_int_equal(chmod(locked_dir, 0500), 0);
+	assert_int_equal(dir_remove(top), 0);
+	assert_false(is_there(top));
+	assert_int_equal(dir_remove(top), 0);
+	assert_int_equal(symlink(kept, link_top), 0);
+	assert_int_equal(dir_remove(link_top), 0);
+	assert_false(is_there(link_top));
+	assert_true(is_there(kept_file));
+	assert_int_equal(dir_remove(kept_file), 0);
+	assert_false(is_there(kept_file));
+}
+
+/* Deeper than a path can be named, with more levels than there are descriptors. */
+static void a_deep_tree_is_removed(void **state)
+{
+	auto_(free_at_exit) char *top = below("deep");
+	int dir;
+
+	(void)state;
+	assert_int_equal(mkdir(top, 0700), 0);
+	dir = open(top, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < 3000; i++) {
+		int next;
+
+		assert_int_equal(mkdirat(dir, "d", 0700), 0);
+		next = openat(dir, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		assert_true(next >= 0);
+		close(dir);
+		dir = next;
+	}
+	close(dir);
+	assert_int_equal(dir_remove(top), 0);
+	assert_false(is_there(top));
+}
+
+/* Set the variable or, for NULL, take it away. */
+static void variable(const char *name, const char *value)
+{
+	if (value)
+		assert_int_equal(setenv(name, value, 1), 0);
+	else
+		assert_int_equal(unsetenv(name), 0);
+}
+
+static void where_the_home_is(void **state)
+{
+	static const struct {
+		const char *dir, *flwr_home, *data_home, *home, *runtime, *tmp, *expected;
+	} rows[] = {
+		{"/opt/x", "/f", "/d", "/h", "/r", "/t", "/opt/x"},
+		{NULL, "/f", "/d", "/h", "/r", "/t", "/f"},
+		{NULL, "", "/d", "/h", "/r", "/t", "/d/.flwr"},
+		{NULL, NULL, NULL, "/h", "/r", "/t", "/h/.flwr"},
+		{NULL, NULL, NULL, NULL, "/r", "/t", "/r/flwr-"},
+		{NULL, NULL, NULL, NULL, NULL, "/t", "/t/flwr-"},
+		{NULL, NULL, NULL, "", NULL, "", "/tmp/flwr-"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_(free_at_exit) char *path = NULL;
+
+		variable("FLWR_HOME", rows[i].flwr_home);
+		variable("XDG_DATA_HOME", rows[i].data_home);
+		variable("HOME", rows[i].home);
+		variable("XDG_RUNTIME_DIR", rows[i].runtime);
+		variable("TMPDIR", rows[i].tmp);
+		path = path_flwr_home(rows[i].dir);
+		assert_memory_equal(path, rows[i].expected, strlen(rows[i].expected));
+	}
+}
+
+static void private_directories(void **state)
+{
+	auto_(free_at_exit) char *dir = below("private/sub");
+	auto_(free_at_exit) char *first = NULL;
+	auto_(free_at_exit) char *second = NULL;
+	auto_(free_at_exit) char *fallen_back = NULL;
+	struct reason why = {0};
+	char longer[120];
+	char *none;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(dir_make_private(dir, &first, &why), 0);
+	assert_int_equal(dir_make_private(dir, &second, &why), 0);
+	assert_string_not_equal(first, second);
+	assert_memory_equal(first, dir, strlen(dir));
+	assert_int_equal(stat(first, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	variable("XDG_RUNTIME_DIR", "/nonexistent");
+	variable("TMPDIR", base);
+	assert_int_equal(dir_make_private(NULL, &fallen_back, &why), 0);
+	assert_memory_equal(fallen_back, base, strlen(base));
+	snprintf(longer, sizeof(longer), "%s/%080d", base, 0);
+	assert_int_equal(dir_make_private(longer, &none, &why), -ENAMETOOLONG);
+	assert_non_null(strstr(why.text, longer));
+	assert_int_equal(dir_make_private("/proc/x", &none, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "/proc/x"));
+}
+
+static void small_things(void **state)
+{
+	auto_(free_at_exit) char *dir = path_program_dir();
+	int fd = memfd_new("small things");
+	struct rlimit limit;
+
+	(void)state;
+	assert_non_null(dir);
+	assert_int_equal(dir[0], '/');
+	assert_true(is_there(dir));
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	close(fd);
+	assert_int_equal(fd_write_all(-1, "x", 1), -EBADF);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_true(fd_limit_raise() == limit.rlim_max);
+}
+
+static int base_make(void **state)
+{
+	(void)state;
+	return mkdtemp(base) ? 0 : -1;
+}
+
+static int base_remove(void **state)
+{
+	(void)state;
+	return dir_remove(base);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whole_files),
+		cmocka_unit_test(directories_are_made),
+		cmocka_unit_test(links_are_removed_not_followed),
+		cmocka_unit_test(a_deep_tree_is_removed),
+		cmocka_unit_test(where_the_home_is),
+		cmocka_unit_test(private_directories),
+		cmocka_unit_test(small_things),
+	};
+
+	return cmocka_run_group_tests(tests, base_make, base_remove);
+}

@@ -1,0 +1,180 @@
+#include "common/base/log.h"
+
+#include "harness.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/socket.h>
+
+#define HEAD_BYTES 30 /* the time and the space behind it */
+
+/* What has been written to a pipe by now, as a string. */
+static char *drain(int fd)
+{
+	static char buffer[1 << 20];
+	size_t len = 0;
+	ssize_t n;
+
+	while ((n = read(fd, buffer + len, sizeof(buffer) - 1 - len)) > 0)
+		len += (size_t)n;
+	buffer[len] = '\0';
+	return buffer;
+}
+
+static void the_form_of_a_line(void **state)
+{
+	int ends[2];
+	struct log *log;
+	char *line;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	log = log_new(ends[1], "node", LOG_LEVEL_INFO);
+	assert_non_null(log);
+	log_info(log, "worker %u: started pid=%d", 3u, 17);
+	line = drain(ends[0]);
+	assert_int_equal(line[4], '-');
+	assert_int_equal(line[10], 'T');
+	assert_int_equal(line[19], '.');
+	assert_memory_equal(line + 23, "+00:00 ", 7);
+	assert_string_equal(line + HEAD_BYTES, "INFO  node: worker 3: started pid=17\n");
+	log_error(log, "x\ny\tz\x1b[1m\xc2\x85\xc3\xa9\xff\x7f");
+	assert_string_equal(drain(ends[0]) + HEAD_BYTES,
+		"ERROR node: x\\ny\\tz\\x1b[1m\\xc2\\x85\xc3\xa9\\xff\\x7f\n");
+	log_debug(log, "not at this level");
+	assert_string_equal(drain(ends[0]), "");
+	log_warn(NULL, "nobody listens");
+	assert_true(log_enabled(log, LOG_LEVEL_INFO));
+	assert_false(log_enabled(log, LOG_LEVEL_DEBUG));
+	assert_false(log_enabled(NULL, LOG_LEVEL_ERROR));
+	log_free(log);
+	log_free(NULL);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void long_lines_are_cut(void **state)
+{
+	char text[20000];
+	int ends[2];
+	struct log *log;
+	char *line;
+
+	(void)state;
+	memset(text, '\n', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	log = log_new(ends[1], "node", LOG_LEVEL_INFO);
+	log_info(log, "%s", text);
+	line = drain(ends[0]);
+	assert_true(strlen(line) > 8000 && strlen(line) <= 8192);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	log_free(log);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* Writes more than fits, and reads it when all is written: nothing may block. */
+static void blocked_fd_drops_lines(int reader, int writer)
+{
+	struct log *log = log_new(writer, "node", LOG_LEVEL_INFO);
+	char *text, *line, *save;
+	char text_in[3000];
+	char expected[64];
+	int lines = 0, i;
+
+	memset(text_in, 'x', sizeof(text_in));
+	text_in[sizeof(text_in) - 1] = '\0';
+	fcntl(reader, F_SETFL, O_NONBLOCK);
+	for (i = 0; i < 500; i++)
+		log_info(log, "%s", text_in);
+	text = drain(reader);
+	for (line = strchr(text, '\n'); line; line = strchr(line + 1, '\n'))
+		lines++;
+	assert_in_range(lines, 1, 499);
+	snprintf(expected, sizeof(expected), "here (%d lines before this one were dropped)",
+		500 - lines);
+	log_info(log, "here");
+	log_info(log, "again");
+	text = drain(reader);
+	/* The rest of a torn line was ended first. */
+	if (*text == '\n')
+		text++;
+	line = strtok_r(text, "\n", &save);
+	assert_string_equal(line + HEAD_BYTES + strlen("INFO  node: "), expected);
+	line = strtok_r(NULL, "\n", &save);
+	assert_string_equal(line + HEAD_BYTES, "INFO  node: again");
+	log_free(log);
+	close(reader);
+	close(writer);
+}
+
+static void a_blocked_pipe_drops_lines(void **state)
+{
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	blocked_fd_drops_lines(ends[0], ends[1]);
+}
+
+static void a_blocked_socket_drops_lines(void **state)
+{
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	blocked_fd_drops_lines(ends[0], ends[1]);
+}
+
+static void nobody_reads(void **state)
+{
+	int ends[2];
+	struct log *log;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	close(ends[0]);
+	log = log_new(ends[1], "node", LOG_LEVEL_DEBUG);
+	log_debug(log, "into the void");
+	log_free(log);
+	close(ends[1]);
+	log = log_new(-1, "node", LOG_LEVEL_DEBUG);
+	log_debug(log, "into the void");
+	log_free(log);
+}
+
+static void level_names(void **state)
+{
+	enum log_level level = LOG_LEVEL_N;
+
+	(void)state;
+	assert_int_equal(log_level_parse("WARNING", &level), 0);
+	assert_int_equal(level, LOG_LEVEL_WARN);
+	assert_int_equal(log_level_parse("warn", &level), 0);
+	assert_int_equal(level, LOG_LEVEL_WARN);
+	assert_int_equal(log_level_parse("Error", &level), 0);
+	assert_int_equal(level, LOG_LEVEL_ERROR);
+	assert_int_equal(log_level_parse("info", &level), 0);
+	assert_int_equal(level, LOG_LEVEL_INFO);
+	assert_int_equal(log_level_parse("debug", &level), 0);
+	assert_int_equal(level, LOG_LEVEL_DEBUG);
+	assert_int_equal(log_level_parse("verbose", &level), -EINVAL);
+	assert_int_equal(log_level_parse("", &level), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_form_of_a_line),
+		cmocka_unit_test(long_lines_are_cut),
+		cmocka_unit_test(a_blocked_pipe_drops_lines),
+		cmocka_unit_test(a_blocked_socket_drops_lines),
+		cmocka_unit_test(nobody_reads),
+		cmocka_unit_test(level_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,282 @@
+#include "common/base/options.h"
+
+#include "harness.h"
+
+struct settings {
+	bool flag;
+	const char *text;
+	int64_t integer;
+	int64_t any;
+	int64_t seconds;
+	uint64_t bytes;
+	const char *choice;
+};
+
+static const char *const colours[] = {"red", "green", "blue", NULL};
+
+static const struct option_spec specs[] = {
+	{.name = "insecure",
+		.kind = OPTION_FLAG,
+		.offset = offsetof(struct settings, flag),
+		.help = "Connect without TLS."},
+	{.name = "superlink",
+		.letter = 's',
+		.kind = OPTION_TEXT,
+		.offset = offsetof(struct settings, text),
+		.metavar = "ADDR",
+		.help = "Where the SuperLink listens, a help text that is long enough to be "
+			"wrapped "
+			"into several lines of the output."},
+	{.name = "max-retries",
+		.kind = OPTION_INTEGER,
+		.offset = offsetof(struct settings, integer),
+		.metavar = "N",
+		.min = 1,
+		.max = 100,
+		.help = "Tries."},
+	{.name = "any",
+		.kind = OPTION_INTEGER,
+		.offset = offsetof(struct settings, any),
+		.metavar = "N",
+		.help = "Any number."},
+	{.name = "max-wait-time",
+		.kind = OPTION_SECONDS,
+		.offset = offsetof(struct settings, seconds),
+		.metavar = "SECONDS",
+		.min = 500,
+		.max = 3600000,
+		.help = "Waiting."},
+	{.name = "memory-budget",
+		.kind = OPTION_BYTES,
+		.offset = offsetof(struct settings, bytes),
+		.metavar = "BYTES",
+		.min = 1024 * 1024,
+		.max = INT64_MAX,
+		.help = "Memory."},
+	{.name = "colour",
+		.kind = OPTION_CHOICE,
+		.offset = offsetof(struct settings, choice),
+		.metavar = "COLOUR",
+		.choices = colours,
+		.help = "Colour."},
+	{.name = "rest",
+		.kind = OPTION_REFUSED,
+		.why_refused = "There is no REST here.",
+		.help = "Not there."},
+	{.name = "server-key",
+		.kind = OPTION_REFUSED,
+		.metavar = "FILE",
+		.why_refused = "There are no keys here.",
+		.help = "Not there."},
+	{.name = "secret",
+		.kind = OPTION_FLAG,
+		.offset = offsetof(struct settings, flag),
+		.help = NULL},
+	{.name = "version", .letter = 'V', .kind = OPTION_ACTION, .action = 7, .help = "Version."},
+};
+
+static int parse_words(struct settings *settings, struct reason *why, const char *line)
+{
+	char *words[16] = {strdup("program")};
+	char *copy = strdup(line);
+	char *save = NULL;
+	int argc = 1, r;
+
+	*why = (struct reason){0};
+	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
+		words[argc++] = word;
+	r = options_parse(specs, ARRAY_LEN(specs), argc, words, settings, why);
+	/* What points into argv must outlive it in this test. */
+	if (settings->text)
+		settings->text = strdup(settings->text);
+	free(copy);
+	free(words[0]);
+	return r;
+}
+
+/* The line is refused with a sentence that has both parts. */
+static void refused(const char *line, const char *part, const char *other)
+{
+	struct settings settings = {0};
+	struct reason why;
+	int r = parse_words(&settings, &why, line);
+
+	if (r != -EINVAL || !strstr(why.text, part) || !strstr(why.text, other))
+		fail_msg("%s: %d, %s", line, r, why.text);
+	assert_null(strchr(why.text, '\n'));
+	free((void *)settings.text);
+}
+
+/* Each row of the table, by name; with a value of its kind, with a bad one, with none. */
+static void every_row(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
+		static const char *const good[] = {[OPTION_TEXT] = "x",
+			[OPTION_INTEGER] = "1",
+			[OPTION_SECONDS] = "1.5",
+			[OPTION_BYTES] = "2M",
+			[OPTION_CHOICE] = "green",
+			[OPTION_ACTION] = NULL};
+		const struct option_spec *spec = &specs[i];
+		struct settings settings = {0};
+		struct reason why;
+		char line[100];
+		int r;
+
+		snprintf(line, sizeof(line), "--%s", spec->name);
+		if (spec->metavar)
+			refused(line, line, spec->metavar);
+		if (good[spec->kind])
+			snprintf(line, sizeof(line), "--%s=%s", spec->name, good[spec->kind]);
+		else if (spec->metavar)
+			snprintf(line, sizeof(line), "--%s v", spec->name);
+		r = parse_words(&settings, &why, line);
+		if (spec->kind == OPTION_REFUSED)
+			assert_string_equal(why.text, spec->why_refused);
+		else
+			assert_int_equal(r, spec->kind == OPTION_ACTION ? spec->action : 0);
+		free((void *)settings.text);
+		snprintf(line, sizeof(line), "--%s=", spec->name);
+		if (spec->kind == OPTION_FLAG || spec->kind == OPTION_ACTION)
+			refused(line, spec->name, "takes no value");
+		else if (spec->kind != OPTION_TEXT && spec->kind != OPTION_REFUSED)
+			refused(line, spec->name, "must be");
+	}
+}
+
+static void values_are_stored(void **state)
+{
+	struct settings settings = {.integer = 42, .choice = "red"};
+	struct reason why;
+
+	(void)state;
+	assert_int_equal(parse_words(&settings, &why,
+				 "--insecure --superl first --superlink=[::1]:9092 "
+				 "--max-wait 2.5 --memory-budget 64M --any -5"),
+		0);
+	assert_true(settings.flag);
+	assert_string_equal(settings.text, "[::1]:9092");
+	assert_int_equal(settings.integer, 42);
+	assert_int_equal(settings.any, -5);
+	assert_int_equal(settings.seconds, 2500);
+	assert_int_equal(settings.bytes, 64 << 20);
+	assert_string_equal(settings.choice, "red");
+	free((void *)settings.text);
+	settings.text = NULL;
+	assert_int_equal(parse_words(&settings, &why, "-s -"), 0);
+	assert_string_equal(settings.text, "-");
+	free((void *)settings.text);
+	settings.text = NULL;
+	assert_int_equal(parse_words(&settings, &why, ""), 0);
+	assert_int_equal(parse_words(&settings, &why, "-V --what"), 7);
+}
+
+static void mistakes_are_named(void **state)
+{
+	(void)state;
+	refused("--superlnk x", "unknown option --superlnk:", "did you mean --superlink?");
+	refused("--superlnk=x", "unknown option --superlnk:", "did you mean --superlink?");
+	refused("--zzzzzz", "unknown option --zzzzzz", "--help");
+	refused("--secrte", "unknown option --secrte", "--help"); /* hidden: not suggested */
+	refused("-x", "unknown option -x", "--help");
+	refused("--max 3", "--max is ambiguous", "--max-retries, --max-wait-time");
+	refused("--max-retries 0", "--max-retries: \"0\"", "between 1 and 100");
+	refused("--max-retries 99999999999999999999", "--max-retries", "between 1 and 100");
+	refused("--max-retries 1x", "--max-retries", "must be an integer");
+	refused("--any 99999999999999999999", "--any", "out of range");
+	refused("--max-wait-time 0.1", "--max-wait-time", "between 0.5 seconds and 3600 seconds");
+	refused("--max-wait-time -1", "--max-wait-time", "between 0.5 seconds and 3600 seconds");
+	refused("--max-wait-time 1e300", "--max-wait-time", "between 0.5 seconds");
+	refused("--max-wait-time inf", "--max-wait-time", "number of seconds");
+	refused("--memory-budget 5", "--memory-budget", "at least 1 MiB");
+	refused("--memory-budget 16777216T", "--memory-budget", "at least 1 MiB");
+	refused("--memory-budget 5MB", "--memory-budget", "64M");
+	refused("--colour pink", "--colour: \"pink\"", "red, green or blue");
+	refused("--superlink --insecure", "--superlink needs a value", "--superlink ADDR");
+	refused("-s", "--superlink needs a value", "ADDR");
+	refused("--insecure=1", "--insecure", "takes no value");
+	refused("stray", "\"stray\"", "no option");
+	refused("--insecure stray --any 5", "\"stray\"", "no option");
+	refused("-- stray", "\"stray\"", "no option");
+	refused("--\x1b[31m", "--\\x1b[31m", "unknown option");
+	refused("--=", "unknown option --", "--help");
+}
+
+static void help_is_wrapped(void **state)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *file = open_memstream(&text, &len);
+	char *save = NULL;
+
+	(void)state;
+	options_help(file, specs, ARRAY_LEN(specs));
+	fclose(file);
+	assert_non_null(strstr(text, "-s, --superlink ADDR"));
+	assert_non_null(strstr(text, "-V, --version"));
+	assert_non_null(strstr(text, "--max-wait-time SECONDS"));
+	assert_null(strstr(text, "--secret"));
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		assert_true(strlen(line) <= 80);
+		assert_true(line[strlen(line) - 1] != ' ');
+	}
+	free(text);
+}
+
+static void addresses(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *remedy; /* NULL: good */
+	} rows[] = {
+		{"127.0.0.1:9092", NULL},
+		{"example.org:1", NULL},
+		{"super_link:65535", NULL},
+		{"[::1]:9092", NULL},
+		{"[fe80::1%eth0]:9092", NULL},
+		{"h:0", "from 1 to 65535"},
+		{"h:65536", "from 1 to 65535"},
+		{"h:99999999999999999999", "from 1 to 65535"},
+		{"h:-1", "from 1 to 65535"},
+		{"h:", "from 1 to 65535"},
+		{"h:9092/x", "from 1 to 65535"},
+		{"http://h:9092", "without a scheme"},
+		{"grpc://h", "without a scheme"},
+		{"h", "no port"},
+		{"", "no port"},
+		{"[::1]", "no port"},
+		{"[::1", "no port"},
+		{"[", "no port"},
+		{"::1:9092", "in brackets"},
+		{"::1", "in brackets"},
+		{":9092", "no valid host"},
+		{"[]:9092", "no valid host"},
+		{"a b:9092", "no valid host"},
+		{"a/b:9092", "no valid host"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct reason why = {0};
+		int r = address_check(rows[i].text, false, &why);
+
+		if ((r == 0) != !rows[i].remedy ||
+			(rows[i].remedy && !strstr(why.text, rows[i].remedy)))
+			fail_msg("%s: %d, %s", rows[i].text, r, why.text);
+	}
+	assert_int_equal(address_check("h:0", true, NULL), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_row),
+		cmocka_unit_test(values_are_stored),
+		cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(help_is_wrapped),
+		cmocka_unit_test(addresses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

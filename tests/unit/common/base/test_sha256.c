@@ -1,0 +1,55 @@
+#include "common/base/sha256.h"
+
+#include "harness.h"
+
+#define OF_ABC   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define OF_EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+static void known_hashes(void **state)
+{
+	struct sha256 *hash = sha256_new();
+	struct slices list = {0};
+	char hex[SHA256_HEX_BYTES];
+
+	(void)state;
+	assert_non_null(hash);
+	sha256_add(hash, "a", 1);
+	sha256_add(hash, "", 0);
+	sha256_add(hash, "bc", 2);
+	sha256_hex(hash, hex);
+	sha256_free(hash);
+	assert_string_equal(hex, OF_ABC);
+	assert_int_equal(sha256_slices(&list, hex), 0);
+	assert_string_equal(hex, OF_EMPTY);
+	assert_int_equal(slices_append_copy(&list, "ab", 2), 0);
+	assert_int_equal(slices_append(&list, slice_static("c", 1)), 0);
+	assert_int_equal(sha256_slices(&list, hex), 0);
+	assert_string_equal(hex, OF_ABC);
+	slices_done(&list);
+	sha256_free(NULL);
+}
+
+static void what_is_a_hash(void **state)
+{
+	char text[] = OF_ABC "0";
+
+	(void)state;
+	assert_true(sha256_is_hex(OF_ABC));
+	assert_false(sha256_is_hex(text));
+	text[63] = '\0';
+	assert_false(sha256_is_hex(text));
+	text[63] = 'D';
+	text[64] = '\0';
+	assert_false(sha256_is_hex(text));
+	assert_false(sha256_is_hex(""));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(known_hashes),
+		cmocka_unit_test(what_is_a_hash),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,123 @@
+#include "common/base/text.h"
+
+#include "harness.h"
+
+static void text_grows(void **state)
+{
+	struct text text = {0};
+	char *taken;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(text_printf(&text, "%d,", i), 0);
+	assert_int_equal(text_add(&text, "\0x", 2), 0);
+	assert_int_equal(text.len, 10 * 2 + 90 * 3 + 900 * 4 + 2);
+	assert_memory_equal(text.data, "0,1,2,3,", 8);
+	assert_memory_equal(text.data + text.len - 2, "\0x", 3);
+	taken = text_take(&text);
+	assert_null(text.data);
+	free(taken);
+	taken = text_take(&text);
+	assert_string_equal(taken, "");
+	free(taken);
+	assert_int_equal(text_add(&text, NULL, 0), 0);
+	assert_string_equal(text.data, "");
+	text_done(&text);
+	text_done(&text);
+}
+
+static void utf8_rows(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		bool valid;
+	} rows[] = {
+		{"", 0, true},
+		{"abc", 3, true},
+		{"a\0b", 3, false},
+		{"\xc3\xa9", 2, true},
+		{"\xc3", 1, false},
+		{"\xc0\x80", 2, false},     /* overlong */
+		{"\xe0\x9f\xbf", 3, false}, /* overlong */
+		{"\xe2\x82\xac", 3, true},
+		{"\xed\xa0\x80", 3, false}, /* surrogate */
+		{"\xf0\x9f\x98\x80", 4, true},
+		{"\xf0\x8f\xbf\xbf", 4, false}, /* overlong */
+		{"\xf4\x90\x80\x80", 4, false}, /* above U+10FFFF */
+		{"\xf5\x80\x80\x80", 4, false},
+		{"\x80", 1, false},
+		{"\xe2\x82", 2, false},
+		{"\xe2\x28\xa1", 3, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(utf8_valid(rows[i].bytes, rows[i].len), rows[i].valid);
+}
+
+static void quotes_are_printable_and_fit(void **state)
+{
+	char out[64];
+	char bytes[256];
+
+	(void)state;
+	text_quote("abc", 3, out, sizeof(out));
+	assert_string_equal(out, "\"abc\"");
+	text_quote("a\"\\\n\0\xc3\x1b", 7, out, sizeof(out));
+	assert_string_equal(out, "\"a\\\"\\\\\\x0a\\x00\\xc3\\x1b\"");
+	text_quote("abcdefgh", 8, out, 11);
+	assert_string_equal(out, "\"abcdefgh\"");
+	text_quote("abcdefghi", 9, out, 11);
+	assert_string_equal(out, "\"abcde...\"");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)i;
+	for (size_t size = 0; size <= sizeof(out); size++) {
+		memset(out, 'x', sizeof(out));
+		text_quote(bytes, sizeof(bytes), out, size);
+		if (size)
+			assert_true(strlen(out) < size);
+		for (size_t i = size; i < sizeof(out); i++)
+			assert_int_equal(out[i], 'x');
+	}
+}
+
+static void the_nearest_word(void **state)
+{
+	static const char *const names[] = {
+		"superlink", "insecure", "isolation", "node-config", NULL};
+	char longer[200];
+
+	(void)state;
+	assert_string_equal(text_nearest("superlnk", names), "superlink");
+	assert_string_equal(text_nearest("isolatoin", names), "isolation");
+	assert_string_equal(text_nearest("insecure", names), "insecure");
+	assert_null(text_nearest("fleet", names));
+	assert_null(text_nearest("", names));
+	memset(longer, 'a', sizeof(longer));
+	longer[sizeof(longer) - 1] = '\0';
+	assert_null(text_nearest(longer, names));
+}
+
+static void copies_end_in_nul(void **state)
+{
+	char *copy = text_dup("abcdef", 3);
+
+	(void)state;
+	assert_string_equal(copy, "abc");
+	free(copy);
+	assert_null(text_dup("", SIZE_MAX));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_grows),
+		cmocka_unit_test(utf8_rows),
+		cmocka_unit_test(quotes_are_printable_and_fit),
+		cmocka_unit_test(the_nearest_word),
+		cmocka_unit_test(copies_end_in_nul),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
