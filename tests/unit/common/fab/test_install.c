@@ -1,0 +1,687 @@
+/*
+ * All tests of FABs as a whole. Longer than most: they share what the real package makes, which
+ * takes seconds.
+ */
+#include "common/base/cleanup.h"
+#include "common/base/files.h"
+#include "common/base/sha256.h"
+#include "common/base/text.h"
+#include "common/fab/install.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HOME_BYTES 128
+#define FLIPS      4000
+#define RACERS     8
+#define STALE      ".01234567.0123456789abcdef.new"
+
+/* Made once for all tests; read-only for them. */
+static struct {
+	char dir[64];   /* where the FABs lie */
+	char name[256]; /* of the directory that the real package made */
+	unsigned homes;
+} fixture;
+
+struct fab {
+	struct slices content;
+	char hash[SHA256_HEX_BYTES];
+};
+
+/* One flower home, fresh for each install. */
+static void new_home(char home[HOME_BYTES])
+{
+	snprintf(home, HOME_BYTES, "%s/home-%u", fixture.dir, fixture.homes++);
+}
+
+static void fab_of(const void *bytes, size_t len, size_t piece, struct fab *out)
+{
+	*out = (struct fab){0};
+	for (size_t at = 0; at < len; at += piece) {
+		size_t n = len - at < piece ? len - at : piece;
+
+		assert_int_equal(slices_append_copy(&out->content, (const char *)bytes + at, n), 0);
+	}
+	assert_int_equal(sha256_slices(&out->content, out->hash), 0);
+}
+
+static char *load(const char *file, size_t *len_out)
+{
+	auto_(free_at_exit) char *path = path_join(fixture.dir, file);
+	char *bytes;
+
+	assert_int_equal(file_read(path, 64 << 20, &bytes, len_out), 0);
+	return bytes;
+}
+
+static void fab_load(const char *file, size_t piece, struct fab *out)
+{
+	size_t len;
+	auto_(free_at_exit) char *bytes = load(file, &len);
+
+	fab_of(bytes, len, piece, out);
+}
+
+static int install(const struct fab *fab, const char *home, char **dir_out, struct reason *why)
+{
+	struct fab_limits limits = fab_limits_default();
+	struct manifest manifest = {0};
+	int r = fab_install(&fab->content, fab->hash, home, &limits, &manifest, dir_out, why);
+
+	manifest_done(&manifest);
+	return r;
+}
+
+static unsigned count_entries(const char *home, const char *below)
+{
+	auto_(free_at_exit) char *path = path_join(home, below);
+	DIR *dir = opendir(path);
+	unsigned n = 0;
+	struct dirent *item;
+
+	while (dir && (item = readdir(dir)))
+		n += strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* Same files with the same bytes in both directories? */
+static bool same_trees(const char *a, const char *b)
+{
+	auto_(free_at_exit) char *command = NULL;
+
+	assert_true(asprintf(&command, "diff -r '%s' '%s'", a, b) > 0);
+	return system(command) == 0;
+}
+
+static int group_setup(void **state)
+{
+	const char *python = getenv("FLWR_TEST_PYTHON");
+	auto_(free_at_exit) char *command = NULL;
+	FILE *output;
+
+	(void)state;
+	if (!python) {
+		print_error("FLWR_TEST_PYTHON is not set: a Python with flwr 1.15.2\n");
+		return -1;
+	}
+	umask(022);
+	snprintf(fixture.dir, sizeof(fixture.dir), "/tmp/flwr-test-fab-XXXXXX");
+	if (!mkdtemp(fixture.dir) || asprintf(&command, "'%s' '%s/gen_fab.py' '%s'", python,
+					     FLWR_TEST_DIR, fixture.dir) < 0)
+		return -1;
+	output = popen(command, "r");
+	if (!output || !fgets(fixture.name, sizeof(fixture.name), output) || pclose(output) != 0) {
+		print_error("%s failed\n", command);
+		return -1;
+	}
+	fixture.name[strcspn(fixture.name, "\n")] = '\0';
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	(void)state;
+	return dir_remove(fixture.dir);
+}
+
+static void test_hash(void **state)
+{
+	struct fab_limits limits = fab_limits_default();
+	struct reason why = {0};
+	struct fab fab;
+
+	(void)state;
+	fab_load("real.fab", 1000, &fab);
+	assert_int_equal(fab_check_hash(&fab.content, fab.hash, &limits, &why), 0);
+	fab.hash[63] = fab.hash[63] == '0' ? '1' : '0';
+	assert_int_equal(fab_check_hash(&fab.content, fab.hash, &limits, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, fab.hash));
+	assert_int_equal(fab_check_hash(&fab.content, "../..", &limits, &why), -EBADMSG);
+	limits.received_max_bytes = fab.content.bytes - 1;
+	assert_int_equal(fab_check_hash(&fab.content, fab.hash, &limits, &why), -EFBIG);
+	slices_done(&fab.content);
+}
+
+static void test_manifest(void **state)
+{
+	struct manifest manifest;
+	struct reason why = {0};
+	struct fab fab;
+
+	(void)state;
+	fab_load("real.fab", 7, &fab);
+	assert_int_equal(fab_read_manifest(&fab.content, &manifest, &why), 0);
+	assert_string_equal(manifest.fab_id, "Some Org/demo-app");
+	assert_string_equal(manifest.version, "1.0.0");
+	assert_string_equal(manifest.clientapp, "demo_app.client_app:app");
+	assert_int_equal(manifest.config.n, 4);
+	assert_int_equal(value_map_get(&manifest.config, "num-server-rounds")->i, 3);
+	assert_true(value_map_get(&manifest.config, "train.deep.flag")->b);
+	manifest_done(&manifest);
+	slices_done(&fab.content);
+}
+
+/* However the bytes are cut, the result is what the real package made. */
+static void test_real(void **state)
+{
+	static const size_t pieces[] = {1, 13, 1000, 1 << 20};
+	auto_(free_at_exit) char *theirs = NULL;
+
+	(void)state;
+	assert_true(asprintf(&theirs, "%s/real-home/apps/%s", fixture.dir, fixture.name) > 0);
+	for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+		auto_(free_at_exit) char *dir = NULL;
+		char home[HOME_BYTES];
+		struct reason why = {0};
+		struct stat st;
+		struct fab fab;
+
+		new_home(home);
+		fab_load("real.fab", pieces[i], &fab);
+		if (install(&fab, home, &dir, &why) != 0)
+			fail_msg("%s", why.text);
+		assert_string_equal(strrchr(dir, '/') + 1, fixture.name);
+		assert_int_equal(strncmp(dir, home, strlen(home)), 0);
+		assert_true(same_trees(dir, theirs));
+		assert_int_equal(stat(dir, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0755);
+		assert_int_equal(count_entries(home, "apps"), 1);
+		slices_done(&fab.content);
+	}
+}
+
+static void test_good_variants(void **state)
+{
+	static const char *const files[] = {"listed.fab", "deflated.fab", "folders.fab",
+		"carriage.fab", "comma.fab", "signed.fab", "zeros.fab"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		auto_(free_at_exit) char *dir = NULL;
+		char home[HOME_BYTES];
+		struct reason why = {0};
+		struct fab fab;
+
+		new_home(home);
+		fab_load(files[i], 100, &fab);
+		if (install(&fab, home, &dir, &why) != 0)
+			fail_msg("%s: %s", files[i], why.text);
+		assert_int_equal(count_entries(dir, ".info"), 0);
+		assert_int_equal(count_entries(dir, "demo_app"), 5);
+		slices_done(&fab.content);
+	}
+}
+
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *file;
+		const char *why;
+	} rows[] = {
+		{"path-dotdot.fab", "leave"},
+		{"path-inner.fab", "leave"},
+		{"path-absolute.fab", "leave"},
+		{"path-dot.fab", "leave"},
+		{"path-double.fab", "leave"},
+		{"path-backslash.fab", "backslash"},
+		{"path-control.fab", "control"},
+		{"path-newline.fab", "control"},
+		{"path-long.fab", "leave"},
+		{"path-longer.fab", "too long"},
+		{"nul.fab", "UTF-8"},
+		{"latin.fab", "UTF-8"},
+		{"symlink.fab", "link"},
+		{"fifo.fab", "link"},
+		{"clash.fab", "at once"},
+		{"clash2.fab", "at once"},
+		{"hash.fab", "hash"},
+		{"size.fab", "size"},
+		{"bits.fab", "size"},
+		{"unlisted.fab", "not listed"},
+		{"missing.fab", "missing"},
+		{"twice-listed.fab", "twice"},
+		{"pyproject-hash.fab", "size"},
+		{"pyproject-same.fab", "hash"},
+		{"form.fab", "form"},
+		{"nolist.fab", ".info/CONTENT"},
+		{"nopyproject.fab", "pyproject.toml"},
+		{"twice.fab", "twice"},
+		{"twice-folder.fab", "twice"},
+		{"twice-pyproject.fab", "twice"},
+		{"bomb.fab", "far more"},
+		{"liar.fab", "bomb.md"},
+		{"many.fab", "30007 files"},
+		{"pyproject-big.fab", "pyproject.toml"},
+		{"deep.fab", "directories"},
+		{"trailing.fab", "cut off"},
+		{"leading.fab", "should be"},
+		{"text.fab", "no zip"},
+		{"empty.fab", "no zip"},
+		{"cut-0.fab", "cut off"},
+		{"cut-1.fab", "cut off"},
+		{"cut-2.fab", "cut off"},
+		{"cut-3.fab", "cut off"},
+		{"cut-4.fab", "cut off"},
+		{"cut-5.fab", "cut off"},
+		{"cut-6.fab", "cut off"},
+		{"cut-7.fab", "cut off"},
+		{"cut-8.fab", "cut off"},
+		{"cut-9.fab", "cut off"},
+		{"overlap.fab", "overlaps"},
+		{"local.fab", "damaged"},
+		{"encrypted.fab", "encrypted"},
+		{"method.fab", "deflated"},
+		{"zip64.fab", "zip64"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_(free_at_exit) char *dir = NULL;
+		char home[HOME_BYTES];
+		struct reason why = {0};
+		struct fab fab;
+		int r;
+
+		new_home(home);
+		fab_load(rows[i].file, 4096, &fab);
+		r = install(&fab, home, &dir, &why);
+		if (r != -EBADMSG || !strstr(why.text, rows[i].why))
+			fail_msg("%s: %d %s", rows[i].file, r, why.text);
+		assert_null(dir);
+		assert_int_equal(count_entries(home, "apps"), 0);
+		slices_done(&fab.content);
+	}
+}
+
+static void test_limits(void **state)
+{
+	struct fab_limits limits = fab_limits_default();
+	struct manifest manifest = {0};
+	struct reason why = {0};
+	char home[HOME_BYTES];
+	char *dir = NULL;
+	struct fab fab;
+
+	(void)state;
+	new_home(home);
+	fab_load("real.fab", 4096, &fab);
+	limits.files_max = 6;
+	assert_int_equal(fab_install(&fab.content, fab.hash, home, &limits, &manifest, &dir, &why),
+		-EBADMSG);
+	assert_non_null(strstr(why.text, "7 files"));
+	limits.files_max = 7;
+	limits.unpacked_max_bytes = 7900;
+	assert_int_equal(fab_install(&fab.content, fab.hash, home, &limits, &manifest, &dir, &why),
+		-EBADMSG);
+	assert_non_null(strstr(why.text, "bytes"));
+	limits.unpacked_max_bytes = 8000;
+	assert_int_equal(
+		fab_install(&fab.content, fab.hash, home, &limits, &manifest, &dir, &why), 0);
+	assert_string_equal(manifest.publisher, "Some Org");
+	manifest_done(&manifest);
+	free(dir);
+	slices_done(&fab.content);
+}
+
+/* A hash that does not belong: it is part of a path, so its form is looked at. */
+static void test_hash_form(void **state)
+{
+	struct reason why = {0};
+	char home[HOME_BYTES];
+	char *dir = NULL;
+	struct fab fab;
+
+	(void)state;
+	new_home(home);
+	fab_load("real.fab", 4096, &fab);
+	memcpy(fab.hash, "../../..", 8);
+	assert_int_equal(install(&fab, home, &dir, &why), -EBADMSG);
+	assert_null(dir);
+	slices_done(&fab.content);
+}
+
+/* An installed directory is taken as it is, whoever made it, also where nothing can be written. */
+static void test_reuse(void **state)
+{
+	char home[HOME_BYTES], marked[512];
+	struct reason why = {0};
+	struct fab fab;
+
+	(void)state;
+	new_home(home);
+	fab_load("real.fab", 4096, &fab);
+	snprintf(marked, sizeof(marked), "%s/apps/%s/marked", home, fixture.name);
+	assert_int_equal(dir_make(marked, 0755), 0);
+	for (int i = 0; i < 2; i++) {
+		auto_(free_at_exit) char *dir = NULL;
+
+		assert_int_equal(install(&fab, home, &dir, &why), 0);
+		assert_int_equal(count_entries(home, "apps"), 1);
+		assert_int_equal(count_entries(dir, ""), 1);
+	}
+	slices_done(&fab.content);
+}
+
+static void test_relative_home(void **state)
+{
+	auto_(free_at_exit) char *dir = NULL;
+	struct reason why = {0};
+	struct fab fab;
+
+	(void)state;
+	fab_load("real.fab", 4096, &fab);
+	assert_int_equal(chdir(fixture.dir), 0);
+	assert_int_equal(install(&fab, "relative", &dir, &why), 0);
+	assert_int_equal(strncmp(dir, fixture.dir, strlen(fixture.dir)), 0);
+	slices_done(&fab.content);
+}
+
+static void test_left_over(void **state)
+{
+	static const char *const kept[] = {
+		".hidden", ".01234567.0123456789abcdeg.new", ".01234567.0123456789abcdef.old"};
+	auto_(free_at_exit) char *dir = NULL;
+	auto_(close_at_exit) int lock = -1;
+	char home[HOME_BYTES], path[512];
+	struct reason why = {0};
+	struct fab fab;
+
+	(void)state;
+	new_home(home);
+	fab_load("real.fab", 4096, &fab);
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		snprintf(path, sizeof(path), "%s/apps/%s", home, kept[i]);
+		assert_int_equal(dir_make(path, 0755), 0);
+	}
+	snprintf(path, sizeof(path), "%s/apps/" STALE "/half/an/app", home);
+	assert_int_equal(dir_make(path, 0755), 0);
+	/* Somebody is at work in this one. */
+	snprintf(path, sizeof(path), "%s/apps/.76543210.0123456789abcdef.new", home);
+	assert_int_equal(dir_make(path, 0755), 0);
+	lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+
+	assert_int_equal(install(&fab, home, &dir, &why), 0);
+	assert_int_equal(count_entries(home, "apps"), 1 + ARRAY_LEN(kept) + 1);
+	assert_int_equal(access(path, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/apps/" STALE, home);
+	assert_int_equal(access(path, F_OK), -1);
+	slices_done(&fab.content);
+}
+
+/* Files cannot get larger than 64 KiB: a signal ends the process in the middle, or (ignored)
+ * writing fails. */
+static void crash(const struct fab *fab, const char *home, bool ignored)
+{
+	const struct rlimit no_core = {0}, small = {65536, 65536};
+	struct reason why = {0};
+	char *dir = NULL;
+	int r;
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	setrlimit(RLIMIT_FSIZE, &small);
+	signal(SIGXFSZ, ignored ? SIG_IGN : SIG_DFL);
+	r = install(fab, home, &dir, &why);
+	free(dir);
+	_exit(r == -EFBIG && strstr(why.text, "zeros.md") ? 0 : 1);
+}
+
+static void test_crash(void **state)
+{
+	auto_(free_at_exit) char *dir = NULL;
+	char home[HOME_BYTES];
+	struct reason why = {0};
+	struct fab fab;
+
+	(void)state;
+	new_home(home);
+	fab_load("zeros.fab", 4096, &fab);
+	for (int ignored = 1; ignored >= 0; ignored--) {
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			crash(&fab, home, ignored);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (ignored)
+			assert_int_equal(status, 0);
+		else
+			assert_int_equal(WTERMSIG(status), SIGXFSZ);
+		assert_int_equal(count_entries(home, "apps"), ignored ? 0 : 1);
+	}
+	if (install(&fab, home, &dir, &why) != 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(count_entries(home, "apps"), 1);
+	assert_int_equal(access(dir, F_OK), 0);
+	slices_done(&fab.content);
+}
+
+/* As a user who may not write there: nothing is written, the reason says where. */
+static int install_unprivileged(const struct fab *fab, const char *home)
+{
+	struct reason why = {0};
+	char *dir = NULL;
+	int r;
+
+	if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+		return 2;
+	r = install(fab, home, &dir, &why);
+	free(dir);
+	return r == -EACCES && strstr(why.text, home) ? 0 : 1;
+}
+
+static void test_read_only(void **state)
+{
+	char home[HOME_BYTES], apps[HOME_BYTES + 8];
+	struct fab fab;
+
+	(void)state;
+	fab_load("real.fab", 4096, &fab);
+	assert_int_equal(chmod(fixture.dir, 0755), 0);
+	for (int i = 0; i < 2; i++) {
+		int status;
+		pid_t pid;
+
+		new_home(home);
+		snprintf(apps, sizeof(apps), "%s/apps", home);
+		assert_int_equal(dir_make(i ? apps : home, 0755), 0);
+		assert_int_equal(chmod(home, 0555) | (i ? chmod(apps, 0555) : 0), 0);
+		pid = fork();
+		if (pid == 0)
+			_exit(install_unprivileged(&fab, home));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		assert_int_equal(chmod(home, 0755) | (i ? chmod(apps, 0755) : 0), 0);
+		assert_int_equal(count_entries(home, "apps"), 0);
+	}
+	slices_done(&fab.content);
+}
+
+/* A file where a directory should be. */
+static void test_not_a_directory(void **state)
+{
+	char home[HOME_BYTES], path[512];
+	struct reason why = {0};
+	char *dir = NULL;
+	struct fab fab;
+
+	(void)state;
+	new_home(home);
+	fab_load("real.fab", 4096, &fab);
+	snprintf(path, sizeof(path), "%s/apps", home);
+	assert_int_equal(dir_make(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/apps/%s", home, fixture.name);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	assert_int_equal(install(&fab, home, &dir, &why), -ENOTDIR);
+	assert_non_null(strstr(why.text, path));
+	slices_done(&fab.content);
+}
+
+struct racer {
+	pthread_t thread;
+	const struct fab *fab;
+	const char *home;
+	pthread_barrier_t *start;
+	int r;
+	struct reason why;
+};
+
+static void *race(void *arg)
+{
+	struct racer *racer = arg;
+	char *dir = NULL;
+
+	pthread_barrier_wait(racer->start);
+	racer->r = install(racer->fab, racer->home, &dir, &racer->why);
+	if (racer->r == 0 && access(dir, F_OK) < 0)
+		racer->r = -errno;
+	free(dir);
+	return NULL;
+}
+
+/* All at once: each finds the whole app, and nothing else stays behind. */
+static void test_threads(void **state)
+{
+	struct fab fab;
+
+	(void)state;
+	fab_load("zeros.fab", 4096, &fab);
+	for (int round = 0; round < 20; round++) {
+		struct racer racers[RACERS] = {0};
+		pthread_barrier_t start;
+		char home[HOME_BYTES];
+
+		new_home(home);
+		pthread_barrier_init(&start, NULL, RACERS);
+		for (int i = 0; i < RACERS; i++) {
+			racers[i].fab = &fab;
+			racers[i].home = home;
+			racers[i].start = &start;
+			assert_int_equal(
+				pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
+		}
+		for (int i = 0; i < RACERS; i++) {
+			pthread_join(racers[i].thread, NULL);
+			if (racers[i].r != 0)
+				fail_msg("%d %s", racers[i].r, racers[i].why.text);
+		}
+		pthread_barrier_destroy(&start);
+		assert_int_equal(count_entries(home, "apps"), 1);
+	}
+	slices_done(&fab.content);
+}
+
+static void test_processes(void **state)
+{
+	struct fab fab;
+	char home[HOME_BYTES];
+	pid_t pids[RACERS];
+
+	(void)state;
+	new_home(home);
+	fab_load("zeros.fab", 4096, &fab);
+	for (int i = 0; i < RACERS; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			char *dir = NULL;
+			int r = install(&fab, home, &dir, NULL);
+
+			free(dir);
+			_exit(r != 0);
+		}
+	}
+	for (int i = 0; i < RACERS; i++) {
+		int status;
+
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(count_entries(home, "apps"), 1);
+	slices_done(&fab.content);
+}
+
+/*
+ * Flipped bytes: never a crash. Taken only where the flip does not matter (times, pyproject.toml's
+ * own text, which is not listed), and then all files but that are as they should be.
+ */
+static void test_flips(void **state)
+{
+	unsigned seed = (unsigned)getpid(), taken = 0;
+	auto_(free_at_exit) char *theirs = NULL;
+	size_t len;
+	auto_(free_at_exit) char *bytes = load("deflated.fab", &len);
+	char home[HOME_BYTES];
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	assert_true(
+		asprintf(&theirs, "%s/real-home/apps/%s/demo_app", fixture.dir, fixture.name) > 0);
+	new_home(home);
+	for (int i = 0; i < FLIPS; i++) {
+		size_t at = (size_t)rand_r(&seed) % len;
+		unsigned char flip = (unsigned char)(1u << (unsigned)rand_r(&seed) % 8);
+		auto_(free_at_exit) char *dir = NULL;
+		struct reason why = {0};
+		struct fab fab;
+		int r;
+
+		bytes[at] = (char)((unsigned char)bytes[at] ^ flip);
+		fab_of(bytes, len, 500, &fab);
+		r = install(&fab, home, &dir, &why);
+		if (r != 0 && (r != -EBADMSG || !why.text[0]))
+			fail_msg("byte %zu ^ %u: %d %s", at, flip, r, why.text);
+		if (r == 0) {
+			auto_(free_at_exit) char *app = path_join(dir, "demo_app");
+
+			taken++;
+			if (!same_trees(app, theirs))
+				fail_msg("byte %zu ^ %u changed a file", at, flip);
+			assert_int_equal(dir_remove(dir), 0);
+		}
+		bytes[at] = (char)((unsigned char)bytes[at] ^ flip);
+		slices_done(&fab.content);
+	}
+	print_message("%u of %u flips did not matter\n", taken, FLIPS);
+	assert_int_equal(count_entries(home, "apps"), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_manifest),
+		cmocka_unit_test(test_real),
+		cmocka_unit_test(test_good_variants),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_hash_form),
+		cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_relative_home),
+		cmocka_unit_test(test_left_over),
+		cmocka_unit_test(test_crash),
+		cmocka_unit_test(test_read_only),
+		cmocka_unit_test(test_not_a_directory),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_flips),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}

@@ -1,0 +1,109 @@
+#include "common/base/cleanup.h"
+#include "common/fab/manifest.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROJECT(name, version)        "[project]\nname = " name "\nversion = " version "\n"
+#define PUBLISHER(publisher)          "[tool.flwr.app]\npublisher = " publisher "\n"
+#define COMPONENTS                    "[tool.flwr.app.components]\nclientapp = \"a.b:app\"\n"
+#define APP(publisher, name, version) PROJECT(name, version) PUBLISHER(publisher) COMPONENTS
+
+static void test_good(void **state)
+{
+	static const char text[] = APP(
+		"\"org\"", "\"app\"", "\"1.0+x!1\"") "[tool.flwr.app.config]\na = 1\nb.c = "
+						     "\"x\"\n[tool.flwr.app.config.d]\ne = 0.5\n";
+	struct manifest manifest = {0};
+	struct reason why = {0};
+
+	(void)state;
+	assert_int_equal(manifest_parse(text, strlen(text), &manifest, &why), 0);
+	assert_string_equal(manifest.publisher, "org");
+	assert_string_equal(manifest.name, "app");
+	assert_string_equal(manifest.version, "1.0+x!1");
+	assert_string_equal(manifest.fab_id, "org/app");
+	assert_string_equal(manifest.clientapp, "a.b:app");
+	assert_int_equal(manifest.config.n, 3);
+	assert_int_equal(value_map_get(&manifest.config, "a")->i, 1);
+	assert_string_equal(value_map_get(&manifest.config, "b.c")->s.data, "x");
+	assert_true(value_map_get(&manifest.config, "d.e")->d == 0.5);
+	char *name = manifest_directory(&manifest, "0123456789abcdef");
+
+	assert_string_equal(name, "org.app.1.0+x!1.01234567");
+	free(name);
+	manifest_done(&manifest);
+}
+
+/* Flower takes any text as a publisher; so what a directory can be called is taken. */
+static void test_wide_names(void **state)
+{
+	static const char text[] = APP("\"Some Örg, Inc. (x)\"", "\"a..b\"", "\"~1\"");
+	struct manifest manifest = {0};
+	struct reason why = {0};
+
+	(void)state;
+	assert_int_equal(manifest_parse(text, strlen(text), &manifest, &why), 0);
+	assert_int_equal(manifest.config.n, 0);
+	manifest_done(&manifest);
+}
+
+#define TEN     "aaaaaaaaaa"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+static void test_bad(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *why;
+	} rows[] = {
+		{"", "tool.flwr.app.publisher"},
+		{"x = ", "pyproject.toml"},
+		{"x = \"\xff\"", "UTF-8"},
+		{PROJECT("\"a\"", "\"1\"") COMPONENTS, "tool.flwr.app.publisher"},
+		{"[project]\nversion = \"1\"\n" PUBLISHER("\"p\"") COMPONENTS, "project.name"},
+		{"[project]\nname = \"1\"\n" PUBLISHER("\"p\"") COMPONENTS, "project.version"},
+		{PROJECT("\"a\"", "\"1\"") PUBLISHER("\"p\""), "components.clientapp"},
+		{APP("\"p\"", "\"a\"", "1.0"), "project.version"},
+		{APP("\"\"", "\"a\"", "\"1\""), "empty"},
+		{APP("\"..\"", "\"a\"", "\"1\""), "dot"},
+		{APP("\".p\"", "\"a\"", "\"1\""), "dot"},
+		{APP("\"p/q\"", "\"a\"", "\"1\""), "slash"},
+		{APP("\"p\"", "\"../a\"", "\"1\""), "project.name"},
+		{APP("\"p\"", "\"a/../../b\"", "\"1\""), "slash"},
+		{APP("\"p\"", "\"a\"", "\"1/2\""), "project.version"},
+		{APP("\"p\"", "\"a\\\\b\"", "\"1\""), "backslash"},
+		{APP("\"p\\n\"", "\"a\"", "\"1\""), "control"},
+		{APP("\"p\\u0085\"", "\"a\"", "\"1\""), "control"},
+		{APP("\"" HUNDRED "\"", "\"" HUNDRED "\"", "\"" HUNDRED "\""), "too long"},
+		{APP("\"p\"", "\"a\"", "\"1\"") "[tool.flwr.app.config]\nkey = [1]\n", "key"},
+		{APP("\"p\"", "\"a\"", "\"1\"") "[tool.flwr.app.config]\nk = 1979-05-27\n", "k"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct manifest manifest = {0};
+		struct reason why = {0};
+		int r = manifest_parse(rows[i].text, strlen(rows[i].text), &manifest, &why);
+
+		if (r != -EBADMSG || !strstr(why.text, rows[i].why))
+			fail_msg("row %zu: %d %s", i, r, why.text);
+		assert_null(manifest.publisher);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_wide_names),
+		cmocka_unit_test(test_bad),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
