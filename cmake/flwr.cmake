@@ -59,28 +59,6 @@ function(flwr_program name)
 	target_link_libraries(${name} PRIVATE ${ARG_USES})
 endfunction()
 
-# flwr_protobuf(NAME FILES a.proto ...): a library of generated protobuf-c code, included as "a.pb-c.h".
-# Only *_codec.c and the RPC sources link it, privately.
-function(flwr_protobuf name)
-	cmake_parse_arguments(ARG "" "" "FILES" ${ARGN})
-	set(out ${PROJECT_BINARY_DIR}/proto)
-	file(MAKE_DIRECTORY ${out})
-	set(sources)
-	foreach(file ${ARG_FILES})
-		cmake_path(GET file STEM stem)
-		add_custom_command(OUTPUT ${out}/${stem}.pb-c.c ${out}/${stem}.pb-c.h
-			COMMAND ${PROTOC_C} --c_out=${out} -I ${PROJECT_SOURCE_DIR}/proto ${file}
-			DEPENDS ${PROJECT_SOURCE_DIR}/proto/${file} VERBATIM)
-		list(APPEND sources ${out}/${stem}.pb-c.c)
-	endforeach()
-	add_library(${name} STATIC ${sources})
-	target_include_directories(${name} SYSTEM PUBLIC ${out})
-	target_link_libraries(${name} PUBLIC PkgConfig::PROTOBUF_C)
-	if(FLWR_SANITIZE)
-		target_compile_options(${name} PRIVATE -fsanitize=address)
-	endif()
-endfunction()
-
 # flwr_unit_test(test_x.c USES targets ...): one cmocka program, one ctest entry, named after its place below
 # tests/unit: unit.common.base.x. It finds files beside its source in FLWR_TEST_DIR, and Flower's Python, if there is
 # one, in the environment as FLWR_TEST_PYTHON.
@@ -95,7 +73,8 @@ function(flwr_unit_test source)
 	target_link_libraries(unit.${name} PRIVATE ${ARG_USES} cmocka)
 	set_target_properties(unit.${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 	add_test(NAME unit.${name} COMMAND unit.${name})
-	set_tests_properties(unit.${name} PROPERTIES TIMEOUT 60 LABELS unit)
+	set_tests_properties(unit.${name} PROPERTIES TIMEOUT 60 LABELS unit
+		ENVIRONMENT "FLWR_SOURCE_DIR=${PROJECT_SOURCE_DIR};PYTHONDONTWRITEBYTECODE=1")
 	if(FLWR_PYTHON_ENV)
 		set_property(TEST unit.${name} APPEND PROPERTY ENVIRONMENT
 			"FLWR_TEST_PYTHON=${FLWR_PYTHON_ENV}/bin/python")

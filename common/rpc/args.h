@@ -1,0 +1,55 @@
+/*
+ * args: gRPC's channel arguments, as channels and servers of ours have them in common. Private to
+ * this folder; the one header here that includes gRPC's.
+ */
+#ifndef FLWR_RPC_ARGS_H
+#define FLWR_RPC_ARGS_H
+
+#include <grpc/grpc.h>
+#include <limits.h>
+#include <stdint.h>
+
+static inline grpc_arg arg_int(const char *key, int64_t value)
+{
+	grpc_arg arg = {.type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key};
+
+	arg.value.integer = value > INT_MAX ? INT_MAX : (int)value;
+	return arg;
+}
+
+static inline grpc_arg arg_text(const char *key, const char *value)
+{
+	grpc_arg arg = {.type = GRPC_ARG_STRING, .key = (char *)(uintptr_t)key};
+
+	arg.value.string = (char *)(uintptr_t)value;
+	return arg;
+}
+
+enum { ARGS_COMMON = 10 };
+
+/* What holds for both ends, into ARGS_COMMON places from args on. keepalive_ms 0: no pings. */
+static inline void args_common(grpc_arg *args, uint64_t receive_max_bytes, int64_t keepalive_ms,
+	int64_t keepalive_timeout_ms)
+{
+	int64_t max = receive_max_bytes > INT_MAX ? INT_MAX : (int64_t)receive_max_bytes;
+
+	args[0] = arg_int(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, max);
+	args[1] = arg_int(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);
+	args[2] = arg_int(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive_ms > 0 ? keepalive_ms : INT_MAX);
+	args[3] = arg_int(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+		keepalive_timeout_ms > 0 ? keepalive_timeout_ms : 20000);
+	/* A side that only waits must go on pinging, or it never learns that the other one is gone.
+	 */
+	args[4] = arg_int(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+	args[5] = arg_int(GRPC_ARG_TCP_READ_CHUNK_SIZE, 1 << 20);
+	args[6] = arg_int(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, 16 << 20);
+	/* Identity only: a small compressed message may unpack to more than any limit before it is
+	 * checked. */
+	args[7] = arg_int(
+		GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE);
+	/* Nobody looks at them, and they keep memory for each connection. */
+	args[8] = arg_int(GRPC_ARG_ENABLE_CHANNELZ, 0);
+	args[9] = arg_int(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
+}
+
+#endif

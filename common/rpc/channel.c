@@ -1,0 +1,358 @@
+/*
+ * channel: a unary call is one batch; its one tag brings everything home. A channel lives until the
+ * last of its calls has come home, whoever frees it before.
+ */
+#include "common/rpc/channel.h"
+
+#include "common/base/cleanup.h"
+#include "common/rpc/args.h"
+#include "common/rpc/bytes.h"
+#include "common/rpc/status.h"
+#include "common/rpc/tag.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grpc/byte_buffer.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_posix.h>
+#include <grpc/grpc_security.h>
+#include <stdlib.h>
+
+#define BACKOFF_FIRST_MS 50
+#define BACKOFF_MAX_MS   1000
+#define RESOLVE_MIN_MS   1000
+
+struct rpc_channel {
+	struct rpc *rpc;
+	grpc_channel *channel;  /* NULL once freed by its owner */
+	struct rpc_call *calls; /* all that are out */
+	unsigned telling;       /* callbacks that are running */
+};
+
+struct rpc_call {
+	struct rpc_channel *channel;
+	struct rpc_call *prev, *next;
+	struct tag tag;
+	grpc_call *call;
+	rpc_done_fn *done;
+	void *arg;
+	grpc_metadata *headers;
+	size_t n_headers;
+	grpc_byte_buffer *request;
+	grpc_byte_buffer *response;
+	grpc_metadata_array initial;
+	grpc_metadata_array trailing;
+	grpc_status_code status;
+	grpc_slice details;
+};
+
+/* ---- channels ---- */
+
+static void channel_args(const struct rpc_channel_options *options, grpc_arg *args, size_t *n)
+{
+	size_t i = ARGS_COMMON;
+
+	args_common(args, options->receive_max_bytes, options->keepalive_ms,
+		options->keepalive_timeout_ms);
+	args[i++] = arg_int(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+	args[i++] = arg_int(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
+	args[i++] = arg_int(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, BACKOFF_FIRST_MS);
+	args[i++] = arg_int(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, BACKOFF_MAX_MS);
+	args[i++] = arg_int(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, RESOLVE_MIN_MS);
+	args[i++] = arg_int(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+	/* Our callers decide about retries, and gRPC would keep the payload for its own. */
+	args[i++] = arg_int(GRPC_ARG_ENABLE_RETRIES, 0);
+	args[i++] = arg_int(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, options->own_connection);
+	if (options->user_agent)
+		args[i++] = arg_text(GRPC_ARG_PRIMARY_USER_AGENT_STRING, options->user_agent);
+	*n = i;
+}
+
+enum { CHANNEL_ARGS_MAX = ARGS_COMMON + 10 };
+
+/* Takes over fd unless it is -1. */
+static int channel_create(struct rpc *rpc, const struct rpc_channel_options *options, int fd,
+	struct rpc_channel **out)
+{
+	grpc_arg v[CHANNEL_ARGS_MAX];
+	grpc_channel_args args = {.args = v};
+	grpc_channel_credentials *plain;
+	struct rpc_channel *channel = calloc(1, sizeof(*channel));
+
+	if (!channel) {
+		close_fd(&fd);
+		return -ENOMEM;
+	}
+	channel_args(options, v, &args.num_args);
+	plain = grpc_insecure_credentials_create();
+	if (fd >= 0)
+		channel->channel = grpc_channel_create_from_fd(
+			options->target ? options->target : "fd", fd, plain, &args);
+	else
+		channel->channel = grpc_channel_create(options->target, plain, &args);
+	grpc_channel_credentials_release(plain);
+	/* A target that cannot be understood gives a channel on which every call fails. */
+	if (!channel->channel || (fd < 0 && grpc_channel_check_connectivity_state(channel->channel,
+						    0) == GRPC_CHANNEL_TRANSIENT_FAILURE)) {
+		if (channel->channel)
+			grpc_channel_destroy(channel->channel);
+		free(channel);
+		return -EINVAL;
+	}
+	channel->rpc = rpc;
+	rpc_opened(rpc);
+	*out = channel;
+	return 0;
+}
+
+int rpc_channel_new(
+	struct rpc *rpc, const struct rpc_channel_options *options, struct rpc_channel **out)
+{
+	if (!options->target || !options->target[0])
+		return -EINVAL;
+	return channel_create(rpc, options, -1, out);
+}
+
+int rpc_channel_from_fd(struct rpc *rpc, int fd, const struct rpc_channel_options *options,
+	struct rpc_channel **out)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	/* gRPC would end the program on a descriptor that is none. */
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+		close_fd(&fd);
+		return -EINVAL;
+	}
+	return channel_create(rpc, options, fd, out);
+}
+
+static void channel_maybe_free(struct rpc_channel *channel)
+{
+	if (!channel->channel && !channel->calls && channel->telling == 0)
+		free(channel);
+}
+
+void rpc_channel_free(struct rpc_channel *channel)
+{
+	if (!channel)
+		return;
+	for (struct rpc_call *call = channel->calls; call; call = call->next)
+		rpc_call_cancel(call);
+	grpc_channel_destroy(channel->channel);
+	channel->channel = NULL;
+	rpc_closed(channel->rpc);
+	channel_maybe_free(channel);
+}
+
+void rpc_channel_reconnect_now(struct rpc_channel *channel)
+{
+	grpc_channel_reset_connect_backoff(channel->channel);
+}
+
+/* ---- calls ---- */
+
+static void call_link(struct rpc_call *call, struct rpc_channel *channel)
+{
+	call->channel = channel;
+	call->next = channel->calls;
+	if (call->next)
+		call->next->prev = call;
+	channel->calls = call;
+}
+
+static void call_unlink(struct rpc_call *call)
+{
+	if (call->prev)
+		call->prev->next = call->next;
+	else
+		call->channel->calls = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+}
+
+/* For a call that is in no list any more, or not yet; half-built ones too. */
+static void call_free(struct rpc_call *call)
+{
+	if (!call)
+		return;
+	for (size_t i = 0; i < call->n_headers; i++) {
+		grpc_slice_unref(call->headers[i].key);
+		grpc_slice_unref(call->headers[i].value);
+	}
+	free(call->headers);
+	if (call->request)
+		grpc_byte_buffer_destroy(call->request);
+	if (call->response)
+		grpc_byte_buffer_destroy(call->response);
+	grpc_metadata_array_destroy(&call->initial);
+	grpc_metadata_array_destroy(&call->trailing);
+	grpc_slice_unref(call->details);
+	if (call->call)
+		grpc_call_unref(call->call);
+	free(call);
+}
+
+static void call_free_at_exit(struct rpc_call **call)
+{
+	call_free(*call);
+}
+
+static void result_set(
+	struct rpc_result *result, enum outcome outcome, int status, const char *details)
+{
+	result->outcome = outcome;
+	result->status = status;
+	result->details = details;
+}
+
+/* What the batch brought, into result. details is kept by the caller until result is done with. */
+static void call_result(struct rpc_call *call, const char *details, struct rpc_result *result)
+{
+	result_set(result, rpc_outcome_of((int)call->status), (int)call->status,
+		details ? details : "");
+	if (result->outcome != OUTCOME_OK)
+		return;
+	if (!call->response)
+		result_set(
+			result, OUTCOME_INTERNAL, GRPC_STATUS_INTERNAL, "answer without a message");
+	else if (bytes_from_grpc(call->response, &result->body) < 0)
+		result_set(result, OUTCOME_RESOURCE_EXHAUSTED, GRPC_STATUS_RESOURCE_EXHAUSTED,
+			"no memory for the answer");
+}
+
+static void call_done(struct tag *tag, bool ok)
+{
+	struct rpc_call *call = container_of(tag, struct rpc_call, tag);
+	struct rpc_channel *channel = call->channel;
+	auto_(free_at_exit) char *details = bytes_text(&call->details);
+	struct rpc_result result = {0};
+	rpc_done_fn *done = call->done;
+	void *arg = call->arg;
+
+	(void)ok; /* a batch that receives the status always succeeds */
+	call_result(call, details, &result);
+	call_unlink(call);
+	/* Before done(): what was sent and received is held by nobody but result then. */
+	call_free(call);
+	/* done() may free the channel. */
+	channel->telling++;
+	done(arg, &result);
+	channel->telling--;
+	slices_done(&result.body);
+	channel_maybe_free(channel);
+}
+
+static int call_add_header(struct rpc_call *call, const struct rpc_header *header)
+{
+	grpc_metadata *metadata = &call->headers[call->n_headers];
+
+	metadata->key = grpc_slice_from_copied_string(header->key);
+	metadata->value = grpc_slice_from_copied_buffer(header->value, header->len);
+	call->n_headers++;
+	if (!grpc_header_key_is_legal(metadata->key))
+		return -EINVAL;
+	if (!grpc_is_binary_header(metadata->key) &&
+		!grpc_header_nonbin_value_is_legal(metadata->value))
+		return -EINVAL;
+	return 0;
+}
+
+static int call_add_headers(struct rpc_call *call, const struct rpc_call_options *options)
+{
+	int r = 0;
+
+	if (options->n_headers == 0)
+		return 0;
+	call->headers = calloc(options->n_headers, sizeof(*call->headers));
+	if (!call->headers)
+		return -ENOMEM;
+	for (size_t i = 0; i < options->n_headers && r == 0; i++)
+		r = call_add_header(call, &options->headers[i]);
+	return r;
+}
+
+static int call_send(struct rpc_call *call, const struct rpc_call_options *options)
+{
+	grpc_op ops[] = {
+		{.op = GRPC_OP_SEND_INITIAL_METADATA},
+		{.op = GRPC_OP_SEND_MESSAGE},
+		{.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
+		{.op = GRPC_OP_RECV_INITIAL_METADATA},
+		{.op = GRPC_OP_RECV_MESSAGE},
+		{.op = GRPC_OP_RECV_STATUS_ON_CLIENT},
+	};
+
+	if (options->wait_for_ready)
+		ops[0].flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY |
+			       GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
+	ops[0].data.send_initial_metadata.count = call->n_headers;
+	ops[0].data.send_initial_metadata.metadata = call->headers;
+	ops[1].data.send_message.send_message = call->request;
+	ops[3].data.recv_initial_metadata.recv_initial_metadata = &call->initial;
+	ops[4].data.recv_message.recv_message = &call->response;
+	ops[5].data.recv_status_on_client.trailing_metadata = &call->trailing;
+	ops[5].data.recv_status_on_client.status = &call->status;
+	ops[5].data.recv_status_on_client.status_details = &call->details;
+	return tag_batch(call->channel->rpc, &call->tag, call->call, ops, ARRAY_LEN(ops));
+}
+
+static gpr_timespec call_deadline(int64_t timeout_ms)
+{
+	if (timeout_ms == 0)
+		return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+	return gpr_time_add(
+		gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(timeout_ms, GPR_TIMESPAN));
+}
+
+static int call_start(struct rpc_channel *channel, const struct rpc_call_options *options,
+	const struct slices *body, rpc_done_fn *done, void *arg, struct rpc_call **out)
+{
+	auto_(call_free_at_exit) struct rpc_call *call = NULL;
+	grpc_slice path;
+	int r;
+
+	if (options->timeout_ms < 0 || (options->wait_for_ready && options->timeout_ms == 0) ||
+		body->bytes > INT32_MAX)
+		return -EINVAL;
+	call = calloc(1, sizeof(*call));
+	if (!call)
+		return -ENOMEM;
+	call->details = grpc_empty_slice();
+	call->tag.done = call_done;
+	call->done = done;
+	call->arg = arg;
+	r = call_add_headers(call, options);
+	if (r == 0)
+		r = bytes_to_grpc(body, &call->request);
+	if (r < 0)
+		return r;
+	path = grpc_slice_from_copied_string(options->path);
+	call->call = grpc_channel_create_call(channel->channel, NULL, GRPC_PROPAGATE_DEFAULTS,
+		rpc_queue(channel->rpc), path, NULL, call_deadline(options->timeout_ms), NULL);
+	grpc_slice_unref(path);
+	if (!call->call)
+		return -EINVAL;
+	call->channel = channel;
+	r = call_send(call, options);
+	if (r < 0)
+		return r;
+	call_link(call, channel);
+	if (out)
+		*out = call;
+	take_pointer(&call); /* the tag's until it comes home */
+	return 0;
+}
+
+int rpc_call_start(struct rpc_channel *channel, const struct rpc_call_options *options,
+	struct slices *body, rpc_done_fn *done, void *arg, struct rpc_call **out)
+{
+	int r = call_start(channel, options, body, done, arg, out);
+
+	slices_done(body);
+	return r;
+}
+
+void rpc_call_cancel(struct rpc_call *call)
+{
+	grpc_call_cancel(call->call, NULL);
+}

@@ -1,0 +1,444 @@
+/*
+ * inbound: one call, from its arrival to the last of its tags. It belongs to three: gRPC
+ * (tags_out), the services (until finished), and the peer (until answered or gone); the first two
+ * must have let go before it is freed.
+ */
+#include "common/rpc/inbound.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/number.h"
+#include "common/rpc/bytes.h"
+#include "common/rpc/status.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <grpc/byte_buffer.h>
+#include <grpc/grpc.h>
+#include <grpc/support/alloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DETAILS_MAX_BYTES                                                                          \
+	2048 /* a peer refuses more than 8 KiB of metadata, in which a byte may take three */
+
+struct inbound {
+	struct request request;
+	struct rpc_server *server;
+	struct inbound *prev, *next;
+	grpc_call *call;
+	grpc_call_details about;
+	grpc_metadata_array metadata;
+	char *header_text; /* keys and values in turn, each NUL-terminated */
+	grpc_byte_buffer *body;
+	grpc_byte_buffer *reply;
+	grpc_slice details;
+	struct timer *body_timer; /* NULL when the method has no such limit */
+	struct peer stand_in;
+	struct tag arrived, closed, received, replied;
+	unsigned tags_out;
+	int cancelled;  /* gRPC's word, with closed */
+	bool receiving; /* received is out */
+	bool answered;  /* the peer has been told */
+	bool gone;      /* no answer reaches the peer */
+	bool withdrawn; /* the services have been told */
+	bool serving;   /* the services have the request */
+};
+
+/* ---- life ---- */
+
+static void call_link(struct inbound *call)
+{
+	struct rpc_server *server = call->server;
+
+	call->next = server->calls;
+	if (call->next)
+		call->next->prev = call;
+	server->calls = call;
+	server->live++;
+}
+
+static void call_unlink(struct inbound *call)
+{
+	if (call->prev)
+		call->prev->next = call->next;
+	else
+		call->server->calls = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	call->server->live--;
+}
+
+/* Of a call that is in no list. */
+static void call_free(struct inbound *call)
+{
+	struct rpc_server *server = call->server;
+
+	timer_free(call->body_timer);
+	if (call->body)
+		grpc_byte_buffer_destroy(call->body);
+	if (call->reply)
+		grpc_byte_buffer_destroy(call->reply);
+	free(call->header_text);
+	grpc_slice_unref(call->details);
+	grpc_metadata_array_destroy(&call->metadata);
+	grpc_call_details_destroy(&call->about);
+	if (call->call)
+		grpc_call_unref(call->call);
+	free(call);
+	server_changed(server);
+}
+
+static void call_maybe_free(struct inbound *call)
+{
+	if (call->tags_out > 0 || call->serving)
+		return;
+	call_unlink(call);
+	call_free(call);
+}
+
+/* The last thing that a tag's function does: call may be gone afterwards. */
+static void call_tag_home(struct inbound *call)
+{
+	call->tags_out--;
+	call_maybe_free(call);
+}
+
+static void call_batch(struct inbound *call, struct tag *tag, const grpc_op *ops, size_t n)
+{
+	int r = tag_batch(call->server->rpc, tag, call->call, ops, n);
+
+	/* All that gRPC checks at the start of these batches is of our making. */
+	assert(r == 0);
+	(void)r;
+	call->tags_out++;
+}
+
+/* ---- answers ---- */
+
+static grpc_slice details_slice(const char *details)
+{
+	size_t len = strnlen(details, DETAILS_MAX_BYTES);
+
+	/* Not within a character. */
+	while (details[len] != '\0' && len > 0 && ((unsigned char)details[len] & 0xc0) == 0x80)
+		len--;
+	return grpc_slice_from_copied_buffer(details, len);
+}
+
+static void answer_send(struct inbound *call, int status)
+{
+	grpc_op ops[3] = {{.op = GRPC_OP_SEND_INITIAL_METADATA}};
+	size_t n = 1;
+
+	if (call->reply) {
+		ops[n].op = GRPC_OP_SEND_MESSAGE;
+		ops[n++].data.send_message.send_message = call->reply;
+	}
+	ops[n].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
+	ops[n].data.send_status_from_server.status = (grpc_status_code)status;
+	ops[n++].data.send_status_from_server.status_details = &call->details;
+	call_batch(call, &call->replied, ops, n);
+}
+
+/* Tell the peer, if nobody has, and if it is there. */
+static void call_answer(struct inbound *call, enum outcome outcome, const char *details)
+{
+	int status = rpc_status_of(outcome);
+
+	if (call->answered || call->gone)
+		return;
+	call->answered = true;
+	call->details = details_slice(details);
+	if (call->receiving) {
+		/* Gives up the body, too. */
+		auto_(free_at_exit) char *text = bytes_text(&call->details);
+
+		grpc_call_cancel_with_status(
+			call->call, (grpc_status_code)status, text ? text : "", NULL);
+		return;
+	}
+	answer_send(call, status);
+}
+
+static void call_reply(struct inbound *call, const struct slices *body)
+{
+	if (call->answered || call->gone)
+		return;
+	if (body->bytes > INT32_MAX)
+		call_answer(call, OUTCOME_RESOURCE_EXHAUSTED, "the answer is too large to be sent");
+	else if (bytes_to_grpc(body, &call->reply) < 0)
+		call_answer(call, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the answer");
+	else
+		call_answer(call, OUTCOME_OK, "");
+}
+
+/* Tell the services that their answer is not wanted any more. May free call unless one of its tags
+ * is out. */
+static void call_withdraw(struct inbound *call)
+{
+	if (!call->serving || call->withdrawn)
+		return;
+	call->withdrawn = true;
+	request_cancelled(&call->request);
+}
+
+/* Answer in the services' place. One of call's tags must be out. */
+static void call_refuse(struct inbound *call, enum outcome outcome, const char *details)
+{
+	call_answer(call, outcome, details);
+	call_withdraw(call);
+}
+
+/* ---- what a request asks of its front-end ---- */
+
+static void inbound_admit(struct request *request)
+{
+	struct inbound *call = container_of(request, struct inbound, request);
+	grpc_op op = {.op = GRPC_OP_RECV_MESSAGE};
+
+	if (call->body_timer)
+		timer_set(call->body_timer, clock_after(clock_now_ms(), request->method->body_ms));
+	op.data.recv_message.recv_message = &call->body;
+	call->receiving = true;
+	call_batch(call, &call->received, &op, 1);
+}
+
+static void inbound_finish(
+	struct request *request, enum outcome outcome, const char *details, struct slices *body)
+{
+	struct inbound *call = container_of(request, struct inbound, request);
+
+	call->serving = false;
+	call->server->serving--;
+	if (outcome == OUTCOME_OK)
+		call_reply(call, body);
+	else
+		call_answer(call, outcome, details);
+	slices_done(body);
+	call_maybe_free(call);
+}
+
+static const char *inbound_header(const struct request *request, const char *key)
+{
+	const struct inbound *call = container_of(request, struct inbound, request);
+	const char *at = call->header_text;
+
+	for (size_t i = 0; i < call->metadata.count; i++) {
+		const grpc_metadata *metadata = &call->metadata.metadata[i];
+		const char *value = at + GRPC_SLICE_LENGTH(metadata->key) + 1;
+
+		if (strcmp(at, key) == 0)
+			return value;
+		at = value + GRPC_SLICE_LENGTH(metadata->value) + 1;
+	}
+	return NULL;
+}
+
+static const struct request_ops inbound_ops = {
+	.admit = inbound_admit, .finish = inbound_finish, .header = inbound_header};
+
+/* ---- what comes home ---- */
+
+static void inbound_closed(struct tag *tag, bool ok)
+{
+	struct inbound *call = container_of(tag, struct inbound, closed);
+
+	if (!ok || call->cancelled) {
+		call->gone = true;
+		call_withdraw(call);
+	}
+	call_tag_home(call);
+}
+
+static void inbound_replied(struct tag *tag, bool ok)
+{
+	struct inbound *call = container_of(tag, struct inbound, replied);
+
+	(void)ok; /* whether it reached the peer is what closed says */
+	call_tag_home(call);
+}
+
+/* The body is there, and wanted. */
+static void call_take_body(struct inbound *call)
+{
+	size_t max = call->request.method->body_max;
+	size_t len;
+	char text[96];
+
+	if (!call->body) {
+		call_refuse(call, OUTCOME_INVALID_ARGUMENT, "call without a message");
+		return;
+	}
+	len = grpc_byte_buffer_length(call->body);
+	if (len > max) {
+		snprintf(text, sizeof(text), "message of %zu bytes, at most %zu are taken", len,
+			max);
+		call_refuse(call, OUTCOME_RESOURCE_EXHAUSTED, text);
+		return;
+	}
+	if (bytes_from_grpc(call->body, &call->request.body) < 0) {
+		call_refuse(call, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the message");
+		return;
+	}
+	grpc_byte_buffer_destroy(call->body);
+	call->body = NULL;
+	request_received(&call->request);
+}
+
+static void inbound_received(struct tag *tag, bool ok)
+{
+	struct inbound *call = container_of(tag, struct inbound, received);
+
+	call->receiving = false;
+	if (call->body_timer)
+		timer_set(call->body_timer, CLOCK_NEVER);
+	if (!ok)
+		/* Broken off; whatever the reason, closed follows and says so. */
+		grpc_call_cancel(call->call, NULL);
+	else if (call->serving && !call->withdrawn && !call->answered)
+		call_take_body(call);
+	call_tag_home(call);
+}
+
+static void inbound_body_late(void *arg)
+{
+	struct inbound *call = arg;
+
+	if (call->receiving)
+		call_refuse(call, OUTCOME_DEADLINE_EXCEEDED, "the message did not arrive in time");
+}
+
+/* ---- arrival ---- */
+
+static int call_read_headers(struct inbound *call)
+{
+	size_t size = 1;
+	char *at;
+
+	for (size_t i = 0; i < call->metadata.count; i++) {
+		const grpc_metadata *metadata = &call->metadata.metadata[i];
+
+		if (!size_add(size, GRPC_SLICE_LENGTH(metadata->key) + 1, &size) ||
+			!size_add(size, GRPC_SLICE_LENGTH(metadata->value) + 1, &size))
+			return -ENOMEM;
+	}
+	call->header_text = calloc(1, size);
+	if (!call->header_text)
+		return -ENOMEM;
+	at = call->header_text;
+	for (size_t i = 0; i < call->metadata.count; i++) {
+		const grpc_metadata *metadata = &call->metadata.metadata[i];
+		const grpc_slice parts[] = {metadata->key, metadata->value};
+
+		for (size_t j = 0; j < ARRAY_LEN(parts); j++) {
+			memcpy(at, GRPC_SLICE_START_PTR(parts[j]), GRPC_SLICE_LENGTH(parts[j]));
+			at += GRPC_SLICE_LENGTH(parts[j]) + 1;
+		}
+	}
+	return 0;
+}
+
+static const struct peer *call_peer(const struct inbound *call)
+{
+	char *text = grpc_call_get_peer(call->call);
+	const struct peer *peer = peers_find(&call->server->peers, text);
+
+	gpr_free(text);
+	return peer;
+}
+
+/* What the services need to know. 0, or the outcome to refuse the call with. */
+static enum outcome call_prepare(struct inbound *call, const char **details)
+{
+	struct rpc_server *server = call->server;
+	struct request *request = &call->request;
+	auto_(free_at_exit) char *path = bytes_text(&call->about.method);
+
+	request->ops = &inbound_ops;
+	request->peer = call_peer(call);
+	*details = "the server is ending, or the connection has ended";
+	if (server->stopping || !request->peer)
+		return OUTCOME_UNAVAILABLE;
+	*details = "too many calls at once";
+	if (server->serving >= server->options.calls_max)
+		return OUTCOME_RESOURCE_EXHAUSTED;
+	*details = "no memory for the call";
+	if (!path || call_read_headers(call) < 0)
+		return OUTCOME_RESOURCE_EXHAUSTED;
+	*details = "no such method";
+	request->method = service_method(
+		server->options.services, server->options.n_services, path, &request->service);
+	if (!request->method)
+		return OUTCOME_UNIMPLEMENTED;
+	if (request->method->body_ms <= 0)
+		return OUTCOME_OK;
+	*details = "no memory for the call";
+	call->body_timer = timer_new(rpc_loop(server->rpc), inbound_body_late, call);
+	return call->body_timer ? OUTCOME_OK : OUTCOME_RESOURCE_EXHAUSTED;
+}
+
+static void inbound_arrived(struct tag *tag, bool ok)
+{
+	struct inbound *call = container_of(tag, struct inbound, arrived);
+	struct rpc_server *server = call->server;
+	grpc_op op = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER};
+	enum outcome outcome;
+	const char *details;
+
+	server->posted--;
+	if (!ok) {
+		/* The server is ending. */
+		call_free(call);
+		return;
+	}
+	call_link(call);
+	server_changed(server);
+	/* Out until the call ends, so that its end is seen in every state. */
+	op.data.recv_close_on_server.cancelled = &call->cancelled;
+	call_batch(call, &call->closed, &op, 1);
+	outcome = call_prepare(call, &details);
+	if (outcome != OUTCOME_OK) {
+		call_answer(call, outcome, details);
+		return;
+	}
+	call->serving = true;
+	server->serving++;
+	request_arrived(&call->request);
+}
+
+int inbound_post(struct rpc_server *server)
+{
+	struct inbound *call = calloc(1, sizeof(*call));
+	grpc_call_error error;
+
+	if (!call)
+		return -ENOMEM;
+	call->server = server;
+	call->details = grpc_empty_slice();
+	call->arrived.done = inbound_arrived;
+	call->closed.done = inbound_closed;
+	call->received.done = inbound_received;
+	call->replied.done = inbound_replied;
+	grpc_call_details_init(&call->about);
+	grpc_metadata_array_init(&call->metadata);
+	tag_expect(server->rpc, &call->arrived);
+	error = grpc_server_request_call(server->server, &call->call, &call->about, &call->metadata,
+		rpc_queue(server->rpc), rpc_queue(server->rpc), &call->arrived);
+	assert(error == GRPC_CALL_OK);
+	(void)error;
+	server->posted++;
+	return 0;
+}
+
+void inbound_orphan(struct rpc_server *server, const struct peer *peer)
+{
+	for (struct inbound *call = server->calls; call; call = call->next) {
+		if (call->request.peer != peer)
+			continue;
+		call->stand_in = *peer;
+		call->request.peer = &call->stand_in;
+		grpc_call_cancel(call->call, NULL);
+	}
+}

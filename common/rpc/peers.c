@@ -1,0 +1,96 @@
+/*
+ * peers: a table by descriptor number, in which a number rests for a while before it means somebody
+ * else.
+ */
+#include "common/rpc/peers.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/number.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Far longer than a finished tag takes through the queue's thread to the main thread. */
+#define PEERS_REST_MS 1000
+
+static int peers_grow(struct peers *peers, size_t n)
+{
+	struct peer_slot *v;
+	size_t cap = peers->n ? peers->n : 64;
+
+	while (cap < n)
+		cap *= 2;
+	if (cap == peers->n)
+		return 0;
+	v = reallocarray(peers->v, cap, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	memset(v + peers->n, 0, (cap - peers->n) * sizeof(*v));
+	peers->v = v;
+	peers->n = cap;
+	return 0;
+}
+
+static bool number_free(const struct peers *peers, int fd, int64_t now_ms)
+{
+	if ((size_t)fd >= peers->n)
+		return true;
+	return !peers->v[fd].peer && peers->v[fd].free_at_ms <= now_ms;
+}
+
+/* Move *fd to a number that nobody's calls name. */
+static int renumber(const struct peers *peers, int *fd, int64_t now_ms)
+{
+	int from = *fd;
+
+	while (!number_free(peers, from, now_ms)) {
+		auto_(close_at_exit) int other = fcntl(*fd, F_DUPFD_CLOEXEC, from + 1);
+
+		if (other < 0)
+			return -errno;
+		from = other;
+		if (number_free(peers, from, now_ms)) {
+			close(*fd);
+			*fd = take_fd(&other);
+		}
+	}
+	return 0;
+}
+
+int peers_add(struct peers *peers, int *fd, const struct peer *peer, int64_t now_ms)
+{
+	int r = renumber(peers, fd, now_ms);
+
+	if (r == 0)
+		r = peers_grow(peers, (size_t)*fd + 1);
+	if (r == 0)
+		peers->v[*fd].peer = peer;
+	return r;
+}
+
+const struct peer *peers_find(const struct peers *peers, const char *text)
+{
+	uint64_t fd;
+
+	if (strncmp(text, "fd:", 3) != 0 || number_u64(text + 3, &fd) < 0 || fd >= peers->n)
+		return NULL;
+	return peers->v[fd].peer;
+}
+
+void peers_gone(struct peers *peers, const struct peer *peer, int64_t now_ms)
+{
+	for (size_t i = 0; i < peers->n; i++) {
+		if (peers->v[i].peer == peer)
+			peers->v[i] = (struct peer_slot){
+				.free_at_ms = clock_after(now_ms, PEERS_REST_MS)};
+	}
+}
+
+void peers_done(struct peers *peers)
+{
+	free(peers->v);
+	*peers = (struct peers){0};
+}

@@ -1,0 +1,174 @@
+/*
+ * rpc: one completion queue, one thread that empties it, and the count of what is still out there.
+ */
+#include "common/rpc/rpc.h"
+
+#include "common/base/cleanup.h"
+#include "common/rpc/tag.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <grpc/grpc.h>
+#include <grpc/support/log.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#define RPC_STEP_MS 1000 /* how long rpc_free() sleeps at most when nothing happens */
+
+struct rpc {
+	struct loop *loop;
+	grpc_completion_queue *queue;
+	pthread_t thread;
+	size_t held; /* tags out, servers not yet ended */
+	size_t open; /* channels and servers that have an owner */
+};
+
+static void tag_home(struct loop_work *work)
+{
+	struct tag *tag = container_of(work, struct tag, work);
+
+	tag->rpc->held--;
+	tag->done(tag, tag->ok);
+}
+
+/* The thread: takes what is finished and hands it over, until the queue is shut down and empty. */
+static void *rpc_run(void *arg)
+{
+	struct rpc *rpc = arg;
+
+	for (;;) {
+		grpc_event event = grpc_completion_queue_next(
+			rpc->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+		struct tag *tag;
+
+		if (event.type == GRPC_QUEUE_SHUTDOWN)
+			return NULL;
+		if (event.type != GRPC_OP_COMPLETE)
+			continue;
+		tag = event.tag;
+		tag->ok = event.success != 0;
+		loop_post(rpc->loop, &tag->work);
+	}
+}
+
+/* Signals are the main thread's, whatever its mask is. */
+static int rpc_start_thread(struct rpc *rpc)
+{
+	sigset_t all, before;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&rpc->thread, NULL, rpc_run, rpc);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err == 0)
+		pthread_setname_np(rpc->thread, "rpc-queue");
+	return -err;
+}
+
+static void rpc_close_queue(struct rpc *rpc, bool started)
+{
+	grpc_completion_queue_shutdown(rpc->queue);
+	if (started)
+		pthread_join(rpc->thread, NULL);
+	else
+		grpc_completion_queue_next(rpc->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+	grpc_completion_queue_destroy(rpc->queue);
+	/* Not grpc_shutdown(): it leaves the end to a thread of its own, which may outlive main().
+	 */
+	grpc_shutdown_blocking();
+	free(rpc);
+}
+
+int rpc_new(struct loop *loop, struct rpc **out)
+{
+	struct rpc *rpc = calloc(1, sizeof(*rpc));
+	int r;
+
+	if (!rpc)
+		return -ENOMEM;
+	rpc->loop = loop;
+	grpc_init();
+	rpc->queue = grpc_completion_queue_create_for_next(NULL);
+	r = rpc_start_thread(rpc);
+	if (r < 0) {
+		rpc_close_queue(rpc, false);
+		return r;
+	}
+	*out = rpc;
+	return 0;
+}
+
+void rpc_free(struct rpc *rpc)
+{
+	if (!rpc)
+		return;
+	assert(rpc->open == 0);
+	while (rpc->held > 0)
+		loop_step(rpc->loop, RPC_STEP_MS);
+	rpc_close_queue(rpc, true);
+}
+
+void tag_expect(struct rpc *rpc, struct tag *tag)
+{
+	tag->rpc = rpc;
+	tag->work.run = tag_home;
+	rpc->held++;
+}
+
+void tag_forget(struct tag *tag)
+{
+	tag->rpc->held--;
+}
+
+int tag_batch(struct rpc *rpc, struct tag *tag, grpc_call *call, const grpc_op *ops, size_t n)
+{
+	tag_expect(rpc, tag);
+	if (grpc_call_start_batch(call, ops, n, tag, NULL) == GRPC_CALL_OK)
+		return 0;
+	tag_forget(tag);
+	return -EINVAL;
+}
+
+static void print_nothing(gpr_log_func_args *args)
+{
+	(void)args;
+}
+
+void rpc_silence(void)
+{
+	gpr_set_log_function(print_nothing);
+}
+
+struct loop *rpc_loop(struct rpc *rpc)
+{
+	return rpc->loop;
+}
+
+grpc_completion_queue *rpc_queue(struct rpc *rpc)
+{
+	return rpc->queue;
+}
+
+void rpc_hold(struct rpc *rpc)
+{
+	rpc->held++;
+}
+
+void rpc_release(struct rpc *rpc)
+{
+	assert(rpc->held > 0);
+	rpc->held--;
+}
+
+void rpc_opened(struct rpc *rpc)
+{
+	rpc->open++;
+}
+
+void rpc_closed(struct rpc *rpc)
+{
+	assert(rpc->open > 0);
+	rpc->open--;
+}

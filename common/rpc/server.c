@@ -1,0 +1,188 @@
+/*
+ * server: the life of a server without listeners: connections come in, calls are waited for, and an
+ * end in order: no new calls, grace, cancel what is left, everything home, freed.
+ */
+#include "common/rpc/server.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/rpc/args.h"
+#include "common/rpc/inbound.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_posix.h>
+#include <grpc/grpc_security.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#define SERVER_POSTED       16
+#define SERVER_REPOST_MS    100
+#define SERVER_PING_MIN_MS  1000
+#define SERVER_STREAMS_OVER 100
+
+static grpc_server *server_create(const struct rpc_server_options *options)
+{
+	grpc_arg v[ARGS_COMMON + 3];
+	grpc_channel_args args = {.num_args = ARRAY_LEN(v), .args = v};
+
+	args_common(v, options->receive_max_bytes, options->keepalive_ms,
+		options->keepalive_timeout_ms);
+	/* A peer whose machine is gone is found without a call, too: it would be an idle connection
+	 * for ever. */
+	v[ARGS_COMMON] = arg_int(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+	/* Peers with a keepalive of their own must not be thrown out for it. */
+	v[ARGS_COMMON + 1] =
+		arg_int(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, SERVER_PING_MIN_MS);
+	/* Some above our limit, so that the answer is ours; not any number, for each costs memory.
+	 */
+	v[ARGS_COMMON + 2] = arg_int(
+		GRPC_ARG_MAX_CONCURRENT_STREAMS, (int64_t)options->calls_max + SERVER_STREAMS_OVER);
+	return grpc_server_create(&args, NULL);
+}
+
+/* Keep SERVER_POSTED waiting; what memory does not allow now is tried again. */
+static void server_refill(struct rpc_server *server)
+{
+	while (server->posted < SERVER_POSTED) {
+		if (inbound_post(server) < 0) {
+			timer_set(server->timer, clock_after(clock_now_ms(), SERVER_REPOST_MS));
+			return;
+		}
+	}
+}
+
+static void server_cut(struct rpc_server *server)
+{
+	if (server->cut)
+		return;
+	server->cut = true;
+	/* Ends idle connections, too, which would hold up the shutdown otherwise. */
+	grpc_server_cancel_all_calls(server->server);
+}
+
+static void server_timer(void *arg)
+{
+	struct rpc_server *server = arg;
+
+	if (server->stopping)
+		server_cut(server);
+	else
+		server_refill(server);
+}
+
+static void server_free(struct loop_work *work)
+{
+	struct rpc_server *server = container_of(work, struct rpc_server, free_work);
+	void (*done)(void *arg) = server->done;
+	void *done_arg = server->done_arg;
+
+	if (server->server)
+		grpc_server_destroy(server->server);
+	if (server->plain)
+		grpc_server_credentials_release(server->plain);
+	peers_done(&server->peers);
+	timer_free(server->timer);
+	rpc_release(server->rpc);
+	free(server);
+	if (done)
+		done(done_arg);
+}
+
+void server_changed(struct rpc_server *server)
+{
+	if (!server->stopping) {
+		server_refill(server);
+		return;
+	}
+	if (server->live == 0)
+		server_cut(server);
+	/* By way of the loop: whoever gave the last answer may be working with the server still. */
+	if (server->down && server->live == 0 && server->posted == 0)
+		loop_post(rpc_loop(server->rpc), &server->free_work);
+}
+
+static void server_ended(struct tag *tag, bool ok)
+{
+	struct rpc_server *server = container_of(tag, struct rpc_server, ended);
+
+	(void)ok;
+	server->down = true;
+	server_changed(server);
+}
+
+int rpc_server_new(
+	struct rpc *rpc, const struct rpc_server_options *options, struct rpc_server **out)
+{
+	auto_(free_at_exit) struct rpc_server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return -ENOMEM;
+	server->timer = timer_new(rpc_loop(rpc), server_timer, server);
+	if (!server->timer)
+		return -ENOMEM;
+	server->rpc = rpc;
+	server->options = *options;
+	server->ended.done = server_ended;
+	server->free_work.run = server_free;
+	server->plain = grpc_insecure_server_credentials_create();
+	server->server = server_create(options);
+	grpc_server_register_completion_queue(server->server, rpc_queue(rpc), NULL);
+	grpc_server_start(server->server);
+	rpc_opened(rpc);
+	rpc_hold(rpc);
+	server_refill(server);
+	*out = take_pointer(&server);
+	return 0;
+}
+
+/* gRPC leaves both to whoever has made the socket. */
+static int socket_prepare(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	int on = 1;
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	/* Unix sockets know no delay and say so. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return 0;
+}
+
+void rpc_server_add(struct rpc_server *server, int fd, const struct peer *peer)
+{
+	/* A connection that cannot be served is closed: its peer and whoever watches it see that.
+	 */
+	if (server->stopping || socket_prepare(fd) < 0 ||
+		peers_add(&server->peers, &fd, peer, clock_now_ms()) < 0) {
+		close_fd(&fd);
+		return;
+	}
+	grpc_server_add_channel_from_fd(server->server, fd, server->plain);
+}
+
+void rpc_server_peer_gone(struct rpc_server *server, const struct peer *peer)
+{
+	peers_gone(&server->peers, peer, clock_now_ms());
+	inbound_orphan(server, peer);
+}
+
+void rpc_server_shutdown(
+	struct rpc_server *server, int64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+	assert(!server->stopping);
+	server->stopping = true;
+	server->done = done;
+	server->done_arg = arg;
+	rpc_closed(server->rpc);
+	tag_expect(server->rpc, &server->ended);
+	grpc_server_shutdown_and_notify(server->server, rpc_queue(server->rpc), &server->ended);
+	if (server->live == 0)
+		server_cut(server);
+	else
+		timer_set(server->timer, clock_after(clock_now_ms(), grace_ms));
+}

@@ -1,0 +1,47 @@
+/*
+ * server: a gRPC front-end of common/service that is given accepted connections. It listens nowhere
+ * itself. Main thread.
+ */
+#ifndef FLWR_RPC_SERVER_H
+#define FLWR_RPC_SERVER_H
+
+#include "common/rpc/rpc.h"
+#include "common/service/service.h"
+
+struct rpc_server;
+
+struct rpc_server_options {
+	const struct service *services; /* borrowed, outlive the server */
+	size_t n_services;
+	uint64_t receive_max_bytes; /* largest body of any method, up to 2,147,483,647 */
+	unsigned calls_max;         /* further ones are answered with RESOURCE_EXHAUSTED */
+	int64_t keepalive_ms;
+	int64_t keepalive_timeout_ms;
+};
+
+/* 0 or -ENOMEM. *options is copied, services stay borrowed. */
+int rpc_server_new(
+	struct rpc *rpc, const struct rpc_server_options *options, struct rpc_server **out);
+
+/*
+ * Serve a connected socket on which the whole HTTP/2 preface is waiting to be read. fd is taken
+ * over. peer is borrowed until rpc_server_peer_gone(); calls on this connection carry it
+ * (request->peer).
+ */
+void rpc_server_add(struct rpc_server *server, int fd, const struct peer *peer);
+
+/*
+ * The connection of peer has ended: no new request will name it, and requests that still do are
+ * cancelled and given a stand-in peer that outlives them.
+ */
+void rpc_server_peer_gone(struct rpc_server *server, const struct peer *peer);
+
+/*
+ * Take no more calls (the callers get UNAVAILABLE or, when they are very quick, CANCELLED); let
+ * those at hand finish for grace_ms, then cancel them; free everything; then call done (from the
+ * loop, may be NULL). The server must not be used afterwards.
+ */
+void rpc_server_shutdown(
+	struct rpc_server *server, int64_t grace_ms, void (*done)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * service: what a server offers, whatever carries it: tables of methods, requests, and replies
+ * given at any later time, exactly once. Main thread. Knows neither gRPC nor HTTP: a front-end
+ * implements struct request_ops.
+ */
+#ifndef FLWR_SERVICE_SERVICE_H
+#define FLWR_SERVICE_SERVICE_H
+
+#include "common/base/outcome.h"
+#include "common/base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct request;
+
+/*
+ * One method. A request passes through two steps, each of which ends in a call of its own, now or
+ * later: admit() before the body is received: request_admit() or request_fail(); handle() with the
+ * body:             request_reply() or request_fail(). A caller that goes away in between: see
+ * request_on_cancel().
+ */
+struct method {
+	const char *name; /* "PullClientAppInputs" */
+	size_t body_max;  /* bytes; a longer body is answered with RESOURCE_EXHAUSTED */
+	int64_t body_ms;  /* the body must be complete so long after its admission; 0: no end
+			     (content) */
+	void (*admit)(void *server, struct request *request); /* NULL: always admitted */
+	void (*handle)(void *server, struct request *request);
+};
+
+struct service {
+	const char *name; /* "flwr.proto.ClientAppIo" */
+	const struct method *methods;
+	size_t n_methods;
+	void *server; /* given to admit() and handle() */
+};
+
+/* Who calls: a connection as the listener knows it. */
+struct peer {
+	uint64_t connection; /* the listener's number of it, never reused */
+	pid_t pid;           /* of a local peer (unix socket), 0 else */
+	uid_t uid;           /* with pid */
+	char text[64];       /* for log lines: "pid 123", "127.0.0.1:51234" */
+};
+
+/* What a front-end does for requests. The state of a request is kept here, its carrying there. */
+struct request_ops {
+	void (*admit)(struct request *request);
+	/* body is taken over; for OUTCOME_OK details is NULL. The last call for this request: it
+	 * may be freed inside. */
+	void (*finish)(struct request *request, enum outcome outcome, const char *details,
+		struct slices *body);
+	/* Borrowed; NULL when there is no such header. key is lower case. */
+	const char *(*header)(const struct request *request, const char *key);
+};
+
+enum request_state {
+	REQUEST_NEW,
+	REQUEST_RECEIVING,
+	REQUEST_HANDLING,
+	REQUEST_CANCELLED,
+	REQUEST_DONE
+};
+
+/* Embedded by front-ends; others use the functions below. */
+struct request {
+	const struct request_ops *ops;
+	const struct service *service;
+	const struct method *method;
+	const struct peer *peer;
+	struct slices body; /* complete in handle(); the handler may take it (slices_move) */
+	enum request_state state;
+	void (*on_cancel)(void *arg, struct request *request);
+	void *on_cancel_arg;
+};
+
+/* For front-ends: a request has arrived (method found by service_method()); calls admit(). */
+void request_arrived(struct request *request);
+/* For front-ends: the body is in request->body; calls handle(). */
+void request_received(struct request *request);
+/*
+ * For front-ends: the caller has gone, or the connection; answers are dropped from now on. Calls
+ * on_cancel() if one is set. The handler (or admit()) still owes its one request_reply() or
+ * request_fail(), which may be given inside. While the body is being received nobody owes an
+ * answer, but whoever has set on_cancel() does once it was called.
+ */
+void request_cancelled(struct request *request);
+
+/* Find "/service/method"; NULL when there is none. */
+const struct method *service_method(const struct service *services, size_t n, const char *path,
+	const struct service **service_out);
+
+/* ---- for admit() and handle() ---- */
+
+/* Receive the body, then call handle(), perhaps inside. Of a cancelled request: the end, handle()
+ * is not called. */
+void request_admit(struct request *request);
+/* Answer OK with body (taken over, empty afterwards). The request is gone afterwards. */
+void request_reply(struct request *request, struct slices *body);
+/*
+ * Answer with an outcome (not OK) and a sentence (no paths, tokens or addresses in it). The request
+ * is gone afterwards. Also allowed while the body is being received, which ends that.
+ */
+void request_fail(struct request *request, enum outcome outcome, const char *details);
+/* Have fn(arg, request) called once when the caller goes before the answer, not if it has gone
+ * already; NULL takes it back. */
+void request_on_cancel(
+	struct request *request, void (*fn)(void *arg, struct request *request), void *arg);
+/* A header of the request, borrowed; NULL when absent. */
+const char *request_header(const struct request *request, const char *key);
+
+#endif
