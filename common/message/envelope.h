@@ -1,0 +1,107 @@
+/*
+ * envelope: what surrounds the values of a message: Message with its Metadata and Error, Run, Fab,
+ * Context. Contents stay bytes, by reference. One thread each; knows no transport and no value of a
+ * record.
+ */
+#ifndef FLWR_MESSAGE_ENVELOPE_H
+#define FLWR_MESSAGE_ENVELOPE_H
+
+#include "common/base/slice.h"
+#include "common/base/value.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bytes of an id, a type, a key: longer ones are refused (-EMSGSIZE). Texts that an app makes have
+ * no bound of their own. */
+#define ENVELOPE_STRING_MAX  65536
+#define ENVELOPE_ENTRIES_MAX 65536 /* of all configurations of one Run or Context together */
+
+/* Flower's error codes of a reply (protocol of 1.15.2; 7 and 8 since 1.20, used in every era). */
+enum error_code {
+	ERROR_CODE_UNKNOWN = 0,
+	ERROR_CODE_LOAD_CLIENT_APP = 1,   /* ClientApp could not be loaded */
+	ERROR_CODE_CLIENT_APP_RAISED = 2, /* ClientApp raised an exception */
+	ERROR_CODE_INVALID_FAB = 7,
+	ERROR_CODE_CLIENT_APP_CRASHED = 8
+};
+
+/* Strings are owned and never NULL after a decode or metadata_copy(); "" when absent. */
+struct metadata {
+	uint64_t run_id;
+	char *message_id;
+	uint64_t src_node_id;
+	uint64_t dst_node_id;
+	char *reply_to_message_id;
+	char *group_id;
+	double ttl; /* seconds */
+	char *message_type;
+	double created_at; /* seconds since 1970 */
+};
+
+int metadata_copy(const struct metadata *from, struct metadata *out); /* 0 or -ENOMEM */
+void metadata_done(struct metadata *metadata);
+
+/*
+ * Exactly one of content and error is there in a valid message; a decoder takes what it gets,
+ * because also the sender of an invalid message wants an answer. Zero-initialised is empty.
+ */
+struct envelope {
+	struct metadata metadata;
+	bool has_content;
+	struct slices content; /* the RecordSet's bytes */
+	bool has_error;
+	int64_t error_code;
+	char *error_reason;
+};
+
+void envelope_done(struct envelope *envelope);
+
+/* Make *out the error reply of an instruction: metadata by envelope_reply_metadata(). 0 or -ENOMEM.
+ */
+int envelope_error(const struct metadata *instruction, double now_s, int64_t code,
+	const char *reason, struct envelope *out);
+
+/*
+ * Metadata of a reply to an instruction: run, group and type as there, src and dst swapped,
+ * reply_to_message_id, message_id empty, created_at now_s but later than the instruction's, ttl
+ * what is left of the instruction's (infinite stays so; 0 when nothing is left or it is no number:
+ * the SuperLink takes the push and drops the reply). 0 or -ENOMEM.
+ */
+int envelope_reply_metadata(const struct metadata *instruction, double now_s, struct metadata *out);
+
+struct run {
+	uint64_t run_id;
+	char *fab_id;
+	char *fab_version;
+	char *fab_hash;
+	struct value_map override_config;
+};
+
+void run_done(struct run *run);
+
+struct context {
+	uint64_t run_id;
+	uint64_t node_id;
+	struct value_map node_config;
+	struct slices state; /* the RecordSet's bytes */
+	struct value_map run_config;
+};
+
+void context_done(struct context *context);
+
+/* ---- bytes. Decoders: 0; -EBADMSG for what the format or the field's rules refuse; -EMSGSIZE;
+ * -ENOMEM; *out empty then. Encoders append to *out: 0 or -ENOMEM. ---- */
+int envelope_decode(const struct slices *bytes, struct envelope *out);
+int envelope_encode(const struct envelope *envelope, struct slices *out);
+int run_decode(const struct slices *bytes, struct run *out);
+int run_encode(const struct run *run, struct slices *out);
+int context_decode(const struct slices *bytes, struct context *out);
+int context_encode(const struct context *context, struct slices *out);
+/* Of a Context only who it belongs to (the supervisor keeps the bytes as they are). */
+int context_decode_ids(const struct slices *bytes, uint64_t *run_id_out, uint64_t *node_id_out);
+/* Fab: its hash (owned, "" when absent) and its contents by reference. */
+int fab_decode(const struct slices *bytes, char **hash_out, struct slices *content_out);
+int fab_encode(const char *hash, const struct slices *content, struct slices *out);
+
+#endif

@@ -1,0 +1,245 @@
+/*
+ * fleet_a_codec: the requests of dialect A are a Node and little else.
+ */
+#include "common/message/fleet_a_codec.h"
+
+#include "common/base/cleanup.h"
+#include "common/message/wire.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void put_node(struct wire_writer *writer, uint32_t number, uint64_t node_id)
+{
+	auto_(wire_writer_done) struct wire_writer node = {0};
+
+	if (node_id)
+		wire_put_varint(&node, 1, node_id);
+	wire_put_message(writer, number, &node);
+}
+
+static void put_interval(struct wire_writer *writer, uint32_t number, double seconds)
+{
+	if (seconds != 0)
+		wire_put_double(writer, number, seconds);
+}
+
+/* References to what all BYTES fields of this number hold, one after the other: that is how
+ * protobuf merges messages. */
+static int part_refs(
+	const struct slices *bytes, uint32_t number, bool *found_out, struct slices *out)
+{
+	auto_(slices_done) struct slices part = {0};
+	struct wire_reader reader;
+	struct wire_field field;
+	bool found = false;
+	int r;
+
+	wire_reader_init(&reader, bytes);
+	while ((r = wire_next(&reader, &field)) > 0) {
+		if (field.number != number || field.type != WIRE_BYTES)
+			continue;
+		found = true;
+		r = wire_refs(&reader, &field, &part);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	*found_out = found;
+	*out = part;
+	part = (struct slices){0};
+	return 0;
+}
+
+int fleet_a_encode_create_node(double ping_interval_s, struct slices *out)
+{
+	auto_(wire_writer_done) struct wire_writer writer = {0};
+
+	put_interval(&writer, 1, ping_interval_s);
+	return wire_writer_take(&writer, out);
+}
+
+int fleet_a_decode_create_node(const struct slices *bytes, uint64_t *node_id_out)
+{
+	auto_(slices_done) struct slices node = {0};
+	bool found;
+	int r;
+
+	r = part_refs(bytes, 1, &found, &node);
+	if (r < 0)
+		return r;
+	return found ? wire_find_varint(&node, 1, node_id_out) : -EBADMSG;
+}
+
+int fleet_a_encode_delete_node(uint64_t node_id, struct slices *out)
+{
+	auto_(wire_writer_done) struct wire_writer writer = {0};
+
+	put_node(&writer, 1, node_id);
+	return wire_writer_take(&writer, out);
+}
+
+int fleet_a_encode_ping(uint64_t node_id, double ping_interval_s, struct slices *out)
+{
+	auto_(wire_writer_done) struct wire_writer writer = {0};
+
+	put_node(&writer, 1, node_id);
+	put_interval(&writer, 2, ping_interval_s);
+	return wire_writer_take(&writer, out);
+}
+
+int fleet_a_decode_ping(const struct slices *bytes, bool *success_out)
+{
+	uint64_t success;
+	int r = wire_find_varint(bytes, 1, &success);
+
+	if (r < 0)
+		return r;
+	*success_out = success != 0;
+	return 0;
+}
+
+int fleet_a_encode_pull_messages(uint64_t node_id, struct slices *out)
+{
+	auto_(wire_writer_done) struct wire_writer writer = {0};
+
+	put_node(&writer, 1, node_id);
+	return wire_writer_take(&writer, out);
+}
+
+int fleet_a_decode_pull_messages(
+	const struct slices *bytes, struct envelope *out, unsigned *more_out)
+{
+	auto_(slices_done) struct slices first = {0};
+	struct wire_reader reader;
+	struct wire_field field;
+	unsigned n = 0;
+	int r;
+
+	*out = (struct envelope){0};
+	*more_out = 0;
+	wire_reader_init(&reader, bytes);
+	while ((r = wire_next(&reader, &field)) > 0) {
+		if (field.number != 2 || field.type != WIRE_BYTES)
+			continue;
+		if (n++ == 0)
+			r = wire_refs(&reader, &field, &first);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	if (n == 0)
+		return 1;
+	*more_out = n - 1;
+	return envelope_decode(&first, out);
+}
+
+int fleet_a_encode_push_messages(uint64_t node_id, const struct envelope *reply, struct slices *out)
+{
+	auto_(wire_writer_done) struct wire_writer writer = {0};
+	auto_(slices_done) struct slices message = {0};
+	int r;
+
+	r = envelope_encode(reply, &message);
+	if (r < 0)
+		return r;
+	put_node(&writer, 1, node_id);
+	wire_put_refs(&writer, 2, &message);
+	return wire_writer_take(&writer, out);
+}
+
+/* Is the key of this entry of results "None"? 1, 0, or negative. */
+static int is_none(const struct wire_reader *outer, const struct wire_field *entry)
+{
+	static const char none[] = "None";
+	auto_(free_at_exit) char *key = NULL;
+	struct wire_reader reader;
+	struct wire_field field;
+	int r;
+
+	wire_reader_enter(&reader, outer, entry);
+	while ((r = wire_next(&reader, &field)) > 0) {
+		if (field.number != 1 || field.type != WIRE_BYTES)
+			continue;
+		free_at_exit(&key);
+		r = wire_string(&reader, &field, ENVELOPE_STRING_MAX, &key);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	return key && strcmp(key, none) == 0;
+}
+
+int fleet_a_decode_push_messages(const struct slices *bytes, bool *dropped_out)
+{
+	struct wire_reader reader;
+	struct wire_field field;
+	bool dropped = false;
+	int r;
+
+	wire_reader_init(&reader, bytes);
+	while ((r = wire_next(&reader, &field)) > 0) {
+		if (field.number != 2 || field.type != WIRE_BYTES)
+			continue;
+		r = is_none(&reader, &field);
+		if (r < 0)
+			return r;
+		dropped = dropped || r;
+	}
+	if (r < 0)
+		return r;
+	*dropped_out = dropped;
+	return 0;
+}
+
+int fleet_a_encode_get_run(uint64_t node_id, uint64_t run_id, struct slices *out)
+{
+	auto_(wire_writer_done) struct wire_writer writer = {0};
+
+	put_node(&writer, 1, node_id);
+	if (run_id)
+		wire_put_varint(&writer, 2, run_id);
+	return wire_writer_take(&writer, out);
+}
+
+int fleet_a_decode_get_run(const struct slices *bytes, struct run *out)
+{
+	auto_(slices_done) struct slices run = {0};
+	bool found;
+	int r;
+
+	*out = (struct run){0};
+	r = part_refs(bytes, 1, &found, &run);
+	if (r < 0)
+		return r;
+	return found ? run_decode(&run, out) : -EBADMSG;
+}
+
+int fleet_a_encode_get_fab(uint64_t node_id, const char *hash, uint64_t run_id, struct slices *out)
+{
+	auto_(wire_writer_done) struct wire_writer writer = {0};
+
+	put_node(&writer, 1, node_id);
+	if (*hash)
+		wire_put_string(&writer, 2, hash);
+	if (run_id)
+		wire_put_varint(&writer, 3, run_id);
+	return wire_writer_take(&writer, out);
+}
+
+int fleet_a_decode_get_fab(const struct slices *bytes, char **hash_out, struct slices *content_out)
+{
+	auto_(slices_done) struct slices fab = {0};
+	bool found;
+	int r;
+
+	*hash_out = NULL;
+	*content_out = (struct slices){0};
+	r = part_refs(bytes, 1, &found, &fab);
+	if (r < 0)
+		return r;
+	return found ? fab_decode(&fab, hash_out, content_out) : -EBADMSG;
+}

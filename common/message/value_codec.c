@@ -1,0 +1,420 @@
+/*
+ * value_codec: one decoder and one encoder for the three kinds of values, driven by their fields'
+ * numbers.
+ */
+#include "common/message/value_codec.h"
+
+#include "common/base/cleanup.h"
+#include "common/message/envelope.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#define ENTRY_SIZE_MAX 128
+
+const struct value_fields value_fields_scalar = {.number = {[VALUE_DOUBLE] = 1,
+							 [VALUE_UINT] = 6,
+							 [VALUE_SINT] = 8,
+							 [VALUE_BOOL] = 13,
+							 [VALUE_STRING] = 14,
+							 [VALUE_BYTES] = 15}};
+
+const struct value_fields value_fields_metric = {.number = {[VALUE_DOUBLE] = 1,
+							 [VALUE_SINT] = 2,
+							 [VALUE_UINT] = 3,
+							 [VALUE_DOUBLE_LIST] = 21,
+							 [VALUE_SINT_LIST] = 22,
+							 [VALUE_UINT_LIST] = 23}};
+
+const struct value_fields value_fields_config = {.number = {[VALUE_DOUBLE] = 1,
+							 [VALUE_SINT] = 2,
+							 [VALUE_UINT] = 3,
+							 [VALUE_BOOL] = 4,
+							 [VALUE_STRING] = 5,
+							 [VALUE_BYTES] = 6,
+							 [VALUE_DOUBLE_LIST] = 21,
+							 [VALUE_SINT_LIST] = 22,
+							 [VALUE_UINT_LIST] = 23,
+							 [VALUE_BOOL_LIST] = 24,
+							 [VALUE_STRING_LIST] = 25,
+							 [VALUE_BYTES_LIST] = 26}};
+
+static enum value_kind kind_of(const struct value_fields *fields, uint32_t number)
+{
+	for (int kind = VALUE_NONE + 1; kind < VALUE_N; kind++) {
+		if (fields->number[kind] == number)
+			return (enum value_kind)kind;
+	}
+	return VALUE_NONE;
+}
+
+/* The element's kind of a list, and of a scalar itself. */
+static enum value_kind element_kind(enum value_kind kind)
+{
+	return kind >= VALUE_DOUBLE_LIST ? kind - VALUE_DOUBLE_LIST + VALUE_DOUBLE : kind;
+}
+
+static enum wire_type type_of(enum value_kind element)
+{
+	if (element == VALUE_DOUBLE)
+		return WIRE_FIXED64;
+	return element == VALUE_STRING || element == VALUE_BYTES ? WIRE_BYTES : WIRE_VARINT;
+}
+
+/* As Python's str: a NUL inside is fine. */
+static bool string_valid(const char *data, size_t len)
+{
+	while (len > 0) {
+		const char *nul = memchr(data, '\0', len);
+		size_t part = nul ? (size_t)(nul - data) : len;
+
+		if (!utf8_valid(data, part))
+			return false;
+		if (!nul)
+			break;
+		data = nul + 1;
+		len -= part + 1;
+	}
+	return true;
+}
+
+static int bytes_read(const struct wire_reader *reader, const struct wire_field *field,
+	enum value_kind element, struct value_bytes *out)
+{
+	struct value_bytes bytes;
+	int r;
+
+	r = wire_bytes(reader, field, SIZE_MAX, &bytes.data, &bytes.len);
+	if (r < 0)
+		return r;
+	if (element == VALUE_STRING && !string_valid(bytes.data, bytes.len)) {
+		free(bytes.data);
+		return -EBADMSG;
+	}
+	*out = bytes;
+	return 0;
+}
+
+/* Replaces what *out was: of a oneof the last one counts. */
+static int scalar_read(const struct wire_reader *reader, const struct wire_field *field,
+	enum value_kind kind, struct value *out)
+{
+	struct value value = {.kind = kind};
+	int r;
+
+	switch ((int)kind) {
+	case VALUE_DOUBLE:
+		value.d = wire_double(field->number_value);
+		break;
+	case VALUE_SINT:
+		value.i = wire_zigzag(field->number_value);
+		break;
+	case VALUE_UINT:
+		value.u = field->number_value;
+		break;
+	case VALUE_BOOL:
+		value.b = field->number_value != 0;
+		break;
+	default:
+		r = bytes_read(reader, field, kind, &value.s);
+		if (r < 0)
+			return r;
+		break;
+	}
+	value_done(out);
+	*out = value;
+	return 0;
+}
+
+/* Memory for one more behind n elements: it doubles whenever n is a power of two. NULL: v is as
+ * before. */
+static void *room_for_one(void *v, size_t n, size_t size)
+{
+	if (n & (n - 1))
+		return v;
+	return reallocarray(v, n ? 2 * n : 1, size);
+}
+
+#define LIST_PUSH(list, member, element)                                                           \
+	do {                                                                                       \
+		void *room = room_for_one((list)->member, (list)->n, sizeof((list)->member[0]));   \
+		if (!room)                                                                         \
+			return -ENOMEM;                                                            \
+		(list)->member = room;                                                             \
+		(list)->member[(list)->n++] = (element);                                           \
+	} while (0)
+
+static int list_push_number(struct value *list, uint64_t raw)
+{
+	switch ((int)list->kind) {
+	case VALUE_DOUBLE_LIST:
+		LIST_PUSH(list, ds, wire_double(raw));
+		break;
+	case VALUE_SINT_LIST:
+		LIST_PUSH(list, is, wire_zigzag(raw));
+		break;
+	case VALUE_UINT_LIST:
+		LIST_PUSH(list, us, raw);
+		break;
+	default:
+		LIST_PUSH(list, bs, raw != 0);
+		break;
+	}
+	return 0;
+}
+
+static int list_push_bytes(const struct wire_reader *reader, const struct wire_field *field,
+	size_t *left, struct value *list)
+{
+	struct value_bytes bytes = {0};
+	int r;
+
+	if (*left == 0)
+		return -EMSGSIZE;
+	(*left)--;
+	LIST_PUSH(list, ss, bytes);
+	r = bytes_read(reader, field, element_kind(list->kind), &list->ss[list->n - 1]);
+	if (r < 0)
+		list->n--;
+	return r;
+}
+
+static int list_push_packed(
+	const struct wire_reader *outer, const struct wire_field *field, struct value *list)
+{
+	struct wire_reader reader;
+	uint64_t raw;
+	int r;
+
+	wire_reader_enter(&reader, outer, field);
+	while ((r = list->kind == VALUE_DOUBLE_LIST ? wire_next_fixed64(&reader, &raw)
+						    : wire_next_varint(&reader, &raw)) > 0) {
+		r = list_push_number(list, raw);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/* Appends to *out when it is such a list already, as protobuf merges messages; else replaces it. */
+static int list_read(const struct wire_reader *outer, const struct wire_field *field,
+	enum value_kind kind, size_t *left, struct value *out)
+{
+	enum wire_type type = type_of(element_kind(kind));
+	struct wire_reader reader;
+	struct wire_field element;
+	int r;
+
+	if (out->kind != kind) {
+		value_done(out);
+		*out = (struct value){.kind = kind};
+	}
+	wire_reader_enter(&reader, outer, field);
+	while ((r = wire_next(&reader, &element)) > 0) {
+		if (element.number != 1)
+			continue;
+		if (type == WIRE_BYTES && element.type == WIRE_BYTES)
+			r = list_push_bytes(&reader, &element, left, out);
+		else if (element.type == type)
+			r = list_push_number(out, element.number_value);
+		else if (element.type == WIRE_BYTES)
+			r = list_push_packed(&reader, &element, out);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+static int value_read(const struct wire_reader *outer, const struct wire_field *field,
+	const struct value_fields *fields, size_t *left, struct value *out)
+{
+	struct wire_reader reader;
+	struct wire_field inner;
+	int r;
+
+	wire_reader_enter(&reader, outer, field);
+	while ((r = wire_next(&reader, &inner)) > 0) {
+		enum value_kind kind = kind_of(fields, inner.number);
+		bool list = kind >= VALUE_DOUBLE_LIST;
+
+		if (kind == VALUE_NONE || inner.type != (list ? WIRE_BYTES : type_of(kind)))
+			continue;
+		r = list ? list_read(&reader, &inner, kind, left, out)
+			 : scalar_read(&reader, &inner, kind, out);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+int value_entry_decode(const struct wire_reader *outer, const struct wire_field *field,
+	const struct value_fields *fields, size_t *left, struct value_map *out)
+{
+	auto_(value_done) struct value value = {.kind = VALUE_NONE};
+	auto_(free_at_exit) char *key = NULL;
+	struct wire_reader reader;
+	struct wire_field inner;
+	int r;
+
+	if (*left == 0)
+		return -EMSGSIZE;
+	(*left)--;
+	wire_reader_enter(&reader, outer, field);
+	while ((r = wire_next(&reader, &inner)) > 0) {
+		if (inner.type != WIRE_BYTES)
+			continue;
+		if (inner.number == 1) {
+			free_at_exit(&key);
+			r = wire_string(&reader, &inner, ENVELOPE_STRING_MAX, &key);
+		} else if (inner.number == 2) {
+			r = value_read(&reader, &inner, fields, left, &value);
+		}
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	if (value.kind == VALUE_NONE)
+		return -EBADMSG;
+	return value_map_append(out, key ? key : "", key ? strlen(key) : 0, &value);
+}
+
+static void list_encode(struct wire_writer *writer, uint32_t number, const struct value *list)
+{
+	auto_(wire_writer_done) struct wire_writer inner = {0};
+	auto_(wire_writer_done) struct wire_writer packed = {0};
+	enum value_kind kind = list->kind;
+
+	for (size_t i = 0; i < list->n; i++) {
+		if (kind == VALUE_DOUBLE_LIST)
+			wire_put_raw_double(&packed, list->ds[i]);
+		else if (kind == VALUE_SINT_LIST)
+			wire_put_raw_varint(&packed, wire_unzigzag(list->is[i]));
+		else if (kind == VALUE_UINT_LIST)
+			wire_put_raw_varint(&packed, list->us[i]);
+		else if (kind == VALUE_BOOL_LIST)
+			wire_put_raw_varint(&packed, list->bs[i]);
+		else
+			wire_put_bytes(&inner, 1, list->ss[i].data, list->ss[i].len);
+	}
+	if (list->n && type_of(element_kind(kind)) != WIRE_BYTES)
+		wire_put_message(&inner, 1, &packed);
+	wire_put_message(writer, number, &inner);
+}
+
+static void value_encode(struct wire_writer *writer, uint32_t number,
+	const struct value_fields *fields, const struct value *value)
+{
+	auto_(wire_writer_done) struct wire_writer inner = {0};
+	uint32_t field = fields->number[value->kind];
+
+	assert(field != 0);
+	switch ((int)value->kind) {
+	case VALUE_DOUBLE:
+		wire_put_double(&inner, field, value->d);
+		break;
+	case VALUE_SINT:
+		wire_put_sint(&inner, field, value->i);
+		break;
+	case VALUE_UINT:
+		wire_put_varint(&inner, field, value->u);
+		break;
+	case VALUE_BOOL:
+		wire_put_varint(&inner, field, value->b);
+		break;
+	case VALUE_STRING:
+	case VALUE_BYTES:
+		wire_put_bytes(&inner, field, value->s.data, value->s.len);
+		break;
+	default:
+		list_encode(&inner, field, value);
+		break;
+	}
+	wire_put_message(writer, number, &inner);
+}
+
+void value_map_encode(struct wire_writer *writer, uint32_t number,
+	const struct value_fields *fields, const struct value_map *map)
+{
+	for (size_t i = 0; i < map->n; i++) {
+		auto_(wire_writer_done) struct wire_writer entry = {0};
+
+		wire_put_string(&entry, 1, map->v[i].key);
+		value_encode(&entry, 2, fields, &map->v[i].value);
+		wire_put_message(writer, number, &entry);
+	}
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	char *const *x = *(char *const *const *)a;
+	char *const *y = *(char *const *const *)b;
+	int order = strcmp(*x, *y);
+
+	if (order)
+		return order;
+	return x < y ? -1 : 1;
+}
+
+static void swap_entries(void *a, void *b, size_t size)
+{
+	unsigned char kept[ENTRY_SIZE_MAX];
+
+	memcpy(kept, a, size);
+	memcpy(a, b, size);
+	memcpy(b, kept, size);
+}
+
+int entries_unique(void *entries, size_t *n, size_t size, void (*done)(void *entry))
+{
+	auto_(free_at_exit) void **sorted = NULL;
+	char *base = entries;
+	size_t kept = 0;
+
+	assert(size <= ENTRY_SIZE_MAX);
+	if (*n < 2)
+		return 0;
+	sorted = reallocarray(NULL, *n, sizeof(*sorted));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < *n; i++)
+		sorted[i] = base + i * size;
+	qsort(sorted, *n, sizeof(*sorted), compare_entries);
+	for (size_t i = 0, end; i < *n; i = end) {
+		for (end = i + 1; end < *n; end++) {
+			if (strcmp(*(char **)sorted[i], *(char **)sorted[end]) != 0)
+				break;
+		}
+		if (end - i > 1)
+			swap_entries(sorted[i], sorted[end - 1], size);
+		for (size_t j = i + 1; j < end; j++) {
+			done(sorted[j]);
+			*(char **)sorted[j] = NULL;
+		}
+	}
+	for (size_t i = 0; i < *n; i++) {
+		char *entry = base + i * size;
+
+		if (!*(char **)entry)
+			continue;
+		if (entry != base + kept * size)
+			memcpy(base + kept * size, entry, size);
+		kept++;
+	}
+	*n = kept;
+	return 0;
+}
+
+static void map_entry_done(void *entry)
+{
+	struct value_entry *dead = entry;
+
+	free(dead->key);
+	value_done(&dead->value);
+}
+
+int value_map_unique(struct value_map *map)
+{
+	return entries_unique(map->v, &map->n, sizeof(*map->v), map_entry_done);
+}

@@ -1,0 +1,43 @@
+/*
+ * value_codec: values and maps of them as protobuf: Scalar, MetricsRecordValue, ConfigsRecordValue,
+ * which differ only in their fields' numbers. One thread each; knows no record and no envelope.
+ */
+#ifndef FLWR_MESSAGE_VALUE_CODEC_H
+#define FLWR_MESSAGE_VALUE_CODEC_H
+
+#include "common/base/value.h"
+#include "common/message/wire.h"
+
+/* Which field of the oneof carries a kind; 0: none does, and such a field is skipped like an
+ * unknown one. */
+struct value_fields {
+	uint8_t number[VALUE_N];
+};
+
+extern const struct value_fields value_fields_scalar;
+extern const struct value_fields value_fields_metric;
+extern const struct value_fields value_fields_config;
+
+/*
+ * Read one entry {key = 1, value = 2} of a proto map<string, value> and append it to *out. *left
+ * bounds the memory that small fields can cause: it is counted down by each entry and each text of
+ * a list. 0; -EBADMSG (also for a value without kind); -EMSGSIZE when nothing is left or the key is
+ * too long; -ENOMEM.
+ */
+int value_entry_decode(const struct wire_reader *outer, const struct wire_field *field,
+	const struct value_fields *fields, size_t *left, struct value_map *out);
+
+/* Of entries with equal keys only the last one counts, at the place of the first. 0 or -ENOMEM. */
+int value_map_unique(struct value_map *map);
+
+/* A map<string, value> as field number; each value's kind must have a field. */
+void value_map_encode(struct wire_writer *writer, uint32_t number,
+	const struct value_fields *fields, const struct value_map *map);
+
+/*
+ * value_map_unique() for any array of n structs of size bytes (at most 128) that begin with their
+ * key (char *); done() frees what one of them owns, its key too. 0 or -ENOMEM.
+ */
+int entries_unique(void *entries, size_t *n, size_t size, void (*done)(void *entry));
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * records: the memory of records and arrays.
+ */
+#include "common/records/records.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void array_done(struct array *array)
+{
+	free(array->key);
+	free(array->dtype);
+	free(array->stype);
+	free(array->shape);
+	slices_done(&array->data);
+	*array = (struct array){0};
+}
+
+void record_done(struct record *record)
+{
+	for (size_t i = 0; i < record->n_arrays; i++)
+		array_done(&record->arrays[i]);
+	free(record->arrays);
+	value_map_done(&record->values);
+	free(record->name);
+	*record = (struct record){0};
+}
+
+void record_dict_done(struct record_dict *dict)
+{
+	for (size_t i = 0; i < dict->n; i++)
+		record_done(&dict->v[i]);
+	free(dict->v);
+	*dict = (struct record_dict){0};
+}
+
+/* Memory for one more behind n elements: it doubles whenever n is a power of two. NULL: v is as
+ * before. */
+static void *room_for_one(void *v, size_t n, size_t size)
+{
+	if (n & (n - 1))
+		return v;
+	return reallocarray(v, n ? 2 * n : 1, size);
+}
+
+struct record *record_dict_add(struct record_dict *dict, const char *name, enum record_kind kind)
+{
+	struct record *v = room_for_one(dict->v, dict->n, sizeof(*v));
+	char *copy;
+
+	if (!v)
+		return NULL;
+	dict->v = v;
+	copy = strdup(name);
+	if (!copy)
+		return NULL;
+	v[dict->n] = (struct record){.name = copy, .kind = kind};
+	return &v[dict->n++];
+}
+
+struct array *record_add_array(struct record *record, const char *key)
+{
+	struct array *v = room_for_one(record->arrays, record->n_arrays, sizeof(*v));
+	struct array array = {0};
+
+	if (!v)
+		return NULL;
+	record->arrays = v;
+	array.key = strdup(key);
+	array.dtype = strdup("");
+	array.stype = strdup("");
+	if (!array.key || !array.dtype || !array.stype) {
+		array_done(&array);
+		return NULL;
+	}
+	v[record->n_arrays] = array;
+	return &v[record->n_arrays++];
+}
+
+int record_dict_move(struct record_dict *dict, struct record_dict *from)
+{
+	size_t n = dict->n + from->n;
+	size_t cap = 1;
+	struct record *v;
+
+	if (from->n == 0)
+		return 0;
+	while (cap < n)
+		cap *= 2; /* what record_dict_add() counts on */
+	v = reallocarray(dict->v, cap, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	memcpy(v + dict->n, from->v, from->n * sizeof(*v));
+	free(from->v);
+	*from = (struct record_dict){0};
+	dict->v = v;
+	dict->n = n;
+	return 0;
+}
+
+bool record_metric_kind(enum value_kind kind)
+{
+	return kind == VALUE_DOUBLE || kind == VALUE_SINT || kind == VALUE_UINT ||
+	       kind == VALUE_DOUBLE_LIST || kind == VALUE_SINT_LIST || kind == VALUE_UINT_LIST;
+}
