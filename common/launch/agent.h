@@ -1,0 +1,55 @@
+/*
+ * agent: starts, watches, stops and reaps the processes of messages: for each message a worker and,
+ * when that asks for it, an app process. Main thread. Knows nothing about the worker API.
+ */
+#ifndef FLWR_LAUNCH_AGENT_H
+#define FLWR_LAUNCH_AGENT_H
+
+#include "common/launch/control.h"
+#include "common/launch/process.h"
+
+struct agent;
+struct worker;
+
+struct agent_options {
+	const char *worker_path; /* flwr-clientapp beside the running program; agent_paths() */
+	const char *
+		start_path; /* flwr-app-start: makes itself a subreaper, sets PDEATHSIG, executes */
+	const char *bridge_path; /* the Python bridge's main.py */
+	const char *python; /* --python as given; NULL: $VIRTUAL_ENV/bin/python3, else python3 on
+			       PATH */
+	enum log_level log_level;
+};
+
+/* 0 or -errno. Strings are copied. */
+int agent_new(struct loop *loop, struct log *log, const struct agent_options *options,
+	struct agent **out);
+/* Kills what is left, at once; no event comes. Not from inside a callback. */
+void agent_free(struct agent *agent);
+
+/* Processes that are not yet gone. */
+unsigned agent_count(const struct agent *agent);
+
+/* Fill the three paths of options from where the running program lies (bin/,
+ * ../libexec/flwr-native, ../share/flwr-native). The strings are malloc()ed. 0 or -ENOMEM. */
+int agent_paths(struct agent_options *options);
+
+struct worker_ops {
+	/* The worker process has ended (whatever its app does); everything it and its app started
+	 * is being killed, unless the worker exited with 0. Once. */
+	void (*ended)(void *arg, struct worker *worker, const struct process_end *end);
+	/* Worker and app are gone, with all they started: the slot is free. The worker is freed
+	 * after this call. */
+	void (*gone)(void *arg, struct worker *worker);
+};
+
+/* Start a worker for one message; name is for log lines. 0; -errno with a sentence, and no event
+ * comes. */
+int agent_start_worker(struct agent *agent, const char *name, const struct control_start *start,
+	const struct worker_ops *ops, void *arg, struct worker **out, struct reason *why);
+
+/* TERM, grace, KILL for the worker and its app. */
+void worker_stop(struct worker *worker, int64_t grace_ms);
+pid_t worker_pid(const struct worker *worker);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * agent_internal: what agent.c and worker.c share. Private to common/launch.
+ */
+#ifndef FLWR_LAUNCH_AGENT_INTERNAL_H
+#define FLWR_LAUNCH_AGENT_INTERNAL_H
+
+#include "common/launch/agent.h"
+
+struct agent {
+	struct loop *loop;
+	struct log *log;
+	struct agent_options options;
+	struct process_set *set;
+	struct worker *first; /* linked by worker.c */
+};
+
+/* Free it, whatever state it is in; its processes are not touched. */
+void worker_free(struct worker *worker);
+
+#endif

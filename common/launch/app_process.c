@@ -1,0 +1,93 @@
+#include "common/launch/app_process.h"
+
+#include "common/base/cleanup.h"
+#include "common/launch/python.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define STRING_OF_(x) #x
+#define STRING_OF(x)  STRING_OF_(x)
+
+/* *out is NULL when text is. */
+static int copy(const char *text, const char **out)
+{
+	*out = text ? strdup(text) : NULL;
+	return text && !*out ? -ENOMEM : 0;
+}
+
+int agent_options_copy(const struct agent_options *from, struct agent_options *out)
+{
+	struct agent_options copied = {.log_level = from->log_level};
+
+	if (copy(from->worker_path, &copied.worker_path) ||
+		copy(from->start_path, &copied.start_path) ||
+		copy(from->bridge_path, &copied.bridge_path) ||
+		copy(from->python, &copied.python)) {
+		agent_options_done(&copied);
+		return -ENOMEM;
+	}
+	*out = copied;
+	return 0;
+}
+
+void agent_options_done(struct agent_options *options)
+{
+	free((char *)options->worker_path);
+	free((char *)options->start_path);
+	free((char *)options->bridge_path);
+	free((char *)options->python);
+	*options = (struct agent_options){.log_level = options->log_level};
+}
+
+static int app_start(struct process_set *set, const struct agent_options *options, const char *name,
+	const char *python, const struct process_ops *ops, void *arg, struct process **out,
+	int *fd_out, struct reason *why)
+{
+	char agent_pid[16];
+	const char *const argv[] = {
+		options->start_path, agent_pid, python, "-u", options->bridge_path, NULL};
+	const char *const env[] = {"FLWR_APP_FD=" STRING_OF(PROCESS_FD), NULL};
+	struct process_spec spec = {.name = name, .argv = argv, .env = env};
+	int ends[2];
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return reason_code(why, -errno, "no socketpair for it: %s", strerror(errno));
+	auto_(close_at_exit) int ours = ends[0];
+	auto_(close_at_exit) int theirs = ends[1];
+	snprintf(agent_pid, sizeof(agent_pid), "%d", (int)getpid());
+	spec.fd = theirs;
+	r = process_start(set, &spec, ops, arg, out, why);
+	if (r < 0)
+		return r;
+	*fd_out = take_fd(&ours);
+	return 0;
+}
+
+int app_process_start(struct process_set *set, struct log *log, const struct agent_options *options,
+	const char *name, const struct process_ops *ops, void *arg, struct process **out,
+	int *fd_out, struct process_end *failed_out)
+{
+	auto_(free_at_exit) char *python = NULL;
+	struct reason why = {.text = ""};
+	int r = python_find(options->python, &python, &why);
+	bool no_python = r < 0;
+
+	if (!r)
+		r = app_start(set, options, name, python, ops, arg, out, fd_out, &why);
+	if (!r)
+		return 0;
+	log_error(log, "%s: could not be started: %s", name, why.text);
+	*failed_out = (struct process_end){.kind = PROCESS_NOT_STARTED, .value = -r};
+	if (no_python)
+		reason_set(&failed_out->why,
+			"no python3 that can be executed on this node: give --python or install "
+			"python3 with the flwr package");
+	else
+		reason_set(&failed_out->why, "no process for it could be started on this node: %s",
+			strerror(-r));
+	return r;
+}

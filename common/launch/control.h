@@ -1,0 +1,47 @@
+/*
+ * control: the control socket between an agent and its worker (SOCK_SEQPACKET): its messages, for
+ * both ends. Main thread; does not start or stop anything.
+ */
+#ifndef FLWR_LAUNCH_CONTROL_H
+#define FLWR_LAUNCH_CONTROL_H
+
+#include "common/launch/process.h"
+
+#include <stdint.h>
+
+/* What a worker must know to do its work; by this socket, since argv can be read by everyone. */
+struct control_start {
+	uint64_t token;
+	char *address;   /* of the worker API, as gRPC takes it */
+	char *flwr_home; /* where apps are installed */
+	int log_level;   /* enum log_level */
+};
+
+enum control_kind {
+	CONTROL_START,       /* agent -> worker, first */
+	CONTROL_APP_START,   /* worker -> agent: start an app process */
+	CONTROL_APP_STARTED, /* agent -> worker: pid, and our end of the socketpair */
+	CONTROL_APP_STOP,    /* worker -> agent: end the app process */
+	CONTROL_APP_ENDED,   /* agent -> worker: how it ended (also: could not be started) */
+	CONTROL_KIND_N
+};
+
+/* One message. Only the members of its kind are set. */
+struct control_message {
+	enum control_kind kind;
+	struct control_start start; /* strings owned */
+	pid_t app_pid;
+	int fd; /* APP_STARTED; owned; -1 else */
+	struct process_end end;
+};
+
+void control_message_done(struct control_message *message);
+
+/* Send one message (fd is borrowed). Never blocks: 0, -EAGAIN, -EPIPE, -errno. */
+int control_send(int socket, const struct control_message *message);
+
+/* Receive one. 1: *out is the caller's; 0: the other end has gone; -EAGAIN: none now; -EBADMSG;
+ * -errno. */
+int control_receive(int socket, struct control_message *out);
+
+#endif

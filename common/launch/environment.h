@@ -1,0 +1,15 @@
+/*
+ * environment: what a started process inherits of ours. Main thread. Private to common/launch.
+ */
+#ifndef FLWR_LAUNCH_ENVIRONMENT_H
+#define FLWR_LAUNCH_ENVIRONMENT_H
+
+/*
+ * Our environment without the names in drop, without what speaks to this program only (LISTEN_*,
+ * NOTIFY_SOCKET, FLWR_APP_FD), and with the settings "NAME=value" in set instead of inherited ones.
+ * Both lists end in NULL and may be NULL. The array is malloc()ed, its strings are borrowed; NULL
+ * on no memory.
+ */
+char **environment_new(const char *const *set, const char *const *drop);
+
+#endif

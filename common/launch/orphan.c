@@ -1,0 +1,161 @@
+#include "common/launch/orphan.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/number.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define SWEEP_ROUNDS 64 /* each reaps at least one, or is the last */
+
+struct sweep {
+	uint64_t born_ticks;
+	bool also_kill;
+	orphan_known_fn *known;
+	void *arg;
+	int reaped;
+	int left;
+	pid_t left_pid;
+};
+
+static void closedir_at_exit(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+uint64_t orphan_ticks_now(void)
+{
+	struct timespec now;
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * hz + (uint64_t)now.tv_nsec * hz / 1000000000;
+}
+
+/* Parent and start time of a process. 0 or -errno. */
+static int stat_read(pid_t pid, pid_t *parent_out, uint64_t *start_out)
+{
+	char path[64];
+	char text[1024];
+	size_t n;
+	char *after_name;
+	int parent;
+	unsigned long long start;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	auto_(fclose_at_exit) FILE *file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	n = fread(text, 1, sizeof(text) - 1, file);
+	text[n] = '\0';
+	after_name = strrchr(text, ')'); /* a name may hold anything, its own brackets too */
+	if (!after_name || sscanf(after_name + 1,
+				   " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
+				   "%*d %*d %*d %*d %llu",
+				   &parent, &start) != 2)
+		return -EBADMSG;
+	*parent_out = parent;
+	*start_out = start;
+	return 0;
+}
+
+static void child_visit(struct sweep *sweep, pid_t pid)
+{
+	siginfo_t info = {.si_pid = 0};
+	uint64_t start = 0;
+	pid_t parent;
+	bool older;
+
+	if (sweep->known(sweep->arg, pid))
+		return;
+	if (stat_read(pid, &parent, &start) < 0)
+		start = UINT64_MAX;
+	older = start < sweep->born_ticks;
+	if (older && getpid() != 1)
+		return;
+	/* It is our child: until it is reaped, right below, its number is nobody else's. */
+	if (sweep->also_kill && !older)
+		kill(pid, SIGKILL);
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG) < 0)
+		return;
+	if (info.si_pid == pid) {
+		sweep->reaped++;
+	} else if (!older) {
+		sweep->left++;
+		sweep->left_pid = pid;
+	}
+}
+
+/* The kernel's own lists of children, one a thread. 0; -ENOENT where there are none; -errno. */
+static int visit_lists(struct sweep *sweep)
+{
+	auto_(closedir_at_exit) DIR *threads = opendir("/proc/self/task");
+	struct dirent *entry;
+	char path[sizeof("/proc/self/task//children") + sizeof(entry->d_name)];
+	int pid;
+
+	if (!threads)
+		return -errno;
+	while ((entry = readdir(threads))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%s/children", entry->d_name);
+		auto_(fclose_at_exit) FILE *file = fopen(path, "re");
+		if (!file)
+			return -errno;
+		while (fscanf(file, "%d", &pid) == 1)
+			child_visit(sweep, pid);
+	}
+	return 0;
+}
+
+static int visit_all(struct sweep *sweep)
+{
+	auto_(closedir_at_exit) DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	pid_t parent;
+	uint64_t start;
+
+	if (!proc)
+		return -errno;
+	while ((entry = readdir(proc))) {
+		int64_t pid;
+
+		if (number_i64(entry->d_name, &pid) == 0 && pid > 0 &&
+			stat_read((pid_t)pid, &parent, &start) == 0 && parent == getpid())
+			child_visit(sweep, (pid_t)pid);
+	}
+	return 0;
+}
+
+int orphan_sweep(
+	uint64_t born_ticks, bool also_kill, orphan_known_fn *known, void *arg, pid_t *left_out)
+{
+	struct sweep sweep = {
+		.born_ticks = born_ticks, .also_kill = also_kill, .known = known, .arg = arg};
+
+	/* A list that changes while it is read can be incomplete, and whoever was reaped may have
+	 * left us its children. */
+	for (int round = 0; round < SWEEP_ROUNDS; round++) {
+		sweep.reaped = 0;
+		sweep.left = 0;
+		int r = visit_lists(&sweep);
+		if (r == -ENOENT)
+			r = visit_all(&sweep);
+		if (r < 0)
+			return r;
+		if (!sweep.reaped)
+			break;
+	}
+	if (sweep.reaped && !sweep.left)
+		return -EAGAIN;
+	if (sweep.left)
+		*left_out = sweep.left_pid;
+	return sweep.left;
+}

@@ -1,0 +1,292 @@
+/*
+ * A worker as its agent sees it. Its two processes end in any order:
+ *
+ *   worker exits with 0     the app gets WORKER_GRACE_MS to end by itself, then it is stopped
+ *   worker ends otherwise   the app is killed
+ *   app ends                the worker is told, and goes on
+ */
+#include "common/launch/agent_internal.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/launch/app_process.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct worker {
+	struct agent *agent;
+	struct worker *next;
+	struct worker **previous; /* what points to it; NULL when not linked */
+	const struct worker_ops *ops;
+	void *arg;
+	char *name;
+	char *app_name;
+	pid_t pid;
+	int control; /* our end; -1 when the worker has ended or is not listened to any more */
+	struct watch *watch;
+	struct process *process; /* NULL when gone */
+	struct process *app;     /* NULL before it was asked for, and when gone */
+	bool app_asked;
+	bool ended;
+	struct timer *app_timer; /* until the app must have ended by itself */
+};
+
+static void control_close(struct worker *worker)
+{
+	if (worker->watch)
+		watch_free(worker->watch);
+	worker->watch = NULL;
+	close_fd(&worker->control);
+}
+
+void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	if (worker->previous) {
+		*worker->previous = worker->next;
+		if (worker->next)
+			worker->next->previous = worker->previous;
+	}
+	control_close(worker);
+	if (worker->app_timer)
+		timer_free(worker->app_timer);
+	free(worker->name);
+	free(worker->app_name);
+	free(worker);
+}
+
+static void worker_free_at_exit(struct worker **worker)
+{
+	worker_free(*worker);
+}
+
+static void worker_settle(struct worker *worker)
+{
+	if (worker->process || worker->app)
+		return;
+	worker->ops->gone(worker->arg, worker);
+	worker_free(worker);
+}
+
+/* It did what a worker of ours does not do, or does not listen: the end of it comes as an event. */
+static void worker_refuse(struct worker *worker, const char *what, int r)
+{
+	log_warn(worker->agent->log, "%s: %s (%s), killing it", worker->name, what, strerror(-r));
+	control_close(worker);
+	process_kill(worker->process);
+}
+
+/* A worker that has gone is no failure here: its end comes as an event. */
+static int worker_tell(struct worker *worker, const struct control_message *message)
+{
+	int r;
+
+	if (worker->control < 0)
+		return 0;
+	r = control_send(worker->control, message);
+	if (r == 0 || r == -EPIPE)
+		return 0;
+	worker_refuse(worker, "cannot be told about its app process", r);
+	return r;
+}
+
+/* ---- the app ---- */
+
+static void app_ended(void *arg, struct process *process, const struct process_end *end)
+{
+	struct worker *worker = arg;
+	struct control_message message = {.kind = CONTROL_APP_ENDED, .fd = -1, .end = *end};
+
+	(void)process;
+	worker_tell(worker, &message);
+}
+
+static void app_gone(void *arg, struct process *process)
+{
+	struct worker *worker = arg;
+
+	(void)process;
+	worker->app = NULL;
+	worker_settle(worker);
+}
+
+static const struct process_ops app_ops = {.ended = app_ended, .gone = app_gone};
+
+static void app_begin(struct worker *worker)
+{
+	struct agent *agent = worker->agent;
+	struct control_message message = {.kind = CONTROL_APP_STARTED, .fd = -1};
+	auto_(close_at_exit) int fd = -1;
+	int r = app_process_start(agent->set, agent->log, &agent->options, worker->app_name,
+		&app_ops, worker, &worker->app, &fd, &message.end);
+
+	if (r < 0) {
+		message.kind = CONTROL_APP_ENDED;
+		worker_tell(worker, &message);
+		return;
+	}
+	message.app_pid = process_pid(worker->app);
+	message.fd = fd;
+	if (worker_tell(worker, &message) < 0)
+		process_kill(worker->app);
+}
+
+static void app_late(void *arg)
+{
+	struct worker *worker = arg;
+
+	if (worker->app)
+		process_stop(worker->app, WORKER_GRACE_MS);
+}
+
+/* ---- the worker ---- */
+
+static void control_handle(struct worker *worker, const struct control_message *message)
+{
+	if (message->kind == CONTROL_APP_START && !worker->app_asked) {
+		worker->app_asked = true;
+		app_begin(worker);
+	} else if (message->kind == CONTROL_APP_STOP && worker->app_asked) {
+		if (worker->app)
+			process_stop(worker->app, WORKER_GRACE_MS);
+	} else {
+		worker_refuse(worker, "asked for what it may not ask", -EBADMSG);
+	}
+}
+
+/* One message an event: a flood leaves the loop to others. */
+static void control_ready(void *arg, int ready)
+{
+	struct worker *worker = arg;
+	struct control_message message;
+	int r = control_receive(worker->control, &message);
+
+	(void)ready;
+	if (r == -EAGAIN)
+		return;
+	if (r == 0) {
+		control_close(worker);
+		return;
+	}
+	if (r < 0) {
+		worker_refuse(worker, "sent what it may not send", r);
+		return;
+	}
+	control_handle(worker, &message);
+	control_message_done(&message);
+}
+
+static void worker_ended(void *arg, struct process *process, const struct process_end *end)
+{
+	struct worker *worker = arg;
+
+	(void)process;
+	worker->ended = true;
+	control_close(worker);
+	if (worker->app) {
+		if (end->kind == PROCESS_EXITED && end->value == 0)
+			timer_set(worker->app_timer, clock_now_ms() + WORKER_GRACE_MS);
+		else
+			process_kill(worker->app);
+	}
+	worker->ops->ended(worker->arg, worker, end);
+}
+
+static void worker_gone(void *arg, struct process *process)
+{
+	struct worker *worker = arg;
+
+	(void)process;
+	worker->process = NULL;
+	worker_settle(worker);
+}
+
+static const struct process_ops process_ops = {.ended = worker_ended, .gone = worker_gone};
+
+static struct worker *worker_new(
+	struct agent *agent, const char *name, const struct worker_ops *ops, void *arg)
+{
+	auto_(worker_free_at_exit) struct worker *worker = calloc(1, sizeof(*worker));
+
+	if (!worker)
+		return NULL;
+	worker->agent = agent;
+	worker->ops = ops;
+	worker->arg = arg;
+	worker->control = -1;
+	worker->name = strdup(name);
+	if (asprintf(&worker->app_name, "%s app", name) < 0)
+		worker->app_name = NULL;
+	worker->app_timer = timer_new(agent->loop, app_late, worker);
+	if (!worker->name || !worker->app_name || !worker->app_timer)
+		return NULL;
+	return take_pointer(&worker);
+}
+
+/* Open the control socket and put the start message into it. 0 and the worker's end; -errno. */
+static int control_open(struct worker *worker, const struct control_start *start, int *theirs_out)
+{
+	struct control_message message = {.kind = CONTROL_START, .fd = -1, .start = *start};
+	int ends[2];
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	worker->control = ends[0];
+	auto_(close_at_exit) int theirs = ends[1];
+	r = control_send(worker->control, &message);
+	explicit_bzero(&message, sizeof(message));
+	if (r < 0)
+		return r;
+	worker->watch =
+		watch_new(worker->agent->loop, worker->control, WATCH_READ, control_ready, worker);
+	if (!worker->watch)
+		return -ENOMEM;
+	*theirs_out = take_fd(&theirs);
+	return 0;
+}
+
+int agent_start_worker(struct agent *agent, const char *name, const struct control_start *start,
+	const struct worker_ops *ops, void *arg, struct worker **out, struct reason *why)
+{
+	auto_(worker_free_at_exit) struct worker *worker = worker_new(agent, name, ops, arg);
+	auto_(close_at_exit) int theirs = -1;
+	const char *const argv[] = {agent->options.worker_path, "--control", NULL};
+	struct process_spec spec = {.name = name, .argv = argv};
+	int r;
+
+	if (!worker)
+		return reason_code(why, -ENOMEM, "no memory to start %s", name);
+	r = control_open(worker, start, &theirs);
+	if (r < 0)
+		return reason_code(why, r, "no control socket for %s: %s", name, strerror(-r));
+	spec.fd = theirs;
+	r = process_start(agent->set, &spec, &process_ops, worker, &worker->process, why);
+	if (r < 0)
+		return r;
+	worker->pid = process_pid(worker->process);
+	worker->next = agent->first;
+	worker->previous = &agent->first;
+	if (agent->first)
+		agent->first->previous = &worker->next;
+	agent->first = worker;
+	*out = take_pointer(&worker);
+	return 0;
+}
+
+void worker_stop(struct worker *worker, int64_t grace_ms)
+{
+	if (worker->process)
+		process_stop(worker->process, grace_ms);
+	if (worker->app)
+		process_stop(worker->app, grace_ms);
+}
+
+pid_t worker_pid(const struct worker *worker)
+{
+	return worker->pid;
+}

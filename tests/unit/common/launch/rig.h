@@ -1,0 +1,66 @@
+/*
+ * rig: a loop, a log that can be read back, and waiting with an end, for tests of common/launch.
+ */
+#ifndef FLWR_TEST_LAUNCH_RIG_H
+#define FLWR_TEST_LAUNCH_RIG_H
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/launch/process.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* cmocka needs the four above. */
+#include <cmocka.h>
+
+#define RIG_WAIT_MS                                                                                \
+	20000 /* nothing takes that long, on the slowest machine and under sanitizers              \
+	       */
+
+struct rig {
+	struct loop *loop;
+	struct log *log;
+	int log_fd;
+	char text[1 << 20]; /* what rig_log() read */
+};
+
+int rig_setup(void **state);
+int rig_teardown(void **state);
+
+/* Everything logged until now. */
+const char *rig_log(struct rig *rig);
+
+/* Run the loop until *flag, or until the log contains text; a test that waits too long fails. */
+void rig_until(struct rig *rig, const bool *flag);
+void rig_until_log(struct rig *rig, const char *text);
+
+/* How often text is in the log. */
+unsigned rig_log_count(struct rig *rig, const char *text);
+
+/* The numbers that follow text in the log, at most max; how many there are. */
+size_t rig_log_numbers(struct rig *rig, const char *text, int *out, size_t max);
+
+/* A file with this script in it, for the caller to unlink. */
+void script_new(char path[64], const char *text);
+
+/* What process_ops and worker_ops are tested with. */
+struct seen {
+	bool ended;
+	bool gone;
+	int64_t ended_ms;
+	int64_t gone_ms;
+	struct process_end end;
+};
+
+extern const struct process_ops seen_ops;
+
+/* Is there a process (a zombie is one) with this number? */
+bool pid_exists(int pid);
+
+/* Wait (not by the loop) until pid, a child or not, has ended; a test that waits too long fails. */
+void pidfd_until_end(int pidfd);
+
+#endif

@@ -1,0 +1,249 @@
+#include "common/launch/control.h"
+#include "rig.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static int ends_setup(void **state)
+{
+	int *ends = calloc(2, sizeof(*ends));
+
+	*state = ends;
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
+}
+
+static int ends_teardown(void **state)
+{
+	int *ends = *state;
+
+	close_fd(&ends[0]);
+	close_fd(&ends[1]);
+	free(ends);
+	return 0;
+}
+
+static unsigned fds_open(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static void example(enum control_kind kind, int fd, struct control_message *out)
+{
+	*out = (struct control_message){.kind = kind, .fd = -1};
+	switch (kind) {
+	case CONTROL_START:
+		out->start = (struct control_start){.token = UINT64_MAX - 1,
+			.address = (char *)"unix:/tmp/x/sock",
+			.flwr_home = (char *)"/home/\xff/.flwr",
+			.log_level = LOG_LEVEL_DEBUG};
+		break;
+	case CONTROL_APP_STARTED:
+		out->app_pid = 4194303;
+		out->fd = fd;
+		break;
+	case CONTROL_APP_ENDED:
+		out->end = (struct process_end){.kind = PROCESS_KILLED,
+			.value = 9,
+			.stop = PROCESS_STOPPED,
+			.out_of_memory = true,
+			.never_ready = true,
+			.why = {"for this reason"}};
+		memset(out->end.tail, 'x', PROCESS_TAIL_BYTES);
+		break;
+	case CONTROL_APP_START:
+	case CONTROL_APP_STOP:
+	case CONTROL_KIND_N:
+		break;
+	}
+}
+
+static void test_round_trip(void **state)
+{
+	int *ends = *state;
+
+	for (int kind = 0; kind < CONTROL_KIND_N; kind++) {
+		struct control_message sent, got;
+
+		example((enum control_kind)kind, STDERR_FILENO, &sent);
+		assert_int_equal(control_receive(ends[1], &got), -EAGAIN);
+		assert_int_equal(control_send(ends[0], &sent), 0);
+		assert_int_equal(control_receive(ends[1], &got), 1);
+		assert_int_equal(got.kind, kind);
+		assert_int_equal(got.app_pid, sent.app_pid);
+		assert_int_equal(got.fd >= 0, kind == CONTROL_APP_STARTED);
+		if (got.fd >= 0)
+			assert_int_equal(fcntl(got.fd, F_GETFD), FD_CLOEXEC);
+		if (kind == CONTROL_START) {
+			assert_int_equal(got.start.token, sent.start.token);
+			assert_string_equal(got.start.address, sent.start.address);
+			assert_string_equal(got.start.flwr_home, sent.start.flwr_home);
+			assert_int_equal(got.start.log_level, sent.start.log_level);
+		}
+		if (kind == CONTROL_APP_ENDED) {
+			assert_int_equal(got.end.kind, sent.end.kind);
+			assert_int_equal(got.end.value, sent.end.value);
+			assert_int_equal(got.end.stop, sent.end.stop);
+			assert_true(got.end.out_of_memory && got.end.never_ready);
+			assert_string_equal(got.end.why.text, sent.end.why.text);
+			assert_string_equal(got.end.tail, sent.end.tail);
+		}
+		control_message_done(&got);
+	}
+}
+
+static void test_too_long(void **state)
+{
+	int *ends = *state;
+	struct control_message message;
+	char path[4000];
+
+	example(CONTROL_START, -1, &message);
+	memset(path, 'p', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	message.start.flwr_home = path;
+	assert_int_equal(control_send(ends[0], &message), -EMSGSIZE);
+}
+
+static void test_gone(void **state)
+{
+	int *ends = *state;
+	struct control_message message, got;
+
+	example(CONTROL_APP_STOP, -1, &message);
+	assert_int_equal(control_send(ends[0], &message), 0);
+	assert_int_equal(control_send(ends[1], &message), 0);
+	/* Leaves something unread. */
+	close_fd(&ends[0]);
+	assert_int_equal(control_receive(ends[1], &got), 1);
+	assert_int_equal(got.kind, CONTROL_APP_STOP);
+	assert_int_equal(control_receive(ends[1], &got), 0);
+	assert_int_equal(control_send(ends[1], &message), -EPIPE);
+}
+
+static void test_full(void **state)
+{
+	int *ends = *state;
+	struct control_message message;
+	int r = 0;
+
+	example(CONTROL_APP_ENDED, -1, &message);
+	for (int i = 0; i < 100000 && r == 0; i++)
+		r = control_send(ends[0], &message);
+	assert_int_equal(r, -EAGAIN);
+}
+
+/* Send bytes with n_fds descriptors; what control_receive() makes of it. */
+static int receive_raw(
+	int *ends, const void *bytes, size_t len, size_t n_fds, struct control_message *got)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(8 * sizeof(int))];
+	} space = {.bytes = {0}};
+	struct iovec piece = {.iov_base = (void *)bytes, .iov_len = len};
+	struct msghdr header = {.msg_iov = &piece, .msg_iovlen = 1};
+
+	if (n_fds) {
+		const int fds[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+
+		header.msg_control = space.bytes;
+		header.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+		struct cmsghdr *with = CMSG_FIRSTHDR(&header);
+		with->cmsg_level = SOL_SOCKET;
+		with->cmsg_type = SCM_RIGHTS;
+		with->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		memcpy(CMSG_DATA(with), fds, n_fds * sizeof(int));
+	}
+	assert_int_equal(sendmsg(ends[0], &header, MSG_NOSIGNAL), (ssize_t)len);
+	return control_receive(ends[1], got);
+}
+
+static void test_refused(void **state)
+{
+	int *ends = *state;
+	const unsigned before = fds_open();
+	struct control_message got;
+	char big[20000] = {1, CONTROL_APP_START};
+	static const struct {
+		const char *bytes;
+		size_t len, n_fds;
+	} cases[] = {
+		{"\1", 1, 0}, {"\2\1", 2, 0}, /* another version */
+		{"\1\5", 2, 0},               /* no such kind */
+		{"\1\1x", 3, 0},              /* something behind it */
+		{"\1\1", 2, 1},               /* a descriptor where none belongs */
+		{"\1\2\7\0\0\0", 6, 0},       /* none where one belongs */
+		{"\1\2\7\0\0\0", 6, 2},       /* two */
+		{"\1\2\7\0\0\0", 6, 8},       /* more than there is room for */
+		{"\1\2\1\0\0\0", 6, 1},       /* a pid that is nobody's to kill */
+		{"\1\2\xff\xff\xff\xff", 6, 1},
+		{"\1\4\3\0\0\0\0\0\0\0\0\0\0\0", 14, 0},     /* no such end */
+		{"\1\4\0\0\2\0\0\0\0\0\0\0\0\0", 14, 0},     /* neither true nor false */
+		{"\1\4\0\0\0\0\0\0\0\0\0\0\1\0\xff", 15, 0}, /* not UTF-8 */
+		{"\1\4\0\0\0\0\0\0\0\0\1\0\0\0\0", 15, 0},   /* a NUL inside */
+		{"\1\4\0\0\0\0\0\0\0\0\0\2\0\0", 14, 0},     /* longer than the text can be */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(
+			receive_raw(ends, cases[i].bytes, cases[i].len, cases[i].n_fds, &got),
+			-EBADMSG);
+	assert_int_equal(receive_raw(ends, big, sizeof(big), 0, &got), -EBADMSG);
+	assert_int_equal(receive_raw(ends, "\1\1", 2, 0, &got), 1);
+	assert_int_equal(fds_open(), before);
+}
+
+static void test_random(void **state)
+{
+	int *ends = *state;
+	const unsigned before = fds_open();
+	unsigned seed = (unsigned)clock_now_ms();
+	unsigned taken = 0;
+	unsigned char bytes[6000];
+
+	print_message("seed %u\n", seed);
+	srandom(seed);
+	for (int round = 0; round < 20000; round++) {
+		struct control_message got;
+		size_t len = 2 + (size_t)random() % (round % 50 ? 40 : sizeof(bytes) - 2);
+
+		for (size_t i = 0; i < len; i++)
+			bytes[i] = (unsigned char)(random() % 3 ? 0 : random() % 256);
+		bytes[0] = 1;
+		bytes[1] = (unsigned char)(random() % (CONTROL_KIND_N + 1));
+		int r = receive_raw(ends, bytes, len, (size_t)random() % 3, &got);
+		if (r == 1) {
+			taken++;
+			control_message_done(&got);
+		} else {
+			assert_int_equal(r, -EBADMSG);
+		}
+	}
+	print_message("%u of 20000 were messages\n", taken);
+	assert_int_equal(fds_open(), before);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, ends_setup, ends_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_round_trip),
+		TEST(test_too_long),
+		TEST(test_gone),
+		TEST(test_full),
+		TEST(test_refused),
+		TEST(test_random),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

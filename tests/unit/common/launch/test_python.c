@@ -1,0 +1,127 @@
+#include "common/launch/python.h"
+#include "rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* A directory with bin/python3 (executable), plain/python3 (not) and folder/python3/ in it. */
+static char root[] = "/tmp/flwr-test-python-XXXXXX";
+
+static void make(const char *name, mode_t mode)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	if (S_ISDIR(mode)) {
+		assert_return_code(mkdir(path, mode & 0777), errno);
+		return;
+	}
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, mode);
+	assert_return_code(fd, errno);
+	close(fd);
+}
+
+static const char *const made[] = {"bin", "plain", "folder", "folder/python3"};
+
+static int group_setup(void **state)
+{
+	(void)state;
+	if (!mkdtemp(root))
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(made); i++)
+		make(made[i], S_IFDIR | 0755);
+	make("bin/python3", 0755);
+	make("plain/python3", 0644);
+	return chdir(root);
+}
+
+static int group_teardown(void **state)
+{
+	char command[300];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	return system(command);
+}
+
+static int find(const char *given, char *found, struct reason *why)
+{
+	char *path = NULL;
+	int r = python_find(given, &path, why);
+
+	snprintf(found, 256, "%s", path ? path : "");
+	free(path);
+	return r;
+}
+
+static void test_given(void **state)
+{
+	char expected[256], given[256], found[256];
+	struct reason why;
+
+	(void)state;
+	snprintf(expected, sizeof(expected), "%s/bin/python3", root);
+	assert_int_equal(find(expected, found, &why), 0);
+	assert_string_equal(found, expected);
+	assert_int_equal(find("bin/python3", found, &why), 0);
+	assert_string_equal(found, expected);
+	assert_int_equal(find("/nonexistent/python3", found, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "/nonexistent/python3"));
+	assert_non_null(strstr(why.text, "--python"));
+	snprintf(given, sizeof(given), "%s/plain/python3", root);
+	assert_int_equal(find(given, found, &why), -EACCES);
+	snprintf(given, sizeof(given), "%s/folder/python3", root);
+	assert_int_equal(find(given, found, &why), -EACCES);
+}
+
+static void test_search(void **state)
+{
+	char expected[256], path[1024], found[256];
+	struct reason why;
+
+	(void)state;
+	snprintf(expected, sizeof(expected), "%s/bin/python3", root);
+	snprintf(path, sizeof(path), "/nonexistent:%s/folder:%s/plain:%s/bin", root, root, root);
+	unsetenv("VIRTUAL_ENV");
+	setenv("PATH", path, 1);
+	assert_int_equal(find(NULL, found, &why), 0);
+	assert_string_equal(found, expected);
+	assert_int_equal(find("python3", found, &why), 0);
+	assert_string_equal(found, expected);
+	assert_int_equal(find("python3.99", found, &why), -ENOENT);
+
+	setenv("PATH", "/nonexistent:", 1);
+	assert_int_equal(find(NULL, found, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "--python"));
+	setenv("PATH", "", 1);
+	assert_int_equal(find(NULL, found, &why), -ENOENT);
+	unsetenv("PATH");
+	assert_int_equal(find(NULL, found, &why), -ENOENT);
+	snprintf(path, sizeof(path), "%s/plain", root);
+	setenv("PATH", path, 1);
+	assert_int_equal(find(NULL, found, &why), -EACCES);
+
+	setenv("VIRTUAL_ENV", root, 1);
+	assert_int_equal(find(NULL, found, &why), 0);
+	assert_string_equal(found, expected);
+	setenv("VIRTUAL_ENV", "/nonexistent", 1);
+	snprintf(path, sizeof(path), "%s/bin", root);
+	setenv("PATH", path, 1);
+	assert_int_equal(find(NULL, found, &why), 0);
+	assert_string_equal(found, expected);
+	setenv("PATH", "/usr/bin:/bin", 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_given),
+		cmocka_unit_test(test_search),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}

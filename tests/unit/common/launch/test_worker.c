@@ -1,0 +1,283 @@
+#include "common/launch/agent.h"
+#include "rig.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* sh stands for python, and is given -u and a script as python would be. */
+static const char app_ends[] = "echo oops >&2\nprintf hello >&3\nexit 7\n";
+static const char app_stays[] = "trap '' TERM\nsetsid sleep 1000 &\necho member $! .\n"
+				"sleep 1000 &\necho member $! .\necho member $$ .\n"
+				"printf hello >&3\nwhile :; do sleep 1; done\n";
+static const char app_polite[] =
+	"printf hello >&3\nexec 3>&-\nread x\nwhile :; do sleep 0.01; done\n";
+
+static void on_ended(void *arg, struct worker *worker, const struct process_end *end)
+{
+	struct seen *seen = arg;
+
+	assert_true(worker_pid(worker) > 1);
+	assert_false(seen->ended);
+	seen->ended = true;
+	seen->ended_ms = clock_now_ms();
+	seen->end = *end;
+}
+
+static void on_gone(void *arg, struct worker *worker)
+{
+	struct seen *seen = arg;
+
+	assert_non_null(worker);
+	assert_true(seen->ended);
+	assert_false(seen->gone);
+	seen->gone = true;
+	seen->gone_ms = clock_now_ms();
+}
+
+static const struct worker_ops ops = {.ended = on_ended, .gone = on_gone};
+
+static struct agent *agent_of(
+	struct rig *rig, const char *worker, const char *python, const char *script)
+{
+	const struct agent_options options = {.worker_path = worker,
+		.start_path = APP_START,
+		.bridge_path = script,
+		.python = python,
+		.log_level = LOG_LEVEL_DEBUG};
+	struct agent *agent;
+
+	assert_int_equal(agent_new(rig->loop, rig->log, &options, &agent), 0);
+	return agent;
+}
+
+static struct worker *start(struct agent *agent, uint64_t behaviour, struct seen *seen)
+{
+	const struct control_start start = {.token = behaviour,
+		.address = (char *)"unix:/nowhere",
+		.flwr_home = (char *)"/home/of/it",
+		.log_level = LOG_LEVEL_WARN};
+	struct worker *worker = NULL;
+	struct reason why = {.text = ""};
+
+	if (agent_start_worker(agent, "worker 7", &start, &ops, seen, &worker, &why) < 0)
+		fail_msg("%s", why.text);
+	return worker;
+}
+
+/* Run one worker with one script to the end of both. */
+static void run(struct rig *rig, uint64_t behaviour, const char *script, struct seen *seen)
+{
+	char path[64];
+	struct agent *agent;
+
+	script_new(path, script);
+	agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", path);
+	memset(seen, 0, sizeof(*seen));
+	start(agent, behaviour, seen);
+	rig_until(rig, &seen->gone);
+	assert_int_equal(agent_count(agent), 0);
+	agent_free(agent);
+	unlink(path);
+}
+
+static void members_gone(struct rig *rig, size_t n)
+{
+	int pids[8];
+
+	assert_int_equal(rig_log_numbers(rig, "out: member ", pids, 8), n);
+	for (size_t i = 0; i < n; i++)
+		assert_false(pid_exists(pids[i]));
+}
+
+static void test_start_message(void **state)
+{
+	struct rig *rig = *state;
+	struct seen seen;
+
+	run(rig, 1, app_ends, &seen);
+	assert_int_equal(seen.end.kind, PROCESS_EXITED);
+	assert_int_equal(seen.end.value, 0);
+	assert_int_equal(
+		rig_log_count(rig,
+			"worker 7 out: start token=1 address=unix:/nowhere home=/home/of/it "
+			"level=1\n"),
+		1);
+}
+
+static void test_app_to_its_end(void **state)
+{
+	struct rig *rig = *state;
+	struct seen seen;
+
+	run(rig, 4, app_ends, &seen);
+	assert_int_equal(seen.end.value, 0);
+	assert_int_equal(rig_log_count(rig, "worker 7 out: app said hello"), 1);
+	assert_int_equal(rig_log_count(rig, "worker 7 app err: oops"), 1);
+	assert_int_equal(rig_log_count(rig, "worker 7 out: app ended kind=0 value=7 tail=oops"), 1);
+}
+
+static void test_no_python(void **state)
+{
+	struct rig *rig = *state;
+	struct seen seen = {.ended = false};
+	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/nonexistent/python3", "/x");
+
+	start(agent, 4, &seen);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(
+		rig_log_count(rig, "ERROR test: worker 7 app: could not be started: no python3 at "
+				   "/nonexistent/python3"),
+		1);
+	assert_int_equal(rig_log_count(rig, "out: app not started: 2 no python3"), 1);
+	assert_int_equal(rig_log_count(rig, "/nonexistent/python3"), 1);
+	agent_free(agent);
+}
+
+static void test_no_worker(void **state)
+{
+	struct rig *rig = *state;
+	struct agent *agent = agent_of(rig, "/nonexistent/worker", "/bin/sh", "/x");
+	const struct control_start message = {
+		.address = (char *)"unix:/nowhere", .flwr_home = (char *)"/home/of/it"};
+	struct worker *worker;
+	struct reason why;
+
+	assert_int_equal(agent_start_worker(agent, "worker 7", &message, &ops, NULL, &worker, &why),
+		-ENOENT);
+	assert_non_null(strstr(why.text, "/nonexistent/worker"));
+	assert_int_equal(agent_count(agent), 0);
+	agent_free(agent);
+}
+
+static void test_nonsense(void **state)
+{
+	struct rig *rig = *state;
+	struct seen seen;
+
+	run(rig, 2, app_ends, &seen);
+	assert_int_equal(seen.end.value, SIGKILL);
+	assert_int_equal(rig_log_count(rig, "WARN  test: worker 7: "), 1);
+}
+
+static void test_asks_twice(void **state)
+{
+	struct rig *rig = *state;
+	struct seen seen;
+
+	run(rig, 3, app_stays, &seen);
+	assert_int_equal(seen.end.value, SIGKILL);
+	assert_int_equal(rig_log_count(rig, "WARN  test: worker 7: "), 1);
+}
+
+static void test_worker_exits_first(void **state)
+{
+	struct rig *rig = *state;
+	struct seen seen;
+
+	run(rig, 5, app_polite, &seen);
+	assert_int_equal(seen.end.value, 0);
+	assert_true(seen.gone_ms - seen.ended_ms >= WORKER_GRACE_MS);
+	assert_true(seen.gone_ms - seen.ended_ms < 2 * WORKER_GRACE_MS);
+}
+
+static void test_worker_crashes(void **state)
+{
+	struct rig *rig = *state;
+	struct seen seen;
+
+	run(rig, 6, app_stays, &seen);
+	assert_int_equal(seen.end.kind, PROCESS_KILLED);
+	assert_int_equal(seen.end.value, SIGABRT);
+	assert_int_equal(seen.end.stop, PROCESS_NOT_STOPPED);
+	assert_true(seen.gone_ms - seen.ended_ms < 900);
+	members_gone(rig, 3);
+}
+
+static void test_stop(void **state)
+{
+	struct rig *rig = *state;
+	struct seen seen = {.ended = false};
+	char path[64];
+	struct worker *worker;
+
+	script_new(path, app_stays);
+	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", path);
+	worker = start(agent, 7, &seen);
+	rig_until_log(rig, "app said hello");
+	assert_int_equal(agent_count(agent), 2);
+	worker_stop(worker, 200);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(seen.end.value, SIGTERM);
+	assert_int_equal(seen.end.stop, PROCESS_STOPPED);
+	members_gone(rig, 3);
+	agent_free(agent);
+	unlink(path);
+}
+
+static void test_worker_stops_app(void **state)
+{
+	struct rig *rig = *state;
+	struct seen seen;
+
+	run(rig, 8, app_polite, &seen);
+	assert_int_equal(rig_log_count(rig, "worker 7 out: app ended kind=1 value=15"), 1);
+}
+
+static void test_free_with_all_running(void **state)
+{
+	struct rig *rig = *state;
+	struct seen seen[4];
+	char path[64];
+
+	memset(seen, 0, sizeof(seen));
+	script_new(path, app_stays);
+	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", path);
+	for (size_t i = 0; i < 2; i++) {
+		start(agent, 7, &seen[i]);
+		while (rig_log_count(rig, "app said hello") <= i)
+			loop_step(rig->loop, 1000);
+	}
+	agent_free(agent);
+	assert_false(seen[0].ended);
+	members_gone(rig, 6);
+	unlink(path);
+}
+
+static void test_paths(void **state)
+{
+	struct agent_options options = {.python = "p"};
+
+	(void)state;
+	assert_int_equal(agent_paths(&options), 0);
+	assert_non_null(strstr(options.worker_path, "/flwr-clientapp"));
+	assert_non_null(strstr(options.start_path, "/../libexec/flwr-native/flwr-app-start"));
+	assert_int_equal(access(options.start_path, X_OK), 0);
+	assert_string_equal(options.python, "p");
+	free((char *)options.worker_path);
+	free((char *)options.start_path);
+	free((char *)options.bridge_path);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_start_message),
+		TEST(test_app_to_its_end),
+		TEST(test_no_python),
+		TEST(test_no_worker),
+		TEST(test_nonsense),
+		TEST(test_asks_twice),
+		TEST(test_worker_exits_first),
+		TEST(test_worker_crashes),
+		TEST(test_stop),
+		TEST(test_worker_stops_app),
+		TEST(test_free_with_all_running),
+		TEST(test_paths),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
