@@ -91,23 +91,28 @@ static char *get_string(struct packet *packet)
 static void start_put(struct packet *packet, const struct control_message *message)
 {
 	int32_t log_level = message->start.log_level;
+	uint8_t stderr_in_replies = message->start.stderr_in_replies;
 
 	put(packet, &message->start.token, sizeof(message->start.token));
 	put(packet, &log_level, sizeof(log_level));
+	put(packet, &stderr_in_replies, sizeof(stderr_in_replies));
 	put_string(packet, message->start.address, CONTROL_STRING_BYTES);
 	put_string(packet, message->start.flwr_home, CONTROL_STRING_BYTES);
 }
 
 static void start_get(struct packet *packet, struct control_message *message)
 {
+	uint8_t stderr_in_replies = 0;
 	int32_t log_level;
 
 	get(packet, &message->start.token, sizeof(message->start.token));
 	get(packet, &log_level, sizeof(log_level));
+	get(packet, &stderr_in_replies, sizeof(stderr_in_replies));
 	message->start.log_level = log_level;
 	message->start.address = get_string(packet);
 	message->start.flwr_home = get_string(packet);
-	if (log_level < 0 || log_level >= LOG_LEVEL_N)
+	message->start.stderr_in_replies = stderr_in_replies;
+	if (log_level < 0 || log_level >= LOG_LEVEL_N || stderr_in_replies > 1)
 		packet->broken = true;
 }
 

@@ -7,14 +7,16 @@
 
 #include "common/launch/process.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a worker must know to do its work; by this socket, since argv can be read by everyone. */
 struct control_start {
 	uint64_t token;
-	char *address;   /* of the worker API, as gRPC takes it */
-	char *flwr_home; /* where apps are installed */
-	int log_level;   /* enum log_level */
+	char *address;          /* of the worker API, as gRPC takes it */
+	char *flwr_home;        /* where apps are installed */
+	int log_level;          /* enum log_level */
+	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 };
 
 enum control_kind {

@@ -55,6 +55,33 @@ static size_t sequence_length(unsigned char c)
 	return c >= 0xc0 ? 2 : 1;
 }
 
+/* Length of a terminal's control sequence (ESC [ ... letter: colours) at line, 0 when there is
+ * none. */
+static size_t control_length(const char *line, size_t len)
+{
+	if (len < 2 || line[0] != '\x1b' || line[1] != '[')
+		return 0;
+	for (size_t i = 2; i < len; i++)
+		if (line[i] >= '@' && line[i] <= '~')
+			return i + 1;
+	return len;
+}
+
+/* Take colours out: they are for terminals only. The length that remains. */
+static size_t line_uncolour(char *line, size_t len)
+{
+	size_t to = 0;
+
+	for (size_t from = 0; from < len;) {
+		size_t n = control_length(line + from, len - from);
+
+		if (n == 0)
+			line[to++] = line[from++];
+		from += n;
+	}
+	return to;
+}
+
 /* Neither the log nor an error reply shall carry bytes that do something to who reads it. */
 static void line_clean(char *line, size_t len)
 {
@@ -107,6 +134,7 @@ void output_tail_text(const struct output_tail *tail, char text[PROCESS_TAIL_BYT
 /* The first len bytes of the buffer are a line, or all that fits of one. */
 static void line_end(struct output *output, size_t len)
 {
+	len = line_uncolour(output->line, len);
 	if (!len)
 		return;
 	line_clean(output->line, len);

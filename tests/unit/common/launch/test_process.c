@@ -314,6 +314,17 @@ static void test_many(void **state)
 	process_set_free(set);
 }
 
+static void children_until_none(struct rig *rig)
+{
+	int64_t end_ms = clock_now_ms() + RIG_WAIT_MS;
+	siginfo_t info;
+
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+		assert_true(clock_now_ms() < end_ms);
+		loop_step(rig->loop, 100);
+	}
+}
+
 /* With few descriptors left a start fails or not, and leaves nothing behind. */
 static void test_few_descriptors(void **state)
 {
@@ -323,7 +334,6 @@ static void test_few_descriptors(void **state)
 	struct process_spec spec = {.name = "app 1", .argv = argv, .fd = -1};
 	struct rlimit before, few;
 	unsigned started = 0;
-	siginfo_t info;
 
 	assert_return_code(getrlimit(RLIMIT_NOFILE, &before), errno);
 	int next_fd = dup(rig->log_fd);
@@ -347,8 +357,7 @@ static void test_few_descriptors(void **state)
 		assert_int_equal(r, -EMFILE);
 		assert_string_not_equal(why.text, "");
 		assert_int_equal(process_set_count(set), 0);
-		while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
-			loop_step(rig->loop, 100);
+		children_until_none(rig);
 		assert_false(seen.ended);
 	}
 	assert_true(started > 0 && started < 12);
