@@ -1,0 +1,151 @@
+/*
+ * work: what workers ask for and hand back. A worker is believed only what it was asked for:
+ * content or error, and the Context; all of the reply's metadata is ours.
+ */
+#include "supernode/node/node_internal.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+
+#include <errno.h>
+#include <math.h>
+
+#define NOTHING_AT_WORK "no instruction is at work"
+#define OTHER_TOKEN     "the token is not one of an instruction at work"
+#define ANSWERED        "the instruction of this token has been answered"
+#define NOT_PULLED      "the inputs were not pulled before"
+#define NO_MEMORY       "the SuperNode has no memory for it"
+
+static bool any_at_work(const struct node *node)
+{
+	for (const struct message *message = node->messages; message; message = message->next) {
+		if (message_at_work(message))
+			return true;
+	}
+	return false;
+}
+
+static enum outcome refuse(enum outcome outcome, const char *sentence, const char **details_out)
+{
+	*details_out = sentence;
+	return outcome;
+}
+
+/* The message that a token may speak for; spent ones and unknown ones as Flower tells them apart.
+ */
+static enum outcome find_at_work(
+	const struct node *node, uint64_t token, struct message **out, const char **details_out)
+{
+	struct message *message = token_find(node, token);
+
+	if (message && !message_at_work(message))
+		return refuse(OUTCOME_FAILED_PRECONDITION, ANSWERED, details_out);
+	if (!any_at_work(node))
+		return refuse(OUTCOME_FAILED_PRECONDITION, NOTHING_AT_WORK, details_out);
+	if (!message)
+		return refuse(OUTCOME_INVALID_ARGUMENT, OTHER_TOKEN, details_out);
+	*out = message;
+	return OUTCOME_OK;
+}
+
+enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t token,
+	struct instruction_inputs *out, const char **details_out)
+{
+	struct message *message;
+	enum outcome outcome = find_at_work(node, token, &message, details_out);
+	const struct node_run *run;
+
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	run = message->run;
+	if (envelope_encode(&message->instruction, &out->message) < 0 ||
+		slices_append_refs(&out->context, &run->context) < 0 ||
+		slices_append_refs(&out->run, &run->bytes) < 0 ||
+		slices_append_refs(&out->fab, &run->fab->bytes) < 0) {
+		instruction_inputs_done(out);
+		return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
+	}
+	if (message->state == MESSAGE_STARTED) {
+		message->state = MESSAGE_WORKING;
+		message->work_end_ms = node->worker_timeout_ms
+					       ? clock_after(now.ms, node->worker_timeout_ms)
+					       : CLOCK_NEVER;
+	}
+	return OUTCOME_OK;
+}
+
+/* Make the worker's reply ours: content or error stay, the metadata is made anew. 0 or -ENOMEM. */
+static int own_metadata(const struct message *message, struct node_now now, struct envelope *reply)
+{
+	struct metadata metadata;
+	double ttl = reply->metadata.ttl;
+
+	if (envelope_reply_metadata(&message->instruction.metadata, now.wall_s, &metadata) < 0)
+		return -ENOMEM;
+	if (isfinite(ttl) && ttl > 0 && ttl <= metadata.ttl)
+		metadata.ttl = ttl;
+	metadata_done(&reply->metadata);
+	reply->metadata = metadata;
+	return 0;
+}
+
+/* Reply and Context belong together: either both are taken, or the reply is an error of ours. */
+static enum outcome take_outputs(struct node *node, struct message *message, struct node_now now,
+	struct envelope *reply, struct instruction_outputs *outputs, const char **details_out)
+{
+	uint64_t content_bytes = reply->content.bytes;
+	uint64_t context_bytes = outputs->context.bytes;
+	struct reason why = {0};
+
+	if (node_reserve(node, content_bytes + context_bytes, "the worker's outputs", &why) < 0) {
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+		return refuse(OUTCOME_RESOURCE_EXHAUSTED,
+			"the outputs do not fit into the SuperNode's memory budget", details_out);
+	}
+	context_replace(node, message->run, &outputs->context, context_bytes);
+	message_answer(node, message, now, reply, content_bytes);
+	instruction_outputs_done(outputs);
+	return OUTCOME_OK;
+}
+
+static enum outcome out_of_memory(
+	struct node *node, struct message *message, struct node_now now, const char **details_out)
+{
+	message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
+		"the SuperNode had no memory for the worker's outputs");
+	return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
+}
+
+enum outcome node_push_outputs(struct node *node, struct node_now now,
+	struct instruction_outputs *outputs, const char **details_out)
+{
+	auto_(envelope_done) struct envelope reply = {0};
+	struct message *message;
+	enum outcome outcome = find_at_work(node, outputs->token, &message, details_out);
+	int r;
+
+	/* Flower looks at what was pulled before it looks at the token. */
+	if (outcome == OUTCOME_INVALID_ARGUMENT && !node_expects_outputs(node))
+		return refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	if (message->state != MESSAGE_WORKING)
+		return refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
+	r = envelope_decode(&outputs->message, &reply);
+	if (r == -ENOMEM)
+		return out_of_memory(node, message, now, details_out);
+	if (r < 0)
+		return refuse(OUTCOME_INVALID_ARGUMENT, "the message is broken", details_out);
+	if (reply.has_content == reply.has_error)
+		return refuse(OUTCOME_INVALID_ARGUMENT, "a reply has either content or an error",
+			details_out);
+	r = context_check(node, message, &outputs->context);
+	if (r == -ENOMEM)
+		return out_of_memory(node, message, now, details_out);
+	if (r < 0)
+		return refuse(OUTCOME_INVALID_ARGUMENT,
+			"the context is broken, or of another run or node", details_out);
+	if (own_metadata(message, now, &reply) < 0)
+		return out_of_memory(node, message, now, details_out);
+	return take_outputs(node, message, now, &reply, outputs, details_out);
+}

@@ -1,0 +1,390 @@
+/*
+ * sim_node [seed [count]]: random schedules of everything that can happen to a node, with
+ * invariants after each step. Prints the seed it starts from; a failing schedule prints its own, to
+ * be run again with "sim_node SEED 1".
+ */
+#include "sim/sim_world.h"
+
+#include "common/base/clock.h"
+#include "common/base/number.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define SCHEDULES_DEFAULT 20000
+#define STEPS_MAX         300
+
+/* A random message for which pick() holds; 0: none. */
+static uint64_t pick(struct sim_world *world, bool (*fits)(const struct sim_message *message))
+{
+	uint64_t found = 0, n = 0;
+
+	for (uint64_t i = 1; i <= world->last; i++) {
+		if (fits(&world->messages[i]) && sim_below(world, ++n) == 0)
+			found = i;
+	}
+	return found;
+}
+
+static bool has_worker(const struct sim_message *message)
+{
+	return message->started && !message->gone;
+}
+
+static bool has_live_worker(const struct sim_message *message)
+{
+	return has_worker(message) && !message->ended;
+}
+
+static bool has_token(const struct sim_message *message)
+{
+	return message->token != 0;
+}
+
+static bool is_pushing(const struct sim_message *message)
+{
+	return message->pushing;
+}
+
+/* ---- the SuperLink ---- */
+
+static void step_message(struct sim_world *world)
+{
+	struct envelope envelope;
+	uint64_t run_id;
+	int r;
+
+	if (world->last + 1 >= SIM_MESSAGES ||
+		(!node_wants_message(world->node) && !sim_one_in(world, 8)))
+		return;
+	sim_alloc_set(0, 0);
+	sim_make_message(world, &envelope);
+	run_id = envelope.metadata.run_id;
+	sim_alloc_set(world->quiet ? 0 : 12, sim_random(&world->random));
+	r = node_message(world->node, world->now, &envelope);
+	sim_check(world, r == 0 || (r == -ENOMEM && !world->quiet));
+	sim_check(world, !envelope.metadata.message_id && envelope.content.n == 0);
+	if (r == 0)
+		world->messages[++world->last] = (struct sim_message){.known = true, .run = run_id};
+}
+
+static enum node_fetch some_fetch(struct sim_world *world)
+{
+	if (sim_one_in(world, 15))
+		return sim_one_in(world, 2) ? NODE_RUN_OVER : NODE_FETCH_REFUSED;
+	return NODE_FETCHED;
+}
+
+/* The world forgets what workers left in a run that is over. */
+static void forget_run(struct sim_world *world, uint64_t run)
+{
+	slices_done(&world->runs[run].context);
+	world->runs[run] = (struct sim_run){0};
+}
+
+static void step_run(struct sim_world *world)
+{
+	uint64_t id = sim_below(world, SIM_RUNS);
+	enum node_fetch fetch = some_fetch(world);
+	struct run run = {0};
+
+	/* Late and unasked-for answers must do no harm. */
+	if (!world->runs[id].info_asked && !sim_one_in(world, 20))
+		return;
+	if (fetch == NODE_RUN_OVER && !world->runs[id].info_asked)
+		return;
+	sim_alloc_set(0, 0);
+	if (fetch == NODE_FETCHED)
+		sim_make_run(world, id, &run);
+	world->runs[id].info_asked = false;
+	if (fetch == NODE_RUN_OVER)
+		forget_run(world, id);
+	sim_alloc_set(world->quiet ? 0 : 12, sim_random(&world->random));
+	node_run_fetched(world->node, world->now, id, fetch, &run, "no \xff run");
+	sim_check(world, !run.fab_hash);
+}
+
+static void step_fab(struct sim_world *world)
+{
+	uint64_t id = sim_below(world, SIM_RUNS);
+	enum node_fetch fetch = some_fetch(world);
+	struct slices content = {0};
+	struct manifest manifest = {0};
+
+	if (!world->runs[id].fab_asked && !sim_one_in(world, 20))
+		return;
+	if (fetch == NODE_RUN_OVER && !world->runs[id].fab_asked)
+		return;
+	sim_alloc_set(0, 0);
+	if (fetch == NODE_FETCHED)
+		sim_make_fab(world, &content, &manifest);
+	world->runs[id].fab_asked = false;
+	if (fetch == NODE_RUN_OVER)
+		forget_run(world, id);
+	sim_alloc_set(world->quiet ? 0 : 12, sim_random(&world->random));
+	node_fab_fetched(world->node, world->now, id, fetch, &content, &manifest, "bad FAB");
+	sim_check(world, content.n == 0 && !manifest.name);
+}
+
+static void settle_push(struct sim_world *world, uint64_t number, enum node_push push)
+{
+	struct sim_message *message = &world->messages[number];
+	const struct message *theirs = message_find(world->node, number);
+
+	sim_check(world, theirs);
+	message->pushing = false;
+	message->too_large = push == NODE_PUSH_TOO_LARGE;
+	message->delivered = push == NODE_PUSHED;
+	if (push == NODE_PUSH_OVER && theirs->run)
+		forget_run(world, message->run);
+	node_reply_pushed(world->node, world->now, number, push, "because");
+}
+
+static void step_pushed(struct sim_world *world)
+{
+	uint64_t number = pick(world, is_pushing);
+
+	if (number)
+		settle_push(world, number,
+			sim_one_in(world, 3) ? (enum node_push)sim_below(world, 4) : NODE_PUSHED);
+	else if (world->last)
+		node_reply_pushed(world->node, world->now, 1 + sim_below(world, world->last + 2),
+			NODE_PUSHED, "late");
+}
+
+static void step_lost(struct sim_world *world)
+{
+	if (!sim_one_in(world, 60))
+		return;
+	if (sim_one_in(world, 2)) {
+		node_lost(world->node, world->now);
+		world->node_id = 0;
+	} else {
+		world->node_id = world->next_id += 2;
+		node_registered(world->node, world->now, world->node_id);
+	}
+	for (uint64_t i = 0; i < SIM_RUNS; i++)
+		forget_run(world, i);
+}
+
+static void step_register(struct sim_world *world)
+{
+	if (!world->node_id)
+		world->node_id = world->next_id += 2;
+	node_registered(world->node, world->now, world->node_id);
+}
+
+/* ---- workers ---- */
+
+static void step_pull(struct sim_world *world)
+{
+	uint64_t number = pick(world, sim_one_in(world, 5) ? has_token : has_live_worker);
+	struct sim_message *message = &world->messages[number];
+	struct instruction_inputs inputs = {0};
+	const char *details = NULL;
+	bool live;
+	enum outcome outcome;
+
+	if (!number)
+		return;
+	live = node_message_live(world->node, number);
+	outcome = node_pull_inputs(world->node, world->now,
+		sim_one_in(world, 10) ? message->token ^ 1 : message->token, &inputs, &details);
+	if (outcome == OUTCOME_OK) {
+		const struct sim_run *run = &world->runs[message->run];
+
+		message->pulls++;
+		sim_check(world, live || message->token == 42);
+		sim_check(world, inputs.message.bytes && inputs.run.bytes && inputs.fab.bytes);
+		if (run->any_context && live)
+			sim_check(world, slices_equal(&inputs.context, &run->context));
+	} else {
+		sim_check(world, details && inputs.message.n == 0);
+		sim_check(world, outcome == OUTCOME_FAILED_PRECONDITION ||
+					 outcome == OUTCOME_INVALID_ARGUMENT ||
+					 (outcome == OUTCOME_RESOURCE_EXHAUSTED && !world->quiet));
+	}
+	instruction_inputs_done(&inputs);
+}
+
+/* Keep what the worker pushed, to compare the next worker's inputs with it. */
+static void keep_context(struct sim_world *world, uint64_t run, const struct slices *context)
+{
+	slices_done(&world->runs[run].context);
+	world->runs[run].any_context = true;
+	if (slices_append_refs(&world->runs[run].context, context) < 0)
+		abort();
+}
+
+static void step_push(struct sim_world *world)
+{
+	uint64_t number = pick(world, sim_one_in(world, 5) ? has_token : has_live_worker);
+	struct sim_message *message = &world->messages[number];
+	const struct message *theirs = message_find(world->node, number);
+	struct instruction_outputs outputs;
+	struct slices context = {0};
+	const char *details = NULL;
+	bool valid, working;
+	enum outcome outcome;
+
+	if (!number || (message->token == 42))
+		return;
+	working = theirs && theirs->state == MESSAGE_WORKING;
+	sim_alloc_set(0, 0);
+	sim_make_outputs(world, number, &outputs, &valid);
+	if (slices_append_refs(&context, &outputs.context) < 0)
+		abort();
+	sim_alloc_set(world->quiet ? 0 : 12, sim_random(&world->random));
+	message->accepted = message->accepted || (valid && working);
+	outcome = node_push_outputs(world->node, world->now, &outputs, &details);
+	sim_alloc_set(0, 0);
+	sim_check(world, outcome != OUTCOME_OK || (working && valid));
+	sim_check(world, outcome == OUTCOME_OK || details);
+	if (working && valid)
+		sim_check(world, outcome == OUTCOME_OK || outcome == OUTCOME_RESOURCE_EXHAUSTED);
+	if (outcome == OUTCOME_RESOURCE_EXHAUSTED)
+		sim_check(world, !node_message_live(world->node, number));
+	if (outcome == OUTCOME_OK) {
+		world->accepted++;
+		sim_check(world, outputs.message.n == 0 && outputs.context.n == 0);
+		keep_context(world, message->run, &context);
+	}
+	slices_done(&context);
+	instruction_outputs_done(&outputs);
+}
+
+static void end_worker(struct sim_world *world, uint64_t number)
+{
+	world->messages[number].ended = true;
+	node_worker_ended(world->node, world->now, number, 8, "killed by signal 9, \xc3");
+}
+
+static void gone_worker(struct sim_world *world, uint64_t number)
+{
+	world->messages[number].ended = true;
+	world->messages[number].gone = true;
+	node_worker_gone(world->node, world->now, number);
+}
+
+static void step_end(struct sim_world *world)
+{
+	uint64_t number = pick(world, has_worker);
+
+	/* Workers that are still of use seldom end. */
+	if (!number || (node_message_live(world->node, number) && !sim_one_in(world, 8)))
+		return;
+	if (!world->messages[number].ended && !sim_one_in(world, 10))
+		end_worker(world, number);
+	else
+		gone_worker(world, number);
+}
+
+/* ---- time and the owner ---- */
+
+static void step_time(struct sim_world *world)
+{
+	static const int64_t jumps_ms[] = {0, 1, 40, 900, 1500, 5000, 130000};
+	int64_t ms = jumps_ms[sim_below(world, 7)];
+	int64_t next_ms = node_next_ms(world->node);
+
+	if (ms < 1000 && sim_one_in(world, 12) && next_ms < CLOCK_NEVER / 2 &&
+		next_ms > world->now.ms)
+		ms = next_ms - world->now.ms;
+	world->now.ms += ms;
+	world->now.wall_s += (double)ms / 1000;
+	node_tick(world->node, world->now);
+	sim_check(world, node_next_ms(world->node) > world->now.ms);
+}
+
+static void step_stop(struct sim_world *world)
+{
+	if (!sim_one_in(world, 60))
+		return;
+	if (sim_one_in(world, 2))
+		node_close(world->node);
+	else
+		node_give_up(world->node, world->now, "stopped");
+}
+
+static void (*const steps[])(struct sim_world *) = {step_message, step_message, step_message,
+	step_run, step_run, step_run, step_fab, step_fab, step_fab, step_pull, step_pull, step_pull,
+	step_push, step_push, step_end, step_pushed, step_pushed, step_time, step_lost,
+	step_register, step_stop};
+
+static void step(struct sim_world *world)
+{
+	size_t i = sim_below(world, sizeof(steps) / sizeof(steps[0]));
+
+	sim_alloc_set(world->quiet ? 0 : 12, sim_random(&world->random));
+	steps[i](world);
+	sim_pump(world);
+	sim_alloc_set(0, 0);
+	sim_invariants(world);
+}
+
+/* Stop as the supervisor does: everything ends, and nothing is left. */
+static void wind_up(struct sim_world *world)
+{
+	struct node_counts counts;
+	uint64_t number;
+
+	node_give_up(world->node, world->now, "stopped");
+	sim_pump(world);
+	while ((number = pick(world, is_pushing))) {
+		settle_push(world, number,
+			sim_one_in(world, 2) ? NODE_PUSHED : (enum node_push)sim_below(world, 4));
+		sim_pump(world);
+		sim_invariants(world);
+	}
+	while ((number = pick(world, has_worker))) {
+		gone_worker(world, number);
+		sim_pump(world);
+		sim_invariants(world);
+	}
+	for (uint64_t i = 1; i <= world->last; i++)
+		sim_check(world, world->messages[i].finished == 1);
+	node_lost(world->node, world->now);
+	sim_pump(world);
+	counts = node_count(world->node);
+	sim_check(world,
+		counts.messages + counts.runs + counts.fabs + counts.contexts + counts.tokens == 0);
+	sim_check(world, world->budget.used_bytes == 0);
+	sim_check(world, node_next_ms(world->node) == CLOCK_NEVER);
+}
+
+int main(int argc, char **argv)
+{
+	struct sim_world *world = calloc(1, sizeof(*world));
+	unsigned long sums[4] = {0};
+	uint64_t seed = (uint64_t)clock_now_ms();
+	uint64_t count = SCHEDULES_DEFAULT;
+
+	if (!world || argc > 3 || (argc > 1 && number_u64(argv[1], &seed) < 0) ||
+		(argc > 2 && number_u64(argv[2], &count) < 0)) {
+		fprintf(stderr, "usage: sim_node [SEED [COUNT]]\n");
+		return 2;
+	}
+	printf("sim_node: seed %" PRIu64 ", %" PRIu64 " schedules\n", seed, count);
+	fflush(stdout);
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t n;
+
+		sim_init(world, seed + i);
+		n = sim_below(world, STEPS_MAX);
+		for (world->step = 0; world->step < n; world->step++)
+			step(world);
+		/* Now and then it is freed as it is. */
+		if (!sim_one_in(world, 10))
+			wind_up(world);
+		sums[0] += world->accepted;
+		sums[1] += world->delivered;
+		sums[2] += world->failed;
+		sums[3] += world->dropped;
+		sim_done(world);
+	}
+	printf("sim_node: outputs %lu, replies %lu, error replies %lu, dropped %lu\n", sums[0],
+		sums[1], sums[2], sums[3]);
+	free(world);
+	return 0;
+}

@@ -1,0 +1,251 @@
+/*
+ * sim_world: does what the node wants, keeps book of it, and compares the two.
+ */
+#include "sim/sim_world.h"
+
+#include "common/base/clock.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+void sim_fail(const struct sim_world *world, const char *what, const char *file, int line)
+{
+	fprintf(stderr, "sim_node: seed %" PRIu64 ", step %u: %s:%d: does not hold: %s\n",
+		world->seed, world->step, file, line, what);
+	abort();
+}
+
+static uint64_t random_token(void *arg)
+{
+	struct sim_world *world = arg;
+
+	/* Sometimes none, sometimes one that another message has had. */
+	if (sim_one_in(world, 20))
+		return 0;
+	return sim_one_in(world, 20) ? 42 : sim_random(&world->random);
+}
+
+void sim_init(struct sim_world *world, uint64_t seed)
+{
+	memset(world, 0, sizeof(*world));
+	world->seed = seed;
+	world->random = seed;
+	world->slots = 1 + (unsigned)sim_below(world, 3);
+	world->now = (struct node_now){1000, 1.7e9};
+	world->quiet = !sim_one_in(world, 3);
+	budget_init(&world->budget, sim_one_in(world, 4) ? 150000 : 1 << 24);
+	world->node = node_new(&(struct node_options){
+		.slots = world->slots,
+		.worker_timeout_ms = sim_one_in(world, 2) ? 100000 : 0,
+		.budget = &world->budget,
+		.random = random_token,
+		.random_arg = world,
+	});
+	sim_check(world, world->node);
+}
+
+/* ---- what the node wants ---- */
+
+static struct sim_message *known(struct sim_world *world, const struct node_action *action)
+{
+	sim_check(world, action->message >= 1 && action->message <= world->last);
+	sim_check(world, world->messages[action->message].known);
+	sim_check(world, world->messages[action->message].run == action->run_id);
+	return &world->messages[action->message];
+}
+
+static void do_fetch_run(struct sim_world *world, const struct node_action *action)
+{
+	sim_check(world, action->run_id < SIM_RUNS);
+	sim_check(world, !world->runs[action->run_id].info_asked);
+	world->runs[action->run_id].info_asked = true;
+}
+
+static void do_fetch_fab(struct sim_world *world, const struct node_action *action)
+{
+	sim_check(world, action->run_id < SIM_RUNS);
+	sim_check(world, !world->runs[action->run_id].fab_asked);
+	sim_check(world, strlen(action->fab_hash) == 64);
+	world->runs[action->run_id].fab_asked = true;
+}
+
+static void do_start(struct sim_world *world, const struct node_action *action)
+{
+	struct sim_message *message = known(world, action);
+	unsigned workers = 0;
+
+	sim_check(world, action->token != 0);
+	sim_check(world, !message->started && message->pushes == 0 && !message->finished);
+	for (uint64_t i = 1; i <= world->last; i++)
+		workers += world->messages[i].started && !world->messages[i].gone;
+	sim_check(world, workers < world->slots);
+	message->started = true;
+	message->token = action->token;
+}
+
+static void do_stop(struct sim_world *world, const struct node_action *action)
+{
+	struct sim_message *message = known(world, action);
+
+	sim_check(world, message->started && !message->stopped && !message->ended);
+	message->stopped = true;
+}
+
+static void check_reply(
+	struct sim_world *world, const struct envelope *reply, const struct sim_message *message)
+{
+	char id[32];
+
+	snprintf(id, sizeof(id), "m%td", message - world->messages);
+	sim_check(world, reply->has_content != reply->has_error);
+	sim_check(world, !reply->has_error || reply->error_reason);
+	sim_check(world, reply->metadata.run_id == message->run);
+	sim_check(world, strcmp(reply->metadata.reply_to_message_id, id) == 0);
+	sim_check(world, strcmp(reply->metadata.message_id, "") == 0);
+	sim_check(world, strcmp(reply->metadata.message_type, "train") == 0);
+	sim_check(world, reply->metadata.dst_node_id == 1);
+	sim_check(world, reply->metadata.ttl >= 0);
+	sim_check(world, message->accepted || reply->has_error);
+}
+
+static void do_push(struct sim_world *world, const struct node_action *action)
+{
+	struct sim_message *message = known(world, action);
+
+	sim_check(world, !message->finished && !message->pushing && !message->delivered);
+	sim_check(world, message->pushes == 0 || (message->pushes == 1 && message->too_large));
+	check_reply(world, action->reply, message);
+	message->pushes++;
+	message->pushing = true;
+	message->too_large = false;
+	message->reply = action->reply;
+}
+
+static void do_finished(struct sim_world *world, const struct node_action *action)
+{
+	struct sim_message *message = known(world, action);
+
+	sim_check(world, !message->pushing && !message->finished);
+	sim_check(world, (action->code >= 0) == message->delivered);
+	sim_check(world, action->text && (action->code == 0 || action->text[0]));
+	message->finished++;
+	if (action->code == 0)
+		world->delivered++;
+	else if (action->code > 0)
+		world->failed++;
+	else
+		world->dropped++;
+}
+
+static void (*const does[NODE_ACTION_N])(struct sim_world *, const struct node_action *) = {
+	[NODE_FETCH_RUN] = do_fetch_run,
+	[NODE_FETCH_FAB] = do_fetch_fab,
+	[NODE_START_WORKER] = do_start,
+	[NODE_STOP_WORKER] = do_stop,
+	[NODE_PUSH_REPLY] = do_push,
+	[NODE_FINISHED] = do_finished,
+};
+
+void sim_pump(struct sim_world *world)
+{
+	struct node_action action;
+
+	for (unsigned n = 0; node_next_action(world->node, &action); n++) {
+		char text[256];
+
+		sim_check(world, n < 10 * SIM_MESSAGES);
+		does[action.kind](world, &action);
+		node_describe(world->node, action.message, text, sizeof(text));
+		sim_check(world, !action.message || text[0]);
+	}
+}
+
+/* ---- what must hold ---- */
+
+static uint64_t held(const struct node *node)
+{
+	uint64_t bytes = 0;
+
+	for (const struct message *message = node->messages; message; message = message->next)
+		bytes += message->instruction.content.bytes + message->reply.content.bytes;
+	for (const struct node_run *run = node->runs; run; run = run->next)
+		bytes += run->bytes.bytes + run->context.bytes;
+	/* Of a FAB its content counts, not the few bytes around it. */
+	for (const struct held_fab *fab = node->fabs; fab; fab = fab->next)
+		bytes += fab->reserved;
+	return bytes;
+}
+
+/* Somebody will move the message on. */
+static void check_message(struct sim_world *world, const struct message *message)
+{
+	const struct sim_message *ours = &world->messages[message->number];
+	const struct sim_run *run = &world->runs[ours->run];
+	unsigned used = 0;
+
+	sim_check(world, message->number <= world->last && ours->known);
+	sim_check(world, message->wants == 0);
+	sim_check(world, message->slot == (ours->started && !ours->gone));
+	switch (message->state) {
+	case MESSAGE_WAITING:
+		sim_check(world, message->run && (run->info_asked || run->fab_asked));
+		break;
+	case MESSAGE_READY:
+		for (const struct message *m = world->node->messages; m; m = m->next)
+			used += m->slot;
+		sim_check(world, message->run && used >= world->slots);
+		break;
+	case MESSAGE_STARTED:
+	case MESSAGE_WORKING:
+		sim_check(world, message->run && message->slot && !ours->ended && message->token);
+		sim_check(world, node_message_live(world->node, message->number));
+		break;
+	case MESSAGE_ANSWERED:
+		sim_check(world, ours->pushing && ours->reply == &message->reply);
+		break;
+	case MESSAGE_SETTLED:
+		sim_check(world, ours->finished && message->slot);
+		break;
+	case MESSAGE_NSTATES:
+		sim_check(world, false);
+	}
+	if (message->slot && !ours->stopped && !ours->ended)
+		sim_check(world,
+			message->state < MESSAGE_ANSWERED || message->work_end_ms != CLOCK_NEVER);
+}
+
+void sim_invariants(struct sim_world *world)
+{
+	const struct node *node = world->node;
+	uint64_t number;
+
+	sim_check(world, world->budget.used_bytes == held(node));
+	sim_check(world, world->budget.used_bytes <= world->budget.limit_bytes);
+	for (const struct message *message = node->messages; message; message = message->next)
+		check_message(world, message);
+	for (uint64_t i = 1; i <= world->last; i++) {
+		const struct sim_message *message = &world->messages[i];
+		const struct message *theirs = message_find(node, i);
+
+		sim_check(world, message->finished <= 1);
+		sim_check(world,
+			(theirs != NULL) ==
+				(message->known && (!message->finished ||
+							   (message->started && !message->gone))));
+		if (message->token && (message->pushes || message->finished))
+			sim_check(world, !node_message_live(node, i));
+		if (message->token && node_token_live(node, message->token, &number))
+			sim_check(world, message_find(node, number)->token == message->token);
+	}
+	sim_check(world, !node_token_live(node, 0, &number));
+	sim_check(world, node_count(node).tokens <= node_count(node).messages);
+	sim_check(world, node_count(node).fabs <= node_count(node).runs);
+}
+
+void sim_done(struct sim_world *world)
+{
+	node_free(world->node);
+	for (unsigned i = 0; i < SIM_RUNS; i++)
+		slices_done(&world->runs[i].context);
+	sim_check(world, world->budget.used_bytes == 0);
+}

@@ -1,0 +1,200 @@
+/*
+ * What messages of a run share, and when it is asked for.
+ */
+#include "fixture.h"
+
+static void test_one_fetch_for_all(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 3, 0);
+	give_message(&f, 1, 100);
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_message(&f, 1, 100);
+	expect_nothing(&f);
+	give_run(&f, 1, HASH, NULL);
+	expect(&f, NODE_FETCH_FAB);
+	give_message(&f, 1, 100);
+	expect_nothing(&f);
+	give_fab(&f, 1, 100);
+	for (int i = 0; i < 3; i++)
+		expect(&f, NODE_START_WORKER);
+	expect_nothing(&f);
+	fixture_done(&f);
+}
+
+static void test_fab_is_shared(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 2, 0);
+	start_message(&f, 100);
+	give_message(&f, 2, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_run(&f, 2, HASH, NULL);
+	expect(&f, NODE_START_WORKER);
+	assert_int_equal(node_count(f.node).runs, 2);
+	assert_int_equal(node_count(f.node).fabs, 1);
+	fixture_done(&f);
+}
+
+static void test_run_that_is_over(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 1, 0);
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_RUN);
+	node_run_fetched(f.node, f.now, 1, NODE_RUN_OVER, NULL, "over");
+	expect_dropped(&f, "run is over");
+	expect_nothing(&f);
+	assert_int_equal(node_count(f.node).runs, 0);
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_run(&f, 1, HASH, NULL);
+	expect(&f, NODE_FETCH_FAB);
+	node_fab_fetched(f.node, f.now, 1, NODE_RUN_OVER, NULL, NULL, "over");
+	expect_dropped(&f, "run is over");
+	start_message(&f, 100);
+	pull(&f, f.token);
+	push(&f, f.token, "reply", 5);
+	expect(&f, NODE_PUSH_REPLY);
+	node_reply_pushed(f.node, f.now, f.action.message, NODE_PUSH_OVER, "over");
+	expect_dropped(&f, "run is over");
+	assert_int_equal(node_count(f.node).runs, 0);
+	assert_int_equal(node_count(f.node).contexts, 0);
+	fixture_done(&f);
+}
+
+static void test_refusals(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 1, 0);
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_RUN);
+	node_run_fetched(f.node, f.now, 1, NODE_FETCH_REFUSED, NULL, "no run for you");
+	expect_error(&f, 8, "no run for you");
+	expect_nothing(&f);
+	assert_int_equal(node_count(f.node).runs, 0);
+	/* A refused FAB is asked for again for the next message. */
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_run(&f, 1, HASH, NULL);
+	expect(&f, NODE_FETCH_FAB);
+	node_fab_fetched(f.node, f.now, 1, NODE_FETCH_REFUSED, NULL, NULL, "wrong hash");
+	expect_error(&f, 7, "wrong hash");
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_FAB);
+	give_fab(&f, 1, 10);
+	expect(&f, NODE_START_WORKER);
+	fixture_done(&f);
+}
+
+/* What can never succeed is remembered for the run. */
+static void test_broken_runs(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 1, 0);
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_run(&f, 1, "", NULL);
+	expect_error(&f, 7, "names no FAB");
+	give_message(&f, 1, 100);
+	expect_error(&f, 7, "names no FAB");
+	give_message(&f, 2, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_run(&f, 2, "../etc", NULL);
+	expect_error(&f, 7, "no SHA-256");
+	give_message(&f, 3, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_run(&f, 3, HASH, "unknown-key");
+	expect(&f, NODE_FETCH_FAB);
+	give_fab(&f, 3, 10);
+	expect_error(&f, 1, "unknown-key");
+	give_message(&f, 3, 100);
+	expect_error(&f, 1, "unknown-key");
+	expect_nothing(&f);
+	assert_int_equal(node_count(f.node).fabs, 0);
+	fixture_done(&f);
+}
+
+static void test_fab_over_budget(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 1, 0);
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_run(&f, 1, HASH, NULL);
+	expect(&f, NODE_FETCH_FAB);
+	give_fab(&f, 1, 2 << 20);
+	expect_error(&f, 8, "the FAB of 2097152 bytes");
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_FAB);
+	fixture_done(&f);
+}
+
+static void test_probes(void **state)
+{
+	struct fixture f;
+	uint64_t message;
+	int64_t gap_ms = NODE_RUN_PROBE_MS;
+
+	(void)state;
+	fixture_new(&f, 1, 0);
+	start_message(&f, 1e9);
+	message = f.action.message;
+	pull(&f, f.token);
+	/* Never while a message of it is at hand. */
+	later(&f, 10 * NODE_RUN_PROBE_MAX_MS);
+	expect_nothing(&f);
+	node_worker_ended(f.node, f.now, message, 8, "died");
+	expect_error(&f, 8, "died");
+	node_worker_gone(f.node, f.now, message);
+	expect_nothing(&f);
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(node_next_ms(f.node), f.now.ms + gap_ms);
+		later(&f, gap_ms - 1);
+		expect_nothing(&f);
+		later(&f, 1);
+		expect(&f, NODE_FETCH_RUN);
+		assert_int_equal(node_next_ms(f.node), CLOCK_NEVER);
+		if (i == 3)
+			node_run_fetched(f.node, f.now, 1, NODE_FETCH_REFUSED, NULL, "later");
+		else
+			give_run(&f, 1, HASH, NULL);
+		gap_ms = gap_ms * 2 < NODE_RUN_PROBE_MAX_MS ? gap_ms * 2 : NODE_RUN_PROBE_MAX_MS;
+	}
+	later(&f, gap_ms);
+	expect(&f, NODE_FETCH_RUN);
+	node_run_fetched(f.node, f.now, 1, NODE_RUN_OVER, NULL, NULL);
+	expect_nothing(&f);
+	assert_int_equal(node_count(f.node).runs, 0);
+	assert_int_equal(node_count(f.node).fabs, 0);
+	assert_int_equal(f.budget.used_bytes, 0);
+	fixture_done(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_fetch_for_all),
+		cmocka_unit_test(test_fab_is_shared),
+		cmocka_unit_test(test_run_that_is_over),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_broken_runs),
+		cmocka_unit_test(test_fab_over_budget),
+		cmocka_unit_test(test_probes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

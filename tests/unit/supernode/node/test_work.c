@@ -1,0 +1,251 @@
+/*
+ * The worker's side: statuses as Flower gives them, what is believed of outputs, the Context from
+ * message to message.
+ */
+#include "fixture.h"
+
+static void end_message(struct fixture *f, uint64_t message)
+{
+	expect(f, NODE_PUSH_REPLY);
+	node_reply_pushed(f->node, f->now, message, NODE_PUSHED, NULL);
+	expect(f, NODE_FINISHED);
+	node_worker_ended(f->node, f->now, message, 8, "exited with status 0");
+	node_worker_gone(f->node, f->now, message);
+}
+
+static char letter(enum outcome outcome)
+{
+	return outcome == OUTCOME_OK                    ? '0'
+	       : outcome == OUTCOME_FAILED_PRECONDITION ? 'F'
+	       : outcome == OUTCOME_INVALID_ARGUMENT    ? 'I'
+							: '?';
+}
+
+/* The same calls to a node of ours; ended: what a push has answered is fetched at once. */
+static void play(const char *calls, char *statuses, bool ended)
+{
+	struct fixture f;
+	uint64_t token = 5000, message = 0;
+
+	fixture_new(&f, 1, 0);
+	for (; *calls; calls++, statuses++) {
+		switch (*calls) {
+		case 's':
+			start_message(&f, 100);
+			token = f.token;
+			message = node_token_live(f.node, token, &message) ? message : 0;
+			*statuses = '-';
+			break;
+		case 'P':
+		case 'p':
+			*statuses = letter(pull(&f, *calls == 'P' ? token : token ^ 1));
+			break;
+		default:
+			*statuses = letter(push(&f, *calls == 'O' ? token : token ^ 1, "r", 5));
+			if (*statuses == '0' && ended)
+				end_message(&f, message);
+			break;
+		}
+	}
+	*statuses = '\0';
+	fixture_done(&f);
+}
+
+static void test_statuses_of_flower(void **state)
+{
+	const char *python = getenv("FLWR_TEST_PYTHON");
+	char command[1024], calls[16], expected[16], statuses[16];
+	unsigned n = 0;
+	FILE *pipe;
+
+	(void)state;
+	if (!python)
+		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
+	snprintf(command, sizeof(command), "'%s' '%s/gen_statuses.py'", python, FLWR_TEST_DIR);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	while (fscanf(pipe, "%15s %15s", calls, expected) == 2) {
+		play(calls, statuses, true);
+		if (strcmp(statuses, expected))
+			fail_msg("%s: Flower says %s, the node %s", calls, expected, statuses);
+		/* Before the worker is gone the token is known, and spent. */
+		play(calls, statuses, false);
+		for (size_t i = 0; strchr(calls, 'O') && expected[i]; i++) {
+			if (statuses[i] != expected[i])
+				assert_true(statuses[i] == 'F' || expected[i] == 'F');
+		}
+		n++;
+	}
+	assert_int_equal(pclose(pipe), 0);
+	assert_int_equal(n, 2 * (4 + 16 + 64 + 256));
+}
+
+static void test_inputs(void **state)
+{
+	struct instruction_inputs inputs = {0};
+	struct envelope message;
+	struct context context;
+	struct run run;
+	struct slices content = {0};
+	char *hash;
+	const char *details;
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 1, 0);
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_run(&f, 1, HASH, "rate");
+	expect(&f, NODE_FETCH_FAB);
+	give_fab(&f, 1, 100);
+	expect(&f, NODE_START_WORKER);
+	assert_int_equal(node_pull_inputs(f.node, f.now, f.token, &inputs, &details), OUTCOME_OK);
+	assert_int_equal(envelope_decode(&inputs.message, &message), 0);
+	assert_string_equal(message.metadata.message_id, "id-1");
+	assert_int_equal(message.content.bytes, 7);
+	assert_int_equal(context_decode(&inputs.context, &context), 0);
+	assert_int_equal(context.run_id, 1);
+	assert_int_equal(context.node_id, NODE_ID);
+	assert_int_equal(context.state.bytes, 0);
+	assert_int_equal(value_map_get(&context.node_config, "partition-id")->i, 1);
+	assert_true(value_map_get(&context.run_config, "rate")->d == 0.5);
+	assert_int_equal(run_decode(&inputs.run, &run), 0);
+	/* What the FAB calls itself. */
+	assert_string_equal(run.fab_id, "me/app");
+	assert_string_equal(run.fab_version, "1.0.0");
+	assert_string_equal(run.fab_hash, HASH);
+	assert_int_equal(fab_decode(&inputs.fab, &hash, &content), 0);
+	assert_string_equal(hash, HASH);
+	assert_int_equal(content.bytes, 100);
+	free(hash);
+	slices_done(&content);
+	run_done(&run);
+	context_done(&context);
+	envelope_done(&message);
+	instruction_inputs_done(&inputs);
+	fixture_done(&f);
+}
+
+/* The Context that a worker leaves is what the next one gets, byte for byte; also after an error of
+ * the app. */
+static void test_context_travels(void **state)
+{
+	static const char *const contents[] = {"reply", NULL};
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 1, 0);
+	start_message(&f, 100);
+	for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
+		auto_(slices_done) struct slices left = {0};
+		struct instruction_outputs outputs;
+		struct instruction_inputs inputs = {0};
+		uint64_t message = f.action.message, token = f.token;
+		const char *details;
+
+		assert_int_equal(pull(&f, token), OUTCOME_OK);
+		outputs_make(&f, token, contents[i], 5, i ? "second" : "first", &outputs);
+		assert_int_equal(slices_append_refs(&left, &outputs.context), 0);
+		assert_int_equal(node_push_outputs(f.node, f.now, &outputs, &details), OUTCOME_OK);
+		end_message(&f, message);
+		give_message(&f, 1, 100);
+		expect(&f, NODE_START_WORKER);
+		assert_int_equal(
+			node_pull_inputs(f.node, f.now, f.token, &inputs, &details), OUTCOME_OK);
+		assert_true(slices_equal(&inputs.context, &left));
+		instruction_inputs_done(&inputs);
+	}
+	/* An error that is ours leaves it as it was. */
+	node_worker_ended(f.node, f.now, f.action.message, 8, "died");
+	assert_int_equal(node_count(f.node).contexts, 1);
+	fixture_done(&f);
+}
+
+static void test_bad_outputs(void **state)
+{
+	struct envelope none = {0};
+	struct envelope both = {.has_content = true, .has_error = true, .error_reason = (char *)""};
+	struct context foreign = {.run_id = 2, .node_id = NODE_ID};
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 1, 0);
+	start_message(&f, 100);
+	assert_int_equal(pull(&f, f.token), OUTCOME_OK);
+	for (int i = 0; i < 6; i++) {
+		struct instruction_outputs outputs;
+		const char *details = NULL;
+
+		outputs_make(&f, f.token, "reply", 5, "state", &outputs);
+		if (i < 3)
+			slices_done(&outputs.message);
+		else
+			slices_done(&outputs.context);
+		if (i == 0)
+			assert_int_equal(envelope_encode(&none, &outputs.message), 0);
+		if (i == 1)
+			assert_int_equal(envelope_encode(&both, &outputs.message), 0);
+		if (i == 2)
+			assert_int_equal(slices_append_copy(&outputs.message, "\x1a\xff", 2), 0);
+		if (i == 3)
+			assert_int_equal(context_encode(&foreign, &outputs.context), 0);
+		if (i == 4)
+			assert_int_equal(slices_append_copy(&outputs.context, "\x1a\xff", 2), 0);
+		assert_int_equal(node_push_outputs(f.node, f.now, &outputs, &details),
+			OUTCOME_INVALID_ARGUMENT);
+		assert_non_null(details);
+		instruction_outputs_done(&outputs);
+		expect_nothing(&f);
+	}
+	/* None of it was an answer. */
+	assert_int_equal(push(&f, f.token, "reply", 5), OUTCOME_OK);
+	expect(&f, NODE_PUSH_REPLY);
+	fixture_done(&f);
+}
+
+static void test_outputs_over_budget(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 1, 0);
+	start_message(&f, 100);
+	assert_int_equal(pull(&f, f.token), OUTCOME_OK);
+	f.budget.limit_bytes = f.budget.used_bytes;
+	assert_int_equal(push(&f, f.token, "reply", 5), OUTCOME_RESOURCE_EXHAUSTED);
+	expect(&f, NODE_STOP_WORKER);
+	expect_error(&f, 8, "the worker's outputs of ");
+	expect_nothing(&f);
+	fixture_done(&f);
+}
+
+static void test_get_token(void **state)
+{
+	const char *details = NULL;
+	uint64_t token;
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 1, 0);
+	assert_int_equal(
+		node_get_token(f.node, f.now, &token, &details), OUTCOME_FAILED_PRECONDITION);
+	start_message(&f, 100);
+	assert_int_equal(
+		node_get_token(f.node, f.now, &token, &details), OUTCOME_FAILED_PRECONDITION);
+	assert_non_null(strstr(details, "already"));
+	fixture_done(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_statuses_of_flower),
+		cmocka_unit_test(test_inputs),
+		cmocka_unit_test(test_context_travels),
+		cmocka_unit_test(test_bad_outputs),
+		cmocka_unit_test(test_outputs_over_budget),
+		cmocka_unit_test(test_get_token),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
