@@ -1,0 +1,69 @@
+#include "supernode/fleet/flow.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void attempt_home(void *arg, struct transport_result *result)
+{
+	struct attempt *attempt = arg;
+	struct fleet *fleet = attempt->fleet;
+
+	attempt->out = false;
+	attempt->handle = NULL;
+	fleet->out--;
+	attempt->done(attempt, result);
+	fleet_came_home(fleet);
+}
+
+static int send_signed(
+	struct attempt *attempt, const struct attempt_call *call, struct slices *body)
+{
+	struct fleet *fleet = attempt->fleet;
+	struct transport *transport = fleet->transport;
+	struct transport_call out = {
+		.method = call->method,
+		.timeout_ms = call->timeout_ms,
+		.heartbeat = call->heartbeat,
+		.auth = fleet->auth,
+	};
+
+	if (!fleet->auth)
+		return -ENOKEY;
+	out.proof = auth_proof(fleet->auth, attempt->started_ms, fleet_wall_s());
+	if (!out.proof)
+		return -EIO;
+	/* When to try again is decided here, not by what the transport learnt from earlier
+	 * failures. */
+	if (fleet->outage.failing)
+		transport->ops->reconnect(transport);
+	return transport->ops->call(transport, &out, body, attempt_home, attempt, &attempt->handle);
+}
+
+void attempt_start(struct attempt *attempt, const struct attempt_call *call, int error,
+	struct slices *body, attempt_fn *done)
+{
+	struct transport_result failed = {.outcome = OUTCOME_INTERNAL};
+
+	attempt->done = done;
+	attempt->method = call->method;
+	attempt->started_ms = fleet_now_ms();
+	attempt->cancelled = false;
+	if (!error)
+		error = send_signed(attempt, call, body);
+	if (!error) {
+		attempt->out = true;
+		attempt->fleet->out++;
+		return;
+	}
+	slices_done(body);
+	failed.details = error == -ENOMEM ? "no memory to send it" : "it could not be sent";
+	done(attempt, &failed);
+}
+
+void attempt_cancel(struct attempt *attempt)
+{
+	if (!attempt->out || attempt->cancelled)
+		return;
+	attempt->cancelled = true;
+	attempt->fleet->transport->ops->cancel(attempt->handle);
+}

@@ -1,0 +1,138 @@
+#include "supernode/fleet/auth.h"
+
+#include "common/base/cleanup.h"
+
+#include <errno.h>
+#include <math.h>
+#include <openssl/bio.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define AUTH_CLOCK_STEP_S 1.0
+
+struct auth {
+	EVP_PKEY *key;
+	char *pem;
+	size_t pem_len;
+	bool proven; /* proof is filled */
+	int64_t proof_ms;
+	double proof_wall_s;
+	struct auth_proof proof;
+};
+
+static void auth_free_at_exit(struct auth **auth)
+{
+	auth_free(*auth);
+}
+
+static void bio_free_at_exit(BIO **bio)
+{
+	BIO_free(*bio);
+}
+
+static void md_free_at_exit(EVP_MD_CTX **md)
+{
+	EVP_MD_CTX_free(*md);
+}
+
+static int write_public_key(struct auth *auth)
+{
+	auto_(bio_free_at_exit) BIO *bio = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	long len;
+
+	if (!bio)
+		return -ENOMEM;
+	if (PEM_write_bio_PUBKEY(bio, auth->key) != 1)
+		return -EIO;
+	len = BIO_get_mem_data(bio, &text);
+	if (len <= 0 || !text)
+		return -EIO;
+	auth->pem = malloc((size_t)len + 1);
+	if (!auth->pem)
+		return -ENOMEM;
+	memcpy(auth->pem, text, (size_t)len);
+	auth->pem[len] = '\0';
+	auth->pem_len = (size_t)len;
+	return 0;
+}
+
+int auth_new(struct auth **out)
+{
+	auto_(auth_free_at_exit) struct auth *auth = calloc(1, sizeof(*auth));
+	int rc;
+
+	if (!auth)
+		return -ENOMEM;
+	auth->key = EVP_EC_gen("P-384");
+	rc = auth->key ? write_public_key(auth) : -EIO;
+	/* The queue belongs to the whole thread: what is ours must not be read as somebody else's.
+	 */
+	ERR_clear_error();
+	if (rc)
+		return rc;
+	*out = take_pointer(&auth);
+	return 0;
+}
+
+void auth_free(struct auth *auth)
+{
+	if (!auth)
+		return;
+	EVP_PKEY_free(auth->key); /* clears the private number before it frees it */
+	free(auth->pem);
+	free(auth);
+}
+
+const char *auth_public_key(const struct auth *auth, size_t *len_out)
+{
+	*len_out = auth->pem_len;
+	return auth->pem;
+}
+
+static int sign(EVP_PKEY *key, const char *text, unsigned char *out, size_t *len)
+{
+	auto_(md_free_at_exit) EVP_MD_CTX *md = EVP_MD_CTX_new();
+
+	if (!md)
+		return -ENOMEM;
+	if (EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, key) != 1)
+		return -EIO;
+	if (EVP_DigestSign(md, out, len, (const unsigned char *)text, strlen(text)) != 1)
+		return -EIO;
+	return 0;
+}
+
+static bool proof_is_good(const struct auth *auth, int64_t now_ms, double wall_s)
+{
+	int64_t age_ms = now_ms - auth->proof_ms;
+	double wall_age_s = wall_s - auth->proof_wall_s;
+
+	if (!auth->proven || age_ms < 0 || age_ms > AUTH_REUSE_MS)
+		return false;
+	return fabs(wall_age_s - (double)age_ms / 1000.0) <= AUTH_CLOCK_STEP_S;
+}
+
+const struct auth_proof *auth_proof(struct auth *auth, int64_t now_ms, double wall_s)
+{
+	size_t len = sizeof(auth->proof.signature);
+	int rc;
+
+	if (proof_is_good(auth, now_ms, wall_s))
+		return &auth->proof;
+	auth->proven = false;
+	clock_iso8601(wall_s, auth->proof.timestamp);
+	rc = sign(auth->key, auth->proof.timestamp, auth->proof.signature, &len);
+	ERR_clear_error();
+	if (rc)
+		return NULL;
+	auth->proof.signature_len = len;
+	auth->proof_ms = now_ms;
+	auth->proof_wall_s = wall_s;
+	auth->proven = true;
+	return &auth->proof;
+}

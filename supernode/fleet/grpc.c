@@ -1,0 +1,155 @@
+#include "common/base/cleanup.h"
+#include "common/rpc/channel.h"
+#include "supernode/fleet/transport.h"
+
+#include <errno.h>
+#include <string.h>
+
+/*
+ * Dead connections are found by pings, since calls with content have no deadline. Flower's servers
+ * leave gRPC's limit for a client's pings as it is: one in 5 minutes while a call is out, strikes
+ * for what comes sooner, GOAWAY too_many_pings at the third. So: a little more than that, and never
+ * without a call. The time-out also becomes TCP_USER_TIMEOUT: a peer that is gone while we send is
+ * found after 20 s.
+ */
+#define GRPC_KEEPALIVE_MS         310000
+#define GRPC_KEEPALIVE_TIMEOUT_MS 20000
+#define GRPC_PATH_BYTES           128
+#define GRPC_HEADERS_MAX          3
+
+struct grpc_transport {
+	struct transport transport;
+	struct rpc_channel *calls;
+	struct rpc_channel *heartbeats; /* so that a long upload does not make them late */
+};
+
+struct transport_handle {
+	struct rpc_call *call;
+	transport_done_fn *done;
+	void *arg;
+};
+
+static struct grpc_transport *grpc_of(struct transport *transport)
+{
+	return container_of(transport, struct grpc_transport, transport);
+}
+
+static void grpc_done(void *arg, struct rpc_result *from)
+{
+	auto_(free_at_exit) struct transport_handle *handle = arg;
+	struct transport_result result = {
+		.outcome = from->outcome,
+		.details = from->details,
+		.body = from->body,
+	};
+
+	from->body = (struct slices){0};
+	handle->done(handle->arg, &result);
+	slices_done(&result.body);
+}
+
+static size_t set_headers(const struct transport_call *call, struct rpc_header *headers)
+{
+	size_t pem_len;
+	const char *pem;
+
+	if (!call->auth || !call->proof)
+		return 0;
+	pem = auth_public_key(call->auth, &pem_len);
+	headers[0] = (struct rpc_header){"flwr-public-key-bin", pem, pem_len};
+	headers[1] = (struct rpc_header){
+		"flwr-timestamp", call->proof->timestamp, strlen(call->proof->timestamp)};
+	headers[2] = (struct rpc_header){
+		"flwr-signature-bin", call->proof->signature, call->proof->signature_len};
+	return GRPC_HEADERS_MAX;
+}
+
+static int grpc_call_start(struct transport *transport, const struct transport_call *call,
+	struct slices *body, transport_done_fn *done, void *arg, struct transport_handle **out)
+{
+	struct grpc_transport *grpc = grpc_of(transport);
+	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof(*handle));
+	struct rpc_header headers[GRPC_HEADERS_MAX];
+	struct rpc_call_options options = {.headers = headers, .timeout_ms = call->timeout_ms};
+	char path[GRPC_PATH_BYTES];
+	int rc = handle ? 0 : -ENOMEM;
+
+	if (!rc && snprintf(path, sizeof(path), "/flwr.proto.Fleet/%s", call->method) >=
+			   (int)sizeof(path))
+		rc = -EINVAL;
+	if (rc) {
+		slices_done(body);
+		return rc;
+	}
+	options.path = path;
+	options.n_headers = set_headers(call, headers);
+	handle->done = done;
+	handle->arg = arg;
+	rc = rpc_call_start(call->heartbeat ? grpc->heartbeats : grpc->calls, &options, body,
+		grpc_done, handle, &handle->call);
+	if (rc)
+		return rc;
+	*out = take_pointer(&handle);
+	return 0;
+}
+
+static void grpc_cancel(struct transport_handle *handle)
+{
+	rpc_call_cancel(handle->call);
+}
+
+static void grpc_reconnect(struct transport *transport)
+{
+	struct grpc_transport *grpc = grpc_of(transport);
+
+	rpc_channel_reconnect_now(grpc->calls);
+	rpc_channel_reconnect_now(grpc->heartbeats);
+}
+
+static void grpc_free(struct transport *transport)
+{
+	struct grpc_transport *grpc = grpc_of(transport);
+
+	rpc_channel_free(grpc->calls);
+	rpc_channel_free(grpc->heartbeats);
+	free(grpc);
+}
+
+static void grpc_free_at_exit(struct grpc_transport **grpc)
+{
+	if (*grpc)
+		grpc_free(&(*grpc)->transport);
+}
+
+static const struct transport_ops grpc_ops = {
+	.call = grpc_call_start,
+	.cancel = grpc_cancel,
+	.reconnect = grpc_reconnect,
+	.free = grpc_free,
+};
+
+int transport_grpc_new(
+	struct rpc *rpc, const char *address, uint64_t receive_max_bytes, struct transport **out)
+{
+	auto_(grpc_free_at_exit) struct grpc_transport *grpc = calloc(1, sizeof(*grpc));
+	struct rpc_channel_options options = {
+		.target = address,
+		.receive_max_bytes = receive_max_bytes,
+		.keepalive_ms = GRPC_KEEPALIVE_MS,
+		.keepalive_timeout_ms = GRPC_KEEPALIVE_TIMEOUT_MS,
+		.user_agent = "flwr-native/" FLWR_VERSION,
+	};
+	int rc;
+
+	if (!grpc)
+		return -ENOMEM;
+	grpc->transport.ops = &grpc_ops;
+	rc = rpc_channel_new(rpc, &options, &grpc->calls);
+	options.own_connection = true;
+	if (!rc)
+		rc = rpc_channel_new(rpc, &options, &grpc->heartbeats);
+	if (rc)
+		return rc;
+	*out = &((struct grpc_transport *)take_pointer(&grpc))->transport;
+	return 0;
+}

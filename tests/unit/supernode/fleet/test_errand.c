@@ -1,0 +1,345 @@
+#include "rig.h"
+
+static struct envelope reply = {
+	.metadata = {.run_id = 7,
+		.message_id = (char *)"",
+		.src_node_id = RIG_NODE_ID,
+		.dst_node_id = 1,
+		.reply_to_message_id = (char *)"message-1",
+		.group_id = (char *)"3",
+		.ttl = 100.0,
+		.message_type = (char *)"train",
+		.created_at = 1790000000.0},
+	.has_error = true,
+	.error_code = 2,
+	.error_reason = (char *)"it raised",
+};
+
+static struct rig *online(const struct retry_policy *policy)
+{
+	struct rig *rig = rig_new(policy);
+
+	rig->wants = false;
+	rig_register(rig);
+	return rig;
+}
+
+static int begin(struct rig *rig, const char *method)
+{
+	if (strcmp(method, "GetRun") == 0)
+		return fleet_get_run(rig->fleet, 7, rig_run_done, rig);
+	if (strcmp(method, "GetFab") == 0)
+		return fleet_get_fab(rig->fleet, 7, "abc", rig_fab_done, rig);
+	return fleet_push(rig->fleet, 5, &reply, rig_push_done, rig);
+}
+
+static const char *const methods[] = {"GetRun", "GetFab", "PushMessages"};
+
+static void test_every_outcome_of_every_call(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
+			bool content = i > 0;
+			bool again = retry_again((enum outcome)outcome, content);
+			struct rig *rig = online(NULL);
+
+			assert_int_equal(begin(rig, methods[i]), 0);
+			assert_null(rig_sent(rig, methods[i]));
+			rig_pass(rig, 0);
+			assert_int_equal(
+				rig_sent(rig, methods[i])->timeout_ms, content ? 0 : 30000);
+			rig_answer(rig, rig_sent(rig, methods[i]), (enum outcome)outcome,
+				"of the test", NULL);
+			rig_pass(rig, 0);
+			assert_int_equal(rig->ends, !again);
+			if (outcome == OUTCOME_UNAUTHENTICATED) {
+				assert_int_equal(rig->lost, 1);
+				assert_int_equal(rig->outcome, OUTCOME_CANCELLED);
+			} else if (!again) {
+				assert_int_equal(rig->outcome, outcome);
+				assert_string_equal(rig->details, "of the test");
+			}
+			rig_pass(rig, 500);
+			assert_int_equal(rig_sent(rig, methods[i]) != NULL, again);
+			assert_int_equal(rig->over, 0);
+			rig_free(rig);
+		}
+}
+
+static void test_a_try_again_sends_the_same(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		auto_(slices_done) struct slices first = {0};
+		struct rig *rig = online(NULL);
+
+		assert_int_equal(begin(rig, methods[i]), 0);
+		rig_pass(rig, 0);
+		assert_int_equal(slices_append_refs(&first, &rig_sent(rig, methods[i])->body), 0);
+		assert_true(first.bytes > 0);
+		rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_UNAVAILABLE, "", NULL);
+		rig_pass(rig, 500);
+		assert_true(slices_equal(&first, &rig_sent(rig, methods[i])->body));
+		rig_free(rig);
+	}
+}
+
+static void test_the_last_try(void **state)
+{
+	struct retry_policy one = {.max_retries = 1, .max_wait_ms = -1};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		for (int gone = 0; gone < 2; gone++) {
+			enum outcome outcome = gone ? OUTCOME_UNAVAILABLE : OUTCOME_UNKNOWN;
+			struct rig *rig = online(&one);
+
+			assert_int_equal(begin(rig, methods[i]), 0);
+			for (int try = 0; try < 2; try++) {
+				assert_int_equal(rig->ends, 0);
+				rig_pass(rig, 500);
+				rig_answer(rig, rig_sent(rig, methods[i]), outcome, "no", NULL);
+			}
+			assert_int_equal(rig->ends, 1);
+			assert_int_equal(rig->outcome, outcome);
+			/* Without a connection the node itself is done for. */
+			assert_int_equal(rig->over, gone);
+			rig_free(rig);
+		}
+}
+
+static void test_a_run(void **state)
+{
+	struct run run = {.run_id = 7,
+		.fab_id = (char *)"a/b",
+		.fab_version = (char *)"1",
+		.fab_hash = (char *)"cafe"};
+	struct wire_writer writer = {0};
+	struct slices bytes = {0}, body = {0};
+	struct rig *rig = online(NULL);
+
+	(void)state;
+	assert_int_equal(run_encode(&run, &bytes), 0);
+	wire_put_refs(&writer, 1, &bytes);
+	assert_int_equal(wire_writer_take(&writer, &body), 0);
+	slices_done(&bytes);
+	assert_int_equal(begin(rig, "GetRun"), 0);
+	rig_pass(rig, 0);
+	rig_answer(rig, rig_sent(rig, "GetRun"), OUTCOME_OK, "", &body);
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig->number, 7);
+	assert_string_equal(rig->fab_hash, "cafe");
+	/* A run that is not known there. */
+	assert_int_equal(begin(rig, "GetRun"), 0);
+	rig_pass(rig, 0);
+	rig_answer(rig, rig_sent(rig, "GetRun"), OUTCOME_OK, "", NULL);
+	assert_int_equal(rig->ends, 2);
+	assert_int_equal(rig->outcome, OUTCOME_NOT_FOUND);
+	/* An answer that is none. */
+	assert_int_equal(begin(rig, "GetRun"), 0);
+	rig_pass(rig, 0);
+	assert_int_equal(slices_append_copy(&body, "\x0a\x7f", 2), 0);
+	rig_answer(rig, rig_sent(rig, "GetRun"), OUTCOME_OK, "", &body);
+	assert_int_equal(rig->ends, 3);
+	assert_int_equal(rig->outcome, OUTCOME_INTERNAL);
+	rig_free(rig);
+}
+
+static void test_a_fab(void **state)
+{
+	struct wire_writer writer = {0};
+	auto_(slices_done) struct slices content = {0};
+	struct slices bytes = {0}, body = {0};
+	struct rig *rig = online(NULL);
+
+	(void)state;
+	assert_int_equal(slices_append_copy(&content, "PK-something", 12), 0);
+	assert_int_equal(fab_encode("abc", &content, &bytes), 0);
+	wire_put_refs(&writer, 1, &bytes);
+	assert_int_equal(wire_writer_take(&writer, &body), 0);
+	slices_done(&bytes);
+	assert_int_equal(begin(rig, "GetFab"), 0);
+	rig_pass(rig, 0);
+	rig_answer(rig, rig_sent(rig, "GetFab"), OUTCOME_OK, "", &body);
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig->content_bytes, 12);
+	rig_free(rig);
+}
+
+static void test_a_reply_and_the_next_poll(void **state)
+{
+	struct rig *rig = online(NULL);
+	auto_(envelope_done) struct envelope pushed = {0};
+
+	(void)state;
+	rig_pass(rig, 15000);
+	assert_int_equal(begin(rig, "PushMessages"), 0);
+	rig_pass(rig, 0);
+	rig_pushed(rig, &pushed);
+	assert_string_equal(pushed.error_reason, "it raised");
+	rig->wants = true;
+	rig_answer_push(rig, "3c2e");
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig->number, 5);
+	assert_int_equal(rig_warnings(rig), 0);
+	/* At once. */
+	rig_pass(rig, 0);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+static void test_a_reply_that_is_dropped(void **state)
+{
+	struct rig *rig = online(NULL);
+	struct slices junk = {0};
+
+	(void)state;
+	assert_int_equal(begin(rig, "PushMessages"), 0);
+	rig_pass(rig, 0);
+	rig_answer_push(rig, "None");
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig_lines(rig, "dropped the reply"), 1);
+	/* Delivered, whatever the answer looks like. */
+	assert_int_equal(begin(rig, "PushMessages"), 0);
+	rig_pass(rig, 0);
+	assert_int_equal(slices_append_copy(&junk, "\x12\x7f", 2), 0);
+	rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_OK, "", &junk);
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig->ends, 2);
+	rig_free(rig);
+}
+
+static void test_calls_are_cancelled(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		struct rig *rig = online(NULL);
+
+		/* One is out, one waits for its next try, one has not begun. */
+		assert_int_equal(begin(rig, methods[i]), 0);
+		rig_pass(rig, 0);
+		rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_UNAVAILABLE, "", NULL);
+		assert_int_equal(begin(rig, methods[i]), 0);
+		rig_pass(rig, 0);
+		assert_int_equal(begin(rig, methods[i]), 0);
+		fleet_stop(rig->fleet, rig_stopped, rig);
+		assert_int_equal(rig->ends, 0);
+		rig_pass(rig, 0);
+		assert_int_equal(rig->ends, 2);
+		assert_null(rig_sent(rig, "DeleteNode"));
+		rig_answer_cancelled(rig);
+		assert_int_equal(rig->ends, 3);
+		assert_int_equal(rig->outcome, OUTCOME_CANCELLED);
+		rig_pass(rig, 0);
+		assert_non_null(rig_sent(rig, "DeleteNode"));
+		/* Too late. */
+		assert_int_equal(begin(rig, methods[i]), 0);
+		rig_pass(rig, 0);
+		assert_int_equal(rig->ends, 4);
+		assert_int_equal(rig->outcome, OUTCOME_CANCELLED);
+		rig_free(rig);
+	}
+}
+
+/* ---- random schedules: whatever happens, every call ends once and nothing is left ---- */
+
+static uint32_t chance(uint32_t *seed, uint32_t below)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return (*seed >> 8) % below;
+}
+
+static void answer_any(struct rig *rig, uint32_t *seed)
+{
+	struct transport_handle *handle = rig->out;
+	enum outcome outcome = (enum outcome)chance(seed, OUTCOME_N);
+
+	for (uint32_t skip = chance(seed, 3); skip > 0 && handle && handle->next; skip--)
+		handle = handle->next;
+	if (!handle)
+		return;
+	if (handle->cancelled)
+		rig_answer(rig, handle, OUTCOME_CANCELLED, "cancelled", NULL);
+	else if (chance(seed, 3) == 0)
+		rig_answer(rig, handle, outcome, "by chance", NULL);
+	else if (handle == rig_sent(rig, "CreateNode"))
+		rig_answer_node(rig, 1 + chance(seed, 1000));
+	else if (handle == rig_sent(rig, "Ping"))
+		rig_answer_ping(rig, chance(seed, 20) > 0);
+	else if (handle == rig_sent(rig, "PullMessages"))
+		rig_answer_pull(rig, chance(seed, 10) ? "train" : "reconnect", NULL);
+	else if (handle == rig_sent(rig, "PushMessages"))
+		rig_answer_push(rig, chance(seed, 5) ? "3c2e" : "None");
+	else
+		rig_answer(rig, handle, OUTCOME_OK, "", NULL);
+}
+
+static void random_life(uint32_t seed)
+{
+	struct retry_policy policy = {chance(&seed, 2) ? -1 : 3, chance(&seed, 2) ? -1 : 30000};
+	struct rig *rig = rig_new(&policy);
+	unsigned begun = 0;
+
+	fleet_start(rig->fleet);
+	for (int step = 0; step < 300; step++) {
+		assert_true(rig->over <= 1);
+		rig->random01 = (double)chance(&seed, 1000) / 1000.0;
+		switch (chance(&seed, 8)) {
+		case 0:
+			rig->fail_calls = chance(&seed, 10) == 0;
+			assert_int_equal(begin(rig, methods[chance(&seed, ARRAY_LEN(methods))]), 0);
+			begun++;
+			break;
+		case 1:
+			rig->wants = chance(&seed, 4) > 0;
+			fleet_poke(rig->fleet);
+			break;
+		case 2:
+			rig_pass(rig, chance(&seed, 30000));
+			break;
+		case 3:
+			rig_pass(rig, 0);
+			break;
+		default:
+			answer_any(rig, &seed);
+			break;
+		}
+	}
+	rig->fail_calls = 0;
+	fleet_stop(rig->fleet, rig_stopped, rig);
+	for (int step = 0; step < 100 && !rig->stopped; step++) {
+		answer_any(rig, &seed);
+		rig_pass(rig, chance(&seed, 500));
+	}
+	assert_int_equal(rig->stopped, 1);
+	assert_int_equal(rig->ends, begun);
+	rig_free(rig);
+}
+
+static void test_random_lives(void **state)
+{
+	(void)state;
+	for (uint32_t seed = 0; seed < 150; seed++) {
+		if (seed % 50 == 0)
+			print_message("seeds from %u\n", seed);
+		random_life(seed);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_outcome_of_every_call),
+		cmocka_unit_test(test_a_try_again_sends_the_same),
+		cmocka_unit_test(test_the_last_try),
+		cmocka_unit_test(test_a_run),
+		cmocka_unit_test(test_a_fab),
+		cmocka_unit_test(test_a_reply_and_the_next_poll),
+		cmocka_unit_test(test_a_reply_that_is_dropped),
+		cmocka_unit_test(test_calls_are_cancelled),
+		cmocka_unit_test(test_random_lives),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,595 @@
+#include "rig.h"
+
+static void fail_call(struct rig *rig, const char *method, enum outcome outcome)
+{
+	rig_answer(rig, rig_sent(rig, method), outcome, "of the test", NULL);
+	rig_pass(rig, 0);
+}
+
+static void test_registers_and_begins(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct transport_handle *handle;
+
+	(void)state;
+	rig_pass(rig, 100000);
+	assert_int_equal(rig->sent, 0);
+	fleet_start(rig->fleet);
+	assert_int_equal(rig->sent, 0);
+	rig_pass(rig, 0);
+	handle = rig_sent(rig, "CreateNode");
+	assert_non_null(handle);
+	assert_int_equal(handle->timeout_ms, 30000);
+	assert_true(handle->proven);
+	assert_false(handle->heartbeat);
+	rig_answer_node(rig, RIG_NODE_ID);
+	assert_int_equal(rig->registered, 1);
+	assert_int_equal(rig->node_id, RIG_NODE_ID);
+	rig_pass(rig, 0);
+	/* Both at once. */
+	handle = rig_sent(rig, "Ping");
+	assert_non_null(handle);
+	assert_int_equal(handle->timeout_ms, 5000);
+	assert_true(handle->heartbeat);
+	handle = rig_sent(rig, "PullMessages");
+	assert_non_null(handle);
+	assert_int_equal(handle->timeout_ms, 0);
+	assert_true(handle->proven);
+	assert_int_equal(rig_warnings(rig), 0);
+	rig_answer_ping(rig, true);
+	rig_answer_pull_empty(rig);
+	rig_free(rig);
+}
+
+static void test_each_registration_has_a_fresh_key(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	char *last = NULL;
+
+	(void)state;
+	fleet_start(rig->fleet);
+	rig_pass(rig, 0);
+	for (int i = 0; i < 4; i++) {
+		struct transport_handle *handle = rig_sent(rig, "CreateNode");
+
+		assert_non_null(handle);
+		if (last)
+			assert_string_not_equal(handle->pem, last);
+		free(last);
+		last = strdup(handle->pem);
+		fail_call(rig, "CreateNode",
+			i % 2 ? OUTCOME_UNAUTHENTICATED : OUTCOME_DEADLINE_EXCEEDED);
+		assert_null(rig_sent(rig, "CreateNode"));
+		rig_pass(rig, 20000);
+	}
+	free(last);
+	rig_answer_node(rig, RIG_NODE_ID);
+	rig_free(rig);
+}
+
+static void test_every_outcome_of_create_node(void **state)
+{
+	(void)state;
+	for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
+		bool again = outcome == OUTCOME_UNAUTHENTICATED ||
+			     retry_again((enum outcome)outcome, false);
+		struct rig *rig = rig_new(NULL);
+
+		fleet_start(rig->fleet);
+		rig_pass(rig, 0);
+		fail_call(rig, "CreateNode", (enum outcome)outcome);
+		rig_pass(rig, 1000);
+		assert_int_equal(rig_sent(rig, "CreateNode") != NULL, again);
+		assert_int_equal(rig->over, !again);
+		assert_int_equal(rig_warnings(rig), again);
+		if (outcome == OUTCOME_UNIMPLEMENTED)
+			assert_non_null(strstr(rig->over_sentence,
+				"does not speak the Fleet API of Flower 1.15 - 1.18"));
+		if (again)
+			assert_int_equal(
+				rig_lines(rig, "SuperLink superlink.test:9092: CreateNode failed"),
+				1);
+		rig_free(rig);
+	}
+}
+
+static void test_an_answer_without_a_node_is_no_registration(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct slices junk = {0};
+
+	(void)state;
+	fleet_start(rig->fleet);
+	rig_pass(rig, 0);
+	rig_answer_node(rig, 0);
+	rig_pass(rig, 1000);
+	assert_int_equal(slices_append_copy(&junk, "\x0a\xff", 2), 0);
+	rig_answer(rig, rig_sent(rig, "CreateNode"), OUTCOME_OK, "", &junk);
+	rig_pass(rig, 2000);
+	assert_int_equal(rig->registered, 0);
+	rig_answer_node(rig, RIG_NODE_ID);
+	assert_int_equal(rig->registered, 1);
+	rig_free(rig);
+}
+
+static void test_heartbeats_go_on(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig->wants = false;
+	rig_register(rig);
+	for (int i = 0; i < 3; i++) {
+		rig_pass(rig, 19999);
+		assert_null(rig_sent(rig, "Ping"));
+		rig_pass(rig, 1);
+		rig_answer_ping(rig, true);
+	}
+	/* One that fails is tried again soon; nothing is given up for it. */
+	rig_pass(rig, 20000);
+	fail_call(rig, "Ping", OUTCOME_UNAVAILABLE);
+	rig_pass(rig, 500);
+	assert_int_equal(rig->reconnects, 1);
+	fail_call(rig, "Ping", OUTCOME_INVALID_ARGUMENT);
+	rig_pass(rig, 1000);
+	assert_int_equal(rig_warnings(rig), 1);
+	assert_int_equal(rig_lines(rig, "works again"), 0);
+	rig_answer_ping(rig, true);
+	assert_int_equal(rig_lines(rig, "works again after 1.5 s"), 1);
+	assert_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+static void test_a_timed_out_heartbeat_has_waited(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig->wants = false;
+	fleet_start(rig->fleet);
+	rig_pass(rig, 0);
+	rig_answer_node(rig, RIG_NODE_ID);
+	rig_pass(rig, 5000);
+	fail_call(rig, "Ping", OUTCOME_DEADLINE_EXCEEDED);
+	rig_pass(rig, 50);
+	assert_non_null(rig_sent(rig, "Ping"));
+	rig_answer_ping(rig, true);
+	rig_free(rig);
+}
+
+/* However the SuperLink says it: forgotten, registered again with another key, told once. */
+static void forgotten(const char *method, bool success_false)
+{
+	struct rig *rig = rig_new(NULL);
+	char *key;
+
+	fleet_start(rig->fleet);
+	rig_pass(rig, 0);
+	key = strdup(rig_sent(rig, "CreateNode")->pem);
+	rig_answer_node(rig, RIG_NODE_ID);
+	rig_pass(rig, 0);
+	assert_int_equal(fleet_get_run(rig->fleet, 7, rig_run_done, rig), 0);
+	rig_pass(rig, 0);
+	rig_pass(rig, FLOW_STABLE_MS);
+	if (success_false)
+		rig_answer_ping(rig, false);
+	else
+		rig_answer(rig, rig_sent(rig, method), OUTCOME_UNAUTHENTICATED, "Invalid node ID",
+			NULL);
+	assert_int_equal(rig->lost, 1);
+	assert_int_equal(rig->ends, 0);
+	rig_pass(rig, 0);
+	/* Not before all have come home. */
+	assert_null(rig_sent(rig, "CreateNode"));
+	rig_answer_cancelled(rig);
+	rig_pass(rig, 0);
+	assert_int_equal(rig->ends, 1);
+	assert_int_equal(rig->outcome, OUTCOME_CANCELLED);
+	assert_non_null(rig_sent(rig, "CreateNode"));
+	assert_string_not_equal(rig_sent(rig, "CreateNode")->pem, key);
+	rig_answer_node(rig, RIG_NODE_ID + 1);
+	assert_int_equal(rig->registered, 2);
+	assert_int_equal(rig->node_id, RIG_NODE_ID + 1);
+	assert_int_equal(rig_warnings(rig), 1);
+	assert_int_equal(rig_lines(rig, success_false ? "success=false" : "Invalid node ID"), 1);
+	assert_int_equal(rig->over, 0);
+	free(key);
+	rig_free(rig);
+}
+
+static void test_forgotten(void **state)
+{
+	(void)state;
+	forgotten("Ping", false);
+	forgotten("Ping", true);
+	forgotten("PullMessages", false);
+	forgotten("GetRun", false);
+}
+
+static void test_forgotten_again_and_again_backs_off(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	unsigned sent;
+
+	(void)state;
+	rig->random01 = 0.999;
+	fleet_start(rig->fleet);
+	for (int i = 0; i < 600; i++) {
+		rig_pass(rig, 100);
+		if (rig_sent(rig, "CreateNode"))
+			rig_answer_node(rig, RIG_NODE_ID);
+		rig_pass(rig, 0);
+		if (rig_sent(rig, "Ping"))
+			rig_answer(rig, rig_sent(rig, "Ping"), OUTCOME_UNAUTHENTICATED,
+				"Invalid node ID", NULL);
+		rig_answer_cancelled(rig);
+	}
+	sent = rig->registered;
+	assert_in_range(sent, 4, 8); /* in a minute */
+	rig_free(rig);
+}
+
+static void test_polls_at_the_pace_of_what_happens(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	int64_t begin_ms = rig_now(), last_ms = begin_ms;
+	unsigned polls = 0;
+
+	(void)state;
+	rig_register(rig);
+	while (rig_now() - begin_ms < 60000) {
+		if (rig_sent(rig, "Ping"))
+			rig_answer_ping(rig, true);
+		if (rig_sent(rig, "PullMessages")) {
+			int64_t gap_ms = rig_now() - last_ms;
+			int64_t due_ms = (last_ms - begin_ms) / 10;
+
+			if (polls > 0 && due_ms > 100)
+				assert_in_range(gap_ms, due_ms > 3000 ? 3000 : due_ms,
+					(due_ms > 3000 ? 3000 : due_ms) + 20);
+			last_ms = rig_now();
+			polls++;
+			rig_answer_pull_empty(rig);
+		}
+		rig_pass(rig, 10);
+	}
+	assert_in_range(polls, 45, 60);
+	/* A message: at once again. */
+	rig_pass(rig, 3000);
+	rig_answer_pull(rig, "train", &(struct slices){0});
+	assert_int_equal(rig->messages, 1);
+	rig_pass(rig, 100);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+static void test_polls_only_when_wanted(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig->wants = false;
+	rig_register(rig);
+	rig_pass(rig, 15000);
+	assert_null(rig_sent(rig, "PullMessages"));
+	fleet_poke(rig->fleet);
+	rig_pass(rig, 0);
+	assert_null(rig_sent(rig, "PullMessages"));
+	rig->wants = true;
+	fleet_poke(rig->fleet);
+	assert_null(rig_sent(rig, "PullMessages"));
+	rig_pass(rig, 0);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	/* One at a time. */
+	fleet_poke(rig->fleet);
+	rig_pass(rig, 1000);
+	assert_int_equal(rig->sent, 3);
+	rig_answer_pull_empty(rig);
+	/* A poke does not shorten the pace. */
+	fleet_poke(rig->fleet);
+	rig_pass(rig, 0);
+	assert_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+static void test_a_pull_is_never_cancelled_by_time(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig_register(rig);
+	for (int i = 0; i < 200; i++) {
+		rig_pass(rig, 30000);
+		rig_answer_ping(rig, true);
+	}
+	rig_answer_pull(rig, "train", &(struct slices){0});
+	assert_int_equal(rig->messages, 1);
+	assert_string_equal(rig->message.message_id, "message-1");
+	rig_free(rig);
+}
+
+static void test_every_outcome_of_a_pull(void **state)
+{
+	(void)state;
+	for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
+		bool again = retry_again((enum outcome)outcome, false);
+		struct rig *rig = rig_new(NULL);
+
+		rig_register(rig);
+		rig_pass(rig, FLOW_STABLE_MS);
+		fail_call(rig, "PullMessages", (enum outcome)outcome);
+		rig_pass(rig, 499);
+		assert_null(rig_sent(rig, "PullMessages"));
+		rig_pass(rig, 1);
+		assert_int_equal(rig_sent(rig, "PullMessages") != NULL, again);
+		assert_int_equal(rig->lost, outcome == OUTCOME_UNAUTHENTICATED);
+		assert_int_equal(rig->over, !again && outcome != OUTCOME_UNAUTHENTICATED);
+		if (rig->over)
+			assert_true(rig->over_error);
+		rig_free(rig);
+	}
+}
+
+static void test_a_broken_message_is_no_end(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct slices junk = {0};
+
+	(void)state;
+	rig_register(rig);
+	assert_int_equal(slices_append_copy(&junk, "\x12\x03\x0a\xff\xff", 5), 0);
+	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &junk);
+	assert_int_equal(rig_lines(rig, "could not be read and is lost"), 1);
+	assert_int_equal(rig->messages, 0);
+	rig_pass(rig, 100);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+static void test_an_outage_is_told_every_ten_seconds(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig->random01 = 0.0;
+	rig_register(rig);
+	for (int i = 0; i < 600; i++) {
+		if (rig_sent(rig, "PullMessages"))
+			rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_UNAVAILABLE,
+				"Connection \n refused", NULL);
+		if (rig_sent(rig, "Ping"))
+			rig_answer(rig, rig_sent(rig, "Ping"), OUTCOME_UNAVAILABLE, "gone", NULL);
+		rig_pass(rig, 50);
+	}
+	assert_int_equal(rig_warnings(rig), 3); /* in 30 s */
+	assert_int_equal(rig_lines(rig, "PullMessages failed: UNAVAILABLE \"Connection "), 3);
+	assert_int_equal(rig_lines(rig, "failures since the last line"), 2);
+	assert_int_equal(rig_lines(rig, "works again"), 0);
+	/* Only when nothing fails any more. */
+	rig_answer_pull_empty(rig);
+	assert_int_equal(rig_lines(rig, "works again"), 0);
+	rig_answer_ping(rig, true);
+	assert_int_equal(rig_lines(rig, "works again after 30.0 s"), 1);
+	rig_free(rig);
+}
+
+static void test_gives_up_registering(void **state)
+{
+	struct retry_policy retries = {.max_retries = 2, .max_wait_ms = -1};
+	struct retry_policy wait = {.max_retries = -1, .max_wait_ms = 2000};
+	struct rig *rig = rig_new(&retries);
+
+	(void)state;
+	fleet_start(rig->fleet);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(rig->over, 0);
+		rig_pass(rig, 20000);
+		fail_call(rig, "CreateNode", OUTCOME_UNAVAILABLE);
+	}
+	assert_int_equal(rig->over, 1);
+	assert_true(rig->over_error);
+	assert_non_null(strstr(rig->over_sentence, "3 tries of CreateNode: UNAVAILABLE"));
+	rig_pass(rig, 100000);
+	assert_int_equal(rig->sent, 3);
+	rig_free(rig);
+
+	rig = rig_new(&wait);
+	fleet_start(rig->fleet);
+	rig_pass(rig, 0);
+	while (!rig->over) {
+		fail_call(rig, "CreateNode", OUTCOME_UNAVAILABLE);
+		rig_pass(rig, rig->over ? 0 : 1000);
+	}
+	assert_in_range(rig->sent, 2, 4);
+	rig_free(rig);
+}
+
+static void test_gives_up_polling(void **state)
+{
+	struct retry_policy retries = {.max_retries = 1, .max_wait_ms = -1};
+	struct rig *rig = rig_new(&retries);
+
+	(void)state;
+	rig_register(rig);
+	/* Success starts the count anew. */
+	for (int i = 0; i < 3; i++) {
+		fail_call(rig, "PullMessages", OUTCOME_UNAVAILABLE);
+		rig_pass(rig, 500);
+		rig_answer_pull_empty(rig);
+		rig_pass(rig, 3000);
+	}
+	fail_call(rig, "PullMessages", OUTCOME_UNAVAILABLE);
+	rig_pass(rig, 500);
+	assert_int_equal(rig->over, 0);
+	fail_call(rig, "PullMessages", OUTCOME_UNAVAILABLE);
+	assert_int_equal(rig->over, 1);
+	rig_free(rig);
+}
+
+static void test_stops_with_delete_node(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig_register(rig);
+	rig_answer_pull_empty(rig);
+	fleet_stop(rig->fleet, rig_stopped, rig);
+	rig_pass(rig, 0);
+	assert_non_null(rig_sent(rig, "DeleteNode"));
+	assert_int_equal(rig_sent(rig, "DeleteNode")->timeout_ms, 2000);
+	assert_int_equal(rig->stopped, 0);
+	fail_call(rig, "DeleteNode", OUTCOME_DEADLINE_EXCEEDED);
+	assert_int_equal(rig->stopped, 1);
+	assert_int_equal(rig_warnings(rig), 0);
+	rig_free(rig);
+}
+
+static void test_stops_before_the_start_and_between_tries(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	fleet_stop(rig->fleet, rig_stopped, rig);
+	assert_int_equal(rig->stopped, 0);
+	rig_pass(rig, 0);
+	assert_int_equal(rig->stopped, 1);
+	assert_int_equal(rig->sent, 0);
+	rig_free(rig);
+
+	rig = rig_new(NULL);
+	fleet_start(rig->fleet);
+	rig_pass(rig, 0);
+	fail_call(rig, "CreateNode", OUTCOME_UNAVAILABLE);
+	fleet_stop(rig->fleet, rig_stopped, rig);
+	rig_pass(rig, 0);
+	assert_int_equal(rig->stopped, 1);
+	assert_int_equal(rig->sent, 1);
+	rig_free(rig);
+}
+
+static void test_stops_with_create_node_out(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	fleet_start(rig->fleet);
+	rig_pass(rig, 0);
+	fleet_stop(rig->fleet, rig_stopped, rig);
+	rig_pass(rig, 500);
+	/* It came through: so it is deleted. */
+	rig_answer_node(rig, RIG_NODE_ID);
+	assert_int_equal(rig->registered, 0);
+	rig_pass(rig, 0);
+	fail_call(rig, "DeleteNode", OUTCOME_OK);
+	assert_int_equal(rig->stopped, 1);
+	rig_free(rig);
+}
+
+static void test_stops_with_a_pull_out(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig_register(rig);
+	fleet_stop(rig->fleet, rig_stopped, rig);
+	rig_pass(rig, 999);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	assert_null(rig_sent(rig, "DeleteNode"));
+	rig_pass(rig, 1);
+	assert_null(rig_sent(rig, "PullMessages"));
+	rig_answer_cancelled(rig);
+	rig_pass(rig, 0);
+	fail_call(rig, "DeleteNode", OUTCOME_OK);
+	assert_int_equal(rig->stopped, 1);
+	rig_free(rig);
+}
+
+static void test_answers_a_message_that_comes_while_stopping(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig->push_in_message = true;
+	rig_register(rig);
+	fleet_stop(rig->fleet, rig_stopped, rig);
+	rig_pass(rig, 500);
+	rig_answer_pull(rig, "train", &(struct slices){0});
+	assert_int_equal(rig->messages, 1);
+	rig_pass(rig, 0);
+	assert_null(rig_sent(rig, "DeleteNode"));
+	rig_answer_push(rig, "3c2e");
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig->number, 99);
+	rig_pass(rig, 0);
+	fail_call(rig, "DeleteNode", OUTCOME_OK);
+	assert_int_equal(rig->stopped, 1);
+	assert_int_equal(rig_warnings(rig), 0);
+	rig_free(rig);
+}
+
+static void test_a_reply_does_not_hold_up_the_stop(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig->push_in_message = true;
+	rig_register(rig);
+	fleet_stop(rig->fleet, rig_stopped, rig);
+	rig_answer_pull(rig, "train", &(struct slices){0});
+	rig_pass(rig, 2000);
+	assert_null(rig_sent(rig, "PushMessages"));
+	rig_answer_cancelled(rig);
+	assert_int_equal(rig->outcome, OUTCOME_CANCELLED);
+	rig_pass(rig, 0);
+	fail_call(rig, "DeleteNode", OUTCOME_OK);
+	assert_int_equal(rig->stopped, 1);
+	rig_free(rig);
+}
+
+static void test_no_memory_for_a_call_is_tried_again(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig->fail_calls = 2;
+	fleet_start(rig->fleet);
+	rig_pass(rig, 10000);
+	assert_int_equal(rig_lines(rig, "no memory to send it"), 1);
+	rig_answer_node(rig, RIG_NODE_ID);
+	rig->fail_calls = 2; /* Ping and PullMessages */
+	rig_pass(rig, 1000);
+	assert_non_null(rig_sent(rig, "Ping"));
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_registers_and_begins),
+		cmocka_unit_test(test_each_registration_has_a_fresh_key),
+		cmocka_unit_test(test_every_outcome_of_create_node),
+		cmocka_unit_test(test_an_answer_without_a_node_is_no_registration),
+		cmocka_unit_test(test_heartbeats_go_on),
+		cmocka_unit_test(test_a_timed_out_heartbeat_has_waited),
+		cmocka_unit_test(test_forgotten),
+		cmocka_unit_test(test_forgotten_again_and_again_backs_off),
+		cmocka_unit_test(test_polls_at_the_pace_of_what_happens),
+		cmocka_unit_test(test_polls_only_when_wanted),
+		cmocka_unit_test(test_a_pull_is_never_cancelled_by_time),
+		cmocka_unit_test(test_every_outcome_of_a_pull),
+		cmocka_unit_test(test_a_broken_message_is_no_end),
+		cmocka_unit_test(test_an_outage_is_told_every_ten_seconds),
+		cmocka_unit_test(test_gives_up_registering),
+		cmocka_unit_test(test_gives_up_polling),
+		cmocka_unit_test(test_stops_with_delete_node),
+		cmocka_unit_test(test_stops_before_the_start_and_between_tries),
+		cmocka_unit_test(test_stops_with_create_node_out),
+		cmocka_unit_test(test_stops_with_a_pull_out),
+		cmocka_unit_test(test_answers_a_message_that_comes_while_stopping),
+		cmocka_unit_test(test_a_reply_does_not_hold_up_the_stop),
+		cmocka_unit_test(test_no_memory_for_a_call_is_tried_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

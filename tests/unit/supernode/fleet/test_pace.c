@@ -1,0 +1,64 @@
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "supernode/fleet/flow.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static void test_a_tenth_of_the_idle_time(void **state)
+{
+	static const struct {
+		int64_t idle_ms, wait_ms;
+	} table[] = {
+		{-500, 100}, /* a clock that went back */
+		{0, 100},
+		{999, 100},
+		{1000, 100},
+		{1010, 101},
+		{5000, 500},
+		{29990, 2999},
+		{30000, 3000},
+		{86400000, 3000},
+	};
+	struct pace pace = {.min_ms = 100, .max_ms = 3000, .active_ms = 1000000};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		int64_t now_ms = pace.active_ms + table[i].idle_ms;
+
+		assert_int_equal(pace_next(&pace, now_ms), now_ms + table[i].wait_ms);
+	}
+}
+
+static void test_equal_bounds_are_a_fixed_interval(void **state)
+{
+	struct pace pace = {.min_ms = 700, .max_ms = 700};
+
+	(void)state;
+	assert_int_equal(pace_next(&pace, 0), 700);
+	assert_int_equal(pace_next(&pace, 90000), 90700);
+	assert_int_equal(pace_next(&pace, CLOCK_NEVER - 1), CLOCK_NEVER);
+}
+
+static void test_heartbeats_vary_by_a_tenth(void **state)
+{
+	(void)state;
+	/* (30 - 5) s x (0.8 - 0.1 ... 0.8 + 0.1) */
+	assert_int_equal(heartbeat_next(1000, 0.0), 1000 + 17500);
+	assert_int_equal(heartbeat_next(1000, 0.5), 1000 + 20000);
+	assert_in_range(heartbeat_next(1000, 0.999999), 1000 + 22499, 1000 + 22500);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_tenth_of_the_idle_time),
+		cmocka_unit_test(test_equal_bounds_are_a_fixed_interval),
+		cmocka_unit_test(test_heartbeats_vary_by_a_tenth),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
