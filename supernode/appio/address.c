@@ -1,0 +1,171 @@
+#include "supernode/appio/address.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define BACKLOG     512
+#define SOCKET_NAME "worker-api.sock"
+
+static void sockets_close(struct address_sockets *sockets)
+{
+	for (size_t i = 0; i < sockets->n; i++)
+		close_fd(&sockets->fds[i]);
+	sockets->n = 0;
+}
+
+static void addrinfo_at_exit(struct addrinfo **list)
+{
+	if (*list)
+		freeaddrinfo(*list);
+}
+
+/* "host:port" or "[v6]:port" cut in two; both parts are the caller's. */
+static int split(const char *host_port, char **host_out, char **port_out)
+{
+	const char *colon = strrchr(host_port, ':');
+	const char *host = host_port;
+	size_t len;
+
+	if (!colon)
+		return -EINVAL;
+	len = (size_t)(colon - host_port);
+	if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
+		host++;
+		len -= 2;
+	}
+	*host_out = text_dup(host, len);
+	*port_out = text_dup(colon + 1, strlen(colon + 1));
+	if (!*host_out || !*port_out) {
+		free(take_pointer(host_out));
+		free(take_pointer(port_out));
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static in_port_t *port_of(struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET6)
+		return &((struct sockaddr_in6 *)(void *)address)->sin6_port;
+	return &((struct sockaddr_in *)(void *)address)->sin_port;
+}
+
+/* One listening socket at info; a port that was chosen by the kernel is stored in *port. */
+static int listen_one(const struct addrinfo *info, in_port_t *port)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = info->ai_addrlen;
+	int on = 1;
+	auto_(close_at_exit) int fd = socket(
+		info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, info->ai_protocol);
+
+	if (fd < 0)
+		return -errno;
+	memcpy(&address, info->ai_addr, info->ai_addrlen);
+	if (*port_of((struct sockaddr *)&address) == 0)
+		*port_of((struct sockaddr *)&address) = *port;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (info->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+	if (bind(fd, (struct sockaddr *)&address, len) || listen(fd, BACKLOG) ||
+		getsockname(fd, (struct sockaddr *)&address, &len))
+		return -errno;
+	*port = *port_of((struct sockaddr *)&address);
+	return take_fd(&fd);
+}
+
+/* What a worker on this machine dials: the wildcard addresses are reached at loopback. */
+static char *dial_address(const char *host, in_port_t port)
+{
+	struct text text = {0};
+	const char *to = host;
+
+	if (!*host || strcmp(host, "0.0.0.0") == 0)
+		to = "127.0.0.1";
+	else if (strcmp(host, "::") == 0)
+		to = "::1";
+	if (text_printf(&text, strchr(to, ':') ? "[%s]:%u" : "%s:%u", to, ntohs(port))) {
+		text_done(&text);
+		return NULL;
+	}
+	return text_take(&text);
+}
+
+int address_listen(const char *host_port, struct address_sockets *out, struct reason *why)
+{
+	const struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	auto_(addrinfo_at_exit) struct addrinfo *list = NULL;
+	auto_(free_at_exit) char *host = NULL;
+	auto_(free_at_exit) char *port_text = NULL;
+	struct address_sockets sockets = {0};
+	in_port_t port = 0;
+	int r = split(host_port, &host, &port_text);
+
+	if (r)
+		return reason_code(why, r, "%s is no address: expected host:port", host_port);
+	r = getaddrinfo(*host ? host : NULL, port_text, &hints, &list);
+	if (r)
+		return reason_code(
+			why, -EADDRNOTAVAIL, "cannot resolve %s: %s", host_port, gai_strerror(r));
+	for (struct addrinfo *at = list; at && sockets.n < ADDRESS_SOCKETS_MAX; at = at->ai_next) {
+		int fd = listen_one(at, &port);
+
+		/* A host without IPv6 may still have a name with such an address. */
+		if (fd < 0 && (fd == -EAFNOSUPPORT || (fd == -EADDRNOTAVAIL && at->ai_next)))
+			continue;
+		if (fd < 0) {
+			sockets_close(&sockets);
+			return reason_code(why, fd, "cannot listen at %s: %s%s", host_port,
+				strerror(-fd),
+				fd == -EADDRINUSE ? " (give another port, or port 0 for a free one)"
+						  : "");
+		}
+		sockets.fds[sockets.n++] = fd;
+	}
+	if (sockets.n == 0)
+		return reason_code(why, -EADDRNOTAVAIL, "cannot listen at %s", host_port);
+	sockets.dial = dial_address(host, port);
+	if (!sockets.dial) {
+		sockets_close(&sockets);
+		return -ENOMEM;
+	}
+	*out = sockets;
+	return 0;
+}
+
+int address_listen_unix(const char *dir, struct address_sockets *out, struct reason *why)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	auto_(close_at_exit) int fd =
+		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct text dial = {0};
+
+	if (fd < 0)
+		return -errno;
+	if (text_printf(&dial, "unix:%s/%s", dir, SOCKET_NAME))
+		return -ENOMEM;
+	if (dial.len - strlen("unix:") >= sizeof address.sun_path) {
+		text_done(&dial);
+		return reason_code(why, -ENAMETOOLONG,
+			"the path of the worker API's socket in %s is too long", dir);
+	}
+	memcpy(address.sun_path, dial.data + strlen("unix:"), dial.len - strlen("unix:"));
+	if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, BACKLOG)) {
+		int r = -errno;
+
+		text_done(&dial);
+		return reason_code(
+			why, r, "cannot listen at unix:%s: %s", address.sun_path, strerror(-r));
+	}
+	*out = (struct address_sockets){.fds = {take_fd(&fd)}, .n = 1, .dial = text_take(&dial)};
+	return 0;
+}

@@ -1,0 +1,29 @@
+/*
+ * address: from host:port, or a directory, to listening sockets. Blocks on name look-ups; start-up
+ * only.
+ */
+#ifndef FLWR_APPIO_ADDRESS_H
+#define FLWR_APPIO_ADDRESS_H
+
+#include "common/base/reason.h"
+
+#include <stddef.h>
+
+#define ADDRESS_SOCKETS_MAX 4
+
+struct address_sockets {
+	int fds[ADDRESS_SOCKETS_MAX]; /* listening, non-blocking, CLOEXEC; the caller's */
+	size_t n;
+	char *dial; /* as a worker on this machine dials it; malloc()ed */
+};
+
+/*
+ * Listen at every address that host:port stands for (with port 0 at one and the same free port). 0,
+ * or -errno and a sentence. SO_REUSEPORT is not set: a port in use is -EADDRINUSE.
+ */
+int address_listen(const char *host_port, struct address_sockets *out, struct reason *why);
+
+/* Listen on the unix socket "worker-api.sock" in dir. 0, or -errno and a sentence. */
+int address_listen_unix(const char *dir, struct address_sockets *out, struct reason *why);
+
+#endif

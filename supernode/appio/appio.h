@@ -1,0 +1,46 @@
+/*
+ * appio: the worker API's server: the listener, the gRPC front-end, and the conversations with
+ * workers. Main thread. Decides nothing about messages: the node does.
+ */
+#ifndef FLWR_APPIO_APPIO_H
+#define FLWR_APPIO_APPIO_H
+
+#include "common/base/log.h"
+#include "common/base/reason.h"
+#include "common/rpc/rpc.h"
+#include "common/service/service.h"
+#include "supernode/node/node.h"
+
+#define APPIO_CALLS_MAX 256 /* at work at a time; further ones: RESOURCE_EXHAUSTED */
+#define APPIO_QUEUE_MAX 16  /* contents that wait because their callers have shown no token yet */
+
+struct appio;
+
+struct appio_options {
+	const char *address; /* host:port; NULL: a private unix socket in dir */
+	const char *dir;     /* private directory; borrowed during appio_new() */
+	uint64_t receive_max_bytes;
+};
+
+struct appio_ops {
+	/* The node was given an event: there may be actions. */
+	void (*changed)(void *arg);
+	/* A worker has pulled the inputs of message: its first sign of life. */
+	void (*ready)(void *arg, uint64_t message, const struct peer *peer);
+};
+
+/* 0; -errno with a sentence (address in use ...). node is borrowed. Serves at once. */
+int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *node,
+	const struct appio_options *options, const struct appio_ops *ops, void *arg,
+	struct appio **out, struct reason *why);
+
+/* As a worker on this machine dials it; borrowed. */
+const char *appio_address(const struct appio *appio);
+
+/* No more connections and calls; those at hand are cancelled after grace_ms; then done(arg), from
+ * the loop. */
+void appio_stop(struct appio *appio, int64_t grace_ms, void (*done)(void *arg), void *arg);
+/* After done. NULL is fine. */
+void appio_free(struct appio *appio);
+
+#endif

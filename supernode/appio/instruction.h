@@ -1,0 +1,26 @@
+/*
+ * instruction: the conversation of dialect 1 (service ClientAppIo of Flower 1.15 - 1.18): a worker
+ * shows a token, is given one instruction, gives back one reply. Main thread. Knows no transport
+ * and no process.
+ */
+#ifndef FLWR_APPIO_INSTRUCTION_H
+#define FLWR_APPIO_INSTRUCTION_H
+
+#include "common/base/log.h"
+#include "common/service/service.h"
+#include "supernode/appio/appio.h"
+#include "supernode/appio/listener.h"
+#include "supernode/node/node.h"
+
+struct instruction;
+
+/* All borrowed. NULL on no memory. */
+struct instruction *instruction_new(struct log *log, struct node *node, struct listener *listener,
+	const struct appio_ops *ops, void *arg);
+/* Its requests must have ended. */
+void instruction_free(struct instruction *instruction);
+
+/* The service to give to a front-end; borrowed. */
+const struct service *instruction_service(const struct instruction *instruction);
+
+#endif

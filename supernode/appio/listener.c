@@ -1,0 +1,423 @@
+#include "supernode/appio/listener.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/text.h"
+#include "supernode/appio/address.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#define SWEEP_MS        5000
+#define ACCEPT_PAUSE_MS 200 /* when descriptors or memory are out */
+#define ACCEPT_BATCH    64
+#define COMPLAIN_MS     10000 /* at most one line of a kind in this time */
+
+static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+#define PREFACE_BYTES (sizeof PREFACE - 1)
+
+/*
+ * A connection is sniffed on its descriptor; then that goes to the server, and a duplicate of it
+ * stays here, in an epoll set that reports nothing but the end.
+ */
+struct connection {
+	struct connection *next, **at;
+	struct listener *listener;
+	struct peer peer;
+	int fd;              /* while sniffing; -1 afterwards */
+	int end_fd;          /* the duplicate */
+	struct watch *watch; /* while sniffing */
+	int64_t deadline_ms; /* while sniffing */
+	int64_t used_ms;
+	uint64_t message; /* whose token was shown */
+};
+
+struct listener {
+	struct loop *loop;
+	struct log *log;
+	const struct listener_ops *ops;
+	void *arg;
+	struct rpc_server *server;
+	struct address_sockets sockets;
+	struct watch *accepts[ADDRESS_SOCKETS_MAX];
+	int ends; /* epoll set of the duplicates */
+	struct watch *ends_watch;
+	struct timer *sweep;
+	struct timer *resume;
+	struct connection *connections;
+	unsigned count;
+	uint64_t numbers;
+	int64_t complained_ms;
+	unsigned complaints; /* not logged since */
+};
+
+static void complain(struct listener *listener, const struct peer *peer, const char *what)
+{
+	int64_t now = clock_now_ms();
+
+	if (listener->complained_ms && now < listener->complained_ms + COMPLAIN_MS) {
+		listener->complaints++;
+		return;
+	}
+	if (listener->complaints)
+		log_warn(listener->log, "worker API: %s: %s (and %u more like it)", peer->text,
+			what, listener->complaints);
+	else
+		log_warn(listener->log, "worker API: %s: %s", peer->text, what);
+	listener->complained_ms = now;
+	listener->complaints = 0;
+}
+
+static void connection_free(struct connection *connection)
+{
+	struct listener *listener = connection->listener;
+
+	watch_free(connection->watch);
+	close_fd(&connection->fd);
+	if (connection->end_fd >= 0) {
+		/* The server's descriptor may keep the socket open, and with it the set's entry. */
+		epoll_ctl(listener->ends, EPOLL_CTL_DEL, connection->end_fd, NULL);
+		if (listener->server)
+			rpc_server_peer_gone(listener->server, &connection->peer);
+	}
+	close_fd(&connection->end_fd);
+	*connection->at = connection->next;
+	if (connection->next)
+		connection->next->at = connection->at;
+	listener->count--;
+	free(connection);
+}
+
+/* All of the preface is there: the server speaks from now on. */
+static void connection_hand_over(struct connection *connection)
+{
+	struct listener *listener = connection->listener;
+	struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = connection};
+
+	watch_free(connection->watch);
+	connection->watch = NULL;
+	connection->end_fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 3);
+	if (connection->end_fd < 0 ||
+		epoll_ctl(listener->ends, EPOLL_CTL_ADD, connection->end_fd, &event)) {
+		complain(listener, &connection->peer, "no descriptor left: closed");
+		close_fd(&connection->end_fd);
+		connection_free(connection);
+		return;
+	}
+	connection->used_ms = clock_now_ms();
+	rpc_server_add(listener->server, take_fd(&connection->fd), &connection->peer);
+}
+
+static void connection_sniff(void *arg, int ready)
+{
+	struct connection *connection = arg;
+	struct listener *listener = connection->listener;
+	char bytes[PREFACE_BYTES];
+	ssize_t n = recv(connection->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+
+	(void)ready;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		connection_free(connection);
+		return;
+	}
+	if (memcmp(bytes, PREFACE, (size_t)n) == 0) {
+		if ((size_t)n == PREFACE_BYTES)
+			connection_hand_over(connection);
+		return;
+	}
+	if (n >= 4 && (memcmp(bytes, "POST", 4) == 0 || memcmp(bytes, "GET ", 4) == 0)) {
+		complain(listener, &connection->peer,
+			"speaks HTTP/1.1; this worker API serves gRPC workers (Flower 1.15 - "
+			"1.18): "
+			"closed");
+	} else {
+		char quoted[48];
+		char what[96];
+
+		text_quote(bytes, (size_t)n, quoted, sizeof quoted);
+		snprintf(what, sizeof what, "says %s, which is not gRPC: closed", quoted);
+		complain(listener, &connection->peer, what);
+	}
+	connection_free(connection);
+}
+
+static void peer_describe(int fd, const struct sockaddr_storage *address, struct peer *peer)
+{
+	char host[INET6_ADDRSTRLEN] = "";
+
+	if (address->ss_family == AF_UNIX) {
+		struct ucred credentials = {0};
+		socklen_t len = sizeof credentials;
+
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) == 0) {
+			peer->pid = credentials.pid;
+			peer->uid = credentials.uid;
+		}
+		snprintf(peer->text, sizeof peer->text, "pid %d", (int)peer->pid);
+	} else if (address->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const void *)address;
+
+		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+		snprintf(peer->text, sizeof peer->text, "[%s]:%u", host, ntohs(v6->sin6_port));
+	} else {
+		const struct sockaddr_in *v4 = (const void *)address;
+
+		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
+		snprintf(peer->text, sizeof peer->text, "%s:%u", host, ntohs(v4->sin_port));
+	}
+}
+
+/* fd is taken over. */
+static void connection_new(
+	struct listener *listener, int fd, const struct sockaddr_storage *address)
+{
+	auto_(close_at_exit) int owned = fd;
+	struct connection *connection = calloc(1, sizeof *connection);
+
+	if (!connection)
+		return;
+	connection->listener = listener;
+	connection->end_fd = -1;
+	connection->peer.connection = ++listener->numbers;
+	peer_describe(fd, address, &connection->peer);
+	if (listener->count >= LISTENER_CONNECTIONS_MAX) {
+		complain(listener, &connection->peer, "too many connections: closed");
+		free(connection);
+		return;
+	}
+	connection->watch = watch_new(
+		listener->loop, fd, WATCH_READ | WATCH_EDGE, connection_sniff, connection);
+	if (!connection->watch) {
+		free(connection);
+		return;
+	}
+	connection->fd = take_fd(&owned);
+	connection->deadline_ms = clock_after(clock_now_ms(), LISTENER_PREFACE_MS);
+	connection->next = listener->connections;
+	connection->at = &listener->connections;
+	if (connection->next)
+		connection->next->at = &connection->next;
+	listener->connections = connection;
+	listener->count++;
+	/* Bytes that came before the watch make no edge. */
+	connection_sniff(connection, WATCH_READ);
+}
+
+static void accepts_resume(void *arg);
+
+static void accepts_pause(struct listener *listener)
+{
+	for (size_t i = 0; i < listener->sockets.n; i++) {
+		watch_free(listener->accepts[i]);
+		listener->accepts[i] = NULL;
+	}
+	timer_set(listener->resume, clock_after(clock_now_ms(), ACCEPT_PAUSE_MS));
+}
+
+static void listener_accept(struct listener *listener, int socket)
+{
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		struct sockaddr_storage address = {0};
+		socklen_t len = sizeof address;
+		int fd = accept4(
+			socket, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			connection_new(listener, fd, &address);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			const struct peer nobody = {.text = "new connections wait"};
+
+			complain(listener, &nobody, strerror(errno));
+			accepts_pause(listener);
+		}
+		if (errno != EINTR && errno != ECONNABORTED)
+			return;
+	}
+}
+
+static void accepts_ready(void *arg, int ready)
+{
+	struct listener *listener = arg;
+
+	(void)ready;
+	for (size_t i = 0; i < listener->sockets.n; i++)
+		listener_accept(listener, listener->sockets.fds[i]);
+}
+
+static void accepts_resume(void *arg)
+{
+	struct listener *listener = arg;
+
+	for (size_t i = 0; i < listener->sockets.n; i++) {
+		if (!listener->accepts[i])
+			listener->accepts[i] = watch_new(listener->loop, listener->sockets.fds[i],
+				WATCH_READ, accepts_ready, listener);
+		if (!listener->accepts[i])
+			timer_set(listener->resume, clock_after(clock_now_ms(), ACCEPT_PAUSE_MS));
+	}
+}
+
+static void ends_ready(void *arg, int ready)
+{
+	struct listener *listener = arg;
+	struct epoll_event events[64];
+	int n = epoll_wait(listener->ends, events, (int)ARRAY_LEN(events), 0);
+
+	(void)ready;
+	for (int i = 0; i < n; i++)
+		connection_free(events[i].data.ptr);
+}
+
+/* Who said nothing in time, and who is idle without a token, is closed. */
+static void listener_sweep(void *arg)
+{
+	struct listener *listener = arg;
+	int64_t now = clock_now_ms();
+	struct connection *next;
+
+	for (struct connection *at = listener->connections; at; at = next) {
+		next = at->next;
+		if (at->fd >= 0 && now >= at->deadline_ms) {
+			complain(listener, &at->peer, "said nothing that is gRPC in time: closed");
+			connection_free(at);
+		} else if (at->end_fd >= 0 && now >= clock_after(at->used_ms, LISTENER_IDLE_MS) &&
+			   !(at->message && listener->ops->live(listener->arg, at->message))) {
+			/* The server closes its descriptor; the end is then reported as any other.
+			 */
+			shutdown(at->end_fd, SHUT_RDWR);
+		}
+	}
+	timer_set(listener->sweep, clock_after(now, SWEEP_MS));
+}
+
+int listener_new(struct loop *loop, struct log *log, const char *address, const char *dir,
+	const struct listener_ops *ops, void *arg, struct listener **out, struct reason *why)
+{
+	struct listener *listener = calloc(1, sizeof *listener);
+	int r;
+
+	if (!listener)
+		return -ENOMEM;
+	listener->loop = loop;
+	listener->log = log;
+	listener->ops = ops;
+	listener->arg = arg;
+	listener->ends = epoll_create1(EPOLL_CLOEXEC);
+	if (listener->ends < 0)
+		r = -errno;
+	else if (address)
+		r = address_listen(address, &listener->sockets, why);
+	else
+		r = address_listen_unix(dir, &listener->sockets, why);
+	if (r == 0) {
+		listener->ends_watch =
+			watch_new(loop, listener->ends, WATCH_READ, ends_ready, listener);
+		listener->sweep = timer_new(loop, listener_sweep, listener);
+		listener->resume = timer_new(loop, accepts_resume, listener);
+		if (!listener->ends_watch || !listener->sweep || !listener->resume)
+			r = -ENOMEM;
+	}
+	if (r) {
+		listener_free(listener);
+		return r;
+	}
+	*out = listener;
+	return 0;
+}
+
+void listener_start(struct listener *listener, struct rpc_server *server)
+{
+	listener->server = server;
+	accepts_resume(listener);
+	timer_set(listener->sweep, clock_after(clock_now_ms(), SWEEP_MS));
+}
+
+const char *listener_address(const struct listener *listener)
+{
+	return listener->sockets.dial;
+}
+
+static struct connection *connection_of(const struct listener *listener, const struct peer *peer)
+{
+	for (struct connection *at = listener->connections; at; at = at->next)
+		if (at->peer.connection == peer->connection)
+			return at;
+	return NULL;
+}
+
+void listener_used(struct listener *listener, const struct peer *peer)
+{
+	struct connection *connection = connection_of(listener, peer);
+
+	if (connection)
+		connection->used_ms = clock_now_ms();
+}
+
+void listener_hold(struct listener *listener, const struct peer *peer, uint64_t message)
+{
+	struct connection *connection = connection_of(listener, peer);
+
+	if (connection)
+		connection->message = message;
+}
+
+uint64_t listener_holds(const struct listener *listener, const struct peer *peer)
+{
+	const struct connection *connection = connection_of(listener, peer);
+
+	if (!connection || !connection->message ||
+		!listener->ops->live(listener->arg, connection->message))
+		return 0;
+	return connection->message;
+}
+
+unsigned listener_count(const struct listener *listener)
+{
+	return listener->count;
+}
+
+void listener_stop(struct listener *listener)
+{
+	struct connection *next;
+
+	timer_set(listener->resume, CLOCK_NEVER);
+	for (size_t i = 0; i < listener->sockets.n; i++) {
+		watch_free(listener->accepts[i]);
+		listener->accepts[i] = NULL;
+		close_fd(&listener->sockets.fds[i]);
+	}
+	for (struct connection *at = listener->connections; at; at = next) {
+		next = at->next;
+		if (at->fd >= 0)
+			connection_free(at);
+	}
+	if (listener->sockets.dial && strncmp(listener->sockets.dial, "unix:", 5) == 0)
+		unlink(listener->sockets.dial + 5);
+	listener->sockets.n = 0;
+}
+
+void listener_free(struct listener *listener)
+{
+	if (!listener)
+		return;
+	listener_stop(listener);
+	listener->server = NULL;
+	while (listener->connections)
+		connection_free(listener->connections);
+	watch_free(listener->ends_watch);
+	timer_free(listener->sweep);
+	timer_free(listener->resume);
+	close_fd(&listener->ends);
+	free(listener->sockets.dial);
+	free(listener);
+}
