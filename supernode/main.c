@@ -1,0 +1,125 @@
+/*
+ * flower-supernode: connects to a SuperLink and has each message handled by a worker.
+ *
+ * Threads:
+ *   main  the event loop: signals, children, timers, sockets; owns all state, starts all calls
+ *   cq    takes finished tags from gRPC's completion queue and hands them to main (common/rpc)
+ *   io    runs jobs: hashing and reading FABs (common/loop); started with the first one
+ *   gRPC's own threads run no code of ours but the release of slices
+ */
+#include "common/base/cleanup.h"
+#include "common/base/files.h"
+#include "common/loop/loop.h"
+#include "supernode/options.h"
+#include "supernode/supervisor/supervisor.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <string.h>
+
+#define EXIT_USAGE 2
+
+static void on_signal(void *arg, int signal)
+{
+	if (signal != SIGHUP)
+		supervisor_stop(arg);
+}
+
+static sigset_t block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGHUP);
+	/* Children are watched by pidfd, broken pipes by their errors: these two only must not do
+	 * harm. */
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigdelset(&set, SIGCHLD);
+	sigdelset(&set, SIGPIPE);
+	return set;
+}
+
+/* The program proper, once the command line is understood: its exit status. */
+static int run(const struct options *options, struct loop *loop, struct log *log)
+{
+	const struct supervisor_options wanted = {
+		.superlink = options->superlink,
+		.node_config = &options->node_config,
+		.worker_api_address = options->worker_api_address,
+		.flwr_dir = options->flwr_dir,
+		.python = options->python,
+		.grpc_max_bytes = options->grpc_max_bytes,
+		.memory_budget_bytes = options->memory_budget_bytes,
+		.max_retries = options->max_retries,
+		.max_wait_ms = options->max_wait_ms,
+		.poll_min_ms = options->poll_min_ms,
+		.poll_max_ms = options->poll_max_ms,
+		.grace_ms = options->grace_ms,
+		.worker_timeout_ms = options->worker_timeout_ms,
+		.stderr_in_replies = !options->no_stderr_in_replies,
+		.log_level = options->log_level,
+	};
+	struct supervisor *supervisor = NULL;
+	const sigset_t signals = block_signals();
+	struct reason why = {0};
+	int status;
+	int r = supervisor_new(loop, log, &wanted, &supervisor, &why);
+
+	if (r) {
+		fprintf(stderr, "flower-supernode: %s\n", why.text[0] ? why.text : strerror(-r));
+		return r == -ENOMEM ? EXIT_FAILURE : EXIT_USAGE;
+	}
+	r = loop_signals(loop, &signals, on_signal, supervisor);
+	if (r == 0) {
+		supervisor_start(supervisor);
+		r = loop_run(loop);
+	}
+	status = r ? EXIT_FAILURE : supervisor_status(supervisor);
+	if (r || supervisor_hurried(supervisor)) {
+		supervisor_abandon(supervisor);
+		_exit(status);
+	}
+	supervisor_free(supervisor);
+	log_info(log, "stopped");
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct reason why = {0};
+	struct loop *loop = NULL;
+	struct log *log = NULL;
+	int status = EXIT_FAILURE;
+	int r = options_read(argc, argv, &options, &why);
+
+	if (r < 0) {
+		fprintf(stderr, "flower-supernode: %s\n", why.text[0] ? why.text : strerror(-r));
+		status = EXIT_USAGE;
+	} else if (r == OPTIONS_HELP) {
+		options_print_help(stdout);
+		status = EXIT_SUCCESS;
+	} else if (r == OPTIONS_VERSION) {
+		puts("flower-supernode (flwr-native) " FLWR_VERSION ", Flower 1.15-1.18");
+		status = EXIT_SUCCESS;
+	} else {
+		/* Pieces of a large message must go back to the system when it is gone. */
+		mallopt(M_MMAP_THRESHOLD, 65536);
+		fd_limit_raise();
+		log = log_new(STDERR_FILENO, "supernode", options.log_level);
+		if (log && loop_new(&loop) == 0)
+			status = run(&options, loop, log);
+		else
+			fputs("flower-supernode: no memory or no descriptors\n", stderr);
+	}
+	loop_free(loop);
+	log_free(log);
+	options_done(&options);
+	return status;
+}

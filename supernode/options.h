@@ -1,0 +1,49 @@
+/*
+ * options: the command line of flower-supernode. Main thread, before anything else is there.
+ */
+#ifndef FLWR_SUPERNODE_OPTIONS_H
+#define FLWR_SUPERNODE_OPTIONS_H
+
+#include "common/base/log.h"
+#include "common/base/reason.h"
+#include "common/base/value.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Texts point into argv. */
+struct options {
+	bool insecure;
+	bool grpc_rere;
+	const char *superlink;
+	const char *node_config_text;
+	struct value_map node_config; /* parsed */
+	const char *isolation;
+	const char *worker_api_address; /* NULL: not given */
+	const char *flwr_dir;
+	const char *python;
+	uint64_t grpc_max_bytes;
+	uint64_t memory_budget_bytes; /* 0: not given */
+	int64_t max_retries;          /* -1: not given */
+	int64_t max_wait_ms;          /* -1: not given */
+	int64_t poll_min_ms, poll_max_ms;
+	int64_t grace_ms;
+	int64_t worker_timeout_ms; /* 0: not given */
+	bool no_stderr_in_replies;
+	const char *log_level_text;
+	enum log_level log_level;
+};
+
+enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
+
+/*
+ * 0, OPTIONS_HELP or OPTIONS_VERSION; -EINVAL or another -errno with one line for the user.
+ * options_done() in any case.
+ */
+int options_read(int argc, char *const *argv, struct options *out, struct reason *why);
+void options_done(struct options *options);
+
+void options_print_help(FILE *file);
+
+#endif

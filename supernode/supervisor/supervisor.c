@@ -1,0 +1,628 @@
+/*
+ * Events reach the node from three sides (SuperLink, worker API, processes); after each of them
+ * pump() does what the node decided. Stopping is a short sequence of phases, each left when its
+ * condition holds or its time is over.
+ */
+#include "supernode/supervisor/supervisor.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/files.h"
+#include "common/launch/agent.h"
+#include "common/rpc/rpc.h"
+#include "supernode/appio/appio.h"
+#include "supernode/fleet/fleet.h"
+#include "supernode/node/node.h"
+#include "supernode/supervisor/bundle.h"
+#include "supernode/supervisor/slots.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stddef.h>
+#include <string.h>
+
+#define ANSWER_MS      5000 /* to push the last replies when stopping */
+#define CALLS_GRACE_MS 500  /* for calls of workers when stopping */
+
+enum phase {
+	PHASE_WORKING,
+	PHASE_DRAINING,  /* no more messages are taken; those at hand go on */
+	PHASE_ANSWERING, /* those at hand were given up; their replies are on their way */
+	PHASE_LEAVING,   /* unregistering, closing the worker API */
+	PHASE_LEFT
+};
+
+struct supervisor {
+	struct loop *loop;
+	struct log *log;
+	struct budget budget;
+	struct rpc *rpc;
+	struct node *node;
+	struct fleet *fleet;
+	struct appio *appio;
+	struct agent *agent;
+	struct slots *slots;
+	struct timer *tick;
+	struct timer *end; /* of the phase */
+	char *superlink;
+	char *dir; /* private: the worker API's socket */
+	char *flwr_home;
+	enum log_level log_level;
+	bool stderr_in_replies;
+	int64_t grace_ms;
+	enum phase phase;
+	unsigned leaving; /* parts that have not said that they are done */
+	bool pumping;
+	bool hurried; /* asked to stop twice */
+	int status;
+};
+
+static void pump(struct supervisor *supervisor);
+static void phase_check(struct supervisor *supervisor);
+
+static struct node_now now_is(void)
+{
+	return (struct node_now){clock_now_ms(), clock_wall_s()};
+}
+
+static uint64_t random_u64(void *arg)
+{
+	uint64_t number;
+
+	(void)arg;
+	randombytes_buf(&number, sizeof number);
+	return number;
+}
+
+static double random_01(void *arg)
+{
+	/* 53 bits: what a double holds. */
+	return (double)(random_u64(arg) >> 11) / 9007199254740992.0;
+}
+
+/* ---- the SuperLink's side ---- */
+
+static void on_registered(void *arg, uint64_t node_id)
+{
+	struct supervisor *supervisor = arg;
+
+	log_info(supervisor->log, "registered: node_id=%" PRIu64 " superlink=%s", node_id,
+		supervisor->superlink);
+	node_registered(supervisor->node, now_is(), node_id);
+	pump(supervisor);
+}
+
+static void on_lost(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	node_lost(supervisor->node, now_is());
+	pump(supervisor);
+}
+
+static bool on_wants_message(void *arg)
+{
+	const struct supervisor *supervisor = arg;
+
+	return node_wants_message(supervisor->node);
+}
+
+static void on_message(void *arg, struct envelope *message)
+{
+	struct supervisor *supervisor = arg;
+	const struct metadata *metadata = &message->metadata;
+
+	log_info(supervisor->log,
+		"message received: run_id=%" PRIu64 " message_id=%s type=%s group=%s bytes=%zu",
+		metadata->run_id, metadata->message_id, metadata->message_type, metadata->group_id,
+		message->content.bytes);
+	if (node_message(supervisor->node, now_is(), message))
+		log_error(supervisor->log,
+			"no memory for a message of run %" PRIu64 ": it is lost, and its sender "
+			"waits until its ttl is over",
+			metadata->run_id);
+	pump(supervisor);
+}
+
+static void on_over(void *arg, bool error, const char *sentence)
+{
+	struct supervisor *supervisor = arg;
+
+	log_line(supervisor->log, error ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s", sentence);
+	if (error)
+		supervisor->status = 1;
+	if (supervisor->phase >= PHASE_LEAVING)
+		return;
+	node_close(supervisor->node);
+	node_give_up(supervisor->node, now_is(), "the SuperNode has lost its SuperLink");
+	supervisor->phase = PHASE_ANSWERING;
+	timer_set(supervisor->end, clock_after(clock_now_ms(), WORKER_GRACE_MS));
+	pump(supervisor);
+}
+
+static const struct fleet_ops fleet_events = {
+	.registered = on_registered,
+	.lost = on_lost,
+	.wants_message = on_wants_message,
+	.message = on_message,
+	.over = on_over,
+};
+
+/* How the node takes the final outcome of asking for a run or a FAB. */
+static enum node_fetch fetch_of(enum outcome outcome)
+{
+	if (outcome == OUTCOME_OK)
+		return NODE_FETCHED;
+	if (outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_NOT_FOUND)
+		return NODE_RUN_OVER;
+	return NODE_FETCH_REFUSED;
+}
+
+static void run_refused(
+	const char *what, enum outcome outcome, const char *details, struct reason *why)
+{
+	reason_set(
+		why, "the SuperLink did not give %s: %s: %s", what, outcome_name(outcome), details);
+}
+
+static void on_run(
+	void *arg, uint64_t run_id, enum outcome outcome, struct run *run, const char *details)
+{
+	struct supervisor *supervisor = arg;
+	struct reason why = {0};
+
+	if (outcome == OUTCOME_CANCELLED)
+		return;
+	run_refused("the run's information", outcome, details, &why);
+	node_run_fetched(supervisor->node, now_is(), run_id, fetch_of(outcome), run, why.text);
+	pump(supervisor);
+}
+
+/* A FAB on its way: from the SuperLink, through its check, to the node. */
+struct fab_fetch {
+	struct supervisor *supervisor;
+	char hash[128];
+};
+
+static void on_fab_checked(void *arg, uint64_t run_id, struct slices *content,
+	struct manifest *manifest, const char *refused)
+{
+	struct supervisor *supervisor = arg;
+
+	if (refused)
+		log_warn(supervisor->log, "FAB refused: run_id=%" PRIu64 ": %s", run_id, refused);
+	node_fab_fetched(supervisor->node, now_is(), run_id,
+		refused ? NODE_FETCH_REFUSED : NODE_FETCHED, content, manifest, refused);
+	pump(supervisor);
+}
+
+static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slices *content,
+	const char *details)
+{
+	auto_(free_at_exit) struct fab_fetch *fetch = arg;
+	struct supervisor *supervisor = fetch->supervisor;
+	struct reason why = {0};
+
+	if (outcome == OUTCOME_CANCELLED)
+		return;
+	if (outcome == OUTCOME_OK) {
+		if (bundle_check(supervisor->loop, run_id, fetch->hash, content, on_fab_checked,
+			    supervisor) == 0)
+			return;
+		outcome = OUTCOME_RESOURCE_EXHAUSTED;
+		details = "no memory to check it";
+	}
+	run_refused("the FAB", outcome, details, &why);
+	node_fab_fetched(
+		supervisor->node, now_is(), run_id, fetch_of(outcome), NULL, NULL, why.text);
+	pump(supervisor);
+}
+
+static void on_pushed(void *arg, uint64_t message, enum outcome outcome, const char *details)
+{
+	struct supervisor *supervisor = arg;
+	enum node_push push = NODE_PUSH_FAILED;
+	char text[512];
+
+	node_describe(supervisor->node, message, text, sizeof text);
+	if (outcome == OUTCOME_OK) {
+		push = NODE_PUSHED;
+		log_info(supervisor->log, "reply sent: %s", text);
+	} else if (outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_NOT_FOUND) {
+		push = NODE_PUSH_OVER;
+		log_info(supervisor->log, "reply dropped, its run is over: %s", text);
+	} else if (outcome == OUTCOME_RESOURCE_EXHAUSTED) {
+		push = NODE_PUSH_TOO_LARGE;
+		log_warn(supervisor->log,
+			"reply too large for the SuperLink, an error is sent "
+			"instead: %s: %s",
+			text, details);
+	} else if (outcome != OUTCOME_CANCELLED) {
+		log_warn(supervisor->log, "reply lost: %s: %s: %s", text, outcome_name(outcome),
+			details);
+	}
+	node_reply_pushed(supervisor->node, now_is(), message, push, details);
+	pump(supervisor);
+}
+
+/* ---- the workers' side ---- */
+
+static void on_changed(void *arg)
+{
+	pump(arg);
+}
+
+static void on_ready(void *arg, uint64_t message, const struct peer *peer)
+{
+	struct supervisor *supervisor = arg;
+
+	(void)peer;
+	slots_ready(supervisor->slots, message);
+}
+
+static const struct appio_ops appio_events = {.changed = on_changed, .ready = on_ready};
+
+static void on_worker_ended(void *arg, uint64_t message, int64_t code, const char *reason)
+{
+	struct supervisor *supervisor = arg;
+
+	node_worker_ended(supervisor->node, now_is(), message, code, reason);
+	pump(supervisor);
+}
+
+static void on_worker_gone(void *arg, uint64_t message)
+{
+	struct supervisor *supervisor = arg;
+
+	node_worker_gone(supervisor->node, now_is(), message);
+	pump(supervisor);
+}
+
+static const struct slots_ops slots_events = {.ended = on_worker_ended, .gone = on_worker_gone};
+
+/* ---- what the node decides ---- */
+
+static void do_fetch_run(struct supervisor *supervisor, const struct node_action *action)
+{
+	if (fleet_get_run(supervisor->fleet, action->run_id, on_run, supervisor))
+		node_run_fetched(supervisor->node, now_is(), action->run_id, NODE_FETCH_REFUSED,
+			NULL, "no memory to ask for the run's information");
+}
+
+static void do_fetch_fab(struct supervisor *supervisor, const struct node_action *action)
+{
+	struct fab_fetch *fetch = calloc(1, sizeof *fetch);
+
+	if (fetch) {
+		fetch->supervisor = supervisor;
+		snprintf(fetch->hash, sizeof fetch->hash, "%s", action->fab_hash);
+	}
+	if (!fetch ||
+		fleet_get_fab(supervisor->fleet, action->run_id, action->fab_hash, on_fab, fetch)) {
+		free(fetch);
+		node_fab_fetched(supervisor->node, now_is(), action->run_id, NODE_FETCH_REFUSED,
+			NULL, NULL, "no memory to ask for the FAB");
+	}
+}
+
+static void do_start_worker(struct supervisor *supervisor, const struct node_action *action)
+{
+	struct control_start start = {
+		.token = action->token,
+		.address = (char *)appio_address(supervisor->appio),
+		.flwr_home = supervisor->flwr_home,
+		.log_level = supervisor->log_level,
+		.stderr_in_replies = supervisor->stderr_in_replies,
+	};
+	struct reason why = {0};
+
+	if (slots_start(supervisor->slots, action->message, &start, &why) == 0)
+		return;
+	log_error(supervisor->log, "cannot start a worker: %s", why.text);
+	node_worker_ended(supervisor->node, now_is(), action->message,
+		ERROR_CODE_CLIENT_APP_CRASHED, "the SuperNode could not start a worker");
+	node_worker_gone(supervisor->node, now_is(), action->message);
+}
+
+static void do_stop_worker(struct supervisor *supervisor, const struct node_action *action)
+{
+	slots_stop(supervisor->slots, action->message, WORKER_GRACE_MS);
+}
+
+static void do_push_reply(struct supervisor *supervisor, const struct node_action *action)
+{
+	if (fleet_push(supervisor->fleet, action->message, action->reply, on_pushed, supervisor))
+		node_reply_pushed(supervisor->node, now_is(), action->message, NODE_PUSH_FAILED,
+			"no memory to push the reply");
+}
+
+static void do_finished(struct supervisor *supervisor, const struct node_action *action)
+{
+	char text[512];
+
+	node_describe(supervisor->node, action->message, text, sizeof text);
+	if (action->code < 0)
+		log_warn(supervisor->log, "message dropped: %s: %s", text, action->text);
+	else if (action->code > 0)
+		log_warn(supervisor->log, "message failed: %s code=%" PRId64 ": %s", text,
+			action->code, action->text);
+	else
+		log_debug(supervisor->log, "message finished: %s", text);
+}
+
+static void (*const does[NODE_ACTION_N])(struct supervisor *, const struct node_action *) = {
+	[NODE_FETCH_RUN] = do_fetch_run,
+	[NODE_FETCH_FAB] = do_fetch_fab,
+	[NODE_START_WORKER] = do_start_worker,
+	[NODE_STOP_WORKER] = do_stop_worker,
+	[NODE_PUSH_REPLY] = do_push_reply,
+	[NODE_FINISHED] = do_finished,
+};
+
+/* Do what the node decided, until it has nothing more to say. */
+static void pump(struct supervisor *supervisor)
+{
+	struct node_action action;
+
+	/* What an action does may be an event; the loop below then sees its actions. */
+	if (supervisor->pumping)
+		return;
+	supervisor->pumping = true;
+	while (node_next_action(supervisor->node, &action))
+		does[action.kind](supervisor, &action);
+	supervisor->pumping = false;
+	timer_set(supervisor->tick, node_next_ms(supervisor->node));
+	if (supervisor->phase == PHASE_WORKING)
+		fleet_poke(supervisor->fleet);
+	else
+		phase_check(supervisor);
+}
+
+static void tick(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	node_tick(supervisor->node, now_is());
+	pump(supervisor);
+}
+
+/* ---- stopping ---- */
+
+static void part_left(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	supervisor->leaving--;
+	phase_check(supervisor);
+}
+
+static void leave(struct supervisor *supervisor)
+{
+	supervisor->phase = PHASE_LEAVING;
+	timer_set(supervisor->end, CLOCK_NEVER);
+	supervisor->leaving = 2;
+	fleet_stop(supervisor->fleet, part_left, supervisor);
+	appio_stop(supervisor->appio, CALLS_GRACE_MS, part_left, supervisor);
+}
+
+static void phase_check(struct supervisor *supervisor)
+{
+	if (supervisor->phase == PHASE_DRAINING || supervisor->phase == PHASE_ANSWERING) {
+		if (node_count(supervisor->node).messages == 0)
+			leave(supervisor);
+	} else if (supervisor->phase == PHASE_LEAVING && supervisor->leaving == 0) {
+		supervisor->phase = PHASE_LEFT;
+		loop_stop(supervisor->loop);
+	}
+}
+
+static void phase_over(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	if (supervisor->phase == PHASE_DRAINING) {
+		log_warn(supervisor->log,
+			"stopping: the grace of %" PRId64 " s is over: messages at work are ended",
+			supervisor->grace_ms / 1000);
+		supervisor->phase = PHASE_ANSWERING;
+		timer_set(
+			supervisor->end, clock_after(clock_now_ms(), WORKER_GRACE_MS + ANSWER_MS));
+		node_give_up(supervisor->node, now_is(), "the SuperNode was stopped");
+		pump(supervisor);
+	} else if (supervisor->phase == PHASE_ANSWERING) {
+		log_warn(supervisor->log, "stopping: some replies could not be sent");
+		leave(supervisor);
+	}
+}
+
+void supervisor_stop(struct supervisor *supervisor)
+{
+	if (supervisor->phase != PHASE_WORKING) {
+		log_warn(supervisor->log, "stopping now");
+		supervisor->hurried = true;
+		loop_stop(supervisor->loop);
+		return;
+	}
+	log_info(supervisor->log, "stopping");
+	node_close(supervisor->node);
+	supervisor->phase = PHASE_DRAINING;
+	timer_set(supervisor->end, clock_after(clock_now_ms(), supervisor->grace_ms));
+	pump(supervisor);
+}
+
+/* ---- life ---- */
+
+static int new_node(struct supervisor *supervisor, const struct supervisor_options *options)
+{
+	budget_init(&supervisor->budget, options->memory_budget_bytes ? options->memory_budget_bytes
+								      : budget_default_limit());
+	supervisor->node = node_new(&(struct node_options){
+		.node_config = options->node_config,
+		.slots = 1,
+		.worker_timeout_ms = options->worker_timeout_ms,
+		.budget = &supervisor->budget,
+		.random = random_u64,
+	});
+	return supervisor->node ? 0 : -ENOMEM;
+}
+
+static int new_agent(struct supervisor *supervisor, const struct supervisor_options *options)
+{
+	struct agent_options agent = {.python = options->python, .log_level = options->log_level};
+	int r = agent_paths(&agent);
+
+	if (r == 0)
+		r = agent_new(supervisor->loop, supervisor->log, &agent, &supervisor->agent);
+	free((char *)agent.worker_path);
+	free((char *)agent.start_path);
+	free((char *)agent.bridge_path);
+	if (r)
+		return r;
+	supervisor->slots = slots_new(supervisor->log, supervisor->agent,
+		options->stderr_in_replies, &slots_events, supervisor);
+	return supervisor->slots ? 0 : -ENOMEM;
+}
+
+static int new_appio(
+	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
+{
+	int r = 0;
+
+	if (!options->worker_api_address)
+		r = dir_make_private(options->flwr_dir, &supervisor->dir, why);
+	if (r)
+		return r;
+	return appio_new(supervisor->loop, supervisor->rpc, supervisor->log, supervisor->node,
+		&(struct appio_options){
+			.address = options->worker_api_address,
+			.dir = supervisor->dir,
+			.receive_max_bytes = options->grpc_max_bytes,
+		},
+		&appio_events, supervisor, &supervisor->appio, why);
+}
+
+static int new_fleet(
+	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
+{
+	struct transport *transport;
+	int r = transport_grpc_new(
+		supervisor->rpc, options->superlink, options->grpc_max_bytes, &transport);
+
+	if (r)
+		return reason_code(
+			why, r, "cannot connect to %s: is it host:port?", options->superlink);
+	return fleet_new(supervisor->loop, supervisor->log, transport,
+		&(struct fleet_options){
+			.superlink = supervisor->superlink,
+			.retry = {options->max_retries, options->max_wait_ms},
+			.poll_min_ms = options->poll_min_ms,
+			.poll_max_ms = options->poll_max_ms,
+			.random01 = random_01,
+		},
+		&fleet_events, supervisor, &supervisor->fleet);
+}
+
+static int new_parts(
+	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
+{
+	int r;
+
+	supervisor->superlink = strdup(options->superlink);
+	supervisor->flwr_home = path_flwr_home(options->flwr_dir);
+	supervisor->tick = timer_new(supervisor->loop, tick, supervisor);
+	supervisor->end = timer_new(supervisor->loop, phase_over, supervisor);
+	if (!supervisor->superlink || !supervisor->flwr_home || !supervisor->tick ||
+		!supervisor->end)
+		return -ENOMEM;
+	r = new_node(supervisor, options);
+	if (r == 0)
+		r = rpc_new(supervisor->loop, &supervisor->rpc);
+	if (r == 0)
+		r = new_agent(supervisor, options);
+	if (r == 0)
+		r = new_appio(supervisor, options, why);
+	if (r == 0)
+		r = new_fleet(supervisor, options, why);
+	return r;
+}
+
+int supervisor_new(struct loop *loop, struct log *log, const struct supervisor_options *options,
+	struct supervisor **out, struct reason *why)
+{
+	struct supervisor *supervisor = calloc(1, sizeof *supervisor);
+	int r;
+
+	if (!supervisor)
+		return -ENOMEM;
+	supervisor->loop = loop;
+	supervisor->log = log;
+	supervisor->grace_ms = options->grace_ms;
+	supervisor->log_level = options->log_level;
+	supervisor->stderr_in_replies = options->stderr_in_replies;
+	r = sodium_init() < 0 ? -EIO : new_parts(supervisor, options, why);
+	if (r) {
+		supervisor_free(supervisor);
+		return r;
+	}
+	*out = supervisor;
+	return 0;
+}
+
+void supervisor_start(struct supervisor *supervisor)
+{
+	log_info(supervisor->log, "worker API: address=%s", appio_address(supervisor->appio));
+	fleet_start(supervisor->fleet);
+}
+
+bool supervisor_hurried(const struct supervisor *supervisor)
+{
+	return supervisor->hurried;
+}
+
+int supervisor_status(const struct supervisor *supervisor)
+{
+	return supervisor->status;
+}
+
+void supervisor_abandon(struct supervisor *supervisor)
+{
+	agent_free(supervisor->agent);
+	if (supervisor->dir)
+		dir_remove(supervisor->dir);
+}
+
+static void appio_down(void *arg)
+{
+	bool *down = arg;
+
+	*down = true;
+}
+
+void supervisor_free(struct supervisor *supervisor)
+{
+	bool down = false;
+
+	if (!supervisor)
+		return;
+	agent_free(supervisor->agent);
+	fleet_free(supervisor->fleet);
+	/* Only one that was never started still has its server. */
+	if (supervisor->appio && supervisor->phase != PHASE_LEFT)
+		appio_stop(supervisor->appio, 0, appio_down, &down);
+	while (supervisor->appio && supervisor->phase != PHASE_LEFT && !down)
+		loop_step(supervisor->loop, 100);
+	appio_free(supervisor->appio);
+	if (supervisor->rpc)
+		rpc_free(supervisor->rpc);
+	slots_free(supervisor->slots);
+	node_free(supervisor->node);
+	timer_free(supervisor->tick);
+	timer_free(supervisor->end);
+	if (supervisor->dir)
+		dir_remove(supervisor->dir);
+	free(supervisor->dir);
+	free(supervisor->flwr_home);
+	free(supervisor->superlink);
+	free(supervisor);
+}

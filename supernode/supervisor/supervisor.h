@@ -1,0 +1,62 @@
+/*
+ * supervisor: one running SuperNode: node, SuperLink, worker API and agent wired together: what the
+ * node decides is done here. Main thread.
+ */
+#ifndef FLWR_SUPERVISOR_SUPERVISOR_H
+#define FLWR_SUPERVISOR_SUPERVISOR_H
+
+#include "common/base/log.h"
+#include "common/base/reason.h"
+#include "common/base/value.h"
+#include "common/loop/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Everything is borrowed during supervisor_new(). */
+struct supervisor_options {
+	const char *superlink;
+	const struct value_map *node_config;
+	const char *worker_api_address; /* NULL: private unix socket */
+	const char *flwr_dir;           /* NULL: the usual places */
+	const char *python;             /* NULL: found by the agent */
+	uint64_t grpc_max_bytes;
+	uint64_t memory_budget_bytes; /* 0: half of what applies */
+	int64_t max_retries;          /* -1: no end */
+	int64_t max_wait_ms;          /* -1: no end */
+	int64_t poll_min_ms, poll_max_ms;
+	int64_t grace_ms;
+	int64_t worker_timeout_ms; /* 0: none */
+	bool stderr_in_replies;
+	enum log_level log_level;
+};
+
+struct supervisor;
+
+/* Listens at the worker API's address. 0; -errno with a sentence: nothing was started. */
+int supervisor_new(struct loop *loop, struct log *log, const struct supervisor_options *options,
+	struct supervisor **out, struct reason *why);
+
+/* Connect to the SuperLink and work until it is over; then the loop is stopped. */
+void supervisor_start(struct supervisor *supervisor);
+
+/*
+ * The first time: take no more messages, give running ones their grace, then end them; reply,
+ * unregister, stop the loop. The second time: now.
+ */
+void supervisor_stop(struct supervisor *supervisor);
+
+/* 0: stopped, or told to by the SuperLink; 1: gave up. */
+int supervisor_status(const struct supervisor *supervisor);
+
+/* Was it asked to stop a second time? Then supervisor_abandon() is all there is time for. */
+bool supervisor_hurried(const struct supervisor *supervisor);
+
+/* Kill every process, remove what lies in the file system. The program must end right after, by
+ * _exit(). */
+void supervisor_abandon(struct supervisor *supervisor);
+
+/* After the loop has stopped by itself, or without a start. */
+void supervisor_free(struct supervisor *supervisor);
+
+#endif
