@@ -1,0 +1,38 @@
+/*
+ * message_worker: one message: takes its inputs from the SuperNode, installs the FAB, has an app
+ * process run it, gives back the outputs. Main thread. Where the app process comes from is the
+ * app_source's business.
+ */
+#ifndef FLWR_CLIENTAPP_MESSAGE_WORKER_H
+#define FLWR_CLIENTAPP_MESSAGE_WORKER_H
+
+#include "common/launch/app_source.h"
+#include "common/rpc/rpc.h"
+
+struct message_worker_options {
+	const char *address; /* of the worker API, as gRPC takes it */
+	uint64_t token;
+	const char *flwr_home; /* where apps are installed */
+	int control;           /* control socket of the agent, taken over; -1: be one's own agent */
+	const char *python;    /* own agent only */
+	enum log_level log_level;
+	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
+};
+
+struct message_worker;
+
+/* 0 or -errno. Strings are copied or used up. done(arg) comes from the loop, once, when the message
+ * is settled. */
+int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
+	const struct message_worker_options *options, void (*done)(void *arg), void *arg,
+	struct message_worker **out);
+
+void message_worker_start(struct message_worker *worker);
+
+/* Did its outputs reach the SuperNode? */
+bool message_worker_succeeded(const struct message_worker *worker);
+
+/* Ends the app process first, if it is ours to end. */
+void message_worker_free(struct message_worker *worker);
+
+#endif

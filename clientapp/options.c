@@ -1,0 +1,103 @@
+#include "clientapp/options.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/number.h"
+#include "common/base/options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#define AT(member) offsetof(struct options, member)
+
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+
+static const struct option_spec specs[] = {
+	{.name = "clientappio-api-address",
+		.kind = OPTION_TEXT,
+		.offset = AT(address),
+		.metavar = "ADDR",
+		.help = "The SuperNode's worker API: host:port or unix:PATH (default "
+			"127.0.0.1:9094)."},
+	{.name = "token",
+		.kind = OPTION_TEXT,
+		.offset = AT(token_text),
+		.metavar = "TOKEN",
+		.help = "The number that the SuperNode issued for one message."},
+	{.name = "insecure",
+		.kind = OPTION_FLAG,
+		.offset = AT(insecure),
+		.help = "Talk to the SuperNode without TLS."},
+	{.name = "flwr-dir",
+		.kind = OPTION_TEXT,
+		.offset = AT(flwr_dir),
+		.metavar = "DIR",
+		.help = "Apps are installed below it (default: $FLWR_HOME, else "
+			"$XDG_DATA_HOME/.flwr, else $HOME/.flwr)."},
+	{.name = "python",
+		.kind = OPTION_TEXT,
+		.offset = AT(python),
+		.metavar = "PATH",
+		.help = "The interpreter that runs apps, with the flwr package installed (default: "
+			"$VIRTUAL_ENV/bin/python3, else python3 on PATH)."},
+	{.name = "log-level",
+		.kind = OPTION_CHOICE,
+		.offset = AT(log_level_text),
+		.choices = levels,
+		.metavar = "LEVEL",
+		.help = "error, warn, info (default) or debug."},
+	{.name = "control", .kind = OPTION_FLAG, .offset = AT(control)},
+	{.name = "version",
+		.letter = 'V',
+		.kind = OPTION_ACTION,
+		.action = OPTIONS_VERSION,
+		.help = "Print the version and exit."},
+	{.name = "help",
+		.letter = 'h',
+		.kind = OPTION_ACTION,
+		.action = OPTIONS_HELP,
+		.help = "Print this text and exit."},
+};
+
+static int check(struct options *options, struct reason *why)
+{
+	struct reason cause = {0};
+	int r = log_level_parse(options->log_level_text, &options->log_level);
+
+	if (r || options->control)
+		return r;
+	if (!options->token_text)
+		return reason_code(why, -EINVAL,
+			"give --token: asking a SuperNode for work without one is not in this "
+			"version");
+	if (number_u64(options->token_text, &options->token))
+		return reason_code(
+			why, -EINVAL, "--token takes the decimal number that the SuperNode issued");
+	if (!options->insecure)
+		return reason_code(why, -EINVAL,
+			"TLS is not in this version: give --insecure to talk to the SuperNode "
+			"without it");
+	if (strncmp(options->address, "unix:", 5) == 0)
+		return 0;
+	r = address_check(options->address, false, &cause);
+	return r ? reason_code(why, r, "--clientappio-api-address %s", cause.text) : 0;
+}
+
+int options_read(int argc, char *const *argv, struct options *out, struct reason *why)
+{
+	int r;
+
+	*out = (struct options){.address = "127.0.0.1:9094", .log_level_text = "info"};
+	r = options_parse(specs, ARRAY_LEN(specs), argc, argv, out, why);
+	return r ? r : check(out, why);
+}
+
+void options_print_help(FILE *file)
+{
+	fputs("usage: flwr-clientapp --insecure --token TOKEN [--clientappio-api-address ADDR] "
+	      "[options]\n\n"
+	      "Handles one message of a Flower SuperNode: fetches it, runs the ClientApp, returns "
+	      "the reply.\n\n",
+		file);
+	options_help(file, specs, ARRAY_LEN(specs));
+}

@@ -1,0 +1,125 @@
+"""ClientApps of every kind, for test_app_host.c."""
+
+import atexit
+import os
+import sys
+import threading
+
+import numpy as np
+from flwr.client import Client, ClientApp, NumPyClient
+from flwr.common import (
+    Code, ConfigsRecord, EvaluateRes, FitRes, GetParametersRes, MetricsRecord, RecordSet, Status,
+)
+from flwr.common import Error, Message, ndarrays_to_parameters
+
+
+class Numpy(NumPyClient):
+    def fit(self, parameters, config):
+        return [p + 1 for p in parameters], 7, {"lr": config["lr"], "who": "numpy"}
+
+    def evaluate(self, parameters, config):
+        return float(sum(p.sum() for p in parameters)), 5, {"accuracy": 0.5}
+
+
+class Plain(Client):
+    def get_parameters(self, ins):
+        made = ndarrays_to_parameters([np.zeros(3)])
+        return GetParametersRes(Status(Code.OK, "fine"), made)
+
+    def fit(self, ins):
+        return FitRes(Status(Code.OK, "fine"), ins.parameters, 3, {})
+
+    def evaluate(self, ins):
+        return EvaluateRes(Status(Code.OK, "fine"), 1.25, 3, {"a": 1})
+
+
+numpy = ClientApp(client_fn=lambda context: Numpy().to_client())
+plain = ClientApp(client_fn=lambda context: Plain())
+
+
+def mark(message, context, call_next):
+    message.content.configs_records["mod"] = ConfigsRecord({"before": True})
+    reply = call_next(message, context)
+    reply.content.metrics_records["mod"] = MetricsRecord({"after": 1})
+    return reply
+
+
+def app(train, mods=None):
+    made = ClientApp(mods=mods)
+    made.train()(train)
+    return made
+
+
+def count(message, context):
+    state = context.state.metrics_records.setdefault("counter", MetricsRecord({"n": 0}))
+    state["n"] += 1
+    config = ConfigsRecord({
+        "run": context.run_config["name"], "node": context.node_config["partition-id"],
+        "run_id": context.run_id, "node_id": context.node_id, "type": message.metadata.message_type,
+        "cwd_on_path": os.getcwd() in sys.path or "" in sys.path,
+        "left_over": "form" in sys.modules or "FLWR_APP_FD" in os.environ,
+        "created_at": message.metadata.created_at, "group": message.metadata.group_id,
+        "reply_to": message.metadata.message_id,
+    })
+    return message.create_reply(RecordSet(configs_records={"seen": config}), ttl=5.0)
+
+
+def boom(message, context):
+    raise ZeroDivisionError("division by zero")
+
+
+def odd_error(message, context):
+    raise ValueError("a \0 and a \ud800 and ü")
+
+
+def huge_int(message, context):
+    return message.create_reply(RecordSet(configs_records={"r": ConfigsRecord({"k": 2**64})}))
+
+
+def kinds(message, context):
+    made = ConfigsRecord({
+        "bool": True, "int": -1, "big": 2**64 - 1, "float": 1.0, "str": "ü", "bytes": b"\0",
+        "empty": [], "bools": [True], "ints": [1], "bigs": [1, 2**63], "floats": [1.0],
+        "strs": ["a"], "blobs": [b"b"], "np": np.float64(2.0),
+    })
+    return message.create_reply(RecordSet(
+        metrics_records={"m": MetricsRecord({"i": 1, "f": 0.5, "e": []})},
+        configs_records={"c": made}))
+
+
+def bad_list(message, context):
+    record = ConfigsRecord({"k": [1]})
+    record["k"].append("x")
+    return message.create_reply(RecordSet(configs_records={"r": record}))
+
+
+def own_error(message, context):
+    return message.create_error_reply(Error(code=77, reason="mine"))
+
+
+def late(message, context):
+    def work():
+        threading.Event().wait(0.2)
+        print("thread done")
+
+    threading.Thread(target=work).start()
+    atexit.register(lambda: print("exit handler", end=""))
+    return message.create_reply(RecordSet())
+
+
+def spawn(message, context):
+    import multiprocessing
+
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        total = pool.map(abs, [-1, -2])
+    return message.create_reply(RecordSet(metrics_records={"m": MetricsRecord({"n": sum(total)})}))
+
+
+echo_app = app(lambda message, context: message.create_reply(message.content))
+mods_app = app(lambda message, context: message.create_reply(message.content), [mark])
+count_app, boom_app, odd_app, huge_app = app(count), app(boom), app(odd_error), app(huge_int)
+kinds_app, bad_list_app, error_app, late_app = app(kinds), app(bad_list), app(own_error), app(late)
+spawn_app = app(spawn)
+none_app = app(lambda message, context: None)
+exit_app = app(lambda message, context: sys.exit(7))
+die_app = app(lambda message, context: os._exit(9))

@@ -1,0 +1,713 @@
+/*
+ * The worker's end against the bridge with the real package: one Python for each message, as in
+ * life.
+ */
+#include "../../common/vectors.h"
+
+#include "clientapp/run/app_host.h"
+#include "clientapp/run/form_layout.h"
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/records/maps_codec.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+extern char **environ;
+
+#define BRIDGE FLWR_TEST_DIR "/../../../../clientapp/run/bridge/main.py"
+
+static bool hasty; /* timers that are set now are over at once */
+void __real_timer_set(struct timer *timer, int64_t at_ms);
+void __wrap_timer_set(struct timer *timer, int64_t at_ms);
+
+void __wrap_timer_set(struct timer *timer, int64_t at_ms)
+{
+	__real_timer_set(timer, hasty && at_ms != CLOCK_NEVER ? clock_now_ms() : at_ms);
+}
+
+/* One app process and what it said. */
+struct fixture {
+	struct loop *loop;
+	struct app_host *host;
+	pid_t pid;
+	int peer; /* instead of a process: the other end */
+	int status;
+	unsigned events[APP_HOST_HUNG_UP + 1];
+	struct app_reply reply;
+};
+
+static void on_event(void *arg, enum app_host_event event)
+{
+	struct fixture *fixture = arg;
+
+	fixture->events[event]++;
+	if (event == APP_HOST_REPLY)
+		app_host_take_reply(fixture->host, &fixture->reply);
+}
+
+static bool is_over(const struct fixture *fixture)
+{
+	return fixture->events[APP_HOST_REPLY] || fixture->events[APP_HOST_BROKEN] ||
+	       fixture->events[APP_HOST_SILENT] || fixture->events[APP_HOST_HUNG_UP];
+}
+
+/* A host whose other end is *peer_out. */
+static void open_host(struct fixture *fixture, int *peer_out)
+{
+	int fds[2];
+
+	*fixture = (struct fixture){.peer = -1};
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(loop_new(&fixture->loop), 0);
+	fixture->host = app_host_new(fixture->loop, fds[0], on_event, fixture);
+	assert_non_null(fixture->host);
+	*peer_out = fds[1];
+}
+
+static void open_peer(struct fixture *fixture)
+{
+	int peer;
+
+	open_host(fixture, &peer);
+	fixture->peer = peer;
+}
+
+/* With extra in its environment; its stdout goes to out_fd if that is not -1. */
+static void open_python(struct fixture *fixture, const char *extra, int out_fd)
+{
+	char *const argv[] = {getenv("FLWR_TEST_PYTHON"), (char *)"-u", (char *)BRIDGE, NULL};
+	posix_spawn_file_actions_t actions;
+	char *env[512];
+	size_t n = 0;
+	int peer;
+
+	if (!argv[0])
+		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
+	open_host(fixture, &peer);
+	for (; environ[n] && n < ARRAY_LEN(env) - 4; n++)
+		env[n] = environ[n];
+	env[n++] = (char *)"FLWR_APP_FD=9";
+	env[n++] = (char *)"PYTHONDONTWRITEBYTECODE=1";
+	if (extra)
+		env[n++] = (char *)extra;
+	env[n] = NULL;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, peer, 9);
+	if (out_fd >= 0)
+		posix_spawn_file_actions_adddup2(&actions, out_fd, 1);
+	assert_int_equal(posix_spawn(&fixture->pid, argv[0], &actions, NULL, argv, env), 0);
+	posix_spawn_file_actions_destroy(&actions);
+	close(peer);
+}
+
+static void wait_over(struct fixture *fixture)
+{
+	int64_t end = clock_now_ms() + 50000;
+
+	while (!is_over(fixture) && clock_now_ms() < end)
+		loop_step(fixture->loop, 1000);
+	assert_true(is_over(fixture));
+	if (fixture->pid) {
+		assert_int_equal(waitpid(fixture->pid, &fixture->status, 0), fixture->pid);
+		fixture->pid = 0;
+	}
+}
+
+static void close_fixture(struct fixture *fixture)
+{
+	app_host_free(fixture->host);
+	loop_free(fixture->loop);
+	app_reply_done(&fixture->reply);
+	close_fd(&fixture->peer);
+}
+
+static void add_value(struct value_map *map, const char *key, struct value value)
+{
+	assert_int_equal(value_map_set(map, key, &value), 0);
+}
+
+/* Give the host a task and wait for the end of it. */
+static void run_task(struct fixture *fixture, const char *clientapp, const char *type,
+	const struct record_dict *content, const struct record_dict *state)
+{
+	auto_(value_map_done) struct value_map node_config = {0}, run_config = {0};
+	struct metadata metadata = {.run_id = UINT64_MAX,
+		.message_id = (char *)"message",
+		.src_node_id = 1,
+		.dst_node_id = 2,
+		.reply_to_message_id = (char *)"",
+		.group_id = (char *)"3",
+		.ttl = 3600,
+		.message_type = (char *)type,
+		.created_at = 1732000000.25};
+	struct record_dict nothing = {0};
+	struct value name = {0};
+	struct app_task task = {.metadata = &metadata,
+		.content = content ? content : &nothing,
+		.run_id = UINT64_MAX,
+		.node_id = 2,
+		.node_config = &node_config,
+		.run_config = &run_config,
+		.state = state ? state : &nothing,
+		.app_dir = FLWR_TEST_DIR "/apps",
+		.clientapp = clientapp};
+
+	add_value(&node_config, "partition-id", (struct value){.kind = VALUE_SINT, .i = 4});
+	assert_int_equal(value_set_bytes(&name, VALUE_STRING, "n\u00fc", 3), 0);
+	add_value(&run_config, "name", name);
+	assert_int_equal(app_host_run(fixture->host, &task), 0);
+	wait_over(fixture);
+}
+
+static void run_app(struct fixture *fixture, const char *clientapp, const char *type,
+	const struct record_dict *content, const struct record_dict *state)
+{
+	open_python(fixture, NULL, -1);
+	run_task(fixture, clientapp, type, content, state);
+}
+
+static const struct record *find(const struct record_dict *dict, const char *name)
+{
+	for (size_t i = 0; i < dict->n; i++) {
+		if (strcmp(dict->v[i].name, name) == 0)
+			return &dict->v[i];
+	}
+	fail_msg("no record %s", name);
+	return NULL;
+}
+
+static const struct value *find_value(
+	const struct record_dict *dict, const char *name, const char *key)
+{
+	const struct value *value = value_map_get(&find(dict, name)->values, key);
+
+	if (!value)
+		fail_msg("no value %s", key);
+	return value;
+}
+
+static void assert_same(const struct record_dict *a, const struct record_dict *b)
+{
+	auto_(slices_done) struct slices x = {0}, y = {0};
+
+	assert_int_equal(maps_encode(a, &x), 0);
+	assert_int_equal(maps_encode(b, &y), 0);
+	assert_true(slices_equal(&x, &y));
+}
+
+static void assert_replied(const struct fixture *fixture)
+{
+	if (fixture->reply.has_error)
+		fail_msg("error %d: %s", (int)fixture->reply.error_code,
+			fixture->reply.error_reason);
+	assert_int_equal(fixture->events[APP_HOST_HELLO], 1);
+	assert_int_equal(fixture->events[APP_HOST_REPLY], 1);
+	assert_true(fixture->reply.has_content && fixture->reply.has_state);
+	assert_true(WIFEXITED(fixture->status) && WEXITSTATUS(fixture->status) == 0);
+}
+
+/* All that the real package can put in records, in one dict: arrays, metrics, configs. */
+static void everything(struct record_dict *out)
+{
+	FILE *pipe = vector_script(FLWR_TEST_DIR "/../../common/records/gen_records.py", 11);
+	struct record_dict parts[RECORD_KIND_N] = {0};
+	auto_(free_at_exit) char *line = NULL;
+	const char *name;
+	uint8_t *data;
+	size_t len, n = 0;
+
+	while (vector_next(pipe, &line, &name, &data, &len)) {
+		auto_(slices_done) struct slices bytes = vector_whole(data, len);
+		struct record_dict dict;
+		struct reason why;
+
+		assert_int_equal(maps_decode(&bytes, &dict, &why), 0);
+		for (size_t i = 0; i < dict.n; i++) {
+			struct record *to, *from = &dict.v[i];
+			char unique[32];
+
+			snprintf(unique, sizeof(unique), "%zu", n++);
+			to = record_dict_add(&parts[from->kind], unique, from->kind);
+			assert_non_null(to);
+			free(from->name);
+			from->name = to->name;
+			*to = *from;
+		}
+		free(dict.v);
+	}
+	for (int kind = 0; kind < RECORD_KIND_N; kind++)
+		assert_int_equal(record_dict_move(out, &parts[kind]), 0);
+	assert_true(n > 100);
+}
+
+static void test_echo(void **state)
+{
+	auto_(record_dict_done) struct record_dict all = {0};
+	struct fixture fixture;
+
+	(void)state;
+	everything(&all);
+	run_app(&fixture, "sample:echo_app", "train", &all, &all);
+	assert_replied(&fixture);
+	assert_same(&fixture.reply.content, &all);
+	assert_same(&fixture.reply.state, &all);
+	assert_true(fixture.reply.metadata.ttl > -1e9);
+	assert_string_equal(fixture.reply.metadata.message_type, "train");
+	assert_string_equal(fixture.reply.metadata.group_id, "3");
+	assert_non_null(strstr(app_host_hello_text(fixture.host), "flwr 1.15"));
+	close_fixture(&fixture);
+}
+
+static void test_huge(void **state)
+{
+	const size_t size = 200u << 20, piece = 51200;
+	auto_(record_dict_done) struct record_dict content = {0};
+	uint64_t *payload = malloc(size);
+	struct fixture fixture;
+	struct slice slice;
+	struct array *array;
+
+	(void)state;
+	assert_non_null(payload);
+	for (size_t i = 0; i < size / 8; i++)
+		payload[i] = i * 0x9e3779b97f4a7c15u;
+	assert_int_equal(slice_take(payload, size, &slice), 0);
+	array = record_add_array(record_dict_add(&content, "model", RECORD_ARRAYS), "w");
+	for (size_t at = 0; at < size; at += piece)
+		slices_append(
+			&array->data, slice_sub(slice, at, size - at < piece ? size - at : piece));
+	slice_unref(&slice);
+	run_app(&fixture, "sample:echo_app", "train", &content, NULL);
+	assert_replied(&fixture);
+	assert_true(slices_equal(&fixture.reply.content.v[0].arrays[0].data, &array->data));
+	assert_int_equal(
+		(uintptr_t)fixture.reply.content.v[0].arrays[0].data.v[0].data % FORM_ALIGN, 0);
+	close_fixture(&fixture);
+}
+
+/* fitins, evaluateins as a server sends them: arrays "0", "1" ... in .npy form. */
+static void legacy(struct record_dict *dict, const char *prefix)
+{
+	static const char magic[] = "\x93NUMPY\x01\x00v"; /* and a NUL: 118 bytes of head follow */
+	static const char head[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
+	char name[64];
+	uint8_t file[128 + 8] = {0};
+	struct array *array;
+
+	memset(file, ' ', 128);
+	memcpy(file, magic, sizeof(magic));
+	memcpy(file + sizeof(magic), head, sizeof(head) - 1);
+	file[127] = '\n';
+	memcpy(file + 128, "\x00\x00\x80\x3f\x00\x00\x00\x40", 8);
+	snprintf(name, sizeof(name), "%s.parameters", prefix);
+	array = record_add_array(record_dict_add(dict, name, RECORD_ARRAYS), "0");
+	free(array->stype);
+	array->stype = strdup("numpy.ndarray");
+	assert_int_equal(slices_append_copy(&array->data, file, sizeof(file)), 0);
+	snprintf(name, sizeof(name), "%s.config", prefix);
+	add_value(&record_dict_add(dict, name, RECORD_CONFIGS)->values, "lr",
+		(struct value){.kind = VALUE_DOUBLE, .d = 0.5});
+}
+
+static void test_numpy_client(void **state)
+{
+	auto_(record_dict_done) struct record_dict content = {0};
+	struct fixture fixture;
+	const struct record *arrays;
+	float values[2];
+
+	(void)state;
+	legacy(&content, "fitins");
+	run_app(&fixture, "sample:numpy", "train", &content, NULL);
+	assert_replied(&fixture);
+	arrays = find(&fixture.reply.content, "fitres.parameters");
+	assert_int_equal(arrays->n_arrays, 1);
+	assert_int_equal(
+		slices_read(&arrays->arrays[0].data, arrays->arrays[0].data.bytes - 8, values, 8),
+		0);
+	assert_true(values[0] == 2 && values[1] == 3);
+	assert_int_equal(
+		find_value(&fixture.reply.content, "fitres.num_examples", "num_examples")->i, 7);
+	assert_true(find_value(&fixture.reply.content, "fitres.metrics", "lr")->d == 0.5);
+	close_fixture(&fixture);
+}
+
+static void test_client(void **state)
+{
+	auto_(record_dict_done) struct record_dict content = {0}, ask = {0};
+	struct fixture fixture;
+
+	(void)state;
+	legacy(&content, "evaluateins");
+	run_app(&fixture, "sample:plain", "evaluate", &content, NULL);
+	assert_replied(&fixture);
+	assert_true(find_value(&fixture.reply.content, "evaluateres.loss", "loss")->d == 1.25);
+	close_fixture(&fixture);
+	assert_non_null(record_dict_add(&ask, "getparametersins.config", RECORD_CONFIGS));
+	run_app(&fixture, "sample:plain", "get_parameters", &ask, NULL);
+	assert_replied(&fixture);
+	assert_int_equal(find(&fixture.reply.content, "getparametersres.parameters")->n_arrays, 1);
+	close_fixture(&fixture);
+}
+
+static void test_mods_and_state(void **state)
+{
+	struct record_dict last = {0};
+	struct fixture fixture;
+	const struct record_dict *seen;
+
+	(void)state;
+	run_app(&fixture, "sample:mods_app", "train", NULL, NULL);
+	assert_replied(&fixture);
+	assert_true(find_value(&fixture.reply.content, "mod", "after")->i == 1);
+	close_fixture(&fixture);
+	for (int64_t i = 1; i <= 2; i++) {
+		run_app(&fixture, "sample:count_app", "train", NULL, &last);
+		record_dict_done(&last);
+		assert_replied(&fixture);
+		assert_int_equal(find_value(&fixture.reply.state, "counter", "n")->i, i);
+		seen = &fixture.reply.content;
+		assert_string_equal(find_value(seen, "seen", "run")->s.data, "n\u00fc");
+		assert_int_equal(find_value(seen, "seen", "node")->i, 4);
+		assert_true(find_value(seen, "seen", "run_id")->u == UINT64_MAX);
+		assert_true(find_value(seen, "seen", "created_at")->d == 1732000000.25);
+		assert_false(find_value(seen, "seen", "cwd_on_path")->b);
+		assert_false(find_value(seen, "seen", "left_over")->b);
+		assert_string_equal(find_value(seen, "seen", "reply_to")->s.data, "message");
+		last = fixture.reply.state;
+		fixture.reply.state = (struct record_dict){0};
+		close_fixture(&fixture);
+	}
+	record_dict_done(&last);
+}
+
+static void test_kinds(void **state)
+{
+	static const struct {
+		const char *record, *key;
+		enum value_kind kind;
+	} rows[] = {{"c", "bool", VALUE_BOOL}, {"c", "int", VALUE_SINT}, {"c", "big", VALUE_UINT},
+		{"c", "float", VALUE_DOUBLE}, {"c", "str", VALUE_STRING},
+		{"c", "bytes", VALUE_BYTES}, {"c", "empty", VALUE_BOOL_LIST},
+		{"c", "bools", VALUE_BOOL_LIST}, {"c", "ints", VALUE_SINT_LIST},
+		{"c", "bigs", VALUE_UINT_LIST}, {"c", "floats", VALUE_DOUBLE_LIST},
+		{"c", "strs", VALUE_STRING_LIST}, {"c", "blobs", VALUE_BYTES_LIST},
+		{"c", "np", VALUE_DOUBLE}, {"m", "i", VALUE_SINT}, {"m", "f", VALUE_DOUBLE},
+		{"m", "e", VALUE_DOUBLE_LIST}};
+	struct fixture fixture;
+
+	(void)state;
+	run_app(&fixture, "sample:kinds_app", "train", NULL, NULL);
+	assert_replied(&fixture);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(
+			find_value(&fixture.reply.content, rows[i].record, rows[i].key)->kind,
+			rows[i].kind);
+	close_fixture(&fixture);
+}
+
+static void test_errors(void **state)
+{
+	static const struct {
+		const char *clientapp;
+		int64_t code;
+		const char *reason;
+	} rows[] = {{"sample:boom_app", 2, "<class 'ZeroDivisionError'>:<'division by zero'>"},
+		{"sample:odd_app", 2, "<class 'ValueError'>:<'a \\x00 and a \\ud800 and \u00fc'>"},
+		{"sample:huge_app", 2,
+			"<class 'OverflowError'>:<''k' of record 'r' is beyond 64 bits'>"},
+		{"sample:bad_list_app", 2,
+			"<class 'TypeError'>:<'a value of type list cannot be in a record'>"},
+		{"sample:none_app", 2,
+			"<class 'TypeError'>:<'ClientApp returned a NoneType, not a Message'>"},
+		{"broken:app", 2, "<class 'OSError'>:<'no GPU'>"},
+		{"missing:app", 1,
+			"An exception was raised when attempting to load `ClientApp`: No module "
+			"named "
+			"'not_a_module_of_anyone'"},
+		{"sample:nothing", 1,
+			"An exception was raised when attempting to load `ClientApp`: module "
+			"'sample' has "
+			"no attribute 'nothing'"},
+		{"sample:os", 1,
+			"An exception was raised when attempting to load `ClientApp`: 'sample:os' "
+			"is a "
+			"module, not a ClientApp"},
+		{"sample", 1,
+			"An exception was raised when attempting to load `ClientApp`: 'sample' is "
+			"not of "
+			"the form module:attribute"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct fixture fixture;
+
+		run_app(&fixture, rows[i].clientapp, "train", NULL, NULL);
+		assert_int_equal(fixture.events[APP_HOST_REPLY], 1);
+		assert_true(fixture.reply.has_error && !fixture.reply.has_content);
+		assert_false(fixture.reply.has_state);
+		assert_int_equal(fixture.reply.error_code, rows[i].code);
+		assert_string_equal(fixture.reply.error_reason, rows[i].reason);
+		assert_true(fixture.reply.traceback[0] != '\0');
+		assert_true(WIFEXITED(fixture.status) && WEXITSTATUS(fixture.status) == 0);
+		close_fixture(&fixture);
+	}
+}
+
+static void test_own_error(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	run_app(&fixture, "sample:error_app", "train", NULL, NULL);
+	assert_true(
+		fixture.reply.has_error && !fixture.reply.has_content && fixture.reply.has_state);
+	assert_int_equal(fixture.reply.error_code, 77);
+	assert_string_equal(fixture.reply.error_reason, "mine");
+	close_fixture(&fixture);
+}
+
+static void test_ends_without_reply(void **state)
+{
+	static const struct {
+		const char *clientapp;
+		int status;
+	} rows[] = {{"sample:exit_app", 7}, {"sample:die_app", 9}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct fixture fixture;
+
+		run_app(&fixture, rows[i].clientapp, "train", NULL, NULL);
+		assert_int_equal(fixture.events[APP_HOST_REPLY], 0);
+		assert_int_equal(fixture.events[APP_HOST_HUNG_UP], 1);
+		assert_true(WIFEXITED(fixture.status));
+		assert_int_equal(WEXITSTATUS(fixture.status), rows[i].status);
+		assert_true(app_host_ended(fixture.host));
+		close_fixture(&fixture);
+	}
+}
+
+/* Threads are waited for and exit handlers run, as at the end of any Python program. */
+static void test_end_of_python(void **state)
+{
+	auto_(close_at_exit) int out = memfd_create("stdout", MFD_CLOEXEC);
+	struct fixture fixture;
+	char text[64] = {0};
+
+	(void)state;
+	open_python(&fixture, NULL, out);
+	run_task(&fixture, "sample:late_app", "train", NULL, NULL);
+	assert_replied(&fixture);
+	assert_true(pread(out, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, "thread done\nexit handler");
+	close_fixture(&fixture);
+}
+
+static void test_apps_that_share_our_names(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	run_app(&fixture, "form:app", "train", NULL, NULL);
+	assert_replied(&fixture);
+	close_fixture(&fixture);
+	run_app(&fixture, "sample:spawn_app", "train", NULL, NULL);
+	assert_replied(&fixture);
+	assert_int_equal(find_value(&fixture.reply.content, "m", "n")->i, 3);
+	close_fixture(&fixture);
+}
+
+static void test_no_flwr(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	/* A package of that name which cannot be imported. */
+	open_python(&fixture, "PYTHONPATH=" FLWR_TEST_DIR "/no_flwr", -1);
+	run_task(&fixture, "sample:echo_app", "train", NULL, NULL);
+	assert_int_equal(fixture.events[APP_HOST_REPLY], 1);
+	assert_int_equal(fixture.reply.error_code, 1);
+	assert_string_equal(fixture.reply.error_reason,
+		"An exception was raised when attempting to load `ClientApp`: flwr: ImportError: "
+		"not this one");
+	assert_int_equal(WEXITSTATUS(fixture.status), 1);
+	close_fixture(&fixture);
+}
+
+/* ---- what is not the bridge ---- */
+
+static void say(const struct fixture *fixture, uint32_t type, uint32_t version, uint32_t code,
+	const char *text, int fd)
+{
+	struct form_datagram datagram = {
+		.type = type, .version = version, .code = code, .text_len = (uint32_t)strlen(text)};
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec iov[2] = {
+		{&datagram, sizeof(datagram)}, {(void *)(uintptr_t)text, strlen(text)}};
+	struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
+
+	if (fd >= 0) {
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+		CMSG_FIRSTHDR(&message)->cmsg_level = SOL_SOCKET;
+		CMSG_FIRSTHDR(&message)->cmsg_type = SCM_RIGHTS;
+		CMSG_FIRSTHDR(&message)->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &fd, sizeof(int));
+	}
+	assert_true(sendmsg(fixture->peer, &message, MSG_NOSIGNAL) > 0);
+}
+
+static void test_not_the_form(void **state)
+{
+	static const struct {
+		uint32_t type, version, code;
+		const char *text;
+		bool fd;
+	} rows[] = {{FORM_GIVE_REPLY, APP_FORM_VERSION, 0, "", false},
+		{FORM_HELLO, APP_FORM_VERSION + 1, 0, "x", false},
+		{FORM_HELLO, APP_FORM_VERSION, 0, "x", true},
+		{FORM_HELLO, APP_FORM_VERSION, 0, "\xff", false},
+		{9, APP_FORM_VERSION, 0, "", false},
+		{FORM_GIVE_TASK, APP_FORM_VERSION, 0, "", false}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct fixture fixture;
+
+		open_peer(&fixture);
+		say(&fixture, rows[i].type, rows[i].version, rows[i].code, rows[i].text,
+			rows[i].fd ? STDOUT_FILENO : -1);
+		wait_over(&fixture);
+		assert_int_equal(fixture.events[APP_HOST_BROKEN], 1);
+		assert_true(app_host_reason(fixture.host)[0] != '\0');
+		close_fixture(&fixture);
+	}
+}
+
+static void test_hang_up(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	open_peer(&fixture);
+	close_fd(&fixture.peer);
+	wait_over(&fixture);
+	assert_int_equal(fixture.events[APP_HOST_HUNG_UP], 1);
+	assert_true(app_host_ended(fixture.host));
+	close_fixture(&fixture);
+}
+
+static void test_silence(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	hasty = true;
+	open_peer(&fixture);
+	hasty = false;
+	wait_over(&fixture);
+	assert_int_equal(fixture.events[APP_HOST_SILENT], 1);
+	close_fixture(&fixture);
+}
+
+/* A bridge that waits for its task ends when the worker does. */
+static void test_worker_gone(void **state)
+{
+	struct fixture fixture;
+	int status;
+
+	(void)state;
+	open_python(&fixture, NULL, -1);
+	while (!fixture.events[APP_HOST_HELLO])
+		loop_step(fixture.loop, 1000);
+	app_host_free(fixture.host);
+	fixture.host = NULL;
+	assert_int_equal(waitpid(fixture.pid, &status, 0), fixture.pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	close_fixture(&fixture);
+}
+
+/* The dead process had said hello only: that is read, and then known to be all. */
+static void test_ended_after_hello(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	open_peer(&fixture);
+	say(&fixture, FORM_HELLO, APP_FORM_VERSION, 0, "x", -1);
+	close_fd(&fixture.peer);
+	assert_true(app_host_ended(fixture.host));
+	assert_int_equal(fixture.events[APP_HOST_HELLO], 1);
+	assert_int_equal(fixture.events[APP_HOST_HUNG_UP], 0);
+	close_fixture(&fixture);
+}
+
+/* The form's reader alone: a real reply, cut and spoilt at random. */
+static int read_spoilt(const struct slices *bytes)
+{
+	auto_(app_reply_done) struct app_reply reply = {0};
+	auto_(close_at_exit) int fd = memfd_create("reply", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct reason why = {0};
+	int r;
+
+	for (size_t i = 0; i < bytes->n; i++)
+		assert_int_equal(write(fd, bytes->v[i].data, bytes->v[i].len), bytes->v[i].len);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_WRITE), 0);
+	r = app_form_read_reply(fd, &reply, &why);
+	assert_true(r == 0 || why.text[0] != '\0');
+	return r;
+}
+
+static void test_spoilt_replies(void **state)
+{
+	FILE *pipe = vector_script(FLWR_TEST_DIR "/gen_replies.py", 5);
+	auto_(free_at_exit) char *line = NULL;
+	uint32_t random = 42;
+	const char *name;
+	uint8_t *data;
+	size_t len, n = 0;
+
+	(void)state;
+	for (; vector_next(pipe, &line, &name, &data, &len); n++) {
+		auto_(slices_done) struct slices whole = vector_whole(data, len);
+
+		assert_int_equal(read_spoilt(&whole), 0);
+		vector_abuse(read_spoilt, data, len, &random);
+	}
+	assert_true(n > 0);
+}
+
+static void test_unsealed(void **state)
+{
+	auto_(close_at_exit) int fd = memfd_create("reply", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct app_reply reply;
+	struct reason why;
+
+	(void)state;
+	assert_int_equal(app_form_read_reply(fd, &reply, &why), -EBADMSG);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_not_the_form),
+		cmocka_unit_test(test_hang_up), cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_worker_gone), cmocka_unit_test(test_ended_after_hello),
+		cmocka_unit_test(test_unsealed), cmocka_unit_test(test_spoilt_replies),
+		cmocka_unit_test(test_echo), cmocka_unit_test(test_huge),
+		cmocka_unit_test(test_numpy_client), cmocka_unit_test(test_client),
+		cmocka_unit_test(test_mods_and_state), cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_errors), cmocka_unit_test(test_own_error),
+		cmocka_unit_test(test_ends_without_reply), cmocka_unit_test(test_end_of_python),
+		cmocka_unit_test(test_apps_that_share_our_names), cmocka_unit_test(test_no_flwr)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
