@@ -22,7 +22,7 @@ double clock_wall_s(void)
 	struct timespec ts = {0};
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return (double)ts.tv_sec + (double)(ts.tv_nsec / 1000) / 1e6;
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 int64_t clock_after(int64_t now_ms, int64_t after_ms)

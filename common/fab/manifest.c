@@ -45,7 +45,7 @@ static int take_string(const struct toml *doc, const char *path, char **out, str
 static int take_name(const struct toml *doc, const char *path, char **out, struct reason *why)
 {
 	int r = take_string(doc, path, out, why);
-	const char *fault = r == 0 ? name_fault(*out) : NULL;
+	const char *fault = r == 0 && *out ? name_fault(*out) : NULL;
 
 	if (!fault)
 		return r;
