@@ -1,0 +1,1 @@
+"""Handwritten digits, learnt by several parties with federated averaging."""

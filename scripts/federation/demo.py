@@ -1,0 +1,136 @@
+"""Runs the digits on a SuperLink and two SuperNodes, and shows how well they learn."""
+
+import argparse
+import re
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+from .peers import PROGRAMS, Federation
+from .processes import Late, wait_until
+
+NODES = 2
+GOOD = 0.90
+RUN_S = 240
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt(*_):
+    raise Interrupted
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def show_progress(federation, started):
+    """Print what is new in the logs until the run has ended; the last accuracy."""
+    accuracies = []
+    rounds_shown = 0
+    replies_shown = 0
+
+    def look():
+        nonlocal accuracies, rounds_shown, replies_shown
+        text = federation.superlink.text()
+        replies = 0
+        for index, node in enumerate(federation.nodes):
+            if not node.running():
+                raise RuntimeError(f"SuperNode {index + 1} ended early")
+            replies += len(re.findall(r"reply sent: |Sent reply", node.text()))
+        if replies > replies_shown:
+            say(f"  {time.monotonic() - started:3.0f} s  messages answered: {replies}")
+        replies_shown = replies
+        accuracies = re.findall(r"round (\d+)  accuracy (\d\.\d+)", text)
+        for number, accuracy in accuracies[rounds_shown:]:
+            say(f"round {number}  accuracy {accuracy}")
+        rounds_shown = len(accuracies)
+        if "raised an exception" in text:
+            raise RuntimeError("the ServerApp failed")
+        return "[SUMMARY]" in text
+
+    try:
+        wait_until(look, "the run ends", RUN_S, 0.2)
+    except Late as late:
+        raise RuntimeError(str(late)) from None
+    return float(accuracies[-1][1]) if accuracies else 0.0
+
+
+def federate(federation, options, started):
+    say(f"Starting a SuperLink (Flower {options.flower}) and {NODES} SuperNodes ...")
+    federation.start_superlink()
+    for index in range(NODES):
+        federation.start_node(f"partition-id={index} num-partitions={NODES}", wait=False)
+    for node in federation.nodes:
+        federation.wait_registered(node)
+    say(f"Running examples/digits, {options.rounds} rounds ...")
+    federation.run(ROOT / "examples/digits", f"num-server-rounds={options.rounds}")
+    return show_progress(federation, started)
+
+
+def show_logs(federation):
+    for log in sorted(federation.folder.glob("*.log")):
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        print(f"--- the end of {log}:", *lines[-15:], sep="\n", file=sys.stderr)
+
+
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("--flower", choices=["1.15.2"], default="1.15.2", help="Flower's release")
+    parser.add_argument("--rounds", type=positive, default=5, help="rounds to learn (5)")
+    parser.add_argument(
+        "--programs", choices=PROGRAMS, default="ours", help="whose SuperNode to run (ours)"
+    )
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    if options.check:
+        return 0
+    started = time.monotonic()
+    folder = ROOT / "build/demo"
+    shutil.rmtree(folder, ignore_errors=True)
+    environment = ROOT / f"build/python/flower-{options.flower}"
+    federation = Federation(folder, environment, ROOT / "build/release/bin", options.programs)
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
+    failure = None
+    accuracy = 0.0
+    try:
+        accuracy = federate(federation, options, started)
+    except (KeyboardInterrupt, Interrupted):
+        failure = "interrupted"
+    except Exception as error:  # whatever it was: the logs say more, and all must be ended
+        failure = str(error)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        federation.end()
+    if failure and failure != "interrupted":
+        show_logs(federation)
+    if failure:
+        print(f"The demo was not finished: {failure}. Logs: {folder}", file=sys.stderr)
+        return 130 if failure == "interrupted" else 1
+    say(f"accuracy {accuracy:.2f} on held-out digits after {time.monotonic() - started:.0f} s")
+    if accuracy < GOOD:
+        print(f"This is less than {GOOD:.2f}. Logs: {folder}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""Programs that are started, watched and ended by number; nothing of them is left over."""
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import time
+import uuid
+
+MARKER = "FEDERATION_LAB_ID"
+POLL_S = 0.02
+
+
+class Late(AssertionError):
+    """Something did not happen in time."""
+
+
+def wait_until(condition, what, seconds=30.0, every=POLL_S):
+    """Wait for condition() to be true and return its value. The only place that polls."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Late(f"not within {seconds:g} s: {what}")
+        time.sleep(every)
+
+
+def free_ports(number):
+    """Ports that nobody uses now. All are held until the last is known, so that they differ."""
+    holders = [socket.socket() for _ in range(number)]
+    try:
+        for holder in holders:
+            holder.bind(("127.0.0.1", 0))
+        return [holder.getsockname()[1] for holder in holders]
+    finally:
+        for holder in holders:
+            holder.close()
+
+
+def accepts(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def parent_of(pid):
+    """The parent's pid; None when the process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return int(stat.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def alive(pid):
+    """Is it there, and not only a zombie?"""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except (OSError, IndexError):
+        return False
+
+
+def all_pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def tree_of(pid):
+    """pid and its descendants, parents first."""
+    children = {}
+    for each in all_pids():
+        children.setdefault(parent_of(each), []).append(each)
+    tree = [pid]
+    for each in tree:
+        tree.extend(children.get(each, []))
+    return tree
+
+
+def command_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+class Process:
+    """One started program; its output is in a file."""
+
+    def __init__(self, name, argv, log, env, cwd):
+        self.name = name
+        self.log = log
+        self.argv = [str(argument) for argument in argv]
+        with open(log, "ab") as output:
+            self.started = time.monotonic()
+            self.popen = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
+        self.pid = self.popen.pid
+        self.pidfd = os.pidfd_open(self.pid)
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def wait(self, seconds=30.0):
+        """Its exit status (negative: the signal)."""
+        if not select.select([self.pidfd], [], [], seconds)[0]:
+            raise Late(f"{self.name} has not ended within {seconds:g} s")
+        return self.popen.wait()
+
+    def signal(self, number):
+        if self.running():
+            self.popen.send_signal(number)
+
+    def stop(self, seconds=20.0):
+        """SIGTERM; its status. One that stays is killed, and reported."""
+        self.signal(signal.SIGTERM)
+        try:
+            return self.wait(seconds)
+        except Late:
+            self.kill()
+            raise
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        return self.wait()
+
+    def close(self):
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+    def size(self):
+        """How much it has written so far: a place in the log to search from."""
+        return os.path.getsize(self.log)
+
+    def text(self, start=0):
+        with open(self.log, "rb") as file:
+            file.seek(start)
+            return file.read().decode(errors="replace")
+
+    def find(self, pattern, start=0):
+        return re.search(pattern, self.text(start), re.MULTILINE)
+
+    def wait_log(self, pattern, seconds=30.0, start=0):
+        """Wait for a line; its match. Ends early when the program does."""
+
+        def seen():
+            ended = not self.running()
+            found = self.find(pattern, start)
+            if not found and ended:
+                raise Late(f"{self.name} ended with {self.popen.returncode}, without: {pattern}")
+            return found
+
+        return wait_until(seen, f"{self.name} logs {pattern!r}", seconds)
+
+
+class Guard:
+    """Starts programs in a folder, knows them and all that they start, and leaves nothing running."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.id = uuid.uuid4().hex
+        self.processes = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def start(self, name, argv, env, cwd=None):
+        log = self.folder / f"{name}.log"
+        process = Process(name, argv, log, {**env, MARKER: self.id}, cwd or self.folder)
+        self.processes.append(process)
+        return process
+
+    def marked(self):
+        """Everything alive that was started in here, by whomever: the environment is inherited."""
+        mark = f"{MARKER}={self.id}".encode()
+        found = []
+        for pid in all_pids():
+            if pid == os.getpid():
+                continue
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as environ:
+                    if mark in environ.read().split(b"\0") and alive(pid):
+                        found.append(pid)
+            except OSError:
+                continue
+        return found
+
+    def wait_gone(self, pids, seconds=1.0):
+        """Wait until none of these is left; how long it took."""
+        start = time.monotonic()
+        wait_until(lambda: not any(alive(pid) for pid in pids), f"{pids} are gone", seconds, 0.005)
+        return time.monotonic() - start
+
+    def end(self):
+        """End all, in reverse order; returns what had to be swept up: programs that outlived theirs."""
+        for process in reversed(self.processes):
+            try:
+                process.stop()
+            except Late:
+                continue
+        try:
+            wait_until(lambda: not self.marked(), "helpers of the programs are gone", 3.0)
+        except Late:
+            pass
+        left = {pid: command_of(pid) for pid in self.marked()}
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        for process in self.processes:
+            process.close()
+        self.processes = []
+        return left

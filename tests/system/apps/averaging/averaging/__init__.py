@@ -1,0 +1,1 @@
+"""Federated averaging on numbers that can be checked by hand."""

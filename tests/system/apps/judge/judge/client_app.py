@@ -1,0 +1,96 @@
+"""Does what the message says: answers, raises, exits, crashes, stays away."""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from flwr.client import ClientApp
+from flwr.common import ConfigsRecord, MetricsRecord, RecordSet
+
+app = ClientApp()
+
+
+def echo(order, message, context):
+    return message.content
+
+
+def tell_context(order, message, context):
+    """Everything that an app can see of its node and run, with the types of the values."""
+
+    def described(config):
+        return {key: [type(value).__name__, value] for key, value in config.items()}
+
+    known = {
+        "node_config": described(context.node_config),
+        "run_config": described(context.run_config),
+        "run_id": context.run_id,
+        "node_id": str(context.node_id),
+        "home": os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+    }
+    return RecordSet(configs_records={"known": ConfigsRecord({"json": json.dumps(known)})})
+
+
+def count(order, message, context):
+    """How many messages with this order this node has had, by the state that it keeps."""
+    counter = context.state.metrics_records.setdefault("counter", MetricsRecord({"n": 0}))
+    counter["n"] = int(counter["n"]) + 1
+    return RecordSet(metrics_records={"counter": MetricsRecord({"n": counter["n"]})})
+
+
+def fail(order, message, context):
+    raise ZeroDivisionError("division by zero")
+
+
+def leave(order, message, context):
+    print("last words", file=sys.stderr, flush=True)
+    if order["at-once"]:
+        os._exit(order["status"])
+    sys.exit(order["status"])
+
+
+def be_killed(order, message, context):
+    if order["signal"] == signal.SIGSEGV:
+        ctypes.string_at(0)
+    os.kill(os.getpid(), order["signal"])
+
+
+def sit(order, message, context):
+    """One long native call: Python cannot look at signals or sockets meanwhile."""
+    child = subprocess.Popen(["sleep", "1000"])
+    away = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    with open(order["file"] + ".new", "w", encoding="utf-8") as file:
+        file.write(f"{os.getpid()} {child.pid} {away.pid}")
+    os.rename(order["file"] + ".new", order["file"])
+    libc = ctypes.PyDLL(None)  # keeps the interpreter's lock
+    libc.sleep(order["seconds"])
+    return RecordSet()
+
+
+def wait_for(order, message, context):
+    """Stays until the other end of a named pipe says a word."""
+    with open(order["pipe"], encoding="utf-8") as pipe:
+        pipe.read()
+    return RecordSet()
+
+
+ORDERS = {
+    "echo": echo,
+    "context": tell_context,
+    "count": count,
+    "raise": fail,
+    "exit": leave,
+    "signal": be_killed,
+    "sit": sit,
+    "wait": wait_for,
+}
+
+
+@app.query()
+@app.evaluate()
+@app.train()
+def obey(message, context):
+    order = message.content.configs_records["do"]
+    return message.create_reply(ORDERS[order["what"]](order, message, context))

@@ -1,0 +1,16 @@
+"""In place of flwr-clientapp: hands its token to the test, and stays until the test has done."""
+
+import json
+import socket
+import struct
+import sys
+
+packet = socket.socket(fileno=3).recv(8192)
+# As common/launch/control.c packs it: version, kind, token, log level, a flag, the address.
+version, _, token, _, _, length = struct.unpack_from("=BBQiBH", packet)
+assert version == 1, f"another form of the control socket: {version}"
+address = packet[17 : 17 + length].decode()
+with socket.socket(socket.AF_UNIX) as test:
+    test.connect(sys.argv[1])
+    test.sendall(json.dumps({"token": token, "address": address}).encode())
+    test.recv(1)

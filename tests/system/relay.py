@@ -1,0 +1,93 @@
+"""A TCP relay between a SuperNode and its SuperLink that can lose both, at the worst moment."""
+
+import selectors
+import socket
+import threading
+
+
+class Relay:
+    """Relays until told to cut: when so many bytes have gone to the target on one connection."""
+
+    def __init__(self, target):
+        self.target = target
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen()
+        self.port = self.listener.getsockname()[1]
+        self.wake, self.woken = socket.socketpair()
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.listener, selectors.EVENT_READ, None)
+        self.selector.register(self.woken, selectors.EVENT_READ, None)
+        self.pairs = []
+        self.cut_after = None
+        self.was_cut = threading.Event()
+        self.closed = False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def cut_when(self, number):
+        """Cut all connections when one has carried so many bytes to the target from now on."""
+        for pair in self.pairs:
+            pair["sent"] = 0
+        self.cut_after = number
+
+    def refuse(self, yes):
+        self.refusing = yes
+
+    refusing = False
+
+    def close(self):
+        self.closed = True
+        self.wake.send(b"x")
+        self.thread.join()
+        for pair in list(self.pairs):
+            self.drop(pair)
+        for each in (self.listener, self.wake, self.woken):
+            each.close()
+
+    def drop(self, pair):
+        for end in ("node", "link"):
+            self.selector.unregister(pair[end])
+            pair[end].close()
+        self.pairs.remove(pair)
+
+    def accept(self):
+        node, _ = self.listener.accept()
+        if self.refusing:
+            node.close()
+            return
+        try:
+            link = socket.create_connection(("127.0.0.1", self.target))
+        except OSError:
+            node.close()
+            return
+        pair = {"node": node, "link": link, "sent": 0}
+        self.pairs.append(pair)
+        self.selector.register(node, selectors.EVENT_READ, (pair, "node"))
+        self.selector.register(link, selectors.EVENT_READ, (pair, "link"))
+
+    def pass_on(self, pair, end):
+        try:
+            data = pair[end].recv(65536)
+            if data:
+                pair["link" if end == "node" else "node"].sendall(data)
+        except OSError:
+            data = b""
+        if not data:
+            self.drop(pair)
+        elif end == "node":
+            pair["sent"] += len(data)
+            if self.cut_after is not None and pair["sent"] > self.cut_after:
+                self.cut_after = None
+                self.refusing = True
+                for each in list(self.pairs):
+                    self.drop(each)
+                self.was_cut.set()
+
+    def run(self):
+        while not self.closed:
+            for key, _ in self.selector.select():
+                if key.fileobj is self.listener:
+                    self.accept()
+                elif key.data and key.data[0] in self.pairs:
+                    self.pass_on(*key.data)
