@@ -89,7 +89,7 @@ def positive(text):
 def parse():
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--flower", choices=["1.15.2"], default="1.15.2", help="Flower's release")
-    parser.add_argument("--rounds", type=positive, default=5, help="rounds to learn (5)")
+    parser.add_argument("--rounds", type=positive, default=3, help="rounds to learn (3)")
     parser.add_argument(
         "--programs", choices=PROGRAMS, default="ours", help="whose SuperNode to run (ours)"
     )
