@@ -25,6 +25,23 @@ static inline grpc_arg arg_text(const char *key, const char *value)
 	return arg;
 }
 
+/*
+ * What arriving and kept messages may take; gRPC looks at the size limit of a message only when it
+ * has all of it. The caller drops its reference to *quota_out once the arguments were used.
+ */
+static inline grpc_arg arg_quota(uint64_t max_bytes, grpc_resource_quota **quota_out)
+{
+	grpc_arg arg = {
+		.type = GRPC_ARG_POINTER, .key = (char *)(uintptr_t)GRPC_ARG_RESOURCE_QUOTA};
+	grpc_resource_quota *quota = grpc_resource_quota_create(NULL);
+
+	grpc_resource_quota_resize(quota, max_bytes > SIZE_MAX / 2 ? SIZE_MAX / 2 : max_bytes);
+	arg.value.pointer.p = quota;
+	arg.value.pointer.vtable = grpc_resource_quota_arg_vtable();
+	*quota_out = quota;
+	return arg;
+}
+
 enum { ARGS_COMMON = 10 };
 
 /* What holds for both ends, into ARGS_COMMON places from args on. keepalive_ms 0: no pings. */

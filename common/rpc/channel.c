@@ -68,7 +68,7 @@ static void channel_args(const struct rpc_channel_options *options, grpc_arg *ar
 	*n = i;
 }
 
-enum { CHANNEL_ARGS_MAX = ARGS_COMMON + 10 };
+enum { CHANNEL_ARGS_MAX = ARGS_COMMON + 11 };
 
 /* Takes over fd unless it is -1. */
 static int channel_create(struct rpc *rpc, const struct rpc_channel_options *options, int fd,
@@ -76,6 +76,7 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 {
 	grpc_arg v[CHANNEL_ARGS_MAX];
 	grpc_channel_args args = {.args = v};
+	grpc_resource_quota *quota = NULL;
 	grpc_channel_credentials *plain;
 	struct rpc_channel *channel = calloc(1, sizeof(*channel));
 
@@ -84,6 +85,8 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 		return -ENOMEM;
 	}
 	channel_args(options, v, &args.num_args);
+	if (options->memory_max_bytes > 0)
+		v[args.num_args++] = arg_quota(options->memory_max_bytes, &quota);
 	plain = grpc_insecure_credentials_create();
 	if (fd >= 0)
 		channel->channel = grpc_channel_create_from_fd(
@@ -91,6 +94,8 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 	else
 		channel->channel = grpc_channel_create(options->target, plain, &args);
 	grpc_channel_credentials_release(plain);
+	if (quota)
+		grpc_resource_quota_unref(quota);
 	/* A target that cannot be understood gives a channel on which every call fails. */
 	if (!channel->channel || (fd < 0 && grpc_channel_check_connectivity_state(channel->channel,
 						    0) == GRPC_CHANNEL_TRANSIENT_FAILURE)) {

@@ -17,7 +17,13 @@ struct rpc_call;
 struct rpc_channel_options {
 	const char *target;         /* "127.0.0.1:9092", "unix:/run/x", as gRPC takes it */
 	uint64_t receive_max_bytes; /* up to 2,147,483,647 */
-	int64_t keepalive_ms;       /* between pings while calls are out; 0: none */
+	/*
+	 * Bytes of answers that the channel may hold, from their arrival to the end of the slices;
+	 * beyond it as with a server's memory_max_bytes. 0: no limit, and one answer may take up to
+	 * 4 GiB before receive_max_bytes is looked at. No effect on a channel over a socket.
+	 */
+	uint64_t memory_max_bytes;
+	int64_t keepalive_ms; /* between pings while calls are out; 0: none */
 	int64_t keepalive_timeout_ms;
 	bool own_connection;    /* share no connection with another channel of the same target */
 	const char *user_agent; /* prefix; NULL: none */

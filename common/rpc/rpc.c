@@ -9,12 +9,17 @@
 #include <assert.h>
 #include <errno.h>
 #include <grpc/grpc.h>
+#include <grpc/grpc_posix.h>
+#include <grpc/grpc_security.h>
 #include <grpc/support/log.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
-#define RPC_STEP_MS 1000 /* how long rpc_free() sleeps at most when nothing happens */
+#define RPC_STEP_MS      1000 /* how long rpc_free() sleeps at most when nothing happens */
+#define RPC_WAKE_STEPS   100  /* and how long it tries to wake a thread of gRPC's: a second */
+#define RPC_WAKE_STEP_MS 10
 
 struct rpc {
 	struct loop *loop;
@@ -67,14 +72,62 @@ static int rpc_start_thread(struct rpc *rpc)
 	return -err;
 }
 
+static void queue_end(grpc_completion_queue *queue)
+{
+	grpc_completion_queue_shutdown(queue);
+	while (grpc_completion_queue_next(queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type !=
+		GRPC_QUEUE_SHUTDOWN)
+		;
+	grpc_completion_queue_destroy(queue);
+}
+
+/*
+ * After a write that had to wait for the peer, a thread of gRPC's goes on polling for 10 s, which
+ * its shutdown would sit out. Any event on a descriptor ends that: so there is one, the end of a
+ * connection to ourselves. Whoever polls, that thread or the queue here, sees it and closes the
+ * other end, too.
+ */
+static void rpc_wake_poller(void)
+{
+	grpc_channel_credentials *plain = grpc_insecure_credentials_create();
+	grpc_completion_queue *queue = grpc_completion_queue_create_for_next(NULL);
+	grpc_channel *channel = NULL;
+	int ends[2] = {-1, -1};
+	char bytes[256];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0) {
+		channel = grpc_channel_create_from_fd("wake", ends[0], plain, NULL);
+		shutdown(ends[1], SHUT_WR);
+	}
+	for (int i = 0; channel && i < RPC_WAKE_STEPS; i++) {
+		gpr_timespec until = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+			gpr_time_from_millis(RPC_WAKE_STEP_MS, GPR_TIMESPAN));
+		ssize_t n;
+
+		do
+			n = recv(ends[1], bytes, sizeof(bytes), 0);
+		while (n > 0);
+		if (n == 0 || errno != EAGAIN)
+			break;
+		grpc_completion_queue_next(queue, until, NULL);
+	}
+	close_fd(&ends[1]);
+	if (channel)
+		grpc_channel_destroy(channel);
+	queue_end(queue);
+	grpc_channel_credentials_release(plain);
+}
+
 static void rpc_close_queue(struct rpc *rpc, bool started)
 {
-	grpc_completion_queue_shutdown(rpc->queue);
-	if (started)
+	if (started) {
+		grpc_completion_queue_shutdown(rpc->queue);
 		pthread_join(rpc->thread, NULL);
-	else
-		grpc_completion_queue_next(rpc->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-	grpc_completion_queue_destroy(rpc->queue);
+		grpc_completion_queue_destroy(rpc->queue);
+		rpc_wake_poller();
+	} else {
+		queue_end(rpc->queue);
+	}
 	/* Not grpc_shutdown(): it leaves the end to a thread of its own, which may outlive main().
 	 */
 	grpc_shutdown_blocking();

@@ -27,8 +27,10 @@
 
 static grpc_server *server_create(const struct rpc_server_options *options)
 {
-	grpc_arg v[ARGS_COMMON + 3];
-	grpc_channel_args args = {.num_args = ARRAY_LEN(v), .args = v};
+	grpc_arg v[ARGS_COMMON + 4];
+	grpc_channel_args args = {.num_args = ARGS_COMMON + 3, .args = v};
+	grpc_resource_quota *quota = NULL;
+	grpc_server *server;
 
 	args_common(v, options->receive_max_bytes, options->keepalive_ms,
 		options->keepalive_timeout_ms);
@@ -42,7 +44,12 @@ static grpc_server *server_create(const struct rpc_server_options *options)
 	 */
 	v[ARGS_COMMON + 2] = arg_int(
 		GRPC_ARG_MAX_CONCURRENT_STREAMS, (int64_t)options->calls_max + SERVER_STREAMS_OVER);
-	return grpc_server_create(&args, NULL);
+	if (options->memory_max_bytes > 0)
+		v[args.num_args++] = arg_quota(options->memory_max_bytes, &quota);
+	server = grpc_server_create(&args, NULL);
+	if (quota)
+		grpc_resource_quota_unref(quota);
+	return server;
 }
 
 /* Keep SERVER_POSTED waiting; what memory does not allow now is tried again. */

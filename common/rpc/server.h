@@ -14,7 +14,15 @@ struct rpc_server_options {
 	const struct service *services; /* borrowed, outlive the server */
 	size_t n_services;
 	uint64_t receive_max_bytes; /* largest body of any method, up to 2,147,483,647 */
-	unsigned calls_max;         /* further ones are answered with RESOURCE_EXHAUSTED */
+	/*
+	 * Bytes of messages that all callers together may have us hold, from their arrival to the
+	 * end of the slices. Beyond it gRPC ends calls with RESOURCE_EXHAUSTED, for a moment also
+	 * some that are not to blame, and may drop connections: an emergency brake, well above what
+	 * is admitted. Without it (0) any message may take up to 4 GiB, for gRPC looks at
+	 * receive_max_bytes, and we at a method's body_max, only when all of it is there.
+	 */
+	uint64_t memory_max_bytes;
+	unsigned calls_max; /* further ones are answered with RESOURCE_EXHAUSTED */
 	int64_t keepalive_ms;
 	int64_t keepalive_timeout_ms;
 };

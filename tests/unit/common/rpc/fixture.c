@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #define WAIT_MS 30000
+#define END_MS  5000 /* gRPC left alone would sometimes take 10 s */
 
 /* ---- the service ---- */
 
@@ -102,10 +103,11 @@ static const struct rpc_channel_options channel_options = {.target = "test",
 	.own_connection = true,
 	.user_agent = "test/1"};
 
-int world_setup(void **state)
+static int setup(void **state, uint64_t memory_max_bytes)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct rpc_server_options options = {.n_services = 1,
+		.memory_max_bytes = memory_max_bytes,
 		.receive_max_bytes = 128 * MIB,
 		.calls_max = CALLS_MAX,
 		.keepalive_ms = 60000,
@@ -128,6 +130,16 @@ int world_setup(void **state)
 	return rpc_server_new(world->rpc, &options, &world->server);
 }
 
+int world_setup(void **state)
+{
+	return setup(state, 0);
+}
+
+int world_setup_tight(void **state)
+{
+	return setup(state, WORLD_MEMORY);
+}
+
 static void server_ended(void *arg)
 {
 	((struct world *)arg)->ended++;
@@ -142,12 +154,15 @@ void world_shutdown(struct world *world, int64_t grace_ms)
 int world_teardown(void **state)
 {
 	struct world *world = *state;
+	int64_t start = clock_now_ms();
+	bool in_time;
 
 	if (world->server)
 		world_shutdown(world, 0);
 	rpc_free(world->rpc);
+	in_time = clock_now_ms() - start < END_MS;
 	loop_free(world->loop);
-	if (world->ended != 1)
+	if (world->ended != 1 || !in_time)
 		return -1;
 	free(world);
 	return 0;

@@ -18,7 +18,8 @@
 
 #include <cmocka.h>
 
-#define MIB ((size_t)1 << 20)
+#define MIB          ((size_t)1 << 20)
+#define WORLD_MEMORY (32 * MIB)
 
 enum { WORLD_PEERS = 4, SMALL_MAX = 10, BODY_MS = 50, CALLS_MAX = 5 };
 
@@ -45,6 +46,8 @@ struct answer {
 };
 
 int world_setup(void **state);
+/* With a server that holds WORLD_MEMORY at most. */
+int world_setup_tight(void **state);
 int world_teardown(void **state);
 
 /* Start the shutdown of the server. */

@@ -1,4 +1,4 @@
-"""The other end, as grpcio makes it: a server of raw bytes (serve), or calls of one and their answers in lines (call)."""
+"""The other end, by grpcio: a server of raw bytes (serve), or calls and their answers (call)."""
 
 import sys
 import threading

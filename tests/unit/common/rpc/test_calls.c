@@ -177,6 +177,8 @@ static void refused(struct world *world, struct rpc_channel *channel, const char
 	struct answer answer = {0};
 
 	call_run(world, channel, method, body_of(len), &answer);
+	if (answer.outcome != outcome)
+		print_error("status %d: %s\n", answer.status, answer.details);
 	assert_int_equal(answer.outcome, outcome);
 	assert_non_null(strstr(answer.details, details));
 	answer_done(&answer);
@@ -227,6 +229,36 @@ static void test_answer_too_large(void **state)
 	assert_int_equal(rpc_channel_from_fd(world->rpc, fd, &options, &channel), 0);
 	refused(world, channel, "Echo", 1001, OUTCOME_RESOURCE_EXHAUSTED, "(1001 vs. 1000)");
 	refused(world, channel, "Echo", 1000, OUTCOME_OK, "");
+	rpc_channel_free(channel);
+}
+
+/* gRPC may let calls suffer for a moment that are not to blame. */
+static void works_again(struct world *world, struct rpc_channel *channel, size_t len)
+{
+	int64_t until = clock_now_ms() + 20000;
+	struct answer answer = {0};
+
+	do {
+		assert_true(clock_now_ms() < until);
+		answer_done(&answer);
+		loop_step(world->loop, 10);
+		call_run(world, channel, "Echo", body_of(len), &answer);
+	} while (answer.outcome == OUTCOME_RESOURCE_EXHAUSTED ||
+		 answer.outcome == OUTCOME_UNAVAILABLE);
+	assert_int_equal(answer.outcome, OUTCOME_OK);
+	answer_done(&answer);
+}
+
+/* A message that there is no memory for does not stop service. */
+static void test_memory_max(void **state)
+{
+	struct world *world = *state;
+	struct rpc_channel *channel = world_channel(world, 0);
+
+	for (int i = 0; i < 3; i++) {
+		refused(world, channel, "Echo", WORLD_MEMORY * 2, OUTCOME_RESOURCE_EXHAUSTED, "");
+		works_again(world, channel, WORLD_MEMORY / 4);
+	}
 	rpc_channel_free(channel);
 }
 
@@ -371,6 +403,27 @@ static void test_unix(void **state)
 	listener_close(&listener);
 }
 
+/* The same at the other end, whose memory is the channel's. */
+static void test_channel_memory_max(void **state)
+{
+	struct world *world = *state;
+	struct rpc_channel_options options = {
+		.receive_max_bytes = 128 * MIB, .memory_max_bytes = 4 * MIB};
+	struct rpc_channel *channel = NULL;
+	struct listener listener;
+
+	listener_init(&listener, world);
+	listener_open(&listener);
+	options.target = listener.target;
+	assert_int_equal(rpc_channel_new(world->rpc, &options, &channel), 0);
+	for (int i = 0; i < 3; i++) {
+		refused(world, channel, "Echo", 64 * MIB, OUTCOME_RESOURCE_EXHAUSTED, "");
+		works_again(world, channel, MIB / 2);
+	}
+	rpc_channel_free(channel);
+	listener_close(&listener);
+}
+
 static void test_wait_for_ready(void **state)
 {
 	struct world *world = *state;
@@ -428,9 +481,11 @@ int main(void)
 		WORLD_TEST(test_long_details),
 		cmocka_unit_test_setup_teardown(test_refused, refused_setup, world_teardown),
 		WORLD_TEST(test_answer_too_large),
+		cmocka_unit_test_setup_teardown(test_memory_max, world_setup_tight, world_teardown),
 		WORLD_TEST(test_deferred),
 		WORLD_TEST(test_calls_max),
 		WORLD_TEST(test_unix),
+		WORLD_TEST(test_channel_memory_max),
 		WORLD_TEST(test_wait_for_ready),
 		WORLD_TEST(test_bad_targets),
 	};
