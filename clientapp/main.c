@@ -153,6 +153,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	mallopt(M_MMAP_THRESHOLD, 65536);
+	rpc_silence();
 	/* Under an agent the lines go into its log, which dates them. */
 	program.log =
 		log_new(STDERR_FILENO, options.control ? NULL : "clientapp", options.log_level);

@@ -10,6 +10,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
 #include "common/loop/loop.h"
+#include "common/rpc/rpc.h"
 #include "supernode/options.h"
 #include "supernode/supervisor/supervisor.h"
 
@@ -111,6 +112,7 @@ int main(int argc, char **argv)
 	} else {
 		/* Pieces of a large message must go back to the system when it is gone. */
 		mallopt(M_MMAP_THRESHOLD, 65536);
+		rpc_silence();
 		fd_limit_raise();
 		log = log_new(STDERR_FILENO, "supernode", options.log_level);
 		if (log && loop_new(&loop) == 0)

@@ -52,6 +52,7 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 				.services = instruction_service(appio->instruction),
 				.n_services = 1,
 				.receive_max_bytes = options->receive_max_bytes,
+				.memory_max_bytes = options->memory_max_bytes,
 				.calls_max = APPIO_CALLS_MAX,
 				.keepalive_ms = KEEPALIVE_MS,
 				.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,

@@ -20,6 +20,7 @@ struct appio_options {
 	const char *address; /* host:port; NULL: a private unix socket in dir */
 	const char *dir;     /* private directory; borrowed during appio_new() */
 	uint64_t receive_max_bytes;
+	uint64_t memory_max_bytes; /* that requests may take before they are looked at */
 };
 
 struct appio_ops {

@@ -100,7 +100,7 @@ bool node_wants_message(const struct node *node)
 	unsigned at_hand = 0;
 
 	for (const struct message *message = node->messages; message; message = message->next)
-		at_hand += message->state != MESSAGE_SETTLED || message->slot;
+		at_hand += message->state != MESSAGE_SETTLED;
 	return node->registered && !node->closed && at_hand < node->slots;
 }
 

@@ -97,8 +97,8 @@ void node_close(struct node *node);
 /* Answer every message that has no reply yet with error 8 and this sentence; stop their workers. */
 void node_give_up(struct node *node, struct node_now now, const char *reason);
 
-/* Shall the SuperLink be asked for a message? (registered, not closed, fewer messages at hand than
- * slots) */
+/* Shall the SuperLink be asked for a message? (registered, not closed, fewer messages without a
+ * settled reply than slots: the next one is fetched while the last one's processes end) */
 bool node_wants_message(const struct node *node);
 
 /*

@@ -22,8 +22,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#define ANSWER_MS      5000 /* to push the last replies when stopping */
-#define CALLS_GRACE_MS 500  /* for calls of workers when stopping */
+#define ANSWER_MS         5000       /* to push the last replies when stopping */
+#define APPIO_SPARE_BYTES (64 << 20) /* for requests of workers, above the budget */
+#define CALLS_GRACE_MS    500        /* for calls of workers when stopping */
 
 enum phase {
 	PHASE_WORKING,
@@ -498,6 +499,7 @@ static int new_appio(
 			.address = options->worker_api_address,
 			.dir = supervisor->dir,
 			.receive_max_bytes = options->grpc_max_bytes,
+			.memory_max_bytes = supervisor->budget.limit_bytes + APPIO_SPARE_BYTES,
 		},
 		&appio_events, supervisor, &supervisor->appio, why);
 }

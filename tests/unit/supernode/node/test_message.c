@@ -42,11 +42,20 @@ static void test_ordinary_life(void **state)
 	expect(&f, NODE_FINISHED);
 	assert_int_equal(f.action.code, 0);
 	expect_nothing(&f);
+	/* The next one may come while the processes of this one end; it has to wait for the slot. */
+	assert_true(node_wants_message(f.node));
+	give_message(&f, 1, 12);
+	expect_nothing(&f);
 	assert_false(node_wants_message(f.node));
 	node_worker_ended(f.node, f.now, message, 8, "exited with status 0");
 	node_worker_gone(f.node, f.now, message);
+	expect(&f, NODE_START_WORKER);
+	assert_true(f.action.message != message);
+	message = f.action.message;
+	node_worker_ended(f.node, f.now, message, 8, "exited with status 3");
+	expect_error(&f, 8, "exited with status 3");
+	node_worker_gone(f.node, f.now, message);
 	expect_nothing(&f);
-	assert_true(node_wants_message(f.node));
 	assert_int_equal(node_count(f.node).messages, 0);
 	assert_int_equal(node_count(f.node).tokens, 0);
 	assert_int_equal(node_count(f.node).contexts, 1);
