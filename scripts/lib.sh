@@ -4,7 +4,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/logs
 
-# step NAME SENTENCE COMMAND...: runs it with its output in build/logs/NAME.log; shows the log when it fails.
+# step NAME SENTENCE COMMAND...: runs it, output in build/logs/NAME.log; shows it when it fails.
 step() {
 	local name=$1 sentence=$2 start=$SECONDS status=0
 	shift 2

@@ -1,4 +1,4 @@
-"""clang-tidy over everything that is compiled: two at a time, a file only when it has changed since it passed."""
+"""clang-tidy over all that is compiled; a file that has passed is skipped until something changes."""
 
 import hashlib
 import json

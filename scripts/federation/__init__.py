@@ -1,1 +1,1 @@
-"""Real Flower peers and our programs on this machine: for the demo, the system tests and the bench."""
+"""Real Flower peers and our programs together, for the demo, the system tests and the bench."""

@@ -137,7 +137,9 @@ class Bench:
 
         standin.on_reply = next_one
         next_one(time.time())
-        standin.wait(lambda: len(ready) == wanted and set(ready) <= set(standin.replies), "replies", 120)
+        standin.wait(
+            lambda: len(ready) == wanted and set(ready) <= set(standin.replies), "replies", 120
+        )
         standin.on_reply = None
         for message in list(ready)[2:]:
             came, reply = standin.replies[message]

@@ -103,7 +103,7 @@ class Federation(Guard):
         return int(node.wait_log(r"registered: node_id=(\d+)", seconds, start).group(1))
 
     def run(self, app, overrides=None):
-        """Hand an app in through `flwr run`; the run's id. The app's folder is copied, not changed."""
+        """Hand an app in through `flwr run`; the run's id. The app's folder is copied first."""
         name = self.name("run")
         copy = self.folder / "apps" / name / Path(app).name
         shutil.copytree(app, copy, ignore=shutil.ignore_patterns("__pycache__"))

@@ -165,7 +165,7 @@ class Process:
 
 
 class Guard:
-    """Starts programs in a folder, knows them and all that they start, and leaves nothing running."""
+    """Starts programs in a folder, knows all that they start, and leaves nothing running."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -207,7 +207,7 @@ class Guard:
         return time.monotonic() - start
 
     def end(self):
-        """End all, in reverse order; returns what had to be swept up: programs that outlived theirs."""
+        """End all, in reverse order; what had to be swept up: {pid: command} of those left over."""
         for process in reversed(self.processes):
             try:
                 process.stop()

@@ -1,4 +1,4 @@
-"""A stand-in for the SuperLink (Fleet API of Flower 1.15): tells when each call came, keeps nothing."""
+"""A stand-in for the SuperLink (Fleet API of Flower 1.15) that notes when each call came."""
 
 import threading
 import time
@@ -97,7 +97,10 @@ class StandIn(FleetServicer):
 
     def GetRun(self, request, context):
         run = run_pb2.Run(
-            run_id=RUN_ID, fab_id="flwr-native/tiny", fab_version="1.0.0", fab_hash=self.fab.hash_str
+            run_id=RUN_ID,
+            fab_id="flwr-native/tiny",
+            fab_version="1.0.0",
+            fab_hash=self.fab.hash_str,
         )
         return run_pb2.GetRunResponse(run=run)
 

@@ -390,7 +390,8 @@ void listener_stop(struct listener *listener)
 {
 	struct connection *next;
 
-	timer_set(listener->resume, CLOCK_NEVER);
+	if (listener->resume)
+		timer_set(listener->resume, CLOCK_NEVER);
 	for (size_t i = 0; i < listener->sockets.n; i++) {
 		watch_free(listener->accepts[i]);
 		listener->accepts[i] = NULL;

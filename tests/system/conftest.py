@@ -3,26 +3,19 @@
 import os
 import re
 import sys
-from pathlib import Path
 
 import pytest
+from federation.peers import PROGRAMS, Federation
+from judge import Judge
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(Path(__file__).parent)]
-
-from federation.peers import PROGRAMS, Federation  # noqa: E402
-from judge import Judge  # noqa: E402
-
-TROUBLE = re.compile(r"(WARN|ERROR)\s+supernode: |supernode: \d+ err: (WARN|ERROR)\s|AddressSanitizer"
-                     r"|LeakSanitizer|runtime error: |Assertion .* failed")
+TROUBLE = re.compile(
+    r"(WARN|ERROR)\s+supernode: |supernode: \d+ err: (WARN|ERROR)\s"
+    r"|AddressSanitizer|LeakSanitizer|runtime error: |Assertion .* failed"
+)
 
 
 def pytest_addoption(parser):
     parser.addoption("--programs", choices=PROGRAMS, default="ours", help="whose SuperNode to test")
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "ours: Python's SuperNode is known to fail it")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -90,7 +83,7 @@ class TestedFederation(Federation):
 
 @pytest.fixture
 def federation(request, tmp_path):
-    """Nothing runs yet. Afterwards all is ended, and nothing may be left or have gone wrong unseen."""
+    """Nothing runs yet. Afterwards all is ended, nothing is left, nothing has gone wrong unseen."""
     programs = request.config.getoption("--programs")
     binaries = os.environ.get("FLWR_BIN_DIR")
     if programs == "ours" and not binaries:

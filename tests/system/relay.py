@@ -1,4 +1,4 @@
-"""A TCP relay between a SuperNode and its SuperLink that can lose both, at the worst moment."""
+"""A TCP relay between a SuperNode and its SuperLink that breaks at the worst moment."""
 
 import selectors
 import socket
@@ -20,6 +20,7 @@ class Relay:
         self.selector.register(self.woken, selectors.EVENT_READ, None)
         self.pairs = []
         self.cut_after = None
+        self.refusing = False
         self.was_cut = threading.Event()
         self.closed = False
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -31,10 +32,9 @@ class Relay:
             pair["sent"] = 0
         self.cut_after = number
 
-    def refuse(self, yes):
-        self.refusing = yes
-
-    refusing = False
+    def mend(self):
+        """Connections are taken again."""
+        self.refusing = False
 
     def close(self):
         self.closed = True

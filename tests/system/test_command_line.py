@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT  # noqa: F401  (puts the helpers on the path)
-
 pytestmark = pytest.mark.ours
 
 SUPERNODE = [
@@ -58,7 +56,8 @@ def run(program, arguments):
 
 @pytest.mark.parametrize(
     "program, arguments, says",
-    [("flower-supernode", *row) for row in SUPERNODE] + [("flwr-clientapp", *row) for row in CLIENTAPP],
+    [("flower-supernode", *row) for row in SUPERNODE]
+    + [("flwr-clientapp", *row) for row in CLIENTAPP],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_wrong(program, arguments, says):
@@ -74,7 +73,8 @@ def test_help_and_version(program):
     for option in ("--version", "-V"):
         done = run(program, [option])
         assert (done.returncode, done.stderr) == (0, "")
-        assert re.fullmatch(rf"{program} \(flwr-native\) \d+\.\d+\.\d+, Flower 1\.15.*\n", done.stdout)
+        line = rf"{program} \(flwr-native\) \d+\.\d+\.\d+, Flower 1\.15.*\n"
+        assert re.fullmatch(line, done.stdout)
     done = run(program, ["--help"])
     assert (done.returncode, done.stderr) == (0, "")
     assert "--clientappio-api-address" in done.stdout

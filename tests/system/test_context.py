@@ -38,7 +38,8 @@ def test_node_config(federation):
 
 def test_node_config_file(federation, tmp_path):
     file = tmp_path / "node.toml"
-    file.write_text('partition-id = 7\nratio = 1e-3\n[data]\npath = "/srv/data"\n', encoding="utf-8")
+    text = 'partition-id = 7\nratio = 1e-3\n[data]\npath = "/srv/data"\n'
+    file.write_text(text, encoding="utf-8")
     federation.start_superlink()
     federation.start_node(str(file))
     judge = federation.judge()
@@ -54,7 +55,8 @@ def test_run_config(federation):
     """The app's defaults, with what `flwr run` overrides."""
     federation.start_superlink()
     federation.start_node()
-    judge = federation.judge("a-bool=true an-int=-7 a-float=2.25 a-string='two words' nested.depth=2")
+    overrides = "a-bool=true an-int=-7 a-float=2.25 a-string='two words' nested.depth=2"
+    judge = federation.judge(overrides)
     (node,) = judge.nodes(1)
     config = known(judge, node)["run_config"]
     del config["judge"]

@@ -1,4 +1,4 @@
-"""Apps, workers and SuperNodes that end in every wrong way: one error reply, and the next message is served."""
+"""Apps, workers and SuperNodes that end in every wrong way; the next message is served normally."""
 
 import os
 import shutil
@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from conftest import ROOT  # noqa: F401  (puts the helpers on the path)
 from federation.processes import tree_of, wait_until
 from judge import APP
 
+NOT_LOADED = "An exception was raised when attempting to load `ClientApp`"
 FAILED = r"message failed: "
 TOLD = r"supernode: \d+ err: (WARN|ERROR)\s"  # the worker's own words on it
 
@@ -87,7 +87,7 @@ def test_app_does_not_load(one_node, tmp_path, program):
     other = federation.judge(app=broken)
     reply = other.ask(node, "echo")
     assert reply["code"] == 1
-    assert reply["reason"].startswith("An exception was raised when attempting to load `ClientApp`")
+    assert reply["reason"].startswith(NOT_LOADED)
     assert serves(judge, node) == 1
 
 
@@ -104,7 +104,7 @@ def test_python_without_flwr(federation, tmp_path):
     (node_id,) = judge.nodes(1)
     reply = judge.ask(node_id, "echo")
     assert reply["code"] == 1
-    assert reply["reason"].startswith("An exception was raised when attempting to load `ClientApp`: ")
+    assert reply["reason"].startswith(NOT_LOADED + ": ")
     assert "flwr" in reply["reason"]
     assert node.find(r"--python|install")
 
@@ -114,7 +114,7 @@ def test_worker_killed(one_node, tmp_path):
     federation, node, node_id, judge = one_node
     federation.expect(FAILED)
     message, pids = at_work(judge, node_id, tmp_path / "at-work")
-    (worker,) = [int(match) for match in [node.find(r"worker started: .*pid=(\d+)").group(1)]]
+    worker = int(node.find(r"worker started: .*pid=(\d+)").group(1))
     killed = time.monotonic()
     os.kill(worker, signal.SIGKILL)
     reply = judge.reply(message)

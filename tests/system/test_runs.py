@@ -4,10 +4,10 @@ import json
 import re
 from pathlib import Path
 
-from conftest import ROOT
 from federation.processes import wait_until
 
 AVERAGING = Path(__file__).parent / "apps/averaging"
+DIGITS = Path(__file__).parents[2] / "examples/digits"
 
 
 def run_averaging(federation, result, nodes, rounds=2):
@@ -62,7 +62,7 @@ def test_digits(federation):
         federation.start_node(f"partition-id={partition} num-partitions=2", wait=False)
     for node in federation.nodes:
         federation.wait_registered(node)
-    federation.run(ROOT / "examples/digits", "num-server-rounds=2")
+    federation.run(DIGITS, "num-server-rounds=2")
     federation.superlink.wait_log(r"\[SUMMARY\]", 120)
     accuracies = re.findall(r"round (\d)  accuracy (\d\.\d+)", federation.superlink.text())
     assert [number for number, _ in accuracies] == ["1", "2"]

@@ -2,7 +2,6 @@
 
 import pytest
 
-from conftest import ROOT  # noqa: F401  (puts the helpers on the path)
 from relay import Relay
 
 AWAY = r"SuperLink .*: \w+ failed: .*; trying again in"
@@ -83,7 +82,7 @@ def test_gone_during_push(federation):
         message = judge.send(node_id, "echo", bytes=megabytes)
         assert relay.was_cut.wait(30)
         node.wait_log(r"PushMessages failed: .*; trying again in")
-        relay.refuse(False)
+        relay.mend()
         reply = judge.reply(message, 60)
         assert (reply["code"], reply["bytes"]) == (0, megabytes)
         assert serves(judge, node_id) == 2

@@ -10,7 +10,6 @@ from pathlib import Path
 import grpc
 import pytest
 
-from conftest import ROOT  # noqa: F401  (puts the helpers on the path)
 from flwr.common import serde
 from flwr.proto import clientappio_pb2 as api
 from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub

@@ -42,7 +42,8 @@ static void test_ordinary_life(void **state)
 	expect(&f, NODE_FINISHED);
 	assert_int_equal(f.action.code, 0);
 	expect_nothing(&f);
-	/* The next one may come while the processes of this one end; it has to wait for the slot. */
+	/* The next one may come while the processes of this one end; it has to wait for the slot.
+	 */
 	assert_true(node_wants_message(f.node));
 	give_message(&f, 1, 12);
 	expect_nothing(&f);

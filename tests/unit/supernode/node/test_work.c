@@ -66,7 +66,7 @@ static void test_statuses_of_flower(void **state)
 	assert_non_null(pipe);
 	while (fscanf(pipe, "%15s %15s", calls, expected) == 2) {
 		play(calls, statuses, true);
-		if (strcmp(statuses, expected))
+		if (strcmp(statuses, expected) != 0)
 			fail_msg("%s: Flower says %s, the node %s", calls, expected, statuses);
 		/* Before the worker is gone the token is known, and spent. */
 		play(calls, statuses, false);

@@ -28,7 +28,9 @@ class Writing(FedAvg):
         self.seen.append(
             {
                 "weights": [[weight.dtype.name, weight.tolist()] for weight in weights],
-                "fit": sorted([result.metrics["step"], result.metrics["round"]] for _, result in results),
+                "fit": sorted(
+                    [result.metrics["step"], result.metrics["round"]] for _, result in results
+                ),
             }
         )
         return parameters, metrics

@@ -1,4 +1,4 @@
-"""Sends the messages that the test asks for, and tells it what came back: lines of JSON on a socket."""
+"""Sends what the test asks for, and tells it what came back: lines of JSON on a socket."""
 
 import json
 import select
