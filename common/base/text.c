@@ -225,3 +225,28 @@ char *text_dup(const void *bytes, size_t len)
 	copy[len] = '\0';
 	return copy;
 }
+
+void text_cut(char *text, size_t max)
+{
+	size_t len = strnlen(text, max + 1);
+
+	if (len <= max)
+		return;
+	len = max;
+	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	text[len] = '\0';
+}
+
+void text_word(const char *text, char *out, size_t out_bytes)
+{
+	size_t n = 0;
+
+	for (; text && *text && n + 1 < out_bytes; text++) {
+		bool plain = *text > ' ' && *text < 0x7f && *text != '=' && *text != '"';
+
+		out[n++] = plain ? *text : '?';
+	}
+	if (out_bytes > 0)
+		out[n] = '\0';
+}

@@ -41,6 +41,15 @@ void text_quote(const void *bytes, size_t len, char *out, size_t out_bytes);
  */
 const char *text_nearest(const char *word, const char *const *candidates);
 
+/* Cut text to at most max bytes, where no character is split, in place. */
+void text_cut(char *text, size_t max);
+
+/*
+ * text as a word of a log line: spaces, quotes, '=' and what is not printable ASCII become '?', cut
+ * at out_bytes. text may be NULL.
+ */
+void text_word(const char *text, char *out, size_t out_bytes);
+
 /* strdup() of len bytes; NULL on no memory. */
 char *text_dup(const void *bytes, size_t len);
 

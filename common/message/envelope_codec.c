@@ -130,6 +130,31 @@ static int metadata_field(
 	}
 }
 
+/* As string_field(); what is longer than max is cut where no character is split. */
+static int cut_string_field(
+	const struct wire_reader *reader, const struct wire_field *field, size_t max, char **out)
+{
+	struct wire_field part = *field;
+	char *text;
+	size_t len;
+	int r;
+
+	if (field->type != WIRE_BYTES || field->len <= max)
+		return string_field(reader, field, max, out);
+	part.len = max + 1;
+	r = wire_bytes(reader, &part, max + 1, &text, &len);
+	if (r < 0)
+		return r;
+	text_cut(text, max);
+	if (!utf8_valid(text, strlen(text))) {
+		free(text);
+		return -EBADMSG;
+	}
+	free(*out);
+	*out = text;
+	return 0;
+}
+
 static int error_field(const struct wire_reader *reader, const struct wire_field *field, void *into)
 {
 	struct envelope *envelope = into;
@@ -137,7 +162,8 @@ static int error_field(const struct wire_reader *reader, const struct wire_field
 	if (field->number == 1 && field->type == WIRE_VARINT)
 		envelope->error_code = wire_zigzag(field->number_value);
 	if (field->number == 2)
-		return string_field(reader, field, SIZE_MAX, &envelope->error_reason);
+		return cut_string_field(
+			reader, field, ENVELOPE_STRING_MAX, &envelope->error_reason);
 	return 0;
 }
 

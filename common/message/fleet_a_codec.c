@@ -212,6 +212,8 @@ int fleet_a_decode_get_run(const struct slices *bytes, struct run *out)
 	int r;
 
 	*out = (struct run){0};
+	if (bytes->bytes > FLEET_A_RUN_MAX_BYTES)
+		return -EMSGSIZE;
 	r = part_refs(bytes, 1, &found, &run);
 	if (r < 0)
 		return r;

@@ -7,6 +7,9 @@
 
 #include "common/message/envelope.h"
 
+#define FLEET_A_RUN_MAX_BYTES                                                                      \
+	(4 << 20) /* of a GetRun response; its overrides come from a command line */
+
 /* Encoders append to *out: 0 or -ENOMEM. Decoders: 0, -EBADMSG, -EMSGSIZE, -ENOMEM; outputs are the
  * caller's. */
 int fleet_a_encode_create_node(double ping_interval_s, struct slices *out);

@@ -109,6 +109,32 @@ static void copies_end_in_nul(void **state)
 	assert_null(text_dup("", SIZE_MAX));
 }
 
+static void a_cut_splits_no_character(void **state)
+{
+	char text[] = "gr\xc3\xbc\xc3\x9f";
+
+	(void)state;
+	text_cut(text, 100);
+	assert_string_equal(text, "gr\xc3\xbc\xc3\x9f");
+	text_cut(text, 5);
+	assert_string_equal(text, "gr\xc3\xbc");
+	text_cut(text, 0);
+	assert_string_equal(text, "");
+}
+
+static void a_word_forges_no_field(void **state)
+{
+	char word[12];
+
+	(void)state;
+	text_word("a b=\"c\"\n\xc3\xbc", word, sizeof(word));
+	assert_string_equal(word, "a?b??c????");
+	text_word("abcdefghijklmnop", word, sizeof(word));
+	assert_string_equal(word, "abcdefghijk");
+	text_word(NULL, word, sizeof(word));
+	assert_string_equal(word, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +143,8 @@ int main(void)
 		cmocka_unit_test(quotes_are_printable_and_fit),
 		cmocka_unit_test(the_nearest_word),
 		cmocka_unit_test(copies_end_in_nul),
+		cmocka_unit_test(a_cut_splits_no_character),
+		cmocka_unit_test(a_word_forges_no_field),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
