@@ -40,6 +40,7 @@ void output_rate_report(struct output_rate *rate, struct log *log, const char *n
 {
 	if (!rate->dropped)
 		return;
+	rate->reported_ms = clock_now_ms();
 	log_warn(log, "%s: %llu lines of its output were dropped", name,
 		(unsigned long long)rate->dropped);
 	rate->dropped = 0;
@@ -144,7 +145,8 @@ static void line_end(struct output *output, size_t len)
 		output->rate->dropped++;
 		return;
 	}
-	output_rate_report(output->rate, output->log, output->name);
+	if (clock_now_ms() >= output->rate->reported_ms + OUTPUT_REPORT_MS)
+		output_rate_report(output->rate, output->log, output->name);
 	log_info(output->log, "%s %s: %.*s", output->name, output->label, (int)len, output->line);
 }
 

@@ -11,6 +11,7 @@
 
 #define OUTPUT_LINES_PER_S 200  /* of one process, both pipes */
 #define OUTPUT_BURST_LINES 1000 /* that may come at once */
+#define OUTPUT_REPORT_MS   10000
 
 /* Lines with their newlines. Zero-initialised is empty. */
 struct output_tail {
@@ -24,6 +25,7 @@ struct output_rate {
 	int64_t thousandths; /* of a line */
 	int64_t filled_ms;
 	uint64_t dropped;
+	int64_t reported_ms;
 };
 
 /* One pipe. Embedded by value. */
@@ -54,7 +56,7 @@ void output_drain(struct output *output);
 /* Log what is left of a line and stop reading. Closed already is fine. */
 void output_close(struct output *output);
 
-/* Say how many lines were not logged, if any. */
+/* Say how many lines were not logged, if any: at most every OUTPUT_REPORT_MS, and at the end. */
 void output_rate_report(struct output_rate *rate, struct log *log, const char *name);
 
 /* The tail as text without its last newline. */

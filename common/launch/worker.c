@@ -139,8 +139,11 @@ static void app_late(void *arg)
 {
 	struct worker *worker = arg;
 
-	if (worker->app)
-		process_stop(worker->app, WORKER_GRACE_MS);
+	if (!worker->app)
+		return;
+	log_info(worker->agent->log, "%s: has not ended %d s after its reply: stopped",
+		worker->app_name, WORKER_GRACE_MS / 1000);
+	process_stop(worker->app, WORKER_GRACE_MS);
 }
 
 /* ---- the worker ---- */
