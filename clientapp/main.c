@@ -20,13 +20,15 @@
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/prctl.h>
 
 #define EXIT_USAGE 2
 
 struct program {
 	struct loop *loop;
 	struct log *log;
+	struct message_worker *worker;
+	bool controlled; /* by an agent */
 	bool interrupted;
 };
 
@@ -43,9 +45,15 @@ static void on_signal(void *arg, int signal)
 
 	if (signal == SIGHUP)
 		return;
-	log_info(program->log, "stopping");
+	/* An agent answers for its worker; one that is alone has to do that itself. The second time
+	 * there is no time left. */
+	if (program->controlled || program->interrupted) {
+		loop_stop(program->loop);
+	} else {
+		log_info(program->log, "stopping");
+		message_worker_stop(program->worker);
+	}
 	program->interrupted = true;
-	loop_stop(program->loop);
 }
 
 static sigset_t block_signals(void)
@@ -66,25 +74,24 @@ static sigset_t block_signals(void)
 static int run(struct program *program, const struct message_worker_options *options)
 {
 	const sigset_t signals = block_signals();
-	struct message_worker *worker = NULL;
 	struct rpc *rpc = NULL;
 	int status = EXIT_FAILURE;
-	int r = loop_signals(program->loop, &signals, on_signal, program);
+	int r = rpc_new(program->loop, &rpc);
 
 	if (r == 0)
-		r = rpc_new(program->loop, &rpc);
+		r = message_worker_new(program->loop, rpc, program->log, options, on_done, program,
+			&program->worker);
 	if (r == 0)
-		r = message_worker_new(
-			program->loop, rpc, program->log, options, on_done, program, &worker);
+		r = loop_signals(program->loop, &signals, on_signal, program);
 	if (r == 0) {
-		message_worker_start(worker);
+		message_worker_start(program->worker);
 		r = loop_run(program->loop);
 	}
 	if (r)
 		log_error(program->log, "cannot work: %s", strerror(-r));
-	else if (message_worker_succeeded(worker) || program->interrupted)
+	else if (message_worker_succeeded(program->worker) || program->interrupted)
 		status = EXIT_SUCCESS;
-	message_worker_free(worker);
+	message_worker_free(program->worker);
 	if (rpc)
 		rpc_free(rpc);
 	return status;
@@ -96,10 +103,14 @@ static int run_controlled(struct program *program)
 	struct control_message message = {.fd = -1};
 	struct message_worker_options options = {.control = PROCESS_FD};
 	int status = EXIT_FAILURE;
-	int r = fcntl(PROCESS_FD, F_SETFD, FD_CLOEXEC) ? -errno
-						       : control_receive(PROCESS_FD, &message);
+	int r;
 
+	/* A worker that is stopped while its agent dies must wake up and see the hang-up: it has
+	 * things to end. */
+	prctl(PR_SET_PDEATHSIG, SIGCONT);
+	r = fcntl(PROCESS_FD, F_SETFD, FD_CLOEXEC) ? -errno : control_receive(PROCESS_FD, &message);
 	if (r == 1 && message.kind == CONTROL_START) {
+		program->controlled = true;
 		log_set_level(program->log, (enum log_level)message.start.log_level);
 		options.address = message.start.address;
 		options.token = message.start.token;

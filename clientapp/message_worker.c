@@ -44,22 +44,32 @@ struct message_worker {
 	char *app_dir;
 	bool installing;
 	bool installed;
-	bool given; /* the app has the task */
-	bool said;  /* the app process has said its last: said_event */
+	bool given;            /* the app has the task */
+	struct timer *hung_up; /* its connection has ended: the process must, too */
+	bool said;             /* the app process has said its last: said_event */
 	enum app_host_event said_event;
 	bool app_ended;
 	struct process_end end; /* of the app, when it has ended */
 	/* Outputs. */
 	struct instruction_outputs outputs;
 	bool answered;
+	bool shrunk; /* the reply was too large: an error instead, once */
 	bool succeeded;
 };
+
+static void answer_too_large(struct message_worker *worker, const char *details);
 
 static void push_done(void *arg, enum outcome outcome, const char *details)
 {
 	struct message_worker *worker = arg;
 
 	worker->succeeded = outcome == OUTCOME_OK;
+	if (outcome == OUTCOME_RESOURCE_EXHAUSTED && !worker->shrunk &&
+		worker->outputs.message.bytes > ENVELOPE_STRING_MAX) {
+		worker->shrunk = true;
+		answer_too_large(worker, details);
+		return;
+	}
 	if (!worker->succeeded)
 		log_error(worker->log, "the SuperNode did not take the outputs: %s: %s",
 			outcome_name(outcome), details);
@@ -72,6 +82,8 @@ static void answer(struct message_worker *worker, struct envelope *envelope)
 	int r;
 
 	worker->answered = true;
+	if (envelope->has_error)
+		text_cut(envelope->error_reason, ENVELOPE_STRING_MAX);
 	r = envelope_encode(envelope, &worker->outputs.message);
 	envelope_done(envelope);
 	if (r == 0)
@@ -106,6 +118,18 @@ static void answer_error(struct message_worker *worker, int64_t code, const char
 		return;
 	}
 	answer(worker, &envelope);
+}
+
+/* The SuperNode has no room for the outputs: an error is small. */
+static void answer_too_large(struct message_worker *worker, const char *details)
+{
+	char reason[512];
+
+	snprintf(reason, sizeof reason, "the reply of %zu bytes is too large for the SuperNode: %s",
+		worker->outputs.message.bytes, details);
+	slices_done(&worker->outputs.message);
+	worker->answered = false;
+	answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, reason);
 }
 
 /* ---- the app process ---- */
@@ -218,6 +242,18 @@ static void settle_app(struct message_worker *worker)
 	}
 }
 
+/* Nothing can come from the app any more, and yet it has not ended. */
+static void hung_up_late(void *arg)
+{
+	struct message_worker *worker = arg;
+
+	if (worker->app_ended || worker->answered)
+		return;
+	answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED,
+		"the app process closed its connection without a reply");
+	app_source_stop(worker->apps);
+}
+
 static void host_event(void *arg, enum app_host_event event)
 {
 	struct message_worker *worker = arg;
@@ -234,7 +270,8 @@ static void host_event(void *arg, enum app_host_event event)
 		settle_app(worker);
 		break;
 	case APP_HOST_HUNG_UP:
-		/* What it was that ended it is told by app_ended(). */
+		/* What it was that ended it is told by app_ended(), unless it lives on. */
+		timer_set(worker->hung_up, clock_after(clock_now_ms(), WORKER_GRACE_MS));
 		break;
 	}
 }
@@ -387,9 +424,10 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	worker->arg = arg;
 	worker->stderr_in_replies = options->stderr_in_replies;
 	worker->flwr_home = strdup(options->flwr_home);
-	r = worker->flwr_home ? instruction_new(loop, rpc, log, options->address, options->token,
-					&worker->instruction)
-			      : -ENOMEM;
+	worker->hung_up = timer_new(loop, hung_up_late, worker);
+	r = worker->flwr_home && worker->hung_up ? instruction_new(loop, rpc, log, options->address,
+							   options->token, &worker->instruction)
+						 : -ENOMEM;
 	if (r == 0 && control >= 0) {
 		r = app_source_from_control(
 			loop, take_fd(&control), &app_events, worker, &worker->apps);
@@ -419,6 +457,17 @@ void message_worker_start(struct message_worker *worker)
 		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
 }
 
+void message_worker_stop(struct message_worker *worker)
+{
+	app_source_stop(worker->apps);
+	if (worker->message.metadata.message_id) {
+		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
+	} else if (!worker->answered) {
+		worker->answered = true;
+		worker->done(worker->arg);
+	}
+}
+
 bool message_worker_succeeded(const struct message_worker *worker)
 {
 	return worker->succeeded;
@@ -430,6 +479,7 @@ void message_worker_free(struct message_worker *worker)
 		return;
 	while (worker->installing)
 		loop_step(worker->loop, 1000);
+	timer_free(worker->hung_up);
 	app_host_free(worker->host);
 	worker->host = NULL;
 	app_source_free(worker->apps);

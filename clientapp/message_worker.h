@@ -29,6 +29,9 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 
 void message_worker_start(struct message_worker *worker);
 
+/* Answer with an error that says so, instead of working on; done() comes as ever. */
+void message_worker_stop(struct message_worker *worker);
+
 /* Did its outputs reach the SuperNode? */
 bool message_worker_succeeded(const struct message_worker *worker);
 

@@ -25,7 +25,7 @@ struct instruction {
 	const char *path;
 	struct slices body; /* kept for another try */
 	struct rpc_call *call;
-	int64_t first_ms;
+	int64_t first_ms; /* of its first failure; 0: none yet */
 	int64_t wait_ms;
 	instruction_pulled_fn *pulled;
 	instruction_pushed_fn *pushed;
@@ -102,6 +102,13 @@ static void tell_pushed(
 	instruction->pushed(instruction->arg, outcome, details);
 }
 
+/* Outputs that are too large stay so; inputs are a few bytes to ask for. */
+static bool call_again_after(const struct instruction *instruction, enum outcome outcome)
+{
+	return outcome == OUTCOME_UNAVAILABLE ||
+	       (outcome == OUTCOME_RESOURCE_EXHAUSTED && instruction->pulled);
+}
+
 static void call_done(void *arg, struct rpc_result *result)
 {
 	struct instruction *instruction = arg;
@@ -114,10 +121,13 @@ static void call_done(void *arg, struct rpc_result *result)
 		return;
 	}
 	text_quote(result->details, strlen(result->details), quoted, sizeof quoted);
-	if (result->outcome == OUTCOME_UNAVAILABLE &&
+	if (!instruction->first_ms)
+		instruction->first_ms = now;
+	if (call_again_after(instruction, result->outcome) &&
 		now + instruction->wait_ms < instruction->first_ms + INSTRUCTION_RETRY_MS) {
-		log_warn(instruction->log, "the SuperNode cannot be reached, again in %lld ms: %s",
-			(long long)instruction->wait_ms, quoted);
+		log_warn(instruction->log,
+			"the SuperNode cannot be reached (%s), again in %lld ms: %s",
+			outcome_name(result->outcome), (long long)instruction->wait_ms, quoted);
 		rpc_channel_reconnect_now(instruction->channel);
 		timer_set(instruction->retry, clock_after(now, instruction->wait_ms));
 		instruction->wait_ms *= 2;
@@ -159,7 +169,7 @@ static int call_first(struct instruction *instruction, const char *path, void *a
 
 	instruction->path = path;
 	instruction->arg = arg;
-	instruction->first_ms = clock_now_ms();
+	instruction->first_ms = 0;
 	instruction->wait_ms = RETRY_FIRST_MS;
 	r = call_start(instruction);
 	if (r)

@@ -28,7 +28,7 @@ struct app_task {
 /* What an app process answers: an error or content, never both. */
 struct app_reply {
 	/* The app could not be loaded (1), raised (2), or returned a message with an error of its
-	 * own (then has_state). */
+	 * own. */
 	bool has_error;
 	int64_t error_code;
 	char *error_reason;
@@ -37,8 +37,9 @@ struct app_reply {
 	struct metadata
 		metadata; /* as the app made it: only ttl, message_type and group_id are set */
 	struct record_dict content;
-	bool has_state; /* the context's state after the app ran; not there when it was not loaded
-			   or raised */
+	/* The context's state as the app left it, after an exception, too (as Flower 1.15.2 keeps
+	 * it); not there when no task was read or the state cannot be written. */
+	bool has_state;
 	struct record_dict state;
 };
 

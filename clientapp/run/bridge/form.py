@@ -292,12 +292,16 @@ def reply(flower, message, state, kinds):
     return writer
 
 
-def failure(code, reason, short):
-    """The error reply of an app that was not loaded or raised, as a Writer."""
+def failure(flower, code, reason, short, task=None):
+    """The error reply of an app that was not loaded or raised, as a Writer. With its task: and the
+    state that the app left, which Flower keeps after an exception, too."""
     writer = Writer()
     writer.error(code, reason, short)
     writer.metadata()
     writer.number("I", 0)  # no content
-    writer.number("B", 0)  # no state
-    writer.number("I", 0)
+    writer.number("B", 1 if task else 0)
+    if task:
+        writer.records(flower, task.context.state, task.kinds)
+    else:
+        writer.number("I", 0)
     return writer

@@ -86,6 +86,7 @@ def answer(flower, form, task_fd):
     """Run the app; the reply in its form, whatever the app does but end the process."""
     import traceback
 
+    task = None
     try:
         task = form.read_task(flower, task_fd)
         os.close(task_fd)
@@ -100,7 +101,10 @@ def answer(flower, form, task_fd):
         code, reason, raised = 2, str(type(ex)) + ":<'" + str(ex) + "'>", ex
     traceback.print_exception(type(raised), raised, raised.__traceback__)
     short = "".join(traceback.format_exception_only(type(raised), raised)).strip()
-    return form.failure(code, reason, short)
+    try:
+        return form.failure(flower, code, reason, short, task)
+    except Exception:  # what the app left cannot be written, and may be why it failed
+        return form.failure(flower, code, reason, short)
 
 
 def leave():

@@ -35,4 +35,4 @@ message = flower.make_message(
     {"run_id": 1, "message_id": "", "src_node_id": 1, "dst_node_id": 2, "reply_to_message": "i",
      "group_id": "g", "ttl": 5.0, "message_type": "train", "created_at": 5.0}, records)
 out("reply", form.reply(flower, message, records, form.Kinds()))
-out("failure", form.failure(2, "why", "short"))
+out("failure", form.failure(None, 2, "why", "short"))
