@@ -42,7 +42,7 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 	r = listener_new(loop, log, options->address, options->dir, &listener_events, appio,
 		&appio->listener, why);
 	if (r == 0) {
-		appio->instruction = instruction_new(log, node, appio->listener, ops, arg);
+		appio->instruction = instruction_new(loop, log, node, appio->listener, ops, arg);
 		if (!appio->instruction)
 			r = -ENOMEM;
 	}
@@ -77,6 +77,7 @@ static void server_down(void *arg)
 	struct appio *appio = arg;
 
 	appio->server = NULL;
+	listener_detach(appio->listener);
 	appio->done(appio->done_arg);
 }
 

@@ -23,6 +23,7 @@ struct instruction {
 	const struct appio_ops *ops;
 	void *arg;
 	struct service service;
+	struct timer *stranger_timer;
 	struct request *stranger; /* whose content is being received, without a token shown */
 	struct request *queue[APPIO_QUEUE_MAX];
 	size_t n_queue;
@@ -36,8 +37,11 @@ static void changed(struct instruction *instruction)
 static void refuse(struct instruction *instruction, struct request *request, enum outcome outcome,
 	const char *details)
 {
-	log_warn(instruction->log, "worker API: %s %s: refused: %s: %s", request->peer->text,
-		request->method->name, outcome_name(outcome), details);
+	char what[256];
+
+	snprintf(what, sizeof what, "%s refused: %s: %s", request->method->name,
+		outcome_name(outcome), details);
+	listener_complain(instruction->listener, request->peer, what);
 	request_fail(request, outcome, details);
 }
 
@@ -119,6 +123,13 @@ static void handle_pull(void *server, struct request *request)
 	changed(instruction);
 }
 
+/* The body of a push is complete, or will not be. */
+static void body_over(struct instruction *instruction, struct request *request)
+{
+	request_on_cancel(request, NULL, NULL);
+	listener_busy(instruction->listener, request->peer, -1);
+}
+
 static void receive_next(struct instruction *instruction)
 {
 	struct request *request;
@@ -130,12 +141,15 @@ static void receive_next(struct instruction *instruction)
 	memmove(instruction->queue, instruction->queue + 1,
 		instruction->n_queue * sizeof instruction->queue[0]);
 	if (!node_expects_outputs(instruction->node)) {
+		body_over(instruction, request);
 		refuse(instruction, request, OUTCOME_FAILED_PRECONDITION,
 			"no instruction waits for outputs");
 		receive_next(instruction);
 		return;
 	}
 	instruction->stranger = request;
+	timer_set(
+		instruction->stranger_timer, clock_after(clock_now_ms(), INSTRUCTION_STRANGER_MS));
 	request_admit(request);
 }
 
@@ -145,7 +159,24 @@ static void received(struct instruction *instruction, const struct request *requ
 	if (instruction->stranger != request)
 		return;
 	instruction->stranger = NULL;
+	timer_set(instruction->stranger_timer, CLOCK_NEVER);
 	receive_next(instruction);
+}
+
+/* Slow is fine, but not while others wait. */
+static void stranger_late(void *arg)
+{
+	struct instruction *instruction = arg;
+	struct request *request = instruction->stranger;
+
+	if (instruction->n_queue == 0) {
+		timer_set(instruction->stranger_timer,
+			clock_after(clock_now_ms(), INSTRUCTION_STRANGER_MS));
+		return;
+	}
+	body_over(instruction, request);
+	refuse(instruction, request, OUTCOME_DEADLINE_EXCEEDED, "the outputs came too slowly");
+	received(instruction, request);
 }
 
 static void push_cancelled(void *arg, struct request *request)
@@ -160,6 +191,7 @@ static void push_cancelled(void *arg, struct request *request)
 			(instruction->n_queue - i) * sizeof instruction->queue[0]);
 		break;
 	}
+	body_over(instruction, request);
 	request_fail(request, OUTCOME_CANCELLED, "the caller has gone");
 	received(instruction, request);
 }
@@ -175,12 +207,13 @@ static void admit_push(void *server, struct request *request)
 		return;
 	}
 	request_on_cancel(request, push_cancelled, instruction);
+	listener_busy(instruction->listener, request->peer, 1);
 	if (listener_holds(instruction->listener, request->peer)) {
 		request_admit(request);
 		return;
 	}
 	if (instruction->n_queue == APPIO_QUEUE_MAX) {
-		request_on_cancel(request, NULL, NULL);
+		body_over(instruction, request);
 		refuse(instruction, request, OUTCOME_RESOURCE_EXHAUSTED,
 			"too many outputs are waiting to be received");
 		return;
@@ -198,8 +231,7 @@ static void handle_push(void *server, struct request *request)
 	enum outcome outcome;
 	int r;
 
-	request_on_cancel(request, NULL, NULL);
-	listener_used(instruction->listener, request->peer);
+	body_over(instruction, request);
 	r = instruction_decode_outputs(&request->body, &outputs);
 	slices_done(&request->body);
 	received(instruction, request);
@@ -237,8 +269,8 @@ static const struct method methods[] = {
 		.handle = handle_push},
 };
 
-struct instruction *instruction_new(struct log *log, struct node *node, struct listener *listener,
-	const struct appio_ops *ops, void *arg)
+struct instruction *instruction_new(struct loop *loop, struct log *log, struct node *node,
+	struct listener *listener, const struct appio_ops *ops, void *arg)
 {
 	struct instruction *instruction = calloc(1, sizeof *instruction);
 
@@ -254,12 +286,20 @@ struct instruction *instruction_new(struct log *log, struct node *node, struct l
 			.methods = methods,
 			.n_methods = ARRAY_LEN(methods),
 			.server = instruction},
+		.stranger_timer = timer_new(loop, stranger_late, instruction),
 	};
+	if (!instruction->stranger_timer) {
+		free(instruction);
+		return NULL;
+	}
 	return instruction;
 }
 
 void instruction_free(struct instruction *instruction)
 {
+	if (!instruction)
+		return;
+	timer_free(instruction->stranger_timer);
 	free(instruction);
 }
 

@@ -12,11 +12,14 @@
 #include "supernode/appio/listener.h"
 #include "supernode/node/node.h"
 
+/* Whoever has shown no token has so long to send its outputs, when others wait. */
+#define INSTRUCTION_STRANGER_MS 120000
+
 struct instruction;
 
 /* All borrowed. NULL on no memory. */
-struct instruction *instruction_new(struct log *log, struct node *node, struct listener *listener,
-	const struct appio_ops *ops, void *arg);
+struct instruction *instruction_new(struct loop *loop, struct log *log, struct node *node,
+	struct listener *listener, const struct appio_ops *ops, void *arg);
 /* Its requests must have ended. */
 void instruction_free(struct instruction *instruction);
 

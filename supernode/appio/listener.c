@@ -12,12 +12,14 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
-#define SWEEP_MS        5000
-#define ACCEPT_PAUSE_MS 200 /* when descriptors or memory are out */
-#define ACCEPT_BATCH    64
-#define COMPLAIN_MS     10000 /* at most one line of a kind in this time */
+#define SWEEP_MS          5000
+#define ACCEPT_PAUSE_MS   200 /* when descriptors or memory are out */
+#define ACCEPT_BATCH      64
+#define DESCRIPTORS_SPARE 128
+#define COMPLAIN_MS       10000 /* at most one line of a kind in this time */
 
 static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #define PREFACE_BYTES (sizeof PREFACE - 1)
@@ -36,6 +38,7 @@ struct connection {
 	int64_t deadline_ms; /* while sniffing */
 	int64_t used_ms;
 	uint64_t message; /* whose token was shown */
+	int busy;         /* calls that are receiving a body */
 };
 
 struct listener {
@@ -52,12 +55,13 @@ struct listener {
 	struct timer *resume;
 	struct connection *connections;
 	unsigned count;
+	unsigned connections_max;
 	uint64_t numbers;
 	int64_t complained_ms;
 	unsigned complaints; /* not logged since */
 };
 
-static void complain(struct listener *listener, const struct peer *peer, const char *what)
+void listener_complain(struct listener *listener, const struct peer *peer, const char *what)
 {
 	int64_t now = clock_now_ms();
 
@@ -105,7 +109,7 @@ static void connection_hand_over(struct connection *connection)
 	connection->end_fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 3);
 	if (connection->end_fd < 0 ||
 		epoll_ctl(listener->ends, EPOLL_CTL_ADD, connection->end_fd, &event)) {
-		complain(listener, &connection->peer, "no descriptor left: closed");
+		listener_complain(listener, &connection->peer, "no descriptor left: closed");
 		close_fd(&connection->end_fd);
 		connection_free(connection);
 		return;
@@ -134,7 +138,7 @@ static void connection_sniff(void *arg, int ready)
 		return;
 	}
 	if (n >= 4 && (memcmp(bytes, "POST", 4) == 0 || memcmp(bytes, "GET ", 4) == 0)) {
-		complain(listener, &connection->peer,
+		listener_complain(listener, &connection->peer,
 			"speaks HTTP/1.1; this worker API serves gRPC workers (Flower 1.15 - "
 			"1.18): "
 			"closed");
@@ -144,7 +148,7 @@ static void connection_sniff(void *arg, int ready)
 
 		text_quote(bytes, (size_t)n, quoted, sizeof quoted);
 		snprintf(what, sizeof what, "says %s, which is not gRPC: closed", quoted);
-		complain(listener, &connection->peer, what);
+		listener_complain(listener, &connection->peer, what);
 	}
 	connection_free(connection);
 }
@@ -188,8 +192,8 @@ static void connection_new(
 	connection->end_fd = -1;
 	connection->peer.connection = ++listener->numbers;
 	peer_describe(fd, address, &connection->peer);
-	if (listener->count >= LISTENER_CONNECTIONS_MAX) {
-		complain(listener, &connection->peer, "too many connections: closed");
+	if (listener->count >= listener->connections_max) {
+		listener_complain(listener, &connection->peer, "too many connections: closed");
 		free(connection);
 		return;
 	}
@@ -237,7 +241,7 @@ static void listener_accept(struct listener *listener, int socket)
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			const struct peer nobody = {.text = "new connections wait"};
 
-			complain(listener, &nobody, strerror(errno));
+			listener_complain(listener, &nobody, strerror(errno));
 			accepts_pause(listener);
 		}
 		if (errno != EINTR && errno != ECONNABORTED)
@@ -288,9 +292,11 @@ static void listener_sweep(void *arg)
 	for (struct connection *at = listener->connections; at; at = next) {
 		next = at->next;
 		if (at->fd >= 0 && now >= at->deadline_ms) {
-			complain(listener, &at->peer, "said nothing that is gRPC in time: closed");
+			listener_complain(
+				listener, &at->peer, "said nothing that is gRPC in time: closed");
 			connection_free(at);
-		} else if (at->end_fd >= 0 && now >= clock_after(at->used_ms, LISTENER_IDLE_MS) &&
+		} else if (at->end_fd >= 0 && !at->busy &&
+			   now >= clock_after(at->used_ms, LISTENER_IDLE_MS) &&
 			   !(at->message && listener->ops->live(listener->arg, at->message))) {
 			/* The server closes its descriptor; the end is then reported as any other.
 			 */
@@ -298,6 +304,18 @@ static void listener_sweep(void *arg)
 		}
 	}
 	timer_set(listener->sweep, clock_after(now, SWEEP_MS));
+}
+
+/* Each takes two descriptors; what else the program needs them for must not suffer. */
+static unsigned connections_max(void)
+{
+	struct rlimit limit = {0};
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= DESCRIPTORS_SPARE)
+		return 1;
+	if (limit.rlim_cur - DESCRIPTORS_SPARE >= 2 * (rlim_t)LISTENER_CONNECTIONS_MAX)
+		return LISTENER_CONNECTIONS_MAX;
+	return (unsigned)((limit.rlim_cur - DESCRIPTORS_SPARE) / 2);
 }
 
 int listener_new(struct loop *loop, struct log *log, const char *address, const char *dir,
@@ -312,6 +330,7 @@ int listener_new(struct loop *loop, struct log *log, const char *address, const 
 	listener->log = log;
 	listener->ops = ops;
 	listener->arg = arg;
+	listener->connections_max = connections_max();
 	listener->ends = epoll_create1(EPOLL_CLOEXEC);
 	if (listener->ends < 0)
 		r = -errno;
@@ -371,6 +390,16 @@ void listener_hold(struct listener *listener, const struct peer *peer, uint64_t 
 		connection->message = message;
 }
 
+void listener_busy(struct listener *listener, const struct peer *peer, int change)
+{
+	struct connection *connection = connection_of(listener, peer);
+
+	if (!connection)
+		return;
+	connection->busy += change;
+	connection->used_ms = clock_now_ms();
+}
+
 uint64_t listener_holds(const struct listener *listener, const struct peer *peer)
 {
 	const struct connection *connection = connection_of(listener, peer);
@@ -407,12 +436,17 @@ void listener_stop(struct listener *listener)
 	listener->sockets.n = 0;
 }
 
+void listener_detach(struct listener *listener)
+{
+	listener->server = NULL;
+}
+
 void listener_free(struct listener *listener)
 {
 	if (!listener)
 		return;
 	listener_stop(listener);
-	listener->server = NULL;
+	listener_detach(listener);
 	while (listener->connections)
 		connection_free(listener->connections);
 	watch_free(listener->ends_watch);

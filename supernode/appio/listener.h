@@ -13,7 +13,7 @@
 
 #define LISTENER_PREFACE_MS      10000 /* from accept to the whole HTTP/2 preface */
 #define LISTENER_IDLE_MS         60000 /* a connection without a call and without a live token is ended */
-#define LISTENER_CONNECTIONS_MAX 4096
+#define LISTENER_CONNECTIONS_MAX 2048 /* or what the limit of descriptors allows */
 
 struct listener;
 
@@ -41,11 +41,20 @@ const char *listener_address(const struct listener *listener);
 void listener_used(struct listener *listener, const struct peer *peer);
 /* A caller on this connection has shown the live token of message. */
 void listener_hold(struct listener *listener, const struct peer *peer, uint64_t message);
+/* A call on this connection is receiving a body (+1), or is no longer (-1): meanwhile it is not
+ * idle. */
+void listener_busy(struct listener *listener, const struct peer *peer, int change);
 /* The message whose live token was shown on this connection; 0: none. */
 uint64_t listener_holds(const struct listener *listener, const struct peer *peer);
 
 /* Connections that are open, those not yet handed over included. */
 unsigned listener_count(const struct listener *listener);
+
+/* The server has been shut down: connections that are left are closed without it. */
+void listener_detach(struct listener *listener);
+
+/* Say what a peer did: at most one line in ten seconds, which counts those that were left out. */
+void listener_complain(struct listener *listener, const struct peer *peer, const char *what);
 
 /* Stop listening and close connections that were not handed over yet; the others end with their
  * server. */

@@ -5,8 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define CONTROL_TYPE   "reconnect"
-#define CONTROL_RECORD "config"
+#define CONTROL_TYPE      "reconnect"
+#define CONTROL_RECORD    "config"
+#define CONTROL_MAX_BYTES 65536 /* of the content of such a message */
 
 /* Flower's reasons of a disconnect. */
 enum { REASON_RECONNECT = 1, REASON_ACK = 4 };
@@ -57,6 +58,8 @@ static int read_order(const struct envelope *message, struct order *out, struct 
 
 	if (!message->has_content)
 		return reason_code(why, -EBADMSG, "it has no content");
+	if (message->content.bytes > CONTROL_MAX_BYTES)
+		return reason_code(why, -EBADMSG, "it is too large");
 	rc = maps_decode(&message->content, &dict, why);
 	if (rc)
 		return rc;

@@ -6,7 +6,9 @@
 
 struct errand_kind {
 	struct attempt_call call;
-	bool content; /* too large is final */
+	bool content;      /* too large is final */
+	int unknown_tries; /* until UNKNOWN is final: what a handler of the SuperLink that raised
+			      answers */
 	void (*deliver)(struct errand *errand, struct transport_result *result);
 };
 
@@ -19,6 +21,7 @@ struct errand {
 	struct failing failing;
 	struct timer *timer; /* the next try; or to end, when cancelled between tries */
 	bool cancelled;
+	int unknowns;
 	uint64_t number; /* run, or the owner's number of a reply */
 	union {
 		fleet_run_fn *run;
@@ -111,9 +114,9 @@ static void deliver_push(struct errand *errand, struct transport_result *result)
 }
 
 static const struct errand_kind get_run = {
-	{"GetRun", FLOW_CALL_TIMEOUT_MS, false}, false, deliver_run};
-static const struct errand_kind get_fab = {{"GetFab", 0, false}, true, deliver_fab};
-static const struct errand_kind push_messages = {{"PushMessages", 0, false}, true, deliver_push};
+	{"GetRun", FLOW_CALL_TIMEOUT_MS, false}, false, 3, deliver_run};
+static const struct errand_kind get_fab = {{"GetFab", 0, false}, true, 3, deliver_fab};
+static const struct errand_kind push_messages = {{"PushMessages", 0, false}, true, 8, deliver_push};
 
 /* ---- tries ---- */
 
@@ -166,7 +169,9 @@ static void errand_done(struct attempt *attempt, struct transport_result *result
 		fleet_lost(fleet, errand->kind->call.method, result);
 		return;
 	}
-	if (retry_again(result->outcome, errand->kind->content)) {
+	if (retry_again(result->outcome, errand->kind->content) &&
+		!(result->outcome == OUTCOME_UNKNOWN &&
+			++errand->unknowns >= errand->kind->unknown_tries)) {
 		errand_failed(errand, result);
 		return;
 	}

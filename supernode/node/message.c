@@ -193,6 +193,25 @@ void messages_sweep(struct node *node)
 
 /* ---- its arrival ---- */
 
+/*
+ * When a message must be answered at the latest, so that its reply still has a ttl when it arrives:
+ * what is left of the instruction's by our clock (all of it when that makes no sense: clocks
+ * differ), less a tenth, at most a second.
+ */
+static int64_t answer_by_ms(const struct metadata *instruction, struct node_now now)
+{
+	double passed_s = now.wall_s - instruction->created_at;
+	double left_s = instruction->ttl;
+	int64_t left_ms;
+
+	if (passed_s > 0 && passed_s < left_s)
+		left_s -= passed_s;
+	left_ms = clock_ms_of_s(left_s);
+	if (left_ms == CLOCK_NEVER || left_ms <= 0)
+		return clock_after(now.ms, left_ms);
+	return clock_after(now.ms, left_ms - (left_ms < 10000 ? left_ms / 10 : 1000));
+}
+
 static struct message *message_new(
 	struct node *node, struct node_now now, struct envelope *instruction)
 {
@@ -207,7 +226,7 @@ static struct message *message_new(
 	message->number = ++node->last_number;
 	message->instruction = *instruction;
 	message->work_end_ms = CLOCK_NEVER;
-	message->ttl_end_ms = clock_after(now.ms, clock_ms_of_s(instruction->metadata.ttl));
+	message->ttl_end_ms = answer_by_ms(&instruction->metadata, now);
 	*instruction = (struct envelope){0};
 	while (*at)
 		at = &(*at)->next;

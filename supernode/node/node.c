@@ -5,6 +5,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -223,6 +224,7 @@ void node_describe(const struct node *node, uint64_t number, char *text, size_t 
 {
 	const struct message *message = message_find(node, number);
 	const struct metadata *metadata;
+	char id[65], type[65], group[65];
 
 	if (bytes == 0)
 		return;
@@ -230,8 +232,9 @@ void node_describe(const struct node *node, uint64_t number, char *text, size_t 
 	if (!message)
 		return;
 	metadata = &message->instruction.metadata;
-	snprintf(text, bytes, "run_id=%" PRIu64 " message_id=%.64s type=%.64s group=%.64s",
-		metadata->run_id, metadata->message_id ? metadata->message_id : "",
-		metadata->message_type ? metadata->message_type : "",
-		metadata->group_id ? metadata->group_id : "");
+	text_word(metadata->message_id, id, sizeof(id));
+	text_word(metadata->message_type, type, sizeof(type));
+	text_word(metadata->group_id, group, sizeof(group));
+	snprintf(text, bytes, "run_id=%" PRIu64 " message_id=%s type=%s group=%s", metadata->run_id,
+		id, type, group);
 }

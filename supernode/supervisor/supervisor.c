@@ -8,6 +8,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
+#include "common/base/text.h"
 #include "common/launch/agent.h"
 #include "common/rpc/rpc.h"
 #include "supernode/appio/appio.h"
@@ -20,6 +21,7 @@
 #include <inttypes.h>
 #include <sodium.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ANSWER_MS         5000       /* to push the last replies when stopping */
@@ -113,11 +115,14 @@ static void on_message(void *arg, struct envelope *message)
 {
 	struct supervisor *supervisor = arg;
 	const struct metadata *metadata = &message->metadata;
+	char id[65], type[65], group[65];
 
+	text_word(metadata->message_id, id, sizeof id);
+	text_word(metadata->message_type, type, sizeof type);
+	text_word(metadata->group_id, group, sizeof group);
 	log_info(supervisor->log,
 		"message received: run_id=%" PRIu64 " message_id=%s type=%s group=%s bytes=%zu",
-		metadata->run_id, metadata->message_id, metadata->message_type, metadata->group_id,
-		message->content.bytes);
+		metadata->run_id, id, type, group, message->content.bytes);
 	if (node_message(supervisor->node, now_is(), message))
 		log_error(supervisor->log,
 			"no memory for a message of run %" PRIu64 ": it is lost, and its sender "
@@ -163,8 +168,11 @@ static enum node_fetch fetch_of(enum outcome outcome)
 static void run_refused(
 	const char *what, enum outcome outcome, const char *details, struct reason *why)
 {
+	char quoted[256];
+
+	text_quote(details, strlen(details), quoted, sizeof quoted);
 	reason_set(
-		why, "the SuperLink did not give %s: %s: %s", what, outcome_name(outcome), details);
+		why, "the SuperLink did not give %s: %s: %s", what, outcome_name(outcome), quoted);
 }
 
 static void on_run(
@@ -215,8 +223,10 @@ static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slic
 		details = "no memory to check it";
 	}
 	run_refused("the FAB", outcome, details, &why);
-	node_fab_fetched(
-		supervisor->node, now_is(), run_id, fetch_of(outcome), NULL, NULL, why.text);
+	/* A SuperLink that has the run, but not its FAB. */
+	node_fab_fetched(supervisor->node, now_is(), run_id,
+		outcome == OUTCOME_NOT_FOUND ? NODE_FETCH_REFUSED : fetch_of(outcome), NULL, NULL,
+		why.text);
 	pump(supervisor);
 }
 
@@ -224,24 +234,26 @@ static void on_pushed(void *arg, uint64_t message, enum outcome outcome, const c
 {
 	struct supervisor *supervisor = arg;
 	enum node_push push = NODE_PUSH_FAILED;
+	char quoted[256];
 	char text[512];
 
+	text_quote(details, strlen(details), quoted, sizeof quoted);
 	node_describe(supervisor->node, message, text, sizeof text);
 	if (outcome == OUTCOME_OK) {
 		push = NODE_PUSHED;
 		log_info(supervisor->log, "reply sent: %s", text);
 	} else if (outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_NOT_FOUND) {
 		push = NODE_PUSH_OVER;
-		log_info(supervisor->log, "reply dropped, its run is over: %s", text);
+		log_debug(supervisor->log, "reply dropped, its run is over: %s", text);
 	} else if (outcome == OUTCOME_RESOURCE_EXHAUSTED) {
 		push = NODE_PUSH_TOO_LARGE;
 		log_warn(supervisor->log,
 			"reply too large for the SuperLink, an error is sent "
 			"instead: %s: %s",
-			text, details);
+			text, quoted);
 	} else if (outcome != OUTCOME_CANCELLED) {
 		log_warn(supervisor->log, "reply lost: %s: %s: %s", text, outcome_name(outcome),
-			details);
+			quoted);
 	}
 	node_reply_pushed(supervisor->node, now_is(), message, push, details);
 	pump(supervisor);
@@ -400,6 +412,8 @@ static void part_left(void *arg)
 
 static void leave(struct supervisor *supervisor)
 {
+	/* A pull that is out may still bring a message: nobody would work on it any more. */
+	node_give_up(supervisor->node, now_is(), "the SuperNode was stopped");
 	supervisor->phase = PHASE_LEAVING;
 	timer_set(supervisor->end, CLOCK_NEVER);
 	supervisor->leaving = 2;
@@ -573,7 +587,12 @@ int supervisor_new(struct loop *loop, struct log *log, const struct supervisor_o
 
 void supervisor_start(struct supervisor *supervisor)
 {
-	log_info(supervisor->log, "worker API: address=%s", appio_address(supervisor->appio));
+	/* Whoever starts workers needs it, whatever the level. */
+	if (log_enabled(supervisor->log, LOG_LEVEL_INFO))
+		log_info(supervisor->log, "worker API: address=%s",
+			appio_address(supervisor->appio));
+	else
+		fprintf(stderr, "worker API: address=%s\n", appio_address(supervisor->appio));
 	fleet_start(supervisor->fleet);
 }
 

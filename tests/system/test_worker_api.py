@@ -14,7 +14,7 @@ from flwr.common import serde
 from flwr.proto import clientappio_pb2 as api
 from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
 
-REFUSED = r"worker API: .*: refused: "
+REFUSED = r"worker API: .* refused: "
 PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 

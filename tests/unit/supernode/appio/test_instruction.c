@@ -245,7 +245,8 @@ static int setup(void **state)
 	});
 	assert_non_null(rig.node);
 	node_registered(rig.node, now_is(), NODE_ID);
-	rig.instruction = instruction_new(NULL, rig.node, rig.listener, &appio_events, NULL);
+	rig.instruction =
+		instruction_new(rig.loop, NULL, rig.node, rig.listener, &appio_events, NULL);
 	assert_non_null(rig.instruction);
 	return 0;
 }
@@ -342,6 +343,31 @@ static void broken_outputs_are_refused_and_the_token_lives_on(void **state)
 	assert_int_equal(push(&right), OUTCOME_OK);
 }
 
+static void an_endless_reason_is_cut(void **state)
+{
+	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
+	auto_(instruction_outputs_done) struct instruction_outputs outputs = {0};
+	auto_(envelope_done) struct envelope message = {0};
+	auto_(envelope_done) struct envelope reply = {0};
+	auto_(free_at_exit) char *reason = malloc(300000);
+	struct slices body = {0};
+
+	(void)state;
+	work_begins();
+	outputs.token = rig.token;
+	memset(reason, 'x', 299999);
+	reason[299999] = '\0';
+	assert_int_equal(pull(rig.token, &inputs), OUTCOME_OK);
+	assert_int_equal(envelope_decode(&inputs.message, &message), 0);
+	assert_int_equal(envelope_error(&message.metadata, clock_wall_s(), 2, reason, &reply), 0);
+	assert_int_equal(envelope_encode(&reply, &outputs.message), 0);
+	assert_int_equal(slices_move(&outputs.context, &inputs.context), 0);
+	assert_int_equal(instruction_encode_outputs(&outputs, &body), 0);
+	assert_int_equal(push(&body), OUTCOME_OK);
+	assert_int_equal(
+		strlen(action_of(NODE_PUSH_REPLY).reply->error_reason), ENVELOPE_STRING_MAX);
+}
+
 static void strangers_contents_are_received_one_at_a_time(void **state)
 {
 	auto_(call_done) struct call first;
@@ -397,6 +423,7 @@ int main(void)
 		TEST(a_push_before_the_pull_is_refused_before_its_body),
 		TEST(outputs_are_taken_once),
 		TEST(broken_outputs_are_refused_and_the_token_lives_on),
+		TEST(an_endless_reason_is_cut),
 		TEST(strangers_contents_are_received_one_at_a_time),
 		TEST(contents_that_wait_are_bounded),
 	};
