@@ -181,6 +181,8 @@ static int check(struct options *options, struct reason *why)
 		if (r)
 			return reason_code(why, r, "--clientappio-api-address %s", cause.text);
 	}
+	if (options->flwr_dir && !options->flwr_dir[0])
+		return reason_code(why, -EINVAL, "--flwr-dir needs the path of a directory");
 	if (options->poll_min_ms > options->poll_max_ms)
 		return reason_code(why, -EINVAL,
 			"--poll-min is larger than --poll-max: give --poll-max %g or more",

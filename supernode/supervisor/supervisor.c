@@ -1,21 +1,12 @@
 /*
  * Events reach the node from three sides (SuperLink, worker API, processes); after each of them
- * pump() does what the node decided. Stopping is a short sequence of phases, each left when its
- * condition holds or its time is over.
+ * supervisor_pump() does what the node decided. Stopping is a short sequence of phases, each left
+ * when its condition holds or its time is over.
  */
-#include "supernode/supervisor/supervisor.h"
+#include "supernode/supervisor/supervisor_internal.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/clock.h"
 #include "common/base/files.h"
-#include "common/base/text.h"
-#include "common/launch/agent.h"
-#include "common/rpc/rpc.h"
-#include "supernode/appio/appio.h"
-#include "supernode/fleet/fleet.h"
-#include "supernode/node/node.h"
-#include "supernode/supervisor/bundle.h"
-#include "supernode/supervisor/slots.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,46 +19,7 @@
 #define APPIO_SPARE_BYTES (64 << 20) /* for requests of workers, above the budget */
 #define CALLS_GRACE_MS    500        /* for calls of workers when stopping */
 
-enum phase {
-	PHASE_WORKING,
-	PHASE_DRAINING,  /* no more messages are taken; those at hand go on */
-	PHASE_ANSWERING, /* those at hand were given up; their replies are on their way */
-	PHASE_LEAVING,   /* unregistering, closing the worker API */
-	PHASE_LEFT
-};
-
-struct supervisor {
-	struct loop *loop;
-	struct log *log;
-	struct budget budget;
-	struct rpc *rpc;
-	struct node *node;
-	struct fleet *fleet;
-	struct appio *appio;
-	struct agent *agent;
-	struct slots *slots;
-	struct timer *tick;
-	struct timer *end; /* of the phase */
-	char *superlink;
-	char *dir; /* private: the worker API's socket */
-	char *flwr_home;
-	enum log_level log_level;
-	bool stderr_in_replies;
-	int64_t grace_ms;
-	enum phase phase;
-	unsigned leaving; /* parts that have not said that they are done */
-	bool pumping;
-	bool hurried; /* asked to stop twice */
-	int status;
-};
-
-static void pump(struct supervisor *supervisor);
 static void phase_check(struct supervisor *supervisor);
-
-static struct node_now now_is(void)
-{
-	return (struct node_now){clock_now_ms(), clock_wall_s()};
-}
 
 static uint64_t random_u64(void *arg)
 {
@@ -84,186 +36,11 @@ static double random_01(void *arg)
 	return (double)(random_u64(arg) >> 11) / 9007199254740992.0;
 }
 
-/* ---- the SuperLink's side ---- */
-
-static void on_registered(void *arg, uint64_t node_id)
-{
-	struct supervisor *supervisor = arg;
-
-	log_info(supervisor->log, "registered: node_id=%" PRIu64 " superlink=%s", node_id,
-		supervisor->superlink);
-	node_registered(supervisor->node, now_is(), node_id);
-	pump(supervisor);
-}
-
-static void on_lost(void *arg)
-{
-	struct supervisor *supervisor = arg;
-
-	node_lost(supervisor->node, now_is());
-	pump(supervisor);
-}
-
-static bool on_wants_message(void *arg)
-{
-	const struct supervisor *supervisor = arg;
-
-	return node_wants_message(supervisor->node);
-}
-
-static void on_message(void *arg, struct envelope *message)
-{
-	struct supervisor *supervisor = arg;
-	const struct metadata *metadata = &message->metadata;
-	char id[65], type[65], group[65];
-
-	text_word(metadata->message_id, id, sizeof id);
-	text_word(metadata->message_type, type, sizeof type);
-	text_word(metadata->group_id, group, sizeof group);
-	log_info(supervisor->log,
-		"message received: run_id=%" PRIu64 " message_id=%s type=%s group=%s bytes=%zu",
-		metadata->run_id, id, type, group, message->content.bytes);
-	if (node_message(supervisor->node, now_is(), message))
-		log_error(supervisor->log,
-			"no memory for a message of run %" PRIu64 ": it is lost, and its sender "
-			"waits until its ttl is over",
-			metadata->run_id);
-	pump(supervisor);
-}
-
-static void on_over(void *arg, bool error, const char *sentence)
-{
-	struct supervisor *supervisor = arg;
-
-	log_line(supervisor->log, error ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s", sentence);
-	if (error)
-		supervisor->status = 1;
-	if (supervisor->phase >= PHASE_LEAVING)
-		return;
-	node_close(supervisor->node);
-	node_give_up(supervisor->node, now_is(), "the SuperNode has lost its SuperLink");
-	supervisor->phase = PHASE_ANSWERING;
-	timer_set(supervisor->end, clock_after(clock_now_ms(), WORKER_GRACE_MS));
-	pump(supervisor);
-}
-
-static const struct fleet_ops fleet_events = {
-	.registered = on_registered,
-	.lost = on_lost,
-	.wants_message = on_wants_message,
-	.message = on_message,
-	.over = on_over,
-};
-
-/* How the node takes the final outcome of asking for a run or a FAB. */
-static enum node_fetch fetch_of(enum outcome outcome)
-{
-	if (outcome == OUTCOME_OK)
-		return NODE_FETCHED;
-	if (outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_NOT_FOUND)
-		return NODE_RUN_OVER;
-	return NODE_FETCH_REFUSED;
-}
-
-static void run_refused(
-	const char *what, enum outcome outcome, const char *details, struct reason *why)
-{
-	char quoted[256];
-
-	text_quote(details, strlen(details), quoted, sizeof quoted);
-	reason_set(
-		why, "the SuperLink did not give %s: %s: %s", what, outcome_name(outcome), quoted);
-}
-
-static void on_run(
-	void *arg, uint64_t run_id, enum outcome outcome, struct run *run, const char *details)
-{
-	struct supervisor *supervisor = arg;
-	struct reason why = {0};
-
-	if (outcome == OUTCOME_CANCELLED)
-		return;
-	run_refused("the run's information", outcome, details, &why);
-	node_run_fetched(supervisor->node, now_is(), run_id, fetch_of(outcome), run, why.text);
-	pump(supervisor);
-}
-
-/* A FAB on its way: from the SuperLink, through its check, to the node. */
-struct fab_fetch {
-	struct supervisor *supervisor;
-	char hash[128];
-};
-
-static void on_fab_checked(void *arg, uint64_t run_id, struct slices *content,
-	struct manifest *manifest, const char *refused)
-{
-	struct supervisor *supervisor = arg;
-
-	if (refused)
-		log_warn(supervisor->log, "FAB refused: run_id=%" PRIu64 ": %s", run_id, refused);
-	node_fab_fetched(supervisor->node, now_is(), run_id,
-		refused ? NODE_FETCH_REFUSED : NODE_FETCHED, content, manifest, refused);
-	pump(supervisor);
-}
-
-static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slices *content,
-	const char *details)
-{
-	auto_(free_at_exit) struct fab_fetch *fetch = arg;
-	struct supervisor *supervisor = fetch->supervisor;
-	struct reason why = {0};
-
-	if (outcome == OUTCOME_CANCELLED)
-		return;
-	if (outcome == OUTCOME_OK) {
-		if (bundle_check(supervisor->loop, run_id, fetch->hash, content, on_fab_checked,
-			    supervisor) == 0)
-			return;
-		outcome = OUTCOME_RESOURCE_EXHAUSTED;
-		details = "no memory to check it";
-	}
-	run_refused("the FAB", outcome, details, &why);
-	/* A SuperLink that has the run, but not its FAB. */
-	node_fab_fetched(supervisor->node, now_is(), run_id,
-		outcome == OUTCOME_NOT_FOUND ? NODE_FETCH_REFUSED : fetch_of(outcome), NULL, NULL,
-		why.text);
-	pump(supervisor);
-}
-
-static void on_pushed(void *arg, uint64_t message, enum outcome outcome, const char *details)
-{
-	struct supervisor *supervisor = arg;
-	enum node_push push = NODE_PUSH_FAILED;
-	char quoted[256];
-	char text[512];
-
-	text_quote(details, strlen(details), quoted, sizeof quoted);
-	node_describe(supervisor->node, message, text, sizeof text);
-	if (outcome == OUTCOME_OK) {
-		push = NODE_PUSHED;
-		log_info(supervisor->log, "reply sent: %s", text);
-	} else if (outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_NOT_FOUND) {
-		push = NODE_PUSH_OVER;
-		log_debug(supervisor->log, "reply dropped, its run is over: %s", text);
-	} else if (outcome == OUTCOME_RESOURCE_EXHAUSTED) {
-		push = NODE_PUSH_TOO_LARGE;
-		log_warn(supervisor->log,
-			"reply too large for the SuperLink, an error is sent "
-			"instead: %s: %s",
-			text, quoted);
-	} else if (outcome != OUTCOME_CANCELLED) {
-		log_warn(supervisor->log, "reply lost: %s: %s: %s", text, outcome_name(outcome),
-			quoted);
-	}
-	node_reply_pushed(supervisor->node, now_is(), message, push, details);
-	pump(supervisor);
-}
-
 /* ---- the workers' side ---- */
 
 static void on_changed(void *arg)
 {
-	pump(arg);
+	supervisor_pump(arg);
 }
 
 static void on_ready(void *arg, uint64_t message, const struct peer *peer)
@@ -280,44 +57,21 @@ static void on_worker_ended(void *arg, uint64_t message, int64_t code, const cha
 {
 	struct supervisor *supervisor = arg;
 
-	node_worker_ended(supervisor->node, now_is(), message, code, reason);
-	pump(supervisor);
+	node_worker_ended(supervisor->node, supervisor_now(), message, code, reason);
+	supervisor_pump(supervisor);
 }
 
 static void on_worker_gone(void *arg, uint64_t message)
 {
 	struct supervisor *supervisor = arg;
 
-	node_worker_gone(supervisor->node, now_is(), message);
-	pump(supervisor);
+	node_worker_gone(supervisor->node, supervisor_now(), message);
+	supervisor_pump(supervisor);
 }
 
 static const struct slots_ops slots_events = {.ended = on_worker_ended, .gone = on_worker_gone};
 
 /* ---- what the node decides ---- */
-
-static void do_fetch_run(struct supervisor *supervisor, const struct node_action *action)
-{
-	if (fleet_get_run(supervisor->fleet, action->run_id, on_run, supervisor))
-		node_run_fetched(supervisor->node, now_is(), action->run_id, NODE_FETCH_REFUSED,
-			NULL, "no memory to ask for the run's information");
-}
-
-static void do_fetch_fab(struct supervisor *supervisor, const struct node_action *action)
-{
-	struct fab_fetch *fetch = calloc(1, sizeof *fetch);
-
-	if (fetch) {
-		fetch->supervisor = supervisor;
-		snprintf(fetch->hash, sizeof fetch->hash, "%s", action->fab_hash);
-	}
-	if (!fetch ||
-		fleet_get_fab(supervisor->fleet, action->run_id, action->fab_hash, on_fab, fetch)) {
-		free(fetch);
-		node_fab_fetched(supervisor->node, now_is(), action->run_id, NODE_FETCH_REFUSED,
-			NULL, NULL, "no memory to ask for the FAB");
-	}
-}
 
 static void do_start_worker(struct supervisor *supervisor, const struct node_action *action)
 {
@@ -333,21 +87,14 @@ static void do_start_worker(struct supervisor *supervisor, const struct node_act
 	if (slots_start(supervisor->slots, action->message, &start, &why) == 0)
 		return;
 	log_error(supervisor->log, "cannot start a worker: %s", why.text);
-	node_worker_ended(supervisor->node, now_is(), action->message,
+	node_worker_ended(supervisor->node, supervisor_now(), action->message,
 		ERROR_CODE_CLIENT_APP_CRASHED, "the SuperNode could not start a worker");
-	node_worker_gone(supervisor->node, now_is(), action->message);
+	node_worker_gone(supervisor->node, supervisor_now(), action->message);
 }
 
 static void do_stop_worker(struct supervisor *supervisor, const struct node_action *action)
 {
 	slots_stop(supervisor->slots, action->message, WORKER_GRACE_MS);
-}
-
-static void do_push_reply(struct supervisor *supervisor, const struct node_action *action)
-{
-	if (fleet_push(supervisor->fleet, action->message, action->reply, on_pushed, supervisor))
-		node_reply_pushed(supervisor->node, now_is(), action->message, NODE_PUSH_FAILED,
-			"no memory to push the reply");
 }
 
 static void do_finished(struct supervisor *supervisor, const struct node_action *action)
@@ -365,16 +112,16 @@ static void do_finished(struct supervisor *supervisor, const struct node_action 
 }
 
 static void (*const does[NODE_ACTION_N])(struct supervisor *, const struct node_action *) = {
-	[NODE_FETCH_RUN] = do_fetch_run,
-	[NODE_FETCH_FAB] = do_fetch_fab,
+	[NODE_FETCH_RUN] = superlink_fetch_run,
+	[NODE_FETCH_FAB] = superlink_fetch_fab,
 	[NODE_START_WORKER] = do_start_worker,
 	[NODE_STOP_WORKER] = do_stop_worker,
-	[NODE_PUSH_REPLY] = do_push_reply,
+	[NODE_PUSH_REPLY] = superlink_push_reply,
 	[NODE_FINISHED] = do_finished,
 };
 
 /* Do what the node decided, until it has nothing more to say. */
-static void pump(struct supervisor *supervisor)
+void supervisor_pump(struct supervisor *supervisor)
 {
 	struct node_action action;
 
@@ -396,8 +143,8 @@ static void tick(void *arg)
 {
 	struct supervisor *supervisor = arg;
 
-	node_tick(supervisor->node, now_is());
-	pump(supervisor);
+	node_tick(supervisor->node, supervisor_now());
+	supervisor_pump(supervisor);
 }
 
 /* ---- stopping ---- */
@@ -413,7 +160,7 @@ static void part_left(void *arg)
 static void leave(struct supervisor *supervisor)
 {
 	/* A pull that is out may still bring a message: nobody would work on it any more. */
-	node_give_up(supervisor->node, now_is(), "the SuperNode was stopped");
+	node_give_up(supervisor->node, supervisor_now(), "the SuperNode was stopped");
 	supervisor->phase = PHASE_LEAVING;
 	timer_set(supervisor->end, CLOCK_NEVER);
 	supervisor->leaving = 2;
@@ -443,12 +190,27 @@ static void phase_over(void *arg)
 		supervisor->phase = PHASE_ANSWERING;
 		timer_set(
 			supervisor->end, clock_after(clock_now_ms(), WORKER_GRACE_MS + ANSWER_MS));
-		node_give_up(supervisor->node, now_is(), "the SuperNode was stopped");
-		pump(supervisor);
+		node_give_up(supervisor->node, supervisor_now(), "the SuperNode was stopped");
+		supervisor_pump(supervisor);
 	} else if (supervisor->phase == PHASE_ANSWERING) {
 		log_warn(supervisor->log, "stopping: some replies could not be sent");
 		leave(supervisor);
 	}
+}
+
+/* The SuperLink is lost for good, or has told the node to leave. */
+void supervisor_over(struct supervisor *supervisor, bool error, const char *sentence)
+{
+	log_line(supervisor->log, error ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s", sentence);
+	if (error)
+		supervisor->status = 1;
+	if (supervisor->phase >= PHASE_LEAVING)
+		return;
+	node_close(supervisor->node);
+	node_give_up(supervisor->node, supervisor_now(), "the SuperNode has lost its SuperLink");
+	supervisor->phase = PHASE_ANSWERING;
+	timer_set(supervisor->end, clock_after(clock_now_ms(), WORKER_GRACE_MS));
+	supervisor_pump(supervisor);
 }
 
 void supervisor_stop(struct supervisor *supervisor)
@@ -463,7 +225,7 @@ void supervisor_stop(struct supervisor *supervisor)
 	node_close(supervisor->node);
 	supervisor->phase = PHASE_DRAINING;
 	timer_set(supervisor->end, clock_after(clock_now_ms(), supervisor->grace_ms));
-	pump(supervisor);
+	supervisor_pump(supervisor);
 }
 
 /* ---- life ---- */
@@ -505,13 +267,13 @@ static int new_appio(
 	int r = 0;
 
 	if (!options->worker_api_address)
-		r = dir_make_private(options->flwr_dir, &supervisor->dir, why);
+		r = private_dir_open(options->flwr_dir, &supervisor->dir, why);
 	if (r)
 		return r;
 	return appio_new(supervisor->loop, supervisor->rpc, supervisor->log, supervisor->node,
 		&(struct appio_options){
 			.address = options->worker_api_address,
-			.dir = supervisor->dir,
+			.dir = supervisor->dir.path,
 			.receive_max_bytes = options->grpc_max_bytes,
 			.memory_max_bytes = supervisor->budget.limit_bytes + APPIO_SPARE_BYTES,
 		},
@@ -536,7 +298,7 @@ static int new_fleet(
 			.poll_max_ms = options->poll_max_ms,
 			.random01 = random_01,
 		},
-		&fleet_events, supervisor, &supervisor->fleet);
+		&superlink_events, supervisor, &supervisor->fleet);
 }
 
 static int new_parts(
@@ -609,8 +371,7 @@ int supervisor_status(const struct supervisor *supervisor)
 void supervisor_abandon(struct supervisor *supervisor)
 {
 	agent_free(supervisor->agent);
-	if (supervisor->dir)
-		dir_remove(supervisor->dir);
+	private_dir_close(&supervisor->dir);
 }
 
 static void appio_down(void *arg)
@@ -640,9 +401,7 @@ void supervisor_free(struct supervisor *supervisor)
 	node_free(supervisor->node);
 	timer_free(supervisor->tick);
 	timer_free(supervisor->end);
-	if (supervisor->dir)
-		dir_remove(supervisor->dir);
-	free(supervisor->dir);
+	private_dir_close(&supervisor->dir);
 	free(supervisor->flwr_home);
 	free(supervisor->superlink);
 	free(supervisor);

@@ -1,0 +1,90 @@
+#include "supernode/supervisor/private_dir.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define NAME_START "flwr-"
+#define NAME_BYTES 11 /* with six random letters */
+
+static void closedir_at_exit(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static int lock_dir(const char *path)
+{
+	auto_(close_at_exit) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() ||
+		flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -1;
+	return take_fd(&fd);
+}
+
+/*
+ * Remove path if its owner is dead. A directory without a socket may be so young that its owner has
+ * not locked it yet: it stays.
+ */
+static void remove_left(const char *path)
+{
+	auto_(close_at_exit) int lock = -1;
+	auto_(free_at_exit) char *socket = path_join(path, "worker-api.sock");
+	struct stat st;
+
+	if (!socket || lstat(socket, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return;
+	lock = lock_dir(path);
+	if (lock >= 0)
+		dir_remove(path);
+}
+
+static void sweep(const char *parent, const char *ours)
+{
+	auto_(closedir_at_exit) DIR *dir = opendir(parent);
+	struct dirent *item;
+
+	while (dir && (item = readdir(dir))) {
+		auto_(free_at_exit) char *path = NULL;
+
+		if (strncmp(item->d_name, NAME_START, strlen(NAME_START)) != 0 ||
+			strlen(item->d_name) != NAME_BYTES)
+			continue;
+		path = path_join(parent, item->d_name);
+		if (path && strcmp(path, ours) != 0)
+			remove_left(path);
+	}
+}
+
+int private_dir_open(const char *flwr_dir, struct private_dir *out, struct reason *why)
+{
+	auto_(free_at_exit) char *path = NULL;
+	auto_(free_at_exit) char *parent = NULL;
+	int r = dir_make_private(flwr_dir, &path, why);
+
+	if (r < 0)
+		return r;
+	parent = strndup(path, (size_t)(strrchr(path, '/') - path));
+	out->lock = lock_dir(path);
+	if (parent)
+		sweep(parent, path);
+	out->path = take_pointer(&path);
+	return 0;
+}
+
+void private_dir_close(struct private_dir *dir)
+{
+	if (!dir->path)
+		return;
+	dir_remove(dir->path);
+	close_fd(&dir->lock);
+	free(take_pointer(&dir->path));
+}

@@ -1,0 +1,205 @@
+/*
+ * The supervisor's side towards the SuperLink: events of fleet become events of the node, and what
+ * the node wants of the SuperLink becomes calls.
+ */
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "supernode/supervisor/bundle.h"
+#include "supernode/supervisor/supervisor_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void on_registered(void *arg, uint64_t node_id)
+{
+	struct supervisor *supervisor = arg;
+
+	log_info(supervisor->log, "registered: node_id=%" PRIu64 " superlink=%s", node_id,
+		supervisor->superlink);
+	node_registered(supervisor->node, supervisor_now(), node_id);
+	supervisor_pump(supervisor);
+}
+
+static void on_lost(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	node_lost(supervisor->node, supervisor_now());
+	supervisor_pump(supervisor);
+}
+
+static bool on_wants_message(void *arg)
+{
+	const struct supervisor *supervisor = arg;
+
+	return node_wants_message(supervisor->node);
+}
+
+static void on_message(void *arg, struct envelope *message)
+{
+	struct supervisor *supervisor = arg;
+	const struct metadata *metadata = &message->metadata;
+	char id[65], type[65], group[65];
+
+	text_word(metadata->message_id, id, sizeof id);
+	text_word(metadata->message_type, type, sizeof type);
+	text_word(metadata->group_id, group, sizeof group);
+	log_info(supervisor->log,
+		"message received: run_id=%" PRIu64 " message_id=%s type=%s group=%s bytes=%zu",
+		metadata->run_id, id, type, group, message->content.bytes);
+	if (node_message(supervisor->node, supervisor_now(), message))
+		log_error(supervisor->log,
+			"no memory for a message of run %" PRIu64 ": it is lost, and its sender "
+			"waits until its ttl is over",
+			metadata->run_id);
+	supervisor_pump(supervisor);
+}
+
+static void on_over(void *arg, bool error, const char *sentence)
+{
+	supervisor_over(arg, error, sentence);
+}
+
+const struct fleet_ops superlink_events = {
+	.registered = on_registered,
+	.lost = on_lost,
+	.wants_message = on_wants_message,
+	.message = on_message,
+	.over = on_over,
+};
+
+/* How the node takes the final outcome of asking for a run or a FAB. */
+static enum node_fetch fetch_of(enum outcome outcome)
+{
+	if (outcome == OUTCOME_OK)
+		return NODE_FETCHED;
+	if (outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_NOT_FOUND)
+		return NODE_RUN_OVER;
+	return NODE_FETCH_REFUSED;
+}
+
+static void run_refused(
+	const char *what, enum outcome outcome, const char *details, struct reason *why)
+{
+	char quoted[256];
+
+	text_quote(details, strlen(details), quoted, sizeof quoted);
+	reason_set(
+		why, "the SuperLink did not give %s: %s: %s", what, outcome_name(outcome), quoted);
+}
+
+static void on_run(
+	void *arg, uint64_t run_id, enum outcome outcome, struct run *run, const char *details)
+{
+	struct supervisor *supervisor = arg;
+	struct reason why = {0};
+
+	if (outcome == OUTCOME_CANCELLED)
+		return;
+	run_refused("the run's information", outcome, details, &why);
+	node_run_fetched(
+		supervisor->node, supervisor_now(), run_id, fetch_of(outcome), run, why.text);
+	supervisor_pump(supervisor);
+}
+
+/* A FAB on its way: from the SuperLink, through its check, to the node. */
+struct fab_fetch {
+	struct supervisor *supervisor;
+	char hash[128];
+};
+
+static void on_fab_checked(void *arg, uint64_t run_id, struct slices *content,
+	struct manifest *manifest, const char *refused)
+{
+	struct supervisor *supervisor = arg;
+
+	if (refused)
+		log_warn(supervisor->log, "FAB refused: run_id=%" PRIu64 ": %s", run_id, refused);
+	node_fab_fetched(supervisor->node, supervisor_now(), run_id,
+		refused ? NODE_FETCH_REFUSED : NODE_FETCHED, content, manifest, refused);
+	supervisor_pump(supervisor);
+}
+
+static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slices *content,
+	const char *details)
+{
+	auto_(free_at_exit) struct fab_fetch *fetch = arg;
+	struct supervisor *supervisor = fetch->supervisor;
+	struct reason why = {0};
+
+	if (outcome == OUTCOME_CANCELLED)
+		return;
+	if (outcome == OUTCOME_OK) {
+		if (bundle_check(supervisor->loop, run_id, fetch->hash, content, on_fab_checked,
+			    supervisor) == 0)
+			return;
+		outcome = OUTCOME_RESOURCE_EXHAUSTED;
+		details = "no memory to check it";
+	}
+	run_refused("the FAB", outcome, details, &why);
+	/* A SuperLink that has the run, but not its FAB. */
+	node_fab_fetched(supervisor->node, supervisor_now(), run_id,
+		outcome == OUTCOME_NOT_FOUND ? NODE_FETCH_REFUSED : fetch_of(outcome), NULL, NULL,
+		why.text);
+	supervisor_pump(supervisor);
+}
+
+static void on_pushed(void *arg, uint64_t message, enum outcome outcome, const char *details)
+{
+	struct supervisor *supervisor = arg;
+	enum node_push push = NODE_PUSH_FAILED;
+	char quoted[256];
+	char text[512];
+
+	text_quote(details, strlen(details), quoted, sizeof quoted);
+	node_describe(supervisor->node, message, text, sizeof text);
+	if (outcome == OUTCOME_OK) {
+		push = NODE_PUSHED;
+		log_info(supervisor->log, "reply sent: %s", text);
+	} else if (outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_NOT_FOUND) {
+		push = NODE_PUSH_OVER;
+		log_debug(supervisor->log, "reply dropped, its run is over: %s", text);
+	} else if (outcome == OUTCOME_RESOURCE_EXHAUSTED) {
+		push = NODE_PUSH_TOO_LARGE;
+		log_warn(supervisor->log,
+			"reply too large for the SuperLink, an error is sent "
+			"instead: %s: %s",
+			text, quoted);
+	} else if (outcome != OUTCOME_CANCELLED) {
+		log_warn(supervisor->log, "reply lost: %s: %s: %s", text, outcome_name(outcome),
+			quoted);
+	}
+	node_reply_pushed(supervisor->node, supervisor_now(), message, push, details);
+	supervisor_pump(supervisor);
+}
+
+void superlink_fetch_run(struct supervisor *supervisor, const struct node_action *action)
+{
+	if (fleet_get_run(supervisor->fleet, action->run_id, on_run, supervisor))
+		node_run_fetched(supervisor->node, supervisor_now(), action->run_id,
+			NODE_FETCH_REFUSED, NULL, "no memory to ask for the run's information");
+}
+
+void superlink_fetch_fab(struct supervisor *supervisor, const struct node_action *action)
+{
+	struct fab_fetch *fetch = calloc(1, sizeof *fetch);
+
+	if (fetch) {
+		fetch->supervisor = supervisor;
+		snprintf(fetch->hash, sizeof fetch->hash, "%s", action->fab_hash);
+	}
+	if (!fetch ||
+		fleet_get_fab(supervisor->fleet, action->run_id, action->fab_hash, on_fab, fetch)) {
+		free(fetch);
+		node_fab_fetched(supervisor->node, supervisor_now(), action->run_id,
+			NODE_FETCH_REFUSED, NULL, NULL, "no memory to ask for the FAB");
+	}
+}
+
+void superlink_push_reply(struct supervisor *supervisor, const struct node_action *action)
+{
+	if (fleet_push(supervisor->fleet, action->message, action->reply, on_pushed, supervisor))
+		node_reply_pushed(supervisor->node, supervisor_now(), action->message,
+			NODE_PUSH_FAILED, "no memory to push the reply");
+}

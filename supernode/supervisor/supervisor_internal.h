@@ -1,0 +1,67 @@
+/*
+ * supervisor_internal: what the sources of this folder share of a running SuperNode. Main thread.
+ */
+#ifndef FLWR_SUPERVISOR_SUPERVISOR_INTERNAL_H
+#define FLWR_SUPERVISOR_SUPERVISOR_INTERNAL_H
+
+#include "common/base/clock.h"
+#include "common/launch/agent.h"
+#include "common/rpc/rpc.h"
+#include "supernode/appio/appio.h"
+#include "supernode/fleet/fleet.h"
+#include "supernode/node/node.h"
+#include "supernode/supervisor/private_dir.h"
+#include "supernode/supervisor/slots.h"
+#include "supernode/supervisor/supervisor.h"
+
+enum phase {
+	PHASE_WORKING,
+	PHASE_DRAINING,  /* no more messages are taken; those at hand go on */
+	PHASE_ANSWERING, /* those at hand were given up; their replies are on their way */
+	PHASE_LEAVING,   /* unregistering, closing the worker API */
+	PHASE_LEFT
+};
+
+struct supervisor {
+	struct loop *loop;
+	struct log *log;
+	struct budget budget;
+	struct rpc *rpc;
+	struct node *node;
+	struct fleet *fleet;
+	struct appio *appio;
+	struct agent *agent;
+	struct slots *slots;
+	struct timer *tick;
+	struct timer *end; /* of the phase */
+	char *superlink;
+	struct private_dir dir; /* the worker API's socket */
+	char *flwr_home;
+	enum log_level log_level;
+	bool stderr_in_replies;
+	int64_t grace_ms;
+	enum phase phase;
+	unsigned leaving; /* parts that have not said that they are done */
+	bool pumping;
+	bool hurried; /* asked to stop twice */
+	int status;
+};
+
+static inline struct node_now supervisor_now(void)
+{
+	return (struct node_now){clock_now_ms(), clock_wall_s()};
+}
+
+/* Do what the node decided, until it has nothing more to say: after each event that it is given. */
+void supervisor_pump(struct supervisor *supervisor);
+
+/* The SuperLink is lost for good (error), or has told the node to leave. */
+void supervisor_over(struct supervisor *supervisor, bool error, const char *sentence);
+
+/* ---- superlink.c: what comes from the SuperLink, and what the node wants of it ---- */
+extern const struct fleet_ops superlink_events; /* arg is the supervisor */
+void superlink_fetch_run(struct supervisor *supervisor, const struct node_action *action);
+void superlink_fetch_fab(struct supervisor *supervisor, const struct node_action *action);
+void superlink_push_reply(struct supervisor *supervisor, const struct node_action *action);
+
+#endif

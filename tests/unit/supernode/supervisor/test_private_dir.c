@@ -1,0 +1,78 @@
+#include "common/base/cleanup.h"
+#include "common/base/files.h"
+#include "supernode/supervisor/private_dir.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static char home[] = "/tmp/private-dir-XXXXXX";
+
+/* A directory as another node made it; its path is the caller's. */
+static char *neighbour(const char *name, bool socket)
+{
+	char *path = path_join(home, name);
+	auto_(free_at_exit) char *file = path_join(path, "worker-api.sock");
+
+	assert_int_equal(mkdir(path, 0700), 0);
+	if (socket)
+		assert_int_equal(mknod(file, S_IFSOCK | 0600, 0), 0);
+	return path;
+}
+
+static void what_a_killed_node_left_is_removed(void **state)
+{
+	auto_(free_at_exit) char *dead = neighbour("flwr-aaaaaa", true);
+	auto_(free_at_exit) char *alive = neighbour("flwr-bbbbbb", true);
+	auto_(free_at_exit) char *young = neighbour("flwr-cccccc", false);
+	auto_(free_at_exit) char *other = neighbour("flwr-other-thing", true);
+	auto_(close_at_exit) int lock = open(alive, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct private_dir first = {0}, second = {0};
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(private_dir_open(home, &first, NULL), 0);
+	assert_int_equal(stat(first.path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_not_equal(access(dead, F_OK), 0);
+	assert_int_equal(access(alive, F_OK), 0);
+	assert_int_equal(access(young, F_OK), 0);
+	assert_int_equal(access(other, F_OK), 0);
+	/* Two that live do not harm each other. */
+	assert_int_equal(private_dir_open(home, &second, NULL), 0);
+	assert_int_equal(access(first.path, F_OK), 0);
+	private_dir_close(&second);
+	private_dir_close(&first);
+	assert_null(first.path);
+	private_dir_close(&first);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return mkdtemp(home) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return dir_remove(home);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_a_killed_node_left_is_removed),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
