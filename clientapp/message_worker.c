@@ -59,13 +59,18 @@ struct message_worker {
 
 static void answer_too_large(struct message_worker *worker, const char *details);
 
+static size_t outputs_bytes(const struct message_worker *worker)
+{
+	return worker->outputs.message.bytes + worker->outputs.context.bytes;
+}
+
 static void push_done(void *arg, enum outcome outcome, const char *details)
 {
 	struct message_worker *worker = arg;
 
 	worker->succeeded = outcome == OUTCOME_OK;
 	if (outcome == OUTCOME_RESOURCE_EXHAUSTED && !worker->shrunk &&
-		worker->outputs.message.bytes > ENVELOPE_STRING_MAX) {
+		outputs_bytes(worker) > ENVELOPE_STRING_MAX) {
 		worker->shrunk = true;
 		answer_too_large(worker, details);
 		return;
@@ -125,8 +130,9 @@ static void answer_too_large(struct message_worker *worker, const char *details)
 {
 	char reason[512];
 
-	snprintf(reason, sizeof reason, "the reply of %zu bytes is too large for the SuperNode: %s",
-		worker->outputs.message.bytes, details);
+	snprintf(reason, sizeof reason,
+		"reply and context of %zu bytes are too large for the SuperNode: %s",
+		outputs_bytes(worker), details);
 	slices_done(&worker->outputs.message);
 	worker->answered = false;
 	answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, reason);
@@ -137,11 +143,12 @@ static void answer_too_large(struct message_worker *worker, const char *details)
 /* The context as it is after the app ran: its state is what the app left. */
 static int encode_context(struct message_worker *worker, struct app_reply *reply)
 {
+	int r;
+
 	if (!reply->has_state)
 		return slices_append_refs(&worker->outputs.context, &worker->context_bytes);
 	slices_done(&worker->context.state);
-	int r = maps_encode(&reply->state, &worker->context.state);
-
+	r = maps_encode(&reply->state, &worker->context.state);
 	return r ? r : context_encode(&worker->context, &worker->outputs.context);
 }
 
