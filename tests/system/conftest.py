@@ -5,6 +5,7 @@ import re
 import sys
 
 import pytest
+from desk import Desk
 from federation.peers import PROGRAMS, Federation
 from judge import Judge
 
@@ -107,3 +108,13 @@ def one_node(federation):
     judge = federation.judge()
     (node_id,) = judge.nodes(1)
     return federation, node, node_id, judge
+
+
+@pytest.fixture
+def desk(federation):
+    """A SuperLink runs; nodes started from now on have the test's workers."""
+    desk = Desk(federation)
+    federation.binaries = desk.bin
+    federation.start_superlink()
+    yield desk
+    desk.close()

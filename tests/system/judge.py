@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from federation.processes import Late
+from federation.processes import Late, wait_until
 
 APP = Path(__file__).parent / "apps/judge"
 
@@ -72,7 +72,20 @@ class Judge:
     def send(self, node, what, *, type="query", group="1", ttl=3600.0, bytes=0, **order):
         """Send a message; its id."""
         order["what"] = what
-        self.tell(node=str(node), type=type, group=group, ttl=ttl, bytes=bytes, do=order)
+        return self.send_order(node, type=type, group=group, ttl=ttl, bytes=bytes, do=order)
+
+    def send_and_forget(self, node, what, ttl, **order):
+        """Send a message whose reply nobody asks the SuperLink for; its id."""
+        order["what"] = what
+        return self.send_order(node, ttl=ttl, do=order, forget=True)
+
+    def send_reconnect(self, node, config):
+        """Send a control message; its id."""
+        return self.send_order(node, type="reconnect", config=config)
+
+    def send_order(self, node, **order):
+        usual = {"type": "query", "group": "1", "ttl": 3600.0, "bytes": 0, "do": {}}
+        self.tell(node=str(node), **{**usual, **order})
         end = time.monotonic() + 30
         while True:
             said = self.hear(end)
@@ -88,3 +101,17 @@ class Judge:
 
     def ask(self, node, what, seconds=30, **order):
         return self.reply(self.send(node, what, **order), seconds)
+
+
+def serves(judge, node):
+    """Messages are served normally, state is kept."""
+    reply = judge.ask(node, "count")
+    assert reply["code"] == 0, reply
+    return reply["metrics"]["counter"]["n"]
+
+
+def at_work(judge, node, file, **order):
+    """Have an app sit in one long native call: (message, pids of the app and its two children)."""
+    message = judge.send(node, "sit", file=str(file), seconds=1000, **order)
+    wait_until(file.exists, "the app is at work", 30)
+    return message, [int(pid) for pid in file.read_text(encoding="utf-8").split()]

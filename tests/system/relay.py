@@ -1,8 +1,12 @@
 """A TCP relay between a SuperNode and its SuperLink that breaks at the worst moment."""
 
+import re
 import selectors
 import socket
 import threading
+
+
+METHOD = re.compile(rb"/flwr\.proto\.Fleet/(\w+)")  # plain in the first call's head of each
 
 
 class Relay:
@@ -19,6 +23,7 @@ class Relay:
         self.selector.register(self.listener, selectors.EVENT_READ, None)
         self.selector.register(self.woken, selectors.EVENT_READ, None)
         self.pairs = []
+        self.methods = []  # of each connection there has been: the names that went to the target
         self.cut_after = None
         self.refusing = False
         self.was_cut = threading.Event()
@@ -61,8 +66,9 @@ class Relay:
         except OSError:
             node.close()
             return
-        pair = {"node": node, "link": link, "sent": 0}
+        pair = {"node": node, "link": link, "sent": 0, "methods": set()}
         self.pairs.append(pair)
+        self.methods.append(pair["methods"])
         self.selector.register(node, selectors.EVENT_READ, (pair, "node"))
         self.selector.register(link, selectors.EVENT_READ, (pair, "link"))
 
@@ -77,6 +83,7 @@ class Relay:
             self.drop(pair)
         elif end == "node":
             pair["sent"] += len(data)
+            pair["methods"].update(name.decode() for name in METHOD.findall(data))
             if self.cut_after is not None and pair["sent"] > self.cut_after:
                 self.cut_after = None
                 self.refusing = True

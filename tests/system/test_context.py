@@ -82,6 +82,15 @@ def test_state(one_node):
     assert judge.ask(node, "count")["metrics"]["counter"]["n"] == 4
 
 
+def test_state_after_exception(one_node):
+    """What an app has changed before it raised is kept, as by Flower's own worker."""
+    federation, _, node, judge = one_node
+    federation.expect(r"message failed: ", r"supernode: \d+ err: (WARN|ERROR)\s")
+    assert judge.ask(node, "count")["metrics"]["counter"]["n"] == 1
+    assert judge.ask(node, "count-and-raise")["code"] == 2
+    assert judge.ask(node, "count")["metrics"]["counter"]["n"] == 3
+
+
 def test_reply_metadata(one_node):
     """As the instruction's, for every kind of message; types may have a suffix."""
     _, _, node, judge = one_node

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from federation.processes import tree_of, wait_until
-from judge import APP
+from federation.processes import alive, tree_of, wait_until
+from judge import APP, at_work, serves
 
 NOT_LOADED = "An exception was raised when attempting to load `ClientApp`"
 FAILED = r"message failed: "
@@ -25,20 +25,6 @@ ENDS = [
     ("signal", {"signal": signal.SIGSEGV}, 8, ["SIGSEGV"]),
     ("signal", {"signal": signal.SIGTERM}, 8, ["SIGTERM"]),
 ]
-
-
-def serves(judge, node):
-    """Messages are served normally, state is kept."""
-    reply = judge.ask(node, "count")
-    assert reply["code"] == 0, reply
-    return reply["metrics"]["counter"]["n"]
-
-
-def at_work(judge, node, file, **order):
-    """Have an app sit in one long native call: (message, pids of the app and its two children)."""
-    message = judge.send(node, "sit", file=str(file), seconds=1000, **order)
-    wait_until(file.exists, "the app is at work", 30)
-    return message, [int(pid) for pid in file.read_text(encoding="utf-8").split()]
 
 
 @pytest.mark.ours
@@ -120,7 +106,7 @@ def test_worker_killed(one_node, tmp_path):
     reply = judge.reply(message)
     assert reply["code"] == 8
     assert "worker" in reply["reason"] and "SIGKILL" in reply["reason"]
-    assert judge.arrived[message] - killed < 2
+    assert judge.arrived[message] - killed < 1
     federation.wait_gone(pids, 5)
     assert serves(judge, node_id) == 1
 
@@ -135,7 +121,7 @@ def test_app_killed(one_node, tmp_path):
     os.kill(pids[0], signal.SIGKILL)
     reply = judge.reply(message)
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
-    assert judge.arrived[message] - killed < 2
+    assert judge.arrived[message] - killed < 1
     federation.wait_gone(pids, 5)
     assert serves(judge, node) == 1
 
@@ -198,3 +184,77 @@ def test_worker_timeout(federation, tmp_path):
     assert reply["code"] == 8
     federation.wait_gone(pids, 10)
     assert serves(judge, node_id) == 1
+
+
+@pytest.mark.ours
+def test_time_over(one_node, tmp_path):
+    """The ttl ends before the app does: the error reply is there before the SuperLink drops it."""
+    federation, _, node, judge = one_node
+    federation.expect(FAILED, TOLD)
+    message, pids = at_work(judge, node, tmp_path / "at-work", ttl=4.0)
+    reply = judge.reply(message, 10)
+    assert reply["code"] == 8 and "ttl" in reply["reason"]
+    federation.wait_gone(pids, 5)
+    assert serves(judge, node) == 1
+
+
+@pytest.mark.ours
+def test_app_hangs_up(one_node, tmp_path):
+    """It closes all that it has open, its connection too, and lives on."""
+    federation, _, node, judge = one_node
+    federation.expect(FAILED, TOLD)
+    file = tmp_path / "hidden"
+    message = judge.send(node, "hide", file=str(file))
+    wait_until(file.exists, "the app hides", 30)
+    hidden = time.monotonic()
+    reply = judge.reply(message, 10)
+    assert reply["code"] == 8
+    assert judge.arrived[message] - hidden < 5
+    federation.wait_gone([int(file.read_text(encoding="utf-8"))], 5)
+    assert serves(judge, node) == 1
+
+
+@pytest.mark.ours
+def test_daemon_of_app(one_node, tmp_path):
+    """What the app leaves behind holds its stderr: the reply does not wait for it."""
+    federation, _, node, judge = one_node
+    federation.expect(FAILED, TOLD)
+    file = tmp_path / "left"
+    message = judge.send(node, "daemon", file=str(file))
+    wait_until(file.exists, "the app leaves", 30)
+    left = time.monotonic()
+    reply = judge.reply(message, 10)
+    assert reply["code"] == 8 and "exited with status 5" in reply["reason"]
+    assert judge.arrived[message] - left < 1
+    assert serves(judge, node) == 1
+    federation.wait_gone([int(file.read_text(encoding="utf-8"))], 5)
+
+
+@pytest.mark.ours
+def test_supernode_killed_worker_stopped(one_node, tmp_path):
+    """The worker cannot see that its SuperNode has gone, and yet nothing is left of it."""
+    federation, node, node_id, judge = one_node
+    _, pids = at_work(judge, node_id, tmp_path / "at-work")
+    worker = int(node.find(r"worker started: .*pid=(\d+)").group(1))
+    os.kill(worker, signal.SIGSTOP)
+    node.kill()
+    try:
+        federation.wait_gone([worker, *pids[:2]], 1.0)
+    finally:
+        for pid in (worker, *pids):
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("moment", [r"message received", r"worker started", r"app ready"])
+def test_supernode_killed_early(one_node, tmp_path, moment):
+    """Whatever has been started by then goes with it."""
+    federation, node, node_id, judge = one_node
+    others = set(federation.marked()) - {node.pid}
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    judge.send(node_id, "wait", pipe=str(pipe))
+    node.wait_log(moment)
+    node.kill()
+    wait_until(lambda: set(federation.marked()) <= others, "nothing of it is left", 1.0)

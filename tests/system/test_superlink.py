@@ -2,16 +2,11 @@
 
 import pytest
 
+from judge import serves
 from relay import Relay
 
 AWAY = r"SuperLink .*: \w+ failed: .*; trying again in"
 FORGOTTEN = r"SuperLink .*(forgot|register)"
-
-
-def serves(judge, node):
-    reply = judge.ask(node, "count")
-    assert reply["code"] == 0, reply
-    return reply["metrics"]["counter"]["n"]
 
 
 @pytest.mark.ours
@@ -86,6 +81,23 @@ def test_gone_during_push(federation):
         reply = judge.reply(message, 60)
         assert (reply["code"], reply["bytes"]) == (0, megabytes)
         assert serves(judge, node_id) == 2
+    finally:
+        relay.close()
+
+
+@pytest.mark.ours
+def test_heartbeats_go_alone(federation):
+    """On a connection of their own: a long upload on the other one does not make them late."""
+    federation.start_superlink()
+    relay = Relay(federation.fleet)
+    try:
+        federation.start_node(superlink=f"127.0.0.1:{relay.port}")
+        judge = federation.judge()
+        (node_id,) = judge.nodes(1)
+        assert serves(judge, node_id) == 1
+        beats, calls = sorted(relay.methods, key=len)
+        assert beats == {"Ping"}
+        assert {"CreateNode", "PullMessages", "PushMessages"} <= calls and "Ping" not in calls
     finally:
         relay.close()
 

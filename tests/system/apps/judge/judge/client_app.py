@@ -8,9 +8,17 @@ import subprocess
 import sys
 
 from flwr.client import ClientApp
-from flwr.common import ConfigsRecord, MetricsRecord, RecordSet
+from flwr.common import ConfigsRecord, MetricsRecord, ParametersRecord, RecordSet
+from flwr.common.record.parametersrecord import Array
 
 app = ClientApp()
+
+
+def write(file, text):
+    """The test sees all of it or nothing."""
+    with open(file + ".new", "w", encoding="utf-8") as new:
+        new.write(text)
+    os.rename(file + ".new", file)
 
 
 def echo(order, message, context):
@@ -61,9 +69,7 @@ def sit(order, message, context):
     """One long native call: Python cannot look at signals or sockets meanwhile."""
     child = subprocess.Popen(["sleep", "1000"])
     away = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-    with open(order["file"] + ".new", "w", encoding="utf-8") as file:
-        file.write(f"{os.getpid()} {child.pid} {away.pid}")
-    os.rename(order["file"] + ".new", order["file"])
+    write(order["file"], f"{os.getpid()} {child.pid} {away.pid}")
     libc = ctypes.PyDLL(None)  # keeps the interpreter's lock
     libc.sleep(order["seconds"])
     return RecordSet()
@@ -76,6 +82,32 @@ def wait_for(order, message, context):
     return RecordSet()
 
 
+def count_and_fail(order, message, context):
+    count(order, message, context)
+    fail(order, message, context)
+
+
+def hide(order, message, context):
+    """Closes everything, and lives on."""
+    write(order["file"], str(os.getpid()))
+    os.closerange(0, 4096)
+    while True:
+        signal.pause()
+
+
+def leave_daemon(order, message, context):
+    """Ends, and leaves a process in a session of its own that holds stdout and stderr."""
+    daemon = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    write(order["file"], str(daemon.pid))
+    os._exit(5)
+
+
+def large(order, message, context):
+    """A reply of so many bytes."""
+    array = Array("uint8", [order["number"]], "none", bytes(order["number"]))
+    return RecordSet(parameters_records={"large": ParametersRecord({"large": array})})
+
+
 ORDERS = {
     "echo": echo,
     "context": tell_context,
@@ -85,6 +117,10 @@ ORDERS = {
     "signal": be_killed,
     "sit": sit,
     "wait": wait_for,
+    "count-and-raise": count_and_fail,
+    "hide": hide,
+    "daemon": leave_daemon,
+    "large": large,
 }
 
 

@@ -25,6 +25,8 @@ class Desk:
 
     def send(self, order):
         records = RecordSet(configs_records={"do": ConfigsRecord(order["do"])})
+        if "config" in order:  # of a control message
+            records = RecordSet(configs_records={"config": ConfigsRecord(order["config"])})
         if order["bytes"]:
             array = Array("uint8", [order["bytes"]], "none", bytes(order["bytes"]))
             records.parameters_records["bulk"] = ParametersRecord({"bulk": array})
@@ -32,7 +34,8 @@ class Desk:
             records, order["type"], int(order["node"]), order["group"], order["ttl"]
         )
         (number,) = self.driver.push_messages([message])
-        self.pending.add(number)
+        if "forget" not in order:
+            self.pending.add(number)
         self.tell(sent=number, created_at=message.metadata.created_at)
 
     def pull(self):

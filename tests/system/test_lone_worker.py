@@ -1,0 +1,123 @@
+"""Our flwr-clientapp, started by somebody else than a SuperNode."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+
+from federation.processes import wait_until
+from flwr.proto import clientappio_pb2 as api
+from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
+
+pytestmark = pytest.mark.ours
+
+FAILED = r"message failed: "
+
+
+class Bench:
+    """A SuperNode whose worker API has an address, and workers for its tokens."""
+
+    def __init__(self, federation, desk):
+        self.federation = federation
+        self.desk = desk
+        self.program = Path(os.environ["FLWR_BIN_DIR"]) / "flwr-clientapp"
+        self.node = federation.start_node(options={"--clientappio-api-address": "127.0.0.1:0"})
+        self.address = self.node.wait_log(r"worker API: address=(\S+)").group(1)
+        self.judge = federation.judge()
+        (self.node_id,) = self.judge.nodes(1)
+
+    def worker(self, token):
+        argv = [self.program, "--insecure", "--token", token]
+        argv += ["--clientappio-api-address", self.address]
+        argv += ["--python", self.federation.bin / "python"]
+        name = self.federation.name("flwr-clientapp")
+        return self.federation.start(name, argv, self.federation.environ(name))
+
+    def at_work(self, file):
+        """(message, the SuperNode's idea of a worker, the worker, pids of the app and children)"""
+        message = self.judge.send(self.node_id, "sit", file=str(file), seconds=1000)
+        place, token, _ = self.desk.worker()
+        worker = self.worker(token)
+        wait_until(file.exists, "the app is at work", 30)
+        pids = [int(pid) for pid in file.read_text(encoding="utf-8").split()]
+        return message, place, worker, pids
+
+
+@pytest.fixture
+def bench(federation, desk):
+    return Bench(federation, desk)
+
+
+def test_messages(bench):
+    """Whole messages; the app's error is an answer, too."""
+    bench.federation.expect(FAILED)
+    for what, code in (("count", 0), ("raise", 2), ("count", 0)):
+        message = bench.judge.send(bench.node_id, what)
+        place, token, _ = bench.desk.worker()
+        assert bench.worker(token).wait(30) == 0
+        place.close()
+        assert bench.judge.reply(message)["code"] == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped(bench, tmp_path, number):
+    """It answers for its message with an error, takes its app along, and ends with status 0."""
+    bench.federation.expect(FAILED)
+    message, place, worker, pids = bench.at_work(tmp_path / "at-work")
+    stopped = time.monotonic()
+    worker.signal(number)
+    reply = bench.judge.reply(message, 10)  # the SuperNode's own worker is still there
+    assert reply["code"] == 8 and "stopped" in reply["reason"], reply
+    assert worker.wait(10) == 0
+    assert time.monotonic() - stopped < 10
+    bench.federation.wait_gone(pids, 1.0)
+    place.close()
+
+
+def test_killed(bench, tmp_path):
+    """The app goes with it."""
+    bench.federation.expect(FAILED)
+    message, place, worker, pids = bench.at_work(tmp_path / "at-work")
+    worker.kill()
+    try:
+        bench.federation.wait_gone(pids[:1], 1.0)
+    finally:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    place.close()
+    assert bench.judge.reply(message, 10)["code"] == 8
+
+
+def test_wrong_token(bench):
+    """It says so and ends; the message waits for the right one."""
+    bench.federation.expect(r"worker API: .*refused: ")
+    message = bench.judge.send(bench.node_id, "count")
+    place, token, _ = bench.desk.worker()
+    wrong = bench.worker(token ^ 1)
+    assert wrong.wait(30) == 1
+    assert wrong.find(r"ERROR .*INVALID_ARGUMENT")
+    assert bench.worker(token).wait(30) == 0
+    place.close()
+    assert bench.judge.reply(message)["code"] == 0
+
+
+def test_outputs_refused(bench):
+    """Somebody else has answered for it: status 1."""
+    bench.federation.expect(FAILED, r"worker API: .*refused: ")
+    message = bench.judge.send(bench.node_id, "count")
+    place, token, _ = bench.desk.worker()
+    with grpc.insecure_channel(bench.address) as channel:
+        stub = ClientAppIoStub(channel)
+        inputs = stub.PullClientAppInputs(api.PullClientAppInputsRequest(token=token), timeout=10)
+        assert inputs.message.metadata.message_id == message
+    place.close()
+    assert bench.judge.reply(message, 10)["code"] == 8
+    late = bench.worker(token)
+    assert late.wait(30) == 1
+    assert late.find(r"ERROR .*FAILED_PRECONDITION|ERROR .*INVALID_ARGUMENT")

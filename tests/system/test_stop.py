@@ -1,0 +1,49 @@
+"""The signals that a SuperNode understands."""
+
+import signal
+
+import pytest
+
+from federation.processes import tree_of
+from judge import at_work, serves
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_ends(federation, number):
+    """It leaves the SuperLink; status 0."""
+    link = federation.start_superlink()
+    node = federation.start_node()
+    tree = tree_of(node.pid)
+    node.signal(number)
+    assert node.wait(10) == 0
+    federation.wait_gone(tree, 1.0)
+    assert link.text().count("DeleteNode") == 1
+
+
+@pytest.mark.ours
+def test_hang_up(one_node, tmp_path):
+    """SIGHUP ends nothing, neither when idle nor while an app is at work."""
+    federation, node, node_id, judge = one_node
+    node.signal(signal.SIGHUP)
+    assert serves(judge, node_id) == 1
+    federation.expect(r"message failed: ", r"supernode: \d+ err: (WARN|ERROR)\s")
+    message, _ = at_work(judge, node_id, tmp_path / "at-work", ttl=4.0)
+    node.signal(signal.SIGHUP)
+    assert "ttl" in judge.reply(message, 10)["reason"]  # nothing else has ended it
+    assert serves(judge, node_id) == 2
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal(one_node, tmp_path, second):
+    """While an app works: at once, whatever the grace; nothing is left."""
+    federation, node, node_id, judge = one_node
+    federation.expect(r"stopping now")
+    _, pids = at_work(judge, node_id, tmp_path / "at-work")
+    tree = tree_of(node.pid) + pids
+    node.signal(signal.SIGTERM)
+    node.wait_log(r"stopping", 5)
+    node.signal(second)
+    assert node.wait(2) == 0
+    federation.wait_gone(tree, 1.0)
