@@ -136,3 +136,8 @@ void budget_release(struct budget *budget, uint64_t bytes)
 	assert(bytes <= budget->used_bytes);
 	budget->used_bytes -= bytes;
 }
+
+void budget_peak_reset(struct budget *budget)
+{
+	budget->peak_bytes = budget->used_bytes;
+}

@@ -26,4 +26,7 @@ int budget_reserve(struct budget *budget, uint64_t bytes);
 /* Give bytes back; giving back more than was reserved is a bug (assert). */
 void budget_release(struct budget *budget, uint64_t bytes);
 
+/* Note peaks anew from here on. */
+void budget_peak_reset(struct budget *budget);
+
 #endif

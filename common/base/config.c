@@ -5,14 +5,18 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
+#include "common/base/number.h"
 #include "common/base/text.h"
 #include "common/base/toml.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define CONFIG_FILE_MAX (1024 * 1024)
-#define SHOWN_BYTES     80 /* of a key or a value in a sentence */
+#define SHOWN_BYTES     80  /* of a key or a value in a sentence */
+#define PATH_BYTES      160 /* of a path */
 
 /* One key=value as it was written. */
 struct pair {
@@ -58,11 +62,12 @@ static int pair_next(const char **text, struct pair *pair, struct reason *why)
 	const char *end;
 	char quote;
 
-	*pair = (struct pair){.key = *text, .key_len = equals ? (size_t)(equals - *text) : word};
+	*pair = (struct pair){
+		.key = *text, .key_len = equals ? (size_t)(equals - *text) : word, .value = ""};
 	if (!equals)
 		return pair_code(why, pair,
 			"has no value: write key=value pairs with a space between them, as in "
-			"'partition-id=0 name=\"alice\"'");
+			"'partition-id=0 name=\"alice\"', or the path of a .toml file");
 	if (pair->key_len == 0)
 		return reason_code(why, -EINVAL,
 			"a configuration value has no key: write key=value pairs with a space "
@@ -96,25 +101,6 @@ static bool value_is(const struct pair *pair, const char *word)
 	       strncasecmp(pair->value, word, pair->value_len) == 0;
 }
 
-/* Why a value that TOML does not take is none, and what to write instead. */
-static int value_code(struct reason *why, const struct pair *pair)
-{
-	char key[SHOWN_BYTES], value[SHOWN_BYTES];
-	int shown = pair->key_len < SHOWN_BYTES ? (int)pair->key_len : SHOWN_BYTES;
-
-	if (value_is(pair, "true") || value_is(pair, "false"))
-		return pair_code(
-			why, pair, "has a bool that is not in lower case: write true or false");
-	text_quote(pair->key, pair->key_len, key, sizeof(key));
-	text_quote(pair->value, pair->value_len, value, sizeof(value));
-	if (!utf8_valid(pair->key, pair->key_len))
-		shown = 0;
-	return reason_code(why, -EINVAL,
-		"configuration key %s has the value %s, which is no bool, integer, float or "
-		"string: strings need quotes, as in %.*s=\"alice\"",
-		key, value, shown, pair->key);
-}
-
 static int pair_add(struct text *document, const struct pair *pair)
 {
 	if (text_add(document, pair->key, pair->key_len) < 0 || text_add(document, " = ", 3) < 0 ||
@@ -133,6 +119,91 @@ static int document_flatten(const struct text *document, struct value_map *out, 
 	return toml_flatten(doc, "", out, why);
 }
 
+/* ---- why TOML does not take a pair ---- */
+
+static bool is_plain_key(const struct pair *pair)
+{
+	for (size_t i = 0; i < pair->key_len; i++) {
+		char c = pair->key[i];
+
+		if (!isalnum((unsigned char)c) && c != '_' && c != '-' && c != '.')
+			return false;
+	}
+	return pair->key_len < SHOWN_BYTES;
+}
+
+/* Would the value be good behind another key? */
+static bool value_good(const struct pair *pair)
+{
+	struct pair other = *pair;
+	auto_(text_done) struct text line = {0};
+	auto_(value_map_done) struct value_map values = {0};
+
+	other.key = "key";
+	other.key_len = strlen(other.key);
+	return pair_add(&line, &other) == 0 && document_flatten(&line, &values, NULL) == 0 &&
+	       values.n > 0;
+}
+
+/* A number for others, but not for TOML. */
+static bool value_is_number(const struct pair *pair)
+{
+	char copy[SHOWN_BYTES];
+	double number;
+
+	if (pair->value_len >= sizeof(copy))
+		return false;
+	memcpy(copy, pair->value, pair->value_len);
+	copy[pair->value_len] = '\0';
+	return number_double(copy, &number) != -EINVAL;
+}
+
+static int string_code(struct reason *why, const struct pair *pair)
+{
+	if (!utf8_valid(pair->value, pair->value_len))
+		return pair_code(why, pair, "has a string that is not UTF-8");
+	for (size_t i = 0; i < pair->value_len; i++) {
+		if (iscntrl((unsigned char)pair->value[i]) && pair->value[i] != '\t')
+			return pair_code(why, pair,
+				"has a string with a control character: write it as \\n or \\u000a "
+				"in double quotes");
+	}
+	return pair_code(why, pair,
+		"has a string with a backslash that starts no escape: double it, or put the "
+		"string in single quotes");
+}
+
+static int value_code(struct reason *why, const struct pair *pair)
+{
+	char key[SHOWN_BYTES], value[SHOWN_BYTES];
+	bool plain = is_plain_key(pair);
+
+	if (*pair->value == '"' || *pair->value == '\'')
+		return string_code(why, pair);
+	if (value_is(pair, "true") || value_is(pair, "false"))
+		return pair_code(
+			why, pair, "has a bool that is not in lower case: write true or false");
+	if (value_is_number(pair))
+		return pair_code(why, pair,
+			"has a number that TOML does not take: an integer has at most 64 bits and "
+			"no 0 in front, a float has digits on both sides of its dot");
+	text_quote(pair->key, pair->key_len, key, sizeof(key));
+	text_quote(pair->value, pair->value_len, value, sizeof(value));
+	return reason_code(why, -EINVAL,
+		"configuration key %s has the value %s, which is no bool, integer, float or "
+		"string: strings need quotes that the shell leaves there, as in '%.*s=\"alice\"'",
+		key, value, plain ? (int)pair->key_len : 3, plain ? pair->key : "key");
+}
+
+static int refused_code(struct reason *why, const struct pair *pair)
+{
+	if (!value_good(pair))
+		return value_code(why, pair);
+	return pair_code(why, pair,
+		"is not one: a key is made of letters, digits, _ and -, with single dots between "
+		"them");
+}
+
 /* Is the pair good by itself? Its keys (an inline table has several) are added to keys. */
 static int pair_check(const struct pair *pair, struct value_map *keys, struct reason *why)
 {
@@ -142,13 +213,10 @@ static int pair_check(const struct pair *pair, struct value_map *keys, struct re
 
 	if (r == 0)
 		r = document_flatten(&line, &values, NULL);
-	if (r == -EINVAL)
-		return value_code(why, pair);
+	if (r == -EINVAL || (r == 0 && values.n == 0)) /* a comment or an empty table */
+		return refused_code(why, pair);
 	if (r < 0)
 		return r;
-	if (values.n == 0) /* a comment or an empty table */
-		return pair_code(
-			why, pair, "is not one: a key is made of letters, digits, _, - and .");
 	for (size_t i = 0; i < values.n; i++) {
 		if (value_map_get(keys, values.v[i].key))
 			return pair_code(why, pair, "is given twice");
@@ -156,21 +224,44 @@ static int pair_check(const struct pair *pair, struct value_map *keys, struct re
 	return value_map_copy(&values, keys);
 }
 
+/* Go to the next pair; false at the end. */
+static bool pair_ahead(const char **text)
+{
+	while (is_space(**text))
+		(*text)++;
+	return **text;
+}
+
+/* Each pair is good, but not all of them together: a=1 a.b=2. Name the first that is too much. */
+static int together_code(struct reason *why, const char *text)
+{
+	auto_(text_done) struct text document = {0};
+	struct pair pair;
+
+	while (pair_ahead(&text) && pair_next(&text, &pair, NULL) == 0) {
+		auto_(value_map_done) struct value_map values = {0};
+
+		if (pair_add(&document, &pair) < 0)
+			return -ENOMEM;
+		if (document_flatten(&document, &values, NULL) == -EINVAL)
+			return pair_code(why, &pair,
+				"contradicts one before it: a key has either a value or keys below "
+				"it, and a table in braces gets no more keys");
+	}
+	return -ENOMEM;
+}
+
 static int pairs_parse(const char *text, struct value_map *out, struct reason *why)
 {
 	auto_(text_done) struct text document = {0};
 	auto_(value_map_done) struct value_map keys = {0};
 	auto_(value_map_done) struct value_map values = {0};
+	const char *at = text;
+	struct pair pair;
 	int r;
 
-	for (;;) {
-		struct pair pair;
-
-		while (is_space(*text))
-			text++;
-		if (!*text)
-			break;
-		r = pair_next(&text, &pair, why);
+	while (pair_ahead(&at)) {
+		r = pair_next(&at, &pair, why);
 		if (r == 0)
 			r = pair_check(&pair, &keys, why);
 		if (r == 0)
@@ -180,15 +271,51 @@ static int pairs_parse(const char *text, struct value_map *out, struct reason *w
 	}
 	if (document.len == 0)
 		return 0;
-	/* Together they can still contradict each other: a=1 a.b=2. */
 	r = document_flatten(&document, &values, NULL);
-	if (r == -EINVAL)
-		return reason_code(why, r, "configuration: a key is both a value and a table");
 	if (r < 0)
-		return r;
+		return r == -EINVAL ? together_code(why, text) : r;
 	*out = values;
 	values = (struct value_map){0};
 	return 0;
+}
+
+static int file_code(struct reason *why, int r, const char *path)
+{
+	char shown[PATH_BYTES];
+
+	text_quote(path, strlen(path), shown, sizeof(shown));
+	if (r == -EINVAL)
+		return reason_code(why, r, "configuration file %s is no regular file", shown);
+	if (r == -EFBIG)
+		return reason_code(why, r, "configuration file %s is larger than %d bytes", shown,
+			CONFIG_FILE_MAX);
+	return reason_code(why, r, "configuration file %s cannot be read: %s%s", shown,
+		strerrordesc_np(-r),
+		r == -ENOENT && strchr(path, '=')
+			? " (what ends in .toml is taken for a file: a string needs quotes)"
+			: "");
+}
+
+/* Nobody may ever write into a pipe: it is not waited for. */
+static int file_check(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	return S_ISREG(st.st_mode) ? 0 : -EINVAL;
+}
+
+/* Names in a file may have any character. */
+static const char *one_line(char *text)
+{
+	for (char *at = text; *at; at++) {
+		if (iscntrl((unsigned char)*at))
+			*at = '?';
+	}
+	return text;
 }
 
 static int file_parse(const char *path, struct value_map *out, struct reason *why)
@@ -197,21 +324,23 @@ static int file_parse(const char *path, struct value_map *out, struct reason *wh
 	auto_(toml_free_at_exit) struct toml *doc = NULL;
 	auto_(value_map_done) struct value_map values = {0};
 	struct reason cause = {0};
+	char shown[PATH_BYTES];
 	size_t len;
 	int r;
 
-	r = file_read(path, CONFIG_FILE_MAX, &content, &len);
-	if (r == -EFBIG)
-		return reason_code(why, r, "configuration file %.200s is larger than %d bytes",
-			path, CONFIG_FILE_MAX);
+	r = file_check(path);
+	if (r == 0)
+		r = file_read(path, CONFIG_FILE_MAX, &content, &len);
 	if (r < 0)
-		return reason_code(why, r, "configuration file %.200s cannot be read: %s", path,
-			strerrordesc_np(-r));
+		return file_code(why, r, path);
 	r = toml_parse(content, len, &doc, &cause);
 	if (r == 0)
 		r = toml_flatten(doc, "", &values, &cause);
-	if (r == -EINVAL)
-		return reason_code(why, r, "configuration file %.150s: %.300s", path, cause.text);
+	if (r == -EINVAL) {
+		text_quote(path, strlen(path), shown, sizeof(shown));
+		return reason_code(
+			why, r, "configuration file %s: %.300s", shown, one_line(cause.text));
+	}
 	if (r < 0)
 		return r;
 	*out = values;

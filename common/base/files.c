@@ -299,6 +299,35 @@ static int private_failed(struct reason *why, const char *base, int r)
 		why, r, "no private directory could be made in %s: %s", base, strerrordesc_np(-r));
 }
 
+int dir_check(const char *path, struct reason *why)
+{
+	auto_(free_at_exit) char *at = strdup(path);
+	struct stat st;
+	int r;
+
+	if (!at)
+		return reason_code(why, -ENOMEM, "no memory");
+	if (!*path)
+		return reason_code(why, -EINVAL, "needs the path of a directory");
+	/* What is not there yet will be made in the nearest that is. */
+	while ((r = stat(at, &st) < 0 ? -errno : 0) == -ENOENT) {
+		char *slash = strrchr(at, '/');
+
+		if (!slash || slash == at) {
+			strcpy(at, slash ? "/" : ".");
+			r = stat(at, &st) < 0 ? -errno : 0;
+			break;
+		}
+		*slash = '\0';
+	}
+	if (r == 0 && !S_ISDIR(st.st_mode))
+		r = -ENOTDIR;
+	if (r == 0 && access(at, W_OK | X_OK) < 0)
+		r = -errno;
+	return r ? reason_code(why, r, "%s cannot be written to: %s", path, strerrordesc_np(-r))
+		 : 0;
+}
+
 int dir_make_private(const char *flwr_dir, char **out, struct reason *why)
 {
 	const char *const bases[] = {environment("XDG_RUNTIME_DIR"), environment("TMPDIR"), "/tmp"};
@@ -306,7 +335,9 @@ int dir_make_private(const char *flwr_dir, char **out, struct reason *why)
 	int r = 0, first = 0;
 
 	if (flwr_dir) {
-		r = dir_make(flwr_dir, 0700);
+		r = strlen(flwr_dir) < PRIVATE_PATH_MAX - strlen("/flwr-XXXXXX")
+			    ? dir_make(flwr_dir, 0700)
+			    : -ENAMETOOLONG;
 		if (r == 0)
 			r = private_make(flwr_dir, out);
 		return r < 0 ? private_failed(why, flwr_dir, r) : 0;
@@ -368,4 +399,63 @@ char *path_program_dir(void)
 	if (!slash)
 		return NULL;
 	return text_dup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+/* 0, -ENOENT or -EACCES. */
+static int file_check(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return errno == EACCES ? -EACCES : -ENOENT;
+	return S_ISREG(status.st_mode) && access(path, X_OK) == 0 ? 0 : -EACCES;
+}
+
+/* Move path (malloc()ed, or NULL for no memory) to *out as an absolute one, if it can be executed.
+ */
+static int path_offer(char *path, char **out)
+{
+	auto_(free_at_exit) char *offered = path;
+	auto_(free_at_exit) char *here = NULL;
+	int r;
+
+	if (!offered)
+		return -ENOMEM;
+	r = file_check(offered);
+	if (r < 0)
+		return r;
+	if (*offered == '/') {
+		*out = take_pointer(&offered);
+		return 0;
+	}
+	here = getcwd(NULL, 0);
+	if (!here)
+		return -errno;
+	*out = path_join(here, offered);
+	return *out ? 0 : -ENOMEM;
+}
+
+/* 0, -ENOENT, -EACCES (there are some, none can be executed), -ENOMEM. */
+static int search_path(const char *name, char **out)
+{
+	const char *dirs = getenv("PATH");
+	int result = -ENOENT;
+
+	for (const char *dir = dirs; dir; dir = *dir ? dir + 1 : NULL) {
+		size_t len = strcspn(dir, ":");
+		auto_(free_at_exit) char *folder = text_dup(len ? dir : ".", len ? len : 1);
+		int r = folder ? path_offer(path_join(folder, name), out) : -ENOMEM;
+
+		if (r == 0 || r == -ENOMEM)
+			return r;
+		if (r == -EACCES)
+			result = r;
+		dir += len;
+	}
+	return result;
+}
+
+int path_find_program(const char *name, char **out)
+{
+	return strchr(name, '/') ? path_offer(strdup(name), out) : search_path(name, out);
 }

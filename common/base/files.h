@@ -17,6 +17,12 @@ int file_read(const char *path, size_t max_bytes, char **out, size_t *len_out);
 /* Write all bytes, however often write() is interrupted or short. 0 or -errno. */
 int fd_write_all(int fd, const void *data, size_t len);
 
+/*
+ * Can files be made below path, a directory that is there or may still have to be made? Changes
+ * nothing. 0, or -errno with a sentence.
+ */
+int dir_check(const char *path, struct reason *why);
+
 /* mkdir -p with mode for what is made. 0 or -errno. */
 int dir_make(const char *path, mode_t mode);
 
@@ -46,6 +52,13 @@ uint64_t fd_limit_raise(void);
 
 /* dir "/" name, malloc()ed; NULL on no memory. */
 char *path_join(const char *dir, const char *name);
+
+/*
+ * The program of that name: a path, or a name to look for on PATH. 0: *out is an absolute path,
+ * malloc()ed, of a file that can be executed (links are left as they are); -ENOENT, -EACCES (there
+ * are some, none can be executed), -ENOMEM.
+ */
+int path_find_program(const char *name, char **out);
 
 /* The directory of the running program (/proc/self/exe), malloc()ed; NULL when unknown. */
 char *path_program_dir(void);

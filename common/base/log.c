@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 #define LOG_LINE_BYTES 8192
+#define LEVEL_FORMAT   "%-5s "
 #define LOG_TAIL_BYTES 64 /* kept free behind the text: what was dropped, the line's end */
 
 struct log {
@@ -27,6 +28,7 @@ struct log {
 	atomic_ulong dropped; /* lines since the last one that got through */
 	atomic_bool torn; /* a line has been written in part: the next one starts with its end */
 	char *name;
+	bool passing; /* a terminal's last line is progress, which the next one takes away */
 };
 
 struct line {
@@ -91,6 +93,20 @@ int log_level_parse(const char *text, enum log_level *out)
 void log_set_level(struct log *log, enum log_level level)
 {
 	log->level = level;
+}
+
+size_t log_level_of(const char *line, size_t len, enum log_level *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
+		char head[8];
+		size_t n = (size_t)snprintf(head, sizeof(head), LEVEL_FORMAT, level_names[i]);
+
+		if (len >= n && memcmp(line, head, n) == 0) {
+			*out = (enum log_level)i;
+			return n;
+		}
+	}
+	return 0;
 }
 
 bool log_enabled(const struct log *log, enum log_level level)
@@ -175,24 +191,29 @@ static bool line_write(struct log *log, const char *data, size_t len)
 	return done == len;
 }
 
-void log_line(struct log *log, enum log_level level, const char *format, ...)
+/* passing: a terminal's line that the next one takes the place of. */
+static void write_line(
+	struct log *log, enum log_level level, bool passing, const char *format, va_list args)
 {
+	static const char erase[] = "\r\x1b[K";
 	char text[LOG_LINE_BYTES];
 	char head[CLOCK_ISO8601_BYTES];
 	struct line line = {.len = 0};
 	unsigned long dropped;
-	va_list args;
 	int n;
 
 	if (!log_enabled(log, level))
 		return;
-	va_start(args, format);
 	n = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
 	if (n < 0)
 		return;
-	if (atomic_load(&log->torn))
+	if (log->passing) {
+		memcpy(line.data, erase, sizeof(erase) - 1);
+		line.len = sizeof(erase) - 1;
+	} else if (atomic_load(&log->torn)) {
 		line.data[line.len++] = '\n';
+	}
+	log->passing = passing;
 	if (log->name) {
 		clock_iso8601(clock_wall_s(), head);
 		/* Milliseconds are enough for a person: the last three digits of the second go. */
@@ -200,8 +221,8 @@ void log_line(struct log *log, enum log_level level, const char *format, ...)
 		line.len += (size_t)snprintf(
 			line.data + line.len, sizeof(line.data) - line.len, "%.29s ", head);
 	}
-	line.len += (size_t)snprintf(
-		line.data + line.len, sizeof(line.data) - line.len, "%-5s ", level_names[level]);
+	line.len += (size_t)snprintf(line.data + line.len, sizeof(line.data) - line.len,
+		LEVEL_FORMAT, level_names[level]);
 	if (log->name) {
 		line_add(&line, log->name, strlen(log->name));
 		line_add(&line, ": ", 2);
@@ -211,7 +232,31 @@ void log_line(struct log *log, enum log_level level, const char *format, ...)
 	if (dropped)
 		line.len += (size_t)snprintf(line.data + line.len, LOG_TAIL_BYTES - 1,
 			" (%lu lines before this one were dropped)", dropped);
-	line.data[line.len++] = '\n';
+	if (!passing)
+		line.data[line.len++] = '\n';
 	if (!line_write(log, line.data, line.len))
 		atomic_fetch_add(&log->dropped, dropped + 1);
+}
+
+void log_line(struct log *log, enum log_level level, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	write_line(log, level, false, format, args);
+	va_end(args);
+}
+
+bool log_on_terminal(const struct log *log)
+{
+	return log && log->type == S_IFCHR && isatty(log->fd);
+}
+
+void log_progress(struct log *log, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	write_line(log, LOG_LEVEL_INFO, log_on_terminal(log), format, args);
+	va_end(args);
 }

@@ -33,6 +33,12 @@ void log_set_level(struct log *log, enum log_level level);
 /* "error", "warn"/"warning", "info", "debug" in any case to *out; 0 or -EINVAL. */
 int log_level_parse(const char *text, enum log_level *out);
 
+/*
+ * Does line begin as those of a log without a name do ("WARN  text")? Then its level in *out, and
+ * how many bytes to skip to the text; else 0.
+ */
+size_t log_level_of(const char *line, size_t len, enum log_level *out);
+
 bool log_enabled(const struct log *log, enum log_level level);
 
 /*
@@ -41,6 +47,15 @@ bool log_enabled(const struct log *log, enum log_level level);
  */
 void log_line(struct log *log, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Is it read by a person, now? */
+bool log_on_terminal(const struct log *log);
+
+/*
+ * How far something is: on a terminal a line that the next line of any kind takes the place of,
+ * else an ordinary one. Level info.
+ */
+void log_progress(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(log, ...) log_line(log, LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(log, ...)  log_line(log, LOG_LEVEL_WARN, __VA_ARGS__)

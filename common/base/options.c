@@ -8,6 +8,7 @@
 #include "common/base/number.h"
 #include "common/base/text.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -15,6 +16,7 @@
 
 #define ROW_BASE        256 /* val of row 0: above each letter */
 #define AMBIGUOUS_BYTES 160
+#define HOST_BYTES      254 /* a name has 253 at most */
 #define BOUND_BYTES     48
 #define HELP_COLUMN     28
 #define HELP_WIDTH      80
@@ -91,23 +93,6 @@ static bool has_bounds(const struct option_spec *spec)
 	return spec->min != 0 || spec->max != 0;
 }
 
-static int range_code(const struct parse *parse, const struct option_spec *spec, const char *value)
-{
-	char least[BOUND_BYTES], most[BOUND_BYTES], shown[BOUND_BYTES];
-
-	bound_format(spec, spec->min, least);
-	bound_format(spec, spec->max, most);
-	text_quote(value, strlen(value), shown, sizeof(shown));
-	if (!has_bounds(spec))
-		return reason_code(
-			parse->why, -EINVAL, "option --%s: %s is out of range", spec->name, shown);
-	if (spec->max == INT64_MAX)
-		return reason_code(parse->why, -EINVAL, "option --%s: %s must be at least %s",
-			spec->name, shown, least);
-	return reason_code(parse->why, -EINVAL, "option --%s: %s must be between %s and %s",
-		spec->name, shown, least, most);
-}
-
 /* The number of an INTEGER, SECONDS or BYTES row, in the unit of its bounds. */
 static int number_parse(const struct option_spec *spec, const char *value, int64_t *out)
 {
@@ -136,12 +121,40 @@ static int number_parse(const struct option_spec *spec, const char *value, int64
 	return r;
 }
 
+/* Is a number that is out of range larger than there is room for? */
+static bool number_is_above(const struct option_spec *spec, const char *value)
+{
+	int64_t number;
+
+	return *value != '-' && number_parse(spec, value, &number) == -ERANGE;
+}
+
+static int range_code(const struct parse *parse, const struct option_spec *spec, const char *value)
+{
+	char least[BOUND_BYTES], most[BOUND_BYTES], shown[BOUND_BYTES];
+
+	bound_format(spec, spec->min, least);
+	bound_format(spec, spec->max, most);
+	text_quote(value, strlen(value), shown, sizeof(shown));
+	if (!has_bounds(spec))
+		return reason_code(
+			parse->why, -EINVAL, "option --%s: %s is out of range", spec->name, shown);
+	if (spec->max == INT64_MAX && number_is_above(spec, value))
+		return reason_code(
+			parse->why, -EINVAL, "option --%s: %s is too large", spec->name, shown);
+	if (spec->max == INT64_MAX)
+		return reason_code(parse->why, -EINVAL, "option --%s: %s must be at least %s",
+			spec->name, shown, least);
+	return reason_code(parse->why, -EINVAL, "option --%s: %s must be between %s and %s",
+		spec->name, shown, least, most);
+}
+
 static int number_store(
 	const struct parse *parse, const struct option_spec *spec, const char *value)
 {
 	char *place = (char *)parse->into + spec->offset;
 	char shown[BOUND_BYTES];
-	int64_t number;
+	int64_t number = 0;
 	int r = number_parse(spec, value, &number);
 
 	if (r == -ERANGE)
@@ -217,45 +230,57 @@ static int missing_code(const struct parse *parse, const struct option_spec *spe
 		spec->name, metavar_of(spec));
 }
 
-/* The candidates of an abbreviation, "--a, --b"; how many there are. */
+/* Those that an abbreviation may stand for, "--a, --b"; how many there are. */
 static size_t candidates(const struct parse *parse, const char *name, size_t len, struct text *list)
 {
 	size_t found = 0;
 
 	for (size_t i = 0; i < parse->n; i++) {
-		if (strncmp(parse->specs[i].name, name, len) != 0)
+		if (!parse->specs[i].help || strncmp(parse->specs[i].name, name, len) != 0)
 			continue;
 		found++;
-		if (parse->specs[i].help && list->len < AMBIGUOUS_BYTES)
+		if (list->len < AMBIGUOUS_BYTES)
 			text_printf(list, "%s--%s", list->len ? ", " : "", parse->specs[i].name);
 	}
 	return found;
 }
 
-static int unknown_code(const struct parse *parse, const char *word)
+/* The option that was meant by a word that is none, or NULL. */
+static const char *meant(const struct parse *parse, const char *name, size_t len)
 {
 	auto_(free_at_exit) const char **names = calloc(parse->n + 1, sizeof(*names));
-	auto_(text_done) struct text list = {0};
-	const char *name = word + strspn(word, "-");
-	size_t len = strcspn(name, "=");
-	char shown[REASON_BYTES / 4], exact[64];
-	const char *nearest;
+	char exact[64];
 	size_t n = 0;
 
-	text_quote(word, (size_t)(name - word) + len, shown, sizeof(shown));
-	/* Not in quotes when it is plain, which it almost always is. */
-	shown[strlen(shown) - 1] = '\0';
-	if (!names)
-		return -ENOMEM;
-	if (len && candidates(parse, name, len, &list) > 1 && list.len)
-		return reason_code(parse->why, -EINVAL, "option %s is ambiguous: it could be %s",
-			shown + 1, list.data);
-	for (size_t i = 0; i < parse->n; i++) {
+	for (size_t i = 0; names && i < parse->n; i++) {
 		if (parse->specs[i].help)
 			names[n++] = parse->specs[i].name;
 	}
 	snprintf(exact, sizeof(exact), "%.*s", len < sizeof(exact) ? (int)len : 0, name);
-	nearest = text_nearest(exact, names);
+	return names ? text_nearest(exact, names) : NULL;
+}
+
+/* word is not known, or short for several; "-word", "--word" or "--word=value". */
+static int unknown_code(const struct parse *parse, const char *word)
+{
+	auto_(text_done) struct text list = {0};
+	const char *name = word + strspn(word, "-");
+	size_t len = strcspn(name, "=");
+	size_t n = strncmp(word, "--", 2) == 0 && len ? candidates(parse, name, len, &list) : 0;
+	char shown[REASON_BYTES / 4];
+	const char *nearest;
+
+	text_quote(word, (size_t)(name - word) + len, shown, sizeof(shown));
+	/* Not in quotes when it is plain, which it almost always is. */
+	shown[strlen(shown) - 1] = '\0';
+	if (n > 1 && list.len)
+		return reason_code(parse->why, -EINVAL, "option %s is ambiguous: it could be %s",
+			shown + 1, list.data);
+	/* The other candidates are options that are refused. */
+	if (n == 1 && list.len)
+		return reason_code(parse->why, -EINVAL, "unknown option %s: did you mean %s?",
+			shown + 1, list.data);
+	nearest = meant(parse, name, len);
 	if (nearest)
 		return reason_code(parse->why, -EINVAL, "unknown option %s: did you mean --%s?",
 			shown + 1, nearest);
@@ -275,11 +300,10 @@ static int positional_code(const struct parse *parse, const char *word)
 /* "--name -x": another option where the value should be. Numbers and "-" are values. */
 static bool looks_like_option(const char *value)
 {
-	double number;
-
 	if (value[0] != '-' || !value[1] || strchr(value, ' '))
 		return false;
-	return number_double(value, &number) < 0;
+	/* Good numbers or not: what is wrong with "-1G" is not that a value is missing. */
+	return !isdigit((unsigned char)value[1]) && value[1] != '.';
 }
 
 /* ---- the walk ---- */
@@ -295,11 +319,10 @@ static const struct option_spec *row_of(const struct parse *parse, int found)
 	return NULL;
 }
 
-/* One answer of getopt_long(). As options_parse(). */
-static int step(const struct parse *parse, int found, char *const *argv)
+/* One answer of getopt_long(), which it found in word. As options_parse(). */
+static int step(const struct parse *parse, int found, const char *word, char *const *argv)
 {
 	const struct option_spec *spec = row_of(parse, found);
-	char letter[] = {'-', (char)optopt, '\0'};
 
 	if (found == 1)
 		return positional_code(parse, optarg);
@@ -308,10 +331,8 @@ static int step(const struct parse *parse, int found, char *const *argv)
 	if (!spec && optopt >= ROW_BASE && row_of(parse, optopt))
 		return reason_code(parse->why, -EINVAL, "option --%s takes no value",
 			row_of(parse, optopt)->name);
-	if (!spec && optopt > 0)
-		return unknown_code(parse, letter);
 	if (!spec)
-		return unknown_code(parse, argv[optind - 1]);
+		return unknown_code(parse, word);
 	if (takes_value(spec) && optarg == argv[optind - 1] && looks_like_option(optarg))
 		return missing_code(parse, spec);
 	return row_store(parse, spec, optarg);
@@ -320,16 +341,17 @@ static int step(const struct parse *parse, int found, char *const *argv)
 static int walk(const struct parse *parse, int argc, char *const *argv, const char *letters,
 	const struct option *rows)
 {
-	int found, r;
+	int found, r, at = 1;
 
 	/* The state of getopt is global: this starts it afresh. */
 	optind = 0;
 	opterr = 0;
 	optopt = 0;
 	while ((found = getopt_long(argc, argv, letters, rows, NULL)) != -1) {
-		r = step(parse, found, argv);
+		r = step(parse, found, argv[at], argv);
 		if (r != 0)
 			return r;
+		at = optind; /* stays where it is within -abc */
 		optopt = 0;
 	}
 	return optind < argc ? positional_code(parse, argv[optind]) : 0;
@@ -413,17 +435,85 @@ void options_help(FILE *file, const struct option_spec *specs, size_t n)
 
 /* ---- addresses ---- */
 
-static bool host_ok(const char *host, size_t len, bool brackets)
+/* "unix:/path", "http://host:1"; but a host may have the name of a scheme, as in "dns:9092". */
+static bool has_scheme(const char *text)
 {
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)host[i];
+	static const char *const schemes[] = {
+		"dns", "ipv4", "ipv6", "unix", "unix-abstract", "vsock", "xds", NULL};
+	size_t len = strcspn(text, ":");
+	uint64_t port;
 
-		if (brackets && (c == ':' || c == '%'))
-			continue;
-		if (!isalnum(c) && c != '.' && c != '-' && c != '_' && c < 0x80)
+	if (strstr(text, "://"))
+		return true;
+	for (size_t i = 0; text[len] && schemes[i]; i++) {
+		if (strlen(schemes[i]) == len && strncmp(text, schemes[i], len) == 0)
+			return number_u64(text + len + 1, &port) == -EINVAL;
+	}
+	return false;
+}
+
+/* What stands in brackets: an IPv6 address, maybe with a zone. */
+static bool host6_ok(const char *host, size_t len)
+{
+	const char *zone = memchr(host, '%', len);
+	size_t bare = zone ? (size_t)(zone - host) : len;
+	char copy[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+
+	if (bare >= sizeof(copy) || (zone && bare + 1 == len))
+		return false;
+	memcpy(copy, host, bare);
+	copy[bare] = '\0';
+	for (size_t i = bare + 1; i < len; i++) {
+		if (!isalnum((unsigned char)host[i]) && !strchr(".-_", host[i]))
 			return false;
 	}
-	return len > 0;
+	return inet_pton(AF_INET6, copy, &address) == 1;
+}
+
+static bool host_ok(const char *host, size_t len)
+{
+	char copy[HOST_BYTES];
+	struct in_addr address;
+
+	if (len == 0 || len >= sizeof(copy) || !utf8_valid(host, len))
+		return false;
+	memcpy(copy, host, len);
+	copy[len] = '\0';
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)copy[i];
+
+		if (!isalnum(c) && c != '.' && c != '-' && c != '_' && c < 0x80)
+			return false;
+		if (c == '.' && (i == 0 || copy[i - 1] == '.'))
+			return false;
+	}
+	/* Numbers with dots are no name. */
+	if (strchr(copy, '.') && copy[strspn(copy, "0123456789.")] == '\0')
+		return inet_pton(AF_INET, copy, &address) == 1;
+	return true;
+}
+
+/* A line about the host, -EINVAL; 0 when it is good. */
+static int host_check(
+	const char *host, size_t len, bool brackets, const char *shown, struct reason *why)
+{
+	if (brackets && !host6_ok(host, len))
+		return reason_code(why, -EINVAL,
+			"address %s has no IPv6 address in its brackets: write [::1]:9092, or "
+			"host:port without brackets",
+			shown);
+	if (!brackets && memchr(host, ':', len))
+		return reason_code(why, -EINVAL,
+			"address %s has several colons: write an IPv6 address in brackets, as in "
+			"[::1]:9092",
+			shown);
+	if (!brackets && !host_ok(host, len))
+		return reason_code(why, -EINVAL,
+			"address %s has no valid host: write host:port, as in example.org:9092 or "
+			"127.0.0.1:9092",
+			shown);
+	return 0;
 }
 
 int address_check(const char *text, bool zero_ok, struct reason *why)
@@ -434,9 +524,10 @@ int address_check(const char *text, bool zero_ok, struct reason *why)
 	bool brackets = text[0] == '[';
 	size_t len;
 	uint64_t port;
+	int r;
 
 	text_quote(text, strlen(text), shown, sizeof(shown));
-	if (strstr(text, "://"))
+	if (has_scheme(text))
 		return reason_code(why, -EINVAL,
 			"address %s must be host:port, without a scheme, as in example.org:9092",
 			shown);
@@ -450,15 +541,9 @@ int address_check(const char *text, bool zero_ok, struct reason *why)
 		host++;
 		len -= 2;
 	}
-	if (!brackets && memchr(host, ':', len))
-		return reason_code(why, -EINVAL,
-			"address %s has several colons: write an IPv6 address in brackets, as in "
-			"[::1]:9092",
-			shown);
-	if (!host_ok(host, len, brackets))
-		return reason_code(why, -EINVAL,
-			"address %s has no valid host: write host:port, as in example.org:9092",
-			shown);
+	r = host_check(host, len, brackets, shown, why);
+	if (r)
+		return r;
 	if (number_u64(colon + 1, &port) < 0 || port > 65535 || (port == 0 && !zero_ok))
 		return reason_code(why, -EINVAL,
 			"address %s: the port must be a number from %d to 65535", shown,

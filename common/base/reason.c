@@ -11,6 +11,13 @@ static void reason_vset(struct reason *why, const char *format, va_list args)
 		why->text[0] = '\0';
 }
 
+void reason_clean(struct reason *why)
+{
+	for (char *c = why->text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+}
+
 void reason_set(struct reason *why, const char *format, ...)
 {
 	va_list args;

@@ -14,6 +14,10 @@ struct reason {
 	char text[REASON_BYTES];
 };
 
+/* One line for a terminal, whatever paths and arguments it quotes: control characters become '?'.
+ */
+void reason_clean(struct reason *why);
+
 /* Set the sentence (printf-style, cut when too long). why may be NULL. */
 void reason_set(struct reason *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -4,7 +4,9 @@
 #include "common/base/text.h"
 #include "harness.h"
 
+#include <ctype.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* ---- against the real parser ---- */
@@ -144,6 +146,13 @@ static void as_the_real_parser(void **state)
 
 /* ---- sentences ---- */
 
+static bool printable(const char *text)
+{
+	while (isprint((unsigned char)*text))
+		text++;
+	return !*text;
+}
+
 static void sentences_name_key_and_remedy(void **state)
 {
 	static const struct {
@@ -159,6 +168,32 @@ static void sentences_name_key_and_remedy(void **state)
 		{"a=1 k=[1]", "\"k\"", "bool, integer, float or string"},
 		{"k=2024-01-01", "\"k\"", "bool, integer, float or string"},
 		{"=1", "no key", "key=value"},
+		{"conf.json", "\"conf.json\"", ".toml file"},
+		{"name=alice", "\"name\"", "the shell"},
+		{"a=1 k.b=2 k=3", "\"k\"", "contradicts one before it"},
+		{"k={a=1} b=2 k.c=3", "\"k.c\"", "contradicts one before it"},
+		/* The value is good, the key is not. */
+		{"a b=1", "\"a\"", "has no value"},
+		{"k..l=1", "\"k..l\"", "is not one: a key is made of"},
+		{"[k]=1", "\"[k]\"", "is not one: a key is made of"},
+		{"\xc3\xa4=1", "\"\\xc3\\xa4\"", "is not one: a key is made of"},
+		{"#k=1", "\"#k\"", "is not one: a key is made of"},
+		/* The other way round. */
+		{"k={}", "\"k\"", "the value \"{}\", which is no bool"},
+		{"k=99999999999999999999", "\"k\"", "64 bits"},
+		{"k=-99999999999999999999", "\"k\"", "64 bits"},
+		{"k=1e999", "\"k\"", "number that TOML does not take"},
+		{"k=01", "\"k\"", "no 0 in front"},
+		{"k=.5", "\"k\"", "both sides of its dot"},
+		{"k=\"\\q\"", "\"k\"", "backslash"},
+		{"k='a\nb'", "\"k\"", "control character"},
+		{"k='\xff'", "\"k\"", "not UTF-8"},
+		/* What is shown does nothing to a terminal. */
+		{"\x1b[31m=x", "\\x1b[31m", "key=\"alice\""},
+		{"a\x1b\nb.toml", "a\\x1b\\x0ab.toml", "No such file"},
+		{"name=x.toml", "\"name=x.toml\"", "a string needs quotes"},
+		{"/", "\"/\"", "has no value"},
+		{"/dev/null/x.toml", "\"/dev/null/x.toml\"", "Not a directory"},
 		{"nonexistent.toml", "nonexistent.toml", "No such file"},
 	};
 
@@ -171,7 +206,7 @@ static void sentences_name_key_and_remedy(void **state)
 		if (!strstr(why.text, rows[i].key) || !strstr(why.text, rows[i].remedy))
 			fail_msg("%s: %s", rows[i].text, why.text);
 		assert_true(strlen(why.text) < REASON_BYTES - 1);
-		assert_null(strchr(why.text, '\n'));
+		assert_true(printable(why.text));
 	}
 }
 
@@ -200,6 +235,73 @@ static void a_file(void **state)
 	assert_int_equal(ftruncate(fd, 2 << 20), 0);
 	assert_int_equal(config_parse(path, &map, &why), -EFBIG);
 	close(fd);
+	assert_int_equal(dir_remove(dir), 0);
+}
+
+/* Files with something else in them: one line that names the file. */
+static void a_broken_file(void **state)
+{
+	static const struct {
+		const char *content, *says;
+	} rows[] = {
+		{"a = \n", "line 1"},
+		{"a = 1\nb = [\n", "line 2"},
+		{"a = 1\na = 2\n", "line 2"},
+		{"a = alice\n", "line 1"},
+		{"{\"a\": 1}\n", "line 1"},
+		{"a: 1\n", "line 1"},
+		{"\xff\xfe", "line 1"},
+		{"a = 99999999999999999999\n", "64 bits"},
+		{"a = 2024-01-01\n", "a date or a time"},
+		{"\"a\\n\\u001bb\" = [1]\n", "an array"},
+	};
+	char dir[] = "/tmp/flwr-test-config-XXXXXX";
+	auto_(free_at_exit) char *path = NULL;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	path = path_join(dir, "node.toml");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct value_map map = {0};
+		struct reason why = {0};
+		int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+		assert_true(fd >= 0);
+		assert_int_equal(fd_write_all(fd, rows[i].content, strlen(rows[i].content)), 0);
+		close(fd);
+		assert_int_equal(config_parse(path, &map, &why), -EINVAL);
+		if (!strstr(why.text, path) || !strstr(why.text, rows[i].says) ||
+			!printable(why.text))
+			fail_msg("%s: %s", rows[i].content, why.text);
+		assert_int_equal(map.n, 0);
+	}
+	assert_int_equal(dir_remove(dir), 0);
+}
+
+/* What is no file is not waited for. */
+static void no_file(void **state)
+{
+	char dir[] = "/tmp/flwr-test-config-XXXXXX";
+	auto_(free_at_exit) char *directory = NULL;
+	auto_(free_at_exit) char *loop = NULL;
+	auto_(free_at_exit) char *pipe = NULL;
+	struct value_map map = {0};
+	struct reason why = {0};
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	directory = path_join(dir, "dir.toml");
+	loop = path_join(dir, "loop.toml");
+	pipe = path_join(dir, "pipe.toml");
+	assert_int_equal(mkdir(directory, 0700), 0);
+	assert_int_equal(symlink("loop.toml", loop), 0);
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	assert_int_equal(config_parse(directory, &map, &why), -EISDIR);
+	assert_non_null(strstr(why.text, "dir.toml"));
+	assert_int_equal(config_parse(loop, &map, &why), -ELOOP);
+	assert_non_null(strstr(why.text, "loop.toml"));
+	assert_int_equal(config_parse(pipe, &map, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "no regular file"));
 	assert_int_equal(dir_remove(dir), 0);
 }
 
@@ -239,6 +341,8 @@ int main(void)
 		cmocka_unit_test(as_the_real_parser),
 		cmocka_unit_test(sentences_name_key_and_remedy),
 		cmocka_unit_test(a_file),
+		cmocka_unit_test(a_broken_file),
+		cmocka_unit_test(no_file),
 		cmocka_unit_test(overrides_override),
 	};
 

@@ -180,6 +180,12 @@ static void mistakes_are_named(void **state)
 	refused("--zzzzzz", "unknown option --zzzzzz", "--help");
 	refused("--secrte", "unknown option --secrte", "--help"); /* hidden: not suggested */
 	refused("-x", "unknown option -x", "--help");
+	refused("-memory-budget=5M",
+		"unknown option -memory-budget:", "did you mean --memory-budget?");
+	refused("--any 5 -insecure", "unknown option -insecure:", "did you mean --insecure?");
+	refused("--any 5 -\xff", "unknown option -\\xff", "--help");
+	refused("-x -insecure", "unknown option -x (", "--help");
+	refused("--se", "unknown option --se", "did you mean --server-key?");
 	refused("--max 3", "--max is ambiguous", "--max-retries, --max-wait-time");
 	refused("--max-retries 0", "--max-retries: \"0\"", "between 1 and 100");
 	refused("--max-retries 99999999999999999999", "--max-retries", "between 1 and 100");
@@ -190,8 +196,11 @@ static void mistakes_are_named(void **state)
 	refused("--max-wait-time 1e300", "--max-wait-time", "between 0.5 seconds");
 	refused("--max-wait-time inf", "--max-wait-time", "number of seconds");
 	refused("--memory-budget 5", "--memory-budget", "at least 1 MiB");
-	refused("--memory-budget 16777216T", "--memory-budget", "at least 1 MiB");
+	refused("--memory-budget 8388608T", "--memory-budget", "\"8388608T\" is too large");
+	refused("--memory-budget 16777216T", "--memory-budget", "is too large");
 	refused("--memory-budget 5MB", "--memory-budget", "64M");
+	refused("--memory-budget -1G", "--memory-budget: \"-1G\"", "64M");
+	refused("--max-retries -.5", "--max-retries: \"-.5\"", "must be an integer");
 	refused("--colour pink", "--colour: \"pink\"", "red, green or blue");
 	refused("--superlink --insecure", "--superlink needs a value", "--superlink ADDR");
 	refused("-s", "--superlink needs a value", "ADDR");
@@ -235,6 +244,13 @@ static void addresses(void **state)
 		{"super_link:65535", NULL},
 		{"[::1]:9092", NULL},
 		{"[fe80::1%eth0]:9092", NULL},
+		{"[::ffff:10.0.0.1]:9092", NULL},
+		{"example.org.:1", NULL},
+		{"b\xc3\xbc"
+		 "cher.example:1",
+			NULL},
+		{"1password:9092", NULL},
+		{"dns:9092", NULL}, /* a host of this name */
 		{"h:0", "from 1 to 65535"},
 		{"h:65536", "from 1 to 65535"},
 		{"h:99999999999999999999", "from 1 to 65535"},
@@ -243,6 +259,10 @@ static void addresses(void **state)
 		{"h:9092/x", "from 1 to 65535"},
 		{"http://h:9092", "without a scheme"},
 		{"grpc://h", "without a scheme"},
+		{"unix:/run/worker.sock", "without a scheme"},
+		{"unix:", "without a scheme"},
+		{"dns:h:9092", "without a scheme"},
+		{"ipv4:127.0.0.1:9092", "without a scheme"},
 		{"h", "no port"},
 		{"", "no port"},
 		{"[::1]", "no port"},
@@ -251,10 +271,20 @@ static void addresses(void **state)
 		{"::1:9092", "in brackets"},
 		{"::1", "in brackets"},
 		{":9092", "no valid host"},
-		{"[]:9092", "no valid host"},
+		{"[]:9092", "no IPv6 address"},
 		{"a b:9092", "no valid host"},
 		{"a/b:9092", "no valid host"},
+		{"a..b:9092", "no valid host"},
+		{".:9092", "no valid host"},
+		{"256.0.0.1:9092", "no valid host"},
+		{"10.0.1:9092", "no valid host"},
+		{"\xff:9092", "no valid host"},
+		{"[h]:9092", "no IPv6 address"},
+		{"[::g]:9092", "no IPv6 address"},
+		{"[127.0.0.1]:9092", "no IPv6 address"},
+		{"[fe80::1%]:9092", "no IPv6 address"},
 	};
+	char longest[300];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -266,6 +296,11 @@ static void addresses(void **state)
 			fail_msg("%s: %d, %s", rows[i].text, r, why.text);
 	}
 	assert_int_equal(address_check("h:0", true, NULL), 0);
+	memset(longest, 'h', 253);
+	memcpy(longest + 253, ":1", 3);
+	assert_int_equal(address_check(longest, false, NULL), 0);
+	memcpy(longest + 253, "h:1", 4);
+	assert_int_equal(address_check(longest, false, NULL), -EINVAL);
 }
 
 int main(void)

@@ -25,11 +25,22 @@ static void the_code_comes_back(void **state)
 	reason_set(NULL, "nobody asks");
 }
 
+static void cleaned_it_is_one_line(void **state)
+{
+	struct reason why = {0};
+
+	(void)state;
+	reason_set(&why, "%s", "caf\xc3\xa9 \x1b[2J a\nb\tc\x7f");
+	reason_clean(&why);
+	assert_string_equal(why.text, "caf\xc3\xa9 ?[2J a?b?c?");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(long_sentences_are_cut),
 		cmocka_unit_test(the_code_comes_back),
+		cmocka_unit_test(cleaned_it_is_one_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

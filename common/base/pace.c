@@ -1,4 +1,4 @@
-#include "supernode/fleet/pace.h"
+#include "common/base/pace.h"
 
 #include "common/base/clock.h"
 
