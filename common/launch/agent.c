@@ -2,9 +2,12 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
+#include "common/base/text.h"
 #include "common/launch/app_process.h"
+#include "common/launch/python.h"
 
 #include <errno.h>
+#include <string.h>
 
 static void agent_free_at_exit(struct agent **agent)
 {
@@ -42,6 +45,23 @@ void agent_free(struct agent *agent)
 	free(agent);
 }
 
+int agent_check_python(const char *python, struct log *log, struct reason *why)
+{
+	auto_(free_at_exit) char *found = NULL;
+	struct reason cause = {0};
+	int r;
+
+	if (python && !*python)
+		return reason_code(
+			why, -EINVAL, "--python needs the path or the name of an interpreter");
+	r = python_find(python, &found, &cause);
+	if (r && python)
+		return reason_code(why, r, "--python: %s", cause.text);
+	if (r)
+		log_warn(log, "no app can run yet: %s", cause.text);
+	return 0;
+}
+
 unsigned agent_count(const struct agent *agent)
 {
 	return process_set_count(agent->set);
@@ -50,14 +70,16 @@ unsigned agent_count(const struct agent *agent)
 int agent_paths(struct agent_options *options)
 {
 	auto_(free_at_exit) char *dir = path_program_dir();
+	auto_(free_at_exit) char *prefix =
+		dir ? text_dup(dir, (size_t)(strrchr(dir, '/') - dir)) : NULL;
 	struct agent_options found;
 
-	if (!dir)
+	if (!prefix)
 		return -ENOMEM;
 	found = *options;
 	found.worker_path = path_join(dir, "flwr-clientapp");
-	found.start_path = path_join(dir, "../libexec/flwr-native/flwr-app-start");
-	found.bridge_path = path_join(dir, "../share/flwr-native/bridge/main.py");
+	found.start_path = path_join(prefix, "libexec/flwr-native/flwr-app-start");
+	found.bridge_path = path_join(prefix, "share/flwr-native/bridge/main.py");
 	if (!found.worker_path || !found.start_path || !found.bridge_path) {
 		free((char *)found.worker_path);
 		free((char *)found.start_path);

@@ -30,8 +30,15 @@ void agent_free(struct agent *agent);
 /* Processes that are not yet gone. */
 unsigned agent_count(const struct agent *agent);
 
+/*
+ * At the start: is there an interpreter? One that --python names must be there: -errno with a
+ * sentence that names the option. One that is found by itself may still come: said in the log.
+ */
+int agent_check_python(const char *python, struct log *log, struct reason *why);
+
 /* Fill the three paths of options from where the running program lies (bin/,
- * ../libexec/flwr-native, ../share/flwr-native). The strings are malloc()ed. 0 or -ENOMEM. */
+ * libexec/flwr-native and share/flwr-native beside that). The strings are malloc()ed. 0 or -ENOMEM.
+ */
 int agent_paths(struct agent_options *options);
 
 struct worker_ops {

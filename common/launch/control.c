@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 
 #define CONTROL_VERSION      1
-#define CONTROL_BYTES        8192
-#define CONTROL_STRING_BYTES 3072 /* two of them fit */
+#define CONTROL_BYTES        12288
+#define CONTROL_STRING_BYTES 3072 /* three of them fit */
 #define CONTROL_FDS          4    /* more than one is wrong, but must be seen to be closed */
 
 struct packet {
@@ -98,6 +98,8 @@ static void start_put(struct packet *packet, const struct control_message *messa
 	put(packet, &stderr_in_replies, sizeof(stderr_in_replies));
 	put_string(packet, message->start.address, CONTROL_STRING_BYTES);
 	put_string(packet, message->start.flwr_home, CONTROL_STRING_BYTES);
+	put_string(
+		packet, message->start.command ? message->start.command : "", CONTROL_STRING_BYTES);
 }
 
 static void start_get(struct packet *packet, struct control_message *message)
@@ -111,6 +113,9 @@ static void start_get(struct packet *packet, struct control_message *message)
 	message->start.log_level = log_level;
 	message->start.address = get_string(packet);
 	message->start.flwr_home = get_string(packet);
+	message->start.command = get_string(packet);
+	if (message->start.command && !message->start.command[0])
+		free(take_pointer(&message->start.command));
 	message->start.stderr_in_replies = stderr_in_replies;
 	if (log_level < 0 || log_level >= LOG_LEVEL_N || stderr_in_replies > 1)
 		packet->broken = true;
@@ -198,6 +203,7 @@ void control_message_done(struct control_message *message)
 {
 	free(message->start.address);
 	free(message->start.flwr_home);
+	free(message->start.command);
 	close_fd(&message->fd);
 	explicit_bzero(&message->start, sizeof(message->start));
 }

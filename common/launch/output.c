@@ -132,6 +132,19 @@ void output_tail_text(const struct output_tail *tail, char text[PROCESS_TAIL_BYT
 	text[len] = '\0';
 }
 
+static void log_it(const struct output *output, size_t len)
+{
+	enum log_level level = LOG_LEVEL_INFO;
+	size_t skip = output->levels ? log_level_of(output->line, len, &level) : 0;
+
+	if (skip)
+		log_line(output->log, level, "%s: %.*s", output->name, (int)(len - skip),
+			output->line + skip);
+	else
+		log_info(output->log, "%s %s: %.*s", output->name, output->label, (int)len,
+			output->line);
+}
+
 /* The first len bytes of the buffer are a line, or all that fits of one. */
 static void line_end(struct output *output, size_t len)
 {
@@ -147,7 +160,7 @@ static void line_end(struct output *output, size_t len)
 	}
 	if (clock_now_ms() >= output->rate->reported_ms + OUTPUT_REPORT_MS)
 		output_rate_report(output->rate, output->log, output->name);
-	log_info(output->log, "%s %s: %.*s", output->name, output->label, (int)len, output->line);
+	log_it(output, len);
 }
 
 /* A line that is too long is cut where no character is split. */

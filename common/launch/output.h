@@ -31,8 +31,9 @@ struct output_rate {
 /* One pipe. Embedded by value. */
 struct output {
 	struct log *log;
-	const char *name;         /* of the process; borrowed */
-	const char *label;        /* "out" or "err" */
+	const char *name;  /* of the process; borrowed */
+	const char *label; /* "out" or "err" */
+	bool levels;       /* lines may begin with their level, as a log of ours writes them */
 	struct output_rate *rate; /* borrowed */
 	struct output_tail *tail; /* borrowed; NULL: not kept */
 	void (*closed)(

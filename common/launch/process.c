@@ -301,6 +301,7 @@ static struct process *process_new(struct process_set *set, const struct process
 	output_prepare(process, &process->out, "out");
 	output_prepare(process, &process->err, "err");
 	process->err.tail = &process->tail;
+	process->err.levels = spec->logs;
 	return take_pointer(&process);
 }
 
@@ -319,6 +320,23 @@ static int pipe_open(struct output *output, struct loop *loop, int *write_end_ou
 	take_fd(&read_end);
 	*write_end_out = take_fd(&write_end);
 	return 0;
+}
+
+/* What the process gets as stdout and stderr. 0 or -errno. */
+static int output_begin(
+	struct process *process, const struct process_spec *spec, int *out_fd, int *err_fd)
+{
+	struct loop *loop = process->set->loop;
+	int r;
+
+	if (!spec->inherits_output) {
+		r = pipe_open(&process->out, loop, out_fd);
+		return r ? r : pipe_open(&process->err, loop, err_fd);
+	}
+	process->output_over = true;
+	*out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	*err_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	return *out_fd < 0 || *err_fd < 0 ? -errno : 0;
 }
 
 static int process_watch(struct process *process)
@@ -351,9 +369,7 @@ int process_start(struct process_set *set, const struct process_spec *spec,
 	assert(spec->argv[0][0] == '/');
 	if (!process)
 		return reason_code(why, -ENOMEM, "no memory to start %s", spec->argv[0]);
-	int r = pipe_open(&process->out, set->loop, &out_fd);
-	if (!r)
-		r = pipe_open(&process->err, set->loop, &err_fd);
+	int r = output_begin(process, spec, &out_fd, &err_fd);
 	if (r < 0)
 		return reason_code(
 			why, r, "no pipe for the output of %s: %s", spec->argv[0], strerror(-r));

@@ -71,6 +71,8 @@ struct process_spec {
 	const char *const *env_drop; /* names to leave out; ends in NULL; LISTEN_*, NOTIFY_SOCKET
 					and FLWR_APP_FD always are */
 	int fd;                      /* handed in as PROCESS_FD; borrowed; -1: none */
+	bool inherits_output;        /* stdout and stderr are ours, not lines in the log */
+	bool logs;                   /* its stderr is a log of ours: lines keep their levels */
 };
 
 /*

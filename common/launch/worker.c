@@ -259,7 +259,7 @@ int agent_start_worker(struct agent *agent, const char *name, const struct contr
 	auto_(worker_free_at_exit) struct worker *worker = worker_new(agent, name, ops, arg);
 	auto_(close_at_exit) int theirs = -1;
 	const char *const argv[] = {agent->options.worker_path, "--control", NULL};
-	struct process_spec spec = {.name = name, .argv = argv};
+	struct process_spec spec = {.name = name, .argv = argv, .logs = !start->command};
 	int r;
 
 	if (!worker)

@@ -100,6 +100,57 @@ static void test_round_trip(void **state)
 	}
 }
 
+/* A template passes as it is; none stays none. */
+static void test_start_with_command(void **state)
+{
+	static const char *const commands[] = {NULL, "flwr-clientapp --token {token} 'a \xff\n b'"};
+	int *ends = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		for (int quotes = 0; quotes < 2; quotes++) {
+			struct control_message sent, got;
+
+			example(CONTROL_START, -1, &sent);
+			sent.start.command = (char *)commands[i];
+			sent.start.stderr_in_replies = quotes;
+			assert_int_equal(control_send(ends[0], &sent), 0);
+			assert_int_equal(control_receive(ends[1], &got), 1);
+			if (commands[i])
+				assert_string_equal(got.start.command, commands[i]);
+			else
+				assert_null(got.start.command);
+			assert_int_equal(got.start.stderr_in_replies, quotes);
+			assert_string_equal(got.start.flwr_home, sent.start.flwr_home);
+			control_message_done(&got);
+			assert_null(got.start.command);
+		}
+	}
+}
+
+/* All three strings as long as they can be fit into one message. */
+static void test_longest(void **state)
+{
+	int *ends = *state;
+	struct control_message message, got;
+	char text[3074];
+
+	example(CONTROL_START, -1, &message);
+	memset(text, 'x', sizeof(text));
+	text[3072] = '\0';
+	message.start.address = message.start.flwr_home = message.start.command = text;
+	assert_int_equal(control_send(ends[0], &message), 0);
+	assert_int_equal(control_receive(ends[1], &got), 1);
+	assert_string_equal(got.start.address, text);
+	assert_string_equal(got.start.flwr_home, text);
+	assert_string_equal(got.start.command, text);
+	control_message_done(&got);
+	text[3072] = 'x';
+	text[3073] = '\0';
+	example(CONTROL_START, -1, &message);
+	message.start.command = text;
+	assert_int_equal(control_send(ends[0], &message), -EMSGSIZE);
+}
+
 static void test_too_long(void **state)
 {
 	int *ends = *state;
@@ -238,6 +289,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_round_trip),
+		TEST(test_start_with_command),
+		TEST(test_longest),
 		TEST(test_too_long),
 		TEST(test_gone),
 		TEST(test_full),

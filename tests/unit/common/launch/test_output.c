@@ -84,6 +84,25 @@ static void test_lines(void **state)
 	assert_int_equal(rig_log_count(rig, "app 1 err: two\n"), 1);
 }
 
+/* What a log of ours wrote keeps its level; what only looks like it does not. */
+static void test_levels(void **state)
+{
+	struct rig *rig = *state;
+	struct pipe_rig to;
+
+	pipe_open(rig, &to);
+	SAY(rig, &to, "ERROR plain\n");
+	to.output.levels = true;
+	SAY(rig, &to, "ERROR one\nWARN  two\nWARN\nWARNING: three\nDEBUG four\n");
+	finish(rig, &to);
+	assert_int_equal(rig_log_count(rig, "INFO  test: app 1 err: ERROR plain\n"), 1);
+	assert_int_equal(rig_log_count(rig, "ERROR test: app 1: one\n"), 1);
+	assert_int_equal(rig_log_count(rig, "WARN  test: app 1: two\n"), 1);
+	assert_int_equal(rig_log_count(rig, "INFO  test: app 1 err: WARN\n"), 1);
+	assert_int_equal(rig_log_count(rig, "INFO  test: app 1 err: WARNING: three\n"), 1);
+	assert_int_equal(rig_log_count(rig, "DEBUG test: app 1: four\n"), 1);
+}
+
 static void test_bad_bytes(void **state)
 {
 	struct rig *rig = *state;
@@ -183,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_lines),
+		TEST(test_levels),
 		TEST(test_bad_bytes),
 		TEST(test_tail_is_bounded),
 		TEST(test_endless_line),

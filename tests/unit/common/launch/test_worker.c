@@ -126,9 +126,8 @@ static void test_no_python(void **state)
 
 	start(agent, 4, &seen);
 	rig_until(rig, &seen.gone);
-	assert_int_equal(
-		rig_log_count(rig, "ERROR test: worker 7 app: could not be started: no python3 at "
-				   "/nonexistent/python3"),
+	assert_int_equal(rig_log_count(rig, "ERROR test: worker 7 app: could not be started: "
+					    "/nonexistent/python3"),
 		1);
 	assert_int_equal(rig_log_count(rig, "out: app not started: 2 no python3"), 1);
 	assert_int_equal(rig_log_count(rig, "/nonexistent/python3"), 1);
@@ -252,7 +251,7 @@ static void test_paths(void **state)
 	(void)state;
 	assert_int_equal(agent_paths(&options), 0);
 	assert_non_null(strstr(options.worker_path, "/flwr-clientapp"));
-	assert_non_null(strstr(options.start_path, "/../libexec/flwr-native/flwr-app-start"));
+	assert_non_null(strstr(options.start_path, "/libexec/flwr-native/flwr-app-start"));
 	assert_int_equal(access(options.start_path, X_OK), 0);
 	assert_string_equal(options.python, "p");
 	free((char *)options.worker_path);

@@ -1,0 +1,30 @@
+/*
+ * command: another worker program, by a template (--clientapp-command): words as a shell has them,
+ * with placeholders for what is known only when it starts. Any thread.
+ */
+#ifndef FLWR_LAUNCH_COMMAND_H
+#define FLWR_LAUNCH_COMMAND_H
+
+#include "common/base/reason.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct command_values {
+	const char *address; /* of the worker API, as gRPC takes it */
+	uint64_t token;
+	pid_t parent_pid; /* the process whose end the worker has to follow */
+};
+
+/*
+ * The words of template, with quotes, backslashes, ~ and $NAME as in a shell (but no commands in
+ * it), and {address}, {token} and {parent_pid} replaced; without any of these
+ * "--clientappio-api-address {address} --token {token} --insecure" is appended. The first word
+ * becomes the absolute path of a program that can be executed. 0: *argv_out ends in NULL, for
+ * command_free(); -EINVAL, -ENOENT, -EACCES, -ENOMEM with a sentence.
+ */
+int command_build(const char *template, const struct command_values *values, char ***argv_out,
+	struct reason *why);
+void command_free(char **argv);
+
+#endif
