@@ -5,8 +5,10 @@
 #include "common/rpc/channel.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/clock.h"
 #include "common/rpc/args.h"
 #include "common/rpc/bytes.h"
+#include "common/rpc/progress.h"
 #include "common/rpc/status.h"
 #include "common/rpc/tag.h"
 
@@ -16,6 +18,7 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
+#include <grpc/support/alloc.h>
 #include <stdlib.h>
 
 #define BACKOFF_FIRST_MS 50
@@ -27,6 +30,8 @@ struct rpc_channel {
 	grpc_channel *channel;  /* NULL once freed by its owner */
 	struct rpc_call *calls; /* all that are out */
 	unsigned telling;       /* callbacks that are running */
+	struct log *log;
+	struct timer *progress; /* looks at the calls that are watched; NULL: none is */
 };
 
 struct rpc_call {
@@ -44,6 +49,7 @@ struct rpc_call {
 	grpc_metadata_array trailing;
 	grpc_status_code status;
 	grpc_slice details;
+	struct progress progress;
 };
 
 /* ---- channels ---- */
@@ -69,6 +75,27 @@ static void channel_args(const struct rpc_channel_options *options, grpc_arg *ar
 }
 
 enum { CHANNEL_ARGS_MAX = ARGS_COMMON + 11 };
+
+static void channel_look(void *arg)
+{
+	struct rpc_channel *channel = arg;
+	bool watched = false;
+
+	for (struct rpc_call *call = channel->calls; call; call = call->next) {
+		char *peer;
+
+		if (!call->progress.what)
+			continue;
+		watched = true;
+		peer = grpc_call_get_peer(call->call);
+
+		if (peer)
+			progress_tick(&call->progress, channel->log, peer);
+		gpr_free(peer);
+	}
+	if (watched)
+		timer_set(channel->progress, clock_after(clock_now_ms(), PROGRESS_TICK_MS));
+}
 
 /* Takes over fd unless it is -1. */
 static int channel_create(struct rpc *rpc, const struct rpc_channel_options *options, int fd,
@@ -105,6 +132,9 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 		return -EINVAL;
 	}
 	channel->rpc = rpc;
+	channel->log = options->log;
+	if (options->log)
+		channel->progress = timer_new(rpc_loop(rpc), channel_look, channel);
 	rpc_opened(rpc);
 	*out = channel;
 	return 0;
@@ -133,8 +163,10 @@ int rpc_channel_from_fd(struct rpc *rpc, int fd, const struct rpc_channel_option
 
 static void channel_maybe_free(struct rpc_channel *channel)
 {
-	if (!channel->channel && !channel->calls && channel->telling == 0)
-		free(channel);
+	if (channel->channel || channel->calls || channel->telling > 0)
+		return;
+	timer_free(channel->progress);
+	free(channel);
 }
 
 void rpc_channel_free(struct rpc_channel *channel)
@@ -145,6 +177,7 @@ void rpc_channel_free(struct rpc_channel *channel)
 		rpc_call_cancel(call);
 	grpc_channel_destroy(channel->channel);
 	channel->channel = NULL;
+	channel->log = NULL;
 	rpc_closed(channel->rpc);
 	channel_maybe_free(channel);
 }
@@ -210,11 +243,21 @@ static void result_set(
 	result->details = details;
 }
 
+/* gRPC's sentences, but for those that say nothing to a person. */
+static const char *plain_details(const char *details)
+{
+	if (!details)
+		return "";
+	if (strncmp(details, "DNS resolution failed", 21) == 0)
+		return "its host name cannot be resolved: is it right, and does DNS work?";
+	return details;
+}
+
 /* What the batch brought, into result. details is kept by the caller until result is done with. */
 static void call_result(struct rpc_call *call, const char *details, struct rpc_result *result)
 {
 	result_set(result, rpc_outcome_of((int)call->status), (int)call->status,
-		details ? details : "");
+		plain_details(details));
 	if (result->outcome != OUTCOME_OK)
 		return;
 	if (!call->response)
@@ -237,6 +280,8 @@ static void call_done(struct tag *tag, bool ok)
 	(void)ok; /* a batch that receives the status always succeeds */
 	call_result(call, details, &result);
 	call_unlink(call);
+	if (channel->progress && !channel->calls)
+		timer_set(channel->progress, CLOCK_NEVER);
 	/* Before done(): what was sent and received is held by nobody but result then. */
 	call_free(call);
 	/* done() may free the channel. */
@@ -338,6 +383,9 @@ static int call_start(struct rpc_channel *channel, const struct rpc_call_options
 	if (!call->call)
 		return -EINVAL;
 	call->channel = channel;
+	progress_begin(&call->progress, options->what, body->bytes);
+	if (options->what && channel->progress)
+		timer_set(channel->progress, clock_after(clock_now_ms(), PROGRESS_TICK_MS));
 	r = call_send(call, options);
 	if (r < 0)
 		return r;

@@ -5,6 +5,7 @@
 #ifndef FLWR_RPC_CHANNEL_H
 #define FLWR_RPC_CHANNEL_H
 
+#include "common/base/log.h"
 #include "common/base/outcome.h"
 #include "common/base/slice.h"
 #include "common/rpc/rpc.h"
@@ -27,6 +28,7 @@ struct rpc_channel_options {
 	int64_t keepalive_timeout_ms;
 	bool own_connection;    /* share no connection with another channel of the same target */
 	const char *user_agent; /* prefix; NULL: none */
+	struct log *log;        /* for the progress of long calls; borrowed; NULL: not told */
 };
 
 /* Plain-text channel. Connects at the first call. 0, -EINVAL (target), -ENOMEM. Strings are copied.
@@ -61,6 +63,8 @@ struct rpc_call_options {
 	int64_t timeout_ms;  /* 0: none (calls that carry content; the channel's keepalive ends dead
 				ones) */
 	bool wait_for_ready; /* needs a timeout */
+	const char
+		*what; /* static: what passes, "a reply": its progress is told; NULL: it is not */
 };
 
 struct rpc_result {

@@ -10,6 +10,7 @@
 #include "common/base/number.h"
 #include "common/rpc/bytes.h"
 #include "common/rpc/status.h"
+#include "common/rpc/traffic.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,6 +24,9 @@
 #define DETAILS_MAX_BYTES                                                                          \
 	2048 /* a peer refuses more than 8 KiB of metadata, in which a byte may take three */
 
+#define BODY_LOOK_MS     20        /* between looks at how much of a small body has come */
+#define BODY_SPARE_BYTES (1 << 20) /* that may come beside it */
+
 struct inbound {
 	struct request request;
 	struct rpc_server *server;
@@ -35,6 +39,8 @@ struct inbound {
 	grpc_byte_buffer *reply;
 	grpc_slice details;
 	struct timer *body_timer; /* NULL when the method has no such limit */
+	int64_t body_end_ms;
+	uint64_t body_from; /* bytes that the connection had received when the body was admitted */
 	struct peer stand_in;
 	struct tag arrived, closed, received, replied;
 	unsigned tags_out;
@@ -184,22 +190,45 @@ static void call_withdraw(struct inbound *call)
 	request_cancelled(&call->request);
 }
 
+static void call_complain(struct inbound *call, enum outcome outcome, const char *details)
+{
+	const struct rpc_server_options *options = &call->server->options;
+	const struct request *request = &call->request;
+
+	if (options->refused && request->peer && !call->answered && !call->gone)
+		options->refused(options->refused_arg, request->peer,
+			request->method ? request->method->name : "a call", outcome, details);
+}
+
 /* Answer in the services' place. One of call's tags must be out. */
 static void call_refuse(struct inbound *call, enum outcome outcome, const char *details)
 {
+	call_complain(call, outcome, details);
 	call_answer(call, outcome, details);
 	call_withdraw(call);
 }
 
 /* ---- what a request asks of its front-end ---- */
 
+static uint64_t connection_received(const struct inbound *call)
+{
+	struct traffic traffic;
+
+	return traffic_of(peers_fd(&call->server->peers, call->request.peer), &traffic)
+		       ? traffic.received
+		       : 0;
+}
+
 static void inbound_admit(struct request *request)
 {
 	struct inbound *call = container_of(request, struct inbound, request);
 	grpc_op op = {.op = GRPC_OP_RECV_MESSAGE};
 
-	if (call->body_timer)
-		timer_set(call->body_timer, clock_after(clock_now_ms(), request->method->body_ms));
+	if (call->body_timer) {
+		call->body_end_ms = clock_after(clock_now_ms(), request->method->body_ms);
+		call->body_from = connection_received(call);
+		timer_set(call->body_timer, clock_after(clock_now_ms(), BODY_LOOK_MS));
+	}
 	op.data.recv_message.recv_message = &call->body;
 	call->receiving = true;
 	call_batch(call, &call->received, &op, 1);
@@ -302,12 +331,31 @@ static void inbound_received(struct tag *tag, bool ok)
 	call_tag_home(call);
 }
 
-static void inbound_body_late(void *arg)
+/* Is another call on this connection receiving a content? */
+static bool content_comes(const struct inbound *call)
+{
+	for (const struct inbound *at = call->server->calls; at; at = at->next)
+		if (at->receiving && !at->body_timer && at->request.peer == call->request.peer)
+			return true;
+	return false;
+}
+
+/* gRPC looks at the size of a message when all of it is there; here it is seen to become too large.
+ */
+static void inbound_body_look(void *arg)
 {
 	struct inbound *call = arg;
+	int64_t now_ms = clock_now_ms();
 
-	if (call->receiving)
+	if (!call->receiving)
+		return;
+	if (now_ms >= call->body_end_ms)
 		call_refuse(call, OUTCOME_DEADLINE_EXCEEDED, "the message did not arrive in time");
+	else if (connection_received(call) > call->body_from + BODY_SPARE_BYTES &&
+		 !content_comes(call))
+		call_refuse(call, OUTCOME_RESOURCE_EXHAUSTED, "the message is too large");
+	else
+		timer_set(call->body_timer, clock_after(now_ms, BODY_LOOK_MS));
 }
 
 /* ---- arrival ---- */
@@ -349,6 +397,16 @@ static const struct peer *call_peer(const struct inbound *call)
 	return peer;
 }
 
+/* So many calls of this connection the services have. */
+static unsigned connection_serving(const struct inbound *call)
+{
+	unsigned n = 0;
+
+	for (const struct inbound *at = call->server->calls; at; at = at->next)
+		n += at->serving && at->request.peer == call->request.peer;
+	return n;
+}
+
 /* What the services need to know. 0, or the outcome to refuse the call with. */
 static enum outcome call_prepare(struct inbound *call, const char **details)
 {
@@ -364,6 +422,11 @@ static enum outcome call_prepare(struct inbound *call, const char **details)
 	*details = "too many calls at once";
 	if (server->serving >= server->options.calls_max)
 		return OUTCOME_RESOURCE_EXHAUSTED;
+	/* gRPC holds a peer to its limit only once that has confirmed it. */
+	*details = "too many calls at once on this connection";
+	if (server->options.connection_calls_max &&
+		connection_serving(call) >= server->options.connection_calls_max)
+		return OUTCOME_RESOURCE_EXHAUSTED;
 	*details = "no memory for the call";
 	if (!path || call_read_headers(call) < 0)
 		return OUTCOME_RESOURCE_EXHAUSTED;
@@ -375,7 +438,7 @@ static enum outcome call_prepare(struct inbound *call, const char **details)
 	if (request->method->body_ms <= 0)
 		return OUTCOME_OK;
 	*details = "no memory for the call";
-	call->body_timer = timer_new(rpc_loop(server->rpc), inbound_body_late, call);
+	call->body_timer = timer_new(rpc_loop(server->rpc), inbound_body_look, call);
 	return call->body_timer ? OUTCOME_OK : OUTCOME_RESOURCE_EXHAUSTED;
 }
 
@@ -400,6 +463,7 @@ static void inbound_arrived(struct tag *tag, bool ok)
 	call_batch(call, &call->closed, &op, 1);
 	outcome = call_prepare(call, &details);
 	if (outcome != OUTCOME_OK) {
+		call_complain(call, outcome, details);
 		call_answer(call, outcome, details);
 		return;
 	}

@@ -20,15 +20,14 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define SERVER_POSTED       16
-#define SERVER_REPOST_MS    100
-#define SERVER_PING_MIN_MS  1000
-#define SERVER_STREAMS_OVER 100
+#define SERVER_POSTED      16
+#define SERVER_REPOST_MS   100
+#define SERVER_PING_MIN_MS 1000
 
 static grpc_server *server_create(const struct rpc_server_options *options)
 {
-	grpc_arg v[ARGS_COMMON + 4];
-	grpc_channel_args args = {.num_args = ARGS_COMMON + 3, .args = v};
+	grpc_arg v[ARGS_COMMON + 5];
+	grpc_channel_args args = {.num_args = ARGS_COMMON + 4, .args = v};
 	grpc_resource_quota *quota = NULL;
 	grpc_server *server;
 
@@ -40,10 +39,11 @@ static grpc_server *server_create(const struct rpc_server_options *options)
 	/* Peers with a keepalive of their own must not be thrown out for it. */
 	v[ARGS_COMMON + 1] =
 		arg_int(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, SERVER_PING_MIN_MS);
-	/* Some above our limit, so that the answer is ours; not any number, for each costs memory.
-	 */
-	v[ARGS_COMMON + 2] = arg_int(
-		GRPC_ARG_MAX_CONCURRENT_STREAMS, (int64_t)options->calls_max + SERVER_STREAMS_OVER);
+	/* So that no one takes all the calls that there are. */
+	v[ARGS_COMMON + 2] = arg_int(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+		options->connection_calls_max ? (int64_t)options->connection_calls_max : INT_MAX);
+	/* Answering a ping costs less than counting how many were too many. */
+	v[ARGS_COMMON + 3] = arg_int(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
 	if (options->memory_max_bytes > 0)
 		v[args.num_args++] = arg_quota(options->memory_max_bytes, &quota);
 	server = grpc_server_create(&args, NULL);

@@ -22,7 +22,14 @@ struct rpc_server_options {
 	 * receive_max_bytes, and we at a method's body_max, only when all of it is there.
 	 */
 	uint64_t memory_max_bytes;
-	unsigned calls_max; /* further ones are answered with RESOURCE_EXHAUSTED */
+	unsigned calls_max;            /* further ones are answered with RESOURCE_EXHAUSTED */
+	unsigned connection_calls_max; /* at a time on one connection, more wait at the caller; 0:
+					  no limit */
+	/* A call was answered here, in the services' place: method is theirs or "a call"; for the
+	 * log. May be NULL. */
+	void (*refused)(void *arg, const struct peer *peer, const char *method,
+		enum outcome outcome, const char *details);
+	void *refused_arg;
 	int64_t keepalive_ms;
 	int64_t keepalive_timeout_ms;
 };
