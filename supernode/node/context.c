@@ -6,6 +6,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/config.h"
+#include "common/records/maps_codec.h"
 
 #include <errno.h>
 #include <string.h>
@@ -71,14 +72,20 @@ int context_prepare(struct node *node, struct node_run *run, struct reason *why)
 int context_check(
 	const struct node *node, const struct message *message, const struct slices *context)
 {
+	auto_(record_dict_done) struct record_dict state = {0};
+	auto_(context_done) struct context decoded = {0};
 	uint64_t run_id, node_id;
 	int r = context_decode_ids(context, &run_id, &node_id);
 
-	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	if (run_id != message->instruction.metadata.run_id || node_id != node->node_id)
-		return -EBADMSG;
-	return 0;
+	if (r == 0 && (run_id != message->instruction.metadata.run_id || node_id != node->node_id))
+		r = -EBADMSG;
+	/* It is kept, and given to all later messages of the run: one that cannot be read would
+	 * spoil them all. Array bytes are not looked at. */
+	if (r == 0)
+		r = context_decode(context, &decoded);
+	if (r == 0)
+		r = maps_decode(&decoded.state, &state, NULL);
+	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }
 
 /*

@@ -14,6 +14,8 @@
 #include <math.h>
 #include <string.h>
 
+#define NO_TOKEN "the SuperNode could not make a token"
+
 struct message *message_find(const struct node *node, uint64_t number)
 {
 	for (struct message *message = node->messages; message; message = message->next) {
@@ -37,10 +39,15 @@ static void release_reply(struct node *node, struct message *message)
 
 /* ---- its end ---- */
 
-static void message_stop(struct message *message)
+static void message_stop(const struct node *node, struct message *message)
 {
 	message->work_end_ms = CLOCK_NEVER;
-	if (message->wants & WANT_START) {
+	if (node->workers_come) {
+		/* It learns by its token, which is spent; the one of an offer was shown to nobody.
+		 */
+		if (message->state == MESSAGE_OFFERED)
+			message->token = 0;
+	} else if (message->wants & WANT_START) {
 		/* Nobody has heard of the worker or its token. */
 		message->wants &= ~(unsigned)WANT_START;
 		message->slot = false;
@@ -93,6 +100,10 @@ static void message_settle(
 	message->wants |= WANT_FINISHED;
 	if (message->run)
 		node_run_idle(message->run, now);
+	if (node->workers_come) {
+		message->slot = false;
+		messages_start(node, now);
+	}
 }
 
 /* A reason goes into a protobuf string; what of it came from a peer, or was cut, may be no UTF-8.
@@ -116,7 +127,7 @@ void message_drop(struct node *node, struct message *message, struct node_now no
 		return;
 	/* The worker of one that is answered ends by itself. */
 	if (message->state < MESSAGE_ANSWERED)
-		message_stop(message);
+		message_stop(node, message);
 	if (why != message->why.text)
 		reason_set(&message->why, "%s", why);
 	message_settle(node, message, now, -1);
@@ -125,7 +136,7 @@ void message_drop(struct node *node, struct message *message, struct node_now no
 void message_forget(
 	struct node *node, struct message *message, struct node_now now, const char *why)
 {
-	message_stop(message);
+	message_stop(node, message);
 	message_drop(node, message, now, why);
 	if (!message->pushing)
 		return;
@@ -141,7 +152,7 @@ void message_fail(struct node *node, struct message *message, struct node_now no
 
 	if (is_answered(message))
 		return;
-	message_stop(message);
+	message_stop(node, message);
 	if (!text || envelope_error(
 			     &message->instruction.metadata, now.wall_s, code, text, &reply) < 0) {
 		if (!message->spare.has_error) {
@@ -157,7 +168,8 @@ void message_fail(struct node *node, struct message *message, struct node_now no
 void message_answer(struct node *node, struct message *message, struct node_now now,
 	struct envelope *reply, uint64_t reserved)
 {
-	message->work_end_ms = clock_after(now.ms, NODE_WORKER_LEAVE_MS);
+	message->work_end_ms =
+		node->workers_come ? CLOCK_NEVER : clock_after(now.ms, NODE_WORKER_LEAVE_MS);
 	message_finish(node, message, reply, reserved);
 }
 
@@ -286,6 +298,31 @@ int node_message(struct node *node, struct node_now now, struct envelope *envelo
 
 /* ---- its worker ---- */
 
+/* With a token that nobody has seen. */
+static void message_offer(struct node *node, struct message *message, struct node_now now)
+{
+	if (token_issue(node, message) < 0) {
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, NO_TOKEN);
+		return;
+	}
+	message->slot = true;
+	message->state = MESSAGE_OFFERED;
+	message->offered_ms = now.ms;
+	message->work_end_ms = node->offer_ms ? clock_after(now.ms, node->offer_ms) : CLOCK_NEVER;
+}
+
+static void message_start(struct node *node, struct message *message, struct node_now now)
+{
+	if (token_issue(node, message) < 0) {
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, NO_TOKEN);
+		return;
+	}
+	message->slot = true;
+	message->state = MESSAGE_STARTED;
+	message->work_end_ms = clock_after(now.ms, NODE_WORKER_READY_MS);
+	message->wants |= WANT_START;
+}
+
 void messages_start(struct node *node, struct node_now now)
 {
 	unsigned used = 0;
@@ -297,16 +334,11 @@ void messages_start(struct node *node, struct node_now now)
 			continue;
 		if (used >= node->slots)
 			return;
-		if (token_issue(node, message) < 0) {
-			message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
-				"the SuperNode could not make a token");
-			continue;
-		}
-		used++;
-		message->slot = true;
-		message->state = MESSAGE_STARTED;
-		message->work_end_ms = clock_after(now.ms, NODE_WORKER_READY_MS);
-		message->wants |= WANT_START;
+		if (node->workers_come)
+			message_offer(node, message, now);
+		else
+			message_start(node, message, now);
+		used += message->slot;
 	}
 }
 
@@ -336,9 +368,42 @@ void node_worker_gone(struct node *node, struct node_now now, uint64_t number)
 	messages_start(node, now);
 }
 
+void node_worker_lost(struct node *node, struct node_now now, uint64_t number, const char *reason)
+{
+	struct message *message = message_find(node, number);
+
+	if (!message || !message_at_work(message))
+		return;
+	if (message->state == MESSAGE_STARTED)
+		message_offer(node, message, now);
+	else
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, reason);
+}
+
+void node_outputs_coming(struct node *node, uint64_t number)
+{
+	struct message *message = message_find(node, number);
+
+	if (!message || message->state != MESSAGE_WORKING)
+		return;
+	release_content(node, message);
+	message->consumed = true;
+}
+
+uint64_t node_offered(const struct node *node, int64_t *since_ms_out)
+{
+	for (const struct message *message = node->messages; message; message = message->next) {
+		if (message->state != MESSAGE_OFFERED)
+			continue;
+		*since_ms_out = message->offered_ms;
+		return message->number;
+	}
+	return 0;
+}
+
 /* ---- its reply's way ---- */
 
-static void reply_too_large(
+static void reply_refused(
 	struct node *node, struct message *message, struct node_now now, const char *reason)
 {
 	struct reason why = {0};
@@ -370,8 +435,8 @@ void node_reply_pushed(struct node *node, struct node_now now, uint64_t number, 
 		if (message->run)
 			node_run_over(node, message->run, now, "its run is over");
 		break;
-	case NODE_PUSH_TOO_LARGE:
-		reply_too_large(node, message, now, reason);
+	case NODE_PUSH_REFUSED:
+		reply_refused(node, message, now, reason);
 		break;
 	case NODE_PUSH_FAILED:
 		message_drop(node, message, now,
@@ -388,6 +453,7 @@ void node_reply_pushed(struct node *node, struct node_now now, uint64_t number, 
 static const char *const waits_for[MESSAGE_NSTATES] = {
 	[MESSAGE_WAITING] = "its run's information or FAB",
 	[MESSAGE_READY] = "a free worker",
+	[MESSAGE_OFFERED] = "a worker to come for it (is flwr-clientapp running?)",
 	[MESSAGE_STARTED] = "its worker to ask for it",
 	[MESSAGE_WORKING] = "its worker's reply",
 };
@@ -396,7 +462,15 @@ static void fail_late(struct node *node, struct message *message, struct node_no
 {
 	struct reason why = {0};
 
-	if (message->state == MESSAGE_WORKING)
+	if (node->workers_come && message->state == MESSAGE_STARTED) {
+		message_offer(node, message, now);
+		return;
+	}
+	if (message->state == MESSAGE_OFFERED)
+		reason_set(&why,
+			"no worker has come for the message within %g s (--clientapp-wait)",
+			(double)node->offer_ms / 1000);
+	else if (message->state == MESSAGE_WORKING)
 		reason_set(&why, "the worker took longer than --worker-timeout (%g s)",
 			(double)node->worker_timeout_ms / 1000);
 	else
@@ -414,10 +488,10 @@ void message_tick(struct node *node, struct message *message, struct node_now no
 			message->instruction.metadata.ttl, waits_for[message->state]);
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
 	} else if (message->work_end_ms <= now.ms) {
-		if (message_at_work(message))
+		if (message_at_work(message) || message->state == MESSAGE_OFFERED)
 			fail_late(node, message, now);
 		else
-			message_stop(message);
+			message_stop(node, message);
 	}
 }
 

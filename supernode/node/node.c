@@ -17,6 +17,8 @@ struct node *node_new(const struct node_options *options)
 	if (!node)
 		return NULL;
 	node->slots = options->slots;
+	node->workers_come = options->workers_come;
+	node->offer_ms = options->offer_ms;
 	node->worker_timeout_ms = options->worker_timeout_ms;
 	node->budget = options->budget;
 	node->random = options->random;

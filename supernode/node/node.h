@@ -5,7 +5,7 @@
  *
  * A message's life:
  *   WAITING (for its run's information, its FAB) -> READY (for a slot) -> STARTED (a worker was
- * started, has a token)
+ * started, has a token; with process isolation first OFFERED, until a worker asks)
  *   -> WORKING (its inputs were pulled) -> ANSWERED (its one reply is queued or being pushed) ->
  * freed, when the reply is settled and the slot is free again. message_finish() in message.c is the
  * only way into ANSWERED.
@@ -38,6 +38,8 @@ struct node;
 struct node_options {
 	const struct value_map *node_config; /* copied */
 	unsigned slots;                      /* messages worked on at a time; 1 for now */
+	bool workers_come; /* process isolation: workers are not started, they ask for messages */
+	int64_t offer_ms;  /* how long a message waits for a worker to ask; 0: the ttl bounds it */
 	int64_t worker_timeout_ms; /* from the first pull to the reply; 0: only the message's ttl
 				      bounds it */
 	struct budget *budget;     /* borrowed */
@@ -125,11 +127,11 @@ void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
 	const char *reason);
 
 enum node_push {
-	NODE_PUSHED,         /* delivered (or dropped by the SuperLink: the same for us) */
-	NODE_PUSH_OVER,      /* the run is over: the reply is dropped */
-	NODE_PUSH_TOO_LARGE, /* the SuperLink does not take it: an error reply with this sentence is
-				pushed instead, once */
-	NODE_PUSH_FAILED     /* given up: dropped */
+	NODE_PUSHED,       /* delivered (or dropped by the SuperLink: the same for us) */
+	NODE_PUSH_OVER,    /* the run is over: the reply is dropped */
+	NODE_PUSH_REFUSED, /* too large, or unreadable, for the SuperLink: an error reply with this
+			      sentence is pushed instead, once */
+	NODE_PUSH_FAILED   /* given up: dropped */
 };
 
 void node_reply_pushed(struct node *node, struct node_now now, uint64_t message,
@@ -138,9 +140,8 @@ void node_reply_pushed(struct node *node, struct node_now now, uint64_t message,
 /* ---- towards the worker API (dialect 1); statuses as Flower 1.15.2 gives them ---- */
 
 /*
- * GetToken: hand out the token of a message that waits for a worker of its own accord (process
- * isolation: none yet). OUTCOME_OK or OUTCOME_FAILED_PRECONDITION; *details_out is a static
- * sentence.
+ * GetToken: hand out the token of a message that is offered. OUTCOME_OK or
+ * OUTCOME_FAILED_PRECONDITION; *details_out is a static sentence.
  */
 enum outcome node_get_token(
 	struct node *node, struct node_now now, uint64_t *token_out, const char **details_out);
@@ -163,6 +164,10 @@ enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t t
 enum outcome node_push_outputs(struct node *node, struct node_now now,
 	struct instruction_outputs *outputs, const char **details_out);
 
+/* The outputs of message begin to arrive: its inputs are needed no more, and one that asks for them
+ * all the same has failed. So a message and its reply are never held both. */
+void node_outputs_coming(struct node *node, uint64_t message);
+
 /* Is there a live token whose inputs were pulled (a push with content may come)? Before a body is
  * received. */
 bool node_expects_outputs(const struct node *node);
@@ -180,6 +185,12 @@ void node_worker_ended(
 /* All of its processes are gone: the slot is free. */
 void node_worker_gone(struct node *node, struct node_now now, uint64_t message);
 
+/*
+ * The worker that came for message has gone away without an answer. Before it pulled the inputs:
+ * the message is offered again, with another token; later: error reply with reason.
+ */
+void node_worker_lost(struct node *node, struct node_now now, uint64_t message, const char *reason);
+
 /* ---- time ---- */
 
 /* When node_tick() is due at the latest; CLOCK_NEVER: not at all. */
@@ -194,6 +205,9 @@ struct node_counts {
 };
 
 struct node_counts node_count(const struct node *node);
+/* The number of the oldest message that is offered, and since when; 0: none is. */
+uint64_t node_offered(const struct node *node, int64_t *since_ms_out);
+
 /* "run_id=123 message_id=4f.. type=train group=3" of a message at hand into text; "" when there is
  * none of that number. */
 void node_describe(const struct node *node, uint64_t message, char *text, size_t bytes);

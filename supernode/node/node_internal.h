@@ -11,6 +11,7 @@
 enum message_state {
 	MESSAGE_WAITING,  /* for its run's information, its FAB */
 	MESSAGE_READY,    /* for a slot */
+	MESSAGE_OFFERED,  /* to the worker that asks first; process isolation only */
 	MESSAGE_STARTED,  /* has a worker and a token */
 	MESSAGE_WORKING,  /* its inputs were pulled */
 	MESSAGE_ANSWERED, /* its reply is queued or being pushed */
@@ -29,15 +30,18 @@ struct message {
 	uint64_t content_reserved;
 	struct node_run *run; /* NULL once the run is over */
 	uint64_t token;       /* 0: none; known, but spent, from the answer on */
-	bool slot;            /* a worker of it is, or is to be started, and is not gone */
-	bool stopped;         /* its worker has ended or was told to */
-	bool pushing;         /* the reply is with the owner */
-	bool refused;         /* the reply was too large: another one may take its place */
-	bool replaced;        /* that has happened */
-	bool lost;            /* being pushed to a SuperLink that has forgotten us */
+	bool slot;     /* a worker of it is, or is to be started, and is not gone; one that came by
+			  itself counts     until the answer */
+	bool stopped;  /* its worker has ended or was told to */
+	bool pushing;  /* the reply is with the owner */
+	bool refused;  /* the reply was too large: another one may take its place */
+	bool replaced; /* that has happened */
+	bool consumed; /* its content was given up: outputs were on their way */
+	int64_t offered_ms; /* OFFERED: since when */
+	bool lost;          /* being pushed to a SuperLink that has forgotten us */
 	int64_t ttl_end_ms;
-	int64_t work_end_ms; /* STARTED: of the first pull; WORKING: of the reply; answered: of the
-				worker */
+	int64_t work_end_ms; /* OFFERED: of the first question; STARTED: of the first pull; WORKING:
+				of the reply; answered: of the worker */
 	struct envelope reply;
 	uint64_t reply_reserved;
 	struct envelope spare; /* an error reply for when there is no memory to make one */
@@ -84,6 +88,8 @@ struct held_fab {
 struct node {
 	struct value_map node_config;
 	unsigned slots;
+	bool workers_come;
+	int64_t offer_ms;
 	int64_t worker_timeout_ms;
 	struct budget *budget;
 	uint64_t (*random)(void *arg);

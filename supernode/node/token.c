@@ -4,6 +4,8 @@
  */
 #include "supernode/node/node_internal.h"
 
+#include "common/base/clock.h"
+
 #include <errno.h>
 
 #define TOKEN_TRIES 16
@@ -39,12 +41,16 @@ int token_issue(const struct node *node, struct message *message)
 enum outcome node_get_token(
 	struct node *node, struct node_now now, uint64_t *token_out, const char **details_out)
 {
-	(void)now;
-	(void)token_out;
-	*details_out = "no instruction is there";
-	for (const struct message *message = node->messages; message; message = message->next) {
+	*details_out = "no message is there";
+	for (struct message *message = node->messages; message; message = message->next) {
 		if (message_at_work(message))
-			*details_out = "the token of the instruction was handed out already";
+			*details_out = "the token of the message was handed out already";
+		if (message->state != MESSAGE_OFFERED)
+			continue;
+		message->state = MESSAGE_STARTED;
+		message->work_end_ms = clock_after(now.ms, NODE_WORKER_READY_MS);
+		*token_out = message->token;
+		return OUTCOME_OK;
 	}
 	return OUTCOME_FAILED_PRECONDITION;
 }

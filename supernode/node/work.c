@@ -10,10 +10,11 @@
 #include <errno.h>
 #include <math.h>
 
-#define NOTHING_AT_WORK "no instruction is at work"
-#define OTHER_TOKEN     "the token is not one of an instruction at work"
-#define ANSWERED        "the instruction of this token has been answered"
+#define NOTHING_AT_WORK "no message is being worked on"
+#define OTHER_TOKEN     "the token is of no message that is being worked on"
+#define ANSWERED        "the message of this token has been answered"
 #define NOT_PULLED      "the inputs were not pulled before"
+#define CONSUMED        "the inputs are gone: outputs were on their way"
 #define NO_MEMORY       "the SuperNode has no memory for it"
 
 static bool any_at_work(const struct node *node)
@@ -57,6 +58,11 @@ enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t t
 
 	if (outcome != OUTCOME_OK)
 		return outcome;
+	if (message->consumed) {
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
+			"the worker ended while it sent its outputs");
+		return refuse(OUTCOME_FAILED_PRECONDITION, CONSUMED, details_out);
+	}
 	run = message->run;
 	if (envelope_encode(&message->instruction, &out->message) < 0 ||
 		slices_append_refs(&out->context, &run->context) < 0 ||

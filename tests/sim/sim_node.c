@@ -134,7 +134,7 @@ static void settle_push(struct sim_world *world, uint64_t number, enum node_push
 
 	sim_check(world, theirs);
 	message->pushing = false;
-	message->too_large = push == NODE_PUSH_TOO_LARGE;
+	message->too_large = push == NODE_PUSH_REFUSED;
 	message->delivered = push == NODE_PUSHED;
 	if (push == NODE_PUSH_OVER && theirs->run)
 		forget_run(world, message->run);
@@ -254,6 +254,51 @@ static void step_push(struct sim_world *world)
 	instruction_outputs_done(&outputs);
 }
 
+/* A worker comes of its own accord. */
+static void step_token(struct sim_world *world)
+{
+	const char *details = NULL;
+	uint64_t token = 0, number = 0, offered = 0;
+	int64_t since_ms;
+	enum outcome outcome;
+
+	offered = node_offered(world->node, &since_ms);
+	outcome = node_get_token(world->node, world->now, &token, &details);
+	sim_check(world, (outcome == OUTCOME_OK) == (offered != 0));
+	if (outcome != OUTCOME_OK) {
+		sim_check(world, outcome == OUTCOME_FAILED_PRECONDITION && details);
+		return;
+	}
+	sim_check(world, world->workers_come && since_ms <= world->now.ms);
+	sim_check(world, node_token_live(world->node, token, &number) && number == offered);
+	sim_check(world, token == 42 || token != world->messages[number].token);
+	sim_check(world, world->messages[number].pushes == 0 && world->messages[number].pulls == 0);
+	world->messages[number].started = true;
+	world->messages[number].token = token;
+}
+
+/* One that came goes away, or begins to send. */
+static void step_away(struct sim_world *world)
+{
+	uint64_t number = pick(world, has_worker);
+	const struct message *theirs = message_find(world->node, number);
+	bool pulled = theirs && theirs->state == MESSAGE_WORKING;
+
+	if (!number || !sim_one_in(world, 4))
+		return;
+	if (sim_one_in(world, 2)) {
+		node_outputs_coming(world->node, number);
+		return;
+	}
+	if (!world->workers_come)
+		return;
+	node_worker_lost(world->node, world->now, number, "gone");
+	sim_check(world, !node_message_live(world->node, number));
+	if (pulled)
+		sim_check(world, !(theirs = message_find(world->node, number)) ||
+					 theirs->state >= MESSAGE_ANSWERED);
+}
+
 static void end_worker(struct sim_world *world, uint64_t number)
 {
 	world->messages[number].ended = true;
@@ -272,7 +317,8 @@ static void step_end(struct sim_world *world)
 	uint64_t number = pick(world, has_worker);
 
 	/* Workers that are still of use seldom end. */
-	if (!number || (node_message_live(world->node, number) && !sim_one_in(world, 8)))
+	if (!number || world->workers_come ||
+		(node_message_live(world->node, number) && !sim_one_in(world, 8)))
 		return;
 	if (!world->messages[number].ended && !sim_one_in(world, 10))
 		end_worker(world, number);
@@ -309,8 +355,8 @@ static void step_stop(struct sim_world *world)
 
 static void (*const steps[])(struct sim_world *) = {step_message, step_message, step_message,
 	step_run, step_run, step_run, step_fab, step_fab, step_fab, step_pull, step_pull, step_pull,
-	step_push, step_push, step_end, step_pushed, step_pushed, step_time, step_lost,
-	step_register, step_stop};
+	step_push, step_push, step_token, step_token, step_away, step_end, step_pushed, step_pushed,
+	step_time, step_lost, step_register, step_stop};
 
 static void step(struct sim_world *world)
 {
@@ -337,7 +383,7 @@ static void wind_up(struct sim_world *world)
 		sim_pump(world);
 		sim_invariants(world);
 	}
-	while ((number = pick(world, has_worker))) {
+	while (!world->workers_come && (number = pick(world, has_worker))) {
 		gone_worker(world, number);
 		sim_pump(world);
 		sim_invariants(world);

@@ -31,11 +31,14 @@ void sim_init(struct sim_world *world, uint64_t seed)
 	world->seed = seed;
 	world->random = seed;
 	world->slots = 1 + (unsigned)sim_below(world, 3);
+	world->workers_come = sim_one_in(world, 2);
 	world->now = (struct node_now){1000, 1.7e9};
 	world->quiet = !sim_one_in(world, 3);
 	budget_init(&world->budget, sim_one_in(world, 4) ? 150000 : 1 << 24);
 	world->node = node_new(&(struct node_options){
 		.slots = world->slots,
+		.workers_come = world->workers_come,
+		.offer_ms = sim_one_in(world, 2) ? 50000 : 0,
 		.worker_timeout_ms = sim_one_in(world, 2) ? 100000 : 0,
 		.budget = &world->budget,
 		.random = random_token,
@@ -74,6 +77,7 @@ static void do_start(struct sim_world *world, const struct node_action *action)
 	struct sim_message *message = known(world, action);
 	unsigned workers = 0;
 
+	sim_check(world, !world->workers_come);
 	sim_check(world, action->token != 0);
 	sim_check(world, !message->started && message->pushes == 0 && !message->finished);
 	for (uint64_t i = 1; i <= world->last; i++)
@@ -185,7 +189,13 @@ static void check_message(struct sim_world *world, const struct message *message
 
 	sim_check(world, message->number <= world->last && ours->known);
 	sim_check(world, message->wants == 0);
-	sim_check(world, message->slot == (ours->started && !ours->gone));
+	if (world->workers_come)
+		sim_check(world, message->slot ? message->state >= MESSAGE_OFFERED &&
+							 message->state != MESSAGE_SETTLED
+					       : message->state < MESSAGE_OFFERED ||
+							 message->state >= MESSAGE_ANSWERED);
+	else
+		sim_check(world, message->slot == (ours->started && !ours->gone));
 	switch (message->state) {
 	case MESSAGE_WAITING:
 		sim_check(world, message->run && (run->info_asked || run->fab_asked));
@@ -194,6 +204,10 @@ static void check_message(struct sim_world *world, const struct message *message
 		for (const struct message *m = world->node->messages; m; m = m->next)
 			used += m->slot;
 		sim_check(world, message->run && used >= world->slots);
+		break;
+	case MESSAGE_OFFERED:
+		sim_check(world, world->workers_come && message->run && message->token);
+		sim_check(world, !node_message_live(world->node, message->number));
 		break;
 	case MESSAGE_STARTED:
 	case MESSAGE_WORKING:
@@ -209,7 +223,7 @@ static void check_message(struct sim_world *world, const struct message *message
 	case MESSAGE_NSTATES:
 		sim_check(world, false);
 	}
-	if (message->slot && !ours->stopped && !ours->ended)
+	if (!world->workers_come && message->slot && !ours->stopped && !ours->ended)
 		sim_check(world,
 			message->state < MESSAGE_ANSWERED || message->work_end_ms != CLOCK_NEVER);
 }
@@ -228,10 +242,11 @@ void sim_invariants(struct sim_world *world)
 		const struct message *theirs = message_find(node, i);
 
 		sim_check(world, message->finished <= 1);
-		sim_check(world,
-			(theirs != NULL) ==
-				(message->known && (!message->finished ||
-							   (message->started && !message->gone))));
+		sim_check(world, (theirs != NULL) ==
+					 (message->known &&
+						 (!message->finished || (!world->workers_come &&
+										message->started &&
+										!message->gone))));
 		if (message->token && (message->pushes || message->finished))
 			sim_check(world, !node_message_live(node, i));
 		if (message->token && node_token_live(node, message->token, &number))

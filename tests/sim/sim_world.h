@@ -48,7 +48,8 @@ struct sim_world {
 	uint64_t node_id; /* 0: not registered */
 	uint64_t next_id;
 	unsigned slots;
-	bool quiet; /* no allocation fails */
+	bool workers_come; /* process isolation: no worker is started, they ask for tokens */
+	bool quiet;        /* no allocation fails */
 	uint64_t last;
 	struct sim_message messages[SIM_MESSAGES];
 	struct sim_run runs[SIM_RUNS];

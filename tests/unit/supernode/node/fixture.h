@@ -38,23 +38,29 @@ static uint64_t next_token(void *arg)
 	return f->token += 1000;
 }
 
-static inline void fixture_new(struct fixture *self, unsigned slots, int64_t timeout_ms)
+/* Of options: slots, what is said of workers, and times. */
+static inline void fixture_open(struct fixture *self, const struct node_options *options)
 {
+	struct node_options all = *options;
 	struct value_map config = {0};
 	struct value value = {.kind = VALUE_SINT, .i = 1};
 
 	*self = (struct fixture){.now = {5000, 1e9}};
 	budget_init(&self->budget, 1 << 20);
 	assert_int_equal(value_map_set(&config, "partition-id", &value), 0);
-	self->node = node_new(&(struct node_options){.node_config = &config,
-		.slots = slots,
-		.worker_timeout_ms = timeout_ms,
-		.budget = &self->budget,
-		.random = next_token,
-		.random_arg = self});
+	all.node_config = &config;
+	all.budget = &self->budget;
+	all.random = next_token;
+	all.random_arg = self;
+	self->node = node_new(&all);
 	value_map_done(&config);
 	assert_non_null(self->node);
 	node_registered(self->node, self->now, NODE_ID);
+}
+
+static inline void fixture_new(struct fixture *self, unsigned slots, int64_t timeout_ms)
+{
+	fixture_open(self, &(struct node_options){.slots = slots, .worker_timeout_ms = timeout_ms});
 }
 
 /* Nothing may be held when everything is over. */
@@ -147,8 +153,8 @@ static inline void give_fab(struct fixture *f, uint64_t run_id, size_t bytes)
 	assert_null(manifest.name);
 }
 
-/* A message of run 1 up to its worker's start; its action is in f->action. */
-static inline void start_message(struct fixture *f, double ttl)
+/* A message of run 1, and all that it needs. */
+static inline void come_message(struct fixture *f, double ttl)
 {
 	give_message(f, 1, ttl);
 	expect(f, NODE_FETCH_RUN);
@@ -156,6 +162,12 @@ static inline void start_message(struct fixture *f, double ttl)
 	expect(f, NODE_FETCH_FAB);
 	assert_string_equal(f->action.fab_hash, HASH);
 	give_fab(f, 1, 100);
+}
+
+/* The same up to its worker's start; its action is in f->action. */
+static inline void start_message(struct fixture *f, double ttl)
+{
+	come_message(f, ttl);
 	expect(f, NODE_START_WORKER);
 	expect_nothing(f);
 }
@@ -181,11 +193,14 @@ static inline void outputs_make(struct fixture *f, uint64_t token, const char *c
 		.error_reason = (char *)"<class 'ValueError'>:<'no'>",
 		.metadata = {.run_id = 99, .ttl = ttl, .message_type = (char *)"evil"}};
 	struct context context = {.run_id = 1, .node_id = NODE_ID};
+	/* As a field that no release has: so the state can be read, whatever the text is. */
+	const uint8_t head[] = {15 << 3 | 2, (uint8_t)strlen(state)};
 
 	(void)f;
 	*out = (struct instruction_outputs){.token = token};
 	if (content)
 		assert_int_equal(slices_append_copy(&reply.content, content, strlen(content)), 0);
+	assert_int_equal(slices_append_copy(&context.state, head, sizeof(head)), 0);
 	assert_int_equal(slices_append_copy(&context.state, state, strlen(state)), 0);
 	assert_int_equal(envelope_encode(&reply, &out->message), 0);
 	assert_int_equal(context_encode(&context, &out->context), 0);

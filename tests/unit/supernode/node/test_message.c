@@ -219,12 +219,12 @@ static void test_too_large(void **state)
 	pull(&f, f.token);
 	push(&f, f.token, "reply", 5);
 	expect(&f, NODE_PUSH_REPLY);
-	node_reply_pushed(f.node, f.now, message, NODE_PUSH_TOO_LARGE, "5 bytes, 4 allowed");
+	node_reply_pushed(f.node, f.now, message, NODE_PUSH_REFUSED, "5 bytes, 4 allowed");
 	node_worker_ended(f.node, f.now, message, 8, "late");
 	expect(&f, NODE_PUSH_REPLY);
 	assert_true(f.action.reply->has_error);
 	assert_non_null(strstr(f.action.reply->error_reason, "5 bytes, 4 allowed"));
-	node_reply_pushed(f.node, f.now, message, NODE_PUSH_TOO_LARGE, "again");
+	node_reply_pushed(f.node, f.now, message, NODE_PUSH_REFUSED, "again");
 	expect_dropped(&f, "again");
 	node_worker_gone(f.node, f.now, message);
 	expect_nothing(&f);

@@ -4,6 +4,7 @@
  */
 #include "fixture.h"
 
+/* The reply is pushed, and the worker, if it was started here, ends. */
 static void end_message(struct fixture *f, uint64_t message)
 {
 	expect(f, NODE_PUSH_REPLY);
@@ -21,29 +22,46 @@ static char letter(enum outcome outcome)
 							: '?';
 }
 
+static char ask_token(struct fixture *f)
+{
+	const char *details = NULL;
+	uint64_t token = 0;
+	enum outcome outcome = node_get_token(f->node, f->now, &token, &details);
+
+	assert_true(outcome == OUTCOME_OK ? token == f->token : details != NULL);
+	return letter(outcome);
+}
+
 /* The same calls to a node of ours; ended: what a push has answered is fetched at once. */
-static void play(const char *calls, char *statuses, bool ended)
+static void play(const char *calls, char *statuses, bool workers_come, bool ended)
 {
 	struct fixture f;
-	uint64_t token = 5000, message = 0;
 
-	fixture_new(&f, 1, 0);
+	fixture_open(&f, &(struct node_options){.slots = 1, .workers_come = workers_come});
+	f.token = 5000;
 	for (; *calls; calls++, statuses++) {
 		switch (*calls) {
 		case 's':
 			start_message(&f, 100);
-			token = f.token;
-			message = node_token_live(f.node, token, &message) ? message : 0;
 			*statuses = '-';
+			break;
+		case 'w':
+			come_message(&f, 100);
+			expect_nothing(&f);
+			*statuses = '-';
+			break;
+		case 'g':
+			*statuses = ask_token(&f);
 			break;
 		case 'P':
 		case 'p':
-			*statuses = letter(pull(&f, *calls == 'P' ? token : token ^ 1));
+			*statuses = letter(pull(&f, *calls == 'P' ? f.token : f.token ^ 1));
 			break;
 		default:
-			*statuses = letter(push(&f, *calls == 'O' ? token : token ^ 1, "r", 5));
+			*statuses = letter(push(&f, *calls == 'O' ? f.token : f.token ^ 1, "r", 5));
+			/* The first and only message of this node. */
 			if (*statuses == '0' && ended)
-				end_message(&f, message);
+				end_message(&f, 1);
 			break;
 		}
 	}
@@ -51,25 +69,26 @@ static void play(const char *calls, char *statuses, bool ended)
 	fixture_done(&f);
 }
 
-static void test_statuses_of_flower(void **state)
+/* Play what Flower has played; how many sequences these were. */
+static unsigned compare(const char *mode, bool workers_come)
 {
 	const char *python = getenv("FLWR_TEST_PYTHON");
 	char command[1024], calls[16], expected[16], statuses[16];
 	unsigned n = 0;
 	FILE *pipe;
 
-	(void)state;
 	if (!python)
 		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
-	snprintf(command, sizeof(command), "'%s' '%s/gen_statuses.py'", python, FLWR_TEST_DIR);
+	snprintf(command, sizeof(command), "'%s' '%s/gen_statuses.py' %s", python, FLWR_TEST_DIR,
+		mode);
 	pipe = popen(command, "r");
 	assert_non_null(pipe);
 	while (fscanf(pipe, "%15s %15s", calls, expected) == 2) {
-		play(calls, statuses, true);
+		play(calls, statuses, workers_come, true);
 		if (strcmp(statuses, expected) != 0)
 			fail_msg("%s: Flower says %s, the node %s", calls, expected, statuses);
 		/* Before the worker is gone the token is known, and spent. */
-		play(calls, statuses, false);
+		play(calls, statuses, workers_come, false);
 		for (size_t i = 0; strchr(calls, 'O') && expected[i]; i++) {
 			if (statuses[i] != expected[i])
 				assert_true(statuses[i] == 'F' || expected[i] == 'F');
@@ -77,7 +96,20 @@ static void test_statuses_of_flower(void **state)
 		n++;
 	}
 	assert_int_equal(pclose(pipe), 0);
-	assert_int_equal(n, 2 * (4 + 16 + 64 + 256));
+	return n;
+}
+
+static void test_statuses_of_flower(void **state)
+{
+	(void)state;
+	assert_int_equal(compare("subprocess", false), 2 * (4 + 16 + 64 + 256));
+}
+
+/* The same where a worker has to ask for the token. */
+static void test_statuses_with_process_isolation(void **state)
+{
+	(void)state;
+	assert_int_equal(compare("process", true), 2 * (5 + 25 + 125 + 625));
 }
 
 static void test_inputs(void **state)
@@ -240,6 +272,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_statuses_of_flower),
+		cmocka_unit_test(test_statuses_with_process_isolation),
 		cmocka_unit_test(test_inputs),
 		cmocka_unit_test(test_context_travels),
 		cmocka_unit_test(test_bad_outputs),
