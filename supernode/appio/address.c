@@ -58,6 +58,19 @@ static in_port_t *port_of(struct sockaddr *address)
 	return &((struct sockaddr_in *)(void *)address)->sin_port;
 }
 
+bool address_is_loopback(const struct sockaddr *address)
+{
+	const struct sockaddr_in *v4 = (const void *)address;
+	const struct sockaddr_in6 *v6 = (const void *)address;
+
+	if (address->sa_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+	if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		return v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET;
+	return address->sa_family == AF_UNIX ||
+	       (address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr));
+}
+
 /* One listening socket at info; a port that was chosen by the kernel is stored in *port. */
 static int listen_one(const struct addrinfo *info, in_port_t *port)
 {
@@ -130,6 +143,7 @@ int address_listen(const char *host_port, struct address_sockets *out, struct re
 						  : "");
 		}
 		sockets.fds[sockets.n++] = fd;
+		sockets.open = sockets.open || !address_is_loopback(at->ai_addr);
 	}
 	if (sockets.n == 0)
 		return reason_code(why, -EADDRNOTAVAIL, "cannot listen at %s", host_port);

@@ -7,6 +7,7 @@
 
 #include "common/base/reason.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define ADDRESS_SOCKETS_MAX 4
@@ -15,7 +16,13 @@ struct address_sockets {
 	int fds[ADDRESS_SOCKETS_MAX]; /* listening, non-blocking, CLOEXEC; the caller's */
 	size_t n;
 	char *dial; /* as a worker on this machine dials it; malloc()ed */
+	bool open;  /* other machines can reach one of them */
 };
+
+struct sockaddr;
+
+/* Is it an address that only this machine reaches? */
+bool address_is_loopback(const struct sockaddr *address);
 
 /*
  * Listen at every address that host:port stands for (with port 0 at one and the same free port). 0,

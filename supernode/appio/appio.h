@@ -11,8 +11,9 @@
 #include "common/service/service.h"
 #include "supernode/node/node.h"
 
-#define APPIO_CALLS_MAX 256 /* at work at a time; further ones: RESOURCE_EXHAUSTED */
-#define APPIO_QUEUE_MAX 16  /* contents that wait because their callers have shown no token yet */
+#define APPIO_CALLS_MAX            256 /* at work at a time; further ones: RESOURCE_EXHAUSTED */
+#define APPIO_CONNECTION_CALLS_MAX 16  /* of them on one connection */
+#define APPIO_QUEUE_MAX            16 /* contents that wait because their callers have shown no token yet */
 
 struct appio;
 
@@ -21,6 +22,8 @@ struct appio_options {
 	const char *dir;     /* private directory; borrowed during appio_new() */
 	uint64_t receive_max_bytes;
 	uint64_t memory_max_bytes; /* that requests may take before they are looked at */
+	bool workers_come;    /* process isolation: workers come by themselves, and may be lost */
+	int64_t reconnect_ms; /* with workers_come: so long a worker may be without a connection */
 };
 
 struct appio_ops {
@@ -37,6 +40,9 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 
 /* As a worker on this machine dials it; borrowed. */
 const char *appio_address(const struct appio *appio);
+
+/* The node was given an event: is there a message now for whom waits for one? */
+void appio_offer(struct appio *appio);
 
 /* No more connections and calls; those at hand are cancelled after grace_ms; then done(arg), from
  * the loop. */

@@ -7,6 +7,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/number.h"
 #include "common/message/instruction_codec.h"
 
 #include <errno.h>
@@ -15,6 +16,12 @@
 
 #define TOKEN_BODY_MAX 64    /* bytes of a request that is a token at most */
 #define TOKEN_BODY_MS  10000 /* to receive one */
+#define WAITING_MAX    64    /* GetToken calls that wait for a message; others must ask again */
+
+struct waiting {
+	struct request *request;
+	int64_t end_ms;
+};
 
 struct instruction {
 	struct log *log;
@@ -27,6 +34,10 @@ struct instruction {
 	struct request *stranger; /* whose content is being received, without a token shown */
 	struct request *queue[APPIO_QUEUE_MAX];
 	size_t n_queue;
+	struct waiting waiting[WAITING_MAX]; /* those that came first, first */
+	size_t n_waiting;
+	struct timer *waiting_timer;
+	bool stopping;
 };
 
 static void changed(struct instruction *instruction)
@@ -63,30 +74,142 @@ static void refuse_errno(struct instruction *instruction, struct request *reques
 			"the request cannot be decoded");
 }
 
-static void handle_get_token(void *server, struct request *request)
+/* ---- GetToken ---- */
+
+/* Hand out a token if there is one: true when request was answered. */
+static bool give_token(
+	struct instruction *instruction, struct request *request, const char **details_out)
 {
-	struct instruction *instruction = server;
-	struct slices body = {0};
-	const char *details = "";
-	uint64_t token;
-	enum outcome outcome;
+	auto_(slices_done) struct slices body = {0};
+	uint64_t token = 0;
+	uint64_t message = 0;
 	int r;
 
-	listener_used(instruction->listener, request->peer);
-	outcome = node_get_token(instruction->node,
-		(struct node_now){clock_now_ms(), clock_wall_s()}, &token, &details);
-	if (outcome != OUTCOME_OK) {
-		refuse_quietly(instruction, request, outcome, details);
-		return;
-	}
+	if (node_get_token(instruction->node, (struct node_now){clock_now_ms(), clock_wall_s()},
+		    &token, details_out) != OUTCOME_OK)
+		return false;
+	if (node_token_live(instruction->node, token, &message))
+		listener_hold(instruction->listener, request->peer, message);
 	r = instruction_encode_token(token, &body);
 	if (r)
 		refuse_errno(instruction, request, r);
 	else
 		request_reply(request, &body);
-	slices_done(&body);
-	changed(instruction);
+	return true;
 }
+
+static void waiting_set_timer(struct instruction *instruction)
+{
+	int64_t next_ms = CLOCK_NEVER;
+
+	for (size_t i = 0; i < instruction->n_waiting; i++)
+		if (instruction->waiting[i].end_ms < next_ms)
+			next_ms = instruction->waiting[i].end_ms;
+	timer_set(instruction->waiting_timer, next_ms);
+}
+
+/* It waits no longer; its answer is the caller's business. */
+static struct request *waiting_take(struct instruction *instruction, size_t i)
+{
+	struct request *request = instruction->waiting[i].request;
+
+	instruction->n_waiting--;
+	memmove(instruction->waiting + i, instruction->waiting + i + 1,
+		(instruction->n_waiting - i) * sizeof instruction->waiting[0]);
+	request_on_cancel(request, NULL, NULL);
+	listener_busy(instruction->listener, request->peer, -1);
+	return request;
+}
+
+static void waiting_cancelled(void *arg, struct request *request)
+{
+	struct instruction *instruction = arg;
+
+	for (size_t i = 0; i < instruction->n_waiting; i++) {
+		if (instruction->waiting[i].request != request)
+			continue;
+		waiting_take(instruction, i);
+		break;
+	}
+	request_fail(request, OUTCOME_CANCELLED, "the caller has gone");
+}
+
+static void waiting_late(void *arg)
+{
+	struct instruction *instruction = arg;
+	int64_t now = clock_now_ms();
+
+	for (size_t i = 0; i < instruction->n_waiting;) {
+		if (instruction->waiting[i].end_ms > now && !instruction->stopping)
+			i++;
+		else
+			refuse_quietly(instruction, waiting_take(instruction, i),
+				OUTCOME_FAILED_PRECONDITION, "no message came");
+	}
+	waiting_set_timer(instruction);
+}
+
+/* How long this caller is content to wait. */
+static int64_t waits_ms(const struct instruction *instruction, const struct request *request)
+{
+	const char *header = request_header(request, INSTRUCTION_WAIT_HEADER);
+	uint64_t wait_ms = 0;
+
+	if (!header || instruction->stopping || instruction->n_waiting == WAITING_MAX ||
+		number_u64(header, &wait_ms))
+		return 0;
+	return wait_ms < INSTRUCTION_WAIT_MAX_MS ? (int64_t)wait_ms : INSTRUCTION_WAIT_MAX_MS;
+}
+
+static void handle_get_token(void *server, struct request *request)
+{
+	struct instruction *instruction = server;
+	const char *details = "";
+	int64_t wait_ms;
+
+	listener_used(instruction->listener, request->peer);
+	if (give_token(instruction, request, &details)) {
+		changed(instruction);
+		return;
+	}
+	wait_ms = waits_ms(instruction, request);
+	if (!wait_ms) {
+		refuse_quietly(instruction, request, OUTCOME_FAILED_PRECONDITION, details);
+		return;
+	}
+	instruction->waiting[instruction->n_waiting++] =
+		(struct waiting){request, clock_after(clock_now_ms(), wait_ms)};
+	request_on_cancel(request, waiting_cancelled, instruction);
+	listener_busy(instruction->listener, request->peer, 1);
+	waiting_set_timer(instruction);
+}
+
+void instruction_offer(struct instruction *instruction)
+{
+	const char *details;
+	int64_t since_ms;
+
+	while (instruction->n_waiting && node_offered(instruction->node, &since_ms)) {
+		struct request *request = waiting_take(instruction, 0);
+
+		if (!give_token(instruction, request, &details))
+			refuse_quietly(instruction, request, OUTCOME_FAILED_PRECONDITION, details);
+	}
+	waiting_set_timer(instruction);
+}
+
+bool instruction_receiving(const struct instruction *instruction)
+{
+	return instruction->stranger != NULL;
+}
+
+void instruction_stop(struct instruction *instruction)
+{
+	instruction->stopping = true;
+	waiting_late(instruction);
+}
+
+/* ---- PullClientAppInputs ---- */
 
 static void handle_pull(void *server, struct request *request)
 {
@@ -123,6 +246,8 @@ static void handle_pull(void *server, struct request *request)
 	changed(instruction);
 }
 
+/* ---- PushClientAppOutputs ---- */
+
 /* The body of a push is complete, or will not be. */
 static void body_over(struct instruction *instruction, struct request *request)
 {
@@ -143,7 +268,7 @@ static void receive_next(struct instruction *instruction)
 	if (!node_expects_outputs(instruction->node)) {
 		body_over(instruction, request);
 		refuse(instruction, request, OUTCOME_FAILED_PRECONDITION,
-			"no instruction waits for outputs");
+			"no message waits for outputs");
 		receive_next(instruction);
 		return;
 	}
@@ -199,16 +324,19 @@ static void push_cancelled(void *arg, struct request *request)
 static void admit_push(void *server, struct request *request)
 {
 	struct instruction *instruction = server;
+	uint64_t message;
 
 	listener_used(instruction->listener, request->peer);
 	if (!node_expects_outputs(instruction->node)) {
 		refuse(instruction, request, OUTCOME_FAILED_PRECONDITION,
-			"no instruction waits for outputs");
+			"no message waits for outputs");
 		return;
 	}
 	request_on_cancel(request, push_cancelled, instruction);
 	listener_busy(instruction->listener, request->peer, 1);
-	if (listener_holds(instruction->listener, request->peer)) {
+	message = listener_holds(instruction->listener, request->peer);
+	if (message) {
+		node_outputs_coming(instruction->node, message);
 		request_admit(request);
 		return;
 	}
@@ -287,9 +415,10 @@ struct instruction *instruction_new(struct loop *loop, struct log *log, struct n
 			.n_methods = ARRAY_LEN(methods),
 			.server = instruction},
 		.stranger_timer = timer_new(loop, stranger_late, instruction),
+		.waiting_timer = timer_new(loop, waiting_late, instruction),
 	};
-	if (!instruction->stranger_timer) {
-		free(instruction);
+	if (!instruction->stranger_timer || !instruction->waiting_timer) {
+		instruction_free(instruction);
 		return NULL;
 	}
 	return instruction;
@@ -300,6 +429,7 @@ void instruction_free(struct instruction *instruction)
 	if (!instruction)
 		return;
 	timer_free(instruction->stranger_timer);
+	timer_free(instruction->waiting_timer);
 	free(instruction);
 }
 

@@ -14,12 +14,24 @@
 
 /* Whoever has shown no token has so long to send its outputs, when others wait. */
 #define INSTRUCTION_STRANGER_MS 120000
+/*
+ * Ours, beside the dialect: a GetToken with this header may wait so many milliseconds (at most
+ * INSTRUCTION_WAIT_MAX_MS) for a message to come, before it is refused as ever.
+ */
+#define INSTRUCTION_WAIT_HEADER "flwr-native-wait-ms"
+#define INSTRUCTION_WAIT_MAX_MS 60000
 
 struct instruction;
 
 /* All borrowed. NULL on no memory. */
 struct instruction *instruction_new(struct loop *loop, struct log *log, struct node *node,
 	struct listener *listener, const struct appio_ops *ops, void *arg);
+/* The node was given an event: is there a message now for whom waits for one? */
+void instruction_offer(struct instruction *instruction);
+/* Are outputs being received from someone who has shown no token on that connection? */
+bool instruction_receiving(const struct instruction *instruction);
+/* Let nobody wait any more. */
+void instruction_stop(struct instruction *instruction);
 /* Its requests must have ended. */
 void instruction_free(struct instruction *instruction);
 

@@ -4,11 +4,13 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "supernode/appio/address.h"
+#include "supernode/appio/peer_process.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -38,7 +40,20 @@ struct connection {
 	int64_t deadline_ms; /* while sniffing */
 	int64_t used_ms;
 	uint64_t message; /* whose token was shown */
-	int busy;         /* calls that are receiving a body */
+	int busy;         /* calls that are receiving a body, or wait for a message */
+	bool called;      /* there was a call on it */
+	bool looked;      /* its peer's process has been looked for, or is being */
+	int process;      /* a pidfd of it; -1 */
+};
+
+/* The search for the process of a connection's peer, on the io thread. */
+struct look {
+	struct look *next;
+	struct job job;
+	struct listener *listener; /* waits for it */
+	uint64_t connection;
+	int fd;
+	int process;
 };
 
 struct listener {
@@ -54,6 +69,7 @@ struct listener {
 	struct timer *sweep;
 	struct timer *resume;
 	struct connection *connections;
+	struct look *looks;
 	unsigned count;
 	unsigned connections_max;
 	uint64_t numbers;
@@ -78,9 +94,20 @@ void listener_complain(struct listener *listener, const struct peer *peer, const
 	listener->complaints = 0;
 }
 
+static bool is_held(const struct listener *listener, uint64_t message)
+{
+	for (const struct connection *at = listener->connections; at; at = at->next)
+		if (at->message == message)
+			return true;
+	return false;
+}
+
 static void connection_free(struct connection *connection)
 {
 	struct listener *listener = connection->listener;
+	const struct listener_ops *ops = listener->ops;
+	uint64_t message = connection->message;
+	bool cut = message && ops->cut && listener->server && ops->live(listener->arg, message);
 
 	watch_free(connection->watch);
 	close_fd(&connection->fd);
@@ -95,6 +122,9 @@ static void connection_free(struct connection *connection)
 	if (connection->next)
 		connection->next->at = connection->at;
 	listener->count--;
+	if (cut && !is_held(listener, message))
+		ops->cut(listener->arg, message, take_fd(&connection->process), &connection->peer);
+	close_fd(&connection->process);
 	free(connection);
 }
 
@@ -118,6 +148,13 @@ static void connection_hand_over(struct connection *connection)
 	rpc_server_add(listener->server, take_fd(&connection->fd), &connection->peer);
 }
 
+static bool is_half_closed(int fd)
+{
+	struct pollfd end = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&end, 1, 0) == 1;
+}
+
 static void connection_sniff(void *arg, int ready)
 {
 	struct connection *connection = arg;
@@ -135,6 +172,8 @@ static void connection_sniff(void *arg, int ready)
 	if (memcmp(bytes, PREFACE, (size_t)n) == 0) {
 		if ((size_t)n == PREFACE_BYTES)
 			connection_hand_over(connection);
+		else if (is_half_closed(connection->fd))
+			connection_free(connection);
 		return;
 	}
 	if (n >= 4 && (memcmp(bytes, "POST", 4) == 0 || memcmp(bytes, "GET ", 4) == 0)) {
@@ -179,6 +218,33 @@ static void peer_describe(int fd, const struct sockaddr_storage *address, struct
 	}
 }
 
+static bool is_idle(const struct connection *connection)
+{
+	const struct listener *listener = connection->listener;
+
+	return !connection->busy &&
+	       !(connection->message && listener->ops->live(listener->arg, connection->message));
+}
+
+/* End the one that has been idle longest (the list begins with the newest). false: all are of use.
+ */
+static bool make_room(struct listener *listener)
+{
+	struct connection *oldest = NULL;
+
+	for (struct connection *at = listener->connections; at; at = at->next)
+		if (is_idle(at) && (!oldest || at->used_ms <= oldest->used_ms))
+			oldest = at;
+	if (!oldest)
+		return false;
+	listener_complain(
+		listener, &oldest->peer, "too many connections: the one idle longest is closed");
+	if (oldest->end_fd >= 0)
+		shutdown(oldest->end_fd, SHUT_RDWR);
+	connection_free(oldest);
+	return true;
+}
+
 /* fd is taken over. */
 static void connection_new(
 	struct listener *listener, int fd, const struct sockaddr_storage *address)
@@ -190,9 +256,10 @@ static void connection_new(
 		return;
 	connection->listener = listener;
 	connection->end_fd = -1;
+	connection->process = -1;
 	connection->peer.connection = ++listener->numbers;
 	peer_describe(fd, address, &connection->peer);
-	if (listener->count >= listener->connections_max) {
+	if (listener->count >= listener->connections_max && !make_room(listener)) {
 		listener_complain(listener, &connection->peer, "too many connections: closed");
 		free(connection);
 		return;
@@ -204,6 +271,7 @@ static void connection_new(
 		return;
 	}
 	connection->fd = take_fd(&owned);
+	connection->used_ms = clock_now_ms();
 	connection->deadline_ms = clock_after(clock_now_ms(), LISTENER_PREFACE_MS);
 	connection->next = listener->connections;
 	connection->at = &listener->connections;
@@ -271,6 +339,15 @@ static void accepts_resume(void *arg)
 	}
 }
 
+/* Its peer, or the server, has ended it. */
+static void connection_ended(struct connection *connection)
+{
+	if (!connection->called && connection->listener->server)
+		listener_complain(connection->listener, &connection->peer,
+			"the connection ended without a call");
+	connection_free(connection);
+}
+
 static void ends_ready(void *arg, int ready)
 {
 	struct listener *listener = arg;
@@ -279,7 +356,7 @@ static void ends_ready(void *arg, int ready)
 
 	(void)ready;
 	for (int i = 0; i < n; i++)
-		connection_free(events[i].data.ptr);
+		connection_ended(events[i].data.ptr);
 }
 
 /* Who said nothing in time, and who is idle without a token, is closed. */
@@ -295,9 +372,8 @@ static void listener_sweep(void *arg)
 			listener_complain(
 				listener, &at->peer, "said nothing that is gRPC in time: closed");
 			connection_free(at);
-		} else if (at->end_fd >= 0 && !at->busy &&
-			   now >= clock_after(at->used_ms, LISTENER_IDLE_MS) &&
-			   !(at->message && listener->ops->live(listener->arg, at->message))) {
+		} else if (at->end_fd >= 0 && is_idle(at) &&
+			   now >= clock_after(at->used_ms, LISTENER_IDLE_MS)) {
 			/* The server closes its descriptor; the end is then reported as any other.
 			 */
 			shutdown(at->end_fd, SHUT_RDWR);
@@ -338,6 +414,12 @@ int listener_new(struct loop *loop, struct log *log, const char *address, const 
 		r = address_listen(address, &listener->sockets, why);
 	else
 		r = address_listen_unix(dir, &listener->sockets, why);
+	if (r == 0 && listener->sockets.open)
+		log_warn(log,
+			"worker API: %s is open to other machines and has no TLS: whoever reaches "
+			"it can "
+			"take messages and answer them; keep it in a network of its own",
+			address);
 	if (r == 0) {
 		listener->ends_watch =
 			watch_new(loop, listener->ends, WATCH_READ, ends_ready, listener);
@@ -378,16 +460,73 @@ void listener_used(struct listener *listener, const struct peer *peer)
 {
 	struct connection *connection = connection_of(listener, peer);
 
-	if (connection)
-		connection->used_ms = clock_now_ms();
+	if (!connection)
+		return;
+	connection->called = true;
+	connection->used_ms = clock_now_ms();
+}
+
+/* ---- who is at the other end ---- */
+
+static void look_run(struct job *job)
+{
+	struct look *look = container_of(job, struct look, job);
+
+	look->process = peer_process_open(look->fd);
+}
+
+static void look_free(struct look *look)
+{
+	close_fd(&look->fd);
+	if (look->process >= 0)
+		close_fd(&look->process);
+	free(look);
+}
+
+static void look_done(struct job *job)
+{
+	struct look *look = container_of(job, struct look, job);
+	struct listener *listener = look->listener;
+	struct look **link = &listener->looks;
+
+	while (*link != look)
+		link = &(*link)->next;
+	*link = look->next;
+	for (struct connection *at = listener->connections; at; at = at->next)
+		if (at->peer.connection == look->connection)
+			at->process = take_fd(&look->process);
+	look_free(look);
+}
+
+static void look_begin(struct listener *listener, struct connection *connection)
+{
+	struct look *look = calloc(1, sizeof *look);
+
+	connection->looked = true;
+	if (!look)
+		return;
+	*look = (struct look){.job = {.run = look_run, .done = look_done},
+		.listener = listener,
+		.connection = connection->peer.connection,
+		.fd = fcntl(connection->end_fd, F_DUPFD_CLOEXEC, 3),
+		.process = -1};
+	if (look->fd < 0 || loop_job(listener->loop, &look->job)) {
+		look_free(look);
+		return;
+	}
+	look->next = listener->looks;
+	listener->looks = look;
 }
 
 void listener_hold(struct listener *listener, const struct peer *peer, uint64_t message)
 {
 	struct connection *connection = connection_of(listener, peer);
 
-	if (connection)
-		connection->message = message;
+	if (!connection)
+		return;
+	connection->message = message;
+	if (listener->ops->cut && !connection->looked && connection->end_fd >= 0)
+		look_begin(listener, connection);
 }
 
 void listener_busy(struct listener *listener, const struct peer *peer, int change)
@@ -447,6 +586,8 @@ void listener_free(struct listener *listener)
 		return;
 	listener_stop(listener);
 	listener_detach(listener);
+	while (listener->looks)
+		loop_step(listener->loop, 1000);
 	while (listener->connections)
 		connection_free(listener->connections);
 	watch_free(listener->ends_watch);

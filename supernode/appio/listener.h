@@ -20,6 +20,12 @@ struct listener;
 struct listener_ops {
 	/* Does the message that a caller on this connection has shown a token of still live? */
 	bool (*live)(void *arg, uint64_t message);
+	/*
+	 * The last connection on which the token of message, which still lives, was shown has
+	 * ended. process (the callee's) is a pidfd of its peer, -1 when that is not known. NULL:
+	 * nobody needs to know, and no peer's process is looked for.
+	 */
+	void (*cut)(void *arg, uint64_t message, int process, const struct peer *peer);
 };
 
 /*

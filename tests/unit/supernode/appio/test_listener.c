@@ -9,17 +9,28 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
 #define DEADLINE_MS 10000
+
+/* What cut() was told: how often, and the last time. */
+struct cut {
+	unsigned times;
+	uint64_t message;
+	int process; /* taken over */
+	struct peer peer;
+};
 
 struct rig {
 	struct loop *loop;
@@ -31,6 +42,7 @@ struct rig {
 	bool down;
 	struct peer peer; /* of the last call */
 	uint64_t live;    /* the one message that lives */
+	struct cut cut;
 };
 
 static struct rig *rig; /* of the running test */
@@ -55,9 +67,19 @@ static bool message_live(void *arg, uint64_t message)
 	return message == rig->live;
 }
 
-static const struct listener_ops events = {.live = message_live};
+static void message_cut(void *arg, uint64_t message, int process, const struct peer *peer)
+{
+	struct cut *cut = &((struct rig *)arg)->cut;
 
-static int setup(void **state)
+	assert_int_equal(message, rig->live);
+	close_fd(&cut->process);
+	*cut = (struct cut){cut->times + 1, message, process, *peer};
+}
+
+static const struct listener_ops events = {.live = message_live};
+static const struct listener_ops cutting_events = {.live = message_live, .cut = message_cut};
+
+static int setup_with(void **state, const struct listener_ops *ops)
 {
 	rig = calloc(1, sizeof *rig);
 	assert_non_null(rig);
@@ -66,7 +88,8 @@ static int setup(void **state)
 	rig->log = log_new(fileno(rig->lines), "test", LOG_LEVEL_DEBUG);
 	assert_int_equal(loop_new(&rig->loop), 0);
 	assert_int_equal(rpc_new(rig->loop, &rig->rpc), 0);
-	assert_int_equal(listener_new(rig->loop, rig->log, "127.0.0.1:0", NULL, &events, rig,
+	rig->cut.process = -1;
+	assert_int_equal(listener_new(rig->loop, rig->log, "127.0.0.1:0", NULL, ops, rig,
 				 &rig->listener, NULL),
 		0);
 	assert_int_equal(rpc_server_new(rig->rpc,
@@ -81,6 +104,17 @@ static int setup(void **state)
 	listener_start(rig->listener, rig->server);
 	*state = rig;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_with(state, &events);
+}
+
+/* With an owner that wants to know whose connection has ended. */
+static int setup_cutting(void **state)
+{
+	return setup_with(state, &cutting_events);
 }
 
 static void on_down(void *arg)
@@ -99,6 +133,7 @@ static int teardown(void **state)
 	rpc_free(rig->rpc);
 	loop_free(rig->loop);
 	log_free(rig->log);
+	close_fd(&rig->cut.process);
 	fclose(rig->lines);
 	free(rig);
 	return 0;
@@ -213,6 +248,199 @@ static void a_shown_token_is_remembered_while_its_message_lives(void **state)
 	run_until(listener_count(rig->listener) == 0);
 }
 
+/* ---- the end of a connection that holds a message ---- */
+
+/* A channel whose connection has shown the token of message. */
+static struct rpc_channel *holding(uint64_t message)
+{
+	struct rpc_channel *channel = channel_new();
+
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	listener_hold(rig->listener, &rig->peer, message);
+	return channel;
+}
+
+static void the_end_of_the_one_that_holds_a_message_is_told(void **state)
+{
+	struct rpc_channel *other = channel_new();
+	struct rpc_channel *holder = holding(7);
+	struct peer peer = rig->peer;
+
+	(void)state;
+	rig->live = 7;
+	/* The end of one that holds nothing is no news. */
+	assert_int_equal(echo(other), OUTCOME_OK);
+	rpc_channel_free(other);
+	run_until(listener_count(rig->listener) == 1);
+	assert_int_equal(rig->cut.times, 0);
+	rpc_channel_free(holder);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(rig->cut.times, 1);
+	assert_int_equal(rig->cut.message, 7);
+	assert_int_equal(rig->cut.peer.connection, peer.connection);
+	assert_string_equal(rig->cut.peer.text, peer.text);
+	/* It was this process, which is not looked for. */
+	assert_true(rig->cut.process < 0);
+}
+
+static void not_while_another_connection_holds_it(void **state)
+{
+	struct rpc_channel *first = holding(7);
+	struct rpc_channel *second = holding(7);
+
+	(void)state;
+	rig->live = 7;
+	rpc_channel_free(first);
+	run_until(listener_count(rig->listener) == 1);
+	assert_int_equal(rig->cut.times, 0);
+	rpc_channel_free(second);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(rig->cut.times, 1);
+}
+
+static void not_when_the_message_was_answered(void **state)
+{
+	struct rpc_channel *channel = holding(7);
+
+	(void)state;
+	rig->live = 7;
+	assert_int_equal(listener_holds(rig->listener, &rig->peer), 7);
+	rig->live = 0;
+	rpc_channel_free(channel);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(rig->cut.times, 0);
+}
+
+/* A connection is as good as the last token that was shown on it. */
+static void the_last_message_of_a_connection_counts(void **state)
+{
+	struct rpc_channel *channel = holding(7);
+
+	(void)state;
+	listener_hold(rig->listener, &rig->peer, 8);
+	rig->live = 8;
+	rpc_channel_free(channel);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(rig->cut.times, 1);
+	assert_int_equal(rig->cut.message, 8);
+}
+
+/* A process that has connected, as far as a server's first bytes; it stays. */
+static pid_t process_connected(void)
+{
+	static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+	int ready[2];
+	pid_t pid;
+	char byte = 0;
+
+	assert_return_code(pipe2(ready, O_CLOEXEC | O_NONBLOCK), errno);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int fd = dial();
+
+		if (write(fd, hello, sizeof hello - 1) != sizeof hello - 1 ||
+			recv(fd, &byte, 1, 0) != 1 || write(ready[1], &byte, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	run_until(read(ready[0], &byte, 1) == 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void nothing_run(struct job *job)
+{
+	(void)job;
+}
+
+static struct job *job_over;
+
+static void nothing_done(struct job *job)
+{
+	job_over = job;
+}
+
+/* Everything that was given to the io thread until now is done. */
+static void jobs_done(void)
+{
+	struct job job = {.run = nothing_run, .done = nothing_done};
+
+	assert_int_equal(loop_job(rig->loop, &job), 0);
+	run_until(job_over == &job);
+}
+
+static void its_process_comes_with_it(void **state)
+{
+	pid_t pid = process_connected();
+	pid_t other = process_connected();
+	const struct peer first = {.connection = 1};
+	struct pollfd ended = {.events = POLLIN};
+
+	(void)state;
+	rig->live = 7;
+	listener_hold(rig->listener, &first, 7);
+	jobs_done();
+	assert_return_code(kill(pid, SIGKILL), errno);
+	run_until(rig->cut.times == 1);
+	assert_int_equal(rig->cut.message, 7);
+	assert_true(rig->cut.process >= 0);
+	ended.fd = rig->cut.process;
+	assert_int_equal(poll(&ended, 1, DEADLINE_MS), 1);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(listener_count(rig->listener), 1);
+	assert_return_code(kill(other, SIGKILL), errno);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	run_until(listener_count(rig->listener) == 0);
+}
+
+static int gate[2]; /* a job waits until this pipe is closed */
+
+static void gate_run(struct job *job)
+{
+	char byte;
+
+	(void)job;
+	while (read(gate[0], &byte, 1) < 0)
+		;
+}
+
+/* Who was there is not known yet when the connection ends; later nobody needs it any more. */
+static void a_connection_may_end_while_its_process_is_looked_for(void **state)
+{
+	struct job waits = {.run = gate_run, .done = nothing_done};
+	struct rpc_channel *channel;
+
+	(void)state;
+	assert_return_code(pipe2(gate, O_CLOEXEC), errno);
+	assert_int_equal(loop_job(rig->loop, &waits), 0);
+	channel = holding(7);
+	rig->live = 7;
+	rpc_channel_free(channel);
+	run_until(rig->cut.times == 1);
+	assert_int_equal(rig->cut.process, -1);
+	assert_int_equal(listener_count(rig->listener), 0);
+	close(gate[1]);
+	jobs_done();
+	close(gate[0]);
+	assert_int_equal(rig->cut.times, 1);
+}
+
+/* When the server has ended, all connections have: that is no news. */
+static void not_when_everything_ends(void **state)
+{
+	struct rpc_channel *channel = holding(7);
+
+	(void)state;
+	listener_detach(rig->listener);
+	rig->live = 7;
+	rpc_channel_free(channel);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(rig->cut.times, 0);
+}
+
 static void garbage_costs_one_line_and_harms_nobody(void **state)
 {
 	auto_(close_at_exit) int fd = dial();
@@ -277,10 +505,18 @@ static void many_silent_connections_harm_nobody(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f)    cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CUTTING(f) cmocka_unit_test_setup_teardown(f, setup_cutting, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_connection_is_known_from_its_first_call_to_its_end),
 		TEST(a_shown_token_is_remembered_while_its_message_lives),
+		CUTTING(the_end_of_the_one_that_holds_a_message_is_told),
+		CUTTING(not_while_another_connection_holds_it),
+		CUTTING(not_when_the_message_was_answered),
+		CUTTING(the_last_message_of_a_connection_counts),
+		CUTTING(its_process_comes_with_it),
+		CUTTING(a_connection_may_end_while_its_process_is_looked_for),
+		CUTTING(not_when_everything_ends),
 		TEST(garbage_costs_one_line_and_harms_nobody),
 		TEST(http_1_is_told_apart),
 		TEST(a_preface_in_pieces_is_waited_for),

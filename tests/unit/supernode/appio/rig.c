@@ -1,0 +1,326 @@
+#include "rig.h"
+
+#define HASH    "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+#define NODE_ID 11
+#define RUN_ID  22
+
+struct rig rig;
+
+/* ---- the clock, and what the listener is told of callers that it does not know ---- */
+
+int64_t __real_clock_now_ms(void);
+int64_t __wrap_clock_now_ms(void);
+void __wrap_listener_busy(struct listener *listener, const struct peer *peer, int change);
+void __wrap_listener_hold(struct listener *listener, const struct peer *peer, uint64_t message);
+uint64_t __wrap_listener_holds(const struct listener *listener, const struct peer *peer);
+
+int64_t __wrap_clock_now_ms(void)
+{
+	return __real_clock_now_ms() + rig.skew_ms;
+}
+
+void __wrap_listener_busy(struct listener *listener, const struct peer *peer, int change)
+{
+	assert_ptr_equal(listener, rig.listener);
+	assert_non_null(peer);
+	rig.busy += change;
+}
+
+void __wrap_listener_hold(struct listener *listener, const struct peer *peer, uint64_t message)
+{
+	assert_ptr_equal(listener, rig.listener);
+	assert_non_null(peer);
+	rig.held = message;
+}
+
+uint64_t __wrap_listener_holds(const struct listener *listener, const struct peer *peer)
+{
+	assert_ptr_equal(listener, rig.listener);
+	assert_non_null(peer);
+	return node_message_live(rig.node, rig.held) ? rig.held : 0;
+}
+
+static void on_nudge(void *arg)
+{
+	(void)arg;
+}
+
+void time_passes(int64_t ms)
+{
+	rig.skew_ms += ms;
+	timer_set(rig.nudge, 0);
+	for (int i = 0; i < 3; i++)
+		loop_step(rig.loop, 0);
+}
+
+/* ---- calls ---- */
+
+static void call_admit(struct request *request)
+{
+	container_of(request, struct call, request)->admitted = true;
+}
+
+static void call_finish(
+	struct request *request, enum outcome outcome, const char *details, struct slices *body)
+{
+	struct call *call = container_of(request, struct call, request);
+
+	(void)details;
+	assert_false(call->finished);
+	call->finished = true;
+	call->outcome = outcome;
+	if (body)
+		assert_int_equal(slices_move(&call->body, body), 0);
+}
+
+static const char *call_header(const struct request *request, const char *key)
+{
+	return strcmp(key, INSTRUCTION_WAIT_HEADER) == 0
+		       ? container_of(request, const struct call, request)->wait
+		       : NULL;
+}
+
+static const struct request_ops call_ops = {
+	.admit = call_admit, .finish = call_finish, .header = call_header};
+static const struct peer stranger = {.connection = 99, .text = "stranger"};
+
+void call_done(struct call *call)
+{
+	slices_done(&call->request.body);
+	slices_done(&call->body);
+}
+
+void call_make(struct call *call, const char *method)
+{
+	char path[128];
+	const struct service *service;
+
+	*call = (struct call){.request = {.ops = &call_ops, .peer = &stranger}};
+	snprintf(path, sizeof path, "/flwr.proto.ClientAppIo/%s", method);
+	call->request.method =
+		service_method(instruction_service(rig.instruction), 1, path, &service);
+	assert_non_null(call->request.method);
+	call->request.service = service;
+	request_arrived(&call->request);
+}
+
+void call_body(struct call *call, struct slices *body)
+{
+	assert_true(call->admitted);
+	assert_int_equal(slices_move(&call->request.body, body), 0);
+	request_received(&call->request);
+	slices_done(&call->request.body);
+}
+
+enum outcome pull(uint64_t token, struct instruction_inputs *out)
+{
+	auto_(call_done) struct call call;
+	struct slices body = {0};
+
+	call_make(&call, "PullClientAppInputs");
+	assert_int_equal(instruction_encode_token(token, &body), 0);
+	call_body(&call, &body);
+	assert_true(call.finished);
+	if (out && call.outcome == OUTCOME_OK)
+		assert_int_equal(instruction_decode_inputs(&call.body, out), 0);
+	return call.outcome;
+}
+
+void outputs_make(uint64_t token, struct slices *body)
+{
+	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
+	auto_(instruction_outputs_done) struct instruction_outputs outputs = {.token = token};
+	auto_(envelope_done) struct envelope message = {0};
+	auto_(envelope_done) struct envelope reply = {0};
+
+	assert_int_equal(pull(rig.token, &inputs), OUTCOME_OK);
+	assert_int_equal(envelope_decode(&inputs.message, &message), 0);
+	assert_int_equal(
+		envelope_error(&message.metadata, clock_wall_s(), 2, "it raised", &reply), 0);
+	assert_int_equal(envelope_encode(&reply, &outputs.message), 0);
+	assert_int_equal(slices_move(&outputs.context, &inputs.context), 0);
+	assert_int_equal(instruction_encode_outputs(&outputs, body), 0);
+}
+
+void by_another_connection(void)
+{
+	rig.held = 0;
+}
+
+enum outcome push(struct slices *body)
+{
+	auto_(call_done) struct call call;
+
+	call_make(&call, "PushClientAppOutputs");
+	if (!call.finished)
+		call_body(&call, body);
+	slices_done(body);
+	assert_true(call.finished);
+	return call.outcome;
+}
+
+static void on_changed(void *arg)
+{
+	(void)arg;
+	rig.changes++;
+}
+
+static void on_ready(void *arg, uint64_t message, const struct peer *peer)
+{
+	(void)arg;
+	(void)message;
+	assert_ptr_equal(peer, &stranger);
+	rig.readies++;
+}
+
+static bool on_live(void *arg, uint64_t message)
+{
+	(void)arg;
+	(void)message;
+	return false;
+}
+
+static const struct appio_ops appio_events = {.changed = on_changed, .ready = on_ready};
+static const struct listener_ops listener_events = {.live = on_live};
+
+static uint64_t next_random(void *arg)
+{
+	(void)arg;
+	return RIG_TOKEN + rig.tokens++;
+}
+
+static struct node_now now_is(void)
+{
+	return (struct node_now){clock_now_ms(), clock_wall_s()};
+}
+
+struct node_action action_of(enum node_action_kind kind)
+{
+	struct node_action action;
+
+	do
+		assert_int_equal(node_next_action(rig.node, &action), 1);
+	while (action.kind != kind);
+	return action;
+}
+
+void message_to_node(void)
+{
+	struct envelope message = {.metadata = {.run_id = RUN_ID,
+					   .message_id = strdup("m1"),
+					   .dst_node_id = NODE_ID,
+					   .reply_to_message_id = strdup(""),
+					   .group_id = strdup("1"),
+					   .ttl = 3600,
+					   .message_type = strdup("train"),
+					   .created_at = clock_wall_s()},
+		.has_content = true};
+
+	assert_int_equal(
+		slices_append(&message.content, slice_static(RIG_CONTENT, RIG_CONTENT_BYTES)), 0);
+	assert_int_equal(node_message(rig.node, now_is(), &message), 0);
+	envelope_done(&message);
+}
+
+void message_comes(void)
+{
+	struct run run = {.run_id = RUN_ID,
+		.fab_id = strdup(""),
+		.fab_version = strdup(""),
+		.fab_hash = strdup(HASH)};
+	struct manifest manifest = {.publisher = strdup("p"),
+		.name = strdup("n"),
+		.version = strdup("1"),
+		.clientapp = strdup("a:app"),
+		.fab_id = strdup("p/n")};
+	struct slices fab = {0};
+
+	message_to_node();
+	action_of(NODE_FETCH_RUN);
+	node_run_fetched(rig.node, now_is(), RUN_ID, NODE_FETCHED, &run, NULL);
+	action_of(NODE_FETCH_FAB);
+	slices_append(&fab, slice_static("hello", 5));
+	node_fab_fetched(rig.node, now_is(), RUN_ID, NODE_FETCHED, &fab, &manifest, NULL);
+}
+
+void work_begins(void)
+{
+	message_comes();
+	rig.token = action_of(NODE_START_WORKER).token;
+	assert_int_not_equal(rig.token, 0);
+}
+
+void ask(struct call *call, const char *wait)
+{
+	struct slices none = {0};
+
+	call_make(call, "GetToken");
+	call->wait = wait;
+	call_body(call, &none);
+}
+
+uint64_t assert_given(const struct call *call, uint64_t token)
+{
+	uint64_t got = 0, message = 0;
+
+	assert_true(call->finished);
+	assert_int_equal(call->outcome, OUTCOME_OK);
+	assert_int_equal(instruction_decode_token(&call->body, &got), 0);
+	assert_int_equal(got, token);
+	assert_true(node_token_live(rig.node, token, &message));
+	return message;
+}
+
+/* ---- life ---- */
+
+static int setup_with(const struct node_options *options)
+{
+	memset(&rig, 0, sizeof rig);
+	snprintf(rig.dir, sizeof rig.dir, "/tmp/instruction-XXXXXX");
+	assert_non_null(mkdtemp(rig.dir));
+	assert_int_equal(loop_new(&rig.loop), 0);
+	assert_int_equal(listener_new(rig.loop, NULL, NULL, rig.dir, &listener_events, NULL,
+				 &rig.listener, NULL),
+		0);
+	budget_init(&rig.budget, 1 << 20);
+	rig.node = node_new(&(struct node_options){
+		.node_config = &(struct value_map){0},
+		.slots = options->slots,
+		.workers_come = options->workers_come,
+		.budget = &rig.budget,
+		.random = next_random,
+	});
+	assert_non_null(rig.node);
+	node_registered(rig.node, now_is(), NODE_ID);
+	rig.instruction =
+		instruction_new(rig.loop, NULL, rig.node, rig.listener, &appio_events, NULL);
+	assert_non_null(rig.instruction);
+	rig.nudge = timer_new(rig.loop, on_nudge, NULL);
+	assert_non_null(rig.nudge);
+	return 0;
+}
+
+int rig_setup(void **state)
+{
+	(void)state;
+	return setup_with(&(struct node_options){.slots = 1});
+}
+
+int rig_setup_offering(void **state)
+{
+	(void)state;
+	return setup_with(&(struct node_options){.slots = 2, .workers_come = true});
+}
+
+int rig_teardown(void **state)
+{
+	(void)state;
+	assert_int_equal(rig.busy, 0);
+	timer_free(rig.nudge);
+	instruction_free(rig.instruction);
+	node_free(rig.node);
+	listener_free(rig.listener);
+	loop_free(rig.loop);
+	rmdir(rig.dir);
+	return 0;
+}

@@ -1,0 +1,214 @@
+/*
+ * GetToken: who waits for a message, how long, and who is given its token.
+ */
+#include "rig.h"
+
+static void assert_waits(const struct call *call)
+{
+	assert_false(call->finished);
+}
+
+static void assert_refused(const struct call *call)
+{
+	assert_true(call->finished);
+	assert_int_equal(call->outcome, OUTCOME_FAILED_PRECONDITION);
+}
+
+static void a_token_that_is_there_is_given_at_once(void **state)
+{
+	static const char *const waits[] = {NULL, "30000"};
+
+	(void)state;
+	message_comes();
+	message_to_node();
+	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
+		auto_(call_done) struct call call;
+
+		rig.changes = 0;
+		ask(&call, waits[i]);
+		assert_int_equal(rig.held, assert_given(&call, RIG_TOKEN + i));
+		/* Its time counts from now on: the owner has to know. */
+		assert_int_equal(rig.changes, 1);
+	}
+}
+
+static void who_does_not_say_that_he_waits_is_refused_at_once(void **state)
+{
+	static const char *const waits[] = {
+		NULL, "", "0", "-5", "soon", "1e3", " 1000", "99999999999999999999999"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
+		auto_(call_done) struct call call;
+
+		ask(&call, waits[i]);
+		assert_refused(&call);
+		assert_int_equal(rig.busy, 0);
+	}
+}
+
+static void who_waits_is_given_the_token_of_the_message_that_comes(void **state)
+{
+	auto_(call_done) struct call call;
+
+	(void)state;
+	ask(&call, "30000");
+	assert_waits(&call);
+	/* Meanwhile its connection is not idle. */
+	assert_int_equal(rig.busy, 1);
+	instruction_offer(rig.instruction);
+	assert_waits(&call);
+	message_comes();
+	instruction_offer(rig.instruction);
+	assert_int_equal(rig.held, assert_given(&call, RIG_TOKEN));
+	assert_int_equal(rig.busy, 0);
+	/* The time that it would have waited is over without a second answer. */
+	time_passes(30000);
+}
+
+static void who_comes_first_is_given_first(void **state)
+{
+	auto_(call_done) struct call first;
+	auto_(call_done) struct call second;
+	auto_(call_done) struct call third;
+
+	(void)state;
+	ask(&first, "30000");
+	ask(&second, "20000");
+	ask(&third, "30000");
+	message_comes();
+	instruction_offer(rig.instruction);
+	assert_given(&first, RIG_TOKEN);
+	assert_waits(&second);
+	assert_waits(&third);
+	message_to_node();
+	instruction_offer(rig.instruction);
+	assert_given(&second, RIG_TOKEN + 1);
+	/* No slot is free: the third message is not offered. */
+	message_to_node();
+	instruction_offer(rig.instruction);
+	assert_waits(&third);
+	request_cancelled(&third.request);
+}
+
+static void an_offer_that_nobody_waits_for_stays(void **state)
+{
+	auto_(call_done) struct call call;
+
+	(void)state;
+	message_comes();
+	instruction_offer(rig.instruction);
+	ask(&call, NULL);
+	assert_given(&call, RIG_TOKEN);
+}
+
+static void who_has_waited_long_enough_is_refused(void **state)
+{
+	auto_(call_done) struct call first;
+	auto_(call_done) struct call second;
+
+	(void)state;
+	ask(&first, "30000");
+	ask(&second, "10000");
+	time_passes(9000);
+	assert_waits(&second);
+	time_passes(1000);
+	assert_refused(&second);
+	assert_waits(&first);
+	assert_int_equal(rig.busy, 1);
+	time_passes(19000);
+	assert_waits(&first);
+	time_passes(1000);
+	assert_refused(&first);
+	/* A message that comes now is for others. */
+	message_comes();
+	instruction_offer(rig.instruction);
+	assert_int_equal(rig.held, 0);
+}
+
+static void nobody_waits_for_ever(void **state)
+{
+	auto_(call_done) struct call call;
+
+	(void)state;
+	ask(&call, "18446744073709551615");
+	time_passes(INSTRUCTION_WAIT_MAX_MS - 1000);
+	assert_waits(&call);
+	time_passes(1000);
+	assert_refused(&call);
+}
+
+static void who_has_gone_is_given_nothing(void **state)
+{
+	auto_(call_done) struct call first;
+	auto_(call_done) struct call second;
+
+	(void)state;
+	ask(&first, "30000");
+	ask(&second, "30000");
+	request_cancelled(&first.request);
+	assert_int_equal(rig.busy, 1);
+	message_comes();
+	instruction_offer(rig.instruction);
+	assert_given(&second, RIG_TOKEN);
+	assert_int_equal(first.body.n, 0);
+	time_passes(30000);
+}
+
+static void those_who_wait_are_bounded(void **state)
+{
+	enum { WAITING_MAX = 64 }; /* as in instruction.c */
+	struct call calls[WAITING_MAX + 2];
+
+	(void)state;
+	for (size_t i = 0; i <= WAITING_MAX; i++)
+		ask(&calls[i], "30000");
+	assert_int_equal(rig.busy, WAITING_MAX);
+	assert_waits(&calls[WAITING_MAX - 1]);
+	assert_refused(&calls[WAITING_MAX]);
+	/* Where one has gone, there is room for one. */
+	request_cancelled(&calls[10].request);
+	ask(&calls[WAITING_MAX + 1], "30000");
+	assert_waits(&calls[WAITING_MAX + 1]);
+	time_passes(30000);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		if (i != 10)
+			assert_refused(&calls[i]);
+		call_done(&calls[i]);
+	}
+}
+
+static void nobody_waits_when_it_stops(void **state)
+{
+	auto_(call_done) struct call first;
+	auto_(call_done) struct call second;
+	auto_(call_done) struct call late;
+
+	(void)state;
+	ask(&first, "30000");
+	ask(&second, "10000");
+	instruction_stop(rig.instruction);
+	assert_refused(&first);
+	assert_refused(&second);
+	ask(&late, "30000");
+	assert_refused(&late);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup_offering, rig_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_token_that_is_there_is_given_at_once),
+		TEST(who_does_not_say_that_he_waits_is_refused_at_once),
+		TEST(who_waits_is_given_the_token_of_the_message_that_comes),
+		TEST(who_comes_first_is_given_first),
+		TEST(an_offer_that_nobody_waits_for_stays),
+		TEST(who_has_waited_long_enough_is_refused),
+		TEST(nobody_waits_for_ever),
+		TEST(who_has_gone_is_given_nothing),
+		TEST(those_who_wait_are_bounded),
+		TEST(nobody_waits_when_it_stops),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
