@@ -46,6 +46,17 @@ static sigset_t block_signals(void)
 	return set;
 }
 
+static void complain(struct reason *why, int r)
+{
+	reason_clean(why);
+	fprintf(stderr, "flower-supernode: %s\n", why->text[0] ? why->text : strerror(-r));
+}
+
+static void trim(void)
+{
+	malloc_trim(0);
+}
+
 /* The program proper, once the command line is understood: its exit status. */
 static int run(const struct options *options, struct loop *loop, struct log *log)
 {
@@ -55,6 +66,7 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 		.worker_api_address = options->worker_api_address,
 		.flwr_dir = options->flwr_dir,
 		.python = options->python,
+		.clientapp_command = options->clientapp_command,
 		.grpc_max_bytes = options->grpc_max_bytes,
 		.memory_budget_bytes = options->memory_budget_bytes,
 		.max_retries = options->max_retries,
@@ -62,9 +74,13 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 		.poll_min_ms = options->poll_min_ms,
 		.poll_max_ms = options->poll_max_ms,
 		.grace_ms = options->grace_ms,
+		.workers_come = options->workers_come,
+		.reconnect_ms = options->worker_reconnect_ms,
+		.offer_ms = options->clientapp_wait_ms,
 		.worker_timeout_ms = options->worker_timeout_ms,
 		.stderr_in_replies = !options->no_stderr_in_replies,
 		.log_level = options->log_level,
+		.trim = trim,
 	};
 	struct supervisor *supervisor = NULL;
 	const sigset_t signals = block_signals();
@@ -73,7 +89,7 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 	int r = supervisor_new(loop, log, &wanted, &supervisor, &why);
 
 	if (r) {
-		fprintf(stderr, "flower-supernode: %s\n", why.text[0] ? why.text : strerror(-r));
+		complain(&why, r);
 		return r == -ENOMEM ? EXIT_FAILURE : EXIT_USAGE;
 	}
 	r = loop_signals(loop, &signals, on_signal, supervisor);
@@ -101,7 +117,7 @@ int main(int argc, char **argv)
 	int r = options_read(argc, argv, &options, &why);
 
 	if (r < 0) {
-		fprintf(stderr, "flower-supernode: %s\n", why.text[0] ? why.text : strerror(-r));
+		complain(&why, r);
 		status = EXIT_USAGE;
 	} else if (r == OPTIONS_HELP) {
 		options_print_help(stdout);
@@ -110,8 +126,12 @@ int main(int argc, char **argv)
 		puts("flower-supernode (flwr-native) " FLWR_VERSION ", Flower 1.15-1.18");
 		status = EXIT_SUCCESS;
 	} else {
-		/* Pieces of a large message must go back to the system when it is gone. */
-		mallopt(M_MMAP_THRESHOLD, 65536);
+		/* gRPC receives in pieces of a little more than 64 KiB: mapped one by one, each
+		 * would take 17 pages for 16, and all of them anew for each message. So they come
+		 * from one heap, whose free parts the supervisor gives back when a large message is
+		 * over. */
+		mallopt(M_MMAP_THRESHOLD, 1 << 20);
+		mallopt(M_ARENA_MAX, 1);
 		rpc_silence();
 		fd_limit_raise();
 		log = log_new(STDERR_FILENO, "supernode", options.log_level);

@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/config.h"
+#include "common/base/files.h"
 #include "common/base/options.h"
 
 #include <errno.h>
@@ -38,13 +39,34 @@ static const struct option_spec specs[] = {
 		.offset = AT(isolation),
 		.choices = isolations,
 		.metavar = "MODE",
-		.help = "subprocess (default): each message gets a flwr-clientapp of its own."},
+		.help = "subprocess (default): each message gets a flwr-clientapp of its own; "
+			"process: "
+			"nothing is started, a flwr-clientapp that somebody else runs asks for "
+			"messages."},
 	{.name = "clientappio-api-address",
 		.kind = OPTION_TEXT,
 		.offset = AT(worker_api_address),
 		.metavar = "HOST:PORT",
 		.help = "Where workers connect; port 0 takes a free one (default: a private unix "
-			"socket)."},
+			"socket; with --isolation process 127.0.0.1:9094)."},
+	{.name = "clientapp-wait",
+		.kind = OPTION_SECONDS,
+		.offset = AT(clientapp_wait_ms),
+		.min = 1,
+		.max = 3650 * DAY_MS,
+		.metavar = "SECONDS",
+		.help = "With --isolation process: answer a message with an error when no worker "
+			"has "
+			"asked for it within this time (default: the message's ttl)."},
+	{.name = "worker-reconnect",
+		.kind = OPTION_SECONDS,
+		.offset = AT(worker_reconnect_ms),
+		.min = 0,
+		.max = DAY_MS,
+		.metavar = "SECONDS",
+		.help = "With --isolation process: how long the worker of a message may be without "
+			"a "
+			"connection (default 30)."},
 	{.name = "flwr-dir",
 		.kind = OPTION_TEXT,
 		.offset = AT(flwr_dir),
@@ -57,6 +79,13 @@ static const struct option_spec specs[] = {
 		.metavar = "PATH",
 		.help = "The interpreter that runs apps, with the flwr package installed (default: "
 			"$VIRTUAL_ENV/bin/python3, else python3 on PATH)."},
+	{.name = "clientapp-command",
+		.kind = OPTION_TEXT,
+		.offset = AT(clientapp_command),
+		.metavar = "TEMPLATE",
+		.help = "Another worker program to start for each message, with {address}, {token} "
+			"and "
+			"{parent_pid} (default: the flwr-clientapp beside this program)."},
 	{.name = "max-retries",
 		.kind = OPTION_INTEGER,
 		.offset = AT(max_retries),
@@ -138,6 +167,11 @@ static const struct option_spec specs[] = {
 		.kind = OPTION_ACTION,
 		.action = OPTIONS_HELP,
 		.help = "Print this text and exit."},
+	/* Of Flower before 1.15. */
+	{.name = "server",
+		.kind = OPTION_REFUSED,
+		.metavar = "HOST:PORT",
+		.why_refused = "--server is called --superlink HOST:PORT"},
 	/* What Flower 1.15.2 has beside these. */
 	{.name = "root-certificates",
 		.kind = OPTION_REFUSED,
@@ -161,14 +195,50 @@ static const struct option_spec specs[] = {
 			       "version; leave it out, the node then makes a key of its own"},
 };
 
+/* Options that only one of the two isolations has. */
+static int check_isolation(struct options *options, struct reason *why)
+{
+	if (options->clientapp_command && options->python)
+		return reason_code(why, -EINVAL,
+			"--python has no effect with --clientapp-command, which starts another "
+			"worker: leave one out");
+	if (!options->workers_come) {
+		if (options->clientapp_wait_ms >= 0 || options->worker_reconnect_ms >= 0)
+			return reason_code(why, -EINVAL,
+				"--%s is for --isolation process: with subprocess the node starts "
+				"its "
+				"workers itself",
+				options->clientapp_wait_ms >= 0 ? "clientapp-wait"
+								: "worker-reconnect");
+		return 0;
+	}
+	if (options->clientapp_command)
+		return reason_code(why, -EINVAL,
+			"--clientapp-command is for --isolation subprocess: with process nothing "
+			"is "
+			"started");
+	if (options->python || options->no_stderr_in_replies)
+		return reason_code(why, -EINVAL,
+			"--%s has no effect with --isolation process: give it to flwr-clientapp",
+			options->python ? "python" : "no-stderr-in-replies");
+	if (!options->worker_api_address)
+		options->worker_api_address = "127.0.0.1:9094";
+	if (options->worker_reconnect_ms < 0)
+		options->worker_reconnect_ms = 30000;
+	if (options->clientapp_wait_ms < 0)
+		options->clientapp_wait_ms = 0;
+	return 0;
+}
+
 static int check(struct options *options, struct reason *why)
 {
 	struct reason cause = {0};
 	int r;
 
-	if (strcmp(options->isolation, "process") == 0)
-		return reason_code(why, -EINVAL,
-			"--isolation process is not in this version; use --isolation subprocess");
+	options->workers_come = strcmp(options->isolation, "process") == 0;
+	r = check_isolation(options, why);
+	if (r)
+		return r;
 	if (!options->insecure)
 		return reason_code(why, -EINVAL,
 			"TLS is not in this version: give --insecure to talk to the SuperLink "
@@ -181,8 +251,14 @@ static int check(struct options *options, struct reason *why)
 		if (r)
 			return reason_code(why, r, "--clientappio-api-address %s", cause.text);
 	}
-	if (options->flwr_dir && !options->flwr_dir[0])
-		return reason_code(why, -EINVAL, "--flwr-dir needs the path of a directory");
+	if (options->worker_api_address &&
+		strcmp(options->worker_api_address, options->superlink) == 0)
+		return reason_code(why, -EINVAL,
+			"--superlink and --clientappio-api-address are the same: the first is the "
+			"SuperLink's, the second is listened at by this program");
+	r = options->flwr_dir ? dir_check(options->flwr_dir, &cause) : 0;
+	if (r)
+		return reason_code(why, r, "--flwr-dir %s", cause.text);
 	if (options->poll_min_ms > options->poll_max_ms)
 		return reason_code(why, -EINVAL,
 			"--poll-min is larger than --poll-max: give --poll-max %g or more",
@@ -205,6 +281,8 @@ int options_read(int argc, char *const *argv, struct options *out, struct reason
 		.grpc_max_bytes = GRPC_MAX,
 		.max_retries = -1,
 		.max_wait_ms = -1,
+		.clientapp_wait_ms = -1,
+		.worker_reconnect_ms = -1,
 		.poll_min_ms = 100,
 		.poll_max_ms = 3000,
 		.grace_ms = 10000,

@@ -23,6 +23,10 @@ struct options {
 	const char *worker_api_address; /* NULL: not given */
 	const char *flwr_dir;
 	const char *python;
+	bool workers_come;             /* --isolation process */
+	const char *clientapp_command; /* NULL: our own worker */
+	int64_t clientapp_wait_ms;     /* -1: not given */
+	int64_t worker_reconnect_ms;   /* -1: not given */
 	uint64_t grpc_max_bytes;
 	uint64_t memory_budget_bytes; /* 0: not given */
 	int64_t max_retries;          /* -1: not given */

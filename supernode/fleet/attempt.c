@@ -24,6 +24,7 @@ static int send_signed(
 		.method = call->method,
 		.timeout_ms = call->timeout_ms,
 		.heartbeat = call->heartbeat,
+		.what = call->what,
 		.auth = fleet->auth,
 	};
 

@@ -6,9 +6,9 @@
 
 struct errand_kind {
 	struct attempt_call call;
-	bool content;      /* too large is final */
-	int unknown_tries; /* until UNKNOWN is final: what a handler of the SuperLink that raised
-			      answers */
+	bool content;  /* too large is final */
+	int odd_tries; /* until UNKNOWN and INTERNAL are final: a handler of the SuperLink has
+			  raised, or the request cannot be read there */
 	void (*deliver)(struct errand *errand, struct transport_result *result);
 };
 
@@ -21,7 +21,7 @@ struct errand {
 	struct failing failing;
 	struct timer *timer; /* the next try; or to end, when cancelled between tries */
 	bool cancelled;
-	int unknowns;
+	int odd;         /* tries that ended so */
 	uint64_t number; /* run, or the owner's number of a reply */
 	union {
 		fleet_run_fn *run;
@@ -114,9 +114,10 @@ static void deliver_push(struct errand *errand, struct transport_result *result)
 }
 
 static const struct errand_kind get_run = {
-	{"GetRun", FLOW_CALL_TIMEOUT_MS, false}, false, 3, deliver_run};
-static const struct errand_kind get_fab = {{"GetFab", 0, false}, true, 3, deliver_fab};
-static const struct errand_kind push_messages = {{"PushMessages", 0, false}, true, 8, deliver_push};
+	{"GetRun", FLOW_CALL_TIMEOUT_MS, false, NULL}, false, 3, deliver_run};
+static const struct errand_kind get_fab = {{"GetFab", 0, false, "a FAB"}, true, 3, deliver_fab};
+static const struct errand_kind push_messages = {
+	{"PushMessages", 0, false, "a reply"}, true, 5, deliver_push};
 
 /* ---- tries ---- */
 
@@ -154,6 +155,11 @@ static void errand_failed(struct errand *errand, struct transport_result *result
 		fleet_gave_up(fleet, method, &retry, &last);
 }
 
+static bool is_odd(enum outcome outcome)
+{
+	return outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_INTERNAL;
+}
+
 static void errand_done(struct attempt *attempt, struct transport_result *result)
 {
 	struct errand *errand = container_of(attempt, struct errand, attempt);
@@ -170,8 +176,7 @@ static void errand_done(struct attempt *attempt, struct transport_result *result
 		return;
 	}
 	if (retry_again(result->outcome, errand->kind->content) &&
-		!(result->outcome == OUTCOME_UNKNOWN &&
-			++errand->unknowns >= errand->kind->unknown_tries)) {
+		!(is_odd(result->outcome) && ++errand->odd >= errand->kind->odd_tries)) {
 		errand_failed(errand, result);
 		return;
 	}

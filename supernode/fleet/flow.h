@@ -5,8 +5,8 @@
 #ifndef FLWR_FLEET_FLOW_H
 #define FLWR_FLEET_FLOW_H
 
+#include "common/base/pace.h"
 #include "supernode/fleet/fleet.h"
-#include "supernode/fleet/pace.h"
 
 #include <sys/queue.h>
 
@@ -61,6 +61,7 @@ struct attempt_call {
 	const char *method;
 	int64_t timeout_ms; /* 0: content */
 	bool heartbeat;
+	const char *what; /* as in struct transport_call */
 };
 
 /*

@@ -70,7 +70,8 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	struct grpc_transport *grpc = grpc_of(transport);
 	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof(*handle));
 	struct rpc_header headers[GRPC_HEADERS_MAX];
-	struct rpc_call_options options = {.headers = headers, .timeout_ms = call->timeout_ms};
+	struct rpc_call_options options = {
+		.headers = headers, .timeout_ms = call->timeout_ms, .what = call->what};
 	char path[GRPC_PATH_BYTES];
 	int rc = handle ? 0 : -ENOMEM;
 
@@ -128,8 +129,8 @@ static const struct transport_ops grpc_ops = {
 	.free = grpc_free,
 };
 
-int transport_grpc_new(
-	struct rpc *rpc, const char *address, uint64_t receive_max_bytes, struct transport **out)
+int transport_grpc_new(struct rpc *rpc, struct log *log, const char *address,
+	uint64_t receive_max_bytes, struct transport **out)
 {
 	auto_(grpc_free_at_exit) struct grpc_transport *grpc = calloc(1, sizeof(*grpc));
 	struct rpc_channel_options options = {
@@ -138,6 +139,7 @@ int transport_grpc_new(
 		.keepalive_ms = GRPC_KEEPALIVE_MS,
 		.keepalive_timeout_ms = GRPC_KEEPALIVE_TIMEOUT_MS,
 		.user_agent = "flwr-native/" FLWR_VERSION,
+		.log = log,
 	};
 	int rc;
 

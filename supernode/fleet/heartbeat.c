@@ -7,7 +7,7 @@
 #define HEARTBEAT_SHARE_VARIES 0.2 /* ... to 0.8 + 0.1 */
 #define HEARTBEAT_GAP_MS       50
 
-static const struct attempt_call ping = {"Ping", HEARTBEAT_TIMEOUT_MS, true};
+static const struct attempt_call ping = {"Ping", HEARTBEAT_TIMEOUT_MS, true, NULL};
 
 int64_t heartbeat_next(int64_t now_ms, double random01)
 {

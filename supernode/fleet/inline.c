@@ -7,8 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const struct attempt_call create_node = {"CreateNode", FLOW_CALL_TIMEOUT_MS, false};
-static const struct attempt_call delete_node = {"DeleteNode", FLOW_LEAVE_TIMEOUT_MS, false};
+static const struct attempt_call create_node = {"CreateNode", FLOW_CALL_TIMEOUT_MS, false, NULL};
+static const struct attempt_call delete_node = {"DeleteNode", FLOW_LEAVE_TIMEOUT_MS, false, NULL};
 
 int64_t fleet_now_ms(void)
 {

@@ -44,9 +44,11 @@ void outage_failed(struct fleet *fleet, struct failing *failing, const char *met
 		snprintf(
 			more, sizeof(more), " (%u failures since the last line)", outage->failures);
 	flow_cause(result, cause);
-	log_warn(fleet->log, "SuperLink %s: %s failed: %s; trying again in %.1f s%s",
+	log_warn(fleet->log,
+		"SuperLink %s: %s failed: %s; trying again in %.1f s, then at most %d s apart%s",
 		fleet->superlink, method, cause,
-		next_ms > now_ms ? (double)(next_ms - now_ms) / 1000.0 : 0.0, more);
+		next_ms > now_ms ? (double)(next_ms - now_ms) / 1000.0 : 0.0, RETRY_MAX_MS / 1000,
+		more);
 	outage->line_ms = now_ms;
 	outage->failures = 0;
 	outage->said = true;

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct attempt_call pull_messages = {"PullMessages", 0, false};
+static const struct attempt_call pull_messages = {"PullMessages", 0, false, "a message"};
 
 static void hand_over(struct fleet *fleet, struct envelope *message, unsigned more)
 {

@@ -16,7 +16,9 @@ struct transport_call {
 	const char *method; /* "PullMessages" */
 	int64_t timeout_ms; /* 0: none: a call that carries content; ended by a dead connection only
 			     */
-	bool heartbeat;     /* goes on the connection of its own */
+	const char *what; /* static: the content that passes, "a reply": its progress is logged when
+			     it takes long; NULL: it is not */
+	bool heartbeat;   /* goes on the connection of its own */
 	const struct auth *auth;
 	const struct auth_proof *proof; /* borrowed during the start; NULL: unsigned */
 };
@@ -48,13 +50,14 @@ struct transport {
 	const struct transport_ops *ops;
 };
 
+struct log;
 struct rpc;
 
 /*
  * grpc-rere: service flwr.proto.Fleet over plain-text gRPC at address (host:port); two connections:
  * one for heartbeats, one for the rest. 0, -EINVAL, -ENOMEM.
  */
-int transport_grpc_new(
-	struct rpc *rpc, const char *address, uint64_t receive_max_bytes, struct transport **out);
+int transport_grpc_new(struct rpc *rpc, struct log *log, const char *address,
+	uint64_t receive_max_bytes, struct transport **out);
 
 #endif

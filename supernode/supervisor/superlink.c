@@ -160,11 +160,13 @@ static void on_pushed(void *arg, uint64_t message, enum outcome outcome, const c
 	} else if (outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_NOT_FOUND) {
 		push = NODE_PUSH_OVER;
 		log_debug(supervisor->log, "reply dropped, its run is over: %s", text);
-	} else if (outcome == OUTCOME_RESOURCE_EXHAUSTED) {
-		push = NODE_PUSH_TOO_LARGE;
+	} else if (outcome == OUTCOME_RESOURCE_EXHAUSTED || outcome == OUTCOME_INTERNAL ||
+		   outcome == OUTCOME_UNKNOWN) {
+		push = NODE_PUSH_REFUSED;
 		log_warn(supervisor->log,
-			"reply too large for the SuperLink, an error is sent "
-			"instead: %s: %s",
+			"reply %s the SuperLink, an error is sent instead: %s: %s",
+			outcome == OUTCOME_RESOURCE_EXHAUSTED ? "too large for"
+							      : "not understood by",
 			text, quoted);
 	} else if (outcome != OUTCOME_CANCELLED) {
 		log_warn(supervisor->log, "reply lost: %s: %s: %s", text, outcome_name(outcome),

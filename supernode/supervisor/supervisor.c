@@ -17,7 +17,12 @@
 
 #define ANSWER_MS         5000       /* to push the last replies when stopping */
 #define APPIO_SPARE_BYTES (64 << 20) /* for requests of workers, above the budget */
+#define COMMAND_MAX       3000       /* of --clientapp-command: what a control socket passes on */
 #define CALLS_GRACE_MS    500        /* for calls of workers when stopping */
+#define LARGE_BYTES       (8 << 20)  /* of a message whose memory is worth being given back */
+#define TRIM_MS           500        /* after its end, when no other is at hand */
+#define OFFER_FIRST_MS    10000      /* a message has waited for a worker: said */
+#define OFFER_LINE_MS     60000      /* said again */
 
 static void phase_check(struct supervisor *supervisor);
 
@@ -47,8 +52,11 @@ static void on_ready(void *arg, uint64_t message, const struct peer *peer)
 {
 	struct supervisor *supervisor = arg;
 
-	(void)peer;
-	slots_ready(supervisor->slots, message);
+	if (supervisor->slots)
+		slots_ready(supervisor->slots, message);
+	else
+		log_info(supervisor->log, "worker came: message=%" PRIu64 " from=%s", message,
+			peer->text);
 }
 
 static const struct appio_ops appio_events = {.changed = on_changed, .ready = on_ready};
@@ -79,6 +87,7 @@ static void do_start_worker(struct supervisor *supervisor, const struct node_act
 		.token = action->token,
 		.address = (char *)appio_address(supervisor->appio),
 		.flwr_home = supervisor->flwr_home,
+		.command = supervisor->clientapp_command,
 		.log_level = supervisor->log_level,
 		.stderr_in_replies = supervisor->stderr_in_replies,
 	};
@@ -97,6 +106,18 @@ static void do_stop_worker(struct supervisor *supervisor, const struct node_acti
 	slots_stop(supervisor->slots, action->message, WORKER_GRACE_MS);
 }
 
+/* Back to the system with what a large message took, unless the next one can use it. */
+static void trim_late(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	if (node_count(supervisor->node).messages)
+		timer_set(supervisor->trim_timer, clock_after(clock_now_ms(), TRIM_MS));
+	else
+		supervisor->trim();
+	budget_peak_reset(&supervisor->budget);
+}
+
 static void do_finished(struct supervisor *supervisor, const struct node_action *action)
 {
 	char text[512];
@@ -109,6 +130,8 @@ static void do_finished(struct supervisor *supervisor, const struct node_action 
 			action->code, action->text);
 	else
 		log_debug(supervisor->log, "message finished: %s", text);
+	if (supervisor->trim && supervisor->budget.peak_bytes >= LARGE_BYTES)
+		timer_set(supervisor->trim_timer, clock_after(clock_now_ms(), TRIM_MS));
 }
 
 static void (*const does[NODE_ACTION_N])(struct supervisor *, const struct node_action *) = {
@@ -119,6 +142,41 @@ static void (*const does[NODE_ACTION_N])(struct supervisor *, const struct node_
 	[NODE_PUSH_REPLY] = superlink_push_reply,
 	[NODE_FINISHED] = do_finished,
 };
+
+/* ---- messages that wait for a worker to come ---- */
+
+static void offers_set_timer(struct supervisor *supervisor)
+{
+	int64_t since_ms, at_ms;
+
+	if (!node_offered(supervisor->node, &since_ms)) {
+		timer_set(supervisor->offers, CLOCK_NEVER);
+		return;
+	}
+	at_ms = since_ms + OFFER_FIRST_MS;
+	if (supervisor->offer_line_ms >= since_ms)
+		at_ms = supervisor->offer_line_ms + OFFER_LINE_MS;
+	timer_set(supervisor->offers, at_ms);
+}
+
+static void offers_say(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	const char *address = appio_address(supervisor->appio);
+	int64_t since_ms;
+	char text[512];
+	uint64_t message = node_offered(supervisor->node, &since_ms);
+
+	if (message) {
+		supervisor->offer_line_ms = clock_now_ms();
+		node_describe(supervisor->node, message, text, sizeof text);
+		log_warn(supervisor->log,
+			"no worker has asked for a message that has been here for %" PRId64
+			" s: %s: start flwr-clientapp --insecure --clientappio-api-address %s",
+			(clock_now_ms() - since_ms) / 1000, text, address);
+	}
+	offers_set_timer(supervisor);
+}
 
 /* Do what the node decided, until it has nothing more to say. */
 void supervisor_pump(struct supervisor *supervisor)
@@ -131,7 +189,9 @@ void supervisor_pump(struct supervisor *supervisor)
 	supervisor->pumping = true;
 	while (node_next_action(supervisor->node, &action))
 		does[action.kind](supervisor, &action);
+	appio_offer(supervisor->appio);
 	supervisor->pumping = false;
+	offers_set_timer(supervisor);
 	timer_set(supervisor->tick, node_next_ms(supervisor->node));
 	if (supervisor->phase == PHASE_WORKING)
 		fleet_poke(supervisor->fleet);
@@ -215,13 +275,22 @@ void supervisor_over(struct supervisor *supervisor, bool error, const char *sent
 
 void supervisor_stop(struct supervisor *supervisor)
 {
+	unsigned messages = node_count(supervisor->node).messages;
+	char said[128] = "";
+
 	if (supervisor->phase != PHASE_WORKING) {
-		log_warn(supervisor->log, "stopping now");
+		log_warn(supervisor->log,
+			"stopping now: no reply is sent any more, and the SuperLink is not told");
 		supervisor->hurried = true;
 		loop_stop(supervisor->loop);
 		return;
 	}
-	log_info(supervisor->log, "stopping");
+	if (messages)
+		snprintf(said, sizeof said,
+			": %u message%s at work, up to %g s (--grace); a second signal stops at "
+			"once",
+			messages, messages == 1 ? "" : "s", (double)supervisor->grace_ms / 1000);
+	log_info(supervisor->log, "stopping%s", said);
 	node_close(supervisor->node);
 	supervisor->phase = PHASE_DRAINING;
 	timer_set(supervisor->end, clock_after(clock_now_ms(), supervisor->grace_ms));
@@ -237,6 +306,8 @@ static int new_node(struct supervisor *supervisor, const struct supervisor_optio
 	supervisor->node = node_new(&(struct node_options){
 		.node_config = options->node_config,
 		.slots = 1,
+		.workers_come = options->workers_come,
+		.offer_ms = options->offer_ms,
 		.worker_timeout_ms = options->worker_timeout_ms,
 		.budget = &supervisor->budget,
 		.random = random_u64,
@@ -244,11 +315,32 @@ static int new_node(struct supervisor *supervisor, const struct supervisor_optio
 	return supervisor->node ? 0 : -ENOMEM;
 }
 
-static int new_agent(struct supervisor *supervisor, const struct supervisor_options *options)
+/* As it will be started: with some values. */
+static int check_command(const char *template, struct reason *why)
+{
+	const struct command_values values = {"unix:/socket", 1, 1};
+	struct reason cause = {0};
+	char **argv;
+	int r = strlen(template) < COMMAND_MAX ? command_build(template, &values, &argv, &cause)
+					       : reason_code(&cause, -EINVAL, "it is too long");
+
+	if (r)
+		return reason_code(why, r, "--clientapp-command: %s", cause.text);
+	command_free(argv);
+	return 0;
+}
+
+static int new_agent(
+	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
 {
 	struct agent_options agent = {.python = options->python, .log_level = options->log_level};
-	int r = agent_paths(&agent);
+	int r = options->clientapp_command
+			? check_command(options->clientapp_command, why)
+			: agent_check_python(options->python, supervisor->log, why);
 
+	if (r)
+		return r;
+	r = agent_paths(&agent);
 	if (r == 0)
 		r = agent_new(supervisor->loop, supervisor->log, &agent, &supervisor->agent);
 	free((char *)agent.worker_path);
@@ -261,31 +353,45 @@ static int new_agent(struct supervisor *supervisor, const struct supervisor_opti
 	return supervisor->slots ? 0 : -ENOMEM;
 }
 
-static int new_appio(
+static int new_server(
 	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
 {
-	int r = 0;
-
-	if (!options->worker_api_address)
-		r = private_dir_open(options->flwr_dir, &supervisor->dir, why);
-	if (r)
-		return r;
 	return appio_new(supervisor->loop, supervisor->rpc, supervisor->log, supervisor->node,
 		&(struct appio_options){
 			.address = options->worker_api_address,
 			.dir = supervisor->dir.path,
 			.receive_max_bytes = options->grpc_max_bytes,
 			.memory_max_bytes = supervisor->budget.limit_bytes + APPIO_SPARE_BYTES,
+			.workers_come = options->workers_come,
+			.reconnect_ms = options->reconnect_ms,
 		},
 		&appio_events, supervisor, &supervisor->appio, why);
+}
+
+static int new_appio(
+	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
+{
+	struct reason cause = {0};
+	const char *option = "--clientappio-api-address: ";
+	int r = 0;
+
+	if (!options->worker_api_address) {
+		option = options->flwr_dir ? "--flwr-dir: " : "";
+		r = private_dir_open(options->flwr_dir, &supervisor->dir, &cause);
+	}
+	if (r == 0)
+		r = new_server(supervisor, options, &cause);
+	if (r && cause.text[0])
+		reason_set(why, "%s%s", option, cause.text);
+	return r;
 }
 
 static int new_fleet(
 	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
 {
 	struct transport *transport;
-	int r = transport_grpc_new(
-		supervisor->rpc, options->superlink, options->grpc_max_bytes, &transport);
+	int r = transport_grpc_new(supervisor->rpc, supervisor->log, options->superlink,
+		options->grpc_max_bytes, &transport);
 
 	if (r)
 		return reason_code(
@@ -308,16 +414,23 @@ static int new_parts(
 
 	supervisor->superlink = strdup(options->superlink);
 	supervisor->flwr_home = path_flwr_home(options->flwr_dir);
+	if (options->clientapp_command)
+		supervisor->clientapp_command = strdup(options->clientapp_command);
 	supervisor->tick = timer_new(supervisor->loop, tick, supervisor);
 	supervisor->end = timer_new(supervisor->loop, phase_over, supervisor);
+	supervisor->trim = options->trim;
+	supervisor->trim_timer = timer_new(supervisor->loop, trim_late, supervisor);
+	supervisor->offers = timer_new(supervisor->loop, offers_say, supervisor);
+	if (options->clientapp_command && !supervisor->clientapp_command)
+		return -ENOMEM;
 	if (!supervisor->superlink || !supervisor->flwr_home || !supervisor->tick ||
-		!supervisor->end)
+		!supervisor->end || !supervisor->offers || !supervisor->trim_timer)
 		return -ENOMEM;
 	r = new_node(supervisor, options);
 	if (r == 0)
 		r = rpc_new(supervisor->loop, &supervisor->rpc);
-	if (r == 0)
-		r = new_agent(supervisor, options);
+	if (r == 0 && !options->workers_come)
+		r = new_agent(supervisor, options, why);
 	if (r == 0)
 		r = new_appio(supervisor, options, why);
 	if (r == 0)
@@ -401,8 +514,11 @@ void supervisor_free(struct supervisor *supervisor)
 	node_free(supervisor->node);
 	timer_free(supervisor->tick);
 	timer_free(supervisor->end);
+	timer_free(supervisor->offers);
+	timer_free(supervisor->trim_timer);
 	private_dir_close(&supervisor->dir);
 	free(supervisor->flwr_home);
+	free(supervisor->clientapp_command);
 	free(supervisor->superlink);
 	free(supervisor);
 }

@@ -20,15 +20,21 @@ struct supervisor_options {
 	const char *worker_api_address; /* NULL: private unix socket */
 	const char *flwr_dir;           /* NULL: the usual places */
 	const char *python;             /* NULL: found by the agent */
+	const char
+		*clientapp_command; /* template of another worker (launch/command.h); NULL: ours */
 	uint64_t grpc_max_bytes;
 	uint64_t memory_budget_bytes; /* 0: half of what applies */
 	int64_t max_retries;          /* -1: no end */
 	int64_t max_wait_ms;          /* -1: no end */
 	int64_t poll_min_ms, poll_max_ms;
 	int64_t grace_ms;
+	bool workers_come;    /* process isolation: nothing is started, workers ask for messages */
+	int64_t reconnect_ms; /* with workers_come: a worker may be so long without a connection */
+	int64_t offer_ms; /* with workers_come: a message waits so long for a worker; 0: its ttl */
 	int64_t worker_timeout_ms; /* 0: none */
 	bool stderr_in_replies;
 	enum log_level log_level;
+	void (*trim)(void); /* gives free memory back to the system; NULL: nobody does */
 };
 
 struct supervisor;

@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/launch/agent.h"
+#include "common/launch/command.h"
 #include "common/rpc/rpc.h"
 #include "supernode/appio/appio.h"
 #include "supernode/fleet/fleet.h"
@@ -30,16 +31,21 @@ struct supervisor {
 	struct node *node;
 	struct fleet *fleet;
 	struct appio *appio;
-	struct agent *agent;
+	struct agent *agent; /* NULL, as slots, when workers come by themselves */
 	struct slots *slots;
+	struct timer *offers;  /* of the next line about a message that waits for a worker */
+	int64_t offer_line_ms; /* when the last one was written */
 	struct timer *tick;
 	struct timer *end; /* of the phase */
 	char *superlink;
 	struct private_dir dir; /* the worker API's socket */
 	char *flwr_home;
+	char *clientapp_command; /* NULL: our own worker */
 	enum log_level log_level;
 	bool stderr_in_replies;
 	int64_t grace_ms;
+	void (*trim)(void);
+	struct timer *trim_timer; /* armed after a large message */
 	enum phase phase;
 	unsigned leaving; /* parts that have not said that they are done */
 	bool pumping;

@@ -186,7 +186,7 @@ static void test_a_life_at_a_real_fleet_api(void **state)
 	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
 	assert_int_equal(loop_new(&loop), 0);
 	assert_int_equal(rpc_new(loop, &rpc), 0);
-	assert_int_equal(transport_grpc_new(rpc, address, INT32_MAX, &transport), 0);
+	assert_int_equal(transport_grpc_new(rpc, NULL, address, INT32_MAX, &transport), 0);
 	assert_int_equal(fleet_new(loop, log, transport,
 				 &(struct fleet_options){.superlink = address,
 					 .retry = {-1, -1},
@@ -232,7 +232,7 @@ static void test_an_address_that_is_none(void **state)
 	(void)state;
 	assert_int_equal(loop_new(&loop), 0);
 	assert_int_equal(rpc_new(loop, &rpc), 0);
-	assert_int_equal(transport_grpc_new(rpc, "", INT32_MAX, &transport), -EINVAL);
+	assert_int_equal(transport_grpc_new(rpc, NULL, "", INT32_MAX, &transport), -EINVAL);
 	assert_null(transport);
 	rpc_free(rpc);
 	loop_free(loop);
