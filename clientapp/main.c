@@ -1,16 +1,20 @@
 /*
- * flwr-clientapp: handles one message: fetches it from a SuperNode, runs the ClientApp, returns the
- * reply.
+ * flwr-clientapp: with a token handles one message: fetches it from a SuperNode, runs the
+ * ClientApp, returns the reply. Without one asks a SuperNode for messages and starts itself for
+ * each.
  *
  * Threads:
  *   main  the event loop: control socket, app process, timers; owns all state, starts all calls
  *   cq    takes finished tags from gRPC's completion queue and hands them to main (common/rpc)
  *   io    verifies and unpacks the FAB (common/loop)
  */
+#include "clientapp/keeper.h"
+#include "clientapp/launcher.h"
 #include "clientapp/message_worker.h"
 #include "clientapp/options.h"
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
+#include "common/launch/agent.h"
 #include "common/launch/control.h"
 #include "common/loop/loop.h"
 #include "common/rpc/rpc.h"
@@ -24,10 +28,13 @@
 
 #define EXIT_USAGE 2
 
+/* One of the three is at work. */
 struct program {
 	struct loop *loop;
 	struct log *log;
 	struct message_worker *worker;
+	struct launcher *launcher;
+	struct keeper *keeper;
 	bool controlled; /* by an agent */
 	bool interrupted;
 };
@@ -45,9 +52,13 @@ static void on_signal(void *arg, int signal)
 
 	if (signal == SIGHUP)
 		return;
-	/* An agent answers for its worker; one that is alone has to do that itself. The second time
-	 * there is no time left. */
-	if (program->controlled || program->interrupted) {
+	if (program->keeper) {
+		keeper_stop(program->keeper);
+	} else if (program->launcher) {
+		launcher_stop(program->launcher);
+	} else if (program->controlled || program->interrupted) {
+		/* An agent answers for its worker; one that is alone has to do that itself. The
+		 * second time there is no time left. */
 		loop_stop(program->loop);
 	} else {
 		log_info(program->log, "stopping");
@@ -71,9 +82,23 @@ static sigset_t block_signals(void)
 	return set;
 }
 
-static int run(struct program *program, const struct message_worker_options *options)
+static void complain(struct reason *why, int r)
+{
+	reason_clean(why);
+	fprintf(stderr, "flwr-clientapp: %s\n", why->text[0] ? why->text : strerror(-r));
+}
+
+static int cannot_work(struct program *program, int r, const struct reason *why)
+{
+	log_error(program->log, "cannot work: %s", why->text[0] ? why->text : strerror(-r));
+	return EXIT_FAILURE;
+}
+
+/* One message. */
+static int run_worker(struct program *program, const struct message_worker_options *options)
 {
 	const sigset_t signals = block_signals();
+	const struct reason nothing = {0};
 	struct rpc *rpc = NULL;
 	int status = EXIT_FAILURE;
 	int r = rpc_new(program->loop, &rpc);
@@ -88,13 +113,61 @@ static int run(struct program *program, const struct message_worker_options *opt
 		r = loop_run(program->loop);
 	}
 	if (r)
-		log_error(program->log, "cannot work: %s", strerror(-r));
+		cannot_work(program, r, &nothing);
 	else if (message_worker_succeeded(program->worker) || program->interrupted)
 		status = EXIT_SUCCESS;
 	message_worker_free(program->worker);
 	if (rpc)
 		rpc_free(rpc);
 	return status;
+}
+
+/* Message after message. */
+static int run_launcher(struct program *program, const struct launcher_options *options)
+{
+	const sigset_t signals = block_signals();
+	const struct reason nothing = {0};
+	struct rpc *rpc = NULL;
+	int status = EXIT_SUCCESS;
+	int r = rpc_new(program->loop, &rpc);
+
+	if (r == 0)
+		r = launcher_new(program->loop, rpc, program->log, options, &program->launcher);
+	if (r == 0)
+		r = loop_signals(program->loop, &signals, on_signal, program);
+	if (r == 0) {
+		launcher_start(program->launcher);
+		r = loop_run(program->loop);
+	}
+	if (r)
+		status = cannot_work(program, r, &nothing);
+	else if (options->run_once && !program->interrupted &&
+		 !launcher_succeeded(program->launcher))
+		status = EXIT_FAILURE;
+	launcher_free(program->launcher);
+	if (rpc)
+		rpc_free(rpc);
+	return status;
+}
+
+/* Another program in our place. */
+static int run_keeper(struct program *program, const struct control_start *start)
+{
+	const sigset_t signals = block_signals();
+	struct process_end end = {.kind = PROCESS_EXITED, .value = EXIT_FAILURE};
+	struct reason why = {0};
+	int r = keeper_new(program->loop, program->log, PROCESS_FD, start, &program->keeper, &why);
+
+	if (r == 0)
+		r = loop_signals(program->loop, &signals, on_signal, program);
+	if (r == 0)
+		r = loop_run(program->loop);
+	if (r)
+		cannot_work(program, r, &why);
+	else
+		end = keeper_end(program->keeper);
+	keeper_free(program->keeper);
+	keeper_end_as(&end);
 }
 
 /* Started by an agent: what there is to do comes first on the control socket. */
@@ -112,11 +185,13 @@ static int run_controlled(struct program *program)
 	if (r == 1 && message.kind == CONTROL_START) {
 		program->controlled = true;
 		log_set_level(program->log, (enum log_level)message.start.log_level);
+		if (message.start.command)
+			return run_keeper(program, &message.start);
 		options.address = message.start.address;
 		options.token = message.start.token;
 		options.flwr_home = message.start.flwr_home;
 		options.stderr_in_replies = message.start.stderr_in_replies;
-		status = run(program, &options);
+		status = run_worker(program, &options);
 	} else {
 		log_error(program->log, "--control is for SuperNodes that start this program: %s",
 			r < 0 ? strerror(-r) : "nothing was said");
@@ -126,21 +201,38 @@ static int run_controlled(struct program *program)
 	return status;
 }
 
-/* Started by somebody else: the worker is its own agent. */
+/* Started by somebody else: this program is the agent. */
 static int run_alone(struct program *program, const struct options *options)
 {
 	auto_(free_at_exit) char *flwr_home = path_flwr_home(options->flwr_dir);
-	const struct message_worker_options wanted = {
-		.address = options->address,
-		.token = options->token,
-		.flwr_home = flwr_home,
-		.control = -1,
-		.python = options->python,
-		.log_level = options->log_level,
-		.stderr_in_replies = true,
-	};
+	struct reason why = {0};
 
-	return flwr_home ? run(program, &wanted) : EXIT_FAILURE;
+	if (!flwr_home)
+		return EXIT_FAILURE;
+	if (agent_check_python(options->python, program->log, &why)) {
+		complain(&why, 0);
+		return EXIT_USAGE;
+	}
+	if (!options->token_text)
+		return run_launcher(
+			program, &(struct launcher_options){
+					 .address = options->address,
+					 .flwr_home = flwr_home,
+					 .python = options->python,
+					 .grace_ms = options->grace_ms,
+					 .log_level = options->log_level,
+					 .stderr_in_replies = !options->no_stderr_in_replies,
+					 .run_once = options->run_once,
+				 });
+	return run_worker(program, &(struct message_worker_options){
+					   .address = options->address,
+					   .token = options->token,
+					   .flwr_home = flwr_home,
+					   .control = -1,
+					   .python = options->python,
+					   .log_level = options->log_level,
+					   .stderr_in_replies = !options->no_stderr_in_replies,
+				   });
 }
 
 int main(int argc, char **argv)
@@ -152,7 +244,7 @@ int main(int argc, char **argv)
 	int r = options_read(argc, argv, &options, &why);
 
 	if (r < 0) {
-		fprintf(stderr, "flwr-clientapp: %s\n", why.text[0] ? why.text : strerror(-r));
+		complain(&why, r);
 		return EXIT_USAGE;
 	}
 	if (r == OPTIONS_HELP) {
@@ -163,7 +255,9 @@ int main(int argc, char **argv)
 		puts("flwr-clientapp (flwr-native) " FLWR_VERSION ", Flower 1.15-1.18");
 		return EXIT_SUCCESS;
 	}
-	mallopt(M_MMAP_THRESHOLD, 65536);
+	/* As flower-supernode has it: what gRPC receives lies densely in one heap. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	mallopt(M_ARENA_MAX, 1);
 	rpc_silence();
 	/* Under an agent the lines go into its log, which dates them. */
 	program.log =

@@ -16,8 +16,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <string.h>
+
+#define LARGE_BYTES (8 << 20) /* of a content whose memory is worth being given back at once */
 
 struct message_worker {
 	struct loop *loop;
@@ -29,6 +32,8 @@ struct message_worker {
 	void *arg;
 	char *flwr_home;
 	bool stderr_in_replies;
+	char *failure; /* is all there is to answer */
+	int64_t failure_code;
 	/* Inputs. */
 	struct slices context_bytes; /* given back as they came after an error */
 	struct envelope message;
@@ -207,6 +212,7 @@ static void proceed(struct message_worker *worker)
 		.app_dir = worker->app_dir,
 		.clientapp = worker->manifest.clientapp,
 	};
+	bool large;
 	int r;
 
 	if (!worker->installed || !worker->host || worker->answered || worker->given ||
@@ -219,7 +225,11 @@ static void proceed(struct message_worker *worker)
 	if (r == 0)
 		r = app_host_run(worker->host, &task);
 	/* The app has its own copy now; what remains is not needed again. */
+	large = worker->message.content.bytes >= LARGE_BYTES;
 	slices_done(&worker->message.content);
+	record_dict_done(&content);
+	if (large)
+		malloc_trim(0);
 	if (r)
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED,
 			worker->why.text[0] ? worker->why.text : strerror(-r));
@@ -380,8 +390,9 @@ static void pull_done(
 	int r;
 
 	if (outcome != OUTCOME_OK) {
-		log_error(worker->log, "the SuperNode gave no inputs: %s: %s",
-			outcome_name(outcome), details);
+		/* Who answers for another worker may come late: it, or its SuperNode, has. */
+		log_line(worker->log, worker->failure ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
+			"the SuperNode gave no inputs: %s: %s", outcome_name(outcome), details);
 		worker->answered = true;
 		worker->done(worker->arg);
 		return;
@@ -391,6 +402,10 @@ static void pull_done(
 	if (r) {
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED,
 			"the worker could not decode its inputs");
+		return;
+	}
+	if (worker->failure) {
+		answer_error(worker, worker->failure_code, worker->failure);
 		return;
 	}
 	if (!worker->message.has_content) {
@@ -432,10 +447,15 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	worker->stderr_in_replies = options->stderr_in_replies;
 	worker->flwr_home = strdup(options->flwr_home);
 	worker->hung_up = timer_new(loop, hung_up_late, worker);
-	r = worker->flwr_home && worker->hung_up ? instruction_new(loop, rpc, log, options->address,
-							   options->token, &worker->instruction)
-						 : -ENOMEM;
-	if (r == 0 && control >= 0) {
+	worker->failure = options->failure ? strdup(options->failure) : NULL;
+	worker->failure_code = options->failure_code;
+	r = worker->flwr_home && worker->hung_up && !worker->failure == !options->failure
+		    ? instruction_new(loop, rpc, log, options->address, options->token,
+			      &worker->instruction)
+		    : -ENOMEM;
+	if (r == 0 && worker->failure) {
+		worker->apps = NULL;
+	} else if (r == 0 && control >= 0) {
 		r = app_source_from_control(
 			loop, take_fd(&control), &app_events, worker, &worker->apps);
 	} else if (r == 0) {
@@ -459,14 +479,16 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 
 void message_worker_start(struct message_worker *worker)
 {
-	app_source_start(worker->apps);
+	if (worker->apps)
+		app_source_start(worker->apps);
 	if (instruction_pull(worker->instruction, pull_done, worker))
 		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
 }
 
 void message_worker_stop(struct message_worker *worker)
 {
-	app_source_stop(worker->apps);
+	if (worker->apps)
+		app_source_stop(worker->apps);
 	if (worker->message.metadata.message_id) {
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
 	} else if (!worker->answered) {
@@ -490,6 +512,7 @@ void message_worker_free(struct message_worker *worker)
 	app_host_free(worker->host);
 	worker->host = NULL;
 	app_source_free(worker->apps);
+	free(worker->failure);
 	instruction_free(worker->instruction);
 	slices_done(&worker->context_bytes);
 	envelope_done(&worker->message);

@@ -17,6 +17,10 @@ struct message_worker_options {
 	const char *python;    /* own agent only */
 	enum log_level log_level;
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
+	/* Run nothing, answer with this error: for the agent of a worker that has ended without a
+	 * reply. NULL: run the app. */
+	const char *failure;
+	int64_t failure_code;
 };
 
 struct message_worker;

@@ -1,6 +1,7 @@
 #include "clientapp/options.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/files.h"
 #include "common/base/number.h"
 #include "common/base/options.h"
 
@@ -8,7 +9,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#define AT(member) offsetof(struct options, member)
+#define UNIX_PATH_MAX 108 /* as struct sockaddr_un has it */
+#define AT(member)    offsetof(struct options, member)
 
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
@@ -23,7 +25,13 @@ static const struct option_spec specs[] = {
 		.kind = OPTION_TEXT,
 		.offset = AT(token_text),
 		.metavar = "TOKEN",
-		.help = "The number that the SuperNode issued for one message."},
+		.help = "The number that the SuperNode issued for one message, which is all that "
+			"is "
+			"done then (default: ask for messages, one after the other)."},
+	{.name = "run-once",
+		.kind = OPTION_FLAG,
+		.offset = AT(run_once),
+		.help = "Without --token: end after one message."},
 	{.name = "insecure",
 		.kind = OPTION_FLAG,
 		.offset = AT(insecure),
@@ -40,6 +48,18 @@ static const struct option_spec specs[] = {
 		.metavar = "PATH",
 		.help = "The interpreter that runs apps, with the flwr package installed (default: "
 			"$VIRTUAL_ENV/bin/python3, else python3 on PATH)."},
+	{.name = "grace",
+		.kind = OPTION_SECONDS,
+		.offset = AT(grace_ms),
+		.min = 0,
+		.max = 86400000,
+		.metavar = "SECONDS",
+		.help = "Without --token: for the message at work when the program is told to stop "
+			"(default 10)."},
+	{.name = "no-stderr-in-replies",
+		.kind = OPTION_FLAG,
+		.offset = AT(no_stderr_in_replies),
+		.help = "Leave an app's last lines of stderr out of error replies."},
 	{.name = "log-level",
 		.kind = OPTION_CHOICE,
 		.offset = AT(log_level_text),
@@ -47,6 +67,11 @@ static const struct option_spec specs[] = {
 		.metavar = "LEVEL",
 		.help = "error, warn, info (default) or debug."},
 	{.name = "control", .kind = OPTION_FLAG, .offset = AT(control)},
+	/* Of Flower before 1.15. */
+	{.name = "supernode",
+		.kind = OPTION_REFUSED,
+		.metavar = "HOST:PORT",
+		.why_refused = "--supernode is called --clientappio-api-address ADDR"},
 	{.name = "version",
 		.letter = 'V',
 		.kind = OPTION_ACTION,
@@ -66,19 +91,29 @@ static int check(struct options *options, struct reason *why)
 
 	if (r || options->control)
 		return r;
-	if (!options->token_text)
+	if (options->token_text && options->run_once)
 		return reason_code(why, -EINVAL,
-			"give --token: asking a SuperNode for work without one is not in this "
-			"version");
-	if (number_u64(options->token_text, &options->token))
+			"--run-once and --token: a token is for one message anyway; leave one out");
+	if (options->token_text && number_u64(options->token_text, &options->token))
 		return reason_code(
 			why, -EINVAL, "--token takes the decimal number that the SuperNode issued");
 	if (!options->insecure)
 		return reason_code(why, -EINVAL,
 			"TLS is not in this version: give --insecure to talk to the SuperNode "
 			"without it");
-	if (strncmp(options->address, "unix:", 5) == 0)
-		return 0;
+	r = options->flwr_dir ? dir_check(options->flwr_dir, &cause) : 0;
+	if (r)
+		return reason_code(why, r, "--flwr-dir %s", cause.text);
+	if (strncmp(options->address, "unix:", 5) == 0) {
+		size_t len = strlen(options->address + 5);
+
+		return len > 0 && len < UNIX_PATH_MAX ? 0
+						      : reason_code(why, -EINVAL,
+								"--clientappio-api-address: unix: "
+								"is followed by a path of 1 "
+								"to %d bytes",
+								UNIX_PATH_MAX - 1);
+	}
 	r = address_check(options->address, false, &cause);
 	return r ? reason_code(why, r, "--clientappio-api-address %s", cause.text) : 0;
 }
@@ -87,17 +122,17 @@ int options_read(int argc, char *const *argv, struct options *out, struct reason
 {
 	int r;
 
-	*out = (struct options){.address = "127.0.0.1:9094", .log_level_text = "info"};
+	*out = (struct options){
+		.address = "127.0.0.1:9094", .grace_ms = 10000, .log_level_text = "info"};
 	r = options_parse(specs, ARRAY_LEN(specs), argc, argv, out, why);
 	return r ? r : check(out, why);
 }
 
 void options_print_help(FILE *file)
 {
-	fputs("usage: flwr-clientapp --insecure --token TOKEN [--clientappio-api-address ADDR] "
-	      "[options]\n\n"
-	      "Handles one message of a Flower SuperNode: fetches it, runs the ClientApp, returns "
-	      "the reply.\n\n",
+	fputs("usage: flwr-clientapp --insecure [--clientappio-api-address ADDR] [options]\n\n"
+	      "Asks a Flower SuperNode (--isolation process) for messages, runs the ClientApp for "
+	      "each, returns the\nreplies. With --token: that one message.\n\n",
 		file);
 	options_help(file, specs, ARRAY_LEN(specs));
 }

@@ -20,6 +20,9 @@ struct options {
 	bool insecure;
 	const char *flwr_dir;
 	const char *python;
+	int64_t grace_ms;
+	bool run_once;
+	bool no_stderr_in_replies;
 	const char *log_level_text;
 	enum log_level log_level;
 };

@@ -53,6 +53,7 @@ int instruction_new(struct loop *loop, struct rpc *rpc, struct log *log, const c
 			.receive_max_bytes = RECEIVE_MAX_BYTES,
 			.keepalive_ms = KEEPALIVE_MS,
 			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
+			.log = log,
 		},
 		&instruction->channel);
 	if (r == 0 && !instruction->retry)
@@ -144,7 +145,8 @@ static void call_done(void *arg, struct rpc_result *result)
 
 static int call_start(struct instruction *instruction)
 {
-	const struct rpc_call_options options = {.path = instruction->path};
+	const struct rpc_call_options options = {.path = instruction->path,
+		.what = instruction->pulled ? "the inputs" : "the outputs"};
 	struct slices body = {0};
 	int r = slices_append_refs(&body, &instruction->body);
 

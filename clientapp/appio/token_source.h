@@ -1,0 +1,33 @@
+/*
+ * token_source: asks a SuperNode for something to do until there is some (GetToken, process
+ * isolation of Flower 1.15 - 1.18). Main thread; callbacks come from the loop.
+ *
+ * A SuperNode of this project keeps the question until a message comes. Flower's own answers at
+ * once: it is asked again after a tenth of the idle time, between 0.1 and 1 s.
+ */
+#ifndef FLWR_CLIENTAPP_APPIO_TOKEN_SOURCE_H
+#define FLWR_CLIENTAPP_APPIO_TOKEN_SOURCE_H
+
+#include "common/base/log.h"
+#include "common/rpc/channel.h"
+
+struct token_source;
+
+typedef void token_source_fn(void *arg, uint64_t token);
+
+/*
+ * address as gRPC takes it. 0, -EINVAL, -ENOMEM. A SuperNode that cannot be reached is tried for
+ * ever; its absence and its return are logged, once each.
+ */
+int token_source_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
+	token_source_fn *got, void *arg, struct token_source **out);
+
+/* Ask; got(arg, token) comes once. Not while asking. */
+void token_source_ask(struct token_source *source);
+/* Ask no more. A token that is on its way is lost; its SuperNode learns by the connection's end. */
+void token_source_stop(struct token_source *source);
+
+/* No callback comes afterwards. */
+void token_source_free(struct token_source *source);
+
+#endif

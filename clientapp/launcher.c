@@ -1,0 +1,266 @@
+#include "clientapp/launcher.h"
+
+#include "clientapp/appio/token_source.h"
+#include "clientapp/message_worker.h"
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/text.h"
+#include "common/launch/agent.h"
+#include "common/launch/end.h"
+#include "common/message/envelope.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+struct launcher {
+	struct loop *loop;
+	struct rpc *rpc;
+	struct log *log;
+	char *address;
+	char *flwr_home;
+	int64_t grace_ms;
+	enum log_level log_level;
+	bool stderr_in_replies;
+	bool run_once;
+	struct agent *agent;
+	struct token_source *source;
+	/* The message at work. */
+	uint64_t number;               /* for log lines */
+	uint64_t token;                /* 0: none is */
+	struct worker *worker;         /* NULL: gone */
+	struct message_worker *answer; /* answers in the worker's place */
+	bool answered;                 /* by whom ever, or it cannot be */
+	struct timer *next; /* when all is done for it: from the loop, with nothing above us */
+	struct timer *grace;
+	bool stopping;
+	bool succeeded;
+};
+
+/* ---- the end of a message ---- */
+
+/* Worker gone, reply settled: go on. */
+static void settle(struct launcher *launcher)
+{
+	if (launcher->token && !launcher->worker && launcher->answered)
+		timer_set(launcher->next, 0);
+}
+
+static void next(void *arg)
+{
+	struct launcher *launcher = arg;
+
+	message_worker_free(launcher->answer);
+	launcher->answer = NULL;
+	explicit_bzero(&launcher->token, sizeof launcher->token);
+	if (launcher->stopping || launcher->run_once)
+		loop_stop(launcher->loop);
+	else
+		token_source_ask(launcher->source);
+}
+
+static void answer_done(void *arg)
+{
+	struct launcher *launcher = arg;
+
+	launcher->answered = true;
+	settle(launcher);
+}
+
+/* The worker can say nothing more: the agent says it. */
+static void answer(struct launcher *launcher, int64_t code, const char *reason)
+{
+	const struct message_worker_options options = {
+		.address = launcher->address,
+		.token = launcher->token,
+		.flwr_home = launcher->flwr_home,
+		.control = -1,
+		.log_level = launcher->log_level,
+		.stderr_in_replies = launcher->stderr_in_replies,
+		.failure = reason,
+		.failure_code = code,
+	};
+	int r = message_worker_new(launcher->loop, launcher->rpc, launcher->log, &options,
+		answer_done, launcher, &launcher->answer);
+
+	if (r) {
+		log_error(launcher->log, "message %" PRIu64 " cannot be answered: %s",
+			launcher->number, strerror(-r));
+		answer_done(launcher);
+		return;
+	}
+	message_worker_start(launcher->answer);
+}
+
+static void worker_ended(void *arg, struct worker *worker, const struct process_end *end)
+{
+	struct launcher *launcher = arg;
+	struct text reason = {0};
+	char text[128];
+	int code;
+
+	end_describe(end, text, sizeof text);
+	log_debug(launcher->log, "worker ended: message=%" PRIu64 " pid=%d: %s", launcher->number,
+		(int)worker_pid(worker), text);
+	/* A worker that was told to stop leaves the answer to its agent. */
+	if (end->kind == PROCESS_EXITED && end->value == 0 && end->stop == PROCESS_NOT_STOPPED) {
+		launcher->succeeded = true;
+		launcher->answered = true;
+		return;
+	}
+	code = end_error(END_WORKER, end, launcher->stderr_in_replies, &reason);
+	answer(launcher, code,
+		launcher->stopping ? "the worker was stopped"
+		: reason.data      ? reason.data
+				   : "the worker ended");
+	text_done(&reason);
+}
+
+static void worker_gone(void *arg, struct worker *worker)
+{
+	struct launcher *launcher = arg;
+
+	(void)worker;
+	launcher->worker = NULL;
+	settle(launcher);
+}
+
+static const struct worker_ops worker_events = {.ended = worker_ended, .gone = worker_gone};
+
+/* ---- its beginning ---- */
+
+static void got_token(void *arg, uint64_t token)
+{
+	struct launcher *launcher = arg;
+	const struct control_start start = {
+		.token = token,
+		.address = launcher->address,
+		.flwr_home = launcher->flwr_home,
+		.log_level = (int)launcher->log_level,
+		.stderr_in_replies = launcher->stderr_in_replies,
+	};
+	struct reason why = {0};
+	char name[32];
+
+	launcher->number++;
+	launcher->token = token;
+	launcher->answered = false;
+	launcher->succeeded = false;
+	snprintf(name, sizeof name, "%" PRIu64, launcher->number);
+	if (agent_start_worker(launcher->agent, name, &start, &worker_events, launcher,
+		    &launcher->worker, &why)) {
+		log_error(launcher->log, "cannot start a worker: %s", why.text);
+		launcher->worker = NULL;
+		answer(launcher, ERROR_CODE_CLIENT_APP_CRASHED, "no worker could be started");
+		return;
+	}
+	log_info(launcher->log, "worker started: message=%" PRIu64 " pid=%d", launcher->number,
+		(int)worker_pid(launcher->worker));
+}
+
+/* ---- life ---- */
+
+static void grace_over(void *arg)
+{
+	struct launcher *launcher = arg;
+
+	if (launcher->worker)
+		worker_stop(launcher->worker, WORKER_GRACE_MS);
+}
+
+static int new_agent(struct launcher *launcher, const char *python)
+{
+	struct agent_options options = {.python = python, .log_level = launcher->log_level};
+	int r = agent_paths(&options);
+
+	if (r == 0)
+		r = agent_new(launcher->loop, launcher->log, &options, &launcher->agent);
+	free((char *)options.worker_path);
+	free((char *)options.start_path);
+	free((char *)options.bridge_path);
+	return r;
+}
+
+int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
+	const struct launcher_options *options, struct launcher **out)
+{
+	struct launcher *launcher = calloc(1, sizeof *launcher);
+	int r = 0;
+
+	if (!launcher)
+		return -ENOMEM;
+	*launcher = (struct launcher){
+		.loop = loop,
+		.rpc = rpc,
+		.log = log,
+		.address = strdup(options->address),
+		.flwr_home = strdup(options->flwr_home),
+		.grace_ms = options->grace_ms,
+		.log_level = options->log_level,
+		.stderr_in_replies = options->stderr_in_replies,
+		.run_once = options->run_once,
+		.next = timer_new(loop, next, launcher),
+		.grace = timer_new(loop, grace_over, launcher),
+	};
+	if (!launcher->address || !launcher->flwr_home || !launcher->next || !launcher->grace)
+		r = -ENOMEM;
+	if (r == 0)
+		r = new_agent(launcher, options->python);
+	if (r == 0)
+		r = token_source_new(
+			loop, rpc, log, options->address, got_token, launcher, &launcher->source);
+	if (r) {
+		launcher_free(launcher);
+		return r;
+	}
+	*out = launcher;
+	return 0;
+}
+
+void launcher_start(struct launcher *launcher)
+{
+	log_info(launcher->log, "waiting for messages of the SuperNode at %s", launcher->address);
+	token_source_ask(launcher->source);
+}
+
+void launcher_stop(struct launcher *launcher)
+{
+	if (launcher->stopping) {
+		log_warn(launcher->log, "stopping now");
+		loop_stop(launcher->loop);
+		return;
+	}
+	launcher->stopping = true;
+	token_source_stop(launcher->source);
+	if (!launcher->token) {
+		log_info(launcher->log, "stopping");
+		loop_stop(launcher->loop);
+		return;
+	}
+	log_info(launcher->log,
+		"stopping: the message at work gets up to %g s (--grace); a second signal stops at "
+		"once",
+		(double)launcher->grace_ms / 1000);
+	timer_set(launcher->grace, clock_after(clock_now_ms(), launcher->grace_ms));
+}
+
+bool launcher_succeeded(const struct launcher *launcher)
+{
+	return launcher->succeeded;
+}
+
+void launcher_free(struct launcher *launcher)
+{
+	if (!launcher)
+		return;
+	agent_free(launcher->agent);
+	message_worker_free(launcher->answer);
+	token_source_free(launcher->source);
+	timer_free(launcher->next);
+	timer_free(launcher->grace);
+	free(launcher->address);
+	free(launcher->flwr_home);
+	free(launcher);
+}
