@@ -1,6 +1,7 @@
 """Measures Python's SuperNode and ours in turn on the same work; prints a table."""
 
 import argparse
+import contextlib
 import hashlib
 import os
 import platform
@@ -10,12 +11,19 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
+import numpy as np
+from flwr.common import array_from_numpy
+
 from .peers import PROGRAMS, Federation
-from .processes import command_of, tree_of, wait_until
+from .processes import command_of, free_ports, tree_of, wait_until
 from .standin import StandIn
+
+ARRAYS = 16
+POLL_S = 0.01
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = Path(__file__).parent / "tiny"
@@ -34,6 +42,13 @@ FIGURES = [
     ("... user code to reply", "ms", ""),
     ("worker killed to error reply", "ms", "100 ms"),
     ("app killed to error reply", "ms", "100 ms"),
+    ("process isolation: tiny message, round trip", "ms", "1/3 of Python's"),
+    ("large message there and back", "MiB/s", "4 times Python's"),
+    ("... CPU time of the supervisor", "s", "1/8 of Python's"),
+    ("... peak of the supervisor above idle", "MiB", "the message + 8 MiB"),
+    ("... supervisor afterwards above idle", "MiB", "4 MiB"),
+    ("... peak of the worker", "MiB", ""),
+    ("... peak of the app process", "MiB", ""),
 ]
 IMPORTS = "python imports flwr.client, and ends"
 
@@ -75,13 +90,53 @@ def effort(pid):
     """(CPU seconds, context switches) of the tree so far."""
     seconds = switches = 0
     for each in tree_of(pid):
-        with open(f"/proc/{each}/stat", encoding="utf-8") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        seconds += (int(fields[11]) + int(fields[12])) / TICKS
+        seconds += own_cpu(each)
         for task in Path(f"/proc/{each}/task").iterdir():
             names = ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
             switches += sum(status_field(task / "status", *names))
     return seconds, switches
+
+
+def own_cpu(pid):
+    """CPU seconds of this process alone so far."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def role(pid, node):
+    """What this process of a node's tree is."""
+    if pid == node:
+        return "supervisor"
+    program = Path(command_of(pid).split(" ")[0]).name
+    return "worker" if program == "flwr-clientapp" else "app" if "python" in program else None
+
+
+class Peaks(threading.Thread):
+    """The largest resident memory of each role in a node's tree, in MiB, while it is watched."""
+
+    def __init__(self, node):
+        super().__init__(daemon=True)
+        self.node = node
+        self.over = threading.Event()
+        self.mib = {}
+
+    def __enter__(self):
+        Path(f"/proc/{self.node}/clear_refs").write_text("5", encoding="utf-8")
+        self.start()
+        return self.mib
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+    def run(self):
+        while not self.over.wait(POLL_S):
+            for pid in tree_of(self.node):
+                with contextlib.suppress(OSError):
+                    (kib,) = status_field(f"/proc/{pid}/status", "VmHWM")
+                    mine = role(pid, self.node)
+                    self.mib[mine] = max(self.mib.get(mine, 0), kib / 1024)
 
 
 class Bench:
@@ -98,19 +153,19 @@ class Bench:
         assert any(figure == name for name, _, _ in FIGURES)
         self.values.setdefault((figure, programs), []).append(value)
 
-    def start(self, programs):
+    def start(self, programs, figure="start to registered", **options):
         """A node of its own federation, registered: (federation, node)."""
         self.standin.forget()
         self.number += 1
         folder = self.folder / str(self.number)
         federation = Federation(folder, self.environment, self.binaries, programs)
         before = time.time()
-        node = federation.start_node(
-            superlink=self.standin.address,
-            wait=False,
-            options={"--log-level": "info"} if programs == "ours" else None,
-        )
-        self.add("start to registered", programs, (self.standin.wait_registered() - before) * 1e3)
+        if programs == "ours":
+            options.setdefault("--log-level", "info")
+        node = federation.start_node(superlink=self.standin.address, wait=False, options=options)
+        registered = self.standin.wait_registered()
+        if figure:
+            self.add(figure, programs, (registered - before) * 1e3)
         return federation, node
 
     def idle(self, programs, node):
@@ -125,8 +180,8 @@ class Bench:
         self.add("idle CPU", programs, 100 * (after[0] - before[0]) / elapsed)
         self.add("idle context switches", programs, (after[1] - before[1]) / elapsed)
 
-    def messages(self, programs):
-        """Back to back: the next message is ready when the reply of the last one has come."""
+    def back_to_back(self, programs):
+        """The next message is ready when the reply of the last one has come: (ready, reply) of each."""
         standin = self.standin
         ready = {}
         wanted = self.options.messages + 2  # the first ones fetch and install the app
@@ -145,13 +200,68 @@ class Bench:
             came, reply = standin.replies[message]
             if reply.HasField("error"):
                 raise RuntimeError(f"{programs}: {reply.error}")
+            yield ready[message], standin.pulled[message], came, reply
+
+    def messages(self, programs):
+        for ready, pulled, came, reply in self.back_to_back(programs):
             times = reply.content.metrics["times"].data
             began, ended = times["began"].double, times["ended"].double
-            pulled = standin.pulled[message]
-            self.add("tiny message, whole round trip", programs, (came - ready[message]) * 1e3)
-            self.add("... ready to pulled", programs, (pulled - ready[message]) * 1e3)
+            self.add("tiny message, whole round trip", programs, (came - ready) * 1e3)
+            self.add("... ready to pulled", programs, (pulled - ready) * 1e3)
             self.add("... pulled to user code", programs, (began - pulled) * 1e3)
             self.add("... user code to reply", programs, (came - ended) * 1e3)
+
+    def large(self, programs, node):
+        """Arrays there and back, twice; the second time counts."""
+        mib = self.options.large
+        rng = np.random.default_rng(mib)
+        arrays = {
+            str(n): array_from_numpy(rng.random((mib << 18) // ARRAYS, dtype=np.float32))
+            for n in range(ARRAYS)
+        }
+        self.standin.reply(self.standin.send(arrays, sit=""), 300)
+        wait_until(lambda: tree_of(node.pid)[1:2] == [] or programs == "python", "the worker is gone")
+        time.sleep(1)
+        (before_kib,) = status_field(f"/proc/{node.pid}/status", "VmRSS")
+        cpu = own_cpu(node.pid)
+        with Peaks(node.pid) as peaks:
+            message = self.standin.send(arrays, sit="")
+            came, reply = self.standin.reply(message, 300)
+        if reply.HasField("error"):
+            raise RuntimeError(f"{programs}: {reply.error}")
+        sent = {name: array.data for name, array in arrays.items()}
+        record = reply.content.parameters["bulk"]
+        if dict(zip(record.data_keys, (each.data for each in record.data_values))) != sent:
+            raise RuntimeError(f"{programs}: the arrays came back changed")
+        self.standin.replies.clear()
+        time.sleep(1)
+        idle = statistics.median(self.values[("idle, resident (RSS)", programs)])
+        (after_kib,) = status_field(f"/proc/{node.pid}/status", "VmRSS")
+        rate = 2 * mib / (came - self.standin.pulled[message])
+        self.add("large message there and back", programs, rate)
+        self.add("... CPU time of the supervisor", programs, own_cpu(node.pid) - cpu)
+        self.add("... peak of the supervisor above idle", programs, peaks["supervisor"] - idle)
+        self.add("... supervisor afterwards above idle", programs, after_kib / 1024 - idle)
+        for figure, process in (("worker", "worker"), ("app process", "app")):
+            if peaks.get(process):
+                self.add(f"... peak of the {figure}", programs, peaks[process])
+
+    def isolation(self, programs):
+        """The worker is started by somebody else and asks for messages."""
+        address = f"127.0.0.1:{free_ports(1)[0]}"
+        options = {"--isolation": "process", "--clientappio-api-address": address}
+        federation, node = self.start(programs, None, **options)
+        try:
+            quiet = {"--log-level": "info"} if programs == "ours" else None
+            federation.start_clientapp(address, quiet)
+            for ready, _, came, _ in self.back_to_back(programs):
+                figure = "process isolation: tiny message, round trip"
+                self.add(figure, programs, (came - ready) * 1e3)
+        except Exception:
+            print(node.text()[-5000:], file=sys.stderr)
+            raise
+        finally:
+            federation.end()
 
     def kill(self, programs, federation, node, victim):
         """SIGKILL for the process of this role while the app is at work, until the error reply."""
@@ -180,6 +290,15 @@ class Bench:
             self.kill(programs, federation, node, "worker")
             if programs == "ours":
                 self.kill(programs, federation, node, "app")
+        except Exception:
+            print(node.text()[-5000:], file=sys.stderr)
+            raise
+        finally:
+            federation.end()
+        # A node of its own: Python's is of no use any more once a worker was killed.
+        federation, node = self.start(programs, None)
+        try:
+            self.large(programs, node)
         except Exception:
             print(node.text()[-5000:], file=sys.stderr)
             raise
@@ -249,6 +368,7 @@ def parse():
     parser.add_argument("--messages", type=int, default=6, help="messages a run (6)")
     parser.add_argument("--idle", type=float, default=20, help="seconds to watch an idle node (20)")
     parser.add_argument("--settle", type=float, default=30, help="seconds before that (30)")
+    parser.add_argument("--large", type=int, default=256, help="MiB of the large message (256)")
     parser.add_argument("--programs", choices=PROGRAMS, help="only these")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the table, also to a file")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
@@ -272,13 +392,14 @@ def main():
             for each in programs:
                 print(f"run {run + 1} of {options.runs}: {each}", file=sys.stderr, flush=True)
                 bench.round(each)
+                bench.isolation(each)
                 bench.restarts(each)
             imports.append(bench.imports())
         bench.standin.close()
     command = shlex.join(["scripts/bench", *sys.argv[1:]])
     head = [
         f"Medians (smallest - largest) of {options.runs} runs in turn, {options.messages} messages "
-        f"each, by `{command}` on {machine()}.",
+        f"each, one of {options.large} MiB, by `{command}` on {machine()}.",
         "",
     ]
     text = "\n".join(head + table(bench, imports)) + "\n"

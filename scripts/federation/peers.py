@@ -22,6 +22,7 @@ class Federation(Guard):
         self.fleet, self.exec, self.serverappio = free_ports(3)
         self.superlink = None
         self.nodes = []
+        self.clientapps = []
         self.number = 0
 
     @property
@@ -65,36 +66,57 @@ class Federation(Guard):
         wait_until(ready, "the SuperLink's ports answer", 60, 0.05)
         return link
 
-    def node_argv(self, superlink, node_config, options):
-        """The command line of a SuperNode; options win over what is usual here."""
-        usual = {"--superlink": superlink, "--isolation": "subprocess"}
-        if node_config is not None:
-            usual["--node-config"] = node_config
-        if self.programs == "python":
-            program = self.bin / "flower-supernode"
-            usual["--clientappio-api-address"] = f"127.0.0.1:{free_ports(1)[0]}"
-        else:
-            program = self.binaries / "flower-supernode"
-            usual["--python"] = self.bin / "python"
-            usual["--log-level"] = "debug"
-        argv = [program, "--insecure"]
+    def argv(self, program, programs, usual, options):
+        """A command line; options win over what is usual, None leaves one out, True is a flag."""
+        argv = [(self.bin if programs == "python" else self.binaries) / program, "--insecure"]
         for option, value in {**usual, **(options or {})}.items():
-            argv += [option, value]
+            if value is not None:
+                argv += [option] if value is True else [option, value]
         return argv
 
-    def start_node(self, node_config=None, options=None, superlink=None, wait=True, env=None):
+    def node_argv(self, superlink, node_config, options, programs):
+        isolation = (options or {}).get("--isolation", "subprocess")
+        usual = {"--superlink": superlink, "--isolation": isolation}
+        if node_config is not None:
+            usual["--node-config"] = node_config
+        if programs == "python":
+            usual["--clientappio-api-address"] = f"127.0.0.1:{free_ports(1)[0]}"
+        else:
+            usual["--log-level"] = "debug"
+            if isolation == "subprocess" and "--clientapp-command" not in (options or {}):
+                usual["--python"] = self.bin / "python"
+        return self.argv("flower-supernode", programs, usual, options)
+
+    def start_node(
+        self, node_config=None, options=None, superlink=None, wait=True, env=None, programs=None
+    ):
         """A SuperNode; waits until it has registered."""
         name = self.name("supernode")
-        argv = self.node_argv(superlink or self.address, node_config, options)
+        programs = programs or self.programs
+        argv = self.node_argv(superlink or self.address, node_config, options, programs)
         node = self.start(name, argv, {**self.environ(name), **(env or {})})
+        node.programs = programs
         self.nodes.append(node)
         if wait:
             self.wait_registered(node)
         return node
 
+    def start_clientapp(self, address, options=None, programs=None):
+        """A flwr-clientapp that asks the SuperNode at this address for messages."""
+        name = self.name("flwr-clientapp")
+        programs = programs or self.programs
+        usual = {"--clientappio-api-address": address}
+        if programs == "ours":
+            usual |= {"--log-level": "debug", "--python": self.bin / "python"}
+        argv = self.argv("flwr-clientapp", programs, usual, options)
+        clientapp = self.start(name, argv, self.environ(name))
+        clientapp.programs = programs
+        self.clientapps.append(clientapp)
+        return clientapp
+
     def wait_registered(self, node, start=0, seconds=30.0):
         """The node's id: from its log, or None for Python's, which logs none."""
-        if self.programs == "python":
+        if node.programs == "python":
             return wait_until(
                 lambda: self.superlink.text().count("CreateNode") >= len(self.nodes) or None,
                 "CreateNode in the SuperLink's log",

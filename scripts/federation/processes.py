@@ -1,5 +1,6 @@
 """Programs that are started, watched and ended by number; nothing of them is left over."""
 
+import contextlib
 import os
 import re
 import select
@@ -90,11 +91,12 @@ def command_of(pid):
 class Process:
     """One started program; its output is in a file."""
 
-    def __init__(self, name, argv, log, env, cwd):
+    def __init__(self, name, argv, log, env, cwd, terminal=None):
         self.name = name
         self.log = log
         self.argv = [str(argument) for argument in argv]
-        with open(log, "ab") as output:
+        with open(log, "ab") as file:
+            output = file if terminal is None else terminal
             self.started = time.monotonic()
             self.popen = subprocess.Popen(
                 self.argv,
@@ -172,6 +174,14 @@ class Guard:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.id = uuid.uuid4().hex
         self.processes = []
+        self.terminal = None
+
+    @contextlib.contextmanager
+    def output_to(self, terminal):
+        """Programs that are started meanwhile write to this descriptor, not to a file."""
+        self.terminal = terminal
+        yield
+        self.terminal = None
 
     def __enter__(self):
         return self
@@ -181,7 +191,8 @@ class Guard:
 
     def start(self, name, argv, env, cwd=None):
         log = self.folder / f"{name}.log"
-        process = Process(name, argv, log, {**env, MARKER: self.id}, cwd or self.folder)
+        env = {**env, MARKER: self.id}
+        process = Process(name, argv, log, env, cwd or self.folder, self.terminal)
         self.processes.append(process)
         return process
 

@@ -1,4 +1,4 @@
-"""Tells when it ran, or sits until it is killed."""
+"""Tells when it ran and gives back what it got, or sits until it is killed."""
 
 import os
 import time
@@ -23,4 +23,5 @@ def query(message, context):
         time.sleep(600)
     total = float(np.ones(4).sum())
     times = MetricsRecord({"began": began, "ended": time.time(), "total": total})
-    return message.create_reply(RecordSet(metrics_records={"times": times}))
+    bulk = message.content.parameters_records
+    return message.create_reply(RecordSet(metrics_records={"times": times}, parameters_records=bulk))
