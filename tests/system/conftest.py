@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 
 import pytest
@@ -10,7 +11,7 @@ from federation.peers import PROGRAMS, Federation
 from judge import Judge
 
 TROUBLE = re.compile(
-    r"(WARN|ERROR)\s+supernode: |supernode: \d+ err: (WARN|ERROR)\s"
+    r"(WARN|ERROR)\s+(supernode|clientapp): "
     r"|AddressSanitizer|LeakSanitizer|runtime error: |Assertion .* failed"
 )
 
@@ -53,10 +54,9 @@ class TestedFederation(Federation):
 
     def unexpected(self):
         """Warnings, errors and sanitizer reports that no test has asked for."""
-        if self.programs == "python":
-            return []
         found = []
-        for node in self.nodes:
+        ours = [each for each in self.nodes + self.clientapps if each.programs == "ours"]
+        for node in ours:
             for line in node.text().splitlines():
                 if TROUBLE.search(line) and not any(re.search(p, line) for p in self.expected):
                     found.append(f"{node.name}: {line}")
@@ -67,10 +67,10 @@ class TestedFederation(Federation):
         for judge in self.judges:
             judge.close()
         wrong = []
-        for node in self.nodes:
+        for node in self.clientapps + self.nodes:
             if node.running():
                 status = node.stop()
-                if status:
+                if status and not (node.programs == "python" and status == -signal.SIGTERM):
                     wrong.append(f"{node.name} ended with {status} after SIGTERM")
         left = self.end()
         wrong += [f"left over: {pid} {command}" for pid, command in left.items()]

@@ -22,6 +22,7 @@ class Judge:
         self.lines = b""
         self.replies = {}
         self.arrived = {}
+        self.digests = {}  # of the arrays in each message that was sent
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             listener.listen(1)
@@ -90,6 +91,7 @@ class Judge:
         while True:
             said = self.hear(end)
             if "sent" in said:
+                self.digests[said["sent"]] = said["digest"]
                 return said["sent"]
 
     def reply(self, message, seconds=30):

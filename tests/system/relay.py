@@ -4,6 +4,7 @@ import re
 import selectors
 import socket
 import threading
+import time
 
 
 METHOD = re.compile(rb"/flwr\.proto\.Fleet/(\w+)")  # plain in the first call's head of each
@@ -26,6 +27,7 @@ class Relay:
         self.methods = []  # of each connection there has been: the names that went to the target
         self.cut_after = None
         self.refusing = False
+        self.rate = None  # bytes a second of a slow line; None: as fast as can be
         self.was_cut = threading.Event()
         self.closed = False
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -75,6 +77,8 @@ class Relay:
     def pass_on(self, pair, end):
         try:
             data = pair[end].recv(65536)
+            if data and self.rate:
+                time.sleep(len(data) / self.rate)
             if data:
                 pair["link" if end == "node" else "node"].sendall(data)
         except OSError:

@@ -85,7 +85,7 @@ def test_state(one_node):
 def test_state_after_exception(one_node):
     """What an app has changed before it raised is kept, as by Flower's own worker."""
     federation, _, node, judge = one_node
-    federation.expect(r"message failed: ", r"supernode: \d+ err: (WARN|ERROR)\s")
+    federation.expect(r"message failed: ", r"(WARN|ERROR)\s+supernode: \d+: ")
     assert judge.ask(node, "count")["metrics"]["counter"]["n"] == 1
     assert judge.ask(node, "count-and-raise")["code"] == 2
     assert judge.ask(node, "count")["metrics"]["counter"]["n"] == 3

@@ -12,7 +12,7 @@ from judge import APP, at_work, serves
 
 NOT_LOADED = "An exception was raised when attempting to load `ClientApp`"
 FAILED = r"message failed: "
-TOLD = r"supernode: \d+ err: (WARN|ERROR)\s"  # the worker's own words on it
+TOLD = r"(WARN|ERROR)\s+supernode: \d+: "  # the worker's own words on it
 
 ENDS = [
     # what the app does; error code; what the reason must say
@@ -42,7 +42,7 @@ def test_ends_of_apps(one_node):
 @pytest.mark.ours
 def test_stderr_stays_at_home(federation):
     federation.start_superlink()
-    argv = federation.node_argv(federation.address, None, {}) + ["--no-stderr-in-replies"]
+    argv = federation.node_argv(federation.address, None, {}, "ours") + ["--no-stderr-in-replies"]
     name = federation.name("supernode")
     node = federation.start(name, argv, federation.environ(name))
     federation.nodes.append(node)

@@ -11,7 +11,7 @@ from judge import serves
 pytestmark = pytest.mark.ours
 
 FAILED = r"message failed: "
-TOLD = r"supernode: \d+ err: (WARN|ERROR)\s"
+TOLD = r"(WARN|ERROR)\s+supernode: \d+: "
 
 
 def node_of(federation, **options):
@@ -72,14 +72,18 @@ def test_address_is_told_at_every_log_level(federation):
 def test_no_python(federation, tmp_path):
     """An error reply and a line that says what to do; served once it is there."""
     python = tmp_path / "python3"
+    runs = f'#!/bin/sh\nexec "{federation.bin}/python" "$@"\n'
+    python.write_text(runs, encoding="utf-8")
+    python.chmod(0o755)
     node, node_id, judge = node_of(federation, python=python)
+    python.unlink()
     federation.expect(FAILED, TOLD, r"app: could not be started: ")
     reply = judge.ask(node_id, "count")
     assert reply["code"] == 1
     assert reply["reason"].startswith("An exception was raised when attempting to load `ClientApp`")
     assert str(tmp_path) not in reply["reason"]
     assert node.find(rf"ERROR .*{python}.*--python")
-    python.write_text(f'#!/bin/sh\nexec "{federation.bin}/python" "$@"\n', encoding="utf-8")
+    python.write_text(runs, encoding="utf-8")
     python.chmod(0o755)
     assert serves(judge, node_id) == 1
 

@@ -74,7 +74,7 @@ def test_too_late(one_node, tmp_path):
     """The SuperNode could not run while the ttl ended: the SuperLink drops the reply."""
     federation, node, node_id, judge = one_node
     federation.expect(
-        r"message failed: ", r"dropped the reply", r"supernode: \d+ err: (WARN|ERROR)\s"
+        r"message failed: ", r"dropped the reply", r"(WARN|ERROR)\s+supernode: \d+: "
     )
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -27,7 +27,7 @@ def test_hang_up(one_node, tmp_path):
     federation, node, node_id, judge = one_node
     node.signal(signal.SIGHUP)
     assert serves(judge, node_id) == 1
-    federation.expect(r"message failed: ", r"supernode: \d+ err: (WARN|ERROR)\s")
+    federation.expect(r"message failed: ", r"(WARN|ERROR)\s+supernode: \d+: ")
     message, _ = at_work(judge, node_id, tmp_path / "at-work", ttl=4.0)
     node.signal(signal.SIGHUP)
     assert "ttl" in judge.reply(message, 10)["reason"]  # nothing else has ended it

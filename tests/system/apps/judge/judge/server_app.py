@@ -1,6 +1,8 @@
 """Sends what the test asks for, and tells it what came back: lines of JSON on a socket."""
 
+import hashlib
 import json
+import random
 import select
 import socket
 
@@ -11,6 +13,21 @@ from flwr.server import ServerApp
 PULL_EVERY_S = 0.05
 
 app = ServerApp()
+
+
+def random_bytes(number):
+    chance = random.Random(number)
+    pieces = [chance.randbytes(min(1 << 24, number - at)) for at in range(0, number, 1 << 24)]
+    return b"".join(pieces)
+
+
+def digest(records):
+    """Of all array bytes."""
+    hashed = hashlib.sha256()
+    for record in records.parameters_records.values():
+        for array in record.values():
+            hashed.update(array.data)
+    return hashed.hexdigest()
 
 
 class Desk:
@@ -28,7 +45,8 @@ class Desk:
         if "config" in order:  # of a control message
             records = RecordSet(configs_records={"config": ConfigsRecord(order["config"])})
         if order["bytes"]:
-            array = Array("uint8", [order["bytes"]], "none", bytes(order["bytes"]))
+            data = random_bytes(order["bytes"])
+            array = Array("uint8", [order["bytes"]], "none", data)
             records.parameters_records["bulk"] = ParametersRecord({"bulk": array})
         message = self.driver.create_message(
             records, order["type"], int(order["node"]), order["group"], order["ttl"]
@@ -36,7 +54,11 @@ class Desk:
         (number,) = self.driver.push_messages([message])
         if "forget" not in order:
             self.pending.add(number)
-        self.tell(sent=number, created_at=message.metadata.created_at)
+        self.tell(
+            sent=number,
+            created_at=message.metadata.created_at,
+            digest=digest(records),
+        )
 
     def pull(self):
         for message in self.driver.pull_messages(self.pending):
@@ -53,6 +75,7 @@ class Desk:
                 reply["code"] = 0
                 reply["configs"] = {k: dict(v) for k, v in content.configs_records.items()}
                 reply["metrics"] = {k: dict(v) for k, v in content.metrics_records.items()}
+                reply["digest"] = digest(content)
                 reply["bytes"] = sum(
                     len(array.data)
                     for record in content.parameters_records.values()

@@ -1,0 +1,114 @@
+"""--clientapp-command: another worker program, with what ours get: Flower's own flwr-clientapp."""
+
+import os
+import signal
+
+import pytest
+from judge import at_work, serves
+
+pytestmark = pytest.mark.ours
+
+FAILED = r"message failed: "
+
+
+@pytest.fixture
+def foreign(federation):
+    """(federation, SuperNode that starts Flower's worker, its id, judge)"""
+    federation.start_superlink()
+    options = {"--clientapp-command": str(federation.bin / "flwr-clientapp")}
+    node = federation.start_node(options=options)
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    return federation, node, node_id, judge
+
+
+def test_messages(foreign):
+    federation, _, node, judge = foreign
+    federation.expect(FAILED)
+    assert serves(judge, node) == 1
+    reply = judge.ask(node, "raise")
+    assert reply["code"] == 2 and "division by zero" in reply["reason"]
+    assert serves(judge, node) == 2
+
+
+def test_template(federation, tmp_path):
+    """Words as in a shell, values in their places, the worker's parent is its keeper."""
+    script = tmp_path / "a worker"
+    script.write_text(
+        '#!/bin/sh\necho "words: $# $1|$2|$3|$PPID"\nshift 3\nexec "$@"\n', encoding="utf-8"
+    )
+    script.chmod(0o755)
+    federation.start_superlink()
+    worker = federation.bin / "flwr-clientapp"
+    template = (
+        f"'{script}' one\\ word \"$TWO\" {{parent_pid}} {worker} --insecure --token {{token}}"
+        " --clientappio-api-address={address}"
+    )
+    options = {"--clientapp-command": template}
+    node = federation.start_node(options=options, env={"TWO": "two  words"})
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    assert serves(judge, node_id) == 1
+    # By flwr-app-start and sh the keeper is the parent: the worker's process itself.
+    line = node.find(r"1 out: words: 8 one word\|two  words\|(\d+)\|(\d+)$")
+    assert line and line.group(1) == line.group(2)
+    assert node.find(rf"worker started: message=1 pid={line.group(1)}$")
+
+
+@pytest.mark.parametrize(
+    "what, order, says",
+    [
+        ("signal", {"signal": int(signal.SIGSEGV)}, "SIGSEGV"),
+        ("signal", {"signal": int(signal.SIGKILL)}, "SIGKILL"),
+        ("exit", {"status": 3, "at-once": True}, "status 3"),
+        ("exit", {"status": 0, "at-once": True}, "status 0"),
+    ],
+)
+def test_ends(foreign, what, order, says):
+    """The reason is the worker's end, not its keeper's; the next message is served."""
+    federation, _, node, judge = foreign
+    federation.expect(FAILED)
+    reply = judge.ask(node, what, **order)
+    assert reply["code"] == 8 and says in reply["reason"], reply
+    if what == "exit":
+        assert "last words" in reply["reason"]
+    assert serves(judge, node) == 1
+
+
+def test_supernode_killed(foreign, tmp_path):
+    """Nothing of the worker outlives the supervisor, but what left its session."""
+    federation, node, node_id, judge = foreign
+    _, pids = at_work(judge, node_id, tmp_path / "at-work")
+    keeper = int(node.find(r"worker started: message=1 pid=(\d+)").group(1))
+    node.kill()
+    federation.wait_gone([keeper, *pids[:2]], 1.0)
+    os.kill(pids[2], signal.SIGKILL)
+
+
+def test_worker_timeout(federation, tmp_path):
+    federation.start_superlink()
+    options = {"--clientapp-command": str(federation.bin / "flwr-clientapp")}
+    federation.start_node(options={**options, "--worker-timeout": 3})
+    federation.expect(FAILED)
+    judge = federation.judge()
+    (node,) = judge.nodes(1)
+    message, pids = at_work(judge, node, tmp_path / "at-work")
+    reply = judge.reply(message, 20)
+    assert reply["code"] == 8 and "--worker-timeout" in reply["reason"]
+    federation.wait_gone(pids, 10)
+    assert serves(judge, node) == 1
+
+
+def test_never_begins(federation, tmp_path):
+    """A program that is there at the start and is not when it is needed."""
+    script = tmp_path / "worker"
+    script.write_text("#!/nonexistent/interpreter\n", encoding="utf-8")
+    script.chmod(0o755)
+    federation.start_superlink()
+    node = federation.start_node(options={"--clientapp-command": str(script)})
+    federation.expect(FAILED)
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    reply = judge.ask(node_id, "count")
+    assert reply["code"] == 8 and "127" in reply["reason"]
+    assert node.find(r"cannot execute")
