@@ -67,21 +67,6 @@ static void on_signal(void *arg, int signal)
 	program->interrupted = true;
 }
 
-static sigset_t block_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGPIPE);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	sigdelset(&set, SIGPIPE);
-	return set;
-}
-
 static void complain(struct reason *why, int r)
 {
 	reason_clean(why);
@@ -97,7 +82,7 @@ static int cannot_work(struct program *program, int r, const struct reason *why)
 /* One message. */
 static int run_worker(struct program *program, const struct message_worker_options *options)
 {
-	const sigset_t signals = block_signals();
+	const sigset_t signals = loop_block_signals();
 	const struct reason nothing = {0};
 	struct rpc *rpc = NULL;
 	int status = EXIT_FAILURE;
@@ -125,7 +110,7 @@ static int run_worker(struct program *program, const struct message_worker_optio
 /* Message after message. */
 static int run_launcher(struct program *program, const struct launcher_options *options)
 {
-	const sigset_t signals = block_signals();
+	const sigset_t signals = loop_block_signals();
 	const struct reason nothing = {0};
 	struct rpc *rpc = NULL;
 	int status = EXIT_SUCCESS;
@@ -153,7 +138,7 @@ static int run_launcher(struct program *program, const struct launcher_options *
 /* Another program in our place. */
 static int run_keeper(struct program *program, const struct control_start *start)
 {
-	const sigset_t signals = block_signals();
+	const sigset_t signals = loop_block_signals();
 	struct process_end end = {.kind = PROCESS_EXITED, .value = EXIT_FAILURE};
 	struct reason why = {0};
 	int r = keeper_new(program->loop, program->log, PROCESS_FD, start, &program->keeper, &why);

@@ -27,25 +27,6 @@ static void on_signal(void *arg, int signal)
 		supervisor_stop(arg);
 }
 
-static sigset_t block_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGHUP);
-	/* Children are watched by pidfd, broken pipes by their errors: these two only must not do
-	 * harm. */
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGPIPE);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	sigdelset(&set, SIGCHLD);
-	sigdelset(&set, SIGPIPE);
-	return set;
-}
-
 static void complain(struct reason *why, int r)
 {
 	reason_clean(why);
@@ -83,7 +64,7 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 		.trim = trim,
 	};
 	struct supervisor *supervisor = NULL;
-	const sigset_t signals = block_signals();
+	const sigset_t signals = loop_block_signals();
 	struct reason why = {0};
 	int status;
 	int r = supervisor_new(loop, log, &wanted, &supervisor, &why);

@@ -163,6 +163,23 @@ static void signals_read(void *arg, int ready)
 		loop->on_signal(loop->on_signal_arg, (int)info[i].ssi_signo);
 }
 
+sigset_t loop_block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigdelset(&set, SIGCHLD);
+	sigdelset(&set, SIGPIPE);
+	return set;
+}
+
 int loop_signals(struct loop *loop, const sigset_t *set, signal_fn *fn, void *arg)
 {
 	auto_(close_at_exit) int fd = -1;

@@ -48,7 +48,11 @@ typedef void watch_fn(void *arg, int ready);
 struct watch *watch_new(struct loop *loop, int fd, int events, watch_fn *fn, void *arg);
 void watch_free(struct watch *watch);
 
-/* ---- signals: block them in main() first; they are read from a signalfd ---- */
+/* ---- signals: block them before there are threads; they are read from a signalfd ---- */
+/* Blocks those that stop a program (TERM, INT, QUIT) or mean something to daemons (HUP), and
+ * returns them, for loop_signals(). CHLD and PIPE are blocked, too: children are watched by pidfd,
+ * broken pipes by their errors. */
+sigset_t loop_block_signals(void);
 typedef void signal_fn(void *arg, int signal);
 /* One set a loop. 0 or -errno. */
 int loop_signals(struct loop *loop, const sigset_t *set, signal_fn *fn, void *arg);
