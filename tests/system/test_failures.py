@@ -42,11 +42,7 @@ def test_ends_of_apps(one_node):
 @pytest.mark.ours
 def test_stderr_stays_at_home(federation):
     federation.start_superlink()
-    argv = federation.node_argv(federation.address, None, {}, "ours") + ["--no-stderr-in-replies"]
-    name = federation.name("supernode")
-    node = federation.start(name, argv, federation.environ(name))
-    federation.nodes.append(node)
-    federation.wait_registered(node)
+    node = federation.start_node(options={"--no-stderr-in-replies": True})
     federation.expect(FAILED, TOLD)
     judge = federation.judge()
     (node_id,) = judge.nodes(1)
