@@ -19,6 +19,7 @@
 #include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #define BACKOFF_FIRST_MS 50
@@ -62,6 +63,8 @@ static void channel_args(const struct rpc_channel_options *options, grpc_arg *ar
 		options->keepalive_timeout_ms);
 	args[i++] = arg_int(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
 	args[i++] = arg_int(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
+	/* Later releases of gRPC end connections that are idle. */
+	args[i++] = arg_int(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, INT_MAX);
 	args[i++] = arg_int(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, BACKOFF_FIRST_MS);
 	args[i++] = arg_int(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, BACKOFF_MAX_MS);
 	args[i++] = arg_int(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, RESOLVE_MIN_MS);

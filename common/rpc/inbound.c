@@ -316,6 +316,15 @@ static void call_take_body(struct inbound *call)
 	request_received(&call->request);
 }
 
+/* What has come on the connection of this content was its bytes, not those of small ones beside it.
+ */
+static void content_over(const struct inbound *call)
+{
+	for (struct inbound *at = call->server->calls; at; at = at->next)
+		if (at->receiving && at->body_timer && at->request.peer == call->request.peer)
+			at->body_from = connection_received(at);
+}
+
 static void inbound_received(struct tag *tag, bool ok)
 {
 	struct inbound *call = container_of(tag, struct inbound, received);
@@ -323,6 +332,8 @@ static void inbound_received(struct tag *tag, bool ok)
 	call->receiving = false;
 	if (call->body_timer)
 		timer_set(call->body_timer, CLOCK_NEVER);
+	else
+		content_over(call);
 	if (!ok)
 		/* Broken off; whatever the reason, closed follows and says so. */
 		grpc_call_cancel(call->call, NULL);

@@ -7,8 +7,7 @@
 
 void progress_begin(struct progress *progress, const char *what, uint64_t send_bytes)
 {
-	*progress =
-		(struct progress){.what = what, .total = send_bytes, .started_ms = clock_now_ms()};
+	*progress = (struct progress){.what = what, .total = send_bytes};
 }
 
 static void say(const struct progress *progress, struct log *log, uint64_t bytes, double rate)

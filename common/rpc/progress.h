@@ -18,7 +18,6 @@
 struct progress {
 	const char *what; /* "a reply"; NULL: nobody wants to know. Static */
 	uint64_t total;   /* bytes that are sent; below PROGRESS_BYTES: what comes is told */
-	int64_t started_ms;
 	int64_t said_ms;
 	uint64_t base, said; /* of the connections' traffic */
 	bool based;

@@ -91,6 +91,7 @@ static const struct method methods[] = {
 	{.name = "Header", .body_max = ANY_BYTES, .handle = header},
 	{.name = "Slow", .body_max = 100, .body_ms = BODY_MS, .admit = watched, .handle = echo},
 	{.name = "Slow2", .body_max = 100, .body_ms = BODY_MS, .handle = echo},
+	{.name = "Patient", .body_max = 100, .body_ms = WAIT_MS, .admit = watched, .handle = echo},
 	{.name = "Watched", .body_max = ANY_BYTES, .admit = watched, .handle = echo},
 };
 
@@ -103,18 +104,33 @@ static const struct rpc_channel_options channel_options = {.target = "test",
 	.own_connection = true,
 	.user_agent = "test/1"};
 
-static int setup(void **state, uint64_t memory_max_bytes)
+static void on_refused(void *arg, const struct peer *peer, const char *method, enum outcome outcome,
+	const char *details)
+{
+	struct refusal *refusal = arg;
+
+	refusal->n++;
+	refusal->peer = peer;
+	refusal->outcome = outcome;
+	snprintf(refusal->method, sizeof(refusal->method), "%s", method);
+	snprintf(refusal->details, sizeof(refusal->details), "%s", details);
+}
+
+static int setup(void **state, uint64_t memory_max_bytes, bool limited)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct rpc_server_options options = {.n_services = 1,
 		.memory_max_bytes = memory_max_bytes,
 		.receive_max_bytes = 128 * MIB,
 		.calls_max = CALLS_MAX,
+		.connection_calls_max = limited ? CONNECTION_CALLS_MAX : 0,
+		.refused = limited ? on_refused : NULL,
 		.keepalive_ms = 60000,
 		.keepalive_timeout_ms = 20000};
 
 	if (!world)
 		return -1;
+	options.refused_arg = &world->refusal;
 	world->service = (struct service){.name = "test.Service",
 		.methods = methods,
 		.n_methods = ARRAY_LEN(methods),
@@ -132,12 +148,17 @@ static int setup(void **state, uint64_t memory_max_bytes)
 
 int world_setup(void **state)
 {
-	return setup(state, 0);
+	return setup(state, 0, false);
 }
 
 int world_setup_tight(void **state)
 {
-	return setup(state, WORLD_MEMORY);
+	return setup(state, WORLD_MEMORY, false);
+}
+
+int world_setup_limited(void **state)
+{
+	return setup(state, 0, true);
 }
 
 static void server_ended(void *arg)

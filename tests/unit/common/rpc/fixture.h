@@ -21,7 +21,16 @@
 #define MIB          ((size_t)1 << 20)
 #define WORLD_MEMORY (32 * MIB)
 
-enum { WORLD_PEERS = 4, SMALL_MAX = 10, BODY_MS = 50, CALLS_MAX = 5 };
+enum { WORLD_PEERS = 4, SMALL_MAX = 10, BODY_MS = 50, CALLS_MAX = 5, CONNECTION_CALLS_MAX = 2 };
+
+/* What rpc_server_options.refused was told last. */
+struct refusal {
+	unsigned n;
+	const struct peer *peer;
+	char method[32];
+	enum outcome outcome;
+	char details[128];
+};
 
 struct world {
 	struct loop *loop;
@@ -35,6 +44,7 @@ struct world {
 	unsigned handled;
 	unsigned cancelled;
 	bool answer_cancelled; /* inside on_cancel() */
+	struct refusal refusal;
 };
 
 struct answer {
@@ -48,6 +58,8 @@ struct answer {
 int world_setup(void **state);
 /* With a server that holds WORLD_MEMORY at most. */
 int world_setup_tight(void **state);
+/* With a server that takes CONNECTION_CALLS_MAX of a connection, and tells whom it refuses. */
+int world_setup_limited(void **state);
 int world_teardown(void **state);
 
 /* Start the shutdown of the server. */

@@ -2,22 +2,26 @@
  * A peer that speaks HTTP/2 by hand, and not always well: bodies that do not come, messages that
  * are none, rubbish.
  */
+#include "common/rpc/traffic.h"
 #include "fixture.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { FRAME_DATA, FRAME_HEADERS, FRAME_RST_STREAM = 3, FRAME_SETTINGS };
-enum { END_STREAM = 1, END_HEADERS = 4 };
+enum { FRAME_DATA, FRAME_HEADERS, FRAME_RST_STREAM = 3, FRAME_SETTINGS, FRAME_WINDOW_UPDATE = 8 };
+enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
+enum { FRAME_HEAD_BYTES = 9, SETTING_BYTES = 6, INITIAL_WINDOW_SIZE = 4 };
 
 struct raw {
 	struct world *world;
 	int fd;
-	uint8_t out[1024]; /* not sent yet */
+	uint8_t stream;     /* of the next frames; 1 comes first */
+	uint8_t out[16384]; /* not sent yet */
 	size_t out_len;
-	char in[8192]; /* everything received */
+	char in[65536]; /* everything received */
 	size_t in_len;
 	bool ended; /* by the server */
 };
@@ -31,8 +35,9 @@ static void put(struct raw *raw, const void *bytes, size_t len)
 
 static void put_frame(struct raw *raw, uint8_t type, uint8_t flags, const void *bytes, size_t len)
 {
-	uint8_t stream = type == FRAME_SETTINGS ? 0 : 1;
-	uint8_t head[9] = {0, (uint8_t)(len >> 8), (uint8_t)len, type, flags, 0, 0, 0, stream};
+	uint8_t stream = type == FRAME_SETTINGS ? 0 : raw->stream;
+	uint8_t head[FRAME_HEAD_BYTES] = {
+		0, (uint8_t)(len >> 8), (uint8_t)len, type, flags, 0, 0, 0, stream};
 
 	put(raw, head, sizeof(head));
 	put(raw, bytes, len);
@@ -57,8 +62,10 @@ static void put_head(struct raw *raw, const char *method, uint8_t flags, const c
 	size_t len = 2;
 	char path[64];
 
-	put(raw, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
-	put_frame(raw, FRAME_SETTINGS, 0, "", 0);
+	if (raw->stream == 1) {
+		put(raw, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+		put_frame(raw, FRAME_SETTINGS, 0, "", 0);
+	}
 	snprintf(path, sizeof(path), "/test.Service/%s", method);
 	len += field(block + len, ":path", path);
 	len += field(block + len, ":authority", "localhost");
@@ -85,7 +92,27 @@ static void raw_send(struct raw *raw)
 
 static void raw_open(struct raw *raw, struct world *world)
 {
-	*raw = (struct raw){.world = world, .fd = world_connect(world, 0)};
+	*raw = (struct raw){.world = world, .fd = world_connect(world, 0), .stream = 1};
+}
+
+/* The same over TCP. */
+static void raw_open_tcp(struct raw *raw, struct world *world)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct sockaddr *any = (struct sockaddr *)&address;
+	socklen_t len = sizeof(address);
+	auto_(close_at_exit) int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd;
+
+	*raw = (struct raw){.world = world, .stream = 1};
+	assert_int_equal(bind(listening, any, len), 0);
+	assert_int_equal(listen(listening, 1), 0);
+	assert_int_equal(getsockname(listening, any, &len), 0);
+	raw->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(raw->fd, any, len), 0);
+	fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(fd >= 0);
+	rpc_server_add(world->server, fd, &world->peers[0]);
 }
 
 static void raw_close(struct raw *raw)
@@ -105,12 +132,18 @@ static void raw_receive(struct raw *raw)
 		raw->ended = true;
 }
 
+/* Has the server sent text? */
+static bool raw_got(const struct raw *raw, const char *text)
+{
+	return memmem(raw->in, raw->in_len, text, strlen(text));
+}
+
 /* Until the server has sent text. */
 static void raw_expect(struct raw *raw, const char *text)
 {
 	int64_t until = clock_now_ms() + 20000;
 
-	while (!memmem(raw->in, raw->in_len, text, strlen(text))) {
+	while (!raw_got(raw, text)) {
 		assert_true(clock_now_ms() < until);
 		assert_false(raw->ended);
 		loop_step(raw->world->loop, 10);
@@ -297,7 +330,252 @@ static void test_rubbish(void **state)
 	raw_close(&raw);
 }
 
+static void expect_refusal(
+	const struct world *world, const char *method, enum outcome outcome, const char *details)
+{
+	assert_int_equal(world->refusal.n, 1);
+	assert_ptr_equal(world->refusal.peer, &world->peers[0]);
+	assert_string_equal(world->refusal.method, method);
+	assert_int_equal(world->refusal.outcome, outcome);
+	assert_string_equal(world->refusal.details, details);
+}
+
+/* One that does not keep to what was announced to it. */
+static void test_more_calls_than_announced(void **state)
+{
+	struct world *world = *state;
+	struct raw raw;
+
+	raw_open(&raw, world);
+	for (int i = 0; i <= CONNECTION_CALLS_MAX; i++) {
+		put_head(&raw, "Watched", 0, NULL);
+		put_text(&raw, 0, "\0\0\0\0\7some", 9);
+		raw.stream += 2;
+	}
+	raw_send(&raw);
+	raw_expect(&raw, "too many calls at once on this connection");
+	expect_refusal(world, "a call", OUTCOME_RESOURCE_EXHAUSTED,
+		"too many calls at once on this connection");
+	expect_works(world);
+	assert_int_equal(world->handled, 1);
+	/* The others are not to blame. */
+	raw.stream = 1;
+	put_text(&raw, END_STREAM, "one", 3);
+	raw_send(&raw);
+	raw_expect(&raw, "someone");
+	raw.stream = 3;
+	put_text(&raw, END_STREAM, "how", 3);
+	raw_send(&raw);
+	raw_expect(&raw, "somehow");
+	assert_int_equal(world->handled, 3);
+	assert_int_equal(world->refusal.n, 1);
+	raw_close(&raw);
+}
+
+static void test_refusals_are_told(void **state)
+{
+	static const struct {
+		const char *method, *bytes;
+		size_t len;
+		uint8_t flags;
+		enum outcome outcome;
+		const char *details;
+	} rows[] = {
+		{"Slow2", "\0\0\0\0\7some", 9, 0, OUTCOME_DEADLINE_EXCEEDED,
+			"the message did not arrive in time"},
+		{"Echo", "", 0, END_STREAM, OUTCOME_INVALID_ARGUMENT, "call without a message"},
+	};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct raw raw;
+
+		world->refusal.n = 0;
+		raw_open(&raw, world);
+		put_head(&raw, rows[i].method, 0, NULL);
+		put_text(&raw, rows[i].flags, rows[i].bytes, rows[i].len);
+		raw_send(&raw);
+		raw_expect(&raw, rows[i].details);
+		expect_refusal(world, rows[i].method, rows[i].outcome, rows[i].details);
+		raw_close(&raw);
+	}
+}
+
+/* ---- small bodies that become large ---- */
+
+/* What the server sees of its connections' traffic. */
+static struct script {
+	bool on;
+	uint64_t received;
+	unsigned looks;
+} script;
+
+bool __real_traffic_of(int fd, struct traffic *out);
+bool __wrap_traffic_of(int fd, struct traffic *out);
+
+bool __wrap_traffic_of(int fd, struct traffic *out)
+{
+	if (!script.on)
+		return __real_traffic_of(fd, out);
+	script.looks++;
+	*out = (struct traffic){.received = script.received};
+	return true;
+}
+
+/* Until the server has looked so often. */
+static void expect_looks(struct raw *raw, unsigned looks)
+{
+	int64_t until = clock_now_ms() + 20000;
+
+	while (script.looks < looks) {
+		assert_true(clock_now_ms() < until);
+		loop_step(raw->world->loop, 10);
+	}
+	raw_receive(raw);
+	assert_false(raw->ended);
+}
+
+static uint32_t number_at(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Agree to the server's settings, which are its first frame: they do not hold before. */
+static void raw_confirm(struct raw *raw)
+{
+	int64_t until = clock_now_ms() + 20000;
+	const uint8_t *in = (const uint8_t *)raw->in;
+
+	while (raw->in_len < FRAME_HEAD_BYTES ||
+		raw->in_len < FRAME_HEAD_BYTES + (number_at(in) >> 8)) {
+		assert_true(clock_now_ms() < until);
+		loop_step(raw->world->loop, 10);
+		raw_receive(raw);
+	}
+	put_frame(raw, FRAME_SETTINGS, ACK, "", 0);
+}
+
+/* So many bytes of DATA the server takes on stream 1, by what it has said so far. */
+static int64_t raw_allowed(const struct raw *raw)
+{
+	int64_t connection = 65535, stream = 65535, initial = 65535;
+
+	for (size_t at = 0; at + FRAME_HEAD_BYTES <= raw->in_len;) {
+		const uint8_t *head = (const uint8_t *)raw->in + at;
+		const uint8_t *frame = head + FRAME_HEAD_BYTES;
+		size_t len = number_at(head) >> 8;
+
+		at += FRAME_HEAD_BYTES + len;
+		if (at > raw->in_len)
+			break;
+		if (head[3] == FRAME_WINDOW_UPDATE)
+			*(head[8] ? &stream : &connection) += number_at(frame);
+		for (size_t i = 0; head[3] == FRAME_SETTINGS && i < len; i += SETTING_BYTES) {
+			if (frame[i + 1] != INITIAL_WINDOW_SIZE)
+				continue;
+			stream += number_at(frame + i + 2) - initial;
+			initial = number_at(frame + i + 2);
+		}
+	}
+	return stream < connection ? stream : connection;
+}
+
+/* Of the GiB that is announced only the first bytes have come. */
+static void test_small_becomes_large(void **state)
+{
+	static const char zeros[8192];
+	const int64_t enough = 3 * (int64_t)MIB / 2;
+	int64_t until = clock_now_ms() + 20000, sent = 5;
+	struct world *world = *state;
+	struct raw raw;
+
+	world->answer_cancelled = true;
+	raw_open_tcp(&raw, world);
+	put_head(&raw, "Patient", 0, NULL);
+	raw_send(&raw);
+	raw_confirm(&raw);
+	put_text(&raw, 0, "\0\100\0\0\0", 5);
+	raw_send(&raw);
+	while (!raw_got(&raw, "the message is too large")) {
+		int64_t more = sizeof(zeros);
+
+		assert_true(clock_now_ms() < until);
+		if (sent + more <= enough && sent + more <= raw_allowed(&raw)) {
+			put_text(&raw, 0, zeros, sizeof(zeros));
+			raw_send(&raw);
+			sent += more;
+		} else {
+			loop_step(world->loop, 10);
+		}
+		raw_receive(&raw);
+		assert_false(raw.ended);
+	}
+	expect_refusal(world, "Patient", OUTCOME_RESOURCE_EXHAUSTED, "the message is too large");
+	assert_int_equal(world->cancelled, 1);
+	expect_works(world);
+	assert_int_equal(world->handled, 1);
+	raw_close(&raw);
+}
+
+/* What has passed before its admission does not count, and some may pass beside it. */
+static void test_small_beside_others(void **state)
+{
+	struct world *world = *state;
+	struct raw raw;
+
+	world->answer_cancelled = true;
+	script = (struct script){.on = true, .received = 7 * MIB};
+	raw_open(&raw, world);
+	put_head(&raw, "Patient", 0, NULL);
+	put_text(&raw, 0, "\0\0\0\0\7some", 9);
+	raw_send(&raw);
+	expect_looks(&raw, 1);
+	script.received += MIB;
+	expect_looks(&raw, script.looks + 3);
+	assert_int_equal(world->refusal.n, 0);
+	script.received++;
+	raw_expect(&raw, "the message is too large");
+	expect_refusal(world, "Patient", OUTCOME_RESOURCE_EXHAUSTED, "the message is too large");
+	raw_close(&raw);
+	script.on = false;
+}
+
+/* Beside a content that comes by the same connection nothing can be said about a small body. */
+static void test_small_beside_content(void **state)
+{
+	struct world *world = *state;
+	struct raw raw;
+
+	world->answer_cancelled = true;
+	script = (struct script){.on = true};
+	raw_open(&raw, world);
+	put_head(&raw, "Patient", 0, NULL);
+	put_text(&raw, 0, "\0\0\0\0\7some", 9);
+	raw.stream = 3;
+	put_head(&raw, "Gate", 0, NULL);
+	put_text(&raw, 0, "\0\0\0\0\7any", 8);
+	raw_send(&raw);
+	request_admit(world_take_waiting(world));
+	expect_looks(&raw, 1);
+	script.received = 100 * MIB;
+	expect_looks(&raw, script.looks + 3);
+	raw.stream = 1;
+	put_text(&raw, END_STREAM, "one", 3);
+	raw_send(&raw);
+	raw_expect(&raw, "someone");
+	raw.stream = 3;
+	put_text(&raw, END_STREAM, "body", 4);
+	raw_send(&raw);
+	raw_expect(&raw, "anybody");
+	assert_int_equal(world->handled, 2);
+	assert_int_equal(world->refusal.n, 0);
+	raw_close(&raw);
+	script.on = false;
+}
+
 #define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
+#define LIMITED_TEST(test)                                                                         \
+	cmocka_unit_test_setup_teardown(test, world_setup_limited, world_teardown)
 
 int main(void)
 {
@@ -310,6 +588,11 @@ int main(void)
 		WORLD_TEST(test_announced_huge),
 		WORLD_TEST(test_two_messages),
 		WORLD_TEST(test_rubbish),
+		LIMITED_TEST(test_more_calls_than_announced),
+		LIMITED_TEST(test_refusals_are_told),
+		LIMITED_TEST(test_small_becomes_large),
+		LIMITED_TEST(test_small_beside_others),
+		LIMITED_TEST(test_small_beside_content),
 	};
 
 	rpc_silence();
