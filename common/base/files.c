@@ -314,7 +314,8 @@ int dir_check(const char *path, struct reason *why)
 		char *slash = strrchr(at, '/');
 
 		if (!slash || slash == at) {
-			strcpy(at, slash ? "/" : ".");
+			at[0] = slash ? '/' : '.';
+			at[1] = '\0';
 			r = stat(at, &st) < 0 ? -errno : 0;
 			break;
 		}
@@ -457,5 +458,7 @@ static int search_path(const char *name, char **out)
 
 int path_find_program(const char *name, char **out)
 {
+	if (!*name)
+		return -ENOENT;
 	return strchr(name, '/') ? path_offer(strdup(name), out) : search_path(name, out);
 }

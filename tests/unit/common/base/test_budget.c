@@ -23,6 +23,26 @@ static void reserve_and_release(void **state)
 	assert_int_equal(budget_reserve(&budget, 1), -EDQUOT);
 }
 
+static void peaks_are_noted_anew(void **state)
+{
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 100);
+	assert_int_equal(budget_reserve(&budget, 80), 0);
+	budget_release(&budget, 50);
+	budget_peak_reset(&budget);
+	/* What is held is not forgotten. */
+	assert_int_equal(budget.used_bytes, 30);
+	assert_int_equal(budget.peak_bytes, 30);
+	assert_int_equal(budget_reserve(&budget, 10), 0);
+	budget_release(&budget, 40);
+	assert_int_equal(budget.peak_bytes, 40);
+	budget_peak_reset(&budget);
+	assert_int_equal(budget.peak_bytes, 0);
+	assert_int_equal(budget.limit_bytes, 100);
+}
+
 static void the_default_is_half_of_what_there_is(void **state)
 {
 	uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -36,6 +56,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reserve_and_release),
+		cmocka_unit_test(peaks_are_noted_anew),
 		cmocka_unit_test(the_default_is_half_of_what_there_is),
 	};
 

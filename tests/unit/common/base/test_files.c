@@ -326,6 +326,47 @@ static void directories_are_checked(void **state)
 	assert_false(is_there("/tmp/flwr-test-none"));
 }
 
+static void expect_checked(const char *path, int expected)
+{
+	struct reason why = {0};
+
+	assert_int_equal(dir_check(path, &why), expected);
+	assert_int_equal(why.text[0] == '\0', expected == 0);
+}
+
+/* Rights bind nobody who is root: then the process is somebody else for the while. */
+static void directories_without_rights_are_told(void **state)
+{
+	auto_(free_at_exit) char *rights = below("rights");
+	auto_(free_at_exit) char *open_dir = below("rights/open");
+	auto_(free_at_exit) char *open_child = below("rights/open/a");
+	auto_(free_at_exit) char *read_only = below("rights/read-only");
+	auto_(free_at_exit) char *read_only_child = below("rights/read-only/a/b");
+	auto_(free_at_exit) char *no_entry = below("rights/no-entry");
+	const uid_t self = getuid();
+
+	(void)state;
+	assert_int_equal(dir_make(open_dir, 0700), 0);
+	assert_int_equal(dir_make(read_only, 0700), 0);
+	assert_int_equal(dir_make(no_entry, 0700), 0);
+	assert_int_equal(chmod(base, 0755), 0);
+	assert_int_equal(chmod(rights, 0755), 0);
+	assert_int_equal(chmod(open_dir, 0777), 0);
+	assert_int_equal(chmod(read_only, 0555), 0);
+	assert_int_equal(chmod(no_entry, 0666), 0);
+	if (self == 0 && setreuid(65534, (uid_t)-1) < 0)
+		skip(); /* there is nobody else here */
+	expect_checked(open_dir, 0);
+	expect_checked(open_child, 0);
+	expect_checked(read_only, -EACCES);
+	expect_checked(read_only_child, -EACCES);
+	expect_checked(no_entry, -EACCES);
+	if (self == 0)
+		assert_int_equal(setreuid(0, (uid_t)-1), 0);
+	/* Nothing was made. */
+	assert_false(is_there(open_child));
+}
+
 static void small_things(void **state)
 {
 	auto_(free_at_exit) char *dir = path_program_dir();
@@ -367,6 +408,7 @@ int main(void)
 		cmocka_unit_test(private_directories),
 		cmocka_unit_test(programs_are_found),
 		cmocka_unit_test(directories_are_checked),
+		cmocka_unit_test(directories_without_rights_are_told),
 		cmocka_unit_test(small_things),
 	};
 

@@ -4,8 +4,11 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <termios.h>
 
+#define WAIT_MS    20000
 #define HEAD_BYTES 30 /* the time and the space behind it */
 
 /* What has been written to a pipe by now, as a string. */
@@ -146,6 +149,125 @@ static void nobody_reads(void **state)
 	log_free(log);
 }
 
+/* A terminal that changes nothing of what is written to it, and the end that its person looks at.
+ */
+static void terminal_open(int *terminal, int *person)
+{
+	struct termios raw;
+
+	*person = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(*person >= 0);
+	assert_int_equal(grantpt(*person), 0);
+	assert_int_equal(unlockpt(*person), 0);
+	*terminal = open(ptsname(*person), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(*terminal >= 0);
+	assert_int_equal(tcgetattr(*terminal, &raw), 0);
+	cfmakeraw(&raw);
+	assert_int_equal(tcsetattr(*terminal, TCSANOW, &raw), 0);
+}
+
+/* The next thing that the person sees. */
+static void expect_seen(int person, const char *text)
+{
+	struct pollfd ready = {.fd = person, .events = POLLIN};
+	char seen[256] = "";
+	size_t len = 0;
+
+	assert_true(strlen(text) < sizeof(seen));
+	while (len < strlen(text)) {
+		ssize_t n;
+
+		assert_int_equal(poll(&ready, 1, WAIT_MS), 1);
+		n = read(person, seen + len, strlen(text) - len);
+		assert_true(n > 0);
+		len += (size_t)n;
+	}
+	assert_string_equal(seen, text);
+}
+
+static void progress_on_a_terminal_is_one_line(void **state)
+{
+	int terminal, person;
+	struct log *log;
+
+	(void)state;
+	terminal_open(&terminal, &person);
+	log = log_new(terminal, NULL, LOG_LEVEL_INFO);
+	log_info(log, "before");
+	expect_seen(person, "INFO  before\n");
+	log_progress(log, "%d %%", 10);
+	expect_seen(person, "INFO  10 %");
+	log_progress(log, "%d %%", 20);
+	expect_seen(person, "\r\x1b[KINFO  20 %");
+	/* One that is not written takes no place. */
+	log_debug(log, "not at this level");
+	log_warn(log, "of any kind");
+	expect_seen(person, "\r\x1b[KWARN  of any kind\n");
+	log_info(log, "this one stays");
+	expect_seen(person, "INFO  this one stays\n");
+	log_progress(log, "%d %%", 30);
+	expect_seen(person, "INFO  30 %");
+	log_free(log);
+	close(terminal);
+	close(person);
+}
+
+static void progress_elsewhere_is_a_line_like_others(void **state)
+{
+	int ends[2];
+	struct log *log;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	log = log_new(ends[1], NULL, LOG_LEVEL_INFO);
+	log_progress(log, "%d %%", 10);
+	log_progress(log, "%d %%", 20);
+	log_info(log, "done");
+	assert_string_equal(drain(ends[0]), "INFO  10 %\nINFO  20 %\nINFO  done\n");
+	log_set_level(log, LOG_LEVEL_WARN);
+	log_progress(log, "%d %%", 30);
+	log_warn(log, "after");
+	assert_string_equal(drain(ends[0]), "WARN  after\n");
+	log_progress(NULL, "nobody listens");
+	log_free(log);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void expect_on_terminal(int fd, bool expected)
+{
+	struct log *log = log_new(fd, NULL, LOG_LEVEL_INFO);
+
+	assert_int_equal(log_on_terminal(log), expected);
+	log_free(log);
+}
+
+static void what_a_person_reads(void **state)
+{
+	int terminal, person, pipe_ends[2], sockets[2];
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	terminal_open(&terminal, &person);
+	assert_int_equal(pipe2(pipe_ends, O_CLOEXEC), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+	assert_true(null >= 0);
+	expect_on_terminal(terminal, true);
+	expect_on_terminal(null, false);
+	expect_on_terminal(pipe_ends[1], false);
+	expect_on_terminal(sockets[1], false);
+	expect_on_terminal(-1, false);
+	assert_false(log_on_terminal(NULL));
+	for (int i = 0; i < 2; i++) {
+		close(pipe_ends[i]);
+		close(sockets[i]);
+	}
+	close(null);
+	close(terminal);
+	close(person);
+}
+
 static void level_names(void **state)
 {
 	enum log_level level = LOG_LEVEL_N;
@@ -173,6 +295,9 @@ int main(void)
 		cmocka_unit_test(a_blocked_pipe_drops_lines),
 		cmocka_unit_test(a_blocked_socket_drops_lines),
 		cmocka_unit_test(nobody_reads),
+		cmocka_unit_test(progress_on_a_terminal_is_one_line),
+		cmocka_unit_test(progress_elsewhere_is_a_line_like_others),
+		cmocka_unit_test(what_a_person_reads),
 		cmocka_unit_test(level_names),
 	};
 

@@ -284,7 +284,7 @@ static void test_no_program(void **state)
 	/* Words there are, but the first is no program. */
 	refused("$NOTHING", -ENOENT, "cannot be executed");
 	refused("{token} {address}", -ENOENT, "cannot be executed");
-	refused("'' {token}", -EACCES, "cannot be executed");
+	refused("'' {token}", -ENOENT, "cannot be executed");
 	command_free(NULL);
 }
 
