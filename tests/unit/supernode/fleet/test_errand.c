@@ -109,6 +109,94 @@ static void test_the_last_try(void **state)
 		}
 }
 
+/* How many tries of each method the SuperLink may answer oddly. */
+static const int odd_tries[ARRAY_LEN(methods)] = {3, 3, 5};
+
+/* By UNKNOWN and INTERNAL a SuperLink says that it cannot do it, sooner or later for good. */
+static void test_odd_outcomes_become_final(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		for (int first = 0; first < 2; first++) {
+			struct rig *rig = online(NULL);
+			enum outcome outcome = OUTCOME_OK;
+
+			assert_int_equal(begin(rig, methods[i]), 0);
+			rig_pass(rig, 0);
+			for (int try = 0; try < odd_tries[i]; try++) {
+				assert_int_equal(rig->ends, 0);
+				outcome = (try + first) % 2 ? OUTCOME_UNKNOWN : OUTCOME_INTERNAL;
+				rig_answer(rig, rig_sent(rig, methods[i]), outcome, "odd", NULL);
+				rig_pass(rig, 20000);
+			}
+			assert_int_equal(rig->ends, 1);
+			assert_int_equal(rig->outcome, outcome);
+			assert_string_equal(rig->details, "odd");
+			assert_null(rig_sent(rig, methods[i]));
+			/* Only this call is given up. */
+			assert_int_equal(rig->over, 0);
+			assert_int_equal(rig->lost, 0);
+			rig_free(rig);
+		}
+}
+
+/* Other failures neither count as odd ones nor make them forgotten. */
+static void test_only_odd_outcomes_count(void **state)
+{
+	static const enum outcome others[] = {
+		OUTCOME_UNAVAILABLE, OUTCOME_DEADLINE_EXCEEDED, OUTCOME_CANCELLED};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		struct rig *rig = online(NULL);
+
+		assert_int_equal(begin(rig, methods[i]), 0);
+		rig_pass(rig, 0);
+		for (int try = 0; try < odd_tries[i]; try++) {
+			for (size_t j = 0; j < ARRAY_LEN(others); j++) {
+				rig_answer(rig, rig_sent(rig, methods[i]), others[j], "no", NULL);
+				rig_pass(rig, 20000);
+			}
+			assert_int_equal(rig->ends, 0);
+			rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_UNKNOWN, "odd", NULL);
+			rig_pass(rig, 20000);
+		}
+		assert_int_equal(rig->ends, 1);
+		assert_int_equal(rig->outcome, OUTCOME_UNKNOWN);
+		rig_free(rig);
+	}
+}
+
+/* What the owner sends instead of a reply that the SuperLink cannot take has all its tries. */
+static void test_an_error_instead_of_a_reply(void **state)
+{
+	auto_(envelope_done) struct envelope pushed = {0};
+	struct rig *rig = online(NULL);
+
+	(void)state;
+	assert_int_equal(begin(rig, "PushMessages"), 0);
+	for (int try = 0; try < 5; try++) {
+		rig_pass(rig, 20000);
+		rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_UNKNOWN, "odd", NULL);
+	}
+	assert_int_equal(rig->ends, 1);
+	assert_int_equal(begin(rig, "PushMessages"), 0);
+	for (int try = 0; try < 4; try++) {
+		rig_pass(rig, 20000);
+		rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_UNKNOWN, "odd", NULL);
+	}
+	assert_int_equal(rig->ends, 1);
+	rig_pass(rig, 20000);
+	rig_pushed(rig, &pushed);
+	assert_true(pushed.has_error);
+	assert_string_equal(pushed.metadata.reply_to_message_id, "message-1");
+	rig_answer_push(rig, "3c2e");
+	assert_int_equal(rig->ends, 2);
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig->number, 5);
+	rig_free(rig);
+}
+
 static void test_a_run(void **state)
 {
 	struct run run = {.run_id = 7,
@@ -333,6 +421,9 @@ int main(void)
 		cmocka_unit_test(test_every_outcome_of_every_call),
 		cmocka_unit_test(test_a_try_again_sends_the_same),
 		cmocka_unit_test(test_the_last_try),
+		cmocka_unit_test(test_odd_outcomes_become_final),
+		cmocka_unit_test(test_only_odd_outcomes_count),
+		cmocka_unit_test(test_an_error_instead_of_a_reply),
 		cmocka_unit_test(test_a_run),
 		cmocka_unit_test(test_a_fab),
 		cmocka_unit_test(test_a_reply_and_the_next_poll),
