@@ -1,5 +1,5 @@
 /*
- * absence: messages whose worker has lost its connection: it may come back, within a time. Main
+ * absence: tokens whose worker has lost its connection: it may come back, within a time. Main
  * thread. For workers that came by themselves; of those that an agent has started the agent knows.
  */
 #ifndef FLWR_APPIO_ABSENCE_H
@@ -11,18 +11,28 @@
 
 struct absence;
 
-/* The worker of message will not come back, since its process has ended, or (late) it has not
- * within its time; reason is a sentence, borrowed. */
-typedef void absence_lost_fn(void *arg, uint64_t message, bool late, const char *reason);
+struct absence_ops {
+	/* The worker that was given token will not come back: its process has ended, or its time is
+	 * over. reason is a sentence, borrowed. */
+	void (*lost)(void *arg, uint64_t token, const char *reason);
+	/* May one that is away be on its way back? Asked when its time is over, which it then gets
+	 * once more. */
+	bool (*returning)(void *arg);
+};
 
 /* back_ms: how long a worker may be away. NULL on no memory. */
-struct absence *absence_new(struct loop *loop, int64_t back_ms, absence_lost_fn *lost, void *arg);
+struct absence *absence_new(
+	struct loop *loop, int64_t back_ms, const struct absence_ops *ops, void *arg);
 void absence_free(struct absence *absence);
 
-/* The last connection of message's worker has ended; process (taken over) is a pidfd of it, -1 when
- * unknown: its end is not waited out. */
-void absence_begin(struct absence *absence, uint64_t message, int process);
-/* It is back. Fine also when it was not away. */
-void absence_end(struct absence *absence, uint64_t message);
+/* The last connection of token's worker has ended; process (taken over) is a pidfd of it, -1 when
+ * unknown: its end is not waited out. for_good: not within back_ms, it may stay away. */
+void absence_begin(struct absence *absence, uint64_t token, int process, bool for_good);
+/* Its process has become known: a pidfd, taken over. Fine also when it is not away. */
+void absence_found(struct absence *absence, uint64_t token, int process);
+/* It is back. false: it was not away. */
+bool absence_end(struct absence *absence, uint64_t token);
+/* Forget those for whom live() is false. */
+void absence_sweep(struct absence *absence, bool (*live)(void *arg, uint64_t token), void *arg);
 
 #endif

@@ -28,66 +28,85 @@ struct appio {
 	void *done_arg;
 };
 
-static bool message_live(void *arg, uint64_t message)
+static bool token_live(void *arg, uint64_t token)
 {
 	const struct appio *appio = arg;
+	uint64_t message;
 
-	return node_message_live(appio->node, message);
+	return node_token_live(appio->node, token, &message);
 }
 
-static const struct listener_ops listener_events = {.live = message_live};
+static const struct listener_ops listener_events = {.live = token_live};
 
 /* ---- workers that came by themselves ---- */
 
-static void worker_cut(void *arg, uint64_t message, int process, const struct peer *peer)
+static void describe(const struct appio *appio, uint64_t token, char *text, size_t bytes)
+{
+	uint64_t message = 0;
+
+	(void)node_token_live(appio->node, token, &message);
+	node_describe(appio->node, message, text, bytes);
+}
+
+static void worker_held(void *arg, uint64_t token, const struct peer *peer)
 {
 	struct appio *appio = arg;
 	char text[512];
 
-	node_describe(appio->node, message, text, sizeof text);
-	log_warn(appio->log, "worker API: %s: the worker's connection has ended, %s%g s: %s",
-		peer->text,
-		process >= 0 ? "it may come back until its process ends, within "
-			     : "it may come back within ",
-		(double)appio->reconnect_ms / 1000, text);
-	absence_begin(appio->absence, message, process);
+	if (!absence_end(appio->absence, token))
+		return;
+	describe(appio, token, text, sizeof text);
+	log_info(appio->log, "worker API: %s: the worker is back: %s", peer->text, text);
 }
 
-static void worker_lost(void *arg, uint64_t message, bool late, const char *reason)
+static void worker_cut(void *arg, uint64_t token, int process, bool idle, const struct peer *peer)
+{
+	struct appio *appio = arg;
+	char within[32] = "with its outputs";
+	char text[512];
+
+	describe(appio, token, text, sizeof text);
+	if (!idle)
+		snprintf(within, sizeof within, "within %g s", (double)appio->reconnect_ms / 1000);
+	log_line(appio->log, idle ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+		"worker API: %s: the worker's connection has ended%s; it may come back %s%s: %s",
+		peer->text, idle ? " for want of calls" : "", within,
+		process >= 0 ? ", as long as its process lives" : "", text);
+	absence_begin(appio->absence, token, process, idle);
+}
+
+static void worker_found(void *arg, uint64_t token, int process)
 {
 	struct appio *appio = arg;
 
-	/* These may be its outputs: the token comes with their last byte. */
-	if (late && instruction_receiving(appio->instruction)) {
-		absence_begin(appio->absence, message, -1);
-		return;
-	}
+	absence_found(appio->absence, token, process);
+}
 
+static const struct listener_ops guest_events = {
+	.live = token_live, .held = worker_held, .cut = worker_cut, .found = worker_found};
+
+static void worker_lost(void *arg, uint64_t token, const char *reason)
+{
+	struct appio *appio = arg;
+	uint64_t message;
+
+	if (!node_token_live(appio->node, token, &message))
+		return;
 	node_worker_lost(
 		appio->node, (struct node_now){clock_now_ms(), clock_wall_s()}, message, reason);
 	appio->ops->changed(appio->arg);
 }
 
-static const struct listener_ops guest_events = {.live = message_live, .cut = worker_cut};
-
-static void on_changed(void *arg)
+/* Outputs that are being received may be of anyone: the token comes with their last byte. */
+static bool worker_returning(void *arg)
 {
-	struct appio *appio = arg;
+	const struct appio *appio = arg;
 
-	appio->ops->changed(appio->arg);
+	return instruction_receiving(appio->instruction);
 }
 
-/* Its token was shown again: it is back. */
-static void on_ready(void *arg, uint64_t message, const struct peer *peer)
-{
-	struct appio *appio = arg;
-
-	if (appio->absence)
-		absence_end(appio->absence, message);
-	appio->ops->ready(appio->arg, message, peer);
-}
-
-static const struct appio_ops instruction_events = {.changed = on_changed, .ready = on_ready};
+static const struct absence_ops absence_events = {
+	.lost = worker_lost, .returning = worker_returning};
 
 static void call_refused(void *arg, const struct peer *peer, const char *method,
 	enum outcome outcome, const char *details)
@@ -104,6 +123,8 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 	struct appio **out, struct reason *why)
 {
 	struct appio *appio = calloc(1, sizeof *appio);
+	const struct service *services;
+	size_t n_services;
 	int r;
 
 	if (!appio)
@@ -119,17 +140,17 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 	if (r == 0) {
 		if (options->workers_come)
 			appio->absence =
-				absence_new(loop, options->reconnect_ms, worker_lost, appio);
-		appio->instruction = instruction_new(
-			loop, log, node, appio->listener, &instruction_events, appio);
+				absence_new(loop, options->reconnect_ms, &absence_events, appio);
+		appio->instruction = instruction_new(loop, log, node, appio->listener, ops, arg);
 		if (!appio->instruction || (options->workers_come && !appio->absence))
 			r = -ENOMEM;
 	}
-	if (r == 0)
+	if (r == 0) {
+		services = instruction_services(appio->instruction, &n_services);
 		r = rpc_server_new(rpc,
 			&(struct rpc_server_options){
-				.services = instruction_service(appio->instruction),
-				.n_services = 1,
+				.services = services,
+				.n_services = n_services,
 				.receive_max_bytes = options->receive_max_bytes,
 				.memory_max_bytes = options->memory_max_bytes,
 				.calls_max = APPIO_CALLS_MAX,
@@ -140,6 +161,7 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 				.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
 			},
 			&appio->server);
+	}
 	if (r) {
 		appio_free(appio);
 		return r;
@@ -157,6 +179,8 @@ const char *appio_address(const struct appio *appio)
 void appio_offer(struct appio *appio)
 {
 	instruction_offer(appio->instruction);
+	if (appio->absence)
+		absence_sweep(appio->absence, token_live, appio);
 }
 
 static void server_down(void *arg)

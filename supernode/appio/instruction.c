@@ -16,10 +16,11 @@
 
 #define TOKEN_BODY_MAX 64    /* bytes of a request that is a token at most */
 #define TOKEN_BODY_MS  10000 /* to receive one */
-#define WAITING_MAX    64    /* GetToken calls that wait for a message; others must ask again */
+#define WAITING_MAX    64    /* calls that wait for a message or its end; others must ask again */
 
 struct waiting {
 	struct request *request;
+	uint64_t token; /* whose end is waited for; 0: a message is */
 	int64_t end_ms;
 };
 
@@ -29,14 +30,17 @@ struct instruction {
 	struct listener *listener;
 	const struct appio_ops *ops;
 	void *arg;
-	struct service service;
+	struct service services[2]; /* Flower's and ours */
 	struct timer *stranger_timer;
 	struct request *stranger; /* whose content is being received, without a token shown */
+	int64_t stranger_end_ms;  /* if others wait */
+	uint64_t stranger_bytes;  /* that have come on its connection */
 	struct request *queue[APPIO_QUEUE_MAX];
 	size_t n_queue;
 	struct waiting waiting[WAITING_MAX]; /* those that came first, first */
 	size_t n_waiting;
 	struct timer *waiting_timer;
+	uint64_t taken; /* the token of the last outputs that were taken */
 	bool stopping;
 };
 
@@ -80,21 +84,26 @@ static void refuse_errno(struct instruction *instruction, struct request *reques
 static bool give_token(
 	struct instruction *instruction, struct request *request, const char **details_out)
 {
+	const struct node_now now = {clock_now_ms(), clock_wall_s()};
 	auto_(slices_done) struct slices body = {0};
 	uint64_t token = 0;
 	uint64_t message = 0;
 	int r;
 
-	if (node_get_token(instruction->node, (struct node_now){clock_now_ms(), clock_wall_s()},
-		    &token, details_out) != OUTCOME_OK)
+	/* Nobody would learn that it was lost on the way. */
+	*details_out = "the caller has gone";
+	if (!listener_open(instruction->listener, request->peer) ||
+		node_get_token(instruction->node, now, &token, details_out) != OUTCOME_OK)
 		return false;
-	if (node_token_live(instruction->node, token, &message))
-		listener_hold(instruction->listener, request->peer, message);
 	r = instruction_encode_token(token, &body);
-	if (r)
+	if (r) {
+		if (node_token_live(instruction->node, token, &message))
+			node_worker_lost(instruction->node, now, message, "no memory");
 		refuse_errno(instruction, request, r);
-	else
-		request_reply(request, &body);
+		return true;
+	}
+	listener_hold(instruction->listener, request->peer, token);
+	request_reply(request, &body);
 	return true;
 }
 
@@ -134,6 +143,18 @@ static void waiting_cancelled(void *arg, struct request *request)
 	request_fail(request, OUTCOME_CANCELLED, "the caller has gone");
 }
 
+static bool waiting_add(
+	struct instruction *instruction, struct request *request, uint64_t token, int64_t end_ms)
+{
+	if (instruction->stopping || instruction->n_waiting == WAITING_MAX)
+		return false;
+	instruction->waiting[instruction->n_waiting++] = (struct waiting){request, token, end_ms};
+	request_on_cancel(request, waiting_cancelled, instruction);
+	listener_busy(instruction->listener, request->peer, 1);
+	waiting_set_timer(instruction);
+	return true;
+}
+
 static void waiting_late(void *arg)
 {
 	struct instruction *instruction = arg;
@@ -144,19 +165,20 @@ static void waiting_late(void *arg)
 			i++;
 		else
 			refuse_quietly(instruction, waiting_take(instruction, i),
-				OUTCOME_FAILED_PRECONDITION, "no message came");
+				OUTCOME_FAILED_PRECONDITION,
+				instruction->stopping ? "the SuperNode is stopping"
+						      : "no message came");
 	}
 	waiting_set_timer(instruction);
 }
 
 /* How long this caller is content to wait. */
-static int64_t waits_ms(const struct instruction *instruction, const struct request *request)
+static int64_t waits_ms(const struct request *request)
 {
 	const char *header = request_header(request, INSTRUCTION_WAIT_HEADER);
 	uint64_t wait_ms = 0;
 
-	if (!header || instruction->stopping || instruction->n_waiting == WAITING_MAX ||
-		number_u64(header, &wait_ms))
+	if (!header || number_u64(header, &wait_ms))
 		return 0;
 	return wait_ms < INSTRUCTION_WAIT_MAX_MS ? (int64_t)wait_ms : INSTRUCTION_WAIT_MAX_MS;
 }
@@ -172,16 +194,63 @@ static void handle_get_token(void *server, struct request *request)
 		changed(instruction);
 		return;
 	}
-	wait_ms = waits_ms(instruction, request);
-	if (!wait_ms) {
+	wait_ms = waits_ms(request);
+	if (!wait_ms || !waiting_add(instruction, request, 0, clock_after(clock_now_ms(), wait_ms)))
 		refuse_quietly(instruction, request, OUTCOME_FAILED_PRECONDITION, details);
-		return;
+}
+
+/* ---- Attend ---- */
+
+static void handle_attend(void *server, struct request *request)
+{
+	struct instruction *instruction = server;
+	uint64_t token = 0;
+	uint64_t message;
+	int r = instruction_decode_token(&request->body, &token);
+
+	listener_used(instruction->listener, request->peer);
+	if (r)
+		refuse_errno(instruction, request, r);
+	else if (!node_token_live(instruction->node, token, &message))
+		refuse_quietly(instruction, request, OUTCOME_INVALID_ARGUMENT,
+			"the token is of no message that is being worked on");
+	else if (!listener_open(instruction->listener, request->peer))
+		request_fail(request, OUTCOME_CANCELLED, "the caller has gone");
+	else if (!waiting_add(instruction, request, token, CLOCK_NEVER))
+		refuse_quietly(
+			instruction, request, OUTCOME_UNAVAILABLE, "too many calls are waiting");
+	else
+		listener_hold(instruction->listener, request->peer, token);
+}
+
+/* Answer those who attend what is over: by outputs of theirs, or otherwise. */
+static void attended_over(struct instruction *instruction)
+{
+	uint64_t message;
+
+	for (size_t i = 0; i < instruction->n_waiting;) {
+		struct slices nothing = {0};
+		uint64_t token = instruction->waiting[i].token;
+
+		if (!token || node_token_live(instruction->node, token, &message))
+			i++;
+		else if (token == instruction->taken)
+			request_reply(waiting_take(instruction, i), &nothing);
+		else
+			refuse_quietly(instruction, waiting_take(instruction, i),
+				OUTCOME_FAILED_PRECONDITION,
+				"the message was answered by the SuperNode");
 	}
-	instruction->waiting[instruction->n_waiting++] =
-		(struct waiting){request, clock_after(clock_now_ms(), wait_ms)};
-	request_on_cancel(request, waiting_cancelled, instruction);
-	listener_busy(instruction->listener, request->peer, 1);
-	waiting_set_timer(instruction);
+}
+
+/* The first that waits for a message; n_waiting: nobody does. */
+static size_t waiting_first(const struct instruction *instruction)
+{
+	size_t i = 0;
+
+	while (i < instruction->n_waiting && instruction->waiting[i].token)
+		i++;
+	return i;
 }
 
 void instruction_offer(struct instruction *instruction)
@@ -189,8 +258,10 @@ void instruction_offer(struct instruction *instruction)
 	const char *details;
 	int64_t since_ms;
 
-	while (instruction->n_waiting && node_offered(instruction->node, &since_ms)) {
-		struct request *request = waiting_take(instruction, 0);
+	attended_over(instruction);
+	for (size_t i; (i = waiting_first(instruction)) < instruction->n_waiting &&
+		       node_offered(instruction->node, &since_ms);) {
+		struct request *request = waiting_take(instruction, i);
 
 		if (!give_token(instruction, request, &details))
 			refuse_quietly(instruction, request, OUTCOME_FAILED_PRECONDITION, details);
@@ -227,6 +298,10 @@ static void handle_pull(void *server, struct request *request)
 		refuse_errno(instruction, request, r);
 		return;
 	}
+	if (!listener_open(instruction->listener, request->peer)) {
+		request_fail(request, OUTCOME_CANCELLED, "the caller has gone");
+		return;
+	}
 	outcome = node_pull_inputs(instruction->node,
 		(struct node_now){clock_now_ms(), clock_wall_s()}, token, &inputs, &details);
 	if (outcome != OUTCOME_OK) {
@@ -235,7 +310,7 @@ static void handle_pull(void *server, struct request *request)
 		return;
 	}
 	if (node_token_live(instruction->node, token, &message)) {
-		listener_hold(instruction->listener, request->peer, message);
+		listener_hold(instruction->listener, request->peer, token);
 		instruction->ops->ready(instruction->arg, message, request->peer);
 	}
 	r = instruction_encode_inputs(&inputs, &body);
@@ -273,8 +348,9 @@ static void receive_next(struct instruction *instruction)
 		return;
 	}
 	instruction->stranger = request;
-	timer_set(
-		instruction->stranger_timer, clock_after(clock_now_ms(), INSTRUCTION_STRANGER_MS));
+	instruction->stranger_end_ms = clock_after(clock_now_ms(), INSTRUCTION_STRANGER_MS);
+	instruction->stranger_bytes = listener_received(instruction->listener, request->peer);
+	timer_set(instruction->stranger_timer, clock_after(clock_now_ms(), INSTRUCTION_STALL_MS));
 	request_admit(request);
 }
 
@@ -288,15 +364,19 @@ static void received(struct instruction *instruction, const struct request *requ
 	receive_next(instruction);
 }
 
-/* Slow is fine, but not while others wait. */
+/* Slow is fine, but not while others wait; and something has to come. */
 static void stranger_late(void *arg)
 {
 	struct instruction *instruction = arg;
 	struct request *request = instruction->stranger;
+	uint64_t bytes = listener_received(instruction->listener, request->peer);
+	bool stalled = bytes && bytes == instruction->stranger_bytes;
+	bool others_wait = instruction->n_queue > 0;
 
-	if (instruction->n_queue == 0) {
+	if (!stalled && !(others_wait && clock_now_ms() >= instruction->stranger_end_ms)) {
+		instruction->stranger_bytes = bytes;
 		timer_set(instruction->stranger_timer,
-			clock_after(clock_now_ms(), INSTRUCTION_STRANGER_MS));
+			clock_after(clock_now_ms(), INSTRUCTION_STALL_MS));
 		return;
 	}
 	body_over(instruction, request);
@@ -334,8 +414,8 @@ static void admit_push(void *server, struct request *request)
 	}
 	request_on_cancel(request, push_cancelled, instruction);
 	listener_busy(instruction->listener, request->peer, 1);
-	message = listener_holds(instruction->listener, request->peer);
-	if (message) {
+	if (node_token_live(instruction->node, listener_holds(instruction->listener, request->peer),
+		    &message)) {
 		node_outputs_coming(instruction->node, message);
 		request_admit(request);
 		return;
@@ -357,6 +437,7 @@ static void handle_push(void *server, struct request *request)
 	auto_(slices_done) struct slices body = {0};
 	const char *details = "";
 	enum outcome outcome;
+	uint64_t token;
 	int r;
 
 	body_over(instruction, request);
@@ -367,6 +448,7 @@ static void handle_push(void *server, struct request *request)
 		refuse_errno(instruction, request, r);
 		return;
 	}
+	token = outputs.token;
 	outcome = node_push_outputs(instruction->node,
 		(struct node_now){clock_now_ms(), clock_wall_s()}, &outputs, &details);
 	if (outcome != OUTCOME_OK) {
@@ -374,6 +456,7 @@ static void handle_push(void *server, struct request *request)
 		changed(instruction);
 		return;
 	}
+	instruction->taken = token;
 	r = instruction_encode_status(0, "Success", &body);
 	if (r)
 		refuse_errno(instruction, request, r);
@@ -397,6 +480,13 @@ static const struct method methods[] = {
 		.handle = handle_push},
 };
 
+static const struct method own_methods[] = {
+	{.name = "Attend",
+		.body_max = TOKEN_BODY_MAX,
+		.body_ms = TOKEN_BODY_MS,
+		.handle = handle_attend},
+};
+
 struct instruction *instruction_new(struct loop *loop, struct log *log, struct node *node,
 	struct listener *listener, const struct appio_ops *ops, void *arg)
 {
@@ -410,10 +500,14 @@ struct instruction *instruction_new(struct loop *loop, struct log *log, struct n
 		.listener = listener,
 		.ops = ops,
 		.arg = arg,
-		.service = {.name = "flwr.proto.ClientAppIo",
-			.methods = methods,
-			.n_methods = ARRAY_LEN(methods),
-			.server = instruction},
+		.services = {{.name = "flwr.proto.ClientAppIo",
+				     .methods = methods,
+				     .n_methods = ARRAY_LEN(methods),
+				     .server = instruction},
+			{.name = INSTRUCTION_OWN_SERVICE,
+				.methods = own_methods,
+				.n_methods = ARRAY_LEN(own_methods),
+				.server = instruction}},
 		.stranger_timer = timer_new(loop, stranger_late, instruction),
 		.waiting_timer = timer_new(loop, waiting_late, instruction),
 	};
@@ -433,7 +527,8 @@ void instruction_free(struct instruction *instruction)
 	free(instruction);
 }
 
-const struct service *instruction_service(const struct instruction *instruction)
+const struct service *instruction_services(const struct instruction *instruction, size_t *n_out)
 {
-	return &instruction->service;
+	*n_out = ARRAY_LEN(instruction->services);
+	return instruction->services;
 }

@@ -3,6 +3,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
+#include "common/rpc/traffic.h"
 #include "supernode/appio/address.h"
 #include "supernode/appio/peer_process.h"
 
@@ -22,6 +23,10 @@
 #define ACCEPT_BATCH      64
 #define DESCRIPTORS_SPARE 128
 #define COMPLAIN_MS       10000 /* at most one line of a kind in this time */
+/* A client's idle time: how far off its clock may be, and how long after our start connections come
+ * that are new to us, but not to clients which were there before. */
+#define CLIENT_IDLE_SLACK_MS 5000
+#define CLIENTS_RETURN_MS    120000
 
 static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #define PREFACE_BYTES (sizeof PREFACE - 1)
@@ -39,9 +44,9 @@ struct connection {
 	struct watch *watch; /* while sniffing */
 	int64_t deadline_ms; /* while sniffing */
 	int64_t used_ms;
-	uint64_t message; /* whose token was shown */
+	uint64_t token;   /* that was shown last */
 	int busy;         /* calls that are receiving a body, or wait for a message */
-	bool called;      /* there was a call on it */
+	int64_t first_ms; /* its first call; 0: there was none */
 	bool looked;      /* its peer's process has been looked for, or is being */
 	int process;      /* a pidfd of it; -1 */
 };
@@ -52,6 +57,7 @@ struct look {
 	struct job job;
 	struct listener *listener; /* waits for it */
 	uint64_t connection;
+	uint64_t token;
 	int fd;
 	int process;
 };
@@ -73,6 +79,7 @@ struct listener {
 	unsigned count;
 	unsigned connections_max;
 	uint64_t numbers;
+	int64_t started_ms;
 	int64_t complained_ms;
 	unsigned complaints; /* not logged since */
 };
@@ -94,20 +101,35 @@ void listener_complain(struct listener *listener, const struct peer *peer, const
 	listener->complaints = 0;
 }
 
-static bool is_held(const struct listener *listener, uint64_t message)
+static bool is_held(const struct listener *listener, uint64_t token)
 {
 	for (const struct connection *at = listener->connections; at; at = at->next)
-		if (at->message == message)
+		if (at->token == token)
 			return true;
 	return false;
+}
+
+/* Is it now that the client of this connection would end it for want of calls? */
+static bool client_is_idle(const struct connection *connection)
+{
+	const struct listener *listener = connection->listener;
+	int64_t now = clock_now_ms();
+	int64_t since_look_ms = (now - connection->first_ms) % LISTENER_CLIENT_IDLE_MS;
+
+	if (!connection->first_ms ||
+		now < connection->used_ms + LISTENER_CLIENT_IDLE_MS - CLIENT_IDLE_SLACK_MS)
+		return false;
+	return since_look_ms <= CLIENT_IDLE_SLACK_MS ||
+	       since_look_ms >= LISTENER_CLIENT_IDLE_MS - CLIENT_IDLE_SLACK_MS ||
+	       connection->first_ms < listener->started_ms + CLIENTS_RETURN_MS;
 }
 
 static void connection_free(struct connection *connection)
 {
 	struct listener *listener = connection->listener;
 	const struct listener_ops *ops = listener->ops;
-	uint64_t message = connection->message;
-	bool cut = message && ops->cut && listener->server && ops->live(listener->arg, message);
+	uint64_t token = connection->token;
+	bool cut = token && ops->cut && listener->server && ops->live(listener->arg, token);
 
 	watch_free(connection->watch);
 	close_fd(&connection->fd);
@@ -122,8 +144,9 @@ static void connection_free(struct connection *connection)
 	if (connection->next)
 		connection->next->at = connection->at;
 	listener->count--;
-	if (cut && !is_held(listener, message))
-		ops->cut(listener->arg, message, take_fd(&connection->process), &connection->peer);
+	if (cut && !is_held(listener, token))
+		ops->cut(listener->arg, token, take_fd(&connection->process),
+			client_is_idle(connection), &connection->peer);
 	close_fd(&connection->process);
 	free(connection);
 }
@@ -223,7 +246,7 @@ static bool is_idle(const struct connection *connection)
 	const struct listener *listener = connection->listener;
 
 	return !connection->busy &&
-	       !(connection->message && listener->ops->live(listener->arg, connection->message));
+	       !(connection->token && listener->ops->live(listener->arg, connection->token));
 }
 
 /* End the one that has been idle longest (the list begins with the newest). false: all are of use.
@@ -342,7 +365,7 @@ static void accepts_resume(void *arg)
 /* Its peer, or the server, has ended it. */
 static void connection_ended(struct connection *connection)
 {
-	if (!connection->called && connection->listener->server)
+	if (!connection->first_ms && connection->listener->server)
 		listener_complain(connection->listener, &connection->peer,
 			"the connection ended without a call");
 	connection_free(connection);
@@ -439,6 +462,7 @@ int listener_new(struct loop *loop, struct log *log, const char *address, const 
 void listener_start(struct listener *listener, struct rpc_server *server)
 {
 	listener->server = server;
+	listener->started_ms = clock_now_ms();
 	accepts_resume(listener);
 	timer_set(listener->sweep, clock_after(clock_now_ms(), SWEEP_MS));
 }
@@ -462,8 +486,22 @@ void listener_used(struct listener *listener, const struct peer *peer)
 
 	if (!connection)
 		return;
-	connection->called = true;
 	connection->used_ms = clock_now_ms();
+	if (!connection->first_ms)
+		connection->first_ms = connection->used_ms;
+}
+
+bool listener_open(const struct listener *listener, const struct peer *peer)
+{
+	return connection_of(listener, peer) != NULL;
+}
+
+uint64_t listener_received(const struct listener *listener, const struct peer *peer)
+{
+	const struct connection *connection = connection_of(listener, peer);
+	struct traffic traffic;
+
+	return connection && traffic_of(connection->end_fd, &traffic) ? traffic.received : 0;
 }
 
 /* ---- who is at the other end ---- */
@@ -495,6 +533,8 @@ static void look_done(struct job *job)
 	for (struct connection *at = listener->connections; at; at = at->next)
 		if (at->peer.connection == look->connection)
 			at->process = take_fd(&look->process);
+	if (look->process >= 0 && listener->server)
+		listener->ops->found(listener->arg, look->token, take_fd(&look->process));
 	look_free(look);
 }
 
@@ -508,6 +548,7 @@ static void look_begin(struct listener *listener, struct connection *connection)
 	*look = (struct look){.job = {.run = look_run, .done = look_done},
 		.listener = listener,
 		.connection = connection->peer.connection,
+		.token = connection->token,
 		.fd = fcntl(connection->end_fd, F_DUPFD_CLOEXEC, 3),
 		.process = -1};
 	if (look->fd < 0 || loop_job(listener->loop, &look->job)) {
@@ -518,13 +559,15 @@ static void look_begin(struct listener *listener, struct connection *connection)
 	listener->looks = look;
 }
 
-void listener_hold(struct listener *listener, const struct peer *peer, uint64_t message)
+void listener_hold(struct listener *listener, const struct peer *peer, uint64_t token)
 {
 	struct connection *connection = connection_of(listener, peer);
 
 	if (!connection)
 		return;
-	connection->message = message;
+	connection->token = token;
+	if (listener->ops->held)
+		listener->ops->held(listener->arg, token, &connection->peer);
 	if (listener->ops->cut && !connection->looked && connection->end_fd >= 0)
 		look_begin(listener, connection);
 }
@@ -543,10 +586,10 @@ uint64_t listener_holds(const struct listener *listener, const struct peer *peer
 {
 	const struct connection *connection = connection_of(listener, peer);
 
-	if (!connection || !connection->message ||
-		!listener->ops->live(listener->arg, connection->message))
+	if (!connection || !connection->token ||
+		!listener->ops->live(listener->arg, connection->token))
 		return 0;
-	return connection->message;
+	return connection->token;
 }
 
 unsigned listener_count(const struct listener *listener)

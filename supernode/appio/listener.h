@@ -14,18 +14,30 @@
 #define LISTENER_PREFACE_MS      10000 /* from accept to the whole HTTP/2 preface */
 #define LISTENER_IDLE_MS         60000 /* a connection without a call and without a live token is ended */
 #define LISTENER_CONNECTIONS_MAX 2048 /* or what the limit of descriptors allows */
+/*
+ * gRPC's clients (1.57 and later, Flower's worker among them) look so often after their first call
+ * whether there was another one since they looked last, and end the connection when there was none.
+ */
+#define LISTENER_CLIENT_IDLE_MS 1800000
 
 struct listener;
 
 struct listener_ops {
-	/* Does the message that a caller on this connection has shown a token of still live? */
-	bool (*live)(void *arg, uint64_t message);
+	/* Does token, which a caller has shown, still live? */
+	bool (*live)(void *arg, uint64_t token);
+	/* What follows is for those who need to know where a token is. All or none are NULL; then
+	 * no peer's process is looked for. */
+	/* A connection has begun to hold token. */
+	void (*held)(void *arg, uint64_t token, const struct peer *peer);
 	/*
-	 * The last connection on which the token of message, which still lives, was shown has
-	 * ended. process (the callee's) is a pidfd of its peer, -1 when that is not known. NULL:
-	 * nobody needs to know, and no peer's process is looked for.
+	 * The last connection that held token, which still lives, has ended. process (the callee's)
+	 * is a pidfd of its peer, -1 when that is not known. idle: it ended just when a gRPC client
+	 * that has had nothing to say ends its connections, to open another one when it has.
 	 */
-	void (*cut)(void *arg, uint64_t message, int process, const struct peer *peer);
+	void (*cut)(void *arg, uint64_t token, int process, bool idle, const struct peer *peer);
+	/* The process (the callee's) of the peer of a connection that held token and has ended
+	 * since. */
+	void (*found)(void *arg, uint64_t token, int process);
 };
 
 /*
@@ -45,13 +57,17 @@ const char *listener_address(const struct listener *listener);
 
 /* A call came on this connection. */
 void listener_used(struct listener *listener, const struct peer *peer);
-/* A caller on this connection has shown the live token of message. */
-void listener_hold(struct listener *listener, const struct peer *peer, uint64_t message);
+/* Is it still there? Calls may come home after their connection's end. */
+bool listener_open(const struct listener *listener, const struct peer *peer);
+/* A caller on this connection, which is still there, has shown the live token: it holds it. */
+void listener_hold(struct listener *listener, const struct peer *peer, uint64_t token);
 /* A call on this connection is receiving a body (+1), or is no longer (-1): meanwhile it is not
  * idle. */
 void listener_busy(struct listener *listener, const struct peer *peer, int change);
-/* The message whose live token was shown on this connection; 0: none. */
+/* The live token that it holds; 0: none. */
 uint64_t listener_holds(const struct listener *listener, const struct peer *peer);
+/* Bytes received on this connection so far; 0: not known (unix sockets). */
+uint64_t listener_received(const struct listener *listener, const struct peer *peer);
 
 /* Connections that are open, those not yet handed over included. */
 unsigned listener_count(const struct listener *listener);

@@ -56,6 +56,8 @@ static int end_of(const struct sockaddr_storage *address, struct end *out)
 		memcpy(out->address, &v4->sin_addr, 4);
 		return 0;
 	}
+	if (address->ss_family != AF_INET6)
+		return -ESRCH;
 	out->port = v6->sin6_port;
 	memcpy(out->address, &v6->sin6_addr, 16);
 	if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {

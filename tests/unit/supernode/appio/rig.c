@@ -11,7 +11,9 @@ struct rig rig;
 int64_t __real_clock_now_ms(void);
 int64_t __wrap_clock_now_ms(void);
 void __wrap_listener_busy(struct listener *listener, const struct peer *peer, int change);
-void __wrap_listener_hold(struct listener *listener, const struct peer *peer, uint64_t message);
+void __wrap_listener_hold(struct listener *listener, const struct peer *peer, uint64_t token);
+bool __wrap_listener_open(const struct listener *listener, const struct peer *peer);
+uint64_t __wrap_listener_received(const struct listener *listener, const struct peer *peer);
 uint64_t __wrap_listener_holds(const struct listener *listener, const struct peer *peer);
 
 int64_t __wrap_clock_now_ms(void)
@@ -26,18 +28,39 @@ void __wrap_listener_busy(struct listener *listener, const struct peer *peer, in
 	rig.busy += change;
 }
 
-void __wrap_listener_hold(struct listener *listener, const struct peer *peer, uint64_t message)
+void __wrap_listener_hold(struct listener *listener, const struct peer *peer, uint64_t token)
 {
 	assert_ptr_equal(listener, rig.listener);
 	assert_non_null(peer);
-	rig.held = message;
+	rig.held = token;
+}
+
+bool __wrap_listener_open(const struct listener *listener, const struct peer *peer)
+{
+	assert_ptr_equal(listener, rig.listener);
+	assert_non_null(peer);
+	return !rig.gone;
+}
+
+uint64_t __wrap_listener_received(const struct listener *listener, const struct peer *peer)
+{
+	assert_ptr_equal(listener, rig.listener);
+	assert_non_null(peer);
+	return rig.received;
 }
 
 uint64_t __wrap_listener_holds(const struct listener *listener, const struct peer *peer)
 {
 	assert_ptr_equal(listener, rig.listener);
 	assert_non_null(peer);
-	return node_message_live(rig.node, rig.held) ? rig.held : 0;
+	return token_live(rig.held) ? rig.held : 0;
+}
+
+bool token_live(uint64_t token)
+{
+	uint64_t message;
+
+	return node_token_live(rig.node, token, &message);
 }
 
 static void on_nudge(void *arg)
@@ -92,13 +115,16 @@ void call_done(struct call *call)
 
 void call_make(struct call *call, const char *method)
 {
-	char path[128];
+	const char *name =
+		strcmp(method, "Attend") == 0 ? INSTRUCTION_OWN_SERVICE : "flwr.proto.ClientAppIo";
+	size_t n;
+	const struct service *services = instruction_services(rig.instruction, &n);
 	const struct service *service;
+	char path[128];
 
 	*call = (struct call){.request = {.ops = &call_ops, .peer = &stranger}};
-	snprintf(path, sizeof path, "/flwr.proto.ClientAppIo/%s", method);
-	call->request.method =
-		service_method(instruction_service(rig.instruction), 1, path, &service);
+	snprintf(path, sizeof path, "/%s/%s", name, method);
+	call->request.method = service_method(services, n, path, &service);
 	assert_non_null(call->request.method);
 	call->request.service = service;
 	request_arrived(&call->request);

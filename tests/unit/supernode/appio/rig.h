@@ -45,8 +45,10 @@ extern struct rig {
 	uint64_t tokens; /* that were made */
 	unsigned changes;
 	unsigned readies;
-	int busy;      /* what the listener was told of calls that take their time */
-	uint64_t held; /* the message whose token was shown, as the listener was told */
+	int busy;          /* what the listener was told of calls that take their time */
+	uint64_t held;     /* the token that was shown, as the listener was told */
+	bool gone;         /* callers' connections have ended */
+	uint64_t received; /* bytes, on them */
 	int64_t skew_ms;
 	struct timer *nudge; /* has the loop look at the time */
 } rig;
@@ -57,6 +59,7 @@ int rig_setup_offering(void **state);
 int rig_teardown(void **state);
 
 void time_passes(int64_t ms);
+bool token_live(uint64_t token);
 
 /* ---- what the supervisor does ---- */
 

@@ -26,8 +26,7 @@
 
 struct lost {
 	unsigned times;
-	uint64_t message;
-	bool late;
+	uint64_t token;
 	char reason[256];
 };
 
@@ -35,7 +34,7 @@ static struct rig {
 	struct loop *loop;
 	struct absence *absence;
 	struct lost lost; /* how often, and the last one */
-	bool again;       /* when one is lost, it is away once more */
+	bool returning;   /* one that is away may be on its way back */
 } rig;
 
 /* What was armed, in that order; no timer fires by itself. */
@@ -62,15 +61,26 @@ static void time_is_over(size_t i)
 	__real_timer_set(armed[i].timer, 0);
 }
 
-static void on_lost(void *arg, uint64_t message, bool late, const char *reason)
+static void on_lost(void *arg, uint64_t token, const char *reason)
 {
 	assert_ptr_equal(arg, &rig);
 	rig.lost.times++;
-	rig.lost.message = message;
-	rig.lost.late = late;
+	rig.lost.token = token;
 	snprintf(rig.lost.reason, sizeof rig.lost.reason, "%s", reason);
-	if (rig.again)
-		absence_begin(rig.absence, message, -1);
+}
+
+static bool on_returning(void *arg)
+{
+	assert_ptr_equal(arg, &rig);
+	return rig.returning;
+}
+
+static const struct absence_ops events = {.lost = on_lost, .returning = on_returning};
+
+/* The reason of the last one says that its time was over. */
+static bool late(void)
+{
+	return strstr(rig.lost.reason, "did not come back") != NULL;
 }
 
 static int setup(void **state)
@@ -79,7 +89,7 @@ static int setup(void **state)
 	n_armed = 0;
 	memset(&rig, 0, sizeof rig);
 	assert_int_equal(loop_new(&rig.loop), 0);
-	rig.absence = absence_new(rig.loop, BACK_MS, on_lost, &rig);
+	rig.absence = absence_new(rig.loop, BACK_MS, &events, &rig);
 	assert_non_null(rig.absence);
 	return 0;
 }
@@ -141,13 +151,13 @@ static void the_end_of_the_process_is_the_end(void **state)
 	pid_t pid = process_new(&pidfd);
 
 	(void)state;
-	absence_begin(rig.absence, 7, pidfd);
+	absence_begin(rig.absence, 7, pidfd, false);
 	settle();
 	assert_int_equal(rig.lost.times, 0);
 	process_end(pid);
 	until_lost(1);
-	assert_int_equal(rig.lost.message, 7);
-	assert_false(rig.lost.late);
+	assert_int_equal(rig.lost.token, 7);
+	assert_false(late());
 	assert_non_null(strstr(rig.lost.reason, "process has ended"));
 	assert_false(is_open(pidfd));
 	settle();
@@ -162,11 +172,11 @@ static void a_process_that_has_ended_is_seen_at_once(void **state)
 
 	(void)state;
 	process_end(pid);
-	absence_begin(rig.absence, 7, pidfd);
+	absence_begin(rig.absence, 7, pidfd, false);
 	/* From the loop, never from inside. */
 	assert_int_equal(rig.lost.times, 0);
 	until_lost(1);
-	assert_false(rig.lost.late);
+	assert_false(late());
 }
 
 static void without_a_process_the_time_counts(void **state)
@@ -174,15 +184,15 @@ static void without_a_process_the_time_counts(void **state)
 	int64_t before_ms = clock_now_ms();
 
 	(void)state;
-	absence_begin(rig.absence, 7, -1);
+	absence_begin(rig.absence, 7, -1, false);
 	assert_int_equal(n_armed, 1);
 	assert_in_range(armed[0].at_ms, before_ms + BACK_MS, clock_now_ms() + BACK_MS);
 	settle();
 	assert_int_equal(rig.lost.times, 0);
 	time_is_over(0);
 	until_lost(1);
-	assert_int_equal(rig.lost.message, 7);
-	assert_true(rig.lost.late);
+	assert_int_equal(rig.lost.token, 7);
+	assert_true(late());
 	assert_non_null(strstr(rig.lost.reason, "within 30 s (--worker-reconnect)"));
 }
 
@@ -193,10 +203,10 @@ static void the_time_counts_for_a_process_that_lives(void **state)
 	pid_t pid = process_new(&pidfd);
 
 	(void)state;
-	absence_begin(rig.absence, 7, pidfd);
+	absence_begin(rig.absence, 7, pidfd, false);
 	time_is_over(0);
 	until_lost(1);
-	assert_true(rig.lost.late);
+	assert_true(late());
 	assert_false(is_open(pidfd));
 	process_end(pid);
 	settle();
@@ -209,20 +219,20 @@ static void one_that_is_back_is_not_lost(void **state)
 	pid_t pid = process_new(&pidfd);
 
 	(void)state;
-	absence_begin(rig.absence, 7, pidfd);
-	absence_end(rig.absence, 7);
+	absence_begin(rig.absence, 7, pidfd, false);
+	assert_true(absence_end(rig.absence, 7));
 	assert_false(is_open(pidfd));
 	process_end(pid);
 	settle();
 	assert_int_equal(rig.lost.times, 0);
 	/* Nobody is away. */
-	absence_end(rig.absence, 7);
-	absence_end(rig.absence, 8);
+	assert_false(absence_end(rig.absence, 7));
+	assert_false(absence_end(rig.absence, 8));
 	/* It may go once more. */
-	absence_begin(rig.absence, 7, -1);
+	absence_begin(rig.absence, 7, -1, false);
 	time_is_over(1);
 	until_lost(1);
-	assert_int_equal(rig.lost.message, 7);
+	assert_int_equal(rig.lost.token, 7);
 }
 
 static void each_message_has_its_own(void **state)
@@ -233,18 +243,18 @@ static void each_message_has_its_own(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
 		pids[i] = process_new(&pidfds[i]);
-		absence_begin(rig.absence, 10 + i, pidfds[i]);
+		absence_begin(rig.absence, 10 + i, pidfds[i], false);
 	}
 	absence_end(rig.absence, 11);
 	process_end(pids[1]);
 	process_end(pids[0]);
 	until_lost(1);
-	assert_int_equal(rig.lost.message, 10);
+	assert_int_equal(rig.lost.token, 10);
 	assert_true(is_open(pidfds[2]));
 	time_is_over(2);
 	until_lost(2);
-	assert_int_equal(rig.lost.message, 12);
-	assert_true(rig.lost.late);
+	assert_int_equal(rig.lost.token, 12);
+	assert_true(late());
 	process_end(pids[2]);
 }
 
@@ -255,8 +265,8 @@ static void away_again_takes_the_place_of_away(void **state)
 	pid_t pids[2] = {process_new(&first), process_new(&second)};
 
 	(void)state;
-	absence_begin(rig.absence, 7, first);
-	absence_begin(rig.absence, 7, second);
+	absence_begin(rig.absence, 7, first, false);
+	absence_begin(rig.absence, 7, second, false);
 	assert_false(is_open(first));
 	assert_int_equal(n_armed, 2);
 	process_end(pids[0]);
@@ -264,24 +274,94 @@ static void away_again_takes_the_place_of_away(void **state)
 	assert_int_equal(rig.lost.times, 0);
 	process_end(pids[1]);
 	until_lost(1);
-	assert_false(rig.lost.late);
+	assert_false(late());
 }
 
-/* As appio does while outputs are on their way. */
-static void one_that_is_lost_may_be_let_wait_again(void **state)
+/* As long as outputs are on their way; its process counts all the same. */
+static void one_that_may_be_returning_is_waited_for_again(void **state)
 {
+	int pidfd;
+	pid_t pid = process_new(&pidfd);
+
 	(void)state;
-	rig.again = true;
-	absence_begin(rig.absence, 7, -1);
+	rig.returning = true;
+	absence_begin(rig.absence, 7, pidfd, false);
 	time_is_over(0);
+	while (n_armed < 2)
+		loop_step(rig.loop, 50);
+	assert_int_equal(rig.lost.times, 0);
+	process_end(pid);
 	until_lost(1);
-	assert_int_equal(n_armed, 2);
-	settle();
-	assert_int_equal(rig.lost.times, 1);
-	rig.again = false;
-	time_is_over(1);
+	assert_false(late());
+	absence_begin(rig.absence, 8, -1, false);
+	rig.returning = false;
+	time_is_over(2);
 	until_lost(2);
-	assert_int_equal(rig.lost.message, 7);
+	assert_int_equal(rig.lost.token, 8);
+	assert_true(late());
+}
+
+static void one_that_may_stay_away_has_no_time(void **state)
+{
+	int pidfd;
+	pid_t pid = process_new(&pidfd);
+
+	(void)state;
+	absence_begin(rig.absence, 7, -1, true);
+	absence_begin(rig.absence, 8, pidfd, true);
+	assert_int_equal(n_armed, 0);
+	process_end(pid);
+	until_lost(1);
+	assert_int_equal(rig.lost.token, 8);
+	assert_false(late());
+}
+
+/* The search for it takes longer than the connection lived. */
+static void a_process_may_be_found_later(void **state)
+{
+	int first, second, third;
+	pid_t pids[] = {process_new(&first), process_new(&second), process_new(&third)};
+
+	(void)state;
+	/* Of one that is not away. */
+	absence_found(rig.absence, 7, first);
+	assert_false(is_open(first));
+	absence_begin(rig.absence, 7, -1, false);
+	absence_found(rig.absence, 7, second);
+	/* The first one that was found is it. */
+	absence_found(rig.absence, 7, third);
+	assert_false(is_open(third));
+	process_end(pids[0]);
+	process_end(pids[2]);
+	settle();
+	assert_int_equal(rig.lost.times, 0);
+	process_end(pids[1]);
+	until_lost(1);
+	assert_int_equal(rig.lost.token, 7);
+}
+
+static bool is_odd(void *arg, uint64_t token)
+{
+	assert_ptr_equal(arg, &rig);
+	return token % 2;
+}
+
+static void those_that_live_no_longer_are_forgotten(void **state)
+{
+	int pidfds[4];
+	pid_t pids[4];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
+		pids[i] = process_new(&pidfds[i]);
+		absence_begin(rig.absence, 10 + i, pidfds[i], true);
+	}
+	absence_sweep(rig.absence, is_odd, &rig);
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++)
+		assert_int_equal(is_open(pidfds[i]), i % 2);
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++)
+		process_end(pids[i]);
+	until_lost(2);
 }
 
 static void nothing_is_told_when_it_is_freed(void **state)
@@ -290,8 +370,8 @@ static void nothing_is_told_when_it_is_freed(void **state)
 	pid_t pid = process_new(&pidfd);
 
 	(void)state;
-	absence_begin(rig.absence, 7, pidfd);
-	absence_begin(rig.absence, 8, -1);
+	absence_begin(rig.absence, 7, pidfd, false);
+	absence_begin(rig.absence, 8, -1, false);
 	absence_free(rig.absence);
 	rig.absence = NULL;
 	assert_false(is_open(pidfd));
@@ -311,7 +391,10 @@ int main(void)
 		TEST(one_that_is_back_is_not_lost),
 		TEST(each_message_has_its_own),
 		TEST(away_again_takes_the_place_of_away),
-		TEST(one_that_is_lost_may_be_let_wait_again),
+		TEST(one_that_may_be_returning_is_waited_for_again),
+		TEST(one_that_may_stay_away_has_no_time),
+		TEST(a_process_may_be_found_later),
+		TEST(those_that_live_no_longer_are_forgotten),
 		TEST(nothing_is_told_when_it_is_freed),
 	};
 

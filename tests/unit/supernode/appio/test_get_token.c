@@ -26,7 +26,8 @@ static void a_token_that_is_there_is_given_at_once(void **state)
 
 		rig.changes = 0;
 		ask(&call, waits[i]);
-		assert_int_equal(rig.held, assert_given(&call, RIG_TOKEN + i));
+		assert_given(&call, RIG_TOKEN + i);
+		assert_int_equal(rig.held, RIG_TOKEN + i);
 		/* Its time counts from now on: the owner has to know. */
 		assert_int_equal(rig.changes, 1);
 	}
@@ -60,7 +61,8 @@ static void who_waits_is_given_the_token_of_the_message_that_comes(void **state)
 	assert_waits(&call);
 	message_comes();
 	instruction_offer(rig.instruction);
-	assert_int_equal(rig.held, assert_given(&call, RIG_TOKEN));
+	assert_given(&call, RIG_TOKEN);
+	assert_int_equal(rig.held, RIG_TOKEN);
 	assert_int_equal(rig.busy, 0);
 	/* The time that it would have waited is over without a second answer. */
 	time_passes(30000);
@@ -155,6 +157,26 @@ static void who_has_gone_is_given_nothing(void **state)
 	time_passes(30000);
 }
 
+/* The end of its connection is known before the end of its call. */
+static void whose_connection_has_ended_is_given_nothing(void **state)
+{
+	auto_(call_done) struct call waits;
+	auto_(call_done) struct call late;
+	auto_(call_done) struct call other;
+
+	(void)state;
+	ask(&waits, "30000");
+	rig.gone = true;
+	message_comes();
+	instruction_offer(rig.instruction);
+	assert_refused(&waits);
+	ask(&late, NULL);
+	assert_refused(&late);
+	rig.gone = false;
+	ask(&other, NULL);
+	assert_given(&other, RIG_TOKEN);
+}
+
 static void those_who_wait_are_bounded(void **state)
 {
 	enum { WAITING_MAX = 64 }; /* as in instruction.c */
@@ -206,6 +228,7 @@ int main(void)
 		TEST(who_has_waited_long_enough_is_refused),
 		TEST(nobody_waits_for_ever),
 		TEST(who_has_gone_is_given_nothing),
+		TEST(whose_connection_has_ended_is_given_nothing),
 		TEST(those_who_wait_are_bounded),
 		TEST(nobody_waits_when_it_stops),
 	};

@@ -226,6 +226,172 @@ static void a_strangers_outputs_take_no_content_away(void **state)
 	assert_int_equal(pull(rig.token, NULL), OUTCOME_OK);
 }
 
+/* Its inputs are not taken for pulled. */
+static void whose_connection_has_ended_pulls_nothing(void **state)
+{
+	(void)state;
+	work_begins();
+	rig.gone = true;
+	assert_int_equal(pull(rig.token, NULL), OUTCOME_CANCELLED);
+	assert_int_equal(rig.readies, 0);
+	assert_false(node_expects_outputs(rig.node));
+	rig.gone = false;
+	assert_int_equal(pull(rig.token, NULL), OUTCOME_OK);
+	assert_int_equal(rig.readies, 1);
+}
+
+static void a_stranger_may_be_slow_but_not_silent(void **state)
+{
+	auto_(call_done) struct call call;
+	struct slices body = {0};
+
+	(void)state;
+	work_begins();
+	outputs_make(rig.token, &body);
+	slices_done(&body);
+	by_another_connection();
+	rig.received = 1000;
+	call_make(&call, "PushClientAppOutputs");
+	for (int i = 0; i < 10; i++) {
+		rig.received++;
+		time_passes(INSTRUCTION_STALL_MS);
+		assert_false(call.finished);
+	}
+	time_passes(INSTRUCTION_STALL_MS);
+	assert_int_equal(call.outcome, OUTCOME_DEADLINE_EXCEEDED);
+	assert_false(instruction_receiving(rig.instruction));
+	assert_int_equal(rig.busy, 0);
+}
+
+/* Nothing is known of a unix socket's bytes. */
+static void a_stranger_may_be_slow_while_nobody_waits(void **state)
+{
+	auto_(call_done) struct call first;
+	auto_(call_done) struct call second;
+	struct slices body = {0};
+
+	(void)state;
+	work_begins();
+	outputs_make(rig.token, &body);
+	slices_done(&body);
+	by_another_connection();
+	call_make(&first, "PushClientAppOutputs");
+	time_passes(INSTRUCTION_STRANGER_MS);
+	time_passes(INSTRUCTION_STALL_MS);
+	assert_false(first.finished);
+	call_make(&second, "PushClientAppOutputs");
+	time_passes(INSTRUCTION_STALL_MS);
+	assert_int_equal(first.outcome, OUTCOME_DEADLINE_EXCEEDED);
+	assert_true(second.admitted);
+	request_cancelled(&second.request);
+}
+
+/* ---- Attend ---- */
+
+static void attend(struct call *call, uint64_t token)
+{
+	struct slices body = {0};
+
+	call_make(call, "Attend");
+	assert_int_equal(instruction_encode_token(token, &body), 0);
+	call_body(call, &body);
+}
+
+static void who_attends_holds_the_token(void **state)
+{
+	auto_(call_done) struct call call;
+
+	(void)state;
+	work_begins();
+	assert_int_not_equal(rig.held, rig.token);
+	attend(&call, rig.token);
+	assert_false(call.finished);
+	assert_int_equal(rig.held, rig.token);
+	assert_int_equal(rig.busy, 1);
+	/* It waits for as long as it takes, and is no worker's sign of life. */
+	time_passes(3600000);
+	instruction_offer(rig.instruction);
+	assert_false(call.finished);
+	assert_int_equal(rig.readies, 0);
+	request_cancelled(&call.request);
+	assert_int_equal(rig.busy, 0);
+	assert_true(token_live(rig.token));
+}
+
+static void who_attends_learns_that_outputs_were_taken(void **state)
+{
+	auto_(call_done) struct call call;
+	struct slices body = {0};
+
+	(void)state;
+	work_begins();
+	attend(&call, rig.token);
+	outputs_make(rig.token, &body);
+	assert_int_equal(push(&body), OUTCOME_OK);
+	instruction_offer(rig.instruction);
+	assert_true(call.finished);
+	assert_int_equal(call.outcome, OUTCOME_OK);
+	assert_int_equal(rig.busy, 0);
+}
+
+static void who_attends_learns_that_others_answered(void **state)
+{
+	auto_(call_done) struct call call;
+
+	(void)state;
+	work_begins();
+	attend(&call, rig.token);
+	node_give_up(rig.node, (struct node_now){clock_now_ms(), clock_wall_s()}, "time over");
+	instruction_offer(rig.instruction);
+	assert_true(call.finished);
+	assert_int_equal(call.outcome, OUTCOME_FAILED_PRECONDITION);
+}
+
+static void what_lives_no_longer_is_not_attended(void **state)
+{
+	auto_(call_done) struct call other;
+	auto_(call_done) struct call gone;
+	auto_(call_done) struct call stopped;
+	auto_(call_done) struct call broken;
+	struct slices body = {0};
+
+	(void)state;
+	work_begins();
+	attend(&other, rig.token + 1);
+	assert_int_equal(other.outcome, OUTCOME_INVALID_ARGUMENT);
+	rig.gone = true;
+	attend(&gone, rig.token);
+	assert_int_equal(gone.outcome, OUTCOME_CANCELLED);
+	rig.gone = false;
+	call_make(&broken, "Attend");
+	assert_int_equal(slices_append_copy(&body, "\xff", 1), 0);
+	call_body(&broken, &body);
+	assert_int_equal(broken.outcome, OUTCOME_INVALID_ARGUMENT);
+	instruction_stop(rig.instruction);
+	attend(&stopped, rig.token);
+	assert_int_equal(stopped.outcome, OUTCOME_UNAVAILABLE);
+	assert_int_equal(rig.held, 0);
+	assert_int_equal(rig.busy, 0);
+}
+
+/* Who attends is not who waits for a message. */
+static void who_attends_is_given_no_token(void **state)
+{
+	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
+	auto_(call_done) struct call attends;
+	auto_(call_done) struct call waits;
+
+	(void)state;
+	worker_comes(&inputs);
+	attend(&attends, rig.token);
+	ask(&waits, "30000");
+	message_to_node();
+	instruction_offer(rig.instruction);
+	assert_false(attends.finished);
+	assert_given(&waits, RIG_TOKEN + 1);
+	request_cancelled(&attends.request);
+}
+
 int main(void)
 {
 #define TEST(f)     cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -243,6 +409,14 @@ int main(void)
 		OFFERING(the_holders_outputs_take_the_place_of_the_content),
 		OFFERING(the_holders_content_is_gone_for_good),
 		OFFERING(a_strangers_outputs_take_no_content_away),
+		TEST(whose_connection_has_ended_pulls_nothing),
+		TEST(a_stranger_may_be_slow_but_not_silent),
+		TEST(a_stranger_may_be_slow_while_nobody_waits),
+		TEST(who_attends_holds_the_token),
+		TEST(who_attends_learns_that_outputs_were_taken),
+		TEST(who_attends_learns_that_others_answered),
+		TEST(what_lives_no_longer_is_not_attended),
+		OFFERING(who_attends_is_given_no_token),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,8 +27,9 @@
 /* What cut() was told: how often, and the last time. */
 struct cut {
 	unsigned times;
-	uint64_t message;
+	uint64_t token;
 	int process; /* taken over */
+	bool idle;
 	struct peer peer;
 };
 
@@ -41,8 +42,11 @@ struct rig {
 	struct rpc_server *server;
 	bool down;
 	struct peer peer; /* of the last call */
-	uint64_t live;    /* the one message that lives */
+	uint64_t live;    /* the one token that lives */
 	struct cut cut;
+	unsigned held; /* so often held() was told */
+	int found;     /* the process that was found last; taken over */
+	int64_t skew_ms;
 };
 
 static struct rig *rig; /* of the running test */
@@ -61,23 +65,48 @@ static void handle_echo(void *server, struct request *request)
 static const struct method methods[] = {{.name = "Echo", .body_max = 1000, .handle = handle_echo}};
 static const struct service service = {.name = "test.Echo", .methods = methods, .n_methods = 1};
 
-static bool message_live(void *arg, uint64_t message)
+int64_t __real_clock_now_ms(void);
+int64_t __wrap_clock_now_ms(void);
+
+int64_t __wrap_clock_now_ms(void)
 {
-	(void)arg;
-	return message == rig->live;
+	return __real_clock_now_ms() + (rig ? rig->skew_ms : 0);
 }
 
-static void message_cut(void *arg, uint64_t message, int process, const struct peer *peer)
+static bool token_live(void *arg, uint64_t token)
+{
+	(void)arg;
+	return token == rig->live;
+}
+
+static void token_held(void *arg, uint64_t token, const struct peer *peer)
+{
+	assert_int_not_equal(peer->connection, 0);
+	assert_ptr_equal(arg, rig);
+	assert_int_not_equal(token, 0);
+	rig->held++;
+}
+
+static void token_cut(void *arg, uint64_t token, int process, bool idle, const struct peer *peer)
 {
 	struct cut *cut = &((struct rig *)arg)->cut;
 
-	assert_int_equal(message, rig->live);
+	assert_int_equal(token, rig->live);
 	close_fd(&cut->process);
-	*cut = (struct cut){cut->times + 1, message, process, *peer};
+	*cut = (struct cut){cut->times + 1, token, process, idle, *peer};
 }
 
-static const struct listener_ops events = {.live = message_live};
-static const struct listener_ops cutting_events = {.live = message_live, .cut = message_cut};
+static void process_found(void *arg, uint64_t token, int process)
+{
+	assert_ptr_equal(arg, rig);
+	assert_int_equal(token, 7);
+	close_fd(&rig->found);
+	rig->found = process;
+}
+
+static const struct listener_ops events = {.live = token_live};
+static const struct listener_ops cutting_events = {
+	.live = token_live, .held = token_held, .cut = token_cut, .found = process_found};
 
 static int setup_with(void **state, const struct listener_ops *ops)
 {
@@ -89,6 +118,7 @@ static int setup_with(void **state, const struct listener_ops *ops)
 	assert_int_equal(loop_new(&rig->loop), 0);
 	assert_int_equal(rpc_new(rig->loop, &rig->rpc), 0);
 	rig->cut.process = -1;
+	rig->found = -1;
 	assert_int_equal(listener_new(rig->loop, rig->log, "127.0.0.1:0", NULL, ops, rig,
 				 &rig->listener, NULL),
 		0);
@@ -134,8 +164,10 @@ static int teardown(void **state)
 	loop_free(rig->loop);
 	log_free(rig->log);
 	close_fd(&rig->cut.process);
+	close_fd(&rig->found);
 	fclose(rig->lines);
 	free(rig);
+	rig = NULL;
 	return 0;
 }
 
@@ -244,8 +276,26 @@ static void a_shown_token_is_remembered_while_its_message_lives(void **state)
 	assert_int_equal(listener_holds(rig->listener, &rig->peer), 7);
 	rig->live = 8;
 	assert_int_equal(listener_holds(rig->listener, &rig->peer), 0);
+	assert_true(listener_open(rig->listener, &rig->peer));
 	rpc_channel_free(channel);
 	run_until(listener_count(rig->listener) == 0);
+	assert_false(listener_open(rig->listener, &rig->peer));
+}
+
+static void bytes_are_counted(void **state)
+{
+	struct rpc_channel *channel = channel_new();
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	before = listener_received(rig->listener, &rig->peer);
+	assert_true(before > 0);
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	assert_true(listener_received(rig->listener, &rig->peer) > before);
+	rpc_channel_free(channel);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(listener_received(rig->listener, &rig->peer), 0);
 }
 
 /* ---- the end of a connection that holds a message ---- */
@@ -268,6 +318,7 @@ static void the_end_of_the_one_that_holds_a_message_is_told(void **state)
 
 	(void)state;
 	rig->live = 7;
+	assert_int_equal(rig->held, 1);
 	/* The end of one that holds nothing is no news. */
 	assert_int_equal(echo(other), OUTCOME_OK);
 	rpc_channel_free(other);
@@ -276,7 +327,7 @@ static void the_end_of_the_one_that_holds_a_message_is_told(void **state)
 	rpc_channel_free(holder);
 	run_until(listener_count(rig->listener) == 0);
 	assert_int_equal(rig->cut.times, 1);
-	assert_int_equal(rig->cut.message, 7);
+	assert_int_equal(rig->cut.token, 7);
 	assert_int_equal(rig->cut.peer.connection, peer.connection);
 	assert_string_equal(rig->cut.peer.text, peer.text);
 	/* It was this process, which is not looked for. */
@@ -322,7 +373,7 @@ static void the_last_message_of_a_connection_counts(void **state)
 	rpc_channel_free(channel);
 	run_until(listener_count(rig->listener) == 0);
 	assert_int_equal(rig->cut.times, 1);
-	assert_int_equal(rig->cut.message, 8);
+	assert_int_equal(rig->cut.token, 8);
 }
 
 /* A process that has connected, as far as a server's first bytes; it stays. */
@@ -385,7 +436,7 @@ static void its_process_comes_with_it(void **state)
 	jobs_done();
 	assert_return_code(kill(pid, SIGKILL), errno);
 	run_until(rig->cut.times == 1);
-	assert_int_equal(rig->cut.message, 7);
+	assert_int_equal(rig->cut.token, 7);
 	assert_true(rig->cut.process >= 0);
 	ended.fd = rig->cut.process;
 	assert_int_equal(poll(&ended, 1, DEADLINE_MS), 1);
@@ -407,7 +458,7 @@ static void gate_run(struct job *job)
 		;
 }
 
-/* Who was there is not known yet when the connection ends; later nobody needs it any more. */
+/* Who was there is not known yet when the connection ends; it is told later. */
 static void a_connection_may_end_while_its_process_is_looked_for(void **state)
 {
 	struct job waits = {.run = gate_run, .done = nothing_done};
@@ -426,6 +477,59 @@ static void a_connection_may_end_while_its_process_is_looked_for(void **state)
 	jobs_done();
 	close(gate[0]);
 	assert_int_equal(rig->cut.times, 1);
+	/* It was this process, which is not looked for. */
+	assert_int_equal(rig->found, -1);
+}
+
+/*
+ * gRPC's clients look each half hour after their first call whether there was another one since.
+ * All times in minutes since the listener's start.
+ */
+static void the_end_of_an_idle_client_is_told_apart(void **state)
+{
+	static const struct {
+		double first, last, end; /* calls; the connection's end */
+		bool idle;
+	} cases[] = {
+		{10, 10, 40, true},
+		{10, 10, 40.05, true},
+		{10, 10, 39.95, true},
+		{10, 10, 39, false},
+		{10, 10, 41, false},
+		{10, 10, 55, false},
+		/* The second look finds none. */
+		{10, 12, 40, false},
+		{10, 12, 70, true},
+		{10, 12, 60, false},
+		/* A client that was there before us has looked when we do not know. */
+		{0, 0, 30, true},
+		{0, 0, 45, true},
+		{0, 0, 29, false},
+		{1, 20, 48, false},
+		{1, 20, 51, true},
+	};
+
+	(void)state;
+	rig->live = 7;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rpc_channel *channel;
+		unsigned cuts = rig->cut.times;
+		const int64_t start_ms = rig->skew_ms;
+
+		listener_start(rig->listener, rig->server);
+		rig->skew_ms = start_ms + (int64_t)(cases[i].first * 60000);
+		channel = channel_new();
+		assert_int_equal(echo(channel), OUTCOME_OK);
+		listener_used(rig->listener, &rig->peer);
+		listener_hold(rig->listener, &rig->peer, 7);
+		rig->skew_ms = start_ms + (int64_t)(cases[i].last * 60000);
+		listener_used(rig->listener, &rig->peer);
+		rig->skew_ms = start_ms + (int64_t)(cases[i].end * 60000);
+		rpc_channel_free(channel);
+		run_until(rig->cut.times == cuts + 1);
+		if (rig->cut.idle != cases[i].idle)
+			fail_msg("case %zu", i);
+	}
 }
 
 /* When the server has ended, all connections have: that is no news. */
@@ -510,6 +614,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_connection_is_known_from_its_first_call_to_its_end),
 		TEST(a_shown_token_is_remembered_while_its_message_lives),
+		TEST(bytes_are_counted),
+		CUTTING(the_end_of_an_idle_client_is_told_apart),
 		CUTTING(the_end_of_the_one_that_holds_a_message_is_told),
 		CUTTING(not_while_another_connection_holds_it),
 		CUTTING(not_when_the_message_was_answered),
