@@ -1,5 +1,6 @@
 #include "clientapp/launcher.h"
 
+#include "clientapp/appio/attendance.h"
 #include "clientapp/appio/token_source.h"
 #include "clientapp/message_worker.h"
 #include "common/base/cleanup.h"
@@ -15,6 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Stopping: for the answer in a worker's place, when the SuperNode cannot be reached. */
+#define ANSWER_MS 5000
+
 struct launcher {
 	struct loop *loop;
 	struct rpc *rpc;
@@ -27,6 +31,7 @@ struct launcher {
 	bool run_once;
 	struct agent *agent;
 	struct token_source *source;
+	struct attendance *attendance;
 	/* The message at work. */
 	uint64_t number;               /* for log lines */
 	uint64_t token;                /* 0: none is */
@@ -35,6 +40,8 @@ struct launcher {
 	bool answered;                 /* by whom ever, or it cannot be */
 	struct timer *next; /* when all is done for it: from the loop, with nothing above us */
 	struct timer *grace;
+	struct timer *answer_end;
+	bool unwanted; /* the SuperNode has answered the message itself */
 	bool stopping;
 	bool succeeded;
 };
@@ -54,6 +61,8 @@ static void next(void *arg)
 
 	message_worker_free(launcher->answer);
 	launcher->answer = NULL;
+	attendance_end(launcher->attendance);
+	timer_set(launcher->answer_end, CLOCK_NEVER);
 	explicit_bzero(&launcher->token, sizeof launcher->token);
 	if (launcher->stopping || launcher->run_once)
 		loop_stop(launcher->loop);
@@ -92,6 +101,17 @@ static void answer(struct launcher *launcher, int64_t code, const char *reason)
 		return;
 	}
 	message_worker_start(launcher->answer);
+	if (launcher->stopping)
+		timer_set(launcher->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
+}
+
+static void answer_late(void *arg)
+{
+	struct launcher *launcher = arg;
+
+	log_error(launcher->log, "message %" PRIu64 " is not answered: no SuperNode in %d s",
+		launcher->number, ANSWER_MS / 1000);
+	answer_done(launcher);
 }
 
 static void worker_ended(void *arg, struct worker *worker, const struct process_end *end)
@@ -105,11 +125,12 @@ static void worker_ended(void *arg, struct worker *worker, const struct process_
 	log_debug(launcher->log, "worker ended: message=%" PRIu64 " pid=%d: %s", launcher->number,
 		(int)worker_pid(worker), text);
 	/* A worker that was told to stop leaves the answer to its agent. */
-	if (end->kind == PROCESS_EXITED && end->value == 0 && end->stop == PROCESS_NOT_STOPPED) {
-		launcher->succeeded = true;
+	if (end->kind == PROCESS_EXITED && end->value == 0 && end->stop == PROCESS_NOT_STOPPED)
+		launcher->succeeded = launcher->answered = true;
+	else if (launcher->unwanted)
 		launcher->answered = true;
+	if (launcher->answered)
 		return;
-	}
 	code = end_error(END_WORKER, end, launcher->stderr_in_replies, &reason);
 	answer(launcher, code,
 		launcher->stopping ? "the worker was stopped"
@@ -125,6 +146,20 @@ static void worker_gone(void *arg, struct worker *worker)
 	(void)worker;
 	launcher->worker = NULL;
 	settle(launcher);
+}
+
+/* Its time is over, for example: what is left of the message only keeps the machine busy. */
+static void on_unwanted(void *arg)
+{
+	struct launcher *launcher = arg;
+
+	launcher->unwanted = true;
+	if (!launcher->worker)
+		return;
+	log_info(launcher->log,
+		"message %" PRIu64 " was answered by the SuperNode: stopping its worker",
+		launcher->number);
+	worker_stop(launcher->worker, WORKER_GRACE_MS);
 }
 
 static const struct worker_ops worker_events = {.ended = worker_ended, .gone = worker_gone};
@@ -144,10 +179,20 @@ static void got_token(void *arg, uint64_t token)
 	struct reason why = {0};
 	char name[32];
 
+	if (!token) {
+		loop_stop(launcher->loop);
+		return;
+	}
 	launcher->number++;
 	launcher->token = token;
 	launcher->answered = false;
 	launcher->succeeded = false;
+	launcher->unwanted = false;
+	if (launcher->stopping) {
+		answer(launcher, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
+		return;
+	}
+	attendance_begin(launcher->attendance, token);
 	snprintf(name, sizeof name, "%" PRIu64, launcher->number);
 	if (agent_start_worker(launcher->agent, name, &start, &worker_events, launcher,
 		    &launcher->worker, &why)) {
@@ -203,14 +248,22 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		.run_once = options->run_once,
 		.next = timer_new(loop, next, launcher),
 		.grace = timer_new(loop, grace_over, launcher),
+		.answer_end = timer_new(loop, answer_late, launcher),
 	};
-	if (!launcher->address || !launcher->flwr_home || !launcher->next || !launcher->grace)
+	if (!launcher->address || !launcher->flwr_home || !launcher->next || !launcher->grace ||
+		!launcher->answer_end)
 		r = -ENOMEM;
 	if (r == 0)
 		r = new_agent(launcher, options->python);
 	if (r == 0)
 		r = token_source_new(
 			loop, rpc, log, options->address, got_token, launcher, &launcher->source);
+	if (r == 0) {
+		launcher->attendance = attendance_new(
+			loop, token_source_channel(launcher->source), on_unwanted, launcher);
+		if (!launcher->attendance)
+			r = -ENOMEM;
+	}
 	if (r) {
 		launcher_free(launcher);
 		return r;
@@ -233,12 +286,13 @@ void launcher_stop(struct launcher *launcher)
 		return;
 	}
 	launcher->stopping = true;
-	token_source_stop(launcher->source);
 	if (!launcher->token) {
 		log_info(launcher->log, "stopping");
-		loop_stop(launcher->loop);
+		token_source_stop(launcher->source);
 		return;
 	}
+	if (launcher->answer)
+		timer_set(launcher->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
 	log_info(launcher->log,
 		"stopping: the message at work gets up to %g s (--grace); a second signal stops at "
 		"once",
@@ -257,9 +311,11 @@ void launcher_free(struct launcher *launcher)
 		return;
 	agent_free(launcher->agent);
 	message_worker_free(launcher->answer);
+	attendance_free(launcher->attendance);
 	token_source_free(launcher->source);
 	timer_free(launcher->next);
 	timer_free(launcher->grace);
+	timer_free(launcher->answer_end);
 	free(launcher->address);
 	free(launcher->flwr_home);
 	free(launcher);

@@ -99,7 +99,9 @@ static int run_worker(struct program *program, const struct message_worker_optio
 	}
 	if (r)
 		cannot_work(program, r, &nothing);
-	else if (message_worker_succeeded(program->worker) || program->interrupted)
+	/* An agent takes success for an answer. */
+	else if (message_worker_succeeded(program->worker) ||
+		 (program->interrupted && !program->controlled))
 		status = EXIT_SUCCESS;
 	message_worker_free(program->worker);
 	if (rpc)

@@ -94,6 +94,12 @@ static int check(struct options *options, struct reason *why)
 	if (options->token_text && options->run_once)
 		return reason_code(why, -EINVAL,
 			"--run-once and --token: a token is for one message anyway; leave one out");
+	if (options->token_text && options->grace_ms >= 0)
+		return reason_code(why, -EINVAL,
+			"--grace and --token: the message of a token is stopped at once; leave one "
+			"out");
+	if (options->grace_ms < 0)
+		options->grace_ms = 10000;
 	if (options->token_text && number_u64(options->token_text, &options->token))
 		return reason_code(
 			why, -EINVAL, "--token takes the decimal number that the SuperNode issued");
@@ -123,7 +129,7 @@ int options_read(int argc, char *const *argv, struct options *out, struct reason
 	int r;
 
 	*out = (struct options){
-		.address = "127.0.0.1:9094", .grace_ms = 10000, .log_level_text = "info"};
+		.address = "127.0.0.1:9094", .grace_ms = -1, .log_level_text = "info"};
 	r = options_parse(specs, ARRAY_LEN(specs), argc, argv, out, why);
 	return r ? r : check(out, why);
 }

@@ -21,6 +21,7 @@ struct instruction {
 	struct rpc_channel *channel;
 	struct timer *retry;
 	uint64_t token;
+	int64_t retry_ms;
 	/* The call at hand. */
 	const char *path;
 	struct slices body; /* kept for another try */
@@ -37,7 +38,7 @@ struct instruction {
 static void call_again(void *arg);
 
 int instruction_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
-	uint64_t token, struct instruction **out)
+	uint64_t token, int64_t retry_ms, struct instruction **out)
 {
 	struct instruction *instruction = calloc(1, sizeof *instruction);
 	int r;
@@ -46,6 +47,7 @@ int instruction_new(struct loop *loop, struct rpc *rpc, struct log *log, const c
 		return -ENOMEM;
 	instruction->log = log;
 	instruction->token = token;
+	instruction->retry_ms = retry_ms;
 	instruction->retry = timer_new(loop, call_again, instruction);
 	r = rpc_channel_new(rpc,
 		&(struct rpc_channel_options){
@@ -125,8 +127,10 @@ static void call_done(void *arg, struct rpc_result *result)
 	if (!instruction->first_ms)
 		instruction->first_ms = now;
 	if (call_again_after(instruction, result->outcome) &&
-		now + instruction->wait_ms < instruction->first_ms + INSTRUCTION_RETRY_MS) {
-		log_warn(instruction->log,
+		now + instruction->wait_ms <
+			clock_after(instruction->first_ms, instruction->retry_ms)) {
+		log_line(instruction->log,
+			now == instruction->first_ms ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG,
 			"the SuperNode cannot be reached (%s), again in %lld ms: %s",
 			outcome_name(result->outcome), (long long)instruction->wait_ms, quoted);
 		rpc_channel_reconnect_now(instruction->channel);

@@ -10,8 +10,6 @@
 #include "common/message/instruction_codec.h"
 #include "common/rpc/channel.h"
 
-#define INSTRUCTION_RETRY_MS 30000 /* a SuperNode that cannot be reached is tried for so long */
-
 struct instruction;
 
 /*
@@ -21,9 +19,10 @@ typedef void instruction_pulled_fn(
 	void *arg, enum outcome outcome, struct instruction_inputs *inputs, const char *details);
 typedef void instruction_pushed_fn(void *arg, enum outcome outcome, const char *details);
 
-/* address as gRPC takes it. 0, -EINVAL, -ENOMEM. */
+/* address as gRPC takes it. A SuperNode that cannot be reached is tried for retry_ms (CLOCK_NEVER:
+ * for ever) in each call. 0, -EINVAL, -ENOMEM. */
 int instruction_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
-	uint64_t token, struct instruction **out);
+	uint64_t token, int64_t retry_ms, struct instruction **out);
 
 /* Both are retried while the SuperNode cannot be reached. 0; -ENOMEM: no callback. One call at a
  * time. */

@@ -10,10 +10,11 @@
 #include <stddef.h>
 #include <string.h>
 
-#define PATH                 "/flwr.proto.ClientAppIo/GetToken"
-#define WAIT_HEADER          "flwr-native-wait-ms"
-#define WAIT_TEXT            "30000"
-#define WAITED_MS            1000 /* an answer that took so long was worth waiting for */
+#define PATH        "/flwr.proto.ClientAppIo/GetToken"
+#define WAIT_HEADER "flwr-native-wait-ms"
+#define WAIT_TEXT   "30000"
+/* An answer that took so long was worth waiting for; whoever takes longer keeps the question. */
+#define WAITED_MS            1000
 #define POLL_MIN_MS          100
 #define POLL_MAX_MS          1000
 #define AWAY_FIRST_MS        100 /* between tries of a SuperNode that cannot be reached, doubled */
@@ -27,13 +28,14 @@ struct token_source {
 	char *address;
 	struct rpc_channel *channel;
 	struct rpc_call *call;
-	struct timer *timer; /* of the next question */
+	struct timer *timer; /* of the next question; when stopped, of the end */
 	struct pace pace;
 	int64_t asked_ms;
 	int64_t away_ms; /* the next wait for a SuperNode that is away; 0: it is there */
 	token_source_fn *got;
 	void *arg;
 	bool asking;
+	bool stopped;
 	bool orphaned; /* freed while a call is out: its end frees */
 };
 
@@ -107,6 +109,13 @@ static int64_t is_away(struct token_source *source, const struct rpc_result *res
 	return clock_after(now, source->away_ms);
 }
 
+static void give(struct token_source *source, uint64_t token)
+{
+	source->asking = false;
+	timer_set(source->timer, CLOCK_NEVER);
+	source->got(source->arg, token);
+}
+
 static void call_done(void *arg, struct rpc_result *result)
 {
 	struct token_source *source = arg;
@@ -127,8 +136,9 @@ static void call_done(void *arg, struct rpc_result *result)
 	if (result->outcome == OUTCOME_OK) {
 		is_there(source);
 		source->pace.active_ms = now;
-		source->asking = false;
-		source->got(source->arg, token);
+		give(source, token);
+	} else if (source->stopped) {
+		give(source, 0);
 	} else if (result->outcome == OUTCOME_FAILED_PRECONDITION) {
 		is_there(source);
 		/* One that let us wait may be asked at once. */
@@ -146,6 +156,13 @@ static void ask_again(void *arg)
 	struct rpc_call_options options = {.path = PATH, .headers = &header, .n_headers = 1};
 	struct slices body = {0};
 
+	if (source->stopped) {
+		if (source->call)
+			rpc_call_cancel(source->call);
+		else
+			give(source, 0);
+		return;
+	}
 	/* One that was away shall say at once that it is there. */
 	if (source->away_ms)
 		options.n_headers = 0;
@@ -157,16 +174,20 @@ static void ask_again(void *arg)
 void token_source_ask(struct token_source *source)
 {
 	source->asking = true;
+	source->stopped = false;
 	source->pace.active_ms = clock_now_ms();
 	timer_set(source->timer, 0);
 }
 
 void token_source_stop(struct token_source *source)
 {
-	source->asking = false;
-	timer_set(source->timer, CLOCK_NEVER);
-	if (source->call)
-		rpc_call_cancel(source->call);
+	source->stopped = true;
+	timer_set(source->timer, source->call ? clock_after(source->asked_ms, WAITED_MS) : 0);
+}
+
+struct rpc_channel *token_source_channel(const struct token_source *source)
+{
+	return source->channel;
 }
 
 void token_source_free(struct token_source *source)

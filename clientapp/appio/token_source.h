@@ -13,6 +13,7 @@
 
 struct token_source;
 
+/* token 0: it was stopped, and no token came. */
 typedef void token_source_fn(void *arg, uint64_t token);
 
 /*
@@ -24,8 +25,11 @@ int token_source_new(struct loop *loop, struct rpc *rpc, struct log *log, const 
 
 /* Ask; got(arg, token) comes once. Not while asking. */
 void token_source_ask(struct token_source *source);
-/* Ask no more. A token that is on its way is lost; its SuperNode learns by the connection's end. */
+/* While asking: ask no more. got() comes soon, with the token that was on its way, or 0. */
 void token_source_stop(struct token_source *source);
+
+/* To the SuperNode, for other calls; borrowed. */
+struct rpc_channel *token_source_channel(const struct token_source *source);
 
 /* No callback comes afterwards. */
 void token_source_free(struct token_source *source);

@@ -1,0 +1,125 @@
+#include "clientapp/appio/attendance.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/message/instruction_codec.h"
+
+#include <stddef.h>
+
+#define PATH           "/flwr.native.ClientAppIo/Attend"
+#define RETRY_FIRST_MS 100
+#define RETRY_MAX_MS   2000
+
+struct attendance {
+	struct rpc_channel *channel;
+	struct rpc_call *call;
+	struct timer *timer; /* of the next try */
+	uint64_t token;      /* 0: none */
+	uint64_t called;     /* the one that the call is about */
+	int64_t wait_ms;     /* before the next try */
+	int64_t called_ms;
+	attendance_unwanted_fn *unwanted;
+	void *arg;
+	bool orphaned; /* freed while a call is out: its end frees */
+};
+
+static void call_again(void *arg);
+
+struct attendance *attendance_new(
+	struct loop *loop, struct rpc_channel *channel, attendance_unwanted_fn *unwanted, void *arg)
+{
+	struct attendance *attendance = calloc(1, sizeof *attendance);
+
+	if (!attendance)
+		return NULL;
+	attendance->channel = channel;
+	attendance->unwanted = unwanted;
+	attendance->arg = arg;
+	attendance->timer = timer_new(loop, call_again, attendance);
+	if (!attendance->timer) {
+		free(attendance);
+		return NULL;
+	}
+	return attendance;
+}
+
+/* A SuperNode that cannot be reached may come back. */
+static void try_again(struct attendance *attendance)
+{
+	int64_t now = clock_now_ms();
+
+	if (now - attendance->called_ms > RETRY_MAX_MS)
+		attendance->wait_ms = RETRY_FIRST_MS;
+	rpc_channel_reconnect_now(attendance->channel);
+	timer_set(attendance->timer, clock_after(now, attendance->wait_ms));
+	attendance->wait_ms *= 2;
+	if (attendance->wait_ms > RETRY_MAX_MS)
+		attendance->wait_ms = RETRY_MAX_MS;
+}
+
+static void call_done(void *arg, struct rpc_result *result)
+{
+	struct attendance *attendance = arg;
+
+	attendance->call = NULL;
+	if (attendance->orphaned) {
+		free(attendance);
+		return;
+	}
+	if (!attendance->token)
+		return;
+	if (attendance->called != attendance->token) {
+		call_again(attendance);
+	} else if (result->outcome == OUTCOME_UNAVAILABLE) {
+		try_again(attendance);
+	} else {
+		bool unwanted = result->outcome == OUTCOME_FAILED_PRECONDITION ||
+				result->outcome == OUTCOME_INVALID_ARGUMENT;
+
+		attendance->token = 0;
+		if (unwanted)
+			attendance->unwanted(attendance->arg);
+	}
+}
+
+static void call_again(void *arg)
+{
+	static const struct rpc_call_options options = {.path = PATH};
+	struct attendance *attendance = arg;
+	struct slices body = {0};
+
+	attendance->called = attendance->token;
+	attendance->called_ms = clock_now_ms();
+	if (instruction_encode_token(attendance->token, &body) ||
+		rpc_call_start(attendance->channel, &options, &body, call_done, attendance,
+			&attendance->call))
+		try_again(attendance);
+}
+
+void attendance_begin(struct attendance *attendance, uint64_t token)
+{
+	attendance->token = token;
+	attendance->wait_ms = RETRY_FIRST_MS;
+	if (!attendance->call)
+		call_again(attendance);
+}
+
+void attendance_end(struct attendance *attendance)
+{
+	attendance->token = 0;
+	timer_set(attendance->timer, CLOCK_NEVER);
+	if (attendance->call)
+		rpc_call_cancel(attendance->call);
+}
+
+void attendance_free(struct attendance *attendance)
+{
+	if (!attendance)
+		return;
+	timer_free(attendance->timer);
+	attendance->orphaned = true;
+	if (attendance->call)
+		rpc_call_cancel(attendance->call);
+	else
+		free(attendance);
+}

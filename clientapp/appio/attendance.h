@@ -1,0 +1,28 @@
+/*
+ * attendance: keeps a call open about the message of a token (Attend, of this project's SuperNode):
+ * so that one knows when it is over, and that the SuperNode sees us come back when the connection
+ * was lost. Flower's SuperNode does not know the call: then nothing more happens. Main thread;
+ * callbacks come from the loop.
+ */
+#ifndef FLWR_CLIENTAPP_APPIO_ATTENDANCE_H
+#define FLWR_CLIENTAPP_APPIO_ATTENDANCE_H
+
+#include "common/rpc/channel.h"
+
+struct attendance;
+
+/* The message was answered by somebody else: nothing that is done for it is wanted any more. */
+typedef void attendance_unwanted_fn(void *arg);
+
+/* channel is borrowed and outlives it. NULL on no memory. */
+struct attendance *attendance_new(struct loop *loop, struct rpc_channel *channel,
+	attendance_unwanted_fn *unwanted, void *arg);
+
+/* From now on that of this token. */
+void attendance_begin(struct attendance *attendance, uint64_t token);
+void attendance_end(struct attendance *attendance);
+
+/* No callback comes afterwards. NULL is fine. */
+void attendance_free(struct attendance *attendance);
+
+#endif
