@@ -1,4 +1,4 @@
-"""A TCP relay between a SuperNode and its SuperLink that breaks at the worst moment."""
+"""A TCP relay between two programs that breaks at the worst moment."""
 
 import re
 import selectors
@@ -26,6 +26,7 @@ class Relay:
         self.pairs = []
         self.methods = []  # of each connection there has been: the names that went to the target
         self.cut_after = None
+        self.cutting = False
         self.refusing = False
         self.rate = None  # bytes a second of a slow line; None: as fast as can be
         self.was_cut = threading.Event()
@@ -38,6 +39,13 @@ class Relay:
         for pair in self.pairs:
             pair["sent"] = 0
         self.cut_after = number
+
+    def cut(self):
+        """End all connections that there are, now; new ones are taken."""
+        self.cutting = True
+        self.wake.send(b"x")
+        assert self.was_cut.wait(10)
+        self.was_cut.clear()
 
     def mend(self):
         """Connections are taken again."""
@@ -57,6 +65,12 @@ class Relay:
             self.selector.unregister(pair[end])
             pair[end].close()
         self.pairs.remove(pair)
+
+    def cut_now(self):
+        self.cutting = False
+        for each in list(self.pairs):
+            self.drop(each)
+        self.was_cut.set()
 
     def accept(self):
         node, _ = self.listener.accept()
@@ -91,14 +105,16 @@ class Relay:
             if self.cut_after is not None and pair["sent"] > self.cut_after:
                 self.cut_after = None
                 self.refusing = True
-                for each in list(self.pairs):
-                    self.drop(each)
-                self.was_cut.set()
+                self.cut_now()
 
     def run(self):
         while not self.closed:
             for key, _ in self.selector.select():
                 if key.fileobj is self.listener:
                     self.accept()
+                elif key.fileobj is self.woken:
+                    self.woken.recv(1)
+                    if self.cutting:
+                        self.cut_now()
                 elif key.data and key.data[0] in self.pairs:
                     self.pass_on(*key.data)

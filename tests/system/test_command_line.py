@@ -234,6 +234,7 @@ CLIENTAPP += [
     (["--insecure", "--token", "1", *more], *says)
     for more, *says in [
         (["--run-once"], "--run-once and --token"),
+        (["--grace", "5"], "--grace and --token"),
         (["--python", "/nonexistent/python3"], "--python: /nonexistent/python3"),
         (["--python", "PLACE"], "--python"),
         (["--flwr-dir", ""], "--flwr-dir needs the path of a directory"),

@@ -3,10 +3,15 @@
 import os
 import signal
 
+import grpc
 import pytest
+from http2 import PREFACE, Connection
 from judge import at_work, serves
+from relay import Relay
 
 from federation.processes import free_ports, wait_until
+from flwr.proto import clientappio_pb2 as api
+from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
 
 FAILED = r"message failed: "
 TOLD = r"(WARN|ERROR)\s+(supernode: \d+|clientapp): (\d+: )?message "
@@ -40,6 +45,33 @@ class Pair:
     def start_clientapp(self, programs="ours", **options):
         options = {f"--{name.replace('_', '-')}": value for name, value in options.items()}
         return self.federation.start_clientapp(self.address, options, programs)
+
+
+class Stranger:
+    """A worker in the hands of the test, in its process."""
+
+    def __init__(self, pair):
+        self.channel = grpc.insecure_channel(pair.address, [("grpc.use_local_subchannel_pool", 1)])
+        self.stub = ClientAppIoStub(self.channel)
+
+    def get_token(self):
+        """The token of the next message, for which a worker of Flower's would ask as often."""
+
+        def ask():
+            try:
+                return self.stub.GetToken(api.GetTokenRequest(), timeout=10).token
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
+                return None
+
+        return wait_until(ask, "there is a token")
+
+    def pull(self, token):
+        request = api.PullClientAppInputsRequest(token=token)
+        return self.stub.PullClientAppInputs(request, timeout=10)
+
+    def leave(self):
+        self.channel.close()
 
 
 def worker_at(clientapp):
@@ -88,6 +120,111 @@ def test_worker_killed(federation, tmp_path, supernode):
     reply = pair.judge.reply(message, 10)
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
     federation.wait_gone(pids, 5)
+    assert serves(pair.judge, pair.id) == 1
+
+
+@ours
+@pytest.mark.parametrize("supernode", ["ours", "python"])
+def test_worker_told_to_end(federation, tmp_path, supernode):
+    """By somebody who is not its agent: as if it had been killed."""
+    pair = Pair(federation, supernode)
+    federation.expect(FAILED, TOLD, ENDED)
+    clientapp = pair.start_clientapp()
+    message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
+    os.kill(worker_at(clientapp), signal.SIGTERM)
+    reply = pair.judge.reply(message, 10)
+    assert reply["code"] == 8 and "exited with status 1" in reply["reason"]
+    federation.wait_gone(pids, 5)
+    assert serves(pair.judge, pair.id) == 1
+
+
+@ours
+def test_cut_off(federation, tmp_path):
+    """The connections of a worker break while its app works: it comes back, and is not given up."""
+    pair = Pair(federation, worker_reconnect=5)
+    federation.expect(ENDED)
+    relay = Relay(int(pair.address.rpartition(":")[2]))
+    try:
+        pair.address = f"127.0.0.1:{relay.port}"
+        clientapp = pair.start_clientapp()
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        message = pair.judge.send(pair.id, "wait", pipe=str(pipe))
+        with open(pipe, "w", encoding="utf-8") as word:
+            relay.cut()
+            pair.node.wait_log(r"the worker's connection has ended; it may come back within 5 s")
+            pair.node.wait_log(r"the worker is back: run_id=\d+ ")
+            word.write("go on")
+        assert pair.judge.reply(message, 10)["code"] == 0
+        assert serves(pair.judge, pair.id) == 1
+        assert clientapp.stop() == 0
+    finally:
+        relay.close()
+
+
+@ours
+def test_does_not_come_back(federation):
+    """Its process lives, but it says no more."""
+    pair = Pair(federation, worker_reconnect=1)
+    federation.expect(FAILED, ENDED)
+    stranger = Stranger(pair)
+    message = pair.judge.send(pair.id, "count")
+    stranger.pull(stranger.get_token())
+    stranger.leave()
+    reply = pair.judge.reply(message, 10)
+    assert reply["code"] == 8
+    assert "did not come back within 1 s (--worker-reconnect)" in reply["reason"]
+    pair.start_clientapp()
+    assert serves(pair.judge, pair.id) == 1
+
+
+@ours
+def test_goes_with_a_token(federation):
+    """Without having pulled anything: the message is for the next one."""
+    pair = Pair(federation, worker_reconnect=0.5)
+    federation.expect(FAILED, ENDED, r"the token is of no message")
+    message = pair.judge.send(pair.id, "count")
+    first, second = Stranger(pair), Stranger(pair)
+    token = first.get_token()
+    first.leave()
+    other = second.get_token()
+    assert other != token
+    with pytest.raises(grpc.RpcError):
+        second.pull(token)
+    assert second.pull(other).message.metadata.message_id == message
+    second.leave()
+    assert pair.judge.reply(message, 10)["code"] == 8
+
+
+@ours
+def test_time_over(federation, tmp_path):
+    """The SuperNode answers; what still works for it elsewhere is ended."""
+    pair = Pair(federation)
+    federation.expect(FAILED)
+    clientapp = pair.start_clientapp()
+    message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work", ttl=5.0)
+    reply = pair.judge.reply(message, 15)
+    assert reply["code"] == 8 and "ttl of 5 s" in reply["reason"]
+    clientapp.wait_log(r"was answered by the SuperNode: stopping its worker")
+    federation.wait_gone(pids, 10)
+    assert serves(pair.judge, pair.id) == 1
+
+
+@ours
+def test_garbage_and_quitters(federation):
+    """Whoever babbles, or asks for messages and goes, keeps nobody from working."""
+    pair = Pair(federation)
+    federation.expect(r"worker API: ", ENDED)
+    for number in range(100):
+        with Connection(pair.address) as connection:
+            connection.send(PREFACE if number % 2 else os.urandom(200))
+        stranger = Stranger(pair)
+        asks = stranger.stub.GetToken.future(
+            api.GetTokenRequest(), metadata=[("flwr-native-wait-ms", "30000")]
+        )
+        asks.cancel()
+        stranger.leave()
+    pair.start_clientapp()
     assert serves(pair.judge, pair.id) == 1
 
 
@@ -188,6 +325,47 @@ def test_clientapp_stopped(federation, tmp_path):
     assert reply["code"] == 8 and "stopped" in reply["reason"]
     assert clientapp.wait(10) == 0
     federation.wait_gone(pids, 5)
+
+
+@ours
+def test_clientapp_stopped_twice(federation, tmp_path):
+    """Nothing is waited for, nothing is left."""
+    pair = Pair(federation)
+    federation.expect(FAILED, ENDED, r"stopping now")
+    clientapp = pair.start_clientapp(grace=60)
+    message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
+    clientapp.signal(signal.SIGTERM)
+    clientapp.wait_log(r"stopping: ")
+    clientapp.signal(signal.SIGTERM)
+    clientapp.wait(10)
+    federation.wait_gone(pids[:2], 5)
+    assert pair.judge.reply(message, 10)["code"] == 8
+
+
+@ours
+def test_clientapp_stopped_without_a_supernode(federation, tmp_path):
+    """There is nobody to answer to."""
+    pair = Pair(federation)
+    federation.expect(TOLD, r"cannot be reached", r"message \d+ is not answered")
+    clientapp = pair.start_clientapp(grace=1)
+    _, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
+    pair.node.kill()
+    clientapp.signal(signal.SIGTERM)
+    clientapp.wait_log(r"message \d+ is not answered")
+    assert clientapp.wait(10) == 0
+    federation.wait_gone(pids, 5)
+
+
+@ours
+def test_supernode_stopped_while_nobody_has_come(federation):
+    pair = Pair(federation, grace=1)
+    federation.expect(FAILED, r"the grace of 1 s is over")
+    message = pair.judge.send(pair.id, "count")
+    pair.node.wait_log(r"message received: ")
+    pair.node.signal(signal.SIGTERM)
+    reply = pair.judge.reply(message, 10)
+    assert reply["code"] == 8 and "stopped" in reply["reason"]
+    assert pair.node.wait(15) == 0
 
 
 @ours
