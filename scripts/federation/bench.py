@@ -42,6 +42,7 @@ FIGURES = [
     ("... user code to reply", "ms", ""),
     ("worker killed to error reply", "ms", "100 ms"),
     ("app killed to error reply", "ms", "100 ms"),
+    ("... our worker beside Python's SuperNode", "ms", "100 ms"),
     ("process isolation: tiny message, round trip", "ms", "1/3 of Python's"),
     ("large message there and back", "MiB/s", "4 times Python's"),
     ("... CPU time of the supervisor", "s", "1/8 of Python's"),
@@ -263,7 +264,19 @@ class Bench:
         finally:
             federation.end()
 
-    def kill(self, programs, federation, node, victim):
+    def crossed(self):
+        """The app of our worker is killed, at a SuperNode of Python."""
+        address = f"127.0.0.1:{free_ports(1)[0]}"
+        options = {"--isolation": "process", "--clientappio-api-address": address}
+        federation, node = self.start("python", None, **options)
+        try:
+            federation.start_clientapp(address, {"--log-level": "info"}, "ours")
+            figure = "... our worker beside Python's SuperNode"
+            self.kill("ours", federation, node, "app", figure)
+        finally:
+            federation.end()
+
+    def kill(self, programs, federation, node, victim, figure=None):
         """SIGKILL for the process of this role while the app is at work, until the error reply."""
         file = federation.folder / f"{victim}.pid"
         message = self.standin.send(sit=str(file))
@@ -280,7 +293,8 @@ class Bench:
         came, reply = self.standin.reply(message)
         if not reply.HasField("error"):
             raise RuntimeError(f"{programs}: a killed {victim} gave a result")
-        self.add(f"{victim} killed to error reply", programs, (came - killed) * 1e3)
+        figure = figure or f"{victim} killed to error reply"
+        self.add(figure, programs, (came - killed) * 1e3)
 
     def round(self, programs):
         federation, node = self.start(programs)
@@ -393,6 +407,8 @@ def main():
                 print(f"run {run + 1} of {options.runs}: {each}", file=sys.stderr, flush=True)
                 bench.round(each)
                 bench.isolation(each)
+                if each == "ours":
+                    bench.crossed()
                 bench.restarts(each)
             imports.append(bench.imports())
         bench.standin.close()
