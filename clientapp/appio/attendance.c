@@ -5,6 +5,7 @@
 #include "common/message/instruction_codec.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define PATH           "/flwr.native.ClientAppIo/Attend"
 #define RETRY_FIRST_MS 100
@@ -70,7 +71,8 @@ static void call_done(void *arg, struct rpc_result *result)
 		return;
 	if (attendance->called != attendance->token) {
 		call_again(attendance);
-	} else if (result->outcome == OUTCOME_UNAVAILABLE) {
+	} else if (result->outcome == OUTCOME_UNAVAILABLE || result->outcome == OUTCOME_CANCELLED ||
+		   result->outcome == OUTCOME_RESOURCE_EXHAUSTED) {
 		try_again(attendance);
 	} else {
 		bool unwanted = result->outcome == OUTCOME_FAILED_PRECONDITION ||
@@ -96,20 +98,21 @@ static void call_again(void *arg)
 		try_again(attendance);
 }
 
+void attendance_end(struct attendance *attendance)
+{
+	explicit_bzero(&attendance->token, sizeof attendance->token);
+	timer_set(attendance->timer, CLOCK_NEVER);
+	if (attendance->call)
+		rpc_call_cancel(attendance->call);
+}
+
 void attendance_begin(struct attendance *attendance, uint64_t token)
 {
+	timer_set(attendance->timer, CLOCK_NEVER);
 	attendance->token = token;
 	attendance->wait_ms = RETRY_FIRST_MS;
 	if (!attendance->call)
 		call_again(attendance);
-}
-
-void attendance_end(struct attendance *attendance)
-{
-	attendance->token = 0;
-	timer_set(attendance->timer, CLOCK_NEVER);
-	if (attendance->call)
-		rpc_call_cancel(attendance->call);
 }
 
 void attendance_free(struct attendance *attendance)

@@ -18,7 +18,7 @@ typedef void attendance_unwanted_fn(void *arg);
 struct attendance *attendance_new(struct loop *loop, struct rpc_channel *channel,
 	attendance_unwanted_fn *unwanted, void *arg);
 
-/* From now on that of this token. */
+/* From now on that of this token; a call that is out about another one is over first. */
 void attendance_begin(struct attendance *attendance, uint64_t token);
 void attendance_end(struct attendance *attendance);
 

@@ -1,0 +1,235 @@
+#include "rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* So far ahead that no timer is due by itself. */
+#define AHEAD_MS 1000000000
+
+struct rig rig;
+
+/* ---- time ---- */
+
+int64_t __wrap_clock_now_ms(void);
+struct timer *__real_timer_new(struct loop *loop, timer_fn *fn, void *arg);
+struct timer *__wrap_timer_new(struct loop *loop, timer_fn *fn, void *arg);
+void __real_timer_set(struct timer *timer, int64_t at_ms);
+void __wrap_timer_set(struct timer *timer, int64_t at_ms);
+void __real_rpc_channel_reconnect_now(struct rpc_channel *channel);
+void __wrap_rpc_channel_reconnect_now(struct rpc_channel *channel);
+
+int64_t __wrap_clock_now_ms(void)
+{
+	return rig.now_ms;
+}
+
+struct timer *__wrap_timer_new(struct loop *loop, timer_fn *fn, void *arg)
+{
+	struct timer *timer = rig.no_timers ? NULL : __real_timer_new(loop, fn, arg);
+
+	if (rig.nudge && !rig.timer)
+		rig.timer = timer;
+	return timer;
+}
+
+void __wrap_timer_set(struct timer *timer, int64_t at_ms)
+{
+	if (timer == rig.timer)
+		rig.planned_ms = at_ms == CLOCK_NEVER ? 0 : at_ms;
+	__real_timer_set(timer, at_ms);
+}
+
+void __wrap_rpc_channel_reconnect_now(struct rpc_channel *channel)
+{
+	rig.reconnects++;
+	__real_rpc_channel_reconnect_now(channel);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+void time_passes(int64_t ms)
+{
+	rig.now_ms += ms;
+	timer_set(rig.nudge, 0);
+	loop_step(rig.loop, 0);
+}
+
+void settle(void)
+{
+	for (int i = 0; i < 5; i++)
+		loop_step(rig.loop, 5);
+}
+
+/* ---- the SuperNode ---- */
+
+static void on_cancel(void *arg, struct request *request)
+{
+	(void)arg;
+	assert_ptr_equal(rig.kept, request);
+	rig.kept = NULL;
+	rig.cancelled++;
+	request_fail(request, OUTCOME_CANCELLED, "gone");
+}
+
+void rig_keep(struct request *request)
+{
+	assert_null(rig.kept);
+	rig.kept = request;
+	request_on_cancel(request, on_cancel, NULL);
+}
+
+struct request *take_kept(void)
+{
+	assert_non_null(rig.kept);
+	request_on_cancel(rig.kept, NULL, NULL);
+	return take_pointer(&rig.kept);
+}
+
+static void accept_one(void *arg, int ready)
+{
+	int fd = accept4(rig.listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct peer *peer;
+
+	(void)arg;
+	(void)ready;
+	if (fd < 0)
+		return;
+	assert_true(rig.connections < ARRAY_LEN(rig.peers));
+	peer = &rig.peers[rig.connections];
+	peer->connection = ++rig.connections;
+	close_fd(&rig.connection);
+	rig.connection = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	assert_return_code(rig.connection, errno);
+	rpc_server_add(rig.server, fd, peer);
+}
+
+void supernode_comes(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", rig.address + strlen("unix:"));
+	assert_int_equal(rpc_server_new(rig.rpc,
+				 &(struct rpc_server_options){.services = rig.service,
+					 .n_services = 1,
+					 .receive_max_bytes = 1 << 16,
+					 .calls_max = 4,
+					 .keepalive_ms = 60000,
+					 .keepalive_timeout_ms = 20000},
+				 &rig.server),
+		0);
+	rig.listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_return_code(rig.listening, errno);
+	assert_return_code(bind(rig.listening, (struct sockaddr *)&address, sizeof address), errno);
+	assert_return_code(listen(rig.listening, 5), errno);
+	rig.accepts = watch_new(rig.loop, rig.listening, WATCH_READ, accept_one, NULL);
+	assert_non_null(rig.accepts);
+}
+
+static void on_down(void *arg)
+{
+	(void)arg;
+	rig.down = true;
+}
+
+void supernode_goes(void)
+{
+	watch_free(rig.accepts);
+	close_fd(&rig.listening);
+	close_fd(&rig.connection);
+	unlink(rig.address + strlen("unix:"));
+	rig.down = false;
+	rpc_server_shutdown(take_pointer(&rig.server), 0, on_down, NULL);
+	/* It has a timer that is due now. */
+	time_passes(0);
+	run_until(rig.down);
+}
+
+void connection_breaks(void)
+{
+	assert_return_code(shutdown(rig.connection, SHUT_RDWR), errno);
+}
+
+/* ---- who asks ---- */
+
+void asks_again_in(int64_t ms)
+{
+	run_until(rig.planned_ms);
+	assert_int_equal(rig.planned_ms, rig.now_ms + ms);
+}
+
+void asks_again(void)
+{
+	unsigned before = rig.questions;
+	int64_t ms = rig.planned_ms - rig.now_ms;
+
+	assert_true(ms >= 0);
+	rig.planned_ms = 0;
+	time_passes(ms);
+	run_until(rig.questions > before);
+	assert_int_equal(rig.questions, before + 1);
+}
+
+void until_asked(void)
+{
+	unsigned before = rig.questions;
+	int64_t end_ms = __real_clock_now_ms() + RIG_WAIT_MS;
+
+	while (rig.questions == before) {
+		assert_true(__real_clock_now_ms() < end_ms);
+		time_passes(2000);
+		loop_step(rig.loop, 20);
+	}
+}
+
+unsigned logged(const char *text)
+{
+	ssize_t n = pread(rig.log_fd, rig.text, sizeof rig.text - 1, 0);
+	unsigned times = 0;
+
+	assert_true(n >= 0);
+	rig.text[n] = '\0';
+	for (const char *at = strstr(rig.text, text); at; at = strstr(at + 1, text))
+		times++;
+	return times;
+}
+
+/* ---- life ---- */
+
+void rig_setup(const struct service *service)
+{
+	memset(&rig, 0, sizeof rig);
+	rig.now_ms = __real_clock_now_ms() + AHEAD_MS;
+	rig.service = service;
+	rig.listening = -1;
+	rig.connection = -1;
+	rig.log_fd = memfd_create("log", MFD_CLOEXEC);
+	rig.log = log_new(rig.log_fd, "test", LOG_LEVEL_DEBUG);
+	snprintf(rig.dir, sizeof rig.dir, "/tmp/clientapp-appio-XXXXXX");
+	assert_non_null(mkdtemp(rig.dir));
+	snprintf(rig.address, sizeof rig.address, "unix:%s/sock", rig.dir);
+	assert_int_equal(loop_new(&rig.loop), 0);
+	assert_int_equal(rpc_new(rig.loop, &rig.rpc), 0);
+	rig.nudge = timer_new(rig.loop, nothing, NULL);
+	assert_non_null(rig.nudge);
+}
+
+void rig_teardown(void)
+{
+	rig.timer = NULL;
+	if (rig.server)
+		supernode_goes();
+	timer_free(rig.nudge);
+	rpc_free(rig.rpc);
+	loop_free(rig.loop);
+	log_free(rig.log);
+	close(rig.log_fd);
+	rmdir(rig.dir);
+}

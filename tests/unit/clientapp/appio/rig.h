@@ -1,0 +1,102 @@
+/*
+ * rig: a SuperNode that a test plays, over a real connection, in a time that passes when the test
+ * says so; and what is seen of whoever calls it. Programs with it are linked as the CMakeLists.txt
+ * says.
+ */
+#ifndef FLWR_TEST_CLIENTAPP_APPIO_RIG_H
+#define FLWR_TEST_CLIENTAPP_APPIO_RIG_H
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/server.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+/* cmocka needs the four above. */
+#include <cmocka.h>
+
+#define RIG_WAIT_MS 20000
+
+extern struct rig {
+	struct loop *loop;
+	struct rpc *rpc;
+	struct log *log;
+	int log_fd;
+	char text[1 << 16]; /* of the log */
+	int64_t now_ms;
+	struct timer *nudge; /* has the loop look at the time */
+	bool no_timers;      /* there is no memory for another one */
+	struct timer *timer; /* the first that was made after rig_setup(): whoever is tested has
+				one */
+	int64_t planned_ms;  /* when it is due; 0: it is not set */
+	unsigned reconnects; /* that were not left to gRPC */
+	/* the SuperNode */
+	char dir[32];
+	char address[64];
+	const struct service *service;
+	int listening; /* -1: it is not there */
+	struct watch *accepts;
+	struct rpc_server *server;
+	bool down;
+	int connection; /* the last one; -1: none */
+	uint64_t connections;
+	struct peer peers[8];
+	unsigned questions;   /* counted by the service's handler */
+	struct request *kept; /* by rig_keep() */
+	unsigned cancelled;   /* of those that were kept */
+} rig;
+
+/* What the SuperNode offers; it is not there yet. */
+void rig_setup(const struct service *service);
+/* After whoever was tested; the SuperNode goes if it is there. */
+void rig_teardown(void);
+
+/* ---- time ---- */
+
+int64_t __real_clock_now_ms(void);
+
+void time_passes(int64_t ms);
+/* What is on its way arrives; there is nothing to wait for, so this sees only what is quick. */
+void settle(void);
+
+/* Run the loop until condition holds; fail after RIG_WAIT_MS of the real time. */
+#define run_until(condition)                                                                       \
+	do {                                                                                       \
+		int64_t end_ = __real_clock_now_ms() + RIG_WAIT_MS;                                \
+		while (!(condition)) {                                                             \
+			assert_true(__real_clock_now_ms() < end_);                                 \
+			loop_step(rig.loop, 20);                                                   \
+		}                                                                                  \
+	} while (0)
+
+/* ---- the SuperNode ---- */
+
+void supernode_comes(void);
+void supernode_goes(void);
+/* The last connection; the SuperNode stays. */
+void connection_breaks(void);
+
+/* For handlers: not now. One at a time. */
+void rig_keep(struct request *request);
+/* To answer it. */
+struct request *take_kept(void);
+
+/* ---- who asks ---- */
+
+/* The answer has come, and it will ask again in ms, and no sooner. */
+void asks_again_in(int64_t ms);
+/* That time passes; the SuperNode is asked. */
+void asks_again(void);
+/* Until a SuperNode that was away has been asked; gRPC takes its time to connect. */
+void until_asked(void);
+
+/* How often text is in the log. */
+unsigned logged(const char *text);
+
+#endif
