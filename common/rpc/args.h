@@ -42,7 +42,7 @@ static inline grpc_arg arg_quota(uint64_t max_bytes, grpc_resource_quota **quota
 	return arg;
 }
 
-enum { ARGS_COMMON = 10 };
+enum { ARGS_COMMON = 11 };
 
 /* What holds for both ends, into ARGS_COMMON places from args on. keepalive_ms 0: no pings. */
 static inline void args_common(grpc_arg *args, uint64_t receive_max_bytes, int64_t keepalive_ms,
@@ -59,13 +59,15 @@ static inline void args_common(grpc_arg *args, uint64_t receive_max_bytes, int64
 	 */
 	args[4] = arg_int(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
 	args[5] = arg_int(GRPC_ARG_TCP_READ_CHUNK_SIZE, 1 << 20);
-	args[6] = arg_int(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, 16 << 20);
+	args[6] = arg_int(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, 4 << 20);
 	/* Identity only: a small compressed message may unpack to more than any limit before it is
 	 * checked. */
 	args[7] = arg_int(
 		GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE);
 	/* Nobody looks at them, and they keep memory for each connection. */
 	args[8] = arg_int(GRPC_ARG_ENABLE_CHANNELZ, 0);
+	/* A content in pieces of 16 KiB costs 2 % more memory. */
+	args[10] = arg_int(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 20);
 	args[9] = arg_int(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
 }
 

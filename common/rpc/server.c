@@ -26,8 +26,8 @@
 
 static grpc_server *server_create(const struct rpc_server_options *options)
 {
-	grpc_arg v[ARGS_COMMON + 5];
-	grpc_channel_args args = {.num_args = ARGS_COMMON + 4, .args = v};
+	grpc_arg v[ARGS_COMMON + 6];
+	grpc_channel_args args = {.num_args = ARGS_COMMON + 5, .args = v};
 	grpc_resource_quota *quota = NULL;
 	grpc_server *server;
 
@@ -44,6 +44,9 @@ static grpc_server *server_create(const struct rpc_server_options *options)
 		options->connection_calls_max ? (int64_t)options->connection_calls_max : INT_MAX);
 	/* Answering a ping costs less than counting how many were too many. */
 	v[ARGS_COMMON + 3] = arg_int(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+	/* Callers are near. With the probe, megabytes of a content that was not admitted yet
+	 * arrive. */
+	v[ARGS_COMMON + 4] = arg_int(GRPC_ARG_HTTP2_BDP_PROBE, 0);
 	if (options->memory_max_bytes > 0)
 		v[args.num_args++] = arg_quota(options->memory_max_bytes, &quota);
 	server = grpc_server_create(&args, NULL);
