@@ -72,9 +72,10 @@ def test_there_and_back(federation, supernode, clientapp):
 @pytest.mark.skipif(
     os.environ.get("FLWR_SANITIZE") == "1", reason="sanitizers keep what was freed for a while"
 )
-def test_memory(federation):
+@pytest.mark.parametrize("clientapp", ["started", "ours", "python"])
+def test_memory(federation, clientapp):
     """The supervisor holds a message once, and nothing when it is over."""
-    node, node_id, judge = start(federation, "ours", "started")
+    node, node_id, judge = start(federation, "ours", clientapp)
     assert serves(judge, node_id) == 1
     idle = field(node, "VmRSS")
     there_and_back(judge, node_id, SIZE)
