@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#define RETURNING_MS 1000 /* at least until one that may be on its way is looked for again */
+
 struct away {
 	struct away *next;
 	struct absence *absence;
@@ -103,7 +105,9 @@ static void too_late(void *arg)
 	char reason[128];
 
 	if (absence->ops->returning(absence->arg)) {
-		timer_set(away->timer, clock_after(clock_now_ms(), absence->back_ms));
+		timer_set(away->timer,
+			clock_after(clock_now_ms(),
+				absence->back_ms > RETURNING_MS ? absence->back_ms : RETURNING_MS));
 		return;
 	}
 	snprintf(reason, sizeof reason,
@@ -113,7 +117,7 @@ static void too_late(void *arg)
 	lost(away, reason);
 }
 
-/* Without memory for it the process's end is learnt by the time that is over. */
+/* Without memory for it the process's end is not learnt; time ends what it was to do. */
 static void away_watch(struct away *away, int process)
 {
 	away->process = process;

@@ -16,7 +16,7 @@ struct absence_ops {
 	 * over. reason is a sentence, borrowed. */
 	void (*lost)(void *arg, uint64_t token, const char *reason);
 	/* May one that is away be on its way back? Asked when its time is over, which it then gets
-	 * once more. */
+	 * once more (at least a second). */
 	bool (*returning)(void *arg);
 };
 

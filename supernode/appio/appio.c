@@ -65,6 +65,8 @@ static void worker_cut(void *arg, uint64_t token, int process, bool idle, const 
 	char within[32] = "with its outputs";
 	char text[512];
 
+	/* Ours end none for want of calls. */
+	idle = idle && !instruction_attended(appio->instruction, token);
 	describe(appio, token, text, sizeof text);
 	if (!idle)
 		snprintf(within, sizeof within, "within %g s", (double)appio->reconnect_ms / 1000);

@@ -40,7 +40,8 @@ struct instruction {
 	struct waiting waiting[WAITING_MAX]; /* those that came first, first */
 	size_t n_waiting;
 	struct timer *waiting_timer;
-	uint64_t taken; /* the token of the last outputs that were taken */
+	uint64_t taken;    /* the token of the last outputs that were taken */
+	uint64_t attended; /* the last one that was */
 	bool stopping;
 };
 
@@ -219,8 +220,15 @@ static void handle_attend(void *server, struct request *request)
 	else if (!waiting_add(instruction, request, token, CLOCK_NEVER))
 		refuse_quietly(
 			instruction, request, OUTCOME_UNAVAILABLE, "too many calls are waiting");
-	else
+	else {
+		instruction->attended = token;
 		listener_hold(instruction->listener, request->peer, token);
+	}
+}
+
+bool instruction_attended(const struct instruction *instruction, uint64_t token)
+{
+	return instruction->attended == token;
 }
 
 /* Answer those who attend what is over: by outputs of theirs, or otherwise. */
@@ -238,8 +246,7 @@ static void attended_over(struct instruction *instruction)
 			request_reply(waiting_take(instruction, i), &nothing);
 		else
 			refuse_quietly(instruction, waiting_take(instruction, i),
-				OUTCOME_FAILED_PRECONDITION,
-				"the message was answered by the SuperNode");
+				OUTCOME_FAILED_PRECONDITION, "the token is of no use any more");
 	}
 }
 

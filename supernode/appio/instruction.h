@@ -25,7 +25,8 @@
 /*
  * Ours, too: Attend (service flwr.native.ClientAppIo) takes a token as PullClientAppInputs does,
  * and is answered when that lives no longer: OK (empty) when its outputs were taken, else
- * FAILED_PRECONDITION. Whoever has it open holds the token.
+ * FAILED_PRECONDITION (the message was answered otherwise, or is offered again). Whoever has it
+ * open holds the token.
  */
 #define INSTRUCTION_OWN_SERVICE "flwr.native.ClientAppIo"
 
@@ -39,6 +40,8 @@ struct instruction *instruction_new(struct loop *loop, struct log *log, struct n
 void instruction_offer(struct instruction *instruction);
 /* Are outputs being received from someone who has shown no token on that connection? */
 bool instruction_receiving(const struct instruction *instruction);
+/* Was token attended: does its worker come back by itself? */
+bool instruction_attended(const struct instruction *instruction, uint64_t token);
 /* Let nobody wait any more. */
 void instruction_stop(struct instruction *instruction);
 /* Its requests must have ended. */

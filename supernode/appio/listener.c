@@ -26,7 +26,7 @@
 /* A client's idle time: how far off its clock may be, and how long after our start connections come
  * that are new to us, but not to clients which were there before. */
 #define CLIENT_IDLE_SLACK_MS 5000
-#define CLIENTS_RETURN_MS    120000
+#define CLIENTS_RETURN_MS    180000
 
 static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #define PREFACE_BYTES (sizeof PREFACE - 1)
@@ -44,9 +44,10 @@ struct connection {
 	struct watch *watch; /* while sniffing */
 	int64_t deadline_ms; /* while sniffing */
 	int64_t used_ms;
-	uint64_t token;   /* that was shown last */
-	int busy;         /* calls that are receiving a body, or wait for a message */
-	int64_t first_ms; /* its first call; 0: there was none */
+	uint64_t token; /* that was shown last */
+	int busy;       /* calls that are receiving a body, or wait for a message */
+	unsigned calls;
+	int64_t first_ms; /* its first call has ended */
 	bool looked;      /* its peer's process has been looked for, or is being */
 	int process;      /* a pidfd of it; -1 */
 };
@@ -109,16 +110,19 @@ static bool is_held(const struct listener *listener, uint64_t token)
 	return false;
 }
 
-/* Is it now that the client of this connection would end it for want of calls? */
+/* May the client of this connection end it now for want of calls? When it looks is known unless it
+ * has looked before it came here; and it need not be when we see the end of its process. */
 static bool client_is_idle(const struct connection *connection)
 {
 	const struct listener *listener = connection->listener;
 	int64_t now = clock_now_ms();
 	int64_t since_look_ms = (now - connection->first_ms) % LISTENER_CLIENT_IDLE_MS;
 
-	if (!connection->first_ms ||
+	if (connection->busy || !connection->calls ||
 		now < connection->used_ms + LISTENER_CLIENT_IDLE_MS - CLIENT_IDLE_SLACK_MS)
 		return false;
+	if (connection->process >= 0)
+		return true;
 	return since_look_ms <= CLIENT_IDLE_SLACK_MS ||
 	       since_look_ms >= LISTENER_CLIENT_IDLE_MS - CLIENT_IDLE_SLACK_MS ||
 	       connection->first_ms < listener->started_ms + CLIENTS_RETURN_MS;
@@ -144,9 +148,12 @@ static void connection_free(struct connection *connection)
 	if (connection->next)
 		connection->next->at = connection->at;
 	listener->count--;
-	if (cut && !is_held(listener, token))
-		ops->cut(listener->arg, token, take_fd(&connection->process),
-			client_is_idle(connection), &connection->peer);
+	if (cut && !is_held(listener, token)) {
+		bool idle = client_is_idle(connection);
+
+		ops->cut(listener->arg, token, take_fd(&connection->process), idle,
+			&connection->peer);
+	}
 	close_fd(&connection->process);
 	free(connection);
 }
@@ -365,7 +372,7 @@ static void accepts_resume(void *arg)
 /* Its peer, or the server, has ended it. */
 static void connection_ended(struct connection *connection)
 {
-	if (!connection->first_ms && connection->listener->server)
+	if (!connection->calls && connection->listener->server)
 		listener_complain(connection->listener, &connection->peer,
 			"the connection ended without a call");
 	connection_free(connection);
@@ -487,7 +494,7 @@ void listener_used(struct listener *listener, const struct peer *peer)
 	if (!connection)
 		return;
 	connection->used_ms = clock_now_ms();
-	if (!connection->first_ms)
+	if (connection->calls++ == 0)
 		connection->first_ms = connection->used_ms;
 }
 
@@ -580,6 +587,8 @@ void listener_busy(struct listener *listener, const struct peer *peer, int chang
 		return;
 	connection->busy += change;
 	connection->used_ms = clock_now_ms();
+	if (connection->calls == 1)
+		connection->first_ms = connection->used_ms;
 }
 
 uint64_t listener_holds(const struct listener *listener, const struct peer *peer)

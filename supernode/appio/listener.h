@@ -15,8 +15,9 @@
 #define LISTENER_IDLE_MS         60000 /* a connection without a call and without a live token is ended */
 #define LISTENER_CONNECTIONS_MAX 2048 /* or what the limit of descriptors allows */
 /*
- * gRPC's clients (1.57 and later, Flower's worker among them) look so often after their first call
- * whether there was another one since they looked last, and end the connection when there was none.
+ * gRPC's clients (1.57 and later, Flower's worker among them) look so often, counted from the end
+ * of their first call, whether there was another one since they looked last, and end the connection
+ * when there was none.
  */
 #define LISTENER_CLIENT_IDLE_MS 1800000
 
@@ -31,8 +32,8 @@ struct listener_ops {
 	void (*held)(void *arg, uint64_t token, const struct peer *peer);
 	/*
 	 * The last connection that held token, which still lives, has ended. process (the callee's)
-	 * is a pidfd of its peer, -1 when that is not known. idle: it ended just when a gRPC client
-	 * that has had nothing to say ends its connections, to open another one when it has.
+	 * is a pidfd of its peer, -1 when that is not known. idle: a gRPC client may have ended it
+	 * that has had no call for half an hour; it opens another one when it has.
 	 */
 	void (*cut)(void *arg, uint64_t token, int process, bool idle, const struct peer *peer);
 	/* The process (the callee's) of the peer of a connection that held token and has ended

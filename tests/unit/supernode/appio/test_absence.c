@@ -301,6 +301,23 @@ static void one_that_may_be_returning_is_waited_for_again(void **state)
 	assert_true(late());
 }
 
+/* No time at all is a second then. */
+static void who_has_no_time_is_not_looked_for_all_the_time(void **state)
+{
+	struct absence *impatient = absence_new(rig.loop, 0, &events, &rig);
+	int64_t before_ms = clock_now_ms();
+
+	(void)state;
+	assert_non_null(impatient);
+	rig.returning = true;
+	absence_begin(impatient, 7, -1, false);
+	time_is_over(0);
+	while (n_armed < 2)
+		loop_step(rig.loop, 50);
+	assert_in_range(armed[1].at_ms, before_ms + 1000, clock_now_ms() + 1000);
+	absence_free(impatient);
+}
+
 static void one_that_may_stay_away_has_no_time(void **state)
 {
 	int pidfd;
@@ -392,6 +409,7 @@ int main(void)
 		TEST(each_message_has_its_own),
 		TEST(away_again_takes_the_place_of_away),
 		TEST(one_that_may_be_returning_is_waited_for_again),
+		TEST(who_has_no_time_is_not_looked_for_all_the_time),
 		TEST(one_that_may_stay_away_has_no_time),
 		TEST(a_process_may_be_found_later),
 		TEST(those_that_live_no_longer_are_forgotten),

@@ -490,23 +490,28 @@ static void the_end_of_an_idle_client_is_told_apart(void **state)
 	static const struct {
 		double first, last, end; /* calls; the connection's end */
 		bool idle;
+		double lasts; /* the first call; 0: no time */
 	} cases[] = {
-		{10, 10, 40, true},
-		{10, 10, 40.05, true},
-		{10, 10, 39.95, true},
-		{10, 10, 39, false},
-		{10, 10, 41, false},
-		{10, 10, 55, false},
+		{10, 10, 40, true, 0},
+		{10, 10, 40.05, true, 0},
+		{10, 10, 39.95, true, 0},
+		{10, 10, 39, false, 0},
+		{10, 10, 41, false, 0},
+		{10, 10, 55, false, 0},
 		/* The second look finds none. */
-		{10, 12, 40, false},
-		{10, 12, 70, true},
-		{10, 12, 60, false},
+		{10, 12, 40, false, 0},
+		{10, 12, 70, true, 0},
+		{10, 12, 60, false, 0},
 		/* A client that was there before us has looked when we do not know. */
-		{0, 0, 30, true},
-		{0, 0, 45, true},
-		{0, 0, 29, false},
-		{1, 20, 48, false},
-		{1, 20, 51, true},
+		{0, 0, 30, true, 0},
+		{0, 0, 45, true, 0},
+		{0, 0, 29, false, 0},
+		{1, 20, 48, false, 0},
+		{1, 20, 51, true, 0},
+		/* The first call took ten minutes; it is still out. */
+		{10, 10, 50, true, 10},
+		{10, 10, 40, false, 10},
+		{10, 10, 40, false, 100},
 	};
 
 	(void)state;
@@ -522,8 +527,16 @@ static void the_end_of_an_idle_client_is_told_apart(void **state)
 		assert_int_equal(echo(channel), OUTCOME_OK);
 		listener_used(rig->listener, &rig->peer);
 		listener_hold(rig->listener, &rig->peer, 7);
-		rig->skew_ms = start_ms + (int64_t)(cases[i].last * 60000);
-		listener_used(rig->listener, &rig->peer);
+		if (cases[i].lasts > 0)
+			listener_busy(rig->listener, &rig->peer, 1);
+		if (cases[i].lasts > 0 && cases[i].lasts < cases[i].end) {
+			rig->skew_ms += (int64_t)(cases[i].lasts * 60000);
+			listener_busy(rig->listener, &rig->peer, -1);
+		}
+		if (cases[i].last > cases[i].first) {
+			rig->skew_ms = start_ms + (int64_t)(cases[i].last * 60000);
+			listener_used(rig->listener, &rig->peer);
+		}
 		rig->skew_ms = start_ms + (int64_t)(cases[i].end * 60000);
 		rpc_channel_free(channel);
 		run_until(rig->cut.times == cuts + 1);
