@@ -75,6 +75,7 @@ static void answer_done(void *arg)
 	struct launcher *launcher = arg;
 
 	launcher->answered = true;
+	timer_set(launcher->answer_end, CLOCK_NEVER);
 	settle(launcher);
 }
 
@@ -89,6 +90,7 @@ static void answer(struct launcher *launcher, int64_t code, const char *reason)
 		.log_level = launcher->log_level,
 		.stderr_in_replies = launcher->stderr_in_replies,
 		.failure = reason,
+		.patient = !launcher->run_once,
 		.failure_code = code,
 	};
 	int r = message_worker_new(launcher->loop, launcher->rpc, launcher->log, &options,
@@ -148,7 +150,7 @@ static void worker_gone(void *arg, struct worker *worker)
 	settle(launcher);
 }
 
-/* Its time is over, for example: what is left of the message only keeps the machine busy. */
+/* Its time is over, or it was offered again: what is left of it only keeps the machine busy. */
 static void on_unwanted(void *arg)
 {
 	struct launcher *launcher = arg;
@@ -157,7 +159,7 @@ static void on_unwanted(void *arg)
 	if (!launcher->worker)
 		return;
 	log_info(launcher->log,
-		"message %" PRIu64 " was answered by the SuperNode: stopping its worker",
+		"message %" PRIu64 " is wanted from here no more: stopping its worker",
 		launcher->number);
 	worker_stop(launcher->worker, WORKER_GRACE_MS);
 }

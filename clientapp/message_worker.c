@@ -20,7 +20,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define RETRY_MS    30000     /* for a SuperNode that cannot be reached */
 #define LARGE_BYTES (8 << 20) /* of a content whose memory is worth being given back at once */
 
 struct message_worker {
@@ -452,7 +451,8 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	worker->failure_code = options->failure_code;
 	r = worker->flwr_home && worker->hung_up && !worker->failure == !options->failure
 		    ? instruction_new(loop, rpc, log, options->address, options->token,
-			      options->failure ? CLOCK_NEVER : RETRY_MS, &worker->instruction)
+			      options->patient ? CLOCK_NEVER : INSTRUCTION_RETRY_MS,
+			      &worker->instruction)
 		    : -ENOMEM;
 	if (r == 0 && worker->failure) {
 		worker->apps = NULL;

@@ -20,6 +20,7 @@ struct message_worker_options {
 	/* Run nothing, answer with this error: for the agent of a worker that has ended without a
 	 * reply. NULL: run the app. */
 	const char *failure;
+	bool patient; /* try a SuperNode that cannot be reached for ever */
 	int64_t failure_code;
 };
 

@@ -116,6 +116,7 @@ static void call_done(void *arg, struct rpc_result *result)
 {
 	struct instruction *instruction = arg;
 	int64_t now = clock_now_ms();
+	int64_t retry_ms;
 	char quoted[512];
 
 	instruction->call = NULL;
@@ -126,9 +127,10 @@ static void call_done(void *arg, struct rpc_result *result)
 	text_quote(result->details, strlen(result->details), quoted, sizeof quoted);
 	if (!instruction->first_ms)
 		instruction->first_ms = now;
+	retry_ms = result->outcome == OUTCOME_UNAVAILABLE ? instruction->retry_ms
+							  : INSTRUCTION_RETRY_MS;
 	if (call_again_after(instruction, result->outcome) &&
-		now + instruction->wait_ms <
-			clock_after(instruction->first_ms, instruction->retry_ms)) {
+		now + instruction->wait_ms < clock_after(instruction->first_ms, retry_ms)) {
 		log_line(instruction->log,
 			now == instruction->first_ms ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG,
 			"the SuperNode cannot be reached (%s), again in %lld ms: %s",

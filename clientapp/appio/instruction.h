@@ -10,6 +10,9 @@
 #include "common/message/instruction_codec.h"
 #include "common/rpc/channel.h"
 
+/* A SuperNode that has no memory for the inputs is asked again for so long. */
+#define INSTRUCTION_RETRY_MS 30000
+
 struct instruction;
 
 /*

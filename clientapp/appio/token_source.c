@@ -129,7 +129,8 @@ static void call_done(void *arg, struct rpc_result *result)
 	}
 	if (!source->asking)
 		return;
-	if (result->outcome == OUTCOME_OK && instruction_decode_token(&result->body, &token)) {
+	if (result->outcome == OUTCOME_OK &&
+		(instruction_decode_token(&result->body, &token) || !token)) {
 		result->outcome = OUTCOME_INTERNAL;
 		result->details = "its answer cannot be decoded";
 	}
