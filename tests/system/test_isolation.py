@@ -205,7 +205,7 @@ def test_time_over(federation, tmp_path):
     message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work", ttl=5.0)
     reply = pair.judge.reply(message, 15)
     assert reply["code"] == 8 and "ttl of 5 s" in reply["reason"]
-    clientapp.wait_log(r"was answered by the SuperNode: stopping its worker")
+    clientapp.wait_log(r"is wanted from here no more: stopping its worker")
     federation.wait_gone(pids, 10)
     assert serves(pair.judge, pair.id) == 1
 
