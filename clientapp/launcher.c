@@ -55,6 +55,12 @@ static void settle(struct launcher *launcher)
 		timer_set(launcher->next, 0);
 }
 
+static void finish(struct launcher *launcher)
+{
+	log_info(launcher->log, "stopped");
+	loop_stop(launcher->loop);
+}
+
 static void next(void *arg)
 {
 	struct launcher *launcher = arg;
@@ -64,8 +70,10 @@ static void next(void *arg)
 	attendance_end(launcher->attendance);
 	timer_set(launcher->answer_end, CLOCK_NEVER);
 	explicit_bzero(&launcher->token, sizeof launcher->token);
+	if (launcher->succeeded)
+		log_info(launcher->log, "message %" PRIu64 " is answered", launcher->number);
 	if (launcher->stopping || launcher->run_once)
-		loop_stop(launcher->loop);
+		finish(launcher);
 	else
 		token_source_ask(launcher->source);
 }
@@ -159,7 +167,8 @@ static void on_unwanted(void *arg)
 	if (!launcher->worker)
 		return;
 	log_info(launcher->log,
-		"message %" PRIu64 " is wanted from here no more: stopping its worker",
+		"message %" PRIu64 " is wanted from here no more (its time is over, or the "
+		"SuperNode was started anew): stopping its worker",
 		launcher->number);
 	worker_stop(launcher->worker, WORKER_GRACE_MS);
 }
@@ -182,7 +191,7 @@ static void got_token(void *arg, uint64_t token)
 	char name[32];
 
 	if (!token) {
-		loop_stop(launcher->loop);
+		finish(launcher);
 		return;
 	}
 	launcher->number++;
@@ -262,7 +271,7 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 			loop, rpc, log, options->address, got_token, launcher, &launcher->source);
 	if (r == 0) {
 		launcher->attendance = attendance_new(
-			loop, token_source_channel(launcher->source), on_unwanted, launcher);
+			loop, log, token_source_channel(launcher->source), on_unwanted, launcher);
 		if (!launcher->attendance)
 			r = -ENOMEM;
 	}

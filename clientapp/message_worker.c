@@ -244,8 +244,8 @@ static void settle_app(struct message_worker *worker)
 	if (worker->said && worker->said_event == APP_HOST_REPLY) {
 		if (app_host_refused(worker->host))
 			log_error(worker->log,
-				"no app can run: install the flwr package for this python, or give "
-				"--python one that has it");
+				"no app can run: install the flwr package for the python that was "
+				"named at the start, or give --python one that has it");
 		take_reply(worker);
 	} else if (worker->said) {
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED,
@@ -408,6 +408,9 @@ static void pull_done(
 		answer_error(worker, worker->failure_code, worker->failure);
 		return;
 	}
+	log_info(worker->log, "works on run_id=%" PRIu64 " message_id=%s type=%s",
+		worker->message.metadata.run_id, worker->message.metadata.message_id,
+		worker->message.metadata.message_type);
 	if (!worker->message.has_content) {
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "the message has no content");
 		return;

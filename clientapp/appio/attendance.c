@@ -12,6 +12,7 @@
 #define RETRY_MAX_MS   2000
 
 struct attendance {
+	struct log *log;
 	struct rpc_channel *channel;
 	struct rpc_call *call;
 	struct timer *timer; /* of the next try */
@@ -21,18 +22,20 @@ struct attendance {
 	int64_t called_ms;
 	attendance_unwanted_fn *unwanted;
 	void *arg;
+	bool told;     /* that the SuperNode cannot be reached */
 	bool orphaned; /* freed while a call is out: its end frees */
 };
 
 static void call_again(void *arg);
 
-struct attendance *attendance_new(
-	struct loop *loop, struct rpc_channel *channel, attendance_unwanted_fn *unwanted, void *arg)
+struct attendance *attendance_new(struct loop *loop, struct log *log, struct rpc_channel *channel,
+	attendance_unwanted_fn *unwanted, void *arg)
 {
 	struct attendance *attendance = calloc(1, sizeof *attendance);
 
 	if (!attendance)
 		return NULL;
+	attendance->log = log;
 	attendance->channel = channel;
 	attendance->unwanted = unwanted;
 	attendance->arg = arg;
@@ -73,6 +76,11 @@ static void call_done(void *arg, struct rpc_result *result)
 		call_again(attendance);
 	} else if (result->outcome == OUTCOME_UNAVAILABLE || result->outcome == OUTCOME_CANCELLED ||
 		   result->outcome == OUTCOME_RESOURCE_EXHAUSTED) {
+		if (!attendance->told)
+			log_warn(attendance->log,
+				"the SuperNode cannot be reached while a message is at work: its "
+				"app goes on");
+		attendance->told = true;
 		try_again(attendance);
 	} else {
 		bool unwanted = result->outcome == OUTCOME_FAILED_PRECONDITION ||
@@ -111,6 +119,7 @@ void attendance_begin(struct attendance *attendance, uint64_t token)
 	timer_set(attendance->timer, CLOCK_NEVER);
 	attendance->token = token;
 	attendance->wait_ms = RETRY_FIRST_MS;
+	attendance->told = false;
 	if (!attendance->call)
 		call_again(attendance);
 }

@@ -7,6 +7,7 @@
 #ifndef FLWR_CLIENTAPP_APPIO_ATTENDANCE_H
 #define FLWR_CLIENTAPP_APPIO_ATTENDANCE_H
 
+#include "common/base/log.h"
 #include "common/rpc/channel.h"
 
 struct attendance;
@@ -14,8 +15,9 @@ struct attendance;
 /* The message was answered by somebody else: nothing that is done for it is wanted any more. */
 typedef void attendance_unwanted_fn(void *arg);
 
-/* channel is borrowed and outlives it. NULL on no memory. */
-struct attendance *attendance_new(struct loop *loop, struct rpc_channel *channel,
+/* channel is borrowed and outlives it. A SuperNode that cannot be reached is told in the log, once
+ * a message. NULL on no memory. */
+struct attendance *attendance_new(struct loop *loop, struct log *log, struct rpc_channel *channel,
 	attendance_unwanted_fn *unwanted, void *arg);
 
 /* From now on that of this token; a call that is out about another one is over first. */

@@ -34,6 +34,7 @@ struct token_source {
 	int64_t away_ms; /* the next wait for a SuperNode that is away; 0: it is there */
 	token_source_fn *got;
 	void *arg;
+	bool met; /* it has been there */
 	bool asking;
 	bool stopped;
 	bool orphaned; /* freed while a call is out: its end frees */
@@ -82,8 +83,10 @@ static void dispose(struct token_source *source)
 static void is_there(struct token_source *source)
 {
 	if (source->away_ms)
-		log_info(source->log, "the SuperNode at %s is there again", source->address);
+		log_info(source->log, "the SuperNode at %s is there%s", source->address,
+			source->met ? " again" : "");
 	source->away_ms = 0;
+	source->met = true;
 }
 
 /* When to ask a SuperNode that cannot answer; said the first time. */

@@ -59,6 +59,8 @@ int agent_check_python(const char *python, struct log *log, struct reason *why)
 		return reason_code(why, r, "--python: %s", cause.text);
 	if (r)
 		log_warn(log, "no app can run yet: %s", cause.text);
+	else
+		log_info(log, "apps run with %s", found);
 	return 0;
 }
 

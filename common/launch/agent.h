@@ -31,8 +31,9 @@ void agent_free(struct agent *agent);
 unsigned agent_count(const struct agent *agent);
 
 /*
- * At the start: is there an interpreter? One that --python names must be there: -errno with a
- * sentence that names the option. One that is found by itself may still come: said in the log.
+ * At the start: is there an interpreter? Which one is said in the log. One that --python names must
+ * be there: -errno with a sentence that names the option. One that is found by itself may still
+ * come: said in the log.
  */
 int agent_check_python(const char *python, struct log *log, struct reason *why);
 

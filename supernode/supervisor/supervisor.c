@@ -51,12 +51,15 @@ static void on_changed(void *arg)
 static void on_ready(void *arg, uint64_t message, const struct peer *peer)
 {
 	struct supervisor *supervisor = arg;
+	char text[512];
 
-	if (supervisor->slots)
+	if (supervisor->slots) {
 		slots_ready(supervisor->slots, message);
-	else
-		log_info(supervisor->log, "worker came: message=%" PRIu64 " from=%s", message,
-			peer->text);
+	} else if (message != supervisor->worked) {
+		node_describe(supervisor->node, message, text, sizeof text);
+		log_info(supervisor->log, "worker came: from=%s %s", peer->text, text);
+	}
+	supervisor->worked = message;
 }
 
 static const struct appio_ops appio_events = {.changed = on_changed, .ready = on_ready};

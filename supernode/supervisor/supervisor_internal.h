@@ -28,6 +28,7 @@ struct supervisor {
 	struct log *log;
 	struct budget budget;
 	struct rpc *rpc;
+	uint64_t worked; /* the message whose inputs were pulled last */
 	struct node *node;
 	struct fleet *fleet;
 	struct appio *appio;

@@ -138,7 +138,8 @@ static int setup(void **state)
 					 .target = rig.address, .receive_max_bytes = 4096},
 				 &attendant.channel),
 		0);
-	attendant.attendance = attendance_new(rig.loop, attendant.channel, on_unwanted, &attendant);
+	attendant.attendance =
+		attendance_new(rig.loop, rig.log, attendant.channel, on_unwanted, &attendant);
 	assert_non_null(attendant.attendance);
 	return 0;
 }
@@ -547,7 +548,7 @@ static void no_memory_for_one(void **state)
 {
 	(void)state;
 	rig.no_timers = true;
-	assert_null(attendance_new(rig.loop, attendant.channel, on_unwanted, &attendant));
+	assert_null(attendance_new(rig.loop, rig.log, attendant.channel, on_unwanted, &attendant));
 }
 
 int main(void)
