@@ -48,6 +48,7 @@ SERVICE = "/flwr.proto.ClientAppIo/"
 GET, PULL, PUSH = (
     SERVICE + name for name in ("GetToken", "PullClientAppInputs", "PushClientAppOutputs")
 )
+ATTEND = "/flwr.native.ClientAppIo/Attend"  # ours
 OPTIONS = {"--clientappio-api-address": "127.0.0.1:0", "--log-level": "info", "--poll-max": 0.1}
 ALONE = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own for each channel
 
@@ -554,6 +555,9 @@ CALLS = {
     "half a message": (headers(1, PULL) + data(1, message(b"\x08", 9), END_STREAM), INVALID),
     "a token too long": (headers(1, PULL) + data(1, message(bytes(65)), END_STREAM), EXHAUSTED),
     "broken bytes": (headers(1, PULL) + data(1, message(b"\xff" * 9), END_STREAM), INVALID),
+    "attend too long": (headers(1, ATTEND) + data(1, message(bytes(65)), END_STREAM), EXHAUSTED),
+    "attend nothing": (headers(1, ATTEND) + data(1, message(b""), END_STREAM), INVALID),
+    "attend in the other service": (headers(1, SERVICE + "Attend"), UNIMPLEMENTED),
 }
 
 
@@ -571,7 +575,7 @@ def test_large_request_refused(victim, path, status):
     large_request(victim, path, status)
 
 
-@pytest.mark.parametrize("path", [GET, PULL], ids=["token", "pull"])
+@pytest.mark.parametrize("path", [GET, PULL, ATTEND], ids=["token", "pull", "attend"])
 def test_large_request_for_token(victim, path):
     """600 MiB where a token is expected: refused without memory for them."""
     large_request(victim, path, EXHAUSTED)
@@ -758,6 +762,7 @@ def test_wrong_tokens(victim):
         with grpc.insecure_channel(victim.address, ALONE) as channel:
             for token in striking:
                 assert status_of(channel, PULL, b"\x08" + varint(token)) == INVALID
+                assert status_of(channel, ATTEND, b"\x08" + varint(token)) == INVALID
                 assert status_of(channel, PUSH, outputs(work, token=token)) == INVALID
             guesses = [
                 channel.unary_unary(PULL).future(b"\x08" + varint(token), timeout=20)
@@ -766,6 +771,27 @@ def test_wrong_tokens(victim):
             assert {guess.code().value[0] for guess in guesses} <= {INVALID, EXHAUSTED}
         work.push(work.answer())
         assert victim.judge.reply(work.message, 10)["code"] == 0
+
+
+def test_attended_by_many(victim):
+    """Those for whom there is room learn of the end, the others that there is none; the worker goes
+    on meanwhile."""
+    with victim.unharmed(), Work(victim) as work:
+        work.pull()
+        with ExitStack() as stack:
+            calls = []
+            for _ in range(10):
+                channel = stack.enter_context(grpc.insecure_channel(victim.address, ALONE))
+                attend = channel.unary_unary(ATTEND)
+                calls += [
+                    attend.future(b"\x08" + varint(work.token), timeout=30) for _ in range(15)
+                ]
+            wait_until(lambda: sum(not call.running() for call in calls) >= 150 - 64, "the rest")
+            full = [call for call in calls if not call.running()]
+            assert {call.code() for call in full} == {grpc.StatusCode.UNAVAILABLE}
+            work.push(work.answer())
+            assert victim.judge.reply(work.message, 10)["code"] == 0
+            assert sum(call.code() == grpc.StatusCode.OK for call in calls) == 64
 
 
 def test_replayed_outputs(victim):
