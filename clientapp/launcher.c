@@ -286,6 +286,7 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 void launcher_start(struct launcher *launcher)
 {
 	log_info(launcher->log, "waiting for messages of the SuperNode at %s", launcher->address);
+	agent_tell_python(launcher->agent);
 	token_source_ask(launcher->source);
 }
 

@@ -196,7 +196,7 @@ static int run_alone(struct program *program, const struct options *options)
 
 	if (!flwr_home)
 		return EXIT_FAILURE;
-	if (agent_check_python(options->python, program->log, &why)) {
+	if (agent_check_python(options->python, &why)) {
 		complain(&why, 0);
 		return EXIT_USAGE;
 	}

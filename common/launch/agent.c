@@ -45,23 +45,30 @@ void agent_free(struct agent *agent)
 	free(agent);
 }
 
-int agent_check_python(const char *python, struct log *log, struct reason *why)
+int agent_check_python(const char *python, struct reason *why)
 {
 	auto_(free_at_exit) char *found = NULL;
 	struct reason cause = {0};
 	int r;
 
-	if (python && !*python)
+	if (!python)
+		return 0;
+	if (!*python)
 		return reason_code(
 			why, -EINVAL, "--python needs the path or the name of an interpreter");
 	r = python_find(python, &found, &cause);
-	if (r && python)
-		return reason_code(why, r, "--python: %s", cause.text);
-	if (r)
-		log_warn(log, "no app can run yet: %s", cause.text);
+	return r ? reason_code(why, r, "--python: %s", cause.text) : 0;
+}
+
+void agent_tell_python(const struct agent *agent)
+{
+	auto_(free_at_exit) char *found = NULL;
+	struct reason cause = {0};
+
+	if (python_find(agent->options.python, &found, &cause))
+		log_warn(agent->log, "no app can run yet: %s", cause.text);
 	else
-		log_info(log, "apps run with %s", found);
-	return 0;
+		log_info(agent->log, "apps run with %s", found);
 }
 
 unsigned agent_count(const struct agent *agent)

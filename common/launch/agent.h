@@ -30,12 +30,11 @@ void agent_free(struct agent *agent);
 /* Processes that are not yet gone. */
 unsigned agent_count(const struct agent *agent);
 
-/*
- * At the start: is there an interpreter? Which one is said in the log. One that --python names must
- * be there: -errno with a sentence that names the option. One that is found by itself may still
- * come: said in the log.
- */
-int agent_check_python(const char *python, struct log *log, struct reason *why);
+/* At the start: is there the interpreter that --python names (NULL: none)? -errno with a sentence
+ * that names the option. */
+int agent_check_python(const char *python, struct reason *why);
+/* Which interpreter runs apps, or that none can be found yet, into the log. */
+void agent_tell_python(const struct agent *agent);
 
 /* Fill the three paths of options from where the running program lies (bin/,
  * libexec/flwr-native and share/flwr-native beside that). The strings are malloc()ed. 0 or -ENOMEM.

@@ -337,9 +337,8 @@ static int new_agent(
 	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
 {
 	struct agent_options agent = {.python = options->python, .log_level = options->log_level};
-	int r = options->clientapp_command
-			? check_command(options->clientapp_command, why)
-			: agent_check_python(options->python, supervisor->log, why);
+	int r = options->clientapp_command ? check_command(options->clientapp_command, why)
+					   : agent_check_python(options->python, why);
 
 	if (r)
 		return r;
@@ -471,6 +470,8 @@ void supervisor_start(struct supervisor *supervisor)
 			appio_address(supervisor->appio));
 	else
 		fprintf(stderr, "worker API: address=%s\n", appio_address(supervisor->appio));
+	if (supervisor->agent && !supervisor->clientapp_command)
+		agent_tell_python(supervisor->agent);
 	fleet_start(supervisor->fleet);
 }
 
