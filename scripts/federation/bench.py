@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ FIGURES = [
     ("... user code to reply", "ms", ""),
     ("worker killed to error reply", "ms", "100 ms"),
     ("app killed to error reply", "ms", "100 ms"),
-    ("... our worker beside Python's SuperNode", "ms", "100 ms"),
+    ("... our worker, to Python's SuperNode", "ms", "100 ms"),
     ("process isolation: tiny message, round trip", "ms", "1/3 of Python's"),
     ("large message there and back", "MiB/s", "4 times Python's"),
     ("... CPU time of the supervisor", "s", "1/8 of Python's"),
@@ -265,19 +266,22 @@ class Bench:
             federation.end()
 
     def crossed(self):
-        """The app of our worker is killed, at a SuperNode of Python."""
+        """The app of our worker is killed, until a SuperNode of Python has the error reply, which it
+        then looks for ten times a second."""
         address = f"127.0.0.1:{free_ports(1)[0]}"
         options = {"--isolation": "process", "--clientappio-api-address": address}
         federation, node = self.start("python", None, **options)
         try:
-            federation.start_clientapp(address, {"--log-level": "info"}, "ours")
-            figure = "... our worker beside Python's SuperNode"
-            self.kill("ours", federation, node, "app", figure)
+            clientapp = federation.start_clientapp(address, {"--log-level": "info"}, "ours")
+            killed = self.kill("ours", federation, node, "app", None)
+            line = clientapp.wait_log(r"(?m)^(\S+) .* message \d+ is answered$")
+            answered = datetime.fromisoformat(line.group(1)).timestamp()
+            self.add("... our worker, to Python's SuperNode", "ours", (answered - killed) * 1e3)
         finally:
             federation.end()
 
-    def kill(self, programs, federation, node, victim, figure=None):
-        """SIGKILL for the process of this role while the app is at work, until the error reply."""
+    def kill(self, programs, federation, node, victim, figure="{} killed to error reply"):
+        """SIGKILL for the process of this role while the app is at work, until the error reply; when."""
         file = federation.folder / f"{victim}.pid"
         message = self.standin.send(sit=str(file))
         wait_until(file.exists, "the app is at work", 60)
@@ -293,8 +297,9 @@ class Bench:
         came, reply = self.standin.reply(message)
         if not reply.HasField("error"):
             raise RuntimeError(f"{programs}: a killed {victim} gave a result")
-        figure = figure or f"{victim} killed to error reply"
-        self.add(figure, programs, (came - killed) * 1e3)
+        if figure:
+            self.add(figure.format(victim), programs, (came - killed) * 1e3)
+        return killed
 
     def round(self, programs):
         federation, node = self.start(programs)
