@@ -81,6 +81,7 @@ def test_gone_during_push(federation):
         reply = judge.reply(message, 60)
         assert (reply["code"], reply["bytes"]) == (0, megabytes)
         assert serves(judge, node_id) == 2
+        assert node.stop() == 0
     finally:
         relay.close()
 
@@ -91,13 +92,14 @@ def test_heartbeats_go_alone(federation):
     federation.start_superlink()
     relay = Relay(federation.fleet)
     try:
-        federation.start_node(superlink=f"127.0.0.1:{relay.port}")
+        node = federation.start_node(superlink=f"127.0.0.1:{relay.port}")
         judge = federation.judge()
         (node_id,) = judge.nodes(1)
         assert serves(judge, node_id) == 1
         beats, calls = sorted(relay.methods, key=len)
         assert beats == {"Ping"}
         assert {"CreateNode", "PullMessages", "PushMessages"} <= calls and "Ping" not in calls
+        assert node.stop() == 0
     finally:
         relay.close()
 
