@@ -12,7 +12,8 @@
 
 struct attendance;
 
-/* The message was answered by somebody else: nothing that is done for it is wanted any more. */
+/* The token is of no use any more, and not by its outputs: the message was answered otherwise or is
+ * offered again, or the SuperNode was started anew. */
 typedef void attendance_unwanted_fn(void *arg);
 
 /* channel is borrowed and outlives it. A SuperNode that cannot be reached is told in the log, once

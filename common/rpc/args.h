@@ -66,9 +66,9 @@ static inline void args_common(grpc_arg *args, uint64_t receive_max_bytes, int64
 		GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE);
 	/* Nobody looks at them, and they keep memory for each connection. */
 	args[8] = arg_int(GRPC_ARG_ENABLE_CHANNELZ, 0);
+	args[9] = arg_int(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
 	/* A content in pieces of 16 KiB costs 2 % more memory. */
 	args[10] = arg_int(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 20);
-	args[9] = arg_int(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
 }
 
 #endif

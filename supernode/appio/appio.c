@@ -114,10 +114,7 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 	enum outcome outcome, const char *details)
 {
 	struct appio *appio = arg;
-	char what[256];
-
-	snprintf(what, sizeof what, "%s refused: %s: %s", method, outcome_name(outcome), details);
-	listener_complain(appio->listener, peer, what);
+	listener_complain_refused(appio->listener, peer, method, outcome, details);
 }
 
 int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *node,

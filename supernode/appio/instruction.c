@@ -53,11 +53,8 @@ static void changed(struct instruction *instruction)
 static void refuse(struct instruction *instruction, struct request *request, enum outcome outcome,
 	const char *details)
 {
-	char what[256];
-
-	snprintf(what, sizeof what, "%s refused: %s: %s", request->method->name,
-		outcome_name(outcome), details);
-	listener_complain(instruction->listener, request->peer, what);
+	listener_complain_refused(
+		instruction->listener, request->peer, request->method->name, outcome, details);
 	request_fail(request, outcome, details);
 }
 

@@ -102,6 +102,15 @@ void listener_complain(struct listener *listener, const struct peer *peer, const
 	listener->complaints = 0;
 }
 
+void listener_complain_refused(struct listener *listener, const struct peer *peer,
+	const char *method, enum outcome outcome, const char *details)
+{
+	char what[256];
+
+	snprintf(what, sizeof what, "%s refused: %s: %s", method, outcome_name(outcome), details);
+	listener_complain(listener, peer, what);
+}
+
 static bool is_held(const struct listener *listener, uint64_t token)
 {
 	for (const struct connection *at = listener->connections; at; at = at->next)

@@ -79,6 +79,10 @@ void listener_detach(struct listener *listener);
 /* Say what a peer did: at most one line in ten seconds, which counts those that were left out. */
 void listener_complain(struct listener *listener, const struct peer *peer, const char *what);
 
+/* The same of a call that was refused; method is its name, or "a call". */
+void listener_complain_refused(struct listener *listener, const struct peer *peer,
+	const char *method, enum outcome outcome, const char *details);
+
 /* Stop listening and close connections that were not handed over yet; the others end with their
  * server. */
 void listener_stop(struct listener *listener);

@@ -173,8 +173,6 @@ void node_outputs_coming(struct node *node, uint64_t message);
 bool node_expects_outputs(const struct node *node);
 /* Is token one of a message at work? Constant time. *message_out is its number. */
 bool node_token_live(const struct node *node, uint64_t token, uint64_t *message_out);
-/* Is message (a number of the node's) at work, its token of use? */
-bool node_message_live(const struct node *node, uint64_t message);
 
 /* ---- towards processes ---- */
 
@@ -205,6 +203,8 @@ struct node_counts {
 };
 
 struct node_counts node_count(const struct node *node);
+/* Is message (a number of the node's) at work, its token of use? */
+bool node_message_live(const struct node *node, uint64_t message);
 /* The number of the oldest message that is offered, and since when; 0: none is. */
 uint64_t node_offered(const struct node *node, int64_t *since_ms_out);
 

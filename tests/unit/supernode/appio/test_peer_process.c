@@ -272,7 +272,7 @@ static bool network_new(void)
 	request.ifr_flags = IFF_UP;
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
 		return false;
-	strcpy(request.ifr_name, "lo:1");
+	snprintf(request.ifr_name, sizeof request.ifr_name, "lo:1");
 	memcpy(&request.ifr_addr, &address, sizeof address);
 	return ioctl(fd, SIOCSIFADDR, &request) == 0;
 }
