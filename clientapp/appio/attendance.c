@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/pace.h"
 #include "common/message/instruction_codec.h"
 
 #include <stddef.h>
@@ -18,7 +19,7 @@ struct attendance {
 	struct timer *timer; /* of the next try */
 	uint64_t token;      /* 0: none */
 	uint64_t called;     /* the one that the call is about */
-	int64_t wait_ms;     /* before the next try */
+	int64_t wait_ms;     /* before the last try; 0: there was none */
 	int64_t called_ms;
 	attendance_unwanted_fn *unwanted;
 	void *arg;
@@ -53,12 +54,10 @@ static void try_again(struct attendance *attendance)
 	int64_t now = clock_now_ms();
 
 	if (now - attendance->called_ms > RETRY_MAX_MS)
-		attendance->wait_ms = RETRY_FIRST_MS;
+		attendance->wait_ms = 0;
 	rpc_channel_reconnect_now(attendance->channel);
-	timer_set(attendance->timer, clock_after(now, attendance->wait_ms));
-	attendance->wait_ms *= 2;
-	if (attendance->wait_ms > RETRY_MAX_MS)
-		attendance->wait_ms = RETRY_MAX_MS;
+	timer_set(attendance->timer,
+		clock_after(now, pace_double(&attendance->wait_ms, RETRY_FIRST_MS, RETRY_MAX_MS)));
 }
 
 static void call_done(void *arg, struct rpc_result *result)
@@ -118,7 +117,7 @@ void attendance_begin(struct attendance *attendance, uint64_t token)
 {
 	timer_set(attendance->timer, CLOCK_NEVER);
 	attendance->token = token;
-	attendance->wait_ms = RETRY_FIRST_MS;
+	attendance->wait_ms = 0;
 	attendance->told = false;
 	if (!attendance->call)
 		call_again(attendance);

@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/pace.h"
 #include "common/base/text.h"
 
 #include <errno.h>
@@ -116,7 +117,7 @@ static void call_done(void *arg, struct rpc_result *result)
 {
 	struct instruction *instruction = arg;
 	int64_t now = clock_now_ms();
-	int64_t retry_ms;
+	int64_t retry_ms, wait_ms;
 	char quoted[512];
 
 	instruction->call = NULL;
@@ -129,17 +130,15 @@ static void call_done(void *arg, struct rpc_result *result)
 		instruction->first_ms = now;
 	retry_ms = result->outcome == OUTCOME_UNAVAILABLE ? instruction->retry_ms
 							  : INSTRUCTION_RETRY_MS;
+	wait_ms = pace_double(&instruction->wait_ms, RETRY_FIRST_MS, RETRY_MAX_MS);
 	if (call_again_after(instruction, result->outcome) &&
-		now + instruction->wait_ms < clock_after(instruction->first_ms, retry_ms)) {
+		now + wait_ms < clock_after(instruction->first_ms, retry_ms)) {
 		log_line(instruction->log,
 			now == instruction->first_ms ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG,
 			"the SuperNode cannot be reached (%s), again in %lld ms: %s",
-			outcome_name(result->outcome), (long long)instruction->wait_ms, quoted);
+			outcome_name(result->outcome), (long long)wait_ms, quoted);
 		rpc_channel_reconnect_now(instruction->channel);
-		timer_set(instruction->retry, clock_after(now, instruction->wait_ms));
-		instruction->wait_ms *= 2;
-		if (instruction->wait_ms > RETRY_MAX_MS)
-			instruction->wait_ms = RETRY_MAX_MS;
+		timer_set(instruction->retry, clock_after(now, wait_ms));
 		return;
 	}
 	slices_done(&instruction->body);
@@ -178,7 +177,7 @@ static int call_first(struct instruction *instruction, const char *path, void *a
 	instruction->path = path;
 	instruction->arg = arg;
 	instruction->first_ms = 0;
-	instruction->wait_ms = RETRY_FIRST_MS;
+	instruction->wait_ms = 0;
 	r = call_start(instruction);
 	if (r)
 		slices_done(&instruction->body);

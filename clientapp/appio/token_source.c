@@ -31,7 +31,7 @@ struct token_source {
 	struct timer *timer; /* of the next question; when stopped, of the end */
 	struct pace pace;
 	int64_t asked_ms;
-	int64_t away_ms; /* the next wait for a SuperNode that is away; 0: it is there */
+	int64_t away_ms; /* the last wait for a SuperNode that is away; 0: it is there */
 	token_source_fn *got;
 	void *arg;
 	bool met; /* it has been there */
@@ -105,11 +105,8 @@ static int64_t is_away(struct token_source *source, const struct rpc_result *res
 				: "cannot be reached",
 			outcome_name(result->outcome), quoted);
 	}
-	source->away_ms = source->away_ms ? 2 * source->away_ms : AWAY_FIRST_MS;
-	if (source->away_ms > AWAY_MAX_MS)
-		source->away_ms = AWAY_MAX_MS;
 	rpc_channel_reconnect_now(source->channel);
-	return clock_after(now, source->away_ms);
+	return clock_after(now, pace_double(&source->away_ms, AWAY_FIRST_MS, AWAY_MAX_MS));
 }
 
 static void give(struct token_source *source, uint64_t token)

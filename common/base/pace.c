@@ -15,3 +15,11 @@ int64_t pace_next(const struct pace *pace, int64_t now_ms)
 		wait_ms = pace->min_ms;
 	return clock_after(now_ms, wait_ms);
 }
+
+int64_t pace_double(int64_t *wait_ms, int64_t first_ms, int64_t max_ms)
+{
+	*wait_ms = *wait_ms ? 2 * *wait_ms : first_ms;
+	if (*wait_ms > max_ms)
+		*wait_ms = max_ms;
+	return *wait_ms;
+}

@@ -1,6 +1,6 @@
 /*
  * pace: when to ask again for something to do: the interval follows the time since something last
- * happened. Pure.
+ * happened, or is twice as long each time. Pure.
  */
 #ifndef FLWR_BASE_PACE_H
 #define FLWR_BASE_PACE_H
@@ -15,5 +15,9 @@ struct pace {
 
 /* A tenth of the idle time, between min_ms and max_ms, from now_ms on. */
 int64_t pace_next(const struct pace *pace, int64_t now_ms);
+
+/* The next wait for what is not there: first_ms when *wait_ms is 0, else twice *wait_ms, at most
+ * max_ms. It is also stored in *wait_ms. */
+int64_t pace_double(int64_t *wait_ms, int64_t first_ms, int64_t max_ms);
 
 #endif

@@ -38,11 +38,26 @@ static void equal_bounds_are_a_fixed_interval(void **state)
 	assert_int_equal(pace_next(&pace, CLOCK_NEVER - 1), CLOCK_NEVER);
 }
 
+static void twice_as_long_each_time(void **state)
+{
+	static const int64_t waits[] = {50, 100, 200, 400, 500, 500};
+	int64_t wait_ms = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		assert_int_equal(pace_double(&wait_ms, 50, 500), waits[i]);
+		assert_int_equal(wait_ms, waits[i]);
+	}
+	wait_ms = 0;
+	assert_int_equal(pace_double(&wait_ms, 50, 500), 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tenth_of_the_idle_time),
 		cmocka_unit_test(equal_bounds_are_a_fixed_interval),
+		cmocka_unit_test(twice_as_long_each_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
