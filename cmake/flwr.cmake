@@ -61,7 +61,7 @@ endfunction()
 
 # flwr_unit_test(test_x.c USES targets ...): one cmocka program, one ctest entry, named after its place below
 # tests/unit: unit.common.base.x. It finds files beside its source in FLWR_TEST_DIR, and Flower's Python, if there is
-# one, in the environment as FLWR_TEST_PYTHON.
+# one, in the environment as FLWR_TEST_PYTHON (the oldest release) and FLWR_TEST_PYTHON_NEW (the newest).
 function(flwr_unit_test source)
 	cmake_parse_arguments(ARG "" "" "USES" ${ARGN})
 	file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR}/tests/unit ${CMAKE_CURRENT_SOURCE_DIR}/${source})
@@ -78,5 +78,9 @@ function(flwr_unit_test source)
 	if(FLWR_PYTHON_ENV)
 		set_property(TEST unit.${name} APPEND PROPERTY ENVIRONMENT
 			"FLWR_TEST_PYTHON=${FLWR_PYTHON_ENV}/bin/python")
+	endif()
+	if(FLWR_PYTHON_ENV_NEW)
+		set_property(TEST unit.${name} APPEND PROPERTY ENVIRONMENT
+			"FLWR_TEST_PYTHON_NEW=${FLWR_PYTHON_ENV_NEW}/bin/python")
 	endif()
 endfunction()

@@ -15,8 +15,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #define READ_PIECE_BYTES 4096
+#define SLICES_AT_ONCE   64
 #define PRIVATE_PATH_MAX 90 /* a socket's address has 108 bytes, and the socket needs a name */
 
 static ssize_t read_again(int fd, void *buffer, size_t len)
@@ -69,6 +71,45 @@ int fd_write_all(int fd, const void *data, size_t len)
 			return n < 0 ? -errno : -EIO;
 		at += n;
 		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Some of list from slice *i, *within, on; both are moved on. What was written, or -errno. */
+static ssize_t pwrite_some(
+	int fd, const struct slices *list, size_t *i, size_t *within, uint64_t offset)
+{
+	struct iovec parts[SLICES_AT_ONCE];
+	ssize_t wrote;
+	int n = 0;
+
+	for (size_t at = *i; at < list->n && n < SLICES_AT_ONCE; at++, n++) {
+		size_t skip = at == *i ? *within : 0;
+
+		/* It is only read. */
+		parts[n].iov_base = (void *)(uintptr_t)(list->v[at].data + skip);
+		parts[n].iov_len = list->v[at].len - skip;
+	}
+	wrote = pwritev(fd, parts, n, (off_t)offset);
+	if (wrote <= 0)
+		return wrote < 0 ? -errno : -EIO;
+	*within += (size_t)wrote;
+	while (*i < list->n && *within >= list->v[*i].len)
+		*within -= list->v[(*i)++].len;
+	return wrote;
+}
+
+int fd_pwrite_slices(int fd, const struct slices *list, uint64_t offset)
+{
+	size_t i = 0, within = 0;
+
+	while (i < list->n) {
+		ssize_t wrote = pwrite_some(fd, list, &i, &within, offset);
+
+		if (wrote < 0 && wrote != -EINTR)
+			return (int)wrote;
+		if (wrote > 0)
+			offset += (uint64_t)wrote;
 	}
 	return 0;
 }
@@ -263,15 +304,45 @@ char *path_flwr_home(const char *flwr_dir)
 		return strdup(flwr_dir);
 	if (environment("FLWR_HOME"))
 		return strdup(environment("FLWR_HOME"));
-	if (environment("XDG_DATA_HOME"))
-		return path_join(environment("XDG_DATA_HOME"), ".flwr");
 	if (environment("HOME"))
 		return path_join(environment("HOME"), ".flwr");
+	if (environment("XDG_DATA_HOME"))
+		return path_join(environment("XDG_DATA_HOME"), ".flwr");
 	if (!runtime)
 		runtime = environment("TMPDIR");
 	if (asprintf(&path, "%s/flwr-%u", runtime ? runtime : "/tmp", (unsigned int)getuid()) < 0)
 		return NULL;
 	return path;
+}
+
+char *path_spool(const char *flwr_dir)
+{
+	if (flwr_dir)
+		return strdup(flwr_dir);
+	if (environment("TMPDIR"))
+		return strdup(environment("TMPDIR"));
+	if (access("/var/tmp", W_OK | X_OK) == 0)
+		return strdup("/var/tmp");
+	if (environment("XDG_RUNTIME_DIR"))
+		return strdup(environment("XDG_RUNTIME_DIR"));
+	return strdup("/tmp");
+}
+
+int path_flwr_home_older(const char *home, char **out)
+{
+	auto_(free_at_exit) char *chosen = NULL;
+	auto_(free_at_exit) char *older = NULL;
+
+	*out = NULL;
+	if (environment("FLWR_HOME") || !environment("XDG_DATA_HOME"))
+		return 0;
+	chosen = path_flwr_home(NULL);
+	older = path_join(environment("XDG_DATA_HOME"), ".flwr");
+	if (!chosen || !older)
+		return -ENOMEM;
+	if (strcmp(home, chosen) == 0 && strcmp(home, older) != 0)
+		*out = take_pointer(&older);
+	return 0;
 }
 
 static int private_make(const char *base, char **out)

@@ -5,6 +5,7 @@
 #define FLWR_BASE_FILES_H
 
 #include "common/base/reason.h"
+#include "common/base/slice.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,10 @@ int file_read(const char *path, size_t max_bytes, char **out, size_t *len_out);
 
 /* Write all bytes, however often write() is interrupted or short. 0 or -errno. */
 int fd_write_all(int fd, const void *data, size_t len);
+
+/* Write all bytes of list from offset on, however often pwritev() is interrupted or short. 0 or
+ * -errno; -EIO when nothing is taken any more. */
+int fd_pwrite_slices(int fd, const struct slices *list, uint64_t offset);
 
 /*
  * Can files be made below path, a directory that is there or may still have to be made? Changes
@@ -31,11 +36,25 @@ int dir_make(const char *path, mode_t mode);
 int dir_remove(const char *path);
 
 /*
- * The Flower home (protocol of 1.15.2): flwr_dir when not NULL, else $FLWR_HOME, else
- * $XDG_DATA_HOME/.flwr, else $HOME/.flwr, else a directory "flwr-<uid>" in the runtime directory (a
- * node needs no home). malloc()ed; NULL on no memory. Not made.
+ * The Flower home: flwr_dir when not NULL, else $FLWR_HOME, else $HOME/.flwr (Flower 1.27 and
+ * later), else $XDG_DATA_HOME/.flwr, else a directory "flwr-<uid>" in the runtime directory (a node
+ * needs no home). malloc()ed; NULL on no memory. Not made.
  */
 char *path_flwr_home(const char *flwr_dir);
+
+/*
+ * Where files without a name may grow large: flwr_dir when not NULL, else $TMPDIR, else /var/tmp,
+ * which lies on a disk, if it can be written, else $XDG_RUNTIME_DIR, else /tmp. malloc()ed; NULL on
+ * no memory.
+ */
+char *path_spool(const char *flwr_dir);
+
+/*
+ * Where Flower to 1.26 has installed apps that home does not have: $XDG_DATA_HOME/.flwr, when home
+ * is what path_flwr_home(NULL) found and $FLWR_HOME did not say so. 0: *out is malloc()ed, or NULL:
+ * nowhere else; -ENOMEM.
+ */
+int path_flwr_home_older(const char *home, char **out);
 
 /*
  * Make a private (0700) directory with a fresh name below flwr_dir when not NULL, else

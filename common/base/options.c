@@ -516,6 +516,22 @@ static int host_check(
 	return 0;
 }
 
+/* What is behind the scheme, when that is an address by itself, is what is to be written. */
+static int scheme_code(const char *text, bool zero_ok, const char *shown, struct reason *why)
+{
+	const char *rest = strstr(text, "://");
+	char bare[HOST_BYTES + sizeof("[]:65535")];
+	int len = rest ? snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(rest + 3, "/"), rest + 3)
+		       : 0;
+
+	if (len > 0 && (size_t)len < sizeof(bare) && !strstr(bare, "://") &&
+		address_check(bare, zero_ok, NULL) == 0)
+		return reason_code(why, -EINVAL,
+			"address %s must be host:port, without a scheme: write %s", shown, bare);
+	return reason_code(why, -EINVAL,
+		"address %s must be host:port, without a scheme, as in example.org:9092", shown);
+}
+
 int address_check(const char *text, bool zero_ok, struct reason *why)
 {
 	const char *colon = strrchr(text, ':');
@@ -528,9 +544,7 @@ int address_check(const char *text, bool zero_ok, struct reason *why)
 
 	text_quote(text, strlen(text), shown, sizeof(shown));
 	if (has_scheme(text))
-		return reason_code(why, -EINVAL,
-			"address %s must be host:port, without a scheme, as in example.org:9092",
-			shown);
+		return scheme_code(text, zero_ok, shown, why);
 	if (!colon || (brackets && colon[-1] != ']'))
 		return reason_code(why, -EINVAL,
 			"address %s has no port: write host:port, as in example.org:9092 or "

@@ -12,6 +12,7 @@
 /* Zero-initialised is "no reason". */
 struct reason {
 	char text[REASON_BYTES];
+	int exit_code; /* Flower's number for it (exit_code.h), set by reason_exit(); 0: none */
 };
 
 /* One line for a terminal, whatever paths and arguments it quotes: control characters become '?'.
@@ -24,5 +25,12 @@ void reason_set(struct reason *why, const char *format, ...) __attribute__((form
 /* Set the sentence and return code: return reason_code(why, -EINVAL, "..."); */
 int reason_code(struct reason *why, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* As reason_code(), for what ends a program: exit_code is Flower's number (exit_code.h). */
+int reason_exit(struct reason *why, int code, int exit_code, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* "program: sentence (Exit Code: 600, address invalid)", on stderr; of r without a sentence. */
+void reason_print(struct reason *why, const char *program, int r);
 
 #endif

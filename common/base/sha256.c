@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <openssl/evp.h>
 
-#define SHA256_BYTES 32
-
 struct sha256 {
 	EVP_MD_CTX *digest;
 };
@@ -85,4 +83,18 @@ bool sha256_is_hex(const char *text)
 			return false;
 	}
 	return len == SHA256_HEX_BYTES - 1;
+}
+
+static unsigned int digit(char c)
+{
+	return (unsigned int)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+int sha256_from_hex(const char *hex, unsigned char out[SHA256_BYTES])
+{
+	if (!sha256_is_hex(hex))
+		return -EBADMSG;
+	for (size_t i = 0; i < SHA256_BYTES; i++)
+		out[i] = (unsigned char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#define SHA256_BYTES     32
 #define SHA256_HEX_BYTES 65 /* 64 digits and the NUL */
 
 struct sha256; /* a running hash */
@@ -24,5 +25,8 @@ int sha256_slices(const struct slices *list, char hex[SHA256_HEX_BYTES]);
 
 /* 64 lower-case hex digits? */
 bool sha256_is_hex(const char *text);
+
+/* The digest that 64 such digits stand for. 0, or -EBADMSG when they are none. */
+int sha256_from_hex(const char *hex, unsigned char out[SHA256_BYTES]);
 
 #endif

@@ -104,7 +104,7 @@ int slice_map(int fd, size_t len, struct slice *out)
 	mapped = malloc(sizeof(*mapped));
 	if (!mapped)
 		return -ENOMEM;
-	data = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	data = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (data == MAP_FAILED)
 		return -errno;
 	slice_owner_init(&mapped->owner, mapped_release);

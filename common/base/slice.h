@@ -42,8 +42,8 @@ int slice_copy(const void *data, size_t len, struct slice *out);
 /* Take over malloc()ed memory of len bytes. 0, or -ENOMEM and the memory is still the caller's. */
 int slice_take(void *data, size_t len, struct slice *out);
 
-/* Map length bytes of fd from offset 0, read-only and shared; fd stays the caller's. 0 or -errno.
- */
+/* Map len bytes of fd from offset 0, read-only, without keeping others from sealing the file; fd
+ * stays the caller's. 0 or -errno. */
 int slice_map(int fd, size_t len, struct slice *out);
 
 /* Bytes that outlive everything. */

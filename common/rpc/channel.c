@@ -107,7 +107,7 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 	grpc_arg v[CHANNEL_ARGS_MAX];
 	grpc_channel_args args = {.args = v};
 	grpc_resource_quota *quota = NULL;
-	grpc_channel_credentials *plain;
+	grpc_channel_credentials *credentials;
 	struct rpc_channel *channel = calloc(1, sizeof(*channel));
 
 	if (!channel) {
@@ -117,13 +117,15 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 	channel_args(options, v, &args.num_args);
 	if (options->memory_max_bytes > 0)
 		v[args.num_args++] = arg_quota(options->memory_max_bytes, &quota);
-	plain = grpc_insecure_credentials_create();
+	credentials = options->ca_pem
+			      ? grpc_ssl_credentials_create(options->ca_pem, NULL, NULL, NULL)
+			      : grpc_insecure_credentials_create();
 	if (fd >= 0)
 		channel->channel = grpc_channel_create_from_fd(
-			options->target ? options->target : "fd", fd, plain, &args);
+			options->target ? options->target : "fd", fd, credentials, &args);
 	else
-		channel->channel = grpc_channel_create(options->target, plain, &args);
-	grpc_channel_credentials_release(plain);
+		channel->channel = grpc_channel_create(options->target, credentials, &args);
+	grpc_channel_credentials_release(credentials);
 	if (quota)
 		grpc_resource_quota_unref(quota);
 	/* A target that cannot be understood gives a channel on which every call fails. */

@@ -16,7 +16,8 @@ struct rpc_channel;
 struct rpc_call;
 
 struct rpc_channel_options {
-	const char *target;         /* "127.0.0.1:9092", "unix:/run/x", as gRPC takes it */
+	const char *target; /* "127.0.0.1:9092", "unix:/run/x", as gRPC takes it */
+	const char *ca_pem; /* TLS, with these trusted certificates (PEM); NULL: plain text */
 	uint64_t receive_max_bytes; /* up to 2,147,483,647 */
 	/*
 	 * Bytes of answers that the channel may hold, from their arrival to the end of the slices;
@@ -31,7 +32,7 @@ struct rpc_channel_options {
 	struct log *log;        /* for the progress of long calls; borrowed; NULL: not told */
 };
 
-/* Plain-text channel. Connects at the first call. 0, -EINVAL (target), -ENOMEM. Strings are copied.
+/* Connects at the first call. 0, -EINVAL (target), -ENOMEM. Strings are copied.
  */
 int rpc_channel_new(
 	struct rpc *rpc, const struct rpc_channel_options *options, struct rpc_channel **out);

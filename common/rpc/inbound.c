@@ -36,17 +36,21 @@ struct inbound {
 	grpc_metadata_array metadata;
 	char *header_text; /* keys and values in turn, each NUL-terminated */
 	grpc_byte_buffer *body;
+	grpc_byte_buffer *message; /* of a stream, on its way */
 	grpc_byte_buffer *reply;
-	grpc_slice details;
+	grpc_slice details; /* with status: what the peer is told at the end */
+	grpc_status_code status;
 	struct timer *body_timer; /* NULL when the method has no such limit */
 	int64_t body_end_ms;
 	uint64_t body_from; /* bytes that the connection had received when the body was admitted */
 	struct peer stand_in;
-	struct tag arrived, closed, received, replied;
+	struct tag arrived, closed, received, sent, replied;
 	unsigned tags_out;
 	int cancelled;  /* gRPC's word, with closed */
 	bool receiving; /* received is out */
-	bool answered;  /* the peer has been told */
+	bool begun;     /* the peer has the head of the answer */
+	bool sending;   /* sent is out */
+	bool answered;  /* the peer has been told, or will be when sent is home */
 	bool gone;      /* no answer reaches the peer */
 	bool withdrawn; /* the services have been told */
 	bool serving;   /* the services have the request */
@@ -84,6 +88,8 @@ static void call_free(struct inbound *call)
 	timer_free(call->body_timer);
 	if (call->body)
 		grpc_byte_buffer_destroy(call->body);
+	if (call->message)
+		grpc_byte_buffer_destroy(call->message);
 	if (call->reply)
 		grpc_byte_buffer_destroy(call->reply);
 	free(call->header_text);
@@ -133,17 +139,19 @@ static grpc_slice details_slice(const char *details)
 	return grpc_slice_from_copied_buffer(details, len);
 }
 
-static void answer_send(struct inbound *call, int status)
+static void answer_send(struct inbound *call)
 {
-	grpc_op ops[3] = {{.op = GRPC_OP_SEND_INITIAL_METADATA}};
-	size_t n = 1;
+	grpc_op ops[3] = {0};
+	size_t n = 0;
 
+	if (!call->begun)
+		ops[n++].op = GRPC_OP_SEND_INITIAL_METADATA;
 	if (call->reply) {
 		ops[n].op = GRPC_OP_SEND_MESSAGE;
 		ops[n++].data.send_message.send_message = call->reply;
 	}
 	ops[n].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
-	ops[n].data.send_status_from_server.status = (grpc_status_code)status;
+	ops[n].data.send_status_from_server.status = call->status;
 	ops[n++].data.send_status_from_server.status_details = &call->details;
 	call_batch(call, &call->replied, ops, n);
 }
@@ -151,21 +159,20 @@ static void answer_send(struct inbound *call, int status)
 /* Tell the peer, if nobody has, and if it is there. */
 static void call_answer(struct inbound *call, enum outcome outcome, const char *details)
 {
-	int status = rpc_status_of(outcome);
-
 	if (call->answered || call->gone)
 		return;
 	call->answered = true;
+	call->status = (grpc_status_code)rpc_status_of(outcome);
 	call->details = details_slice(details);
 	if (call->receiving) {
 		/* Gives up the body, too. */
 		auto_(free_at_exit) char *text = bytes_text(&call->details);
 
-		grpc_call_cancel_with_status(
-			call->call, (grpc_status_code)status, text ? text : "", NULL);
+		grpc_call_cancel_with_status(call->call, call->status, text ? text : "", NULL);
 		return;
 	}
-	answer_send(call, status);
+	if (!call->sending)
+		answer_send(call);
 }
 
 static void call_reply(struct inbound *call, const struct slices *body)
@@ -249,6 +256,25 @@ static void inbound_finish(
 	call_maybe_free(call);
 }
 
+static int inbound_send(struct request *request, const struct slices *body)
+{
+	struct inbound *call = container_of(request, struct inbound, request);
+	grpc_op ops[2] = {0};
+	size_t n = 0;
+	int r = body->bytes > INT32_MAX ? -EMSGSIZE : bytes_to_grpc(body, &call->message);
+
+	if (r < 0)
+		return r;
+	if (!call->begun)
+		ops[n++].op = GRPC_OP_SEND_INITIAL_METADATA;
+	ops[n].op = GRPC_OP_SEND_MESSAGE;
+	ops[n++].data.send_message.send_message = call->message;
+	call->begun = true;
+	call->sending = true;
+	call_batch(call, &call->sent, ops, n);
+	return 0;
+}
+
 static const char *inbound_header(const struct request *request, const char *key)
 {
 	const struct inbound *call = container_of(request, struct inbound, request);
@@ -265,8 +291,10 @@ static const char *inbound_header(const struct request *request, const char *key
 	return NULL;
 }
 
-static const struct request_ops inbound_ops = {
-	.admit = inbound_admit, .finish = inbound_finish, .header = inbound_header};
+static const struct request_ops inbound_ops = {.admit = inbound_admit,
+	.finish = inbound_finish,
+	.header = inbound_header,
+	.send = inbound_send};
 
 /* ---- what comes home ---- */
 
@@ -278,6 +306,23 @@ static void inbound_closed(struct tag *tag, bool ok)
 		call->gone = true;
 		call_withdraw(call);
 	}
+	call_tag_home(call);
+}
+
+static void inbound_sent(struct tag *tag, bool ok)
+{
+	struct inbound *call = container_of(tag, struct inbound, sent);
+
+	call->sending = false;
+	grpc_byte_buffer_destroy(call->message);
+	call->message = NULL;
+	if (!ok)
+		/* Nothing more reaches the peer; closed follows and says so. */
+		grpc_call_cancel(call->call, NULL);
+	else if (call->answered && !call->gone)
+		answer_send(call);
+	else if (call->serving && !call->withdrawn)
+		request_sent(&call->request);
 	call_tag_home(call);
 }
 
@@ -495,6 +540,7 @@ int inbound_post(struct rpc_server *server)
 	call->arrived.done = inbound_arrived;
 	call->closed.done = inbound_closed;
 	call->received.done = inbound_received;
+	call->sent.done = inbound_sent;
 	call->replied.done = inbound_replied;
 	grpc_call_details_init(&call->about);
 	grpc_metadata_array_init(&call->metadata);

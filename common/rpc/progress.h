@@ -1,30 +1,12 @@
 /*
- * progress: tells of a call that takes long how far it is: on a terminal by a line that is renewed
- * each second, else by a log line every 10 s. Main thread. Private to this folder.
+ * progress: how far a call is, by what has passed over the connections to its peer, since gRPC does
+ * not tell. Main thread. Private to this folder.
  */
 #ifndef FLWR_RPC_PROGRESS_H
 #define FLWR_RPC_PROGRESS_H
 
-#include "common/base/log.h"
+#include "common/base/progress.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#define PROGRESS_TICK_MS 1000
-#define PROGRESS_LINE_MS 10000
-#define PROGRESS_BYTES   (1 << 20) /* below this there is nothing to tell */
-
-/* Of one call; embedded by value. */
-struct progress {
-	const char *what; /* "a reply"; NULL: nobody wants to know. Static */
-	uint64_t total;   /* bytes that are sent; below PROGRESS_BYTES: what comes is told */
-	int64_t said_ms;
-	uint64_t base, said; /* of the connections' traffic */
-	bool based;
-};
-
-/* The call starts, with so many bytes to send. */
-void progress_begin(struct progress *progress, const char *what, uint64_t send_bytes);
 /* At most once a second: look, and say it if it is time. peer as gRPC names it. */
 void progress_tick(struct progress *progress, struct log *log, const char *peer);
 

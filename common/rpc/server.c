@@ -165,10 +165,12 @@ static int socket_prepare(int fd)
 
 void rpc_server_add(struct rpc_server *server, int fd, const struct peer *peer)
 {
-	/* A connection that cannot be served is closed: its peer and whoever watches it see that.
-	 */
+	/* A connection that cannot be served ends: its peer and whoever watches it, by a descriptor
+	 * of its own, see that. */
 	if (server->stopping || socket_prepare(fd) < 0 ||
 		peers_add(&server->peers, &fd, peer, clock_now_ms()) < 0) {
+		if (fd >= 0)
+			shutdown(fd, SHUT_RDWR);
 		close_fd(&fd);
 		return;
 	}

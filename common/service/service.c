@@ -13,6 +13,7 @@ static void request_finish(
 {
 	request->state = REQUEST_DONE;
 	request->on_cancel = NULL;
+	request->on_sent = NULL;
 	/* The caller's bytes are not needed for the answer, which may take long to send. */
 	slices_done(&request->body);
 	request->ops->finish(request, outcome, details, body);
@@ -29,7 +30,9 @@ static void request_drop(struct request *request)
 void request_arrived(struct request *request)
 {
 	assert(request->state == REQUEST_NEW);
-	if (request->method->admit)
+	if (request->method->streams && !request->ops->send)
+		request_fail(request, OUTCOME_UNIMPLEMENTED, "many messages cannot be sent here");
+	else if (request->method->admit)
 		request->method->admit(request->service->server, request);
 	else
 		request_admit(request);
@@ -50,11 +53,21 @@ void request_cancelled(struct request *request)
 	assert(request->state != REQUEST_DONE && request->state != REQUEST_CANCELLED);
 	request->state = REQUEST_CANCELLED;
 	request->on_cancel = NULL;
+	request->on_sent = NULL;
 	if (fn)
 		fn(request->on_cancel_arg, request);
 	else if (receiving)
 		/* admit() has done its part, handle() will not be called: nobody else ends it. */
 		request_drop(request);
+}
+
+void request_sent(struct request *request)
+{
+	void (*fn)(void *arg, struct request *request) = request->on_sent;
+
+	assert(request->state == REQUEST_HANDLING && fn);
+	request->on_sent = NULL;
+	fn(request->on_sent_arg, request);
 }
 
 const struct method *service_method(const struct service *services, size_t n, const char *path,
@@ -95,6 +108,24 @@ void request_admit(struct request *request)
 	assert(request->state == REQUEST_NEW);
 	request->state = REQUEST_RECEIVING;
 	request->ops->admit(request);
+}
+
+int request_send(struct request *request, struct slices *body,
+	void (*sent)(void *arg, struct request *request), void *arg)
+{
+	int r = 0;
+
+	if (request->state != REQUEST_CANCELLED) {
+		assert(request->state == REQUEST_HANDLING);
+		assert(request->method->streams && sent && !request->on_sent);
+		r = request->ops->send(request, body);
+		if (r == 0) {
+			request->on_sent = sent;
+			request->on_sent_arg = arg;
+		}
+	}
+	slices_done(body);
+	return r;
 }
 
 void request_reply(struct request *request, struct slices *body)

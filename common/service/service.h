@@ -19,13 +19,16 @@ struct request;
  * One method. A request passes through two steps, each of which ends in a call of its own, now or
  * later: admit() before the body is received: request_admit() or request_fail(); handle() with the
  * body:             request_reply() or request_fail(). A caller that goes away in between: see
- * request_on_cancel().
+ * request_on_cancel(). The answer of a method that streams may begin with any number of messages
+ * (request_send()) before.
  */
 struct method {
 	const char *name; /* "PullClientAppInputs" */
 	size_t body_max;  /* bytes; a longer body is answered with RESOURCE_EXHAUSTED */
 	int64_t body_ms;  /* the body must be complete so long after its admission; 0: no end
 			     (content) */
+	bool streams;     /* its answer may be many messages; a front-end that knows no such thing
+			     answers UNIMPLEMENTED */
 	void (*admit)(void *server, struct request *request); /* NULL: always admitted */
 	void (*handle)(void *server, struct request *request);
 };
@@ -54,6 +57,9 @@ struct request_ops {
 		struct slices *body);
 	/* Borrowed; NULL when there is no such header. key is lower case. */
 	const char *(*header)(const struct request *request, const char *key);
+	/* Send one message of several and call request_sent() when it has left, not inside. 0, or
+	 * -errno and nothing has happened; body stays the caller's. NULL: streams are not known. */
+	int (*send)(struct request *request, const struct slices *body);
 };
 
 enum request_state {
@@ -74,6 +80,8 @@ struct request {
 	enum request_state state;
 	void (*on_cancel)(void *arg, struct request *request);
 	void *on_cancel_arg;
+	void (*on_sent)(void *arg, struct request *request); /* NULL: no message is on its way */
+	void *on_sent_arg;
 };
 
 /* For front-ends: a request has arrived (method found by service_method()); calls admit(). */
@@ -88,6 +96,10 @@ void request_received(struct request *request);
  */
 void request_cancelled(struct request *request);
 
+/* For front-ends: the message of the last send() has left. Not after request_cancelled(), nor after
+ * finish(). */
+void request_sent(struct request *request);
+
 /* Find "/service/method"; NULL when there is none. */
 const struct method *service_method(const struct service *services, size_t n, const char *path,
 	const struct service **service_out);
@@ -97,7 +109,18 @@ const struct method *service_method(const struct service *services, size_t n, co
 /* Receive the body, then call handle(), perhaps inside. Of a cancelled request: the end, handle()
  * is not called. */
 void request_admit(struct request *request);
-/* Answer OK with body (taken over, empty afterwards). The request is gone afterwards. */
+/*
+ * Of a method that streams: send body (taken over, empty afterwards) as one message of the answer.
+ * sent(arg, request), not NULL, is called from the loop once the message has left and the next may
+ * be given, unless the caller goes or the request ends before. A caller that does not read holds it
+ * up: so there is at most one message of a request on its way. 0, -ENOMEM,
+ * -EMSGSIZE (more than can be sent): nothing was sent, the request is as it was. To a caller that
+ * has gone nothing is sent, which is no error.
+ */
+int request_send(struct request *request, struct slices *body,
+	void (*sent)(void *arg, struct request *request), void *arg);
+/* Answer OK with body (taken over, empty afterwards), which is the only message or, of a stream,
+ * the last. The request is gone afterwards. */
 void request_reply(struct request *request, struct slices *body);
 /*
  * Answer with an outcome (not OK) and a sentence (no paths, tokens or addresses in it). The request

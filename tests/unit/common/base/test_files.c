@@ -149,20 +149,24 @@ static void variable(const char *name, const char *value)
 static void where_the_home_is(void **state)
 {
 	static const struct {
-		const char *dir, *flwr_home, *data_home, *home, *runtime, *tmp, *expected;
+		const char *dir, *flwr_home, *data_home, *home, *runtime, *tmp, *expected, *older;
 	} rows[] = {
-		{"/opt/x", "/f", "/d", "/h", "/r", "/t", "/opt/x"},
-		{NULL, "/f", "/d", "/h", "/r", "/t", "/f"},
-		{NULL, "", "/d", "/h", "/r", "/t", "/d/.flwr"},
-		{NULL, NULL, NULL, "/h", "/r", "/t", "/h/.flwr"},
-		{NULL, NULL, NULL, NULL, "/r", "/t", "/r/flwr-"},
-		{NULL, NULL, NULL, NULL, NULL, "/t", "/t/flwr-"},
-		{NULL, NULL, NULL, "", NULL, "", "/tmp/flwr-"},
+		{"/opt/x", "/f", "/d", "/h", "/r", "/t", "/opt/x", NULL},
+		{NULL, "/f", "/d", "/h", "/r", "/t", "/f", NULL},
+		{NULL, "", "/d", "/h", "/r", "/t", "/h/.flwr", "/d/.flwr"},
+		{"/opt/x", NULL, "/d", "/h", "/r", "/t", "/opt/x", NULL},
+		{NULL, NULL, "/h", "/h", "/r", "/t", "/h/.flwr", NULL},
+		{NULL, NULL, "/d", NULL, "/r", "/t", "/d/.flwr", NULL},
+		{NULL, NULL, NULL, "/h", "/r", "/t", "/h/.flwr", NULL},
+		{NULL, NULL, NULL, NULL, "/r", "/t", "/r/flwr-", NULL},
+		{NULL, NULL, NULL, NULL, NULL, "/t", "/t/flwr-", NULL},
+		{NULL, NULL, NULL, "", NULL, "", "/tmp/flwr-", NULL},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(free_at_exit) char *path = NULL;
+		auto_(free_at_exit) char *older = NULL;
 
 		variable("FLWR_HOME", rows[i].flwr_home);
 		variable("XDG_DATA_HOME", rows[i].data_home);
@@ -171,6 +175,10 @@ static void where_the_home_is(void **state)
 		variable("TMPDIR", rows[i].tmp);
 		path = path_flwr_home(rows[i].dir);
 		assert_memory_equal(path, rows[i].expected, strlen(rows[i].expected));
+		assert_int_equal(path_flwr_home_older(path, &older), 0);
+		assert_int_equal(!older, !rows[i].older);
+		if (older)
+			assert_string_equal(older, rows[i].older);
 	}
 }
 

@@ -25,6 +25,19 @@ static void the_code_comes_back(void **state)
 	reason_set(NULL, "nobody asks");
 }
 
+static void a_number_of_flower(void **state)
+{
+	struct reason why = {0};
+
+	(void)state;
+	assert_int_equal(reason_exit(&why, -EINVAL, 600, "%d pears", 3), -EINVAL);
+	assert_string_equal(why.text, "3 pears");
+	assert_int_equal(why.exit_code, 600);
+	reason_set(&why, "something else");
+	assert_int_equal(why.exit_code, 0);
+	assert_int_equal(reason_exit(NULL, -EIO, 600, "nobody asks"), -EIO);
+}
+
 static void cleaned_it_is_one_line(void **state)
 {
 	struct reason why = {0};
@@ -40,6 +53,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(long_sentences_are_cut),
 		cmocka_unit_test(the_code_comes_back),
+		cmocka_unit_test(a_number_of_flower),
 		cmocka_unit_test(cleaned_it_is_one_line),
 	};
 

@@ -44,11 +44,26 @@ static void what_is_a_hash(void **state)
 	assert_false(sha256_is_hex(""));
 }
 
+static void from_hex(void **state)
+{
+	static const char hex[] =
+		"00ff10a00123456789abcdef00ff10a00123456789abcdef00ff10a001234567";
+	unsigned char bytes[SHA256_BYTES];
+
+	(void)state;
+	assert_int_equal(sha256_from_hex(hex, bytes), 0);
+	assert_memory_equal(bytes, "\x00\xff\x10\xa0\x01\x23\x45\x67\x89\xab\xcd\xef", 12);
+	assert_int_equal(bytes[SHA256_BYTES - 1], 0x67);
+	assert_int_equal(sha256_from_hex("", bytes), -EBADMSG);
+	assert_int_equal(sha256_from_hex(hex + 1, bytes), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_hashes),
 		cmocka_unit_test(what_is_a_hash),
+		cmocka_unit_test(from_hex),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

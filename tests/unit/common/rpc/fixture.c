@@ -79,6 +79,50 @@ static void header(void *server, struct request *request)
 	reply_text(request, text);
 }
 
+static struct slices megabyte(void)
+{
+	return body_of(MIB);
+}
+
+static void stream_next(void *arg, struct request *request)
+{
+	struct world *world = arg;
+	struct slices body = megabyte();
+
+	assert_true(world->left > 0);
+	if (--world->left > 0)
+		assert_int_equal(request_send(request, &body, stream_next, world), 0);
+	else
+		request_reply(request, &body);
+	slices_done(&body);
+}
+
+static void stream_gone(void *arg, struct request *request)
+{
+	((struct world *)arg)->streams_gone++;
+	request_fail(request, OUTCOME_CANCELLED, "gone");
+}
+
+/* As many megabytes as the body's only byte says, one after the other; 'x': one, then an error. */
+static void stream(void *server, struct request *request)
+{
+	struct world *world = server;
+	struct slices body;
+	uint8_t number = 0;
+
+	assert_int_equal(slices_read(&request->body, 0, &number, 1), 0);
+	request_on_cancel(request, stream_gone, world);
+	world->left = number;
+	if (number != 'x') {
+		stream_next(world, request);
+		return;
+	}
+	body = megabyte();
+	assert_int_equal(request_send(request, &body, stream_next, world), 0);
+	/* The message goes first, whether it has left or not. */
+	request_fail(request, OUTCOME_NOT_FOUND, "no more");
+}
+
 #define ANY_BYTES ((size_t)1 << 31)
 
 static const struct method methods[] = {
@@ -92,6 +136,7 @@ static const struct method methods[] = {
 	{.name = "Slow", .body_max = 100, .body_ms = BODY_MS, .admit = watched, .handle = echo},
 	{.name = "Slow2", .body_max = 100, .body_ms = BODY_MS, .handle = echo},
 	{.name = "Patient", .body_max = 100, .body_ms = WAIT_MS, .admit = watched, .handle = echo},
+	{.name = "Stream", .body_max = 1, .streams = true, .handle = stream},
 	{.name = "Watched", .body_max = ANY_BYTES, .admit = watched, .handle = echo},
 };
 

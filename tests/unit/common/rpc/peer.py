@@ -76,6 +76,23 @@ def call(target):
     run("refused, large", "Refuse", bytes(8 << 20))
     run("no message", "Echo", [], stream=True)
     run("compressed", "Echo", bytes(1 << 20), compression=grpc.Compression.Gzip)
+
+    def stream(name, body, most=None):
+        sizes = []
+        call = channel.unary_stream("/test.Service/Stream")(body, timeout=20)
+        try:
+            for message in call:
+                sizes.append(len(message))
+                if len(sizes) == most:
+                    call.cancel()
+        except grpc.RpcError as error:
+            sizes.append(error.code().name)
+        print(f"{name}: {sizes}", flush=True)
+
+    stream("stream of one", bytes([1]))
+    stream("stream", bytes([5]))
+    stream("stream, error", b"x")
+    stream("stream, cancelled", bytes([200]), 2)
     channel.close()
 
 

@@ -208,7 +208,11 @@ static const char expected[] =
 	"unknown, large: UNIMPLEMENTED no such method\n"
 	"refused, large: PERMISSION_DENIED not you\n"
 	"no message: INVALID_ARGUMENT call without a message\n"
-	"compressed: UNIMPLEMENTED Compression algorithm 'gzip' is disabled.\n";
+	"compressed: UNIMPLEMENTED Compression algorithm 'gzip' is disabled.\n"
+	"stream of one: [1048576]\n"
+	"stream: [1048576, 1048576, 1048576, 1048576, 1048576]\n"
+	"stream, error: [1048576, 'NOT_FOUND']\n"
+	"stream, cancelled: [1048576, 1048576, 'CANCELLED']\n";
 
 static void test_client(void **state)
 {
@@ -226,6 +230,7 @@ static void test_client(void **state)
 	assert_true(accepting && reading);
 	world_wait(caller.world, &caller.ended);
 	assert_string_equal(caller.text, expected);
+	world_wait_count(caller.world, &caller.world->streams_gone, 1);
 	watch_free(accepting);
 	watch_free(reading);
 	assert_int_equal(pclose(caller.peer), 0);

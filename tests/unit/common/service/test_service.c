@@ -6,6 +6,7 @@
 
 #include "common/base/cleanup.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@ struct log {
 	enum outcome outcome;
 	char details[64];
 	size_t body_bytes;
+	int send_result;
 };
 
 struct fake {
@@ -71,8 +73,17 @@ static const char *fake_header(const struct request *request, const char *key)
 	return strcmp(key, "x-token") == 0 ? "abc" : NULL;
 }
 
+static int fake_send(struct request *request, const struct slices *body)
+{
+	struct log *log = container_of(request, struct fake, request)->log;
+
+	note(log, 'S');
+	log->body_bytes = body->bytes;
+	return log->send_result;
+}
+
 static const struct request_ops fake_ops = {
-	.admit = fake_admit, .finish = fake_finish, .header = fake_header};
+	.admit = fake_admit, .finish = fake_finish, .header = fake_header, .send = fake_send};
 
 static void cancelled(void *arg, struct request *request)
 {
@@ -121,6 +132,7 @@ static void handle(void *server, struct request *request)
 static const struct method methods[] = {
 	{.name = "Full", .body_max = 10, .admit = admit, .handle = handle},
 	{.name = "Plain", .body_max = 10, .handle = handle},
+	{.name = "Stream", .body_max = 10, .streams = true, .admit = admit, .handle = handle},
 };
 
 static struct service service_of(struct handler *handler)
@@ -158,7 +170,7 @@ static void test_straight(void **state)
 		assert_string_equal(request_header(&fake.request, "x-token"), "abc");
 		assert_null(request_header(&fake.request, "x-other"));
 		receive(&fake);
-		assert_string_equal(handler.log.text, method == 0 ? "aRhF" : "RhF");
+		assert_string_equal(handler.log.text, method == 1 ? "RhF" : "aRhF");
 		assert_int_equal(handler.log.outcome, OUTCOME_OK);
 		assert_int_equal(handler.log.body_bytes, 6);
 	}
@@ -285,6 +297,83 @@ static void test_on_cancel_taken_back(void **state)
 	assert_string_equal(handler.log.text, "aRhF");
 }
 
+static void sent(void *arg, struct request *request)
+{
+	struct handler *handler = arg;
+
+	note(&handler->log, 's');
+	assert_int_equal(request->state, REQUEST_HANDLING);
+}
+
+static int send(struct fake *fake, struct handler *handler)
+{
+	struct slices body = {0};
+	int r;
+
+	assert_int_equal(slices_append_copy(&body, "message", 7), 0);
+	r = request_send(&fake->request, &body, sent, handler);
+	assert_int_equal(body.n, 0);
+	return r;
+}
+
+static void test_stream(void **state)
+{
+	struct handler handler = {.handle_later = true};
+	struct service service = service_of(&handler);
+	struct fake fake;
+
+	(void)state;
+	arrive(&fake, &service, 2, &handler);
+	receive(&fake);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(send(&fake, &handler), 0);
+		assert_int_equal(handler.log.body_bytes, 7);
+		request_sent(&fake.request);
+	}
+	handler.log.send_result = -ENOMEM;
+	assert_int_equal(send(&fake, &handler), -ENOMEM);
+	handler.log.send_result = 0;
+	assert_int_equal(send(&fake, &handler), 0);
+	reply(&fake.request);
+	assert_string_equal(handler.log.text, "aRhSsSsSSF");
+	assert_int_equal(handler.log.body_bytes, 6);
+}
+
+/* A caller that goes while a message is on its way: sent() is not called any more. */
+static void test_stream_cancelled(void **state)
+{
+	struct handler handler = {.watch = true, .handle_later = true};
+	struct service service = service_of(&handler);
+	struct fake fake;
+
+	(void)state;
+	arrive(&fake, &service, 2, &handler);
+	receive(&fake);
+	assert_int_equal(send(&fake, &handler), 0);
+	request_cancelled(&fake.request);
+	assert_null(fake.request.on_sent);
+	assert_int_equal(send(&fake, &handler), 0);
+	request_fail(&fake.request, OUTCOME_INTERNAL, "dropped");
+	assert_string_equal(handler.log.text, "aRhSCF");
+	assert_int_equal(handler.log.outcome, OUTCOME_CANCELLED);
+}
+
+/* A front-end that knows no streams answers in the service's place. */
+static void test_stream_unknown(void **state)
+{
+	struct request_ops ops = fake_ops;
+	struct handler handler = {0};
+	struct service service = service_of(&handler);
+	struct fake fake = {.log = &handler.log,
+		.request = {.ops = &ops, .service = &service, .method = &methods[2]}};
+
+	(void)state;
+	ops.send = NULL;
+	request_arrived(&fake.request);
+	assert_string_equal(handler.log.text, "F");
+	assert_int_equal(handler.log.outcome, OUTCOME_UNIMPLEMENTED);
+}
+
 static void test_method(void **state)
 {
 	static const char *const unknown[] = {"", "/", "a.B/Full", "/a.B", "/a.B/", "/a.B/Ful",
@@ -315,6 +404,9 @@ int main(void)
 		cmocka_unit_test(test_fail_while_receiving),
 		cmocka_unit_test(test_cancelled),
 		cmocka_unit_test(test_on_cancel_taken_back),
+		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_stream_cancelled),
+		cmocka_unit_test(test_stream_unknown),
 		cmocka_unit_test(test_method),
 	};
 

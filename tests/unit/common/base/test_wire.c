@@ -1,0 +1,106 @@
+/*
+ * The wire format, field by field, over lists cut anywhere.
+ */
+#include "../vectors.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/wire.h"
+
+static struct slices build(void)
+{
+	auto_(slices_done) struct slices large = {0};
+	struct wire_writer writer = {0}, inner = {0};
+	struct slices list = {0};
+	uint8_t bytes[1000];
+
+	memset(bytes, 'L', sizeof(bytes));
+	large = vector_whole(bytes, sizeof(bytes));
+	wire_put_varint(&inner, 1, UINT64_MAX);
+	wire_put_refs(&inner, 2, &large);
+	wire_put_sint(&writer, 1, INT64_MIN);
+	wire_put_double(&writer, 2, -0.5);
+	wire_put_message(&writer, 3, &inner);
+	wire_put_string(&writer, 536870911, "end");
+	assert_int_equal(wire_writer_take(&writer, &list), 0);
+	return list;
+}
+
+static void check(const struct slices *list)
+{
+	auto_(slices_done) struct slices refs = {0};
+	auto_(free_at_exit) char *text = NULL;
+	struct wire_reader reader, inner;
+	struct wire_field field;
+
+	wire_reader_init(&reader, list);
+	assert_int_equal(wire_next(&reader, &field), 1);
+	assert_true(wire_zigzag(field.number_value) == INT64_MIN);
+	assert_int_equal(wire_next(&reader, &field), 1);
+	assert_true(wire_double(field.number_value) == -0.5);
+	assert_int_equal(wire_next(&reader, &field), 1);
+	assert_int_equal(field.type, WIRE_BYTES);
+	wire_reader_enter(&inner, &reader, &field);
+	assert_int_equal(wire_next(&reader, &field), 1);
+	assert_int_equal(field.number, 536870911);
+	assert_int_equal(wire_string(&reader, &field, 2, &text), -EMSGSIZE);
+	assert_int_equal(wire_string(&reader, &field, 3, &text), 0);
+	assert_string_equal(text, "end");
+	assert_int_equal(wire_next(&reader, &field), 0);
+	assert_int_equal(wire_next(&inner, &field), 1);
+	assert_true(field.number_value == UINT64_MAX);
+	assert_int_equal(wire_next(&inner, &field), 1);
+	assert_int_equal(wire_refs(&inner, &field, &refs), 0);
+	assert_int_equal(refs.bytes, 1000);
+	assert_int_equal(wire_next(&inner, &field), 0);
+}
+
+static void test_round(void **state)
+{
+	auto_(slices_done) struct slices list = build();
+	struct slice flat;
+	uint32_t random = 1;
+
+	(void)state;
+	check(&list);
+	assert_int_equal(slices_flatten(&list, &flat), 0);
+	for (size_t most = 1; most < 40; most++) {
+		auto_(slices_done) struct slices cut =
+			vector_cut(flat.data, flat.len, most, &random);
+
+		check(&cut);
+	}
+	slice_unref(&flat);
+}
+
+static void test_broken(void **state)
+{
+	static const struct {
+		uint8_t bytes[16];
+		size_t len;
+	} rows[] = {{{0x08}, 1},        /* no value */
+		{{0x0a, 0x02, 'a'}, 3}, /* too short */
+		{{0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, 11},
+		{{0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, 12},
+		{{0x0b}, 1}, {{0x0c}, 1}, {{0x0e}, 1}, {{0x0f}, 1}, /* groups and no types */
+		{{0x00, 0x00}, 2},                                  /* field 0 */
+		{{0xf8, 0xff, 0xff, 0xff, 0x1f, 0x00}, 6},          /* number above 32 bits */
+		{{0x09, 1, 2, 3, 4, 5, 6, 7}, 8}, {{0x0d, 1, 2, 3}, 4}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_(slices_done) struct slices list = vector_whole(rows[i].bytes, rows[i].len);
+		struct wire_reader reader;
+		struct wire_field field;
+
+		wire_reader_init(&reader, &list);
+		assert_int_equal(wire_next(&reader, &field), -EBADMSG);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round), cmocka_unit_test(test_broken)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
