@@ -1,0 +1,56 @@
+/*
+ * call: a client and its calls from inside. Private to this folder.
+ */
+#ifndef FLWR_HTTP_CALL_H
+#define FLWR_HTTP_CALL_H
+
+#include "common/base/progress.h"
+#include "common/http/body.h"
+#include "common/http/client.h"
+#include "common/http/transfer.h"
+
+struct http_client {
+	struct http *http;
+	struct http_call *calls; /* all that are out */
+	char *address;
+	char *ca_pem; /* NULL: plain text */
+	char *user_agent;
+	uint64_t receive_max_bytes;
+	bool loopback; /* never a proxy */
+	bool freed;    /* by its owner; goes with the last of its calls */
+	unsigned int telling;
+	struct log *log;
+	struct timer *progress; /* looks at the calls that are watched; NULL: none is */
+};
+
+/* What the lines of the answer's head say. */
+struct http_head {
+	bool has_length;
+	uint64_t length;
+	double date_s;
+	bool grpc;
+};
+
+struct http_call {
+	struct http_client *client;
+	struct http_call *prev, *next;
+	struct http_transfer transfer;
+	http_done_fn *done;
+	void *arg;
+	struct curl_slist *headers;
+	struct http_source source;
+	struct http_sink sink;
+	struct http_head head;
+	struct progress progress;
+	enum http_failure failure; /* our own, that made us end it */
+	bool asks;
+	bool h2;     /* both ends have agreed on HTTP/2 */
+	bool enough; /* has the first bytes that were asked for */
+	char words[CURL_ERROR_SIZE];
+	char names[256];
+};
+
+/* Set up the handle of a call whose source and sink are set. 0, -ENOMEM, -EINVAL. */
+int http_call_options_set(struct http_call *call, const struct http_call_options *options);
+
+#endif

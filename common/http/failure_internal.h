@@ -1,0 +1,14 @@
+/*
+ * failure_internal: from libcurl's results to failures. Private to this folder.
+ */
+#ifndef FLWR_HTTP_FAILURE_INTERNAL_H
+#define FLWR_HTTP_FAILURE_INTERNAL_H
+
+#include "common/http/failure.h"
+
+#include <curl/curl.h>
+
+/* How a handle that has ended with code did. */
+enum http_failure http_failure_of(CURL *easy, CURLcode code);
+
+#endif

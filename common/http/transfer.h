@@ -1,0 +1,34 @@
+/*
+ * transfer: one handle of libcurl's, from its start on the loop to its end. Main thread. Private to
+ * this folder.
+ */
+#ifndef FLWR_HTTP_TRANSFER_H
+#define FLWR_HTTP_TRANSFER_H
+
+#include "common/http/http.h"
+
+#include <curl/curl.h>
+
+/* Embedded in what it is about. */
+struct http_transfer {
+	CURL *easy;      /* the owner's; CURLOPT_PRIVATE is ours */
+	CURLcode doomed; /* it is about to end with this; CURLE_OK: it is not */
+	struct http *http;
+	struct http_transfer *prev, *next;
+	/* Once, from the loop; the transfer is nobody's but the owner's then. */
+	void (*ended)(struct http_transfer *transfer, CURLcode code);
+};
+
+/* easy and ended are set. 0, -ENOMEM, -EIO; then ended does not come. */
+int http_transfer_start(struct http *http, struct http_transfer *transfer);
+
+/* ended comes soon, with code. Fine inside libcurl's callbacks. */
+void http_transfer_end(struct http_transfer *transfer, CURLcode code);
+
+struct loop *http_loop(struct http *http);
+
+/* A client begins or ends to use http. */
+void http_opened(struct http *http);
+void http_closed(struct http *http);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * A loop, a client, and the stand-in at the other end.
+ */
+#ifndef FLWR_TEST_HTTP_FIXTURE_H
+#define FLWR_TEST_HTTP_FIXTURE_H
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/http/client.h"
+#include "peer.h"
+
+#include <errno.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MIB ((size_t)1 << 20)
+
+struct world {
+	struct loop *loop;
+	struct http *http;
+	struct http_client *client;
+	struct peer peer;
+	char address[64];
+	struct log *log;
+	int log_fd;
+};
+
+int world_setup(void **state); /* SIGPIPE is ignored, too */
+int world_teardown(void **state);
+
+/* One call. */
+struct answer {
+	unsigned done;
+	enum http_failure failure;
+	enum outcome outcome;
+	int status;
+	char details[256];
+	char type[64];
+	double date_s;
+	struct slices body;
+	struct http_call *call;
+};
+
+/* Start a POST of body (may be NULL, taken over) to path. */
+void ask(struct world *world, const char *path, struct slices *body, int64_t timeout_ms,
+	const char *what, struct answer *answer);
+/* Run the loop until it is there; fails after 30 s. */
+void wait_for(struct world *world, const struct answer *answer);
+/* Both; the caller ends answer. */
+void call(struct world *world, const char *path, struct slices *body, struct answer *answer);
+/* The same with an answer of 200 that has this text. */
+void expect_text(struct world *world, const char *path, const char *text);
+void answer_done(struct answer *answer);
+void expect_body(const struct answer *answer, const char *text);
+/* mib MiB in pieces. */
+struct slices bytes_of(size_t mib);
+
+#endif

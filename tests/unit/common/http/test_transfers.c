@@ -1,0 +1,245 @@
+/*
+ * Connections that come and go, and large bodies: their memory, their progress, and that nobody
+ * waits for them.
+ */
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+bool __wrap_log_on_terminal(const struct log *log);
+
+bool __wrap_log_on_terminal(const struct log *log)
+{
+	(void)log;
+	return true;
+}
+
+/* ---- connections ---- */
+
+static void test_a_connection_is_used_again(void **state)
+{
+	struct world *world = *state;
+
+	expect_text(world, "/count", "1.1");
+	expect_text(world, "/count", "1.2");
+	expect_text(world, "/count", "1.3");
+}
+
+static void test_closed_while_idle(void **state)
+{
+	struct world *world = *state;
+
+	for (int i = 0; i < 20; i++)
+		expect_text(world, "/once", "");
+}
+
+/* The request is on its way already: it is sent once more, from its beginning. */
+static void test_closed_under_a_request(void **state)
+{
+	struct world *world = *state;
+	char expected[32];
+
+	for (int i = 1; i < 5; i++) {
+		struct slices body = bytes_of(3);
+		struct answer answer;
+
+		call(world, "/stale", &body, &answer);
+		assert_int_equal(answer.failure, HTTP_FAILURE_NONE);
+		snprintf(expected, sizeof(expected), "%d.%zu", i, 3 * MIB);
+		expect_body(&answer, expected);
+		answer_done(&answer);
+	}
+}
+
+/* ---- large bodies ---- */
+
+static void test_nobody_waits_for_an_upload(void **state)
+{
+	struct world *world = *state;
+	struct slices body = bytes_of(64);
+	struct answer upload, beat;
+
+	/* The server takes a part of it, and goes on when it is told to. */
+	ask(world, "/late", &body, 0, "a reply", &upload);
+	for (int i = 0; i < 10; i++) {
+		ask(world, "/echo", NULL, 5000, NULL, &beat);
+		wait_for(world, &beat);
+		assert_int_equal(beat.outcome, OUTCOME_OK);
+		assert_int_equal(upload.done, 0);
+	}
+	expect_text(world, "/open", "");
+	wait_for(world, &upload);
+	assert_int_equal(upload.failure, HTTP_FAILURE_NONE);
+	expect_body(&upload, "67108864");
+	answer_done(&upload);
+}
+
+static void test_nobody_waits_for_a_download(void **state)
+{
+	struct world *world = *state;
+	struct answer download, beat;
+
+	ask(world, "/gated/64", NULL, 0, "a message", &download);
+	for (int i = 0; i < 10; i++) {
+		ask(world, "/echo", NULL, 5000, NULL, &beat);
+		wait_for(world, &beat);
+		assert_int_equal(beat.outcome, OUTCOME_OK);
+		assert_int_equal(download.done, 0);
+	}
+	expect_text(world, "/open", "");
+	wait_for(world, &download);
+	assert_int_equal(download.failure, HTTP_FAILURE_NONE);
+	assert_int_equal(download.body.bytes, 64 * MIB);
+	answer_done(&download);
+}
+
+/* The server has said no before it has read all. */
+static void test_refused_early(void **state)
+{
+	struct world *world = *state;
+	struct slices body = bytes_of(8);
+	struct answer answer;
+
+	call(world, "/refuse", &body, &answer);
+	if (answer.failure == HTTP_FAILURE_NONE)
+		assert_int_equal(answer.status, 413);
+	else
+		assert_int_equal(answer.failure, HTTP_FAILURE_CLOSED);
+	answer_done(&answer);
+}
+
+static size_t status_kib(const char *name)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[256];
+	size_t kib = 0;
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			kib = strtoul(line + strlen(name) + 1, NULL, 10);
+	fclose(file);
+	return kib;
+}
+
+/* From here on the highest is counted anew. */
+static size_t begin_highest(void)
+{
+	int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "5", 1) != 1)
+		skip();
+	close(fd);
+	return status_kib("VmRSS");
+}
+
+static void expect_growth(size_t before_kib, size_t mib)
+{
+#ifndef __SANITIZE_ADDRESS__
+	/* The kernel counts to some pages only: the highest may be below what was there. */
+	size_t highest_kib = status_kib("VmHWM");
+	size_t grown_kib = highest_kib > before_kib ? highest_kib - before_kib : 0;
+
+	print_message("grown by %zu KiB for %zu MiB\n", grown_kib, mib);
+	assert_true(grown_kib < (mib + 4) * 1024);
+#else
+	(void)before_kib;
+	(void)mib;
+#endif
+}
+
+static void test_memory(void **state)
+{
+	struct world *world = *state;
+	struct slices body = bytes_of(64);
+	struct answer answer;
+	size_t before;
+
+	expect_text(world, "/echo", "");
+	expect_text(world, "/open", "");
+	/* What is sent is there already. */
+	before = begin_highest();
+	call(world, "/late", &body, &answer);
+	expect_body(&answer, "67108864");
+	answer_done(&answer);
+	expect_growth(before, 0);
+	before = begin_highest();
+	call(world, "/big/64", NULL, &answer);
+	assert_int_equal(answer.body.bytes, 64 * MIB);
+	expect_growth(before, 64);
+	answer_done(&answer);
+	/* Nobody says how long it will be. */
+	before = begin_highest();
+	call(world, "/chunked/64", NULL, &answer);
+	assert_int_equal(answer.body.bytes, 64 * MIB);
+	expect_growth(before, 64);
+	answer_done(&answer);
+	/* An announcement takes none. */
+	before = begin_highest();
+	ask(world, "/half", NULL, 100, NULL, &answer);
+	wait_for(world, &answer);
+	expect_growth(before, 0);
+}
+
+/* ---- progress ---- */
+
+static bool is_logged(const struct world *world, const char *text)
+{
+	char log[4096];
+	ssize_t n = pread(world->log_fd, log, sizeof(log) - 1, 0);
+
+	log[n > 0 ? n : 0] = '\0';
+	return strstr(log, text);
+}
+
+static void wait_for_log(const struct world *world, const char *text)
+{
+	int64_t end_ms = clock_now_ms() + 20000;
+
+	while (!is_logged(world, text)) {
+		assert_true(clock_now_ms() < end_ms);
+		loop_step(world->loop, 100);
+	}
+}
+
+static void test_progress(void **state)
+{
+	struct world *world = *state;
+	struct slices body = bytes_of(64);
+	struct answer upload, download;
+
+	ask(world, "/late", &body, 0, "a reply", &upload);
+	wait_for_log(world, "sending a reply: ");
+	assert_true(is_logged(world, " of 64.0 MiB, "));
+	ask(world, "/gated/5", NULL, 0, "a FAB", &download);
+	wait_for_log(world, "receiving a FAB: 3.0 MiB so far, ");
+	expect_text(world, "/open", "");
+	wait_for(world, &upload);
+	wait_for(world, &download);
+	answer_done(&upload);
+	answer_done(&download);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_connection_is_used_again),
+		TEST(test_closed_while_idle),
+		TEST(test_closed_under_a_request),
+		TEST(test_nobody_waits_for_an_upload),
+		TEST(test_nobody_waits_for_a_download),
+		TEST(test_refused_early),
+		TEST(test_memory),
+		TEST(test_progress),
+	};
+
+	/* As the programs do: what is freed is gone. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 17);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
