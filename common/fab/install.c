@@ -205,9 +205,31 @@ static int installed(const char *target, struct reason *why)
 	return S_ISDIR(st.st_mode) ? 1 : failed(why, -ENOTDIR, "use", target);
 }
 
-int fab_install(const struct slices *content, const char *hash, const char *flwr_home,
-	const struct fab_limits *limits, struct manifest *manifest_out, char **dir_out,
+/* Below the home or, when it is only there, below the older one. As installed(). *target_out is
+ * malloc()ed. */
+static int find_app(const char *apps, const char *older_home, const char *name, char **target_out,
 	struct reason *why)
+{
+	auto_(free_at_exit) char *target = path_join(apps, name);
+	auto_(free_at_exit) char *older_apps = older_home ? apps_path(older_home) : NULL;
+	auto_(free_at_exit) char *older = older_apps ? path_join(older_apps, name) : NULL;
+	int r;
+
+	if (!target || (older_home && !older))
+		return -ENOMEM;
+	r = installed(target, why);
+	/* What cannot be used there is no reason not to install the app here. */
+	if (r == 0 && older && installed(older, NULL) > 0) {
+		*target_out = take_pointer(&older);
+		return 1;
+	}
+	*target_out = take_pointer(&target);
+	return r;
+}
+
+int fab_install(const struct slices *content, const char *hash, const char *flwr_home,
+	const char *older_home, const struct fab_limits *limits, struct manifest *manifest_out,
+	char **dir_out, struct reason *why)
 {
 	auto_(bundle_free) struct bundle *bundle = NULL;
 	auto_(manifest_done) struct manifest manifest = {0};
@@ -226,10 +248,9 @@ int fab_install(const struct slices *content, const char *hash, const char *flwr
 		return r;
 	apps = apps_path(flwr_home);
 	name = manifest_directory(&manifest, hash);
-	target = apps && name ? path_join(apps, name) : NULL;
-	if (!target)
+	if (!apps || !name)
 		return -ENOMEM;
-	r = installed(target, why);
+	r = find_app(apps, older_home, name, &target, why);
 	if (r == 0)
 		r = unpack_app(bundle, hash, limits, apps, target, why);
 	if (r < 0)

@@ -9,11 +9,12 @@
 
 /*
  * Install content, whose SHA-256 is hash (checked before: fab_check_hash()), below flwr_home/apps
- * as <publisher>.<name>.<version>.<first 8 digits of hash>, as Flower 1.15.2 does.
+ * as <publisher>.<name>.<version>.<first 8 digits of hash>, as every Flower release does.
  *
- * An installed directory of that name is reused. Otherwise everything is unpacked into a directory
- * beside it and renamed, so that neither a crash nor another worker at the same time leaves half an
- * app; what a crash left beside it is removed when it is found unlocked.
+ * An installed directory of that name is reused, also one below older_home/apps (may be NULL),
+ * where nothing is installed any more. Otherwise everything is unpacked into a directory beside it
+ * and renamed, so that neither a crash nor another worker at the same time leaves half an app; what
+ * a crash left beside it is removed when it is found unlocked.
  *
  * 0: *dir_out is the app's directory (malloc()ed, absolute). -EBADMSG: refused, why names the rule
  * and the entry: a path that leaves the directory (absolute, "..", backslash, NUL), a link or
@@ -24,7 +25,7 @@
  * why says where.
  */
 int fab_install(const struct slices *content, const char *hash, const char *flwr_home,
-	const struct fab_limits *limits, struct manifest *manifest_out, char **dir_out,
-	struct reason *why);
+	const char *older_home, const struct fab_limits *limits, struct manifest *manifest_out,
+	char **dir_out, struct reason *why);
 
 #endif

@@ -21,7 +21,11 @@ int metadata_copy(const struct metadata *from, struct metadata *out)
 		.src_node_id = from->src_node_id,
 		.dst_node_id = from->dst_node_id,
 		.ttl = from->ttl,
-		.created_at = from->created_at};
+		.created_at = from->created_at,
+		.has_src_task = from->has_src_task,
+		.has_dst_task = from->has_dst_task,
+		.src_task_id = from->src_task_id,
+		.dst_task_id = from->dst_task_id};
 
 	if (copy_text(from->message_id, &copy.message_id) < 0 ||
 		copy_text(from->reply_to_message_id, &copy.reply_to_message_id) < 0 ||
@@ -46,8 +50,19 @@ void envelope_done(struct envelope *envelope)
 {
 	metadata_done(&envelope->metadata);
 	slices_done(&envelope->content);
+	object_set_unref(envelope->objects);
 	free(envelope->error_reason);
 	*envelope = (struct envelope){0};
+}
+
+uint64_t envelope_held_bytes(const struct envelope *envelope)
+{
+	const struct object_tree *tree;
+
+	if (!envelope->objects)
+		return envelope->content.bytes;
+	tree = object_set_tree(envelope->objects);
+	return envelope->content.bytes + tree->bytes.bytes + tree->n * sizeof(*tree->v);
 }
 
 int envelope_error(const struct metadata *instruction, double now_s, int64_t code,
@@ -85,7 +100,11 @@ int envelope_reply_metadata(const struct metadata *instruction, double now_s, st
 	auto_(metadata_done) struct metadata reply = {.run_id = instruction->run_id,
 		.src_node_id = instruction->dst_node_id,
 		.dst_node_id = instruction->src_node_id,
-		.created_at = reply_created_at(instruction, now_s)};
+		.created_at = reply_created_at(instruction, now_s),
+		.has_src_task = instruction->has_dst_task,
+		.has_dst_task = instruction->has_src_task,
+		.src_task_id = instruction->dst_task_id,
+		.dst_task_id = instruction->src_task_id};
 
 	reply.ttl = reply_ttl(instruction, reply.created_at);
 	if (copy_text("", &reply.message_id) < 0 ||

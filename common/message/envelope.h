@@ -8,6 +8,7 @@
 
 #include "common/base/slice.h"
 #include "common/base/value.h"
+#include "common/objects/object_set.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +23,7 @@ enum error_code {
 	ERROR_CODE_UNKNOWN = 0,
 	ERROR_CODE_LOAD_CLIENT_APP = 1,   /* ClientApp could not be loaded */
 	ERROR_CODE_CLIENT_APP_RAISED = 2, /* ClientApp raised an exception */
+	ERROR_CODE_MESSAGE_UNAVAILABLE = 3,
 	ERROR_CODE_INVALID_FAB = 7,
 	ERROR_CODE_CLIENT_APP_CRASHED = 8
 };
@@ -36,7 +38,9 @@ struct metadata {
 	char *group_id;
 	double ttl; /* seconds */
 	char *message_type;
-	double created_at; /* seconds since 1970 */
+	double created_at;               /* seconds since 1970 */
+	bool has_src_task, has_dst_task; /* 1.30 and later */
+	uint64_t src_task_id, dst_task_id;
 };
 
 int metadata_copy(const struct metadata *from, struct metadata *out); /* 0 or -ENOMEM */
@@ -49,13 +53,19 @@ void metadata_done(struct metadata *metadata);
 struct envelope {
 	struct metadata metadata;
 	bool has_content;
-	struct slices content; /* the RecordSet's bytes */
+	struct slices content; /* the RecordSet's bytes; empty when it is objects */
+	struct object_set
+		*objects; /* 1.20 and later: the content's objects, the Message object among them; a
+			     reference; NULL: the content is inline, or there is none */
 	bool has_error;
 	int64_t error_code;
 	char *error_reason;
 };
 
 void envelope_done(struct envelope *envelope);
+
+/* What its content takes in memory: of objects their tree; they themselves are the spool's. */
+uint64_t envelope_held_bytes(const struct envelope *envelope);
 
 /* Make *out the error reply of an instruction: metadata by envelope_reply_metadata(). 0 or -ENOMEM.
  */
@@ -64,14 +74,22 @@ int envelope_error(const struct metadata *instruction, double now_s, int64_t cod
 
 /*
  * Metadata of a reply to an instruction: run, group and type as there, src and dst swapped,
- * reply_to_message_id, message_id empty, created_at now_s but later than the instruction's, ttl
- * what is left of the instruction's (infinite stays so; 0 when nothing is left or it is no number:
- * the SuperLink takes the push and drops the reply). 0 or -ENOMEM.
+ * reply_to_message_id, task ids swapped, message_id empty, created_at now_s but later than the
+ * instruction's, ttl what is left of the instruction's (infinite stays so; 0 when nothing is left
+ * or it is no number: the SuperLink takes the push and drops the reply). 0 or -ENOMEM.
  */
 int envelope_reply_metadata(const struct metadata *instruction, double now_s, struct metadata *out);
 
+/*
+ * The Message object of a message whose content, if it has one, is the RecordDict object: the
+ * envelope without its message_id, which is the id of this object. Appended to *out. 0 or -ENOMEM.
+ */
+int envelope_message_object(const struct envelope *envelope, const struct object_id *record_dict,
+	struct slices *out, struct object_id *id_out);
+
 struct run {
 	uint64_t run_id;
+	uint64_t series_id; /* 1.31 and later; 0: none */
 	char *fab_id;
 	char *fab_version;
 	char *fab_hash;
@@ -83,6 +101,7 @@ void run_done(struct run *run);
 struct context {
 	uint64_t run_id;
 	uint64_t node_id;
+	uint64_t series_id; /* 1.31 and later; 0: none */
 	struct value_map node_config;
 	struct slices state; /* the RecordSet's bytes */
 	struct value_map run_config;
@@ -100,8 +119,12 @@ int context_decode(const struct slices *bytes, struct context *out);
 int context_encode(const struct context *context, struct slices *out);
 /* Of a Context only who it belongs to (the supervisor keeps the bytes as they are). */
 int context_decode_ids(const struct slices *bytes, uint64_t *run_id_out, uint64_t *node_id_out);
-/* Fab: its hash (owned, "" when absent) and its contents by reference. */
-int fab_decode(const struct slices *bytes, char **hash_out, struct slices *content_out);
+/*
+ * Fab: its hash (owned, "" when absent), its contents by reference, and who has verified it:
+ * strings by public key id (1.23 and later; verifications_out may be NULL).
+ */
+int fab_decode(const struct slices *bytes, char **hash_out, struct slices *content_out,
+	struct value_map *verifications_out);
 int fab_encode(const char *hash, const struct slices *content, struct slices *out);
 
 #endif

@@ -5,8 +5,8 @@
 #include "common/message/envelope.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/wire.h"
 #include "common/message/value_codec.h"
-#include "common/message/wire.h"
 
 #include <errno.h>
 #include <string.h>
@@ -125,6 +125,14 @@ static int metadata_field(
 	case 9:
 		double_field(field, &metadata->created_at);
 		return 0;
+	case 10:
+		metadata->has_src_task = field->type == WIRE_VARINT;
+		varint_field(field, &metadata->src_task_id);
+		return 0;
+	case 11:
+		metadata->has_dst_task = field->type == WIRE_VARINT;
+		varint_field(field, &metadata->dst_task_id);
+		return 0;
 	default:
 		return 0;
 	}
@@ -222,6 +230,22 @@ static void metadata_encode(struct wire_writer *writer, const struct metadata *m
 	put_double(writer, 7, metadata->ttl);
 	put_string(writer, 8, metadata->message_type);
 	put_double(writer, 9, metadata->created_at);
+	if (metadata->has_src_task)
+		wire_put_varint(writer, 10, metadata->src_task_id);
+	if (metadata->has_dst_task)
+		wire_put_varint(writer, 11, metadata->dst_task_id);
+}
+
+static void error_encode(struct wire_writer *writer, const struct envelope *envelope)
+{
+	auto_(wire_writer_done) struct wire_writer inner = {0};
+
+	if (!envelope->has_error)
+		return;
+	if (envelope->error_code)
+		wire_put_sint(&inner, 1, envelope->error_code);
+	put_string(&inner, 2, envelope->error_reason);
+	wire_put_message(writer, 3, &inner);
 }
 
 int envelope_encode(const struct envelope *envelope, struct slices *out)
@@ -233,13 +257,27 @@ int envelope_encode(const struct envelope *envelope, struct slices *out)
 	wire_put_message(&writer, 1, &inner);
 	if (envelope->has_content)
 		wire_put_refs(&writer, 2, &envelope->content);
-	if (envelope->has_error) {
-		if (envelope->error_code)
-			wire_put_sint(&inner, 1, envelope->error_code);
-		put_string(&inner, 2, envelope->error_reason);
-		wire_put_message(&writer, 3, &inner);
-	}
+	error_encode(&writer, envelope);
 	return wire_writer_take(&writer, out);
+}
+
+int envelope_message_object(const struct envelope *envelope, const struct object_id *record_dict,
+	struct slices *out, struct object_id *id_out)
+{
+	auto_(wire_writer_done) struct wire_writer writer = {0};
+	auto_(wire_writer_done) struct wire_writer inner = {0};
+	auto_(slices_done) struct slices body = {0};
+	struct metadata metadata = envelope->metadata;
+	int r;
+
+	metadata.message_id = NULL;
+	metadata_encode(&inner, &metadata);
+	wire_put_message(&writer, 1, &inner);
+	error_encode(&writer, envelope);
+	r = wire_writer_take(&writer, &body);
+	return r ? r
+		 : object_make(
+			   OBJECT_MESSAGE, record_dict, record_dict ? 1 : 0, &body, out, id_out);
 }
 
 struct run_decoding {
@@ -267,6 +305,9 @@ static int run_field(const struct wire_reader *reader, const struct wire_field *
 			&run->override_config);
 	case 5:
 		return string_field(reader, field, ENVELOPE_STRING_MAX, &run->fab_hash);
+	case 18:
+		varint_field(field, &run->series_id);
+		return 0;
 	default:
 		return 0;
 	}
@@ -306,6 +347,7 @@ int run_encode(const struct run *run, struct slices *out)
 	put_string(&writer, 3, run->fab_version);
 	value_map_encode(&writer, 4, &value_fields_scalar, &run->override_config);
 	put_string(&writer, 5, run->fab_hash);
+	put_varint(&writer, 18, run->series_id);
 	return wire_writer_take(&writer, out);
 }
 
@@ -324,6 +366,8 @@ static int context_field(
 		varint_field(field, &context->run_id);
 	else if (field->number == 2)
 		varint_field(field, &context->node_id);
+	else if (field->number == 6)
+		varint_field(field, &context->series_id);
 	if (field->type != WIRE_BYTES)
 		return 0;
 	switch (field->number) {
@@ -375,6 +419,7 @@ int context_encode(const struct context *context, struct slices *out)
 	value_map_encode(&writer, 3, &value_fields_scalar, &context->node_config);
 	wire_put_refs(&writer, 4, &context->state);
 	value_map_encode(&writer, 5, &value_fields_scalar, &context->run_config);
+	put_varint(&writer, 6, context->series_id);
 	return wire_writer_take(&writer, out);
 }
 
@@ -402,7 +447,54 @@ int context_decode_ids(const struct slices *bytes, uint64_t *run_id_out, uint64_
 struct fab_decoding {
 	char *hash;
 	struct slices content;
+	bool verifications_wanted;
+	size_t left; /* verifications that are still taken */
+	struct value_map verifications;
 };
+
+/* An entry of a map<string, string>. */
+struct string_entry {
+	char *key;
+	char *value;
+};
+
+static int string_entry_field(
+	const struct wire_reader *reader, const struct wire_field *field, void *into)
+{
+	struct string_entry *entry = into;
+
+	if (field->number == 1)
+		return string_field(reader, field, ENVELOPE_STRING_MAX, &entry->key);
+	if (field->number == 2)
+		return string_field(reader, field, ENVELOPE_STRING_MAX, &entry->value);
+	return 0;
+}
+
+static void string_entry_done(struct string_entry *entry)
+{
+	free(entry->key);
+	free(entry->value);
+}
+
+static int verification_field(
+	const struct wire_reader *reader, const struct wire_field *field, struct fab_decoding *fab)
+{
+	auto_(string_entry_done) struct string_entry entry = {0};
+	struct value value = {0};
+	int r;
+
+	if (fab->left-- == 0)
+		return -EMSGSIZE;
+	r = inner_fields(reader, field, string_entry_field, &entry);
+	if (r < 0)
+		return r;
+	if (fill_string(&entry.key) < 0 || fill_string(&entry.value) < 0)
+		return -ENOMEM;
+	r = value_set_bytes(&value, VALUE_STRING, entry.value, strlen(entry.value));
+	if (r < 0)
+		return r;
+	return value_map_append(&fab->verifications, entry.key, strlen(entry.key), &value);
+}
 
 static int fab_field(const struct wire_reader *reader, const struct wire_field *field, void *into)
 {
@@ -410,7 +502,11 @@ static int fab_field(const struct wire_reader *reader, const struct wire_field *
 
 	if (field->number == 1)
 		return string_field(reader, field, ENVELOPE_STRING_MAX, &fab->hash);
-	if (field->number != 2 || field->type != WIRE_BYTES)
+	if (field->type != WIRE_BYTES)
+		return 0;
+	if (field->number == 3 && fab->verifications_wanted)
+		return verification_field(reader, field, fab);
+	if (field->number != 2)
 		return 0;
 	slices_done(&fab->content); /* of bytes the last counts */
 	return wire_refs(reader, field, &fab->content);
@@ -420,25 +516,36 @@ static void fab_decoding_done(struct fab_decoding *fab)
 {
 	free(fab->hash);
 	slices_done(&fab->content);
+	value_map_done(&fab->verifications);
 }
 
-int fab_decode(const struct slices *bytes, char **hash_out, struct slices *content_out)
+int fab_decode(const struct slices *bytes, char **hash_out, struct slices *content_out,
+	struct value_map *verifications_out)
 {
-	auto_(fab_decoding_done) struct fab_decoding fab = {0};
+	auto_(fab_decoding_done) struct fab_decoding fab = {
+		.verifications_wanted = verifications_out != NULL,
+		.left = ENVELOPE_ENTRIES_MAX,
+	};
 	struct wire_reader reader;
 	int r;
 
 	*hash_out = NULL;
 	*content_out = (struct slices){0};
+	if (verifications_out)
+		*verifications_out = (struct value_map){0};
 	wire_reader_init(&reader, bytes);
 	r = each_field(&reader, fab_field, &fab);
 	if (r < 0)
 		return r;
-	if (fill_string(&fab.hash) < 0)
+	if (fill_string(&fab.hash) < 0 || value_map_unique(&fab.verifications) < 0)
 		return -ENOMEM;
 	*hash_out = take_pointer(&fab.hash);
 	*content_out = fab.content;
 	fab.content = (struct slices){0};
+	if (verifications_out) {
+		*verifications_out = fab.verifications;
+		fab.verifications = (struct value_map){0};
+	}
 	return 0;
 }
 

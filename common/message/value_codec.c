@@ -334,16 +334,29 @@ static void value_encode(struct wire_writer *writer, uint32_t number,
 	wire_put_message(writer, number, &inner);
 }
 
+static void entry_encode(struct wire_writer *writer, uint32_t number,
+	const struct value_fields *fields, const struct value_entry *entry, bool with_key)
+{
+	auto_(wire_writer_done) struct wire_writer inner = {0};
+
+	if (with_key)
+		wire_put_string(&inner, 1, entry->key);
+	value_encode(&inner, 2, fields, &entry->value);
+	wire_put_message(writer, number, &inner);
+}
+
 void value_map_encode(struct wire_writer *writer, uint32_t number,
 	const struct value_fields *fields, const struct value_map *map)
 {
-	for (size_t i = 0; i < map->n; i++) {
-		auto_(wire_writer_done) struct wire_writer entry = {0};
+	for (size_t i = 0; i < map->n; i++)
+		entry_encode(writer, number, fields, &map->v[i], true);
+}
 
-		wire_put_string(&entry, 1, map->v[i].key);
-		value_encode(&entry, 2, fields, &map->v[i].value);
-		wire_put_message(writer, number, &entry);
-	}
+void value_items_encode(struct wire_writer *writer, uint32_t number,
+	const struct value_fields *fields, const struct value_map *map)
+{
+	for (size_t i = 0; i < map->n; i++)
+		entry_encode(writer, number, fields, &map->v[i], *map->v[i].key != '\0');
 }
 
 static int compare_entries(const void *a, const void *b)

@@ -6,7 +6,7 @@
 #define FLWR_MESSAGE_VALUE_CODEC_H
 
 #include "common/base/value.h"
-#include "common/message/wire.h"
+#include "common/base/wire.h"
 
 /* Which field of the oneof carries a kind; 0: none does, and such a field is skipped like an
  * unknown one. */
@@ -32,6 +32,10 @@ int value_map_unique(struct value_map *map);
 
 /* A map<string, value> as field number; each value's kind must have a field. */
 void value_map_encode(struct wire_writer *writer, uint32_t number,
+	const struct value_fields *fields, const struct value_map *map);
+
+/* The same as repeated messages {key = 1, value = 2}: unlike in a map, an empty key is left out. */
+void value_items_encode(struct wire_writer *writer, uint32_t number,
 	const struct value_fields *fields, const struct value_map *map);
 
 /*

@@ -8,12 +8,9 @@
 
 #include "common/records/records.h"
 
-/* Most records, arrays and values of one RecordSet, all together. */
-#define MAPS_ENTRIES_MAX 1000000
-
 /*
  * 0; -EBADMSG with a sentence (broken bytes, strings that are no UTF-8, keys and values of unequal
- * number, a value without kind, more than MAPS_ENTRIES_MAX entries); -ENOMEM. Array bytes are
+ * number, a value without kind, more than RECORD_ENTRIES_MAX entries); -ENOMEM. Array bytes are
  * references into bytes. A key that stands twice counts once, the last wins, as in any proto map.
  */
 int maps_decode(const struct slices *bytes, struct record_dict *out, struct reason *why);

@@ -9,6 +9,10 @@
 #include "common/base/slice.h"
 #include "common/base/value.h"
 
+/* Most records, arrays and values (and texts of lists) of one dict, all together, that a decoder
+ * takes. */
+#define RECORD_ENTRIES_MAX 1000000
+
 enum record_kind { RECORD_ARRAYS, RECORD_METRICS, RECORD_CONFIGS, RECORD_KIND_N };
 
 /* stype "numpy.ndarray": data is NumPy's .npy format; others are passed through. Strings are owned,

@@ -81,7 +81,7 @@ static int install(const struct fab *fab, const char *home, char **dir_out, stru
 {
 	struct fab_limits limits = fab_limits_default();
 	struct manifest manifest = {0};
-	int r = fab_install(&fab->content, fab->hash, home, &limits, &manifest, dir_out, why);
+	int r = fab_install(&fab->content, fab->hash, home, NULL, &limits, &manifest, dir_out, why);
 
 	manifest_done(&manifest);
 	return r;
@@ -323,17 +323,19 @@ static void test_limits(void **state)
 	new_home(home);
 	fab_load("real.fab", 4096, &fab);
 	limits.files_max = 6;
-	assert_int_equal(fab_install(&fab.content, fab.hash, home, &limits, &manifest, &dir, &why),
+	assert_int_equal(
+		fab_install(&fab.content, fab.hash, home, NULL, &limits, &manifest, &dir, &why),
 		-EBADMSG);
 	assert_non_null(strstr(why.text, "7 files"));
 	limits.files_max = 7;
 	limits.unpacked_max_bytes = 7900;
-	assert_int_equal(fab_install(&fab.content, fab.hash, home, &limits, &manifest, &dir, &why),
+	assert_int_equal(
+		fab_install(&fab.content, fab.hash, home, NULL, &limits, &manifest, &dir, &why),
 		-EBADMSG);
 	assert_non_null(strstr(why.text, "bytes"));
 	limits.unpacked_max_bytes = 8000;
 	assert_int_equal(
-		fab_install(&fab.content, fab.hash, home, &limits, &manifest, &dir, &why), 0);
+		fab_install(&fab.content, fab.hash, home, NULL, &limits, &manifest, &dir, &why), 0);
 	assert_string_equal(manifest.publisher, "Some Org");
 	manifest_done(&manifest);
 	free(dir);

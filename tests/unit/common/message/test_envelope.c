@@ -5,9 +5,9 @@
 #include "../vectors.h"
 
 #include "common/base/cleanup.h"
-#include "common/message/fleet_a_codec.h"
+#include "common/base/wire.h"
+#include "common/message/fleet_codec.h"
 #include "common/message/instruction_codec.h"
-#include "common/message/wire.h"
 
 #include <math.h>
 #include <time.h>
@@ -51,7 +51,7 @@ static int fab_again(const struct slices *bytes, struct slices *again)
 {
 	auto_(free_at_exit) char *hash = NULL;
 	auto_(slices_done) struct slices content = {0};
-	int r = fab_decode(bytes, &hash, &content);
+	int r = fab_decode(bytes, &hash, &content, NULL);
 
 	return r ? r : fab_encode(hash, &content, again);
 }
@@ -103,8 +103,9 @@ static int pull_again(const struct slices *bytes, struct slices *again)
 	static const uint8_t reconnect[] = {0x0a, 0x02, 0x08, 0x05};
 	auto_(envelope_done) struct envelope envelope;
 	auto_(slices_done) struct slices message = {0};
+	auto_(slices_done) struct slices tree = {0};
 	unsigned more;
-	int r = fleet_a_decode_pull_messages(bytes, &envelope, &more);
+	int r = fleet_decode_pull_messages(bytes, &envelope, &tree, &more);
 
 	if (r)
 		return r;
@@ -118,7 +119,7 @@ static int get_run_again(const struct slices *bytes, struct slices *again)
 {
 	auto_(run_done) struct run run;
 	auto_(slices_done) struct slices inner = {0};
-	int r = fleet_a_decode_get_run(bytes, &run);
+	int r = fleet_decode_get_run(bytes, &run);
 
 	if (r)
 		return r;
@@ -131,7 +132,7 @@ static int get_fab_again(const struct slices *bytes, struct slices *again)
 {
 	auto_(free_at_exit) char *hash = NULL;
 	auto_(slices_done) struct slices content = {0}, inner = {0};
-	int r = fleet_a_decode_get_fab(bytes, &hash, &content);
+	int r = fleet_decode_get_fab(bytes, &hash, &content, NULL);
 
 	if (r)
 		return r;
@@ -143,10 +144,10 @@ static int get_fab_again(const struct slices *bytes, struct slices *again)
 static int create_node_again(const struct slices *bytes, struct slices *again)
 {
 	uint64_t node_id;
-	int r = fleet_a_decode_create_node(bytes, &node_id);
+	int r = fleet_decode_create_node(bytes, &node_id);
 
 	/* DeleteNodeRequest has the same form. */
-	return r ? r : fleet_a_encode_delete_node(node_id, again);
+	return r ? r : fleet_encode_delete_node(node_id, again);
 }
 
 static const struct {
@@ -170,19 +171,19 @@ static void check_request(const char *name, const struct slices *expected)
 
 	assert_int_equal(envelope_error(&instruction, 1001, 8, "gone", &reply), 0);
 	if (strcmp(name, "req_create_node") == 0)
-		fleet_a_encode_create_node(30, &made);
+		fleet_encode_create_node(30, &made);
 	else if (strcmp(name, "req_delete_node") == 0)
-		fleet_a_encode_delete_node(NODE, &made);
+		fleet_encode_delete_node(NODE, &made);
 	else if (strcmp(name, "req_ping") == 0)
-		fleet_a_encode_ping(NODE, 30, &made);
+		fleet_encode_ping(NODE, 30, &made);
 	else if (strcmp(name, "req_pull_messages") == 0)
-		fleet_a_encode_pull_messages(NODE, &made);
+		fleet_encode_pull_messages(NODE, &made);
 	else if (strcmp(name, "req_get_run") == 0)
-		fleet_a_encode_get_run(NODE, RUN, &made);
+		fleet_encode_get_run(NODE, RUN, &made);
 	else if (strcmp(name, "req_get_fab") == 0)
-		fleet_a_encode_get_fab(NODE, "abc", RUN, &made);
+		fleet_encode_get_fab(NODE, "abc", RUN, &made);
 	else if (strcmp(name, "req_push_messages") == 0)
-		fleet_a_encode_push_messages(NODE, &reply, &made);
+		fleet_encode_push_messages(NODE, &reply, NULL, 0, &made);
 	else
 		fail_msg("no encoder for %s", name);
 	if (!slices_equal(&made, expected))
@@ -192,26 +193,30 @@ static void check_request(const char *name, const struct slices *expected)
 static void check_answer(const char *name, const struct slices *bytes)
 {
 	auto_(envelope_done) struct envelope envelope = {0};
+	auto_(fleet_pushed_done) struct fleet_pushed pushed = {0};
+	auto_(slices_done) struct slices tree = {0};
 	bool yes = false;
 	unsigned more = 0;
 
 	if (strcmp(name, "ping_true") == 0) {
-		assert_int_equal(fleet_a_decode_ping(bytes, &yes), 0);
+		assert_int_equal(fleet_decode_ping(bytes, &yes), 0);
 		assert_true(yes);
 	} else if (strcmp(name, "ping_false") == 0) {
-		assert_int_equal(fleet_a_decode_ping(bytes, &yes), 0);
+		assert_int_equal(fleet_decode_ping(bytes, &yes), 0);
 		assert_false(yes);
 	} else if (strcmp(name, "pull_empty") == 0) {
-		assert_int_equal(fleet_a_decode_pull_messages(bytes, &envelope, &more), 1);
+		assert_int_equal(fleet_decode_pull_messages(bytes, &envelope, &tree, &more), 1);
 	} else if (strcmp(name, "pull_two") == 0) {
-		assert_int_equal(fleet_a_decode_pull_messages(bytes, &envelope, &more), 0);
+		assert_int_equal(fleet_decode_pull_messages(bytes, &envelope, &tree, &more), 0);
 		assert_int_equal(more, 1);
 	} else if (strcmp(name, "push_stored") == 0) {
-		assert_int_equal(fleet_a_decode_push_messages(bytes, &yes), 0);
-		assert_false(yes);
+		assert_int_equal(fleet_decode_push_messages(bytes, &pushed), 0);
+		assert_false(pushed.dropped);
+		assert_int_equal(pushed.n_wanted, 0);
+		assert_string_equal(pushed.session_id, "");
 	} else if (strcmp(name, "push_dropped") == 0) {
-		assert_int_equal(fleet_a_decode_push_messages(bytes, &yes), 0);
-		assert_true(yes);
+		assert_int_equal(fleet_decode_push_messages(bytes, &pushed), 0);
+		assert_true(pushed.dropped);
 	} else {
 		fail_msg("no check for %s", name);
 	}
@@ -228,9 +233,9 @@ static int abuse(const struct slices *bytes)
 
 static int decode_push_messages(const struct slices *bytes)
 {
-	bool dropped;
+	auto_(fleet_pushed_done) struct fleet_pushed pushed;
 
-	return fleet_a_decode_push_messages(bytes, &dropped);
+	return fleet_decode_push_messages(bytes, &pushed);
 }
 
 static bool check_again(const char *name, const uint8_t *data, size_t len, uint32_t *random)
@@ -343,8 +348,8 @@ static void test_refusals(void **state)
 	assert_int_equal(envelope_decode(&c, &envelope), -EBADMSG);
 	assert_int_equal(envelope_decode(&d, &envelope), -EBADMSG);
 	assert_int_equal(run_decode(&e, &run), -EBADMSG);
-	assert_int_equal(fleet_a_decode_get_run(&nothing, &run), -EBADMSG);
-	assert_int_equal(fleet_a_decode_create_node(&nothing, &node_id), -EBADMSG);
+	assert_int_equal(fleet_decode_get_run(&nothing, &run), -EBADMSG);
+	assert_int_equal(fleet_decode_create_node(&nothing, &node_id), -EBADMSG);
 }
 
 static void test_long_id(void **state)
@@ -377,6 +382,41 @@ static void test_duplicate_keys(void **state)
 	assert_string_equal(run.override_config.v[0].key, "k");
 	assert_false(run.override_config.v[0].value.b);
 	assert_true(run.override_config.v[1].value.b);
+}
+
+static int decode_verified(const struct slices *bytes)
+{
+	auto_(free_at_exit) char *hash = NULL;
+	auto_(slices_done) struct slices content = {0};
+	auto_(value_map_done) struct value_map verifications = {0};
+
+	return fab_decode(bytes, &hash, &content, &verifications);
+}
+
+static void test_verifications(void **state)
+{
+	/* {"k": "v", "l": "", "": "n", "k": "w"}, content in between, a number as field 3 */
+	static const uint8_t bytes[] = {0x1a, 0x06, 0x0a, 0x01, 'k', 0x12, 0x01, 'v', 0x1a, 0x03,
+		0x0a, 0x01, 'l', 0x12, 0x01, 'c', 0x1a, 0x03, 0x12, 0x01, 'n', 0x18, 0x05, 0x1a,
+		0x06, 0x12, 0x01, 'w', 0x0a, 0x01, 'k'};
+	static const uint8_t not_utf8[] = {0x1a, 0x03, 0x0a, 0x01, 0xff};
+	auto_(slices_done) struct slices list = vector_whole(bytes, sizeof(bytes));
+	auto_(slices_done) struct slices bad = vector_whole(not_utf8, sizeof(not_utf8));
+	auto_(slices_done) struct slices content = {0};
+	auto_(value_map_done) struct value_map map = {0};
+	auto_(free_at_exit) char *hash = NULL;
+	uint32_t random = (uint32_t)time(NULL);
+
+	(void)state;
+	assert_int_equal(fab_decode(&list, &hash, &content, &map), 0);
+	assert_string_equal(hash, "");
+	assert_int_equal(content.bytes, 1);
+	assert_int_equal(map.n, 3);
+	assert_string_equal(value_map_get(&map, "k")->s.data, "w");
+	assert_string_equal(value_map_get(&map, "l")->s.data, "");
+	assert_string_equal(value_map_get(&map, "")->s.data, "n");
+	assert_int_equal(decode_verified(&bad), -EBADMSG);
+	vector_abuse(decode_verified, bytes, sizeof(bytes), &random);
 }
 
 static void test_reply_metadata(void **state)
@@ -445,8 +485,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_bytes),
 		cmocka_unit_test(test_presence), cmocka_unit_test(test_merges_and_skips),
 		cmocka_unit_test(test_refusals), cmocka_unit_test(test_long_id),
-		cmocka_unit_test(test_duplicate_keys), cmocka_unit_test(test_reply_metadata),
-		cmocka_unit_test(test_payload_by_reference)};
+		cmocka_unit_test(test_duplicate_keys), cmocka_unit_test(test_verifications),
+		cmocka_unit_test(test_reply_metadata), cmocka_unit_test(test_payload_by_reference)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

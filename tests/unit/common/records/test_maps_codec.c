@@ -5,7 +5,7 @@
 #include "../vectors.h"
 
 #include "common/base/cleanup.h"
-#include "common/message/wire.h"
+#include "common/base/wire.h"
 #include "common/records/maps_codec.h"
 
 #include <time.h>
@@ -147,7 +147,7 @@ static void test_too_many(void **state)
 	struct slices list = {0};
 	struct record_dict dict;
 	struct reason why;
-	size_t bytes = 2 * (MAPS_ENTRIES_MAX + 1);
+	size_t bytes = 2 * (RECORD_ENTRIES_MAX + 1);
 	uint8_t *many = malloc(bytes);
 	struct slice slice;
 

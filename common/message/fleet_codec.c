@@ -1,10 +1,10 @@
 /*
- * fleet_a_codec: the requests of dialect A are a Node and little else.
+ * fleet_codec: most requests are a Node and little else.
  */
-#include "common/message/fleet_a_codec.h"
+#include "common/message/fleet_codec.h"
 
 #include "common/base/cleanup.h"
-#include "common/message/wire.h"
+#include "common/base/wire.h"
 
 #include <errno.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static int part_refs(
 	return 0;
 }
 
-int fleet_a_encode_create_node(double ping_interval_s, struct slices *out)
+int fleet_encode_create_node(double ping_interval_s, struct slices *out)
 {
 	auto_(wire_writer_done) struct wire_writer writer = {0};
 
@@ -60,7 +60,7 @@ int fleet_a_encode_create_node(double ping_interval_s, struct slices *out)
 	return wire_writer_take(&writer, out);
 }
 
-int fleet_a_decode_create_node(const struct slices *bytes, uint64_t *node_id_out)
+int fleet_decode_create_node(const struct slices *bytes, uint64_t *node_id_out)
 {
 	auto_(slices_done) struct slices node = {0};
 	bool found;
@@ -72,7 +72,7 @@ int fleet_a_decode_create_node(const struct slices *bytes, uint64_t *node_id_out
 	return found ? wire_find_varint(&node, 1, node_id_out) : -EBADMSG;
 }
 
-int fleet_a_encode_delete_node(uint64_t node_id, struct slices *out)
+int fleet_encode_delete_node(uint64_t node_id, struct slices *out)
 {
 	auto_(wire_writer_done) struct wire_writer writer = {0};
 
@@ -80,7 +80,7 @@ int fleet_a_encode_delete_node(uint64_t node_id, struct slices *out)
 	return wire_writer_take(&writer, out);
 }
 
-int fleet_a_encode_ping(uint64_t node_id, double ping_interval_s, struct slices *out)
+int fleet_encode_ping(uint64_t node_id, double ping_interval_s, struct slices *out)
 {
 	auto_(wire_writer_done) struct wire_writer writer = {0};
 
@@ -89,7 +89,7 @@ int fleet_a_encode_ping(uint64_t node_id, double ping_interval_s, struct slices 
 	return wire_writer_take(&writer, out);
 }
 
-int fleet_a_decode_ping(const struct slices *bytes, bool *success_out)
+int fleet_decode_ping(const struct slices *bytes, bool *success_out)
 {
 	uint64_t success;
 	int r = wire_find_varint(bytes, 1, &success);
@@ -100,7 +100,30 @@ int fleet_a_decode_ping(const struct slices *bytes, bool *success_out)
 	return 0;
 }
 
-int fleet_a_encode_pull_messages(uint64_t node_id, struct slices *out)
+int fleet_encode_key(const char *public_key, size_t len, double interval_s, struct slices *out)
+{
+	auto_(wire_writer_done) struct wire_writer writer = {0};
+
+	wire_put_bytes(&writer, 1, public_key, len);
+	put_interval(&writer, 2, interval_s);
+	return wire_writer_take(&writer, out);
+}
+
+int fleet_encode_node_id(uint64_t node_id, struct slices *out)
+{
+	auto_(wire_writer_done) struct wire_writer writer = {0};
+
+	if (node_id)
+		wire_put_varint(&writer, 1, node_id);
+	return wire_writer_take(&writer, out);
+}
+
+int fleet_decode_node_id(const struct slices *bytes, uint64_t *node_id_out)
+{
+	return wire_find_varint(bytes, 1, node_id_out);
+}
+
+int fleet_encode_pull_messages(uint64_t node_id, struct slices *out)
 {
 	auto_(wire_writer_done) struct wire_writer writer = {0};
 
@@ -108,23 +131,27 @@ int fleet_a_encode_pull_messages(uint64_t node_id, struct slices *out)
 	return wire_writer_take(&writer, out);
 }
 
-int fleet_a_decode_pull_messages(
-	const struct slices *bytes, struct envelope *out, unsigned *more_out)
+int fleet_decode_pull_messages(const struct slices *bytes, struct envelope *out,
+	struct slices *tree_out, unsigned *more_out)
 {
 	auto_(slices_done) struct slices first = {0};
+	auto_(slices_done) struct slices tree = {0};
 	struct wire_reader reader;
 	struct wire_field field;
-	unsigned n = 0;
+	unsigned n = 0, n_trees = 0;
 	int r;
 
 	*out = (struct envelope){0};
+	*tree_out = (struct slices){0};
 	*more_out = 0;
 	wire_reader_init(&reader, bytes);
 	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.number != 2 || field.type != WIRE_BYTES)
+		if (field.type != WIRE_BYTES)
 			continue;
-		if (n++ == 0)
+		if (field.number == 2 && n++ == 0)
 			r = wire_refs(&reader, &field, &first);
+		if (field.number == 3 && n_trees++ == 0)
+			r = wire_refs(&reader, &field, &tree);
 		if (r < 0)
 			return r;
 	}
@@ -133,12 +160,15 @@ int fleet_a_decode_pull_messages(
 	if (n == 0)
 		return 1;
 	*more_out = n - 1;
-	return envelope_decode(&first, out);
+	r = envelope_decode(&first, out);
+	return r ? r : slices_move(tree_out, &tree);
 }
 
-int fleet_a_encode_push_messages(uint64_t node_id, const struct envelope *reply, struct slices *out)
+int fleet_encode_push_messages(uint64_t node_id, const struct envelope *reply,
+	const struct slices *tree, double runtime_s, struct slices *out)
 {
 	auto_(wire_writer_done) struct wire_writer writer = {0};
+	auto_(wire_writer_done) struct wire_writer runtimes = {0};
 	auto_(slices_done) struct slices message = {0};
 	int r;
 
@@ -147,6 +177,11 @@ int fleet_a_encode_push_messages(uint64_t node_id, const struct envelope *reply,
 		return r;
 	put_node(&writer, 1, node_id);
 	wire_put_refs(&writer, 2, &message);
+	if (tree) {
+		wire_put_refs(&writer, 3, tree);
+		wire_put_raw_double(&runtimes, runtime_s);
+		wire_put_message(&writer, 4, &runtimes);
+	}
 	return wire_writer_take(&writer, out);
 }
 
@@ -173,29 +208,81 @@ static int is_none(const struct wire_reader *outer, const struct wire_field *ent
 	return key && strcmp(key, none) == 0;
 }
 
-int fleet_a_decode_push_messages(const struct slices *bytes, bool *dropped_out)
+void fleet_pushed_done(struct fleet_pushed *pushed)
 {
-	struct wire_reader reader;
-	struct wire_field field;
-	bool dropped = false;
-	int r;
+	free(pushed->wanted);
+	free(pushed->session_id);
+	*pushed = (struct fleet_pushed){0};
+}
 
-	wire_reader_init(&reader, bytes);
-	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.number != 2 || field.type != WIRE_BYTES)
-			continue;
-		r = is_none(&reader, &field);
-		if (r < 0)
-			return r;
-		dropped = dropped || r;
-	}
+static int add_wanted(struct fleet_pushed *pushed, const struct wire_reader *reader,
+	const struct wire_field *field)
+{
+	auto_(free_at_exit) char *text = NULL;
+	struct object_id *wanted = pushed->wanted;
+	int r = wire_string(reader, field, OBJECT_ID_TEXT_BYTES - 1, &text);
+
 	if (r < 0)
 		return r;
-	*dropped_out = dropped;
+	/* Doubled whenever n is a power of two. */
+	if (!(pushed->n_wanted & (pushed->n_wanted - 1)))
+		wanted = reallocarray(
+			wanted, pushed->n_wanted ? 2 * pushed->n_wanted : 1, sizeof(*wanted));
+	if (!wanted)
+		return -ENOMEM;
+	pushed->wanted = wanted;
+	if (!object_id_parse(text, strlen(text), &wanted[pushed->n_wanted]))
+		return -EBADMSG;
+	pushed->n_wanted++;
 	return 0;
 }
 
-int fleet_a_encode_get_run(uint64_t node_id, uint64_t run_id, struct slices *out)
+static int pushed_field(struct fleet_pushed *pushed, const struct wire_reader *reader,
+	const struct wire_field *field)
+{
+	int r = 0;
+
+	if (field->type != WIRE_BYTES)
+		return 0;
+	if (field->number == 2) {
+		r = is_none(reader, field);
+		pushed->dropped = pushed->dropped || r > 0;
+	} else if (field->number == 3) {
+		r = add_wanted(pushed, reader, field);
+	} else if (field->number == 4) {
+		free_at_exit(&pushed->session_id);
+		pushed->session_id = NULL;
+		r = wire_string(reader, field, FLEET_SESSION_MAX, &pushed->session_id);
+	}
+	return r < 0 ? r : 0;
+}
+
+int fleet_decode_push_messages(const struct slices *bytes, struct fleet_pushed *out)
+{
+	auto_(fleet_pushed_done) struct fleet_pushed pushed = {0};
+	struct wire_reader reader;
+	struct wire_field field;
+	int r;
+
+	*out = (struct fleet_pushed){0};
+	wire_reader_init(&reader, bytes);
+	while ((r = wire_next(&reader, &field)) > 0) {
+		r = pushed_field(&pushed, &reader, &field);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	if (!pushed.session_id)
+		pushed.session_id = strdup("");
+	if (!pushed.session_id)
+		return -ENOMEM;
+	*out = pushed;
+	pushed = (struct fleet_pushed){0};
+	return 0;
+}
+
+int fleet_encode_get_run(uint64_t node_id, uint64_t run_id, struct slices *out)
 {
 	auto_(wire_writer_done) struct wire_writer writer = {0};
 
@@ -205,14 +292,14 @@ int fleet_a_encode_get_run(uint64_t node_id, uint64_t run_id, struct slices *out
 	return wire_writer_take(&writer, out);
 }
 
-int fleet_a_decode_get_run(const struct slices *bytes, struct run *out)
+int fleet_decode_get_run(const struct slices *bytes, struct run *out)
 {
 	auto_(slices_done) struct slices run = {0};
 	bool found;
 	int r;
 
 	*out = (struct run){0};
-	if (bytes->bytes > FLEET_A_RUN_MAX_BYTES)
+	if (bytes->bytes > FLEET_RUN_MAX_BYTES)
 		return -EMSGSIZE;
 	r = part_refs(bytes, 1, &found, &run);
 	if (r < 0)
@@ -220,7 +307,7 @@ int fleet_a_decode_get_run(const struct slices *bytes, struct run *out)
 	return found ? run_decode(&run, out) : -EBADMSG;
 }
 
-int fleet_a_encode_get_fab(uint64_t node_id, const char *hash, uint64_t run_id, struct slices *out)
+int fleet_encode_get_fab(uint64_t node_id, const char *hash, uint64_t run_id, struct slices *out)
 {
 	auto_(wire_writer_done) struct wire_writer writer = {0};
 
@@ -232,7 +319,8 @@ int fleet_a_encode_get_fab(uint64_t node_id, const char *hash, uint64_t run_id, 
 	return wire_writer_take(&writer, out);
 }
 
-int fleet_a_decode_get_fab(const struct slices *bytes, char **hash_out, struct slices *content_out)
+int fleet_decode_get_fab(const struct slices *bytes, char **hash_out, struct slices *content_out,
+	struct value_map *verifications_out)
 {
 	auto_(slices_done) struct slices fab = {0};
 	bool found;
@@ -240,8 +328,10 @@ int fleet_a_decode_get_fab(const struct slices *bytes, char **hash_out, struct s
 
 	*hash_out = NULL;
 	*content_out = (struct slices){0};
+	if (verifications_out)
+		*verifications_out = (struct value_map){0};
 	r = part_refs(bytes, 1, &found, &fab);
 	if (r < 0)
 		return r;
-	return found ? fab_decode(&fab, hash_out, content_out) : -EBADMSG;
+	return found ? fab_decode(&fab, hash_out, content_out, verifications_out) : -EBADMSG;
 }

@@ -1,0 +1,379 @@
+/*
+ * object_set: where each object is, and the jobs that bring it there.
+ */
+#include "common/objects/object_set.h"
+
+#include "common/base/cleanup.h"
+#include "common/objects/spool_file.h"
+#include "common/objects/spool_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#define COMPACT_MAX_BYTES 65536
+
+enum place { PLACE_NONE, PLACE_MEMORY, PLACE_FILE };
+
+struct entry {
+	enum place place;
+	unsigned puts;         /* that are out */
+	struct slices content; /* PLACE_MEMORY */
+	uint64_t offset;       /* PLACE_FILE */
+	size_t bytes;
+	bool kept; /* io thread: it was found to be right, and is kept */
+};
+
+struct object_set {
+	struct spool *spool;
+	unsigned refs;
+	size_t puts;      /* that are out; each needs the set */
+	bool ids_trusted; /* never changes after the first put */
+	/* What the io thread reads of the tree (all but the root's id) never changes. */
+	struct object_tree tree;
+	struct entry *entries; /* as in tree.v */
+	size_t missing;
+	uint64_t bytes;
+	/* Made and written by the io thread; main maps what it was told to be there. */
+	struct spool_file file;
+	bool filing; /* a put to the file was started: main leaves it to the io thread */
+};
+
+/* One object on its way. */
+struct put {
+	struct job job;
+	struct object_set *set;
+	size_t index;
+	struct slices content;
+	size_t bytes;
+	uint64_t reserved; /* in memory; 0: to the file */
+	bool to_file;
+	uint64_t offset; /* there */
+	object_put_fn *done;
+	void *arg;
+	int r;
+	struct reason why;
+};
+
+int object_set_new(struct spool *spool, struct object_tree *tree, struct object_set **out)
+{
+	struct object_set *set = calloc(1, sizeof(*set));
+	struct entry *entries = calloc(tree->n ? tree->n : 1, sizeof(*entries));
+
+	if (!set || !entries) {
+		free(set);
+		free(entries);
+		object_tree_done(tree);
+		return -ENOMEM;
+	}
+	set->spool = spool;
+	set->refs = 1;
+	set->tree = *tree;
+	set->entries = entries;
+	set->missing = tree->n;
+	spool_file_init(&set->file);
+	*tree = (struct object_tree){0};
+	*out = set;
+	return 0;
+}
+
+void object_set_trust_ids(struct object_set *set)
+{
+	set->ids_trusted = true;
+}
+
+/* The object is not here any more. Its part of the file stays: the file goes with the set. */
+static void entry_drop(struct object_set *set, struct entry *entry)
+{
+	if (entry->place == PLACE_NONE)
+		return;
+	if (entry->place == PLACE_MEMORY)
+		set->spool->memory_bytes -= entry->bytes;
+	else
+		set->spool->file_bytes -= entry->bytes;
+	set->bytes -= entry->bytes;
+	set->missing++;
+	slices_done(&entry->content);
+	*entry = (struct entry){.puts = entry->puts};
+}
+
+static void set_free_unused(struct object_set *set)
+{
+	if (set->refs > 0 || set->puts > 0)
+		return;
+	for (size_t i = 0; i < set->tree.n; i++)
+		entry_drop(set, &set->entries[i]);
+	free(set->entries);
+	spool_give_spare(set->spool, &set->file);
+	object_tree_done(&set->tree);
+	free(set);
+}
+
+struct object_set *object_set_ref(struct object_set *set)
+{
+	assert(set->refs > 0);
+	set->refs++;
+	return set;
+}
+
+void object_set_unref(struct object_set *set)
+{
+	if (!set)
+		return;
+	assert(set->refs > 0);
+	set->refs--;
+	set_free_unused(set);
+}
+
+bool object_set_is_last_ref(const struct object_set *set)
+{
+	return set->refs == 1;
+}
+
+const struct object_tree *object_set_tree(const struct object_set *set)
+{
+	return &set->tree;
+}
+
+bool object_set_has(const struct object_set *set, size_t index)
+{
+	return set->entries[index].place != PLACE_NONE;
+}
+
+size_t object_set_missing(const struct object_set *set)
+{
+	return set->missing;
+}
+
+uint64_t object_set_bytes(const struct object_set *set)
+{
+	return set->bytes;
+}
+
+/* ---- putting: on the io thread ---- */
+
+/*
+ * A small object is copied: as a reference it would keep the whole piece of the network's buffer,
+ * with its neighbours in it, for as long as the set. Without memory for it the reference is good
+ * enough.
+ */
+static void content_compact(struct slices *content)
+{
+	auto_(slices_done) struct slices copy = {0};
+	uint8_t *bytes;
+	struct slice slice;
+
+	if (content->bytes == 0 || content->bytes >= COMPACT_MAX_BYTES)
+		return;
+	bytes = malloc(content->bytes);
+	if (!bytes)
+		return;
+	slices_read(content, 0, bytes, content->bytes);
+	if (slice_take(bytes, content->bytes, &slice) < 0) {
+		free(bytes);
+		return;
+	}
+	if (slices_append(&copy, slice) < 0)
+		return;
+	slices_done(content);
+	*content = copy;
+	copy = (struct slices){0};
+}
+
+static int compare_places(const void *left, const void *right)
+{
+	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+
+	return (a > b) - (a < b);
+}
+
+/* Whatever their order: SuperLinks with a database tell a tree's children in that of their ids. */
+static int has_children(const struct object_tree *tree, const struct object_node *node,
+	const struct object_head *head)
+{
+	size_t n = head->n_children;
+	auto_(free_at_exit) uint32_t *said = NULL;
+	auto_(free_at_exit) uint32_t *known = NULL;
+
+	if (n != node->n_children)
+		return 0;
+	if (n == 0)
+		return 1;
+	said = calloc(n, sizeof(*said));
+	known = calloc(n, sizeof(*known));
+	if (!said || !known)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		ptrdiff_t at = object_tree_find(tree, &head->children[i]);
+
+		if (at < 0)
+			return 0;
+		said[i] = (uint32_t)at;
+		known[i] = node->children[i];
+	}
+	qsort(said, n, sizeof(*said), compare_places);
+	qsort(known, n, sizeof(*known), compare_places);
+	return memcmp(said, known, n * sizeof(*said)) == 0;
+}
+
+static int put_check(struct put *put)
+{
+	const struct object_tree *tree = &put->set->tree;
+	const struct object_node *node = &tree->v[put->index];
+	auto_(object_head_done) struct object_head head = {0};
+	char text[OBJECT_ID_TEXT_BYTES];
+	int r = put->set->ids_trusted ? 0 : object_check_id(&put->content, &node->id);
+
+	object_id_format(&node->id, text);
+	if (r == -EBADMSG)
+		reason_set(
+			&put->why, "the %zu bytes that came are not object %s", put->bytes, text);
+	if (r == 0)
+		r = object_head_parse(&put->content, &head, &put->why);
+	if (r < 0)
+		return r;
+	if (put->index + 1 == tree->n && head.type != OBJECT_MESSAGE)
+		return reason_code(&put->why, -EBADMSG, "object %s is no Message, but of type %s",
+			text, object_type_name(head.type));
+	r = has_children(tree, node, &head);
+	if (r < 0)
+		return r;
+	if (!r)
+		return reason_code(&put->why, -EBADMSG,
+			"the children of object %s are not those of the tree", text);
+	return 0;
+}
+
+static int put_keep(struct put *put)
+{
+	struct object_set *set = put->set;
+	int r;
+
+	if (!put->to_file) {
+		content_compact(&put->content);
+		return 0;
+	}
+	r = spool_file_append(&set->file, set->spool->dir, &put->content, &put->offset, &put->why);
+	slices_done(&put->content);
+	return r;
+}
+
+static void put_run(struct job *job)
+{
+	struct put *put = container_of(job, struct put, job);
+	struct entry *entry = &put->set->entries[put->index];
+
+	if (entry->kept) {
+		slices_done(&put->content);
+		return;
+	}
+	put->r = put_check(put);
+	if (put->r == 0)
+		put->r = put_keep(put);
+	if (put->r == -ENOMEM && !put->why.text[0])
+		reason_set(&put->why, "no memory for an object of %zu bytes", put->bytes);
+	if (put->r < 0)
+		slices_done(&put->content);
+	entry->kept = put->r == 0;
+}
+
+/* ---- putting: on the main thread ---- */
+
+static void put_free(struct put *put)
+{
+	put->set->spool->memory_bytes -= put->reserved;
+	slices_done(&put->content);
+	free(put);
+}
+
+/* What the io thread has kept belongs to the entry from now on. */
+static void entry_fill(struct object_set *set, struct entry *entry, struct put *put)
+{
+	entry->place = put->to_file ? PLACE_FILE : PLACE_MEMORY;
+	entry->bytes = put->bytes;
+	entry->offset = put->offset;
+	entry->content = put->content;
+	put->content = (struct slices){0};
+	put->reserved = 0;
+	if (put->to_file)
+		set->spool->file_bytes += put->bytes;
+	set->bytes += put->bytes;
+	set->missing--;
+}
+
+static void put_done(struct job *job)
+{
+	struct put *put = container_of(job, struct put, job);
+	struct object_set *set = put->set;
+	struct entry *entry = &set->entries[put->index];
+
+	if (put->r == 0 && entry->place == PLACE_NONE)
+		entry_fill(set, entry, put);
+	if (put->r == -ENOSPC || put->r == -EDQUOT)
+		spool_trim(set->spool);
+	entry->puts--;
+	put->done(put->arg, put->index, put->r, &put->why);
+	put_free(put);
+	set->puts--;
+	set_free_unused(set);
+}
+
+/* The first one of a set takes a file that another set has left. */
+static void put_to_file(struct put *put)
+{
+	struct object_set *set = put->set;
+
+	put->to_file = true;
+	if (!set->filing)
+		spool_take_spare(set->spool, &set->file);
+	set->filing = true;
+}
+
+int object_set_put(struct object_set *set, size_t index, struct slices *content,
+	object_put_fn *done, void *arg)
+{
+	struct put *put = calloc(1, sizeof(*put));
+	int r;
+
+	assert(index < set->tree.n);
+	if (!put) {
+		slices_done(content);
+		return -ENOMEM;
+	}
+	put->job = (struct job){.run = put_run, .done = put_done};
+	put->set = set;
+	put->index = index;
+	put->content = *content;
+	put->bytes = content->bytes;
+	put->done = done;
+	put->arg = arg;
+	*content = (struct slices){0};
+	if (spool_take_memory(set->spool, put->bytes))
+		put->reserved = put->bytes;
+	else
+		put_to_file(put);
+	r = loop_job(set->spool->loop, &put->job);
+	if (r < 0) {
+		put_free(put);
+		return r;
+	}
+	set->entries[index].puts++;
+	set->puts++;
+	return 0;
+}
+
+/* ---- what is here ---- */
+
+int object_set_get(struct object_set *set, size_t index, struct slices *out)
+{
+	const struct entry *entry = &set->entries[index];
+	struct slice slice;
+	int r;
+
+	if (entry->place == PLACE_NONE)
+		return -ENOENT;
+	if (entry->place == PLACE_MEMORY)
+		return slices_append_refs(out, &entry->content);
+	r = spool_file_map(&set->file, entry->offset, entry->bytes, &slice);
+	return r < 0 ? r : slices_append(out, slice);
+}

@@ -1,0 +1,249 @@
+/*
+ * object_tree: a tree is read level by level on a short stack. An object is finished when its
+ * message ends: its children are finished then, and have their places.
+ */
+#include "common/objects/object_tree.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/wire.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { TREE_ID = 1, TREE_CHILDREN = 2 };
+
+/* An object whose message is being read. */
+struct level {
+	struct wire_reader reader;
+	struct object_id id; /* what was read last */
+	bool has_id;
+	size_t first; /* of its children in pending */
+};
+
+struct decoding {
+	struct object_tree tree;
+	size_t cap; /* of tree.v */
+	struct level levels[OBJECT_TREE_DEPTH_MAX];
+	size_t depth;
+	/* Children of what is being read: places in tree.v. */
+	uint32_t *pending;
+	size_t n_pending, pending_cap;
+	uint32_t n_seen; /* objects finished, the same one counted again */
+	struct reason *why;
+};
+
+static void decoding_done(struct decoding *decoding)
+{
+	object_tree_done(&decoding->tree);
+	free(decoding->pending);
+}
+
+/* Room for one more of size bytes each. */
+static int make_room(void *array, size_t n, size_t *cap, size_t size)
+{
+	void *old, *room;
+	size_t more = *cap ? 2 * *cap : 16;
+
+	if (n < *cap)
+		return 0;
+	memcpy(&old, array, sizeof(old));
+	room = reallocarray(old, more, size);
+	if (!room)
+		return -ENOMEM;
+	memcpy(array, &room, sizeof(room));
+	*cap = more;
+	return 0;
+}
+
+static int tree_broken(struct decoding *decoding)
+{
+	return reason_code(decoding->why, -EBADMSG, "the object tree cannot be read");
+}
+
+static int tree_bad_id(struct decoding *decoding)
+{
+	return reason_code(decoding->why, -EBADMSG, "the object tree has an id that is none");
+}
+
+static int read_id(struct decoding *decoding, struct level *level, const struct wire_field *field)
+{
+	auto_(free_at_exit) char *text = NULL;
+	size_t len;
+	int r = wire_bytes(&level->reader, field, OBJECT_ID_TEXT_BYTES - 1, &text, &len);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 || !object_id_parse(text, len, &level->id))
+		return tree_bad_id(decoding);
+	level->has_id = true;
+	return 0;
+}
+
+static int enter_child(
+	struct decoding *decoding, const struct level *parent, const struct wire_field *field)
+{
+	struct level *level = &decoding->levels[decoding->depth];
+
+	if (field->type != WIRE_BYTES)
+		return tree_broken(decoding);
+	if (decoding->depth == OBJECT_TREE_DEPTH_MAX)
+		return reason_code(decoding->why, -EMSGSIZE,
+			"the object tree is deeper than %d objects", OBJECT_TREE_DEPTH_MAX);
+	*level = (struct level){.first = decoding->n_pending};
+	wire_reader_enter(&level->reader, &parent->reader, field);
+	decoding->depth++;
+	return 0;
+}
+
+/* The children of what ends now, each once, at the end of pending; their number. */
+static size_t fold_children(struct decoding *decoding, size_t first)
+{
+	size_t n = first;
+
+	decoding->n_seen++;
+	for (size_t i = first; i < decoding->n_pending; i++) {
+		struct object_node *child = &decoding->tree.v[decoding->pending[i]];
+
+		if (child->mark == decoding->n_seen)
+			continue;
+		child->mark = decoding->n_seen;
+		decoding->pending[n++] = decoding->pending[i];
+	}
+	return n - first;
+}
+
+static int add_node(struct decoding *decoding, const struct object_id *id, const uint32_t *children,
+	size_t n_children)
+{
+	struct object_tree *tree = &decoding->tree;
+	struct object_node node = {.id = *id, .n_children = (uint32_t)n_children};
+	int r;
+
+	if (tree->n == OBJECT_TREE_OBJECTS_MAX)
+		return reason_code(decoding->why, -EMSGSIZE,
+			"the object tree has more than %d objects", OBJECT_TREE_OBJECTS_MAX);
+	if (n_children > OBJECT_CHILDREN_MAX)
+		return reason_code(decoding->why, -EMSGSIZE,
+			"the object tree has an object with %zu children, more than %d", n_children,
+			OBJECT_CHILDREN_MAX);
+	r = make_room(&tree->v, tree->n, &decoding->cap, sizeof(*tree->v));
+	if (r < 0)
+		return r;
+	if (n_children > 0) {
+		node.children = reallocarray(NULL, n_children, sizeof(*children));
+		if (!node.children)
+			return -ENOMEM;
+		memcpy(node.children, children, n_children * sizeof(*children));
+	}
+	tree->v[tree->n++] = node; /* the tree's, whatever comes now */
+	return object_index_add(&tree->index, tree->v, (uint32_t)tree->n - 1);
+}
+
+/*
+ * The message of an object has ended. An object that was there before has the same children. Where
+ * that holds for all, none is below itself: it would have to be as deep as a part of it.
+ */
+static int finish_object(struct decoding *decoding, const struct level *level)
+{
+	const struct object_tree *tree = &decoding->tree;
+	char text[OBJECT_ID_TEXT_BYTES];
+	size_t n = fold_children(decoding, level->first);
+	const uint32_t *children = n ? decoding->pending + level->first : NULL;
+	ptrdiff_t at;
+	int r;
+
+	if (!level->has_id)
+		return tree_bad_id(decoding);
+	at = object_index_find(&tree->index, tree->v, &level->id);
+	if (at < 0) {
+		r = add_node(decoding, &level->id, children, n);
+		at = (ptrdiff_t)tree->n - 1;
+		if (r < 0)
+			return r;
+	} else if (tree->v[at].n_children != n ||
+		   (n && memcmp(tree->v[at].children, children, n * sizeof(*children)) != 0)) {
+		object_id_format(&level->id, text);
+		return reason_code(decoding->why, -EBADMSG,
+			"the object tree names different children of object %s", text);
+	}
+	decoding->n_pending = level->first;
+	r = make_room(&decoding->pending, decoding->n_pending, &decoding->pending_cap,
+		sizeof(*decoding->pending));
+	if (r < 0)
+		return r;
+	decoding->pending[decoding->n_pending++] = (uint32_t)at;
+	decoding->depth--;
+	return 0;
+}
+
+/* One field, or the end, of the innermost object. */
+static int decode_step(struct decoding *decoding)
+{
+	struct level *level = &decoding->levels[decoding->depth - 1];
+	struct wire_field field;
+	int r = wire_next(&level->reader, &field);
+
+	if (r < 0)
+		return tree_broken(decoding);
+	if (r == 0)
+		return finish_object(decoding, level);
+	if (field.number == TREE_ID)
+		return read_id(decoding, level, &field);
+	if (field.number == TREE_CHILDREN)
+		return enter_child(decoding, level, &field);
+	return 0;
+}
+
+int object_tree_decode(const struct slices *bytes, struct object_tree *out, struct reason *why)
+{
+	auto_(decoding_done) struct decoding decoding = {.why = why, .depth = 1};
+	int r = 0;
+
+	if (bytes->bytes > OBJECT_TREE_BYTES_MAX)
+		return reason_code(why, -EMSGSIZE, "the object tree has %zu bytes, more than %d",
+			bytes->bytes, OBJECT_TREE_BYTES_MAX);
+	wire_reader_init(&decoding.levels[0].reader, bytes);
+	while (r == 0 && decoding.depth > 0)
+		r = decode_step(&decoding);
+	if (r == 0)
+		r = slices_append_refs(&decoding.tree.bytes, bytes);
+	if (r < 0)
+		return r;
+	*out = decoding.tree;
+	decoding.tree = (struct object_tree){0};
+	return 0;
+}
+
+void object_tree_done(struct object_tree *tree)
+{
+	for (size_t i = 0; i < tree->n; i++)
+		free(tree->v[i].children);
+	free(tree->v);
+	slices_done(&tree->bytes);
+	object_index_done(&tree->index);
+	*tree = (struct object_tree){0};
+}
+
+ptrdiff_t object_tree_find(const struct object_tree *tree, const struct object_id *id)
+{
+	return object_index_find(&tree->index, tree->v, id);
+}
+
+static void put_id(struct wire_writer *writer, const struct object_id *id)
+{
+	char text[OBJECT_ID_TEXT_BYTES];
+
+	object_id_format(id, text);
+	wire_put_string(writer, TREE_ID, text);
+}
+
+int object_tree_encode(const struct object_id *id, const struct slices *children, size_t n_children,
+	struct slices *out)
+{
+	struct wire_writer writer = {0};
+
+	put_id(&writer, id);
+	for (size_t i = 0; i < n_children; i++)
+		wire_put_refs(&writer, TREE_CHILDREN, &children[i]);
+	return wire_writer_take(&writer, out);
+}

@@ -1,0 +1,51 @@
+/*
+ * object_tree: which objects a message consists of, as ObjectTree messages tell it: an object's id
+ * and its children's trees. Read by hand, with limits, never by recursion that a peer decides
+ * about. Any thread.
+ */
+#ifndef FLWR_OBJECTS_OBJECT_TREE_H
+#define FLWR_OBJECTS_OBJECT_TREE_H
+
+#include "common/objects/object.h"
+#include "common/objects/object_index.h"
+
+#define OBJECT_TREE_DEPTH_MAX   16 /* Flower's are 5 deep: message, records, record, array, chunk */
+#define OBJECT_TREE_OBJECTS_MAX 200000     /* distinct ones */
+#define OBJECT_TREE_BYTES_MAX   (64 << 20) /* of the encoded tree */
+
+struct object_node {
+	struct object_id id;
+	uint32_t *children; /* indexes into the tree's v, all smaller than its own; owned */
+	uint32_t n_children;
+	uint32_t mark; /* private to the reading of the tree */
+};
+
+/*
+ * The distinct objects of a tree in the order in which Flower pulls them: children first, each
+ * where it is named first; the root is the last. Zero-initialised is empty.
+ */
+struct object_tree {
+	struct object_node *v;
+	size_t n;
+	struct slices bytes;       /* as it came; to be passed on */
+	struct object_index index; /* private */
+};
+
+/*
+ * An ObjectTree message. 0; -EBADMSG with a sentence (broken, an id that is none, an object that
+ * has other children at another place, as every one has that is its own descendant); -EMSGSIZE with
+ * a sentence (one of the limits); -ENOMEM. A child that is named twice counts once. bytes are
+ * referenced.
+ */
+int object_tree_decode(const struct slices *bytes, struct object_tree *out, struct reason *why);
+void object_tree_done(struct object_tree *tree);
+
+/* Index of an object, or -1. Takes the same time whatever the ids are. */
+ptrdiff_t object_tree_find(const struct object_tree *tree, const struct object_id *id);
+
+/* The encoded ObjectTree of an object with the encoded ObjectTrees of its children (each child tree
+ * in order, as a whole message). Appended to *out. 0 or -ENOMEM. */
+int object_tree_encode(const struct object_id *id, const struct slices *children, size_t n_children,
+	struct slices *out);
+
+#endif

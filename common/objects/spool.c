@@ -1,0 +1,115 @@
+/*
+ * spool: the sums over all sets.
+ */
+#include "common/objects/spool_internal.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+int spool_new(struct loop *loop, const char *dir, uint64_t memory_max_bytes, struct spool **out)
+{
+	auto_(free_at_exit) struct spool *spool = calloc(1, sizeof(*spool));
+
+	if (!spool)
+		return -ENOMEM;
+	spool->dir = strdup(dir);
+	if (!spool->dir)
+		return -ENOMEM;
+	spool->loop = loop;
+	spool->memory_max_bytes = memory_max_bytes;
+	spool_file_init(&spool->spare);
+	*out = take_pointer(&spool);
+	return 0;
+}
+
+void spool_free(struct spool *spool)
+{
+	if (!spool)
+		return;
+	assert(spool->memory_bytes == 0 && spool->file_bytes == 0);
+	spool_file_done(&spool->spare);
+	timer_free(spool->trim);
+	free(spool->dir);
+	free(spool);
+}
+
+void spool_trim(struct spool *spool)
+{
+	spool_file_done(&spool->spare);
+}
+
+static void trim_fire(void *arg)
+{
+	spool_trim(arg);
+}
+
+/* Of files that lie in memory nobody but us can have it back. */
+static bool is_in_memory(int fd)
+{
+	struct statfs fs;
+
+	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
+void spool_trim_later(struct spool *spool, int64_t after_ms)
+{
+	if (is_in_memory(spool->spare.fd)) {
+		spool_trim(spool);
+		return;
+	}
+	if (!spool->trim)
+		spool->trim = timer_new(spool->loop, trim_fire, spool);
+	if (spool->trim)
+		timer_set(spool->trim, clock_after(clock_now_ms(), after_ms));
+	else
+		spool_trim(spool);
+}
+
+void spool_take_spare(struct spool *spool, struct spool_file *file)
+{
+	if (spool->trim)
+		timer_set(spool->trim, CLOCK_NEVER);
+	if (spool->spare.fd >= 0)
+		spool_file_move(&spool->spare, file);
+}
+
+void spool_give_spare(struct spool *spool, struct spool_file *file)
+{
+	if (spool_file_unused(file)) {
+		spool_file_done(&spool->spare);
+		spool_file_move(file, &spool->spare);
+	}
+	spool_file_done(file);
+}
+
+uint64_t spool_memory_bytes(const struct spool *spool)
+{
+	return spool->memory_bytes;
+}
+
+uint64_t spool_file_bytes(const struct spool *spool)
+{
+	return spool->file_bytes;
+}
+
+uint64_t spool_passed_bytes(const struct spool *spool)
+{
+	return spool->passed_bytes;
+}
+
+bool spool_take_memory(struct spool *spool, uint64_t bytes)
+{
+	spool->passed_bytes += bytes;
+	/* A root may have taken more than there was. */
+	if (spool->memory_bytes > spool->memory_max_bytes ||
+		bytes > spool->memory_max_bytes - spool->memory_bytes)
+		return false;
+	spool->memory_bytes += bytes;
+	return true;
+}

@@ -1,0 +1,29 @@
+/*
+ * spool_internal: what sets do with the spool. Main thread. Private to this folder.
+ */
+#ifndef FLWR_OBJECTS_SPOOL_INTERNAL_H
+#define FLWR_OBJECTS_SPOOL_INTERNAL_H
+
+#include "common/objects/spool.h"
+#include "common/objects/spool_file.h"
+
+struct spool {
+	struct loop *loop;
+	char *dir; /* never changes: the io thread reads it, too */
+	uint64_t memory_max_bytes;
+	uint64_t memory_bytes;
+	uint64_t file_bytes;
+	uint64_t passed_bytes;
+	struct spool_file spare; /* of a set that has gone, for the next */
+	struct timer *trim;
+};
+
+/* May so many bytes more lie in memory? They are counted then. */
+bool spool_take_memory(struct spool *spool, uint64_t bytes);
+
+/* The spare file, if there is one, for a set that has none. */
+void spool_take_spare(struct spool *spool, struct spool_file *file);
+/* The file of a set that goes, if it has one: kept for the next, when nobody reads it any more. */
+void spool_give_spare(struct spool *spool, struct spool_file *file);
+
+#endif

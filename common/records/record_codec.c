@@ -1,0 +1,197 @@
+/*
+ * record_codec: arrays and values on the wire, which both forms have in common.
+ */
+#include "common/records/record_codec.h"
+
+#include "common/base/cleanup.h"
+#include "common/message/envelope.h"
+#include "common/message/value_codec.h"
+
+#include <errno.h>
+#include <string.h>
+
+int record_count(struct record_decoding *decoding)
+{
+	if (decoding->left == 0)
+		return -EMSGSIZE;
+	decoding->left--;
+	return 0;
+}
+
+int record_next(struct record_decoding *decoding, struct record_dict *dict, enum record_kind kind,
+	struct record **out)
+{
+	int r = record_count(decoding);
+
+	if (r < 0)
+		return r;
+	*out = record_dict_add(dict, "", kind);
+	return *out ? 0 : -ENOMEM;
+}
+
+int record_next_array(struct record_decoding *decoding, struct record *record, struct array **out)
+{
+	int r = record_count(decoding);
+
+	if (r < 0)
+		return r;
+	*out = record_add_array(record, "");
+	return *out ? 0 : -ENOMEM;
+}
+
+int record_read_text(const struct wire_reader *reader, const struct wire_field *field, char **text)
+{
+	char *fresh;
+	int r;
+
+	r = wire_string(reader, field, ENVELOPE_STRING_MAX, &fresh);
+	if (r < 0)
+		return r;
+	free(*text);
+	*text = fresh;
+	return 0;
+}
+
+static int shape_push(struct array *array, uint64_t dimension)
+{
+	size_t n = array->n_shape;
+
+	if ((n & (n - 1)) == 0) {
+		void *room = reallocarray(array->shape, n ? 2 * n : 1, sizeof(*array->shape));
+
+		if (!room)
+			return -ENOMEM;
+		array->shape = room;
+	}
+	array->shape[array->n_shape++] = (int32_t)(uint32_t)dimension;
+	return 0;
+}
+
+static int read_shape(
+	const struct wire_reader *outer, const struct wire_field *field, struct array *array)
+{
+	struct wire_reader reader;
+	uint64_t dimension;
+	int r;
+
+	if (field->type == WIRE_VARINT)
+		return shape_push(array, field->number_value);
+	if (field->type != WIRE_BYTES)
+		return 0;
+	wire_reader_enter(&reader, outer, field);
+	while ((r = wire_next_varint(&reader, &dimension)) > 0) {
+		r = shape_push(array, dimension);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+int record_read_array(
+	const struct wire_reader *outer, const struct wire_field *value, struct array *array)
+{
+	struct wire_reader reader;
+	struct wire_field field;
+	int r;
+
+	wire_reader_enter(&reader, outer, value);
+	while ((r = wire_next(&reader, &field)) > 0) {
+		bool bytes = field.type == WIRE_BYTES;
+
+		if (field.number == 1 && bytes) {
+			r = record_read_text(&reader, &field, &array->dtype);
+		} else if (field.number == 2) {
+			r = read_shape(&reader, &field, array);
+		} else if (field.number == 3 && bytes) {
+			r = record_read_text(&reader, &field, &array->stype);
+		} else if (field.number == 4 && bytes) {
+			slices_done(&array->data); /* of bytes the last counts */
+			r = wire_refs(&reader, &field, &array->data);
+		}
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+static const struct value_fields *value_fields_of(enum record_kind kind)
+{
+	return kind == RECORD_METRICS ? &value_fields_metric : &value_fields_config;
+}
+
+int record_read_values(
+	struct wire_reader *reader, struct record_decoding *decoding, struct record *record)
+{
+	const struct value_fields *fields = value_fields_of(record->kind);
+	struct wire_field field;
+	int r;
+
+	while ((r = wire_next(reader, &field)) > 0) {
+		if (field.number != 1 || field.type != WIRE_BYTES)
+			continue;
+		r = value_entry_decode(reader, &field, fields, &decoding->left, &record->values);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+static void array_entry_done(void *entry)
+{
+	array_done(entry);
+}
+
+static void record_entry_done(void *entry)
+{
+	record_done(entry);
+}
+
+int record_unique(struct record *record)
+{
+	if (record->kind != RECORD_ARRAYS)
+		return value_map_unique(&record->values);
+	return entries_unique(
+		record->arrays, &record->n_arrays, sizeof(*record->arrays), array_entry_done);
+}
+
+int record_dict_unique(struct record_dict *dict)
+{
+	return entries_unique(dict->v, &dict->n, sizeof(*dict->v), record_entry_done);
+}
+
+int record_refused(
+	const struct record_decoding *decoding, const char *what, int r, struct reason *why)
+{
+	const char *detail = decoding->detail.text;
+
+	if (r == -EMSGSIZE)
+		return reason_code(why, -EBADMSG,
+			"%s: too large (over %d entries, or a name of over %d bytes)", what,
+			RECORD_ENTRIES_MAX, ENVELOPE_STRING_MAX);
+	if (r == -EBADMSG)
+		return reason_code(why, r, "%s: %s", what, *detail ? detail : "broken bytes");
+	return reason_code(why, r, "%s: out of memory", what);
+}
+
+void record_put_array(struct wire_writer *writer, uint32_t number, const struct array *array)
+{
+	auto_(wire_writer_done) struct wire_writer inner = {0};
+	auto_(wire_writer_done) struct wire_writer shape = {0};
+
+	if (*array->dtype)
+		wire_put_string(&inner, 1, array->dtype);
+	for (size_t i = 0; i < array->n_shape; i++)
+		wire_put_raw_varint(&shape, (uint64_t)(int64_t)array->shape[i]);
+	if (array->n_shape)
+		wire_put_message(&inner, 2, &shape);
+	if (*array->stype)
+		wire_put_string(&inner, 3, array->stype);
+	if (array->data.bytes)
+		wire_put_refs(&inner, 4, &array->data);
+	wire_put_message(writer, number, &inner);
+}
+
+void record_put_values(struct wire_writer *writer, const struct record *record)
+{
+	value_items_encode(writer, 1, value_fields_of(record->kind), &record->values);
+}

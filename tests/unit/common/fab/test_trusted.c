@@ -1,0 +1,253 @@
+/*
+ * Trusted entities: keys and signatures made by ssh-keygen and Flower 1.41, whose own functions are
+ * the judge: the same verdict for each file and each FAB.
+ */
+#include "common/base/cleanup.h"
+#include "common/base/files.h"
+#include "common/base/text.h"
+#include "common/fab/trusted.h"
+#include "common/message/envelope.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+
+#define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+static char dir[] = "/tmp/flwr-test-trusted-XXXXXX";
+
+/* Files that Flower takes and we refuse, on purpose: see gen_trusted.py. */
+static const char *const stricter[] = {"nobody.yaml", "twice.yaml"};
+
+static int group_setup(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int group_teardown(void **state)
+{
+	(void)state;
+	return dir_remove(dir);
+}
+
+static char *store(const char *name, const char *data, size_t len)
+{
+	char *path = path_join(dir, name);
+	auto_(close_at_exit) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_all(fd, data, len), 0);
+	return path;
+}
+
+static bool is_stricter(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(stricter); i++)
+		if (strcmp(stricter[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void check_file(const char *name, bool good)
+{
+	auto_(free_at_exit) char *path = path_join(dir, name);
+	struct trusted *trusted = NULL;
+	struct reason why = {0};
+	int r = trusted_load(path, &trusted, &why);
+
+	if (is_stricter(name)) {
+		assert_true(good);
+		good = false;
+	}
+	if ((r == 0) != good)
+		fail_msg("%s: %d %s", name, r, why.text);
+	if (r < 0 && ((r != -EBADMSG && r != -ENOTSUP) || !strstr(why.text, path)))
+		fail_msg("%s: %d %s", name, r, why.text);
+	assert_int_equal(r == 0, trusted != NULL);
+	trusted_free(trusted);
+}
+
+static void bytes_of(const char *hex, struct slices *out)
+{
+	size_t len = strlen(hex) / 2;
+	auto_(free_at_exit) unsigned char *bytes = malloc(len + 1);
+
+	*out = (struct slices){0};
+	for (size_t i = 0; i < len; i++)
+		sscanf(hex + 2 * i, "%2hhx", &bytes[i]);
+	assert_int_equal(slices_append_copy(out, bytes, len), 0);
+}
+
+static void check_fab(const struct trusted *trusted, const char *name, bool good, const char *hex)
+{
+	auto_(slices_done) struct slices bytes, content = {0};
+	auto_(value_map_done) struct value_map verifications = {0};
+	auto_(free_at_exit) char *hash = NULL;
+	unsigned char sha256[SHA256_BYTES];
+	char digits[SHA256_HEX_BYTES];
+	struct reason why = {0};
+	int r;
+
+	bytes_of(hex, &bytes);
+	assert_int_equal(fab_decode(&bytes, &hash, &content, &verifications), 0);
+	assert_int_equal(sha256_slices(&content, digits), 0);
+	assert_string_equal(digits, hash);
+	assert_int_equal(sha256_from_hex(digits, sha256), 0);
+	r = trusted_check(trusted, sha256, &verifications, &why);
+	if (r != (good ? 0 : -EACCES) || !why.text[0] != good)
+		fail_msg("%s: %d %s", name, r, why.text);
+	if (strcmp(name, "no-license") == 0)
+		assert_non_null(strstr(why.text, "does not support"));
+	if (strcmp(name, "stranger") == 0)
+		assert_non_null(strstr(why.text, "no trusted entity"));
+	if (strcmp(name, "false-name") == 0)
+		assert_non_null(strstr(why.text, "fpk_a"));
+}
+
+static void test_as_flower_says(void **state)
+{
+	const char *python = getenv("FLWR_TEST_PYTHON_NEW");
+	auto_(free_at_exit) char *command = NULL;
+	auto_(free_at_exit) char *line = NULL;
+	auto_(free_at_exit) char *path = path_join(dir, "entities.yaml");
+	struct trusted *trusted = NULL;
+	struct reason why = {0};
+	size_t cap = 0;
+	unsigned n = 0, good = 0;
+	FILE *pipe;
+
+	(void)state;
+	if (!python) {
+		print_message("FLWR_TEST_PYTHON_NEW is not set: no Flower 1.41 to judge\n");
+		skip();
+	}
+	assert_true(asprintf(&command, "'%s' '%s/gen_trusted.py' '%s'", python, FLWR_TEST_DIR,
+			    dir) > 0);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	for (; getline(&line, &cap, pipe) > 0; n++) {
+		char kind[8], name[32], verdict[8];
+		bool yes;
+		int at;
+
+		if (sscanf(line, "%7s %31s %7s%n", kind, name, verdict, &at) != 3)
+			fail_msg("%s", line);
+		yes = strcmp(verdict, "yes") == 0;
+		good += yes;
+		line[strcspn(line, "\n")] = '\0';
+		if (strcmp(kind, "file") == 0) {
+			check_file(name, yes);
+			continue;
+		}
+		if (!trusted && trusted_load(path, &trusted, &why) != 0)
+			fail_msg("%s", why.text);
+		check_fab(trusted, name, yes, line + at + (line[at] == ' '));
+	}
+	assert_int_equal(pclose(pipe), 0);
+	print_message("%u verdicts, %u of them good\n", n, good);
+	assert_true(n > 140 && good > 30);
+	trusted_free(trusted);
+}
+
+static void test_files(void **state)
+{
+	static const struct {
+		const char *text;
+		int r;
+		const char *why;
+	} rows[] = {
+		{"fpk_a: " KEY "\n", 0, ""},
+		{"fpk_a: ssh-rsa AAAAB3NzaC1yc2E=\n", -ENOTSUP, "ssh-keygen -t ed25519"},
+		{"fpk_a: " KEY "\nfpk_a: " KEY "\n", -EBADMSG, "twice"},
+		{"valid_license: " KEY "\n", -EBADMSG, "valid_license"},
+		{"'': " KEY "\n", -EBADMSG, "no id"},
+		{"\"a\\0b\": " KEY "\n", -EBADMSG, "NUL"},
+		{"a: \"" KEY "\\0\"\n", 0, ""},
+		{"{}", -EBADMSG, "no entity"},
+		{"", -EBADMSG, "one map"},
+		{"a: {b: c}\n", -EBADMSG, "line 1"},
+		{"a: " KEY "\nb:\n  - c\n", -EBADMSG, "line 3"},
+		{"a: 'b\n", -EBADMSG, "no YAML: line 2"},
+	};
+	struct trusted *trusted = NULL;
+	struct reason why = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_(free_at_exit) char *path =
+			store("file.yaml", rows[i].text, strlen(rows[i].text));
+		int r;
+
+		why = (struct reason){0};
+		r = trusted_load(path, &trusted, &why);
+		if (r != rows[i].r || !strstr(why.text, rows[i].why))
+			fail_msg("row %zu: %d %s", i, r, why.text);
+		trusted_free(trusted);
+		trusted = NULL;
+	}
+	assert_int_equal(trusted_load("/nonexistent/x.yaml", &trusted, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "/nonexistent/x.yaml"));
+	assert_int_equal(trusted_load(dir, &trusted, &why), -EISDIR);
+	trusted_free(NULL);
+}
+
+static void test_large(void **state)
+{
+	size_t len = TRUSTED_FILE_MAX_BYTES + 1;
+	auto_(free_at_exit) char *text = calloc(1, len);
+	struct trusted *trusted = NULL;
+	struct reason why = {0};
+
+	(void)state;
+	memset(text, '[', len);
+	auto_(free_at_exit) char *path = store("large.yaml", text, len);
+
+	assert_int_equal(trusted_load(path, &trusted, &why), -EFBIG);
+	free(path);
+	path = store("large.yaml", text, len - 1);
+	assert_int_equal(trusted_load(path, &trusted, &why), -EBADMSG);
+}
+
+/* Whatever is changed: a sentence, or a file of another meaning; never a crash. */
+static void test_changed(void **state)
+{
+	char text[] = "---\n# all\nfpk_a: " KEY "\nfpk_b: '" KEY " me'\n\"fpk_c\": >-\n  " KEY "\n";
+	unsigned seed = (unsigned)getpid();
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	for (int i = 0; i < 4000; i++) {
+		size_t where = (size_t)rand_r(&seed) % (sizeof(text) - 1);
+		char was = text[where];
+		struct trusted *trusted = NULL;
+		struct reason why = {0};
+		int r;
+
+		text[where] = (char)((unsigned)was ^ 1u << (unsigned)rand_r(&seed) % 8);
+		auto_(free_at_exit) char *path =
+			store("changed.yaml", text, i % 4 ? sizeof(text) - 1 : where);
+
+		r = trusted_load(path, &trusted, &why);
+		if (r != 0 && r != -EBADMSG && r != -ENOTSUP)
+			fail_msg("%d %s", r, why.text);
+		assert_int_equal(r == 0, !why.text[0]);
+		trusted_free(trusted);
+		text[where] = was;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_as_flower_says),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_changed),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}

@@ -1,0 +1,165 @@
+/*
+ * RecordDict against the newest release of the real package: what it writes is decoded and encoded
+ * again to the same bytes, as a message's content and as a Context's state.
+ */
+#include "../vectors.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/wire.h"
+#include "common/records/items_codec.h"
+
+#include <time.h>
+
+static int again(const struct slices *bytes, struct slices *out)
+{
+	auto_(record_dict_done) struct record_dict dict;
+	struct reason why = {0};
+	int r = items_decode(bytes, &dict, &why);
+
+	if (r < 0) {
+		assert_true(why.text[0] != '\0');
+		assert_int_equal(dict.n, 0);
+		return r;
+	}
+	return items_encode(&dict, out);
+}
+
+static int abuse(const struct slices *bytes)
+{
+	auto_(slices_done) struct slices out = {0};
+
+	return again(bytes, &out);
+}
+
+/* Context {state = 4}. */
+static void check_context(const struct slices *bytes)
+{
+	auto_(slices_done) struct slices records = {0}, made = {0};
+	struct wire_reader reader;
+	struct wire_field field;
+
+	wire_reader_init(&reader, bytes);
+	while (wire_next(&reader, &field) > 0) {
+		if (field.number == 4)
+			assert_int_equal(wire_refs(&reader, &field, &records), 0);
+	}
+	assert_int_equal(again(&records, &made), 0);
+	assert_true(slices_equal(&made, &records));
+}
+
+static void check_same(const struct slices *whole, uint32_t *random)
+{
+	auto_(free_at_exit) uint8_t *data = malloc(whole->bytes + 1);
+	auto_(slices_done) struct slices cut = {0}, made = {0}, cut_made = {0};
+
+	assert_non_null(data);
+	assert_int_equal(slices_read(whole, 0, data, whole->bytes), 0);
+	cut = vector_cut(data, whole->bytes, 9, random);
+	assert_int_equal(again(whole, &made), 0);
+	assert_true(slices_equal(&made, whole));
+	assert_int_equal(again(&cut, &cut_made), 0);
+	assert_true(slices_equal(&cut_made, whole));
+}
+
+static void test_real_bytes(void **state)
+{
+	uint32_t random = (uint32_t)time(NULL);
+	unsigned seed = random % 100000;
+	FILE *pipe = vector_script_newest(FLWR_TEST_DIR "/gen_items.py", seed);
+	auto_(free_at_exit) char *line = NULL;
+	auto_(slices_done) struct slices once = {0};
+	const char *name;
+	uint8_t *data;
+	size_t len, n = 0;
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	while (vector_next(pipe, &line, &name, &data, &len)) {
+		auto_(slices_done) struct slices whole = vector_whole(data, len);
+
+		if (strcmp(name, "dict") == 0 || strcmp(name, "same") == 0) {
+			check_same(&whole, &random);
+			vector_abuse(abuse, data, len, &random);
+		} else if (strcmp(name, "context") == 0) {
+			check_context(&whole);
+		} else if (strcmp(name, "twice") == 0) {
+			slices_done(&once);
+			assert_int_equal(again(&whole, &once), 0);
+		} else if (strcmp(name, "once") == 0) {
+			assert_true(slices_equal(&once, &whole));
+		} else {
+			continue;
+		}
+		n++;
+	}
+	assert_true(n > 180);
+}
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		uint8_t bytes[24];
+		size_t len;
+		const char *why;
+	} rows[] = {{{0x0a, 0x03, 0x0a, 0x01, 'k'}, 5, "record dict: a record without a kind"},
+		{{0x0a, 0x00}, 2, "record dict: a record without a kind"},
+		/* a value without kind */
+		{{0x0a, 0x07, 0x22, 0x05, 0x0a, 0x03, 0x0a, 0x01, 'k'}, 9,
+			"record dict: broken bytes"},
+		/* a metric that is a bool has no kind that a metric can have */
+		{{0x0a, 0x08, 0x1a, 0x06, 0x0a, 0x04, 0x12, 0x02, 0x20, 0x01}, 10,
+			"record dict: broken bytes"},
+		{{0x0a, 0x05, 0x0a, 0x01, 0xff, 0x12, 0x00}, 7, "record dict: broken bytes"},
+		{{0x0a, 0x05, 0x0a, 0x01, 0x00, 0x12, 0x00}, 7, "record dict: broken bytes"}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_(slices_done) struct slices list = vector_whole(rows[i].bytes, rows[i].len);
+		struct record_dict dict;
+		struct reason why = {0};
+
+		assert_int_equal(items_decode(&list, &dict, &why), -EBADMSG);
+		assert_string_equal(why.text, rows[i].why);
+	}
+}
+
+static void test_array_bytes_by_reference(void **state)
+{
+	static const uint8_t payload[100000];
+	auto_(record_dict_done) struct record_dict dict = {0}, decoded = {0};
+	auto_(slices_done) struct slices bytes = {0};
+	struct array *array;
+	struct reason why;
+
+	(void)state;
+	array = record_add_array(record_dict_add(&dict, "r", RECORD_ARRAYS), "w");
+	assert_int_equal(slices_append(&array->data, slice_static(payload, sizeof(payload))), 0);
+	assert_int_equal(items_encode(&dict, &bytes), 0);
+	assert_int_equal(items_decode(&bytes, &decoded, &why), 0);
+	array = &decoded.v[0].arrays[0];
+	assert_int_equal(array->data.bytes, sizeof(payload));
+	assert_ptr_equal(array->data.v[0].data, payload);
+}
+
+static void test_too_many(void **state)
+{
+	static const uint8_t item[] = {0x0a, 0x02, 0x12, 0x00};
+	auto_(slices_done) struct slices list = {0};
+	struct record_dict dict;
+	struct reason why;
+
+	(void)state;
+	for (size_t i = 0; i <= RECORD_ENTRIES_MAX; i++)
+		assert_int_equal(slices_append(&list, slice_static(item, sizeof(item))), 0);
+	assert_int_equal(items_decode(&list, &dict, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "too large"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_bytes),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_array_bytes_by_reference),
+		cmocka_unit_test(test_too_many)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
