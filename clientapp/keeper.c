@@ -92,7 +92,10 @@ static int start_program(struct keeper *keeper, char *const *command, struct rea
 int keeper_new(struct loop *loop, struct log *log, int control, const struct control_start *start,
 	struct keeper **out, struct reason *why)
 {
-	const struct command_values values = {start->address, start->token, getpid()};
+	const struct command_values values = {.address = start->address,
+		.token = start->token,
+		.task_token = start->task_token,
+		.parent_pid = getpid()};
 	auto_(command_free_at_exit) char **command = NULL;
 	struct keeper *keeper;
 	int r = command_build(start->command, &values, &command, why);

@@ -33,8 +33,10 @@ struct launcher {
 	struct token_source *source;
 	struct attendance *attendance;
 	/* The message at work. */
-	uint64_t number;               /* for log lines */
-	uint64_t token;                /* 0: none is */
+	uint64_t number; /* for log lines */
+	bool at_work;    /* there is one */
+	uint64_t token;
+	char *task_token;              /* of a message that is objects; else NULL */
 	struct worker *worker;         /* NULL: gone */
 	struct message_worker *answer; /* answers in the worker's place */
 	bool answered;                 /* by whom ever, or it cannot be */
@@ -51,7 +53,7 @@ struct launcher {
 /* Worker gone, reply settled: go on. */
 static void settle(struct launcher *launcher)
 {
-	if (launcher->token && !launcher->worker && launcher->answered)
+	if (launcher->at_work && !launcher->worker && launcher->answered)
 		timer_set(launcher->next, 0);
 }
 
@@ -59,6 +61,14 @@ static void finish(struct launcher *launcher)
 {
 	log_info(launcher->log, "stopped");
 	loop_stop(launcher->loop);
+}
+
+static void forget_token(struct launcher *launcher)
+{
+	explicit_bzero(&launcher->token, sizeof launcher->token);
+	if (launcher->task_token)
+		explicit_bzero(launcher->task_token, strlen(launcher->task_token));
+	free_at_exit(&launcher->task_token);
 }
 
 static void next(void *arg)
@@ -69,7 +79,8 @@ static void next(void *arg)
 	launcher->answer = NULL;
 	attendance_end(launcher->attendance);
 	timer_set(launcher->answer_end, CLOCK_NEVER);
-	explicit_bzero(&launcher->token, sizeof launcher->token);
+	forget_token(launcher);
+	launcher->at_work = false;
 	if (launcher->succeeded)
 		log_info(launcher->log, "message %" PRIu64 " is answered", launcher->number);
 	if (launcher->stopping || launcher->run_once)
@@ -93,6 +104,7 @@ static void answer(struct launcher *launcher, int64_t code, const char *reason)
 	const struct message_worker_options options = {
 		.address = launcher->address,
 		.token = launcher->token,
+		.task_token = launcher->task_token,
 		.flwr_home = launcher->flwr_home,
 		.control = -1,
 		.log_level = launcher->log_level,
@@ -177,11 +189,11 @@ static const struct worker_ops worker_events = {.ended = worker_ended, .gone = w
 
 /* ---- its beginning ---- */
 
-static void got_token(void *arg, uint64_t token)
+static void start_worker(struct launcher *launcher)
 {
-	struct launcher *launcher = arg;
 	const struct control_start start = {
-		.token = token,
+		.token = launcher->token,
+		.task_token = launcher->task_token,
 		.address = launcher->address,
 		.flwr_home = launcher->flwr_home,
 		.log_level = (int)launcher->log_level,
@@ -190,20 +202,6 @@ static void got_token(void *arg, uint64_t token)
 	struct reason why = {0};
 	char name[32];
 
-	if (!token) {
-		finish(launcher);
-		return;
-	}
-	launcher->number++;
-	launcher->token = token;
-	launcher->answered = false;
-	launcher->succeeded = false;
-	launcher->unwanted = false;
-	if (launcher->stopping) {
-		answer(launcher, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
-		return;
-	}
-	attendance_begin(launcher->attendance, token);
 	snprintf(name, sizeof name, "%" PRIu64, launcher->number);
 	if (agent_start_worker(launcher->agent, name, &start, &worker_events, launcher,
 		    &launcher->worker, &why)) {
@@ -214,6 +212,35 @@ static void got_token(void *arg, uint64_t token)
 	}
 	log_info(launcher->log, "worker started: message=%" PRIu64 " pid=%d", launcher->number,
 		(int)worker_pid(launcher->worker));
+}
+
+static void got_token(void *arg, uint64_t token, const char *task_token)
+{
+	struct launcher *launcher = arg;
+
+	if (!token && !task_token) {
+		finish(launcher);
+		return;
+	}
+	launcher->number++;
+	launcher->at_work = true;
+	launcher->token = token;
+	launcher->task_token = task_token ? strdup(task_token) : NULL;
+	launcher->answered = false;
+	launcher->succeeded = false;
+	launcher->unwanted = false;
+	if (task_token && !launcher->task_token) {
+		/* Without its token it cannot even be refused: its time will end. */
+		log_error(launcher->log, "no memory for message %" PRIu64, launcher->number);
+		answer_done(launcher);
+		return;
+	}
+	if (launcher->stopping) {
+		answer(launcher, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
+		return;
+	}
+	(void)attendance_begin(launcher->attendance, token, launcher->task_token);
+	start_worker(launcher);
 }
 
 /* ---- life ---- */
@@ -298,7 +325,7 @@ void launcher_stop(struct launcher *launcher)
 		return;
 	}
 	launcher->stopping = true;
-	if (!launcher->token) {
+	if (!launcher->at_work) {
 		log_info(launcher->log, "stopping");
 		token_source_stop(launcher->source);
 		return;
@@ -323,6 +350,7 @@ void launcher_free(struct launcher *launcher)
 		return;
 	agent_free(launcher->agent);
 	message_worker_free(launcher->answer);
+	forget_token(launcher);
 	attendance_free(launcher->attendance);
 	token_source_free(launcher->source);
 	timer_free(launcher->next);

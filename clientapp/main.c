@@ -1,7 +1,7 @@
 /*
  * flwr-clientapp: with a token handles one message: fetches it from a SuperNode, runs the
  * ClientApp, returns the reply. Without one asks a SuperNode for messages and starts itself for
- * each.
+ * each; so it does under its other name, flower-superexec.
  *
  * Threads:
  *   main  the event loop: control socket, app process, timers; owns all state, starts all calls
@@ -13,17 +13,21 @@
 #include "clientapp/message_worker.h"
 #include "clientapp/options.h"
 #include "common/base/cleanup.h"
+#include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/launch/agent.h"
 #include "common/launch/control.h"
 #include "common/loop/loop.h"
+#include "common/message/task_codec.h"
 #include "common/rpc/rpc.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 
 #define EXIT_USAGE 2
@@ -35,7 +39,10 @@ struct program {
 	struct message_worker *worker;
 	struct launcher *launcher;
 	struct keeper *keeper;
-	bool controlled; /* by an agent */
+	int parent; /* pidfd of --parent-pid; -1: none */
+	struct watch *parent_watch;
+	struct timer *parent_end; /* of waiting for the last answer */
+	bool controlled;          /* by an agent */
 	bool interrupted;
 };
 
@@ -65,12 +72,6 @@ static void on_signal(void *arg, int signal)
 		message_worker_stop(program->worker);
 	}
 	program->interrupted = true;
-}
-
-static void complain(struct reason *why, int r)
-{
-	reason_clean(why);
-	fprintf(stderr, "flwr-clientapp: %s\n", why->text[0] ? why->text : strerror(-r));
 }
 
 static int cannot_work(struct program *program, int r, const struct reason *why)
@@ -176,6 +177,7 @@ static int run_controlled(struct program *program)
 			return run_keeper(program, &message.start);
 		options.address = message.start.address;
 		options.token = message.start.token;
+		options.task_token = message.start.task_token;
 		options.flwr_home = message.start.flwr_home;
 		options.stderr_in_replies = message.start.stderr_in_replies;
 		status = run_worker(program, &options);
@@ -188,17 +190,66 @@ static int run_controlled(struct program *program)
 	return status;
 }
 
+/* ---- the end of --parent-pid ---- */
+
+static void parent_late(void *arg)
+{
+	struct program *program = arg;
+
+	loop_stop(program->loop);
+}
+
+/* A launcher ends what it has at work, as its SuperNode will see; a worker that is alone has an
+ * answer to give, if somebody is still there to take it. */
+static void parent_ended(void *arg, int ready)
+{
+	struct program *program = arg;
+
+	(void)ready;
+	log_info(program->log, "the process of --parent-pid has ended: stopping");
+	watch_free(program->parent_watch);
+	program->parent_watch = NULL;
+	if (program->worker && !program->interrupted) {
+		message_worker_stop(program->worker);
+		timer_set(program->parent_end, clock_after(clock_now_ms(), WORKER_GRACE_MS));
+	} else {
+		loop_stop(program->loop);
+	}
+	program->interrupted = true;
+}
+
+/* 0; 1 when it has ended already; -errno. */
+static int watch_parent(struct program *program, int64_t pid)
+{
+	program->parent = pidfd_open((pid_t)pid, 0);
+	if (program->parent < 0)
+		return errno == ESRCH ? 1 : -errno;
+	program->parent_end = timer_new(program->loop, parent_late, program);
+	program->parent_watch =
+		watch_new(program->loop, program->parent, WATCH_READ, parent_ended, program);
+	return program->parent_watch && program->parent_end ? 0 : -ENOMEM;
+}
+
 /* Started by somebody else: this program is the agent. */
 static int run_alone(struct program *program, const struct options *options)
 {
 	auto_(free_at_exit) char *flwr_home = path_flwr_home(options->flwr_dir);
 	struct reason why = {0};
+	int r;
 
 	if (!flwr_home)
 		return EXIT_FAILURE;
 	if (agent_check_python(options->python, &why)) {
-		complain(&why, 0);
+		reason_print(&why, options->program, 0);
 		return EXIT_USAGE;
+	}
+	r = options->parent_pid ? watch_parent(program, options->parent_pid) : 0;
+	if (r < 0)
+		return cannot_work(program, r, &why);
+	if (r) {
+		log_info(program->log, "process %" PRId64 " (--parent-pid) has ended already",
+			options->parent_pid);
+		return EXIT_SUCCESS;
 	}
 	if (!options->token_text)
 		return run_launcher(
@@ -211,47 +262,62 @@ static int run_alone(struct program *program, const struct options *options)
 					 .stderr_in_replies = !options->no_stderr_in_replies,
 					 .run_once = options->run_once,
 				 });
-	return run_worker(program, &(struct message_worker_options){
-					   .address = options->address,
-					   .token = options->token,
-					   .flwr_home = flwr_home,
-					   .control = -1,
-					   .python = options->python,
-					   .log_level = options->log_level,
-					   .stderr_in_replies = !options->no_stderr_in_replies,
-				   });
+	return run_worker(program,
+		&(struct message_worker_options){
+			.address = options->address,
+			.token = options->token,
+			.task_token =
+				task_token_valid(options->token_text) ? options->token_text : NULL,
+			.flwr_home = flwr_home,
+			.control = -1,
+			.python = options->python,
+			.log_level = options->log_level,
+			.stderr_in_replies = !options->no_stderr_in_replies,
+		});
 }
 
-int main(int argc, char **argv)
+/* The program proper, once the command line is understood: its exit status. */
+static int run(const struct options *options)
 {
-	struct program program = {0};
-	struct options options;
-	struct reason why = {0};
+	struct program program = {.parent = -1};
 	int status = EXIT_FAILURE;
-	int r = options_read(argc, argv, &options, &why);
 
-	if (r < 0) {
-		complain(&why, r);
-		return EXIT_USAGE;
-	}
-	if (r == OPTIONS_HELP) {
-		options_print_help(stdout);
-		return EXIT_SUCCESS;
-	}
-	if (r == OPTIONS_VERSION) {
-		puts("flwr-clientapp (flwr-native) " FLWR_VERSION ", Flower 1.15-1.18");
-		return EXIT_SUCCESS;
-	}
-	/* As flower-supernode has it: what gRPC receives lies densely in one heap. */
+	/* As flower-supernode has it: what gRPC receives lies densely in one heap, which keeps
+	 * what is free in it while a message is at hand. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	mallopt(M_ARENA_MAX, 1);
 	rpc_silence();
 	/* Under an agent the lines go into its log, which dates them. */
 	program.log =
-		log_new(STDERR_FILENO, options.control ? NULL : "clientapp", options.log_level);
+		log_new(STDERR_FILENO, options->control ? NULL : "clientapp", options->log_level);
 	if (program.log && loop_new(&program.loop) == 0)
-		status = options.control ? run_controlled(&program) : run_alone(&program, &options);
+		status = options->control ? run_controlled(&program) : run_alone(&program, options);
+	watch_free(program.parent_watch);
+	timer_free(program.parent_end);
+	close_fd(&program.parent);
 	loop_free(program.loop);
 	log_free(program.log);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct reason why = {0};
+	int status = EXIT_SUCCESS;
+	int r = options_read(argc, argv, &options, &why);
+
+	if (r < 0) {
+		reason_print(&why, options.program, r);
+		status = EXIT_USAGE;
+	} else if (r == OPTIONS_HELP) {
+		options_print_help(stdout, &options);
+	} else if (r == OPTIONS_VERSION) {
+		printf("%s (flwr-native) " FLWR_VERSION ", Flower 1.15-1.42\n", options.program);
+	} else {
+		status = run(&options);
+	}
+	options_done(&options);
 	return status;
 }

@@ -5,14 +5,14 @@
  */
 #include "clientapp/message_worker.h"
 
-#include "clientapp/appio/instruction.h"
+#include "clientapp/appio/conversation.h"
 #include "clientapp/run/app_host.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/files.h"
 #include "common/base/text.h"
 #include "common/fab/install.h"
 #include "common/launch/end.h"
-#include "common/records/maps_codec.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,12 +20,14 @@
 #include <stddef.h>
 #include <string.h>
 
-#define LARGE_BYTES (8 << 20) /* of a content whose memory is worth being given back at once */
+/* A SuperNode that cannot be reached is tried for so long. */
+#define MESSAGE_WORKER_RETRY_MS 30000
+#define LARGE_BYTES             (8 << 20) /* of a content whose memory is worth being given back at once */
 
 struct message_worker {
 	struct loop *loop;
 	struct log *log;
-	struct instruction *instruction;
+	struct conversation *conversation;
 	struct app_source *apps;
 	struct app_host *host;
 	void (*done)(void *arg);
@@ -34,13 +36,7 @@ struct message_worker {
 	bool stderr_in_replies;
 	char *failure; /* is all there is to answer */
 	int64_t failure_code;
-	/* Inputs. */
-	struct slices context_bytes; /* given back as they came after an error */
-	struct envelope message;
-	struct context context;
-	struct run run;
-	char *fab_hash;
-	struct slices fab;
+	struct conversation_inputs inputs;
 	/* The FAB's installation, on the io thread. */
 	struct job install;
 	int install_result;
@@ -55,29 +51,27 @@ struct message_worker {
 	enum app_host_event said_event;
 	bool app_ended;
 	struct process_end end; /* of the app, when it has ended */
-	/* Outputs. */
-	struct instruction_outputs outputs;
 	bool answered;
 	bool shrunk; /* the reply was too large: an error instead, once */
 	bool succeeded;
 };
 
-static void answer_too_large(struct message_worker *worker, const char *details);
+static void answer_too_large(struct message_worker *worker, const char *details, uint64_t bytes);
 
-static size_t outputs_bytes(const struct message_worker *worker)
+static bool knows_message(const struct message_worker *worker)
 {
-	return worker->outputs.message.bytes + worker->outputs.context.bytes;
+	return worker->inputs.message.metadata.message_id != NULL;
 }
 
-static void push_done(void *arg, enum outcome outcome, const char *details)
+static void push_done(void *arg, enum outcome outcome, const char *details, uint64_t bytes)
 {
 	struct message_worker *worker = arg;
 
 	worker->succeeded = outcome == OUTCOME_OK;
 	if (outcome == OUTCOME_RESOURCE_EXHAUSTED && !worker->shrunk &&
-		outputs_bytes(worker) > ENVELOPE_STRING_MAX) {
+		bytes > ENVELOPE_STRING_MAX) {
 		worker->shrunk = true;
-		answer_too_large(worker, details);
+		answer_too_large(worker, details, bytes);
 		return;
 	}
 	if (!worker->succeeded)
@@ -86,105 +80,100 @@ static void push_done(void *arg, enum outcome outcome, const char *details)
 	worker->done(worker->arg);
 }
 
-/* The only way to a reply; envelope is taken over; context bytes are in outputs.context already. */
-static void answer(struct message_worker *worker, struct envelope *envelope)
+/* The only way to a reply, which is taken over. */
+static void answer(struct message_worker *worker, struct conversation_reply *reply)
 {
 	int r;
 
 	worker->answered = true;
-	if (envelope->has_error)
-		text_cut(envelope->error_reason, ENVELOPE_STRING_MAX);
-	r = envelope_encode(envelope, &worker->outputs.message);
-	envelope_done(envelope);
-	if (r == 0)
-		r = instruction_push(worker->instruction, &worker->outputs, push_done, worker);
+	if (reply->message.has_error)
+		text_cut(reply->message.error_reason, ENVELOPE_STRING_MAX);
+	reply->context = &worker->inputs.context;
+	r = slices_append_refs(&reply->context_bytes, &worker->inputs.context_bytes);
 	if (r)
-		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, strerror(-r));
+		conversation_reply_done(reply);
+	else
+		r = conversation_push(worker->conversation, reply, push_done, worker);
+	if (r)
+		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, strerror(-r), 0);
 }
 
 static void answer_error(struct message_worker *worker, int64_t code, const char *reason)
 {
-	struct envelope envelope = {0};
-	int r;
+	struct conversation_reply reply = {0};
 
 	if (worker->answered)
 		return;
-	if (!worker->message.metadata.message_id) {
+	if (!knows_message(worker)) {
 		log_error(worker->log, "%s", reason);
 		worker->answered = true;
 		worker->done(worker->arg);
 		return;
 	}
 	log_error(worker->log, "message %s failed: code=%" PRId64 ": %s",
-		worker->message.metadata.message_id, code, reason);
-	slices_done(&worker->outputs.context);
-	r = slices_append_refs(&worker->outputs.context, &worker->context_bytes);
-	if (r == 0)
-		r = envelope_error(
-			&worker->message.metadata, clock_wall_s(), code, reason, &envelope);
-	if (r) {
+		worker->inputs.message.metadata.message_id, code, reason);
+	if (envelope_error(&worker->inputs.message.metadata, clock_wall_s(), code, reason,
+		    &reply.message)) {
 		worker->answered = true;
-		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, strerror(-r));
+		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, "no memory", 0);
 		return;
 	}
-	answer(worker, &envelope);
+	answer(worker, &reply);
 }
 
 /* The SuperNode has no room for the outputs: an error is small. */
-static void answer_too_large(struct message_worker *worker, const char *details)
+static void answer_too_large(struct message_worker *worker, const char *details, uint64_t bytes)
 {
 	char reason[512];
 
 	snprintf(reason, sizeof reason,
-		"reply and context of %zu bytes are too large for the SuperNode: %s",
-		outputs_bytes(worker), details);
-	slices_done(&worker->outputs.message);
+		"reply and context of %" PRIu64 " bytes are too large for the SuperNode: %s", bytes,
+		details);
 	worker->answered = false;
 	answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, reason);
 }
 
 /* ---- the app process ---- */
 
-/* The context as it is after the app ran: its state is what the app left. */
-static int encode_context(struct message_worker *worker, struct app_reply *reply)
+/* What the app made of it: records and state move, metadata is ours. */
+static int make_reply(
+	struct message_worker *worker, struct app_reply *app, struct conversation_reply *reply)
 {
-	int r;
+	struct envelope *message = &reply->message;
+	int r = envelope_reply_metadata(
+		&worker->inputs.message.metadata, clock_wall_s(), &message->metadata);
 
-	if (!reply->has_state)
-		return slices_append_refs(&worker->outputs.context, &worker->context_bytes);
-	slices_done(&worker->context.state);
-	r = maps_encode(&reply->state, &worker->context.state);
-	return r ? r : context_encode(&worker->context, &worker->outputs.context);
+	if (r)
+		return r;
+	message->has_error = app->has_error;
+	message->has_content = !app->has_error;
+	if (app->has_error) {
+		message->error_code = app->error_code;
+		message->error_reason = take_pointer(&app->error_reason);
+	} else if (app->metadata.ttl > 0 && app->metadata.ttl < message->metadata.ttl) {
+		message->metadata.ttl = app->metadata.ttl;
+	}
+	reply->has_state = app->has_state;
+	r = record_dict_move(&reply->content, &app->content);
+	return r ? r : record_dict_move(&reply->state, &app->state);
 }
 
 static void take_reply(struct message_worker *worker)
 {
-	auto_(app_reply_done) struct app_reply reply = {0};
-	auto_(envelope_done) struct envelope envelope = {0};
-	int r;
+	auto_(app_reply_done) struct app_reply app = {0};
+	struct conversation_reply reply = {0};
 
-	app_host_take_reply(worker->host, &reply);
-	if (reply.has_error && !reply.has_state) {
-		answer_error(worker, reply.error_code, reply.error_reason);
+	app_host_take_reply(worker->host, &app);
+	if (app.has_error && !app.has_state) {
+		answer_error(worker, app.error_code, app.error_reason);
 		return;
 	}
-	r = envelope_reply_metadata(&worker->message.metadata, clock_wall_s(), &envelope.metadata);
-	if (r == 0 && reply.has_error) {
-		envelope.has_error = true;
-		envelope.error_code = reply.error_code;
-		envelope.error_reason = take_pointer(&reply.error_reason);
-	} else if (r == 0) {
-		if (reply.metadata.ttl > 0 && reply.metadata.ttl < envelope.metadata.ttl)
-			envelope.metadata.ttl = reply.metadata.ttl;
-		envelope.has_content = true;
-		r = maps_encode(&reply.content, &envelope.content);
-	}
-	if (r == 0)
-		r = encode_context(worker, &reply);
-	if (r)
+	if (make_reply(worker, &app, &reply)) {
+		conversation_reply_done(&reply);
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "no memory for the reply");
-	else
-		answer(worker, &envelope);
+	} else {
+		answer(worker, &reply);
+	}
 }
 
 static void answer_ended(struct message_worker *worker)
@@ -199,47 +188,43 @@ static void answer_ended(struct message_worker *worker)
 /* All that is needed to run is there? Then run. */
 static void proceed(struct message_worker *worker)
 {
-	auto_(record_dict_done) struct record_dict content = {0};
-	auto_(record_dict_done) struct record_dict state = {0};
-	struct app_task task = {
-		.metadata = &worker->message.metadata,
-		.content = &content,
-		.run_id = worker->context.run_id,
-		.node_id = worker->context.node_id,
-		.node_config = &worker->context.node_config,
-		.run_config = &worker->context.run_config,
-		.state = &state,
+	struct conversation_inputs *inputs = &worker->inputs;
+	const struct app_task task = {
+		.metadata = &inputs->message.metadata,
+		.content = &inputs->content,
+		.run_id = inputs->context.run_id,
+		.node_id = inputs->context.node_id,
+		.series_id = inputs->context.series_id,
+		.node_config = &inputs->context.node_config,
+		.run_config = &inputs->context.run_config,
+		.state = &inputs->state,
 		.app_dir = worker->app_dir,
 		.clientapp = worker->manifest.clientapp,
+		.file = inputs->file,
 	};
-	bool large;
 	int r;
 
 	if (!worker->installed || !worker->host || worker->answered || worker->given ||
 		worker->said || worker->app_ended)
 		return;
 	worker->given = true;
-	r = maps_decode(&worker->message.content, &content, &worker->why);
-	if (r == 0)
-		r = maps_decode(&worker->context.state, &state, &worker->why);
-	if (r == 0)
-		r = app_host_run(worker->host, &task);
+	r = app_host_run(worker->host, &task);
 	/* The app has its own copy now; what remains is not needed again. */
-	large = worker->message.content.bytes >= LARGE_BYTES;
-	slices_done(&worker->message.content);
-	record_dict_done(&content);
-	if (large)
+	record_dict_done(&inputs->content);
+	record_dict_done(&inputs->state);
+	memory_file_free(inputs->file);
+	inputs->file = NULL;
+	if (inputs->content_bytes >= LARGE_BYTES)
 		malloc_trim(0);
 	if (r)
-		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED,
-			worker->why.text[0] ? worker->why.text : strerror(-r));
+		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, strerror(-r));
 }
 
 /* The app process has said its last, or is dead: answer with that, once it is known what is
  * answered. */
 static void settle_app(struct message_worker *worker)
 {
-	if (worker->answered || !worker->message.metadata.message_id)
+	if (worker->answered || !knows_message(worker))
 		return;
 	if (worker->said && worker->said_event == APP_HOST_REPLY) {
 		if (app_host_refused(worker->host))
@@ -332,13 +317,16 @@ static void install_run(struct job *job)
 {
 	struct message_worker *worker = container_of(job, struct message_worker, install);
 	const struct fab_limits limits = fab_limits_default();
+	auto_(free_at_exit) char *older_home = NULL;
+	int r = fab_check_hash(
+		&worker->inputs.fab, worker->inputs.run.fab_hash, &limits, &worker->why);
 
-	worker->install_result =
-		fab_check_hash(&worker->fab, worker->run.fab_hash, &limits, &worker->why);
-	if (worker->install_result == 0)
-		worker->install_result =
-			fab_install(&worker->fab, worker->run.fab_hash, worker->flwr_home, &limits,
-				&worker->manifest, &worker->app_dir, &worker->why);
+	if (r == 0)
+		r = path_flwr_home_older(worker->flwr_home, &older_home);
+	if (r == 0)
+		r = fab_install(&worker->inputs.fab, worker->inputs.run.fab_hash, worker->flwr_home,
+			older_home, &limits, &worker->manifest, &worker->app_dir, &worker->why);
+	worker->install_result = r;
 }
 
 static void install_done(struct job *job)
@@ -349,7 +337,7 @@ static void install_done(struct job *job)
 
 	worker->installing = false;
 	worker->why = (struct reason){0};
-	slices_done(&worker->fab);
+	slices_done(&worker->inputs.fab);
 	if (r == -EBADMSG || r == -EFBIG) {
 		answer_error(worker, ERROR_CODE_INVALID_FAB, why.text);
 	} else if (r) {
@@ -368,60 +356,10 @@ static void install_done(struct job *job)
 
 /* ---- the inputs ---- */
 
-static int decode_inputs(struct message_worker *worker, struct instruction_inputs *inputs)
+static void install(struct message_worker *worker)
 {
-	int r = envelope_decode(&inputs->message, &worker->message);
-
-	if (r == 0)
-		r = slices_move(&worker->context_bytes, &inputs->context);
-	if (r == 0)
-		r = context_decode(&worker->context_bytes, &worker->context);
-	if (r == 0)
-		r = run_decode(&inputs->run, &worker->run);
-	if (r == 0 && inputs->fab.bytes)
-		r = fab_decode(&inputs->fab, &worker->fab_hash, &worker->fab);
-	return r;
-}
-
-static void pull_done(
-	void *arg, enum outcome outcome, struct instruction_inputs *inputs, const char *details)
-{
-	struct message_worker *worker = arg;
 	int r;
 
-	if (outcome != OUTCOME_OK) {
-		/* Who answers for another worker may come late: it, or its SuperNode, has. */
-		log_line(worker->log, worker->failure ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
-			"the SuperNode gave no inputs: %s: %s", outcome_name(outcome), details);
-		worker->answered = true;
-		worker->done(worker->arg);
-		return;
-	}
-	r = decode_inputs(worker, inputs);
-	instruction_inputs_done(inputs);
-	if (r) {
-		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED,
-			"the worker could not decode its inputs");
-		return;
-	}
-	if (worker->failure) {
-		answer_error(worker, worker->failure_code, worker->failure);
-		return;
-	}
-	log_info(worker->log, "works on run_id=%" PRIu64 " message_id=%s type=%s",
-		worker->message.metadata.run_id, worker->message.metadata.message_id,
-		worker->message.metadata.message_type);
-	if (!worker->message.has_content) {
-		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "the message has no content");
-		return;
-	}
-	if (!worker->fab.bytes || !worker->run.fab_hash[0]) {
-		answer_error(worker, ERROR_CODE_INVALID_FAB, "the run has no FAB");
-		return;
-	}
-	settle_app(worker);
-	if (worker->answered)
-		return;
 	worker->install = (struct job){.run = install_run, .done = install_done};
 	worker->installing = true;
 	r = loop_job(worker->loop, &worker->install);
@@ -431,12 +369,53 @@ static void pull_done(
 	}
 }
 
+static void pull_done(
+	void *arg, enum outcome outcome, struct conversation_inputs *inputs, const char *details)
+{
+	struct message_worker *worker = arg;
+	const struct metadata *metadata = &worker->inputs.message.metadata;
+
+	if (worker->answered)
+		return;
+	if (outcome != OUTCOME_OK) {
+		/* Who answers for another worker may come late: it, or its SuperNode, has. */
+		log_line(worker->log, worker->failure ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
+			"the SuperNode gave no inputs: %s: %s", outcome_name(outcome), details);
+		worker->answered = true;
+		worker->done(worker->arg);
+		return;
+	}
+	worker->inputs = *inputs;
+	*inputs = (struct conversation_inputs){0};
+	if (worker->failure) {
+		answer_error(worker, worker->failure_code, worker->failure);
+		return;
+	}
+	if (knows_message(worker))
+		log_info(worker->log, "works on run_id=%" PRIu64 " message_id=%s type=%s",
+			metadata->run_id, metadata->message_id, metadata->message_type);
+	if (worker->inputs.broken.text[0])
+		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, worker->inputs.broken.text);
+	else if (!worker->inputs.message.has_content)
+		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "the message has no content");
+	else if (!worker->inputs.fab.bytes || !worker->inputs.run.fab_hash[0])
+		answer_error(worker, ERROR_CODE_INVALID_FAB, "the run has no FAB");
+	else
+		settle_app(worker);
+	if (!worker->answered)
+		install(worker);
+}
+
 /* ---- life ---- */
 
 int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct message_worker_options *options, void (*done)(void *arg), void *arg,
 	struct message_worker **out)
 {
+	const struct conversation_options conversation = {.address = options->address,
+		.token = options->token,
+		.task_token = options->task_token,
+		.retry_ms = options->patient ? CLOCK_NEVER : MESSAGE_WORKER_RETRY_MS};
 	struct message_worker *worker = calloc(1, sizeof *worker);
 	auto_(close_at_exit) int control = options->control;
 	int r;
@@ -453,9 +432,7 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	worker->failure = options->failure ? strdup(options->failure) : NULL;
 	worker->failure_code = options->failure_code;
 	r = worker->flwr_home && worker->hung_up && !worker->failure == !options->failure
-		    ? instruction_new(loop, rpc, log, options->address, options->token,
-			      options->patient ? CLOCK_NEVER : INSTRUCTION_RETRY_MS,
-			      &worker->instruction)
+		    ? conversation_new(loop, rpc, log, &conversation, &worker->conversation)
 		    : -ENOMEM;
 	if (r == 0 && worker->failure) {
 		worker->apps = NULL;
@@ -481,19 +458,38 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	return 0;
 }
 
+static void fail_done(void *arg, enum outcome outcome, const char *details, uint64_t bytes)
+{
+	struct message_worker *worker = arg;
+
+	(void)bytes;
+	/* Who answers for another worker may come late: it, or its SuperNode, has. */
+	log_debug(worker->log, "the SuperNode was told: %s: %s", outcome_name(outcome), details);
+	worker->succeeded = outcome == OUTCOME_OK;
+	worker->answered = true;
+	worker->done(worker->arg);
+}
+
 void message_worker_start(struct message_worker *worker)
 {
+	int r = 1;
+
 	if (worker->apps)
 		app_source_start(worker->apps);
-	if (instruction_pull(worker->instruction, pull_done, worker))
-		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
+	if (worker->failure)
+		r = conversation_fail(worker->conversation, worker->failure_code, worker->failure,
+			fail_done, worker);
+	if (r > 0)
+		r = conversation_pull(worker->conversation, pull_done, worker);
+	if (r)
+		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, "no memory", 0);
 }
 
 void message_worker_stop(struct message_worker *worker)
 {
 	if (worker->apps)
 		app_source_stop(worker->apps);
-	if (worker->message.metadata.message_id) {
+	if (knows_message(worker)) {
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
 	} else if (!worker->answered) {
 		worker->answered = true;
@@ -517,16 +513,10 @@ void message_worker_free(struct message_worker *worker)
 	worker->host = NULL;
 	app_source_free(worker->apps);
 	free(worker->failure);
-	instruction_free(worker->instruction);
-	slices_done(&worker->context_bytes);
-	envelope_done(&worker->message);
-	context_done(&worker->context);
-	run_done(&worker->run);
-	free(worker->fab_hash);
-	slices_done(&worker->fab);
+	conversation_free(worker->conversation);
+	conversation_inputs_done(&worker->inputs);
 	manifest_done(&worker->manifest);
 	free(worker->app_dir);
-	instruction_outputs_done(&worker->outputs);
 	free(worker->flwr_home);
 	free(worker);
 }

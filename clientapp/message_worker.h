@@ -12,9 +12,10 @@
 struct message_worker_options {
 	const char *address; /* of the worker API, as gRPC takes it */
 	uint64_t token;
-	const char *flwr_home; /* where apps are installed */
-	int control;           /* control socket of the agent, taken over; -1: be one's own agent */
-	const char *python;    /* own agent only */
+	const char *task_token; /* of a message that is objects; NULL: it is inline */
+	const char *flwr_home;  /* where apps are installed */
+	int control;        /* control socket of the agent, taken over; -1: be one's own agent */
+	const char *python; /* own agent only */
 	enum log_level log_level;
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	/* Run nothing, answer with this error: for the agent of a worker that has ended without a

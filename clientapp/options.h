@@ -1,5 +1,6 @@
 /*
- * options: the command line of flwr-clientapp. Main thread, before anything else is there.
+ * options: the command lines of flwr-clientapp and of flower-superexec, which is the same program
+ * under another name. Main thread, before anything else is there.
  */
 #ifndef FLWR_CLIENTAPP_OPTIONS_H
 #define FLWR_CLIENTAPP_OPTIONS_H
@@ -11,13 +12,21 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Texts point into argv. */
+/* Texts point into argv; NULL: not given. */
 struct options {
-	bool control; /* started by an agent: everything else comes by the control socket */
-	const char *address;
-	const char *token_text;
+	const char *program; /* the name that it was started by: flwr-clientapp, if it is another */
+	bool control;        /* started by an agent: everything else comes by the control socket */
+	const char *address; /* whichever of the three was given, or the default */
+	const char *runtime_address; /* --runtime-api-address */
+	const char *appio_address;   /* --clientappio-api-address, --appio-api-address */
+	const char *token_text;      /* also what the file has, ours then */
+	const char *token_file;
+	char *file_token; /* NULL: there is none */
 	uint64_t token;
 	bool insecure;
+	const char *root_certificates;
+	int64_t parent_pid; /* 0: not given */
+	const char *plugin_type, *executor;
 	const char *flwr_dir;
 	const char *python;
 	int64_t grace_ms;
@@ -29,9 +38,14 @@ struct options {
 
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
 
-/* 0, OPTIONS_HELP or OPTIONS_VERSION; -EINVAL with one line for the user. */
+/*
+ * 0, OPTIONS_HELP or OPTIONS_VERSION; -EINVAL or another -errno with one line for the user.
+ * out->program is set, and options_done() is due, in any case.
+ */
 int options_read(int argc, char *const *argv, struct options *out, struct reason *why);
+void options_done(struct options *options);
 
-void options_print_help(FILE *file);
+/* Of the program that these are for. */
+void options_print_help(FILE *file, const struct options *options);
 
 #endif

@@ -4,7 +4,9 @@
 #include "common/base/clock.h"
 #include "common/base/pace.h"
 #include "common/message/instruction_codec.h"
+#include "common/message/task_codec.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -17,9 +19,12 @@ struct attendance {
 	struct rpc_channel *channel;
 	struct rpc_call *call;
 	struct timer *timer; /* of the next try */
-	uint64_t token;      /* 0: none */
-	uint64_t called;     /* the one that the call is about */
-	int64_t wait_ms;     /* before the last try; 0: there was none */
+	uint64_t token;
+	char *task_token; /* in its place; NULL: none */
+	uint64_t number;  /* of the one that is attended; 0: none */
+	uint64_t called;  /* the one that the call is about */
+	uint64_t last;    /* number */
+	int64_t wait_ms;  /* before the last try; 0: there was none */
 	int64_t called_ms;
 	attendance_unwanted_fn *unwanted;
 	void *arg;
@@ -69,9 +74,9 @@ static void call_done(void *arg, struct rpc_result *result)
 		free(attendance);
 		return;
 	}
-	if (!attendance->token)
+	if (!attendance->number)
 		return;
-	if (attendance->called != attendance->token) {
+	if (attendance->called != attendance->number) {
 		call_again(attendance);
 	} else if (result->outcome == OUTCOME_UNAVAILABLE || result->outcome == OUTCOME_CANCELLED ||
 		   result->outcome == OUTCOME_RESOURCE_EXHAUSTED) {
@@ -85,7 +90,7 @@ static void call_done(void *arg, struct rpc_result *result)
 		bool unwanted = result->outcome == OUTCOME_FAILED_PRECONDITION ||
 				result->outcome == OUTCOME_INVALID_ARGUMENT;
 
-		attendance->token = 0;
+		attendance->number = 0;
 		if (unwanted)
 			attendance->unwanted(attendance->arg);
 	}
@@ -93,34 +98,52 @@ static void call_done(void *arg, struct rpc_result *result)
 
 static void call_again(void *arg)
 {
-	static const struct rpc_call_options options = {.path = PATH};
 	struct attendance *attendance = arg;
+	const char *text = attendance->task_token;
+	const struct rpc_header header = {TASK_TOKEN_HEADER, text, text ? strlen(text) : 0};
+	const struct rpc_call_options options = {
+		.path = PATH, .headers = &header, .n_headers = text ? 1 : 0};
 	struct slices body = {0};
 
-	attendance->called = attendance->token;
+	attendance->called = attendance->number;
 	attendance->called_ms = clock_now_ms();
-	if (instruction_encode_token(attendance->token, &body) ||
+	if ((!text && instruction_encode_token(attendance->token, &body)) ||
 		rpc_call_start(attendance->channel, &options, &body, call_done, attendance,
 			&attendance->call))
 		try_again(attendance);
 }
 
-void attendance_end(struct attendance *attendance)
+static void forget(struct attendance *attendance)
 {
 	explicit_bzero(&attendance->token, sizeof attendance->token);
+	if (attendance->task_token)
+		explicit_bzero(attendance->task_token, strlen(attendance->task_token));
+	free_at_exit(&attendance->task_token);
+	attendance->number = 0;
+}
+
+void attendance_end(struct attendance *attendance)
+{
+	forget(attendance);
 	timer_set(attendance->timer, CLOCK_NEVER);
 	if (attendance->call)
 		rpc_call_cancel(attendance->call);
 }
 
-void attendance_begin(struct attendance *attendance, uint64_t token)
+int attendance_begin(struct attendance *attendance, uint64_t token, const char *task_token)
 {
 	timer_set(attendance->timer, CLOCK_NEVER);
+	forget(attendance);
+	attendance->task_token = task_token ? strdup(task_token) : NULL;
+	if (task_token && !attendance->task_token)
+		return -ENOMEM;
 	attendance->token = token;
+	attendance->number = ++attendance->last;
 	attendance->wait_ms = 0;
 	attendance->told = false;
 	if (!attendance->call)
 		call_again(attendance);
+	return 0;
 }
 
 void attendance_free(struct attendance *attendance)
@@ -128,6 +151,7 @@ void attendance_free(struct attendance *attendance)
 	if (!attendance)
 		return;
 	timer_free(attendance->timer);
+	forget(attendance);
 	attendance->orphaned = true;
 	if (attendance->call)
 		rpc_call_cancel(attendance->call);

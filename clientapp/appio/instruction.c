@@ -1,99 +1,89 @@
-#include "clientapp/appio/instruction.h"
+/*
+ * instruction: the worker's end of dialect 1 (service ClientAppIo of Flower 1.15 - 1.18): shows a
+ * token, takes one instruction, gives back one reply, each in one call.
+ */
+#include "clientapp/appio/conversation_ops.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/clock.h"
-#include "common/base/pace.h"
-#include "common/base/text.h"
+#include "common/message/instruction_codec.h"
+#include "common/records/maps_codec.h"
 
-#include <errno.h>
 #include <stddef.h>
 
-#define RETRY_FIRST_MS       50
-#define RETRY_MAX_MS         2000
-#define KEEPALIVE_MS         60000
-#define KEEPALIVE_TIMEOUT_MS 20000
-#define RECEIVE_MAX_BYTES    2147483647
-
-#define PULL_PATH "/flwr.proto.ClientAppIo/PullClientAppInputs"
-#define PUSH_PATH "/flwr.proto.ClientAppIo/PushClientAppOutputs"
-
 struct instruction {
-	struct log *log;
-	struct rpc_channel *channel;
-	struct timer *retry;
+	struct conversation conversation;
 	uint64_t token;
-	int64_t retry_ms;
-	/* The call at hand. */
-	const char *path;
-	struct slices body; /* kept for another try */
-	struct rpc_call *call;
-	int64_t first_ms; /* of its first failure; 0: none yet */
-	int64_t wait_ms;
-	instruction_pulled_fn *pulled;
-	instruction_pushed_fn *pushed;
+	uint64_t bytes; /* of the outputs that are being pushed */
+	conversation_pulled_fn *pulled;
+	conversation_pushed_fn *pushed;
 	void *arg;
-	/* Set by instruction_free() while a call is out: its end frees. */
-	bool orphaned;
 };
 
-static void call_again(void *arg);
-
-int instruction_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
-	uint64_t token, int64_t retry_ms, struct instruction **out)
+static struct instruction *of(struct conversation *conversation)
 {
-	struct instruction *instruction = calloc(1, sizeof *instruction);
-	int r;
+	return container_of(conversation, struct instruction, conversation);
+}
 
-	if (!instruction)
-		return -ENOMEM;
-	instruction->log = log;
-	instruction->token = token;
-	instruction->retry_ms = retry_ms;
-	instruction->retry = timer_new(loop, call_again, instruction);
-	r = rpc_channel_new(rpc,
-		&(struct rpc_channel_options){
-			.target = address,
-			.receive_max_bytes = RECEIVE_MAX_BYTES,
-			.keepalive_ms = KEEPALIVE_MS,
-			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
-			.log = log,
-		},
-		&instruction->channel);
-	if (r == 0 && !instruction->retry)
-		r = -ENOMEM;
-	if (r) {
-		instruction_free(instruction);
+/* 0 also when the records cannot be read: that is said in broken. */
+static int decode_inputs(struct instruction_inputs *from, struct conversation_inputs *out)
+{
+	int r = envelope_decode(&from->message, &out->message);
+
+	if (r == 0)
+		r = conversation_decode_rest(out, &from->context, &from->run, &from->fab);
+	if (r)
 		return r;
-	}
-	*out = instruction;
+	out->content_bytes = out->message.content.bytes;
+	r = maps_decode(&out->message.content, &out->content, &out->broken);
+	if (r == 0)
+		r = maps_decode(&out->context.state, &out->state, &out->broken);
+	/* Arrays refer to it. */
+	slices_done(&out->message.content);
+	if (r && !out->broken.text[0])
+		reason_set(&out->broken, "no memory for the inputs");
 	return 0;
 }
 
-static void dispose(struct instruction *instruction)
+static void pull_done(void *arg, struct rpc_result *result)
 {
-	slices_done(&instruction->body);
-	free(instruction);
-}
-
-static void tell_pulled(
-	struct instruction *instruction, struct rpc_result *result, const char *details)
-{
-	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
+	struct instruction *instruction = arg;
+	auto_(instruction_inputs_done) struct instruction_inputs parts = {0};
+	auto_(conversation_inputs_done) struct conversation_inputs inputs = {0};
 	enum outcome outcome = result->outcome;
+	const char *details = result->details;
 
-	if (outcome == OUTCOME_OK && instruction_decode_inputs(&result->body, &inputs)) {
+	if (outcome == OUTCOME_OK && instruction_decode_inputs(&result->body, &parts)) {
 		outcome = OUTCOME_INTERNAL;
 		details = "the SuperNode's answer cannot be decoded";
 	}
 	slices_done(&result->body);
+	if (outcome == OUTCOME_OK && decode_inputs(&parts, &inputs))
+		reason_set(&inputs.broken, "the worker could not decode its inputs");
+	instruction_inputs_done(&parts);
 	instruction->pulled(instruction->arg, outcome, &inputs, details);
 }
 
-static void tell_pushed(
-	struct instruction *instruction, struct rpc_result *result, const char *details)
+static int instruction_pull(
+	struct conversation *conversation, conversation_pulled_fn *done, void *arg)
 {
+	static const struct line_call call = {.path = "/flwr.proto.ClientAppIo/PullClientAppInputs",
+		.what = "the inputs",
+		.again_if_full = true};
+	struct instruction *instruction = of(conversation);
+	struct slices body = {0};
+	int r = instruction_encode_token(instruction->token, &body);
+
+	instruction->pulled = done;
+	instruction->arg = arg;
+	return r ? r : line_call(conversation->line, &call, &body, pull_done, instruction);
+}
+
+static void push_done(void *arg, struct rpc_result *result)
+{
+	struct instruction *instruction = arg;
 	auto_(free_at_exit) char *text = NULL;
 	enum outcome outcome = result->outcome;
+	const char *details = result->details;
 	int code = 0;
 
 	if (outcome == OUTCOME_OK && instruction_decode_status(&result->body, &code, &text)) {
@@ -103,123 +93,59 @@ static void tell_pushed(
 		outcome = OUTCOME_INTERNAL;
 		details = "the SuperNode could not take the outputs";
 	}
-	instruction->pushed(instruction->arg, outcome, details);
+	instruction->pushed(instruction->arg, outcome, details, instruction->bytes);
 }
 
-/* Outputs that are too large stay so; inputs are a few bytes to ask for. */
-static bool call_again_after(const struct instruction *instruction, enum outcome outcome)
+static int encode_outputs(
+	const struct instruction *instruction, struct conversation_reply *reply, struct slices *out)
 {
-	return outcome == OUTCOME_UNAVAILABLE ||
-	       (outcome == OUTCOME_RESOURCE_EXHAUSTED && instruction->pulled);
+	auto_(instruction_outputs_done) struct instruction_outputs outputs = {0};
+	int r = 0;
+
+	outputs.token = instruction->token;
+	if (reply->message.has_content)
+		r = maps_encode(&reply->content, &reply->message.content);
+	if (r == 0)
+		r = envelope_encode(&reply->message, &outputs.message);
+	if (r == 0)
+		r = conversation_encode_context(reply, maps_encode, &outputs.context);
+	return r ? r : instruction_encode_outputs(&outputs, out);
 }
 
-static void call_done(void *arg, struct rpc_result *result)
+static int instruction_push(struct conversation *conversation, struct conversation_reply *reply,
+	conversation_pushed_fn *done, void *arg)
 {
-	struct instruction *instruction = arg;
-	int64_t now = clock_now_ms();
-	int64_t retry_ms, wait_ms;
-	char quoted[512];
+	static const struct line_call call = {
+		.path = "/flwr.proto.ClientAppIo/PushClientAppOutputs", .what = "the outputs"};
+	struct instruction *instruction = of(conversation);
+	auto_(slices_done) struct slices body = {0};
+	int r = encode_outputs(instruction, reply, &body);
 
-	instruction->call = NULL;
-	if (instruction->orphaned) {
-		dispose(instruction);
-		return;
-	}
-	text_quote(result->details, strlen(result->details), quoted, sizeof quoted);
-	if (!instruction->first_ms)
-		instruction->first_ms = now;
-	retry_ms = result->outcome == OUTCOME_UNAVAILABLE ? instruction->retry_ms
-							  : INSTRUCTION_RETRY_MS;
-	wait_ms = pace_double(&instruction->wait_ms, RETRY_FIRST_MS, RETRY_MAX_MS);
-	if (call_again_after(instruction, result->outcome) &&
-		now + wait_ms < clock_after(instruction->first_ms, retry_ms)) {
-		log_line(instruction->log,
-			now == instruction->first_ms ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG,
-			"the SuperNode cannot be reached (%s), again in %lld ms: %s",
-			outcome_name(result->outcome), (long long)wait_ms, quoted);
-		rpc_channel_reconnect_now(instruction->channel);
-		timer_set(instruction->retry, clock_after(now, wait_ms));
-		return;
-	}
-	slices_done(&instruction->body);
-	if (instruction->pulled)
-		tell_pulled(instruction, result, quoted);
-	else
-		tell_pushed(instruction, result, quoted);
-}
-
-static int call_start(struct instruction *instruction)
-{
-	const struct rpc_call_options options = {.path = instruction->path,
-		.what = instruction->pulled ? "the inputs" : "the outputs"};
-	struct slices body = {0};
-	int r = slices_append_refs(&body, &instruction->body);
-
+	conversation_reply_done(reply);
 	if (r)
 		return r;
-	return rpc_call_start(
-		instruction->channel, &options, &body, call_done, instruction, &instruction->call);
-}
-
-static void call_again(void *arg)
-{
-	struct instruction *instruction = arg;
-	struct rpc_result result = {.outcome = OUTCOME_RESOURCE_EXHAUSTED, .details = "no memory"};
-
-	if (call_start(instruction))
-		call_done(instruction, &result);
-}
-
-static int call_first(struct instruction *instruction, const char *path, void *arg)
-{
-	int r;
-
-	instruction->path = path;
-	instruction->arg = arg;
-	instruction->first_ms = 0;
-	instruction->wait_ms = 0;
-	r = call_start(instruction);
-	if (r)
-		slices_done(&instruction->body);
-	return r;
-}
-
-int instruction_pull(struct instruction *instruction, instruction_pulled_fn *done, void *arg)
-{
-	int r = instruction_encode_token(instruction->token, &instruction->body);
-
-	if (r)
-		return r;
-	instruction->pulled = done;
-	instruction->pushed = NULL;
-	return call_first(instruction, PULL_PATH, arg);
-}
-
-int instruction_push(struct instruction *instruction, struct instruction_outputs *outputs,
-	instruction_pushed_fn *done, void *arg)
-{
-	int r;
-
-	outputs->token = instruction->token;
-	r = instruction_encode_outputs(outputs, &instruction->body);
-	if (r) {
-		slices_done(&instruction->body);
-		return r;
-	}
-	instruction->pulled = NULL;
+	instruction->bytes = body.bytes;
 	instruction->pushed = done;
-	return call_first(instruction, PUSH_PATH, arg);
+	instruction->arg = arg;
+	return line_call(conversation->line, &call, &body, push_done, instruction);
 }
 
-void instruction_free(struct instruction *instruction)
+static void instruction_free(struct conversation *conversation)
 {
+	line_free(conversation->line);
+	free(of(conversation));
+}
+
+static const struct conversation_ops ops = {
+	.pull = instruction_pull, .push = instruction_push, .free = instruction_free};
+
+struct conversation *instruction_new(uint64_t token)
+{
+	struct instruction *instruction = calloc(1, sizeof *instruction);
+
 	if (!instruction)
-		return;
-	timer_free(instruction->retry);
-	instruction->orphaned = true;
-	if (instruction->call)
-		rpc_call_cancel(instruction->call);
-	rpc_channel_free(instruction->channel);
-	if (!instruction->call)
-		dispose(instruction);
+		return NULL;
+	instruction->conversation.ops = &ops;
+	instruction->token = token;
+	return &instruction->conversation;
 }

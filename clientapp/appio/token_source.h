@@ -1,9 +1,11 @@
 /*
- * token_source: asks a SuperNode for something to do until there is some (GetToken, process
- * isolation of Flower 1.15 - 1.18). Main thread; callbacks come from the loop.
+ * token_source: asks a SuperNode for something to do until there is some, in both ways that there
+ * are: GetToken (inline messages, Flower 1.15 - 1.18), PullPendingTasks and ClaimTask (messages
+ * that are objects, gRPC service Runtime of 1.34). Main thread; callbacks come from the loop.
  *
- * A SuperNode of this project keeps the question until a message comes. Flower's own answers at
- * once: it is asked again after a tenth of the idle time, between 0.1 and 1 s.
+ * A SuperNode of this project keeps the questions until a message comes. Flower's own answers at
+ * once: it is asked again after a tenth of the idle time, between 0.1 and 1 s. A way that it does
+ * not know is not gone again before it has been away.
  */
 #ifndef FLWR_CLIENTAPP_APPIO_TOKEN_SOURCE_H
 #define FLWR_CLIENTAPP_APPIO_TOKEN_SOURCE_H
@@ -13,8 +15,9 @@
 
 struct token_source;
 
-/* token 0: it was stopped, and no token came. */
-typedef void token_source_fn(void *arg, uint64_t token);
+/* task_token (borrowed): of a task; else NULL, and token is all. Neither (0, NULL): it was stopped,
+ * and none came. */
+typedef void token_source_fn(void *arg, uint64_t token, const char *task_token);
 
 /*
  * address as gRPC takes it. 0, -EINVAL, -ENOMEM. A SuperNode that cannot be reached is tried for
@@ -23,9 +26,9 @@ typedef void token_source_fn(void *arg, uint64_t token);
 int token_source_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
 	token_source_fn *got, void *arg, struct token_source **out);
 
-/* Ask; got(arg, token) comes once. Not while asking. */
+/* Ask; got() comes once. Not while asking. */
 void token_source_ask(struct token_source *source);
-/* While asking: ask no more. got() comes soon, with the token that was on its way, or 0. */
+/* While asking: ask no more. got() comes soon, with the token that was on its way, or none. */
 void token_source_stop(struct token_source *source);
 
 /* To the SuperNode, for other calls; borrowed. */

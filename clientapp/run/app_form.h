@@ -7,10 +7,11 @@
 #ifndef FLWR_RUN_APP_FORM_H
 #define FLWR_RUN_APP_FORM_H
 
+#include "common/base/memory_file.h"
 #include "common/message/envelope.h"
 #include "common/records/records.h"
 
-#define APP_FORM_VERSION 1 /* both ends must agree; the bridge says its own in its hello */
+#define APP_FORM_VERSION 3 /* both ends must agree; the bridge says its own in its hello */
 
 /* One message to handle, as a worker knows it. Everything is borrowed. */
 struct app_task {
@@ -18,11 +19,15 @@ struct app_task {
 	const struct record_dict *content;
 	uint64_t run_id;
 	uint64_t node_id;
+	uint64_t series_id; /* 0: none */
 	const struct value_map *node_config;
 	const struct value_map *run_config;
 	const struct record_dict *state;
 	const char *app_dir;   /* the installed FAB; "" when there is none */
 	const char *clientapp; /* "package.module:attribute" */
+	/* Arrays that lie in it stay where they are, and the task is written around them; NULL: a
+	 * new file. */
+	struct memory_file *file;
 };
 
 /* What an app process answers: an error or content, never both. */
@@ -45,8 +50,8 @@ struct app_reply {
 
 void app_reply_done(struct app_reply *reply);
 
-/* Write a task to a new memfd, sealed against changes. 0: *fd_out is the caller's; -errno. Array
- * bytes are copied once, into it. */
+/* Write a task to its memory file, or to a new one. 0: *fd_out is the caller's; -errno. Array bytes
+ * that are not there yet are copied once, into it. */
 int app_form_write_task(const struct app_task *task, int *fd_out);
 
 /*

@@ -1,13 +1,13 @@
 /*
- * app_host: one conversation: hello, task, reply. Each is one datagram; task and reply are files
- * whose descriptors are given with the task: the worker makes both, because not every Python can.
+ * app_host: one conversation: hello, task, reply. Each is one datagram; task and reply are in one
+ * file, whose descriptor is given with the task: the worker makes it, because not every Python can,
+ * and the reply takes the task's place, because new memory is slow.
  */
 #include "clientapp/run/app_host.h"
 
 #include "clientapp/run/form_layout.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/base/files.h"
 #include "common/base/text.h"
 
 #include <endian.h>
@@ -27,7 +27,7 @@ struct app_host {
 	struct watch *watch;
 	int fd;
 	int task_fd;  /* -1: not given yet, or sent */
-	int reply_fd; /* the app process has it too */
+	int reply_fd; /* the same file; the app process has it too */
 	enum host_state state;
 	bool replied;
 	bool refused; /* by its hello */
@@ -75,12 +75,12 @@ static void hello_missing(void *arg)
 	end_with(arg, APP_HOST_SILENT);
 }
 
-/* Gives task and reply files away. 0 or -errno. */
+/* Gives the file away. 0 or -errno. */
 static int send_task(struct app_host *host)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(2 * sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = {0};
 	struct form_datagram task = {
 		.type = htole32(FORM_GIVE_TASK), .version = htole32(APP_FORM_VERSION)};
@@ -90,7 +90,6 @@ static int send_task(struct app_host *host)
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes)};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	const int fds[2] = {host->task_fd, host->reply_fd};
 	struct stat st;
 
 	if (fstat(host->task_fd, &st) < 0)
@@ -98,11 +97,11 @@ static int send_task(struct app_host *host)
 	task.number = htole64((uint64_t)st.st_size);
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fds));
-	memcpy(CMSG_DATA(header), fds, sizeof(fds));
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &host->task_fd, sizeof(int));
 	if (sendmsg(host->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return -errno;
-	close_fd(&host->task_fd);
+	host->reply_fd = take_fd(&host->task_fd);
 	host->state = HOST_RUNS;
 	return 0;
 }
@@ -289,9 +288,6 @@ int app_host_run(struct app_host *host, const struct app_task *task)
 		return 0; /* the event that says why has been told */
 	if (host->state == HOST_RUNS || host->task_fd >= 0)
 		return -EALREADY;
-	host->reply_fd = memfd_new("flwr-reply");
-	if (host->reply_fd < 0)
-		return host->reply_fd;
 	r = app_form_write_task(task, &host->task_fd);
 	if (r < 0)
 		return r;

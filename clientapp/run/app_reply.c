@@ -397,26 +397,27 @@ static int get_reply(struct form_reader *reader, struct app_reply *reply)
 static int split_file(const struct slice *file, struct form_reader *out)
 {
 	struct form_header header;
-	uint64_t head_bytes, data_start, data_bytes;
+	uint64_t head_start, head_bytes, data_start;
 
 	if (file->len < sizeof(header))
 		return -EBADMSG;
 	memcpy(&header, file->data, sizeof(header));
+	head_start = le64toh(header.head_start);
 	head_bytes = le64toh(header.head_bytes);
 	data_start = le64toh(header.data_start);
-	data_bytes = le64toh(header.data_bytes);
 	if (memcmp(header.magic, FORM_MAGIC, sizeof(header.magic)) != 0 ||
 		le16toh(header.version) != APP_FORM_VERSION ||
 		le16toh(header.content) != FORM_REPLY)
 		return -EBADMSG;
-	if (head_bytes < sizeof(header) || data_start < head_bytes || data_start > file->len ||
-		data_start % FORM_ALIGN || data_bytes != file->len - data_start)
+	if (head_start < sizeof(header) || head_start > file->len ||
+		head_bytes > file->len - head_start || data_start < sizeof(header) ||
+		data_start > file->len || data_start % FORM_ALIGN)
 		return -EBADMSG;
-	out->at = file->data + sizeof(header);
-	out->left = head_bytes - sizeof(header);
+	out->at = file->data + head_start;
+	out->left = head_bytes;
 	out->data = *file;
 	out->data.data += data_start;
-	out->data.len = data_bytes;
+	out->data.len = file->len - data_start;
 	return 0;
 }
 

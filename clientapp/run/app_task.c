@@ -1,35 +1,32 @@
 /*
  * app_task: writes a task in the app form: the head is built in memory, array bytes go from where
- * they lie into the file.
+ * they lie into the file, if that is not where they lie.
  */
 #include "clientapp/run/app_form.h"
 
 #include "clientapp/run/form_layout.h"
 #include "common/base/cleanup.h"
-#include "common/base/files.h"
 #include "common/base/text.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/uio.h>
 
-#define IOV_BATCH 64
-
-static const uint8_t zeros[FORM_ALIGN];
+static_assert(MEMORY_FILE_ALIGN % FORM_ALIGN == 0 && MEMORY_FILE_ROOM_BYTES % FORM_ALIGN == 0 &&
+		      MEMORY_FILE_ROOM_BYTES >= sizeof(struct form_header),
+	"the file's bytes are aligned as the form wants them, behind its header");
 
 /* The first failure sticks. */
 struct form_writer {
 	struct text head;
-	struct slices data; /* array bytes with what aligns them */
+	struct memory_file *file; /* behind its room the array bytes */
 	int error;
 };
 
 static void form_writer_done(struct form_writer *writer)
 {
 	text_done(&writer->head);
-	slices_done(&writer->data);
 }
 
 static void put(struct form_writer *writer, const void *data, size_t len)
@@ -130,18 +127,17 @@ static void put_values(struct form_writer *writer, const struct value_map *map)
 	}
 }
 
-/* An array's bytes begin at a multiple of FORM_ALIGN; its offset is counted from the first array's.
+/* An array's bytes begin at a multiple of FORM_ALIGN, in the task as in the file; its offset is
+ * counted from the first array's.
  */
 static void put_data(struct form_writer *writer, const struct slices *data)
 {
-	size_t pad = -writer->data.bytes % FORM_ALIGN;
+	uint64_t offset = 0;
 
-	if (!writer->error)
-		writer->error = slices_append(&writer->data, slice_static(zeros, pad));
-	put_u64(writer, writer->data.bytes);
+	if (!writer->error && !memory_file_holds(writer->file, data, &offset))
+		writer->error = memory_file_append(writer->file, data, &offset);
+	put_u64(writer, offset - MEMORY_FILE_ROOM_BYTES);
 	put_u64(writer, data->bytes);
-	if (!writer->error)
-		writer->error = slices_append_refs(&writer->data, data);
 }
 
 static void put_array(struct form_writer *writer, const struct array *array)
@@ -187,82 +183,75 @@ static void put_metadata(struct form_writer *writer, const struct metadata *meta
 	put_double(writer, metadata->ttl);
 	put_string(writer, metadata->message_type);
 	put_double(writer, metadata->created_at);
+	put_u8(writer, (uint8_t)(metadata->has_src_task | metadata->has_dst_task << 1));
+	put_u64(writer, metadata->src_task_id);
+	put_u64(writer, metadata->dst_task_id);
 }
 
-/* All of list, however often the kernel takes less. */
-static int write_slices(int fd, const struct slices *list)
+/* The head goes behind the array bytes, which may have been there before it was known. */
+static int write_head(struct form_writer *writer)
 {
-	size_t i = 0, within = 0;
-
-	while (i < list->n) {
-		struct iovec iov[IOV_BATCH];
-		int n = 0;
-		ssize_t wrote;
-
-		for (size_t j = i; j < list->n && n < IOV_BATCH; j++) {
-			size_t skip = j == i ? within : 0;
-
-			iov[n++] = (struct iovec){
-				(void *)(uintptr_t)(list->v[j].data + skip), list->v[j].len - skip};
-		}
-		wrote = writev(fd, iov, n);
-		if (wrote < 0 && errno == EINTR)
-			continue;
-		if (wrote < 0)
-			return -errno;
-		for (within += (size_t)wrote; i < list->n && within >= list->v[i].len; i++)
-			within -= list->v[i].len;
-	}
-	return 0;
-}
-
-static int write_file(struct form_writer *writer, int fd)
-{
-	auto_(slices_done) struct slices file = {0};
-	size_t head_bytes = sizeof(struct form_header) + writer->head.len;
-	size_t data_start = (head_bytes + FORM_ALIGN - 1) / FORM_ALIGN * FORM_ALIGN;
+	auto_(slices_done) struct slices head = {0};
+	auto_(slices_done) struct slices first = {0};
 	struct form_header header = {.magic = {'F', 'L', 'W', 'A'},
 		.version = htole16(APP_FORM_VERSION),
 		.content = htole16(FORM_TASK),
-		.head_bytes = htole64(head_bytes),
-		.data_start = htole64(data_start),
-		.data_bytes = htole64(writer->data.bytes)};
+		.head_bytes = htole64(writer->head.len),
+		.data_start = htole64(MEMORY_FILE_ROOM_BYTES)};
+	uint64_t offset;
+	int r;
 
-	/* The list refers to memory of this function and of the writer, both of which outlive it.
+	/* The lists refer to memory of this function and of the writer, both of which outlive them.
 	 */
-	if (slices_append(&file, slice_static(&header, sizeof(header))) < 0 ||
-		slices_append(&file, slice_static(writer->head.data, writer->head.len)) < 0 ||
-		slices_append(&file, slice_static(zeros, data_start - head_bytes)) < 0 ||
-		slices_append_refs(&file, &writer->data) < 0)
+	if (slices_append(&head, slice_static(writer->head.data, writer->head.len)) < 0)
 		return -ENOMEM;
-	return write_slices(fd, &file);
+	r = memory_file_append(writer->file, &head, &offset);
+	if (r < 0)
+		return r;
+	header.head_start = htole64(offset);
+	if (slices_append(&first, slice_static(&header, sizeof(header))) < 0)
+		return -ENOMEM;
+	return memory_file_write(writer->file, 0, &first);
+}
+
+static void put_task(struct form_writer *writer, const struct app_task *task)
+{
+	put_metadata(writer, task->metadata);
+	put_records(writer, task->content);
+	put_u64(writer, task->run_id);
+	put_u64(writer, task->node_id);
+	put_u64(writer, task->series_id);
+	put_values(writer, task->node_config);
+	put_values(writer, task->run_config);
+	put_records(writer, task->state);
+	put_string(writer, task->app_dir);
+	put_string(writer, task->clientapp);
+}
+
+static int write_task(const struct app_task *task, struct memory_file *file, int *fd_out)
+{
+	auto_(form_writer_done) struct form_writer writer = {.file = file};
+	int r;
+
+	put_task(&writer, task);
+	r = writer.error ? writer.error : write_head(&writer);
+	if (r < 0)
+		return r;
+	*fd_out = fcntl(memory_file_fd(file), F_DUPFD_CLOEXEC, 0);
+	return *fd_out < 0 ? -errno : 0;
 }
 
 int app_form_write_task(const struct app_task *task, int *fd_out)
 {
-	auto_(form_writer_done) struct form_writer writer = {0};
-	auto_(close_at_exit) int fd = -1;
+	struct memory_file *made;
 	int r;
 
-	put_metadata(&writer, task->metadata);
-	put_records(&writer, task->content);
-	put_u64(&writer, task->run_id);
-	put_u64(&writer, task->node_id);
-	put_values(&writer, task->node_config);
-	put_values(&writer, task->run_config);
-	put_records(&writer, task->state);
-	put_string(&writer, task->app_dir);
-	put_string(&writer, task->clientapp);
-	if (writer.error)
-		return writer.error;
-	fd = memfd_new("flwr-task");
-	if (fd < 0)
-		return fd;
-	r = write_file(&writer, fd);
+	if (task->file)
+		return write_task(task, task->file, fd_out);
+	r = memory_file_new("flwr-task", &made);
 	if (r < 0)
 		return r;
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		return -errno;
-	*fd_out = take_fd(&fd);
-	return 0;
+	r = write_task(task, made, fd_out);
+	memory_file_free(made);
+	return r;
 }

@@ -23,9 +23,9 @@ struct form_header {
 	char magic[4];
 	uint16_t version;
 	uint16_t content;    /* enum form_content */
-	uint64_t head_bytes; /* this header and the head behind it */
+	uint64_t head_start; /* offset of the head: before the array bytes, or behind them */
+	uint64_t head_bytes;
 	uint64_t data_start; /* offset of the array bytes, aligned */
-	uint64_t data_bytes; /* to the end of the file */
 };
 
 /* What passes over the socket; the text follows it. */

@@ -94,7 +94,9 @@ static char *fill(const char *word, const struct command_values *values)
 		if (*at == PLACE_ADDRESS)
 			r = text_printf(&text, "%s", values->address);
 		else if (*at == PLACE_TOKEN)
-			r = text_printf(&text, "%" PRIu64, values->token);
+			r = values->task_token ? text_add(&text, values->task_token,
+							 strlen(values->task_token))
+					       : text_printf(&text, "%" PRIu64, values->token);
 		else if (*at == PLACE_PARENT_PID)
 			r = text_printf(&text, "%d", (int)values->parent_pid);
 		else

@@ -13,7 +13,8 @@
 struct command_values {
 	const char *address; /* of the worker API, as gRPC takes it */
 	uint64_t token;
-	pid_t parent_pid; /* the process whose end the worker has to follow */
+	const char *task_token; /* in its place; NULL: none */
+	pid_t parent_pid;       /* the process whose end the worker has to follow */
 };
 
 /*

@@ -11,10 +11,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CONTROL_VERSION      1
+#define CONTROL_VERSION      2
 #define CONTROL_BYTES        12288
-#define CONTROL_STRING_BYTES 3072 /* three of them fit */
-#define CONTROL_FDS          4    /* more than one is wrong, but must be seen to be closed */
+#define CONTROL_STRING_BYTES 3072 /* three of them fit, and a token */
+#define CONTROL_TOKEN_BYTES  1024
+#define CONTROL_FDS          4 /* more than one is wrong, but must be seen to be closed */
 
 struct packet {
 	uint8_t bytes[CONTROL_BYTES];
@@ -81,9 +82,20 @@ static char *get_string(struct packet *packet)
 
 	get_text(packet, text, CONTROL_STRING_BYTES, false);
 	copy = strdup(text);
+	explicit_bzero(text, sizeof(text));
 	if (!copy)
 		packet->broken = true;
 	return copy;
+}
+
+/* NULL when it is empty. */
+static char *get_optional(struct packet *packet)
+{
+	char *text = get_string(packet);
+
+	if (text && !text[0])
+		free(take_pointer(&text));
+	return text;
 }
 
 /* ---- the kinds ---- */
@@ -100,6 +112,8 @@ static void start_put(struct packet *packet, const struct control_message *messa
 	put_string(packet, message->start.flwr_home, CONTROL_STRING_BYTES);
 	put_string(
 		packet, message->start.command ? message->start.command : "", CONTROL_STRING_BYTES);
+	put_string(packet, message->start.task_token ? message->start.task_token : "",
+		CONTROL_TOKEN_BYTES);
 }
 
 static void start_get(struct packet *packet, struct control_message *message)
@@ -113,9 +127,8 @@ static void start_get(struct packet *packet, struct control_message *message)
 	message->start.log_level = log_level;
 	message->start.address = get_string(packet);
 	message->start.flwr_home = get_string(packet);
-	message->start.command = get_string(packet);
-	if (message->start.command && !message->start.command[0])
-		free(take_pointer(&message->start.command));
+	message->start.command = get_optional(packet);
+	message->start.task_token = get_optional(packet);
 	message->start.stderr_in_replies = stderr_in_replies;
 	if (log_level < 0 || log_level >= LOG_LEVEL_N || stderr_in_replies > 1)
 		packet->broken = true;
@@ -204,6 +217,9 @@ void control_message_done(struct control_message *message)
 	free(message->start.address);
 	free(message->start.flwr_home);
 	free(message->start.command);
+	if (message->start.task_token)
+		explicit_bzero(message->start.task_token, strlen(message->start.task_token));
+	free(message->start.task_token);
 	close_fd(&message->fd);
 	explicit_bzero(&message->start, sizeof(message->start));
 }

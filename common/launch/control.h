@@ -13,6 +13,8 @@
 /* What a worker must know to do its work; by this socket, since argv can be read by everyone. */
 struct control_start {
 	uint64_t token;
+	char *task_token;       /* of a message that is objects (dialect 6 of the worker API); NULL:
+				   it is inline (dialect 1), token is all */
 	char *address;          /* of the worker API, as gRPC takes it */
 	char *flwr_home;        /* where apps are installed */
 	char *command;          /* template of another worker to be kept (command.h); NULL: none */

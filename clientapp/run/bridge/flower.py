@@ -1,7 +1,7 @@
 """Flower's classes, found by what a release has, not by its number.
 
 Filled by load(), which imports flwr: Array, ArrayRecord, MetricRecord, ConfigRecord, RecordDict,
-Message, Metadata, Context, ClientApp, version.
+Message, Metadata, Context, ClientApp, version, Shape.
 """
 
 NAMES = {
@@ -39,13 +39,32 @@ def load():
         globals()[ours] = find(("flwr.app", "flwr.common", "flwr.common.message"), theirs)
     globals()["ClientApp"] = find(("flwr.clientapp", "flwr.client"), ("ClientApp",))
     globals()["version"] = getattr(flwr, "__version__", "of unknown release")
+    globals()["Shape"] = shape_type()
+
+
+def shape_type():
+    """What an Array wants its shape to be: a list, later a tuple."""
+    try:
+        Array(dtype="", shape=[], stype="", data=b"")
+    except TypeError:
+        return tuple
+    return list
+
+
+def make_array(dtype, shape, stype, data):
+    return Array(dtype=dtype, shape=Shape(shape), stype=stype, data=data)
+
+
+def is_grouped(records):
+    """To 1.15 records are three dicts, one a kind; later they are one."""
+    return not hasattr(records, "items")
 
 
 def make_records(items):
     """A RecordDict of (name, kind, record); kinds are 0 arrays, 1 metrics, 2 configs."""
     made = RecordDict()
     for name, kind, record in items:
-        if hasattr(made, "parameters_records") and not hasattr(made, "array_records"):
+        if is_grouped(made):
             group = (made.parameters_records, made.metrics_records, made.configs_records)[kind]
             group[name] = record
         else:
@@ -55,7 +74,7 @@ def make_records(items):
 
 def each_record(records):
     """(name, kind, record) of all records."""
-    if hasattr(records, "parameters_records") and not hasattr(records, "array_records"):
+    if is_grouped(records):
         groups = (records.parameters_records, records.metrics_records, records.configs_records)
         for kind, group in enumerate(groups):
             for name, record in group.items():
@@ -66,13 +85,22 @@ def each_record(records):
         yield name, kind.index(True), record
 
 
-def make_message(values, content):
-    """A Message with the metadata in values, of which a release takes those that it knows."""
+def known_to(class_, values):
+    """Those of the values that a release's class takes."""
     import inspect
 
-    known = inspect.signature(Metadata.__init__).parameters
-    metadata = Metadata(**{name: value for name, value in values.items() if name in known})
+    known = inspect.signature(class_.__init__).parameters
+    return {name: value for name, value in values.items() if name in known}
+
+
+def make_context(values, state):
+    return Context(state=state, **known_to(Context, values))
+
+
+def make_message(values, content):
+    """A Message with these values as metadata."""
+    metadata = Metadata(**known_to(Metadata, values))
     message = Message(metadata=metadata, content=content)
     if message.metadata.created_at != values["created_at"]:
-        message.metadata.created_at = values["created_at"]  # to 1.15 it is set to now
+        message.metadata.created_at = values["created_at"]  # to 1.16 it is set to now
     return message

@@ -5,9 +5,9 @@ import mmap
 import os
 import struct
 
-VERSION = 1
+VERSION = 3
 MAGIC = b"FLWA"
-HEADER = struct.Struct("<4sHHQQQ")  # magic, version, content, head_bytes, data_start, data_bytes
+HEADER = struct.Struct("<4sHHQQQ")  # magic, version, content, head_start, head_bytes, data_start
 TASK, REPLY = 1, 2
 ALIGN = 64
 
@@ -65,10 +65,10 @@ class Task:
 
 class Reader:
     def __init__(self, file, flower, kinds):
-        _, _, _, head_bytes, self.data_start, _ = HEADER.unpack_from(file)
+        _, _, _, head_start, head_bytes, self.data_start = HEADER.unpack_from(file)
         self.file = file
-        self.head = file[:head_bytes]
-        self.at = HEADER.size
+        self.head = file[head_start : head_start + head_bytes]
+        self.at = 0
         self.flower = flower
         self.kinds = kinds
 
@@ -116,10 +116,10 @@ class Reader:
         record = self.flower.ArrayRecord()
         for _ in range(self.number("I")):
             key, dtype, stype = self.text(), self.text(), self.text()
-            shape = [self.number("i") for _ in range(self.number("I"))]
+            shape = tuple(self.number("i") for _ in range(self.number("I")))
             start = self.data_start + self.number("Q")
             data = self.file[start : start + self.number("Q")]  # the one copy
-            record[key] = self.flower.Array(dtype=dtype, shape=shape, stype=stype, data=data)
+            record[key] = self.flower.make_array(dtype, shape, stype, data)
         return record
 
     def records(self):
@@ -133,6 +133,8 @@ class Reader:
         run_id, message_id = self.number("Q"), self.text()
         source, destination, reply_to = self.number("Q"), self.number("Q"), self.text()
         group_id, ttl, message_type = self.text(), self.number("d"), self.text()
+        created_at, tasks = self.number("d"), self.number("B")
+        source_task, destination_task = self.number("Q"), self.number("Q")
         return {
             "run_id": run_id,
             "message_id": message_id,
@@ -143,7 +145,9 @@ class Reader:
             "group_id": group_id,
             "ttl": ttl,
             "message_type": message_type,
-            "created_at": self.number("d"),
+            "created_at": created_at,
+            "src_task_id": source_task if tasks & 1 else None,
+            "dst_task_id": destination_task if tasks & 2 else None,
         }
 
 
@@ -154,15 +158,16 @@ def read_task(flower, fd):
     with mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as file:
         reader = Reader(file, flower, task.kinds)
         task.message = flower.make_message(reader.metadata(), reader.records())
-        run_id, node_id = reader.number("Q"), reader.number("Q")
+        run_id, node_id, series_id = (reader.number("Q") for _ in range(3))
         node_config, run_config = reader.config(), reader.config()
-        task.context = flower.Context(
-            run_id=run_id,
-            node_id=node_id,
-            node_config=node_config,
-            state=reader.records(),
-            run_config=run_config,
-        )
+        values = {
+            "run_id": run_id,
+            "node_id": node_id,
+            "series_id": series_id,
+            "node_config": node_config,
+            "run_config": run_config,
+        }
+        task.context = flower.make_context(values, reader.records())
         task.app_dir, task.clientapp = reader.text(), reader.text()
     return task
 
@@ -257,15 +262,17 @@ class Writer:
         self.name(message_type)
 
     def write(self, fd):
-        """All of it to the file fd, sealed then; the file's size."""
+        """All of it to the file fd, in the place of what is in it, sealed then; the file's size."""
         head = b"".join(self.head)
-        head_bytes = HEADER.size + len(head)
-        data_start = (head_bytes + ALIGN - 1) // ALIGN * ALIGN
-        header = HEADER.pack(MAGIC, VERSION, REPLY, head_bytes, data_start, self.data_bytes)
+        head_end = HEADER.size + len(head)
+        data_start = (head_end + ALIGN - 1) // ALIGN * ALIGN
+        header = HEADER.pack(MAGIC, VERSION, REPLY, HEADER.size, len(head), data_start)
         # Small pieces are gathered, large ones go from where they lie.
         with open(fd, "wb", buffering=1 << 20, closefd=False) as file:
-            for piece in (header, head, bytes(data_start - head_bytes), *self.data):
+            file.seek(0)
+            for piece in (header, head, bytes(data_start - head_end), *self.data):
                 file.write(piece)
+            file.truncate()
         # Older Pythons lack the names: F_ADD_SEALS; SEAL, SHRINK, GROW, WRITE.
         fcntl.fcntl(fd, 1033, 1 | 2 | 4 | 8)
         return data_start + self.data_bytes

@@ -45,18 +45,18 @@ def send(sock, version, kind, number=0, code=0, text=""):
 
 
 def receive_task(sock):
-    """The descriptors of the task's file and of the file for the reply."""
+    """The descriptor of the task's file, which is also the reply's."""
     import socket
 
     try:
-        data, fds, _, _ = socket.recv_fds(sock, 64, 2, socket.MSG_CMSG_CLOEXEC)
+        data, fds, _, _ = socket.recv_fds(sock, 64, 1, socket.MSG_CMSG_CLOEXEC)
     except ConnectionError:
         data = b""
     if not data:
         os._exit(0)  # the worker has gone, so there is nothing to do and nobody to tell
-    if int.from_bytes(data[:4], "little") != TASK or len(fds) != 2:
+    if int.from_bytes(data[:4], "little") != TASK or len(fds) != 1:
         sys.exit("app process: what came from the worker is no task")
-    return fds
+    return fds[0]
 
 
 def load_app(flower, app_dir, reference):
@@ -82,14 +82,13 @@ def load_app(flower, app_dir, reference):
     return found
 
 
-def answer(flower, form, task_fd):
+def answer(flower, form, fd):
     """Run the app; the reply in its form, whatever the app does but end the process."""
     import traceback
 
     task = None
     try:
-        task = form.read_task(flower, task_fd)
-        os.close(task_fd)
+        task = form.read_task(flower, fd)
         app = load_app(flower, task.app_dir, task.clientapp)
         reply = app(message=task.message, context=task.context)
         if not isinstance(reply, flower.Message):
@@ -138,9 +137,9 @@ def main():
         sys.exit(1)
     about = f"python {sys.version.split()[0]}, flwr {flower.version}"
     send(sock, form.VERSION, HELLO, os.getpid(), 0, about)
-    task_fd, reply_fd = receive_task(sock)
-    size = answer(flower, form, task_fd).write(reply_fd)
-    os.close(reply_fd)
+    fd = receive_task(sock)
+    size = answer(flower, form, fd).write(fd)
+    os.close(fd)
     send(sock, form.VERSION, REPLY, size)
     leave()
 

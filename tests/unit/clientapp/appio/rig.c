@@ -118,7 +118,7 @@ void supernode_comes(void)
 	snprintf(address.sun_path, sizeof address.sun_path, "%s", rig.address + strlen("unix:"));
 	assert_int_equal(rpc_server_new(rig.rpc,
 				 &(struct rpc_server_options){.services = rig.service,
-					 .n_services = 1,
+					 .n_services = rig.n_services,
 					 .receive_max_bytes = 1 << 16,
 					 .calls_max = 4,
 					 .keepalive_ms = 60000,
@@ -208,6 +208,7 @@ void rig_setup(const struct service *service)
 	memset(&rig, 0, sizeof rig);
 	rig.now_ms = __real_clock_now_ms() + AHEAD_MS;
 	rig.service = service;
+	rig.n_services = 1;
 	rig.listening = -1;
 	rig.connection = -1;
 	rig.log_fd = memfd_create("log", MFD_CLOEXEC);

@@ -40,7 +40,8 @@ extern struct rig {
 	char dir[32];
 	char address[64];
 	const struct service *service;
-	int listening; /* -1: it is not there */
+	size_t n_services; /* one; a test may have it more, before the SuperNode comes */
+	int listening;     /* -1: it is not there */
 	struct watch *accepts;
 	struct rpc_server *server;
 	bool down;

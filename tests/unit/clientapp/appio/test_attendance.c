@@ -158,7 +158,7 @@ static void attends(uint64_t token)
 {
 	if (!rig.server)
 		supernode_comes();
-	attendance_begin(attendant.attendance, token);
+	attendance_begin(attendant.attendance, token, NULL);
 	run_until(rig.kept);
 	assert_true(attendant.token == token);
 }
@@ -220,7 +220,7 @@ static void over_otherwise(void **state)
 		answer_kept(outcomes[i]);
 		nothing_more(++times);
 		attendant.answer = outcomes[i];
-		attendance_begin(attendant.attendance, TOKEN + times);
+		attendance_begin(attendant.attendance, TOKEN + times, NULL);
 		run_until(attendant.home == attendant.started);
 		nothing_more(++times);
 	}
@@ -245,7 +245,7 @@ static void flowers_supernode(void **state)
 	rig.service = &flowers;
 	supernode_comes();
 	for (unsigned i = 1; i <= 2; i++) {
-		attendance_begin(attendant.attendance, TOKEN + i);
+		attendance_begin(attendant.attendance, TOKEN + i, NULL);
 		run_until(attendant.home == i);
 		assert_int_equal(attendant.outcome, OUTCOME_UNIMPLEMENTED);
 		nothing_more(0);
@@ -264,7 +264,7 @@ static void one_that_has_no_room(void **state)
 	(void)state;
 	supernode_comes();
 	attendant.answer = OUTCOME_UNAVAILABLE;
-	attendance_begin(attendant.attendance, TOKEN);
+	attendance_begin(attendant.attendance, TOKEN, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(waits_ms); i++) {
 		asks_again_in(waits_ms[i]);
 		assert_int_equal(rig.reconnects, i + 1);
@@ -285,7 +285,7 @@ static void one_that_has_no_room(void **state)
 static void one_that_is_not_there_and_then_is(void **state)
 {
 	(void)state;
-	attendance_begin(attendant.attendance, TOKEN);
+	attendance_begin(attendant.attendance, TOKEN, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(waits_ms); i++) {
 		asks_again_in(waits_ms[i]);
 		assert_int_equal(attendant.outcome, OUTCOME_UNAVAILABLE);
@@ -348,7 +348,7 @@ static void waits_after_a_call_that_lasted(void **state)
 	(void)state;
 	supernode_comes();
 	attendant.answer = OUTCOME_UNAVAILABLE;
-	attendance_begin(attendant.attendance, TOKEN);
+	attendance_begin(attendant.attendance, TOKEN, NULL);
 	for (size_t i = 0; i < 3; i++) {
 		asks_again_in(waits_ms[i]);
 		if (i == 2)
@@ -372,7 +372,7 @@ static void no_memory_for_a_call(void **state)
 	(void)state;
 	supernode_comes();
 	attendant.no_calls = true;
-	attendance_begin(attendant.attendance, TOKEN);
+	attendance_begin(attendant.attendance, TOKEN, NULL);
 	asks_again_in(100);
 	time_passes(100);
 	asks_again_in(200);
@@ -418,12 +418,12 @@ static void ended_with_the_answer_on_its_way(void **state)
 static void ended_between_two_tries(void **state)
 {
 	(void)state;
-	attendance_begin(attendant.attendance, TOKEN);
+	attendance_begin(attendant.attendance, TOKEN, NULL);
 	asks_again_in(100);
 	attendance_end(attendant.attendance);
 	nothing_more(0);
 	/* The next one is tried at once, and at a pace of its own. */
-	attendance_begin(attendant.attendance, ANOTHER);
+	attendance_begin(attendant.attendance, ANOTHER, NULL);
 	assert_int_equal(attendant.started, 2);
 	asks_again_in(100);
 }
@@ -434,7 +434,7 @@ static void another_after_the_end(void **state)
 	(void)state;
 	attends(TOKEN);
 	attendance_end(attendant.attendance);
-	attendance_begin(attendant.attendance, ANOTHER);
+	attendance_begin(attendant.attendance, ANOTHER, NULL);
 	assert_int_equal(attendant.started, 1);
 	run_until(attendant.home == 1);
 	assert_int_equal(attendant.outcome, OUTCOME_CANCELLED);
@@ -457,7 +457,7 @@ static void another_while_the_call_is_out(void **state)
 	(void)state;
 	attends(token);
 	for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
-		attendance_begin(attendant.attendance, ++token);
+		attendance_begin(attendant.attendance, ++token, NULL);
 		assert_int_equal(attendant.started, i + 1);
 		answer_kept(outcomes[i]);
 		run_until(rig.kept);
@@ -475,10 +475,10 @@ static void another_between_two_tries(void **state)
 	(void)state;
 	supernode_comes();
 	attendant.answer = OUTCOME_UNAVAILABLE;
-	attendance_begin(attendant.attendance, TOKEN);
+	attendance_begin(attendant.attendance, TOKEN, NULL);
 	asks_again_in(100);
 	attendant.answer = KEEPS;
-	attendance_begin(attendant.attendance, ANOTHER);
+	attendance_begin(attendant.attendance, ANOTHER, NULL);
 	run_until(rig.kept);
 	assert_int_equal(attendant.token, ANOTHER);
 	time_passes(100);
@@ -531,7 +531,7 @@ static void freed_before_the_ended_call_is_home(void **state)
 static void freed_between_two_tries(void **state)
 {
 	(void)state;
-	attendance_begin(attendant.attendance, TOKEN);
+	attendance_begin(attendant.attendance, TOKEN, NULL);
 	asks_again_in(100);
 	freed();
 	assert_int_equal(attendant.started, 1);

@@ -74,9 +74,10 @@ static const struct service service = {
 
 /* ---- who asks ---- */
 
-static void on_token(void *arg, uint64_t token)
+static void on_token(void *arg, uint64_t token, const char *task_token)
 {
 	assert_ptr_equal(arg, &asker);
+	assert_null(task_token);
 	asker.tokens++;
 	asker.token = token;
 }

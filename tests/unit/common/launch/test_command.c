@@ -10,7 +10,8 @@
 
 #define ADDRESS "127.0.0.1:9094"
 
-static const struct command_values values = {ADDRESS, UINT64_MAX, 4711};
+static const struct command_values values = {
+	.address = ADDRESS, .token = UINT64_MAX, .parent_pid = 4711};
 
 /* A folder with a program, "tool", and a file that cannot be executed, "text". */
 struct folder {
@@ -143,6 +144,20 @@ static void test_placeholders(void **state)
 	}
 }
 
+/* A task's token takes the number's place. */
+static void test_task_token(void **state)
+{
+	const struct command_values task = {
+		.address = ADDRESS, .token = 1, .task_token = "0123abcd", .parent_pid = 1};
+	struct reason why = {0};
+	char **argv;
+
+	(void)state;
+	assert_int_equal(command_build("tool {token}", &task, &argv, &why), 0);
+	assert_string_equal(argv[1], "0123abcd");
+	command_free(argv);
+}
+
 /* What Flower's worker takes; nothing is added to what has a placeholder. */
 static void test_default_arguments(void **state)
 {
@@ -173,7 +188,8 @@ static void test_values_are_no_syntax(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
-		const struct command_values odd = {addresses[i], 7, 1};
+		const struct command_values odd = {
+			.address = addresses[i], .token = 7, .parent_pid = 1};
 		struct reason why = {0};
 		char **argv = NULL;
 
@@ -193,7 +209,8 @@ static void test_values_are_no_syntax(void **state)
 /* The same for what is appended to a template without placeholders. */
 static void test_values_of_default_arguments(void **state)
 {
-	const struct command_values odd = {"unix:/tmp/a b'c", 7, 1};
+	const struct command_values odd = {
+		.address = "unix:/tmp/a b'c", .token = 7, .parent_pid = 1};
 	char text[512];
 
 	(void)state;
@@ -295,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_words),
 		TEST(test_placeholders),
+		TEST(test_task_token),
 		TEST(test_default_arguments),
 		TEST(test_values_are_no_syntax),
 		TEST(test_values_of_default_arguments),

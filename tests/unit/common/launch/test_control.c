@@ -127,15 +127,40 @@ static void test_start_with_command(void **state)
 	}
 }
 
-/* All three strings as long as they can be fit into one message. */
+/* A token of a task is there or is not. */
+static void test_start_with_task_token(void **state)
+{
+	static const char *const tokens[] = {NULL, "0123456789abcdef"};
+	int *ends = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+		struct control_message sent, got;
+
+		example(CONTROL_START, -1, &sent);
+		sent.start.task_token = (char *)(uintptr_t)tokens[i];
+		assert_int_equal(control_send(ends[0], &sent), 0);
+		assert_int_equal(control_receive(ends[1], &got), 1);
+		if (tokens[i])
+			assert_string_equal(got.start.task_token, tokens[i]);
+		else
+			assert_null(got.start.task_token);
+		control_message_done(&got);
+		assert_null(got.start.task_token);
+	}
+}
+
+/* All strings as long as they can be fit into one message. */
 static void test_longest(void **state)
 {
 	int *ends = *state;
 	struct control_message message, got;
 	char text[3074];
+	char token[1025] = {0};
 
 	example(CONTROL_START, -1, &message);
 	memset(text, 'x', sizeof(text));
+	memset(token, 't', sizeof(token) - 1);
+	message.start.task_token = token;
 	text[3072] = '\0';
 	message.start.address = message.start.flwr_home = message.start.command = text;
 	assert_int_equal(control_send(ends[0], &message), 0);
@@ -143,6 +168,7 @@ static void test_longest(void **state)
 	assert_string_equal(got.start.address, text);
 	assert_string_equal(got.start.flwr_home, text);
 	assert_string_equal(got.start.command, text);
+	assert_string_equal(got.start.task_token, token);
 	control_message_done(&got);
 	text[3072] = 'x';
 	text[3073] = '\0';
@@ -223,25 +249,25 @@ static void test_refused(void **state)
 	int *ends = *state;
 	const unsigned before = fds_open();
 	struct control_message got;
-	char big[20000] = {1, CONTROL_APP_START};
+	char big[20000] = {2, CONTROL_APP_START};
 	static const struct {
 		const char *bytes;
 		size_t len, n_fds;
 	} cases[] = {
-		{"\1", 1, 0}, {"\2\1", 2, 0}, /* another version */
-		{"\1\5", 2, 0},               /* no such kind */
-		{"\1\1x", 3, 0},              /* something behind it */
-		{"\1\1", 2, 1},               /* a descriptor where none belongs */
-		{"\1\2\7\0\0\0", 6, 0},       /* none where one belongs */
-		{"\1\2\7\0\0\0", 6, 2},       /* two */
-		{"\1\2\7\0\0\0", 6, 8},       /* more than there is room for */
-		{"\1\2\1\0\0\0", 6, 1},       /* a pid that is nobody's to kill */
-		{"\1\2\xff\xff\xff\xff", 6, 1},
-		{"\1\4\3\0\0\0\0\0\0\0\0\0\0\0", 14, 0},     /* no such end */
-		{"\1\4\0\0\2\0\0\0\0\0\0\0\0\0", 14, 0},     /* neither true nor false */
-		{"\1\4\0\0\0\0\0\0\0\0\0\0\1\0\xff", 15, 0}, /* not UTF-8 */
-		{"\1\4\0\0\0\0\0\0\0\0\1\0\0\0\0", 15, 0},   /* a NUL inside */
-		{"\1\4\0\0\0\0\0\0\0\0\0\2\0\0", 14, 0},     /* longer than the text can be */
+		{"\2", 1, 0}, {"\1\1", 2, 0}, /* another version */
+		{"\2\5", 2, 0},               /* no such kind */
+		{"\2\1x", 3, 0},              /* something behind it */
+		{"\2\1", 2, 1},               /* a descriptor where none belongs */
+		{"\2\2\7\0\0\0", 6, 0},       /* none where one belongs */
+		{"\2\2\7\0\0\0", 6, 2},       /* two */
+		{"\2\2\7\0\0\0", 6, 8},       /* more than there is room for */
+		{"\2\2\1\0\0\0", 6, 1},       /* a pid that is nobody's to kill */
+		{"\2\2\xff\xff\xff\xff", 6, 1},
+		{"\2\4\3\0\0\0\0\0\0\0\0\0\0\0", 14, 0},     /* no such end */
+		{"\2\4\0\0\2\0\0\0\0\0\0\0\0\0", 14, 0},     /* neither true nor false */
+		{"\2\4\0\0\0\0\0\0\0\0\0\0\1\0\xff", 15, 0}, /* not UTF-8 */
+		{"\2\4\0\0\0\0\0\0\0\0\1\0\0\0\0", 15, 0},   /* a NUL inside */
+		{"\2\4\0\0\0\0\0\0\0\0\0\2\0\0", 14, 0},     /* longer than the text can be */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -249,7 +275,7 @@ static void test_refused(void **state)
 			receive_raw(ends, cases[i].bytes, cases[i].len, cases[i].n_fds, &got),
 			-EBADMSG);
 	assert_int_equal(receive_raw(ends, big, sizeof(big), 0, &got), -EBADMSG);
-	assert_int_equal(receive_raw(ends, "\1\1", 2, 0, &got), 1);
+	assert_int_equal(receive_raw(ends, "\2\1", 2, 0, &got), 1);
 	assert_int_equal(fds_open(), before);
 }
 
@@ -269,7 +295,7 @@ static void test_random(void **state)
 
 		for (size_t i = 0; i < len; i++)
 			bytes[i] = (unsigned char)(random() % 3 ? 0 : random() % 256);
-		bytes[0] = 1;
+		bytes[0] = 2;
 		bytes[1] = (unsigned char)(random() % (CONTROL_KIND_N + 1));
 		int r = receive_raw(ends, bytes, len, (size_t)random() % 3, &got);
 		if (r == 1) {
@@ -290,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_round_trip),
 		TEST(test_start_with_command),
+		TEST(test_start_with_task_token),
 		TEST(test_longest),
 		TEST(test_too_long),
 		TEST(test_gone),

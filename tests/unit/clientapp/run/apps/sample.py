@@ -1,4 +1,4 @@
-"""ClientApps of every kind, for test_app_host.c."""
+"""ClientApps of every kind, for test_app_host.c, for any release of Flower."""
 
 import atexit
 import os
@@ -6,11 +6,11 @@ import sys
 import threading
 
 import numpy as np
-from flwr.client import Client, ClientApp, NumPyClient
+from flavour import ClientApp, ConfigRecord, Error, MetricRecord, error_reply, keep, records, reply
+from flwr.client import Client, NumPyClient
 from flwr.common import (
-    Code, ConfigsRecord, EvaluateRes, FitRes, GetParametersRes, MetricsRecord, RecordSet, Status,
+    Code, EvaluateRes, FitRes, GetParametersRes, Status, ndarrays_to_parameters,
 )
-from flwr.common import Error, Message, ndarrays_to_parameters
 
 
 class Numpy(NumPyClient):
@@ -38,10 +38,10 @@ plain = ClientApp(client_fn=lambda context: Plain())
 
 
 def mark(message, context, call_next):
-    message.content.configs_records["mod"] = ConfigsRecord({"before": True})
-    reply = call_next(message, context)
-    reply.content.metrics_records["mod"] = MetricsRecord({"after": 1})
-    return reply
+    keep(message.content, "before", ConfigRecord({"mod": True}))
+    made = call_next(message, context)
+    keep(made.content, "after", MetricRecord({"mod": 1}))
+    return made
 
 
 def app(train, mods=None):
@@ -51,17 +51,20 @@ def app(train, mods=None):
 
 
 def count(message, context):
-    state = context.state.metrics_records.setdefault("counter", MetricsRecord({"n": 0}))
+    state = keep(context.state, "counter", MetricRecord({"n": 0}))
     state["n"] += 1
-    config = ConfigsRecord({
+    config = ConfigRecord({
         "run": context.run_config["name"], "node": context.node_config["partition-id"],
         "run_id": context.run_id, "node_id": context.node_id, "type": message.metadata.message_type,
         "cwd_on_path": os.getcwd() in sys.path or "" in sys.path,
         "left_over": "form" in sys.modules or "FLWR_APP_FD" in os.environ,
         "created_at": message.metadata.created_at, "group": message.metadata.group_id,
         "reply_to": message.metadata.message_id,
+        "task": getattr(message.metadata, "src_task_id", 5),
+        "no_task": getattr(message.metadata, "dst_task_id", None) is None,
+        "series": getattr(context, "series_id", 2**64 - 2),
     })
-    return message.create_reply(RecordSet(configs_records={"seen": config}), ttl=5.0)
+    return reply(message, records(seen=config), ttl=5.0)
 
 
 def boom(message, context):
@@ -73,28 +76,26 @@ def odd_error(message, context):
 
 
 def huge_int(message, context):
-    return message.create_reply(RecordSet(configs_records={"r": ConfigsRecord({"k": 2**64})}))
+    return reply(message, records(r=ConfigRecord({"k": 2**64})))
 
 
 def kinds(message, context):
-    made = ConfigsRecord({
+    made = ConfigRecord({
         "bool": True, "int": -1, "big": 2**64 - 1, "float": 1.0, "str": "ü", "bytes": b"\0",
         "empty": [], "bools": [True], "ints": [1], "bigs": [1, 2**63], "floats": [1.0],
         "strs": ["a"], "blobs": [b"b"], "np": np.float64(2.0),
     })
-    return message.create_reply(RecordSet(
-        metrics_records={"m": MetricsRecord({"i": 1, "f": 0.5, "e": []})},
-        configs_records={"c": made}))
+    return reply(message, records(m=MetricRecord({"i": 1, "f": 0.5, "e": []}), c=made))
 
 
 def bad_list(message, context):
-    record = ConfigsRecord({"k": [1]})
+    record = ConfigRecord({"k": [1]})
     record["k"].append("x")
-    return message.create_reply(RecordSet(configs_records={"r": record}))
+    return reply(message, records(r=record))
 
 
 def own_error(message, context):
-    return message.create_error_reply(Error(code=77, reason="mine"))
+    return error_reply(message, Error(code=77, reason="mine"))
 
 
 def late(message, context):
@@ -104,7 +105,7 @@ def late(message, context):
 
     threading.Thread(target=work).start()
     atexit.register(lambda: print("exit handler", end=""))
-    return message.create_reply(RecordSet())
+    return reply(message, records())
 
 
 def spawn(message, context):
@@ -112,11 +113,11 @@ def spawn(message, context):
 
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         total = pool.map(abs, [-1, -2])
-    return message.create_reply(RecordSet(metrics_records={"m": MetricsRecord({"n": sum(total)})}))
+    return reply(message, records(m=MetricRecord({"n": sum(total)})))
 
 
-echo_app = app(lambda message, context: message.create_reply(message.content))
-mods_app = app(lambda message, context: message.create_reply(message.content), [mark])
+echo_app = app(lambda message, context: reply(message, message.content))
+mods_app = app(lambda message, context: reply(message, message.content), [mark])
 count_app, boom_app, odd_app, huge_app = app(count), app(boom), app(odd_error), app(huge_int)
 kinds_app, bad_list_app, error_app, late_app = app(kinds), app(bad_list), app(own_error), app(late)
 spawn_app = app(spawn)

@@ -1,0 +1,229 @@
+/* Which command lines are understood, and as what, under both names. How they are refused as a
+ * whole program is in tests/system/test_command_line.py. */
+#include "clientapp/options.h"
+#include "common/base/cleanup.h"
+#include "common/base/exit_code.h"
+#include "common/base/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WORDS 32
+
+/* The words of line: one per command. */
+struct command {
+	char line[512];
+	struct options options;
+	struct reason why;
+};
+
+/* The first word is the program. */
+static int read_line(struct command *command, const char *line)
+{
+	char *words[WORDS] = {NULL};
+	int n = 0;
+
+	memset(command, 0, sizeof(*command));
+	assert_true(strlen(line) < sizeof(command->line));
+	strncpy(command->line, line, sizeof(command->line) - 1);
+	for (char *word = strtok(command->line, " "); word; word = strtok(NULL, " ")) {
+		assert_true(n < WORDS - 1);
+		words[n++] = word;
+	}
+	return options_read(n, words, &command->options, &command->why);
+}
+
+static void names(void **state)
+{
+	static const char *const rows[][2] = {
+		{"flwr-clientapp -V", "flwr-clientapp"},
+		{"/usr/bin/flwr-clientapp -V", "flwr-clientapp"},
+		{"another -V", "flwr-clientapp"},
+		{"flower-superexec -V", "flower-superexec"},
+		{"./flower-superexec -V", "flower-superexec"},
+		{"flower-superexec/x -V", "flwr-clientapp"},
+	};
+	struct command command;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(read_line(&command, rows[i][0]), OPTIONS_VERSION);
+		assert_string_equal(command.options.program, rows[i][1]);
+		options_done(&command.options);
+	}
+}
+
+static void taken(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *address;
+		uint64_t token;
+		int64_t parent_pid;
+		bool run_once;
+	} rows[] = {
+		/* as SuperNodes and launchers of these releases start it */
+		{"flwr-clientapp --clientappio-api-address h:1 --token 12 --insecure", "h:1", 12, 0,
+			false},
+		{"flwr-clientapp --clientappio-api-address h:1 --insecure --parent-pid 7 "
+		 "--run-once",
+			"h:1", 0, 7, true},
+		{"flwr-clientapp --runtime-api-address h:1 --token 12 --insecure --parent-pid 7",
+			"h:1", 12, 7, false},
+		{"flower-superexec --insecure --appio-api-address h:1 --plugin-type clientapp "
+		 "--parent-pid 7",
+			"h:1", 0, 7, false},
+		{"flower-superexec --insecure --runtime-api-address h:1 --parent-pid 7", "h:1", 0,
+			7, false},
+		/* and people */
+		{"flwr-clientapp --insecure", "127.0.0.1:9094", 0, 0, false},
+		{"flwr-clientapp --insecure --token 1 --run-once", "127.0.0.1:9094", 1, 0, true},
+		{"flwr-clientapp --insecure --runtime-api-address h:1 --clientappio-api-address "
+		 "h:1",
+			"h:1", 0, 0, false},
+		{"flwr-clientapp --insecure --runtime-api-address unix:/s", "unix:/s", 0, 0, false},
+		{"flower-superexec --insecure --runtime-api-address=h:1 --appio-api-address h:1 "
+		 "--executor subprocess --flwr-dir /tmp",
+			"h:1", 0, 0, false},
+	};
+	struct command command;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int r = read_line(&command, rows[i].line);
+
+		if (r || strcmp(command.options.address, rows[i].address) != 0 ||
+			command.options.token != rows[i].token ||
+			!command.options.token_text != !rows[i].token ||
+			command.options.parent_pid != rows[i].parent_pid ||
+			command.options.run_once != rows[i].run_once)
+			fail_msg("%s: %d, %s", rows[i].line, r, command.why.text);
+		options_done(&command.options);
+	}
+}
+
+static void refused(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *says;
+		int exit_code;
+	} rows[] = {
+		{"flower-superexec --insecure", "--runtime-api-address ADDR is needed",
+			EXIT_CODE_NONE},
+		{"flower-superexec --runtime-api-address h:1", "--insecure", EXIT_CODE_NONE},
+		{"flower-superexec --insecure --appio-api-address h", "--appio-api-address address",
+			EXIT_CODE_ADDRESS_INVALID},
+		{"flower-superexec --insecure --runtime-api-address h:1 --appio-api-address h:2",
+			"two names", EXIT_CODE_NONE},
+		{"flower-superexec --insecure --token 1", "unknown option --token", EXIT_CODE_NONE},
+		{"flower-superexec --control", "unknown option --control", EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --runtime-api-address h:1 --clientappio-api-address "
+		 "h:2",
+			"two names", EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --runtime-api-address http://h:1", "write h:1",
+			EXIT_CODE_ADDRESS_INVALID},
+		{"flwr-clientapp --insecure --root-certificates f", "--insecure turns off",
+			EXIT_CODE_CERTIFICATES_WITH_INSECURE},
+		{"flwr-clientapp --root-certificates f", "not in this version", EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --plugin-type clientapp", "unknown option",
+			EXIT_CODE_NONE},
+	};
+	struct command command;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int r = read_line(&command, rows[i].line);
+
+		if (r != -EINVAL || !strstr(command.why.text, rows[i].says) ||
+			command.why.exit_code != rows[i].exit_code)
+			fail_msg("%s: %d, %s, %d", rows[i].line, r, command.why.text,
+				command.why.exit_code);
+		options_done(&command.options);
+	}
+}
+
+/* 256 hex digits, no more and no less. */
+static void a_token_of_a_task(void **state)
+{
+	char line[512] = "flwr-clientapp --insecure --token ";
+	size_t start = strlen(line);
+	struct command command;
+
+	(void)state;
+	for (size_t len = 255; len < 258; len++) {
+		memset(line + start, 'a', len);
+		line[start + len] = '\0';
+		assert_int_equal(read_line(&command, line), len == 256 ? 0 : -EINVAL);
+		if (len == 256)
+			assert_string_equal(command.options.token_text, line + start);
+		options_done(&command.options);
+	}
+}
+
+static void a_token_in_a_file(void **state)
+{
+	static const struct {
+		const char *content;
+		size_t len;
+		const char *says; /* NULL: it is 12 */
+	} rows[] = {
+		{"12", 2, NULL},
+		{" 12\n", 4, NULL},
+		{"\t\r\n12 \n\n", 8, NULL},
+		{"", 0, "has no token"},
+		{" \n", 2, "has no token"},
+		{"12\00034", 5, "has no token"},
+		{"12 34", 5, "--token-file takes the decimal number"},
+		{"word", 4, "--token-file takes the decimal number"},
+	};
+	char path[] = "/tmp/token-XXXXXX";
+	int fd = mkstemp(path);
+	char line[128];
+	struct command command;
+
+	(void)state;
+	snprintf(line, sizeof(line), "flwr-clientapp --insecure --token-file %s", path);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int r;
+
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		assert_int_equal(fd_write_all(fd, rows[i].content, rows[i].len), 0);
+		r = read_line(&command, line);
+		if (rows[i].says ? r >= 0 || !strstr(command.why.text, rows[i].says)
+				 : r || command.options.token != 12)
+			fail_msg("row %zu: %d, %s", i, r, command.why.text);
+		options_done(&command.options);
+	}
+	close(fd);
+	unlink(path);
+	assert_int_equal(read_line(&command, line), -ENOENT);
+	assert_non_null(strstr(command.why.text, "cannot be read"));
+	options_done(&command.options);
+	assert_int_equal(
+		read_line(&command, "flwr-clientapp --insecure --token-file /tmp"), -EINVAL);
+	assert_non_null(strstr(command.why.text, "is no file"));
+	options_done(&command.options);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names),
+		cmocka_unit_test(taken),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(a_token_of_a_task),
+		cmocka_unit_test(a_token_in_a_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
