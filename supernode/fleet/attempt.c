@@ -11,6 +11,8 @@ static void attempt_home(void *arg, struct transport_result *result)
 	attempt->out = false;
 	attempt->handle = NULL;
 	fleet->out--;
+	if (attempt->transport == fleet->retired)
+		fleet->retired_out--;
 	attempt->done(attempt, result);
 	fleet_came_home(fleet);
 }
@@ -27,10 +29,16 @@ static int send_signed(
 		.what = call->what,
 		.auth = fleet->auth,
 	};
+	int64_t reuse_ms;
 
 	if (!fleet->auth)
 		return -ENOKEY;
-	out.proof = auth_proof(fleet->auth, attempt->started_ms, fleet_wall_s());
+	/* Who has not told what it speaks may be of the strictest release; and a long upload makes
+	 * a signature older before anybody looks at it. */
+	reuse_ms = fleet->dialect ? fleet->dialect->proof_ms : dialect_a.proof_ms;
+	if (body->bytes >= FLOW_LONG_BYTES)
+		reuse_ms = 0;
+	out.proof = auth_proof(fleet->auth, attempt->started_ms, fleet_wall_s(), reuse_ms);
 	if (!out.proof)
 		return -EIO;
 	/* When to try again is decided here, not by what the transport learnt from earlier
@@ -49,9 +57,11 @@ void attempt_start(struct attempt *attempt, const struct attempt_call *call, int
 	attempt->method = call->method;
 	attempt->started_ms = fleet_now_ms();
 	attempt->cancelled = false;
+	attempt->broken = false;
 	if (!error)
 		error = send_signed(attempt, call, body);
 	if (!error) {
+		attempt->transport = attempt->fleet->transport;
 		attempt->out = true;
 		attempt->fleet->out++;
 		return;
@@ -61,10 +71,16 @@ void attempt_start(struct attempt *attempt, const struct attempt_call *call, int
 	done(attempt, &failed);
 }
 
+void attempt_break(struct attempt *attempt)
+{
+	if (!attempt->out || attempt->cancelled || attempt->broken)
+		return;
+	attempt->broken = true;
+	attempt->transport->ops->cancel(attempt->handle);
+}
+
 void attempt_cancel(struct attempt *attempt)
 {
-	if (!attempt->out || attempt->cancelled)
-		return;
-	attempt->cancelled = true;
-	attempt->fleet->transport->ops->cancel(attempt->handle);
+	attempt_break(attempt);
+	attempt->cancelled = attempt->out;
 }

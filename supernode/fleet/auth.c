@@ -1,6 +1,9 @@
 #include "supernode/fleet/auth.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/exit_code.h"
+#include "supernode/fleet/ec_key.h"
+#include "supernode/fleet/key_file.h"
 
 #include <errno.h>
 #include <math.h>
@@ -18,6 +21,7 @@ struct auth {
 	EVP_PKEY *key;
 	char *pem;
 	size_t pem_len;
+	double offset_s;
 	bool proven; /* proof is filled */
 	int64_t proof_ms;
 	double proof_wall_s;
@@ -79,6 +83,46 @@ int auth_new(struct auth **out)
 	return 0;
 }
 
+int auth_load(const char *private_path, const char *public_path, struct log *log, struct auth **out,
+	struct reason *why)
+{
+	auto_(auth_free_at_exit) struct auth *auth = NULL;
+	auto_(ec_key_free_at_exit) EVP_PKEY *public = NULL;
+	int r;
+
+	if (!private_path)
+		return reason_code(why, -ENOENT,
+			"a public key was given without the private key that belongs to it");
+	auth = calloc(1, sizeof(*auth));
+	if (!auth)
+		return -ENOMEM;
+	r = key_file_private(private_path, log, &auth->key, why);
+	if (r == 0 && public_path)
+		r = key_file_public(public_path, &public, why);
+	if (r < 0)
+		return r;
+	if (public && EVP_PKEY_eq(auth->key, public) != 1)
+		r = reason_code(why, -EBADMSG,
+			"the public key %s does not belong to the private key %s", public_path,
+			private_path);
+	else
+		r = write_public_key(auth);
+	ERR_clear_error();
+	if (r == -EIO)
+		reason_set(why, "OpenSSL cannot write the public key of %s", private_path);
+	if (r < 0)
+		return r;
+	*out = take_pointer(&auth);
+	return 0;
+}
+
+int auth_exit_code(int result)
+{
+	if (result == 0 || result == -ENOMEM)
+		return EXIT_CODE_NONE;
+	return result == -ENOENT ? EXIT_CODE_KEYS_MISSING : EXIT_CODE_KEY_INVALID;
+}
+
 void auth_free(struct auth *auth)
 {
 	if (!auth)
@@ -107,25 +151,32 @@ static int sign(EVP_PKEY *key, const char *text, unsigned char *out, size_t *len
 	return 0;
 }
 
-static bool proof_is_good(const struct auth *auth, int64_t now_ms, double wall_s)
+void auth_set_clock_offset(struct auth *auth, double offset_s)
+{
+	auth->offset_s = offset_s;
+	auth->proven = false;
+}
+
+static bool proof_is_good(const struct auth *auth, int64_t now_ms, double wall_s, int64_t reuse_ms)
 {
 	int64_t age_ms = now_ms - auth->proof_ms;
 	double wall_age_s = wall_s - auth->proof_wall_s;
 
-	if (!auth->proven || age_ms < 0 || age_ms > AUTH_REUSE_MS)
+	if (!auth->proven || age_ms < 0 || age_ms > reuse_ms)
 		return false;
 	return fabs(wall_age_s - (double)age_ms / 1000.0) <= AUTH_CLOCK_STEP_S;
 }
 
-const struct auth_proof *auth_proof(struct auth *auth, int64_t now_ms, double wall_s)
+const struct auth_proof *auth_proof(
+	struct auth *auth, int64_t now_ms, double wall_s, int64_t reuse_ms)
 {
 	size_t len = sizeof(auth->proof.signature);
 	int rc;
 
-	if (proof_is_good(auth, now_ms, wall_s))
+	if (proof_is_good(auth, now_ms, wall_s, reuse_ms))
 		return &auth->proof;
 	auth->proven = false;
-	clock_iso8601(wall_s, auth->proof.timestamp);
+	clock_iso8601(wall_s + auth->offset_s, auth->proof.timestamp);
 	rc = sign(auth->key, auth->proof.timestamp, auth->proof.signature, &len);
 	ERR_clear_error();
 	if (rc)

@@ -95,7 +95,7 @@ static void acknowledged(void *arg, uint64_t number, enum outcome outcome, const
 	if (fleet->away_ms > 0)
 		fleet_go_away(fleet, fleet->away_ms);
 	else
-		fleet_over(fleet, false, "SuperLink %s told this node to disconnect",
+		fleet_over(fleet, FLEET_OVER_TOLD, "SuperLink %s told this node to disconnect",
 			fleet->superlink);
 }
 
@@ -110,7 +110,7 @@ static void obey(struct fleet *fleet, const struct metadata *metadata, const str
 		rc = encode_reason(
 			order->has_seconds ? REASON_RECONNECT : REASON_ACK, &reply.content);
 	if (!rc)
-		rc = errand_push(fleet, 0, &reply, acknowledged, fleet);
+		rc = fleet_push(fleet, 0, &reply, 0, acknowledged, fleet);
 	if (rc) {
 		log_warn(fleet->log, "SuperLink %s: disconnecting without an answer: %s",
 			fleet->superlink, strerrordesc_np(-rc));
@@ -137,7 +137,7 @@ static void refuse(struct fleet *fleet, const struct metadata *metadata, const s
 	reason_set(&sentence, "Malformed reconnect message: %s", why->text);
 	rc = envelope_error(metadata, fleet_wall_s(), ERROR_CODE_UNKNOWN, sentence.text, &reply);
 	if (!rc)
-		rc = errand_push(fleet, 0, &reply, error_pushed, NULL);
+		rc = fleet_push(fleet, 0, &reply, 0, error_pushed, NULL);
 	if (rc)
 		log_warn(fleet->log, "SuperLink %s: the refusal could not be sent: %s",
 			fleet->superlink, strerrordesc_np(-rc));

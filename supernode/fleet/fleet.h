@@ -10,8 +10,9 @@
 #include "common/base/reason.h"
 #include "common/loop/loop.h"
 #include "common/message/envelope.h"
+#include "common/objects/spool.h"
+#include "supernode/fleet/connector.h"
 #include "supernode/fleet/retry.h"
-#include "supernode/fleet/transport.h"
 
 #define HEARTBEAT_INTERVAL_S 30.0
 #define HEARTBEAT_TIMEOUT_MS 5000
@@ -19,11 +20,24 @@
 struct fleet;
 
 struct fleet_options {
-	const char *superlink; /* for log lines */
+	struct auth *operator_key; /* registered at the SuperLink by its operator; taken over by
+				      fleet_new(), on failure too; NULL: a fresh key for each
+				      registration */
+	double clock_offset_s;     /* for tests: signatures say a time that is so much later */
+	const char *state_dir; /* keeps the node's number there, for SuperLinks that give it only
+				  once to a key; copied; NULL: it is not kept */
+	struct spool *spool;   /* for objects; borrowed */
 	struct retry_policy retry;
 	int64_t poll_min_ms, poll_max_ms;
 	double (*random01)(void *arg); /* in [0, 1) */
 	void *random_arg;
+};
+
+enum fleet_over {
+	FLEET_OVER_TOLD,  /* by the SuperLink, to shut down */
+	FLEET_OVER_LOST,  /* given up (--max-retries, --max-wait-time), or a final refusal */
+	FLEET_OVER_WRONG, /* the configuration: address, certificates */
+	FLEET_OVER_KEY    /* the operator's key, or the clock */
 };
 
 struct fleet_ops {
@@ -34,15 +48,20 @@ struct fleet_ops {
 	/* Shall a message be asked for now? */
 	bool (*wants_message)(void *arg);
 	/* A message came; take it over (envelope_done() it: what stays in *message is not freed
-	 * here). Control messages (reconnect) do not come here. */
-	void (*message)(void *arg, struct envelope *message);
-	/* Over for good: given up (--max-retries, --max-wait-time), told to shut down (error
-	 * false), or a final refusal. fleet_stop() is next. */
-	void (*over)(void *arg, bool error, const char *sentence);
+	 * here). Control messages (reconnect) do not come here. Objects of it may be missing: then
+	 * content() follows, with the number that is returned here. 0: it is of no use. refused: it
+	 * cannot be worked on, and that is why; else NULL. */
+	uint64_t (*message)(void *arg, struct envelope *message, const char *refused);
+	/* All objects of message are there (OUTCOME_OK); or they will not come (PERMISSION_DENIED:
+	 * its run is over). Not called when the node is lost or nobody else holds the objects any
+	 * more. */
+	void (*content)(void *arg, uint64_t number, enum outcome outcome, const char *details);
+	/* Over for good. fleet_stop() is next. */
+	void (*over)(void *arg, enum fleet_over over, const char *sentence);
 };
 
-/* transport is taken over, on failure too. 0 or -errno. Nothing is called before fleet_start(). */
-int fleet_new(struct loop *loop, struct log *log, struct transport *transport,
+/* connector is taken over, on failure too. 0 or -errno. Nothing is called before fleet_start(). */
+int fleet_new(struct loop *loop, struct log *log, struct connector *connector,
 	const struct fleet_options *options, const struct fleet_ops *ops, void *arg,
 	struct fleet **out);
 void fleet_start(struct fleet *fleet);
@@ -59,20 +78,31 @@ typedef void fleet_run_fn(
 	void *arg, uint64_t run_id, enum outcome outcome, struct run *run, const char *details);
 int fleet_get_run(struct fleet *fleet, uint64_t run_id, fleet_run_fn *done, void *arg);
 
-/* A FAB by hash; content (to be taken over, as run above) is not verified. Outcomes as above. */
+/* A FAB by hash; content (to be taken over, as run above) is not verified. Outcomes as above;
+ * NOT_FOUND: the SuperLink has the run, but not its FAB.
+ * verifications (to be taken over, too; empty before 1.23): who has signed it
+ * (common/fab/trusted.h). */
 typedef void fleet_fab_fn(void *arg, uint64_t run_id, enum outcome outcome, struct slices *content,
-	const char *details);
+	struct value_map *verifications, const char *details);
 int fleet_get_fab(
 	struct fleet *fleet, uint64_t run_id, const char *hash, fleet_fab_fn *done, void *arg);
 
-/* Push a reply (borrowed; its bytes are referenced until done). A reply that the SuperLink dropped
- * is OUTCOME_OK and logged. number is handed back. */
+/* Push a reply (borrowed; its bytes and objects are referenced until done). runtime_s: from the
+ * worker's pull to its push. A reply that the SuperLink dropped is OUTCOME_OK and logged. number is
+ * handed back. */
 typedef void fleet_push_fn(void *arg, uint64_t number, enum outcome outcome, const char *details);
-int fleet_push(struct fleet *fleet, uint64_t number, const struct envelope *reply,
+int fleet_push(struct fleet *fleet, uint64_t number, const struct envelope *reply, double runtime_s,
 	fleet_push_fn *done, void *arg);
 
-/* End: no more polls; pending calls are cancelled; DeleteNode, one try of at most 2 s; then
- * done(arg), from the loop. */
+/* Registered, and the last heartbeat was answered within two intervals? */
+bool fleet_is_online(const struct fleet *fleet);
+/* For log lines and people: host:port; and "Flower-1.23-to-1.39", "" before it was found out. */
+const char *fleet_superlink(const struct fleet *fleet);
+const char *fleet_speaks(const struct fleet *fleet);
+bool fleet_speaks_http(const struct fleet *fleet);
+
+/* End: no more polls; pending calls are cancelled; the SuperLink is told, one try of at most 2 s
+ * for each of the one or two calls that it takes; then done(arg), from the loop. */
 void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg);
 void fleet_free(struct fleet *fleet); /* after done, or before fleet_start() */
 

@@ -1,11 +1,14 @@
 /*
- * flow: what the files of this folder share about one node's conversation with its SuperLink
- * (dialect A). Main thread. Private to this folder; knows no transport.
+ * flow: what the files of this folder share about one node's conversation with its SuperLink.
+ * Main thread. Private to this folder; knows no transport. What the dialects have in common is
+ * written once (fleet.c, join.c, heartbeat.c, poll.c, errand.c); how contents travel is inline.c
+ * (A) and objects.c (B, C).
  */
 #ifndef FLWR_FLEET_FLOW_H
 #define FLWR_FLEET_FLOW_H
 
 #include "common/base/pace.h"
+#include "supernode/fleet/connector.h"
 #include "supernode/fleet/fleet.h"
 
 #include <sys/queue.h>
@@ -18,16 +21,20 @@
 #define FLOW_STABLE_MS     10000 /* lost again sooner after a registration: back-off */
 #define FLOW_LINE_MS       10000 /* between warnings about failing calls */
 
-#define FLOW_WRONG_DIALECT "does not speak the Fleet API of Flower 1.15 - 1.18"
+#define FLOW_ONLINE_MS                                                                             \
+	(2 * 30000 + 10000) /* a node that has not said goodbye counts as online: two heartbeat    \
+				 intervals, and a little more */
+#define FLOW_LONG_BYTES  (1 << 20) /* of a request that is signed anew */
+#define FLOW_FIND_GAP_MS 1000      /* between two looks at what a failing SuperLink speaks now */
 
 enum fleet_state {
 	FLEET_NEW,
-	FLEET_REGISTERING, /* CreateNode is out, or waits for its next try */
+	FLEET_REGISTERING, /* join.c */
 	FLEET_ONLINE,
-	FLEET_CLOSING,  /* stopping: waits for a pull (or CreateNode) that is out, and for the reply
-			   to what it brought */
+	FLEET_CLOSING,  /* stopping: waits for a pull (or a registration) that is out, and for the
+			   reply to what it brought */
 	FLEET_DRAINING, /* every call was cancelled; when all are home, `next` follows */
-	FLEET_LEAVING,  /* DeleteNode is out; `next` follows */
+	FLEET_LEAVING,  /* the SuperLink is being told; `next` follows */
 	FLEET_AWAY,     /* was told to come back later */
 	FLEET_OVER,     /* fleet_stop() is awaited */
 	FLEET_ENDED
@@ -35,10 +42,37 @@ enum fleet_state {
 
 enum fleet_next {
 	NEXT_REGISTER, /* the node is forgotten: anew */
-	NEXT_AWAY,     /* DeleteNode, wait, register */
+	NEXT_AWAY,     /* leave, wait, register */
 	NEXT_OVER,
-	NEXT_END /* DeleteNode if there is a node, then the owner's done() */
+	NEXT_END /* leave if there is a node, then the owner's done() */
 };
+
+enum join_step {
+	JOIN_FIND,     /* what listens there */
+	JOIN_REGISTER, /* C; with an operator's key that was done by somebody else */
+	JOIN_ACTIVATE, /* C */
+	JOIN_CREATE,   /* A, B */
+	JOIN_TELL,     /* A or B? a heartbeat tells */
+	JOIN_PING      /* that of A, when it did not */
+};
+
+/* How contents travel, and what the calls are named. */
+struct dialect {
+	const char *releases; /* "Flower-1.15-to-1.18" */
+	const char *heartbeat;
+	bool activates;        /* ActivateNode and DeactivateNode, not CreateNode and DeleteNode */
+	int64_t proof_ms;      /* a signature is used again for so long */
+	uint64_t object_bytes; /* of an object, at most, unless its maker was told otherwise */
+	int64_t poll_ms; /* PullMessages ends after so long; 0: content comes along, it takes as
+			    long as it takes */
+	/* What PullMessages has brought; message and tree are taken over. */
+	void (*take)(struct fleet *fleet, struct envelope *message, struct slices *tree);
+	/* As fleet_push(). */
+	int (*push)(struct fleet *fleet, uint64_t number, const struct envelope *reply,
+		double runtime_s, fleet_push_fn *done, void *arg);
+};
+
+extern const struct dialect dialect_a, dialect_b, dialect_c;
 
 /* ---- attempt: one try of one call; embedded ---- */
 
@@ -50,11 +84,13 @@ typedef void attempt_fn(struct attempt *attempt, struct transport_result *result
 struct attempt {
 	struct fleet *fleet;
 	attempt_fn *done;
+	struct transport *transport; /* while out: that handle belongs to */
 	struct transport_handle *handle;
 	const char *method;
 	int64_t started_ms;
 	bool out;
 	bool cancelled;
+	bool broken; /* attempt_break() */
 };
 
 struct attempt_call {
@@ -72,6 +108,8 @@ void attempt_start(struct attempt *attempt, const struct attempt_call *call, int
 	struct slices *body, attempt_fn *done);
 /* Nothing happens when it is not out. done still comes, later. */
 void attempt_cancel(struct attempt *attempt);
+/* As if the peer had ended it: whoever tries again does. */
+void attempt_break(struct attempt *attempt);
 
 /* ---- outage: log lines about failing calls ---- */
 
@@ -105,38 +143,75 @@ void outage_end(struct fleet *fleet, bool answered);
 
 struct errand;
 
-/* A push of the flow's own. As fleet_push(). */
-int errand_push(struct fleet *fleet, uint64_t number, const struct envelope *reply,
-	fleet_push_fn *done, void *arg);
+enum errand_name {
+	ERRAND_GET_RUN,
+	ERRAND_GET_FAB,
+	ERRAND_PUSH_MESSAGES,
+	ERRAND_PULL_OBJECT,
+	ERRAND_PUSH_OBJECT,
+	ERRAND_CONFIRM,
+	ERRAND_N
+};
+
+/* Its final outcome; CANCELLED: lost or stopping. From the loop. */
+typedef void errand_fn(void *arg, struct transport_result *result);
+
+/* request is taken over, on failure too. 0 or -ENOMEM (done does not come). */
+int errand_start(struct fleet *fleet, enum errand_name name, struct slices *request,
+	errand_fn *done, void *arg);
 /* All end with CANCELLED, from the loop. */
 void errand_cancel_all(struct fleet *fleet);
+/* attempt_break() those that are out. */
+void errand_break_all(struct fleet *fleet);
+/* An answer that cannot be read (rc as a codec gives it): result becomes one that says so. */
+void errand_unreadable(struct transport_result *result, int rc);
 
 /* ---- the node ---- */
 
 struct fleet {
 	struct loop *loop;
 	struct log *log;
-	struct transport *transport;
+	struct connector *connector;
+	struct transport
+		*retired; /* what was spoken before, while calls are out there; else NULL */
+	unsigned retired_out;
+	struct transport *transport;   /* NULL until something was found */
+	enum probe_result found;       /* with transport */
+	const struct dialect *dialect; /* ONLINE: what is spoken; before: NULL */
 	struct fleet_options options;
-	char *superlink;
+	char superlink[256]; /* host:port, for log lines */
+	char connected[256]; /* where transport leads */
+	char *state_dir;     /* NULL: nothing is kept */
 	struct fleet_ops ops;
 	void *arg;
 
 	enum fleet_state state;
 	enum fleet_next next;
 	struct auth *auth;
+	bool operator_key;   /* auth is the operator's: it stays */
 	uint64_t node_id;    /* 0: not registered */
 	unsigned out;        /* attempts that have not come home */
 	struct timer *phase; /* what the state waits for */
 	struct outage outage;
 	LIST_HEAD(, errand) errands;
 
-	struct attempt create;
-	struct retry create_retry;
-	struct failing create_failing;
-	struct retry flap; /* for being forgotten soon after a registration */
+	struct attempt join;
+	enum join_step join_step;
+	struct retry join_retry;
+	struct failing join_failing;
+	uint64_t joined_id; /* that the last step gave */
+	uint64_t kept_id; /* that a SuperLink without activation gave to the operator's key; 0: see
+			     kept_node.h */
+	bool kept_tried;  /* joined_id is that number */
+	bool kept_dead;   /* the SuperLink does not know that number any more */
+	int64_t refused_ms; /* since when an activation is refused; -1: it is not */
+	struct retry flap;  /* for being forgotten soon after a registration */
 	int64_t registered_ms;
+	bool ever_online;
+	bool finding;    /* ONLINE: is something else there now? */
+	int64_t find_ms; /* when that was asked last */
 
+	int64_t beaten_ms; /* when a heartbeat was answered last; -1: none was */
 	struct attempt beat;
 	struct retry beat_retry;
 	struct failing beat_failing;
@@ -150,14 +225,16 @@ struct fleet {
 	bool pull_parked; /* due, but no message is wanted */
 
 	struct attempt leave;
-	int64_t away_ms;     /* NEXT_AWAY: for how long */
-	bool disconnecting;  /* a control message is being acknowledged */
-	bool reply_expected; /* CLOSING: a message came, its reply has not gone */
+	unsigned left;               /* calls that have been made to leave */
+	LIST_HEAD(, intake) intakes; /* intake.c */
+	int64_t away_ms;             /* NEXT_AWAY: for how long */
+	bool disconnecting;          /* a control message is being acknowledged */
+	bool reply_expected;         /* CLOSING: a message came, its reply has not gone */
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 };
 
-/* Clock and chance of the flow; the only place that asks for them is inline.c. */
+/* Clock and chance of the flow; the only place that asks for them is fleet.c. */
 int64_t fleet_now_ms(void);
 double fleet_wall_s(void);
 double fleet_random01(const struct fleet *fleet);
@@ -165,7 +242,7 @@ double fleet_random01(const struct fleet *fleet);
 /* The SuperLink has forgotten the node: method said so. */
 void fleet_lost(struct fleet *fleet, const char *method, const struct transport_result *result);
 /* Nothing more can be done. Only the first of these is told. */
-void fleet_over(struct fleet *fleet, bool error, const char *format, ...)
+void fleet_over(struct fleet *fleet, enum fleet_over over, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Over because a call of the node itself ended with a final outcome, or its tries are used up. */
 void fleet_refused(struct fleet *fleet, const char *method, const struct transport_result *result);
@@ -182,6 +259,28 @@ void fleet_closed(struct fleet *fleet);
 #define FLOW_CAUSE_BYTES 320
 void flow_cause(const struct transport_result *result, char text[FLOW_CAUSE_BYTES]);
 
+/* Cancel everything; when all of it has come home, next. */
+void fleet_drain(struct fleet *fleet, enum fleet_next next);
+/* A reply was settled: the next message may be asked for; what CLOSING waits for has happened. */
+void fleet_replied(struct fleet *fleet, enum outcome outcome);
+/* Hand a message to the owner, who has to refuse it when that is not NULL. His number of it, 0: it
+ * is of no use. */
+uint64_t fleet_hand_over(struct fleet *fleet, struct envelope *message, const char *refused);
+
+/* join.c */
+void join_begin(struct fleet *fleet);
+void join_fire(struct fleet *fleet);
+/* A call of a node that is ONLINE failed for want of a connection: is there still the same? */
+void join_find_again(struct fleet *fleet);
+/* Let go of the transport before the last one when its calls have come home; not from a callback of
+ * one of them. */
+void join_forget_retired(struct fleet *fleet);
+/* DeleteNode was answered: the number is of no use any more. */
+void join_deleted(struct fleet *fleet);
+
+/* leave.c */
+void leave_begin(struct fleet *fleet);
+
 /* heartbeat.c */
 void heartbeat_begin(struct fleet *fleet);
 void heartbeat_fire(void *fleet);
@@ -197,5 +296,11 @@ void poll_now(struct fleet *fleet);
 /* control.c: a message is not for the node, but for its connection. Takes it over. */
 bool control_is(const struct envelope *message);
 void control_handle(struct fleet *fleet, struct envelope *message);
+
+/* outage.c: "; this machine's clock ..." when the answer's clock differs by more than a SuperLink
+ * takes; "" else. */
+#define FLOW_CLOCK_BYTES 128
+void flow_clock_hint(const struct fleet *fleet, const struct transport_result *result,
+	char text[FLOW_CLOCK_BYTES]);
 
 #endif

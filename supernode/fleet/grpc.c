@@ -1,5 +1,6 @@
 #include "common/base/cleanup.h"
 #include "common/rpc/channel.h"
+#include "supernode/fleet/flower_error.h"
 #include "supernode/fleet/transport.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ static struct grpc_transport *grpc_of(struct transport *transport)
 static void grpc_done(void *arg, struct rpc_result *from)
 {
 	auto_(free_at_exit) struct transport_handle *handle = arg;
+	auto_(text_done) struct text words = {0};
 	struct transport_result result = {
 		.outcome = from->outcome,
 		.details = from->details,
@@ -44,6 +46,9 @@ static void grpc_done(void *arg, struct rpc_result *from)
 	};
 
 	from->body = (struct slices){0};
+	flower_error_read(from->details, strlen(from->details), &result.code, &words);
+	if (words.len)
+		result.details = words.data;
 	handle->done(handle->arg, &result);
 	slices_done(&result.body);
 }
@@ -129,17 +134,18 @@ static const struct transport_ops grpc_ops = {
 	.free = grpc_free,
 };
 
-int transport_grpc_new(struct rpc *rpc, struct log *log, const char *address,
-	uint64_t receive_max_bytes, struct transport **out)
+int transport_grpc_new(
+	struct rpc *rpc, const struct transport_options *wanted, struct transport **out)
 {
 	auto_(grpc_free_at_exit) struct grpc_transport *grpc = calloc(1, sizeof(*grpc));
 	struct rpc_channel_options options = {
-		.target = address,
-		.receive_max_bytes = receive_max_bytes,
+		.target = wanted->address,
+		.ca_pem = wanted->ca_pem,
+		.receive_max_bytes = wanted->receive_max_bytes,
 		.keepalive_ms = GRPC_KEEPALIVE_MS,
 		.keepalive_timeout_ms = GRPC_KEEPALIVE_TIMEOUT_MS,
 		.user_agent = "flwr-native/" FLWR_VERSION,
-		.log = log,
+		.log = wanted->log,
 	};
 	int rc;
 

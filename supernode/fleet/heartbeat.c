@@ -1,13 +1,11 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/message/fleet_a_codec.h"
+#include "common/message/fleet_codec.h"
 #include "supernode/fleet/flow.h"
 
 #define HEARTBEAT_SHARE_MIN    0.7 /* of the interval without the time-out: 0.8 - 0.1 ... */
 #define HEARTBEAT_SHARE_VARIES 0.2 /* ... to 0.8 + 0.1 */
 #define HEARTBEAT_GAP_MS       50
-
-static const struct attempt_call ping = {"Ping", HEARTBEAT_TIMEOUT_MS, true, NULL};
 
 int64_t heartbeat_next(int64_t now_ms, double random01)
 {
@@ -29,7 +27,7 @@ static void heartbeat_failed(struct fleet *fleet, const struct transport_result 
 		&fleet->beat_retry, &endless, fleet->beat.started_ms, fleet_random01(fleet));
 	if (next_ms < now_ms + HEARTBEAT_GAP_MS)
 		next_ms = now_ms + HEARTBEAT_GAP_MS;
-	outage_failed(fleet, &fleet->beat_failing, "Ping", result, next_ms);
+	outage_failed(fleet, &fleet->beat_failing, fleet->dialect->heartbeat, result, next_ms);
 	timer_set(fleet->beat_timer, next_ms);
 }
 
@@ -40,25 +38,25 @@ static void heartbeat_done(struct attempt *attempt, struct transport_result *res
 
 	if (attempt->cancelled || fleet->state != FLEET_ONLINE)
 		return;
-	if (result->outcome == OUTCOME_OK && fleet_a_decode_ping(&result->body, &success)) {
+	if (result->outcome == OUTCOME_OK && fleet_decode_ping(&result->body, &success)) {
 		result->outcome = OUTCOME_INTERNAL;
 		result->details = "the answer could not be read";
 	} else if (result->outcome == OUTCOME_OK && !success) {
 		result->details = "success=false";
-		fleet_lost(fleet, "Ping", result);
+		fleet_lost(fleet, attempt->method, result);
 		return;
 	}
 	switch ((int)result->outcome) {
 	case OUTCOME_OK:
+		fleet->beaten_ms = fleet_now_ms();
+		join_forget_retired(fleet);
 		outage_worked(fleet, &fleet->beat_failing);
 		retry_init(&fleet->beat_retry);
 		timer_set(fleet->beat_timer, heartbeat_next(fleet_now_ms(), fleet_random01(fleet)));
 		break;
 	case OUTCOME_UNAUTHENTICATED:
-		fleet_lost(fleet, "Ping", result);
-		break;
-	case OUTCOME_UNIMPLEMENTED:
-		fleet_refused(fleet, "Ping", result);
+	case OUTCOME_UNIMPLEMENTED: /* replaced by one of another release */
+		fleet_lost(fleet, attempt->method, result);
 		break;
 	default:
 		heartbeat_failed(fleet, result);
@@ -76,10 +74,12 @@ void heartbeat_fire(void *arg)
 {
 	struct fleet *fleet = arg;
 	auto_(slices_done) struct slices body = {0};
+	struct attempt_call call = {.timeout_ms = HEARTBEAT_TIMEOUT_MS, .heartbeat = true};
 	int rc;
 
 	if (fleet->state != FLEET_ONLINE || fleet->beat.out)
 		return;
-	rc = fleet_a_encode_ping(fleet->node_id, HEARTBEAT_INTERVAL_S, &body);
-	attempt_start(&fleet->beat, &ping, rc, &body, heartbeat_done);
+	call.method = fleet->dialect->heartbeat;
+	rc = fleet_encode_ping(fleet->node_id, HEARTBEAT_INTERVAL_S, &body);
+	attempt_start(&fleet->beat, &call, rc, &body, heartbeat_done);
 }

@@ -1,64 +1,48 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
-#include "common/message/fleet_a_codec.h"
+#include "common/message/fleet_codec.h"
 #include "supernode/fleet/flow.h"
 
 #include <errno.h>
 #include <string.h>
 
-static const struct attempt_call pull_messages = {"PullMessages", 0, false, "a message"};
-
-static void hand_over(struct fleet *fleet, struct envelope *message, unsigned more)
+static void pulled(struct fleet *fleet, const struct slices *body)
 {
+	auto_(envelope_done) struct envelope message = {0};
+	auto_(slices_done) struct slices tree = {0};
+	unsigned more = 0;
+	int rc = fleet_decode_pull_messages(body, &message, &tree, &more);
+
+	if (rc < 0) /* the SuperLink hands a message out once, and who sent it is not known */
+		log_warn(fleet->log,
+			"SuperLink %s: a message of %zu bytes could not be read and is lost: %s; "
+			"going on",
+			fleet->superlink, body->bytes, strerrordesc_np(-rc));
+	if (rc)
+		return;
 	if (more)
 		log_warn(fleet->log,
 			"SuperLink %s: sent %u more messages at once than a node takes; they are "
 			"lost",
 			fleet->superlink, more);
 	fleet->pace.active_ms = fleet_now_ms();
-	if (control_is(message)) {
-		control_handle(fleet, message);
-		return;
-	}
-	if (fleet->state == FLEET_CLOSING) {
-		fleet->reply_expected = true;
-		timer_set(fleet->phase, fleet_now_ms() + FLOW_CLOSE_PUSH_MS);
-	}
-	fleet->ops.message(fleet->arg, message);
-}
-
-static void pulled(struct fleet *fleet, const struct slices *body)
-{
-	struct envelope message = {0};
-	unsigned more = 0;
-	int rc = fleet_a_decode_pull_messages(body, &message, &more);
-
-	if (rc == 0) {
-		hand_over(fleet, &message, more);
-		return;
-	}
-	if (rc < 0) /* the SuperLink hands a message out once, and who sent it is not known */
-		log_warn(fleet->log,
-			"SuperLink %s: a message of %zu bytes could not be read and is lost: %s; "
-			"going on",
-			fleet->superlink, body->bytes, strerrordesc_np(-rc));
-	envelope_done(&message);
+	fleet->dialect->take(fleet, &message, &tree);
+	/* Whoever took it may have left something in there. */
+	message = (struct envelope){0};
 }
 
 static void pull_failed(struct fleet *fleet, struct transport_result *result)
 {
 	int64_t next_ms;
 
-	if (result->outcome == OUTCOME_UNAUTHENTICATED) {
+	/* UNIMPLEMENTED: it was replaced by one of another release. */
+	if (result->outcome == OUTCOME_UNAUTHENTICATED ||
+		result->outcome == OUTCOME_UNIMPLEMENTED) {
 		fleet_lost(fleet, "PullMessages", result);
 		return;
 	}
-	/* Polling goes on whatever became of one message: so a message that was too large is no
-	 * end. */
-	if (!retry_again(result->outcome, false)) {
-		fleet_refused(fleet, "PullMessages", result);
-		return;
-	}
+	/* Else polling goes on, whatever is said: a node that is registered is there to be asked.
+	 */
 	if (fleet->pull_retry.first_ms < 0)
 		fleet->pull_retry.first_ms = fleet->pull.started_ms;
 	next_ms = retry_next(
@@ -71,12 +55,21 @@ static void pull_failed(struct fleet *fleet, struct transport_result *result)
 	timer_set(fleet->pull_timer, next_ms);
 }
 
+static bool has_message(const struct slices *body)
+{
+	auto_(envelope_done) struct envelope message = {0};
+	auto_(slices_done) struct slices tree = {0};
+	unsigned more = 0;
+
+	return fleet_decode_pull_messages(body, &message, &tree, &more) != 1;
+}
+
 static void pull_done(struct attempt *attempt, struct transport_result *result)
 {
 	struct fleet *fleet = attempt->fleet;
 
 	if (attempt->cancelled) {
-		if (result->outcome == OUTCOME_OK && result->body.bytes > 0)
+		if (result->outcome == OUTCOME_OK && has_message(&result->body))
 			log_warn(fleet->log, "SuperLink %s: a message came too late and is lost",
 				fleet->superlink);
 		return;
@@ -110,6 +103,7 @@ void poll_begin(struct fleet *fleet)
 void poll_fire(void *arg)
 {
 	struct fleet *fleet = arg;
+	struct attempt_call call = {.method = "PullMessages", .what = "a message"};
 	auto_(slices_done) struct slices body = {0};
 	int rc;
 
@@ -118,8 +112,9 @@ void poll_fire(void *arg)
 	fleet->pull_parked = !fleet->ops.wants_message(fleet->arg);
 	if (fleet->pull_parked || fleet->state != FLEET_ONLINE)
 		return;
-	rc = fleet_a_encode_pull_messages(fleet->node_id, &body);
-	attempt_start(&fleet->pull, &pull_messages, rc, &body, pull_done);
+	rc = fleet_encode_pull_messages(fleet->node_id, &body);
+	call.timeout_ms = fleet->dialect->poll_ms;
+	attempt_start(&fleet->pull, &call, rc, &body, pull_done);
 }
 
 void poll_now(struct fleet *fleet)

@@ -26,6 +26,8 @@ struct transport_call {
 struct transport_result {
 	enum outcome outcome;
 	const char *details; /* never NULL; a peer's words: quote them */
+	int code; /* Flower's number of an application error (2004 ...), 0 when none was told */
+	double date_s; /* the peer's clock, when it told it (HTTP's Date); 0 else */
 	struct slices body;
 };
 
@@ -50,14 +52,28 @@ struct transport {
 	const struct transport_ops *ops;
 };
 
+struct http;
 struct log;
 struct rpc;
 
+/* Everything is copied, but for log. */
+struct transport_options {
+	const char *address; /* host:port */
+	const char *ca_pem;  /* certificates that are trusted, PEM; NULL: plain text */
+	uint64_t receive_max_bytes;
+	struct log *log;
+};
+
 /*
- * grpc-rere: service flwr.proto.Fleet over plain-text gRPC at address (host:port); two connections:
- * one for heartbeats, one for the rest. 0, -EINVAL, -ENOMEM.
+ * grpc-rere: service flwr.proto.Fleet over gRPC; two connections: one for heartbeats, one for the
+ * rest. 0, -EINVAL, -ENOMEM.
  */
-int transport_grpc_new(struct rpc *rpc, struct log *log, const char *address,
-	uint64_t receive_max_bytes, struct transport **out);
+int transport_grpc_new(
+	struct rpc *rpc, const struct transport_options *options, struct transport **out);
+
+/* Protobuf over HTTP/1.1, as Flower 1.40 and later: POST /v1/fleet/<kebab-name>. Connections as
+ * they are needed; heartbeats never wait for one. Same results. */
+int transport_http_new(
+	struct http *http, const struct transport_options *options, struct transport **out);
 
 #endif

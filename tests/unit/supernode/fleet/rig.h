@@ -1,12 +1,13 @@
 /*
- * rig: a node of fleet.h in a time of its own: timers and clock are the rig's, calls go to a
- * transport that keeps them until the test answers, what the owner is told is written down.
+ * rig: a node of fleet.h in a time of its own: timers, clock and jobs are the rig's, calls go to a
+ * transport that keeps them until the test answers, what the owner is told is written down. What
+ * listens is found out by a probe that answers from the loop.
  */
 #ifndef FLWR_TEST_FLEET_RIG_H
 #define FLWR_TEST_FLEET_RIG_H
 
 #include "common/base/cleanup.h"
-#include "common/message/wire.h"
+#include "common/base/wire.h"
 #include "supernode/fleet/flow.h"
 
 #include <setjmp.h>
@@ -17,6 +18,14 @@
 #include <cmocka.h>
 
 #define RIG_NODE_ID 4242
+/* Of a reply that is pushed; initializer of a struct metadata. */
+#define RIG_REPLY_METADATA                                                                         \
+	{                                                                                          \
+		.run_id = 7, .message_id = (char *)"", .src_node_id = RIG_NODE_ID,                 \
+		.dst_node_id = 1, .reply_to_message_id = (char *)"message-1",                      \
+		.group_id = (char *)"3", .ttl = 100.0, .message_type = (char *)"train",            \
+		.created_at = 1790000000.0                                                         \
+	}
 
 /* A call that is out. */
 struct transport_handle {
@@ -27,6 +36,7 @@ struct transport_handle {
 	bool cancelled;
 	char *pem;
 	bool proven;
+	struct transport *transport;
 	struct slices body;
 	transport_done_fn *done;
 	void *arg;
@@ -39,16 +49,40 @@ struct rig {
 	double random01;
 	bool wants;     /* what wants_message() says */
 	int fail_calls; /* so many calls cannot be started */
+	bool hold_jobs; /* jobs of the io thread wait */
+	struct spool *spool;
 
-	struct transport transport;
+	/* What listens. */
+	struct connector connector;
+	struct timer *probe_timer;
+	probe_done_fn *probe_done;
+	void *probe_arg;
+	enum probe_result found; /* PROBE_GRPC at first */
+	const char *found_why;
+	unsigned probes, opened, freed;
+	unsigned others;          /* so many other addresses may be looked at */
+	const char *const *lacks; /* methods that the SuperLink does not have: what calls them is
+				     answered UNIMPLEMENTED, and not counted */
+	bool keys_first;          /* as real ones answer it: UNAUTHENTICATED, or UNKNOWN when this
+				     is the key of a node */
+	char *node_pem;           /* the last node's key */
+
 	struct transport_handle *out;
 	unsigned sent, reconnects;
+	int code;      /* of the next answer */
+	double date_s; /* of every answer */
 
 	/* What the owner was told. */
 	unsigned registered, lost, messages, over, stopped;
 	uint64_t node_id;
-	bool over_error;
+	enum fleet_over over_what;
 	char over_sentence[REASON_BYTES];
+	struct object_set *objects; /* of the last message, which has number 12 */
+	char refused[REASON_BYTES]; /* as it was told with the last message; "" */
+	unsigned contents;          /* content() was called */
+	enum outcome content_outcome;
+	char content_details[256];
+	bool no_use;             /* what message() answers */
 	struct metadata message; /* of the last message */
 	/* Of the last call's end. */
 	unsigned ends;
@@ -60,29 +94,47 @@ struct rig {
 	bool push_in_message; /* answer messages with an error, at once */
 };
 
-/* Not started. */
+extern const char *const rig_lacks_a[]; /* what Flower 1.15 - 1.18 does not have */
+extern const char *const rig_lacks_b[]; /* 1.20 - 1.22 */
+extern const char *const rig_lacks_c[]; /* 1.23 and later */
+
+/* Not started. Speaks dialect A; with an operator's key when there is one (taken over); keeps its
+ * number in state_dir. */
+struct rig *rig_new_with(
+	const struct retry_policy *policy, struct auth *operator_key, const char *state_dir);
 struct rig *rig_new(const struct retry_policy *policy);
+/* Started at a SuperLink that lacks these, with the first call out; wants no messages. */
+struct rig *rig_begin(const char *const *lacks, struct auth *operator_key, const char *state_dir);
+struct auth *rig_key(void);
 /* Stops the node if that did not happen, and checks that nothing is left. */
 void rig_free(struct rig *rig);
 
 /* Let time pass, firing timers in order. */
 void rig_pass(struct rig *rig, int64_t ms);
 int64_t rig_now(void);
+bool rig_loop_is_empty(void);
+/* Answer a call of a method that the SuperLink lacks, if one is out. */
+bool rig_answer_lacking(struct rig *rig);
 
 /* The oldest call of this method that is out and not cancelled; NULL when there is none. */
 struct transport_handle *rig_sent(struct rig *rig, const char *method);
 /* End a call. body (may be NULL) is taken over. */
 void rig_answer(struct rig *rig, struct transport_handle *handle, enum outcome outcome,
 	const char *details, struct slices *body);
+/* The oldest call of this method fails; what follows from that happens. */
+void rig_fail(struct rig *rig, const char *method, enum outcome outcome);
 /* Answer the calls that were cancelled. */
 void rig_answer_cancelled(struct rig *rig);
 
-/* CreateNode was sent: answer with RIG_NODE_ID; then the first heartbeat, with success. */
+/* Start; answer until the node is registered (as RIG_NODE_ID) and the first heartbeat succeeded. */
 void rig_register(struct rig *rig);
+/* A call is out that makes a node, or registers or activates one (and what tells the dialect). */
 void rig_answer_node(struct rig *rig, uint64_t node_id);
 void rig_answer_ping(struct rig *rig, bool success);
 /* A pull is out: answer it with a message (content may be NULL: an error), or with none. */
 void rig_answer_pull(struct rig *rig, const char *type, const struct slices *content);
+/* The same with objects: a message without content, and its encoded tree (may be NULL). */
+void rig_answer_pull_tree(struct rig *rig, const struct slices *tree);
 void rig_answer_pull_empty(struct rig *rig);
 /* A push is out: answer it. */
 void rig_answer_push(struct rig *rig, const char *key);
@@ -98,7 +150,7 @@ unsigned rig_warnings(struct rig *rig);
 void rig_run_done(
 	void *arg, uint64_t run_id, enum outcome outcome, struct run *run, const char *details);
 void rig_fab_done(void *arg, uint64_t run_id, enum outcome outcome, struct slices *content,
-	const char *details);
+	struct value_map *verifications, const char *details);
 void rig_push_done(void *arg, uint64_t number, enum outcome outcome, const char *details);
 void rig_stopped(void *arg);
 

@@ -41,7 +41,7 @@ static void test_the_real_package_accepts_proofs(void **state)
 		assert_int_equal(auth_new(&auth), 0);
 		pem = auth_public_key(auth, &len);
 		assert_int_equal(strlen(pem), len);
-		proof = auth_proof(auth, clock_now_ms(), clock_wall_s());
+		proof = auth_proof(auth, clock_now_ms(), clock_wall_s(), AUTH_REUSE_MS);
 		assert_non_null(proof);
 		write_hex(file, pem, len);
 		fprintf(file, " %s ", proof->timestamp);
@@ -105,11 +105,11 @@ static void test_when_a_proof_is_used_again(void **state)
 		bool same;
 
 		assert_int_equal(auth_new(&auth), 0);
-		proof = auth_proof(auth, NOW_MS, WALL_S);
+		proof = auth_proof(auth, NOW_MS, WALL_S, AUTH_REUSE_ERA_A_MS);
 		assert_non_null(proof);
 		first = *proof;
-		proof = auth_proof(
-			auth, NOW_MS + table[i].passed_ms, WALL_S + table[i].wall_passed_s);
+		proof = auth_proof(auth, NOW_MS + table[i].passed_ms,
+			WALL_S + table[i].wall_passed_s, AUTH_REUSE_ERA_A_MS);
 		assert_non_null(proof);
 		same = first.signature_len == proof->signature_len &&
 		       memcmp(first.signature, proof->signature, first.signature_len) == 0;
@@ -126,11 +126,39 @@ static void test_the_timestamp_is_the_wall_clock(void **state)
 
 	(void)state;
 	assert_int_equal(auth_new(&auth), 0);
-	proof = auth_proof(auth, NOW_MS, WALL_S);
+	proof = auth_proof(auth, NOW_MS, WALL_S, AUTH_REUSE_ERA_A_MS);
 	assert_non_null(proof);
 	clock_iso8601(WALL_S, expected);
 	assert_string_equal(proof->timestamp, expected);
 	assert_string_equal(expected + strlen(expected) - 6, "+00:00");
+	auth_free(auth);
+}
+
+/* A clock that differs is pretended; how long a proof is used again does not depend on it. */
+static void test_clock_offset(void **state)
+{
+	static const double offsets_s[] = {-20.0, -0.5, 0.0, 400.0};
+	struct auth *auth = NULL;
+	char expected[CLOCK_ISO8601_BYTES];
+
+	(void)state;
+	assert_int_equal(auth_new(&auth), 0);
+	for (size_t i = 0; i < ARRAY_LEN(offsets_s); i++) {
+		const struct auth_proof *proof;
+
+		auth_set_clock_offset(auth, offsets_s[i]);
+		proof = auth_proof(auth, NOW_MS, WALL_S, AUTH_REUSE_MS);
+		assert_non_null(proof);
+		clock_iso8601(WALL_S + offsets_s[i], expected);
+		assert_string_equal(proof->timestamp, expected);
+		proof = auth_proof(auth, NOW_MS + 60000, WALL_S + 60.0, AUTH_REUSE_MS);
+		assert_string_equal(proof->timestamp, expected);
+		proof = auth_proof(auth, NOW_MS + 60001, WALL_S + 60.001, AUTH_REUSE_MS);
+		assert_string_not_equal(proof->timestamp, expected);
+		proof = auth_proof(auth, NOW_MS + 60002, WALL_S + 60.002, 0);
+		clock_iso8601(WALL_S + offsets_s[i] + 60.002, expected);
+		assert_string_equal(proof->timestamp, expected);
+	}
 	auth_free(auth);
 }
 
@@ -141,6 +169,7 @@ int main(void)
 		cmocka_unit_test(test_keys_differ),
 		cmocka_unit_test(test_when_a_proof_is_used_again),
 		cmocka_unit_test(test_the_timestamp_is_the_wall_clock),
+		cmocka_unit_test(test_clock_offset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

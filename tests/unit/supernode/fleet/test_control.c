@@ -92,7 +92,7 @@ static void test_shut_down(void **state)
 	assert_int_equal(pushed_reason(rig), 1);
 	rig_answer_push(rig, "3c2e");
 	assert_int_equal(rig->over, 1);
-	assert_false(rig->over_error);
+	assert_int_equal(rig->over_what, FLEET_OVER_TOLD);
 	fleet_stop(rig->fleet, rig_stopped, rig);
 	rig_pass(rig, 0);
 	assert_non_null(rig_sent(rig, "DeleteNode"));
@@ -106,7 +106,7 @@ static void test_shut_down(void **state)
 	rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_PERMISSION_DENIED,
 		"Run is finished.", NULL);
 	assert_int_equal(rig->over, 1);
-	assert_false(rig->over_error);
+	assert_int_equal(rig->over_what, FLEET_OVER_TOLD);
 	rig_free(rig);
 }
 

@@ -1,15 +1,7 @@
 #include "rig.h"
 
 static struct envelope reply = {
-	.metadata = {.run_id = 7,
-		.message_id = (char *)"",
-		.src_node_id = RIG_NODE_ID,
-		.dst_node_id = 1,
-		.reply_to_message_id = (char *)"message-1",
-		.group_id = (char *)"3",
-		.ttl = 100.0,
-		.message_type = (char *)"train",
-		.created_at = 1790000000.0},
+	.metadata = RIG_REPLY_METADATA,
 	.has_error = true,
 	.error_code = 2,
 	.error_reason = (char *)"it raised",
@@ -30,7 +22,7 @@ static int begin(struct rig *rig, const char *method)
 		return fleet_get_run(rig->fleet, 7, rig_run_done, rig);
 	if (strcmp(method, "GetFab") == 0)
 		return fleet_get_fab(rig->fleet, 7, "abc", rig_fab_done, rig);
-	return fleet_push(rig->fleet, 5, &reply, rig_push_done, rig);
+	return fleet_push(rig->fleet, 5, &reply, 0.5, rig_push_done, rig);
 }
 
 static const char *const methods[] = {"GetRun", "GetFab", "PushMessages"};
@@ -255,6 +247,25 @@ static void test_a_fab(void **state)
 	rig_free(rig);
 }
 
+/* Flower says it with the status of a run that is over, and a number of its own. */
+static void test_no_fab(void **state)
+{
+	struct rig *rig = online(NULL);
+
+	(void)state;
+	assert_int_equal(begin(rig, "GetFab"), 0);
+	rig_pass(rig, 0);
+	rig->code = 2009;
+	rig_fail(rig, "GetFab", OUTCOME_PERMISSION_DENIED);
+	assert_int_equal(rig->outcome, OUTCOME_NOT_FOUND);
+	assert_int_equal(begin(rig, "GetFab"), 0);
+	rig_pass(rig, 0);
+	rig->code = 2007;
+	rig_fail(rig, "GetFab", OUTCOME_PERMISSION_DENIED);
+	assert_int_equal(rig->outcome, OUTCOME_PERMISSION_DENIED);
+	rig_free(rig);
+}
+
 static void test_a_reply_and_the_next_poll(void **state)
 {
 	struct rig *rig = online(NULL);
@@ -330,91 +341,6 @@ static void test_calls_are_cancelled(void **state)
 	}
 }
 
-/* ---- random schedules: whatever happens, every call ends once and nothing is left ---- */
-
-static uint32_t chance(uint32_t *seed, uint32_t below)
-{
-	*seed = *seed * 1664525u + 1013904223u;
-	return (*seed >> 8) % below;
-}
-
-static void answer_any(struct rig *rig, uint32_t *seed)
-{
-	struct transport_handle *handle = rig->out;
-	enum outcome outcome = (enum outcome)chance(seed, OUTCOME_N);
-
-	for (uint32_t skip = chance(seed, 3); skip > 0 && handle && handle->next; skip--)
-		handle = handle->next;
-	if (!handle)
-		return;
-	if (handle->cancelled)
-		rig_answer(rig, handle, OUTCOME_CANCELLED, "cancelled", NULL);
-	else if (chance(seed, 3) == 0)
-		rig_answer(rig, handle, outcome, "by chance", NULL);
-	else if (handle == rig_sent(rig, "CreateNode"))
-		rig_answer_node(rig, 1 + chance(seed, 1000));
-	else if (handle == rig_sent(rig, "Ping"))
-		rig_answer_ping(rig, chance(seed, 20) > 0);
-	else if (handle == rig_sent(rig, "PullMessages"))
-		rig_answer_pull(rig, chance(seed, 10) ? "train" : "reconnect", NULL);
-	else if (handle == rig_sent(rig, "PushMessages"))
-		rig_answer_push(rig, chance(seed, 5) ? "3c2e" : "None");
-	else
-		rig_answer(rig, handle, OUTCOME_OK, "", NULL);
-}
-
-static void random_life(uint32_t seed)
-{
-	struct retry_policy policy = {chance(&seed, 2) ? -1 : 3, chance(&seed, 2) ? -1 : 30000};
-	struct rig *rig = rig_new(&policy);
-	unsigned begun = 0;
-
-	fleet_start(rig->fleet);
-	for (int step = 0; step < 300; step++) {
-		assert_true(rig->over <= 1);
-		rig->random01 = (double)chance(&seed, 1000) / 1000.0;
-		switch (chance(&seed, 8)) {
-		case 0:
-			rig->fail_calls = chance(&seed, 10) == 0;
-			assert_int_equal(begin(rig, methods[chance(&seed, ARRAY_LEN(methods))]), 0);
-			begun++;
-			break;
-		case 1:
-			rig->wants = chance(&seed, 4) > 0;
-			fleet_poke(rig->fleet);
-			break;
-		case 2:
-			rig_pass(rig, chance(&seed, 30000));
-			break;
-		case 3:
-			rig_pass(rig, 0);
-			break;
-		default:
-			answer_any(rig, &seed);
-			break;
-		}
-	}
-	rig->fail_calls = 0;
-	fleet_stop(rig->fleet, rig_stopped, rig);
-	for (int step = 0; step < 100 && !rig->stopped; step++) {
-		answer_any(rig, &seed);
-		rig_pass(rig, chance(&seed, 500));
-	}
-	assert_int_equal(rig->stopped, 1);
-	assert_int_equal(rig->ends, begun);
-	rig_free(rig);
-}
-
-static void test_random_lives(void **state)
-{
-	(void)state;
-	for (uint32_t seed = 0; seed < 150; seed++) {
-		if (seed % 50 == 0)
-			print_message("seeds from %u\n", seed);
-		random_life(seed);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,10 +352,10 @@ int main(void)
 		cmocka_unit_test(test_an_error_instead_of_a_reply),
 		cmocka_unit_test(test_a_run),
 		cmocka_unit_test(test_a_fab),
+		cmocka_unit_test(test_no_fab),
 		cmocka_unit_test(test_a_reply_and_the_next_poll),
 		cmocka_unit_test(test_a_reply_that_is_dropped),
 		cmocka_unit_test(test_calls_are_cancelled),
-		cmocka_unit_test(test_random_lives),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

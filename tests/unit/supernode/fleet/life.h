@@ -1,0 +1,14 @@
+/*
+ * life: a node's life at a real Fleet API, which a script of the test serves: three registrations,
+ * a message in each, sent back as it came.
+ */
+#ifndef FLWR_TEST_FLEET_LIFE_H
+#define FLWR_TEST_FLEET_LIFE_H
+
+/*
+ * python runs script, which is beside the test: it prints "port N", then, when its stdin has ended,
+ * what it saw: the replies 1 to 3, and "nodes 0". speaks: what the node calls it.
+ */
+void life_run(const char *python, const char *script, const char *speaks);
+
+#endif

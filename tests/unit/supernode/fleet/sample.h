@@ -1,0 +1,36 @@
+/*
+ * sample: the objects of a message for the rig's SuperLink: a Message, a RecordDict, and some
+ * ConfigRecords of a size; and what the calls about objects carry.
+ */
+#ifndef FLWR_TEST_FLEET_SAMPLE_H
+#define FLWR_TEST_FLEET_SAMPLE_H
+
+#include "rig.h"
+
+#define SAMPLE_MAX 32
+
+/* In the order in which they are pulled: the records, the RecordDict, the Message. */
+struct sample {
+	size_t n;
+	struct slices bytes[SAMPLE_MAX];
+	struct object_id ids[SAMPLE_MAX];
+	struct slices tree;
+};
+
+void sample_init(struct sample *sample, size_t n_records, size_t record_bytes);
+void sample_done(struct sample *sample);
+/* A set with all of them in it. */
+struct object_set *sample_set(struct rig *rig, const struct sample *sample);
+/* Which one a call is about; it must be one of them. */
+size_t sample_index(const struct sample *sample, const struct transport_handle *handle);
+
+/* How many calls of this method are out and not cancelled. */
+unsigned rig_out(struct rig *rig, const char *method);
+/* A PullObject is out: answer with these bytes; NULL: not available; or that it is not found. */
+void rig_answer_object(
+	struct rig *rig, struct transport_handle *handle, const struct slices *content);
+void rig_answer_object_not_found(struct rig *rig, struct transport_handle *handle);
+/* All PullObject that are out and that come to be out: answer with what they ask for. */
+void rig_answer_objects(struct rig *rig, const struct sample *sample);
+
+#endif

@@ -1,0 +1,503 @@
+#include "sample.h"
+
+#include "common/message/object_calls_codec.h"
+
+#define MIB (1 << 20)
+
+static const struct slices nothing;
+
+/* ONLINE in dialect C, a message with these objects was pulled, its first calls are out. */
+static struct rig *with_message_of(const struct sample *sample, const char *const *lacks)
+{
+	struct rig *rig = rig_new(NULL);
+
+	rig->lacks = lacks;
+	rig_register(rig);
+	rig->wants = false;
+	rig_answer_pull_tree(rig, &sample->tree);
+	assert_int_equal(rig->messages, 1);
+	assert_string_equal(rig->refused, "");
+	assert_non_null(rig->objects);
+	rig_pass(rig, 0);
+	return rig;
+}
+
+static struct rig *with_message(const struct sample *sample)
+{
+	return with_message_of(sample, rig_lacks_c);
+}
+
+/* A SuperLink that says nothing is asked again: no content is lost with the call. */
+static void test_a_poll_that_is_not_answered(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig->lacks = rig_lacks_c;
+	rig_register(rig);
+	assert_int_equal(rig_sent(rig, "PullMessages")->timeout_ms, 300000);
+	rig_fail(rig, "PullMessages", OUTCOME_DEADLINE_EXCEEDED);
+	assert_int_equal(rig_warnings(rig), 1);
+	rig_pass(rig, 5000);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+/* Told once; the SuperLink was told once, too. */
+static void ends(struct rig *rig, const struct sample *sample, enum outcome outcome)
+{
+	rig_pass(rig, 0);
+	assert_int_equal(rig->contents, 1);
+	assert_int_equal(rig->content_outcome, outcome);
+	assert_null(rig_sent(rig, "PullObject"));
+	assert_int_equal(
+		sample_index(sample, rig_sent(rig, "ConfirmMessageReceived")), sample->n - 1);
+	rig_answer(rig, rig_sent(rig, "ConfirmMessageReceived"), OUTCOME_OK, "", NULL);
+	rig_pass(rig, 15000);
+	assert_null(rig_sent(rig, "ConfirmMessageReceived"));
+	assert_null(rig_sent(rig, "PullObject"));
+	assert_int_equal(rig->contents, 1);
+	assert_int_equal(rig->lost + rig->over, 0);
+	rig_free(rig);
+}
+
+static void test_all_in_their_order(void **state)
+{
+	struct transport_handle *handle;
+	struct sample sample;
+	struct rig *rig;
+	size_t next = 0;
+
+	(void)state;
+	sample_init(&sample, 20, 1000);
+	rig = with_message(&sample);
+	while ((handle = rig_sent(rig, "PullObject"))) {
+		assert_int_equal(handle->timeout_ms, 0);
+		assert_int_equal(sample_index(&sample, handle), next);
+		/* Each may be as large as the release makes them. */
+		if (next < 15)
+			assert_int_equal(rig_out(rig, "PullObject"), 6);
+		assert_int_equal(rig->contents, 0);
+		rig_answer_object(rig, handle, &sample.bytes[next++]);
+		rig_pass(rig, 0);
+	}
+	assert_int_equal(next, sample.n);
+	assert_int_equal(object_set_missing(rig->objects), 0);
+	assert_int_equal(rig_warnings(rig), 0);
+	ends(rig, &sample, OUTCOME_OK);
+	sample_done(&sample);
+}
+
+static void test_large_ones_are_fewer_at_a_time(void **state)
+{
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 10, 10 * MIB);
+	rig = with_message(&sample);
+	/* Five are out besides the first, of which three may be. */
+	for (unsigned i = 0; i < 4; i++) {
+		rig_answer_object(rig, rig_sent(rig, "PullObject"), &sample.bytes[i]);
+		rig_pass(rig, 0);
+		assert_int_equal(rig_out(rig, "PullObject"), i < 2 ? 5 - i : 3);
+	}
+	rig_answer_objects(rig, &sample);
+	ends(rig, &sample, OUTCOME_OK);
+	sample_done(&sample);
+}
+
+/* 1.20 - 1.22 make them of 20 MiB. */
+static void test_those_of_old_releases_come_one_by_one(void **state)
+{
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 3, 1000);
+	rig = with_message_of(&sample, rig_lacks_b);
+	for (size_t i = 0; i < sample.n; i++) {
+		assert_int_equal(rig_out(rig, "PullObject"), 1);
+		rig_answer_object(rig, rig_sent(rig, "PullObject"), &sample.bytes[i]);
+		rig_pass(rig, 0);
+	}
+	ends(rig, &sample, OUTCOME_OK);
+	sample_done(&sample);
+}
+
+static void test_one_that_comes_later(void **state)
+{
+	static const int64_t waits_ms[] = {100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000};
+	struct transport_handle *handle;
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 6, 100);
+	rig = with_message(&sample);
+	handle = rig_sent(rig, "PullObject");
+	rig_answer_object(rig, handle, NULL);
+	/* The others need not wait. */
+	rig_answer_objects(rig, &sample);
+	assert_int_equal(object_set_missing(rig->objects), 1);
+	for (size_t i = 0; i < ARRAY_LEN(waits_ms); i++) {
+		rig_pass(rig, waits_ms[i] - 1);
+		assert_null(rig_sent(rig, "PullObject"));
+		rig_pass(rig, 1);
+		assert_int_equal(sample_index(&sample, rig_sent(rig, "PullObject")), 0);
+		rig_answer_object(rig, rig_sent(rig, "PullObject"),
+			i + 1 < ARRAY_LEN(waits_ms) ? NULL : &sample.bytes[0]);
+	}
+	rig_pass(rig, 0);
+	assert_int_equal(object_set_missing(rig->objects), 0);
+	ends(rig, &sample, OUTCOME_OK);
+	sample_done(&sample);
+}
+
+static void test_one_that_does_not_come(void **state)
+{
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 0, 0);
+	rig = with_message(&sample);
+	for (int i = 0; i < 1000 && !rig->contents; i++) {
+		if (rig_sent(rig, "PullObject"))
+			rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
+		if (rig_sent(rig, "SendNodeHeartbeat"))
+			rig_answer_ping(rig, true);
+		rig_pass(rig, 10000);
+	}
+	assert_non_null(strstr(rig->content_details, "within two hours"));
+	ends(rig, &sample, OUTCOME_NOT_FOUND);
+	sample_done(&sample);
+}
+
+static void test_one_that_is_lost(void **state)
+{
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 6, 100);
+	rig = with_message(&sample);
+	assert_int_equal(rig_out(rig, "PullObject"), 6);
+	rig_answer_object_not_found(rig, rig_sent(rig, "PullObject"));
+	rig_pass(rig, 0);
+	/* No more are asked for; those that are out come home first. */
+	assert_int_equal(rig_out(rig, "PullObject"), 5);
+	assert_int_equal(rig->contents, 0);
+	rig_answer_objects(rig, &sample);
+	assert_non_null(strstr(rig->content_details, "lost an object"));
+	ends(rig, &sample, OUTCOME_NOT_FOUND);
+	sample_done(&sample);
+}
+
+/* One that had to wait is out again when another one fails: it must come home, once. */
+static void test_a_failure_while_another_is_out_again(void **state)
+{
+	struct transport_handle *again, *lost;
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 1, 100);
+	rig = with_message(&sample);
+	lost = rig_sent(rig, "PullObject");
+	again = lost->next->next ? lost->next : NULL;
+	while (again && strcmp(again->method, "PullObject") != 0)
+		again = again->next;
+	assert_non_null(again);
+	rig_answer_object(rig, again, NULL);
+	rig_pass(rig, 1000);
+	assert_int_equal(rig_out(rig, "PullObject"), 3);
+	rig_answer_object_not_found(rig, lost);
+	rig_pass(rig, 0);
+	assert_int_equal(rig_out(rig, "PullObject"), 2);
+	assert_int_equal(rig->contents, 0);
+	rig_answer_objects(rig, &sample);
+	ends(rig, &sample, OUTCOME_NOT_FOUND);
+	sample_done(&sample);
+}
+
+/* One that waits is not waited for when another one fails. */
+static void test_a_failure_while_another_waits(void **state)
+{
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 0, 100);
+	rig = with_message(&sample);
+	rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
+	rig_answer_object_not_found(rig, rig_sent(rig, "PullObject"));
+	ends(rig, &sample, OUTCOME_NOT_FOUND);
+	sample_done(&sample);
+}
+
+static void test_one_that_is_another(void **state)
+{
+	(void)state;
+	for (int bad = 1; bad <= 3; bad++) {
+		struct sample sample;
+		struct rig *rig;
+
+		sample_init(&sample, 3, 100);
+		rig = with_message(&sample);
+		for (int i = 0; i < bad; i++) {
+			struct transport_handle *first = rig_sent(rig, "PullObject");
+
+			while (sample_index(&sample, first) != 0)
+				first = first->next;
+			rig_answer_object(rig, first, i % 2 ? &nothing : &sample.bytes[1]);
+			rig_pass(rig, 0);
+		}
+		rig_answer_objects(rig, &sample);
+		assert_int_equal(rig_lines(rig, "is not what it is called"), bad < 3 ? bad : 2);
+		if (bad == 3)
+			assert_non_null(strstr(rig->content_details, "broken at the SuperLink"));
+		ends(rig, &sample, bad < 3 ? OUTCOME_OK : OUTCOME_INTERNAL);
+		sample_done(&sample);
+	}
+}
+
+static void test_taken_up_where_it_broke_off(void **state)
+{
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 4, 100);
+	rig = with_message(&sample);
+	rig_answer_object(rig, rig_sent(rig, "PullObject"), &sample.bytes[0]);
+	rig_pass(rig, 0);
+	while (rig_sent(rig, "PullObject"))
+		rig_answer(rig, rig_sent(rig, "PullObject"), OUTCOME_UNAVAILABLE, "gone", NULL);
+	rig_pass(rig, 500);
+	assert_int_equal(rig_out(rig, "PullObject"), 5);
+	for (size_t i = 1; i < sample.n; i++) {
+		struct transport_handle *handle = rig_sent(rig, "PullObject");
+
+		assert_int_not_equal(sample_index(&sample, handle), 0);
+		rig_answer_object(rig, handle, &sample.bytes[sample_index(&sample, handle)]);
+	}
+	assert_int_equal(rig_lines(rig, "PullObject failed: UNAVAILABLE"), 1);
+	ends(rig, &sample, OUTCOME_OK);
+	sample_done(&sample);
+}
+
+static void test_outcomes_that_are_final(void **state)
+{
+	static const enum outcome outcomes[] = {OUTCOME_PERMISSION_DENIED, OUTCOME_NOT_FOUND,
+		OUTCOME_INVALID_ARGUMENT, OUTCOME_RESOURCE_EXHAUSTED, OUTCOME_UNIMPLEMENTED};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
+		struct sample sample;
+		struct rig *rig;
+
+		sample_init(&sample, 2, 100);
+		rig = with_message(&sample);
+		rig_answer(rig, rig_sent(rig, "PullObject"), outcomes[i], "so it is", NULL);
+		rig_pass(rig, 0);
+		rig_answer_objects(rig, &sample);
+		assert_non_null(strstr(rig->content_details, "so it is"));
+		ends(rig, &sample, outcomes[i]);
+		sample_done(&sample);
+	}
+}
+
+static void test_nobody_wants_them(void **state)
+{
+	(void)state;
+	for (int waits = 0; waits < 2; waits++) {
+		struct sample sample;
+		struct rig *rig;
+
+		sample_init(&sample, 12, 100);
+		rig = with_message(&sample);
+		if (waits) {
+			rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
+			rig_answer_objects(rig, &sample);
+			assert_int_equal(object_set_missing(rig->objects), 1);
+		}
+		object_set_unref(rig->objects);
+		rig->objects = NULL;
+		if (waits)
+			rig_pass(rig, 1000);
+		else
+			assert_int_equal(rig_out(rig, "PullObject"), 6);
+		rig_answer_objects(rig, &sample);
+		rig_pass(rig, 0);
+		/* So that the SuperLink need not keep them. */
+		assert_non_null(rig_sent(rig, "ConfirmMessageReceived"));
+		rig_answer(rig, rig_sent(rig, "ConfirmMessageReceived"), OUTCOME_OK, "", NULL);
+		assert_int_equal(rig->contents, 0);
+		assert_true(LIST_EMPTY(&rig->fleet->intakes));
+		assert_int_equal(spool_memory_bytes(rig->spool), 0);
+		rig_free(rig);
+		sample_done(&sample);
+	}
+}
+
+static void test_lost_while_objects_are_kept(void **state)
+{
+	(void)state;
+	for (int stop = 0; stop < 2; stop++) {
+		struct sample sample;
+		struct rig *rig;
+
+		sample_init(&sample, 4, 100);
+		rig = with_message(&sample);
+		rig->hold_jobs = true;
+		for (int i = 0; i < 2; i++) {
+			struct transport_handle *handle = rig_sent(rig, "PullObject");
+
+			rig_answer_object(rig, handle, &sample.bytes[i]);
+		}
+		rig_pass(rig, 20000);
+		if (stop) {
+			fleet_stop(rig->fleet, rig_stopped, rig);
+		} else {
+			rig_answer_ping(rig, false);
+			assert_int_equal(rig->lost, 1);
+		}
+		rig_pass(rig, 0);
+		rig_answer_cancelled(rig);
+		rig_pass(rig, 100);
+		/* Not before what is being kept is home. */
+		assert_null(rig->out);
+		rig->hold_jobs = false;
+		rig_pass(rig, 0);
+		assert_non_null(rig_sent(rig, stop ? "DeactivateNode" : "RegisterNode"));
+		assert_int_equal(rig->contents, 0);
+		rig_free(rig);
+		sample_done(&sample);
+	}
+}
+
+static void test_stopped_while_one_waits(void **state)
+{
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 1, 100);
+	rig = with_message(&sample);
+	rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
+	rig_answer_objects(rig, &sample);
+	rig->wants = true;
+	fleet_poke(rig->fleet);
+	rig_pass(rig, 100);
+	rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	fleet_stop(rig->fleet, rig_stopped, rig);
+	rig_pass(rig, 0);
+	assert_true(LIST_EMPTY(&rig->fleet->intakes));
+	assert_int_equal(rig->contents, 0);
+	rig_free(rig);
+	sample_done(&sample);
+}
+
+/* It is answered, whatever becomes of its objects. */
+static void test_a_message_that_comes_while_stopping(void **state)
+{
+	(void)state;
+	for (int no_use = 0; no_use < 2; no_use++) {
+		struct sample sample;
+		struct rig *rig = rig_new(NULL);
+
+		sample_init(&sample, 3, 100);
+		rig->lacks = rig_lacks_c;
+		rig->no_use = no_use;
+		rig->push_in_message = !no_use;
+		rig_register(rig);
+		fleet_stop(rig->fleet, rig_stopped, rig);
+		rig_answer_pull_tree(rig, &sample.tree);
+		assert_int_equal(rig->messages, 1);
+		rig_pass(rig, 0);
+		if (!no_use) {
+			assert_non_null(rig_sent(rig, "PullObject"));
+			rig_answer_push(rig, "message-1");
+			assert_int_equal(rig->outcome, OUTCOME_OK);
+			rig_pass(rig, 0);
+			rig_answer_cancelled(rig);
+			rig_pass(rig, 0);
+		}
+		assert_non_null(rig_sent(rig, "DeactivateNode"));
+		assert_int_equal(rig->contents, 0);
+		rig_free(rig);
+		sample_done(&sample);
+	}
+}
+
+static void test_messages_that_are_refused(void **state)
+{
+	static const char junk[] = "\x0a\x03"
+				   "abc";
+	auto_(slices_done) struct slices broken = {0};
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	rig->lacks = rig_lacks_c;
+	rig_register(rig);
+	rig_answer_pull_tree(rig, NULL);
+	assert_int_equal(rig->messages, 1);
+	assert_null(rig->objects);
+	assert_string_equal(rig->refused, "the message came without a tree of its objects");
+	rig_pass(rig, 100);
+	assert_int_equal(slices_append_copy(&broken, junk, sizeof(junk) - 1), 0);
+	rig_answer_pull_tree(rig, &broken);
+	assert_int_equal(rig->messages, 2);
+	assert_null(rig->objects);
+	print_message("%s\n", rig->refused);
+	assert_true(strlen(rig->refused) > 10);
+	rig_pass(rig, 1000);
+	assert_null(rig_sent(rig, "PullObject"));
+	assert_int_equal(rig->contents, 0);
+	rig_free(rig);
+}
+
+static void test_no_memory_to_ask(void **state)
+{
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 3, 100);
+	rig = with_message(&sample);
+	while (rig_sent(rig, "PullObject"))
+		rig_answer(rig, rig_sent(rig, "PullObject"), OUTCOME_UNAVAILABLE, "", NULL);
+	rig->fail_calls = 2;
+	rig_pass(rig, 5000);
+	rig_answer_objects(rig, &sample);
+	ends(rig, &sample, OUTCOME_OK);
+	sample_done(&sample);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_poll_that_is_not_answered),
+		cmocka_unit_test(test_all_in_their_order),
+		cmocka_unit_test(test_large_ones_are_fewer_at_a_time),
+		cmocka_unit_test(test_those_of_old_releases_come_one_by_one),
+		cmocka_unit_test(test_one_that_comes_later),
+		cmocka_unit_test(test_one_that_does_not_come),
+		cmocka_unit_test(test_one_that_is_lost),
+		cmocka_unit_test(test_a_failure_while_another_is_out_again),
+		cmocka_unit_test(test_a_failure_while_another_waits),
+		cmocka_unit_test(test_one_that_is_another),
+		cmocka_unit_test(test_taken_up_where_it_broke_off),
+		cmocka_unit_test(test_outcomes_that_are_final),
+		cmocka_unit_test(test_nobody_wants_them),
+		cmocka_unit_test(test_lost_while_objects_are_kept),
+		cmocka_unit_test(test_stopped_while_one_waits),
+		cmocka_unit_test(test_a_message_that_comes_while_stopping),
+		cmocka_unit_test(test_messages_that_are_refused),
+		cmocka_unit_test(test_no_memory_to_ask),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
