@@ -9,6 +9,7 @@
  */
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
+#include "common/base/number.h"
 #include "common/loop/loop.h"
 #include "common/rpc/rpc.h"
 #include "supernode/options.h"
@@ -17,9 +18,12 @@
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
-#include <string.h>
+#include <stdlib.h>
 
 #define EXIT_USAGE 2
+
+/* For tests: how far the clock is off that keys sign with, in seconds. */
+#define CLOCK_VARIABLE "FLWR_TEST_CLOCK_OFFSET_S"
 
 static void on_signal(void *arg, int signal)
 {
@@ -29,8 +33,7 @@ static void on_signal(void *arg, int signal)
 
 static void complain(struct reason *why, int r)
 {
-	reason_clean(why);
-	fprintf(stderr, "flower-supernode: %s\n", why->text[0] ? why->text : strerror(-r));
+	reason_print(why, "flower-supernode", r);
 }
 
 static void trim(void)
@@ -38,11 +41,28 @@ static void trim(void)
 	malloc_trim(0);
 }
 
+/* 0, or -errno with a sentence. */
+static int clock_offset(double *out, struct reason *why)
+{
+	const char *text = getenv(CLOCK_VARIABLE);
+	int r = text ? number_double(text, out) : 0;
+
+	return r ? reason_code(why, r, CLOCK_VARIABLE " must be a number of seconds") : 0;
+}
+
 /* The program proper, once the command line is understood: its exit status. */
 static int run(const struct options *options, struct loop *loop, struct log *log)
 {
-	const struct supervisor_options wanted = {
+	struct supervisor_options wanted = {
 		.superlink = options->superlink,
+		.insecure = options->insecure,
+		.root_certificates = options->root_certificates,
+		.auth_private_key = options->auth_private_key,
+		.auth_public_key = options->auth_public_key,
+		.grpc_wanted = options->grpc_rere,
+		.trusted_entities = options->trusted_entities,
+		.health_server_address = options->health_server_address,
+		.state_dir = options->state_dir,
 		.node_config = &options->node_config,
 		.worker_api_address = options->worker_api_address,
 		.flwr_dir = options->flwr_dir,
@@ -67,11 +87,17 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 	const sigset_t signals = loop_block_signals();
 	struct reason why = {0};
 	int status;
-	int r = supervisor_new(loop, log, &wanted, &supervisor, &why);
+	int r = clock_offset(&wanted.clock_offset_s, &why);
 
+	if (r == 0)
+		r = supervisor_new(loop, log, &wanted, &supervisor, &why);
 	if (r) {
 		complain(&why, r);
 		return r == -ENOMEM ? EXIT_FAILURE : EXIT_USAGE;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(options->warnings); i++) {
+		if (options->warnings[i])
+			log_warn(log, "%s", options->warnings[i]);
 	}
 	r = loop_signals(loop, &signals, on_signal, supervisor);
 	if (r == 0) {
@@ -104,7 +130,7 @@ int main(int argc, char **argv)
 		options_print_help(stdout);
 		status = EXIT_SUCCESS;
 	} else if (r == OPTIONS_VERSION) {
-		puts("flower-supernode (flwr-native) " FLWR_VERSION ", Flower 1.15-1.18");
+		puts("flower-supernode (flwr-native) " FLWR_VERSION ", Flower 1.15-1.42");
 		status = EXIT_SUCCESS;
 	} else {
 		/* gRPC receives in pieces of a little more than 64 KiB: mapped one by one, each
@@ -112,6 +138,8 @@ int main(int argc, char **argv)
 		 * from one heap, whose free parts the supervisor gives back when a large message is
 		 * over. */
 		mallopt(M_MMAP_THRESHOLD, 1 << 20);
+		/* While one is at hand the heap keeps what is free in it: new pages are slow. */
+		mallopt(M_TRIM_THRESHOLD, 64 << 20);
 		mallopt(M_ARENA_MAX, 1);
 		rpc_silence();
 		fd_limit_raise();

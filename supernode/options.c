@@ -2,17 +2,34 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/config.h"
+#include "common/base/exit_code.h"
 #include "common/base/files.h"
+#include "common/base/number.h"
 #include "common/base/options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define AT(member)   offsetof(struct options, member)
 #define GRPC_MAX     2147483647
 #define GRPC_MAX_MIN 536870912
 #define DAY_MS       86400000LL
+#define WORKER_HOST  "127.0.0.1"
+#define WORKER_PORT  9094
+
+/* A row that is known and refused; name is a literal. */
+#define NOT_HERE(option, value, instead)                                                           \
+	{                                                                                          \
+		.name = (option), .kind = OPTION_REFUSED, .metavar = (value),                      \
+		.why_refused = "--" option " is not in this version: " instead                     \
+	}
+#define NO_WORKER_TLS                                                                              \
+	"workers are spoken to without TLS; leave it out, and keep the worker API on loopback or " \
+	"in a network of its own"
 
 static const char *const isolations[] = {"subprocess", "process", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
@@ -22,11 +39,34 @@ static const struct option_spec specs[] = {
 		.kind = OPTION_TEXT,
 		.offset = AT(superlink),
 		.metavar = "HOST:PORT",
-		.help = "The SuperLink's Fleet API (default 127.0.0.1:9092)."},
+		.help = "The SuperLink's Fleet API (default: 127.0.0.1:8000, and when nobody is "
+			"there 127.0.0.1:9092)."},
 	{.name = "insecure",
 		.kind = OPTION_FLAG,
 		.offset = AT(insecure),
 		.help = "Talk to the SuperLink without TLS."},
+	{.name = "root-certificates",
+		.kind = OPTION_TEXT,
+		.offset = AT(root_certificates),
+		.metavar = "FILE",
+		.help = "PEM file of the authorities that the SuperLink's certificate may come "
+			"from (default: those of the system)."},
+	{.name = "auth-supernode-private-key",
+		.kind = OPTION_TEXT,
+		.offset = AT(auth_private_key),
+		.metavar = "FILE",
+		.help = "The key that the SuperLink knows this node by (default: one that is made "
+			"at the start)."},
+	{.name = "auth-supernode-public-key",
+		.kind = OPTION_TEXT,
+		.offset = AT(auth_public_key),
+		.metavar = "FILE",
+		.help = "Compared with the private key, which says it: not needed."},
+	{.name = "trusted-entities",
+		.kind = OPTION_TEXT,
+		.offset = AT(trusted_entities),
+		.metavar = "FILE",
+		.help = "YAML file of public keys: only apps that one of them has signed are run."},
 	{.name = "node-config",
 		.kind = OPTION_TEXT,
 		.offset = AT(node_config_text),
@@ -49,6 +89,18 @@ static const struct option_spec specs[] = {
 		.metavar = "HOST:PORT",
 		.help = "Where workers connect; port 0 takes a free one (default: a private unix "
 			"socket; with --isolation process 127.0.0.1:9094)."},
+	{.name = "host",
+		.kind = OPTION_TEXT,
+		.offset = AT(host),
+		.metavar = "HOST",
+		.help = "As --clientappio-api-address HOST:9094, or with --port."},
+	{.name = "port",
+		.kind = OPTION_INTEGER,
+		.offset = AT(port),
+		.min = 0,
+		.max = 65535,
+		.metavar = "PORT",
+		.help = "As --clientappio-api-address 127.0.0.1:PORT, or with --host."},
 	{.name = "clientapp-wait",
 		.kind = OPTION_SECONDS,
 		.offset = AT(clientapp_wait_ms),
@@ -72,7 +124,17 @@ static const struct option_spec specs[] = {
 		.offset = AT(flwr_dir),
 		.metavar = "DIR",
 		.help = "Apps are installed below it (default: $FLWR_HOME, else "
-			"$XDG_DATA_HOME/.flwr, else $HOME/.flwr)."},
+			"$HOME/.flwr, else $XDG_DATA_HOME/.flwr)."},
+	{.name = "state-dir",
+		.kind = OPTION_TEXT,
+		.offset = AT(state_dir),
+		.metavar = "DIR",
+		.help = "What outlives the program is kept there (default: nothing is)."},
+	{.name = "health-server-address",
+		.kind = OPTION_TEXT,
+		.offset = AT(health_server_address),
+		.metavar = "HOST:PORT",
+		.help = "Where gRPC's health service is offered, without TLS (default: nowhere)."},
 	{.name = "python",
 		.kind = OPTION_TEXT,
 		.offset = AT(python),
@@ -156,7 +218,15 @@ static const struct option_spec specs[] = {
 	{.name = "grpc-rere",
 		.kind = OPTION_FLAG,
 		.offset = AT(grpc_rere),
-		.help = "gRPC request-response (default, and the only transport of this version)."},
+		.help = "Has no effect: what the SuperLink speaks is found out."},
+	{.name = "grpc-adapter",
+		.kind = OPTION_FLAG,
+		.offset = AT(grpc_adapter),
+		.help = "As --grpc-rere; a SuperLink that only speaks this is not supported yet."},
+	{.name = "rest",
+		.kind = OPTION_FLAG,
+		.offset = AT(rest),
+		.help = "As --grpc-rere; a SuperLink that only speaks this is not supported yet."},
 	{.name = "version",
 		.letter = 'V',
 		.kind = OPTION_ACTION,
@@ -172,27 +242,18 @@ static const struct option_spec specs[] = {
 		.kind = OPTION_REFUSED,
 		.metavar = "HOST:PORT",
 		.why_refused = "--server is called --superlink HOST:PORT"},
-	/* What Flower 1.15.2 has beside these. */
-	{.name = "root-certificates",
-		.kind = OPTION_REFUSED,
-		.metavar = "FILE",
-		.why_refused = "--root-certificates: TLS is not in this version; use --insecure"},
-	{.name = "grpc-adapter",
-		.kind = OPTION_REFUSED,
-		.why_refused = "--grpc-adapter is not in this version; use --grpc-rere"},
-	{.name = "rest",
-		.kind = OPTION_REFUSED,
-		.why_refused = "--rest is not in this version; use --grpc-rere"},
-	{.name = "auth-supernode-private-key",
-		.kind = OPTION_REFUSED,
-		.metavar = "FILE",
-		.why_refused = "--auth-supernode-private-key: keys of an operator are not in this "
-			       "version; leave it out, the node then makes a key of its own"},
-	{.name = "auth-supernode-public-key",
-		.kind = OPTION_REFUSED,
-		.metavar = "FILE",
-		.why_refused = "--auth-supernode-public-key: keys of an operator are not in this "
-			       "version; leave it out, the node then makes a key of its own"},
+	/* What releases of Flower have beside these. */
+	NOT_HERE("ssl-certfile", "FILE", NO_WORKER_TLS),
+	NOT_HERE("ssl-keyfile", "FILE", NO_WORKER_TLS),
+	NOT_HERE("ssl-ca-certfile", "FILE", NO_WORKER_TLS),
+	NOT_HERE("appio-ssl-certfile", "FILE", NO_WORKER_TLS),
+	NOT_HERE("appio-ssl-keyfile", "FILE", NO_WORKER_TLS),
+	NOT_HERE("appio-ssl-ca-certfile", "FILE", NO_WORKER_TLS),
+	NOT_HERE("superexec-auth-secret-file", "FILE",
+		"whoever reaches the worker API can take messages; leave it out, and keep the "
+		"worker API on loopback or in a network of its own"),
+	NOT_HERE("allow-runtime-dependency-installation", NULL,
+		"leave it out, and install what apps import for the interpreter of --python"),
 };
 
 /* Options that only one of the two isolations has. */
@@ -230,35 +291,176 @@ static int check_isolation(struct options *options, struct reason *why)
 	return 0;
 }
 
+/* ---- towards the SuperLink ---- */
+
+/* Is it a file that can be read? 0, or -errno with a line. */
+static int check_file(const char *option, const char *path, int exit_code, struct reason *why)
+{
+	auto_(close_at_exit) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat file;
+	int r = fd < 0 || fstat(fd, &file) < 0 ? -errno : 0;
+
+	if (r)
+		return reason_exit(why, r, exit_code, "--%s %s cannot be read: %s", option, path,
+			strerror(-r));
+	if (!S_ISREG(file.st_mode))
+		return reason_exit(why, -EINVAL, exit_code, "--%s %s is no file", option, path);
+	return 0;
+}
+
+static int check_tls(struct options *options, struct reason *why)
+{
+	if (options->insecure && options->root_certificates)
+		return reason_code(why, -EINVAL,
+			"--root-certificates is for TLS, which --insecure turns off: leave one "
+			"out");
+	return options->root_certificates ? check_file("root-certificates",
+						    options->root_certificates, EXIT_CODE_NONE, why)
+					  : 0;
+}
+
+static int check_keys(struct options *options, struct reason *why)
+{
+	int r = 0;
+
+	if (options->auth_public_key && !options->auth_private_key)
+		return reason_exit(why, -EINVAL, EXIT_CODE_KEYS_MISSING,
+			"--auth-supernode-public-key is of no use without "
+			"--auth-supernode-private-key: give that one");
+	if (options->auth_private_key && options->insecure)
+		return reason_exit(why, -EINVAL, EXIT_CODE_KEY_WITHOUT_TLS,
+			"--auth-supernode-private-key is for a SuperLink with TLS: leave out "
+			"--insecure, or the key");
+	if (options->auth_private_key)
+		r = check_file("auth-supernode-private-key", options->auth_private_key,
+			EXIT_CODE_KEY_INVALID, why);
+	if (r == 0 && options->trusted_entities)
+		r = check_file("trusted-entities", options->trusted_entities,
+			EXIT_CODE_TRUSTED_ENTITIES_INVALID, why);
+	if (r == 0 && options->auth_public_key)
+		r = check_file("auth-supernode-public-key", options->auth_public_key,
+			EXIT_CODE_KEY_INVALID, why);
+	return r;
+}
+
+static int check_transport(struct options *options, struct reason *why)
+{
+	if (options->grpc_rere + options->grpc_adapter + options->rest > 1)
+		return reason_code(why, -EINVAL,
+			"--grpc-rere, --grpc-adapter and --rest are different transports: leave "
+			"them out, what the SuperLink speaks is found out");
+	if (options->grpc_adapter || options->rest)
+		options->warnings[0] =
+			options->rest
+				? "--rest has no effect: what the SuperLink speaks is found out; "
+				  "one that only speaks REST as Flower did up to 1.32 is not "
+				  "supported yet"
+				: "--grpc-adapter has no effect: what the SuperLink speaks is "
+				  "found out; one that only speaks by the adapter is not "
+				  "supported yet";
+	return 0;
+}
+
+/* ---- addresses ---- */
+
+static int check_address(const char *option, const char *address, bool zero_ok, struct reason *why)
+{
+	struct reason cause = {0};
+	int r = address ? address_check(address, zero_ok, &cause) : 0;
+
+	return r ? reason_exit(why, r, EXIT_CODE_ADDRESS_INVALID, "--%s %s", option, cause.text)
+		 : 0;
+}
+
+/* Does the address, which is a good one, contradict --host or --port? */
+static bool contradicts(const struct options *options)
+{
+	const char *address = options->worker_api_address;
+	const char *colon = strrchr(address, ':');
+	bool brackets = address[0] == '[' && (!options->host || options->host[0] != '[');
+	const char *host = address + brackets;
+	size_t len = (size_t)(colon - host) - brackets;
+	uint64_t port = 0;
+
+	if (options->host &&
+		(strlen(options->host) != len || memcmp(options->host, host, len) != 0))
+		return true;
+	return options->port >= 0 &&
+	       (number_u64(colon + 1, &port) != 0 || port != (uint64_t)options->port);
+}
+
+/* --host and --port are the halves of --clientappio-api-address. */
+static int check_worker_api(struct options *options, struct reason *why)
+{
+	const char *host = options->host ? options->host : WORKER_HOST;
+	int64_t port = options->port >= 0 ? options->port : WORKER_PORT;
+	bool bare6 = strchr(host, ':') && host[0] != '[';
+	int r = check_address("clientappio-api-address", options->worker_api_address, true, why);
+
+	if (r || (!options->host && options->port < 0))
+		return r;
+	if (options->worker_api_address)
+		return contradicts(options)
+			       ? reason_code(why, -EINVAL,
+					 "--clientappio-api-address is --host and --port in one, "
+					 "and says something else than they do: leave one out")
+			       : 0;
+	if (asprintf(&options->host_port, "%s%s%s:%lld", bare6 ? "[" : "", host, bare6 ? "]" : "",
+		    (long long)port) < 0) {
+		options->host_port = NULL;
+		return -ENOMEM;
+	}
+	options->worker_api_address = options->host_port;
+	return check_address("host", options->host_port, true, why);
+}
+
+static int check_addresses(struct options *options, struct reason *why)
+{
+	int r = check_address("superlink", options->superlink, false, why);
+
+	if (r == 0)
+		r = check_address(
+			"health-server-address", options->health_server_address, true, why);
+	if (r == 0)
+		r = check_worker_api(options, why);
+	if (r == 0 && options->superlink && options->worker_api_address &&
+		strcmp(options->worker_api_address, options->superlink) == 0)
+		r = reason_code(why, -EINVAL,
+			"--superlink and --clientappio-api-address are the same: the first is the "
+			"SuperLink's, the second is listened at by this program");
+	return r;
+}
+
+/* ---- all of it ---- */
+
+static int check_dir(const char *option, const char *path, struct reason *why)
+{
+	struct reason cause = {0};
+	int r = path ? dir_check(path, &cause) : 0;
+
+	return r ? reason_code(why, r, "--%s %s", option, cause.text) : 0;
+}
+
 static int check(struct options *options, struct reason *why)
 {
 	struct reason cause = {0};
-	int r;
+	int r = check_addresses(options, why);
 
 	options->workers_come = strcmp(options->isolation, "process") == 0;
-	r = check_isolation(options, why);
+	if (r == 0)
+		r = check_isolation(options, why);
+	if (r == 0)
+		r = check_tls(options, why);
+	if (r == 0)
+		r = check_keys(options, why);
+	if (r == 0)
+		r = check_transport(options, why);
+	if (r == 0)
+		r = check_dir("flwr-dir", options->flwr_dir, why);
+	if (r == 0)
+		r = check_dir("state-dir", options->state_dir, why);
 	if (r)
 		return r;
-	if (!options->insecure)
-		return reason_code(why, -EINVAL,
-			"TLS is not in this version: give --insecure to talk to the SuperLink "
-			"without it");
-	r = address_check(options->superlink, false, &cause);
-	if (r)
-		return reason_code(why, r, "--superlink %s", cause.text);
-	if (options->worker_api_address) {
-		r = address_check(options->worker_api_address, true, &cause);
-		if (r)
-			return reason_code(why, r, "--clientappio-api-address %s", cause.text);
-	}
-	if (options->worker_api_address &&
-		strcmp(options->worker_api_address, options->superlink) == 0)
-		return reason_code(why, -EINVAL,
-			"--superlink and --clientappio-api-address are the same: the first is the "
-			"SuperLink's, the second is listened at by this program");
-	r = options->flwr_dir ? dir_check(options->flwr_dir, &cause) : 0;
-	if (r)
-		return reason_code(why, r, "--flwr-dir %s", cause.text);
 	if (options->poll_min_ms > options->poll_max_ms)
 		return reason_code(why, -EINVAL,
 			"--poll-min is larger than --poll-max: give --poll-max %g or more",
@@ -276,7 +478,7 @@ int options_read(int argc, char *const *argv, struct options *out, struct reason
 	int r;
 
 	*out = (struct options){
-		.superlink = "127.0.0.1:9092",
+		.port = -1,
 		.isolation = "subprocess",
 		.grpc_max_bytes = GRPC_MAX,
 		.max_retries = -1,
@@ -295,11 +497,13 @@ int options_read(int argc, char *const *argv, struct options *out, struct reason
 void options_done(struct options *options)
 {
 	value_map_done(&options->node_config);
+	free(options->host_port);
+	options->host_port = NULL;
 }
 
 void options_print_help(FILE *file)
 {
-	fputs("usage: flower-supernode --insecure [--superlink HOST:PORT] [options]\n\n"
+	fputs("usage: flower-supernode [--superlink HOST:PORT] [--insecure] [options]\n\n"
 	      "Connects to a Flower SuperLink and runs each of its messages in a worker of its "
 	      "own.\n\n",
 		file);

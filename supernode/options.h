@@ -12,15 +12,25 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Texts point into argv. */
+#define OPTIONS_WARNINGS 1
+
+/* Texts point into argv; NULL: not given. */
 struct options {
 	bool insecure;
-	bool grpc_rere;
+	bool grpc_rere, grpc_adapter, rest;
 	const char *superlink;
+	const char *root_certificates;
+	const char *auth_private_key, *auth_public_key;
+	const char *trusted_entities;
+	const char *health_server_address;
+	const char *state_dir;
 	const char *node_config_text;
 	struct value_map node_config; /* parsed */
 	const char *isolation;
-	const char *worker_api_address; /* NULL: not given */
+	const char *worker_api_address;
+	const char *host; /* with port the same as worker_api_address, in two halves */
+	int64_t port;     /* -1: not given */
+	char *host_port;  /* both as worker_api_address, ours */
 	const char *flwr_dir;
 	const char *python;
 	bool workers_come;             /* --isolation process */
@@ -37,6 +47,8 @@ struct options {
 	bool no_stderr_in_replies;
 	const char *log_level_text;
 	enum log_level log_level;
+	const char
+		*warnings[OPTIONS_WARNINGS]; /* sentences for the log; NULL where there is none */
 };
 
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };

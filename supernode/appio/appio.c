@@ -6,6 +6,8 @@
 #include "supernode/appio/absence.h"
 #include "supernode/appio/instruction.h"
 #include "supernode/appio/listener.h"
+#include "supernode/appio/task.h"
+#include "supernode/appio/waiting.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -13,6 +15,7 @@
 
 #define KEEPALIVE_MS         60000
 #define KEEPALIVE_TIMEOUT_MS 20000
+#define SERVICES_MAX         4
 
 struct appio {
 	struct node *node;
@@ -22,7 +25,10 @@ struct appio {
 	struct listener *listener;
 	struct absence *absence; /* NULL: workers do not come by themselves */
 	int64_t reconnect_ms;
+	struct waiting *waiting;
 	struct instruction *instruction;
+	struct task *task;
+	struct service services[SERVICES_MAX];
 	struct rpc_server *server;
 	void (*done)(void *arg);
 	void *done_arg;
@@ -66,7 +72,7 @@ static void worker_cut(void *arg, uint64_t token, int process, bool idle, const 
 	char text[512];
 
 	/* Ours end none for want of calls. */
-	idle = idle && !instruction_attended(appio->instruction, token);
+	idle = idle && !waiting_attended(appio->waiting, token);
 	describe(appio, token, text, sizeof text);
 	if (!idle)
 		snprintf(within, sizeof within, "within %g s", (double)appio->reconnect_ms / 1000);
@@ -117,13 +123,41 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 	listener_complain_refused(appio->listener, peer, method, outcome, details);
 }
 
+/* What all conversations offer, together. */
+static size_t gather_services(struct appio *appio)
+{
+	size_t n_tasks;
+	const struct service *tasks = task_services(appio->task, &n_tasks);
+	size_t n = 0;
+
+	appio->services[n++] = *instruction_service(appio->instruction);
+	appio->services[n++] = *waiting_service(appio->waiting);
+	for (size_t i = 0; i < n_tasks; i++)
+		appio->services[n++] = tasks[i];
+	return n;
+}
+
+/* -ENOMEM. */
+static int new_conversations(
+	struct appio *appio, struct loop *loop, const struct appio_options *options)
+{
+	appio->waiting = waiting_new(loop, appio->log, appio->node, appio->listener);
+	if (!appio->waiting)
+		return -ENOMEM;
+	appio->instruction = instruction_new(loop, appio->log, appio->node, appio->listener,
+		appio->waiting, appio->ops, appio->arg);
+	appio->task = task_new(appio->log, appio->node, appio->listener, appio->waiting,
+		options->spool, appio->ops, appio->arg);
+	if (appio->task && options->own_workers)
+		task_trust_workers(appio->task);
+	return appio->instruction && appio->task ? 0 : -ENOMEM;
+}
+
 int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *node,
 	const struct appio_options *options, const struct appio_ops *ops, void *arg,
 	struct appio **out, struct reason *why)
 {
 	struct appio *appio = calloc(1, sizeof *appio);
-	const struct service *services;
-	size_t n_services;
 	int r;
 
 	if (!appio)
@@ -140,16 +174,16 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 		if (options->workers_come)
 			appio->absence =
 				absence_new(loop, options->reconnect_ms, &absence_events, appio);
-		appio->instruction = instruction_new(loop, log, node, appio->listener, ops, arg);
-		if (!appio->instruction || (options->workers_come && !appio->absence))
+		if (options->workers_come && !appio->absence)
 			r = -ENOMEM;
 	}
+	if (r == 0)
+		r = new_conversations(appio, loop, options);
 	if (r == 0) {
-		services = instruction_services(appio->instruction, &n_services);
 		r = rpc_server_new(rpc,
 			&(struct rpc_server_options){
-				.services = services,
-				.n_services = n_services,
+				.services = appio->services,
+				.n_services = gather_services(appio),
 				.receive_max_bytes = options->receive_max_bytes,
 				.memory_max_bytes = options->memory_max_bytes,
 				.calls_max = APPIO_CALLS_MAX,
@@ -177,7 +211,7 @@ const char *appio_address(const struct appio *appio)
 
 void appio_offer(struct appio *appio)
 {
-	instruction_offer(appio->instruction);
+	waiting_offer(appio->waiting);
 	if (appio->absence)
 		absence_sweep(appio->absence, token_live, appio);
 }
@@ -195,7 +229,7 @@ void appio_stop(struct appio *appio, int64_t grace_ms, void (*done)(void *arg), 
 {
 	appio->done = done;
 	appio->done_arg = arg;
-	instruction_stop(appio->instruction);
+	waiting_stop(appio->waiting);
 	listener_stop(appio->listener);
 	rpc_server_shutdown(appio->server, grace_ms, server_down, appio);
 }
@@ -205,7 +239,9 @@ void appio_free(struct appio *appio)
 	if (!appio)
 		return;
 	listener_free(appio->listener);
+	task_free(appio->task);
 	instruction_free(appio->instruction);
+	waiting_free(appio->waiting);
 	absence_free(appio->absence);
 	free(appio);
 }

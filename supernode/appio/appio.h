@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/reason.h"
+#include "common/objects/spool.h"
 #include "common/rpc/rpc.h"
 #include "common/service/service.h"
 #include "supernode/node/node.h"
@@ -22,7 +23,9 @@ struct appio_options {
 	const char *dir;     /* private directory; borrowed during appio_new() */
 	uint64_t receive_max_bytes;
 	uint64_t memory_max_bytes; /* that requests may take before they are looked at */
-	bool workers_come;    /* process isolation: workers come by themselves, and may be lost */
+	struct spool *spool;       /* for objects of replies; borrowed; NULL: those are refused */
+	bool own_workers;  /* each is flwr-clientapp, started by this program, at a unix socket */
+	bool workers_come; /* process isolation: workers come by themselves, and may be lost */
 	int64_t reconnect_ms; /* with workers_come: so long a worker may be without a connection */
 };
 

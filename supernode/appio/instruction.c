@@ -7,8 +7,8 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/base/number.h"
 #include "common/message/instruction_codec.h"
+#include "supernode/appio/refuse.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -16,13 +16,6 @@
 
 #define TOKEN_BODY_MAX 64    /* bytes of a request that is a token at most */
 #define TOKEN_BODY_MS  10000 /* to receive one */
-#define WAITING_MAX    64    /* calls that wait for a message or its end; others must ask again */
-
-struct waiting {
-	struct request *request;
-	uint64_t token; /* whose end is waited for; 0: a message is */
-	int64_t end_ms;
-};
 
 struct instruction {
 	struct log *log;
@@ -30,19 +23,14 @@ struct instruction {
 	struct listener *listener;
 	const struct appio_ops *ops;
 	void *arg;
-	struct service services[2]; /* Flower's and ours */
+	struct waiting *waiting;
+	struct service service;
 	struct timer *stranger_timer;
 	struct request *stranger; /* whose content is being received, without a token shown */
 	int64_t stranger_end_ms;  /* if others wait */
 	uint64_t stranger_bytes;  /* that have come on its connection */
 	struct request *queue[APPIO_QUEUE_MAX];
 	size_t n_queue;
-	struct waiting waiting[WAITING_MAX]; /* those that came first, first */
-	size_t n_waiting;
-	struct timer *waiting_timer;
-	uint64_t taken;    /* the token of the last outputs that were taken */
-	uint64_t attended; /* the last one that was */
-	bool stopping;
 };
 
 static void changed(struct instruction *instruction)
@@ -50,38 +38,12 @@ static void changed(struct instruction *instruction)
 	instruction->ops->changed(instruction->arg);
 }
 
-static void refuse(struct instruction *instruction, struct request *request, enum outcome outcome,
-	const char *details)
-{
-	listener_complain_refused(
-		instruction->listener, request->peer, request->method->name, outcome, details);
-	request_fail(request, outcome, details);
-}
-
-/* As refuse(), for what workers that wait for work meet in ordinary life. */
-static void refuse_quietly(struct instruction *instruction, struct request *request,
-	enum outcome outcome, const char *details)
-{
-	log_debug(instruction->log, "worker API: %s %s: %s: %s", request->peer->text,
-		request->method->name, outcome_name(outcome), details);
-	request_fail(request, outcome, details);
-}
-
-static void refuse_errno(struct instruction *instruction, struct request *request, int error)
-{
-	if (error == -ENOMEM)
-		refuse(instruction, request, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
-	else
-		refuse(instruction, request, OUTCOME_INVALID_ARGUMENT,
-			"the request cannot be decoded");
-}
-
 /* ---- GetToken ---- */
 
 /* Hand out a token if there is one: true when request was answered. */
-static bool give_token(
-	struct instruction *instruction, struct request *request, const char **details_out)
+static bool give_token(void *arg, struct request *request, const char **details_out)
 {
+	struct instruction *instruction = arg;
 	const struct node_now now = {clock_now_ms(), clock_wall_s()};
 	auto_(slices_done) struct slices body = {0};
 	uint64_t token = 0;
@@ -97,7 +59,7 @@ static bool give_token(
 	if (r) {
 		if (node_token_live(instruction->node, token, &message))
 			node_worker_lost(instruction->node, now, message, "no memory");
-		refuse_errno(instruction, request, r);
+		refuse_errno(instruction->listener, request, r);
 		return true;
 	}
 	listener_hold(instruction->listener, request->peer, token);
@@ -105,183 +67,27 @@ static bool give_token(
 	return true;
 }
 
-static void waiting_set_timer(struct instruction *instruction)
+static void none(void *arg, struct request *request, const char *details)
 {
-	int64_t next_ms = CLOCK_NEVER;
+	const struct instruction *instruction = arg;
 
-	for (size_t i = 0; i < instruction->n_waiting; i++)
-		if (instruction->waiting[i].end_ms < next_ms)
-			next_ms = instruction->waiting[i].end_ms;
-	timer_set(instruction->waiting_timer, next_ms);
+	refuse_quietly(instruction->log, request, OUTCOME_FAILED_PRECONDITION, details);
 }
 
-/* It waits no longer; its answer is the caller's business. */
-static struct request *waiting_take(struct instruction *instruction, size_t i)
-{
-	struct request *request = instruction->waiting[i].request;
-
-	instruction->n_waiting--;
-	memmove(instruction->waiting + i, instruction->waiting + i + 1,
-		(instruction->n_waiting - i) * sizeof instruction->waiting[0]);
-	request_on_cancel(request, NULL, NULL);
-	listener_busy(instruction->listener, request->peer, -1);
-	return request;
-}
-
-static void waiting_cancelled(void *arg, struct request *request)
-{
-	struct instruction *instruction = arg;
-
-	for (size_t i = 0; i < instruction->n_waiting; i++) {
-		if (instruction->waiting[i].request != request)
-			continue;
-		waiting_take(instruction, i);
-		break;
-	}
-	request_fail(request, OUTCOME_CANCELLED, "the caller has gone");
-}
-
-static bool waiting_add(
-	struct instruction *instruction, struct request *request, uint64_t token, int64_t end_ms)
-{
-	if (instruction->stopping || instruction->n_waiting == WAITING_MAX)
-		return false;
-	instruction->waiting[instruction->n_waiting++] = (struct waiting){request, token, end_ms};
-	request_on_cancel(request, waiting_cancelled, instruction);
-	listener_busy(instruction->listener, request->peer, 1);
-	waiting_set_timer(instruction);
-	return true;
-}
-
-static void waiting_late(void *arg)
-{
-	struct instruction *instruction = arg;
-	int64_t now = clock_now_ms();
-
-	for (size_t i = 0; i < instruction->n_waiting;) {
-		if (instruction->waiting[i].end_ms > now && !instruction->stopping)
-			i++;
-		else
-			refuse_quietly(instruction, waiting_take(instruction, i),
-				OUTCOME_FAILED_PRECONDITION,
-				instruction->stopping ? "the SuperNode is stopping"
-						      : "no message came");
-	}
-	waiting_set_timer(instruction);
-}
-
-/* How long this caller is content to wait. */
-static int64_t waits_ms(const struct request *request)
-{
-	const char *header = request_header(request, INSTRUCTION_WAIT_HEADER);
-	uint64_t wait_ms = 0;
-
-	if (!header || number_u64(header, &wait_ms))
-		return 0;
-	return wait_ms < INSTRUCTION_WAIT_MAX_MS ? (int64_t)wait_ms : INSTRUCTION_WAIT_MAX_MS;
-}
+static const struct waiting_ops questions = {.give = give_token, .none = none};
 
 static void handle_get_token(void *server, struct request *request)
 {
 	struct instruction *instruction = server;
-	const char *details = "";
-	int64_t wait_ms;
 
 	listener_used(instruction->listener, request->peer);
-	if (give_token(instruction, request, &details)) {
+	if (waiting_ask(instruction->waiting, MESSAGE_INLINE, request))
 		changed(instruction);
-		return;
-	}
-	wait_ms = waits_ms(request);
-	if (!wait_ms || !waiting_add(instruction, request, 0, clock_after(clock_now_ms(), wait_ms)))
-		refuse_quietly(instruction, request, OUTCOME_FAILED_PRECONDITION, details);
-}
-
-/* ---- Attend ---- */
-
-static void handle_attend(void *server, struct request *request)
-{
-	struct instruction *instruction = server;
-	uint64_t token = 0;
-	uint64_t message;
-	int r = instruction_decode_token(&request->body, &token);
-
-	listener_used(instruction->listener, request->peer);
-	if (r)
-		refuse_errno(instruction, request, r);
-	else if (!node_token_live(instruction->node, token, &message))
-		refuse_quietly(instruction, request, OUTCOME_INVALID_ARGUMENT,
-			"the token is of no message that is being worked on");
-	else if (!listener_open(instruction->listener, request->peer))
-		request_fail(request, OUTCOME_CANCELLED, "the caller has gone");
-	else if (!waiting_add(instruction, request, token, CLOCK_NEVER))
-		refuse_quietly(
-			instruction, request, OUTCOME_UNAVAILABLE, "too many calls are waiting");
-	else {
-		instruction->attended = token;
-		listener_hold(instruction->listener, request->peer, token);
-	}
-}
-
-bool instruction_attended(const struct instruction *instruction, uint64_t token)
-{
-	return instruction->attended == token;
-}
-
-/* Answer those who attend what is over: by outputs of theirs, or otherwise. */
-static void attended_over(struct instruction *instruction)
-{
-	uint64_t message;
-
-	for (size_t i = 0; i < instruction->n_waiting;) {
-		struct slices nothing = {0};
-		uint64_t token = instruction->waiting[i].token;
-
-		if (!token || node_token_live(instruction->node, token, &message))
-			i++;
-		else if (token == instruction->taken)
-			request_reply(waiting_take(instruction, i), &nothing);
-		else
-			refuse_quietly(instruction, waiting_take(instruction, i),
-				OUTCOME_FAILED_PRECONDITION, "the token is of no use any more");
-	}
-}
-
-/* The first that waits for a message; n_waiting: nobody does. */
-static size_t waiting_first(const struct instruction *instruction)
-{
-	size_t i = 0;
-
-	while (i < instruction->n_waiting && instruction->waiting[i].token)
-		i++;
-	return i;
-}
-
-void instruction_offer(struct instruction *instruction)
-{
-	const char *details;
-	int64_t since_ms;
-
-	attended_over(instruction);
-	for (size_t i; (i = waiting_first(instruction)) < instruction->n_waiting &&
-		       node_offered(instruction->node, &since_ms);) {
-		struct request *request = waiting_take(instruction, i);
-
-		if (!give_token(instruction, request, &details))
-			refuse_quietly(instruction, request, OUTCOME_FAILED_PRECONDITION, details);
-	}
-	waiting_set_timer(instruction);
 }
 
 bool instruction_receiving(const struct instruction *instruction)
 {
 	return instruction->stranger != NULL;
-}
-
-void instruction_stop(struct instruction *instruction)
-{
-	instruction->stopping = true;
-	waiting_late(instruction);
 }
 
 /* ---- PullClientAppInputs ---- */
@@ -299,17 +105,17 @@ static void handle_pull(void *server, struct request *request)
 
 	listener_used(instruction->listener, request->peer);
 	if (r) {
-		refuse_errno(instruction, request, r);
+		refuse_errno(instruction->listener, request, r);
 		return;
 	}
 	if (!listener_open(instruction->listener, request->peer)) {
-		request_fail(request, OUTCOME_CANCELLED, "the caller has gone");
+		refuse_gone(request);
 		return;
 	}
 	outcome = node_pull_inputs(instruction->node,
 		(struct node_now){clock_now_ms(), clock_wall_s()}, token, &inputs, &details);
 	if (outcome != OUTCOME_OK) {
-		refuse(instruction, request, outcome, details);
+		refuse(instruction->listener, request, outcome, details);
 		changed(instruction);
 		return;
 	}
@@ -319,7 +125,7 @@ static void handle_pull(void *server, struct request *request)
 	}
 	r = instruction_encode_inputs(&inputs, &body);
 	if (r)
-		refuse_errno(instruction, request, r);
+		refuse_errno(instruction->listener, request, r);
 	else
 		request_reply(request, &body);
 	changed(instruction);
@@ -346,7 +152,7 @@ static void receive_next(struct instruction *instruction)
 		instruction->n_queue * sizeof instruction->queue[0]);
 	if (!node_expects_outputs(instruction->node)) {
 		body_over(instruction, request);
-		refuse(instruction, request, OUTCOME_FAILED_PRECONDITION,
+		refuse(instruction->listener, request, OUTCOME_FAILED_PRECONDITION,
 			"no message waits for outputs");
 		receive_next(instruction);
 		return;
@@ -384,7 +190,8 @@ static void stranger_late(void *arg)
 		return;
 	}
 	body_over(instruction, request);
-	refuse(instruction, request, OUTCOME_DEADLINE_EXCEEDED, "the outputs came too slowly");
+	refuse(instruction->listener, request, OUTCOME_DEADLINE_EXCEEDED,
+		"the outputs came too slowly");
 	received(instruction, request);
 }
 
@@ -401,7 +208,7 @@ static void push_cancelled(void *arg, struct request *request)
 		break;
 	}
 	body_over(instruction, request);
-	request_fail(request, OUTCOME_CANCELLED, "the caller has gone");
+	refuse_gone(request);
 	received(instruction, request);
 }
 
@@ -412,7 +219,7 @@ static void admit_push(void *server, struct request *request)
 
 	listener_used(instruction->listener, request->peer);
 	if (!node_expects_outputs(instruction->node)) {
-		refuse(instruction, request, OUTCOME_FAILED_PRECONDITION,
+		refuse(instruction->listener, request, OUTCOME_FAILED_PRECONDITION,
 			"no message waits for outputs");
 		return;
 	}
@@ -426,7 +233,7 @@ static void admit_push(void *server, struct request *request)
 	}
 	if (instruction->n_queue == APPIO_QUEUE_MAX) {
 		body_over(instruction, request);
-		refuse(instruction, request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(instruction->listener, request, OUTCOME_RESOURCE_EXHAUSTED,
 			"too many outputs are waiting to be received");
 		return;
 	}
@@ -449,21 +256,21 @@ static void handle_push(void *server, struct request *request)
 	slices_done(&request->body);
 	received(instruction, request);
 	if (r) {
-		refuse_errno(instruction, request, r);
+		refuse_errno(instruction->listener, request, r);
 		return;
 	}
 	token = outputs.token;
 	outcome = node_push_outputs(instruction->node,
 		(struct node_now){clock_now_ms(), clock_wall_s()}, &outputs, &details);
 	if (outcome != OUTCOME_OK) {
-		refuse(instruction, request, outcome, details);
+		refuse(instruction->listener, request, outcome, details);
 		changed(instruction);
 		return;
 	}
-	instruction->taken = token;
+	waiting_taken(instruction->waiting, token);
 	r = instruction_encode_status(0, "Success", &body);
 	if (r)
-		refuse_errno(instruction, request, r);
+		refuse_errno(instruction->listener, request, r);
 	else
 		request_reply(request, &body);
 	changed(instruction);
@@ -484,15 +291,8 @@ static const struct method methods[] = {
 		.handle = handle_push},
 };
 
-static const struct method own_methods[] = {
-	{.name = "Attend",
-		.body_max = TOKEN_BODY_MAX,
-		.body_ms = TOKEN_BODY_MS,
-		.handle = handle_attend},
-};
-
 struct instruction *instruction_new(struct loop *loop, struct log *log, struct node *node,
-	struct listener *listener, const struct appio_ops *ops, void *arg)
+	struct listener *listener, struct waiting *waiting, const struct appio_ops *ops, void *arg)
 {
 	struct instruction *instruction = calloc(1, sizeof *instruction);
 
@@ -504,21 +304,18 @@ struct instruction *instruction_new(struct loop *loop, struct log *log, struct n
 		.listener = listener,
 		.ops = ops,
 		.arg = arg,
-		.services = {{.name = "flwr.proto.ClientAppIo",
-				     .methods = methods,
-				     .n_methods = ARRAY_LEN(methods),
-				     .server = instruction},
-			{.name = INSTRUCTION_OWN_SERVICE,
-				.methods = own_methods,
-				.n_methods = ARRAY_LEN(own_methods),
-				.server = instruction}},
+		.waiting = waiting,
+		.service = {.name = "flwr.proto.ClientAppIo",
+			.methods = methods,
+			.n_methods = ARRAY_LEN(methods),
+			.server = instruction},
 		.stranger_timer = timer_new(loop, stranger_late, instruction),
-		.waiting_timer = timer_new(loop, waiting_late, instruction),
 	};
-	if (!instruction->stranger_timer || !instruction->waiting_timer) {
+	if (!instruction->stranger_timer) {
 		instruction_free(instruction);
 		return NULL;
 	}
+	waiting_serve(waiting, MESSAGE_INLINE, &questions, instruction);
 	return instruction;
 }
 
@@ -527,12 +324,10 @@ void instruction_free(struct instruction *instruction)
 	if (!instruction)
 		return;
 	timer_free(instruction->stranger_timer);
-	timer_free(instruction->waiting_timer);
 	free(instruction);
 }
 
-const struct service *instruction_services(const struct instruction *instruction, size_t *n_out)
+const struct service *instruction_service(const struct instruction *instruction)
 {
-	*n_out = ARRAY_LEN(instruction->services);
-	return instruction->services;
+	return &instruction->service;
 }

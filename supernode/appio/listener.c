@@ -4,14 +4,11 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/rpc/traffic.h"
-#include "supernode/appio/address.h"
 #include "supernode/appio/peer_process.h"
+#include "supernode/listen/acceptor.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,17 +16,11 @@
 #include <sys/socket.h>
 
 #define SWEEP_MS          5000
-#define ACCEPT_PAUSE_MS   200 /* when descriptors or memory are out */
-#define ACCEPT_BATCH      64
 #define DESCRIPTORS_SPARE 128
-#define COMPLAIN_MS       10000 /* at most one line of a kind in this time */
 /* A client's idle time: how far off its clock may be, and how long after our start connections come
  * that are new to us, but not to clients which were there before. */
 #define CLIENT_IDLE_SLACK_MS 5000
 #define CLIENTS_RETURN_MS    180000
-
-static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-#define PREFACE_BYTES (sizeof PREFACE - 1)
 
 /*
  * A connection is sniffed on its descriptor; then that goes to the server, and a duplicate of it
@@ -69,37 +60,22 @@ struct listener {
 	const struct listener_ops *ops;
 	void *arg;
 	struct rpc_server *server;
-	struct address_sockets sockets;
-	struct watch *accepts[ADDRESS_SOCKETS_MAX];
+	struct acceptor *acceptor;
 	int ends; /* epoll set of the duplicates */
 	struct watch *ends_watch;
 	struct timer *sweep;
-	struct timer *resume;
 	struct connection *connections;
 	struct look *looks;
 	unsigned count;
 	unsigned connections_max;
 	uint64_t numbers;
 	int64_t started_ms;
-	int64_t complained_ms;
-	unsigned complaints; /* not logged since */
+	struct complaints complaints;
 };
 
 void listener_complain(struct listener *listener, const struct peer *peer, const char *what)
 {
-	int64_t now = clock_now_ms();
-
-	if (listener->complained_ms && now < listener->complained_ms + COMPLAIN_MS) {
-		listener->complaints++;
-		return;
-	}
-	if (listener->complaints)
-		log_warn(listener->log, "worker API: %s: %s (and %u more like it)", peer->text,
-			what, listener->complaints);
-	else
-		log_warn(listener->log, "worker API: %s: %s", peer->text, what);
-	listener->complained_ms = now;
-	listener->complaints = 0;
+	complain(&listener->complaints, listener->log, "worker API", peer->text, what);
 }
 
 void listener_complain_refused(struct listener *listener, const struct peer *peer,
@@ -187,19 +163,13 @@ static void connection_hand_over(struct connection *connection)
 	rpc_server_add(listener->server, take_fd(&connection->fd), &connection->peer);
 }
 
-static bool is_half_closed(int fd)
-{
-	struct pollfd end = {.fd = fd, .events = POLLRDHUP};
-
-	return poll(&end, 1, 0) == 1;
-}
-
 static void connection_sniff(void *arg, int ready)
 {
 	struct connection *connection = arg;
 	struct listener *listener = connection->listener;
 	char bytes[PREFACE_BYTES];
 	ssize_t n = recv(connection->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+	enum preface preface;
 
 	(void)ready;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -208,18 +178,18 @@ static void connection_sniff(void *arg, int ready)
 		connection_free(connection);
 		return;
 	}
-	if (memcmp(bytes, PREFACE, (size_t)n) == 0) {
-		if ((size_t)n == PREFACE_BYTES)
+	preface = preface_of(bytes, (size_t)n);
+	if (preface != PREFACE_OTHER) {
+		if (preface == PREFACE_WHOLE)
 			connection_hand_over(connection);
-		else if (is_half_closed(connection->fd))
+		else if (socket_half_closed(connection->fd))
 			connection_free(connection);
 		return;
 	}
 	if (n >= 4 && (memcmp(bytes, "POST", 4) == 0 || memcmp(bytes, "GET ", 4) == 0)) {
 		listener_complain(listener, &connection->peer,
-			"speaks HTTP/1.1; this worker API serves gRPC workers (Flower 1.15 - "
-			"1.18): "
-			"closed");
+			"speaks HTTP/1.1, as workers of Flower 1.40 and later do; this worker API "
+			"is served over gRPC, to flwr-clientapp: closed");
 	} else {
 		char quoted[48];
 		char what[96];
@@ -233,28 +203,18 @@ static void connection_sniff(void *arg, int ready)
 
 static void peer_describe(int fd, const struct sockaddr_storage *address, struct peer *peer)
 {
-	char host[INET6_ADDRSTRLEN] = "";
+	struct ucred credentials = {0};
+	socklen_t len = sizeof credentials;
 
-	if (address->ss_family == AF_UNIX) {
-		struct ucred credentials = {0};
-		socklen_t len = sizeof credentials;
-
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) == 0) {
-			peer->pid = credentials.pid;
-			peer->uid = credentials.uid;
-		}
-		snprintf(peer->text, sizeof peer->text, "pid %d", (int)peer->pid);
-	} else if (address->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *v6 = (const void *)address;
-
-		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-		snprintf(peer->text, sizeof peer->text, "[%s]:%u", host, ntohs(v6->sin6_port));
-	} else {
-		const struct sockaddr_in *v4 = (const void *)address;
-
-		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
-		snprintf(peer->text, sizeof peer->text, "%s:%u", host, ntohs(v4->sin_port));
+	if (address->ss_family != AF_UNIX) {
+		address_text(address, peer->text, sizeof peer->text);
+		return;
 	}
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) == 0) {
+		peer->pid = credentials.pid;
+		peer->uid = credentials.uid;
+	}
+	snprintf(peer->text, sizeof peer->text, "pid %d", (int)peer->pid);
 }
 
 static bool is_idle(const struct connection *connection)
@@ -284,10 +244,9 @@ static bool make_room(struct listener *listener)
 	return true;
 }
 
-/* fd is taken over. */
-static void connection_new(
-	struct listener *listener, int fd, const struct sockaddr_storage *address)
+static void connection_new(void *arg, int fd, const struct sockaddr_storage *address)
 {
+	struct listener *listener = arg;
 	auto_(close_at_exit) int owned = fd;
 	struct connection *connection = calloc(1, sizeof *connection);
 
@@ -322,61 +281,15 @@ static void connection_new(
 	connection_sniff(connection, WATCH_READ);
 }
 
-static void accepts_resume(void *arg);
-
-static void accepts_pause(struct listener *listener)
+static void accepting_paused(void *arg, const char *cause)
 {
-	for (size_t i = 0; i < listener->sockets.n; i++) {
-		watch_free(listener->accepts[i]);
-		listener->accepts[i] = NULL;
-	}
-	timer_set(listener->resume, clock_after(clock_now_ms(), ACCEPT_PAUSE_MS));
+	const struct peer nobody = {.text = "new connections wait"};
+
+	listener_complain(arg, &nobody, cause);
 }
 
-static void listener_accept(struct listener *listener, int socket)
-{
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		struct sockaddr_storage address = {0};
-		socklen_t len = sizeof address;
-		int fd = accept4(
-			socket, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (fd >= 0) {
-			connection_new(listener, fd, &address);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			const struct peer nobody = {.text = "new connections wait"};
-
-			listener_complain(listener, &nobody, strerror(errno));
-			accepts_pause(listener);
-		}
-		if (errno != EINTR && errno != ECONNABORTED)
-			return;
-	}
-}
-
-static void accepts_ready(void *arg, int ready)
-{
-	struct listener *listener = arg;
-
-	(void)ready;
-	for (size_t i = 0; i < listener->sockets.n; i++)
-		listener_accept(listener, listener->sockets.fds[i]);
-}
-
-static void accepts_resume(void *arg)
-{
-	struct listener *listener = arg;
-
-	for (size_t i = 0; i < listener->sockets.n; i++) {
-		if (!listener->accepts[i])
-			listener->accepts[i] = watch_new(listener->loop, listener->sockets.fds[i],
-				WATCH_READ, accepts_ready, listener);
-		if (!listener->accepts[i])
-			timer_set(listener->resume, clock_after(clock_now_ms(), ACCEPT_PAUSE_MS));
-	}
-}
+static const struct acceptor_ops acceptor_events = {
+	.accepted = connection_new, .paused = accepting_paused};
 
 /* Its peer, or the server, has ended it. */
 static void connection_ended(struct connection *connection)
@@ -437,6 +350,8 @@ int listener_new(struct loop *loop, struct log *log, const char *address, const 
 	const struct listener_ops *ops, void *arg, struct listener **out, struct reason *why)
 {
 	struct listener *listener = calloc(1, sizeof *listener);
+	struct address_sockets sockets = {0};
+	bool open;
 	int r;
 
 	if (!listener)
@@ -450,10 +365,13 @@ int listener_new(struct loop *loop, struct log *log, const char *address, const 
 	if (listener->ends < 0)
 		r = -errno;
 	else if (address)
-		r = address_listen(address, &listener->sockets, why);
+		r = address_listen(address, &sockets, why);
 	else
-		r = address_listen_unix(dir, &listener->sockets, why);
-	if (r == 0 && listener->sockets.open)
+		r = address_listen_unix(dir, &sockets, why);
+	open = sockets.open;
+	if (r == 0)
+		r = acceptor_new(loop, &sockets, &acceptor_events, listener, &listener->acceptor);
+	if (r == 0 && open)
 		log_warn(log,
 			"worker API: %s is open to other machines and has no TLS: whoever reaches "
 			"it can "
@@ -463,8 +381,7 @@ int listener_new(struct loop *loop, struct log *log, const char *address, const 
 		listener->ends_watch =
 			watch_new(loop, listener->ends, WATCH_READ, ends_ready, listener);
 		listener->sweep = timer_new(loop, listener_sweep, listener);
-		listener->resume = timer_new(loop, accepts_resume, listener);
-		if (!listener->ends_watch || !listener->sweep || !listener->resume)
+		if (!listener->ends_watch || !listener->sweep)
 			r = -ENOMEM;
 	}
 	if (r) {
@@ -479,13 +396,13 @@ void listener_start(struct listener *listener, struct rpc_server *server)
 {
 	listener->server = server;
 	listener->started_ms = clock_now_ms();
-	accepts_resume(listener);
+	acceptor_start(listener->acceptor);
 	timer_set(listener->sweep, clock_after(clock_now_ms(), SWEEP_MS));
 }
 
 const char *listener_address(const struct listener *listener)
 {
-	return listener->sockets.dial;
+	return acceptor_address(listener->acceptor);
 }
 
 static struct connection *connection_of(const struct listener *listener, const struct peer *peer)
@@ -619,21 +536,12 @@ void listener_stop(struct listener *listener)
 {
 	struct connection *next;
 
-	if (listener->resume)
-		timer_set(listener->resume, CLOCK_NEVER);
-	for (size_t i = 0; i < listener->sockets.n; i++) {
-		watch_free(listener->accepts[i]);
-		listener->accepts[i] = NULL;
-		close_fd(&listener->sockets.fds[i]);
-	}
+	acceptor_stop(listener->acceptor);
 	for (struct connection *at = listener->connections; at; at = next) {
 		next = at->next;
 		if (at->fd >= 0)
 			connection_free(at);
 	}
-	if (listener->sockets.dial && strncmp(listener->sockets.dial, "unix:", 5) == 0)
-		unlink(listener->sockets.dial + 5);
-	listener->sockets.n = 0;
 }
 
 void listener_detach(struct listener *listener)
@@ -653,8 +561,7 @@ void listener_free(struct listener *listener)
 		connection_free(listener->connections);
 	watch_free(listener->ends_watch);
 	timer_free(listener->sweep);
-	timer_free(listener->resume);
+	acceptor_free(listener->acceptor);
 	close_fd(&listener->ends);
-	free(listener->sockets.dial);
 	free(listener);
 }

@@ -6,7 +6,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/number.h"
-#include "supernode/appio/address.h"
+#include "supernode/listen/address.h"
 
 #include <dirent.h>
 #include <errno.h>

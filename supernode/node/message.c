@@ -28,13 +28,24 @@ struct message *message_find(const struct node *node, uint64_t number)
 static void release_content(struct node *node, struct message *message)
 {
 	slices_done(&message->instruction.content);
+	object_set_unref(message->instruction.objects);
+	message->instruction.objects = NULL;
 	node_release(node, &message->content_reserved);
 }
 
 static void release_reply(struct node *node, struct message *message)
 {
 	slices_done(&message->reply.content);
+	object_set_unref(message->reply.objects);
+	message->reply.objects = NULL;
 	node_release(node, &message->reply_reserved);
+}
+
+void message_draft_done(struct node *node, struct message *message)
+{
+	envelope_done(&message->draft);
+	node_release(node, &message->draft_reserved);
+	message->draft_begun = false;
 }
 
 /* ---- its end ---- */
@@ -78,6 +89,7 @@ static void message_finish(
 	}
 	release_content(node, message);
 	release_reply(node, message);
+	message_draft_done(node, message);
 	envelope_done(&message->reply);
 	message->refused = false;
 	message->state = MESSAGE_ANSWERED;
@@ -93,6 +105,7 @@ static void message_settle(
 {
 	release_content(node, message);
 	release_reply(node, message);
+	message_draft_done(node, message);
 	message->state = MESSAGE_SETTLED;
 	message->refused = false;
 	message->code = code;
@@ -185,10 +198,12 @@ void message_free(struct node *node, struct message *message)
 		node_run_leave(node, message);
 	release_content(node, message);
 	release_reply(node, message);
+	message_draft_done(node, message);
 	envelope_done(&message->instruction);
 	envelope_done(&message->reply);
 	envelope_done(&message->spare);
 	explicit_bzero(&message->token, sizeof(message->token));
+	explicit_bzero(message->token_tail, sizeof(message->token_tail));
 	free(message);
 }
 
@@ -237,6 +252,8 @@ static struct message *message_new(
 		return NULL;
 	message->number = ++node->last_number;
 	message->instruction = *instruction;
+	message->form = instruction->objects ? MESSAGE_OBJECTS : MESSAGE_INLINE;
+	message->coming = instruction->objects && object_set_missing(instruction->objects) > 0;
 	message->work_end_ms = CLOCK_NEVER;
 	message->ttl_end_ms = answer_by_ms(&instruction->metadata, now);
 	*instruction = (struct envelope){0};
@@ -253,6 +270,7 @@ static int message_check(struct node *node, struct message *message, struct reas
 {
 	const struct envelope *instruction = &message->instruction;
 	const struct metadata *metadata = &instruction->metadata;
+	uint64_t bytes = envelope_held_bytes(instruction);
 	int r;
 
 	if (node->given_up)
@@ -266,13 +284,14 @@ static int message_check(struct node *node, struct message *message, struct reas
 	if (metadata->ttl <= 0)
 		return reason_code(why, -EINVAL, "the message's ttl of %g s was over when it came",
 			metadata->ttl);
-	r = node_reserve(node, instruction->content.bytes, "the message's content", why);
+	r = node_reserve(node, bytes, "the message's content", why);
 	if (r == 0)
-		message->content_reserved = instruction->content.bytes;
+		message->content_reserved = bytes;
 	return r;
 }
 
-int node_message(struct node *node, struct node_now now, struct envelope *envelope)
+int node_message(struct node *node, struct node_now now, struct envelope *envelope,
+	const char *refused, uint64_t *number_out)
 {
 	auto_(envelope_done) struct envelope instruction = *envelope;
 	struct message *message;
@@ -282,8 +301,12 @@ int node_message(struct node *node, struct node_now now, struct envelope *envelo
 	message = message_new(node, now, &instruction);
 	if (!message)
 		return -ENOMEM;
+	if (number_out)
+		*number_out = message->number;
 	if (!node->registered) {
 		message_drop(node, message, now, "the node is not registered");
+	} else if (refused) {
+		message_fail(node, message, now, ERROR_CODE_MESSAGE_UNAVAILABLE, refused);
 	} else if (message_check(node, message, &why) < 0) {
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
 	} else if (node_run_join(node, message) < 0) {
@@ -294,6 +317,26 @@ int node_message(struct node *node, struct node_now now, struct envelope *envelo
 		messages_start(node, now);
 	}
 	return 0;
+}
+
+void node_content(struct node *node, struct node_now now, uint64_t number, enum node_fetch fetch,
+	const char *reason)
+{
+	struct message *message = message_find(node, number);
+
+	if (!message || !message->coming)
+		return;
+	message->coming = false;
+	if (fetch == NODE_RUN_OVER) {
+		message_drop(node, message, now, "its run is over");
+		if (message->run)
+			node_run_over(node, message->run, now, "its run is over");
+	} else if (fetch == NODE_FETCH_REFUSED) {
+		message_fail(node, message, now, ERROR_CODE_MESSAGE_UNAVAILABLE, reason);
+	} else if (message->run) {
+		node_run_advance(node, message->run, now);
+	}
+	messages_start(node, now);
 }
 
 /* ---- its worker ---- */
@@ -390,10 +433,10 @@ void node_outputs_coming(struct node *node, uint64_t number)
 	message->consumed = true;
 }
 
-uint64_t node_offered(const struct node *node, int64_t *since_ms_out)
+uint64_t node_offered(const struct node *node, enum message_form form, int64_t *since_ms_out)
 {
 	for (const struct message *message = node->messages; message; message = message->next) {
-		if (message->state != MESSAGE_OFFERED)
+		if (message->state != MESSAGE_OFFERED || message->form != form)
 			continue;
 		*since_ms_out = message->offered_ms;
 		return message->number;
@@ -451,7 +494,7 @@ void node_reply_pushed(struct node *node, struct node_now now, uint64_t number, 
 /* ---- its time ---- */
 
 static const char *const waits_for[MESSAGE_NSTATES] = {
-	[MESSAGE_WAITING] = "its run's information or FAB",
+	[MESSAGE_WAITING] = "its objects, its run's information or its FAB",
 	[MESSAGE_READY] = "a free worker",
 	[MESSAGE_OFFERED] = "a worker to come for it (is flwr-clientapp running?)",
 	[MESSAGE_STARTED] = "its worker to ask for it",

@@ -38,6 +38,7 @@ void node_free(struct node *node)
 		message_free(node, node->messages);
 	while (node->runs)
 		node_run_free(node, node->runs);
+	contexts_drop_unused(node);
 	value_map_done(&node->node_config);
 	free(node);
 }
@@ -47,6 +48,8 @@ int node_reserve(struct node *node, uint64_t bytes, const char *what, struct rea
 	const struct budget *budget = node->budget;
 	int r = budget_reserve(node->budget, bytes);
 
+	if (r < 0 && contexts_give_way(node, bytes))
+		r = budget_reserve(node->budget, bytes);
 	if (r == 0)
 		return 0;
 	return reason_code(why, r,
@@ -67,6 +70,9 @@ void node_registered(struct node *node, struct node_now now, uint64_t node_id)
 {
 	if (node->registered && node->node_id != node_id)
 		node_lost(node, now);
+	/* Contexts say whose they are: another node's are of no use. */
+	if (node->node_id != node_id)
+		contexts_drop_unused(node);
 	node->registered = true;
 	node->node_id = node_id;
 }
@@ -76,7 +82,6 @@ void node_lost(struct node *node, struct node_now now)
 	static const char why[] = "the SuperLink has forgotten this node";
 
 	node->registered = false;
-	node->node_id = 0;
 	for (struct message *message = node->messages; message; message = message->next)
 		message_forget(node, message, now, why);
 	while (node->runs)
@@ -139,10 +144,12 @@ static void action_fill(
 	*out = (struct node_action){.kind = kind,
 		.message = message->number,
 		.run_id = message->instruction.metadata.run_id};
+	out->form = message->form;
 	if (kind == NODE_START_WORKER)
 		out->token = message->token;
 	if (kind == NODE_PUSH_REPLY) {
 		out->reply = &message->reply;
+		out->runtime_s = message->runtime_s;
 		message->pushing = true;
 	}
 	if (kind == NODE_FINISHED) {
@@ -213,10 +220,10 @@ struct node_counts node_count(const struct node *node)
 		counts.messages++;
 		counts.tokens += message->token != 0;
 	}
-	for (const struct node_run *run = node->runs; run; run = run->next) {
+	for (const struct node_run *run = node->runs; run; run = run->next)
 		counts.runs++;
-		counts.contexts += run->state == RUN_READY;
-	}
+	for (const struct held_context *held = node->contexts; held; held = held->next)
+		counts.contexts++;
 	for (const struct held_fab *fab = node->fabs; fab; fab = fab->next)
 		counts.fabs++;
 	return counts;

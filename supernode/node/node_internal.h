@@ -9,7 +9,7 @@
 #include "supernode/node/node.h"
 
 enum message_state {
-	MESSAGE_WAITING,  /* for its run's information, its FAB */
+	MESSAGE_WAITING,  /* for its objects, its run's information, its FAB */
 	MESSAGE_READY,    /* for a slot */
 	MESSAGE_OFFERED,  /* to the worker that asks first; process isolation only */
 	MESSAGE_STARTED,  /* has a worker and a token */
@@ -19,6 +19,8 @@ enum message_state {
 	MESSAGE_NSTATES
 };
 
+enum { TOKEN_TAIL = 15 }; /* words of 64 bits: with the token 256 hex digits */
+
 /* What the owner still has to be told of a message. */
 enum { WANT_START = 1, WANT_STOP = 2, WANT_PUSH = 4, WANT_FINISHED = 8 };
 
@@ -26,10 +28,12 @@ struct message {
 	struct message *next;
 	uint64_t number;
 	enum message_state state;
+	enum message_form form;
 	struct envelope instruction; /* its content goes with the answer */
 	uint64_t content_reserved;
-	struct node_run *run; /* NULL once the run is over */
-	uint64_t token;       /* 0: none; known, but spent, from the answer on */
+	struct node_run *run;            /* NULL once the run is over */
+	uint64_t token;                  /* 0: none; known, but spent, from the answer on */
+	uint64_t token_tail[TOKEN_TAIL]; /* what follows it in its text */
 	bool slot;     /* a worker of it is, or is to be started, and is not gone; one that came by
 			  itself counts     until the answer */
 	bool stopped;  /* its worker has ended or was told to */
@@ -37,17 +41,38 @@ struct message {
 	bool refused;  /* the reply was too large: another one may take its place */
 	bool replaced; /* that has happened */
 	bool consumed; /* its content was given up: outputs were on their way */
+	bool coming;   /* objects of its content are missing yet */
 	int64_t offered_ms; /* OFFERED: since when */
 	bool lost;          /* being pushed to a SuperLink that has forgotten us */
 	int64_t ttl_end_ms;
 	int64_t work_end_ms; /* OFFERED: of the first question; STARTED: of the first pull; WORKING:
 				of the reply; answered: of the worker */
+	int64_t pulled_ms;   /* WORKING: since when */
+	double runtime_s;    /* from there to the reply */
+	bool draft_begun;    /* draft is one */
+	struct envelope draft; /* MESSAGE_OBJECTS: the reply as its worker has announced it */
+	uint64_t draft_reserved;
 	struct envelope reply;
 	uint64_t reply_reserved;
 	struct envelope spare; /* an error reply for when there is no memory to make one */
 	unsigned wants;
 	int64_t code;      /* how it ended, as NODE_FINISHED has it */
 	struct reason why; /* of a dropped one */
+};
+
+/*
+ * What messages leave for each other: a Context, of one run, or of all runs of a series (1.31 and
+ * later).
+ */
+struct held_context {
+	struct held_context *next;
+	bool of_series;
+	uint64_t id;     /* of the series, or of the run */
+	uint64_t run_id; /* whose bytes these are: another run of the series takes over the state
+			    only */
+	unsigned runs;   /* that point here */
+	struct slices bytes;
+	uint64_t reserved;
 };
 
 enum run_state {
@@ -67,9 +92,10 @@ struct node_run {
 	bool fab_asking;
 	bool want_info, want_fab; /* the owner has not been told yet */
 	struct held_fab *fab;
-	struct slices bytes;   /* the Run as a worker gets it */
-	struct slices context; /* the Context, as made here or as the last worker left it */
-	uint64_t reserved;     /* for bytes and context */
+	struct slices bytes;          /* the Run as a worker gets it */
+	struct value_map config;      /* fused */
+	struct held_context *context; /* from RUN_READY on; before, what its series has left */
+	uint64_t reserved;            /* for bytes */
 	int64_t probe_ms, probe_gap_ms;
 	int64_t fail_code;
 	struct reason fail;
@@ -101,12 +127,13 @@ struct node {
 	struct message *messages; /* in the order of arrival */
 	struct node_run *runs;
 	struct held_fab *fabs;
+	struct held_context *contexts;
 };
 
 /* ---- budget ---- */
 
 /* As budget_reserve(), with a sentence: "<what> of 5 bytes do not fit into the memory budget ...".
- */
+ * Contexts that are kept in case that a series goes on give way. */
 int node_reserve(struct node *node, uint64_t bytes, const char *what, struct reason *why);
 /* Release *reserved, 0 afterwards. */
 void node_release(struct node *node, uint64_t *reserved);
@@ -114,6 +141,8 @@ void node_release(struct node *node, uint64_t *reserved);
 /* ---- message.c ---- */
 
 struct message *message_find(const struct node *node, uint64_t number);
+/* Forget what a worker has announced as its reply. */
+void message_draft_done(struct node *node, struct message *message);
 /* Answer with an error (no effect on one that is answered), stop its worker. */
 void message_fail(struct node *node, struct message *message, struct node_now now, int64_t code,
 	const char *reason);
@@ -163,18 +192,28 @@ void held_fab_unref(struct node *node, struct held_fab *fab);
 
 /* ---- context.c ---- */
 
+/* Have the run point to what its series has left, if that is there: it is not forgotten then. */
+void context_join(const struct node *node, struct node_run *run);
 /*
  * Make what a worker is given of a run: Run, and a first Context with its fused configuration. 0;
  * -EINVAL: the configuration cannot be fused; -EDQUOT; -ENOMEM; each with a sentence.
  */
 int context_prepare(struct node *node, struct node_run *run, struct reason *why);
+/* The Context as a worker of this run gets it: references, appended to *out. 0, -ENOMEM. */
+int context_get(const struct node *node, const struct node_run *run, struct slices *out);
 /* Is it a Context of that run and this node? 0, -EBADMSG or -ENOMEM. */
 int context_check(
 	const struct node *node, const struct message *message, const struct slices *context);
 /* Replace the run's Context; context is taken over, and reserved bytes with it. */
 void context_replace(
 	struct node *node, struct node_run *run, struct slices *context, uint64_t reserved);
-void context_drop(struct node *node, struct node_run *run);
+/* The run is over. What belongs to a series is kept for its next run. */
+void context_leave(struct node *node, struct node_run *run);
+/* Forget all that no run points to. */
+void contexts_drop_unused(struct node *node);
+/* Of these as many, the oldest first, as bytes need room in the budget. false: that is not enough,
+ * and nothing was forgotten. */
+bool contexts_give_way(struct node *node, uint64_t bytes);
 
 /* ---- token.c ---- */
 
@@ -182,6 +221,25 @@ void context_drop(struct node *node, struct node_run *run);
 int token_issue(const struct node *node, struct message *message);
 /* The message of a token, spent or not; NULL: no such one. Constant time in the token. */
 struct message *token_find(const struct node *node, uint64_t token);
+
+/* ---- work.c ---- */
+
+/* outcome, with its sentence. */
+enum outcome work_refuse(enum outcome outcome, const char *sentence, const char **details_out);
+/* The message that a token may speak for; spent ones and unknown ones as Flower tells them apart.
+ * One of another form is none that the caller can be given. */
+enum outcome work_find(const struct node *node, uint64_t token, enum message_form form,
+	struct message **out, const char **details_out);
+/* Its inputs were pulled. */
+void work_pulled(const struct node *node, struct message *message, struct node_now now);
+/*
+ * Reply and Context belong together: with OUTCOME_OK both are taken (reply, and *reserved bytes
+ * that were reserved for it before; context; NULL: as it was). INVALID_ARGUMENT: nothing has
+ * happened; else the reply is an error of ours. reply's metadata is made anew.
+ */
+enum outcome work_answer(struct node *node, struct message *message, struct node_now now,
+	struct envelope *reply, uint64_t *reserved, struct slices *context,
+	const char **details_out);
 
 static inline bool message_at_work(const struct message *message)
 {

@@ -19,6 +19,13 @@ static struct node_run *run_find(const struct node *node, uint64_t run_id)
 	return NULL;
 }
 
+const struct slices *node_run_bytes(const struct node *node, uint64_t run_id)
+{
+	const struct node_run *run = run_find(node, run_id);
+
+	return run && run->state == RUN_READY ? &run->bytes : NULL;
+}
+
 int node_run_join(struct node *node, struct message *message)
 {
 	uint64_t run_id = message->instruction.metadata.run_id;
@@ -63,7 +70,8 @@ void node_run_free(struct node *node, struct node_run *run)
 		}
 	}
 	slices_done(&run->bytes);
-	slices_done(&run->context);
+	value_map_done(&run->config);
+	context_leave(node, run);
 	node_release(node, &run->reserved);
 	held_fab_unref(node, run->fab);
 	run_done(&run->info);
@@ -150,7 +158,7 @@ void node_run_advance(struct node *node, struct node_run *run, struct node_now n
 	if (run->state != RUN_READY)
 		return;
 	for (struct message *message = node->messages; message; message = message->next) {
-		if (message->run == run && message->state == MESSAGE_WAITING)
+		if (message->run == run && message->state == MESSAGE_WAITING && !message->coming)
 			message->state = MESSAGE_READY;
 	}
 }
@@ -186,6 +194,7 @@ void node_run_fetched(struct node *node, struct node_now now, uint64_t run_id,
 			run_free_useless(node, run);
 		} else if (run->state == RUN_UNKNOWN) {
 			take_info(run, info);
+			context_join(node, run);
 			node_run_advance(node, run, now);
 		}
 	}

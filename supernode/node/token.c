@@ -7,6 +7,9 @@
 #include "common/base/clock.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #define TOKEN_TRIES 16
 
@@ -33,9 +36,67 @@ int token_issue(const struct node *node, struct message *message)
 		if (!token || token_find(node, token))
 			continue;
 		message->token = token;
+		for (size_t i = 0; i < TOKEN_TAIL; i++)
+			message->token_tail[i] = node->random(node->random_arg);
 		return 0;
 	}
 	return -EAGAIN;
+}
+
+static void write_text(const struct message *message, char out[NODE_TOKEN_TEXT_BYTES])
+{
+	snprintf(out, NODE_TOKEN_TEXT_BYTES, "%016" PRIx64, message->token);
+	for (size_t i = 0; i < TOKEN_TAIL; i++)
+		snprintf(out + 16 * (i + 1), 17, "%016" PRIx64, message->token_tail[i]);
+}
+
+bool node_token_text(const struct node *node, uint64_t token, char out[NODE_TOKEN_TEXT_BYTES])
+{
+	const struct message *message = token_find(node, token);
+
+	if (message)
+		write_text(message, out);
+	return message != NULL;
+}
+
+bool node_token_parse(const struct node *node, const char *text, uint64_t *token_out)
+{
+	char expected[NODE_TOKEN_TEXT_BYTES];
+	uint64_t found = 0;
+
+	if (strlen(text) != NODE_TOKEN_TEXT_BYTES - 1)
+		return false;
+	/* As token_find(): all are compared, to their ends. */
+	for (const struct message *message = node->messages; message; message = message->next) {
+		unsigned char differs = 0;
+
+		write_text(message, expected);
+		for (size_t i = 0; i < NODE_TOKEN_TEXT_BYTES - 1; i++)
+			differs |= (unsigned char)(expected[i] ^ text[i]);
+		found |= message->token & ((uint64_t)(differs != 0) - 1);
+	}
+	explicit_bzero(expected, sizeof(expected));
+	*token_out = found;
+	return found != 0;
+}
+
+static void claim(struct message *message, struct node_now now, uint64_t *token_out)
+{
+	message->state = MESSAGE_STARTED;
+	message->work_end_ms = clock_after(now.ms, NODE_WORKER_READY_MS);
+	*token_out = message->token;
+}
+
+enum outcome node_claim(struct node *node, struct node_now now, uint64_t number,
+	uint64_t *token_out, const char **details_out)
+{
+	struct message *message = message_find(node, number);
+
+	*details_out = "there is no such task, or it was claimed already";
+	if (!message || message->state != MESSAGE_OFFERED || message->form != MESSAGE_OBJECTS)
+		return OUTCOME_NOT_FOUND;
+	claim(message, now, token_out);
+	return OUTCOME_OK;
 }
 
 enum outcome node_get_token(
@@ -45,11 +106,9 @@ enum outcome node_get_token(
 	for (struct message *message = node->messages; message; message = message->next) {
 		if (message_at_work(message))
 			*details_out = "the token of the message was handed out already";
-		if (message->state != MESSAGE_OFFERED)
+		if (message->state != MESSAGE_OFFERED || message->form != MESSAGE_INLINE)
 			continue;
-		message->state = MESSAGE_STARTED;
-		message->work_end_ms = clock_after(now.ms, NODE_WORKER_READY_MS);
-		*token_out = message->token;
+		claim(message, now, token_out);
 		return OUTCOME_OK;
 	}
 	return OUTCOME_FAILED_PRECONDITION;

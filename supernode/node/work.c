@@ -12,6 +12,7 @@
 
 #define NOTHING_AT_WORK "no message is being worked on"
 #define OTHER_TOKEN     "the token is of no message that is being worked on"
+#define NO_TASK         "the token is of no task"
 #define ANSWERED        "the message of this token has been answered"
 #define NOT_PULLED      "the inputs were not pulled before"
 #define CONSUMED        "the inputs are gone: outputs were on their way"
@@ -26,34 +27,47 @@ static bool any_at_work(const struct node *node)
 	return false;
 }
 
-static enum outcome refuse(enum outcome outcome, const char *sentence, const char **details_out)
+enum outcome work_refuse(enum outcome outcome, const char *sentence, const char **details_out)
 {
 	*details_out = sentence;
 	return outcome;
 }
 
-/* The message that a token may speak for; spent ones and unknown ones as Flower tells them apart.
- */
-static enum outcome find_at_work(
-	const struct node *node, uint64_t token, struct message **out, const char **details_out)
+enum outcome work_find(const struct node *node, uint64_t token, enum message_form form,
+	struct message **out, const char **details_out)
 {
+	static const char *const other_form[] = {
+		[MESSAGE_INLINE] = OTHER_TOKEN, [MESSAGE_OBJECTS] = NO_TASK};
 	struct message *message = token_find(node, token);
 
 	if (message && !message_at_work(message))
-		return refuse(OUTCOME_FAILED_PRECONDITION, ANSWERED, details_out);
+		return work_refuse(OUTCOME_FAILED_PRECONDITION, ANSWERED, details_out);
 	if (!any_at_work(node))
-		return refuse(OUTCOME_FAILED_PRECONDITION, NOTHING_AT_WORK, details_out);
+		return work_refuse(OUTCOME_FAILED_PRECONDITION, NOTHING_AT_WORK, details_out);
 	if (!message)
-		return refuse(OUTCOME_INVALID_ARGUMENT, OTHER_TOKEN, details_out);
+		return work_refuse(OUTCOME_INVALID_ARGUMENT, OTHER_TOKEN, details_out);
+	if (message->form != form)
+		return work_refuse(OUTCOME_INVALID_ARGUMENT, other_form[form], details_out);
 	*out = message;
 	return OUTCOME_OK;
+}
+
+void work_pulled(const struct node *node, struct message *message, struct node_now now)
+{
+	if (message->state != MESSAGE_STARTED)
+		return;
+	message->state = MESSAGE_WORKING;
+	message->pulled_ms = now.ms;
+	message->work_end_ms = node->worker_timeout_ms
+				       ? clock_after(now.ms, node->worker_timeout_ms)
+				       : CLOCK_NEVER;
 }
 
 enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t token,
 	struct instruction_inputs *out, const char **details_out)
 {
 	struct message *message;
-	enum outcome outcome = find_at_work(node, token, &message, details_out);
+	enum outcome outcome = work_find(node, token, MESSAGE_INLINE, &message, details_out);
 	const struct node_run *run;
 
 	if (outcome != OUTCOME_OK)
@@ -61,22 +75,17 @@ enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t t
 	if (message->consumed) {
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
 			"the worker ended while it sent its outputs");
-		return refuse(OUTCOME_FAILED_PRECONDITION, CONSUMED, details_out);
+		return work_refuse(OUTCOME_FAILED_PRECONDITION, CONSUMED, details_out);
 	}
 	run = message->run;
 	if (envelope_encode(&message->instruction, &out->message) < 0 ||
-		slices_append_refs(&out->context, &run->context) < 0 ||
+		context_get(node, run, &out->context) < 0 ||
 		slices_append_refs(&out->run, &run->bytes) < 0 ||
 		slices_append_refs(&out->fab, &run->fab->bytes) < 0) {
 		instruction_inputs_done(out);
-		return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
+		return work_refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
 	}
-	if (message->state == MESSAGE_STARTED) {
-		message->state = MESSAGE_WORKING;
-		message->work_end_ms = node->worker_timeout_ms
-					       ? clock_after(now.ms, node->worker_timeout_ms)
-					       : CLOCK_NEVER;
-	}
+	work_pulled(node, message, now);
 	return OUTCOME_OK;
 }
 
@@ -95,31 +104,42 @@ static int own_metadata(const struct message *message, struct node_now now, stru
 	return 0;
 }
 
-/* Reply and Context belong together: either both are taken, or the reply is an error of ours. */
-static enum outcome take_outputs(struct node *node, struct message *message, struct node_now now,
-	struct envelope *reply, struct instruction_outputs *outputs, const char **details_out)
-{
-	uint64_t content_bytes = reply->content.bytes;
-	uint64_t context_bytes = outputs->context.bytes;
-	struct reason why = {0};
-
-	if (node_reserve(node, content_bytes + context_bytes, "the worker's outputs", &why) < 0) {
-		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
-		return refuse(OUTCOME_RESOURCE_EXHAUSTED,
-			"the outputs do not fit into the SuperNode's memory budget", details_out);
-	}
-	context_replace(node, message->run, &outputs->context, context_bytes);
-	message_answer(node, message, now, reply, content_bytes);
-	instruction_outputs_done(outputs);
-	return OUTCOME_OK;
-}
-
 static enum outcome out_of_memory(
 	struct node *node, struct message *message, struct node_now now, const char **details_out)
 {
 	message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
 		"the SuperNode had no memory for the worker's outputs");
-	return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
+	return work_refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
+}
+
+enum outcome work_answer(struct node *node, struct message *message, struct node_now now,
+	struct envelope *reply, uint64_t *reserved, struct slices *context,
+	const char **details_out)
+{
+	uint64_t content_bytes = envelope_held_bytes(reply);
+	uint64_t context_bytes = context ? context->bytes : 0;
+	uint64_t more = content_bytes > *reserved ? content_bytes - *reserved : 0;
+	struct reason why = {0};
+	int r = context ? context_check(node, message, context) : 0;
+
+	if (r == -ENOMEM)
+		return out_of_memory(node, message, now, details_out);
+	if (r < 0)
+		return work_refuse(OUTCOME_INVALID_ARGUMENT,
+			"the context is broken, or of another run or node", details_out);
+	if (own_metadata(message, now, reply) < 0)
+		return out_of_memory(node, message, now, details_out);
+	if (node_reserve(node, more + context_bytes, "the worker's outputs", &why) < 0) {
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+		return work_refuse(OUTCOME_RESOURCE_EXHAUSTED,
+			"the outputs do not fit into the SuperNode's memory budget", details_out);
+	}
+	if (context)
+		context_replace(node, message->run, context, context_bytes);
+	message->runtime_s = (double)(now.ms - message->pulled_ms) / 1000.0;
+	message_answer(node, message, now, reply, *reserved + more);
+	*reserved = 0;
+	return OUTCOME_OK;
 }
 
 enum outcome node_push_outputs(struct node *node, struct node_now now,
@@ -127,31 +147,29 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
 {
 	auto_(envelope_done) struct envelope reply = {0};
 	struct message *message;
-	enum outcome outcome = find_at_work(node, outputs->token, &message, details_out);
+	enum outcome outcome =
+		work_find(node, outputs->token, MESSAGE_INLINE, &message, details_out);
+	uint64_t reserved = 0;
 	int r;
 
 	/* Flower looks at what was pulled before it looks at the token. */
 	if (outcome == OUTCOME_INVALID_ARGUMENT && !node_expects_outputs(node))
-		return refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
+		return work_refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	if (message->state != MESSAGE_WORKING)
-		return refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
+		return work_refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
 	r = envelope_decode(&outputs->message, &reply);
 	if (r == -ENOMEM)
 		return out_of_memory(node, message, now, details_out);
 	if (r < 0)
-		return refuse(OUTCOME_INVALID_ARGUMENT, "the message is broken", details_out);
+		return work_refuse(OUTCOME_INVALID_ARGUMENT, "the message is broken", details_out);
 	if (reply.has_content == reply.has_error)
-		return refuse(OUTCOME_INVALID_ARGUMENT, "a reply has either content or an error",
-			details_out);
-	r = context_check(node, message, &outputs->context);
-	if (r == -ENOMEM)
-		return out_of_memory(node, message, now, details_out);
-	if (r < 0)
-		return refuse(OUTCOME_INVALID_ARGUMENT,
-			"the context is broken, or of another run or node", details_out);
-	if (own_metadata(message, now, &reply) < 0)
-		return out_of_memory(node, message, now, details_out);
-	return take_outputs(node, message, now, &reply, outputs, details_out);
+		return work_refuse(OUTCOME_INVALID_ARGUMENT,
+			"a reply has either content or an error", details_out);
+	outcome =
+		work_answer(node, message, now, &reply, &reserved, &outputs->context, details_out);
+	if (outcome == OUTCOME_OK)
+		instruction_outputs_done(outputs);
+	return outcome;
 }

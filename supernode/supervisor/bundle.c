@@ -11,7 +11,9 @@ struct bundle {
 	struct job job;
 	uint64_t run_id;
 	char hash[SHA256_HEX_BYTES];
+	const struct trusted *trusted;
 	struct slices content;
+	struct value_map verifications;
 	struct manifest manifest;
 	struct reason why;
 	int result;
@@ -22,8 +24,18 @@ struct bundle {
 static void bundle_free(struct bundle *bundle)
 {
 	slices_done(&bundle->content);
+	value_map_done(&bundle->verifications);
 	manifest_done(&bundle->manifest);
 	free(bundle);
+}
+
+static int check_signature(struct bundle *bundle)
+{
+	unsigned char sum[SHA256_BYTES];
+
+	int r = sha256_from_hex(bundle->hash, sum);
+
+	return r ? r : trusted_check(bundle->trusted, sum, &bundle->verifications, &bundle->why);
 }
 
 static void bundle_run(struct job *job)
@@ -32,6 +44,8 @@ static void bundle_run(struct job *job)
 	const struct fab_limits limits = fab_limits_default();
 
 	bundle->result = fab_check_hash(&bundle->content, bundle->hash, &limits, &bundle->why);
+	if (bundle->result == 0 && bundle->trusted)
+		bundle->result = check_signature(bundle);
 	if (bundle->result == 0)
 		bundle->result =
 			fab_read_manifest(&bundle->content, &bundle->manifest, &bundle->why);
@@ -48,8 +62,9 @@ static void bundle_done(struct job *job)
 	bundle_free(bundle);
 }
 
-int bundle_check(struct loop *loop, uint64_t run_id, const char *hash, struct slices *content,
-	bundle_fn *done, void *arg)
+int bundle_check(struct loop *loop, const struct trusted *trusted, uint64_t run_id,
+	const char *hash, struct slices *content, struct value_map *verifications, bundle_fn *done,
+	void *arg)
 {
 	struct bundle *bundle = calloc(1, sizeof *bundle);
 	int r;
@@ -59,7 +74,10 @@ int bundle_check(struct loop *loop, uint64_t run_id, const char *hash, struct sl
 		return -ENOMEM;
 	}
 	bundle->job = (struct job){.run = bundle_run, .done = bundle_done};
+	bundle->trusted = trusted;
 	bundle->run_id = run_id;
+	bundle->verifications = *verifications;
+	*verifications = (struct value_map){0};
 	snprintf(bundle->hash, sizeof bundle->hash, "%s", hash);
 	bundle->done = done;
 	bundle->arg = arg;

@@ -6,6 +6,7 @@
 #define FLWR_SUPERVISOR_BUNDLE_H
 
 #include "common/fab/fab.h"
+#include "common/fab/trusted.h"
 #include "common/loop/loop.h"
 
 /*
@@ -16,10 +17,12 @@ typedef void bundle_fn(void *arg, uint64_t run_id, struct slices *content,
 	struct manifest *manifest, const char *refused);
 
 /*
- * Check content (taken over, empty afterwards, on failure too) against hash, for run_id; done is
- * called later, once, unless this fails. 0; -errno.
+ * Check content (taken over, empty afterwards, on failure too) against hash, for run_id, and that
+ * one of the trusted (borrowed; NULL: no signature is needed) has signed it, as verifications
+ * (taken over) say; done is called later, once, unless this fails. 0; -errno.
  */
-int bundle_check(struct loop *loop, uint64_t run_id, const char *hash, struct slices *content,
-	bundle_fn *done, void *arg);
+int bundle_check(struct loop *loop, const struct trusted *trusted, uint64_t run_id,
+	const char *hash, struct slices *content, struct value_map *verifications, bundle_fn *done,
+	void *arg);
 
 #endif

@@ -24,7 +24,6 @@ struct slots {
 	const struct slots_ops *ops;
 	void *arg;
 	struct slot *first;
-	unsigned count;
 };
 
 struct slots *slots_new(struct log *log, struct agent *agent, bool stderr_in_replies,
@@ -33,7 +32,7 @@ struct slots *slots_new(struct log *log, struct agent *agent, bool stderr_in_rep
 	struct slots *slots = calloc(1, sizeof *slots);
 
 	if (slots)
-		*slots = (struct slots){log, agent, stderr_in_replies, ops, arg, NULL, 0};
+		*slots = (struct slots){log, agent, stderr_in_replies, ops, arg, NULL};
 	return slots;
 }
 
@@ -88,7 +87,6 @@ static void worker_gone(void *arg, struct worker *worker)
 	while (*at != slot)
 		at = &(*at)->next;
 	*at = slot->next;
-	slots->count--;
 	free(slot);
 	slots->ops->gone(slots->arg, message);
 }
@@ -114,7 +112,6 @@ int slots_start(struct slots *slots, uint64_t message, const struct control_star
 	}
 	slot->next = slots->first;
 	slots->first = slot;
-	slots->count++;
 	log_info(slots->log, "worker started: message=%" PRIu64 " pid=%d", message,
 		(int)worker_pid(slot->worker));
 	return 0;
@@ -134,9 +131,4 @@ void slots_stop(struct slots *slots, uint64_t message, int64_t grace_ms)
 
 	if (slot)
 		worker_stop(slot->worker, grace_ms);
-}
-
-unsigned slots_count(const struct slots *slots)
-{
-	return slots->count;
 }

@@ -30,7 +30,5 @@ int slots_start(struct slots *slots, uint64_t message, const struct control_star
 void slots_ready(struct slots *slots, uint64_t message);
 /* TERM, grace, KILL; unknown numbers are ignored. */
 void slots_stop(struct slots *slots, uint64_t message, int64_t grace_ms);
-/* Workers that are not gone. */
-unsigned slots_count(const struct slots *slots);
 
 #endif

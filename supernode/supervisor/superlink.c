@@ -7,6 +7,7 @@
 #include "supernode/supervisor/bundle.h"
 #include "supernode/supervisor/supervisor_internal.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +16,13 @@ static void on_registered(void *arg, uint64_t node_id)
 {
 	struct supervisor *supervisor = arg;
 
-	log_info(supervisor->log, "registered: node_id=%" PRIu64 " superlink=%s", node_id,
-		supervisor->superlink);
+	log_info(supervisor->log, "registered: node_id=%" PRIu64 " superlink=%s speaks=%s", node_id,
+		fleet_superlink(supervisor->fleet), fleet_speaks(supervisor->fleet));
+	if (supervisor->grpc_wanted && fleet_speaks_http(supervisor->fleet)) {
+		log_warn(supervisor->log, "--grpc-rere has no effect: SuperLink %s speaks HTTP",
+			fleet_superlink(supervisor->fleet));
+		supervisor->grpc_wanted = false;
+	}
 	node_registered(supervisor->node, supervisor_now(), node_id);
 	supervisor_pump(supervisor);
 }
@@ -36,29 +42,45 @@ static bool on_wants_message(void *arg)
 	return node_wants_message(supervisor->node);
 }
 
-static void on_message(void *arg, struct envelope *message)
+static uint64_t on_message(void *arg, struct envelope *message, const char *refused)
 {
 	struct supervisor *supervisor = arg;
 	const struct metadata *metadata = &message->metadata;
 	char id[65], type[65], group[65];
+	uint64_t number = 0;
+	size_t objects = message->objects ? object_set_tree(message->objects)->n : 0;
 
 	text_word(metadata->message_id, id, sizeof id);
 	text_word(metadata->message_type, type, sizeof type);
 	text_word(metadata->group_id, group, sizeof group);
 	log_info(supervisor->log,
-		"message received: run_id=%" PRIu64 " message_id=%s type=%s group=%s bytes=%zu",
-		metadata->run_id, id, type, group, message->content.bytes);
-	if (node_message(supervisor->node, supervisor_now(), message))
+		"message received: run_id=%" PRIu64 " message_id=%s type=%s group=%s %s=%zu",
+		metadata->run_id, id, type, group, objects ? "objects" : "bytes",
+		objects ? objects : message->content.bytes);
+	if (node_message(supervisor->node, supervisor_now(), message, refused, &number))
 		log_error(supervisor->log,
 			"no memory for a message of run %" PRIu64 ": it is lost, and its sender "
 			"waits until its ttl is over",
 			metadata->run_id);
 	supervisor_pump(supervisor);
+	return number;
 }
 
-static void on_over(void *arg, bool error, const char *sentence)
+static void on_content(void *arg, uint64_t number, enum outcome outcome, const char *details)
 {
-	supervisor_over(arg, error, sentence);
+	struct supervisor *supervisor = arg;
+
+	node_content(supervisor->node, supervisor_now(), number,
+		outcome == OUTCOME_OK                  ? NODE_FETCHED
+		: outcome == OUTCOME_PERMISSION_DENIED ? NODE_RUN_OVER
+						       : NODE_FETCH_REFUSED,
+		details);
+	supervisor_pump(supervisor);
+}
+
+static void on_over(void *arg, enum fleet_over over, const char *sentence)
+{
+	supervisor_over(arg, over, sentence);
 }
 
 const struct fleet_ops superlink_events = {
@@ -66,6 +88,7 @@ const struct fleet_ops superlink_events = {
 	.lost = on_lost,
 	.wants_message = on_wants_message,
 	.message = on_message,
+	.content = on_content,
 	.over = on_over,
 };
 
@@ -122,7 +145,7 @@ static void on_fab_checked(void *arg, uint64_t run_id, struct slices *content,
 }
 
 static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slices *content,
-	const char *details)
+	struct value_map *verifications, const char *details)
 {
 	auto_(free_at_exit) struct fab_fetch *fetch = arg;
 	struct supervisor *supervisor = fetch->supervisor;
@@ -131,8 +154,8 @@ static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slic
 	if (outcome == OUTCOME_CANCELLED)
 		return;
 	if (outcome == OUTCOME_OK) {
-		if (bundle_check(supervisor->loop, run_id, fetch->hash, content, on_fab_checked,
-			    supervisor) == 0)
+		if (bundle_check(supervisor->loop, supervisor->credentials.trusted, run_id,
+			    fetch->hash, content, verifications, on_fab_checked, supervisor) == 0)
 			return;
 		outcome = OUTCOME_RESOURCE_EXHAUSTED;
 		details = "no memory to check it";
@@ -156,6 +179,8 @@ static void on_pushed(void *arg, uint64_t message, enum outcome outcome, const c
 	node_describe(supervisor->node, message, text, sizeof text);
 	if (outcome == OUTCOME_OK) {
 		push = NODE_PUSHED;
+		if (supervisor->phase != PHASE_WORKING)
+			supervisor->answered_ms = clock_now_ms();
 		log_info(supervisor->log, "reply sent: %s", text);
 	} else if (outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_NOT_FOUND) {
 		push = NODE_PUSH_OVER;
@@ -201,7 +226,11 @@ void superlink_fetch_fab(struct supervisor *supervisor, const struct node_action
 
 void superlink_push_reply(struct supervisor *supervisor, const struct node_action *action)
 {
-	if (fleet_push(supervisor->fleet, action->message, action->reply, on_pushed, supervisor))
+	int r = fleet_push(supervisor->fleet, action->message, action->reply, action->runtime_s,
+		on_pushed, supervisor);
+
+	if (r)
 		node_reply_pushed(supervisor->node, supervisor_now(), action->message,
-			NODE_PUSH_FAILED, "no memory to push the reply");
+			r == -ENOMEM ? NODE_PUSH_FAILED : NODE_PUSH_REFUSED,
+			r == -ENOMEM ? "no memory to push the reply" : "it cannot be encoded");
 }

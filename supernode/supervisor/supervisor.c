@@ -1,11 +1,11 @@
 /*
  * Events reach the node from three sides (SuperLink, worker API, processes); after each of them
- * supervisor_pump() does what the node decided. Stopping is a short sequence of phases, each left
- * when its condition holds or its time is over.
+ * supervisor_pump() does what the node decided.
  */
 #include "supernode/supervisor/supervisor_internal.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/exit_code.h"
 #include "common/base/files.h"
 
 #include <errno.h>
@@ -14,17 +14,17 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#define ANSWER_MS         5000       /* to push the last replies when stopping */
-#define APPIO_SPARE_BYTES (64 << 20) /* for requests of workers, above the budget */
-#define COMMAND_MAX       3000       /* of --clientapp-command: what a control socket passes on */
-#define CALLS_GRACE_MS    500        /* for calls of workers when stopping */
-#define LARGE_BYTES       (8 << 20)  /* of a message whose memory is worth being given back */
-#define TRIM_MS           500        /* after its end, when no other is at hand */
-#define OFFER_FIRST_MS    10000      /* a message has waited for a worker: said */
-#define OFFER_LINE_MS     60000      /* said again */
-
-static void phase_check(struct supervisor *supervisor);
+#define OBJECTS_MEMORY_BYTES (32 << 20) /* of all messages; as much again may be on its way */
+#define APPIO_SPARE_BYTES    (64 << 20) /* for requests of workers, above the budget */
+#define COMMAND_MAX          3000      /* of --clientapp-command: what a control socket passes on */
+#define LARGE_BYTES          (8 << 20) /* of a message whose memory is worth being given back */
+#define SPARE_MS             600000    /* a large message's file waits so long for the next round */
+#define TRIM_MS              500       /* after its end, when no other is at hand */
+#define HEALTH_LOOK_MS       5000      /* a heartbeat may become too old */
+#define OFFER_FIRST_MS       10000     /* a message has waited for a worker: said */
+#define OFFER_LINE_MS        60000     /* said again */
 
 static uint64_t random_u64(void *arg)
 {
@@ -86,8 +86,10 @@ static const struct slots_ops slots_events = {.ended = on_worker_ended, .gone = 
 
 static void do_start_worker(struct supervisor *supervisor, const struct node_action *action)
 {
+	char task_token[NODE_TOKEN_TEXT_BYTES] = "";
 	struct control_start start = {
 		.token = action->token,
+		.task_token = action->form == MESSAGE_OBJECTS ? task_token : NULL,
 		.address = (char *)appio_address(supervisor->appio),
 		.flwr_home = supervisor->flwr_home,
 		.command = supervisor->clientapp_command,
@@ -95,8 +97,12 @@ static void do_start_worker(struct supervisor *supervisor, const struct node_act
 		.stderr_in_replies = supervisor->stderr_in_replies,
 	};
 	struct reason why = {0};
+	int r;
 
-	if (slots_start(supervisor->slots, action->message, &start, &why) == 0)
+	(void)node_token_text(supervisor->node, action->token, task_token);
+	r = slots_start(supervisor->slots, action->message, &start, &why);
+	explicit_bzero(task_token, sizeof task_token);
+	if (r == 0)
 		return;
 	log_error(supervisor->log, "cannot start a worker: %s", why.text);
 	node_worker_ended(supervisor->node, supervisor_now(), action->message,
@@ -114,11 +120,25 @@ static void trim_late(void *arg)
 {
 	struct supervisor *supervisor = arg;
 
-	if (node_count(supervisor->node).messages)
+	if (node_count(supervisor->node).messages) {
 		timer_set(supervisor->trim_timer, clock_after(clock_now_ms(), TRIM_MS));
-	else
+	} else {
+		spool_trim_later(supervisor->spool, SPARE_MS);
 		supervisor->trim();
+	}
 	budget_peak_reset(&supervisor->budget);
+}
+
+/* Has a message been large, inline or in objects, since the last that was? */
+static bool was_large(struct supervisor *supervisor)
+{
+	uint64_t passed_bytes = spool_passed_bytes(supervisor->spool);
+
+	if (supervisor->budget.peak_bytes < LARGE_BYTES &&
+		passed_bytes - supervisor->passed_bytes < LARGE_BYTES)
+		return false;
+	supervisor->passed_bytes = passed_bytes;
+	return true;
 }
 
 static void do_finished(struct supervisor *supervisor, const struct node_action *action)
@@ -133,7 +153,7 @@ static void do_finished(struct supervisor *supervisor, const struct node_action 
 			action->code, action->text);
 	else
 		log_debug(supervisor->log, "message finished: %s", text);
-	if (supervisor->trim && supervisor->budget.peak_bytes >= LARGE_BYTES)
+	if (supervisor->trim && was_large(supervisor))
 		timer_set(supervisor->trim_timer, clock_after(clock_now_ms(), TRIM_MS));
 }
 
@@ -148,11 +168,19 @@ static void (*const does[NODE_ACTION_N])(struct supervisor *, const struct node_
 
 /* ---- messages that wait for a worker to come ---- */
 
+/* All messages of a SuperLink have one form. */
+static uint64_t oldest_offer(const struct supervisor *supervisor, int64_t *since_ms)
+{
+	uint64_t message = node_offered(supervisor->node, MESSAGE_OBJECTS, since_ms);
+
+	return message ? message : node_offered(supervisor->node, MESSAGE_INLINE, since_ms);
+}
+
 static void offers_set_timer(struct supervisor *supervisor)
 {
 	int64_t since_ms, at_ms;
 
-	if (!node_offered(supervisor->node, &since_ms)) {
+	if (!oldest_offer(supervisor, &since_ms)) {
 		timer_set(supervisor->offers, CLOCK_NEVER);
 		return;
 	}
@@ -168,7 +196,7 @@ static void offers_say(void *arg)
 	const char *address = appio_address(supervisor->appio);
 	int64_t since_ms;
 	char text[512];
-	uint64_t message = node_offered(supervisor->node, &since_ms);
+	uint64_t message = oldest_offer(supervisor, &since_ms);
 
 	if (message) {
 		supervisor->offer_line_ms = clock_now_ms();
@@ -179,6 +207,19 @@ static void offers_say(void *arg)
 			(clock_now_ms() - since_ms) / 1000, text, address);
 	}
 	offers_set_timer(supervisor);
+}
+
+/* It tells the truth: registered, and the last heartbeat is recent. Workers are served as long as
+ * the node works. */
+static void look_at_health(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	if (!supervisor->health)
+		return;
+	health_set(supervisor->health,
+		supervisor->phase == PHASE_WORKING && fleet_is_online(supervisor->fleet));
+	timer_set(supervisor->health_timer, clock_after(clock_now_ms(), HEALTH_LOOK_MS));
 }
 
 /* Do what the node decided, until it has nothing more to say. */
@@ -196,10 +237,12 @@ void supervisor_pump(struct supervisor *supervisor)
 	supervisor->pumping = false;
 	offers_set_timer(supervisor);
 	timer_set(supervisor->tick, node_next_ms(supervisor->node));
+	if (supervisor->health && supervisor->phase < PHASE_LEAVING)
+		look_at_health(supervisor);
 	if (supervisor->phase == PHASE_WORKING)
 		fleet_poke(supervisor->fleet);
 	else
-		phase_check(supervisor);
+		stopping_check(supervisor);
 }
 
 static void tick(void *arg)
@@ -207,96 +250,6 @@ static void tick(void *arg)
 	struct supervisor *supervisor = arg;
 
 	node_tick(supervisor->node, supervisor_now());
-	supervisor_pump(supervisor);
-}
-
-/* ---- stopping ---- */
-
-static void part_left(void *arg)
-{
-	struct supervisor *supervisor = arg;
-
-	supervisor->leaving--;
-	phase_check(supervisor);
-}
-
-static void leave(struct supervisor *supervisor)
-{
-	/* A pull that is out may still bring a message: nobody would work on it any more. */
-	node_give_up(supervisor->node, supervisor_now(), "the SuperNode was stopped");
-	supervisor->phase = PHASE_LEAVING;
-	timer_set(supervisor->end, CLOCK_NEVER);
-	supervisor->leaving = 2;
-	fleet_stop(supervisor->fleet, part_left, supervisor);
-	appio_stop(supervisor->appio, CALLS_GRACE_MS, part_left, supervisor);
-}
-
-static void phase_check(struct supervisor *supervisor)
-{
-	if (supervisor->phase == PHASE_DRAINING || supervisor->phase == PHASE_ANSWERING) {
-		if (node_count(supervisor->node).messages == 0)
-			leave(supervisor);
-	} else if (supervisor->phase == PHASE_LEAVING && supervisor->leaving == 0) {
-		supervisor->phase = PHASE_LEFT;
-		loop_stop(supervisor->loop);
-	}
-}
-
-static void phase_over(void *arg)
-{
-	struct supervisor *supervisor = arg;
-
-	if (supervisor->phase == PHASE_DRAINING) {
-		log_warn(supervisor->log,
-			"stopping: the grace of %" PRId64 " s is over: messages at work are ended",
-			supervisor->grace_ms / 1000);
-		supervisor->phase = PHASE_ANSWERING;
-		timer_set(
-			supervisor->end, clock_after(clock_now_ms(), WORKER_GRACE_MS + ANSWER_MS));
-		node_give_up(supervisor->node, supervisor_now(), "the SuperNode was stopped");
-		supervisor_pump(supervisor);
-	} else if (supervisor->phase == PHASE_ANSWERING) {
-		log_warn(supervisor->log, "stopping: some replies could not be sent");
-		leave(supervisor);
-	}
-}
-
-/* The SuperLink is lost for good, or has told the node to leave. */
-void supervisor_over(struct supervisor *supervisor, bool error, const char *sentence)
-{
-	log_line(supervisor->log, error ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s", sentence);
-	if (error)
-		supervisor->status = 1;
-	if (supervisor->phase >= PHASE_LEAVING)
-		return;
-	node_close(supervisor->node);
-	node_give_up(supervisor->node, supervisor_now(), "the SuperNode has lost its SuperLink");
-	supervisor->phase = PHASE_ANSWERING;
-	timer_set(supervisor->end, clock_after(clock_now_ms(), WORKER_GRACE_MS));
-	supervisor_pump(supervisor);
-}
-
-void supervisor_stop(struct supervisor *supervisor)
-{
-	unsigned messages = node_count(supervisor->node).messages;
-	char said[128] = "";
-
-	if (supervisor->phase != PHASE_WORKING) {
-		log_warn(supervisor->log,
-			"stopping now: no reply is sent any more, and the SuperLink is not told");
-		supervisor->hurried = true;
-		loop_stop(supervisor->loop);
-		return;
-	}
-	if (messages)
-		snprintf(said, sizeof said,
-			": %u message%s at work, up to %g s (--grace); a second signal stops at "
-			"once",
-			messages, messages == 1 ? "" : "s", (double)supervisor->grace_ms / 1000);
-	log_info(supervisor->log, "stopping%s", said);
-	node_close(supervisor->node);
-	supervisor->phase = PHASE_DRAINING;
-	timer_set(supervisor->end, clock_after(clock_now_ms(), supervisor->grace_ms));
 	supervisor_pump(supervisor);
 }
 
@@ -321,7 +274,8 @@ static int new_node(struct supervisor *supervisor, const struct supervisor_optio
 /* As it will be started: with some values. */
 static int check_command(const char *template, struct reason *why)
 {
-	const struct command_values values = {"unix:/socket", 1, 1};
+	const struct command_values values = {
+		.address = "unix:/socket", .token = 1, .parent_pid = 1};
 	struct reason cause = {0};
 	char **argv;
 	int r = strlen(template) < COMMAND_MAX ? command_build(template, &values, &argv, &cause)
@@ -364,6 +318,9 @@ static int new_server(
 			.dir = supervisor->dir.path,
 			.receive_max_bytes = options->grpc_max_bytes,
 			.memory_max_bytes = supervisor->budget.limit_bytes + APPIO_SPARE_BYTES,
+			.spool = supervisor->spool,
+			.own_workers = !options->workers_come && !options->clientapp_command &&
+				       !options->worker_api_address,
 			.workers_come = options->workers_come,
 			.reconnect_ms = options->reconnect_ms,
 		},
@@ -388,19 +345,36 @@ static int new_appio(
 	return r;
 }
 
-static int new_fleet(
-	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
+static int new_spool(struct supervisor *supervisor, const struct supervisor_options *options)
 {
-	struct transport *transport;
-	int r = transport_grpc_new(supervisor->rpc, supervisor->log, options->superlink,
-		options->grpc_max_bytes, &transport);
+	auto_(free_at_exit) char *dir = path_spool(options->flwr_dir);
+
+	if (dir && access(dir, W_OK | X_OK) < 0 && errno != ENOENT) /* else it is made */
+		log_warn(supervisor->log,
+			"messages over %d MiB cannot be kept: %s: %s; give TMPDIR a directory on a "
+			"disk, or mount one at /var/tmp",
+			OBJECTS_MEMORY_BYTES >> 20, dir, strerror(errno));
+	return dir ? spool_new(supervisor->loop, dir, OBJECTS_MEMORY_BYTES, &supervisor->spool)
+		   : -ENOMEM;
+}
+
+static int new_fleet(struct supervisor *supervisor, const struct supervisor_options *options)
+{
+	struct connector *connector;
+	int r = connector_new(supervisor->rpc, supervisor->http, supervisor->log,
+		&(struct connector_options){.address = options->superlink,
+			.ca_pem = supervisor->credentials.ca_pem,
+			.receive_max_bytes = options->grpc_max_bytes},
+		&connector);
 
 	if (r)
-		return reason_code(
-			why, r, "cannot connect to %s: is it host:port?", options->superlink);
-	return fleet_new(supervisor->loop, supervisor->log, transport,
+		return r;
+	return fleet_new(supervisor->loop, supervisor->log, connector,
 		&(struct fleet_options){
-			.superlink = supervisor->superlink,
+			.operator_key = take_pointer(&supervisor->credentials.key),
+			.clock_offset_s = options->clock_offset_s,
+			.state_dir = options->state_dir,
+			.spool = supervisor->spool,
 			.retry = {options->max_retries, options->max_wait_ms},
 			.poll_min_ms = options->poll_min_ms,
 			.poll_max_ms = options->poll_max_ms,
@@ -412,31 +386,41 @@ static int new_fleet(
 static int new_parts(
 	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
 {
-	int r;
+	int r = credentials_load(options, supervisor->log, &supervisor->credentials, why);
 
-	supervisor->superlink = strdup(options->superlink);
+	if (r)
+		return r;
 	supervisor->flwr_home = path_flwr_home(options->flwr_dir);
 	if (options->clientapp_command)
 		supervisor->clientapp_command = strdup(options->clientapp_command);
 	supervisor->tick = timer_new(supervisor->loop, tick, supervisor);
-	supervisor->end = timer_new(supervisor->loop, phase_over, supervisor);
+	supervisor->end = timer_new(supervisor->loop, stopping_over, supervisor);
 	supervisor->trim = options->trim;
+	supervisor->grpc_wanted = options->grpc_wanted;
 	supervisor->trim_timer = timer_new(supervisor->loop, trim_late, supervisor);
 	supervisor->offers = timer_new(supervisor->loop, offers_say, supervisor);
+	supervisor->health_timer = timer_new(supervisor->loop, look_at_health, supervisor);
 	if (options->clientapp_command && !supervisor->clientapp_command)
 		return -ENOMEM;
-	if (!supervisor->superlink || !supervisor->flwr_home || !supervisor->tick ||
-		!supervisor->end || !supervisor->offers || !supervisor->trim_timer)
+	if (!supervisor->flwr_home || !supervisor->tick || !supervisor->end ||
+		!supervisor->offers || !supervisor->trim_timer || !supervisor->health_timer)
 		return -ENOMEM;
 	r = new_node(supervisor, options);
 	if (r == 0)
 		r = rpc_new(supervisor->loop, &supervisor->rpc);
+	if (r == 0)
+		r = http_new(supervisor->loop, &supervisor->http);
+	if (r == 0)
+		r = new_spool(supervisor, options);
 	if (r == 0 && !options->workers_come)
 		r = new_agent(supervisor, options, why);
 	if (r == 0)
 		r = new_appio(supervisor, options, why);
+	if (r == 0 && options->health_server_address)
+		r = health_new(supervisor->loop, supervisor->rpc, supervisor->log,
+			options->health_server_address, &supervisor->health, why);
 	if (r == 0)
-		r = new_fleet(supervisor, options, why);
+		r = new_fleet(supervisor, options);
 	return r;
 }
 
@@ -491,7 +475,7 @@ void supervisor_abandon(struct supervisor *supervisor)
 	private_dir_close(&supervisor->dir);
 }
 
-static void appio_down(void *arg)
+static void part_down(void *arg)
 {
 	bool *down = arg;
 
@@ -508,21 +492,30 @@ void supervisor_free(struct supervisor *supervisor)
 	fleet_free(supervisor->fleet);
 	/* Only one that was never started still has its server. */
 	if (supervisor->appio && supervisor->phase != PHASE_LEFT)
-		appio_stop(supervisor->appio, 0, appio_down, &down);
+		appio_stop(supervisor->appio, 0, part_down, &down);
 	while (supervisor->appio && supervisor->phase != PHASE_LEFT && !down)
 		loop_step(supervisor->loop, 100);
+	down = false;
+	if (supervisor->health && supervisor->phase != PHASE_LEFT)
+		health_stop(supervisor->health, 0, part_down, &down);
+	while (supervisor->health && supervisor->phase != PHASE_LEFT && !down)
+		loop_step(supervisor->loop, 100);
 	appio_free(supervisor->appio);
+	health_free(supervisor->health);
+	http_free(supervisor->http);
 	if (supervisor->rpc)
 		rpc_free(supervisor->rpc);
 	slots_free(supervisor->slots);
 	node_free(supervisor->node);
+	spool_free(supervisor->spool);
 	timer_free(supervisor->tick);
 	timer_free(supervisor->end);
 	timer_free(supervisor->offers);
 	timer_free(supervisor->trim_timer);
+	timer_free(supervisor->health_timer);
 	private_dir_close(&supervisor->dir);
+	credentials_done(&supervisor->credentials);
 	free(supervisor->flwr_home);
 	free(supervisor->clientapp_command);
-	free(supervisor->superlink);
 	free(supervisor);
 }

@@ -15,7 +15,16 @@
 
 /* Everything is borrowed during supervisor_new(). */
 struct supervisor_options {
-	const char *superlink;
+	const char *superlink;             /* NULL: 127.0.0.1:8000 is tried, then 127.0.0.1:9092 */
+	bool insecure;                     /* no TLS towards the SuperLink */
+	const char *root_certificates;     /* PEM file; NULL: the system's */
+	const char *auth_private_key;      /* the operator's key, a file; NULL: one of our own */
+	const char *auth_public_key;       /* says nothing that the private one does not */
+	const char *trusted_entities;      /* YAML file; NULL: apps need no signature */
+	const char *health_server_address; /* NULL: no health service */
+	const char *state_dir;             /* NULL: nothing outlives the program */
+	bool grpc_wanted;                  /* worth a line when the SuperLink speaks HTTP */
+	double clock_offset_s;             /* for tests: added to the time that is signed */
 	const struct value_map *node_config;
 	const char *worker_api_address; /* NULL: private unix socket */
 	const char *flwr_dir;           /* NULL: the usual places */

@@ -8,9 +8,11 @@
 #include "common/launch/agent.h"
 #include "common/launch/command.h"
 #include "common/rpc/rpc.h"
+#include "supernode/admin/health.h"
 #include "supernode/appio/appio.h"
 #include "supernode/fleet/fleet.h"
 #include "supernode/node/node.h"
+#include "supernode/supervisor/credentials.h"
 #include "supernode/supervisor/private_dir.h"
 #include "supernode/supervisor/slots.h"
 #include "supernode/supervisor/supervisor.h"
@@ -19,6 +21,7 @@ enum phase {
 	PHASE_WORKING,
 	PHASE_DRAINING,  /* no more messages are taken; those at hand go on */
 	PHASE_ANSWERING, /* those at hand were given up; their replies are on their way */
+	PHASE_LINGERING, /* all are answered; the last reply can be fetched yet */
 	PHASE_LEAVING,   /* unregistering, closing the worker API */
 	PHASE_LEFT
 };
@@ -28,7 +31,13 @@ struct supervisor {
 	struct log *log;
 	struct budget budget;
 	struct rpc *rpc;
-	uint64_t worked; /* the message whose inputs were pulled last */
+	struct http *http;
+	struct spool *spool; /* objects of messages */
+	struct credentials credentials;
+	struct health *health; /* NULL: nobody wants to know */
+	struct timer *health_timer;
+	bool grpc_wanted; /* and no SuperLink that speaks HTTP was seen yet */
+	uint64_t worked;  /* the message whose inputs were pulled last */
 	struct node *node;
 	struct fleet *fleet;
 	struct appio *appio;
@@ -37,8 +46,7 @@ struct supervisor {
 	struct timer *offers;  /* of the next line about a message that waits for a worker */
 	int64_t offer_line_ms; /* when the last one was written */
 	struct timer *tick;
-	struct timer *end; /* of the phase */
-	char *superlink;
+	struct timer *end;      /* of the phase */
 	struct private_dir dir; /* the worker API's socket */
 	char *flwr_home;
 	char *clientapp_command; /* NULL: our own worker */
@@ -47,8 +55,10 @@ struct supervisor {
 	int64_t grace_ms;
 	void (*trim)(void);
 	struct timer *trim_timer; /* armed after a large message */
+	uint64_t passed_bytes;    /* of the spool, when it was armed last */
 	enum phase phase;
-	unsigned leaving; /* parts that have not said that they are done */
+	int64_t answered_ms; /* while stopping: when the last reply was delivered; 0: none was */
+	unsigned leaving;    /* parts that have not said that they are done */
 	bool pumping;
 	bool hurried; /* asked to stop twice */
 	int status;
@@ -62,8 +72,14 @@ static inline struct node_now supervisor_now(void)
 /* Do what the node decided, until it has nothing more to say: after each event that it is given. */
 void supervisor_pump(struct supervisor *supervisor);
 
-/* The SuperLink is lost for good (error), or has told the node to leave. */
-void supervisor_over(struct supervisor *supervisor, bool error, const char *sentence);
+/* The SuperLink is lost for good, or has told the node to leave. */
+void supervisor_over(struct supervisor *supervisor, enum fleet_over over, const char *sentence);
+
+/* ---- stopping.c ---- */
+/* After each event: does the phase end? */
+void stopping_check(struct supervisor *supervisor);
+/* arg is the supervisor: the time of the phase is over. */
+void stopping_over(void *arg);
 
 /* ---- superlink.c: what comes from the SuperLink, and what the node wants of it ---- */
 extern const struct fleet_ops superlink_events; /* arg is the supervisor */

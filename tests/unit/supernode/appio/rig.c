@@ -1,5 +1,7 @@
 #include "rig.h"
 
+#include "common/message/task_codec.h"
+
 #define HASH    "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 #define NODE_ID 11
 #define RUN_ID  22
@@ -98,7 +100,9 @@ static void call_finish(
 
 static const char *call_header(const struct request *request, const char *key)
 {
-	return strcmp(key, INSTRUCTION_WAIT_HEADER) == 0
+	if (strcmp(key, TASK_TOKEN_HEADER) == 0)
+		return rig.task_token[0] ? rig.task_token : NULL;
+	return strcmp(key, WAITING_HEADER) == 0
 		       ? container_of(request, const struct call, request)->wait
 		       : NULL;
 }
@@ -113,18 +117,33 @@ void call_done(struct call *call)
 	slices_done(&call->body);
 }
 
+/* The method of this name, of whichever service. */
+static const struct method *find_method(const char *name, const struct service **service_out)
+{
+	size_t n_tasks;
+	const struct service *tasks = task_services(rig.task, &n_tasks);
+	const struct service *services[] = {waiting_service(rig.waiting),
+		instruction_service(rig.instruction), &tasks[0], &tasks[1]};
+
+	assert_int_equal(n_tasks, 2);
+	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
+		const struct method *method;
+		char path[128];
+
+		snprintf(path, sizeof path, "/%s/%s", services[i]->name, name);
+		method = service_method(services[i], 1, path, service_out);
+		if (method)
+			return method;
+	}
+	return NULL;
+}
+
 void call_make(struct call *call, const char *method)
 {
-	const char *name =
-		strcmp(method, "Attend") == 0 ? INSTRUCTION_OWN_SERVICE : "flwr.proto.ClientAppIo";
-	size_t n;
-	const struct service *services = instruction_services(rig.instruction, &n);
 	const struct service *service;
-	char path[128];
 
 	*call = (struct call){.request = {.ops = &call_ops, .peer = &stranger}};
-	snprintf(path, sizeof path, "/%s/%s", name, method);
-	call->request.method = service_method(services, n, path, &service);
+	call->request.method = find_method(method, &service);
 	assert_non_null(call->request.method);
 	call->request.service = service;
 	request_arrived(&call->request);
@@ -212,10 +231,11 @@ static const struct listener_ops listener_events = {.live = on_live};
 static uint64_t next_random(void *arg)
 {
 	(void)arg;
-	return RIG_TOKEN + rig.tokens++;
+	/* 16 words for each: as a number, and as the text of tasks. */
+	return RIG_TOKEN + rig.words++ / 16;
 }
 
-static struct node_now now_is(void)
+struct node_now now_is(void)
 {
 	return (struct node_now){clock_now_ms(), clock_wall_s()};
 }
@@ -244,7 +264,7 @@ void message_to_node(void)
 
 	assert_int_equal(
 		slices_append(&message.content, slice_static(RIG_CONTENT, RIG_CONTENT_BYTES)), 0);
-	assert_int_equal(node_message(rig.node, now_is(), &message), 0);
+	assert_int_equal(node_message(rig.node, now_is(), &message, NULL, NULL), 0);
 	envelope_done(&message);
 }
 
@@ -318,9 +338,15 @@ static int setup_with(const struct node_options *options)
 	});
 	assert_non_null(rig.node);
 	node_registered(rig.node, now_is(), NODE_ID);
-	rig.instruction =
-		instruction_new(rig.loop, NULL, rig.node, rig.listener, &appio_events, NULL);
+	rig.waiting = waiting_new(rig.loop, NULL, rig.node, rig.listener);
+	assert_non_null(rig.waiting);
+	rig.instruction = instruction_new(
+		rig.loop, NULL, rig.node, rig.listener, rig.waiting, &appio_events, NULL);
 	assert_non_null(rig.instruction);
+	assert_int_equal(spool_new(rig.loop, rig.dir, 1 << 20, &rig.spool), 0);
+	rig.task =
+		task_new(NULL, rig.node, rig.listener, rig.waiting, rig.spool, &appio_events, NULL);
+	assert_non_null(rig.task);
 	rig.nudge = timer_new(rig.loop, on_nudge, NULL);
 	assert_non_null(rig.nudge);
 	return 0;
@@ -344,7 +370,10 @@ int rig_teardown(void **state)
 	assert_int_equal(rig.busy, 0);
 	timer_free(rig.nudge);
 	instruction_free(rig.instruction);
+	task_free(rig.task);
+	waiting_free(rig.waiting);
 	node_free(rig.node);
+	spool_free(rig.spool);
 	listener_free(rig.listener);
 	loop_free(rig.loop);
 	rmdir(rig.dir);

@@ -9,6 +9,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "supernode/appio/instruction.h"
+#include "supernode/appio/task.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,9 +41,13 @@ extern struct rig {
 	struct listener *listener;
 	struct budget budget;
 	struct node *node;
+	struct waiting *waiting;
 	struct instruction *instruction;
-	uint64_t token;  /* of the message at work */
-	uint64_t tokens; /* that were made */
+	struct task *task;
+	struct spool *spool;
+	char task_token[NODE_TOKEN_TEXT_BYTES]; /* what calls about tasks show; "": nothing */
+	uint64_t token;                         /* of the message at work */
+	uint64_t words;                         /* of tokens that were made */
 	unsigned changes;
 	unsigned readies;
 	int busy;          /* what the listener was told of calls that take their time */
@@ -58,6 +63,7 @@ int rig_setup(void **state);
 int rig_setup_offering(void **state);
 int rig_teardown(void **state);
 
+struct node_now now_is(void);
 void time_passes(int64_t ms);
 bool token_live(uint64_t token);
 

@@ -57,10 +57,10 @@ static void who_waits_is_given_the_token_of_the_message_that_comes(void **state)
 	assert_waits(&call);
 	/* Meanwhile its connection is not idle. */
 	assert_int_equal(rig.busy, 1);
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_waits(&call);
 	message_comes();
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_given(&call, RIG_TOKEN);
 	assert_int_equal(rig.held, RIG_TOKEN);
 	assert_int_equal(rig.busy, 0);
@@ -79,16 +79,16 @@ static void who_comes_first_is_given_first(void **state)
 	ask(&second, "20000");
 	ask(&third, "30000");
 	message_comes();
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_given(&first, RIG_TOKEN);
 	assert_waits(&second);
 	assert_waits(&third);
 	message_to_node();
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_given(&second, RIG_TOKEN + 1);
 	/* No slot is free: the third message is not offered. */
 	message_to_node();
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_waits(&third);
 	request_cancelled(&third.request);
 }
@@ -99,7 +99,7 @@ static void an_offer_that_nobody_waits_for_stays(void **state)
 
 	(void)state;
 	message_comes();
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	ask(&call, NULL);
 	assert_given(&call, RIG_TOKEN);
 }
@@ -124,7 +124,7 @@ static void who_has_waited_long_enough_is_refused(void **state)
 	assert_refused(&first);
 	/* A message that comes now is for others. */
 	message_comes();
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_int_equal(rig.held, 0);
 }
 
@@ -134,7 +134,7 @@ static void nobody_waits_for_ever(void **state)
 
 	(void)state;
 	ask(&call, "18446744073709551615");
-	time_passes(INSTRUCTION_WAIT_MAX_MS - 1000);
+	time_passes(WAITING_MAX_MS - 1000);
 	assert_waits(&call);
 	time_passes(1000);
 	assert_refused(&call);
@@ -151,7 +151,7 @@ static void who_has_gone_is_given_nothing(void **state)
 	request_cancelled(&first.request);
 	assert_int_equal(rig.busy, 1);
 	message_comes();
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_given(&second, RIG_TOKEN);
 	assert_int_equal(first.body.n, 0);
 	time_passes(30000);
@@ -168,7 +168,7 @@ static void whose_connection_has_ended_is_given_nothing(void **state)
 	ask(&waits, "30000");
 	rig.gone = true;
 	message_comes();
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_refused(&waits);
 	ask(&late, NULL);
 	assert_refused(&late);
@@ -209,7 +209,7 @@ static void nobody_waits_when_it_stops(void **state)
 	(void)state;
 	ask(&first, "30000");
 	ask(&second, "10000");
-	instruction_stop(rig.instruction);
+	waiting_stop(rig.waiting);
 	assert_refused(&first);
 	assert_refused(&second);
 	ask(&late, "30000");

@@ -310,7 +310,7 @@ static void who_attends_holds_the_token(void **state)
 	assert_int_equal(rig.busy, 1);
 	/* It waits for as long as it takes, and is no worker's sign of life. */
 	time_passes(3600000);
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_false(call.finished);
 	assert_int_equal(rig.readies, 0);
 	request_cancelled(&call.request);
@@ -328,7 +328,7 @@ static void who_attends_learns_that_outputs_were_taken(void **state)
 	attend(&call, rig.token);
 	outputs_make(rig.token, &body);
 	assert_int_equal(push(&body), OUTCOME_OK);
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_true(call.finished);
 	assert_int_equal(call.outcome, OUTCOME_OK);
 	assert_int_equal(rig.busy, 0);
@@ -342,7 +342,7 @@ static void who_attends_learns_that_others_answered(void **state)
 	work_begins();
 	attend(&call, rig.token);
 	node_give_up(rig.node, (struct node_now){clock_now_ms(), clock_wall_s()}, "time over");
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_true(call.finished);
 	assert_int_equal(call.outcome, OUTCOME_FAILED_PRECONDITION);
 }
@@ -367,7 +367,7 @@ static void what_lives_no_longer_is_not_attended(void **state)
 	assert_int_equal(slices_append_copy(&body, "\xff", 1), 0);
 	call_body(&broken, &body);
 	assert_int_equal(broken.outcome, OUTCOME_INVALID_ARGUMENT);
-	instruction_stop(rig.instruction);
+	waiting_stop(rig.waiting);
 	attend(&stopped, rig.token);
 	assert_int_equal(stopped.outcome, OUTCOME_UNAVAILABLE);
 	assert_int_equal(rig.held, 0);
@@ -386,7 +386,7 @@ static void who_attends_is_given_no_token(void **state)
 	attend(&attends, rig.token);
 	ask(&waits, "30000");
 	message_to_node();
-	instruction_offer(rig.instruction);
+	waiting_offer(rig.waiting);
 	assert_false(attends.finished);
 	assert_given(&waits, RIG_TOKEN + 1);
 	request_cancelled(&attends.request);

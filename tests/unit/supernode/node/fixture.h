@@ -19,22 +19,27 @@
 
 #include <cmocka.h>
 
-#define NODE_ID 7777
-#define HASH    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define NODE_ID     7777
+#define TOKEN_WORDS 16
+#define HASH        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 struct fixture {
 	struct node *node;
 	struct budget budget;
 	struct node_now now;
 	uint64_t token; /* the last one given out */
+	uint64_t words; /* random ones asked for */
 	unsigned made;
 	struct node_action action; /* the last one */
 };
 
+/* Of the words of a token's text the first is the token. */
 static uint64_t next_token(void *arg)
 {
 	struct fixture *f = arg;
 
+	if (f->words++ % TOKEN_WORDS)
+		return f->words * 0x9e3779b97f4a7c15;
 	return f->token += 1000;
 }
 
@@ -114,7 +119,7 @@ static inline void give_message(struct fixture *f, uint64_t run_id, double ttl)
 	struct envelope envelope;
 
 	envelope_make(f, run_id, ttl, &envelope);
-	assert_int_equal(node_message(f->node, f->now, &envelope), 0);
+	assert_int_equal(node_message(f->node, f->now, &envelope, NULL, NULL), 0);
 	assert_null(envelope.metadata.message_id);
 }
 

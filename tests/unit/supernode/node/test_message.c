@@ -188,11 +188,11 @@ static void test_what_is_not_taken(void **state)
 	envelope_make(&f, 1, 30, &envelope);
 	slices_done(&envelope.content);
 	envelope.has_content = false;
-	assert_int_equal(node_message(f.node, f.now, &envelope), 0);
+	assert_int_equal(node_message(f.node, f.now, &envelope, NULL, NULL), 0);
 	expect_error(&f, 8, "no content");
 	envelope_make(&f, 1, 30, &envelope);
 	envelope.metadata.dst_node_id = 5;
-	assert_int_equal(node_message(f.node, f.now, &envelope), 0);
+	assert_int_equal(node_message(f.node, f.now, &envelope, NULL, NULL), 0);
 	expect_error(&f, 8, "for node 5, this is node 7777");
 	f.budget.limit_bytes = 6;
 	give_message(&f, 1, 30);

@@ -15,7 +15,7 @@ static void fixture_offering(struct fixture *f, int64_t offer_ms)
 static uint64_t offered(struct fixture *f, int64_t since_ms)
 {
 	int64_t since = -1;
-	uint64_t message = node_offered(f->node, &since);
+	uint64_t message = node_offered(f->node, MESSAGE_INLINE, &since);
 
 	assert_int_not_equal(message, 0);
 	assert_int_equal(since, since_ms);
@@ -26,7 +26,7 @@ static void offered_none(struct fixture *f)
 {
 	int64_t since = -1;
 
-	assert_int_equal(node_offered(f->node, &since), 0);
+	assert_int_equal(node_offered(f->node, MESSAGE_INLINE, &since), 0);
 	assert_int_equal(since, -1);
 }
 

@@ -146,7 +146,7 @@ static void test_inputs(void **state)
 	assert_string_equal(run.fab_id, "me/app");
 	assert_string_equal(run.fab_version, "1.0.0");
 	assert_string_equal(run.fab_hash, HASH);
-	assert_int_equal(fab_decode(&inputs.fab, &hash, &content), 0);
+	assert_int_equal(fab_decode(&inputs.fab, &hash, &content, NULL), 0);
 	assert_string_equal(hash, HASH);
 	assert_int_equal(content.bytes, 100);
 	free(hash);

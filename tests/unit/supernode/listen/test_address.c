@@ -1,5 +1,5 @@
 #include "common/base/cleanup.h"
-#include "supernode/appio/address.h"
+#include "supernode/listen/address.h"
 
 #include <errno.h>
 #include <setjmp.h>

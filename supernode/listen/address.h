@@ -2,8 +2,8 @@
  * address: from host:port, or a directory, to listening sockets. Blocks on name look-ups; start-up
  * only.
  */
-#ifndef FLWR_APPIO_ADDRESS_H
-#define FLWR_APPIO_ADDRESS_H
+#ifndef FLWR_LISTEN_ADDRESS_H
+#define FLWR_LISTEN_ADDRESS_H
 
 #include "common/base/reason.h"
 
@@ -20,9 +20,13 @@ struct address_sockets {
 };
 
 struct sockaddr;
+struct sockaddr_storage;
 
 /* Is it an address that only this machine reaches? */
 bool address_is_loopback(const struct sockaddr *address);
+
+/* "127.0.0.1:51234", "[::1]:51234" for log lines; of IPv4 and IPv6 only. */
+void address_text(const struct sockaddr_storage *address, char *text, size_t bytes);
 
 /*
  * Listen at every address that host:port stands for (with port 0 at one and the same free port). 0,

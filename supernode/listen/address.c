@@ -1,12 +1,14 @@
-#include "supernode/appio/address.h"
+#include "supernode/listen/address.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -56,6 +58,23 @@ static in_port_t *port_of(struct sockaddr *address)
 	if (address->sa_family == AF_INET6)
 		return &((struct sockaddr_in6 *)(void *)address)->sin6_port;
 	return &((struct sockaddr_in *)(void *)address)->sin_port;
+}
+
+void address_text(const struct sockaddr_storage *address, char *text, size_t bytes)
+{
+	char host[INET6_ADDRSTRLEN] = "";
+
+	if (address->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const void *)address;
+
+		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+		snprintf(text, bytes, "[%s]:%u", host, ntohs(v6->sin6_port));
+	} else {
+		const struct sockaddr_in *v4 = (const void *)address;
+
+		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
+		snprintf(text, bytes, "%s:%u", host, ntohs(v4->sin_port));
+	}
 }
 
 bool address_is_loopback(const struct sockaddr *address)

@@ -1,0 +1,314 @@
+#include "supernode/admin/health.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/wire.h"
+#include "common/rpc/server.h"
+#include "supernode/admin/door.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define REQUEST_MAX_BYTES    4096
+#define REQUEST_MS           5000       /* all of it must have come */
+#define MEMORY_MAX_BYTES     (32 << 20) /* that all callers together may make gRPC hold */
+#define KEEPALIVE_MS         60000
+#define KEEPALIVE_TIMEOUT_MS 20000
+
+/* As HealthCheckResponse.ServingStatus has them. */
+enum status {
+	STATUS_NONE = -1,
+	STATUS_SERVING = 1,
+	STATUS_NOT_SERVING = 2,
+	STATUS_UNKNOWN_NAME = 3
+};
+
+enum { REQUEST_SERVICE = 1, RESPONSE_STATUS = 1 };
+
+/* A Watch that is at work. */
+struct watcher {
+	struct watcher *prev, *next;
+	struct health *health;
+	struct request *request;
+	bool known;       /* the name that it asks for */
+	enum status sent; /* last */
+	bool sending;
+};
+
+struct health {
+	struct log *log;
+	struct door *door;
+	struct rpc_server *server;
+	struct service service;
+	struct watcher *watchers;
+	unsigned n_watchers;
+	bool serving;
+	void (*done)(void *arg);
+	void *done_arg;
+};
+
+static int status_encode(enum status status, struct slices *out)
+{
+	struct wire_writer writer = {0};
+
+	wire_put_varint(&writer, RESPONSE_STATUS, (uint64_t)status);
+	return wire_writer_take(&writer, out);
+}
+
+/*
+ * The one name there is: "", the whole program. Flower's servers register no other. 0; -EBADMSG;
+ * -ENOMEM.
+ */
+static int request_read(const struct request *request, bool *known_out)
+{
+	struct wire_reader reader;
+	struct wire_field field;
+	bool known = true;
+	int r;
+
+	wire_reader_init(&reader, &request->body);
+	while ((r = wire_next(&reader, &field)) > 0) {
+		auto_(free_at_exit) char *name = NULL;
+
+		if (field.number != REQUEST_SERVICE)
+			continue;
+		r = wire_string(&reader, &field, REQUEST_MAX_BYTES, &name);
+		if (r < 0)
+			return r;
+		known = name[0] == '\0';
+	}
+	if (r == 0)
+		*known_out = known;
+	return r;
+}
+
+static enum status health_status(const struct health *health)
+{
+	return health->serving ? STATUS_SERVING : STATUS_NOT_SERVING;
+}
+
+/* The name that is asked for, or the end of the request. */
+static bool request_begin(struct request *request, bool *known_out)
+{
+	int r = request_read(request, known_out);
+
+	if (r == -ENOMEM)
+		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the call");
+	else if (r < 0)
+		request_fail(request, OUTCOME_INVALID_ARGUMENT, "not a HealthCheckRequest");
+	return r == 0;
+}
+
+/* ---- Check ---- */
+
+static void handle_check(void *server, struct request *request)
+{
+	struct health *health = server;
+	struct slices body = {0};
+	bool known;
+
+	if (!request_begin(request, &known))
+		return;
+	if (!known)
+		request_fail(request, OUTCOME_NOT_FOUND, "unknown service");
+	else if (status_encode(health_status(health), &body) < 0)
+		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the answer");
+	else
+		request_reply(request, &body);
+}
+
+/* ---- Watch ---- */
+
+/* The end of a Watch; its request is gone afterwards. */
+static void watcher_end(struct watcher *watcher, enum outcome outcome, const char *details)
+{
+	struct health *health = watcher->health;
+
+	if (watcher->prev)
+		watcher->prev->next = watcher->next;
+	else
+		health->watchers = watcher->next;
+	if (watcher->next)
+		watcher->next->prev = watcher->prev;
+	health->n_watchers--;
+	door_let_go(health->door, watcher->request->peer);
+	request_fail(watcher->request, outcome, details);
+	free(watcher);
+}
+
+static void watcher_gone(void *arg, struct request *request)
+{
+	(void)request;
+	watcher_end(arg, OUTCOME_CANCELLED, "");
+}
+
+static void watcher_tell(struct watcher *watcher);
+
+static void watcher_told(void *arg, struct request *request)
+{
+	struct watcher *watcher = arg;
+
+	(void)request;
+	watcher->sending = false;
+	watcher_tell(watcher);
+}
+
+/* May end the watcher. */
+static void watcher_tell(struct watcher *watcher)
+{
+	enum status status = watcher->known ? health_status(watcher->health) : STATUS_UNKNOWN_NAME;
+	struct slices body = {0};
+
+	if (watcher->sending || watcher->sent == status)
+		return;
+	if (status_encode(status, &body) < 0 ||
+		request_send(watcher->request, &body, watcher_told, watcher) < 0) {
+		watcher_end(watcher, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the answer");
+		return;
+	}
+	watcher->sending = true;
+	watcher->sent = status;
+}
+
+static void handle_watch(void *server, struct request *request)
+{
+	struct health *health = server;
+	struct watcher *watcher;
+	bool known;
+
+	if (!request_begin(request, &known))
+		return;
+	if (health->n_watchers >= HEALTH_WATCHES_MAX || !door_keep(health->door, request->peer)) {
+		door_complain(health->door, request->peer, "Watch refused: too many at once");
+		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "too many watchers at once");
+		return;
+	}
+	watcher = calloc(1, sizeof *watcher);
+	if (!watcher) {
+		door_let_go(health->door, request->peer);
+		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the call");
+		return;
+	}
+	*watcher = (struct watcher){.next = health->watchers,
+		.health = health,
+		.request = request,
+		.known = known,
+		.sent = STATUS_NONE};
+	if (watcher->next)
+		watcher->next->prev = watcher;
+	health->watchers = watcher;
+	health->n_watchers++;
+	request_on_cancel(request, watcher_gone, watcher);
+	watcher_tell(watcher);
+}
+
+static const struct method methods[] = {
+	{.name = "Check",
+		.body_max = REQUEST_MAX_BYTES,
+		.body_ms = REQUEST_MS,
+		.handle = handle_check},
+	{.name = "Watch",
+		.body_max = REQUEST_MAX_BYTES,
+		.body_ms = REQUEST_MS,
+		.streams = true,
+		.handle = handle_watch},
+};
+
+/* ---- life ---- */
+
+static void call_refused(void *arg, const struct peer *peer, const char *method,
+	enum outcome outcome, const char *details)
+{
+	const struct health *health = arg;
+
+	/* Nobody here has to act on what a stranger does wrong. */
+	log_debug(health->log, "health: %s: %s refused: %s: %s", peer->text, method,
+		outcome_name(outcome), details);
+}
+
+int health_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
+	struct health **out, struct reason *why)
+{
+	struct health *health = calloc(1, sizeof *health);
+	int r;
+
+	if (!health)
+		return -ENOMEM;
+	health->log = log;
+	health->service = (struct service){.name = "grpc.health.v1.Health",
+		.methods = methods,
+		.n_methods = ARRAY_LEN(methods),
+		.server = health};
+	r = door_new(loop, log, "health", address, &health->door, why);
+	if (r == 0)
+		r = rpc_server_new(rpc,
+			&(struct rpc_server_options){
+				.services = &health->service,
+				.n_services = 1,
+				.receive_max_bytes = REQUEST_MAX_BYTES,
+				.memory_max_bytes = MEMORY_MAX_BYTES,
+				.calls_max = HEALTH_CALLS_MAX,
+				.connection_calls_max = HEALTH_CONNECTION_CALLS_MAX,
+				.refused = call_refused,
+				.refused_arg = health,
+				.keepalive_ms = KEEPALIVE_MS,
+				.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
+			},
+			&health->server);
+	if (r) {
+		health_free(health);
+		return r;
+	}
+	door_open(health->door, health->server);
+	log_info(log, "health: listening at %s", door_address(health->door));
+	*out = health;
+	return 0;
+}
+
+const char *health_address(const struct health *health)
+{
+	return door_address(health->door);
+}
+
+void health_set(struct health *health, bool serving)
+{
+	struct watcher *next;
+
+	if (health->serving == serving)
+		return;
+	health->serving = serving;
+	log_info(health->log, "health: %s", serving ? "serving" : "not serving");
+	for (struct watcher *at = health->watchers; at; at = next) {
+		next = at->next;
+		watcher_tell(at);
+	}
+}
+
+static void server_down(void *arg)
+{
+	struct health *health = arg;
+
+	health->server = NULL;
+	door_detach(health->door);
+	assert(!health->watchers);
+	if (health->done)
+		health->done(health->done_arg);
+}
+
+void health_stop(struct health *health, int64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+	health->done = done;
+	health->done_arg = arg;
+	door_close(health->door);
+	while (health->watchers)
+		watcher_end(health->watchers, OUTCOME_UNAVAILABLE, "the server is ending");
+	rpc_server_shutdown(health->server, grace_ms, server_down, health);
+}
+
+void health_free(struct health *health)
+{
+	if (!health)
+		return;
+	door_free(health->door);
+	free(health);
+}

@@ -1,0 +1,171 @@
+#include "supernode/listen/acceptor.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAUSE_MS    200 /* when descriptors or memory are out */
+#define BATCH       64
+#define COMPLAIN_MS 10000
+
+static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+_Static_assert(sizeof PREFACE - 1 == PREFACE_BYTES, "the preface and its length");
+
+struct acceptor {
+	struct loop *loop;
+	struct acceptor_ops ops;
+	void *arg;
+	struct address_sockets sockets;
+	struct watch *watches[ADDRESS_SOCKETS_MAX];
+	struct timer *resume;
+};
+
+void complain(struct complaints *complaints, struct log *log, const char *name, const char *who,
+	const char *what)
+{
+	int64_t now = clock_now_ms();
+
+	if (complaints->last_ms && now < complaints->last_ms + COMPLAIN_MS) {
+		complaints->more++;
+		return;
+	}
+	if (complaints->more)
+		log_warn(
+			log, "%s: %s: %s (and %u more like it)", name, who, what, complaints->more);
+	else
+		log_warn(log, "%s: %s: %s", name, who, what);
+	complaints->last_ms = now;
+	complaints->more = 0;
+}
+
+enum preface preface_of(const char *bytes, size_t n)
+{
+	if (memcmp(bytes, PREFACE, n) != 0)
+		return PREFACE_OTHER;
+	return n == PREFACE_BYTES ? PREFACE_WHOLE : PREFACE_PART;
+}
+
+bool socket_half_closed(int fd)
+{
+	struct pollfd end = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&end, 1, 0) == 1;
+}
+
+static void watches_free(struct acceptor *acceptor)
+{
+	for (size_t i = 0; i < acceptor->sockets.n; i++) {
+		watch_free(acceptor->watches[i]);
+		acceptor->watches[i] = NULL;
+	}
+}
+
+static void pause_accepting(struct acceptor *acceptor)
+{
+	acceptor->ops.paused(acceptor->arg, strerror(errno));
+	watches_free(acceptor);
+	timer_set(acceptor->resume, clock_after(clock_now_ms(), PAUSE_MS));
+}
+
+static void accept_some(struct acceptor *acceptor, int socket)
+{
+	for (int i = 0; i < BATCH; i++) {
+		struct sockaddr_storage address = {0};
+		socklen_t len = sizeof address;
+		int fd = accept4(
+			socket, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			acceptor->ops.accepted(acceptor->arg, fd, &address);
+			continue;
+		}
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			pause_accepting(acceptor);
+		return;
+	}
+}
+
+static void ready_to_accept(void *arg, int ready)
+{
+	struct acceptor *acceptor = arg;
+
+	(void)ready;
+	for (size_t i = 0; i < acceptor->sockets.n; i++)
+		accept_some(acceptor, acceptor->sockets.fds[i]);
+}
+
+static void resume_fire(void *arg)
+{
+	struct acceptor *acceptor = arg;
+
+	for (size_t i = 0; i < acceptor->sockets.n; i++) {
+		if (!acceptor->watches[i])
+			acceptor->watches[i] = watch_new(acceptor->loop, acceptor->sockets.fds[i],
+				WATCH_READ, ready_to_accept, acceptor);
+		if (!acceptor->watches[i])
+			timer_set(acceptor->resume, clock_after(clock_now_ms(), PAUSE_MS));
+	}
+}
+
+int acceptor_new(struct loop *loop, struct address_sockets *sockets, const struct acceptor_ops *ops,
+	void *arg, struct acceptor **out)
+{
+	struct acceptor *acceptor = calloc(1, sizeof *acceptor);
+
+	if (!acceptor) {
+		for (size_t i = 0; i < sockets->n; i++)
+			close_fd(&sockets->fds[i]);
+		free(sockets->dial);
+		return -ENOMEM;
+	}
+	*acceptor = (struct acceptor){.loop = loop, .ops = *ops, .arg = arg, .sockets = *sockets};
+	*sockets = (struct address_sockets){0};
+	acceptor->resume = timer_new(loop, resume_fire, acceptor);
+	if (!acceptor->resume) {
+		acceptor_free(acceptor);
+		return -ENOMEM;
+	}
+	*out = acceptor;
+	return 0;
+}
+
+void acceptor_start(struct acceptor *acceptor)
+{
+	resume_fire(acceptor);
+}
+
+const char *acceptor_address(const struct acceptor *acceptor)
+{
+	return acceptor->sockets.dial;
+}
+
+void acceptor_stop(struct acceptor *acceptor)
+{
+	if (!acceptor || !acceptor->sockets.n)
+		return;
+	if (acceptor->resume)
+		timer_set(acceptor->resume, CLOCK_NEVER);
+	watches_free(acceptor);
+	for (size_t i = 0; i < acceptor->sockets.n; i++)
+		close_fd(&acceptor->sockets.fds[i]);
+	acceptor->sockets.n = 0;
+	if (strncmp(acceptor->sockets.dial, "unix:", 5) == 0)
+		unlink(acceptor->sockets.dial + 5);
+}
+
+void acceptor_free(struct acceptor *acceptor)
+{
+	if (!acceptor)
+		return;
+	acceptor_stop(acceptor);
+	timer_free(acceptor->resume);
+	free(acceptor->sockets.dial);
+	free(acceptor);
+}

@@ -1,0 +1,268 @@
+/*
+ * The health service as its users see it: grpcio's health stubs run a scenario, and say when the
+ * state is to change.
+ */
+#include "supernode/admin/health.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SCENARIO_MS 60000
+#define GRACE_MS    200
+
+struct rig {
+	struct loop *loop;
+	struct rpc *rpc;
+	struct log *log;
+	FILE *lines; /* what was logged */
+	struct health *health;
+	bool down;
+	int judge;     /* a socket to it */
+	char line[64]; /* of it, so far */
+	bool answer_owed;
+	bool ended;
+};
+
+static int setup(void **state)
+{
+	struct rig *rig = calloc(1, sizeof *rig);
+	struct reason why = {0};
+
+	assert_non_null(rig);
+	rig->lines = tmpfile();
+	assert_non_null(rig->lines);
+	rig->log = log_new(fileno(rig->lines), "test", LOG_LEVEL_DEBUG);
+	assert_int_equal(loop_new(&rig->loop), 0);
+	assert_int_equal(rpc_new(rig->loop, &rig->rpc), 0);
+	assert_int_equal(
+		health_new(rig->loop, rig->rpc, rig->log, "127.0.0.1:0", &rig->health, &why), 0);
+	*state = rig;
+	return 0;
+}
+
+static void down(void *arg)
+{
+	struct rig *rig = arg;
+
+	rig->down = true;
+	if (rig->answer_owed)
+		assert_int_equal(write(rig->judge, "ok\n", 3), 3);
+}
+
+static int teardown(void **state)
+{
+	struct rig *rig = *state;
+	int64_t until = clock_now_ms() + 10000;
+
+	if (rig->health && !rig->down)
+		health_stop(rig->health, 0, down, rig);
+	while (rig->health && !rig->down) {
+		assert_true(clock_now_ms() < until);
+		loop_step(rig->loop, 100);
+	}
+	health_free(rig->health);
+	rpc_free(rig->rpc);
+	log_free(rig->log);
+	fclose(rig->lines);
+	loop_free(rig->loop);
+	free(rig);
+	return 0;
+}
+
+/* What the judge asks for, a line each. */
+static void judge_asks(struct rig *rig, const char *line)
+{
+	if (strncmp(line, "serve", 5) == 0)
+		health_set(rig->health, true);
+	else if (strncmp(line, "fail", 4) == 0)
+		health_set(rig->health, false);
+	rig->answer_owed = strstr(line, "stop") != NULL;
+	if (rig->answer_owed)
+		health_stop(rig->health, GRACE_MS, down, rig);
+	else
+		assert_int_equal(write(rig->judge, "ok\n", 3), 3);
+}
+
+static void judge_says(void *arg, int ready)
+{
+	struct rig *rig = arg;
+	size_t len = strlen(rig->line);
+	ssize_t n = read(rig->judge, rig->line + len, sizeof rig->line - 1 - len);
+
+	(void)ready;
+	rig->ended = n <= 0;
+	if (rig->ended || rig->line[len + (size_t)n - 1] != '\n')
+		return;
+	judge_asks(rig, rig->line);
+	memset(rig->line, 0, sizeof rig->line);
+}
+
+static pid_t judge_start(struct rig *rig, const char *scenario)
+{
+	const char *python = getenv("FLWR_TEST_PYTHON_NEW");
+	char script[512];
+	int ends[2];
+	pid_t pid;
+
+	if (!python || access(python, X_OK)) {
+		print_message("FLWR_TEST_PYTHON_NEW names no python with grpcio-health-checking\n");
+		skip();
+	}
+	snprintf(script, sizeof script, "%s/watch_health.py", FLWR_TEST_DIR);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(ends[1], 0);
+		dup2(ends[1], 1);
+		execl(python, python, script, scenario, health_address(rig->health), (char *)NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	rig->judge = ends[0];
+	return pid;
+}
+
+static void run(struct rig *rig, const char *scenario)
+{
+	pid_t pid = judge_start(rig, scenario);
+	struct watch *watch = watch_new(rig->loop, rig->judge, WATCH_READ, judge_says, rig);
+	int64_t until = clock_now_ms() + SCENARIO_MS;
+	int status = 0;
+
+	assert_non_null(watch);
+	while (!rig->ended && clock_now_ms() < until)
+		loop_step(rig->loop, 100);
+	if (!rig->ended)
+		kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	watch_free(watch);
+	close(rig->judge);
+	rig->answer_owed = false;
+	assert_int_equal(status, 0);
+}
+
+/* So often the log has text. */
+static unsigned logged(struct rig *rig, const char *text)
+{
+	unsigned n = 0;
+	char line[1024];
+
+	rewind(rig->lines);
+	while (fgets(line, sizeof line, rig->lines))
+		n += strstr(line, text) != NULL;
+	return n;
+}
+
+/* Lines that ask somebody to act. */
+static unsigned warned(struct rig *rig)
+{
+	return logged(rig, "WARN") + logged(rig, "ERROR");
+}
+
+static void test_checks(void **state)
+{
+	run(*state, "checks");
+	assert_int_equal(logged(*state, "health: serving"), 1);
+	assert_int_equal(logged(*state, "health: not serving"), 1);
+	assert_int_equal(warned(*state), 0);
+}
+
+static void test_watches(void **state)
+{
+	run(*state, "watches");
+	assert_int_equal(warned(*state), 0);
+}
+
+static void test_many(void **state)
+{
+	run(*state, "many");
+	assert_int_equal(logged(*state, "Watch refused: too many at once"), warned(*state));
+	assert_true(warned(*state) >= 1);
+}
+
+static void test_goers(void **state)
+{
+	run(*state, "goers");
+}
+
+static void test_deaf(void **state)
+{
+	run(*state, "deaf");
+	assert_int_equal(warned(*state), 0);
+}
+
+static void test_crowd(void **state)
+{
+	run(*state, "crowd");
+	/* One line for all of them: they come within ten seconds. */
+	assert_true(warned(*state) >= 1 && warned(*state) <= 3);
+	assert_true(logged(*state, "says nothing that is gRPC") >= 3);
+}
+
+static void test_stop(void **state)
+{
+	run(*state, "stop");
+	assert_int_equal(warned(*state), 0);
+}
+
+static void test_change_and_stop(void **state)
+{
+	run(*state, "change_and_stop");
+}
+
+static void test_address_in_use(void **state)
+{
+	struct rig *rig = *state;
+	struct health *second = NULL;
+	struct reason why = {0};
+
+	assert_int_equal(health_new(rig->loop, rig->rpc, rig->log, health_address(rig->health),
+				 &second, &why),
+		-EADDRINUSE);
+	assert_null(second);
+	assert_non_null(strstr(why.text, health_address(rig->health)));
+}
+
+/* Nobody has come at all. */
+static void test_idle(void **state)
+{
+	struct rig *rig = *state;
+
+	health_set(rig->health, true);
+	assert_int_equal(logged(rig, "health: listening at 127.0.0.1:"), 1);
+}
+
+#define RIG_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIG_TEST(test_checks),
+		RIG_TEST(test_watches),
+		RIG_TEST(test_many),
+		RIG_TEST(test_goers),
+		RIG_TEST(test_deaf),
+		RIG_TEST(test_crowd),
+		RIG_TEST(test_stop),
+		RIG_TEST(test_change_and_stop),
+		RIG_TEST(test_address_in_use),
+		RIG_TEST(test_idle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

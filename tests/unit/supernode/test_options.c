@@ -1,0 +1,228 @@
+/* Which command lines are understood, and as what. How they are refused as a whole program is in
+ * tests/system/test_command_line.py. */
+#include "common/base/cleanup.h"
+#include "common/base/exit_code.h"
+#include "supernode/options.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WORDS 32
+
+/* One per command line: words point into line. */
+struct command {
+	char line[512];
+	struct options options;
+	struct reason why;
+};
+
+/* FILE is a file that can be read. */
+static int read_line(struct command *command, const char *line)
+{
+	char *words[WORDS] = {(char *)"flower-supernode"};
+	int n = 1;
+
+	memset(command, 0, sizeof(*command));
+	assert_true(strlen(line) < sizeof(command->line));
+	strncpy(command->line, line, sizeof(command->line) - 1);
+	for (char *word = strtok(command->line, " "); word; word = strtok(NULL, " ")) {
+		assert_true(n < WORDS - 1);
+		words[n++] = strcmp(word, "FILE") == 0 ? (char *)"/proc/self/exe" : word;
+	}
+	return options_read(n, words, &command->options, &command->why);
+}
+
+static void as_before(void **state)
+{
+	struct command command;
+
+	(void)state;
+	assert_int_equal(read_line(&command, ""), 0);
+	assert_null(command.options.superlink);
+	assert_false(command.options.insecure);
+	assert_null(command.options.root_certificates);
+	assert_null(command.options.auth_private_key);
+	assert_null(command.options.trusted_entities);
+	assert_null(command.options.health_server_address);
+	assert_null(command.options.state_dir);
+	assert_null(command.options.worker_api_address);
+	assert_null(command.options.warnings[0]);
+	assert_null(command.options.warnings[0]);
+	options_done(&command.options);
+}
+
+static void what_flower_1_15_has(void **state)
+{
+	struct command command;
+
+	(void)state;
+	assert_int_equal(
+		read_line(&command,
+			"--root-certificates FILE --grpc-rere --superlink superlink.example:9092 "
+			"--max-retries 3 --max-wait-time 1.5 --auth-supernode-private-key FILE "
+			"--auth-supernode-public-key FILE --node-config a=1 --flwr-dir /tmp "
+			"--isolation subprocess --clientappio-api-address 0.0.0.0:9094"),
+		0);
+	assert_string_equal(command.options.superlink, "superlink.example:9092");
+	assert_string_equal(command.options.root_certificates, "/proc/self/exe");
+	assert_string_equal(command.options.auth_private_key, "/proc/self/exe");
+	assert_string_equal(command.options.auth_public_key, "/proc/self/exe");
+	assert_string_equal(command.options.worker_api_address, "0.0.0.0:9094");
+	assert_int_equal(command.options.max_retries, 3);
+	assert_int_equal(command.options.max_wait_ms, 1500);
+	assert_int_equal(command.options.node_config.n, 1);
+	assert_null(command.options.warnings[0]);
+	options_done(&command.options);
+}
+
+static void what_flower_1_41_has(void **state)
+{
+	struct command command;
+
+	(void)state;
+	assert_int_equal(
+		read_line(&command,
+			"--insecure --superlink superlink.example:8000 --max-retries 3 "
+			"--isolation process --host 0.0.0.0 --port 9095 --trusted-entities FILE "
+			"--health-server-address 127.0.0.1:0 --state-dir /tmp"),
+		0);
+	assert_true(command.options.insecure);
+	assert_true(command.options.workers_come);
+	assert_string_equal(command.options.worker_api_address, "0.0.0.0:9095");
+	assert_string_equal(command.options.trusted_entities, "/proc/self/exe");
+	assert_string_equal(command.options.health_server_address, "127.0.0.1:0");
+	assert_string_equal(command.options.state_dir, "/tmp");
+	assert_null(command.options.warnings[0]);
+	options_done(&command.options);
+}
+
+static void where_workers_connect(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *address; /* NULL: private; "": refused */
+	} rows[] = {
+		{"", NULL},
+		{"--isolation process", "127.0.0.1:9094"},
+		{"--host 10.0.0.7", "10.0.0.7:9094"},
+		{"--port 0", "127.0.0.1:0"},
+		{"--isolation process --port 1234", "127.0.0.1:1234"},
+		{"--host ::", "[::]:9094"},
+		{"--host [::1] --port 1", "[::1]:1"},
+		{"--clientappio-api-address 10.0.0.7:1", "10.0.0.7:1"},
+		{"--clientappio-api-address 10.0.0.7:1 --host 10.0.0.7", "10.0.0.7:1"},
+		{"--clientappio-api-address 10.0.0.7:1 --port 1", "10.0.0.7:1"},
+		{"--clientappio-api-address [::1]:1 --host ::1 --port 1", "[::1]:1"},
+		{"--clientappio-api-address [::1]:1 --host [::1]", "[::1]:1"},
+		{"--clientappio-api-address 10.0.0.7:1 --host 10.0.0.70", ""},
+		{"--clientappio-api-address 10.0.0.70:1 --host 10.0.0.7", ""},
+		{"--clientappio-api-address [::1]:1 --host ::", ""},
+		{"--clientappio-api-address 10.0.0.7:1 --port 11", ""},
+		{"--clientappio-api-address 10.0.0.7:1 --host 10.0.0.7 --port 2", ""},
+		{"--host 10.0.0.7:1", ""},
+		{"--host http://10.0.0.7", ""},
+		{"--port 65536", ""},
+		{"--port -1", ""},
+		{"--superlink 127.0.0.1:1 --port 1", ""},
+	};
+	struct command command;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int r = read_line(&command, rows[i].line);
+		const char *is = command.options.worker_api_address;
+
+		if (rows[i].address && !*rows[i].address) {
+			if (r != -EINVAL || !command.why.text[0])
+				fail_msg("%s: %d", rows[i].line, r);
+		} else if (r || !is != !rows[i].address ||
+			   (is && strcmp(is, rows[i].address) != 0)) {
+			fail_msg("%s: %d, %s, %s", rows[i].line, r, is ? is : "none",
+				command.why.text);
+		}
+		options_done(&command.options);
+	}
+}
+
+static void warned(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *says; /* NULL: nothing */
+	} rows[] = {
+		{"--grpc-rere", NULL},
+		{"--grpc-adapter", "--grpc-adapter has no effect"},
+		{"--rest", "--rest has no effect"},
+	};
+	struct command command;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(read_line(&command, rows[i].line), 0);
+		assert_int_equal(!command.options.warnings[0], !rows[i].says);
+		if (rows[i].says)
+			assert_non_null(strstr(command.options.warnings[0], rows[i].says));
+		options_done(&command.options);
+	}
+}
+
+static void refused(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *says;
+		int exit_code;
+	} rows[] = {
+		{"--insecure --root-certificates FILE", "leave one out", EXIT_CODE_NONE},
+		{"--root-certificates /", "--root-certificates / is no file", EXIT_CODE_NONE},
+		{"--root-certificates /none", "/none cannot be read: No such", EXIT_CODE_NONE},
+		{"--auth-supernode-public-key FILE", "--auth-supernode-private-key",
+			EXIT_CODE_KEYS_MISSING},
+		{"--insecure --auth-supernode-private-key FILE", "--insecure",
+			EXIT_CODE_KEY_WITHOUT_TLS},
+		{"--auth-supernode-private-key FILE --auth-supernode-public-key /none",
+			"--auth-supernode-public-key /none cannot be read", EXIT_CODE_KEY_INVALID},
+		{"--auth-supernode-private-key /none", "/none cannot be read",
+			EXIT_CODE_KEY_INVALID},
+		{"--trusted-entities /none", "/none cannot be read",
+			EXIT_CODE_TRUSTED_ENTITIES_INVALID},
+		{"--superlink https://a:1", "write a:1", EXIT_CODE_ADDRESS_INVALID},
+		{"--health-server-address a", "--health-server-address", EXIT_CODE_ADDRESS_INVALID},
+		{"--host a/b", "--host", EXIT_CODE_ADDRESS_INVALID},
+		{"--state-dir /proc/self/exe", "--state-dir", EXIT_CODE_NONE},
+		{"--grpc-rere --rest", "different transports", EXIT_CODE_NONE},
+	};
+	struct command command;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int r = read_line(&command, rows[i].line);
+
+		if (r >= 0 || !strstr(command.why.text, rows[i].says) ||
+			command.why.exit_code != rows[i].exit_code)
+			fail_msg("%s: %d, %s, %d", rows[i].line, r, command.why.text,
+				command.why.exit_code);
+		options_done(&command.options);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(as_before),
+		cmocka_unit_test(what_flower_1_15_has),
+		cmocka_unit_test(what_flower_1_41_has),
+		cmocka_unit_test(where_workers_connect),
+		cmocka_unit_test(warned),
+		cmocka_unit_test(refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
