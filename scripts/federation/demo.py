@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from . import release
 from .peers import PROGRAMS, Federation
 from .processes import Late, wait_until
 
@@ -29,15 +30,16 @@ def say(text):
     print(text, flush=True)
 
 
-def show_progress(federation, started):
-    """Print what is new in the logs until the run has ended; the last accuracy."""
+def show_progress(federation, log, started):
+    """Print what is new in the log of the run until it has ended; the last accuracy."""
     accuracies = []
     rounds_shown = 0
     replies_shown = 0
 
     def look():
         nonlocal accuracies, rounds_shown, replies_shown
-        text = federation.superlink.text()
+        ended = not log.running()
+        text = log.text()
         replies = 0
         for index, node in enumerate(federation.nodes):
             if not node.running():
@@ -50,8 +52,10 @@ def show_progress(federation, started):
         for number, accuracy in accuracies[rounds_shown:]:
             say(f"round {number}  accuracy {accuracy}")
         rounds_shown = len(accuracies)
-        if "raised an exception" in text:
+        if "raised an exception" in text + federation.superlink.text():
             raise RuntimeError("the ServerApp failed")
+        if ended and "[SUMMARY]" not in text:
+            raise RuntimeError("the run ended early")
         return "[SUMMARY]" in text
 
     try:
@@ -69,8 +73,8 @@ def federate(federation, options, started):
     for node in federation.nodes:
         federation.wait_registered(node)
     say(f"Running examples/digits, {options.rounds} rounds ...")
-    federation.run(ROOT / "examples/digits", f"num-server-rounds={options.rounds}")
-    return show_progress(federation, started)
+    run_id = federation.run(ROOT / "examples/digits", f"num-server-rounds={options.rounds}")
+    return show_progress(federation, federation.follow_run(run_id), started)
 
 
 def show_logs(federation):
@@ -88,13 +92,18 @@ def positive(text):
 
 def parse():
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
-    parser.add_argument("--flower", choices=["1.15.2"], default="1.15.2", help="Flower's release")
+    parser.add_argument("--flower", default="1.41.0", help="Flower's release (1.41.0)")
     parser.add_argument("--rounds", type=positive, default=3, help="rounds to learn (3)")
     parser.add_argument(
         "--programs", choices=PROGRAMS, default="ours", help="whose SuperNode to run (ours)"
     )
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    try:
+        options.flower = release.find(options.flower).version
+    except LookupError as missing:
+        parser.error(str(missing))
+    return options
 
 
 def main():
@@ -104,7 +113,7 @@ def main():
     started = time.monotonic()
     folder = ROOT / "build/demo"
     shutil.rmtree(folder, ignore_errors=True)
-    environment = ROOT / f"build/python/flower-{options.flower}"
+    environment = release.find(options.flower).environment
     federation = Federation(folder, environment, ROOT / "build/release/bin", options.programs)
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGHUP, interrupt)

@@ -1,11 +1,13 @@
 """Programs that are started, watched and ended by number; nothing of them is left over."""
 
 import contextlib
+import http.client
 import os
 import re
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import uuid
@@ -45,6 +47,22 @@ def free_ports(number):
 def accepts(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def healthy(port, tls):
+    """Does an HTTP server there say so? One may take connections before it can answer."""
+    if tls:
+        anyone = ssl._create_unverified_context()  # whether it is there, not who it is
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=anyone)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def parent_of(pid):
@@ -225,7 +243,7 @@ class Guard:
             except Late:
                 continue
         try:
-            wait_until(lambda: not self.marked(), "helpers of the programs are gone", 3.0)
+            wait_until(lambda: not self.marked(), "helpers of the programs are gone", 15.0)
         except Late:
             pass
         left = {pid: command_of(pid) for pid in self.marked()}

@@ -84,6 +84,15 @@ class StandIn(FleetServicer):
         self.wait(lambda: message_id in self.replies, "a reply", seconds)
         return self.replies[message_id]
 
+    def check(self, programs, reply):
+        if reply.HasField("error"):
+            raise RuntimeError(f"{programs}: {reply.error}")
+
+    def times(self, reply):
+        """When the app began and ended."""
+        times = reply.content.metrics["times"].data
+        return times["began"].double, times["ended"].double
+
     def bulk_methods(self):
         """Messages as bytes, made before and read after: what is measured is the node's work."""
         methods = {"PullMessages": self.pull_bytes, "PushMessages": self.push_bytes}

@@ -12,20 +12,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define SCHEDULES_DEFAULT 20000
-#define STEPS_MAX         300
-
-/* A random message for which pick() holds; 0: none. */
-static uint64_t pick(struct sim_world *world, bool (*fits)(const struct sim_message *message))
-{
-	uint64_t found = 0, n = 0;
-
-	for (uint64_t i = 1; i <= world->last; i++) {
-		if (fits(&world->messages[i]) && sim_below(world, ++n) == 0)
-			found = i;
-	}
-	return found;
-}
+#define SCHEDULES_DEFAULT 8000
+#define STEPS_MAX         1500
 
 static bool has_worker(const struct sim_message *message)
 {
@@ -51,36 +39,35 @@ static bool is_pushing(const struct sim_message *message)
 
 static void step_message(struct sim_world *world)
 {
+	struct sim_message message;
 	struct envelope envelope;
-	uint64_t run_id;
+	uint64_t number = 0;
 	int r;
 
 	if (world->last + 1 >= SIM_MESSAGES ||
 		(!node_wants_message(world->node) && !sim_one_in(world, 8)))
 		return;
 	sim_alloc_set(0, 0);
-	sim_make_message(world, &envelope);
-	run_id = envelope.metadata.run_id;
-	sim_alloc_set(world->quiet ? 0 : 12, sim_random(&world->random));
-	r = node_message(world->node, world->now, &envelope);
+	sim_make_message(world, &envelope, &message);
+	sim_faults(world);
+	r = node_message(world->node, world->now, &envelope,
+		sim_mishap(world, 30) ? "its tree \xff is broken" : NULL, &number);
 	sim_check(world, r == 0 || (r == -ENOMEM && !world->quiet));
 	sim_check(world, !envelope.metadata.message_id && envelope.content.n == 0);
-	if (r == 0)
-		world->messages[++world->last] = (struct sim_message){.known = true, .run = run_id};
+	sim_check(world, !envelope.objects);
+	if (r == 0) {
+		world->messages[++world->last] = message;
+		sim_check(world, number == world->last);
+	} else {
+		object_set_unref(message.set);
+	}
 }
 
 static enum node_fetch some_fetch(struct sim_world *world)
 {
-	if (sim_one_in(world, 15))
+	if (sim_mishap(world, 15))
 		return sim_one_in(world, 2) ? NODE_RUN_OVER : NODE_FETCH_REFUSED;
 	return NODE_FETCHED;
-}
-
-/* The world forgets what workers left in a run that is over. */
-static void forget_run(struct sim_world *world, uint64_t run)
-{
-	slices_done(&world->runs[run].context);
-	world->runs[run] = (struct sim_run){0};
 }
 
 static void step_run(struct sim_world *world)
@@ -99,8 +86,8 @@ static void step_run(struct sim_world *world)
 		sim_make_run(world, id, &run);
 	world->runs[id].info_asked = false;
 	if (fetch == NODE_RUN_OVER)
-		forget_run(world, id);
-	sim_alloc_set(world->quiet ? 0 : 12, sim_random(&world->random));
+		sim_forget_run(world, id);
+	sim_faults(world);
 	node_run_fetched(world->node, world->now, id, fetch, &run, "no \xff run");
 	sim_check(world, !run.fab_hash);
 }
@@ -121,8 +108,8 @@ static void step_fab(struct sim_world *world)
 		sim_make_fab(world, &content, &manifest);
 	world->runs[id].fab_asked = false;
 	if (fetch == NODE_RUN_OVER)
-		forget_run(world, id);
-	sim_alloc_set(world->quiet ? 0 : 12, sim_random(&world->random));
+		sim_forget_run(world, id);
+	sim_faults(world);
 	node_fab_fetched(world->node, world->now, id, fetch, &content, &manifest, "bad FAB");
 	sim_check(world, content.n == 0 && !manifest.name);
 }
@@ -137,17 +124,17 @@ static void settle_push(struct sim_world *world, uint64_t number, enum node_push
 	message->too_large = push == NODE_PUSH_REFUSED;
 	message->delivered = push == NODE_PUSHED;
 	if (push == NODE_PUSH_OVER && theirs->run)
-		forget_run(world, message->run);
+		sim_forget_run(world, message->run);
 	node_reply_pushed(world->node, world->now, number, push, "because");
 }
 
 static void step_pushed(struct sim_world *world)
 {
-	uint64_t number = pick(world, is_pushing);
+	uint64_t number = sim_pick(world, is_pushing);
 
 	if (number)
 		settle_push(world, number,
-			sim_one_in(world, 3) ? (enum node_push)sim_below(world, 4) : NODE_PUSHED);
+			sim_mishap(world, 3) ? (enum node_push)sim_below(world, 4) : NODE_PUSHED);
 	else if (world->last)
 		node_reply_pushed(world->node, world->now, 1 + sim_below(world, world->last + 2),
 			NODE_PUSHED, "late");
@@ -155,17 +142,30 @@ static void step_pushed(struct sim_world *world)
 
 static void step_lost(struct sim_world *world)
 {
-	if (!sim_one_in(world, 60))
+	uint64_t before = world->node_id;
+
+	if (!sim_mishap(world, 60))
 		return;
 	if (sim_one_in(world, 2)) {
 		node_lost(world->node, world->now);
 		world->node_id = 0;
-	} else {
+	}
+	for (uint64_t i = 0; i < SIM_RUNS; i++)
+		sim_forget_run(world, i);
+	/* With its old number it still has what series have left. */
+	if (!world->node_id && before && sim_one_in(world, 2)) {
+		world->node_id = before;
+		node_registered(world->node, world->now, before);
+		return;
+	}
+	for (unsigned i = 0; i < SIM_RUNS + SIM_SERIES; i++) {
+		slices_done(&world->contexts[i].bytes);
+		world->contexts[i] = (struct sim_context){0};
+	}
+	if (world->node_id) {
 		world->node_id = world->next_id += 2;
 		node_registered(world->node, world->now, world->node_id);
 	}
-	for (uint64_t i = 0; i < SIM_RUNS; i++)
-		forget_run(world, i);
 }
 
 static void step_register(struct sim_world *world)
@@ -179,7 +179,7 @@ static void step_register(struct sim_world *world)
 
 static void step_pull(struct sim_world *world)
 {
-	uint64_t number = pick(world, sim_one_in(world, 5) ? has_token : has_live_worker);
+	uint64_t number = sim_pick(world, sim_one_in(world, 5) ? has_token : has_live_worker);
 	struct sim_message *message = &world->messages[number];
 	struct instruction_inputs inputs = {0};
 	const char *details = NULL;
@@ -192,13 +192,12 @@ static void step_pull(struct sim_world *world)
 	outcome = node_pull_inputs(world->node, world->now,
 		sim_one_in(world, 10) ? message->token ^ 1 : message->token, &inputs, &details);
 	if (outcome == OUTCOME_OK) {
-		const struct sim_run *run = &world->runs[message->run];
-
 		message->pulls++;
 		sim_check(world, live || message->token == 42);
+		sim_check(world, !message->objects || !live);
 		sim_check(world, inputs.message.bytes && inputs.run.bytes && inputs.fab.bytes);
-		if (run->any_context && live)
-			sim_check(world, slices_equal(&inputs.context, &run->context));
+		if (live)
+			sim_check_context(world, message->run, &inputs.context);
 	} else {
 		sim_check(world, details && inputs.message.n == 0);
 		sim_check(world, outcome == OUTCOME_FAILED_PRECONDITION ||
@@ -208,18 +207,9 @@ static void step_pull(struct sim_world *world)
 	instruction_inputs_done(&inputs);
 }
 
-/* Keep what the worker pushed, to compare the next worker's inputs with it. */
-static void keep_context(struct sim_world *world, uint64_t run, const struct slices *context)
-{
-	slices_done(&world->runs[run].context);
-	world->runs[run].any_context = true;
-	if (slices_append_refs(&world->runs[run].context, context) < 0)
-		abort();
-}
-
 static void step_push(struct sim_world *world)
 {
-	uint64_t number = pick(world, sim_one_in(world, 5) ? has_token : has_live_worker);
+	uint64_t number = sim_pick(world, sim_one_in(world, 5) ? has_token : has_live_worker);
 	struct sim_message *message = &world->messages[number];
 	const struct message *theirs = message_find(world->node, number);
 	struct instruction_outputs outputs;
@@ -230,12 +220,12 @@ static void step_push(struct sim_world *world)
 
 	if (!number || (message->token == 42))
 		return;
-	working = theirs && theirs->state == MESSAGE_WORKING;
+	working = theirs && theirs->state == MESSAGE_WORKING && !message->objects;
 	sim_alloc_set(0, 0);
 	sim_make_outputs(world, number, &outputs, &valid);
 	if (slices_append_refs(&context, &outputs.context) < 0)
 		abort();
-	sim_alloc_set(world->quiet ? 0 : 12, sim_random(&world->random));
+	sim_faults(world);
 	message->accepted = message->accepted || (valid && working);
 	outcome = node_push_outputs(world->node, world->now, &outputs, &details);
 	sim_alloc_set(0, 0);
@@ -248,7 +238,7 @@ static void step_push(struct sim_world *world)
 	if (outcome == OUTCOME_OK) {
 		world->accepted++;
 		sim_check(world, outputs.message.n == 0 && outputs.context.n == 0);
-		keep_context(world, message->run, &context);
+		sim_keep_context(world, message->run, &context);
 	}
 	slices_done(&context);
 	instruction_outputs_done(&outputs);
@@ -262,7 +252,7 @@ static void step_token(struct sim_world *world)
 	int64_t since_ms;
 	enum outcome outcome;
 
-	offered = node_offered(world->node, &since_ms);
+	offered = node_offered(world->node, MESSAGE_INLINE, &since_ms);
 	outcome = node_get_token(world->node, world->now, &token, &details);
 	sim_check(world, (outcome == OUTCOME_OK) == (offered != 0));
 	if (outcome != OUTCOME_OK) {
@@ -280,11 +270,11 @@ static void step_token(struct sim_world *world)
 /* One that came goes away, or begins to send. */
 static void step_away(struct sim_world *world)
 {
-	uint64_t number = pick(world, has_worker);
+	uint64_t number = sim_pick(world, has_worker);
 	const struct message *theirs = message_find(world->node, number);
 	bool pulled = theirs && theirs->state == MESSAGE_WORKING;
 
-	if (!number || !sim_one_in(world, 4))
+	if (!number || !sim_mishap(world, 4))
 		return;
 	if (sim_one_in(world, 2)) {
 		node_outputs_coming(world->node, number);
@@ -314,11 +304,11 @@ static void gone_worker(struct sim_world *world, uint64_t number)
 
 static void step_end(struct sim_world *world)
 {
-	uint64_t number = pick(world, has_worker);
+	uint64_t number = sim_pick(world, has_worker);
 
 	/* Workers that are still of use seldom end. */
 	if (!number || world->workers_come ||
-		(node_message_live(world->node, number) && !sim_one_in(world, 8)))
+		(node_message_live(world->node, number) && !sim_mishap(world, 8)))
 		return;
 	if (!world->messages[number].ended && !sim_one_in(world, 10))
 		end_worker(world, number);
@@ -331,7 +321,7 @@ static void step_end(struct sim_world *world)
 static void step_time(struct sim_world *world)
 {
 	static const int64_t jumps_ms[] = {0, 1, 40, 900, 1500, 5000, 130000};
-	int64_t ms = jumps_ms[sim_below(world, 7)];
+	int64_t ms = jumps_ms[sim_below(world, world->calm ? 5 : 7)];
 	int64_t next_ms = node_next_ms(world->node);
 
 	if (ms < 1000 && sim_one_in(world, 12) && next_ms < CLOCK_NEVER / 2 &&
@@ -345,7 +335,7 @@ static void step_time(struct sim_world *world)
 
 static void step_stop(struct sim_world *world)
 {
-	if (!sim_one_in(world, 60))
+	if (!sim_mishap(world, 60))
 		return;
 	if (sim_one_in(world, 2))
 		node_close(world->node);
@@ -356,13 +346,21 @@ static void step_stop(struct sim_world *world)
 static void (*const steps[])(struct sim_world *) = {step_message, step_message, step_message,
 	step_run, step_run, step_run, step_fab, step_fab, step_fab, step_pull, step_pull, step_pull,
 	step_push, step_push, step_token, step_token, step_away, step_end, step_pushed, step_pushed,
-	step_time, step_lost, step_register, step_stop};
+	step_time, step_lost, step_register, step_stop, sim_step_content, sim_step_content,
+	sim_step_content, sim_step_content, sim_step_content, sim_step_claim, sim_step_claim,
+	sim_step_pull_task, sim_step_pull_task, sim_step_pull_task, sim_step_instruction,
+	sim_step_begin, sim_step_begin, sim_step_reply_object, sim_step_reply_object,
+	sim_step_reply_object, sim_step_reply_object, sim_step_reply_object, sim_step_push_task,
+	sim_step_push_task};
 
 static void step(struct sim_world *world)
 {
 	size_t i = sim_below(world, sizeof(steps) / sizeof(steps[0]));
 
-	sim_alloc_set(world->quiet ? 0 : 12, sim_random(&world->random));
+	/* Objects take their time, in which other things happen. */
+	if (sim_one_in(world, 3))
+		sim_objects_wait(world);
+	sim_faults(world);
 	steps[i](world);
 	sim_pump(world);
 	sim_alloc_set(0, 0);
@@ -377,13 +375,13 @@ static void wind_up(struct sim_world *world)
 
 	node_give_up(world->node, world->now, "stopped");
 	sim_pump(world);
-	while ((number = pick(world, is_pushing))) {
+	while ((number = sim_pick(world, is_pushing))) {
 		settle_push(world, number,
 			sim_one_in(world, 2) ? NODE_PUSHED : (enum node_push)sim_below(world, 4));
 		sim_pump(world);
 		sim_invariants(world);
 	}
-	while (!world->workers_come && (number = pick(world, has_worker))) {
+	while (!world->workers_come && (number = sim_pick(world, has_worker))) {
 		gone_worker(world, number);
 		sim_pump(world);
 		sim_invariants(world);
@@ -392,6 +390,7 @@ static void wind_up(struct sim_world *world)
 		sim_check(world, world->messages[i].finished == 1);
 	node_lost(world->node, world->now);
 	sim_pump(world);
+	node_registered(world->node, world->now, world->next_id + 2);
 	counts = node_count(world->node);
 	sim_check(world,
 		counts.messages + counts.runs + counts.fabs + counts.contexts + counts.tokens == 0);
@@ -402,7 +401,8 @@ static void wind_up(struct sim_world *world)
 int main(int argc, char **argv)
 {
 	struct sim_world *world = calloc(1, sizeof(*world));
-	unsigned long sums[4] = {0};
+	struct sim_objects *objects = NULL;
+	unsigned long sums[5] = {0};
 	uint64_t seed = (uint64_t)clock_now_ms();
 	uint64_t count = SCHEDULES_DEFAULT;
 
@@ -413,10 +413,11 @@ int main(int argc, char **argv)
 	}
 	printf("sim_node: seed %" PRIu64 ", %" PRIu64 " schedules\n", seed, count);
 	fflush(stdout);
+	objects = sim_objects_new();
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t n;
 
-		sim_init(world, seed + i);
+		sim_init(world, objects, seed + i);
 		n = sim_below(world, STEPS_MAX);
 		for (world->step = 0; world->step < n; world->step++)
 			step(world);
@@ -427,10 +428,13 @@ int main(int argc, char **argv)
 		sums[1] += world->delivered;
 		sums[2] += world->failed;
 		sums[3] += world->dropped;
+		sums[4] += world->tasks;
 		sim_done(world);
 	}
-	printf("sim_node: outputs %lu, replies %lu, error replies %lu, dropped %lu\n", sums[0],
-		sums[1], sums[2], sums[3]);
+	printf("sim_node: outputs %lu and %lu of objects, replies %lu, error replies %lu, "
+	       "dropped %lu\n",
+		sums[0], sums[4], sums[1], sums[2], sums[3]);
+	sim_objects_free(objects);
 	free(world);
 	return 0;
 }

@@ -3,7 +3,7 @@
  */
 #include "sim/sim_world.h"
 
-#include "common/message/wire.h"
+#include "common/base/wire.h"
 
 #include <math.h>
 #include <string.h>
@@ -29,6 +29,11 @@ bool sim_one_in(struct sim_world *world, unsigned n)
 	return sim_below(world, n) == 0;
 }
 
+bool sim_mishap(struct sim_world *world, unsigned n)
+{
+	return sim_one_in(world, world->calm ? 20 * n : n);
+}
+
 static void make_bytes(struct sim_world *world, struct slices *out)
 {
 	static const uint8_t bytes[LARGE_BYTES];
@@ -42,18 +47,32 @@ static double make_ttl(struct sim_world *world)
 {
 	static const double odd[] = {0, -5, NAN, INFINITY, -INFINITY, 1e300, 1e-9};
 
-	if (sim_one_in(world, 10))
+	if (sim_mishap(world, 10))
 		return odd[sim_below(world, sizeof(odd) / sizeof(odd[0]))];
 	return (double)(1 + sim_below(world, 2000));
 }
 
-void sim_make_message(struct sim_world *world, struct envelope *out)
+static void make_content(
+	struct sim_world *world, struct envelope *out, struct sim_message *message_out)
+{
+	if (!world->object_share || !sim_one_in(world, world->object_share)) {
+		make_bytes(world, &out->content);
+		return;
+	}
+	message_out->objects = true;
+	message_out->sample = (unsigned)sim_below(world, SIM_SAMPLES);
+	message_out->set = sim_objects_set(world, message_out->sample);
+	out->objects = object_set_ref(message_out->set);
+}
+
+void sim_make_message(
+	struct sim_world *world, struct envelope *out, struct sim_message *message_out)
 {
 	char id[32];
 	struct metadata metadata = {.run_id = sim_below(world, SIM_RUNS),
 		.message_id = id,
 		.src_node_id = 1,
-		.dst_node_id = world->node_id + sim_one_in(world, 20),
+		.dst_node_id = world->node_id + sim_mishap(world, 20),
 		.reply_to_message_id = (char *)"",
 		.group_id = (char *)"3",
 		.ttl = make_ttl(world),
@@ -61,11 +80,12 @@ void sim_make_message(struct sim_world *world, struct envelope *out)
 		.created_at = sim_one_in(world, 20) ? NAN : world->now.wall_s + 5};
 
 	snprintf(id, sizeof(id), "m%llu", (unsigned long long)world->last + 1);
-	*out = (struct envelope){.has_content = !sim_one_in(world, 20)};
+	*out = (struct envelope){.has_content = !sim_mishap(world, 20)};
 	if (metadata_copy(&metadata, &out->metadata) < 0)
 		abort();
+	*message_out = (struct sim_message){.known = true, .run = metadata.run_id};
 	if (out->has_content)
-		make_bytes(world, &out->content);
+		make_content(world, out, message_out);
 }
 
 void sim_make_run(struct sim_world *world, uint64_t run_id, struct run *out)
@@ -77,14 +97,15 @@ void sim_make_run(struct sim_world *world, uint64_t run_id, struct run *out)
 	/* Two runs share a FAB. */
 	memset(hash, digits[run_id / 2], 64);
 	hash[64] = '\0';
-	if (sim_one_in(world, 30))
+	if (sim_mishap(world, 30))
 		snprintf(hash, sizeof(hash), "%s", sim_one_in(world, 2) ? "" : "nothex");
 	*out = (struct run){.run_id = run_id,
+		.series_id = world->runs[run_id].series,
 		.fab_id = strdup("x/y"),
 		.fab_version = strdup("0"),
 		.fab_hash = strdup(hash)};
 	if (sim_one_in(world, 2) && value_map_set(&out->override_config,
-					    sim_one_in(world, 15) ? "unknown" : "rate", &value) < 0)
+					    sim_mishap(world, 15) ? "unknown" : "rate", &value) < 0)
 		abort();
 }
 
@@ -102,7 +123,7 @@ void sim_make_fab(struct sim_world *world, struct slices *content, struct manife
 		abort();
 }
 
-static void make_context(struct sim_world *world, uint64_t run, struct slices *out)
+void sim_make_context(struct sim_world *world, uint64_t run, struct slices *out)
 {
 	struct context context = {.run_id = run, .node_id = world->node_id};
 	struct slices bytes = {0};
@@ -137,7 +158,7 @@ void sim_make_outputs(
 	if (envelope_encode(&reply, &out->message) < 0)
 		abort();
 	slices_done(&reply.content);
-	make_context(world, kind == 1 ? message->run + 1 : message->run, &out->context);
+	sim_make_context(world, kind == 1 ? message->run + 1 : message->run, &out->context);
 	if (kind == 2)
 		out->token ^= 1;
 	if (kind == 3)

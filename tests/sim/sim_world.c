@@ -25,16 +25,22 @@ static uint64_t random_token(void *arg)
 	return sim_one_in(world, 20) ? 42 : sim_random(&world->random);
 }
 
-void sim_init(struct sim_world *world, uint64_t seed)
+void sim_init(struct sim_world *world, struct sim_objects *objects, uint64_t seed)
 {
 	memset(world, 0, sizeof(*world));
+	world->objects = objects;
 	world->seed = seed;
 	world->random = seed;
 	world->slots = 1 + (unsigned)sim_below(world, 3);
 	world->workers_come = sim_one_in(world, 2);
 	world->now = (struct node_now){1000, 1.7e9};
 	world->quiet = !sim_one_in(world, 3);
-	budget_init(&world->budget, sim_one_in(world, 4) ? 150000 : 1 << 24);
+	world->calm = sim_one_in(world, 2);
+	world->tight = sim_one_in(world, 4);
+	world->object_share = (unsigned)sim_below(world, 3);
+	for (unsigned i = 0; i < SIM_RUNS; i++)
+		world->runs[i].series = sim_below(world, SIM_SERIES + 1);
+	budget_init(&world->budget, world->tight ? 150000 : 1 << 24);
 	world->node = node_new(&(struct node_options){
 		.slots = world->slots,
 		.workers_come = world->workers_come,
@@ -47,6 +53,71 @@ void sim_init(struct sim_world *world, uint64_t seed)
 	sim_check(world, world->node);
 }
 
+void sim_faults(struct sim_world *world)
+{
+	sim_alloc_set(world->quiet ? 0 : 12, sim_random(&world->random));
+}
+
+uint64_t sim_pick(struct sim_world *world, bool (*fits)(const struct sim_message *message))
+{
+	uint64_t found = 0, n = 0;
+
+	for (uint64_t i = 1; i <= world->last; i++) {
+		if (fits(&world->messages[i]) && sim_below(world, ++n) == 0)
+			found = i;
+	}
+	return found;
+}
+
+/* ---- what workers leave ---- */
+
+static struct sim_context *context_of(struct sim_world *world, uint64_t run)
+{
+	uint64_t series = world->runs[run].series;
+
+	return &world->contexts[series ? SIM_RUNS + series - 1 : run];
+}
+
+void sim_forget_run(struct sim_world *world, uint64_t run)
+{
+	world->runs[run] = (struct sim_run){.series = world->runs[run].series};
+	if (world->runs[run].series)
+		return;
+	slices_done(&world->contexts[run].bytes);
+	world->contexts[run] = (struct sim_context){0};
+}
+
+void sim_keep_context(struct sim_world *world, uint64_t run, const struct slices *context)
+{
+	struct sim_context *left = context_of(world, run);
+
+	slices_done(&left->bytes);
+	*left = (struct sim_context){.any = true, .run = run};
+	if (slices_append_refs(&left->bytes, context) < 0)
+		abort();
+}
+
+void sim_check_context(struct sim_world *world, uint64_t run, const struct slices *context)
+{
+	const struct sim_context *left = context_of(world, run);
+	struct context theirs, ours = {0};
+
+	sim_alloc_set(0, 0);
+	sim_check(world, context_decode(context, &theirs) == 0);
+	if (left->any && context_decode(&left->bytes, &ours) < 0)
+		abort();
+	sim_check(world, theirs.run_id == run && theirs.node_id == world->node_id);
+	if (!world->tight || !world->runs[run].series || theirs.state.bytes)
+		sim_check(world, slices_equal(&theirs.state, &ours.state));
+	/* The same run gets it as it was; another one its own configuration. */
+	if (left->any && left->run == run && theirs.state.bytes)
+		sim_check(world, slices_equal(context, &left->bytes));
+	else if (!left->any || left->run != run)
+		sim_check(world, value_map_get(&theirs.run_config, "rate"));
+	context_done(&theirs);
+	context_done(&ours);
+}
+
 /* ---- what the node wants ---- */
 
 static struct sim_message *known(struct sim_world *world, const struct node_action *action)
@@ -54,6 +125,9 @@ static struct sim_message *known(struct sim_world *world, const struct node_acti
 	sim_check(world, action->message >= 1 && action->message <= world->last);
 	sim_check(world, world->messages[action->message].known);
 	sim_check(world, world->messages[action->message].run == action->run_id);
+	sim_check(
+		world, action->form == (world->messages[action->message].objects ? MESSAGE_OBJECTS
+										 : MESSAGE_INLINE));
 	return &world->messages[action->message];
 }
 
@@ -110,6 +184,9 @@ static void check_reply(
 	sim_check(world, reply->metadata.dst_node_id == 1);
 	sim_check(world, reply->metadata.ttl >= 0);
 	sim_check(world, message->accepted || reply->has_error);
+	sim_check(world, !reply->objects || (message->objects && reply->has_content &&
+						    object_set_missing(reply->objects) == 0));
+	sim_check(world, !(message->objects && reply->has_content) || reply->objects);
 }
 
 static void do_push(struct sim_world *world, const struct node_action *action)
@@ -171,12 +248,38 @@ static uint64_t held(const struct node *node)
 	uint64_t bytes = 0;
 
 	for (const struct message *message = node->messages; message; message = message->next)
-		bytes += message->instruction.content.bytes + message->reply.content.bytes;
+		bytes += envelope_held_bytes(&message->instruction) +
+			 envelope_held_bytes(&message->draft) +
+			 envelope_held_bytes(&message->reply);
 	for (const struct node_run *run = node->runs; run; run = run->next)
-		bytes += run->bytes.bytes + run->context.bytes;
+		bytes += run->bytes.bytes;
+	for (const struct held_context *held = node->contexts; held; held = held->next)
+		bytes += held->bytes.bytes;
 	/* Of a FAB its content counts, not the few bytes around it. */
 	for (const struct held_fab *fab = node->fabs; fab; fab = fab->next)
 		bytes += fab->reserved;
+	return bytes;
+}
+
+/* What is in sets that somebody needs. */
+static uint64_t spooled(const struct sim_world *world)
+{
+	uint64_t bytes = 0;
+
+	for (const struct message *message = world->node->messages; message;
+		message = message->next) {
+		const struct object_set *const sets[] = {message->instruction.objects,
+			message->draft.objects, message->reply.objects};
+
+		for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+			bytes += sets[i] ? object_set_bytes(sets[i]) : 0;
+	}
+	for (uint64_t i = 1; i <= world->last; i++) {
+		const struct object_set *set = world->messages[i].set;
+
+		if (set && object_set_is_last_ref(set))
+			bytes += object_set_bytes(set);
+	}
 	return bytes;
 }
 
@@ -198,7 +301,8 @@ static void check_message(struct sim_world *world, const struct message *message
 		sim_check(world, message->slot == (ours->started && !ours->gone));
 	switch (message->state) {
 	case MESSAGE_WAITING:
-		sim_check(world, message->run && (run->info_asked || run->fab_asked));
+		sim_check(world, message->run && (run->info_asked || run->fab_asked ||
+							 (message->coming && ours->set)));
 		break;
 	case MESSAGE_READY:
 		for (const struct message *m = world->node->messages; m; m = m->next)
@@ -235,6 +339,8 @@ void sim_invariants(struct sim_world *world)
 
 	sim_check(world, world->budget.used_bytes == held(node));
 	sim_check(world, world->budget.used_bytes <= world->budget.limit_bytes);
+	if (!sim_objects_out(world))
+		sim_check(world, sim_objects_bytes(world) == spooled(world));
 	for (const struct message *message = node->messages; message; message = message->next)
 		check_message(world, message);
 	for (uint64_t i = 1; i <= world->last; i++) {
@@ -260,7 +366,11 @@ void sim_invariants(struct sim_world *world)
 void sim_done(struct sim_world *world)
 {
 	node_free(world->node);
-	for (unsigned i = 0; i < SIM_RUNS; i++)
-		slices_done(&world->runs[i].context);
+	for (unsigned i = 0; i < SIM_RUNS + SIM_SERIES; i++)
+		slices_done(&world->contexts[i].bytes);
+	for (uint64_t i = 1; i <= world->last; i++)
+		object_set_unref(world->messages[i].set);
+	sim_objects_wait(world);
 	sim_check(world, world->budget.used_bytes == 0);
+	sim_check(world, sim_objects_bytes(world) == 0);
 }

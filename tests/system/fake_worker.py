@@ -6,9 +6,9 @@ import struct
 import sys
 
 packet = socket.socket(fileno=3).recv(8192)
-# As common/launch/control.c packs it: version, kind, token, log level, a flag, the address.
+# As common/launch/control.c packs it: version, kind, token, log level, a flag, the address, and more.
 version, _, token, _, _, length = struct.unpack_from("=BBQiBH", packet)
-assert version == 1, f"another form of the control socket: {version}"
+assert version == 2, f"another form of the control socket: {version}"
 address = packet[17 : 17 + length].decode()
 with socket.socket(socket.AF_UNIX) as test:
     test.connect(sys.argv[1])

@@ -7,9 +7,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from relay import Relay
+
 from federation.processes import Late, wait_until
 
 APP = Path(__file__).parent / "apps/judge"
+
+AWAY = r"SuperLink .*: \w+ failed: .*; trying again in"  # a line of a node
 
 
 class Judge:
@@ -23,6 +27,7 @@ class Judge:
         self.replies = {}
         self.arrived = {}
         self.digests = {}  # of the arrays in each message that was sent
+        self.created = {}  # by the ServerApp's clock
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             listener.listen(1)
@@ -70,10 +75,15 @@ class Judge:
             found = [int(node) for node in said["nodes"]]
         return found
 
-    def send(self, node, what, *, type="query", group="1", ttl=3600.0, bytes=0, **order):
-        """Send a message; its id."""
+    def send(
+        self, node, what, *, type="query", group="1", ttl=3600.0, bytes=0, arrays=None, **order
+    ):
+        """Send a message; its id. arrays: how many bytes each has: {record: {array: bytes}}."""
         order["what"] = what
-        return self.send_order(node, type=type, group=group, ttl=ttl, bytes=bytes, do=order)
+        more = {"arrays": arrays} if arrays else {}
+        return self.send_order(
+            node, type=type, group=group, ttl=ttl, bytes=bytes, do=order, **more
+        )
 
     def send_and_forget(self, node, what, ttl, **order):
         """Send a message whose reply nobody asks the SuperLink for; its id."""
@@ -84,14 +94,15 @@ class Judge:
         """Send a control message; its id."""
         return self.send_order(node, type="reconnect", config=config)
 
-    def send_order(self, node, **order):
+    def send_order(self, node, seconds=30, **order):
         usual = {"type": "query", "group": "1", "ttl": 3600.0, "bytes": 0, "do": {}}
         self.tell(node=str(node), **{**usual, **order})
-        end = time.monotonic() + 30
+        end = time.monotonic() + seconds
         while True:
             said = self.hear(end)
             if "sent" in said:
                 self.digests[said["sent"]] = said["digest"]
+                self.created[said["sent"]] = said["created_at"]
                 return said["sent"]
 
     def reply(self, message, seconds=30):
@@ -110,6 +121,47 @@ def serves(judge, node):
     reply = judge.ask(node, "count")
     assert reply["code"] == 0, reply
     return reply["metrics"]["counter"]["n"]
+
+
+def stays_registered(federation, database):
+    """A SuperLink that comes back still knows its node, which goes on as it was."""
+    federation.start_superlink(database)
+    node = federation.start_node()
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    assert serves(judge, node_id) == 1
+    federation.expect(AWAY)
+    federation.superlink.kill()
+    node.wait_log(AWAY)
+    federation.start_superlink(database)
+    again = federation.judge()
+    assert again.nodes(1) == [node_id]
+    assert again.reply(again.send(node_id, "count"), 60)["code"] == 0
+    assert len(node.text().split("registered: node_id=")) == 2
+
+
+def after_a_cut(federation, cut_at, failed, **order):
+    """The connection breaks after so many bytes of a reply, and is mended: (judge, message, reply)."""
+    federation.start_superlink()
+    relay = Relay(federation.fleet)
+    try:
+        node = federation.start_node(superlink=f"127.0.0.1:{relay.port}")
+        judge = federation.judge()
+        (node_id,) = judge.nodes(1)
+        assert serves(judge, node_id) == 1
+        federation.expect(AWAY)
+        relay.cut_when(cut_at)
+        message = judge.send(node_id, "echo", **order)
+        assert relay.was_cut.wait(30)
+        node.wait_log(failed)
+        relay.mend()
+        reply = judge.reply(message, 60)
+        assert reply["code"] == 0, reply
+        assert serves(judge, node_id) == 2
+        assert node.stop() == 0
+    finally:
+        relay.close()
+    return judge, message, reply
 
 
 def at_work(judge, node, file, **order):

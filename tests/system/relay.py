@@ -13,10 +13,11 @@ METHOD = re.compile(rb"/flwr\.proto\.Fleet/(\w+)")  # plain in the first call's 
 class Relay:
     """Relays until told to cut: when so many bytes have gone to the target on one connection."""
 
-    def __init__(self, target):
+    def __init__(self, target, host="127.0.0.1", port=0):
         self.target = target
         self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((host, port))
         self.listener.listen()
         self.port = self.listener.getsockname()[1]
         self.wake, self.woken = socket.socketpair()

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -103,11 +104,11 @@ NUMBERS = {
 }
 ELSEWHERE = ["--superlink", "127.0.0.1:1"]
 SUPERNODE = [
-    ([], "--insecure"),
     (["--insecure", "--nonsense"], "unknown option --nonsense"),
     (["--insecure", "--superlnk", "127.0.0.1:9092"], "did you mean --superlink?"),
     (["--insecure", "-superlink", "127.0.0.1:9092"], "did you mean --superlink?"),
-    (["--insecure", "--s", "127.0.0.1:9092"], "did you mean --superlink?"),
+    (["--insecure", "--su", "127.0.0.1:9092"], "did you mean --superlink?"),
+    (["--insecure", "--s", "127.0.0.1:9092"], "it could be --superlink, --state-dir"),
     (["--insecure", "--poll", "1"], "it could be --poll-min, --poll-max"),
     (["--insecure", "-\udcff"], r"unknown option -\xff"),
     (["--insecure=yes"], "option --insecure takes no value"),
@@ -124,14 +125,30 @@ SUPERNODE = [
     (["--insecure", "--log-level", ""], "option --log-level"),
     # what Flower's program has, or had
     (["--insecure", "--server", "127.0.0.1:9092"], "--superlink"),
-    (["--root-certificates", "ca.pem"], "--insecure"),
-    (["--insecure", "--grpc-adapter"], "--grpc-rere"),
-    (["--insecure", "--rest"], "--grpc-rere"),
-    (["--insecure", "--auth-supernode-private-key", "key"], "--auth-supernode-private-key"),
-    (["--insecure", "--auth-supernode-public-key", "key"], "--auth-supernode-public-key"),
+    (["--root-certificates", "ca.pem"], "--root-certificates ca.pem cannot be read: No such"),
+    (["--root-certificates", "PLACE"], "--root-certificates PLACE is no file"),
+    (["--root-certificates", "PLACE/pipe.toml"], "PLACE/pipe.toml is no file"),
+    (["--auth-supernode-private-key", "key"], "key cannot be read", "(Exit Code: 302, "),
+    (["--auth-supernode-public-key", "PLACE/good.toml"], "private-key", "(Exit Code: 301, "),
+    (["--trusted-entities", "PLACE/locked.toml"], "cannot be read: Perm", "(Exit Code: 304, "),
+    (["--insecure", "--superlink", "https://h:1/"], "write h:1 ", "(Exit Code: 600, "),
+    (["--insecure", "--state-dir", "PLACE/locked"], "--state-dir PLACE/locked cannot be"),
+    (["--insecure", "--health-server-address", ":1"], "--health-server-address", "Code: 600"),
+    (["--insecure", "--host", "a b"], "--host", "no valid host", "(Exit Code: 600, "),
+    (["--insecure", "--port", "65536"], "--port", "between 0 and 65535"),
+    (["--insecure", "--healt-server-adress", ":1"], "did you mean --health-server-address?"),
     # contradictions
-    (["--insecure", "--root-certificates", "ca.pem"], "--root-certificates"),
+    (["--insecure", "--root-certificates", "ca.pem"], "--root-certificates is for TLS"),
     (["--insecure", "--grpc-rere", "--rest"], "--rest"),
+    (
+        ["--insecure", "--auth-supernode-private-key", "PLACE/good.toml"],
+        "--insecure",
+        "(Exit Code: 303, ",
+    ),
+    (
+        ["--insecure", "--clientappio-api-address", "127.0.0.1:1", "--port", "2"],
+        "says something else",
+    ),
     (["--insecure", "--poll-min", "5", "--poll-max", "1"], "--poll-max 5 or more"),
     (["--insecure", "--poll-min", "60"], "--poll-max 60 or more"),
     (["--insecure", "--clientapp-wait", "5"], "--clientapp-wait is for --isolation process"),
@@ -203,6 +220,20 @@ SUPERNODE += [
         "--clientapp-command is for --isolation subprocess",
     ),
 ]
+SUPERNODE += [
+    (["--insecure", f"--{option}", "FILE"], f"--{option} is not in this version: ")
+    for prefix in ("", "appio-")
+    for option in [f"{prefix}ssl-{name}" for name in ("certfile", "keyfile", "ca-certfile")]
+]
+NO_DEPENDENCIES = (
+    ["--insecure", "--allow-runtime-dependency-installation"],
+    "--allow-runtime-dependency-installation is not in this version: ",
+)
+NO_SECRET = (
+    ["--insecure", "--superexec-auth-secret-file", "FILE"],
+    "--superexec-auth-secret-file is not in this version: ",
+)
+SUPERNODE += [NO_DEPENDENCIES, NO_SECRET]
 SUPERNODE += [(["--insecure", "--memory-budget", "8388608T"], "--memory-budget", "is too large")]
 CLIENTAPP = [
     ([], "--insecure"),
@@ -233,7 +264,7 @@ CLIENTAPP += [
 CLIENTAPP += [
     (["--insecure", "--token", "1", *more], *says)
     for more, *says in [
-        (["--run-once"], "--run-once and --token"),
+        (["--token-file", "FILE"], "--token and --token-file"),
         (["--grace", "5"], "--grace and --token"),
         (["--python", "/nonexistent/python3"], "--python: /nonexistent/python3"),
         (["--python", "PLACE"], "--python"),
@@ -247,7 +278,42 @@ CLIENTAPP += [
 CLIENTAPP += [
     (["--insecure", "--python", "/nonexistent/python3"], "--python: /nonexistent/python3"),
     (["--insecure", "--grace", "-1"], "--grace"),
+    (["--insecure", "--token-file", "FILE"], "--token-file FILE cannot be read: No such"),
+    (["--insecure", "--token-file", "PLACE"], "--token-file PLACE is no file"),
+    (["--insecure", "--token-file", "PLACE/pipe.toml"], "PLACE/pipe.toml is no file"),
+    (["--insecure", "--token-file", "PLACE/locked.toml"], "cannot be read: Permission denied"),
+    (["--insecure", "--token-file", "PLACE/good.toml"], "--token-file takes the decimal number"),
+    (["--insecure", "--token-file", "PLACE/large.toml"], "--token-file", "too large"),
+    (["--insecure", "--root-certificates", "FILE"], "--insecure", "(Exit Code: 603, "),
+    (["--root-certificates", "FILE"], "--root-certificates", "not in this version"),
+    (["--insecure", "--runtime-api-address", "h:1"], "are two names of one thing"),
+    NO_DEPENDENCIES,
 ]
+CLIENTAPP += [
+    (["--insecure", "--parent-pid", pid], f'option --parent-pid: "{pid}" must be ')
+    for pid in ("0", "-1", "", "init", "1x", "2147483648")
+]
+SUPEREXEC = [
+    ([], "--insecure"),
+    (["--insecure", "--nonsense"], "unknown option --nonsense"),
+    (["--insecure", "--token", "1"], "unknown option --token"),
+    (["--insecure", "--appio-api-address", "h:1"], "are two names of one thing"),
+    (["--insecure", "--plugin-type", "serverapp"], '--plugin-type "serverapp" is not in this'),
+    (["--insecure", "--executor", "kubernetes"], '--executor "kubernetes" is not in this version'),
+    (["--insecure", "--executor-config", "FILE"], "--executor-config is not in this version: "),
+    (["--insecure", "--health-server-address", "h:1"], "--health-server-address is not in this"),
+    (["--insecure", "--root-certificates", "FILE"], "--insecure", "(Exit Code: 603, "),
+    (["--root-certificates", "FILE"], "--root-certificates", "not in this version"),
+    (["--insecure", "--runtime-api-address", "http://h:1"], "write h:1", "(Exit Code: 600, "),
+    (["--insecure", "--parent-pid", "0"], "--parent-pid"),
+    NO_DEPENDENCIES,
+    NO_SECRET,
+]
+TO = {
+    "flower-supernode": "--superlink",
+    "flwr-clientapp": "--clientappio-api-address",
+    "flower-superexec": "--runtime-api-address",
+}
 
 
 @pytest.fixture(scope="module")
@@ -304,7 +370,8 @@ def run(program, arguments, **more):
 @pytest.mark.parametrize(
     "program, arguments, says",
     [("flower-supernode", arguments, says) for arguments, *says in SUPERNODE]
-    + [("flwr-clientapp", arguments, says) for arguments, *says in CLIENTAPP],
+    + [("flwr-clientapp", arguments, says) for arguments, *says in CLIENTAPP]
+    + [("flower-superexec", arguments, says) for arguments, *says in SUPEREXEC],
     ids=lambda value: value if isinstance(value, str) else " ".join(value)[:60],
 )
 def test_wrong(program, arguments, says, place, peer, tmp_path_factory):
@@ -313,10 +380,9 @@ def test_wrong(program, arguments, says, place, peer, tmp_path_factory):
 
     home = tmp_path_factory.mktemp("home")
     homes = dict.fromkeys(("HOME", "TMPDIR", "XDG_RUNTIME_DIR", "FLWR_HOME"), str(home))
-    to = "--superlink" if program == "flower-supernode" else "--clientappio-api-address"
     done = run(
         program,
-        [to, address_of(peer), *map(filled, arguments)],
+        [TO[program], address_of(peer), *map(filled, arguments)],
         cwd=home,
         env={**os.environ, **homes},
     )
@@ -333,14 +399,172 @@ def test_wrong(program, arguments, says, place, peer, tmp_path_factory):
         pytest.fail("it has connected")
 
 
-@pytest.mark.parametrize("program", ["flower-supernode", "flwr-clientapp"])
+@pytest.mark.parametrize("program", TO)
 def test_help_and_version(program):
     for option in ("--version", "-V"):
         done = run(program, [option])
         assert (done.returncode, done.stderr) == (0, "")
-        line = rf"{program} \(flwr-native\) \d+\.\d+\.\d+, Flower 1\.15.*\n"
+        line = rf"{program} \(flwr-native\) \d+\.\d+\.\d+, Flower 1\.15-1\.42\n"
         assert re.fullmatch(line, done.stdout)
     done = run(program, ["--help"])
     assert (done.returncode, done.stderr) == (0, "")
-    assert "--clientappio-api-address" in done.stdout
+    assert TO[program] in done.stdout
     assert all(len(line) <= 100 for line in done.stdout.splitlines())
+
+
+def test_missing_address():
+    done = run("flower-superexec", ["--insecure"])
+    assert done.returncode == 2 and "--runtime-api-address ADDR is needed" in done.stderr
+
+
+def test_clock_variable():
+    environ = {**os.environ, "FLWR_TEST_CLOCK_OFFSET_S": "soon"}
+    done = run("flower-supernode", ["--insecure", *ELSEWHERE], env=environ)
+    assert done.returncode == 2 and "FLWR_TEST_CLOCK_OFFSET_S" in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["grpc-rere", "grpc-adapter", "rest"])
+def test_warned(flag, tmp_path):
+    """One line, and then it works as without."""
+    environ = {**os.environ, "HOME": str(tmp_path)}
+    arguments = ["--insecure", *ELSEWHERE, "--max-retries", "0", f"--{flag}"]
+    done = run("flower-supernode", arguments, env=environ)
+    assert done.returncode == 1 and "gave up on SuperLink 127.0.0.1:1" in done.stderr
+    warnings = [line for line in done.stderr.splitlines() if " WARN " in line]
+    assert len(warnings) == (flag != "grpc-rere"), done.stderr
+    assert all(f"--{flag} has no effect" in line for line in warnings)
+
+
+def test_nowhere_to_keep_large_messages(tmp_path):
+    """Said at the start, not with the first large message."""
+    (tmp_path / "file").touch()
+    environ = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path / "file")}
+    arguments = ["--insecure", *ELSEWHERE, "--max-retries", "0"]
+    done = run("flower-supernode", arguments, env=environ)
+    (warning,) = [line for line in done.stderr.splitlines() if " WARN " in line]
+    assert f"messages over 32 MiB cannot be kept: {tmp_path}/file: " in warning
+
+
+# ---- every flag of every release ----
+
+# What the programs' --help and their hidden options are from 1.15 to 1.42; True: with a value.
+FLAGS = {
+    "flower-supernode": {
+        "insecure": False,
+        "root-certificates": True,
+        "superlink": True,
+        "grpc-rere": False,
+        "grpc-adapter": False,
+        "rest": False,
+        "max-retries": True,
+        "max-wait-time": True,
+        "auth-supernode-private-key": True,
+        "auth-supernode-public-key": True,
+        "node-config": True,
+        "flwr-dir": True,
+        "isolation": True,
+        "clientappio-api-address": True,
+        "host": True,
+        "port": True,
+        "ssl-certfile": True,
+        "ssl-keyfile": True,
+        "ssl-ca-certfile": True,
+        "appio-ssl-certfile": True,
+        "appio-ssl-keyfile": True,
+        "appio-ssl-ca-certfile": True,
+        "trusted-entities": True,
+        "health-server-address": True,
+        "superexec-auth-secret-file": True,
+        "allow-runtime-dependency-installation": False,
+    },
+    "flwr-clientapp": {
+        "clientappio-api-address": True,
+        "runtime-api-address": True,
+        "token": True,
+        "token-file": True,
+        "insecure": False,
+        "root-certificates": True,
+        "parent-pid": True,
+        "flwr-dir": True,
+        "run-once": False,
+        "allow-runtime-dependency-installation": False,
+    },
+    "flower-superexec": {
+        "appio-api-address": True,
+        "runtime-api-address": True,
+        "plugin-type": True,
+        "insecure": False,
+        "root-certificates": True,
+        "parent-pid": True,
+        "health-server-address": True,
+        "superexec-auth-secret-file": True,
+        "executor": True,
+        "executor-config": True,
+        "allow-runtime-dependency-installation": False,
+        "flwr-dir": True,
+    },
+}
+GOOD = {"isolation": "process", "plugin-type": "clientapp", "executor": "subprocess"}
+STOPPERS = {"help", "version"}  # nothing behind them is looked at
+ENVIRONMENTS = {
+    "1.15.2": Path(sys.prefix),
+    "1.41.0": Path(sys.prefix).parent / "flower-1.41.0",
+}
+# Has a program list its options instead of reading them.
+LISTING = """
+import argparse, json, sys
+
+def show(parser, *arguments, **more):
+    rows = [(name, action.nargs != 0) for action in parser._actions
+            for name in action.option_strings if name.startswith("--")]
+    print(json.dumps(rows))
+    sys.exit(0)
+
+argparse.ArgumentParser.parse_args = show
+sys.argv = sys.argv[1:]
+exec(compile(open(sys.argv[0]).read(), sys.argv[0], "exec"))
+"""
+
+
+def understood(program, flag, takes_value):
+    """The flag is known, with or without a value: what is wrong then is what stands behind it."""
+    words = [f"--{flag}"] + [GOOD.get(flag, "1")] * takes_value
+    said = run(program, [*words, "--nonsense"])
+    assert said.returncode == 2, said
+    if f"--{flag} is not in this version: " not in said.stderr:
+        assert "unknown option --nonsense" in said.stderr, said.stderr
+
+
+@pytest.mark.parametrize(
+    "program, flag", [(program, flag) for program, flags in FLAGS.items() for flag in flags]
+)
+def test_flag(program, flag):
+    understood(program, flag, FLAGS[program][flag])
+
+
+@pytest.mark.parametrize("program", TO)
+@pytest.mark.parametrize("release", ENVIRONMENTS)
+def test_flags_of_release(release, program, tmp_path):
+    """The table has all that the real programs take, as they take it."""
+    folder = ENVIRONMENTS[release] / "bin"
+    if not (folder / program).exists():
+        pytest.skip(f"Flower {release} is not installed")
+    if (release, program) == ("1.15.2", "flower-superexec"):
+        pytest.skip("a program of another kind, which only says that it is no more")
+    listing = tmp_path / "listing.py"
+    listing.write_text(LISTING, encoding="utf-8")
+    environ = {**os.environ, "HOME": str(tmp_path), "FLWR_TELEMETRY_ENABLED": "0"}
+    done = subprocess.run(
+        [folder / "python", "-B", listing, folder / program],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=True,
+        env=environ,
+    )
+    rows = {name[2:]: takes for name, takes in json.loads(done.stdout.splitlines()[-1])}
+    assert len(rows) > 4
+    for flag in STOPPERS & set(rows):
+        assert run(program, [f"--{flag}"]).returncode == 0
+    left = {flag: takes for flag, takes in rows.items() if flag not in STOPPERS}
+    assert left.items() <= FLAGS[program].items()

@@ -97,6 +97,9 @@ def test_reply_too_large(federation):
 
 
 @ours
+@pytest.mark.skipif(
+    not os.environ.get("FLWR_TEST_LARGE"), reason="takes half a minute: FLWR_TEST_LARGE=1"
+)
 def test_progress(federation):
     """A slow line: how much of it, and how fast, every ten seconds."""
     federation.start_superlink()

@@ -14,7 +14,7 @@ PAGES = Path(__file__).parents[2] / "man"
 OPTION = r"(?:-(\w), )?--([\w-]+)(?: (\S+))?"
 
 
-@pytest.fixture(params=["flower-supernode", "flwr-clientapp"])
+@pytest.fixture(params=["flower-superexec", "flower-supernode", "flwr-clientapp"])
 def program(request):
     return request.param
 
@@ -65,7 +65,7 @@ def test_refused_options(program):
     for name in refused:
         said = program_says(program, f"--{name}")
         if "needs a value" in said.stderr:
-            said = program_says(program, "--insecure", f"--{name}", "x:1")
+            said = program_says(program, f"--{name}", "x:1")
         assert said.returncode == 2 and f"--{name}" in said.stderr, name
         assert re.search(r"not in this version| is called ", said.stderr), said.stderr
 

@@ -1,12 +1,14 @@
-"""What the options of flower-supernode do, and what its surroundings do to it."""
+"""What the options of the programs do, and what their surroundings do to them."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from federation.processes import free_ports
-from judge import serves
+from federation.processes import free_ports, wait_until
+from judge import at_work, serves
 
 pytestmark = pytest.mark.ours
 
@@ -94,3 +96,85 @@ def test_descriptors(one_node):
     limits = Path(f"/proc/{node.pid}/limits").read_text(encoding="utf-8")
     soft, hard = re.search(r"^Max open files +(\w+) +(\w+)", limits, re.MULTILINE).groups()
     assert soft == hard
+
+
+@pytest.fixture
+def parent():
+    """A process whose end is waited for."""
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        yield process
+        process.kill()
+
+
+def test_port(federation):
+    """--host and --port are where workers connect."""
+    (port,) = free_ports(1)
+    node, node_id, judge = node_of(federation, host="127.0.0.1", port=port)
+    assert node.find(rf"worker API: address=127\.0\.0\.1:{port}$")
+    assert serves(judge, node_id) == 1
+
+
+@pytest.mark.parametrize("program", ["flwr-clientapp", "flower-superexec"])
+def test_parent_of_launcher(federation, tmp_path, parent, program):
+    """It ends with that process, and so does what it has at work; the node answers for it."""
+    (port,) = free_ports(1)
+    address = f"127.0.0.1:{port}"
+    _, node_id, judge = node_of(federation, isolation="process", port=port)
+    federation.expect(FAILED, r"message \d+ ", r"worker's connection", r"(WARN|ERROR) .*message")
+    name = federation.name(program)
+    launcher = federation.start(
+        name,
+        [
+            *(federation.binaries / program, "--insecure", "--runtime-api-address", address),
+            *("--parent-pid", parent.pid, "--python", federation.bin / "python"),
+        ],
+        federation.environ(name),
+    )
+    message, pids = at_work(judge, node_id, tmp_path / "at-work")
+    parent.kill()
+    assert launcher.wait(10) == 0
+    assert launcher.find(r"INFO +clientapp: the process of --parent-pid has ended: stopping")
+    federation.wait_gone(pids, 5)
+    assert judge.reply(message, 60)["code"] == 8
+
+
+@pytest.mark.parametrize("arguments", [["--token", "1"], []])
+def test_parent_is_gone(federation, arguments, parent):
+    """There is nothing to wait for."""
+    parent.kill()
+    parent.wait()
+    name = federation.name("flwr-clientapp")
+    argv = [federation.binaries / "flwr-clientapp", "--insecure", "--parent-pid", parent.pid]
+    argv += ["--python", federation.bin / "python", *arguments]
+    worker = federation.start(name, argv, federation.environ(name))
+    assert worker.wait(10) == 0
+    assert worker.find(rf"process {parent.pid} \(--parent-pid\) has ended already")
+
+
+def test_parent_of_worker(federation, desk, tmp_path, parent):
+    """With a token: the message is answered, the app ends."""
+    federation.expect(FAILED)
+    _, node_id, judge = node_of(federation, host="127.0.0.1", port=0)
+    file = tmp_path / "at-work"
+    message = judge.send(node_id, "sit", file=str(file), seconds=1000)
+    place, token, address = desk.worker()
+    token_file = tmp_path / "token"
+    token_file.write_text(f"{token}\n", encoding="utf-8")
+    name = federation.name("flwr-clientapp")
+    worker = federation.start(
+        name,
+        [
+            *(Path(os.environ["FLWR_BIN_DIR"]) / "flwr-clientapp", "--insecure"),
+            *("--runtime-api-address", address, "--token-file", token_file),
+            *("--parent-pid", parent.pid, "--python", federation.bin / "python"),
+        ],
+        federation.environ(name),
+    )
+    wait_until(file.exists, "the app is at work", 30)
+    pids = [int(pid) for pid in file.read_text(encoding="utf-8").split()]
+    parent.kill()
+    reply = judge.reply(message, 10)
+    assert reply["code"] == 8 and "stopped" in reply["reason"], reply
+    assert worker.wait(10) == 0
+    federation.wait_gone(pids, 1.0)
+    place.close()

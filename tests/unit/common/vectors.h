@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -85,19 +86,37 @@ static inline void vector_abuse(
 	}
 }
 
-/* Start script with the Python that has the real package. */
-static inline FILE *vector_script(const char *script, unsigned seed)
+static inline FILE *vector_start(const char *python, const char *script, unsigned seed)
 {
-	const char *python = getenv("FLWR_TEST_PYTHON");
 	char command[4096];
 	FILE *pipe;
 
-	if (!python)
-		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
 	snprintf(command, sizeof(command), "'%s' '%s' %u", python, script, seed);
 	pipe = popen(command, "r");
 	assert_non_null(pipe);
 	return pipe;
+}
+
+/* Start script with the Python that has the real package. */
+static inline FILE *vector_script(const char *script, unsigned seed)
+{
+	const char *python = getenv("FLWR_TEST_PYTHON");
+
+	if (!python)
+		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
+	return vector_start(python, script, seed);
+}
+
+/* The same with its newest release, which need not be installed: then the test is skipped. */
+static inline FILE *vector_script_newest(const char *script, unsigned seed)
+{
+	const char *python = getenv("FLWR_TEST_PYTHON_NEW");
+
+	if (!python || access(python, X_OK) < 0) {
+		print_message("the newest release of Flower is not installed\n");
+		skip();
+	}
+	return vector_start(python, script, seed);
 }
 
 static inline uint8_t vector_digit(char c)

@@ -5,8 +5,14 @@ from flwr.client import ClientApp, NumPyClient
 from flwr.common import MetricsRecord
 
 
+def metrics_of(context):
+    """What 1.17 has renamed."""
+    state = context.state
+    return state.metric_records if hasattr(state, "metric_records") else state.metrics_records
+
+
 def count_mod(message, context, call_next):
-    seen = context.state.metrics_records.setdefault("seen", MetricsRecord({"messages": 0}))
+    seen = metrics_of(context).setdefault("seen", MetricsRecord({"messages": 0}))
     seen["messages"] = int(seen["messages"]) + 1
     return call_next(message, context)
 
@@ -24,7 +30,7 @@ class Adder(NumPyClient):
         return weights, 10, {"step": self.step, "round": config["round"]}
 
     def evaluate(self, parameters, config):
-        messages = self.context.state.metrics_records["seen"]["messages"]
+        messages = metrics_of(self.context)["seen"]["messages"]
         return float(parameters[1][0]), 10, {"messages": messages}
 
 

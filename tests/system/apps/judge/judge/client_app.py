@@ -1,15 +1,24 @@
 """Does what the message says: answers, raises, exits, crashes, stays away."""
 
 import ctypes
+import importlib.metadata
 import json
 import os
 import signal
 import subprocess
 import sys
 
-from flwr.client import ClientApp
-from flwr.common import ConfigsRecord, MetricsRecord, ParametersRecord, RecordSet
-from flwr.common.record.parametersrecord import Array
+from judge.flower import (
+    Array,
+    ArrayRecord,
+    ClientApp,
+    ConfigRecord,
+    MetricRecord,
+    configs_of,
+    metrics_of,
+    records,
+    reply_to,
+)
 
 app = ClientApp()
 
@@ -36,16 +45,18 @@ def tell_context(order, message, context):
         "run_config": described(context.run_config),
         "run_id": context.run_id,
         "node_id": str(context.node_id),
+        "series_id": str(getattr(context, "series_id", 0)),
+        "flwr": importlib.metadata.version("flwr"),
         "home": os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
     }
-    return RecordSet(configs_records={"known": ConfigsRecord({"json": json.dumps(known)})})
+    return records(configs={"known": ConfigRecord({"json": json.dumps(known)})})
 
 
 def count(order, message, context):
     """How many messages with this order this node has had, by the state that it keeps."""
-    counter = context.state.metrics_records.setdefault("counter", MetricsRecord({"n": 0}))
+    counter = metrics_of(context.state).setdefault("counter", MetricRecord({"n": 0}))
     counter["n"] = int(counter["n"]) + 1
-    return RecordSet(metrics_records={"counter": MetricsRecord({"n": counter["n"]})})
+    return records(metrics={"counter": MetricRecord({"n": counter["n"]})})
 
 
 def fail(order, message, context):
@@ -72,14 +83,14 @@ def sit(order, message, context):
     write(order["file"], f"{os.getpid()} {child.pid} {away.pid}")
     libc = ctypes.PyDLL(None)  # keeps the interpreter's lock
     libc.sleep(order["seconds"])
-    return RecordSet()
+    return records()
 
 
 def wait_for(order, message, context):
     """Stays until the other end of a named pipe says a word."""
     with open(order["pipe"], encoding="utf-8") as pipe:
         pipe.read()
-    return RecordSet()
+    return records()
 
 
 def count_and_fail(order, message, context):
@@ -104,8 +115,8 @@ def leave_daemon(order, message, context):
 
 def large(order, message, context):
     """A reply of so many bytes."""
-    array = Array("uint8", [order["number"]], "none", bytes(order["number"]))
-    return RecordSet(parameters_records={"large": ParametersRecord({"large": array})})
+    array = Array("uint8", (order["number"],), "none", bytes(order["number"]))
+    return records(arrays={"large": ArrayRecord({"large": array})})
 
 
 ORDERS = {
@@ -128,5 +139,5 @@ ORDERS = {
 @app.evaluate()
 @app.train()
 def obey(message, context):
-    order = message.content.configs_records["do"]
-    return message.create_reply(ORDERS[order["what"]](order, message, context))
+    order = configs_of(message.content)["do"]
+    return reply_to(message, ORDERS[order["what"]](order, message, context))

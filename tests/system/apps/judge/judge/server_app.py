@@ -6,9 +6,19 @@ import random
 import select
 import socket
 
-from flwr.common import ConfigsRecord, ParametersRecord, RecordSet
-from flwr.common.record.parametersrecord import Array
-from flwr.server import ServerApp
+from judge.flower import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    ServerApp,
+    arrays_of,
+    configs_of,
+    instruction,
+    metrics_of,
+    records,
+    replied_to,
+    tasks_of,
+)
 
 PULL_EVERY_S = 0.05
 
@@ -21,18 +31,18 @@ def random_bytes(number):
     return b"".join(pieces)
 
 
-def digest(records):
+def digest(content):
     """Of all array bytes."""
     hashed = hashlib.sha256()
-    for record in records.parameters_records.values():
+    for record in arrays_of(content).values():
         for array in record.values():
             hashed.update(array.data)
     return hashed.hexdigest()
 
 
 class Desk:
-    def __init__(self, driver, path):
-        self.driver = driver
+    def __init__(self, grid, path):
+        self.grid = grid
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(path)
         self.pending = set()
@@ -41,47 +51,55 @@ class Desk:
         self.socket.sendall(json.dumps(what).encode() + b"\n")
 
     def send(self, order):
-        records = RecordSet(configs_records={"do": ConfigsRecord(order["do"])})
+        configs = {"do": ConfigRecord(order["do"])}
         if "config" in order:  # of a control message
-            records = RecordSet(configs_records={"config": ConfigsRecord(order["config"])})
+            configs = {"config": ConfigRecord(order["config"])}
+        arrays = {}
         if order["bytes"]:
             data = random_bytes(order["bytes"])
-            array = Array("uint8", [order["bytes"]], "none", data)
-            records.parameters_records["bulk"] = ParametersRecord({"bulk": array})
-        message = self.driver.create_message(
-            records, order["type"], int(order["node"]), order["group"], order["ttl"]
+            array = Array("uint8", (order["bytes"],), "none", data)
+            arrays["bulk"] = ArrayRecord({"bulk": array})
+        for name, parts in order.get("arrays", {}).items():
+            made = {key: Array("uint8", (n,), "none", random_bytes(n)) for key, n in parts.items()}
+            arrays[name] = ArrayRecord(made)
+        content = records(arrays, configs=configs)
+        message = instruction(
+            self.grid, content, order["type"], int(order["node"]), order["group"], order["ttl"]
         )
-        (number,) = self.driver.push_messages([message])
+        (number,) = self.grid.push_messages([message])
         if "forget" not in order:
             self.pending.add(number)
         self.tell(
             sent=number,
             created_at=message.metadata.created_at,
-            digest=digest(records),
+            digest=digest(content),
         )
 
     def pull(self):
-        for message in self.driver.pull_messages(self.pending):
+        for message in self.grid.pull_messages(self.pending):
             meta = message.metadata
-            self.pending.discard(meta.reply_to_message)
+            self.pending.discard(replied_to(meta))
             reply = {"type": meta.message_type, "group": meta.group_id, "ttl": meta.ttl}
             reply["created_at"] = meta.created_at
             reply["node"] = str(meta.src_node_id)
             reply["run"] = meta.run_id
+            reply["to-node"] = str(meta.dst_node_id)
+            reply["tasks"] = tasks_of(meta)
             if message.has_error():
                 reply["code"], reply["reason"] = message.error.code, message.error.reason
             else:
                 content = message.content
                 reply["code"] = 0
-                reply["configs"] = {k: dict(v) for k, v in content.configs_records.items()}
-                reply["metrics"] = {k: dict(v) for k, v in content.metrics_records.items()}
+                reply["configs"] = {k: dict(v) for k, v in configs_of(content).items()}
+                reply["metrics"] = {k: dict(v) for k, v in metrics_of(content).items()}
+                reply["arrays"] = {k: list(v) for k, v in arrays_of(content).items()}
                 reply["digest"] = digest(content)
                 reply["bytes"] = sum(
                     len(array.data)
-                    for record in content.parameters_records.values()
+                    for record in arrays_of(content).values()
                     for array in record.values()
                 )
-            self.tell(reply=reply, to=meta.reply_to_message)
+            self.tell(reply=reply, to=replied_to(meta))
 
     def serve(self):
         lines = b""
@@ -95,7 +113,7 @@ class Desk:
                 line, _, lines = lines.partition(b"\n")
                 order = json.loads(line)
                 if "nodes" in order:
-                    self.tell(nodes=[str(node) for node in self.driver.get_node_ids()])
+                    self.tell(nodes=[str(node) for node in self.grid.get_node_ids()])
                 else:
                     self.send(order)
             if self.pending:
@@ -103,5 +121,5 @@ class Desk:
 
 
 @app.main()
-def main(driver, context):
-    Desk(driver, context.run_config["judge"]).serve()
+def main(grid, context):
+    Desk(grid, context.run_config["judge"]).serve()

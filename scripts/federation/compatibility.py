@@ -1,0 +1,67 @@
+"""Writes docs/compatibility.md from what pytest has noted about tests/system/test_releases.py."""
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+KINDS = {
+    "test_run": "two nodes, full run",
+    "test_run_with_tls_and_keys": "the same with TLS and registered keys",
+    "test_judge": "one node: state, run configuration, an exception, a large message",
+    "test_package_of_another_release": "the same, the app's Python has another release",
+    "test_upgrade": "upgraded from 1.39 to 1.41 under running nodes",
+}
+
+PAGE = """# Compatibility
+
+What was seen when our `flower-supernode` and `flwr-clientapp` worked with unmodified SuperLinks of Flower, each with the newest patch of
+a minor release. Two nodes run an app written for that release, with that release's Python package, through the worker of this
+project; the ServerApp checks every number that comes back, an app's exception, and the state that each node keeps. 1.19, which was
+replaced after a month, is no target. The rows with one node are of another app, which knows the names of 1.15 and of 1.21 and later.
+
+`scripts/compatibility` runs all of them and writes this page; `scripts/compatibility 1.39` runs those of one release again. Without it,
+`scripts/test` runs 1.15, 1.26, 1.39 and 1.41.
+
+| date | release | Fleet API over | what | result |
+|---|---|---|---|---|
+{rows}
+"""
+
+
+def row_of(case, date):
+    """(what to sort by, the row)"""
+    name, _, parameter = case.get("name").partition("[")
+    noted = {each.get("name"): each.get("value") for each in case.iter("property")}
+    ways = {"failure": "failed", "error": "failed", "skipped": "not run"}
+    found = [ways[each.tag] for each in case if each.tag in ways]
+    what = KINDS[name]
+    if name == "test_upgrade":
+        what += "; the database is kept" if parameter == "True]" else "; what it knew is lost"
+    if name == "test_package_of_another_release":
+        what += f": {parameter.rstrip(']').rpartition('-')[2]}"
+    release = noted.get("release", "?")
+    transport = noted.get("transport", "?")
+    result = found[0] if found else f"works ({float(case.get('time')):.0f} s)"
+    minor = int(release.split(".")[1]) if release != "?" else 0
+    order = (minor, list(KINDS).index(name), parameter)
+    return order, f"| {date} | {release} | {transport} | {what} | {result} |"
+
+
+def main(page, *results):
+    """The last of several results of a test counts."""
+    rows = {}
+    for path in results:
+        suite = ElementTree.parse(path).getroot().find("testsuite")
+        date = suite.get("timestamp").partition("T")[0]
+        seen = set()
+        for case in suite.iter("testcase"):
+            # One that passes and then leaves something behind is there twice.
+            if case.get("name") not in seen or case.find("error") is not None:
+                rows[case.get("name")] = row_of(case, date)
+            seen.add(case.get("name"))
+    table = "\n".join(row for _, row in sorted(rows.values()))
+    Path(page).write_text(PAGE.format(rows=table), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,261 @@
+"""What is measured of programs, whatever they speak, and how it is said."""
+
+import argparse
+import contextlib
+import hashlib
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from .peers import PROGRAMS, Federation
+from .processes import command_of, tree_of
+
+ARRAYS = 16  # of a large message
+POLL_S = 0.01
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def build_fab(environment, app):
+    """(hash, bytes) of an app."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            [environment / "bin/flwr", "build", "--app", app],
+            cwd=folder,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        (fab,) = Path(folder).glob("*.fab")
+        content = fab.read_bytes()
+    return hashlib.sha256(content).hexdigest(), content
+
+
+def status_field(path, *names):
+    values = dict.fromkeys(names, 0)
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if name in values:
+                values[name] = int(value.split()[0])
+    return [values[name] for name in names]
+
+
+def memory(pid):
+    """(RSS, RssAnon, PSS) of the tree, in MiB."""
+    totals = [0, 0, 0]
+    for each in tree_of(pid):
+        sizes = status_field(f"/proc/{each}/status", "VmRSS", "RssAnon")
+        sizes += status_field(f"/proc/{each}/smaps_rollup", "Pss")
+        for index, kib in enumerate(sizes):
+            totals[index] += kib / 1024
+    return totals
+
+
+def effort(pid):
+    """(CPU seconds, context switches) of the tree so far."""
+    seconds = switches = 0
+    for each in tree_of(pid):
+        seconds += own_cpu(each)
+        for task in Path(f"/proc/{each}/task").iterdir():
+            names = ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
+            switches += sum(status_field(task / "status", *names))
+    return seconds, switches
+
+
+def own_cpu(pid):
+    """CPU seconds of this process alone so far."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def role(pid, node):
+    """What this process of a node's tree is."""
+    if pid == node:
+        return "supervisor"
+    program = Path(command_of(pid).split(" ")[0]).name
+    return "worker" if program == "flwr-clientapp" else "app" if "python" in program else None
+
+
+class Peaks(threading.Thread):
+    """The largest resident memory of each role in a node's tree, in MiB, while it is watched; anon:
+    of the supervisor what is in no file, as seen every now and then."""
+
+    def __init__(self, node, every=POLL_S):
+        super().__init__(daemon=True)
+        self.node = node
+        self.every = every
+        self.over = threading.Event()
+        self.mib = {}
+        self.anon = 0
+
+    def __enter__(self):
+        Path(f"/proc/{self.node}/clear_refs").write_text("5", encoding="utf-8")
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+    def run(self):
+        while not self.over.wait(self.every):
+            for pid in tree_of(self.node):
+                with contextlib.suppress(OSError):
+                    kib, anon = status_field(f"/proc/{pid}/status", "VmHWM", "RssAnon")
+                    if pid == self.node:
+                        self.anon = max(self.anon, anon / 1024)
+                    mine = role(pid, self.node)
+                    self.mib[mine] = max(self.mib.get(mine, 0), kib / 1024)
+
+
+class Rounds:
+    """Nodes that are started one after the other, and what was seen of them."""
+
+    # figure, unit, what is to be reached
+    FIGURES = []
+    MEMORY = ("resident (RSS)", "anonymous (RssAnon)")
+
+    def __init__(self, options, environment, binaries, folder, standin):
+        self.options = options
+        self.environment = environment
+        self.binaries = binaries
+        self.folder = folder
+        self.standin = standin
+        self.values = {}
+        self.number = 0
+
+    def add(self, figure, programs, value):
+        assert any(figure == name for name, *_ in self.FIGURES)
+        self.values.setdefault((figure, programs), []).append(value)
+
+    def start(self, programs, figure="start to registered", **options):
+        """A node of its own federation, registered: (federation, node)."""
+        self.standin.forget()
+        self.number += 1
+        folder = self.folder / str(self.number)
+        federation = Federation(folder, self.environment, self.binaries, programs)
+        before = time.time()
+        if programs == "ours":
+            options.setdefault("--log-level", "info")
+        node = federation.start_node(superlink=self.standin.address, wait=False, options=options)
+        registered = self.standin.wait_registered()
+        if figure:
+            self.add(figure, programs, (registered - before) * 1e3)
+        return federation, node
+
+    def idle(self, programs, node):
+        time.sleep(self.options.settle)  # what is measured is time without events
+        for figure, mib in zip(self.MEMORY, memory(node.pid)):
+            self.add(f"idle, {figure}", programs, mib)
+        before = effort(node.pid)
+        start = time.monotonic()
+        time.sleep(self.options.idle)
+        after = effort(node.pid)
+        elapsed = time.monotonic() - start
+        self.add("idle CPU", programs, 100 * (after[0] - before[0]) / elapsed)
+        self.add("idle context switches", programs, (after[1] - before[1]) / elapsed)
+
+    def back_to_back(self, programs):
+        """The next message is ready when the reply of the last one has come: (ready, reply) of each."""
+        standin = self.standin
+        ready = {}
+        wanted = self.options.messages + 2  # the first ones fetch and install the app
+
+        def next_one(came):
+            if len(ready) < wanted:
+                ready[standin.send(sit="")] = came
+
+        standin.on_reply = next_one
+        next_one(time.time())
+        standin.wait(
+            lambda: len(ready) == wanted and set(ready) <= set(standin.replies), "replies", 120
+        )
+        standin.on_reply = None
+        for message in list(ready)[2:]:
+            came, reply = standin.replies[message]
+            standin.check(programs, reply)
+            yield ready[message], standin.pulled[message], came, reply
+
+    def messages(self, programs):
+        for ready, pulled, came, reply in self.back_to_back(programs):
+            began, ended = self.standin.times(reply)
+            self.add("tiny message, whole round trip", programs, (came - ready) * 1e3)
+            self.add("... ready to pulled", programs, (pulled - ready) * 1e3)
+            self.add("... pulled to user code", programs, (began - pulled) * 1e3)
+            self.add("... user code to reply", programs, (came - ended) * 1e3)
+
+    def restarts(self, programs):
+        """Starting is short: more of it for the same time."""
+        federation, _ = self.start(programs)
+        federation.end()
+
+
+def number(value):
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def cell(values):
+    if not values:
+        return "-"
+    return f"{number(statistics.median(values))} ({number(min(values))} - {number(max(values))})"
+
+
+def machine():
+    model = "unknown processor"
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        gib = int(file.readline().split()[1]) / (1 << 20)
+    load = os.getloadavg()[1]
+    return (
+        f"{os.cpu_count()} cores ({model}), {gib:.0f} GiB, Linux {platform.release()}, "
+        f"Python {platform.python_version()}, load {load:.1f}"
+    )
+
+
+def table(bench, release, instead=None):
+    """Lines; instead: figures, by how they begin, for which Python's have another one."""
+    lines = [
+        f"| figure | Python's {release} | ours | ours / Python's | to reach |",
+        "|---|---|---|---|---|",
+    ]
+    for figure, unit, goal in bench.FIGURES:
+        theirs, ours = (bench.values.get((figure, each), []) for each in ("python", "ours"))
+        for begin, other in (instead or {}).items():
+            if figure.startswith(begin):
+                theirs = bench.values.get((other, "python"), [])
+        ratio = "-"
+        if theirs and ours and statistics.median(theirs):
+            ratio = f"{statistics.median(ours) / statistics.median(theirs):.3f}"
+        lines.append(f"| {figure}, {unit} | {cell(theirs)} | {cell(ours)} | {ratio} | {goal} |")
+    return lines
+
+
+def parse(description):
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=description)
+    parser.add_argument("--runs", type=int, default=3, help="runs of each (3)")
+    parser.add_argument("--messages", type=int, default=6, help="messages a run (6)")
+    parser.add_argument("--idle", type=float, default=20, help="seconds to watch an idle node (20)")
+    parser.add_argument("--settle", type=float, default=30, help="seconds before that (30)")
+    parser.add_argument("--large", type=int, default=256, help="MiB of the large message (256)")
+    parser.add_argument(
+        "--huge", type=int, default=1024, help="MiB of another one, with objects; 0: none (1024)"
+    )
+    parser.add_argument("--programs", choices=PROGRAMS, help="only these")
+    parser.add_argument("--release", choices=("1.15", "1.41"), help="only beside this one's")
+    parser.add_argument("--only-large", action="store_true", help="of 1.41 only large messages")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="the table, also to a file")
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.runs < 1 or options.messages < 1:
+        parser.error("--runs and --messages are 1 or more")
+    return options

@@ -1,0 +1,380 @@
+"""A stand-in for the SuperLink (Fleet API over HTTP, Flower 1.40 and later) that notes when each call
+came. Run by the python of such a release. Messages and their objects are made before they are sent
+and read after they have come, so that what is measured is the node's work."""
+
+import hashlib
+import re
+import socket
+import threading
+import time
+import uuid
+
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+from flwr.common.serde import message_from_proto
+from flwr.proto import fab_pb2, fleet_pb2, message_pb2, run_pb2
+from flwr.supercore.inflatable.inflatable_object import (
+    get_all_nested_objects,
+    get_object_tree,
+    no_object_id_recompute,
+)
+from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+
+from .processes import Late
+
+SUPERLINK_NODE_ID = 1
+RUN_ID = 7
+PREFIX = "/v1/fleet/"
+HEAD_MAX = 65536
+HEAD = (
+    b"HTTP/1.1 %s\r\ncontent-type: application/protobuf\r\n"
+    b"content-length: %d\r\n\r\n"
+)  # fmt: skip
+OBJECT_ID, OBJECT_CONTENT = 3, 4  # fields of PushObjectRequest
+
+
+def varint(data, at):
+    """(the number at this place, the place behind it)"""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+
+
+def fields(data):
+    """(number, start, end) of each field of a message, without a copy of it."""
+    at = 0
+    while at < len(data):
+        key, at = varint(data, at)
+        if key & 7 == 0:
+            _, end = varint(data, at)
+        else:  # nothing but numbers and bytes is in what is read here
+            size, at = varint(data, at)
+            end = at + size
+        yield key >> 3, at, end
+        at = end
+
+
+def ids_of(tree):
+    for child in tree.children:
+        yield from ids_of(child)
+    yield tree.object_id
+
+
+class Arena:
+    """Memory for bodies, touched once and used again: new pages would count as the node's time."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.bytes = bytearray()
+        self.used = 0
+
+    def reserve(self, size):
+        """Room for so many bytes; nothing of what was taken is in use any more."""
+        with self.lock:
+            if len(self.bytes) < size:
+                self.bytes = bytearray(b"\1") * size
+            self.used = 0
+
+    def take(self, size):
+        with self.lock:
+            start = self.used
+            if start + size > len(self.bytes):
+                return memoryview(bytearray(size))
+            self.used += size
+        return memoryview(self.bytes)[start : start + size]
+
+
+class Reply:
+    def __init__(self, message, tree):
+        self.message = message
+        self.root = tree.object_id if tree else None
+        self.wanted = set(ids_of(tree)) if tree else set()
+        self.objects = {}  # id -> its bytes
+
+
+class StandIn:
+    """One node, one run; messages are made by send() and replies come out of reply()."""
+
+    def __init__(self, fab_hash, fab_content):
+        self.fab = fab_pb2.Fab(hash_str=fab_hash, content=fab_content)
+        self.changed = threading.Condition()
+        self.node_id = 0
+        self.registered = None  # when ActivateNode came, by time.time()
+        self.waiting = []
+        self.pulled = {}  # message id -> when it was handed out
+        self.replies = {}  # message id -> (when all of it was here, Reply)
+        self.coming = []  # replies that lack objects
+        self.objects = {}  # id -> the answer to PullObject
+        self.bulk = {}  # the same for arrays, which are sent again and again
+        self.kept = self.arrays = None
+        self.arena = Arena()
+        self.on_reply = None
+        self.methods = {PREFIX + name.replace("_", "-"): name for name in CALLS}
+        self.listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listening.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def close(self):
+        self.listening.close()
+
+    def forget(self):
+        """Ready for the next node."""
+        with self.changed:
+            self.registered, self.on_reply = None, None
+            self.waiting, self.coming = [], []
+
+    def wait(self, condition, what, seconds=60):
+        with self.changed:
+            if not self.changed.wait_for(condition, seconds):
+                raise Late(f"the stand-in SuperLink has waited {seconds} s for {what}")
+
+    def wait_registered(self):
+        self.wait(lambda: self.registered, "ActivateNode")
+        return self.registered
+
+    # ---- messages ----
+
+    def send(self, arrays=None, **order):
+        """A message that is ready now; its id."""
+        records = RecordDict({"do": ConfigRecord(order)})
+        if arrays is not None:
+            self.keep(arrays)
+            records["bulk"] = self.arrays
+        bare = message_pb2.Message()
+        bare.metadata.run_id = RUN_ID
+        bare.metadata.src_node_id = SUPERLINK_NODE_ID
+        bare.metadata.dst_node_id = self.node_id
+        bare.metadata.group_id = "1"
+        bare.metadata.ttl = 3600.0
+        bare.metadata.message_type = "query"
+        bare.metadata.created_at = time.time()
+        bare.content.SetInParent()
+        message = message_from_proto(bare)
+        message.content = records
+        with no_object_id_recompute():
+            tree = get_object_tree(message)
+            made = get_all_nested_objects(message)
+            made = {
+                id: answer_with(each.deflate()) for id, each in made.items() if id not in self.bulk
+            }
+        bare.metadata.message_id = tree.object_id
+        answer = fleet_pb2.PullMessagesResponse(
+            messages_list=[bare], message_object_trees=[tree]
+        ).SerializeToString()
+        with self.changed:
+            self.objects = made | self.bulk
+            self.waiting.append((tree.object_id, answer))
+        return tree.object_id
+
+    def keep(self, arrays):
+        """Make the objects of these arrays, once."""
+        if self.kept is not arrays:
+            self.kept, self.arrays = arrays, ArrayRecord(arrays)
+            with no_object_id_recompute():
+                nested = get_all_nested_objects(self.arrays)
+            self.bulk = {id: answer_with(each.deflate()) for id, each in nested.items()}
+
+    def reply(self, message_id, seconds=60):
+        """(when it was complete, the reply)"""
+        self.wait(lambda: message_id in self.replies, "a reply", seconds)
+        return self.replies[message_id]
+
+    def room(self, size):
+        """For the objects of the next reply; the last ones are forgotten."""
+        self.replies.clear()
+        self.arena.reserve(size)
+
+    # ---- HTTP ----
+
+    def accept(self):
+        while True:
+            try:
+                line, _ = self.listening.accept()
+            except OSError:
+                return
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self.serve, args=(line,), daemon=True).start()
+
+    def serve(self, line):
+        with line:
+            try:
+                while self.serve_one(line):
+                    pass
+            except OSError:
+                pass
+
+    def serve_one(self, line):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = line.recv(HEAD_MAX)
+            if not more or len(head) > HEAD_MAX:
+                return False
+            head += more
+        head, _, begun = head.partition(b"\r\n\r\n")
+        found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        body = self.read_body(line, begun, int(found.group(1)) if found else 0)
+        if body is None:
+            return False
+        path = head.split(b" ", 2)[1].decode()
+        name = self.methods.get(path)
+        if name:
+            status, pieces = b"200 OK", CALLS[name](self, body)
+        else:
+            status, pieces = (b"200 OK" if path == "/health" else b"404 Not Found"), [b""]
+        send_all(line, [HEAD % (status, sum(map(len, pieces))), *pieces])
+        return True
+
+    def read_body(self, line, begun, size):
+        body = self.arena.take(size) if size > HEAD_MAX else memoryview(bytearray(size))
+        body[: len(begun)] = begun
+        at = len(begun)
+        while at < size:
+            got = line.recv_into(body[at:])
+            if not got:
+                return None
+            at += got
+        return body
+
+    # ---- the Fleet service ----
+
+    def register_node(self, body):
+        with self.changed:
+            self.node_id = uuid.uuid4().int >> 65 | 1
+        answer = fleet_pb2.RegisterNodeFleetResponse(node_id=self.node_id)
+        return [answer.SerializeToString()]
+
+    def activate_node(self, body):
+        with self.changed:
+            self.registered = time.time()
+            self.changed.notify_all()
+        return [fleet_pb2.ActivateNodeResponse(node_id=self.node_id).SerializeToString()]
+
+    def nothing(self, body):
+        return [b""]
+
+    def send_node_heartbeat(self, body):
+        return [b"\x08\x01"]  # success
+
+    def get_run(self, body):
+        run = run_pb2.Run(
+            run_id=RUN_ID,
+            fab_id="flwr-native/tiny",
+            fab_version="1.0.0",
+            fab_hash=self.fab.hash_str,
+        )
+        return [run_pb2.GetRunResponse(run=run).SerializeToString()]
+
+    def get_fab(self, body):
+        return [fab_pb2.GetFabResponse(fab=self.fab).SerializeToString()]
+
+    def pull_messages(self, body):
+        with self.changed:
+            if not self.waiting:
+                return [b""]
+            message_id, answer = self.waiting.pop(0)
+            self.pulled[message_id] = time.time()
+            return [answer]
+
+    def pull_object(self, body):
+        request = message_pb2.PullObjectRequest.FromString(bytes(body))
+        return self.objects.get(request.object_id, [b""])
+
+    def push_messages(self, body):
+        request = fleet_pb2.PushMessagesRequest.FromString(bytes(body))
+        message = request.messages_list[0]
+        trees = request.message_object_trees
+        reply = Reply(message, trees[0] if trees else None)
+        answer = fleet_pb2.PushMessagesResponse(
+            results={"": 0}, objects_to_push=reply.wanted, session_id="bench"
+        )
+        with self.changed:
+            self.coming.append(reply)
+        self.look()
+        return [answer.SerializeToString()]
+
+    def push_object(self, body):
+        parts = {number: (start, end) for number, start, end in fields(body)}
+        start, end = parts[OBJECT_ID]
+        id = bytes(body[start:end]).decode()
+        start, end = parts[OBJECT_CONTENT]
+        with self.changed:
+            for reply in self.coming:
+                if id in reply.wanted:
+                    reply.objects[id] = body[start:end]
+        self.look()
+        return [b"\x08\x01"]  # stored
+
+    def look(self):
+        """Has all of a reply come? Told before the call is answered: the next message is then ready."""
+        came = time.time()
+        with self.changed:
+            whole = [each for each in self.coming if len(each.objects) == len(each.wanted)]
+            for reply in whole:
+                self.coming.remove(reply)
+                self.replies[reply.message.metadata.reply_to_message_id] = (came, reply)
+            self.changed.notify_all()
+        if whole and self.on_reply:
+            self.on_reply(came)
+
+    # ---- afterwards ----
+
+    def check(self, programs, reply):
+        if reply.message.HasField("error"):
+            raise RuntimeError(f"{programs}: {reply.message.error}")
+        for id, content in reply.objects.items():
+            if hashlib.sha256(content).hexdigest() != id:
+                raise RuntimeError(f"{programs}: object {id} is not what it is called")
+
+    def has_arrays(self, reply):
+        """Did the arrays that were sent last come back as they were? What is equal has equal ids."""
+        return set(self.bulk) <= set(reply.objects)
+
+    def times(self, reply):
+        """When the app began and ended."""
+        objects = {id: bytes(content) for id, content in reply.objects.items()}
+        times = inflate_object_from_contents(reply.root, objects).content["times"]
+        return times["began"], times["ended"]
+
+
+def answer_with(content):
+    """PullObjectResponse: found, available, content; the content as it is."""
+    size = len(content)
+    tag = bytearray(b"\x08\x01\x10\x01\x1a")
+    while size > 127:
+        tag.append(size & 127 | 128)
+        size >>= 7
+    tag.append(size)
+    return [bytes(tag), content]
+
+
+def send_all(line, pieces):
+    pieces = [memoryview(each) for each in pieces if len(each)]
+    while pieces:
+        sent = line.sendmsg(pieces)
+        while pieces and sent >= len(pieces[0]):
+            sent -= len(pieces.pop(0))
+        if sent:
+            pieces[0] = pieces[0][sent:]
+
+
+CALLS = {
+    "register_node": StandIn.register_node,
+    "activate_node": StandIn.activate_node,
+    "deactivate_node": StandIn.nothing,
+    "unregister_node": StandIn.nothing,
+    "send_node_heartbeat": StandIn.send_node_heartbeat,
+    "get_run": StandIn.get_run,
+    "get_fab": StandIn.get_fab,
+    "pull_messages": StandIn.pull_messages,
+    "pull_object": StandIn.pull_object,
+    "confirm_message_received": StandIn.nothing,
+    "push_messages": StandIn.push_messages,
+    "push_object": StandIn.push_object,
+}

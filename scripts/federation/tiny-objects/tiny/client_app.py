@@ -1,0 +1,20 @@
+"""Tells when it ran and gives back what it got. Imports what each ClientApp needs, and NumPy."""
+
+import time
+
+import numpy as np
+from flwr.app import Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+app = ClientApp()
+
+
+@app.query()
+def query(message, context):
+    began = time.time()
+    total = float(np.ones(4).sum())
+    times = MetricRecord({"began": began, "ended": time.time(), "total": total})
+    records = RecordDict({"times": times})
+    if "bulk" in message.content:
+        records["bulk"] = message.content["bulk"]
+    return Message(records, reply_to=message)

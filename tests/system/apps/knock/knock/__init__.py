@@ -1,0 +1,1 @@
+"""Sends messages to the nodes one after the other, and writes down what came back."""

@@ -1,0 +1,58 @@
+"""A Link over gRPC, as Flower's SuperLinks to 1.39 have it."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+
+from .link import Never, Refusal
+
+SERVICE = "/flwr.proto.Fleet/"
+CODES = {code.name: code for code in grpc.StatusCode}
+
+
+class GrpcLink(grpc.GenericRpcHandler):
+    def __init__(self, link):
+        self.link = link
+        self.server = grpc.server(
+            ThreadPoolExecutor(32),
+            handlers=(self,),
+            options=[
+                ("grpc.max_receive_message_length", -1),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.server.start()
+
+    def close(self):
+        self.link.closing.set()
+        self.server.stop(0).wait()
+
+    def service(self, details):
+        method = details.method.removeprefix(SERVICE)
+        if not details.method.startswith(SERVICE) or method not in self.link.methods:
+            return None
+        return grpc.unary_unary_rpc_method_handler(
+            lambda body, context: self.handle(method, body, context)
+        )
+
+    def handle(self, method, body, context):
+        try:
+            return self.link.take(method, body).body
+        except Refusal as refusal:
+            context.abort(CODES[refusal.status], self.details(refusal))
+        except Never:
+            gone = threading.Event()
+            if context.add_callback(gone.set):
+                while not gone.wait(0.1) and not self.link.closing.is_set():
+                    pass
+            return b""
+
+    def details(self, refusal):
+        if refusal.code is None:
+            return refusal.text
+        said = {"code": refusal.code, "public_message": refusal.text, "public_details": None}
+        return json.dumps(said)

@@ -1,0 +1,83 @@
+"""--health-server-address: what an orchestrator is told while a node lives."""
+
+import contextlib
+import queue
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from federation.release import find
+
+CLIENT = Path(__file__).parent / "health_client.py"
+
+
+class Orchestrator:
+    """What it hears, by kind of call, in order."""
+
+    def __init__(self, process):
+        self.process = process
+        self.heard = {"check": queue.Queue(), "watch": queue.Queue()}
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        for line in self.process.stdout:
+            kind, status = line.split()
+            self.heard[kind].put(status)
+
+    def check(self, service=""):
+        self.process.stdin.write(f"{service}\n")
+        self.process.stdin.flush()
+        return self.heard["check"].get(timeout=30)
+
+    def hears(self, status):
+        assert self.heard["watch"].get(timeout=60) == status
+
+
+@pytest.fixture
+def orchestrator():
+    """An orchestrator of the node with this health address."""
+    try:
+        release = find("1.41.0")
+    except LookupError as error:
+        pytest.skip(str(error))
+    with contextlib.ExitStack() as stack:
+
+        def begin(address):
+            argv = [release.python, "-B", CLIENT, address]
+            process = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return Orchestrator(process)
+
+        yield begin
+
+
+@pytest.mark.ours
+def test_health(federation, orchestrator):
+    """Not before it has registered; not while it has to register anew; not when it stops."""
+    federation.expect(r"trying again in", r"SuperLink .*forgotten")
+    node = federation.start_node(options={"--health-server-address": "127.0.0.1:0"}, wait=False)
+    watcher = orchestrator(node.wait_log(r"health: listening at (\S+)$").group(1))
+    watcher.hears("NOT_SERVING")
+    assert watcher.check() == "NOT_SERVING"
+    assert watcher.check("flwr.proto.Fleet") == "NOT_FOUND"
+    federation.start_superlink()
+    federation.wait_registered(node)
+    watcher.hears("SERVING")
+    assert watcher.check() == "SERVING"
+    # Dead for a moment it is no reason for alarm (a minute is: unit.supernode.fleet.join).
+    federation.superlink.kill()
+    node.wait_log(r"WARN .*trying again in")
+    assert watcher.check() == "SERVING"
+    start = node.size()
+    federation.start_superlink()
+    watcher.hears("NOT_SERVING")
+    federation.wait_registered(node, start)
+    watcher.hears("SERVING")
+    assert watcher.check() == "SERVING"
+    assert node.stop() == 0
+    watcher.hears("NOT_SERVING")
+    watcher.hears("UNAVAILABLE")

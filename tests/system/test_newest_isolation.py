@@ -1,0 +1,135 @@
+"""Workers of the newest release's messages that are started by somebody else than the SuperNode."""
+
+import os
+import signal
+
+import pytest
+from judge import at_work, serves
+from newest import newest_federation
+from test_failures import FAILED
+
+from federation.processes import free_ports, wait_until
+
+pytestmark = pytest.mark.ours
+
+TOLD = r"(WARN|ERROR)\s+(supernode: \d+|clientapp): (\d+: )?message "
+ENDED = r"the worker's connection has ended"
+AWAY = r"clientapp: the SuperNode at \S+ cannot be reached"
+LAUNCHERS = {
+    "flwr-clientapp": "--clientappio-api-address",
+    "flower-superexec": "--runtime-api-address",
+}
+
+
+class Lab:
+    """A SuperNode that starts nothing, and a run; launchers are the tests'."""
+
+    def __init__(self, federation):
+        self.federation = federation
+        federation.start_superlink()
+        self.address = f"127.0.0.1:{free_ports(1)[0]}"
+        self.node = self.start_node()
+        self.judge = federation.judge()
+        (self.id,) = self.judge.nodes(1)
+
+    def start_node(self):
+        options = {"--isolation": "process", "--clientappio-api-address": self.address}
+        return self.federation.start_node(options=options)
+
+    def launcher(self, program="flwr-clientapp", **options):
+        options = {f"--{name.replace('_', '-')}": value for name, value in options.items()}
+        usual = {"--clientappio-api-address": None, LAUNCHERS[program]: self.address}
+        options = {**usual, **options}
+        return self.federation.start_clientapp(self.address, options, program=program)
+
+    def count(self):
+        return serves(self.judge, self.id)
+
+
+@pytest.fixture(scope="module")
+def lab(request, tmp_path_factory):
+    with newest_federation(request, tmp_path_factory.mktemp("isolation")) as federation:
+        federation.expect(FAILED, TOLD, ENDED)
+        yield Lab(federation)
+
+
+@pytest.fixture(params=LAUNCHERS)
+def launcher(request, lab):
+    launcher = lab.launcher(request.param)
+    yield launcher
+    assert launcher.stop() == 0
+
+
+def worker_at(launcher, start=0):
+    """The pid of the worker that it has started last."""
+    return int(launcher.wait_log(r"worker started: message=\d+ pid=(\d+)", 30, start).group(1))
+
+
+def test_messages(lab, launcher):
+    """State is kept, an app's error is an answer, contents are what they were."""
+    before = lab.count()
+    reply = lab.judge.ask(lab.id, "raise")
+    assert (reply["code"], reply["reason"]) == (
+        2,
+        "<class 'ZeroDivisionError'>:<'division by zero'>",
+    )
+    message = lab.judge.send(lab.id, "echo", arrays={"a": {"x": 7 << 20}, "b": {}})
+    reply = lab.judge.reply(message)
+    assert reply["code"] == 0 and reply["digest"] == lab.judge.digests[message]
+    assert lab.count() == before + 1
+
+
+def test_worker_killed(lab, launcher, tmp_path):
+    """Its agent, the launcher that runs on, answers for it."""
+    message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work")
+    os.kill(worker_at(launcher), signal.SIGKILL)
+    reply = lab.judge.reply(message, 10)
+    assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
+    lab.federation.wait_gone(pids, 5)
+    assert lab.count()
+
+
+def test_launcher_killed(lab, tmp_path):
+    """Everything of it goes, the SuperNode answers at once, the next one is served."""
+    launcher = lab.launcher()
+    message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work")
+    pids.append(worker_at(launcher))
+    launcher.kill()
+    reply = lab.judge.reply(message, 10)
+    assert reply["code"] == 8 and "process has ended" in reply["reason"]
+    lab.federation.wait_gone(pids[:2] + pids[3:], 5)  # but one that is in a session of its own
+    os.kill(pids[2], signal.SIGKILL)
+    other = lab.launcher("flower-superexec")
+    assert lab.count()
+    assert other.stop() == 0
+
+
+def test_launcher_stopped(lab, tmp_path):
+    """At SIGTERM the message at work gets its grace, then an error reply; nothing is left."""
+    launcher = lab.launcher("flower-superexec", grace=1)
+    message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work")
+    launcher.signal(signal.SIGTERM)
+    reply = lab.judge.reply(message, 15)
+    assert reply["code"] == 8 and "stopped" in reply["reason"]
+    assert launcher.wait(10) == 0
+    lab.federation.wait_gone(pids, 5)
+
+
+def test_node_restarted(lab):
+    """The launcher waits for it, which it says once; the run goes on with another node."""
+    lab.federation.expect(AWAY)
+    launcher = lab.launcher()
+    assert lab.count()
+    lab.node.kill()
+    launcher.wait_log(AWAY)
+    before, lab.node = lab.id, lab.start_node()
+    launcher.wait_log(r"the SuperNode at \S+ is there again")
+
+    def another():
+        found = lab.judge.nodes(2, 60)
+        return [each for each in found if each != before]
+
+    (lab.id,) = wait_until(another, "a new node")
+    assert lab.count() == 1
+    assert len(launcher.text().split("cannot be reached")) == 2
+    assert launcher.stop() == 0
