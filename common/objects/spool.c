@@ -75,17 +75,16 @@ void spool_take_spare(struct spool *spool, struct spool_file *file)
 {
 	if (spool->trim)
 		timer_set(spool->trim, CLOCK_NEVER);
-	if (spool->spare.fd >= 0)
+	if (spool_file_unused(&spool->spare))
 		spool_file_move(&spool->spare, file);
 }
 
 void spool_give_spare(struct spool *spool, struct spool_file *file)
 {
-	if (spool_file_unused(file)) {
-		spool_file_done(&spool->spare);
-		spool_file_move(file, &spool->spare);
-	}
-	spool_file_done(file);
+	if (file->fd < 0)
+		return;
+	spool_file_done(&spool->spare);
+	spool_file_move(file, &spool->spare);
 }
 
 uint64_t spool_memory_bytes(const struct spool *spool)
