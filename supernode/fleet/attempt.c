@@ -36,8 +36,8 @@ static int send_signed(
 	/* Who has not told what it speaks may be of the strictest release; and a long upload makes
 	 * a signature older before anybody looks at it. */
 	reuse_ms = fleet->dialect ? fleet->dialect->proof_ms : dialect_a.proof_ms;
-	if (body->bytes >= FLOW_LONG_BYTES)
-		reuse_ms = 0;
+	if (body->bytes >= FLOW_LONG_BYTES && reuse_ms > AUTH_REUSE_LONG_MS)
+		reuse_ms = AUTH_REUSE_LONG_MS;
 	out.proof = auth_proof(fleet->auth, attempt->started_ms, fleet_wall_s(), reuse_ms);
 	if (!out.proof)
 		return -EIO;

@@ -18,10 +18,11 @@
 /*
  * For how long a signature may be used again. SuperLinks look at its age when a call arrives: 1.15
  * - 1.18 take timestamps of the last 15 s, later ones of the last 305 s (from 1.41 on when the body
- * has arrived too: before a long upload, 0, which makes a new one).
+ * has arrived too, so that a long upload takes a young one).
  */
 #define AUTH_REUSE_ERA_A_MS 5000
 #define AUTH_REUSE_MS       60000
+#define AUTH_REUSE_LONG_MS  5000
 
 struct auth;
 

@@ -37,6 +37,8 @@ static int fake_call(struct transport *transport, const struct transport_call *c
 	handle->timeout_ms = call->timeout_ms;
 	handle->heartbeat = call->heartbeat;
 	handle->proven = call->proof && call->proof->signature_len > 0;
+	if (handle->proven)
+		snprintf(handle->signed_at, sizeof handle->signed_at, "%s", call->proof->timestamp);
 	assert_non_null(call->auth);
 	handle->pem = strdup(auth_public_key(call->auth, &len));
 	handle->transport = transport;

@@ -36,6 +36,7 @@ struct transport_handle {
 	bool cancelled;
 	char *pem;
 	bool proven;
+	char signed_at[CLOCK_ISO8601_BYTES];
 	struct transport *transport;
 	struct slices body;
 	transport_done_fn *done;

@@ -17,16 +17,21 @@ struct case_ {
 	struct object_id root;
 };
 
-static void case_init(struct case_ *c, size_t n_records)
+static void case_init_sized(struct case_ *c, size_t n_records, size_t record_bytes)
 {
 	c->rig = rig_new(NULL);
 	c->rig->lacks = rig_lacks_c;
 	c->rig->wants = false;
 	rig_register(c->rig);
-	sample_init(&c->sample, n_records, 100);
+	sample_init(&c->sample, n_records, record_bytes);
 	c->reply = plain;
 	c->reply.has_content = true;
 	c->reply.objects = sample_set(c->rig, &c->sample);
+}
+
+static void case_init(struct case_ *c, size_t n_records)
+{
+	case_init_sized(c, n_records, 100);
 }
 
 static void case_push(struct case_ *c)
@@ -193,6 +198,38 @@ static void test_only_what_is_wanted(void **state)
 	assert_int_equal(c.rig->outcome, OUTCOME_OK);
 	assert_int_equal(c.rig->ends, 2);
 	case_done(&c);
+}
+
+/* A SuperLink may look at a signature only when a long upload is over. */
+static void test_a_long_upload_begins_with_a_young_signature(void **state)
+{
+	static const struct {
+		size_t bytes;
+		bool young[3];
+	} rows[] = {{100, {false, false, false}}, {5 << 20, {true, false, true}}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char before[CLOCK_ISO8601_BYTES];
+		struct case_ c;
+
+		case_init_sized(&c, 3, rows[i].bytes);
+		rig_pass(c.rig, 20000);
+		case_push(&c);
+		snprintf(before, sizeof before, "%s", rig_sent(c.rig, "PushMessages")->signed_at);
+		want(&c, c.sample.ids, 3, "a session");
+		/* Two long ones begin at once, the third 6 s later. */
+		for (size_t j = 0; j < 3; j++) {
+			const struct transport_handle *push = rig_sent(c.rig, "PushObject");
+
+			assert_int_equal(strcmp(push->signed_at, before) != 0, rows[i].young[j]);
+			snprintf(before, sizeof before, "%s", push->signed_at);
+			rig_pass(c.rig, 6000);
+			store(&c, true);
+		}
+		assert_int_equal(c.rig->outcome, OUTCOME_OK);
+		case_done(&c);
+	}
 }
 
 static void test_one_that_is_no_part_of_it(void **state)
@@ -439,6 +476,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_of_it),
 		cmocka_unit_test(test_only_what_is_wanted),
+		cmocka_unit_test(test_a_long_upload_begins_with_a_young_signature),
 		cmocka_unit_test(test_one_that_is_no_part_of_it),
 		cmocka_unit_test(test_one_that_is_not_stored),
 		cmocka_unit_test(test_outcomes_that_are_final),
