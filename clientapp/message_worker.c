@@ -395,7 +395,10 @@ static void pull_done(
 		log_info(worker->log, "works on run_id=%" PRIu64 " message_id=%s type=%s",
 			metadata->run_id, metadata->message_id, metadata->message_type);
 	if (worker->inputs.broken.text[0])
-		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, worker->inputs.broken.text);
+		answer_error(worker,
+			worker->inputs.unavailable ? ERROR_CODE_MESSAGE_UNAVAILABLE
+						   : ERROR_CODE_CLIENT_APP_CRASHED,
+			worker->inputs.broken.text);
 	else if (!worker->inputs.message.has_content)
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "the message has no content");
 	else if (!worker->inputs.fab.bytes || !worker->inputs.run.fab_hash[0])

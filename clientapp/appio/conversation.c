@@ -12,9 +12,8 @@ int conversation_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct line_options line = {.address = options->address,
 		.task_token = options->task_token,
 		.retry_ms = options->retry_ms};
-	bool local = strncmp(options->address, "unix:", 5) == 0;
 	struct conversation *conversation =
-		options->task_token ? task_new(loop, log, local) : instruction_new(options->token);
+		options->task_token ? task_new(loop, log) : instruction_new(options->token);
 	int r;
 
 	if (!conversation)

@@ -24,8 +24,7 @@ struct conversation {
 
 /* calloc()ed; line is set afterwards. NULL on no memory. */
 struct conversation *instruction_new(uint64_t token);
-/* local: the SuperNode is at a unix socket. What it has checked is not hashed again. */
-struct conversation *task_new(struct loop *loop, struct log *log, bool local);
+struct conversation *task_new(struct loop *loop, struct log *log);
 
 /* What both have to do with inputs: Run, Context and Fab from their bytes (taken over). 0,
  * -EBADMSG, -EMSGSIZE, -ENOMEM. */

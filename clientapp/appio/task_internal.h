@@ -78,7 +78,6 @@ struct task {
 	struct loop *loop;
 	struct log *log;
 	struct timer *heartbeat;
-	bool ids_trusted;  /* of what it pulls: the SuperNode has checked them on this machine */
 	bool told_unknown; /* that the SuperNode does not know it any more */
 	bool closing;
 	unsigned jobs; /* that run */

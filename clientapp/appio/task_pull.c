@@ -1,6 +1,6 @@
 /*
- * Input, message, objects: several objects are asked for at a time, and each is checked, unless the
- * SuperNode is on this machine and has done so, on the io thread. There the pieces of arrays go, in
+ * Input, message, objects: several objects are asked for at a time, and each is checked, on the
+ * io thread: a SuperNode on this machine has left that to us. There the pieces of arrays go, in
  * their order, to a memory file, which the app process is given; so they take memory once, and an
  * array lies there in one piece. When all are here they are read, on that thread, too: arrays then
  * refer to that file, or to what came.
@@ -178,6 +178,7 @@ static void fetch_failed(struct task_fetch *fetch, enum outcome outcome, const c
 
 	if (outcome == OUTCOME_OK) {
 		pull->broken = true;
+		pull->inputs.unavailable = true;
 		reason_set(&pull->inputs.broken, "%.400s", details);
 	} else {
 		pull->outcome = outcome;
@@ -224,10 +225,7 @@ static void check_run(struct job *job)
 	struct task_fetch *fetch = container_of(job, struct task_fetch, job);
 	struct task_pull *pull = &fetch->task->pull;
 
-	if (fetch->task->ids_trusted)
-		fetch->result = 0;
-	else
-		fetch->result = object_check_id(&fetch->content, &pull->tree.v[fetch->index].id);
+	fetch->result = object_check_id(&fetch->content, &pull->tree.v[fetch->index].id);
 	if (fetch->result)
 		return;
 	pull->objects[fetch->index].bytes = fetch->content;
@@ -247,8 +245,10 @@ static void check_done(struct job *job)
 	if (r) {
 		slices_done(&fetch->content);
 		fetch_failed(fetch, OUTCOME_OK,
-			r == -EBADMSG ? "an object of the message is not what its id says"
-				      : "no memory for the message");
+			r == -EBADMSG
+				? "an object of the message is broken at the SuperLink: it is not "
+				  "what its id says"
+				: "no memory for the message");
 		return;
 	}
 	fetch_next(fetch);

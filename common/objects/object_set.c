@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define COMPACT_MAX_BYTES 65536
-
 enum place { PLACE_NONE, PLACE_MEMORY, PLACE_FILE };
 
 struct entry {
@@ -27,8 +25,8 @@ struct entry {
 struct object_set {
 	struct spool *spool;
 	unsigned refs;
-	size_t puts;      /* that are out; each needs the set */
-	bool ids_trusted; /* never changes after the first put */
+	size_t puts;       /* that are out; each needs the set */
+	bool hashes_later; /* of large objects; never changes after the first put */
 	/* What the io thread reads of the tree (all but the root's id) never changes. */
 	struct object_tree tree;
 	struct entry *entries; /* as in tree.v */
@@ -77,9 +75,9 @@ int object_set_new(struct spool *spool, struct object_tree *tree, struct object_
 	return 0;
 }
 
-void object_set_trust_ids(struct object_set *set)
+void object_set_leave_hashes(struct object_set *set)
 {
-	set->ids_trusted = true;
+	set->hashes_later = true;
 }
 
 /* The object is not here any more. Its part of the file stays: the file goes with the set. */
@@ -163,7 +161,7 @@ static void content_compact(struct slices *content)
 	uint8_t *bytes;
 	struct slice slice;
 
-	if (content->bytes == 0 || content->bytes >= COMPACT_MAX_BYTES)
+	if (content->bytes == 0 || content->bytes >= OBJECT_SET_LARGE_BYTES)
 		return;
 	bytes = malloc(content->bytes);
 	if (!bytes)
@@ -220,9 +218,11 @@ static int put_check(struct put *put)
 {
 	const struct object_tree *tree = &put->set->tree;
 	const struct object_node *node = &tree->v[put->index];
+	bool is_root = put->index + 1 == tree->n;
+	bool later = put->set->hashes_later && !is_root && put->bytes >= OBJECT_SET_LARGE_BYTES;
 	auto_(object_head_done) struct object_head head = {0};
 	char text[OBJECT_ID_TEXT_BYTES];
-	int r = put->set->ids_trusted ? 0 : object_check_id(&put->content, &node->id);
+	int r = later ? 0 : object_check_id(&put->content, &node->id);
 
 	object_id_format(&node->id, text);
 	if (r == -EBADMSG)
@@ -232,7 +232,7 @@ static int put_check(struct put *put)
 		r = object_head_parse(&put->content, &head, &put->why);
 	if (r < 0)
 		return r;
-	if (put->index + 1 == tree->n && head.type != OBJECT_MESSAGE)
+	if (is_root && head.type != OBJECT_MESSAGE)
 		return reason_code(&put->why, -EBADMSG, "object %s is no Message, but of type %s",
 			text, object_type_name(head.type));
 	r = has_children(tree, node, &head);

@@ -14,9 +14,13 @@ struct object_set;
 /* An empty set for the objects of tree (taken over, empty afterwards, on failure too). One
  * reference. 0 or -ENOMEM. */
 int object_set_new(struct spool *spool, struct object_tree *tree, struct object_set **out);
-/* Objects come from a program of ours that has made their ids from their bytes on this machine:
- * they are not hashed again, only looked at. Before the first put. */
-void object_set_trust_ids(struct object_set *set);
+/*
+ * Large objects (OBJECT_SET_LARGE_BYTES and more, but not the root) are looked at, and not hashed:
+ * a worker of ours on this machine does that when it reads them, or has made the ids from their
+ * bytes. Before the first put.
+ */
+#define OBJECT_SET_LARGE_BYTES 65536
+void object_set_leave_hashes(struct object_set *set);
 struct object_set *object_set_ref(struct object_set *set);
 /* NULL is fine; the last one frees memory and file, when no put is out any more. */
 void object_set_unref(struct object_set *set);

@@ -21,7 +21,11 @@ static int make_set(struct fleet *fleet, const struct slices *bytes, struct obje
 	if (bytes->bytes == 0)
 		return reason_code(why, -EBADMSG, "the message came without a tree of its objects");
 	rc = object_tree_decode(bytes, &tree, why);
-	return rc ? rc : object_set_new(fleet->options.spool, &tree, out);
+	if (rc == 0)
+		rc = object_set_new(fleet->options.spool, &tree, out);
+	if (rc == 0 && fleet->options.own_workers)
+		object_set_leave_hashes(*out);
+	return rc;
 }
 
 static void objects_take(struct fleet *fleet, struct envelope *message, struct slices *tree)

@@ -309,6 +309,13 @@ static int new_agent(
 	return supervisor->slots ? 0 : -ENOMEM;
 }
 
+/* Is each worker flwr-clientapp, started by this program, at a unix socket? */
+static bool own_workers(const struct supervisor_options *options)
+{
+	return !options->workers_come && !options->clientapp_command &&
+	       !options->worker_api_address;
+}
+
 static int new_server(
 	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
 {
@@ -319,8 +326,7 @@ static int new_server(
 			.receive_max_bytes = options->grpc_max_bytes,
 			.memory_max_bytes = supervisor->budget.limit_bytes + APPIO_SPARE_BYTES,
 			.spool = supervisor->spool,
-			.own_workers = !options->workers_come && !options->clientapp_command &&
-				       !options->worker_api_address,
+			.own_workers = own_workers(options),
 			.workers_come = options->workers_come,
 			.reconnect_ms = options->reconnect_ms,
 		},
@@ -375,6 +381,7 @@ static int new_fleet(struct supervisor *supervisor, const struct supervisor_opti
 			.clock_offset_s = options->clock_offset_s,
 			.state_dir = options->state_dir,
 			.spool = supervisor->spool,
+			.own_workers = own_workers(options),
 			.retry = {options->max_retries, options->max_wait_ms},
 			.poll_min_ms = options->poll_min_ms,
 			.poll_max_ms = options->poll_max_ms,

@@ -745,6 +745,21 @@ def test_object_is_another(federation, dialect, transport, change, times):
 
 
 @with_objects
+def test_large_object_is_another(federation, dialect, transport):
+    """As long as it should be: its worker sees it, and the sender is told."""
+
+    def flip(content):
+        return content[:-1] + bytes([content[-1] ^ 1]) if len(content) >= 1 << 16 else content
+
+    worker_line = r"\d+: message \w+ failed: code=3: "
+    with scene(federation, dialect, transport, worker_line, MESSAGE_FAILED.format("3")) as at:
+        at.link.script("PullObject", *[object_step(flip)] * 30)
+        parcel = at.link.send(bytes=4 * MIB)
+        at.fails(parcel, 3, "broken at the SuperLink")
+        at.link.scripts.clear()
+
+
+@with_objects
 def test_object_lost(federation, dialect, transport):
     """object_found is false."""
     with scene(federation, dialect, transport, MESSAGE_FAILED.format("3")) as at:

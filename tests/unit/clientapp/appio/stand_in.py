@@ -4,7 +4,6 @@ what was done as lines "name value"."""
 
 import concurrent.futures
 import sys
-import tempfile
 
 import grpc
 import numpy as np
@@ -169,11 +168,9 @@ server = grpc.server(concurrent.futures.ThreadPoolExecutor(8), options=[
     ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)])
 server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
     "flwr.proto.Runtime", {name: handler(name) for name in METHODS}),))
-with tempfile.TemporaryDirectory() as folder:
-    local = "local" in orders
-    port = server.add_insecure_port(f"unix:{folder}/socket" if local else "127.0.0.1:0")
-    server.start()
-    print(f"unix:{folder}/socket" if local else f"127.0.0.1:{port}", flush=True)
-    sys.stdin.read()
-    server.stop(0).wait()
-    tell()
+port = server.add_insecure_port("127.0.0.1:0")
+server.start()
+print(f"127.0.0.1:{port}", flush=True)
+sys.stdin.read()
+server.stop(0).wait()
+tell()

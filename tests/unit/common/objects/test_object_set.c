@@ -273,27 +273,38 @@ static void small_objects_are_copied(void **state)
 
 /* ---- what is refused ---- */
 
-/* Who has made the ids is believed, as far as the bytes are an object of this place. */
-static void ids_are_trusted(void **state)
+/* Who hashes large objects is believed, as far as the bytes are an object of this place. */
+static void hashes_are_left(void **state)
 {
-	auto_(sample_done) struct sample sample, other;
-	struct object_set *set;
-	struct rig rig;
+	const size_t body_bytes[] = {OBJECT_SET_LARGE_BYTES - 100, OBJECT_SET_LARGE_BYTES};
 
 	(void)state;
-	sample_make(&sample, 2, 1000);
-	sample_make(&other, 2, 1000);
-	rig_init(&rig, 1 << 20);
-	set = rig_set(&rig, &sample);
-	object_set_trust_ids(set);
-	assert_int_equal(put_now(&rig, set, 0, &other.bytes[0]), 0);
-	check_get(set, 0, &other.bytes[0]);
-	assert_int_equal(put_now(&rig, set, sample.n - 1, &other.bytes[0]), -EBADMSG);
-	assert_non_null(strstr(rig.why.text, "is no Message, but of type ArrayChunk"));
-	assert_int_equal(put_now(&rig, set, sample.n - 2, &other.bytes[0]), -EBADMSG);
-	assert_non_null(strstr(rig.why.text, "the children of object"));
-	object_set_unref(set);
-	rig_done(&rig);
+	for (size_t large = 0; large < 2; large++) {
+		auto_(sample_done) struct sample sample, other;
+		auto_(slices_done) struct slices cut = {0};
+		struct object_set *set;
+		struct rig rig;
+
+		sample_make(&sample, 2, body_bytes[large]);
+		sample_make(&other, 2, body_bytes[large]);
+		assert_int_equal(
+			slices_append_range(&cut, &sample.bytes[0], 0, sample.bytes[0].bytes - 1),
+			0);
+		rig_init(&rig, 1 << 20);
+		set = rig_set(&rig, &sample);
+		object_set_leave_hashes(set);
+		assert_int_equal(put_now(&rig, set, 0, &cut), -EBADMSG);
+		assert_int_equal(put_now(&rig, set, 0, &other.bytes[0]), large ? 0 : -EBADMSG);
+		if (large)
+			check_get(set, 0, &other.bytes[0]);
+		assert_int_equal(put_now(&rig, set, sample.n - 1, &other.bytes[0]), -EBADMSG);
+		assert_non_null(strstr(rig.why.text, "are not object"));
+		assert_int_equal(put_now(&rig, set, sample.n - 2, &other.bytes[0]), -EBADMSG);
+		if (large)
+			assert_non_null(strstr(rig.why.text, "the children of object"));
+		object_set_unref(set);
+		rig_done(&rig);
+	}
 }
 
 static void what_is_not_the_object(void **state)
@@ -718,7 +729,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(memory_first_then_one_file),
 		cmocka_unit_test(no_memory_at_all), cmocka_unit_test(small_objects_are_copied),
-		cmocka_unit_test(what_is_not_the_object), cmocka_unit_test(ids_are_trusted),
+		cmocka_unit_test(what_is_not_the_object), cmocka_unit_test(hashes_are_left),
 		cmocka_unit_test(an_object_comes_twice), cmocka_unit_test(nobody_wants_it_any_more),
 		cmocka_unit_test(a_file_is_left_to_the_next),
 		cmocka_unit_test(a_file_is_left_for_a_while), cmocka_unit_test(the_disk_is_full),

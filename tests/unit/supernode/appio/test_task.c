@@ -429,7 +429,7 @@ static void a_reply_comes_in_pieces(void **state)
 	assert_int_equal(end_task(TASK_COMPLETED, ""), OUTCOME_UNAUTHENTICATED);
 }
 
-/* The ids of a program of ours are right: it has made them from the bytes. */
+/* Large objects' ids are right in a program of ours: it has made them from the bytes. */
 static void own_workers_are_not_hashed(void **state)
 {
 	const struct metadata metadata = metadata_of("", true);
@@ -439,8 +439,8 @@ static void own_workers_are_not_hashed(void **state)
 	(void)state;
 	task_trust_workers(rig.task);
 	task_begins();
-	made_new(&metadata, 2 * RECORD_BYTES, &made);
-	made_new(&metadata, 3 * RECORD_BYTES, &other);
+	made_new(&metadata, 2 * OBJECT_SET_LARGE_BYTES, &made);
+	made_new(&metadata, 3 * OBJECT_SET_LARGE_BYTES, &other);
 	pull_input();
 	assert_int_equal(announce(&made, false, &pushed), OUTCOME_OK);
 	other.v[0].id = made.v[0].id;
