@@ -247,18 +247,26 @@ static int format_head(enum object_type type, const struct object_id *children, 
 	return r == 0 ? text_add(text, "", 1) : r;
 }
 
+int object_build(enum object_type type, const struct object_id *children, size_t n_children,
+	const struct slices *body, struct slices *out)
+{
+	auto_(slices_done) struct slices made = {0};
+	auto_(text_done) struct text head = {0};
+
+	if (format_head(type, children, n_children, body->bytes, &head) < 0 ||
+		slices_append_copy(&made, head.data, head.len) < 0 ||
+		slices_append_refs(&made, body) < 0 || slices_move(out, &made) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
 int object_make(enum object_type type, const struct object_id *children, size_t n_children,
 	const struct slices *body, struct slices *out, struct object_id *id_out)
 {
 	auto_(slices_done) struct slices made = {0};
-	auto_(text_done) struct text head = {0};
-	struct object_id id;
+	int r = object_build(type, children, n_children, body, &made);
 
-	if (format_head(type, children, n_children, body->bytes, &head) < 0 ||
-		slices_append_copy(&made, head.data, head.len) < 0 ||
-		slices_append_refs(&made, body) < 0 || object_hash(&made, &id) < 0 ||
-		slices_move(out, &made) < 0)
-		return -ENOMEM;
-	*id_out = id;
-	return 0;
+	if (r == 0)
+		r = object_hash(&made, id_out);
+	return r == 0 ? slices_move(out, &made) : r;
 }

@@ -1,10 +1,12 @@
 /*
  * objects_encode: objects_codec's other half: writing. Children are made first, because their ids
- * are in their parents; what is the same is found by its id at the end.
+ * are in their parents: before all, on all cores, the chunks of arrays, which are nearly all of the
+ * bytes. What is the same is found by its id at the end.
  */
 #include "common/records/objects_codec.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/parallel.h"
 #include "common/base/text.h"
 #include "common/objects/object_tree.h"
 #include "common/records/object_ids.h"
@@ -14,8 +16,20 @@
 #include <assert.h>
 #include <errno.h>
 
+#define HASHING_THREADS_MAX  8
+#define HASHING_THREAD_BYTES (4u << 20) /* another thread is worth it for so many more */
+
+/* A piece of an array. */
+struct chunk {
+	struct slices bytes; /* of its object */
+	struct object_id id;
+	int r; /* of hashing */
+};
+
 struct writing {
 	size_t chunk_bytes;
+	struct chunk *chunks; /* of all arrays, in their order; bytes go to the list */
+	size_t n_chunks, next_chunk;
 	struct object_list list; /* all that was made, the same object perhaps again */
 	size_t cap;
 };
@@ -81,8 +95,78 @@ void object_list_done(struct object_list *list)
 
 static void writing_done(struct writing *writing)
 {
+	for (size_t i = 0; i < writing->n_chunks; i++)
+		slices_done(&writing->chunks[i].bytes);
+	free(writing->chunks);
 	object_list_done(&writing->list);
 }
+
+/* ---- chunks ---- */
+
+static size_t count_chunks(const struct slices *data, size_t chunk_bytes)
+{
+	return data->bytes / chunk_bytes + (data->bytes % chunk_bytes != 0);
+}
+
+static int cut(struct writing *writing, const struct slices *data)
+{
+	size_t n = count_chunks(data, writing->chunk_bytes);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		auto_(slices_done) struct slices body = {0};
+		size_t offset = i * writing->chunk_bytes;
+		size_t left = data->bytes - offset;
+
+		r = slices_append_range(&body, data, offset,
+			left < writing->chunk_bytes ? left : writing->chunk_bytes);
+		if (r == 0)
+			r = object_build(OBJECT_ARRAY_CHUNK, NULL, 0, &body,
+				&writing->chunks[writing->n_chunks++].bytes);
+	}
+	return r;
+}
+
+static void hash_chunk(void *arg, size_t i)
+{
+	struct chunk *chunk = &((struct chunk *)arg)[i];
+
+	chunk->r = object_hash(&chunk->bytes, &chunk->id);
+}
+
+static unsigned count_threads(uint64_t bytes)
+{
+	uint64_t threads = 1 + bytes / HASHING_THREAD_BYTES;
+
+	return threads < HASHING_THREADS_MAX ? (unsigned)threads : HASHING_THREADS_MAX;
+}
+
+/* Of all arrays. */
+static int make_chunks(struct writing *writing, const struct record_dict *dict)
+{
+	uint64_t bytes = 0;
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < dict->n; i++)
+		for (size_t j = 0; j < dict->v[i].n_arrays; j++) {
+			n += count_chunks(&dict->v[i].arrays[j].data, writing->chunk_bytes);
+			bytes += dict->v[i].arrays[j].data.bytes;
+		}
+	writing->chunks = calloc(n ? n : 1, sizeof(*writing->chunks));
+	if (!writing->chunks)
+		return -ENOMEM;
+	for (size_t i = 0; i < dict->n; i++)
+		for (size_t j = 0; r == 0 && j < dict->v[i].n_arrays; j++)
+			r = cut(writing, &dict->v[i].arrays[j].data);
+	if (r == 0)
+		parallel_each(n, count_threads(bytes), hash_chunk, writing->chunks);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = writing->chunks[i].r;
+	return r;
+}
+
+/* ---- objects ---- */
 
 static struct object_entry *add_entry(struct writing *writing)
 {
@@ -137,21 +221,20 @@ static int make_from_text(struct writing *writing, enum object_type type,
 	return make_object(writing, type, family, &body, id_out, tree_out);
 }
 
-static int make_chunks(struct writing *writing, const struct slices *data, struct family *chunks)
+static int take_chunks(struct writing *writing, const struct slices *data, struct family *chunks)
 {
-	static const struct family none = {0};
-	size_t chunk_bytes = writing->chunk_bytes;
-	int r = family_init(chunks, data->bytes / chunk_bytes + (data->bytes % chunk_bytes != 0));
+	int r = family_init(chunks, count_chunks(data, writing->chunk_bytes));
 
 	for (size_t i = 0; r == 0 && i < chunks->n; i++) {
-		auto_(slices_done) struct slices body = {0};
-		size_t left = data->bytes - i * chunk_bytes;
+		struct chunk *chunk = &writing->chunks[writing->next_chunk++];
+		struct object_entry *entry = add_entry(writing);
 
-		r = slices_append_range(
-			&body, data, i * chunk_bytes, left < chunk_bytes ? left : chunk_bytes);
-		if (r == 0)
-			r = make_object(writing, OBJECT_ARRAY_CHUNK, &none, &body, &chunks->ids[i],
-				&chunks->trees[i]);
+		if (!entry)
+			return -ENOMEM;
+		*entry = (struct object_entry){.id = chunk->id, .bytes = chunk->bytes};
+		chunk->bytes = (struct slices){0};
+		chunks->ids[i] = chunk->id;
+		r = object_tree_encode(&chunk->id, NULL, 0, &chunks->trees[i]);
 	}
 	return r < 0 ? r : family_fold(chunks);
 }
@@ -161,7 +244,7 @@ static int make_array(struct writing *writing, const struct array *array, struct
 {
 	auto_(family_done) struct family chunks = {0};
 	auto_(text_done) struct text body = {0};
-	int r = make_chunks(writing, &array->data, &chunks);
+	int r = take_chunks(writing, &array->data, &chunks);
 
 	if (r == 0)
 		r = array_body_write(&body, array, chunks.numbers, chunks.n);
@@ -278,7 +361,9 @@ int objects_encode(const struct record_dict *dict, size_t chunk_bytes, struct ob
 	int r;
 
 	assert(chunk_bytes > 0);
-	r = make_dict(&writing, dict);
+	r = make_chunks(&writing, dict);
+	if (r == 0)
+		r = make_dict(&writing, dict);
 	if (r == 0)
 		r = fold_list(&writing.list);
 	if (r < 0)
