@@ -69,6 +69,9 @@ struct task_push {
 	struct task_pushed wanted; /* sorted */
 	size_t next;               /* of the list; behind it the Message object */
 	unsigned in_flight;
+	/* The largest that was sent: to give back the memory of a large reply takes a while, in
+	 * which the SuperNode can send it on already. */
+	struct slices largest;
 	enum outcome outcome;
 	struct reason details;
 };

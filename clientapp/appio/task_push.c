@@ -19,6 +19,7 @@ static void forget(struct task_push *push)
 	conversation_reply_done(&push->reply);
 	object_list_done(&push->list);
 	slices_done(&push->message_object);
+	slices_done(&push->largest);
 	slices_done(&push->tree);
 	slices_done(&push->context);
 	task_pushed_done(&push->wanted);
@@ -132,14 +133,20 @@ static int send_object(struct task *task, struct object_request *request)
 {
 	static const struct line_call call = {
 		.path = TASK_PATH "PushObject", .what = "an object of the reply"};
-	const struct context *context = task->push.reply.context;
+	struct task_push *push = &task->push;
+	const struct context *context = push->reply.context;
 	struct slices body = {0};
 	int r;
 
 	request->node_id = context->node_id;
 	request->run_id = context->run_id;
-	request->session_id = task->push.wanted.session_id;
+	request->session_id = push->wanted.session_id;
 	r = object_request_encode(request, &body);
+	if (request->content.bytes >= push->largest.bytes) {
+		slices_done(&push->largest);
+		push->largest = request->content;
+		request->content = (struct slices){0};
+	}
 	slices_done(&request->content);
 	return r ? r : line_call(task->conversation.line, &call, &body, object_taken, task);
 }
