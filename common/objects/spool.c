@@ -77,14 +77,16 @@ void spool_take_spare(struct spool *spool, struct spool_file *file)
 		timer_set(spool->trim, CLOCK_NEVER);
 	if (spool_file_unused(&spool->spare))
 		spool_file_move(&spool->spare, file);
+	spool_file_done(&spool->spare);
 }
 
 void spool_give_spare(struct spool *spool, struct spool_file *file)
 {
-	if (file->fd < 0)
-		return;
-	spool_file_done(&spool->spare);
-	spool_file_move(file, &spool->spare);
+	if (file->fd >= 0 && !spool_file_unused(&spool->spare)) {
+		spool_file_done(&spool->spare);
+		spool_file_move(file, &spool->spare);
+	}
+	spool_file_done(file);
 }
 
 uint64_t spool_memory_bytes(const struct spool *spool)

@@ -21,10 +21,10 @@ struct spool {
 /* May so many bytes more lie in memory? They are counted then. */
 bool spool_take_memory(struct spool *spool, uint64_t bytes);
 
-/* The spare file, if there is one that nobody reads any more, for a set that has none. */
+/* The spare file for a set that has none; one that is still read goes when it is not any more. */
 void spool_take_spare(struct spool *spool, struct spool_file *file);
-/* The file of a set that goes, if it has one: kept for the next. Who still sends from it (the last
- * of its bytes are often on their way) goes on with that. */
+/* The file of a set that goes, if it has one: kept for the next, unless there is a spare already.
+ * Who still sends from it (the last of its bytes are often on their way) goes on with that. */
 void spool_give_spare(struct spool *spool, struct spool_file *file);
 
 #endif

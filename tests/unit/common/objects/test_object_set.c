@@ -292,7 +292,7 @@ static void hashes_are_left(void **state)
 			0);
 		rig_init(&rig, 1 << 20);
 		set = rig_set(&rig, &sample);
-		object_set_leave_hashes(set);
+		object_set_skip_large_hashes(set);
 		assert_int_equal(put_now(&rig, set, 0, &cut), -EBADMSG);
 		assert_int_equal(put_now(&rig, set, 0, &other.bytes[0]), large ? 0 : -EBADMSG);
 		if (large)
@@ -474,13 +474,11 @@ static void a_file_is_left_to_the_next(void **state)
 	assert_int_equal(object_set_get(sets[0], 0, &kept), 0);
 	object_set_unref(sets[0]);
 	sets[0] = rig_filled(&rig, &sample);
-	assert_int_equal(count_entries("/proc/self/fd"), rig.n_fds + 2);
-	assert_true(slices_equal(&kept, &sample.bytes[0]));
-	/* There is one spare file, however many have gone. */
-	object_set_unref(sets[0]);
 	assert_int_not_equal(only_file(&rig), file);
 	assert_true(slices_equal(&kept, &sample.bytes[0]));
 	slices_done(&kept);
+	object_set_unref(sets[0]);
+	/* There is one spare file, however many have gone. */
 	for (size_t i = 0; i < 2; i++) {
 		sets[i] = rig_set(&rig, &sample);
 		assert_int_equal(put_now(&rig, sets[i], 0, &sample.bytes[0]), 0);
