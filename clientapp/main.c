@@ -6,7 +6,8 @@
  * Threads:
  *   main  the event loop: control socket, app process, timers; owns all state, starts all calls
  *   cq    takes finished tags from gRPC's completion queue and hands them to main (common/rpc)
- *   io    verifies and unpacks the FAB (common/loop)
+ *   io    verifies and unpacks the FAB, makes objects (common/loop), large ones with some
+ *         threads beside it (common/base/parallel.h)
  */
 #include "clientapp/keeper.h"
 #include "clientapp/launcher.h"

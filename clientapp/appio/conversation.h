@@ -42,7 +42,7 @@ struct conversation_inputs {
 	char *fab_hash; /* NULL: no FAB */
 	struct slices fab;
 	struct reason broken; /* why content or context cannot be used; "": they can */
-	bool unavailable;     /* broken, because objects of the message did not come as they are */
+	bool unavailable;     /* broken: objects of the message did not come, or not as they were */
 };
 
 void conversation_inputs_done(struct conversation_inputs *inputs);

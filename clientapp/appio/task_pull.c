@@ -1,6 +1,6 @@
 /*
  * Input, message, objects: several objects are asked for at a time, and each is checked, on the
- * io thread: a SuperNode on this machine has left that to us. There the pieces of arrays go, in
+ * io thread: our own SuperNode has left that to us. There the pieces of arrays go, in
  * their order, to a memory file, which the app process is given; so they take memory once, and an
  * array lies there in one piece. When all are here they are read, on that thread, too: arrays then
  * refer to that file, or to what came.
@@ -245,10 +245,9 @@ static void check_done(struct job *job)
 	if (r) {
 		slices_done(&fetch->content);
 		fetch_failed(fetch, OUTCOME_OK,
-			r == -EBADMSG
-				? "an object of the message is broken at the SuperLink: it is not "
-				  "what its id says"
-				: "no memory for the message");
+			r == -EBADMSG ? "an object of the message is not what its id says: it is "
+					"broken at the SuperLink, or on its way"
+				      : "no memory for the message");
 		return;
 	}
 	fetch_next(fetch);

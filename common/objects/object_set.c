@@ -25,8 +25,8 @@ struct entry {
 struct object_set {
 	struct spool *spool;
 	unsigned refs;
-	size_t puts;       /* that are out; each needs the set */
-	bool hashes_later; /* of large objects; never changes after the first put */
+	size_t puts;      /* that are out; each needs the set */
+	bool skips_large; /* object_set_skip_large_hashes() */
 	/* What the io thread reads of the tree (all but the root's id) never changes. */
 	struct object_tree tree;
 	struct entry *entries; /* as in tree.v */
@@ -75,9 +75,9 @@ int object_set_new(struct spool *spool, struct object_tree *tree, struct object_
 	return 0;
 }
 
-void object_set_leave_hashes(struct object_set *set)
+void object_set_skip_large_hashes(struct object_set *set)
 {
-	set->hashes_later = true;
+	set->skips_large = true;
 }
 
 /* The object is not here any more. Its part of the file stays: the file goes with the set. */
@@ -219,10 +219,10 @@ static int put_check(struct put *put)
 	const struct object_tree *tree = &put->set->tree;
 	const struct object_node *node = &tree->v[put->index];
 	bool is_root = put->index + 1 == tree->n;
-	bool later = put->set->hashes_later && !is_root && put->bytes >= OBJECT_SET_LARGE_BYTES;
+	bool skips = put->set->skips_large && !is_root && put->bytes >= OBJECT_SET_LARGE_BYTES;
 	auto_(object_head_done) struct object_head head = {0};
 	char text[OBJECT_ID_TEXT_BYTES];
-	int r = later ? 0 : object_check_id(&put->content, &node->id);
+	int r = skips ? 0 : object_check_id(&put->content, &node->id);
 
 	object_id_format(&node->id, text);
 	if (r == -EBADMSG)

@@ -1,7 +1,8 @@
 /*
  * object_set: the objects of one message: its tree, and those that are here: in memory, or in a
- * file when the spool says that memory is used up. An object is checked when it comes. Main
- * thread; hashing and writing happen on the io thread.
+ * file when the spool says that memory is used up. An object is checked when it comes
+ * (large ones of our own workers but for their hash). Main thread; hashing and writing happen on
+ * the io thread.
  */
 #ifndef FLWR_OBJECTS_OBJECT_SET_H
 #define FLWR_OBJECTS_OBJECT_SET_H
@@ -20,7 +21,7 @@ int object_set_new(struct spool *spool, struct object_tree *tree, struct object_
  * bytes. Before the first put.
  */
 #define OBJECT_SET_LARGE_BYTES 65536
-void object_set_leave_hashes(struct object_set *set);
+void object_set_skip_large_hashes(struct object_set *set);
 struct object_set *object_set_ref(struct object_set *set);
 /* NULL is fine; the last one frees memory and file, when no put is out any more. */
 void object_set_unref(struct object_set *set);
@@ -35,12 +36,12 @@ uint64_t object_set_bytes(const struct object_set *set); /* of those that are he
 
 /*
  * Object index has come: content is taken over (empty afterwards, on failure too). On the io thread
- * it is checked (SHA-256 is its id; head can be read; its children are those of the tree) and
- * perhaps written; then done(arg, index, r, why) comes from the loop: 0; -EBADMSG with a sentence:
- * it is not that object; -ENOSPC, -EIO, -EDQUOT, -ENOMEM ... with a sentence: it could not be kept
- * (another try may succeed); 0 for one that is here already, which is not looked at. The set is
- * there until then, even without references; done always comes, in the order of the puts. 0, or
- * -errno (done does not come).
+ * it is checked (SHA-256 is its id, unless that is skipped; head can be read; its children are
+ * those of the tree) and perhaps written; then done(arg, index, r, why) comes from the loop: 0;
+ * -EBADMSG with a sentence: it is not that object; -ENOSPC, -EIO, -EDQUOT, -ENOMEM ... with a
+ * sentence: it could not be kept (another try may succeed); 0 for one that is here already, which
+ * is not looked at. The set is there until then, even without references; done always comes, in the
+ * order of the puts. 0, or -errno (done does not come).
  */
 typedef void object_put_fn(void *arg, size_t index, int r, const struct reason *why);
 int object_set_put(struct object_set *set, size_t index, struct slices *content,

@@ -42,7 +42,7 @@ void object_list_done(struct object_list *list);
 /*
  * The objects of dict, whose names and keys are each there once; arrays are cut at chunk_bytes (not
  * 0). Array bytes are references. 0; -EILSEQ (a name, key, dtype or stype that is no UTF-8);
- * -ENOMEM. Blocks for 0.6 ms a MiB, for the hashes.
+ * -ENOMEM. Blocks for up to 0.6 ms a MiB, for the hashes, which other threads help with.
  */
 int objects_encode(const struct record_dict *dict, size_t chunk_bytes, struct object_list *out);
 

@@ -149,7 +149,7 @@ static int new_conversations(
 	appio->task = task_new(appio->log, appio->node, appio->listener, appio->waiting,
 		options->spool, appio->ops, appio->arg);
 	if (appio->task && options->own_workers)
-		task_trust_workers(appio->task);
+		task_set_own_workers(appio->task);
 	return appio->instruction && appio->task ? 0 : -ENOMEM;
 }
 

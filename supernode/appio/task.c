@@ -367,7 +367,7 @@ struct task *task_new(struct log *log, struct node *node, struct listener *liste
 	return task;
 }
 
-void task_trust_workers(struct task *task)
+void task_set_own_workers(struct task *task)
 {
 	task->own_workers = true;
 }

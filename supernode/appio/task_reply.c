@@ -80,7 +80,7 @@ static int prepare(struct task *task, struct envelope *reply, struct object_tree
 	slices_done(&reply->content);
 	r = object_set_new(task->spool, tree, &reply->objects);
 	if (r == 0 && task->own_workers)
-		object_set_leave_hashes(reply->objects);
+		object_set_skip_large_hashes(reply->objects);
 	return r ? r : list_missing(reply->objects, pushed);
 }
 

@@ -27,7 +27,7 @@ struct fleet_options {
 	const char *state_dir; /* keeps the node's number there, for SuperLinks that give it only
 				  once to a key; copied; NULL: it is not kept */
 	struct spool *spool;   /* for objects; borrowed */
-	bool own_workers;      /* they hash large objects (object_set_leave_hashes()) */
+	bool own_workers;      /* who hash large objects (object_set_skip_large_hashes()) */
 	struct retry_policy retry;
 	int64_t poll_min_ms, poll_max_ms;
 	double (*random01)(void *arg); /* in [0, 1) */

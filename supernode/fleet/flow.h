@@ -24,7 +24,7 @@
 #define FLOW_ONLINE_MS                                                                             \
 	(2 * 30000 + 10000) /* a node that has not said goodbye counts as online: two heartbeat    \
 				 intervals, and a little more */
-#define FLOW_LONG_BYTES  (1 << 20) /* of a request whose signature is young */
+#define FLOW_LONG_BYTES  (1 << 20) /* of a request that takes a young signature */
 #define FLOW_FIND_GAP_MS 1000      /* between two looks at what a failing SuperLink speaks now */
 
 enum fleet_state {

@@ -24,7 +24,7 @@ static int make_set(struct fleet *fleet, const struct slices *bytes, struct obje
 	if (rc == 0)
 		rc = object_set_new(fleet->options.spool, &tree, out);
 	if (rc == 0 && fleet->options.own_workers)
-		object_set_leave_hashes(*out);
+		object_set_skip_large_hashes(*out);
 	return rc;
 }
 

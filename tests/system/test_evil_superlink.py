@@ -29,7 +29,7 @@ from evil.steps import (
 )
 from evil.superlink import EvilSuperLink
 
-from federation.processes import wait_until
+from federation.processes import free_ports, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -744,19 +744,48 @@ def test_object_is_another(federation, dialect, transport, change, times):
         at.link.scripts.clear()
 
 
+def flip(content):
+    """It is as long as it should be."""
+    return content[:-1] + bytes([content[-1] ^ 1]) if len(content) >= 1 << 16 else content
+
+
 @with_objects
 def test_large_object_is_another(federation, dialect, transport):
-    """As long as it should be: its worker sees it, and the sender is told."""
-
-    def flip(content):
-        return content[:-1] + bytes([content[-1] ^ 1]) if len(content) >= 1 << 16 else content
-
+    """Its worker sees it, and the sender is told."""
     worker_line = r"\d+: message \w+ failed: code=3: "
     with scene(federation, dialect, transport, worker_line, MESSAGE_FAILED.format("3")) as at:
         at.link.script("PullObject", *[object_step(flip)] * 30)
         parcel = at.link.send(bytes=4 * MIB)
         at.fails(parcel, 3, "broken at the SuperLink")
         at.link.scripts.clear()
+
+
+@pytest.mark.parametrize("workers", ["command", "address", "process"])
+def test_large_object_is_another_for_other_workers(federation, workers):
+    """The SuperNode sees it: who knows what a worker looks at that is not its own."""
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    command = (
+        f"{os.environ['FLWR_BIN_DIR']}/flwr-clientapp --insecure --token {{token}}"
+        f" --python {federation.bin / 'python'} --clientappio-api-address={{address}}"
+    )
+    options = {"--clientapp-command": command}
+    if workers != "command":
+        options = {"--clientappio-api-address": address}
+    if workers == "process":
+        options["--isolation"] = "process"
+        federation.expect(r"cannot be reached")
+        federation.start_clientapp(address)
+    asked_again = r"an object is not what it is called"
+    with scene(federation, "C", "http", asked_again, options=options) as at:
+        federation.expect(MESSAGE_FAILED.format("3"))
+        for times in (1, 30):
+            at.link.script("PullObject", *[object_step(flip)] * times)
+            parcel = at.link.send(bytes=4 * MIB)
+            if times == 1:
+                at.good(parcel)
+            else:
+                at.fails(parcel, 3, "broken at the SuperLink")
+            at.link.scripts.clear()
 
 
 @with_objects

@@ -283,11 +283,10 @@ static void an_object_may_come_later(void **state)
 static void an_object_that_is_wrong_or_gone(void **state)
 {
 	static const char *const rows[][2] = {
-		{"wrong", "an object of the message is broken at the SuperLink: it is not what its "
-			  "id says"},
-		{"flipped",
-			"an object of the message is broken at the SuperLink: it is not what its "
-			"id says"},
+		{"wrong", "an object of the message is not what its id says: it is broken at the "
+			  "SuperLink, or on its way"},
+		{"flipped", "an object of the message is not what its id says: it is broken at the "
+			    "SuperLink, or on its way"},
 		{"gone", "an object of the message is not at the SuperNode any more"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

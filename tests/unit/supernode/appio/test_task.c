@@ -430,14 +430,14 @@ static void a_reply_comes_in_pieces(void **state)
 }
 
 /* Large objects' ids are right in a program of ours: it has made them from the bytes. */
-static void own_workers_are_not_hashed(void **state)
+static void large_objects_of_own_workers_are_not_hashed(void **state)
 {
 	const struct metadata metadata = metadata_of("", true);
 	auto_(made_done) struct made made, other;
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 
 	(void)state;
-	task_trust_workers(rig.task);
+	task_set_own_workers(rig.task);
 	task_begins();
 	made_new(&metadata, 2 * OBJECT_SET_LARGE_BYTES, &made);
 	made_new(&metadata, 3 * OBJECT_SET_LARGE_BYTES, &other);
@@ -445,6 +445,8 @@ static void own_workers_are_not_hashed(void **state)
 	assert_int_equal(announce(&made, false, &pushed), OUTCOME_OK);
 	other.v[0].id = made.v[0].id;
 	assert_true(push_object(0, &other));
+	other.v[1].id = made.v[1].id;
+	assert_false(push_object(1, &other));
 }
 
 static void assert_error(int64_t code, const char *reason)
@@ -606,7 +608,7 @@ int main(void)
 		TEST(the_token_of_an_instruction_is_none_of_a_task),
 		TEST(inputs_are_given_until_they_are_confirmed),
 		TEST(a_heartbeat_and_logs_are_taken), TEST(a_reply_comes_in_pieces),
-		TEST(own_workers_are_not_hashed), TEST(an_error_needs_no_object),
+		TEST(large_objects_of_own_workers_are_not_hashed), TEST(an_error_needs_no_object),
 		TEST(a_task_that_has_failed_is_answered), TEST(an_agent_answers_for_its_worker),
 		TEST(what_is_announced_is_looked_at), TEST(who_attends_a_task_is_told_of_its_end),
 		TEST(contents_wait_for_their_turn)};

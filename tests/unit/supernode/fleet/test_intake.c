@@ -6,12 +6,9 @@
 
 static const struct slices nothing;
 
-/* ONLINE in dialect C, a message with these objects was pulled, its first calls are out. */
-static struct rig *with_message_of(const struct sample *sample, const char *const *lacks)
+/* ONLINE, a message with these objects was pulled, its first calls are out. */
+static void take_message(struct rig *rig, const struct sample *sample)
 {
-	struct rig *rig = rig_new(NULL);
-
-	rig->lacks = lacks;
 	rig_register(rig);
 	rig->wants = false;
 	rig_answer_pull_tree(rig, &sample->tree);
@@ -19,9 +16,18 @@ static struct rig *with_message_of(const struct sample *sample, const char *cons
 	assert_string_equal(rig->refused, "");
 	assert_non_null(rig->objects);
 	rig_pass(rig, 0);
+}
+
+static struct rig *with_message_of(const struct sample *sample, const char *const *lacks)
+{
+	struct rig *rig = rig_new(NULL);
+
+	rig->lacks = lacks;
+	take_message(rig, sample);
 	return rig;
 }
 
+/* In dialect C. */
 static struct rig *with_message(const struct sample *sample)
 {
 	return with_message_of(sample, rig_lacks_c);
@@ -262,6 +268,28 @@ static void test_one_that_is_another(void **state)
 	}
 }
 
+/* Workers of ours hash what is large; for others it is done here. */
+static void test_a_large_one_that_is_another(void **state)
+{
+	(void)state;
+	for (int own = 0; own < 2; own++) {
+		struct sample sample;
+		struct rig *rig;
+
+		sample_init(&sample, 2, OBJECT_SET_LARGE_BYTES);
+		rig = rig_new(NULL);
+		rig->lacks = rig_lacks_c;
+		rig->fleet->options.own_workers = own;
+		take_message(rig, &sample);
+		rig_answer_object(rig, rig_sent(rig, "PullObject"), &sample.bytes[1]);
+		rig_pass(rig, 0);
+		assert_int_equal(rig_lines(rig, "is not what it is called"), !own);
+		rig_answer_objects(rig, &sample);
+		ends(rig, &sample, OUTCOME_OK);
+		sample_done(&sample);
+	}
+}
+
 static void test_taken_up_where_it_broke_off(void **state)
 {
 	struct sample sample;
@@ -489,6 +517,7 @@ int main(void)
 		cmocka_unit_test(test_a_failure_while_another_is_out_again),
 		cmocka_unit_test(test_a_failure_while_another_waits),
 		cmocka_unit_test(test_one_that_is_another),
+		cmocka_unit_test(test_a_large_one_that_is_another),
 		cmocka_unit_test(test_taken_up_where_it_broke_off),
 		cmocka_unit_test(test_outcomes_that_are_final),
 		cmocka_unit_test(test_nobody_wants_them),
