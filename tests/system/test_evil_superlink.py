@@ -201,7 +201,7 @@ UNKNOWN_RUN = refuse("NOT_FOUND")
     "method, step",
     [
         ("GetRun", refuse("PERMISSION_DENIED", "Run is not running", 2007)),
-        ("GetFab", refuse("PERMISSION_DENIED", "Run is not running", 2009)),
+        ("GetFab", refuse("PERMISSION_DENIED", "Run is not running", 2007)),
         ("GetRun", UNKNOWN_RUN),
         ("GetRun", raw(b"")),  # so does Flower's say that it does not know it
     ],
@@ -215,6 +215,15 @@ def test_run_is_over(federation, dialect, transport, method, step):
         parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8))
         at.serves()
         assert not at.link.replies_to(parcel.id)
+
+
+@spoken
+def test_fab_is_not_there(federation, dialect, transport):
+    """So do SuperLinks from 1.33 on say it. The sender of the message is told."""
+    with scene(federation, dialect, transport, MESSAGE_FAILED.format("7")) as at:
+        at.link.script("GetFab", refuse("PERMISSION_DENIED", "no, says the test", 2009))
+        parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8))
+        at.fails(parcel, 7, "no, says the test")
 
 
 @spoken
