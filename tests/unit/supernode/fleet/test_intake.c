@@ -290,6 +290,29 @@ static void test_a_large_one_that_is_another(void **state)
 	}
 }
 
+/* 1.25 stumbles over an object that is not there yet, however often it is asked. */
+static void test_what_1_25_says_of_one_that_is_not_there_yet(void **state)
+{
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 2, 100);
+	rig = with_message(&sample);
+	for (int i = 0; i < 10; i++) {
+		rig_answer(rig, rig_sent(rig, "PullObject"), OUTCOME_UNKNOWN,
+			"Exception calling application: Both bytes_sent and bytes_recv cannot be "
+			"zero for run 7",
+			NULL);
+		rig_pass(rig, 20000);
+		assert_int_equal(rig->contents, 0);
+		assert_non_null(rig_sent(rig, "PullObject"));
+	}
+	rig_answer_objects(rig, &sample);
+	ends(rig, &sample, OUTCOME_OK);
+	sample_done(&sample);
+}
+
 static void test_taken_up_where_it_broke_off(void **state)
 {
 	struct sample sample;
@@ -518,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_a_failure_while_another_waits),
 		cmocka_unit_test(test_one_that_is_another),
 		cmocka_unit_test(test_a_large_one_that_is_another),
+		cmocka_unit_test(test_what_1_25_says_of_one_that_is_not_there_yet),
 		cmocka_unit_test(test_taken_up_where_it_broke_off),
 		cmocka_unit_test(test_outcomes_that_are_final),
 		cmocka_unit_test(test_nobody_wants_them),
