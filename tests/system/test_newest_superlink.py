@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sqlite3
+import subprocess
 
 import pytest
 from judge import AWAY, after_a_cut, at_work, serves, stays_registered
@@ -152,6 +153,15 @@ def spilt(node):
     return found
 
 
+def files_lie_in_memory():
+    """Is there a tmpfs where SuperNodes of this machine put large messages?"""
+    where = os.environ.get("TMPDIR", "/var/tmp")
+    found = subprocess.run(
+        ["stat", "-f", "-c", "%T", where], capture_output=True, text=True, check=True
+    )
+    return found.stdout.strip() == "tmpfs"
+
+
 def test_large(federation):
     """There and back unchanged, by way of a file, which is left to the next; afterwards no memory is held."""
     node, node_id, judge = one_node(federation)
@@ -170,4 +180,4 @@ def test_large(federation):
     if os.environ.get("FLWR_SANITIZE") != "1":  # sanitizers keep what was freed for a while
         assert field(node, "VmHWM") < field(node, "RssFile") + MEMORY
         wait_until(lambda: field(node, "RssAnon") < 20 * MIB, "the memory is given back", 10)
-        assert spilt(node) > LARGE / 4
+        assert spilt(node) == 0 if files_lie_in_memory() else spilt(node) > LARGE / 4
