@@ -1,8 +1,8 @@
 #include "common/base/parallel.h"
 
-#include <pthread.h>
+#include "common/base/thread.h"
+
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 
 #define THREADS_MAX 16
@@ -49,16 +49,9 @@ void parallel_each(size_t n, unsigned threads_max, void (*one)(void *arg, size_t
 	unsigned threads = count_threads(n, threads_max);
 	pthread_t others[THREADS_MAX];
 	unsigned n_others = 0;
-	sigset_t all, before;
 
-	if (threads > 1) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		while (n_others + 1 < threads &&
-			pthread_create(&others[n_others], NULL, work_run, &work) == 0)
-			n_others++;
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
+	while (n_others + 1 < threads && thread_start(&others[n_others], work_run, &work) == 0)
+		n_others++;
 	work_run(&work);
 	while (n_others > 0)
 		pthread_join(others[--n_others], NULL);

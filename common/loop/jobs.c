@@ -4,8 +4,7 @@
 #include "common/loop/jobs.h"
 
 #include "common/base/cleanup.h"
-
-#include <pthread.h>
+#include "common/base/thread.h"
 
 struct jobs {
 	struct loop *loop;
@@ -58,16 +57,10 @@ static void *jobs_thread(void *arg)
 
 static int jobs_start(struct jobs *jobs)
 {
-	sigset_t all, before;
-	int r;
+	int r = thread_start(&jobs->thread, jobs_thread, jobs);
 
-	/* Signals are the main thread's: the new one starts with all of them blocked. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&jobs->thread, NULL, jobs_thread, jobs);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	jobs->started = r == 0;
-	return -r;
+	return r;
 }
 
 struct jobs *jobs_new(struct loop *loop)

@@ -4,6 +4,7 @@
 #include "common/rpc/rpc.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/thread.h"
 #include "common/rpc/tag.h"
 
 #include <assert.h>
@@ -12,8 +13,6 @@
 #include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/log.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,19 +58,13 @@ static void *rpc_run(void *arg)
 	}
 }
 
-/* Signals are the main thread's, whatever its mask is. */
 static int rpc_start_thread(struct rpc *rpc)
 {
-	sigset_t all, before;
-	int err;
+	int r = thread_start(&rpc->thread, rpc_run, rpc);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&rpc->thread, NULL, rpc_run, rpc);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (err == 0)
+	if (r == 0)
 		pthread_setname_np(rpc->thread, "rpc-queue");
-	return -err;
+	return r;
 }
 
 static void queue_end(grpc_completion_queue *queue)
