@@ -61,7 +61,7 @@ static void delivery_free_at_exit(struct delivery **delivery)
 	delivery_free(*delivery);
 }
 
-static void announce(struct delivery *delivery);
+static void announce_again(struct delivery *delivery);
 
 static void delivery_end(struct delivery *delivery)
 {
@@ -156,7 +156,7 @@ static void go(struct delivery *delivery)
 		return;
 	if (delivery->outcome == OUTCOME_OK && delivery->again) {
 		if (delivery->tries < DELIVERY_TRIES) {
-			announce(delivery);
+			announce_again(delivery);
 			return;
 		}
 		delivery_fail(delivery, OUTCOME_INTERNAL,
@@ -190,19 +190,23 @@ static void announced(void *arg, struct transport_result *result)
 	go(delivery);
 }
 
-static void announce(struct delivery *delivery)
+static int send_announcement(struct delivery *delivery)
 {
 	auto_(slices_done) struct slices request = {0};
 	int rc = slices_append_refs(&request, &delivery->announcement);
 
 	delivery->tries++;
+	return rc ? rc
+		  : errand_start(
+			    delivery->fleet, ERRAND_PUSH_MESSAGES, &request, announced, delivery);
+}
+
+static void announce_again(struct delivery *delivery)
+{
 	delivery->again = false;
 	delivery->next = 0;
 	fleet_pushed_done(&delivery->wanted);
-	if (!rc)
-		rc = errand_start(
-			delivery->fleet, ERRAND_PUSH_MESSAGES, &request, announced, delivery);
-	if (rc) {
+	if (send_announcement(delivery)) {
 		delivery_fail(delivery, OUTCOME_RESOURCE_EXHAUSTED, "no memory to push the reply");
 		delivery_end(delivery);
 	}
@@ -258,7 +262,6 @@ int objects_push(struct fleet *fleet, uint64_t number, const struct envelope *re
 	double runtime_s, fleet_push_fn *done, void *arg)
 {
 	auto_(delivery_free_at_exit) struct delivery *delivery = calloc(1, sizeof(*delivery));
-	auto_(slices_done) struct slices request = {0};
 	int rc;
 
 	if (!delivery)
@@ -268,13 +271,10 @@ int objects_push(struct fleet *fleet, uint64_t number, const struct envelope *re
 	delivery->run_id = reply->metadata.run_id;
 	delivery->done = done;
 	delivery->arg = arg;
-	delivery->tries = 1;
 	delivery->set = reply->objects ? object_set_ref(reply->objects) : NULL;
 	rc = prepare(delivery, reply, runtime_s);
 	if (!rc)
-		rc = slices_append_refs(&request, &delivery->announcement);
-	if (!rc)
-		rc = errand_start(fleet, ERRAND_PUSH_MESSAGES, &request, announced, delivery);
+		rc = send_announcement(delivery);
 	if (!rc)
 		take_pointer(&delivery);
 	return rc;
