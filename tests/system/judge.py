@@ -1,7 +1,9 @@
 """The test's end of the judge: a run whose ServerApp sends what a test asks for."""
 
 import json
+import os
 import select
+import signal
 import socket
 import tempfile
 import time
@@ -169,3 +171,14 @@ def at_work(judge, node, file, **order):
     message = judge.send(node, "sit", file=str(file), seconds=1000, **order)
     wait_until(file.exists, "the app is at work", 30)
     return message, [int(pid) for pid in file.read_text(encoding="utf-8").split()]
+
+
+def stopped_while_ending(node, node_id, judge, pipe):
+    """The node is told to stop while an app works, which ends then: its result arrives."""
+    os.mkfifo(pipe)
+    message = judge.send(node_id, "wait", pipe=str(pipe))
+    with open(pipe, "w", encoding="utf-8") as word:  # returns when the app has opened it
+        node.signal(signal.SIGTERM)
+        node.wait_log(r"stopping", 5)
+        word.write("go on")
+    assert judge.reply(message, 10)["code"] == 0

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from federation.processes import alive, tree_of, wait_until
-from judge import APP, at_work, serves
+from judge import APP, at_work, serves, stopped_while_ending
 
 NOT_LOADED = "An exception was raised when attempting to load `ClientApp`"
 FAILED = r"message failed: "
@@ -157,14 +157,7 @@ def test_stopped_while_working(federation, tmp_path):
 def test_stopped_while_ending(one_node, tmp_path):
     """A message that ends within the grace period is answered with its result."""
     _, node, node_id, judge = one_node
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    message = judge.send(node_id, "wait", pipe=str(pipe))
-    with open(pipe, "w", encoding="utf-8") as word:  # returns when the app has opened it
-        node.signal(signal.SIGTERM)
-        node.wait_log(r"stopping", 5)
-        word.write("go on")
-    assert judge.reply(message, 10)["code"] == 0
+    stopped_while_ending(node, node_id, judge, tmp_path / "pipe")
     assert node.wait(10) == 0
 
 

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 
 import pytest
-from judge import AWAY, after_a_cut, at_work, serves, stays_registered
+from judge import AWAY, after_a_cut, at_work, serves, stays_registered, stopped_while_ending
 from newest import newest_federation
 from test_failures import FAILED, TOLD
 
@@ -98,14 +98,7 @@ def test_stopped_while_working(federation, tmp_path):
 def test_stopped_while_ending(federation, tmp_path):
     """A result is not lost with the node that has sent it: the ServerApp has time to fetch it."""
     node, node_id, judge = one_node(federation)
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    message = judge.send(node_id, "wait", pipe=str(pipe))
-    with open(pipe, "w", encoding="utf-8") as word:  # returns when the app has opened it
-        node.signal(signal.SIGTERM)
-        node.wait_log(r"stopping", 5)
-        word.write("go on")
-    assert judge.reply(message, 10)["code"] == 0
+    stopped_while_ending(node, node_id, judge, tmp_path / "pipe")
     assert node.wait(20) == 0
 
 

@@ -57,23 +57,31 @@ static void test_closed_under_a_request(void **state)
 
 /* ---- large bodies ---- */
 
-static void test_nobody_waits_for_an_upload(void **state)
+/* Other calls are answered while this one is out; then the server is told to go on with it. */
+static void others_go_on(struct world *world, struct answer *transfer)
 {
-	struct world *world = *state;
-	struct slices body = bytes_of(64);
-	struct answer upload, beat;
+	struct answer beat;
 
-	/* The server takes a part of it, and goes on when it is told to. */
-	ask(world, "/late", &body, 0, "a reply", &upload);
 	for (int i = 0; i < 10; i++) {
 		ask(world, "/echo", NULL, 5000, NULL, &beat);
 		wait_for(world, &beat);
 		assert_int_equal(beat.outcome, OUTCOME_OK);
-		assert_int_equal(upload.done, 0);
+		assert_int_equal(transfer->done, 0);
 	}
 	expect_text(world, "/open", "");
-	wait_for(world, &upload);
-	assert_int_equal(upload.failure, HTTP_FAILURE_NONE);
+	wait_for(world, transfer);
+	assert_int_equal(transfer->failure, HTTP_FAILURE_NONE);
+}
+
+static void test_nobody_waits_for_an_upload(void **state)
+{
+	struct world *world = *state;
+	struct slices body = bytes_of(64);
+	struct answer upload;
+
+	/* The server takes a part of it, and goes on when it is told to. */
+	ask(world, "/late", &body, 0, "a reply", &upload);
+	others_go_on(world, &upload);
 	expect_body(&upload, "67108864");
 	answer_done(&upload);
 }
@@ -81,18 +89,10 @@ static void test_nobody_waits_for_an_upload(void **state)
 static void test_nobody_waits_for_a_download(void **state)
 {
 	struct world *world = *state;
-	struct answer download, beat;
+	struct answer download;
 
 	ask(world, "/gated/64", NULL, 0, "a message", &download);
-	for (int i = 0; i < 10; i++) {
-		ask(world, "/echo", NULL, 5000, NULL, &beat);
-		wait_for(world, &beat);
-		assert_int_equal(beat.outcome, OUTCOME_OK);
-		assert_int_equal(download.done, 0);
-	}
-	expect_text(world, "/open", "");
-	wait_for(world, &download);
-	assert_int_equal(download.failure, HTTP_FAILURE_NONE);
+	others_go_on(world, &download);
 	assert_int_equal(download.body.bytes, 64 * MIB);
 	answer_done(&download);
 }

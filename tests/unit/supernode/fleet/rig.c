@@ -294,51 +294,23 @@ void rig_answer_pull_empty(struct rig *rig)
 	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", NULL);
 }
 
-void rig_answer_pull(struct rig *rig, const char *type, const struct slices *content)
+/* A message of run 7, with what is said of its content; tree may be NULL. */
+static void answer_pull(struct rig *rig, const char *type, const struct envelope *content,
+	const struct slices *tree)
 {
-	struct envelope message = {
-		.metadata = {.run_id = 7,
-			.message_id = (char *)"message-1",
-			.src_node_id = 1,
-			.dst_node_id = RIG_NODE_ID,
-			.reply_to_message_id = (char *)"",
-			.group_id = (char *)"3",
-			.ttl = 3600.0,
-			.message_type = (char *)type,
-			.created_at = clock_wall_s() - 1.0},
-		.has_content = content != NULL,
-		.has_error = !content,
-		.error_reason = (char *)"",
-	};
+	struct envelope message = *content; /* borrows */
 	struct wire_writer writer = {0};
 	struct slices bytes = {0}, body;
 
-	if (content)
-		message.content = *content;
-	assert_int_equal(envelope_encode(&message, &bytes), 0);
-	wire_put_refs(&writer, 2, &bytes);
-	body = taken(&writer);
-	slices_done(&bytes);
-	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &body);
-}
-
-void rig_answer_pull_tree(struct rig *rig, const struct slices *tree)
-{
-	struct envelope message = {
-		.metadata = {.run_id = 7,
-			.message_id = (char *)"message-1",
-			.src_node_id = 1,
-			.dst_node_id = RIG_NODE_ID,
-			.reply_to_message_id = (char *)"",
-			.group_id = (char *)"3",
-			.ttl = 3600.0,
-			.message_type = (char *)"train",
-			.created_at = clock_wall_s() - 1.0},
-		.has_content = true,
-	};
-	struct wire_writer writer = {0};
-	struct slices bytes = {0}, body;
-
+	message.metadata = (struct metadata){.run_id = 7,
+		.message_id = (char *)"message-1",
+		.src_node_id = 1,
+		.dst_node_id = RIG_NODE_ID,
+		.reply_to_message_id = (char *)"",
+		.group_id = (char *)"3",
+		.ttl = 3600.0,
+		.message_type = (char *)type,
+		.created_at = clock_wall_s() - 1.0};
 	assert_int_equal(envelope_encode(&message, &bytes), 0);
 	wire_put_refs(&writer, 2, &bytes);
 	if (tree)
@@ -346,6 +318,20 @@ void rig_answer_pull_tree(struct rig *rig, const struct slices *tree)
 	body = taken(&writer);
 	slices_done(&bytes);
 	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &body);
+}
+
+void rig_answer_pull(struct rig *rig, const char *type, const struct slices *content)
+{
+	struct envelope message = {.has_error = true, .error_reason = (char *)""};
+
+	if (content)
+		message = (struct envelope){.has_content = true, .content = *content};
+	answer_pull(rig, type, &message, NULL);
+}
+
+void rig_answer_pull_tree(struct rig *rig, const struct slices *tree)
+{
+	answer_pull(rig, "train", &(struct envelope){.has_content = true}, tree);
 }
 
 void rig_answer_push(struct rig *rig, const char *key)
