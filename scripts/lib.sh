@@ -26,5 +26,6 @@ build() {
 	if [[ ! -f $root/build/$preset/build.ninja ]]; then
 		step "configure-$preset" "Configuring $preset" cmake --preset "$preset" -S "$root"
 	fi
-	step "build-$preset" "Building $preset" cmake --build "$root/build/$preset"
+	step "build-$preset" "Building $preset" \
+		env -C "$root" cmake --build --preset "$preset"
 }

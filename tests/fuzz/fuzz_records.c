@@ -3,19 +3,18 @@
  * with its length before it (two bytes, little-endian), the last is the root. An id is not the hash
  * of an object here: its first byte says which one it means.
  */
-#include "common/base/cleanup.h"
+#include "fuzz.h"
+
 #include "common/records/items_codec.h"
 #include "common/records/maps_codec.h"
 #include "common/records/objects_codec.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <stdint.h>
 
 #define OBJECTS_MAX 256
 #define BYTES_MAX   (1 << 20)
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+FUZZ_MEMORY(2048, 128);
 
 struct input {
 	struct slices objects[OBJECTS_MAX];
@@ -39,9 +38,7 @@ static void input_split(struct input *input, const uint8_t *data, size_t len)
 		if (part > len)
 			part = len;
 		/* In two pieces, so that heads and bodies lie across the cut. */
-		if (slices_append_copy(object, data, part / 2) < 0 ||
-			slices_append_copy(object, data + part / 2, part - part / 2) < 0)
-			abort();
+		*object = fuzz_cut(data, part, (part + 1) / 2);
 		data += part;
 		len -= part;
 	}
@@ -71,39 +68,34 @@ static void write_again(const struct record_dict *dict)
 	auto_(record_dict_done) struct record_dict from_items = {0}, from_objects = {0};
 	auto_(object_list_done) struct object_list list = {0};
 	auto_(slices_done) struct slices items = {0}, again = {0};
-	struct reason why;
 
-	if (items_encode(dict, &items) < 0 || items_decode(&items, &from_items, &why) < 0 ||
-		objects_encode(&from_items, 4096, &list) < 0 ||
-		objects_decode(get_made, &list, &list.root, UINT64_MAX, &from_objects, &why) < 0 ||
-		items_encode(&from_objects, &again) < 0)
-		abort();
-	assert(slices_equal(&items, &again));
+	CHECK(items_encode(dict, &items) == 0);
+	CHECK(items_decode(&items, &from_items, NULL) == 0);
+	CHECK(objects_encode(&from_items, 4096, &list) == 0);
+	CHECK(objects_decode(get_made, &list, &list.root, UINT64_MAX, &from_objects, NULL) == 0);
+	CHECK(items_encode(&from_objects, &again) == 0);
+	CHECK(slices_equal(&items, &again));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+void fuzz(const uint8_t *data, size_t len)
 {
 	auto_(input_done) struct input input = {0};
-	auto_(slices_done) struct slices whole = {0};
+	auto_(slices_done) struct slices whole = fuzz_cut(data, len, 0);
 	struct object_id root = {0};
 	struct record_dict dict;
-	struct reason why;
 
-	if (slices_append_copy(&whole, data, len) < 0)
-		abort();
-	if (maps_decode(&whole, &dict, &why) == 0)
+	if (maps_decode(&whole, &dict, NULL) == 0)
 		record_dict_done(&dict); /* names may be there once in each map */
-	if (items_decode(&whole, &dict, &why) == 0) {
+	if (items_decode(&whole, &dict, NULL) == 0) {
 		write_again(&dict);
 		record_dict_done(&dict);
 	}
 	input_split(&input, data, len);
 	if (input.n == 0)
-		return 0;
+		return;
 	root.v[0] = (uint8_t)(input.n - 1);
-	if (objects_decode(get_input, &input, &root, BYTES_MAX, &dict, &why) == 0) {
+	if (objects_decode(get_input, &input, &root, BYTES_MAX, &dict, NULL) == 0) {
 		write_again(&dict);
 		record_dict_done(&dict);
 	}
-	return 0;
 }

@@ -1,16 +1,14 @@
 /*
  * Runs a fuzz target over each file of a folder, without a fuzzer: its seeds as an ordinary test.
  */
-#include "common/base/cleanup.h"
+#include "fuzz.h"
+
 #include "common/base/files.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdint.h>
 
 #define SEED_MAX_BYTES (16 << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static int run_seed(const char *folder, const char *name)
 {

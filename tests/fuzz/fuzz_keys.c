@@ -1,0 +1,39 @@
+/*
+ * Fuzz target: an operator's key files, private and public. What is taken is a key on one of
+ * Flower's three curves.
+ */
+#include "fuzz.h"
+
+#include "supernode/fleet/ec_key.h"
+#include "supernode/fleet/key_file.h"
+
+#include <openssl/evp.h>
+
+FUZZ_MEMORY(512, 32);
+
+static void check_key(int r, const EVP_PKEY *key, const struct reason *why)
+{
+	CHECK(r <= 0);
+	if (r) {
+		CHECK(!key);
+		CHECK(why->text[0]);
+		return;
+	}
+	CHECK(key && EVP_PKEY_is_a(key, "EC"));
+	CHECK(EVP_PKEY_get_bits(key) == 256 || EVP_PKEY_get_bits(key) == 384 ||
+		EVP_PKEY_get_bits(key) == 521);
+}
+
+void fuzz(const uint8_t *data, size_t len)
+{
+	auto_(ec_key_free_at_exit) EVP_PKEY *private = NULL, *public = NULL;
+	auto_(fuzz_file_close) struct fuzz_file file = fuzz_file_open(data, len);
+	struct reason why = {0};
+	int r;
+
+	r = key_file_private(file.path, NULL, &private, &why);
+	check_key(r, private, &why);
+	why = (struct reason){0};
+	r = key_file_public(file.path, &public, &why);
+	check_key(r, public, &why);
+}
