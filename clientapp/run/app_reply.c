@@ -342,10 +342,12 @@ static int get_records(struct form_reader *reader, struct record_dict *dict)
 		if (!record)
 			return -ENOMEM;
 		r = kind == RECORD_ARRAYS ? get_arrays(reader, record) : get_values(reader, record);
+		if (r == 0)
+			r = record_unique(record);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return record_dict_unique(dict);
 }
 
 /* Of the app's own metadata only what it may choose. */

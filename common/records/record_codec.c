@@ -136,29 +136,6 @@ int record_read_values(
 	return r;
 }
 
-static void array_entry_done(void *entry)
-{
-	array_done(entry);
-}
-
-static void record_entry_done(void *entry)
-{
-	record_done(entry);
-}
-
-int record_unique(struct record *record)
-{
-	if (record->kind != RECORD_ARRAYS)
-		return value_map_unique(&record->values);
-	return entries_unique(
-		record->arrays, &record->n_arrays, sizeof(*record->arrays), array_entry_done);
-}
-
-int record_dict_unique(struct record_dict *dict)
-{
-	return entries_unique(dict->v, &dict->n, sizeof(*dict->v), record_entry_done);
-}
-
 int record_refused(
 	const struct record_decoding *decoding, const char *what, int r, struct reason *why)
 {

@@ -36,10 +36,6 @@ int record_read_array(
 int record_read_values(
 	struct wire_reader *reader, struct record_decoding *decoding, struct record *record);
 
-/* Of entries with equal names only the last one counts, at the place of the first. 0 or -ENOMEM. */
-int record_unique(struct record *record);
-int record_dict_unique(struct record_dict *dict);
-
 /* r of the functions above as callers see it: -EBADMSG with a sentence about what, or -ENOMEM. */
 int record_refused(
 	const struct record_decoding *decoding, const char *what, int r, struct reason *why);

@@ -3,6 +3,8 @@
  */
 #include "common/records/records.h"
 
+#include "common/message/value_codec.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +99,29 @@ int record_dict_move(struct record_dict *dict, struct record_dict *from)
 	dict->v = v;
 	dict->n = n;
 	return 0;
+}
+
+static void array_entry_done(void *entry)
+{
+	array_done(entry);
+}
+
+static void record_entry_done(void *entry)
+{
+	record_done(entry);
+}
+
+int record_unique(struct record *record)
+{
+	if (record->kind != RECORD_ARRAYS)
+		return value_map_unique(&record->values);
+	return entries_unique(
+		record->arrays, &record->n_arrays, sizeof(*record->arrays), array_entry_done);
+}
+
+int record_dict_unique(struct record_dict *dict)
+{
+	return entries_unique(dict->v, &dict->n, sizeof(*dict->v), record_entry_done);
 }
 
 bool record_metric_kind(enum value_kind kind)

@@ -54,6 +54,11 @@ struct array *record_add_array(struct record *record, const char *key);
  * before). */
 int record_dict_move(struct record_dict *dict, struct record_dict *from);
 
+/* Of arrays, of values, of records with equal names only the last one counts, at the place of the
+ * first, as in Python's dict. 0 or -ENOMEM. */
+int record_unique(struct record *record);
+int record_dict_unique(struct record_dict *dict);
+
 /* May a metric record hold such a value? (numbers and lists of numbers, no bool) */
 bool record_metric_kind(enum value_kind kind);
 
