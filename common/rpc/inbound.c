@@ -24,6 +24,8 @@
 #define DETAILS_MAX_BYTES                                                                          \
 	2048 /* a peer refuses more than 8 KiB of metadata, in which a byte may take three */
 
+#define HEADER_BYTES 32 /* that HTTP/2 counts for a header beside its name and value */
+
 #define BODY_LOOK_MS     20        /* between looks at how much of a small body has come */
 #define BODY_SPARE_BYTES (1 << 20) /* that may come beside it */
 
@@ -34,7 +36,8 @@ struct inbound {
 	grpc_call *call;
 	grpc_call_details about;
 	grpc_metadata_array metadata;
-	char *header_text; /* keys and values in turn, each NUL-terminated */
+	char *headers[RPC_HEADERS_MAX]; /* values of those that the services read; NULL: not there
+					 */
 	grpc_byte_buffer *body;
 	grpc_byte_buffer *message; /* of a stream, on its way */
 	grpc_byte_buffer *reply;
@@ -92,7 +95,12 @@ static void call_free(struct inbound *call)
 		grpc_byte_buffer_destroy(call->message);
 	if (call->reply)
 		grpc_byte_buffer_destroy(call->reply);
-	free(call->header_text);
+	for (size_t i = 0; i < ARRAY_LEN(call->headers); i++) {
+		/* A token may be among them. */
+		if (call->headers[i])
+			explicit_bzero(call->headers[i], strlen(call->headers[i]));
+		free(call->headers[i]);
+	}
 	grpc_slice_unref(call->details);
 	grpc_metadata_array_destroy(&call->metadata);
 	grpc_call_details_destroy(&call->about);
@@ -278,16 +286,11 @@ static int inbound_send(struct request *request, const struct slices *body)
 static const char *inbound_header(const struct request *request, const char *key)
 {
 	const struct inbound *call = container_of(request, struct inbound, request);
-	const char *at = call->header_text;
+	const char *const *names = call->server->options.headers;
 
-	for (size_t i = 0; i < call->metadata.count; i++) {
-		const grpc_metadata *metadata = &call->metadata.metadata[i];
-		const char *value = at + GRPC_SLICE_LENGTH(metadata->key) + 1;
-
-		if (strcmp(at, key) == 0)
-			return value;
-		at = value + GRPC_SLICE_LENGTH(metadata->value) + 1;
-	}
+	for (size_t i = 0; i < RPC_HEADERS_MAX && names[i]; i++)
+		if (strcmp(names[i], key) == 0)
+			return call->headers[i];
 	return NULL;
 }
 
@@ -416,29 +419,34 @@ static void inbound_body_look(void *arg)
 
 /* ---- arrival ---- */
 
+/* The bytes of a call's head, counted as HTTP/2 counts them. */
+static size_t head_bytes(const struct inbound *call)
+{
+	size_t bytes = GRPC_SLICE_LENGTH(call->about.method) + GRPC_SLICE_LENGTH(call->about.host);
+
+	for (size_t i = 0; i < call->metadata.count; i++) {
+		const grpc_metadata *metadata = &call->metadata.metadata[i];
+
+		bytes += GRPC_SLICE_LENGTH(metadata->key) + GRPC_SLICE_LENGTH(metadata->value) +
+			 HEADER_BYTES;
+	}
+	return bytes;
+}
+
+/* Keep the headers that the services read, the first of each name. 0 or -ENOMEM. */
 static int call_read_headers(struct inbound *call)
 {
-	size_t size = 1;
-	char *at;
+	const char *const *names = call->server->options.headers;
 
-	for (size_t i = 0; i < call->metadata.count; i++) {
-		const grpc_metadata *metadata = &call->metadata.metadata[i];
+	for (size_t i = 0; i < RPC_HEADERS_MAX && names[i]; i++) {
+		for (size_t j = 0; j < call->metadata.count && !call->headers[i]; j++) {
+			const grpc_metadata *metadata = &call->metadata.metadata[j];
 
-		if (!size_add(size, GRPC_SLICE_LENGTH(metadata->key) + 1, &size) ||
-			!size_add(size, GRPC_SLICE_LENGTH(metadata->value) + 1, &size))
-			return -ENOMEM;
-	}
-	call->header_text = calloc(1, size);
-	if (!call->header_text)
-		return -ENOMEM;
-	at = call->header_text;
-	for (size_t i = 0; i < call->metadata.count; i++) {
-		const grpc_metadata *metadata = &call->metadata.metadata[i];
-		const grpc_slice parts[] = {metadata->key, metadata->value};
-
-		for (size_t j = 0; j < ARRAY_LEN(parts); j++) {
-			memcpy(at, GRPC_SLICE_START_PTR(parts[j]), GRPC_SLICE_LENGTH(parts[j]));
-			at += GRPC_SLICE_LENGTH(parts[j]) + 1;
+			if (grpc_slice_str_cmp(metadata->key, names[i]) != 0)
+				continue;
+			call->headers[i] = bytes_text(&metadata->value);
+			if (!call->headers[i])
+				return -ENOMEM;
 		}
 	}
 	return 0;
@@ -468,7 +476,7 @@ static enum outcome call_prepare(struct inbound *call, const char **details)
 {
 	struct rpc_server *server = call->server;
 	struct request *request = &call->request;
-	auto_(free_at_exit) char *path = bytes_text(&call->about.method);
+	auto_(free_at_exit) char *path = NULL;
 
 	request->ops = &inbound_ops;
 	request->peer = call_peer(call);
@@ -483,7 +491,12 @@ static enum outcome call_prepare(struct inbound *call, const char **details)
 	if (server->options.connection_calls_max &&
 		connection_serving(call) >= server->options.connection_calls_max)
 		return OUTCOME_RESOURCE_EXHAUSTED;
+	/* A peer that has not acknowledged gRPC's limit may send up to 16 MiB. */
+	*details = "the headers are too large";
+	if (head_bytes(call) > RPC_HEAD_MAX_BYTES)
+		return OUTCOME_RESOURCE_EXHAUSTED;
 	*details = "no memory for the call";
+	path = bytes_text(&call->about.method);
 	if (!path || call_read_headers(call) < 0)
 		return OUTCOME_RESOURCE_EXHAUSTED;
 	*details = "no such method";

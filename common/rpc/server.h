@@ -8,11 +8,19 @@
 #include "common/rpc/rpc.h"
 #include "common/service/service.h"
 
+/* What the head of a call (path, authority, headers) may have, counted as HTTP/2 does: name, value
+ * and 32 bytes for each. Calls with more are answered with RESOURCE_EXHAUSTED. */
+#define RPC_HEAD_MAX_BYTES 16384
+#define RPC_HEADERS_MAX    8 /* headers that the services of a server read */
+
 struct rpc_server;
 
 struct rpc_server_options {
 	const struct service *services; /* borrowed, outlive the server */
 	size_t n_services;
+	/* Names, in lower case, of the headers that the services read; static. Others are not kept.
+	 */
+	const char *headers[RPC_HEADERS_MAX];
 	uint64_t receive_max_bytes; /* largest body of any method, up to 2,147,483,647 */
 	/*
 	 * Bytes of messages that all callers together may have us hold, from their arrival to the

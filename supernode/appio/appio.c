@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/message/task_codec.h"
 #include "common/rpc/server.h"
 #include "supernode/appio/absence.h"
 #include "supernode/appio/instruction.h"
@@ -15,7 +16,6 @@
 
 #define KEEPALIVE_MS         60000
 #define KEEPALIVE_TIMEOUT_MS 20000
-#define SERVICES_MAX         4
 
 struct appio {
 	struct node *node;
@@ -28,7 +28,8 @@ struct appio {
 	struct waiting *waiting;
 	struct instruction *instruction;
 	struct task *task;
-	struct service services[SERVICES_MAX];
+	struct service *services; /* of all conversations */
+	size_t n_services;
 	struct rpc_server *server;
 	void (*done)(void *arg);
 	void *done_arg;
@@ -123,18 +124,20 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 	listener_complain_refused(appio->listener, peer, method, outcome, details);
 }
 
-/* What all conversations offer, together. */
-static size_t gather_services(struct appio *appio)
+/* What all conversations offer, together. -ENOMEM. */
+static int gather_services(struct appio *appio)
 {
 	size_t n_tasks;
 	const struct service *tasks = task_services(appio->task, &n_tasks);
-	size_t n = 0;
 
-	appio->services[n++] = *instruction_service(appio->instruction);
-	appio->services[n++] = *waiting_service(appio->waiting);
+	appio->services = calloc(2 + n_tasks, sizeof *appio->services);
+	if (!appio->services)
+		return -ENOMEM;
+	appio->services[appio->n_services++] = *instruction_service(appio->instruction);
+	appio->services[appio->n_services++] = *waiting_service(appio->waiting);
 	for (size_t i = 0; i < n_tasks; i++)
-		appio->services[n++] = tasks[i];
-	return n;
+		appio->services[appio->n_services++] = tasks[i];
+	return 0;
 }
 
 /* -ENOMEM. */
@@ -179,11 +182,14 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 	}
 	if (r == 0)
 		r = new_conversations(appio, loop, options);
+	if (r == 0)
+		r = gather_services(appio);
 	if (r == 0) {
 		r = rpc_server_new(rpc,
 			&(struct rpc_server_options){
 				.services = appio->services,
-				.n_services = gather_services(appio),
+				.n_services = appio->n_services,
+				.headers = {TASK_TOKEN_HEADER, WAITING_HEADER},
 				.receive_max_bytes = options->receive_max_bytes,
 				.memory_max_bytes = options->memory_max_bytes,
 				.calls_max = APPIO_CALLS_MAX,
@@ -243,5 +249,6 @@ void appio_free(struct appio *appio)
 	instruction_free(appio->instruction);
 	waiting_free(appio->waiting);
 	absence_free(appio->absence);
+	free(appio->services);
 	free(appio);
 }

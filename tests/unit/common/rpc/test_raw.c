@@ -11,7 +11,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { FRAME_DATA, FRAME_HEADERS, FRAME_RST_STREAM = 3, FRAME_SETTINGS, FRAME_WINDOW_UPDATE = 8 };
+enum {
+	FRAME_DATA,
+	FRAME_HEADERS,
+	FRAME_RST_STREAM = 3,
+	FRAME_SETTINGS,
+	FRAME_WINDOW_UPDATE = 8,
+	FRAME_CONTINUATION
+};
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
 enum { FRAME_HEAD_BYTES = 9, SETTING_BYTES = 6, INITIAL_WINDOW_SIZE = 4 };
 
@@ -19,7 +26,7 @@ struct raw {
 	struct world *world;
 	int fd;
 	uint8_t stream;     /* of the next frames; 1 comes first */
-	uint8_t out[16384]; /* not sent yet */
+	uint8_t out[65536]; /* not sent yet */
 	size_t out_len;
 	char in[65536]; /* everything received */
 	size_t in_len;
@@ -56,16 +63,35 @@ static size_t field(uint8_t *at, const char *name, const char *value)
 	return 3 + name_len + value_len;
 }
 
-static void put_head(struct raw *raw, const char *method, uint8_t flags, const char *encoding)
+/* A field whose value has len bytes, more than fit into one of its length. */
+static size_t long_field(uint8_t *at, const char *name, size_t len)
 {
-	uint8_t block[512] = {0x83, 0x86}; /* POST, http */
+	size_t head = field(at, name, "") - 1, rest = len - 127;
+
+	if (len < 127) {
+		at[head++] = (uint8_t)len;
+	} else {
+		at[head++] = 127;
+		for (; rest >= 128; rest >>= 7)
+			at[head++] = (uint8_t)(rest | 128);
+		at[head++] = (uint8_t)rest;
+	}
+	memset(at + head, 'y', len);
+	return head + len;
+}
+
+static void put_opening(struct raw *raw)
+{
+	put(raw, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+	put_frame(raw, FRAME_SETTINGS, 0, "", 0);
+}
+
+static size_t head_block(uint8_t *block, const char *method, const char *encoding)
+{
 	size_t len = 2;
 	char path[64];
 
-	if (raw->stream == 1) {
-		put(raw, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
-		put_frame(raw, FRAME_SETTINGS, 0, "", 0);
-	}
+	memcpy(block, "\x83\x86", len); /* POST, http */
 	snprintf(path, sizeof(path), "/test.Service/%s", method);
 	len += field(block + len, ":path", path);
 	len += field(block + len, ":authority", "localhost");
@@ -73,6 +99,16 @@ static void put_head(struct raw *raw, const char *method, uint8_t flags, const c
 	len += field(block + len, "content-type", "application/grpc");
 	if (encoding)
 		len += field(block + len, "grpc-encoding", encoding);
+	return len;
+}
+
+static void put_head(struct raw *raw, const char *method, uint8_t flags, const char *encoding)
+{
+	uint8_t block[512];
+	size_t len = head_block(block, method, encoding);
+
+	if (raw->stream == 1)
+		put_opening(raw);
 	put_frame(raw, FRAME_HEADERS, END_HEADERS | flags, block, len);
 }
 
@@ -401,6 +437,44 @@ static void test_refusals_are_told(void **state)
 	}
 }
 
+/*
+ * A peer that has not acknowledged gRPC's limit for headers (no peer here has) is held to ours, by
+ * bytes and by number.
+ */
+static void test_large_heads(void **state)
+{
+	static const struct {
+		size_t n, len; /* fields of so many bytes */
+		bool taken;
+	} rows[] = {{1, 15000, true}, {1, 20000, false}, {300, 1, true}, {600, 1, false}};
+	static uint8_t block[65536];
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t len = head_block(block, "Echo", NULL);
+		struct raw raw;
+
+		world->refusal.n = 0;
+		for (size_t j = 0; j < rows[i].n; j++)
+			len += long_field(block + len, "x-more", rows[i].len);
+		raw_open(&raw, world);
+		put_opening(&raw);
+		for (size_t at = 0, part; at < len; at += part) {
+			part = len - at < 16000 ? len - at : 16000;
+			put_frame(&raw, at ? FRAME_CONTINUATION : FRAME_HEADERS,
+				at + part == len ? END_HEADERS : 0, block + at, part);
+		}
+		put_text(&raw, END_STREAM, "\0\0\0\0\7someone", 12);
+		raw_send(&raw);
+		raw_expect(&raw, rows[i].taken ? "someone" : "the headers are too large");
+		if (!rows[i].taken)
+			expect_refusal(world, "a call", OUTCOME_RESOURCE_EXHAUSTED,
+				"the headers are too large");
+		raw_close(&raw);
+	}
+	expect_works(world);
+}
+
 /* ---- small bodies that become large ---- */
 
 /* What the server sees of its connections' traffic. */
@@ -590,6 +664,7 @@ int main(void)
 		WORLD_TEST(test_rubbish),
 		LIMITED_TEST(test_more_calls_than_announced),
 		LIMITED_TEST(test_refusals_are_told),
+		LIMITED_TEST(test_large_heads),
 		LIMITED_TEST(test_small_becomes_large),
 		LIMITED_TEST(test_small_beside_others),
 		LIMITED_TEST(test_small_beside_content),
