@@ -13,9 +13,17 @@
 #include <sys/stat.h>
 
 #define SLICES_FIRST_CAP 8
+#define BLOCK_MAX_BYTES  4096 /* of small pieces that lie together */
 
 struct copied_bytes {
 	struct slice_owner owner;
+	uint8_t data[];
+};
+
+/* Small pieces that were appended one after the other; the first used bytes never change. */
+struct block_bytes {
+	struct slice_owner owner;
+	size_t used, cap;
 	uint8_t data[];
 };
 
@@ -39,6 +47,11 @@ void slice_owner_init(struct slice_owner *owner, void (*release)(struct slice_ow
 static void copied_release(struct slice_owner *owner)
 {
 	free(container_of(owner, struct copied_bytes, owner));
+}
+
+static void block_release(struct slice_owner *owner)
+{
+	free(container_of(owner, struct block_bytes, owner));
 }
 
 static void taken_release(struct slice_owner *owner)
@@ -194,6 +207,62 @@ int slices_append_copy(struct slices *list, const void *data, size_t len)
 	if (slice_copy(data, len, &slice) < 0)
 		return -ENOMEM;
 	return slices_append(list, slice);
+}
+
+/* The block at the end of list, if it is the list's alone; else NULL. */
+static struct block_bytes *last_block(const struct slices *list)
+{
+	const struct slice *last = list->n ? &list->v[list->n - 1] : NULL;
+	struct block_bytes *block;
+
+	if (!last || !last->owner || last->owner->release != block_release ||
+		atomic_load_explicit(&last->owner->refs, memory_order_acquire) != 1)
+		return NULL;
+	block = container_of(last->owner, struct block_bytes, owner);
+	return last->data + last->len == block->data + block->used ? block : NULL;
+}
+
+/* A new block for len bytes and more, twice as large as the one before it. */
+static int block_append(
+	struct slices *list, const void *data, size_t len, const struct block_bytes *before)
+{
+	size_t cap = before ? 2 * before->cap : len;
+	struct block_bytes *block;
+	size_t size;
+
+	if (cap > BLOCK_MAX_BYTES)
+		cap = BLOCK_MAX_BYTES;
+	if (cap < len)
+		cap = len;
+	if (!size_add(sizeof(*block), cap, &size))
+		return -ENOMEM;
+	block = malloc(size);
+	if (!block)
+		return -ENOMEM;
+	slice_owner_init(&block->owner, block_release);
+	block->used = len;
+	block->cap = cap;
+	memcpy(block->data, data, len);
+	return slices_append(
+		list, (struct slice){.data = block->data, .len = len, .owner = &block->owner});
+}
+
+int slices_append_small(struct slices *list, const void *data, size_t len)
+{
+	struct block_bytes *block = last_block(list);
+	size_t bytes;
+
+	if (len == 0)
+		return 0;
+	if (!block || len > block->cap - block->used)
+		return block_append(list, data, len, block);
+	if (!size_add(list->bytes, len, &bytes))
+		return -ENOMEM;
+	memcpy(block->data + block->used, data, len);
+	block->used += len;
+	list->v[list->n - 1].len += len;
+	list->bytes = bytes;
+	return 0;
 }
 
 int slices_append_refs(struct slices *list, const struct slices *from)

@@ -65,6 +65,12 @@ int slices_append(struct slices *list, struct slice slice);
 /* Append a copy of len bytes. 0 or -ENOMEM. */
 int slices_append_copy(struct slices *list, const void *data, size_t len);
 
+/*
+ * Append a copy of len bytes, together with what this function has appended before if there is
+ * room: very many small pieces cost about their bytes, not a slice each. 0 or -ENOMEM.
+ */
+int slices_append_small(struct slices *list, const void *data, size_t len);
+
 /* Append references to all of from. 0, or -ENOMEM and list is as before. */
 int slices_append_refs(struct slices *list, const struct slices *from);
 

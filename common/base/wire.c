@@ -220,6 +220,7 @@ int wire_refs(const struct wire_reader *reader, const struct wire_field *field, 
 {
 	struct wire_reader inner;
 	size_t left = field->len;
+	int r;
 
 	if (field->type != WIRE_BYTES)
 		return -EBADMSG;
@@ -230,7 +231,11 @@ int wire_refs(const struct wire_reader *reader, const struct wire_field *field, 
 
 		if (part > left)
 			part = left;
-		if (slices_append(out, slice_sub(*slice, inner.within, part)) < 0)
+		/* A peer may cut its bytes into as many fields as there are. */
+		r = part < WIRE_INLINE_BYTES
+			    ? slices_append_small(out, slice->data + inner.within, part)
+			    : slices_append(out, slice_sub(*slice, inner.within, part));
+		if (r < 0)
 			return -ENOMEM;
 		left -= part;
 		inner.within = 0;

@@ -49,7 +49,8 @@ int wire_bytes(const struct wire_reader *reader, const struct wire_field *field,
 int wire_string(
 	const struct wire_reader *reader, const struct wire_field *field, size_t max, char **out);
 
-/* References to the contents of a BYTES field, appended to *out. 0, -EBADMSG, -ENOMEM. */
+/* References to the contents of a BYTES field, appended to *out; small pieces are copied together.
+ * 0, -EBADMSG, -ENOMEM. */
 int wire_refs(const struct wire_reader *reader, const struct wire_field *field, struct slices *out);
 
 /* The VARINT field of this number in a whole message, 0 when it is not there. 0 or -EBADMSG. */

@@ -97,10 +97,51 @@ static void test_broken(void **state)
 	}
 }
 
+/* Fields of one byte, as many as a peer likes: they cost about their bytes. */
+static void test_small_pieces(void **state)
+{
+	enum { PIECES = 100000 };
+	auto_(slices_done) struct slices refs = {0}, others = {0};
+	auto_(slices_done) struct slices list = {0};
+	struct wire_writer writer = {0};
+	struct wire_reader reader;
+	struct wire_field field;
+	uint8_t large[1000];
+	struct slice flat;
+
+	(void)state;
+	memset(large, 'L', sizeof(large));
+	for (unsigned i = 0; i < PIECES; i++)
+		wire_put_bytes(&writer, 2, &(uint8_t){(uint8_t)(i * 7)}, 1);
+	wire_put_bytes(&writer, 2, large, sizeof(large));
+	wire_put_bytes(&writer, 2, "end", 3);
+	assert_int_equal(wire_writer_take(&writer, &list), 0);
+	wire_reader_init(&reader, &list);
+	for (unsigned i = 0; i < PIECES + 2; i++) {
+		assert_int_equal(wire_next(&reader, &field), 1);
+		assert_int_equal(wire_refs(&reader, &field, &refs), 0);
+		/* Whoever has a reference sees the bytes of its time. */
+		if (i == PIECES / 2)
+			assert_int_equal(slices_append_refs(&others, &refs), 0);
+	}
+	assert_int_equal(refs.bytes, PIECES + sizeof(large) + 3);
+	assert_true(refs.n < PIECES / 1000);
+	assert_int_equal(slices_flatten(&refs, &flat), 0);
+	for (unsigned i = 0; i < PIECES; i++)
+		assert_int_equal(flat.data[i], (uint8_t)(i * 7));
+	assert_memory_equal(flat.data + PIECES, large, sizeof(large));
+	assert_memory_equal(flat.data + PIECES + sizeof(large), "end", 3);
+	slice_unref(&flat);
+	assert_int_equal(others.bytes, PIECES / 2 + 1);
+	assert_int_equal(slices_flatten(&others, &flat), 0);
+	assert_int_equal(flat.data[PIECES / 2], (uint8_t)(PIECES / 2 * 7));
+	slice_unref(&flat);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round), cmocka_unit_test(test_broken)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_round),
+		cmocka_unit_test(test_broken), cmocka_unit_test(test_small_pieces)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
