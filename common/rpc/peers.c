@@ -34,29 +34,47 @@ static int peers_grow(struct peers *peers, size_t n)
 	return 0;
 }
 
-static bool number_free(const struct peers *peers, int fd, int64_t now_ms)
+static bool number_free(const struct peers *peers, size_t number, int64_t now_ms)
 {
-	if ((size_t)fd >= peers->n)
+	if (number >= peers->n)
 		return true;
-	return !peers->v[fd].peer && peers->v[fd].free_at_ms <= now_ms;
+	return !peers->v[number].peer && peers->v[number].free_at_ms <= now_ms;
 }
 
-/* Move *fd to a number that nobody's calls name. */
+/* The lowest number, from on, from which on all are free. */
+static size_t first_above(const struct peers *peers, size_t from, int64_t now_ms)
+{
+	size_t number = from > peers->n ? from : peers->n;
+
+	while (number > from && number_free(peers, number - 1, now_ms))
+		number--;
+	return number;
+}
+
+/*
+ * Move *fd to a number that nobody's calls name. The table tells the first one; when other
+ * descriptors of the program have taken that, there is one above all that rest: two system calls at
+ * most, however many rest.
+ */
 static int renumber(const struct peers *peers, int *fd, int64_t now_ms)
 {
-	int from = *fd;
+	auto_(close_at_exit) int other = -1;
+	size_t number = (size_t)*fd;
 
-	while (!number_free(peers, from, now_ms)) {
-		auto_(close_at_exit) int other = fcntl(*fd, F_DUPFD_CLOEXEC, from + 1);
-
-		if (other < 0)
-			return -errno;
-		from = other;
-		if (number_free(peers, from, now_ms)) {
-			close(*fd);
-			*fd = take_fd(&other);
-		}
+	if (number_free(peers, number, now_ms))
+		return 0;
+	while (!number_free(peers, number, now_ms))
+		number++;
+	other = fcntl(*fd, F_DUPFD_CLOEXEC, (int)number);
+	if (other >= 0 && !number_free(peers, (size_t)other, now_ms)) {
+		close_fd(&other);
+		other = fcntl(*fd, F_DUPFD_CLOEXEC, (int)first_above(peers, number, now_ms));
 	}
+	if (other < 0)
+		/* Also of a number above the limit, which says EINVAL. */
+		return -EMFILE;
+	close(*fd);
+	*fd = take_fd(&other);
 	return 0;
 }
 

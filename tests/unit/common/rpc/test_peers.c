@@ -16,6 +16,23 @@
 static const struct peer alice = {.connection = 1}, bob = {.connection = 2},
 			 carol = {.connection = 3};
 
+static int duplications;
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+
+int __wrap_fcntl(int fd, int command, ...)
+{
+	va_list more;
+	int value;
+
+	va_start(more, command);
+	value = va_arg(more, int);
+	va_end(more);
+	duplications += command == F_DUPFD_CLOEXEC;
+	return __real_fcntl(fd, command, value);
+}
+
 static int open_null(void)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -110,12 +127,54 @@ static void test_growth(void **state)
 	close(fd);
 }
 
+/* However many numbers rest, and however many of them others have taken meanwhile. */
+static void test_many_rest(void **state)
+{
+	enum { MANY = 200 };
+	auto_(peers_done) struct peers peers = {0};
+	struct peer all[MANY];
+	int fds[MANY], others[MANY / 2], last;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		fds[i] = open_null();
+		assert_int_equal(peers_add(&peers, &fds[i], &all[i], 0), 0);
+	}
+	for (int i = 0; i < MANY; i++) {
+		peers_gone(&peers, &all[i], 1000);
+		close(fds[i]);
+	}
+	duplications = 0;
+	last = open_null();
+	assert_int_equal(last, fds[0]);
+	assert_int_equal(peers_add(&peers, &last, &alice, 1001), 0);
+	assert_true(duplications <= 2);
+	assert_true(last > fds[MANY - 1]);
+
+	/* Every second number is of something else, the others rest. */
+	for (int i = 0; i < MANY; i += 2) {
+		peers.v[fds[i]] = (struct peer_slot){0};
+		others[i / 2] = fcntl(last, F_DUPFD_CLOEXEC, fds[i]);
+		assert_int_equal(others[i / 2], fds[i]);
+	}
+	duplications = 0;
+	last = open_null();
+	assert_int_equal(last, fds[1]);
+	assert_int_equal(peers_add(&peers, &last, &bob, 1001), 0);
+	assert_true(duplications <= 2);
+	assert_true(last > fds[MANY - 1]);
+	assert_ptr_equal(find(&peers, last), &bob);
+	for (int i = 0; i < MANY / 2; i++)
+		close(others[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_used_again),
 		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_many_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
