@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define REQUEST_MAX_BYTES    4096
 #define REQUEST_MS           5000       /* all of it must have come */
@@ -170,6 +171,44 @@ static void watcher_tell(struct watcher *watcher)
 	watcher->sent = status;
 }
 
+/* The part of a peer's text that names its machine. */
+static size_t machine_len(const char *text)
+{
+	const char *port = strrchr(text, ':');
+
+	return port ? (size_t)(port - text) : strlen(text);
+}
+
+static bool same_machine(const struct watcher *a, const struct watcher *b)
+{
+	const char *texts[] = {a->request->peer->text, b->request->peer->text};
+	size_t len = machine_len(texts[0]);
+
+	return len == machine_len(texts[1]) && memcmp(texts[0], texts[1], len) == 0;
+}
+
+/* End one Watch for a new one: the oldest of the machine that has most of them. */
+static void watchers_make_room(struct health *health)
+{
+	struct watcher *oldest = NULL;
+	unsigned most = 0;
+
+	/* The newest come first. */
+	for (struct watcher *at = health->watchers; at; at = at->next) {
+		unsigned n = 0;
+
+		for (const struct watcher *other = health->watchers; other; other = other->next)
+			n += same_machine(at, other);
+		if (n >= most) {
+			most = n;
+			oldest = at;
+		}
+	}
+	door_complain(health->door, oldest->request->peer,
+		"too many Watch calls at once: the oldest is ended");
+	watcher_end(oldest, OUTCOME_RESOURCE_EXHAUSTED, "too many watchers at once");
+}
+
 static void handle_watch(void *server, struct request *request)
 {
 	struct health *health = server;
@@ -178,11 +217,9 @@ static void handle_watch(void *server, struct request *request)
 
 	if (!request_begin(request, &known))
 		return;
-	if (health->n_watchers >= HEALTH_WATCHES_MAX || !door_keep(health->door, request->peer)) {
-		door_complain(health->door, request->peer, "Watch refused: too many at once");
-		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "too many watchers at once");
-		return;
-	}
+	/* Whoever keeps its Watch for long must not keep others out. */
+	while (health->n_watchers >= HEALTH_WATCHES_MAX || !door_keep(health->door, request->peer))
+		watchers_make_room(health);
 	watcher = calloc(1, sizeof *watcher);
 	if (!watcher) {
 		door_let_go(health->door, request->peer);

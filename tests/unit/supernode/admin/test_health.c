@@ -191,7 +191,14 @@ static void test_watches(void **state)
 static void test_many(void **state)
 {
 	run(*state, "many");
-	assert_int_equal(logged(*state, "Watch refused: too many at once"), warned(*state));
+	assert_int_equal(logged(*state, "too many Watch calls at once"), warned(*state));
+	assert_true(warned(*state) >= 1);
+}
+
+static void test_machines(void **state)
+{
+	run(*state, "machines");
+	assert_int_equal(logged(*state, "too many Watch calls at once"), warned(*state));
 	assert_true(warned(*state) >= 1);
 }
 
@@ -254,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(test_checks),
 		RIG_TEST(test_watches),
+		RIG_TEST(test_machines),
 		RIG_TEST(test_many),
 		RIG_TEST(test_goers),
 		RIG_TEST(test_deaf),

@@ -84,10 +84,10 @@ def literal(name, value):
     return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
 
 
-def deaf_watch():
+def deaf_watch(machine="127.0.0.1"):
     """A Watch by hand on a connection that allows no answer: a window of 0 bytes."""
     host, port = address.rsplit(":", 1)
-    its = socket.create_connection((host, int(port)))
+    its = socket.create_connection((host, int(port)), source_address=(machine, 0))
     head = b"\x83\x86" + literal(":path", SERVICE + "Watch") + literal(":authority", "x")
     head += literal("te", "trailers") + literal("content-type", "application/grpc")
     its.sendall(
@@ -154,7 +154,7 @@ def watches():
 
 
 def many():
-    """As many as may be; half of them go, others take their place; one too many is refused."""
+    """As many as may be; for one more the oldest goes; half of them go, others take their place."""
     stubs = [stub() for _ in range(2)]
     all = [Watch(stubs[i % 2]) for i in range(WATCHES)]
     for state, what in ((None, NOT_SERVING), ("serve", SERVING), ("fail", NOT_SERVING)):
@@ -163,18 +163,20 @@ def many():
         for each in all:
             each.expect(what)
     third = stub()
-    Watch(third).expect("RESOURCE_EXHAUSTED")
+    more = [Watch(third)]
+    more[0].expect(NOT_SERVING)
+    all[0].expect("RESOURCE_EXHAUSTED")
     assert check(third) == NOT_SERVING
+    assert all.pop(0).said.empty()
     for each in all[::2]:
         each.call.cancel()
         each.expect("CANCELLED")
-    more = []
-    while len(more) < WATCHES // 2:  # the server hears of the ends a little later
-        watch = Watch(third)
-        if watch.said.get(timeout=20) == NOT_SERVING:
-            more.append(watch)
+    # The server hears of the ends a little later: meanwhile a new one ends an old one.
+    more += [Watch(third) for _ in range(ON_ONE - 1)]
+    for each in more[1:]:
+        each.expect(NOT_SERVING)
     ask("serve")
-    for each in all[1::2] + more:
+    for each in more:
         each.expect(SERVING)
 
 
@@ -191,6 +193,20 @@ def goers():
         watch = Watch(its)
         first = watch.said.get(timeout=20)
     assert first == SERVING
+
+
+def machines():
+    """Whoever holds all that may be kept loses one to another machine, and keeps the others."""
+    kept = [deaf_watch("127.0.0.2") for _ in range(KEPT)]
+    few = [deaf_watch("127.0.0.3") for _ in range(2)]
+    watch = Watch(stub())
+    watch.expect(NOT_SERVING)
+    for _ in range(KEPT):
+        few.append(deaf_watch("127.0.0.2"))
+    ask("serve")
+    watch.expect(SERVING)
+    assert watch.said.empty()
+    del kept, few
 
 
 def deaf():
@@ -236,7 +252,9 @@ def crowd():
     kept = [Watch(stub()) for _ in range(KEPT)]
     for each in kept:
         each.expect(SERVING)
-    Watch(stub()).expect("RESOURCE_EXHAUSTED")
+    kept.append(Watch(stub()))
+    kept[-1].expect(SERVING)
+    kept.pop(0).expect("RESOURCE_EXHAUSTED")
     for _ in range(CONNECTIONS):
         assert check(stub()) == SERVING
     ask("fail")
