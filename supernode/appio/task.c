@@ -196,7 +196,8 @@ static void handle_pull_input(void *server, struct request *request)
 	if (outcome != OUTCOME_OK) {
 		refuse(task->listener, request, outcome, details);
 	} else {
-		task->ops->ready(task->arg, inputs.message, request->peer);
+		if (!inputs.again)
+			task->ops->ready(task->arg, inputs.message, request->peer);
 		task_answer(task, request, encode_input(&inputs, &body), &body);
 	}
 	task->ops->changed(task->arg);

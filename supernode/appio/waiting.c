@@ -10,7 +10,9 @@
 #include "common/message/task_codec.h"
 #include "supernode/appio/refuse.h"
 
+#include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TOKEN_BODY_MAX 64    /* bytes of a request that is a token at most */
@@ -22,6 +24,7 @@ struct caller {
 	uint64_t token;         /* whose end is waited for; 0: a message is */
 	enum message_form form; /* of the message */
 	int64_t end_ms;
+	bool taken; /* the outputs of token were */
 };
 
 struct waiting {
@@ -36,8 +39,8 @@ struct waiting {
 	struct caller v[WAITING_MAX];
 	size_t n;
 	struct timer *timer;
-	uint64_t taken;    /* the token of the last outputs that were taken */
-	uint64_t attended; /* the last one that was */
+	uint64_t *attended; /* tokens that were, those that live among them */
+	size_t n_attended;
 	bool stopping;
 };
 
@@ -166,6 +169,34 @@ static int attended_token(
 	return 0;
 }
 
+bool waiting_attended(const struct waiting *waiting, uint64_t token)
+{
+	for (size_t i = 0; i < waiting->n_attended; i++)
+		if (waiting->attended[i] == token)
+			return true;
+	return false;
+}
+
+/* Remember that token is attended, in place of those that live no longer. -ENOMEM. */
+static int remember(struct waiting *waiting, uint64_t token)
+{
+	uint64_t *v;
+	uint64_t message;
+	size_t n = 0;
+
+	for (size_t i = 0; i < waiting->n_attended; i++)
+		if (waiting->attended[i] != token &&
+			node_token_live(waiting->node, waiting->attended[i], &message))
+			waiting->attended[n++] = waiting->attended[i];
+	waiting->n_attended = n;
+	v = reallocarray(waiting->attended, n + 1, sizeof *v);
+	if (!v)
+		return -ENOMEM;
+	waiting->attended = v;
+	waiting->attended[waiting->n_attended++] = token;
+	return 0;
+}
+
 static void handle_attend(void *server, struct request *request)
 {
 	struct waiting *waiting = server;
@@ -181,24 +212,20 @@ static void handle_attend(void *server, struct request *request)
 			"the token is of no message that is being worked on");
 	else if (!listener_open(waiting->listener, request->peer))
 		refuse_gone(request);
-	else if (!add(waiting, &(struct caller){
+	else if (remember(waiting, token) ||
+		 !add(waiting, &(struct caller){
 				       .request = request, .token = token, .end_ms = CLOCK_NEVER}))
 		refuse_quietly(
 			waiting->log, request, OUTCOME_UNAVAILABLE, "too many calls are waiting");
-	else {
-		waiting->attended = token;
+	else
 		listener_hold(waiting->listener, request->peer, token);
-	}
 }
 
 void waiting_taken(struct waiting *waiting, uint64_t token)
 {
-	waiting->taken = token;
-}
-
-bool waiting_attended(const struct waiting *waiting, uint64_t token)
-{
-	return waiting->attended == token;
+	for (size_t i = 0; i < waiting->n; i++)
+		if (waiting->v[i].token == token)
+			waiting->v[i].taken = true;
 }
 
 /* Answer those who attend what is over: by outputs of theirs, or otherwise. */
@@ -212,7 +239,7 @@ static void attended_over(struct waiting *waiting)
 
 		if (!token || node_token_live(waiting->node, token, &message))
 			i++;
-		else if (token == waiting->taken)
+		else if (waiting->v[i].taken)
 			request_reply(take(waiting, i), &nothing);
 		else
 			refuse_quietly(waiting->log, take(waiting, i), OUTCOME_FAILED_PRECONDITION,
@@ -301,6 +328,7 @@ void waiting_free(struct waiting *waiting)
 	if (!waiting)
 		return;
 	timer_free(waiting->timer);
+	free(waiting->attended);
 	free(waiting);
 }
 

@@ -221,6 +221,7 @@ enum outcome node_claim(struct node *node, struct node_now now, uint64_t message
 struct task_inputs {
 	uint64_t message; /* the task's id */
 	uint64_t run_id;
+	bool again; /* the same token has pulled them before */
 	struct slices context;
 	struct slices run;
 	struct slices fab;

@@ -36,6 +36,7 @@ enum outcome node_pull_task(struct node *node, struct node_now now, uint64_t tok
 	}
 	out->message = message->number;
 	out->run_id = run->run_id;
+	out->again = message->state == MESSAGE_WORKING;
 	work_pulled(node, message, now);
 	return OUTCOME_OK;
 }

@@ -55,11 +55,10 @@ static void on_ready(void *arg, uint64_t message, const struct peer *peer)
 
 	if (supervisor->slots) {
 		slots_ready(supervisor->slots, message);
-	} else if (message != supervisor->worked) {
+	} else {
 		node_describe(supervisor->node, message, text, sizeof text);
 		log_info(supervisor->log, "worker came: from=%s %s", peer->text, text);
 	}
-	supervisor->worked = message;
 }
 
 static const struct appio_ops appio_events = {.changed = on_changed, .ready = on_ready};

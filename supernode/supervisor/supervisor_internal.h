@@ -37,7 +37,6 @@ struct supervisor {
 	struct health *health; /* NULL: nobody wants to know */
 	struct timer *health_timer;
 	bool grpc_wanted; /* and no SuperLink that speaks HTTP was seen yet */
-	uint64_t worked;  /* the message whose inputs were pulled last */
 	struct node *node;
 	struct fleet *fleet;
 	struct appio *appio;

@@ -367,7 +367,7 @@ static void inputs_are_given_until_they_are_confirmed(void **state)
 		}
 	}
 	assert_int_equal(rig.held, rig.token);
-	assert_int_equal(rig.readies, 2);
+	assert_int_equal(rig.readies, 1);
 	confirm();
 	check_message(0);
 	assert_int_equal(say_nothing("PullTaskInput", NULL), OUTCOME_FAILED_PRECONDITION);
