@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIRE_VARINT_MAX   10  /* bytes */
-#define WIRE_INLINE_BYTES 256 /* a reference to less than this costs more than a copy */
+#define WIRE_VARINT_MAX   10    /* bytes */
+#define WIRE_INLINE_BYTES 256   /* a reference to less than this costs more than a copy */
+#define WIRE_COPY_BYTES   16384 /* at most; see worth_copying() */
 
 void wire_reader_init(struct wire_reader *reader, const struct slices *list)
 {
@@ -216,6 +217,13 @@ int wire_string(
 	return 0;
 }
 
+/* A reference to a part keeps the whole slice: of a small part of a larger one it would hold what
+ * nobody counts. */
+static bool worth_copying(size_t part, size_t len)
+{
+	return part < WIRE_INLINE_BYTES || (part < WIRE_COPY_BYTES && part < len / 4);
+}
+
 int wire_refs(const struct wire_reader *reader, const struct wire_field *field, struct slices *out)
 {
 	struct wire_reader inner;
@@ -232,7 +240,7 @@ int wire_refs(const struct wire_reader *reader, const struct wire_field *field, 
 		if (part > left)
 			part = left;
 		/* A peer may cut its bytes into as many fields as there are. */
-		r = part < WIRE_INLINE_BYTES
+		r = worth_copying(part, slice->len)
 			    ? slices_append_small(out, slice->data + inner.within, part)
 			    : slices_append(out, slice_sub(*slice, inner.within, part));
 		if (r < 0)

@@ -87,7 +87,6 @@ static void test_repeated_fields(void **state)
 	assert_int_equal(object_pulled_decode(&list, &pulled), 0);
 	assert_true(pulled.found && pulled.available);
 	assert_hello(&pulled.content);
-	assert_ptr_equal(pulled.content.v[0].data, list.v[0].data + 8);
 }
 
 int main(void)
