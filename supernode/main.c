@@ -8,7 +8,9 @@
  *   gRPC's own threads run no code of ours but the release of slices
  */
 #include "common/base/cleanup.h"
+#include "common/base/clock.h"
 #include "common/base/files.h"
+#include "common/base/heap.h"
 #include "common/base/number.h"
 #include "common/loop/loop.h"
 #include "common/rpc/rpc.h"
@@ -21,6 +23,10 @@
 #include <stdlib.h>
 
 #define EXIT_USAGE 2
+
+/* Free memory that is still ours at two looks in turn goes back to the system. */
+#define HEAP_LOOK_MS     5000
+#define HEAP_SPARE_BYTES (32ull << 20)
 
 /* For tests: how far the clock is off that keys sign with, in seconds. */
 #define CLOCK_VARIABLE "FLWR_TEST_CLOCK_OFFSET_S"
@@ -39,6 +45,23 @@ static void complain(struct reason *why, int r)
 static void trim(void)
 {
 	malloc_trim(0);
+}
+
+struct heap_watch {
+	struct timer *timer;
+	bool much; /* was free at the last look */
+};
+
+/* What peers have made gRPC take goes back as what messages have taken; see supervisor_options. */
+static void heap_look(void *arg)
+{
+	struct heap_watch *watch = arg;
+	bool much = heap_free_bytes() > HEAP_SPARE_BYTES;
+
+	if (much && watch->much)
+		trim();
+	watch->much = much && !watch->much;
+	timer_set(watch->timer, clock_after(clock_now_ms(), HEAP_LOOK_MS));
 }
 
 /* 0, or -errno with a sentence. */
@@ -84,15 +107,17 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 		.trim = trim,
 	};
 	struct supervisor *supervisor = NULL;
+	struct heap_watch heap = {.timer = timer_new(loop, heap_look, &heap)};
 	const sigset_t signals = loop_block_signals();
 	struct reason why = {0};
 	int status;
-	int r = clock_offset(&wanted.clock_offset_s, &why);
+	int r = heap.timer ? clock_offset(&wanted.clock_offset_s, &why) : -ENOMEM;
 
 	if (r == 0)
 		r = supervisor_new(loop, log, &wanted, &supervisor, &why);
 	if (r) {
 		complain(&why, r);
+		timer_free(heap.timer);
 		return r == -ENOMEM ? EXIT_FAILURE : EXIT_USAGE;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(options->warnings); i++) {
@@ -102,6 +127,7 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 	r = loop_signals(loop, &signals, on_signal, supervisor);
 	if (r == 0) {
 		supervisor_start(supervisor);
+		heap_look(&heap);
 		r = loop_run(loop);
 	}
 	status = r ? EXIT_FAILURE : supervisor_status(supervisor);
@@ -109,6 +135,7 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 		supervisor_abandon(supervisor);
 		_exit(status);
 	}
+	timer_free(heap.timer);
 	supervisor_free(supervisor);
 	log_info(log, "stopped");
 	return status;
