@@ -22,7 +22,8 @@ void instruction_outputs_done(struct instruction_outputs *outputs)
 {
 	slices_done(&outputs->message);
 	slices_done(&outputs->context);
-	outputs->token = 0;
+	envelope_done(&outputs->reply);
+	*outputs = (struct instruction_outputs){0};
 }
 
 int instruction_encode_token(uint64_t token, struct slices *out)
@@ -37,6 +38,25 @@ int instruction_encode_token(uint64_t token, struct slices *out)
 int instruction_decode_token(const struct slices *bytes, uint64_t *token_out)
 {
 	return wire_find_varint(bytes, 1, token_out);
+}
+
+uint64_t instruction_first_token(const struct slices *bytes)
+{
+	struct wire_reader reader;
+	struct wire_field field;
+
+	wire_reader_init(&reader, bytes);
+	if (wire_next(&reader, &field) <= 0 || field.number != 1 || field.type != WIRE_VARINT)
+		return 0;
+	return field.number_value;
+}
+
+int instruction_decode_reply(struct instruction_outputs *outputs)
+{
+	if (!outputs->decoded)
+		outputs->reply_result = envelope_decode(&outputs->message, &outputs->reply);
+	outputs->decoded = true;
+	return outputs->reply_result;
 }
 
 int instruction_encode_inputs(const struct instruction_inputs *inputs, struct slices *out)

@@ -22,6 +22,9 @@ struct instruction_outputs {
 	uint64_t token;
 	struct slices message;
 	struct slices context;
+	bool decoded; /* by instruction_decode_reply() */
+	int reply_result;
+	struct envelope reply; /* what message is, if reply_result is 0 */
 };
 
 void instruction_outputs_done(struct instruction_outputs *outputs);
@@ -30,6 +33,12 @@ void instruction_outputs_done(struct instruction_outputs *outputs);
 int instruction_encode_token(uint64_t token,
 	struct slices *out); /* GetTokenResponse, PullClientAppInputsRequest: both are {1: token} */
 int instruction_decode_token(const struct slices *bytes, uint64_t *token_out); /* 0 when absent */
+/* The token of outputs, if it is their first field, as all encoders write it; else 0: a look that
+ * costs the same however many bytes there are. */
+uint64_t instruction_first_token(const struct slices *bytes);
+/* Decode the message of outputs into their reply, unless it was; once that is taken (0) it is
+ * empty. reply_result. */
+int instruction_decode_reply(struct instruction_outputs *outputs);
 int instruction_encode_inputs(const struct instruction_inputs *inputs, struct slices *out);
 int instruction_decode_inputs(const struct slices *bytes, struct instruction_inputs *out);
 int instruction_encode_outputs(const struct instruction_outputs *outputs, struct slices *out);

@@ -149,7 +149,7 @@ static int new_conversations(
 		return -ENOMEM;
 	appio->instruction = instruction_new(loop, appio->log, appio->node, appio->listener,
 		appio->waiting, appio->ops, appio->arg);
-	appio->task = task_new(appio->log, appio->node, appio->listener, appio->waiting,
+	appio->task = task_new(loop, appio->log, appio->node, appio->listener, appio->waiting,
 		options->spool, appio->ops, appio->arg);
 	if (appio->task && options->own_workers)
 		task_set_own_workers(appio->task);

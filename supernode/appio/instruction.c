@@ -8,6 +8,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/message/instruction_codec.h"
+#include "supernode/appio/reading.h"
 #include "supernode/appio/refuse.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #define TOKEN_BODY_MS  10000 /* to receive one */
 
 struct instruction {
+	struct loop *loop;
 	struct log *log;
 	struct node *node;
 	struct listener *listener;
@@ -31,6 +33,7 @@ struct instruction {
 	uint64_t stranger_bytes;  /* that have come on its connection */
 	struct request *queue[APPIO_QUEUE_MAX];
 	size_t n_queue;
+	unsigned n_pushes; /* whose outputs are being taken apart */
 };
 
 static void changed(struct instruction *instruction)
@@ -87,7 +90,7 @@ static void handle_get_token(void *server, struct request *request)
 
 bool instruction_receiving(const struct instruction *instruction)
 {
-	return instruction->stranger != NULL;
+	return instruction->stranger || instruction->n_pushes;
 }
 
 /* ---- PullClientAppInputs ---- */
@@ -241,27 +244,36 @@ static void admit_push(void *server, struct request *request)
 	receive_next(instruction);
 }
 
-static void handle_push(void *server, struct request *request)
+/* Outputs that are being taken apart. */
+struct push {
+	struct reading reading;
+	struct instruction *instruction;
+	struct instruction_outputs outputs;
+};
+
+static int push_read(struct reading *reading)
 {
-	struct instruction *instruction = server;
-	auto_(instruction_outputs_done) struct instruction_outputs outputs = {0};
+	struct push *push = container_of(reading, struct push, reading);
+	int r = instruction_decode_outputs(&reading->request->body, &push->outputs);
+
+	slices_done(&reading->request->body);
+	if (r == 0)
+		/* The node asks for the result. */
+		(void)instruction_decode_reply(&push->outputs);
+	return r;
+}
+
+/* Give outputs to the node. */
+static void push_take(struct instruction *instruction, struct request *request,
+	struct instruction_outputs *outputs)
+{
 	auto_(slices_done) struct slices body = {0};
 	const char *details = "";
-	enum outcome outcome;
-	uint64_t token;
+	uint64_t token = outputs->token;
+	enum outcome outcome = node_push_outputs(instruction->node,
+		(struct node_now){clock_now_ms(), clock_wall_s()}, outputs, &details);
 	int r;
 
-	body_over(instruction, request);
-	r = instruction_decode_outputs(&request->body, &outputs);
-	slices_done(&request->body);
-	received(instruction, request);
-	if (r) {
-		refuse_errno(instruction->listener, request, r);
-		return;
-	}
-	token = outputs.token;
-	outcome = node_push_outputs(instruction->node,
-		(struct node_now){clock_now_ms(), clock_wall_s()}, &outputs, &details);
 	if (outcome != OUTCOME_OK) {
 		refuse(instruction->listener, request, outcome, details);
 		changed(instruction);
@@ -274,6 +286,46 @@ static void handle_push(void *server, struct request *request)
 	else
 		request_reply(request, &body);
 	changed(instruction);
+}
+
+static void push_done(struct reading *reading)
+{
+	struct push *push = container_of(reading, struct push, reading);
+	struct instruction *instruction = push->instruction;
+
+	instruction->n_pushes--;
+	if (reading->result)
+		refuse_errno(instruction->listener, reading->request, reading->result);
+	else
+		push_take(instruction, reading->request, &push->outputs);
+	instruction_outputs_done(&push->outputs);
+	free(push);
+}
+
+static void handle_push(void *server, struct request *request)
+{
+	struct instruction *instruction = server;
+	struct instruction_outputs nothing = {.token = instruction_first_token(&request->body)};
+	struct push *push;
+	uint64_t message;
+
+	body_over(instruction, request);
+	received(instruction, request);
+	/* Nothing large is taken apart for somebody who has no token. */
+	if (request->body.bytes >= READING_LARGE_BYTES &&
+		!node_token_live(instruction->node, nothing.token, &message)) {
+		push_take(instruction, request, &nothing);
+		return;
+	}
+	push = calloc(1, sizeof *push);
+	if (!push) {
+		refuse_errno(instruction->listener, request, -ENOMEM);
+		return;
+	}
+	push->instruction = instruction;
+	push->reading = (struct reading){.request = request, .read = push_read, .done = push_done};
+	instruction->n_pushes++;
+	reading_start(instruction->loop, &push->reading);
 }
 
 static const struct method methods[] = {
@@ -299,6 +351,7 @@ struct instruction *instruction_new(struct loop *loop, struct log *log, struct n
 	if (!instruction)
 		return NULL;
 	*instruction = (struct instruction){
+		.loop = loop,
 		.log = log,
 		.node = node,
 		.listener = listener,

@@ -339,14 +339,16 @@ static const struct method own_methods[] = {
 		.handle = task_fail},
 };
 
-struct task *task_new(struct log *log, struct node *node, struct listener *listener,
-	struct waiting *waiting, struct spool *spool, const struct appio_ops *ops, void *arg)
+struct task *task_new(struct loop *loop, struct log *log, struct node *node,
+	struct listener *listener, struct waiting *waiting, struct spool *spool,
+	const struct appio_ops *ops, void *arg)
 {
 	struct task *task = calloc(1, sizeof *task);
 
 	if (!task)
 		return NULL;
 	*task = (struct task){
+		.loop = loop,
 		.log = log,
 		.node = node,
 		.listener = listener,

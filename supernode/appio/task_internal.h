@@ -8,6 +8,7 @@
 #include "supernode/appio/task.h"
 
 struct task {
+	struct loop *loop;
 	struct log *log;
 	struct node *node;
 	struct listener *listener;

@@ -7,10 +7,12 @@
 #include "common/message/envelope.h"
 #include "common/message/object_calls_codec.h"
 #include "common/message/task_codec.h"
+#include "supernode/appio/reading.h"
 #include "supernode/appio/refuse.h"
 #include "supernode/appio/task_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct node_now now(void)
@@ -95,30 +97,43 @@ static void refuse_announced(
 			why->text);
 }
 
-static void announced(struct task *task, struct request *request, uint64_t token)
+struct announcement {
+	struct reading reading;
+	struct task *task;
+	struct envelope reply;
+	struct object_tree tree;
+	struct reason why;
+};
+
+static int announcement_read(struct reading *reading)
 {
-	auto_(envelope_done) struct envelope reply = {0};
-	auto_(object_tree_done) struct object_tree tree = {0};
+	struct announcement *said = container_of(reading, struct announcement, reading);
+
+	return read_announced(&reading->request->body, &said->reply, &said->tree, &said->why);
+}
+
+static void announced(struct announcement *said, struct request *request, uint64_t token)
+{
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 	auto_(slices_done) struct slices body = {0};
+	struct task *task = said->task;
 	const struct envelope *instruction = node_instruction(task->node, token);
 	const char *details = "";
-	struct reason why = {0};
 	enum outcome outcome;
-	int r = read_announced(&request->body, &reply, &tree, &why);
+	int r = said->reading.result;
 
-	if (r == 0 && instruction && instruction->metadata.run_id != reply.metadata.run_id) {
+	if (r == 0 && instruction && instruction->metadata.run_id != said->reply.metadata.run_id) {
 		refuse(task->listener, request, OUTCOME_PERMISSION_DENIED,
 			"the message is of another run than the task");
 		return;
 	}
 	if (r == 0)
-		r = prepare(task, &reply, &tree, &pushed, &why);
+		r = prepare(task, &said->reply, &said->tree, &pushed, &said->why);
 	if (r) {
-		refuse_announced(task, request, r, &why);
+		refuse_announced(task, request, r, &said->why);
 		return;
 	}
-	outcome = node_reply_begin(task->node, now(), token, &reply, &details);
+	outcome = node_reply_begin(task->node, now(), token, &said->reply, &details);
 	if (outcome != OUTCOME_OK)
 		refuse(task->listener, request, outcome, details);
 	else
@@ -126,30 +141,76 @@ static void announced(struct task *task, struct request *request, uint64_t token
 	task->ops->changed(task->arg);
 }
 
+static void announcement_done(struct reading *reading)
+{
+	struct announcement *said = container_of(reading, struct announcement, reading);
+	struct task *task = said->task;
+	uint64_t token;
+
+	/* It may be of no use any more. */
+	if (task_token(task, reading->request, &token))
+		announced(said, reading->request, token);
+	envelope_done(&said->reply);
+	object_tree_done(&said->tree);
+	free(said);
+	intake_release(&task->intake);
+}
+
 void task_push_messages(void *server, struct request *request)
 {
 	struct task *task = server;
+	struct announcement *said = NULL;
 	uint64_t token;
 
 	intake_received(&task->intake, request);
-	if (task_token(task, request, &token))
-		announced(task, request, token);
-	intake_release(&task->intake);
+	if (task_token(task, request, &token)) {
+		said = calloc(1, sizeof *said);
+		if (!said)
+			refuse_errno(task->listener, request, -ENOMEM);
+	}
+	if (!said) {
+		intake_release(&task->intake);
+		return;
+	}
+	said->task = task;
+	said->reading = (struct reading){
+		.request = request, .read = announcement_read, .done = announcement_done};
+	reading_start(task->loop, &said->reading);
 }
 
 /* ---- PushObject ---- */
 
-/* One that is being checked. */
+/* One that is being read, then checked. */
 struct put {
+	struct reading reading;
 	struct task *task;
 	struct request *request;
+	struct object_request object;
 };
+
+static void put_end(struct put *put)
+{
+	struct task *task = put->task;
+
+	object_request_done(&put->object);
+	free(put);
+	intake_release(&task->intake);
+}
 
 static void answer_stored(struct task *task, struct request *request, bool stored)
 {
 	auto_(slices_done) struct slices body = {0};
 
 	task_answer(task, request, object_stored_encode(stored, &body), &body);
+}
+
+static void refuse_put(struct task *task, struct request *request, int r)
+{
+	if (r == -EBADMSG || r == -EMSGSIZE)
+		refuse_errno(task->listener, request, r);
+	else
+		refuse(task->listener, request, OUTCOME_RESOURCE_EXHAUSTED,
+			"the SuperNode has no room for the object");
 }
 
 static void put_done(void *arg, size_t index, int r, const struct reason *why)
@@ -164,55 +225,71 @@ static void put_done(void *arg, size_t index, int r, const struct reason *why)
 		listener_complain(task->listener, put->request->peer, why->text);
 		answer_stored(task, put->request, false);
 	} else {
-		refuse(task->listener, put->request, OUTCOME_RESOURCE_EXHAUSTED,
-			"the SuperNode has no room for the object");
+		refuse_put(task, put->request, -ENOMEM);
 	}
-	free(put);
-	intake_release(&task->intake);
+	put_end(put);
+}
+
+static int put_read(struct reading *reading)
+{
+	struct put *put = container_of(reading, struct put, reading);
+	int r = object_request_decode(&reading->request->body, &put->object);
+
+	slices_done(&reading->request->body);
+	return r;
 }
 
 /* 0: put_done() comes. 1: it is none of the reply's; negative. */
-static int put_object(struct task *task, struct request *request, uint64_t token)
+static int put_object(struct put *put, uint64_t token)
 {
-	auto_(object_request_done) struct object_request object = {0};
-	auto_(free_at_exit) struct put *put = malloc(sizeof *put);
-	struct object_set *set = node_reply_objects(task->node, token);
-	ptrdiff_t index;
-	int r = object_request_decode(&request->body, &object);
+	struct object_set *set = node_reply_objects(put->task->node, token);
+	ptrdiff_t index = set ? object_tree_find(object_set_tree(set), &put->object.id) : -1;
 
-	slices_done(&request->body);
-	if (r || !put)
-		return r ? r : -ENOMEM;
-	index = set ? object_tree_find(object_set_tree(set), &object.id) : -1;
 	if (index < 0)
 		return 1;
-	*put = (struct put){.task = task, .request = request};
-	r = object_set_put(set, (size_t)index, &object.content, put_done, put);
-	if (r == 0)
-		take_pointer(&put);
-	return r;
+	return object_set_put(set, (size_t)index, &put->object.content, put_done, put);
+}
+
+static void put_was_read(struct reading *reading)
+{
+	struct put *put = container_of(reading, struct put, reading);
+	struct task *task = put->task;
+	uint64_t token;
+	int r;
+
+	/* It may be of no use any more. */
+	if (task_token(task, put->request, &token)) {
+		r = reading->result ? reading->result : put_object(put, token);
+		if (r == 0)
+			return;
+		if (r > 0)
+			answer_stored(task, put->request, false);
+		else
+			refuse_put(task, put->request, r);
+	}
+	put_end(put);
 }
 
 void task_push_object(void *server, struct request *request)
 {
 	struct task *task = server;
+	struct put *put = NULL;
 	uint64_t token;
-	int r;
 
 	intake_received(&task->intake, request);
 	if (task_token(task, request, &token)) {
-		r = put_object(task, request, token);
-		if (r == 0)
-			return;
-		if (r > 0)
-			answer_stored(task, request, false);
-		else if (r == -EBADMSG || r == -EMSGSIZE)
-			refuse_errno(task->listener, request, r);
-		else
-			refuse(task->listener, request, OUTCOME_RESOURCE_EXHAUSTED,
-				"the SuperNode has no room for the object");
+		put = calloc(1, sizeof *put);
+		if (!put)
+			refuse_put(task, request, -ENOMEM);
 	}
-	intake_release(&task->intake);
+	if (!put) {
+		intake_release(&task->intake);
+		return;
+	}
+	*put = (struct put){.task = task,
+		.request = request,
+		.reading = {.request = request, .read = put_read, .done = put_was_read}};
+	reading_start(task->loop, &put->reading);
 }
 
 /* ---- the end ---- */
@@ -252,37 +329,74 @@ static void answer_end(struct task *task, struct request *request, uint64_t toke
 	task->ops->changed(task->arg);
 }
 
-static void output_came(struct task *task, struct request *request, uint64_t token)
-{
-	auto_(task_output_done) struct task_output output = {0};
-	const char *details = "";
-	enum outcome outcome;
-	int r = task_decode_output(&request->body, &output);
+struct ending {
+	struct reading reading;
+	struct task *task;
+	struct task_output output;
+};
 
-	slices_done(&request->body);
-	if (r) {
-		refuse_errno(task->listener, request, r);
-		return;
-	}
-	outcome = node_push_task(task->node, now(), token, &output.context, &details);
+static int ending_read(struct reading *reading)
+{
+	struct ending *ending = container_of(reading, struct ending, reading);
+	int r = task_decode_output(&reading->request->body, &ending->output);
+
+	slices_done(&reading->request->body);
+	return r;
+}
+
+static void output_came(
+	struct task *task, struct request *request, uint64_t token, struct task_output *output)
+{
+	const char *details = "";
+	enum outcome outcome = node_push_task(task->node, now(), token, &output->context, &details);
+
 	/* Without a reply it can end in one way only. */
-	if (outcome == OUTCOME_FAILED_PRECONDITION && output.sub_status[0] &&
-		strcmp(output.sub_status, TASK_COMPLETED) != 0)
+	if (outcome == OUTCOME_FAILED_PRECONDITION && output->sub_status[0] &&
+		strcmp(output->sub_status, TASK_COMPLETED) != 0)
 		outcome = fail(task, token, ERROR_CODE_CLIENT_APP_CRASHED,
-			output.details[0] ? output.details : "the task has ended without a reply",
+			output->details[0] ? output->details : "the task has ended without a reply",
 			&details);
 	answer_end(task, request, token, outcome, details);
+}
+
+static void ending_done(struct reading *reading)
+{
+	struct ending *ending = container_of(reading, struct ending, reading);
+	struct task *task = ending->task;
+	uint64_t token;
+
+	/* It may be of no use any more. */
+	if (task_token(task, reading->request, &token)) {
+		if (reading->result)
+			refuse_errno(task->listener, reading->request, reading->result);
+		else
+			output_came(task, reading->request, token, &ending->output);
+	}
+	task_output_done(&ending->output);
+	free(ending);
+	intake_release(&task->intake);
 }
 
 void task_push_output(void *server, struct request *request)
 {
 	struct task *task = server;
+	struct ending *ending = NULL;
 	uint64_t token;
 
 	intake_received(&task->intake, request);
-	if (task_token(task, request, &token))
-		output_came(task, request, token);
-	intake_release(&task->intake);
+	if (task_token(task, request, &token)) {
+		ending = calloc(1, sizeof *ending);
+		if (!ending)
+			refuse_errno(task->listener, request, -ENOMEM);
+	}
+	if (!ending) {
+		intake_release(&task->intake);
+		return;
+	}
+	ending->task = task;
+	ending->reading =
+		(struct reading){.request = request, .read = ending_read, .done = ending_done};
+	reading_start(task->loop, &ending->reading);
 }
 
 void task_fail(void *server, struct request *request)

@@ -145,7 +145,6 @@ enum outcome work_answer(struct node *node, struct message *message, struct node
 enum outcome node_push_outputs(struct node *node, struct node_now now,
 	struct instruction_outputs *outputs, const char **details_out)
 {
-	auto_(envelope_done) struct envelope reply = {0};
 	struct message *message;
 	enum outcome outcome =
 		work_find(node, outputs->token, MESSAGE_INLINE, &message, details_out);
@@ -159,16 +158,16 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
 		return outcome;
 	if (message->state != MESSAGE_WORKING)
 		return work_refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
-	r = envelope_decode(&outputs->message, &reply);
+	r = instruction_decode_reply(outputs);
 	if (r == -ENOMEM)
 		return out_of_memory(node, message, now, details_out);
 	if (r < 0)
 		return work_refuse(OUTCOME_INVALID_ARGUMENT, "the message is broken", details_out);
-	if (reply.has_content == reply.has_error)
+	if (outputs->reply.has_content == outputs->reply.has_error)
 		return work_refuse(OUTCOME_INVALID_ARGUMENT,
 			"a reply has either content or an error", details_out);
-	outcome =
-		work_answer(node, message, now, &reply, &reserved, &outputs->context, details_out);
+	outcome = work_answer(
+		node, message, now, &outputs->reply, &reserved, &outputs->context, details_out);
 	if (outcome == OUTCOME_OK)
 		instruction_outputs_done(outputs);
 	return outcome;

@@ -154,7 +154,8 @@ void call_body(struct call *call, struct slices *body)
 	assert_true(call->admitted);
 	assert_int_equal(slices_move(&call->request.body, body), 0);
 	request_received(&call->request);
-	slices_done(&call->request.body);
+	if (call->finished)
+		slices_done(&call->request.body);
 }
 
 enum outcome pull(uint64_t token, struct instruction_inputs *out)
@@ -344,8 +345,8 @@ static int setup_with(const struct node_options *options)
 		rig.loop, NULL, rig.node, rig.listener, rig.waiting, &appio_events, NULL);
 	assert_non_null(rig.instruction);
 	assert_int_equal(spool_new(rig.loop, rig.dir, 1 << 20, &rig.spool), 0);
-	rig.task =
-		task_new(NULL, rig.node, rig.listener, rig.waiting, rig.spool, &appio_events, NULL);
+	rig.task = task_new(rig.loop, NULL, rig.node, rig.listener, rig.waiting, rig.spool,
+		&appio_events, NULL);
 	assert_non_null(rig.task);
 	rig.nudge = timer_new(rig.loop, on_nudge, NULL);
 	assert_non_null(rig.nudge);

@@ -1,6 +1,7 @@
 /*
  * The conversation of dialect 1: inputs and outputs.
  */
+#include "common/base/wire.h"
 #include "rig.h"
 
 static void without_a_message_everything_is_a_failed_precondition(void **state)
@@ -82,6 +83,74 @@ static void broken_outputs_are_refused_and_the_token_lives_on(void **state)
 		&broken, slice_static("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12));
 	assert_int_equal(push(&broken), OUTCOME_INVALID_ARGUMENT);
 	assert_int_equal(push(&right), OUTCOME_OK);
+}
+
+/* 2 MiB that nobody knows, behind what body has. */
+static void make_large(struct slices *body)
+{
+	enum { LARGE = 2 << 20 };
+	auto_(free_at_exit) char *bytes = calloc(1, LARGE);
+	struct wire_writer writer = {0};
+
+	assert_non_null(bytes);
+	wire_put_bytes(&writer, 100, bytes, LARGE);
+	assert_int_equal(wire_writer_take(&writer, body), 0);
+}
+
+static void large_outputs_do_not_hold_others_up(void **state)
+{
+	auto_(call_done) struct call large;
+	auto_(call_done) struct call other;
+	struct slices body = {0};
+
+	(void)state;
+	work_begins();
+	outputs_make(rig.token, &body);
+	make_large(&body);
+	call_make(&large, "PushClientAppOutputs");
+	call_body(&large, &body);
+	slices_done(&body);
+	/* They are being taken apart by another thread: this one serves. */
+	assert_false(large.finished);
+	assert_true(instruction_receiving(rig.instruction));
+	ask(&other, NULL);
+	assert_true(other.finished);
+	while (!large.finished)
+		loop_step(rig.loop, 1000);
+	assert_int_equal(large.outcome, OUTCOME_OK);
+	assert_false(instruction_receiving(rig.instruction));
+	action_of(NODE_PUSH_REPLY);
+}
+
+static void the_caller_of_large_outputs_may_go(void **state)
+{
+	auto_(call_done) struct call large;
+	struct slices body = {0};
+
+	(void)state;
+	work_begins();
+	outputs_make(rig.token, &body);
+	make_large(&body);
+	call_make(&large, "PushClientAppOutputs");
+	call_body(&large, &body);
+	slices_done(&body);
+	request_cancelled(&large.request);
+	while (instruction_receiving(rig.instruction))
+		loop_step(rig.loop, 1000);
+	action_of(NODE_PUSH_REPLY);
+}
+
+static void nothing_large_is_taken_apart_without_a_token(void **state)
+{
+	struct slices wrong = {0}, none = {0};
+
+	(void)state;
+	work_begins();
+	outputs_make(rig.token + 1, &wrong);
+	make_large(&wrong);
+	assert_int_equal(push(&wrong), OUTCOME_INVALID_ARGUMENT);
+	make_large(&none);
+	assert_int_equal(push(&none), OUTCOME_INVALID_ARGUMENT);
 }
 
 static void an_endless_reason_is_cut(void **state)
@@ -403,6 +472,9 @@ int main(void)
 		TEST(a_push_before_the_pull_is_refused_before_its_body),
 		TEST(outputs_are_taken_once),
 		TEST(broken_outputs_are_refused_and_the_token_lives_on),
+		TEST(large_outputs_do_not_hold_others_up),
+		TEST(the_caller_of_large_outputs_may_go),
+		TEST(nothing_large_is_taken_apart_without_a_token),
 		TEST(an_endless_reason_is_cut),
 		TEST(strangers_contents_are_received_one_at_a_time),
 		TEST(contents_that_wait_are_bounded),
