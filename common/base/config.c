@@ -15,8 +15,9 @@
 #include <sys/stat.h>
 
 #define CONFIG_FILE_MAX (1024 * 1024)
-#define SHOWN_BYTES     80  /* of a key or a value in a sentence */
-#define PATH_BYTES      160 /* of a path */
+#define FUSED_BYTES_MAX (4 << 20) /* of keys and strings of a run's configuration */
+#define SHOWN_BYTES     80        /* of a key or a value in a sentence */
+#define PATH_BYTES      160       /* of a path */
 
 /* One key=value as it was written. */
 struct pair {
@@ -394,6 +395,25 @@ static int override_apply(struct value_entry **sorted, size_t n, const struct va
 	return 0;
 }
 
+/* Overrides have values of a peer's choice. */
+static int fused_check(const struct value_map *fused, struct reason *why)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < fused->n; i++) {
+		const struct value *value = &fused->v[i].value;
+
+		bytes += strlen(fused->v[i].key);
+		if (value->kind == VALUE_STRING || value->kind == VALUE_BYTES)
+			bytes += value->s.len;
+	}
+	if (bytes > FUSED_BYTES_MAX)
+		return reason_code(why, -EINVAL,
+			"the run configuration has %zu bytes, at most %d are taken", bytes,
+			FUSED_BYTES_MAX);
+	return 0;
+}
+
 int config_fuse(const struct value_map *defaults, const struct value_map *overrides,
 	struct value_map *out, struct reason *why)
 {
@@ -415,6 +435,9 @@ int config_fuse(const struct value_map *defaults, const struct value_map *overri
 		if (r < 0)
 			return r;
 	}
+	r = fused_check(&fused, why);
+	if (r < 0)
+		return r;
 	*out = fused;
 	fused = (struct value_map){0};
 	return 0;

@@ -21,7 +21,8 @@ struct bundle {
 	int64_t position;
 };
 
-/* ---- libarchive's view of the slices ---- */
+/* ---- libarchive's view of the slices, which ends before the archive's comment: it looks for the
+ * directory in the last 16 KiB only ---- */
 
 static void go_to(struct bundle *bundle, int64_t position)
 {
@@ -43,11 +44,13 @@ static la_ssize_t on_read(struct archive *archive, void *arg, const void **data_
 	size_t len;
 
 	(void)archive;
-	if (bundle->slice >= bundle->content->n)
+	if ((size_t)bundle->position >= bundle->directory.archive_bytes)
 		return 0;
 	slice = &bundle->content->v[bundle->slice];
 	*data_out = slice->data + bundle->at;
 	len = slice->len - bundle->at;
+	if (len > bundle->directory.archive_bytes - (size_t)bundle->position)
+		len = bundle->directory.archive_bytes - (size_t)bundle->position;
 	bundle->slice++;
 	bundle->at = 0;
 	bundle->position += (int64_t)len;
@@ -57,7 +60,7 @@ static la_ssize_t on_read(struct archive *archive, void *arg, const void **data_
 static la_int64_t on_skip(struct archive *archive, void *arg, la_int64_t request)
 {
 	struct bundle *bundle = arg;
-	int64_t left = (int64_t)bundle->content->bytes - bundle->position;
+	int64_t left = (int64_t)bundle->directory.archive_bytes - bundle->position;
 
 	(void)archive;
 	if (request < 0)
@@ -71,7 +74,7 @@ static la_int64_t on_skip(struct archive *archive, void *arg, la_int64_t request
 static la_int64_t on_seek(struct archive *archive, void *arg, la_int64_t offset, int whence)
 {
 	struct bundle *bundle = arg;
-	int64_t size = (int64_t)bundle->content->bytes, base = 0;
+	int64_t size = (int64_t)bundle->directory.archive_bytes, base = 0;
 
 	(void)archive;
 	if (whence == SEEK_CUR)

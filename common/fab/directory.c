@@ -27,6 +27,7 @@ struct end {
 	size_t start;
 	size_t len;
 	size_t entries;
+	size_t end; /* of the archive, but for its comment */
 };
 
 static uint16_t le16(const uint8_t *p)
@@ -140,26 +141,51 @@ static int check_local(const struct slices *content, const struct directory_entr
 	return 0;
 }
 
+/* Where the last record of the archive's end begins; a comment may follow it. 0, -ENOMEM, -EBADMSG.
+ */
+static int find_end(const struct slices *content, size_t *at_out, struct reason *why)
+{
+	size_t got =
+		content->bytes < END_BYTES + UINT16_MAX ? content->bytes : END_BYTES + UINT16_MAX;
+	auto_(free_at_exit) uint8_t *tail = malloc(got + 1);
+
+	if (!tail)
+		return -ENOMEM;
+	if (slices_read(content, content->bytes - got, tail, got) == 0 && got >= END_BYTES) {
+		for (size_t at = got - END_BYTES + 1; at-- > 0;) {
+			if (memcmp(tail + at, "PK\5\6", 4) != 0)
+				continue;
+			/* Its comment ends the file: all readers then find this one. */
+			if (le16(tail + at + 20) != got - at - END_BYTES)
+				break;
+			*at_out = content->bytes - got + at;
+			return 0;
+		}
+	}
+	return reason_code(why, -EBADMSG, "the FAB is no zip archive, or it is cut off");
+}
+
 static int read_end(const struct slices *content, struct end *out, struct reason *why)
 {
 	uint8_t tail[LOCATOR_BYTES + END_BYTES] = {0};
 	const uint8_t *end = tail + LOCATOR_BYTES;
-	size_t got = content->bytes < sizeof(tail) ? content->bytes : sizeof(tail);
-	size_t at;
+	size_t at, before;
+	int r = find_end(content, &at, why);
 
-	if (slices_read(content, content->bytes - got, tail + sizeof(tail) - got, got) < 0 ||
-		got < END_BYTES || memcmp(end, "PK\5\6", 4) != 0)
-		return reason_code(why, -EBADMSG, "the FAB is no zip archive, or it is cut off");
+	if (r < 0)
+		return r;
+	before = at < LOCATOR_BYTES ? at : LOCATOR_BYTES;
+	slices_read(content, at - before, tail + LOCATOR_BYTES - before, before + END_BYTES);
 	if (memcmp(tail, "PK\6\7", 4) == 0)
 		return reason_code(why, -EBADMSG, "the FAB is a zip64 archive");
 	if (le16(end + 4) != 0 || le16(end + 6) != 0 || le16(end + 8) != le16(end + 10))
 		return reason_code(why, -EBADMSG, "the FAB is a zip archive in several parts");
-	at = content->bytes - END_BYTES;
 	out->entries = le16(end + 10);
 	out->len = le32(end + 12);
 	out->start = le32(end + 16);
-	/* Nothing before, between or behind: all readers then see the same archive. */
-	if (le16(end + 20) != 0 || out->len > at || out->start != at - out->len)
+	out->end = at + END_BYTES;
+	/* Nothing before or between: all readers then see the same archive. */
+	if (out->len > at || out->start != at - out->len)
 		return reason_code(
 			why, -EBADMSG, "the FAB's zip directory is not where it should be");
 	return 0;
@@ -295,6 +321,7 @@ int directory_read(const struct slices *content, struct directory *out, struct r
 		r = check_unique(&directory, why);
 	if (r < 0)
 		return r;
+	directory.archive_bytes = end.end;
 	*out = directory;
 	directory = (struct directory){0};
 	return 0;

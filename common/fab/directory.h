@@ -30,6 +30,7 @@ struct directory {
 	struct directory_entry *v;
 	size_t n;
 	struct slice central; /* the bytes that the names are in */
+	size_t archive_bytes; /* without the comment that may follow */
 };
 
 /*

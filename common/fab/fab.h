@@ -18,7 +18,7 @@
 #define FAB_UNPACKED_MAX_BYTES  (512ULL << 20)
 #define FAB_FILES_MAX           10000
 #define FAB_RATIO_MAX           100 /* unpacked size of a file by its packed size */
-#define FAB_PYPROJECT_MAX_BYTES (1U << 20)
+#define FAB_PYPROJECT_MAX_BYTES (128U << 10)
 
 struct fab_limits {
 	uint64_t received_max_bytes;

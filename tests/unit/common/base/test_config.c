@@ -182,7 +182,6 @@ static void sentences_name_key_and_remedy(void **state)
 		{"k={}", "\"k\"", "the value \"{}\", which is no bool"},
 		{"k=99999999999999999999", "\"k\"", "64 bits"},
 		{"k=-99999999999999999999", "\"k\"", "64 bits"},
-		{"k=1e999", "\"k\"", "number that TOML does not take"},
 		{"k=01", "\"k\"", "no 0 in front"},
 		{"k=.5", "\"k\"", "both sides of its dot"},
 		{"k=\"\\q\"", "\"k\"", "backslash"},

@@ -91,6 +91,10 @@ def good(out, files, text):
     write(out / "carriage.fab", files, text.replace("\n", "\r\n").rstrip())
     write(out / "comma.fab", files + [("a,b.py", b"1")], text + line("a,b.py", b"1"))
     write(out / "signed.fab", files + [(".info/x", b"1")], text + line(".info/x", b"1"))
+    for name, comment in {"comment": b"a comment", "longest": b"c" * 65535}.items():
+        write(out / f"{name}.fab", files, text)
+        with zipfile.ZipFile(out / f"{name}.fab", "a") as fab:
+            fab.comment = comment
     zeros = files + [("zeros.md", bytes(1 << 20))]
     write(out / "zeros.fab", zeros, listing(zeros), method=zipfile.ZIP_DEFLATED)
 
@@ -151,7 +155,7 @@ def bad_sizes(out, files, text):
     write(out / "bomb.fab", bomb, listing(bomb), method=zipfile.ZIP_DEFLATED)
     many = files + [(f"f/{i}.py", b"") for i in range(30000)]
     write(out / "many.fab", many, listing(many))
-    big = PYPROJECT + "#" * (1 << 20)
+    big = PYPROJECT + "#" * (128 << 10)
     write(out / "pyproject-big.fab", files, text, pyproject=big)
     deep = files + [(f"{i}/" + "a/" * 100 + "x.py", b"") for i in range(200)]
     write(out / "deep.fab", deep, listing(deep))
@@ -165,6 +169,11 @@ def bad_sizes(out, files, text):
 def bad_zips(out):
     real = out / "real.fab"
     size = real.stat().st_size
+    with zipfile.ZipFile(out / "comment.fab") as fab:
+        end = fab.fp.seek(0, os.SEEK_END) - len(fab.comment) - 22
+    # Two ends, of which each reader may take another.
+    patch(out / "comment.fab", out / "ends.fab",
+          lambda d: d.__setitem__(slice(end + 20, None), (22).to_bytes(2, "little") + d[end:end + 20] + b"\0\0"))
     patch(real, out / "trailing.fab", lambda d: d.extend(b"x"))
     patch(real, out / "leading.fab", lambda d: d.insert(0, 0))
     patch(real, out / "text.fab", lambda d: d.__setitem__(slice(None), b"no zip at all" * 9))

@@ -210,7 +210,8 @@ static void test_real(void **state)
 static void test_good_variants(void **state)
 {
 	static const char *const files[] = {"listed.fab", "deflated.fab", "folders.fab",
-		"carriage.fab", "comma.fab", "signed.fab", "zeros.fab"};
+		"carriage.fab", "comma.fab", "signed.fab", "zeros.fab", "comment.fab",
+		"longest.fab"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -271,6 +272,7 @@ static void test_refused(void **state)
 		{"pyproject-big.fab", "pyproject.toml"},
 		{"deep.fab", "directories"},
 		{"trailing.fab", "cut off"},
+		{"ends.fab", "should be"},
 		{"leading.fab", "should be"},
 		{"text.fab", "no zip"},
 		{"empty.fab", "no zip"},
