@@ -260,7 +260,7 @@ static int run_alone(struct program *program, const struct options *options)
 					 .python = options->python,
 					 .grace_ms = options->grace_ms,
 					 .log_level = options->log_level,
-					 .stderr_in_replies = !options->no_stderr_in_replies,
+					 .stderr_in_replies = options->stderr_in_replies,
 					 .run_once = options->run_once,
 				 });
 	return run_worker(program,
@@ -273,7 +273,7 @@ static int run_alone(struct program *program, const struct options *options)
 			.control = -1,
 			.python = options->python,
 			.log_level = options->log_level,
-			.stderr_in_replies = !options->no_stderr_in_replies,
+			.stderr_in_replies = options->stderr_in_replies,
 		});
 }
 

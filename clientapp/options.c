@@ -36,18 +36,18 @@ static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 static const struct row rows[] = {
 	{CLIENTAPP, {.name = "clientappio-api-address",
-			    .kind = OPTION_TEXT,
+			    .kind = OPTION_PATH,
 			    .offset = AT(appio_address),
 			    .metavar = "ADDR",
 			    .help = "The SuperNode's worker API: host:port or unix:PATH (default "
 				    "127.0.0.1:9094)."}},
 	{BOTH, {.name = "runtime-api-address",
-		       .kind = OPTION_TEXT,
+		       .kind = OPTION_PATH,
 		       .offset = AT(runtime_address),
 		       .metavar = "ADDR",
 		       .help = "The SuperNode's worker API, as releases from 1.36 on call it."}},
 	{LAUNCHER, {.name = "appio-api-address",
-			   .kind = OPTION_TEXT,
+			   .kind = OPTION_PATH,
 			   .offset = AT(appio_address),
 			   .metavar = "ADDR",
 			   .help = "The same, as releases to 1.35 call it."}},
@@ -59,7 +59,7 @@ static const struct row rows[] = {
 				    "message, which is all that is done then (default: ask for "
 				    "messages, one after the other)."}},
 	{CLIENTAPP, {.name = "token-file",
-			    .kind = OPTION_TEXT,
+			    .kind = OPTION_PATH,
 			    .offset = AT(token_file),
 			    .metavar = "FILE",
 			    .help = "A file with the token in it."}},
@@ -89,13 +89,13 @@ static const struct row rows[] = {
 			   .metavar = "NAME",
 			   .help = "subprocess (default, and all there is)."}},
 	{BOTH, {.name = "flwr-dir",
-		       .kind = OPTION_TEXT,
+		       .kind = OPTION_PATH,
 		       .offset = AT(flwr_dir),
 		       .metavar = "DIR",
 		       .help = "Apps are installed below it (default: $FLWR_HOME, else "
 			       "$HOME/.flwr, else $XDG_DATA_HOME/.flwr)."}},
 	{BOTH, {.name = "python",
-		       .kind = OPTION_TEXT,
+		       .kind = OPTION_PATH,
 		       .offset = AT(python),
 		       .metavar = "PATH",
 		       .help = "The interpreter that runs apps, with the flwr package installed "
@@ -108,10 +108,14 @@ static const struct row rows[] = {
 		       .metavar = "SECONDS",
 		       .help = "Without a token: for the message at work when the program is told "
 			       "to stop (default 10)."}},
-	{BOTH, {.name = "no-stderr-in-replies",
+	{BOTH, {.name = "stderr-in-replies",
 		       .kind = OPTION_FLAG,
-		       .offset = AT(no_stderr_in_replies),
-		       .help = "Leave an app's last lines of stderr out of error replies."}},
+		       .offset = AT(stderr_in_replies),
+		       .help = "Send an app's last lines of stderr in error replies, too."}},
+	{BOTH, {.name = "no-stderr-in-replies",
+		       .kind = OPTION_OFF,
+		       .offset = AT(stderr_in_replies),
+		       .help = "Keep them in the log of this program (default)."}},
 	{BOTH, {.name = "log-level",
 		       .kind = OPTION_CHOICE,
 		       .offset = AT(log_level_text),
@@ -131,7 +135,7 @@ static const struct row rows[] = {
 		       .help = "Print this text and exit."}},
 	/* With --insecure a contradiction, without it not there: check_tls(). */
 	{BOTH, {.name = "root-certificates",
-		       .kind = OPTION_TEXT,
+		       .kind = OPTION_PATH,
 		       .offset = AT(root_certificates),
 		       .metavar = "FILE"}},
 	/* Of Flower before 1.15. */
@@ -363,10 +367,13 @@ int options_read(int argc, char *const *argv, struct options *out, struct reason
 
 void options_done(struct options *options)
 {
+	struct option_spec specs[ARRAY_LEN(rows)];
+
 	if (options->file_token)
 		explicit_bzero(options->file_token, strlen(options->file_token));
 	free(options->file_token);
 	options->file_token = NULL;
+	options_free_paths(specs, rows_of(options, specs), options);
 }
 
 void options_print_help(FILE *file, const struct options *options)

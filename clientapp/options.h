@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Texts point into argv; NULL: not given. */
+/* Texts point into argv, paths are freed by options_done(); NULL: not given. */
 struct options {
 	const char *program; /* the name that it was started by: flwr-clientapp, if it is another */
 	bool control;        /* started by an agent: everything else comes by the control socket */
@@ -31,7 +31,7 @@ struct options {
 	const char *python;
 	int64_t grace_ms;
 	bool run_once;
-	bool no_stderr_in_replies;
+	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	const char *log_level_text;
 	enum log_level log_level;
 };

@@ -102,7 +102,7 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 		.reconnect_ms = options->worker_reconnect_ms,
 		.offer_ms = options->clientapp_wait_ms,
 		.worker_timeout_ms = options->worker_timeout_ms,
-		.stderr_in_replies = !options->no_stderr_in_replies,
+		.stderr_in_replies = options->stderr_in_replies,
 		.log_level = options->log_level,
 		.trim = trim,
 	};

@@ -46,24 +46,24 @@ static const struct option_spec specs[] = {
 		.offset = AT(insecure),
 		.help = "Talk to the SuperLink without TLS."},
 	{.name = "root-certificates",
-		.kind = OPTION_TEXT,
+		.kind = OPTION_PATH,
 		.offset = AT(root_certificates),
 		.metavar = "FILE",
 		.help = "PEM file of the authorities that the SuperLink's certificate may come "
 			"from (default: those of the system)."},
 	{.name = "auth-supernode-private-key",
-		.kind = OPTION_TEXT,
+		.kind = OPTION_PATH,
 		.offset = AT(auth_private_key),
 		.metavar = "FILE",
 		.help = "The key that the SuperLink knows this node by (default: one that is made "
 			"at the start)."},
 	{.name = "auth-supernode-public-key",
-		.kind = OPTION_TEXT,
+		.kind = OPTION_PATH,
 		.offset = AT(auth_public_key),
 		.metavar = "FILE",
 		.help = "Compared with the private key, which says it: not needed."},
 	{.name = "trusted-entities",
-		.kind = OPTION_TEXT,
+		.kind = OPTION_PATH,
 		.offset = AT(trusted_entities),
 		.metavar = "FILE",
 		.help = "YAML file of public keys: only apps that one of them has signed are run."},
@@ -84,8 +84,8 @@ static const struct option_spec specs[] = {
 			"nothing is started, a flwr-clientapp that somebody else runs asks for "
 			"messages."},
 	{.name = "clientappio-api-address",
-		.kind = OPTION_TEXT,
-		.offset = AT(worker_api_address),
+		.kind = OPTION_PATH,
+		.offset = AT(worker_api_text),
 		.metavar = "HOST:PORT",
 		.help = "Where workers connect; port 0 takes a free one (default: a private unix "
 			"socket; with --isolation process 127.0.0.1:9094)."},
@@ -120,13 +120,13 @@ static const struct option_spec specs[] = {
 			"a "
 			"connection (default 30)."},
 	{.name = "flwr-dir",
-		.kind = OPTION_TEXT,
+		.kind = OPTION_PATH,
 		.offset = AT(flwr_dir),
 		.metavar = "DIR",
 		.help = "Apps are installed below it (default: $FLWR_HOME, else "
 			"$HOME/.flwr, else $XDG_DATA_HOME/.flwr)."},
 	{.name = "state-dir",
-		.kind = OPTION_TEXT,
+		.kind = OPTION_PATH,
 		.offset = AT(state_dir),
 		.metavar = "DIR",
 		.help = "What outlives the program is kept there (default: nothing is)."},
@@ -136,7 +136,7 @@ static const struct option_spec specs[] = {
 		.metavar = "HOST:PORT",
 		.help = "Where gRPC's health service is offered, without TLS (default: nowhere)."},
 	{.name = "python",
-		.kind = OPTION_TEXT,
+		.kind = OPTION_PATH,
 		.offset = AT(python),
 		.metavar = "PATH",
 		.help = "The interpreter that runs apps, with the flwr package installed (default: "
@@ -205,10 +205,14 @@ static const struct option_spec specs[] = {
 		.max = GRPC_MAX,
 		.metavar = "BYTES",
 		.help = "Largest message of the SuperLink or a worker (default 2147483647)."},
-	{.name = "no-stderr-in-replies",
+	{.name = "stderr-in-replies",
 		.kind = OPTION_FLAG,
-		.offset = AT(no_stderr_in_replies),
-		.help = "Leave an app's last lines of stderr out of error replies."},
+		.offset = AT(stderr_in_replies),
+		.help = "Send an app's last lines of stderr in error replies, too."},
+	{.name = "no-stderr-in-replies",
+		.kind = OPTION_OFF,
+		.offset = AT(stderr_in_replies),
+		.help = "Keep them in the log of this node (default)."},
 	{.name = "log-level",
 		.kind = OPTION_CHOICE,
 		.offset = AT(log_level_text),
@@ -278,10 +282,10 @@ static int check_isolation(struct options *options, struct reason *why)
 			"--clientapp-command is for --isolation subprocess: with process nothing "
 			"is "
 			"started");
-	if (options->python || options->no_stderr_in_replies)
+	if (options->python || options->stderr_in_replies)
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --isolation process: give it to flwr-clientapp",
-			options->python ? "python" : "no-stderr-in-replies");
+			options->python ? "python" : "stderr-in-replies");
 	if (!options->worker_api_address)
 		options->worker_api_address = "127.0.0.1:9094";
 	if (options->worker_reconnect_ms < 0)
@@ -395,8 +399,10 @@ static int check_worker_api(struct options *options, struct reason *why)
 	const char *host = options->host ? options->host : WORKER_HOST;
 	int64_t port = options->port >= 0 ? options->port : WORKER_PORT;
 	bool bare6 = strchr(host, ':') && host[0] != '[';
-	int r = check_address("clientappio-api-address", options->worker_api_address, true, why);
+	int r;
 
+	options->worker_api_address = options->worker_api_text;
+	r = check_address("clientappio-api-address", options->worker_api_address, true, why);
 	if (r || (!options->host && options->port < 0))
 		return r;
 	if (options->worker_api_address)
@@ -497,6 +503,7 @@ int options_read(int argc, char *const *argv, struct options *out, struct reason
 void options_done(struct options *options)
 {
 	value_map_done(&options->node_config);
+	options_free_paths(specs, ARRAY_LEN(specs), options);
 	free(options->host_port);
 	options->host_port = NULL;
 }

@@ -14,7 +14,7 @@
 
 #define OPTIONS_WARNINGS 1
 
-/* Texts point into argv; NULL: not given. */
+/* Texts point into argv, paths are freed by options_done(); NULL: not given. */
 struct options {
 	bool insecure;
 	bool grpc_rere, grpc_adapter, rest;
@@ -27,7 +27,8 @@ struct options {
 	const char *node_config_text;
 	struct value_map node_config; /* parsed */
 	const char *isolation;
-	const char *worker_api_address;
+	const char *worker_api_text;
+	const char *worker_api_address; /* that, or --host and --port, or the default */
 	const char *host; /* with port the same as worker_api_address, in two halves */
 	int64_t port;     /* -1: not given */
 	char *host_port;  /* both as worker_api_address, ours */
@@ -44,7 +45,7 @@ struct options {
 	int64_t poll_min_ms, poll_max_ms;
 	int64_t grace_ms;
 	int64_t worker_timeout_ms; /* 0: not given */
-	bool no_stderr_in_replies;
+	bool stderr_in_replies;    /* may error replies quote the stderr of an app? */
 	const char *log_level_text;
 	enum log_level log_level;
 	const char

@@ -5,6 +5,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
+#include "common/base/home.h"
 #include "common/base/number.h"
 #include "common/base/text.h"
 #include "common/base/toml.h"
@@ -356,10 +357,13 @@ int config_parse(const char *text, struct value_map *out, struct reason *why)
 	size_t len = strlen(text);
 	int r;
 
-	if (len >= strlen(suffix) && strcmp(text + len - strlen(suffix), suffix) == 0)
-		r = file_parse(text, &values, why);
-	else
+	if (len >= strlen(suffix) && strcmp(text + len - strlen(suffix), suffix) == 0) {
+		auto_(free_at_exit) char *path = path_expand(text);
+
+		r = path ? file_parse(path, &values, why) : -ENOMEM;
+	} else {
 		r = pairs_parse(text, &values, why);
+	}
 	if (r < 0)
 		return r == -ENOMEM ? reason_code(why, r, "no memory for the configuration") : r;
 	*out = values;

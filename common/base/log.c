@@ -114,28 +114,13 @@ bool log_enabled(const struct log *log, enum log_level level)
 	return log && level <= log->level;
 }
 
-/* How many bytes at text can be shown as they are; 0: the first one must be escaped. */
-static size_t shown_length(const char *text, size_t len)
-{
-	unsigned char lead = (unsigned char)text[0];
-	size_t n = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-
-	if (lead < 0x80)
-		return lead >= ' ' && lead != 0x7f;
-	if (lead < 0xc2 || n > len || !utf8_valid(text, n))
-		return 0;
-	if (lead == 0xc2 && (unsigned char)text[1] < 0xa0)
-		return 0; /* U+0080 to U+009F are control characters, too */
-	return n;
-}
-
 static void line_add(struct line *line, const char *text, size_t len)
 {
 	static const char hex[] = "0123456789abcdef";
 	const size_t end = sizeof(line->data) - LOG_TAIL_BYTES;
 
 	for (size_t i = 0; i < len;) {
-		size_t n = shown_length(text + i, len - i);
+		size_t n = text_shown(text + i, len - i);
 		unsigned char byte = (unsigned char)text[i];
 		char escaped[4] = {'\\', 'x', hex[byte >> 4], hex[byte & 15]};
 		size_t piece = n ? n : sizeof(escaped);

@@ -42,7 +42,8 @@ size_t log_level_of(const char *line, size_t len, enum log_level *out);
 bool log_enabled(const struct log *log, enum log_level level);
 
 /*
- * One line, cut at 8 KiB; control characters are escaped. log may be NULL (nothing is written).
+ * One line, cut at 8 KiB; control and format characters (what turns the
+ * direction of text, or is not seen) are escaped. log may be NULL (nothing is written).
  * Never blocks, never fails. The first line that gets through again says how many were dropped.
  */
 void log_line(struct log *log, enum log_level level, const char *format, ...)

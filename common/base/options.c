@@ -5,6 +5,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/home.h"
 #include "common/base/number.h"
 #include "common/base/text.h"
 
@@ -33,11 +34,13 @@ static bool takes_value(const struct option_spec *spec)
 {
 	switch (spec->kind) {
 	case OPTION_FLAG:
+	case OPTION_OFF:
 	case OPTION_ACTION:
 		return false;
 	case OPTION_REFUSED:
 		return spec->metavar;
 	case OPTION_TEXT:
+	case OPTION_PATH:
 	case OPTION_INTEGER:
 	case OPTION_SECONDS:
 	case OPTION_BYTES:
@@ -197,17 +200,42 @@ static int choice_store(
 		parse->why, -EINVAL, "option --%s: %s must be %s", spec->name, shown, list.data);
 }
 
+/* The path in a row of the kind OPTION_PATH. */
+static const char **path_place(void *into, const struct option_spec *spec)
+{
+	return (const char **)(void *)((char *)into + spec->offset);
+}
+
+static int path_store(const struct parse *parse, const struct option_spec *spec, const char *value)
+{
+	const char **place = path_place(parse->into, spec);
+
+	free((char *)*place);
+	*place = path_expand(value);
+	return *place ? 0 : -ENOMEM;
+}
+
+void options_free_paths(const struct option_spec *specs, size_t n, void *into)
+{
+	for (size_t i = 0; i < n; i++)
+		if (specs[i].kind == OPTION_PATH)
+			free_at_exit(path_place(into, &specs[i]));
+}
+
 static int row_store(const struct parse *parse, const struct option_spec *spec, const char *value)
 {
 	char *place = (char *)parse->into + spec->offset;
 
 	switch (spec->kind) {
 	case OPTION_FLAG:
-		*(bool *)place = true;
+	case OPTION_OFF:
+		*(bool *)place = spec->kind == OPTION_FLAG;
 		return 0;
 	case OPTION_TEXT:
 		*(const char **)(void *)place = value;
 		return 0;
+	case OPTION_PATH:
+		return path_store(parse, spec, value);
 	case OPTION_INTEGER:
 	case OPTION_SECONDS:
 	case OPTION_BYTES:

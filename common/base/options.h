@@ -14,8 +14,10 @@
 #include <stdio.h>
 
 enum option_kind {
-	OPTION_FLAG,    /* bool */
+	OPTION_FLAG,    /* bool, becomes true */
+	OPTION_OFF,     /* bool, becomes false: "--no-x" of a flag; the later one wins */
 	OPTION_TEXT,    /* const char *, points into argv */
+	OPTION_PATH,    /* const char *, malloc()ed, with ~ expanded (home.h); NULL before */
 	OPTION_INTEGER, /* int64_t within min .. max */
 	OPTION_SECONDS, /* decimal seconds, stored as int64_t milliseconds; min .. max in ms */
 	OPTION_BYTES,   /* uint64_t, "64M"; within min .. max */
@@ -46,6 +48,9 @@ struct option_spec {
  */
 int options_parse(const struct option_spec *specs, size_t n, int argc, char *const *argv,
 	void *into, struct reason *why);
+
+/* Free what the OPTION_PATH rows have stored, whatever options_parse() said. */
+void options_free_paths(const struct option_spec *specs, size_t n, void *into);
 
 /* The list of options, wrapped at 80 columns. */
 void options_help(FILE *file, const struct option_spec *specs, size_t n);

@@ -4,6 +4,7 @@
 #include "common/base/reason.h"
 
 #include "common/base/exit_code.h"
+#include "common/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,9 +20,18 @@ static void reason_vset(struct reason *why, const char *format, va_list args)
 
 void reason_clean(struct reason *why)
 {
-	for (char *c = why->text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	size_t left = strlen(why->text);
+
+	for (char *at = why->text; left;) {
+		size_t n = text_shown(at, left);
+
+		if (n == 0) {
+			*at = '?';
+			n = 1;
+		}
+		at += n;
+		left -= n;
+	}
 }
 
 void reason_set(struct reason *why, const char *format, ...)

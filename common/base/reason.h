@@ -15,8 +15,8 @@ struct reason {
 	int exit_code; /* Flower's number for it (exit_code.h), set by reason_exit(); 0: none */
 };
 
-/* One line for a terminal, whatever paths and arguments it quotes: control characters become '?'.
- */
+/* One line for a terminal, whatever paths and arguments it quotes: what text_shown() does not let
+ * through becomes '?'. */
 void reason_clean(struct reason *why);
 
 /* Set the sentence (printf-style, cut when too long). why may be NULL. */

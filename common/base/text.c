@@ -125,6 +125,54 @@ bool utf8_valid(const void *bytes, size_t len)
 	return true;
 }
 
+/* Format characters (category Cf of Unicode 15), line and paragraph separators, by ranges. */
+static const struct range {
+	uint32_t first, last;
+} hidden[] = {
+	{0xad, 0xad},
+	{0x600, 0x605},
+	{0x61c, 0x61c},
+	{0x6dd, 0x6dd},
+	{0x70f, 0x70f},
+	{0x890, 0x891},
+	{0x8e2, 0x8e2},
+	{0x180e, 0x180e},
+	{0x200b, 0x200f},
+	{0x2028, 0x202e},
+	{0x2060, 0x206f},
+	{0xfeff, 0xfeff},
+	{0xfff9, 0xfffb},
+	{0x110bd, 0x110bd},
+	{0x110cd, 0x110cd},
+	{0x13430, 0x1343f},
+	{0x1bca0, 0x1bca3},
+	{0x1d173, 0x1d17a},
+	{0xe0000, 0xe0fff},
+};
+
+static bool is_hidden(uint32_t point)
+{
+	for (size_t i = 0; i < ARRAY_LEN(hidden); i++)
+		if (point >= hidden[i].first && point <= hidden[i].last)
+			return true;
+	return false;
+}
+
+size_t text_shown(const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+	size_t n = utf8_sequence(at, len);
+	uint32_t point;
+
+	if (n < 2)
+		return n && *at >= ' ' && *at != 0x7f;
+	point = *at & (0x7fU >> n);
+	for (size_t i = 1; i < n; i++)
+		point = point << 6 | (at[i] & 0x3f);
+	/* U+0080 to U+009F are control characters, too. */
+	return point < 0xa0 || is_hidden(point) ? 0 : n;
+}
+
 void text_quote(const void *bytes, size_t len, char *out, size_t out_bytes)
 {
 	static const char hex[] = "0123456789abcdef";

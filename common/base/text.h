@@ -31,6 +31,14 @@ char *text_take(struct text *text);
 /* Is it well-formed UTF-8 without NUL? */
 bool utf8_valid(const void *bytes, size_t len);
 
+/*
+ * The length of the character that bytes begin with, if it can be shown to a person as it is: not
+ * when it is a control character (a tab and a newline too), a format character (Unicode's category
+ * Cf: what changes the direction of text or is not seen), a line or paragraph separator, or no
+ * UTF-8. Then 0: the first byte is to be escaped. len is 1 at least.
+ */
+size_t text_shown(const void *bytes, size_t len);
+
 /* Printable form of a peer's bytes: quotes, \xNN for what is not printable, cut with "..." at
  * out_bytes. */
 void text_quote(const void *bytes, size_t len, char *out, size_t out_bytes);

@@ -155,8 +155,8 @@ SUPERNODE = [
     (["--insecure", "--worker-reconnect", "5"], "--worker-reconnect is for --isolation process"),
     (["--insecure", "--isolation", "process", "--python", "python3"], "--python has no effect"),
     (
-        ["--insecure", "--isolation", "process", "--no-stderr-in-replies"],
-        "--no-stderr-in-replies has no effect",
+        ["--insecure", "--isolation", "process", "--stderr-in-replies"],
+        "--stderr-in-replies has no effect",
     ),
     # a port in use
     (["--insecure", *ELSEWHERE, "--clientappio-api-address", "TAKEN"], "cannot listen at TAKEN"),

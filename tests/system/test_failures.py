@@ -18,9 +18,9 @@ ENDS = [
     # what the app does; error code; what the reason must say
     ("raise", {}, 2, ["<class 'ZeroDivisionError'>:<'division by zero'>"]),
     ("exit", {"status": 0, "at-once": False}, 8, ["exited with status 0"]),
-    ("exit", {"status": 3, "at-once": False}, 8, ["exited with status 3", "last words"]),
+    ("exit", {"status": 3, "at-once": False}, 8, ["exited with status 3"]),
     ("exit", {"status": 0, "at-once": True}, 8, ["exited with status 0"]),
-    ("exit", {"status": 3, "at-once": True}, 8, ["exited with status 3", "last words"]),
+    ("exit", {"status": 3, "at-once": True}, 8, ["exited with status 3"]),
     ("signal", {"signal": signal.SIGKILL}, 8, ["SIGKILL"]),
     ("signal", {"signal": signal.SIGSEGV}, 8, ["SIGSEGV"]),
     ("signal", {"signal": signal.SIGTERM}, 8, ["SIGTERM"]),
@@ -36,19 +36,21 @@ def test_ends_of_apps(one_node):
         assert reply["code"] == code, reply
         for word in words:
             assert word in reply["reason"]
+        assert "last words" not in reply["reason"]
         assert serves(judge, node) == number
 
 
 @pytest.mark.ours
-def test_stderr_stays_at_home(federation):
+def test_stderr_goes_out_when_told(federation):
+    """By default it does not: test_ends_of_apps()."""
     federation.start_superlink()
-    node = federation.start_node(options={"--no-stderr-in-replies": True})
+    node = federation.start_node(options={"--stderr-in-replies": True})
     federation.expect(FAILED, TOLD)
     judge = federation.judge()
     (node_id,) = judge.nodes(1)
     reply = judge.ask(node_id, "exit", status=3, **{"at-once": False})
     assert reply["code"] == 8
-    assert "exited with status 3" in reply["reason"] and "last words" not in reply["reason"]
+    assert "exited with status 3" in reply["reason"] and "last words" in reply["reason"]
     assert "last words" in node.text()
 
 

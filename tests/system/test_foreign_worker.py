@@ -66,12 +66,13 @@ def test_template(federation, tmp_path):
 )
 def test_ends(foreign, what, order, says):
     """The reason is the worker's end, not its keeper's; the next message is served."""
-    federation, _, node, judge = foreign
+    federation, process, node, judge = foreign
     federation.expect(FAILED)
     reply = judge.ask(node, what, **order)
     assert reply["code"] == 8 and says in reply["reason"], reply
+    assert "last words" not in reply["reason"]
     if what == "exit":
-        assert "last words" in reply["reason"]
+        assert "last words" in process.text()
     assert serves(judge, node) == 1
 
 

@@ -87,7 +87,7 @@ ENDS = [
     # what the app does; error code; what the reason must say
     ("raise", {}, 2, ["<class 'ZeroDivisionError'>:<'division by zero'>"]),
     ("exit", {"status": 0, "at-once": False}, 8, ["exited with status 0"]),
-    ("exit", {"status": 3, "at-once": True}, 8, ["exited with status 3", "last words"]),
+    ("exit", {"status": 3, "at-once": True}, 8, ["exited with status 3"]),
     ("signal", {"signal": signal.SIGKILL}, 8, ["SIGKILL"]),
     ("signal", {"signal": signal.SIGSEGV}, 8, ["SIGSEGV"]),
 ]

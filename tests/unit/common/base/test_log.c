@@ -45,6 +45,12 @@ static void the_form_of_a_line(void **state)
 	log_error(log, "x\ny\tz\x1b[1m\xc2\x85\xc3\xa9\xff\x7f");
 	assert_string_equal(drain(ends[0]) + HEAD_BYTES,
 		"ERROR node: x\\ny\\tz\\x1b[1m\\xc2\\x85\xc3\xa9\\xff\\x7f\n");
+	/* What turns the direction of text, or ends a line for some: U+202E, U+2066, U+2028. */
+	log_error(log, "%s",
+		"a\xe2\x80\xae"
+		"b\xe2\x81\xa6\xe2\x80\xa8\xe2\x82\xac");
+	assert_string_equal(drain(ends[0]) + HEAD_BYTES,
+		"ERROR node: a\\xe2\\x80\\xaeb\\xe2\\x81\\xa6\\xe2\\x80\\xa8\xe2\x82\xac\n");
 	log_debug(log, "not at this level");
 	assert_string_equal(drain(ends[0]), "");
 	log_warn(NULL, "nobody listens");

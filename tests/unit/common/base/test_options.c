@@ -10,6 +10,7 @@ struct settings {
 	int64_t seconds;
 	uint64_t bytes;
 	const char *choice;
+	const char *path;
 };
 
 static const char *const colours[] = {"red", "green", "blue", NULL};
@@ -68,6 +69,15 @@ static const struct option_spec specs[] = {
 		.metavar = "FILE",
 		.why_refused = "There are no keys here.",
 		.help = "Not there."},
+	{.name = "no-insecure",
+		.kind = OPTION_OFF,
+		.offset = offsetof(struct settings, flag),
+		.help = "Connect with TLS."},
+	{.name = "file",
+		.kind = OPTION_PATH,
+		.offset = offsetof(struct settings, path),
+		.metavar = "FILE",
+		.help = "A file."},
 	{.name = "secret",
 		.kind = OPTION_FLAG,
 		.offset = offsetof(struct settings, flag),
@@ -114,6 +124,7 @@ static void every_row(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
 		static const char *const good[] = {[OPTION_TEXT] = "x",
 			[OPTION_INTEGER] = "1",
+			[OPTION_PATH] = "x",
 			[OPTION_SECONDS] = "1.5",
 			[OPTION_BYTES] = "2M",
 			[OPTION_CHOICE] = "green",
@@ -137,10 +148,14 @@ static void every_row(void **state)
 		else
 			assert_int_equal(r, spec->kind == OPTION_ACTION ? spec->action : 0);
 		free((void *)settings.text);
+		options_free_paths(specs, ARRAY_LEN(specs), &settings);
+		assert_null(settings.path);
 		snprintf(line, sizeof(line), "--%s=", spec->name);
-		if (spec->kind == OPTION_FLAG || spec->kind == OPTION_ACTION)
+		if (spec->kind == OPTION_FLAG || spec->kind == OPTION_OFF ||
+			spec->kind == OPTION_ACTION)
 			refused(line, spec->name, "takes no value");
-		else if (spec->kind != OPTION_TEXT && spec->kind != OPTION_REFUSED)
+		else if (spec->kind != OPTION_TEXT && spec->kind != OPTION_PATH &&
+			 spec->kind != OPTION_REFUSED)
 			refused(line, spec->name, "must be");
 	}
 }
@@ -170,6 +185,14 @@ static void values_are_stored(void **state)
 	settings.text = NULL;
 	assert_int_equal(parse_words(&settings, &why, ""), 0);
 	assert_int_equal(parse_words(&settings, &why, "-V --what"), 7);
+	assert_int_equal(parse_words(&settings, &why, "--insecure --no-insecure"), 0);
+	assert_false(settings.flag);
+	assert_int_equal(parse_words(&settings, &why, "--no-insecure --insecure"), 0);
+	assert_true(settings.flag);
+	setenv("HOME", "/home/me", 1);
+	assert_int_equal(parse_words(&settings, &why, "--file=a --file=~/b"), 0);
+	assert_string_equal(settings.path, "/home/me/b");
+	options_free_paths(specs, ARRAY_LEN(specs), &settings);
 }
 
 static void mistakes_are_named(void **state)

@@ -43,9 +43,10 @@ static void cleaned_it_is_one_line(void **state)
 	struct reason why = {0};
 
 	(void)state;
-	reason_set(&why, "%s", "caf\xc3\xa9 \x1b[2J a\nb\tc\x7f");
+	reason_set(&why, "%s", "caf\xc3\xa9 \x1b[2J a\nb\tc\x7f\xe2\x80\xae!\xff");
 	reason_clean(&why);
-	assert_string_equal(why.text, "caf\xc3\xa9 ?[2J a?b?c?");
+	assert_string_equal(why.text, "caf\xc3\xa9 ?[2J a?b?c???"
+				      "?!?");
 }
 
 int main(void)

@@ -56,6 +56,36 @@ static void utf8_rows(void **state)
 		assert_int_equal(utf8_valid(rows[i].bytes, rows[i].len), rows[i].valid);
 }
 
+/* Of Python's unicodedata: Cc, Cf, Zl and Zp are not shown, their neighbours are. */
+static void what_is_shown(void **state)
+{
+	static const uint32_t rows[] = {0x0, 0x9, 0xa, 0x1b, 0x7f, 0x80, 0x9b, 0xad, 0x61c, 0x200b,
+		0x200d, 0x200e, 0x200f, 0x2028, 0x2029, 0x202a, 0x202e, 0x2066, 0x2069, 0xfeff,
+		0xfff9, 0x1d173, 0xe0001, 0xe007f};
+	static const char *const good[] = {" ", "~", "\xc2\xa0", "\xc3\xa9", "\xe2\x82\xac",
+		"\xe2\x80\x90", "\xf0\x9f\x98\x80"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint32_t c = rows[i];
+		const char four[] = {(char)(0xf0 | c >> 18), (char)(0x80 | (c >> 12 & 0x3f)),
+			(char)(0x80 | (c >> 6 & 0x3f)), (char)(0x80 | (c & 0x3f))};
+		const char three[] = {(char)(0xe0 | c >> 12), four[2], four[3]};
+		const char two[] = {(char)(0xc0 | c >> 6), four[3]};
+		const char one[] = {(char)c};
+
+		assert_int_equal(c < 0x80      ? text_shown(one, 1)
+				 : c < 0x800   ? text_shown(two, 2)
+				 : c < 0x10000 ? text_shown(three, 3)
+					       : text_shown(four, 4),
+			0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		assert_int_equal(text_shown(good[i], strlen(good[i])), strlen(good[i]));
+	assert_int_equal(text_shown("\xff", 1), 0);
+	assert_int_equal(text_shown("\xe2\x82\xac", 2), 0);
+}
+
 static void quotes_are_printable_and_fit(void **state)
 {
 	char out[64];
@@ -140,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_grows),
 		cmocka_unit_test(utf8_rows),
+		cmocka_unit_test(what_is_shown),
 		cmocka_unit_test(quotes_are_printable_and_fit),
 		cmocka_unit_test(the_nearest_word),
 		cmocka_unit_test(copies_end_in_nul),
