@@ -95,6 +95,7 @@ int keeper_new(struct loop *loop, struct log *log, int control, const struct con
 	const struct command_values values = {.address = start->address,
 		.token = start->token,
 		.task_token = start->task_token,
+		.token_file = start->token_file,
 		.parent_pid = getpid()};
 	auto_(command_free_at_exit) char **command = NULL;
 	struct keeper *keeper;

@@ -253,9 +253,11 @@ static void grace_over(void *arg)
 		worker_stop(launcher->worker, WORKER_GRACE_MS);
 }
 
-static int new_agent(struct launcher *launcher, const char *python)
+static int new_agent(struct launcher *launcher, const struct launcher_options *from)
 {
-	struct agent_options options = {.python = python, .log_level = launcher->log_level};
+	struct agent_options options = {.python = from->python,
+		.log_level = from->log_level,
+		.passes_output = from->passes_output};
 	int r = agent_paths(&options);
 
 	if (r == 0)
@@ -292,7 +294,7 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		!launcher->answer_end)
 		r = -ENOMEM;
 	if (r == 0)
-		r = new_agent(launcher, options->python);
+		r = new_agent(launcher, options);
 	if (r == 0)
 		r = token_source_new(
 			loop, rpc, log, options->address, got_token, launcher, &launcher->source);

@@ -17,6 +17,7 @@ struct launcher_options {
 	const char *python;    /* NULL: found by the agent */
 	int64_t grace_ms;      /* for the message at work when stopped */
 	enum log_level log_level;
+	bool passes_output;     /* what apps print goes to our stdout and stderr */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	bool run_once;          /* end after one message */
 };

@@ -16,8 +16,10 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
+#include "common/base/flower_env.h"
 #include "common/launch/agent.h"
 #include "common/launch/control.h"
+#include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/message/task_codec.h"
 #include "common/rpc/rpc.h"
@@ -156,6 +158,7 @@ static int run_keeper(struct program *program, const struct control_start *start
 	else
 		end = keeper_end(program->keeper);
 	keeper_free(program->keeper);
+	log_drain(program->log);
 	keeper_end_as(&end);
 }
 
@@ -260,6 +263,7 @@ static int run_alone(struct program *program, const struct options *options)
 					 .python = options->python,
 					 .grace_ms = options->grace_ms,
 					 .log_level = options->log_level,
+					 .passes_output = options->passes_output,
 					 .stderr_in_replies = options->stderr_in_replies,
 					 .run_once = options->run_once,
 				 });
@@ -273,6 +277,7 @@ static int run_alone(struct program *program, const struct options *options)
 			.control = -1,
 			.python = options->python,
 			.log_level = options->log_level,
+			.passes_output = options->passes_output,
 			.stderr_in_replies = options->stderr_in_replies,
 		});
 }
@@ -281,6 +286,7 @@ static int run_alone(struct program *program, const struct options *options)
 static int run(const struct options *options)
 {
 	struct program program = {.parent = -1};
+	struct log_watch *log_watch = NULL;
 	int status = EXIT_FAILURE;
 
 	/* As flower-supernode has it: what gRPC receives lies densely in one heap, which keeps
@@ -292,8 +298,13 @@ static int run(const struct options *options)
 	/* Under an agent the lines go into its log, which dates them. */
 	program.log =
 		log_new(STDERR_FILENO, options->control ? NULL : "clientapp", options->log_level);
-	if (program.log && loop_new(&program.loop) == 0)
+	if (program.log && loop_new(&program.loop) == 0) {
+		log_watch = log_watch_new(program.loop, program.log);
+		if (!options->control)
+			flower_env_tell(program.log, FLOWER_CLIENTAPP);
 		status = options->control ? run_controlled(&program) : run_alone(&program, options);
+	}
+	log_watch_free(log_watch);
 	watch_free(program.parent_watch);
 	timer_free(program.parent_end);
 	close_fd(&program.parent);

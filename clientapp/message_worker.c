@@ -443,8 +443,9 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		r = app_source_from_control(
 			loop, take_fd(&control), &app_events, worker, &worker->apps);
 	} else if (r == 0) {
-		struct agent_options agent = {
-			.python = options->python, .log_level = options->log_level};
+		struct agent_options agent = {.python = options->python,
+			.log_level = options->log_level,
+			.passes_output = options->passes_output};
 
 		r = agent_paths(&agent);
 		if (r == 0)

@@ -17,6 +17,7 @@ struct message_worker_options {
 	int control;        /* control socket of the agent, taken over; -1: be one's own agent */
 	const char *python; /* own agent only */
 	enum log_level log_level;
+	bool passes_output;     /* what apps print goes to our stdout and stderr */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	/* Run nothing, answer with this error: for the agent of a worker that has ended without a
 	 * reply. NULL: run the app. */

@@ -3,6 +3,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/exit_code.h"
 #include "common/base/files.h"
+#include "common/base/flower_env.h"
 #include "common/base/number.h"
 #include "common/base/options.h"
 #include "common/base/text.h"
@@ -32,6 +33,7 @@ struct row {
 	struct option_spec spec;
 };
 
+static const char *const outputs[] = {"log", "pass", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 static const struct row rows[] = {
@@ -108,6 +110,13 @@ static const struct row rows[] = {
 		       .metavar = "SECONDS",
 		       .help = "Without a token: for the message at work when the program is told "
 			       "to stop (default 10)."}},
+	{BOTH, {.name = "app-output",
+		       .kind = OPTION_CHOICE,
+		       .offset = AT(app_output),
+		       .choices = outputs,
+		       .metavar = "WAY",
+		       .help = "What apps print: log (default) puts it into the log by lines; "
+			       "pass hands it through to stdout and stderr as it is."}},
 	{BOTH, {.name = "stderr-in-replies",
 		       .kind = OPTION_FLAG,
 		       .offset = AT(stderr_in_replies),
@@ -121,7 +130,8 @@ static const struct row rows[] = {
 		       .offset = AT(log_level_text),
 		       .choices = levels,
 		       .metavar = "LEVEL",
-		       .help = "error, warn, info (default) or debug."}},
+		       .help = "error, warn, info or debug (default: $FLWR_LOG_LEVEL, else "
+			       "info)."}},
 	{CLIENTAPP, {.name = "control", .kind = OPTION_FLAG, .offset = AT(control)}},
 	{BOTH, {.name = "version",
 		       .letter = 'V',
@@ -324,10 +334,15 @@ static int check_launcher(const struct options *options, struct reason *why)
 static int check(struct options *options, struct reason *why)
 {
 	struct reason cause = {0};
-	int r = log_level_parse(options->log_level_text, &options->log_level);
+	int r = flower_env_log_level(options->log_level_text, &options->log_level);
 
 	if (r || options->control)
 		return r;
+	options->passes_output = options->app_output && strcmp(options->app_output, "pass") == 0;
+	if (options->passes_output && options->stderr_in_replies)
+		return reason_code(why, -EINVAL,
+			"--stderr-in-replies has no effect with --app-output pass, which keeps "
+			"nothing of it: leave one out");
 	r = check_launcher(options, why);
 	if (r == 0)
 		r = check_token(options, why);
@@ -359,7 +374,6 @@ int options_read(int argc, char *const *argv, struct options *out, struct reason
 		.program = name_of(argv[0]),
 		.address = "127.0.0.1:9094",
 		.grace_ms = -1,
-		.log_level_text = "info",
 	};
 	r = options_parse(specs, rows_of(out, specs), argc, argv, out, why);
 	return r ? r : check(out, why);

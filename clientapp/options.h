@@ -31,6 +31,8 @@ struct options {
 	const char *python;
 	int64_t grace_ms;
 	bool run_once;
+	const char *app_output; /* "log", "pass" or NULL */
+	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	const char *log_level_text;
 	enum log_level log_level;

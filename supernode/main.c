@@ -10,8 +10,10 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
+#include "common/base/flower_env.h"
 #include "common/base/heap.h"
 #include "common/base/number.h"
+#include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/rpc/rpc.h"
 #include "supernode/options.h"
@@ -102,6 +104,7 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 		.reconnect_ms = options->worker_reconnect_ms,
 		.offer_ms = options->clientapp_wait_ms,
 		.worker_timeout_ms = options->worker_timeout_ms,
+		.passes_output = options->passes_output,
 		.stderr_in_replies = options->stderr_in_replies,
 		.log_level = options->log_level,
 		.trim = trim,
@@ -120,6 +123,7 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 		timer_free(heap.timer);
 		return r == -ENOMEM ? EXIT_FAILURE : EXIT_USAGE;
 	}
+	flower_env_tell(log, FLOWER_SUPERNODE);
 	for (size_t i = 0; i < ARRAY_LEN(options->warnings); i++) {
 		if (options->warnings[i])
 			log_warn(log, "%s", options->warnings[i]);
@@ -133,6 +137,7 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 	status = r ? EXIT_FAILURE : supervisor_status(supervisor);
 	if (r || supervisor_hurried(supervisor)) {
 		supervisor_abandon(supervisor);
+		log_drain(log);
 		_exit(status);
 	}
 	timer_free(heap.timer);
@@ -147,6 +152,7 @@ int main(int argc, char **argv)
 	struct reason why = {0};
 	struct loop *loop = NULL;
 	struct log *log = NULL;
+	struct log_watch *log_watch = NULL;
 	int status = EXIT_FAILURE;
 	int r = options_read(argc, argv, &options, &why);
 
@@ -171,11 +177,14 @@ int main(int argc, char **argv)
 		rpc_silence();
 		fd_limit_raise();
 		log = log_new(STDERR_FILENO, "supernode", options.log_level);
-		if (log && loop_new(&loop) == 0)
+		if (log && loop_new(&loop) == 0) {
+			log_watch = log_watch_new(loop, log);
 			status = run(&options, loop, log);
-		else
+		} else {
 			fputs("flower-supernode: no memory or no descriptors\n", stderr);
+		}
 	}
+	log_watch_free(log_watch);
 	loop_free(loop);
 	log_free(log);
 	options_done(&options);

@@ -4,6 +4,7 @@
 #include "common/base/config.h"
 #include "common/base/exit_code.h"
 #include "common/base/files.h"
+#include "common/base/flower_env.h"
 #include "common/base/number.h"
 #include "common/base/options.h"
 
@@ -32,6 +33,7 @@
 	"in a network of its own"
 
 static const char *const isolations[] = {"subprocess", "process", NULL};
+static const char *const outputs[] = {"log", "pass", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 static const struct option_spec specs[] = {
@@ -145,9 +147,10 @@ static const struct option_spec specs[] = {
 		.kind = OPTION_TEXT,
 		.offset = AT(clientapp_command),
 		.metavar = "TEMPLATE",
-		.help = "Another worker program to start for each message, with {address}, {token} "
-			"and "
-			"{parent_pid} (default: the flwr-clientapp beside this program)."},
+		.help = "Another worker program to start for each message, with {address}, "
+			"{token}, "
+			"{token_file} and {parent_pid} (default: the flwr-clientapp beside this "
+			"program)."},
 	{.name = "max-retries",
 		.kind = OPTION_INTEGER,
 		.offset = AT(max_retries),
@@ -205,6 +208,13 @@ static const struct option_spec specs[] = {
 		.max = GRPC_MAX,
 		.metavar = "BYTES",
 		.help = "Largest message of the SuperLink or a worker (default 2147483647)."},
+	{.name = "app-output",
+		.kind = OPTION_CHOICE,
+		.offset = AT(app_output),
+		.choices = outputs,
+		.metavar = "WAY",
+		.help = "What apps print: log (default) puts it into the log by lines; pass hands "
+			"it through to stdout and stderr as it is."},
 	{.name = "stderr-in-replies",
 		.kind = OPTION_FLAG,
 		.offset = AT(stderr_in_replies),
@@ -218,7 +228,7 @@ static const struct option_spec specs[] = {
 		.offset = AT(log_level_text),
 		.choices = levels,
 		.metavar = "LEVEL",
-		.help = "error, warn, info (default) or debug."},
+		.help = "error, warn, info or debug (default: $FLWR_LOG_LEVEL, else info)."},
 	{.name = "grpc-rere",
 		.kind = OPTION_FLAG,
 		.offset = AT(grpc_rere),
@@ -282,10 +292,12 @@ static int check_isolation(struct options *options, struct reason *why)
 			"--clientapp-command is for --isolation subprocess: with process nothing "
 			"is "
 			"started");
-	if (options->python || options->stderr_in_replies)
+	if (options->python || options->app_output || options->stderr_in_replies)
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --isolation process: give it to flwr-clientapp",
-			options->python ? "python" : "stderr-in-replies");
+			options->python       ? "python"
+			: options->app_output ? "app-output"
+					      : "stderr-in-replies");
 	if (!options->worker_api_address)
 		options->worker_api_address = "127.0.0.1:9094";
 	if (options->worker_reconnect_ms < 0)
@@ -439,6 +451,17 @@ static int check_addresses(struct options *options, struct reason *why)
 
 /* ---- all of it ---- */
 
+/* Nothing of what is handed through is kept for replies. */
+static int check_output(struct options *options, struct reason *why)
+{
+	options->passes_output = options->app_output && strcmp(options->app_output, "pass") == 0;
+	if (options->passes_output && options->stderr_in_replies)
+		return reason_code(why, -EINVAL,
+			"--stderr-in-replies has no effect with --app-output pass, which keeps "
+			"nothing of it: leave one out");
+	return 0;
+}
+
 static int check_dir(const char *option, const char *path, struct reason *why)
 {
 	struct reason cause = {0};
@@ -455,6 +478,8 @@ static int check(struct options *options, struct reason *why)
 	options->workers_come = strcmp(options->isolation, "process") == 0;
 	if (r == 0)
 		r = check_isolation(options, why);
+	if (r == 0)
+		r = check_output(options, why);
 	if (r == 0)
 		r = check_tls(options, why);
 	if (r == 0)
@@ -476,7 +501,7 @@ static int check(struct options *options, struct reason *why)
 		if (r)
 			return reason_code(why, r, "--node-config: %s", cause.text);
 	}
-	return log_level_parse(options->log_level_text, &options->log_level);
+	return flower_env_log_level(options->log_level_text, &options->log_level);
 }
 
 int options_read(int argc, char *const *argv, struct options *out, struct reason *why)
@@ -494,7 +519,6 @@ int options_read(int argc, char *const *argv, struct options *out, struct reason
 		.poll_min_ms = 100,
 		.poll_max_ms = 3000,
 		.grace_ms = 10000,
-		.log_level_text = "info",
 	};
 	r = options_parse(specs, ARRAY_LEN(specs), argc, argv, out, why);
 	return r ? r : check(out, why);

@@ -45,7 +45,9 @@ struct options {
 	int64_t poll_min_ms, poll_max_ms;
 	int64_t grace_ms;
 	int64_t worker_timeout_ms; /* 0: not given */
-	bool stderr_in_replies;    /* may error replies quote the stderr of an app? */
+	const char *app_output;    /* "log", "pass" or NULL */
+	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
+	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	const char *log_level_text;
 	enum log_level log_level;
 	const char

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
@@ -17,9 +18,10 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#define LOG_LINE_BYTES 8192
+#define LOG_LINE_BYTES 8192 /* of a line of ours, escaped */
 #define LEVEL_FORMAT   "%-5s "
-#define LOG_TAIL_BYTES 64 /* kept free behind the text: what was dropped, the line's end */
+#define LOG_EDGE_BYTES 256 /* time, level, what was dropped, the line's end */
+#define LOG_END_MS     500 /* for what was kept, at the end */
 
 struct log {
 	int fd;
@@ -29,14 +31,23 @@ struct log {
 	atomic_bool torn; /* a line has been written in part: the next one starts with its end */
 	char *name;
 	bool passing; /* a terminal's last line is progress, which the next one takes away */
+	/* What waits for the descriptor: the owner's lines only. */
+	pthread_t owner;
+	atomic_size_t kept; /* bytes */
+	char *keep;
+	size_t keep_room, keep_max; /* bytes; max 0: nothing is kept */
+	log_waiting_fn *waiting;
+	void *waiting_arg;
 };
 
 struct line {
-	char data[LOG_LINE_BYTES];
+	char *data;
 	size_t len;
+	size_t room;
 };
 
 static const char *const level_names[] = {
+	[LOG_LEVEL_CRITICAL] = "CRIT",
 	[LOG_LEVEL_ERROR] = "ERROR",
 	[LOG_LEVEL_WARN] = "WARN",
 	[LOG_LEVEL_INFO] = "INFO",
@@ -64,6 +75,7 @@ struct log *log_new(int fd, const char *name, enum log_level level)
 	log->type = fstat(fd, &st) == 0 ? st.st_mode & S_IFMT : 0;
 	atomic_init(&log->dropped, 0);
 	atomic_init(&log->torn, false);
+	atomic_init(&log->kept, 0);
 	return log;
 }
 
@@ -71,19 +83,31 @@ void log_free(struct log *log)
 {
 	if (!log)
 		return;
+	log_drain(log);
+	free(log->keep);
 	free(log->name);
 	free(log);
 }
 
 int log_level_parse(const char *text, enum log_level *out)
 {
-	if (strcasecmp(text, "warning") == 0) {
-		*out = LOG_LEVEL_WARN;
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
-		if (strcasecmp(text, level_names[i]) == 0) {
-			*out = (enum log_level)i;
+	static const struct {
+		const char *word;
+		enum log_level level;
+	} words[] = {
+		{"critical", LOG_LEVEL_CRITICAL},
+		{"fatal", LOG_LEVEL_CRITICAL},
+		{"error", LOG_LEVEL_ERROR},
+		{"warn", LOG_LEVEL_WARN},
+		{"warning", LOG_LEVEL_WARN},
+		{"info", LOG_LEVEL_INFO},
+		{"debug", LOG_LEVEL_DEBUG},
+		{"notset", LOG_LEVEL_DEBUG},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (strcasecmp(text, words[i].word) == 0) {
+			*out = words[i].level;
 			return 0;
 		}
 	}
@@ -114,27 +138,46 @@ bool log_enabled(const struct log *log, enum log_level level)
 	return log && level <= log->level;
 }
 
-static void line_add(struct line *line, const char *text, size_t len)
+/* The first character at text as it is shown, to *out (4 bytes at least): how many bytes of text it
+ * is, and in *out_len how many are shown. */
+static size_t escape(const char *text, size_t len, char *out, size_t *out_len)
 {
 	static const char hex[] = "0123456789abcdef";
-	const size_t end = sizeof(line->data) - LOG_TAIL_BYTES;
+	size_t n = text_shown(text, len);
+	unsigned char byte = (unsigned char)text[0];
+	const char escaped[4] = {'\\', 'x', hex[byte >> 4], hex[byte & 15]};
+
+	memcpy(out, n ? text : escaped, n ? n : sizeof(escaped));
+	*out_len = n ? n : sizeof(escaped);
+	if (byte == '\n' || byte == '\t') {
+		out[1] = byte == '\n' ? 'n' : 't';
+		*out_len = 2;
+	}
+	return n ? n : 1;
+}
+
+static void line_add(struct line *line, const char *text, size_t len)
+{
+	char shown[4];
+	size_t n;
 
 	for (size_t i = 0; i < len;) {
-		size_t n = text_shown(text + i, len - i);
-		unsigned char byte = (unsigned char)text[i];
-		char escaped[4] = {'\\', 'x', hex[byte >> 4], hex[byte & 15]};
-		size_t piece = n ? n : sizeof(escaped);
-
-		if (byte == '\n' || byte == '\t') {
-			escaped[1] = byte == '\n' ? 'n' : 't';
-			piece = 2;
-		}
-		if (line->len + piece > end)
+		i += escape(text + i, len - i, shown, &n);
+		if (line->len + n + LOG_EDGE_BYTES / 2 > line->room)
 			return;
-		memcpy(line->data + line->len, n ? text + i : escaped, piece);
-		line->len += piece;
-		i += n ? n : 1;
+		memcpy(line->data + line->len, shown, n);
+		line->len += n;
 	}
+}
+
+static size_t escaped_length(const char *text, size_t len)
+{
+	char shown[4];
+	size_t n, sum = 0;
+
+	for (size_t i = 0; i < len; sum += n)
+		i += escape(text + i, len - i, shown, &n);
+	return sum;
 }
 
 /* At most PIPE_BUF bytes, which a pipe that is ready takes at once. As write(), -1 instead of
@@ -158,8 +201,8 @@ static ssize_t write_some(const struct log *log, const char *data, size_t len)
 	return write(log->fd, data, len);
 }
 
-/* True when all of it got through. */
-static bool line_write(struct log *log, const char *data, size_t len)
+/* How many bytes the descriptor takes now. */
+static size_t write_now(const struct log *log, const char *data, size_t len)
 {
 	size_t done = 0;
 
@@ -171,56 +214,180 @@ static bool line_write(struct log *log, const char *data, size_t len)
 			break;
 		done += (size_t)n;
 	}
+	return done;
+}
+
+/* ---- what waits ---- */
+
+bool log_flush(struct log *log)
+{
+	size_t kept = atomic_load(&log->kept);
+	size_t done = kept ? write_now(log, log->keep, kept) : 0;
+
+	if (done < kept) {
+		memmove(log->keep, log->keep + done, kept - done);
+	} else {
+		free_at_exit(&log->keep);
+		log->keep_room = 0;
+	}
+	atomic_store(&log->kept, kept - done);
+	return done > 0 && done < kept;
+}
+
+void log_drain(struct log *log)
+{
+	int64_t end_ms = clock_now_ms() + LOG_END_MS;
+	struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+	int64_t now_ms;
+
+	log_flush(log);
+	while (atomic_load(&log->kept) && (now_ms = clock_now_ms()) < end_ms) {
+		if (poll(&ready, 1, (int)(end_ms - now_ms)) != 1 || !(ready.revents & POLLOUT))
+			break;
+		log_flush(log);
+	}
+}
+
+/* Room for len bytes more? */
+static bool keep_reserve(struct log *log, size_t len)
+{
+	size_t kept = atomic_load(&log->kept);
+	size_t room = log->keep_room ? log->keep_room : LOG_LINE_BYTES;
+	char *keep;
+
+	if (kept + len > log->keep_max)
+		return false;
+	while (room < kept + len)
+		room *= 2;
+	if (room == log->keep_room)
+		return true;
+	keep = realloc(log->keep, room);
+	if (!keep)
+		return false;
+	log->keep = keep;
+	log->keep_room = room;
+	return true;
+}
+
+/* True when all of it got through, or will. */
+static bool line_write(struct log *log, const char *data, size_t len)
+{
+	bool owner = log->keep_max && pthread_equal(pthread_self(), log->owner);
+	size_t done = 0;
+
+	if (owner)
+		log_flush(log);
+	if (!atomic_load(&log->kept))
+		done = write_now(log, data, len);
+	if (done < len && owner && keep_reserve(log, len - done)) {
+		memcpy(log->keep + atomic_load(&log->kept), data + done, len - done);
+		atomic_fetch_add(&log->kept, len - done);
+		log->waiting(log->waiting_arg);
+		done = len;
+	}
 	if (done > 0)
 		atomic_store(&log->torn, done < len);
 	return done == len;
 }
 
-/* passing: a terminal's line that the next one takes the place of. */
-static void write_line(
-	struct log *log, enum log_level level, bool passing, const char *format, va_list args)
+void log_keep(struct log *log, size_t max_bytes, log_waiting_fn *waiting, void *arg)
+{
+	if (!max_bytes)
+		log_drain(log);
+	log->owner = pthread_self();
+	log->keep_max = max_bytes;
+	log->waiting = waiting;
+	log->waiting_arg = arg;
+}
+
+bool log_crowded(const struct log *log)
+{
+	return log && log->keep_max && atomic_load(&log->kept) > log->keep_max / 2;
+}
+
+int log_descriptor(const struct log *log)
+{
+	return log->fd;
+}
+
+/* ---- lines ---- */
+
+/* What stands before the text: the end of an earlier line, time, level, name. */
+static void line_begin(struct log *log, struct line *line, enum log_level level)
 {
 	static const char erase[] = "\r\x1b[K";
-	char text[LOG_LINE_BYTES];
 	char head[CLOCK_ISO8601_BYTES];
-	struct line line = {.len = 0};
-	unsigned long dropped;
-	int n;
 
-	if (!log_enabled(log, level))
-		return;
-	n = vsnprintf(text, sizeof(text), format, args);
-	if (n < 0)
-		return;
 	if (log->passing) {
-		memcpy(line.data, erase, sizeof(erase) - 1);
-		line.len = sizeof(erase) - 1;
+		memcpy(line->data, erase, sizeof(erase) - 1);
+		line->len = sizeof(erase) - 1;
 	} else if (atomic_load(&log->torn)) {
-		line.data[line.len++] = '\n';
+		line->data[line->len++] = '\n';
 	}
-	log->passing = passing;
 	if (log->name) {
 		clock_iso8601(clock_wall_s(), head);
 		/* Milliseconds are enough for a person: the last three digits of the second go. */
 		memmove(head + 23, head + 26, sizeof(head) - 26);
-		line.len += (size_t)snprintf(
-			line.data + line.len, sizeof(line.data) - line.len, "%.29s ", head);
+		line->len += (size_t)snprintf(
+			line->data + line->len, line->room - line->len, "%.29s ", head);
 	}
-	line.len += (size_t)snprintf(line.data + line.len, sizeof(line.data) - line.len,
-		LEVEL_FORMAT, level_names[level]);
+	line->len += (size_t)snprintf(
+		line->data + line->len, line->room - line->len, LEVEL_FORMAT, level_names[level]);
 	if (log->name) {
-		line_add(&line, log->name, strlen(log->name));
-		line_add(&line, ": ", 2);
+		line_add(line, log->name, strlen(log->name));
+		line_add(line, ": ", 2);
 	}
-	line_add(&line, text, strlen(text));
-	dropped = atomic_exchange(&log->dropped, 0);
+}
+
+/* passing: a terminal's line that the next one takes the place of. */
+static void line_end(struct log *log, struct line *line, bool passing)
+{
+	unsigned long dropped = atomic_exchange(&log->dropped, 0);
+
 	if (dropped)
-		line.len += (size_t)snprintf(line.data + line.len, LOG_TAIL_BYTES - 1,
+		line->len += (size_t)snprintf(line->data + line->len, LOG_EDGE_BYTES / 2 - 1,
 			" (%lu lines before this one were dropped)", dropped);
 	if (!passing)
-		line.data[line.len++] = '\n';
-	if (!line_write(log, line.data, line.len))
+		line->data[line->len++] = '\n';
+	log->passing = passing;
+	if (!line_write(log, line->data, line->len))
 		atomic_fetch_add(&log->dropped, dropped + 1);
+}
+
+static void write_line(
+	struct log *log, enum log_level level, bool passing, const char *format, va_list args)
+{
+	char text[LOG_LINE_BYTES];
+	char data[LOG_LINE_BYTES];
+	struct line line = {.data = data, .room = sizeof(data)};
+
+	if (!log_enabled(log, level) || vsnprintf(text, sizeof(text), format, args) < 0)
+		return;
+	line_begin(log, &line, level);
+	line_add(&line, text, strlen(text));
+	line_end(log, &line, passing);
+}
+
+void log_output(
+	struct log *log, enum log_level level, const char *head, const char *bytes, size_t len)
+{
+	auto_(free_at_exit) char *data = NULL;
+	struct line line = {.room = LOG_EDGE_BYTES};
+
+	if (!log)
+		return;
+	line.room += escaped_length(head, strlen(head)) + escaped_length(bytes, len) +
+		     (log->name ? escaped_length(log->name, strlen(log->name)) : 0);
+	data = malloc(line.room);
+	if (!data) {
+		atomic_fetch_add(&log->dropped, 1);
+		return;
+	}
+	line.data = data;
+	line_begin(log, &line, level);
+	line_add(&line, head, strlen(head));
+	line_add(&line, bytes, len);
+	line_end(log, &line, false);
 }
 
 void log_line(struct log *log, enum log_level level, const char *format, ...)

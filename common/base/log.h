@@ -11,9 +11,10 @@
 #include <stddef.h>
 
 enum log_level {
-	LOG_LEVEL_ERROR, /* someone must act */
-	LOG_LEVEL_WARN,  /* we went on, and the line says so */
-	LOG_LEVEL_INFO,  /* life cycle, one line per event */
+	LOG_LEVEL_CRITICAL, /* of no line: a log of this level is silent */
+	LOG_LEVEL_ERROR,    /* someone must act */
+	LOG_LEVEL_WARN,     /* we went on, and the line says so */
+	LOG_LEVEL_INFO,     /* life cycle, one line per event */
 	LOG_LEVEL_DEBUG,
 	LOG_LEVEL_N
 };
@@ -30,7 +31,8 @@ struct log *log_new(int fd, const char *name, enum log_level level);
 void log_free(struct log *log);
 void log_set_level(struct log *log, enum log_level level);
 
-/* "error", "warn"/"warning", "info", "debug" in any case to *out; 0 or -EINVAL. */
+/* The words of Python's logging, which Flower takes: "critical"/"fatal", "error", "warn"/"warning",
+ * "info", "debug"/"notset" in any case to *out; 0 or -EINVAL. */
 int log_level_parse(const char *text, enum log_level *out);
 
 /*
@@ -48,6 +50,29 @@ bool log_enabled(const struct log *log, enum log_level level);
  */
 void log_line(struct log *log, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * One line of what another program wrote: head, then the bytes, escaped and uncut. Written whatever
+ * the level of the log is, as a line of level. Else as log_line().
+ */
+void log_output(
+	struct log *log, enum log_level level, const char *head, const char *bytes, size_t len);
+
+/*
+ * Keep up to max_bytes of lines of this thread that the descriptor does not take at once, instead
+ * of dropping them. waiting(arg) is called when some are kept: log_flush() is due when
+ * log_descriptor() can be written to.
+ */
+typedef void log_waiting_fn(void *arg);
+void log_keep(struct log *log, size_t max_bytes, log_waiting_fn *waiting, void *arg);
+int log_descriptor(const struct log *log);
+/* Is half of what may be kept in use? Who can wait with a line should. */
+bool log_crowded(const struct log *log);
+/* Write what the descriptor takes of it; never blocks. Is it worth waiting for the descriptor
+ * again? (Not when all is written, nor when nothing could be: its reader has gone.) */
+bool log_flush(struct log *log);
+/* Wait for the descriptor to take it, half a second at most; log_free() does so, too. */
+void log_drain(struct log *log);
 
 /* Is it read by a person, now? */
 bool log_on_terminal(const struct log *log);

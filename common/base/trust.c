@@ -57,6 +57,9 @@ int trust_load(const char *path, char **pem_out, struct reason *why)
 {
 	const char *file = path ? path : getenv(X509_get_default_cert_file_env());
 
+	if (!path && (!file || !file[0]))
+		file = getenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"); /* as gRPC, thus Flower, does */
+
 	if (file && file[0])
 		return load_file(file, pem_out, why);
 	if (load_file(X509_get_default_cert_file(), pem_out, NULL) == 0)

@@ -19,6 +19,7 @@ struct agent_options {
 	const char *python; /* --python as given; NULL: $VIRTUAL_ENV/bin/python3, else python3 on
 			       PATH */
 	enum log_level log_level;
+	bool passes_output; /* apps write to our stdout and stderr, not into the log */
 };
 
 /* 0 or -errno. Strings are copied. */

@@ -20,7 +20,8 @@ static int copy(const char *text, const char **out)
 
 int agent_options_copy(const struct agent_options *from, struct agent_options *out)
 {
-	struct agent_options copied = {.log_level = from->log_level};
+	struct agent_options copied = {
+		.log_level = from->log_level, .passes_output = from->passes_output};
 
 	if (copy(from->worker_path, &copied.worker_path) ||
 		copy(from->start_path, &copied.start_path) ||
@@ -50,7 +51,8 @@ static int app_start(struct process_set *set, const struct agent_options *option
 	const char *const argv[] = {
 		options->start_path, agent_pid, python, "-u", options->bridge_path, NULL};
 	const char *const env[] = {"FLWR_APP_FD=" STRING_OF(PROCESS_FD), NULL};
-	struct process_spec spec = {.name = name, .argv = argv, .env = env};
+	struct process_spec spec = {
+		.name = name, .argv = argv, .env = env, .inherits_output = options->passes_output};
 	int ends[2];
 	int r;
 

@@ -16,11 +16,12 @@
 
 #define DEFAULT_ARGUMENTS " --clientappio-api-address {address} --token {token} --insecure"
 
-enum { PLACE_ADDRESS = 1, PLACE_TOKEN, PLACE_PARENT_PID, PLACES_END };
+enum { PLACE_ADDRESS = 1, PLACE_TOKEN, PLACE_TOKEN_FILE, PLACE_PARENT_PID, PLACES_END };
 
 static const char *const places[PLACES_END] = {
 	[PLACE_ADDRESS] = "{address}",
 	[PLACE_TOKEN] = "{token}",
+	[PLACE_TOKEN_FILE] = COMMAND_TOKEN_FILE,
 	[PLACE_PARENT_PID] = "{parent_pid}",
 };
 
@@ -55,8 +56,8 @@ static int hide_places(const char *template, struct text *out, bool *any_out, st
 
 		if (!place && *at == '{')
 			return reason_code(why, -EINVAL,
-				"%.*s is no placeholder: there are {address}, {token} and "
-				"{parent_pid}",
+				"%.*s is no placeholder: there are {address}, {token}, "
+				"{token_file} and {parent_pid}",
 				(int)strcspn(at, "} ") + 1, at);
 		if (!place && (unsigned char)*at < ' ' && *at != '\t')
 			return reason_code(why, -EINVAL, "it has a control character");
@@ -97,6 +98,8 @@ static char *fill(const char *word, const struct command_values *values)
 			r = values->task_token ? text_add(&text, values->task_token,
 							 strlen(values->task_token))
 					       : text_printf(&text, "%" PRIu64, values->token);
+		else if (*at == PLACE_TOKEN_FILE)
+			r = text_printf(&text, "%s", values->token_file ? values->token_file : "");
 		else if (*at == PLACE_PARENT_PID)
 			r = text_printf(&text, "%d", (int)values->parent_pid);
 		else

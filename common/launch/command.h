@@ -10,16 +10,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define COMMAND_TOKEN_FILE "{token_file}"
+
 struct command_values {
 	const char *address; /* of the worker API, as gRPC takes it */
 	uint64_t token;
 	const char *task_token; /* in its place; NULL: none */
+	const char *token_file; /* a file with the token in it; NULL: none */
 	pid_t parent_pid;       /* the process whose end the worker has to follow */
 };
 
 /*
  * The words of template, with quotes, backslashes, ~ and $NAME as in a shell (but no commands in
- * it), and {address}, {token} and {parent_pid} replaced; without any of these
+ * it), and {address}, {token}, {token_file} and {parent_pid} replaced; without any of these
  * "--clientappio-api-address {address} --token {token} --insecure" is appended. The first word
  * becomes the absolute path of a program that can be executed. 0: *argv_out ends in NULL, for
  * command_free(); -EINVAL, -ENOENT, -EACCES, -ENOMEM with a sentence.

@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 
 #define CONTROL_VERSION      2
-#define CONTROL_BYTES        12288
-#define CONTROL_STRING_BYTES 3072 /* three of them fit, and a token */
+#define CONTROL_BYTES        16384
+#define CONTROL_STRING_BYTES 3072 /* four of them fit, and a token */
 #define CONTROL_TOKEN_BYTES  1024
 #define CONTROL_FDS          4 /* more than one is wrong, but must be seen to be closed */
 
@@ -112,6 +112,8 @@ static void start_put(struct packet *packet, const struct control_message *messa
 	put_string(packet, message->start.flwr_home, CONTROL_STRING_BYTES);
 	put_string(
 		packet, message->start.command ? message->start.command : "", CONTROL_STRING_BYTES);
+	put_string(packet, message->start.token_file ? message->start.token_file : "",
+		CONTROL_STRING_BYTES);
 	put_string(packet, message->start.task_token ? message->start.task_token : "",
 		CONTROL_TOKEN_BYTES);
 }
@@ -128,6 +130,7 @@ static void start_get(struct packet *packet, struct control_message *message)
 	message->start.address = get_string(packet);
 	message->start.flwr_home = get_string(packet);
 	message->start.command = get_optional(packet);
+	message->start.token_file = get_optional(packet);
 	message->start.task_token = get_optional(packet);
 	message->start.stderr_in_replies = stderr_in_replies;
 	if (log_level < 0 || log_level >= LOG_LEVEL_N || stderr_in_replies > 1)
@@ -217,6 +220,7 @@ void control_message_done(struct control_message *message)
 	free(message->start.address);
 	free(message->start.flwr_home);
 	free(message->start.command);
+	free(message->start.token_file);
 	if (message->start.task_token)
 		explicit_bzero(message->start.task_token, strlen(message->start.task_token));
 	free(message->start.task_token);

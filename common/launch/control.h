@@ -18,6 +18,7 @@ struct control_start {
 	char *address;          /* of the worker API, as gRPC takes it */
 	char *flwr_home;        /* where apps are installed */
 	char *command;          /* template of another worker to be kept (command.h); NULL: none */
+	char *token_file;       /* for the command: the token is in it; NULL: none */
 	int log_level;          /* enum log_level */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 };

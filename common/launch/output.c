@@ -9,42 +9,140 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define OUTPUT_READ_BYTES 16384 /* for one event, so that a flood leaves the loop to others */
+#define OUTPUT_READ_BYTES  16384 /* for one event, so that a flood leaves the loop to others */
+#define OUTPUT_FIRST_BYTES 256   /* of a line's buffer, which doubles */
 
-void output_rate_init(struct output_rate *rate)
+/* ---- what may be written ---- */
+
+static void flow_refill(struct output_flow *flow)
 {
-	*rate = (struct output_rate){
-		.thousandths = OUTPUT_BURST_LINES * 1000, .filled_ms = clock_now_ms()};
+	int64_t now_ms = clock_now_ms();
+	int64_t passed_ms = now_ms - flow->filled_ms;
+
+	if (passed_ms <= 0)
+		return;
+	flow->filled_ms = now_ms;
+	if (passed_ms >= OUTPUT_BURST_BYTES * 1000LL / OUTPUT_BYTES_PER_S)
+		flow->may_bytes = OUTPUT_BURST_BYTES;
+	else
+		flow->may_bytes += passed_ms * OUTPUT_BYTES_PER_S / 1000;
+	if (flow->may_bytes > OUTPUT_BURST_BYTES)
+		flow->may_bytes = OUTPUT_BURST_BYTES;
 }
 
-static bool rate_take(struct output_rate *rate)
+/* May a line of len bytes be written now? Then it counts. */
+static bool flow_take(struct output_flow *flow, size_t len)
 {
-	const int64_t full = OUTPUT_BURST_LINES * 1000;
-	int64_t now_ms = clock_now_ms();
-	int64_t passed_ms = now_ms - rate->filled_ms;
+	int64_t cost = (int64_t)len + OUTPUT_LINE_COST;
 
-	rate->filled_ms = now_ms;
-	if (passed_ms >= full / OUTPUT_LINES_PER_S)
-		rate->thousandths = full;
-	else if (passed_ms > 0)
-		rate->thousandths += passed_ms * OUTPUT_LINES_PER_S;
-	if (rate->thousandths > full)
-		rate->thousandths = full;
-	if (rate->thousandths < 1000)
+	flow_refill(flow);
+	if (flow->may_bytes < cost || log_crowded(flow->log))
 		return false;
-	rate->thousandths -= 1000;
+	flow->may_bytes -= cost;
 	return true;
 }
 
-void output_rate_report(struct output_rate *rate, struct log *log, const char *name)
+/* The kind whose first line is the oldest one held; OUTPUT_KINDS: none is. */
+static enum output_kind flow_oldest(const struct output_flow *flow)
 {
-	if (!rate->dropped)
-		return;
-	rate->reported_ms = clock_now_ms();
-	log_warn(log, "%s: %llu lines of its output were dropped", name,
-		(unsigned long long)rate->dropped);
-	rate->dropped = 0;
+	enum output_kind oldest = OUTPUT_KINDS;
+
+	for (enum output_kind kind = 0; kind < OUTPUT_KINDS; kind++) {
+		const struct held_line *line = flow->held[kind].first;
+
+		if (line &&
+			(oldest == OUTPUT_KINDS || line->number < flow->held[oldest].first->number))
+			oldest = kind;
+	}
+	return oldest;
 }
+
+static void line_write(
+	struct output_flow *flow, const struct output *from, const char *line, size_t len)
+{
+	enum log_level level = LOG_LEVEL_INFO;
+	size_t skip = from->levels ? log_level_of(line, len, &level) : 0;
+	auto_(text_done) struct text head = {0};
+
+	/* A log of another program has been asked for its level, what an app prints has none. */
+	if (skip && !log_enabled(flow->log, level))
+		return;
+	if (skip)
+		text_printf(&head, "%s: ", flow->name);
+	else
+		text_printf(&head, "%s %s: ", flow->name, from->label);
+	log_output(flow->log, level, head.data ? head.data : "", line + skip, len - skip);
+}
+
+/* The numbers say what was left out before this one. */
+static void flow_write(struct output_flow *flow, const struct output *from, uint64_t number,
+	const char *line, size_t len)
+{
+	uint64_t left_out = number - flow->written - 1;
+	auto_(text_done) struct text told = {0};
+
+	if (left_out && !text_printf(&told, "%llu lines of its output were left out here",
+				(unsigned long long)left_out)) {
+		auto_(text_done) struct text head = {0};
+
+		text_printf(&head, "%s: ", flow->name);
+		log_output(
+			flow->log, LOG_LEVEL_WARN, head.data ? head.data : "", told.data, told.len);
+	}
+	flow->written = number;
+	line_write(flow, from, line, len);
+}
+
+static void flow_write_held(struct output_flow *flow, enum output_kind kind)
+{
+	auto_(free_at_exit) struct held_line *line = held_lines_take(&flow->held[kind]);
+
+	flow_write(flow, line->from, line->number, line->bytes, line->len);
+}
+
+static void flow_step(void *arg)
+{
+	struct output_flow *flow = arg;
+	enum output_kind kind;
+
+	while ((kind = flow_oldest(flow)) != OUTPUT_KINDS &&
+		flow_take(flow, flow->held[kind].first->len))
+		flow_write_held(flow, kind);
+	timer_set(
+		flow->timer, kind == OUTPUT_KINDS ? CLOCK_NEVER : clock_now_ms() + OUTPUT_STEP_MS);
+}
+
+int output_flow_init(struct output_flow *flow, struct loop *loop, struct log *log, const char *name)
+{
+	*flow = (struct output_flow){.log = log,
+		.name = name,
+		.may_bytes = OUTPUT_BURST_BYTES,
+		.filled_ms = clock_now_ms()};
+	for (enum output_kind kind = 0; kind < OUTPUT_KINDS; kind++)
+		flow->held[kind].max_bytes = OUTPUT_HELD_BYTES;
+	flow->timer = timer_new(loop, flow_step, flow);
+	return flow->timer ? 0 : -ENOMEM;
+}
+
+void output_flow_flush(struct output_flow *flow)
+{
+	enum output_kind kind;
+
+	while ((kind = flow_oldest(flow)) != OUTPUT_KINDS)
+		flow_write_held(flow, kind);
+	if (flow->timer)
+		timer_set(flow->timer, CLOCK_NEVER);
+}
+
+void output_flow_done(struct output_flow *flow)
+{
+	output_flow_flush(flow);
+	if (flow->timer)
+		timer_free(flow->timer);
+	flow->timer = NULL;
+}
+
+/* ---- lines ---- */
 
 /* Length of the UTF-8 sequence that the byte c begins, 1 for what begins none. */
 static size_t sequence_length(unsigned char c)
@@ -83,15 +181,14 @@ static size_t line_uncolour(char *line, size_t len)
 	return to;
 }
 
-/* Neither the log nor an error reply shall carry bytes that do something to who reads it. */
+/* An error reply shall carry no bytes that do something to who reads it; the log has its own way.
+ */
 static void line_clean(char *line, size_t len)
 {
 	for (size_t i = 0; i < len;) {
-		unsigned char c = (unsigned char)line[i];
-		size_t n = sequence_length(c);
+		size_t n = line[i] == '\t' ? 1 : text_shown(line + i, len - i);
 
-		if (c < 0x80 ? (c < 0x20 && c != '\t') || c == 0x7f
-			     : n == 1 || n > len - i || !utf8_valid(line + i, n)) {
+		if (n == 0) {
 			line[i] = '?';
 			n = 1;
 		}
@@ -119,6 +216,7 @@ static void tail_add(struct output_tail *tail, const char *line, size_t len)
 		(tail->lines >= PROCESS_TAIL_LINES || tail->len + len + 1 > sizeof(tail->bytes)))
 		tail_drop_first(tail);
 	memcpy(tail->bytes + tail->len, line, len);
+	line_clean(tail->bytes + tail->len, len);
 	tail->len += len;
 	tail->bytes[tail->len++] = '\n';
 	tail->lines++;
@@ -132,35 +230,54 @@ void output_tail_text(const struct output_tail *tail, char text[PROCESS_TAIL_BYT
 	text[len] = '\0';
 }
 
-static void log_it(const struct output *output, size_t len)
+/*
+ * The kind of a line. A traceback is its head, the lines after it that are indented, the line of
+ * the error, and some bytes after that, since an error's text may have lines, too. What a process
+ * writes otherwise cannot push it out.
+ */
+static enum output_kind kind_of(struct output *output, const char *line, size_t len)
 {
-	enum log_level level = LOG_LEVEL_INFO;
-	size_t skip = output->levels ? log_level_of(output->line, len, &level) : 0;
+	static const char head[] = "Traceback (most recent call last):";
 
-	if (skip)
-		log_line(output->log, level, "%s: %.*s", output->name, (int)(len - skip),
-			output->line + skip);
-	else
-		log_info(output->log, "%s %s: %.*s", output->name, output->label, (int)len,
-			output->line);
+	if (output->kind != OUTPUT_ERR)
+		return output->kind;
+	if (memmem(line, len, head, sizeof(head) - 1)) {
+		output->tracing = true;
+		output->after = OUTPUT_AFTER_BYTES;
+		return OUTPUT_TRACEBACK;
+	}
+	if (output->tracing) {
+		output->tracing = line[0] == ' ';
+		return OUTPUT_TRACEBACK;
+	}
+	if (output->after < len) {
+		output->after = 0;
+		return OUTPUT_ERR;
+	}
+	output->after -= len;
+	return OUTPUT_TRACEBACK;
 }
 
 /* The first len bytes of the buffer are a line, or all that fits of one. */
 static void line_end(struct output *output, size_t len)
 {
+	struct output_flow *flow = output->flow;
+	enum output_kind kind;
+
 	len = line_uncolour(output->line, len);
 	if (!len)
 		return;
-	line_clean(output->line, len);
 	if (output->tail)
 		tail_add(output->tail, output->line, len);
-	if (!rate_take(output->rate)) {
-		output->rate->dropped++;
+	kind = kind_of(output, output->line, len);
+	flow->lines++;
+	if (flow_oldest(flow) == OUTPUT_KINDS && flow_take(flow, len)) {
+		flow_write(flow, output, flow->lines, output->line, len);
 		return;
 	}
-	if (clock_now_ms() >= output->rate->reported_ms + OUTPUT_REPORT_MS)
-		output_rate_report(output->rate, output->log, output->name);
-	log_it(output, len);
+	if (flow_oldest(flow) == OUTPUT_KINDS)
+		timer_set(flow->timer, clock_now_ms() + OUTPUT_STEP_MS);
+	held_lines_add(&flow->held[kind], output, flow->lines, output->line, len);
 }
 
 /* A line that is too long is cut where no character is split. */
@@ -168,14 +285,34 @@ static void line_cut(struct output *output)
 {
 	size_t cut = output->len;
 	size_t back = 0;
+	char end[4];
 
 	while (back < 3 && ((unsigned char)output->line[cut - 1 - back] & 0xc0) == 0x80)
 		back++;
 	if (sequence_length((unsigned char)output->line[cut - 1 - back]) > back + 1)
 		cut -= back + 1;
+	memcpy(end, output->line + cut, output->len - cut);
 	line_end(output, cut);
-	memmove(output->line, output->line + cut, output->len - cut);
+	memcpy(output->line, end, output->len - cut);
 	output->len -= cut;
+}
+
+/* Room for a byte more? */
+static bool line_grow(struct output *output)
+{
+	size_t room = output->room ? output->room * 2 : OUTPUT_FIRST_BYTES;
+	char *line;
+
+	if (output->len < output->room)
+		return true;
+	if (room > PROCESS_LINE_BYTES)
+		return false;
+	line = realloc(output->line, room);
+	if (!line)
+		return false;
+	output->line = line;
+	output->room = room;
+	return true;
 }
 
 static void output_feed(struct output *output, const char *bytes, size_t n)
@@ -187,8 +324,11 @@ static void output_feed(struct output *output, const char *bytes, size_t n)
 			output->len = 0;
 			continue;
 		}
-		if (output->len == sizeof(output->line))
+		if (!line_grow(output)) {
+			if (!output->room)
+				continue; /* no memory for anything */
 			line_cut(output);
+		}
 		output->line[output->len++] = bytes[i];
 	}
 }
@@ -243,6 +383,10 @@ void output_drain(struct output *output)
 		output_feed(output, buffer, (size_t)n);
 		left -= (int)n;
 	}
+}
+
+void output_end_line(struct output *output)
+{
 	line_end(output, output->len);
 	output->len = 0;
 }
@@ -251,9 +395,10 @@ void output_close(struct output *output)
 {
 	if (output->fd < 0)
 		return;
-	line_end(output, output->len);
-	output->len = 0;
+	output_end_line(output);
 	watch_free(output->watch);
 	output->watch = NULL;
 	close_fd(&output->fd);
+	free_at_exit(&output->line);
+	output->room = 0;
 }

@@ -56,7 +56,7 @@ struct process {
 	int64_t orphans_until_ms;
 	struct output out;
 	struct output err;
-	struct output_rate rate;
+	struct output_flow flow;
 	struct output_tail tail;
 };
 
@@ -85,8 +85,7 @@ static void process_free(struct process *process)
 	set_remove(process);
 	output_close(&process->out);
 	output_close(&process->err);
-	if (process->name)
-		output_rate_report(&process->rate, process->set->log, process->name);
+	output_flow_done(&process->flow);
 	if (process->watch)
 		watch_free(process->watch);
 	timer_free_if(process->kill_timer);
@@ -215,8 +214,9 @@ static void process_ended(void *arg, int ready)
 	timer_set(process->kill_timer, CLOCK_NEVER);
 	/* The zombie still holds the number of its group. */
 	kill(-process->pid, SIGKILL);
-	output_drain(&process->out);
-	output_drain(&process->err);
+	process_flush(process);
+	output_end_line(&process->out);
+	output_end_line(&process->err);
 	end_fill(process, &info, &end);
 	process->ops->ended(process->arg, process, &end);
 	waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
@@ -260,6 +260,13 @@ void process_kill(struct process *process)
 	kill(-process->pid, SIGKILL);
 }
 
+void process_flush(struct process *process)
+{
+	output_drain(&process->out);
+	output_drain(&process->err);
+	output_flow_flush(&process->flow);
+}
+
 pid_t process_pid(const struct process *process)
 {
 	return process->pid;
@@ -269,10 +276,8 @@ pid_t process_pid(const struct process *process)
 
 static void output_prepare(struct process *process, struct output *output, const char *label)
 {
-	*output = (struct output){.log = process->set->log,
-		.name = process->name,
+	*output = (struct output){.flow = &process->flow,
 		.label = label,
-		.rate = &process->rate,
 		.closed = output_closed,
 		.arg = process,
 		.fd = -1};
@@ -295,11 +300,13 @@ static struct process *process_new(struct process_set *set, const struct process
 	process->name = strdup(spec->name);
 	process->kill_timer = timer_new(set->loop, kill_late, process);
 	process->output_timer = timer_new(set->loop, output_late, process);
-	if (!process->name || !process->kill_timer || !process->output_timer)
+	if (!process->name || !process->kill_timer || !process->output_timer ||
+		output_flow_init(&process->flow, set->loop, set->log, process->name))
 		return NULL;
-	output_rate_init(&process->rate);
 	output_prepare(process, &process->out, "out");
 	output_prepare(process, &process->err, "err");
+	process->out.kind = OUTPUT_OUT;
+	process->err.kind = OUTPUT_ERR;
 	process->err.tail = &process->tail;
 	process->err.levels = spec->logs;
 	return take_pointer(&process);

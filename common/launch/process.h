@@ -16,8 +16,8 @@
 #define WORKER_GRACE_MS    3000 /* from TERM to KILL */
 #define PROCESS_TAIL_BYTES 4096 /* of the last lines of stderr */
 #define PROCESS_TAIL_LINES 20
-#define PROCESS_LINE_BYTES 4096 /* longer lines are cut in pieces */
-#define PROCESS_FD         3    /* the number under which a started process finds its descriptor */
+#define PROCESS_LINE_BYTES 65536 /* longer lines are cut in pieces */
+#define PROCESS_FD         3     /* the number under which a started process finds its descriptor */
 
 enum process_end_kind {
 	PROCESS_EXITED,     /* value is the exit status */
@@ -101,5 +101,8 @@ pid_t process_pid(const struct process *process);
 void process_stop(struct process *process, int64_t grace_ms);
 /* KILL to its group, now. */
 void process_kill(struct process *process);
+
+/* Write what it has printed into the log now, also what was held because it prints much. */
+void process_flush(struct process *process);
 
 #endif

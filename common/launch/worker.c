@@ -191,6 +191,9 @@ static void worker_ended(void *arg, struct process *process, const struct proces
 	worker->ended = true;
 	control_close(worker);
 	if (worker->app) {
+		/* The error that it has answered with is in the log when the reply is on its way.
+		 */
+		process_flush(worker->app);
 		if (end->kind == PROCESS_EXITED && end->value == 0)
 			timer_set(worker->app_timer, clock_now_ms() + WORKER_GRACE_MS);
 		else
@@ -259,7 +262,11 @@ int agent_start_worker(struct agent *agent, const char *name, const struct contr
 	auto_(worker_free_at_exit) struct worker *worker = worker_new(agent, name, ops, arg);
 	auto_(close_at_exit) int theirs = -1;
 	const char *const argv[] = {agent->options.worker_path, "--control", NULL};
-	struct process_spec spec = {.name = name, .argv = argv, .logs = !start->command};
+	/* What keeps another worker hands on its output; our own has nothing but a log. */
+	struct process_spec spec = {.name = name,
+		.argv = argv,
+		.logs = !start->command,
+		.inherits_output = start->command && agent->options.passes_output};
 	int r;
 
 	if (!worker)

@@ -6,12 +6,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #define NAME_START "flwr-"
-#define NAME_BYTES 11 /* with six random letters */
+#define MARK       "node" /* in a directory that is locked by its owner */
+#define NAME_BYTES 11     /* with six random letters */
 
 static void closedir_at_exit(DIR **dir)
 {
@@ -30,17 +32,23 @@ static int lock_dir(const char *path)
 	return take_fd(&fd);
 }
 
+static bool has(const char *dir, const char *name, mode_t type)
+{
+	auto_(free_at_exit) char *path = path_join(dir, name);
+	struct stat st;
+
+	return path && lstat(path, &st) == 0 && (st.st_mode & S_IFMT) == type;
+}
+
 /*
- * Remove path if its owner is dead. A directory without a socket may be so young that its owner has
- * not locked it yet: it stays.
+ * Remove path if its owner is dead. A directory without a socket or the mark may be so young that
+ * its owner has not locked it yet: it stays.
  */
 static void remove_left(const char *path)
 {
 	auto_(close_at_exit) int lock = -1;
-	auto_(free_at_exit) char *socket = path_join(path, "worker-api.sock");
-	struct stat st;
 
-	if (!socket || lstat(socket, &st) < 0 || !S_ISSOCK(st.st_mode))
+	if (!has(path, "worker-api.sock", S_IFSOCK) && !has(path, MARK, S_IFREG))
 		return;
 	lock = lock_dir(path);
 	if (lock >= 0)
@@ -64,6 +72,15 @@ static void sweep(const char *parent, const char *ours)
 	}
 }
 
+/* From now on it may be removed when it is not locked. */
+static void mark(int dir)
+{
+	auto_(close_at_exit) int fd =
+		openat(dir, MARK, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	(void)fd;
+}
+
 int private_dir_open(const char *flwr_dir, struct private_dir *out, struct reason *why)
 {
 	auto_(free_at_exit) char *path = NULL;
@@ -74,6 +91,8 @@ int private_dir_open(const char *flwr_dir, struct private_dir *out, struct reaso
 		return r;
 	parent = strndup(path, (size_t)(strrchr(path, '/') - path));
 	out->lock = lock_dir(path);
+	if (out->lock >= 0)
+		mark(out->lock);
 	if (parent)
 		sweep(parent, path);
 	out->path = take_pointer(&path);

@@ -7,6 +7,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/exit_code.h"
 #include "common/base/files.h"
+#include "supernode/supervisor/token_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -75,6 +76,8 @@ static void on_worker_gone(void *arg, uint64_t message)
 {
 	struct supervisor *supervisor = arg;
 
+	if (supervisor->token_files)
+		token_file_remove(supervisor->dir.path, message);
 	node_worker_gone(supervisor->node, supervisor_now(), message);
 	supervisor_pump(supervisor);
 }
@@ -83,9 +86,26 @@ static const struct slots_ops slots_events = {.ended = on_worker_ended, .gone = 
 
 /* ---- what the node decides ---- */
 
+/* The file of the command's placeholder, if it has that. 0 or -errno. */
+static int make_token_file(struct supervisor *supervisor, const struct node_action *action,
+	const char *task_token, char **path_out)
+{
+	char number[24];
+	int r;
+
+	if (!supervisor->token_files)
+		return 0;
+	snprintf(number, sizeof number, "%" PRIu64, action->token);
+	r = token_file_make(supervisor->dir.path, action->message,
+		action->form == MESSAGE_OBJECTS ? task_token : number, path_out);
+	explicit_bzero(number, sizeof number);
+	return r;
+}
+
 static void do_start_worker(struct supervisor *supervisor, const struct node_action *action)
 {
 	char task_token[NODE_TOKEN_TEXT_BYTES] = "";
+	auto_(free_at_exit) char *token_file = NULL;
 	struct control_start start = {
 		.token = action->token,
 		.task_token = action->form == MESSAGE_OBJECTS ? task_token : NULL,
@@ -99,11 +119,18 @@ static void do_start_worker(struct supervisor *supervisor, const struct node_act
 	int r;
 
 	(void)node_token_text(supervisor->node, action->token, task_token);
-	r = slots_start(supervisor->slots, action->message, &start, &why);
+	r = make_token_file(supervisor, action, task_token, &token_file);
+	start.token_file = token_file;
+	if (r)
+		reason_set(&why, "no file for its token: %s", strerror(-r));
+	else
+		r = slots_start(supervisor->slots, action->message, &start, &why);
 	explicit_bzero(task_token, sizeof task_token);
 	if (r == 0)
 		return;
 	log_error(supervisor->log, "cannot start a worker: %s", why.text);
+	if (supervisor->token_files)
+		token_file_remove(supervisor->dir.path, action->message);
 	node_worker_ended(supervisor->node, supervisor_now(), action->message,
 		ERROR_CODE_CLIENT_APP_CRASHED, "the SuperNode could not start a worker");
 	node_worker_gone(supervisor->node, supervisor_now(), action->message);
@@ -274,7 +301,7 @@ static int new_node(struct supervisor *supervisor, const struct supervisor_optio
 static int check_command(const char *template, struct reason *why)
 {
 	const struct command_values values = {
-		.address = "unix:/socket", .token = 1, .parent_pid = 1};
+		.address = "unix:/socket", .token = 1, .token_file = "/file", .parent_pid = 1};
 	struct reason cause = {0};
 	char **argv;
 	int r = strlen(template) < COMMAND_MAX ? command_build(template, &values, &argv, &cause)
@@ -289,7 +316,9 @@ static int check_command(const char *template, struct reason *why)
 static int new_agent(
 	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
 {
-	struct agent_options agent = {.python = options->python, .log_level = options->log_level};
+	struct agent_options agent = {.python = options->python,
+		.log_level = options->log_level,
+		.passes_output = options->passes_output};
 	int r = options->clientapp_command ? check_command(options->clientapp_command, why)
 					   : agent_check_python(options->python, why);
 
@@ -339,7 +368,7 @@ static int new_appio(
 	const char *option = "--clientappio-api-address: ";
 	int r = 0;
 
-	if (!options->worker_api_address) {
+	if (!options->worker_api_address || supervisor->token_files) {
 		option = options->flwr_dir ? "--flwr-dir: " : "";
 		r = private_dir_open(options->flwr_dir, &supervisor->dir, &cause);
 	}
@@ -399,6 +428,8 @@ static int new_parts(
 	supervisor->flwr_home = path_flwr_home(options->flwr_dir);
 	if (options->clientapp_command)
 		supervisor->clientapp_command = strdup(options->clientapp_command);
+	supervisor->token_files = options->clientapp_command &&
+				  strstr(options->clientapp_command, COMMAND_TOKEN_FILE);
 	supervisor->tick = timer_new(supervisor->loop, tick, supervisor);
 	supervisor->end = timer_new(supervisor->loop, stopping_over, supervisor);
 	supervisor->trim = options->trim;

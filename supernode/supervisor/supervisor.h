@@ -42,6 +42,7 @@ struct supervisor_options {
 	int64_t offer_ms; /* with workers_come: a message waits so long for a worker; 0: its ttl */
 	int64_t worker_timeout_ms; /* 0: none */
 	bool stderr_in_replies;
+	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
 	enum log_level log_level;
 	void (*trim)(void); /* gives free memory back to the system; NULL: nobody does */
 };

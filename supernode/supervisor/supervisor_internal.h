@@ -46,9 +46,10 @@ struct supervisor {
 	int64_t offer_line_ms; /* when the last one was written */
 	struct timer *tick;
 	struct timer *end;      /* of the phase */
-	struct private_dir dir; /* the worker API's socket */
+	struct private_dir dir; /* the worker API's socket, tokens */
 	char *flwr_home;
 	char *clientapp_command; /* NULL: our own worker */
+	bool token_files;        /* the command wants the token of a message in a file */
 	enum log_level log_level;
 	bool stderr_in_replies;
 	int64_t grace_ms;

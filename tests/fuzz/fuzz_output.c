@@ -53,20 +53,19 @@ static void closed(void *arg)
 
 void fuzz(const uint8_t *data, size_t len)
 {
-	struct output_rate rate;
+	struct output_flow flow;
 	struct output_tail tail = {0};
-	struct output output = {.name = "app",
+	struct output output = {.flow = &flow,
 		.label = "err",
+		.kind = OUTPUT_ERR,
 		.levels = true,
-		.rate = &rate,
 		.tail = &tail,
 		.closed = closed};
 	char text[PROCESS_TAIL_BYTES + 1];
 	int ends[2];
 
 	set_up();
-	output.log = log_of_lines;
-	output_rate_init(&rate);
+	CHECK(output_flow_init(&flow, loop, log_of_lines, "app") == 0);
 	CHECK(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
 	CHECK(output_open(&output, loop, ends[0]) == 0);
 	for (size_t at = 0; at < len; at += 4096) {
@@ -76,6 +75,7 @@ void fuzz(const uint8_t *data, size_t len)
 	close(ends[1]);
 	output_drain(&output);
 	output_close(&output);
+	output_flow_done(&flow);
 	output_tail_text(&tail, text);
 	CHECK(fuzz_is_clean(text, strlen(text), "\n\t"));
 	check_log();

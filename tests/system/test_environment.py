@@ -1,13 +1,16 @@
 """The environment and the paths, as Flower's users write them."""
 
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.ours
 
+NO_PID = 2**22 + 1  # above what Linux gives
 NOWHERE = ["--insecure", "--superlink", "127.0.0.1:1", "--max-retries", "0"]
 
 
@@ -50,3 +53,55 @@ def test_tilde(tmp_path, program, arguments, says):
     assert says.replace("HOME", str(tmp_path)) in done.stderr, done.stderr
     assert "~" not in done.stderr
     assert not (tmp_path / "~").exists()
+
+
+# ---- the log's level ----
+
+# By FLWR_LOG_LEVEL: are there lines of level info, warn and error?
+LEVELS = {
+    "": (True, True, True),
+    "Error": (False, False, True),
+    "WARNING": (False, True, True),
+    "critical": (False, False, False),
+    "nonsense": (True, True, True),
+}
+
+
+def levels_of(text):
+    return tuple(bool(re.search(rf"[ m]{word}", text)) for word in ("INFO", "WARN", "ERROR"))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_log_level(tmp_path, level):
+    """As Flower's own program has it."""
+    flower = Path(sys.prefix) / "bin/flower-supernode"
+    # What one warns about is of no matter to the other.
+    ours = [*NOWHERE, "--rest"]
+    said = run("flower-supernode", ours, tmp_path, FLWR_LOG_LEVEL=level)
+    assert levels_of(said.stderr) == LEVELS[level], said.stderr
+    theirs = run(flower, NOWHERE, tmp_path, FLWR_LOG_LEVEL=level, FLWR_TELEMETRY_ENABLED="0")
+    assert levels_of(theirs.stderr) == LEVELS[level], theirs.stderr
+
+
+def test_log_level_option(tmp_path):
+    """What the option says holds."""
+    arguments = [*NOWHERE, "--log-level", "info"]
+    said = run("flower-supernode", arguments, tmp_path, FLWR_LOG_LEVEL="ERROR")
+    assert levels_of(said.stderr)[0]
+
+
+@pytest.mark.parametrize("program", ["flower-supernode", "flwr-clientapp"])
+def test_told_once(tmp_path, program):
+    """Of what has no effect, and of no other."""
+    arguments = {
+        "flower-supernode": NOWHERE,
+        "flwr-clientapp": ["--insecure", "--token", "1", "--parent-pid", str(NO_PID)],
+    }
+    variables = {
+        "FLWR_TRACING_ENABLED": "1",
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+    }
+    said = run(program, arguments[program], tmp_path, **variables)
+    (line,) = [line for line in said.stderr.splitlines() if "FLWR_" in line]
+    assert " WARN " in line and "FLWR_TRACING_ENABLED has no effect: " in line

@@ -2,9 +2,12 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from judge import at_work, serves
+
+from federation.processes import wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -35,13 +38,15 @@ def test_template(federation, tmp_path):
     """Words as in a shell, values in their places, the worker's parent is its keeper."""
     script = tmp_path / "a worker"
     script.write_text(
-        '#!/bin/sh\necho "words: $# $1|$2|$3|$PPID"\nshift 3\nexec "$@"\n', encoding="utf-8"
+        '#!/bin/sh\necho "words: $# $1|$2|$3|$PPID"\nstat -c "token file: %a %n" "$4"\n'
+        'token=$(cat "$4")\nshift 4\nexec "$@" --token "$token"\n',
+        encoding="utf-8",
     )
     script.chmod(0o755)
     federation.start_superlink()
     worker = federation.bin / "flwr-clientapp"
     template = (
-        f"'{script}' one\\ word \"$TWO\" {{parent_pid}} {worker} --insecure --token {{token}}"
+        f"'{script}' one\\ word \"$TWO\" {{parent_pid}} {{token_file}} {worker} --insecure"
         " --clientappio-api-address={address}"
     )
     options = {"--clientapp-command": template}
@@ -50,9 +55,12 @@ def test_template(federation, tmp_path):
     (node_id,) = judge.nodes(1)
     assert serves(judge, node_id) == 1
     # By flwr-app-start and sh the keeper is the parent: the worker's process itself.
-    line = node.find(r"1 out: words: 8 one word\|two  words\|(\d+)\|(\d+)$")
+    line = node.find(r"1 out: words: 7 one word\|two  words\|(\d+)\|(\d+)$")
     assert line and line.group(1) == line.group(2)
     assert node.find(rf"worker started: message=1 pid={line.group(1)}$")
+    # Only this user can read the token there, and only while the message is at work.
+    file = Path(node.find(r"1 out: token file: 600 (/\S+)$").group(1))
+    wait_until(lambda: not file.exists(), "the token's file is removed", 30)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <termios.h>
 
@@ -82,6 +83,75 @@ static void long_lines_are_cut(void **state)
 	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
 	log_free(log);
 	close(ends[0]);
+	close(ends[1]);
+}
+
+/* Not what other programs wrote. */
+static void output_is_not_cut(void **state)
+{
+	static char bytes[40000];
+	int ends[2];
+	struct log *log;
+	char *line;
+
+	(void)state;
+	memset(bytes, 'x', sizeof(bytes));
+	bytes[1] = '\0';
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	log = log_new(ends[1], "node", LOG_LEVEL_CRITICAL);
+	log_output(log, LOG_LEVEL_INFO, "7 app out: ", bytes, sizeof(bytes));
+	log_output(NULL, LOG_LEVEL_INFO, "7 app out: ", bytes, sizeof(bytes));
+	line = drain(ends[0]);
+	assert_memory_equal(line + HEAD_BYTES, "INFO  node: 7 app out: x\\x00xx", 28);
+	assert_int_equal(strlen(line), HEAD_BYTES + 23 + sizeof(bytes) + 3 + 1);
+	log_free(log);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void waits(void *arg)
+{
+	(*(int *)arg)++;
+}
+
+/* What the descriptor does not take at once is kept, in order, to a bound. */
+static void lines_are_kept(void **state)
+{
+	int ends[2], waiting = 0, n = 0, got = 0;
+	struct log *log;
+	char text[1000];
+	static char all[400000];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	log = log_new(ends[1], NULL, LOG_LEVEL_INFO);
+	log_keep(log, 200000, waits, &waiting);
+	assert_false(log_crowded(log));
+	while (n < 1000)
+		log_info(log, "%d %s", n++, text);
+	assert_in_range(waiting, 150, 210);
+	assert_true(log_crowded(log));
+	do {
+		strcat(all, drain(ends[0]));
+	} while (log_flush(log));
+	strcat(all, drain(ends[0]));
+	for (char *line = all; *line; line = strchr(line, '\n') + 1)
+		assert_int_equal(strtol(line + 6, NULL, 10), got++);
+	assert_in_range(got, 65000 / 1010 + 190, 65536 / 1000 + 200);
+	log_info(log, "last");
+	snprintf(text, sizeof(text), "INFO  last (%d lines before this one were dropped)\n",
+		n - got);
+	assert_string_equal(drain(ends[0]), text);
+	/* Nobody reads any more: it is not waited for. */
+	signal(SIGPIPE, SIG_IGN);
+	close(ends[0]);
+	log_info(log, "lost");
+	assert_false(log_flush(log));
+	log_free(log);
 	close(ends[1]);
 }
 
@@ -289,6 +359,11 @@ static void level_names(void **state)
 	assert_int_equal(level, LOG_LEVEL_INFO);
 	assert_int_equal(log_level_parse("debug", &level), 0);
 	assert_int_equal(level, LOG_LEVEL_DEBUG);
+	assert_int_equal(log_level_parse("NotSet", &level), 0);
+	assert_int_equal(level, LOG_LEVEL_DEBUG);
+	assert_int_equal(log_level_parse("CRITICAL", &level), 0);
+	assert_int_equal(level, LOG_LEVEL_CRITICAL);
+	assert_int_equal(log_level_parse("10", &level), -EINVAL);
 	assert_int_equal(log_level_parse("verbose", &level), -EINVAL);
 	assert_int_equal(log_level_parse("", &level), -EINVAL);
 }
@@ -297,6 +372,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_form_of_a_line),
+		cmocka_unit_test(output_is_not_cut),
+		cmocka_unit_test(lines_are_kept),
 		cmocka_unit_test(long_lines_are_cut),
 		cmocka_unit_test(a_blocked_pipe_drops_lines),
 		cmocka_unit_test(a_blocked_socket_drops_lines),

@@ -24,7 +24,7 @@ struct rig {
 	struct loop *loop;
 	struct log *log;
 	int log_fd;
-	char text[1 << 20]; /* what rig_log() read */
+	char text[8 << 20]; /* what rig_log() read */
 };
 
 int rig_setup(void **state);

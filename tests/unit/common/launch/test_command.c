@@ -11,7 +11,7 @@
 #define ADDRESS "127.0.0.1:9094"
 
 static const struct command_values values = {
-	.address = ADDRESS, .token = UINT64_MAX, .parent_pid = 4711};
+	.address = ADDRESS, .token = UINT64_MAX, .token_file = "/a b/token-1", .parent_pid = 4711};
 
 /* A folder with a program, "tool", and a file that cannot be executed, "text". */
 struct folder {
@@ -131,6 +131,7 @@ static void test_placeholders(void **state)
 		{"tool {address}", ADDRESS "\n"},
 		{"tool {token}", "18446744073709551615\n"},
 		{"tool {parent_pid}", "4711\n"},
+		{"tool --token-file {token_file}", "--token-file\n/a b/token-1\n"},
 		{"tool --at={address} '{token}' \"{parent_pid}\"",
 			"--at=" ADDRESS "\n18446744073709551615\n4711\n"},
 		{"tool {parent_pid}/{parent_pid}:{token}", "4711/4711:18446744073709551615\n"},
@@ -225,7 +226,7 @@ static void test_unknown_placeholders(void **state)
 	refused("tool {adress} {token}", -EINVAL, "{adress} is no placeholder");
 	refused("tool {token} {}", -EINVAL, "{} is no placeholder");
 	refused("tool '{token'", -EINVAL, "{token' is no placeholder");
-	refused("tool {TOKEN}", -EINVAL, "{address}, {token} and {parent_pid}");
+	refused("tool {TOKEN}", -EINVAL, "{address}, {token}, {token_file} and {parent_pid}");
 }
 
 static void test_syntax_refused(void **state)

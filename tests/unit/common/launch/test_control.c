@@ -113,6 +113,7 @@ static void test_start_with_command(void **state)
 			example(CONTROL_START, -1, &sent);
 			sent.start.command = (char *)commands[i];
 			sent.start.stderr_in_replies = quotes;
+			sent.start.token_file = quotes ? (char *)"/a/token" : NULL;
 			assert_int_equal(control_send(ends[0], &sent), 0);
 			assert_int_equal(control_receive(ends[1], &got), 1);
 			if (commands[i])
@@ -121,6 +122,10 @@ static void test_start_with_command(void **state)
 				assert_null(got.start.command);
 			assert_int_equal(got.start.stderr_in_replies, quotes);
 			assert_string_equal(got.start.flwr_home, sent.start.flwr_home);
+			if (quotes)
+				assert_string_equal(got.start.token_file, "/a/token");
+			else
+				assert_null(got.start.token_file);
 			control_message_done(&got);
 			assert_null(got.start.command);
 		}

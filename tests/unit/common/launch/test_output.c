@@ -11,7 +11,7 @@
 /* One output with its pipe. */
 struct pipe_rig {
 	struct output output;
-	struct output_rate rate;
+	struct output_flow flow;
 	struct output_tail tail;
 	int write_end;
 	bool closed;
@@ -31,11 +31,10 @@ static void pipe_open(struct rig *rig, struct pipe_rig *to)
 
 	memset(to, 0, sizeof(*to));
 	assert_return_code(pipe2(ends, O_CLOEXEC), errno);
-	output_rate_init(&to->rate);
-	to->output = (struct output){.log = rig->log,
-		.name = "app 1",
+	assert_int_equal(output_flow_init(&to->flow, rig->loop, rig->log, "app 1"), 0);
+	to->output = (struct output){.flow = &to->flow,
 		.label = "err",
-		.rate = &to->rate,
+		.kind = OUTPUT_ERR,
 		.tail = &to->tail,
 		.closed = on_closed,
 		.arg = to,
@@ -64,7 +63,7 @@ static const char *finish(struct rig *rig, struct pipe_rig *to)
 {
 	close(to->write_end);
 	rig_until(rig, &to->closed);
-	output_rate_report(&to->rate, rig->log, "app 1");
+	output_flow_done(&to->flow);
 	output_tail_text(&to->tail, to->text);
 	return to->text;
 }
@@ -145,34 +144,145 @@ static void test_endless_line(void **state)
 	assert_true(utf8_valid(to.text, strlen(to.text)));
 	assert_null(strchr(to.text, '?'));
 	assert_non_null(strstr(to.text, "the end"));
-	assert_int_equal(rig_log_count(rig, "app 1 err: "), 300007 / 4095 + 1);
+	assert_int_equal(rig_log_count(rig, "app 1 err: "), 300007 / (PROCESS_LINE_BYTES - 1) + 1);
 	assert_null(strchr(rig_log(rig), '?'));
 }
 
+/* "name: N lines of its output were left out here": the sum of these. */
+static unsigned left_out(struct rig *rig)
+{
+	static int counts[10000];
+	size_t n = rig_log_numbers(rig, "WARN  test: app 1: ", counts, ARRAY_LEN(counts));
+	unsigned sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += (unsigned)counts[i];
+	return sum;
+}
+
+static void flood(struct rig *rig, struct pipe_rig *to, int from, int until)
+{
+	auto_(text_done) struct text text = {0};
+
+	for (int i = from; i <= until; i++)
+		assert_int_equal(text_printf(&text, "flood %d %060d\n", i, i), 0);
+	say(rig, to, text.data, text.len);
+}
+
+/* Nothing of a burst is lost. */
+static void test_burst(void **state)
+{
+	struct rig *rig = *state;
+	struct pipe_rig to;
+
+	pipe_open(rig, &to);
+	flood(rig, &to, 1, 5000);
+	finish(rig, &to);
+	assert_int_equal(rig_log_count(rig, "app 1 err: flood"), 5000);
+	assert_int_equal(left_out(rig), 0);
+}
+
+/* The first and the last lines of a flood are there, and how many are not, in between. */
 static void test_flood(void **state)
 {
 	struct rig *rig = *state;
 	struct pipe_rig to;
-	char line[64];
-	unsigned dropped;
+	const char *gap;
 
 	pipe_open(rig, &to);
-	for (int i = 1; i <= 10000; i++)
-		say(rig, &to, line, (size_t)snprintf(line, sizeof(line), "flood %d\n", i));
+	flood(rig, &to, 1, 20000);
 	finish(rig, &to);
-	/* The burst, and what time allowed while it was written. */
 	unsigned logged = rig_log_count(rig, "app 1 err: flood");
-	assert_true(logged >= OUTPUT_BURST_LINES);
-	assert_true(logged < 5000);
-	dropped = 0;
-	int counts[5000];
-	const char *head = "app 1: ";
-	size_t n = rig_log_numbers(rig, head, counts, ARRAY_LEN(counts));
-	for (size_t i = 0; i < n; i++)
-		dropped += (unsigned)counts[i];
-	assert_true(dropped > 0);
-	assert_int_equal(logged + dropped, 10000);
-	assert_string_equal(to.text + strlen(to.text) - 11, "flood 10000");
+	assert_in_range(logged, (OUTPUT_BURST_BYTES + OUTPUT_HELD_BYTES) / 160, 19999);
+	assert_int_equal(logged + left_out(rig), 20000);
+	gap = strstr(rig_log(rig), "were left out here\n");
+	assert_true(gap > strstr(rig_log(rig), " flood 1 "));
+	assert_true(gap < strstr(rig_log(rig), " flood 20000 "));
+	assert_non_null(strstr(to.text, "flood 20000 "));
+}
+
+/* Time gives it back what it may write: what is held comes while the process lives on. */
+static void test_flood_that_ends(void **state)
+{
+	struct rig *rig = *state;
+	struct pipe_rig to;
+
+	pipe_open(rig, &to);
+	flood(rig, &to, 1, 20000);
+	to.flow.may_bytes = OUTPUT_BURST_BYTES;
+	rig_until_log(rig, " flood 20000 ");
+	SAY(rig, &to, "and on\n");
+	assert_int_equal(rig_log_count(rig, "app 1 err: and on\n"), 1);
+	finish(rig, &to);
+}
+
+/* However much the process writes after it, on both pipes, while it lives on. */
+static void test_traceback_is_whole(void **state)
+{
+	struct rig *rig = *state;
+	struct pipe_rig to;
+	char line[100];
+
+	pipe_open(rig, &to);
+	flood(rig, &to, 1, 20000);
+	SAY(rig, &to,
+		"Traceback (most recent call last):\n  File \"a.py\", line 1, in first\n    b()\n");
+	for (int i = 0; i < 1000; i++)
+		say(rig, &to, line,
+			(size_t)snprintf(
+				line, sizeof(line), "  File \"b.py\", line %d, in b\n", i));
+	SAY(rig, &to,
+		"ValueError: wrong\nshape of it\n\nDuring handling of the above exception, "
+		"another exception occurred:\n\nTraceback (most recent call last):\n  last "
+		"frame\nTypeError: no\n");
+	flood(rig, &to, 20001, 40000);
+	output_flow_flush(&to.flow);
+	assert_int_equal(rig_log_count(rig, "Traceback (most recent call last):\n"), 2);
+	assert_int_equal(rig_log_count(rig, "err:   File \"b.py\", line "), 1000);
+	assert_int_equal(rig_log_count(rig, "err: ValueError: wrong\n"), 1);
+	assert_int_equal(rig_log_count(rig, "err: shape of it\n"), 1);
+	assert_int_equal(rig_log_count(rig, "err: TypeError: no\n"), 1);
+	assert_int_equal(
+		left_out(rig) + rig_log_count(rig, "app 1 err: "), 40000 + 3 + 1000 + 3 + 3);
+	finish(rig, &to);
+}
+
+/* As wide as a line of JSON may be. */
+static void test_long_lines_stay_whole(void **state)
+{
+	struct rig *rig = *state;
+	struct pipe_rig to;
+	auto_(free_at_exit) char *bytes = malloc(PROCESS_LINE_BYTES + 2);
+	const char *at;
+
+	pipe_open(rig, &to);
+	memset(bytes, 'x', PROCESS_LINE_BYTES);
+	bytes[0] = '<';
+	bytes[PROCESS_LINE_BYTES - 1] = '>';
+	bytes[PROCESS_LINE_BYTES] = '\n';
+	say(rig, &to, bytes, PROCESS_LINE_BYTES + 1);
+	finish(rig, &to);
+	at = strchr(rig_log(rig), '<');
+	assert_non_null(at);
+	assert_memory_equal(at, bytes, PROCESS_LINE_BYTES + 1);
+	assert_int_equal(rig_log_count(rig, "app 1 err: "), 1);
+}
+
+/* What an app prints has no level: a log that shows errors only shows it. */
+static void test_it_is_no_matter_of_levels(void **state)
+{
+	struct rig *rig = *state;
+	struct pipe_rig to;
+
+	log_set_level(rig->log, LOG_LEVEL_CRITICAL);
+	pipe_open(rig, &to);
+	SAY(rig, &to, "said\n");
+	to.output.levels = true;
+	SAY(rig, &to, "ERROR one\nINFO  two\nplain\n");
+	finish(rig, &to);
+	assert_int_equal(rig_log_count(rig, "app 1"), 2);
+	assert_int_equal(rig_log_count(rig, "INFO  test: app 1 err: said\n"), 1);
+	assert_int_equal(rig_log_count(rig, "INFO  test: app 1 err: plain\n"), 1);
 }
 
 static void test_random_bytes(void **state)
@@ -206,7 +316,12 @@ int main(void)
 		TEST(test_bad_bytes),
 		TEST(test_tail_is_bounded),
 		TEST(test_endless_line),
+		TEST(test_burst),
 		TEST(test_flood),
+		TEST(test_flood_that_ends),
+		TEST(test_traceback_is_whole),
+		TEST(test_long_lines_stay_whole),
+		TEST(test_it_is_no_matter_of_levels),
 		TEST(test_random_bytes),
 	};
 

@@ -102,7 +102,7 @@ static void test_start_message(void **state)
 	assert_int_equal(
 		rig_log_count(rig,
 			"worker 7 out: start token=1 address=unix:/nowhere home=/home/of/it "
-			"level=1\n"),
+			"level=2\n"),
 		1);
 }
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 from judge.flower import (
     Array,
@@ -119,6 +120,28 @@ def large(order, message, context):
     return records(arrays={"large": ArrayRecord({"large": array})})
 
 
+def the_place_that_fails():
+    raise ValueError("wrong shape")
+
+
+def shout(order, message, context):
+    """Prints lines, with others that go on doing so on both pipes, and fails."""
+
+    def go_on(stream):
+        while True:
+            print("aside", "." * 50, file=stream)
+
+    print("the first line")
+    for n in range(order["aside"]):
+        stream = (sys.stdout, sys.stderr)[n % 2]
+        threading.Thread(target=go_on, args=(stream,), daemon=True).start()
+    if "wide" in order:
+        print(json.dumps({"wide": "x" * order["wide"]}))
+    for n in range(order["lines"]):
+        print(f"layer.{n}.weight")
+    the_place_that_fails()
+
+
 ORDERS = {
     "echo": echo,
     "context": tell_context,
@@ -132,6 +155,7 @@ ORDERS = {
     "hide": hide,
     "daemon": leave_daemon,
     "large": large,
+    "shout": shout,
 }
 
 
