@@ -299,6 +299,7 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		r = token_source_new(
 			loop, rpc, log, options->address, got_token, launcher, &launcher->source);
 	if (r == 0) {
+		token_source_sign(launcher->source, options->auth);
 		launcher->attendance = attendance_new(
 			loop, log, token_source_channel(launcher->source), on_unwanted, launcher);
 		if (!launcher->attendance)

@@ -11,11 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct launcher_auth;
+
 struct launcher_options {
-	const char *address;   /* of the worker API, as gRPC takes it */
-	const char *flwr_home; /* where apps are installed */
-	const char *python;    /* NULL: found by the agent */
-	int64_t grace_ms;      /* for the message at work when stopped */
+	const char *address;              /* of the worker API, as gRPC takes it */
+	const char *flwr_home;            /* where apps are installed */
+	const char *python;               /* NULL: found by the agent */
+	const struct launcher_auth *auth; /* borrowed; NULL: questions are not signed */
+	int64_t grace_ms;                 /* for the message at work when stopped */
 	enum log_level log_level;
 	bool passes_output;     /* what apps print goes to our stdout and stderr */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */

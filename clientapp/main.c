@@ -21,6 +21,7 @@
 #include "common/launch/control.h"
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
+#include "common/message/launcher_auth.h"
 #include "common/message/task_codec.h"
 #include "common/rpc/rpc.h"
 
@@ -234,16 +235,27 @@ static int watch_parent(struct program *program, int64_t pid)
 	return program->parent_watch && program->parent_end ? 0 : -ENOMEM;
 }
 
+static void launcher_auth_at_exit(struct launcher_auth **auth)
+{
+	launcher_auth_free(*auth);
+}
+
 /* Started by somebody else: this program is the agent. */
 static int run_alone(struct program *program, const struct options *options)
 {
 	auto_(free_at_exit) char *flwr_home = path_flwr_home(options->flwr_dir);
-	struct reason why = {0};
+	auto_(launcher_auth_at_exit) struct launcher_auth *auth = NULL;
+	struct reason why = {0}, cause = {0};
 	int r;
 
 	if (!flwr_home)
 		return EXIT_FAILURE;
 	if (agent_check_python(options->python, &why)) {
+		reason_print(&why, options->program, 0);
+		return EXIT_USAGE;
+	}
+	if (options->secret_file && launcher_auth_load(options->secret_file, &auth, &cause)) {
+		reason_code(&why, -EINVAL, "--superexec-auth-secret-file: %s", cause.text);
 		reason_print(&why, options->program, 0);
 		return EXIT_USAGE;
 	}
@@ -261,6 +273,7 @@ static int run_alone(struct program *program, const struct options *options)
 					 .address = options->address,
 					 .flwr_home = flwr_home,
 					 .python = options->python,
+					 .auth = auth,
 					 .grace_ms = options->grace_ms,
 					 .log_level = options->log_level,
 					 .passes_output = options->passes_output,

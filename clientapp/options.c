@@ -16,14 +16,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define UNIX_PATH_MAX   108 /* as struct sockaddr_un has it */
 #define TOKEN_FILE_MAX  4096
 #define AT(member)      offsetof(struct options, member)
 #define SUPEREXEC       "flower-superexec"
 #define NO_DEPENDENCIES "leave it out, and install what apps import for the interpreter of --python"
-#define NO_SECRET                                                                                  \
-	"it has no effect at a SuperNode without one; leave it out, and keep the worker API on "   \
-	"loopback or in a network of its own"
 
 /* Which of the two programs has an option. */
 enum { CLIENTAPP = 1, LAUNCHER = 2, BOTH = 3 };
@@ -69,6 +65,12 @@ static const struct row rows[] = {
 			    .kind = OPTION_FLAG,
 			    .offset = AT(run_once),
 			    .help = "Without a token: end after one message."}},
+	{BOTH, {.name = "superexec-auth-secret-file",
+		       .kind = OPTION_PATH,
+		       .offset = AT(secret_file),
+		       .metavar = "FILE",
+		       .help = "Without a token: the secret of the SuperNode's launchers, to sign "
+			       "with when asking for messages."}},
 	{BOTH, {.name = "insecure",
 		       .kind = OPTION_FLAG,
 		       .offset = AT(insecure),
@@ -164,12 +166,6 @@ static const struct row rows[] = {
 			.metavar = "HOST:PORT",
 			.why_refused = "--health-server-address is not in this version: leave it "
 				       "out; the program ends when it cannot work"}},
-	{LAUNCHER,
-		{.name = "superexec-auth-secret-file",
-			.kind = OPTION_REFUSED,
-			.metavar = "FILE",
-			.why_refused =
-				"--superexec-auth-secret-file is not in this version: " NO_SECRET}},
 	{LAUNCHER, {.name = "executor-config",
 			   .kind = OPTION_REFUSED,
 			   .metavar = "FILE",
@@ -200,18 +196,8 @@ static size_t rows_of(const struct options *options, struct option_spec specs[AR
 static int check_address(const char *option, const char *address, struct reason *why)
 {
 	struct reason cause = {0};
-	int r;
+	int r = address_check_unix(address, false, &cause);
 
-	if (strncmp(address, "unix:", 5) == 0) {
-		size_t len = strlen(address + 5);
-
-		return len > 0 && len < UNIX_PATH_MAX
-			       ? 0
-			       : reason_exit(why, -EINVAL, EXIT_CODE_ADDRESS_INVALID,
-					 "--%s: unix: is followed by a path of 1 to %d bytes",
-					 option, UNIX_PATH_MAX - 1);
-	}
-	r = address_check(address, false, &cause);
 	return r ? reason_exit(why, r, EXIT_CODE_ADDRESS_INVALID, "--%s %s", option, cause.text)
 		 : 0;
 }
@@ -281,6 +267,10 @@ static int check_token(struct options *options, struct reason *why)
 		return reason_code(why, -EINVAL,
 			"--grace and --token: the message of a token is stopped at once; leave one "
 			"out");
+	if (options->token_text && options->secret_file)
+		return reason_code(why, -EINVAL,
+			"--superexec-auth-secret-file and --token: the secret is for asking for "
+			"messages; leave one out");
 	if (options->grace_ms < 0)
 		options->grace_ms = 10000;
 	if (!options->token_text || task_token_valid(options->token_text))

@@ -28,6 +28,7 @@ struct options {
 	int64_t parent_pid; /* 0: not given */
 	const char *plugin_type, *executor;
 	const char *flwr_dir;
+	const char *secret_file; /* of the launchers */
 	const char *python;
 	int64_t grace_ms;
 	bool run_once;

@@ -90,6 +90,8 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 		.state_dir = options->state_dir,
 		.node_config = &options->node_config,
 		.worker_api_address = options->worker_api_address,
+		.socket_group = options->socket_group,
+		.launcher_secret = options->workers_come ? options->launcher_secret : NULL,
 		.flwr_dir = options->flwr_dir,
 		.python = options->python,
 		.clientapp_command = options->clientapp_command,

@@ -88,9 +88,22 @@ static const struct option_spec specs[] = {
 	{.name = "clientappio-api-address",
 		.kind = OPTION_PATH,
 		.offset = AT(worker_api_text),
-		.metavar = "HOST:PORT",
-		.help = "Where workers connect; port 0 takes a free one (default: a private unix "
-			"socket; with --isolation process 127.0.0.1:9094)."},
+		.metavar = "ADDR",
+		.help = "Where workers connect: HOST:PORT (port 0 takes a free one) or unix:PATH "
+			"(default: a private unix socket; with --isolation process "
+			"127.0.0.1:9094)."},
+	{.name = "socket-group",
+		.kind = OPTION_TEXT,
+		.offset = AT(socket_group),
+		.metavar = "GROUP",
+		.help = "The group whose members may connect to unix:PATH (default: that of the "
+			"process)."},
+	{.name = "superexec-auth-secret-file",
+		.kind = OPTION_PATH,
+		.offset = AT(launcher_secret),
+		.metavar = "FILE",
+		.help = "With --isolation process: the secret with which launchers sign when they "
+			"ask for messages; others are refused."},
 	{.name = "host",
 		.kind = OPTION_TEXT,
 		.offset = AT(host),
@@ -263,9 +276,6 @@ static const struct option_spec specs[] = {
 	NOT_HERE("appio-ssl-certfile", "FILE", NO_WORKER_TLS),
 	NOT_HERE("appio-ssl-keyfile", "FILE", NO_WORKER_TLS),
 	NOT_HERE("appio-ssl-ca-certfile", "FILE", NO_WORKER_TLS),
-	NOT_HERE("superexec-auth-secret-file", "FILE",
-		"whoever reaches the worker API can take messages; leave it out, and keep the "
-		"worker API on loopback or in a network of its own"),
 	NOT_HERE("allow-runtime-dependency-installation", NULL,
 		"leave it out, and install what apps import for the interpreter of --python"),
 };
@@ -278,6 +288,10 @@ static int check_isolation(struct options *options, struct reason *why)
 			"--python has no effect with --clientapp-command, which starts another "
 			"worker: leave one out");
 	if (!options->workers_come) {
+		if (options->launcher_secret)
+			options->warnings[1] =
+				"--superexec-auth-secret-file has no effect with --isolation "
+				"subprocess: nobody may ask for messages";
 		if (options->clientapp_wait_ms >= 0 || options->worker_reconnect_ms >= 0)
 			return reason_code(why, -EINVAL,
 				"--%s is for --isolation process: with subprocess the node starts "
@@ -405,18 +419,33 @@ static bool contradicts(const struct options *options)
 	       (number_u64(colon + 1, &port) != 0 || port != (uint64_t)options->port);
 }
 
+static bool is_unix(const char *address)
+{
+	return address && strncmp(address, "unix:", 5) == 0;
+}
+
 /* --host and --port are the halves of --clientappio-api-address. */
 static int check_worker_api(struct options *options, struct reason *why)
 {
 	const char *host = options->host ? options->host : WORKER_HOST;
 	int64_t port = options->port >= 0 ? options->port : WORKER_PORT;
 	bool bare6 = strchr(host, ':') && host[0] != '[';
+	struct reason cause = {0};
 	int r;
 
 	options->worker_api_address = options->worker_api_text;
-	r = check_address("clientappio-api-address", options->worker_api_address, true, why);
-	if (r || (!options->host && options->port < 0))
-		return r;
+	r = options->worker_api_address
+		    ? address_check_unix(options->worker_api_address, true, &cause)
+		    : 0;
+	if (r)
+		return reason_exit(why, r, EXIT_CODE_ADDRESS_INVALID,
+			"--clientappio-api-address %s", cause.text);
+	if (options->socket_group && !is_unix(options->worker_api_address))
+		return reason_code(why, -EINVAL,
+			"--socket-group is for --clientappio-api-address unix:PATH: give that, or "
+			"leave it out");
+	if (!options->host && options->port < 0)
+		return 0;
 	if (options->worker_api_address)
 		return contradicts(options)
 			       ? reason_code(why, -EINVAL,

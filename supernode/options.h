@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define OPTIONS_WARNINGS 1
+#define OPTIONS_WARNINGS 2
 
 /* Texts point into argv, paths are freed by options_done(); NULL: not given. */
 struct options {
@@ -29,6 +29,8 @@ struct options {
 	const char *isolation;
 	const char *worker_api_text;
 	const char *worker_api_address; /* that, or --host and --port, or the default */
+	const char *socket_group;       /* of a unix socket */
+	const char *launcher_secret;    /* a file */
 	const char *host; /* with port the same as worker_api_address, in two halves */
 	int64_t port;     /* -1: not given */
 	char *host_port;  /* both as worker_api_address, ours */

@@ -49,6 +49,7 @@ struct token_source {
 	struct log *log;
 	char *address;
 	struct rpc_channel *channel;
+	const struct launcher_auth *auth; /* NULL: calls are not signed */
 	struct question questions[ASK_N];
 	struct rpc_call *claim;
 	uint64_t task; /* to be claimed; 0: none */
@@ -62,7 +63,33 @@ struct token_source {
 	bool orphaned; /* freed while a call is out: its end frees */
 };
 
+/* The headers of a call. */
+struct heading {
+	char proof[PROOF_N][PROOF_TEXT_BYTES];
+	struct rpc_header v[PROOF_N + 1];
+	size_t n;
+};
+
 static void ask_again(void *arg);
+
+static void heading_add(struct heading *heading, const char *name, const char *value)
+{
+	heading->v[heading->n++] = (struct rpc_header){name, value, strlen(value)};
+}
+
+/* Sign a call if that is wanted. 0 or -ENOMEM. */
+static int heading_sign(struct heading *heading, const struct token_source *source,
+	const char *path, const struct slices *body)
+{
+	int r = 0;
+
+	if (!source->auth)
+		return 0;
+	r = launcher_auth_sign(source->auth, path, body, clock_wall_s(), heading->proof);
+	for (size_t i = 0; r == 0 && i < PROOF_N; i++)
+		heading_add(heading, launcher_headers[i], heading->proof[i]);
+	return r;
+}
 
 int token_source_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
 	token_source_fn *got, void *arg, struct token_source **out)
@@ -132,6 +159,19 @@ static void is_there(struct token_source *source)
 	source->met = true;
 }
 
+static const char *away_because(const struct token_source *source, enum outcome outcome)
+{
+	if (outcome == OUTCOME_UNAUTHENTICATED)
+		return source->auth ? "takes no message requests of ours (has it another secret "
+				      "than --superexec-auth-secret-file, or another clock?)"
+				    : "takes no message requests of ours (does it want "
+				      "--superexec-auth-secret-file?)";
+	if (outcome == OUTCOME_UNIMPLEMENTED)
+		return "hands out no messages (is it Flower 1.15 - 1.18 or 1.34, with --isolation "
+		       "process?)";
+	return "cannot be reached";
+}
+
 /* When to ask a SuperNode that cannot answer; said the first time. */
 static int64_t is_away(struct token_source *source, const struct rpc_result *result, int64_t now)
 {
@@ -141,11 +181,7 @@ static int64_t is_away(struct token_source *source, const struct rpc_result *res
 		text_quote(result->details, strlen(result->details), quoted, sizeof quoted);
 		log_warn(source->log,
 			"the SuperNode at %s %s: %s %s; trying again until it is there",
-			source->address,
-			result->outcome == OUTCOME_UNIMPLEMENTED
-				? "hands out no messages (is it Flower 1.15 - 1.18 or 1.34, with "
-				  "--isolation process?)"
-				: "cannot be reached",
+			source->address, away_because(source, result->outcome),
 			outcome_name(result->outcome), quoted);
 	}
 	for (size_t i = 0; i < ASK_N; i++)
@@ -231,19 +267,25 @@ static void claim_done(void *arg, struct rpc_result *result)
 /* There is a task. Is no token on its way? */
 static void claim(struct token_source *source)
 {
-	const struct rpc_call_options options = {
-		.path = "/" TASK_SERVICE "/ClaimTask", .timeout_ms = CLAIM_MS};
+	struct heading heading = {0};
+	struct rpc_call_options options = {.path = "/" TASK_SERVICE "/ClaimTask",
+		.timeout_ms = CLAIM_MS,
+		.headers = heading.v};
 	struct question *token = &source->questions[ASK_TOKEN];
 	struct slices body = {0};
+	int r;
 
 	timer_set(token->timer, CLOCK_NEVER);
 	if (token->call) {
 		rpc_call_cancel(token->call);
 		return;
 	}
-	if (task_encode_claim(source->task, &body) ||
-		rpc_call_start(
-			source->channel, &options, &body, claim_done, source, &source->claim)) {
+	r = task_encode_claim(source->task, &body);
+	if (r == 0)
+		r = heading_sign(&heading, source, options.path, &body);
+	options.n_headers = heading.n;
+	if (r || rpc_call_start(
+			 source->channel, &options, &body, claim_done, source, &source->claim)) {
 		slices_done(&body);
 		source->task = 0;
 		timer_set(token->timer, clock_after(clock_now_ms(), POLL_MAX_MS));
@@ -349,12 +391,13 @@ static void call_done(void *arg, struct rpc_result *result)
 
 static void ask_again(void *arg)
 {
-	static const struct rpc_header header = {WAIT_HEADER, WAIT_TEXT, sizeof WAIT_TEXT - 1};
 	struct question *question = arg;
 	struct token_source *source = question->source;
+	struct heading heading = {0};
 	struct rpc_call_options options = {
-		.path = paths[question - source->questions], .headers = &header, .n_headers = 1};
+		.path = paths[question - source->questions], .headers = heading.v};
 	struct slices body = {0};
+	int r;
 
 	if (source->stopped) {
 		if (question->call)
@@ -364,11 +407,19 @@ static void ask_again(void *arg)
 		return;
 	}
 	/* One that was away shall say at once that it is there. */
-	if (source->away_ms)
-		options.n_headers = 0;
+	if (!source->away_ms)
+		heading_add(&heading, WAIT_HEADER, WAIT_TEXT);
 	question->asked_ms = clock_now_ms();
-	if (rpc_call_start(source->channel, &options, &body, call_done, question, &question->call))
+	r = heading_sign(&heading, source, options.path, &body);
+	options.n_headers = heading.n;
+	if (r || rpc_call_start(
+			 source->channel, &options, &body, call_done, question, &question->call))
 		timer_set(question->timer, clock_after(question->asked_ms, POLL_MAX_MS));
+}
+
+void token_source_sign(struct token_source *source, const struct launcher_auth *auth)
+{
+	source->auth = auth;
 }
 
 void token_source_ask(struct token_source *source)

@@ -11,6 +11,7 @@
 #define FLWR_CLIENTAPP_APPIO_TOKEN_SOURCE_H
 
 #include "common/base/log.h"
+#include "common/message/launcher_auth.h"
 #include "common/rpc/channel.h"
 
 struct token_source;
@@ -25,6 +26,9 @@ typedef void token_source_fn(void *arg, uint64_t token, const char *task_token);
  */
 int token_source_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
 	token_source_fn *got, void *arg, struct token_source **out);
+
+/* Sign what is asked from now on. auth is borrowed; NULL: do not. */
+void token_source_sign(struct token_source *source, const struct launcher_auth *auth);
 
 /* Ask; got() comes once. Not while asking. */
 void token_source_ask(struct token_source *source);

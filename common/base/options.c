@@ -15,6 +15,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#define UNIX_PATH_MAX   108 /* as struct sockaddr_un has it */
 #define ROW_BASE        256 /* val of row 0: above each letter */
 #define AMBIGUOUS_BYTES 160
 #define HOST_BYTES      254 /* a name has 253 at most */
@@ -591,4 +592,17 @@ int address_check(const char *text, bool zero_ok, struct reason *why)
 			"address %s: the port must be a number from %d to 65535", shown,
 			zero_ok ? 0 : 1);
 	return 0;
+}
+
+int address_check_unix(const char *text, bool zero_ok, struct reason *why)
+{
+	size_t len;
+
+	if (strncmp(text, "unix:", 5) != 0)
+		return address_check(text, zero_ok, why);
+	len = strlen(text + 5);
+	return len > 0 && len < UNIX_PATH_MAX
+		       ? 0
+		       : reason_code(why, -EINVAL, "unix: is followed by a path of 1 to %d bytes",
+				 UNIX_PATH_MAX - 1);
 }

@@ -6,6 +6,7 @@
 #include "common/rpc/server.h"
 #include "supernode/appio/absence.h"
 #include "supernode/appio/instruction.h"
+#include "supernode/appio/launchers.h"
 #include "supernode/appio/listener.h"
 #include "supernode/appio/task.h"
 #include "supernode/appio/waiting.h"
@@ -25,6 +26,7 @@ struct appio {
 	struct listener *listener;
 	struct absence *absence; /* NULL: workers do not come by themselves */
 	int64_t reconnect_ms;
+	struct launchers launchers;
 	struct waiting *waiting;
 	struct instruction *instruction;
 	struct task *task;
@@ -151,6 +153,11 @@ static int new_conversations(
 		appio->waiting, appio->ops, appio->arg);
 	appio->task = task_new(loop, appio->log, appio->node, appio->listener, appio->waiting,
 		options->spool, appio->ops, appio->arg);
+	appio->launchers = (struct launchers){options->launchers, appio->listener};
+	if (appio->instruction)
+		instruction_set_launchers(appio->instruction, &appio->launchers);
+	if (appio->task)
+		task_set_launchers(appio->task, &appio->launchers);
 	if (appio->task && options->own_workers)
 		task_set_own_workers(appio->task);
 	return appio->instruction && appio->task ? 0 : -ENOMEM;
@@ -170,7 +177,13 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 		.ops = ops,
 		.arg = arg,
 		.reconnect_ms = options->reconnect_ms};
-	r = listener_new(loop, log, options->address, options->dir,
+	r = listener_new(loop, log,
+		&(struct listener_options){
+			.address = options->address,
+			.socket_group = options->socket_group,
+			.dir = options->dir,
+			.guarded = options->launchers != NULL,
+		},
 		options->workers_come ? &guest_events : &listener_events, appio, &appio->listener,
 		why);
 	if (r == 0) {
@@ -189,7 +202,9 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 			&(struct rpc_server_options){
 				.services = appio->services,
 				.n_services = appio->n_services,
-				.headers = {TASK_TOKEN_HEADER, WAITING_HEADER},
+				.headers = {TASK_TOKEN_HEADER, WAITING_HEADER, LAUNCHER_TIME_HEADER,
+					LAUNCHER_NONCE_HEADER, LAUNCHER_BODY_HEADER,
+					LAUNCHER_SIGNATURE_HEADER},
 				.receive_max_bytes = options->receive_max_bytes,
 				.memory_max_bytes = options->memory_max_bytes,
 				.calls_max = APPIO_CALLS_MAX,

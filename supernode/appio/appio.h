@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/reason.h"
+#include "common/message/launcher_auth.h"
 #include "common/objects/spool.h"
 #include "common/rpc/rpc.h"
 #include "common/service/service.h"
@@ -19,8 +20,10 @@
 struct appio;
 
 struct appio_options {
-	const char *address; /* host:port; NULL: a private unix socket in dir */
-	const char *dir;     /* private directory; borrowed during appio_new() */
+	const char *address;      /* host:port or unix:PATH; NULL: a private unix socket in dir */
+	const char *socket_group; /* whose members may connect to PATH; NULL: the process's */
+	struct launcher_auth *launchers; /* borrowed; NULL: everybody may ask for messages */
+	const char *dir;                 /* private directory; borrowed during appio_new() */
 	uint64_t receive_max_bytes;
 	uint64_t memory_max_bytes; /* that requests may take before they are looked at */
 	struct spool *spool;       /* for objects of replies; borrowed; NULL: those are refused */

@@ -26,6 +26,7 @@ struct instruction {
 	const struct appio_ops *ops;
 	void *arg;
 	struct waiting *waiting;
+	const struct launchers *launchers;
 	struct service service;
 	struct timer *stranger_timer;
 	struct request *stranger; /* whose content is being received, without a token shown */
@@ -84,6 +85,8 @@ static void handle_get_token(void *server, struct request *request)
 	struct instruction *instruction = server;
 
 	listener_used(instruction->listener, request->peer);
+	if (instruction->launchers && !launchers_admit(instruction->launchers, request))
+		return;
 	if (waiting_ask(instruction->waiting, MESSAGE_INLINE, request))
 		changed(instruction);
 }
@@ -370,6 +373,11 @@ struct instruction *instruction_new(struct loop *loop, struct log *log, struct n
 	}
 	waiting_serve(waiting, MESSAGE_INLINE, &questions, instruction);
 	return instruction;
+}
+
+void instruction_set_launchers(struct instruction *instruction, const struct launchers *launchers)
+{
+	instruction->launchers = launchers;
 }
 
 void instruction_free(struct instruction *instruction)

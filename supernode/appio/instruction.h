@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/service/service.h"
 #include "supernode/appio/appio.h"
+#include "supernode/appio/launchers.h"
 #include "supernode/appio/listener.h"
 #include "supernode/appio/waiting.h"
 #include "supernode/node/node.h"
@@ -24,6 +25,8 @@ struct instruction *instruction_new(struct loop *loop, struct log *log, struct n
 	struct listener *listener, struct waiting *waiting, const struct appio_ops *ops, void *arg);
 /* Are outputs being received from someone who has shown no token on that connection? */
 bool instruction_receiving(const struct instruction *instruction);
+/* Who may ask for work (borrowed); everybody, unless this is called. */
+void instruction_set_launchers(struct instruction *instruction, const struct launchers *launchers);
 /* Its requests must have ended. */
 void instruction_free(struct instruction *instruction);
 

@@ -214,7 +214,9 @@ static void peer_describe(int fd, const struct sockaddr_storage *address, struct
 		peer->pid = credentials.pid;
 		peer->uid = credentials.uid;
 	}
-	snprintf(peer->text, sizeof peer->text, "pid %d", (int)peer->pid);
+	/* In another container's namespace it has no number here: 0. */
+	snprintf(peer->text, sizeof peer->text, "pid %d, uid %u", (int)peer->pid,
+		(unsigned)peer->uid);
 }
 
 static bool is_idle(const struct connection *connection)
@@ -346,7 +348,34 @@ static unsigned connections_max(void)
 	return (unsigned)((limit.rlim_cur - DESCRIPTORS_SPARE) / 2);
 }
 
-int listener_new(struct loop *loop, struct log *log, const char *address, const char *dir,
+static int listen_somewhere(
+	const struct listener_options *options, struct address_sockets *sockets, struct reason *why)
+{
+	if (!options->address)
+		return address_listen_private(options->dir, sockets, why);
+	if (strncmp(options->address, "unix:", 5) == 0)
+		return address_listen_path(
+			options->address + 5, options->socket_group, sockets, why);
+	return address_listen(options->address, sockets, why);
+}
+
+/* What anybody who reaches the address can do. */
+static void warn_open(struct log *log, const struct listener_options *options)
+{
+	if (options->guarded)
+		log_info(log,
+			"worker API: %s is open to other machines and has no TLS: who can read "
+			"along sees messages; keep it in a network of its own",
+			options->address);
+	else
+		log_warn(log,
+			"worker API: %s is open to other machines and has no TLS: whoever reaches "
+			"it can take messages, read what is in them and answer them; use "
+			"unix:PATH, or --superexec-auth-secret-file in a network of its own",
+			options->address);
+}
+
+int listener_new(struct loop *loop, struct log *log, const struct listener_options *options,
 	const struct listener_ops *ops, void *arg, struct listener **out, struct reason *why)
 {
 	struct listener *listener = calloc(1, sizeof *listener);
@@ -364,19 +393,13 @@ int listener_new(struct loop *loop, struct log *log, const char *address, const 
 	listener->ends = epoll_create1(EPOLL_CLOEXEC);
 	if (listener->ends < 0)
 		r = -errno;
-	else if (address)
-		r = address_listen(address, &sockets, why);
 	else
-		r = address_listen_unix(dir, &sockets, why);
+		r = listen_somewhere(options, &sockets, why);
 	open = sockets.open;
 	if (r == 0)
 		r = acceptor_new(loop, &sockets, &acceptor_events, listener, &listener->acceptor);
 	if (r == 0 && open)
-		log_warn(log,
-			"worker API: %s is open to other machines and has no TLS: whoever reaches "
-			"it can "
-			"take messages and answer them; keep it in a network of its own",
-			address);
+		warn_open(log, options);
 	if (r == 0) {
 		listener->ends_watch =
 			watch_new(loop, listener->ends, WATCH_READ, ends_ready, listener);

@@ -41,12 +41,16 @@ struct listener_ops {
 	void (*found)(void *arg, uint64_t token, int process);
 };
 
-/*
- * Listen at address ("host:port", port 0: any), or, when it is NULL, on a unix socket in dir (a
- * private directory, not removed). 0; -EADDRINUSE and others of bind() with a sentence that names
- * the address; -ENOMEM.
- */
-int listener_new(struct loop *loop, struct log *log, const char *address, const char *dir,
+struct listener_options {
+	const char *address; /* host:port (port 0: any), unix:PATH; NULL: a unix socket in dir */
+	const char *socket_group; /* of PATH; NULL: the process's own */
+	const char *dir;          /* private, not removed */
+	bool guarded;             /* whoever asks for work must prove that he may */
+};
+
+/* Listen. 0; -EADDRINUSE and others of bind() with a sentence that names the address; -ENOMEM.
+ * options are borrowed meanwhile. */
+int listener_new(struct loop *loop, struct log *log, const struct listener_options *options,
 	const struct listener_ops *ops, void *arg, struct listener **out, struct reason *why);
 
 /* Give accepted connections to server from now on. */

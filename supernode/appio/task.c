@@ -99,24 +99,33 @@ static void no_pending(void *arg, struct request *request, const char *details)
 
 static const struct waiting_ops questions = {.give = give_pending, .none = no_pending};
 
+static bool admit_launcher(struct task *task, struct request *request)
+{
+	listener_used(task->listener, request->peer);
+	return !task->launchers || launchers_admit(task->launchers, request);
+}
+
 static void handle_pending(void *server, struct request *request)
 {
 	struct task *task = server;
 
-	listener_used(task->listener, request->peer);
+	if (!admit_launcher(task, request))
+		return;
 	waiting_ask(task->waiting, MESSAGE_OBJECTS, request);
 }
 
-/* For launchers, which have no token, as all of their calls. */
+/* For launchers, which have no token, and for workers. */
 static void handle_get_run(void *server, struct request *request)
 {
 	struct task *task = server;
 	auto_(slices_done) struct slices body = {0};
 	const struct slices *run;
 	uint64_t run_id = 0;
+	uint64_t token;
 	int r = task_decode_get_run(&request->body, &run_id);
 
-	listener_used(task->listener, request->peer);
+	if (!find_token(task, request, &token) && !admit_launcher(task, request))
+		return;
 	run = r ? NULL : node_run_bytes(task->node, run_id);
 	if (run)
 		r = task_encode_get_run(run, &body);
@@ -136,7 +145,8 @@ static void handle_claim(void *server, struct request *request)
 	bool claimed;
 	int r = task_decode_claim(&request->body, &message);
 
-	listener_used(task->listener, request->peer);
+	if (!admit_launcher(task, request))
+		return;
 	if (r) {
 		refuse_errno(task->listener, request, r);
 		return;
@@ -368,6 +378,11 @@ struct task *task_new(struct loop *loop, struct log *log, struct node *node,
 	};
 	waiting_serve(waiting, MESSAGE_OBJECTS, &questions, task);
 	return task;
+}
+
+void task_set_launchers(struct task *task, const struct launchers *launchers)
+{
+	task->launchers = launchers;
 }
 
 void task_set_own_workers(struct task *task)

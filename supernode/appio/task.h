@@ -10,6 +10,7 @@
 #include "common/objects/spool.h"
 #include "common/service/service.h"
 #include "supernode/appio/appio.h"
+#include "supernode/appio/launchers.h"
 #include "supernode/appio/listener.h"
 #include "supernode/appio/waiting.h"
 #include "supernode/node/node.h"
@@ -34,6 +35,8 @@ struct task *task_new(struct loop *loop, struct log *log, struct node *node,
 /* All workers are programs of ours: the ids of large objects that they push need no check
  * (object_set_skip_large_hashes()). */
 void task_set_own_workers(struct task *task);
+/* Who may ask for work (borrowed); everybody, unless this is called. */
+void task_set_launchers(struct task *task, const struct launchers *launchers);
 /* Its requests must have ended. NULL is fine. */
 void task_free(struct task *task);
 

@@ -14,6 +14,7 @@ struct task {
 	struct listener *listener;
 	struct waiting *waiting;
 	struct spool *spool;
+	const struct launchers *launchers;
 	bool own_workers;
 	const struct appio_ops *ops;
 	void *arg;

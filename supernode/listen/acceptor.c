@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAUSE_MS    200 /* when descriptors or memory are out */
@@ -23,6 +24,8 @@ struct acceptor {
 	struct address_sockets sockets;
 	struct watch *watches[ADDRESS_SOCKETS_MAX];
 	struct timer *resume;
+	dev_t device; /* with inode: of a unix socket's name */
+	ino_t inode;
 };
 
 void complain(struct complaints *complaints, struct log *log, const char *name, const char *who,
@@ -118,6 +121,7 @@ int acceptor_new(struct loop *loop, struct address_sockets *sockets, const struc
 	void *arg, struct acceptor **out)
 {
 	struct acceptor *acceptor = calloc(1, sizeof *acceptor);
+	struct stat file;
 
 	if (!acceptor) {
 		for (size_t i = 0; i < sockets->n; i++)
@@ -127,6 +131,11 @@ int acceptor_new(struct loop *loop, struct address_sockets *sockets, const struc
 	}
 	*acceptor = (struct acceptor){.loop = loop, .ops = *ops, .arg = arg, .sockets = *sockets};
 	*sockets = (struct address_sockets){0};
+	if (strncmp(acceptor->sockets.dial, "unix:", 5) == 0 &&
+		lstat(acceptor->sockets.dial + 5, &file) == 0) {
+		acceptor->device = file.st_dev;
+		acceptor->inode = file.st_ino;
+	}
 	acceptor->resume = timer_new(loop, resume_fire, acceptor);
 	if (!acceptor->resume) {
 		acceptor_free(acceptor);
@@ -146,6 +155,17 @@ const char *acceptor_address(const struct acceptor *acceptor)
 	return acceptor->sockets.dial;
 }
 
+/* The name of a unix socket, unless it is another one's by now. */
+static void socket_remove(const struct acceptor *acceptor)
+{
+	const char *dial = acceptor->sockets.dial;
+	struct stat file;
+
+	if (strncmp(dial, "unix:", 5) == 0 && lstat(dial + 5, &file) == 0 &&
+		file.st_dev == acceptor->device && file.st_ino == acceptor->inode)
+		unlink(dial + 5);
+}
+
 void acceptor_stop(struct acceptor *acceptor)
 {
 	if (!acceptor || !acceptor->sockets.n)
@@ -153,11 +173,10 @@ void acceptor_stop(struct acceptor *acceptor)
 	if (acceptor->resume)
 		timer_set(acceptor->resume, CLOCK_NEVER);
 	watches_free(acceptor);
+	socket_remove(acceptor);
 	for (size_t i = 0; i < acceptor->sockets.n; i++)
 		close_fd(&acceptor->sockets.fds[i]);
 	acceptor->sockets.n = 0;
-	if (strncmp(acceptor->sockets.dial, "unix:", 5) == 0)
-		unlink(acceptor->sockets.dial + 5);
 }
 
 void acceptor_free(struct acceptor *acceptor)

@@ -1,20 +1,25 @@
 #include "supernode/listen/address.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/number.h"
 #include "common/base/text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define BACKLOG     512
 #define SOCKET_NAME "worker-api.sock"
+#define SOCKET_MODE (S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP)
 
 static void sockets_close(struct address_sockets *sockets)
 {
@@ -175,30 +180,155 @@ int address_listen(const char *host_port, struct address_sockets *out, struct re
 	return 0;
 }
 
-int address_listen_unix(const char *dir, struct address_sockets *out, struct reason *why)
+/* An unbound socket, and the address of path. -ENAMETOOLONG with a sentence. */
+static int unix_socket(const char *path, struct sockaddr_un *address, struct reason *why)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	auto_(close_at_exit) int fd =
-		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct text dial = {0};
+	size_t len = strlen(path);
+	int fd;
 
-	if (fd < 0)
-		return -errno;
-	if (text_printf(&dial, "unix:%s/%s", dir, SOCKET_NAME))
-		return -ENOMEM;
-	if (dial.len - strlen("unix:") >= sizeof address.sun_path) {
-		text_done(&dial);
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (len >= sizeof address->sun_path)
 		return reason_code(why, -ENAMETOOLONG,
-			"the path of the worker API's socket in %s is too long", dir);
-	}
-	memcpy(address.sun_path, dial.data + strlen("unix:"), dial.len - strlen("unix:"));
-	if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, BACKLOG)) {
-		int r = -errno;
+			"the path of the worker API's socket is too long: %s", path);
+	memcpy(address->sun_path, path, len);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return fd < 0 ? -errno : fd;
+}
 
+/* Listen with fd, which is bound to path. fd is taken over with 0. */
+static int unix_listen(int *fd, const char *path, struct address_sockets *out, struct reason *why)
+{
+	struct text dial = {0};
+	int r = text_printf(&dial, "unix:%s", path);
+
+	if (r == 0 && listen(*fd, BACKLOG))
+		r = reason_code(why, -errno, "cannot listen at unix:%s: %s", path, strerror(errno));
+	if (r) {
 		text_done(&dial);
-		return reason_code(
-			why, r, "cannot listen at unix:%s: %s", address.sun_path, strerror(-r));
+		unlink(path);
+		return r;
 	}
-	*out = (struct address_sockets){.fds = {take_fd(&fd)}, .n = 1, .dial = text_take(&dial)};
+	*out = (struct address_sockets){.fds = {take_fd(fd)}, .n = 1, .dial = text_take(&dial)};
 	return 0;
+}
+
+int address_listen_private(const char *dir, struct address_sockets *out, struct reason *why)
+{
+	auto_(free_at_exit) char *path = NULL;
+	auto_(close_at_exit) int fd = -1;
+	struct sockaddr_un address;
+
+	if (asprintf(&path, "%s/%s", dir, SOCKET_NAME) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	fd = unix_socket(path, &address, why);
+	if (fd < 0)
+		return fd;
+	if (bind(fd, (struct sockaddr *)&address, sizeof address))
+		return reason_code(
+			why, -errno, "cannot listen at unix:%s: %s", path, strerror(errno));
+	return unix_listen(&fd, path, out, why);
+}
+
+/* Nobody else may put another socket in the place of ours. */
+static int check_parent(const char *path, struct reason *why)
+{
+	const char *slash = strrchr(path, '/');
+	auto_(free_at_exit) char *dir =
+		slash ? text_dup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	struct stat file;
+
+	if (!dir)
+		return -ENOMEM;
+	if (stat(dir, &file))
+		return reason_code(
+			why, -errno, "the directory of unix:%s: %s", path, strerror(errno));
+	if (file.st_uid != geteuid() && file.st_uid != 0)
+		return reason_code(why, -EPERM,
+			"unix:%s: its directory belongs to uid %u, who could put another socket "
+			"there; use a directory of uid %u",
+			path, (unsigned)file.st_uid, (unsigned)geteuid());
+	if ((file.st_mode & S_IWOTH) && !(file.st_mode & S_ISVTX))
+		return reason_code(why, -EPERM,
+			"unix:%s: everybody can write to its directory, and could put another "
+			"socket there: chmod o-w",
+			path);
+	return 0;
+}
+
+/* Remove what a program that was killed has left; nothing else is removed. */
+static int remove_stale(const struct sockaddr_un *address, struct reason *why)
+{
+	const char *path = address->sun_path;
+	auto_(close_at_exit) int probe = -1;
+	struct stat file;
+
+	if (lstat(path, &file))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(file.st_mode))
+		return reason_code(why, -EEXIST,
+			"unix:%s is there, and is no socket: give another path", path);
+	if (file.st_uid != geteuid())
+		return reason_code(why, -EEXIST,
+			"unix:%s is there, and belongs to uid %u: remove it, or give another path",
+			path, (unsigned)file.st_uid);
+	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (probe < 0)
+		return -errno;
+	if (connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ||
+		errno != ECONNREFUSED)
+		return reason_code(
+			why, -EADDRINUSE, "cannot listen at unix:%s: another program does", path);
+	return unlink(path) ? -errno : 0;
+}
+
+/* group: a name or a number; NULL: that of the process. */
+static int group_id(const char *group, gid_t *out, struct reason *why)
+{
+	const struct group *entry = group ? getgrnam(group) : NULL;
+	uint64_t number;
+
+	*out = (gid_t)-1;
+	if (!group)
+		return 0;
+	if (entry)
+		*out = entry->gr_gid;
+	else if (number_u64(group, &number) == 0 && number < (gid_t)-1)
+		*out = (gid_t)number;
+	else
+		return reason_code(why, -EINVAL, "there is no group %s", group);
+	return 0;
+}
+
+int address_listen_path(
+	const char *path, const char *group, struct address_sockets *out, struct reason *why)
+{
+	auto_(close_at_exit) int fd = -1;
+	struct sockaddr_un address;
+	gid_t gid;
+	int r = group_id(group, &gid, why);
+
+	if (r == 0)
+		r = check_parent(path, why);
+	if (r)
+		return r;
+	fd = unix_socket(path, &address, why);
+	if (fd < 0)
+		return fd;
+	r = remove_stale(&address, why);
+	if (r == 0 && bind(fd, (struct sockaddr *)&address, sizeof address))
+		r = -errno;
+	if (r)
+		return why && why->text[0] ? r
+					   : reason_code(why, r, "cannot listen at unix:%s: %s",
+						     path, strerror(-r));
+	/* Nobody connects before listen(). */
+	if ((gid != (gid_t)-1 && lchown(path, (uid_t)-1, gid)) || chmod(path, SOCKET_MODE)) {
+		r = reason_code(why, -errno, "the rights of unix:%s cannot be set: %s", path,
+			strerror(errno));
+		unlink(path);
+		return r;
+	}
+	return unix_listen(&fd, path, out, why);
 }

@@ -34,7 +34,16 @@ void address_text(const struct sockaddr_storage *address, char *text, size_t byt
  */
 int address_listen(const char *host_port, struct address_sockets *out, struct reason *why);
 
-/* Listen on the unix socket "worker-api.sock" in dir. 0, or -errno and a sentence. */
-int address_listen_unix(const char *dir, struct address_sockets *out, struct reason *why);
+/* Listen on the unix socket "worker-api.sock" in dir, which is ours alone. 0, or -errno and a
+ * sentence. */
+int address_listen_private(const char *dir, struct address_sockets *out, struct reason *why);
+
+/*
+ * Listen on the unix socket path, mode 0660, of this group (a name or a number; NULL: the process's
+ * own). A socket there that nobody listens at, and that is ours, is replaced; nothing else is, and
+ * the directory must be one in which no other user can replace ours. 0, or -errno and a sentence.
+ */
+int address_listen_path(
+	const char *path, const char *group, struct address_sockets *out, struct reason *why);
 
 #endif

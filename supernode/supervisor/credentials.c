@@ -2,6 +2,7 @@
 
 #include "common/base/exit_code.h"
 #include "common/base/trust.h"
+#include "common/message/launcher_auth.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,6 +29,11 @@ int credentials_load(const struct supervisor_options *options, struct log *log,
 			options->root_certificates ? "--root-certificates: " : "", cause.text);
 	if (options->auth_private_key || options->auth_public_key)
 		r = load_key(options, log, &out->key, why);
+	if (r == 0 && options->launcher_secret) {
+		r = launcher_auth_load(options->launcher_secret, &out->launchers, &cause);
+		if (r && r != -ENOMEM)
+			return reason_code(why, r, "--superexec-auth-secret-file: %s", cause.text);
+	}
 	if (r == 0 && options->trusted_entities) {
 		r = trusted_load(options->trusted_entities, &out->trusted, &cause);
 		if (r && r != -ENOMEM)
@@ -42,5 +48,6 @@ void credentials_done(struct credentials *credentials)
 	free(credentials->ca_pem);
 	auth_free(credentials->key);
 	trusted_free(credentials->trusted);
+	launcher_auth_free(credentials->launchers);
 	*credentials = (struct credentials){0};
 }

@@ -11,9 +11,10 @@
 #include "supernode/supervisor/supervisor.h"
 
 struct credentials {
-	char *ca_pem;            /* of SuperLinks; NULL: plain text */
-	struct auth *key;        /* the operator's; NULL: the node makes its own */
-	struct trusted *trusted; /* who may sign apps; NULL: they need no signature */
+	char *ca_pem;                    /* of SuperLinks; NULL: plain text */
+	struct auth *key;                /* the operator's; NULL: the node makes its own */
+	struct launcher_auth *launchers; /* NULL: they need no secret */
+	struct trusted *trusted;         /* who may sign apps; NULL: they need no signature */
 };
 
 /* 0; -errno with a sentence, and Flower's exit code where it has one. */

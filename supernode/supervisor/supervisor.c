@@ -350,6 +350,8 @@ static int new_server(
 	return appio_new(supervisor->loop, supervisor->rpc, supervisor->log, supervisor->node,
 		&(struct appio_options){
 			.address = options->worker_api_address,
+			.socket_group = options->socket_group,
+			.launchers = supervisor->credentials.launchers,
 			.dir = supervisor->dir.path,
 			.receive_max_bytes = options->grpc_max_bytes,
 			.memory_max_bytes = supervisor->budget.limit_bytes + APPIO_SPARE_BYTES,

@@ -27,6 +27,8 @@ struct supervisor_options {
 	double clock_offset_s;             /* for tests: added to the time that is signed */
 	const struct value_map *node_config;
 	const char *worker_api_address; /* NULL: private unix socket */
+	const char *socket_group;       /* of a unix socket there; NULL: the process's own */
+	const char *launcher_secret;    /* a file; NULL: everybody may ask for messages */
 	const char *flwr_dir;           /* NULL: the usual places */
 	const char *python;             /* NULL: found by the agent */
 	const char

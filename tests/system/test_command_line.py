@@ -107,8 +107,8 @@ SUPERNODE = [
     (["--insecure", "--nonsense"], "unknown option --nonsense"),
     (["--insecure", "--superlnk", "127.0.0.1:9092"], "did you mean --superlink?"),
     (["--insecure", "-superlink", "127.0.0.1:9092"], "did you mean --superlink?"),
-    (["--insecure", "--su", "127.0.0.1:9092"], "did you mean --superlink?"),
-    (["--insecure", "--s", "127.0.0.1:9092"], "it could be --superlink, --state-dir"),
+    (["--insecure", "--superl", "127.0.0.1:9092"], "did you mean --superlink?"),
+    (["--insecure", "--s", "127.0.0.1:9092"], "it could be --superlink, --socket-group"),
     (["--insecure", "--poll", "1"], "it could be --poll-min, --poll-max"),
     (["--insecure", "-\udcff"], r"unknown option -\xff"),
     (["--insecure=yes"], "option --insecure takes no value"),
@@ -180,8 +180,9 @@ SUPERNODE = [
 SUPERNODE += [
     (["--insecure", option, address], f"{option} address ", says)
     for option in ("--superlink", "--clientappio-api-address")
-    for address, says in [*ADDRESSES, ("unix:/run/node.sock", "without a scheme")]
+    for address, says in ADDRESSES
 ]
+SUPERNODE += [(["--insecure", "--superlink", "unix:/run/node.sock"], "without a scheme")]
 SUPERNODE += [(["--insecure", "--superlink", "127.0.0.1:0"], "--superlink", "from 1 to 65535")]
 SUPERNODE += [
     (["--insecure", "--node-config", config], "--node-config: ", says)
@@ -229,13 +230,27 @@ NO_DEPENDENCIES = (
     ["--insecure", "--allow-runtime-dependency-installation"],
     "--allow-runtime-dependency-installation is not in this version: ",
 )
-NO_SECRET = (
-    ["--insecure", "--superexec-auth-secret-file", "FILE"],
-    "--superexec-auth-secret-file is not in this version: ",
-)
-SUPERNODE += [NO_DEPENDENCIES, NO_SECRET]
+SUPERNODE += [NO_DEPENDENCIES]
+SECRET = [
+    ("/nonexistent/secret", "--superexec-auth-secret-file: /nonexistent/secret cannot be read"),
+    ("/dev/null", "--superexec-auth-secret-file: /dev/null is empty"),
+]
+SUPERNODE += [
+    (["--insecure", "--isolation", "process", "--superexec-auth-secret-file", file], says)
+    for file, says in SECRET
+]
+SUPERNODE += [
+    (["--insecure", "--clientappio-api-address", "unix:"], "unix: is followed by a path"),
+    (["--insecure", "--clientappio-api-address", "unix:/nonexistent/x"], "unix:/nonexistent/x"),
+    (["--insecure", "--socket-group", "users"], "--socket-group is for"),
+    (
+        ["--insecure", "--clientappio-api-address", "unix:/tmp/x", "--socket-group", "no group"],
+        "there is no group no group",
+    ),
+]
 SUPERNODE += [(["--insecure", "--memory-budget", "8388608T"], "--memory-budget", "is too large")]
 CLIENTAPP = [
+    (["--insecure", "--token", "1", "--superexec-auth-secret-file", "FILE"], "leave one out"),
     ([], "--insecure"),
     (["--token", "12"], "--insecure"),
     (["--insecure", "--token", "1", "--nonsense"], "unknown option --nonsense"),
@@ -307,8 +322,8 @@ SUPEREXEC = [
     (["--insecure", "--runtime-api-address", "http://h:1"], "write h:1", "(Exit Code: 600, "),
     (["--insecure", "--parent-pid", "0"], "--parent-pid"),
     NO_DEPENDENCIES,
-    NO_SECRET,
 ]
+SUPEREXEC += [(["--insecure", "--superexec-auth-secret-file", file], says) for file, says in SECRET]
 TO = {
     "flower-supernode": "--superlink",
     "flwr-clientapp": "--clientappio-api-address",

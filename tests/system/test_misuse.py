@@ -318,7 +318,7 @@ def test_no_grpc(victim, opening, says):
 def test_no_grpc_on_private_socket(victim):
     """The node's user can reach it, too; the line says which process that was."""
     opening, says = OPENINGS["http-get"]
-    with victim.unharmed(says=f"pid {os.getpid()}: {says}"):
+    with victim.unharmed(says=f"pid {os.getpid()}, uid {os.getuid()}: {says}"):
         with Connection(victim.address, opening) as connection:
             connection.wait_end()
 

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 from judge import at_work, serves
@@ -9,6 +12,7 @@ from newest import newest_federation
 from test_failures import FAILED
 
 from federation.processes import free_ports, wait_until
+from federation.release import find
 
 pytestmark = pytest.mark.ours
 
@@ -133,3 +137,95 @@ def test_node_restarted(lab):
     assert lab.count() == 1
     assert len(launcher.text().split("cannot be reached")) == 2
     assert launcher.stop() == 0
+
+
+# ---- who may ask for messages ----
+
+NO_SECRET = r"who asks for work must sign|takes no message requests of ours"
+
+
+@pytest.fixture(scope="module")
+def secret(tmp_path_factory):
+    path = tmp_path_factory.mktemp("secret") / "secret"
+    path.write_bytes(b"not\0a text\n")
+    return path
+
+
+class Guarded:
+    """A node at a unix socket, or with a secret."""
+
+    def __init__(self, lab, options):
+        self.lab = lab
+        options = {"--isolation": "process", **options}
+        self.node = lab.federation.start_node(options=options)
+        self.address = self.node.wait_log(r"worker API: address=(\S+)").group(1)
+        self.id = lab.federation.wait_registered(self.node)
+
+    def launcher(self, **options):
+        return self.lab.federation.start_clientapp(self.address, options)
+
+
+def test_shared_socket(lab):
+    """Node and worker meet at a path; the log says who came; the socket goes with the node."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "worker-api"
+        group = os.getgroups()[-1] if os.getgroups() else os.getgid()
+        options = {"--clientappio-api-address": f"unix:{path}", "--socket-group": group}
+        guarded = Guarded(lab, options)
+        assert guarded.address == f"unix:{path}"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660 and path.stat().st_gid == group
+        launcher = guarded.launcher()
+        assert serves(lab.judge, guarded.id)
+        who = rf"worker came: from=pid {launcher.pid}, uid {os.getuid()} "
+        worker = worker_at(launcher)
+        assert guarded.node.find(who.replace(str(launcher.pid), rf"({launcher.pid}|{worker})"))
+        assert launcher.stop() == 0
+        guarded.node.kill()
+        assert path.exists()
+        again = Guarded(lab, options)
+        assert again.node.stop() == 0
+        assert not path.exists()
+
+
+def test_secret(lab, secret):
+    """Launchers that have it are served, others are refused and wait."""
+    lab.federation.expect(NO_SECRET)
+    guarded = Guarded(
+        lab,
+        {"--clientappio-api-address": "127.0.0.1:0", "--superexec-auth-secret-file": secret},
+    )
+    stranger = guarded.launcher()
+    stranger.wait_log(r"WARN .*takes no message requests of ours .*--superexec-auth-secret-file")
+    message = lab.judge.send(guarded.id, "count")
+    launcher = guarded.launcher(**{"--superexec-auth-secret-file": secret})
+    assert lab.judge.reply(message)["code"] == 0
+    assert not stranger.find(r"worker started")
+    assert stranger.stop() == 0 and launcher.stop() == 0
+    assert guarded.node.stop() == 0
+
+
+def test_flowers_launcher(lab, secret):
+    """That of 1.34, which speaks gRPC and signs."""
+    try:
+        release = find("1.34.0")
+    except LookupError as error:
+        pytest.skip(str(error))
+    lab.federation.expect(NO_SECRET)
+    guarded = Guarded(
+        lab,
+        {"--clientappio-api-address": "127.0.0.1:0", "--superexec-auth-secret-file": secret},
+    )
+    argv = [release.bin / "flower-superexec", "--insecure", "--plugin-type", "clientapp"]
+    argv += ["--appio-api-address", guarded.address]
+    env = lab.federation.environ("superexec")
+    env["PATH"] = f"{release.bin}:{env['PATH']}"
+    stranger = lab.federation.start("stranger-1.34", argv, env)
+    guarded.node.wait_log(r"PullPendingTasks refused: UNAUTHENTICATED")
+    stranger.kill()
+    message = lab.judge.send(guarded.id, "count")
+    superexec = lab.federation.start(
+        "superexec-1.34", [*argv, "--superexec-auth-secret-file", secret], env
+    )
+    assert lab.judge.reply(message, 60)["code"] == 0
+    superexec.kill()
+    assert guarded.node.stop() == 0

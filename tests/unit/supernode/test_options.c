@@ -131,6 +131,14 @@ static void where_workers_connect(void **state)
 		{"--port 65536", ""},
 		{"--port -1", ""},
 		{"--superlink 127.0.0.1:1 --port 1", ""},
+		{"--clientappio-api-address unix:/run/x", "unix:/run/x"},
+		{"--isolation process --socket-group g --clientappio-api-address unix:x", "unix:x"},
+		{"--clientappio-api-address unix:", ""},
+		{"--clientappio-api-address unix:/run/x --host 10.0.0.7", ""},
+		{"--clientappio-api-address unix:/run/x:1 --port 1", "unix:/run/x:1"},
+		{"--clientappio-api-address unix:/run/x --port 1", ""},
+		{"--socket-group g", ""},
+		{"--socket-group g --clientappio-api-address 10.0.0.7:1", ""},
 	};
 	struct command command;
 
@@ -161,6 +169,8 @@ static void warned(void **state)
 		{"--grpc-adapter", "--grpc-adapter has no effect"},
 		{"--rest", "--rest has no effect"},
 	};
+	static const char *const secret[] = {"--superexec-auth-secret-file FILE",
+		"--isolation process --superexec-auth-secret-file FILE"};
 	struct command command;
 
 	(void)state;
@@ -169,6 +179,12 @@ static void warned(void **state)
 		assert_int_equal(!command.options.warnings[0], !rows[i].says);
 		if (rows[i].says)
 			assert_non_null(strstr(command.options.warnings[0], rows[i].says));
+		options_done(&command.options);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(secret); i++) {
+		assert_int_equal(read_line(&command, secret[i]), 0);
+		assert_string_equal(command.options.launcher_secret, "/proc/self/exe");
+		assert_int_equal(!command.options.warnings[1], i);
 		options_done(&command.options);
 	}
 }

@@ -102,6 +102,9 @@ static const char *call_header(const struct request *request, const char *key)
 {
 	if (strcmp(key, TASK_TOKEN_HEADER) == 0)
 		return rig.task_token[0] ? rig.task_token : NULL;
+	for (size_t i = 0; i < PROOF_N; i++)
+		if (strcmp(key, launcher_headers[i]) == 0)
+			return rig.proof[i][0] ? rig.proof[i] : NULL;
 	return strcmp(key, WAITING_HEADER) == 0
 		       ? container_of(request, const struct call, request)->wait
 		       : NULL;
@@ -326,8 +329,8 @@ static int setup_with(const struct node_options *options)
 	snprintf(rig.dir, sizeof rig.dir, "/tmp/instruction-XXXXXX");
 	assert_non_null(mkdtemp(rig.dir));
 	assert_int_equal(loop_new(&rig.loop), 0);
-	assert_int_equal(listener_new(rig.loop, NULL, NULL, rig.dir, &listener_events, NULL,
-				 &rig.listener, NULL),
+	assert_int_equal(listener_new(rig.loop, NULL, &(struct listener_options){.dir = rig.dir},
+				 &listener_events, NULL, &rig.listener, NULL),
 		0);
 	budget_init(&rig.budget, 1 << 20);
 	rig.node = node_new(&(struct node_options){

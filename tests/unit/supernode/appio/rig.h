@@ -46,6 +46,7 @@ extern struct rig {
 	struct task *task;
 	struct spool *spool;
 	char task_token[NODE_TOKEN_TEXT_BYTES]; /* what calls about tasks show; "": nothing */
+	char proof[PROOF_N][PROOF_TEXT_BYTES];  /* of a launcher, the same way */
 	uint64_t token;                         /* of the message at work */
 	uint64_t words;                         /* of tokens that were made */
 	unsigned changes;

@@ -119,7 +119,8 @@ static int setup_with(void **state, const struct listener_ops *ops)
 	assert_int_equal(rpc_new(rig->loop, &rig->rpc), 0);
 	rig->cut.process = -1;
 	rig->found = -1;
-	assert_int_equal(listener_new(rig->loop, rig->log, "127.0.0.1:0", NULL, ops, rig,
+	assert_int_equal(listener_new(rig->loop, rig->log,
+				 &(struct listener_options){.address = "127.0.0.1:0"}, ops, rig,
 				 &rig->listener, NULL),
 		0);
 	assert_int_equal(rpc_server_new(rig->rpc,

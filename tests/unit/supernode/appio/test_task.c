@@ -59,6 +59,13 @@ static void task_begins(void)
 	next_task();
 }
 
+/* ---- launchers that must prove that they may ask ---- */
+
+static void sign(const struct launcher_auth *auth, const char *path, const struct slices *body)
+{
+	assert_int_equal(launcher_auth_sign(auth, path, body, clock_wall_s(), rig.proof), 0);
+}
+
 /* ---- calls ---- */
 
 static enum outcome say(const char *method, struct slices *body, struct slices *answer)
@@ -208,6 +215,64 @@ static void get_run(uint64_t run_id, struct slices *answer)
 	wire_put_varint(&writer, 2, run_id);
 	assert_int_equal(wire_writer_take(&writer, &body), 0);
 	assert_int_equal(say("GetRun", &body, answer), OUTCOME_OK);
+}
+
+static struct launcher_auth *load_secret(void)
+{
+	struct launcher_auth *auth = NULL;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/secret", rig.dir);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs("secret", file);
+	fclose(file);
+	assert_int_equal(launcher_auth_load(path, &auth, NULL), 0);
+	unlink(path);
+	return auth;
+}
+
+/* With a secret, whoever has not signed learns nothing and gets nothing. */
+static void with_a_secret_only_launchers_may_ask(void **state)
+{
+	static const char *const methods[] = {
+		"GetToken", "PullPendingTasks", "ClaimTask", "GetRun"};
+	struct launchers launchers = {.auth = load_secret(), .listener = rig.listener};
+	auto_(slices_done) struct slices answer = {0}, pending = {0}, claim = {0}, run = {0};
+	auto_(free_at_exit) char *token = NULL;
+	struct slices nothing = {0}, body = {0};
+
+	(void)state;
+	instruction_set_launchers(rig.instruction, &launchers);
+	task_set_launchers(rig.task, &launchers);
+	message_comes();
+	objects_message_to_node();
+	assert_int_equal(task_encode_claim(2, &claim), 0);
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		assert_int_equal(slices_append_refs(&body, &claim), 0);
+		assert_int_equal(say(methods[i], &body, NULL), OUTCOME_UNAUTHENTICATED);
+	}
+	sign(launchers.auth, "/flwr.proto.Runtime/PullPendingTasks", &nothing);
+	assert_int_equal(say_nothing("PullPendingTasks", &pending), OUTCOME_OK);
+	assert_true(pending.bytes > 0);
+	/* Once, and for that call only. */
+	assert_int_equal(say_nothing("PullPendingTasks", NULL), OUTCOME_UNAUTHENTICATED);
+	sign(launchers.auth, "/flwr.proto.Runtime/PullPendingTasks", &claim);
+	assert_int_equal(slices_append_refs(&body, &claim), 0);
+	assert_int_equal(say("ClaimTask", &body, NULL), OUTCOME_UNAUTHENTICATED);
+	sign(launchers.auth, "/flwr.proto.Runtime/ClaimTask", &claim);
+	assert_int_equal(slices_append_refs(&body, &claim), 0);
+	assert_int_equal(say("ClaimTask", &body, &answer), OUTCOME_OK);
+	assert_int_equal(task_decode_claimed(&answer, &token), 0);
+	sign(launchers.auth, "/flwr.proto.ClientAppIo/GetToken", &nothing);
+	assert_int_equal(say_nothing("GetToken", NULL), OUTCOME_OK);
+	/* A worker has its token. */
+	memset(rig.proof, 0, sizeof rig.proof);
+	snprintf(rig.task_token, sizeof rig.task_token, "%s", token);
+	get_run(22, &run);
+	assert_true(run.bytes > 0);
+	launcher_auth_free(launchers.auth);
 }
 
 /* As Flower's own launcher asks, which has no token: of the run that it was told of. */
@@ -602,7 +667,8 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {OFFERING(a_task_is_claimed_once),
-		OFFERING(run_of_a_task_is_told), OFFERING(who_waits_is_told_of_the_task_that_comes),
+		OFFERING(with_a_secret_only_launchers_may_ask), OFFERING(run_of_a_task_is_told),
+		OFFERING(who_waits_is_told_of_the_task_that_comes),
 		TEST(nobody_without_a_live_token_is_received),
 		TEST(a_token_may_die_while_a_body_comes),
 		TEST(the_token_of_an_instruction_is_none_of_a_task),

@@ -2,12 +2,16 @@
 #include "supernode/listen/address.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -71,7 +75,7 @@ static void unix_socket_lies_in_the_directory(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	assert_int_equal(address_listen_unix(dir, &sockets, NULL), 0);
+	assert_int_equal(address_listen_private(dir, &sockets, NULL), 0);
 	assert_memory_equal(sockets.dial, "unix:/", 6);
 	assert_int_equal(stat(sockets.dial + 5, &st), 0);
 	assert_true(S_ISSOCK(st.st_mode));
@@ -88,9 +92,145 @@ static void too_long_a_path_is_refused(void **state)
 	(void)state;
 	memset(dir, 'x', sizeof dir);
 	dir[sizeof dir - 1] = '\0';
-	assert_int_equal(address_listen_unix(dir, &sockets, &why), -ENAMETOOLONG);
+	assert_int_equal(address_listen_private(dir, &sockets, &why), -ENAMETOOLONG);
 	assert_true(why.text[0]);
 }
+
+/* ---- a socket at a path ---- */
+
+static struct place {
+	char dir[32], path[64];
+} place;
+
+static int place_make(void **state)
+{
+	(void)state;
+	strcpy(place.dir, "/tmp/address-XXXXXX");
+	if (!mkdtemp(place.dir))
+		return -1;
+	snprintf(place.path, sizeof place.path, "%s/worker-api", place.dir);
+	return 0;
+}
+
+static int place_remove(void **state)
+{
+	(void)state;
+	unlink(place.path);
+	return rmdir(place.dir);
+}
+
+static void members_of_the_group_may_connect(void **state)
+{
+	auto_(sockets_free) struct address_sockets sockets = {0};
+	mode_t mask = umask(077);
+	char group[16];
+	struct stat st;
+
+	(void)state;
+	snprintf(group, sizeof group, "%u", (unsigned)getegid());
+	assert_int_equal(address_listen_path(place.path, group, &sockets, NULL), 0);
+	umask(mask);
+	assert_int_equal(sockets.n, 1);
+	assert_false(sockets.open);
+	assert_string_equal(sockets.dial + 5, place.path);
+	assert_int_equal(stat(place.path, &st), 0);
+	assert_int_equal(st.st_mode, S_IFSOCK | 0660);
+	assert_int_equal(st.st_gid, getegid());
+}
+
+static void groups_that_are_not_there(void **state)
+{
+	static const char *const groups[] = {"no such group", "", "-1", "4294967295", "1x"};
+	struct address_sockets sockets = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+		struct reason why = {0};
+
+		assert_int_equal(
+			address_listen_path(place.path, groups[i], &sockets, &why), -EINVAL);
+		assert_non_null(strstr(why.text, "there is no group"));
+	}
+}
+
+/* What a killed node has left is replaced, a node that lives is not. */
+static void a_socket_that_is_there(void **state)
+{
+	auto_(sockets_free) struct address_sockets first = {0};
+	auto_(sockets_free) struct address_sockets second = {0};
+	struct address_sockets third = {0};
+	struct reason why = {0};
+
+	(void)state;
+	assert_int_equal(address_listen_path(place.path, NULL, &first, NULL), 0);
+	close_fd(&first.fds[0]);
+	first.n = 0;
+	assert_int_equal(access(place.path, F_OK), 0);
+	assert_int_equal(address_listen_path(place.path, NULL, &second, NULL), 0);
+	assert_int_equal(address_listen_path(place.path, NULL, &third, &why), -EADDRINUSE);
+	assert_non_null(strstr(why.text, "another program does"));
+	assert_int_equal(access(place.path, F_OK), 0);
+}
+
+static void something_else_is_never_removed(void **state)
+{
+	struct address_sockets sockets = {0};
+	struct reason why = {0};
+	int fd = open(place.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(address_listen_path(place.path, NULL, &sockets, &why), -EEXIST);
+	assert_non_null(strstr(why.text, "is no socket"));
+	assert_int_equal(access(place.path, F_OK), 0);
+	unlink(place.path);
+	assert_int_equal(symlink("/nowhere", place.path), 0);
+	assert_int_equal(address_listen_path(place.path, NULL, &sockets, NULL), -EEXIST);
+}
+
+static void a_directory_of_everybodys_is_refused(void **state)
+{
+	auto_(sockets_free) struct address_sockets sockets = {0};
+	struct address_sockets none = {0};
+	struct reason why = {0};
+
+	(void)state;
+	assert_int_equal(chmod(place.dir, 0777), 0);
+	assert_int_equal(address_listen_path(place.path, NULL, &none, &why), -EPERM);
+	assert_non_null(strstr(why.text, "everybody can write"));
+	/* As /tmp has it: nobody can remove what is another's. */
+	assert_int_equal(chmod(place.dir, 01777), 0);
+	assert_int_equal(address_listen_path(place.path, NULL, &sockets, NULL), 0);
+}
+
+static void a_directory_of_somebody_elses_is_refused(void **state)
+{
+	struct address_sockets none = {0};
+	struct reason why = {0};
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(place.dir, 12345, (gid_t)-1), 0);
+	assert_int_equal(address_listen_path(place.path, NULL, &none, &why), -EPERM);
+	assert_non_null(strstr(why.text, "belongs to uid 12345"));
+}
+
+static void a_path_that_cannot_be(void **state)
+{
+	struct address_sockets none = {0};
+	struct reason why = {0};
+	char path[200];
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/%0120d", place.dir, 1);
+	assert_int_equal(address_listen_path(path, NULL, &none, &why), -ENAMETOOLONG);
+	snprintf(path, sizeof path, "%s/not/there", place.dir);
+	assert_int_equal(address_listen_path(path, NULL, &none, &why), -ENOENT);
+}
+
+#define PLACE_TEST(test) cmocka_unit_test_setup_teardown(test, place_make, place_remove)
 
 int main(void)
 {
@@ -101,6 +241,13 @@ int main(void)
 		cmocka_unit_test(unresolvable_and_misspelt_addresses_are_refused),
 		cmocka_unit_test(unix_socket_lies_in_the_directory),
 		cmocka_unit_test(too_long_a_path_is_refused),
+		PLACE_TEST(members_of_the_group_may_connect),
+		PLACE_TEST(groups_that_are_not_there),
+		PLACE_TEST(a_socket_that_is_there),
+		PLACE_TEST(something_else_is_never_removed),
+		PLACE_TEST(a_directory_of_everybodys_is_refused),
+		PLACE_TEST(a_directory_of_somebody_elses_is_refused),
+		PLACE_TEST(a_path_that_cannot_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
