@@ -473,6 +473,16 @@ char *path_program_dir(void)
 	return text_dup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+char *path_installed(const char *name)
+{
+	auto_(free_at_exit) char *dir = path_program_dir();
+	char *path;
+
+	if (!dir || asprintf(&path, "%.*s/%s", (int)(strrchr(dir, '/') - dir), dir, name) < 0)
+		return NULL;
+	return path;
+}
+
 /* 0, -ENOENT or -EACCES. */
 static int file_check(const char *path)
 {

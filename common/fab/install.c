@@ -18,6 +18,7 @@
 
 /* Directories in which something is being unpacked: ".<hash8>.<16 digits>.new", locked by who
  * unpacks. */
+#define HASH_DIGITS    8 /* of a FAB's hash in the name of its directory */
 #define SCRATCH_SUFFIX ".new"
 #define SCRATCH_DIGITS 16
 #define SCRATCH_TRIES  16
@@ -55,10 +56,10 @@ static int failed(struct reason *why, int code, const char *what, const char *pa
 static bool is_scratch(const char *name)
 {
 	static const char hex[] = "0123456789abcdef";
-	const char *number = name + 1 + MANIFEST_HASH_DIGITS + 1;
+	const char *number = name + 1 + HASH_DIGITS + 1;
 
-	return name[0] == '.' && strspn(name + 1, hex) == MANIFEST_HASH_DIGITS &&
-	       number[-1] == '.' && strspn(number, hex) == SCRATCH_DIGITS &&
+	return name[0] == '.' && strspn(name + 1, hex) == HASH_DIGITS && number[-1] == '.' &&
+	       strspn(number, hex) == SCRATCH_DIGITS &&
 	       strcmp(number + SCRATCH_DIGITS, SCRATCH_SUFFIX) == 0;
 }
 
@@ -112,7 +113,7 @@ static int scratch_try(const char *apps, const char *hash, struct scratch *out)
 
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		return -EIO;
-	if (asprintf(&path, "%s/.%.*s.%016llx" SCRATCH_SUFFIX, apps, MANIFEST_HASH_DIGITS, hash,
+	if (asprintf(&path, "%s/.%.*s.%016llx" SCRATCH_SUFFIX, apps, HASH_DIGITS, hash,
 		    (unsigned long long)number) < 0) {
 		path = NULL;
 		return -ENOMEM;
@@ -247,7 +248,7 @@ int fab_install(const struct slices *content, const char *hash, const char *flwr
 	if (r < 0)
 		return r;
 	apps = apps_path(flwr_home);
-	name = manifest_directory(&manifest, hash);
+	name = manifest_directory(&manifest, hash, HASH_DIGITS);
 	if (!apps || !name)
 		return -ENOMEM;
 	r = find_app(apps, older_home, name, &target, why);

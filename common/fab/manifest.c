@@ -1,6 +1,7 @@
 #include "common/fab/manifest.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/sha256.h"
 #include "common/base/toml.h"
 
 #include <errno.h>
@@ -42,16 +43,33 @@ static int take_string(const struct toml *doc, const char *path, char **out, str
 	return *out ? 0 : -ENOMEM;
 }
 
-static int take_name(const struct toml *doc, const char *path, char **out, struct reason *why)
+int manifest_check_names(const struct manifest *manifest, struct reason *why)
 {
-	int r = take_string(doc, path, out, why);
-	const char *fault = r == 0 && *out ? name_fault(*out) : NULL;
+	const struct {
+		const char *path, *text;
+	} names[] = {{"tool.flwr.app.publisher", manifest->publisher},
+		{"project.name", manifest->name}, {"project.version", manifest->version}};
+	size_t publisher_len = strlen(manifest->publisher), len = 0;
 
-	if (!fault)
-		return r;
-	return reason_code(why, -EBADMSG,
-		"the FAB's pyproject.toml: %s %s, so it cannot be part of a directory's name", path,
-		fault);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *fault = name_fault(names[i].text);
+
+		if (fault)
+			return reason_code(why, -EBADMSG,
+				"the FAB's pyproject.toml: %s %s, so it cannot be part of a "
+				"directory's name",
+				names[i].path, fault);
+		len += strlen(names[i].text) + 1;
+	}
+	if (len + SHA256_HEX_BYTES - 1 > NAME_MAX)
+		return reason_code(why, -EBADMSG,
+			"the FAB's publisher, name and version are too long for a directory's "
+			"name");
+	if (strncmp(manifest->fab_id, manifest->publisher, publisher_len) != 0 ||
+		manifest->fab_id[publisher_len] != '/' ||
+		strcmp(manifest->fab_id + publisher_len + 1, manifest->name) != 0)
+		return reason_code(why, -EBADMSG, "the FAB's id is another than its name");
+	return 0;
 }
 
 static int take_config(const struct toml *doc, struct value_map *out, struct reason *why)
@@ -66,29 +84,23 @@ static int take_config(const struct toml *doc, struct value_map *out, struct rea
 
 static int fill(const struct toml *doc, struct manifest *out, struct reason *why)
 {
-	size_t len;
-	int r = take_name(doc, "tool.flwr.app.publisher", &out->publisher, why);
+	int r = take_string(doc, "tool.flwr.app.publisher", &out->publisher, why);
 
 	if (r == 0)
-		r = take_name(doc, "project.name", &out->name, why);
+		r = take_string(doc, "project.name", &out->name, why);
 	if (r == 0)
-		r = take_name(doc, "project.version", &out->version, why);
+		r = take_string(doc, "project.version", &out->version, why);
 	if (r == 0)
 		r = take_string(doc, "tool.flwr.app.components.clientapp", &out->clientapp, why);
 	if (r == 0)
 		r = take_config(doc, &out->config, why);
 	if (r < 0)
 		return r;
-	len = strlen(out->publisher) + strlen(out->name) + strlen(out->version);
-	if (len + 3 + MANIFEST_HASH_DIGITS > NAME_MAX)
-		return reason_code(why, -EBADMSG,
-			"the FAB's publisher, name and version are too long for a directory's "
-			"name");
 	if (asprintf(&out->fab_id, "%s/%s", out->publisher, out->name) < 0) {
 		out->fab_id = NULL;
 		return -ENOMEM;
 	}
-	return 0;
+	return manifest_check_names(out, why);
 }
 
 int manifest_parse(const char *text, size_t len, struct manifest *out, struct reason *why)
@@ -120,12 +132,12 @@ int manifest_read(struct bundle *bundle, struct manifest *out, struct reason *wh
 	return r < 0 ? r : manifest_parse(text.data ? text.data : "", text.len, out, why);
 }
 
-char *manifest_directory(const struct manifest *manifest, const char *hash)
+char *manifest_directory(const struct manifest *manifest, const char *hash, int digits)
 {
 	char *name;
 
 	if (asprintf(&name, "%s.%s.%s.%.*s", manifest->publisher, manifest->name, manifest->version,
-		    MANIFEST_HASH_DIGITS, hash) < 0)
+		    digits, hash) < 0)
 		return NULL;
 	return name;
 }

@@ -7,9 +7,6 @@
 #include "common/fab/bundle.h"
 #include "common/fab/fab.h"
 
-/* Digits of a FAB's hash in the name of its directory. */
-#define MANIFEST_HASH_DIGITS 8
-
 /* Parse len bytes of TOML. 0; -EBADMSG with a sentence that names the key; -ENOMEM. The caller owns
  * *out. */
 int manifest_parse(const char *text, size_t len, struct manifest *out, struct reason *why);
@@ -17,8 +14,12 @@ int manifest_parse(const char *text, size_t len, struct manifest *out, struct re
 /* Read it out of a bundle, at most FAB_PYPROJECT_MAX_BYTES. As above; rewinds the bundle. */
 int manifest_read(struct bundle *bundle, struct manifest *out, struct reason *why);
 
-/* The name of the app's directory: "publisher.name.version.hash8". malloc()ed; NULL on no memory.
- */
-char *manifest_directory(const struct manifest *manifest, const char *hash);
+/* Can publisher, name and version be part of a directory's name, and is fab_id theirs? 0; -EBADMSG
+ * with a sentence. */
+int manifest_check_names(const struct manifest *manifest, struct reason *why);
+
+/* The name of the app's directory: "publisher.name.version." and so many digits of hash.
+ * malloc()ed; NULL on no memory. */
+char *manifest_directory(const struct manifest *manifest, const char *hash, int digits);
 
 #endif

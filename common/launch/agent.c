@@ -71,6 +71,11 @@ void agent_tell_python(const struct agent *agent)
 		log_info(agent->log, "apps run with %s", found);
 }
 
+struct process_set *agent_processes(struct agent *agent)
+{
+	return agent->set;
+}
+
 unsigned agent_count(const struct agent *agent)
 {
 	return process_set_count(agent->set);
@@ -79,16 +84,14 @@ unsigned agent_count(const struct agent *agent)
 int agent_paths(struct agent_options *options)
 {
 	auto_(free_at_exit) char *dir = path_program_dir();
-	auto_(free_at_exit) char *prefix =
-		dir ? text_dup(dir, (size_t)(strrchr(dir, '/') - dir)) : NULL;
 	struct agent_options found;
 
-	if (!prefix)
+	if (!dir)
 		return -ENOMEM;
 	found = *options;
 	found.worker_path = path_join(dir, "flwr-clientapp");
-	found.start_path = path_join(prefix, "libexec/flwr-native/flwr-app-start");
-	found.bridge_path = path_join(prefix, "share/flwr-native/bridge/main.py");
+	found.start_path = path_installed("libexec/flwr-native/flwr-app-start");
+	found.bridge_path = path_installed("share/flwr-native/bridge/main.py");
 	if (!found.worker_path || !found.start_path || !found.bridge_path) {
 		free((char *)found.worker_path);
 		free((char *)found.start_path);

@@ -28,6 +28,9 @@ int agent_new(struct loop *loop, struct log *log, const struct agent_options *op
 /* Kills what is left, at once; no event comes. Not from inside a callback. */
 void agent_free(struct agent *agent);
 
+/* For other children of this program: there is one set. Borrowed. */
+struct process_set *agent_processes(struct agent *agent);
+
 /* Processes that are not yet gone. */
 unsigned agent_count(const struct agent *agent);
 

@@ -142,10 +142,11 @@ void node_content(struct node *node, struct node_now now, uint64_t message, enum
 /* run is taken over (with NODE_FETCHED). Unknown run_id is ignored. */
 void node_run_fetched(struct node *node, struct node_now now, uint64_t run_id,
 	enum node_fetch fetch, struct run *run, const char *reason);
-/* content and manifest are taken over (with NODE_FETCHED): verified, so that manifest is what the
- * FAB says. */
+/* hash, content and manifest (with NODE_FETCHED): verified, content has this hash, and manifest is
+ * what the FAB says. content and manifest are taken over; when the run names another hash by now,
+ * they are freed and the FAB is asked for again. */
 void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
-	enum node_fetch fetch, struct slices *content, struct manifest *manifest,
+	enum node_fetch fetch, const char *hash, struct slices *content, struct manifest *manifest,
 	const char *reason);
 
 enum node_push {

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct node_run *run_find(const struct node *node, uint64_t run_id)
 {
@@ -203,7 +204,7 @@ void node_run_fetched(struct node *node, struct node_now now, uint64_t run_id,
 	messages_start(node, now);
 }
 
-static void take_fab(struct node *node, struct node_run *run, struct node_now now,
+static void take_fab(struct node *node, struct node_run *run, struct node_now now, const char *hash,
 	struct slices *content, struct manifest *manifest)
 {
 	struct reason why = {0};
@@ -211,15 +212,17 @@ static void take_fab(struct node *node, struct node_run *run, struct node_now no
 	/* Another run may have brought the same one meanwhile. */
 	if (!run->fab)
 		run->fab = held_fab_ref(node, run->info.fab_hash);
-	if (!run->fab &&
-		held_fab_new(node, run->info.fab_hash, content, manifest, &run->fab, &why) < 0)
+	/* The check of another run of this number began before its SuperLink had forgotten it. */
+	if (!run->fab && strcmp(hash, run->info.fab_hash) != 0)
+		run_ask_fab(run);
+	else if (!run->fab && held_fab_new(node, hash, content, manifest, &run->fab, &why) < 0)
 		fail_waiting(node, run, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
 	else
 		node_run_advance(node, run, now);
 }
 
 void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
-	enum node_fetch fetch, struct slices *content, struct manifest *manifest,
+	enum node_fetch fetch, const char *hash, struct slices *content, struct manifest *manifest,
 	const char *reason)
 {
 	struct node_run *run = run_find(node, run_id);
@@ -232,7 +235,7 @@ void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
 		else if (fetch == NODE_FETCH_REFUSED)
 			fail_waiting(node, run, now, ERROR_CODE_INVALID_FAB, reason);
 		else if (run->state == RUN_BARE)
-			take_fab(node, run, now, content, manifest);
+			take_fab(node, run, now, hash, content, manifest);
 	}
 	if (fetch == NODE_FETCHED) {
 		slices_done(content);

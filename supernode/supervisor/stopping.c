@@ -31,6 +31,7 @@ static void leave(struct supervisor *supervisor)
 	supervisor->leaving = 2;
 	fleet_stop(supervisor->fleet, part_left, supervisor);
 	appio_stop(supervisor->appio, CALLS_GRACE_MS, part_left, supervisor);
+	bundles_stop(supervisor->bundles);
 	timer_set(supervisor->health_timer, CLOCK_NEVER);
 	if (supervisor->health) {
 		supervisor->leaving++;
@@ -57,7 +58,8 @@ void stopping_check(struct supervisor *supervisor)
 	if (supervisor->phase == PHASE_DRAINING || supervisor->phase == PHASE_ANSWERING) {
 		if (node_count(supervisor->node).messages == 0)
 			answered(supervisor);
-	} else if (supervisor->phase == PHASE_LEAVING && supervisor->leaving == 0) {
+	} else if (supervisor->phase == PHASE_LEAVING && supervisor->leaving == 0 &&
+		   bundles_count(supervisor->bundles) == 0) {
 		supervisor->phase = PHASE_LEFT;
 		loop_stop(supervisor->loop);
 	}

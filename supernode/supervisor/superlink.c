@@ -132,7 +132,7 @@ struct fab_fetch {
 	char hash[128];
 };
 
-static void on_fab_checked(void *arg, uint64_t run_id, struct slices *content,
+static void on_fab_checked(void *arg, uint64_t run_id, const char *hash, struct slices *content,
 	struct manifest *manifest, const char *refused)
 {
 	struct supervisor *supervisor = arg;
@@ -140,7 +140,7 @@ static void on_fab_checked(void *arg, uint64_t run_id, struct slices *content,
 	if (refused)
 		log_warn(supervisor->log, "FAB refused: run_id=%" PRIu64 ": %s", run_id, refused);
 	node_fab_fetched(supervisor->node, supervisor_now(), run_id,
-		refused ? NODE_FETCH_REFUSED : NODE_FETCHED, content, manifest, refused);
+		refused ? NODE_FETCH_REFUSED : NODE_FETCHED, hash, content, manifest, refused);
 	supervisor_pump(supervisor);
 }
 
@@ -154,8 +154,8 @@ static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slic
 	if (outcome == OUTCOME_CANCELLED)
 		return;
 	if (outcome == OUTCOME_OK) {
-		if (bundle_check(supervisor->loop, supervisor->credentials.trusted, run_id,
-			    fetch->hash, content, verifications, on_fab_checked, supervisor) == 0)
+		if (bundles_check(supervisor->bundles, run_id, fetch->hash, content, verifications,
+			    on_fab_checked, supervisor) == 0)
 			return;
 		outcome = OUTCOME_RESOURCE_EXHAUSTED;
 		details = "no memory to check it";
@@ -164,7 +164,7 @@ static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slic
 	/* A SuperLink that has the run, but not its FAB. */
 	node_fab_fetched(supervisor->node, supervisor_now(), run_id,
 		outcome == OUTCOME_NOT_FOUND ? NODE_FETCH_REFUSED : fetch_of(outcome), NULL, NULL,
-		why.text);
+		NULL, why.text);
 	supervisor_pump(supervisor);
 }
 
@@ -220,7 +220,7 @@ void superlink_fetch_fab(struct supervisor *supervisor, const struct node_action
 		fleet_get_fab(supervisor->fleet, action->run_id, action->fab_hash, on_fab, fetch)) {
 		free(fetch);
 		node_fab_fetched(supervisor->node, supervisor_now(), action->run_id,
-			NODE_FETCH_REFUSED, NULL, NULL, "no memory to ask for the FAB");
+			NODE_FETCH_REFUSED, NULL, NULL, NULL, "no memory to ask for the FAB");
 	}
 }
 

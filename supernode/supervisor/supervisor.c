@@ -337,6 +337,29 @@ static int new_agent(
 	return supervisor->slots ? 0 : -ENOMEM;
 }
 
+/* Bundles are read in children, in both isolations. */
+static int new_bundles(struct supervisor *supervisor)
+{
+	auto_(free_at_exit) char *reader = path_installed("libexec/flwr-native/flwr-read-manifest");
+	int r = reader ? 0 : -ENOMEM;
+
+	if (r == 0 && !supervisor->agent)
+		r = process_set_new(supervisor->loop, supervisor->log, &supervisor->processes);
+	if (r)
+		return r;
+	if (access(reader, X_OK) < 0)
+		log_error(supervisor->log, "no app can run: %s, which reads their bundles: %s",
+			reader, strerror(errno));
+	return bundles_new(supervisor->loop, supervisor->log,
+		&(struct bundles_options){
+			.processes = supervisor->agent ? agent_processes(supervisor->agent)
+						       : supervisor->processes,
+			.trusted = supervisor->credentials.trusted,
+			.reader_path = reader,
+		},
+		&supervisor->bundles);
+}
+
 /* Is each worker flwr-clientapp, started by this program, at a unix socket? */
 static bool own_workers(const struct supervisor_options *options)
 {
@@ -454,6 +477,8 @@ static int new_parts(
 	if (r == 0 && !options->workers_come)
 		r = new_agent(supervisor, options, why);
 	if (r == 0)
+		r = new_bundles(supervisor);
+	if (r == 0)
 		r = new_appio(supervisor, options, why);
 	if (r == 0 && options->health_server_address)
 		r = health_new(supervisor->loop, supervisor->rpc, supervisor->log,
@@ -511,6 +536,7 @@ int supervisor_status(const struct supervisor *supervisor)
 void supervisor_abandon(struct supervisor *supervisor)
 {
 	agent_free(supervisor->agent);
+	process_set_free(supervisor->processes);
 	private_dir_close(&supervisor->dir);
 }
 
@@ -527,6 +553,8 @@ void supervisor_free(struct supervisor *supervisor)
 
 	if (!supervisor)
 		return;
+	bundles_free(supervisor->bundles);
+	process_set_free(supervisor->processes);
 	agent_free(supervisor->agent);
 	fleet_free(supervisor->fleet);
 	/* Only one that was never started still has its server. */

@@ -12,6 +12,7 @@
 #include "supernode/appio/appio.h"
 #include "supernode/fleet/fleet.h"
 #include "supernode/node/node.h"
+#include "supernode/supervisor/bundle.h"
 #include "supernode/supervisor/credentials.h"
 #include "supernode/supervisor/private_dir.h"
 #include "supernode/supervisor/slots.h"
@@ -42,6 +43,8 @@ struct supervisor {
 	struct appio *appio;
 	struct agent *agent; /* NULL, as slots, when workers come by themselves */
 	struct slots *slots;
+	struct process_set *processes; /* ours, where there is no agent; else NULL */
+	struct bundles *bundles;
 	struct timer *offers;  /* of the next line about a message that waits for a worker */
 	int64_t offer_line_ms; /* when the last one was written */
 	struct timer *tick;

@@ -35,7 +35,7 @@ static void check_manifest(const struct manifest *manifest)
 {
 	static const char hash[] =
 		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-	auto_(free_at_exit) char *directory = manifest_directory(manifest, hash);
+	auto_(free_at_exit) char *directory = manifest_directory(manifest, hash, 64);
 
 	check_name(manifest->publisher);
 	check_name(manifest->name);

@@ -98,7 +98,9 @@ static void step_fab(struct sim_world *world)
 	enum node_fetch fetch = some_fetch(world);
 	struct slices content = {0};
 	struct manifest manifest = {0};
+	char hash[SIM_HASH_BYTES];
 
+	sim_hash(id, hash);
 	if (!world->runs[id].fab_asked && !sim_one_in(world, 20))
 		return;
 	if (fetch == NODE_RUN_OVER && !world->runs[id].fab_asked)
@@ -110,7 +112,7 @@ static void step_fab(struct sim_world *world)
 	if (fetch == NODE_RUN_OVER)
 		sim_forget_run(world, id);
 	sim_faults(world);
-	node_fab_fetched(world->node, world->now, id, fetch, &content, &manifest, "bad FAB");
+	node_fab_fetched(world->node, world->now, id, fetch, hash, &content, &manifest, "bad FAB");
 	sim_check(world, content.n == 0 && !manifest.name);
 }
 

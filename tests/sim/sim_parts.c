@@ -88,15 +88,20 @@ void sim_make_message(
 		make_content(world, out, message_out);
 }
 
-void sim_make_run(struct sim_world *world, uint64_t run_id, struct run *out)
+void sim_hash(uint64_t run_id, char hash[SIM_HASH_BYTES])
 {
 	static const char digits[] = "0123456789abcdef";
-	struct value value = {.kind = VALUE_DOUBLE, .d = 0.5};
-	char hash[65];
 
-	/* Two runs share a FAB. */
-	memset(hash, digits[run_id / 2], 64);
-	hash[64] = '\0';
+	memset(hash, digits[run_id / 2], SIM_HASH_BYTES - 1);
+	hash[SIM_HASH_BYTES - 1] = '\0';
+}
+
+void sim_make_run(struct sim_world *world, uint64_t run_id, struct run *out)
+{
+	struct value value = {.kind = VALUE_DOUBLE, .d = 0.5};
+	char hash[SIM_HASH_BYTES];
+
+	sim_hash(run_id, hash);
 	if (sim_mishap(world, 30))
 		snprintf(hash, sizeof(hash), "%s", sim_one_in(world, 2) ? "" : "nothex");
 	*out = (struct run){.run_id = run_id,

@@ -100,6 +100,9 @@ bool sim_mishap(struct sim_world *world, unsigned n);
 void sim_make_message(
 	struct sim_world *world, struct envelope *out, struct sim_message *message_out);
 void sim_make_run(struct sim_world *world, uint64_t run_id, struct run *out);
+#define SIM_HASH_BYTES 65
+/* Of the run's FAB; two runs share one. */
+void sim_hash(uint64_t run_id, char hash[SIM_HASH_BYTES]);
 void sim_make_fab(struct sim_world *world, struct slices *content, struct manifest *manifest);
 void sim_make_context(struct sim_world *world, uint64_t run, struct slices *out);
 /* Of a worker of message; *valid_out: the node has to take it, unless it is over the budget or out

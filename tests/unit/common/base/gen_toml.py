@@ -79,7 +79,7 @@ def documents():
             yield f"{two}\n{one}\nx = 1"
     random.seed(int(sys.argv[1]))
     taken = [text for text in WHOLE if len(text) < 200]
-    for _ in range(6000):
+    for _ in range(2500):
         if random.random() < 0.5:
             yield "".join(random.choices(PIECES, k=random.randint(1, 12)))
         else:

@@ -1,5 +1,6 @@
 #include "common/base/cleanup.h"
 #include "common/fab/manifest.h"
+#include "common/fab/manifest_form.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +34,7 @@ static void test_good(void **state)
 	assert_int_equal(value_map_get(&manifest.config, "a")->i, 1);
 	assert_string_equal(value_map_get(&manifest.config, "b.c")->s.data, "x");
 	assert_true(value_map_get(&manifest.config, "d.e")->d == 0.5);
-	char *name = manifest_directory(&manifest, "0123456789abcdef");
+	char *name = manifest_directory(&manifest, "0123456789abcdef", 8);
 
 	assert_string_equal(name, "org.app.1.0+x!1.01234567");
 	free(name);
@@ -97,12 +98,58 @@ static void test_bad(void **state)
 	}
 }
 
+/* From one process to another and back; whatever is not whole or changed is refused or another
+ * manifest, never read beyond. */
+static void test_form(void **state)
+{
+	static const char text[] =
+		APP("\"org\"", "\"app\"", "\"1\"") "[tool.flwr.app.config]\na = -1\nb = "
+						   "\"x\\u0000\"\nc = 0.5\nd = true\n";
+	auto_(text_done) struct text form = {0};
+	auto_(manifest_done) struct manifest manifest = {0};
+	struct reason why = {0};
+
+	(void)state;
+	assert_int_equal(manifest_parse(text, strlen(text), &manifest, &why), 0);
+	assert_int_equal(manifest_form_write(&manifest, NULL, &form), 0);
+	for (size_t len = 0; len <= form.len; len++) {
+		struct manifest copy = {0};
+		auto_(free_at_exit) char *bytes = malloc(len + 1);
+		int r;
+
+		assert_non_null(bytes);
+		memcpy(bytes, form.data, len);
+		r = manifest_form_read(bytes, len, &copy, &why);
+		assert_int_equal(r, len == form.len ? 0 : -EBADMSG);
+		if (r < 0)
+			continue;
+		assert_string_equal(copy.fab_id, "org/app");
+		assert_string_equal(copy.clientapp, manifest.clientapp);
+		assert_true(value_map_equal(&copy.config, &manifest.config));
+		manifest_done(&copy);
+	}
+	for (size_t at = 0; at < form.len * 8; at++) {
+		struct manifest copy = {0};
+
+		form.data[at / 8] = (char)(form.data[at / 8] ^ 1 << at % 8);
+		if (manifest_form_read(form.data, form.len, &copy, &why) == 0)
+			assert_null(strchr(copy.name, '/'));
+		manifest_done(&copy);
+		form.data[at / 8] = (char)(form.data[at / 8] ^ 1 << at % 8);
+	}
+	form.len = 0;
+	assert_int_equal(manifest_form_write(&manifest, "because", &form), 0);
+	assert_int_equal(manifest_form_read(form.data, form.len, &manifest, &why), -EBADMSG);
+	assert_string_equal(why.text, "because");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_wide_names),
 		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

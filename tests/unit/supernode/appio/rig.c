@@ -290,7 +290,7 @@ void message_comes(void)
 	node_run_fetched(rig.node, now_is(), RUN_ID, NODE_FETCHED, &run, NULL);
 	action_of(NODE_FETCH_FAB);
 	slices_append(&fab, slice_static("hello", 5));
-	node_fab_fetched(rig.node, now_is(), RUN_ID, NODE_FETCHED, &fab, &manifest, NULL);
+	node_fab_fetched(rig.node, now_is(), RUN_ID, NODE_FETCHED, HASH, &fab, &manifest, NULL);
 }
 
 void work_begins(void)

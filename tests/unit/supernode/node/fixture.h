@@ -30,6 +30,7 @@ struct fixture {
 	uint64_t token; /* the last one given out */
 	uint64_t words; /* random ones asked for */
 	unsigned made;
+	const char *fab_hash;      /* of the FABs that give_fab() gives; NULL: HASH */
 	struct node_action action; /* the last one */
 };
 
@@ -153,7 +154,8 @@ static inline void give_fab(struct fixture *f, uint64_t run_id, size_t bytes)
 	assert_non_null(memory);
 	assert_int_equal(value_map_set(&manifest.config, "rate", &value), 0);
 	assert_int_equal(slices_append_copy(&content, memory, bytes), 0);
-	node_fab_fetched(f->node, f->now, run_id, NODE_FETCHED, &content, &manifest, NULL);
+	node_fab_fetched(f->node, f->now, run_id, NODE_FETCHED, f->fab_hash ? f->fab_hash : HASH,
+		&content, &manifest, NULL);
 	assert_int_equal(content.n, 0);
 	assert_null(manifest.name);
 }

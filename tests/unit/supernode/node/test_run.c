@@ -57,7 +57,7 @@ static void test_run_that_is_over(void **state)
 	expect(&f, NODE_FETCH_RUN);
 	give_run(&f, 1, HASH, NULL);
 	expect(&f, NODE_FETCH_FAB);
-	node_fab_fetched(f.node, f.now, 1, NODE_RUN_OVER, NULL, NULL, "over");
+	node_fab_fetched(f.node, f.now, 1, NODE_RUN_OVER, NULL, NULL, NULL, "over");
 	expect_dropped(&f, "run is over");
 	start_message(&f, 100);
 	pull(&f, f.token);
@@ -87,10 +87,16 @@ static void test_refusals(void **state)
 	expect(&f, NODE_FETCH_RUN);
 	give_run(&f, 1, HASH, NULL);
 	expect(&f, NODE_FETCH_FAB);
-	node_fab_fetched(f.node, f.now, 1, NODE_FETCH_REFUSED, NULL, NULL, "wrong hash");
+	node_fab_fetched(f.node, f.now, 1, NODE_FETCH_REFUSED, NULL, NULL, NULL, "wrong hash");
 	expect_error(&f, 7, "wrong hash");
 	give_message(&f, 1, 100);
 	expect(&f, NODE_FETCH_FAB);
+	/* One that was checked for another run of this number is not taken for this one's. */
+	f.fab_hash = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
+	give_fab(&f, 1, 10);
+	expect(&f, NODE_FETCH_FAB);
+	assert_int_equal(node_count(f.node).fabs, 0);
+	f.fab_hash = NULL;
 	give_fab(&f, 1, 10);
 	expect(&f, NODE_START_WORKER);
 	fixture_done(&f);

@@ -1,0 +1,167 @@
+/*
+ * The checks of bundles, with the program that reads them and with others in its place that crash,
+ * lie, say too much and hang.
+ */
+#include "common/base/cleanup.h"
+#include "common/base/sha256.h"
+#include "supernode/supervisor/bundle.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RUN_ID 7
+
+static struct {
+	struct loop *loop;
+	struct log *log;
+	struct process_set *processes;
+	struct bundles *bundles;
+	unsigned said;
+	char hash[SHA256_HEX_BYTES];
+	char refused[REASON_BYTES];
+} rig;
+
+static int setup(void **state)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	(void)state;
+	rig.log = log_new(null, NULL, LOG_LEVEL_DEBUG);
+	assert_int_equal(loop_new(&rig.loop), 0);
+	assert_int_equal(process_set_new(rig.loop, rig.log, &rig.processes), 0);
+	rig.said = 0;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	bundles_free(rig.bundles);
+	rig.bundles = NULL;
+	process_set_free(rig.processes);
+	loop_free(rig.loop);
+	log_free(rig.log);
+	return 0;
+}
+
+static void on_checked(void *arg, uint64_t run_id, const char *hash, struct slices *content,
+	struct manifest *manifest, const char *refused)
+{
+	(void)content;
+	(void)manifest;
+	assert_ptr_equal(arg, &rig);
+	assert_int_equal(run_id, RUN_ID);
+	assert_string_equal(hash, rig.hash);
+	snprintf(rig.refused, sizeof rig.refused, "%s", refused ? refused : "");
+	rig.said++;
+}
+
+static void check_begin(const char *reader, const char *bytes)
+{
+	const struct bundles_options options = {.processes = rig.processes, .reader_path = reader};
+	struct value_map none = {0};
+	struct slices content = {0};
+
+	bundles_free(rig.bundles);
+	assert_int_equal(bundles_new(rig.loop, rig.log, &options, &rig.bundles), 0);
+	assert_int_equal(slices_append_copy(&content, bytes, strlen(bytes)), 0);
+	assert_int_equal(sha256_slices(&content, rig.hash), 0);
+	assert_int_equal(
+		bundles_check(rig.bundles, RUN_ID, rig.hash, &content, &none, on_checked, &rig), 0);
+	assert_int_equal(content.n, 0);
+	assert_int_equal(bundles_count(rig.bundles), 1);
+}
+
+static void check(const char *reader, const char *sentence)
+{
+	unsigned before = rig.said;
+
+	check_begin(reader, "no zip");
+	while (rig.said == before)
+		loop_step(rig.loop, 1000);
+	assert_int_equal(bundles_count(rig.bundles), 0);
+	if (!strstr(rig.refused, sentence))
+		fail_msg("%s: %s", sentence, rig.refused);
+}
+
+static void the_real_one(void **state)
+{
+	(void)state;
+	check(READ_MANIFEST, "the FAB is no zip archive");
+}
+
+/* A program in its place. */
+static void check_script(const char *text, const char *sentence)
+{
+	char path[] = "/tmp/flwr-test-reader-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(dprintf(fd, "#!/bin/sh\n%s\n", text) < 0, 0);
+	assert_int_equal(fchmod(fd, 0700), 0);
+	close(fd);
+	check(path, sentence);
+	unlink(path);
+}
+
+static void what_it_may_do(void **state)
+{
+	(void)state;
+	check_script("kill -SEGV $$", "killed by signal 11");
+	check_script("kill -KILL $$", "killed by signal 9");
+	check_script("ulimit -S -t 1; while :; do :; done", "too much time");
+	check_script("exit 1", "failed");
+	check_script("exit 0", "no answer of its form");
+	check_script("printf Mabcdefghijklmnop >&3", "no answer of its form");
+	check_script("printf 'R\\004\\000\\000\\000why?' >&3", "why?");
+	check_script("printf 'R\\004\\000\\000\\000why?!' >&3", "no answer of its form");
+	check_script("exec cat /dev/zero >&3", "too much in it");
+	check("/nonexistent/reader", "could not start the program that reads it");
+}
+
+/* Stopped in the middle, it is told, and nothing is left of it. */
+static void a_stop(void **state)
+{
+	char path[] = "/tmp/flwr-test-reader-XXXXXX";
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(dprintf(fd, "#!/bin/sh\nexec sleep 1000\n") < 0, 0);
+	assert_int_equal(fchmod(fd, 0700), 0);
+	close(fd);
+	check_begin(path, "one");
+	while (process_set_count(rig.processes) == 0)
+		loop_step(rig.loop, 1000);
+	bundles_free(rig.bundles);
+	rig.bundles = NULL;
+	assert_int_equal(rig.said, 1);
+	assert_non_null(strstr(rig.refused, "was stopped"));
+	/* While it is hashed, too. */
+	check_begin(path, "two");
+	bundles_free(rig.bundles);
+	rig.bundles = NULL;
+	assert_int_equal(rig.said, 2);
+	assert_non_null(strstr(rig.refused, "was stopped"));
+	unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(the_real_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_it_may_do, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_stop, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
