@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from pathlib import Path
 
 # A parser that takes longer, or more memory, has no limit of its own.
 LIMITS = ["-timeout=10", "-rss_limit_mb=2048", "-malloc_limit_mb=256", "-max_len=65536"]
+STACK_BYTES = 1 << 20  # so that recursion that a peer decides about ends soon
 COLUMNS = "{:<14}{:>12}{:>10}{:>10}{:>8}  {}"
 
 
@@ -66,6 +68,12 @@ class Target:
         print(f"Once more: {program} {os.path.relpath(self.found(), root)}")
 
 
+def limit_stack():
+    """For fuzzers, which begin to run with it."""
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    resource.setrlimit(resource.RLIMIT_STACK, (STACK_BYTES, hard))
+
+
 def main():
     root, seconds, wanted = Path(sys.argv[1]).resolve(), int(sys.argv[2]), sys.argv[3:]
     programs = sorted((root / "build/fuzz/tests").glob("fuzz.*"))
@@ -77,6 +85,7 @@ def main():
     targets = [target for target in targets if not wanted or target.name in wanted]
     cores = len(os.sched_getaffinity(0))
     share = max(1, seconds * min(cores, len(targets)) // len(targets))
+    limit_stack()
     print(f"{len(targets)} targets, {share} s each, {cores} at a time")
     print(COLUMNS.format("target", "executions", "per s", "coverage", "corpus", "found"))
     bad = []

@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 /* The target. */
 void fuzz(const uint8_t *data, size_t len);
 
-/* The heap that the target may take at its peak: fixed KiB, and each input byte times per_byte. */
+/* The heap that the target (a codec: each of its runs) may take at its peak: fixed KiB, and each
+ * byte of input times per_byte. */
 struct fuzz_memory {
 	size_t kib;
 	size_t per_byte;
