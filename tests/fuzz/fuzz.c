@@ -6,6 +6,10 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#define REPEATED_MAX   48   /* bytes of an input that is also looked at many times over */
+#define REPEATED_BYTES 8192 /* as much of it */
+#define REPEATED_EACH  8    /* one of so many inputs, since it takes time */
+
 #if defined(__SANITIZE_ADDRESS__)
 #define FUZZ_HOOKS 1
 #elif defined(__has_feature)
@@ -28,7 +32,8 @@ int __sanitizer_install_malloc_and_free_hooks(
 	void (*on_malloc)(const volatile void *, size_t), void (*on_free)(const volatile void *));
 size_t __sanitizer_get_allocated_size(const volatile void *memory);
 
-static _Atomic long heap_bytes, heap_peak; /* since the input at hand began */
+static bool heap_counts;
+static _Atomic long heap_bytes, heap_peak; /* since heap_begin() */
 
 static void on_malloc(const volatile void *memory, size_t len)
 {
@@ -46,16 +51,7 @@ static void on_free(const volatile void *memory)
 		atomic_fetch_sub(&heap_bytes, (long)__sanitizer_get_allocated_size(memory));
 }
 
-static void heap_check(size_t len)
-{
-	size_t allowed = fuzz_memory.kib * 1024 + fuzz_memory.per_byte * len;
-
-	if ((size_t)heap_peak > allowed)
-		fprintf(stderr, "%zu bytes of input took %ld bytes of heap\n", len, heap_peak);
-	CHECK((size_t)heap_peak <= allowed);
-}
-
-static void heap_restart(void)
+static void heap_begin(void)
 {
 	static bool hooked;
 
@@ -63,23 +59,47 @@ static void heap_restart(void)
 		__sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
 	hooked = true;
 	heap_bytes = heap_peak = 0;
-}
-#else
-static void heap_check(size_t len)
-{
-	(void)len;
+	heap_counts = true;
 }
 
-static void heap_restart(void)
+/* Leave out what follows. */
+static void heap_ignore(void)
 {
+	heap_counts = false;
+}
+
+/* What has come of len bytes of input since heap_begin()? */
+static void heap_end(size_t len)
+{
+	size_t allowed = fuzz_memory.kib * 1024 + fuzz_memory.per_byte * len;
+
+	if (!heap_counts)
+		return;
+	heap_counts = false;
+	if ((size_t)heap_peak > allowed)
+		fprintf(stderr, "%zu bytes of input took %ld bytes of heap\n", len, heap_peak);
+	CHECK((size_t)heap_peak <= allowed);
+}
+#else
+static void heap_begin(void)
+{
+}
+
+static void heap_ignore(void)
+{
+}
+
+static void heap_end(size_t len)
+{
+	(void)len;
 }
 #endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	heap_restart();
+	heap_begin();
 	fuzz(data, len);
-	heap_check(len);
+	heap_end(len);
 	return 0;
 }
 
@@ -155,16 +175,28 @@ int fuzz_next_fd(void)
 
 /* ---- codecs ---- */
 
-/* Heap counts from here on: what is made for the check is no part of it. */
 static int codec_run(const struct fuzz_codec *codec, const struct slices *bytes, struct slices *out)
 {
 	int r;
 
-	heap_restart();
+	heap_begin();
 	r = codec->again(bytes, out);
-	heap_check(bytes->bytes);
+	heap_end(bytes->bytes);
 	CHECK(r == 0 || r == 1 || r == -EBADMSG || r == -EMSGSIZE);
 	return r;
+}
+
+/* The same fields many times are one message, too: a parser's memory must not outgrow it. */
+static void codec_repeat(const struct fuzz_codec *codec, const uint8_t *data, size_t len)
+{
+	auto_(slices_done) struct slices once = fuzz_cut(data, len, 0);
+	auto_(slices_done) struct slices many = {0}, flat = {0}, again = {0};
+	struct slice bytes;
+
+	for (size_t i = 0; i < REPEATED_BYTES / len; i++)
+		CHECK(slices_append_refs(&many, &once) == 0);
+	CHECK(slices_flatten(&many, &bytes) == 0 && slices_append(&flat, bytes) == 0);
+	codec_run(codec, &flat, &again);
 }
 
 void fuzz_codec(const struct fuzz_codec *codec, const uint8_t *data, size_t len)
@@ -172,11 +204,15 @@ void fuzz_codec(const struct fuzz_codec *codec, const uint8_t *data, size_t len)
 	auto_(slices_done) struct slices whole = fuzz_cut(data, len, 0);
 	auto_(slices_done) struct slices cut = fuzz_cut(data, len, len > 4096 ? len / 2 : 3);
 	auto_(slices_done) struct slices first = {0}, second = {0};
-	int r = codec_run(codec, &whole, &first);
+	int r;
 
+	heap_ignore(); /* what is only made to check */
+	r = codec_run(codec, &whole, &first);
 	CHECK(codec_run(codec, &cut, &second) == r);
 	CHECK(r || slices_equal(&first, &second));
 	slices_done(&second);
+	if (len > 0 && len <= REPEATED_MAX && data[len - 1] % REPEATED_EACH == 0)
+		codec_repeat(codec, data, len);
 	if (r || codec->one_way)
 		return;
 	CHECK(codec_run(codec, &first, &second) == 0);
