@@ -3,6 +3,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "supernode/listen/acceptor.h"
+#include "supernode/listen/guest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@ struct connection {
 	bool served;
 	unsigned kept; /* calls that stay */
 	int64_t deadline_ms;
+	struct guest guest;
 };
 
 struct door {
@@ -36,6 +38,7 @@ struct door {
 	unsigned count;
 	unsigned kept; /* connections with calls that stay */
 	uint64_t numbers;
+	struct guest_debt guests;
 	struct complaints complaints;
 };
 
@@ -68,13 +71,21 @@ static void connection_free(struct connection *connection)
 	free(connection);
 }
 
-/* Bytes are the server's business, the end is ours. */
+/* What bytes say is the server's business; how many they are, and the end, is ours. */
 static void connection_served(void *arg, int ready)
 {
 	struct connection *connection = arg;
+	struct door *door = connection->door;
+
 	(void)ready;
-	if (socket_half_closed(connection->fd))
+	if (socket_half_closed(connection->fd)) {
 		connection_free(connection);
+	} else if (guest_sends_too_much(
+			   &connection->guest, &door->guests, connection->fd, clock_now_ms())) {
+		door_complain(door, &connection->peer, "sends too much: closed");
+		guest_cut(connection->fd);
+		connection_free(connection);
+	}
 }
 
 /* All of the preface is there: the server speaks from now on. */
@@ -158,6 +169,7 @@ static void connection_new(struct door *door, int fd, const struct sockaddr_stor
 	connection->peer.connection = ++door->numbers;
 	address_text(address, connection->peer.text, sizeof connection->peer.text);
 	connection->deadline_ms = clock_after(clock_now_ms(), DOOR_PREFACE_MS);
+	guest_begin(&connection->guest, connection->fd, clock_now_ms());
 	made = take_pointer(&connection);
 	made->next = door->connections;
 	door->connections = made;

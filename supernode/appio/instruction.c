@@ -164,6 +164,7 @@ static void receive_next(struct instruction *instruction)
 		return;
 	}
 	instruction->stranger = request;
+	listener_content(instruction->listener, request->peer, 1);
 	instruction->stranger_end_ms = clock_after(clock_now_ms(), INSTRUCTION_STRANGER_MS);
 	instruction->stranger_bytes = listener_received(instruction->listener, request->peer);
 	timer_set(instruction->stranger_timer, clock_after(clock_now_ms(), INSTRUCTION_STALL_MS));
@@ -176,6 +177,7 @@ static void received(struct instruction *instruction, const struct request *requ
 	if (instruction->stranger != request)
 		return;
 	instruction->stranger = NULL;
+	listener_content(instruction->listener, request->peer, -1);
 	timer_set(instruction->stranger_timer, CLOCK_NEVER);
 	receive_next(instruction);
 }

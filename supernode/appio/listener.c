@@ -6,6 +6,7 @@
 #include "common/rpc/traffic.h"
 #include "supernode/appio/peer_process.h"
 #include "supernode/listen/acceptor.h"
+#include "supernode/listen/guest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 
 #define SWEEP_MS          5000
 #define DESCRIPTORS_SPARE 128
+#define REFUSED_MAX       64 /* calls on a connection that has shown no token */
 /* A client's idle time: how far off its clock may be, and how long after our start connections come
  * that are new to us, but not to clients which were there before. */
 #define CLIENT_IDLE_SLACK_MS 5000
@@ -38,9 +40,12 @@ struct connection {
 	uint64_t token; /* that was shown last */
 	int busy;       /* calls that are receiving a body, or wait for a message */
 	unsigned calls;
-	int64_t first_ms; /* its first call has ended */
-	bool looked;      /* its peer's process has been looked for, or is being */
-	int process;      /* a pidfd of it; -1 */
+	int64_t first_ms;   /* its first call has ended */
+	bool looked;        /* its peer's process has been looked for, or is being */
+	int process;        /* a pidfd of it; -1 */
+	struct guest guest; /* while its peer has shown no token */
+	int contents;       /* bodies that it may send without one */
+	unsigned refused;   /* calls, since a token was shown */
 };
 
 /* The search for the process of a connection's peer, on the io thread. */
@@ -70,6 +75,7 @@ struct listener {
 	unsigned connections_max;
 	uint64_t numbers;
 	int64_t started_ms;
+	struct guest_debt guests;
 	struct complaints complaints;
 };
 
@@ -78,11 +84,17 @@ void listener_complain(struct listener *listener, const struct peer *peer, const
 	complain(&listener->complaints, listener->log, "worker API", peer->text, what);
 }
 
+static struct connection *connection_of(const struct listener *listener, const struct peer *peer);
+
 void listener_complain_refused(struct listener *listener, const struct peer *peer,
 	const char *method, enum outcome outcome, const char *details)
 {
+	struct connection *connection = connection_of(listener, peer);
 	char what[256];
 
+	/* From the loop: the call that is refused is at work with its connection. */
+	if (connection && ++connection->refused > REFUSED_MAX)
+		timer_set(listener->sweep, 0);
 	snprintf(what, sizeof what, "%s refused: %s: %s", method, outcome_name(outcome), details);
 	listener_complain(listener, peer, what);
 }
@@ -147,7 +159,8 @@ static void connection_free(struct connection *connection)
 static void connection_hand_over(struct connection *connection)
 {
 	struct listener *listener = connection->listener;
-	struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = connection};
+	struct epoll_event event = {
+		.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = connection};
 
 	watch_free(connection->watch);
 	connection->watch = NULL;
@@ -272,6 +285,7 @@ static void connection_new(void *arg, int fd, const struct sockaddr_storage *add
 	}
 	connection->fd = take_fd(&owned);
 	connection->used_ms = clock_now_ms();
+	guest_begin(&connection->guest, connection->fd, connection->used_ms);
 	connection->deadline_ms = clock_after(clock_now_ms(), LISTENER_PREFACE_MS);
 	connection->next = listener->connections;
 	connection->at = &listener->connections;
@@ -302,6 +316,29 @@ static void connection_ended(struct connection *connection)
 	connection_free(connection);
 }
 
+/* Bytes came on the connection, or a call of it was refused. */
+static void guest_look(struct connection *connection)
+{
+	struct listener *listener = connection->listener;
+	const char *why = NULL;
+
+	if (connection->contents ||
+		(connection->token && listener->ops->live(listener->arg, connection->token))) {
+		guest_forgive(&connection->guest, connection->end_fd);
+		return;
+	}
+	if (guest_sends_too_much(
+		    &connection->guest, &listener->guests, connection->end_fd, clock_now_ms()))
+		why = "sends too much without a token: closed";
+	else if (connection->refused > REFUSED_MAX)
+		why = "too many calls were refused: closed";
+	if (!why)
+		return;
+	listener_complain(listener, &connection->peer, why);
+	guest_cut(connection->end_fd);
+	connection_free(connection);
+}
+
 static void ends_ready(void *arg, int ready)
 {
 	struct listener *listener = arg;
@@ -309,11 +346,15 @@ static void ends_ready(void *arg, int ready)
 	int n = epoll_wait(listener->ends, events, (int)ARRAY_LEN(events), 0);
 
 	(void)ready;
-	for (int i = 0; i < n; i++)
-		connection_ended(events[i].data.ptr);
+	for (int i = 0; i < n; i++) {
+		if (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+			connection_ended(events[i].data.ptr);
+		else
+			guest_look(events[i].data.ptr);
+	}
 }
 
-/* Who said nothing in time, and who is idle without a token, is closed. */
+/* Who said nothing in time, who is idle without a token, and who is a burden, is closed. */
 static void listener_sweep(void *arg)
 {
 	struct listener *listener = arg;
@@ -331,6 +372,9 @@ static void listener_sweep(void *arg)
 			/* The server closes its descriptor; the end is then reported as any other.
 			 */
 			shutdown(at->end_fd, SHUT_RDWR);
+		} else if (at->end_fd >= 0) {
+			/* What gRPC has read before we could look made no event. */
+			guest_look(at);
 		}
 	}
 	timer_set(listener->sweep, clock_after(now, SWEEP_MS));
@@ -521,7 +565,10 @@ void listener_hold(struct listener *listener, const struct peer *peer, uint64_t 
 
 	if (!connection)
 		return;
+	if (!connection->token)
+		guest_welcome(connection->end_fd);
 	connection->token = token;
+	connection->refused = 0;
 	if (listener->ops->held)
 		listener->ops->held(listener->arg, token, &connection->peer);
 	if (listener->ops->cut && !connection->looked && connection->end_fd >= 0)
@@ -538,6 +585,18 @@ void listener_busy(struct listener *listener, const struct peer *peer, int chang
 	connection->used_ms = clock_now_ms();
 	if (connection->calls == 1)
 		connection->first_ms = connection->used_ms;
+}
+
+void listener_content(struct listener *listener, const struct peer *peer, int change)
+{
+	struct connection *connection = connection_of(listener, peer);
+
+	if (!connection)
+		return;
+	connection->contents += change;
+	if (change > 0)
+		guest_welcome(connection->end_fd);
+	guest_forgive(&connection->guest, connection->end_fd);
 }
 
 uint64_t listener_holds(const struct listener *listener, const struct peer *peer)

@@ -69,6 +69,8 @@ void listener_hold(struct listener *listener, const struct peer *peer, uint64_t 
 /* A call on this connection is receiving a body (+1), or is no longer (-1): meanwhile it is not
  * idle. */
 void listener_busy(struct listener *listener, const struct peer *peer, int change);
+/* A body on this connection may be of any size (+1), or is over (-1), though no token was shown. */
+void listener_content(struct listener *listener, const struct peer *peer, int change);
 /* The live token that it holds; 0: none. */
 uint64_t listener_holds(const struct listener *listener, const struct peer *peer);
 /* Bytes received on this connection so far; 0: not known (unix sockets). */

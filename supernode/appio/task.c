@@ -37,8 +37,11 @@ bool task_admits(struct task *task, struct request *request)
 	uint64_t token;
 
 	listener_used(task->listener, request->peer);
-	if (find_token(task, request, &token))
+	if (find_token(task, request, &token)) {
+		/* What it sends from now on is no stranger's. */
+		listener_hold(task->listener, request->peer, token);
 		return true;
+	}
 	refuse(task->listener, request, OUTCOME_UNAUTHENTICATED,
 		"the task's token is not valid, or is no more");
 	return false;
@@ -53,7 +56,6 @@ bool task_token(struct task *task, struct request *request, uint64_t *token_out)
 		return false;
 	}
 	find_token(task, request, token_out);
-	listener_hold(task->listener, request->peer, *token_out);
 	return true;
 }
 

@@ -603,6 +603,102 @@ static void a_preface_in_pieces_is_waited_for(void **state)
 	rpc_channel_free(channel);
 }
 
+/* ---- guests: connections that have shown no token ---- */
+
+/* One that speaks HTTP/2 by hand; it is the first of its listener. */
+static int guest_new(void)
+{
+	static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
+	int fd = dial();
+	char bytes[256];
+
+	assert_int_equal(write(fd, hello, sizeof hello), sizeof hello);
+	run_until(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0);
+	return fd;
+}
+
+/* Send so many bytes of pings, reading what they are answered with. false: closed before. */
+static bool send_pings(int fd, size_t bytes)
+{
+	static const char ping[17] = "\0\0\10\6\0\0\0\0";
+	char out[100 * sizeof ping], in[4096];
+	int64_t end = clock_now_ms() + DEADLINE_MS;
+
+	for (size_t i = 0; i < sizeof out; i += sizeof ping)
+		memcpy(out + i, ping, sizeof ping);
+	for (size_t sent = 0; sent < bytes;) {
+		ssize_t n = send(fd, out + sent % sizeof out, sizeof out - sent % sizeof out,
+			MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t got = recv(fd, in, sizeof in, MSG_DONTWAIT);
+
+		if (got == 0 || ((n < 0 || got < 0) && errno != EAGAIN))
+			return false;
+		sent += n > 0 ? (size_t)n : 0;
+		loop_step(rig->loop, n > 0 ? 0 : 10);
+		assert_true(clock_now_ms() < end);
+	}
+	return true;
+}
+
+static void a_guest_that_sends_much_is_cut(void **state)
+{
+	struct rpc_channel *channel;
+	auto_(close_at_exit) int fd = guest_new();
+
+	(void)state;
+	assert_false(send_pings(fd, 8 << 20));
+	assert_true(logged("sends too much without a token: closed"));
+	assert_int_equal(listener_count(rig->listener), 0);
+	channel = channel_new();
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	rpc_channel_free(channel);
+}
+
+static void whoever_holds_a_token_may_send_much(void **state)
+{
+	const struct peer first = {.connection = 1};
+	auto_(close_at_exit) int fd = guest_new();
+
+	(void)state;
+	rig->live = 7;
+	listener_hold(rig->listener, &first, 7);
+	assert_true(send_pings(fd, 1 << 20));
+	assert_true(listener_open(rig->listener, &first));
+	/* Not when it is of no use any more. */
+	rig->live = 8;
+	assert_false(send_pings(fd, 8 << 20));
+}
+
+static void a_content_may_be_large(void **state)
+{
+	const struct peer first = {.connection = 1};
+	auto_(close_at_exit) int fd = guest_new();
+
+	(void)state;
+	listener_content(rig->listener, &first, 1);
+	assert_true(send_pings(fd, 1 << 20));
+	run_until(listener_received(rig->listener, &first) > 1 << 20);
+	listener_content(rig->listener, &first, -1);
+	assert_true(listener_open(rig->listener, &first));
+	assert_false(send_pings(fd, 8 << 20));
+}
+
+static void a_guest_whose_calls_are_refused_is_cut(void **state)
+{
+	const struct peer first = {.connection = 1, .text = "first"};
+	auto_(close_at_exit) int fd = guest_new();
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++)
+		listener_complain_refused(
+			rig->listener, &first, "GetToken", OUTCOME_INVALID_ARGUMENT, "no");
+	assert_true(send_pings(fd, 100));
+	listener_complain_refused(
+		rig->listener, &first, "GetToken", OUTCOME_INVALID_ARGUMENT, "no");
+	run_until(closed(fd));
+	assert_int_equal(listener_count(rig->listener), 0);
+}
+
 static void many_silent_connections_harm_nobody(void **state)
 {
 	enum { N = 400 };
@@ -640,6 +736,10 @@ int main(void)
 		TEST(garbage_costs_one_line_and_harms_nobody),
 		TEST(http_1_is_told_apart),
 		TEST(a_preface_in_pieces_is_waited_for),
+		TEST(a_guest_that_sends_much_is_cut),
+		TEST(whoever_holds_a_token_may_send_much),
+		TEST(a_content_may_be_large),
+		TEST(a_guest_whose_calls_are_refused_is_cut),
 		TEST(many_silent_connections_harm_nobody),
 	};
 
