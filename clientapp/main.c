@@ -313,6 +313,8 @@ static int run(const struct options *options)
 		log_new(STDERR_FILENO, options->control ? NULL : "clientapp", options->log_level);
 	if (program.log && loop_new(&program.loop) == 0) {
 		log_watch = log_watch_new(program.loop, program.log);
+		if (options->log_level_text)
+			log_level_output(program.log);
 		if (!options->control)
 			flower_env_tell(program.log, FLOWER_CLIENTAPP);
 		status = options->control ? run_controlled(&program) : run_alone(&program, options);

@@ -181,6 +181,8 @@ int main(int argc, char **argv)
 		log = log_new(STDERR_FILENO, "supernode", options.log_level);
 		if (log && loop_new(&loop) == 0) {
 			log_watch = log_watch_new(loop, log);
+			if (options.log_level_text)
+				log_level_output(log);
 			status = run(&options, loop, log);
 		} else {
 			fputs("flower-supernode: no memory or no descriptors\n", stderr);

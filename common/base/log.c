@@ -30,6 +30,7 @@ struct log {
 	atomic_ulong dropped; /* lines since the last one that got through */
 	atomic_bool torn; /* a line has been written in part: the next one starts with its end */
 	char *name;
+	bool output_has_level;
 	bool passing; /* a terminal's last line is progress, which the next one takes away */
 	/* What waits for the descriptor: the owner's lines only. */
 	pthread_t owner;
@@ -368,13 +369,18 @@ static void write_line(
 	line_end(log, &line, passing);
 }
 
+void log_level_output(struct log *log)
+{
+	log->output_has_level = true;
+}
+
 void log_output(
 	struct log *log, enum log_level level, const char *head, const char *bytes, size_t len)
 {
 	auto_(free_at_exit) char *data = NULL;
 	struct line line = {.room = LOG_EDGE_BYTES};
 
-	if (!log)
+	if (!log || (log->output_has_level && !log_enabled(log, level)))
 		return;
 	line.room += escaped_length(head, strlen(head)) + escaped_length(bytes, len) +
 		     (log->name ? escaped_length(log->name, strlen(log->name)) : 0);

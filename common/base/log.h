@@ -53,10 +53,14 @@ void log_line(struct log *log, enum log_level level, const char *format, ...)
 
 /*
  * One line of what another program wrote: head, then the bytes, escaped and uncut. Written whatever
- * the level of the log is, as a line of level. Else as log_line().
+ * the level of the log is, as a line of level, unless log_level_output() was called. Else as
+ * log_line().
  */
 void log_output(
 	struct log *log, enum log_level level, const char *head, const char *bytes, size_t len);
+
+/* From now on lines of log_output() are for logs of their level only, as others are. */
+void log_level_output(struct log *log);
 
 /*
  * Keep up to max_bytes of lines of this thread that the descriptor does not take at once, instead

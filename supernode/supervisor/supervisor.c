@@ -512,12 +512,13 @@ int supervisor_new(struct loop *loop, struct log *log, const struct supervisor_o
 
 void supervisor_start(struct supervisor *supervisor)
 {
-	/* Whoever starts workers needs it, whatever the level. */
+	const char *address = appio_address(supervisor->appio);
+
+	/* Somebody who starts workers needs it, whatever the level; not the private socket's. */
 	if (log_enabled(supervisor->log, LOG_LEVEL_INFO))
-		log_info(supervisor->log, "worker API: address=%s",
-			appio_address(supervisor->appio));
-	else
-		fprintf(stderr, "worker API: address=%s\n", appio_address(supervisor->appio));
+		log_info(supervisor->log, "worker API: address=%s", address);
+	else if (!supervisor->dir.path)
+		fprintf(stderr, "worker API: address=%s\n", address);
 	if (supervisor->agent && !supervisor->clientapp_command)
 		agent_tell_python(supervisor->agent);
 	fleet_start(supervisor->fleet);

@@ -189,6 +189,29 @@ static void warned(void **state)
 	}
 }
 
+static void what_apps_print(void **state)
+{
+	static const struct {
+		const char *line;
+		bool passes, quotes;
+	} rows[] = {
+		{"--insecure", false, false},
+		{"--insecure --app-output log --stderr-in-replies", false, true},
+		{"--insecure --app-output=pass", true, false},
+		{"--insecure --stderr-in-replies --no-stderr-in-replies", false, false},
+		{"--insecure --isolation process --no-stderr-in-replies", false, false},
+	};
+	struct command command;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(read_line(&command, rows[i].line), 0);
+		assert_int_equal(command.options.passes_output, rows[i].passes);
+		assert_int_equal(command.options.stderr_in_replies, rows[i].quotes);
+		options_done(&command.options);
+	}
+}
+
 static void refused(void **state)
 {
 	static const struct {
@@ -214,6 +237,12 @@ static void refused(void **state)
 		{"--host a/b", "--host", EXIT_CODE_ADDRESS_INVALID},
 		{"--state-dir /proc/self/exe", "--state-dir", EXIT_CODE_NONE},
 		{"--grpc-rere --rest", "different transports", EXIT_CODE_NONE},
+		{"--app-output tee", "must be log or pass", EXIT_CODE_NONE},
+		{"--app-output pass --stderr-in-replies", "leave one out", EXIT_CODE_NONE},
+		{"--isolation process --app-output log", "give it to flwr-clientapp",
+			EXIT_CODE_NONE},
+		{"--isolation process --stderr-in-replies", "give it to flwr-clientapp",
+			EXIT_CODE_NONE},
 	};
 	struct command command;
 
@@ -237,6 +266,7 @@ int main(void)
 		cmocka_unit_test(what_flower_1_41_has),
 		cmocka_unit_test(where_workers_connect),
 		cmocka_unit_test(warned),
+		cmocka_unit_test(what_apps_print),
 		cmocka_unit_test(refused),
 	};
 

@@ -279,6 +279,8 @@ static void test_it_is_no_matter_of_levels(void **state)
 	SAY(rig, &to, "said\n");
 	to.output.levels = true;
 	SAY(rig, &to, "ERROR one\nINFO  two\nplain\n");
+	log_level_output(rig->log);
+	SAY(rig, &to, "only with a level\n");
 	finish(rig, &to);
 	assert_int_equal(rig_log_count(rig, "app 1"), 2);
 	assert_int_equal(rig_log_count(rig, "INFO  test: app 1 err: said\n"), 1);

@@ -1,7 +1,9 @@
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
 #include "supernode/supervisor/private_dir.h"
+#include "supernode/supervisor/token_file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,6 +58,42 @@ static void what_a_killed_node_left_is_removed(void **state)
 	private_dir_close(&first);
 }
 
+/* Also without a socket, once its owner has locked it. */
+static void without_a_socket_it_is_removed_too(void **state)
+{
+	struct private_dir killed = {0}, next = {0};
+
+	(void)state;
+	assert_int_equal(private_dir_open(home, &killed, NULL), 0);
+	close_fd(&killed.lock);
+	assert_int_equal(private_dir_open(home, &next, NULL), 0);
+	assert_int_not_equal(access(killed.path, F_OK), 0);
+	private_dir_close(&killed);
+	private_dir_close(&next);
+}
+
+static void a_token_has_a_file(void **state)
+{
+	auto_(free_at_exit) char *path = NULL, *text = NULL, *again = NULL;
+	struct private_dir dir = {0};
+	struct stat st;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(private_dir_open(home, &dir, NULL), 0);
+	assert_int_equal(token_file_make(dir.path, 7, "12345", &path), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(file_read(path, 100, &text, &len), 0);
+	assert_string_equal(text, "12345");
+	assert_int_equal(token_file_make(dir.path, 7, "12345", &again), -EEXIST);
+	token_file_remove(dir.path, 8);
+	assert_int_equal(access(path, F_OK), 0);
+	token_file_remove(dir.path, 7);
+	assert_int_not_equal(access(path, F_OK), 0);
+	private_dir_close(&dir);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -72,6 +110,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_killed_node_left_is_removed),
+		cmocka_unit_test(without_a_socket_it_is_removed_too),
+		cmocka_unit_test(a_token_has_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
