@@ -175,6 +175,16 @@ int wire_next_fixed64(struct wire_reader *reader, uint64_t *out)
 	return read_fixed(reader, 8, out) < 0 ? -EBADMSG : 1;
 }
 
+size_t wire_next_bytes(struct wire_reader *reader, void *buffer, size_t len)
+{
+	size_t left = reader->end - reader->offset;
+
+	if (len > left)
+		len = left;
+	read_bytes(reader, buffer, len);
+	return len;
+}
+
 int wire_bytes(const struct wire_reader *reader, const struct wire_field *field, size_t max,
 	char **out, size_t *len_out)
 {

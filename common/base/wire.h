@@ -60,6 +60,11 @@ int wire_find_varint(const struct slices *list, uint32_t number, uint64_t *out);
 int wire_next_varint(struct wire_reader *reader, uint64_t *out);
 int wire_next_fixed64(struct wire_reader *reader, uint64_t *out);
 
+/* The next bytes of what was entered, at most len of them, copied to buffer. How many; 0 at the
+ * end.
+ */
+size_t wire_next_bytes(struct wire_reader *reader, void *buffer, size_t len);
+
 double wire_double(uint64_t fixed64);
 int64_t wire_zigzag(uint64_t varint);  /* sint64 */
 uint64_t wire_unzigzag(int64_t value); /* and back */

@@ -117,6 +117,9 @@ int run_decode(const struct slices *bytes, struct run *out);
 int run_encode(const struct run *run, struct slices *out);
 int context_decode(const struct slices *bytes, struct context *out);
 int context_encode(const struct context *context, struct slices *out);
+/* Would context_decode() take these bytes? Nothing is built; its state is appended to *state_out by
+ * reference. 0, -EBADMSG, -EMSGSIZE, -ENOMEM. */
+int context_split(const struct slices *bytes, struct slices *state_out);
 /* Of a Context only who it belongs to (the supervisor keeps the bytes as they are). */
 int context_decode_ids(const struct slices *bytes, uint64_t *run_id_out, uint64_t *node_id_out);
 /*

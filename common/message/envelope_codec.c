@@ -354,6 +354,7 @@ int run_encode(const struct run *run, struct slices *out)
 struct context_decoding {
 	struct context context;
 	size_t left;
+	bool check; /* no configuration is built */
 };
 
 static int context_field(
@@ -361,6 +362,8 @@ static int context_field(
 {
 	struct context_decoding *decoding = into;
 	struct context *context = &decoding->context;
+	struct value_map *node_config = decoding->check ? NULL : &context->node_config;
+	struct value_map *run_config = decoding->check ? NULL : &context->run_config;
 
 	if (field->number == 1)
 		varint_field(field, &context->run_id);
@@ -372,13 +375,13 @@ static int context_field(
 		return 0;
 	switch (field->number) {
 	case 3:
-		return value_entry_decode(reader, field, &value_fields_scalar, &decoding->left,
-			&context->node_config);
+		return value_entry_decode(
+			reader, field, &value_fields_scalar, &decoding->left, node_config);
 	case 4:
 		return wire_refs(reader, field, &context->state);
 	case 5:
 		return value_entry_decode(
-			reader, field, &value_fields_scalar, &decoding->left, &context->run_config);
+			reader, field, &value_fields_scalar, &decoding->left, run_config);
 	default:
 		return 0;
 	}
@@ -408,6 +411,18 @@ int context_decode(const struct slices *bytes, struct context *out)
 	*out = *context;
 	*context = (struct context){0};
 	return 0;
+}
+
+int context_split(const struct slices *bytes, struct slices *state_out)
+{
+	auto_(context_decoding_done) struct context_decoding decoding = {
+		.left = ENVELOPE_ENTRIES_MAX, .check = true};
+	struct wire_reader reader;
+	int r;
+
+	wire_reader_init(&reader, bytes);
+	r = each_field(&reader, context_field, &decoding);
+	return r < 0 ? r : slices_move(state_out, &decoding.context.state);
 }
 
 int context_encode(const struct context *context, struct slices *out)

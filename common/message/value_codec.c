@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define ENTRY_SIZE_MAX 128
+#define ENTRY_SIZE_MAX     128
+#define STRING_PIECE_BYTES 4096
 
 const struct value_fields value_fields_scalar = {.number = {[VALUE_DOUBLE] = 1,
 							 [VALUE_UINT] = 6,
@@ -79,6 +80,53 @@ static bool string_valid(const char *data, size_t len)
 	return true;
 }
 
+/* The bytes at the end of data that are only the beginning of a character. */
+static size_t cut_character(const char *data, size_t len)
+{
+	for (size_t back = 1; back <= 3 && back <= len; back++) {
+		unsigned char byte = (unsigned char)data[len - back];
+		size_t whole = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+
+		if (byte < 0x80 || byte >= 0xc0)
+			return back < whole ? back : 0;
+	}
+	return 0;
+}
+
+/* A string is looked at piece by piece, and nothing is kept. */
+static int string_check(const struct wire_reader *outer, const struct wire_field *field)
+{
+	char piece[STRING_PIECE_BYTES];
+	struct wire_reader reader;
+	size_t kept = 0, part;
+
+	wire_reader_enter(&reader, outer, field);
+	while ((part = wire_next_bytes(&reader, piece + kept, sizeof(piece) - kept)) > 0) {
+		size_t len = kept + part;
+
+		kept = cut_character(piece, len);
+		if (!string_valid(piece, len - kept))
+			return -EBADMSG;
+		memmove(piece, piece + len - kept, kept);
+	}
+	return kept ? -EBADMSG : 0;
+}
+
+/* What a decode carries through all levels. */
+struct decoding {
+	const struct value_fields *fields;
+	size_t *left; /* entries that may still come */
+	bool check;   /* nothing is built: of a value only its kind */
+};
+
+static int count_down(const struct decoding *decoding, size_t n)
+{
+	if (*decoding->left < n)
+		return -EMSGSIZE;
+	*decoding->left -= n;
+	return 0;
+}
+
 static int bytes_read(const struct wire_reader *reader, const struct wire_field *field,
 	enum value_kind element, struct value_bytes *out)
 {
@@ -98,10 +146,15 @@ static int bytes_read(const struct wire_reader *reader, const struct wire_field 
 
 /* Replaces what *out was: of a oneof the last one counts. */
 static int scalar_read(const struct wire_reader *reader, const struct wire_field *field,
-	enum value_kind kind, struct value *out)
+	enum value_kind kind, const struct decoding *decoding, struct value *out)
 {
 	struct value value = {.kind = kind};
 	int r;
+
+	if (decoding->check) {
+		out->kind = kind;
+		return kind == VALUE_STRING ? string_check(reader, field) : 0;
+	}
 
 	switch ((int)kind) {
 	case VALUE_DOUBLE:
@@ -165,32 +218,46 @@ static int list_push_number(struct value *list, uint64_t raw)
 }
 
 static int list_push_bytes(const struct wire_reader *reader, const struct wire_field *field,
-	size_t *left, struct value *list)
+	const struct decoding *decoding, struct value *list)
 {
+	enum value_kind element = element_kind(list->kind);
 	struct value_bytes bytes = {0};
-	int r;
+	int r = count_down(decoding, 1);
 
-	if (*left == 0)
-		return -EMSGSIZE;
-	(*left)--;
+	if (r < 0)
+		return r;
+	if (decoding->check)
+		return element == VALUE_STRING ? string_check(reader, field) : 0;
 	LIST_PUSH(list, ss, bytes);
-	r = bytes_read(reader, field, element_kind(list->kind), &list->ss[list->n - 1]);
+	r = bytes_read(reader, field, element, &list->ss[list->n - 1]);
 	if (r < 0)
 		list->n--;
 	return r;
 }
 
-static int list_push_packed(
-	const struct wire_reader *outer, const struct wire_field *field, struct value *list)
+static int list_push_one(
+	const struct wire_field *element, const struct decoding *decoding, struct value *list)
+{
+	int r = count_down(decoding, 1);
+
+	return r < 0 || decoding->check ? r : list_push_number(list, element->number_value);
+}
+
+static int list_push_packed(const struct wire_reader *outer, const struct wire_field *field,
+	const struct decoding *decoding, struct value *list)
 {
 	struct wire_reader reader;
 	uint64_t raw;
+	size_t n = 0;
 	int r;
 
 	wire_reader_enter(&reader, outer, field);
 	while ((r = list->kind == VALUE_DOUBLE_LIST ? wire_next_fixed64(&reader, &raw)
 						    : wire_next_varint(&reader, &raw)) > 0) {
-		r = list_push_number(list, raw);
+		if (n++ % VALUE_PACKED_PER_ENTRY == 0)
+			r = count_down(decoding, 1);
+		if (r >= 0 && !decoding->check)
+			r = list_push_number(list, raw);
 		if (r < 0)
 			return r;
 	}
@@ -199,7 +266,7 @@ static int list_push_packed(
 
 /* Appends to *out when it is such a list already, as protobuf merges messages; else replaces it. */
 static int list_read(const struct wire_reader *outer, const struct wire_field *field,
-	enum value_kind kind, size_t *left, struct value *out)
+	enum value_kind kind, const struct decoding *decoding, struct value *out)
 {
 	enum wire_type type = type_of(element_kind(kind));
 	struct wire_reader reader;
@@ -215,11 +282,11 @@ static int list_read(const struct wire_reader *outer, const struct wire_field *f
 		if (element.number != 1)
 			continue;
 		if (type == WIRE_BYTES && element.type == WIRE_BYTES)
-			r = list_push_bytes(&reader, &element, left, out);
+			r = list_push_bytes(&reader, &element, decoding, out);
 		else if (element.type == type)
-			r = list_push_number(out, element.number_value);
+			r = list_push_one(&element, decoding, out);
 		else if (element.type == WIRE_BYTES)
-			r = list_push_packed(&reader, &element, out);
+			r = list_push_packed(&reader, &element, decoding, out);
 		if (r < 0)
 			return r;
 	}
@@ -227,7 +294,7 @@ static int list_read(const struct wire_reader *outer, const struct wire_field *f
 }
 
 static int value_read(const struct wire_reader *outer, const struct wire_field *field,
-	const struct value_fields *fields, size_t *left, struct value *out)
+	const struct decoding *decoding, struct value *out)
 {
 	struct wire_reader reader;
 	struct wire_field inner;
@@ -235,13 +302,13 @@ static int value_read(const struct wire_reader *outer, const struct wire_field *
 
 	wire_reader_enter(&reader, outer, field);
 	while ((r = wire_next(&reader, &inner)) > 0) {
-		enum value_kind kind = kind_of(fields, inner.number);
+		enum value_kind kind = kind_of(decoding->fields, inner.number);
 		bool list = kind >= VALUE_DOUBLE_LIST;
 
 		if (kind == VALUE_NONE || inner.type != (list ? WIRE_BYTES : type_of(kind)))
 			continue;
-		r = list ? list_read(&reader, &inner, kind, left, out)
-			 : scalar_read(&reader, &inner, kind, out);
+		r = list ? list_read(&reader, &inner, kind, decoding, out)
+			 : scalar_read(&reader, &inner, kind, decoding, out);
 		if (r < 0)
 			return r;
 	}
@@ -251,15 +318,15 @@ static int value_read(const struct wire_reader *outer, const struct wire_field *
 int value_entry_decode(const struct wire_reader *outer, const struct wire_field *field,
 	const struct value_fields *fields, size_t *left, struct value_map *out)
 {
+	const struct decoding decoding = {.fields = fields, .left = left, .check = !out};
 	auto_(value_done) struct value value = {.kind = VALUE_NONE};
 	auto_(free_at_exit) char *key = NULL;
 	struct wire_reader reader;
 	struct wire_field inner;
-	int r;
+	int r = count_down(&decoding, 1);
 
-	if (*left == 0)
-		return -EMSGSIZE;
-	(*left)--;
+	if (r < 0)
+		return r;
 	wire_reader_enter(&reader, outer, field);
 	while ((r = wire_next(&reader, &inner)) > 0) {
 		if (inner.type != WIRE_BYTES)
@@ -268,7 +335,7 @@ int value_entry_decode(const struct wire_reader *outer, const struct wire_field 
 			free_at_exit(&key);
 			r = wire_string(&reader, &inner, ENVELOPE_STRING_MAX, &key);
 		} else if (inner.number == 2) {
-			r = value_read(&reader, &inner, fields, left, &value);
+			r = value_read(&reader, &inner, &decoding, &value);
 		}
 		if (r < 0)
 			return r;
@@ -277,6 +344,8 @@ int value_entry_decode(const struct wire_reader *outer, const struct wire_field 
 		return r;
 	if (value.kind == VALUE_NONE)
 		return -EBADMSG;
+	if (!out)
+		return 0;
 	return value_map_append(out, key ? key : "", key ? strlen(key) : 0, &value);
 }
 

@@ -18,11 +18,16 @@ extern const struct value_fields value_fields_scalar;
 extern const struct value_fields value_fields_metric;
 extern const struct value_fields value_fields_config;
 
+/* Numbers of a packed list that count as one entry: their memory is then not more than that of some
+ * entries. */
+#define VALUE_PACKED_PER_ENTRY 64
+
 /*
  * Read one entry {key = 1, value = 2} of a proto map<string, value> and append it to *out. *left
- * bounds the memory that small fields can cause: it is counted down by each entry and each text of
- * a list. 0; -EBADMSG (also for a value without kind); -EMSGSIZE when nothing is left or the key is
- * too long; -ENOMEM.
+ * bounds the memory that small fields can cause: it is counted down by each entry, each text of a
+ * list, each number of a list that stands alone, and each VALUE_PACKED_PER_ENTRY packed ones. out
+ * may be NULL: the entry is only checked, by the same rules, and nothing is built. 0; -EBADMSG
+ * (also for a value without kind); -EMSGSIZE when nothing is left or the key is too long; -ENOMEM.
  */
 int value_entry_decode(const struct wire_reader *outer, const struct wire_field *field,
 	const struct value_fields *fields, size_t *left, struct value_map *out);

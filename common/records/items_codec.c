@@ -11,8 +11,8 @@
 
 #define FIRST_KIND_NUMBER 2
 
-static int read_array_item(
-	const struct wire_reader *outer, const struct wire_field *item, struct array *array)
+static int read_array_item(const struct wire_reader *outer, const struct wire_field *item,
+	struct record_decoding *decoding, struct array *array)
 {
 	struct wire_reader reader;
 	struct wire_field field;
@@ -25,7 +25,7 @@ static int read_array_item(
 		if (field.number == 1)
 			r = record_read_text(&reader, &field, &array->key);
 		else if (field.number == 2)
-			r = record_read_array(&reader, &field, array);
+			r = record_read_array(&reader, &field, decoding, array);
 		if (r < 0)
 			return r;
 	}
@@ -44,7 +44,7 @@ static int read_arrays(
 			continue;
 		r = record_next_array(decoding, record, &array);
 		if (r == 0)
-			r = read_array_item(reader, &field, array);
+			r = read_array_item(reader, &field, decoding, array);
 		if (r < 0)
 			return r;
 	}
@@ -62,6 +62,8 @@ static int read_contents(const struct wire_reader *outer, const struct wire_fiel
 		char *name = record->name;
 
 		record->name = NULL;
+		if (decoding->check)
+			record->n_arrays = 0;
 		record_done(record);
 		*record = (struct record){.name = name, .kind = kind};
 	}
@@ -99,7 +101,7 @@ static int read_record(const struct wire_reader *outer, const struct wire_field 
 		return r;
 	if (record->kind == RECORD_KIND_N)
 		return reason_code(&decoding->detail, -EBADMSG, "a record without a kind");
-	return record_unique(record);
+	return decoding->check ? 0 : record_unique(record);
 }
 
 static int read_dict(
@@ -133,6 +135,16 @@ int items_decode(const struct slices *bytes, struct record_dict *out, struct rea
 	*out = dict;
 	dict = (struct record_dict){0};
 	return 0;
+}
+
+int items_check(const struct slices *bytes, struct reason *why)
+{
+	auto_(record_decoding_done) struct record_decoding decoding = {
+		.left = RECORD_ENTRIES_MAX, .check = true};
+	struct record_dict none = {0};
+	int r = read_dict(bytes, &decoding, &none);
+
+	return r < 0 ? record_refused(&decoding, "record dict", r, why) : 0;
 }
 
 static void put_items(struct wire_writer *writer, const struct record *record)

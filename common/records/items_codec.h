@@ -14,6 +14,9 @@
  */
 int items_decode(const struct slices *bytes, struct record_dict *out, struct reason *why);
 
+/* Would items_decode() take these bytes? By the same rules, but nothing is built. */
+int items_check(const struct slices *bytes, struct reason *why);
+
 /* Append; array bytes by reference. 0 or -ENOMEM. */
 int items_encode(const struct record_dict *dict, struct slices *out);
 

@@ -16,7 +16,9 @@ static int array_at(
 {
 	if (index == record->n_arrays)
 		return record_next_array(decoding, record, out);
-	*out = &record->arrays[index];
+	*out = decoding->check ? &decoding->array : &record->arrays[index];
+	if (decoding->check)
+		array_done(*out);
 	return 0;
 }
 
@@ -43,7 +45,7 @@ static int read_arrays(const struct wire_reader *outer, const struct wire_field 
 		r = array_at(record, key ? counts->keys++ : counts->values++, decoding, &array);
 		if (r == 0)
 			r = key ? record_read_text(&reader, &field, &array->key)
-				: record_read_array(&reader, &field, array);
+				: record_read_array(&reader, &field, decoding, array);
 		if (r < 0)
 			return r;
 	}
@@ -56,7 +58,7 @@ static int check_record(
 	if (counts->keys != counts->values)
 		return reason_code(&decoding->detail, -EBADMSG, "%zu array keys but %zu arrays",
 			counts->keys, counts->values);
-	return record_unique(record);
+	return decoding->check ? 0 : record_unique(record);
 }
 
 static int read_values(const struct wire_reader *outer, const struct wire_field *value,
@@ -123,21 +125,40 @@ static int read_map(const struct slices *bytes, enum record_kind kind,
 	return record_dict_move(out, &dict);
 }
 
+/* dict remains empty when the bytes are only checked. */
+static int read_maps(const struct slices *bytes, struct record_decoding *decoding,
+	struct record_dict *dict, struct reason *why)
+{
+	for (int kind = 0; kind < RECORD_KIND_N; kind++) {
+		int r = read_map(bytes, (enum record_kind)kind, decoding, dict);
+
+		if (r < 0)
+			return record_refused(decoding, "record set", r, why);
+	}
+	return 0;
+}
+
 int maps_decode(const struct slices *bytes, struct record_dict *out, struct reason *why)
 {
 	auto_(record_dict_done) struct record_dict dict = {0};
 	struct record_decoding decoding = {.left = RECORD_ENTRIES_MAX};
+	int r = read_maps(bytes, &decoding, &dict, why);
 
 	*out = (struct record_dict){0};
-	for (int kind = 0; kind < RECORD_KIND_N; kind++) {
-		int r = read_map(bytes, (enum record_kind)kind, &decoding, &dict);
-
-		if (r < 0)
-			return record_refused(&decoding, "record set", r, why);
-	}
+	if (r < 0)
+		return r;
 	*out = dict;
 	dict = (struct record_dict){0};
 	return 0;
+}
+
+int maps_check(const struct slices *bytes, struct reason *why)
+{
+	auto_(record_decoding_done) struct record_decoding decoding = {
+		.left = RECORD_ENTRIES_MAX, .check = true};
+	struct record_dict none = {0};
+
+	return read_maps(bytes, &decoding, &none, why);
 }
 
 static void record_encode(struct wire_writer *writer, const struct record *record)

@@ -15,6 +15,9 @@
  */
 int maps_decode(const struct slices *bytes, struct record_dict *out, struct reason *why);
 
+/* Would maps_decode() take these bytes? By the same rules, but nothing is built. */
+int maps_check(const struct slices *bytes, struct reason *why);
+
 /* Append; array bytes by reference. 0 or -ENOMEM. */
 int maps_encode(const struct record_dict *dict, struct slices *out);
 

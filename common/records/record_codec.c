@@ -10,6 +10,21 @@
 #include <errno.h>
 #include <string.h>
 
+#define SHAPE_UNCOUNTED 64 /* dimensions of one array, which has an entry of its own */
+
+/* What is left of the last record that was only checked. */
+static void forget_record(struct record_decoding *decoding)
+{
+	decoding->record.n_arrays = 0; /* they were counted only */
+	record_done(&decoding->record);
+	array_done(&decoding->array);
+}
+
+void record_decoding_done(struct record_decoding *decoding)
+{
+	forget_record(decoding);
+}
+
 int record_count(struct record_decoding *decoding)
 {
 	if (decoding->left == 0)
@@ -25,6 +40,12 @@ int record_next(struct record_decoding *decoding, struct record_dict *dict, enum
 
 	if (r < 0)
 		return r;
+	if (decoding->check) {
+		forget_record(decoding);
+		decoding->record.kind = kind;
+		*out = &decoding->record;
+		return 0;
+	}
 	*out = record_dict_add(dict, "", kind);
 	return *out ? 0 : -ENOMEM;
 }
@@ -35,6 +56,12 @@ int record_next_array(struct record_decoding *decoding, struct record *record, s
 
 	if (r < 0)
 		return r;
+	if (decoding->check) {
+		array_done(&decoding->array);
+		record->n_arrays++;
+		*out = &decoding->array;
+		return 0;
+	}
 	*out = record_add_array(record, "");
 	return *out ? 0 : -ENOMEM;
 }
@@ -52,10 +79,16 @@ int record_read_text(const struct wire_reader *reader, const struct wire_field *
 	return 0;
 }
 
-static int shape_push(struct array *array, uint64_t dimension)
+static int shape_push(struct record_decoding *decoding, struct array *array, uint64_t dimension)
 {
 	size_t n = array->n_shape;
 
+	if (n >= SHAPE_UNCOUNTED && record_count(decoding) < 0)
+		return -EMSGSIZE;
+	if (decoding->check) {
+		array->n_shape++;
+		return 0;
+	}
 	if ((n & (n - 1)) == 0) {
 		void *room = reallocarray(array->shape, n ? 2 * n : 1, sizeof(*array->shape));
 
@@ -67,28 +100,28 @@ static int shape_push(struct array *array, uint64_t dimension)
 	return 0;
 }
 
-static int read_shape(
-	const struct wire_reader *outer, const struct wire_field *field, struct array *array)
+static int read_shape(const struct wire_reader *outer, const struct wire_field *field,
+	struct record_decoding *decoding, struct array *array)
 {
 	struct wire_reader reader;
 	uint64_t dimension;
 	int r;
 
 	if (field->type == WIRE_VARINT)
-		return shape_push(array, field->number_value);
+		return shape_push(decoding, array, field->number_value);
 	if (field->type != WIRE_BYTES)
 		return 0;
 	wire_reader_enter(&reader, outer, field);
 	while ((r = wire_next_varint(&reader, &dimension)) > 0) {
-		r = shape_push(array, dimension);
+		r = shape_push(decoding, array, dimension);
 		if (r < 0)
 			return r;
 	}
 	return r;
 }
 
-int record_read_array(
-	const struct wire_reader *outer, const struct wire_field *value, struct array *array)
+int record_read_array(const struct wire_reader *outer, const struct wire_field *value,
+	struct record_decoding *decoding, struct array *array)
 {
 	struct wire_reader reader;
 	struct wire_field field;
@@ -101,10 +134,10 @@ int record_read_array(
 		if (field.number == 1 && bytes) {
 			r = record_read_text(&reader, &field, &array->dtype);
 		} else if (field.number == 2) {
-			r = read_shape(&reader, &field, array);
+			r = read_shape(&reader, &field, decoding, array);
 		} else if (field.number == 3 && bytes) {
 			r = record_read_text(&reader, &field, &array->stype);
-		} else if (field.number == 4 && bytes) {
+		} else if (field.number == 4 && bytes && !decoding->check) {
 			slices_done(&array->data); /* of bytes the last counts */
 			r = wire_refs(&reader, &field, &array->data);
 		}
@@ -129,7 +162,8 @@ int record_read_values(
 	while ((r = wire_next(reader, &field)) > 0) {
 		if (field.number != 1 || field.type != WIRE_BYTES)
 			continue;
-		r = value_entry_decode(reader, &field, fields, &decoding->left, &record->values);
+		r = value_entry_decode(reader, &field, fields, &decoding->left,
+			decoding->check ? NULL : &record->values);
 		if (r < 0)
 			return r;
 	}

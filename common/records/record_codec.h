@@ -8,11 +8,20 @@
 #include "common/base/wire.h"
 #include "common/records/records.h"
 
+#include <stdbool.h>
+
 /* What a decode carries through all levels. */
 struct record_decoding {
 	size_t left;          /* entries that may still come */
 	struct reason detail; /* what -EBADMSG means, where there is more to say */
+	/* Nothing is built: each record and array is read into these, in the place of the last one;
+	 * of an array record the number of its arrays is kept. */
+	bool check;
+	struct record record;
+	struct array array;
 };
+
+void record_decoding_done(struct record_decoding *decoding);
 
 /* One more entry: 0 or -EMSGSIZE. */
 int record_count(struct record_decoding *decoding);
@@ -28,8 +37,8 @@ int record_read_text(const struct wire_reader *reader, const struct wire_field *
 
 /* Array {dtype = 1, shape = 2, stype = 3, data = 4} over what array holds, as protobuf merges. 0,
  * -EBADMSG, -EMSGSIZE, -ENOMEM. */
-int record_read_array(
-	const struct wire_reader *outer, const struct wire_field *value, struct array *array);
+int record_read_array(const struct wire_reader *outer, const struct wire_field *value,
+	struct record_decoding *decoding, struct array *array);
 
 /* All entries {key = 1, value = 2} of a metric or config record, up to the reader's end. As above.
  */

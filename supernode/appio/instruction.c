@@ -8,6 +8,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/message/instruction_codec.h"
+#include "supernode/appio/given_context.h"
 #include "supernode/appio/reading.h"
 #include "supernode/appio/refuse.h"
 
@@ -254,6 +255,7 @@ struct push {
 	struct reading reading;
 	struct instruction *instruction;
 	struct instruction_outputs outputs;
+	int context; /* what is wrong with the Context; 0: nothing */
 };
 
 static int push_read(struct reading *reading)
@@ -262,10 +264,12 @@ static int push_read(struct reading *reading)
 	int r = instruction_decode_outputs(&reading->request->body, &push->outputs);
 
 	slices_done(&reading->request->body);
-	if (r == 0)
-		/* The node asks for the result. */
-		(void)instruction_decode_reply(&push->outputs);
-	return r;
+	if (r < 0)
+		return r;
+	/* The node asks for the result. */
+	(void)instruction_decode_reply(&push->outputs);
+	push->context = given_context_check(&push->outputs.context, MESSAGE_INLINE);
+	return 0;
 }
 
 /* Give outputs to the node. */
@@ -297,12 +301,19 @@ static void push_done(struct reading *reading)
 {
 	struct push *push = container_of(reading, struct push, reading);
 	struct instruction *instruction = push->instruction;
+	uint64_t message;
 
 	instruction->n_pushes--;
-	if (reading->result)
+	if (reading->result) {
 		refuse_errno(instruction->listener, reading->request, reading->result);
-	else
+	} else if (push->context &&
+		   node_token_live(instruction->node, push->outputs.token, &message)) {
+		/* For a token that is of no use the node answers, whatever came with it. */
+		refuse_context(instruction->listener, reading->request, push->context);
+		changed(instruction);
+	} else {
 		push_take(instruction, reading->request, &push->outputs);
+	}
 	instruction_outputs_done(&push->outputs);
 	free(push);
 }

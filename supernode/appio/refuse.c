@@ -26,6 +26,15 @@ void refuse_errno(struct listener *listener, struct request *request, int error)
 			"the request cannot be decoded");
 }
 
+void refuse_context(struct listener *listener, struct request *request, int error)
+{
+	if (error == -EBADMSG)
+		refuse(listener, request, OUTCOME_INVALID_ARGUMENT, "the context is broken");
+	else
+		refuse(listener, request, OUTCOME_RESOURCE_EXHAUSTED,
+			"the SuperNode has no memory to check the context");
+}
+
 void refuse_gone(struct request *request)
 {
 	request_fail(request, OUTCOME_CANCELLED, "the caller has gone");

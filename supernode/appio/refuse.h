@@ -19,6 +19,10 @@ void refuse_quietly(
 /* A request that cannot be decoded, or memory that is not there (-ENOMEM). */
 void refuse_errno(struct listener *listener, struct request *request, int error);
 
+/* A Context that a worker gave back and that cannot be kept: error is -EBADMSG, or what has kept it
+ * from being checked. */
+void refuse_context(struct listener *listener, struct request *request, int error);
+
 /* The caller's connection has ended: it would not learn what became of its request. */
 void refuse_gone(struct request *request);
 

@@ -7,6 +7,7 @@
 #include "common/message/envelope.h"
 #include "common/message/object_calls_codec.h"
 #include "common/message/task_codec.h"
+#include "supernode/appio/given_context.h"
 #include "supernode/appio/reading.h"
 #include "supernode/appio/refuse.h"
 #include "supernode/appio/task_internal.h"
@@ -333,6 +334,7 @@ struct ending {
 	struct reading reading;
 	struct task *task;
 	struct task_output output;
+	int context; /* what is wrong with the Context; 0: nothing, or there is none */
 };
 
 static int ending_read(struct reading *reading)
@@ -341,6 +343,8 @@ static int ending_read(struct reading *reading)
 	int r = task_decode_output(&reading->request->body, &ending->output);
 
 	slices_done(&reading->request->body);
+	if (r == 0 && ending->output.context.bytes)
+		ending->context = given_context_check(&ending->output.context, MESSAGE_OBJECTS);
 	return r;
 }
 
@@ -369,6 +373,8 @@ static void ending_done(struct reading *reading)
 	if (task_token(task, reading->request, &token)) {
 		if (reading->result)
 			refuse_errno(task->listener, reading->request, reading->result);
+		else if (ending->context)
+			refuse_context(task->listener, reading->request, ending->context);
 		else
 			output_came(task, reading->request, token, &ending->output);
 	}

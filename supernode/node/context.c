@@ -6,8 +6,6 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/config.h"
-#include "common/records/items_codec.h"
-#include "common/records/maps_codec.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -136,14 +134,14 @@ static int encode_context(const struct node *node, const struct node_run *run,
 
 int context_get(const struct node *node, const struct node_run *run, struct slices *out)
 {
-	auto_(context_done) struct context left = {0};
+	auto_(slices_done) struct slices state = {0};
 	const struct held_context *held = run->context;
 	int r;
 
 	if (held->run_id == run->run_id)
 		return slices_append_refs(out, &held->bytes);
-	r = context_decode(&held->bytes, &left);
-	return r ? r : encode_context(node, run, &run->config, &left.state, out);
+	r = context_split(&held->bytes, &state);
+	return r ? r : encode_context(node, run, &run->config, &state, out);
 }
 
 static bool is_of_series(const struct node_run *run)
@@ -240,22 +238,14 @@ int context_prepare(struct node *node, struct node_run *run, struct reason *why)
 int context_check(
 	const struct node *node, const struct message *message, const struct slices *context)
 {
-	auto_(record_dict_done) struct record_dict state = {0};
-	auto_(context_done) struct context decoded = {0};
 	uint64_t run_id, node_id;
 	int r = context_decode_ids(context, &run_id, &node_id);
 
-	if (r == 0 && (run_id != message->instruction.metadata.run_id || node_id != node->node_id))
-		r = -EBADMSG;
-	/* It is kept, and given to all later messages of the run: one that cannot be read would
-	 * spoil them all. Array bytes are not looked at. */
-	if (r == 0)
-		r = context_decode(context, &decoded);
-	if (r == 0 && message->form == MESSAGE_OBJECTS)
-		r = items_decode(&decoded.state, &state, NULL);
-	else if (r == 0)
-		r = maps_decode(&decoded.state, &state, NULL);
-	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
+	if (r < 0)
+		return r;
+	return run_id == message->instruction.metadata.run_id && node_id == node->node_id
+		       ? 0
+		       : -EBADMSG;
 }
 
 /*

@@ -179,10 +179,11 @@ enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t t
 
 /*
  * PushClientAppOutputs. outputs is taken over with OUTCOME_OK only. Reply metadata is made by the
- * node, whatever the worker says (but its ttl, bounded). FAILED_PRECONDITION: nothing at work,
- * inputs were not pulled, or already answered; INVALID_ARGUMENT: another token, broken bytes,
- * neither or both of content and error, a context of another run or node; RESOURCE_EXHAUSTED: over
- * the budget (then answered with an error reply).
+ * node, whatever the worker says (but its ttl, bounded). The Context was checked; only whose it is
+ * is looked at here. FAILED_PRECONDITION: nothing at work, inputs were not pulled, or already
+ * answered; INVALID_ARGUMENT: another token, broken bytes, neither or both of content and error, a
+ * context of another run or node; RESOURCE_EXHAUSTED: over the budget (then answered with an error
+ * reply).
  */
 enum outcome node_push_outputs(struct node *node, struct node_now now,
 	struct instruction_outputs *outputs, const char **details_out);

@@ -83,10 +83,14 @@ void fuzz(const uint8_t *data, size_t len)
 	auto_(slices_done) struct slices whole = fuzz_cut(data, len, 0);
 	struct object_id root = {0};
 	struct record_dict dict;
+	int r = maps_decode(&whole, &dict, NULL);
 
-	if (maps_decode(&whole, &dict, NULL) == 0)
+	CHECK(maps_check(&whole, NULL) == r);
+	if (r == 0)
 		record_dict_done(&dict); /* names may be there once in each map */
-	if (items_decode(&whole, &dict, NULL) == 0) {
+	r = items_decode(&whole, &dict, NULL);
+	CHECK(items_check(&whole, NULL) == r);
+	if (r == 0) {
 		write_again(&dict);
 		record_dict_done(&dict);
 	}

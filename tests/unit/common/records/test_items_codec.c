@@ -6,6 +6,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/wire.h"
+#include "common/message/value_codec.h"
 #include "common/records/items_codec.h"
 
 #include <time.h>
@@ -16,6 +17,7 @@ static int again(const struct slices *bytes, struct slices *out)
 	struct reason why = {0};
 	int r = items_decode(bytes, &dict, &why);
 
+	assert_int_equal(items_check(bytes, NULL), r);
 	if (r < 0) {
 		assert_true(why.text[0] != '\0');
 		assert_int_equal(dict.n, 0);
@@ -119,6 +121,7 @@ static void test_refusals(void **state)
 		struct reason why = {0};
 
 		assert_int_equal(items_decode(&list, &dict, &why), -EBADMSG);
+		assert_int_equal(items_check(&list, NULL), -EBADMSG);
 		assert_string_equal(why.text, rows[i].why);
 	}
 }
@@ -152,14 +155,93 @@ static void test_too_many(void **state)
 	for (size_t i = 0; i <= RECORD_ENTRIES_MAX; i++)
 		assert_int_equal(slices_append(&list, slice_static(item, sizeof(item))), 0);
 	assert_int_equal(items_decode(&list, &dict, &why), -EBADMSG);
+	assert_int_equal(items_check(&list, NULL), -EBADMSG);
 	assert_non_null(strstr(why.text, "too large"));
+}
+
+/* A config record with one text. */
+static void make_config(size_t len, struct slices *out)
+{
+	auto_(wire_writer_done) struct wire_writer value = {0}, entry = {0}, record = {0},
+						   item = {0}, dict = {0};
+	auto_(free_at_exit) char *bytes = malloc(len);
+
+	assert_non_null(bytes);
+	memset(bytes, 'x', len);
+	wire_put_bytes(&value, 5, bytes, len);
+	wire_put_string(&entry, 1, "k");
+	wire_put_message(&entry, 2, &value);
+	wire_put_message(&record, 1, &entry);
+	wire_put_message(&item, 4, &record);
+	wire_put_message(&dict, 1, &item);
+	assert_int_equal(wire_writer_take(&dict, out), 0);
+}
+
+/* One byte on the wire, eight in memory. */
+static void test_packed_numbers_are_counted(void **state)
+{
+	const size_t most = 9 * VALUE_PACKED_PER_ENTRY; /* the entry itself is the tenth */
+
+	(void)state;
+	for (size_t over = 0; over < 2; over++) {
+		auto_(wire_writer_done) struct wire_writer list = {0}, value = {0}, entry = {0},
+							   whole = {0};
+		auto_(slices_done) struct slices bytes = {0};
+		struct wire_reader reader;
+		struct wire_field field;
+
+		for (size_t i = 0; i < most + over; i++)
+			wire_put_raw_varint(&value, 1);
+		wire_put_message(&list, 1, &value);
+		wire_put_message(&value, 23, &list);
+		wire_put_message(&entry, 2, &value);
+		wire_put_message(&whole, 1, &entry);
+		assert_int_equal(wire_writer_take(&whole, &bytes), 0);
+		wire_reader_init(&reader, &bytes);
+		assert_int_equal(wire_next(&reader, &field), 1);
+		for (int build = 0; build < 2; build++) {
+			auto_(value_map_done) struct value_map map = {0};
+			size_t left = 10;
+
+			assert_int_equal(value_entry_decode(&reader, &field, &value_fields_config,
+						 &left, build ? &map : NULL),
+				over ? -EMSGSIZE : 0);
+			assert_int_equal(left, 0);
+			assert_int_equal(map.n, build && !over);
+		}
+	}
+}
+
+/* A check reads it in pieces: the character lies across their border in each way once. */
+static void test_long_strings(void **state)
+{
+	static const char character[] = "\xf0\x9f\x8c\xb1";
+
+	(void)state;
+	for (size_t len = 4090; len < 4100; len++) {
+		for (size_t cut = 0; cut <= 4; cut++) {
+			auto_(slices_done) struct slices made = {0}, list = {0}, out = {0};
+			auto_(free_at_exit) uint8_t *data = malloc(2 * len);
+			size_t bytes;
+
+			make_config(len, &made);
+			bytes = made.bytes;
+			assert_non_null(data);
+			assert_int_equal(slices_read(&made, 0, data, bytes), 0);
+			memcpy(data + bytes - 4, character, 4);
+			memset(data + bytes - cut, 'x', cut);
+			list = vector_whole(data, bytes);
+			assert_int_equal(again(&list, &out), cut % 4 == 0 ? 0 : -EBADMSG);
+		}
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_bytes),
 		cmocka_unit_test(test_refusals), cmocka_unit_test(test_array_bytes_by_reference),
-		cmocka_unit_test(test_too_many)};
+		cmocka_unit_test(test_too_many), cmocka_unit_test(test_packed_numbers_are_counted),
+		cmocka_unit_test(test_long_strings)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

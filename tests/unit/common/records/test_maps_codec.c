@@ -16,6 +16,7 @@ static int again(const struct slices *bytes, struct slices *out)
 	struct reason why = {0};
 	int r = maps_decode(bytes, &dict, &why);
 
+	assert_int_equal(maps_check(bytes, NULL), r);
 	if (r < 0) {
 		assert_true(why.text[0] != '\0');
 		assert_int_equal(dict.n, 0);
@@ -114,6 +115,7 @@ static void test_refusals(void **state)
 		struct reason why = {0};
 
 		assert_int_equal(maps_decode(&list, &dict, &why), -EBADMSG);
+		assert_int_equal(maps_check(&list, NULL), -EBADMSG);
 		assert_string_equal(why.text, rows[i].why);
 	}
 }
@@ -160,6 +162,7 @@ static void test_too_many(void **state)
 	assert_int_equal(slice_take(many, bytes, &slice), 0);
 	assert_int_equal(slices_append(&list, slice), 0);
 	assert_int_equal(maps_decode(&list, &dict, &why), -EBADMSG);
+	assert_int_equal(maps_check(&list, NULL), -EBADMSG);
 	slices_done(&list);
 }
 

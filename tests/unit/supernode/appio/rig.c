@@ -2,9 +2,7 @@
 
 #include "common/message/task_codec.h"
 
-#define HASH    "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
-#define NODE_ID 11
-#define RUN_ID  22
+#define HASH "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 
 struct rig rig;
 

@@ -21,6 +21,9 @@
 /* cmocka needs the four above. */
 #include <cmocka.h>
 
+#define NODE_ID 11
+#define RUN_ID  22
+
 #define RIG_TOKEN         4711 /* the first one that the node makes; then 4712 ... */
 #define RIG_CONTENT       "\x0a\x07\x0a\x01p\x12\x02\x0a\x00"
 #define RIG_CONTENT_BYTES (sizeof RIG_CONTENT - 1)

@@ -3,6 +3,7 @@
  */
 #include "common/base/wire.h"
 #include "rig.h"
+#include "supernode/appio/reading.h"
 
 static void without_a_message_everything_is_a_failed_precondition(void **state)
 {
@@ -151,6 +152,62 @@ static void nothing_large_is_taken_apart_without_a_token(void **state)
 	assert_int_equal(push(&wrong), OUTCOME_INVALID_ARGUMENT);
 	make_large(&none);
 	assert_int_equal(push(&none), OUTCOME_INVALID_ARGUMENT);
+}
+
+/* Of this run and node; its state is one config record with a text of so many bytes. */
+static void make_context(size_t len, const char *end, struct slices *out)
+{
+	auto_(wire_writer_done) struct wire_writer value = {0}, entry = {0}, record = {0},
+						   config = {0}, state = {0};
+	struct context context = {.run_id = RUN_ID, .node_id = NODE_ID};
+	auto_(free_at_exit) char *text = malloc(len + 1);
+
+	assert_non_null(text);
+	memset(text, 'x', len);
+	strcpy(text + len - strlen(end), end);
+	wire_put_string(&value, 5, text);
+	wire_put_message(&entry, 2, &value);
+	wire_put_message(&record, 1, &entry);
+	wire_put_message(&config, 2, &record);
+	wire_put_message(&state, 3, &config);
+	assert_int_equal(wire_writer_take(&state, &context.state), 0);
+	assert_int_equal(context_encode(&context, out), 0);
+	slices_done(&context.state);
+}
+
+static enum outcome push_context(size_t len, const char *end)
+{
+	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
+	auto_(instruction_outputs_done) struct instruction_outputs outputs = {.token = rig.token};
+	auto_(envelope_done) struct envelope message = {0}, reply = {0};
+	auto_(call_done) struct call call;
+	struct slices body = {0};
+
+	assert_int_equal(pull(rig.token, &inputs), OUTCOME_OK);
+	by_another_connection(); /* so that inputs can be pulled again */
+	assert_int_equal(envelope_decode(&inputs.message, &message), 0);
+	assert_int_equal(envelope_error(&message.metadata, clock_wall_s(), 2, "no", &reply), 0);
+	assert_int_equal(envelope_encode(&reply, &outputs.message), 0);
+	make_context(len, end, &outputs.context);
+	assert_int_equal(instruction_encode_outputs(&outputs, &body), 0);
+	call_make(&call, "PushClientAppOutputs");
+	call_body(&call, &body);
+	/* Large ones are read on the io thread. */
+	assert_int_equal(call.finished, len < READING_LARGE_BYTES);
+	while (!call.finished)
+		loop_step(rig.loop, -1);
+	return call.outcome;
+}
+
+static void a_context_that_cannot_be_read_is_refused(void **state)
+{
+	(void)state;
+	work_begins();
+	rig.budget.limit_bytes = 16 << 20;
+	assert_int_equal(push_context(100, "\xff"), OUTCOME_INVALID_ARGUMENT);
+	assert_int_equal(push_context(2 * READING_LARGE_BYTES, "\xff"), OUTCOME_INVALID_ARGUMENT);
+	assert_int_equal(push_context(2 * READING_LARGE_BYTES, "x"), OUTCOME_OK);
+	action_of(NODE_PUSH_REPLY);
 }
 
 static void an_endless_reason_is_cut(void **state)
@@ -475,6 +532,7 @@ int main(void)
 		TEST(large_outputs_do_not_hold_others_up),
 		TEST(the_caller_of_large_outputs_may_go),
 		TEST(nothing_large_is_taken_apart_without_a_token),
+		TEST(a_context_that_cannot_be_read_is_refused),
 		TEST(an_endless_reason_is_cut),
 		TEST(strangers_contents_are_received_one_at_a_time),
 		TEST(contents_that_wait_are_bounded),
