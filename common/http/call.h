@@ -31,6 +31,10 @@ struct http_head {
 	bool grpc;
 };
 
+/* What all heads of one answer may take together: 100 Continue and the like come in any number. */
+#define HTTP_HEAD_BYTES_MAX (16 << 10)
+#define HTTP_HEAD_LINES_MAX 128
+
 struct http_call {
 	struct http_client *client;
 	struct http_call *prev, *next;
@@ -41,6 +45,7 @@ struct http_call {
 	struct http_source source;
 	struct http_sink sink;
 	struct http_head head;
+	size_t head_bytes, head_lines; /* of all heads */
 	struct progress progress;
 	enum http_failure failure; /* our own, that made us end it */
 	bool asks;

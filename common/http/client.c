@@ -333,6 +333,8 @@ static int call_start(struct http_client *client, const struct http_call_options
 	call->arg = arg;
 	call->asks = options->ask != NULL;
 	call->sink.max_bytes = client->receive_max_bytes;
+	if (options->answer_max_bytes && options->answer_max_bytes < call->sink.max_bytes)
+		call->sink.max_bytes = options->answer_max_bytes;
 	call->transfer.ended = call_ended;
 	call->transfer.easy = curl_easy_init();
 	if (!call->transfer.easy || slices_move(&call->source.body, body) < 0)

@@ -50,8 +50,10 @@ struct http_call_options {
 	const char *path; /* "/v1/fleet/pull-messages" */
 	const struct http_header *headers;
 	size_t n_headers;
-	int64_t timeout_ms; /* 0: none (calls that carry content); dead connections end it */
-	const char *what;   /* static: what passes, "a reply": its progress is told; NULL: is not */
+	int64_t timeout_ms;        /* 0: none (calls that carry content); dead connections end it */
+	uint64_t answer_max_bytes; /* of the body; 0: the client's receive_max_bytes, which bounds
+				      this one, too */
+	const char *what; /* static: what passes, "a reply": its progress is told; NULL: is not */
 	/*
 	 * A question, on a connection of its own: GET, no body; HTTP/2 is offered with TLS, and
 	 * bytes that are no HTTP are an answer, too, of which the first are kept. NULL: a call.

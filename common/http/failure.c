@@ -33,6 +33,7 @@ static const struct {
 	[HTTP_FAILURE_TRUST] = {OUTCOME_UNAVAILABLE, NULL},
 	[HTTP_FAILURE_BROKEN] = {OUTCOME_UNAVAILABLE, "its answer is no proper HTTP"},
 	[HTTP_FAILURE_TOO_LARGE] = {OUTCOME_RESOURCE_EXHAUSTED, "its answer is too large"},
+	[HTTP_FAILURE_HEAD] = {OUTCOME_UNAVAILABLE, "its answer has too many or too long headers"},
 	[HTTP_FAILURE_MEMORY] = {OUTCOME_RESOURCE_EXHAUSTED, "no memory for the call"},
 	[HTTP_FAILURE_CANCELLED] = {OUTCOME_CANCELLED, "cancelled by this program"},
 	[HTTP_FAILURE_OTHER] = {OUTCOME_UNAVAILABLE, NULL},

@@ -24,6 +24,7 @@ enum http_failure {
 	HTTP_FAILURE_TRUST,       /* our own list of certificates cannot be read */
 	HTTP_FAILURE_BROKEN,      /* what came is no HTTP, or contradicts itself */
 	HTTP_FAILURE_TOO_LARGE,
+	HTTP_FAILURE_HEAD, /* bytes or lines of the answer's head: more than are taken */
 	HTTP_FAILURE_MEMORY,
 	HTTP_FAILURE_CANCELLED,
 	HTTP_FAILURE_OTHER,

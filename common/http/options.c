@@ -152,6 +152,9 @@ static size_t write_head(char *data, size_t size, size_t n, void *arg)
 	size_t len = size * n, end = len;
 	char line[HEADER_BYTES];
 
+	call->head_bytes += len;
+	if (call->head_bytes > HTTP_HEAD_BYTES_MAX || ++call->head_lines > HTTP_HEAD_LINES_MAX)
+		return give_up(call, HTTP_FAILURE_HEAD);
 	while (end > 0 && strchr("\r\n \t", data[end - 1]))
 		end--;
 	if (end >= sizeof(line))

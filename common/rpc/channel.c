@@ -50,6 +50,7 @@ struct rpc_call {
 	grpc_metadata_array trailing;
 	grpc_status_code status;
 	grpc_slice details;
+	uint64_t answer_max_bytes; /* 0: any */
 	struct progress progress;
 };
 
@@ -258,14 +259,45 @@ static const char *plain_details(const char *details)
 	return details;
 }
 
+static void count_headers(const grpc_metadata_array *array, size_t *n, size_t *bytes)
+{
+	*n += array->count;
+	for (size_t i = 0; i < array->count; i++)
+		*bytes += GRPC_SLICE_LENGTH(array->metadata[i].key) +
+			  GRPC_SLICE_LENGTH(array->metadata[i].value);
+}
+
+/* gRPC's own limit holds only from when the peer has acknowledged it. */
+static bool has_many_headers(const struct rpc_call *call)
+{
+	size_t n = 0, bytes = GRPC_SLICE_LENGTH(call->details);
+
+	count_headers(&call->initial, &n, &bytes);
+	count_headers(&call->trailing, &n, &bytes);
+	return n > RPC_ANSWER_HEADERS_MAX || bytes > RPC_ANSWER_HEADER_BYTES_MAX;
+}
+
+static bool is_too_large(const struct rpc_call *call)
+{
+	return call->answer_max_bytes && call->response &&
+	       grpc_byte_buffer_length(call->response) > call->answer_max_bytes;
+}
+
 /* What the batch brought, into result. details is kept by the caller until result is done with. */
 static void call_result(struct rpc_call *call, const char *details, struct rpc_result *result)
 {
 	result_set(result, rpc_outcome_of((int)call->status), (int)call->status,
 		plain_details(details));
+	if (has_many_headers(call))
+		result_set(result, OUTCOME_INTERNAL, GRPC_STATUS_INTERNAL,
+			"the answer has too many or too long headers");
 	if (result->outcome != OUTCOME_OK)
 		return;
-	if (!call->response)
+	result->too_large = is_too_large(call);
+	if (result->too_large)
+		result_set(result, OUTCOME_RESOURCE_EXHAUSTED, GRPC_STATUS_RESOURCE_EXHAUSTED,
+			"the answer is too large");
+	else if (!call->response)
 		result_set(
 			result, OUTCOME_INTERNAL, GRPC_STATUS_INTERNAL, "answer without a message");
 	else if (bytes_from_grpc(call->response, &result->body) < 0)
@@ -376,6 +408,7 @@ static int call_start(struct rpc_channel *channel, const struct rpc_call_options
 	call->tag.done = call_done;
 	call->done = done;
 	call->arg = arg;
+	call->answer_max_bytes = options->answer_max_bytes;
 	r = call_add_headers(call, options);
 	if (r == 0)
 		r = bytes_to_grpc(body, &call->request);

@@ -32,6 +32,11 @@ struct rpc_channel_options {
 	struct log *log;        /* for the progress of long calls; borrowed; NULL: not told */
 };
 
+/* Headers of an answer that are taken, with the trailing ones: bytes of names and values, and how
+ * many. More: INTERNAL. */
+#define RPC_ANSWER_HEADER_BYTES_MAX (16 << 10)
+#define RPC_ANSWER_HEADERS_MAX      128
+
 /* Connects at the first call. 0, -EINVAL (target), -ENOMEM. Strings are copied.
  */
 int rpc_channel_new(
@@ -61,9 +66,12 @@ struct rpc_call_options {
 	const char *path; /* "/flwr.proto.Fleet/Ping" */
 	const struct rpc_header *headers;
 	size_t n_headers;
-	int64_t timeout_ms;  /* 0: none (calls that carry content; the channel's keepalive ends dead
-				ones) */
-	bool wait_for_ready; /* needs a timeout */
+	int64_t timeout_ms; /* 0: none (calls that carry content; the channel's keepalive ends dead
+			       ones) */
+	uint64_t answer_max_bytes; /* a larger answer becomes RESOURCE_EXHAUSTED, too_large; 0: the
+				      channel's receive_max_bytes. It is looked at when all of it
+				      is here: memory_max_bytes bounds what it takes until then */
+	bool wait_for_ready;       /* needs a timeout */
 	const char
 		*what; /* static: what passes, "a reply": its progress is told; NULL: it is not */
 };
@@ -74,6 +82,7 @@ struct rpc_result {
 	const char *details; /* the peer's or gRPC's words, never NULL; a peer's bytes: quote them
 				in log lines */
 	struct slices body;  /* with OUTCOME_OK; may be taken (slices_move) */
+	bool too_large;      /* more than answer_max_bytes came */
 };
 
 typedef void rpc_done_fn(void *arg, struct rpc_result *result);

@@ -25,7 +25,8 @@ static int send_signed(
 	struct transport_call out = {
 		.method = call->method,
 		.timeout_ms = call->timeout_ms,
-		.heartbeat = call->heartbeat,
+		.answer_max_bytes =
+			call->answer_max_bytes ? call->answer_max_bytes : FLOW_CONTROL_ANSWER_BYTES,
 		.what = call->what,
 		.auth = fleet->auth,
 	};

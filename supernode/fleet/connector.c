@@ -21,7 +21,7 @@ struct real_connector {
 	bool answered;    /* it has: the other one is not tried any more */
 	bool refused[2];  /* it was no SuperLink that answered there */
 	char *ca_pem;
-	uint64_t receive_max_bytes;
+	uint64_t receive_max_bytes, memory_max_bytes;
 	struct probe *probe;
 	probe_done_fn *done;
 	void *arg;
@@ -84,6 +84,7 @@ static int connector_open(struct connector *base, enum probe_result found, struc
 	struct transport_options options = {.address = connector->address[connector->at],
 		.ca_pem = connector->ca_pem,
 		.receive_max_bytes = connector->receive_max_bytes,
+		.memory_max_bytes = connector->memory_max_bytes,
 		.log = connector->log};
 
 	return found == PROBE_HTTP ? transport_http_new(connector->http, &options, out)
@@ -137,6 +138,7 @@ int connector_new(struct rpc *rpc, struct http *http, struct log *log,
 	connector->http = http;
 	connector->log = log;
 	connector->receive_max_bytes = options->receive_max_bytes;
+	connector->memory_max_bytes = options->memory_max_bytes;
 	connector->address[0] = strdup(options->address ? options->address : CONNECTOR_NEW);
 	if (!options->address) {
 		connector->address[1] = strdup(CONNECTOR_OLD);

@@ -40,6 +40,7 @@ struct connector_options {
 				one answers; copied */
 	const char *ca_pem;  /* NULL: plain text; copied */
 	uint64_t receive_max_bytes;
+	uint64_t memory_max_bytes; /* as in struct transport_options */
 };
 
 /* rpc, http and log are borrowed. 0 or -ENOMEM. */

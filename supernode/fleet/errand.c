@@ -14,20 +14,21 @@ struct errand_kind {
 };
 
 static const struct errand_kind kinds[ERRAND_N] = {
-	[ERRAND_GET_RUN] = {{"GetRun", FLOW_CALL_TIMEOUT_MS, false, NULL}, false, 3},
-	[ERRAND_GET_FAB] = {{"GetFab", 0, false, "a FAB"}, true, 3},
-	[ERRAND_PUSH_MESSAGES] = {{"PushMessages", 0, false, "a reply"}, true, 5},
-	[ERRAND_PULL_OBJECT] = {{"PullObject", 0, false, "an object"}, true, 3},
-	[ERRAND_PUSH_OBJECT] = {{"PushObject", 0, false, "an object"}, true, 5},
-	[ERRAND_CONFIRM] = {{"ConfirmMessageReceived", FLOW_CALL_TIMEOUT_MS, false, NULL}, false,
+	[ERRAND_GET_RUN] = {{"GetRun", FLOW_CALL_TIMEOUT_MS, FLOW_RUN_ANSWER_BYTES, NULL}, false,
 		3},
+	[ERRAND_GET_FAB] = {{"GetFab", 0, FLOW_FAB_ANSWER_BYTES, "a FAB"}, true, 3},
+	[ERRAND_PUSH_MESSAGES] = {{"PushMessages", 0, 0, "a reply"}, true, 5},
+	[ERRAND_PULL_OBJECT] = {{"PullObject", 0, FLOW_OBJECT_ANSWER_BYTES, "an object"}, true, 3},
+	[ERRAND_PUSH_OBJECT] = {{"PushObject", 0, 0, "an object"}, true, 5},
+	[ERRAND_CONFIRM] = {{"ConfirmMessageReceived", FLOW_CALL_TIMEOUT_MS, 0, NULL}, false, 3},
 };
 
 struct errand {
 	LIST_ENTRY(errand) link;
 	struct attempt attempt;
 	const struct errand_kind *kind;
-	struct slices request; /* for every try */
+	struct attempt_call call; /* kind's, with the answer's own bound */
+	struct slices request;    /* for every try */
 	struct retry retry;
 	struct failing failing;
 	struct timer *timer; /* the next try; or to end, when cancelled between tries */
@@ -73,7 +74,7 @@ static void errand_finish(struct errand *errand, struct transport_result *result
 static void errand_failed(struct errand *errand, struct transport_result *result)
 {
 	struct fleet *fleet = errand->attempt.fleet;
-	const char *method = errand->kind->call.method;
+	const char *method = errand->call.method;
 	struct retry retry = errand->retry;
 	struct transport_result last = *result;
 	int64_t next_ms;
@@ -111,7 +112,7 @@ static void errand_done(struct attempt *attempt, struct transport_result *result
 	}
 	if (result->outcome == OUTCOME_UNAUTHENTICATED) {
 		/* Cancels all errands, this one too. */
-		fleet_lost(fleet, errand->kind->call.method, result);
+		fleet_lost(fleet, errand->call.method, result);
 		return;
 	}
 	if (retry_again(result->outcome, errand->kind->content) &&
@@ -136,7 +137,7 @@ static void errand_fire(void *arg)
 		return;
 	}
 	rc = slices_append_refs(&body, &errand->request);
-	attempt_start(&errand->attempt, &errand->kind->call, rc, &body, errand_done);
+	attempt_start(&errand->attempt, &errand->call, rc, &body, errand_done);
 }
 
 void errand_cancel_all(struct fleet *fleet)
@@ -163,8 +164,27 @@ void errand_break_all(struct fleet *fleet)
 
 /* ---- beginning ---- */
 
+/* Answered with the ids of the objects that are wanted of those in the request. */
+static uint64_t announcement_bound(const struct slices *request)
+{
+	uint64_t ids =
+		request->bytes < OBJECT_TREE_BYTES_MAX ? request->bytes : OBJECT_TREE_BYTES_MAX;
+
+	return FLOW_CONTROL_ANSWER_BYTES + ids;
+}
+
 int errand_start(struct fleet *fleet, enum errand_name name, struct slices *request,
 	errand_fn *done, void *arg)
+{
+	uint64_t answer_max_bytes = name == ERRAND_PUSH_MESSAGES
+					    ? announcement_bound(request)
+					    : kinds[name].call.answer_max_bytes;
+
+	return errand_start_bounded(fleet, name, answer_max_bytes, request, done, arg);
+}
+
+int errand_start_bounded(struct fleet *fleet, enum errand_name name, uint64_t answer_max_bytes,
+	struct slices *request, errand_fn *done, void *arg)
 {
 	auto_(errand_free_at_exit) struct errand *errand = calloc(1, sizeof(*errand));
 
@@ -176,6 +196,8 @@ int errand_start(struct fleet *fleet, enum errand_name name, struct slices *requ
 	}
 	errand->attempt.fleet = fleet;
 	errand->kind = &kinds[name];
+	errand->call = kinds[name].call;
+	errand->call.answer_max_bytes = answer_max_bytes;
 	errand->request = *request;
 	*request = (struct slices){0};
 	errand->done = done;

@@ -6,6 +6,7 @@
 #ifndef FLWR_FLEET_FLEET_H
 #define FLWR_FLEET_FLEET_H
 
+#include "common/base/budget.h"
 #include "common/base/log.h"
 #include "common/base/reason.h"
 #include "common/loop/loop.h"
@@ -27,7 +28,9 @@ struct fleet_options {
 	const char *state_dir; /* keeps the node's number there, for SuperLinks that give it only
 				  once to a key; copied; NULL: it is not kept */
 	struct spool *spool;   /* for objects; borrowed */
-	bool own_workers;      /* who hash large objects (object_set_skip_large_hashes()) */
+	struct budget
+		*budget;  /* where objects on their way are reserved; borrowed; NULL: nowhere */
+	bool own_workers; /* who hash large objects (object_set_skip_large_hashes()) */
 	struct retry_policy retry;
 	int64_t poll_min_ms, poll_max_ms;
 	double (*random01)(void *arg); /* in [0, 1) */

@@ -8,6 +8,8 @@
 #define FLWR_FLEET_FLOW_H
 
 #include "common/base/pace.h"
+#include "common/fab/fab.h"
+#include "common/objects/object_tree.h"
 #include "supernode/fleet/connector.h"
 #include "supernode/fleet/fleet.h"
 
@@ -26,6 +28,14 @@
 				 intervals, and a little more */
 #define FLOW_LONG_BYTES  (1 << 20) /* of a request that takes a young signature */
 #define FLOW_FIND_GAP_MS 1000      /* between two looks at what a failing SuperLink speaks now */
+
+/* What an answer may have, by its call. */
+#define FLOW_CONTROL_ANSWER_BYTES (64 << 10) /* a number, a yes */
+#define FLOW_RUN_ANSWER_BYTES     (4 << 20)  /* a run, with its configuration */
+#define FLOW_TREE_ANSWER_BYTES                                                                     \
+	((uint64_t)OBJECT_TREE_BYTES_MAX + (1 << 20)) /* a message without content */
+#define FLOW_FAB_ANSWER_BYTES    ((uint64_t)FAB_RECEIVED_MAX_BYTES + (1 << 20))
+#define FLOW_OBJECT_ANSWER_BYTES (((uint64_t)64 << 20) + 1024)
 
 enum fleet_state {
 	FLEET_NEW,
@@ -65,6 +75,7 @@ struct dialect {
 	uint64_t object_bytes; /* of an object, at most, unless its maker was told otherwise */
 	int64_t poll_ms; /* PullMessages ends after so long; 0: content comes along, it takes as
 			    long as it takes */
+	uint64_t poll_answer_bytes; /* of its answer, at most */
 	/* What PullMessages has brought; message and tree are taken over. */
 	void (*take)(struct fleet *fleet, struct envelope *message, struct slices *tree);
 	/* As fleet_push(). */
@@ -95,9 +106,9 @@ struct attempt {
 
 struct attempt_call {
 	const char *method;
-	int64_t timeout_ms; /* 0: content */
-	bool heartbeat;
-	const char *what; /* as in struct transport_call */
+	int64_t timeout_ms;        /* 0: content */
+	uint64_t answer_max_bytes; /* 0: FLOW_CONTROL_ANSWER_BYTES */
+	const char *what;          /* as in struct transport_call */
 };
 
 /*
@@ -159,6 +170,9 @@ typedef void errand_fn(void *arg, struct transport_result *result);
 /* request is taken over, on failure too. 0 or -ENOMEM (done does not come). */
 int errand_start(struct fleet *fleet, enum errand_name name, struct slices *request,
 	errand_fn *done, void *arg);
+/* The same, with another bound of the answer than is usual for it. */
+int errand_start_bounded(struct fleet *fleet, enum errand_name name, uint64_t answer_max_bytes,
+	struct slices *request, errand_fn *done, void *arg);
 /* All end with CANCELLED, from the loop. */
 void errand_cancel_all(struct fleet *fleet);
 /* attempt_break() those that are out. */

@@ -4,6 +4,7 @@
 #include "supernode/fleet/transport.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 /*
@@ -16,16 +17,20 @@
 #define GRPC_KEEPALIVE_MS         310000
 #define GRPC_KEEPALIVE_TIMEOUT_MS 20000
 #define GRPC_PATH_BYTES           128
-#define GRPC_HEADERS_MAX          3
+/* What a connection may hold: some answers of the largest size that goes there. */
+#define GRPC_SMALL_MEMORY_BYTES  (4 * TRANSPORT_SMALL_BYTES)
+#define GRPC_MIDDLE_MEMORY_BYTES (3 * (uint64_t)TRANSPORT_MIDDLE_BYTES)
+#define GRPC_HEADERS_MAX         3
 
 struct grpc_transport {
 	struct transport transport;
-	struct rpc_channel *calls;
-	struct rpc_channel *heartbeats; /* so that a long upload does not make them late */
+	struct rpc_channel *small, *middle, *large; /* by the size of the answers */
+	uint64_t receive_max_bytes;
 };
 
 struct transport_handle {
 	struct rpc_call *call;
+	uint64_t answer_max_bytes;
 	transport_done_fn *done;
 	void *arg;
 };
@@ -43,14 +48,26 @@ static void grpc_done(void *arg, struct rpc_result *from)
 		.outcome = from->outcome,
 		.details = from->details,
 		.body = from->body,
+		.too_large = from->too_large,
 	};
 
 	from->body = (struct slices){0};
 	flower_error_read(from->details, strlen(from->details), &result.code, &words);
 	if (words.len)
 		result.details = words.data;
+	if (result.too_large &&
+		text_printf(&words, TRANSPORT_TOO_LARGE, handle->answer_max_bytes) >= 0)
+		result.details = words.data;
 	handle->done(handle->arg, &result);
 	slices_done(&result.body);
+}
+
+static struct rpc_channel *channel_for(
+	const struct grpc_transport *grpc, const struct transport_call *call, uint64_t bytes)
+{
+	if (bytes <= TRANSPORT_SMALL_BYTES && !call->what)
+		return grpc->small;
+	return bytes <= TRANSPORT_MIDDLE_BYTES ? grpc->middle : grpc->large;
 }
 
 static size_t set_headers(const struct transport_call *call, struct rpc_header *headers)
@@ -75,8 +92,10 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	struct grpc_transport *grpc = grpc_of(transport);
 	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof(*handle));
 	struct rpc_header headers[GRPC_HEADERS_MAX];
-	struct rpc_call_options options = {
-		.headers = headers, .timeout_ms = call->timeout_ms, .what = call->what};
+	struct rpc_call_options options = {.headers = headers,
+		.timeout_ms = call->timeout_ms,
+		.answer_max_bytes = call->answer_max_bytes,
+		.what = call->what};
 	char path[GRPC_PATH_BYTES];
 	int rc = handle ? 0 : -ENOMEM;
 
@@ -91,7 +110,10 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	options.n_headers = set_headers(call, headers);
 	handle->done = done;
 	handle->arg = arg;
-	rc = rpc_call_start(call->heartbeat ? grpc->heartbeats : grpc->calls, &options, body,
+	if (!options.answer_max_bytes || options.answer_max_bytes > grpc->receive_max_bytes)
+		options.answer_max_bytes = grpc->receive_max_bytes;
+	handle->answer_max_bytes = options.answer_max_bytes;
+	rc = rpc_call_start(channel_for(grpc, call, options.answer_max_bytes), &options, body,
 		grpc_done, handle, &handle->call);
 	if (rc)
 		return rc;
@@ -108,16 +130,18 @@ static void grpc_reconnect(struct transport *transport)
 {
 	struct grpc_transport *grpc = grpc_of(transport);
 
-	rpc_channel_reconnect_now(grpc->calls);
-	rpc_channel_reconnect_now(grpc->heartbeats);
+	rpc_channel_reconnect_now(grpc->small);
+	rpc_channel_reconnect_now(grpc->middle);
+	rpc_channel_reconnect_now(grpc->large);
 }
 
 static void grpc_free(struct transport *transport)
 {
 	struct grpc_transport *grpc = grpc_of(transport);
 
-	rpc_channel_free(grpc->calls);
-	rpc_channel_free(grpc->heartbeats);
+	rpc_channel_free(grpc->small);
+	rpc_channel_free(grpc->middle);
+	rpc_channel_free(grpc->large);
 	free(grpc);
 }
 
@@ -152,10 +176,17 @@ int transport_grpc_new(
 	if (!grpc)
 		return -ENOMEM;
 	grpc->transport.ops = &grpc_ops;
-	rc = rpc_channel_new(rpc, &options, &grpc->calls);
+	grpc->receive_max_bytes = wanted->receive_max_bytes;
+	if (wanted->memory_max_bytes)
+		options.memory_max_bytes = wanted->memory_max_bytes + wanted->receive_max_bytes;
+	rc = rpc_channel_new(rpc, &options, &grpc->large);
 	options.own_connection = true;
+	options.memory_max_bytes = GRPC_SMALL_MEMORY_BYTES;
 	if (!rc)
-		rc = rpc_channel_new(rpc, &options, &grpc->heartbeats);
+		rc = rpc_channel_new(rpc, &options, &grpc->small);
+	options.memory_max_bytes = GRPC_MIDDLE_MEMORY_BYTES;
+	if (!rc)
+		rc = rpc_channel_new(rpc, &options, &grpc->middle);
 	if (rc)
 		return rc;
 	*out = &((struct grpc_transport *)take_pointer(&grpc))->transport;

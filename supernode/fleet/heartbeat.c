@@ -74,7 +74,7 @@ void heartbeat_fire(void *arg)
 {
 	struct fleet *fleet = arg;
 	auto_(slices_done) struct slices body = {0};
-	struct attempt_call call = {.timeout_ms = HEARTBEAT_TIMEOUT_MS, .heartbeat = true};
+	struct attempt_call call = {.timeout_ms = HEARTBEAT_TIMEOUT_MS};
 	int rc;
 
 	if (fleet->state != FLEET_ONLINE || fleet->beat.out)

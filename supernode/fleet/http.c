@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,10 +22,12 @@
 struct http_transport {
 	struct transport transport;
 	struct http_client *client;
+	uint64_t receive_max_bytes;
 };
 
 struct transport_handle {
 	struct http_call *call;
+	uint64_t answer_max_bytes;
 	transport_done_fn *done;
 	void *arg;
 };
@@ -88,7 +91,11 @@ static void http_done(void *arg, struct http_result *from)
 	} else {
 		result.outcome = from->outcome;
 		result.details = from->details;
+		result.too_large = from->failure == HTTP_FAILURE_TOO_LARGE;
 	}
+	if (result.too_large &&
+		text_printf(&details, TRANSPORT_TOO_LARGE, handle->answer_max_bytes) >= 0)
+		result.details = details.data;
 	handle->done(handle->arg, &result);
 	slices_done(&result.body);
 }
@@ -118,6 +125,7 @@ static int call_send(struct http_transport *http, const struct transport_call *c
 	struct http_call_options options = {.headers = headers,
 		.n_headers = 1,
 		.timeout_ms = call->timeout_ms,
+		.answer_max_bytes = call->answer_max_bytes,
 		.what = call->what};
 	auto_(free_at_exit) char *key = NULL, *signature = NULL;
 	char path[PATH_BYTES];
@@ -153,6 +161,10 @@ static int http_call(struct transport *transport, const struct transport_call *c
 	if (handle) {
 		handle->done = done;
 		handle->arg = arg;
+		handle->answer_max_bytes = call->answer_max_bytes;
+		if (!handle->answer_max_bytes ||
+			handle->answer_max_bytes > http_of(transport)->receive_max_bytes)
+			handle->answer_max_bytes = http_of(transport)->receive_max_bytes;
 		r = call_send(http_of(transport), call, body, handle);
 	}
 	slices_done(body);
@@ -203,6 +215,7 @@ int transport_http_new(
 	if (!made)
 		return -ENOMEM;
 	made->transport.ops = &http_ops;
+	made->receive_max_bytes = wanted->receive_max_bytes;
 	r = http_client_new(http, &options, &made->client);
 	if (r < 0)
 		return r;

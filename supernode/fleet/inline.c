@@ -67,6 +67,7 @@ const struct dialect dialect_a = {
 	.releases = "Flower-1.15-to-1.18",
 	.heartbeat = "Ping",
 	.proof_ms = AUTH_REUSE_ERA_A_MS,
+	.poll_answer_bytes = UINT64_MAX, /* the message's content comes along */
 	.take = inline_take,
 	.push = inline_push,
 };

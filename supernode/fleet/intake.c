@@ -2,6 +2,11 @@
  * intake: the objects of one message, on their way here: several at a time, each tried again by
  * itself. Each is checked when it comes (object_set_put()); what has come stays, whatever becomes
  * of the others.
+ *
+ * An object's size is not known before it is here. So each is asked for with a bound of its answer,
+ * for which there is room in the memory budget: first that of a piece of an array as SuperLinks of
+ * this dialect have it, and the largest that has come; one that is larger is asked for once more,
+ * alone, with the largest bound that there is.
  */
 #include "supernode/fleet/objects.h"
 
@@ -13,6 +18,8 @@
 
 #define INTAKE_SLOTS       8
 #define INTAKE_BYTES       (32 << 20)    /* on their way at a time */
+#define INTAKE_MIN_BYTES   (1 << 20)     /* of the budget, for one object */
+#define INTAKE_HEAD_BYTES  (64 << 10)    /* around an object, and of its head */
 #define INTAKE_BAD_TRIES   3             /* of an object that is not what it is called */
 #define INTAKE_WAIT_MS     100           /* for one that the SuperLink does not have yet ... */
 #define INTAKE_WAIT_MAX    10000         /* ... doubled to this ... */
@@ -23,9 +30,12 @@ struct arrival {
 	struct intake *intake;
 	size_t index;
 	bool busy;
-	bool waiting;     /* for wait */
-	int bad;          /* so often it was not what it is called */
-	int64_t first_ms; /* when it was asked for first */
+	uint64_t bound;    /* of the answer */
+	bool cut;          /* bound is what was left of the budget */
+	uint64_t reserved; /* in the budget */
+	bool waiting;      /* for wait */
+	int bad;           /* so often it was not what it is called */
+	int64_t first_ms;  /* when it was asked for first */
 	int64_t wait_ms;
 	struct timer *wait;
 };
@@ -37,8 +47,11 @@ struct intake {
 	uint64_t run_id;
 	struct object_set *set;
 	size_t next; /* what was not asked for yet */
+	/* These were larger than their bound; at most one for each that is on its way. */
+	size_t again[INTAKE_SLOTS];
+	unsigned n_again;
 	unsigned busy;
-	uint64_t largest; /* of an object, as far as is known */
+	uint64_t largest; /* an object may be, as far as is known */
 	bool over;        /* no more is asked for */
 	enum outcome outcome;
 	struct reason why;
@@ -112,9 +125,56 @@ static void intake_fail(struct intake *intake, enum outcome outcome, const char 
 			timer_set(intake->arrivals[i].wait, 0);
 }
 
+/* ---- the budget ---- */
+
+/* Of the answer that is asked for next. */
+static uint64_t next_bound(const struct intake *intake)
+{
+	uint64_t bytes = intake->largest + INTAKE_HEAD_BYTES;
+
+	return intake->n_again || bytes > FLOW_OBJECT_ANSWER_BYTES ? FLOW_OBJECT_ANSWER_BYTES
+								   : bytes;
+}
+
+static void release(struct arrival *arrival)
+{
+	struct budget *budget = arrival->intake->fleet->options.budget;
+
+	if (budget)
+		budget_release(budget, arrival->reserved);
+	arrival->reserved = 0;
+}
+
+/*
+ * Room for the arrival's object; alone means that no other one of the message is on its way, and it
+ * may have what there is. A quarter of what is left stays for the message's run, FAB and reply.
+ * False: there is no room.
+ */
+static bool reserve(struct arrival *arrival, bool alone)
+{
+	struct budget *budget = arrival->intake->fleet->options.budget;
+	uint64_t bytes = next_bound(arrival->intake);
+	uint64_t left = bytes;
+
+	if (budget) {
+		left = budget->limit_bytes > budget->used_bytes
+			       ? budget->limit_bytes - budget->used_bytes
+			       : 0;
+		left -= left / 4;
+	}
+	arrival->cut = alone && left < bytes && left >= INTAKE_MIN_BYTES;
+	if (arrival->cut)
+		bytes = left;
+	if (bytes > left || (budget && budget_reserve(budget, bytes) < 0))
+		return false;
+	arrival->bound = arrival->reserved = bytes;
+	return true;
+}
+
 /* Go on, from the loop. */
 static void arrival_over(struct arrival *arrival)
 {
+	release(arrival);
 	arrival->busy = false;
 	arrival->intake->busy--;
 	timer_set(arrival->intake->go, 0);
@@ -150,6 +210,8 @@ static void look_who_wants(struct intake *intake)
 		intake_fail(intake, OUTCOME_CANCELLED, "%s", "");
 }
 
+static void wait_for(struct arrival *arrival);
+
 static void wait_fire(void *arg)
 {
 	struct arrival *arrival = arg;
@@ -158,6 +220,8 @@ static void wait_fire(void *arg)
 	look_who_wants(arrival->intake);
 	if (arrival->intake->over)
 		arrival_over(arrival);
+	else if (!reserve(arrival, true))
+		wait_for(arrival);
 	else
 		ask(arrival);
 }
@@ -174,6 +238,7 @@ static void wait_for(struct arrival *arrival)
 		arrival_over(arrival);
 		return;
 	}
+	release(arrival);
 	arrival->waiting = true;
 	timer_set(arrival->wait, clock_after(now_ms, pace_double(&arrival->wait_ms, INTAKE_WAIT_MS,
 							     INTAKE_WAIT_MAX)));
@@ -188,6 +253,18 @@ static bool is_not_yet(const struct transport_result *result, const struct objec
 	if (result->outcome == OUTCOME_OK)
 		return pulled->found && !pulled->available;
 	return result->outcome == OUTCOME_UNKNOWN && strstr(result->details, NOT_YET);
+}
+
+/* Larger than its bound: it is asked for again, with the largest one. False: it had that, or there
+ * is no more room. */
+static bool ask_again(struct arrival *arrival)
+{
+	struct intake *intake = arrival->intake;
+
+	if (arrival->cut || arrival->bound == FLOW_OBJECT_ANSWER_BYTES)
+		return false;
+	intake->again[intake->n_again++] = arrival->index;
+	return true;
 }
 
 static void arrived(void *arg, struct transport_result *result)
@@ -206,6 +283,10 @@ static void arrived(void *arg, struct transport_result *result)
 	slices_done(&result->body);
 	if (is_not_yet(result, &pulled) && !intake->over) {
 		wait_for(arrival);
+		return;
+	}
+	if (result->too_large && !intake->over && ask_again(arrival)) {
+		arrival_over(arrival);
 		return;
 	}
 	if (result->outcome != OUTCOME_OK)
@@ -238,7 +319,8 @@ static void ask(struct arrival *arrival)
 	int rc = object_request_encode(&request, &body);
 
 	if (!rc)
-		rc = errand_start(intake->fleet, ERRAND_PULL_OBJECT, &body, arrived, arrival);
+		rc = errand_start_bounded(
+			intake->fleet, ERRAND_PULL_OBJECT, arrival->bound, &body, arrived, arrival);
 	slices_done(&body);
 	if (!rc)
 		return;
@@ -250,8 +332,10 @@ static void ask(struct arrival *arrival)
 /* May one more be on its way? */
 static bool has_room(const struct intake *intake)
 {
-	return intake->busy == 0 || (intake->busy < INTAKE_SLOTS &&
-					    (intake->busy + 1) * intake->largest <= INTAKE_BYTES);
+	uint64_t each = next_bound(intake) - INTAKE_HEAD_BYTES;
+
+	return intake->busy == 0 ||
+	       (intake->busy < INTAKE_SLOTS && (intake->busy + 1) * each <= INTAKE_BYTES);
 }
 
 static struct arrival *free_arrival(struct intake *intake)
@@ -263,18 +347,38 @@ static struct arrival *free_arrival(struct intake *intake)
 	return arrival;
 }
 
+/* Is there one more to be asked for? It is not begun yet. */
+static bool next_index(struct intake *intake, size_t *out)
+{
+	size_t n = object_set_tree(intake->set)->n;
+
+	while (intake->next < n && object_set_has(intake->set, intake->next))
+		intake->next++;
+	*out = intake->n_again ? intake->again[intake->n_again - 1] : intake->next;
+	return *out < n;
+}
+
 static void go(void *arg)
 {
 	struct intake *intake = arg;
-	size_t n = object_set_tree(intake->set)->n;
+	size_t index;
 
 	look_who_wants(intake);
-	while (!intake->over && intake->next < n && has_room(intake)) {
+	while (!intake->over && has_room(intake) && next_index(intake, &index)) {
 		struct arrival *arrival = free_arrival(intake);
 
-		arrival->index = intake->next++;
-		if (object_set_has(intake->set, arrival->index))
-			continue;
+		if (!reserve(arrival, intake->busy == 0)) {
+			if (intake->busy == 0)
+				intake_fail(intake, OUTCOME_RESOURCE_EXHAUSTED,
+					"there is no room in the SuperNode's memory budget for an "
+					"object of the message");
+			break;
+		}
+		if (intake->n_again)
+			intake->n_again--;
+		else
+			intake->next++;
+		arrival->index = index;
 		arrival->busy = true;
 		arrival->bad = 0;
 		arrival->wait_ms = 0;
@@ -282,7 +386,7 @@ static void go(void *arg)
 		intake->busy++;
 		ask(arrival);
 	}
-	if (intake->busy == 0 && (intake->over || intake->next == n))
+	if (intake->busy == 0 && (intake->over || !next_index(intake, &index)))
 		intake_end(intake);
 }
 

@@ -13,11 +13,11 @@
 #include <string.h>
 
 static const struct attempt_call calls[] = {
-	[JOIN_REGISTER] = {"RegisterNode", FLOW_CALL_TIMEOUT_MS, false, NULL},
-	[JOIN_ACTIVATE] = {"ActivateNode", FLOW_CALL_TIMEOUT_MS, false, NULL},
-	[JOIN_CREATE] = {"CreateNode", FLOW_CALL_TIMEOUT_MS, false, NULL},
-	[JOIN_TELL] = {"SendNodeHeartbeat", FLOW_CALL_TIMEOUT_MS, false, NULL},
-	[JOIN_PING] = {"Ping", FLOW_CALL_TIMEOUT_MS, false, NULL},
+	[JOIN_REGISTER] = {"RegisterNode", FLOW_CALL_TIMEOUT_MS, 0, NULL},
+	[JOIN_ACTIVATE] = {"ActivateNode", FLOW_CALL_TIMEOUT_MS, 0, NULL},
+	[JOIN_CREATE] = {"CreateNode", FLOW_CALL_TIMEOUT_MS, 0, NULL},
+	[JOIN_TELL] = {"SendNodeHeartbeat", FLOW_CALL_TIMEOUT_MS, 0, NULL},
+	[JOIN_PING] = {"Ping", FLOW_CALL_TIMEOUT_MS, 0, NULL},
 };
 
 #define CODE_KEY_IN_USE 23 /* Flower's number */

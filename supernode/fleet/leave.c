@@ -7,11 +7,11 @@
 
 #include <inttypes.h>
 
-static const struct attempt_call delete_node = {"DeleteNode", FLOW_LEAVE_TIMEOUT_MS, false, NULL};
+static const struct attempt_call delete_node = {"DeleteNode", FLOW_LEAVE_TIMEOUT_MS, 0, NULL};
 static const struct attempt_call deactivate_node = {
-	"DeactivateNode", FLOW_LEAVE_TIMEOUT_MS, false, NULL};
+	"DeactivateNode", FLOW_LEAVE_TIMEOUT_MS, 0, NULL};
 static const struct attempt_call unregister_node = {
-	"UnregisterNode", FLOW_LEAVE_TIMEOUT_MS, false, NULL};
+	"UnregisterNode", FLOW_LEAVE_TIMEOUT_MS, 0, NULL};
 
 /* The next call; NULL: nothing more is to be said. */
 static const struct attempt_call *next_call(const struct fleet *fleet)

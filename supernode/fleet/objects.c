@@ -53,6 +53,7 @@ const struct dialect dialect_b = {
 	.proof_ms = AUTH_REUSE_MS,
 	.object_bytes = 20 << 20,
 	.poll_ms = POLL_MS,
+	.poll_answer_bytes = FLOW_TREE_ANSWER_BYTES,
 	.take = objects_take,
 	.push = objects_push,
 };
@@ -64,6 +65,7 @@ const struct dialect dialect_c = {
 	.proof_ms = AUTH_REUSE_MS,
 	.object_bytes = 5 << 20,
 	.poll_ms = POLL_MS,
+	.poll_answer_bytes = FLOW_TREE_ANSWER_BYTES,
 	.take = objects_take,
 	.push = objects_push,
 };

@@ -114,6 +114,7 @@ void poll_fire(void *arg)
 		return;
 	rc = fleet_encode_pull_messages(fleet->node_id, &body);
 	call.timeout_ms = fleet->dialect->poll_ms;
+	call.answer_max_bytes = fleet->dialect->poll_answer_bytes;
 	attempt_start(&fleet->pull, &call, rc, &body, pull_done);
 }
 

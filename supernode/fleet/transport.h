@@ -18,7 +18,7 @@ struct transport_call {
 			     */
 	const char *what; /* static: the content that passes, "a reply": its progress is logged when
 			     it takes long; NULL: it is not */
-	bool heartbeat;   /* goes on the connection of its own */
+	uint64_t answer_max_bytes; /* a larger answer is not taken */
 	const struct auth *auth;
 	const struct auth_proof *proof; /* borrowed during the start; NULL: unsigned */
 };
@@ -27,11 +27,19 @@ struct transport_result {
 	enum outcome outcome;
 	const char *details; /* never NULL; a peer's words: quote them */
 	int code; /* Flower's number of an application error (2004 ...), 0 when none was told */
-	double date_s; /* the peer's clock, when it told it (HTTP's Date); 0 else */
+	bool too_large; /* the answer: more than answer_max_bytes, or than the transport takes; with
+			   RESOURCE_EXHAUSTED */
+	double date_s;  /* the peer's clock, when it told it (HTTP's Date); 0 else */
 	struct slices body;
 };
 
 typedef void transport_done_fn(void *arg, struct transport_result *result);
+
+#define TRANSPORT_SMALL_BYTES  (4 << 20)
+#define TRANSPORT_MIDDLE_BYTES (68 << 20) /* a FAB, an object, a tree */
+
+/* What a result says that is too_large. */
+#define TRANSPORT_TOO_LARGE "the answer is larger than %" PRIu64 " bytes, which is the limit for it"
 
 struct transport;
 struct transport_handle; /* a call that is out */
@@ -61,12 +69,17 @@ struct transport_options {
 	const char *address; /* host:port */
 	const char *ca_pem;  /* certificates that are trusted, PEM; NULL: plain text */
 	uint64_t receive_max_bytes;
+	uint64_t memory_max_bytes; /* that answers with content may take, those that are kept
+				      included; 0: no limit. HTTP bounds each answer as it comes */
 	struct log *log;
 };
 
 /*
- * grpc-rere: service flwr.proto.Fleet over gRPC; two connections: one for heartbeats, one for the
- * rest. 0, -EINVAL, -ENOMEM.
+ * grpc-rere: service flwr.proto.Fleet over gRPC. gRPC takes in the whole of an answer before it
+ * looks at its size, but no more than a connection may hold. So there are three: for calls without
+ * content, heartbeats among them, whose answers are small (TRANSPORT_SMALL_BYTES); for content with
+ * answers of middle size (TRANSPORT_MIDDLE_BYTES); for the rest. Each connects at its first call.
+ * 0, -EINVAL, -ENOMEM.
  */
 int transport_grpc_new(
 	struct rpc *rpc, const struct transport_options *options, struct transport **out);

@@ -423,7 +423,8 @@ static int new_fleet(struct supervisor *supervisor, const struct supervisor_opti
 	int r = connector_new(supervisor->rpc, supervisor->http, supervisor->log,
 		&(struct connector_options){.address = options->superlink,
 			.ca_pem = supervisor->credentials.ca_pem,
-			.receive_max_bytes = options->grpc_max_bytes},
+			.receive_max_bytes = options->grpc_max_bytes,
+			.memory_max_bytes = supervisor->budget.limit_bytes},
 		&connector);
 
 	if (r)
@@ -434,6 +435,7 @@ static int new_fleet(struct supervisor *supervisor, const struct supervisor_opti
 			.clock_offset_s = options->clock_offset_s,
 			.state_dir = options->state_dir,
 			.spool = supervisor->spool,
+			.budget = &supervisor->budget,
 			.own_workers = own_workers(options),
 			.retry = {options->max_retries, options->max_wait_ms},
 			.poll_min_ms = options->poll_min_ms,

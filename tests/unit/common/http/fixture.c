@@ -63,6 +63,7 @@ void ask(struct world *world, const char *path, struct slices *body, int64_t tim
 		.headers = &header,
 		.n_headers = 1,
 		.timeout_ms = timeout_ms,
+		.answer_max_bytes = world->answer_max_bytes,
 		.what = what};
 	struct slices none = {0};
 

@@ -29,6 +29,7 @@ struct world {
 	char address[64];
 	struct log *log;
 	int log_fd;
+	uint64_t answer_max_bytes; /* of the next calls */
 };
 
 int world_setup(void **state); /* SIGPIPE is ignored, too */

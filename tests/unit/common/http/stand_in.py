@@ -147,6 +147,19 @@ class Peer:
         while True:
             self.sock.sendall(b"100000\r\n" + b"\xa5" * MIB + b"\r\n")
 
+    def many_headers(self, body, fields):
+        self.sock.sendall(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200)
+        return self.answer(b"")
+
+    def long_headers(self, body, fields):
+        self.sock.sendall(b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 6000 + b"\r\n")
+        self.sock.sendall((b"x: " + b"y" * 6000 + b"\r\n") * 3)
+        return self.answer(b"")
+
+    def many_heads(self, body, fields):
+        while True:
+            self.sock.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+
     def cut(self, body, fields):
         self.answer(b"x" * 10, length=1000)
         return "close"

@@ -88,6 +88,9 @@ static void test_broken_answers(void **state)
 		{"/huge", HTTP_FAILURE_TOO_LARGE},
 		{"/big/97", HTTP_FAILURE_TOO_LARGE},
 		{"/endless", HTTP_FAILURE_TOO_LARGE},
+		{"/many_headers", HTTP_FAILURE_HEAD},
+		{"/long_headers", HTTP_FAILURE_HEAD},
+		{"/many_heads", HTTP_FAILURE_HEAD},
 	};
 	struct world *world = *state;
 	struct answer answer;
@@ -103,6 +106,24 @@ static void test_broken_answers(void **state)
 		expect_text(world, "/echo", "");
 	}
 	expect_text(world, "/same_lengths", "xxxxxxxxxx");
+}
+
+/* A call may bound its answer. */
+static void test_bounded(void **state)
+{
+	struct world *world = *state;
+
+	for (int over = 0; over < 2; over++) {
+		struct answer answer;
+
+		world->answer_max_bytes = MIB - (uint64_t)over;
+		ask(world, "/big/1", NULL, 20000, NULL, &answer);
+		wait_for(world, &answer);
+		assert_int_equal(answer.failure, over ? HTTP_FAILURE_TOO_LARGE : HTTP_FAILURE_NONE);
+		assert_int_equal(answer.body.bytes, over ? 0 : MIB);
+		answer_done(&answer);
+	}
+	world->answer_max_bytes = 0;
 }
 
 static void test_in_time(void **state)
@@ -223,6 +244,7 @@ int main(void)
 		TEST(test_no_such_call),
 		TEST(test_statuses),
 		TEST(test_broken_answers),
+		TEST(test_bounded),
 		TEST(test_in_time),
 		TEST(test_cancelled),
 		TEST(test_nobody_there),

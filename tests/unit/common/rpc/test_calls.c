@@ -232,6 +232,28 @@ static void test_answer_too_large(void **state)
 	rpc_channel_free(channel);
 }
 
+/* The same for one call. */
+static void test_bounded(void **state)
+{
+	struct world *world = *state;
+	struct rpc_channel *channel = world_channel(world, 0);
+
+	for (int over = 0; over < 2; over++) {
+		struct rpc_call_options options = {.path = "/test.Service/Echo",
+			.timeout_ms = 20000,
+			.answer_max_bytes = 1000 - (uint64_t)over};
+		struct slices body = body_of(1000);
+		struct answer answer = {0};
+
+		assert_int_equal(
+			rpc_call_start(channel, &options, &body, call_finish, &answer, NULL), 0);
+		world_wait(world, &answer.done);
+		assert_int_equal(answer.outcome, over ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_OK);
+		answer_done(&answer);
+	}
+	rpc_channel_free(channel);
+}
+
 /* gRPC may let calls suffer for a moment that are not to blame. */
 static void works_again(struct world *world, struct rpc_channel *channel, size_t len)
 {
@@ -481,6 +503,7 @@ int main(void)
 		WORLD_TEST(test_long_details),
 		cmocka_unit_test_setup_teardown(test_refused, refused_setup, world_teardown),
 		WORLD_TEST(test_answer_too_large),
+		WORLD_TEST(test_bounded),
 		cmocka_unit_test_setup_teardown(test_memory_max, world_setup_tight, world_teardown),
 		WORLD_TEST(test_deferred),
 		WORLD_TEST(test_calls_max),

@@ -35,7 +35,7 @@ static int fake_call(struct transport *transport, const struct transport_call *c
 	assert_non_null(handle);
 	snprintf(handle->method, sizeof(handle->method), "%s", call->method);
 	handle->timeout_ms = call->timeout_ms;
-	handle->heartbeat = call->heartbeat;
+	handle->answer_max_bytes = call->answer_max_bytes;
 	handle->proven = call->proof && call->proof->signature_len > 0;
 	if (handle->proven)
 		snprintf(handle->signed_at, sizeof handle->signed_at, "%s", call->proof->timestamp);
@@ -184,8 +184,11 @@ struct transport_handle *rig_sent(struct rig *rig, const char *method)
 void rig_answer(struct rig *rig, struct transport_handle *handle, enum outcome outcome,
 	const char *details, struct slices *body)
 {
-	struct transport_result result = {
-		.outcome = outcome, .details = details, .code = rig->code, .date_s = rig->date_s};
+	struct transport_result result = {.outcome = outcome,
+		.details = details,
+		.code = rig->code,
+		.too_large = rig->too_large,
+		.date_s = rig->date_s};
 	struct transport_handle **at = &rig->out;
 
 	assert_non_null(handle);
@@ -193,6 +196,7 @@ void rig_answer(struct rig *rig, struct transport_handle *handle, enum outcome o
 		at = &(*at)->next;
 	*at = handle->next;
 	rig->code = 0;
+	rig->too_large = false;
 	if (body) {
 		result.body = *body;
 		*body = (struct slices){0};

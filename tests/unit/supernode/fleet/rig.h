@@ -32,7 +32,7 @@ struct transport_handle {
 	struct transport_handle *next;
 	char method[32];
 	int64_t timeout_ms;
-	bool heartbeat;
+	uint64_t answer_max_bytes;
 	bool cancelled;
 	char *pem;
 	bool proven;
@@ -82,6 +82,8 @@ struct rig {
 	char refused[REASON_BYTES]; /* as it was told with the last message; "" */
 	unsigned contents;          /* content() was called */
 	enum outcome content_outcome;
+	bool too_large;       /* the next answer is; 0 afterwards */
+	struct budget budget; /* for who gives it to the fleet */
 	char content_details[256];
 	bool no_use;             /* what message() answers */
 	struct metadata message; /* of the last message */

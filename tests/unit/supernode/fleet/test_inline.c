@@ -21,7 +21,7 @@ static void test_registers_and_begins(void **state)
 	assert_non_null(handle);
 	assert_int_equal(handle->timeout_ms, 30000);
 	assert_true(handle->proven);
-	assert_false(handle->heartbeat);
+	assert_int_equal(handle->answer_max_bytes, FLOW_CONTROL_ANSWER_BYTES);
 	rig_answer_node(rig, RIG_NODE_ID);
 	assert_int_equal(rig->registered, 1);
 	assert_int_equal(rig->node_id, RIG_NODE_ID);
@@ -30,10 +30,11 @@ static void test_registers_and_begins(void **state)
 	handle = rig_sent(rig, "Ping");
 	assert_non_null(handle);
 	assert_int_equal(handle->timeout_ms, 5000);
-	assert_true(handle->heartbeat);
+	assert_int_equal(handle->answer_max_bytes, FLOW_CONTROL_ANSWER_BYTES);
 	handle = rig_sent(rig, "PullMessages");
 	assert_non_null(handle);
 	assert_int_equal(handle->timeout_ms, 0);
+	assert_int_equal(handle->answer_max_bytes, UINT64_MAX);
 	assert_true(handle->proven);
 	assert_int_equal(rig_warnings(rig), 0);
 	rig_answer_ping(rig, true);

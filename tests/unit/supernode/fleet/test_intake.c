@@ -94,6 +94,107 @@ static void test_all_in_their_order(void **state)
 	sample_done(&sample);
 }
 
+/* What a transport says of an answer that is larger than its bound. */
+static void answer_too_large(struct rig *rig, struct transport_handle *handle)
+{
+	rig->too_large = true;
+	rig_answer(
+		rig, handle, OUTCOME_RESOURCE_EXHAUSTED, "the answer is larger than 1 bytes", NULL);
+	rig_pass(rig, 0);
+}
+
+/* Larger than SuperLinks of this release make them: asked for once more, alone, as large as any may
+ * be. */
+static void test_a_larger_one_is_asked_for_alone(void **state)
+{
+	const uint64_t usual = (5 * MIB) + (64 << 10);
+	struct transport_handle *handle;
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 4, 1000);
+	rig = with_message(&sample);
+	handle = rig_sent(rig, "PullObject");
+	assert_int_equal(handle->answer_max_bytes, usual);
+	answer_too_large(rig, handle);
+	while ((handle = rig_sent(rig, "PullObject"))->answer_max_bytes == usual) {
+		size_t index = sample_index(&sample, handle);
+
+		assert_true(index > 0);
+		rig_answer_object(rig, handle, &sample.bytes[index]);
+		rig_pass(rig, 0);
+	}
+	assert_int_equal(sample_index(&sample, handle), 0);
+	assert_int_equal(handle->answer_max_bytes, FLOW_OBJECT_ANSWER_BYTES);
+	assert_int_equal(rig_out(rig, "PullObject"), 1);
+	rig_answer_object(rig, handle, &sample.bytes[0]);
+	rig_pass(rig, 0);
+	while ((handle = rig_sent(rig, "PullObject"))) {
+		rig_answer_object(rig, handle, &sample.bytes[sample_index(&sample, handle)]);
+		rig_pass(rig, 0);
+	}
+	ends(rig, &sample, OUTCOME_OK);
+	sample_done(&sample);
+}
+
+static void test_one_that_is_too_large_ends_the_message(void **state)
+{
+	struct transport_handle *handle;
+	struct sample sample;
+	struct rig *rig;
+
+	(void)state;
+	sample_init(&sample, 1, 1000);
+	rig = with_message(&sample);
+	while ((handle = rig_sent(rig, "PullObject")) &&
+		handle->answer_max_bytes < FLOW_OBJECT_ANSWER_BYTES)
+		answer_too_large(rig, handle);
+	assert_non_null(handle);
+	answer_too_large(rig, handle);
+	while ((handle = rig_sent(rig, "PullObject"))) {
+		rig_answer_object(rig, handle, &sample.bytes[sample_index(&sample, handle)]);
+		rig_pass(rig, 0);
+	}
+	assert_non_null(strstr(rig->content_details, "larger"));
+	ends(rig, &sample, OUTCOME_RESOURCE_EXHAUSTED);
+	sample_done(&sample);
+}
+
+/* What is on its way is in the budget, of which it leaves a quarter. */
+static void test_objects_on_their_way_are_in_the_budget(void **state)
+{
+	const uint64_t usual = (5 * MIB) + (64 << 10);
+	struct sample sample;
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	sample_init(&sample, 20, 1000);
+	rig->lacks = rig_lacks_c;
+	budget_init(&rig->budget, 16 * MIB);
+	rig->fleet->options.budget = &rig->budget;
+	take_message(rig, &sample);
+	assert_int_equal(rig_out(rig, "PullObject"), 2);
+	assert_int_equal(rig->budget.used_bytes, 2 * usual);
+	for (struct transport_handle *handle; (handle = rig_sent(rig, "PullObject"));) {
+		rig_answer_object(rig, handle, &sample.bytes[sample_index(&sample, handle)]);
+		rig_pass(rig, 0);
+		assert_true(rig->budget.used_bytes <= 3 * usual);
+	}
+	assert_int_equal(rig->budget.used_bytes, 0);
+	ends(rig, &sample, OUTCOME_OK);
+
+	/* Without room for one the message ends. */
+	rig = rig_new(NULL);
+	rig->lacks = rig_lacks_c;
+	budget_init(&rig->budget, MIB);
+	rig->fleet->options.budget = &rig->budget;
+	take_message(rig, &sample);
+	assert_non_null(strstr(rig->content_details, "memory budget"));
+	ends(rig, &sample, OUTCOME_RESOURCE_EXHAUSTED);
+	sample_done(&sample);
+}
+
 static void test_large_ones_are_fewer_at_a_time(void **state)
 {
 	struct sample sample;
@@ -532,6 +633,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_poll_that_is_not_answered),
 		cmocka_unit_test(test_all_in_their_order),
+		cmocka_unit_test(test_a_larger_one_is_asked_for_alone),
+		cmocka_unit_test(test_one_that_is_too_large_ends_the_message),
+		cmocka_unit_test(test_objects_on_their_way_are_in_the_budget),
 		cmocka_unit_test(test_large_ones_are_fewer_at_a_time),
 		cmocka_unit_test(test_those_of_old_releases_come_one_by_one),
 		cmocka_unit_test(test_one_that_comes_later),
