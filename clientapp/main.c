@@ -184,6 +184,7 @@ static int run_controlled(struct program *program)
 		options.token = message.start.token;
 		options.task_token = message.start.task_token;
 		options.flwr_home = message.start.flwr_home;
+		options.content_max_bytes = message.start.content_max_bytes;
 		options.stderr_in_replies = message.start.stderr_in_replies;
 		status = run_worker(program, &options);
 	} else {

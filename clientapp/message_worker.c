@@ -7,6 +7,7 @@
 
 #include "clientapp/appio/conversation.h"
 #include "clientapp/run/app_host.h"
+#include "common/base/budget.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
@@ -33,6 +34,7 @@ struct message_worker {
 	void (*done)(void *arg);
 	void *arg;
 	char *flwr_home;
+	uint64_t content_max_bytes;
 	bool stderr_in_replies;
 	char *failure; /* is all there is to answer */
 	int64_t failure_code;
@@ -183,6 +185,30 @@ static void answer_ended(struct message_worker *worker)
 
 	answer_error(worker, code, reason.data ? reason.data : "the app process ended");
 	text_done(&reason);
+}
+
+/* What the app is given is written out: of pieces that are used more than once each use counts. */
+static uint64_t expanded_bytes(const struct message_worker *worker)
+{
+	return record_dict_bytes(&worker->inputs.content) +
+	       record_dict_bytes(&worker->inputs.state);
+}
+
+static bool is_too_large(const struct message_worker *worker)
+{
+	return expanded_bytes(worker) > worker->content_max_bytes;
+}
+
+static void answer_expanded(struct message_worker *worker)
+{
+	struct reason why;
+
+	reason_set(&why,
+		"the message takes %" PRIu64 " bytes when its arrays are written out for the app, "
+		"and the memory budget is %" PRIu64 " bytes",
+		expanded_bytes(worker), worker->content_max_bytes);
+	log_error(worker->log, "%s", why.text);
+	answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
 }
 
 /* All that is needed to run is there? Then run. */
@@ -401,6 +427,8 @@ static void pull_done(
 			worker->inputs.broken.text);
 	else if (!worker->inputs.message.has_content)
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "the message has no content");
+	else if (is_too_large(worker))
+		answer_expanded(worker);
 	else if (!worker->inputs.fab.bytes || !worker->inputs.run.fab_hash[0])
 		answer_error(worker, ERROR_CODE_INVALID_FAB, "the run has no FAB");
 	else
@@ -430,6 +458,8 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	worker->done = done;
 	worker->arg = arg;
 	worker->stderr_in_replies = options->stderr_in_replies;
+	worker->content_max_bytes =
+		options->content_max_bytes ? options->content_max_bytes : budget_default_limit();
 	worker->flwr_home = strdup(options->flwr_home);
 	worker->hung_up = timer_new(loop, hung_up_late, worker);
 	worker->failure = options->failure ? strdup(options->failure) : NULL;

@@ -12,8 +12,10 @@
 struct message_worker_options {
 	const char *address; /* of the worker API, as gRPC takes it */
 	uint64_t token;
-	const char *task_token; /* of a message that is objects; NULL: it is inline */
-	const char *flwr_home;  /* where apps are installed */
+	const char *task_token;     /* of a message that is objects; NULL: it is inline */
+	const char *flwr_home;      /* where apps are installed */
+	uint64_t content_max_bytes; /* that a message may take when it is written out for the app;
+				       0: half of the memory limit that applies here */
 	int control;        /* control socket of the agent, taken over; -1: be one's own agent */
 	const char *python; /* own agent only */
 	enum log_level log_level;

@@ -97,6 +97,7 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 		.clientapp_command = options->clientapp_command,
 		.grpc_max_bytes = options->grpc_max_bytes,
 		.memory_budget_bytes = options->memory_budget_bytes,
+		.spool_max_bytes = options->spool_max_bytes,
 		.max_retries = options->max_retries,
 		.max_wait_ms = options->max_wait_ms,
 		.poll_min_ms = options->poll_min_ms,

@@ -206,6 +206,15 @@ static const struct option_spec specs[] = {
 		.max = 3650 * DAY_MS,
 		.metavar = "SECONDS",
 		.help = "From a worker's first call to its reply (default: the message's ttl)."},
+	{.name = "spool-max",
+		.kind = OPTION_BYTES,
+		.offset = AT(spool_max_bytes),
+		.min = 1 << 20,
+		.max = INT64_MAX,
+		.metavar = "BYTES",
+		.help = "Objects of messages in files, with K, M or G (default: half of what is "
+			"free "
+			"on their file system)."},
 	{.name = "memory-budget",
 		.kind = OPTION_BYTES,
 		.offset = AT(memory_budget_bytes),

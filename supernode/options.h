@@ -42,6 +42,7 @@ struct options {
 	int64_t worker_reconnect_ms;   /* -1: not given */
 	uint64_t grpc_max_bytes;
 	uint64_t memory_budget_bytes; /* 0: not given */
+	uint64_t spool_max_bytes;     /* 0: not given */
 	int64_t max_retries;          /* -1: not given */
 	int64_t max_wait_ms;          /* -1: not given */
 	int64_t poll_min_ms, poll_max_ms;

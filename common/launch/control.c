@@ -106,6 +106,7 @@ static void start_put(struct packet *packet, const struct control_message *messa
 	uint8_t stderr_in_replies = message->start.stderr_in_replies;
 
 	put(packet, &message->start.token, sizeof(message->start.token));
+	put(packet, &message->start.content_max_bytes, sizeof(message->start.content_max_bytes));
 	put(packet, &log_level, sizeof(log_level));
 	put(packet, &stderr_in_replies, sizeof(stderr_in_replies));
 	put_string(packet, message->start.address, CONTROL_STRING_BYTES);
@@ -124,6 +125,7 @@ static void start_get(struct packet *packet, struct control_message *message)
 	int32_t log_level;
 
 	get(packet, &message->start.token, sizeof(message->start.token));
+	get(packet, &message->start.content_max_bytes, sizeof(message->start.content_max_bytes));
 	get(packet, &log_level, sizeof(log_level));
 	get(packet, &stderr_in_replies, sizeof(stderr_in_replies));
 	message->start.log_level = log_level;

@@ -13,14 +13,16 @@
 /* What a worker must know to do its work; by this socket, since argv can be read by everyone. */
 struct control_start {
 	uint64_t token;
-	char *task_token;       /* of a message that is objects (dialect 6 of the worker API); NULL:
-				   it is inline (dialect 1), token is all */
-	char *address;          /* of the worker API, as gRPC takes it */
-	char *flwr_home;        /* where apps are installed */
-	char *command;          /* template of another worker to be kept (command.h); NULL: none */
-	char *token_file;       /* for the command: the token is in it; NULL: none */
-	int log_level;          /* enum log_level */
-	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
+	char *task_token; /* of a message that is objects (dialect 6 of the worker API); NULL:
+			     it is inline (dialect 1), token is all */
+	char *address;    /* of the worker API, as gRPC takes it */
+	char *flwr_home;  /* where apps are installed */
+	char *command;    /* template of another worker to be kept (command.h); NULL: none */
+	char *token_file; /* for the command: the token is in it; NULL: none */
+	uint64_t content_max_bytes; /* that a message may take when it is written out for the app;
+				       0: the worker's own default */
+	int log_level;              /* enum log_level */
+	bool stderr_in_replies;     /* may error replies quote the stderr of an app? */
 };
 
 enum control_kind {

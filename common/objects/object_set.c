@@ -44,7 +44,8 @@ struct put {
 	size_t index;
 	struct slices content;
 	size_t bytes;
-	uint64_t reserved; /* in memory; 0: to the file */
+	uint64_t reserved;    /* in memory; 0: to the file */
+	uint64_t file_coming; /* counted for the file */
 	bool to_file;
 	uint64_t offset; /* there */
 	object_put_fn *done;
@@ -263,7 +264,8 @@ static void put_run(struct job *job)
 	struct put *put = container_of(job, struct put, job);
 	struct entry *entry = &put->set->entries[put->index];
 
-	if (entry->kept) {
+	if (entry->kept || put->r < 0) {
+		put->r = entry->kept ? 0 : put->r;
 		slices_done(&put->content);
 		return;
 	}
@@ -282,6 +284,7 @@ static void put_run(struct job *job)
 static void put_free(struct put *put)
 {
 	put->set->spool->memory_bytes -= put->reserved;
+	put->set->spool->file_coming_bytes -= put->file_coming;
 	slices_done(&put->content);
 	free(put);
 }
@@ -318,11 +321,16 @@ static void put_done(struct job *job)
 	set_free_unused(set);
 }
 
-/* The first one of a set takes a file that another set has left. */
+/* The first one of a set takes a file that another set has left. What has no room in files goes to
+ * the io thread, too, where nothing happens to it: answers keep the order of the puts. */
 static void put_to_file(struct put *put)
 {
 	struct object_set *set = put->set;
 
+	put->r = spool_take_file(set->spool, put->bytes, &put->why);
+	if (put->r < 0)
+		return;
+	put->file_coming = put->bytes;
 	put->to_file = true;
 	if (!set->filing)
 		spool_take_spare(set->spool, &set->file);

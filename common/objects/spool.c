@@ -8,8 +8,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 
 int spool_new(struct loop *loop, const char *dir, uint64_t memory_max_bytes, struct spool **out)
@@ -32,7 +34,7 @@ void spool_free(struct spool *spool)
 {
 	if (!spool)
 		return;
-	assert(spool->memory_bytes == 0 && spool->file_bytes == 0);
+	assert(spool->memory_bytes == 0 && spool->file_bytes == 0 && spool->file_coming_bytes == 0);
 	spool_file_done(&spool->spare);
 	timer_free(spool->trim);
 	free(spool->dir);
@@ -87,6 +89,45 @@ void spool_give_spare(struct spool *spool, struct spool_file *file)
 		spool_file_move(file, &spool->spare);
 	}
 	spool_file_done(file);
+}
+
+void spool_set_file_max(struct spool *spool, uint64_t bytes)
+{
+	spool->file_max_bytes = bytes;
+}
+
+/* Half of what is free where the files are made; the directory itself may not be there yet. */
+static uint64_t half_of_free(const char *dir)
+{
+	auto_(free_at_exit) char *path = strdup(dir);
+	struct statvfs fs;
+
+	while (path && statvfs(path, &fs) < 0) {
+		char *slash = strrchr(path, '/');
+
+		if (errno != ENOENT || !slash || slash == path)
+			return UINT64_MAX; /* whoever writes will see */
+		*slash = '\0';
+	}
+	return path ? (uint64_t)fs.f_bavail * fs.f_frsize / 2 : UINT64_MAX;
+}
+
+int spool_take_file(struct spool *spool, uint64_t bytes, struct reason *why)
+{
+	uint64_t used = spool->file_bytes + spool->file_coming_bytes;
+	uint64_t max = spool->file_max_bytes;
+
+	if (max == 0 && used == 0)
+		spool->file_max_found_bytes = half_of_free(spool->dir);
+	if (max == 0)
+		max = spool->file_max_found_bytes;
+	if (used > max || bytes > max - used)
+		return reason_code(why, -EDQUOT,
+			"an object of %" PRIu64 " bytes does not fit into the files for objects: "
+			"%" PRIu64 " of at most %" PRIu64 " bytes are used (--spool-max)",
+			bytes, used, max);
+	spool->file_coming_bytes += bytes;
+	return 0;
 }
 
 uint64_t spool_memory_bytes(const struct spool *spool)

@@ -19,6 +19,10 @@ struct spool;
 int spool_new(struct loop *loop, const char *dir, uint64_t memory_max_bytes, struct spool **out);
 void spool_free(struct spool *spool); /* after all sets; NULL is fine */
 
+/* Objects in files, of all sets together. 0, as it is at first: half of what is free on their file
+ * system, looked at when the first of them goes there. */
+void spool_set_file_max(struct spool *spool, uint64_t bytes);
+
 /*
  * When a set with a file goes, the file is kept for the next set that needs one: to write over what
  * is in the page cache takes a fraction of the time that new pages do, and the reply to a large

@@ -4,6 +4,7 @@
 #ifndef FLWR_OBJECTS_SPOOL_INTERNAL_H
 #define FLWR_OBJECTS_SPOOL_INTERNAL_H
 
+#include "common/base/reason.h"
 #include "common/objects/spool.h"
 #include "common/objects/spool_file.h"
 
@@ -13,6 +14,9 @@ struct spool {
 	uint64_t memory_max_bytes;
 	uint64_t memory_bytes;
 	uint64_t file_bytes;
+	uint64_t file_coming_bytes;    /* of puts that are out */
+	uint64_t file_max_bytes;       /* 0: half of what is free */
+	uint64_t file_max_found_bytes; /* that, as it was found */
 	uint64_t passed_bytes;
 	struct spool_file spare; /* of a set that has gone, for the next */
 	struct timer *trim;
@@ -20,6 +24,12 @@ struct spool {
 
 /* May so many bytes more lie in memory? They are counted then. */
 bool spool_take_memory(struct spool *spool, uint64_t bytes);
+
+/*
+ * May so many bytes more lie in files? They are counted as coming then. 0; -EDQUOT with a sentence
+ * (without names of files: peers may read it).
+ */
+int spool_take_file(struct spool *spool, uint64_t bytes, struct reason *why);
 
 /* The spare file for a set that has none; one that is still read goes when it is not any more. */
 void spool_take_spare(struct spool *spool, struct spool_file *file);

@@ -124,6 +124,41 @@ int record_dict_unique(struct record_dict *dict)
 	return entries_unique(dict->v, &dict->n, sizeof(*dict->v), record_entry_done);
 }
 
+static uint64_t value_bytes(const struct value *value)
+{
+	uint64_t bytes = sizeof(uint64_t);
+
+	if (value->kind == VALUE_STRING || value->kind == VALUE_BYTES)
+		return bytes + value->s.len;
+	if (value->kind < VALUE_DOUBLE_LIST)
+		return bytes;
+	if (value->kind == VALUE_BOOL_LIST)
+		return bytes + value->n;
+	bytes += value->n * sizeof(uint64_t);
+	if (value->kind == VALUE_STRING_LIST || value->kind == VALUE_BYTES_LIST) {
+		for (size_t i = 0; i < value->n; i++)
+			bytes += value->ss[i].len;
+	}
+	return bytes;
+}
+
+uint64_t record_dict_bytes(const struct record_dict *dict)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < dict->n; i++) {
+		const struct record *record = &dict->v[i];
+
+		bytes += strlen(record->name);
+		for (size_t j = 0; j < record->n_arrays; j++)
+			bytes += strlen(record->arrays[j].key) + record->arrays[j].data.bytes;
+		for (size_t j = 0; j < record->values.n; j++)
+			bytes += strlen(record->values.v[j].key) +
+				 value_bytes(&record->values.v[j].value);
+	}
+	return bytes;
+}
+
 bool record_metric_kind(enum value_kind kind)
 {
 	return kind == VALUE_DOUBLE || kind == VALUE_SINT || kind == VALUE_UINT ||

@@ -9,6 +9,8 @@
 #include "common/base/slice.h"
 #include "common/base/value.h"
 
+#include <stdint.h>
+
 /* Most records, arrays and values (and texts of lists) of one dict, all together, that a decoder
  * takes. */
 #define RECORD_ENTRIES_MAX 1000000
@@ -58,6 +60,10 @@ int record_dict_move(struct record_dict *dict, struct record_dict *from);
  * first, as in Python's dict. 0 or -ENOMEM. */
 int record_unique(struct record *record);
 int record_dict_unique(struct record_dict *dict);
+
+/* What its names, values and arrays take when each is written out: an array's pieces as often as
+ * they are used. */
+uint64_t record_dict_bytes(const struct record_dict *dict);
 
 /* May a metric record hold such a value? (numbers and lists of numbers, no bool) */
 bool record_metric_kind(enum value_kind kind);

@@ -226,7 +226,8 @@ static void put_done(void *arg, size_t index, int r, const struct reason *why)
 		listener_complain(task->listener, put->request->peer, why->text);
 		answer_stored(task, put->request, false);
 	} else {
-		refuse_put(task, put->request, -ENOMEM);
+		refuse(task->listener, put->request, OUTCOME_RESOURCE_EXHAUSTED,
+			r == -EDQUOT ? why->text : "the SuperNode has no room for the object");
 	}
 	put_end(put);
 }

@@ -14,6 +14,7 @@
 #include "common/message/object_calls_codec.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define INTAKE_SLOTS       8
@@ -289,7 +290,12 @@ static void arrived(void *arg, struct transport_result *result)
 		arrival_over(arrival);
 		return;
 	}
-	if (result->outcome != OUTCOME_OK)
+	if (result->too_large && arrival->cut)
+		intake_fail(intake, result->outcome,
+			"an object of the message is larger than the %" PRIu64
+			" bytes that are left for it in the SuperNode's memory budget",
+			arrival->bound);
+	else if (result->outcome != OUTCOME_OK)
 		intake_fail(intake, result->outcome, "an object of the message did not come: %s",
 			cause);
 	else if (!pulled.found)

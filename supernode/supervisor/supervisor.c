@@ -112,6 +112,7 @@ static void do_start_worker(struct supervisor *supervisor, const struct node_act
 		.address = (char *)appio_address(supervisor->appio),
 		.flwr_home = supervisor->flwr_home,
 		.command = supervisor->clientapp_command,
+		.content_max_bytes = supervisor->budget.limit_bytes,
 		.log_level = supervisor->log_level,
 		.stderr_in_replies = supervisor->stderr_in_replies,
 	};
@@ -407,14 +408,18 @@ static int new_appio(
 static int new_spool(struct supervisor *supervisor, const struct supervisor_options *options)
 {
 	auto_(free_at_exit) char *dir = path_spool(options->flwr_dir);
+	int r;
 
 	if (dir && access(dir, W_OK | X_OK) < 0 && errno != ENOENT) /* else it is made */
 		log_warn(supervisor->log,
 			"messages over %d MiB cannot be kept: %s: %s; give TMPDIR a directory on a "
 			"disk, or mount one at /var/tmp",
 			OBJECTS_MEMORY_BYTES >> 20, dir, strerror(errno));
-	return dir ? spool_new(supervisor->loop, dir, OBJECTS_MEMORY_BYTES, &supervisor->spool)
-		   : -ENOMEM;
+	r = dir ? spool_new(supervisor->loop, dir, OBJECTS_MEMORY_BYTES, &supervisor->spool)
+		: -ENOMEM;
+	if (r == 0)
+		spool_set_file_max(supervisor->spool, options->spool_max_bytes);
+	return r;
 }
 
 static int new_fleet(struct supervisor *supervisor, const struct supervisor_options *options)

@@ -35,6 +35,7 @@ struct supervisor_options {
 		*clientapp_command; /* template of another worker (launch/command.h); NULL: ours */
 	uint64_t grpc_max_bytes;
 	uint64_t memory_budget_bytes; /* 0: half of what applies */
+	uint64_t spool_max_bytes;     /* spool_set_file_max() */
 	int64_t max_retries;          /* -1: no end */
 	int64_t max_wait_ms;          /* -1: no end */
 	int64_t poll_min_ms, poll_max_ms;

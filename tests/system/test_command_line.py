@@ -99,6 +99,7 @@ NUMBERS = {
     "--worker-timeout": ["-1", "0", "never", "1e12"],
     "--worker-reconnect": ["-1", "never", "86401"],
     "--clientapp-wait": ["-1", "0", "never", "1e12"],
+    "--spool-max": ["-1", "-1G", "0", "1023K", "much", "5MB", "1.5G"],
     "--memory-budget": ["-1", "-1G", "0", "1023K", "much", "5MB", "1.5G"],
     "--grpc-max-message-length": ["-1", "0", "536870911", "2G", "all", "99999999999999999999"],
 }

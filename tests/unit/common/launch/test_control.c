@@ -44,7 +44,8 @@ static void example(enum control_kind kind, int fd, struct control_message *out)
 		out->start = (struct control_start){.token = UINT64_MAX - 1,
 			.address = (char *)"unix:/tmp/x/sock",
 			.flwr_home = (char *)"/home/\xff/.flwr",
-			.log_level = LOG_LEVEL_DEBUG};
+			.log_level = LOG_LEVEL_DEBUG,
+			.content_max_bytes = 12345678901234};
 		break;
 	case CONTROL_APP_STARTED:
 		out->app_pid = 4194303;
@@ -86,6 +87,7 @@ static void test_round_trip(void **state)
 			assert_int_equal(got.start.token, sent.start.token);
 			assert_string_equal(got.start.address, sent.start.address);
 			assert_string_equal(got.start.flwr_home, sent.start.flwr_home);
+			assert_int_equal(got.start.content_max_bytes, sent.start.content_max_bytes);
 			assert_int_equal(got.start.log_level, sent.start.log_level);
 		}
 		if (kind == CONTROL_APP_ENDED) {

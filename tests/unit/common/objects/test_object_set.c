@@ -187,6 +187,38 @@ static void check_get(struct object_set *set, size_t index, const struct slices 
 
 /* ---- where objects lie ---- */
 
+/* Half of what is free is more than these take; a number that was given is not. */
+static void files_are_bounded(void **state)
+{
+	auto_(sample_done) struct sample sample;
+	struct object_set *set, *other;
+	struct rig rig;
+
+	(void)state;
+	sample_make(&sample, 4, 100000);
+	rig_init(&rig, 10);
+	set = rig_set(&rig, &sample);
+	assert_int_equal(put_now(&rig, set, 0, &sample.bytes[0]), 0);
+	spool_set_file_max(rig.spool, 250000);
+	assert_int_equal(put_now(&rig, set, 1, &sample.bytes[1]), 0);
+	assert_int_equal(put_now(&rig, set, 2, &sample.bytes[2]), -EDQUOT);
+	assert_non_null(strstr(rig.why.text, "of at most 250000 bytes are used (--spool-max)"));
+	assert_false(object_set_has(set, 2));
+	/* Those on their way count, of all sets. */
+	other = rig_set(&rig, &sample);
+	spool_set_file_max(rig.spool, 350000);
+	put(&rig, other, 0, &sample.bytes[0]);
+	put(&rig, set, 2, &sample.bytes[2]);
+	wait_done(&rig, 5);
+	assert_int_equal(rig.r, -EDQUOT);
+	assert_true(object_set_has(other, 0));
+	/* What goes makes room. */
+	object_set_unref(other);
+	assert_int_equal(put_now(&rig, set, 2, &sample.bytes[2]), 0);
+	object_set_unref(set);
+	rig_done(&rig);
+}
+
 static void memory_first_then_one_file(void **state)
 {
 	auto_(sample_done) struct sample sample;
@@ -725,8 +757,9 @@ static void random_operations(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(memory_first_then_one_file),
-		cmocka_unit_test(no_memory_at_all), cmocka_unit_test(small_objects_are_copied),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(files_are_bounded),
+		cmocka_unit_test(memory_first_then_one_file), cmocka_unit_test(no_memory_at_all),
+		cmocka_unit_test(small_objects_are_copied),
 		cmocka_unit_test(what_is_not_the_object), cmocka_unit_test(hashes_are_left),
 		cmocka_unit_test(an_object_comes_twice), cmocka_unit_test(nobody_wants_it_any_more),
 		cmocka_unit_test(a_file_is_left_to_the_next),
