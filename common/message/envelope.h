@@ -112,6 +112,9 @@ void context_done(struct context *context);
 /* ---- bytes. Decoders: 0; -EBADMSG for what the format or the field's rules refuse; -EMSGSIZE;
  * -ENOMEM; *out empty then. Encoders append to *out: 0 or -ENOMEM. ---- */
 int envelope_decode(const struct slices *bytes, struct envelope *out);
+/* Of a message that envelope_decode() refuses what can be read for an answer: its metadata, when
+ * all of that is there. */
+int envelope_decode_metadata(const struct slices *bytes, struct envelope *out);
 int envelope_encode(const struct envelope *envelope, struct slices *out);
 int run_decode(const struct slices *bytes, struct run *out);
 int run_encode(const struct run *run, struct slices *out);

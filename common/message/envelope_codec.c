@@ -196,10 +196,45 @@ static int envelope_field(
 	}
 }
 
+static int fill_metadata(struct metadata *metadata)
+{
+	if (fill_string(&metadata->message_id) < 0 ||
+		fill_string(&metadata->reply_to_message_id) < 0 ||
+		fill_string(&metadata->group_id) < 0 || fill_string(&metadata->message_type) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+int envelope_decode_metadata(const struct slices *bytes, struct envelope *out)
+{
+	auto_(envelope_done) struct envelope envelope = {0};
+	struct wire_reader reader;
+	struct wire_field field;
+	bool found = false;
+	int r;
+
+	*out = (struct envelope){0};
+	wire_reader_init(&reader, bytes);
+	/* Up to where the bytes are broken. */
+	while (!found && wire_next(&reader, &field) > 0) {
+		if (field.number != 1 || field.type != WIRE_BYTES)
+			continue;
+		r = inner_fields(&reader, &field, metadata_field, &envelope.metadata);
+		if (r < 0)
+			return r;
+		found = true;
+	}
+	r = found ? fill_metadata(&envelope.metadata) : -EBADMSG;
+	if (r < 0)
+		return r;
+	*out = envelope;
+	envelope = (struct envelope){0};
+	return 0;
+}
+
 int envelope_decode(const struct slices *bytes, struct envelope *out)
 {
 	auto_(envelope_done) struct envelope envelope = {0};
-	struct metadata *metadata = &envelope.metadata;
 	struct wire_reader reader;
 	int r;
 
@@ -208,9 +243,7 @@ int envelope_decode(const struct slices *bytes, struct envelope *out)
 	r = each_field(&reader, envelope_field, &envelope);
 	if (r < 0)
 		return r;
-	if (fill_string(&metadata->message_id) < 0 ||
-		fill_string(&metadata->reply_to_message_id) < 0 ||
-		fill_string(&metadata->group_id) < 0 || fill_string(&metadata->message_type) < 0)
+	if (fill_metadata(&envelope.metadata) < 0)
 		return -ENOMEM;
 	if (envelope.has_error && fill_string(&envelope.error_reason) < 0)
 		return -ENOMEM;

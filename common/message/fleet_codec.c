@@ -164,6 +164,24 @@ int fleet_decode_pull_messages(const struct slices *bytes, struct envelope *out,
 	return r ? r : slices_move(tree_out, &tree);
 }
 
+int fleet_decode_pulled_metadata(const struct slices *bytes, struct envelope *out)
+{
+	auto_(slices_done) struct slices first = {0};
+	struct wire_reader reader;
+	struct wire_field field;
+	int r;
+
+	*out = (struct envelope){0};
+	wire_reader_init(&reader, bytes);
+	while (wire_next(&reader, &field) > 0) {
+		if (field.number != 2 || field.type != WIRE_BYTES)
+			continue;
+		r = wire_refs(&reader, &field, &first);
+		return r < 0 ? r : envelope_decode_metadata(&first, out);
+	}
+	return -EBADMSG;
+}
+
 int fleet_encode_push_messages(uint64_t node_id, const struct envelope *reply,
 	const struct slices *tree, double runtime_s, struct slices *out)
 {

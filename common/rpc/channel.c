@@ -83,6 +83,7 @@ enum { CHANNEL_ARGS_MAX = ARGS_COMMON + 11 };
 static void channel_look(void *arg)
 {
 	struct rpc_channel *channel = arg;
+	struct progress_look look = {0};
 	bool watched = false;
 
 	for (struct rpc_call *call = channel->calls; call; call = call->next) {
@@ -94,7 +95,7 @@ static void channel_look(void *arg)
 		peer = grpc_call_get_peer(call->call);
 
 		if (peer)
-			progress_tick(&call->progress, channel->log, peer);
+			progress_tick(&call->progress, &look, channel->log, peer);
 		gpr_free(peer);
 	}
 	if (watched)

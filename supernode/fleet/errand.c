@@ -5,22 +5,26 @@
 #include "supernode/fleet/flow.h"
 
 #include <errno.h>
+#include <string.h>
 
 struct errand_kind {
 	struct attempt_call call;
-	bool content;  /* too large is final */
-	int odd_tries; /* until UNKNOWN and INTERNAL are final: a handler of the SuperLink has
-			  raised, or the request cannot be read there */
+	bool content;      /* too large is final */
+	const char *final; /* UNKNOWN with these words in it is an answer; NULL: none */
+	int odd_tries;     /* until UNKNOWN and INTERNAL are final: a handler of the SuperLink has
+			      raised, or the request cannot be read there */
 };
 
 static const struct errand_kind kinds[ERRAND_N] = {
 	[ERRAND_GET_RUN] = {{"GetRun", FLOW_CALL_TIMEOUT_MS, FLOW_RUN_ANSWER_BYTES, NULL}, false,
+		NULL, 3},
+	[ERRAND_GET_FAB] = {{"GetFab", 0, FLOW_FAB_ANSWER_BYTES, "a FAB"}, true, NULL, 3},
+	[ERRAND_PUSH_MESSAGES] = {{"PushMessages", 0, 0, "a reply"}, true, NULL, 5},
+	[ERRAND_PULL_OBJECT] = {{"PullObject", 0, FLOW_OBJECT_ANSWER_BYTES, "an object"}, true,
+		FLOW_NOT_YET, 3},
+	[ERRAND_PUSH_OBJECT] = {{"PushObject", 0, 0, "an object"}, true, NULL, 5},
+	[ERRAND_CONFIRM] = {{"ConfirmMessageReceived", FLOW_CALL_TIMEOUT_MS, 0, NULL}, false, NULL,
 		3},
-	[ERRAND_GET_FAB] = {{"GetFab", 0, FLOW_FAB_ANSWER_BYTES, "a FAB"}, true, 3},
-	[ERRAND_PUSH_MESSAGES] = {{"PushMessages", 0, 0, "a reply"}, true, 5},
-	[ERRAND_PULL_OBJECT] = {{"PullObject", 0, FLOW_OBJECT_ANSWER_BYTES, "an object"}, true, 3},
-	[ERRAND_PUSH_OBJECT] = {{"PushObject", 0, 0, "an object"}, true, 5},
-	[ERRAND_CONFIRM] = {{"ConfirmMessageReceived", FLOW_CALL_TIMEOUT_MS, 0, NULL}, false, 3},
 };
 
 struct errand {
@@ -100,6 +104,13 @@ static bool is_odd(enum outcome outcome)
 	return outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_INTERNAL;
 }
 
+static bool is_answer(const struct errand *errand, const struct transport_result *result)
+{
+	const char *words = errand->kind->final;
+
+	return words && result->outcome == OUTCOME_UNKNOWN && strstr(result->details, words);
+}
+
 static void errand_done(struct attempt *attempt, struct transport_result *result)
 {
 	struct errand *errand = container_of(attempt, struct errand, attempt);
@@ -115,7 +126,7 @@ static void errand_done(struct attempt *attempt, struct transport_result *result
 		fleet_lost(fleet, errand->call.method, result);
 		return;
 	}
-	if (retry_again(result->outcome, errand->kind->content) &&
+	if (retry_again(result->outcome, errand->kind->content) && !is_answer(errand, result) &&
 		!(is_odd(result->outcome) && ++errand->odd >= errand->kind->odd_tries)) {
 		errand_failed(errand, result);
 		return;

@@ -26,8 +26,12 @@
 #define FLOW_ONLINE_MS                                                                             \
 	(2 * 30000 + 10000) /* a node that has not said goodbye counts as online: two heartbeat    \
 				 intervals, and a little more */
-#define FLOW_LONG_BYTES  (1 << 20) /* of a request that takes a young signature */
-#define FLOW_FIND_GAP_MS 1000      /* between two looks at what a failing SuperLink speaks now */
+/* Between tries when what a peer says is waited out, and between lines about it. */
+#define FLOW_SLOW_MS        50000
+#define FLOW_SLOW_VARIES_MS 20000
+#define FLOW_SLOW_LINE_MS   (3600 * 1000)
+#define FLOW_LONG_BYTES     (1 << 20) /* of a request that takes a young signature */
+#define FLOW_FIND_GAP_MS    1000      /* between two looks at what a failing SuperLink speaks now */
 
 /* What an answer may have, by its call. */
 #define FLOW_CONTROL_ANSWER_BYTES (64 << 10) /* a number, a yes */
@@ -36,6 +40,10 @@
 	((uint64_t)OBJECT_TREE_BYTES_MAX + (1 << 20)) /* a message without content */
 #define FLOW_FAB_ANSWER_BYTES    ((uint64_t)FAB_RECEIVED_MAX_BYTES + (1 << 20))
 #define FLOW_OBJECT_ANSWER_BYTES (((uint64_t)64 << 20) + 1024)
+
+/* What Flower 1.25 says, as UNKNOWN, of an object that is not there yet: it counts the bytes of the
+ * answer, and stumbles over none. */
+#define FLOW_NOT_YET "Both bytes_sent and bytes_recv cannot be zero"
 
 enum fleet_state {
 	FLEET_NEW,
@@ -219,7 +227,10 @@ struct fleet {
 	bool kept_tried;  /* joined_id is that number */
 	bool kept_dead;   /* the SuperLink does not know that number any more */
 	int64_t refused_ms; /* since when an activation is refused; -1: it is not */
-	struct retry flap;  /* for being forgotten soon after a registration */
+	struct reason
+		slow_said; /* what is being waited out, as it was said last; "" when nothing is */
+	int64_t slow_said_ms;
+	struct retry flap; /* for being forgotten soon after a registration */
 	int64_t registered_ms;
 	bool ever_online;
 	bool finding;    /* ONLINE: is something else there now? */

@@ -245,15 +245,11 @@ static void wait_for(struct arrival *arrival)
 							     INTAKE_WAIT_MAX)));
 }
 
-/* What Flower 1.25 says of an object that is not there yet: it counts the bytes of the answer, and
- * stumbles over none. */
-#define NOT_YET "Both bytes_sent and bytes_recv cannot be zero"
-
 static bool is_not_yet(const struct transport_result *result, const struct object_pulled *pulled)
 {
 	if (result->outcome == OUTCOME_OK)
 		return pulled->found && !pulled->available;
-	return result->outcome == OUTCOME_UNKNOWN && strstr(result->details, NOT_YET);
+	return result->outcome == OUTCOME_UNKNOWN && strstr(result->details, FLOW_NOT_YET);
 }
 
 /* Larger than its bound: it is asked for again, with the largest one. False: it had that, or there

@@ -50,9 +50,59 @@ static void join_failed(struct fleet *fleet, const char *what, struct transport_
 }
 
 /*
+ * What a peer says may end by itself, or be said by somebody else: a proxy, a portal, a SuperLink
+ * that is being set up. It is waited out: asked again each minute, said once an hour.
+ */
+static void wait_out(struct fleet *fleet, const char *what, const struct transport_result *result,
+	const char *sentence)
+{
+	const struct retry_policy *policy = &fleet->options.retry;
+	int64_t now_ms = fleet_now_ms();
+	int64_t next_ms = retry_next(&fleet->join_retry, policy, now_ms, fleet_random01(fleet));
+	int64_t slow_ms = clock_after(
+		now_ms, FLOW_SLOW_MS + (int64_t)(FLOW_SLOW_VARIES_MS * fleet_random01(fleet)));
+
+	fleet->join_step = JOIN_FIND;
+	if (next_ms == CLOCK_NEVER) {
+		fleet_gave_up(fleet, what, &fleet->join_retry, result);
+		return;
+	}
+	/* One more try at the very end of the time that was allowed. */
+	if (policy->max_wait_ms >= 0 && slow_ms > fleet->join_retry.first_ms + policy->max_wait_ms)
+		slow_ms = fleet->join_retry.first_ms + policy->max_wait_ms;
+	if (strcmp(sentence, fleet->slow_said.text) != 0 ||
+		now_ms - fleet->slow_said_ms >= FLOW_SLOW_LINE_MS) {
+		reason_set(&fleet->slow_said, "%s", sentence);
+		fleet->slow_said_ms = now_ms;
+		log_error(fleet->log, "%s; trying again each minute", sentence);
+	}
+	timer_set(fleet->phase, slow_ms > next_ms ? slow_ms : next_ms);
+}
+
+/* The node's key, or its clock. Who was a node once waits; before, there is somebody who has just
+ * set it up. */
+static void key_refused(struct fleet *fleet, const char *what,
+	const struct transport_result *result, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+static void key_refused(struct fleet *fleet, const char *what,
+	const struct transport_result *result, const char *format, ...)
+{
+	struct reason sentence = {0};
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence.text, sizeof(sentence.text), format, args);
+	va_end(args);
+	if (fleet->ever_online)
+		wait_out(fleet, what, result, sentence.text);
+	else
+		fleet_over(fleet, FLEET_OVER_KEY, "%s", sentence.text);
+}
+
+/*
  * What answers there is no SuperLink. It may be the wrong one of two addresses; a node that was up
  * knows that there was one, and that something else stands in its place for a while: a proxy, say.
- * False: it is over.
+ * False: there is nothing else to try.
  */
 static bool goes_on_elsewhere(
 	struct fleet *fleet, const char *what, struct transport_result *result)
@@ -93,7 +143,7 @@ static void activation_refused(struct fleet *fleet, struct transport_result *res
 			fleet->superlink, FLOW_ONLINE_MS / 1000, cause);
 	}
 	if (now_ms - fleet->refused_ms >= FLOW_ONLINE_MS) {
-		fleet_over(fleet, FLEET_OVER_KEY,
+		key_refused(fleet, "ActivateNode", result,
 			"SuperLink %s does not activate this node's key: register its public key "
 			"there "
 			"(flwr supernode register), or stop the other SuperNode that uses it: %s",
@@ -105,9 +155,10 @@ static void activation_refused(struct fleet *fleet, struct transport_result *res
 			RETRY_FIRST_MS + (int64_t)(RETRY_FIRST_MS * fleet_random01(fleet))));
 }
 
-static void list_refused(struct fleet *fleet, const char *cause)
+static void list_refused(struct fleet *fleet, enum join_step step,
+	const struct transport_result *result, const char *cause)
 {
-	fleet_over(fleet, FLEET_OVER_KEY,
+	key_refused(fleet, calls[step].method, result,
 		"SuperLink %s takes the keys of its list only: have the public key added there "
 		"(flower-superlink --auth-list-public-keys)%s: %s",
 		fleet->superlink,
@@ -125,29 +176,40 @@ static void proof_refused(
 	flow_cause(result, cause);
 	flow_clock_hint(fleet, result, clock);
 	if (clock[0])
-		fleet_over(fleet, FLEET_OVER_KEY,
+		key_refused(fleet, calls[step].method, result,
 			"SuperLink %s does not accept the time that this node has signed%s: %s",
 			fleet->superlink, clock, cause);
 	else if (strcmp(result->details, NO_KEY) == 0)
-		list_refused(fleet, cause);
+		list_refused(fleet, step, result, cause);
 	else if (strcmp(result->details, KEY_TAKEN) == 0)
-		fleet_over(fleet, FLEET_OVER_KEY,
+		key_refused(fleet, calls[step].method, result,
 			"SuperLink %s still has the last node of this key, which did not say "
 			"goodbye, and only a restart of the SuperLink ends it (--state-dir keeps "
 			"the node's number for the next start): %s",
 			fleet->superlink, cause);
 	else if (step == JOIN_CREATE)
-		fleet_over(fleet, FLEET_OVER_KEY,
+		key_refused(fleet, calls[step].method, result,
 			"SuperLink %s does not take this node's key: it is not in its list of "
 			"keys, or its last node is still registered there, which only a restart "
 			"of the SuperLink ends (--state-dir keeps the node's number for the next "
 			"start); or the clocks differ by over 10 s: %s",
 			fleet->superlink, cause);
 	else
-		fleet_over(fleet, FLEET_OVER_KEY,
+		key_refused(fleet, calls[step].method, result,
 			"SuperLink %s does not accept this node's signature: the key is not the "
 			"one that is registered there, or the clocks differ: %s",
 			fleet->superlink, cause);
+}
+
+static void no_superlink(struct fleet *fleet, enum join_step step,
+	const struct transport_result *result, const char *cause)
+{
+	struct reason sentence;
+
+	reason_set(&sentence,
+		"%s is no SuperLink of Flower 1.15 or later, or not its Fleet API: %s",
+		fleet->superlink, cause);
+	wait_out(fleet, calls[step].method, result, sentence.text);
 }
 
 /* Of a step that ended with an outcome that is final. */
@@ -160,13 +222,11 @@ static void step_refused(struct fleet *fleet, enum join_step step, struct transp
 		goes_on_elsewhere(fleet, calls[step].method, result))
 		return;
 	if (result->outcome == OUTCOME_UNIMPLEMENTED)
-		fleet_over(fleet, FLEET_OVER_WRONG,
-			"%s is no SuperLink of Flower 1.15 or later, or not its Fleet API: %s",
-			fleet->superlink, cause);
+		no_superlink(fleet, step, result, cause);
 	else if (result->outcome == OUTCOME_UNAUTHENTICATED)
 		proof_refused(fleet, step, result);
 	else if (step == JOIN_REGISTER && result->outcome == OUTCOME_FAILED_PRECONDITION)
-		fleet_over(fleet, FLEET_OVER_KEY,
+		key_refused(fleet, calls[step].method, result,
 			"SuperLink %s takes registered keys only: have the public key registered "
 			"(flwr supernode register) and give its private key "
 			"(--auth-supernode-private-key): %s",
@@ -220,6 +280,7 @@ static void joined(struct fleet *fleet, const struct dialect *dialect)
 {
 	outage_worked(fleet, &fleet->join_failing);
 	fleet->refused_ms = -1;
+	fleet->slow_said = (struct reason){0};
 	fleet->dialect = dialect;
 	fleet->node_id = fleet->joined_id;
 	fleet->joined_id = 0;
@@ -433,14 +494,16 @@ static void found(void *arg, enum probe_result result, const struct reason *why)
 {
 	struct fleet *fleet = arg;
 	struct transport_result failed = {.outcome = OUTCOME_UNAVAILABLE, .details = why->text};
+	struct reason sentence;
 
 	if (fleet->state != FLEET_REGISTERING)
 		return;
 	snprintf(fleet->superlink, sizeof(fleet->superlink), "%s",
 		fleet->connector->ops->address(fleet->connector));
 	if (result == PROBE_WRONG) {
+		reason_set(&sentence, "SuperLink %s", why->text);
 		if (!goes_on_elsewhere(fleet, "connecting", &failed))
-			fleet_over(fleet, FLEET_OVER_WRONG, "SuperLink %s", why->text);
+			wait_out(fleet, "connecting", &failed, sentence.text);
 	} else if (result == PROBE_ABSENT) {
 		join_failed(fleet, "connecting", &failed);
 	} else if (use(fleet, result)) {

@@ -6,6 +6,28 @@
 #include <errno.h>
 #include <string.h>
 
+/* The SuperLink hands a message out once: whoever sent it is told, if it is known who that was. */
+static void unreadable(struct fleet *fleet, const struct slices *body, int rc)
+{
+	auto_(envelope_done) struct envelope message = {0};
+	struct reason why;
+
+	if (fleet_decode_pulled_metadata(body, &message) || !message.metadata.message_id[0] ||
+		control_is(&message)) {
+		log_warn(fleet->log,
+			"SuperLink %s: a message of %zu bytes could not be read and is lost: %s; "
+			"going on",
+			fleet->superlink, body->bytes, strerrordesc_np(-rc));
+		return;
+	}
+	reason_set(&why, "the message of %zu bytes could not be read: %s", body->bytes,
+		strerrordesc_np(-rc));
+	fleet->pace.active_ms = fleet_now_ms();
+	fleet_hand_over(fleet, &message, why.text);
+	/* fleet_hand_over() may leave parts of the message behind, which are not its own. */
+	message = (struct envelope){0};
+}
+
 static void pulled(struct fleet *fleet, const struct slices *body)
 {
 	auto_(envelope_done) struct envelope message = {0};
@@ -13,11 +35,8 @@ static void pulled(struct fleet *fleet, const struct slices *body)
 	unsigned more = 0;
 	int rc = fleet_decode_pull_messages(body, &message, &tree, &more);
 
-	if (rc < 0) /* the SuperLink hands a message out once, and who sent it is not known */
-		log_warn(fleet->log,
-			"SuperLink %s: a message of %zu bytes could not be read and is lost: %s; "
-			"going on",
-			fleet->superlink, body->bytes, strerrordesc_np(-rc));
+	if (rc < 0)
+		unreadable(fleet, body, rc);
 	if (rc)
 		return;
 	if (more)

@@ -90,7 +90,6 @@ void stopping_over(void *arg)
 void supervisor_over(struct supervisor *supervisor, enum fleet_over over, const char *sentence)
 {
 	static const int codes[] = {[FLEET_OVER_LOST] = EXIT_CODE_NO_SUPERLINK,
-		[FLEET_OVER_WRONG] = EXIT_CODE_NO_SUPERLINK,
 		[FLEET_OVER_KEY] = EXIT_CODE_KEY_INVALID};
 
 	if (over == FLEET_OVER_TOLD) {
@@ -98,7 +97,7 @@ void supervisor_over(struct supervisor *supervisor, enum fleet_over over, const 
 	} else {
 		log_error(supervisor->log, "%s (Exit Code: %d, %s)", sentence, codes[over],
 			exit_code_meaning(codes[over]));
-		supervisor->status = over == FLEET_OVER_LOST ? 1 : 2;
+		supervisor->status = 1; /* 2 is for this machine's own options */
 	}
 	if (supervisor->phase >= PHASE_LEAVING)
 		return;

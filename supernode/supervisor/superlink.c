@@ -16,8 +16,11 @@ static void on_registered(void *arg, uint64_t node_id)
 {
 	struct supervisor *supervisor = arg;
 
-	log_info(supervisor->log, "registered: node_id=%" PRIu64 " superlink=%s speaks=%s", node_id,
-		fleet_superlink(supervisor->fleet), fleet_speaks(supervisor->fleet));
+	/* The last words are Flower's, which tools look for. */
+	log_info(supervisor->log,
+		"registered: node_id=%" PRIu64 " superlink=%s speaks=%s SuperNode ID: %" PRIu64,
+		node_id, fleet_superlink(supervisor->fleet), fleet_speaks(supervisor->fleet),
+		node_id);
 	if (supervisor->grpc_wanted && fleet_speaks_http(supervisor->fleet)) {
 		log_warn(supervisor->log, "--grpc-rere has no effect: SuperLink %s speaks HTTP",
 			fleet_superlink(supervisor->fleet));

@@ -44,14 +44,27 @@ def trouble(node):
     return [line for line in node.text().splitlines() if TROUBLE.search(line)]
 
 
-def refused(lab, *says, code=305, options=None, superlink=None, env=None):
-    """A node with this configuration ends: with status 2, and one line that says this."""
+def refused(lab, *says, code, status=1, options=None, superlink=None, env=None):
+    """A node with this configuration ends, with one line that says this: with status 2 where this
+    machine's own options are at fault, with 1 where the SuperLink says so."""
     node = lab.start_node(options=options, superlink=superlink, wait=False, env=env)
-    assert node.wait(20) == 2
+    assert node.wait(20) == status
     (line,) = trouble(node)
     for each in says:
         assert each in line, line
     assert f"(Exit Code: {code}, " in line
+    return line
+
+
+def waited_out(lab, *says, options=None, superlink=None, env=None):
+    """What answers a node with this configuration may be another one by and by: one line that says
+    this, and it is asked again."""
+    node = lab.start_node(options=options, superlink=superlink, wait=False, env=env)
+    node.wait_log("; trying again each minute")
+    (line,) = trouble(node)
+    for each in says:
+        assert each in line, line
+    assert node.stop() == 0
     return line
 
 

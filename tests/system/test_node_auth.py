@@ -115,7 +115,7 @@ def test_public_key(lab):
     node = lab.start_node(options=of_key(key, **{"--auth-supernode-public-key": key.public}))
     assert not trouble(node)
     options = of_key(key, **{"--auth-supernode-public-key": other.public})
-    refused(lab, f"{other.public} does not belong to", options=options, code=302)
+    refused(lab, f"{other.public} does not belong to", options=options, code=302, status=2)
 
 
 @LARGE

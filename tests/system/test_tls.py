@@ -8,7 +8,7 @@ import pytest
 from federation.credentials import Certificates
 from federation.processes import free_ports
 from relay import Relay
-from secured import RELEASES, lab_of, per_test, refused, serves, trouble
+from secured import RELEASES, lab_of, per_test, serves, trouble, waited_out
 
 pytestmark = pytest.mark.ours
 
@@ -76,14 +76,14 @@ def test_certificates_of_the_system(lab):
     options = {"--root-certificates": None}
     node = lab.start_node(options=options, env={"SSL_CERT_FILE": str(lab.certificates.authority)})
     assert not trouble(node)
-    refused(lab, "signed by nobody who is trusted here", "--root-certificates", options=options)
+    waited_out(lab, "signed by nobody who is trusted here", "--root-certificates", options=options)
 
 
 def test_name_mismatch(lab):
     relay = Relay(lab.fleet, "127.0.0.2")
     try:
         address = f"127.0.0.2:{relay.port}"
-        line = refused(lab, address, "other names", "localhost, 127.0.0.1", superlink=address)
+        line = waited_out(lab, address, "other names", "localhost, 127.0.0.1", superlink=address)
         assert "use one of them with --superlink" in line
     finally:
         relay.close()
@@ -91,7 +91,7 @@ def test_name_mismatch(lab):
 
 def test_unknown_authority(lab, tmp_path):
     other = Certificates(tmp_path / "other")
-    refused(
+    waited_out(
         lab,
         f"the TLS certificate of {lab.address} is signed by nobody who is trusted here",
         "--root-certificates",
@@ -101,7 +101,7 @@ def test_unknown_authority(lab, tmp_path):
 
 def test_insecure_against_tls(lab):
     options = {"--root-certificates": None, "--insecure": True}
-    refused(lab, f"{lab.address} answers with TLS: leave out --insecure", options=options)
+    waited_out(lab, f"{lab.address} answers with TLS: leave out --insecure", options=options)
 
 
 def test_another_port_of_the_superlink(lab):
@@ -110,7 +110,7 @@ def test_another_port_of_the_superlink(lab):
         pytest.skip("this SuperLink has one port")
     _, _, control = lab.release.superlink_ports(lab.fleet, lab.control, lab.appio)
     address = f"127.0.0.1:{control}"
-    refused(lab, f"{address} is no SuperLink", "Fleet API", superlink=address)
+    waited_out(lab, f"{address} is no SuperLink", "Fleet API", superlink=address)
 
 
 def test_waits_for_it(lab):
@@ -141,10 +141,10 @@ def test_something_else_there(tmp_path, stranger):
     for options, tls in ((plain, None), ({}, context)):
         for says in (greeting, page):
             address = stranger(says, tls)
-            line = refused(lab, f"{address} is no SuperLink", options=options, superlink=address)
+            line = waited_out(lab, f"{address} is no SuperLink", options=options, superlink=address)
             assert ("SSH-2.0" in line) == (says == greeting)
     address = stranger(greeting)
-    refused(lab, f"{address} is no SuperLink", superlink=address)
+    waited_out(lab, f"{address} is no SuperLink", superlink=address)
 
 
 @pytest.mark.parametrize("version", RELEASES)
@@ -154,10 +154,10 @@ def test_servers_that_are_wrong(version, tmp_path):
         lab.certificates = right = Certificates(lab.folder / "right")
         lab.certificates = Certificates(lab.folder / "expired", hours=-1)
         lab.start_superlink()
-        refused(lab, f"the TLS certificate of {lab.address} has expired: have it renewed")
+        waited_out(lab, f"the TLS certificate of {lab.address} has expired: have it renewed")
         lab.superlink.stop()
         lab.certificates = None
         lab.start_superlink()
         options = {"--insecure": None, "--root-certificates": right.authority}
-        line = refused(lab, f"{lab.address} does not speak TLS: use --insecure", options=options)
+        line = waited_out(lab, f"{lab.address} does not speak TLS: use --insecure", options=options)
         assert "if that is intended" in line

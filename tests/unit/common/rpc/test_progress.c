@@ -108,7 +108,7 @@ static void look(struct progress *progress, int64_t ms, size_t sent, size_t rece
 	rig.now_ms += ms;
 	rig.traffic.sent += sent;
 	rig.traffic.received += received;
-	progress_tick(progress, rig.log, "ipv4:10.0.0.1:9092");
+	progress_tick(progress, &(struct progress_look){0}, rig.log, "ipv4:10.0.0.1:9092");
 }
 
 /* ---- one call ---- */

@@ -327,10 +327,14 @@ static void check_again(
 static void check_end(struct rig *rig, const char *method, enum outcome outcome)
 {
 	bool key = outcome == OUTCOME_UNAUTHENTICATED || outcome == OUTCOME_FAILED_PRECONDITION;
-	enum fleet_over what = key                                ? FLEET_OVER_KEY
-			       : outcome == OUTCOME_UNIMPLEMENTED ? FLEET_OVER_WRONG
-								  : FLEET_OVER_LOST;
+	enum fleet_over what = key ? FLEET_OVER_KEY : FLEET_OVER_LOST;
 
+	if (outcome == OUTCOME_UNIMPLEMENTED) { /* something else may be there by and by */
+		assert_int_equal(rig->over, 0);
+		assert_int_equal(rig_lines(rig, "trying again each minute"), 1);
+		assert_null(rig->out);
+		return;
+	}
 	assert_int_equal(rig->over, 1);
 	assert_int_equal(rig->over_what, what);
 	assert_non_null(strstr(rig->over_sentence, "superlink.test:9092"));
@@ -491,11 +495,38 @@ static void test_the_wrong_one_listens(void **state)
 	rig->found_why = "x answers with TLS: leave out --insecure";
 	fleet_start(rig->fleet);
 	rig_pass(rig, 0);
-	assert_int_equal(rig->over, 1);
-	assert_int_equal(rig->over_what, FLEET_OVER_WRONG);
-	assert_string_equal(
-		rig->over_sentence, "SuperLink x answers with TLS: leave out --insecure");
+	/* Waited out: asked each minute, said once an hour. */
+	for (int minute = 0; minute < 65; minute++) {
+		assert_in_range(rig->probes, minute * 50 / 60, minute * 70 / 60 + 1);
+		assert_int_equal(
+			rig_lines(rig, "SuperLink x answers with TLS: leave out --insecure; "
+				       "trying again each minute"),
+			minute < 60 ? 1 : 2);
+		rig_pass(rig, 60000);
+	}
+	assert_int_equal(rig->over, 0);
+	rig->found = PROBE_GRPC;
+	rig->lacks = rig_lacks_c;
+	rig_pass(rig, 70000);
+	rig_answer_node(rig, RIG_NODE_ID);
+	rig_answer_node(rig, RIG_NODE_ID);
+	assert_int_equal(rig->registered, 1);
 	rig_free(rig);
+
+	/* As long as the options allow. */
+	for (int how = 0; how < 2; how++) {
+		rig = rig_new(&(struct retry_policy){how ? 2 : -1, how ? -1 : 90000});
+		rig->found = PROBE_WRONG;
+		fleet_start(rig->fleet);
+		rig_pass(rig, 0);
+		rig_pass(rig, 70000);
+		assert_int_equal(rig->over, 0);
+		rig_pass(rig, 70000);
+		assert_int_equal(rig->over, 1);
+		assert_int_equal(rig->over_what, FLEET_OVER_LOST);
+		assert_int_equal(rig->probes, 3);
+		rig_free(rig);
+	}
 
 	/* There is another address to look at. */
 	rig = rig_new(NULL);
@@ -504,7 +535,7 @@ static void test_the_wrong_one_listens(void **state)
 	fleet_start(rig->fleet);
 	rig_pass(rig, 0);
 	assert_int_equal(rig->probes, 2);
-	assert_int_equal(rig->over, 1);
+	assert_int_equal(rig_lines(rig, "trying again each minute"), 1);
 	rig_free(rig);
 }
 
@@ -521,8 +552,8 @@ static void test_no_fleet_api_listens(void **state)
 		rig->found = http ? PROBE_HTTP : PROBE_GRPC;
 		fleet_start(rig->fleet);
 		rig_pass(rig, 0);
-		assert_int_equal(rig->over, 1);
-		assert_int_equal(rig->over_what, FLEET_OVER_WRONG);
+		assert_int_equal(rig->over, 0);
+		assert_int_equal(rig_lines(rig, "is no SuperLink"), 1);
 		rig_free(rig);
 	}
 }
@@ -554,6 +585,31 @@ static void test_a_node_that_was_up_does_not_give_up(void **state)
 		assert_int_equal(rig_lines(rig, "works again"), 1);
 		rig_free(rig);
 	}
+}
+
+/* It is taken again when the SuperLink has its keys back. */
+static void test_a_superlink_that_has_lost_its_keys(void **state)
+{
+	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
+
+	(void)state;
+	rig_answer_node(rig, RIG_NODE_ID);
+	assert_int_equal(rig->registered, 1);
+	rig_pass(rig, FLOW_STABLE_MS);
+	rig_fail(rig, "SendNodeHeartbeat", OUTCOME_UNAUTHENTICATED);
+	for (int minute = 0; minute < 10; minute++) {
+		rig_pass(rig, 70000);
+		assert_non_null(rig_sent(rig, "ActivateNode"));
+		rig_fail(rig, "ActivateNode", OUTCOME_UNAUTHENTICATED);
+		rig_pass(rig, 0);
+		assert_null(rig_sent(rig, "ActivateNode"));
+	}
+	assert_int_equal(rig->over, 0);
+	assert_int_equal(rig_lines(rig, "trying again each minute"), 1);
+	rig_pass(rig, 70000);
+	rig_answer_node(rig, RIG_NODE_ID);
+	assert_int_equal(rig->registered, 2);
+	rig_free(rig);
 }
 
 static void test_replaced_by_one_that_speaks_http(void **state)
@@ -681,6 +737,7 @@ int main(void)
 		cmocka_unit_test(test_the_wrong_one_listens),
 		cmocka_unit_test(test_no_fleet_api_listens),
 		cmocka_unit_test(test_a_node_that_was_up_does_not_give_up),
+		cmocka_unit_test(test_a_superlink_that_has_lost_its_keys),
 		cmocka_unit_test(test_replaced_by_one_that_speaks_http),
 		cmocka_unit_test(test_replaced_by_one_that_knows_the_node),
 		cmocka_unit_test(test_replaced_by_one_of_another_release),
