@@ -59,25 +59,30 @@ static void gone(void *arg, struct process *process)
 static const struct process_ops events = {.ended = ended, .gone = gone};
 
 /* By flwr-app-start, which ties it to this process. */
-static int start_program(struct keeper *keeper, char *const *command, struct reason *why)
+static int start_program(
+	struct keeper *keeper, char *const *command, const char *core_limit, struct reason *why)
 {
 	struct agent_options paths = {0};
 	auto_(free_at_exit) const char **argv = NULL;
 	char pid[16];
-	size_t n = 0;
+	size_t n = 0, at = 0;
 	int r = agent_paths(&paths);
 
 	while (command[n])
 		n++;
 	if (r == 0)
-		argv = calloc(n + 3, sizeof *argv);
+		argv = calloc(n + 5, sizeof *argv);
 	if (r == 0 && !argv)
 		r = -ENOMEM;
 	if (r == 0) {
 		snprintf(pid, sizeof pid, "%d", (int)getpid());
-		argv[0] = paths.start_path;
-		argv[1] = pid;
-		memcpy(argv + 2, command, n * sizeof *argv);
+		argv[at++] = paths.start_path;
+		if (core_limit) {
+			argv[at++] = "-c";
+			argv[at++] = core_limit;
+		}
+		argv[at++] = pid;
+		memcpy(argv + at, command, n * sizeof *argv);
 		r = process_start(keeper->set,
 			&(struct process_spec){
 				.name = "worker", .argv = argv, .fd = -1, .inherits_output = true},
@@ -90,7 +95,7 @@ static int start_program(struct keeper *keeper, char *const *command, struct rea
 }
 
 int keeper_new(struct loop *loop, struct log *log, int control, const struct control_start *start,
-	struct keeper **out, struct reason *why)
+	const char *core_limit, struct keeper **out, struct reason *why)
 {
 	const struct command_values values = {.address = start->address,
 		.token = start->token,
@@ -110,7 +115,7 @@ int keeper_new(struct loop *loop, struct log *log, int control, const struct con
 	keeper->lifeline = watch_new(loop, control, WATCH_READ, agent_gone, keeper);
 	r = keeper->lifeline ? process_set_new(loop, log, &keeper->set) : -ENOMEM;
 	if (r == 0)
-		r = start_program(keeper, command, why);
+		r = start_program(keeper, command, core_limit, why);
 	if (r) {
 		keeper_free(keeper);
 		return r;

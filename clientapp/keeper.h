@@ -12,10 +12,12 @@
 
 struct keeper;
 
-/* Start it; the loop is stopped when it has ended. control (the agent's socket) is borrowed. 0;
- * -errno with a sentence. */
+/*
+ * Start it; the loop is stopped when it has ended. control (the agent's socket) is borrowed.
+ * core_limit: its soft limit of core files, in bytes; NULL: ours. 0; -errno with a sentence.
+ */
 int keeper_new(struct loop *loop, struct log *log, int control, const struct control_start *start,
-	struct keeper **out, struct reason *why);
+	const char *core_limit, struct keeper **out, struct reason *why);
 
 /* End it: TERM, then KILL. */
 void keeper_stop(struct keeper *keeper);

@@ -257,7 +257,8 @@ static int new_agent(struct launcher *launcher, const struct launcher_options *f
 {
 	struct agent_options options = {.python = from->python,
 		.log_level = from->log_level,
-		.passes_output = from->passes_output};
+		.passes_output = from->passes_output,
+		.bounds = from->bounds};
 	int r = agent_paths(&options);
 
 	if (r == 0)

@@ -6,6 +6,7 @@
 #define FLWR_CLIENTAPP_LAUNCHER_H
 
 #include "common/base/log.h"
+#include "common/launch/app_bounds.h"
 #include "common/rpc/rpc.h"
 
 #include <stdbool.h>
@@ -17,6 +18,7 @@ struct launcher_options {
 	const char *address;              /* of the worker API, as gRPC takes it */
 	const char *flwr_home;            /* where apps are installed */
 	const char *python;               /* NULL: found by the agent */
+	const struct app_bounds *bounds;  /* borrowed, for as long as the launcher is there */
 	const struct launcher_auth *auth; /* borrowed; NULL: questions are not signed */
 	int64_t grace_ms;                 /* for the message at work when stopped */
 	enum log_level log_level;

@@ -17,7 +17,9 @@
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/flower_env.h"
+#include "common/base/harden.h"
 #include "common/launch/agent.h"
+#include "common/launch/app_user.h"
 #include "common/launch/control.h"
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
@@ -38,6 +40,8 @@
 
 /* One of the three is at work. */
 struct program {
+	struct app_bounds bounds; /* of apps that it starts by itself */
+	uint64_t core_bytes;      /* soft limit of core files that there was */
 	struct loop *loop;
 	struct log *log;
 	struct message_worker *worker;
@@ -143,12 +147,14 @@ static int run_launcher(struct program *program, const struct launcher_options *
 }
 
 /* Another program in our place. */
-static int run_keeper(struct program *program, const struct control_start *start)
+static int run_keeper(
+	struct program *program, const struct control_start *start, const char *core_limit)
 {
 	const sigset_t signals = loop_block_signals();
 	struct process_end end = {.kind = PROCESS_EXITED, .value = EXIT_FAILURE};
 	struct reason why = {0};
-	int r = keeper_new(program->loop, program->log, PROCESS_FD, start, &program->keeper, &why);
+	int r = keeper_new(
+		program->loop, program->log, PROCESS_FD, start, core_limit, &program->keeper, &why);
 
 	if (r == 0)
 		r = loop_signals(program->loop, &signals, on_signal, program);
@@ -164,7 +170,7 @@ static int run_keeper(struct program *program, const struct control_start *start
 }
 
 /* Started by an agent: what there is to do comes first on the control socket. */
-static int run_controlled(struct program *program)
+static int run_controlled(struct program *program, const struct options *given)
 {
 	struct control_message message = {.fd = -1};
 	struct message_worker_options options = {.control = PROCESS_FD};
@@ -179,7 +185,7 @@ static int run_controlled(struct program *program)
 		program->controlled = true;
 		log_set_level(program->log, (enum log_level)message.start.log_level);
 		if (message.start.command)
-			return run_keeper(program, &message.start);
+			return run_keeper(program, &message.start, given->core_limit);
 		options.address = message.start.address;
 		options.token = message.start.token;
 		options.task_token = message.start.task_token;
@@ -251,8 +257,14 @@ static int run_alone(struct program *program, const struct options *options)
 
 	if (!flwr_home)
 		return EXIT_FAILURE;
-	if (agent_check_python(options->python, &why)) {
-		reason_print(&why, options->program, 0);
+	r = agent_check_python(options->python, &why);
+	if (r == 0)
+		r = app_bounds_init(&program->bounds, program->core_bytes, options->app_env_hide.v,
+			options->app_user, &why);
+	if (r == 0 && program->bounds.user)
+		r = app_user_check(program->bounds.user, flwr_home, options->python, &why);
+	if (r) {
+		reason_print(&why, options->program, r);
 		return EXIT_USAGE;
 	}
 	if (options->secret_file && launcher_auth_load(options->secret_file, &auth, &cause)) {
@@ -275,12 +287,14 @@ static int run_alone(struct program *program, const struct options *options)
 					 .flwr_home = flwr_home,
 					 .python = options->python,
 					 .auth = auth,
+					 .bounds = &program->bounds,
 					 .grace_ms = options->grace_ms,
 					 .log_level = options->log_level,
 					 .passes_output = options->passes_output,
 					 .stderr_in_replies = options->stderr_in_replies,
 					 .run_once = options->run_once,
 				 });
+	app_bounds_warn(&program->bounds, program->log);
 	return run_worker(program,
 		&(struct message_worker_options){
 			.address = options->address,
@@ -290,6 +304,7 @@ static int run_alone(struct program *program, const struct options *options)
 			.flwr_home = flwr_home,
 			.control = -1,
 			.python = options->python,
+			.bounds = &program->bounds,
 			.log_level = options->log_level,
 			.passes_output = options->passes_output,
 			.stderr_in_replies = options->stderr_in_replies,
@@ -297,9 +312,9 @@ static int run_alone(struct program *program, const struct options *options)
 }
 
 /* The program proper, once the command line is understood: its exit status. */
-static int run(const struct options *options)
+static int run(const struct options *options, uint64_t core_bytes)
 {
-	struct program program = {.parent = -1};
+	struct program program = {.core_bytes = core_bytes, .parent = -1};
 	struct log_watch *log_watch = NULL;
 	int status = EXIT_FAILURE;
 
@@ -318,7 +333,8 @@ static int run(const struct options *options)
 			log_level_output(program.log);
 		if (!options->control)
 			flower_env_tell(program.log, FLOWER_CLIENTAPP);
-		status = options->control ? run_controlled(&program) : run_alone(&program, options);
+		status = options->control ? run_controlled(&program, options)
+					  : run_alone(&program, options);
 	}
 	log_watch_free(log_watch);
 	watch_free(program.parent_watch);
@@ -326,11 +342,13 @@ static int run(const struct options *options)
 	close_fd(&program.parent);
 	loop_free(program.loop);
 	log_free(program.log);
+	app_bounds_done(&program.bounds);
 	return status;
 }
 
 int main(int argc, char **argv)
 {
+	const uint64_t core_bytes = harden_program();
 	struct options options;
 	struct reason why = {0};
 	int status = EXIT_SUCCESS;
@@ -344,7 +362,7 @@ int main(int argc, char **argv)
 	} else if (r == OPTIONS_VERSION) {
 		printf("%s (flwr-native) " FLWR_VERSION ", Flower 1.15-1.42\n", options.program);
 	} else {
-		status = run(&options);
+		status = run(&options, core_bytes);
 	}
 	options_done(&options);
 	return status;

@@ -475,7 +475,8 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	} else if (r == 0) {
 		struct agent_options agent = {.python = options->python,
 			.log_level = options->log_level,
-			.passes_output = options->passes_output};
+			.passes_output = options->passes_output,
+			.bounds = options->bounds};
 
 		r = agent_paths(&agent);
 		if (r == 0)

@@ -18,6 +18,8 @@ struct message_worker_options {
 				       0: half of the memory limit that applies here */
 	int control;        /* control socket of the agent, taken over; -1: be one's own agent */
 	const char *python; /* own agent only */
+	const struct app_bounds
+		*bounds; /* the same; borrowed, for as long as the worker is there */
 	enum log_level log_level;
 	bool passes_output;     /* what apps print goes to our stdout and stderr */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */

@@ -104,6 +104,18 @@ static const struct row rows[] = {
 		       .metavar = "PATH",
 		       .help = "The interpreter that runs apps, with the flwr package installed "
 			       "(default: $VIRTUAL_ENV/bin/python3, else python3 on PATH)."}},
+	{BOTH, {.name = "app-user",
+		       .kind = OPTION_TEXT,
+		       .offset = AT(app_user),
+		       .metavar = "USER",
+		       .help = "As root: apps run as this user, a name, UID or UID:GID (default: "
+			       "as root)."}},
+	{BOTH, {.name = "app-env-hide",
+		       .kind = OPTION_NAMES,
+		       .offset = AT(app_env_hide),
+		       .metavar = "NAMES",
+		       .help = "Environment variables that apps do not get; a name may end in *. "
+			       "Can be given several times."}},
 	{BOTH, {.name = "grace",
 		       .kind = OPTION_SECONDS,
 		       .offset = AT(grace_ms),
@@ -135,6 +147,10 @@ static const struct row rows[] = {
 		       .help = "error, warn, info or debug (default: $FLWR_LOG_LEVEL, else "
 			       "info)."}},
 	{CLIENTAPP, {.name = "control", .kind = OPTION_FLAG, .offset = AT(control)}},
+	{CLIENTAPP, {.name = "core-limit",
+			    .kind = OPTION_TEXT,
+			    .offset = AT(core_limit),
+			    .metavar = "BYTES"}},
 	{BOTH, {.name = "version",
 		       .letter = 'V',
 		       .kind = OPTION_ACTION,

@@ -6,6 +6,7 @@
 #define FLWR_CLIENTAPP_OPTIONS_H
 
 #include "common/base/log.h"
+#include "common/base/options.h"
 #include "common/base/reason.h"
 
 #include <stdbool.h>
@@ -16,7 +17,8 @@
 struct options {
 	const char *program; /* the name that it was started by: flwr-clientapp, if it is another */
 	bool control;        /* started by an agent: everything else comes by the control socket */
-	const char *address; /* whichever of the three was given, or the default */
+	const char *core_limit; /* with it: of core files of another worker program, in bytes */
+	const char *address;    /* whichever of the three was given, or the default */
 	const char *runtime_address; /* --runtime-api-address */
 	const char *appio_address;   /* --clientappio-api-address, --appio-api-address */
 	const char *token_text;      /* also what the file has, ours then */
@@ -30,6 +32,8 @@ struct options {
 	const char *flwr_dir;
 	const char *secret_file; /* of the launchers */
 	const char *python;
+	const char *app_user; /* as given */
+	struct option_names app_env_hide;
 	int64_t grace_ms;
 	bool run_once;
 	const char *app_output; /* "log", "pass" or NULL */

@@ -18,6 +18,10 @@ function(flwr_flags target)
 	endif()
 	target_compile_definitions(${target} PRIVATE _GNU_SOURCE
 		"FLWR_VERSION=\"${PROJECT_VERSION}\"")
+	# Variables of the environment by which tests change what the programs do; not in what users run.
+	if(FLWR_TESTS)
+		target_compile_definitions(${target} PRIVATE FLWR_TEST_HOOKS)
+	endif()
 	if(FLWR_SANITIZE)
 		target_compile_options(${target} PRIVATE -fsanitize=address,undefined
 			-fno-sanitize-recover=all -fno-omit-frame-pointer)

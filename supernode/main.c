@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/flower_env.h"
+#include "common/base/harden.h"
 #include "common/base/heap.h"
 #include "common/base/number.h"
 #include "common/loop/log_watch.h"
@@ -29,9 +30,6 @@
 /* Free memory that is still ours at two looks in turn goes back to the system. */
 #define HEAP_LOOK_MS     5000
 #define HEAP_SPARE_BYTES (32ull << 20)
-
-/* For tests: how far the clock is off that keys sign with, in seconds. */
-#define CLOCK_VARIABLE "FLWR_TEST_CLOCK_OFFSET_S"
 
 static void on_signal(void *arg, int signal)
 {
@@ -66,17 +64,26 @@ static void heap_look(void *arg)
 	timer_set(watch->timer, clock_after(clock_now_ms(), HEAP_LOOK_MS));
 }
 
-/* 0, or -errno with a sentence. */
+/* How far the clock is off that keys sign with, in seconds: 0 but in tests. 0, or -errno with a
+ * sentence. */
 static int clock_offset(double *out, struct reason *why)
 {
-	const char *text = getenv(CLOCK_VARIABLE);
-	int r = text ? number_double(text, out) : 0;
+	*out = 0;
+#ifdef FLWR_TEST_HOOKS
+	const char *text = getenv("FLWR_TEST_CLOCK_OFFSET_S");
 
-	return r ? reason_code(why, r, CLOCK_VARIABLE " must be a number of seconds") : 0;
+	if (text && number_double(text, out))
+		return reason_code(
+			why, -EINVAL, "FLWR_TEST_CLOCK_OFFSET_S must be a number of seconds");
+#else
+	(void)why;
+#endif
+	return 0;
 }
 
 /* The program proper, once the command line is understood: its exit status. */
-static int run(const struct options *options, struct loop *loop, struct log *log)
+static int run(const struct options *options, const struct app_bounds *bounds, struct loop *loop,
+	struct log *log)
 {
 	struct supervisor_options wanted = {
 		.superlink = options->superlink,
@@ -94,6 +101,7 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 		.launcher_secret = options->workers_come ? options->launcher_secret : NULL,
 		.flwr_dir = options->flwr_dir,
 		.python = options->python,
+		.bounds = bounds,
 		.clientapp_command = options->clientapp_command,
 		.grpc_max_bytes = options->grpc_max_bytes,
 		.memory_budget_bytes = options->memory_budget_bytes,
@@ -151,6 +159,8 @@ static int run(const struct options *options, struct loop *loop, struct log *log
 
 int main(int argc, char **argv)
 {
+	const uint64_t core_bytes = harden_program();
+	struct app_bounds bounds = {0};
 	struct options options;
 	struct reason why = {0};
 	struct loop *loop = NULL;
@@ -159,6 +169,11 @@ int main(int argc, char **argv)
 	int status = EXIT_FAILURE;
 	int r = options_read(argc, argv, &options, &why);
 
+	/* libcurl would write the keys of all TLS connections there. */
+	unsetenv("SSLKEYLOGFILE");
+	if (r == OPTIONS_RUN)
+		r = app_bounds_init(
+			&bounds, core_bytes, options.app_env_hide.v, options.app_user, &why);
 	if (r < 0) {
 		complain(&why, r);
 		status = EXIT_USAGE;
@@ -184,7 +199,7 @@ int main(int argc, char **argv)
 			log_watch = log_watch_new(loop, log);
 			if (options.log_level_text)
 				log_level_output(log);
-			status = run(&options, loop, log);
+			status = run(&options, &bounds, loop, log);
 		} else {
 			fputs("flower-supernode: no memory or no descriptors\n", stderr);
 		}
@@ -192,6 +207,7 @@ int main(int argc, char **argv)
 	log_watch_free(log_watch);
 	loop_free(loop);
 	log_free(log);
+	app_bounds_done(&bounds);
 	options_done(&options);
 	return status;
 }

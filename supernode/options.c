@@ -156,6 +156,18 @@ static const struct option_spec specs[] = {
 		.metavar = "PATH",
 		.help = "The interpreter that runs apps, with the flwr package installed (default: "
 			"$VIRTUAL_ENV/bin/python3, else python3 on PATH)."},
+	{.name = "app-user",
+		.kind = OPTION_TEXT,
+		.offset = AT(app_user),
+		.metavar = "USER",
+		.help = "As root: apps run as this user, a name, UID or UID:GID (default: as "
+			"root)."},
+	{.name = "app-env-hide",
+		.kind = OPTION_NAMES,
+		.offset = AT(app_env_hide),
+		.metavar = "NAMES",
+		.help = "Environment variables that apps do not get; a name may end in *. Can be "
+			"given several times."},
 	{.name = "clientapp-command",
 		.kind = OPTION_TEXT,
 		.offset = AT(clientapp_command),
@@ -296,6 +308,10 @@ static int check_isolation(struct options *options, struct reason *why)
 		return reason_code(why, -EINVAL,
 			"--python has no effect with --clientapp-command, which starts another "
 			"worker: leave one out");
+	if (options->clientapp_command && options->app_user)
+		return reason_code(why, -EINVAL,
+			"--app-user has no effect with --clientapp-command, which starts another "
+			"worker: leave one out");
 	if (!options->workers_come) {
 		if (options->launcher_secret)
 			options->warnings[1] =
@@ -321,6 +337,10 @@ static int check_isolation(struct options *options, struct reason *why)
 			options->python       ? "python"
 			: options->app_output ? "app-output"
 					      : "stderr-in-replies");
+	if (options->app_user || options->app_env_hide.v[0])
+		return reason_code(why, -EINVAL,
+			"--%s has no effect with --isolation process: give it to flwr-clientapp",
+			options->app_user ? "app-user" : "app-env-hide");
 	if (!options->worker_api_address)
 		options->worker_api_address = "127.0.0.1:9094";
 	if (options->worker_reconnect_ms < 0)

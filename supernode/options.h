@@ -5,6 +5,7 @@
 #define FLWR_SUPERNODE_OPTIONS_H
 
 #include "common/base/log.h"
+#include "common/base/options.h"
 #include "common/base/reason.h"
 #include "common/base/value.h"
 
@@ -36,6 +37,8 @@ struct options {
 	char *host_port;  /* both as worker_api_address, ours */
 	const char *flwr_dir;
 	const char *python;
+	const char *app_user; /* as given */
+	struct option_names app_env_hide;
 	bool workers_come;             /* --isolation process */
 	const char *clientapp_command; /* NULL: our own worker */
 	int64_t clientapp_wait_ms;     /* -1: not given */

@@ -1,5 +1,7 @@
 #include "clientapp/appio/line.h"
 
+#include "clientapp/appio/user_agent.h"
+
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/pace.h"
@@ -171,6 +173,7 @@ int line_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct line_options *options, struct line **out)
 {
 	struct line *line = calloc(1, sizeof *line);
+	char agent[USER_AGENT_BYTES];
 	int r;
 
 	if (!line)
@@ -185,6 +188,7 @@ int line_new(struct loop *loop, struct rpc *rpc, struct log *log,
 			.receive_max_bytes = RECEIVE_MAX_BYTES,
 			.keepalive_ms = KEEPALIVE_MS,
 			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
+			.user_agent = user_agent(agent),
 			.log = log,
 		},
 		&line->channel);

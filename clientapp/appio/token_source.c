@@ -5,6 +5,8 @@
  */
 #include "clientapp/appio/token_source.h"
 
+#include "clientapp/appio/user_agent.h"
+
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/pace.h"
@@ -95,6 +97,7 @@ int token_source_new(struct loop *loop, struct rpc *rpc, struct log *log, const 
 	token_source_fn *got, void *arg, struct token_source **out)
 {
 	struct token_source *source = calloc(1, sizeof *source);
+	char agent[USER_AGENT_BYTES];
 	int r;
 
 	if (!source)
@@ -110,6 +113,7 @@ int token_source_new(struct loop *loop, struct rpc *rpc, struct log *log, const 
 			.receive_max_bytes = RECEIVE_MAX_BYTES,
 			.keepalive_ms = KEEPALIVE_MS,
 			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
+			.user_agent = user_agent(agent),
 		},
 		&source->channel);
 	for (size_t i = 0; i < ASK_N; i++) {

@@ -46,6 +46,7 @@ static bool takes_value(const struct option_spec *spec)
 	case OPTION_SECONDS:
 	case OPTION_BYTES:
 	case OPTION_CHOICE:
+	case OPTION_NAMES:
 		break;
 	}
 	return true;
@@ -223,6 +224,47 @@ void options_free_paths(const struct option_spec *specs, size_t n, void *into)
 			free_at_exit(path_place(into, &specs[i]));
 }
 
+/* Is it "NAME,PREFIX*", and nothing else? */
+static bool names_valid(const char *list)
+{
+	const char *at = list;
+
+	for (;;) {
+		size_t len = strcspn(at, ",*= ");
+
+		if (at[len] == '*')
+			len++;
+		if (len == 0 || (at[len] && at[len] != ','))
+			return false;
+		if (!at[len])
+			return true;
+		at += len + 1;
+	}
+}
+
+static int names_store(const struct parse *parse, const struct option_spec *spec, const char *value)
+{
+	struct option_names *names = (void *)((char *)parse->into + spec->offset);
+	char shown[BOUND_BYTES];
+	size_t n = 0;
+
+	while (names->v[n])
+		n++;
+	if (n == OPTION_NAMES_MAX)
+		return reason_code(parse->why, -EINVAL,
+			"option --%s is given more than %d times: put several names into one, with "
+			"commas between",
+			spec->name, OPTION_NAMES_MAX);
+	text_quote(value, strlen(value), shown, sizeof(shown));
+	if (!names_valid(value))
+		return reason_code(parse->why, -EINVAL,
+			"option --%s: %s must be names of environment variables with commas "
+			"between; a name may end in *",
+			spec->name, shown);
+	names->v[n] = value;
+	return 0;
+}
+
 static int row_store(const struct parse *parse, const struct option_spec *spec, const char *value)
 {
 	char *place = (char *)parse->into + spec->offset;
@@ -243,6 +285,8 @@ static int row_store(const struct parse *parse, const struct option_spec *spec, 
 		return number_store(parse, spec, value);
 	case OPTION_CHOICE:
 		return choice_store(parse, spec, value);
+	case OPTION_NAMES:
+		return names_store(parse, spec, value);
 	case OPTION_REFUSED:
 		return reason_code(parse->why, -EINVAL, "%s", spec->why_refused);
 	case OPTION_ACTION:

@@ -22,9 +22,17 @@ enum option_kind {
 	OPTION_SECONDS, /* decimal seconds, stored as int64_t milliseconds; min .. max in ms */
 	OPTION_BYTES,   /* uint64_t, "64M"; within min .. max */
 	OPTION_CHOICE,  /* const char *, one of choices */
+	OPTION_NAMES,   /* struct option_names: "NAME,PREFIX*"; each time given adds to it */
 	OPTION_REFUSED, /* known, not there (yet): why_refused is the sentence; takes a value if
 			   metavar is set */
 	OPTION_ACTION,  /* stops parsing: options_parse() returns action (>= 1) */
+};
+
+#define OPTION_NAMES_MAX 32
+
+/* Names of environment variables, by lists "NAME,PREFIX*" that point into argv; ends in NULL. */
+struct option_names {
+	const char *v[OPTION_NAMES_MAX + 1];
 };
 
 struct option_spec {

@@ -69,6 +69,8 @@ void agent_tell_python(const struct agent *agent)
 		log_warn(agent->log, "no app can run yet: %s", cause.text);
 	else
 		log_info(agent->log, "apps run with %s", found);
+	if (agent->options.bounds)
+		app_bounds_warn(agent->options.bounds, agent->log);
 }
 
 struct process_set *agent_processes(struct agent *agent)

@@ -5,6 +5,7 @@
 #ifndef FLWR_LAUNCH_AGENT_H
 #define FLWR_LAUNCH_AGENT_H
 
+#include "common/launch/app_bounds.h"
 #include "common/launch/control.h"
 #include "common/launch/process.h"
 
@@ -19,7 +20,9 @@ struct agent_options {
 	const char *python; /* --python as given; NULL: $VIRTUAL_ENV/bin/python3, else python3 on
 			       PATH */
 	enum log_level log_level;
-	bool passes_output; /* apps write to our stdout and stderr, not into the log */
+	bool passes_output;              /* apps write to our stdout and stderr, not into the log */
+	const struct app_bounds *bounds; /* borrowed, for as long as the agent is there; NULL: an
+					    app has what we have */
 };
 
 /* 0 or -errno. Strings are copied. */
@@ -37,7 +40,8 @@ unsigned agent_count(const struct agent *agent);
 /* At the start: is there the interpreter that --python names (NULL: none)? -errno with a sentence
  * that names the option. */
 int agent_check_python(const char *python, struct reason *why);
-/* Which interpreter runs apps, or that none can be found yet, into the log. */
+/* Into the log: which interpreter runs apps, or that none can be found yet; that they run as root.
+ */
 void agent_tell_python(const struct agent *agent);
 
 /* Fill the three paths of options from where the running program lies (bin/,

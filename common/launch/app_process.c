@@ -1,9 +1,11 @@
 #include "common/launch/app_process.h"
 
 #include "common/base/cleanup.h"
+#include "common/launch/app_user.h"
 #include "common/launch/python.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,8 +22,9 @@ static int copy(const char *text, const char **out)
 
 int agent_options_copy(const struct agent_options *from, struct agent_options *out)
 {
-	struct agent_options copied = {
-		.log_level = from->log_level, .passes_output = from->passes_output};
+	struct agent_options copied = {.log_level = from->log_level,
+		.passes_output = from->passes_output,
+		.bounds = from->bounds};
 
 	if (copy(from->worker_path, &copied.worker_path) ||
 		copy(from->start_path, &copied.start_path) ||
@@ -40,19 +43,66 @@ void agent_options_done(struct agent_options *options)
 	free((char *)options->start_path);
 	free((char *)options->bridge_path);
 	free((char *)options->python);
-	*options = (struct agent_options){.log_level = options->log_level};
+	*options =
+		(struct agent_options){.log_level = options->log_level, .bounds = options->bounds};
+}
+
+/* What is behind these can start programs, or speak, for the user of this program. */
+static const char *const doors[] = {"SSH_AUTH_SOCK,SSH_AGENT_PID,GPG_AGENT_INFO,DBUS_*",
+	"XDG_RUNTIME_DIR,TMUX,TMUX_PANE,STY", NULL};
+
+/* The words before the interpreter, and the app's settings of the environment. Texts of numbers. */
+struct app_start {
+	const char *argv[16];
+	const char *env[8];
+	char core[24];
+	char mask[8];
+	char agent_pid[16];
+};
+
+static void app_start_fill(
+	struct app_start *start, const struct agent_options *options, const char *python)
+{
+	const struct app_bounds *bounds = options->bounds;
+	const char **word = start->argv, **setting = start->env;
+
+	*word++ = options->start_path;
+	*word++ = "-n";
+	if (bounds) {
+		snprintf(start->core, sizeof start->core, "%" PRIu64, bounds->core_bytes);
+		*word++ = "-c";
+		*word++ = start->core;
+	}
+	if (bounds && bounds->user) {
+		snprintf(start->mask, sizeof start->mask, "%03o", (unsigned int)bounds->mask);
+		*word++ = "-m";
+		*word++ = start->mask;
+		*word++ = "-u";
+		*word++ = bounds->user->ids;
+		for (char *const *each = bounds->user->env; *each; each++)
+			*setting++ = *each;
+	}
+	snprintf(start->agent_pid, sizeof start->agent_pid, "%d", (int)getpid());
+	*word++ = start->agent_pid;
+	*word++ = python;
+	*word++ = "-u";
+	*word++ = options->bridge_path;
+	*word = NULL;
+	*setting++ = "FLWR_APP_FD=" STRING_OF(PROCESS_FD);
+	*setting = NULL;
 }
 
 static int app_start(struct process_set *set, const struct agent_options *options, const char *name,
 	const char *python, const struct process_ops *ops, void *arg, struct process **out,
 	int *fd_out, struct reason *why)
 {
-	char agent_pid[16];
-	const char *const argv[] = {
-		options->start_path, agent_pid, python, "-u", options->bridge_path, NULL};
-	const char *const env[] = {"FLWR_APP_FD=" STRING_OF(PROCESS_FD), NULL};
-	struct process_spec spec = {
-		.name = name, .argv = argv, .env = env, .inherits_output = options->passes_output};
+	struct app_start start;
+	struct process_spec spec = {.name = name,
+		.argv = start.argv,
+		.env = start.env,
+		.env_drop = doors,
+		.env_hide = options->bounds ? options->bounds->env_hide : NULL,
+		.inherits_output = options->passes_output};
 	int ends[2];
 	int r;
 
@@ -60,7 +110,7 @@ static int app_start(struct process_set *set, const struct agent_options *option
 		return reason_code(why, -errno, "no socketpair for it: %s", strerror(errno));
 	auto_(close_at_exit) int ours = ends[0];
 	auto_(close_at_exit) int theirs = ends[1];
-	snprintf(agent_pid, sizeof(agent_pid), "%d", (int)getpid());
+	app_start_fill(&start, options, python);
 	spec.fd = theirs;
 	r = process_start(set, &spec, ops, arg, out, why);
 	if (r < 0)

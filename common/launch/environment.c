@@ -5,21 +5,43 @@
 #include <stdbool.h>
 #include <string.h>
 
-static const char *const our_own[] = {
-	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "FLWR_APP_FD", NULL};
+/* What a service manager tells one process, and what we tell one. */
+static const char *const ours_alone[] = {"LISTEN_*,NOTIFY_SOCKET,WATCHDOG_PID,WATCHDOG_USEC",
+	"CREDENTIALS_DIRECTORY,FLWR_APP_FD", NULL};
 
-/* Does setting ("NAME=value") set name (which ends at its NUL or '=')? */
-static bool setting_is(const char *setting, const char *name)
+/* Is the name of setting ("NAME=value") in list ("NAME,PREFIX*")? */
+static bool setting_listed(const char *setting, const char *list)
 {
-	size_t len = strcspn(name, "=");
+	size_t name_len = strcspn(setting, "=");
 
-	return strncmp(setting, name, len) == 0 && setting[len] == '=';
+	while (*list) {
+		size_t len = strcspn(list, ",");
+		bool open = len > 0 && list[len - 1] == '*';
+		size_t fixed = open ? len - 1 : len;
+
+		if ((open ? name_len >= fixed : name_len == fixed) &&
+			strncmp(setting, list, fixed) == 0)
+			return true;
+		list += len + (list[len] == ',');
+	}
+	return false;
 }
 
-static bool setting_in(const char *setting, const char *const *names)
+static bool setting_dropped(const char *setting, const char *const *lists)
 {
-	for (; names && *names; names++)
-		if (setting_is(setting, *names))
+	for (; lists && *lists; lists++)
+		if (setting_listed(setting, *lists))
+			return true;
+	return false;
+}
+
+/* Does one of set have its name? */
+static bool setting_replaced(const char *setting, const char *const *set)
+{
+	size_t len = strcspn(setting, "=") + 1;
+
+	for (; set && *set; set++)
+		if (strncmp(setting, *set, len) == 0)
 			return true;
 	return false;
 }
@@ -33,7 +55,7 @@ static size_t list_length(char *const *list)
 	return n;
 }
 
-char **environment_new(const char *const *set, const char *const *drop)
+char **environment_new(const char *const *set, const char *const *drop, const char *const *hide)
 {
 	size_t n_set = list_length((char *const *)set);
 	size_t n = 0;
@@ -42,8 +64,8 @@ char **environment_new(const char *const *set, const char *const *drop)
 	if (!list)
 		return NULL;
 	for (char **setting = environ; setting && *setting; setting++)
-		if (!setting_in(*setting, our_own) && !setting_in(*setting, drop) &&
-			!setting_in(*setting, set))
+		if (!setting_dropped(*setting, ours_alone) && !setting_dropped(*setting, drop) &&
+			!setting_dropped(*setting, hide) && !setting_replaced(*setting, set))
 			list[n++] = *setting;
 	for (size_t i = 0; i < n_set; i++)
 		list[n++] = (char *)set[i];

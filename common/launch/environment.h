@@ -5,11 +5,12 @@
 #define FLWR_LAUNCH_ENVIRONMENT_H
 
 /*
- * Our environment without the names in drop, without what speaks to this program only (LISTEN_*,
- * NOTIFY_SOCKET, FLWR_APP_FD), and with the settings "NAME=value" in set instead of inherited ones.
- * Both lists end in NULL and may be NULL. The array is malloc()ed, its strings are borrowed; NULL
- * on no memory.
+ * Our environment without what the lists in drop and hide name ("NAME,PREFIX*"), without
+ * what speaks to this program only (LISTEN_*, NOTIFY_SOCKET, WATCHDOG_PID, WATCHDOG_USEC,
+ * CREDENTIALS_DIRECTORY, FLWR_APP_FD), and with the settings "NAME=value" in set instead of
+ * inherited ones. All end in NULL and may be NULL. The array is malloc()ed, its strings are
+ * borrowed; NULL on no memory.
  */
-char **environment_new(const char *const *set, const char *const *drop);
+char **environment_new(const char *const *set, const char *const *drop, const char *const *hide);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/number.h"
+#include "common/base/process_mark.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -38,33 +39,6 @@ uint64_t orphan_ticks_now(void)
 	return (uint64_t)now.tv_sec * hz + (uint64_t)now.tv_nsec * hz / 1000000000;
 }
 
-/* Parent and start time of a process. 0 or -errno. */
-static int stat_read(pid_t pid, pid_t *parent_out, uint64_t *start_out)
-{
-	char path[64];
-	char text[1024];
-	size_t n;
-	char *after_name;
-	int parent;
-	unsigned long long start;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	auto_(fclose_at_exit) FILE *file = fopen(path, "re");
-	if (!file)
-		return -errno;
-	n = fread(text, 1, sizeof(text) - 1, file);
-	text[n] = '\0';
-	after_name = strrchr(text, ')'); /* a name may hold anything, its own brackets too */
-	if (!after_name || sscanf(after_name + 1,
-				   " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
-				   "%*d %*d %*d %*d %llu",
-				   &parent, &start) != 2)
-		return -EBADMSG;
-	*parent_out = parent;
-	*start_out = start;
-	return 0;
-}
-
 static void child_visit(struct sweep *sweep, pid_t pid)
 {
 	siginfo_t info = {.si_pid = 0};
@@ -74,7 +48,7 @@ static void child_visit(struct sweep *sweep, pid_t pid)
 
 	if (sweep->known(sweep->arg, pid))
 		return;
-	if (stat_read(pid, &parent, &start) < 0)
+	if (process_stat(pid, &parent, &start) < 0)
 		start = UINT64_MAX;
 	older = start < sweep->born_ticks;
 	if (older && getpid() != 1)
@@ -128,7 +102,7 @@ static int visit_all(struct sweep *sweep)
 		int64_t pid;
 
 		if (number_i64(entry->d_name, &pid) == 0 && pid > 0 &&
-			stat_read((pid_t)pid, &parent, &start) == 0 && parent == getpid())
+			process_stat((pid_t)pid, &parent, &start) == 0 && parent == getpid())
 			child_visit(sweep, (pid_t)pid);
 	}
 	return 0;

@@ -68,11 +68,12 @@ struct process_spec {
 	const char *const *argv; /* argv[0] is an absolute path; ends in NULL */
 	const char *const
 		*env; /* "NAME=value" to set beside the inherited ones; ends in NULL; may be NULL */
-	const char *const *env_drop; /* names to leave out; ends in NULL; LISTEN_*, NOTIFY_SOCKET
-					and FLWR_APP_FD always are */
-	int fd;                      /* handed in as PROCESS_FD; borrowed; -1: none */
-	bool inherits_output;        /* stdout and stderr are ours, not lines in the log */
-	bool logs;                   /* its stderr is a log of ours: lines keep their levels */
+	/* Lists "NAME,PREFIX*" of what to leave out; each ends in NULL and may be NULL. What a
+	 * service manager tells this program alone always is left out (environment.h). */
+	const char *const *env_drop, *const *env_hide;
+	int fd;               /* handed in as PROCESS_FD; borrowed; -1: none */
+	bool inherits_output; /* stdout and stderr are ours, not lines in the log */
+	bool logs;            /* its stderr is a log of ours: lines keep their levels */
 };
 
 /*

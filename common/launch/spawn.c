@@ -67,7 +67,8 @@ static int spawn_planned(
 	auto_(close_at_exit) int out = lift(out_fd);
 	auto_(close_at_exit) int err = lift(err_fd);
 	auto_(close_at_exit) int fd = spec->fd < 0 ? -1 : lift(spec->fd);
-	auto_(free_at_exit) char **environment = environment_new(spec->env, spec->env_drop);
+	auto_(free_at_exit) char **environment =
+		environment_new(spec->env, spec->env_drop, spec->env_hide);
 	pid_t pid;
 	int r;
 

@@ -12,6 +12,7 @@
 #include "common/launch/app_process.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -261,16 +262,21 @@ int agent_start_worker(struct agent *agent, const char *name, const struct contr
 {
 	auto_(worker_free_at_exit) struct worker *worker = worker_new(agent, name, ops, arg);
 	auto_(close_at_exit) int theirs = -1;
-	const char *const argv[] = {agent->options.worker_path, "--control", NULL};
+	const struct app_bounds *bounds = agent->options.bounds;
+	char core[24];
+	const char *const argv[] = {agent->options.worker_path, "--control",
+		bounds && start->command ? "--core-limit" : NULL, core, NULL};
 	/* What keeps another worker hands on its output; our own has nothing but a log. */
 	struct process_spec spec = {.name = name,
 		.argv = argv,
+		.env_hide = bounds ? bounds->env_hide : NULL,
 		.logs = !start->command,
 		.inherits_output = start->command && agent->options.passes_output};
 	int r;
 
 	if (!worker)
 		return reason_code(why, -ENOMEM, "no memory to start %s", name);
+	snprintf(core, sizeof core, "%" PRIu64, bounds ? bounds->core_bytes : 0);
 	r = control_open(worker, start, &theirs);
 	if (r < 0)
 		return reason_code(why, r, "no control socket for %s: %s", name, strerror(-r));

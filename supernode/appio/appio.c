@@ -204,7 +204,7 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 				.n_services = appio->n_services,
 				.headers = {TASK_TOKEN_HEADER, WAITING_HEADER, LAUNCHER_TIME_HEADER,
 					LAUNCHER_NONCE_HEADER, LAUNCHER_BODY_HEADER,
-					LAUNCHER_SIGNATURE_HEADER},
+					LAUNCHER_SIGNATURE_HEADER, LISTENER_SAID_HEADER},
 				.receive_max_bytes = options->receive_max_bytes,
 				.memory_max_bytes = options->memory_max_bytes,
 				.calls_max = APPIO_CALLS_MAX,

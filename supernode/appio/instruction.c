@@ -67,7 +67,8 @@ static bool give_token(void *arg, struct request *request, const char **details_
 		refuse_errno(instruction->listener, request, r);
 		return true;
 	}
-	listener_hold(instruction->listener, request->peer, token);
+	listener_hold(instruction->listener, request->peer, token,
+		request_header(request, LISTENER_SAID_HEADER));
 	request_reply(request, &body);
 	return true;
 }
@@ -127,7 +128,8 @@ static void handle_pull(void *server, struct request *request)
 		return;
 	}
 	if (node_token_live(instruction->node, token, &message)) {
-		listener_hold(instruction->listener, request->peer, token);
+		listener_hold(instruction->listener, request->peer, token,
+			request_header(request, LISTENER_SAID_HEADER));
 		instruction->ops->ready(instruction->arg, message, request->peer);
 	}
 	r = instruction_encode_inputs(&inputs, &body);

@@ -19,6 +19,7 @@
 #define SWEEP_MS          5000
 #define DESCRIPTORS_SPARE 128
 #define REFUSED_MAX       64 /* calls on a connection that has shown no token */
+#define SAID_BYTES        256
 /* A client's idle time: how far off its clock may be, and how long after our start connections come
  * that are new to us, but not to clients which were there before. */
 #define CLIENT_IDLE_SLACK_MS 5000
@@ -56,6 +57,7 @@ struct look {
 	uint64_t connection;
 	uint64_t token;
 	int fd;
+	char said[SAID_BYTES];
 	int process;
 };
 
@@ -510,7 +512,7 @@ static void look_run(struct job *job)
 {
 	struct look *look = container_of(job, struct look, job);
 
-	look->process = peer_process_open(look->fd);
+	look->process = peer_process_open(look->fd, look->said);
 }
 
 static void look_free(struct look *look)
@@ -538,7 +540,8 @@ static void look_done(struct job *job)
 	look_free(look);
 }
 
-static void look_begin(struct listener *listener, struct connection *connection)
+/* said: the caller's words about itself, or NULL. */
+static void look_begin(struct listener *listener, struct connection *connection, const char *said)
 {
 	struct look *look = calloc(1, sizeof *look);
 
@@ -551,6 +554,7 @@ static void look_begin(struct listener *listener, struct connection *connection)
 		.token = connection->token,
 		.fd = fcntl(connection->end_fd, F_DUPFD_CLOEXEC, 3),
 		.process = -1};
+	snprintf(look->said, sizeof look->said, "%s", said ? said : "");
 	if (look->fd < 0 || loop_job(listener->loop, &look->job)) {
 		look_free(look);
 		return;
@@ -559,7 +563,8 @@ static void look_begin(struct listener *listener, struct connection *connection)
 	listener->looks = look;
 }
 
-void listener_hold(struct listener *listener, const struct peer *peer, uint64_t token)
+void listener_hold(
+	struct listener *listener, const struct peer *peer, uint64_t token, const char *said)
 {
 	struct connection *connection = connection_of(listener, peer);
 
@@ -572,7 +577,7 @@ void listener_hold(struct listener *listener, const struct peer *peer, uint64_t 
 	if (listener->ops->held)
 		listener->ops->held(listener->arg, token, &connection->peer);
 	if (listener->ops->cut && !connection->looked && connection->end_fd >= 0)
-		look_begin(listener, connection);
+		look_begin(listener, connection, said);
 }
 
 void listener_busy(struct listener *listener, const struct peer *peer, int change)

@@ -64,8 +64,12 @@ const char *listener_address(const struct listener *listener);
 void listener_used(struct listener *listener, const struct peer *peer);
 /* Is it still there? Calls may come home after their connection's end. */
 bool listener_open(const struct listener *listener, const struct peer *peer);
-/* A caller on this connection, which is still there, has shown the live token: it holds it. */
-void listener_hold(struct listener *listener, const struct peer *peer, uint64_t token);
+/* What a caller says of itself: with the mark of a peer of ours (base/process_mark.h). */
+#define LISTENER_SAID_HEADER "user-agent"
+/* A caller on this connection, which is still there, has shown the live token: it holds it. said is
+ * the value of LISTENER_SAID_HEADER, or NULL. */
+void listener_hold(
+	struct listener *listener, const struct peer *peer, uint64_t token, const char *said);
 /* A call on this connection is receiving a body (+1), or is no longer (-1): meanwhile it is not
  * idle. */
 void listener_busy(struct listener *listener, const struct peer *peer, int change);

@@ -1,11 +1,13 @@
 /*
- * A unix socket knows its peer. For TCP the kernel is asked for the inode of the socket at the
- * other end (sock_diag), which is then looked for among the descriptors of all processes.
+ * A unix socket knows its peer. For TCP a peer of ours says who it is. For others the kernel is
+ * asked for the inode of the socket at the other end (sock_diag), which is then looked for among
+ * the descriptors of all processes.
  */
 #include "supernode/appio/peer_process.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/number.h"
+#include "common/base/process_mark.h"
 #include "supernode/listen/address.h"
 
 #include <dirent.h>
@@ -143,7 +145,7 @@ static int holder_of(uint32_t inode)
 	return -ESRCH;
 }
 
-int peer_process_open(int fd)
+int peer_process_open(int fd, const char *said)
 {
 	struct sockaddr_storage ours = {0}, theirs = {0};
 	socklen_t ours_len = sizeof ours, theirs_len = sizeof theirs;
@@ -151,6 +153,7 @@ int peer_process_open(int fd)
 	socklen_t len = sizeof credentials;
 	struct end local, remote;
 	uint32_t inode;
+	int process;
 
 	if (getsockname(fd, (struct sockaddr *)&ours, &ours_len) ||
 		getpeername(fd, (struct sockaddr *)&theirs, &theirs_len))
@@ -161,6 +164,9 @@ int peer_process_open(int fd)
 			       : pidfd_of(credentials.pid);
 	if (end_of(&theirs, &local) || end_of(&ours, &remote))
 		return -ESRCH;
+	process = process_mark_open(said);
+	if (process >= 0)
+		return process;
 	inode = tcp_inode(&local, &remote);
 	return inode ? holder_of(inode) : -ESRCH;
 }

@@ -7,9 +7,10 @@
 
 /*
  * A pidfd of the process that holds the other end of the connected socket fd (unix, or TCP over
- * loopback); the caller's. -ESRCH: none that can be seen from here: another machine, another
- * container, another user's.
+ * loopback); the caller's. said: what it says of itself, with a mark (process_mark.h) or without;
+ * believed for a connection over loopback. -ESRCH: none that can be seen from here: another
+ * machine, another container, another user's.
  */
-int peer_process_open(int fd);
+int peer_process_open(int fd, const char *said);
 
 #endif

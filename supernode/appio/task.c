@@ -39,7 +39,8 @@ bool task_admits(struct task *task, struct request *request)
 	listener_used(task->listener, request->peer);
 	if (find_token(task, request, &token)) {
 		/* What it sends from now on is no stranger's. */
-		listener_hold(task->listener, request->peer, token);
+		listener_hold(task->listener, request->peer, token,
+			request_header(request, LISTENER_SAID_HEADER));
 		return true;
 	}
 	refuse(task->listener, request, OUTCOME_UNAUTHENTICATED,
@@ -164,7 +165,8 @@ static void handle_claim(void *server, struct request *request)
 	if (r && claimed)
 		node_worker_lost(task->node, now, message, "no memory");
 	else if (claimed)
-		listener_hold(task->listener, request->peer, token);
+		listener_hold(task->listener, request->peer, token,
+			request_header(request, LISTENER_SAID_HEADER));
 	task_answer(task, request, r, &body);
 	if (claimed)
 		task->ops->changed(task->arg);

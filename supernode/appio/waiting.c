@@ -218,7 +218,8 @@ static void handle_attend(void *server, struct request *request)
 		refuse_quietly(
 			waiting->log, request, OUTCOME_UNAVAILABLE, "too many calls are waiting");
 	else
-		listener_hold(waiting->listener, request->peer, token);
+		listener_hold(waiting->listener, request->peer, token,
+			request_header(request, LISTENER_SAID_HEADER));
 }
 
 void waiting_taken(struct waiting *waiting, uint64_t token)

@@ -7,6 +7,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/exit_code.h"
 #include "common/base/files.h"
+#include "common/launch/app_user.h"
 #include "supernode/supervisor/token_file.h"
 
 #include <errno.h>
@@ -319,10 +320,14 @@ static int new_agent(
 {
 	struct agent_options agent = {.python = options->python,
 		.log_level = options->log_level,
-		.passes_output = options->passes_output};
+		.passes_output = options->passes_output,
+		.bounds = options->bounds};
 	int r = options->clientapp_command ? check_command(options->clientapp_command, why)
 					   : agent_check_python(options->python, why);
 
+	if (r == 0 && options->bounds && options->bounds->user)
+		r = app_user_check(
+			options->bounds->user, supervisor->flwr_home, options->python, why);
 	if (r)
 		return r;
 	r = agent_paths(&agent);

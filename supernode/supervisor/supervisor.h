@@ -8,12 +8,13 @@
 #include "common/base/log.h"
 #include "common/base/reason.h"
 #include "common/base/value.h"
+#include "common/launch/app_bounds.h"
 #include "common/loop/loop.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Everything is borrowed during supervisor_new(). */
+/* Everything is borrowed during supervisor_new(), unless it says otherwise. */
 struct supervisor_options {
 	const char *superlink;             /* NULL: 127.0.0.1:8000 is tried, then 127.0.0.1:9092 */
 	bool insecure;                     /* no TLS towards the SuperLink */
@@ -26,11 +27,12 @@ struct supervisor_options {
 	bool grpc_wanted;                  /* worth a line when the SuperLink speaks HTTP */
 	double clock_offset_s;             /* for tests: added to the time that is signed */
 	const struct value_map *node_config;
-	const char *worker_api_address; /* NULL: private unix socket */
-	const char *socket_group;       /* of a unix socket there; NULL: the process's own */
-	const char *launcher_secret;    /* a file; NULL: everybody may ask for messages */
-	const char *flwr_dir;           /* NULL: the usual places */
-	const char *python;             /* NULL: found by the agent */
+	const char *worker_api_address;  /* NULL: private unix socket */
+	const char *socket_group;        /* of a unix socket there; NULL: the process's own */
+	const char *launcher_secret;     /* a file; NULL: everybody may ask for messages */
+	const char *flwr_dir;            /* NULL: the usual places */
+	const char *python;              /* NULL: found by the agent */
+	const struct app_bounds *bounds; /* for as long as the supervisor is there */
 	const char
 		*clientapp_command; /* template of another worker (launch/command.h); NULL: ours */
 	uint64_t grpc_max_bytes;

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tested import AS_ROOT
 
 pytestmark = pytest.mark.ours
 
@@ -439,6 +440,10 @@ def test_clock_variable():
     assert done.returncode == 2 and "FLWR_TEST_CLOCK_OFFSET_S" in done.stderr
 
 
+def warnings_of(done):
+    return [line for line in done.stderr.splitlines() if " WARN " in line and AS_ROOT not in line]
+
+
 @pytest.mark.parametrize("flag", ["grpc-rere", "grpc-adapter", "rest"])
 def test_warned(flag, tmp_path):
     """One line, and then it works as without."""
@@ -446,7 +451,7 @@ def test_warned(flag, tmp_path):
     arguments = ["--insecure", *ELSEWHERE, "--max-retries", "0", f"--{flag}"]
     done = run("flower-supernode", arguments, env=environ)
     assert done.returncode == 1 and "gave up on SuperLink 127.0.0.1:1" in done.stderr
-    warnings = [line for line in done.stderr.splitlines() if " WARN " in line]
+    warnings = warnings_of(done)
     assert len(warnings) == (flag != "grpc-rere"), done.stderr
     assert all(f"--{flag} has no effect" in line for line in warnings)
 
@@ -457,7 +462,7 @@ def test_nowhere_to_keep_large_messages(tmp_path):
     environ = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path / "file")}
     arguments = ["--insecure", *ELSEWHERE, "--max-retries", "0"]
     done = run("flower-supernode", arguments, env=environ)
-    (warning,) = [line for line in done.stderr.splitlines() if " WARN " in line]
+    (warning,) = warnings_of(done)
     assert f"messages over 32 MiB cannot be kept: {tmp_path}/file: " in warning
 
 

@@ -11,6 +11,7 @@ struct settings {
 	uint64_t bytes;
 	const char *choice;
 	const char *path;
+	struct option_names names;
 };
 
 static const char *const colours[] = {"red", "green", "blue", NULL};
@@ -60,6 +61,11 @@ static const struct option_spec specs[] = {
 		.metavar = "COLOUR",
 		.choices = colours,
 		.help = "Colour."},
+	{.name = "hide",
+		.kind = OPTION_NAMES,
+		.offset = offsetof(struct settings, names),
+		.metavar = "NAMES",
+		.help = "Names."},
 	{.name = "rest",
 		.kind = OPTION_REFUSED,
 		.why_refused = "There is no REST here.",
@@ -128,6 +134,7 @@ static void every_row(void **state)
 			[OPTION_SECONDS] = "1.5",
 			[OPTION_BYTES] = "2M",
 			[OPTION_CHOICE] = "green",
+			[OPTION_NAMES] = "A,B_*",
 			[OPTION_ACTION] = NULL};
 		const struct option_spec *spec = &specs[i];
 		struct settings settings = {0};
@@ -195,6 +202,30 @@ static void values_are_stored(void **state)
 	options_free_paths(specs, ARRAY_LEN(specs), &settings);
 }
 
+static void names_add_up(void **state)
+{
+	const char *words[2 * OPTION_NAMES_MAX + 3] = {"program"};
+	struct settings settings = {0};
+	struct reason why = {0};
+
+	(void)state;
+	for (int i = 0; i <= OPTION_NAMES_MAX; i++) {
+		words[2 * i + 1] = "--hide";
+		words[2 * i + 2] = i ? "B,C_*,*" : "A";
+	}
+	assert_int_equal(options_parse(specs, ARRAY_LEN(specs), 2 * OPTION_NAMES_MAX + 1,
+				 (char *const *)words, &settings, &why),
+		0);
+	assert_string_equal(settings.names.v[0], "A");
+	assert_string_equal(settings.names.v[OPTION_NAMES_MAX - 1], "B,C_*,*");
+	assert_null(settings.names.v[OPTION_NAMES_MAX]);
+	settings = (struct settings){0};
+	assert_int_equal(options_parse(specs, ARRAY_LEN(specs), 2 * OPTION_NAMES_MAX + 3,
+				 (char *const *)words, &settings, &why),
+		-EINVAL);
+	assert_non_null(strstr(why.text, "more than 32 times"));
+}
+
 static void mistakes_are_named(void **state)
 {
 	(void)state;
@@ -225,6 +256,10 @@ static void mistakes_are_named(void **state)
 	refused("--memory-budget -1G", "--memory-budget: \"-1G\"", "64M");
 	refused("--max-retries -.5", "--max-retries: \"-.5\"", "must be an integer");
 	refused("--colour pink", "--colour: \"pink\"", "red, green or blue");
+	refused("--hide A,,B", "--hide: \"A,,B\"", "must be names");
+	refused("--hide A,", "--hide", "must be names");
+	refused("--hide A=b", "--hide", "must be names");
+	refused("--hide *A", "--hide", "must be names");
 	refused("--superlink --insecure", "--superlink needs a value", "--superlink ADDR");
 	refused("-s", "--superlink needs a value", "ADDR");
 	refused("--insecure=1", "--insecure", "takes no value");
@@ -335,6 +370,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row),
 		cmocka_unit_test(values_are_stored),
+		cmocka_unit_test(names_add_up),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(help_is_wrapped),
 		cmocka_unit_test(addresses),

@@ -135,15 +135,26 @@ static void test_environment(void **state)
 	const char *const argv[] = {"/usr/bin/env", NULL};
 	const char *const env[] = {"FLWR_TEST_A=new", "FLWR_APP_FD=3", NULL};
 	const char *const drop[] = {"FLWR_TEST_B", NULL};
-	struct process_spec spec = {
-		.name = "app 1", .argv = argv, .env = env, .env_drop = drop, .fd = -1};
+	const char *const hide[] = {"FLWR_TEST_D,FLWR_TEST_E_*", "FLWR_TEST", "F", NULL};
+	struct process_spec spec = {.name = "app 1",
+		.argv = argv,
+		.env = env,
+		.env_drop = drop,
+		.env_hide = hide,
+		.fd = -1};
 	struct process *process;
 	struct seen seen = {.ended = false};
 
 	setenv("FLWR_TEST_A", "old", 1);
 	setenv("FLWR_TEST_B", "dropped", 1);
 	setenv("FLWR_TEST_C", "kept", 1);
+	setenv("FLWR_TEST_D", "hidden", 1);
+	setenv("FLWR_TEST_DE", "kept, too", 1);
+	setenv("FLWR_TEST_E_", "hidden", 1);
+	setenv("FLWR_TEST_E_NUMBER", "hidden", 1);
 	setenv("NOTIFY_SOCKET", "/x", 1);
+	setenv("WATCHDOG_USEC", "1", 1);
+	setenv("CREDENTIALS_DIRECTORY", "/x", 1);
 	setenv("LISTEN_FDS", "1", 1);
 	setenv("FLWR_APP_FD", "77", 1);
 	assert_int_equal(process_start(set, &spec, &seen_ops, &seen, &process, NULL), 0);
@@ -152,7 +163,11 @@ static void test_environment(void **state)
 	assert_int_equal(rig_log_count(rig, "out: FLWR_TEST_A=new\n"), 1);
 	assert_int_equal(rig_log_count(rig, "FLWR_TEST_B"), 0);
 	assert_int_equal(rig_log_count(rig, "out: FLWR_TEST_C=kept\n"), 1);
+	assert_int_equal(rig_log_count(rig, "out: FLWR_TEST_DE=kept, too\n"), 1);
+	assert_int_equal(rig_log_count(rig, "=hidden"), 0);
 	assert_int_equal(rig_log_count(rig, "NOTIFY_SOCKET"), 0);
+	assert_int_equal(rig_log_count(rig, "WATCHDOG_USEC"), 0);
+	assert_int_equal(rig_log_count(rig, "CREDENTIALS_DIRECTORY"), 0);
 	assert_int_equal(rig_log_count(rig, "LISTEN_"), 0);
 	assert_int_equal(rig_log_count(rig, "out: FLWR_APP_FD=3\n"), 1);
 	assert_int_equal(rig_log_count(rig, "FLWR_APP_FD="), 1);
@@ -404,6 +419,66 @@ static void test_app_start_status(void **state)
 	start_status(
 		*state, (const char *const[]){APP_START, pid, "/etc/passwd", NULL}, 126, "denied");
 	start_status(*state, (const char *const[]){APP_START, pid, "/bin/true", NULL}, 0, "");
+	start_status(*state, (const char *const[]){APP_START, "-x", pid, "/bin/true", NULL}, 125,
+		"usage");
+	start_status(*state, (const char *const[]){APP_START, "-c", "1M", pid, "/bin/true", NULL},
+		125, "-c");
+	start_status(*state, (const char *const[]){APP_START, "-m", "8", pid, "/bin/true", NULL},
+		125, "-m");
+	start_status(*state, (const char *const[]){APP_START, "-u", "1:", pid, "/bin/true", NULL},
+		125, "-u");
+	start_status(*state, (const char *const[]){APP_START, "-r", "/", NULL}, 125, "usage");
+}
+
+/* What it settles is there when the program runs. */
+static void test_app_start_bounds(void **state)
+{
+	struct rig *rig = *state;
+	struct process_set *set = set_new(rig);
+	char pid[16];
+	const char *const argv[] = {APP_START, "-n", "-c", "0", "-m", "027", pid, "/bin/sh", "-c",
+		"umask; ulimit -c; grep NoNewPrivs: /proc/self/status | tr '\\t' ' '", NULL};
+	struct seen seen = {.ended = false};
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	start(set, argv, -1, &seen);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(rig_log_count(rig, "out: 0027\n"), 1);
+	assert_int_equal(rig_log_count(rig, "out: 0\n"), 1);
+	assert_int_equal(rig_log_count(rig, "out: NoNewPrivs: 1\n"), 1);
+	process_set_free(set);
+}
+
+static void test_app_start_user(void **state)
+{
+	struct rig *rig = *state;
+	struct process_set *set = set_new(rig);
+	char pid[16];
+	const char *const argv[] = {APP_START, "-u", "54321:54322,54323,54324", pid, "/bin/sh",
+		"-c", "grep -E '^(Uid|Gid|Groups):' /proc/self/status | tr '\\t' ' '", NULL};
+	struct seen seen = {.ended = false};
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	start(set, argv, -1, &seen);
+	rig_until(rig, &seen.gone);
+	process_set_free(set);
+	if (geteuid() != 0) {
+		assert_int_equal(seen.end.value, 125);
+	} else {
+		assert_int_equal(rig_log_count(rig, "Uid: 54321 54321 54321 54321\n"), 1);
+		assert_int_equal(rig_log_count(rig, "Gid: 54322 54322 54322 54322\n"), 1);
+		assert_int_equal(rig_log_count(rig, "Groups: 54323 54324"), 1);
+		start_status(rig,
+			(const char *const[]){APP_START, "-u", "54321:54321", "-r", "/", "/bin/sh",
+				"/etc/passwd", "/etc/shadow", "/", NULL},
+			4, "");
+		start_status(rig,
+			(const char *const[]){APP_START, "-u", "54321:54321", "-r", "/none", NULL},
+			1, "");
+		start_status(rig,
+			(const char *const[]){APP_START, "-u", "54321:54321", "-r", "/", NULL}, 0,
+			"");
+	}
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
@@ -427,6 +502,8 @@ int main(void)
 		TEST(test_few_descriptors),
 		TEST(test_ignored_sigchld),
 		TEST(test_app_start_status),
+		TEST(test_app_start_bounds),
+		TEST(test_app_start_user),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,8 @@ struct rig rig;
 int64_t __real_clock_now_ms(void);
 int64_t __wrap_clock_now_ms(void);
 void __wrap_listener_busy(struct listener *listener, const struct peer *peer, int change);
-void __wrap_listener_hold(struct listener *listener, const struct peer *peer, uint64_t token);
+void __wrap_listener_hold(
+	struct listener *listener, const struct peer *peer, uint64_t token, const char *said);
 bool __wrap_listener_open(const struct listener *listener, const struct peer *peer);
 uint64_t __wrap_listener_received(const struct listener *listener, const struct peer *peer);
 uint64_t __wrap_listener_holds(const struct listener *listener, const struct peer *peer);
@@ -28,10 +29,12 @@ void __wrap_listener_busy(struct listener *listener, const struct peer *peer, in
 	rig.busy += change;
 }
 
-void __wrap_listener_hold(struct listener *listener, const struct peer *peer, uint64_t token)
+void __wrap_listener_hold(
+	struct listener *listener, const struct peer *peer, uint64_t token, const char *said)
 {
 	assert_ptr_equal(listener, rig.listener);
 	assert_non_null(peer);
+	(void)said;
 	rig.held = token;
 }
 

@@ -273,7 +273,7 @@ static void a_shown_token_is_remembered_while_its_message_lives(void **state)
 	assert_int_equal(echo(channel), OUTCOME_OK);
 	assert_int_equal(listener_holds(rig->listener, &rig->peer), 0);
 	rig->live = 7;
-	listener_hold(rig->listener, &rig->peer, 7);
+	listener_hold(rig->listener, &rig->peer, 7, NULL);
 	assert_int_equal(listener_holds(rig->listener, &rig->peer), 7);
 	rig->live = 8;
 	assert_int_equal(listener_holds(rig->listener, &rig->peer), 0);
@@ -307,7 +307,7 @@ static struct rpc_channel *holding(uint64_t message)
 	struct rpc_channel *channel = channel_new();
 
 	assert_int_equal(echo(channel), OUTCOME_OK);
-	listener_hold(rig->listener, &rig->peer, message);
+	listener_hold(rig->listener, &rig->peer, message, NULL);
 	return channel;
 }
 
@@ -369,7 +369,7 @@ static void the_last_message_of_a_connection_counts(void **state)
 	struct rpc_channel *channel = holding(7);
 
 	(void)state;
-	listener_hold(rig->listener, &rig->peer, 8);
+	listener_hold(rig->listener, &rig->peer, 8, NULL);
 	rig->live = 8;
 	rpc_channel_free(channel);
 	run_until(listener_count(rig->listener) == 0);
@@ -433,7 +433,7 @@ static void its_process_comes_with_it(void **state)
 
 	(void)state;
 	rig->live = 7;
-	listener_hold(rig->listener, &first, 7);
+	listener_hold(rig->listener, &first, 7, NULL);
 	jobs_done();
 	assert_return_code(kill(pid, SIGKILL), errno);
 	run_until(rig->cut.times == 1);
@@ -527,7 +527,7 @@ static void the_end_of_an_idle_client_is_told_apart(void **state)
 		channel = channel_new();
 		assert_int_equal(echo(channel), OUTCOME_OK);
 		listener_used(rig->listener, &rig->peer);
-		listener_hold(rig->listener, &rig->peer, 7);
+		listener_hold(rig->listener, &rig->peer, 7, NULL);
 		if (cases[i].lasts > 0)
 			listener_busy(rig->listener, &rig->peer, 1);
 		if (cases[i].lasts > 0 && cases[i].lasts < cases[i].end) {
@@ -661,7 +661,7 @@ static void whoever_holds_a_token_may_send_much(void **state)
 
 	(void)state;
 	rig->live = 7;
-	listener_hold(rig->listener, &first, 7);
+	listener_hold(rig->listener, &first, 7, NULL);
 	assert_true(send_pings(fd, 1 << 20));
 	assert_true(listener_open(rig->listener, &first));
 	/* Not when it is of no use any more. */

@@ -130,7 +130,7 @@ static pid_t pid_of(int pidfd)
 /* Its child is found, and its end is seen. */
 static void child_is_found(struct connection *connection)
 {
-	int pidfd = peer_process_open(connection->fd);
+	int pidfd = peer_process_open(connection->fd, "");
 
 	assert_return_code(pidfd, -pidfd);
 	assert_int_equal(pid_of(pidfd), connection->child);
@@ -166,7 +166,7 @@ static void a_socketpair(void **state)
 
 	(void)state;
 	assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), errno);
-	pidfd = peer_process_open(fds[0]);
+	pidfd = peer_process_open(fds[0], "");
 	assert_return_code(pidfd, -pidfd);
 	assert_int_equal(pid_of(pidfd), getpid());
 	close(pidfd);
@@ -256,7 +256,7 @@ static void a_peer_that_has_gone(void **state)
 	kill(connection.child, SIGKILL);
 	assert_int_equal(waitpid(connection.child, NULL, 0), connection.child);
 	connection.child = 0;
-	assert_int_equal(peer_process_open(connection.fd), -ESRCH);
+	assert_int_equal(peer_process_open(connection.fd, ""), -ESRCH);
 }
 
 /* A network of this process alone, whose one interface has the address 192.0.2.1. */
@@ -291,7 +291,7 @@ static int look_in_a_network(in_addr_t host)
 	if (listener < 0)
 		return 0;
 	connection_open(&connection, listener, &address, sizeof address.v4);
-	r = peer_process_open(connection.fd);
+	r = peer_process_open(connection.fd, "");
 	connection_close(&connection);
 	return r >= 0 ? 1 : r == -ESRCH ? 2 : 3;
 }
@@ -332,9 +332,9 @@ static void what_is_no_connection(void **state)
 
 	(void)state;
 	assert_true(listener >= 0 && file >= 0);
-	assert_int_equal(peer_process_open(listener), -ESRCH);
-	assert_int_equal(peer_process_open(file), -ESRCH);
-	assert_int_equal(peer_process_open(-1), -ESRCH);
+	assert_int_equal(peer_process_open(listener, ""), -ESRCH);
+	assert_int_equal(peer_process_open(file, ""), -ESRCH);
+	assert_int_equal(peer_process_open(-1, ""), -ESRCH);
 	close(listener);
 	close(file);
 }
@@ -353,7 +353,7 @@ static void ourselves_over_tcp(void **state)
 	assert_return_code(connect(dialled, &address.any, sizeof address.v4), errno);
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	assert_return_code(fd, errno);
-	assert_int_equal(peer_process_open(fd), -ESRCH);
+	assert_int_equal(peer_process_open(fd, ""), -ESRCH);
 	close(fd);
 	close(dialled);
 	close(listener);

@@ -1,0 +1,36 @@
+/*
+ * app_bounds: what the process of an app is given beside its program, and what is kept from it: its
+ * user, its environment, its limits. Filled once, at the start; then only read.
+ */
+#ifndef FLWR_LAUNCH_APP_BOUNDS_H
+#define FLWR_LAUNCH_APP_BOUNDS_H
+
+#include "common/base/log.h"
+#include "common/base/reason.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct app_bounds {
+	const char *const *env_hide; /* lists "NAME,PREFIX*" that are left out of the environment of
+					workers and apps; borrowed; ends in NULL; may be NULL */
+	uint64_t core_bytes;         /* soft limit of core files of apps and of other workers */
+	struct app_user *user;       /* NULL: ours */
+	mode_t mask;                 /* with a user: the umask of apps */
+	bool as_root;                /* apps run as root, and nobody has said that they shall */
+};
+
+/*
+ * app_user is what --app-user names (app_user.h), or NULL. With a user the umask of this program is
+ * changed, so that the user can read what is installed. 0: app_bounds_done() is due; as
+ * app_user_new().
+ */
+int app_bounds_init(struct app_bounds *bounds, uint64_t core_bytes, const char *const *env_hide,
+	const char *app_user, struct reason *why);
+void app_bounds_done(struct app_bounds *bounds);
+
+/* One line, if apps run as root. */
+void app_bounds_warn(const struct app_bounds *bounds, struct log *log);
+
+#endif
