@@ -34,8 +34,8 @@ static void agent_gone(void *arg, int ready)
 	struct keeper *keeper = arg;
 
 	(void)ready;
-	if (keeper->process)
-		process_kill(keeper->process);
+	/* With what it has put into sessions of their own. */
+	process_set_free(keeper->set);
 	app_source_die();
 }
 
@@ -71,12 +71,13 @@ static int start_program(
 	while (command[n])
 		n++;
 	if (r == 0)
-		argv = calloc(n + 5, sizeof *argv);
+		argv = calloc(n + 6, sizeof *argv);
 	if (r == 0 && !argv)
 		r = -ENOMEM;
 	if (r == 0) {
 		snprintf(pid, sizeof pid, "%d", (int)getpid());
 		argv[at++] = paths.start_path;
+		argv[at++] = "-e"; /* Flower's workers end when {parent_pid} is not their parent */
 		if (core_limit) {
 			argv[at++] = "-c";
 			argv[at++] = core_limit;

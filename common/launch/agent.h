@@ -15,7 +15,7 @@ struct worker;
 struct agent_options {
 	const char *worker_path; /* flwr-clientapp beside the running program; agent_paths() */
 	const char *
-		start_path; /* flwr-app-start: makes itself a subreaper, sets PDEATHSIG, executes */
+		start_path; /* flwr-app-start: keeps the app's orphans, ends with the agent */
 	const char *bridge_path; /* the Python bridge's main.py */
 	const char *python; /* --python as given; NULL: $VIRTUAL_ENV/bin/python3, else python3 on
 			       PATH */

@@ -22,7 +22,7 @@ struct app_source {
 	/* by control socket */
 	int control;
 	struct watch *watch;
-	pid_t app_pid; /* 0 when there is none */
+	bool started;
 	/* local */
 	struct log *log;
 	struct agent_options options;
@@ -76,10 +76,6 @@ static void source_lost(struct app_source *source)
 	watch_free(source->watch);
 	source->watch = NULL;
 	close_fd(&source->control);
-	/* The app itself dies with the agent; others of its group do not. */
-	if (source->app_pid)
-		kill(-source->app_pid, SIGKILL);
-	source->app_pid = 0;
 	source->ended = true;
 	source->ops->lost(source->arg);
 }
@@ -98,11 +94,10 @@ static void control_ready(void *arg, int ready)
 		source_lost(source);
 		return;
 	}
-	if (message.kind == CONTROL_APP_STARTED && source->asked && !source->app_pid) {
-		source->app_pid = message.app_pid;
+	if (message.kind == CONTROL_APP_STARTED && source->asked && !source->started) {
+		source->started = true;
 		source->ops->started(source->arg, take_fd(&message.fd));
 	} else if (message.kind == CONTROL_APP_ENDED && source->asked) {
-		source->app_pid = 0;
 		source_end(source, &message.end);
 	} else {
 		source_lost(source);

@@ -15,8 +15,8 @@ struct app_source_ops {
 	void (*ended)(void *arg,
 		const struct process_end *end); /* once; also when it could not be started */
 	/*
-	 * Only by control socket: the agent has gone. The app's process group has been killed
-	 * already; the worker ends now (kills its own group): app_source_die().
+	 * Only by control socket: the agent has gone. Its apps end by flwr-app-start; the worker
+	 * ends now (kills its own group): app_source_die().
 	 */
 	void (*lost)(void *arg);
 };

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CONTROL_VERSION      2
+#define CONTROL_VERSION      3
 #define CONTROL_BYTES        16384
 #define CONTROL_STRING_BYTES 3072 /* four of them fit, and a token */
 #define CONTROL_TOKEN_BYTES  1024
@@ -151,24 +151,6 @@ static void nothing_get(struct packet *packet, struct control_message *message)
 	(void)message;
 }
 
-static void started_put(struct packet *packet, const struct control_message *message)
-{
-	int32_t pid = message->app_pid;
-
-	put(packet, &pid, sizeof(pid));
-}
-
-static void started_get(struct packet *packet, struct control_message *message)
-{
-	int32_t pid;
-
-	get(packet, &pid, sizeof(pid));
-	message->app_pid = pid;
-	/* The other end may kill it: 0, 1 and below would hit others. */
-	if (pid <= 1)
-		packet->broken = true;
-}
-
 static void ended_put(struct packet *packet, const struct control_message *message)
 {
 	const struct process_end *end = &message->end;
@@ -211,7 +193,7 @@ static const struct {
 } kinds[] = {
 	[CONTROL_START] = {start_put, start_get, false},
 	[CONTROL_APP_START] = {nothing_put, nothing_get, false},
-	[CONTROL_APP_STARTED] = {started_put, started_get, true},
+	[CONTROL_APP_STARTED] = {nothing_put, nothing_get, true},
 	[CONTROL_APP_STOP] = {nothing_put, nothing_get, false},
 	[CONTROL_APP_ENDED] = {ended_put, ended_get, false},
 };

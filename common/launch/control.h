@@ -28,7 +28,7 @@ struct control_start {
 enum control_kind {
 	CONTROL_START,       /* agent -> worker, first */
 	CONTROL_APP_START,   /* worker -> agent: start an app process */
-	CONTROL_APP_STARTED, /* agent -> worker: pid, and our end of the socketpair */
+	CONTROL_APP_STARTED, /* agent -> worker: our end of the socketpair */
 	CONTROL_APP_STOP,    /* worker -> agent: end the app process */
 	CONTROL_APP_ENDED,   /* agent -> worker: how it ended (also: could not be started) */
 	CONTROL_KIND_N
@@ -38,7 +38,6 @@ enum control_kind {
 struct control_message {
 	enum control_kind kind;
 	struct control_start start; /* strings owned */
-	pid_t app_pid;
 	int fd; /* APP_STARTED; owned; -1 else */
 	struct process_end end;
 };

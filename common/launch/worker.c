@@ -130,7 +130,6 @@ static void app_begin(struct worker *worker)
 		worker_tell(worker, &message);
 		return;
 	}
-	message.app_pid = process_pid(worker->app);
 	message.fd = fd;
 	if (worker_tell(worker, &message) < 0)
 		process_kill(worker->app);

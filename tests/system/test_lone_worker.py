@@ -78,12 +78,12 @@ def test_stopped(bench, tmp_path, number):
 
 
 def test_killed(bench, tmp_path):
-    """The app goes with it."""
+    """The app goes with it, and all that this has started."""
     bench.federation.expect(FAILED)
     message, place, worker, pids = bench.at_work(tmp_path / "at-work")
     worker.kill()
     try:
-        bench.federation.wait_gone(pids[:1], 1.0)
+        bench.federation.wait_gone(pids, 1.0)
     finally:
         for pid in pids:
             try:

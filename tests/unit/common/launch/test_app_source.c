@@ -13,6 +13,7 @@
 /* sh stands for python, and is given -u and a script as python would be. */
 static const char app_ends[] = "printf hello >&3\nexit 7\n";
 static const char app_stays[] = "trap '' TERM\nsleep 1000 &\necho member $! .\n"
+				"(setsid sleep 1000 & echo member $! .)\n"
 				"echo member $$ .\nprintf hello >&3\nwhile :; do sleep 1; done\n";
 static const char app_waits[] =
 	"printf hello >&3\ntrap 'exit 5' TERM\nwhile :; do sleep 0.01; done\n";
@@ -163,7 +164,7 @@ static void test_control(void **state)
 {
 	struct rig *rig = *state;
 	struct heard heard = {.fd = -1};
-	struct control_message message = {.kind = CONTROL_APP_STARTED, .app_pid = 4194303, .fd = 2};
+	struct control_message message = {.kind = CONTROL_APP_STARTED, .fd = 2};
 	struct control_message got;
 	struct app_source *source;
 	int ends[2];
@@ -242,7 +243,7 @@ static void test_agent_killed(void **state)
 {
 	struct rig *rig = *state;
 	char script[64], worker[64];
-	int pids[2], worker_pid;
+	int pids[3], worker_pid;
 
 	script_new(script, app_stays);
 	script_new(worker, "#!/bin/sh\nexec " LAUNCH_HELPER " source\n");
@@ -251,16 +252,18 @@ static void test_agent_killed(void **state)
 	if (agent == 0)
 		be_agent(rig->log_fd, worker, script);
 	rig_until_log(rig, " waits");
-	assert_int_equal(rig_log_numbers(rig, "out: member ", pids, 2), 2);
+	assert_int_equal(rig_log_numbers(rig, "out: member ", pids, 3), 3);
 	assert_int_equal(rig_log_numbers(rig, "out: worker ", &worker_pid, 1), 1);
 	auto_(close_at_exit) int member = pidfd_open(pids[0], 0);
-	auto_(close_at_exit) int leader = pidfd_open(pids[1], 0);
+	auto_(close_at_exit) int away = pidfd_open(pids[1], 0);
+	auto_(close_at_exit) int leader = pidfd_open(pids[2], 0);
 	auto_(close_at_exit) int of_worker = pidfd_open(worker_pid, 0);
-	assert_true(member >= 0 && leader >= 0 && of_worker >= 0);
+	assert_true(member >= 0 && away >= 0 && leader >= 0 && of_worker >= 0);
 	assert_return_code(kill(agent, SIGKILL), errno);
 	pidfd_until_end(leader);
 	pidfd_until_end(of_worker);
 	pidfd_until_end(member);
+	pidfd_until_end(away);
 	while (waitpid(agent, NULL, 0) < 0)
 		assert_int_equal(errno, EINTR);
 	unlink(script);

@@ -114,6 +114,20 @@ def leave_daemon(order, message, context):
     os._exit(5)
 
 
+def orphan(order, message, context):
+    """How many children the app has when a child of its has left it an orphan, and who that is."""
+    left = subprocess.run(
+        ["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!"], capture_output=True, check=True
+    )
+    try:
+        os.waitpid(-1, os.WNOHANG)
+        children = 1
+    except ChildProcessError:
+        children = 0
+    found = MetricRecord({"pid": int(left.stdout), "children": children})
+    return records(metrics={"orphan": found})
+
+
 def large(order, message, context):
     """A reply of so many bytes."""
     array = Array("uint8", (order["number"],), "none", bytes(order["number"]))
@@ -154,6 +168,7 @@ ORDERS = {
     "count-and-raise": count_and_fail,
     "hide": hide,
     "daemon": leave_daemon,
+    "orphan": orphan,
     "large": large,
     "shout": shout,
 }
