@@ -175,6 +175,9 @@ static void on_unwanted(void *arg)
 {
 	struct launcher *launcher = arg;
 
+	/* After the reply the app only ends. */
+	if (launcher->answered)
+		return;
 	launcher->unwanted = true;
 	if (!launcher->worker)
 		return;
@@ -258,7 +261,8 @@ static int new_agent(struct launcher *launcher, const struct launcher_options *f
 	struct agent_options options = {.python = from->python,
 		.log_level = from->log_level,
 		.passes_output = from->passes_output,
-		.bounds = from->bounds};
+		.bounds = from->bounds,
+		.exit_grace_ms = from->exit_grace_ms};
 	int r = agent_paths(&options);
 
 	if (r == 0)

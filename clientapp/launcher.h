@@ -21,6 +21,7 @@ struct launcher_options {
 	const struct app_bounds *bounds;  /* borrowed, for as long as the launcher is there */
 	const struct launcher_auth *auth; /* borrowed; NULL: questions are not signed */
 	int64_t grace_ms;                 /* for the message at work when stopped */
+	int64_t exit_grace_ms;            /* as in agent_options */
 	enum log_level log_level;
 	bool passes_output;     /* what apps print goes to our stdout and stderr */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */

@@ -289,6 +289,7 @@ static int run_alone(struct program *program, const struct options *options)
 					 .auth = auth,
 					 .bounds = &program->bounds,
 					 .grace_ms = options->grace_ms,
+					 .exit_grace_ms = options->app_exit_grace_ms,
 					 .log_level = options->log_level,
 					 .passes_output = options->passes_output,
 					 .stderr_in_replies = options->stderr_in_replies,
@@ -305,6 +306,7 @@ static int run_alone(struct program *program, const struct options *options)
 			.control = -1,
 			.python = options->python,
 			.bounds = &program->bounds,
+			.exit_grace_ms = options->app_exit_grace_ms,
 			.log_level = options->log_level,
 			.passes_output = options->passes_output,
 			.stderr_in_replies = options->stderr_in_replies,
@@ -318,6 +320,8 @@ static int run(const struct options *options, uint64_t core_bytes)
 	struct log_watch *log_watch = NULL;
 	int status = EXIT_FAILURE;
 
+	/* A limit for files (RLIMIT_FSIZE) is an error of the write that meets it. */
+	signal(SIGXFSZ, SIG_IGN);
 	/* As flower-supernode has it: what gRPC receives lies densely in one heap, which keeps
 	 * what is free in it while a message is at hand. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);

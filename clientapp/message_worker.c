@@ -54,7 +54,8 @@ struct message_worker {
 	bool app_ended;
 	struct process_end end; /* of the app, when it has ended */
 	bool answered;
-	bool shrunk; /* the reply was too large: an error instead, once */
+	bool finishing; /* all is done, but the app's own end */
+	bool shrunk;    /* the reply was too large: an error instead, once */
 	bool succeeded;
 };
 
@@ -79,7 +80,9 @@ static void push_done(void *arg, enum outcome outcome, const char *details, uint
 	if (!worker->succeeded)
 		log_error(worker->log, "the SuperNode did not take the outputs: %s: %s",
 			outcome_name(outcome), details);
-	worker->done(worker->arg);
+	worker->finishing = worker->succeeded && worker->apps && app_source_finish(worker->apps);
+	if (!worker->finishing)
+		worker->done(worker->arg);
 }
 
 /* The only way to a reply, which is taken over. */
@@ -89,7 +92,7 @@ static void answer(struct message_worker *worker, struct conversation_reply *rep
 
 	worker->answered = true;
 	if (reply->message.has_error)
-		text_cut(reply->message.error_reason, ENVELOPE_STRING_MAX);
+		text_cut(reply->message.error_reason, ENVELOPE_REASON_MAX);
 	reply->context = &worker->inputs.context;
 	r = slices_append_refs(&reply->context_bytes, &worker->inputs.context_bytes);
 	if (r)
@@ -137,7 +140,7 @@ static void answer_too_large(struct message_worker *worker, const char *details,
 
 /* ---- the app process ---- */
 
-/* What the app made of it: records and state move, metadata is ours. */
+/* What the app made of it: records and the Context move, metadata is ours. */
 static int make_reply(
 	struct message_worker *worker, struct app_reply *app, struct conversation_reply *reply)
 {
@@ -155,7 +158,11 @@ static int make_reply(
 	} else if (app->metadata.ttl > 0 && app->metadata.ttl < message->metadata.ttl) {
 		message->metadata.ttl = app->metadata.ttl;
 	}
-	reply->has_state = app->has_state;
+	reply->has_context = app->has_context;
+	reply->node_config = app->node_config;
+	reply->run_config = app->run_config;
+	app->node_config = (struct value_map){0};
+	app->run_config = (struct value_map){0};
 	r = record_dict_move(&reply->content, &app->content);
 	return r ? r : record_dict_move(&reply->state, &app->state);
 }
@@ -166,7 +173,7 @@ static void take_reply(struct message_worker *worker)
 	struct conversation_reply reply = {0};
 
 	app_host_take_reply(worker->host, &app);
-	if (app.has_error && !app.has_state) {
+	if (app.has_error && !app.has_context) {
 		answer_error(worker, app.error_code, app.error_reason);
 		return;
 	}
@@ -225,9 +232,12 @@ static void proceed(struct message_worker *worker)
 		.run_config = &inputs->context.run_config,
 		.state = &inputs->state,
 		.app_dir = worker->app_dir,
-		.clientapp = worker->manifest.clientapp,
+		.fab_id = worker->manifest.fab_id,
+		.fab_version = worker->manifest.version,
+		.fab_hash = inputs->run.fab_hash,
 		.file = inputs->file,
 	};
+	struct reason why = {0};
 	int r;
 
 	if (!worker->installed || !worker->host || worker->answered || worker->given ||
@@ -242,8 +252,11 @@ static void proceed(struct message_worker *worker)
 	inputs->file = NULL;
 	if (inputs->content_bytes >= LARGE_BYTES)
 		malloc_trim(0);
-	if (r)
-		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, strerror(-r));
+	if (r) {
+		reason_set(&why, "the message could not be handed to the app process: %s",
+			strerror(-r));
+		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+	}
 }
 
 /* The app process has said its last, or is dead: answer with that, once it is known what is
@@ -325,7 +338,10 @@ static void app_ended(void *arg, const struct process_end *end)
 		app_host_ended(worker->host);
 	worker->end = *end;
 	worker->app_ended = true;
-	settle_app(worker);
+	if (worker->finishing)
+		worker->done(worker->arg);
+	else
+		settle_app(worker);
 }
 
 static void agent_lost(void *arg)
@@ -476,7 +492,8 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		struct agent_options agent = {.python = options->python,
 			.log_level = options->log_level,
 			.passes_output = options->passes_output,
-			.bounds = options->bounds};
+			.bounds = options->bounds,
+			.exit_grace_ms = options->exit_grace_ms};
 
 		r = agent_paths(&agent);
 		if (r == 0)

@@ -19,7 +19,8 @@ struct message_worker_options {
 	int control;        /* control socket of the agent, taken over; -1: be one's own agent */
 	const char *python; /* own agent only */
 	const struct app_bounds
-		*bounds; /* the same; borrowed, for as long as the worker is there */
+		*bounds;       /* the same; borrowed, for as long as the worker is there */
+	int64_t exit_grace_ms; /* own agent only: as in agent_options */
 	enum log_level log_level;
 	bool passes_output;     /* what apps print goes to our stdout and stderr */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
@@ -33,14 +34,15 @@ struct message_worker_options {
 struct message_worker;
 
 /* 0 or -errno. Strings are copied or used up. done(arg) comes from the loop, once, when the message
- * is settled. */
+ * is settled, and an app of our own has ended. */
 int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct message_worker_options *options, void (*done)(void *arg), void *arg,
 	struct message_worker **out);
 
 void message_worker_start(struct message_worker *worker);
 
-/* Answer with an error that says so, instead of working on; done() comes as ever. */
+/* Answer with an error that says so, instead of working on; of an app that is at its end already,
+ * cut it off. done() comes as ever. */
 void message_worker_stop(struct message_worker *worker);
 
 /* Did its outputs reach the SuperNode? */

@@ -124,6 +124,14 @@ static const struct row rows[] = {
 		       .metavar = "SECONDS",
 		       .help = "Without a token: for the message at work when the program is told "
 			       "to stop (default 10)."}},
+	{BOTH, {.name = "app-exit-grace",
+		       .kind = OPTION_SECONDS,
+		       .offset = AT(app_exit_grace_ms),
+		       .min = 0,
+		       .max = 86400000,
+		       .metavar = "SECONDS",
+		       .help = "For an app to end by itself when its reply was taken over: its "
+			       "threads, exit handlers and open files (default 30)."}},
 	{BOTH, {.name = "app-output",
 		       .kind = OPTION_CHOICE,
 		       .offset = AT(app_output),
@@ -380,6 +388,7 @@ int options_read(int argc, char *const *argv, struct options *out, struct reason
 		.program = name_of(argv[0]),
 		.address = "127.0.0.1:9094",
 		.grace_ms = -1,
+		.app_exit_grace_ms = 30000,
 	};
 	r = options_parse(specs, rows_of(out, specs), argc, argv, out, why);
 	return r ? r : check(out, why);

@@ -34,6 +34,7 @@ struct options {
 	const char *python;
 	const char *app_user; /* as given */
 	struct option_names app_env_hide;
+	int64_t app_exit_grace_ms;
 	int64_t grace_ms;
 	bool run_once;
 	const char *app_output; /* "log", "pass" or NULL */

@@ -111,6 +111,7 @@ static int run(const struct options *options, const struct app_bounds *bounds, s
 		.poll_min_ms = options->poll_min_ms,
 		.poll_max_ms = options->poll_max_ms,
 		.grace_ms = options->grace_ms,
+		.app_exit_grace_ms = options->app_exit_grace_ms,
 		.workers_come = options->workers_come,
 		.reconnect_ms = options->worker_reconnect_ms,
 		.offer_ms = options->clientapp_wait_ms,
@@ -184,6 +185,8 @@ int main(int argc, char **argv)
 		puts("flower-supernode (flwr-native) " FLWR_VERSION ", Flower 1.15-1.42");
 		status = EXIT_SUCCESS;
 	} else {
+		/* A limit for files (RLIMIT_FSIZE) is an error of the write that meets it. */
+		signal(SIGXFSZ, SIG_IGN);
 		/* gRPC receives in pieces of a little more than 64 KiB: mapped one by one, each
 		 * would take 17 pages for 16, and all of them anew for each message. So they come
 		 * from one heap, whose free parts the supervisor gives back when a large message is

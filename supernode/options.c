@@ -211,6 +211,14 @@ static const struct option_spec specs[] = {
 		.max = DAY_MS,
 		.metavar = "SECONDS",
 		.help = "For messages at work when the program is told to stop (default 10)."},
+	{.name = "app-exit-grace",
+		.kind = OPTION_SECONDS,
+		.offset = AT(app_exit_grace_ms),
+		.min = 0,
+		.max = DAY_MS,
+		.metavar = "SECONDS",
+		.help = "For an app to end by itself when its reply was taken over: its threads, "
+			"exit handlers and open files (default 30)."},
 	{.name = "worker-timeout",
 		.kind = OPTION_SECONDS,
 		.offset = AT(worker_timeout_ms),
@@ -577,6 +585,7 @@ int options_read(int argc, char *const *argv, struct options *out, struct reason
 		.poll_min_ms = 100,
 		.poll_max_ms = 3000,
 		.grace_ms = 10000,
+		.app_exit_grace_ms = 30000,
 	};
 	r = options_parse(specs, ARRAY_LEN(specs), argc, argv, out, why);
 	return r ? r : check(out, why);

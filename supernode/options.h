@@ -50,6 +50,7 @@ struct options {
 	int64_t max_wait_ms;          /* -1: not given */
 	int64_t poll_min_ms, poll_max_ms;
 	int64_t grace_ms;
+	int64_t app_exit_grace_ms;
 	int64_t worker_timeout_ms; /* 0: not given */
 	const char *app_output;    /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */

@@ -46,6 +46,8 @@ void conversation_reply_done(struct conversation_reply *reply)
 	record_dict_done(&reply->content);
 	slices_done(&reply->context_bytes);
 	record_dict_done(&reply->state);
+	value_map_done(&reply->node_config);
+	value_map_done(&reply->run_config);
 	*reply = (struct conversation_reply){0};
 }
 
@@ -69,9 +71,11 @@ int conversation_encode_context(const struct conversation_reply *reply,
 	struct context context;
 	int r;
 
-	if (!reply->has_state)
+	if (!reply->has_context)
 		return slices_append_refs(out, &reply->context_bytes);
 	context = *reply->context;
+	context.node_config = reply->node_config;
+	context.run_config = reply->run_config;
 	context.state = (struct slices){0};
 	r = encode(&reply->state, &context.state);
 	if (r == 0)

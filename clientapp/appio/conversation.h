@@ -58,10 +58,12 @@ typedef void conversation_pushed_fn(
 struct conversation_reply {
 	struct envelope message; /* metadata, and the error or whether it has content */
 	struct record_dict content;
-	struct slices context_bytes;   /* without has_state: the context's, by reference */
-	bool has_state;                /* else context with this state: */
+	struct slices context_bytes;   /* without has_context: the context's, by reference */
+	bool has_context;              /* else the ids of context, with these: */
 	const struct context *context; /* borrowed until pushed() */
 	struct record_dict state;
+	struct value_map node_config;
+	struct value_map run_config;
 };
 
 void conversation_reply_done(struct conversation_reply *reply);

@@ -11,7 +11,7 @@
 #include "common/message/envelope.h"
 #include "common/records/records.h"
 
-#define APP_FORM_VERSION 3 /* both ends must agree; the bridge says its own in its hello */
+#define APP_FORM_VERSION 4 /* both ends must agree; the bridge says its own in its hello */
 
 /* One message to handle, as a worker knows it. Everything is borrowed. */
 struct app_task {
@@ -23,8 +23,10 @@ struct app_task {
 	const struct value_map *node_config;
 	const struct value_map *run_config;
 	const struct record_dict *state;
-	const char *app_dir;   /* the installed FAB; "" when there is none */
-	const char *clientapp; /* "package.module:attribute" */
+	const char *app_dir; /* the installed FAB, whose pyproject.toml names the ClientApp */
+	const char *fab_id;  /* what Flower's loading function is told of the FAB */
+	const char *fab_version;
+	const char *fab_hash;
 	/* Arrays that lie in it stay where they are, and the task is written around them; NULL: a
 	 * new file. */
 	struct memory_file *file;
@@ -42,10 +44,12 @@ struct app_reply {
 	struct metadata
 		metadata; /* as the app made it: only ttl, message_type and group_id are set */
 	struct record_dict content;
-	/* The context's state as the app left it, after an exception, too (as Flower 1.15.2 keeps
-	 * it); not there when no task was read or the state cannot be written. */
-	bool has_state;
+	/* The Context as the app left it, after an exception, too (as Flower keeps it); not there
+	 * when no task was read, or what the app left cannot be kept. */
+	bool has_context;
 	struct record_dict state;
+	struct value_map node_config;
+	struct value_map run_config;
 };
 
 void app_reply_done(struct app_reply *reply);

@@ -35,6 +35,7 @@ struct app_host {
 	struct app_reply reply;
 	struct reason why;
 	char hello[FORM_TEXT_MAX + 1];
+	uint8_t datagram[sizeof(struct form_datagram) + FORM_TEXT_MAX + 1]; /* the last one */
 };
 
 /* false: the host has been freed. */
@@ -114,23 +115,29 @@ static int send_task_if_there(struct app_host *host)
 	return r == -EPIPE || r == -ECONNRESET ? 0 : r;
 }
 
-/* No app can run there: that is the reply, whatever the task. */
-static bool take_refusal(struct app_host *host, uint32_t code)
+/* An error is the reply, whatever the task. */
+static bool take_error(struct app_host *host, uint32_t code, const char *before, const char *reason)
 {
-	struct text reason = {0};
+	struct text whole = {0};
 
-	if (text_printf(&reason, LOAD_REASON ": %s", host->hello) < 0) {
-		text_done(&reason);
+	if (text_printf(&whole, "%s%s", before, reason) < 0) {
+		text_done(&whole);
 		reason_set(&host->why, "no memory for the app's reply");
 		return end_with(host, APP_HOST_BROKEN);
 	}
 	host->reply.has_error = true;
 	host->reply.error_code = code;
-	host->reply.error_reason = text_take(&reason);
+	host->reply.error_reason = text_take(&whole);
 	host->reply.traceback = strdup("");
 	host->replied = true;
-	host->refused = true;
 	return end_with(host, APP_HOST_REPLY);
+}
+
+/* No app can run there. */
+static bool take_refusal(struct app_host *host, uint32_t code)
+{
+	host->refused = true;
+	return take_error(host, code, LOAD_REASON ": ", host->hello);
 }
 
 static bool take_hello(
@@ -171,6 +178,22 @@ static bool take_reply(struct app_host *host)
 	return end_with(host, APP_HOST_REPLY);
 }
 
+static bool take_failure(struct app_host *host, uint32_t code, const char *text, size_t len)
+{
+	auto_(free_at_exit) char *reason = NULL;
+
+	if (host->state != HOST_RUNS || !code || !utf8_valid(text, len)) {
+		reason_set(&host->why, "the app process told of a failure in a wrong way");
+		return end_with(host, APP_HOST_BROKEN);
+	}
+	reason = text_dup(text, len);
+	if (!reason) {
+		reason_set(&host->why, "no memory for the app's reply");
+		return end_with(host, APP_HOST_BROKEN);
+	}
+	return take_error(host, code, "", reason);
+}
+
 /* No descriptor is ever expected from there; what came nevertheless is closed. true: there was one.
  */
 static bool close_strays(struct msghdr *message)
@@ -194,17 +217,19 @@ static bool close_strays(struct msghdr *message)
 	return found;
 }
 
-static bool take_datagram(struct app_host *host, const uint8_t *bytes, size_t len, bool stray)
+/* The last one, of len bytes. */
+static bool take_datagram(struct app_host *host, size_t len, bool stray)
 {
 	struct form_datagram datagram = {0};
+	const char *text = (const char *)host->datagram + sizeof(datagram);
 	uint32_t type;
 
 	if (len >= sizeof(datagram))
-		memcpy(&datagram, bytes, sizeof(datagram));
+		memcpy(&datagram, host->datagram, sizeof(datagram));
 	type = le32toh(datagram.type);
 	if (stray || len < sizeof(datagram) || len > sizeof(datagram) + FORM_TEXT_MAX ||
 		len - sizeof(datagram) != le32toh(datagram.text_len) ||
-		(type != FORM_HELLO && type != FORM_GIVE_REPLY)) {
+		(type != FORM_HELLO && type != FORM_GIVE_REPLY && type != FORM_FAILURE)) {
 		reason_set(&host->why, "the app process sent what is no datagram of the app form");
 		return end_with(host, APP_HOST_BROKEN);
 	}
@@ -215,20 +240,20 @@ static bool take_datagram(struct app_host *host, const uint8_t *bytes, size_t le
 	}
 	if (type == FORM_GIVE_REPLY)
 		return take_reply(host);
-	return take_hello(
-		host, &datagram, (const char *)bytes + sizeof(datagram), len - sizeof(datagram));
+	if (type == FORM_FAILURE)
+		return take_failure(host, le32toh(datagram.code), text, len - sizeof(datagram));
+	return take_hello(host, &datagram, text, len - sizeof(datagram));
 }
 
 /* Read one datagram. 1: there may be more; 0: nothing is there now, or the conversation is over;
  * -EPIPE: hung up; -ENOLINK: freed. */
 static int read_one(struct app_host *host)
 {
-	uint8_t bytes[sizeof(struct form_datagram) + FORM_TEXT_MAX + 1];
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(16 * sizeof(int))];
 	} control;
-	struct iovec iov = {bytes, sizeof(bytes)};
+	struct iovec iov = {host->datagram, sizeof(host->datagram)};
 	struct msghdr message = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.bytes,
@@ -239,7 +264,7 @@ static int read_one(struct app_host *host)
 		return 0;
 	if (n <= 0)
 		return -EPIPE;
-	if (!take_datagram(host, bytes, (size_t)n, close_strays(&message)))
+	if (!take_datagram(host, (size_t)n, close_strays(&message)))
 		return -ENOLINK;
 	return host->state == HOST_OVER ? 0 : 1;
 }

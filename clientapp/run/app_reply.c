@@ -7,6 +7,7 @@
 #include "clientapp/run/form_layout.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
+#include "common/message/value_codec.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -29,6 +30,8 @@ void app_reply_done(struct app_reply *reply)
 	metadata_done(&reply->metadata);
 	record_dict_done(&reply->content);
 	record_dict_done(&reply->state);
+	value_map_done(&reply->node_config);
+	value_map_done(&reply->run_config);
 	*reply = (struct app_reply){0};
 }
 
@@ -240,9 +243,8 @@ static int get_value(struct form_reader *reader, bool metric, struct value *out)
 	}
 }
 
-static int get_values(struct form_reader *reader, struct record *record)
+static int get_values(struct form_reader *reader, bool metric, struct value_map *values)
 {
-	bool metric = record->kind == RECORD_METRICS;
 	size_t n;
 
 	if (get_count(reader, 6, &n) < 0)
@@ -256,7 +258,7 @@ static int get_values(struct form_reader *reader, struct record *record)
 		if (r == 0)
 			r = get_value(reader, metric, &value);
 		if (r == 0)
-			r = value_map_append(&record->values, key, strlen(key), &value);
+			r = value_map_append(values, key, strlen(key), &value);
 		if (r < 0)
 			return r;
 	}
@@ -341,7 +343,9 @@ static int get_records(struct form_reader *reader, struct record_dict *dict)
 		record = record_dict_add(dict, name, (enum record_kind)kind);
 		if (!record)
 			return -ENOMEM;
-		r = kind == RECORD_ARRAYS ? get_arrays(reader, record) : get_values(reader, record);
+		r = kind == RECORD_ARRAYS
+			    ? get_arrays(reader, record)
+			    : get_values(reader, kind == RECORD_METRICS, &record->values);
 		if (r == 0)
 			r = record_unique(record);
 		if (r < 0)
@@ -366,9 +370,41 @@ static int get_metadata(struct form_reader *reader, struct metadata *out)
 	return r;
 }
 
+static bool is_scalar(const struct value_map *map)
+{
+	for (size_t i = 0; i < map->n; i++)
+		if (map->v[i].value.kind > VALUE_BYTES)
+			return false;
+	return true;
+}
+
+static int get_context(struct form_reader *reader, struct app_reply *reply)
+{
+	uint8_t has_context;
+	int r;
+
+	if (get_u8(reader, &has_context) < 0 || has_context > 1)
+		return -EBADMSG;
+	reply->has_context = has_context;
+	if (!has_context)
+		return 0;
+	r = get_records(reader, &reply->state);
+	if (r == 0)
+		r = get_values(reader, false, &reply->node_config);
+	if (r == 0)
+		r = get_values(reader, false, &reply->run_config);
+	if (r == 0)
+		r = value_map_unique(&reply->node_config);
+	if (r == 0)
+		r = value_map_unique(&reply->run_config);
+	if (r == 0 && !(is_scalar(&reply->node_config) && is_scalar(&reply->run_config)))
+		r = -EBADMSG;
+	return r;
+}
+
 static int get_reply(struct form_reader *reader, struct app_reply *reply)
 {
-	uint8_t outcome, has_state;
+	uint8_t outcome;
 	int r;
 
 	if (get_u8(reader, &outcome) < 0 || outcome >= FORM_OUTCOME_N)
@@ -384,12 +420,8 @@ static int get_reply(struct form_reader *reader, struct app_reply *reply)
 		r = get_metadata(reader, &reply->metadata);
 	if (r == 0)
 		r = get_records(reader, &reply->content);
-	if (r < 0)
-		return r;
-	if (get_u8(reader, &has_state) < 0 || has_state > 1)
-		return -EBADMSG;
-	reply->has_state = has_state;
-	r = get_records(reader, &reply->state);
+	if (r == 0)
+		r = get_context(reader, reply);
 	if (r < 0)
 		return r;
 	return reader->left == 0 ? 0 : -EBADMSG;

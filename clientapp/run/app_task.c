@@ -225,7 +225,9 @@ static void put_task(struct form_writer *writer, const struct app_task *task)
 	put_values(writer, task->run_config);
 	put_records(writer, task->state);
 	put_string(writer, task->app_dir);
-	put_string(writer, task->clientapp);
+	put_string(writer, task->fab_id);
+	put_string(writer, task->fab_version);
+	put_string(writer, task->fab_hash);
 }
 
 static int write_task(const struct app_task *task, struct memory_file *file, int *fd_out)

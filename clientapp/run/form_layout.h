@@ -29,15 +29,21 @@ struct form_header {
 };
 
 /* What passes over the socket; the text follows it. */
-enum form_datagram_type { FORM_HELLO = 1, FORM_GIVE_TASK = 2, FORM_GIVE_REPLY = 3 };
+enum form_datagram_type {
+	FORM_HELLO = 1,
+	FORM_GIVE_TASK = 2,
+	FORM_GIVE_REPLY = 3,
+	FORM_FAILURE = 4 /* there is a reply, but it cannot be written */
+};
 
-#define FORM_TEXT_MAX 1024 /* bytes of a hello's text */
+#define FORM_TEXT_MAX 65536 /* bytes of a datagram's text */
 
 struct form_datagram {
 	uint32_t type;
 	uint32_t version;
 	uint64_t number; /* hello: pid; task: bytes of its file; reply: bytes of its file */
-	uint32_t code;   /* hello: 0, or the error code of why no app can run here */
+	uint32_t code;   /* hello: 0, or the error code of why no app can run here; failure: that of
+			    the reply */
 	uint32_t text_len;
 };
 

@@ -93,7 +93,7 @@ int agent_paths(struct agent_options *options)
 	found = *options;
 	found.worker_path = path_join(dir, "flwr-clientapp");
 	found.start_path = path_installed("libexec/flwr-native/flwr-app-start");
-	found.bridge_path = path_installed("share/flwr-native/bridge/main.py");
+	found.bridge_path = path_installed("share/flwr-native/flwr_native_bridge/main.py");
 	if (!found.worker_path || !found.start_path || !found.bridge_path) {
 		free((char *)found.worker_path);
 		free((char *)found.start_path);

@@ -14,8 +14,7 @@ struct worker;
 
 struct agent_options {
 	const char *worker_path; /* flwr-clientapp beside the running program; agent_paths() */
-	const char *
-		start_path; /* flwr-app-start: keeps the app's orphans, ends with the agent */
+	const char *start_path;  /* flwr-app-start: keeps the app's orphans, ends with the agent */
 	const char *bridge_path; /* the Python bridge's main.py */
 	const char *python; /* --python as given; NULL: $VIRTUAL_ENV/bin/python3, else python3 on
 			       PATH */
@@ -23,6 +22,7 @@ struct agent_options {
 	bool passes_output;              /* apps write to our stdout and stderr, not into the log */
 	const struct app_bounds *bounds; /* borrowed, for as long as the agent is there; NULL: an
 					    app has what we have */
+	int64_t exit_grace_ms; /* for an app to end by itself when its reply was taken over */
 };
 
 /* 0 or -errno. Strings are copied. */
@@ -63,7 +63,8 @@ struct worker_ops {
 int agent_start_worker(struct agent *agent, const char *name, const struct control_start *start,
 	const struct worker_ops *ops, void *arg, struct worker **out, struct reason *why);
 
-/* TERM, grace, KILL for the worker and its app. */
+/* TERM, grace, KILL for the worker and its app. An app that is at its end is cut off: one WARN
+ * line. */
 void worker_stop(struct worker *worker, int64_t grace_ms);
 pid_t worker_pid(const struct worker *worker);
 

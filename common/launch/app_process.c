@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/launch/app_user.h"
+#include "common/launch/end.h"
 #include "common/launch/python.h"
 
 #include <errno.h>
@@ -24,7 +25,8 @@ int agent_options_copy(const struct agent_options *from, struct agent_options *o
 {
 	struct agent_options copied = {.log_level = from->log_level,
 		.passes_output = from->passes_output,
-		.bounds = from->bounds};
+		.bounds = from->bounds,
+		.exit_grace_ms = from->exit_grace_ms};
 
 	if (copy(from->worker_path, &copied.worker_path) ||
 		copy(from->start_path, &copied.start_path) ||
@@ -142,4 +144,16 @@ int app_process_start(struct process_set *set, struct log *log, const struct age
 		reason_set(&failed_out->why, "no process for it could be started on this node: %s",
 			strerror(-r));
 	return r;
+}
+
+void app_process_tell_cut(
+	struct log *log, const char *name, const char *why, const struct process_end *end)
+{
+	char how[128];
+
+	end_describe(end, how, sizeof(how));
+	log_warn(log,
+		"%s: cut off at its end, %s: %s; what its threads, exit handlers and open files "
+		"still had to do is lost",
+		name, why, how);
 }

@@ -21,4 +21,8 @@ int app_process_start(struct process_set *set, struct log *log, const struct age
 	const char *name, const struct process_ops *ops, void *arg, struct process **out,
 	int *fd_out, struct process_end *failed_out);
 
+/* The WARN line of an app that was at its end, its reply taken over, and was cut off. */
+void app_process_tell_cut(
+	struct log *log, const char *name, const char *why, const struct process_end *end);
+
 #endif

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Either control or set is there. */
@@ -17,7 +18,7 @@ struct app_source {
 	bool asked;
 	bool stopped;        /* before it began */
 	bool ended;          /* said, or not to be said any more */
-	struct timer *timer; /* does from the loop what app_source_start() leads to */
+	struct timer *timer; /* does from the loop what app_source_start() and _finish() lead to */
 	struct process_end failed;
 	/* by control socket */
 	int control;
@@ -28,6 +29,8 @@ struct app_source {
 	struct agent_options options;
 	struct process_set *set;
 	struct process *app;
+	bool finishing; /* its reply was taken over */
+	char cut[64];   /* why it was not left to its own end; "": it was */
 };
 
 static void source_end(struct app_source *source, const struct process_end *end)
@@ -40,11 +43,23 @@ static void source_end(struct app_source *source, const struct process_end *end)
 
 static void local_begin(struct app_source *source);
 
+/* The exit grace is over. */
+static void local_late(struct app_source *source)
+{
+	if (!source->app)
+		return;
+	snprintf(source->cut, sizeof(source->cut), "%g s after its reply (--app-exit-grace)",
+		(double)source->options.exit_grace_ms / 1000);
+	process_stop(source->app, WORKER_GRACE_MS);
+}
+
 static void source_begin(void *arg)
 {
 	struct app_source *source = arg;
 
-	if (source->set)
+	if (source->finishing)
+		local_late(source);
+	else if (source->set)
 		local_begin(source);
 	else
 		source_end(source, &source->failed);
@@ -139,8 +154,12 @@ static void control_ask(struct app_source *source, enum control_kind kind)
 
 static void app_ended(void *arg, struct process *process, const struct process_end *end)
 {
+	struct app_source *source = arg;
+
 	(void)process;
-	source_end(arg, end);
+	if (source->cut[0])
+		app_process_tell_cut(source->log, "app", source->cut, end);
+	source_end(source, end);
 }
 
 static void app_gone(void *arg, struct process *process)
@@ -221,10 +240,21 @@ void app_source_start(struct app_source *source)
 		control_ask(source, CONTROL_APP_START);
 }
 
+bool app_source_finish(struct app_source *source)
+{
+	if (!source->app || source->ended)
+		return false;
+	source->finishing = true;
+	timer_set(source->timer, clock_after(clock_now_ms(), source->options.exit_grace_ms));
+	return true;
+}
+
 void app_source_stop(struct app_source *source)
 {
 	if (!source->asked || source->ended)
 		return;
+	if (source->finishing && !source->cut[0])
+		snprintf(source->cut, sizeof(source->cut), "when it was told to stop");
 	if (!source->set)
 		control_ask(source, CONTROL_APP_STOP);
 	else if (source->app)

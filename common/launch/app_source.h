@@ -31,6 +31,11 @@ int app_source_local(struct loop *loop, struct log *log, const struct agent_opti
 
 /* Ask for the app process, once. Failure comes by ended(). */
 void app_source_start(struct app_source *source);
+/*
+ * Its reply was taken over. true: it has its exit grace to end by itself, then it is cut off, with
+ * a WARN line; ended() comes. false: it has ended, or its agent does that.
+ */
+bool app_source_finish(struct app_source *source);
 /* End it: TERM, grace, KILL. ended() comes. */
 void app_source_stop(struct app_source *source);
 /* Local: waits (the loop runs, at most WORKER_GRACE_MS) until the app process has ended by itself,

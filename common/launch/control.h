@@ -38,7 +38,7 @@ enum control_kind {
 struct control_message {
 	enum control_kind kind;
 	struct control_start start; /* strings owned */
-	int fd; /* APP_STARTED; owned; -1 else */
+	int fd;                     /* APP_STARTED; owned; -1 else */
 	struct process_end end;
 };
 

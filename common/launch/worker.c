@@ -1,7 +1,7 @@
 /*
  * A worker as its agent sees it. Its two processes end in any order:
  *
- *   worker exits with 0     the app gets WORKER_GRACE_MS to end by itself, then it is stopped
+ *   worker exits with 0     the app gets exit_grace_ms to end by itself, then it is cut off
  *   worker ends otherwise   the app is killed
  *   app ends                the worker is told, and goes on
  */
@@ -33,6 +33,7 @@ struct worker {
 	bool app_asked;
 	bool ended;
 	struct timer *app_timer; /* until the app must have ended by itself */
+	char cut[64];            /* why the app was not left to its own end; "": it was */
 };
 
 static void control_close(struct worker *worker)
@@ -103,6 +104,8 @@ static void app_ended(void *arg, struct process *process, const struct process_e
 	struct control_message message = {.kind = CONTROL_APP_ENDED, .fd = -1, .end = *end};
 
 	(void)process;
+	if (worker->cut[0])
+		app_process_tell_cut(worker->agent->log, worker->app_name, worker->cut, end);
 	worker_tell(worker, &message);
 }
 
@@ -141,8 +144,8 @@ static void app_late(void *arg)
 
 	if (!worker->app)
 		return;
-	log_info(worker->agent->log, "%s: has not ended %d s after its reply: stopped",
-		worker->app_name, WORKER_GRACE_MS / 1000);
+	snprintf(worker->cut, sizeof(worker->cut), "%g s after its reply (--app-exit-grace)",
+		(double)worker->agent->options.exit_grace_ms / 1000);
 	process_stop(worker->app, WORKER_GRACE_MS);
 }
 
@@ -195,7 +198,8 @@ static void worker_ended(void *arg, struct process *process, const struct proces
 		 */
 		process_flush(worker->app);
 		if (end->kind == PROCESS_EXITED && end->value == 0)
-			timer_set(worker->app_timer, clock_now_ms() + WORKER_GRACE_MS);
+			timer_set(worker->app_timer,
+				clock_after(clock_now_ms(), worker->agent->options.exit_grace_ms));
 		else
 			process_kill(worker->app);
 	}
@@ -297,8 +301,11 @@ void worker_stop(struct worker *worker, int64_t grace_ms)
 {
 	if (worker->process)
 		process_stop(worker->process, grace_ms);
-	if (worker->app)
-		process_stop(worker->app, grace_ms);
+	if (!worker->app)
+		return;
+	if (worker->ended && !worker->cut[0])
+		snprintf(worker->cut, sizeof(worker->cut), "when it was told to stop");
+	process_stop(worker->app, grace_ms);
 }
 
 pid_t worker_pid(const struct worker *worker)

@@ -13,10 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Bytes of an id, a type, a key: longer ones are refused (-EMSGSIZE). Texts that an app makes have
+/* Bytes of an id, a type, a key: longer ones are refused (-EMSGSIZE). Values that an app makes have
  * no bound of their own. */
 #define ENVELOPE_STRING_MAX  65536
-#define ENVELOPE_ENTRIES_MAX 65536 /* of all configurations of one Run or Context together */
+#define ENVELOPE_REASON_MAX  (32 << 20) /* of an error's reason: what is longer is cut */
+#define ENVELOPE_ENTRIES_MAX 65536      /* of all configurations of one Run or Context together */
 
 /* Flower's error codes of a reply (protocol of 1.15.2; 7 and 8 since 1.20, used in every era). */
 enum error_code {

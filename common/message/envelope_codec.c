@@ -171,7 +171,7 @@ static int error_field(const struct wire_reader *reader, const struct wire_field
 		envelope->error_code = wire_zigzag(field->number_value);
 	if (field->number == 2)
 		return cut_string_field(
-			reader, field, ENVELOPE_STRING_MAX, &envelope->error_reason);
+			reader, field, ENVELOPE_REASON_MAX, &envelope->error_reason);
 	return 0;
 }
 

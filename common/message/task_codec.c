@@ -5,6 +5,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/wire.h"
+#include "common/message/envelope.h"
 
 #include <errno.h>
 #include <string.h>
@@ -452,7 +453,7 @@ static int output_field(const struct wire_reader *reader, const struct wire_fiel
 	case OUTPUT_SUB_STATUS:
 		return read_text(reader, field, TASK_TEXT_MAX, &output->sub_status);
 	case OUTPUT_DETAILS:
-		return read_text(reader, field, TASK_TEXT_MAX, &output->details);
+		return read_text(reader, field, ENVELOPE_REASON_MAX, &output->details);
 	default:
 		return 0;
 	}

@@ -15,7 +15,7 @@
 #define TASK_TOKEN_DIGITS 256
 #define TASK_COMPLETED    "completed" /* a sub-status: the task has ended with a reply */
 #define TASK_FAILED       "failed"    /* with an error */
-#define TASK_TEXT_MAX     65536       /* bytes of a sub-status, of details */
+#define TASK_TEXT_MAX     65536       /* bytes of a sub-status */
 
 /* Is it a token as SuperNodes make them for tasks: TASK_TOKEN_DIGITS hex digits? */
 bool task_token_valid(const char *text);

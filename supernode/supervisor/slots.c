@@ -132,3 +132,9 @@ void slots_stop(struct slots *slots, uint64_t message, int64_t grace_ms)
 	if (slot)
 		worker_stop(slot->worker, grace_ms);
 }
+
+void slots_stop_all(struct slots *slots, int64_t grace_ms)
+{
+	for (struct slot *slot = slots->first; slot; slot = slot->next)
+		worker_stop(slot->worker, grace_ms);
+}

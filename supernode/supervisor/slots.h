@@ -30,5 +30,6 @@ int slots_start(struct slots *slots, uint64_t message, const struct control_star
 void slots_ready(struct slots *slots, uint64_t message);
 /* TERM, grace, KILL; unknown numbers are ignored. */
 void slots_stop(struct slots *slots, uint64_t message, int64_t grace_ms);
+void slots_stop_all(struct slots *slots, int64_t grace_ms);
 
 #endif

@@ -53,15 +53,42 @@ static void answered(struct supervisor *supervisor)
 	timer_set(supervisor->end, clock_after(supervisor->answered_ms, FETCH_MS));
 }
 
+/* The rest of the grace is for apps that have replied and are at their own end. */
+static void end_apps(struct supervisor *supervisor)
+{
+	unsigned left = supervisor->agent ? agent_count(supervisor->agent) : 0;
+
+	if (supervisor->phase == PHASE_LEAVING && left > 0) {
+		supervisor->phase = PHASE_ENDING;
+		timer_set(supervisor->end, supervisor->grace_end_ms);
+	} else if (left == 0) {
+		supervisor->phase = PHASE_LEFT;
+		loop_stop(supervisor->loop);
+	}
+}
+
+/* Their grace is over; what is left after that is killed with the agent. */
+static void apps_late(struct supervisor *supervisor)
+{
+	if (supervisor->apps_stopped) {
+		supervisor->phase = PHASE_LEFT;
+		loop_stop(supervisor->loop);
+		return;
+	}
+	supervisor->apps_stopped = true;
+	timer_set(supervisor->end, clock_after(clock_now_ms(), 2 * WORKER_GRACE_MS));
+	slots_stop_all(supervisor->slots, WORKER_GRACE_MS);
+}
+
 void stopping_check(struct supervisor *supervisor)
 {
 	if (supervisor->phase == PHASE_DRAINING || supervisor->phase == PHASE_ANSWERING) {
 		if (node_count(supervisor->node).messages == 0)
 			answered(supervisor);
-	} else if (supervisor->phase == PHASE_LEAVING && supervisor->leaving == 0 &&
-		   bundles_count(supervisor->bundles) == 0) {
-		supervisor->phase = PHASE_LEFT;
-		loop_stop(supervisor->loop);
+	} else if ((supervisor->phase == PHASE_LEAVING && supervisor->leaving == 0 &&
+			   bundles_count(supervisor->bundles) == 0) ||
+		   supervisor->phase == PHASE_ENDING) {
+		end_apps(supervisor);
 	}
 }
 
@@ -77,12 +104,17 @@ void stopping_over(void *arg)
 		timer_set(
 			supervisor->end, clock_after(clock_now_ms(), WORKER_GRACE_MS + ANSWER_MS));
 		node_give_up(supervisor->node, supervisor_now(), "the SuperNode was stopped");
+		/* Apps that have replied, too. */
+		if (supervisor->slots)
+			slots_stop_all(supervisor->slots, WORKER_GRACE_MS);
 		supervisor_pump(supervisor);
 	} else if (supervisor->phase == PHASE_ANSWERING) {
 		log_warn(supervisor->log, "stopping: some replies could not be sent");
 		leave(supervisor);
 	} else if (supervisor->phase == PHASE_LINGERING) {
 		leave(supervisor);
+	} else if (supervisor->phase == PHASE_ENDING) {
+		apps_late(supervisor);
 	}
 }
 
@@ -105,6 +137,7 @@ void supervisor_over(struct supervisor *supervisor, enum fleet_over over, const 
 	node_close(supervisor->node);
 	node_give_up(supervisor->node, supervisor_now(), "the SuperNode has lost its SuperLink");
 	supervisor->phase = PHASE_ANSWERING;
+	supervisor->grace_end_ms = clock_after(clock_now_ms(), supervisor->grace_ms);
 	timer_set(supervisor->end, clock_after(clock_now_ms(), WORKER_GRACE_MS));
 	supervisor_pump(supervisor);
 }
@@ -129,6 +162,7 @@ void supervisor_stop(struct supervisor *supervisor)
 	log_info(supervisor->log, "stopping%s", said);
 	node_close(supervisor->node);
 	supervisor->phase = PHASE_DRAINING;
-	timer_set(supervisor->end, clock_after(clock_now_ms(), supervisor->grace_ms));
+	supervisor->grace_end_ms = clock_after(clock_now_ms(), supervisor->grace_ms);
+	timer_set(supervisor->end, supervisor->grace_end_ms);
 	supervisor_pump(supervisor);
 }

@@ -321,7 +321,8 @@ static int new_agent(
 	struct agent_options agent = {.python = options->python,
 		.log_level = options->log_level,
 		.passes_output = options->passes_output,
-		.bounds = options->bounds};
+		.bounds = options->bounds,
+		.exit_grace_ms = options->app_exit_grace_ms};
 	int r = options->clientapp_command ? check_command(options->clientapp_command, why)
 					   : agent_check_python(options->python, why);
 
@@ -571,14 +572,14 @@ void supervisor_free(struct supervisor *supervisor)
 	agent_free(supervisor->agent);
 	fleet_free(supervisor->fleet);
 	/* Only one that was never started still has its server. */
-	if (supervisor->appio && supervisor->phase != PHASE_LEFT)
+	if (supervisor->appio && supervisor->phase < PHASE_ENDING)
 		appio_stop(supervisor->appio, 0, part_down, &down);
-	while (supervisor->appio && supervisor->phase != PHASE_LEFT && !down)
+	while (supervisor->appio && supervisor->phase < PHASE_ENDING && !down)
 		loop_step(supervisor->loop, 100);
 	down = false;
-	if (supervisor->health && supervisor->phase != PHASE_LEFT)
+	if (supervisor->health && supervisor->phase < PHASE_ENDING)
 		health_stop(supervisor->health, 0, part_down, &down);
-	while (supervisor->health && supervisor->phase != PHASE_LEFT && !down)
+	while (supervisor->health && supervisor->phase < PHASE_ENDING && !down)
 		loop_step(supervisor->loop, 100);
 	appio_free(supervisor->appio);
 	health_free(supervisor->health);

@@ -42,6 +42,7 @@ struct supervisor_options {
 	int64_t max_wait_ms;          /* -1: no end */
 	int64_t poll_min_ms, poll_max_ms;
 	int64_t grace_ms;
+	int64_t app_exit_grace_ms; /* as in agent_options */
 	bool workers_come;    /* process isolation: nothing is started, workers ask for messages */
 	int64_t reconnect_ms; /* with workers_come: a worker may be so long without a connection */
 	int64_t offer_ms; /* with workers_come: a message waits so long for a worker; 0: its ttl */

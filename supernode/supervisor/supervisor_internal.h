@@ -24,6 +24,7 @@ enum phase {
 	PHASE_ANSWERING, /* those at hand were given up; their replies are on their way */
 	PHASE_LINGERING, /* all are answered; the last reply can be fetched yet */
 	PHASE_LEAVING,   /* unregistering, closing the worker API */
+	PHASE_ENDING,    /* apps that have replied are still at their end */
 	PHASE_LEFT
 };
 
@@ -56,11 +57,13 @@ struct supervisor {
 	enum log_level log_level;
 	bool stderr_in_replies;
 	int64_t grace_ms;
+	int64_t grace_end_ms; /* while stopping */
 	void (*trim)(void);
 	struct timer *trim_timer; /* armed after a large message */
 	uint64_t passed_bytes;    /* of the spool, when it was armed last */
 	enum phase phase;
 	int64_t answered_ms; /* while stopping: when the last reply was delivered; 0: none was */
+	bool apps_stopped;   /* the last ones, in PHASE_ENDING */
 	unsigned leaving;    /* parts that have not said that they are done */
 	bool pumping;
 	bool hurried; /* asked to stop twice */

@@ -39,7 +39,7 @@ static void check_reply(const struct app_reply *reply)
 		check_text(reply->metadata.group_id);
 		check_records(&reply->content);
 	}
-	if (reply->has_state)
+	if (reply->has_context)
 		check_records(&reply->state);
 }
 

@@ -8,7 +8,7 @@ import sys
 packet = socket.socket(fileno=3).recv(8192)
 # As common/launch/control.c packs it: version, kind, token, log level, a flag, the address, and more.
 version, _, token, _, _, length = struct.unpack_from("=BBQiBH", packet)
-assert version == 2, f"another form of the control socket: {version}"
+assert version == 3, f"another form of the control socket: {version}"
 address = packet[17 : 17 + length].decode()
 with socket.socket(socket.AF_UNIX) as test:
     test.connect(sys.argv[1])

@@ -173,6 +173,15 @@ def at_work(judge, node, file, **order):
     return message, [int(pid) for pid in file.read_text(encoding="utf-8").split()]
 
 
+def at_its_end(judge, node, folder):
+    """An app that has replied and waits for a word: (its pid, the pipe for the word, its file)."""
+    pipe, file = folder / "word", folder / "rows"
+    os.mkfifo(pipe)
+    reply = judge.ask(node, "late", pipe=str(pipe), file=str(file))
+    assert reply["code"] == 0, reply
+    return reply["metrics"]["app"]["pid"], pipe, file
+
+
 def stopped_while_ending(node, node_id, judge, pipe):
     """The node is told to stop while an app works, which ends then: its result arrives."""
     os.mkfifo(pipe)

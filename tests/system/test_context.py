@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+from test_failures import FAILED, TOLD
+
 NODE_CONFIG = (
     'truth=true lie=false zero=0 big=9223372036854775807 small=-5 half=0.5 name="alice in the lab" '
     "quoted='a b' partition-id=3"
@@ -70,6 +73,34 @@ def test_run_config(federation):
     }
     plain = federation.judge()
     assert known(plain, node)["run_config"]["an-int"] == ["int", 1]
+
+
+def changed(reply):
+    """How often node_config was changed, the run's judge, as the app saw them in the end."""
+    assert reply["code"] == 0, reply
+    seen = json.loads(reply["configs"]["known"]["json"])
+    return seen["node_config"]["seen"], seen["run_config"]["judge"][1]
+
+
+def test_changed_node_config(one_node):
+    """It comes back with the next message of the run, and with no other run's."""
+    federation, _, node, judge = one_node
+    for expected in (1, 2):
+        assert changed(judge.ask(node, "config", run=False))[0] == ["int", expected]
+    other = federation.judge()
+    assert changed(other.ask(node, "config", run=False))[0] == ["int", 1]
+    assert changed(judge.ask(node, "config", run=False))[0] == ["int", 3]
+
+
+@pytest.mark.ours
+def test_changed_run_config(one_node):
+    """This release lets no app change it: its SuperNode ends then, ours replies with its words."""
+    federation, _, node, judge = one_node
+    federation.expect(FAILED, TOLD)
+    reply = judge.ask(node, "config", run=True)
+    words = "The `run_config` field of the `Context` object cannot be modified"
+    assert reply["code"] == 2 and words in reply["reason"], reply
+    assert changed(judge.ask(node, "config", run=False))[0] == ["int", 1]
 
 
 def test_state(one_node):

@@ -1,6 +1,7 @@
 """Apps, workers and SuperNodes that end in every wrong way; the next message is served normally."""
 
 import os
+import resource
 import shutil
 import signal
 import time
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from federation.processes import alive, tree_of, wait_until
-from judge import APP, at_work, serves, stopped_while_ending
+from judge import APP, at_its_end, at_work, serves, stopped_while_ending
 
 NOT_LOADED = "An exception was raised when attempting to load `ClientApp`"
 FAILED = r"message failed: "
@@ -216,6 +217,86 @@ def test_daemon_of_app(one_node, tmp_path):
     assert judge.arrived[message] - left < 1
     assert serves(judge, node) == 1
     federation.wait_gone([int(file.read_text(encoding="utf-8"))], 5)
+
+
+@pytest.mark.ours
+def test_end_of_app(one_node, tmp_path):
+    """The reply is there before the app ends as Python does; the next message waits for that."""
+    federation, _, node, judge = one_node
+    app, pipe, file = at_its_end(judge, node, tmp_path)
+    assert alive(app)
+    later = judge.send(node, "count")
+    pipe.write_text("go on", encoding="utf-8")
+    assert judge.reply(later)["code"] == 0
+    assert not alive(app)
+    assert file.read_text(encoding="utf-8") == "row thread exit"
+
+
+@pytest.mark.ours
+def test_app_exit_grace(federation, tmp_path):
+    """An app that does not end is cut off, and a line says so."""
+    federation.start_superlink()
+    node = federation.start_node(options={"--app-exit-grace": 0.5})
+    federation.expect(r"cut off")
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    app, _, file = at_its_end(judge, node_id, tmp_path)
+    assert serves(judge, node_id) == 1
+    assert not alive(app) and file.read_text(encoding="utf-8") == ""
+    assert node.find(r"WARN .*1 app: cut off at its end, 0.5 s after its reply .*SIGTERM")
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("patient", [True, False])
+def test_stopped_at_the_end_of_app(federation, tmp_path, patient):
+    """The grace of a stop holds for an app that has replied, too."""
+    federation.start_superlink()
+    node = federation.start_node(options={"--grace": 60 if patient else 0.1})
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    if not patient:
+        federation.expect(r"cut off at its end, when it was told to stop", r"stopping: the grace")
+    app, pipe, file = at_its_end(judge, node_id, tmp_path)
+    node.signal(signal.SIGTERM)
+    node.wait_log(r"unregistered|left|stopping", 10)
+    if patient:
+        assert alive(app)
+        pipe.write_text("go on", encoding="utf-8")
+    assert node.wait(20) == 0
+    assert not alive(app)
+    assert file.read_text(encoding="utf-8") == ("row thread exit" if patient else "")
+
+
+@pytest.mark.ours
+def test_file_size_limit(one_node):
+    """An app that may write no file at all, the reply neither, is answered for."""
+    federation, _, node, judge = one_node
+    federation.expect(FAILED, TOLD)
+    reply = judge.ask(node, "limit", number=100000)
+    assert reply["code"] == 8 and "RLIMIT_FSIZE" in reply["reason"], reply
+    assert serves(judge, node) == 1
+
+
+@pytest.mark.ours
+def test_file_size_limit_of_node(one_node):
+    """A message that needs a larger file is answered with an error; nothing ends."""
+    federation, node, node_id, judge = one_node
+    federation.expect(FAILED, TOLD)
+    resource.prlimit(node.pid, resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    reply = judge.ask(node_id, "echo", arrays={"a": {"x": 4 << 20}})
+    assert reply["code"] == 8 and "File too large" in reply["reason"], reply
+    assert serves(judge, node_id) == 1
+
+
+@pytest.mark.ours
+def test_long_reason(one_node):
+    """An exception's text arrives whole."""
+    federation, _, node, judge = one_node
+    federation.expect(FAILED, TOLD)
+    reply = judge.ask(node, "raise-long", number=1000000)
+    assert reply["code"] == 2
+    assert reply["reason"] == "<class 'ValueError'>:<'" + "x" * 1000000 + "!'>"
+    assert serves(judge, node) == 1
 
 
 @pytest.mark.ours

@@ -6,7 +6,7 @@ import signal
 import grpc
 import pytest
 from http2 import PREFACE, Connection
-from judge import at_work, serves
+from judge import at_its_end, at_work, serves
 from relay import Relay
 
 from federation.processes import free_ports, wait_until
@@ -106,6 +106,19 @@ def test_app_killed(federation, tmp_path, supernode):
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
     federation.wait_gone(pids, 5)
     assert serves(pair.judge, pair.id) == 1
+
+
+@ours
+@pytest.mark.parametrize("supernode", ["ours", "python"])
+def test_end_of_app(federation, tmp_path, supernode):
+    """The reply goes out at once, the app ends as Python does, and then the next message comes."""
+    pair = Pair(federation, supernode)
+    pair.start_clientapp()
+    _, pipe, file = at_its_end(pair.judge, pair.id, tmp_path)
+    later = pair.judge.send(pair.id, "count")
+    pipe.write_text("go on", encoding="utf-8")
+    assert pair.judge.reply(later)["code"] == 0
+    assert file.read_text(encoding="utf-8") == "row thread exit"
 
 
 @ours

@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from federation.processes import wait_until
+from federation.processes import alive, wait_until
 from flwr.proto import clientappio_pb2 as api
 from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
 
@@ -92,6 +92,27 @@ def test_killed(bench, tmp_path):
                 pass
     place.close()
     assert bench.judge.reply(message, 10)["code"] == 8
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_end_of_app(bench, tmp_path, patient):
+    """It gives the reply at once, and ends when the app has ended as Python does, or is stopped."""
+    message, pipe, file = None, tmp_path / "word", tmp_path / "rows"
+    os.mkfifo(pipe)
+    message = bench.judge.send(bench.node_id, "late", pipe=str(pipe), file=str(file))
+    place, token, _ = bench.desk.worker()
+    worker = bench.worker(token)
+    reply = bench.judge.reply(message)
+    assert reply["code"] == 0 and alive(worker.pid)
+    if patient:
+        pipe.write_text("go on", encoding="utf-8")
+    else:
+        bench.federation.expect("cut off at its end, when it was told to stop")
+        worker.signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    bench.federation.wait_gone([reply["metrics"]["app"]["pid"]], 1.0)
+    assert file.read_text(encoding="utf-8") == ("row thread exit" if patient else "")
+    place.close()
 
 
 def test_wrong_token(bench):

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from judge import APP, at_work, serves
+from judge import APP, at_its_end, at_work, serves
 from newest import newest_federation
-from test_context import NODE_CONFIG, NODE_VALUES, known
+from test_context import NODE_CONFIG, NODE_VALUES, changed, known
 from test_failures import FAILED, NOT_LOADED, TOLD
 
 pytestmark = pytest.mark.ours
@@ -81,6 +81,33 @@ def test_state(lab, monkeypatch):
     assert lab.count(next_one) == before + 2
     assert lab.count(other) == 1
     assert lab.count(next_one) == before + 3
+
+
+def test_changed_configs(lab):
+    """What an app changes of its configurations comes back with the run's next message."""
+    judge = lab.federation.judge()
+    for expected in (1, 2, 3):
+        seen, value = changed(judge.ask(lab.id, "config", run=True))
+        assert (seen, value) == (["int", expected], "changed")
+    assert changed(lab.federation.judge().ask(lab.id, "config", run=False))[0] == ["int", 1]
+
+
+def test_end_of_app(lab, tmp_path):
+    """As Python's, after the reply."""
+    _, pipe, file = at_its_end(lab.judge, lab.id, tmp_path)
+    later = lab.judge.send(lab.id, "count")
+    pipe.write_text("go on", encoding="utf-8")
+    assert lab.judge.reply(later)["code"] == 0
+    assert file.read_text(encoding="utf-8") == "row thread exit"
+
+
+def test_long_reason(lab):
+    """An exception's text arrives whole."""
+    lab.federation.expect(FAILED, TOLD)
+    reply = lab.ask("raise-long", number=1000000)
+    assert reply["code"] == 2
+    assert reply["reason"] == "<class 'ValueError'>:<'" + "x" * 1000000 + "!'>"
+    assert lab.count()
 
 
 ENDS = [
@@ -227,5 +254,10 @@ def test_as_flower_does(lab, tmp_path):
         assert flowers["reason"] == NOT_LOADED
         assert ours.pop("reason").startswith(flowers.pop("reason"))
         assert ours == flowers and ours["code"] == 1
+        # A module that is not there, one that cannot be read, one that raises: code 2.
+        for flaw in ("import package_that_is_not_there\n", "exec('a b')\n", "raise OSError('no GPU')\n"):
+            (broken / "judge/client_app.py").write_text("app = None\n" + flaw, encoding="utf-8")
+            ours, flowers = both.ask("echo", federation.judge(app=broken))
+            assert ours == flowers and ours["code"] == 2
     finally:
         theirs.stop()

@@ -1,7 +1,7 @@
-"""Flower's classes, found by what a release has, not by its number.
+"""Flower's classes and functions, found by what a release has, not by its number.
 
 Filled by load(), which imports flwr: Array, ArrayRecord, MetricRecord, ConfigRecord, RecordDict,
-Message, Metadata, Context, ClientApp, version, Shape.
+Message, Metadata, Context, LoadClientAppError, loading, version, Shape.
 """
 
 NAMES = {
@@ -16,19 +16,33 @@ NAMES = {
 }
 
 
-def find(modules, names):
+def modules_of(names):
+    """Those of these modules that the release has."""
     import importlib
 
-    for module in modules:
+    for name in names:
         try:
-            found = importlib.import_module(module)
+            yield importlib.import_module(name)
         except ModuleNotFoundError as ex:
-            if ex.name != module:
+            # Neither it nor the package that it would be in.
+            if not (name + ".").startswith(str(ex.name) + "."):
                 raise
-            continue
+
+
+def has_module(name):
+    import importlib.util
+
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def find(modules, names):
+    for module in modules_of(modules):
         for name in names:
-            if hasattr(found, name):
-                return getattr(found, name)
+            if hasattr(module, name):
+                return getattr(module, name)
     raise ImportError(f"no {names[0]} in this release of flwr")
 
 
@@ -37,9 +51,39 @@ def load():
 
     for ours, theirs in NAMES.items():
         globals()[ours] = find(("flwr.app", "flwr.common", "flwr.common.message"), theirs)
-    globals()["ClientApp"] = find(("flwr.clientapp", "flwr.client"), ("ClientApp",))
+    globals()["loading"] = loading_module()
+    globals()["LoadClientAppError"] = find(
+        ("flwr.clientapp.client_app", "flwr.client.client_app"), ("LoadClientAppError",)
+    )
     globals()["version"] = getattr(flwr, "__version__", "of unknown release")
     globals()["Shape"] = shape_type()
+
+
+def loading_module():
+    """Where Flower's own worker takes its loading function from."""
+    for module in modules_of(("flwr.clientapp.utils", "flwr.client.clientapp.utils")):
+        if hasattr(module, "get_load_client_app_fn"):
+            return module
+    raise ImportError("no get_load_client_app_fn in this release of flwr")
+
+
+def load_app(app_dir, fab_id, fab_version, fab_hash):
+    """The ClientApp that app_dir's pyproject.toml names, loaded as Flower's worker loads it; the
+    function is looked up now, because an operator may have put a guard in its place."""
+    load = loading.get_load_client_app_fn(default_app_ref="", app_path=app_dir, multi_app=True)
+    return load(fab_id, fab_version, fab_hash)
+
+
+def check_context(context, run_config):
+    """Raise what Flower's node raises when it takes back a Context whose run_config, which was
+    run_config, it does not let an app change."""
+    if context.run_config == run_config or has_module("flwr.supernode.start_client_internal"):
+        return
+    store_type = find(("flwr.client.run_info_store",), ("DeprecatedRunInfoStore",))
+    info = find(("flwr.client.run_info_store",), ("RunInfo",))
+    store = store_type(node_id=context.node_id, node_config={})
+    store.run_infos[context.run_id] = info(context=context, initial_run_config=run_config)
+    store.update_context(context.run_id, context)
 
 
 def shape_type():

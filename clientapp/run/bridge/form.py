@@ -3,9 +3,10 @@
 import fcntl
 import mmap
 import os
+import resource
 import struct
 
-VERSION = 3
+VERSION = 4
 MAGIC = b"FLWA"
 HEADER = struct.Struct("<4sHHQQQ")  # magic, version, content, head_start, head_bytes, data_start
 TASK, REPLY = 1, 2
@@ -22,6 +23,8 @@ TYPES = {
     METRICS: ((float, DOUBLE), (int, SINT)),
     CONFIGS: ((bool, BOOL), (int, SINT), (float, DOUBLE), (str, STRING), (bytes, BYTES)),
 }
+# And for a value of a node's or a run's configuration.
+USER_TYPES = ((bool, BOOL), (float, DOUBLE), (int, SINT), (str, STRING))
 SINT_MAX = 2**63 - 1
 
 
@@ -33,14 +36,17 @@ class Kinds:
         # id -> (record, kept so that no other gets its id; key -> (value, kind))
         self.records = {}
 
-    def note(self, record, record_kind, key, value, kind):
-        if natural_kind(record_kind, value) != kind:
-            self.records.setdefault(id(record), (record, {}))[1][key] = (value, kind)
+    def note(self, record, key, value, kind):
+        self.records.setdefault(id(record), (record, {}))[1][key] = (value, kind)
+
+    def noted(self, record, key, value):
+        """The kind that an untouched value came with; None: it is new, or of its natural kind."""
+        noted = self.records.get(id(record), (None, {}))[1].get(key)
+        return noted[1] if noted and noted[0] is value else None
 
     def kind_of(self, record, record_kind, key, value):
-        noted = self.records.get(id(record), (None, {}))[1].get(key)
-        if noted and noted[0] is value:
-            kind = noted[1]
+        kind = self.noted(record, key, value)
+        if kind:
             if not isinstance(value, list) or not value:
                 return kind
             if kind == UINT + LIST and all(type(v) is int and v >= 0 for v in value):
@@ -59,8 +65,15 @@ def natural_kind(record_kind, value):
     raise TypeError(f"a value of type {type(value).__name__} cannot be in a record")
 
 
+def user_kind(name, key, value):
+    for type_, kind in USER_TYPES:
+        if isinstance(value, type_):
+            return kind
+    raise ValueError(f"'{key}' of the Context's {name} is of type {type(value).__name__}")
+
+
 class Task:
-    """message, context, kinds, app_dir, clientapp."""
+    """message, context, run_config (as it came), kinds, app_dir, fab_id, fab_version, fab_hash."""
 
 
 class Reader:
@@ -101,7 +114,12 @@ class Reader:
         return values, kind
 
     def config(self):
-        return {self.text(): self.value()[0] for _ in range(self.number("I"))}
+        config = {}
+        for _ in range(self.number("I")):
+            key = self.text()
+            config[key], kind = self.value()
+            self.kinds.note(config, key, config[key], kind)
+        return config
 
     def values(self, kind):
         record = self.flower.MetricRecord() if kind == METRICS else self.flower.ConfigRecord()
@@ -109,7 +127,8 @@ class Reader:
             key = self.text()
             value, value_kind = self.value()
             record[key] = value
-            self.kinds.note(record, kind, key, value, value_kind)
+            if natural_kind(kind, value) != value_kind:
+                self.kinds.note(record, key, value, value_kind)
         return record
 
     def arrays(self):
@@ -167,8 +186,10 @@ def read_task(flower, fd):
             "node_config": node_config,
             "run_config": run_config,
         }
+        task.run_config = dict(run_config)
         task.context = flower.make_context(values, reader.records())
-        task.app_dir, task.clientapp = reader.text(), reader.text()
+        task.app_dir = reader.text()
+        task.fab_id, task.fab_version, task.fab_hash = (reader.text() for _ in range(3))
     return task
 
 
@@ -250,6 +271,27 @@ class Writer:
             for key, array in record.items():
                 self.array(key, array)
 
+    def config(self, name, config, kinds):
+        self.number("I", len(config))
+        for key, value in config.items():
+            self.name(key)
+            try:
+                kind = kinds.noted(config, key, value) or user_kind(name, key, value)
+                self.value(kind, value)
+            except struct.error as ex:
+                raise OverflowError(f"'{key}' of the Context's {name} is beyond 64 bits") from ex
+
+    def context(self, flower, task):
+        """What the app left of it; without a task: nothing."""
+        if task:
+            flower.check_context(task.context, task.run_config)
+        self.number("B", 1 if task else 0)
+        if not task:
+            return
+        self.records(flower, task.context.state, task.kinds)
+        self.config("node_config", task.context.node_config, task.kinds)
+        self.config("run_config", task.context.run_config, task.kinds)
+
     def error(self, code, reason, short):
         self.number("B", 1)
         self.number("q", code)
@@ -261,11 +303,19 @@ class Writer:
         self.number("d", ttl)
         self.name(message_type)
 
+    def head_end(self):
+        return HEADER.size + sum(len(piece) for piece in self.head)
+
+    def data_start(self):
+        return (self.head_end() + ALIGN - 1) // ALIGN * ALIGN
+
+    def size(self):
+        return self.data_start() + self.data_bytes
+
     def write(self, fd):
         """All of it to the file fd, in the place of what is in it, sealed then; the file's size."""
         head = b"".join(self.head)
-        head_end = HEADER.size + len(head)
-        data_start = (head_end + ALIGN - 1) // ALIGN * ALIGN
+        head_end, data_start = self.head_end(), self.data_start()
         header = HEADER.pack(MAGIC, VERSION, REPLY, HEADER.size, len(head), data_start)
         # Small pieces are gathered, large ones go from where they lie.
         with open(fd, "wb", buffering=1 << 20, closefd=False) as file:
@@ -275,11 +325,28 @@ class Writer:
             file.truncate()
         # Older Pythons lack the names: F_ADD_SEALS; SEAL, SHRINK, GROW, WRITE.
         fcntl.fcntl(fd, 1033, 1 | 2 | 4 | 8)
-        return data_start + self.data_bytes
+        return self.size()
 
 
-def reply(flower, message, state, kinds):
-    """What the app returned, and the state that it left, as a Writer."""
+def write_unlimited(writer, fd):
+    """Write a reply, past the limit that the app may have set for its own files; the file's size."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit[1], limit[1]))
+    try:
+        return writer.write(fd)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
+def limit_text():
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    if hard == resource.RLIM_INFINITY:
+        return ""
+    return f"; files of its process are limited to {hard} bytes (RLIMIT_FSIZE)"
+
+
+def reply(flower, message, task):
+    """What the app returned, and the Context that it left, as a Writer."""
     writer = Writer()
     metadata = message.metadata
     if message.has_error():
@@ -293,22 +360,17 @@ def reply(flower, message, state, kinds):
     if message.has_error():
         writer.number("I", 0)
     else:
-        writer.records(flower, message.content, kinds)
-    writer.number("B", 1)
-    writer.records(flower, state, kinds)
+        writer.records(flower, message.content, task.kinds)
+    writer.context(flower, task)
     return writer
 
 
 def failure(flower, code, reason, short, task=None):
     """The error reply of an app that was not loaded or raised, as a Writer. With its task: and the
-    state that the app left, which Flower keeps after an exception, too."""
+    Context that the app left, which Flower keeps after an exception, too."""
     writer = Writer()
     writer.error(code, reason, short)
     writer.metadata()
     writer.number("I", 0)  # no content
-    writer.number("B", 1 if task else 0)
-    if task:
-        writer.records(flower, task.context.state, task.kinds)
-    else:
-        writer.number("I", 0)
+    writer.context(flower, task)
     return writer

@@ -7,25 +7,32 @@ FLWR_APP_FD. What passes over the socket is described in docs/app-form.md.
 import os
 import sys
 
+PACKAGE = "flwr_native_bridge"
 LOAD_REASON = "An exception was raised when attempting to load `ClientApp`"
-TEXT_MAX = 1024  # bytes of a hello's text
-HELLO, TASK, REPLY = 1, 2, 3
-
-
-class LoadError(Exception):
-    """There is no ClientApp where one should be."""
+TEXT_MAX = 65536  # bytes of a datagram's text
+CRASHED = 8  # Flower's code of an app that gave no reply
+HELLO, TASK, REPLY, FAILURE = 1, 2, 3, 4
 
 
 def own_modules():
-    """Ours, leaving neither their names nor their folder to the app: it may have a form.py too."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    if not sys.path or sys.path[0] != here:
-        sys.path.insert(0, here)
-    import flower
-    import form
+    """flower and form, of a package with a name that no app has. They are loaded from where this
+    file lies, not looked for: an operator's hook on imports need not know them, and sys.path is
+    the app's."""
+    import importlib.util
 
-    del sys.modules["flower"], sys.modules["form"], sys.path[0]
-    return flower, form
+    here = os.path.dirname(os.path.abspath(__file__))
+    if sys.path and os.path.realpath(sys.path[0]) == os.path.realpath(here):
+        del sys.path[0]
+
+    def load(name, file, **more):
+        spec = importlib.util.spec_from_file_location(name, os.path.join(here, file), **more)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    load(PACKAGE, "__init__.py", submodule_search_locations=[here])
+    return load(PACKAGE + ".flower", "flower.py"), load(PACKAGE + ".form", "form.py")
 
 
 def open_socket():
@@ -53,33 +60,28 @@ def receive_task(sock):
     except ConnectionError:
         data = b""
     if not data:
-        os._exit(0)  # the worker has gone, so there is nothing to do and nobody to tell
+        sys.exit(0)  # the worker has gone, so there is nothing to do and nobody to tell
     if int.from_bytes(data[:4], "little") != TASK or len(fds) != 1:
         sys.exit("app process: what came from the worker is no task")
     return fds[0]
 
 
-def load_app(flower, app_dir, reference):
-    """The ClientApp that reference, "package.module:attribute", names."""
-    import importlib
+def text_of(ex):
+    """What an exception says, even if it cannot."""
+    try:
+        return str(ex)
+    except Exception as other:
+        return f"(no text: {type(other).__name__} in its __str__)"
 
-    module_name, _, attributes = reference.partition(":")
-    if not module_name or not attributes:
-        raise LoadError(f"'{reference}' is not of the form module:attribute")
-    if app_dir and app_dir not in sys.path:
-        sys.path.insert(0, app_dir)
-    try:
-        found = importlib.import_module(module_name)
-    except ModuleNotFoundError as ex:
-        raise LoadError(str(ex)) from ex
-    try:
-        for name in attributes.split("."):
-            found = getattr(found, name)
-    except AttributeError as ex:
-        raise LoadError(f"module '{module_name}' has no attribute '{attributes}'") from ex
-    if not isinstance(found, flower.ClientApp):
-        raise LoadError(f"'{reference}' is a {type(found).__name__}, not a ClientApp")
-    return found
+
+def explain(flower, raised):
+    """(Flower's error code, reason, last line of the traceback)"""
+    import traceback
+
+    short = "".join(traceback.format_exception_only(type(raised), raised)).strip()
+    if isinstance(raised, flower.LoadClientAppError):
+        return 1, f"{LOAD_REASON}: {text_of(raised.__cause__ or raised)}", short
+    return 2, str(type(raised)) + ":<'" + text_of(raised) + "'>", short
 
 
 def answer(flower, form, fd):
@@ -89,38 +91,30 @@ def answer(flower, form, fd):
     task = None
     try:
         task = form.read_task(flower, fd)
-        app = load_app(flower, task.app_dir, task.clientapp)
+        app = flower.load_app(task.app_dir, task.fab_id, task.fab_version, task.fab_hash)
         reply = app(message=task.message, context=task.context)
         if not isinstance(reply, flower.Message):
             raise TypeError(f"ClientApp returned a {type(reply).__name__}, not a Message")
-        return form.reply(flower, reply, task.context.state, task.kinds)
-    except LoadError as ex:
-        code, reason, raised = 1, f"{LOAD_REASON}: {ex}", ex
+        return form.reply(flower, reply, task)
     except Exception as ex:
-        code, reason, raised = 2, str(type(ex)) + ":<'" + str(ex) + "'>", ex
+        raised = ex
     traceback.print_exception(type(raised), raised, raised.__traceback__)
-    short = "".join(traceback.format_exception_only(type(raised), raised)).strip()
+    code, reason, short = explain(flower, raised)
     try:
         return form.failure(flower, code, reason, short, task)
     except Exception:  # what the app left cannot be written, and may be why it failed
         return form.failure(flower, code, reason, short)
 
 
-def leave():
-    """End as the interpreter does: threads, exit handlers, output. Without freeing the modules
-    one by one, which takes long and gives nothing that the end of the process does not."""
-    import atexit
-    import threading
-
-    for end in (getattr(threading, "_shutdown", None), getattr(atexit, "_run_exitfuncs", None)):
-        if end:
-            end()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):
-            pass
-    os._exit(0)
+def give(sock, form, reply, fd):
+    """Write the reply to its file and say so; if it cannot be written, say that."""
+    try:
+        size = form.write_unlimited(reply, fd)
+    except OSError as ex:
+        text = f"The ClientApp's reply of {reply.size()} bytes could not be written: {ex}"
+        send(sock, form.VERSION, FAILURE, 0, CRASHED, text + form.limit_text())
+        return
+    send(sock, form.VERSION, REPLY, size)
 
 
 def main():
@@ -133,15 +127,15 @@ def main():
         import traceback
 
         traceback.print_exc()
-        send(sock, form.VERSION, HELLO, os.getpid(), 1, f"flwr: {type(ex).__name__}: {ex}")
+        text = f"flwr: {type(ex).__name__}: {text_of(ex)}"
+        send(sock, form.VERSION, HELLO, os.getpid(), 1, text)
         sys.exit(1)
     about = f"python {sys.version.split()[0]}, flwr {flower.version}"
     send(sock, form.VERSION, HELLO, os.getpid(), 0, about)
     fd = receive_task(sock)
-    size = answer(flower, form, fd).write(fd)
+    give(sock, form, answer(flower, form, fd), fd)
     os.close(fd)
-    send(sock, form.VERSION, REPLY, size)
-    leave()
+    # The rest is Python's own end: threads, exit handlers, finalizers, files.
 
 
 # A child that multiprocessing spawns imports this file again: it must do nothing there.

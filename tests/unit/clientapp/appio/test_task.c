@@ -147,7 +147,7 @@ static void pull(void)
 /* A reply with the instruction's own content, or an error; and a state, perhaps. */
 static void push(bool error, bool state)
 {
-	struct conversation_reply reply = {.context = &rig.inputs.context, .has_state = state};
+	struct conversation_reply reply = {.context = &rig.inputs.context, .has_context = state};
 	struct metadata *metadata = &reply.message.metadata;
 
 	assert_int_equal(

@@ -31,8 +31,18 @@ records = RecordSet(
     {"arrays": ParametersRecord(arrays)}, {"metrics": MetricsRecord({"m": 1, "n": [0.5]})},
     {"configs": ConfigsRecord(values)},
 )
+values = {"run_id": 1, "node_id": 2, "series_id": 0, "node_config": {"a": 1, "b": "ü"},
+          "run_config": {"c": 0.5, "d": True, "": ""}}
+
+
+class Task:
+    context = flower.make_context(values, records)
+    run_config = values["run_config"]
+    kinds = form.Kinds()
+
+
 message = flower.make_message(
     {"run_id": 1, "message_id": "", "src_node_id": 1, "dst_node_id": 2, "reply_to_message": "i",
      "group_id": "g", "ttl": 5.0, "message_type": "train", "created_at": 5.0}, records)
-out("reply", form.reply(flower, message, records, form.Kinds()))
+out("reply", form.reply(flower, message, Task))
 out("failure", form.failure(None, 2, "why", "short"))

@@ -15,9 +15,12 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 extern char **environ;
+
+#define LOAD "An exception was raised when attempting to load `ClientApp`: "
 
 enum { SKIPPED = 77 }; /* ctest knows it */
 
@@ -37,6 +40,7 @@ struct fixture {
 	struct loop *loop;
 	struct app_host *host;
 	pid_t pid;
+	char app_dir[64];
 	int peer; /* instead of a process: the other end */
 	int status;
 	unsigned events[APP_HOST_HUNG_UP + 1];
@@ -87,7 +91,8 @@ static char *app_python(void)
 	return python ? python : getenv("FLWR_TEST_PYTHON");
 }
 
-/* With extra in its environment; its output goes to out_fd if that is not -1. */
+/* With extra in its environment (in the place of the tests' PYTHONPATH, if it is one); its output
+ * goes to out_fd if that is not -1. */
 static void open_python(struct fixture *fixture, const char *extra, int out_fd)
 {
 	char *const argv[] = {app_python(), (char *)"-u", (char *)BRIDGE, NULL};
@@ -99,10 +104,12 @@ static void open_python(struct fixture *fixture, const char *extra, int out_fd)
 	if (!argv[0])
 		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
 	open_host(fixture, &peer);
-	for (; environ[n] && n < ARRAY_LEN(env) - 4; n++)
+	for (; environ[n] && n < ARRAY_LEN(env) - 5; n++)
 		env[n] = environ[n];
 	env[n++] = (char *)"FLWR_APP_FD=9";
 	env[n++] = (char *)"PYTHONDONTWRITEBYTECODE=1";
+	if (!extra || strncmp(extra, "PYTHONPATH", 10) != 0)
+		env[n++] = (char *)"PYTHONPATH=" FLWR_TEST_DIR "/apps";
 	if (extra)
 		env[n++] = (char *)extra;
 	env[n] = NULL;
@@ -128,11 +135,42 @@ static void wait_over(struct fixture *fixture)
 	}
 }
 
+/* An app's directory: its modules lie on PYTHONPATH. */
+static void make_app(struct fixture *fixture, const char *clientapp)
+{
+	char path[80];
+	FILE *file;
+
+	strcpy(fixture->app_dir, "/tmp/flwr-test-app-XXXXXX");
+	assert_non_null(mkdtemp(fixture->app_dir));
+	snprintf(path, sizeof(path), "%s/pyproject.toml", fixture->app_dir);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fprintf(file,
+		"[project]\nname = \"app\"\nversion = \"1.0.0\"\ndescription = \"\"\n"
+		"license = \"Apache-2.0\"\n[tool.flwr.app]\npublisher = \"lab\"\n"
+		"[tool.flwr.app.components]\nserverapp = \"s:app\"\nclientapp = \"%s\"\n",
+		clientapp);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void remove_app(struct fixture *fixture)
+{
+	char path[80];
+
+	if (!fixture->app_dir[0])
+		return;
+	snprintf(path, sizeof(path), "%s/pyproject.toml", fixture->app_dir);
+	unlink(path);
+	rmdir(fixture->app_dir);
+}
+
 static void close_fixture(struct fixture *fixture)
 {
 	app_host_free(fixture->host);
 	loop_free(fixture->loop);
 	app_reply_done(&fixture->reply);
+	remove_app(fixture);
 	close_fd(&fixture->peer);
 }
 
@@ -141,8 +179,7 @@ static void add_value(struct value_map *map, const char *key, struct value value
 	assert_int_equal(value_map_set(map, key, &value), 0);
 }
 
-/* Give the host a task and wait for the end of it. */
-static void run_task(struct fixture *fixture, const char *clientapp, const char *type,
+static void give_task(struct fixture *fixture, const char *clientapp, const char *type,
 	const struct record_dict *content, const struct record_dict *state)
 {
 	auto_(value_map_done) struct value_map node_config = {0}, run_config = {0};
@@ -167,13 +204,24 @@ static void run_task(struct fixture *fixture, const char *clientapp, const char 
 		.node_config = &node_config,
 		.run_config = &run_config,
 		.state = state ? state : &nothing,
-		.app_dir = FLWR_TEST_DIR "/apps",
-		.clientapp = clientapp};
+		.app_dir = fixture->app_dir,
+		.fab_id = "lab/app",
+		.fab_version = "1.0.0",
+		.fab_hash = "cafe"};
 
+	make_app(fixture, clientapp);
 	add_value(&node_config, "partition-id", (struct value){.kind = VALUE_SINT, .i = 4});
 	assert_int_equal(value_set_bytes(&name, VALUE_STRING, "n\u00fc", 3), 0);
+	add_value(&node_config, "old", (struct value){.kind = VALUE_UINT, .u = 7});
 	add_value(&run_config, "name", name);
 	assert_int_equal(app_host_run(fixture->host, &task), 0);
+}
+
+/* Give the host a task and wait for the end of it. */
+static void run_task(struct fixture *fixture, const char *clientapp, const char *type,
+	const struct record_dict *content, const struct record_dict *state)
+{
+	give_task(fixture, clientapp, type, content, state);
 	wait_over(fixture);
 }
 
@@ -220,7 +268,7 @@ static void assert_replied(const struct fixture *fixture)
 			fixture->reply.error_reason);
 	assert_int_equal(fixture->events[APP_HOST_HELLO], 1);
 	assert_int_equal(fixture->events[APP_HOST_REPLY], 1);
-	assert_true(fixture->reply.has_content && fixture->reply.has_state);
+	assert_true(fixture->reply.has_content && fixture->reply.has_context);
 	assert_true(WIFEXITED(fixture->status) && WEXITSTATUS(fixture->status) == 0);
 }
 
@@ -429,9 +477,21 @@ static void test_kinds(void **state)
 	close_fixture(&fixture);
 }
 
+/* What sample.py's long_app raises. */
+static const char *long_reason(void)
+{
+	static char text[4000100];
+	char *at = stpcpy(text, "<class 'ValueError'>:<'");
+
+	for (size_t i = 0; i < 1000000; i++)
+		at = stpcpy(at, "\u00fcx ");
+	strcpy(at, "'>");
+	return text;
+}
+
 static void test_errors(void **state)
 {
-	static const struct {
+	const struct {
 		const char *clientapp;
 		int64_t code;
 		const char *reason;
@@ -444,22 +504,11 @@ static void test_errors(void **state)
 		{"sample:none_app", 2,
 			"<class 'TypeError'>:<'ClientApp returned a NoneType, not a Message'>"},
 		{"broken:app", 2, "<class 'OSError'>:<'no GPU'>"},
-		{"missing:app", 1,
-			"An exception was raised when attempting to load `ClientApp`: No module "
-			"named "
-			"'not_a_module_of_anyone'"},
-		{"sample:nothing", 1,
-			"An exception was raised when attempting to load `ClientApp`: module "
-			"'sample' has "
-			"no attribute 'nothing'"},
-		{"sample:os", 1,
-			"An exception was raised when attempting to load `ClientApp`: 'sample:os' "
-			"is a "
-			"module, not a ClientApp"},
-		{"sample", 1,
-			"An exception was raised when attempting to load `ClientApp`: 'sample' is "
-			"not of "
-			"the form module:attribute"}};
+		{"syntax:app", 2, "<class 'SyntaxError'>:<'invalid syntax (syntax.py, line 1)'>"},
+		{"sample:long_app", 2, long_reason()},
+		{"sample:nothing", 1, LOAD "module 'sample' has no attribute 'nothing'"},
+		{"sample:os", 1, LOAD "Attribute sample:os is not of type <class '"},
+		{"sample", 1, LOAD "Missing attribute in sample\n"}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -468,14 +517,42 @@ static void test_errors(void **state)
 		run_app(&fixture, rows[i].clientapp, "train", NULL, NULL);
 		assert_int_equal(fixture.events[APP_HOST_REPLY], 1);
 		assert_true(fixture.reply.has_error && !fixture.reply.has_content);
-		/* The state as the app left it, as Flower 1.15.2 keeps it. */
-		assert_true(fixture.reply.has_state);
+		/* The Context as the app left it, as Flower keeps it. */
+		assert_true(fixture.reply.has_context);
 		assert_int_equal(fixture.reply.error_code, rows[i].code);
-		assert_string_equal(fixture.reply.error_reason, rows[i].reason);
+		if (rows[i].code == 1)
+			assert_memory_equal(
+				fixture.reply.error_reason, rows[i].reason, strlen(rows[i].reason));
+		else
+			assert_string_equal(fixture.reply.error_reason, rows[i].reason);
 		assert_true(fixture.reply.traceback[0] != '\0');
 		assert_true(WIFEXITED(fixture.status) && WEXITSTATUS(fixture.status) == 0);
 		close_fixture(&fixture);
 	}
+}
+
+/* A module that is not there is an error of code 1 to some release, of code 2 from then on. */
+static void test_missing_module(void **state)
+{
+	static const char *const reasons[] = {NULL, LOAD "No module named 'not_a_module_of_anyone'",
+		"<class 'ModuleNotFoundError'>:<'No module named 'not_a_module_of_anyone''>"};
+	auto_(free_at_exit) char *command = NULL;
+	struct fixture fixture;
+	FILE *pipe;
+	int code = 0;
+
+	(void)state;
+	assert_true(
+		asprintf(&command, "%s " FLWR_TEST_DIR "/code_of_missing.py", app_python()) > 0);
+	pipe = popen(command, "re");
+	assert_non_null(pipe);
+	assert_int_equal(fscanf(pipe, "%d", &code), 1);
+	pclose(pipe);
+	assert_in_range(code, 1, 2);
+	run_app(&fixture, "missing:app", "train", NULL, NULL);
+	assert_int_equal(fixture.reply.error_code, code);
+	assert_string_equal(fixture.reply.error_reason, reasons[code]);
+	close_fixture(&fixture);
 }
 
 static void test_own_error(void **state)
@@ -485,7 +562,7 @@ static void test_own_error(void **state)
 	(void)state;
 	run_app(&fixture, "sample:error_app", "train", NULL, NULL);
 	assert_true(
-		fixture.reply.has_error && !fixture.reply.has_content && fixture.reply.has_state);
+		fixture.reply.has_error && !fixture.reply.has_content && fixture.reply.has_context);
 	assert_int_equal(fixture.reply.error_code, 77);
 	assert_string_equal(fixture.reply.error_reason, "mine");
 	close_fixture(&fixture);
@@ -519,7 +596,7 @@ static void test_end_of_python(void **state)
 	auto_(close_at_exit) int out = memfd_create("stdout", MFD_CLOEXEC);
 	struct fixture fixture;
 	const char *own;
-	char text[4096] = {0};
+	char text[16384] = {0};
 
 	(void)state;
 	open_python(&fixture, NULL, out);
@@ -528,11 +605,140 @@ static void test_end_of_python(void **state)
 	assert_true(pread(out, text, sizeof(text) - 1, 0) > 0);
 	own = strstr(text, "thread done");
 	assert_non_null(own);
-	assert_string_equal(own, "thread done\nexit handler");
+	assert_string_equal(own, "thread done\nexit handler\nglobal deleted\n");
 	/* To 1.16 the app's @app.train() says this. */
 	if (own != text)
 		assert_non_null(strstr(text, "PREVIEW FEATURE: ClientApp-register-train"));
 	assert_null(strstr(text, "DEPRECATED"));
+	close_fixture(&fixture);
+}
+
+/* The reply is there before the app ends; what it has not flushed is in its file then. */
+static void test_end_after_reply(void **state)
+{
+	char text[64] = {0};
+	struct fixture fixture;
+	char pipe[40], file[32];
+	int status;
+
+	(void)state;
+	strcpy(file, "/tmp/flwr-test-end-XXXXXX");
+	close(mkostemp(file, O_CLOEXEC));
+	snprintf(pipe, sizeof(pipe), "%s.pipe", file);
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	assert_int_equal(setenv("SAMPLE_FILE", file, 1), 0);
+	open_python(&fixture, NULL, -1);
+	unsetenv("SAMPLE_FILE");
+	give_task(&fixture, "sample:unflushed_app", "train", NULL, NULL);
+	while (!is_over(&fixture))
+		loop_step(fixture.loop, 1000);
+	assert_int_equal(fixture.events[APP_HOST_REPLY], 1);
+	assert_int_equal(waitpid(fixture.pid, &status, WNOHANG), 0);
+	/* Its thread waits for this. */
+	close(open(pipe, O_WRONLY | O_CLOEXEC));
+	assert_int_equal(waitpid(fixture.pid, &status, 0), fixture.pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	auto_(close_at_exit) int fd = open(file, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, text, sizeof(text) - 1), 12);
+	assert_string_equal(text, "row\nthe last");
+	unlink(file);
+	unlink(pipe);
+	close_fixture(&fixture);
+}
+
+static const struct value *config_value(const struct value_map *map, const char *key)
+{
+	const struct value *value = value_map_get(map, key);
+
+	if (!value)
+		fail_msg("no value %s", key);
+	return value;
+}
+
+/* What an app changes of its Context comes back, values keep their kinds; what the release's node
+ * would not take back is an error with its words, and leaves the Context as it was. */
+static void test_context(void **state)
+{
+	static const struct {
+		const char *clientapp, *reason;
+	} refused[] = {{"sample:config_list_app",
+			       "<class 'ValueError'>:<''x' of the Context's node_config is of type "
+			       "list'>"},
+		{"sample:config_huge_app", "<class 'OverflowError'>:<''x' of the Context's "
+					   "node_config is beyond 64 bits'>"}};
+	struct fixture fixture;
+
+	(void)state;
+	run_app(&fixture, "sample:node_config_app", "train", NULL, NULL);
+	assert_replied(&fixture);
+	assert_int_equal(fixture.reply.node_config.n, 5);
+	assert_int_equal(config_value(&fixture.reply.node_config, "partition-id")->i, 4);
+	assert_int_equal(config_value(&fixture.reply.node_config, "seen")->i, 1);
+	assert_int_equal(config_value(&fixture.reply.node_config, "seen")->kind, VALUE_SINT);
+	assert_int_equal(config_value(&fixture.reply.node_config, "on")->kind, VALUE_BOOL);
+	assert_int_equal(config_value(&fixture.reply.node_config, "half")->kind, VALUE_DOUBLE);
+	assert_int_equal(config_value(&fixture.reply.node_config, "old")->kind, VALUE_UINT);
+	assert_string_equal(config_value(&fixture.reply.run_config, "name")->s.data, "n\u00fc");
+	close_fixture(&fixture);
+	run_app(&fixture, "sample:run_config_app", "train", NULL, NULL);
+	if (fixture.reply.has_error) { /* to 1.18 */
+		assert_int_equal(fixture.reply.error_code, 2);
+		assert_string_equal(fixture.reply.error_reason,
+			"<class 'ValueError'>:<'The `run_config` field of the `Context` object "
+			"cannot be modified (run_id: 18446744073709551615).'>");
+		assert_false(fixture.reply.has_context);
+	} else {
+		assert_string_equal(config_value(&fixture.reply.run_config, "name")->s.data, "new");
+	}
+	close_fixture(&fixture);
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		run_app(&fixture, refused[i].clientapp, "train", NULL, NULL);
+		assert_int_equal(fixture.reply.error_code, 2);
+		assert_string_equal(fixture.reply.error_reason, refused[i].reason);
+		assert_false(fixture.reply.has_context);
+		close_fixture(&fixture);
+	}
+}
+
+/* An app's limit for its own files does not hold for the reply, unless it cannot be lifted. */
+static void test_file_limit(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	run_app(&fixture, "sample:soft_limit_app", "train", NULL, NULL);
+	assert_replied(&fixture);
+	assert_int_equal(fixture.reply.content.v[0].arrays[0].data.bytes, 100000);
+	close_fixture(&fixture);
+	run_app(&fixture, "sample:hard_limit_app", "train", NULL, NULL);
+	assert_int_equal(fixture.events[APP_HOST_REPLY], 1);
+	assert_int_equal(fixture.reply.error_code, 8);
+	assert_non_null(strstr(fixture.reply.error_reason,
+		"bytes could not be written: [Errno 27] File too large; files of its process are "
+		"limited to 4096 bytes (RLIMIT_FSIZE)"));
+	assert_true(WIFEXITED(fixture.status) && WEXITSTATUS(fixture.status) == 0);
+	close_fixture(&fixture);
+}
+
+/* Hooks of an operator: what is imported, and which app is loaded; ours is no top-level name. */
+static void test_guard(void **state)
+{
+	auto_(close_at_exit) int out = memfd_create("stdout", MFD_CLOEXEC);
+	char text[16384] = {0};
+	struct fixture fixture;
+
+	(void)state;
+	open_python(&fixture, "PYTHONPATH=" FLWR_TEST_DIR "/guard:" FLWR_TEST_DIR "/apps", out);
+	run_task(&fixture, "sample:echo_app", "train", NULL, NULL);
+	assert_replied(&fixture);
+	assert_true(pread(out, text, sizeof(text) - 1, 0) > 0);
+	assert_non_null(strstr(text, "guard: load lab/app 1.0.0 cafe\n"));
+	assert_non_null(strstr(text, "guard: load_app sample:echo_app\n"));
+	assert_non_null(strstr(text, "guard: foreign sample\n"));
+	assert_non_null(strstr(text, "guard: foreign flavour\n"));
+	assert_null(strstr(text, "foreign flwr_native_bridge"));
+	assert_null(strstr(text, "foreign form"));
+	assert_null(strstr(text, "foreign flower"));
 	close_fixture(&fixture);
 }
 
@@ -604,7 +810,8 @@ static void test_not_the_form(void **state)
 		{FORM_HELLO, APP_FORM_VERSION, 0, "x", true},
 		{FORM_HELLO, APP_FORM_VERSION, 0, "\xff", false},
 		{9, APP_FORM_VERSION, 0, "", false},
-		{FORM_GIVE_TASK, APP_FORM_VERSION, 0, "", false}};
+		{FORM_GIVE_TASK, APP_FORM_VERSION, 0, "", false},
+		{FORM_FAILURE, APP_FORM_VERSION, 8, "x", false}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -732,8 +939,11 @@ int main(void)
 		cmocka_unit_test(test_echo), cmocka_unit_test(test_huge),
 		cmocka_unit_test(test_numpy_client), cmocka_unit_test(test_client),
 		cmocka_unit_test(test_mods_and_state), cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_errors), cmocka_unit_test(test_own_error),
-		cmocka_unit_test(test_ends_without_reply), cmocka_unit_test(test_end_of_python),
+		cmocka_unit_test(test_errors), cmocka_unit_test(test_missing_module),
+		cmocka_unit_test(test_end_after_reply), cmocka_unit_test(test_context),
+		cmocka_unit_test(test_file_limit), cmocka_unit_test(test_guard),
+		cmocka_unit_test(test_own_error), cmocka_unit_test(test_ends_without_reply),
+		cmocka_unit_test(test_end_of_python),
 		cmocka_unit_test(test_apps_that_share_our_names), cmocka_unit_test(test_no_flwr)};
 
 	if (app_python() && access(app_python(), X_OK)) {

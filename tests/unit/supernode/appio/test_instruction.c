@@ -216,14 +216,14 @@ static void an_endless_reason_is_cut(void **state)
 	auto_(instruction_outputs_done) struct instruction_outputs outputs = {0};
 	auto_(envelope_done) struct envelope message = {0};
 	auto_(envelope_done) struct envelope reply = {0};
-	auto_(free_at_exit) char *reason = malloc(300000);
+	auto_(free_at_exit) char *reason = malloc(ENVELOPE_REASON_MAX + 100);
 	struct slices body = {0};
 
 	(void)state;
 	work_begins();
 	outputs.token = rig.token;
-	memset(reason, 'x', 299999);
-	reason[299999] = '\0';
+	memset(reason, 'x', ENVELOPE_REASON_MAX + 99);
+	reason[ENVELOPE_REASON_MAX + 99] = '\0';
 	assert_int_equal(pull(rig.token, &inputs), OUTCOME_OK);
 	assert_int_equal(envelope_decode(&inputs.message, &message), 0);
 	assert_int_equal(envelope_error(&message.metadata, clock_wall_s(), 2, reason, &reply), 0);
@@ -232,7 +232,7 @@ static void an_endless_reason_is_cut(void **state)
 	assert_int_equal(instruction_encode_outputs(&outputs, &body), 0);
 	assert_int_equal(push(&body), OUTCOME_OK);
 	assert_int_equal(
-		strlen(action_of(NODE_PUSH_REPLY).reply->error_reason), ENVELOPE_STRING_MAX);
+		strlen(action_of(NODE_PUSH_REPLY).reply->error_reason), ENVELOPE_REASON_MAX);
 }
 
 static void strangers_contents_are_received_one_at_a_time(void **state)

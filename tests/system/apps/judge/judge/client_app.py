@@ -1,9 +1,11 @@
 """Does what the message says: answers, raises, exits, crashes, stays away."""
 
+import atexit
 import ctypes
 import importlib.metadata
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -128,6 +130,39 @@ def orphan(order, message, context):
     return records(metrics={"orphan": found})
 
 
+def end_late(order, message, context):
+    """Replies, and has a thread that waits for the test's word and a file that is not closed."""
+    rows = globals()["rows"] = open(order["file"], "w", encoding="utf-8")
+    rows.write("row ")
+
+    def work():
+        with open(order["pipe"], encoding="utf-8") as pipe:
+            pipe.read()
+        rows.write("thread ")
+
+    threading.Thread(target=work).start()
+    atexit.register(rows.write, "exit")
+    return records(metrics={"app": MetricRecord({"pid": os.getpid()})})
+
+
+def limit_files(order, message, context):
+    """Lets its process write no more to any file."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    return large(order, message, context)
+
+
+def raise_long(order, message, context):
+    raise ValueError("x" * order["number"] + "!")
+
+
+def change_config(order, message, context):
+    """Counts in node_config; changes run_config, if told so."""
+    context.node_config["seen"] = context.node_config.get("seen", 0) + 1
+    if order["run"]:
+        context.run_config["judge"] = "changed"
+    return tell_context(order, message, context)
+
+
 def large(order, message, context):
     """A reply of so many bytes."""
     array = Array("uint8", (order["number"],), "none", bytes(order["number"]))
@@ -169,6 +204,10 @@ ORDERS = {
     "hide": hide,
     "daemon": leave_daemon,
     "orphan": orphan,
+    "late": end_late,
+    "limit": limit_files,
+    "raise-long": raise_long,
+    "config": change_config,
     "large": large,
     "shout": shout,
 }

@@ -2,11 +2,14 @@
 
 import atexit
 import os
+import resource
 import sys
 import threading
 
 import numpy as np
-from flavour import ClientApp, ConfigRecord, Error, MetricRecord, error_reply, keep, records, reply
+from flavour import (
+    Array, ArrayRecord, ClientApp, ConfigRecord, Error, MetricRecord, error_reply, keep, records, reply,
+)
 from flwr.client import Client, NumPyClient
 from flwr.common import (
     Code, EvaluateRes, FitRes, GetParametersRes, Status, ndarrays_to_parameters,
@@ -104,8 +107,58 @@ def late(message, context):
         print("thread done")
 
     threading.Thread(target=work).start()
-    atexit.register(lambda: print("exit handler", end=""))
+    atexit.register(lambda: print("exit handler"))
+    globals()["last"] = Last()
     return reply(message, records())
+
+
+class Last:
+    def __del__(self, out=print):
+        out("global deleted")
+
+
+def unflushed(message, context):
+    """Keeps a file open, and a thread that waits for the test's word before it writes the rest."""
+    path = os.environ["SAMPLE_FILE"]
+    rows = globals()["rows"] = open(path, "w")
+    rows.write("row\n")
+
+    def work():
+        with open(path + ".pipe"):
+            rows.write("the last")
+
+    threading.Thread(target=work).start()
+    return reply(message, records())
+
+
+def change_node(message, context):
+    context.node_config["seen"] = context.node_config.get("seen", 0) + 1
+    context.node_config["on"], context.node_config["half"] = True, 0.5
+    return reply(message, records())
+
+
+def change_run(message, context):
+    context.run_config["name"] = "new"
+    return reply(message, records())
+
+
+def change_node_to(value):
+    def change(message, context):
+        context.node_config["x"] = value
+        return reply(message, records())
+    return change
+
+
+def limit_files(hard):
+    def limit(message, context):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096 if hard else resource.RLIM_INFINITY))
+        array = Array("uint8", (100000,), "none", bytes(100000))
+        return reply(message, records(a=ArrayRecord({"w": array})))
+    return limit
+
+
+def long(message, context):
+    raise ValueError("üx " * 1000000)
 
 
 def spawn(message, context):
@@ -121,6 +174,10 @@ mods_app = app(lambda message, context: reply(message, message.content), [mark])
 count_app, boom_app, odd_app, huge_app = app(count), app(boom), app(odd_error), app(huge_int)
 kinds_app, bad_list_app, error_app, late_app = app(kinds), app(bad_list), app(own_error), app(late)
 spawn_app = app(spawn)
+long_app, unflushed_app = app(long), app(unflushed)
+node_config_app, run_config_app = app(change_node), app(change_run)
+config_list_app, config_huge_app = app(change_node_to([1])), app(change_node_to(2**63))
+soft_limit_app, hard_limit_app = app(limit_files(False)), app(limit_files(True))
 none_app = app(lambda message, context: None)
 exit_app = app(lambda message, context: sys.exit(7))
 die_app = app(lambda message, context: os._exit(9))
