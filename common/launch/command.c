@@ -61,6 +61,9 @@ static int hide_places(const char *template, struct text *out, bool *any_out, st
 				(int)strcspn(at, "} ") + 1, at);
 		if (!place && (unsigned char)*at < ' ' && *at != '\t')
 			return reason_code(why, -EINVAL, "it has a control character");
+		/* wordexp() computes, and ends the program when there is nothing to compute. */
+		if (strncmp(at, "$[", 2) == 0 || strncmp(at, "$((", 3) == 0)
+			return reason_code(why, -EINVAL, "it has arithmetic in it, $[ or $((");
 		if (text_add(out, &byte, 1))
 			return reason_code(why, -ENOMEM, "no memory");
 		*any_out = *any_out || place;

@@ -21,11 +21,11 @@ struct command_values {
 };
 
 /*
- * The words of template, with quotes, backslashes, ~ and $NAME as in a shell (but no commands in
- * it), and {address}, {token}, {token_file} and {parent_pid} replaced; without any of these
- * "--clientappio-api-address {address} --token {token} --insecure" is appended. The first word
- * becomes the absolute path of a program that can be executed. 0: *argv_out ends in NULL, for
- * command_free(); -EINVAL, -ENOENT, -EACCES, -ENOMEM with a sentence.
+ * The words of template, with quotes, backslashes, ~ and $NAME as in a shell (but neither commands
+ * nor arithmetic in it), and {address}, {token}, {token_file} and {parent_pid} replaced; without
+ * any of these "--clientappio-api-address {address} --token {token} --insecure" is appended. The
+ * first word becomes the absolute path of a program that can be executed. 0: *argv_out ends in
+ * NULL, for command_free(); -EINVAL, -ENOENT, -EACCES, -ENOMEM with a sentence.
  */
 int command_build(const char *template, const struct command_values *values, char ***argv_out,
 	struct reason *why);

@@ -9,13 +9,15 @@
 
 FUZZ_MEMORY(512, 256);
 
+#define LEN_MAX 200 /* glob() goes down a level for each folder in a word, and an operator pays */
 #define ADDRESS "$(id) `id` ; * ~ 'a\\"
 #define TOKEN   4711
 
 void fuzz(const uint8_t *data, size_t len)
 {
 	const struct command_values values = {.address = ADDRESS, .token = TOKEN, .parent_pid = 5};
-	auto_(free_at_exit) char *text = text_dup(data, len), *template = NULL;
+	auto_(free_at_exit) char *text = text_dup(data, len < LEN_MAX ? len : LEN_MAX);
+	auto_(free_at_exit) char *template = NULL;
 	struct reason why = {0};
 	char **argv = NULL;
 	size_t addresses = 0;

@@ -9,7 +9,7 @@
 #include "supernode/fleet/flower_error.h"
 #include "supernode/fleet/probe_words.h"
 
-FUZZ_MEMORY(64, 64);
+FUZZ_MEMORY(64, 256);
 
 static void check_words(const struct reason *why)
 {

@@ -246,6 +246,9 @@ static void test_syntax_refused(void **state)
 		{"tool {token} > file", "no shell"},
 		{"(tool {token})", "no shell"},
 		{"tool {token}\ntool", "control character"},
+		{"tool {token} $[]", "arithmetic"},
+		{"tool {token} a\"$((  ))\"", "arithmetic"},
+		{"tool {token} $((1+1))", "arithmetic"},
 		/* The bytes that stand for placeholders. */
 		{"tool \x01 {token}", "control character"},
 		{"tool \x03", "control character"},
