@@ -19,6 +19,19 @@ static int again_message(const struct slices *bytes, struct slices *again)
 	return r;
 }
 
+/* Of what cannot be decoded there may be enough for an answer. */
+static int again_metadata(const struct slices *bytes, struct slices *again)
+{
+	auto_(envelope_done) struct envelope envelope = {0}, reply = {0};
+	int r = envelope_decode_metadata(bytes, &envelope);
+
+	if (r)
+		return r;
+	CHECK(envelope_error(&envelope.metadata, 1e9, ERROR_CODE_UNKNOWN, "why", &reply) == 0);
+	CHECK(envelope_encode(&reply, again) == 0);
+	return 0;
+}
+
 static int again_run(const struct slices *bytes, struct slices *again)
 {
 	auto_(run_done) struct run run = {0};
@@ -31,15 +44,18 @@ static int again_run(const struct slices *bytes, struct slices *again)
 	return 0;
 }
 
-/* The supervisor reads only whose it is: it finds the same as who reads all. */
+/* The supervisor reads only whose it is, and its state: it finds the same as who reads all. */
 static int again_context(const struct slices *bytes, struct slices *again)
 {
 	auto_(context_done) struct context context = {0};
+	auto_(slices_done) struct slices state = {0};
 	uint64_t run_id, node_id;
 	int r = context_decode(bytes, &context);
 
+	CHECK(context_split(bytes, &state) == r);
 	if (r)
 		return r;
+	CHECK(slices_equal(&state, &context.state));
 	CHECK(context_decode_ids(bytes, &run_id, &node_id) == 0);
 	CHECK(run_id == context.run_id && node_id == context.node_id);
 	fuzz_check_map(&context.node_config);
@@ -81,7 +97,8 @@ static void fuzz_reply(const struct slices *bytes)
 
 void fuzz(const uint8_t *data, size_t len)
 {
-	static const struct fuzz_codec codecs[] = {{.again = again_message}, {.again = again_run},
+	static const struct fuzz_codec codecs[] = {{.again = again_message},
+		{.again = again_metadata, .one_way = true}, {.again = again_run},
 		{.again = again_context}, {.again = again_fab}};
 	auto_(slices_done) struct slices whole = fuzz_cut(data, len, 0);
 
