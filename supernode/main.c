@@ -95,6 +95,7 @@ static int run(const struct options *options, const struct app_bounds *bounds, s
 		.trusted_entities = options->trusted_entities,
 		.health_server_address = options->health_server_address,
 		.state_dir = options->state_dir,
+		.no_state = options->no_state,
 		.node_config = &options->node_config,
 		.worker_api_address = options->worker_api_address,
 		.socket_group = options->socket_group,

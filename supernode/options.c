@@ -144,7 +144,13 @@ static const struct option_spec specs[] = {
 		.kind = OPTION_PATH,
 		.offset = AT(state_dir),
 		.metavar = "DIR",
-		.help = "What outlives the program is kept there (default: nothing is)."},
+		.help = "What outlives the program is kept below it (default: $STATE_DIRECTORY, "
+			"else "
+			"$XDG_STATE_HOME/flwr-native, else flwr-native below the Flower home)."},
+	{.name = "no-state",
+		.kind = OPTION_FLAG,
+		.offset = AT(no_state),
+		.help = "Keep nothing that outlives the program."},
 	{.name = "health-server-address",
 		.kind = OPTION_TEXT,
 		.offset = AT(health_server_address),

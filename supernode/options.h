@@ -25,6 +25,7 @@ struct options {
 	const char *trusted_entities;
 	const char *health_server_address;
 	const char *state_dir;
+	bool no_state;
 	const char *node_config_text;
 	struct value_map node_config; /* parsed */
 	const char *isolation;

@@ -54,7 +54,8 @@ void fleet_drain(struct fleet *fleet, enum fleet_next next)
 
 static bool is_home(const struct fleet *fleet)
 {
-	return !fleet->out && LIST_EMPTY(&fleet->errands) && LIST_EMPTY(&fleet->intakes);
+	return !fleet->out && !fleet->keeping && LIST_EMPTY(&fleet->errands) &&
+	       LIST_EMPTY(&fleet->intakes);
 }
 
 void fleet_came_home(struct fleet *fleet)

@@ -224,6 +224,8 @@ struct fleet {
 	uint64_t joined_id; /* that the last step gave */
 	uint64_t kept_id; /* that a SuperLink without activation gave to the operator's key; 0: see
 			     kept_node.h */
+	unsigned keeping; /* numbers that are being written */
+	bool tell_later;  /* joined_id is one of them: the next step waits for that */
 	bool kept_tried;  /* joined_id is that number */
 	bool kept_dead;   /* the SuperLink does not know that number any more */
 	int64_t refused_ms; /* since when an activation is refused; -1: it is not */

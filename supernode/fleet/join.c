@@ -184,15 +184,15 @@ static void proof_refused(
 	else if (strcmp(result->details, KEY_TAKEN) == 0)
 		key_refused(fleet, calls[step].method, result,
 			"SuperLink %s still has the last node of this key, which did not say "
-			"goodbye, and only a restart of the SuperLink ends it (--state-dir keeps "
-			"the node's number for the next start): %s",
+			"goodbye, and only a restart of the SuperLink ends it; its number was not "
+			"kept here (--state-dir): %s",
 			fleet->superlink, cause);
 	else if (step == JOIN_CREATE)
 		key_refused(fleet, calls[step].method, result,
 			"SuperLink %s does not take this node's key: it is not in its list of "
-			"keys, or its last node is still registered there, which only a restart "
-			"of the SuperLink ends (--state-dir keeps the node's number for the next "
-			"start); or the clocks differ by over 10 s: %s",
+			"keys, or its last node is still registered there, whose number was not "
+			"kept here (--state-dir), and which only a restart of the SuperLink ends; "
+			"or the clocks differ by over 10 s: %s",
 			fleet->superlink, cause);
 	else
 		key_refused(fleet, calls[step].method, result,
@@ -309,6 +309,18 @@ static void create_or_go_on(struct fleet *fleet)
 	send_step(fleet, fleet->joined_id ? JOIN_TELL : JOIN_CREATE);
 }
 
+static void kept_written(void *arg)
+{
+	struct fleet *fleet = arg;
+
+	fleet->keeping--;
+	if (fleet->tell_later && fleet->state == FLEET_REGISTERING && !fleet->keeping) {
+		fleet->tell_later = false;
+		send_step(fleet, JOIN_TELL);
+	}
+	fleet_came_home(fleet);
+}
+
 /* At once: when it is only kept by a node that is up, a lost answer to the next step loses it. */
 static void keep_number(struct fleet *fleet, uint64_t node_id)
 {
@@ -316,7 +328,9 @@ static void keep_number(struct fleet *fleet, uint64_t node_id)
 		return;
 	fleet->kept_id = node_id;
 	fleet->kept_dead = false;
-	kept_node_write(fleet->state_dir, fleet->auth, node_id, fleet->log);
+	if (kept_node_write(fleet->loop, fleet->state_dir, fleet->auth, node_id, fleet->log,
+		    kept_written, fleet))
+		fleet->keeping++;
 }
 
 void join_deleted(struct fleet *fleet)
@@ -375,6 +389,8 @@ static void step_done(struct fleet *fleet, enum join_step step, struct transport
 		step_failed(fleet, step, result);
 	else if (step == JOIN_REGISTER)
 		send_step(fleet, JOIN_ACTIVATE);
+	else if (step == JOIN_CREATE && fleet->keeping)
+		fleet->tell_later = true; /* once it cannot be lost any more */
 	else if (step == JOIN_CREATE)
 		send_step(fleet, JOIN_TELL);
 	else
@@ -549,6 +565,7 @@ void join_begin(struct fleet *fleet)
 	join_forget_retired(fleet);
 	fleet->dialect = NULL;
 	fleet->joined_id = 0;
+	fleet->tell_later = false;
 	fleet->refused_ms = -1;
 	fleet->beaten_ms = -1;
 	fleet->join_step = JOIN_FIND;

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -58,6 +59,13 @@ static int forget(const char *dir)
 	return unlink(path) && errno != ENOENT ? -errno : 0;
 }
 
+static int sync_dir(const char *dir)
+{
+	auto_(close_at_exit) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) ? -errno : 0;
+}
+
 static int write_line(const char *dir, const char *line)
 {
 	auto_(free_at_exit) char *path = path_join(dir, KEPT_NODE_FILE);
@@ -76,22 +84,83 @@ static int write_line(const char *dir, const char *line)
 	r = fd_write_all(fd, line, strlen(line));
 	if (r == 0 && (fsync(fd) || rename(fresh, path)))
 		r = -errno;
-	return r;
+	/* Else the name may be lost with the power. */
+	return r ? r : sync_dir(dir);
 }
 
-void kept_node_write(const char *dir, const struct auth *auth, uint64_t node_id, struct log *log)
-{
-	char hex[SHA256_HEX_BYTES], line[LINE_BYTES];
+/* One that is being written. */
+struct writing {
+	struct job job;
+	char *dir;
+	char line[LINE_BYTES]; /* "": none is kept any more */
+	struct log *log;
 	int r;
+	void (*written)(void *arg);
+	void *arg;
+};
 
-	if (!dir || kept_node_read(dir, auth) == node_id)
-		return;
-	r = node_id ? key_hash(auth, hex) : forget(dir);
-	if (r == 0 && node_id) {
-		snprintf(line, sizeof(line), "%s %" PRIu64 "\n", hex, node_id);
-		r = write_line(dir, line);
+static void writing_free(struct writing *writing)
+{
+	free(writing->dir);
+	free(writing);
+}
+
+static void writing_free_at_exit(struct writing **writing)
+{
+	if (*writing)
+		writing_free(*writing);
+}
+
+static void writing_run(struct job *job)
+{
+	struct writing *writing = container_of(job, struct writing, job);
+
+	writing->r =
+		writing->line[0] ? write_line(writing->dir, writing->line) : forget(writing->dir);
+}
+
+static void say(const struct writing *writing)
+{
+	if (writing->r)
+		log_warn(writing->log, "the node's number cannot be kept in %s: %s", writing->dir,
+			strerrordesc_np(-writing->r));
+}
+
+static void writing_done(struct job *job)
+{
+	struct writing *writing = container_of(job, struct writing, job);
+	void (*written)(void *arg) = writing->written;
+	void *arg = writing->arg;
+
+	say(writing);
+	writing_free(writing);
+	written(arg);
+}
+
+bool kept_node_write(struct loop *loop, const char *dir, const struct auth *auth, uint64_t node_id,
+	struct log *log, void (*written)(void *arg), void *arg)
+{
+	auto_(writing_free_at_exit) struct writing *writing = NULL;
+	char hex[SHA256_HEX_BYTES];
+
+	if (!dir)
+		return false;
+	writing = calloc(1, sizeof(*writing));
+	if (!writing || !(writing->dir = strdup(dir)) || key_hash(auth, hex)) {
+		log_warn(log, "the node's number cannot be kept: no memory");
+		return false;
 	}
-	if (r)
-		log_warn(log, "the node's number cannot be kept in %s: %s", dir,
-			strerrordesc_np(-r));
+	writing->job = (struct job){.run = writing_run, .done = writing_done};
+	writing->log = log;
+	writing->written = written;
+	writing->arg = arg;
+	if (node_id)
+		snprintf(writing->line, sizeof(writing->line), "%s %" PRIu64 "\n", hex, node_id);
+	if (loop && loop_job(loop, &writing->job) == 0) {
+		take_pointer(&writing);
+		return true;
+	}
+	writing_run(&writing->job);
+	say(writing);
+	return false;
 }

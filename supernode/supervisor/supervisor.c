@@ -428,6 +428,16 @@ static int new_spool(struct supervisor *supervisor, const struct supervisor_opti
 	return r;
 }
 
+static int new_state(
+	struct supervisor *supervisor, const struct supervisor_options *options, struct reason *why)
+{
+	return state_dir_open(&(struct state_dir_options){.dir = options->state_dir,
+				      .flwr_dir = options->flwr_dir,
+				      .superlink = options->superlink,
+				      .none = options->no_state},
+		supervisor->credentials.key, supervisor->log, &supervisor->state, why);
+}
+
 static int new_fleet(struct supervisor *supervisor, const struct supervisor_options *options)
 {
 	struct connector *connector;
@@ -444,7 +454,7 @@ static int new_fleet(struct supervisor *supervisor, const struct supervisor_opti
 		&(struct fleet_options){
 			.operator_key = take_pointer(&supervisor->credentials.key),
 			.clock_offset_s = options->clock_offset_s,
-			.state_dir = options->state_dir,
+			.state_dir = supervisor->state.path,
 			.spool = supervisor->spool,
 			.budget = &supervisor->budget,
 			.own_workers = own_workers(options),
@@ -480,7 +490,9 @@ static int new_parts(
 	if (!supervisor->flwr_home || !supervisor->tick || !supervisor->end ||
 		!supervisor->offers || !supervisor->trim_timer || !supervisor->health_timer)
 		return -ENOMEM;
-	r = new_node(supervisor, options);
+	r = new_state(supervisor, options, why);
+	if (r == 0)
+		r = new_node(supervisor, options);
 	if (r == 0)
 		r = rpc_new(supervisor->loop, &supervisor->rpc);
 	if (r == 0)
@@ -596,6 +608,7 @@ void supervisor_free(struct supervisor *supervisor)
 	timer_free(supervisor->health_timer);
 	private_dir_close(&supervisor->dir);
 	credentials_done(&supervisor->credentials);
+	state_dir_close(&supervisor->state);
 	free(supervisor->flwr_home);
 	free(supervisor->clientapp_command);
 	free(supervisor);

@@ -23,9 +23,10 @@ struct supervisor_options {
 	const char *auth_public_key;       /* says nothing that the private one does not */
 	const char *trusted_entities;      /* YAML file; NULL: apps need no signature */
 	const char *health_server_address; /* NULL: no health service */
-	const char *state_dir;             /* NULL: nothing outlives the program */
-	bool grpc_wanted;                  /* worth a line when the SuperLink speaks HTTP */
-	double clock_offset_s;             /* for tests: added to the time that is signed */
+	const char *state_dir; /* what outlives the program is below it; NULL: the usual places */
+	bool no_state;         /* nothing outlives the program */
+	bool grpc_wanted;      /* worth a line when the SuperLink speaks HTTP */
+	double clock_offset_s; /* for tests: added to the time that is signed */
 	const struct value_map *node_config;
 	const char *worker_api_address;  /* NULL: private unix socket */
 	const char *socket_group;        /* of a unix socket there; NULL: the process's own */

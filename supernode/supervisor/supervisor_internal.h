@@ -16,6 +16,7 @@
 #include "supernode/supervisor/credentials.h"
 #include "supernode/supervisor/private_dir.h"
 #include "supernode/supervisor/slots.h"
+#include "supernode/supervisor/state_dir.h"
 #include "supernode/supervisor/supervisor.h"
 
 enum phase {
@@ -36,6 +37,7 @@ struct supervisor {
 	struct http *http;
 	struct spool *spool; /* objects of messages */
 	struct credentials credentials;
+	struct state_dir state;
 	struct health *health; /* NULL: nobody wants to know */
 	struct timer *health_timer;
 	bool grpc_wanted; /* and no SuperLink that speaks HTTP was seen yet */

@@ -457,6 +457,36 @@ def test_answer_too_large(federation, dialect, transport):
 
 
 @spoken
+def test_fat_heartbeat(federation, dialect, transport):
+    """A yes of 128 MiB is not taken; the node beats on, and stays small."""
+    federation.expect(FAILED)
+    at = Scene(federation, dialect, transport, {})
+    method = "Ping" if dialect == "A" else "SendNodeHeartbeat"
+    try:
+        at.link.script(method, *PROBE[dialect], raw(field(15, bytes(128 * MIB))))
+        at.link.wait_online()
+        at.link.wait(lambda: not at.link.scripted(method), "a beat")
+        at.serves()
+        at.node.wait_log(r"(RESOURCE_EXHAUSTED|UNAVAILABLE) ")
+        if not SANITIZED:
+            assert memory(at.node, "VmHWM") < 96
+        assert at.node.stop() == 0
+    finally:
+        at.close()
+
+
+@pytest.mark.parametrize("dialect, transport", [each for each in OBJECTS if each[1] == "http"])
+def test_fat_object(federation, dialect, transport):
+    """Objects have a bound: the message is answered with an error. (Over gRPC the memory of the
+    connection has one, and which of several calls at a time suffers is gRPC's choice.)"""
+    with scene(federation, dialect, transport, MESSAGE_FAILED.format(3)) as at:
+        parcel = at.link.hand_in(at.link.maker.make(at.link.node_id))
+        at.link.script("PullObject", *[raw(field(3, bytes(65 * MIB)))] * 2 * len(parcel.objects))
+        at.fails(parcel, 3, "larger")
+        at.link.scripts.pop("PullObject", None)
+
+
+@spoken
 def test_many_empty_messages(federation, dialect, transport):
     """Millions in few bytes; the first is of no use, the others are lost."""
     with scene(federation, dialect, transport, TOO_MANY) as at:

@@ -139,22 +139,35 @@ def test_killed_for_ever(lab, tmp_path):
     if lab.release.has_registered_keys:
         pytest.skip("this SuperLink forgets it (test_killed)")
     _, _, _, key, kept = lab.keys
-    options = of_key(kept, **{"--state-dir": tmp_path / "state"})
-    node = lab.start_node(options=options)
+    options = of_key(kept)  # without being asked
+    env = {"XDG_STATE_HOME": str(tmp_path)}
+    node = lab.start_node(options=options, env=env)
     node_id = lab.wait_registered(node)
     node.kill()
     lab.nodes.remove(node)
-    again = lab.start_node(options=options)
+    again = lab.start_node(options=options, env=env)
     assert lab.wait_registered(again) == node_id
     serves(lab, "kept")
     assert not trouble(again)
     # Having said goodbye, it is another one.
     assert again.stop() == 0
-    last = lab.start_node(options=options)
+    last = lab.start_node(options=options, env=env)
     assert lab.wait_registered(last) != node_id
 
-    node = lab.start_node(options=of_key(key))
+    forgetful = of_key(key, **{"--no-state": True})
+    node = lab.start_node(options=forgetful)
     node.kill()
     lab.nodes.remove(node)
-    line = refused(lab, "still has the last node of this key", options=of_key(key), code=302)
-    assert "only a restart of the SuperLink ends it (--state-dir keeps" in line
+    line = refused(lab, "still has the last node of this key", options=forgetful, code=302)
+    assert "only a restart of the SuperLink ends it; its number was not kept here" in line
+
+
+def test_one_node_for_a_key(lab, tmp_path):
+    """The state of a key is one node's: a second one says so and ends, and harms nobody."""
+    options = of_key(lab.keys[0], **{"--state-dir": tmp_path / "state"})
+    node = lab.start_node(options=options)
+    second = lab.start_node(options=options, wait=False)
+    assert second.wait(20) == 2
+    (line,) = trouble(second)
+    assert "another SuperNode uses this key at this SuperLink" in line
+    assert not trouble(node)

@@ -409,6 +409,7 @@ static void test_what_1_25_says_of_one_that_is_not_there_yet(void **state)
 		assert_int_equal(rig->contents, 0);
 		assert_non_null(rig_sent(rig, "PullObject"));
 	}
+	assert_int_equal(rig_warnings(rig), 0);
 	rig_answer_objects(rig, &sample);
 	ends(rig, &sample, OUTCOME_OK);
 	sample_done(&sample);

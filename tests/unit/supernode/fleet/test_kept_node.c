@@ -71,7 +71,7 @@ static void test_a_kept_number_is_used(void **state)
 		struct rig *rig;
 
 		assert_non_null(mkdtemp(dir));
-		kept_node_write(dir, key, 77, NULL);
+		kept_node_write(NULL, dir, key, 77, NULL, NULL, NULL);
 		assert_int_equal(kept_node_read(dir, key), 77);
 		rig = rig_begin(b ? rig_lacks_b : rig_lacks_a, key, dir);
 		if (b)
@@ -97,7 +97,7 @@ static void test_a_kept_number_that_is_not_known(void **state)
 		struct rig *rig;
 
 		assert_non_null(mkdtemp(dir));
-		kept_node_write(dir, key, 77, NULL);
+		kept_node_write(NULL, dir, key, 77, NULL, NULL, NULL);
 		rig = rig_begin(b ? rig_lacks_b : rig_lacks_a, key, dir);
 		if (how % 2)
 			rig_answer_ping(rig, false);
@@ -159,7 +159,7 @@ static void test_keys_before_methods_and_a_kept_number(void **state)
 		size_t len;
 
 		assert_non_null(mkdtemp(dir));
-		kept_node_write(dir, key, 77, NULL);
+		kept_node_write(NULL, dir, key, 77, NULL, NULL, NULL);
 		rig = rig_new_with(NULL, key, dir);
 		rig->keys_first = true;
 		if (known)
