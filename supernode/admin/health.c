@@ -187,8 +187,9 @@ static bool same_machine(const struct watcher *a, const struct watcher *b)
 	return len == machine_len(texts[1]) && memcmp(texts[0], texts[1], len) == 0;
 }
 
-/* End one Watch for a new one: the oldest of the machine that has most of them. */
-static void watchers_make_room(struct health *health)
+/* End one Watch for a new one: the oldest of the machine that has most of them. false: there is
+ * none. */
+static bool watchers_make_room(struct health *health)
 {
 	struct watcher *oldest = NULL;
 	unsigned most = 0;
@@ -204,9 +205,12 @@ static void watchers_make_room(struct health *health)
 			oldest = at;
 		}
 	}
+	if (!oldest)
+		return false;
 	door_complain(health->door, oldest->request->peer,
 		"too many Watch calls at once: the oldest is ended");
 	watcher_end(oldest, OUTCOME_RESOURCE_EXHAUSTED, "too many watchers at once");
+	return true;
 }
 
 static void handle_watch(void *server, struct request *request)
@@ -218,8 +222,13 @@ static void handle_watch(void *server, struct request *request)
 	if (!request_begin(request, &known))
 		return;
 	/* Whoever keeps its Watch for long must not keep others out. */
-	while (health->n_watchers >= HEALTH_WATCHES_MAX || !door_keep(health->door, request->peer))
-		watchers_make_room(health);
+	while (health->n_watchers >= HEALTH_WATCHES_MAX ||
+		!door_keep(health->door, request->peer)) {
+		if (watchers_make_room(health))
+			continue;
+		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "too many watchers at once");
+		return;
+	}
 	watcher = calloc(1, sizeof *watcher);
 	if (!watcher) {
 		door_let_go(health->door, request->peer);

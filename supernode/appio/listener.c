@@ -46,6 +46,7 @@ struct connection {
 	int process;        /* a pidfd of it; -1 */
 	struct guest guest; /* while its peer has shown no token */
 	int contents;       /* bodies that it may send without one */
+	bool host;          /* it has shown one, or sends such a body, at the last look */
 	unsigned refused;   /* calls, since a token was shown */
 };
 
@@ -322,10 +323,13 @@ static void connection_ended(struct connection *connection)
 static void guest_look(struct connection *connection)
 {
 	struct listener *listener = connection->listener;
+	bool host = connection->contents ||
+		    (connection->token && listener->ops->live(listener->arg, connection->token));
 	const char *why = NULL;
 
-	if (connection->contents ||
-		(connection->token && listener->ops->live(listener->arg, connection->token))) {
+	/* What came until now may be of the token that has just ended. */
+	if (host || connection->host) {
+		connection->host = host;
 		guest_forgive(&connection->guest, connection->end_fd);
 		return;
 	}
@@ -573,6 +577,7 @@ void listener_hold(
 	if (!connection->token)
 		guest_welcome(connection->end_fd);
 	connection->token = token;
+	connection->host = true;
 	connection->refused = 0;
 	if (listener->ops->held)
 		listener->ops->held(listener->arg, token, &connection->peer);
@@ -599,9 +604,9 @@ void listener_content(struct listener *listener, const struct peer *peer, int ch
 	if (!connection)
 		return;
 	connection->contents += change;
+	connection->host = true;
 	if (change > 0)
 		guest_welcome(connection->end_fd);
-	guest_forgive(&connection->guest, connection->end_fd);
 }
 
 uint64_t listener_holds(const struct listener *listener, const struct peer *peer)

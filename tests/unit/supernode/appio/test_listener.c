@@ -669,6 +669,34 @@ static void whoever_holds_a_token_may_send_much(void **state)
 	assert_false(send_pings(fd, 8 << 20));
 }
 
+/* Its last bytes may be looked at after its message has ended. */
+static void what_came_for_a_token_is_nobodys_fault(void **state)
+{
+	const struct peer first = {.connection = 1};
+	auto_(close_at_exit) int fd = guest_new();
+	char bytes[17 * 10000] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bytes; i += 17)
+		memcpy(bytes + i, "\0\0\10\6\0\0\0\0", 8);
+	rig->live = 7;
+	listener_hold(rig->listener, &first, 7, NULL);
+	/* Nobody looks meanwhile. */
+	for (size_t sent = 0; sent < sizeof bytes;) {
+		ssize_t n = write(fd, bytes + sent, sizeof bytes - sent);
+
+		assert_true(n > 0);
+		sent += (size_t)n;
+	}
+	while (listener_received(rig->listener, &first) <= sizeof bytes)
+		poll(NULL, 0, 1);
+	rig->live = 8;
+	rig->skew_ms += 6000;
+	for (int i = 0; i < 20; i++)
+		loop_step(rig->loop, 10);
+	assert_true(listener_open(rig->listener, &first));
+}
+
 static void a_content_may_be_large(void **state)
 {
 	const struct peer first = {.connection = 1};
@@ -738,6 +766,7 @@ int main(void)
 		TEST(a_preface_in_pieces_is_waited_for),
 		TEST(a_guest_that_sends_much_is_cut),
 		TEST(whoever_holds_a_token_may_send_much),
+		TEST(what_came_for_a_token_is_nobodys_fault),
 		TEST(a_content_may_be_large),
 		TEST(a_guest_whose_calls_are_refused_is_cut),
 		TEST(many_silent_connections_harm_nobody),
