@@ -381,6 +381,25 @@ static int check_file(const char *option, const char *path, int exit_code, struc
 	return 0;
 }
 
+/* The same of a key, which may be a descriptor. */
+static int check_key(const char *path, struct reason *why)
+{
+	int fd = fd_named(path);
+
+	if (fd == -1)
+		return check_file("auth-supernode-private-key", path, EXIT_CODE_KEY_INVALID, why);
+	if (fd < 0)
+		return reason_exit(why, -EINVAL, EXIT_CODE_KEY_INVALID,
+			"--auth-supernode-private-key %s: fd: is followed by the number of a "
+			"descriptor to read from, 0 or 3 and above",
+			path);
+	return fcntl(fd, F_GETFD) < 0
+		       ? reason_exit(why, -EBADF, EXIT_CODE_KEY_INVALID,
+				 "--auth-supernode-private-key %s: the descriptor is not open",
+				 path)
+		       : 0;
+}
+
 static int check_tls(struct options *options, struct reason *why)
 {
 	if (options->insecure && options->root_certificates)
@@ -405,8 +424,7 @@ static int check_keys(struct options *options, struct reason *why)
 			"--auth-supernode-private-key is for a SuperLink with TLS: leave out "
 			"--insecure, or the key");
 	if (options->auth_private_key)
-		r = check_file("auth-supernode-private-key", options->auth_private_key,
-			EXIT_CODE_KEY_INVALID, why);
+		r = check_key(options->auth_private_key, why);
 	if (r == 0 && options->trusted_entities)
 		r = check_file("trusted-entities", options->trusted_entities,
 			EXIT_CODE_TRUSTED_ENTITIES_INVALID, why);

@@ -58,6 +58,39 @@ int file_read(const char *path, size_t max_bytes, char **out, size_t *len_out)
 	return 0;
 }
 
+int fd_read_all(int fd, char *buffer, size_t max_bytes, size_t *len_out)
+{
+	char more;
+	size_t len = 0;
+	ssize_t n;
+
+	do {
+		/* A full buffer is read on by one byte, which is no secret: it only says -EFBIG. */
+		n = len < max_bytes ? read_again(fd, buffer + len, max_bytes - len)
+				    : read_again(fd, &more, 1);
+		if (n > 0 && len == max_bytes)
+			return -EFBIG;
+		if (n > 0)
+			len += (size_t)n;
+	} while (n > 0);
+	if (n < 0)
+		return -errno;
+	*len_out = len;
+	return 0;
+}
+
+int fd_named(const char *text)
+{
+	uint64_t fd;
+
+	if (strncmp(text, "fd:", 3) != 0)
+		return -1;
+	/* Standard output and error are written to. */
+	if (number_u64(text + 3, &fd) || fd > INT_MAX || fd == STDOUT_FILENO || fd == STDERR_FILENO)
+		return -EINVAL;
+	return (int)fd;
+}
+
 int fd_write_all(int fd, const void *data, size_t len)
 {
 	const char *at = data;

@@ -15,6 +15,16 @@
  */
 int file_read(const char *path, size_t max_bytes, char **out, size_t *len_out);
 
+/*
+ * Read from fd to its end into buffer, which has room for max_bytes, and nowhere else. 0; -EFBIG:
+ * there is more; -errno.
+ */
+int fd_read_all(int fd, char *buffer, size_t max_bytes, size_t *len_out);
+
+/* The descriptor that text names as "fd:N", N being 0 or 3 and above; -1: text is no such name
+ * (a path). -EINVAL: another number. */
+int fd_named(const char *text);
+
 /* Write all bytes, however often write() is interrupted or short. 0 or -errno. */
 int fd_write_all(int fd, const void *data, size_t len);
 

@@ -6,6 +6,7 @@
 #include "supernode/fleet/openssh.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -17,16 +18,16 @@
 #define NUMBER_MAX_BYTES 66                         /* P-521 */
 #define POINT_MAX_BYTES  (1 + 2 * NUMBER_MAX_BYTES) /* uncompressed */
 
-/* A file's text, wiped when it goes. */
+/* A file's text, wiped when it goes: read to here, so that it has never been elsewhere. */
 struct key_text {
-	char *data;
+	char *data; /* KEY_FILE_MAX_BYTES and a NUL */
 	size_t len;
 };
 
 static void key_text_done(struct key_text *text)
 {
 	if (text->data)
-		OPENSSL_cleanse(text->data, text->len);
+		OPENSSL_cleanse(text->data, KEY_FILE_MAX_BYTES + 1);
 	free(text->data);
 }
 
@@ -40,28 +41,66 @@ static void bn_free_at_exit(BIGNUM **number)
 	BN_clear_free(*number);
 }
 
-static int read_text(const char *path, struct key_text *out, struct reason *why)
+/* A descriptor that was handed in is read from its beginning, whoever has read it before. */
+static int open_text(const char *path)
 {
-	int r = file_read(path, KEY_FILE_MAX_BYTES, &out->data, &out->len);
-	const char *text = r < 0 ? strerrordesc_np(-r) : NULL;
+	int fd = fd_named(path);
 
-	if (r == 0 || r == -ENOMEM)
+	if (fd == -1)
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	else if (fd >= 0)
+		lseek(fd, 0, SEEK_SET);
+	else
+		return fd;
+	return fd < 0 ? -errno : fd;
+}
+
+/* Standard input goes to nobody, so that nothing else gets its number. */
+static void close_text(const int *fd)
+{
+	auto_(close_at_exit) int none = -1;
+
+	if (*fd > STDIN_FILENO) {
+		close(*fd);
+	} else if (*fd == STDIN_FILENO) {
+		none = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (none < 0 || dup2(none, STDIN_FILENO) < 0)
+			close(STDIN_FILENO);
+	}
+}
+
+/* It goes on: many systems that hand out secrets as files cannot do it otherwise. */
+static void warn_of_readers(int fd, const char *path, struct log *log)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_mode & (S_IRGRP | S_IROTH))
+		log_warn(log, "the private key %s can be read by others than its owner (mode %03o)",
+			path, (unsigned int)st.st_mode & 0777);
+}
+
+/* private_log: where to say that a private key can be read by others; NULL: it is a public one. */
+static int read_text(
+	const char *path, struct log *private_log, struct key_text *out, struct reason *why)
+{
+	auto_(close_text) int fd = open_text(path);
+	const char *text;
+	int r;
+
+	out->data = calloc(1, KEY_FILE_MAX_BYTES + 1);
+	if (!out->data)
+		return -ENOMEM;
+	r = fd < 0 ? fd : fd_read_all(fd, out->data, KEY_FILE_MAX_BYTES, &out->len);
+	if (r == 0 && private_log)
+		warn_of_readers(fd, path, private_log);
+	if (r == 0)
 		return r;
+	text = strerrordesc_np(-r);
 	if (r == -EFBIG)
 		return reason_code(
 			why, r, "%s is no key: it has over %d bytes", path, KEY_FILE_MAX_BYTES);
 	return reason_code(
 		why, r, "cannot read the key %s: %s", path, text ? text : "unknown error");
-}
-
-/* It goes on: many systems that hand out secrets as files cannot do it otherwise. */
-static void warn_of_readers(const char *path, struct log *log)
-{
-	struct stat st;
-
-	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_mode & (S_IRGRP | S_IROTH))
-		log_warn(log, "the private key %s can be read by others than its owner (mode %03o)",
-			path, (unsigned int)st.st_mode & 0777);
 }
 
 /* ---- PEM ---- */
@@ -201,7 +240,7 @@ int key_file_private(const char *path, struct log *log, EVP_PKEY **out, struct r
 {
 	auto_(key_text_done) struct key_text text = {0};
 	struct reason cause = {0};
-	int r = read_text(path, &text, why);
+	int r = read_text(path, log, &text, why);
 
 	if (r < 0)
 		return r;
@@ -209,8 +248,6 @@ int key_file_private(const char *path, struct log *log, EVP_PKEY **out, struct r
 		r = openssh_private(text.data, out, &cause);
 	else
 		r = pem_private(&text, out, &cause);
-	if (r == 0)
-		warn_of_readers(path, log);
 	return finish(r, path, &cause, why);
 }
 
@@ -218,7 +255,7 @@ int key_file_public(const char *path, EVP_PKEY **out, struct reason *why)
 {
 	auto_(key_text_done) struct key_text text = {0};
 	struct reason cause = {0};
-	int r = read_text(path, &text, why);
+	int r = read_text(path, NULL, &text, why);
 
 	if (r < 0)
 		return r;

@@ -13,6 +13,8 @@
 #define KEY_FILE_MAX_BYTES 65536
 
 /*
+ * A path may be "fd:N": a descriptor that was handed in, which is closed afterwards (files.h).
+ *
  * Read a private key on P-256, P-384 or P-521: OpenSSH's format, or PEM (SEC1, PKCS#8), without a
  * passphrase. One warning in log when others than its owner can read the file. 0: *out is the
  * caller's. -ENOENT; another -errno of the file system, -EFBIG; -EBADMSG (damaged), -ENOTSUP

@@ -409,9 +409,50 @@ static int base_remove(void **state)
 	return dir_remove(base);
 }
 
+static void reads_to_the_end(void **state)
+{
+	char buffer[8] = "";
+	size_t len = 0;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "12345678", 8), 8);
+	close(ends[1]);
+	assert_int_equal(fd_read_all(ends[0], buffer, sizeof buffer, &len), 0);
+	assert_int_equal(len, 8);
+	assert_memory_equal(buffer, "12345678", 8);
+	assert_int_equal(fd_read_all(ends[0], buffer, sizeof buffer, &len), 0);
+	assert_int_equal(len, 0);
+	close(ends[0]);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "123456789", 9), 9);
+	close(ends[1]);
+	assert_int_equal(fd_read_all(ends[0], buffer, sizeof buffer, &len), -EFBIG);
+	close(ends[0]);
+	assert_int_equal(fd_read_all(-1, buffer, sizeof buffer, &len), -EBADF);
+}
+
+static void descriptors_have_names(void **state)
+{
+	(void)state;
+	assert_int_equal(fd_named("fd:0"), 0);
+	assert_int_equal(fd_named("fd:3"), 3);
+	assert_int_equal(fd_named("/etc/fd:3"), -1);
+	assert_int_equal(fd_named("fd"), -1);
+	assert_int_equal(fd_named("fd:"), -EINVAL);
+	assert_int_equal(fd_named("fd:1"), -EINVAL);
+	assert_int_equal(fd_named("fd:2"), -EINVAL);
+	assert_int_equal(fd_named("fd:-3"), -EINVAL);
+	assert_int_equal(fd_named("fd:3x"), -EINVAL);
+	assert_int_equal(fd_named("fd:99999999999"), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_to_the_end),
+		cmocka_unit_test(descriptors_have_names),
 		cmocka_unit_test(whole_files),
 		cmocka_unit_test(directories_are_made),
 		cmocka_unit_test(links_are_removed_not_followed),

@@ -55,6 +55,36 @@ def tell_context(order, message, context):
     return records(configs={"known": ConfigRecord({"json": json.dumps(known)})})
 
 
+def look(order, message, context):
+    """What an app can reach of its node, whose number is given."""
+
+    def tried(what, *arguments):
+        try:
+            return what(*arguments) and "done"
+        except OSError as error:
+            return error.strerror
+
+    def read(path):
+        with open(path, "rb") as file:
+            return file.read(1)
+
+    with open("/proc/self/status", encoding="utf-8") as status:
+        fields = dict(line.rstrip("\n").split(":\t", 1) for line in status)
+    node = f"/proc/{order['process']}"
+    seen = {
+        "memory": tried(read, f"{node}/mem"),
+        "environ": tried(read, f"{node}/environ"),
+        "descriptors": tried(os.listdir, f"{node}/fd"),
+        "variables": sorted(os.environ),
+        "no-new-privileges": fields["NoNewPrivs"],
+        "user": fields["Uid"].split()[0],
+        "groups": fields["Groups"].split(),
+        "home": os.environ.get("HOME"),
+        "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
+    }
+    return records(configs={"known": ConfigRecord({"json": json.dumps(seen)})})
+
+
 def count(order, message, context):
     """How many messages with this order this node has had, by the state that it keeps."""
     counter = metrics_of(context.state).setdefault("counter", MetricRecord({"n": 0}))
@@ -194,6 +224,7 @@ def shout(order, message, context):
 ORDERS = {
     "echo": echo,
     "context": tell_context,
+    "look": look,
     "count": count,
     "raise": fail,
     "exit": leave,
