@@ -241,20 +241,13 @@ static enum output_kind kind_of(struct output *output, const char *line, size_t 
 
 	if (output->kind != OUTPUT_ERR)
 		return output->kind;
-	if (memmem(line, len, head, sizeof(head) - 1)) {
-		output->tracing = true;
+	if (memmem(line, len, head, sizeof(head) - 1) || (output->after && line[0] == ' ')) {
 		output->after = OUTPUT_AFTER_BYTES;
 		return OUTPUT_TRACEBACK;
 	}
-	if (output->tracing) {
-		output->tracing = line[0] == ' ';
-		return OUTPUT_TRACEBACK;
-	}
-	if (output->after < len) {
-		output->after = 0;
+	if (!output->after)
 		return OUTPUT_ERR;
-	}
-	output->after -= len;
+	output->after -= output->after < len ? output->after : len;
 	return OUTPUT_TRACEBACK;
 }
 

@@ -16,7 +16,7 @@
 #define OUTPUT_BYTES_PER_S (32 << 10)  /* afterwards */
 #define OUTPUT_HELD_BYTES  (256 << 10) /* of each kind */
 #define OUTPUT_LINE_COST   80          /* what a line takes beside its text, in the log too */
-#define OUTPUT_AFTER_BYTES (16 << 10)  /* behind a traceback: the rest of the error's text */
+#define OUTPUT_AFTER_BYTES (32 << 10)  /* behind a frame of a traceback: the error's text */
 #define OUTPUT_STEP_MS     1000        /* between two looks at the lines held */
 
 /* Which lines push out which: only those of their own kind. */
@@ -53,7 +53,6 @@ struct output {
 	void *arg;
 	int fd; /* -1 when closed */
 	struct watch *watch;
-	bool tracing;     /* the lines at hand are a traceback's frames */
 	size_t after;     /* bytes of text that may still belong to a traceback */
 	char *line;       /* at hand, malloc()ed */
 	size_t len, room; /* of it; PROCESS_LINE_BYTES at most */

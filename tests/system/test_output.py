@@ -44,11 +44,11 @@ def test_burst(lab):
 
 
 def test_flood(federation):
-    """Threads write to both pipes without an end meanwhile, and after it: the first lines and the
+    """A thread writes to stdout without an end meanwhile, and after it: the first line and the
     traceback are there, and how many are not."""
     federation.expect(FAILED, TOLD, "lines of its output were left out here")
     node, judge, node_id = start(federation)
-    reply = judge.ask(node_id, "shout", lines=60000, aside=2)
+    reply = judge.ask(node_id, "shout", lines=60000, aside=1)
     assert reply["code"] == 2
     node.wait_log(LAST)
     text = node.text()
