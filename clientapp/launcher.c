@@ -28,6 +28,7 @@ struct launcher {
 	int64_t grace_ms;
 	enum log_level log_level;
 	bool stderr_in_replies;
+	bool signed_apps;
 	bool run_once;
 	struct agent *agent;
 	struct token_source *source;
@@ -200,6 +201,7 @@ static void start_worker(struct launcher *launcher)
 		.address = launcher->address,
 		.flwr_home = launcher->flwr_home,
 		.log_level = (int)launcher->log_level,
+		.signed_apps = launcher->signed_apps,
 		.stderr_in_replies = launcher->stderr_in_replies,
 	};
 	struct reason why = {0};
@@ -290,6 +292,7 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		.grace_ms = options->grace_ms,
 		.log_level = options->log_level,
 		.stderr_in_replies = options->stderr_in_replies,
+		.signed_apps = options->signed_apps,
 		.run_once = options->run_once,
 		.next = timer_new(loop, next, launcher),
 		.grace = timer_new(loop, grace_over, launcher),

@@ -24,6 +24,7 @@ struct launcher_options {
 	int64_t exit_grace_ms;            /* as in agent_options */
 	enum log_level log_level;
 	bool passes_output;     /* what apps print goes to our stdout and stderr */
+	bool signed_apps;       /* refuse an installed app that is not as its FAB */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	bool run_once;          /* end after one message */
 };

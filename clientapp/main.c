@@ -192,6 +192,7 @@ static int run_controlled(struct program *program, const struct options *given)
 		options.flwr_home = message.start.flwr_home;
 		options.content_max_bytes = message.start.content_max_bytes;
 		options.stderr_in_replies = message.start.stderr_in_replies;
+		options.signed_apps = message.start.signed_apps;
 		status = run_worker(program, &options);
 	} else {
 		log_error(program->log, "--control is for SuperNodes that start this program: %s",
@@ -250,19 +251,20 @@ static void launcher_auth_at_exit(struct launcher_auth **auth)
 /* Started by somebody else: this program is the agent. */
 static int run_alone(struct program *program, const struct options *options)
 {
-	auto_(free_at_exit) char *flwr_home = path_flwr_home(options->flwr_dir);
+	auto_(flwr_home_done) struct flwr_home home = {0};
 	auto_(launcher_auth_at_exit) struct launcher_auth *auth = NULL;
 	struct reason why = {0}, cause = {0};
 	int r;
 
-	if (!flwr_home)
-		return EXIT_FAILURE;
+	r = flwr_home_open(options->flwr_dir, &home, &why);
+	if (r)
+		return cannot_work(program, r, &why);
 	r = agent_check_python(options->python, &why);
 	if (r == 0)
 		r = app_bounds_init(&program->bounds, program->core_bytes, options->app_env_hide.v,
 			options->app_user, &why);
 	if (r == 0 && program->bounds.user)
-		r = app_user_check(program->bounds.user, flwr_home, options->python, &why);
+		r = app_user_check(program->bounds.user, home.path, options->python, &why);
 	if (r) {
 		reason_print(&why, options->program, r);
 		return EXIT_USAGE;
@@ -284,7 +286,7 @@ static int run_alone(struct program *program, const struct options *options)
 		return run_launcher(
 			program, &(struct launcher_options){
 					 .address = options->address,
-					 .flwr_home = flwr_home,
+					 .flwr_home = home.path,
 					 .python = options->python,
 					 .auth = auth,
 					 .bounds = &program->bounds,
@@ -292,6 +294,7 @@ static int run_alone(struct program *program, const struct options *options)
 					 .exit_grace_ms = options->app_exit_grace_ms,
 					 .log_level = options->log_level,
 					 .passes_output = options->passes_output,
+					 .signed_apps = options->signed_apps,
 					 .stderr_in_replies = options->stderr_in_replies,
 					 .run_once = options->run_once,
 				 });
@@ -302,13 +305,14 @@ static int run_alone(struct program *program, const struct options *options)
 			.token = options->token,
 			.task_token =
 				task_token_valid(options->token_text) ? options->token_text : NULL,
-			.flwr_home = flwr_home,
+			.flwr_home = home.path,
 			.control = -1,
 			.python = options->python,
 			.bounds = &program->bounds,
 			.exit_grace_ms = options->app_exit_grace_ms,
 			.log_level = options->log_level,
 			.passes_output = options->passes_output,
+			.signed_apps = options->signed_apps,
 			.stderr_in_replies = options->stderr_in_replies,
 		});
 }

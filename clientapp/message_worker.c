@@ -36,6 +36,7 @@ struct message_worker {
 	char *flwr_home;
 	uint64_t content_max_bytes;
 	bool stderr_in_replies;
+	bool signed_apps;
 	char *failure; /* is all there is to answer */
 	int64_t failure_code;
 	struct conversation_inputs inputs;
@@ -43,6 +44,7 @@ struct message_worker {
 	struct job install;
 	int install_result;
 	struct reason why;
+	struct reason note; /* of what was changed in an installed app */
 	struct manifest manifest;
 	char *app_dir;
 	bool installing;
@@ -366,8 +368,13 @@ static void install_run(struct job *job)
 	if (r == 0)
 		r = path_flwr_home_older(worker->flwr_home, &older_home);
 	if (r == 0)
-		r = fab_install(&worker->inputs.fab, worker->inputs.run.fab_hash, worker->flwr_home,
-			older_home, &limits, &worker->manifest, &worker->app_dir, &worker->why);
+		r = fab_install(&worker->inputs.fab,
+			&(struct fab_install_options){.hash = worker->inputs.run.fab_hash,
+				.flwr_home = worker->flwr_home,
+				.older_home = older_home,
+				.limits = limits,
+				.strict = worker->signed_apps},
+			&worker->manifest, &worker->app_dir, &worker->note, &worker->why);
 	worker->install_result = r;
 }
 
@@ -380,6 +387,9 @@ static void install_done(struct job *job)
 	worker->installing = false;
 	worker->why = (struct reason){0};
 	slices_done(&worker->inputs.fab);
+	if (worker->note.text[0])
+		log_warn(worker->log, "%s: %s", worker->note.text,
+			worker->app_dir ? worker->app_dir : "not done");
 	if (r == -EBADMSG || r == -EFBIG) {
 		answer_error(worker, ERROR_CODE_INVALID_FAB, why.text);
 	} else if (r) {
@@ -476,6 +486,7 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	worker->stderr_in_replies = options->stderr_in_replies;
 	worker->content_max_bytes =
 		options->content_max_bytes ? options->content_max_bytes : budget_default_limit();
+	worker->signed_apps = options->signed_apps;
 	worker->flwr_home = strdup(options->flwr_home);
 	worker->hung_up = timer_new(loop, hung_up_late, worker);
 	worker->failure = options->failure ? strdup(options->failure) : NULL;

@@ -23,6 +23,7 @@ struct message_worker_options {
 	int64_t exit_grace_ms; /* own agent only: as in agent_options */
 	enum log_level log_level;
 	bool passes_output;     /* what apps print goes to our stdout and stderr */
+	bool signed_apps;       /* refuse an app that is not as it was signed */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	/* Run nothing, answer with this error: for the agent of a worker that has ended without a
 	 * reply. NULL: run the app. */

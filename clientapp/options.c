@@ -139,6 +139,12 @@ static const struct row rows[] = {
 		       .metavar = "WAY",
 		       .help = "What apps print: log (default) puts it into the log by lines; "
 			       "pass hands it through to stdout and stderr as it is."}},
+	{BOTH, {.name = "signed-apps",
+		       .kind = OPTION_FLAG,
+		       .offset = AT(signed_apps),
+		       .help = "Refuse an installed app that is not as its SuperNode got it; for "
+			       "one "
+			       "with --trusted-entities."}},
 	{BOTH, {.name = "stderr-in-replies",
 		       .kind = OPTION_FLAG,
 		       .offset = AT(stderr_in_replies),

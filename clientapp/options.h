@@ -39,6 +39,7 @@ struct options {
 	bool run_once;
 	const char *app_output; /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
+	bool signed_apps;   /* refuse an installed app that is not as its FAB */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	const char *log_level_text;
 	enum log_level log_level;

@@ -330,9 +330,6 @@ static const char *environment(const char *name)
 
 char *path_flwr_home(const char *flwr_dir)
 {
-	const char *runtime = environment("XDG_RUNTIME_DIR");
-	char *path = NULL;
-
 	if (flwr_dir)
 		return strdup(flwr_dir);
 	if (environment("FLWR_HOME"))
@@ -341,11 +338,7 @@ char *path_flwr_home(const char *flwr_dir)
 		return path_join(environment("HOME"), ".flwr");
 	if (environment("XDG_DATA_HOME"))
 		return path_join(environment("XDG_DATA_HOME"), ".flwr");
-	if (!runtime)
-		runtime = environment("TMPDIR");
-	if (asprintf(&path, "%s/flwr-%u", runtime ? runtime : "/tmp", (unsigned int)getuid()) < 0)
-		return NULL;
-	return path;
+	return strdup("");
 }
 
 char *path_spool(const char *flwr_dir)
@@ -460,6 +453,30 @@ int dir_make_private(const char *flwr_dir, char **out, struct reason *why)
 		}
 	}
 	return private_failed(why, failed, first);
+}
+
+int flwr_home_open(const char *flwr_dir, struct flwr_home *out, struct reason *why)
+{
+	auto_(free_at_exit) char *named = path_flwr_home(flwr_dir);
+	int r;
+
+	if (!named)
+		return -ENOMEM;
+	if (*named) {
+		*out = (struct flwr_home){.path = take_pointer(&named)};
+		return 0;
+	}
+	r = dir_make_private(NULL, &out->path, why);
+	out->is_made = r == 0;
+	return r;
+}
+
+void flwr_home_done(struct flwr_home *home)
+{
+	if (home->is_made)
+		dir_remove(home->path);
+	free(home->path);
+	*home = (struct flwr_home){0};
 }
 
 int memfd_new(const char *name)

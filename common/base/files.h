@@ -7,6 +7,7 @@
 #include "common/base/reason.h"
 #include "common/base/slice.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -47,10 +48,24 @@ int dir_remove(const char *path);
 
 /*
  * The Flower home: flwr_dir when not NULL, else $FLWR_HOME, else $HOME/.flwr (Flower 1.27 and
- * later), else $XDG_DATA_HOME/.flwr, else a directory "flwr-<uid>" in the runtime directory (a node
- * needs no home). malloc()ed; NULL on no memory. Not made.
+ * later), else $XDG_DATA_HOME/.flwr; "" when none of them is named. malloc()ed; NULL on no memory.
+ * Not made.
  */
 char *path_flwr_home(const char *flwr_dir);
+
+/* The Flower home of a program. Zero-initialised is none. */
+struct flwr_home {
+	char *path;
+	bool is_made; /* for this program alone */
+};
+
+/*
+ * As path_flwr_home(), or, when none is named (a node needs no home), a private directory that is
+ * made: one of a known name could be another's. 0, -ENOMEM, -errno with a sentence.
+ */
+int flwr_home_open(const char *flwr_dir, struct flwr_home *out, struct reason *why);
+/* Forget it; one that was made is removed with all apps in it. */
+void flwr_home_done(struct flwr_home *home);
 
 /*
  * Where files without a name may grow large: flwr_dir when not NULL, else $TMPDIR, else /var/tmp,

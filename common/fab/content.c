@@ -94,7 +94,7 @@ int content_parse(
 	if (n > lines_max)
 		return reason_code(why, -EBADMSG, "the FAB lists %zu files, at most %llu are taken",
 			n, (unsigned long long)lines_max);
-	list.v = calloc(n + 1, sizeof(*list.v));
+	list.v = calloc(n + 1, sizeof(*list.v)); /* one more: content_add() */
 	if (!list.v)
 		return -ENOMEM;
 	while (rest < end) {
@@ -116,6 +116,17 @@ int content_parse(
 	*out = list;
 	list = (struct content_list){0};
 	return 0;
+}
+
+void content_add(struct content_list *list, const char *path, const char hash[SHA256_HEX_BYTES],
+	uint64_t bytes)
+{
+	struct content_line *line = &list->v[list->n++];
+
+	*line = (struct content_line){
+		.path = path, .path_len = strlen(path), .bytes = bytes, .seen = true};
+	memcpy(line->hash, hash, SHA256_HEX_BYTES);
+	qsort(list->v, list->n, sizeof(*list->v), compare_paths);
 }
 
 struct content_line *content_find(const struct content_list *list, const char *path, size_t len)

@@ -17,6 +17,7 @@ struct content_line {
 	char hash[SHA256_HEX_BYTES];
 	uint64_t bytes; /* the list has bits */
 	bool seen;      /* for who compares: the archive has it */
+	bool differs;   /* and: what is installed is another */
 };
 
 /* Sorted by path. Zero-initialised is empty. */
@@ -33,6 +34,10 @@ struct content_list {
  */
 int content_parse(
 	char *text, size_t len, uint64_t lines_max, struct content_list *out, struct reason *why);
+
+/* Add the line of a path that is not there, once. path is borrowed. */
+void content_add(struct content_list *list, const char *path, const char hash[SHA256_HEX_BYTES],
+	uint64_t bytes);
 
 /* The line of a path, borrowed, or NULL. */
 struct content_line *content_find(const struct content_list *list, const char *path, size_t len);

@@ -3,12 +3,15 @@
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
 #include "common/base/sha256.h"
+#include "common/base/text.h"
+#include "common/fab/installed.h"
 #include "common/fab/manifest.h"
 #include "common/fab/unpack.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -18,7 +21,8 @@
 
 /* Directories in which something is being unpacked: ".<hash8>.<16 digits>.new", locked by who
  * unpacks. */
-#define HASH_DIGITS    8 /* of a FAB's hash in the name of its directory */
+#define HASH_DIGITS    8 /* of a FAB's hash in such a name */
+#define FLOWER_DIGITS  8 /* and in the names of directories that Flower makes */
 #define SCRATCH_SUFFIX ".new"
 #define SCRATCH_DIGITS 16
 #define SCRATCH_TRIES  16
@@ -145,10 +149,6 @@ static int publish(struct scratch *scratch, const char *target, struct reason *w
 {
 	int r;
 
-	/* The name must not reach the disk before the files do: a power cut would leave an app of
-	 * empty files that counts as installed. Once for each FAB. */
-	if (syncfs(scratch->fd) < 0)
-		return failed(why, -errno, "write the app as", target);
 	r = renameat2(AT_FDCWD, scratch->path, AT_FDCWD, target, RENAME_NOREPLACE);
 	/* A file system without that flag: a directory never replaces one that has something in it.
 	 */
@@ -164,23 +164,25 @@ static int publish(struct scratch *scratch, const char *target, struct reason *w
 	return 0;
 }
 
-static int unpack_app(struct bundle *bundle, const char *hash, const struct fab_limits *limits,
-	const char *apps, const char *target, struct reason *why)
-{
-	auto_(content_done) struct content_list list = {0};
-	auto_(scratch_done) struct scratch scratch = {.fd = -1};
-	int r = unpack_check(bundle, limits, &list, why);
+/* ---- the app ---- */
 
-	if (r < 0)
-		return r;
-	r = dir_make(apps, 0755);
-	if (r < 0)
-		return failed(why, r, "make the directory", apps);
-	sweep(apps);
-	r = scratch_open(apps, hash, &scratch, why);
-	if (r == 0)
-		r = unpack_files(bundle, &list, scratch.fd, limits->files_max, why);
-	return r < 0 ? r : publish(&scratch, target, why);
+/* What is being installed. */
+struct installation {
+	struct bundle *bundle;
+	const struct fab_install_options *options;
+	struct manifest manifest;
+	struct content_list list;
+	char *apps; /* absolute */
+	struct reason *why;
+	struct reason *note;
+};
+
+static void installation_done(struct installation *installation)
+{
+	content_done(&installation->list);
+	manifest_done(&installation->manifest);
+	free(installation->apps);
+	bundle_free(&installation->bundle);
 }
 
 /* home/apps, absolute. NULL on no memory. */
@@ -196,68 +198,253 @@ static char *apps_path(const char *home)
 	return absolute ? path_join(absolute, "apps") : NULL;
 }
 
-/* Is there an app already? 0 no, 1 yes, -errno. */
-static int installed(const char *target, struct reason *why)
+/* home/apps, ours or root's as home is. Its descriptor; -ENOENT; -errno with a sentence. */
+static int open_apps(const char *home, bool make, struct reason *why)
 {
-	struct stat st;
+	auto_(close_at_exit) int dir = -1;
+	struct reason cause = {0};
+	int apps, r = make ? dir_make(home, 0755) : 0;
 
-	if (stat(target, &st) < 0)
-		return errno == ENOENT ? 0 : failed(why, -errno, "look at", target);
-	return S_ISDIR(st.st_mode) ? 1 : failed(why, -ENOTDIR, "use", target);
+	if (r < 0)
+		return failed(why, r, "make the directory", home);
+	apps = dir = installed_open(AT_FDCWD, home, &cause);
+	if (dir >= 0 && make && mkdirat(dir, "apps", 0755) < 0 && errno != EEXIST)
+		return failed(why, -errno, "make the directory apps in", home);
+	if (dir >= 0)
+		apps = installed_open(dir, "apps", &cause);
+	if (apps >= 0 || (apps == -ENOENT && !make))
+		return apps;
+	if (cause.text[0])
+		return reason_code(why, apps, "cannot use apps in %s: %s", home, cause.text);
+	return failed(why, apps, "use apps in", home);
 }
 
-/* Below the home or, when it is only there, below the older one. As installed(). *target_out is
- * malloc()ed. */
-static int find_app(const char *apps, const char *older_home, const char *name, char **target_out,
-	struct reason *why)
+static int changed_line(const struct content_list *list)
 {
-	auto_(free_at_exit) char *target = path_join(apps, name);
-	auto_(free_at_exit) char *older_apps = older_home ? apps_path(older_home) : NULL;
-	auto_(free_at_exit) char *older = older_apps ? path_join(older_apps, name) : NULL;
+	size_t i = 0;
+
+	while (!list->v[i].differs)
+		i++;
+	return (int)i;
+}
+
+/* What is told of files that are not the FAB's. */
+static void tell_changed(
+	const struct content_list *list, int n, const char *rest, struct reason *out)
+{
+	const struct content_line *line = &list->v[changed_line(list)];
+	char quoted[160];
+
+	text_quote(line->path, line->path_len, quoted, sizeof(quoted));
+	reason_set(out, "the installed app was changed: %s%s is not as in its FAB%s", quoted,
+		n > 1 ? " (and others)" : "", rest);
+}
+
+/* Unpack all into a directory beside the app's. */
+static int unpack_new(struct installation *installation, struct scratch *scratch)
+{
+	const struct fab_install_options *options = installation->options;
 	int r;
 
-	if (!target || (older_home && !older))
-		return -ENOMEM;
-	r = installed(target, why);
-	/* What cannot be used there is no reason not to install the app here. */
-	if (r == 0 && older && installed(older, NULL) > 0) {
-		*target_out = take_pointer(&older);
-		return 1;
-	}
-	*target_out = take_pointer(&target);
+	sweep(installation->apps);
+	r = scratch_open(installation->apps, options->hash, scratch, installation->why);
+	if (r == 0)
+		r = unpack_files(installation->bundle, &installation->list, scratch->fd,
+			options->limits.files_max, installation->why);
 	return r;
 }
 
-int fab_install(const struct slices *content, const char *hash, const char *flwr_home,
-	const char *older_home, const struct fab_limits *limits, struct manifest *manifest_out,
-	char **dir_out, struct reason *why)
+/* The directory of a file below dir, whatever lies in its way; *name_out is the file's own name.
+ * The descriptor or -errno. */
+static int make_way(int dir, const char *path, const char **name_out)
 {
-	auto_(bundle_free) struct bundle *bundle = NULL;
-	auto_(manifest_done) struct manifest manifest = {0};
-	auto_(free_at_exit) char *apps = NULL;
-	auto_(free_at_exit) char *name = NULL;
-	auto_(free_at_exit) char *target = NULL;
+	auto_(close_at_exit) int at = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+	char name[NAME_MAX + 1];
+
+	for (const char *slash; at >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
+		const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+		int next;
+
+		memcpy(name, path, (size_t)(slash - path));
+		name[slash - path] = '\0';
+		next = openat(at, name, flags);
+		if (next < 0 && (errno == ENOTDIR || errno == ELOOP))
+			unlinkat(at, name, 0);
+		if (next < 0 &&
+			(mkdirat(at, name, 0755) < 0 || (next = openat(at, name, flags)) < 0))
+			return -errno;
+		close_fd(&at);
+		at = next;
+	}
+	*name_out = path;
+	return at < 0 ? -errno : take_fd(&at);
+}
+
+/* Move a file from the scratch directory over what lies in its place. */
+static int replace_file(int from, int dir, const char *target, const struct content_line *line)
+{
+	auto_(close_at_exit) int parent = -1;
+	auto_(free_at_exit) char *path = text_dup(line->path, line->path_len);
+	auto_(free_at_exit) char *whole = path ? path_join(target, path) : NULL;
+	const char *name;
 	int r;
 
-	/* Its first digits become part of a path. */
-	if (!sha256_is_hex(hash))
-		return reason_code(why, -EBADMSG, "the FAB's announced hash is no SHA-256 hash");
-	r = bundle_open(content, &bundle, why);
-	if (r == 0)
-		r = manifest_read(bundle, &manifest, why);
-	if (r < 0)
-		return r;
-	apps = apps_path(flwr_home);
-	name = manifest_directory(&manifest, hash, HASH_DIGITS);
-	if (!apps || !name)
+	if (!whole)
 		return -ENOMEM;
-	r = find_app(apps, older_home, name, &target, why);
+	parent = make_way(dir, path, &name);
+	if (parent < 0)
+		return parent;
+	if (renameat(from, path, parent, name) == 0)
+		return fsync(parent) < 0 ? -errno : 0;
+	if (errno != EISDIR && errno != ENOTEMPTY && errno != EEXIST)
+		return -errno;
+	r = dir_remove(whole);
+	return r == 0 && renameat(from, path, parent, name) < 0 ? -errno : r;
+}
+
+/* Files that an app has written beside its own stay. */
+static int repair(struct installation *installation, int dir, const char *target, int n)
+{
+	auto_(scratch_done) struct scratch scratch = {.fd = -1};
+	int r = unpack_new(installation, &scratch);
+
+	for (size_t i = 0; r == 0 && i < installation->list.n; i++) {
+		if (!installation->list.v[i].differs)
+			continue;
+		r = replace_file(scratch.fd, dir, target, &installation->list.v[i]);
+		if (r < 0)
+			failed(installation->why, r, "put right the app in", target);
+	}
 	if (r == 0)
-		r = unpack_app(bundle, hash, limits, apps, target, why);
+		tell_changed(&installation->list, n, ": put right", installation->note);
+	return r;
+}
+
+/*
+ * Does the directory name of apps serve? 0 it is not there, or no use and not ours to change; 1 it
+ * does; -errno, -EBADMSG.
+ */
+static int try_installed(struct installation *installation, int apps, const char *name,
+	const char *target, bool ours)
+{
+	auto_(close_at_exit) int dir = -1;
+	struct reason cause = {0};
+	bool strict = installation->options->strict;
+	int n, r;
+
+	dir = installed_open(apps, name, &cause);
+	if (dir < 0 && (dir == -ENOENT || !ours))
+		return 0;
+	if (dir < 0)
+		return cause.text[0] ? reason_code(installation->why, dir, "cannot use %s: %s",
+					       target, cause.text)
+				     : failed(installation->why, dir, "use", target);
+	n = installed_compare(dir, &installation->list);
+	if (n < 0)
+		return n;
+	if (n > 0 && !ours)
+		return 0;
+	if (n > 0 && strict) {
+		tell_changed(&installation->list, n, "", installation->why);
+		return -EBADMSG;
+	}
+	r = strict ? installed_unlisted(dir, &installation->list, ours ? installation->why : NULL)
+		   : 0;
+	if (r > 0)
+		return ours ? -EBADMSG : 0;
+	if (r == 0 && n > 0)
+		r = repair(installation, dir, target, n);
+	return r < 0 ? r : 1;
+}
+
+/* As try_installed(), below a home that is not changed. *target_out is malloc()ed on 1. */
+static int try_flowers(struct installation *installation, const char *home, char **target_out)
+{
+	auto_(free_at_exit) char *apps = apps_path(home);
+	auto_(free_at_exit) char *name = manifest_directory(
+		&installation->manifest, installation->options->hash, FLOWER_DIGITS);
+	auto_(free_at_exit) char *target = apps && name ? path_join(apps, name) : NULL;
+	auto_(close_at_exit) int dir = -1;
+	int r;
+
+	if (!target)
+		return -ENOMEM;
+	dir = open_apps(home, false, NULL);
+	r = dir < 0 ? 0 : try_installed(installation, dir, name, target, false);
+	if (r > 0)
+		*target_out = take_pointer(&target);
+	return r;
+}
+
+static int install_new(struct installation *installation, const char *target)
+{
+	auto_(scratch_done) struct scratch scratch = {.fd = -1};
+	auto_(close_at_exit) int apps =
+		open_apps(installation->options->flwr_home, true, installation->why);
+	int r = apps < 0 ? apps : unpack_new(installation, &scratch);
+
+	if (r == 0)
+		r = publish(&scratch, target, installation->why);
+	if (r == 0 && fsync(apps) < 0)
+		r = failed(installation->why, -errno, "write", installation->apps);
+	return r;
+}
+
+/* *target_out is malloc()ed. */
+static int find_or_make(struct installation *installation, char **target_out)
+{
+	const struct fab_install_options *options = installation->options;
+	auto_(free_at_exit) char *name =
+		manifest_directory(&installation->manifest, options->hash, SHA256_HEX_BYTES - 1);
+	auto_(free_at_exit) char *target = name ? path_join(installation->apps, name) : NULL;
+	auto_(close_at_exit) int apps = -1;
+	int r;
+
+	if (!target)
+		return -ENOMEM;
+	apps = open_apps(options->flwr_home, false, installation->why);
+	if (apps < 0 && apps != -ENOENT)
+		return apps;
+	r = apps < 0 ? 0 : try_installed(installation, apps, name, target, true);
+	if (r == 0)
+		r = try_flowers(installation, options->flwr_home, target_out);
+	if (r == 0 && options->older_home)
+		r = try_flowers(installation, options->older_home, target_out);
+	if (r == 0)
+		r = install_new(installation, target);
 	if (r < 0)
 		return r;
-	*dir_out = take_pointer(&target);
-	*manifest_out = manifest;
-	manifest = (struct manifest){0};
+	if (!*target_out)
+		*target_out = take_pointer(&target);
+	return 0;
+}
+
+int fab_install(const struct slices *content, const struct fab_install_options *options,
+	struct manifest *manifest_out, char **dir_out, struct reason *note, struct reason *why)
+{
+	auto_(installation_done) struct installation installation = {
+		.options = options, .why = why, .note = note};
+	char *target = NULL;
+	int r;
+
+	/* It becomes part of a path. */
+	if (!sha256_is_hex(options->hash))
+		return reason_code(why, -EBADMSG, "the FAB's announced hash is no SHA-256 hash");
+	r = bundle_open(content, &installation.bundle, why);
+	if (r == 0)
+		r = manifest_read(installation.bundle, &installation.manifest, why);
+	if (r == 0)
+		r = unpack_check(installation.bundle, &options->limits, &installation.list, why);
+	if (r < 0)
+		return r;
+	installation.apps = apps_path(options->flwr_home);
+	if (!installation.apps)
+		return -ENOMEM;
+	r = find_or_make(&installation, &target);
+	if (r < 0)
+		return r;
+	*dir_out = target;
+	*manifest_out = installation.manifest;
+	installation.manifest = (struct manifest){0};
 	return 0;
 }

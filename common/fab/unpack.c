@@ -84,6 +84,25 @@ static int match(const struct directory *directory, struct content_list *list, s
 	return 0;
 }
 
+/* The list may leave it out. */
+static int add_pyproject(struct bundle *bundle, struct content_list *list, struct reason *why)
+{
+	auto_(sha256_free_at_exit) struct sha256 *hash = NULL;
+	auto_(text_done) struct text text = {0};
+	char hex[SHA256_HEX_BYTES];
+	int r = bundle_read(bundle, BUNDLE_PYPROJECT, FAB_PYPROJECT_MAX_BYTES, &text, why);
+
+	if (r < 0)
+		return r;
+	hash = sha256_new();
+	if (!hash)
+		return -ENOMEM;
+	sha256_add(hash, text.data, text.len);
+	sha256_hex(hash, hex);
+	content_add(list, BUNDLE_PYPROJECT, hex, text.len);
+	return 0;
+}
+
 int unpack_check(struct bundle *bundle, const struct fab_limits *limits, struct content_list *out,
 	struct reason *why)
 {
@@ -111,6 +130,8 @@ int unpack_check(struct bundle *bundle, const struct fab_limits *limits, struct 
 	r = content_parse(bytes, len, files, &list, why);
 	if (r == 0)
 		r = match(bundle_directory(bundle), &list, why);
+	if (r == 0 && !content_find(&list, BUNDLE_PYPROJECT, strlen(BUNDLE_PYPROJECT)))
+		r = add_pyproject(bundle, &list, why);
 	if (r < 0)
 		return r;
 	*out = list;
@@ -207,10 +228,37 @@ static int unpack_one(struct target *target, struct bundle *bundle,
 		return r;
 	if (line && strcmp(hex, line->hash) != 0)
 		return refuse(why, path, entry->name_len, "has another hash than listed");
-	/* Some file systems find out only now that the disk is full. */
-	if (fd >= 0 && close(take_fd(&fd)) < 0 && errno != EINTR)
+	/* The app's name must not reach the disk before its files do: a power cut would leave an
+	 * app of empty files. */
+	if (fd >= 0 && fsync(fd) < 0)
 		return io_failed(why, -errno, path);
 	return 0;
+}
+
+/* The directories of all files, too. */
+static int sync_directories(int dir, const struct content_list *list, struct reason *why)
+{
+	char last[DIRECTORY_NAME_MAX_BYTES + 1] = "", path[DIRECTORY_NAME_MAX_BYTES + 1];
+
+	for (size_t i = 0; i < list->n; i++) {
+		auto_(close_at_exit) int fd = -1;
+		const char *slash = memrchr(list->v[i].path, '/', list->v[i].path_len);
+		size_t len = slash ? (size_t)(slash - list->v[i].path) : 0;
+
+		if (len == 0 || len > DIRECTORY_NAME_MAX_BYTES)
+			continue;
+		memcpy(path, list->v[i].path, len);
+		path[len] = '\0';
+		if (strcmp(path, last) == 0)
+			continue;
+		memcpy(last, path, len + 1);
+		fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT) /* .info */
+			continue;
+		if (fd < 0 || fsync(fd) < 0)
+			return io_failed(why, -errno, path);
+	}
+	return fsync(dir) < 0 ? io_failed(why, -errno, ".") : 0;
 }
 
 int unpack_files(struct bundle *bundle, const struct content_list *list, int dir, uint64_t dirs_max,
@@ -226,5 +274,5 @@ int unpack_files(struct bundle *bundle, const struct content_list *list, int dir
 		if (!entry->folder)
 			r = unpack_one(&target, bundle, entry, line, why);
 	}
-	return r < 0 ? r : 0;
+	return r < 0 ? r : sync_directories(dir, list, why);
 }

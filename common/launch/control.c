@@ -104,11 +104,13 @@ static void start_put(struct packet *packet, const struct control_message *messa
 {
 	int32_t log_level = message->start.log_level;
 	uint8_t stderr_in_replies = message->start.stderr_in_replies;
+	uint8_t signed_apps = message->start.signed_apps;
 
 	put(packet, &message->start.token, sizeof(message->start.token));
 	put(packet, &message->start.content_max_bytes, sizeof(message->start.content_max_bytes));
 	put(packet, &log_level, sizeof(log_level));
 	put(packet, &stderr_in_replies, sizeof(stderr_in_replies));
+	put(packet, &signed_apps, sizeof(signed_apps));
 	put_string(packet, message->start.address, CONTROL_STRING_BYTES);
 	put_string(packet, message->start.flwr_home, CONTROL_STRING_BYTES);
 	put_string(
@@ -121,13 +123,14 @@ static void start_put(struct packet *packet, const struct control_message *messa
 
 static void start_get(struct packet *packet, struct control_message *message)
 {
-	uint8_t stderr_in_replies = 0;
+	uint8_t stderr_in_replies = 0, signed_apps = 0;
 	int32_t log_level;
 
 	get(packet, &message->start.token, sizeof(message->start.token));
 	get(packet, &message->start.content_max_bytes, sizeof(message->start.content_max_bytes));
 	get(packet, &log_level, sizeof(log_level));
 	get(packet, &stderr_in_replies, sizeof(stderr_in_replies));
+	get(packet, &signed_apps, sizeof(signed_apps));
 	message->start.log_level = log_level;
 	message->start.address = get_string(packet);
 	message->start.flwr_home = get_string(packet);
@@ -135,7 +138,8 @@ static void start_get(struct packet *packet, struct control_message *message)
 	message->start.token_file = get_optional(packet);
 	message->start.task_token = get_optional(packet);
 	message->start.stderr_in_replies = stderr_in_replies;
-	if (log_level < 0 || log_level >= LOG_LEVEL_N || stderr_in_replies > 1)
+	message->start.signed_apps = signed_apps;
+	if (log_level < 0 || log_level >= LOG_LEVEL_N || stderr_in_replies > 1 || signed_apps > 1)
 		packet->broken = true;
 }
 

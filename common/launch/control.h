@@ -22,6 +22,7 @@ struct control_start {
 	uint64_t content_max_bytes; /* that a message may take when it is written out for the app;
 				       0: the worker's own default */
 	int log_level;              /* enum log_level */
+	bool signed_apps;           /* refuse an app that is not as it was signed */
 	bool stderr_in_replies;     /* may error replies quote the stderr of an app? */
 };
 

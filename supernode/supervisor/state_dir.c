@@ -84,6 +84,8 @@ static int find_places(const struct state_dir_options *options, struct places *p
 	if (r == 0 && state_home)
 		r = places_add(places, path_join(state_home, OWN_NAME));
 	home = r == 0 ? path_flwr_home(options->flwr_dir) : NULL;
+	if (r == 0 && home && !*home) /* there is none */
+		return 0;
 	return home ? places_add(places, path_join(home, OWN_NAME)) : -ENOMEM;
 }
 

@@ -111,11 +111,12 @@ static void do_start_worker(struct supervisor *supervisor, const struct node_act
 		.token = action->token,
 		.task_token = action->form == MESSAGE_OBJECTS ? task_token : NULL,
 		.address = (char *)appio_address(supervisor->appio),
-		.flwr_home = supervisor->flwr_home,
+		.flwr_home = supervisor->flwr_home.path,
 		.command = supervisor->clientapp_command,
 		.content_max_bytes = supervisor->budget.limit_bytes,
 		.log_level = supervisor->log_level,
 		.stderr_in_replies = supervisor->stderr_in_replies,
+		.signed_apps = supervisor->credentials.trusted != NULL,
 	};
 	struct reason why = {0};
 	int r;
@@ -328,7 +329,7 @@ static int new_agent(
 
 	if (r == 0 && options->bounds && options->bounds->user)
 		r = app_user_check(
-			options->bounds->user, supervisor->flwr_home, options->python, why);
+			options->bounds->user, supervisor->flwr_home.path, options->python, why);
 	if (r)
 		return r;
 	r = agent_paths(&agent);
@@ -473,7 +474,9 @@ static int new_parts(
 
 	if (r)
 		return r;
-	supervisor->flwr_home = path_flwr_home(options->flwr_dir);
+	r = flwr_home_open(options->flwr_dir, &supervisor->flwr_home, why);
+	if (r)
+		return r;
 	if (options->clientapp_command)
 		supervisor->clientapp_command = strdup(options->clientapp_command);
 	supervisor->token_files = options->clientapp_command &&
@@ -487,8 +490,8 @@ static int new_parts(
 	supervisor->health_timer = timer_new(supervisor->loop, look_at_health, supervisor);
 	if (options->clientapp_command && !supervisor->clientapp_command)
 		return -ENOMEM;
-	if (!supervisor->flwr_home || !supervisor->tick || !supervisor->end ||
-		!supervisor->offers || !supervisor->trim_timer || !supervisor->health_timer)
+	if (!supervisor->tick || !supervisor->end || !supervisor->offers ||
+		!supervisor->trim_timer || !supervisor->health_timer)
 		return -ENOMEM;
 	r = new_state(supervisor, options, why);
 	if (r == 0)
@@ -563,6 +566,7 @@ void supervisor_abandon(struct supervisor *supervisor)
 {
 	agent_free(supervisor->agent);
 	process_set_free(supervisor->processes);
+	flwr_home_done(&supervisor->flwr_home);
 	private_dir_close(&supervisor->dir);
 }
 
@@ -609,7 +613,7 @@ void supervisor_free(struct supervisor *supervisor)
 	private_dir_close(&supervisor->dir);
 	credentials_done(&supervisor->credentials);
 	state_dir_close(&supervisor->state);
-	free(supervisor->flwr_home);
+	flwr_home_done(&supervisor->flwr_home);
 	free(supervisor->clientapp_command);
 	free(supervisor);
 }

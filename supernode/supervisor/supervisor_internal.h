@@ -5,6 +5,7 @@
 #define FLWR_SUPERVISOR_SUPERVISOR_INTERNAL_H
 
 #include "common/base/clock.h"
+#include "common/base/files.h"
 #include "common/launch/agent.h"
 #include "common/launch/command.h"
 #include "common/rpc/rpc.h"
@@ -53,7 +54,7 @@ struct supervisor {
 	struct timer *tick;
 	struct timer *end;      /* of the phase */
 	struct private_dir dir; /* the worker API's socket, tokens */
-	char *flwr_home;
+	struct flwr_home flwr_home;
 	char *clientapp_command; /* NULL: our own worker */
 	bool token_files;        /* the command wants the token of a message in a file */
 	enum log_level log_level;

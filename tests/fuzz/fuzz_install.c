@@ -50,8 +50,9 @@ static void check_places(const char *home, const char *app)
 
 void fuzz(const uint8_t *data, size_t len)
 {
-	const struct fab_limits limits = {
-		.received_max_bytes = 1 << 20, .unpacked_max_bytes = 1 << 20, .files_max = 20};
+	struct fab_install_options options = {.limits = {.received_max_bytes = 1 << 20,
+						      .unpacked_max_bytes = 1 << 20,
+						      .files_max = 20}};
 	auto_(slices_done) struct slices content = fuzz_cut(data, len, len / 2);
 	auto_(free_at_exit) char *home = NULL, *app = NULL;
 	char hash[SHA256_HEX_BYTES];
@@ -64,7 +65,9 @@ void fuzz(const uint8_t *data, size_t len)
 	home = path_join(base, "a/b/home");
 	CHECK(home);
 	sha256_slices(&content, hash);
-	if (fab_install(&content, hash, home, NULL, &limits, &manifest, &app, NULL) == 0)
+	options.hash = hash;
+	options.flwr_home = home;
+	if (fab_install(&content, &options, &manifest, &app, NULL, NULL) == 0)
 		manifest_done(&manifest);
 	check_places(home, app);
 }

@@ -47,6 +47,12 @@ def sign(database, entity):
         connection.execute("UPDATE fab SET verifications = ?", (verifications,))
 
 
+def installed_file(lab):
+    """A listed file of the app that our nodes have installed."""
+    (file,) = (lab.folder / "homes").glob("*/apps/*" + "[0-9a-f]" * 64 + "/knock/client_app.py")
+    return file
+
+
 def test_trusted_entities(tmp_path):
     alice, bob, other_alice = (Entity(name) for name in ("alice", "bob", "alice"))
     database = tmp_path / "state.sqlite"
@@ -79,3 +85,26 @@ def test_trusted_entities(tmp_path):
         assert not trouble(good)
         for node in (good, stranger, wrong):
             assert node.stop() == 0
+
+        # Signed is what came, not what lies there by now: a file is changed, one is added.
+        listed = installed_file(lab)
+        before = listed.read_text(encoding="utf-8")
+        home = {"--flwr-dir": listed.parents[3]}
+        for text, told in (("print('changed')\n", "was changed"), ("", "does not list")):
+            more = listed.with_name("numpy.py" if not text else listed.name)
+            more.write_text(before + text, encoding="utf-8")
+            result = knock(lab, told.replace(" ", "-"))
+            sign(database, alice)
+            node = lab.start_node(options={**options, **home})
+            ((reply,),) = answers(lab, result).values()
+            assert reply[0] == 7 and told in reply[1], reply
+            assert node.stop() == 0
+            # Without signatures it is put right, with a warning, and what was added stays.
+            node = lab.start_node(options=home)
+            ((reply,),) = answers(lab, knock(lab, "again-" + told.replace(" ", "-"))).values()
+            assert reply == [0, ""]
+            assert listed.read_text(encoding="utf-8") == before
+            lines = trouble(node)
+            assert len(lines) == bool(text) and all(": put right: " in line for line in lines), lines
+            assert node.stop() == 0
+        assert more.exists()

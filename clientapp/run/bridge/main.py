@@ -66,6 +66,31 @@ def receive_task(sock):
     return fds[0]
 
 
+def read_sources_only(app_dir):
+    """Compile the app's modules from their sources, which are those of its bundle: bytecode beside
+    them could be anybody's."""
+    from importlib import machinery
+
+    class Loader(machinery.SourceFileLoader):
+        def get_code(self, fullname):
+            path = self.get_filename(fullname)
+            return self.source_to_code(self.get_data(path), path)
+
+    find = machinery.FileFinder.path_hook(
+        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+        (Loader, machinery.SOURCE_SUFFIXES),
+        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
+    )
+
+    def hook(path):
+        if path != app_dir and not path.startswith(os.path.join(app_dir, "")):
+            raise ImportError
+        return find(path)
+
+    sys.path_hooks.insert(0, hook)
+    sys.path_importer_cache.pop(app_dir, None)
+
+
 def text_of(ex):
     """What an exception says, even if it cannot."""
     try:
@@ -84,6 +109,31 @@ def explain(flower, raised):
     return 2, str(type(raised)) + ":<'" + text_of(raised) + "'>", short
 
 
+def read_sources_only(app_dir):
+    """Compile the app's modules from their sources, which are those of its bundle: bytecode beside
+    them could be anybody's."""
+    from importlib import machinery
+
+    class Loader(machinery.SourceFileLoader):
+        def get_code(self, fullname):
+            path = self.get_filename(fullname)
+            return self.source_to_code(self.get_data(path), path)
+
+    find = machinery.FileFinder.path_hook(
+        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+        (Loader, machinery.SOURCE_SUFFIXES),
+        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
+    )
+
+    def hook(path):
+        if path != app_dir and not path.startswith(os.path.join(app_dir, "")):
+            raise ImportError
+        return find(path)
+
+    sys.path_hooks.insert(0, hook)
+    sys.path_importer_cache.pop(app_dir, None)
+
+
 def answer(flower, form, fd):
     """Run the app; the reply in its form, whatever the app does but end the process."""
     import traceback
@@ -91,6 +141,7 @@ def answer(flower, form, fd):
     task = None
     try:
         task = form.read_task(flower, fd)
+        read_sources_only(task.app_dir)
         app = flower.load_app(task.app_dir, task.fab_id, task.fab_version, task.fab_hash)
         reply = app(message=task.message, context=task.context)
         if not isinstance(reply, flower.Message):

@@ -158,9 +158,8 @@ static void where_the_home_is(void **state)
 		{NULL, NULL, "/h", "/h", "/r", "/t", "/h/.flwr", NULL},
 		{NULL, NULL, "/d", NULL, "/r", "/t", "/d/.flwr", NULL},
 		{NULL, NULL, NULL, "/h", "/r", "/t", "/h/.flwr", NULL},
-		{NULL, NULL, NULL, NULL, "/r", "/t", "/r/flwr-", NULL},
-		{NULL, NULL, NULL, NULL, NULL, "/t", "/t/flwr-", NULL},
-		{NULL, NULL, NULL, "", NULL, "", "/tmp/flwr-", NULL},
+		{NULL, NULL, NULL, NULL, "/r", "/t", "", NULL},
+		{NULL, NULL, NULL, "", NULL, "", "", NULL},
 	};
 
 	(void)state;
@@ -174,12 +173,46 @@ static void where_the_home_is(void **state)
 		variable("XDG_RUNTIME_DIR", rows[i].runtime);
 		variable("TMPDIR", rows[i].tmp);
 		path = path_flwr_home(rows[i].dir);
-		assert_memory_equal(path, rows[i].expected, strlen(rows[i].expected));
+		assert_string_equal(path, rows[i].expected);
 		assert_int_equal(path_flwr_home_older(path, &older), 0);
 		assert_int_equal(!older, !rows[i].older);
 		if (older)
 			assert_string_equal(older, rows[i].older);
 	}
+}
+
+/* Where none is named it is made, with a name that nobody knows before, and removed. */
+static void a_home_of_its_own(void **state)
+{
+	auto_(free_at_exit) char *first = NULL;
+	struct flwr_home home = {0};
+	struct reason why = {0};
+	struct stat st;
+
+	(void)state;
+	variable("FLWR_HOME", NULL);
+	variable("XDG_DATA_HOME", NULL);
+	variable("HOME", NULL);
+	variable("XDG_RUNTIME_DIR", NULL);
+	variable("TMPDIR", NULL);
+	assert_int_equal(flwr_home_open(NULL, &home, &why), 0);
+	assert_int_equal(lstat(home.path, &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0700);
+	first = path_join(home.path, "apps");
+	assert_int_equal(mkdir(first, 0755), 0);
+	flwr_home_done(&home);
+	assert_int_equal(access(first, F_OK), -1);
+	*strrchr(first, '/') = '\0';
+	assert_int_equal(access(first, F_OK), -1);
+	assert_int_equal(flwr_home_open(NULL, &home, &why), 0);
+	assert_string_not_equal(home.path, first);
+	flwr_home_done(&home);
+	/* One that is named is nobody's to remove. */
+	variable("HOME", "/tmp");
+	assert_int_equal(flwr_home_open(NULL, &home, &why), 0);
+	assert_string_equal(home.path, "/tmp/.flwr");
+	assert_false(home.is_made);
+	flwr_home_done(&home);
 }
 
 static void private_directories(void **state)
@@ -458,6 +491,7 @@ int main(void)
 		cmocka_unit_test(links_are_removed_not_followed),
 		cmocka_unit_test(a_deep_tree_is_removed),
 		cmocka_unit_test(where_the_home_is),
+		cmocka_unit_test(a_home_of_its_own),
 		cmocka_unit_test(private_directories),
 		cmocka_unit_test(programs_are_found),
 		cmocka_unit_test(directories_are_checked),

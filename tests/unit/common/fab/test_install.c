@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #define HOME_BYTES 128
-#define FLIPS      4000
+#define FLIPS      1000
 #define RACERS     8
 #define STALE      ".01234567.0123456789abcdef.new"
 
@@ -77,14 +77,23 @@ static void fab_load(const char *file, size_t piece, struct fab *out)
 	fab_of(bytes, len, piece, out);
 }
 
-static int install(const struct fab *fab, const char *home, char **dir_out, struct reason *why)
+static int install_noted(const struct fab *fab, const char *home, bool strict, char **dir_out,
+	struct reason *note, struct reason *why)
 {
-	struct fab_limits limits = fab_limits_default();
+	const struct fab_install_options options = {.hash = fab->hash,
+		.flwr_home = home,
+		.limits = fab_limits_default(),
+		.strict = strict};
 	struct manifest manifest = {0};
-	int r = fab_install(&fab->content, fab->hash, home, NULL, &limits, &manifest, dir_out, why);
+	int r = fab_install(&fab->content, &options, &manifest, dir_out, note, why);
 
 	manifest_done(&manifest);
 	return r;
+}
+
+static int install(const struct fab *fab, const char *home, char **dir_out, struct reason *why)
+{
+	return install_noted(fab, home, false, dir_out, NULL, why);
 }
 
 static unsigned count_entries(const char *home, const char *below)
@@ -197,7 +206,9 @@ static void test_real(void **state)
 		fab_load("real.fab", pieces[i], &fab);
 		if (install(&fab, home, &dir, &why) != 0)
 			fail_msg("%s", why.text);
-		assert_string_equal(strrchr(dir, '/') + 1, fixture.name);
+		/* Flower has 8 digits of the hash, which is whole here. */
+		assert_memory_equal(strrchr(dir, '/') + 1, fixture.name, strlen(fixture.name) - 8);
+		assert_string_equal(strrchr(dir, '.') + 1, fab.hash);
 		assert_int_equal(strncmp(dir, home, strlen(home)), 0);
 		assert_true(same_trees(dir, theirs));
 		assert_int_equal(stat(dir, &st), 0);
@@ -314,7 +325,6 @@ static void test_refused(void **state)
 
 static void test_limits(void **state)
 {
-	struct fab_limits limits = fab_limits_default();
 	struct manifest manifest = {0};
 	struct reason why = {0};
 	char home[HOME_BYTES];
@@ -324,20 +334,19 @@ static void test_limits(void **state)
 	(void)state;
 	new_home(home);
 	fab_load("real.fab", 4096, &fab);
-	limits.files_max = 6;
+	struct fab_install_options options = {
+		.hash = fab.hash, .flwr_home = home, .limits = fab_limits_default()};
+	options.limits.files_max = 6;
 	assert_int_equal(
-		fab_install(&fab.content, fab.hash, home, NULL, &limits, &manifest, &dir, &why),
-		-EBADMSG);
+		fab_install(&fab.content, &options, &manifest, &dir, NULL, &why), -EBADMSG);
 	assert_non_null(strstr(why.text, "7 files"));
-	limits.files_max = 7;
-	limits.unpacked_max_bytes = 7900;
+	options.limits.files_max = 7;
+	options.limits.unpacked_max_bytes = 7900;
 	assert_int_equal(
-		fab_install(&fab.content, fab.hash, home, NULL, &limits, &manifest, &dir, &why),
-		-EBADMSG);
+		fab_install(&fab.content, &options, &manifest, &dir, NULL, &why), -EBADMSG);
 	assert_non_null(strstr(why.text, "bytes"));
-	limits.unpacked_max_bytes = 8000;
-	assert_int_equal(
-		fab_install(&fab.content, fab.hash, home, NULL, &limits, &manifest, &dir, &why), 0);
+	options.limits.unpacked_max_bytes = 8000;
+	assert_int_equal(fab_install(&fab.content, &options, &manifest, &dir, NULL, &why), 0);
 	assert_string_equal(manifest.publisher, "Some Org");
 	manifest_done(&manifest);
 	free(dir);
@@ -361,24 +370,172 @@ static void test_hash_form(void **state)
 	slices_done(&fab.content);
 }
 
-/* An installed directory is taken as it is, whoever made it, also where nothing can be written. */
-static void test_reuse(void **state)
+static void write_file(const char *dir, const char *name, const char *text)
 {
-	char home[HOME_BYTES], marked[512];
+	auto_(free_at_exit) char *path = path_join(dir, name);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* What Flower has installed is used, unless it is not what came. */
+static void test_flowers(void **state)
+{
+	char home[HOME_BYTES], theirs[512];
+	auto_(free_at_exit) char *command = NULL;
 	struct reason why = {0};
 	struct fab fab;
 
 	(void)state;
 	new_home(home);
 	fab_load("real.fab", 4096, &fab);
-	snprintf(marked, sizeof(marked), "%s/apps/%s/marked", home, fixture.name);
-	assert_int_equal(dir_make(marked, 0755), 0);
-	for (int i = 0; i < 2; i++) {
+	assert_true(asprintf(&command, "cp -r '%s/real-home' '%s'", fixture.dir, home) > 0);
+	assert_int_equal(system(command), 0);
+	snprintf(theirs, sizeof(theirs), "%s/apps/%s", home, fixture.name);
+	for (int i = 0; i < 4; i++) {
 		auto_(free_at_exit) char *dir = NULL;
 
+		if (i == 1)
+			write_file(theirs, "data.bin", "an app's own");
+		if (i == 2)
+			write_file(theirs, "demo_app/client_app.py", "app = 3\n");
 		assert_int_equal(install(&fab, home, &dir, &why), 0);
+		assert_int_equal(strcmp(dir, theirs) == 0, i < 2);
+		assert_int_equal(count_entries(home, "apps"), i < 2 ? 1 : 2);
+	}
+	slices_done(&fab.content);
+}
+
+/* Whatever was done to a file of the list, the next use has it as it came; other files stay. */
+static void test_changed(void **state)
+{
+	static const char *const changes[] = {"echo 'app = 3' > demo_app/client_app.py",
+		"printf 'app = 3\n' > demo_app/client_app.py", "rm demo_app/client_app.py",
+		"rm -r demo_app", "rm -r demo_app; ln -s /tmp demo_app",
+		"rm -r demo_app; echo > demo_app",
+		"rm README.md; mkdir -p README.md/x; echo > README.md/x/y",
+		"rm README.md; ln -s demo_app/__init__.py README.md",
+		"rm README.md; mkfifo README.md", "echo '# more' >> pyproject.toml",
+		"mv demo_app/sub demo_app/gone; ln -s gone demo_app/sub",
+		"chmod 000 README.md demo_app; chmod 755 demo_app; rm README.md"};
+	auto_(free_at_exit) char *theirs = NULL;
+	char home[HOME_BYTES];
+	struct fab fab;
+
+	(void)state;
+	assert_true(asprintf(&theirs, "%s/real-home/apps/%s", fixture.dir, fixture.name) > 0);
+	new_home(home);
+	fab_load("real.fab", 4096, &fab);
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		auto_(free_at_exit) char *dir = NULL;
+		auto_(free_at_exit) char *again = NULL;
+		auto_(free_at_exit) char *command = NULL;
+		struct reason note = {0}, why = {0};
+
+		assert_int_equal(install_noted(&fab, home, false, &dir, &note, &why), 0);
+		assert_string_equal(note.text, "");
+		assert_true(asprintf(&command, "cd '%s' && { %s; } && echo kept > kept.txt", dir,
+				    changes[i]) > 0);
+		assert_int_equal(system(command), 0);
+		assert_int_equal(install_noted(&fab, home, true, &again, &note, &why), -EBADMSG);
+		assert_non_null(strstr(why.text, "was changed"));
+		if (install_noted(&fab, home, false, &again, &note, &why) != 0)
+			fail_msg("%s: %s", changes[i], why.text);
+		assert_string_equal(again, dir);
+		assert_non_null(strstr(note.text, "was changed"));
+		command = (free(command), NULL);
+		assert_true(
+			asprintf(&command,
+				"cd '%s' && rm kept.txt && rm -rf demo_app/gone && diff -r . '%s'",
+				dir, theirs) > 0);
+		if (system(command) != 0)
+			fail_msg("%s", changes[i]);
 		assert_int_equal(count_entries(home, "apps"), 1);
-		assert_int_equal(count_entries(dir, ""), 1);
+	}
+	slices_done(&fab.content);
+}
+
+/* Where signatures count nothing that Python would import may lie beside the listed files. */
+static void test_unlisted(void **state)
+{
+	static const struct {
+		const char *change;
+		bool good;
+	} rows[] = {
+		{"echo > data.csv", true},
+		{"mkdir -p checkpoints/1; echo > checkpoints/1/model.pt", true},
+		{"mkdir -p demo_app/__pycache__; echo > demo_app/__pycache__/x.cpython-311.pyc",
+			true},
+		{"echo > numpy.py", false},
+		{"echo > demo_app/more.py", false},
+		{"echo > demo_app/client_app.so", false},
+		{"echo > torch.cpython-311-x86_64-linux-gnu.so", false},
+		{"echo > torch.pyc", false},
+		{"mkdir torch; echo > torch/__init__.py", false},
+		{"mkdir -p a/b/c; echo > a/b/c/d.py", false},
+		{"ln -s /tmp torch", false},
+		{"ln -s /etc/passwd torch.py", false},
+	};
+	char home[HOME_BYTES];
+	struct fab fab;
+
+	(void)state;
+	fab_load("real.fab", 4096, &fab);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_(free_at_exit) char *dir = NULL;
+		auto_(free_at_exit) char *again = NULL;
+		auto_(free_at_exit) char *command = NULL;
+		struct reason note = {0}, why = {0};
+		int r;
+
+		new_home(home);
+		assert_int_equal(install_noted(&fab, home, true, &dir, &note, &why), 0);
+		assert_true(asprintf(&command, "cd '%s' && { %s; }", dir, rows[i].change) > 0);
+		assert_int_equal(system(command), 0);
+		r = install_noted(&fab, home, true, &again, &note, &why);
+		if (r != (rows[i].good ? 0 : -EBADMSG))
+			fail_msg("%s: %d %s", rows[i].change, r, why.text);
+		free(take_pointer(&again));
+		assert_int_equal(install_noted(&fab, home, false, &again, &note, &why), 0);
+		assert_string_equal(note.text, "");
+	}
+	slices_done(&fab.content);
+}
+
+/* A directory of the right name says nothing: who could have put it there? */
+static void test_owners(void **state)
+{
+	static const char *const planted[] = {"chmod o+w '%s'", "chmod o+w '%s/apps'",
+		"chmod o+w '%s'/apps/*", "chown 65534 '%s'", "chown 65534 '%s/apps'",
+		"chown 65534 '%s'/apps/*", "cd '%s' && mv apps real && ln -s real apps"};
+	struct fab fab;
+
+	(void)state;
+	fab_load("real.fab", 4096, &fab);
+	for (size_t i = 0; i < ARRAY_LEN(planted); i++) {
+		auto_(free_at_exit) char *dir = NULL;
+		auto_(free_at_exit) char *again = NULL;
+		char home[HOME_BYTES], command[512];
+		struct reason note = {0}, why = {0};
+		int r;
+
+		if (strstr(planted[i], "chown") && geteuid() != 0)
+			continue;
+		new_home(home);
+		assert_int_equal(install(&fab, home, &dir, &why), 0);
+		/* The row's one %s is the home. */
+		const char *at = strstr(planted[i], "%s");
+
+		snprintf(command, sizeof(command), "%.*s%s%s", (int)(at - planted[i]), planted[i],
+			home, at + 2);
+		assert_int_equal(system(command), 0);
+		r = install_noted(&fab, home, false, &again, &note, &why);
+		if (r != -EPERM && r != -ENOTDIR)
+			fail_msg("%s: %d %s", planted[i], r, why.text);
+		assert_non_null(strstr(why.text, home));
+		assert_null(again);
 	}
 	slices_done(&fab.content);
 }
@@ -531,7 +688,8 @@ static void test_not_a_directory(void **state)
 	fab_load("real.fab", 4096, &fab);
 	snprintf(path, sizeof(path), "%s/apps", home);
 	assert_int_equal(dir_make(path, 0755), 0);
-	snprintf(path, sizeof(path), "%s/apps/%s", home, fixture.name);
+	snprintf(path, sizeof(path), "%s/apps/%.*s%s", home, (int)strlen(fixture.name) - 8,
+		fixture.name, fab.hash);
 	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
 	assert_int_equal(install(&fab, home, &dir, &why), -ENOTDIR);
 	assert_non_null(strstr(why.text, path));
@@ -567,7 +725,7 @@ static void test_threads(void **state)
 
 	(void)state;
 	fab_load("zeros.fab", 4096, &fab);
-	for (int round = 0; round < 20; round++) {
+	for (int round = 0; round < 8; round++) {
 		struct racer racers[RACERS] = {0};
 		pthread_barrier_t start;
 		char home[HOME_BYTES];
@@ -676,7 +834,10 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_hash_form),
-		cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_flowers),
+		cmocka_unit_test(test_changed),
+		cmocka_unit_test(test_unlisted),
+		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_relative_home),
 		cmocka_unit_test(test_left_over),
 		cmocka_unit_test(test_crash),

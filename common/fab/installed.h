@@ -1,0 +1,32 @@
+/*
+ * installed: is an app that lies in a directory the one of a bundle? One thread; blocks on the file
+ * system; changes nothing.
+ */
+#ifndef FLWR_FAB_INSTALLED_H
+#define FLWR_FAB_INSTALLED_H
+
+#include "common/base/reason.h"
+#include "common/fab/content.h"
+
+/*
+ * Open the directory name below the directory dir (AT_FDCWD: a path), for whoever looks into it. A
+ * link is not followed below dir. Its descriptor; -ENOENT; -ENOTDIR: a link or a file; -EPERM with
+ * a sentence: neither ours nor root's, or others may write to it; -errno.
+ */
+int installed_open(int dir, const char *name, struct reason *why);
+
+/*
+ * Compare the files in the directory dir with the list: differs is set in each line whose file is
+ * not there or another (lines of .info have none). The number of them; -ENOMEM.
+ */
+int installed_compare(int dir, struct content_list *list);
+
+/*
+ * Is there something in the directory dir that Python could import and that is not listed: a
+ * module, bytecode, an extension, a link to a directory? 0 no; 1 yes, why names it; -errno. What
+ * lies in
+ * __pycache__ is not looked at: nothing is imported from there.
+ */
+int installed_unlisted(int dir, const struct content_list *list, struct reason *why);
+
+#endif
