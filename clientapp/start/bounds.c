@@ -41,7 +41,7 @@ static bool number_whole(const char *text, int base, unsigned long long *out)
 static int become(const char *user)
 {
 	static gid_t groups[GROUPS_MAX];
-	unsigned long long uid, gid, group;
+	unsigned long long uid = 0, gid = 0, group = 0;
 	size_t n = 0;
 	bool good = number_next(&user, 10, ':', &uid) && number_next(&user, 10, ',', &gid);
 

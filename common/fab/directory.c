@@ -169,7 +169,7 @@ static int read_end(const struct slices *content, struct end *out, struct reason
 {
 	uint8_t tail[LOCATOR_BYTES + END_BYTES] = {0};
 	const uint8_t *end = tail + LOCATOR_BYTES;
-	size_t at, before;
+	size_t at = 0, before;
 	int r = find_end(content, &at, why);
 
 	if (r < 0)

@@ -286,7 +286,7 @@ static int replace_file(int from, int dir, const char *target, const struct cont
 	auto_(close_at_exit) int parent = -1;
 	auto_(free_at_exit) char *path = text_dup(line->path, line->path_len);
 	auto_(free_at_exit) char *whole = path ? path_join(target, path) : NULL;
-	const char *name;
+	const char *name = NULL;
 	int r;
 
 	if (!whole)
