@@ -81,6 +81,14 @@ static int clock_offset(double *out, struct reason *why)
 	return 0;
 }
 
+/* May the same command line work in a moment? Another node of this key may be ending, or the
+ * machine be short of something. */
+static bool is_passing(int error)
+{
+	return error == -ENOMEM || error == -EBUSY || error == -EMFILE || error == -ENFILE ||
+	       error == -ENOSPC || error == -EAGAIN;
+}
+
 /* The program proper, once the command line is understood: its exit status. */
 static int run(const struct options *options, const struct app_bounds *bounds, struct loop *loop,
 	struct log *log)
@@ -134,7 +142,7 @@ static int run(const struct options *options, const struct app_bounds *bounds, s
 	if (r) {
 		complain(&why, r);
 		timer_free(heap.timer);
-		return r == -ENOMEM ? EXIT_FAILURE : EXIT_USAGE;
+		return is_passing(r) ? EXIT_FAILURE : EXIT_USAGE;
 	}
 	flower_env_tell(log, FLOWER_SUPERNODE);
 	for (size_t i = 0; i < ARRAY_LEN(options->warnings); i++) {

@@ -171,8 +171,13 @@ static int start(pid_t agent, const struct command *command)
 		fprintf(stderr, "flwr-app-start: no process: %s\n", strerror(errno));
 		return EXIT_NOT_BEGUN;
 	}
-	if (program > 0)
+	if (program > 0) {
+		/* The app must not go on as this process, which may still gain privileges. */
+		if (command->bounds.no_new_privileges)
+			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 		stay(agent, program, &all);
+	}
 	/* This process stays the node's: what has another user cannot kill it. */
 	r = bounds_apply(&command->bounds);
 	if (r)

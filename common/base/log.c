@@ -218,6 +218,14 @@ static size_t write_now(const struct log *log, const char *data, size_t len)
 	return done;
 }
 
+/* May it take more later? Not when its reader has gone. */
+static bool may_take_more(const struct log *log)
+{
+	struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+
+	return poll(&ready, 1, 0) >= 0 && !(ready.revents & (POLLERR | POLLHUP | POLLNVAL));
+}
+
 /* ---- what waits ---- */
 
 bool log_flush(struct log *log)
@@ -225,14 +233,14 @@ bool log_flush(struct log *log)
 	size_t kept = atomic_load(&log->kept);
 	size_t done = kept ? write_now(log, log->keep, kept) : 0;
 
-	if (done < kept) {
+	if (done > 0 && done < kept) {
 		memmove(log->keep, log->keep + done, kept - done);
-	} else {
+	} else if (done == kept) {
 		free_at_exit(&log->keep);
 		log->keep_room = 0;
 	}
 	atomic_store(&log->kept, kept - done);
-	return done > 0 && done < kept;
+	return done < kept && may_take_more(log);
 }
 
 void log_drain(struct log *log)

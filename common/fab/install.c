@@ -144,7 +144,8 @@ static int scratch_open(const char *apps, const char *hash, struct scratch *out,
 	return r < 0 ? failed(why, r, "make a directory in", apps) : 0;
 }
 
-/* Move ours to where apps are looked for. 0, also when another was faster. */
+/* Move ours to where apps are looked for. 0; -EEXIST: another was faster; -errno with a sentence.
+ */
 static int publish(struct scratch *scratch, const char *target, struct reason *why)
 {
 	int r;
@@ -156,7 +157,7 @@ static int publish(struct scratch *scratch, const char *target, struct reason *w
 		r = rename(scratch->path, target);
 	if (r < 0) {
 		if (errno == EEXIST || errno == ENOTEMPTY)
-			return 0;
+			return -EEXIST;
 		return failed(why, -errno, "install the app as", target);
 	}
 	free(scratch->path);
@@ -321,6 +322,34 @@ static int repair(struct installation *installation, int dir, const char *target
 }
 
 /*
+ * Remove bytecode beside the listed sources: Python believes it when it bears a source's size and
+ * time, and any app could have left it. Where that is not allowed, nobody else of this user has
+ * left it either. 0 or -ENOMEM.
+ */
+static int drop_bytecode(const char *target, const struct content_list *list)
+{
+	auto_(free_at_exit) char *last = NULL;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct content_line *line = &list->v[i];
+		const char *slash = memrchr(line->path, '/', line->path_len);
+		size_t len = slash ? (size_t)(slash - line->path) : 0;
+		char *cache;
+
+		if (line->path_len < 3 || memcmp(line->path + line->path_len - 3, ".py", 3) != 0)
+			continue;
+		if (asprintf(&cache, "%s/%.*s/__pycache__", target, (int)len, line->path) < 0)
+			return -ENOMEM;
+		/* The list is sorted: most files follow one of their directory. */
+		if (!last || strcmp(last, cache) != 0)
+			(void)dir_remove(cache);
+		free(last);
+		last = cache;
+	}
+	return 0;
+}
+
+/*
  * Does the directory name of apps serve? 0 it is not there, or no use and not ours to change; 1 it
  * does; -errno, -EBADMSG.
  */
@@ -354,6 +383,8 @@ static int try_installed(struct installation *installation, int apps, const char
 		return ours ? -EBADMSG : 0;
 	if (r == 0 && n > 0)
 		r = repair(installation, dir, target, n);
+	if (r == 0)
+		r = drop_bytecode(target, &installation->list);
 	return r < 0 ? r : 1;
 }
 
@@ -412,6 +443,12 @@ static int find_or_make(struct installation *installation, char **target_out)
 		r = try_flowers(installation, options->older_home, target_out);
 	if (r == 0)
 		r = install_new(installation, target);
+	if (r == -EEXIST) {
+		/* Whoever made it meanwhile is believed as little as whoever made it long ago. */
+		close_fd(&apps);
+		apps = open_apps(options->flwr_home, false, installation->why);
+		r = apps < 0 ? apps : try_installed(installation, apps, name, target, true);
+	}
 	if (r < 0)
 		return r;
 	if (!*target_out)

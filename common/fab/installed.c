@@ -7,7 +7,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/openat2.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +22,15 @@
 static void sha256_free_at_exit(struct sha256 **hash)
 {
 	sha256_free(*hash);
+}
+
+/* Many systems give each user a group of the user's name, and the umask 002. */
+static bool is_own_group(gid_t gid)
+{
+	const struct passwd *user = getpwuid(geteuid());
+	const struct group *group = user && gid == user->pw_gid ? getgrgid(gid) : NULL;
+
+	return group && strcmp(group->gr_name, user->pw_name) == 0 && !group->gr_mem[0];
 }
 
 int installed_open(int dir, const char *name, struct reason *why)
@@ -35,8 +46,7 @@ int installed_open(int dir, const char *name, struct reason *why)
 	if (st.st_uid != geteuid() && st.st_uid != 0)
 		return reason_code(why, -EPERM,
 			"it belongs to user %u, who could put anything there", (unsigned)st.st_uid);
-	/* The group of one's own is what the umask 002 gives. */
-	if (st.st_mode & S_IWOTH || (st.st_mode & S_IWGRP && st.st_gid != getegid()))
+	if (st.st_mode & S_IWOTH || (st.st_mode & S_IWGRP && !is_own_group(st.st_gid)))
 		return reason_code(
 			why, -EPERM, "others may write to it, who could put anything there");
 	return take_fd(&fd);

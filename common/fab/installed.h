@@ -24,8 +24,7 @@ int installed_compare(int dir, struct content_list *list);
 /*
  * Is there something in the directory dir that Python could import and that is not listed: a
  * module, bytecode, an extension, a link to a directory? 0 no; 1 yes, why names it; -errno. What
- * lies in
- * __pycache__ is not looked at: nothing is imported from there.
+ * lies in __pycache__ is not looked at: it is removed before the app runs.
  */
 int installed_unlisted(int dir, const struct content_list *list, struct reason *why);
 

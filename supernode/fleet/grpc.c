@@ -181,9 +181,12 @@ int transport_grpc_new(
 		options.memory_max_bytes = wanted->memory_max_bytes + wanted->receive_max_bytes;
 	rc = rpc_channel_new(rpc, &options, &grpc->large);
 	options.own_connection = true;
+	/* gRPC refuses a larger message by its first five bytes. */
+	options.receive_max_bytes = TRANSPORT_SMALL_BYTES;
 	options.memory_max_bytes = GRPC_SMALL_MEMORY_BYTES;
 	if (!rc)
 		rc = rpc_channel_new(rpc, &options, &grpc->small);
+	options.receive_max_bytes = TRANSPORT_MIDDLE_BYTES;
 	options.memory_max_bytes = GRPC_MIDDLE_MEMORY_BYTES;
 	if (!rc)
 		rc = rpc_channel_new(rpc, &options, &grpc->middle);

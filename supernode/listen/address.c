@@ -249,10 +249,10 @@ static int check_parent(const char *path, struct reason *why)
 			"unix:%s: its directory belongs to uid %u, who could put another socket "
 			"there; use a directory of uid %u",
 			path, (unsigned)file.st_uid, (unsigned)geteuid());
-	if ((file.st_mode & S_IWOTH) && !(file.st_mode & S_ISVTX))
+	if ((file.st_mode & (S_IWOTH | S_IWGRP)) && !(file.st_mode & S_ISVTX))
 		return reason_code(why, -EPERM,
-			"unix:%s: everybody can write to its directory, and could put another "
-			"socket there: chmod o-w",
+			"unix:%s: others can write to its directory, and could put another socket "
+			"there: chmod go-w",
 			path);
 	return 0;
 }

@@ -158,6 +158,9 @@ static int open_first(const struct places *places, const char *name, struct log 
 				"1.15 - 1.22 does not take a node back that was killed",
 				place, cause_of(fd));
 	}
+	if (places->n == 0)
+		log_warn(log, "the node's number is kept in memory only: there is no home; give "
+			      "--state-dir, or --no-state to have it so");
 	return 0;
 }
 

@@ -549,6 +549,10 @@ void supervisor_start(struct supervisor *supervisor)
 		fprintf(stderr, "worker API: address=%s\n", address);
 	if (supervisor->agent && !supervisor->clientapp_command)
 		agent_tell_python(supervisor->agent);
+	if (!supervisor->slots && supervisor->credentials.trusted)
+		log_warn(supervisor->log,
+			"--trusted-entities: FABs are checked here, installed apps by the workers "
+			"that come: start each flwr-clientapp with --signed-apps");
 	fleet_start(supervisor->fleet);
 }
 

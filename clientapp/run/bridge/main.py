@@ -40,6 +40,7 @@ def open_socket():
 
     sock = socket.socket(fileno=int(os.environ.pop("FLWR_APP_FD")))
     sock.set_inheritable(False)
+    sock.settimeout(None)  # an operator's hook may have set another default
     return sock
 
 
@@ -66,31 +67,6 @@ def receive_task(sock):
     return fds[0]
 
 
-def read_sources_only(app_dir):
-    """Compile the app's modules from their sources, which are those of its bundle: bytecode beside
-    them could be anybody's."""
-    from importlib import machinery
-
-    class Loader(machinery.SourceFileLoader):
-        def get_code(self, fullname):
-            path = self.get_filename(fullname)
-            return self.source_to_code(self.get_data(path), path)
-
-    find = machinery.FileFinder.path_hook(
-        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
-        (Loader, machinery.SOURCE_SUFFIXES),
-        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
-    )
-
-    def hook(path):
-        if path != app_dir and not path.startswith(os.path.join(app_dir, "")):
-            raise ImportError
-        return find(path)
-
-    sys.path_hooks.insert(0, hook)
-    sys.path_importer_cache.pop(app_dir, None)
-
-
 def text_of(ex):
     """What an exception says, even if it cannot."""
     try:
@@ -109,31 +85,6 @@ def explain(flower, raised):
     return 2, str(type(raised)) + ":<'" + text_of(raised) + "'>", short
 
 
-def read_sources_only(app_dir):
-    """Compile the app's modules from their sources, which are those of its bundle: bytecode beside
-    them could be anybody's."""
-    from importlib import machinery
-
-    class Loader(machinery.SourceFileLoader):
-        def get_code(self, fullname):
-            path = self.get_filename(fullname)
-            return self.source_to_code(self.get_data(path), path)
-
-    find = machinery.FileFinder.path_hook(
-        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
-        (Loader, machinery.SOURCE_SUFFIXES),
-        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
-    )
-
-    def hook(path):
-        if path != app_dir and not path.startswith(os.path.join(app_dir, "")):
-            raise ImportError
-        return find(path)
-
-    sys.path_hooks.insert(0, hook)
-    sys.path_importer_cache.pop(app_dir, None)
-
-
 def answer(flower, form, fd):
     """Run the app; the reply in its form, whatever the app does but end the process."""
     import traceback
@@ -141,7 +92,6 @@ def answer(flower, form, fd):
     task = None
     try:
         task = form.read_task(flower, fd)
-        read_sources_only(task.app_dir)
         app = flower.load_app(task.app_dir, task.fab_id, task.fab_version, task.fab_hash)
         reply = app(message=task.message, context=task.context)
         if not isinstance(reply, flower.Message):
@@ -149,7 +99,10 @@ def answer(flower, form, fd):
         return form.reply(flower, reply, task)
     except Exception as ex:
         raised = ex
-    traceback.print_exception(type(raised), raised, raised.__traceback__)
+    try:
+        traceback.print_exception(type(raised), raised, raised.__traceback__)
+    except Exception:  # the app has closed or replaced stderr: the reply says it all the same
+        pass
     code, reason, short = explain(flower, raised)
     try:
         return form.failure(flower, code, reason, short, task)
@@ -161,7 +114,7 @@ def give(sock, form, reply, fd):
     """Write the reply to its file and say so; if it cannot be written, say that."""
     try:
         size = form.write_unlimited(reply, fd)
-    except OSError as ex:
+    except (OSError, MemoryError) as ex:
         text = f"The ClientApp's reply of {reply.size()} bytes could not be written: {ex}"
         send(sock, form.VERSION, FAILURE, 0, CRASHED, text + form.limit_text())
         return
@@ -185,7 +138,6 @@ def main():
     send(sock, form.VERSION, HELLO, os.getpid(), 0, about)
     fd = receive_task(sock)
     give(sock, form, answer(flower, form, fd), fd)
-    os.close(fd)
     # The rest is Python's own end: threads, exit handlers, finalizers, files.
 
 

@@ -198,7 +198,7 @@ static void a_directory_of_everybodys_is_refused(void **state)
 	(void)state;
 	assert_int_equal(chmod(place.dir, 0777), 0);
 	assert_int_equal(address_listen_path(place.path, NULL, &none, &why), -EPERM);
-	assert_non_null(strstr(why.text, "everybody can write"));
+	assert_non_null(strstr(why.text, "others can write"));
 	/* As /tmp has it: nobody can remove what is another's. */
 	assert_int_equal(chmod(place.dir, 01777), 0);
 	assert_int_equal(address_listen_path(place.path, NULL, &sockets, NULL), 0);
