@@ -6,10 +6,10 @@ import struct
 import sys
 
 packet = socket.socket(fileno=3).recv(8192)
-# As common/launch/control.c packs it: version, kind, token, content's limit, log level, a flag, the
-# address, and more.
-HEAD = "=BBQQiBH"
-version, _, token, _, _, _, length = struct.unpack_from(HEAD, packet)
+# As common/launch/control.c packs it: version, kind, token, content's limit, log level, two flags,
+# the address, and more.
+HEAD = "=BBQQiBBH"
+version, _, token, _, _, _, _, length = struct.unpack_from(HEAD, packet)
 assert version == 3, f"another form of the control socket: {version}"
 address = packet[struct.calcsize(HEAD) :][:length].decode()
 with socket.socket(socket.AF_UNIX) as test:

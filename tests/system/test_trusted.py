@@ -89,18 +89,18 @@ def test_trusted_entities(tmp_path):
         # Signed is what came, not what lies there by now: a file is changed, one is added.
         listed = installed_file(lab)
         before = listed.read_text(encoding="utf-8")
-        home = {"--flwr-dir": listed.parents[3]}
+        home = {"FLWR_HOME": str(listed.parents[3])}
         for text, told in (("print('changed')\n", "was changed"), ("", "does not list")):
             more = listed.with_name("numpy.py" if not text else listed.name)
             more.write_text(before + text, encoding="utf-8")
             result = knock(lab, told.replace(" ", "-"))
             sign(database, alice)
-            node = lab.start_node(options={**options, **home})
+            node = lab.start_node(options=options, env=home)
             ((reply,),) = answers(lab, result).values()
             assert reply[0] == 7 and told in reply[1], reply
             assert node.stop() == 0
             # Without signatures it is put right, with a warning, and what was added stays.
-            node = lab.start_node(options=home)
+            node = lab.start_node(env=home)
             ((reply,),) = answers(lab, knock(lab, "again-" + told.replace(" ", "-"))).values()
             assert reply == [0, ""]
             assert listed.read_text(encoding="utf-8") == before
