@@ -485,7 +485,7 @@ static const char *long_reason(void)
 
 	for (size_t i = 0; i < 1000000; i++)
 		at = stpcpy(at, "\u00fcx ");
-	strcpy(at, "'>");
+	memcpy(at, "'>", sizeof("'>"));
 	return text;
 }
 

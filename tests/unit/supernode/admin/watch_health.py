@@ -156,10 +156,14 @@ def watches():
 def many():
     """As many as may be; for one more the oldest goes; half of them go, others take their place."""
     stubs = [stub() for _ in range(2)]
-    all = [Watch(stubs[i % 2]) for i in range(WATCHES)]
-    for state, what in ((None, NOT_SERVING), ("serve", SERVING), ("fail", NOT_SERVING)):
-        if state:
-            ask(state)
+    # The first one is there before the others come: it is the oldest.
+    all = [Watch(stubs[0])]
+    all[0].expect(NOT_SERVING)
+    all += [Watch(stubs[i % 2]) for i in range(1, WATCHES)]
+    for each in all[1:]:
+        each.expect(NOT_SERVING)
+    for state, what in (("serve", SERVING), ("fail", NOT_SERVING)):
+        ask(state)
         for each in all:
             each.expect(what)
     third = stub()

@@ -164,7 +164,7 @@ static void make_context(size_t len, const char *end, struct slices *out)
 
 	assert_non_null(text);
 	memset(text, 'x', len);
-	strcpy(text + len - strlen(end), end);
+	memcpy(text + len - strlen(end), end, strlen(end) + 1);
 	wire_put_string(&value, 5, text);
 	wire_put_message(&entry, 2, &value);
 	wire_put_message(&record, 1, &entry);
