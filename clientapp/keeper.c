@@ -34,7 +34,7 @@ static void agent_gone(void *arg, int ready)
 	struct keeper *keeper = arg;
 
 	(void)ready;
-	/* With what it has put into sessions of their own. */
+	/* The set ends processes in sessions of their own, too. */
 	process_set_free(keeper->set);
 	app_source_die();
 }

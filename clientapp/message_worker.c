@@ -142,7 +142,8 @@ static void answer_too_large(struct message_worker *worker, const char *details,
 
 /* ---- the app process ---- */
 
-/* What the app made of it: records and the Context move, metadata is ours. */
+/* Make the reply that is sent: records and the Context are the app's, and move; metadata is ours.
+ */
 static int make_reply(
 	struct message_worker *worker, struct app_reply *app, struct conversation_reply *reply)
 {
@@ -196,7 +197,7 @@ static void answer_ended(struct message_worker *worker)
 	text_done(&reason);
 }
 
-/* What the app is given is written out: of pieces that are used more than once each use counts. */
+/* Bytes of the inputs once they are written out for the app: each use of a piece counts. */
 static uint64_t expanded_bytes(const struct message_worker *worker)
 {
 	return record_dict_bytes(&worker->inputs.content) +

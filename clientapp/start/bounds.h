@@ -9,7 +9,7 @@
 
 enum { EXIT_NOT_BEGUN = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
-/* As they stand on the command line; NULL: leave it as it is. */
+/* Bounds, as they stand on the command line; NULL: one is left as it is. */
 struct bounds {
 	bool no_new_privileges;
 	const char *core; /* soft limit of core files, in bytes */

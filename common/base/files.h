@@ -60,8 +60,9 @@ struct flwr_home {
 };
 
 /*
- * As path_flwr_home(), or, when none is named (a node needs no home), a private directory that is
- * made: one of a known name could be another's. 0, -ENOMEM, -errno with a sentence.
+ * Find the Flower home as path_flwr_home() does. When none is named (a node needs no home), make a
+ * private directory: another user could own one of a known name. 0, -ENOMEM, -errno with a
+ * sentence.
  */
 int flwr_home_open(const char *flwr_dir, struct flwr_home *out, struct reason *why);
 /* Forget it; one that was made is removed with all apps in it. */

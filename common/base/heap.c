@@ -31,7 +31,7 @@ uint64_t heap_free_bytes(void)
 	if (resident < HEAP_SMALL_BYTES)
 		return 0;
 	info = mallinfo2();
-	/* What mallinfo2() calls free may have been given back already. */
+	/* mallinfo2() counts memory as free that was given back already: use what is in use. */
 	used = (uint64_t)info.uordblks + info.hblkhd;
 	return resident > used ? resident - used : 0;
 }

@@ -32,7 +32,7 @@ struct log {
 	char *name;
 	bool output_has_level;
 	bool passing; /* a terminal's last line is progress, which the next one takes away */
-	/* What waits for the descriptor: the owner's lines only. */
+	/* Lines that wait for the descriptor: only those of the owner's thread. */
 	pthread_t owner;
 	atomic_size_t kept; /* bytes */
 	char *keep;
@@ -321,7 +321,7 @@ int log_descriptor(const struct log *log)
 
 /* ---- lines ---- */
 
-/* What stands before the text: the end of an earlier line, time, level, name. */
+/* Write the beginning of a line: the end of an earlier one, time, level, name. */
 static void line_begin(struct log *log, struct line *line, enum log_level level)
 {
 	static const char erase[] = "\r\x1b[K";

@@ -59,7 +59,7 @@ void log_line(struct log *log, enum log_level level, const char *format, ...)
 void log_output(
 	struct log *log, enum log_level level, const char *head, const char *bytes, size_t len);
 
-/* From now on lines of log_output() are for logs of their level only, as others are. */
+/* Lines of log_output() are written to a log of their level only from now on, as others are. */
 void log_level_output(struct log *log);
 
 /*
@@ -70,7 +70,7 @@ void log_level_output(struct log *log);
 typedef void log_waiting_fn(void *arg);
 void log_keep(struct log *log, size_t max_bytes, log_waiting_fn *waiting, void *arg);
 int log_descriptor(const struct log *log);
-/* Is half of what may be kept in use? Who can wait with a line should. */
+/* Is half of what may be kept in use? A caller that can wait with a line should wait. */
 bool log_crowded(const struct log *log);
 /* Write what the descriptor takes of it; never blocks. Is it worth waiting for the descriptor
  * again? (Not when all is written, nor when nothing could be: its reader has gone.) */

@@ -69,7 +69,8 @@ void options_help(FILE *file, const struct option_spec *specs, size_t n);
  */
 int address_check(const char *text, bool zero_ok, struct reason *why);
 
-/* As address_check(), or unix:PATH, with a path that fits into a socket's address. */
+/* Check an address as address_check() does, or unix:PATH: the path must fit into a socket's
+ * address. */
 int address_check_unix(const char *text, bool zero_ok, struct reason *why);
 
 #endif

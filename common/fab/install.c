@@ -167,7 +167,7 @@ static int publish(struct scratch *scratch, const char *target, struct reason *w
 
 /* ---- the app ---- */
 
-/* What is being installed. */
+/* One installation under way. */
 struct installation {
 	struct bundle *bundle;
 	const struct fab_install_options *options;
@@ -229,7 +229,7 @@ static int changed_line(const struct content_list *list)
 	return (int)i;
 }
 
-/* What is told of files that are not the FAB's. */
+/* Set the sentence about files that differ from the FAB's. */
 static void tell_changed(
 	const struct content_list *list, int n, const char *rest, struct reason *out)
 {
@@ -388,7 +388,8 @@ static int try_installed(struct installation *installation, int apps, const char
 	return r < 0 ? r : 1;
 }
 
-/* As try_installed(), below a home that is not changed. *target_out is malloc()ed on 1. */
+/* Try the app of Flower's own installation, below a home that is not changed. Results as of
+ * try_installed(); *target_out is malloc()ed on 1. */
 static int try_flowers(struct installation *installation, const char *home, char **target_out)
 {
 	auto_(free_at_exit) char *apps = apps_path(home);
@@ -444,7 +445,7 @@ static int find_or_make(struct installation *installation, char **target_out)
 	if (r == 0)
 		r = install_new(installation, target);
 	if (r == -EEXIST) {
-		/* Whoever made it meanwhile is believed as little as whoever made it long ago. */
+		/* A directory that was made meanwhile is checked as one that was there before. */
 		close_fd(&apps);
 		apps = open_apps(options->flwr_home, false, installation->why);
 		r = apps < 0 ? apps : try_installed(installation, apps, name, target, true);
