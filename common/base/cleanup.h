@@ -5,6 +5,7 @@
 #ifndef FLWR_BASE_CLEANUP_H
 #define FLWR_BASE_CLEANUP_H
 
+#include <dirent.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,13 @@ static inline void fclose_at_exit(FILE **file)
 	if (*file)
 		fclose(*file);
 	*file = NULL;
+}
+
+static inline void closedir_at_exit(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+	*dir = NULL;
 }
 
 /* Ownership of the descriptor moves to the caller; *fd is -1 afterwards. */

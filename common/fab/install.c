@@ -43,12 +43,6 @@ static void scratch_done(struct scratch *scratch)
 	scratch->path = NULL;
 }
 
-static void closedir_at_exit(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static int failed(struct reason *why, int code, const char *what, const char *path)
 {
 	const char *text = strerrordesc_np(-code);

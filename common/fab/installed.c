@@ -156,12 +156,6 @@ struct search {
 	struct reason *why;
 };
 
-static void closedir_at_exit(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static bool is_importable(const char *name)
 {
 	static const char *const endings[] = {".py", ".pyc", ".pyo", ".pyw", ".so", ".pth"};

@@ -24,12 +24,6 @@ struct sweep {
 	pid_t left_pid;
 };
 
-static void closedir_at_exit(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 uint64_t orphan_ticks_now(void)
 {
 	struct timespec now;

@@ -10,12 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static void closedir_at_exit(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* Is the other end of fd the peer? */
 static bool is_peer(int fd, const char *peer)
 {

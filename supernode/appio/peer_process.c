@@ -31,12 +31,6 @@ struct end {
 	unsigned char address[16];
 };
 
-static void closedir_at_exit(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static int pidfd_of(pid_t pid)
 {
 	int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;

@@ -15,12 +15,6 @@
 #define MARK       "node" /* in a directory that is locked by its owner */
 #define NAME_BYTES 11     /* with six random letters */
 
-static void closedir_at_exit(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static int lock_dir(const char *path)
 {
 	auto_(close_at_exit) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
