@@ -480,9 +480,9 @@ def test_fat_object(federation, dialect, transport):
     """Objects have a bound: the message is answered with an error. (Over gRPC the memory of the
     connection has one, and which of several calls at a time suffers is gRPC's choice.)"""
     with scene(federation, dialect, transport, MESSAGE_FAILED.format(3)) as at:
-        parcel = at.link.hand_in(at.link.maker.make(at.link.node_id))
+        parcel = at.link.maker.make(at.link.node_id)
         at.link.script("PullObject", *[raw(field(3, bytes(65 * MIB)))] * 2 * len(parcel.objects))
-        at.fails(parcel, 3, "larger")
+        at.fails(at.link.hand_in(parcel), 3, "larger")
         at.link.scripts.pop("PullObject", None)
 
 
