@@ -4,6 +4,7 @@ Started by an agent as `python3 -u main.py` with the descriptor number of its so
 FLWR_APP_FD. What passes over the socket is described in docs/app-form.md.
 """
 
+import gc
 import os
 import sys
 
@@ -121,12 +122,24 @@ def give(sock, form, reply, fd):
     send(sock, form.VERSION, REPLY, size)
 
 
+def load(flower):
+    """Flower's modules stay to the end. No collection looks at them while they are imported, nor
+    later, nor when the interpreter ends: that would take longer than most apps. What the app makes
+    is collected and ends as ever."""
+    collects = gc.isenabled()  # an operator's hook may have said no
+    gc.disable()
+    flower.load()
+    gc.freeze()
+    if collects:
+        gc.enable()
+
+
 def main():
     sock = open_socket()
     flower, form = own_modules()
     sys.argv = ["flwr-clientapp"]
     try:
-        flower.load()
+        load(flower)
     except Exception as ex:
         import traceback
 
