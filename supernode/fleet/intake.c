@@ -146,12 +146,22 @@ static void release(struct arrival *arrival)
 	arrival->reserved = 0;
 }
 
+/* Does no other object of the message have room that was reserved for it? */
+static bool is_alone(const struct arrival *arrival)
+{
+	const struct intake *intake = arrival->intake;
+
+	for (size_t i = 0; i < INTAKE_SLOTS; i++)
+		if (&intake->arrivals[i] != arrival && intake->arrivals[i].reserved)
+			return false;
+	return true;
+}
+
 /*
- * Room for the arrival's object; alone means that no other one of the message is on its way, and it
- * may have what there is. A quarter of what is left stays for the message's run, FAB and reply.
- * False: there is no room.
+ * Room for the arrival's object; one that is alone may have what there is. A quarter of what is
+ * left stays for the message's run, FAB and reply. False: there is no room.
  */
-static bool reserve(struct arrival *arrival, bool alone)
+static bool reserve(struct arrival *arrival)
 {
 	struct budget *budget = arrival->intake->fleet->options.budget;
 	uint64_t bytes = next_bound(arrival->intake);
@@ -163,7 +173,7 @@ static bool reserve(struct arrival *arrival, bool alone)
 			       : 0;
 		left -= left / 4;
 	}
-	arrival->cut = alone && left < bytes && left >= INTAKE_MIN_BYTES;
+	arrival->cut = left < bytes && left >= INTAKE_MIN_BYTES && is_alone(arrival);
 	if (arrival->cut)
 		bytes = left;
 	if (bytes > left || (budget && budget_reserve(budget, bytes) < 0))
@@ -221,7 +231,7 @@ static void wait_fire(void *arg)
 	look_who_wants(arrival->intake);
 	if (arrival->intake->over)
 		arrival_over(arrival);
-	else if (!reserve(arrival, true))
+	else if (!reserve(arrival))
 		wait_for(arrival);
 	else
 		ask(arrival);
@@ -240,6 +250,7 @@ static void wait_for(struct arrival *arrival)
 		return;
 	}
 	release(arrival);
+	timer_set(intake->go, 0); /* another object may have its room */
 	arrival->waiting = true;
 	timer_set(arrival->wait, clock_after(now_ms, pace_double(&arrival->wait_ms, INTAKE_WAIT_MS,
 							     INTAKE_WAIT_MAX)));
@@ -369,7 +380,7 @@ static void go(void *arg)
 	while (!intake->over && has_room(intake) && next_index(intake, &index)) {
 		struct arrival *arrival = free_arrival(intake);
 
-		if (!reserve(arrival, intake->busy == 0)) {
+		if (!reserve(arrival)) {
 			if (intake->busy == 0)
 				intake_fail(intake, OUTCOME_RESOURCE_EXHAUSTED,
 					"there is no room in the SuperNode's memory budget for an "

@@ -195,6 +195,41 @@ static void test_objects_on_their_way_are_in_the_budget(void **state)
 	sample_done(&sample);
 }
 
+/* There is room for one at a time: the one that waits gives its room to the next, and does not take
+ * less than it may need while that is on its way. */
+static void test_one_that_waits_in_a_small_budget(void **state)
+{
+	const uint64_t usual = (5 * MIB) + (64 << 10);
+	struct transport_handle *handle;
+	struct sample sample;
+	struct rig *rig = rig_new(NULL);
+
+	(void)state;
+	sample_init(&sample, 3, 1000);
+	rig->lacks = rig_lacks_c;
+	budget_init(&rig->budget, 9 * MIB);
+	rig->fleet->options.budget = &rig->budget;
+	take_message(rig, &sample);
+	assert_int_equal(rig_out(rig, "PullObject"), 1);
+	handle = rig_sent(rig, "PullObject");
+	assert_int_equal(sample_index(&sample, handle), 0);
+	rig_answer_object(rig, handle, NULL);
+	rig_pass(rig, 100);
+	handle = rig_sent(rig, "PullObject");
+	assert_int_equal(sample_index(&sample, handle), 1);
+	assert_int_equal(rig_out(rig, "PullObject"), 1);
+	for (unsigned asked = 0; object_set_missing(rig->objects) && asked < 20; asked++) {
+		for (; (handle = rig_sent(rig, "PullObject")); rig_pass(rig, 0)) {
+			assert_int_equal(handle->answer_max_bytes, usual);
+			rig_answer_object(
+				rig, handle, &sample.bytes[sample_index(&sample, handle)]);
+		}
+		rig_pass(rig, 1000);
+	}
+	ends(rig, &sample, OUTCOME_OK);
+	sample_done(&sample);
+}
+
 static void test_large_ones_are_fewer_at_a_time(void **state)
 {
 	struct sample sample;
@@ -637,6 +672,7 @@ int main(void)
 		cmocka_unit_test(test_a_larger_one_is_asked_for_alone),
 		cmocka_unit_test(test_one_that_is_too_large_ends_the_message),
 		cmocka_unit_test(test_objects_on_their_way_are_in_the_budget),
+		cmocka_unit_test(test_one_that_waits_in_a_small_budget),
 		cmocka_unit_test(test_large_ones_are_fewer_at_a_time),
 		cmocka_unit_test(test_those_of_old_releases_come_one_by_one),
 		cmocka_unit_test(test_one_that_comes_later),
