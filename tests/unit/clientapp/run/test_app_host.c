@@ -708,7 +708,8 @@ static void test_file_limit(void **state)
 	(void)state;
 	run_app(&fixture, "sample:soft_limit_app", "train", NULL, NULL);
 	assert_replied(&fixture);
-	assert_int_equal(fixture.reply.content.v[0].arrays[0].data.bytes, 100000);
+	assert_int_equal(fixture.reply.content.v[0].arrays[0].data.bytes,
+		100128); /* with the head of .npy */
 	close_fixture(&fixture);
 	run_app(&fixture, "sample:hard_limit_app", "train", NULL, NULL);
 	assert_int_equal(fixture.events[APP_HOST_REPLY], 1);

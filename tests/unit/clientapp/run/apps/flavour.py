@@ -22,6 +22,16 @@ GROUPED = not hasattr(RecordDict, "items")
 REPLY_TO = "reply_to" in inspect.signature(Message.__init__).parameters
 
 
+def array_of(values):
+    """An Array of a NumPy array."""
+    try:
+        return Array(values)
+    except TypeError:
+        from flwr.common import array_from_numpy
+
+        return array_from_numpy(values)
+
+
 def group_of(records, record):
     """The mapping that a record of this kind belongs into."""
     if not GROUPED:

@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 from flavour import (
-    Array, ArrayRecord, ClientApp, ConfigRecord, Error, MetricRecord, error_reply, keep, records, reply,
+    ArrayRecord, ClientApp, ConfigRecord, Error, MetricRecord, array_of, error_reply, keep, records, reply,
 )
 from flwr.client import Client, NumPyClient
 from flwr.common import (
@@ -152,7 +152,7 @@ def change_node_to(value):
 def limit_files(hard):
     def limit(message, context):
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096 if hard else resource.RLIM_INFINITY))
-        array = Array("uint8", (100000,), "none", bytes(100000))
+        array = array_of(np.zeros(100000, np.uint8))
         return reply(message, records(a=ArrayRecord({"w": array})))
     return limit
 
