@@ -5,8 +5,8 @@
 #include "common/message/envelope.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
 #include "common/message/value_codec.h"
+#include "common/wire/wire.h"
 
 #include <errno.h>
 #include <string.h>

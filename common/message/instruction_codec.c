@@ -4,7 +4,7 @@
 #include "common/message/instruction_codec.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
+#include "common/wire/wire.h"
 
 #include <errno.h>
 #include <limits.h>

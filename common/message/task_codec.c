@@ -4,8 +4,8 @@
 #include "common/message/task_codec.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
 #include "common/message/envelope.h"
+#include "common/wire/wire.h"
 
 #include <errno.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #define FLWR_MESSAGE_VALUE_CODEC_H
 
 #include "common/base/value.h"
-#include "common/base/wire.h"
+#include "common/wire/wire.h"
 
 /* Which field of the oneof carries a kind; 0: none does, and such a field is skipped like an
  * unknown one. */

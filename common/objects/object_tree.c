@@ -5,7 +5,7 @@
 #include "common/objects/object_tree.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
+#include "common/wire/wire.h"
 
 #include <errno.h>
 #include <string.h>

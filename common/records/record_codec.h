@@ -5,8 +5,8 @@
 #ifndef FLWR_RECORDS_RECORD_CODEC_H
 #define FLWR_RECORDS_RECORD_CODEC_H
 
-#include "common/base/wire.h"
 #include "common/records/records.h"
+#include "common/wire/wire.h"
 
 #include <stdbool.h>
 

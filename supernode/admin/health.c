@@ -1,8 +1,8 @@
 #include "supernode/admin/health.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
 #include "common/rpc/server.h"
+#include "common/wire/wire.h"
 #include "supernode/admin/door.h"
 
 #include <assert.h>

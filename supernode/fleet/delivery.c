@@ -6,9 +6,9 @@
 #include "supernode/fleet/objects.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
 #include "common/message/fleet_codec.h"
 #include "common/message/object_calls_codec.h"
+#include "common/wire/wire.h"
 
 #include <errno.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  */
 #include "fuzz.h"
 
-#include "common/base/wire.h"
 #include "common/rpc/server.h"
+#include "common/wire/wire.h"
 #include "supernode/admin/door.h"
 #include "supernode/admin/health.h"
 

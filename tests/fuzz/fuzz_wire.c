@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "common/base/wire.h"
+#include "common/wire/wire.h"
 
 #include <errno.h>
 

@@ -3,7 +3,7 @@
  */
 #include "sim/sim_world.h"
 
-#include "common/base/wire.h"
+#include "common/wire/wire.h"
 
 #include <math.h>
 #include <string.h>

@@ -5,9 +5,9 @@
 #include "../vectors.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
 #include "common/message/fleet_codec.h"
 #include "common/message/instruction_codec.h"
+#include "common/wire/wire.h"
 
 #include <math.h>
 #include <time.h>

@@ -3,8 +3,8 @@
  */
 #include "again.h"
 
-#include "common/base/wire.h"
 #include "common/message/task_codec.h"
+#include "common/wire/wire.h"
 
 #define RUN 0xfffffffffffffffeu
 

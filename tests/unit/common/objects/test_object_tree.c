@@ -4,8 +4,8 @@
 #include "../vectors.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
 #include "common/objects/object_tree.h"
+#include "common/wire/wire.h"
 
 #include <time.h>
 

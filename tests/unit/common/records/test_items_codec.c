@@ -5,9 +5,9 @@
 #include "../vectors.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
 #include "common/message/value_codec.h"
 #include "common/records/items_codec.h"
+#include "common/wire/wire.h"
 
 #include <time.h>
 

@@ -5,8 +5,8 @@
 #include "../vectors.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
 #include "common/records/maps_codec.h"
+#include "common/wire/wire.h"
 
 #include <time.h>
 

@@ -1,7 +1,7 @@
 /*
  * The conversation of dialect 1: inputs and outputs.
  */
-#include "common/base/wire.h"
+#include "common/wire/wire.h"
 #include "rig.h"
 #include "supernode/appio/reading.h"
 

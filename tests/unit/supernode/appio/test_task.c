@@ -3,10 +3,10 @@
  */
 #include "objects.h"
 
-#include "common/base/wire.h"
 #include "common/message/fleet_codec.h"
 #include "common/message/object_calls_codec.h"
 #include "common/message/task_codec.h"
+#include "common/wire/wire.h"
 
 #define RECORD_BYTES 1000
 

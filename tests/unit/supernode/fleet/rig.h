@@ -7,7 +7,7 @@
 #define FLWR_TEST_FLEET_RIG_H
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
+#include "common/wire/wire.h"
 #include "supernode/fleet/flow.h"
 
 #include <setjmp.h>

@@ -5,8 +5,8 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/trust.h"
-#include "common/base/wire.h"
 #include "common/http/http.h"
+#include "common/wire/wire.h"
 #include "supernode/fleet/transport.h"
 #include "unit/common/http/peer.h"
 

@@ -1,7 +1,7 @@
 /*
  * wire: reading and writing of protobuf fields over lists of slices.
  */
-#include "common/base/wire.h"
+#include "common/wire/wire.h"
 
 #include "common/base/number.h"
 

@@ -2,8 +2,8 @@
  * wire: protobuf's wire format over lists of slices: fields are split off and joined by reference;
  * nothing that is not asked for is parsed or copied. One thread each; knows no message.
  */
-#ifndef FLWR_BASE_WIRE_H
-#define FLWR_BASE_WIRE_H
+#ifndef FLWR_WIRE_WIRE_H
+#define FLWR_WIRE_WIRE_H
 
 #include "common/base/slice.h"
 #include "common/base/text.h"

@@ -4,7 +4,7 @@
 #include "../vectors.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/wire.h"
+#include "common/wire/wire.h"
 
 static struct slices build(void)
 {
