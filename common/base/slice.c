@@ -12,8 +12,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define SLICES_FIRST_CAP 8
-#define BLOCK_MAX_BYTES  4096 /* of small pieces that lie together */
+#define BLOCK_MAX_BYTES 4096 /* of small pieces that lie together */
 
 struct copied_bytes {
 	struct slice_owner owner;
@@ -321,6 +320,14 @@ int slices_move(struct slices *list, struct slices *from)
 	from->n = 0; /* the references have moved */
 	slices_done(from);
 	return 0;
+}
+
+struct slices slices_take(struct slices *list)
+{
+	struct slices taken = *list;
+
+	*list = (struct slices){0};
+	return taken;
 }
 
 int slices_read(const struct slices *list, size_t offset, void *buffer, size_t len)

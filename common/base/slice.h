@@ -25,12 +25,14 @@ struct slice {
 	struct slice_owner *owner;
 };
 
+#define SLICES_FIRST_CAP 8 /* a list has room for so many slices at first */
+
 /* Bytes in pieces, in order. Zero-initialised is empty and valid. Empty slices are not kept. */
 struct slices {
+	size_t bytes; /* sum of the lengths */
 	struct slice *v;
 	size_t n;
 	size_t cap;
-	size_t bytes; /* sum of the lengths */
 };
 
 /* Initialise owner with one reference. */
@@ -79,6 +81,9 @@ int slices_append_range(struct slices *list, const struct slices *from, size_t o
 
 /* Move everything of from to the end of list; from is empty afterwards. 0 or -ENOMEM. */
 int slices_move(struct slices *list, struct slices *from);
+
+/* The list itself; *list is empty afterwards. */
+struct slices slices_take(struct slices *list);
 
 /* Copy len bytes from offset to buffer. 0 or -EINVAL when out of range. */
 int slices_read(const struct slices *list, size_t offset, void *buffer, size_t len);

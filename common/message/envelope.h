@@ -128,7 +128,8 @@ int context_split(const struct slices *bytes, struct slices *state_out);
 int context_decode_ids(const struct slices *bytes, uint64_t *run_id_out, uint64_t *node_id_out);
 /*
  * Fab: its hash (owned, "" when absent), its contents by reference, and who has verified it:
- * strings by public key id (1.23 and later; verifications_out may be NULL).
+ * strings by public key id (1.23 and later; verifications_out may be NULL; they are read all the
+ * same).
  */
 int fab_decode(const struct slices *bytes, char **hash_out, struct slices *content_out,
 	struct value_map *verifications_out);

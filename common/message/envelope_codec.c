@@ -1,12 +1,14 @@
 /*
- * envelope_codec: Message, Run, Context and Fab as protobuf. A field of a wrong wire type counts as
- * unknown and is skipped, repeated messages merge, as in any protobuf decoder.
+ * envelope_codec: Message, Run, Context and Fab as protobuf.
  */
 #include "common/message/envelope.h"
 
 #include "common/base/cleanup.h"
+#include "common/message/parts.h"
 #include "common/message/value_codec.h"
-#include "common/wire/wire.h"
+#include "common/wire/message.h"
+#include "message.pb-c.h"
+#include "numbers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,15 +27,6 @@ static int each_field(struct wire_reader *reader, field_fn *fn, void *into)
 			return r;
 	}
 	return r;
-}
-
-static int inner_fields(
-	const struct wire_reader *outer, const struct wire_field *field, field_fn *fn, void *into)
-{
-	struct wire_reader reader;
-
-	wire_reader_enter(&reader, outer, field);
-	return each_field(&reader, fn, into);
 }
 
 /* A string field instead of what *out was. */
@@ -67,22 +60,6 @@ static void varint_field(const struct wire_field *field, uint64_t *out)
 		*out = field->number_value;
 }
 
-static void double_field(const struct wire_field *field, double *out)
-{
-	if (field->type == WIRE_FIXED64)
-		*out = wire_double(field->number_value);
-}
-
-/* proto3 leaves a double out only when all of its bits are 0 (-0.0 is written). */
-static void put_double(struct wire_writer *writer, uint32_t number, double value)
-{
-	uint64_t bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	if (bits)
-		wire_put_double(writer, number, value);
-}
-
 static void put_varint(struct wire_writer *writer, uint32_t number, uint64_t value)
 {
 	if (value)
@@ -95,136 +72,92 @@ static void put_string(struct wire_writer *writer, uint32_t number, const char *
 		wire_put_string(writer, number, text);
 }
 
-static int metadata_field(
-	const struct wire_reader *reader, const struct wire_field *field, void *into)
-{
-	struct metadata *metadata = into;
+/* ---- Message ---- */
 
-	switch (field->number) {
-	case 1:
-		varint_field(field, &metadata->run_id);
-		return 0;
-	case 2:
-		return string_field(reader, field, ENVELOPE_STRING_MAX, &metadata->message_id);
-	case 3:
-		varint_field(field, &metadata->src_node_id);
-		return 0;
-	case 4:
-		varint_field(field, &metadata->dst_node_id);
-		return 0;
-	case 5:
-		return string_field(
-			reader, field, ENVELOPE_STRING_MAX, &metadata->reply_to_message_id);
-	case 6:
-		return string_field(reader, field, ENVELOPE_STRING_MAX, &metadata->group_id);
-	case 7:
-		double_field(field, &metadata->ttl);
-		return 0;
-	case 8:
-		return string_field(reader, field, ENVELOPE_STRING_MAX, &metadata->message_type);
-	case 9:
-		double_field(field, &metadata->created_at);
-		return 0;
-	case 10:
-		metadata->has_src_task = field->type == WIRE_VARINT;
-		varint_field(field, &metadata->src_task_id);
-		return 0;
-	case 11:
-		metadata->has_dst_task = field->type == WIRE_VARINT;
-		varint_field(field, &metadata->dst_task_id);
-		return 0;
-	default:
-		return 0;
-	}
+/* The four texts of its metadata, at twice their length, so that one that is too long is seen. */
+#define MESSAGE_MEMORY_MAX (CALL_MEMORY_MAX + 8 * ENVELOPE_STRING_MAX)
+
+/* A text of a decoded message to *out. */
+static int string_take(char **field, char **out)
+{
+	if (strlen(*field) > ENVELOPE_STRING_MAX)
+		return -EMSGSIZE;
+	*out = wire_take_string(field);
+	return *out ? 0 : -ENOMEM;
 }
 
-/* As string_field(); what is longer than max is cut where no character is split. */
-static int cut_string_field(
-	const struct wire_reader *reader, const struct wire_field *field, size_t max, char **out)
+/* from may be NULL: a message without metadata. */
+static int metadata_take(Flwr__Metadata *from, struct metadata *out)
 {
-	struct wire_field part = *field;
-	char *text;
-	size_t len;
+	Flwr__Metadata none = FLWR__METADATA__INIT;
 	int r;
 
-	if (field->type != WIRE_BYTES || field->len <= max)
-		return string_field(reader, field, max, out);
-	part.len = max + 1;
-	r = wire_bytes(reader, &part, max + 1, &text, &len);
+	if (!from)
+		from = &none;
+	out->run_id = from->run_id;
+	out->src_node_id = from->src_node_id;
+	out->dst_node_id = from->dst_node_id;
+	out->ttl = from->ttl;
+	out->created_at = from->created_at;
+	out->has_src_task = from->has_src_task_id_case != 0;
+	out->has_dst_task = from->has_dst_task_id_case != 0;
+	if (out->has_src_task)
+		out->src_task_id = from->src_task_id;
+	if (out->has_dst_task)
+		out->dst_task_id = from->dst_task_id;
+	r = string_take(&from->message_id, &out->message_id);
+	if (r == 0)
+		r = string_take(&from->reply_to_message_id, &out->reply_to_message_id);
+	if (r == 0)
+		r = string_take(&from->group_id, &out->group_id);
+	return r ? r : string_take(&from->message_type, &out->message_type);
+}
+
+/* What is longer than ENVELOPE_REASON_MAX is cut where no character is split. */
+static int reason_take(const struct slices *from, char **out)
+{
+	size_t len = from->bytes > ENVELOPE_REASON_MAX ? ENVELOPE_REASON_MAX + 1 : from->bytes;
+	auto_(free_at_exit) char *text = malloc(len + 1);
+	int r = text ? slices_read(from, 0, text, len) : -ENOMEM;
+
 	if (r < 0)
 		return r;
-	text_cut(text, max);
-	if (!utf8_valid(text, strlen(text))) {
-		free(text);
+	text[len] = '\0';
+	if (memchr(text, '\0', len))
 		return -EBADMSG;
-	}
-	free(*out);
-	*out = text;
+	text_cut(text, ENVELOPE_REASON_MAX);
+	if (!utf8_valid(text, strlen(text)))
+		return -EBADMSG;
+	*out = take_pointer(&text);
 	return 0;
 }
 
-static int error_field(const struct wire_reader *reader, const struct wire_field *field, void *into)
+static int message_take(Flwr__Message *from, struct envelope *out)
 {
-	struct envelope *envelope = into;
+	int r = metadata_take(from->metadata, &out->metadata);
 
-	if (field->number == 1 && field->type == WIRE_VARINT)
-		envelope->error_code = wire_zigzag(field->number_value);
-	if (field->number == 2)
-		return cut_string_field(
-			reader, field, ENVELOPE_REASON_MAX, &envelope->error_reason);
-	return 0;
-}
-
-static int envelope_field(
-	const struct wire_reader *reader, const struct wire_field *field, void *into)
-{
-	struct envelope *envelope = into;
-
-	if (field->type != WIRE_BYTES)
-		return 0;
-	switch (field->number) {
-	case 1:
-		return inner_fields(reader, field, metadata_field, &envelope->metadata);
-	case 2:
-		envelope->has_content = true;
-		return wire_refs(reader, field, &envelope->content);
-	case 3:
-		envelope->has_error = true;
-		return inner_fields(reader, field, error_field, envelope);
-	default:
-		return 0;
-	}
-}
-
-static int fill_metadata(struct metadata *metadata)
-{
-	if (fill_string(&metadata->message_id) < 0 ||
-		fill_string(&metadata->reply_to_message_id) < 0 ||
-		fill_string(&metadata->group_id) < 0 || fill_string(&metadata->message_type) < 0)
-		return -ENOMEM;
-	return 0;
+	out->has_content = from->n_content > 0;
+	out->has_error = from->error != NULL;
+	if (r == 0)
+		r = part_take(from->content, from->n_content, &out->content);
+	if (r < 0 || !from->error)
+		return r;
+	out->error_code = from->error->code;
+	return reason_take(&from->error->reason, &out->error_reason);
 }
 
 int envelope_decode_metadata(const struct slices *bytes, struct envelope *out)
 {
+	auto_(wire_free) Flwr__Metadata *metadata = NULL;
 	auto_(envelope_done) struct envelope envelope = {0};
-	struct wire_reader reader;
-	struct wire_field field;
-	bool found = false;
-	int r;
+	auto_(slices_done) struct slices part = {0};
+	int r = wire_first_bytes(bytes, NUMBER_MESSAGE_METADATA, &part);
 
 	*out = (struct envelope){0};
-	wire_reader_init(&reader, bytes);
-	/* Up to where the bytes are broken. */
-	while (!found && wire_next(&reader, &field) > 0) {
-		if (field.number != 1 || field.type != WIRE_BYTES)
-			continue;
-		r = inner_fields(&reader, &field, metadata_field, &envelope.metadata);
-		if (r < 0)
-			return r;
-		found = true;
-	}
-	r = found ? fill_metadata(&envelope.metadata) : -EBADMSG;
+	if (r == 0)
+		r = wire_decode(&flwr__metadata__descriptor, &part, MESSAGE_MEMORY_MAX, &metadata);
+	if (r == 0)
+		r = metadata_take(metadata, &envelope.metadata);
 	if (r < 0)
 		return r;
 	*out = envelope;
@@ -234,84 +167,85 @@ int envelope_decode_metadata(const struct slices *bytes, struct envelope *out)
 
 int envelope_decode(const struct slices *bytes, struct envelope *out)
 {
+	auto_(wire_free) Flwr__Message *message = NULL;
 	auto_(envelope_done) struct envelope envelope = {0};
-	struct wire_reader reader;
-	int r;
+	int r = wire_decode(&flwr__message__descriptor, bytes, MESSAGE_MEMORY_MAX, &message);
 
 	*out = (struct envelope){0};
-	wire_reader_init(&reader, bytes);
-	r = each_field(&reader, envelope_field, &envelope);
+	if (r == 0)
+		r = message_take(message, &envelope);
 	if (r < 0)
 		return r;
-	if (fill_metadata(&envelope.metadata) < 0)
-		return -ENOMEM;
-	if (envelope.has_error && fill_string(&envelope.error_reason) < 0)
-		return -ENOMEM;
 	*out = envelope;
 	envelope = (struct envelope){0};
 	return 0;
 }
 
-static void metadata_encode(struct wire_writer *writer, const struct metadata *metadata)
+static Flwr__Metadata metadata_form(const struct metadata *metadata)
 {
-	put_varint(writer, 1, metadata->run_id);
-	put_string(writer, 2, metadata->message_id);
-	put_varint(writer, 3, metadata->src_node_id);
-	put_varint(writer, 4, metadata->dst_node_id);
-	put_string(writer, 5, metadata->reply_to_message_id);
-	put_string(writer, 6, metadata->group_id);
-	put_double(writer, 7, metadata->ttl);
-	put_string(writer, 8, metadata->message_type);
-	put_double(writer, 9, metadata->created_at);
+	Flwr__Metadata form = FLWR__METADATA__INIT;
+
+	form.run_id = metadata->run_id;
+	form.message_id = metadata->message_id;
+	form.src_node_id = metadata->src_node_id;
+	form.dst_node_id = metadata->dst_node_id;
+	form.reply_to_message_id = metadata->reply_to_message_id;
+	form.group_id = metadata->group_id;
+	form.ttl = metadata->ttl;
+	form.message_type = metadata->message_type;
+	form.created_at = metadata->created_at;
 	if (metadata->has_src_task)
-		wire_put_varint(writer, 10, metadata->src_task_id);
+		form.has_src_task_id_case = FLWR__METADATA__HAS_SRC_TASK_ID_SRC_TASK_ID;
+	form.src_task_id = metadata->src_task_id;
 	if (metadata->has_dst_task)
-		wire_put_varint(writer, 11, metadata->dst_task_id);
+		form.has_dst_task_id_case = FLWR__METADATA__HAS_DST_TASK_ID_DST_TASK_ID;
+	form.dst_task_id = metadata->dst_task_id;
+	return form;
 }
 
-static void error_encode(struct wire_writer *writer, const struct envelope *envelope)
+/* A Message with this metadata and content (NULL: none). */
+static int message_encode(const struct envelope *envelope, const struct metadata *metadata,
+	const struct slices *content, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer inner = {0};
+	const char *text = envelope->error_reason ? envelope->error_reason : "";
+	Flwr__Message message = FLWR__MESSAGE__INIT;
+	Flwr__Metadata form = metadata_form(metadata);
+	Flwr__Error error = FLWR__ERROR__INIT;
+	auto_(slices_done) struct slices reason = {0};
+	int r = envelope->has_error ? slices_append_copy(&reason, text, strlen(text)) : 0;
 
-	if (!envelope->has_error)
-		return;
-	if (envelope->error_code)
-		wire_put_sint(&inner, 1, envelope->error_code);
-	put_string(&inner, 2, envelope->error_reason);
-	wire_put_message(writer, 3, &inner);
+	if (r < 0)
+		return r;
+	message.metadata = &form;
+	if (content)
+		part_set(&message, content, content);
+	error.code = envelope->error_code;
+	error.reason = reason;
+	message.error = envelope->has_error ? &error : NULL;
+	return wire_encode(&message, out);
 }
 
 int envelope_encode(const struct envelope *envelope, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
-	auto_(wire_writer_done) struct wire_writer inner = {0};
-
-	metadata_encode(&inner, &envelope->metadata);
-	wire_put_message(&writer, 1, &inner);
-	if (envelope->has_content)
-		wire_put_refs(&writer, 2, &envelope->content);
-	error_encode(&writer, envelope);
-	return wire_writer_take(&writer, out);
+	return message_encode(envelope, &envelope->metadata,
+		envelope->has_content ? &envelope->content : NULL, out);
 }
 
 int envelope_message_object(const struct envelope *envelope, const struct object_id *record_dict,
 	struct slices *out, struct object_id *id_out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
-	auto_(wire_writer_done) struct wire_writer inner = {0};
 	auto_(slices_done) struct slices body = {0};
 	struct metadata metadata = envelope->metadata;
 	int r;
 
 	metadata.message_id = NULL;
-	metadata_encode(&inner, &metadata);
-	wire_put_message(&writer, 1, &inner);
-	error_encode(&writer, envelope);
-	r = wire_writer_take(&writer, &body);
+	r = message_encode(envelope, &metadata, NULL, &body);
 	return r ? r
 		 : object_make(
 			   OBJECT_MESSAGE, record_dict, record_dict ? 1 : 0, &body, out, id_out);
 }
+
+/* ---- Run ---- */
 
 struct run_decoding {
 	struct run run;
@@ -324,21 +258,21 @@ static int run_field(const struct wire_reader *reader, const struct wire_field *
 	struct run *run = &decoding->run;
 
 	switch (field->number) {
-	case 1:
+	case NUMBER_RUN_RUN_ID:
 		varint_field(field, &run->run_id);
 		return 0;
-	case 2:
+	case NUMBER_RUN_FAB_ID:
 		return string_field(reader, field, ENVELOPE_STRING_MAX, &run->fab_id);
-	case 3:
+	case NUMBER_RUN_FAB_VERSION:
 		return string_field(reader, field, ENVELOPE_STRING_MAX, &run->fab_version);
-	case 4:
+	case NUMBER_RUN_OVERRIDE_CONFIG:
 		if (field->type != WIRE_BYTES)
 			return 0;
 		return value_entry_decode(reader, field, &value_fields_scalar, &decoding->left,
 			&run->override_config);
-	case 5:
+	case NUMBER_RUN_FAB_HASH:
 		return string_field(reader, field, ENVELOPE_STRING_MAX, &run->fab_hash);
-	case 18:
+	case NUMBER_RUN_SERIES_ID:
 		varint_field(field, &run->series_id);
 		return 0;
 	default:
@@ -375,12 +309,13 @@ int run_encode(const struct run *run, struct slices *out)
 {
 	auto_(wire_writer_done) struct wire_writer writer = {0};
 
-	put_varint(&writer, 1, run->run_id);
-	put_string(&writer, 2, run->fab_id);
-	put_string(&writer, 3, run->fab_version);
-	value_map_encode(&writer, 4, &value_fields_scalar, &run->override_config);
-	put_string(&writer, 5, run->fab_hash);
-	put_varint(&writer, 18, run->series_id);
+	put_varint(&writer, NUMBER_RUN_RUN_ID, run->run_id);
+	put_string(&writer, NUMBER_RUN_FAB_ID, run->fab_id);
+	put_string(&writer, NUMBER_RUN_FAB_VERSION, run->fab_version);
+	value_map_encode(
+		&writer, NUMBER_RUN_OVERRIDE_CONFIG, &value_fields_scalar, &run->override_config);
+	put_string(&writer, NUMBER_RUN_FAB_HASH, run->fab_hash);
+	put_varint(&writer, NUMBER_RUN_SERIES_ID, run->series_id);
 	return wire_writer_take(&writer, out);
 }
 
@@ -398,21 +333,21 @@ static int context_field(
 	struct value_map *node_config = decoding->check ? NULL : &context->node_config;
 	struct value_map *run_config = decoding->check ? NULL : &context->run_config;
 
-	if (field->number == 1)
+	if (field->number == NUMBER_CONTEXT_RUN_ID)
 		varint_field(field, &context->run_id);
-	else if (field->number == 2)
+	else if (field->number == NUMBER_CONTEXT_NODE_ID)
 		varint_field(field, &context->node_id);
-	else if (field->number == 6)
+	else if (field->number == NUMBER_CONTEXT_SERIES_ID)
 		varint_field(field, &context->series_id);
 	if (field->type != WIRE_BYTES)
 		return 0;
 	switch (field->number) {
-	case 3:
+	case NUMBER_CONTEXT_NODE_CONFIG:
 		return value_entry_decode(
 			reader, field, &value_fields_scalar, &decoding->left, node_config);
-	case 4:
+	case NUMBER_CONTEXT_STATE:
 		return wire_refs(reader, field, &context->state);
-	case 5:
+	case NUMBER_CONTEXT_RUN_CONFIG:
 		return value_entry_decode(
 			reader, field, &value_fields_scalar, &decoding->left, run_config);
 	default:
@@ -462,12 +397,14 @@ int context_encode(const struct context *context, struct slices *out)
 {
 	auto_(wire_writer_done) struct wire_writer writer = {0};
 
-	put_varint(&writer, 1, context->run_id);
-	put_varint(&writer, 2, context->node_id);
-	value_map_encode(&writer, 3, &value_fields_scalar, &context->node_config);
-	wire_put_refs(&writer, 4, &context->state);
-	value_map_encode(&writer, 5, &value_fields_scalar, &context->run_config);
-	put_varint(&writer, 6, context->series_id);
+	put_varint(&writer, NUMBER_CONTEXT_RUN_ID, context->run_id);
+	put_varint(&writer, NUMBER_CONTEXT_NODE_ID, context->node_id);
+	value_map_encode(
+		&writer, NUMBER_CONTEXT_NODE_CONFIG, &value_fields_scalar, &context->node_config);
+	wire_put_refs(&writer, NUMBER_CONTEXT_STATE, &context->state);
+	value_map_encode(
+		&writer, NUMBER_CONTEXT_RUN_CONFIG, &value_fields_scalar, &context->run_config);
+	put_varint(&writer, NUMBER_CONTEXT_SERIES_ID, context->series_id);
 	return wire_writer_take(&writer, out);
 }
 
@@ -480,9 +417,9 @@ int context_decode_ids(const struct slices *bytes, uint64_t *run_id_out, uint64_
 
 	wire_reader_init(&reader, bytes);
 	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.number == 1)
+		if (field.number == NUMBER_CONTEXT_RUN_ID)
 			varint_field(&field, &run_id);
-		else if (field.number == 2)
+		else if (field.number == NUMBER_CONTEXT_NODE_ID)
 			varint_field(&field, &node_id);
 	}
 	if (r < 0)
@@ -492,117 +429,62 @@ int context_decode_ids(const struct slices *bytes, uint64_t *run_id_out, uint64_
 	return 0;
 }
 
-struct fab_decoding {
-	char *hash;
-	struct slices content;
-	bool verifications_wanted;
-	size_t left; /* verifications that are still taken */
-	struct value_map verifications;
-};
+/* ---- Fab ---- */
 
-/* An entry of a map<string, string>. */
-struct string_entry {
-	char *key;
-	char *value;
-};
+/* Of its verifications: ENVELOPE_ENTRIES_MAX of them, each a kilobyte. */
+#define FAB_MEMORY_MAX (64 << 20)
 
-static int string_entry_field(
-	const struct wire_reader *reader, const struct wire_field *field, void *into)
+static int verifications_take(Flwr__TextEntry *const *entries, size_t n, struct value_map *out)
 {
-	struct string_entry *entry = into;
-
-	if (field->number == 1)
-		return string_field(reader, field, ENVELOPE_STRING_MAX, &entry->key);
-	if (field->number == 2)
-		return string_field(reader, field, ENVELOPE_STRING_MAX, &entry->value);
-	return 0;
-}
-
-static void string_entry_done(struct string_entry *entry)
-{
-	free(entry->key);
-	free(entry->value);
-}
-
-static int verification_field(
-	const struct wire_reader *reader, const struct wire_field *field, struct fab_decoding *fab)
-{
-	auto_(string_entry_done) struct string_entry entry = {0};
-	struct value value = {0};
-	int r;
-
-	if (fab->left-- == 0)
+	if (n > ENVELOPE_ENTRIES_MAX)
 		return -EMSGSIZE;
-	r = inner_fields(reader, field, string_entry_field, &entry);
-	if (r < 0)
-		return r;
-	if (fill_string(&entry.key) < 0 || fill_string(&entry.value) < 0)
-		return -ENOMEM;
-	r = value_set_bytes(&value, VALUE_STRING, entry.value, strlen(entry.value));
-	if (r < 0)
-		return r;
-	return value_map_append(&fab->verifications, entry.key, strlen(entry.key), &value);
-}
+	for (size_t i = 0; i < n; i++) {
+		const char *key = entries[i]->has_key_case ? entries[i]->key : "";
+		const char *text = entries[i]->has_value_case ? entries[i]->value : "";
+		struct value value = {0};
+		int r;
 
-static int fab_field(const struct wire_reader *reader, const struct wire_field *field, void *into)
-{
-	struct fab_decoding *fab = into;
-
-	if (field->number == 1)
-		return string_field(reader, field, ENVELOPE_STRING_MAX, &fab->hash);
-	if (field->type != WIRE_BYTES)
-		return 0;
-	if (field->number == 3 && fab->verifications_wanted)
-		return verification_field(reader, field, fab);
-	if (field->number != 2)
-		return 0;
-	slices_done(&fab->content); /* of bytes the last counts */
-	return wire_refs(reader, field, &fab->content);
-}
-
-static void fab_decoding_done(struct fab_decoding *fab)
-{
-	free(fab->hash);
-	slices_done(&fab->content);
-	value_map_done(&fab->verifications);
+		if (strlen(key) > ENVELOPE_STRING_MAX || strlen(text) > ENVELOPE_STRING_MAX)
+			return -EMSGSIZE;
+		r = value_set_bytes(&value, VALUE_STRING, text, strlen(text));
+		if (r == 0)
+			r = value_map_append(out, key, strlen(key), &value);
+		if (r < 0)
+			return r;
+	}
+	return value_map_unique(out);
 }
 
 int fab_decode(const struct slices *bytes, char **hash_out, struct slices *content_out,
 	struct value_map *verifications_out)
 {
-	auto_(fab_decoding_done) struct fab_decoding fab = {
-		.verifications_wanted = verifications_out != NULL,
-		.left = ENVELOPE_ENTRIES_MAX,
-	};
-	struct wire_reader reader;
-	int r;
+	auto_(wire_free) Flwr__Fab *fab = NULL;
+	auto_(value_map_done) struct value_map verifications = {0};
+	int r = wire_decode(&flwr__fab__descriptor, bytes, FAB_MEMORY_MAX, &fab);
 
 	*hash_out = NULL;
 	*content_out = (struct slices){0};
 	if (verifications_out)
 		*verifications_out = (struct value_map){0};
-	wire_reader_init(&reader, bytes);
-	r = each_field(&reader, fab_field, &fab);
+	if (r == 0 && verifications_out)
+		r = verifications_take(fab->verifications, fab->n_verifications, &verifications);
+	if (r == 0)
+		r = string_take(&fab->hash_str, hash_out);
 	if (r < 0)
 		return r;
-	if (fill_string(&fab.hash) < 0 || value_map_unique(&fab.verifications) < 0)
-		return -ENOMEM;
-	*hash_out = take_pointer(&fab.hash);
-	*content_out = fab.content;
-	fab.content = (struct slices){0};
+	*content_out = slices_take(&fab->content);
 	if (verifications_out) {
-		*verifications_out = fab.verifications;
-		fab.verifications = (struct value_map){0};
+		*verifications_out = verifications;
+		verifications = (struct value_map){0};
 	}
 	return 0;
 }
 
 int fab_encode(const char *hash, const struct slices *content, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	Flwr__Fab fab = FLWR__FAB__INIT;
 
-	put_string(&writer, 1, hash);
-	if (content->bytes)
-		wire_put_refs(&writer, 2, content);
-	return wire_writer_take(&writer, out);
+	fab.hash_str = (char *)hash;
+	fab.content = *content;
+	return wire_encode(&fab, out);
 }

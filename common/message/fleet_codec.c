@@ -4,226 +4,164 @@
 #include "common/message/fleet_codec.h"
 
 #include "common/base/cleanup.h"
-#include "common/wire/wire.h"
+#include "common/message/parts.h"
+#include "common/wire/message.h"
+#include "fleet.pb-c.h"
+#include "numbers.h"
 
 #include <errno.h>
 #include <string.h>
 
-static void put_node(struct wire_writer *writer, uint32_t number, uint64_t node_id)
+static Flwr__Node node_of(uint64_t node_id)
 {
-	auto_(wire_writer_done) struct wire_writer node = {0};
+	Flwr__Node node = FLWR__NODE__INIT;
 
-	if (node_id)
-		wire_put_varint(&node, 1, node_id);
-	wire_put_message(writer, number, &node);
-}
-
-static void put_interval(struct wire_writer *writer, uint32_t number, double seconds)
-{
-	if (seconds != 0)
-		wire_put_double(writer, number, seconds);
-}
-
-/* References to what all BYTES fields of this number hold, one after the other: that is how
- * protobuf merges messages. */
-static int part_refs(
-	const struct slices *bytes, uint32_t number, bool *found_out, struct slices *out)
-{
-	auto_(slices_done) struct slices part = {0};
-	struct wire_reader reader;
-	struct wire_field field;
-	bool found = false;
-	int r;
-
-	wire_reader_init(&reader, bytes);
-	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.number != number || field.type != WIRE_BYTES)
-			continue;
-		found = true;
-		r = wire_refs(&reader, &field, &part);
-		if (r < 0)
-			return r;
-	}
-	if (r < 0)
-		return r;
-	*found_out = found;
-	*out = part;
-	part = (struct slices){0};
-	return 0;
+	node.node_id = node_id;
+	return node;
 }
 
 int fleet_encode_create_node(double ping_interval_s, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	Flwr__CreateNodeRequest request = FLWR__CREATE_NODE_REQUEST__INIT;
 
-	put_interval(&writer, 1, ping_interval_s);
-	return wire_writer_take(&writer, out);
+	request.heartbeat_interval = ping_interval_s;
+	return wire_encode(&request, out);
 }
 
 int fleet_decode_create_node(const struct slices *bytes, uint64_t *node_id_out)
 {
-	auto_(slices_done) struct slices node = {0};
-	bool found;
-	int r;
+	auto_(wire_free) Flwr__CreateNodeResponse *response = NULL;
+	int r = wire_decode(
+		&flwr__create_node_response__descriptor, bytes, CALL_MEMORY_MAX, &response);
 
-	r = part_refs(bytes, 1, &found, &node);
 	if (r < 0)
 		return r;
-	return found ? wire_find_varint(&node, 1, node_id_out) : -EBADMSG;
+	if (!response->node)
+		return -EBADMSG;
+	*node_id_out = response->node->node_id;
+	return 0;
 }
 
 int fleet_encode_delete_node(uint64_t node_id, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	Flwr__DeleteNodeRequest request = FLWR__DELETE_NODE_REQUEST__INIT;
+	Flwr__Node node = node_of(node_id);
 
-	put_node(&writer, 1, node_id);
-	return wire_writer_take(&writer, out);
+	request.node = &node;
+	return wire_encode(&request, out);
 }
 
 int fleet_encode_ping(uint64_t node_id, double ping_interval_s, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	Flwr__PingRequest request = FLWR__PING_REQUEST__INIT;
+	Flwr__Node node = node_of(node_id);
 
-	put_node(&writer, 1, node_id);
-	put_interval(&writer, 2, ping_interval_s);
-	return wire_writer_take(&writer, out);
+	request.node = &node;
+	request.ping_interval = ping_interval_s;
+	return wire_encode(&request, out);
 }
 
 int fleet_decode_ping(const struct slices *bytes, bool *success_out)
 {
-	uint64_t success;
-	int r = wire_find_varint(bytes, 1, &success);
+	auto_(wire_free) Flwr__PingResponse *response = NULL;
+	int r = wire_decode(&flwr__ping_response__descriptor, bytes, CALL_MEMORY_MAX, &response);
 
 	if (r < 0)
 		return r;
-	*success_out = success != 0;
+	*success_out = response->success;
 	return 0;
 }
 
 int fleet_encode_key(const char *public_key, size_t len, double interval_s, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	auto_(slices_done) struct slices key = {0};
+	Flwr__ActivateNodeRequest request = FLWR__ACTIVATE_NODE_REQUEST__INIT;
+	int r = slices_append_copy(&key, public_key, len);
 
-	wire_put_bytes(&writer, 1, public_key, len);
-	put_interval(&writer, 2, interval_s);
-	return wire_writer_take(&writer, out);
+	if (r < 0)
+		return r;
+	request.public_key = key;
+	request.heartbeat_interval = interval_s;
+	return wire_encode(&request, out);
 }
 
 int fleet_encode_node_id(uint64_t node_id, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	Flwr__DeactivateNodeRequest request = FLWR__DEACTIVATE_NODE_REQUEST__INIT;
 
-	if (node_id)
-		wire_put_varint(&writer, 1, node_id);
-	return wire_writer_take(&writer, out);
+	request.node_id = node_id;
+	return wire_encode(&request, out);
 }
 
 int fleet_decode_node_id(const struct slices *bytes, uint64_t *node_id_out)
 {
-	return wire_find_varint(bytes, 1, node_id_out);
+	auto_(wire_free) Flwr__ActivateNodeResponse *response = NULL;
+	int r = wire_decode(
+		&flwr__activate_node_response__descriptor, bytes, CALL_MEMORY_MAX, &response);
+
+	if (r < 0)
+		return r;
+	*node_id_out = response->node_id;
+	return 0;
 }
 
 int fleet_encode_pull_messages(uint64_t node_id, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	Flwr__PullMessagesRequest request = FLWR__PULL_MESSAGES_REQUEST__INIT;
+	Flwr__Node node = node_of(node_id);
 
-	put_node(&writer, 1, node_id);
-	return wire_writer_take(&writer, out);
+	request.node = &node;
+	return wire_encode(&request, out);
 }
 
 int fleet_decode_pull_messages(const struct slices *bytes, struct envelope *out,
 	struct slices *tree_out, unsigned *more_out)
 {
-	auto_(slices_done) struct slices first = {0};
-	auto_(slices_done) struct slices tree = {0};
-	struct wire_reader reader;
-	struct wire_field field;
-	unsigned n = 0, n_trees = 0;
-	int r;
+	auto_(wire_free) Flwr__PullMessagesResponse *response = NULL;
+	int r = wire_decode(
+		&flwr__pull_messages_response__descriptor, bytes, CALL_MEMORY_MAX, &response);
 
 	*out = (struct envelope){0};
 	*tree_out = (struct slices){0};
 	*more_out = 0;
-	wire_reader_init(&reader, bytes);
-	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.type != WIRE_BYTES)
-			continue;
-		if (field.number == 2 && n++ == 0)
-			r = wire_refs(&reader, &field, &first);
-		if (field.number == 3 && n_trees++ == 0)
-			r = wire_refs(&reader, &field, &tree);
-		if (r < 0)
-			return r;
-	}
 	if (r < 0)
 		return r;
-	if (n == 0)
+	if (response->n_messages_list == 0)
 		return 1;
-	*more_out = n - 1;
-	r = envelope_decode(&first, out);
-	return r ? r : slices_move(tree_out, &tree);
+	*more_out = (unsigned)response->n_messages_list - 1;
+	r = envelope_decode(&response->messages_list[0], out);
+	if (r == 0 && response->n_message_object_trees)
+		*tree_out = slices_take(&response->message_object_trees[0]);
+	return r;
 }
 
 int fleet_decode_pulled_metadata(const struct slices *bytes, struct envelope *out)
 {
 	auto_(slices_done) struct slices first = {0};
-	struct wire_reader reader;
-	struct wire_field field;
-	int r;
+	int r = wire_first_bytes(bytes, NUMBER_PULL_MESSAGES_RESPONSE_MESSAGES_LIST, &first);
 
 	*out = (struct envelope){0};
-	wire_reader_init(&reader, bytes);
-	while (wire_next(&reader, &field) > 0) {
-		if (field.number != 2 || field.type != WIRE_BYTES)
-			continue;
-		r = wire_refs(&reader, &field, &first);
-		return r < 0 ? r : envelope_decode_metadata(&first, out);
-	}
-	return -EBADMSG;
+	return r < 0 ? r : envelope_decode_metadata(&first, out);
 }
 
 int fleet_encode_push_messages(uint64_t node_id, const struct envelope *reply,
 	const struct slices *tree, double runtime_s, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
-	auto_(wire_writer_done) struct wire_writer runtimes = {0};
 	auto_(slices_done) struct slices message = {0};
-	int r;
+	Flwr__PushMessagesRequest request = FLWR__PUSH_MESSAGES_REQUEST__INIT;
+	Flwr__Node node = node_of(node_id);
+	int r = envelope_encode(reply, &message);
 
-	r = envelope_encode(reply, &message);
 	if (r < 0)
 		return r;
-	put_node(&writer, 1, node_id);
-	wire_put_refs(&writer, 2, &message);
+	request.node = &node;
+	part_set(&request, messages_list, &message);
 	if (tree) {
-		wire_put_refs(&writer, 3, tree);
-		wire_put_raw_double(&runtimes, runtime_s);
-		wire_put_message(&writer, 4, &runtimes);
+		part_set(&request, message_object_trees, tree);
+		request.n_clientapp_runtime_list = 1;
+		request.clientapp_runtime_list = &runtime_s;
 	}
-	return wire_writer_take(&writer, out);
-}
-
-/* Is the key of this entry of results "None"? 1, 0, or negative. */
-static int is_none(const struct wire_reader *outer, const struct wire_field *entry)
-{
-	static const char none[] = "None";
-	auto_(free_at_exit) char *key = NULL;
-	struct wire_reader reader;
-	struct wire_field field;
-	int r;
-
-	wire_reader_enter(&reader, outer, entry);
-	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.number != 1 || field.type != WIRE_BYTES)
-			continue;
-		free_at_exit(&key);
-		r = wire_string(&reader, &field, ENVELOPE_STRING_MAX, &key);
-		if (r < 0)
-			return r;
-	}
-	if (r < 0)
-		return r;
-	return key && strcmp(key, none) == 0;
+	return wire_encode(&request, out);
 }
 
 void fleet_pushed_done(struct fleet_pushed *pushed)
@@ -233,66 +171,29 @@ void fleet_pushed_done(struct fleet_pushed *pushed)
 	*pushed = (struct fleet_pushed){0};
 }
 
-static int add_wanted(struct fleet_pushed *pushed, const struct wire_reader *reader,
-	const struct wire_field *field)
-{
-	auto_(free_at_exit) char *text = NULL;
-	struct object_id *wanted = pushed->wanted;
-	int r = wire_string(reader, field, OBJECT_ID_TEXT_BYTES - 1, &text);
-
-	if (r < 0)
-		return r;
-	/* Doubled whenever n is a power of two. */
-	if (!(pushed->n_wanted & (pushed->n_wanted - 1)))
-		wanted = reallocarray(
-			wanted, pushed->n_wanted ? 2 * pushed->n_wanted : 1, sizeof(*wanted));
-	if (!wanted)
-		return -ENOMEM;
-	pushed->wanted = wanted;
-	if (!object_id_parse(text, strlen(text), &wanted[pushed->n_wanted]))
-		return -EBADMSG;
-	pushed->n_wanted++;
-	return 0;
-}
-
-static int pushed_field(struct fleet_pushed *pushed, const struct wire_reader *reader,
-	const struct wire_field *field)
-{
-	int r = 0;
-
-	if (field->type != WIRE_BYTES)
-		return 0;
-	if (field->number == 2) {
-		r = is_none(reader, field);
-		pushed->dropped = pushed->dropped || r > 0;
-	} else if (field->number == 3) {
-		r = add_wanted(pushed, reader, field);
-	} else if (field->number == 4) {
-		free_at_exit(&pushed->session_id);
-		pushed->session_id = NULL;
-		r = wire_string(reader, field, FLEET_SESSION_MAX, &pushed->session_id);
-	}
-	return r < 0 ? r : 0;
-}
-
 int fleet_decode_push_messages(const struct slices *bytes, struct fleet_pushed *out)
 {
+	auto_(wire_free) Flwr__PushMessagesResponse *response = NULL;
 	auto_(fleet_pushed_done) struct fleet_pushed pushed = {0};
-	struct wire_reader reader;
-	struct wire_field field;
-	int r;
+	int r = wire_decode(
+		&flwr__push_messages_response__descriptor, bytes, WANTED_MEMORY_MAX, &response);
 
 	*out = (struct fleet_pushed){0};
-	wire_reader_init(&reader, bytes);
-	while ((r = wire_next(&reader, &field)) > 0) {
-		r = pushed_field(&pushed, &reader, &field);
-		if (r < 0)
-			return r;
-	}
+	if (r == 0)
+		r = wanted_take(response->objects_to_push, response->n_objects_to_push,
+			&pushed.wanted, &pushed.n_wanted);
 	if (r < 0)
 		return r;
-	if (!pushed.session_id)
-		pushed.session_id = strdup("");
+	for (size_t i = 0; i < response->n_results; i++) {
+		const Flwr__NumberEntry *entry = response->results[i];
+
+		if (entry->has_key_case == FLWR__NUMBER_ENTRY__HAS_KEY_KEY &&
+			strcmp(entry->key, "None") == 0)
+			pushed.dropped = true;
+	}
+	if (strlen(response->session_id) > FLEET_SESSION_MAX)
+		return -EMSGSIZE;
+	pushed.session_id = wire_take_string(&response->session_id);
 	if (!pushed.session_id)
 		return -ENOMEM;
 	*out = pushed;
@@ -302,54 +203,57 @@ int fleet_decode_push_messages(const struct slices *bytes, struct fleet_pushed *
 
 int fleet_encode_get_run(uint64_t node_id, uint64_t run_id, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	Flwr__GetRunRequest request = FLWR__GET_RUN_REQUEST__INIT;
+	Flwr__Node node = node_of(node_id);
 
-	put_node(&writer, 1, node_id);
-	if (run_id)
-		wire_put_varint(&writer, 2, run_id);
-	return wire_writer_take(&writer, out);
+	request.node = &node;
+	request.run_id = run_id;
+	return wire_encode(&request, out);
 }
 
 int fleet_decode_get_run(const struct slices *bytes, struct run *out)
 {
+	auto_(wire_free) Flwr__GetRunResponse *response = NULL;
 	auto_(slices_done) struct slices run = {0};
-	bool found;
-	int r;
+	int r = bytes->bytes > FLEET_RUN_MAX_BYTES
+			? -EMSGSIZE
+			: wire_decode(&flwr__get_run_response__descriptor, bytes, CALL_MEMORY_MAX,
+				  &response);
 
 	*out = (struct run){0};
-	if (bytes->bytes > FLEET_RUN_MAX_BYTES)
-		return -EMSGSIZE;
-	r = part_refs(bytes, 1, &found, &run);
+	if (r == 0)
+		r = part_take(response->run, response->n_run, &run);
 	if (r < 0)
 		return r;
-	return found ? run_decode(&run, out) : -EBADMSG;
+	return response->n_run ? run_decode(&run, out) : -EBADMSG;
 }
 
 int fleet_encode_get_fab(uint64_t node_id, const char *hash, uint64_t run_id, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	Flwr__GetFabRequest request = FLWR__GET_FAB_REQUEST__INIT;
+	Flwr__Node node = node_of(node_id);
 
-	put_node(&writer, 1, node_id);
-	if (*hash)
-		wire_put_string(&writer, 2, hash);
-	if (run_id)
-		wire_put_varint(&writer, 3, run_id);
-	return wire_writer_take(&writer, out);
+	request.node = &node;
+	request.hash_str = (char *)hash;
+	request.run_id = run_id;
+	return wire_encode(&request, out);
 }
 
 int fleet_decode_get_fab(const struct slices *bytes, char **hash_out, struct slices *content_out,
 	struct value_map *verifications_out)
 {
+	auto_(wire_free) Flwr__GetFabResponse *response = NULL;
 	auto_(slices_done) struct slices fab = {0};
-	bool found;
-	int r;
+	int r = wire_decode(&flwr__get_fab_response__descriptor, bytes, CALL_MEMORY_MAX, &response);
 
 	*hash_out = NULL;
 	*content_out = (struct slices){0};
 	if (verifications_out)
 		*verifications_out = (struct value_map){0};
-	r = part_refs(bytes, 1, &found, &fab);
+	if (r == 0)
+		r = part_take(response->fab, response->n_fab, &fab);
 	if (r < 0)
 		return r;
-	return found ? fab_decode(&fab, hash_out, content_out, verifications_out) : -EBADMSG;
+	return response->n_fab ? fab_decode(&fab, hash_out, content_out, verifications_out)
+			       : -EBADMSG;
 }

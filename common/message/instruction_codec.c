@@ -3,11 +3,13 @@
  */
 #include "common/message/instruction_codec.h"
 
+#include "clientappio.pb-c.h"
 #include "common/base/cleanup.h"
-#include "common/wire/wire.h"
+#include "common/message/parts.h"
+#include "common/wire/message.h"
+#include "numbers.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 void instruction_inputs_done(struct instruction_inputs *inputs)
@@ -28,27 +30,27 @@ void instruction_outputs_done(struct instruction_outputs *outputs)
 
 int instruction_encode_token(uint64_t token, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	Flwr__GetTokenResponse message = FLWR__GET_TOKEN_RESPONSE__INIT;
 
-	if (token)
-		wire_put_varint(&writer, 1, token);
-	return wire_writer_take(&writer, out);
+	message.token = token;
+	return wire_encode(&message, out);
 }
 
 int instruction_decode_token(const struct slices *bytes, uint64_t *token_out)
 {
-	return wire_find_varint(bytes, 1, token_out);
+	auto_(wire_free) Flwr__GetTokenResponse *message = NULL;
+	int r = wire_decode(
+		&flwr__get_token_response__descriptor, bytes, CALL_MEMORY_MAX, &message);
+
+	if (r < 0)
+		return r;
+	*token_out = message->token;
+	return 0;
 }
 
 uint64_t instruction_first_token(const struct slices *bytes)
 {
-	struct wire_reader reader;
-	struct wire_field field;
-
-	wire_reader_init(&reader, bytes);
-	if (wire_next(&reader, &field) <= 0 || field.number != 1 || field.type != WIRE_VARINT)
-		return 0;
-	return field.number_value;
+	return wire_first_varint(bytes, NUMBER_PUSH_CLIENT_APP_OUTPUTS_REQUEST_TOKEN);
 }
 
 int instruction_decode_reply(struct instruction_outputs *outputs)
@@ -61,44 +63,32 @@ int instruction_decode_reply(struct instruction_outputs *outputs)
 
 int instruction_encode_inputs(const struct instruction_inputs *inputs, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	Flwr__PullClientAppInputsResponse message = FLWR__PULL_CLIENT_APP_INPUTS_RESPONSE__INIT;
 
-	wire_put_refs(&writer, 1, &inputs->message);
-	wire_put_refs(&writer, 2, &inputs->context);
-	wire_put_refs(&writer, 3, &inputs->run);
+	part_set(&message, message, &inputs->message);
+	part_set(&message, context, &inputs->context);
+	part_set(&message, run, &inputs->run);
 	if (inputs->fab.bytes)
-		wire_put_refs(&writer, 4, &inputs->fab);
-	return wire_writer_take(&writer, out);
-}
-
-/* Appends the BYTES fields numbered 1 .. n to parts[number], where there is one: repeated messages
- * merge. */
-static int split_parts(const struct slices *bytes, struct slices *const *parts, size_t n)
-{
-	struct wire_reader reader;
-	struct wire_field field;
-	int r;
-
-	wire_reader_init(&reader, bytes);
-	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.type != WIRE_BYTES || field.number >= n || !parts[field.number])
-			continue;
-		r = wire_refs(&reader, &field, parts[field.number]);
-		if (r < 0)
-			return r;
-	}
-	return r;
+		part_set(&message, fab, &inputs->fab);
+	return wire_encode(&message, out);
 }
 
 int instruction_decode_inputs(const struct slices *bytes, struct instruction_inputs *out)
 {
+	auto_(wire_free) Flwr__PullClientAppInputsResponse *message = NULL;
 	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
-	struct slices *const parts[] = {
-		[1] = &inputs.message, [2] = &inputs.context, [3] = &inputs.run, [4] = &inputs.fab};
-	int r;
+	int r = wire_decode(&flwr__pull_client_app_inputs_response__descriptor, bytes,
+		CALL_MEMORY_MAX, &message);
 
 	*out = (struct instruction_inputs){0};
-	r = split_parts(bytes, parts, ARRAY_LEN(parts));
+	if (r == 0)
+		r = part_take(message->message, message->n_message, &inputs.message);
+	if (r == 0)
+		r = part_take(message->context, message->n_context, &inputs.context);
+	if (r == 0)
+		r = part_take(message->run, message->n_run, &inputs.run);
+	if (r == 0)
+		r = part_take(message->fab, message->n_fab, &inputs.fab);
 	if (r < 0)
 		return r;
 	*out = inputs;
@@ -108,27 +98,29 @@ int instruction_decode_inputs(const struct slices *bytes, struct instruction_inp
 
 int instruction_encode_outputs(const struct instruction_outputs *outputs, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	Flwr__PushClientAppOutputsRequest message = FLWR__PUSH_CLIENT_APP_OUTPUTS_REQUEST__INIT;
 
-	if (outputs->token)
-		wire_put_varint(&writer, 1, outputs->token);
-	wire_put_refs(&writer, 2, &outputs->message);
-	wire_put_refs(&writer, 3, &outputs->context);
-	return wire_writer_take(&writer, out);
+	message.token = outputs->token;
+	part_set(&message, message, &outputs->message);
+	part_set(&message, context, &outputs->context);
+	return wire_encode(&message, out);
 }
 
 int instruction_decode_outputs(const struct slices *bytes, struct instruction_outputs *out)
 {
+	auto_(wire_free) Flwr__PushClientAppOutputsRequest *message = NULL;
 	auto_(instruction_outputs_done) struct instruction_outputs outputs = {0};
-	struct slices *const parts[] = {[2] = &outputs.message, [3] = &outputs.context};
-	int r;
+	int r = wire_decode(&flwr__push_client_app_outputs_request__descriptor, bytes,
+		CALL_MEMORY_MAX, &message);
 
 	*out = (struct instruction_outputs){0};
-	r = instruction_decode_token(bytes, &outputs.token);
 	if (r == 0)
-		r = split_parts(bytes, parts, ARRAY_LEN(parts));
+		r = part_take(message->message, message->n_message, &outputs.message);
+	if (r == 0)
+		r = part_take(message->context, message->n_context, &outputs.context);
 	if (r < 0)
 		return r;
+	outputs.token = message->token;
 	*out = outputs;
 	outputs = (struct instruction_outputs){0};
 	return 0;
@@ -136,62 +128,30 @@ int instruction_decode_outputs(const struct slices *bytes, struct instruction_ou
 
 int instruction_encode_status(int code, const char *text, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
-	auto_(wire_writer_done) struct wire_writer status = {0};
+	Flwr__ClientAppOutputStatus status = FLWR__CLIENT_APP_OUTPUT_STATUS__INIT;
+	Flwr__PushClientAppOutputsResponse message = FLWR__PUSH_CLIENT_APP_OUTPUTS_RESPONSE__INIT;
 
-	if (code)
-		wire_put_varint(&status, 1, (uint64_t)code);
-	if (*text)
-		wire_put_string(&status, 2, text);
-	wire_put_message(&writer, 1, &status);
-	return wire_writer_take(&writer, out);
-}
-
-static int status_read(
-	const struct wire_reader *outer, const struct wire_field *status, int *code, char **text)
-{
-	struct wire_reader reader;
-	struct wire_field field;
-	int r;
-
-	wire_reader_enter(&reader, outer, status);
-	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.number == 1 && field.type == WIRE_VARINT)
-			*code = (int32_t)(uint32_t)field.number_value;
-		if (field.number != 2 || field.type != WIRE_BYTES)
-			continue;
-		free_at_exit(text);
-		r = wire_string(&reader, &field, ENVELOPE_STRING_MAX, text);
-		if (r < 0)
-			return r;
-	}
-	return r;
+	status.code = (Flwr__ClientAppOutputCode)code;
+	status.message = (char *)text;
+	message.status = &status;
+	return wire_encode(&message, out);
 }
 
 int instruction_decode_status(const struct slices *bytes, int *code_out, char **text_out)
 {
-	auto_(free_at_exit) char *text = NULL;
-	struct wire_reader reader;
-	struct wire_field field;
-	int code = 0;
-	int r;
+	auto_(wire_free) Flwr__PushClientAppOutputsResponse *message = NULL;
+	char *none = NULL;
+	int r = wire_decode(&flwr__push_client_app_outputs_response__descriptor, bytes,
+		CALL_MEMORY_MAX, &message);
 
 	*text_out = NULL;
-	wire_reader_init(&reader, bytes);
-	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.number != 1 || field.type != WIRE_BYTES)
-			continue;
-		r = status_read(&reader, &field, &code, &text);
-		if (r < 0)
-			return r;
-	}
 	if (r < 0)
 		return r;
-	if (!text)
-		text = strdup("");
-	if (!text)
+	if (message->status && strlen(message->status->message) > ENVELOPE_STRING_MAX)
+		return -EMSGSIZE;
+	*text_out = wire_take_string(message->status ? &message->status->message : &none);
+	if (!*text_out)
 		return -ENOMEM;
-	*code_out = code;
-	*text_out = take_pointer(&text);
+	*code_out = message->status ? (int)message->status->code : 0;
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/message/envelope.h"
+#include "numbers.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,32 +15,52 @@
 #define ENTRY_SIZE_MAX     128
 #define STRING_PIECE_BYTES 4096
 
-const struct value_fields value_fields_scalar = {.number = {[VALUE_DOUBLE] = 1,
-							 [VALUE_UINT] = 6,
-							 [VALUE_SINT] = 8,
-							 [VALUE_BOOL] = 13,
-							 [VALUE_STRING] = 14,
-							 [VALUE_BYTES] = 15}};
+const struct value_fields value_fields_scalar = {.number = {
+							 [VALUE_DOUBLE] = NUMBER_SCALAR_DOUBLE,
+							 [VALUE_UINT] = NUMBER_SCALAR_UINT64,
+							 [VALUE_SINT] = NUMBER_SCALAR_SINT64,
+							 [VALUE_BOOL] = NUMBER_SCALAR_BOOL,
+							 [VALUE_STRING] = NUMBER_SCALAR_STRING,
+							 [VALUE_BYTES] = NUMBER_SCALAR_BYTES,
+						 }};
 
-const struct value_fields value_fields_metric = {.number = {[VALUE_DOUBLE] = 1,
-							 [VALUE_SINT] = 2,
-							 [VALUE_UINT] = 3,
-							 [VALUE_DOUBLE_LIST] = 21,
-							 [VALUE_SINT_LIST] = 22,
-							 [VALUE_UINT_LIST] = 23}};
+const struct value_fields value_fields_metric = {
+	.number = {
+		[VALUE_DOUBLE] = NUMBER_RECORD_VALUE_DOUBLE,
+		[VALUE_SINT] = NUMBER_RECORD_VALUE_SINT64,
+		[VALUE_UINT] = NUMBER_RECORD_VALUE_UINT64,
+		[VALUE_DOUBLE_LIST] = NUMBER_RECORD_VALUE_DOUBLE_LIST,
+		[VALUE_SINT_LIST] = NUMBER_RECORD_VALUE_SINT_LIST,
+		[VALUE_UINT_LIST] = NUMBER_RECORD_VALUE_UINT_LIST,
+	}};
 
-const struct value_fields value_fields_config = {.number = {[VALUE_DOUBLE] = 1,
-							 [VALUE_SINT] = 2,
-							 [VALUE_UINT] = 3,
-							 [VALUE_BOOL] = 4,
-							 [VALUE_STRING] = 5,
-							 [VALUE_BYTES] = 6,
-							 [VALUE_DOUBLE_LIST] = 21,
-							 [VALUE_SINT_LIST] = 22,
-							 [VALUE_UINT_LIST] = 23,
-							 [VALUE_BOOL_LIST] = 24,
-							 [VALUE_STRING_LIST] = 25,
-							 [VALUE_BYTES_LIST] = 26}};
+const struct value_fields value_fields_config = {
+	.number = {
+		[VALUE_DOUBLE] = NUMBER_RECORD_VALUE_DOUBLE,
+		[VALUE_SINT] = NUMBER_RECORD_VALUE_SINT64,
+		[VALUE_UINT] = NUMBER_RECORD_VALUE_UINT64,
+		[VALUE_BOOL] = NUMBER_RECORD_VALUE_BOOL,
+		[VALUE_STRING] = NUMBER_RECORD_VALUE_STRING,
+		[VALUE_BYTES] = NUMBER_RECORD_VALUE_BYTES,
+		[VALUE_DOUBLE_LIST] = NUMBER_RECORD_VALUE_DOUBLE_LIST,
+		[VALUE_SINT_LIST] = NUMBER_RECORD_VALUE_SINT_LIST,
+		[VALUE_UINT_LIST] = NUMBER_RECORD_VALUE_UINT_LIST,
+		[VALUE_BOOL_LIST] = NUMBER_RECORD_VALUE_BOOL_LIST,
+		[VALUE_STRING_LIST] = NUMBER_RECORD_VALUE_STRING_LIST,
+		[VALUE_BYTES_LIST] = NUMBER_RECORD_VALUE_BYTES_LIST,
+	}};
+
+/* What holds for all three: an entry of a map or an item has two fields, a list one. */
+enum {
+	ENTRY_KEY = NUMBER_SCALAR_ENTRY_KEY,
+	ENTRY_VALUE = NUMBER_SCALAR_ENTRY_VALUE,
+	LIST_VALUES = NUMBER_DOUBLE_LIST_VALS
+};
+_Static_assert((int)NUMBER_VALUE_ENTRY_KEY == (int)ENTRY_KEY &&
+		       (int)NUMBER_VALUE_ITEM_KEY == (int)ENTRY_KEY &&
+		       (int)NUMBER_VALUE_ENTRY_VALUE == (int)ENTRY_VALUE &&
+		       (int)NUMBER_VALUE_ITEM_VALUE == (int)ENTRY_VALUE,
+	"entries are alike");
 
 static enum value_kind kind_of(const struct value_fields *fields, uint32_t number)
 {
@@ -279,7 +300,7 @@ static int list_read(const struct wire_reader *outer, const struct wire_field *f
 	}
 	wire_reader_enter(&reader, outer, field);
 	while ((r = wire_next(&reader, &element)) > 0) {
-		if (element.number != 1)
+		if (element.number != LIST_VALUES)
 			continue;
 		if (type == WIRE_BYTES && element.type == WIRE_BYTES)
 			r = list_push_bytes(&reader, &element, decoding, out);
@@ -331,10 +352,10 @@ int value_entry_decode(const struct wire_reader *outer, const struct wire_field 
 	while ((r = wire_next(&reader, &inner)) > 0) {
 		if (inner.type != WIRE_BYTES)
 			continue;
-		if (inner.number == 1) {
+		if (inner.number == ENTRY_KEY) {
 			free_at_exit(&key);
 			r = wire_string(&reader, &inner, ENVELOPE_STRING_MAX, &key);
-		} else if (inner.number == 2) {
+		} else if (inner.number == ENTRY_VALUE) {
 			r = value_read(&reader, &inner, &decoding, &value);
 		}
 		if (r < 0)
@@ -365,10 +386,10 @@ static void list_encode(struct wire_writer *writer, uint32_t number, const struc
 		else if (kind == VALUE_BOOL_LIST)
 			wire_put_raw_varint(&packed, list->bs[i]);
 		else
-			wire_put_bytes(&inner, 1, list->ss[i].data, list->ss[i].len);
+			wire_put_bytes(&inner, LIST_VALUES, list->ss[i].data, list->ss[i].len);
 	}
 	if (list->n && type_of(element_kind(kind)) != WIRE_BYTES)
-		wire_put_message(&inner, 1, &packed);
+		wire_put_message(&inner, LIST_VALUES, &packed);
 	wire_put_message(writer, number, &inner);
 }
 
@@ -409,8 +430,8 @@ static void entry_encode(struct wire_writer *writer, uint32_t number,
 	auto_(wire_writer_done) struct wire_writer inner = {0};
 
 	if (with_key)
-		wire_put_string(&inner, 1, entry->key);
-	value_encode(&inner, 2, fields, &entry->value);
+		wire_put_string(&inner, ENTRY_KEY, entry->key);
+	value_encode(&inner, ENTRY_VALUE, fields, &entry->value);
 	wire_put_message(writer, number, &inner);
 }
 

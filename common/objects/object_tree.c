@@ -6,11 +6,10 @@
 
 #include "common/base/cleanup.h"
 #include "common/wire/wire.h"
+#include "numbers.h"
 
 #include <errno.h>
 #include <string.h>
-
-enum { TREE_ID = 1, TREE_CHILDREN = 2 };
 
 /* An object whose message is being read. */
 struct level {
@@ -187,9 +186,9 @@ static int decode_step(struct decoding *decoding)
 		return tree_broken(decoding);
 	if (r == 0)
 		return finish_object(decoding, level);
-	if (field.number == TREE_ID)
+	if (field.number == NUMBER_OBJECT_TREE_OBJECT_ID)
 		return read_id(decoding, level, &field);
-	if (field.number == TREE_CHILDREN)
+	if (field.number == NUMBER_OBJECT_TREE_CHILDREN)
 		return enter_child(decoding, level, &field);
 	return 0;
 }
@@ -229,21 +228,20 @@ ptrdiff_t object_tree_find(const struct object_tree *tree, const struct object_i
 	return object_index_find(&tree->index, tree->v, id);
 }
 
-static void put_id(struct wire_writer *writer, const struct object_id *id)
+int object_tree_first_child(const struct object_tree *tree, struct slices *out)
 {
-	char text[OBJECT_ID_TEXT_BYTES];
-
-	object_id_format(id, text);
-	wire_put_string(writer, TREE_ID, text);
+	return wire_first_bytes(&tree->bytes, NUMBER_OBJECT_TREE_CHILDREN, out);
 }
 
 int object_tree_encode(const struct object_id *id, const struct slices *children, size_t n_children,
 	struct slices *out)
 {
 	struct wire_writer writer = {0};
+	char text[OBJECT_ID_TEXT_BYTES];
 
-	put_id(&writer, id);
+	object_id_format(id, text);
+	wire_put_string(&writer, NUMBER_OBJECT_TREE_OBJECT_ID, text);
 	for (size_t i = 0; i < n_children; i++)
-		wire_put_refs(&writer, TREE_CHILDREN, &children[i]);
+		wire_put_refs(&writer, NUMBER_OBJECT_TREE_CHILDREN, &children[i]);
 	return wire_writer_take(&writer, out);
 }

@@ -43,6 +43,10 @@ void object_tree_done(struct object_tree *tree);
 /* Index of an object, or -1. Takes the same time whatever the ids are. */
 ptrdiff_t object_tree_find(const struct object_tree *tree, const struct object_id *id);
 
+/* The encoded ObjectTree of the root's first child, by reference, appended to *out. 0, -EBADMSG
+ * when it has none, -ENOMEM. */
+int object_tree_first_child(const struct object_tree *tree, struct slices *out);
+
 /* The encoded ObjectTree of an object with the encoded ObjectTrees of its children (each child tree
  * in order, as a whole message). Appended to *out. 0 or -ENOMEM. */
 int object_tree_encode(const struct object_id *id, const struct slices *children, size_t n_children,

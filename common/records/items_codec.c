@@ -1,15 +1,30 @@
 /*
- * items_codec: RecordDict as items = 1 of {key = 1, and one of array record = 2, metric record = 3,
- * config record = 4}, each of which has items = 1 of {key = 1, value = 2}.
+ * items_codec: RecordDict as a list of items, each of one kind.
  */
 #include "common/records/items_codec.h"
 
 #include "common/base/cleanup.h"
 #include "common/records/record_codec.h"
+#include "numbers.h"
 
 #include <errno.h>
 
-#define FIRST_KIND_NUMBER 2
+/* The field of each kind. */
+static const uint32_t kind_numbers[RECORD_KIND_N] = {
+	[RECORD_ARRAYS] = NUMBER_RECORD_ITEM_ARRAY_RECORD,
+	[RECORD_METRICS] = NUMBER_RECORD_ITEM_METRIC_RECORD,
+	[RECORD_CONFIGS] = NUMBER_RECORD_ITEM_CONFIG_RECORD,
+};
+
+/* RECORD_KIND_N: none. */
+static enum record_kind kind_of(uint32_t number)
+{
+	int kind = 0;
+
+	while (kind < RECORD_KIND_N && kind_numbers[kind] != number)
+		kind++;
+	return (enum record_kind)kind;
+}
 
 static int read_array_item(const struct wire_reader *outer, const struct wire_field *item,
 	struct record_decoding *decoding, struct array *array)
@@ -22,9 +37,9 @@ static int read_array_item(const struct wire_reader *outer, const struct wire_fi
 	while ((r = wire_next(&reader, &field)) > 0) {
 		if (field.type != WIRE_BYTES)
 			continue;
-		if (field.number == 1)
+		if (field.number == NUMBER_ARRAY_ITEM_KEY)
 			r = record_read_text(&reader, &field, &array->key);
-		else if (field.number == 2)
+		else if (field.number == NUMBER_ARRAY_ITEM_VALUE)
 			r = record_read_array(&reader, &field, decoding, array);
 		if (r < 0)
 			return r;
@@ -40,7 +55,7 @@ static int read_arrays(
 	int r;
 
 	while ((r = wire_next(reader, &field)) > 0) {
-		if (field.number != 1 || field.type != WIRE_BYTES)
+		if (field.number != NUMBER_ARRAY_RECORD_ITEMS || field.type != WIRE_BYTES)
 			continue;
 		r = record_next_array(decoding, record, &array);
 		if (r == 0)
@@ -85,15 +100,14 @@ static int read_record(const struct wire_reader *outer, const struct wire_field 
 		return r;
 	wire_reader_enter(&reader, outer, item);
 	while ((r = wire_next(&reader, &field)) > 0) {
-		uint32_t kind = field.number - FIRST_KIND_NUMBER;
+		enum record_kind kind = kind_of(field.number);
 
 		if (field.type != WIRE_BYTES)
 			continue;
-		if (field.number == 1)
+		if (field.number == NUMBER_RECORD_ITEM_KEY)
 			r = record_read_text(&reader, &field, &record->name);
-		else if (field.number >= FIRST_KIND_NUMBER && kind < RECORD_KIND_N)
-			r = read_contents(
-				&reader, &field, (enum record_kind)kind, decoding, record);
+		else if (kind < RECORD_KIND_N)
+			r = read_contents(&reader, &field, kind, decoding, record);
 		if (r < 0)
 			return r;
 	}
@@ -113,7 +127,7 @@ static int read_dict(
 
 	wire_reader_init(&reader, bytes);
 	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.number != 1 || field.type != WIRE_BYTES)
+		if (field.number != NUMBER_RECORD_DICT_ITEMS || field.type != WIRE_BYTES)
 			continue;
 		r = read_record(&reader, &field, decoding, dict);
 		if (r < 0)
@@ -154,9 +168,9 @@ static void put_items(struct wire_writer *writer, const struct record *record)
 		const struct array *array = &record->arrays[i];
 
 		if (*array->key)
-			wire_put_string(&item, 1, array->key);
-		record_put_array(&item, 2, array);
-		wire_put_message(writer, 1, &item);
+			wire_put_string(&item, NUMBER_ARRAY_ITEM_KEY, array->key);
+		record_put_array(&item, NUMBER_ARRAY_ITEM_VALUE, array);
+		wire_put_message(writer, NUMBER_ARRAY_RECORD_ITEMS, &item);
 	}
 	if (record->kind != RECORD_ARRAYS)
 		record_put_values(writer, record);
@@ -172,10 +186,10 @@ int items_encode(const struct record_dict *dict, struct slices *out)
 		const struct record *record = &dict->v[i];
 
 		if (*record->name)
-			wire_put_string(&item, 1, record->name);
+			wire_put_string(&item, NUMBER_RECORD_ITEM_KEY, record->name);
 		put_items(&contents, record);
-		wire_put_message(&item, (uint32_t)record->kind + FIRST_KIND_NUMBER, &contents);
-		wire_put_message(&writer, 1, &item);
+		wire_put_message(&item, kind_numbers[record->kind], &contents);
+		wire_put_message(&writer, NUMBER_RECORD_DICT_ITEMS, &item);
 	}
 	return wire_writer_take(&writer, out);
 }

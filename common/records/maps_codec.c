@@ -1,13 +1,27 @@
 /*
- * maps_codec: RecordSet as three proto maps: parameters = 1, metrics = 2, configs = 3.
+ * maps_codec: RecordSet as three proto maps, one a kind.
  */
 #include "common/records/maps_codec.h"
 
 #include "common/base/cleanup.h"
 #include "common/message/value_codec.h"
 #include "common/records/record_codec.h"
+#include "numbers.h"
 
 #include <errno.h>
+
+/* The map of each kind. */
+static const uint32_t map_numbers[RECORD_KIND_N] = {
+	[RECORD_ARRAYS] = NUMBER_RECORD_SET_ARRAYS,
+	[RECORD_METRICS] = NUMBER_RECORD_SET_METRICS,
+	[RECORD_CONFIGS] = NUMBER_RECORD_SET_CONFIGS,
+};
+
+/* An entry of each of them. */
+enum { ENTRY_KEY = NUMBER_PARAMETERS_ENTRY_KEY, ENTRY_VALUE = NUMBER_PARAMETERS_ENTRY_VALUE };
+_Static_assert((int)NUMBER_VALUES_ENTRY_KEY == (int)ENTRY_KEY &&
+		       (int)NUMBER_VALUES_ENTRY_VALUE == (int)ENTRY_VALUE,
+	"entries are alike");
 
 /* The array at index, which is at most one behind the last. Keys and values come in two lists of
  * their own. */
@@ -38,9 +52,10 @@ static int read_arrays(const struct wire_reader *outer, const struct wire_field 
 
 	wire_reader_enter(&reader, outer, value);
 	while ((r = wire_next(&reader, &field)) > 0) {
-		bool key = field.number == 1;
+		bool key = field.number == NUMBER_PARAMETERS_RECORD_DATA_KEYS;
 
-		if (field.type != WIRE_BYTES || (!key && field.number != 2))
+		if (field.type != WIRE_BYTES ||
+			(!key && field.number != NUMBER_PARAMETERS_RECORD_DATA_VALUES))
 			continue;
 		r = array_at(record, key ? counts->keys++ : counts->values++, decoding, &array);
 		if (r == 0)
@@ -87,11 +102,11 @@ static int read_record(const struct wire_reader *outer, const struct wire_field 
 	while ((r = wire_next(&reader, &field)) > 0) {
 		if (field.type != WIRE_BYTES)
 			continue;
-		if (field.number == 1)
+		if (field.number == ENTRY_KEY)
 			r = record_read_text(&reader, &field, &record->name);
-		else if (field.number == 2 && kind == RECORD_ARRAYS)
+		else if (field.number == ENTRY_VALUE && kind == RECORD_ARRAYS)
 			r = read_arrays(&reader, &field, decoding, &counts, record);
-		else if (field.number == 2)
+		else if (field.number == ENTRY_VALUE)
 			r = read_values(&reader, &field, decoding, record);
 		if (r < 0)
 			return r;
@@ -111,7 +126,7 @@ static int read_map(const struct slices *bytes, enum record_kind kind,
 
 	wire_reader_init(&reader, bytes);
 	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.number != (uint32_t)kind + 1 || field.type != WIRE_BYTES)
+		if (field.number != map_numbers[kind] || field.type != WIRE_BYTES)
 			continue;
 		r = read_record(&reader, &field, kind, decoding, &dict);
 		if (r < 0)
@@ -167,16 +182,18 @@ static void record_encode(struct wire_writer *writer, const struct record *recor
 	auto_(wire_writer_done) struct wire_writer inner = {0};
 
 	for (size_t i = 0; i < record->n_arrays; i++)
-		wire_put_string(&inner, 1, record->arrays[i].key);
+		wire_put_string(&inner, NUMBER_PARAMETERS_RECORD_DATA_KEYS, record->arrays[i].key);
 	for (size_t i = 0; i < record->n_arrays; i++)
-		record_put_array(&inner, 2, &record->arrays[i]);
+		record_put_array(&inner, NUMBER_PARAMETERS_RECORD_DATA_VALUES, &record->arrays[i]);
 	if (record->kind == RECORD_METRICS)
-		value_map_encode(&inner, 1, &value_fields_metric, &record->values);
+		value_map_encode(
+			&inner, NUMBER_VALUES_RECORD_DATA, &value_fields_metric, &record->values);
 	if (record->kind == RECORD_CONFIGS)
-		value_map_encode(&inner, 1, &value_fields_config, &record->values);
-	wire_put_string(&entry, 1, record->name);
-	wire_put_message(&entry, 2, &inner);
-	wire_put_message(writer, (uint32_t)record->kind + 1, &entry);
+		value_map_encode(
+			&inner, NUMBER_VALUES_RECORD_DATA, &value_fields_config, &record->values);
+	wire_put_string(&entry, ENTRY_KEY, record->name);
+	wire_put_message(&entry, ENTRY_VALUE, &inner);
+	wire_put_message(writer, map_numbers[record->kind], &entry);
 }
 
 int maps_encode(const struct record_dict *dict, struct slices *out)

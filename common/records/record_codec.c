@@ -6,6 +6,7 @@
 #include "common/base/cleanup.h"
 #include "common/message/envelope.h"
 #include "common/message/value_codec.h"
+#include "numbers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -131,13 +132,13 @@ int record_read_array(const struct wire_reader *outer, const struct wire_field *
 	while ((r = wire_next(&reader, &field)) > 0) {
 		bool bytes = field.type == WIRE_BYTES;
 
-		if (field.number == 1 && bytes) {
+		if (field.number == NUMBER_ARRAY_DTYPE && bytes) {
 			r = record_read_text(&reader, &field, &array->dtype);
-		} else if (field.number == 2) {
+		} else if (field.number == NUMBER_ARRAY_SHAPE) {
 			r = read_shape(&reader, &field, decoding, array);
-		} else if (field.number == 3 && bytes) {
+		} else if (field.number == NUMBER_ARRAY_STYPE && bytes) {
 			r = record_read_text(&reader, &field, &array->stype);
-		} else if (field.number == 4 && bytes && !decoding->check) {
+		} else if (field.number == NUMBER_ARRAY_DATA && bytes && !decoding->check) {
 			slices_done(&array->data); /* of bytes the last counts */
 			r = wire_refs(&reader, &field, &array->data);
 		}
@@ -146,6 +147,10 @@ int record_read_array(const struct wire_reader *outer, const struct wire_field *
 	}
 	return r;
 }
+
+/* The entries of a metric or config record, in both forms. */
+enum { VALUES = NUMBER_VALUES_RECORD_DATA };
+_Static_assert((int)NUMBER_VALUE_RECORD_ITEMS == (int)VALUES, "both forms are alike");
 
 static const struct value_fields *value_fields_of(enum record_kind kind)
 {
@@ -160,7 +165,7 @@ int record_read_values(
 	int r;
 
 	while ((r = wire_next(reader, &field)) > 0) {
-		if (field.number != 1 || field.type != WIRE_BYTES)
+		if (field.number != VALUES || field.type != WIRE_BYTES)
 			continue;
 		r = value_entry_decode(reader, &field, fields, &decoding->left,
 			decoding->check ? NULL : &record->values);
@@ -190,19 +195,19 @@ void record_put_array(struct wire_writer *writer, uint32_t number, const struct 
 	auto_(wire_writer_done) struct wire_writer shape = {0};
 
 	if (*array->dtype)
-		wire_put_string(&inner, 1, array->dtype);
+		wire_put_string(&inner, NUMBER_ARRAY_DTYPE, array->dtype);
 	for (size_t i = 0; i < array->n_shape; i++)
 		wire_put_raw_varint(&shape, (uint64_t)(int64_t)array->shape[i]);
 	if (array->n_shape)
-		wire_put_message(&inner, 2, &shape);
+		wire_put_message(&inner, NUMBER_ARRAY_SHAPE, &shape);
 	if (*array->stype)
-		wire_put_string(&inner, 3, array->stype);
+		wire_put_string(&inner, NUMBER_ARRAY_STYPE, array->stype);
 	if (array->data.bytes)
-		wire_put_refs(&inner, 4, &array->data);
+		wire_put_refs(&inner, NUMBER_ARRAY_DATA, &array->data);
 	wire_put_message(writer, number, &inner);
 }
 
 void record_put_values(struct wire_writer *writer, const struct record *record)
 {
-	value_items_encode(writer, 1, value_fields_of(record->kind), &record->values);
+	value_items_encode(writer, VALUES, value_fields_of(record->kind), &record->values);
 }

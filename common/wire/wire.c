@@ -261,22 +261,27 @@ int wire_refs(const struct wire_reader *reader, const struct wire_field *field, 
 	return 0;
 }
 
-int wire_find_varint(const struct slices *list, uint32_t number, uint64_t *out)
+int wire_first_bytes(const struct slices *list, uint32_t number, struct slices *out)
 {
 	struct wire_reader reader;
 	struct wire_field field;
-	uint64_t value = 0;
-	int r;
 
 	wire_reader_init(&reader, list);
-	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.number == number && field.type == WIRE_VARINT)
-			value = field.number_value;
-	}
-	if (r < 0)
-		return r;
-	*out = value;
-	return 0;
+	while (wire_next(&reader, &field) > 0)
+		if (field.number == number && field.type == WIRE_BYTES)
+			return wire_refs(&reader, &field, out);
+	return -EBADMSG;
+}
+
+uint64_t wire_first_varint(const struct slices *list, uint32_t number)
+{
+	struct wire_reader reader;
+	struct wire_field field;
+
+	wire_reader_init(&reader, list);
+	if (wire_next(&reader, &field) <= 0 || field.number != number || field.type != WIRE_VARINT)
+		return 0;
+	return field.number_value;
 }
 
 double wire_double(uint64_t fixed64)
@@ -347,6 +352,16 @@ void wire_put_double(struct wire_writer *writer, uint32_t number, double value)
 {
 	put_tag(writer, number, WIRE_FIXED64);
 	wire_put_raw_double(writer, value);
+}
+
+void wire_put_fixed32(struct wire_writer *writer, uint32_t number, uint32_t value)
+{
+	uint8_t bytes[4];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(value >> (8 * i));
+	put_tag(writer, number, WIRE_FIXED32);
+	wire_put_raw(writer, bytes, sizeof(bytes));
 }
 
 void wire_put_bytes(struct wire_writer *writer, uint32_t number, const void *data, size_t len)

@@ -53,8 +53,13 @@ int wire_string(
  * 0, -EBADMSG, -ENOMEM. */
 int wire_refs(const struct wire_reader *reader, const struct wire_field *field, struct slices *out);
 
-/* The VARINT field of this number in a whole message, 0 when it is not there. 0 or -EBADMSG. */
-int wire_find_varint(const struct slices *list, uint32_t number, uint64_t *out);
+/* References to the contents of the first BYTES field of this number in a whole message, appended
+ * to *out; what comes behind it may be broken. 0; -EBADMSG when there is none; -ENOMEM. */
+int wire_first_bytes(const struct slices *list, uint32_t number, struct slices *out);
+
+/* The VARINT field of this number if it is the first of a whole message, as encoders write it; else
+ * 0: a look that costs the same however many bytes there are. */
+uint64_t wire_first_varint(const struct slices *list, uint32_t number);
 
 /* The next number of a packed field (enter it first). 1; 0 at the end; -EBADMSG. */
 int wire_next_varint(struct wire_reader *reader, uint64_t *out);
@@ -83,6 +88,7 @@ struct wire_writer {
 void wire_put_varint(struct wire_writer *writer, uint32_t number, uint64_t value);
 void wire_put_sint(struct wire_writer *writer, uint32_t number, int64_t value);
 void wire_put_double(struct wire_writer *writer, uint32_t number, double value);
+void wire_put_fixed32(struct wire_writer *writer, uint32_t number, uint32_t value);
 void wire_put_bytes(struct wire_writer *writer, uint32_t number, const void *data, size_t len);
 void wire_put_string(struct wire_writer *writer, uint32_t number, const char *text);
 /* A BYTES field whose contents are references to all of list. */

@@ -2,7 +2,8 @@
 
 #include "common/base/cleanup.h"
 #include "common/rpc/server.h"
-#include "common/wire/wire.h"
+#include "common/wire/message.h"
+#include "health.pb-c.h"
 #include "supernode/admin/door.h"
 
 #include <assert.h>
@@ -16,15 +17,13 @@
 #define KEEPALIVE_MS         60000
 #define KEEPALIVE_TIMEOUT_MS 20000
 
-/* As HealthCheckResponse.ServingStatus has them. */
 enum status {
 	STATUS_NONE = -1,
-	STATUS_SERVING = 1,
-	STATUS_NOT_SERVING = 2,
-	STATUS_UNKNOWN_NAME = 3
+	STATUS_SERVING = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING,
+	STATUS_NOT_SERVING = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING,
+	STATUS_UNKNOWN_NAME =
+		GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVICE_UNKNOWN
 };
-
-enum { REQUEST_SERVICE = 1, RESPONSE_STATUS = 1 };
 
 /* A Watch that is at work. */
 struct watcher {
@@ -50,10 +49,11 @@ struct health {
 
 static int status_encode(enum status status, struct slices *out)
 {
-	struct wire_writer writer = {0};
+	Grpc__Health__V1__HealthCheckResponse response =
+		GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
 
-	wire_put_varint(&writer, RESPONSE_STATUS, (uint64_t)status);
-	return wire_writer_take(&writer, out);
+	response.status = (Grpc__Health__V1__HealthCheckResponse__ServingStatus)status;
+	return wire_encode(&response, out);
 }
 
 /*
@@ -62,24 +62,12 @@ static int status_encode(enum status status, struct slices *out)
  */
 static int request_read(const struct request *request, bool *known_out)
 {
-	struct wire_reader reader;
-	struct wire_field field;
-	bool known = true;
-	int r;
+	auto_(wire_free) Grpc__Health__V1__HealthCheckRequest *message = NULL;
+	int r = wire_decode(&grpc__health__v1__health_check_request__descriptor, &request->body,
+		2 * REQUEST_MAX_BYTES, &message);
 
-	wire_reader_init(&reader, &request->body);
-	while ((r = wire_next(&reader, &field)) > 0) {
-		auto_(free_at_exit) char *name = NULL;
-
-		if (field.number != REQUEST_SERVICE)
-			continue;
-		r = wire_string(&reader, &field, REQUEST_MAX_BYTES, &name);
-		if (r < 0)
-			return r;
-		known = name[0] == '\0';
-	}
 	if (r == 0)
-		*known_out = known;
+		*known_out = !*message->service;
 	return r;
 }
 

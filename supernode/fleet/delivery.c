@@ -8,7 +8,6 @@
 #include "common/base/cleanup.h"
 #include "common/message/fleet_codec.h"
 #include "common/message/object_calls_codec.h"
-#include "common/wire/wire.h"
 
 #include <errno.h>
 #include <string.h>
@@ -218,18 +217,11 @@ static int content_tree(
 {
 	const struct object_tree *tree = object_set_tree(set);
 	const struct object_node *root = &tree->v[tree->n - 1];
-	struct wire_reader reader;
-	struct wire_field field;
-	int r;
 
 	if (root->n_children != 1)
 		return -EINVAL;
 	*child_out = tree->v[root->children[0]].id;
-	wire_reader_init(&reader, &tree->bytes);
-	while ((r = wire_next(&reader, &field)) > 0)
-		if (field.number == 2 && field.type == WIRE_BYTES)
-			return wire_refs(&reader, &field, out);
-	return r < 0 ? r : -EINVAL;
+	return object_tree_first_child(tree, out);
 }
 
 /* The root object is made here, because the reply's metadata is ours; then the request. */

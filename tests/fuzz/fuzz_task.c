@@ -5,7 +5,7 @@
 
 #include "common/message/task_codec.h"
 
-FUZZ_MEMORY(64, 64);
+FUZZ_MEMORY(64, 160);
 
 static int again_pending(const struct slices *bytes, struct slices *again)
 {

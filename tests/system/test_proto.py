@@ -1,6 +1,9 @@
-"""proto/ beside the Flower packages: each number, type and name is the package's own."""
+"""proto/ beside the Flower packages: each number, type and name is the package's own, and our programs' reader and
+writer give back what the packages have written."""
 
 import json
+import os
+import random
 import re
 import subprocess
 import tempfile
@@ -220,3 +223,16 @@ def test_every_message_is_compared(proto):
         ".flwr.GetRunIdsWithPendingMessagesRequest",  # 1.20 only
         ".flwr.GetRunIdsWithPendingMessagesResponse",
     }
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_random_messages_come_back_as_they_were(proto, release):
+    """Decoded and encoded by what the programs are made of; with FLWR_SEED as another time."""
+    seed = int(os.environ.get("FLWR_SEED") or random.randrange(1 << 32))
+    print(f"FLWR_SEED={seed}")
+    pairs = sorted(compare(proto, release)[0].seen)
+    program = Path(os.environ["FLWR_BIN_DIR"]).parent / "tests/wire-echo"
+    argv = [RELEASES[release] / "bin/python", "-B", HERE / "proto/random_messages.py", program, str(seed), "40"]
+    done = subprocess.run(argv, input=json.dumps(pairs), capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("", 0), done.stderr
+    assert len(pairs) > 20

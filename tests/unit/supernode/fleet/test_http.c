@@ -220,19 +220,19 @@ static void a_life(void)
 	expect_outcome("RegisterNode", key_body(0), false, OUTCOME_UNAUTHENTICATED, 0, &answer);
 	assert_string_equal(answer.details, "Invalid SuperNode authentication");
 	expect_outcome("RegisterNode", key_body(0), true, OUTCOME_OK, 0, &answer);
-	assert_int_equal(wire_find_varint(&answer.body, 1, &node_id), 0);
+	node_id = wire_first_varint(&answer.body, 1);
 	assert_int_not_equal(node_id, 0);
 	slices_done(&answer.body);
 	expect_outcome("RegisterNode", key_body(0), true, OUTCOME_FAILED_PRECONDITION, 23, &answer);
 	expect_outcome("ActivateNode", key_body(5), true, OUTCOME_INVALID_ARGUMENT, 2003, &answer);
 	expect_outcome("ActivateNode", key_body(30), true, OUTCOME_OK, 0, &answer);
-	assert_int_equal(wire_find_varint(&answer.body, 1, &again), 0);
+	again = wire_first_varint(&answer.body, 1);
 	assert_true(again == node_id);
 	slices_done(&answer.body);
 	expect_outcome(
 		"ActivateNode", key_body(30), true, OUTCOME_FAILED_PRECONDITION, 2004, &answer);
 	expect_outcome("SendNodeHeartbeat", node_body(node_id, 30), true, OUTCOME_OK, 0, &answer);
-	assert_int_equal(wire_find_varint(&answer.body, 1, &success), 0);
+	success = wire_first_varint(&answer.body, 1);
 	assert_int_equal(success, 1);
 	slices_done(&answer.body);
 	expect_outcome("PullMessages", node_body(node_id, 0), true, OUTCOME_OK, 0, &answer);
