@@ -1,7 +1,7 @@
 #include "clientapp/launcher.h"
 
-#include "clientapp/appio/attendance.h"
-#include "clientapp/appio/token_source.h"
+#include "clientapp/api/attendance.h"
+#include "clientapp/api/token_source.h"
 #include "clientapp/message_worker.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"

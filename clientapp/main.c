@@ -9,7 +9,7 @@
  *   io    verifies and unpacks the FAB, makes objects (common/loop), large ones with some
  *         threads beside it (common/base/parallel.h)
  */
-#include "clientapp/keeper.h"
+#include "clientapp/foreign_worker.h"
 #include "clientapp/launcher.h"
 #include "clientapp/message_worker.h"
 #include "clientapp/options.h"
@@ -46,7 +46,7 @@ struct program {
 	struct log *log;
 	struct message_worker *worker;
 	struct launcher *launcher;
-	struct keeper *keeper;
+	struct foreign_worker *foreign_worker;
 	int parent; /* pidfd of --parent-pid; -1: none */
 	struct watch *parent_watch;
 	struct timer *parent_end; /* of waiting for the last answer */
@@ -67,8 +67,8 @@ static void on_signal(void *arg, int signal)
 
 	if (signal == SIGHUP)
 		return;
-	if (program->keeper) {
-		keeper_stop(program->keeper);
+	if (program->foreign_worker) {
+		foreign_worker_stop(program->foreign_worker);
 	} else if (program->launcher) {
 		launcher_stop(program->launcher);
 	} else if (program->controlled || program->interrupted) {
@@ -147,14 +147,14 @@ static int run_launcher(struct program *program, const struct launcher_options *
 }
 
 /* Another program in our place. */
-static int run_keeper(
+static int run_foreign_worker(
 	struct program *program, const struct control_start *start, const char *core_limit)
 {
 	const sigset_t signals = loop_block_signals();
 	struct process_end end = {.kind = PROCESS_EXITED, .value = EXIT_FAILURE};
 	struct reason why = {0};
-	int r = keeper_new(
-		program->loop, program->log, PROCESS_FD, start, core_limit, &program->keeper, &why);
+	int r = foreign_worker_new(program->loop, program->log, PROCESS_FD, start, core_limit,
+		&program->foreign_worker, &why);
 
 	if (r == 0)
 		r = loop_signals(program->loop, &signals, on_signal, program);
@@ -163,10 +163,10 @@ static int run_keeper(
 	if (r)
 		cannot_work(program, r, &why);
 	else
-		end = keeper_end(program->keeper);
-	keeper_free(program->keeper);
+		end = foreign_worker_end(program->foreign_worker);
+	foreign_worker_free(program->foreign_worker);
 	log_drain(program->log);
-	keeper_end_as(&end);
+	foreign_worker_end_as(&end);
 }
 
 /* Started by an agent: what there is to do comes first on the control socket. */
@@ -185,7 +185,7 @@ static int run_controlled(struct program *program, const struct options *given)
 		program->controlled = true;
 		log_set_level(program->log, (enum log_level)message.start.log_level);
 		if (message.start.command)
-			return run_keeper(program, &message.start, given->core_limit);
+			return run_foreign_worker(program, &message.start, given->core_limit);
 		options.address = message.start.address;
 		options.token = message.start.token;
 		options.task_token = message.start.task_token;

@@ -5,7 +5,7 @@
  */
 #include "clientapp/message_worker.h"
 
-#include "clientapp/appio/conversation.h"
+#include "clientapp/api/conversation.h"
 #include "clientapp/run/app_host.h"
 #include "common/base/budget.h"
 #include "common/base/cleanup.h"

@@ -1,10 +1,10 @@
 #include "common/fab/trusted.h"
 
-#include "common/base/base64.h"
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
-#include "common/base/ssh.h"
 #include "common/base/text.h"
+#include "common/keys/base64.h"
+#include "common/keys/ssh.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -2,8 +2,8 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/exit_code.h"
-#include "supernode/fleet/ec_key.h"
-#include "supernode/fleet/key_file.h"
+#include "common/keys/ec_key.h"
+#include "common/keys/key_file.h"
 
 #include <errno.h>
 #include <math.h>

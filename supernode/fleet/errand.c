@@ -2,7 +2,7 @@
  * errand: one call about a message, tried again by itself until its outcome is final.
  */
 #include "common/base/cleanup.h"
-#include "supernode/fleet/flow.h"
+#include "supernode/fleet/fleet_internal.h"
 
 #include <errno.h>
 #include <string.h>

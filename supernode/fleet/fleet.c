@@ -2,7 +2,7 @@
  * fleet: the life of a node at its SuperLink, from one state to the next, whatever the dialect.
  */
 #include "common/base/cleanup.h"
-#include "supernode/fleet/objects.h"
+#include "supernode/fleet/contents_objects.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/message/fleet_codec.h"
-#include "supernode/fleet/flow.h"
+#include "supernode/fleet/fleet_internal.h"
 
 #define HEARTBEAT_SHARE_MIN    0.7 /* of the interval without the time-out: 0.8 - 0.1 ... */
 #define HEARTBEAT_SHARE_VARIES 0.2 /* ... to 0.8 + 0.1 */

@@ -1,11 +1,11 @@
 /*
  * http: the Fleet API of Flower 1.40 and later: protobuf over HTTP/1.1.
  */
-#include "common/base/base64.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/http/client.h"
 #include "common/http/status.h"
+#include "common/keys/base64.h"
 #include "supernode/fleet/flower_error.h"
 #include "supernode/fleet/transport.h"
 

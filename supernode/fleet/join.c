@@ -5,7 +5,7 @@
  */
 #include "common/base/cleanup.h"
 #include "common/message/fleet_codec.h"
-#include "supernode/fleet/flow.h"
+#include "supernode/fleet/fleet_internal.h"
 #include "supernode/fleet/kept_node.h"
 
 #include <errno.h>

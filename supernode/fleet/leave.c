@@ -3,7 +3,7 @@
  */
 #include "common/base/cleanup.h"
 #include "common/message/fleet_codec.h"
-#include "supernode/fleet/flow.h"
+#include "supernode/fleet/fleet_internal.h"
 
 #include <inttypes.h>
 

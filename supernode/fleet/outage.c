@@ -1,5 +1,5 @@
 #include "common/base/text.h"
-#include "supernode/fleet/flow.h"
+#include "supernode/fleet/fleet_internal.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/message/fleet_codec.h"
-#include "supernode/fleet/flow.h"
+#include "supernode/fleet/fleet_internal.h"
 
 #include <errno.h>
 #include <string.h>

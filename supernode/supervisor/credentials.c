@@ -1,7 +1,7 @@
 #include "supernode/supervisor/credentials.h"
 
 #include "common/base/exit_code.h"
-#include "common/base/trust.h"
+#include "common/keys/trust.h"
 #include "common/message/launcher_auth.h"
 
 #include <errno.h>

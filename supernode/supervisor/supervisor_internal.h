@@ -10,15 +10,15 @@
 #include "common/launch/command.h"
 #include "common/rpc/rpc.h"
 #include "supernode/admin/health.h"
-#include "supernode/appio/appio.h"
+#include "supernode/core/node.h"
 #include "supernode/fleet/fleet.h"
-#include "supernode/node/node.h"
 #include "supernode/supervisor/bundle.h"
 #include "supernode/supervisor/credentials.h"
 #include "supernode/supervisor/private_dir.h"
 #include "supernode/supervisor/slots.h"
 #include "supernode/supervisor/state_dir.h"
 #include "supernode/supervisor/supervisor.h"
+#include "supernode/workers/appio.h"
 
 enum phase {
 	PHASE_WORKING,

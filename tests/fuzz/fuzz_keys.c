@@ -4,8 +4,8 @@
  */
 #include "fuzz.h"
 
-#include "supernode/fleet/ec_key.h"
-#include "supernode/fleet/key_file.h"
+#include "common/keys/ec_key.h"
+#include "common/keys/key_file.h"
 
 #include <openssl/evp.h>
 

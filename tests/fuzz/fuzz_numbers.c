@@ -3,11 +3,11 @@
  */
 #include "fuzz.h"
 
-#include "common/base/base64.h"
 #include "common/base/number.h"
 #include "common/base/options.h"
-#include "common/base/ssh.h"
 #include "common/base/text.h"
+#include "common/keys/base64.h"
+#include "common/keys/ssh.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -5,8 +5,8 @@
 #include "fuzz.h"
 
 #include "common/base/text.h"
-#include "supernode/fleet/ec_key.h"
-#include "supernode/fleet/openssh.h"
+#include "common/keys/ec_key.h"
+#include "common/keys/openssh.h"
 
 #include <openssl/evp.h>
 

@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include "unit/supernode/appio/objects.h"
+#include "unit/supernode/workers/objects.h"
 
 #define CALLS_MAX 8
 #define STEPS     4 /* of the loop, after each call: jobs end */

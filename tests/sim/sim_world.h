@@ -6,7 +6,7 @@
 #ifndef FLWR_SIM_SIM_WORLD_H
 #define FLWR_SIM_SIM_WORLD_H
 
-#include "supernode/node/node_internal.h"
+#include "supernode/core/node_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -35,7 +35,7 @@ def test_messages(foreign):
 
 
 def test_template(federation, tmp_path):
-    """Words as in a shell, values in their places, the worker's parent is its keeper."""
+    """Words as in a shell, values in their places, the worker's parent is our flwr-clientapp."""
     script = tmp_path / "a worker"
     script.write_text(
         '#!/bin/sh\necho "words: $# $1|$2|$3|$PPID"\nstat -c "token file: %a %n" "$4"\n'
@@ -54,7 +54,7 @@ def test_template(federation, tmp_path):
     judge = federation.judge()
     (node_id,) = judge.nodes(1)
     assert serves(judge, node_id) == 1
-    # By flwr-app-start and sh the keeper is the parent: the worker's process itself.
+    # By flwr-app-start and sh our flwr-clientapp is the parent: the worker's process itself.
     line = node.find(r"1 out: words: 7 one word\|two  words\|(\d+)\|(\d+)$")
     assert line and line.group(1) == line.group(2)
     assert node.find(rf"worker started: message=1 pid={line.group(1)}$")
@@ -73,7 +73,7 @@ def test_template(federation, tmp_path):
     ],
 )
 def test_ends(foreign, what, order, says):
-    """The reason is the worker's end, not its keeper's; the next message is served."""
+    """The reason is the worker's end, not our flwr-clientapp's; the next message is served."""
     federation, process, node, judge = foreign
     federation.expect(FAILED)
     reply = judge.ask(node, what, **order)
@@ -88,9 +88,9 @@ def test_supernode_killed(foreign, tmp_path):
     """Nothing of the worker outlives the supervisor."""
     federation, node, node_id, judge = foreign
     _, pids = at_work(judge, node_id, tmp_path / "at-work")
-    keeper = int(node.find(r"worker started: message=1 pid=(\d+)").group(1))
+    clientapp = int(node.find(r"worker started: message=1 pid=(\d+)").group(1))
     node.kill()
-    federation.wait_gone([keeper, *pids], 1.0)
+    federation.wait_gone([clientapp, *pids], 1.0)
 
 
 def test_worker_timeout(federation, tmp_path):

@@ -8,7 +8,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/wire/wire.h"
-#include "supernode/fleet/flow.h"
+#include "supernode/fleet/fleet_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

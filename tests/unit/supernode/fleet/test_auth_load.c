@@ -1,10 +1,10 @@
 /*
  * The operator's key files: made by ssh-keygen and openssl, judged by Flower's own functions.
  */
-#include "common/base/base64.h"
 #include "common/base/cleanup.h"
 #include "common/base/exit_code.h"
 #include "common/base/files.h"
+#include "common/keys/base64.h"
 #include "supernode/fleet/auth.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "supernode/fleet/flow.h"
+#include "supernode/fleet/fleet_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

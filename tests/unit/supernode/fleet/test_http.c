@@ -4,8 +4,8 @@
  */
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/base/trust.h"
 #include "common/http/http.h"
+#include "common/keys/trust.h"
 #include "common/wire/wire.h"
 #include "supernode/fleet/transport.h"
 #include "unit/common/http/peer.h"

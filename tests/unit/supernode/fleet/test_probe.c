@@ -4,7 +4,7 @@
  */
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/base/trust.h"
+#include "common/keys/trust.h"
 #include "supernode/fleet/probe.h"
 #include "unit/common/http/peer.h"
 

@@ -1,0 +1,160 @@
+#include "clientapp/api/attendance.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/pace.h"
+#include "common/message/instruction_codec.h"
+#include "common/message/task_codec.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#define PATH           "/flwr.native.ClientAppIo/Attend"
+#define RETRY_FIRST_MS 100
+#define RETRY_MAX_MS   2000
+
+struct attendance {
+	struct log *log;
+	struct rpc_channel *channel;
+	struct rpc_call *call;
+	struct timer *timer; /* of the next try */
+	uint64_t token;
+	char *task_token; /* in its place; NULL: none */
+	uint64_t number;  /* of the one that is attended; 0: none */
+	uint64_t called;  /* the one that the call is about */
+	uint64_t last;    /* number */
+	int64_t wait_ms;  /* before the last try; 0: there was none */
+	int64_t called_ms;
+	attendance_unwanted_fn *unwanted;
+	void *arg;
+	bool told;     /* that the SuperNode cannot be reached */
+	bool orphaned; /* freed while a call is out: its end frees */
+};
+
+static void call_again(void *arg);
+
+struct attendance *attendance_new(struct loop *loop, struct log *log, struct rpc_channel *channel,
+	attendance_unwanted_fn *unwanted, void *arg)
+{
+	struct attendance *attendance = calloc(1, sizeof *attendance);
+
+	if (!attendance)
+		return NULL;
+	attendance->log = log;
+	attendance->channel = channel;
+	attendance->unwanted = unwanted;
+	attendance->arg = arg;
+	attendance->timer = timer_new(loop, call_again, attendance);
+	if (!attendance->timer) {
+		free(attendance);
+		return NULL;
+	}
+	return attendance;
+}
+
+/* A SuperNode that cannot be reached may come back. */
+static void try_again(struct attendance *attendance)
+{
+	int64_t now = clock_now_ms();
+
+	if (now - attendance->called_ms > RETRY_MAX_MS)
+		attendance->wait_ms = 0;
+	rpc_channel_reconnect_now(attendance->channel);
+	timer_set(attendance->timer,
+		clock_after(now, pace_double(&attendance->wait_ms, RETRY_FIRST_MS, RETRY_MAX_MS)));
+}
+
+static void call_done(void *arg, struct rpc_result *result)
+{
+	struct attendance *attendance = arg;
+
+	attendance->call = NULL;
+	if (attendance->orphaned) {
+		free(attendance);
+		return;
+	}
+	if (!attendance->number)
+		return;
+	if (attendance->called != attendance->number) {
+		call_again(attendance);
+	} else if (result->outcome == OUTCOME_UNAVAILABLE || result->outcome == OUTCOME_CANCELLED ||
+		   result->outcome == OUTCOME_RESOURCE_EXHAUSTED) {
+		if (!attendance->told)
+			log_warn(attendance->log,
+				"the SuperNode cannot be reached while a message is at work: its "
+				"app goes on");
+		attendance->told = true;
+		try_again(attendance);
+	} else {
+		bool unwanted = result->outcome == OUTCOME_FAILED_PRECONDITION ||
+				result->outcome == OUTCOME_INVALID_ARGUMENT;
+
+		attendance->number = 0;
+		if (unwanted)
+			attendance->unwanted(attendance->arg);
+	}
+}
+
+static void call_again(void *arg)
+{
+	struct attendance *attendance = arg;
+	const char *text = attendance->task_token;
+	const struct rpc_header header = {TASK_TOKEN_HEADER, text, text ? strlen(text) : 0};
+	const struct rpc_call_options options = {
+		.path = PATH, .headers = &header, .n_headers = text ? 1 : 0};
+	struct slices body = {0};
+
+	attendance->called = attendance->number;
+	attendance->called_ms = clock_now_ms();
+	if ((!text && instruction_encode_token(attendance->token, &body)) ||
+		rpc_call_start(attendance->channel, &options, &body, call_done, attendance,
+			&attendance->call))
+		try_again(attendance);
+}
+
+static void forget(struct attendance *attendance)
+{
+	explicit_bzero(&attendance->token, sizeof attendance->token);
+	if (attendance->task_token)
+		explicit_bzero(attendance->task_token, strlen(attendance->task_token));
+	free_at_exit(&attendance->task_token);
+	attendance->number = 0;
+}
+
+void attendance_end(struct attendance *attendance)
+{
+	forget(attendance);
+	timer_set(attendance->timer, CLOCK_NEVER);
+	if (attendance->call)
+		rpc_call_cancel(attendance->call);
+}
+
+int attendance_begin(struct attendance *attendance, uint64_t token, const char *task_token)
+{
+	timer_set(attendance->timer, CLOCK_NEVER);
+	forget(attendance);
+	attendance->task_token = task_token ? strdup(task_token) : NULL;
+	if (task_token && !attendance->task_token)
+		return -ENOMEM;
+	attendance->token = token;
+	attendance->number = ++attendance->last;
+	attendance->wait_ms = 0;
+	attendance->told = false;
+	if (!attendance->call)
+		call_again(attendance);
+	return 0;
+}
+
+void attendance_free(struct attendance *attendance)
+{
+	if (!attendance)
+		return;
+	timer_free(attendance->timer);
+	forget(attendance);
+	attendance->orphaned = true;
+	if (attendance->call)
+		rpc_call_cancel(attendance->call);
+	else
+		free(attendance);
+}

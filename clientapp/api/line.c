@@ -1,0 +1,225 @@
+#include "clientapp/api/line.h"
+
+#include "clientapp/api/user_agent.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/pace.h"
+#include "common/base/text.h"
+#include "common/message/task_codec.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#define RETRY_FIRST_MS       50
+#define RETRY_MAX_MS         2000
+#define KEEPALIVE_MS         60000
+#define KEEPALIVE_TIMEOUT_MS 20000
+#define RECEIVE_MAX_BYTES    2147483647
+
+struct line {
+	struct loop *loop;
+	struct log *log;
+	struct rpc_channel *channel;
+	char *task_token;
+	int64_t retry_ms;
+	struct pending *calls;
+	bool away; /* it cannot be reached, which has been said */
+};
+
+struct pending {
+	struct line *line; /* NULL: it was freed; the call's end frees */
+	struct pending *next;
+	struct line_call what;
+	struct slices body; /* kept for another try */
+	struct timer *retry;
+	struct rpc_call *call;
+	int64_t first_ms; /* of its first failure; 0: none yet */
+	int64_t wait_ms;
+	rpc_done_fn *done;
+	void *arg;
+};
+
+static void dispose(struct pending *pending)
+{
+	timer_free(pending->retry);
+	slices_done(&pending->body);
+	free(pending);
+}
+
+static void unlink_call(struct line *line, struct pending *pending)
+{
+	struct pending **at = &line->calls;
+
+	while (*at != pending)
+		at = &(*at)->next;
+	*at = pending->next;
+}
+
+/* Shall it be made again, and after how long? */
+static bool again(struct pending *pending, enum outcome outcome, int64_t now, int64_t *at_ms_out)
+{
+	const struct line *line = pending->line;
+	int64_t retry_ms = outcome == OUTCOME_UNAVAILABLE ? line->retry_ms : LINE_FULL_MS;
+	int64_t wait_ms;
+
+	if (!pending->first_ms)
+		pending->first_ms = now;
+	if (pending->what.timeout_ms)
+		return false;
+	if (outcome != OUTCOME_UNAVAILABLE &&
+		!(outcome == OUTCOME_RESOURCE_EXHAUSTED && pending->what.again_if_full))
+		return false;
+	wait_ms = pace_double(&pending->wait_ms, RETRY_FIRST_MS, RETRY_MAX_MS);
+	*at_ms_out = clock_after(now, wait_ms);
+	return now + wait_ms < clock_after(pending->first_ms, retry_ms);
+}
+
+static void tell_away(struct line *line, enum outcome outcome, const char *details, int64_t wait_ms)
+{
+	log_line(line->log, line->away ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+		"the SuperNode cannot be reached (%s), again in %lld ms: %s", outcome_name(outcome),
+		(long long)wait_ms, details);
+	line->away = true;
+}
+
+static void call_done(void *arg, struct rpc_result *result)
+{
+	struct pending *pending = arg;
+	struct line *line = pending->line;
+	int64_t now = clock_now_ms();
+	rpc_done_fn *done = pending->done;
+	void *done_arg = pending->arg;
+	int64_t at_ms;
+	char quoted[512];
+
+	pending->call = NULL;
+	if (!line) {
+		dispose(pending);
+		return;
+	}
+	text_quote(result->details, strlen(result->details), quoted, sizeof quoted);
+	if (again(pending, result->outcome, now, &at_ms)) {
+		tell_away(line, result->outcome, quoted, at_ms - now);
+		rpc_channel_reconnect_now(line->channel);
+		timer_set(pending->retry, at_ms);
+		return;
+	}
+	if (result->outcome == OUTCOME_OK)
+		line->away = false;
+	unlink_call(line, pending);
+	dispose(pending);
+	result->details = quoted;
+	done(done_arg, result);
+	result->details = "";
+}
+
+static int call_start(struct pending *pending)
+{
+	const struct line *line = pending->line;
+	const struct rpc_header header = {TASK_TOKEN_HEADER, line->task_token,
+		line->task_token ? strlen(line->task_token) : 0};
+	const struct rpc_call_options options = {.path = pending->what.path,
+		.headers = &header,
+		.n_headers = line->task_token ? 1 : 0,
+		.timeout_ms = pending->what.timeout_ms,
+		.what = pending->what.what};
+	struct slices body = {0};
+	int r = slices_append_refs(&body, &pending->body);
+
+	return r ? r
+		 : rpc_call_start(
+			   line->channel, &options, &body, call_done, pending, &pending->call);
+}
+
+static void call_again(void *arg)
+{
+	struct pending *pending = arg;
+	struct rpc_result result = {.outcome = OUTCOME_RESOURCE_EXHAUSTED, .details = "no memory"};
+
+	if (call_start(pending))
+		call_done(pending, &result);
+}
+
+int line_call(struct line *line, const struct line_call *call, struct slices *body,
+	rpc_done_fn *done, void *arg)
+{
+	struct pending *pending = calloc(1, sizeof *pending);
+	int r;
+
+	if (!pending) {
+		slices_done(body);
+		return -ENOMEM;
+	}
+	*pending = (struct pending){.line = line,
+		.what = *call,
+		.body = *body,
+		.retry = timer_new(line->loop, call_again, pending),
+		.done = done,
+		.arg = arg};
+	*body = (struct slices){0};
+	r = pending->retry ? call_start(pending) : -ENOMEM;
+	if (r) {
+		dispose(pending);
+		return r;
+	}
+	pending->next = line->calls;
+	line->calls = pending;
+	return 0;
+}
+
+int line_new(struct loop *loop, struct rpc *rpc, struct log *log,
+	const struct line_options *options, struct line **out)
+{
+	struct line *line = calloc(1, sizeof *line);
+	char agent[USER_AGENT_BYTES];
+	int r;
+
+	if (!line)
+		return -ENOMEM;
+	line->loop = loop;
+	line->log = log;
+	line->retry_ms = options->retry_ms;
+	line->task_token = options->task_token ? strdup(options->task_token) : NULL;
+	r = rpc_channel_new(rpc,
+		&(struct rpc_channel_options){
+			.target = options->address,
+			.receive_max_bytes = RECEIVE_MAX_BYTES,
+			.keepalive_ms = KEEPALIVE_MS,
+			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
+			.user_agent = user_agent(agent),
+			.log = log,
+		},
+		&line->channel);
+	if (r == 0 && !line->task_token != !options->task_token)
+		r = -ENOMEM;
+	if (r) {
+		line_free(line);
+		return r;
+	}
+	*out = line;
+	return 0;
+}
+
+void line_free(struct line *line)
+{
+	if (!line)
+		return;
+	while (line->calls) {
+		struct pending *pending = line->calls;
+
+		line->calls = pending->next;
+		pending->line = NULL;
+		timer_set(pending->retry, CLOCK_NEVER);
+		if (pending->call)
+			rpc_call_cancel(pending->call);
+		else
+			dispose(pending);
+	}
+	rpc_channel_free(line->channel);
+	if (line->task_token)
+		explicit_bzero(line->task_token, strlen(line->task_token));
+	free(line->task_token);
+	free(line);
+}

@@ -1,0 +1,474 @@
+/*
+ * Two questions are out at a time, at most. GetToken's is the first: its answers tell whether the
+ * SuperNode is there, as long as it knows that question. A task is claimed only when no token can
+ * come any more, for that would be lost.
+ */
+#include "clientapp/api/token_source.h"
+
+#include "clientapp/api/user_agent.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/pace.h"
+#include "common/base/text.h"
+#include "common/message/instruction_codec.h"
+#include "common/message/task_codec.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#define WAIT_HEADER "flwr-native-wait-ms"
+#define WAIT_TEXT   "30000"
+/* An answer that took so long was worth waiting for; whoever takes longer keeps the question. */
+#define WAITED_MS            1000
+#define CLAIM_MS             30000 /* for the answer to a claim */
+#define POLL_MIN_MS          100
+#define POLL_MAX_MS          1000
+#define AWAY_FIRST_MS        100 /* between tries of a SuperNode that cannot be reached, doubled */
+#define AWAY_MAX_MS          2000
+#define KEEPALIVE_MS         60000
+#define KEEPALIVE_TIMEOUT_MS 20000
+#define RECEIVE_MAX_BYTES    65536
+
+enum { ASK_TOKEN, ASK_TASK, ASK_N };
+
+static const char *const paths[ASK_N] = {
+	[ASK_TOKEN] = "/flwr.proto.ClientAppIo/GetToken",
+	[ASK_TASK] = "/" TASK_SERVICE "/PullPendingTasks",
+};
+
+struct question {
+	struct token_source *source;
+	struct rpc_call *call;
+	struct timer *timer; /* of the next time; of GetToken's, when stopped, of the end */
+	bool due;            /* to be asked when its last call has come home */
+	int64_t asked_ms;
+	bool unknown; /* the SuperNode does not know it */
+};
+
+struct token_source {
+	struct log *log;
+	char *address;
+	struct rpc_channel *channel;
+	const struct launcher_auth *auth; /* NULL: calls are not signed */
+	struct question questions[ASK_N];
+	struct rpc_call *claim;
+	uint64_t task; /* to be claimed; 0: none */
+	struct pace pace;
+	int64_t away_ms; /* the last wait for a SuperNode that is away; 0: it is there */
+	token_source_fn *got;
+	void *arg;
+	bool met; /* it has been there */
+	bool asking;
+	bool stopped;
+	bool orphaned; /* freed while a call is out: its end frees */
+};
+
+/* The headers of a call. */
+struct heading {
+	char proof[PROOF_N][PROOF_TEXT_BYTES];
+	struct rpc_header v[PROOF_N + 1];
+	size_t n;
+};
+
+static void ask_again(void *arg);
+
+static void heading_add(struct heading *heading, const char *name, const char *value)
+{
+	heading->v[heading->n++] = (struct rpc_header){name, value, strlen(value)};
+}
+
+/* Sign a call if that is wanted. 0 or -ENOMEM. */
+static int heading_sign(struct heading *heading, const struct token_source *source,
+	const char *path, const struct slices *body)
+{
+	int r = 0;
+
+	if (!source->auth)
+		return 0;
+	r = launcher_auth_sign(source->auth, path, body, clock_wall_s(), heading->proof);
+	for (size_t i = 0; r == 0 && i < PROOF_N; i++)
+		heading_add(heading, launcher_headers[i], heading->proof[i]);
+	return r;
+}
+
+int token_source_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
+	token_source_fn *got, void *arg, struct token_source **out)
+{
+	struct token_source *source = calloc(1, sizeof *source);
+	char agent[USER_AGENT_BYTES];
+	int r;
+
+	if (!source)
+		return -ENOMEM;
+	source->log = log;
+	source->got = got;
+	source->arg = arg;
+	source->pace = (struct pace){POLL_MIN_MS, POLL_MAX_MS, clock_now_ms()};
+	source->address = strdup(address);
+	r = rpc_channel_new(rpc,
+		&(struct rpc_channel_options){
+			.target = address,
+			.receive_max_bytes = RECEIVE_MAX_BYTES,
+			.keepalive_ms = KEEPALIVE_MS,
+			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
+			.user_agent = user_agent(agent),
+		},
+		&source->channel);
+	for (size_t i = 0; i < ASK_N; i++) {
+		struct question *question = &source->questions[i];
+
+		question->source = source;
+		question->timer = timer_new(loop, ask_again, question);
+		if (r == 0 && !question->timer)
+			r = -ENOMEM;
+	}
+	if (r == 0 && !source->address)
+		r = -ENOMEM;
+	if (r) {
+		token_source_free(source);
+		return r;
+	}
+	*out = source;
+	return 0;
+}
+
+static bool calls_out(const struct token_source *source)
+{
+	return source->claim || source->questions[ASK_TOKEN].call ||
+	       source->questions[ASK_TASK].call;
+}
+
+/* A call has come home after token_source_free(). */
+static bool orphaned(struct token_source *source)
+{
+	if (!source->orphaned)
+		return false;
+	if (!calls_out(source)) {
+		free(source->address);
+		free(source);
+	}
+	return true;
+}
+
+/* ---- is the SuperNode there? ---- */
+
+static void is_there(struct token_source *source)
+{
+	if (source->away_ms)
+		log_info(source->log, "the SuperNode at %s is there%s", source->address,
+			source->met ? " again" : "");
+	source->away_ms = 0;
+	source->met = true;
+}
+
+static const char *away_because(const struct token_source *source, enum outcome outcome)
+{
+	if (outcome == OUTCOME_UNAUTHENTICATED)
+		return source->auth ? "takes no message requests of ours (has it another secret "
+				      "than --superexec-auth-secret-file, or another clock?)"
+				    : "takes no message requests of ours (does it want "
+				      "--superexec-auth-secret-file?)";
+	if (outcome == OUTCOME_UNIMPLEMENTED)
+		return "hands out no messages (is it Flower 1.15 - 1.18 or 1.34, with --isolation "
+		       "process?)";
+	return "cannot be reached";
+}
+
+/* When to ask a SuperNode that cannot answer; said the first time. */
+static int64_t is_away(struct token_source *source, const struct rpc_result *result, int64_t now)
+{
+	char quoted[512];
+
+	if (!source->away_ms) {
+		text_quote(result->details, strlen(result->details), quoted, sizeof quoted);
+		log_warn(source->log,
+			"the SuperNode at %s %s: %s %s; trying again until it is there",
+			source->address, away_because(source, result->outcome),
+			outcome_name(result->outcome), quoted);
+	}
+	for (size_t i = 0; i < ASK_N; i++)
+		source->questions[i].unknown = false;
+	rpc_channel_reconnect_now(source->channel);
+	return clock_after(now, pace_double(&source->away_ms, AWAY_FIRST_MS, AWAY_MAX_MS));
+}
+
+/* ---- the end of asking ---- */
+
+static void give(struct token_source *source, uint64_t token, const char *task_token)
+{
+	source->asking = false;
+	source->task = 0;
+	for (size_t i = 0; i < ASK_N; i++) {
+		source->questions[i].due = false;
+		timer_set(source->questions[i].timer, CLOCK_NEVER);
+		if (source->questions[i].call)
+			rpc_call_cancel(source->questions[i].call);
+	}
+	source->pace.active_ms = clock_now_ms();
+	source->got(source->arg, token, task_token);
+}
+
+static void give_nothing(struct token_source *source)
+{
+	if (!source->questions[ASK_TOKEN].call && !source->claim)
+		give(source, 0, NULL);
+}
+
+/* ---- questions ---- */
+
+/* Ask at at_ms, at once when the last call is not home yet. */
+static void ask_at(struct question *question, int64_t at_ms)
+{
+	if (question->call)
+		question->due = true;
+	else
+		timer_set(question->timer, at_ms);
+}
+
+/* When to ask one that had nothing: one that let us wait may be asked at once. */
+static int64_t again_ms(const struct question *question, int64_t now)
+{
+	return now - question->asked_ms >= WAITED_MS ? now
+						     : pace_next(&question->source->pace, now);
+}
+
+/* The SuperNode has answered GetToken: the other question may be asked, too. */
+static void ask_for_task(struct token_source *source)
+{
+	struct question *task = &source->questions[ASK_TASK];
+
+	if (!task->unknown && !task->call && !source->task)
+		timer_set(task->timer, 0);
+}
+
+static void claim_done(void *arg, struct rpc_result *result)
+{
+	struct token_source *source = arg;
+	auto_(free_at_exit) char *token = NULL;
+	int64_t now = clock_now_ms();
+
+	source->claim = NULL;
+	if (orphaned(source))
+		return;
+	source->task = 0;
+	if (result->outcome == OUTCOME_OK && task_decode_claimed(&result->body, &token))
+		result->outcome = OUTCOME_INTERNAL;
+	if (result->outcome == OUTCOME_OK && token) {
+		give(source, 0, token);
+		explicit_bzero(token, strlen(token));
+	} else if (source->stopped) {
+		give_nothing(source);
+	} else {
+		/* Somebody else was quicker, or it is away. */
+		for (size_t i = 0; i < ASK_N; i++)
+			if (!source->questions[i].unknown)
+				ask_at(&source->questions[i], pace_next(&source->pace, now));
+	}
+}
+
+/* There is a task. Is no token on its way? */
+static void claim(struct token_source *source)
+{
+	struct heading heading = {0};
+	struct rpc_call_options options = {.path = "/" TASK_SERVICE "/ClaimTask",
+		.timeout_ms = CLAIM_MS,
+		.headers = heading.v};
+	struct question *token = &source->questions[ASK_TOKEN];
+	struct slices body = {0};
+	int r;
+
+	timer_set(token->timer, CLOCK_NEVER);
+	if (token->call) {
+		rpc_call_cancel(token->call);
+		return;
+	}
+	r = task_encode_claim(source->task, &body);
+	if (r == 0)
+		r = heading_sign(&heading, source, options.path, &body);
+	options.n_headers = heading.n;
+	if (r || rpc_call_start(
+			 source->channel, &options, &body, claim_done, source, &source->claim)) {
+		slices_done(&body);
+		source->task = 0;
+		timer_set(token->timer, clock_after(clock_now_ms(), POLL_MAX_MS));
+	}
+}
+
+/* It does not know this question; which is no news when it knows the other one. */
+static void is_unknown(struct question *question, const struct rpc_result *result, int64_t now)
+{
+	struct token_source *source = question->source;
+	bool all = true;
+
+	question->unknown = true;
+	for (size_t i = 0; i < ASK_N; i++)
+		all = all && source->questions[i].unknown;
+	if (all) {
+		timer_set(source->questions[ASK_TOKEN].timer, is_away(source, result, now));
+		return;
+	}
+	if (question == &source->questions[ASK_TOKEN])
+		ask_for_task(source);
+}
+
+static bool says_unknown(const struct rpc_result *result)
+{
+	/* Flower's since 1.29 answer so to whoever calls what they do not have. */
+	return result->outcome == OUTCOME_UNIMPLEMENTED ||
+	       result->outcome == OUTCOME_UNAUTHENTICATED;
+}
+
+static void token_answered(struct question *question, struct rpc_result *result)
+{
+	struct token_source *source = question->source;
+	int64_t now = clock_now_ms();
+	uint64_t token = 0;
+
+	if (result->outcome == OUTCOME_OK &&
+		(instruction_decode_token(&result->body, &token) || !token)) {
+		result->outcome = OUTCOME_INTERNAL;
+		result->details = "its answer cannot be decoded";
+	}
+	if (result->outcome == OUTCOME_OK) {
+		is_there(source);
+		give(source, token, NULL);
+	} else if (source->stopped) {
+		give_nothing(source);
+	} else if (source->task) {
+		claim(source);
+	} else if (result->outcome == OUTCOME_FAILED_PRECONDITION) {
+		is_there(source);
+		timer_set(question->timer, again_ms(question, now));
+		ask_for_task(source);
+	} else if (says_unknown(result)) {
+		is_unknown(question, result, now);
+	} else {
+		timer_set(question->timer, is_away(source, result, now));
+	}
+}
+
+static void task_answered(struct question *question, struct rpc_result *result)
+{
+	struct token_source *source = question->source;
+	int64_t now = clock_now_ms();
+	bool first = source->questions[ASK_TOKEN].unknown; /* it speaks for the SuperNode */
+
+	if (source->stopped)
+		return;
+	if (result->outcome == OUTCOME_OK && task_decode_pending(&result->body, &source->task)) {
+		result->outcome = OUTCOME_INTERNAL;
+		result->details = "its answer cannot be decoded";
+	}
+	if (result->outcome == OUTCOME_OK) {
+		is_there(source);
+		if (source->task)
+			claim(source);
+		else
+			timer_set(question->timer, again_ms(question, now));
+	} else if (says_unknown(result)) {
+		is_unknown(question, result, now);
+	} else if (first) {
+		timer_set(source->questions[ASK_TOKEN].timer, is_away(source, result, now));
+	}
+}
+
+static void call_done(void *arg, struct rpc_result *result)
+{
+	struct question *question = arg;
+	struct token_source *source = question->source;
+
+	question->call = NULL;
+	if (orphaned(source) || !source->asking)
+		return;
+	if (question->due) {
+		/* Of the time before: what it says is old. */
+		question->due = false;
+		timer_set(question->timer, 0);
+	} else if (question == &source->questions[ASK_TOKEN]) {
+		token_answered(question, result);
+	} else {
+		task_answered(question, result);
+	}
+}
+
+static void ask_again(void *arg)
+{
+	struct question *question = arg;
+	struct token_source *source = question->source;
+	struct heading heading = {0};
+	struct rpc_call_options options = {
+		.path = paths[question - source->questions], .headers = heading.v};
+	struct slices body = {0};
+	int r;
+
+	if (source->stopped) {
+		if (question->call)
+			rpc_call_cancel(question->call);
+		else
+			give_nothing(source);
+		return;
+	}
+	/* One that was away shall say at once that it is there. */
+	if (!source->away_ms)
+		heading_add(&heading, WAIT_HEADER, WAIT_TEXT);
+	question->asked_ms = clock_now_ms();
+	r = heading_sign(&heading, source, options.path, &body);
+	options.n_headers = heading.n;
+	if (r || rpc_call_start(
+			 source->channel, &options, &body, call_done, question, &question->call))
+		timer_set(question->timer, clock_after(question->asked_ms, POLL_MAX_MS));
+}
+
+void token_source_sign(struct token_source *source, const struct launcher_auth *auth)
+{
+	source->auth = auth;
+}
+
+void token_source_ask(struct token_source *source)
+{
+	source->asking = true;
+	source->stopped = false;
+	source->task = 0;
+	source->pace.active_ms = clock_now_ms();
+	for (size_t i = 0; i < ASK_N; i++)
+		if (!source->questions[i].unknown)
+			ask_at(&source->questions[i], 0);
+}
+
+void token_source_stop(struct token_source *source)
+{
+	struct question *token = &source->questions[ASK_TOKEN];
+	struct question *task = &source->questions[ASK_TASK];
+
+	source->stopped = true;
+	timer_set(task->timer, CLOCK_NEVER);
+	if (task->call)
+		rpc_call_cancel(task->call);
+	timer_set(token->timer, token->call ? clock_after(token->asked_ms, WAITED_MS) : 0);
+}
+
+struct rpc_channel *token_source_channel(const struct token_source *source)
+{
+	return source->channel;
+}
+
+void token_source_free(struct token_source *source)
+{
+	if (!source)
+		return;
+	source->orphaned = true;
+	for (size_t i = 0; i < ASK_N; i++) {
+		timer_free(source->questions[i].timer);
+		if (source->questions[i].call)
+			rpc_call_cancel(source->questions[i].call);
+	}
+	if (source->claim)
+		rpc_call_cancel(source->claim);
+	rpc_channel_free(source->channel);
+	if (!calls_out(source)) {
+		free(source->address);
+		free(source);
+	}
+}

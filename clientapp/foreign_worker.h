@@ -1,0 +1,36 @@
+/*
+ * foreign_worker: in place of handling a message, have another worker program do it
+ * (--clientapp-command), with what our own worker has from its agent: a session and process group
+ * of its own, an end with its agent's, its output in the log. Main thread. Knows nothing about the
+ * worker API.
+ */
+#ifndef FLWR_CLIENTAPP_FOREIGN_WORKER_H
+#define FLWR_CLIENTAPP_FOREIGN_WORKER_H
+
+#include "common/base/log.h"
+#include "common/launch/control.h"
+#include "common/loop/loop.h"
+
+struct foreign_worker;
+
+/*
+ * Start it; the loop is stopped when it has ended. control (the agent's socket) is borrowed.
+ * core_limit: its soft limit of core files, in bytes; NULL: ours. 0; -errno with a sentence.
+ */
+int foreign_worker_new(struct loop *loop, struct log *log, int control,
+	const struct control_start *start, const char *core_limit, struct foreign_worker **out,
+	struct reason *why);
+
+/* End it: TERM, then KILL. */
+void foreign_worker_stop(struct foreign_worker *worker);
+
+/* Kills what is left. NULL is fine. */
+void foreign_worker_free(struct foreign_worker *worker);
+
+/* How the program ended; flwr-clientapp should end in the same way: foreign_worker_end_as(). */
+struct process_end foreign_worker_end(const struct foreign_worker *worker);
+
+/* Exit with its status, or die by its signal, so that the agent sees what there was to see. */
+void foreign_worker_end_as(const struct process_end *end) __attribute__((noreturn));
+
+#endif

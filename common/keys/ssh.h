@@ -1,0 +1,35 @@
+/*
+ * ssh: what OpenSSH's key files are made of: numbers and strings one after the other in a blob, and
+ * the line of a public key. Any thread; pure; knows no kind of key.
+ */
+#ifndef FLWR_KEYS_SSH_H
+#define FLWR_KEYS_SSH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes that somebody else owns; reading takes them off the front. */
+struct ssh_bytes {
+	const unsigned char *data;
+	size_t len;
+};
+
+/* The next number. 0, or -EBADMSG when there is not so much left. */
+int ssh_number(struct ssh_bytes *from, uint32_t *out);
+
+/* The next string, by reference. 0, or -EBADMSG when there is not so much left. */
+int ssh_string(struct ssh_bytes *from, struct ssh_bytes *out);
+
+/* Is it this text? */
+bool ssh_equals(const struct ssh_bytes *bytes, const char *text);
+
+/*
+ * Decode the line "type base64 comment" that text begins with; the blob must begin with the same
+ * type. 0: *blob_out is malloc()ed and *type_out lies in it, *rest_out is what follows the type
+ * there. -EBADMSG, -ENOMEM.
+ */
+int ssh_public_line(const char *text, size_t len, unsigned char **blob_out,
+	struct ssh_bytes *type_out, struct ssh_bytes *rest_out);
+
+#endif

@@ -1,0 +1,546 @@
+/*
+ * message: from its arrival to the end of its one reply. Whatever happens to a message at once (its
+ * worker ends, its time is over, a late push, the node is given up), message_finish() lets the
+ * first of them answer.
+ */
+#include "supernode/core/node_internal.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#define NO_TOKEN "the SuperNode could not make a token"
+
+struct message *message_find(const struct node *node, uint64_t number)
+{
+	for (struct message *message = node->messages; message; message = message->next) {
+		if (message->number == number)
+			return message;
+	}
+	return NULL;
+}
+
+static void release_content(struct node *node, struct message *message)
+{
+	slices_done(&message->instruction.content);
+	object_set_unref(message->instruction.objects);
+	message->instruction.objects = NULL;
+	node_release(node, &message->content_reserved);
+}
+
+static void release_reply(struct node *node, struct message *message)
+{
+	slices_done(&message->reply.content);
+	object_set_unref(message->reply.objects);
+	message->reply.objects = NULL;
+	node_release(node, &message->reply_reserved);
+}
+
+void message_draft_done(struct node *node, struct message *message)
+{
+	envelope_done(&message->draft);
+	node_release(node, &message->draft_reserved);
+	message->draft_begun = false;
+}
+
+/* ---- its end ---- */
+
+static void message_stop(const struct node *node, struct message *message)
+{
+	message->work_end_ms = CLOCK_NEVER;
+	if (node->workers_come) {
+		/* It learns by its token, which is spent; the one of an offer was shown to nobody.
+		 */
+		if (message->state == MESSAGE_OFFERED)
+			message->token = 0;
+	} else if (message->wants & WANT_START) {
+		/* Nobody has heard of the worker or its token. */
+		message->wants &= ~(unsigned)WANT_START;
+		message->slot = false;
+		message->token = 0;
+	} else if (message->slot && !message->stopped) {
+		message->stopped = true;
+		message->wants |= WANT_STOP;
+	}
+}
+
+static bool is_answered(const struct message *message)
+{
+	return message->state >= MESSAGE_ANSWERED && !message->refused;
+}
+
+/*
+ * The only way to a reply: queue *reply, which is taken over with the reserved bytes of its
+ * content. The first one counts; the only other one is that which takes the place of one that the
+ * SuperLink refused.
+ */
+static void message_finish(
+	struct node *node, struct message *message, struct envelope *reply, uint64_t reserved)
+{
+	if (is_answered(message)) {
+		envelope_done(reply);
+		node_release(node, &reserved);
+		return;
+	}
+	release_content(node, message);
+	release_reply(node, message);
+	message_draft_done(node, message);
+	envelope_done(&message->reply);
+	message->refused = false;
+	message->state = MESSAGE_ANSWERED;
+	message->reply = *reply;
+	message->reply_reserved = reserved;
+	message->code = reply->has_error && reply->error_code > 0 ? reply->error_code : 0;
+	message->wants |= WANT_PUSH;
+	*reply = (struct envelope){0};
+}
+
+static void message_settle(
+	struct node *node, struct message *message, struct node_now now, int64_t code)
+{
+	release_content(node, message);
+	release_reply(node, message);
+	message_draft_done(node, message);
+	message->state = MESSAGE_SETTLED;
+	message->refused = false;
+	message->code = code;
+	message->wants &= ~(unsigned)WANT_PUSH;
+	message->wants |= WANT_FINISHED;
+	if (message->run)
+		node_run_idle(message->run, now);
+	if (node->workers_come) {
+		message->slot = false;
+		messages_start(node, now);
+	}
+}
+
+/* A reason goes into a protobuf string; what of it came from a peer, or was cut, may be no UTF-8.
+ */
+static char *clean_text(const char *text)
+{
+	char *clean = strdup(text ? text : "");
+
+	if (!clean || utf8_valid(clean, strlen(clean)))
+		return clean;
+	for (char *c = clean; *c; c++) {
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	}
+	return clean;
+}
+
+void message_drop(struct node *node, struct message *message, struct node_now now, const char *why)
+{
+	if (message->state == MESSAGE_SETTLED || message->pushing)
+		return;
+	/* The worker of one that is answered ends by itself. */
+	if (message->state < MESSAGE_ANSWERED)
+		message_stop(node, message);
+	if (why != message->why.text)
+		reason_set(&message->why, "%s", why);
+	message_settle(node, message, now, -1);
+}
+
+void message_forget(
+	struct node *node, struct message *message, struct node_now now, const char *why)
+{
+	message_stop(node, message);
+	message_drop(node, message, now, why);
+	if (!message->pushing)
+		return;
+	message->lost = true;
+	reason_set(&message->why, "%s", why);
+}
+
+void message_fail(struct node *node, struct message *message, struct node_now now, int64_t code,
+	const char *reason)
+{
+	auto_(free_at_exit) char *text = clean_text(reason);
+	auto_(envelope_done) struct envelope reply = {0};
+
+	if (is_answered(message))
+		return;
+	message_stop(node, message);
+	if (!text || envelope_error(
+			     &message->instruction.metadata, now.wall_s, code, text, &reply) < 0) {
+		if (!message->spare.has_error) {
+			message_drop(node, message, now, "no memory for an error reply");
+			return;
+		}
+		reply = message->spare;
+		message->spare = (struct envelope){0};
+	}
+	message_finish(node, message, &reply, 0);
+}
+
+void message_answer(struct node *node, struct message *message, struct node_now now,
+	struct envelope *reply, uint64_t reserved)
+{
+	message->work_end_ms =
+		node->workers_come ? CLOCK_NEVER : clock_after(now.ms, NODE_WORKER_LEAVE_MS);
+	message_finish(node, message, reply, reserved);
+}
+
+void message_free(struct node *node, struct message *message)
+{
+	for (struct message **at = &node->messages; *at; at = &(*at)->next) {
+		if (*at == message) {
+			*at = message->next;
+			break;
+		}
+	}
+	if (message->run)
+		node_run_leave(node, message);
+	release_content(node, message);
+	release_reply(node, message);
+	message_draft_done(node, message);
+	envelope_done(&message->instruction);
+	envelope_done(&message->reply);
+	envelope_done(&message->spare);
+	explicit_bzero(&message->token, sizeof(message->token));
+	explicit_bzero(message->token_tail, sizeof(message->token_tail));
+	free(message);
+}
+
+void messages_sweep(struct node *node)
+{
+	struct message *next;
+
+	for (struct message *message = node->messages; message; message = next) {
+		next = message->next;
+		if (message->state == MESSAGE_SETTLED && !message->slot && !message->wants)
+			message_free(node, message);
+	}
+}
+
+/* ---- its arrival ---- */
+
+/*
+ * When a message must be answered at the latest, so that its reply still has a ttl when it arrives:
+ * what is left of the instruction's by our clock (all of it when that makes no sense: clocks
+ * differ), less a tenth, at most a second.
+ */
+static int64_t answer_by_ms(const struct metadata *instruction, struct node_now now)
+{
+	double passed_s = now.wall_s - instruction->created_at;
+	double left_s = instruction->ttl;
+	int64_t left_ms;
+
+	if (passed_s > 0 && passed_s < left_s)
+		left_s -= passed_s;
+	left_ms = clock_ms_of_s(left_s);
+	if (left_ms == CLOCK_NEVER || left_ms <= 0)
+		return clock_after(now.ms, left_ms);
+	return clock_after(now.ms, left_ms - (left_ms < 10000 ? left_ms / 10 : 1000));
+}
+
+static struct message *message_new(
+	struct node *node, struct node_now now, struct envelope *instruction)
+{
+	auto_(free_at_exit) struct message *message = calloc(1, sizeof(*message));
+	struct message **at = &node->messages;
+	struct message *made;
+
+	if (!message ||
+		envelope_error(&instruction->metadata, now.wall_s, ERROR_CODE_CLIENT_APP_CRASHED,
+			"the SuperNode has run out of memory", &message->spare) < 0)
+		return NULL;
+	message->number = ++node->last_number;
+	message->instruction = *instruction;
+	message->form = instruction->objects ? MESSAGE_OBJECTS : MESSAGE_INLINE;
+	message->coming = instruction->objects && object_set_missing(instruction->objects) > 0;
+	message->work_end_ms = CLOCK_NEVER;
+	message->ttl_end_ms = answer_by_ms(&instruction->metadata, now);
+	*instruction = (struct envelope){0};
+	while (*at)
+		at = &(*at)->next;
+	made = take_pointer(&message);
+	*at = made;
+	return made;
+}
+
+/* Is it one that a worker can be given? 0, or -EINVAL or -EDQUOT with the sentence for its sender.
+ */
+static int message_check(struct node *node, struct message *message, struct reason *why)
+{
+	const struct envelope *instruction = &message->instruction;
+	const struct metadata *metadata = &instruction->metadata;
+	uint64_t bytes = envelope_held_bytes(instruction);
+	int r;
+
+	if (node->given_up)
+		return reason_code(why, -EINVAL, "%s", node->give_up_why.text);
+	if (!instruction->has_content || instruction->has_error)
+		return reason_code(why, -EINVAL, "the message has no content to work on");
+	if (metadata->dst_node_id != node->node_id)
+		return reason_code(why, -EINVAL,
+			"the message is for node %" PRIu64 ", this is node %" PRIu64,
+			metadata->dst_node_id, node->node_id);
+	if (metadata->ttl <= 0)
+		return reason_code(why, -EINVAL, "the message's ttl of %g s was over when it came",
+			metadata->ttl);
+	r = node_reserve(node, bytes, "the message's content", why);
+	if (r == 0)
+		message->content_reserved = bytes;
+	return r;
+}
+
+int node_message(struct node *node, struct node_now now, struct envelope *envelope,
+	const char *refused, uint64_t *number_out)
+{
+	auto_(envelope_done) struct envelope instruction = *envelope;
+	struct message *message;
+	struct reason why = {0};
+
+	*envelope = (struct envelope){0};
+	message = message_new(node, now, &instruction);
+	if (!message)
+		return -ENOMEM;
+	if (number_out)
+		*number_out = message->number;
+	if (!node->registered) {
+		message_drop(node, message, now, "the node is not registered");
+	} else if (refused) {
+		message_fail(node, message, now, ERROR_CODE_MESSAGE_UNAVAILABLE, refused);
+	} else if (message_check(node, message, &why) < 0) {
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+	} else if (node_run_join(node, message) < 0) {
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
+			"the SuperNode has no memory for the message's run");
+	} else {
+		node_run_advance(node, message->run, now);
+		messages_start(node, now);
+	}
+	return 0;
+}
+
+void node_content(struct node *node, struct node_now now, uint64_t number, enum node_fetch fetch,
+	const char *reason)
+{
+	struct message *message = message_find(node, number);
+
+	if (!message || !message->coming)
+		return;
+	message->coming = false;
+	if (fetch == NODE_RUN_OVER) {
+		message_drop(node, message, now, "its run is over");
+		if (message->run)
+			node_run_over(node, message->run, now, "its run is over");
+	} else if (fetch == NODE_FETCH_REFUSED) {
+		message_fail(node, message, now, ERROR_CODE_MESSAGE_UNAVAILABLE, reason);
+	} else if (message->run) {
+		node_run_advance(node, message->run, now);
+	}
+	messages_start(node, now);
+}
+
+/* ---- its worker ---- */
+
+/* With a token that nobody has seen. */
+static void message_offer(struct node *node, struct message *message, struct node_now now)
+{
+	if (token_issue(node, message) < 0) {
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, NO_TOKEN);
+		return;
+	}
+	message->slot = true;
+	message->state = MESSAGE_OFFERED;
+	message->offered_ms = now.ms;
+	message->work_end_ms = node->offer_ms ? clock_after(now.ms, node->offer_ms) : CLOCK_NEVER;
+}
+
+static void message_start(struct node *node, struct message *message, struct node_now now)
+{
+	if (token_issue(node, message) < 0) {
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, NO_TOKEN);
+		return;
+	}
+	message->slot = true;
+	message->state = MESSAGE_STARTED;
+	message->work_end_ms = clock_after(now.ms, NODE_WORKER_READY_MS);
+	message->wants |= WANT_START;
+}
+
+void messages_start(struct node *node, struct node_now now)
+{
+	unsigned used = 0;
+
+	for (const struct message *message = node->messages; message; message = message->next)
+		used += message->slot;
+	for (struct message *message = node->messages; message; message = message->next) {
+		if (message->state != MESSAGE_READY)
+			continue;
+		if (used >= node->slots)
+			return;
+		if (node->workers_come)
+			message_offer(node, message, now);
+		else
+			message_start(node, message, now);
+		used += message->slot;
+	}
+}
+
+void node_worker_ended(
+	struct node *node, struct node_now now, uint64_t number, int64_t code, const char *reason)
+{
+	struct message *message = message_find(node, number);
+
+	if (!message || !message->slot)
+		return;
+	/* No one is left who could be stopped. */
+	message->stopped = true;
+	message->wants &= ~(unsigned)WANT_STOP;
+	message->work_end_ms = CLOCK_NEVER;
+	message_fail(node, message, now, code, reason);
+}
+
+void node_worker_gone(struct node *node, struct node_now now, uint64_t number)
+{
+	struct message *message = message_find(node, number);
+
+	if (!message || !message->slot)
+		return;
+	node_worker_ended(node, now, number, ERROR_CODE_CLIENT_APP_CRASHED,
+		"the worker has gone without a reply");
+	message->slot = false;
+	messages_start(node, now);
+}
+
+void node_worker_lost(struct node *node, struct node_now now, uint64_t number, const char *reason)
+{
+	struct message *message = message_find(node, number);
+
+	if (!message || !message_at_work(message))
+		return;
+	if (message->state == MESSAGE_STARTED)
+		message_offer(node, message, now);
+	else
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, reason);
+}
+
+void node_outputs_coming(struct node *node, uint64_t number)
+{
+	struct message *message = message_find(node, number);
+
+	if (!message || message->state != MESSAGE_WORKING)
+		return;
+	release_content(node, message);
+	message->consumed = true;
+}
+
+uint64_t node_offered(const struct node *node, enum message_form form, int64_t *since_ms_out)
+{
+	for (const struct message *message = node->messages; message; message = message->next) {
+		if (message->state != MESSAGE_OFFERED || message->form != form)
+			continue;
+		*since_ms_out = message->offered_ms;
+		return message->number;
+	}
+	return 0;
+}
+
+/* ---- its reply's way ---- */
+
+static void reply_refused(
+	struct node *node, struct message *message, struct node_now now, const char *reason)
+{
+	struct reason why = {0};
+
+	reason_set(&why, "the SuperLink does not take the reply: %.400s", reason ? reason : "");
+	if (message->lost || message->replaced) {
+		message_drop(node, message, now, why.text);
+		return;
+	}
+	message->replaced = true;
+	message->refused = true;
+	message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+}
+
+void node_reply_pushed(struct node *node, struct node_now now, uint64_t number, enum node_push push,
+	const char *reason)
+{
+	struct message *message = message_find(node, number);
+
+	if (!message || !message->pushing)
+		return;
+	message->pushing = false;
+	switch (push) {
+	case NODE_PUSHED:
+		message_settle(node, message, now, message->code);
+		break;
+	case NODE_PUSH_OVER:
+		message_drop(node, message, now, "its run is over");
+		if (message->run)
+			node_run_over(node, message->run, now, "its run is over");
+		break;
+	case NODE_PUSH_REFUSED:
+		reply_refused(node, message, now, reason);
+		break;
+	case NODE_PUSH_FAILED:
+		message_drop(node, message, now,
+			message->lost ? message->why.text
+			: reason      ? reason
+				      : "not delivered");
+		break;
+	}
+	messages_start(node, now);
+}
+
+/* ---- its time ---- */
+
+static const char *const waits_for[MESSAGE_NSTATES] = {
+	[MESSAGE_WAITING] = "its objects, its run's information or its FAB",
+	[MESSAGE_READY] = "a free worker",
+	[MESSAGE_OFFERED] = "a worker to come for it (is flwr-clientapp running?)",
+	[MESSAGE_STARTED] = "its worker to ask for it",
+	[MESSAGE_WORKING] = "its worker's reply",
+};
+
+static void fail_late(struct node *node, struct message *message, struct node_now now)
+{
+	struct reason why = {0};
+
+	if (node->workers_come && message->state == MESSAGE_STARTED) {
+		message_offer(node, message, now);
+		return;
+	}
+	if (message->state == MESSAGE_OFFERED)
+		reason_set(&why,
+			"no worker has come for the message within %g s (--clientapp-wait)",
+			(double)node->offer_ms / 1000);
+	else if (message->state == MESSAGE_WORKING)
+		reason_set(&why, "the worker took longer than --worker-timeout (%g s)",
+			(double)node->worker_timeout_ms / 1000);
+	else
+		reason_set(&why, "the worker did not ask for its inputs within %d s of its start",
+			NODE_WORKER_READY_MS / 1000);
+	message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+}
+
+void message_tick(struct node *node, struct message *message, struct node_now now)
+{
+	struct reason why = {0};
+
+	if (message->state < MESSAGE_ANSWERED && message->ttl_end_ms <= now.ms) {
+		reason_set(&why, "the message took longer than its ttl of %g s, waiting for %s",
+			message->instruction.metadata.ttl, waits_for[message->state]);
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+	} else if (message->work_end_ms <= now.ms) {
+		if (message_at_work(message) || message->state == MESSAGE_OFFERED)
+			fail_late(node, message, now);
+		else
+			message_stop(node, message);
+	}
+}
+
+int64_t message_next_ms(const struct message *message)
+{
+	int64_t ttl_ms = message->state < MESSAGE_ANSWERED ? message->ttl_end_ms : CLOCK_NEVER;
+
+	return ttl_ms < message->work_end_ms ? ttl_ms : message->work_end_ms;
+}

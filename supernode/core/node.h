@@ -1,0 +1,301 @@
+/*
+ * node: what a SuperNode knows, as a pure core: messages, runs, FABs, contexts, tokens. Events go
+ * in, actions come out; time and randomness are arguments; no I/O, no processes, no protocol. Main
+ * thread.
+ *
+ * A message's life:
+ *   WAITING (for its objects, its run's information, its FAB) -> READY (for a slot) -> STARTED (a
+ * worker was started, has a token; with process isolation first OFFERED, until a worker asks)
+ *   -> WORKING (its inputs were pulled) -> ANSWERED (its one reply is queued or being pushed) ->
+ * freed, when the reply is settled and the slot is free again. message_finish() in message.c is the
+ * only way into ANSWERED.
+ */
+#ifndef FLWR_CORE_NODE_H
+#define FLWR_CORE_NODE_H
+
+#include "common/base/budget.h"
+#include "common/base/outcome.h"
+#include "common/base/reason.h"
+#include "common/fab/fab.h"
+#include "common/message/envelope.h"
+#include "common/message/instruction_codec.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A run's information is asked for again after so long without a message, to learn whether it is
+ * over; doubled each time. */
+#define NODE_RUN_PROBE_MS     60000
+#define NODE_RUN_PROBE_MAX_MS 3600000
+/* A worker's first pull after its start. */
+#define NODE_WORKER_READY_MS 120000
+/* From a message's answer to the end of its worker; then that is stopped, since it holds the slot.
+ */
+#define NODE_WORKER_LEAVE_MS 60000
+
+struct node;
+
+/* Contexts of run series without a run at hand that are kept, those that were left last; fewer,
+ * when the budget has no room for what is needed. */
+#define NODE_SERIES_MAX 256
+
+/* How a message's content travels: which decides how workers ask for it. */
+enum message_form {
+	MESSAGE_INLINE, /* Flower 1.15 - 1.18: worker API dialect 1 */
+	MESSAGE_OBJECTS /* 1.20 and later: envelope.objects; dialect 6 */
+};
+
+struct node_options {
+	const struct value_map *node_config; /* copied */
+	unsigned slots;                      /* messages worked on at a time; 1 for now */
+	bool workers_come; /* process isolation: workers are not started, they ask for messages */
+	int64_t offer_ms;  /* how long a message waits for a worker to ask; 0: the ttl bounds it */
+	int64_t worker_timeout_ms; /* from the first pull to the reply; 0: only the message's ttl
+				      bounds it */
+	struct budget *budget;     /* borrowed */
+	uint64_t (*random)(void *arg); /* tokens; must be unpredictable */
+	void *random_arg;
+};
+
+/* What an event gives in is at this moment. */
+struct node_now {
+	int64_t ms;    /* CLOCK_BOOTTIME */
+	double wall_s; /* for created_at */
+};
+
+/* NULL on no memory. */
+struct node *node_new(const struct node_options *options);
+void node_free(struct node *node);
+
+/* ---- actions: what the owner has to do, in order; ask after each event until there is none ----
+ */
+
+enum node_action_kind {
+	NODE_FETCH_RUN, /* run_id -> node_run_fetched() */
+	NODE_FETCH_FAB, /* run_id, fab_hash; get, verify, read its manifest -> node_fab_fetched() */
+	NODE_START_WORKER, /* message, token, form -> node_worker_ended() and node_worker_gone() in
+			      the end */
+	NODE_STOP_WORKER,  /* message: its work is of no use any more */
+	NODE_PUSH_REPLY,   /* message, reply -> node_reply_pushed() */
+	NODE_FINISHED, /* message: for the log: how it ended. code 0: an ordinary reply; -1: dropped
+			  without one, text says why */
+	NODE_ACTION_N
+};
+
+struct node_action {
+	enum node_action_kind kind;
+	uint64_t message; /* the node's own number of the message, never reused */
+	uint64_t run_id;
+	uint64_t token;
+	enum message_form form;       /* of the message */
+	const char *fab_hash;         /* borrowed until the next event */
+	const struct envelope *reply; /* borrowed until node_reply_pushed() */
+	double runtime_s; /* PUSH_REPLY: from the worker's pull to its push; 0 when there was none
+			   */
+	int64_t code;     /* FINISHED */
+	const char *text; /* FINISHED; borrowed until the next event */
+};
+
+/* 1 and the next action in *out; 0: none. */
+int node_next_action(struct node *node, struct node_action *out);
+
+/* ---- towards the SuperLink ---- */
+
+/* Registered as node_id (again with another one: everything of before is dropped, as by
+ * node_lost()). */
+void node_registered(struct node *node, struct node_now now, uint64_t node_id);
+/* The SuperLink has forgotten this node, and with it all runs: messages are dropped, workers
+ * stopped, contexts freed; those of series are kept in case that the node gets its old number
+ * again. */
+void node_lost(struct node *node, struct node_now now);
+/* Stopping: wants no more messages. Those at hand go on until node_give_up(). */
+void node_close(struct node *node);
+/* Answer every message that has no reply yet with error 8 and this sentence; stop their workers. */
+void node_give_up(struct node *node, struct node_now now, const char *reason);
+
+/* Shall the SuperLink be asked for a message? (registered, not closed, fewer messages without a
+ * settled reply than slots: the next one is fetched while the last one's processes end) */
+bool node_wants_message(const struct node *node);
+
+/*
+ * A message was pulled (taken over, empty afterwards). 0; -ENOMEM: it could not even be recorded
+ * (the owner logs it). What cannot be worked on (no content, addressed to another node, over the
+ * budget) is answered with an error at once. Of a message in the form of objects some may still be
+ * missing: it waits for node_content(). *number_out (may be NULL) is the node's number of it.
+ * refused (may be NULL): why it cannot be worked on: error reply with code 3.
+ */
+int node_message(struct node *node, struct node_now now, struct envelope *message,
+	const char *refused, uint64_t *number_out);
+
+enum node_fetch {
+	NODE_FETCHED,
+	NODE_RUN_OVER,     /* PERMISSION_DENIED, NOT_FOUND: its messages are dropped, it is freed */
+	NODE_FETCH_REFUSED /* of no use: error reply (code 7 for a FAB, 8 for a run) with the
+			      sentence */
+};
+
+/* The objects of message are all there (NODE_FETCHED), or will not come: error reply with code 3
+ * and the sentence. */
+void node_content(struct node *node, struct node_now now, uint64_t message, enum node_fetch fetch,
+	const char *reason);
+
+/* run is taken over (with NODE_FETCHED). Unknown run_id is ignored. */
+void node_run_fetched(struct node *node, struct node_now now, uint64_t run_id,
+	enum node_fetch fetch, struct run *run, const char *reason);
+/* hash, content and manifest (with NODE_FETCHED): verified, content has this hash, and manifest is
+ * what the FAB says. content and manifest are taken over; when the run names another hash by now,
+ * they are freed and the FAB is asked for again. */
+void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
+	enum node_fetch fetch, const char *hash, struct slices *content, struct manifest *manifest,
+	const char *reason);
+
+enum node_push {
+	NODE_PUSHED,       /* delivered (or dropped by the SuperLink: the same for us) */
+	NODE_PUSH_OVER,    /* the run is over: the reply is dropped */
+	NODE_PUSH_REFUSED, /* too large, or unreadable, for the SuperLink: an error reply with this
+			      sentence is pushed instead, once */
+	NODE_PUSH_FAILED   /* given up: dropped */
+};
+
+void node_reply_pushed(struct node *node, struct node_now now, uint64_t message,
+	enum node_push push, const char *reason);
+
+/* ---- towards the worker API (dialect 1); statuses as Flower 1.15.2 gives them ---- */
+
+/*
+ * GetToken: hand out the token of an inline message that is offered. OUTCOME_OK or
+ * OUTCOME_FAILED_PRECONDITION; *details_out is a static sentence.
+ */
+enum outcome node_get_token(
+	struct node *node, struct node_now now, uint64_t *token_out, const char **details_out);
+
+/*
+ * PullClientAppInputs. OUTCOME_OK: references in *out (empty before), the caller's; again with the
+ * same live token: the same. FAILED_PRECONDITION: nothing is at work, or this token's message is
+ * answered; INVALID_ARGUMENT: not a token of a message at work; RESOURCE_EXHAUSTED: no memory.
+ */
+enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t token,
+	struct instruction_inputs *out, const char **details_out);
+
+/*
+ * PushClientAppOutputs. outputs is taken over with OUTCOME_OK only. Reply metadata is made by the
+ * node, whatever the worker says (but its ttl, bounded). The Context was checked; only whose it is
+ * is looked at here. FAILED_PRECONDITION: nothing at work, inputs were not pulled, or already
+ * answered; INVALID_ARGUMENT: another token, broken bytes, neither or both of content and error, a
+ * context of another run or node; RESOURCE_EXHAUSTED: over the budget (then answered with an error
+ * reply).
+ */
+enum outcome node_push_outputs(struct node *node, struct node_now now,
+	struct instruction_outputs *outputs, const char **details_out);
+
+/* The outputs of message begin to arrive: its inputs are needed no more, and one that asks for them
+ * all the same has failed. So a message and its reply are never held both. */
+void node_outputs_coming(struct node *node, uint64_t message);
+
+/* Is there a live token whose inputs were pulled (a push with content may come)? Before a body is
+ * received. */
+bool node_expects_outputs(const struct node *node);
+/* Is token one of a message at work? Constant time. *message_out is its number. */
+bool node_token_live(const struct node *node, uint64_t token, uint64_t *message_out);
+
+/* ---- towards the worker API with tasks (dialect 6): messages in the form of objects ---- */
+
+#define NODE_TOKEN_TEXT_BYTES 257 /* 256 hex digits and NUL */
+
+/* A token as these dialects write it. false: no such token is there. */
+bool node_token_text(const struct node *node, uint64_t token, char out[NODE_TOKEN_TEXT_BYTES]);
+/* And back: the number by which everything else knows it. Constant time. false: it is none of a
+ * message at hand. */
+bool node_token_parse(const struct node *node, const char *text, uint64_t *token_out);
+
+/* The run that message is of; 0: no message of that number is at hand. */
+uint64_t node_run_of(const struct node *node, uint64_t message);
+/* GetRun: a Run as workers get it; borrowed until the next event. NULL: no run of that number is
+ * here with all that a worker needs. */
+const struct slices *node_run_bytes(const struct node *node, uint64_t run_id);
+
+/* ClaimTask: the token of message, if it is offered (node_offered()) and in this form. OUTCOME_OK
+ * or NOT_FOUND. */
+enum outcome node_claim(struct node *node, struct node_now now, uint64_t message,
+	uint64_t *token_out, const char **details_out);
+
+/* What a task is about, but for the message. References, the caller's. */
+struct task_inputs {
+	uint64_t message; /* the task's id */
+	uint64_t run_id;
+	bool again; /* the same token has pulled them before */
+	struct slices context;
+	struct slices run;
+	struct slices fab;
+};
+
+void task_inputs_done(struct task_inputs *inputs);
+
+/* PullTaskInput. As node_pull_inputs(); FAILED_PRECONDITION, and nothing else happens, also after
+ * node_inputs_taken(). */
+enum outcome node_pull_task(struct node *node, struct node_now now, uint64_t token,
+	struct task_inputs *out, const char **details_out);
+
+/* PullMessages: the instruction of a message at work whose task input was pulled, its objects in
+ * it; borrowed until the next event. NULL: there is none, or node_inputs_taken() was called. */
+const struct envelope *node_instruction(const struct node *node, uint64_t token);
+/* ConfirmMessageReceived: its objects are needed no more. */
+void node_inputs_taken(struct node *node, uint64_t token);
+
+/*
+ * PushMessages: what the reply will be: an error, or content whose objects come into
+ * reply->objects. Taken over with OUTCOME_OK; in the place of one that was begun before.
+ * FAILED_PRECONDITION, INVALID_ARGUMENT as node_push_outputs(); content is one object below the
+ * root of reply->objects, else it could not be sent on.
+ */
+enum outcome node_reply_begin(struct node *node, struct node_now now, uint64_t token,
+	struct envelope *reply, const char **details_out);
+/* Where the objects of a reply that was begun go; borrowed; NULL: there are none. */
+struct object_set *node_reply_objects(const struct node *node, uint64_t token);
+/*
+ * PushTaskOutput: reply and Context in one step; context is taken over with OUTCOME_OK; an empty
+ * one leaves it as it was. FAILED_PRECONDITION: no reply was begun, or objects of it are missing;
+ * the others as node_push_outputs().
+ */
+enum outcome node_push_task(struct node *node, struct node_now now, uint64_t token,
+	struct slices *context, const char **details_out);
+
+/* ---- towards processes ---- */
+
+/* The worker of message has ended, or could not be started. Without a reply so far: error reply
+ * with code and reason. */
+void node_worker_ended(
+	struct node *node, struct node_now now, uint64_t message, int64_t code, const char *reason);
+/* All of its processes are gone: the slot is free. */
+void node_worker_gone(struct node *node, struct node_now now, uint64_t message);
+
+/*
+ * The worker that came for message has gone away without an answer. Before it pulled the inputs:
+ * the message is offered again, with another token; later: error reply with reason.
+ */
+void node_worker_lost(struct node *node, struct node_now now, uint64_t message, const char *reason);
+
+/* ---- time ---- */
+
+/* When node_tick() is due at the latest; CLOCK_NEVER: not at all. */
+int64_t node_next_ms(const struct node *node);
+/* Deadlines: ttl, worker timeout, first pull, probes of idle runs. */
+void node_tick(struct node *node, struct node_now now);
+
+/* ---- for log lines and tests ---- */
+
+struct node_counts {
+	unsigned messages, runs, fabs, contexts, tokens;
+};
+
+struct node_counts node_count(const struct node *node);
+/* Is message (a number of the node's) at work, its token of use? */
+bool node_message_live(const struct node *node, uint64_t message);
+/* The number of the oldest message of this form that is offered, and since when; 0: none is. */
+uint64_t node_offered(const struct node *node, enum message_form form, int64_t *since_ms_out);
+
+/* "run_id=123 message_id=4f.. type=train group=3" of a message at hand into text; "" when there is
+ * none of that number. */
+void node_describe(const struct node *node, uint64_t message, char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,249 @@
+/*
+ * node_internal: what the files of this folder share: messages, runs, FABs and the verbs that join
+ * them. Main thread. Actions are not queued but follow from flags, so that deciding one never needs
+ * memory.
+ */
+#ifndef FLWR_CORE_NODE_INTERNAL_H
+#define FLWR_CORE_NODE_INTERNAL_H
+
+#include "supernode/core/node.h"
+
+enum message_state {
+	MESSAGE_WAITING,  /* for its objects, its run's information, its FAB */
+	MESSAGE_READY,    /* for a slot */
+	MESSAGE_OFFERED,  /* to the worker that asks first; process isolation only */
+	MESSAGE_STARTED,  /* has a worker and a token */
+	MESSAGE_WORKING,  /* its inputs were pulled */
+	MESSAGE_ANSWERED, /* its reply is queued or being pushed */
+	MESSAGE_SETTLED,  /* pushed or dropped; it goes when it was reported and its slot is free */
+	MESSAGE_NSTATES
+};
+
+enum { TOKEN_TAIL = 15 }; /* words of 64 bits: with the token 256 hex digits */
+
+/* What the owner still has to be told of a message. */
+enum { WANT_START = 1, WANT_STOP = 2, WANT_PUSH = 4, WANT_FINISHED = 8 };
+
+struct message {
+	struct message *next;
+	uint64_t number;
+	enum message_state state;
+	enum message_form form;
+	struct envelope instruction; /* its content goes with the answer */
+	uint64_t content_reserved;
+	struct node_run *run;            /* NULL once the run is over */
+	uint64_t token;                  /* 0: none; known, but spent, from the answer on */
+	uint64_t token_tail[TOKEN_TAIL]; /* what follows it in its text */
+	bool slot;     /* a worker of it is, or is to be started, and is not gone; one that came by
+			  itself counts     until the answer */
+	bool stopped;  /* its worker has ended or was told to */
+	bool pushing;  /* the reply is with the owner */
+	bool refused;  /* the reply was too large: another one may take its place */
+	bool replaced; /* that has happened */
+	bool consumed; /* its content was given up: outputs were on their way */
+	bool coming;   /* objects of its content are missing yet */
+	int64_t offered_ms; /* OFFERED: since when */
+	bool lost;          /* being pushed to a SuperLink that has forgotten us */
+	int64_t ttl_end_ms;
+	int64_t work_end_ms; /* OFFERED: of the first question; STARTED: of the first pull; WORKING:
+				of the reply; answered: of the worker */
+	int64_t pulled_ms;   /* WORKING: since when */
+	double runtime_s;    /* from there to the reply */
+	bool draft_begun;    /* draft is one */
+	struct envelope draft; /* MESSAGE_OBJECTS: the reply as its worker has announced it */
+	uint64_t draft_reserved;
+	struct envelope reply;
+	uint64_t reply_reserved;
+	struct envelope spare; /* an error reply for when there is no memory to make one */
+	unsigned wants;
+	int64_t code;      /* how it ended, as NODE_FINISHED has it */
+	struct reason why; /* of a dropped one */
+};
+
+/*
+ * What messages leave for each other: a Context, of one run, or of all runs of a series (1.31 and
+ * later).
+ */
+struct held_context {
+	struct held_context *next;
+	bool of_series;
+	uint64_t id;     /* of the series, or of the run */
+	uint64_t run_id; /* whose bytes these are: another run of the series takes over the state
+			    only */
+	unsigned runs;   /* that point here */
+	struct slices bytes;
+	uint64_t reserved;
+};
+
+enum run_state {
+	RUN_UNKNOWN, /* only its number is known */
+	RUN_BARE,    /* its information is here, its FAB is not */
+	RUN_READY,   /* all that a worker needs is here */
+	RUN_BROKEN   /* it can never be worked on: fail_code, fail */
+};
+
+struct node_run {
+	struct node_run *next;
+	uint64_t run_id;
+	enum run_state state;
+	struct run info;
+	unsigned messages; /* that point here */
+	bool asking;       /* its information was asked for (also as a probe) */
+	bool fab_asking;
+	bool want_info, want_fab; /* the owner has not been told yet */
+	struct held_fab *fab;
+	struct slices bytes;          /* the Run as a worker gets it */
+	struct value_map config;      /* fused */
+	struct held_context *context; /* from RUN_READY on; before, what its series has left */
+	uint64_t reserved;            /* for bytes */
+	int64_t probe_ms, probe_gap_ms;
+	int64_t fail_code;
+	struct reason fail;
+};
+
+/* A FAB, shared by the runs that name its hash. */
+struct held_fab {
+	struct held_fab *next;
+	unsigned refs;
+	char *hash;
+	struct slices bytes; /* the Fab as a worker gets it */
+	uint64_t reserved;
+	struct manifest manifest;
+};
+
+struct node {
+	struct value_map node_config;
+	unsigned slots;
+	bool workers_come;
+	int64_t offer_ms;
+	int64_t worker_timeout_ms;
+	struct budget *budget;
+	uint64_t (*random)(void *arg);
+	void *random_arg;
+	bool registered, closed, given_up;
+	uint64_t node_id;
+	uint64_t last_number;
+	struct reason give_up_why;
+	struct message *messages; /* in the order of arrival */
+	struct node_run *runs;
+	struct held_fab *fabs;
+	struct held_context *contexts;
+};
+
+/* ---- budget ---- */
+
+/* As budget_reserve(), with a sentence: "<what> of 5 bytes do not fit into the memory budget ...".
+ * Contexts that are kept in case that a series goes on give way. */
+int node_reserve(struct node *node, uint64_t bytes, const char *what, struct reason *why);
+/* Release *reserved, 0 afterwards. */
+void node_release(struct node *node, uint64_t *reserved);
+
+/* ---- message.c ---- */
+
+struct message *message_find(const struct node *node, uint64_t number);
+/* Forget what a worker has announced as its reply. */
+void message_draft_done(struct node *node, struct message *message);
+/* Answer with an error (no effect on one that is answered), stop its worker. */
+void message_fail(struct node *node, struct message *message, struct node_now now, int64_t code,
+	const char *reason);
+/* Answer with what a worker made: reply is taken over, with the reserved bytes of its content. */
+void message_answer(struct node *node, struct message *message, struct node_now now,
+	struct envelope *reply, uint64_t reserved);
+/* Settle without a reply, unless it is settled or its reply is being pushed. */
+void message_drop(struct node *node, struct message *message, struct node_now now, const char *why);
+/* Drop, or if being pushed: settle with the end of the push, however it ends. */
+void message_forget(
+	struct node *node, struct message *message, struct node_now now, const char *why);
+/* Free the messages that nobody needs any more. */
+void messages_sweep(struct node *node);
+void message_free(struct node *node, struct message *message);
+/* Start the oldest READY messages, as far as there are slots. */
+void messages_start(struct node *node, struct node_now now);
+void message_tick(struct node *node, struct message *message, struct node_now now);
+/* CLOCK_NEVER: no deadline. */
+int64_t message_next_ms(const struct message *message);
+
+/* ---- run.c ---- */
+
+/* Bind a new message to its run, which is made if need be. 0 or -ENOMEM. */
+int node_run_join(struct node *node, struct message *message);
+void node_run_leave(struct node *node, struct message *message);
+/* Do what the run needs next for its waiting messages. */
+void node_run_advance(struct node *node, struct node_run *run, struct node_now now);
+/* The run is over: drop its messages that have no reply, free it. */
+void node_run_over(struct node *node, struct node_run *run, struct node_now now, const char *why);
+/* A message of it was settled. */
+void node_run_idle(struct node_run *run, struct node_now now);
+void node_run_free(struct node *node, struct node_run *run);
+void node_run_tick(struct node_run *run, struct node_now now);
+int64_t node_run_next_ms(const struct node_run *run);
+
+/* ---- held_fab.c ---- */
+
+/* Another reference to the FAB of that hash; NULL: not there. */
+struct held_fab *held_fab_ref(const struct node *node, const char *hash);
+/*
+ * A new one, with one reference; content and manifest are taken over with 0. -EDQUOT (over the
+ * budget) or -ENOMEM, with a sentence.
+ */
+int held_fab_new(struct node *node, const char *hash, struct slices *content,
+	struct manifest *manifest, struct held_fab **out, struct reason *why);
+void held_fab_unref(struct node *node, struct held_fab *fab);
+
+/* ---- context.c ---- */
+
+/* Have the run point to what its series has left, if that is there: it is not forgotten then. */
+void context_join(const struct node *node, struct node_run *run);
+/*
+ * Make what a worker is given of a run: Run, and a first Context with its fused configuration. 0;
+ * -EINVAL: the configuration cannot be fused; -EDQUOT; -ENOMEM; each with a sentence.
+ */
+int context_prepare(struct node *node, struct node_run *run, struct reason *why);
+/* The Context as a worker of this run gets it: references, appended to *out. 0, -ENOMEM. */
+int context_get(const struct node *node, const struct node_run *run, struct slices *out);
+/* Is it a Context of that run and this node? 0 or -EBADMSG. */
+int context_check(
+	const struct node *node, const struct message *message, const struct slices *context);
+/* Replace the run's Context; context is taken over, and reserved bytes with it. */
+void context_replace(
+	struct node *node, struct node_run *run, struct slices *context, uint64_t reserved);
+/* The run is over. What belongs to a series is kept for its next run. */
+void context_leave(struct node *node, struct node_run *run);
+/* Forget all that no run points to. */
+void contexts_drop_unused(struct node *node);
+/* Of these as many, the oldest first, as bytes need room in the budget. false: that is not enough,
+ * and nothing was forgotten. */
+bool contexts_give_way(struct node *node, uint64_t bytes);
+
+/* ---- token.c ---- */
+
+/* Give message a token that no other has. 0 or -EAGAIN (the random numbers are none). */
+int token_issue(const struct node *node, struct message *message);
+/* The message of a token, spent or not; NULL: no such one. Constant time in the token. */
+struct message *token_find(const struct node *node, uint64_t token);
+
+/* ---- work.c ---- */
+
+/* outcome, with its sentence. */
+enum outcome work_refuse(enum outcome outcome, const char *sentence, const char **details_out);
+/* The message that a token may speak for; spent ones and unknown ones as Flower tells them apart.
+ * One of another form is none that the caller can be given. */
+enum outcome work_find(const struct node *node, uint64_t token, enum message_form form,
+	struct message **out, const char **details_out);
+/* Its inputs were pulled. */
+void work_pulled(const struct node *node, struct message *message, struct node_now now);
+/*
+ * Reply and Context belong together: with OUTCOME_OK both are taken (reply, and *reserved bytes
+ * that were reserved for it before; context; NULL: as it was). INVALID_ARGUMENT: nothing has
+ * happened; else the reply is an error of ours. reply's metadata is made anew.
+ */
+enum outcome work_answer(struct node *node, struct message *message, struct node_now now,
+	struct envelope *reply, uint64_t *reserved, struct slices *context,
+	const char **details_out);
+
+static inline bool message_at_work(const struct message *message)
+{
+	return message->state == MESSAGE_STARTED || message->state == MESSAGE_WORKING;
+}
+
+#endif

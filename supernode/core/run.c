@@ -1,0 +1,267 @@
+/*
+ * run: what messages of one run share: its information, FAB and Context. Asked for once for all
+ * that wait; a run without messages is asked for now and then, since nobody says that it is over.
+ */
+#include "supernode/core/node_internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/sha256.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct node_run *run_find(const struct node *node, uint64_t run_id)
+{
+	for (struct node_run *run = node->runs; run; run = run->next) {
+		if (run->run_id == run_id)
+			return run;
+	}
+	return NULL;
+}
+
+const struct slices *node_run_bytes(const struct node *node, uint64_t run_id)
+{
+	const struct node_run *run = run_find(node, run_id);
+
+	return run && run->state == RUN_READY ? &run->bytes : NULL;
+}
+
+int node_run_join(struct node *node, struct message *message)
+{
+	uint64_t run_id = message->instruction.metadata.run_id;
+	struct node_run *run = run_find(node, run_id);
+
+	if (!run) {
+		run = calloc(1, sizeof(*run));
+		if (!run)
+			return -ENOMEM;
+		run->run_id = run_id;
+		run->next = node->runs;
+		node->runs = run;
+	}
+	run->messages++;
+	run->probe_gap_ms = NODE_RUN_PROBE_MS;
+	message->run = run;
+	return 0;
+}
+
+/* A run of which nothing is known, which nobody waits for, and which no answer will come for. */
+static void run_free_useless(struct node *node, struct node_run *run)
+{
+	if (run->messages == 0 && run->state == RUN_UNKNOWN && !run->asking)
+		node_run_free(node, run);
+}
+
+void node_run_leave(struct node *node, struct message *message)
+{
+	struct node_run *run = message->run;
+
+	message->run = NULL;
+	run->messages--;
+	run_free_useless(node, run);
+}
+
+void node_run_free(struct node *node, struct node_run *run)
+{
+	for (struct node_run **at = &node->runs; *at; at = &(*at)->next) {
+		if (*at == run) {
+			*at = run->next;
+			break;
+		}
+	}
+	slices_done(&run->bytes);
+	value_map_done(&run->config);
+	context_leave(node, run);
+	node_release(node, &run->reserved);
+	held_fab_unref(node, run->fab);
+	run_done(&run->info);
+	free(run);
+}
+
+void node_run_over(struct node *node, struct node_run *run, struct node_now now, const char *why)
+{
+	for (struct message *message = node->messages; message; message = message->next) {
+		if (message->run != run)
+			continue;
+		message_drop(node, message, now, why);
+		message->run = NULL;
+	}
+	node_run_free(node, run);
+}
+
+/* ---- towards READY ---- */
+
+static void fail_waiting(struct node *node, const struct node_run *run, struct node_now now,
+	int64_t code, const char *why)
+{
+	for (struct message *message = node->messages; message; message = message->next) {
+		if (message->run == run && message->state == MESSAGE_WAITING)
+			message_fail(node, message, now, code, why);
+	}
+}
+
+static void run_break(struct node_run *run, int64_t code, const char *why)
+{
+	run->state = RUN_BROKEN;
+	run->fail_code = code;
+	reason_set(&run->fail, "%s", why);
+}
+
+/* The FAB is here: fuse the configuration. Only what can never succeed is remembered. */
+static void run_prepare(struct node *node, struct node_run *run, struct node_now now)
+{
+	struct reason why = {0};
+	int r = context_prepare(node, run, &why);
+
+	if (r == 0) {
+		run->state = RUN_READY;
+		return;
+	}
+	held_fab_unref(node, run->fab);
+	run->fab = NULL;
+	if (r == -EINVAL)
+		run_break(run, ERROR_CODE_LOAD_CLIENT_APP, why.text);
+	else
+		fail_waiting(node, run, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+}
+
+static void run_ask(struct node_run *run)
+{
+	if (run->asking)
+		return;
+	run->asking = true;
+	run->want_info = true;
+}
+
+static void run_ask_fab(struct node_run *run)
+{
+	if (run->fab_asking)
+		return;
+	run->fab_asking = true;
+	run->want_fab = true;
+}
+
+void node_run_advance(struct node *node, struct node_run *run, struct node_now now)
+{
+	if (run->messages == 0)
+		return;
+	if (run->state == RUN_UNKNOWN)
+		run_ask(run);
+	if (run->state == RUN_BARE && !run->fab)
+		run->fab = held_fab_ref(node, run->info.fab_hash);
+	if (run->state == RUN_BARE && run->fab)
+		run_prepare(node, run, now);
+	else if (run->state == RUN_BARE)
+		run_ask_fab(run);
+	if (run->state == RUN_BROKEN)
+		fail_waiting(node, run, now, run->fail_code, run->fail.text);
+	if (run->state != RUN_READY)
+		return;
+	for (struct message *message = node->messages; message; message = message->next) {
+		if (message->run == run && message->state == MESSAGE_WAITING && !message->coming)
+			message->state = MESSAGE_READY;
+	}
+}
+
+/* ---- answers ---- */
+
+static void take_info(struct node_run *run, struct run *info)
+{
+	run->info = *info;
+	*info = (struct run){0};
+	run->state = RUN_BARE;
+	if (!run->info.fab_hash || !run->info.fab_hash[0])
+		run_break(run, ERROR_CODE_INVALID_FAB, "the run names no FAB");
+	else if (!sha256_is_hex(run->info.fab_hash))
+		run_break(run, ERROR_CODE_INVALID_FAB, "the run's FAB hash is no SHA-256");
+}
+
+void node_run_fetched(struct node *node, struct node_now now, uint64_t run_id,
+	enum node_fetch fetch, struct run *info, const char *reason)
+{
+	struct node_run *run = run_find(node, run_id);
+
+	if (run && run->asking) {
+		run->asking = false;
+		run->want_info = false;
+		run->probe_ms = clock_after(now.ms, run->probe_gap_ms);
+		if (fetch == NODE_RUN_OVER) {
+			node_run_over(node, run, now, "its run is over");
+		} else if (fetch == NODE_FETCH_REFUSED) {
+			/* That a probe failed says nothing: what is known stays known. */
+			if (run->state == RUN_UNKNOWN)
+				fail_waiting(node, run, now, ERROR_CODE_CLIENT_APP_CRASHED, reason);
+			run_free_useless(node, run);
+		} else if (run->state == RUN_UNKNOWN) {
+			take_info(run, info);
+			context_join(node, run);
+			node_run_advance(node, run, now);
+		}
+	}
+	if (fetch == NODE_FETCHED)
+		run_done(info);
+	messages_start(node, now);
+}
+
+static void take_fab(struct node *node, struct node_run *run, struct node_now now, const char *hash,
+	struct slices *content, struct manifest *manifest)
+{
+	struct reason why = {0};
+
+	/* Another run may have brought the same one meanwhile. */
+	if (!run->fab)
+		run->fab = held_fab_ref(node, run->info.fab_hash);
+	/* The check of another run of this number began before its SuperLink had forgotten it. */
+	if (!run->fab && strcmp(hash, run->info.fab_hash) != 0)
+		run_ask_fab(run);
+	else if (!run->fab && held_fab_new(node, hash, content, manifest, &run->fab, &why) < 0)
+		fail_waiting(node, run, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+	else
+		node_run_advance(node, run, now);
+}
+
+void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
+	enum node_fetch fetch, const char *hash, struct slices *content, struct manifest *manifest,
+	const char *reason)
+{
+	struct node_run *run = run_find(node, run_id);
+
+	if (run && run->fab_asking) {
+		run->fab_asking = false;
+		run->want_fab = false;
+		if (fetch == NODE_RUN_OVER)
+			node_run_over(node, run, now, "its run is over");
+		else if (fetch == NODE_FETCH_REFUSED)
+			fail_waiting(node, run, now, ERROR_CODE_INVALID_FAB, reason);
+		else if (run->state == RUN_BARE)
+			take_fab(node, run, now, hash, content, manifest);
+	}
+	if (fetch == NODE_FETCHED) {
+		slices_done(content);
+		manifest_done(manifest);
+	}
+	messages_start(node, now);
+}
+
+/* ---- idle runs ---- */
+
+void node_run_idle(struct node_run *run, struct node_now now)
+{
+	run->probe_ms = clock_after(now.ms, run->probe_gap_ms);
+}
+
+int64_t node_run_next_ms(const struct node_run *run)
+{
+	return run->messages || run->asking ? CLOCK_NEVER : run->probe_ms;
+}
+
+void node_run_tick(struct node_run *run, struct node_now now)
+{
+	if (node_run_next_ms(run) > now.ms)
+		return;
+	run_ask(run);
+	run->probe_gap_ms *= 2;
+	if (run->probe_gap_ms > NODE_RUN_PROBE_MAX_MS)
+		run->probe_gap_ms = NODE_RUN_PROBE_MAX_MS;
+}

@@ -1,0 +1,141 @@
+/*
+ * token: which worker may speak for which message. A token lives in its message; there are as many
+ * as slots, so that every look-up can afford to compare them all.
+ */
+#include "supernode/core/node_internal.h"
+
+#include "common/base/clock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TOKEN_TRIES 16
+
+struct message *token_find(const struct node *node, uint64_t token)
+{
+	uintptr_t found = 0;
+
+	/* All are compared, without a branch on the outcome: how long it takes says nothing. */
+	for (struct message *message = node->messages; message; message = message->next) {
+		uint64_t differs = message->token ^ token;
+		uintptr_t mask = (uintptr_t)((differs | -differs) >> 63) - 1;
+
+		found |= (uintptr_t)message & mask;
+	}
+	/* 0 is what messages without a token have. */
+	return token ? (struct message *)found : NULL;
+}
+
+int token_issue(const struct node *node, struct message *message)
+{
+	for (int tries = 0; tries < TOKEN_TRIES; tries++) {
+		uint64_t token = node->random(node->random_arg);
+
+		if (!token || token_find(node, token))
+			continue;
+		message->token = token;
+		for (size_t i = 0; i < TOKEN_TAIL; i++)
+			message->token_tail[i] = node->random(node->random_arg);
+		return 0;
+	}
+	return -EAGAIN;
+}
+
+static void write_text(const struct message *message, char out[NODE_TOKEN_TEXT_BYTES])
+{
+	snprintf(out, NODE_TOKEN_TEXT_BYTES, "%016" PRIx64, message->token);
+	for (size_t i = 0; i < TOKEN_TAIL; i++)
+		snprintf(out + 16 * (i + 1), 17, "%016" PRIx64, message->token_tail[i]);
+}
+
+bool node_token_text(const struct node *node, uint64_t token, char out[NODE_TOKEN_TEXT_BYTES])
+{
+	const struct message *message = token_find(node, token);
+
+	if (message)
+		write_text(message, out);
+	return message != NULL;
+}
+
+bool node_token_parse(const struct node *node, const char *text, uint64_t *token_out)
+{
+	char expected[NODE_TOKEN_TEXT_BYTES];
+	uint64_t found = 0;
+
+	if (strlen(text) != NODE_TOKEN_TEXT_BYTES - 1)
+		return false;
+	/* As token_find(): all are compared, to their ends. */
+	for (const struct message *message = node->messages; message; message = message->next) {
+		unsigned char differs = 0;
+
+		write_text(message, expected);
+		for (size_t i = 0; i < NODE_TOKEN_TEXT_BYTES - 1; i++)
+			differs |= (unsigned char)(expected[i] ^ text[i]);
+		found |= message->token & ((uint64_t)(differs != 0) - 1);
+	}
+	explicit_bzero(expected, sizeof(expected));
+	*token_out = found;
+	return found != 0;
+}
+
+static void claim(struct message *message, struct node_now now, uint64_t *token_out)
+{
+	message->state = MESSAGE_STARTED;
+	message->work_end_ms = clock_after(now.ms, NODE_WORKER_READY_MS);
+	*token_out = message->token;
+}
+
+enum outcome node_claim(struct node *node, struct node_now now, uint64_t number,
+	uint64_t *token_out, const char **details_out)
+{
+	struct message *message = message_find(node, number);
+
+	*details_out = "there is no such task, or it was claimed already";
+	if (!message || message->state != MESSAGE_OFFERED || message->form != MESSAGE_OBJECTS)
+		return OUTCOME_NOT_FOUND;
+	claim(message, now, token_out);
+	return OUTCOME_OK;
+}
+
+enum outcome node_get_token(
+	struct node *node, struct node_now now, uint64_t *token_out, const char **details_out)
+{
+	*details_out = "no message is there";
+	for (struct message *message = node->messages; message; message = message->next) {
+		if (message_at_work(message))
+			*details_out = "the token of the message was handed out already";
+		if (message->state != MESSAGE_OFFERED || message->form != MESSAGE_INLINE)
+			continue;
+		claim(message, now, token_out);
+		return OUTCOME_OK;
+	}
+	return OUTCOME_FAILED_PRECONDITION;
+}
+
+bool node_expects_outputs(const struct node *node)
+{
+	for (const struct message *message = node->messages; message; message = message->next) {
+		if (message->state == MESSAGE_WORKING)
+			return true;
+	}
+	return false;
+}
+
+bool node_token_live(const struct node *node, uint64_t token, uint64_t *message_out)
+{
+	const struct message *message = token_find(node, token);
+
+	if (!message || !message_at_work(message))
+		return false;
+	*message_out = message->number;
+	return true;
+}
+
+bool node_message_live(const struct node *node, uint64_t number)
+{
+	const struct message *message = message_find(node, number);
+
+	return message && message_at_work(message);
+}

@@ -1,0 +1,71 @@
+/*
+ * objects: contents of Flower 1.20 and later: a message is pulled without its content, whose
+ * objects follow (intake.c); a reply goes out the same way (delivery.c).
+ */
+#include "supernode/fleet/contents_objects.h"
+
+#include "common/base/cleanup.h"
+
+#include <errno.h>
+
+#define POLL_MS (300 * 1000) /* a tree may be large, and the line slow */
+
+/* A set for the objects of a message, none of which is here. Negative: the message is of no use,
+ * with a sentence for its sender. */
+static int make_set(struct fleet *fleet, const struct slices *bytes, struct object_set **out,
+	struct reason *why)
+{
+	auto_(object_tree_done) struct object_tree tree = {0};
+	int rc;
+
+	if (bytes->bytes == 0)
+		return reason_code(why, -EBADMSG, "the message came without a tree of its objects");
+	rc = object_tree_decode(bytes, &tree, why);
+	if (rc == 0)
+		rc = object_set_new(fleet->options.spool, &tree, out);
+	if (rc == 0 && fleet->options.own_workers)
+		object_set_skip_large_hashes(*out);
+	return rc;
+}
+
+static void objects_take(struct fleet *fleet, struct envelope *message, struct slices *tree)
+{
+	struct object_set *set = NULL;
+	uint64_t run_id = message->metadata.run_id;
+	struct reason why = {0};
+	uint64_t number;
+	int rc = make_set(fleet, tree, &set, &why);
+
+	slices_done(tree);
+	if (rc && !why.text[0])
+		reason_set(&why, "the SuperNode has no memory for the message's objects");
+	message->objects = set ? object_set_ref(set) : NULL;
+	number = fleet_hand_over(fleet, message, rc ? why.text : NULL);
+	if (!rc && number && intake_start(fleet, number, run_id, set))
+		fleet->ops.content(fleet->arg, number, OUTCOME_RESOURCE_EXHAUSTED,
+			"the SuperNode has no memory to ask for the message's objects");
+	object_set_unref(set);
+}
+
+const struct dialect dialect_b = {
+	.releases = "Flower-1.20-to-1.22",
+	.heartbeat = "SendNodeHeartbeat",
+	.proof_ms = AUTH_REUSE_MS,
+	.object_bytes = 20 << 20,
+	.poll_ms = POLL_MS,
+	.poll_answer_bytes = FLOW_TREE_ANSWER_BYTES,
+	.take = objects_take,
+	.push = objects_push,
+};
+
+const struct dialect dialect_c = {
+	.releases = "Flower-1.23-to-1.39",
+	.heartbeat = "SendNodeHeartbeat",
+	.activates = true,
+	.proof_ms = AUTH_REUSE_MS,
+	.object_bytes = 5 << 20,
+	.poll_ms = POLL_MS,
+	.poll_answer_bytes = FLOW_TREE_ANSWER_BYTES,
+	.take = objects_take,
+	.push = objects_push,
+};

@@ -1,0 +1,23 @@
+/*
+ * objects: what the sources of the object dialects share. Main thread. Private to this folder.
+ */
+#ifndef FLWR_FLEET_CONTENTS_OBJECTS_H
+#define FLWR_FLEET_CONTENTS_OBJECTS_H
+
+#include "common/objects/object_set.h"
+#include "supernode/fleet/fleet_internal.h"
+
+/*
+ * Bring the objects of a message that the owner knows by number into set (a reference is taken);
+ * then tell the SuperLink that they are here, and the owner. It ends early when nobody else holds
+ * the set. 0 or -ENOMEM.
+ */
+int intake_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct object_set *set);
+/* All end, from the loop, without a word to the owner. */
+void intake_cancel_all(struct fleet *fleet);
+
+/* dialect's push(). */
+int objects_push(struct fleet *fleet, uint64_t number, const struct envelope *reply,
+	double runtime_s, fleet_push_fn *done, void *arg);
+
+#endif

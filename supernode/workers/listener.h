@@ -1,0 +1,102 @@
+/*
+ * listener: the address of the worker API: accepts, looks at the first bytes of each connection,
+ * hands it to the server that speaks them, and knows each connection until its end. Main thread.
+ * Knows no method.
+ */
+#ifndef FLWR_WORKERS_LISTENER_H
+#define FLWR_WORKERS_LISTENER_H
+
+#include "common/base/log.h"
+#include "common/base/reason.h"
+#include "common/loop/loop.h"
+#include "common/rpc/server.h"
+
+#define LISTENER_PREFACE_MS      10000 /* from accept to the whole HTTP/2 preface */
+#define LISTENER_IDLE_MS         60000 /* a connection without a call and without a live token is ended */
+#define LISTENER_CONNECTIONS_MAX 2048 /* or what the limit of descriptors allows */
+/*
+ * gRPC's clients (1.57 and later, Flower's worker among them) look so often, counted from the end
+ * of their first call, whether there was another one since they looked last, and end the connection
+ * when there was none.
+ */
+#define LISTENER_CLIENT_IDLE_MS 1800000
+
+struct listener;
+
+struct listener_ops {
+	/* Does token, which a caller has shown, still live? */
+	bool (*live)(void *arg, uint64_t token);
+	/* What follows is for those who need to know where a token is. All or none are NULL; then
+	 * no peer's process is looked for. */
+	/* A connection has begun to hold token. */
+	void (*held)(void *arg, uint64_t token, const struct peer *peer);
+	/*
+	 * The last connection that held token, which still lives, has ended. process (the callee's)
+	 * is a pidfd of its peer, -1 when that is not known. idle: a gRPC client may have ended it
+	 * that has had no call for half an hour; it opens another one when it has.
+	 */
+	void (*cut)(void *arg, uint64_t token, int process, bool idle, const struct peer *peer);
+	/* The process (the callee's) of the peer of a connection that held token and has ended
+	 * since. */
+	void (*found)(void *arg, uint64_t token, int process);
+};
+
+struct listener_options {
+	const char *address; /* host:port (port 0: any), unix:PATH; NULL: a unix socket in dir */
+	const char *socket_group; /* of PATH; NULL: the process's own */
+	const char *dir;          /* private, not removed */
+	bool guarded;             /* whoever asks for work must prove that he may */
+};
+
+/* Listen. 0; -EADDRINUSE and others of bind() with a sentence that names the address; -ENOMEM.
+ * options are borrowed meanwhile. */
+int listener_new(struct loop *loop, struct log *log, const struct listener_options *options,
+	const struct listener_ops *ops, void *arg, struct listener **out, struct reason *why);
+
+/* Give accepted connections to server from now on. */
+void listener_start(struct listener *listener, struct rpc_server *server);
+
+/* Where a worker on this machine reaches it, as gRPC takes it: "unix:/...", "127.0.0.1:9094".
+ * Borrowed. */
+const char *listener_address(const struct listener *listener);
+
+/* A call came on this connection. */
+void listener_used(struct listener *listener, const struct peer *peer);
+/* Is it still there? Calls may come home after their connection's end. */
+bool listener_open(const struct listener *listener, const struct peer *peer);
+/* What a caller says of itself: with the mark of a peer of ours (base/process_mark.h). */
+#define LISTENER_SAID_HEADER "user-agent"
+/* A caller on this connection, which is still there, has shown the live token: it holds it. said is
+ * the value of LISTENER_SAID_HEADER, or NULL. */
+void listener_hold(
+	struct listener *listener, const struct peer *peer, uint64_t token, const char *said);
+/* A call on this connection is receiving a body (+1), or is no longer (-1): meanwhile it is not
+ * idle. */
+void listener_busy(struct listener *listener, const struct peer *peer, int change);
+/* A body on this connection may be of any size (+1), or is over (-1), though no token was shown. */
+void listener_content(struct listener *listener, const struct peer *peer, int change);
+/* The live token that it holds; 0: none. */
+uint64_t listener_holds(const struct listener *listener, const struct peer *peer);
+/* Bytes received on this connection so far; 0: not known (unix sockets). */
+uint64_t listener_received(const struct listener *listener, const struct peer *peer);
+
+/* Connections that are open, those not yet handed over included. */
+unsigned listener_count(const struct listener *listener);
+
+/* The server has been shut down: connections that are left are closed without it. */
+void listener_detach(struct listener *listener);
+
+/* Say what a peer did: at most one line in ten seconds, which counts those that were left out. */
+void listener_complain(struct listener *listener, const struct peer *peer, const char *what);
+
+/* The same of a call that was refused; method is its name, or "a call". */
+void listener_complain_refused(struct listener *listener, const struct peer *peer,
+	const char *method, enum outcome outcome, const char *details);
+
+/* Stop listening and close connections that were not handed over yet; the others end with their
+ * server. */
+void listener_stop(struct listener *listener);
+/* After the server was shut down. */
+void listener_free(struct listener *listener);
+
+#endif

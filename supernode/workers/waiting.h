@@ -1,0 +1,64 @@
+/*
+ * waiting: calls that are answered later, of all conversations: questions for work that wait until
+ * there is some, and those that attend a message until it is over. Main thread. Knows no transport.
+ */
+#ifndef FLWR_WORKERS_WAITING_H
+#define FLWR_WORKERS_WAITING_H
+
+#include "common/base/log.h"
+#include "common/service/service.h"
+#include "supernode/core/node.h"
+#include "supernode/workers/listener.h"
+
+/*
+ * Ours, beside the dialects: a question for work (GetToken, PullPendingTasks) with this header may
+ * wait so many milliseconds (at most WAITING_MAX_MS) for a message to come, before it is answered
+ * as ever.
+ */
+#define WAITING_HEADER "flwr-native-wait-ms"
+#define WAITING_MAX_MS 60000
+/*
+ * Ours, too: Attend (service flwr.native.ClientAppIo) takes a token as PullClientAppInputs does, or
+ * in the header of tasks, and is answered when that lives no longer: OK (empty) when its outputs
+ * were taken, else FAILED_PRECONDITION (the message was answered otherwise, or is offered again).
+ * Whoever has it open holds the token.
+ */
+#define WAITING_SERVICE "flwr.native.ClientAppIo"
+
+struct waiting;
+
+/* All borrowed. NULL on no memory. */
+struct waiting *waiting_new(
+	struct loop *loop, struct log *log, struct node *node, struct listener *listener);
+
+struct waiting_ops {
+	/* Answer request with work, if there is some: true. Else *details_out says why not. */
+	bool (*give)(void *arg, struct request *request, const char **details_out);
+	/* Answer that there is none. */
+	void (*none)(void *arg, struct request *request, const char *details);
+};
+
+/* Who answers questions for messages of this form. */
+void waiting_serve(
+	struct waiting *waiting, enum message_form form, const struct waiting_ops *ops, void *arg);
+
+/* A question: given work at once (true), or when there is some, or told that there is none. */
+bool waiting_ask(struct waiting *waiting, enum message_form form, struct request *request);
+
+/* The outputs of token were taken: that is how it ends. */
+void waiting_taken(struct waiting *waiting, uint64_t token);
+/* Was token attended: does its worker come back by itself? */
+bool waiting_attended(const struct waiting *waiting, uint64_t token);
+
+/* The node was given an event: is there a message now for whom waits for one, is one over that is
+ * attended? */
+void waiting_offer(struct waiting *waiting);
+/* Let nobody wait any more. */
+void waiting_stop(struct waiting *waiting);
+/* Its requests must have ended. NULL is fine. */
+void waiting_free(struct waiting *waiting);
+
+/* The service WAITING_SERVICE, to give to a front-end; borrowed. */
+const struct service *waiting_service(const struct waiting *waiting);
+
+#endif

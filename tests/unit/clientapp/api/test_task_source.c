@@ -1,0 +1,263 @@
+/*
+ * Asking for tasks beside messages: of SuperNodes that know one of the questions, or both. The
+ * clock stands still but for time_passes().
+ */
+#include "clientapp/api/token_source.h"
+
+#include "common/message/instruction_codec.h"
+#include "common/message/task_codec.h"
+#include "rig.h"
+
+#include <errno.h>
+
+#define TOKEN "0123456789abcdef"
+
+/* How the SuperNode answers a question. */
+enum manner { GIVES, HAS_NONE, KEEPS, DISOWNS };
+
+static struct {
+	enum manner instruction, task;
+	bool claimed_by_others;
+	unsigned token_questions, task_questions, claims;
+	struct token_source *source;
+	unsigned got;
+	uint64_t token;
+	char task_token[64];
+} asker;
+
+static void reply_token(struct request *request)
+{
+	struct slices body = {0};
+
+	assert_int_equal(instruction_encode_token(7, &body), 0);
+	request_reply(request, &body);
+}
+
+static void handle_get_token(void *server, struct request *request)
+{
+	(void)server;
+	rig.questions++;
+	asker.token_questions++;
+	if (asker.instruction == GIVES)
+		reply_token(request);
+	else if (asker.instruction == HAS_NONE)
+		request_fail(request, OUTCOME_FAILED_PRECONDITION, "No inputs available.");
+	else if (asker.instruction == KEEPS)
+		rig_keep(request);
+	else
+		request_fail(request, OUTCOME_UNAUTHENTICATED, "Unauthenticated");
+}
+
+static void handle_pending(void *server, struct request *request)
+{
+	struct slices body = {0};
+
+	(void)server;
+	asker.task_questions++;
+	if (asker.task == DISOWNS) {
+		request_fail(request, OUTCOME_UNIMPLEMENTED, "Method not found!");
+		return;
+	}
+	assert_int_equal(task_encode_pending(asker.task == GIVES ? 42 : 0, 1, &body), 0);
+	request_reply(request, &body);
+}
+
+static void handle_claim(void *server, struct request *request)
+{
+	struct slices body = {0};
+	uint64_t id = 0;
+
+	(void)server;
+	asker.claims++;
+	assert_int_equal(task_decode_claim(&request->body, &id), 0);
+	assert_int_equal(id, 42);
+	/* No token can be on its way. */
+	assert_null(rig.kept);
+	assert_int_equal(task_encode_claimed(asker.claimed_by_others ? NULL : TOKEN, &body), 0);
+	request_reply(request, &body);
+}
+
+static const struct method instruction_methods[] = {
+	{.name = "GetToken", .body_max = 64, .handle = handle_get_token}};
+static const struct method task_methods[] = {
+	{.name = "PullPendingTasks", .body_max = 64, .handle = handle_pending},
+	{.name = "ClaimTask", .body_max = 64, .handle = handle_claim}};
+static const struct service services[] = {
+	{.name = "flwr.proto.ClientAppIo", .methods = instruction_methods, .n_methods = 1},
+	{.name = TASK_SERVICE, .methods = task_methods, .n_methods = 2}};
+
+static void on_token(void *arg, uint64_t token, const char *task_token)
+{
+	assert_ptr_equal(arg, &asker);
+	asker.got++;
+	asker.token = token;
+	snprintf(asker.task_token, sizeof asker.task_token, "%s", task_token ? task_token : "");
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&asker, 0, sizeof asker);
+	rig_setup(services);
+	rig.n_services = 2;
+	return token_source_new(
+		rig.loop, rig.rpc, rig.log, rig.address, on_token, &asker, &asker.source);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	token_source_free(asker.source);
+	rig_teardown();
+	return 0;
+}
+
+/* Time passes until that has happened n times. */
+static void until(const unsigned *counter, unsigned n)
+{
+	int64_t end_ms = __real_clock_now_ms() + RIG_WAIT_MS;
+
+	while (*counter < n) {
+		assert_true(__real_clock_now_ms() < end_ms);
+		time_passes(1000);
+		loop_step(rig.loop, 5);
+	}
+}
+
+static void assert_task(unsigned got)
+{
+	run_until(asker.got == got);
+	assert_int_equal(asker.token, 0);
+	assert_string_equal(asker.task_token, TOKEN);
+}
+
+/* A SuperNode that answers the two questions like this is asked for a message. */
+static void ask_one(enum manner instruction, enum manner task)
+{
+	asker.instruction = instruction;
+	asker.task = task;
+	supernode_comes();
+	token_source_ask(asker.source);
+}
+
+/* Flower 1.34. */
+static void of_one_that_knows_tasks_only(void **state)
+{
+	(void)state;
+	ask_one(DISOWNS, HAS_NONE);
+	run_until(asker.task_questions == 1 && asker.token_questions == 1);
+	until(&asker.task_questions, 5);
+	asker.task = GIVES;
+	until(&asker.got, 1);
+	assert_task(1);
+	assert_int_equal(asker.token_questions, 1);
+	/* Nor is it the next time. */
+	token_source_ask(asker.source);
+	assert_task(2);
+	assert_int_equal(asker.token_questions, 1);
+	assert_int_equal(asker.claims, 2);
+	assert_int_equal(logged("test: "), 0);
+}
+
+/* Flower 1.15. */
+static void of_one_that_knows_messages_only(void **state)
+{
+	(void)state;
+	ask_one(HAS_NONE, DISOWNS);
+	run_until(asker.task_questions == 1 && asker.token_questions == 1);
+	until(&asker.token_questions, 5);
+	assert_int_equal(asker.task_questions, 1);
+	asker.instruction = GIVES;
+	until(&asker.got, 1);
+	assert_int_equal(asker.token, 7);
+	assert_string_equal(asker.task_token, "");
+	assert_int_equal(logged("test: "), 0);
+}
+
+/* This project's. */
+static void a_question_is_taken_back_before_a_task_is_claimed(void **state)
+{
+	(void)state;
+	ask_one(KEEPS, GIVES);
+	assert_task(1);
+	assert_int_equal(rig.cancelled, asker.token_questions);
+	assert_int_equal(asker.claims, 1);
+}
+
+static void a_token_is_worth_more_than_a_task(void **state)
+{
+	(void)state;
+	ask_one(GIVES, HAS_NONE);
+	run_until(asker.got);
+	assert_int_equal(asker.token, 7);
+	settle();
+	assert_int_equal(asker.claims, 0);
+	assert_int_equal(asker.got, 1);
+}
+
+static void others_may_be_quicker(void **state)
+{
+	(void)state;
+	asker.claimed_by_others = true;
+	ask_one(HAS_NONE, GIVES);
+	run_until(asker.claims == 1);
+	asker.claimed_by_others = false;
+	until(&asker.got, 1);
+	assert_task(1);
+}
+
+static void one_that_knows_neither_is_asked_again(void **state)
+{
+	(void)state;
+	ask_one(DISOWNS, DISOWNS);
+	run_until(asker.task_questions == 1 && rig.planned_ms > rig.now_ms);
+	asker.task = GIVES;
+	until(&asker.got, 1);
+	assert_task(1);
+	/* That it is tried until then, and that it is. */
+	assert_int_equal(logged("is there\n"), 2);
+}
+
+/* What it knew may be another thing when it comes back. */
+static void one_that_was_away_is_asked_both(void **state)
+{
+	(void)state;
+	ask_one(DISOWNS, HAS_NONE);
+	run_until(asker.task_questions == 1 && asker.token_questions == 1);
+	settle();
+	supernode_goes();
+	time_passes(1000);
+	run_until(logged("cannot be reached"));
+	asker.instruction = GIVES;
+	asker.task = DISOWNS;
+	supernode_comes();
+	until_asked();
+	run_until(asker.got);
+	assert_int_equal(asker.token, 7);
+}
+
+static void stopped(void **state)
+{
+	(void)state;
+	ask_one(DISOWNS, HAS_NONE);
+	run_until(asker.task_questions == 1);
+	settle();
+	token_source_stop(asker.source);
+	until(&asker.got, 1);
+	assert_int_equal(asker.token, 0);
+	assert_string_equal(asker.task_token, "");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {TEST(of_one_that_knows_tasks_only),
+		TEST(of_one_that_knows_messages_only),
+		TEST(a_question_is_taken_back_before_a_task_is_claimed),
+		TEST(a_token_is_worth_more_than_a_task), TEST(others_may_be_quicker),
+		TEST(one_that_knows_neither_is_asked_again), TEST(one_that_was_away_is_asked_both),
+		TEST(stopped)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,152 @@
+/*
+ * Which files are taken for certificates, and what is said of the others.
+ */
+#include "common/keys/trust.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Self-signed, made by openssl. */
+static const char certificate[] =
+	"-----BEGIN CERTIFICATE-----\n"
+	"MIIBdDCCARugAwIBAgIUM2DDGF9W+U3qR28vii21pjf0KdAwCgYIKoZIzj0EAwIw\n"
+	"DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjExMTQ3MzNaGA8yMTI2MTAyODExNDcz\n"
+	"M1owDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABB5i\n"
+	"wWI+t3XQb+cex2kEGfkubwn4vlvghDraT5rxrRs40v7bsywl6PQMrWE9KodHaOY3\n"
+	"E8fXaH5xF8Rqe/ZC7dqjUzBRMB0GA1UdDgQWBBTZRLX+Md7jJ+znlQcSjxxxVC66\n"
+	"EDAfBgNVHSMEGDAWgBTZRLX+Md7jJ+znlQcSjxxxVC66EDAPBgNVHRMBAf8EBTAD\n"
+	"AQH/MAoGCCqGSM49BAMCA0cAMEQCIDhQkZ+wzPDkKWw4bUFkyHEXOUTOrSvtPGNg\n"
+	"FDtkwUjwAiBj44oReTEOGP8UwvzwNGXCMhDiPT8gDUITkpkBVViVjg==\n"
+	"-----END CERTIFICATE-----\n";
+
+static char directory[] = "/tmp/flwr-test-XXXXXX";
+static char path[64];
+
+static void write_file(const void *data, size_t len)
+{
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_all(fd, data, len), 0);
+	close(fd);
+}
+
+static void expect_pem(const char *from, const char *text)
+{
+	auto_(free_at_exit) char *pem = NULL;
+	struct reason why = {0};
+
+	assert_int_equal(trust_load(from, &pem, &why), 0);
+	assert_string_equal(pem, text);
+	assert_string_equal(why.text, "");
+}
+
+static void expect_refused(const void *data, size_t len)
+{
+	struct reason why = {0};
+	char sentence[256];
+	char *pem = NULL;
+
+	write_file(data, len);
+	assert_int_equal(trust_load(path, &pem, &why), -EINVAL);
+	assert_null(pem);
+	snprintf(sentence, sizeof(sentence),
+		"%s has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\") that can be "
+		"read",
+		path);
+	assert_string_equal(why.text, sentence);
+}
+
+static void test_file(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	write_file(certificate, strlen(certificate));
+	expect_pem(path, certificate);
+	/* Words around it, and another one, are fine. */
+	snprintf(text, sizeof(text), "# my CA\n%s\n%s", certificate, certificate);
+	write_file(text, strlen(text));
+	expect_pem(path, text);
+}
+
+static void test_refused(void **state)
+{
+	static const char key[] = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+	static const char der[] = "\x30\x82\x01\x7e\x30";
+	struct reason why = {0};
+	char text[2048];
+	char *pem = NULL;
+
+	(void)state;
+	expect_refused("", 0);
+	expect_refused(key, strlen(key));
+	expect_refused(der, sizeof(der));
+	expect_refused(certificate, strlen(certificate) - 30);
+	memcpy(text, certificate, sizeof(certificate));
+	memset(text + 40, 'A', 40);
+	expect_refused(text, strlen(text));
+	expect_refused(certificate, sizeof(certificate)); /* with its NUL */
+	unlink(path);
+	assert_int_equal(trust_load(path, &pem, &why), -ENOENT);
+	snprintf(text, sizeof(text), "the certificates in %s cannot be read: %s", path,
+		strerror(ENOENT));
+	assert_string_equal(why.text, text);
+	assert_int_equal(trust_load(directory, &pem, &why), -EISDIR);
+}
+
+static void test_system(void **state)
+{
+	char *pem = NULL;
+	struct reason why = {0};
+
+	(void)state;
+	write_file(certificate, strlen(certificate));
+	setenv("SSL_CERT_FILE", path, 1);
+	expect_pem(NULL, certificate);
+	/* What is named is meant. */
+	write_file("", 0);
+	assert_int_equal(trust_load(NULL, &pem, &why), -EINVAL);
+	unsetenv("SSL_CERT_FILE");
+	if (trust_load(NULL, &pem, &why) == 0) {
+		assert_non_null(strstr(pem, "-----BEGIN CERTIFICATE-----"));
+		free(pem);
+	} else {
+		assert_non_null(strstr(why.text, "--root-certificates"));
+	}
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/ca.pem", directory);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return dir_remove(directory);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_system),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

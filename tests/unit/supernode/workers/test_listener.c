@@ -1,0 +1,776 @@
+/*
+ * The listener with real sockets and a real gRPC server behind it.
+ */
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/rpc/channel.h"
+#include "supernode/workers/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#define DEADLINE_MS 10000
+
+/* What cut() was told: how often, and the last time. */
+struct cut {
+	unsigned times;
+	uint64_t token;
+	int process; /* taken over */
+	bool idle;
+	struct peer peer;
+};
+
+struct rig {
+	struct loop *loop;
+	struct rpc *rpc;
+	struct log *log;
+	FILE *lines; /* what was logged */
+	struct listener *listener;
+	struct rpc_server *server;
+	bool down;
+	struct peer peer; /* of the last call */
+	uint64_t live;    /* the one token that lives */
+	struct cut cut;
+	unsigned held; /* so often held() was told */
+	int found;     /* the process that was found last; taken over */
+	int64_t skew_ms;
+};
+
+static struct rig *rig; /* of the running test */
+
+static void handle_echo(void *server, struct request *request)
+{
+	struct slices body = {0};
+
+	(void)server;
+	rig->peer = *request->peer;
+	slices_move(&body, &request->body);
+	request_reply(request, &body);
+	slices_done(&body);
+}
+
+static const struct method methods[] = {{.name = "Echo", .body_max = 1000, .handle = handle_echo}};
+static const struct service service = {.name = "test.Echo", .methods = methods, .n_methods = 1};
+
+int64_t __real_clock_now_ms(void);
+int64_t __wrap_clock_now_ms(void);
+
+int64_t __wrap_clock_now_ms(void)
+{
+	return __real_clock_now_ms() + (rig ? rig->skew_ms : 0);
+}
+
+static bool token_live(void *arg, uint64_t token)
+{
+	(void)arg;
+	return token == rig->live;
+}
+
+static void token_held(void *arg, uint64_t token, const struct peer *peer)
+{
+	assert_int_not_equal(peer->connection, 0);
+	assert_ptr_equal(arg, rig);
+	assert_int_not_equal(token, 0);
+	rig->held++;
+}
+
+static void token_cut(void *arg, uint64_t token, int process, bool idle, const struct peer *peer)
+{
+	struct cut *cut = &((struct rig *)arg)->cut;
+
+	assert_int_equal(token, rig->live);
+	close_fd(&cut->process);
+	*cut = (struct cut){cut->times + 1, token, process, idle, *peer};
+}
+
+static void process_found(void *arg, uint64_t token, int process)
+{
+	assert_ptr_equal(arg, rig);
+	assert_int_equal(token, 7);
+	close_fd(&rig->found);
+	rig->found = process;
+}
+
+static const struct listener_ops events = {.live = token_live};
+static const struct listener_ops cutting_events = {
+	.live = token_live, .held = token_held, .cut = token_cut, .found = process_found};
+
+static int setup_with(void **state, const struct listener_ops *ops)
+{
+	rig = calloc(1, sizeof *rig);
+	assert_non_null(rig);
+	rig->lines = tmpfile();
+	assert_non_null(rig->lines);
+	rig->log = log_new(fileno(rig->lines), "test", LOG_LEVEL_DEBUG);
+	assert_int_equal(loop_new(&rig->loop), 0);
+	assert_int_equal(rpc_new(rig->loop, &rig->rpc), 0);
+	rig->cut.process = -1;
+	rig->found = -1;
+	assert_int_equal(listener_new(rig->loop, rig->log,
+				 &(struct listener_options){.address = "127.0.0.1:0"}, ops, rig,
+				 &rig->listener, NULL),
+		0);
+	assert_int_equal(rpc_server_new(rig->rpc,
+				 &(struct rpc_server_options){.services = &service,
+					 .n_services = 1,
+					 .receive_max_bytes = 1 << 20,
+					 .calls_max = 16,
+					 .keepalive_ms = 60000,
+					 .keepalive_timeout_ms = 20000},
+				 &rig->server),
+		0);
+	listener_start(rig->listener, rig->server);
+	*state = rig;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_with(state, &events);
+}
+
+/* With an owner that wants to know whose connection has ended. */
+static int setup_cutting(void **state)
+{
+	return setup_with(state, &cutting_events);
+}
+
+static void on_down(void *arg)
+{
+	((struct rig *)arg)->down = true;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	listener_stop(rig->listener);
+	rpc_server_shutdown(rig->server, 0, on_down, rig);
+	while (!rig->down)
+		loop_step(rig->loop, 100);
+	listener_free(rig->listener);
+	rpc_free(rig->rpc);
+	loop_free(rig->loop);
+	log_free(rig->log);
+	close_fd(&rig->cut.process);
+	close_fd(&rig->found);
+	fclose(rig->lines);
+	free(rig);
+	rig = NULL;
+	return 0;
+}
+
+/* Run the loop until condition holds; fail after DEADLINE_MS. */
+#define run_until(condition)                                                                       \
+	do {                                                                                       \
+		int64_t end_ = clock_now_ms() + DEADLINE_MS;                                       \
+		while (!(condition)) {                                                             \
+			assert_true(clock_now_ms() < end_);                                        \
+			loop_step(rig->loop, 50);                                                  \
+		}                                                                                  \
+	} while (0)
+
+static int dial(void)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address.sin_port = htons(
+		(uint16_t)strtoul(strrchr(listener_address(rig->listener), ':') + 1, NULL, 10));
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+	return fd;
+}
+
+/* Has the other end closed fd? */
+static bool closed(int fd)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
+
+	return n == 0 || (n < 0 && errno == ECONNRESET);
+}
+
+static bool logged(const char *text)
+{
+	char buffer[8192] = "";
+	ssize_t n = pread(fileno(rig->lines), buffer, sizeof buffer - 1, 0);
+
+	assert_true(n >= 0);
+	return strstr(buffer, text) != NULL;
+}
+
+struct answer {
+	bool there;
+	enum outcome outcome;
+};
+
+static void on_answer(void *arg, struct rpc_result *result)
+{
+	struct answer *answer = arg;
+
+	*answer = (struct answer){true, result->outcome};
+}
+
+static struct rpc_channel *channel_new(void)
+{
+	struct rpc_channel *channel;
+
+	assert_int_equal(
+		rpc_channel_new(rig->rpc,
+			&(struct rpc_channel_options){.target = listener_address(rig->listener),
+				.receive_max_bytes = 1 << 20,
+				.own_connection = true},
+			&channel),
+		0);
+	return channel;
+}
+
+static enum outcome echo(struct rpc_channel *channel)
+{
+	const struct rpc_call_options options = {
+		.path = "/test.Echo/Echo", .timeout_ms = DEADLINE_MS};
+	struct answer answer = {0};
+	struct slices body = {0};
+
+	slices_append(&body, slice_static("hello", 5));
+	assert_int_equal(rpc_call_start(channel, &options, &body, on_answer, &answer, NULL), 0);
+	run_until(answer.there);
+	return answer.outcome;
+}
+
+static void a_connection_is_known_from_its_first_call_to_its_end(void **state)
+{
+	struct rpc_channel *channel = channel_new();
+
+	(void)state;
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	assert_int_equal(listener_count(rig->listener), 1);
+	assert_int_not_equal(rig->peer.connection, 0);
+	assert_memory_equal(rig->peer.text, "127.0.0.1:", 10);
+	rpc_channel_free(channel);
+	run_until(listener_count(rig->listener) == 0);
+}
+
+static void a_shown_token_is_remembered_while_its_message_lives(void **state)
+{
+	struct rpc_channel *channel = channel_new();
+
+	(void)state;
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	assert_int_equal(listener_holds(rig->listener, &rig->peer), 0);
+	rig->live = 7;
+	listener_hold(rig->listener, &rig->peer, 7, NULL);
+	assert_int_equal(listener_holds(rig->listener, &rig->peer), 7);
+	rig->live = 8;
+	assert_int_equal(listener_holds(rig->listener, &rig->peer), 0);
+	assert_true(listener_open(rig->listener, &rig->peer));
+	rpc_channel_free(channel);
+	run_until(listener_count(rig->listener) == 0);
+	assert_false(listener_open(rig->listener, &rig->peer));
+}
+
+static void bytes_are_counted(void **state)
+{
+	struct rpc_channel *channel = channel_new();
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	before = listener_received(rig->listener, &rig->peer);
+	assert_true(before > 0);
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	assert_true(listener_received(rig->listener, &rig->peer) > before);
+	rpc_channel_free(channel);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(listener_received(rig->listener, &rig->peer), 0);
+}
+
+/* ---- the end of a connection that holds a message ---- */
+
+/* A channel whose connection has shown the token of message. */
+static struct rpc_channel *holding(uint64_t message)
+{
+	struct rpc_channel *channel = channel_new();
+
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	listener_hold(rig->listener, &rig->peer, message, NULL);
+	return channel;
+}
+
+static void the_end_of_the_one_that_holds_a_message_is_told(void **state)
+{
+	struct rpc_channel *other = channel_new();
+	struct rpc_channel *holder = holding(7);
+	struct peer peer = rig->peer;
+
+	(void)state;
+	rig->live = 7;
+	assert_int_equal(rig->held, 1);
+	/* The end of one that holds nothing is no news. */
+	assert_int_equal(echo(other), OUTCOME_OK);
+	rpc_channel_free(other);
+	run_until(listener_count(rig->listener) == 1);
+	assert_int_equal(rig->cut.times, 0);
+	rpc_channel_free(holder);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(rig->cut.times, 1);
+	assert_int_equal(rig->cut.token, 7);
+	assert_int_equal(rig->cut.peer.connection, peer.connection);
+	assert_string_equal(rig->cut.peer.text, peer.text);
+	/* It was this process, which is not looked for. */
+	assert_true(rig->cut.process < 0);
+}
+
+static void not_while_another_connection_holds_it(void **state)
+{
+	struct rpc_channel *first = holding(7);
+	struct rpc_channel *second = holding(7);
+
+	(void)state;
+	rig->live = 7;
+	rpc_channel_free(first);
+	run_until(listener_count(rig->listener) == 1);
+	assert_int_equal(rig->cut.times, 0);
+	rpc_channel_free(second);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(rig->cut.times, 1);
+}
+
+static void not_when_the_message_was_answered(void **state)
+{
+	struct rpc_channel *channel = holding(7);
+
+	(void)state;
+	rig->live = 7;
+	assert_int_equal(listener_holds(rig->listener, &rig->peer), 7);
+	rig->live = 0;
+	rpc_channel_free(channel);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(rig->cut.times, 0);
+}
+
+/* A connection is as good as the last token that was shown on it. */
+static void the_last_message_of_a_connection_counts(void **state)
+{
+	struct rpc_channel *channel = holding(7);
+
+	(void)state;
+	listener_hold(rig->listener, &rig->peer, 8, NULL);
+	rig->live = 8;
+	rpc_channel_free(channel);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(rig->cut.times, 1);
+	assert_int_equal(rig->cut.token, 8);
+}
+
+/* A process that has connected, as far as a server's first bytes; it stays. */
+static pid_t process_connected(void)
+{
+	static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+	int ready[2];
+	pid_t pid;
+	char byte = 0;
+
+	assert_return_code(pipe2(ready, O_CLOEXEC | O_NONBLOCK), errno);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int fd = dial();
+
+		if (write(fd, hello, sizeof hello - 1) != sizeof hello - 1 ||
+			recv(fd, &byte, 1, 0) != 1 || write(ready[1], &byte, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	run_until(read(ready[0], &byte, 1) == 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void nothing_run(struct job *job)
+{
+	(void)job;
+}
+
+static struct job *job_over;
+
+static void nothing_done(struct job *job)
+{
+	job_over = job;
+}
+
+/* Everything that was given to the io thread until now is done. */
+static void jobs_done(void)
+{
+	struct job job = {.run = nothing_run, .done = nothing_done};
+
+	assert_int_equal(loop_job(rig->loop, &job), 0);
+	run_until(job_over == &job);
+}
+
+static void its_process_comes_with_it(void **state)
+{
+	pid_t pid = process_connected();
+	pid_t other = process_connected();
+	const struct peer first = {.connection = 1};
+	struct pollfd ended = {.events = POLLIN};
+
+	(void)state;
+	rig->live = 7;
+	listener_hold(rig->listener, &first, 7, NULL);
+	jobs_done();
+	assert_return_code(kill(pid, SIGKILL), errno);
+	run_until(rig->cut.times == 1);
+	assert_int_equal(rig->cut.token, 7);
+	assert_true(rig->cut.process >= 0);
+	ended.fd = rig->cut.process;
+	assert_int_equal(poll(&ended, 1, DEADLINE_MS), 1);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(listener_count(rig->listener), 1);
+	assert_return_code(kill(other, SIGKILL), errno);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	run_until(listener_count(rig->listener) == 0);
+}
+
+static int gate[2]; /* a job waits until this pipe is closed */
+
+static void gate_run(struct job *job)
+{
+	char byte;
+
+	(void)job;
+	while (read(gate[0], &byte, 1) < 0)
+		;
+}
+
+/* Who was there is not known yet when the connection ends; it is told later. */
+static void a_connection_may_end_while_its_process_is_looked_for(void **state)
+{
+	struct job waits = {.run = gate_run, .done = nothing_done};
+	struct rpc_channel *channel;
+
+	(void)state;
+	assert_return_code(pipe2(gate, O_CLOEXEC), errno);
+	assert_int_equal(loop_job(rig->loop, &waits), 0);
+	channel = holding(7);
+	rig->live = 7;
+	rpc_channel_free(channel);
+	run_until(rig->cut.times == 1);
+	assert_int_equal(rig->cut.process, -1);
+	assert_int_equal(listener_count(rig->listener), 0);
+	close(gate[1]);
+	jobs_done();
+	close(gate[0]);
+	assert_int_equal(rig->cut.times, 1);
+	/* It was this process, which is not looked for. */
+	assert_int_equal(rig->found, -1);
+}
+
+/*
+ * gRPC's clients look each half hour after their first call whether there was another one since.
+ * All times in minutes since the listener's start.
+ */
+static void the_end_of_an_idle_client_is_told_apart(void **state)
+{
+	static const struct {
+		double first, last, end; /* calls; the connection's end */
+		bool idle;
+		double lasts; /* the first call; 0: no time */
+	} cases[] = {
+		{10, 10, 40, true, 0},
+		{10, 10, 40.05, true, 0},
+		{10, 10, 39.95, true, 0},
+		{10, 10, 39, false, 0},
+		{10, 10, 41, false, 0},
+		{10, 10, 55, false, 0},
+		/* The second look finds none. */
+		{10, 12, 40, false, 0},
+		{10, 12, 70, true, 0},
+		{10, 12, 60, false, 0},
+		/* A client that was there before us has looked when we do not know. */
+		{0, 0, 30, true, 0},
+		{0, 0, 45, true, 0},
+		{0, 0, 29, false, 0},
+		{1, 20, 48, false, 0},
+		{1, 20, 51, true, 0},
+		/* The first call took ten minutes; it is still out. */
+		{10, 10, 50, true, 10},
+		{10, 10, 40, false, 10},
+		{10, 10, 40, false, 100},
+	};
+
+	(void)state;
+	rig->live = 7;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rpc_channel *channel;
+		unsigned cuts = rig->cut.times;
+		const int64_t start_ms = rig->skew_ms;
+
+		listener_start(rig->listener, rig->server);
+		rig->skew_ms = start_ms + (int64_t)(cases[i].first * 60000);
+		channel = channel_new();
+		assert_int_equal(echo(channel), OUTCOME_OK);
+		listener_used(rig->listener, &rig->peer);
+		listener_hold(rig->listener, &rig->peer, 7, NULL);
+		if (cases[i].lasts > 0)
+			listener_busy(rig->listener, &rig->peer, 1);
+		if (cases[i].lasts > 0 && cases[i].lasts < cases[i].end) {
+			rig->skew_ms += (int64_t)(cases[i].lasts * 60000);
+			listener_busy(rig->listener, &rig->peer, -1);
+		}
+		if (cases[i].last > cases[i].first) {
+			rig->skew_ms = start_ms + (int64_t)(cases[i].last * 60000);
+			listener_used(rig->listener, &rig->peer);
+		}
+		rig->skew_ms = start_ms + (int64_t)(cases[i].end * 60000);
+		rpc_channel_free(channel);
+		run_until(rig->cut.times == cuts + 1);
+		if (rig->cut.idle != cases[i].idle)
+			fail_msg("case %zu", i);
+	}
+}
+
+/* When the server has ended, all connections have: that is no news. */
+static void not_when_everything_ends(void **state)
+{
+	struct rpc_channel *channel = holding(7);
+
+	(void)state;
+	listener_detach(rig->listener);
+	rig->live = 7;
+	rpc_channel_free(channel);
+	run_until(listener_count(rig->listener) == 0);
+	assert_int_equal(rig->cut.times, 0);
+}
+
+static void garbage_costs_one_line_and_harms_nobody(void **state)
+{
+	auto_(close_at_exit) int fd = dial();
+	struct rpc_channel *channel = channel_new();
+
+	(void)state;
+	assert_int_equal(write(fd, "\x16\x03\x01 tls?", 8), 8);
+	run_until(closed(fd));
+	assert_true(logged("WARN"));
+	assert_true(logged("is not gRPC"));
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	rpc_channel_free(channel);
+	run_until(listener_count(rig->listener) == 0);
+}
+
+static void http_1_is_told_apart(void **state)
+{
+	auto_(close_at_exit) int fd = dial();
+	static const char request[] = "POST /v1/runtime/acquire-task HTTP/1.1\r\n";
+
+	(void)state;
+	assert_int_equal(write(fd, request, sizeof request - 1), sizeof request - 1);
+	run_until(closed(fd));
+	assert_true(logged("HTTP/1.1"));
+}
+
+static void a_preface_in_pieces_is_waited_for(void **state)
+{
+	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+	auto_(close_at_exit) int fd = dial();
+	struct rpc_channel *channel = channel_new();
+	char bytes[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof preface - 1; i++) {
+		assert_int_equal(write(fd, preface + i, 1), 1);
+		loop_step(rig->loop, 0);
+	}
+	/* Behind the preface the server begins with its settings. */
+	run_until(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0);
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	rpc_channel_free(channel);
+}
+
+/* ---- guests: connections that have shown no token ---- */
+
+/* One that speaks HTTP/2 by hand; it is the first of its listener. */
+static int guest_new(void)
+{
+	static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
+	int fd = dial();
+	char bytes[256];
+
+	assert_int_equal(write(fd, hello, sizeof hello), sizeof hello);
+	run_until(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0);
+	return fd;
+}
+
+/* Send so many bytes of pings, reading what they are answered with. false: closed before. */
+static bool send_pings(int fd, size_t bytes)
+{
+	static const char ping[17] = "\0\0\10\6\0\0\0\0";
+	char out[100 * sizeof ping], in[4096];
+	int64_t end = clock_now_ms() + DEADLINE_MS;
+
+	for (size_t i = 0; i < sizeof out; i += sizeof ping)
+		memcpy(out + i, ping, sizeof ping);
+	for (size_t sent = 0; sent < bytes;) {
+		ssize_t n = send(fd, out + sent % sizeof out, sizeof out - sent % sizeof out,
+			MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t got = recv(fd, in, sizeof in, MSG_DONTWAIT);
+
+		if (got == 0 || ((n < 0 || got < 0) && errno != EAGAIN))
+			return false;
+		sent += n > 0 ? (size_t)n : 0;
+		loop_step(rig->loop, n > 0 ? 0 : 10);
+		assert_true(clock_now_ms() < end);
+	}
+	return true;
+}
+
+static void a_guest_that_sends_much_is_cut(void **state)
+{
+	struct rpc_channel *channel;
+	auto_(close_at_exit) int fd = guest_new();
+
+	(void)state;
+	assert_false(send_pings(fd, 8 << 20));
+	assert_true(logged("sends too much without a token: closed"));
+	assert_int_equal(listener_count(rig->listener), 0);
+	channel = channel_new();
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	rpc_channel_free(channel);
+}
+
+static void whoever_holds_a_token_may_send_much(void **state)
+{
+	const struct peer first = {.connection = 1};
+	auto_(close_at_exit) int fd = guest_new();
+
+	(void)state;
+	rig->live = 7;
+	listener_hold(rig->listener, &first, 7, NULL);
+	assert_true(send_pings(fd, 1 << 20));
+	assert_true(listener_open(rig->listener, &first));
+	/* Not when it is of no use any more. */
+	rig->live = 8;
+	assert_false(send_pings(fd, 8 << 20));
+}
+
+/* Its last bytes may be looked at after its message has ended. */
+static void what_came_for_a_token_is_nobodys_fault(void **state)
+{
+	const struct peer first = {.connection = 1};
+	auto_(close_at_exit) int fd = guest_new();
+	char bytes[17 * 10000] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bytes; i += 17)
+		memcpy(bytes + i, "\0\0\10\6\0\0\0\0", 8);
+	rig->live = 7;
+	listener_hold(rig->listener, &first, 7, NULL);
+	/* Nobody looks meanwhile. */
+	for (size_t sent = 0; sent < sizeof bytes;) {
+		ssize_t n = write(fd, bytes + sent, sizeof bytes - sent);
+
+		assert_true(n > 0);
+		sent += (size_t)n;
+	}
+	while (listener_received(rig->listener, &first) <= sizeof bytes)
+		poll(NULL, 0, 1);
+	rig->live = 8;
+	rig->skew_ms += 6000;
+	for (int i = 0; i < 20; i++)
+		loop_step(rig->loop, 10);
+	assert_true(listener_open(rig->listener, &first));
+}
+
+static void a_content_may_be_large(void **state)
+{
+	const struct peer first = {.connection = 1};
+	auto_(close_at_exit) int fd = guest_new();
+
+	(void)state;
+	listener_content(rig->listener, &first, 1);
+	assert_true(send_pings(fd, 1 << 20));
+	run_until(listener_received(rig->listener, &first) > 1 << 20);
+	listener_content(rig->listener, &first, -1);
+	assert_true(listener_open(rig->listener, &first));
+	assert_false(send_pings(fd, 8 << 20));
+}
+
+static void a_guest_whose_calls_are_refused_is_cut(void **state)
+{
+	const struct peer first = {.connection = 1, .text = "first"};
+	auto_(close_at_exit) int fd = guest_new();
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++)
+		listener_complain_refused(
+			rig->listener, &first, "GetToken", OUTCOME_INVALID_ARGUMENT, "no");
+	assert_true(send_pings(fd, 100));
+	listener_complain_refused(
+		rig->listener, &first, "GetToken", OUTCOME_INVALID_ARGUMENT, "no");
+	run_until(closed(fd));
+	assert_int_equal(listener_count(rig->listener), 0);
+}
+
+static void many_silent_connections_harm_nobody(void **state)
+{
+	enum { N = 400 };
+	int fds[N];
+	struct rpc_channel *channel;
+
+	(void)state;
+	for (size_t i = 0; i < N; i++)
+		fds[i] = dial();
+	run_until(listener_count(rig->listener) == N);
+	channel = channel_new();
+	assert_int_equal(echo(channel), OUTCOME_OK);
+	rpc_channel_free(channel);
+	for (size_t i = 0; i < N; i++)
+		close(fds[i]);
+	run_until(listener_count(rig->listener) == 0);
+}
+
+int main(void)
+{
+#define TEST(f)    cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CUTTING(f) cmocka_unit_test_setup_teardown(f, setup_cutting, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_connection_is_known_from_its_first_call_to_its_end),
+		TEST(a_shown_token_is_remembered_while_its_message_lives),
+		TEST(bytes_are_counted),
+		CUTTING(the_end_of_an_idle_client_is_told_apart),
+		CUTTING(the_end_of_the_one_that_holds_a_message_is_told),
+		CUTTING(not_while_another_connection_holds_it),
+		CUTTING(not_when_the_message_was_answered),
+		CUTTING(the_last_message_of_a_connection_counts),
+		CUTTING(its_process_comes_with_it),
+		CUTTING(a_connection_may_end_while_its_process_is_looked_for),
+		CUTTING(not_when_everything_ends),
+		TEST(garbage_costs_one_line_and_harms_nobody),
+		TEST(http_1_is_told_apart),
+		TEST(a_preface_in_pieces_is_waited_for),
+		TEST(a_guest_that_sends_much_is_cut),
+		TEST(whoever_holds_a_token_may_send_much),
+		TEST(what_came_for_a_token_is_nobodys_fault),
+		TEST(a_content_may_be_large),
+		TEST(a_guest_whose_calls_are_refused_is_cut),
+		TEST(many_silent_connections_harm_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
