@@ -5,12 +5,13 @@
 #include "common/base/pace.h"
 #include "common/message/instruction_codec.h"
 #include "common/message/task_codec.h"
+#include "common/message/worker_api.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
-#define PATH           "/flwr.native.ClientAppIo/Attend"
+#define PATH           "/" WORKER_API_ATTENDANCE "/Attend"
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS   2000
 
@@ -100,7 +101,7 @@ static void call_again(void *arg)
 {
 	struct attendance *attendance = arg;
 	const char *text = attendance->task_token;
-	const struct rpc_header header = {TASK_TOKEN_HEADER, text, text ? strlen(text) : 0};
+	const struct rpc_header header = {WORKER_API_TASK_TOKEN, text, text ? strlen(text) : 0};
 	const struct rpc_call_options options = {
 		.path = PATH, .headers = &header, .n_headers = text ? 1 : 0};
 	struct slices body = {0};

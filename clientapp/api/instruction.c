@@ -6,6 +6,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/message/instruction_codec.h"
+#include "common/message/worker_api.h"
 #include "common/records/maps_codec.h"
 
 #include <stddef.h>
@@ -66,7 +67,8 @@ static void pull_done(void *arg, struct rpc_result *result)
 static int instruction_pull(
 	struct conversation *conversation, conversation_pulled_fn *done, void *arg)
 {
-	static const struct line_call call = {.path = "/flwr.proto.ClientAppIo/PullClientAppInputs",
+	static const struct line_call call = {
+		.path = "/" WORKER_API_CLIENT_APP_IO "/PullClientAppInputs",
 		.what = "the inputs",
 		.again_if_full = true};
 	struct instruction *instruction = of(conversation);
@@ -116,7 +118,8 @@ static int instruction_push(struct conversation *conversation, struct conversati
 	conversation_pushed_fn *done, void *arg)
 {
 	static const struct line_call call = {
-		.path = "/flwr.proto.ClientAppIo/PushClientAppOutputs", .what = "the outputs"};
+		.path = "/" WORKER_API_CLIENT_APP_IO "/PushClientAppOutputs",
+		.what = "the outputs"};
 	struct instruction *instruction = of(conversation);
 	auto_(slices_done) struct slices body = {0};
 	int r = encode_outputs(instruction, reply, &body);

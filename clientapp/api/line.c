@@ -7,6 +7,7 @@
 #include "common/base/pace.h"
 #include "common/base/text.h"
 #include "common/message/task_codec.h"
+#include "common/message/worker_api.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -118,7 +119,7 @@ static void call_done(void *arg, struct rpc_result *result)
 static int call_start(struct pending *pending)
 {
 	const struct line *line = pending->line;
-	const struct rpc_header header = {TASK_TOKEN_HEADER, line->task_token,
+	const struct rpc_header header = {WORKER_API_TASK_TOKEN, line->task_token,
 		line->task_token ? strlen(line->task_token) : 0};
 	const struct rpc_call_options options = {.path = pending->what.path,
 		.headers = &header,

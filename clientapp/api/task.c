@@ -7,13 +7,12 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
+#include "common/message/worker_api.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
-
-#define FAIL_PATH "/flwr.native.Runtime/Fail" /* of this project's SuperNode */
 
 /* As Flower's worker: the token lives for 60 s from each; a call takes up to 5 s. */
 #define HEARTBEAT_MS         20000
@@ -89,7 +88,7 @@ static void fail_done(void *arg, struct rpc_result *result)
 static int task_fail(struct conversation *conversation, int64_t code, const char *reason,
 	conversation_pushed_fn *done, void *arg)
 {
-	static const struct line_call call = {.path = FAIL_PATH};
+	static const struct line_call call = {.path = "/" WORKER_API_FAILURE "/Fail"};
 	struct task *task = task_of(conversation);
 	auto_(slices_done) struct slices body = {0};
 	auto_(envelope_done) struct envelope error = {

@@ -9,11 +9,12 @@
 #include "clientapp/api/conversation_ops.h"
 #include "common/loop/loop.h"
 #include "common/message/task_codec.h"
+#include "common/message/worker_api.h"
 #include "common/objects/object_tree.h"
 #include "common/records/objects_codec.h"
 
 #define TASK_IN_FLIGHT 4 /* objects at a time */
-#define TASK_PATH      "/" TASK_SERVICE "/"
+#define TASK_PATH      "/" WORKER_API_RUNTIME "/"
 
 struct task;
 

@@ -13,13 +13,13 @@
 #include "common/base/text.h"
 #include "common/message/instruction_codec.h"
 #include "common/message/task_codec.h"
+#include "common/message/worker_api.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
-#define WAIT_HEADER "flwr-native-wait-ms"
-#define WAIT_TEXT   "30000"
+#define WAIT_TEXT "30000"
 /* An answer that took so long was worth waiting for; whoever takes longer keeps the question. */
 #define WAITED_MS            1000
 #define CLAIM_MS             30000 /* for the answer to a claim */
@@ -34,8 +34,8 @@
 enum { ASK_TOKEN, ASK_TASK, ASK_N };
 
 static const char *const paths[ASK_N] = {
-	[ASK_TOKEN] = "/flwr.proto.ClientAppIo/GetToken",
-	[ASK_TASK] = "/" TASK_SERVICE "/PullPendingTasks",
+	[ASK_TOKEN] = "/" WORKER_API_CLIENT_APP_IO "/GetToken",
+	[ASK_TASK] = "/" WORKER_API_RUNTIME "/PullPendingTasks",
 };
 
 struct question {
@@ -272,7 +272,7 @@ static void claim_done(void *arg, struct rpc_result *result)
 static void claim(struct token_source *source)
 {
 	struct heading heading = {0};
-	struct rpc_call_options options = {.path = "/" TASK_SERVICE "/ClaimTask",
+	struct rpc_call_options options = {.path = "/" WORKER_API_RUNTIME "/ClaimTask",
 		.timeout_ms = CLAIM_MS,
 		.headers = heading.v};
 	struct question *token = &source->questions[ASK_TOKEN];
@@ -412,7 +412,7 @@ static void ask_again(void *arg)
 	}
 	/* One that was away shall say at once that it is there. */
 	if (!source->away_ms)
-		heading_add(&heading, WAIT_HEADER, WAIT_TEXT);
+		heading_add(&heading, WORKER_API_WAIT_MS, WAIT_TEXT);
 	question->asked_ms = clock_now_ms();
 	r = heading_sign(&heading, source, options.path, &body);
 	options.n_headers = heading.n;

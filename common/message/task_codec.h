@@ -8,10 +8,8 @@
 
 #include "common/objects/object.h"
 
-#define TASK_SERVICE      "flwr.proto.Runtime"
 #define TASK_TYPE         "flwr-clientapp"
-#define TASK_TOKEN_HEADER "flwr-task-token" /* on calls of a worker, its token */
-#define TASK_TOKEN_MAX    1024              /* bytes of one that is taken */
+#define TASK_TOKEN_MAX    1024 /* bytes of one that is taken */
 #define TASK_TOKEN_DIGITS 256
 #define TASK_COMPLETED    "completed" /* a sub-status: the task has ended with a reply */
 #define TASK_FAILED       "failed"    /* with an error */

@@ -3,6 +3,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/message/task_codec.h"
+#include "common/message/worker_api.h"
 #include "common/rpc/server.h"
 #include "supernode/workers/absence.h"
 #include "supernode/workers/instruction.h"
@@ -202,9 +203,10 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 			&(struct rpc_server_options){
 				.services = appio->services,
 				.n_services = appio->n_services,
-				.headers = {TASK_TOKEN_HEADER, WAITING_HEADER, LAUNCHER_TIME_HEADER,
-					LAUNCHER_NONCE_HEADER, LAUNCHER_BODY_HEADER,
-					LAUNCHER_SIGNATURE_HEADER, LISTENER_SAID_HEADER},
+				.headers = {WORKER_API_TASK_TOKEN, WORKER_API_WAIT_MS,
+					LAUNCHER_TIME_HEADER, LAUNCHER_NONCE_HEADER,
+					LAUNCHER_BODY_HEADER, LAUNCHER_SIGNATURE_HEADER,
+					LISTENER_SAID_HEADER},
 				.receive_max_bytes = options->receive_max_bytes,
 				.memory_max_bytes = options->memory_max_bytes,
 				.calls_max = APPIO_CALLS_MAX,

@@ -8,6 +8,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/message/instruction_codec.h"
+#include "common/message/worker_api.h"
 #include "supernode/workers/given_context.h"
 #include "supernode/workers/reading.h"
 #include "supernode/workers/refuse.h"
@@ -376,7 +377,7 @@ struct instruction *instruction_new(struct loop *loop, struct log *log, struct n
 		.ops = ops,
 		.arg = arg,
 		.waiting = waiting,
-		.service = {.name = "flwr.proto.ClientAppIo",
+		.service = {.name = WORKER_API_CLIENT_APP_IO,
 			.methods = methods,
 			.n_methods = ARRAY_LEN(methods),
 			.server = instruction},

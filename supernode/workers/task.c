@@ -10,6 +10,7 @@
 #include "common/message/envelope.h"
 #include "common/message/object_calls_codec.h"
 #include "common/message/task_codec.h"
+#include "common/message/worker_api.h"
 #include "supernode/workers/refuse.h"
 #include "supernode/workers/task_internal.h"
 
@@ -25,7 +26,7 @@
 
 static bool find_token(const struct task *task, const struct request *request, uint64_t *token_out)
 {
-	const char *text = request_header(request, TASK_TOKEN_HEADER);
+	const char *text = request_header(request, WORKER_API_TASK_TOKEN);
 	uint64_t message;
 
 	return text && node_token_parse(task->node, text, token_out) &&
@@ -371,11 +372,11 @@ struct task *task_new(struct loop *loop, struct log *log, struct node *node,
 		.ops = ops,
 		.arg = arg,
 		.intake = {.listener = listener, .max = TASK_INTAKE_BYTES / TASK_OBJECT_BYTES},
-		.services = {{.name = TASK_SERVICE,
+		.services = {{.name = WORKER_API_RUNTIME,
 				     .methods = methods,
 				     .n_methods = ARRAY_LEN(methods),
 				     .server = task},
-			{.name = TASK_OWN_SERVICE,
+			{.name = WORKER_API_FAILURE,
 				.methods = own_methods,
 				.n_methods = ARRAY_LEN(own_methods),
 				.server = task}},

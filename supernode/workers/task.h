@@ -19,12 +19,6 @@
  * wait. How large one is is not known before it is here: it counts as TASK_OBJECT_BYTES. */
 #define TASK_INTAKE_BYTES (32 << 20)
 #define TASK_OBJECT_BYTES (6 << 20)
-/*
- * Ours, beside the dialect: Fail (service flwr.native.Runtime) takes a Message with an error: the
- * message of the token is answered with that. For an agent whose worker has ended without a reply:
- * by the dialect's own calls it could not, since a message is handed out once.
- */
-#define TASK_OWN_SERVICE "flwr.native.Runtime"
 
 struct task;
 

@@ -8,6 +8,7 @@
 #include "common/base/number.h"
 #include "common/message/instruction_codec.h"
 #include "common/message/task_codec.h"
+#include "common/message/worker_api.h"
 #include "supernode/workers/refuse.h"
 
 #include <errno.h>
@@ -131,12 +132,12 @@ static void late(void *arg)
 /* How long this caller is content to wait. */
 static int64_t waits_ms(const struct request *request)
 {
-	const char *header = request_header(request, WAITING_HEADER);
+	const char *header = request_header(request, WORKER_API_WAIT_MS);
 	uint64_t wait_ms = 0;
 
 	if (!header || number_u64(header, &wait_ms))
 		return 0;
-	return wait_ms < WAITING_MAX_MS ? (int64_t)wait_ms : WAITING_MAX_MS;
+	return wait_ms < WORKER_API_WAIT_MAX_MS ? (int64_t)wait_ms : WORKER_API_WAIT_MAX_MS;
 }
 
 bool waiting_ask(struct waiting *waiting, enum message_form form, struct request *request)
@@ -160,7 +161,7 @@ bool waiting_ask(struct waiting *waiting, enum message_form form, struct request
 static int attended_token(
 	const struct waiting *waiting, const struct request *request, uint64_t *token_out)
 {
-	const char *text = request_header(request, TASK_TOKEN_HEADER);
+	const char *text = request_header(request, WORKER_API_TASK_TOKEN);
 
 	if (!text)
 		return instruction_decode_token(&request->body, token_out);
@@ -305,7 +306,7 @@ struct waiting *waiting_new(
 	waiting->log = log;
 	waiting->node = node;
 	waiting->listener = listener;
-	waiting->service = (struct service){.name = WAITING_SERVICE,
+	waiting->service = (struct service){.name = WORKER_API_ATTENDANCE,
 		.methods = methods,
 		.n_methods = ARRAY_LEN(methods),
 		.server = waiting};

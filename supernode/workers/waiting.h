@@ -10,21 +10,6 @@
 #include "supernode/core/node.h"
 #include "supernode/workers/listener.h"
 
-/*
- * Ours, beside the dialects: a question for work (GetToken, PullPendingTasks) with this header may
- * wait so many milliseconds (at most WAITING_MAX_MS) for a message to come, before it is answered
- * as ever.
- */
-#define WAITING_HEADER "flwr-native-wait-ms"
-#define WAITING_MAX_MS 60000
-/*
- * Ours, too: Attend (service flwr.native.ClientAppIo) takes a token as PullClientAppInputs does, or
- * in the header of tasks, and is answered when that lives no longer: OK (empty) when its outputs
- * were taken, else FAILED_PRECONDITION (the message was answered otherwise, or is offered again).
- * Whoever has it open holds the token.
- */
-#define WAITING_SERVICE "flwr.native.ClientAppIo"
-
 struct waiting;
 
 /* All borrowed. NULL on no memory. */
@@ -58,7 +43,7 @@ void waiting_stop(struct waiting *waiting);
 /* Its requests must have ended. NULL is fine. */
 void waiting_free(struct waiting *waiting);
 
-/* The service WAITING_SERVICE, to give to a front-end; borrowed. */
+/* The service WORKER_API_ATTENDANCE, to give to a front-end; borrowed. */
 const struct service *waiting_service(const struct waiting *waiting);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "common/message/instruction_codec.h"
 #include "common/message/task_codec.h"
+#include "common/message/worker_api.h"
 #include "rig.h"
 
 #include <errno.h>
@@ -84,7 +85,7 @@ static const struct method task_methods[] = {
 	{.name = "ClaimTask", .body_max = 64, .handle = handle_claim}};
 static const struct service services[] = {
 	{.name = "flwr.proto.ClientAppIo", .methods = instruction_methods, .n_methods = 1},
-	{.name = TASK_SERVICE, .methods = task_methods, .n_methods = 2}};
+	{.name = WORKER_API_RUNTIME, .methods = task_methods, .n_methods = 2}};
 
 static void on_token(void *arg, uint64_t token, const char *task_token)
 {

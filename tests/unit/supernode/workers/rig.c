@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include "common/message/task_codec.h"
+#include "common/message/worker_api.h"
 
 #define HASH "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 
@@ -101,12 +102,12 @@ static void call_finish(
 
 static const char *call_header(const struct request *request, const char *key)
 {
-	if (strcmp(key, TASK_TOKEN_HEADER) == 0)
+	if (strcmp(key, WORKER_API_TASK_TOKEN) == 0)
 		return rig.task_token[0] ? rig.task_token : NULL;
 	for (size_t i = 0; i < PROOF_N; i++)
 		if (strcmp(key, launcher_headers[i]) == 0)
 			return rig.proof[i][0] ? rig.proof[i] : NULL;
-	return strcmp(key, WAITING_HEADER) == 0
+	return strcmp(key, WORKER_API_WAIT_MS) == 0
 		       ? container_of(request, const struct call, request)->wait
 		       : NULL;
 }

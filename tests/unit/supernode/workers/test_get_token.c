@@ -1,6 +1,7 @@
 /*
  * GetToken: who waits for a message, how long, and who is given its token.
  */
+#include "common/message/worker_api.h"
 #include "rig.h"
 
 static void assert_waits(const struct call *call)
@@ -134,7 +135,7 @@ static void nobody_waits_for_ever(void **state)
 
 	(void)state;
 	ask(&call, "18446744073709551615");
-	time_passes(WAITING_MAX_MS - 1000);
+	time_passes(WORKER_API_WAIT_MAX_MS - 1000);
 	assert_waits(&call);
 	time_passes(1000);
 	assert_refused(&call);
