@@ -183,8 +183,8 @@ static void on_unwanted(void *arg)
 	if (!launcher->worker)
 		return;
 	log_info(launcher->log,
-		"message %" PRIu64 " is wanted from here no more (its time is over, or the "
-		"SuperNode was started anew): stopping its worker",
+		"message %" PRIu64
+		" is wanted from here no more (its time is over, or the SuperNode was started anew): stopping its worker",
 		launcher->number);
 	worker_stop(launcher->worker, WORKER_GRACE_MS);
 }
@@ -344,8 +344,7 @@ void launcher_stop(struct launcher *launcher)
 	if (launcher->answer)
 		timer_set(launcher->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
 	log_info(launcher->log,
-		"stopping: the message at work gets up to %g s (--grace); a second signal stops at "
-		"once",
+		"stopping: the message at work gets up to %g s (--grace); a second signal stops at once",
 		(double)launcher->grace_ms / 1000);
 	timer_set(launcher->grace, clock_after(clock_now_ms(), launcher->grace_ms));
 }

@@ -214,8 +214,9 @@ static void answer_expanded(struct message_worker *worker)
 	struct reason why;
 
 	reason_set(&why,
-		"the message takes %" PRIu64 " bytes when its arrays are written out for the app, "
-		"and the memory budget is %" PRIu64 " bytes",
+		"the message takes %" PRIu64
+		" bytes when its arrays are written out for the app, and the memory budget is %" PRIu64
+		" bytes",
 		expanded_bytes(worker), worker->content_max_bytes);
 	log_error(worker->log, "%s", why.text);
 	answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
@@ -271,15 +272,13 @@ static void settle_app(struct message_worker *worker)
 	if (worker->said && worker->said_event == APP_HOST_REPLY) {
 		if (app_host_refused(worker->host))
 			log_error(worker->log,
-				"no app can run: install the flwr package for the python that was "
-				"named at the start, or give --python one that has it");
+				"no app can run: install the flwr package for the python that was named at the start, or give --python one that has it");
 		take_reply(worker);
 	} else if (worker->said) {
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED,
 			worker->said_event == APP_HOST_BROKEN
 				? app_host_reason(worker->host)
-				: "the app process did not say hello within 120 s: python or the "
-				  "import of flwr hangs");
+				: "the app process did not say hello within 120 s: python or the import of flwr hangs");
 		app_source_stop(worker->apps);
 	} else if (worker->app_ended) {
 		answer_ended(worker);
@@ -397,8 +396,7 @@ static void install_done(struct job *job)
 		log_error(worker->log, "the FAB cannot be installed below %s: %s",
 			worker->flwr_home, why.text[0] ? why.text : strerror(-r));
 		reason_set(&why,
-			"An exception was raised when attempting to load `ClientApp`: the FAB "
-			"could not be installed: %s",
+			"An exception was raised when attempting to load `ClientApp`: the FAB could not be installed: %s",
 			strerror(-r));
 		answer_error(worker, ERROR_CODE_LOAD_CLIENT_APP, why.text);
 	} else {

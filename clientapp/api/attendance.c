@@ -83,8 +83,7 @@ static void call_done(void *arg, struct rpc_result *result)
 		   result->outcome == OUTCOME_RESOURCE_EXHAUSTED) {
 		if (!attendance->told)
 			log_warn(attendance->log,
-				"the SuperNode cannot be reached while a message is at work: its "
-				"app goes on");
+				"the SuperNode cannot be reached while a message is at work: its app goes on");
 		attendance->told = true;
 		try_again(attendance);
 	} else {

@@ -245,9 +245,9 @@ static void check_done(struct job *job)
 	if (r) {
 		slices_done(&fetch->content);
 		fetch_failed(fetch, OUTCOME_OK,
-			r == -EBADMSG ? "an object of the message is not what its id says: it is "
-					"broken at the SuperLink, or on its way"
-				      : "no memory for the message");
+			r == -EBADMSG
+				? "an object of the message is not what its id says: it is broken at the SuperLink, or on its way"
+				: "no memory for the message");
 		return;
 	}
 	fetch_next(fetch);

@@ -166,13 +166,11 @@ static void is_there(struct token_source *source)
 static const char *away_because(const struct token_source *source, enum outcome outcome)
 {
 	if (outcome == OUTCOME_UNAUTHENTICATED)
-		return source->auth ? "takes no message requests of ours (has it another secret "
-				      "than --superexec-auth-secret-file, or another clock?)"
-				    : "takes no message requests of ours (does it want "
-				      "--superexec-auth-secret-file?)";
+		return source->auth
+			       ? "takes no message requests of ours (has it another secret than --superexec-auth-secret-file, or another clock?)"
+			       : "takes no message requests of ours (does it want --superexec-auth-secret-file?)";
 	if (outcome == OUTCOME_UNIMPLEMENTED)
-		return "hands out no messages (is it Flower 1.15 - 1.18 or 1.34, with --isolation "
-		       "process?)";
+		return "hands out no messages (is it Flower 1.15 - 1.18 or 1.34, with --isolation process?)";
 	return "cannot be reached";
 }
 

@@ -196,8 +196,8 @@ int main(int argc, char **argv)
 	int r;
 
 	if (!command_read(argc, argv, &command)) {
-		fprintf(stderr, "usage: flwr-app-start [-e] [-n] [-c BYTES] [-m MASK] "
-				"[-u UID:GID[,GROUP...]] AGENT_PID PROGRAM [ARGUMENT...]\n");
+		fprintf(stderr,
+			"usage: flwr-app-start [-e] [-n] [-c BYTES] [-m MASK] [-u UID:GID[,GROUP...]] AGENT_PID PROGRAM [ARGUMENT...]\n");
 		return EXIT_NOT_BEGUN;
 	}
 	if (command.checks)

@@ -68,12 +68,10 @@ static int pair_next(const char **text, struct pair *pair, struct reason *why)
 		.key = *text, .key_len = equals ? (size_t)(equals - *text) : word, .value = ""};
 	if (!equals)
 		return pair_code(why, pair,
-			"has no value: write key=value pairs with a space between them, as in "
-			"'partition-id=0 name=\"alice\"', or the path of a .toml file");
+			"has no value: write key=value pairs with a space between them, as in 'partition-id=0 name=\"alice\"', or the path of a .toml file");
 	if (pair->key_len == 0)
 		return reason_code(why, -EINVAL,
-			"a configuration value has no key: write key=value pairs with a space "
-			"between them, as in 'partition-id=0 name=\"alice\"'");
+			"a configuration value has no key: write key=value pairs with a space between them, as in 'partition-id=0 name=\"alice\"'");
 	pair->value = equals + 1;
 	quote = *pair->value;
 	if (!quote || is_space(quote))
@@ -90,8 +88,7 @@ static int pair_next(const char **text, struct pair *pair, struct reason *why)
 	end++;
 	if (*end && !is_space(*end))
 		return pair_code(why, pair,
-			"has a value with more text behind its closing quote: put a space between "
-			"pairs, and use the other kind of quotes around quotes");
+			"has a value with more text behind its closing quote: put a space between pairs, and use the other kind of quotes around quotes");
 	pair->value_len = (size_t)(end - pair->value);
 	*text = end;
 	return 0;
@@ -167,12 +164,10 @@ static int string_code(struct reason *why, const struct pair *pair)
 	for (size_t i = 0; i < pair->value_len; i++) {
 		if (iscntrl((unsigned char)pair->value[i]) && pair->value[i] != '\t')
 			return pair_code(why, pair,
-				"has a string with a control character: write it as \\n or \\u000a "
-				"in double quotes");
+				"has a string with a control character: write it as \\n or \\u000a in double quotes");
 	}
 	return pair_code(why, pair,
-		"has a string with a backslash that starts no escape: double it, or put the "
-		"string in single quotes");
+		"has a string with a backslash that starts no escape: double it, or put the string in single quotes");
 }
 
 static int value_code(struct reason *why, const struct pair *pair)
@@ -187,13 +182,11 @@ static int value_code(struct reason *why, const struct pair *pair)
 			why, pair, "has a bool that is not in lower case: write true or false");
 	if (value_is_number(pair))
 		return pair_code(why, pair,
-			"has a number that TOML does not take: an integer has at most 64 bits and "
-			"no 0 in front, a float has digits on both sides of its dot");
+			"has a number that TOML does not take: an integer has at most 64 bits and no 0 in front, a float has digits on both sides of its dot");
 	text_quote(pair->key, pair->key_len, key, sizeof(key));
 	text_quote(pair->value, pair->value_len, value, sizeof(value));
 	return reason_code(why, -EINVAL,
-		"configuration key %s has the value %s, which is no bool, integer, float or "
-		"string: strings need quotes that the shell leaves there, as in '%.*s=\"alice\"'",
+		"configuration key %s has the value %s, which is no bool, integer, float or string: strings need quotes that the shell leaves there, as in '%.*s=\"alice\"'",
 		key, value, plain ? (int)pair->key_len : 3, plain ? pair->key : "key");
 }
 
@@ -202,8 +195,7 @@ static int refused_code(struct reason *why, const struct pair *pair)
 	if (!value_good(pair))
 		return value_code(why, pair);
 	return pair_code(why, pair,
-		"is not one: a key is made of letters, digits, _ and -, with single dots between "
-		"them");
+		"is not one: a key is made of letters, digits, _ and -, with single dots between them");
 }
 
 /* Is the pair good by itself? Its keys (an inline table has several) are added to keys. */
@@ -247,8 +239,7 @@ static int together_code(struct reason *why, const char *text)
 			return -ENOMEM;
 		if (document_flatten(&document, &values, NULL) == -EINVAL)
 			return pair_code(why, &pair,
-				"contradicts one before it: a key has either a value or keys below "
-				"it, and a table in braces gets no more keys");
+				"contradicts one before it: a key has either a value or keys below it, and a table in braces gets no more keys");
 	}
 	return -ENOMEM;
 }
@@ -388,8 +379,7 @@ static int override_apply(struct value_entry **sorted, size_t n, const struct va
 	if (!found) {
 		text_quote(override->key, strlen(override->key), key, sizeof(key));
 		return reason_code(why, -EINVAL,
-			"the run configuration has the key %s, which the app does not have in "
-			"[tool.flwr.app.config]",
+			"the run configuration has the key %s, which the app does not have in [tool.flwr.app.config]",
 			key);
 	}
 	if (value_copy(&override->value, &copy) < 0)

@@ -389,8 +389,7 @@ static int private_failed(struct reason *why, const char *base, int r)
 {
 	if (r == -ENAMETOOLONG)
 		return reason_code(why, r,
-			"the path of %s is too long for the sockets in it: name a directory with a "
-			"path of at most %d bytes",
+			"the path of %s is too long for the sockets in it: name a directory with a path of at most %d bytes",
 			base, PRIVATE_PATH_MAX - 1 - (int)strlen("/flwr-XXXXXX"));
 	return reason_code(
 		why, r, "no private directory could be made in %s: %s", base, strerrordesc_np(-r));

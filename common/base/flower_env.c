@@ -30,8 +30,7 @@ static const struct {
 	{"FLWR_PRIVATE_MAX_CONCURRENT_OBJ_PUSHES", BOTH, NULL,
 		"how many objects are pushed at once is found out"},
 	{"FLWR_SUPEREXEC_TASK_POLL_INTERVAL", FLOWER_CLIENTAPP, NULL,
-		"a SuperNode is asked every 0.1 to 1 s, or keeps the question until there is a "
-		"message"},
+		"a SuperNode is asked every 0.1 to 1 s, or keeps the question until there is a message"},
 	{"FLWR_TRACING_ENABLED", BOTH, "0", "there are no traces in this version"},
 };
 

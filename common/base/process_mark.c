@@ -26,10 +26,10 @@ int process_stat(pid_t pid, pid_t *parent_out, uint64_t *start_out)
 	n = fread(text, 1, sizeof(text) - 1, file);
 	text[n] = '\0';
 	after_name = strrchr(text, ')'); /* a name may hold anything, its own brackets too */
-	if (!after_name || sscanf(after_name + 1,
-				   " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
-				   "%*d %*d %*d %*d %llu",
-				   &parent, &start) != 2)
+	if (!after_name ||
+		sscanf(after_name + 1,
+			" %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+			&parent, &start) != 2)
 		return -EBADMSG;
 	*parent_out = parent;
 	*start_out = start;

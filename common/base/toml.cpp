@@ -450,8 +450,7 @@ int collect(const toml::table &table, const std::string &prefix, size_t depth, c
 
 		if (bytes > name_bytes_max - out.name_bytes || out.leaves.size() == names_max)
 			return reason_code(why, -EINVAL,
-				"there is too much in one configuration: at most %zu values, whose "
-				"names have at most %zu bytes together",
+				"there is too much in one configuration: at most %zu values, whose names have at most %zu bytes together",
 				names_max, name_bytes_max);
 		path = depth == 1 ? std::string(key.str()) : prefix + "." + std::string(key.str());
 		if (const toml::table *inner = node.as_table()) {
@@ -508,8 +507,7 @@ int append(const leaf &one, bool is_large, value_map *out, reason *why)
 		return reason_code(why, -EINVAL, "a key must not contain a NUL character");
 	if (is_large)
 		return reason_code(why, -EINVAL,
-			"the value of %.100s is an integer that does not fit into 64 bits with a "
-			"sign: nothing can carry it in a configuration",
+			"the value of %.100s is an integer that does not fit into 64 bits with a sign: nothing can carry it in a configuration",
 			one.key.c_str());
 	if (const auto *text = node.as_string()) {
 		const std::string &s = text->get();
@@ -527,8 +525,7 @@ int append(const leaf &one, bool is_large, value_map *out, reason *why)
 		value.b = boolean->get();
 	} else {
 		return reason_code(why, -EINVAL,
-			"the value of %.100s is %s: it must be a bool, an integer, a float or a "
-			"string",
+			"the value of %.100s is %s: it must be a bool, an integer, a float or a string",
 			one.key.c_str(), node.is_array() ? "an array" : "a date or a time");
 	}
 	return value_map_append(out, one.key.data(), one.key.size(), &value);
@@ -579,8 +576,7 @@ int parse(std::string_view text, struct toml_document **out, reason *why)
 
 	if (starts_with(text, "\xef\xbb\xbf"))
 		return reason_code(why, -EINVAL,
-			"line 1: the document begins with a byte order mark, which TOML does not "
-			"have");
+			"line 1: the document begins with a byte order mark, which TOML does not have");
 	document = std::make_unique<toml_document>(text);
 	if (document->source.bytes.find('\r') != std::string::npos)
 		return reason_code(

@@ -56,15 +56,13 @@ int manifest_check_names(const struct manifest *manifest, struct reason *why)
 
 		if (fault)
 			return reason_code(why, -EBADMSG,
-				"the FAB's pyproject.toml: %s %s, so it cannot be part of a "
-				"directory's name",
+				"the FAB's pyproject.toml: %s %s, so it cannot be part of a directory's name",
 				names[i].path, fault);
 		len += strlen(names[i].text) + 1;
 	}
 	if (len + SHA256_HEX_BYTES - 1 > NAME_MAX)
 		return reason_code(why, -EBADMSG,
-			"the FAB's publisher, name and version are too long for a directory's "
-			"name");
+			"the FAB's publisher, name and version are too long for a directory's name");
 	if (strncmp(manifest->fab_id, manifest->publisher, publisher_len) != 0 ||
 		manifest->fab_id[publisher_len] != '/' ||
 		strcmp(manifest->fab_id + publisher_len + 1, manifest->name) != 0)

@@ -301,8 +301,7 @@ int trusted_check(const struct trusted *trusted, const unsigned char sha256[SHA2
 
 	if (!has_license(verifications))
 		return reason_code(why, -EACCES,
-			"the FAB could not be verified: the SuperLink does not support the "
-			"verification of apps");
+			"the FAB could not be verified: the SuperLink does not support the verification of apps");
 	for (size_t i = 0; i < verifications->n; i++) {
 		const struct value_entry *entry = &verifications->v[i];
 		const struct entity *entity = find(trusted, entry->key);
@@ -318,7 +317,6 @@ int trusted_check(const struct trusted *trusted, const unsigned char sha256[SHA2
 			"the FAB could not be verified: no trusted entity has signed it");
 	text_quote(wrong, strlen(wrong), quoted, sizeof(quoted));
 	return reason_code(why, -EACCES,
-		"the FAB could not be verified: the signature of the trusted entity %s is not for "
-		"this FAB",
+		"the FAB could not be verified: the signature of the trusted entity %s is not for this FAB",
 		quoted);
 }

@@ -119,8 +119,7 @@ static int no_pem(const char *text, bool asked, bool private, struct reason *why
 {
 	if (asked)
 		return reason_code(why, -ENOTSUP,
-			"is protected by a passphrase, which nobody could type in; remove it with: "
-			"openssl pkey -in FILE -out NEW_FILE");
+			"is protected by a passphrase, which nobody could type in; remove it with: openssl pkey -in FILE -out NEW_FILE");
 	if (private && (strstr(text, "PUBLIC KEY-----") || strncmp(text, "ecdsa-sha2-", 11) == 0))
 		return reason_code(why, -EBADMSG, "holds a public key, not a private one");
 	if (strstr(text, "-----BEGIN "))
@@ -139,8 +138,8 @@ static const struct ec_curve *curve_of(const EVP_PKEY *key, struct reason *why)
 
 	if (!EVP_PKEY_is_a(key, "EC")) {
 		reason_set(why,
-			"holds a key of type %s; an ECDSA key on P-256, P-384 or P-521 is needed "
-			"(" EC_KEY_ADVICE ")",
+			"holds a key of type %s; an ECDSA key on P-256, P-384 or P-521 is needed (" EC_KEY_ADVICE
+			")",
 			type ? type : "unknown");
 		return NULL;
 	}
@@ -148,8 +147,8 @@ static const struct ec_curve *curve_of(const EVP_PKEY *key, struct reason *why)
 		curve = ec_curve_of_group(group);
 	if (!curve)
 		reason_set(why,
-			"holds a key on the curve %s; P-256, P-384 or P-521 is needed "
-			"(" EC_KEY_ADVICE ")",
+			"holds a key on the curve %s; P-256, P-384 or P-521 is needed (" EC_KEY_ADVICE
+			")",
 			group[0] ? group : "of its own");
 	return curve;
 }

@@ -37,8 +37,8 @@ static int wrong_type(const struct ssh_bytes *type, struct reason *why)
 
 	text_quote(type->data, type->len, quoted, sizeof(quoted));
 	return reason_code(why, -ENOTSUP,
-		"holds a key of type %s; an ECDSA key on P-256, P-384 or P-521 is needed "
-		"(" EC_KEY_ADVICE ")",
+		"holds a key of type %s; an ECDSA key on P-256, P-384 or P-521 is needed (" EC_KEY_ADVICE
+		")",
 		quoted);
 }
 
@@ -110,8 +110,7 @@ static int read_file(struct ssh_bytes rest, EVP_PKEY **out, struct reason *why)
 		return wrong_type(&type, why);
 	if (!ssh_equals(&cipher, "none") || !ssh_equals(&kdf, "none"))
 		return reason_code(why, -ENOTSUP,
-			"is protected by a passphrase, which nobody could type in; remove it with: "
-			"ssh-keygen -p -N '' -f FILE");
+			"is protected by a passphrase, which nobody could type in; remove it with: ssh-keygen -p -N '' -f FILE");
 	if (options.len || read_point(&public, curve, &point) < 0 || public.len)
 		return damaged(why);
 	return read_pair(private, curve, &point, out, why);

@@ -46,8 +46,7 @@ static int load_file(const char *path, char **pem_out, struct reason *why)
 	/* It is handed on as text. */
 	if (strlen(pem) != len || !has_certificate(pem, len))
 		return reason_code(why, -EINVAL,
-			"%s has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\") that "
-			"can be read",
+			"%s has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\") that can be read",
 			path);
 	*pem_out = take_pointer(&pem);
 	return 0;
@@ -68,6 +67,5 @@ int trust_load(const char *path, char **pem_out, struct reason *why)
 		if (load_file(system_files[i], pem_out, NULL) == 0)
 			return 0;
 	return reason_code(why, -ENOENT,
-		"this system has no list of trusted certificates (package ca-certificates): name a "
-		"file with --root-certificates");
+		"this system has no list of trusted certificates (package ca-certificates): name a file with --root-certificates");
 }

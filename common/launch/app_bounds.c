@@ -32,6 +32,6 @@ void app_bounds_done(struct app_bounds *bounds)
 void app_bounds_warn(const struct app_bounds *bounds, struct log *log)
 {
 	if (bounds->as_root)
-		log_warn(log, "apps run as root and can do all that root can: give --app-user "
-			      "USER, or run this program as another user");
+		log_warn(log,
+			"apps run as root and can do all that root can: give --app-user USER, or run this program as another user");
 }

@@ -138,8 +138,7 @@ int app_process_start(struct process_set *set, struct log *log, const struct age
 	*failed_out = (struct process_end){.kind = PROCESS_NOT_STARTED, .value = -r};
 	if (no_python)
 		reason_set(&failed_out->why,
-			"no python3 that can be executed on this node: give --python or install "
-			"python3 with the flwr package");
+			"no python3 that can be executed on this node: give --python or install python3 with the flwr package");
 	else
 		reason_set(&failed_out->why, "no process for it could be started on this node: %s",
 			strerror(-r));
@@ -153,7 +152,6 @@ void app_process_tell_cut(
 
 	end_describe(end, how, sizeof(how));
 	log_warn(log,
-		"%s: cut off at its end, %s: %s; what its threads, exit handlers and open files "
-		"still had to do is lost",
+		"%s: cut off at its end, %s: %s; what its threads, exit handlers and open files still had to do is lost",
 		name, why, how);
 }

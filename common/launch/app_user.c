@@ -142,13 +142,11 @@ int app_user_new(const char *text, struct app_user **out, struct reason *why)
 		return 0;
 	if (geteuid() != 0)
 		return reason_code(why, -EINVAL,
-			"--app-user is for a program that runs as root: run it as %s instead, and "
-			"leave the option out",
+			"--app-user is for a program that runs as root: run it as %s instead, and leave the option out",
 			text);
 	if (!has_root())
 		return reason_code(why, -EINVAL,
-			"--app-user needs the capabilities CAP_SETUID, CAP_SETGID and CAP_KILL, "
-			"which root does not have here");
+			"--app-user needs the capabilities CAP_SETUID, CAP_SETGID and CAP_KILL, which root does not have here");
 	user = calloc(1, sizeof *user);
 	if (!user)
 		return -ENOMEM;
@@ -211,8 +209,7 @@ int app_user_check(
 		r = run(argv);
 		if (r >= 1 && r <= 3)
 			r = reason_code(why, -EACCES,
-				"--app-user: that user cannot reach %s: give it the right to enter "
-				"the directories above, or name another place (%s)",
+				"--app-user: that user cannot reach %s: give it the right to enter the directories above, or name another place (%s)",
 				argv[3 + r],
 				r == 1   ? "--flwr-dir"
 				: r == 2 ? "where these programs are installed"

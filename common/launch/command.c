@@ -56,8 +56,7 @@ static int hide_places(const char *template, struct text *out, bool *any_out, st
 
 		if (!place && *at == '{')
 			return reason_code(why, -EINVAL,
-				"%.*s is no placeholder: there are {address}, {token}, "
-				"{token_file} and {parent_pid}",
+				"%.*s is no placeholder: there are {address}, {token}, {token_file} and {parent_pid}",
 				(int)strcspn(at, "} ") + 1, at);
 		if (!place && (unsigned char)*at < ' ' && *at != '\t')
 			return reason_code(why, -EINVAL, "it has a control character");

@@ -123,8 +123,9 @@ int spool_take_file(struct spool *spool, uint64_t bytes, struct reason *why)
 		max = spool->file_max_found_bytes;
 	if (used > max || bytes > max - used)
 		return reason_code(why, -EDQUOT,
-			"an object of %" PRIu64 " bytes does not fit into the files for objects: "
-			"%" PRIu64 " of at most %" PRIu64 " bytes are used (--spool-max)",
+			"an object of %" PRIu64
+			" bytes does not fit into the files for objects: %" PRIu64
+			" of at most %" PRIu64 " bytes are used (--spool-max)",
 			bytes, used, max);
 	spool->file_coming_bytes += bytes;
 	return 0;

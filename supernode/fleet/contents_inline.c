@@ -37,8 +37,7 @@ static void pushed(void *arg, struct transport_result *result)
 			fleet->superlink);
 	else if (answer.dropped)
 		log_warn(fleet->log,
-			"SuperLink %s: dropped the reply: the message's time is over, or it is "
-			"unknown there",
+			"SuperLink %s: dropped the reply: the message's time is over, or it is unknown there",
 			fleet->superlink);
 	push->done(push->arg, push->number, result->outcome, result->details);
 	fleet_replied(fleet, result->outcome);

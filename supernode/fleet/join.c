@@ -135,18 +135,12 @@ static void activation_refused(struct fleet *fleet, struct transport_result *res
 	if (fleet->refused_ms < 0) {
 		fleet->refused_ms = now_ms;
 		log_warn(fleet->log,
-			"SuperLink %s: does not activate this node's key: either its last node "
-			"still "
-			"counts as online there, which ends by itself, or the key is not "
-			"registered: "
-			"trying for up to %d s (%s)",
+			"SuperLink %s: does not activate this node's key: either its last node still counts as online there, which ends by itself, or the key is not registered: trying for up to %d s (%s)",
 			fleet->superlink, FLOW_ONLINE_MS / 1000, cause);
 	}
 	if (now_ms - fleet->refused_ms >= FLOW_ONLINE_MS) {
 		key_refused(fleet, "ActivateNode", result,
-			"SuperLink %s does not activate this node's key: register its public key "
-			"there "
-			"(flwr supernode register), or stop the other SuperNode that uses it: %s",
+			"SuperLink %s does not activate this node's key: register its public key there (flwr supernode register), or stop the other SuperNode that uses it: %s",
 			fleet->superlink, cause);
 		return;
 	}
@@ -159,8 +153,7 @@ static void list_refused(struct fleet *fleet, enum join_step step,
 	const struct transport_result *result, const char *cause)
 {
 	key_refused(fleet, calls[step].method, result,
-		"SuperLink %s takes the keys of its list only: have the public key added there "
-		"(flower-superlink --auth-list-public-keys)%s: %s",
+		"SuperLink %s takes the keys of its list only: have the public key added there (flower-superlink --auth-list-public-keys)%s: %s",
 		fleet->superlink,
 		fleet->operator_key ? ", or give the key that is in it"
 				    : " and give its private key (--auth-supernode-private-key)",
@@ -183,21 +176,15 @@ static void proof_refused(
 		list_refused(fleet, step, result, cause);
 	else if (strcmp(result->details, KEY_TAKEN) == 0)
 		key_refused(fleet, calls[step].method, result,
-			"SuperLink %s still has the last node of this key, which did not say "
-			"goodbye, and only a restart of the SuperLink ends it; its number was not "
-			"kept here (--state-dir): %s",
+			"SuperLink %s still has the last node of this key, which did not say goodbye, and only a restart of the SuperLink ends it; its number was not kept here (--state-dir): %s",
 			fleet->superlink, cause);
 	else if (step == JOIN_CREATE)
 		key_refused(fleet, calls[step].method, result,
-			"SuperLink %s does not take this node's key: it is not in its list of "
-			"keys, or its last node is still registered there, whose number was not "
-			"kept here (--state-dir), and which only a restart of the SuperLink ends; "
-			"or the clocks differ by over 10 s: %s",
+			"SuperLink %s does not take this node's key: it is not in its list of keys, or its last node is still registered there, whose number was not kept here (--state-dir), and which only a restart of the SuperLink ends; or the clocks differ by over 10 s: %s",
 			fleet->superlink, cause);
 	else
 		key_refused(fleet, calls[step].method, result,
-			"SuperLink %s does not accept this node's signature: the key is not the "
-			"one that is registered there, or the clocks differ: %s",
+			"SuperLink %s does not accept this node's signature: the key is not the one that is registered there, or the clocks differ: %s",
 			fleet->superlink, cause);
 }
 
@@ -227,9 +214,7 @@ static void step_refused(struct fleet *fleet, enum join_step step, struct transp
 		proof_refused(fleet, step, result);
 	else if (step == JOIN_REGISTER && result->outcome == OUTCOME_FAILED_PRECONDITION)
 		key_refused(fleet, calls[step].method, result,
-			"SuperLink %s takes registered keys only: have the public key registered "
-			"(flwr supernode register) and give its private key "
-			"(--auth-supernode-private-key): %s",
+			"SuperLink %s takes registered keys only: have the public key registered (flwr supernode register) and give its private key (--auth-supernode-private-key): %s",
 			fleet->superlink, cause);
 	else
 		fleet_refused(fleet, calls[step].method, result);

@@ -383,8 +383,7 @@ static void go(void *arg)
 		if (!reserve(arrival)) {
 			if (intake->busy == 0)
 				intake_fail(intake, OUTCOME_RESOURCE_EXHAUSTED,
-					"there is no room in the SuperNode's memory budget for an "
-					"object of the message");
+					"there is no room in the SuperNode's memory budget for an object of the message");
 			break;
 		}
 		if (intake->n_again)

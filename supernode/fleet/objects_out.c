@@ -181,8 +181,7 @@ static void announced(void *arg, struct transport_result *result)
 		delivery_fail(delivery, result->outcome, result->details);
 	if (delivery->wanted.dropped) {
 		log_warn(fleet->log,
-			"SuperLink %s: dropped the reply: the message's time is over, or it is "
-			"unknown there",
+			"SuperLink %s: dropped the reply: the message's time is over, or it is unknown there",
 			fleet->superlink);
 		delivery->next = delivery->wanted.n_wanted; /* of no use there */
 	}

@@ -15,8 +15,7 @@ static void unreadable(struct fleet *fleet, const struct slices *body, int rc)
 	if (fleet_decode_pulled_metadata(body, &message) || !message.metadata.message_id[0] ||
 		control_is(&message)) {
 		log_warn(fleet->log,
-			"SuperLink %s: a message of %zu bytes could not be read and is lost: %s; "
-			"going on",
+			"SuperLink %s: a message of %zu bytes could not be read and is lost: %s; going on",
 			fleet->superlink, body->bytes, strerrordesc_np(-rc));
 		return;
 	}
@@ -41,8 +40,7 @@ static void pulled(struct fleet *fleet, const struct slices *body)
 		return;
 	if (more)
 		log_warn(fleet->log,
-			"SuperLink %s: sent %u more messages at once than a node takes; they are "
-			"lost",
+			"SuperLink %s: sent %u more messages at once than a node takes; they are lost",
 			fleet->superlink, more);
 	fleet->pace.active_ms = fleet_now_ms();
 	fleet->dialect->take(fleet, &message, &tree);

@@ -19,15 +19,14 @@ static const struct {
 		" refuses connections: does the SuperLink run, and is the port right?"},
 	[HTTP_FAILURE_UNREACHABLE] = {"",
 		" cannot be reached: is the address right, and is the network up?"},
-	[HTTP_FAILURE_NO_CONNECTION] = {"", " does not answer: is the address right, or does a "
-					    "firewall drop what is sent there?"},
-	[HTTP_FAILURE_TIMEOUT] = {"", " takes connections but says nothing: is the port right, or "
-				      "does the SuperLink hang?"},
-	[HTTP_FAILURE_CLOSED] = {"", " takes connections and closes them without an answer: is "
-				     "the port right, and does the SuperLink behind it run?"},
+	[HTTP_FAILURE_NO_CONNECTION] = {"",
+		" does not answer: is the address right, or does a firewall drop what is sent there?"},
+	[HTTP_FAILURE_TIMEOUT] = {"",
+		" takes connections but says nothing: is the port right, or does the SuperLink hang?"},
+	[HTTP_FAILURE_CLOSED] = {"",
+		" takes connections and closes them without an answer: is the port right, and does the SuperLink behind it run?"},
 	[HTTP_FAILURE_UNKNOWN_CA] = {"the TLS certificate of ",
-		" is signed by nobody who is trusted here: give the certificate of the "
-		"SuperLink's CA with --root-certificates"},
+		" is signed by nobody who is trusted here: give the certificate of the SuperLink's CA with --root-certificates"},
 	[HTTP_FAILURE_EXPIRED] = {"the TLS certificate of ",
 		" has expired: have it renewed, or set the clock of this machine right"},
 	[HTTP_FAILURE_NOT_YET_VALID] = {"the TLS certificate of ",
@@ -47,8 +46,7 @@ static void say_name(const char *address, const struct http_result *result, stru
 
 	text_quote(result->names, strlen(result->names), names, sizeof(names));
 	reason_set(why,
-		"the TLS certificate of %s is for other names (%s): use one of them with "
-		"--superlink, or have a certificate issued for this one",
+		"the TLS certificate of %s is for other names (%s): use one of them with --superlink, or have a certificate issued for this one",
 		address, result->names[0] ? names : "none is in it");
 }
 
@@ -69,13 +67,11 @@ void probe_say_failure(const char *address, const struct http_result *result, st
 			result->details);
 	else if (result->failure == HTTP_FAILURE_PROXY)
 		reason_set(why,
-			"the proxy on the way to %s does not let us through (%s): see https_proxy "
-			"and no_proxy in the environment",
+			"the proxy on the way to %s does not let us through (%s): see https_proxy and no_proxy in the environment",
 			address, result->details);
 	else if (result->failure == HTTP_FAILURE_TLS)
 		reason_set(why,
-			"no TLS connection to %s comes about (%s): is the port right, and does "
-			"the SuperLink run?",
+			"no TLS connection to %s comes about (%s): is the port right, and does the SuperLink run?",
 			address, result->details);
 	else
 		reason_set(why, "%s cannot be asked what it is: %s", address, result->details);
@@ -96,8 +92,7 @@ void probe_say_stranger(const char *address, const struct slices *body, struct r
 	slices_read(body, 0, bytes, n);
 	text_quote(bytes, n, quoted, sizeof(quoted));
 	reason_set(why,
-		"%s is no SuperLink: it speaks neither gRPC nor HTTP (its first bytes are %s): is "
-		"the port right?",
+		"%s is no SuperLink: it speaks neither gRPC nor HTTP (its first bytes are %s): is the port right?",
 		address, quoted);
 }
 

@@ -246,13 +246,11 @@ static int check_parent(const char *path, struct reason *why)
 			why, -errno, "the directory of unix:%s: %s", path, strerror(errno));
 	if (file.st_uid != geteuid() && file.st_uid != 0)
 		return reason_code(why, -EPERM,
-			"unix:%s: its directory belongs to uid %u, who could put another socket "
-			"there; use a directory of uid %u",
+			"unix:%s: its directory belongs to uid %u, who could put another socket there; use a directory of uid %u",
 			path, (unsigned)file.st_uid, (unsigned)geteuid());
 	if ((file.st_mode & (S_IWOTH | S_IWGRP)) && !(file.st_mode & S_ISVTX))
 		return reason_code(why, -EPERM,
-			"unix:%s: others can write to its directory, and could put another socket "
-			"there: chmod go-w",
+			"unix:%s: others can write to its directory, and could put another socket there: chmod go-w",
 			path);
 	return 0;
 }

@@ -143,9 +143,7 @@ static int open_first(const struct places *places, const char *name, struct log 
 
 		if (fd == -EWOULDBLOCK)
 			return reason_code(why, -EBUSY,
-				"another SuperNode uses this key at this SuperLink: %s/%s is in "
-				"use; "
-				"stop it, or give another key (--auth-supernode-private-key)",
+				"another SuperNode uses this key at this SuperLink: %s/%s is in use; stop it, or give another key (--auth-supernode-private-key)",
 				place, name);
 		if (fd >= 0) {
 			out->path = path_join(place, name);
@@ -154,13 +152,12 @@ static int open_first(const struct places *places, const char *name, struct log 
 		}
 		if (i + 1 == places->n)
 			log_warn(log,
-				"the node's number is kept in memory only: %s: %s; a SuperLink of "
-				"1.15 - 1.22 does not take a node back that was killed",
+				"the node's number is kept in memory only: %s: %s; a SuperLink of 1.15 - 1.22 does not take a node back that was killed",
 				place, cause_of(fd));
 	}
 	if (places->n == 0)
-		log_warn(log, "the node's number is kept in memory only: there is no home; give "
-			      "--state-dir, or --no-state to have it so");
+		log_warn(log,
+			"the node's number is kept in memory only: there is no home; give --state-dir, or --no-state to have it so");
 	return 0;
 }
 

@@ -156,8 +156,7 @@ void supervisor_stop(struct supervisor *supervisor)
 	}
 	if (messages)
 		snprintf(said, sizeof said,
-			": %u message%s at work, up to %g s (--grace); a second signal stops at "
-			"once",
+			": %u message%s at work, up to %g s (--grace); a second signal stops at once",
 			messages, messages == 1 ? "" : "s", (double)supervisor->grace_ms / 1000);
 	log_info(supervisor->log, "stopping%s", said);
 	node_close(supervisor->node);

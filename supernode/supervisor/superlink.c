@@ -62,8 +62,8 @@ static uint64_t on_message(void *arg, struct envelope *message, const char *refu
 		objects ? objects : message->content.bytes);
 	if (node_message(supervisor->node, supervisor_now(), message, refused, &number))
 		log_error(supervisor->log,
-			"no memory for a message of run %" PRIu64 ": it is lost, and its sender "
-			"waits until its ttl is over",
+			"no memory for a message of run %" PRIu64
+			": it is lost, and its sender waits until its ttl is over",
 			metadata->run_id);
 	supervisor_pump(supervisor);
 	return number;

@@ -419,8 +419,7 @@ static int new_spool(struct supervisor *supervisor, const struct supervisor_opti
 
 	if (dir && access(dir, W_OK | X_OK) < 0 && errno != ENOENT) /* else it is made */
 		log_warn(supervisor->log,
-			"messages over %d MiB cannot be kept: %s: %s; give TMPDIR a directory on a "
-			"disk, or mount one at /var/tmp",
+			"messages over %d MiB cannot be kept: %s: %s; give TMPDIR a directory on a disk, or mount one at /var/tmp",
 			OBJECTS_MEMORY_BYTES >> 20, dir, strerror(errno));
 	r = dir ? spool_new(supervisor->loop, dir, OBJECTS_MEMORY_BYTES, &supervisor->spool)
 		: -ENOMEM;
@@ -551,8 +550,7 @@ void supervisor_start(struct supervisor *supervisor)
 		agent_tell_python(supervisor->agent);
 	if (!supervisor->slots && supervisor->credentials.trusted)
 		log_warn(supervisor->log,
-			"--trusted-entities: FABs are checked here, installed apps by the workers "
-			"that come: start each flwr-clientapp with --signed-apps");
+			"--trusted-entities: FABs are checked here, installed apps by the workers that come: start each flwr-clientapp with --signed-apps");
 	fleet_start(supervisor->fleet);
 }
 

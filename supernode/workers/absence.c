@@ -111,8 +111,7 @@ static void too_late(void *arg)
 		return;
 	}
 	snprintf(reason, sizeof reason,
-		"the worker's connection has ended and did not come back within %g s "
-		"(--worker-reconnect)",
+		"the worker's connection has ended and did not come back within %g s (--worker-reconnect)",
 		(double)absence->back_ms / 1000);
 	lost(away, reason);
 }

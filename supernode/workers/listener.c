@@ -204,8 +204,7 @@ static void connection_sniff(void *arg, int ready)
 	}
 	if (n >= 4 && (memcmp(bytes, "POST", 4) == 0 || memcmp(bytes, "GET ", 4) == 0)) {
 		listener_complain(listener, &connection->peer,
-			"speaks HTTP/1.1, as workers of Flower 1.40 and later do; this worker API "
-			"is served over gRPC, to flwr-clientapp: closed");
+			"speaks HTTP/1.1, as workers of Flower 1.40 and later do; this worker API is served over gRPC, to flwr-clientapp: closed");
 	} else {
 		char quoted[48];
 		char what[96];
@@ -414,14 +413,11 @@ static void warn_open(struct log *log, const struct listener_options *options)
 {
 	if (options->guarded)
 		log_info(log,
-			"worker API: %s is open to other machines and has no TLS: who can read "
-			"along sees messages; keep it in a network of its own",
+			"worker API: %s is open to other machines and has no TLS: who can read along sees messages; keep it in a network of its own",
 			options->address);
 	else
 		log_warn(log,
-			"worker API: %s is open to other machines and has no TLS: whoever reaches "
-			"it can take messages, read what is in them and answer them; use "
-			"unix:PATH, or --superexec-auth-secret-file in a network of its own",
+			"worker API: %s is open to other machines and has no TLS: whoever reaches it can take messages, read what is in them and answer them; use unix:PATH, or --superexec-auth-secret-file in a network of its own",
 			options->address);
 }
 
