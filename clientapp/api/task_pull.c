@@ -199,7 +199,7 @@ static int lay(struct memory_file **file, struct task_object *object)
 			? -ENODATA
 			: object_head_parse(&object->bytes, &head, NULL);
 
-	if (r == 0 && (head.type != OBJECT_ARRAY_CHUNK || head.body_offset > sizeof(bytes)))
+	if (r == 0 && (head.type != OBJECT_ARRAY_CHUNK || head.body_offset > sizeof bytes))
 		r = -ENODATA;
 	if (r == 0)
 		r = slices_read(&object->bytes, 0, bytes, head.body_offset);

@@ -85,11 +85,11 @@ static int send_task(struct app_host *host)
 	} control = {0};
 	struct form_datagram task = {
 		.type = htole32(FORM_GIVE_TASK), .version = htole32(APP_FORM_VERSION)};
-	struct iovec iov = {&task, sizeof(task)};
+	struct iovec iov = {&task, sizeof task};
 	struct msghdr message = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes)};
+		.msg_controllen = sizeof control.bytes};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	struct stat st;
 
@@ -221,14 +221,14 @@ static bool close_strays(struct msghdr *message)
 static bool take_datagram(struct app_host *host, size_t len, bool stray)
 {
 	struct form_datagram datagram = {0};
-	const char *text = (const char *)host->datagram + sizeof(datagram);
+	const char *text = (const char *)host->datagram + sizeof datagram;
 	uint32_t type;
 
-	if (len >= sizeof(datagram))
-		memcpy(&datagram, host->datagram, sizeof(datagram));
+	if (len >= sizeof datagram)
+		memcpy(&datagram, host->datagram, sizeof datagram);
 	type = le32toh(datagram.type);
-	if (stray || len < sizeof(datagram) || len > sizeof(datagram) + FORM_TEXT_MAX ||
-		len - sizeof(datagram) != le32toh(datagram.text_len) ||
+	if (stray || len < sizeof datagram || len > sizeof datagram + FORM_TEXT_MAX ||
+		len - sizeof datagram != le32toh(datagram.text_len) ||
 		(type != FORM_HELLO && type != FORM_GIVE_REPLY && type != FORM_FAILURE)) {
 		reason_set(&host->why, "the app process sent what is no datagram of the app form");
 		return end_with(host, APP_HOST_BROKEN);
@@ -241,8 +241,8 @@ static bool take_datagram(struct app_host *host, size_t len, bool stray)
 	if (type == FORM_GIVE_REPLY)
 		return take_reply(host);
 	if (type == FORM_FAILURE)
-		return take_failure(host, le32toh(datagram.code), text, len - sizeof(datagram));
-	return take_hello(host, &datagram, text, len - sizeof(datagram));
+		return take_failure(host, le32toh(datagram.code), text, len - sizeof datagram);
+	return take_hello(host, &datagram, text, len - sizeof datagram);
 }
 
 /* Read one datagram. 1: there may be more; 0: nothing is there now, or the conversation is over;
@@ -253,11 +253,11 @@ static int read_one(struct app_host *host)
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(16 * sizeof(int))];
 	} control;
-	struct iovec iov = {host->datagram, sizeof(host->datagram)};
+	struct iovec iov = {host->datagram, sizeof host->datagram};
 	struct msghdr message = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes)};
+		.msg_controllen = sizeof control.bytes};
 	ssize_t n = recvmsg(host->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -284,7 +284,7 @@ static void host_ready(void *arg, int ready)
 
 struct app_host *app_host_new(struct loop *loop, int fd, app_host_fn *fn, void *arg)
 {
-	struct app_host *host = calloc(1, sizeof(*host));
+	struct app_host *host = calloc(1, sizeof *host);
 
 	if (!host) {
 		close(fd);

@@ -47,14 +47,14 @@ static int get(struct form_reader *reader, void *out, size_t len)
 
 static int get_u8(struct form_reader *reader, uint8_t *out)
 {
-	return get(reader, out, sizeof(*out));
+	return get(reader, out, sizeof *out);
 }
 
 static int get_u64(struct form_reader *reader, uint64_t *out)
 {
 	uint64_t number;
 
-	if (get(reader, &number, sizeof(number)) < 0)
+	if (get(reader, &number, sizeof number) < 0)
 		return -EBADMSG;
 	*out = le64toh(number);
 	return 0;
@@ -76,7 +76,7 @@ static int get_double(struct form_reader *reader, double *out)
 
 	if (get_u64(reader, &bits) < 0)
 		return -EBADMSG;
-	memcpy(out, &bits, sizeof(*out));
+	memcpy(out, &bits, sizeof *out);
 	return 0;
 }
 
@@ -85,7 +85,7 @@ static int get_count(struct form_reader *reader, size_t size, size_t *out)
 {
 	uint32_t n;
 
-	if (get(reader, &n, sizeof(n)) < 0)
+	if (get(reader, &n, sizeof n) < 0)
 		return -EBADMSG;
 	n = le32toh(n);
 	if (n > reader->left / size)
@@ -291,14 +291,14 @@ static int get_array(struct form_reader *reader, struct array *array)
 	if (r < 0)
 		return r;
 	if (n) {
-		array->shape = reallocarray(NULL, n, sizeof(*array->shape));
+		array->shape = reallocarray(NULL, n, sizeof *array->shape);
 		if (!array->shape)
 			return -ENOMEM;
 	}
 	for (; array->n_shape < n; array->n_shape++) {
 		uint32_t dimension;
 
-		if (get(reader, &dimension, sizeof(dimension)) < 0)
+		if (get(reader, &dimension, sizeof dimension) < 0)
 			return -EBADMSG;
 		array->shape[array->n_shape] = (int32_t)le32toh(dimension);
 	}
@@ -433,18 +433,18 @@ static int split_file(const struct slice *file, struct form_reader *out)
 	struct form_header header;
 	uint64_t head_start, head_bytes, data_start;
 
-	if (file->len < sizeof(header))
+	if (file->len < sizeof header)
 		return -EBADMSG;
-	memcpy(&header, file->data, sizeof(header));
+	memcpy(&header, file->data, sizeof header);
 	head_start = le64toh(header.head_start);
 	head_bytes = le64toh(header.head_bytes);
 	data_start = le64toh(header.data_start);
-	if (memcmp(header.magic, FORM_MAGIC, sizeof(header.magic)) != 0 ||
+	if (memcmp(header.magic, FORM_MAGIC, sizeof header.magic) != 0 ||
 		le16toh(header.version) != APP_FORM_VERSION ||
 		le16toh(header.content) != FORM_REPLY)
 		return -EBADMSG;
-	if (head_start < sizeof(header) || head_start > file->len ||
-		head_bytes > file->len - head_start || data_start < sizeof(header) ||
+	if (head_start < sizeof header || head_start > file->len ||
+		head_bytes > file->len - head_start || data_start < sizeof header ||
 		data_start > file->len || data_start % FORM_ALIGN)
 		return -EBADMSG;
 	out->at = file->data + head_start;
@@ -465,7 +465,7 @@ static int map_file(int fd, struct slice *out)
 	char path[64];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	readable = open(path, O_RDONLY | O_CLOEXEC);
 	if (readable < 0 || fstat(readable, &st) < 0)
 		return -errno;

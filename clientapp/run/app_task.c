@@ -37,20 +37,20 @@ static void put(struct form_writer *writer, const void *data, size_t len)
 
 static void put_u8(struct form_writer *writer, uint8_t number)
 {
-	put(writer, &number, sizeof(number));
+	put(writer, &number, sizeof number);
 }
 
 static void put_u64(struct form_writer *writer, uint64_t number)
 {
 	number = htole64(number);
-	put(writer, &number, sizeof(number));
+	put(writer, &number, sizeof number);
 }
 
 static void put_double(struct form_writer *writer, double number)
 {
 	uint64_t bits;
 
-	memcpy(&bits, &number, sizeof(bits));
+	memcpy(&bits, &number, sizeof bits);
 	put_u64(writer, bits);
 }
 
@@ -61,7 +61,7 @@ static void put_count(struct form_writer *writer, size_t n)
 
 	if (n > UINT32_MAX)
 		writer->error = -EMSGSIZE;
-	put(writer, &number, sizeof(number));
+	put(writer, &number, sizeof number);
 }
 
 static void put_bytes(struct form_writer *writer, const void *data, size_t len)
@@ -149,7 +149,7 @@ static void put_array(struct form_writer *writer, const struct array *array)
 	for (size_t i = 0; i < array->n_shape; i++) {
 		uint32_t dimension = htole32((uint32_t)array->shape[i]);
 
-		put(writer, &dimension, sizeof(dimension));
+		put(writer, &dimension, sizeof dimension);
 	}
 	put_data(writer, &array->data);
 }
@@ -209,7 +209,7 @@ static int write_head(struct form_writer *writer)
 	if (r < 0)
 		return r;
 	header.head_start = htole64(offset);
-	if (slices_append(&first, slice_static(&header, sizeof(header))) < 0)
+	if (slices_append(&first, slice_static(&header, sizeof header)) < 0)
 		return -ENOMEM;
 	return memory_file_write(writer->file, 0, &first);
 }

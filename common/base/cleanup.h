@@ -25,9 +25,9 @@ static inline void free_at_exit(void *pointer)
 {
 	void *memory, *none = NULL;
 
-	memcpy(&memory, pointer, sizeof(memory));
+	memcpy(&memory, pointer, sizeof memory);
 	free(memory);
-	memcpy(pointer, &none, sizeof(none));
+	memcpy(pointer, &none, sizeof none);
 }
 
 static inline void close_at_exit(const int *fd)
@@ -64,8 +64,8 @@ static inline void *take_pointer(void *pointer)
 {
 	void *taken, *none = NULL;
 
-	memcpy(&taken, pointer, sizeof(taken));
-	memcpy(pointer, &none, sizeof(none));
+	memcpy(&taken, pointer, sizeof taken);
+	memcpy(pointer, &none, sizeof none);
 	return taken;
 }
 

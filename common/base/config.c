@@ -52,7 +52,7 @@ static int pair_code(struct reason *why, const struct pair *pair, const char *re
 {
 	char key[SHOWN_BYTES];
 
-	text_quote(pair->key, pair->key_len, key, sizeof(key));
+	text_quote(pair->key, pair->key_len, key, sizeof key);
 	return reason_code(why, -EINVAL, "configuration key %s %s", key, rest);
 }
 
@@ -150,7 +150,7 @@ static bool value_is_number(const struct pair *pair)
 	char copy[SHOWN_BYTES];
 	double number;
 
-	if (pair->value_len >= sizeof(copy))
+	if (pair->value_len >= sizeof copy)
 		return false;
 	memcpy(copy, pair->value, pair->value_len);
 	copy[pair->value_len] = '\0';
@@ -183,8 +183,8 @@ static int value_code(struct reason *why, const struct pair *pair)
 	if (value_is_number(pair))
 		return pair_code(why, pair,
 			"has a number that TOML does not take: an integer has at most 64 bits and no 0 in front, a float has digits on both sides of its dot");
-	text_quote(pair->key, pair->key_len, key, sizeof(key));
-	text_quote(pair->value, pair->value_len, value, sizeof(value));
+	text_quote(pair->key, pair->key_len, key, sizeof key);
+	text_quote(pair->value, pair->value_len, value, sizeof value);
 	return reason_code(why, -EINVAL,
 		"configuration key %s has the value %s, which is no bool, integer, float or string: strings need quotes that the shell leaves there, as in '%.*s=\"alice\"'",
 		key, value, plain ? (int)pair->key_len : 3, plain ? pair->key : "key");
@@ -276,7 +276,7 @@ static int file_code(struct reason *why, int r, const char *path)
 {
 	char shown[PATH_BYTES];
 
-	text_quote(path, strlen(path), shown, sizeof(shown));
+	text_quote(path, strlen(path), shown, sizeof shown);
 	if (r == -EINVAL)
 		return reason_code(why, r, "configuration file %s is no regular file", shown);
 	if (r == -EFBIG)
@@ -330,7 +330,7 @@ static int file_parse(const char *path, struct value_map *out, struct reason *wh
 	if (r == 0)
 		r = toml_flatten(doc, "", &values, &cause);
 	if (r == -EINVAL) {
-		text_quote(path, strlen(path), shown, sizeof(shown));
+		text_quote(path, strlen(path), shown, sizeof shown);
 		return reason_code(
 			why, r, "configuration file %s: %.300s", shown, one_line(cause.text));
 	}
@@ -375,9 +375,9 @@ static int override_apply(struct value_entry **sorted, size_t n, const struct va
 	struct value copy;
 	char key[SHOWN_BYTES];
 
-	found = n ? bsearch(&override, sorted, n, sizeof(*sorted), entry_compare) : NULL;
+	found = n ? bsearch(&override, sorted, n, sizeof *sorted, entry_compare) : NULL;
 	if (!found) {
-		text_quote(override->key, strlen(override->key), key, sizeof(key));
+		text_quote(override->key, strlen(override->key), key, sizeof key);
 		return reason_code(why, -EINVAL,
 			"the run configuration has the key %s, which the app does not have in [tool.flwr.app.config]",
 			key);
@@ -423,7 +423,7 @@ int config_fuse(const struct value_map *defaults, const struct value_map *overri
 		return -ENOMEM;
 	for (size_t i = 0; i < fused.n; i++)
 		sorted[i] = &fused.v[i];
-	qsort(sorted, fused.n, sizeof(*sorted), entry_compare);
+	qsort(sorted, fused.n, sizeof *sorted, entry_compare);
 	for (size_t i = 0; i < overrides->n; i++) {
 		r = override_apply(sorted, fused.n, &overrides->v[i], why);
 		if (r < 0)

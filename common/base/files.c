@@ -42,7 +42,7 @@ int file_read(const char *path, size_t max_bytes, char **out, size_t *len_out)
 	if (fd < 0)
 		return -errno;
 	/* The announced size is not asked for: files of the kernel have none, others grow. */
-	while ((n = read_again(fd, piece, sizeof(piece))) > 0) {
+	while ((n = read_again(fd, piece, sizeof piece)) > 0) {
 		if ((size_t)n > max_bytes - text.len)
 			return -EFBIG;
 		if (text_add(&text, piece, (size_t)n) < 0)
@@ -205,7 +205,7 @@ static void rights_restore(int parent, const char *name)
 
 	if (fd < 0)
 		return;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	if (chmod(path, 0700) < 0)
 		return;
 }
@@ -245,7 +245,7 @@ static int removal_descend(struct removal *removal, const char *name)
 	ino_t above = removal->inode;
 	int r;
 
-	r = text_add(&removal->way, &above, sizeof(above));
+	r = text_add(&removal->way, &above, sizeof above);
 	if (r == 0)
 		r = removal_enter(removal, dirfd(removal->dir), name);
 	return r;
@@ -258,8 +258,8 @@ static int removal_ascend(struct removal *removal)
 
 	if (r < 0)
 		return r;
-	removal->way.len -= sizeof(above);
-	memcpy(&above, removal->way.data + removal->way.len, sizeof(above));
+	removal->way.len -= sizeof above;
+	memcpy(&above, removal->way.data + removal->way.len, sizeof above);
 	/* Somebody has moved the directory: what lies above it now is none of ours. */
 	return above == removal->inode ? 0 : -ESTALE;
 }
@@ -511,10 +511,10 @@ char *path_join(const char *dir, const char *name)
 char *path_program_dir(void)
 {
 	char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path);
 	char *slash;
 
-	if (n <= 0 || (size_t)n >= sizeof(path))
+	if (n <= 0 || (size_t)n >= sizeof path)
 		return NULL;
 	slash = memrchr(path, '/', (size_t)n);
 	if (!slash)

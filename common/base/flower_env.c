@@ -60,7 +60,7 @@ void flower_env_tell(struct log *log, enum flower_program program)
 	char shown[64];
 
 	if (value && log_level_parse(value, &level)) {
-		text_quote(value, strlen(value), shown, sizeof(shown));
+		text_quote(value, strlen(value), shown, sizeof shown);
 		log_warn(log,
 			LOG_LEVEL_VARIABLE
 			" %s is no level, as critical, error, warning, info and debug are",

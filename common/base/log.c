@@ -59,7 +59,7 @@ _Static_assert(ARRAY_LEN(level_names) == LOG_LEVEL_N, "each level has a name");
 
 struct log *log_new(int fd, const char *name, enum log_level level)
 {
-	struct log *log = calloc(1, sizeof(*log));
+	struct log *log = calloc(1, sizeof *log);
 	struct stat st;
 
 	if (!log)
@@ -124,7 +124,7 @@ size_t log_level_of(const char *line, size_t len, enum log_level *out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
 		char head[8];
-		size_t n = (size_t)snprintf(head, sizeof(head), LEVEL_FORMAT, level_names[i]);
+		size_t n = (size_t)snprintf(head, sizeof head, LEVEL_FORMAT, level_names[i]);
 
 		if (len >= n && memcmp(line, head, n) == 0) {
 			*out = (enum log_level)i;
@@ -148,8 +148,8 @@ static size_t escape(const char *text, size_t len, char *out, size_t *out_len)
 	unsigned char byte = (unsigned char)text[0];
 	const char escaped[4] = {'\\', 'x', hex[byte >> 4], hex[byte & 15]};
 
-	memcpy(out, n ? text : escaped, n ? n : sizeof(escaped));
-	*out_len = n ? n : sizeof(escaped);
+	memcpy(out, n ? text : escaped, n ? n : sizeof escaped);
+	*out_len = n ? n : sizeof escaped;
 	if (byte == '\n' || byte == '\t') {
 		out[1] = byte == '\n' ? 'n' : 't';
 		*out_len = 2;
@@ -328,15 +328,15 @@ static void line_begin(struct log *log, struct line *line, enum log_level level)
 	char head[CLOCK_ISO8601_BYTES];
 
 	if (log->passing) {
-		memcpy(line->data, erase, sizeof(erase) - 1);
-		line->len = sizeof(erase) - 1;
+		memcpy(line->data, erase, sizeof erase - 1);
+		line->len = sizeof erase - 1;
 	} else if (atomic_load(&log->torn)) {
 		line->data[line->len++] = '\n';
 	}
 	if (log->name) {
 		clock_iso8601(clock_wall_s(), head);
 		/* Milliseconds are enough for a person: the last three digits of the second go. */
-		memmove(head + 23, head + 26, sizeof(head) - 26);
+		memmove(head + 23, head + 26, sizeof head - 26);
 		line->len += (size_t)snprintf(
 			line->data + line->len, line->room - line->len, "%.29s ", head);
 	}
@@ -368,9 +368,9 @@ static void write_line(
 {
 	char text[LOG_LINE_BYTES];
 	char data[LOG_LINE_BYTES];
-	struct line line = {.data = data, .room = sizeof(data)};
+	struct line line = {.data = data, .room = sizeof data};
 
-	if (!log_enabled(log, level) || vsnprintf(text, sizeof(text), format, args) < 0)
+	if (!log_enabled(log, level) || vsnprintf(text, sizeof text, format, args) < 0)
 		return;
 	line_begin(log, &line, level);
 	line_add(&line, text, strlen(text));

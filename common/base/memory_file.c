@@ -19,7 +19,7 @@ struct memory_file {
 
 int memory_file_new(const char *name, struct memory_file **out)
 {
-	auto_(free_at_exit) struct memory_file *file = calloc(1, sizeof(*file));
+	auto_(free_at_exit) struct memory_file *file = calloc(1, sizeof *file);
 
 	if (!file)
 		return -ENOMEM;

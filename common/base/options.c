@@ -140,7 +140,7 @@ static int range_code(const struct parse *parse, const struct option_spec *spec,
 
 	bound_format(spec, spec->min, least);
 	bound_format(spec, spec->max, most);
-	text_quote(value, strlen(value), shown, sizeof(shown));
+	text_quote(value, strlen(value), shown, sizeof shown);
 	if (!has_bounds(spec))
 		return reason_code(
 			parse->why, -EINVAL, "option --%s: %s is out of range", spec->name, shown);
@@ -165,7 +165,7 @@ static int number_store(
 	if (r == -ERANGE)
 		return range_code(parse, spec, value);
 	if (r < 0) {
-		text_quote(value, strlen(value), shown, sizeof(shown));
+		text_quote(value, strlen(value), shown, sizeof shown);
 		return reason_code(parse->why, -EINVAL, "option --%s: %s %s", spec->name, shown,
 			kind_example(spec));
 	}
@@ -197,7 +197,7 @@ static int choice_store(
 			    spec->choices[i]) < 0)
 			return -ENOMEM;
 	}
-	text_quote(value, strlen(value), shown, sizeof(shown));
+	text_quote(value, strlen(value), shown, sizeof shown);
 	return reason_code(
 		parse->why, -EINVAL, "option --%s: %s must be %s", spec->name, shown, list.data);
 }
@@ -255,7 +255,7 @@ static int names_store(const struct parse *parse, const struct option_spec *spec
 			"option --%s is given more than %d times: put several names into one, with "
 			"commas between",
 			spec->name, OPTION_NAMES_MAX);
-	text_quote(value, strlen(value), shown, sizeof(shown));
+	text_quote(value, strlen(value), shown, sizeof shown);
 	if (!names_valid(value))
 		return reason_code(parse->why, -EINVAL,
 			"option --%s: %s must be names of environment variables with commas "
@@ -321,7 +321,7 @@ static size_t candidates(const struct parse *parse, const char *name, size_t len
 /* The option that was meant by a word that is none, or NULL. */
 static const char *meant(const struct parse *parse, const char *name, size_t len)
 {
-	auto_(free_at_exit) const char **names = calloc(parse->n + 1, sizeof(*names));
+	auto_(free_at_exit) const char **names = calloc(parse->n + 1, sizeof *names);
 	char exact[64];
 	size_t n = 0;
 
@@ -329,7 +329,7 @@ static const char *meant(const struct parse *parse, const char *name, size_t len
 		if (parse->specs[i].help)
 			names[n++] = parse->specs[i].name;
 	}
-	snprintf(exact, sizeof(exact), "%.*s", len < sizeof(exact) ? (int)len : 0, name);
+	snprintf(exact, sizeof exact, "%.*s", len < sizeof exact ? (int)len : 0, name);
 	return names ? text_nearest(exact, names) : NULL;
 }
 
@@ -343,7 +343,7 @@ static int unknown_code(const struct parse *parse, const char *word)
 	char shown[REASON_BYTES / 4];
 	const char *nearest;
 
-	text_quote(word, (size_t)(name - word) + len, shown, sizeof(shown));
+	text_quote(word, (size_t)(name - word) + len, shown, sizeof shown);
 	/* Not in quotes when it is plain, which it almost always is. */
 	shown[strlen(shown) - 1] = '\0';
 	if (n > 1 && list.len)
@@ -365,7 +365,7 @@ static int positional_code(const struct parse *parse, const char *word)
 {
 	char shown[REASON_BYTES / 4];
 
-	text_quote(word, strlen(word), shown, sizeof(shown));
+	text_quote(word, strlen(word), shown, sizeof shown);
 	return reason_code(parse->why, -EINVAL,
 		"argument %s belongs to no option (values with spaces need quotes)", shown);
 }
@@ -434,7 +434,7 @@ int options_parse(const struct option_spec *specs, size_t n, int argc, char *con
 	void *into, struct reason *why)
 {
 	const struct parse parse = {.specs = specs, .n = n, .into = into, .why = why};
-	auto_(free_at_exit) struct option *rows = calloc(n + 1, sizeof(*rows));
+	auto_(free_at_exit) struct option *rows = calloc(n + 1, sizeof *rows);
 	auto_(text_done) struct text letters = {0};
 	int r = rows ? 0 : -ENOMEM;
 
@@ -495,7 +495,7 @@ void options_help(FILE *file, const struct option_spec *specs, size_t n)
 		if (!spec->help)
 			continue;
 		if (spec->letter)
-			snprintf(letter, sizeof(letter), "-%c, ", spec->letter);
+			snprintf(letter, sizeof letter, "-%c, ", spec->letter);
 		column = fprintf(file, "  %s--%s%s%s", letter, spec->name,
 			takes_value(spec) ? " " : "", takes_value(spec) ? metavar_of(spec) : "");
 		if (column >= HELP_COLUMN) {
@@ -533,7 +533,7 @@ static bool host6_ok(const char *host, size_t len)
 	char copy[INET6_ADDRSTRLEN];
 	struct in6_addr address;
 
-	if (bare >= sizeof(copy) || (zone && bare + 1 == len))
+	if (bare >= sizeof copy || (zone && bare + 1 == len))
 		return false;
 	memcpy(copy, host, bare);
 	copy[bare] = '\0';
@@ -549,7 +549,7 @@ static bool host_ok(const char *host, size_t len)
 	char copy[HOST_BYTES];
 	struct in_addr address;
 
-	if (len == 0 || len >= sizeof(copy) || !utf8_valid(host, len))
+	if (len == 0 || len >= sizeof copy || !utf8_valid(host, len))
 		return false;
 	memcpy(copy, host, len);
 	copy[len] = '\0';
@@ -594,10 +594,10 @@ static int scheme_code(const char *text, bool zero_ok, const char *shown, struct
 {
 	const char *rest = strstr(text, "://");
 	char bare[HOST_BYTES + sizeof("[]:65535")];
-	int len = rest ? snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(rest + 3, "/"), rest + 3)
+	int len = rest ? snprintf(bare, sizeof bare, "%.*s", (int)strcspn(rest + 3, "/"), rest + 3)
 		       : 0;
 
-	if (len > 0 && (size_t)len < sizeof(bare) && !strstr(bare, "://") &&
+	if (len > 0 && (size_t)len < sizeof bare && !strstr(bare, "://") &&
 		address_check(bare, zero_ok, NULL) == 0)
 		return reason_code(why, -EINVAL,
 			"address %s must be host:port, without a scheme: write %s", shown, bare);
@@ -615,7 +615,7 @@ int address_check(const char *text, bool zero_ok, struct reason *why)
 	uint64_t port;
 	int r;
 
-	text_quote(text, strlen(text), shown, sizeof(shown));
+	text_quote(text, strlen(text), shown, sizeof shown);
 	if (has_scheme(text))
 		return scheme_code(text, zero_ok, shown, why);
 	if (!colon || (brackets && colon[-1] != ']'))

@@ -19,11 +19,11 @@ int process_stat(pid_t pid, pid_t *parent_out, uint64_t *start_out)
 	int parent;
 	unsigned long long start;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	auto_(fclose_at_exit) FILE *file = fopen(path, "re");
 	if (!file)
 		return -errno;
-	n = fread(text, 1, sizeof(text) - 1, file);
+	n = fread(text, 1, sizeof text - 1, file);
 	text[n] = '\0';
 	after_name = strrchr(text, ')'); /* a name may hold anything, its own brackets too */
 	if (!after_name ||

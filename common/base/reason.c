@@ -13,7 +13,7 @@ static void reason_vset(struct reason *why, const char *format, va_list args)
 {
 	if (!why)
 		return;
-	if (vsnprintf(why->text, sizeof(why->text), format, args) < 0)
+	if (vsnprintf(why->text, sizeof why->text, format, args) < 0)
 		why->text[0] = '\0';
 	why->exit_code = EXIT_CODE_NONE;
 }

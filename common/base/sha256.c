@@ -15,7 +15,7 @@ struct sha256 {
 
 struct sha256 *sha256_new(void)
 {
-	struct sha256 *hash = calloc(1, sizeof(*hash));
+	struct sha256 *hash = calloc(1, sizeof *hash);
 
 	if (!hash)
 		return NULL;

@@ -74,7 +74,7 @@ int slice_copy(const void *data, size_t len, struct slice *out)
 	struct copied_bytes *copied;
 	size_t size;
 
-	if (!size_add(sizeof(*copied), len, &size))
+	if (!size_add(sizeof *copied, len, &size))
 		return -ENOMEM;
 	copied = malloc(size);
 	if (!copied)
@@ -88,7 +88,7 @@ int slice_copy(const void *data, size_t len, struct slice *out)
 
 int slice_take(void *data, size_t len, struct slice *out)
 {
-	struct taken_bytes *taken = malloc(sizeof(*taken));
+	struct taken_bytes *taken = malloc(sizeof *taken);
 
 	if (!taken)
 		return -ENOMEM;
@@ -113,7 +113,7 @@ int slice_map(int fd, size_t len, struct slice *out)
 		*out = (struct slice){0};
 		return 0;
 	}
-	mapped = malloc(sizeof(*mapped));
+	mapped = malloc(sizeof *mapped);
 	if (!mapped)
 		return -ENOMEM;
 	data = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -172,7 +172,7 @@ static int slices_reserve(struct slices *list, size_t more)
 		if (!size_mul(cap, 2, &cap))
 			return -ENOMEM;
 	}
-	v = reallocarray(list->v, cap, sizeof(*v));
+	v = reallocarray(list->v, cap, sizeof *v);
 	if (!v)
 		return -ENOMEM;
 	list->v = v;
@@ -233,7 +233,7 @@ static int block_append(
 		cap = BLOCK_MAX_BYTES;
 	if (cap < len)
 		cap = len;
-	if (!size_add(sizeof(*block), cap, &size))
+	if (!size_add(sizeof *block, cap, &size))
 		return -ENOMEM;
 	block = malloc(size);
 	if (!block)
@@ -314,7 +314,7 @@ int slices_move(struct slices *list, struct slices *from)
 		return 0;
 	if (!size_add(list->bytes, from->bytes, &bytes) || slices_reserve(list, from->n) < 0)
 		return -ENOMEM;
-	memcpy(list->v + list->n, from->v, from->n * sizeof(*from->v));
+	memcpy(list->v + list->n, from->v, from->n * sizeof *from->v);
 	list->n += from->n;
 	list->bytes = bytes;
 	from->n = 0; /* the references have moved */
@@ -365,7 +365,7 @@ int slices_flatten(const struct slices *list, struct slice *out)
 		*out = slice_ref(list->v[0]);
 		return 0;
 	}
-	if (!size_add(sizeof(*copied), list->bytes, &size))
+	if (!size_add(sizeof *copied, list->bytes, &size))
 		return -ENOMEM;
 	copied = malloc(size);
 	if (!copied)

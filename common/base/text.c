@@ -183,7 +183,7 @@ void text_quote(const void *bytes, size_t len, char *out, size_t out_bytes)
 	if (out_bytes == 0)
 		return;
 	out[0] = '\0';
-	if (out_bytes < 1 + sizeof(tail))
+	if (out_bytes < 1 + sizeof tail)
 		return;
 	out[used++] = '"';
 	for (size_t i = 0; i < len; i++) {
@@ -199,12 +199,12 @@ void text_quote(const void *bytes, size_t len, char *out, size_t out_bytes)
 		}
 		/* The quote and the NUL must fit behind it. */
 		if (used + n + 2 > out_bytes) {
-			memcpy(out + cut, tail, sizeof(tail));
+			memcpy(out + cut, tail, sizeof tail);
 			return;
 		}
 		memcpy(out + used, piece, n);
 		used += n;
-		if (used + sizeof(tail) <= out_bytes)
+		if (used + sizeof tail <= out_bytes)
 			cut = used; /* the last place at which the tail still fits */
 	}
 	out[used++] = '"';

@@ -133,7 +133,7 @@ bool value_equal(const struct value *a, const struct value *b)
 		return true;
 	if (a->kind == VALUE_BOOL)
 		return a->b == b->b;
-	return memcmp(&a->u, &b->u, sizeof(a->u)) == 0; /* double, sint, uint: eight bytes each */
+	return memcmp(&a->u, &b->u, sizeof a->u) == 0; /* double, sint, uint: eight bytes each */
 }
 
 void value_done(struct value *value)
@@ -163,7 +163,7 @@ static int value_map_reserve(struct value_map *map, size_t more)
 		if (!size_mul(cap, 2, &cap))
 			return -ENOMEM;
 	}
-	v = reallocarray(map->v, cap, sizeof(*v));
+	v = reallocarray(map->v, cap, sizeof *v);
 	if (!v)
 		return -ENOMEM;
 	map->v = v;

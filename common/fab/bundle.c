@@ -99,14 +99,14 @@ static int failed(const struct bundle *bundle, struct reason *why)
 	if (!bundle->now)
 		return reason_code(why, -EBADMSG, "the FAB's zip archive is damaged (%s)",
 			text ? text : "no cause given");
-	text_quote(bundle->now->name, bundle->now->name_len, quoted, sizeof(quoted));
+	text_quote(bundle->now->name, bundle->now->name_len, quoted, sizeof quoted);
 	return reason_code(why, -EBADMSG, "the FAB's entry %s is damaged (%s)", quoted,
 		text ? text : "it is not as announced");
 }
 
 int bundle_open(const struct slices *content, struct bundle **out, struct reason *why)
 {
-	auto_(bundle_free) struct bundle *bundle = calloc(1, sizeof(*bundle));
+	auto_(bundle_free) struct bundle *bundle = calloc(1, sizeof *bundle);
 	int r;
 
 	if (!bundle)

@@ -14,7 +14,7 @@ static int refuse(struct reason *why, const char *line, size_t len, const char *
 {
 	char quoted[160];
 
-	text_quote(line, len, quoted, sizeof(quoted));
+	text_quote(line, len, quoted, sizeof quoted);
 	return reason_code(why, -EBADMSG, "the FAB's list of files: %s %s", quoted, rule);
 }
 
@@ -32,7 +32,7 @@ static bool parse_bits(const char *digits, size_t len, uint64_t *bytes_out)
 	char number[24];
 	uint64_t bits;
 
-	if (len >= sizeof(number))
+	if (len >= sizeof number)
 		return false;
 	memcpy(number, digits, len);
 	number[len] = '\0';
@@ -94,7 +94,7 @@ int content_parse(
 	if (n > lines_max)
 		return reason_code(why, -EBADMSG, "the FAB lists %zu files, at most %llu are taken",
 			n, (unsigned long long)lines_max);
-	list.v = calloc(n + 1, sizeof(*list.v)); /* one more: content_add() */
+	list.v = calloc(n + 1, sizeof *list.v); /* one more: content_add() */
 	if (!list.v)
 		return -ENOMEM;
 	while (rest < end) {
@@ -109,7 +109,7 @@ int content_parse(
 			return r;
 		list.n++;
 	}
-	qsort(list.v, list.n, sizeof(*list.v), compare_paths);
+	qsort(list.v, list.n, sizeof *list.v, compare_paths);
 	for (size_t i = 1; i < list.n; i++)
 		if (compare_paths(&list.v[i - 1], &list.v[i]) == 0)
 			return refuse(why, list.v[i].path, list.v[i].path_len, "is there twice");
@@ -126,14 +126,14 @@ void content_add(struct content_list *list, const char *path, const char hash[SH
 	*line = (struct content_line){
 		.path = path, .path_len = strlen(path), .bytes = bytes, .seen = true};
 	memcpy(line->hash, hash, SHA256_HEX_BYTES);
-	qsort(list->v, list->n, sizeof(*list->v), compare_paths);
+	qsort(list->v, list->n, sizeof *list->v, compare_paths);
 }
 
 struct content_line *content_find(const struct content_list *list, const char *path, size_t len)
 {
 	struct content_line key = {.path = path, .path_len = len};
 
-	return list->n ? bsearch(&key, list->v, list->n, sizeof(*list->v), compare_paths) : NULL;
+	return list->n ? bsearch(&key, list->v, list->n, sizeof *list->v, compare_paths) : NULL;
 }
 
 void content_done(struct content_list *list)

@@ -44,7 +44,7 @@ static int refuse(struct reason *why, const struct directory_entry *entry, const
 {
 	char quoted[QUOTED_BYTES];
 
-	text_quote(entry->name, entry->name_len, quoted, sizeof(quoted));
+	text_quote(entry->name, entry->name_len, quoted, sizeof quoted);
 	return reason_code(why, -EBADMSG, "the FAB's entry %s %s", quoted, rule);
 }
 
@@ -123,7 +123,7 @@ static int check_local(const struct slices *content, const struct directory_entr
 	char name[DIRECTORY_NAME_MAX_BYTES];
 	size_t data = (size_t)entry->offset + LOCAL_BYTES + entry->name_len;
 
-	if (data > central || slices_read(content, entry->offset, head, sizeof(head)) < 0 ||
+	if (data > central || slices_read(content, entry->offset, head, sizeof head) < 0 ||
 		slices_read(content, entry->offset + LOCAL_BYTES, name, entry->name_len) < 0)
 		return refuse(why, entry, "lies outside the archive");
 	data += le16(head + 28);
@@ -244,13 +244,13 @@ static int compare_names(const void *a, const void *b)
 static int check_unique(const struct directory *directory, struct reason *why)
 {
 	auto_(free_at_exit) const struct directory_entry **sorted =
-		calloc(directory->n + 1, sizeof(*sorted));
+		calloc(directory->n + 1, sizeof *sorted);
 
 	if (!sorted)
 		return -ENOMEM;
 	for (size_t i = 0; i < directory->n; i++)
 		sorted[i] = &directory->v[i];
-	qsort(sorted, directory->n, sizeof(*sorted), compare_names);
+	qsort(sorted, directory->n, sizeof *sorted, compare_names);
 	for (size_t i = 1; i < directory->n; i++)
 		if (compare_names(&sorted[i - 1], &sorted[i]) == 0)
 			return refuse(why, sorted[i], "is there twice");
@@ -286,7 +286,7 @@ static int read_entries(const struct slices *content, const struct end *end,
 	slices_done(&range);
 	if (r < 0)
 		return r;
-	directory->v = calloc(end->entries + 1, sizeof(*directory->v));
+	directory->v = calloc(end->entries + 1, sizeof *directory->v);
 	if (!directory->v)
 		return -ENOMEM;
 	for (; directory->n < end->entries; directory->n++) {
@@ -300,7 +300,7 @@ static int read_entries(const struct slices *content, const struct end *end,
 	}
 	if (at != directory->central.len)
 		return reason_code(why, -EBADMSG, "the FAB's zip directory is damaged");
-	qsort(directory->v, directory->n, sizeof(*directory->v), compare_offsets);
+	qsort(directory->v, directory->n, sizeof *directory->v, compare_offsets);
 	return 0;
 }
 

@@ -109,7 +109,7 @@ static int scratch_try(const char *apps, const char *hash, struct scratch *out)
 	uint64_t number;
 	int r;
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+	if (getrandom(&number, sizeof number, 0) != sizeof number)
 		return -EIO;
 	if (asprintf(&path, "%s/.%.*s.%016llx" SCRATCH_SUFFIX, apps, HASH_DIGITS, hash,
 		    (unsigned long long)number) < 0) {
@@ -230,7 +230,7 @@ static void tell_changed(
 	const struct content_line *line = &list->v[changed_line(list)];
 	char quoted[160];
 
-	text_quote(line->path, line->path_len, quoted, sizeof(quoted));
+	text_quote(line->path, line->path_len, quoted, sizeof quoted);
 	reason_set(out, "the installed app was changed: %s%s is not as in its FAB%s", quoted,
 		n > 1 ? " (and others)" : "", rest);
 }

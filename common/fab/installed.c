@@ -82,7 +82,7 @@ static int open_below(int dir, char *path)
 {
 	const struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
-	long fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	long fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
 
 	if (fd >= 0)
 		return (int)fd;
@@ -174,7 +174,7 @@ static int found(const struct search *search, const char *what)
 {
 	char quoted[160];
 
-	text_quote(search->path.data, search->path.len, quoted, sizeof(quoted));
+	text_quote(search->path.data, search->path.len, quoted, sizeof quoted);
 	return reason_code(search->why, 1,
 		"the installed app has %s %s, which its FAB does not list", what, quoted);
 }

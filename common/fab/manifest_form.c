@@ -21,7 +21,7 @@
 static int put_string(struct text *out, const char *bytes, size_t len)
 {
 	uint32_t head = (uint32_t)len;
-	int r = text_add(out, &head, sizeof(head));
+	int r = text_add(out, &head, sizeof head);
 
 	return r < 0 ? r : text_add(out, bytes, len);
 }
@@ -32,15 +32,15 @@ static int put_value(struct text *out, const struct value_entry *entry)
 	int r = put_string(out, entry->key, strlen(entry->key));
 
 	if (r == 0)
-		r = text_add(out, &kind, sizeof(kind));
+		r = text_add(out, &kind, sizeof kind);
 	if (r < 0)
 		return r;
 	if (kind == VALUE_DOUBLE)
-		return text_add(out, &entry->value.d, sizeof(entry->value.d));
+		return text_add(out, &entry->value.d, sizeof entry->value.d);
 	if (kind == VALUE_SINT)
-		return text_add(out, &entry->value.i, sizeof(entry->value.i));
+		return text_add(out, &entry->value.i, sizeof entry->value.i);
 	if (kind == VALUE_BOOL)
-		return text_add(out, &entry->value.b, sizeof(entry->value.b));
+		return text_add(out, &entry->value.b, sizeof entry->value.b);
 	/* toml_flatten() gives nothing else. */
 	return put_string(out, entry->value.s.data, entry->value.s.len);
 }
@@ -48,7 +48,7 @@ static int put_value(struct text *out, const struct value_entry *entry)
 int manifest_form_write(const struct manifest *manifest, const char *refused, struct text *out)
 {
 	const char kind = refused ? KIND_REFUSED : KIND_MANIFEST;
-	int r = text_add(out, &kind, sizeof(kind));
+	int r = text_add(out, &kind, sizeof kind);
 
 	if (r == 0 && refused)
 		return put_string(out, refused, strlen(refused));
@@ -59,7 +59,7 @@ int manifest_form_write(const struct manifest *manifest, const char *refused, st
 	for (size_t i = 0; r == 0 && i < STRINGS; i++)
 		r = put_string(out, strings[i], strlen(strings[i]));
 	if (r == 0)
-		r = text_add(out, &n, sizeof(n));
+		r = text_add(out, &n, sizeof n);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = put_value(out, &manifest->config.v[i]);
 	return r;
@@ -86,7 +86,7 @@ static int get(struct bytes *bytes, void *out, size_t len)
 static int get_string(struct bytes *bytes, bool with_nul, const char **out, size_t *len_out)
 {
 	uint32_t len;
-	int r = get(bytes, &len, sizeof(len));
+	int r = get(bytes, &len, sizeof len);
 
 	if (r < 0 || len > bytes->left)
 		return -EBADMSG;
@@ -122,17 +122,17 @@ static int get_value(struct bytes *bytes, struct value *out)
 	uint8_t kind, flag;
 	const char *text;
 	size_t len;
-	int r = get(bytes, &kind, sizeof(kind));
+	int r = get(bytes, &kind, sizeof kind);
 
 	if (r < 0)
 		return r;
 	*out = (struct value){.kind = (enum value_kind)kind};
 	if (kind == VALUE_DOUBLE)
-		return get(bytes, &out->d, sizeof(out->d));
+		return get(bytes, &out->d, sizeof out->d);
 	if (kind == VALUE_SINT)
-		return get(bytes, &out->i, sizeof(out->i));
+		return get(bytes, &out->i, sizeof out->i);
 	if (kind == VALUE_BOOL) {
-		r = get(bytes, &flag, sizeof(flag));
+		r = get(bytes, &flag, sizeof flag);
 		out->b = flag == 1;
 		return r < 0 || flag > 1 ? -EBADMSG : 0;
 	}
@@ -146,7 +146,7 @@ static int get_value(struct bytes *bytes, struct value *out)
 static int get_config(struct bytes *bytes, struct value_map *out)
 {
 	uint32_t n;
-	int r = get(bytes, &n, sizeof(n));
+	int r = get(bytes, &n, sizeof n);
 
 	if (r < 0 || n > VALUES_MAX)
 		return -EBADMSG;
@@ -188,7 +188,7 @@ int manifest_form_read(const void *data, size_t len, struct manifest *out, struc
 	const char *sentence;
 	size_t sentence_len;
 	char kind;
-	int r = get(&bytes, &kind, sizeof(kind));
+	int r = get(&bytes, &kind, sizeof kind);
 
 	if (r == 0 && kind == KIND_REFUSED &&
 		get_string(&bytes, false, &sentence, &sentence_len) == 0 && bytes.left == 0) {

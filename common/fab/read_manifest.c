@@ -73,7 +73,7 @@ static int receive(void)
 	struct msghdr message = {.msg_iov = &piece,
 		.msg_iovlen = 1,
 		.msg_control = space.bytes,
-		.msg_controllen = sizeof(space.bytes)};
+		.msg_controllen = sizeof space.bytes};
 	ssize_t n;
 	int fd;
 
@@ -84,7 +84,7 @@ static int receive(void)
 
 	if (!with || with->cmsg_level != SOL_SOCKET || with->cmsg_type != SCM_RIGHTS)
 		return n < 0 ? -errno : -EBADMSG;
-	memcpy(&fd, CMSG_DATA(with), sizeof(fd));
+	memcpy(&fd, CMSG_DATA(with), sizeof fd);
 	return fd;
 }
 

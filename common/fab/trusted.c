@@ -75,7 +75,7 @@ static int refuse(struct reason *why, int code, const char *id, const char *rule
 {
 	char quoted[QUOTED_BYTES];
 
-	text_quote(id, strlen(id), quoted, sizeof(quoted));
+	text_quote(id, strlen(id), quoted, sizeof quoted);
 	return reason_code(why, code, "the entity %s %s", quoted, rule);
 }
 
@@ -114,7 +114,7 @@ static int add(
 	r = read_key(id, line, len, entity.key, why);
 	if (r < 0)
 		return r;
-	v = reallocarray(trusted->v, trusted->n + 1, sizeof(*v));
+	v = reallocarray(trusted->v, trusted->n + 1, sizeof *v);
 	if (!v)
 		return -ENOMEM;
 	trusted->v = v;
@@ -131,7 +131,7 @@ static int next(yaml_parser_t *parser, yaml_event_t *event, struct reason *why)
 	yaml_event_delete(event);
 	if (yaml_parser_parse(parser, event))
 		return 0;
-	memset(event, 0, sizeof(*event));
+	memset(event, 0, sizeof *event);
 	if (parser->error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
 	return reason_code(why, -EBADMSG, "no YAML: line %zu: %s", parser->problem_mark.line + 1,
@@ -213,7 +213,7 @@ int trusted_load(const char *path, struct trusted **out, struct reason *why)
 				    : reason_code(why, r, "cannot read the trusted entities %s: %s",
 					      path, fault ? fault : "unknown error");
 	}
-	trusted = calloc(1, sizeof(*trusted));
+	trusted = calloc(1, sizeof *trusted);
 	if (!trusted)
 		return -ENOMEM;
 	r = read_yaml(trusted, text, len, &cause);
@@ -283,7 +283,7 @@ static int check_one(const struct entity *entity, const unsigned char sha256[SHA
 	if (len != SIGNATURE_BYTES)
 		return 0;
 	write_message((uint64_t)json_integer_value(signed_at), sha256, message);
-	return verify(entity->key, message, sizeof(message), signature);
+	return verify(entity->key, message, sizeof message, signature);
 }
 
 static bool has_license(const struct value_map *verifications)
@@ -315,7 +315,7 @@ int trusted_check(const struct trusted *trusted, const unsigned char sha256[SHA2
 	if (!wrong)
 		return reason_code(why, -EACCES,
 			"the FAB could not be verified: no trusted entity has signed it");
-	text_quote(wrong, strlen(wrong), quoted, sizeof(quoted));
+	text_quote(wrong, strlen(wrong), quoted, sizeof quoted);
 	return reason_code(why, -EACCES,
 		"the FAB could not be verified: the signature of the trusted entity %s is not for this FAB",
 		quoted);

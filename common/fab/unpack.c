@@ -27,7 +27,7 @@ static int refuse(struct reason *why, const char *name, size_t len, const char *
 {
 	char quoted[160];
 
-	text_quote(name, len, quoted, sizeof(quoted));
+	text_quote(name, len, quoted, sizeof quoted);
 	return reason_code(why, -EBADMSG, "the FAB's file %s %s", quoted, rule);
 }
 

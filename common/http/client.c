@@ -42,7 +42,7 @@ static bool is_loopback(const char *address)
 	char host[256];
 	size_t len;
 
-	host_of(address, host, sizeof(host));
+	host_of(address, host, sizeof host);
 	len = strlen(host);
 	if (inet_pton(AF_INET, host, &v4) == 1)
 		return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET || v4.s_addr == INADDR_ANY;
@@ -109,7 +109,7 @@ int http_client_new(
 
 	if (!is_address(options->address))
 		return -EINVAL;
-	client = calloc(1, sizeof(*client));
+	client = calloc(1, sizeof *client);
 	if (!client)
 		return -ENOMEM;
 	if (!copy_text(options->address, &client->address) ||
@@ -222,7 +222,7 @@ static void take_names(struct http_call *call)
 		return;
 	for (const struct curl_slist *line = info->certinfo[0]; line; line = line->next)
 		if (strncmp(line->data, mark, strlen(mark)) == 0)
-			add_names(line->data + strlen(mark), call->names, sizeof(call->names));
+			add_names(line->data + strlen(mark), call->names, sizeof call->names);
 }
 
 static int version_of(const struct http_call *call)
@@ -325,7 +325,7 @@ static int call_start(struct http_client *client, const struct http_call_options
 
 	if (options->timeout_ms < 0 || options->timeout_ms > INT_MAX)
 		return -EINVAL;
-	call = calloc(1, sizeof(*call));
+	call = calloc(1, sizeof *call);
 	if (!call)
 		return -ENOMEM;
 	call->client = client;

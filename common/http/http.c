@@ -138,7 +138,7 @@ static int socket_watch(struct http *http, struct http_socket *sock, curl_socket
 		     ((what & CURL_POLL_OUT) ? WATCH_WRITE : 0);
 
 	if (!sock) {
-		sock = calloc(1, sizeof(*sock));
+		sock = calloc(1, sizeof *sock);
 		if (!sock)
 			return -ENOMEM;
 		sock->http = http;
@@ -222,7 +222,7 @@ int http_new(struct loop *loop, struct http **out)
 	/* Counted, and safe in a program whose other parts use libcurl, too. */
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return -EIO;
-	http = calloc(1, sizeof(*http));
+	http = calloc(1, sizeof *http);
 	if (!http) {
 		curl_global_cleanup();
 		return -ENOMEM;

@@ -43,7 +43,7 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	(void)arg;
 	(void)purpose;
 	if (fd >= 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof dead_ms);
 	return fd;
 }
 
@@ -157,7 +157,7 @@ static size_t write_head(char *data, size_t size, size_t n, void *arg)
 		return give_up(call, HTTP_FAILURE_HEAD);
 	while (end > 0 && strchr("\r\n \t", data[end - 1]))
 		end--;
-	if (end >= sizeof(line))
+	if (end >= sizeof line)
 		return len; /* none of those that matter */
 	memcpy(line, data, end);
 	line[end] = '\0';

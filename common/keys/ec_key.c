@@ -90,7 +90,7 @@ static int assemble(const struct ec_curve *curve, const struct work *work, const
 	auto_(context_free_at_exit) EVP_PKEY_CTX *context = NULL;
 	unsigned char bytes[POINT_MAX_BYTES];
 	size_t len = EC_POINT_point2oct(
-		work->group, point, POINT_CONVERSION_UNCOMPRESSED, bytes, sizeof(bytes), NULL);
+		work->group, point, POINT_CONVERSION_UNCOMPRESSED, bytes, sizeof bytes, NULL);
 
 	if (!build)
 		return -ENOMEM;

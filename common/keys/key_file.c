@@ -143,7 +143,7 @@ static const struct ec_curve *curve_of(const EVP_PKEY *key, struct reason *why)
 			type ? type : "unknown");
 		return NULL;
 	}
-	if (EVP_PKEY_get_group_name(key, group, sizeof(group), &len) == 1)
+	if (EVP_PKEY_get_group_name(key, group, sizeof group, &len) == 1)
 		curve = ec_curve_of_group(group);
 	if (!curve)
 		reason_set(why,
@@ -183,7 +183,7 @@ static int remake(const EVP_PKEY *key, EVP_PKEY **out, struct reason *why)
 		return reason_code(why, -EBADMSG, "is damaged: its private part is missing");
 	scalar = (struct ssh_bytes){.data = digits, .len = curve->bytes};
 	r = ec_key_pair(curve, &scalar, &point, out, &cause);
-	OPENSSL_cleanse(digits, sizeof(digits));
+	OPENSSL_cleanse(digits, sizeof digits);
 	return r == -EBADMSG ? reason_code(why, r, "is damaged: %s", cause.text) : r;
 }
 

@@ -35,7 +35,7 @@ static int wrong_type(const struct ssh_bytes *type, struct reason *why)
 {
 	char quoted[96];
 
-	text_quote(type->data, type->len, quoted, sizeof(quoted));
+	text_quote(type->data, type->len, quoted, sizeof quoted);
 	return reason_code(why, -ENOTSUP,
 		"holds a key of type %s; an ECDSA key on P-256, P-384 or P-521 is needed (" EC_KEY_ADVICE
 		")",

@@ -17,7 +17,7 @@ static void agent_free_at_exit(struct agent **agent)
 int agent_new(
 	struct loop *loop, struct log *log, const struct agent_options *options, struct agent **out)
 {
-	auto_(agent_free_at_exit) struct agent *agent = calloc(1, sizeof(*agent));
+	auto_(agent_free_at_exit) struct agent *agent = calloc(1, sizeof *agent);
 	int r;
 
 	if (!agent)

@@ -150,7 +150,7 @@ void app_process_tell_cut(
 {
 	char how[128];
 
-	end_describe(end, how, sizeof(how));
+	end_describe(end, how, sizeof how);
 	log_warn(log,
 		"%s: cut off at its end, %s: %s; what its threads, exit handlers and open files still had to do is lost",
 		name, why, how);

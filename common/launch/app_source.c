@@ -48,7 +48,7 @@ static void local_late(struct app_source *source)
 {
 	if (!source->app)
 		return;
-	snprintf(source->cut, sizeof(source->cut), "%g s after its reply (--app-exit-grace)",
+	snprintf(source->cut, sizeof source->cut, "%g s after its reply (--app-exit-grace)",
 		(double)source->options.exit_grace_ms / 1000);
 	process_stop(source->app, WORKER_GRACE_MS);
 }
@@ -72,7 +72,7 @@ static void source_free_at_exit(struct app_source **source)
 
 static struct app_source *source_new(struct loop *loop, const struct app_source_ops *ops, void *arg)
 {
-	auto_(source_free_at_exit) struct app_source *source = calloc(1, sizeof(*source));
+	auto_(source_free_at_exit) struct app_source *source = calloc(1, sizeof *source);
 
 	if (!source)
 		return NULL;
@@ -254,7 +254,7 @@ void app_source_stop(struct app_source *source)
 	if (!source->asked || source->ended)
 		return;
 	if (source->finishing && !source->cut[0])
-		snprintf(source->cut, sizeof(source->cut), "when it was told to stop");
+		snprintf(source->cut, sizeof source->cut, "when it was told to stop");
 	if (!source->set)
 		control_ask(source, CONTROL_APP_STOP);
 	else if (source->app)

@@ -115,7 +115,7 @@ static char *fill(const char *word, const struct command_values *values)
 static int take_words(const wordexp_t *words, const struct command_values *values, char ***argv_out,
 	struct reason *why)
 {
-	auto_(command_free_at_exit) char **argv = calloc(words->we_wordc + 1, sizeof(*argv));
+	auto_(command_free_at_exit) char **argv = calloc(words->we_wordc + 1, sizeof *argv);
 	int r;
 
 	if (!argv)

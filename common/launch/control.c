@@ -26,7 +26,7 @@ struct packet {
 
 static void put(struct packet *packet, const void *bytes, size_t len)
 {
-	if (len > sizeof(packet->bytes) - packet->len) {
+	if (len > sizeof packet->bytes - packet->len) {
 		packet->broken = true;
 		return;
 	}
@@ -43,7 +43,7 @@ static void put_string(struct packet *packet, const char *text, size_t max)
 		packet->broken = true;
 		return;
 	}
-	put(packet, &head, sizeof(head));
+	put(packet, &head, sizeof head);
 	put(packet, text, len);
 }
 
@@ -64,7 +64,7 @@ static void get_text(struct packet *packet, char *text, size_t max, bool utf8)
 {
 	uint16_t len;
 
-	get(packet, &len, sizeof(len));
+	get(packet, &len, sizeof len);
 	if (len > max) {
 		packet->broken = true;
 		len = 0;
@@ -82,7 +82,7 @@ static char *get_string(struct packet *packet)
 
 	get_text(packet, text, CONTROL_STRING_BYTES, false);
 	copy = strdup(text);
-	explicit_bzero(text, sizeof(text));
+	explicit_bzero(text, sizeof text);
 	if (!copy)
 		packet->broken = true;
 	return copy;
@@ -106,11 +106,11 @@ static void start_put(struct packet *packet, const struct control_message *messa
 	uint8_t stderr_in_replies = message->start.stderr_in_replies;
 	uint8_t signed_apps = message->start.signed_apps;
 
-	put(packet, &message->start.token, sizeof(message->start.token));
-	put(packet, &message->start.content_max_bytes, sizeof(message->start.content_max_bytes));
-	put(packet, &log_level, sizeof(log_level));
-	put(packet, &stderr_in_replies, sizeof(stderr_in_replies));
-	put(packet, &signed_apps, sizeof(signed_apps));
+	put(packet, &message->start.token, sizeof message->start.token);
+	put(packet, &message->start.content_max_bytes, sizeof message->start.content_max_bytes);
+	put(packet, &log_level, sizeof log_level);
+	put(packet, &stderr_in_replies, sizeof stderr_in_replies);
+	put(packet, &signed_apps, sizeof signed_apps);
 	put_string(packet, message->start.address, CONTROL_STRING_BYTES);
 	put_string(packet, message->start.flwr_home, CONTROL_STRING_BYTES);
 	put_string(
@@ -126,11 +126,11 @@ static void start_get(struct packet *packet, struct control_message *message)
 	uint8_t stderr_in_replies = 0, signed_apps = 0;
 	int32_t log_level;
 
-	get(packet, &message->start.token, sizeof(message->start.token));
-	get(packet, &message->start.content_max_bytes, sizeof(message->start.content_max_bytes));
-	get(packet, &log_level, sizeof(log_level));
-	get(packet, &stderr_in_replies, sizeof(stderr_in_replies));
-	get(packet, &signed_apps, sizeof(signed_apps));
+	get(packet, &message->start.token, sizeof message->start.token);
+	get(packet, &message->start.content_max_bytes, sizeof message->start.content_max_bytes);
+	get(packet, &log_level, sizeof log_level);
+	get(packet, &stderr_in_replies, sizeof stderr_in_replies);
+	get(packet, &signed_apps, sizeof signed_apps);
 	message->start.log_level = log_level;
 	message->start.address = get_string(packet);
 	message->start.flwr_home = get_string(packet);
@@ -162,10 +162,10 @@ static void ended_put(struct packet *packet, const struct control_message *messa
 		(uint8_t)end->kind, (uint8_t)end->stop, end->out_of_memory, end->never_ready};
 	int32_t value = end->value;
 
-	put(packet, head, sizeof(head));
-	put(packet, &value, sizeof(value));
-	put_string(packet, end->why.text, sizeof(end->why.text) - 1);
-	put_string(packet, end->tail, sizeof(end->tail) - 1);
+	put(packet, head, sizeof head);
+	put(packet, &value, sizeof value);
+	put_string(packet, end->why.text, sizeof end->why.text - 1);
+	put_string(packet, end->tail, sizeof end->tail - 1);
 }
 
 static void ended_get(struct packet *packet, struct control_message *message)
@@ -174,10 +174,10 @@ static void ended_get(struct packet *packet, struct control_message *message)
 	uint8_t head[4];
 	int32_t value;
 
-	get(packet, head, sizeof(head));
-	get(packet, &value, sizeof(value));
-	get_text(packet, end->why.text, sizeof(end->why.text) - 1, false);
-	get_text(packet, end->tail, sizeof(end->tail) - 1, true);
+	get(packet, head, sizeof head);
+	get(packet, &value, sizeof value);
+	get_text(packet, end->why.text, sizeof end->why.text - 1, false);
+	get_text(packet, end->tail, sizeof end->tail - 1, true);
 	if (head[0] > PROCESS_NOT_STARTED || head[1] > PROCESS_STOPPED || head[2] > 1 ||
 		head[3] > 1) {
 		packet->broken = true;
@@ -213,7 +213,7 @@ void control_message_done(struct control_message *message)
 		explicit_bzero(message->start.task_token, strlen(message->start.task_token));
 	free(message->start.task_token);
 	close_fd(&message->fd);
-	explicit_bzero(&message->start, sizeof(message->start));
+	explicit_bzero(&message->start, sizeof message->start);
 }
 
 /* ---- sockets ---- */
@@ -232,7 +232,7 @@ int control_send(int socket, const struct control_message *message)
 	struct msghdr header = {.msg_iov = &piece, .msg_iovlen = 1};
 	ssize_t n;
 
-	put(&packet, head, sizeof(head));
+	put(&packet, head, sizeof head);
 	kinds[message->kind].put(&packet, message);
 	if (packet.broken)
 		return -EMSGSIZE;
@@ -250,7 +250,7 @@ int control_send(int socket, const struct control_message *message)
 		n = sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	int r = n < 0 ? -errno : 0;
-	explicit_bzero(&packet, sizeof(packet));
+	explicit_bzero(&packet, sizeof packet);
 	return r == -ECONNRESET ? -EPIPE : r;
 }
 
@@ -281,7 +281,7 @@ static int packet_decode(struct packet *packet, int n_fds, struct control_messag
 {
 	uint8_t head[2];
 
-	get(packet, head, sizeof(head));
+	get(packet, head, sizeof head);
 	if (packet->broken || head[0] != CONTROL_VERSION || head[1] >= CONTROL_KIND_N)
 		return -EBADMSG;
 	message->kind = (enum control_kind)head[1];
@@ -295,11 +295,11 @@ int control_receive(int socket, struct control_message *out)
 {
 	struct packet packet = {.len = 0};
 	union fds_space space = {.bytes = {0}};
-	struct iovec piece = {.iov_base = packet.bytes, .iov_len = sizeof(packet.bytes)};
+	struct iovec piece = {.iov_base = packet.bytes, .iov_len = sizeof packet.bytes};
 	struct msghdr header = {.msg_iov = &piece,
 		.msg_iovlen = 1,
 		.msg_control = space.bytes,
-		.msg_controllen = sizeof(space.bytes)};
+		.msg_controllen = sizeof space.bytes};
 	struct control_message message = {.fd = -1};
 	ssize_t n;
 
@@ -315,7 +315,7 @@ int control_receive(int socket, struct control_message *out)
 	int r = header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)
 			? -EBADMSG
 			: packet_decode(&packet, n_fds, &message);
-	explicit_bzero(&packet, sizeof(packet));
+	explicit_bzero(&packet, sizeof packet);
 	if (r < 0) {
 		control_message_done(&message);
 		return r;

@@ -29,7 +29,7 @@ static void how_describe(const struct process_end *end, char *text, size_t bytes
 		snprintf(text, bytes, "exited with status %d", end->value);
 		return;
 	}
-	signal_describe(end->value, signal, sizeof(signal));
+	signal_describe(end->value, signal, sizeof signal);
 	snprintf(text, bytes, "killed by %s", signal);
 }
 
@@ -42,7 +42,7 @@ void end_describe(const struct process_end *end, char *text, size_t bytes)
 			end->why.text[0] ? end->why.text : strerror(end->value));
 		return;
 	}
-	how_describe(end, how, sizeof(how));
+	how_describe(end, how, sizeof how);
 	snprintf(text, bytes, "%s%s%s%s", how, end->out_of_memory ? ", out of memory" : "",
 		end->stop == PROCESS_STOPPED ? ", stopped by us" : "",
 		end->never_ready ? ", never started to work" : "");
@@ -71,7 +71,7 @@ int end_error(
 		not_started_add(role, end, reason);
 		return ERROR_CODE_LOAD_CLIENT_APP;
 	}
-	how_describe(end, how, sizeof(how));
+	how_describe(end, how, sizeof how);
 	text_printf(reason, "%s %s%s%s%s.", role_names[role],
 		end->kind == PROCESS_KILLED ? "was " : "", how,
 		end->out_of_memory ? ": the node ran out of memory" : "",

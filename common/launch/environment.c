@@ -59,7 +59,7 @@ char **environment_new(const char *const *set, const char *const *drop, const ch
 {
 	size_t n_set = list_length((char *const *)set);
 	size_t n = 0;
-	char **list = calloc(list_length(environ) + n_set + 1, sizeof(*list));
+	char **list = calloc(list_length(environ) + n_set + 1, sizeof *list);
 
 	if (!list)
 		return NULL;

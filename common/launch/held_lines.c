@@ -24,7 +24,7 @@ struct held_line *held_lines_take(struct held_lines *lines)
 void held_lines_add(struct held_lines *lines, const struct output *from, uint64_t number,
 	const char *bytes, size_t len)
 {
-	struct held_line *line = malloc(sizeof(*line) + len);
+	struct held_line *line = malloc(sizeof *line + len);
 
 	if (!line)
 		return;

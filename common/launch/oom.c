@@ -15,7 +15,7 @@ static int64_t read_count(const char *path)
 	char line[256];
 	unsigned long long count;
 
-	while (file && fgets(line, sizeof(line), file))
+	while (file && fgets(line, sizeof line, file))
 		if (sscanf(line, "oom_kill %llu", &count) == 1)
 			return (int64_t)(count & INT64_MAX);
 	return -1;
@@ -68,7 +68,7 @@ void oom_source_init(struct oom_source *source)
 	char line[4096];
 
 	source->path = NULL;
-	while (file && fgets(line, sizeof(line), file))
+	while (file && fgets(line, sizeof line, file))
 		if (try_group(source, line))
 			return;
 	source_try(source, strdup(OOM_VMSTAT));

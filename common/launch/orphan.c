@@ -65,7 +65,7 @@ static int visit_lists(struct sweep *sweep)
 {
 	auto_(closedir_at_exit) DIR *threads = opendir("/proc/self/task");
 	struct dirent *entry;
-	char path[sizeof("/proc/self/task//children") + sizeof(entry->d_name)];
+	char path[sizeof("/proc/self/task//children") + sizeof entry->d_name];
 	int pid;
 
 	if (!threads)
@@ -73,7 +73,7 @@ static int visit_lists(struct sweep *sweep)
 	while ((entry = readdir(threads))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof(path), "/proc/self/task/%s/children", entry->d_name);
+		snprintf(path, sizeof path, "/proc/self/task/%s/children", entry->d_name);
 		auto_(fclose_at_exit) FILE *file = fopen(path, "re");
 		if (!file)
 			return -errno;

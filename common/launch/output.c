@@ -208,12 +208,12 @@ static void tail_drop_first(struct output_tail *tail)
 
 static void tail_add(struct output_tail *tail, const char *line, size_t len)
 {
-	while (len >= sizeof(tail->bytes) || (len && ((unsigned char)*line & 0xc0) == 0x80)) {
+	while (len >= sizeof tail->bytes || (len && ((unsigned char)*line & 0xc0) == 0x80)) {
 		line++;
 		len--;
 	}
 	while (tail->lines &&
-		(tail->lines >= PROCESS_TAIL_LINES || tail->len + len + 1 > sizeof(tail->bytes)))
+		(tail->lines >= PROCESS_TAIL_LINES || tail->len + len + 1 > sizeof tail->bytes))
 		tail_drop_first(tail);
 	memcpy(tail->bytes + tail->len, line, len);
 	line_clean(tail->bytes + tail->len, len);
@@ -241,7 +241,7 @@ static enum output_kind kind_of(struct output *output, const char *line, size_t 
 
 	if (output->kind != OUTPUT_ERR)
 		return output->kind;
-	if (memmem(line, len, head, sizeof(head) - 1) || (output->after && line[0] == ' ')) {
+	if (memmem(line, len, head, sizeof head - 1) || (output->after && line[0] == ' ')) {
 		output->after = OUTPUT_AFTER_BYTES;
 		return OUTPUT_TRACEBACK;
 	}
@@ -330,7 +330,7 @@ static void output_ready(void *arg, int ready)
 {
 	struct output *output = arg;
 	char buffer[OUTPUT_READ_BYTES];
-	ssize_t n = read(output->fd, buffer, sizeof(buffer));
+	ssize_t n = read(output->fd, buffer, sizeof buffer);
 
 	(void)ready;
 	if (n > 0) {
@@ -369,7 +369,7 @@ void output_drain(struct output *output)
 	if (ioctl(output->fd, FIONREAD, &left) < 0)
 		left = 0;
 	while (left > 0) {
-		ssize_t n = read(output->fd, buffer, sizeof(buffer));
+		ssize_t n = read(output->fd, buffer, sizeof buffer);
 
 		if (n <= 0)
 			break;

@@ -286,7 +286,7 @@ static void output_prepare(struct process *process, struct output *output, const
 static struct process *process_new(struct process_set *set, const struct process_spec *spec,
 	const struct process_ops *ops, void *arg)
 {
-	auto_(process_free_at_exit) struct process *process = calloc(1, sizeof(*process));
+	auto_(process_free_at_exit) struct process *process = calloc(1, sizeof *process);
 
 	if (!process)
 		return NULL;
@@ -423,7 +423,7 @@ static int children_keep(void)
 
 int process_set_new(struct loop *loop, struct log *log, struct process_set **out)
 {
-	auto_(set_free_at_exit) struct process_set *set = calloc(1, sizeof(*set));
+	auto_(set_free_at_exit) struct process_set *set = calloc(1, sizeof *set);
 	int r;
 
 	if (!set)

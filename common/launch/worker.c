@@ -144,7 +144,7 @@ static void app_late(void *arg)
 
 	if (!worker->app)
 		return;
-	snprintf(worker->cut, sizeof(worker->cut), "%g s after its reply (--app-exit-grace)",
+	snprintf(worker->cut, sizeof worker->cut, "%g s after its reply (--app-exit-grace)",
 		(double)worker->agent->options.exit_grace_ms / 1000);
 	process_stop(worker->app, WORKER_GRACE_MS);
 }
@@ -220,7 +220,7 @@ static const struct process_ops process_ops = {.ended = worker_ended, .gone = wo
 static struct worker *worker_new(
 	struct agent *agent, const char *name, const struct worker_ops *ops, void *arg)
 {
-	auto_(worker_free_at_exit) struct worker *worker = calloc(1, sizeof(*worker));
+	auto_(worker_free_at_exit) struct worker *worker = calloc(1, sizeof *worker);
 
 	if (!worker)
 		return NULL;
@@ -249,7 +249,7 @@ static int control_open(struct worker *worker, const struct control_start *start
 	worker->control = ends[0];
 	auto_(close_at_exit) int theirs = ends[1];
 	r = control_send(worker->control, &message);
-	explicit_bzero(&message, sizeof(message));
+	explicit_bzero(&message, sizeof message);
 	if (r < 0)
 		return r;
 	worker->watch =
@@ -304,7 +304,7 @@ void worker_stop(struct worker *worker, int64_t grace_ms)
 	if (!worker->app)
 		return;
 	if (worker->ended && !worker->cut[0])
-		snprintf(worker->cut, sizeof(worker->cut), "when it was told to stop");
+		snprintf(worker->cut, sizeof worker->cut, "when it was told to stop");
 	process_stop(worker->app, grace_ms);
 }
 

@@ -65,7 +65,7 @@ static int jobs_start(struct jobs *jobs)
 
 struct jobs *jobs_new(struct loop *loop)
 {
-	struct jobs *jobs = calloc(1, sizeof(*jobs));
+	struct jobs *jobs = calloc(1, sizeof *jobs);
 
 	if (!jobs)
 		return NULL;

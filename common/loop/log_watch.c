@@ -33,7 +33,7 @@ static void some_waits(void *arg)
 
 struct log_watch *log_watch_new(struct loop *loop, struct log *log)
 {
-	struct log_watch *log_watch = calloc(1, sizeof(*log_watch));
+	struct log_watch *log_watch = calloc(1, sizeof *log_watch);
 
 	if (!log_watch)
 		return NULL;

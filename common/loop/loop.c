@@ -77,7 +77,7 @@ struct watch *watch_new(struct loop *loop, int fd, int events, watch_fn *fn, voi
 	/* epoll takes no files and no directories; libevent would say so on stderr. */
 	if (fstat(fd, &st) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
 		return NULL;
-	watch = calloc(1, sizeof(*watch));
+	watch = calloc(1, sizeof *watch);
 	if (!watch)
 		return NULL;
 	if (events & WATCH_READ)
@@ -123,7 +123,7 @@ void loop_post(struct loop *loop, struct loop_work *work)
 	 * the list is taken, so it is far from its end.
 	 */
 	if (!head) {
-		while (write(wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+		while (write(wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
 		}
 	}
 }
@@ -136,7 +136,7 @@ static void posted_run(void *arg, int ready)
 
 	(void)ready;
 	/* Before the list is taken: what is posted in between is either in it or wakes us again. */
-	if (read(loop->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+	if (read(loop->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
 		return;
 	work = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
 	for (; work; work = next) {
@@ -156,10 +156,10 @@ static void signals_read(void *arg, int ready)
 {
 	struct loop *loop = arg;
 	struct signalfd_siginfo info[SIGNALS_AT_ONCE];
-	ssize_t n = read(loop->signal_fd, info, sizeof(info));
+	ssize_t n = read(loop->signal_fd, info, sizeof info);
 
 	(void)ready;
-	for (ssize_t i = 0; i < n / (ssize_t)sizeof(info[0]); i++)
+	for (ssize_t i = 0; i < n / (ssize_t)sizeof info[0]; i++)
 		loop->on_signal(loop->on_signal_arg, (int)info[i].ssi_signo);
 }
 
@@ -257,7 +257,7 @@ static int loop_init(struct loop *loop)
 
 int loop_new(struct loop **out)
 {
-	struct loop *loop = calloc(1, sizeof(*loop));
+	struct loop *loop = calloc(1, sizeof *loop);
 	int r;
 
 	if (!loop)

@@ -108,7 +108,7 @@ static void timers_arm(struct timers *timers)
 
 int timers_new(struct timers **out)
 {
-	struct timers *timers = calloc(1, sizeof(*timers));
+	struct timers *timers = calloc(1, sizeof *timers);
 	int fd;
 
 	if (!timers)
@@ -148,7 +148,7 @@ void timers_run(struct timers *timers)
 	uint64_t count;
 
 	/* Not read when it was set anew in between; then there is nothing to clear. */
-	if (read(timers->fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+	if (read(timers->fd, &count, sizeof count) < 0 && errno != EAGAIN)
 		return;
 	timers->armed_ms = CLOCK_NEVER;
 	while (timers->n && timers->heap[0]->at_ms <= now_ms && timers->heap[0]->sequence <= last) {
@@ -169,7 +169,7 @@ static int heap_reserve(struct timers *timers)
 		return 0;
 	if (timers->cap && !size_mul(cap, 2, &cap))
 		return -ENOMEM;
-	heap = reallocarray(timers->heap, cap, sizeof(*heap));
+	heap = reallocarray(timers->heap, cap, sizeof *heap);
 	if (!heap)
 		return -ENOMEM;
 	timers->heap = heap;
@@ -183,7 +183,7 @@ struct timer *timers_add(struct timers *timers, timer_fn *fn, void *arg)
 
 	if (heap_reserve(timers) < 0)
 		return NULL;
-	timer = calloc(1, sizeof(*timer));
+	timer = calloc(1, sizeof *timer);
 	if (!timer)
 		return NULL;
 	timer->timers = timers;

@@ -62,7 +62,7 @@ uint64_t envelope_held_bytes(const struct envelope *envelope)
 	if (!envelope->objects)
 		return envelope->content.bytes;
 	tree = object_set_tree(envelope->objects);
-	return envelope->content.bytes + tree->bytes.bytes + tree->n * sizeof(*tree->v);
+	return envelope->content.bytes + tree->bytes.bytes + tree->n * sizeof *tree->v;
 }
 
 int envelope_error(const struct metadata *instruction, double now_s, int64_t code,

@@ -122,7 +122,7 @@ static int string_check(const struct wire_reader *outer, const struct wire_field
 	size_t kept = 0, part;
 
 	wire_reader_enter(&reader, outer, field);
-	while ((part = wire_next_bytes(&reader, piece + kept, sizeof(piece) - kept)) > 0) {
+	while ((part = wire_next_bytes(&reader, piece + kept, sizeof piece - kept)) > 0) {
 		size_t len = kept + part;
 
 		kept = cut_character(piece, len);
@@ -478,12 +478,12 @@ int entries_unique(void *entries, size_t *n, size_t size, void (*done)(void *ent
 	assert(size <= ENTRY_SIZE_MAX);
 	if (*n < 2)
 		return 0;
-	sorted = reallocarray(NULL, *n, sizeof(*sorted));
+	sorted = reallocarray(NULL, *n, sizeof *sorted);
 	if (!sorted)
 		return -ENOMEM;
 	for (size_t i = 0; i < *n; i++)
 		sorted[i] = base + i * size;
-	qsort(sorted, *n, sizeof(*sorted), compare_entries);
+	qsort(sorted, *n, sizeof *sorted, compare_entries);
 	for (size_t i = 0, end; i < *n; i = end) {
 		for (end = i + 1; end < *n; end++) {
 			if (strcmp(*(char **)sorted[i], *(char **)sorted[end]) != 0)
@@ -519,5 +519,5 @@ static void map_entry_done(void *entry)
 
 int value_map_unique(struct value_map *map)
 {
-	return entries_unique(map->v, &map->n, sizeof(*map->v), map_entry_done);
+	return entries_unique(map->v, &map->n, sizeof *map->v, map_entry_done);
 }

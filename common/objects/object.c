@@ -75,7 +75,7 @@ int object_hash(const struct slices *object, struct object_id *out)
 	int r = sha256_slices(object, hex);
 
 	if (r == 0)
-		object_id_parse(hex, sizeof(hex) - 1, out);
+		object_id_parse(hex, sizeof hex - 1, out);
 	return r;
 }
 
@@ -132,11 +132,11 @@ static int are_distinct(const struct object_id *ids, size_t n)
 
 	if (n < 2)
 		return 1;
-	sorted = reallocarray(NULL, n, sizeof(*sorted));
+	sorted = reallocarray(NULL, n, sizeof *sorted);
 	if (!sorted)
 		return -ENOMEM;
-	memcpy(sorted, ids, n * sizeof(*sorted));
-	qsort(sorted, n, sizeof(*sorted), compare_ids);
+	memcpy(sorted, ids, n * sizeof *sorted);
+	qsort(sorted, n, sizeof *sorted, compare_ids);
 	for (size_t i = 1; i < n; i++) {
 		if (object_id_equal(&sorted[i - 1], &sorted[i]))
 			return 0;
@@ -158,7 +158,7 @@ static int parse_children(
 	if (n > OBJECT_CHILDREN_MAX)
 		return reason_code(why, -EBADMSG, "the object has %zu children, more than %d", n,
 			OBJECT_CHILDREN_MAX);
-	head->children = reallocarray(NULL, n, sizeof(*head->children));
+	head->children = reallocarray(NULL, n, sizeof *head->children);
 	if (!head->children)
 		return -ENOMEM;
 	head->n_children = n;
@@ -189,11 +189,11 @@ static int parse_head(char *text, struct object_head *head, struct reason *why)
 	*children++ = '\0';
 	*length++ = '\0';
 	if (!type_find(text, &head->type)) {
-		text_quote(text, strlen(text), name, sizeof(name));
+		text_quote(text, strlen(text), name, sizeof name);
 		return reason_code(why, -EBADMSG, "no such type of object: %s", name);
 	}
 	if (number_u64(length, &bytes) < 0 || bytes != head->body_bytes) {
-		text_quote(length, strlen(length), name, sizeof(name));
+		text_quote(length, strlen(length), name, sizeof name);
 		return reason_code(why, -EBADMSG, "the object's body has %zu bytes, not %s",
 			head->body_bytes, name);
 	}
@@ -240,7 +240,7 @@ static int format_head(enum object_type type, const struct object_id *children, 
 	for (size_t i = 0; r == 0 && i < n_children; i++) {
 		object_id_format(&children[i], id);
 		id[ID_DIGITS] = ','; /* it is added with its length */
-		r = text_add(text, id, i + 1 < n_children ? sizeof(id) : sizeof(id) - 1);
+		r = text_add(text, id, i + 1 < n_children ? sizeof id : sizeof id - 1);
 	}
 	if (r == 0)
 		r = text_printf(text, " %zu", body_bytes);

@@ -19,10 +19,10 @@ static size_t first_slot(const struct object_index *index, const struct object_i
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < sizeof(index->key) / sizeof(*index->key); i++) {
+	for (size_t i = 0; i < sizeof index->key / sizeof *index->key; i++) {
 		uint32_t word;
 
-		memcpy(&word, id->v + i * sizeof(word), sizeof(word));
+		memcpy(&word, id->v + i * sizeof word, sizeof word);
 		sum += index->key[i] * word;
 	}
 	return (size_t)(sum >> 32) & (index->n_slots - 1);
@@ -50,13 +50,13 @@ static int index_grow(struct object_index *index, const struct object_node *v, u
 {
 	struct object_index grown = *index;
 
-	if (!index->slots && getrandom(grown.key, sizeof(grown.key), 0) != sizeof(grown.key))
+	if (!index->slots && getrandom(grown.key, sizeof grown.key, 0) != sizeof grown.key)
 		return -ENOMEM;
 	if (!index->slots)
 		grown.n_slots = FIRST_SLOTS;
 	else if (!size_mul(index->n_slots, 2, &grown.n_slots))
 		return -ENOMEM;
-	grown.slots = calloc(grown.n_slots, sizeof(*grown.slots));
+	grown.slots = calloc(grown.n_slots, sizeof *grown.slots);
 	if (!grown.slots)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)

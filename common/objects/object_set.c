@@ -56,8 +56,8 @@ struct put {
 
 int object_set_new(struct spool *spool, struct object_tree *tree, struct object_set **out)
 {
-	struct object_set *set = calloc(1, sizeof(*set));
-	struct entry *entries = calloc(tree->n ? tree->n : 1, sizeof(*entries));
+	struct object_set *set = calloc(1, sizeof *set);
+	struct entry *entries = calloc(tree->n ? tree->n : 1, sizeof *entries);
 
 	if (!set || !entries) {
 		free(set);
@@ -198,8 +198,8 @@ static int has_children(const struct object_tree *tree, const struct object_node
 		return 0;
 	if (n == 0)
 		return 1;
-	said = calloc(n, sizeof(*said));
-	known = calloc(n, sizeof(*known));
+	said = calloc(n, sizeof *said);
+	known = calloc(n, sizeof *known);
 	if (!said || !known)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
@@ -210,9 +210,9 @@ static int has_children(const struct object_tree *tree, const struct object_node
 		said[i] = (uint32_t)at;
 		known[i] = node->children[i];
 	}
-	qsort(said, n, sizeof(*said), compare_places);
-	qsort(known, n, sizeof(*known), compare_places);
-	return memcmp(said, known, n * sizeof(*said)) == 0;
+	qsort(said, n, sizeof *said, compare_places);
+	qsort(known, n, sizeof *known, compare_places);
+	return memcmp(said, known, n * sizeof *said) == 0;
 }
 
 static int put_check(struct put *put)
@@ -340,7 +340,7 @@ static void put_to_file(struct put *put)
 int object_set_put(struct object_set *set, size_t index, struct slices *content,
 	object_put_fn *done, void *arg)
 {
-	struct put *put = calloc(1, sizeof(*put));
+	struct put *put = calloc(1, sizeof *put);
 	int r;
 
 	assert(index < set->tree.n);

@@ -45,11 +45,11 @@ static int make_room(void *array, size_t n, size_t *cap, size_t size)
 
 	if (n < *cap)
 		return 0;
-	memcpy(&old, array, sizeof(old));
+	memcpy(&old, array, sizeof old);
 	room = reallocarray(old, more, size);
 	if (!room)
 		return -ENOMEM;
-	memcpy(array, &room, sizeof(room));
+	memcpy(array, &room, sizeof room);
 	*cap = more;
 	return 0;
 }
@@ -125,14 +125,14 @@ static int add_node(struct decoding *decoding, const struct object_id *id, const
 		return reason_code(decoding->why, -EMSGSIZE,
 			"the object tree has an object with %zu children, more than %d", n_children,
 			OBJECT_CHILDREN_MAX);
-	r = make_room(&tree->v, tree->n, &decoding->cap, sizeof(*tree->v));
+	r = make_room(&tree->v, tree->n, &decoding->cap, sizeof *tree->v);
 	if (r < 0)
 		return r;
 	if (n_children > 0) {
-		node.children = reallocarray(NULL, n_children, sizeof(*children));
+		node.children = reallocarray(NULL, n_children, sizeof *children);
 		if (!node.children)
 			return -ENOMEM;
-		memcpy(node.children, children, n_children * sizeof(*children));
+		memcpy(node.children, children, n_children * sizeof *children);
 	}
 	tree->v[tree->n++] = node; /* the tree's, whatever comes now */
 	return object_index_add(&tree->index, tree->v, (uint32_t)tree->n - 1);
@@ -160,14 +160,14 @@ static int finish_object(struct decoding *decoding, const struct level *level)
 		if (r < 0)
 			return r;
 	} else if (tree->v[at].n_children != n ||
-		   (n && memcmp(tree->v[at].children, children, n * sizeof(*children)) != 0)) {
+		   (n && memcmp(tree->v[at].children, children, n * sizeof *children) != 0)) {
 		object_id_format(&level->id, text);
 		return reason_code(decoding->why, -EBADMSG,
 			"the object tree names different children of object %s", text);
 	}
 	decoding->n_pending = level->first;
 	r = make_room(&decoding->pending, decoding->n_pending, &decoding->pending_cap,
-		sizeof(*decoding->pending));
+		sizeof *decoding->pending);
 	if (r < 0)
 		return r;
 	decoding->pending[decoding->n_pending++] = (uint32_t)at;

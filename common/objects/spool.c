@@ -16,7 +16,7 @@
 
 int spool_new(struct loop *loop, const char *dir, uint64_t memory_max_bytes, struct spool **out)
 {
-	auto_(free_at_exit) struct spool *spool = calloc(1, sizeof(*spool));
+	auto_(free_at_exit) struct spool *spool = calloc(1, sizeof *spool);
 
 	if (!spool)
 		return -ENOMEM;

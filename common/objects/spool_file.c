@@ -64,7 +64,7 @@ static int open_unnamed(const char *dir)
 
 static int file_open(struct spool_file *file, const char *dir)
 {
-	auto_(free_at_exit) struct spool_users *users = malloc(sizeof(*users));
+	auto_(free_at_exit) struct spool_users *users = malloc(sizeof *users);
 	int fd = users ? open_unnamed(dir) : -ENOMEM;
 
 	if (fd == -ENOENT) {
@@ -112,7 +112,7 @@ int spool_file_map(const struct spool_file *file, uint64_t offset, size_t len, s
 {
 	/* A mapping begins with a page. */
 	size_t before = (size_t)(offset % (uint64_t)sysconf(_SC_PAGESIZE));
-	struct mapping *mapping = malloc(sizeof(*mapping));
+	struct mapping *mapping = malloc(sizeof *mapping);
 
 	if (!mapping)
 		return -ENOMEM;

@@ -31,14 +31,14 @@ int object_ids_number(
 	size_t distinct = 0, first = 0;
 
 	if (n > 0) {
-		places = reallocarray(NULL, n, sizeof(*places));
+		places = reallocarray(NULL, n, sizeof *places);
 		if (!places)
 			return -ENOMEM;
 	}
 	for (size_t i = 0; i < n; i++)
 		places[i] = &ids[i];
 	if (n > 1)
-		qsort(places, n, sizeof(*places), compare_places);
+		qsort(places, n, sizeof *places, compare_places);
 	/* First: where the id stands first. Then: its number, which is known by then. */
 	for (size_t i = 0; i < n; i++) {
 		if (i == 0 || !object_id_equal(places[i - 1], places[i]))
@@ -60,15 +60,15 @@ int object_ids_cover(
 
 	if (n == 0 || n_set == 0)
 		return n == n_set;
-	sorted = reallocarray(NULL, n_set, sizeof(*sorted));
-	used = calloc(n_set, sizeof(*used));
+	sorted = reallocarray(NULL, n_set, sizeof *sorted);
+	used = calloc(n_set, sizeof *used);
 	if (!sorted || !used)
 		return -ENOMEM;
-	memcpy(sorted, set, n_set * sizeof(*sorted));
-	qsort(sorted, n_set, sizeof(*sorted), compare_ids);
+	memcpy(sorted, set, n_set * sizeof *sorted);
+	qsort(sorted, n_set, sizeof *sorted, compare_ids);
 	for (size_t i = 0; i < n; i++) {
 		const struct object_id *found =
-			bsearch(&ids[i], sorted, n_set, sizeof(*sorted), compare_ids);
+			bsearch(&ids[i], sorted, n_set, sizeof *sorted, compare_ids);
 
 		if (!found)
 			return 0;

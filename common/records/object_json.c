@@ -104,7 +104,7 @@ static int read_ref(
 			why, -EBADMSG, "its body has a name of over %d bytes", ENVELOPE_STRING_MAX);
 	if (!json_is_string(value) ||
 		!object_id_parse(json_string_value(value), json_string_length(value), &out->id)) {
-		text_quote(name, strlen(name), shown, sizeof(shown));
+		text_quote(name, strlen(name), shown, sizeof shown);
 		return reason_code(why, -EBADMSG, "its body has no id for %s", shown);
 	}
 	out->name = strdup(name);
@@ -122,7 +122,7 @@ int object_refs_read(const struct slices *body, struct object_refs *out, struct 
 	r = parse_object(body, &json, why);
 	if (r < 0)
 		return r;
-	refs.v = calloc(json_object_size(json) + 1, sizeof(*refs.v));
+	refs.v = calloc(json_object_size(json) + 1, sizeof *refs.v);
 	if (!refs.v)
 		return -ENOMEM;
 	json_object_foreach(json, name, value)
@@ -177,7 +177,7 @@ static int read_shape(const json_t *json, struct array *array, struct reason *wh
 		return reason_code(why, -EBADMSG, "its body has no shape");
 	if (n == 0)
 		return 0;
-	array->shape = reallocarray(NULL, n, sizeof(*array->shape));
+	array->shape = reallocarray(NULL, n, sizeof *array->shape);
 	if (!array->shape)
 		return -ENOMEM;
 	for (; array->n_shape < n; array->n_shape++) {
@@ -202,7 +202,7 @@ static int read_chunks(
 	if (!json_is_array(list))
 		return reason_code(why, -EBADMSG, "its body has no arraychunk_ids");
 	if (n > 0) {
-		chunks = reallocarray(NULL, n, sizeof(*chunks));
+		chunks = reallocarray(NULL, n, sizeof *chunks);
 		if (!chunks)
 			return -ENOMEM;
 	}

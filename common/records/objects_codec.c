@@ -130,7 +130,7 @@ static int read_refs(struct reading *reading, const struct opened *object, struc
 
 	if (r < 0)
 		return refuse(reading, object->id, r, &detail);
-	ids = calloc(out->n + 1, sizeof(*ids));
+	ids = calloc(out->n + 1, sizeof *ids);
 	if (!ids)
 		return refuse(reading, object->id, -ENOMEM, NULL);
 	for (size_t i = 0; i < out->n; i++)
@@ -200,8 +200,8 @@ static int read_chunks(struct reading *reading, const struct opened *object, con
 	auto_(chunks_done) struct chunks chunks = {.n = object->head.n_children};
 
 	if (chunks.n > 0) {
-		chunks.v = calloc(chunks.n, sizeof(*chunks.v));
-		chunks.used = calloc(chunks.n, sizeof(*chunks.used));
+		chunks.v = calloc(chunks.n, sizeof *chunks.v);
+		chunks.used = calloc(chunks.n, sizeof *chunks.used);
 		if (!chunks.v || !chunks.used)
 			return refuse(reading, object->id, -ENOMEM, NULL);
 	}

@@ -48,9 +48,9 @@ static int family_init(struct family *family, size_t n)
 	*family = (struct family){.n = n};
 	if (n == 0)
 		return 0;
-	family->ids = calloc(n, sizeof(*family->ids));
-	family->trees = calloc(n, sizeof(*family->trees));
-	family->numbers = calloc(n, sizeof(*family->numbers));
+	family->ids = calloc(n, sizeof *family->ids);
+	family->trees = calloc(n, sizeof *family->trees);
+	family->numbers = calloc(n, sizeof *family->numbers);
 	return family->ids && family->trees && family->numbers ? 0 : -ENOMEM;
 }
 
@@ -153,7 +153,7 @@ static int make_chunks(struct writing *writing, const struct record_dict *dict)
 			n += count_chunks(&dict->v[i].arrays[j].data, writing->chunk_bytes);
 			bytes += dict->v[i].arrays[j].data.bytes;
 		}
-	writing->chunks = calloc(n ? n : 1, sizeof(*writing->chunks));
+	writing->chunks = calloc(n ? n : 1, sizeof *writing->chunks);
 	if (!writing->chunks)
 		return -ENOMEM;
 	for (size_t i = 0; i < dict->n; i++)
@@ -174,7 +174,7 @@ static struct object_entry *add_entry(struct writing *writing)
 
 	if (list->n == writing->cap) {
 		size_t cap = writing->cap ? 2 * writing->cap : 16;
-		void *room = reallocarray(list->v, cap, sizeof(*list->v));
+		void *room = reallocarray(list->v, cap, sizeof *list->v);
 
 		if (!room)
 			return NULL;
@@ -277,7 +277,7 @@ static int make_array_record(struct writing *writing, const struct record *recor
 	struct object_refs names = {.n = record->n_arrays};
 	int r = family_init(&arrays, record->n_arrays);
 
-	names.v = calloc(names.n + 1, sizeof(*names.v));
+	names.v = calloc(names.n + 1, sizeof *names.v);
 	if (!names.v)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < record->n_arrays; i++) {
@@ -311,7 +311,7 @@ static int make_dict(struct writing *writing, const struct record_dict *dict)
 	struct object_refs names = {.n = dict->n};
 	int r = family_init(&records, dict->n);
 
-	names.v = calloc(names.n + 1, sizeof(*names.v));
+	names.v = calloc(names.n + 1, sizeof *names.v);
 	if (!names.v)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < dict->n; i++) {
@@ -331,8 +331,8 @@ static int make_dict(struct writing *writing, const struct record_dict *dict)
 /* Each object once, where it came first. */
 static int fold_list(struct object_list *list)
 {
-	auto_(free_at_exit) struct object_id *ids = reallocarray(NULL, list->n, sizeof(*ids));
-	auto_(free_at_exit) size_t *numbers = reallocarray(NULL, list->n, sizeof(*numbers));
+	auto_(free_at_exit) struct object_id *ids = reallocarray(NULL, list->n, sizeof *ids);
+	auto_(free_at_exit) size_t *numbers = reallocarray(NULL, list->n, sizeof *numbers);
 	size_t n = list->n, distinct;
 	int r;
 

@@ -91,7 +91,7 @@ static int shape_push(struct record_decoding *decoding, struct array *array, uin
 		return 0;
 	}
 	if ((n & (n - 1)) == 0) {
-		void *room = reallocarray(array->shape, n ? 2 * n : 1, sizeof(*array->shape));
+		void *room = reallocarray(array->shape, n ? 2 * n : 1, sizeof *array->shape);
 
 		if (!room)
 			return -ENOMEM;

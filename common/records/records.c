@@ -48,7 +48,7 @@ static void *room_for_one(void *v, size_t n, size_t size)
 
 struct record *record_dict_add(struct record_dict *dict, const char *name, enum record_kind kind)
 {
-	struct record *v = room_for_one(dict->v, dict->n, sizeof(*v));
+	struct record *v = room_for_one(dict->v, dict->n, sizeof *v);
 	char *copy;
 
 	if (!v)
@@ -63,7 +63,7 @@ struct record *record_dict_add(struct record_dict *dict, const char *name, enum 
 
 struct array *record_add_array(struct record *record, const char *key)
 {
-	struct array *v = room_for_one(record->arrays, record->n_arrays, sizeof(*v));
+	struct array *v = room_for_one(record->arrays, record->n_arrays, sizeof *v);
 	struct array array = {0};
 
 	if (!v)
@@ -90,10 +90,10 @@ int record_dict_move(struct record_dict *dict, struct record_dict *from)
 		return 0;
 	while (cap < n)
 		cap *= 2; /* what record_dict_add() counts on */
-	v = reallocarray(dict->v, cap, sizeof(*v));
+	v = reallocarray(dict->v, cap, sizeof *v);
 	if (!v)
 		return -ENOMEM;
-	memcpy(v + dict->n, from->v, from->n * sizeof(*v));
+	memcpy(v + dict->n, from->v, from->n * sizeof *v);
 	free(from->v);
 	*from = (struct record_dict){0};
 	dict->v = v;
@@ -116,12 +116,12 @@ int record_unique(struct record *record)
 	if (record->kind != RECORD_ARRAYS)
 		return value_map_unique(&record->values);
 	return entries_unique(
-		record->arrays, &record->n_arrays, sizeof(*record->arrays), array_entry_done);
+		record->arrays, &record->n_arrays, sizeof *record->arrays, array_entry_done);
 }
 
 int record_dict_unique(struct record_dict *dict)
 {
-	return entries_unique(dict->v, &dict->n, sizeof(*dict->v), record_entry_done);
+	return entries_unique(dict->v, &dict->n, sizeof *dict->v, record_entry_done);
 }
 
 static uint64_t value_bytes(const struct value *value)

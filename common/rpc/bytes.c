@@ -52,7 +52,7 @@ int bytes_to_grpc(const struct slices *list, grpc_byte_buffer **out)
 	auto_(free_at_exit) grpc_slice *v = NULL;
 
 	if (list->n > 0) {
-		v = calloc(list->n, sizeof(*v));
+		v = calloc(list->n, sizeof *v);
 		if (!v)
 			return -ENOMEM;
 	}
@@ -67,7 +67,7 @@ int bytes_to_grpc(const struct slices *list, grpc_byte_buffer **out)
 /* Takes over the reference to slice. */
 static int append_grpc_slice(struct slices *list, grpc_slice slice)
 {
-	struct grpc_bytes *bytes = malloc(sizeof(*bytes));
+	struct grpc_bytes *bytes = malloc(sizeof *bytes);
 
 	if (!bytes) {
 		grpc_slice_unref(slice);

@@ -110,7 +110,7 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 	grpc_channel_args args = {.args = v};
 	grpc_resource_quota *quota = NULL;
 	grpc_channel_credentials *credentials;
-	struct rpc_channel *channel = calloc(1, sizeof(*channel));
+	struct rpc_channel *channel = calloc(1, sizeof *channel);
 
 	if (!channel) {
 		close_fd(&fd);
@@ -351,7 +351,7 @@ static int call_add_headers(struct rpc_call *call, const struct rpc_call_options
 
 	if (options->n_headers == 0)
 		return 0;
-	call->headers = calloc(options->n_headers, sizeof(*call->headers));
+	call->headers = calloc(options->n_headers, sizeof *call->headers);
 	if (!call->headers)
 		return -ENOMEM;
 	for (size_t i = 0; i < options->n_headers && r == 0; i++)
@@ -402,7 +402,7 @@ static int call_start(struct rpc_channel *channel, const struct rpc_call_options
 	if (options->timeout_ms < 0 || (options->wait_for_ready && options->timeout_ms == 0) ||
 		body->bytes > INT32_MAX)
 		return -EINVAL;
-	call = calloc(1, sizeof(*call));
+	call = calloc(1, sizeof *call);
 	if (!call)
 		return -ENOMEM;
 	call->details = grpc_empty_slice();

@@ -350,8 +350,8 @@ static void call_take_body(struct inbound *call)
 	}
 	len = grpc_byte_buffer_length(call->body);
 	if (len > max) {
-		snprintf(text, sizeof(text), "message of %zu bytes, at most %zu are taken", len,
-			max);
+		snprintf(
+			text, sizeof text, "message of %zu bytes, at most %zu are taken", len, max);
 		call_refuse(call, OUTCOME_RESOURCE_EXHAUSTED, text);
 		return;
 	}
@@ -543,7 +543,7 @@ static void inbound_arrived(struct tag *tag, bool ok)
 
 int inbound_post(struct rpc_server *server)
 {
-	struct inbound *call = calloc(1, sizeof(*call));
+	struct inbound *call = calloc(1, sizeof *call);
 	grpc_call_error error;
 
 	if (!call)

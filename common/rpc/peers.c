@@ -25,10 +25,10 @@ static int peers_grow(struct peers *peers, size_t n)
 		cap *= 2;
 	if (cap == peers->n)
 		return 0;
-	v = reallocarray(peers->v, cap, sizeof(*v));
+	v = reallocarray(peers->v, cap, sizeof *v);
 	if (!v)
 		return -ENOMEM;
-	memset(v + peers->n, 0, (cap - peers->n) * sizeof(*v));
+	memset(v + peers->n, 0, (cap - peers->n) * sizeof *v);
 	peers->v = v;
 	peers->n = cap;
 	return 0;

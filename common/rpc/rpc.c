@@ -100,7 +100,7 @@ static void rpc_wake_poller(void)
 		ssize_t n;
 
 		do
-			n = recv(ends[1], bytes, sizeof(bytes), 0);
+			n = recv(ends[1], bytes, sizeof bytes, 0);
 		while (n > 0);
 		if (n == 0 || errno != EAGAIN)
 			break;
@@ -131,7 +131,7 @@ static void rpc_close_queue(struct rpc *rpc, bool started)
 
 int rpc_new(struct loop *loop, struct rpc **out)
 {
-	struct rpc *rpc = calloc(1, sizeof(*rpc));
+	struct rpc *rpc = calloc(1, sizeof *rpc);
 	int r;
 
 	if (!rpc)

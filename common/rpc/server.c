@@ -128,7 +128,7 @@ static void server_ended(struct tag *tag, bool ok)
 int rpc_server_new(
 	struct rpc *rpc, const struct rpc_server_options *options, struct rpc_server **out)
 {
-	auto_(free_at_exit) struct rpc_server *server = calloc(1, sizeof(*server));
+	auto_(free_at_exit) struct rpc_server *server = calloc(1, sizeof *server);
 
 	if (!server)
 		return -ENOMEM;
@@ -159,7 +159,7 @@ static int socket_prepare(int fd)
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -errno;
 	/* Unix sockets know no delay and say so. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	return 0;
 }
 

@@ -288,7 +288,7 @@ double wire_double(uint64_t fixed64)
 {
 	double value;
 
-	memcpy(&value, &fixed64, sizeof(value));
+	memcpy(&value, &fixed64, sizeof value);
 	return value;
 }
 
@@ -342,10 +342,10 @@ void wire_put_raw_double(struct wire_writer *writer, double value)
 	uint8_t bytes[8];
 	uint64_t bits;
 
-	memcpy(&bits, &value, sizeof(bits));
-	for (size_t i = 0; i < sizeof(bytes); i++)
+	memcpy(&bits, &value, sizeof bits);
+	for (size_t i = 0; i < sizeof bytes; i++)
 		bytes[i] = (uint8_t)(bits >> (8 * i));
-	wire_put_raw(writer, bytes, sizeof(bytes));
+	wire_put_raw(writer, bytes, sizeof bytes);
 }
 
 void wire_put_double(struct wire_writer *writer, uint32_t number, double value)
@@ -358,10 +358,10 @@ void wire_put_fixed32(struct wire_writer *writer, uint32_t number, uint32_t valu
 {
 	uint8_t bytes[4];
 
-	for (size_t i = 0; i < sizeof(bytes); i++)
+	for (size_t i = 0; i < sizeof bytes; i++)
 		bytes[i] = (uint8_t)(value >> (8 * i));
 	put_tag(writer, number, WIRE_FIXED32);
-	wire_put_raw(writer, bytes, sizeof(bytes));
+	wire_put_raw(writer, bytes, sizeof bytes);
 }
 
 void wire_put_bytes(struct wire_writer *writer, uint32_t number, const void *data, size_t len)

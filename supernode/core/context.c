@@ -166,7 +166,7 @@ void context_join(const struct node *node, struct node_run *run)
 /* Have it point to a new one; bytes are taken over with 0, and were reserved. Or -ENOMEM. */
 static int held_new(struct node *node, struct node_run *run, struct slices *bytes)
 {
-	struct held_context *held = calloc(1, sizeof(*held));
+	struct held_context *held = calloc(1, sizeof *held);
 
 	if (!held)
 		return -ENOMEM;

@@ -36,7 +36,7 @@ int held_fab_new(struct node *node, const char *hash, struct slices *content,
 
 	if (r < 0)
 		return r;
-	fab = calloc(1, sizeof(*fab));
+	fab = calloc(1, sizeof *fab);
 	if (!fab) {
 		budget_release(node->budget, content->bytes);
 		return reason_code(why, -ENOMEM, "the SuperNode has no memory for the FAB");

@@ -202,8 +202,8 @@ void message_free(struct node *node, struct message *message)
 	envelope_done(&message->instruction);
 	envelope_done(&message->reply);
 	envelope_done(&message->spare);
-	explicit_bzero(&message->token, sizeof(message->token));
-	explicit_bzero(message->token_tail, sizeof(message->token_tail));
+	explicit_bzero(&message->token, sizeof message->token);
+	explicit_bzero(message->token_tail, sizeof message->token_tail);
 	free(message);
 }
 
@@ -242,7 +242,7 @@ static int64_t answer_by_ms(const struct metadata *instruction, struct node_now 
 static struct message *message_new(
 	struct node *node, struct node_now now, struct envelope *instruction)
 {
-	auto_(free_at_exit) struct message *message = calloc(1, sizeof(*message));
+	auto_(free_at_exit) struct message *message = calloc(1, sizeof *message);
 	struct message **at = &node->messages;
 	struct message *made;
 

@@ -12,7 +12,7 @@
 
 struct node *node_new(const struct node_options *options)
 {
-	auto_(free_at_exit) struct node *node = calloc(1, sizeof(*node));
+	auto_(free_at_exit) struct node *node = calloc(1, sizeof *node);
 
 	if (!node)
 		return NULL;
@@ -241,9 +241,9 @@ void node_describe(const struct node *node, uint64_t number, char *text, size_t 
 	if (!message)
 		return;
 	metadata = &message->instruction.metadata;
-	text_word(metadata->message_id, id, sizeof(id));
-	text_word(metadata->message_type, type, sizeof(type));
-	text_word(metadata->group_id, group, sizeof(group));
+	text_word(metadata->message_id, id, sizeof id);
+	text_word(metadata->message_type, type, sizeof type);
+	text_word(metadata->group_id, group, sizeof group);
 	snprintf(text, bytes, "run_id=%" PRIu64 " message_id=%s type=%s group=%s", metadata->run_id,
 		id, type, group);
 }

@@ -33,7 +33,7 @@ int node_run_join(struct node *node, struct message *message)
 	struct node_run *run = run_find(node, run_id);
 
 	if (!run) {
-		run = calloc(1, sizeof(*run));
+		run = calloc(1, sizeof *run);
 		if (!run)
 			return -ENOMEM;
 		run->run_id = run_id;

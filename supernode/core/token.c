@@ -75,7 +75,7 @@ bool node_token_parse(const struct node *node, const char *text, uint64_t *token
 			differs |= (unsigned char)(expected[i] ^ text[i]);
 		found |= message->token & ((uint64_t)(differs != 0) - 1);
 	}
-	explicit_bzero(expected, sizeof(expected));
+	explicit_bzero(expected, sizeof expected);
 	*token_out = found;
 	return found != 0;
 }

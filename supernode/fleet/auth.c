@@ -67,18 +67,18 @@ static int write_public_key(struct auth *auth)
 
 int auth_new(struct auth **out)
 {
-	auto_(auth_free_at_exit) struct auth *auth = calloc(1, sizeof(*auth));
-	int rc;
+	auto_(auth_free_at_exit) struct auth *auth = calloc(1, sizeof *auth);
+	int r;
 
 	if (!auth)
 		return -ENOMEM;
 	auth->key = EVP_EC_gen("P-384");
-	rc = auth->key ? write_public_key(auth) : -EIO;
+	r = auth->key ? write_public_key(auth) : -EIO;
 	/* The queue belongs to the whole thread: what is ours must not be read as somebody else's.
 	 */
 	ERR_clear_error();
-	if (rc)
-		return rc;
+	if (r)
+		return r;
 	*out = take_pointer(&auth);
 	return 0;
 }
@@ -93,7 +93,7 @@ int auth_load(const char *private_path, const char *public_path, struct log *log
 	if (!private_path)
 		return reason_code(why, -ENOENT,
 			"a public key was given without the private key that belongs to it");
-	auth = calloc(1, sizeof(*auth));
+	auth = calloc(1, sizeof *auth);
 	if (!auth)
 		return -ENOMEM;
 	r = key_file_private(private_path, log, &auth->key, why);
@@ -170,16 +170,16 @@ static bool proof_is_good(const struct auth *auth, int64_t now_ms, double wall_s
 const struct auth_proof *auth_proof(
 	struct auth *auth, int64_t now_ms, double wall_s, int64_t reuse_ms)
 {
-	size_t len = sizeof(auth->proof.signature);
-	int rc;
+	size_t len = sizeof auth->proof.signature;
+	int r;
 
 	if (proof_is_good(auth, now_ms, wall_s, reuse_ms))
 		return &auth->proof;
 	auth->proven = false;
 	clock_iso8601(wall_s + auth->offset_s, auth->proof.timestamp);
-	rc = sign(auth->key, auth->proof.timestamp, auth->proof.signature, &len);
+	r = sign(auth->key, auth->proof.timestamp, auth->proof.signature, &len);
 	ERR_clear_error();
-	if (rc)
+	if (r)
 		return NULL;
 	auth->proof.signature_len = len;
 	auth->proof_ms = now_ms;

@@ -129,7 +129,7 @@ int connector_new(struct rpc *rpc, struct http *http, struct log *log,
 	const struct connector_options *options, struct connector **out)
 {
 	auto_(connector_free_at_exit) struct real_connector *connector =
-		calloc(1, sizeof(*connector));
+		calloc(1, sizeof *connector);
 
 	if (!connector)
 		return -ENOMEM;

@@ -46,20 +46,20 @@ static void pushed(void *arg, struct transport_result *result)
 static int inline_push(struct fleet *fleet, uint64_t number, const struct envelope *reply,
 	double runtime_s, fleet_push_fn *done, void *arg)
 {
-	auto_(free_at_exit) struct inline_push *push = calloc(1, sizeof(*push));
+	auto_(free_at_exit) struct inline_push *push = calloc(1, sizeof *push);
 	auto_(slices_done) struct slices request = {0};
-	int rc;
+	int r;
 
 	(void)runtime_s;
 	if (!push)
 		return -ENOMEM;
 	*push = (struct inline_push){fleet, number, done, arg};
-	rc = fleet_encode_push_messages(fleet->node_id, reply, NULL, 0, &request);
-	if (!rc)
-		rc = errand_start(fleet, ERRAND_PUSH_MESSAGES, &request, pushed, push);
-	if (!rc)
+	r = fleet_encode_push_messages(fleet->node_id, reply, NULL, 0, &request);
+	if (!r)
+		r = errand_start(fleet, ERRAND_PUSH_MESSAGES, &request, pushed, push);
+	if (!r)
 		take_pointer(&push);
-	return rc;
+	return r;
 }
 
 const struct dialect dialect_a = {

@@ -16,16 +16,16 @@ static int make_set(struct fleet *fleet, const struct slices *bytes, struct obje
 	struct reason *why)
 {
 	auto_(object_tree_done) struct object_tree tree = {0};
-	int rc;
+	int r;
 
 	if (bytes->bytes == 0)
 		return reason_code(why, -EBADMSG, "the message came without a tree of its objects");
-	rc = object_tree_decode(bytes, &tree, why);
-	if (rc == 0)
-		rc = object_set_new(fleet->options.spool, &tree, out);
-	if (rc == 0 && fleet->options.own_workers)
+	r = object_tree_decode(bytes, &tree, why);
+	if (r == 0)
+		r = object_set_new(fleet->options.spool, &tree, out);
+	if (r == 0 && fleet->options.own_workers)
 		object_set_skip_large_hashes(*out);
-	return rc;
+	return r;
 }
 
 static void objects_take(struct fleet *fleet, struct envelope *message, struct slices *tree)
@@ -34,14 +34,14 @@ static void objects_take(struct fleet *fleet, struct envelope *message, struct s
 	uint64_t run_id = message->metadata.run_id;
 	struct reason why = {0};
 	uint64_t number;
-	int rc = make_set(fleet, tree, &set, &why);
+	int r = make_set(fleet, tree, &set, &why);
 
 	slices_done(tree);
-	if (rc && !why.text[0])
+	if (r && !why.text[0])
 		reason_set(&why, "the SuperNode has no memory for the message's objects");
 	message->objects = set ? object_set_ref(set) : NULL;
-	number = fleet_hand_over(fleet, message, rc ? why.text : NULL);
-	if (!rc && number && intake_start(fleet, number, run_id, set))
+	number = fleet_hand_over(fleet, message, r ? why.text : NULL);
+	if (!r && number && intake_start(fleet, number, run_id, set))
 		fleet->ops.content(fleet->arg, number, OUTCOME_RESOURCE_EXHAUSTED,
 			"the SuperNode has no memory to ask for the message's objects");
 	object_set_unref(set);

@@ -56,11 +56,11 @@ static void errand_free_at_exit(struct errand **errand)
 	errand_free(*errand);
 }
 
-void errand_unreadable(struct transport_result *result, int rc)
+void errand_unreadable(struct transport_result *result, int r)
 {
-	result->outcome = rc == -ENOMEM ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_INTERNAL;
-	result->details = rc == -ENOMEM ? "no memory for the SuperLink's answer"
-					: "the SuperLink's answer could not be read";
+	result->outcome = r == -ENOMEM ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_INTERNAL;
+	result->details = r == -ENOMEM ? "no memory for the SuperLink's answer"
+				       : "the SuperLink's answer could not be read";
 }
 
 /* ---- tries ---- */
@@ -141,14 +141,14 @@ static void errand_fire(void *arg)
 	struct transport_result cancelled = {
 		.outcome = OUTCOME_CANCELLED, .details = "cancelled by this node"};
 	auto_(slices_done) struct slices body = {0};
-	int rc;
+	int r;
 
 	if (errand->cancelled) {
 		errand_finish(errand, &cancelled);
 		return;
 	}
-	rc = slices_append_refs(&body, &errand->request);
-	attempt_start(&errand->attempt, &errand->call, rc, &body, errand_done);
+	r = slices_append_refs(&body, &errand->request);
+	attempt_start(&errand->attempt, &errand->call, r, &body, errand_done);
 }
 
 void errand_cancel_all(struct fleet *fleet)
@@ -197,7 +197,7 @@ int errand_start(struct fleet *fleet, enum errand_name name, struct slices *requ
 int errand_start_bounded(struct fleet *fleet, enum errand_name name, uint64_t answer_max_bytes,
 	struct slices *request, errand_fn *done, void *arg)
 {
-	auto_(errand_free_at_exit) struct errand *errand = calloc(1, sizeof(*errand));
+	auto_(errand_free_at_exit) struct errand *errand = calloc(1, sizeof *errand);
 
 	if (errand)
 		errand->timer = timer_new(fleet->loop, errand_fire, errand);

@@ -103,7 +103,7 @@ void fleet_over(struct fleet *fleet, enum fleet_over over, const char *format, .
 		(fleet->state != FLEET_ONLINE && fleet->state != FLEET_REGISTERING))
 		return;
 	va_start(args, format);
-	vsnprintf(sentence.text, sizeof(sentence.text), format, args);
+	vsnprintf(sentence.text, sizeof sentence.text, format, args);
 	va_end(args);
 	fleet_drain(fleet, NEXT_OVER);
 	fleet->ops.over(fleet->arg, over, sentence.text);
@@ -259,7 +259,7 @@ int fleet_new(struct loop *loop, struct log *log, struct connector *connector,
 	const struct fleet_options *options, const struct fleet_ops *ops, void *arg,
 	struct fleet **out)
 {
-	auto_(fleet_free_at_exit) struct fleet *fleet = calloc(1, sizeof(*fleet));
+	auto_(fleet_free_at_exit) struct fleet *fleet = calloc(1, sizeof *fleet);
 
 	if (!fleet) {
 		auth_free(options->operator_key);
@@ -289,7 +289,7 @@ int fleet_new(struct loop *loop, struct log *log, struct connector *connector,
 	fleet->pull.fleet = fleet->leave.fleet = fleet;
 	if (options->state_dir)
 		fleet->state_dir = strdup(options->state_dir);
-	snprintf(fleet->superlink, sizeof(fleet->superlink), "%s",
+	snprintf(fleet->superlink, sizeof fleet->superlink, "%s",
 		connector->ops->address(connector));
 	fleet->phase = timer_new(loop, phase_fire, fleet);
 	fleet->beat_timer = timer_new(loop, heartbeat_fire, fleet);

@@ -185,8 +185,8 @@ int errand_start_bounded(struct fleet *fleet, enum errand_name name, uint64_t an
 void errand_cancel_all(struct fleet *fleet);
 /* attempt_break() those that are out. */
 void errand_break_all(struct fleet *fleet);
-/* An answer that cannot be read (rc as a codec gives it): result becomes one that says so. */
-void errand_unreadable(struct transport_result *result, int rc);
+/* An answer that cannot be read (r as a codec gives it): result becomes one that says so. */
+void errand_unreadable(struct transport_result *result, int r);
 
 /* ---- the node ---- */
 

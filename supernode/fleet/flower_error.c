@@ -16,7 +16,7 @@ void flower_error_read(const char *json, size_t len, int *code_out, struct text 
 	code = json_integer_value(json_object_get(root, "code"));
 	if (code > 0 && code <= INT_MAX)
 		*code_out = (int)code;
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
 		const char *said = json_string_value(json_object_get(root, members[i]));
 
 		if (!said || !*said)

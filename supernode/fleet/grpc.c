@@ -90,21 +90,21 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	struct slices *body, transport_done_fn *done, void *arg, struct transport_handle **out)
 {
 	struct grpc_transport *grpc = grpc_of(transport);
-	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof(*handle));
+	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof *handle);
 	struct rpc_header headers[GRPC_HEADERS_MAX];
 	struct rpc_call_options options = {.headers = headers,
 		.timeout_ms = call->timeout_ms,
 		.answer_max_bytes = call->answer_max_bytes,
 		.what = call->what};
 	char path[GRPC_PATH_BYTES];
-	int rc = handle ? 0 : -ENOMEM;
+	int r = handle ? 0 : -ENOMEM;
 
-	if (!rc && snprintf(path, sizeof(path), "/flwr.proto.Fleet/%s", call->method) >=
-			   (int)sizeof(path))
-		rc = -EINVAL;
-	if (rc) {
+	if (!r && snprintf(path, sizeof path, "/flwr.proto.Fleet/%s", call->method) >=
+			  (int)sizeof path)
+		r = -EINVAL;
+	if (r) {
 		slices_done(body);
-		return rc;
+		return r;
 	}
 	options.path = path;
 	options.n_headers = set_headers(call, headers);
@@ -113,10 +113,10 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	if (!options.answer_max_bytes || options.answer_max_bytes > grpc->receive_max_bytes)
 		options.answer_max_bytes = grpc->receive_max_bytes;
 	handle->answer_max_bytes = options.answer_max_bytes;
-	rc = rpc_call_start(channel_for(grpc, call, options.answer_max_bytes), &options, body,
+	r = rpc_call_start(channel_for(grpc, call, options.answer_max_bytes), &options, body,
 		grpc_done, handle, &handle->call);
-	if (rc)
-		return rc;
+	if (r)
+		return r;
 	*out = take_pointer(&handle);
 	return 0;
 }
@@ -161,7 +161,7 @@ static const struct transport_ops grpc_ops = {
 int transport_grpc_new(
 	struct rpc *rpc, const struct transport_options *wanted, struct transport **out)
 {
-	auto_(grpc_free_at_exit) struct grpc_transport *grpc = calloc(1, sizeof(*grpc));
+	auto_(grpc_free_at_exit) struct grpc_transport *grpc = calloc(1, sizeof *grpc);
 	struct rpc_channel_options options = {
 		.target = wanted->address,
 		.ca_pem = wanted->ca_pem,
@@ -171,7 +171,7 @@ int transport_grpc_new(
 		.user_agent = "flwr-native/" FLWR_VERSION,
 		.log = wanted->log,
 	};
-	int rc;
+	int r;
 
 	if (!grpc)
 		return -ENOMEM;
@@ -179,19 +179,19 @@ int transport_grpc_new(
 	grpc->receive_max_bytes = wanted->receive_max_bytes;
 	if (wanted->memory_max_bytes)
 		options.memory_max_bytes = wanted->memory_max_bytes + wanted->receive_max_bytes;
-	rc = rpc_channel_new(rpc, &options, &grpc->large);
+	r = rpc_channel_new(rpc, &options, &grpc->large);
 	options.own_connection = true;
 	/* gRPC refuses a larger message by its first five bytes. */
 	options.receive_max_bytes = TRANSPORT_SMALL_BYTES;
 	options.memory_max_bytes = GRPC_SMALL_MEMORY_BYTES;
-	if (!rc)
-		rc = rpc_channel_new(rpc, &options, &grpc->small);
+	if (!r)
+		r = rpc_channel_new(rpc, &options, &grpc->small);
 	options.receive_max_bytes = TRANSPORT_MIDDLE_BYTES;
 	options.memory_max_bytes = GRPC_MIDDLE_MEMORY_BYTES;
-	if (!rc)
-		rc = rpc_channel_new(rpc, &options, &grpc->middle);
-	if (rc)
-		return rc;
+	if (!r)
+		r = rpc_channel_new(rpc, &options, &grpc->middle);
+	if (r)
+		return r;
 	*out = &((struct grpc_transport *)take_pointer(&grpc))->transport;
 	return 0;
 }

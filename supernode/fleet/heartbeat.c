@@ -75,11 +75,11 @@ void heartbeat_fire(void *arg)
 	struct fleet *fleet = arg;
 	auto_(slices_done) struct slices body = {0};
 	struct attempt_call call = {.timeout_ms = HEARTBEAT_TIMEOUT_MS};
-	int rc;
+	int r;
 
 	if (fleet->state != FLEET_ONLINE || fleet->beat.out)
 		return;
 	call.method = fleet->dialect->heartbeat;
-	rc = fleet_encode_ping(fleet->node_id, HEARTBEAT_INTERVAL_S, &body);
-	attempt_start(&fleet->beat, &call, rc, &body, heartbeat_done);
+	r = fleet_encode_ping(fleet->node_id, HEARTBEAT_INTERVAL_S, &body);
+	attempt_start(&fleet->beat, &call, r, &body, heartbeat_done);
 }

@@ -69,7 +69,7 @@ static void read_answer(
 	if (from->status == HTTP_STATUS_OK) {
 		/* Somebody else answers, a proxy or a portal: perhaps not for long. */
 		result->outcome = OUTCOME_UNKNOWN;
-		text_quote(from->content_type, strlen(from->content_type), type, sizeof(type));
+		text_quote(from->content_type, strlen(from->content_type), type, sizeof type);
 		text_printf(details, "answered with content of type %s, not " CONTENT_TYPE, type);
 		return;
 	}
@@ -155,7 +155,7 @@ static int call_send(struct http_transport *http, const struct transport_call *c
 static int http_call(struct transport *transport, const struct transport_call *call,
 	struct slices *body, transport_done_fn *done, void *arg, struct transport_handle **out)
 {
-	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof(*handle));
+	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof *handle);
 	int r = -ENOMEM;
 
 	if (handle) {
@@ -202,7 +202,7 @@ static const struct transport_ops http_ops = {
 int transport_http_new(
 	struct http *http, const struct transport_options *wanted, struct transport **out)
 {
-	auto_(free_at_exit) struct http_transport *made = calloc(1, sizeof(*made));
+	auto_(free_at_exit) struct http_transport *made = calloc(1, sizeof *made);
 	struct http_client_options options = {
 		.address = wanted->address,
 		.ca_pem = wanted->ca_pem,

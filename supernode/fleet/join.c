@@ -91,7 +91,7 @@ static void key_refused(struct fleet *fleet, const char *what,
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(sentence.text, sizeof(sentence.text), format, args);
+	vsnprintf(sentence.text, sizeof sentence.text, format, args);
 	va_end(args);
 	if (fleet->ever_online)
 		wait_out(fleet, what, result, sentence.text);
@@ -328,34 +328,34 @@ void join_deleted(struct fleet *fleet)
 static int step_answer(enum join_step step, const struct slices *body, uint64_t *node_id)
 {
 	bool success = false;
-	int rc;
+	int r;
 
 	if (step == JOIN_TELL || step == JOIN_PING) {
-		rc = fleet_decode_ping(body, &success);
-		return rc ? rc : success ? 0 : -ENODEV;
+		r = fleet_decode_ping(body, &success);
+		return r ? r : success ? 0 : -ENODEV;
 	}
-	rc = step == JOIN_CREATE ? fleet_decode_create_node(body, node_id)
-				 : fleet_decode_node_id(body, node_id);
-	return rc ? rc : *node_id ? 0 : -EBADMSG;
+	r = step == JOIN_CREATE ? fleet_decode_create_node(body, node_id)
+				: fleet_decode_node_id(body, node_id);
+	return r ? r : *node_id ? 0 : -EBADMSG;
 }
 
 static void step_done(struct fleet *fleet, enum join_step step, struct transport_result *result)
 {
 	uint64_t node_id = 0;
-	int rc = 0;
+	int r = 0;
 
 	if (result->outcome == OUTCOME_OK)
-		rc = step_answer(step, &result->body, &node_id);
+		r = step_answer(step, &result->body, &node_id);
 	/* The number that was kept is of no use any more. */
 	if ((step == JOIN_TELL || step == JOIN_PING) && fleet->kept_tried &&
-		(rc == -ENODEV || result->outcome == OUTCOME_UNAUTHENTICATED)) {
+		(r == -ENODEV || result->outcome == OUTCOME_UNAUTHENTICATED)) {
 		fleet->kept_dead = true;
 		create_or_go_on(fleet);
 		return;
 	}
-	if (rc) {
+	if (r) {
 		result->outcome = OUTCOME_INTERNAL;
-		result->details = rc == -ENODEV
+		result->details = r == -ENODEV
 					  ? "a node that was just made is not known"
 					  : "the answer could not be read, or has no node in it";
 	}
@@ -439,10 +439,10 @@ static int step_encode(struct fleet *fleet, enum join_step step, struct slices *
 static void send_step(struct fleet *fleet, enum join_step step)
 {
 	auto_(slices_done) struct slices body = {0};
-	int rc = step_encode(fleet, step, &body);
+	int r = step_encode(fleet, step, &body);
 
 	fleet->join_step = step;
-	attempt_start(&fleet->join, &calls[step], rc, &body, step_home);
+	attempt_start(&fleet->join, &calls[step], r, &body, step_home);
 }
 
 /* ---- what listens there ---- */
@@ -453,19 +453,19 @@ static int use(struct fleet *fleet, enum probe_result found)
 	struct connector *connector = fleet->connector;
 	const char *address = connector->ops->address(connector);
 	struct transport *transport;
-	int rc;
+	int r;
 
 	if (fleet->transport && fleet->found == found && strcmp(address, fleet->connected) == 0)
 		return 0;
-	rc = connector->ops->open(connector, found, &transport);
-	if (rc)
-		return rc;
+	r = connector->ops->open(connector, found, &transport);
+	if (r)
+		return r;
 	if (fleet->transport)
 		fleet->transport->ops->free(fleet->transport);
 	fleet->transport = transport;
 	fleet->found = found;
-	snprintf(fleet->connected, sizeof(fleet->connected), "%s", address);
-	snprintf(fleet->superlink, sizeof(fleet->superlink), "%s", address);
+	snprintf(fleet->connected, sizeof fleet->connected, "%s", address);
+	snprintf(fleet->superlink, sizeof fleet->superlink, "%s", address);
 	return 0;
 }
 
@@ -499,7 +499,7 @@ static void found(void *arg, enum probe_result result, const struct reason *why)
 
 	if (fleet->state != FLEET_REGISTERING)
 		return;
-	snprintf(fleet->superlink, sizeof(fleet->superlink), "%s",
+	snprintf(fleet->superlink, sizeof fleet->superlink, "%s",
 		fleet->connector->ops->address(fleet->connector));
 	if (result == PROBE_WRONG) {
 		reason_set(&sentence, "SuperLink %s", why->text);
@@ -575,10 +575,10 @@ void join_forget_retired(struct fleet *fleet)
 static int turn_to(struct fleet *fleet, enum probe_result result)
 {
 	struct transport *fresh;
-	int rc = fleet->connector->ops->open(fleet->connector, result, &fresh);
+	int r = fleet->connector->ops->open(fleet->connector, result, &fresh);
 
-	if (rc)
-		return rc;
+	if (r)
+		return r;
 	fleet->retired = fleet->transport;
 	fleet->retired_out = fleet->out;
 	fleet->transport = fresh;

@@ -145,7 +145,7 @@ bool kept_node_write(struct loop *loop, const char *dir, const struct auth *auth
 
 	if (!dir)
 		return false;
-	writing = calloc(1, sizeof(*writing));
+	writing = calloc(1, sizeof *writing);
 	if (!writing || !(writing->dir = strdup(dir)) || key_hash(auth, hex)) {
 		log_warn(log, "the node's number cannot be kept: no memory");
 		return false;
@@ -155,7 +155,7 @@ bool kept_node_write(struct loop *loop, const char *dir, const struct auth *auth
 	writing->written = written;
 	writing->arg = arg;
 	if (node_id)
-		snprintf(writing->line, sizeof(writing->line), "%s %" PRIu64 "\n", hex, node_id);
+		snprintf(writing->line, sizeof writing->line, "%s %" PRIu64 "\n", hex, node_id);
 	if (loop && loop_job(loop, &writing->job) == 0) {
 		take_pointer(&writing);
 		return true;

@@ -51,9 +51,9 @@ void leave_begin(struct fleet *fleet)
 {
 	const struct attempt_call *call = next_call(fleet);
 	auto_(slices_done) struct slices body = {0};
-	int rc = fleet->dialect->activates ? fleet_encode_node_id(fleet->node_id, &body)
-					   : fleet_encode_delete_node(fleet->node_id, &body);
+	int r = fleet->dialect->activates ? fleet_encode_node_id(fleet->node_id, &body)
+					  : fleet_encode_delete_node(fleet->node_id, &body);
 
 	fleet->state = FLEET_LEAVING;
-	attempt_start(&fleet->leave, call, rc, &body, leave_done);
+	attempt_start(&fleet->leave, call, r, &body, leave_done);
 }

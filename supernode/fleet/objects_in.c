@@ -119,7 +119,7 @@ static void intake_fail(struct intake *intake, enum outcome outcome, const char 
 	intake->over = true;
 	intake->outcome = outcome;
 	va_start(args, format);
-	vsnprintf(intake->why.text, sizeof(intake->why.text), format, args);
+	vsnprintf(intake->why.text, sizeof intake->why.text, format, args);
 	va_end(args);
 	for (size_t i = 0; i < INTAKE_SLOTS; i++)
 		if (intake->arrivals[i].waiting)
@@ -281,12 +281,12 @@ static void arrived(void *arg, struct transport_result *result)
 	struct arrival *arrival = arg;
 	struct intake *intake = arrival->intake;
 	char cause[FLOW_CAUSE_BYTES];
-	int rc = 0;
+	int r = 0;
 
 	if (result->outcome == OUTCOME_OK)
-		rc = object_pulled_decode(&result->body, &pulled);
-	if (rc)
-		errand_unreadable(result, rc);
+		r = object_pulled_decode(&result->body, &pulled);
+	if (r)
+		errand_unreadable(result, r);
 	flow_cause(result, cause);
 	slices_done(&result->body);
 	if (is_not_yet(result, &pulled) && !intake->over) {
@@ -314,8 +314,8 @@ static void arrived(void *arg, struct transport_result *result)
 	}
 	if (pulled.content.bytes > intake->largest)
 		intake->largest = pulled.content.bytes;
-	rc = object_set_put(intake->set, arrival->index, &pulled.content, kept, arrival);
-	if (rc) {
+	r = object_set_put(intake->set, arrival->index, &pulled.content, kept, arrival);
+	if (r) {
 		intake_fail(intake, OUTCOME_RESOURCE_EXHAUSTED,
 			"the SuperNode has no memory for an object of the message");
 		arrival_over(arrival);
@@ -329,13 +329,13 @@ static void ask(struct arrival *arrival)
 		.run_id = intake->run_id,
 		.id = object_set_tree(intake->set)->v[arrival->index].id};
 	struct slices body = {0};
-	int rc = object_request_encode(&request, &body);
+	int r = object_request_encode(&request, &body);
 
-	if (!rc)
-		rc = errand_start_bounded(
+	if (!r)
+		r = errand_start_bounded(
 			intake->fleet, ERRAND_PULL_OBJECT, arrival->bound, &body, arrived, arrival);
 	slices_done(&body);
-	if (!rc)
+	if (!r)
 		return;
 	intake_fail(intake, OUTCOME_RESOURCE_EXHAUSTED,
 		"the SuperNode has no memory to ask for an object of the message");
@@ -404,7 +404,7 @@ static void go(void *arg)
 
 int intake_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct object_set *set)
 {
-	struct intake *intake = calloc(1, sizeof(*intake));
+	struct intake *intake = calloc(1, sizeof *intake);
 	bool made = intake != NULL;
 
 	if (!made)

@@ -115,20 +115,20 @@ static int send_parcel(struct delivery *delivery, const struct object_id *id)
 {
 	auto_(object_request_done) struct object_request request = {
 		.node_id = delivery->fleet->node_id, .run_id = delivery->run_id, .id = *id};
-	auto_(free_at_exit) struct parcel *parcel = calloc(1, sizeof(*parcel));
+	auto_(free_at_exit) struct parcel *parcel = calloc(1, sizeof *parcel);
 	auto_(slices_done) struct slices body = {0};
-	int rc = parcel ? bytes_of(delivery, id, &request.content) : -ENOMEM;
+	int r = parcel ? bytes_of(delivery, id, &request.content) : -ENOMEM;
 
-	if (rc)
-		return rc;
+	if (r)
+		return r;
 	request.session_id = strdup(delivery->wanted.session_id);
-	rc = request.session_id ? object_request_encode(&request, &body) : -ENOMEM;
-	if (rc)
-		return rc;
+	r = request.session_id ? object_request_encode(&request, &body) : -ENOMEM;
+	if (r)
+		return r;
 	*parcel = (struct parcel){delivery, request.content.bytes};
-	rc = errand_start(delivery->fleet, ERRAND_PUSH_OBJECT, &body, parcel_home, parcel);
-	if (rc)
-		return rc;
+	r = errand_start(delivery->fleet, ERRAND_PUSH_OBJECT, &body, parcel_home, parcel);
+	if (r)
+		return r;
 	delivery->out++;
 	delivery->bytes_out += parcel->bytes;
 	take_pointer(&parcel);
@@ -138,16 +138,16 @@ static int send_parcel(struct delivery *delivery, const struct object_id *id)
 static void go(struct delivery *delivery)
 {
 	struct fleet_pushed *wanted = &delivery->wanted;
-	int rc;
+	int r;
 
 	while (delivery->outcome == OUTCOME_OK && !delivery->again &&
 		delivery->next < wanted->n_wanted && delivery->out < DELIVERY_OUT &&
 		(delivery->out == 0 || delivery->bytes_out < DELIVERY_BYTES)) {
-		rc = send_parcel(delivery, &wanted->wanted[delivery->next++]);
-		if (rc == -ENOENT)
+		r = send_parcel(delivery, &wanted->wanted[delivery->next++]);
+		if (r == -ENOENT)
 			delivery_fail(delivery, OUTCOME_INTERNAL,
 				"the SuperLink asks for an object that is no part of the reply");
-		else if (rc)
+		else if (r)
 			delivery_fail(delivery, OUTCOME_RESOURCE_EXHAUSTED,
 				"an object of the reply could not be read");
 	}
@@ -170,12 +170,12 @@ static void announced(void *arg, struct transport_result *result)
 {
 	struct delivery *delivery = arg;
 	struct fleet *fleet = delivery->fleet;
-	int rc = 0;
+	int r = 0;
 
 	if (result->outcome == OUTCOME_OK)
-		rc = fleet_decode_push_messages(&result->body, &delivery->wanted);
+		r = fleet_decode_push_messages(&result->body, &delivery->wanted);
 	/* To announce it once more does no harm: it is the same message. */
-	if (rc)
+	if (r)
 		delivery->again = true;
 	if (result->outcome != OUTCOME_OK)
 		delivery_fail(delivery, result->outcome, result->details);
@@ -191,12 +191,12 @@ static void announced(void *arg, struct transport_result *result)
 static int send_announcement(struct delivery *delivery)
 {
 	auto_(slices_done) struct slices request = {0};
-	int rc = slices_append_refs(&request, &delivery->announcement);
+	int r = slices_append_refs(&request, &delivery->announcement);
 
 	delivery->tries++;
-	return rc ? rc
-		  : errand_start(
-			    delivery->fleet, ERRAND_PUSH_MESSAGES, &request, announced, delivery);
+	return r ? r
+		 : errand_start(
+			   delivery->fleet, ERRAND_PUSH_MESSAGES, &request, announced, delivery);
 }
 
 static void announce_again(struct delivery *delivery)
@@ -232,15 +232,15 @@ static int prepare(struct delivery *delivery, const struct envelope *reply, doub
 	char id[OBJECT_ID_TEXT_BYTES];
 	struct object_id child;
 	bool has_child = reply->objects && reply->has_content; /* an error has no children */
-	int rc = has_child ? content_tree(reply->objects, &child, &child_tree) : 0;
+	int r = has_child ? content_tree(reply->objects, &child, &child_tree) : 0;
 
-	if (!rc)
-		rc = envelope_message_object(
+	if (!r)
+		r = envelope_message_object(
 			reply, has_child ? &child : NULL, &delivery->root_bytes, &delivery->root);
-	if (!rc)
-		rc = object_tree_encode(&delivery->root, &child_tree, has_child ? 1 : 0, &tree);
-	if (rc)
-		return rc;
+	if (!r)
+		r = object_tree_encode(&delivery->root, &child_tree, has_child ? 1 : 0, &tree);
+	if (r)
+		return r;
 	object_id_format(&delivery->root, id);
 	announced_as.metadata.message_id = id;
 	announced_as.content = (struct slices){0};
@@ -252,8 +252,8 @@ static int prepare(struct delivery *delivery, const struct envelope *reply, doub
 int objects_push(struct fleet *fleet, uint64_t number, const struct envelope *reply,
 	double runtime_s, fleet_push_fn *done, void *arg)
 {
-	auto_(delivery_free_at_exit) struct delivery *delivery = calloc(1, sizeof(*delivery));
-	int rc;
+	auto_(delivery_free_at_exit) struct delivery *delivery = calloc(1, sizeof *delivery);
+	int r;
 
 	if (!delivery)
 		return -ENOMEM;
@@ -263,10 +263,10 @@ int objects_push(struct fleet *fleet, uint64_t number, const struct envelope *re
 	delivery->done = done;
 	delivery->arg = arg;
 	delivery->set = reply->objects ? object_set_ref(reply->objects) : NULL;
-	rc = prepare(delivery, reply, runtime_s);
-	if (!rc)
-		rc = send_announcement(delivery);
-	if (!rc)
+	r = prepare(delivery, reply, runtime_s);
+	if (!r)
+		r = send_announcement(delivery);
+	if (!r)
 		take_pointer(&delivery);
-	return rc;
+	return r;
 }

@@ -14,7 +14,7 @@ void flow_cause(const struct transport_result *result, char text[FLOW_CAUSE_BYTE
 {
 	char quoted[OUTAGE_DETAILS_BYTES];
 
-	text_quote(result->details, strlen(result->details), quoted, sizeof(quoted));
+	text_quote(result->details, strlen(result->details), quoted, sizeof quoted);
 	snprintf(text, FLOW_CAUSE_BYTES, "%s %s", outcome_name(result->outcome), quoted);
 }
 
@@ -66,8 +66,7 @@ void outage_failed(struct fleet *fleet, struct failing *failing, const char *met
 		return;
 	}
 	if (outage->failures)
-		snprintf(
-			more, sizeof(more), " (%u failures since the last line)", outage->failures);
+		snprintf(more, sizeof more, " (%u failures since the last line)", outage->failures);
 	flow_cause(result, cause);
 	flow_clock_hint(fleet, result, clock);
 	log_warn(fleet->log,

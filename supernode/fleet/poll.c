@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* The SuperLink hands a message out once: whoever sent it is told, if it is known who that was. */
-static void unreadable(struct fleet *fleet, const struct slices *body, int rc)
+static void unreadable(struct fleet *fleet, const struct slices *body, int r)
 {
 	auto_(envelope_done) struct envelope message = {0};
 	struct reason why;
@@ -16,11 +16,11 @@ static void unreadable(struct fleet *fleet, const struct slices *body, int rc)
 		control_is(&message)) {
 		log_warn(fleet->log,
 			"SuperLink %s: a message of %zu bytes could not be read and is lost: %s; going on",
-			fleet->superlink, body->bytes, strerrordesc_np(-rc));
+			fleet->superlink, body->bytes, strerrordesc_np(-r));
 		return;
 	}
 	reason_set(&why, "the message of %zu bytes could not be read: %s", body->bytes,
-		strerrordesc_np(-rc));
+		strerrordesc_np(-r));
 	fleet->pace.active_ms = fleet_now_ms();
 	fleet_hand_over(fleet, &message, why.text);
 	/* fleet_hand_over() may leave parts of the message behind, which are not its own. */
@@ -32,11 +32,11 @@ static void pulled(struct fleet *fleet, const struct slices *body)
 	auto_(envelope_done) struct envelope message = {0};
 	auto_(slices_done) struct slices tree = {0};
 	unsigned more = 0;
-	int rc = fleet_decode_pull_messages(body, &message, &tree, &more);
+	int r = fleet_decode_pull_messages(body, &message, &tree, &more);
 
-	if (rc < 0)
-		unreadable(fleet, body, rc);
-	if (rc)
+	if (r < 0)
+		unreadable(fleet, body, r);
+	if (r)
 		return;
 	if (more)
 		log_warn(fleet->log,
@@ -122,17 +122,17 @@ void poll_fire(void *arg)
 	struct fleet *fleet = arg;
 	struct attempt_call call = {.method = "PullMessages", .what = "a message"};
 	auto_(slices_done) struct slices body = {0};
-	int rc;
+	int r;
 
 	if (fleet->state != FLEET_ONLINE || fleet->disconnecting || fleet->pull.out)
 		return;
 	fleet->pull_parked = !fleet->ops.wants_message(fleet->arg);
 	if (fleet->pull_parked || fleet->state != FLEET_ONLINE)
 		return;
-	rc = fleet_encode_pull_messages(fleet->node_id, &body);
+	r = fleet_encode_pull_messages(fleet->node_id, &body);
 	call.timeout_ms = fleet->dialect->poll_ms;
 	call.answer_max_bytes = fleet->dialect->poll_answer_bytes;
-	attempt_start(&fleet->pull, &call, rc, &body, pull_done);
+	attempt_start(&fleet->pull, &call, r, &body, pull_done);
 }
 
 void poll_now(struct fleet *fleet)

@@ -71,7 +71,7 @@ static bool is_settings(const struct slices *body)
 {
 	uint8_t head[FRAME_BYTES];
 
-	return slices_read(body, 0, head, sizeof(head)) == 0 && head[0] == 0 && head[1] == 0 &&
+	return slices_read(body, 0, head, sizeof head) == 0 && head[0] == 0 && head[1] == 0 &&
 	       head[3] == 4;
 }
 
@@ -80,7 +80,7 @@ static bool is_alert(const struct slices *body)
 {
 	uint8_t head[2];
 
-	return slices_read(body, 0, head, sizeof(head)) == 0 && head[0] == 0x15 && head[1] == 3;
+	return slices_read(body, 0, head, sizeof head) == 0 && head[0] == 0x15 && head[1] == 3;
 }
 
 /* Is there anybody who understood us? */
@@ -227,7 +227,7 @@ static int ask(struct probe *probe, enum question question)
 int probe_start(struct http *http, const char *address, const char *ca_pem, probe_done_fn *done,
 	void *arg, struct probe **out)
 {
-	auto_(probe_drop_at_exit) struct probe *probe = calloc(1, sizeof(*probe));
+	auto_(probe_drop_at_exit) struct probe *probe = calloc(1, sizeof *probe);
 	struct http_client_options options = {
 		.address = address,
 		.ca_pem = ca_pem,

@@ -44,7 +44,7 @@ static void say_name(const char *address, const struct http_result *result, stru
 {
 	char names[NAMES_BYTES];
 
-	text_quote(result->names, strlen(result->names), names, sizeof(names));
+	text_quote(result->names, strlen(result->names), names, sizeof names);
 	reason_set(why,
 		"the TLS certificate of %s is for other names (%s): use one of them with --superlink, or have a certificate issued for this one",
 		address, result->names[0] ? names : "none is in it");
@@ -87,10 +87,10 @@ void probe_say_status(const char *address, const struct http_result *result, str
 void probe_say_stranger(const char *address, const struct slices *body, struct reason *why)
 {
 	char bytes[STRANGER_BYTES], quoted[STRANGER_BYTES * 4 + 3];
-	size_t n = body->bytes < sizeof(bytes) ? body->bytes : sizeof(bytes);
+	size_t n = body->bytes < sizeof bytes ? body->bytes : sizeof bytes;
 
 	slices_read(body, 0, bytes, n);
-	text_quote(bytes, n, quoted, sizeof(quoted));
+	text_quote(bytes, n, quoted, sizeof quoted);
 	reason_set(why,
 		"%s is no SuperLink: it speaks neither gRPC nor HTTP (its first bytes are %s): is the port right?",
 		address, quoted);

@@ -54,15 +54,15 @@ static int read_order(const struct envelope *message, struct order *out, struct 
 	auto_(record_dict_done) struct record_dict dict = {0};
 	const struct record *config;
 	const struct value *value;
-	int rc;
+	int r;
 
 	if (!message->has_content)
 		return reason_code(why, -EBADMSG, "it has no content");
 	if (message->content.bytes > CONTROL_MAX_BYTES)
 		return reason_code(why, -EBADMSG, "it is too large");
-	rc = maps_decode(&message->content, &dict, why);
-	if (rc)
-		return rc;
+	r = maps_decode(&message->content, &dict, why);
+	if (r)
+		return r;
 	config = find_config(&dict);
 	if (!config)
 		return reason_code(why, -EBADMSG, "it has no config record \"config\"");
@@ -75,12 +75,12 @@ static int encode_reason(int64_t reason, struct slices *out)
 	auto_(record_dict_done) struct record_dict dict = {0};
 	struct record *config = record_dict_add(&dict, CONTROL_RECORD, RECORD_CONFIGS);
 	struct value value = {.kind = VALUE_SINT, .i = reason};
-	int rc;
+	int r;
 
 	if (!config)
 		return -ENOMEM;
-	rc = value_map_set(&config->values, "reason", &value);
-	return rc ? rc : maps_encode(&dict, out);
+	r = value_map_set(&config->values, "reason", &value);
+	return r ? r : maps_encode(&dict, out);
 }
 
 static void acknowledged(void *arg, uint64_t number, enum outcome outcome, const char *details)
@@ -102,18 +102,18 @@ static void acknowledged(void *arg, uint64_t number, enum outcome outcome, const
 static void obey(struct fleet *fleet, const struct metadata *metadata, const struct order *order)
 {
 	auto_(envelope_done) struct envelope reply = {.has_content = true};
-	int rc = envelope_reply_metadata(metadata, fleet_wall_s(), &reply.metadata);
+	int r = envelope_reply_metadata(metadata, fleet_wall_s(), &reply.metadata);
 
 	fleet->disconnecting = true;
 	fleet->away_ms = order->seconds * 1000;
-	if (!rc)
-		rc = encode_reason(
+	if (!r)
+		r = encode_reason(
 			order->has_seconds ? REASON_RECONNECT : REASON_ACK, &reply.content);
-	if (!rc)
-		rc = fleet_push(fleet, 0, &reply, 0, acknowledged, fleet);
-	if (rc) {
+	if (!r)
+		r = fleet_push(fleet, 0, &reply, 0, acknowledged, fleet);
+	if (r) {
 		log_warn(fleet->log, "SuperLink %s: disconnecting without an answer: %s",
-			fleet->superlink, strerrordesc_np(-rc));
+			fleet->superlink, strerrordesc_np(-r));
 		acknowledged(fleet, 0, OUTCOME_INTERNAL, "");
 	}
 }
@@ -130,31 +130,31 @@ static void refuse(struct fleet *fleet, const struct metadata *metadata, const s
 {
 	auto_(envelope_done) struct envelope reply = {0};
 	struct reason sentence = {0};
-	int rc;
+	int r;
 
 	log_warn(fleet->log, "SuperLink %s: a malformed reconnect message was refused: %s",
 		fleet->superlink, why->text);
 	reason_set(&sentence, "Malformed reconnect message: %s", why->text);
-	rc = envelope_error(metadata, fleet_wall_s(), ERROR_CODE_UNKNOWN, sentence.text, &reply);
-	if (!rc)
-		rc = fleet_push(fleet, 0, &reply, 0, error_pushed, NULL);
-	if (rc)
+	r = envelope_error(metadata, fleet_wall_s(), ERROR_CODE_UNKNOWN, sentence.text, &reply);
+	if (!r)
+		r = fleet_push(fleet, 0, &reply, 0, error_pushed, NULL);
+	if (r)
 		log_warn(fleet->log, "SuperLink %s: the refusal could not be sent: %s",
-			fleet->superlink, strerrordesc_np(-rc));
+			fleet->superlink, strerrordesc_np(-r));
 }
 
 void control_handle(struct fleet *fleet, struct envelope *message)
 {
 	struct order order = {0};
 	struct reason why = {0};
-	int rc = 0;
+	int r = 0;
 
 	/* A node that is stopping disconnects anyway. */
 	if (fleet->state == FLEET_ONLINE) {
-		rc = read_order(message, &order, &why);
-		if (rc == -ENOMEM)
+		r = read_order(message, &order, &why);
+		if (r == -ENOMEM)
 			reason_set(&why, "no memory for it");
-		if (rc)
+		if (r)
 			refuse(fleet, &message->metadata, &why);
 		else
 			obey(fleet, &message->metadata, &order);

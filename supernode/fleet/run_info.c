@@ -22,16 +22,16 @@ static void run_answered(void *arg, struct transport_result *result)
 {
 	auto_(free_at_exit) struct question *question = arg;
 	struct run run = {0};
-	int rc;
+	int r;
 
 	/* Flower answers with an empty message for a run that it does not know. */
 	if (result->outcome == OUTCOME_OK && result->body.bytes == 0) {
 		result->outcome = OUTCOME_NOT_FOUND;
 		result->details = "the SuperLink knows no such run";
 	} else if (result->outcome == OUTCOME_OK) {
-		rc = fleet_decode_get_run(&result->body, &run);
-		if (rc)
-			errand_unreadable(result, rc);
+		r = fleet_decode_get_run(&result->body, &run);
+		if (r)
+			errand_unreadable(result, r);
 	}
 	question->done.run(question->arg, question->run_id, result->outcome,
 		result->outcome == OUTCOME_OK ? &run : NULL, result->details);
@@ -43,12 +43,12 @@ static void fab_answered(void *arg, struct transport_result *result)
 	auto_(free_at_exit) char *hash = NULL;
 	auto_(value_map_done) struct value_map verifications = {0};
 	struct slices content = {0};
-	int rc;
+	int r;
 
 	if (result->outcome == OUTCOME_OK) {
-		rc = fleet_decode_get_fab(&result->body, &hash, &content, &verifications);
-		if (rc)
-			errand_unreadable(result, rc);
+		r = fleet_decode_get_fab(&result->body, &hash, &content, &verifications);
+		if (r)
+			errand_unreadable(result, r);
 	} else if (result->code == NO_FAB) {
 		result->outcome = OUTCOME_NOT_FOUND; /* whatever its status says: the run goes on */
 	}
@@ -58,37 +58,37 @@ static void fab_answered(void *arg, struct transport_result *result)
 
 int fleet_get_run(struct fleet *fleet, uint64_t run_id, fleet_run_fn *done, void *arg)
 {
-	auto_(free_at_exit) struct question *question = calloc(1, sizeof(*question));
+	auto_(free_at_exit) struct question *question = calloc(1, sizeof *question);
 	auto_(slices_done) struct slices request = {0};
-	int rc;
+	int r;
 
 	if (!question)
 		return -ENOMEM;
 	*question = (struct question){.run_id = run_id, .done.run = done, .arg = arg};
-	rc = fleet_encode_get_run(fleet->node_id, run_id, &request);
-	if (!rc)
-		rc = errand_start(fleet, ERRAND_GET_RUN, &request, run_answered, question);
-	if (!rc)
+	r = fleet_encode_get_run(fleet->node_id, run_id, &request);
+	if (!r)
+		r = errand_start(fleet, ERRAND_GET_RUN, &request, run_answered, question);
+	if (!r)
 		take_pointer(&question);
-	return rc;
+	return r;
 }
 
 int fleet_get_fab(
 	struct fleet *fleet, uint64_t run_id, const char *hash, fleet_fab_fn *done, void *arg)
 {
-	auto_(free_at_exit) struct question *question = calloc(1, sizeof(*question));
+	auto_(free_at_exit) struct question *question = calloc(1, sizeof *question);
 	auto_(slices_done) struct slices request = {0};
-	int rc;
+	int r;
 
 	if (!question)
 		return -ENOMEM;
 	*question = (struct question){.run_id = run_id, .done.fab = done, .arg = arg};
-	rc = fleet_encode_get_fab(fleet->node_id, hash, run_id, &request);
-	if (!rc)
-		rc = errand_start(fleet, ERRAND_GET_FAB, &request, fab_answered, question);
-	if (!rc)
+	r = fleet_encode_get_fab(fleet->node_id, hash, run_id, &request);
+	if (!r)
+		r = errand_start(fleet, ERRAND_GET_FAB, &request, fab_answered, question);
+	if (!r)
 		take_pointer(&question);
-	return rc;
+	return r;
 }
 
 int fleet_push(struct fleet *fleet, uint64_t number, const struct envelope *reply, double runtime_s,

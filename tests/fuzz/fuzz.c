@@ -136,7 +136,7 @@ static int compare_keys(const void *a, const void *b)
 
 void fuzz_check_map(const struct value_map *map)
 {
-	auto_(free_at_exit) const char **keys = calloc(map->n + 1, sizeof(*keys));
+	auto_(free_at_exit) const char **keys = calloc(map->n + 1, sizeof *keys);
 
 	CHECK(keys);
 	for (size_t i = 0; i < map->n; i++) {
@@ -144,7 +144,7 @@ void fuzz_check_map(const struct value_map *map)
 		CHECK(utf8_valid(keys[i], strlen(keys[i])));
 		CHECK(map->v[i].value.kind < VALUE_N);
 	}
-	qsort(keys, map->n, sizeof(*keys), compare_keys);
+	qsort(keys, map->n, sizeof *keys, compare_keys);
 	for (size_t i = 1; i < map->n; i++)
 		CHECK(strcmp(keys[i - 1], keys[i]) != 0);
 }
@@ -156,7 +156,7 @@ struct fuzz_file fuzz_file_open(const void *data, size_t len)
 	CHECK(file.fd >= 0);
 	CHECK(fd_write_all(file.fd, data, len) == 0);
 	CHECK(lseek(file.fd, 0, SEEK_SET) == 0);
-	snprintf(file.path, sizeof(file.path), "/proc/self/fd/%d", file.fd);
+	snprintf(file.path, sizeof file.path, "/proc/self/fd/%d", file.fd);
 	return file;
 }
 

@@ -56,15 +56,15 @@ static void say(int socket, const uint8_t *data, size_t len, bool stray)
 
 	memcpy(datagram, data, len);
 	/* These are not left to chance. */
-	if (len >= sizeof(head)) {
-		memcpy(&head, datagram, sizeof(head));
+	if (len >= sizeof head) {
+		memcpy(&head, datagram, sizeof head);
 		head.version = APP_FORM_VERSION;
-		head.text_len = (uint32_t)(len - sizeof(head));
-		memcpy(datagram, &head, sizeof(head));
+		head.text_len = (uint32_t)(len - sizeof head);
+		memcpy(datagram, &head, sizeof head);
 	}
 	if (stray) {
 		message.msg_control = control.bytes;
-		message.msg_controllen = sizeof(control.bytes);
+		message.msg_controllen = sizeof control.bytes;
 		control.head = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
 			.cmsg_type = SCM_RIGHTS,
 			.cmsg_len = CMSG_LEN(sizeof(int))};

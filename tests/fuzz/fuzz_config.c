@@ -36,9 +36,9 @@ static void put_double(struct text *out, double number)
 	char digits[64];
 
 	if (isfinite(number))
-		snprintf(digits, sizeof(digits), "%.17e", number);
+		snprintf(digits, sizeof digits, "%.17e", number);
 	else
-		snprintf(digits, sizeof(digits), "%s%s", signbit(number) ? "-" : "",
+		snprintf(digits, sizeof digits, "%s%s", signbit(number) ? "-" : "",
 			isnan(number) ? "nan" : "inf");
 	CHECK(text_add(out, digits, strlen(digits)) == 0);
 }

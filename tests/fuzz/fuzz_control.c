@@ -25,7 +25,7 @@ static void set_up(void)
 		return;
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
 	CHECK(control_send(ends[1], &stop) == 0);
-	CHECK(recv(ends[0], datagram, sizeof(datagram), 0) > 1);
+	CHECK(recv(ends[0], datagram, sizeof datagram, 0) > 1);
 	version = datagram[0];
 }
 
@@ -58,7 +58,7 @@ static void check_again(const struct control_message *got, const uint8_t *data, 
 	CHECK(got->kind < CONTROL_KIND_N);
 	CHECK((got->kind == CONTROL_APP_STARTED) == (got->fd >= 0));
 	CHECK(control_send(ends[1], got) == 0);
-	CHECK(recv(ends[0], again, sizeof(again), 0) == (ssize_t)len);
+	CHECK(recv(ends[0], again, sizeof again, 0) == (ssize_t)len);
 	CHECK(memcmp(again, data, len) == 0);
 }
 
@@ -69,7 +69,7 @@ void fuzz(const uint8_t *data, size_t len)
 	int next_fd;
 
 	set_up();
-	if (len < 2 || len > sizeof(datagram))
+	if (len < 2 || len > sizeof datagram)
 		return;
 	memcpy(datagram, data + 1, len - 1);
 	datagram[0] = version;

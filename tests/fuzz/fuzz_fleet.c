@@ -34,7 +34,7 @@ static int again_ping(const struct slices *bytes, struct slices *again)
 	int r = fleet_decode_ping(bytes, &success);
 
 	if (r == 0)
-		CHECK(slices_append_copy(again, &success, sizeof(success)) == 0);
+		CHECK(slices_append_copy(again, &success, sizeof success) == 0);
 	return r;
 }
 
@@ -64,11 +64,11 @@ static int again_push(const struct slices *bytes, struct slices *again)
 	if (r)
 		return r;
 	CHECK(pushed.session_id && strlen(pushed.session_id) <= FLEET_SESSION_MAX);
-	CHECK(pushed.n_wanted <= bytes->bytes / sizeof(pushed.wanted[0]));
-	CHECK(slices_append_copy(
-		      again, pushed.wanted, pushed.n_wanted * sizeof(pushed.wanted[0])) == 0);
+	CHECK(pushed.n_wanted <= bytes->bytes / sizeof pushed.wanted[0]);
+	CHECK(slices_append_copy(again, pushed.wanted, pushed.n_wanted * sizeof pushed.wanted[0]) ==
+		0);
 	CHECK(slices_append_copy(again, pushed.session_id, strlen(pushed.session_id)) == 0);
-	CHECK(slices_append_copy(again, &pushed.dropped, sizeof(pushed.dropped)) == 0);
+	CHECK(slices_append_copy(again, &pushed.dropped, sizeof pushed.dropped) == 0);
 	fleet_pushed_done(&pushed);
 	return 0;
 }

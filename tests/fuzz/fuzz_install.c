@@ -58,7 +58,7 @@ void fuzz(const uint8_t *data, size_t len)
 	char hash[SHA256_HEX_BYTES];
 	struct manifest manifest;
 
-	if (base[sizeof(base) - 2] == 'X') {
+	if (base[sizeof base - 2] == 'X') {
 		CHECK(mkdtemp(base));
 		atexit(base_remove);
 	}

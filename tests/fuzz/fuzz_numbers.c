@@ -24,12 +24,12 @@ static void fuzz_numbers(const char *text)
 
 	digits += strspn(digits, "0");
 	if (number_u64(text, &u) == 0) {
-		snprintf(again, sizeof(again), "%" PRIu64, u);
+		snprintf(again, sizeof again, "%" PRIu64, u);
 		CHECK(strcmp(u ? again : "", digits) == 0);
 		CHECK(number_bytes(text, &bytes) == 0 && bytes == u);
 	}
 	if (number_i64(text, &i) == 0) {
-		snprintf(again, sizeof(again), "%" PRId64, i);
+		snprintf(again, sizeof again, "%" PRId64, i);
 		CHECK(strcmp(i ? again + (i < 0) : "", digits) == 0);
 		CHECK(i == 0 || (i < 0) == (text[0] == '-'));
 	}

@@ -31,14 +31,14 @@ static void set_up(void)
 static void check_log(void)
 {
 	static char text[LOG_MAX_BYTES];
-	ssize_t n = pread(log_fd, text, sizeof(text), 0);
+	ssize_t n = pread(log_fd, text, sizeof text, 0);
 	enum log_level level;
 
 	CHECK(n >= 0);
 	CHECK(fuzz_is_clean(text, (size_t)n, "\n\t"));
 	for (char *line = text, *end; line < text + n; line = end + 1) {
 		end = memchr(line, '\n', (size_t)(text + n - line));
-		CHECK(end || n == sizeof(text));
+		CHECK(end || n == sizeof text);
 		if (!end)
 			break;
 		CHECK(log_level_of(line, (size_t)(end - line), &level) > 0);

@@ -52,7 +52,7 @@ void fuzz(const uint8_t *data, size_t len)
 	struct reason why = {0};
 
 	/* These are not left to chance. */
-	if (len >= sizeof(begin))
+	if (len >= sizeof begin)
 		CHECK(pwrite(file.fd, &begin, offsetof(struct form_header, head_start), 0) > 0);
 	CHECK(app_form_read_reply(file.fd, &reply, &why) < 0); /* it is not sealed */
 	CHECK(fcntl(file.fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_WRITE | F_SEAL_GROW) == 0);

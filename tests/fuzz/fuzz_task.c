@@ -94,7 +94,7 @@ static int again_pushed(const struct slices *bytes, struct slices *again)
 	if (r)
 		return r;
 	CHECK(pushed.message_id && pushed.session_id);
-	CHECK(pushed.n_wanted <= bytes->bytes / sizeof(pushed.wanted[0]));
+	CHECK(pushed.n_wanted <= bytes->bytes / sizeof pushed.wanted[0]);
 	CHECK(task_encode_pushed(&pushed, again) == 0);
 	task_pushed_done(&pushed);
 	return 0;
@@ -120,7 +120,7 @@ static int again_get_run(const struct slices *bytes, struct slices *again)
 	int r = task_decode_get_run(bytes, &run_id);
 
 	if (r == 0)
-		CHECK(slices_append_copy(again, &run_id, sizeof(run_id)) == 0);
+		CHECK(slices_append_copy(again, &run_id, sizeof run_id) == 0);
 	return r;
 }
 

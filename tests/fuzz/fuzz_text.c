@@ -54,8 +54,8 @@ static void fuzz_quote(const uint8_t *data, size_t len)
 {
 	char out[64];
 
-	for (size_t size = 6; size <= sizeof(out); size += 7) {
-		memset(out, 'x', sizeof(out));
+	for (size_t size = 6; size <= sizeof out; size += 7) {
+		memset(out, 'x', sizeof out);
 		text_quote(data, len, out, size);
 		CHECK(memchr(out, '\0', size));
 		CHECK(fuzz_is_clean(out, strlen(out), ""));
@@ -69,7 +69,7 @@ static void fuzz_cut_text(const char *text)
 	char word[32];
 
 	CHECK(copy);
-	text_word(text, word, sizeof(word));
+	text_word(text, word, sizeof word);
 	CHECK(fuzz_is_clean(word, strlen(word), "") && !strpbrk(word, " \"="));
 	text_cut(copy, max);
 	CHECK(strlen(copy) <= max && strncmp(copy, text, strlen(copy)) == 0);
@@ -88,7 +88,7 @@ static void fuzz_log(const char *text)
 	CHECK(fd >= 0 && log);
 	log_info(log, "%s", text);
 	log_free(log);
-	n = pread(fd, line, sizeof(line), 0);
+	n = pread(fd, line, sizeof line, 0);
 	CHECK(n > 0 && n <= LINE_MAX_BYTES && line[n - 1] == '\n');
 	CHECK(fuzz_is_clean(line, (size_t)n - 1, "\t"));
 }

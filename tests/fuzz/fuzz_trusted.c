@@ -24,7 +24,7 @@ static void fuzz_signature(const uint8_t *data, size_t len)
 				       "AAAAC3NzaC1lZDI1NTE5AAAAIGVYf2vM1U0N2C4yV0w2mCnc4dK8"
 				       "JYbqWcX3tcCBJ3sM alice\n";
 	auto_(fuzz_file_close) struct fuzz_file file =
-		fuzz_file_open(entities, sizeof(entities) - 1);
+		fuzz_file_open(entities, sizeof entities - 1);
 	auto_(value_map_done) struct value_map verifications = {0};
 	struct trusted *trusted;
 

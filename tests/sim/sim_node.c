@@ -357,7 +357,7 @@ static void (*const steps[])(struct sim_world *) = {step_message, step_message, 
 
 static void step(struct sim_world *world)
 {
-	size_t i = sim_below(world, sizeof(steps) / sizeof(steps[0]));
+	size_t i = sim_below(world, sizeof steps / sizeof steps[0]);
 
 	/* Objects take their time, in which other things happen. */
 	if (sim_one_in(world, 3))
@@ -402,7 +402,7 @@ static void wind_up(struct sim_world *world)
 
 int main(int argc, char **argv)
 {
-	struct sim_world *world = calloc(1, sizeof(*world));
+	struct sim_world *world = calloc(1, sizeof *world);
 	struct sim_objects *objects = NULL;
 	unsigned long sums[5] = {0};
 	uint64_t seed = (uint64_t)clock_now_ms();

@@ -61,12 +61,12 @@ static void sample_make(struct sample *sample, uint8_t seed, size_t body_bytes)
 struct sim_objects *sim_objects_new(void)
 {
 	static const size_t body_bytes[SIM_SAMPLES] = {10, 700, 700, BODY_MAX};
-	struct sim_objects *self = calloc(1, sizeof(*self));
+	struct sim_objects *self = calloc(1, sizeof *self);
 	const char *dir = getenv("TMPDIR");
 
 	need(self ? 0 : -ENOMEM);
-	snprintf(self->dir, sizeof(self->dir), "%s/sim_node.%ld", dir ? dir : "/tmp",
-		(long)getpid());
+	snprintf(
+		self->dir, sizeof self->dir, "%s/sim_node.%ld", dir ? dir : "/tmp", (long)getpid());
 	need(loop_new(&self->loop));
 	need(spool_new(self->loop, self->dir, IN_MEMORY, &self->spool));
 	for (unsigned i = 0; i < SIM_SAMPLES; i++)

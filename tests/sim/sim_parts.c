@@ -48,7 +48,7 @@ static double make_ttl(struct sim_world *world)
 	static const double odd[] = {0, -5, NAN, INFINITY, -INFINITY, 1e300, 1e-9};
 
 	if (sim_mishap(world, 10))
-		return odd[sim_below(world, sizeof(odd) / sizeof(odd[0]))];
+		return odd[sim_below(world, sizeof odd / sizeof odd[0])];
 	return (double)(1 + sim_below(world, 2000));
 }
 
@@ -79,7 +79,7 @@ void sim_make_message(
 		.message_type = (char *)"train",
 		.created_at = sim_one_in(world, 20) ? NAN : world->now.wall_s + 5};
 
-	snprintf(id, sizeof(id), "m%llu", (unsigned long long)world->last + 1);
+	snprintf(id, sizeof id, "m%llu", (unsigned long long)world->last + 1);
 	*out = (struct envelope){.has_content = !sim_mishap(world, 20)};
 	if (metadata_copy(&metadata, &out->metadata) < 0)
 		abort();
@@ -103,7 +103,7 @@ void sim_make_run(struct sim_world *world, uint64_t run_id, struct run *out)
 
 	sim_hash(run_id, hash);
 	if (sim_mishap(world, 30))
-		snprintf(hash, sizeof(hash), "%s", sim_one_in(world, 2) ? "" : "nothex");
+		snprintf(hash, sizeof hash, "%s", sim_one_in(world, 2) ? "" : "nothex");
 	*out = (struct run){.run_id = run_id,
 		.series_id = world->runs[run_id].series,
 		.fab_id = strdup("x/y"),

@@ -27,7 +27,7 @@ static uint64_t random_token(void *arg)
 
 void sim_init(struct sim_world *world, struct sim_objects *objects, uint64_t seed)
 {
-	memset(world, 0, sizeof(*world));
+	memset(world, 0, sizeof *world);
 	world->objects = objects;
 	world->seed = seed;
 	world->random = seed;
@@ -174,7 +174,7 @@ static void check_reply(
 {
 	char id[32];
 
-	snprintf(id, sizeof(id), "m%td", message - world->messages);
+	snprintf(id, sizeof id, "m%td", message - world->messages);
 	sim_check(world, reply->has_content != reply->has_error);
 	sim_check(world, !reply->has_error || reply->error_reason);
 	sim_check(world, reply->metadata.run_id == message->run);
@@ -236,7 +236,7 @@ void sim_pump(struct sim_world *world)
 
 		sim_check(world, n < 10 * SIM_MESSAGES);
 		does[action.kind](world, &action);
-		node_describe(world->node, action.message, text, sizeof(text));
+		node_describe(world->node, action.message, text, sizeof text);
 		sim_check(world, !action.message || text[0]);
 	}
 }
@@ -271,7 +271,7 @@ static uint64_t spooled(const struct sim_world *world)
 		const struct object_set *const sets[] = {message->instruction.objects,
 			message->draft.objects, message->reply.objects};
 
-		for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
 			bytes += sets[i] ? object_set_bytes(sets[i]) : 0;
 	}
 	for (uint64_t i = 1; i <= world->last; i++) {

@@ -31,9 +31,9 @@ static int read_line(struct command *command, const char *line)
 	char *words[WORDS] = {NULL};
 	int n = 0;
 
-	memset(command, 0, sizeof(*command));
-	assert_true(strlen(line) < sizeof(command->line));
-	strncpy(command->line, line, sizeof(command->line) - 1);
+	memset(command, 0, sizeof *command);
+	assert_true(strlen(line) < sizeof command->line);
+	strncpy(command->line, line, sizeof command->line - 1);
 	for (char *word = strtok(command->line, " "); word; word = strtok(NULL, " ")) {
 		assert_true(n < WORDS - 1);
 		words[n++] = word;
@@ -191,7 +191,7 @@ static void a_token_in_a_file(void **state)
 	struct command command;
 
 	(void)state;
-	snprintf(line, sizeof(line), "flwr-clientapp --insecure --token-file %s", path);
+	snprintf(line, sizeof line, "flwr-clientapp --insecure --token-file %s", path);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int r;
 

@@ -91,7 +91,7 @@ static inline FILE *vector_start(const char *python, const char *script, unsigne
 	char command[4096];
 	FILE *pipe;
 
-	snprintf(command, sizeof(command), "'%s' '%s' %u", python, script, seed);
+	snprintf(command, sizeof command, "'%s' '%s' %u", python, script, seed);
 	pipe = popen(command, "r");
 	assert_non_null(pipe);
 	return pipe;

@@ -29,9 +29,9 @@ static int read_line(struct command *command, const char *line)
 	char *words[WORDS] = {(char *)"flower-supernode"};
 	int n = 1;
 
-	memset(command, 0, sizeof(*command));
-	assert_true(strlen(line) < sizeof(command->line));
-	strncpy(command->line, line, sizeof(command->line) - 1);
+	memset(command, 0, sizeof *command);
+	assert_true(strlen(line) < sizeof command->line);
+	strncpy(command->line, line, sizeof command->line - 1);
 	for (char *word = strtok(command->line, " "); word; word = strtok(NULL, " ")) {
 		assert_true(n < WORDS - 1);
 		words[n++] = strcmp(word, "FILE") == 0 ? (char *)"/proc/self/exe" : word;

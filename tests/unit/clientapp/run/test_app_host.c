@@ -143,7 +143,7 @@ static void make_app(struct fixture *fixture, const char *clientapp)
 
 	strcpy(fixture->app_dir, "/tmp/flwr-test-app-XXXXXX");
 	assert_non_null(mkdtemp(fixture->app_dir));
-	snprintf(path, sizeof(path), "%s/pyproject.toml", fixture->app_dir);
+	snprintf(path, sizeof path, "%s/pyproject.toml", fixture->app_dir);
 	file = fopen(path, "we");
 	assert_non_null(file);
 	fprintf(file,
@@ -160,7 +160,7 @@ static void remove_app(struct fixture *fixture)
 
 	if (!fixture->app_dir[0])
 		return;
-	snprintf(path, sizeof(path), "%s/pyproject.toml", fixture->app_dir);
+	snprintf(path, sizeof path, "%s/pyproject.toml", fixture->app_dir);
 	unlink(path);
 	rmdir(fixture->app_dir);
 }
@@ -292,7 +292,7 @@ static void everything(struct record_dict *out)
 			struct record *to, *from = &dict.v[i];
 			char unique[32];
 
-			snprintf(unique, sizeof(unique), "%zu", n++);
+			snprintf(unique, sizeof unique, "%zu", n++);
 			to = record_dict_add(&parts[from->kind], unique, from->kind);
 			assert_non_null(to);
 			free(from->name);
@@ -361,16 +361,16 @@ static void legacy(struct record_dict *dict, const char *prefix)
 	struct array *array;
 
 	memset(file, ' ', 128);
-	memcpy(file, magic, sizeof(magic));
-	memcpy(file + sizeof(magic), head, sizeof(head) - 1);
+	memcpy(file, magic, sizeof magic);
+	memcpy(file + sizeof magic, head, sizeof head - 1);
 	file[127] = '\n';
 	memcpy(file + 128, "\x00\x00\x80\x3f\x00\x00\x00\x40", 8);
-	snprintf(name, sizeof(name), "%s.parameters", prefix);
+	snprintf(name, sizeof name, "%s.parameters", prefix);
 	array = record_add_array(record_dict_add(dict, name, RECORD_ARRAYS), "0");
 	free(array->stype);
 	array->stype = strdup("numpy.ndarray");
-	assert_int_equal(slices_append_copy(&array->data, file, sizeof(file)), 0);
-	snprintf(name, sizeof(name), "%s.config", prefix);
+	assert_int_equal(slices_append_copy(&array->data, file, sizeof file), 0);
+	snprintf(name, sizeof name, "%s.config", prefix);
 	add_value(&record_dict_add(dict, name, RECORD_CONFIGS)->values, "lr",
 		(struct value){.kind = VALUE_DOUBLE, .d = 0.5});
 }
@@ -602,7 +602,7 @@ static void test_end_of_python(void **state)
 	open_python(&fixture, NULL, out);
 	run_task(&fixture, "sample:late_app", "train", NULL, NULL);
 	assert_replied(&fixture);
-	assert_true(pread(out, text, sizeof(text) - 1, 0) > 0);
+	assert_true(pread(out, text, sizeof text - 1, 0) > 0);
 	own = strstr(text, "thread done");
 	assert_non_null(own);
 	assert_string_equal(own, "thread done\nexit handler\nglobal deleted\n");
@@ -624,7 +624,7 @@ static void test_end_after_reply(void **state)
 	(void)state;
 	strcpy(file, "/tmp/flwr-test-end-XXXXXX");
 	close(mkostemp(file, O_CLOEXEC));
-	snprintf(pipe, sizeof(pipe), "%s.pipe", file);
+	snprintf(pipe, sizeof pipe, "%s.pipe", file);
 	assert_int_equal(mkfifo(pipe, 0600), 0);
 	assert_int_equal(setenv("SAMPLE_FILE", file, 1), 0);
 	open_python(&fixture, NULL, -1);
@@ -639,7 +639,7 @@ static void test_end_after_reply(void **state)
 	assert_int_equal(waitpid(fixture.pid, &status, 0), fixture.pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	auto_(close_at_exit) int fd = open(file, O_RDONLY | O_CLOEXEC);
-	assert_int_equal(read(fd, text, sizeof(text) - 1), 12);
+	assert_int_equal(read(fd, text, sizeof text - 1), 12);
 	assert_string_equal(text, "row\nthe last");
 	unlink(file);
 	unlink(pipe);
@@ -733,7 +733,7 @@ static void test_guard(void **state)
 	open_python(&fixture, "PYTHONPATH=" FLWR_TEST_DIR "/guard:" FLWR_TEST_DIR "/apps", out);
 	run_task(&fixture, "sample:echo_app", "train", NULL, NULL);
 	assert_replied(&fixture);
-	assert_true(pread(out, text, sizeof(text) - 1, 0) > 0);
+	assert_true(pread(out, text, sizeof text - 1, 0) > 0);
 	assert_non_null(strstr(text, "guard: load lab/app 1.0.0 cafe\n"));
 	assert_non_null(strstr(text, "guard: load_app sample:echo_app\n"));
 	assert_non_null(strstr(text, "guard: foreign sample\n"));
@@ -787,12 +787,12 @@ static void say(const struct fixture *fixture, uint32_t type, uint32_t version, 
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = {0};
 	struct iovec iov[2] = {
-		{&datagram, sizeof(datagram)}, {(void *)(uintptr_t)text, strlen(text)}};
+		{&datagram, sizeof datagram}, {(void *)(uintptr_t)text, strlen(text)}};
 	struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
 
 	if (fd >= 0) {
 		message.msg_control = control.bytes;
-		message.msg_controllen = sizeof(control.bytes);
+		message.msg_controllen = sizeof control.bytes;
 		CMSG_FIRSTHDR(&message)->cmsg_level = SOL_SOCKET;
 		CMSG_FIRSTHDR(&message)->cmsg_type = SCM_RIGHTS;
 		CMSG_FIRSTHDR(&message)->cmsg_len = CMSG_LEN(sizeof(int));

@@ -129,8 +129,8 @@ static void as_the_real_parser(void **state)
 	if (!python)
 		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
 	print_message("seed %u\n", seed);
-	snprintf(command, sizeof(command), "'%s' '%s/gen_config.py' %u", python, FLWR_TEST_DIR,
-		seed);
+	snprintf(
+		command, sizeof command, "'%s' '%s/gen_config.py' %u", python, FLWR_TEST_DIR, seed);
 	pipe = popen(command, "r");
 	assert_non_null(pipe);
 	while (verdict_read(pipe, &verdict)) {

@@ -237,7 +237,7 @@ static void private_directories(void **state)
 	variable("TMPDIR", base);
 	assert_int_equal(dir_make_private(NULL, &fallen_back, &why), 0);
 	assert_memory_equal(fallen_back, base, strlen(base));
-	snprintf(longer, sizeof(longer), "%s/%080d", base, 0);
+	snprintf(longer, sizeof longer, "%s/%080d", base, 0);
 	assert_int_equal(dir_make_private(longer, &none, &why), -ENAMETOOLONG);
 	assert_non_null(strstr(why.text, longer));
 	assert_int_equal(dir_make_private("/proc/x", &none, &why), -ENOENT);
@@ -280,7 +280,7 @@ static void search(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(dirs, sizeof(dirs), format, args);
+	vsnprintf(dirs, sizeof dirs, format, args);
 	va_end(args);
 	variable("PATH", dirs);
 }

@@ -43,7 +43,7 @@ static const char *told(enum flower_program program)
 	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 	log = log_new(ends[1], NULL, LOG_LEVEL_INFO);
 	flower_env_tell(log, program);
-	n = read(ends[0], text, sizeof(text) - 1);
+	n = read(ends[0], text, sizeof text - 1);
 	text[n > 0 ? n : 0] = '\0';
 	log_free(log);
 	close(ends[0]);

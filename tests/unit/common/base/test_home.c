@@ -44,7 +44,7 @@ static void without_HOME_it_is_the_entry_of_the_user(void **state)
 
 	(void)state;
 	unsetenv("HOME");
-	snprintf(expected, sizeof(expected), "%s/x", entry ? entry->pw_dir : "~");
+	snprintf(expected, sizeof expected, "%s/x", entry ? entry->pw_dir : "~");
 	expands("~/x", expected);
 }
 

@@ -19,7 +19,7 @@ static char *drain(int fd)
 	size_t len = 0;
 	ssize_t n;
 
-	while ((n = read(fd, buffer + len, sizeof(buffer) - 1 - len)) > 0)
+	while ((n = read(fd, buffer + len, sizeof buffer - 1 - len)) > 0)
 		len += (size_t)n;
 	buffer[len] = '\0';
 	return buffer;
@@ -72,8 +72,8 @@ static void long_lines_are_cut(void **state)
 	char *line;
 
 	(void)state;
-	memset(text, '\n', sizeof(text));
-	text[sizeof(text) - 1] = '\0';
+	memset(text, '\n', sizeof text);
+	text[sizeof text - 1] = '\0';
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	log = log_new(ends[1], "node", LOG_LEVEL_INFO);
@@ -95,16 +95,16 @@ static void output_is_not_cut(void **state)
 	char *line;
 
 	(void)state;
-	memset(bytes, 'x', sizeof(bytes));
+	memset(bytes, 'x', sizeof bytes);
 	bytes[1] = '\0';
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	log = log_new(ends[1], "node", LOG_LEVEL_CRITICAL);
-	log_output(log, LOG_LEVEL_INFO, "7 app out: ", bytes, sizeof(bytes));
-	log_output(NULL, LOG_LEVEL_INFO, "7 app out: ", bytes, sizeof(bytes));
+	log_output(log, LOG_LEVEL_INFO, "7 app out: ", bytes, sizeof bytes);
+	log_output(NULL, LOG_LEVEL_INFO, "7 app out: ", bytes, sizeof bytes);
 	line = drain(ends[0]);
 	assert_memory_equal(line + HEAD_BYTES, "INFO  node: 7 app out: x\\x00xx", 28);
-	assert_int_equal(strlen(line), HEAD_BYTES + 23 + sizeof(bytes) + 3 + 1);
+	assert_int_equal(strlen(line), HEAD_BYTES + 23 + sizeof bytes + 3 + 1);
 	log_free(log);
 	close(ends[0]);
 	close(ends[1]);
@@ -133,8 +133,8 @@ static void lines_are_kept(void **state)
 	static char all[400000];
 
 	(void)state;
-	memset(text, 'x', sizeof(text));
-	text[sizeof(text) - 1] = '\0';
+	memset(text, 'x', sizeof text);
+	text[sizeof text - 1] = '\0';
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	log = log_new(ends[1], NULL, LOG_LEVEL_INFO);
@@ -145,15 +145,15 @@ static void lines_are_kept(void **state)
 	assert_in_range(waiting, 150, 210);
 	assert_true(log_crowded(log));
 	do {
-		add(all, sizeof(all), drain(ends[0]));
+		add(all, sizeof all, drain(ends[0]));
 	} while (log_flush(log));
-	add(all, sizeof(all), drain(ends[0]));
+	add(all, sizeof all, drain(ends[0]));
 	for (char *line = all; *line; line = strchr(line, '\n') + 1)
 		assert_int_equal(strtol(line + 6, NULL, 10), got++);
 	assert_in_range(got, 65000 / 1010 + 190, 65536 / 1000 + 200);
 	log_info(log, "last");
-	snprintf(text, sizeof(text), "INFO  last (%d lines before this one were dropped)\n",
-		n - got);
+	snprintf(
+		text, sizeof text, "INFO  last (%d lines before this one were dropped)\n", n - got);
 	assert_string_equal(drain(ends[0]), text);
 	/* Nobody reads any more: it is not waited for. */
 	signal(SIGPIPE, SIG_IGN);
@@ -173,8 +173,8 @@ static void blocked_fd_drops_lines(int reader, int writer)
 	char expected[64];
 	int lines = 0, i;
 
-	memset(text_in, 'x', sizeof(text_in));
-	text_in[sizeof(text_in) - 1] = '\0';
+	memset(text_in, 'x', sizeof text_in);
+	text_in[sizeof text_in - 1] = '\0';
 	fcntl(reader, F_SETFL, O_NONBLOCK);
 	for (i = 0; i < 500; i++)
 		log_info(log, "%s", text_in);
@@ -182,7 +182,7 @@ static void blocked_fd_drops_lines(int reader, int writer)
 	for (line = strchr(text, '\n'); line; line = strchr(line + 1, '\n'))
 		lines++;
 	assert_in_range(lines, 1, 499);
-	snprintf(expected, sizeof(expected), "here (%d lines before this one were dropped)",
+	snprintf(expected, sizeof expected, "here (%d lines before this one were dropped)",
 		500 - lines);
 	log_info(log, "here");
 	log_info(log, "again");
@@ -258,7 +258,7 @@ static void expect_seen(int person, const char *text)
 	char seen[256] = "";
 	size_t len = 0;
 
-	assert_true(strlen(text) < sizeof(seen));
+	assert_true(strlen(text) < sizeof seen);
 	while (len < strlen(text)) {
 		ssize_t n;
 

@@ -142,13 +142,13 @@ static void every_row(void **state)
 		char line[100];
 		int r;
 
-		snprintf(line, sizeof(line), "--%s", spec->name);
+		snprintf(line, sizeof line, "--%s", spec->name);
 		if (spec->metavar)
 			refused(line, line, spec->metavar);
 		if (good[spec->kind])
-			snprintf(line, sizeof(line), "--%s=%s", spec->name, good[spec->kind]);
+			snprintf(line, sizeof line, "--%s=%s", spec->name, good[spec->kind]);
 		else if (spec->metavar)
-			snprintf(line, sizeof(line), "--%s v", spec->name);
+			snprintf(line, sizeof line, "--%s v", spec->name);
 		r = parse_words(&settings, &why, line);
 		if (spec->kind == OPTION_REFUSED)
 			assert_string_equal(why.text, spec->why_refused);
@@ -157,7 +157,7 @@ static void every_row(void **state)
 		free((void *)settings.text);
 		options_free_paths(specs, ARRAY_LEN(specs), &settings);
 		assert_null(settings.path);
-		snprintf(line, sizeof(line), "--%s=", spec->name);
+		snprintf(line, sizeof line, "--%s=", spec->name);
 		if (spec->kind == OPTION_FLAG || spec->kind == OPTION_OFF ||
 			spec->kind == OPTION_ACTION)
 			refused(line, spec->name, "takes no value");

@@ -44,7 +44,7 @@ static void twice_as_long_each_time(void **state)
 	int64_t wait_ms = 0;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+	for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
 		assert_int_equal(pace_double(&wait_ms, 50, 500), waits[i]);
 		assert_int_equal(wait_ms, waits[i]);
 	}

@@ -8,8 +8,8 @@ static void long_sentences_are_cut(void **state)
 	char text[2 * REASON_BYTES];
 
 	(void)state;
-	memset(text, 'x', sizeof(text));
-	text[sizeof(text) - 1] = '\0';
+	memset(text, 'x', sizeof text);
+	text[sizeof text - 1] = '\0';
 	reason_set(&why, "%s", text);
 	assert_int_equal(strlen(why.text), REASON_BYTES - 1);
 }

@@ -92,22 +92,22 @@ static void quotes_are_printable_and_fit(void **state)
 	char bytes[256];
 
 	(void)state;
-	text_quote("abc", 3, out, sizeof(out));
+	text_quote("abc", 3, out, sizeof out);
 	assert_string_equal(out, "\"abc\"");
-	text_quote("a\"\\\n\0\xc3\x1b", 7, out, sizeof(out));
+	text_quote("a\"\\\n\0\xc3\x1b", 7, out, sizeof out);
 	assert_string_equal(out, "\"a\\\"\\\\\\x0a\\x00\\xc3\\x1b\"");
 	text_quote("abcdefgh", 8, out, 11);
 	assert_string_equal(out, "\"abcdefgh\"");
 	text_quote("abcdefghi", 9, out, 11);
 	assert_string_equal(out, "\"abcde...\"");
-	for (size_t i = 0; i < sizeof(bytes); i++)
+	for (size_t i = 0; i < sizeof bytes; i++)
 		bytes[i] = (char)i;
-	for (size_t size = 0; size <= sizeof(out); size++) {
-		memset(out, 'x', sizeof(out));
-		text_quote(bytes, sizeof(bytes), out, size);
+	for (size_t size = 0; size <= sizeof out; size++) {
+		memset(out, 'x', sizeof out);
+		text_quote(bytes, sizeof bytes, out, size);
 		if (size)
 			assert_true(strlen(out) < size);
-		for (size_t i = size; i < sizeof(out); i++)
+		for (size_t i = size; i < sizeof out; i++)
 			assert_int_equal(out[i], 'x');
 	}
 }
@@ -124,8 +124,8 @@ static void the_nearest_word(void **state)
 	assert_string_equal(text_nearest("insecure", names), "insecure");
 	assert_null(text_nearest("fleet", names));
 	assert_null(text_nearest("", names));
-	memset(longer, 'a', sizeof(longer));
-	longer[sizeof(longer) - 1] = '\0';
+	memset(longer, 'a', sizeof longer);
+	longer[sizeof longer - 1] = '\0';
 	assert_null(text_nearest(longer, names));
 }
 
@@ -157,11 +157,11 @@ static void a_word_forges_no_field(void **state)
 	char word[12];
 
 	(void)state;
-	text_word("a b=\"c\"\n\xc3\xbc", word, sizeof(word));
+	text_word("a b=\"c\"\n\xc3\xbc", word, sizeof word);
 	assert_string_equal(word, "a?b??c????");
-	text_word("abcdefghijklmnop", word, sizeof(word));
+	text_word("abcdefghijklmnop", word, sizeof word);
 	assert_string_equal(word, "abcdefghijk");
-	text_word(NULL, word, sizeof(word));
+	text_word(NULL, word, sizeof word);
 	assert_string_equal(word, "");
 }
 

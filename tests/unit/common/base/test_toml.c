@@ -214,7 +214,7 @@ static void append_entry(struct text *line, const struct value_entry *entry)
 	} else if (entry->value.kind == VALUE_DOUBLE && isnan(entry->value.d)) {
 		assert_int_equal(text_printf(line, " f nan\n"), 0);
 	} else if (entry->value.kind == VALUE_DOUBLE) {
-		memcpy(&bits, &entry->value.d, sizeof(bits));
+		memcpy(&bits, &entry->value.d, sizeof bits);
 		assert_int_equal(text_printf(line, " f %016" PRIx64 "\n", bits), 0);
 	} else {
 		assert_int_equal(text_printf(line, " s "), 0);
@@ -242,11 +242,11 @@ static void our_answer(const char *document, size_t len, struct text *out, struc
 	if (toml_flatten(doc, "", &map, why) != 0) {
 		assert_int_equal(text_printf(out, "taken"), 0);
 	} else {
-		lines = calloc(map.n + 1, sizeof(*lines));
+		lines = calloc(map.n + 1, sizeof *lines);
 		assert_non_null(lines);
 		for (size_t i = 0; i < map.n; i++)
 			append_entry(&lines[i], &map.v[i]);
-		qsort(lines, map.n, sizeof(*lines), compare_lines);
+		qsort(lines, map.n, sizeof *lines, compare_lines);
 		for (size_t i = 0; i < map.n; i++) {
 			assert_int_equal(text_add(out, lines[i].data, lines[i].len), 0);
 			text_done(&lines[i]);
@@ -269,7 +269,7 @@ static void as_flowers_parser(void **state)
 	if (!python)
 		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
 	print_message("seed %u\n", seed);
-	snprintf(command, sizeof(command), "'%s' '%s/gen_toml.py' %u", python, FLWR_TEST_DIR, seed);
+	snprintf(command, sizeof command, "'%s' '%s/gen_toml.py' %u", python, FLWR_TEST_DIR, seed);
 	pipe = popen(command, "r");
 	assert_non_null(pipe);
 	for (; fscanf(pipe, "%zu %zu%*1[\n]", &document_len, &answer_len) == 2; n++) {

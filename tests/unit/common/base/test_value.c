@@ -21,7 +21,7 @@ static void *memory_of(const void *data, size_t len)
 
 static struct value_bytes *strings_of(const char *first, const char *second)
 {
-	struct value_bytes *list = calloc(2, sizeof(*list));
+	struct value_bytes *list = calloc(2, sizeof *list);
 
 	assert_non_null(list);
 	list[0] = (struct value_bytes){.data = strdup(first), .len = strlen(first)};
@@ -50,13 +50,13 @@ static struct value make(enum value_kind kind, int variant)
 	case VALUE_BYTES:
 		return bytes_value(kind, variant ? "b" : "");
 	case VALUE_DOUBLE_LIST:
-		return (struct value){.kind = kind, .n = 2, .ds = memory_of(d, sizeof(d))};
+		return (struct value){.kind = kind, .n = 2, .ds = memory_of(d, sizeof d)};
 	case VALUE_SINT_LIST:
-		return (struct value){.kind = kind, .n = 2, .is = memory_of(i, sizeof(i))};
+		return (struct value){.kind = kind, .n = 2, .is = memory_of(i, sizeof i)};
 	case VALUE_UINT_LIST:
-		return (struct value){.kind = kind, .n = 2, .us = memory_of(u, sizeof(u))};
+		return (struct value){.kind = kind, .n = 2, .us = memory_of(u, sizeof u)};
 	case VALUE_BOOL_LIST:
-		return (struct value){.kind = kind, .n = 2, .bs = memory_of(b, sizeof(b))};
+		return (struct value){.kind = kind, .n = 2, .bs = memory_of(b, sizeof b)};
 	case VALUE_STRING_LIST:
 	case VALUE_BYTES_LIST:
 		return (struct value){
@@ -112,7 +112,7 @@ static void a_map_keeps_its_order(void **state)
 
 	(void)state;
 	for (int i = 0; i < 100; i++) {
-		snprintf(key, sizeof(key), "k%d", i);
+		snprintf(key, sizeof key, "k%d", i);
 		value = (struct value){.kind = VALUE_SINT, .i = i};
 		assert_int_equal(value_map_set(&map, key, &value), 0);
 		assert_int_equal(value.kind, VALUE_NONE);

@@ -28,7 +28,7 @@ static void test_good(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		struct content_list list = {0};
 		const struct content_line *line;
 
@@ -58,7 +58,7 @@ static void test_empty(void **state)
 
 #define BAD(text, why)                                                                             \
 	{                                                                                          \
-		text, sizeof(text) - 1, why                                                        \
+		text, sizeof text - 1, why                                                         \
 	}
 
 static void test_bad(void **state)
@@ -87,7 +87,7 @@ static void test_bad(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct content_list list = {0};
 		struct reason why = {0};
 

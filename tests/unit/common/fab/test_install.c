@@ -132,13 +132,13 @@ static int group_setup(void **state)
 	}
 	umask(022);
 	/* In memory where that is to be had: every install is synced to the disk. */
-	snprintf(fixture.dir, sizeof(fixture.dir), "%s/flwr-test-fab-XXXXXX",
+	snprintf(fixture.dir, sizeof fixture.dir, "%s/flwr-test-fab-XXXXXX",
 		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	if (!mkdtemp(fixture.dir) || asprintf(&command, "'%s' '%s/gen_fab.py' '%s'", python,
 					     FLWR_TEST_DIR, fixture.dir) < 0)
 		return -1;
 	output = popen(command, "r");
-	if (!output || !fgets(fixture.name, sizeof(fixture.name), output) || pclose(output) != 0) {
+	if (!output || !fgets(fixture.name, sizeof fixture.name, output) || pclose(output) != 0) {
 		print_error("%s failed\n", command);
 		return -1;
 	}
@@ -395,7 +395,7 @@ static void test_flowers(void **state)
 	fab_load("real.fab", 4096, &fab);
 	assert_true(asprintf(&command, "cp -r '%s/real-home' '%s'", fixture.dir, home) > 0);
 	assert_int_equal(system(command), 0);
-	snprintf(theirs, sizeof(theirs), "%s/apps/%s", home, fixture.name);
+	snprintf(theirs, sizeof theirs, "%s/apps/%s", home, fixture.name);
 	for (int i = 0; i < 4; i++) {
 		auto_(free_at_exit) char *dir = NULL;
 
@@ -562,7 +562,7 @@ static void test_owners(void **state)
 		/* The row's one %s is the home. */
 		const char *at = strstr(planted[i], "%s");
 
-		snprintf(command, sizeof(command), "%.*s%s%s", (int)(at - planted[i]), planted[i],
+		snprintf(command, sizeof command, "%.*s%s%s", (int)(at - planted[i]), planted[i],
 			home, at + 2);
 		assert_int_equal(system(command), 0);
 		r = install_noted(&fab, home, false, &again, &note, &why);
@@ -602,13 +602,13 @@ static void test_left_over(void **state)
 	new_home(home);
 	fab_load("real.fab", 4096, &fab);
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
-		snprintf(path, sizeof(path), "%s/apps/%s", home, kept[i]);
+		snprintf(path, sizeof path, "%s/apps/%s", home, kept[i]);
 		assert_int_equal(dir_make(path, 0755), 0);
 	}
-	snprintf(path, sizeof(path), "%s/apps/" STALE "/half/an/app", home);
+	snprintf(path, sizeof path, "%s/apps/" STALE "/half/an/app", home);
 	assert_int_equal(dir_make(path, 0755), 0);
 	/* Somebody is at work in this one. */
-	snprintf(path, sizeof(path), "%s/apps/.76543210.0123456789abcdef.new", home);
+	snprintf(path, sizeof path, "%s/apps/.76543210.0123456789abcdef.new", home);
 	assert_int_equal(dir_make(path, 0755), 0);
 	lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(flock(lock, LOCK_EX), 0);
@@ -616,7 +616,7 @@ static void test_left_over(void **state)
 	assert_int_equal(install(&fab, home, &dir, &why), 0);
 	assert_int_equal(count_entries(home, "apps"), 1 + ARRAY_LEN(kept) + 1);
 	assert_int_equal(access(path, F_OK), 0);
-	snprintf(path, sizeof(path), "%s/apps/" STALE, home);
+	snprintf(path, sizeof path, "%s/apps/" STALE, home);
 	assert_int_equal(access(path, F_OK), -1);
 	slices_done(&fab.content);
 }
@@ -695,7 +695,7 @@ static void test_read_only(void **state)
 		pid_t pid;
 
 		new_home(home);
-		snprintf(apps, sizeof(apps), "%s/apps", home);
+		snprintf(apps, sizeof apps, "%s/apps", home);
 		assert_int_equal(dir_make(i ? apps : home, 0755), 0);
 		assert_int_equal(chmod(home, 0555) | (i ? chmod(apps, 0555) : 0), 0);
 		pid = fork();
@@ -720,9 +720,9 @@ static void test_not_a_directory(void **state)
 	(void)state;
 	new_home(home);
 	fab_load("real.fab", 4096, &fab);
-	snprintf(path, sizeof(path), "%s/apps", home);
+	snprintf(path, sizeof path, "%s/apps", home);
 	assert_int_equal(dir_make(path, 0755), 0);
-	snprintf(path, sizeof(path), "%s/apps/%.*s%s", home, (int)strlen(fixture.name) - 8,
+	snprintf(path, sizeof path, "%s/apps/%.*s%s", home, (int)strlen(fixture.name) - 8,
 		fixture.name, fab.hash);
 	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
 	assert_int_equal(install(&fab, home, &dir, &why), -ENOTDIR);

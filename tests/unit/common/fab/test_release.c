@@ -24,10 +24,10 @@ struct place {
 
 static int setup(void **state)
 {
-	struct place *place = calloc(1, sizeof(*place));
+	struct place *place = calloc(1, sizeof *place);
 
 	*state = place;
-	snprintf(place->dir, sizeof(place->dir), "/tmp/flwr-test-release-XXXXXX");
+	snprintf(place->dir, sizeof place->dir, "/tmp/flwr-test-release-XXXXXX");
 	umask(022);
 	return mkdtemp(place->dir) ? 0 : -1;
 }

@@ -221,7 +221,7 @@ static void test_changed(void **state)
 	(void)state;
 	print_message("seed %u\n", seed);
 	for (int i = 0; i < 4000; i++) {
-		size_t where = (size_t)rand_r(&seed) % (sizeof(text) - 1);
+		size_t where = (size_t)rand_r(&seed) % (sizeof text - 1);
 		char was = text[where];
 		struct trusted *trusted = NULL;
 		struct reason why = {0};
@@ -229,7 +229,7 @@ static void test_changed(void **state)
 
 		text[where] = (char)((unsigned)was ^ 1u << (unsigned)rand_r(&seed) % 8);
 		auto_(free_at_exit) char *path =
-			store("changed.yaml", text, i % 4 ? sizeof(text) - 1 : where);
+			store("changed.yaml", text, i % 4 ? sizeof text - 1 : where);
 
 		r = trusted_load(path, &trusted, &why);
 		if (r != 0 && r != -EBADMSG && r != -ENOTSUP)

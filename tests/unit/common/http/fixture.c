@@ -15,7 +15,7 @@ int world_setup(void **state)
 	world = (struct world){0};
 	*state = &world;
 	peer_start(&world.peer, "FLWR_TEST_PYTHON", FLWR_TEST_DIR "/stand_in.py");
-	peer_read(&world.peer, "address", world.address, sizeof(world.address));
+	peer_read(&world.peer, "address", world.address, sizeof world.address);
 	world.log_fd = memfd_create("log", MFD_CLOEXEC);
 	world.log = log_new(world.log_fd, NULL, LOG_LEVEL_INFO);
 	assert_int_equal(loop_new(&world.loop), 0);
@@ -49,8 +49,8 @@ static void finish(void *arg, struct http_result *result)
 	answer->outcome = result->outcome;
 	answer->status = result->status;
 	answer->date_s = result->date_s;
-	snprintf(answer->details, sizeof(answer->details), "%s", result->details);
-	snprintf(answer->type, sizeof(answer->type), "%s", result->content_type);
+	snprintf(answer->details, sizeof answer->details, "%s", result->details);
+	snprintf(answer->type, sizeof answer->type, "%s", result->content_type);
 	answer->body = result->body;
 	result->body = (struct slices){0};
 }
@@ -100,7 +100,7 @@ void expect_body(const struct answer *answer, const char *text)
 {
 	char body[512];
 
-	assert_true(answer->body.bytes < sizeof(body));
+	assert_true(answer->body.bytes < sizeof body);
 	assert_int_equal(slices_read(&answer->body, 0, body, answer->body.bytes), 0);
 	body[answer->body.bytes] = '\0';
 	assert_string_equal(body, text);

@@ -40,7 +40,7 @@ void peer_read(struct peer *peer, const char *name, char *value, size_t value_by
 	char line[512];
 	size_t len = strlen(name);
 
-	assert_non_null(fgets(line, sizeof(line), peer->file));
+	assert_non_null(fgets(line, sizeof line, peer->file));
 	line[strcspn(line, "\n")] = '\0';
 	assert_memory_equal(line, name, len);
 	assert_int_equal(line[len], ' ');
@@ -54,7 +54,7 @@ void peer_stop(struct peer *peer)
 	int status;
 
 	shutdown(fileno(peer->file), SHUT_WR);
-	while (fgets(rest, sizeof(rest), peer->file))
+	while (fgets(rest, sizeof rest, peer->file))
 		print_message("%s", rest);
 	fclose(peer->file);
 	assert_int_equal(waitpid(peer->pid, &status, 0), peer->pid);

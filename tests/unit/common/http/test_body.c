@@ -41,7 +41,7 @@ static void test_source(void **state)
 	}
 	for (size_t from = 0; from <= 8; from++) {
 		assert_int_equal(http_source_seek(&source, from), 0);
-		assert_int_equal(http_source_read(&source, buffer, sizeof(buffer)), 8 - from);
+		assert_int_equal(http_source_read(&source, buffer, sizeof buffer), 8 - from);
 		assert_memory_equal(buffer, "abcdefgh" + from, 8 - from);
 		assert_int_equal(source.sent, 8);
 	}
@@ -82,8 +82,8 @@ static void test_sink(void **state)
 	static const size_t steps[] = {1000, 4096, 16384, 5 << 20};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(totals) / sizeof(totals[0]); i++) {
-		for (size_t k = 0; k < sizeof(steps) / sizeof(steps[0]); k++) {
+	for (size_t i = 0; i < sizeof totals / sizeof totals[0]; i++) {
+		for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
 			collect(totals[i], steps[k], 0);
 			collect(totals[i], steps[k], totals[i]);
 			/* Who announces something else is believed nothing. */

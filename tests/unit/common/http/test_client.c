@@ -195,7 +195,7 @@ static void test_proxies(void **state)
 	struct http_client *mine = world->client;
 	char proxy[128];
 
-	snprintf(proxy, sizeof(proxy), "http://%s", world->address);
+	snprintf(proxy, sizeof proxy, "http://%s", world->address);
 	setenv("http_proxy", "http://127.0.0.1:1", 1);
 	expect_text(world, "/echo", "");
 	setenv("http_proxy", proxy, 1);

@@ -55,7 +55,7 @@ static const struct row {
 
 static bool has_row(int status)
 {
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		if (rows[i].status == status)
 			return true;
 	return false;
@@ -64,7 +64,7 @@ static bool has_row(int status)
 static void test_rows(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		assert_int_equal(http_outcome_of(rows[i].status, rows[i].code), rows[i].outcome);
 }
 

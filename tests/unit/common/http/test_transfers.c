@@ -49,7 +49,7 @@ static void test_closed_under_a_request(void **state)
 
 		call(world, "/stale", &body, &answer);
 		assert_int_equal(answer.failure, HTTP_FAILURE_NONE);
-		snprintf(expected, sizeof(expected), "%d.%zu", i, 3 * MIB);
+		snprintf(expected, sizeof expected, "%d.%zu", i, 3 * MIB);
 		expect_body(&answer, expected);
 		answer_done(&answer);
 	}
@@ -119,7 +119,7 @@ static size_t status_kib(const char *name)
 	size_t kib = 0;
 
 	assert_non_null(file);
-	while (fgets(line, sizeof(line), file))
+	while (fgets(line, sizeof line, file))
 		if (strncmp(line, name, strlen(name)) == 0)
 			kib = strtoul(line + strlen(name) + 1, NULL, 10);
 	fclose(file);
@@ -190,7 +190,7 @@ static void test_memory(void **state)
 static bool is_logged(const struct world *world, const char *text)
 {
 	char log[4096];
-	ssize_t n = pread(world->log_fd, log, sizeof(log) - 1, 0);
+	ssize_t n = pread(world->log_fd, log, sizeof log - 1, 0);
 
 	log[n > 0 ? n : 0] = '\0';
 	return strstr(log, text);

@@ -11,7 +11,7 @@ static void test_reading(void **state)
 {
 	static const unsigned char blob[] = {
 		0, 0, 0, 2, 'a', 'b', 0, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 1};
-	struct ssh_bytes rest = {.data = blob, .len = sizeof(blob)}, string;
+	struct ssh_bytes rest = {.data = blob, .len = sizeof blob}, string;
 	uint32_t number;
 
 	(void)state;

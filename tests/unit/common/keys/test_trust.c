@@ -60,7 +60,7 @@ static void expect_refused(const void *data, size_t len)
 	write_file(data, len);
 	assert_int_equal(trust_load(path, &pem, &why), -EINVAL);
 	assert_null(pem);
-	snprintf(sentence, sizeof(sentence),
+	snprintf(sentence, sizeof sentence,
 		"%s has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\") that can be "
 		"read",
 		path);
@@ -75,7 +75,7 @@ static void test_file(void **state)
 	write_file(certificate, strlen(certificate));
 	expect_pem(path, certificate);
 	/* Words around it, and another one, are fine. */
-	snprintf(text, sizeof(text), "# my CA\n%s\n%s", certificate, certificate);
+	snprintf(text, sizeof text, "# my CA\n%s\n%s", certificate, certificate);
 	write_file(text, strlen(text));
 	expect_pem(path, text);
 }
@@ -91,15 +91,15 @@ static void test_refused(void **state)
 	(void)state;
 	expect_refused("", 0);
 	expect_refused(key, strlen(key));
-	expect_refused(der, sizeof(der));
+	expect_refused(der, sizeof der);
 	expect_refused(certificate, strlen(certificate) - 30);
-	memcpy(text, certificate, sizeof(certificate));
+	memcpy(text, certificate, sizeof certificate);
 	memset(text + 40, 'A', 40);
 	expect_refused(text, strlen(text));
-	expect_refused(certificate, sizeof(certificate)); /* with its NUL */
+	expect_refused(certificate, sizeof certificate); /* with its NUL */
 	unlink(path);
 	assert_int_equal(trust_load(path, &pem, &why), -ENOENT);
-	snprintf(text, sizeof(text), "the certificates in %s cannot be read: %s", path,
+	snprintf(text, sizeof text, "the certificates in %s cannot be read: %s", path,
 		strerror(ENOENT));
 	assert_string_equal(why.text, text);
 	assert_int_equal(trust_load(directory, &pem, &why), -EISDIR);
@@ -130,7 +130,7 @@ static int setup(void **state)
 {
 	(void)state;
 	assert_non_null(mkdtemp(directory));
-	snprintf(path, sizeof(path), "%s/ca.pem", directory);
+	snprintf(path, sizeof path, "%s/ca.pem", directory);
 	return 0;
 }
 

@@ -95,7 +95,7 @@ static int be_holder(void)
 	struct msghdr header = {.msg_iov = &piece,
 		.msg_iovlen = 1,
 		.msg_control = space.bytes,
-		.msg_controllen = sizeof(space.bytes)};
+		.msg_controllen = sizeof space.bytes};
 	struct cmsghdr *with = CMSG_FIRSTHDR(&header);
 
 	with->cmsg_level = SOL_SOCKET;
@@ -131,7 +131,7 @@ static void say(enum control_kind kind)
 static void app_listen(int fd)
 {
 	char text[256];
-	ssize_t n = read(fd, text, sizeof(text) - 1);
+	ssize_t n = read(fd, text, sizeof text - 1);
 
 	text[n > 0 ? n : 0] = '\0';
 	printf("app said %s\n", text);

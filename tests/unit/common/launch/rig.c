@@ -11,7 +11,7 @@
 
 int rig_setup(void **state)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig *rig = calloc(1, sizeof *rig);
 
 	if (!rig || loop_new(&rig->loop) < 0)
 		return -1;
@@ -34,7 +34,7 @@ int rig_teardown(void **state)
 
 const char *rig_log(struct rig *rig)
 {
-	ssize_t n = pread(rig->log_fd, rig->text, sizeof(rig->text) - 1, 0);
+	ssize_t n = pread(rig->log_fd, rig->text, sizeof rig->text - 1, 0);
 
 	assert_true(n >= 0);
 	rig->text[n] = '\0';

@@ -69,7 +69,7 @@ static void test_local(void **state)
 	rig_until(rig, &heard.ended);
 	assert_true(heard.started);
 	assert_int_equal(heard.end.value, 7);
-	assert_int_equal(read(heard.fd, text, sizeof(text)), 5);
+	assert_int_equal(read(heard.fd, text, sizeof text), 5);
 	close(heard.fd);
 	app_source_free(source);
 	unlink(path);
@@ -85,7 +85,7 @@ static void test_local_stop(void **state)
 	struct app_source *source = local(rig, "/bin/sh", path, &heard);
 	app_source_start(source);
 	rig_until(rig, &heard.started);
-	assert_int_equal(read(heard.fd, text, sizeof(text)), 5);
+	assert_int_equal(read(heard.fd, text, sizeof text), 5);
 	app_source_stop(source);
 	rig_until(rig, &heard.ended);
 	assert_int_equal(heard.end.stop, PROCESS_STOPPED);

@@ -32,16 +32,16 @@ static void file_make(const char *path, mode_t mode)
 
 static int folder_setup(void **state)
 {
-	struct folder *folder = calloc(1, sizeof(*folder));
+	struct folder *folder = calloc(1, sizeof *folder);
 
 	if (!folder)
 		return -1;
 	*state = folder;
-	snprintf(folder->dir, sizeof(folder->dir), "/tmp/flwr-test-command-XXXXXX");
+	snprintf(folder->dir, sizeof folder->dir, "/tmp/flwr-test-command-XXXXXX");
 	if (!mkdtemp(folder->dir))
 		return -1;
-	snprintf(folder->tool, sizeof(folder->tool), "%s/tool", folder->dir);
-	snprintf(folder->text, sizeof(folder->text), "%s/text", folder->dir);
+	snprintf(folder->tool, sizeof folder->tool, "%s/tool", folder->dir);
+	snprintf(folder->text, sizeof folder->text, "%s/text", folder->dir);
 	file_make(folder->tool, 0700);
 	file_make(folder->text, 0600);
 	folder->path = getenv("PATH") ? strdup(getenv("PATH")) : NULL;
@@ -118,7 +118,7 @@ static void test_words(void **state)
 	assert_return_code(setenv("WORD", "one two", 1), errno);
 	assert_return_code(setenv("HOME", "/home/of/it", 1), errno);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		build(rows[i].template, text, sizeof(text));
+		build(rows[i].template, text, sizeof text);
 		assert_string_equal(text, rows[i].words);
 	}
 }
@@ -140,7 +140,7 @@ static void test_placeholders(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		build(rows[i].template, text, sizeof(text));
+		build(rows[i].template, text, sizeof text);
 		assert_string_equal(text, rows[i].words);
 	}
 }
@@ -167,12 +167,12 @@ static void test_default_arguments(void **state)
 	char text[512], expected[512];
 
 	(void)state;
-	build("tool", text, sizeof(text));
+	build("tool", text, sizeof text);
 	assert_string_equal(text, usual);
-	build("tool -v 'a b'", text, sizeof(text));
-	snprintf(expected, sizeof(expected), "-v\na b\n%s", usual);
+	build("tool -v 'a b'", text, sizeof text);
+	snprintf(expected, sizeof expected, "-v\na b\n%s", usual);
 	assert_string_equal(text, expected);
-	build("tool {parent_pid}", text, sizeof(text));
+	build("tool {parent_pid}", text, sizeof text);
 	assert_string_equal(text, "4711\n");
 }
 
@@ -215,7 +215,7 @@ static void test_values_of_default_arguments(void **state)
 	char text[512];
 
 	(void)state;
-	build_with("tool", &odd, text, sizeof(text));
+	build_with("tool", &odd, text, sizeof text);
 	assert_string_equal(
 		text, "--clientappio-api-address\nunix:/tmp/a b'c\n--token\n7\n--insecure\n");
 }
@@ -265,9 +265,9 @@ static void test_a_command_is_not_run(void **state)
 	struct folder *folder = *state;
 	char template[128];
 
-	snprintf(template, sizeof(template), "tool $(rm %s) {token}", folder->text);
+	snprintf(template, sizeof template, "tool $(rm %s) {token}", folder->text);
 	refused(template, -EINVAL, "a command");
-	snprintf(template, sizeof(template), "tool \"`rm %s`\"", folder->text);
+	snprintf(template, sizeof template, "tool \"`rm %s`\"", folder->text);
 	refused(template, -EINVAL, "a command");
 	assert_return_code(access(folder->text, F_OK), errno);
 }
@@ -282,7 +282,7 @@ static void test_program(void **state)
 		struct reason why = {0};
 		char **argv = NULL;
 
-		snprintf(template, sizeof(template), "'%s' {token}", found[i]);
+		snprintf(template, sizeof template, "'%s' {token}", found[i]);
 		assert_int_equal(command_build(template, &values, &argv, &why), 0);
 		assert_string_equal(argv[0], folder->tool);
 		command_free(argv);

@@ -9,7 +9,7 @@
 
 static int ends_setup(void **state)
 {
-	int *ends = calloc(2, sizeof(*ends));
+	int *ends = calloc(2, sizeof *ends);
 
 	*state = ends;
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
@@ -163,8 +163,8 @@ static void test_longest(void **state)
 	char token[1025] = {0};
 
 	example(CONTROL_START, -1, &message);
-	memset(text, 'x', sizeof(text));
-	memset(token, 't', sizeof(token) - 1);
+	memset(text, 'x', sizeof text);
+	memset(token, 't', sizeof token - 1);
 	message.start.task_token = token;
 	text[3072] = '\0';
 	message.start.address = message.start.flwr_home = message.start.command = text;
@@ -189,8 +189,8 @@ static void test_too_long(void **state)
 	char path[4000];
 
 	example(CONTROL_START, -1, &message);
-	memset(path, 'p', sizeof(path) - 1);
-	path[sizeof(path) - 1] = '\0';
+	memset(path, 'p', sizeof path - 1);
+	path[sizeof path - 1] = '\0';
 	message.start.flwr_home = path;
 	assert_int_equal(control_send(ends[0], &message), -EMSGSIZE);
 }
@@ -277,7 +277,7 @@ static void test_refused(void **state)
 		assert_int_equal(
 			receive_raw(ends, cases[i].bytes, cases[i].len, cases[i].n_fds, &got),
 			-EBADMSG);
-	assert_int_equal(receive_raw(ends, big, sizeof(big), 0, &got), -EBADMSG);
+	assert_int_equal(receive_raw(ends, big, sizeof big, 0, &got), -EBADMSG);
 	assert_int_equal(receive_raw(ends, "\3\1", 2, 0, &got), 1);
 	assert_int_equal(fds_open(), before);
 }
@@ -294,7 +294,7 @@ static void test_random(void **state)
 	srandom(seed);
 	for (int round = 0; round < 20000; round++) {
 		struct control_message got;
-		size_t len = 2 + (size_t)random() % (round % 50 ? 40 : sizeof(bytes) - 2);
+		size_t len = 2 + (size_t)random() % (round % 50 ? 40 : sizeof bytes - 2);
 
 		for (size_t i = 0; i < len; i++)
 			bytes[i] = (unsigned char)(random() % 3 ? 0 : random() % 256);

@@ -60,7 +60,7 @@ static void test_table(void **state)
 			end_error(cases[i].role, &cases[i].end, cases[i].with_stderr, &reason),
 			cases[i].code);
 		assert_string_equal(reason.data, cases[i].reason);
-		end_describe(&cases[i].end, line, sizeof(line));
+		end_describe(&cases[i].end, line, sizeof line);
 		assert_string_equal(line, cases[i].line);
 		text_done(&reason);
 	}
@@ -75,7 +75,7 @@ static void test_every_signal_and_small_buffers(void **state)
 		char line[8];
 
 		assert_int_equal(end_error(END_APP, &end, true, &reason), 8);
-		end_describe(&end, line, sizeof(line));
+		end_describe(&end, line, sizeof line);
 		assert_string_equal(line, "killed ");
 		text_done(&reason);
 	}

@@ -29,7 +29,7 @@ static void pipe_open(struct rig *rig, struct pipe_rig *to)
 {
 	int ends[2];
 
-	memset(to, 0, sizeof(*to));
+	memset(to, 0, sizeof *to);
 	assert_return_code(pipe2(ends, O_CLOEXEC), errno);
 	assert_int_equal(output_flow_init(&to->flow, rig->loop, rig->log, "app 1"), 0);
 	to->output = (struct output){.flow = &to->flow,
@@ -122,7 +122,7 @@ static void test_tail_is_bounded(void **state)
 
 	pipe_open(rig, &to);
 	for (int i = 1; i <= 30; i++)
-		say(rig, &to, line, (size_t)snprintf(line, sizeof(line), "line %d.\n", i));
+		say(rig, &to, line, (size_t)snprintf(line, sizeof line, "line %d.\n", i));
 	finish(rig, &to);
 	assert_memory_equal(to.text, "line 11.\n", 9);
 	assert_string_equal(to.text + strlen(to.text) - 8, "line 30.");
@@ -229,8 +229,7 @@ static void test_traceback_is_whole(void **state)
 		"Traceback (most recent call last):\n  File \"a.py\", line 1, in first\n    b()\n");
 	for (int i = 0; i < 1000; i++)
 		say(rig, &to, line,
-			(size_t)snprintf(
-				line, sizeof(line), "  File \"b.py\", line %d, in b\n", i));
+			(size_t)snprintf(line, sizeof line, "  File \"b.py\", line %d, in b\n", i));
 	SAY(rig, &to,
 		"ValueError: wrong\nshape of it\n\nDuring handling of the above exception, "
 		"another exception occurred:\n\nTraceback (most recent call last):\n  last "
@@ -299,10 +298,10 @@ static void test_random_bytes(void **state)
 		struct pipe_rig to;
 
 		pipe_open(rig, &to);
-		for (size_t i = 0; i < sizeof(bytes); i++)
+		for (size_t i = 0; i < sizeof bytes; i++)
 			bytes[i] =
 				(char)(random() % (round % 2 ? 256 : 32) + (round % 3 ? 0 : 0x70));
-		say(rig, &to, bytes, sizeof(bytes));
+		say(rig, &to, bytes, sizeof bytes);
 		finish(rig, &to);
 		assert_true(utf8_valid(to.text, strlen(to.text)));
 	}

@@ -238,7 +238,7 @@ static void test_tree_of_subreaper(void **state)
 {
 	char pid[16];
 
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	snprintf(pid, sizeof pid, "%d", (int)getpid());
 	tree_gone(
 		*state, (const char *const[]){APP_START, pid, LAUNCH_HELPER, "tree", NULL}, false);
 }
@@ -247,7 +247,7 @@ static void test_tree_at_free(void **state)
 {
 	char pid[16];
 
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	snprintf(pid, sizeof pid, "%d", (int)getpid());
 	tree_gone(*state, (const char *const[]){APP_START, pid, LAUNCH_HELPER, "tree", NULL}, true);
 }
 
@@ -319,7 +319,7 @@ static void test_many(void **state)
 	struct process_set *set = set_new(rig);
 	struct seen seen[30];
 
-	memset(seen, 0, sizeof(seen));
+	memset(seen, 0, sizeof seen);
 	for (size_t i = 0; i < ARRAY_LEN(seen); i++)
 		start(set, SHELL("(setsid sleep 1000 &); exit 0"), -1, &seen[i]);
 	for (size_t i = 0; i < ARRAY_LEN(seen); i++)
@@ -409,7 +409,7 @@ static void test_app_start_status(void **state)
 {
 	char pid[16];
 
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	snprintf(pid, sizeof pid, "%d", (int)getpid());
 	start_status(*state, (const char *const[]){APP_START, NULL}, 125, "usage");
 	start_status(*state, (const char *const[]){APP_START, "1x", "/bin/true", NULL}, 125, "1x");
 	start_status(
@@ -440,7 +440,7 @@ static void test_app_start_bounds(void **state)
 		"umask; ulimit -c; grep NoNewPrivs: /proc/self/status | tr '\\t' ' '", NULL};
 	struct seen seen = {.ended = false};
 
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	snprintf(pid, sizeof pid, "%d", (int)getpid());
 	start(set, argv, -1, &seen);
 	rig_until(rig, &seen.gone);
 	assert_int_equal(rig_log_count(rig, "out: 0027\n"), 1);
@@ -458,7 +458,7 @@ static void test_app_start_user(void **state)
 		"-c", "grep -E '^(Uid|Gid|Groups):' /proc/self/status | tr '\\t' ' '", NULL};
 	struct seen seen = {.ended = false};
 
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	snprintf(pid, sizeof pid, "%d", (int)getpid());
 	start(set, argv, -1, &seen);
 	rig_until(rig, &seen.gone);
 	process_set_free(set);

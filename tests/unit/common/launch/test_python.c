@@ -15,7 +15,7 @@ static void make(const char *name, mode_t mode)
 	char path[256];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", root, name);
+	snprintf(path, sizeof path, "%s/%s", root, name);
 	if (S_ISDIR(mode)) {
 		assert_return_code(mkdir(path, mode & 0777), errno);
 		return;
@@ -44,7 +44,7 @@ static int group_teardown(void **state)
 	char command[300];
 
 	(void)state;
-	snprintf(command, sizeof(command), "rm -r %s", root);
+	snprintf(command, sizeof command, "rm -r %s", root);
 	return system(command);
 }
 
@@ -64,7 +64,7 @@ static void test_given(void **state)
 	struct reason why;
 
 	(void)state;
-	snprintf(expected, sizeof(expected), "%s/bin/python3", root);
+	snprintf(expected, sizeof expected, "%s/bin/python3", root);
 	assert_int_equal(find(expected, found, &why), 0);
 	assert_string_equal(found, expected);
 	assert_int_equal(find("bin/python3", found, &why), 0);
@@ -72,9 +72,9 @@ static void test_given(void **state)
 	assert_int_equal(find("/nonexistent/python3", found, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "/nonexistent/python3"));
 	assert_non_null(strstr(why.text, "--python"));
-	snprintf(given, sizeof(given), "%s/plain/python3", root);
+	snprintf(given, sizeof given, "%s/plain/python3", root);
 	assert_int_equal(find(given, found, &why), -EACCES);
-	snprintf(given, sizeof(given), "%s/folder/python3", root);
+	snprintf(given, sizeof given, "%s/folder/python3", root);
 	assert_int_equal(find(given, found, &why), -EACCES);
 }
 
@@ -84,8 +84,8 @@ static void test_search(void **state)
 	struct reason why;
 
 	(void)state;
-	snprintf(expected, sizeof(expected), "%s/bin/python3", root);
-	snprintf(path, sizeof(path), "/nonexistent:%s/folder:%s/plain:%s/bin", root, root, root);
+	snprintf(expected, sizeof expected, "%s/bin/python3", root);
+	snprintf(path, sizeof path, "/nonexistent:%s/folder:%s/plain:%s/bin", root, root, root);
 	unsetenv("VIRTUAL_ENV");
 	setenv("PATH", path, 1);
 	assert_int_equal(find(NULL, found, &why), 0);
@@ -101,7 +101,7 @@ static void test_search(void **state)
 	assert_int_equal(find(NULL, found, &why), -ENOENT);
 	unsetenv("PATH");
 	assert_int_equal(find(NULL, found, &why), -ENOENT);
-	snprintf(path, sizeof(path), "%s/plain", root);
+	snprintf(path, sizeof path, "%s/plain", root);
 	setenv("PATH", path, 1);
 	assert_int_equal(find(NULL, found, &why), -EACCES);
 
@@ -109,7 +109,7 @@ static void test_search(void **state)
 	assert_int_equal(find(NULL, found, &why), 0);
 	assert_string_equal(found, expected);
 	setenv("VIRTUAL_ENV", "/nonexistent", 1);
-	snprintf(path, sizeof(path), "%s/bin", root);
+	snprintf(path, sizeof path, "%s/bin", root);
 	setenv("PATH", path, 1);
 	assert_int_equal(find(NULL, found, &why), 0);
 	assert_string_equal(found, expected);

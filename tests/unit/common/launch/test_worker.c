@@ -75,7 +75,7 @@ static void run(struct rig *rig, uint64_t behaviour, const char *script, struct 
 
 	script_new(path, script);
 	agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", path);
-	memset(seen, 0, sizeof(*seen));
+	memset(seen, 0, sizeof *seen);
 	start(agent, behaviour, seen);
 	rig_until(rig, &seen->gone);
 	assert_int_equal(agent_count(agent), 0);
@@ -234,7 +234,7 @@ static void test_free_with_all_running(void **state)
 	struct seen seen[4];
 	char path[64];
 
-	memset(seen, 0, sizeof(seen));
+	memset(seen, 0, sizeof seen);
 	script_new(path, app_stays);
 	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", path);
 	for (size_t i = 0; i < 2; i++) {

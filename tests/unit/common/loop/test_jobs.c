@@ -46,7 +46,7 @@ static void jobs_run_in_order(void **state)
 	(void)state;
 	assert_int_equal(loop_new(&loop), 0);
 	for (int i = 0; i < JOBS; i++) {
-		struct counted *counted = calloc(1, sizeof(*counted));
+		struct counted *counted = calloc(1, sizeof *counted);
 
 		assert_non_null(counted);
 		*counted = (struct counted){

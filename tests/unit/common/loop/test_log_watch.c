@@ -38,9 +38,9 @@ static void a_late_reader_gets_all(void **state)
 	size_t len = 0;
 
 	(void)state;
-	memset(padding, 'x', sizeof(padding));
-	padding[sizeof(padding) - 1] = '\0';
-	snprintf(last, sizeof(last), " %d ", LINES - 1);
+	memset(padding, 'x', sizeof padding);
+	padding[sizeof padding - 1] = '\0';
+	snprintf(last, sizeof last, " %d ", LINES - 1);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	assert_int_equal(loop_new(&loop), 0);
@@ -49,7 +49,7 @@ static void a_late_reader_gets_all(void **state)
 	for (int i = 0; i < LINES; i++)
 		log_info(log, "%d %s", i, padding);
 	for (int64_t end_ms = clock_now_ms() + WAIT_MS; !ends_with_line(text, last);) {
-		ssize_t n = read(ends[0], text + len, sizeof(text) - 1 - len);
+		ssize_t n = read(ends[0], text + len, sizeof text - 1 - len);
 
 		assert_true(clock_now_ms() < end_ms);
 		if (n > 0)

@@ -36,7 +36,7 @@ static void posted_run(struct loop_work *work)
 	struct poster *poster = posted->poster;
 
 	assert_int_equal(posted->number, poster->next++);
-	memset(posted, 0xee, sizeof(*posted)); /* as if freed */
+	memset(posted, 0xee, sizeof *posted); /* as if freed */
 	if (--*poster->left == 0)
 		loop_stop(poster->loop);
 }
@@ -55,7 +55,7 @@ static void *poster_run(void *arg)
 
 static void posts_arrive_in_order(void **state)
 {
-	struct poster *posters = calloc(POSTERS, sizeof(*posters));
+	struct poster *posters = calloc(POSTERS, sizeof *posters);
 	int left = POSTERS * EACH_POSTS;
 	struct loop *loop;
 

@@ -110,7 +110,7 @@ static int pull_again(const struct slices *bytes, struct slices *again)
 	if (r)
 		return r;
 	assert_int_equal(envelope_encode(&envelope, &message), 0);
-	assert_int_equal(slices_append_copy(again, reconnect, sizeof(reconnect)), 0);
+	assert_int_equal(slices_append_copy(again, reconnect, sizeof reconnect), 0);
 	wrap(2, &message, again);
 	return 0;
 }
@@ -313,7 +313,7 @@ static void test_merges_and_skips(void **state)
 	static const uint8_t bytes[] = {0x0a, 0x02, 0x08, 0x01, 0xa2, 0x06, 0x03, 'a', 'b', 'c',
 		0x0a, 0x05, 0x08, 0x02, 0x42, 0x01, 'x', 0x12, 0x02, 'h', 'e', 0x12, 0x01, 'y',
 		0x08, 0x07};
-	auto_(slices_done) struct slices list = vector_whole(bytes, sizeof(bytes));
+	auto_(slices_done) struct slices list = vector_whole(bytes, sizeof bytes);
 	auto_(envelope_done) struct envelope envelope = {0};
 	char content[3];
 
@@ -332,11 +332,11 @@ static void test_refusals(void **state)
 	static const uint8_t group[] = {0x0b, 0x0c};
 	static const uint8_t field_0[] = {0x02, 0x00};
 	static const uint8_t empty_scalar[] = {0x22, 0x05, 0x0a, 0x01, 'k', 0x12, 0x00};
-	auto_(slices_done) struct slices a = vector_whole(not_utf8, sizeof(not_utf8));
-	auto_(slices_done) struct slices b = vector_whole(nul, sizeof(nul));
-	auto_(slices_done) struct slices c = vector_whole(group, sizeof(group));
-	auto_(slices_done) struct slices d = vector_whole(field_0, sizeof(field_0));
-	auto_(slices_done) struct slices e = vector_whole(empty_scalar, sizeof(empty_scalar));
+	auto_(slices_done) struct slices a = vector_whole(not_utf8, sizeof not_utf8);
+	auto_(slices_done) struct slices b = vector_whole(nul, sizeof nul);
+	auto_(slices_done) struct slices c = vector_whole(group, sizeof group);
+	auto_(slices_done) struct slices d = vector_whole(field_0, sizeof field_0);
+	auto_(slices_done) struct slices e = vector_whole(empty_scalar, sizeof empty_scalar);
 	struct slices nothing = {0};
 	struct envelope envelope;
 	uint64_t node_id;
@@ -373,7 +373,7 @@ static void test_duplicate_keys(void **state)
 	static const uint8_t bytes[] = {0x22, 0x07, 0x0a, 0x01, 'k', 0x12, 0x02, 0x68, 0x01, 0x22,
 		0x07, 0x0a, 0x01, 'l', 0x12, 0x02, 0x68, 0x01, 0x22, 0x07, 0x0a, 0x01, 'k', 0x12,
 		0x02, 0x68, 0x00};
-	auto_(slices_done) struct slices list = vector_whole(bytes, sizeof(bytes));
+	auto_(slices_done) struct slices list = vector_whole(bytes, sizeof bytes);
 	auto_(run_done) struct run run = {0};
 
 	(void)state;
@@ -400,8 +400,8 @@ static void test_verifications(void **state)
 		0x0a, 0x01, 'l', 0x12, 0x01, 'c', 0x1a, 0x03, 0x12, 0x01, 'n', 0x18, 0x05, 0x1a,
 		0x06, 0x12, 0x01, 'w', 0x0a, 0x01, 'k'};
 	static const uint8_t not_utf8[] = {0x1a, 0x03, 0x0a, 0x01, 0xff};
-	auto_(slices_done) struct slices list = vector_whole(bytes, sizeof(bytes));
-	auto_(slices_done) struct slices bad = vector_whole(not_utf8, sizeof(not_utf8));
+	auto_(slices_done) struct slices list = vector_whole(bytes, sizeof bytes);
+	auto_(slices_done) struct slices bad = vector_whole(not_utf8, sizeof not_utf8);
 	auto_(slices_done) struct slices content = {0};
 	auto_(value_map_done) struct value_map map = {0};
 	auto_(free_at_exit) char *hash = NULL;
@@ -416,7 +416,7 @@ static void test_verifications(void **state)
 	assert_string_equal(value_map_get(&map, "l")->s.data, "");
 	assert_string_equal(value_map_get(&map, "")->s.data, "n");
 	assert_int_equal(decode_verified(&bad), -EBADMSG);
-	vector_abuse(decode_verified, bytes, sizeof(bytes), &random);
+	vector_abuse(decode_verified, bytes, sizeof bytes, &random);
 }
 
 static void test_reply_metadata(void **state)

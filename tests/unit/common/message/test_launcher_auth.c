@@ -49,7 +49,7 @@ static bool verify(struct launcher_auth *auth, double now_s, const char *const t
 static void test_flowers(void **state)
 {
 	/* With its NUL. */
-	struct launcher_auth *auth = load(secret, sizeof(secret));
+	struct launcher_auth *auth = load(secret, sizeof secret);
 
 	(void)state;
 	assert_non_null(auth);
@@ -84,15 +84,15 @@ static void test_wrong(void **state)
 		{PROOF_SIGNATURE,
 			"e70d31dc17a86ae03a5e8357981b2118f91bcf3baf1d7aa010b7cd4aa87e8b74"},
 	};
-	struct launcher_auth *auth = load(secret, sizeof(secret));
-	struct launcher_auth *other = load(secret, sizeof(secret) - 2);
+	struct launcher_auth *auth = load(secret, sizeof secret);
+	struct launcher_auth *other = load(secret, sizeof secret - 2);
 	auto_(slices_done) struct slices body = vector_whole((const uint8_t *)"\x08\x07", 2);
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *texts[PROOF_N];
 
-		memcpy(texts, flower, sizeof(texts));
+		memcpy(texts, flower, sizeof texts);
 		texts[rows[i].which] = rows[i].text;
 		if (verify(auth, NOW, texts))
 			fail_msg("row %zu", i);
@@ -107,7 +107,7 @@ static void test_wrong(void **state)
 
 static void test_ours(void **state)
 {
-	struct launcher_auth *auth = load(secret, sizeof(secret));
+	struct launcher_auth *auth = load(secret, sizeof secret);
 	auto_(slices_done) struct slices body = vector_whole((const uint8_t *)"\x08\x07", 2);
 
 	(void)state;
@@ -135,7 +135,7 @@ static void test_files(void **state)
 
 	(void)state;
 	assert_null(load("", 0));
-	assert_null(load(large, sizeof(large)));
+	assert_null(load(large, sizeof large));
 	assert_int_equal(launcher_auth_load("/nonexistent/secret", &auth, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "/nonexistent/secret"));
 	assert_int_equal(launcher_auth_load("/tmp", &auth, NULL), -EISDIR);

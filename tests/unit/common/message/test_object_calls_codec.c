@@ -80,7 +80,7 @@ static void test_repeated_fields(void **state)
 {
 	static const uint8_t bytes[] = {0x1a, 0x02, 'n', 'o', 0x08, 0x01, 0x1a, 0x05, 'h', 'e', 'l',
 		'l', 'o', 0x10, 0x01, 0xa2, 0x06, 0x01, 'x'};
-	auto_(slices_done) struct slices list = vector_whole(bytes, sizeof(bytes));
+	auto_(slices_done) struct slices list = vector_whole(bytes, sizeof bytes);
 	auto_(object_pulled_done) struct object_pulled pulled = {0};
 
 	(void)state;

@@ -87,7 +87,7 @@ static void check_one(const char *name, const struct slices *bytes)
 		assert_message(&made, bytes);
 	} else if (strcmp(name, "get_run_response") == 0) {
 		static const uint8_t run[] = {0x08, 0x05, 0x2a, 0x03, 'a', 'b', 'c'};
-		auto_(slices_done) struct slices inner = vector_whole(run, sizeof(run));
+		auto_(slices_done) struct slices inner = vector_whole(run, sizeof run);
 
 		assert_int_equal(task_encode_get_run(&inner, &made), 0);
 		assert_true(slices_equal(&made, bytes));
@@ -109,7 +109,7 @@ static void test_claim(void **state)
 {
 	static const uint8_t none[] = {0x0a, 0x00};
 	auto_(slices_done) struct slices request = {0}, answer = {0}, no_answer = {0};
-	auto_(slices_done) struct slices empty = vector_whole(none, sizeof(none));
+	auto_(slices_done) struct slices empty = vector_whole(none, sizeof none);
 	auto_(free_at_exit) char *token = NULL, *no_token = NULL;
 	uint64_t id = 0;
 
@@ -133,8 +133,8 @@ static void test_refusals(void **state)
 {
 	static const uint8_t bad_id[] = {0x12, 0x02, 'a', 'b'};
 	static const uint8_t no_text[] = {0x12, 0x01, 0xff};
-	auto_(slices_done) struct slices a = vector_whole(bad_id, sizeof(bad_id));
-	auto_(slices_done) struct slices b = vector_whole(no_text, sizeof(no_text));
+	auto_(slices_done) struct slices a = vector_whole(bad_id, sizeof bad_id);
+	auto_(slices_done) struct slices b = vector_whole(no_text, sizeof no_text);
 	auto_(task_pushed_done) struct task_pushed pushed;
 	auto_(task_output_done) struct task_output output;
 

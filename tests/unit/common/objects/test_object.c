@@ -36,8 +36,8 @@ static void ids_are_lower_case_hex(void **state)
 	for (size_t i = 0; i < 64; i++) {
 		static const char bad[] = {'A', 'F', 'g', '/', ':', '`', ' ', '\0', (char)0xc3};
 
-		memcpy(text, ID_A, sizeof(text));
-		text[i] = bad[i % sizeof(bad)];
+		memcpy(text, ID_A, sizeof text);
+		text[i] = bad[i % sizeof bad];
 		assert_false(object_id_parse(text, 64, &id));
 	}
 	assert_true(object_id_equal(&id, &other));
@@ -70,7 +70,7 @@ static void heads_are_read(void **state)
 	struct object_id a = id_of(ID_A), b = id_of(ID_B);
 
 	(void)state;
-	assert_int_equal(parse(text, sizeof(text) - 1, &head, NULL), 0);
+	assert_int_equal(parse(text, sizeof text - 1, &head, NULL), 0);
 	assert_int_equal(head.type, OBJECT_RECORD_DICT);
 	assert_int_equal(head.n_children, 2);
 	assert_true(object_id_equal(&head.children[0], &b));
@@ -164,7 +164,7 @@ static void objects_are_made_by_reference(void **state)
 	(void)state;
 	assert_int_equal(slices_append(&body, slice_static(body_bytes, 4)), 0);
 	assert_int_equal(object_make(OBJECT_RECORD_DICT, children, 2, &body, &made, &id), 0);
-	whole = vector_whole((const uint8_t *)expected, sizeof(expected) - 1);
+	whole = vector_whole((const uint8_t *)expected, sizeof expected - 1);
 	assert_true(slices_equal(&made, &whole));
 	assert_ptr_equal(made.v[made.n - 1].data, body_bytes);
 	assert_int_equal(object_hash(&whole, &hash), 0);
@@ -191,7 +191,7 @@ static void spoilt_heads(void **state)
 	uint32_t random = 7;
 
 	(void)state;
-	vector_abuse(parse_again, (const uint8_t *)text, sizeof(text) - 1, &random);
+	vector_abuse(parse_again, (const uint8_t *)text, sizeof text - 1, &random);
 }
 
 int main(void)

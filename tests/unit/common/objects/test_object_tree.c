@@ -17,7 +17,7 @@ static struct object_id id_named(uint32_t name)
 	struct object_id id = {0};
 
 	/* As a hostile peer would choose them: alike but for one word. */
-	memcpy(id.v + 12, &name, sizeof(name));
+	memcpy(id.v + 12, &name, sizeof name);
 	return id;
 }
 

@@ -60,7 +60,7 @@ static int set_up(void **state)
 	(void)state;
 	tmpfile_error = write_error = 0;
 	write_most_bytes = 0;
-	snprintf(dir, sizeof(dir), "/tmp/flwr-spool-XXXXXX");
+	snprintf(dir, sizeof dir, "/tmp/flwr-spool-XXXXXX");
 	return mkdtemp(dir) ? 0 : -1;
 }
 
@@ -200,7 +200,7 @@ static void the_directory_is_made(void **state)
 
 	(void)state;
 	spool_file_init(&file);
-	snprintf(path, sizeof(path), "%s/a/b", dir);
+	snprintf(path, sizeof path, "%s/a/b", dir);
 	assert_int_equal(spool_file_append(&file, path, &content, &offset, NULL), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);

@@ -20,7 +20,7 @@ struct object_store {
 /* Room for one more object, zeroed. */
 static inline struct stored *store_add(struct object_store *store)
 {
-	store->v = reallocarray(store->v, store->n + 1, sizeof(*store->v));
+	store->v = reallocarray(store->v, store->n + 1, sizeof *store->v);
 	assert_non_null(store->v);
 	store->v[store->n] = (struct stored){0};
 	return &store->v[store->n++];

@@ -136,11 +136,11 @@ static void test_array_bytes_by_reference(void **state)
 
 	(void)state;
 	array = record_add_array(record_dict_add(&dict, "r", RECORD_ARRAYS), "w");
-	assert_int_equal(slices_append(&array->data, slice_static(payload, sizeof(payload))), 0);
+	assert_int_equal(slices_append(&array->data, slice_static(payload, sizeof payload)), 0);
 	assert_int_equal(items_encode(&dict, &bytes), 0);
 	assert_int_equal(items_decode(&bytes, &decoded, &why), 0);
 	array = &decoded.v[0].arrays[0];
-	assert_int_equal(array->data.bytes, sizeof(payload));
+	assert_int_equal(array->data.bytes, sizeof payload);
 	assert_ptr_equal(array->data.v[0].data, payload);
 }
 
@@ -153,7 +153,7 @@ static void test_too_many(void **state)
 
 	(void)state;
 	for (size_t i = 0; i <= RECORD_ENTRIES_MAX; i++)
-		assert_int_equal(slices_append(&list, slice_static(item, sizeof(item))), 0);
+		assert_int_equal(slices_append(&list, slice_static(item, sizeof item)), 0);
 	assert_int_equal(items_decode(&list, &dict, &why), -EBADMSG);
 	assert_int_equal(items_check(&list, NULL), -EBADMSG);
 	assert_non_null(strstr(why.text, "too large"));

@@ -180,8 +180,7 @@ static void test_from_oldest_to_newest(void **state)
 		skip();
 	}
 	print_message("seed %u\n", seed);
-	snprintf(
-		command, sizeof(command), "'%s' '%s'", python, FLWR_TEST_DIR "/inflate_objects.py");
+	snprintf(command, sizeof command, "'%s' '%s'", python, FLWR_TEST_DIR "/inflate_objects.py");
 	newest = popen(command, "w");
 	assert_non_null(newest);
 	oldest = vector_script(FLWR_TEST_DIR "/gen_records.py", seed);
@@ -211,13 +210,13 @@ static void test_bytes_by_reference(void **state)
 
 	(void)state;
 	array = record_add_array(record_dict_add(&dict, "r", RECORD_ARRAYS), "w");
-	assert_int_equal(slices_append(&array->data, slice_static(payload, sizeof(payload))), 0);
+	assert_int_equal(slices_append(&array->data, slice_static(payload, sizeof payload)), 0);
 	assert_int_equal(objects_encode(&dict, 60000, &list), 0);
 	assert_int_equal(list.n, 5);
 	store = (struct object_store){.v = (struct stored *)(void *)list.v, .n = list.n};
 	assert_int_equal(decode(&store, &decoded, &why), 0);
 	array = &decoded.v[0].arrays[0];
-	assert_int_equal(array->data.bytes, sizeof(payload));
+	assert_int_equal(array->data.bytes, sizeof payload);
 	assert_ptr_equal(array->data.v[0].data, payload);
 	assert_ptr_equal(array->data.v[1].data, payload + 60000);
 }

@@ -60,7 +60,7 @@ static void fail_as_told(void *server, struct request *request)
 
 	(void)server;
 	assert_int_equal(slices_read(&request->body, 0, &outcome, 1), 0);
-	assert_true(request->body.bytes <= sizeof(text));
+	assert_true(request->body.bytes <= sizeof text);
 	assert_int_equal(slices_read(&request->body, 1, text, request->body.bytes - 1), 0);
 	request_fail(request, (enum outcome)outcome, text);
 }
@@ -72,10 +72,10 @@ static void header(void *server, struct request *request)
 	const char *value;
 
 	(void)server;
-	assert_true(request->body.bytes < sizeof(key));
+	assert_true(request->body.bytes < sizeof key);
 	assert_int_equal(slices_read(&request->body, 0, key, request->body.bytes), 0);
 	value = request_header(request, key);
-	snprintf(text, sizeof(text), "%s|%s", value ? value : "(none)", request->peer->text);
+	snprintf(text, sizeof text, "%s|%s", value ? value : "(none)", request->peer->text);
 	reply_text(request, text);
 }
 
@@ -157,13 +157,13 @@ static void on_refused(void *arg, const struct peer *peer, const char *method, e
 	refusal->n++;
 	refusal->peer = peer;
 	refusal->outcome = outcome;
-	snprintf(refusal->method, sizeof(refusal->method), "%s", method);
-	snprintf(refusal->details, sizeof(refusal->details), "%s", details);
+	snprintf(refusal->method, sizeof refusal->method, "%s", method);
+	snprintf(refusal->details, sizeof refusal->details, "%s", details);
 }
 
 static int setup(void **state, uint64_t memory_max_bytes, bool limited)
 {
-	struct world *world = calloc(1, sizeof(*world));
+	struct world *world = calloc(1, sizeof *world);
 	struct rpc_server_options options = {.n_services = 1,
 		.memory_max_bytes = memory_max_bytes,
 		.headers = {"x-token", "x-sign-bin", "x-empty", "x-absent", "x", "x-key-bin"},
@@ -184,7 +184,7 @@ static int setup(void **state, uint64_t memory_max_bytes, bool limited)
 	options.services = &world->service;
 	for (unsigned i = 0; i < WORLD_PEERS; i++) {
 		world->peers[i].connection = i + 1;
-		snprintf(world->peers[i].text, sizeof(world->peers[i].text), "peer %u", i);
+		snprintf(world->peers[i].text, sizeof world->peers[i].text, "peer %u", i);
 	}
 	*state = world;
 	if (loop_new(&world->loop) < 0 || rpc_new(world->loop, &world->rpc) < 0)
@@ -332,7 +332,7 @@ void call_finish(void *arg, struct rpc_result *result)
 	answer->done = true;
 	answer->outcome = result->outcome;
 	answer->status = result->status;
-	snprintf(answer->details, sizeof(answer->details), "%s", result->details);
+	snprintf(answer->details, sizeof answer->details, "%s", result->details);
 	assert_int_equal(slices_move(&answer->body, &result->body), 0);
 }
 
@@ -343,7 +343,7 @@ struct rpc_call *call_start(struct rpc_channel *channel, const char *method, str
 	struct rpc_call_options options = {.path = path, .timeout_ms = timeout_ms};
 	struct rpc_call *call = NULL;
 
-	snprintf(path, sizeof(path), "/test.Service/%s", method);
+	snprintf(path, sizeof path, "/test.Service/%s", method);
 	assert_int_equal(rpc_call_start(channel, &options, &body, call_finish, answer, &call), 0);
 	assert_int_equal(body.n, 0);
 	assert_false(answer->done);
@@ -368,7 +368,7 @@ void assert_answer(const struct answer *answer, const char *text)
 	char got[256] = "";
 
 	assert_int_equal(answer->outcome, OUTCOME_OK);
-	assert_true(answer->body.bytes < sizeof(got));
+	assert_true(answer->body.bytes < sizeof got);
 	assert_int_equal(slices_read(&answer->body, 0, got, answer->body.bytes), 0);
 	assert_string_equal(got, text);
 }

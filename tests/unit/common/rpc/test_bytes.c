@@ -31,10 +31,10 @@ static struct slice counted_init(struct counted *counted)
 {
 	slice_owner_init(&counted->owner, counted_release);
 	counted->released = 0;
-	for (size_t i = 0; i < sizeof(counted->data); i++)
+	for (size_t i = 0; i < sizeof counted->data; i++)
 		counted->data[i] = (uint8_t)(i * 31);
 	return (struct slice){
-		.data = counted->data, .len = sizeof(counted->data), .owner = &counted->owner};
+		.data = counted->data, .len = sizeof counted->data, .owner = &counted->owner};
 }
 
 static void test_by_reference(void **state)

@@ -56,7 +56,7 @@ static void test_headers(void **state)
 {
 	static const char raw[] = {'\x01', '\xff', '\n', '\x80', '='};
 	static const struct rpc_header headers[] = {
-		{"x-token", "abc def~", 8}, {"x-sign-bin", raw, sizeof(raw)}, {"x-empty", "", 0}};
+		{"x-token", "abc def~", 8}, {"x-sign-bin", raw, sizeof raw}, {"x-empty", "", 0}};
 	static const struct {
 		const char *key, *answer;
 	} rows[] = {{"x-token", "abc def~|peer 2"}, {"x-sign-bin", "\x01\xff\n\x80=|peer 2"},
@@ -119,7 +119,7 @@ static void test_peers(void **state)
 		struct answer answer = {0};
 		char expected[64];
 
-		snprintf(expected, sizeof(expected), "(none)|peer %u", i);
+		snprintf(expected, sizeof expected, "(none)|peer %u", i);
 		header_call(world, channels[i], NULL, 0, "x", &answer);
 		assert_answer(&answer, expected);
 		answer_done(&answer);
@@ -364,7 +364,7 @@ static void listener_init(struct listener *listener, struct world *world)
 {
 	*listener = (struct listener){.world = world, .fd = -1, .dir = "/tmp/flwr-test-XXXXXX"};
 	assert_non_null(mkdtemp(listener->dir));
-	snprintf(listener->target, sizeof(listener->target), "unix:%s/socket", listener->dir);
+	snprintf(listener->target, sizeof listener->target, "unix:%s/socket", listener->dir);
 	listener->path = listener->target + strlen("unix:");
 }
 
@@ -372,9 +372,9 @@ static void listener_open(struct listener *listener)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", listener->path);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", listener->path);
 	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	assert_int_equal(bind(listener->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(bind(listener->fd, (struct sockaddr *)&address, sizeof address), 0);
 	assert_int_equal(listen(listener->fd, 5), 0);
 	listener->watch =
 		watch_new(listener->world->loop, listener->fd, WATCH_READ, accept_one, listener);
@@ -480,7 +480,7 @@ static void test_bad_targets(void **state)
 	struct rpc_channel_options options = {.receive_max_bytes = MIB};
 	struct rpc_channel *channel = NULL;
 
-	memset(path + strlen(path), 'x', sizeof(path) - strlen(path) - 1);
+	memset(path + strlen(path), 'x', sizeof path - strlen(path) - 1);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		options.target = bad[i];
 		assert_int_equal(rpc_channel_new(world->rpc, &options, &channel), -EINVAL);

@@ -174,7 +174,7 @@ static void test_peer_gone(void **state)
 	untouched = world_take_waiting(world);
 
 	rpc_server_peer_gone(world->server, &world->peers[1]);
-	memset(&world->peers[1], 0xee, sizeof(world->peers[1]));
+	memset(&world->peers[1], 0xee, sizeof world->peers[1]);
 	assert_ptr_not_equal(request->peer, &world->peers[1]);
 	assert_int_equal(request->peer->connection, 2);
 	assert_string_equal(request->peer->text, "peer 1");

@@ -45,7 +45,7 @@ static const struct peer *find(const struct peers *peers, int fd)
 {
 	char text[32];
 
-	snprintf(text, sizeof(text), "fd:%d", fd);
+	snprintf(text, sizeof text, "fd:%d", fd);
 	return peers_find(peers, text);
 }
 

@@ -64,7 +64,7 @@ bool __wrap_traffic_with(const char *peer, struct traffic *out)
 
 	rig.looks++;
 	rig.found = __real_traffic_with(peer, &real);
-	snprintf(rig.peer, sizeof(rig.peer), "%s", peer);
+	snprintf(rig.peer, sizeof rig.peer, "%s", peer);
 	*out = rig.traffic;
 	return rig.connected;
 }
@@ -72,7 +72,7 @@ bool __wrap_traffic_with(const char *peer, struct traffic *out)
 static int setup(void **state)
 {
 	(void)state;
-	memset(&rig, 0, sizeof(rig));
+	memset(&rig, 0, sizeof rig);
 	/* Far from zero, and so far ahead that no timer is due by itself. */
 	rig.now_ms = __real_clock_now_ms() + 1000000000;
 	rig.connected = true;
@@ -93,7 +93,7 @@ static int teardown(void **state)
 static void expect_log(const char *text)
 {
 	char written[1024];
-	ssize_t n = pread(rig.log_fd, written, sizeof(written) - 1, 0);
+	ssize_t n = pread(rig.log_fd, written, sizeof written - 1, 0);
 
 	assert_true(n >= 0);
 	written[n] = '\0';
@@ -248,7 +248,7 @@ static bool listener_open(struct listener *listener, struct world *world, int fa
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
 	struct sockaddr *address =
 		family == AF_INET ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
-	socklen_t len = family == AF_INET ? sizeof(v4) : sizeof(v6);
+	socklen_t len = family == AF_INET ? sizeof v4 : sizeof v6;
 
 	*listener = (struct listener){.world = world};
 	listener->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -278,7 +278,7 @@ static struct rpc_channel *listener_channel(
 		.target = target, .receive_max_bytes = MIB, .own_connection = true, .log = log};
 	struct rpc_channel *channel = NULL;
 
-	snprintf(target, sizeof(target), "%s:%u", host, listener->port);
+	snprintf(target, sizeof target, "%s:%u", host, listener->port);
 	assert_int_equal(rpc_channel_new(listener->world->rpc, &options, &channel), 0);
 	return channel;
 }
@@ -339,7 +339,7 @@ static void told_of_a_call(struct world *world, int family, const char *host, co
 	assert_int_equal(rig.looks, 1);
 	assert_int_equal(rig.planned_ms, rig.now_ms + 1000);
 	/* Its connection is the one that is looked at. */
-	snprintf(peer, sizeof(peer), "%s:%u", name, listener.port);
+	snprintf(peer, sizeof peer, "%s:%u", name, listener.port);
 	assert_string_equal(rig.peer, peer);
 	assert_true(rig.found);
 	rig.traffic.sent += 2 * MIB;

@@ -17,7 +17,7 @@ static FILE *peer_start(const char *what, const char *target, const char *mode)
 
 	if (!python)
 		fail_msg("FLWR_TEST_PYTHON must name a python that has grpcio");
-	snprintf(command, sizeof(command), "exec '%s' '%s/peer.py' %s '%s'", python, FLWR_TEST_DIR,
+	snprintf(command, sizeof command, "exec '%s' '%s/peer.py' %s '%s'", python, FLWR_TEST_DIR,
 		what, target);
 	peer = popen(command, mode);
 	assert_non_null(peer);
@@ -49,7 +49,7 @@ static void call_python(struct world *world, struct rpc_channel *channel, const 
 		.timeout_ms = 60000,
 		.wait_for_ready = true};
 
-	snprintf(path, sizeof(path), "/py.Service/%s", method);
+	snprintf(path, sizeof path, "/py.Service/%s", method);
 	assert_int_equal(rpc_call_start(channel, &options, &body, call_finish, answer, NULL), 0);
 	world_wait(world, &answer->done);
 }
@@ -174,7 +174,7 @@ static void read_some(void *arg, int ready)
 {
 	struct caller *caller = arg;
 	ssize_t n = read(fileno(caller->peer), caller->text + caller->len,
-		sizeof(caller->text) - 1 - caller->len);
+		sizeof caller->text - 1 - caller->len);
 
 	(void)ready;
 	if (n > 0)
@@ -188,9 +188,9 @@ static int listen_at(const char *path)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
 	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
 	assert_int_equal(listen(fd, 5), 0);
 	return fd;
 }

@@ -35,7 +35,7 @@ struct raw {
 
 static void put(struct raw *raw, const void *bytes, size_t len)
 {
-	assert_true(len <= sizeof(raw->out) - raw->out_len);
+	assert_true(len <= sizeof raw->out - raw->out_len);
 	memcpy(raw->out + raw->out_len, bytes, len);
 	raw->out_len += len;
 }
@@ -46,7 +46,7 @@ static void put_frame(struct raw *raw, uint8_t type, uint8_t flags, const void *
 	uint8_t head[FRAME_HEAD_BYTES] = {
 		0, (uint8_t)(len >> 8), (uint8_t)len, type, flags, 0, 0, 0, stream};
 
-	put(raw, head, sizeof(head));
+	put(raw, head, sizeof head);
 	put(raw, bytes, len);
 }
 
@@ -92,7 +92,7 @@ static size_t head_block(uint8_t *block, const char *method, const char *encodin
 	char path[64];
 
 	memcpy(block, "\x83\x86", len); /* POST, http */
-	snprintf(path, sizeof(path), "/test.Service/%s", method);
+	snprintf(path, sizeof path, "/test.Service/%s", method);
 	len += field(block + len, ":path", path);
 	len += field(block + len, ":authority", "localhost");
 	len += field(block + len, "te", "trailers");
@@ -136,7 +136,7 @@ static void raw_open_tcp(struct raw *raw, struct world *world)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	struct sockaddr *any = (struct sockaddr *)&address;
-	socklen_t len = sizeof(address);
+	socklen_t len = sizeof address;
 	auto_(close_at_exit) int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int fd;
 
@@ -160,7 +160,7 @@ static void raw_close(struct raw *raw)
 static void raw_receive(struct raw *raw)
 {
 	ssize_t n =
-		recv(raw->fd, raw->in + raw->in_len, sizeof(raw->in) - raw->in_len, MSG_DONTWAIT);
+		recv(raw->fd, raw->in + raw->in_len, sizeof raw->in - raw->in_len, MSG_DONTWAIT);
 
 	if (n > 0)
 		raw->in_len += (size_t)n;
@@ -571,11 +571,11 @@ static void test_small_becomes_large(void **state)
 	put_text(&raw, 0, "\0\100\0\0\0", 5);
 	raw_send(&raw);
 	while (!raw_got(&raw, "the message is too large")) {
-		int64_t more = sizeof(zeros);
+		int64_t more = sizeof zeros;
 
 		assert_true(clock_now_ms() < until);
 		if (sent + more <= enough && sent + more <= raw_allowed(&raw)) {
-			put_text(&raw, 0, zeros, sizeof(zeros));
+			put_text(&raw, 0, zeros, sizeof zeros);
 			raw_send(&raw);
 			sent += more;
 		} else {

@@ -37,7 +37,7 @@ static void test_both_ways(void **state)
 	bool seen[OUTCOME_N] = {false};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		assert_int_equal(rpc_status_of(rows[i].outcome), rows[i].status);
 		assert_int_equal(rpc_outcome_of(rows[i].status), rows[i].outcome);
 		seen[rows[i].outcome] = true;
@@ -54,7 +54,7 @@ static void test_nameless(void **state)
 	static const int nameless[] = {6, 10, 11, 15, 17, -1, 999, INT_MIN, INT_MAX};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(nameless) / sizeof(nameless[0]); i++)
+	for (size_t i = 0; i < sizeof nameless / sizeof nameless[0]; i++)
 		assert_int_equal(rpc_outcome_of(nameless[i]), OUTCOME_UNKNOWN);
 	assert_int_equal(rpc_status_of(OUTCOME_N), 2);
 	assert_int_equal(rpc_status_of((enum outcome)1000), 2);

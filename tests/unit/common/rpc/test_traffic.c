@@ -37,10 +37,10 @@ static bool lines_open(struct lines *lines, int family)
 {
 	*lines = (struct lines){0};
 	lines->address.any.sa_family = (sa_family_t)family;
-	lines->address_len = sizeof(lines->address.v4);
+	lines->address_len = sizeof lines->address.v4;
 	lines->address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (family == AF_INET6) {
-		lines->address_len = sizeof(lines->address.v6);
+		lines->address_len = sizeof lines->address.v6;
 		lines->address.v6 = (struct sockaddr_in6){
 			.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
 	}
@@ -53,7 +53,7 @@ static bool lines_open(struct lines *lines, int family)
 	assert_int_equal(
 		getsockname(lines->listening, &lines->address.any, &lines->address_len), 0);
 	assert_int_equal(listen(lines->listening, ENDS_MAX), 0);
-	snprintf(lines->peer, sizeof(lines->peer),
+	snprintf(lines->peer, sizeof lines->peer,
 		family == AF_INET6 ? "ipv6:%%5B::1%%5D:%u" : "ipv4:127.0.0.1:%u",
 		ntohs(lines->address.v4.sin_port));
 	return true;
@@ -91,7 +91,7 @@ static void pass(int from, int to, size_t len)
 {
 	char bytes[4096] = "";
 
-	assert_true(len <= sizeof(bytes));
+	assert_true(len <= sizeof bytes);
 	assert_int_equal(send(from, bytes, len, 0), len);
 	assert_int_equal(recv(to, bytes, len, MSG_WAITALL), len);
 }
@@ -174,7 +174,7 @@ static void test_ipv4_by_a_socket_of_ipv6(void **state)
 	assert_true(lines_open(&lines, AF_INET));
 	assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.sin6_addr), 1);
 	mapped.sin6_port = lines.address.v4.sin_port;
-	lines_connect(&lines, (const struct sockaddr *)&mapped, sizeof(mapped));
+	lines_connect(&lines, (const struct sockaddr *)&mapped, sizeof mapped);
 	before = traffic_to(lines.peer);
 	exchange(&lines, 0, 300, 20);
 	expect_more(lines.peer, &before, 300, 20);

@@ -40,7 +40,7 @@ struct handler {
 
 static void note(struct log *log, char what)
 {
-	assert_true(log->n + 1 < sizeof(log->text));
+	assert_true(log->n + 1 < sizeof log->text);
 	log->text[log->n++] = what;
 }
 
@@ -60,11 +60,11 @@ static void fake_finish(
 	if (outcome == OUTCOME_OK)
 		assert_null(details);
 	else
-		strncpy(log->details, details, sizeof(log->details) - 1);
+		strncpy(log->details, details, sizeof log->details - 1);
 	assert_int_equal(request->body.n, 0);
 	slices_done(body);
 	/* As a front-end may: nobody must look at it again. */
-	memset(request, 0xee, sizeof(*request));
+	memset(request, 0xee, sizeof *request);
 }
 
 static const char *fake_header(const struct request *request, const char *key)

@@ -13,8 +13,8 @@ static struct slices build(void)
 	struct slices list = {0};
 	uint8_t bytes[1000];
 
-	memset(bytes, 'L', sizeof(bytes));
-	large = vector_whole(bytes, sizeof(bytes));
+	memset(bytes, 'L', sizeof bytes);
+	large = vector_whole(bytes, sizeof bytes);
 	wire_put_varint(&inner, 1, UINT64_MAX);
 	wire_put_refs(&inner, 2, &large);
 	wire_put_sint(&writer, 1, INT64_MIN);
@@ -110,10 +110,10 @@ static void test_small_pieces(void **state)
 	struct slice flat;
 
 	(void)state;
-	memset(large, 'L', sizeof(large));
+	memset(large, 'L', sizeof large);
 	for (unsigned i = 0; i < PIECES; i++)
 		wire_put_bytes(&writer, 2, &(uint8_t){(uint8_t)(i * 7)}, 1);
-	wire_put_bytes(&writer, 2, large, sizeof(large));
+	wire_put_bytes(&writer, 2, large, sizeof large);
 	wire_put_bytes(&writer, 2, "end", 3);
 	assert_int_equal(wire_writer_take(&writer, &list), 0);
 	wire_reader_init(&reader, &list);
@@ -124,13 +124,13 @@ static void test_small_pieces(void **state)
 		if (i == PIECES / 2)
 			assert_int_equal(slices_append_refs(&others, &refs), 0);
 	}
-	assert_int_equal(refs.bytes, PIECES + sizeof(large) + 3);
+	assert_int_equal(refs.bytes, PIECES + sizeof large + 3);
 	assert_true(refs.n < PIECES / 1000);
 	assert_int_equal(slices_flatten(&refs, &flat), 0);
 	for (unsigned i = 0; i < PIECES; i++)
 		assert_int_equal(flat.data[i], (uint8_t)(i * 7));
-	assert_memory_equal(flat.data + PIECES, large, sizeof(large));
-	assert_memory_equal(flat.data + PIECES + sizeof(large), "end", 3);
+	assert_memory_equal(flat.data + PIECES, large, sizeof large);
+	assert_memory_equal(flat.data + PIECES + sizeof large, "end", 3);
 	slice_unref(&flat);
 	assert_int_equal(others.bytes, PIECES / 2 + 1);
 	assert_int_equal(slices_flatten(&others, &flat), 0);

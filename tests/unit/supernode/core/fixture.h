@@ -109,7 +109,7 @@ static inline void envelope_make(
 		.message_type = (char *)"train",
 		.created_at = f->now.wall_s - 10};
 
-	snprintf(id, sizeof(id), "id-%u", ++f->made);
+	snprintf(id, sizeof id, "id-%u", ++f->made);
 	*out = (struct envelope){.has_content = true};
 	assert_int_equal(metadata_copy(&metadata, &out->metadata), 0);
 	assert_int_equal(slices_append_copy(&out->content, "content", 7), 0);
@@ -207,7 +207,7 @@ static inline void outputs_make(struct fixture *f, uint64_t token, const char *c
 	*out = (struct instruction_outputs){.token = token};
 	if (content)
 		assert_int_equal(slices_append_copy(&reply.content, content, strlen(content)), 0);
-	assert_int_equal(slices_append_copy(&context.state, head, sizeof(head)), 0);
+	assert_int_equal(slices_append_copy(&context.state, head, sizeof head), 0);
 	assert_int_equal(slices_append_copy(&context.state, state, strlen(state)), 0);
 	assert_int_equal(envelope_encode(&reply, &out->message), 0);
 	assert_int_equal(context_encode(&context, &out->context), 0);

@@ -16,7 +16,7 @@ static void test_ordinary_life(void **state)
 	assert_false(node_wants_message(f.node));
 	message = f.action.message;
 	token = f.action.token;
-	node_describe(f.node, message, text, sizeof(text));
+	node_describe(f.node, message, text, sizeof text);
 	assert_string_equal(text, "run_id=1 message_id=id-1 type=train group=3");
 	assert_false(node_expects_outputs(f.node));
 	assert_int_equal(pull(&f, token), OUTCOME_OK);

@@ -82,7 +82,7 @@ static void leave(
 
 	assert_int_equal(value_map_set(&context.run_config, "rate", &value), 0);
 	assert_int_equal(value_map_set(&context.node_config, "partition-id", &node_value), 0);
-	assert_int_equal(slices_append_copy(&context.state, head, sizeof(head)), 0);
+	assert_int_equal(slices_append_copy(&context.state, head, sizeof head), 0);
 	assert_int_equal(slices_append_copy(&context.state, state, strlen(state)), 0);
 	assert_int_equal(context_encode(&context, &outputs.context), 0);
 	assert_int_equal(envelope_encode(&reply, &outputs.message), 0);

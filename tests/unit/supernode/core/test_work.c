@@ -79,7 +79,7 @@ static unsigned compare(const char *mode, bool workers_come)
 
 	if (!python)
 		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
-	snprintf(command, sizeof(command), "'%s' '%s/gen_statuses.py' %s", python, FLWR_TEST_DIR,
+	snprintf(command, sizeof command, "'%s' '%s/gen_statuses.py' %s", python, FLWR_TEST_DIR,
 		mode);
 	pipe = popen(command, "r");
 	assert_non_null(pipe);

@@ -156,7 +156,7 @@ static pid_t start_superlink(const char *python, const char *name, int *socket_o
 	int ends[2];
 	pid_t pid;
 
-	snprintf(script, sizeof(script), FLWR_TEST_DIR "/%s", name);
+	snprintf(script, sizeof script, FLWR_TEST_DIR "/%s", name);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
@@ -172,7 +172,7 @@ static void expect(FILE *file, const char *expected)
 {
 	char line[256];
 
-	assert_non_null(fgets(line, sizeof(line), file));
+	assert_non_null(fgets(line, sizeof line, file));
 	line[strcspn(line, "\n")] = '\0';
 	assert_string_equal(line, expected);
 }
@@ -278,9 +278,9 @@ void life_run(const char *python, const char *script, const char *speaks)
 	pid_t pid = start_superlink(python, script, &socket);
 	FILE *file = fdopen(socket, "r");
 
-	assert_non_null(fgets(address, sizeof(address), file));
+	assert_non_null(fgets(address, sizeof address, file));
 	assert_int_equal(sscanf(address, "port %u", &port), 1);
-	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+	snprintf(address, sizeof address, "127.0.0.1:%u", port);
 	base_init(&base);
 	live(&base, &owner, address, speaks);
 	shutdown(socket, SHUT_WR);

@@ -31,9 +31,9 @@ static int fake_call(struct transport *transport, const struct transport_call *c
 		slices_done(body);
 		return -ENOMEM;
 	}
-	handle = calloc(1, sizeof(*handle));
+	handle = calloc(1, sizeof *handle);
 	assert_non_null(handle);
-	snprintf(handle->method, sizeof(handle->method), "%s", call->method);
+	snprintf(handle->method, sizeof handle->method, "%s", call->method);
 	handle->timeout_ms = call->timeout_ms;
 	handle->answer_max_bytes = call->answer_max_bytes;
 	handle->proven = call->proof && call->proof->signature_len > 0;
@@ -130,7 +130,7 @@ static bool fake_next(struct connector *connector)
 static int fake_open(struct connector *connector, enum probe_result found, struct transport **out)
 {
 	struct rig *rig = rig_of_connector(connector);
-	struct fake_transport *transport = calloc(1, sizeof(*transport));
+	struct fake_transport *transport = calloc(1, sizeof *transport);
 
 	assert_non_null(transport);
 	assert_int_equal(found, rig->found);
@@ -410,7 +410,7 @@ static uint64_t on_message(void *arg, struct envelope *message, const char *refu
 	auto_(envelope_done) struct envelope reply = {0};
 
 	rig->messages++;
-	snprintf(rig->refused, sizeof(rig->refused), "%s", refused ? refused : "");
+	snprintf(rig->refused, sizeof rig->refused, "%s", refused ? refused : "");
 	object_set_unref(rig->objects);
 	rig->objects = message->objects;
 	taken_over.objects = NULL;
@@ -432,7 +432,7 @@ static void on_content(void *arg, uint64_t number, enum outcome outcome, const c
 	assert_int_equal(number, 12);
 	rig->contents++;
 	rig->content_outcome = outcome;
-	snprintf(rig->content_details, sizeof(rig->content_details), "%s", details);
+	snprintf(rig->content_details, sizeof rig->content_details, "%s", details);
 }
 
 static void on_over(void *arg, enum fleet_over over, const char *sentence)
@@ -441,7 +441,7 @@ static void on_over(void *arg, enum fleet_over over, const char *sentence)
 
 	rig->over++;
 	rig->over_what = over;
-	snprintf(rig->over_sentence, sizeof(rig->over_sentence), "%s", sentence);
+	snprintf(rig->over_sentence, sizeof rig->over_sentence, "%s", sentence);
 }
 
 static void ended(struct rig *rig, uint64_t number, enum outcome outcome, const char *details)
@@ -449,7 +449,7 @@ static void ended(struct rig *rig, uint64_t number, enum outcome outcome, const 
 	rig->ends++;
 	rig->number = number;
 	rig->outcome = outcome;
-	snprintf(rig->details, sizeof(rig->details), "%s", details);
+	snprintf(rig->details, sizeof rig->details, "%s", details);
 }
 
 void rig_run_done(
@@ -459,7 +459,7 @@ void rig_run_done(
 
 	assert_int_equal(outcome == OUTCOME_OK, run != NULL);
 	if (run) {
-		snprintf(rig->fab_hash, sizeof(rig->fab_hash), "%s", run->fab_hash);
+		snprintf(rig->fab_hash, sizeof rig->fab_hash, "%s", run->fab_hash);
 		run_done(run);
 	}
 	ended(rig, run_id, outcome, details);
@@ -506,7 +506,7 @@ struct rig *rig_new_with(
 {
 	static const struct fleet_ops ops = {
 		on_registered, on_lost, on_wants, on_message, on_content, on_over};
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rig *rig = calloc(1, sizeof *rig);
 	struct fleet_options options = {
 		.operator_key = operator_key,
 		.state_dir = state_dir,

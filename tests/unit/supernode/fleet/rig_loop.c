@@ -55,7 +55,7 @@ void clock_iso8601(double wall_s, char text[CLOCK_ISO8601_BYTES])
 
 struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg)
 {
-	struct timer *timer = calloc(1, sizeof(*timer));
+	struct timer *timer = calloc(1, sizeof *timer);
 
 	(void)loop;
 	assert_non_null(timer);
@@ -150,11 +150,11 @@ void rig_pass(struct rig *rig, int64_t ms)
 static unsigned count(struct rig *rig, const char *const *texts)
 {
 	static char text[262144];
-	ssize_t len = pread(rig->log_fd, text, sizeof(text) - 1, 0);
+	ssize_t len = pread(rig->log_fd, text, sizeof text - 1, 0);
 	unsigned found = 0;
 	char *rest = NULL;
 
-	assert_true(len >= 0 && (size_t)len < sizeof(text) - 1);
+	assert_true(len >= 0 && (size_t)len < sizeof text - 1);
 	text[len] = '\0';
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
 		for (size_t i = 0; texts[i]; i++)

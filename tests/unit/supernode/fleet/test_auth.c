@@ -50,12 +50,12 @@ static void test_the_real_package_accepts_proofs(void **state)
 		auth_free(auth);
 	}
 	assert_int_equal(fclose(file), 0);
-	snprintf(command, sizeof(command), "'%s' '%s/verify_auth.py' '%s'", python, FLWR_TEST_DIR,
+	snprintf(command, sizeof command, "'%s' '%s/verify_auth.py' '%s'", python, FLWR_TEST_DIR,
 		path);
 	pipe = popen(command, "r");
 	assert_non_null(pipe);
 	for (int i = 0; i < 5; i++) {
-		assert_non_null(fgets(answer, sizeof(answer), pipe));
+		assert_non_null(fgets(answer, sizeof answer, pipe));
 		assert_string_equal(answer, "ok\n");
 	}
 	assert_int_equal(pclose(pipe), 0);

@@ -128,7 +128,7 @@ static void judge(const char *python, const char *list, unsigned keys)
 	pipe = popen(command, "r");
 	assert_non_null(pipe);
 	for (unsigned i = 0; i < keys; i++) {
-		assert_non_null(fgets(answer, sizeof(answer), pipe));
+		assert_non_null(fgets(answer, sizeof answer, pipe));
 		assert_string_equal(answer, "ok\n");
 	}
 	assert_int_equal(pclose(pipe), 0);
@@ -268,7 +268,7 @@ static void test_readers_are_named(void **state)
 
 		assert_int_equal(chmod(path, rows[i].mode), 0);
 		assert_int_equal(auth_load(path, NULL, log, &auth, &why), 0);
-		n = pread(out, text, sizeof(text) - 1, 0);
+		n = pread(out, text, sizeof text - 1, 0);
 		assert_true(n >= 0);
 		text[n] = '\0';
 		assert_int_equal(n > 0, rows[i].warned);

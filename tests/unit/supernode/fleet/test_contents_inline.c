@@ -357,7 +357,7 @@ static void test_a_broken_message_with_metadata_is_refused(void **state)
 
 	(void)state;
 	rig_register(rig);
-	assert_int_equal(slices_append_copy(&junk, bytes, sizeof(bytes) - 1), 0);
+	assert_int_equal(slices_append_copy(&junk, bytes, sizeof bytes - 1), 0);
 	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &junk);
 	assert_int_equal(rig_lines(rig, "is lost"), 0);
 	assert_int_equal(rig->messages, 1);

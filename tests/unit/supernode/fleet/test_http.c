@@ -50,7 +50,7 @@ static void on_done(void *arg, struct transport_result *result)
 	answer->outcome = result->outcome;
 	answer->code = result->code;
 	answer->date_s = result->date_s;
-	snprintf(answer->details, sizeof(answer->details), "%s", result->details);
+	snprintf(answer->details, sizeof answer->details, "%s", result->details);
 	answer->body = result->body;
 	result->body = (struct slices){0};
 }
@@ -108,7 +108,7 @@ static void expect_text(const struct answer *answer, const char *text)
 {
 	char body[1024];
 
-	assert_true(answer->body.bytes < sizeof(body));
+	assert_true(answer->body.bytes < sizeof body);
 	slices_read(&answer->body, 0, body, answer->body.bytes);
 	body[answer->body.bytes] = '\0';
 	assert_string_equal(body, text);
@@ -120,7 +120,7 @@ static void expect_signed(const struct answer *answer)
 		auth_proof(world.auth, clock_now_ms(), clock_wall_s(), AUTH_REUSE_MS);
 	char body[1024];
 
-	assert_true(answer->body.bytes < sizeof(body));
+	assert_true(answer->body.bytes < sizeof body);
 	slices_read(&answer->body, 0, body, answer->body.bytes);
 	body[answer->body.bytes] = '\0';
 	/* base64 of "-----BEGIN PUBLIC KEY-----\n" and of a DER sequence. */
@@ -138,9 +138,9 @@ static void test_calls(void **state)
 	struct slices none = {0};
 
 	(void)state;
-	snprintf(script, sizeof(script), "%s" STAND_IN, getenv("FLWR_SOURCE_DIR"));
+	snprintf(script, sizeof script, "%s" STAND_IN, getenv("FLWR_SOURCE_DIR"));
 	peer_start(&world.peer, "FLWR_TEST_PYTHON", script);
-	peer_read(&world.peer, "address", address, sizeof(address));
+	peer_read(&world.peer, "address", address, sizeof address);
 	open_transport(address, NULL);
 	call("PullMessages", NULL, false, &answer);
 	assert_int_equal(answer.outcome, OUTCOME_OK);
@@ -257,17 +257,17 @@ static void test_a_real_superlink(void **state)
 
 	(void)state;
 	peer_start(&world.peer, "FLWR_TEST_PYTHON_NEW", FLWR_TEST_DIR "/peers.py");
-	peer_read(&world.peer, "directory", directory, sizeof(directory));
-	peer_read(&world.peer, "plain", plain, sizeof(plain));
-	peer_read(&world.peer, "good", good, sizeof(good));
+	peer_read(&world.peer, "directory", directory, sizeof directory);
+	peer_read(&world.peer, "plain", plain, sizeof plain);
+	peer_read(&world.peer, "good", good, sizeof good);
 	for (size_t i = 0; i < ARRAY_LEN(unused); i++)
-		peer_read(&world.peer, unused[i], other, sizeof(other));
+		peer_read(&world.peer, unused[i], other, sizeof other);
 	open_transport(plain, NULL);
 	a_life();
 	close_transport();
 	auth_free(world.auth);
 	assert_int_equal(auth_new(&world.auth), 0);
-	snprintf(path, sizeof(path), "%s/ca.pem", directory);
+	snprintf(path, sizeof path, "%s/ca.pem", directory);
 	assert_int_equal(trust_load(path, &pem, NULL), 0);
 	open_transport(good, pem);
 	a_life();

@@ -635,7 +635,7 @@ static void test_messages_that_are_refused(void **state)
 	assert_null(rig->objects);
 	assert_string_equal(rig->refused, "the message came without a tree of its objects");
 	rig_pass(rig, 100);
-	assert_int_equal(slices_append_copy(&broken, junk, sizeof(junk) - 1), 0);
+	assert_int_equal(slices_append_copy(&broken, junk, sizeof junk - 1), 0);
 	rig_answer_pull_tree(rig, &broken);
 	assert_int_equal(rig->messages, 2);
 	assert_null(rig->objects);

@@ -71,8 +71,8 @@ static size_t announced(struct case_ *c, struct envelope *message_out)
 			uint64_t bits;
 
 			assert_int_equal(wire_refs(&reader, &field, &list), 0);
-			assert_int_equal(list.bytes, sizeof(bits));
-			assert_int_equal(slices_read(&list, 0, &bits, sizeof(bits)), 0);
+			assert_int_equal(list.bytes, sizeof bits);
+			assert_int_equal(slices_read(&list, 0, &bits, sizeof bits), 0);
 			runtime_s = wire_double(bits);
 		}
 	}

@@ -77,8 +77,8 @@ static void expect(const struct found *found, const char *address, enum probe_re
 {
 	char sentence[REASON_BYTES];
 
-	snprintf(sentence, sizeof(sentence), "%s%s%s", before,
-		result >= PROBE_ABSENT ? address : "", after);
+	snprintf(sentence, sizeof sentence, "%s%s%s", before, result >= PROBE_ABSENT ? address : "",
+		after);
 	assert_string_equal(found->why.text, sentence);
 	assert_int_equal(found->result, result);
 }
@@ -101,7 +101,7 @@ static char *read_pem(const char *name)
 	struct reason why = {0};
 	char *pem = NULL;
 
-	snprintf(path, sizeof(path), "%s/%s.pem", world.directory, name);
+	snprintf(path, sizeof path, "%s/%s.pem", world.directory, name);
 	assert_int_equal(trust_load(path, &pem, &why), 0);
 	return pem;
 }
@@ -112,7 +112,7 @@ static void at_superlink(enum probe_result kind)
 
 	expect_at(world.addresses[PLAIN], NULL, kind, "", "");
 	expect_at(world.addresses[GOOD], world.ca, kind, "", "");
-	snprintf(named, sizeof(named), "localhost%s", strchr(world.addresses[GOOD], ':'));
+	snprintf(named, sizeof named, "localhost%s", strchr(world.addresses[GOOD], ':'));
 	expect_at(named, world.ca, kind, "", "");
 	expect_at(world.addresses[GOOD], NULL, PROBE_WRONG, "",
 		" answers with TLS: leave out --insecure");
@@ -133,10 +133,10 @@ static void at_superlink(enum probe_result kind)
 static void with_python(const char *variable, enum probe_result kind)
 {
 	peer_start(&world.peer, variable, FLWR_TEST_DIR "/peers.py");
-	peer_read(&world.peer, "directory", world.directory, sizeof(world.directory));
+	peer_read(&world.peer, "directory", world.directory, sizeof world.directory);
 	for (int i = 0; i < N_LEAVES; i++)
 		peer_read(
-			&world.peer, leaf_names[i], world.addresses[i], sizeof(world.addresses[i]));
+			&world.peer, leaf_names[i], world.addresses[i], sizeof world.addresses[i]);
 	world.ca = read_pem("ca");
 	world.other = read_pem("other");
 	at_superlink(kind);
@@ -184,7 +184,7 @@ static void guest_served(void *arg, int ready)
 	(void)ready;
 	watch_free(take_pointer(&guest->watch));
 	if (stranger->listens_first)
-		assert_true(recv(guest->fd, heard, sizeof(heard), 0) >= 0);
+		assert_true(recv(guest->fd, heard, sizeof heard, 0) >= 0);
 	assert_int_equal(
 		send(guest->fd, stranger->says, stranger->len, MSG_NOSIGNAL), stranger->len);
 	if (!stranger->stays)
@@ -210,13 +210,13 @@ static void guest_comes(void *arg, int ready)
 static void stranger_open(struct stranger *stranger, int backlog)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	socklen_t len = sizeof(v4);
+	socklen_t len = sizeof v4;
 
 	stranger->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	assert_int_equal(bind(stranger->fd, (struct sockaddr *)&v4, sizeof(v4)), 0);
+	assert_int_equal(bind(stranger->fd, (struct sockaddr *)&v4, sizeof v4), 0);
 	assert_int_equal(getsockname(stranger->fd, (struct sockaddr *)&v4, &len), 0);
 	assert_int_equal(listen(stranger->fd, backlog), 0);
-	snprintf(stranger->address, sizeof(stranger->address), "127.0.0.1:%u", ntohs(v4.sin_port));
+	snprintf(stranger->address, sizeof stranger->address, "127.0.0.1:%u", ntohs(v4.sin_port));
 	stranger->watch = watch_new(world.loop, stranger->fd, WATCH_READ, guest_comes, stranger);
 }
 
@@ -277,7 +277,7 @@ static void test_strangers(void **state)
 		struct stranger stranger = rows[i].stranger;
 		char after[256];
 
-		snprintf(after, sizeof(after), "%s%s", rows[i].after[0], rows[i].after[1]);
+		snprintf(after, sizeof after, "%s%s", rows[i].after[0], rows[i].after[1]);
 		stranger_open(&stranger, 5);
 		expect_at(stranger.address, NULL, rows[i].result, "", after);
 		stranger_close(&stranger);
@@ -342,7 +342,7 @@ static void test_no_answer(void **state)
 	for (int i = 0; i < 2; i++) {
 		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		assert_true(fds[i] >= 0);
-		(void)connect(fds[i], (struct sockaddr *)&v4, sizeof(v4));
+		(void)connect(fds[i], (struct sockaddr *)&v4, sizeof v4);
 	}
 	begin(silent.address, NULL, &by_silent);
 	begin(silent.address, pem, &by_silent_tls);
