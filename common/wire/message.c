@@ -216,7 +216,7 @@ static int message_make(struct decoding *decoding, const message_type *type, Pro
 static int string_read(struct decoding *decoding, const struct wire_reader *reader,
 	const struct wire_field *field, char **out)
 {
-	char *text;
+	char *text = NULL;
 	int r = charge(&decoding->memory, field->len + PIECE_BYTES);
 
 	if (r == 0)

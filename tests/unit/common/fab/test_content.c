@@ -58,7 +58,7 @@ static void test_empty(void **state)
 
 #define BAD(text, why)                                                                             \
 	{                                                                                          \
-		text, sizeof text - 1, why                                                         \
+		text, sizeof(text) - 1, why                                                        \
 	}
 
 static void test_bad(void **state)
