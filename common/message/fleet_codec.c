@@ -114,24 +114,40 @@ int fleet_encode_pull_messages(uint64_t node_id, struct slices *out)
 	return wire_encode(&request, out);
 }
 
+/* Of each list the first, by reference; a SuperLink may send as many as it likes. */
 int fleet_decode_pull_messages(const struct slices *bytes, struct envelope *out,
 	struct slices *tree_out, unsigned *more_out)
 {
-	auto_(wire_free) Flwr__PullMessagesResponse *response = NULL;
-	int r = wire_decode(
-		&flwr__pull_messages_response__descriptor, bytes, CALL_MEMORY_MAX, &response);
+	auto_(slices_done) struct slices first = {0};
+	auto_(slices_done) struct slices tree = {0};
+	struct wire_reader reader;
+	struct wire_field field;
+	unsigned n = 0, n_trees = 0;
+	int r;
 
 	*out = (struct envelope){0};
 	*tree_out = (struct slices){0};
 	*more_out = 0;
+	wire_reader_init(&reader, bytes);
+	while ((r = wire_next(&reader, &field)) > 0) {
+		if (field.type != WIRE_BYTES)
+			continue;
+		if (field.number == NUMBER_PULL_MESSAGES_RESPONSE_MESSAGES_LIST && n++ == 0)
+			r = wire_refs(&reader, &field, &first);
+		if (field.number == NUMBER_PULL_MESSAGES_RESPONSE_MESSAGE_OBJECT_TREES &&
+			n_trees++ == 0)
+			r = wire_refs(&reader, &field, &tree);
+		if (r < 0)
+			return r;
+	}
 	if (r < 0)
 		return r;
-	if (response->n_messages_list == 0)
+	if (n == 0)
 		return 1;
-	*more_out = (unsigned)response->n_messages_list - 1;
-	r = envelope_decode(&response->messages_list[0], out);
-	if (r == 0 && response->n_message_object_trees)
-		*tree_out = slices_take(&response->message_object_trees[0]);
+	*more_out = n - 1;
+	r = envelope_decode(&first, out);
+	if (r == 0)
+		*tree_out = slices_take(&tree);
 	return r;
 }
 
