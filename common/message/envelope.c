@@ -50,19 +50,8 @@ void envelope_done(struct envelope *envelope)
 {
 	metadata_done(&envelope->metadata);
 	slices_done(&envelope->content);
-	object_set_unref(envelope->objects);
 	free(envelope->error_reason);
 	*envelope = (struct envelope){0};
-}
-
-uint64_t envelope_held_bytes(const struct envelope *envelope)
-{
-	const struct object_tree *tree;
-
-	if (!envelope->objects)
-		return envelope->content.bytes;
-	tree = object_set_tree(envelope->objects);
-	return envelope->content.bytes + tree->bytes.bytes + tree->n * sizeof *tree->v;
 }
 
 int envelope_error(const struct metadata *instruction, double now_s, int64_t code,

@@ -8,7 +8,7 @@
 
 #include "common/base/slice.h"
 #include "common/base/value.h"
-#include "common/objects/object_set.h"
+#include "common/objects/object.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,18 +55,12 @@ struct envelope {
 	struct metadata metadata;
 	bool has_content;
 	struct slices content; /* the RecordSet's bytes; empty when it is objects */
-	struct object_set
-		*objects; /* 1.20 and later: the content's objects, the Message object among them; a
-			     reference; NULL: the content is inline, or there is none */
 	bool has_error;
 	int64_t error_code;
 	char *error_reason;
 };
 
 void envelope_done(struct envelope *envelope);
-
-/* What its content takes in memory: of objects their tree; they themselves are the spool's. */
-uint64_t envelope_held_bytes(const struct envelope *envelope);
 
 /* Make *out the error reply of an instruction: metadata by envelope_reply_metadata(). 0 or -ENOMEM.
  */

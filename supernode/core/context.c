@@ -243,7 +243,7 @@ int context_check(
 
 	if (r < 0)
 		return r;
-	return run_id == message->instruction.metadata.run_id && node_id == node->node_id
+	return run_id == message->instruction.envelope.metadata.run_id && node_id == node->node_id
 		       ? 0
 		       : -EBADMSG;
 }

@@ -27,23 +27,19 @@ struct message *message_find(const struct node *node, uint64_t number)
 
 static void release_content(struct node *node, struct message *message)
 {
-	slices_done(&message->instruction.content);
-	object_set_unref(message->instruction.objects);
-	message->instruction.objects = NULL;
+	held_message_drop_content(&message->instruction);
 	node_release(node, &message->content_reserved);
 }
 
 static void release_reply(struct node *node, struct message *message)
 {
-	slices_done(&message->reply.content);
-	object_set_unref(message->reply.objects);
-	message->reply.objects = NULL;
+	held_message_drop_content(&message->reply);
 	node_release(node, &message->reply_reserved);
 }
 
 void message_draft_done(struct node *node, struct message *message)
 {
-	envelope_done(&message->draft);
+	held_message_done(&message->draft);
 	node_release(node, &message->draft_reserved);
 	message->draft_begun = false;
 }
@@ -80,24 +76,25 @@ static bool is_answered(const struct message *message)
  * SuperLink refused.
  */
 static void message_finish(
-	struct node *node, struct message *message, struct envelope *reply, uint64_t reserved)
+	struct node *node, struct message *message, struct held_message *reply, uint64_t reserved)
 {
+	const struct envelope *made = &message->reply.envelope;
+
 	if (is_answered(message)) {
-		envelope_done(reply);
+		held_message_done(reply);
 		node_release(node, &reserved);
 		return;
 	}
 	release_content(node, message);
 	release_reply(node, message);
 	message_draft_done(node, message);
-	envelope_done(&message->reply);
+	held_message_done(&message->reply);
 	message->refused = false;
 	message->state = MESSAGE_ANSWERED;
-	message->reply = *reply;
+	message->reply = held_message_take(reply);
 	message->reply_reserved = reserved;
-	message->code = reply->has_error && reply->error_code > 0 ? reply->error_code : 0;
+	message->code = made->has_error && made->error_code > 0 ? made->error_code : 0;
 	message->wants |= WANT_PUSH;
-	*reply = (struct envelope){0};
 }
 
 static void message_settle(
@@ -161,25 +158,25 @@ void message_fail(struct node *node, struct message *message, struct node_now no
 	const char *reason)
 {
 	auto_(free_at_exit) char *text = clean_text(reason);
-	auto_(envelope_done) struct envelope reply = {0};
+	auto_(held_message_done) struct held_message reply = {0};
 
 	if (is_answered(message))
 		return;
 	message_stop(node, message);
-	if (!text || envelope_error(
-			     &message->instruction.metadata, now.wall_s, code, text, &reply) < 0) {
+	if (!text || envelope_error(&message->instruction.envelope.metadata, now.wall_s, code, text,
+			     &reply.envelope) < 0) {
 		if (!message->spare.has_error) {
 			message_drop(node, message, now, "no memory for an error reply");
 			return;
 		}
-		reply = message->spare;
+		reply.envelope = message->spare;
 		message->spare = (struct envelope){0};
 	}
 	message_finish(node, message, &reply, 0);
 }
 
 void message_answer(struct node *node, struct message *message, struct node_now now,
-	struct envelope *reply, uint64_t reserved)
+	struct held_message *reply, uint64_t reserved)
 {
 	message->work_end_ms =
 		node->workers_come ? CLOCK_NEVER : clock_after(now.ms, NODE_WORKER_LEAVE_MS);
@@ -199,8 +196,8 @@ void message_free(struct node *node, struct message *message)
 	release_content(node, message);
 	release_reply(node, message);
 	message_draft_done(node, message);
-	envelope_done(&message->instruction);
-	envelope_done(&message->reply);
+	held_message_done(&message->instruction);
+	held_message_done(&message->reply);
 	envelope_done(&message->spare);
 	explicit_bzero(&message->token, sizeof message->token);
 	explicit_bzero(message->token_tail, sizeof message->token_tail);
@@ -240,23 +237,22 @@ static int64_t answer_by_ms(const struct metadata *instruction, struct node_now 
 }
 
 static struct message *message_new(
-	struct node *node, struct node_now now, struct envelope *instruction)
+	struct node *node, struct node_now now, struct held_message *instruction)
 {
 	auto_(free_at_exit) struct message *message = calloc(1, sizeof *message);
 	struct message **at = &node->messages;
 	struct message *made;
 
-	if (!message ||
-		envelope_error(&instruction->metadata, now.wall_s, ERROR_CODE_CLIENT_APP_CRASHED,
-			"the SuperNode has run out of memory", &message->spare) < 0)
+	if (!message || envelope_error(&instruction->envelope.metadata, now.wall_s,
+				ERROR_CODE_CLIENT_APP_CRASHED,
+				"the SuperNode has run out of memory", &message->spare) < 0)
 		return NULL;
 	message->number = ++node->last_number;
-	message->instruction = *instruction;
 	message->form = instruction->objects ? MESSAGE_OBJECTS : MESSAGE_INLINE;
 	message->coming = instruction->objects && object_set_missing(instruction->objects) > 0;
 	message->work_end_ms = CLOCK_NEVER;
-	message->ttl_end_ms = answer_by_ms(&instruction->metadata, now);
-	*instruction = (struct envelope){0};
+	message->ttl_end_ms = answer_by_ms(&instruction->envelope.metadata, now);
+	message->instruction = held_message_take(instruction);
 	while (*at)
 		at = &(*at)->next;
 	made = take_pointer(&message);
@@ -268,9 +264,9 @@ static struct message *message_new(
  */
 static int message_check(struct node *node, struct message *message, struct reason *why)
 {
-	const struct envelope *instruction = &message->instruction;
+	const struct envelope *instruction = &message->instruction.envelope;
 	const struct metadata *metadata = &instruction->metadata;
-	uint64_t bytes = envelope_held_bytes(instruction);
+	uint64_t bytes = held_message_bytes(&message->instruction);
 	int r;
 
 	if (node->given_up)
@@ -290,14 +286,13 @@ static int message_check(struct node *node, struct message *message, struct reas
 	return r;
 }
 
-int node_message(struct node *node, struct node_now now, struct envelope *envelope,
+int node_message(struct node *node, struct node_now now, struct held_message *given,
 	const char *refused, uint64_t *number_out)
 {
-	auto_(envelope_done) struct envelope instruction = *envelope;
+	auto_(held_message_done) struct held_message instruction = held_message_take(given);
 	struct message *message;
 	struct reason why = {0};
 
-	*envelope = (struct envelope){0};
 	message = message_new(node, now, &instruction);
 	if (!message)
 		return -ENOMEM;
@@ -528,7 +523,7 @@ void message_tick(struct node *node, struct message *message, struct node_now no
 
 	if (message->state < MESSAGE_ANSWERED && message->ttl_end_ms <= now.ms) {
 		reason_set(&why, "the message took longer than its ttl of %g s, waiting for %s",
-			message->instruction.metadata.ttl, waits_for[message->state]);
+			message->instruction.envelope.metadata.ttl, waits_for[message->state]);
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
 	} else if (message->work_end_ms <= now.ms) {
 		if (message_at_work(message) || message->state == MESSAGE_OFFERED)

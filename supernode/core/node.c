@@ -143,7 +143,7 @@ static void action_fill(
 {
 	*out = (struct node_action){.kind = kind,
 		.message = message->number,
-		.run_id = message->instruction.metadata.run_id};
+		.run_id = message->instruction.envelope.metadata.run_id};
 	out->form = message->form;
 	if (kind == NODE_START_WORKER)
 		out->token = message->token;
@@ -154,9 +154,10 @@ static void action_fill(
 	}
 	if (kind == NODE_FINISHED) {
 		out->code = message->code;
-		out->text = message->code < 0          ? message->why.text
-			    : message->reply.has_error ? message->reply.error_reason
-						       : "";
+		out->text = message->code < 0 ? message->why.text
+			    : message->reply.envelope.has_error
+				    ? message->reply.envelope.error_reason
+				    : "";
 	}
 }
 
@@ -240,7 +241,7 @@ void node_describe(const struct node *node, uint64_t number, char *text, size_t 
 	text[0] = '\0';
 	if (!message)
 		return;
-	metadata = &message->instruction.metadata;
+	metadata = &message->instruction.envelope.metadata;
 	text_word(metadata->message_id, id, sizeof id);
 	text_word(metadata->message_type, type, sizeof type);
 	text_word(metadata->group_id, group, sizeof group);

@@ -17,8 +17,8 @@
 #include "common/base/outcome.h"
 #include "common/base/reason.h"
 #include "common/fab/fab.h"
-#include "common/message/envelope.h"
 #include "common/message/instruction_codec.h"
+#include "supernode/store/held_message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,7 +42,7 @@ struct node;
 /* How a message's content travels: which decides how workers ask for it. */
 enum message_form {
 	MESSAGE_INLINE, /* Flower 1.15 - 1.18: worker API dialect 1 */
-	MESSAGE_OBJECTS /* 1.20 and later: envelope.objects; dialect 6 */
+	MESSAGE_OBJECTS /* 1.20 and later: it has objects; dialect 6 */
 };
 
 struct node_options {
@@ -87,9 +87,9 @@ struct node_action {
 	uint64_t message; /* the node's own number of the message, never reused */
 	uint64_t run_id;
 	uint64_t token;
-	enum message_form form;       /* of the message */
-	const char *fab_hash;         /* borrowed until the next event */
-	const struct envelope *reply; /* borrowed until node_reply_pushed() */
+	enum message_form form;           /* of the message */
+	const char *fab_hash;             /* borrowed until the next event */
+	const struct held_message *reply; /* borrowed until node_reply_pushed() */
 	double runtime_s; /* PUSH_REPLY: from the worker's pull to its push; 0 when there was none
 			   */
 	int64_t code;     /* FINISHED */
@@ -124,7 +124,7 @@ bool node_wants_message(const struct node *node);
  * missing: it waits for node_content(). *number_out (may be NULL) is the node's number of it.
  * refused (may be NULL): why it cannot be worked on: error reply with code 3.
  */
-int node_message(struct node *node, struct node_now now, struct envelope *message,
+int node_message(struct node *node, struct node_now now, struct held_message *message,
 	const char *refused, uint64_t *number_out);
 
 enum node_fetch {
@@ -238,7 +238,7 @@ enum outcome node_pull_task(struct node *node, struct node_now now, uint64_t tok
 
 /* PullMessages: the instruction of a message at work whose task input was pulled, its objects in
  * it; borrowed until the next event. NULL: there is none, or node_inputs_taken() was called. */
-const struct envelope *node_instruction(const struct node *node, uint64_t token);
+const struct held_message *node_instruction(const struct node *node, uint64_t token);
 /* ConfirmMessageReceived: its objects are needed no more. */
 void node_inputs_taken(struct node *node, uint64_t token);
 
@@ -249,7 +249,7 @@ void node_inputs_taken(struct node *node, uint64_t token);
  * root of reply->objects, else it could not be sent on.
  */
 enum outcome node_reply_begin(struct node *node, struct node_now now, uint64_t token,
-	struct envelope *reply, const char **details_out);
+	struct held_message *reply, const char **details_out);
 /* Where the objects of a reply that was begun go; borrowed; NULL: there are none. */
 struct object_set *node_reply_objects(const struct node *node, uint64_t token);
 /*

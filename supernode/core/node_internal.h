@@ -29,7 +29,7 @@ struct message {
 	uint64_t number;
 	enum message_state state;
 	enum message_form form;
-	struct envelope instruction; /* its content goes with the answer */
+	struct held_message instruction; /* its content goes with the answer */
 	uint64_t content_reserved;
 	struct node_run *run;            /* NULL once the run is over */
 	uint64_t token;                  /* 0: none; known, but spent, from the answer on */
@@ -50,9 +50,9 @@ struct message {
 	int64_t pulled_ms;   /* WORKING: since when */
 	double runtime_s;    /* from there to the reply */
 	bool draft_begun;    /* draft is one */
-	struct envelope draft; /* MESSAGE_OBJECTS: the reply as its worker has announced it */
+	struct held_message draft; /* MESSAGE_OBJECTS: the reply as its worker has announced it */
 	uint64_t draft_reserved;
-	struct envelope reply;
+	struct held_message reply;
 	uint64_t reply_reserved;
 	struct envelope spare; /* an error reply for when there is no memory to make one */
 	unsigned wants;
@@ -148,7 +148,7 @@ void message_fail(struct node *node, struct message *message, struct node_now no
 	const char *reason);
 /* Answer with what a worker made: reply is taken over, with the reserved bytes of its content. */
 void message_answer(struct node *node, struct message *message, struct node_now now,
-	struct envelope *reply, uint64_t reserved);
+	struct held_message *reply, uint64_t reserved);
 /* Settle without a reply, unless it is settled or its reply is being pushed. */
 void message_drop(struct node *node, struct message *message, struct node_now now, const char *why);
 /* Drop, or if being pushed: settle with the end of the push, however it ends. */
@@ -238,7 +238,7 @@ void work_pulled(const struct node *node, struct message *message, struct node_n
  * happened; else the reply is an error of ours. reply's metadata is made anew.
  */
 enum outcome work_answer(struct node *node, struct message *message, struct node_now now,
-	struct envelope *reply, uint64_t *reserved, struct slices *context,
+	struct held_message *reply, uint64_t *reserved, struct slices *context,
 	const char **details_out);
 
 static inline bool message_at_work(const struct message *message)

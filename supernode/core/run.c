@@ -29,7 +29,7 @@ const struct slices *node_run_bytes(const struct node *node, uint64_t run_id)
 
 int node_run_join(struct node *node, struct message *message)
 {
-	uint64_t run_id = message->instruction.metadata.run_id;
+	uint64_t run_id = message->instruction.envelope.metadata.run_id;
 	struct node_run *run = run_find(node, run_id);
 
 	if (!run) {

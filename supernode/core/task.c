@@ -45,7 +45,7 @@ uint64_t node_run_of(const struct node *node, uint64_t number)
 {
 	const struct message *message = message_find(node, number);
 
-	return message ? message->instruction.metadata.run_id : 0;
+	return message ? message->instruction.envelope.metadata.run_id : 0;
 }
 
 /* The message of a token, when its worker has pulled the task's input and it has no reply. */
@@ -58,7 +58,7 @@ static struct message *find_working(const struct node *node, uint64_t token)
 	return message;
 }
 
-const struct envelope *node_instruction(const struct node *node, uint64_t token)
+const struct held_message *node_instruction(const struct node *node, uint64_t token)
 {
 	const struct message *message = find_working(node, token);
 
@@ -74,20 +74,22 @@ void node_inputs_taken(struct node *node, uint64_t token)
 }
 
 /* What the SuperLink takes: content is one object below the message's, an error has none. */
-static bool is_reply(const struct envelope *reply)
+static bool is_reply(const struct held_message *reply)
 {
+	const struct envelope *envelope = &reply->envelope;
 	const struct object_tree *tree;
 
-	if (reply->has_content == reply->has_error || reply->has_content != !!reply->objects)
+	if (envelope->has_content == envelope->has_error ||
+		envelope->has_content != !!reply->objects)
 		return false;
 	tree = reply->objects ? object_set_tree(reply->objects) : NULL;
 	return !tree || (tree->n > 0 && tree->v[tree->n - 1].n_children == 1);
 }
 
 enum outcome node_reply_begin(struct node *node, struct node_now now, uint64_t token,
-	struct envelope *reply, const char **details_out)
+	struct held_message *reply, const char **details_out)
 {
-	uint64_t bytes = envelope_held_bytes(reply);
+	uint64_t bytes = held_message_bytes(reply);
 	struct reason why = {0};
 	struct message *message;
 	enum outcome outcome = work_find(node, token, MESSAGE_OBJECTS, &message, details_out);
@@ -106,10 +108,9 @@ enum outcome node_reply_begin(struct node *node, struct node_now now, uint64_t t
 		return work_refuse(OUTCOME_RESOURCE_EXHAUSTED,
 			"the reply does not fit into the SuperNode's memory budget", details_out);
 	}
-	message->draft = *reply;
+	message->draft = held_message_take(reply);
 	message->draft_reserved = bytes;
 	message->draft_begun = true;
-	*reply = (struct envelope){0};
 	return OUTCOME_OK;
 }
 
@@ -125,17 +126,15 @@ struct object_set *node_reply_objects(const struct node *node, uint64_t token)
 static enum outcome answer_draft(struct node *node, struct message *message, struct node_now now,
 	struct slices *context, const char **details_out)
 {
-	auto_(envelope_done) struct envelope draft = message->draft;
+	auto_(held_message_done) struct held_message draft = held_message_take(&message->draft);
 	uint64_t reserved = message->draft_reserved;
 	enum outcome outcome;
 
-	message->draft = (struct envelope){0};
 	message->draft_reserved = 0;
 	outcome = work_answer(node, message, now, &draft, &reserved, context, details_out);
 	if (message->state == MESSAGE_WORKING) {
-		message->draft = draft;
+		message->draft = held_message_take(&draft);
 		message->draft_reserved = reserved;
-		draft = (struct envelope){0};
 	} else {
 		node_release(node, &reserved);
 	}

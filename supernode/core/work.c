@@ -78,7 +78,7 @@ enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t t
 		return work_refuse(OUTCOME_FAILED_PRECONDITION, CONSUMED, details_out);
 	}
 	run = message->run;
-	if (envelope_encode(&message->instruction, &out->message) < 0 ||
+	if (envelope_encode(&message->instruction.envelope, &out->message) < 0 ||
 		context_get(node, run, &out->context) < 0 ||
 		slices_append_refs(&out->run, &run->bytes) < 0 ||
 		slices_append_refs(&out->fab, &run->fab->bytes) < 0) {
@@ -95,7 +95,8 @@ static int own_metadata(const struct message *message, struct node_now now, stru
 	struct metadata metadata;
 	double ttl = reply->metadata.ttl;
 
-	if (envelope_reply_metadata(&message->instruction.metadata, now.wall_s, &metadata) < 0)
+	if (envelope_reply_metadata(
+		    &message->instruction.envelope.metadata, now.wall_s, &metadata) < 0)
 		return -ENOMEM;
 	if (isfinite(ttl) && ttl > 0 && ttl <= metadata.ttl)
 		metadata.ttl = ttl;
@@ -113,10 +114,10 @@ static enum outcome out_of_memory(
 }
 
 enum outcome work_answer(struct node *node, struct message *message, struct node_now now,
-	struct envelope *reply, uint64_t *reserved, struct slices *context,
+	struct held_message *reply, uint64_t *reserved, struct slices *context,
 	const char **details_out)
 {
-	uint64_t content_bytes = envelope_held_bytes(reply);
+	uint64_t content_bytes = held_message_bytes(reply);
 	uint64_t context_bytes = context ? context->bytes : 0;
 	uint64_t more = content_bytes > *reserved ? content_bytes - *reserved : 0;
 	struct reason why = {0};
@@ -124,7 +125,7 @@ enum outcome work_answer(struct node *node, struct message *message, struct node
 	if (context && context_check(node, message, context) < 0)
 		return work_refuse(OUTCOME_INVALID_ARGUMENT,
 			"the context is broken, or of another run or node", details_out);
-	if (own_metadata(message, now, reply) < 0)
+	if (own_metadata(message, now, &reply->envelope) < 0)
 		return out_of_memory(node, message, now, details_out);
 	if (node_reserve(node, more + context_bytes, "the worker's outputs", &why) < 0) {
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
@@ -145,6 +146,7 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
 	struct message *message;
 	enum outcome outcome =
 		work_find(node, outputs->token, MESSAGE_INLINE, &message, details_out);
+	struct held_message reply = {0};
 	uint64_t reserved = 0;
 	int r;
 
@@ -163,9 +165,13 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
 	if (outputs->reply.has_content == outputs->reply.has_error)
 		return work_refuse(OUTCOME_INVALID_ARGUMENT,
 			"a reply has either content or an error", details_out);
-	outcome = work_answer(
-		node, message, now, &outputs->reply, &reserved, &outputs->context, details_out);
+	reply.envelope = outputs->reply;
+	outputs->reply = (struct envelope){0};
+	outcome =
+		work_answer(node, message, now, &reply, &reserved, &outputs->context, details_out);
 	if (outcome == OUTCOME_OK)
 		instruction_outputs_done(outputs);
+	else
+		outputs->reply = held_message_take(&reply).envelope;
 	return outcome;
 }

@@ -1,5 +1,5 @@
 /*
- * inline: contents of Flower 1.15 - 1.18: a message brings its content along, a reply too.
+ * contents_inline: contents of Flower 1.15 - 1.18: a message brings its content along, a reply too.
  */
 #include "common/base/cleanup.h"
 #include "common/message/fleet_codec.h"
@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static void inline_take(struct fleet *fleet, struct envelope *message, struct slices *tree)
+static void inline_take(struct fleet *fleet, struct held_message *message, struct slices *tree)
 {
 	slices_done(tree);
-	if (control_is(message))
-		control_handle(fleet, message);
+	if (control_is(&message->envelope))
+		control_handle(fleet, &message->envelope);
 	else
 		fleet_hand_over(fleet, message, NULL);
 }
@@ -43,7 +43,7 @@ static void pushed(void *arg, struct transport_result *result)
 	fleet_replied(fleet, result->outcome);
 }
 
-static int inline_push(struct fleet *fleet, uint64_t number, const struct envelope *reply,
+static int inline_push(struct fleet *fleet, uint64_t number, const struct held_message *reply,
 	double runtime_s, fleet_push_fn *done, void *arg)
 {
 	auto_(free_at_exit) struct inline_push *push = calloc(1, sizeof *push);
@@ -54,7 +54,7 @@ static int inline_push(struct fleet *fleet, uint64_t number, const struct envelo
 	if (!push)
 		return -ENOMEM;
 	*push = (struct inline_push){fleet, number, done, arg};
-	r = fleet_encode_push_messages(fleet->node_id, reply, NULL, 0, &request);
+	r = fleet_encode_push_messages(fleet->node_id, &reply->envelope, NULL, 0, &request);
 	if (!r)
 		r = errand_start(fleet, ERRAND_PUSH_MESSAGES, &request, pushed, push);
 	if (!r)

@@ -1,6 +1,6 @@
 /*
- * objects: contents of Flower 1.20 and later: a message is pulled without its content, whose
- * objects follow (intake.c); a reply goes out the same way (delivery.c).
+ * contents_objects: contents of Flower 1.20 and later: a message is pulled without its content,
+ * whose objects follow (objects_in.c); a reply goes out the same way (objects_out.c).
  */
 #include "supernode/fleet/contents_objects.h"
 
@@ -28,10 +28,10 @@ static int make_set(struct fleet *fleet, const struct slices *bytes, struct obje
 	return r;
 }
 
-static void objects_take(struct fleet *fleet, struct envelope *message, struct slices *tree)
+static void objects_take(struct fleet *fleet, struct held_message *message, struct slices *tree)
 {
 	struct object_set *set = NULL;
-	uint64_t run_id = message->metadata.run_id;
+	uint64_t run_id = message->envelope.metadata.run_id;
 	struct reason why = {0};
 	uint64_t number;
 	int r = make_set(fleet, tree, &set, &why);

@@ -1,11 +1,12 @@
 /*
- * objects: what the sources of the object dialects share. Main thread. Private to this folder.
+ * contents_objects: what the sources of the object dialects share. Main thread. Private to this
+ * folder.
  */
 #ifndef FLWR_FLEET_CONTENTS_OBJECTS_H
 #define FLWR_FLEET_CONTENTS_OBJECTS_H
 
-#include "common/objects/object_set.h"
 #include "supernode/fleet/fleet_internal.h"
+#include "supernode/store/object_set.h"
 
 /*
  * Bring the objects of a message that the owner knows by number into set (a reference is taken);
@@ -17,7 +18,7 @@ int intake_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct o
 void intake_cancel_all(struct fleet *fleet);
 
 /* dialect's push(). */
-int objects_push(struct fleet *fleet, uint64_t number, const struct envelope *reply,
+int objects_push(struct fleet *fleet, uint64_t number, const struct held_message *reply,
 	double runtime_s, fleet_push_fn *done, void *arg);
 
 #endif

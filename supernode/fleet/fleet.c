@@ -139,7 +139,7 @@ void fleet_go_away(struct fleet *fleet, int64_t away_ms)
 	fleet->ops.lost(fleet->arg);
 }
 
-uint64_t fleet_hand_over(struct fleet *fleet, struct envelope *message, const char *refused)
+uint64_t fleet_hand_over(struct fleet *fleet, struct held_message *message, const char *refused)
 {
 	uint64_t number;
 

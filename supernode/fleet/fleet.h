@@ -10,10 +10,10 @@
 #include "common/base/log.h"
 #include "common/base/reason.h"
 #include "common/loop/loop.h"
-#include "common/message/envelope.h"
-#include "common/objects/spool.h"
 #include "supernode/fleet/connector.h"
 #include "supernode/fleet/retry.h"
+#include "supernode/store/held_message.h"
+#include "supernode/store/spool.h"
 
 #define HEARTBEAT_INTERVAL_S 30.0
 #define HEARTBEAT_TIMEOUT_MS 5000
@@ -50,11 +50,11 @@ struct fleet_ops {
 	void (*lost)(void *arg);
 	/* Shall a message be asked for now? */
 	bool (*wants_message)(void *arg);
-	/* A message came; take it over (envelope_done() it: what stays in *message is not freed
-	 * here). Control messages (reconnect) do not come here. Objects of it may be missing: then
-	 * content() follows, with the number that is returned here. 0: it is of no use. refused: it
-	 * cannot be worked on, and that is why; else NULL. */
-	uint64_t (*message)(void *arg, struct envelope *message, const char *refused);
+	/* A message came; take it over: *message is empty afterwards. Control messages (reconnect)
+	 * do not come here. Objects of it may be missing: then content() follows, with the number
+	 * that is returned here. 0: it is of no use. refused: it cannot be worked on, and that is
+	 * why; else NULL. */
+	uint64_t (*message)(void *arg, struct held_message *message, const char *refused);
 	/* All objects of message are there (OUTCOME_OK); or they will not come (PERMISSION_DENIED:
 	 * its run is over). Not called when the node is lost or nobody else holds the objects any
 	 * more. */
@@ -94,8 +94,8 @@ int fleet_get_fab(
  * worker's pull to its push. A reply that the SuperLink dropped is OUTCOME_OK and logged. number is
  * handed back. */
 typedef void fleet_push_fn(void *arg, uint64_t number, enum outcome outcome, const char *details);
-int fleet_push(struct fleet *fleet, uint64_t number, const struct envelope *reply, double runtime_s,
-	fleet_push_fn *done, void *arg);
+int fleet_push(struct fleet *fleet, uint64_t number, const struct held_message *reply,
+	double runtime_s, fleet_push_fn *done, void *arg);
 
 /* Registered, and the last heartbeat was answered within two intervals? */
 bool fleet_is_online(const struct fleet *fleet);

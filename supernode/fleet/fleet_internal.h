@@ -1,8 +1,8 @@
 /*
- * flow: what the files of this folder share about one node's conversation with its SuperLink.
- * Main thread. Private to this folder; knows no transport. What the dialects have in common is
- * written once (fleet.c, join.c, heartbeat.c, poll.c, errand.c); how contents travel is inline.c
- * (A) and objects.c (B, C).
+ * fleet_internal: what the files of this folder share about one node's conversation with its
+ * SuperLink. Main thread. Private to this folder; knows no transport. What the dialects have in
+ * common is written once (fleet.c, join.c, heartbeat.c, poll.c, errand.c); how contents travel is
+ * contents_inline.c (A) and contents_objects.c (B, C).
  */
 #ifndef FLWR_FLEET_FLEET_INTERNAL_H
 #define FLWR_FLEET_FLEET_INTERNAL_H
@@ -85,9 +85,9 @@ struct dialect {
 			    long as it takes */
 	uint64_t poll_answer_bytes; /* of its answer, at most */
 	/* What PullMessages has brought; message and tree are taken over. */
-	void (*take)(struct fleet *fleet, struct envelope *message, struct slices *tree);
+	void (*take)(struct fleet *fleet, struct held_message *message, struct slices *tree);
 	/* As fleet_push(). */
-	int (*push)(struct fleet *fleet, uint64_t number, const struct envelope *reply,
+	int (*push)(struct fleet *fleet, uint64_t number, const struct held_message *reply,
 		double runtime_s, fleet_push_fn *done, void *arg);
 };
 
@@ -253,7 +253,7 @@ struct fleet {
 
 	struct attempt leave;
 	unsigned left;               /* calls that have been made to leave */
-	LIST_HEAD(, intake) intakes; /* intake.c */
+	LIST_HEAD(, intake) intakes; /* objects_in.c */
 	int64_t away_ms;             /* NEXT_AWAY: for how long */
 	bool disconnecting;          /* a control message is being acknowledged */
 	bool reply_expected;         /* CLOSING: a message came, its reply has not gone */
@@ -292,7 +292,7 @@ void fleet_drain(struct fleet *fleet, enum fleet_next next);
 void fleet_replied(struct fleet *fleet, enum outcome outcome);
 /* Hand a message to the owner, who has to refuse it when that is not NULL. His number of it, 0: it
  * is of no use. */
-uint64_t fleet_hand_over(struct fleet *fleet, struct envelope *message, const char *refused);
+uint64_t fleet_hand_over(struct fleet *fleet, struct held_message *message, const char *refused);
 
 /* join.c */
 void join_begin(struct fleet *fleet);
@@ -320,7 +320,7 @@ void poll_fire(void *fleet);
 /* Something happened: ask at once. */
 void poll_now(struct fleet *fleet);
 
-/* control.c: a message is not for the node, but for its connection. Takes it over. */
+/* reconnect.c: a message is not for the node, but for its connection. Takes it over. */
 bool control_is(const struct envelope *message);
 void control_handle(struct fleet *fleet, struct envelope *message);
 

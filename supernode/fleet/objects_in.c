@@ -1,5 +1,5 @@
 /*
- * intake: the objects of one message, on their way here: several at a time, each tried again by
+ * objects_in: the objects of one message, on their way here: several at a time, each tried again by
  * itself. Each is checked when it comes (object_set_put()); what has come stays, whatever becomes
  * of the others.
  *

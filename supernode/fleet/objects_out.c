@@ -1,5 +1,5 @@
 /*
- * delivery: one reply as objects: announced with its tree, then those objects that the SuperLink
+ * objects_out: one reply as objects: announced with its tree, then those objects that the SuperLink
  * asks for. What breaks off is taken up where it was: announced again, the SuperLink names only
  * what it lacks.
  */
@@ -224,19 +224,20 @@ static int content_tree(
 }
 
 /* The root object is made here, because the reply's metadata is ours; then the request. */
-static int prepare(struct delivery *delivery, const struct envelope *reply, double runtime_s)
+static int prepare(struct delivery *delivery, const struct held_message *reply, double runtime_s)
 {
 	auto_(slices_done) struct slices child_tree = {0};
 	auto_(slices_done) struct slices tree = {0};
-	struct envelope announced_as = *reply; /* borrows */
+	struct envelope announced_as = reply->envelope; /* borrows */
 	char id[OBJECT_ID_TEXT_BYTES];
 	struct object_id child;
-	bool has_child = reply->objects && reply->has_content; /* an error has no children */
+	bool has_child =
+		reply->objects && reply->envelope.has_content; /* an error has no children */
 	int r = has_child ? content_tree(reply->objects, &child, &child_tree) : 0;
 
 	if (!r)
-		r = envelope_message_object(
-			reply, has_child ? &child : NULL, &delivery->root_bytes, &delivery->root);
+		r = envelope_message_object(&reply->envelope, has_child ? &child : NULL,
+			&delivery->root_bytes, &delivery->root);
 	if (!r)
 		r = object_tree_encode(&delivery->root, &child_tree, has_child ? 1 : 0, &tree);
 	if (r)
@@ -244,12 +245,11 @@ static int prepare(struct delivery *delivery, const struct envelope *reply, doub
 	object_id_format(&delivery->root, id);
 	announced_as.metadata.message_id = id;
 	announced_as.content = (struct slices){0};
-	announced_as.objects = NULL;
 	return fleet_encode_push_messages(
 		delivery->fleet->node_id, &announced_as, &tree, runtime_s, &delivery->announcement);
 }
 
-int objects_push(struct fleet *fleet, uint64_t number, const struct envelope *reply,
+int objects_push(struct fleet *fleet, uint64_t number, const struct held_message *reply,
 	double runtime_s, fleet_push_fn *done, void *arg)
 {
 	auto_(delivery_free_at_exit) struct delivery *delivery = calloc(1, sizeof *delivery);
@@ -259,7 +259,7 @@ int objects_push(struct fleet *fleet, uint64_t number, const struct envelope *re
 		return -ENOMEM;
 	delivery->fleet = fleet;
 	delivery->number = number;
-	delivery->run_id = reply->metadata.run_id;
+	delivery->run_id = reply->envelope.metadata.run_id;
 	delivery->done = done;
 	delivery->arg = arg;
 	delivery->set = reply->objects ? object_set_ref(reply->objects) : NULL;

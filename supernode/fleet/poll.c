@@ -9,11 +9,11 @@
 /* The SuperLink hands a message out once: whoever sent it is told, if it is known who that was. */
 static void unreadable(struct fleet *fleet, const struct slices *body, int r)
 {
-	auto_(envelope_done) struct envelope message = {0};
+	auto_(held_message_done) struct held_message message = {0};
 	struct reason why;
 
-	if (fleet_decode_pulled_metadata(body, &message) || !message.metadata.message_id[0] ||
-		control_is(&message)) {
+	if (fleet_decode_pulled_metadata(body, &message.envelope) ||
+		!message.envelope.metadata.message_id[0] || control_is(&message.envelope)) {
 		log_warn(fleet->log,
 			"SuperLink %s: a message of %zu bytes could not be read and is lost: %s; going on",
 			fleet->superlink, body->bytes, strerrordesc_np(-r));
@@ -23,16 +23,14 @@ static void unreadable(struct fleet *fleet, const struct slices *body, int r)
 		strerrordesc_np(-r));
 	fleet->pace.active_ms = fleet_now_ms();
 	fleet_hand_over(fleet, &message, why.text);
-	/* fleet_hand_over() may leave parts of the message behind, which are not its own. */
-	message = (struct envelope){0};
 }
 
 static void pulled(struct fleet *fleet, const struct slices *body)
 {
-	auto_(envelope_done) struct envelope message = {0};
+	auto_(held_message_done) struct held_message message = {0};
 	auto_(slices_done) struct slices tree = {0};
 	unsigned more = 0;
-	int r = fleet_decode_pull_messages(body, &message, &tree, &more);
+	int r = fleet_decode_pull_messages(body, &message.envelope, &tree, &more);
 
 	if (r < 0)
 		unreadable(fleet, body, r);
@@ -44,8 +42,6 @@ static void pulled(struct fleet *fleet, const struct slices *body)
 			fleet->superlink, more);
 	fleet->pace.active_ms = fleet_now_ms();
 	fleet->dialect->take(fleet, &message, &tree);
-	/* Whoever took it may have left something in there. */
-	message = (struct envelope){0};
 }
 
 static void pull_failed(struct fleet *fleet, struct transport_result *result)

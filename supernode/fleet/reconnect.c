@@ -101,14 +101,14 @@ static void acknowledged(void *arg, uint64_t number, enum outcome outcome, const
 
 static void obey(struct fleet *fleet, const struct metadata *metadata, const struct order *order)
 {
-	auto_(envelope_done) struct envelope reply = {.has_content = true};
-	int r = envelope_reply_metadata(metadata, fleet_wall_s(), &reply.metadata);
+	auto_(held_message_done) struct held_message reply = {.envelope.has_content = true};
+	int r = envelope_reply_metadata(metadata, fleet_wall_s(), &reply.envelope.metadata);
 
 	fleet->disconnecting = true;
 	fleet->away_ms = order->seconds * 1000;
 	if (!r)
-		r = encode_reason(
-			order->has_seconds ? REASON_RECONNECT : REASON_ACK, &reply.content);
+		r = encode_reason(order->has_seconds ? REASON_RECONNECT : REASON_ACK,
+			&reply.envelope.content);
 	if (!r)
 		r = fleet_push(fleet, 0, &reply, 0, acknowledged, fleet);
 	if (r) {
@@ -128,14 +128,15 @@ static void error_pushed(void *arg, uint64_t number, enum outcome outcome, const
 
 static void refuse(struct fleet *fleet, const struct metadata *metadata, const struct reason *why)
 {
-	auto_(envelope_done) struct envelope reply = {0};
+	auto_(held_message_done) struct held_message reply = {0};
 	struct reason sentence = {0};
 	int r;
 
 	log_warn(fleet->log, "SuperLink %s: a malformed reconnect message was refused: %s",
 		fleet->superlink, why->text);
 	reason_set(&sentence, "Malformed reconnect message: %s", why->text);
-	r = envelope_error(metadata, fleet_wall_s(), ERROR_CODE_UNKNOWN, sentence.text, &reply);
+	r = envelope_error(
+		metadata, fleet_wall_s(), ERROR_CODE_UNKNOWN, sentence.text, &reply.envelope);
 	if (!r)
 		r = fleet_push(fleet, 0, &reply, 0, error_pushed, NULL);
 	if (r)

@@ -1,5 +1,5 @@
 /*
- * ask: what the owner asks about a run: its information, its FAB.
+ * run_info: what the owner asks about a run: its information, its FAB.
  */
 #include "common/base/cleanup.h"
 #include "common/message/fleet_codec.h"
@@ -91,8 +91,8 @@ int fleet_get_fab(
 	return r;
 }
 
-int fleet_push(struct fleet *fleet, uint64_t number, const struct envelope *reply, double runtime_s,
-	fleet_push_fn *done, void *arg)
+int fleet_push(struct fleet *fleet, uint64_t number, const struct held_message *reply,
+	double runtime_s, fleet_push_fn *done, void *arg)
 {
 	/* Not a node at the moment: the push is cancelled, in any form. */
 	const struct dialect *dialect = fleet->dialect ? fleet->dialect : &dialect_a;

@@ -45,10 +45,11 @@ static bool on_wants_message(void *arg)
 	return node_wants_message(supervisor->node);
 }
 
-static uint64_t on_message(void *arg, struct envelope *message, const char *refused)
+static uint64_t on_message(void *arg, struct held_message *message, const char *refused)
 {
 	struct supervisor *supervisor = arg;
-	const struct metadata *metadata = &message->metadata;
+	const struct metadata *metadata = &message->envelope.metadata;
+	const uint64_t run_id = metadata->run_id; /* the message is empty afterwards */
 	char id[65], type[65], group[65];
 	uint64_t number = 0;
 	size_t objects = message->objects ? object_set_tree(message->objects)->n : 0;
@@ -58,13 +59,13 @@ static uint64_t on_message(void *arg, struct envelope *message, const char *refu
 	text_word(metadata->group_id, group, sizeof group);
 	log_info(supervisor->log,
 		"message received: run_id=%" PRIu64 " message_id=%s type=%s group=%s %s=%zu",
-		metadata->run_id, id, type, group, objects ? "objects" : "bytes",
-		objects ? objects : message->content.bytes);
+		run_id, id, type, group, objects ? "objects" : "bytes",
+		objects ? objects : message->envelope.content.bytes);
 	if (node_message(supervisor->node, supervisor_now(), message, refused, &number))
 		log_error(supervisor->log,
 			"no memory for a message of run %" PRIu64
 			": it is lost, and its sender waits until its ttl is over",
-			metadata->run_id);
+			run_id);
 	supervisor_pump(supervisor);
 	return number;
 }

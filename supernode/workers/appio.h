@@ -8,10 +8,10 @@
 #include "common/base/log.h"
 #include "common/base/reason.h"
 #include "common/message/launcher_auth.h"
-#include "common/objects/spool.h"
 #include "common/rpc/rpc.h"
 #include "common/service/service.h"
 #include "supernode/core/node.h"
+#include "supernode/store/spool.h"
 
 #define APPIO_CALLS_MAX            256 /* at work at a time; further ones: RESOURCE_EXHAUSTED */
 #define APPIO_CONNECTION_CALLS_MAX 16  /* of them on one connection */

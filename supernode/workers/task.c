@@ -220,14 +220,14 @@ static void handle_pull_input(void *server, struct request *request)
 
 /* The message without its content, which is there and empty; after the worker has confirmed it, an
  * answer without one. */
-static int encode_instruction(const struct envelope *instruction, struct slices *out)
+static int encode_instruction(const struct held_message *instruction, struct slices *out)
 {
 	auto_(task_messages_done) struct task_messages messages = {0};
 	struct envelope head;
 	int r = 0;
 
 	if (instruction) {
-		head = *instruction;
+		head = instruction->envelope;
 		head.content = (struct slices){0};
 		messages.n_messages = 1;
 		messages.n_trees = 1;
@@ -253,7 +253,7 @@ static void handle_pull_messages(void *server, struct request *request)
 static int get_object(const struct task *task, uint64_t token, const struct object_id *id,
 	struct object_pulled *out)
 {
-	const struct envelope *instruction = node_instruction(task->node, token);
+	const struct held_message *instruction = node_instruction(task->node, token);
 	const struct object_set *set = instruction ? instruction->objects : NULL;
 	ptrdiff_t index = set ? object_tree_find(object_set_tree(set), id) : -1;
 	int r;

@@ -7,9 +7,9 @@
 #define FLWR_WORKERS_TASK_H
 
 #include "common/base/log.h"
-#include "common/objects/spool.h"
 #include "common/service/service.h"
 #include "supernode/core/node.h"
+#include "supernode/store/spool.h"
 #include "supernode/workers/appio.h"
 #include "supernode/workers/launchers.h"
 #include "supernode/workers/listener.h"

@@ -68,19 +68,19 @@ static int list_missing(const struct object_set *set, struct task_pushed *pushed
 }
 
 /* What is announced is content of objects, or an error, of which no object is needed. */
-static int prepare(struct task *task, struct envelope *reply, struct object_tree *tree,
+static int prepare(struct task *task, struct held_message *reply, struct object_tree *tree,
 	struct task_pushed *pushed, struct reason *why)
 {
 	int r;
 
-	pushed->message_id = strdup(reply->metadata.message_id);
+	pushed->message_id = strdup(reply->envelope.metadata.message_id);
 	if (!pushed->message_id)
 		return -ENOMEM;
-	if (reply->has_error)
+	if (reply->envelope.has_error)
 		return 0;
 	if (!task->spool)
 		return reason_code(why, -ENOMEM, "the SuperNode keeps no objects");
-	slices_done(&reply->content);
+	slices_done(&reply->envelope.content);
 	r = object_set_new(task->spool, tree, &reply->objects);
 	if (r == 0 && task->own_workers)
 		object_set_skip_large_hashes(reply->objects);
@@ -101,7 +101,7 @@ static void refuse_announced(
 struct announcement {
 	struct reading reading;
 	struct task *task;
-	struct envelope reply;
+	struct held_message reply;
 	struct object_tree tree;
 	struct reason why;
 };
@@ -110,7 +110,8 @@ static int announcement_read(struct reading *reading)
 {
 	struct announcement *said = container_of(reading, struct announcement, reading);
 
-	return read_announced(&reading->request->body, &said->reply, &said->tree, &said->why);
+	return read_announced(
+		&reading->request->body, &said->reply.envelope, &said->tree, &said->why);
 }
 
 static void announced(struct announcement *said, struct request *request, uint64_t token)
@@ -118,12 +119,13 @@ static void announced(struct announcement *said, struct request *request, uint64
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 	auto_(slices_done) struct slices body = {0};
 	struct task *task = said->task;
-	const struct envelope *instruction = node_instruction(task->node, token);
+	const struct held_message *instruction = node_instruction(task->node, token);
 	const char *details = "";
 	enum outcome outcome;
 	int r = said->reading.result;
 
-	if (r == 0 && instruction && instruction->metadata.run_id != said->reply.metadata.run_id) {
+	if (r == 0 && instruction &&
+		instruction->envelope.metadata.run_id != said->reply.envelope.metadata.run_id) {
 		refuse(task->listener, request, OUTCOME_PERMISSION_DENIED,
 			"the message is of another run than the task");
 		return;
@@ -151,7 +153,7 @@ static void announcement_done(struct reading *reading)
 	/* It may be of no use any more. */
 	if (task_token(task, reading->request, &token))
 		announced(said, reading->request, token);
-	envelope_done(&said->reply);
+	held_message_done(&said->reply);
 	object_tree_done(&said->tree);
 	free(said);
 	intake_release(&task->intake);
@@ -301,13 +303,14 @@ static enum outcome fail(struct task *task, uint64_t token, int64_t code, const 
 	const char **details_out)
 {
 	auto_(task_inputs_done) struct task_inputs inputs = {0};
-	auto_(envelope_done) struct envelope reply = {
-		.has_error = true, .error_code = code, .error_reason = strdup(reason)};
+	auto_(held_message_done) struct held_message reply = {
+		.envelope = {
+			.has_error = true, .error_code = code, .error_reason = strdup(reason)}};
 	struct slices no_context = {0};
 	enum outcome outcome;
 
 	*details_out = "no memory";
-	if (!reply.error_reason)
+	if (!reply.envelope.error_reason)
 		return OUTCOME_RESOURCE_EXHAUSTED;
 	/* It may not have pulled anything; who has may not do so again. */
 	(void)node_pull_task(task->node, now(), token, &inputs, details_out);

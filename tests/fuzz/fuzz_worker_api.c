@@ -28,19 +28,19 @@ static void task_begins(struct made *made)
 		.ttl = 3600,
 		.message_type = (char *)"train",
 		.created_at = 1e9};
-	struct envelope message = {.has_content = true};
+	struct held_message message = {.envelope.has_content = true};
 
 	work_begins();
 	node_worker_ended(rig.node, now_is(), 1, 8, "makes place");
 	node_worker_gone(rig.node, now_is(), 1);
 	made_new(&metadata, 100, made);
-	CHECK(metadata_copy(&metadata, &message.metadata) == 0);
-	message.metadata.created_at = clock_wall_s();
-	free(message.metadata.message_id);
-	message.metadata.message_id = strdup(made->message_id);
+	CHECK(metadata_copy(&metadata, &message.envelope.metadata) == 0);
+	message.envelope.metadata.created_at = clock_wall_s();
+	free(message.envelope.metadata.message_id);
+	message.envelope.metadata.message_id = strdup(made->message_id);
 	message.objects = made_set(made);
 	CHECK(node_message(rig.node, now_is(), &message, NULL, NULL) == 0);
-	envelope_done(&message);
+	held_message_done(&message);
 	rig.token = action_of(NODE_START_WORKER).token;
 	CHECK(node_token_text(rig.node, rig.token, rig.task_token));
 }

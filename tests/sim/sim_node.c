@@ -40,7 +40,7 @@ static bool is_pushing(const struct sim_message *message)
 static void step_message(struct sim_world *world)
 {
 	struct sim_message message;
-	struct envelope envelope;
+	struct held_message given;
 	uint64_t number = 0;
 	int r;
 
@@ -48,13 +48,13 @@ static void step_message(struct sim_world *world)
 		(!node_wants_message(world->node) && !sim_one_in(world, 8)))
 		return;
 	sim_alloc_set(0, 0);
-	sim_make_message(world, &envelope, &message);
+	sim_make_message(world, &given, &message);
 	sim_faults(world);
-	r = node_message(world->node, world->now, &envelope,
+	r = node_message(world->node, world->now, &given,
 		sim_mishap(world, 30) ? "its tree \xff is broken" : NULL, &number);
 	sim_check(world, r == 0 || (r == -ENOMEM && !world->quiet));
-	sim_check(world, !envelope.metadata.message_id && envelope.content.n == 0);
-	sim_check(world, !envelope.objects);
+	sim_check(world, !given.envelope.metadata.message_id && given.envelope.content.n == 0);
+	sim_check(world, !given.objects);
 	if (r == 0) {
 		world->messages[++world->last] = message;
 		sim_check(world, number == world->last);

@@ -53,10 +53,10 @@ static double make_ttl(struct sim_world *world)
 }
 
 static void make_content(
-	struct sim_world *world, struct envelope *out, struct sim_message *message_out)
+	struct sim_world *world, struct held_message *out, struct sim_message *message_out)
 {
 	if (!world->object_share || !sim_one_in(world, world->object_share)) {
-		make_bytes(world, &out->content);
+		make_bytes(world, &out->envelope.content);
 		return;
 	}
 	message_out->objects = true;
@@ -66,7 +66,7 @@ static void make_content(
 }
 
 void sim_make_message(
-	struct sim_world *world, struct envelope *out, struct sim_message *message_out)
+	struct sim_world *world, struct held_message *out, struct sim_message *message_out)
 {
 	char id[32];
 	struct metadata metadata = {.run_id = sim_below(world, SIM_RUNS),
@@ -80,11 +80,11 @@ void sim_make_message(
 		.created_at = sim_one_in(world, 20) ? NAN : world->now.wall_s + 5};
 
 	snprintf(id, sizeof id, "m%llu", (unsigned long long)world->last + 1);
-	*out = (struct envelope){.has_content = !sim_mishap(world, 20)};
-	if (metadata_copy(&metadata, &out->metadata) < 0)
+	*out = (struct held_message){.envelope.has_content = !sim_mishap(world, 20)};
+	if (metadata_copy(&metadata, &out->envelope.metadata) < 0)
 		abort();
 	*message_out = (struct sim_message){.known = true, .run = metadata.run_id};
-	if (out->has_content)
+	if (out->envelope.has_content)
 		make_content(world, out, message_out);
 }
 

@@ -147,7 +147,7 @@ void sim_step_instruction(struct sim_world *world)
 	uint64_t number = pick_worker(world);
 	struct sim_message *message = &world->messages[number];
 	const struct message *theirs = working(world, number);
-	const struct envelope *instruction;
+	const struct held_message *instruction;
 
 	if (!number)
 		return;
@@ -164,20 +164,20 @@ void sim_step_instruction(struct sim_world *world)
 
 /* ---- what it gives back ---- */
 
-static bool make_reply(struct sim_world *world, struct envelope *out, unsigned *sample_out)
+static bool make_reply(struct sim_world *world, struct held_message *out, unsigned *sample_out)
 {
 	unsigned kind = (unsigned)sim_below(world, 20);
 
 	*sample_out = (unsigned)sim_below(world, SIM_SAMPLES);
-	*out = (struct envelope){.has_content = kind != 1 && kind != 2,
-		.has_error = kind == 0 || kind == 2,
-		.error_code = 2};
-	out->metadata.ttl = 3;
+	*out = (struct held_message){.envelope = {.has_content = kind != 1 && kind != 2,
+					     .has_error = kind == 0 || kind == 2,
+					     .error_code = 2}};
+	out->envelope.metadata.ttl = 3;
 	if (kind == 4)
 		*sample_out = SIM_SAMPLES;
 	if (kind != 2 && kind != 3)
 		out->objects = sim_objects_set(world, *sample_out);
-	if (out->has_error && !(out->error_reason = strdup("raised")))
+	if (out->envelope.has_error && !(out->envelope.error_reason = strdup("raised")))
 		abort();
 	return kind == 2 || kind > 4;
 }
@@ -187,7 +187,7 @@ void sim_step_begin(struct sim_world *world)
 	uint64_t number = pick_worker(world);
 	struct sim_message *message = &world->messages[number];
 	const struct message *theirs = working(world, number);
-	struct envelope reply;
+	struct held_message reply;
 	const char *details = NULL;
 	unsigned sample;
 	enum outcome outcome;
@@ -206,12 +206,12 @@ void sim_step_begin(struct sim_world *world)
 	else
 		sim_check(world, outcome != OUTCOME_OK && outcome != OUTCOME_RESOURCE_EXHAUSTED);
 	if (outcome == OUTCOME_OK) {
-		sim_check(world, !reply.objects && !reply.error_reason);
+		sim_check(world, !reply.objects && !reply.envelope.error_reason);
 		message->reply_sample = sample;
 	}
 	if (outcome == OUTCOME_RESOURCE_EXHAUSTED)
 		sim_check(world, !node_message_live(world->node, number));
-	envelope_done(&reply);
+	held_message_done(&reply);
 }
 
 void sim_step_reply_object(struct sim_world *world)

@@ -169,24 +169,24 @@ static void do_stop(struct sim_world *world, const struct node_action *action)
 	message->stopped = true;
 }
 
-static void check_reply(
-	struct sim_world *world, const struct envelope *reply, const struct sim_message *message)
+static void check_reply(struct sim_world *world, const struct held_message *reply,
+	const struct sim_message *message)
 {
 	char id[32];
 
 	snprintf(id, sizeof id, "m%td", message - world->messages);
-	sim_check(world, reply->has_content != reply->has_error);
-	sim_check(world, !reply->has_error || reply->error_reason);
-	sim_check(world, reply->metadata.run_id == message->run);
-	sim_check(world, strcmp(reply->metadata.reply_to_message_id, id) == 0);
-	sim_check(world, strcmp(reply->metadata.message_id, "") == 0);
-	sim_check(world, strcmp(reply->metadata.message_type, "train") == 0);
-	sim_check(world, reply->metadata.dst_node_id == 1);
-	sim_check(world, reply->metadata.ttl >= 0);
-	sim_check(world, message->accepted || reply->has_error);
-	sim_check(world, !reply->objects || (message->objects && reply->has_content &&
+	sim_check(world, reply->envelope.has_content != reply->envelope.has_error);
+	sim_check(world, !reply->envelope.has_error || reply->envelope.error_reason);
+	sim_check(world, reply->envelope.metadata.run_id == message->run);
+	sim_check(world, strcmp(reply->envelope.metadata.reply_to_message_id, id) == 0);
+	sim_check(world, strcmp(reply->envelope.metadata.message_id, "") == 0);
+	sim_check(world, strcmp(reply->envelope.metadata.message_type, "train") == 0);
+	sim_check(world, reply->envelope.metadata.dst_node_id == 1);
+	sim_check(world, reply->envelope.metadata.ttl >= 0);
+	sim_check(world, message->accepted || reply->envelope.has_error);
+	sim_check(world, !reply->objects || (message->objects && reply->envelope.has_content &&
 						    object_set_missing(reply->objects) == 0));
-	sim_check(world, !(message->objects && reply->has_content) || reply->objects);
+	sim_check(world, !(message->objects && reply->envelope.has_content) || reply->objects);
 }
 
 static void do_push(struct sim_world *world, const struct node_action *action)
@@ -248,9 +248,8 @@ static uint64_t held(const struct node *node)
 	uint64_t bytes = 0;
 
 	for (const struct message *message = node->messages; message; message = message->next)
-		bytes += envelope_held_bytes(&message->instruction) +
-			 envelope_held_bytes(&message->draft) +
-			 envelope_held_bytes(&message->reply);
+		bytes += held_message_bytes(&message->instruction) +
+			 held_message_bytes(&message->draft) + held_message_bytes(&message->reply);
 	for (const struct node_run *run = node->runs; run; run = run->next)
 		bytes += run->bytes.bytes;
 	for (const struct held_context *held = node->contexts; held; held = held->next)

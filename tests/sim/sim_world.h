@@ -28,7 +28,7 @@ struct sim_message {
 	bool started, stopped, ended, gone;
 	unsigned pulls;
 	bool pushing;
-	const struct envelope *reply;
+	const struct held_message *reply;
 	unsigned pushes; /* told by NODE_PUSH_REPLY */
 	bool too_large;  /* the last one was refused: one more may come */
 	bool delivered;  /* NODE_PUSHED was reported */
@@ -98,7 +98,7 @@ bool sim_one_in(struct sim_world *world, unsigned n);
 bool sim_mishap(struct sim_world *world, unsigned n);
 /* The next one; *message_out: what the world has to know of it. */
 void sim_make_message(
-	struct sim_world *world, struct envelope *out, struct sim_message *message_out);
+	struct sim_world *world, struct held_message *out, struct sim_message *message_out);
 void sim_make_run(struct sim_world *world, uint64_t run_id, struct run *out);
 #define SIM_HASH_BYTES 65
 /* Of the run's FAB; two runs share one. */

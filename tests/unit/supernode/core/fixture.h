@@ -117,11 +117,11 @@ static inline void envelope_make(
 
 static inline void give_message(struct fixture *f, uint64_t run_id, double ttl)
 {
-	struct envelope envelope;
+	struct held_message given = {0};
 
-	envelope_make(f, run_id, ttl, &envelope);
-	assert_int_equal(node_message(f->node, f->now, &envelope, NULL, NULL), 0);
-	assert_null(envelope.metadata.message_id);
+	envelope_make(f, run_id, ttl, &given.envelope);
+	assert_int_equal(node_message(f->node, f->now, &given, NULL, NULL), 0);
+	assert_null(given.envelope.metadata.message_id);
 }
 
 /* override: a key of the FAB's configuration or not; NULL: none. */
@@ -235,10 +235,10 @@ static inline void expect_error(struct fixture *f, int64_t code, const char *tex
 
 	expect(f, NODE_PUSH_REPLY);
 	message = f->action.message;
-	assert_true(f->action.reply->has_error);
-	assert_int_equal(f->action.reply->error_code, code);
-	if (!strstr(f->action.reply->error_reason, text))
-		fail_msg("'%s' is not in: %s", text, f->action.reply->error_reason);
+	assert_true(f->action.reply->envelope.has_error);
+	assert_int_equal(f->action.reply->envelope.error_code, code);
+	if (!strstr(f->action.reply->envelope.error_reason, text))
+		fail_msg("'%s' is not in: %s", text, f->action.reply->envelope.error_reason);
 	node_reply_pushed(f->node, f->now, message, NODE_PUSHED, NULL);
 	expect(f, NODE_FINISHED);
 	assert_int_equal(f->action.message, message);

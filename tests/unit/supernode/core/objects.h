@@ -6,7 +6,7 @@
 
 #include "fixture.h"
 
-#include "common/objects/object_set.h"
+#include "supernode/store/object_set.h"
 
 #define N_OBJECTS 3
 
@@ -108,18 +108,18 @@ static inline struct object_set *objects_set(struct objects *self, const struct 
 static inline uint64_t give_objects(struct fixture *f, struct objects *self, uint64_t run_id,
 	const struct sample *sample, size_t n_here, struct object_set **set_out)
 {
-	struct envelope envelope;
+	struct held_message given = {0};
 	uint64_t number = 0;
 
-	envelope_make(f, run_id, 100, &envelope);
-	slices_done(&envelope.content);
-	envelope.objects = objects_set(self, &sample->tree);
+	envelope_make(f, run_id, 100, &given.envelope);
+	slices_done(&given.envelope.content);
+	given.objects = objects_set(self, &sample->tree);
 	for (size_t i = 0; i < n_here; i++)
-		objects_put(self, envelope.objects, sample, i);
+		objects_put(self, given.objects, sample, i);
 	if (set_out)
-		*set_out = envelope.objects;
-	assert_int_equal(node_message(f->node, f->now, &envelope, NULL, &number), 0);
-	assert_null(envelope.objects);
+		*set_out = given.objects;
+	assert_int_equal(node_message(f->node, f->now, &given, NULL, &number), 0);
+	assert_null(given.objects);
 	assert_int_not_equal(number, 0);
 	return number;
 }

@@ -73,7 +73,7 @@ static inline void work(struct rig *rig)
 	assert_int_equal(pull_task(rig, rig->token), OUTCOME_OK);
 }
 
-static inline enum outcome begin_with(struct rig *rig, struct envelope *reply)
+static inline enum outcome begin_with(struct rig *rig, struct held_message *reply)
 {
 	const char *details = NULL;
 	enum outcome outcome =
@@ -81,24 +81,24 @@ static inline enum outcome begin_with(struct rig *rig, struct envelope *reply)
 
 	assert_true(outcome == OUTCOME_OK || details);
 	if (outcome == OUTCOME_OK)
-		assert_true(!reply->objects && !reply->error_reason);
-	envelope_done(reply);
+		assert_true(!reply->objects && !reply->envelope.error_reason);
+	held_message_done(reply);
 	return outcome;
 }
 
 static inline enum outcome begin(struct rig *rig)
 {
-	struct envelope reply = {
-		.has_content = true, .objects = objects_set(&rig->objects, &rig->out.tree)};
+	struct held_message reply = {.envelope.has_content = true,
+		.objects = objects_set(&rig->objects, &rig->out.tree)};
 
-	reply.metadata.ttl = 7;
+	reply.envelope.metadata.ttl = 7;
 	return begin_with(rig, &reply);
 }
 
 static inline enum outcome begin_error(struct rig *rig)
 {
-	struct envelope reply = {
-		.has_error = true, .error_code = 2, .error_reason = strdup("raised")};
+	struct held_message reply = {
+		.envelope = {.has_error = true, .error_code = 2, .error_reason = strdup("raised")}};
 
 	return begin_with(rig, &reply);
 }

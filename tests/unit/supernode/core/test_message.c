@@ -28,16 +28,16 @@ static void test_ordinary_life(void **state)
 	expect_nothing(&f);
 	assert_true(f.action.kind == NODE_PUSH_REPLY);
 	assert_int_equal(f.action.message, message);
-	assert_true(f.action.reply->has_content);
-	assert_int_equal(f.action.reply->content.bytes, 5);
-	assert_int_equal(f.action.reply->metadata.run_id, 1);
-	assert_int_equal(f.action.reply->metadata.src_node_id, NODE_ID);
-	assert_int_equal(f.action.reply->metadata.dst_node_id, 1);
-	assert_string_equal(f.action.reply->metadata.reply_to_message_id, "id-1");
-	assert_string_equal(f.action.reply->metadata.message_id, "");
-	assert_string_equal(f.action.reply->metadata.message_type, "train");
-	assert_string_equal(f.action.reply->metadata.group_id, "3");
-	assert_true(f.action.reply->metadata.ttl == 12);
+	assert_true(f.action.reply->envelope.has_content);
+	assert_int_equal(f.action.reply->envelope.content.bytes, 5);
+	assert_int_equal(f.action.reply->envelope.metadata.run_id, 1);
+	assert_int_equal(f.action.reply->envelope.metadata.src_node_id, NODE_ID);
+	assert_int_equal(f.action.reply->envelope.metadata.dst_node_id, 1);
+	assert_string_equal(f.action.reply->envelope.metadata.reply_to_message_id, "id-1");
+	assert_string_equal(f.action.reply->envelope.metadata.message_id, "");
+	assert_string_equal(f.action.reply->envelope.metadata.message_type, "train");
+	assert_string_equal(f.action.reply->envelope.metadata.group_id, "3");
+	assert_true(f.action.reply->envelope.metadata.ttl == 12);
 	node_reply_pushed(f.node, f.now, message, NODE_PUSHED, NULL);
 	expect(&f, NODE_FINISHED);
 	assert_int_equal(f.action.code, 0);
@@ -80,7 +80,7 @@ static void test_ttl_of_a_reply(void **state)
 		assert_int_equal(pull(&f, f.action.token ? f.action.token : f.token), OUTCOME_OK);
 		assert_int_equal(push(&f, f.token, "reply", rows[i].said), OUTCOME_OK);
 		expect(&f, NODE_PUSH_REPLY);
-		assert_true(f.action.reply->metadata.ttl == rows[i].want);
+		assert_true(f.action.reply->envelope.metadata.ttl == rows[i].want);
 		fixture_done(&f);
 	}
 }
@@ -180,19 +180,19 @@ static void test_odd_ttls(void **state)
 
 static void test_what_is_not_taken(void **state)
 {
-	struct envelope envelope;
+	struct held_message given = {0};
 	struct fixture f;
 
 	(void)state;
 	fixture_new(&f, 1, 0);
-	envelope_make(&f, 1, 30, &envelope);
-	slices_done(&envelope.content);
-	envelope.has_content = false;
-	assert_int_equal(node_message(f.node, f.now, &envelope, NULL, NULL), 0);
+	envelope_make(&f, 1, 30, &given.envelope);
+	slices_done(&given.envelope.content);
+	given.envelope.has_content = false;
+	assert_int_equal(node_message(f.node, f.now, &given, NULL, NULL), 0);
 	expect_error(&f, 8, "no content");
-	envelope_make(&f, 1, 30, &envelope);
-	envelope.metadata.dst_node_id = 5;
-	assert_int_equal(node_message(f.node, f.now, &envelope, NULL, NULL), 0);
+	envelope_make(&f, 1, 30, &given.envelope);
+	given.envelope.metadata.dst_node_id = 5;
+	assert_int_equal(node_message(f.node, f.now, &given, NULL, NULL), 0);
 	expect_error(&f, 8, "for node 5, this is node 7777");
 	f.budget.limit_bytes = 6;
 	give_message(&f, 1, 30);
@@ -222,8 +222,8 @@ static void test_too_large(void **state)
 	node_reply_pushed(f.node, f.now, message, NODE_PUSH_REFUSED, "5 bytes, 4 allowed");
 	node_worker_ended(f.node, f.now, message, 8, "late");
 	expect(&f, NODE_PUSH_REPLY);
-	assert_true(f.action.reply->has_error);
-	assert_non_null(strstr(f.action.reply->error_reason, "5 bytes, 4 allowed"));
+	assert_true(f.action.reply->envelope.has_error);
+	assert_non_null(strstr(f.action.reply->envelope.error_reason, "5 bytes, 4 allowed"));
 	node_reply_pushed(f.node, f.now, message, NODE_PUSH_REFUSED, "again");
 	expect_dropped(&f, "again");
 	node_worker_gone(f.node, f.now, message);
@@ -299,7 +299,7 @@ static void test_slots(void **state)
 	node_give_up(f.node, f.now, "stopped");
 	expect(&f, NODE_PUSH_REPLY);
 	expect(&f, NODE_PUSH_REPLY);
-	assert_string_equal(f.action.reply->error_reason, "stopped");
+	assert_string_equal(f.action.reply->envelope.error_reason, "stopped");
 	expect_nothing(&f);
 	fixture_done(&f);
 }

@@ -112,7 +112,7 @@ static void test_ordinary_life(void **state)
 	assert_false(node_message_live(f.node, message));
 	expect(&f, NODE_PUSH_REPLY);
 	assert_int_equal(f.action.message, message);
-	assert_true(f.action.reply->has_content);
+	assert_true(f.action.reply->envelope.has_content);
 	expect_nothing(&f);
 	/* No end of a worker is waited for. */
 	assert_int_equal(node_next_ms(f.node), CLOCK_NEVER);
@@ -195,7 +195,7 @@ static void test_lost_before_the_pull(void **state)
 	assert_int_equal(push(&f, first, "reply", 5), OUTCOME_INVALID_ARGUMENT);
 	assert_int_equal(push(&f, second, "reply", 5), OUTCOME_OK);
 	expect(&f, NODE_PUSH_REPLY);
-	assert_true(f.action.reply->has_content);
+	assert_true(f.action.reply->envelope.has_content);
 	fixture_done(&f);
 }
 
@@ -242,7 +242,7 @@ static void test_lost_by_nobody(void **state)
 	push(&f, token, "reply", 5);
 	node_worker_lost(f.node, f.now, message, "gone");
 	expect(&f, NODE_PUSH_REPLY);
-	assert_true(f.action.reply->has_content);
+	assert_true(f.action.reply->envelope.has_content);
 	node_reply_pushed(f.node, f.now, message, NODE_PUSHED, NULL);
 	node_worker_lost(f.node, f.now, message, "gone");
 	expect(&f, NODE_FINISHED);
@@ -381,8 +381,8 @@ static void test_outputs_coming(void **state)
 	assert_true(node_expects_outputs(f.node));
 	assert_int_equal(push(&f, f.token, "reply", 5), OUTCOME_OK);
 	expect(&f, NODE_PUSH_REPLY);
-	assert_true(f.action.reply->has_content);
-	assert_int_equal(f.action.reply->content.bytes, 5);
+	assert_true(f.action.reply->envelope.has_content);
+	assert_int_equal(f.action.reply->envelope.content.bytes, 5);
 	fixture_done(&f);
 }
 
@@ -408,7 +408,7 @@ static void test_outputs_coming_again(void **state)
 	expect_nothing(&f);
 	assert_int_equal(push(&f, f.token, "reply", 5), OUTCOME_OK);
 	expect(&f, NODE_PUSH_REPLY);
-	assert_true(f.action.reply->has_content);
+	assert_true(f.action.reply->envelope.has_content);
 	fixture_done(&f);
 }
 

@@ -9,7 +9,7 @@ static void test_ordinary_life(void **state)
 {
 	struct rig rig;
 	struct fixture *f = &rig.f;
-	const struct envelope *instruction;
+	const struct held_message *instruction;
 	uint64_t memory;
 
 	(void)state;
@@ -20,7 +20,7 @@ static void test_ordinary_life(void **state)
 	assert_null(node_instruction(f->node, rig.token));
 	assert_int_equal(pull_task(&rig, rig.token), OUTCOME_OK);
 	instruction = node_instruction(f->node, rig.token);
-	assert_string_equal(instruction->metadata.message_id, "id-1");
+	assert_string_equal(instruction->envelope.metadata.message_id, "id-1");
 	assert_int_equal(object_set_missing(instruction->objects), 0);
 	later(f, 1500);
 	node_inputs_taken(f->node, rig.token);
@@ -35,10 +35,10 @@ static void test_ordinary_life(void **state)
 	expect(f, NODE_PUSH_REPLY);
 	assert_int_equal(f->action.form, MESSAGE_OBJECTS);
 	assert_true(f->action.runtime_s == 2.5);
-	assert_true(f->action.reply->has_content);
+	assert_true(f->action.reply->envelope.has_content);
 	assert_int_equal(object_set_missing(f->action.reply->objects), 0);
-	assert_string_equal(f->action.reply->metadata.reply_to_message_id, "id-1");
-	assert_true(f->action.reply->metadata.ttl == 7);
+	assert_string_equal(f->action.reply->envelope.metadata.reply_to_message_id, "id-1");
+	assert_true(f->action.reply->envelope.metadata.ttl == 7);
 	assert_true(spool_memory_bytes(rig.objects.spool) < memory);
 	node_reply_pushed(f->node, f->now, rig.message, NODE_PUSHED, NULL);
 	assert_int_equal(spool_memory_bytes(rig.objects.spool), 0);
@@ -143,7 +143,7 @@ static void test_objects_before_the_run(void **state)
 
 static void test_objects_do_not_come(void **state)
 {
-	struct envelope envelope;
+	struct held_message given = {0};
 	struct rig rig;
 	uint64_t message;
 
@@ -160,8 +160,8 @@ static void test_objects_do_not_come(void **state)
 	expect_dropped(&rig.f, "run is over");
 	assert_int_equal(node_count(rig.f.node).runs, 0);
 	/* What can be seen to be of no use needs no run. */
-	envelope_make(&rig.f, 1, 100, &envelope);
-	assert_int_equal(node_message(rig.f.node, rig.f.now, &envelope, "no tree", NULL), 0);
+	envelope_make(&rig.f, 1, 100, &given.envelope);
+	assert_int_equal(node_message(rig.f.node, rig.f.now, &given, "no tree", NULL), 0);
 	expect_error(&rig.f, 3, "no tree");
 	expect_nothing(&rig.f);
 	rig_done(&rig);
@@ -178,7 +178,8 @@ static void test_objects_come_too_late(void **state)
 	give_all(&rig.f);
 	later(&rig.f, 89000);
 	expect(&rig.f, NODE_PUSH_REPLY);
-	assert_non_null(strstr(rig.f.action.reply->error_reason, "waiting for its objects"));
+	assert_non_null(
+		strstr(rig.f.action.reply->envelope.error_reason, "waiting for its objects"));
 	assert_int_equal(spool_memory_bytes(rig.objects.spool), 0);
 	node_content(rig.f.node, rig.f.now, message, NODE_FETCHED, NULL);
 	node_content(rig.f.node, rig.f.now, message, NODE_FETCH_REFUSED, "late");
@@ -363,7 +364,7 @@ static void test_again(void **state)
 {
 	auto_(slices_done) struct slices first = {0};
 	auto_(slices_done) struct slices second = {0};
-	const struct envelope *instruction;
+	const struct held_message *instruction;
 	struct rig rig;
 
 	(void)state;

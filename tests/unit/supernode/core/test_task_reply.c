@@ -21,7 +21,7 @@ static void test_begun_twice(void **state)
 	object_set_ref(first);
 	fill(&rig, 0);
 	/* What is no reply leaves the first one as it is. */
-	assert_int_equal(begin_with(&rig, &(struct envelope){0}), OUTCOME_INVALID_ARGUMENT);
+	assert_int_equal(begin_with(&rig, &(struct held_message){0}), OUTCOME_INVALID_ARGUMENT);
 	assert_ptr_equal(node_reply_objects(rig.f.node, rig.token), first);
 	assert_int_equal(begin(&rig), OUTCOME_OK);
 	assert_ptr_not_equal(node_reply_objects(rig.f.node, rig.token), first);
@@ -78,8 +78,8 @@ static void test_no_reply(void **state)
 	work(&rig);
 	used = rig.f.budget.used_bytes;
 	for (unsigned kind = 0; kind < 6; kind++) {
-		struct envelope reply = {
-			.has_content = kind > 1, .has_error = kind == 1 || kind == 2};
+		struct held_message reply = {
+			.envelope = {.has_content = kind > 1, .has_error = kind == 1 || kind == 2}};
 		auto_(slices_done) struct slices tree = {0};
 
 		/* Neither; an error with objects; both; no objects; none or two below the root. */

@@ -28,7 +28,7 @@ extern char **environ;
 /* The smallest owner: one message at a time is sent back as it came. */
 struct owner {
 	struct fleet *fleet;
-	struct envelope message;
+	struct held_message message;
 	bool busy;
 	unsigned registered, lost, contents, replies;
 	bool over, stopped;
@@ -43,7 +43,7 @@ static void on_pushed(void *arg, uint64_t number, enum outcome outcome, const ch
 		owner->replies++;
 	else
 		print_message("push: %s %s\n", outcome_name(outcome), details);
-	envelope_done(&owner->message);
+	held_message_done(&owner->message);
 	owner->busy = false;
 	fleet_poke(owner->fleet);
 }
@@ -52,7 +52,7 @@ static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slic
 	struct value_map *verifications, const char *details)
 {
 	struct owner *owner = arg;
-	auto_(envelope_done) struct envelope reply = {.has_content = true};
+	auto_(held_message_done) struct held_message reply = {.envelope.has_content = true};
 
 	(void)verifications;
 	(void)run_id;
@@ -60,10 +60,11 @@ static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slic
 	assert_int_equal(outcome, OUTCOME_OK);
 	assert_int_equal(content->bytes, FAB_BYTES);
 	slices_done(content);
-	assert_int_equal(
-		envelope_reply_metadata(&owner->message.metadata, clock_wall_s(), &reply.metadata),
+	assert_int_equal(envelope_reply_metadata(&owner->message.envelope.metadata, clock_wall_s(),
+				 &reply.envelope.metadata),
 		0);
-	assert_int_equal(slices_append_refs(&reply.content, &owner->message.content), 0);
+	assert_int_equal(
+		slices_append_refs(&reply.envelope.content, &owner->message.envelope.content), 0);
 	if (owner->message.objects)
 		reply.objects = object_set_ref(owner->message.objects);
 	assert_int_equal(fleet_push(owner->fleet, 17, &reply, 0.5, on_pushed, owner), 0);
@@ -86,18 +87,19 @@ static void on_run(
 static void work(struct owner *owner)
 {
 	assert_int_equal(
-		fleet_get_run(owner->fleet, owner->message.metadata.run_id, on_run, owner), 0);
+		fleet_get_run(owner->fleet, owner->message.envelope.metadata.run_id, on_run, owner),
+		0);
 }
 
-static uint64_t on_message(void *arg, struct envelope *message, const char *refused)
+static uint64_t on_message(void *arg, struct held_message *message, const char *refused)
 {
 	struct owner *owner = arg;
 
 	assert_false(owner->busy);
 	assert_null(refused);
 	owner->busy = true;
-	owner->message = *message;
-	if (!message->objects)
+	owner->message = held_message_take(message);
+	if (!owner->message.objects)
 		work(owner);
 	return 17;
 }

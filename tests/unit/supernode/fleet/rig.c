@@ -402,23 +402,21 @@ static bool on_wants(void *arg)
 	return ((struct rig *)arg)->wants;
 }
 
-static uint64_t on_message(void *arg, struct envelope *message, const char *refused)
+static uint64_t on_message(void *arg, struct held_message *message, const char *refused)
 {
 	struct rig *rig = arg;
-	/* What was taken over stays in *message. */
-	auto_(envelope_done) struct envelope taken_over = *message;
-	auto_(envelope_done) struct envelope reply = {0};
+	auto_(held_message_done) struct held_message taken = held_message_take(message);
+	auto_(held_message_done) struct held_message reply = {0};
 
 	rig->messages++;
 	snprintf(rig->refused, sizeof rig->refused, "%s", refused ? refused : "");
 	object_set_unref(rig->objects);
-	rig->objects = message->objects;
-	taken_over.objects = NULL;
+	rig->objects = take_pointer(&taken.objects);
 	metadata_done(&rig->message);
-	assert_int_equal(metadata_copy(&message->metadata, &rig->message), 0);
+	assert_int_equal(metadata_copy(&taken.envelope.metadata, &rig->message), 0);
 	if (rig->push_in_message) {
-		assert_int_equal(envelope_error(&message->metadata, clock_wall_s(),
-					 ERROR_CODE_CLIENT_APP_CRASHED, "stopped", &reply),
+		assert_int_equal(envelope_error(&taken.envelope.metadata, clock_wall_s(),
+					 ERROR_CODE_CLIENT_APP_CRASHED, "stopped", &reply.envelope),
 			0);
 		assert_int_equal(fleet_push(rig->fleet, 99, &reply, 0.5, rig_push_done, rig), 0);
 	}

@@ -1,11 +1,11 @@
 #include "rig.h"
 
-static struct envelope reply = {
-	.metadata = RIG_REPLY_METADATA,
-	.has_error = true,
-	.error_code = 2,
-	.error_reason = (char *)"it raised",
-};
+static struct held_message reply = {.envelope = {
+					    .metadata = RIG_REPLY_METADATA,
+					    .has_error = true,
+					    .error_code = 2,
+					    .error_reason = (char *)"it raised",
+				    }};
 
 static struct rig *online(const struct retry_policy *policy)
 {

@@ -8,12 +8,12 @@
 static struct sample sample;
 static unsigned registered, lost, messages, contents, over; /* of all lives */
 
-static const struct envelope reply = {
-	.metadata = RIG_REPLY_METADATA,
-	.has_error = true,
-	.error_code = 2,
-	.error_reason = (char *)"it raised",
-};
+static const struct held_message reply = {.envelope = {
+						  .metadata = RIG_REPLY_METADATA,
+						  .has_error = true,
+						  .error_code = 2,
+						  .error_reason = (char *)"it raised",
+					  }};
 
 static uint32_t chance(uint32_t *seed, uint32_t below)
 {

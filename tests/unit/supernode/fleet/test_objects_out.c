@@ -13,7 +13,7 @@ static const struct envelope plain = {
 struct case_ {
 	struct rig *rig;
 	struct sample sample; /* of whoever made the reply: its root is not the one that goes out */
-	struct envelope reply;
+	struct held_message reply;
 	struct object_id root;
 };
 
@@ -24,8 +24,8 @@ static void case_init_sized(struct case_ *c, size_t n_records, size_t record_byt
 	c->rig->wants = false;
 	rig_register(c->rig);
 	sample_init(&c->sample, n_records, record_bytes);
-	c->reply = plain;
-	c->reply.has_content = true;
+	c->reply.envelope = plain;
+	c->reply.envelope.has_content = true;
 	c->reply.objects = sample_set(c->rig, &c->sample);
 }
 
@@ -387,10 +387,10 @@ static void test_an_error(void **state)
 		}
 		object_set_unref(c.reply.objects);
 		c.reply.objects = objects;
-		c.reply.has_content = false;
-		c.reply.has_error = true;
-		c.reply.error_code = 2;
-		c.reply.error_reason = (char *)"it raised";
+		c.reply.envelope.has_content = false;
+		c.reply.envelope.has_error = true;
+		c.reply.envelope.error_code = 2;
+		c.reply.envelope.error_reason = (char *)"it raised";
 		case_push(&c);
 		assert_int_equal(announced(&c, &message), 1);
 		assert_true(message.has_error && !message.has_content);

@@ -258,20 +258,21 @@ struct node_action action_of(enum node_action_kind kind)
 
 void message_to_node(void)
 {
-	struct envelope message = {.metadata = {.run_id = RUN_ID,
-					   .message_id = strdup("m1"),
-					   .dst_node_id = NODE_ID,
-					   .reply_to_message_id = strdup(""),
-					   .group_id = strdup("1"),
-					   .ttl = 3600,
-					   .message_type = strdup("train"),
-					   .created_at = clock_wall_s()},
-		.has_content = true};
+	struct held_message message = {.envelope = {.metadata = {.run_id = RUN_ID,
+							    .message_id = strdup("m1"),
+							    .dst_node_id = NODE_ID,
+							    .reply_to_message_id = strdup(""),
+							    .group_id = strdup("1"),
+							    .ttl = 3600,
+							    .message_type = strdup("train"),
+							    .created_at = clock_wall_s()},
+					       .has_content = true}};
 
-	assert_int_equal(
-		slices_append(&message.content, slice_static(RIG_CONTENT, RIG_CONTENT_BYTES)), 0);
+	assert_int_equal(slices_append(&message.envelope.content,
+				 slice_static(RIG_CONTENT, RIG_CONTENT_BYTES)),
+		0);
 	assert_int_equal(node_message(rig.node, now_is(), &message, NULL, NULL), 0);
-	envelope_done(&message);
+	held_message_done(&message);
 }
 
 void message_comes(void)

@@ -231,7 +231,7 @@ static void a_long_reason_arrives_whole(void **state)
 	assert_int_equal(slices_move(&outputs.context, &inputs.context), 0);
 	assert_int_equal(instruction_encode_outputs(&outputs, &body), 0);
 	assert_int_equal(push(&body), OUTCOME_OK);
-	assert_string_equal(action_of(NODE_PUSH_REPLY).reply->error_reason, reason);
+	assert_string_equal(action_of(NODE_PUSH_REPLY).reply->envelope.error_reason, reason);
 }
 
 static void strangers_contents_are_received_one_at_a_time(void **state)
@@ -328,7 +328,7 @@ static void the_holders_content_is_gone_for_good(void **state)
 	call_make(&call, "PushClientAppOutputs");
 	request_cancelled(&call.request);
 	assert_int_equal(pull(rig.token, NULL), OUTCOME_FAILED_PRECONDITION);
-	assert_true(action_of(NODE_PUSH_REPLY).reply->has_error);
+	assert_true(action_of(NODE_PUSH_REPLY).reply->envelope.has_error);
 }
 
 /* Nobody knows yet whose outputs a stranger sends: the content stays. */

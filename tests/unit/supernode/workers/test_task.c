@@ -30,17 +30,17 @@ static struct metadata metadata_of(const char *id, bool reply)
 static void objects_message_to_node(void)
 {
 	const struct metadata metadata = metadata_of("", false);
-	struct envelope message = {.has_content = true};
+	struct held_message message = {.envelope.has_content = true};
 
 	made_done(&given);
 	made_new(&metadata, RECORD_BYTES, &given);
-	assert_int_equal(metadata_copy(&metadata, &message.metadata), 0);
-	message.metadata.created_at = clock_wall_s();
-	free(message.metadata.message_id);
-	message.metadata.message_id = strdup(given.message_id);
+	assert_int_equal(metadata_copy(&metadata, &message.envelope.metadata), 0);
+	message.envelope.metadata.created_at = clock_wall_s();
+	free(message.envelope.metadata.message_id);
+	message.envelope.metadata.message_id = strdup(given.message_id);
 	message.objects = made_set(&given);
 	assert_int_equal(node_message(rig.node, now_is(), &message, NULL, NULL), 0);
-	envelope_done(&message);
+	held_message_done(&message);
 }
 
 static void next_task(void)
@@ -173,7 +173,7 @@ static void pull_input(void)
 }
 
 /* The reply that is to be pushed. */
-static const struct envelope *reply(void)
+static const struct held_message *reply(void)
 {
 	return action_of(NODE_PUSH_REPLY).reply;
 }
@@ -464,7 +464,7 @@ static void a_reply_comes_in_pieces(void **state)
 	const struct metadata metadata = metadata_of("", true);
 	auto_(made_done) struct made made, other;
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
-	const struct envelope *answer;
+	const struct held_message *answer;
 
 	(void)state;
 	task_begins();
@@ -487,10 +487,10 @@ static void a_reply_comes_in_pieces(void **state)
 	assert_true(push_object(1, &made));
 	assert_int_equal(end_task(TASK_COMPLETED, ""), OUTCOME_OK);
 	answer = reply();
-	assert_true(answer->has_content && !answer->has_error);
+	assert_true(answer->envelope.has_content && !answer->envelope.has_error);
 	assert_non_null(answer->objects);
 	assert_int_equal(object_set_missing(answer->objects), 0);
-	assert_string_equal(answer->metadata.reply_to_message_id, given.message_id);
+	assert_string_equal(answer->envelope.metadata.reply_to_message_id, given.message_id);
 	assert_int_equal(end_task(TASK_COMPLETED, ""), OUTCOME_UNAUTHENTICATED);
 }
 
@@ -516,11 +516,11 @@ static void large_objects_of_own_workers_are_not_hashed(void **state)
 
 static void assert_error(int64_t code, const char *reason)
 {
-	const struct envelope *answer = reply();
+	const struct held_message *answer = reply();
 
-	assert_true(answer->has_error && !answer->has_content);
-	assert_int_equal(answer->error_code, code);
-	assert_string_equal(answer->error_reason, reason);
+	assert_true(answer->envelope.has_error && !answer->envelope.has_content);
+	assert_int_equal(answer->envelope.error_code, code);
+	assert_string_equal(answer->envelope.error_reason, reason);
 }
 
 static void an_error_needs_no_object(void **state)

@@ -2,11 +2,11 @@
  * The file of a set on file systems that know no unnamed files, with writes that stop half-way, and
  * with writes that fail.
  */
-#include "../vectors.h"
+#include "unit/common/vectors.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
-#include "common/objects/spool_file.h"
+#include "supernode/store/spool_file.h"
 
 #include <dirent.h>
 #include <fcntl.h>

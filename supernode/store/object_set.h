@@ -4,11 +4,11 @@
  * (large ones of our own workers but for their hash). Main thread; hashing and writing happen on
  * the io thread.
  */
-#ifndef FLWR_OBJECTS_OBJECT_SET_H
-#define FLWR_OBJECTS_OBJECT_SET_H
+#ifndef FLWR_STORE_OBJECT_SET_H
+#define FLWR_STORE_OBJECT_SET_H
 
 #include "common/objects/object_tree.h"
-#include "common/objects/spool.h"
+#include "supernode/store/spool.h"
 
 struct object_set;
 

@@ -1,12 +1,12 @@
 /*
  * Sets of objects: what is taken and refused, where it lies, and what is left afterwards: nothing.
  */
-#include "../vectors.h"
+#include "unit/common/vectors.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
-#include "common/objects/object_set.h"
+#include "supernode/store/object_set.h"
 
 #include <dirent.h>
 #include <limits.h>

@@ -1,7 +1,7 @@
 /*
  * spool_file: one descriptor a set, however many objects it takes.
  */
-#include "common/objects/spool_file.h"
+#include "supernode/store/spool_file.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/files.h"

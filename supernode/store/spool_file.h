@@ -3,8 +3,8 @@
  * io thread; mapping to whoever was told (by that thread) that something was appended. Private to
  * this folder.
  */
-#ifndef FLWR_OBJECTS_SPOOL_FILE_H
-#define FLWR_OBJECTS_SPOOL_FILE_H
+#ifndef FLWR_STORE_SPOOL_FILE_H
+#define FLWR_STORE_SPOOL_FILE_H
 
 #include "common/base/reason.h"
 #include "common/base/slice.h"

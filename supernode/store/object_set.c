@@ -1,11 +1,11 @@
 /*
  * object_set: where each object is, and the jobs that bring it there.
  */
-#include "common/objects/object_set.h"
+#include "supernode/store/object_set.h"
 
 #include "common/base/cleanup.h"
-#include "common/objects/spool_file.h"
-#include "common/objects/spool_internal.h"
+#include "supernode/store/spool_file.h"
+#include "supernode/store/spool_internal.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -2,8 +2,8 @@
  * spool: how much of all objects may lie in memory, and where the files are that take the rest.
  * Main thread. One for a program.
  */
-#ifndef FLWR_OBJECTS_SPOOL_H
-#define FLWR_OBJECTS_SPOOL_H
+#ifndef FLWR_STORE_SPOOL_H
+#define FLWR_STORE_SPOOL_H
 
 #include "common/loop/loop.h"
 

@@ -1,7 +1,7 @@
 /*
  * spool: the sums over all sets.
  */
-#include "common/objects/spool_internal.h"
+#include "supernode/store/spool_internal.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"

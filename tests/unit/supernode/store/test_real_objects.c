@@ -1,11 +1,11 @@
 /*
  * Objects and trees against the newest release of the real package: its ids, its order, its bytes.
  */
-#include "../vectors.h"
+#include "unit/common/vectors.h"
 
 #include "common/base/cleanup.h"
-#include "common/objects/object_set.h"
 #include "common/wire/wire.h"
+#include "supernode/store/object_set.h"
 
 #include <time.h>
 

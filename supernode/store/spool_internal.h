@@ -1,12 +1,12 @@
 /*
  * spool_internal: what sets do with the spool. Main thread. Private to this folder.
  */
-#ifndef FLWR_OBJECTS_SPOOL_INTERNAL_H
-#define FLWR_OBJECTS_SPOOL_INTERNAL_H
+#ifndef FLWR_STORE_SPOOL_INTERNAL_H
+#define FLWR_STORE_SPOOL_INTERNAL_H
 
 #include "common/base/reason.h"
-#include "common/objects/spool.h"
-#include "common/objects/spool_file.h"
+#include "supernode/store/spool.h"
+#include "supernode/store/spool_file.h"
 
 struct spool {
 	struct loop *loop;

@@ -1,0 +1,30 @@
+/*
+ * held_message: a message, or a reply, as the node holds it: its envelope, and where the objects of
+ * its content are. Main thread.
+ */
+#ifndef FLWR_STORE_HELD_MESSAGE_H
+#define FLWR_STORE_HELD_MESSAGE_H
+
+#include "common/message/envelope.h"
+#include "supernode/store/object_set.h"
+
+/* Zero-initialised is empty. */
+struct held_message {
+	struct envelope envelope;
+	struct object_set *objects; /* 1.20 and later: the content's objects, the Message object
+				       among them; a reference; NULL: the content is inline, or
+				       there is none */
+};
+
+void held_message_done(struct held_message *message);
+
+/* Drop the content, inline or objects; what is around it stays. */
+void held_message_drop_content(struct held_message *message);
+
+/* The message itself; *message is empty afterwards. */
+struct held_message held_message_take(struct held_message *message);
+
+/* What its content takes in memory: of objects their tree; they themselves are the spool's. */
+uint64_t held_message_bytes(const struct held_message *message);
+
+#endif
