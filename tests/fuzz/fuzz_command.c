@@ -9,7 +9,7 @@
 
 FUZZ_MEMORY(512, 256);
 
-#define LEN_MAX 200 /* glob() goes down a level for each folder in a word, and an operator pays */
+#define LEN_MAX 200
 #define ADDRESS "$(id) `id` ; * ~ 'a\\"
 #define TOKEN   4711
 
@@ -22,7 +22,10 @@ void fuzz(const uint8_t *data, size_t len)
 	char **argv = NULL;
 	size_t addresses = 0;
 
-	CHECK(text && asprintf(&template, "/bin/true %s {address}", text) > 0);
+	CHECK(text);
+	if (strpbrk(text, "*?["))
+		return; /* as many words as this machine has files; who writes one means it */
+	CHECK(asprintf(&template, "/bin/true %s {address}", text) > 0);
 	if (command_build(template, &values, &argv, &why)) {
 		CHECK(why.text[0] && !argv);
 		return;

@@ -7,7 +7,8 @@
 #include "common/base/toml.h"
 #include "common/fab/manifest.h"
 
-FUZZ_MEMORY(1024, 256);
+/* Names that are flattened, each with those above it, may have 1 MiB, and are there twice. */
+FUZZ_MEMORY(3072, 256);
 
 static void fuzz_tables(const char *text, size_t len)
 {
