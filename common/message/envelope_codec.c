@@ -77,15 +77,6 @@ static void put_string(struct wire_writer *writer, uint32_t number, const char *
 /* The four texts of its metadata, at twice their length, so that one that is too long is seen. */
 #define MESSAGE_MEMORY_MAX (CALL_MEMORY_MAX + 8 * ENVELOPE_STRING_MAX)
 
-/* A text of a decoded message to *out. */
-static int string_take(char **field, char **out)
-{
-	if (strlen(*field) > ENVELOPE_STRING_MAX)
-		return -EMSGSIZE;
-	*out = wire_take_string(field);
-	return *out ? 0 : -ENOMEM;
-}
-
 /* from may be NULL: a message without metadata. */
 static int metadata_take(Flwr__Metadata *from, struct metadata *out)
 {
@@ -105,15 +96,18 @@ static int metadata_take(Flwr__Metadata *from, struct metadata *out)
 		out->src_task_id = from->src_task_id;
 	if (out->has_dst_task)
 		out->dst_task_id = from->dst_task_id;
-	r = string_take(&from->message_id, &out->message_id);
+	r = wire_take_string(&from->message_id, ENVELOPE_STRING_MAX, &out->message_id);
 	if (r == 0)
-		r = string_take(&from->reply_to_message_id, &out->reply_to_message_id);
+		r = wire_take_string(
+			&from->reply_to_message_id, ENVELOPE_STRING_MAX, &out->reply_to_message_id);
 	if (r == 0)
-		r = string_take(&from->group_id, &out->group_id);
-	return r ? r : string_take(&from->message_type, &out->message_type);
+		r = wire_take_string(&from->group_id, ENVELOPE_STRING_MAX, &out->group_id);
+	return r ? r
+		 : wire_take_string(&from->message_type, ENVELOPE_STRING_MAX, &out->message_type);
 }
 
-/* What is longer than ENVELOPE_REASON_MAX is cut where no character is split. */
+/* Copies a reason; one that is longer than ENVELOPE_REASON_MAX is cut where no character is
+ * split. */
 static int reason_take(const struct slices *from, char **out)
 {
 	size_t len = from->bytes > ENVELOPE_REASON_MAX ? ENVELOPE_REASON_MAX + 1 : from->bytes;
@@ -431,7 +425,7 @@ int context_decode_ids(const struct slices *bytes, uint64_t *run_id_out, uint64_
 
 /* ---- Fab ---- */
 
-/* Of its verifications: ENVELOPE_ENTRIES_MAX of them, each a kilobyte. */
+/* A Fab has room for ENVELOPE_ENTRIES_MAX verifications of a kilobyte each. */
 #define FAB_MEMORY_MAX (64 << 20)
 
 static int verifications_take(Flwr__TextEntry *const *entries, size_t n, struct value_map *out)
@@ -469,7 +463,7 @@ int fab_decode(const struct slices *bytes, char **hash_out, struct slices *conte
 	if (r == 0 && verifications_out)
 		r = verifications_take(fab->verifications, fab->n_verifications, &verifications);
 	if (r == 0)
-		r = string_take(&fab->hash_str, hash_out);
+		r = wire_take_string(&fab->hash_str, ENVELOPE_STRING_MAX, hash_out);
 	if (r < 0)
 		return r;
 	*content_out = slices_take(&fab->content);

@@ -114,7 +114,7 @@ int fleet_encode_pull_messages(uint64_t node_id, struct slices *out)
 	return wire_encode(&request, out);
 }
 
-/* Of each list the first, by reference; a SuperLink may send as many as it likes. */
+/* Takes the first of each list, by reference; a SuperLink may send as many as it likes. */
 int fleet_decode_pull_messages(const struct slices *bytes, struct envelope *out,
 	struct slices *tree_out, unsigned *more_out)
 {
@@ -207,11 +207,9 @@ int fleet_decode_push_messages(const struct slices *bytes, struct fleet_pushed *
 			strcmp(entry->key, "None") == 0)
 			pushed.dropped = true;
 	}
-	if (strlen(response->session_id) > FLEET_SESSION_MAX)
-		return -EMSGSIZE;
-	pushed.session_id = wire_take_string(&response->session_id);
-	if (!pushed.session_id)
-		return -ENOMEM;
+	r = wire_take_string(&response->session_id, FLEET_SESSION_MAX, &pushed.session_id);
+	if (r < 0)
+		return r;
 	*out = pushed;
 	pushed = (struct fleet_pushed){0};
 	return 0;

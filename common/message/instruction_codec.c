@@ -140,18 +140,17 @@ int instruction_encode_status(int code, const char *text, struct slices *out)
 int instruction_decode_status(const struct slices *bytes, int *code_out, char **text_out)
 {
 	auto_(wire_free) Flwr__PushClientAppOutputsResponse *message = NULL;
-	char *none = NULL;
+	char *none = (char *)protobuf_c_empty_string;
 	int r = wire_decode(&flwr__push_client_app_outputs_response__descriptor, bytes,
 		CALL_MEMORY_MAX, &message);
 
 	*text_out = NULL;
 	if (r < 0)
 		return r;
-	if (message->status && strlen(message->status->message) > ENVELOPE_STRING_MAX)
-		return -EMSGSIZE;
-	*text_out = wire_take_string(message->status ? &message->status->message : &none);
-	if (!*text_out)
-		return -ENOMEM;
+	r = wire_take_string(
+		message->status ? &message->status->message : &none, ENVELOPE_STRING_MAX, text_out);
+	if (r < 0)
+		return r;
 	*code_out = message->status ? (int)message->status->code : 0;
 	return 0;
 }

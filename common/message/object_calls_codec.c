@@ -47,13 +47,11 @@ int object_request_decode(const struct slices *bytes, struct object_request *out
 		return r;
 	if (!object_id_parse(message->object_id, strlen(message->object_id), &request.id))
 		return -EBADMSG;
-	if (strlen(message->session_id) > OBJECT_SESSION_ID_MAX)
-		return -EMSGSIZE;
+	r = wire_take_string(&message->session_id, OBJECT_SESSION_ID_MAX, &request.session_id);
+	if (r < 0)
+		return r;
 	request.node_id = message->node ? message->node->node_id : 0;
 	request.run_id = message->run_id;
-	request.session_id = wire_take_string(&message->session_id);
-	if (!request.session_id)
-		return -ENOMEM;
 	request.content = slices_take(&message->object_content);
 	*out = request;
 	return 0;

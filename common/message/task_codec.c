@@ -282,7 +282,7 @@ int task_decode_pushed(const struct slices *bytes, struct task_pushed *out)
 {
 	auto_(wire_free) Flwr__PushAppMessagesResponse *message = NULL;
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
-	char *none = NULL, **id = &none;
+	char *none = (char *)protobuf_c_empty_string, **id = &none;
 	int r = wire_decode(
 		&flwr__push_app_messages_response__descriptor, bytes, WANTED_MEMORY_MAX, &message);
 
@@ -294,12 +294,11 @@ int task_decode_pushed(const struct slices *bytes, struct task_pushed *out)
 		return r;
 	if (message->n_message_ids)
 		id = &message->message_ids[message->n_message_ids - 1];
-	if ((*id && strlen(*id) > TASK_TEXT_MAX) || strlen(message->session_id) > TASK_TEXT_MAX)
-		return -EMSGSIZE;
-	pushed.message_id = wire_take_string(id);
-	pushed.session_id = wire_take_string(&message->session_id);
-	if (!pushed.message_id || !pushed.session_id)
-		return -ENOMEM;
+	r = wire_take_string(id, TASK_TEXT_MAX, &pushed.message_id);
+	if (r == 0)
+		r = wire_take_string(&message->session_id, TASK_TEXT_MAX, &pushed.session_id);
+	if (r < 0)
+		return r;
 	*out = pushed;
 	pushed = (struct task_pushed){0};
 	return 0;
@@ -340,18 +339,15 @@ int task_decode_output(const struct slices *bytes, struct task_output *out)
 	*out = (struct task_output){0};
 	if (r == 0)
 		r = part_take(message->context, message->n_context, &output.context);
+	if (r == 0)
+		r = wire_take_string(&message->sub_status, TASK_TEXT_MAX, &output.sub_status);
+	if (r == 0)
+		r = wire_take_string(&message->details, ENVELOPE_REASON_MAX, &output.details);
 	if (r < 0)
 		return r;
-	if (strlen(message->sub_status) > TASK_TEXT_MAX ||
-		strlen(message->details) > ENVELOPE_REASON_MAX)
-		return -EMSGSIZE;
 	output.has_context = message->n_context > 0;
-	output.sub_status = wire_take_string(&message->sub_status);
-	output.details = wire_take_string(&message->details);
 	output.has_runtime = message->has_clientapp_runtime_case != 0;
 	output.runtime_s = message->clientapp_runtime;
-	if (!output.sub_status || !output.details)
-		return -ENOMEM;
 	*out = output;
 	output = (struct task_output){0};
 	return 0;

@@ -50,7 +50,7 @@ const struct value_fields value_fields_config = {
 		[VALUE_BYTES_LIST] = NUMBER_RECORD_VALUE_BYTES_LIST,
 	}};
 
-/* What holds for all three: an entry of a map or an item has two fields, a list one. */
+/* All three have these in common: an entry of a map or an item has two fields, a list one. */
 enum {
 	ENTRY_KEY = NUMBER_SCALAR_ENTRY_KEY,
 	ENTRY_VALUE = NUMBER_SCALAR_ENTRY_VALUE,

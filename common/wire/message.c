@@ -431,14 +431,13 @@ int wire_decode(const ProtobufCMessageDescriptor *type, const struct slices *byt
 	return 0;
 }
 
-char *wire_take_string(char **field)
+int wire_take_string(char **field, size_t max, char **out)
 {
-	char *text = *field;
-
-	if (text == protobuf_c_empty_string)
-		return strdup("");
+	if (strlen(*field) > max)
+		return -EMSGSIZE;
+	*out = *field == protobuf_c_empty_string ? strdup("") : *field;
 	*field = (char *)protobuf_c_empty_string;
-	return text ? text : strdup("");
+	return *out ? 0 : -ENOMEM;
 }
 
 /* ---- writing ---- */

@@ -29,7 +29,8 @@ void wire_free(void *message);
 /* Append message's bytes to *out; bytes fields by reference. 0 or -ENOMEM. */
 int wire_encode(const void *message, struct slices *out);
 
-/* Take over a string of a message that was decoded: never NULL but on no memory. */
-char *wire_take_string(char **field);
+/* Take over a string of a message that was decoded; *out is "" when it was absent. 0; -EMSGSIZE
+ * when it is longer than max; -ENOMEM. */
+int wire_take_string(char **field, size_t max, char **out);
 
 #endif

@@ -95,7 +95,7 @@ void wire_put_string(struct wire_writer *writer, uint32_t number, const char *te
 void wire_put_refs(struct wire_writer *writer, uint32_t number, const struct slices *list);
 /* A BYTES field whose contents are what inner has built; inner is empty afterwards. */
 void wire_put_message(struct wire_writer *writer, uint32_t number, struct wire_writer *inner);
-/* Without a field head, for packed lists and for joining what was built elsewhere. */
+/* These write no field head: they are for packed lists. */
 void wire_put_raw(struct wire_writer *writer, const void *data, size_t len);
 void wire_put_raw_varint(struct wire_writer *writer, uint64_t value);
 void wire_put_raw_double(struct wire_writer *writer, double value);

@@ -1,6 +1,7 @@
 """proto/ beside the Flower packages: each number, type and name is the package's own, and our programs' reader and
 writer give back what the packages have written."""
 
+import functools
 import json
 import os
 import random
@@ -185,6 +186,7 @@ def proto():
         return Proto(Path(file.name).read_bytes())
 
 
+@functools.cache
 def describe(release):
     python = RELEASES[release] / "bin/python"
     if not python.exists():

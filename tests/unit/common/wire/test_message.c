@@ -316,8 +316,9 @@ static void test_texts_can_be_taken(void **state)
 
 	(void)state;
 	assert_int_equal(decode(&flwr__run_status__descriptor, BYTES(0x12, 1, 'x'), &status), 0);
-	first = wire_take_string(&status->sub_status);
-	second = wire_take_string(&status->sub_status);
+	assert_int_equal(wire_take_string(&status->sub_status, 0, &first), -EMSGSIZE);
+	assert_int_equal(wire_take_string(&status->sub_status, 1, &first), 0);
+	assert_int_equal(wire_take_string(&status->sub_status, 0, &second), 0);
 	assert_string_equal(first, "x");
 	assert_string_equal(second, "");
 }
