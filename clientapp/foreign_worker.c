@@ -2,7 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/launch/agent.h"
-#include "common/launch/app_source.h"
+#include "common/launch/agent_client.h"
 #include "common/launch/command.h"
 
 #include <errno.h>
@@ -36,7 +36,7 @@ static void agent_gone(void *arg, int ready)
 	(void)ready;
 	/* The set ends processes in sessions of their own, too. */
 	process_set_free(worker->set);
-	app_source_die();
+	agent_client_die();
 }
 
 static void ended(void *arg, struct process *process, const struct process_end *end)

@@ -1,8 +1,8 @@
 #include "clientapp/launcher.h"
 
 #include "clientapp/api/attendance.h"
-#include "clientapp/api/token_source.h"
-#include "clientapp/message_worker.h"
+#include "clientapp/api/work_poll.h"
+#include "clientapp/worker.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
@@ -31,15 +31,15 @@ struct launcher {
 	bool signed_apps;
 	bool run_once;
 	struct agent *agent;
-	struct token_source *source;
+	struct work_poll *poll;
 	struct attendance *attendance;
 	/* The message at work. */
 	uint64_t number; /* for log lines */
 	bool at_work;    /* there is one */
 	uint64_t token;
 	char *task_token;              /* of a message that is objects; else NULL */
-	struct worker *worker;         /* NULL: gone */
-	struct message_worker *answer; /* answers in the worker's place */
+	struct worker_process *worker; /* NULL: gone */
+	struct worker *answer;         /* answers in the worker's place */
 	bool answered;                 /* by whom ever, or it cannot be */
 	struct timer *next; /* when all is done for it: from the loop, with nothing above us */
 	struct timer *grace;
@@ -76,7 +76,7 @@ static void next(void *arg)
 {
 	struct launcher *launcher = arg;
 
-	message_worker_free(launcher->answer);
+	worker_free(launcher->answer);
 	launcher->answer = NULL;
 	attendance_end(launcher->attendance);
 	timer_set(launcher->answer_end, CLOCK_NEVER);
@@ -87,7 +87,7 @@ static void next(void *arg)
 	if (launcher->stopping || launcher->run_once)
 		finish(launcher);
 	else
-		token_source_ask(launcher->source);
+		work_poll_ask(launcher->poll);
 }
 
 static void answer_done(void *arg)
@@ -102,7 +102,7 @@ static void answer_done(void *arg)
 /* The worker can say nothing more: the agent says it. */
 static void answer(struct launcher *launcher, int64_t code, const char *reason)
 {
-	const struct message_worker_options options = {
+	const struct worker_options options = {
 		.address = launcher->address,
 		.token = launcher->token,
 		.task_token = launcher->task_token,
@@ -114,8 +114,8 @@ static void answer(struct launcher *launcher, int64_t code, const char *reason)
 		.patient = !launcher->run_once,
 		.failure_code = code,
 	};
-	int r = message_worker_new(launcher->loop, launcher->rpc, launcher->log, &options,
-		answer_done, launcher, &launcher->answer);
+	int r = worker_new(launcher->loop, launcher->rpc, launcher->log, &options, answer_done,
+		launcher, &launcher->answer);
 
 	if (r) {
 		log_error(launcher->log, "message %" PRIu64 " cannot be answered: %s",
@@ -123,7 +123,7 @@ static void answer(struct launcher *launcher, int64_t code, const char *reason)
 		answer_done(launcher);
 		return;
 	}
-	message_worker_start(launcher->answer);
+	worker_start(launcher->answer);
 	if (launcher->stopping)
 		timer_set(launcher->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
 }
@@ -137,7 +137,7 @@ static void answer_late(void *arg)
 	answer_done(launcher);
 }
 
-static void worker_ended(void *arg, struct worker *worker, const struct process_end *end)
+static void worker_ended(void *arg, struct worker_process *worker, const struct process_end *end)
 {
 	struct launcher *launcher = arg;
 	struct text reason = {0};
@@ -146,7 +146,7 @@ static void worker_ended(void *arg, struct worker *worker, const struct process_
 
 	end_describe(end, text, sizeof text);
 	log_debug(launcher->log, "worker ended: message=%" PRIu64 " pid=%d: %s", launcher->number,
-		(int)worker_pid(worker), text);
+		(int)worker_process_pid(worker), text);
 	/* A worker that was told to stop leaves the answer to its agent. */
 	if (end->kind == PROCESS_EXITED && end->value == 0 && end->stop == PROCESS_NOT_STOPPED)
 		launcher->succeeded = launcher->answered = true;
@@ -162,7 +162,7 @@ static void worker_ended(void *arg, struct worker *worker, const struct process_
 	text_done(&reason);
 }
 
-static void worker_gone(void *arg, struct worker *worker)
+static void worker_gone(void *arg, struct worker_process *worker)
 {
 	struct launcher *launcher = arg;
 
@@ -186,10 +186,10 @@ static void on_unwanted(void *arg)
 		"message %" PRIu64
 		" is wanted from here no more (its time is over, or the SuperNode was started anew): stopping its worker",
 		launcher->number);
-	worker_stop(launcher->worker, WORKER_GRACE_MS);
+	worker_process_stop(launcher->worker, WORKER_GRACE_MS);
 }
 
-static const struct worker_ops worker_events = {.ended = worker_ended, .gone = worker_gone};
+static const struct worker_process_ops worker_events = {.ended = worker_ended, .gone = worker_gone};
 
 /* ---- its beginning ---- */
 
@@ -216,7 +216,7 @@ static void start_worker(struct launcher *launcher)
 		return;
 	}
 	log_info(launcher->log, "worker started: message=%" PRIu64 " pid=%d", launcher->number,
-		(int)worker_pid(launcher->worker));
+		(int)worker_process_pid(launcher->worker));
 }
 
 static void got_token(void *arg, uint64_t token, const char *task_token)
@@ -255,7 +255,7 @@ static void grace_over(void *arg)
 	struct launcher *launcher = arg;
 
 	if (launcher->worker)
-		worker_stop(launcher->worker, WORKER_GRACE_MS);
+		worker_process_stop(launcher->worker, WORKER_GRACE_MS);
 }
 
 static int new_agent(struct launcher *launcher, const struct launcher_options *from)
@@ -304,12 +304,12 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	if (r == 0)
 		r = new_agent(launcher, options);
 	if (r == 0)
-		r = token_source_new(
-			loop, rpc, log, options->address, got_token, launcher, &launcher->source);
+		r = work_poll_new(
+			loop, rpc, log, options->address, got_token, launcher, &launcher->poll);
 	if (r == 0) {
-		token_source_sign(launcher->source, options->auth);
+		work_poll_sign(launcher->poll, options->auth);
 		launcher->attendance = attendance_new(
-			loop, log, token_source_channel(launcher->source), on_unwanted, launcher);
+			loop, log, work_poll_channel(launcher->poll), on_unwanted, launcher);
 		if (!launcher->attendance)
 			r = -ENOMEM;
 	}
@@ -325,7 +325,7 @@ void launcher_start(struct launcher *launcher)
 {
 	log_info(launcher->log, "waiting for messages of the SuperNode at %s", launcher->address);
 	agent_tell_python(launcher->agent);
-	token_source_ask(launcher->source);
+	work_poll_ask(launcher->poll);
 }
 
 void launcher_stop(struct launcher *launcher)
@@ -338,7 +338,7 @@ void launcher_stop(struct launcher *launcher)
 	launcher->stopping = true;
 	if (!launcher->at_work) {
 		log_info(launcher->log, "stopping");
-		token_source_stop(launcher->source);
+		work_poll_stop(launcher->poll);
 		return;
 	}
 	if (launcher->answer)
@@ -359,10 +359,10 @@ void launcher_free(struct launcher *launcher)
 	if (!launcher)
 		return;
 	agent_free(launcher->agent);
-	message_worker_free(launcher->answer);
+	worker_free(launcher->answer);
 	forget_token(launcher);
 	attendance_free(launcher->attendance);
-	token_source_free(launcher->source);
+	work_poll_free(launcher->poll);
 	timer_free(launcher->next);
 	timer_free(launcher->grace);
 	timer_free(launcher->answer_end);

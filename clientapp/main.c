@@ -11,8 +11,8 @@
  */
 #include "clientapp/foreign_worker.h"
 #include "clientapp/launcher.h"
-#include "clientapp/message_worker.h"
 #include "clientapp/options.h"
+#include "clientapp/worker.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
@@ -44,7 +44,7 @@ struct program {
 	uint64_t core_bytes;      /* soft limit of core files that there was */
 	struct loop *loop;
 	struct log *log;
-	struct message_worker *worker;
+	struct worker *worker;
 	struct launcher *launcher;
 	struct foreign_worker *foreign_worker;
 	int parent; /* pidfd of --parent-pid; -1: none */
@@ -77,7 +77,7 @@ static void on_signal(void *arg, int signal)
 		loop_stop(program->loop);
 	} else {
 		log_info(program->log, "stopping");
-		message_worker_stop(program->worker);
+		worker_stop(program->worker);
 	}
 	program->interrupted = true;
 }
@@ -89,7 +89,7 @@ static int cannot_work(struct program *program, int r, const struct reason *why)
 }
 
 /* One message. */
-static int run_worker(struct program *program, const struct message_worker_options *options)
+static int run_worker(struct program *program, const struct worker_options *options)
 {
 	const sigset_t signals = loop_block_signals();
 	const struct reason nothing = {0};
@@ -98,21 +98,21 @@ static int run_worker(struct program *program, const struct message_worker_optio
 	int r = rpc_new(program->loop, &rpc);
 
 	if (r == 0)
-		r = message_worker_new(program->loop, rpc, program->log, options, on_done, program,
+		r = worker_new(program->loop, rpc, program->log, options, on_done, program,
 			&program->worker);
 	if (r == 0)
 		r = loop_signals(program->loop, &signals, on_signal, program);
 	if (r == 0) {
-		message_worker_start(program->worker);
+		worker_start(program->worker);
 		r = loop_run(program->loop);
 	}
 	if (r)
 		cannot_work(program, r, &nothing);
 	/* An agent takes success for an answer. */
-	else if (message_worker_succeeded(program->worker) ||
+	else if (worker_succeeded(program->worker) ||
 		 (program->interrupted && !program->controlled))
 		status = EXIT_SUCCESS;
-	message_worker_free(program->worker);
+	worker_free(program->worker);
 	if (rpc)
 		rpc_free(rpc);
 	return status;
@@ -173,7 +173,7 @@ static int run_foreign_worker(
 static int run_controlled(struct program *program, const struct options *given)
 {
 	struct control_message message = {.fd = -1};
-	struct message_worker_options options = {.control = PROCESS_FD};
+	struct worker_options options = {.control = PROCESS_FD};
 	int status = EXIT_FAILURE;
 	int r;
 
@@ -223,7 +223,7 @@ static void parent_ended(void *arg, int ready)
 	watch_free(program->parent_watch);
 	program->parent_watch = NULL;
 	if (program->worker && !program->interrupted) {
-		message_worker_stop(program->worker);
+		worker_stop(program->worker);
 		timer_set(program->parent_end, clock_after(clock_now_ms(), WORKER_GRACE_MS));
 	} else {
 		loop_stop(program->loop);
@@ -300,7 +300,7 @@ static int run_alone(struct program *program, const struct options *options)
 				 });
 	app_bounds_warn(&program->bounds, program->log);
 	return run_worker(program,
-		&(struct message_worker_options){
+		&(struct worker_options){
 			.address = options->address,
 			.token = options->token,
 			.task_token =

@@ -8,7 +8,7 @@
 int conversation_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct conversation_options *options, struct conversation **out)
 {
-	const struct line_options line = {.address = options->address,
+	const struct api_calls_options calls = {.address = options->address,
 		.task_token = options->task_token,
 		.retry_ms = options->retry_ms};
 	struct conversation *conversation =
@@ -17,7 +17,7 @@ int conversation_new(struct loop *loop, struct rpc *rpc, struct log *log,
 
 	if (!conversation)
 		return -ENOMEM;
-	r = line_new(loop, rpc, log, &line, &conversation->line);
+	r = api_calls_new(loop, rpc, log, &calls, &conversation->calls);
 	if (r) {
 		conversation_free(conversation);
 		return r;

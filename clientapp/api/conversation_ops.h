@@ -4,8 +4,8 @@
 #ifndef FLWR_API_CONVERSATION_OPS_H
 #define FLWR_API_CONVERSATION_OPS_H
 
+#include "clientapp/api/api_calls.h"
 #include "clientapp/api/conversation.h"
-#include "clientapp/api/line.h"
 
 struct conversation_ops {
 	int (*pull)(struct conversation *conversation, conversation_pulled_fn *done, void *arg);
@@ -19,10 +19,10 @@ struct conversation_ops {
 /* What a dialect's own struct begins with. */
 struct conversation {
 	const struct conversation_ops *ops;
-	struct line *line; /* owned; freed by ops->free(); NULL before it is there */
+	struct api_calls *calls; /* owned; freed by ops->free(); NULL before it is there */
 };
 
-/* calloc()ed; line is set afterwards. NULL on no memory. */
+/* calloc()ed; calls is set afterwards. NULL on no memory. */
 struct conversation *instruction_new(uint64_t token);
 struct conversation *task_new(struct loop *loop, struct log *log);
 

@@ -67,7 +67,7 @@ static void pull_done(void *arg, struct rpc_result *result)
 static int instruction_pull(
 	struct conversation *conversation, conversation_pulled_fn *done, void *arg)
 {
-	static const struct line_call call = {
+	static const struct api_call call = {
 		.path = "/" WORKER_API_CLIENT_APP_IO "/PullClientAppInputs",
 		.what = "the inputs",
 		.again_if_full = true};
@@ -77,7 +77,7 @@ static int instruction_pull(
 
 	instruction->pulled = done;
 	instruction->arg = arg;
-	return r ? r : line_call(conversation->line, &call, &body, pull_done, instruction);
+	return r ? r : api_calls_start(conversation->calls, &call, &body, pull_done, instruction);
 }
 
 static void push_done(void *arg, struct rpc_result *result)
@@ -117,7 +117,7 @@ static int encode_outputs(
 static int instruction_push(struct conversation *conversation, struct conversation_reply *reply,
 	conversation_pushed_fn *done, void *arg)
 {
-	static const struct line_call call = {
+	static const struct api_call call = {
 		.path = "/" WORKER_API_CLIENT_APP_IO "/PushClientAppOutputs",
 		.what = "the outputs"};
 	struct instruction *instruction = of(conversation);
@@ -130,12 +130,12 @@ static int instruction_push(struct conversation *conversation, struct conversati
 	instruction->bytes = body.bytes;
 	instruction->pushed = done;
 	instruction->arg = arg;
-	return line_call(conversation->line, &call, &body, push_done, instruction);
+	return api_calls_start(conversation->calls, &call, &body, push_done, instruction);
 }
 
 static void instruction_free(struct conversation *conversation)
 {
-	line_free(conversation->line);
+	api_calls_free(conversation->calls);
 	free(of(conversation));
 }
 

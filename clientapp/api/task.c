@@ -53,14 +53,14 @@ static void heartbeat_done(void *arg, struct rpc_result *result)
 
 static void heartbeat(void *arg)
 {
-	static const struct line_call call = {
+	static const struct api_call call = {
 		.path = TASK_PATH "SendTaskHeartbeat", .timeout_ms = HEARTBEAT_TIMEOUT_MS};
 	struct task *task = arg;
 	struct slices nothing = {0};
 	uint16_t random = 0;
 
 	(void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
-	(void)line_call(task->conversation.line, &call, &nothing, heartbeat_done, task);
+	(void)api_calls_start(task->conversation.calls, &call, &nothing, heartbeat_done, task);
 	timer_set(task->heartbeat,
 		clock_after(clock_now_ms(),
 			HEARTBEAT_MS - HEARTBEAT_JITTER_MS + random % (2 * HEARTBEAT_JITTER_MS)));
@@ -88,7 +88,7 @@ static void fail_done(void *arg, struct rpc_result *result)
 static int task_fail(struct conversation *conversation, int64_t code, const char *reason,
 	conversation_pushed_fn *done, void *arg)
 {
-	static const struct line_call call = {.path = "/" WORKER_API_FAILURE "/Fail"};
+	static const struct api_call call = {.path = "/" WORKER_API_FAILURE "/Fail"};
 	struct task *task = task_of(conversation);
 	auto_(slices_done) struct slices body = {0};
 	auto_(envelope_done) struct envelope error = {
@@ -101,7 +101,7 @@ static int task_fail(struct conversation *conversation, int64_t code, const char
 	}
 	task->push.done = done;
 	task->push.arg = arg;
-	return r ? r : line_call(conversation->line, &call, &body, fail_done, task);
+	return r ? r : api_calls_start(conversation->calls, &call, &body, fail_done, task);
 }
 
 /* ---- life ---- */
@@ -113,7 +113,7 @@ static void task_free(struct conversation *conversation)
 	task->closing = true;
 	while (task->jobs)
 		loop_step(task->loop, 1000);
-	line_free(conversation->line);
+	api_calls_free(conversation->calls);
 	timer_free(task->heartbeat);
 	task_pull_done(&task->pull);
 	task_push_done(&task->push);

@@ -56,7 +56,7 @@ static void confirmed(void *arg, struct rpc_result *result)
 /* The SuperNode may forget the objects: nobody waits for its answer. */
 static void confirm(struct task *task)
 {
-	static const struct line_call call = {.path = TASK_PATH "ConfirmMessageReceived"};
+	static const struct api_call call = {.path = TASK_PATH "ConfirmMessageReceived"};
 	const struct task_pull *pull = &task->pull;
 	const struct object_request request = {.node_id = pull->inputs.context.node_id,
 		.run_id = pull->inputs.context.run_id,
@@ -64,7 +64,7 @@ static void confirm(struct task *task)
 	struct slices body = {0};
 
 	if (object_request_encode(&request, &body) ||
-		line_call(task->conversation.line, &call, &body, confirmed, task))
+		api_calls_start(task->conversation.calls, &call, &body, confirmed, task))
 		slices_done(&body);
 }
 
@@ -293,7 +293,7 @@ static void fetch_answered(void *arg, struct rpc_result *result)
 
 static void fetch_ask(void *arg)
 {
-	static const struct line_call call = {.path = TASK_PATH "PullObject",
+	static const struct api_call call = {.path = TASK_PATH "PullObject",
 		.what = "an object of the message",
 		.again_if_full = true};
 	struct task_fetch *fetch = arg;
@@ -304,7 +304,8 @@ static void fetch_ask(void *arg)
 	struct slices body = {0};
 
 	if (object_request_encode(&request, &body) ||
-		line_call(fetch->task->conversation.line, &call, &body, fetch_answered, fetch))
+		api_calls_start(
+			fetch->task->conversation.calls, &call, &body, fetch_answered, fetch))
 		fetch_failed(fetch, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
 }
 
@@ -392,7 +393,7 @@ static void message_came(void *arg, struct rpc_result *result)
 
 static void input_came(void *arg, struct rpc_result *result)
 {
-	static const struct line_call call = {
+	static const struct api_call call = {
 		.path = TASK_PATH "PullMessages", .again_if_full = true};
 	struct task *task = arg;
 	auto_(task_input_done) struct task_input input = {0};
@@ -411,18 +412,18 @@ static void input_came(void *arg, struct rpc_result *result)
 		give_up(task, OUTCOME_INTERNAL, "the SuperNode's answer cannot be decoded");
 		return;
 	}
-	if (line_call(task->conversation.line, &call, &nothing, message_came, task))
+	if (api_calls_start(task->conversation.calls, &call, &nothing, message_came, task))
 		give_up(task, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
 }
 
 int task_pull(struct conversation *conversation, conversation_pulled_fn *done, void *arg)
 {
-	static const struct line_call call = {
+	static const struct api_call call = {
 		.path = TASK_PATH "PullTaskInput", .what = "the inputs", .again_if_full = true};
 	struct task *task = task_of(conversation);
 	struct slices nothing = {0};
 
 	task->pull = (struct task_pull){.done = done, .arg = arg};
 	task_heartbeat_begin(task);
-	return line_call(conversation->line, &call, &nothing, input_came, task);
+	return api_calls_start(conversation->calls, &call, &nothing, input_came, task);
 }

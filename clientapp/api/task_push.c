@@ -52,7 +52,7 @@ static void output_taken(void *arg, struct rpc_result *result)
 
 static void push_output(struct task *task)
 {
-	static const struct line_call call = {
+	static const struct api_call call = {
 		.path = TASK_PATH "PushTaskOutput", .what = "the context"};
 	struct task_push *push = &task->push;
 	const struct envelope *message = &push->reply.message;
@@ -64,7 +64,7 @@ static void push_output(struct task *task)
 	struct slices body = {0};
 
 	if (task_encode_output(&output, &body) ||
-		line_call(task->conversation.line, &call, &body, output_taken, task))
+		api_calls_start(task->conversation.calls, &call, &body, output_taken, task))
 		finish(task, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
 }
 
@@ -131,7 +131,7 @@ static void object_taken(void *arg, struct rpc_result *result)
 
 static int send_object(struct task *task, struct object_request *request)
 {
-	static const struct line_call call = {
+	static const struct api_call call = {
 		.path = TASK_PATH "PushObject", .what = "an object of the reply"};
 	struct task_push *push = &task->push;
 	const struct context *context = push->reply.context;
@@ -148,7 +148,7 @@ static int send_object(struct task *task, struct object_request *request)
 		request->content = (struct slices){0};
 	}
 	slices_done(&request->content);
-	return r ? r : line_call(task->conversation.line, &call, &body, object_taken, task);
+	return r ? r : api_calls_start(task->conversation.calls, &call, &body, object_taken, task);
 }
 
 static void send_next(struct task *task)
@@ -195,7 +195,7 @@ static void message_taken(void *arg, struct rpc_result *result)
 /* The message without its content, which is there and empty, under its id. */
 static int push_message(struct task *task)
 {
-	static const struct line_call call = {.path = TASK_PATH "PushMessages"};
+	static const struct api_call call = {.path = TASK_PATH "PushMessages"};
 	struct task_push *push = &task->push;
 	struct envelope *message = &push->reply.message;
 	auto_(task_messages_done) struct task_messages messages = {.n_messages = 1, .n_trees = 1};
@@ -212,7 +212,7 @@ static int push_message(struct task *task)
 		r = slices_append_refs(&messages.tree, &push->tree);
 	if (r == 0)
 		r = task_encode_push(&messages, &body);
-	return r ? r : line_call(task->conversation.line, &call, &body, message_taken, task);
+	return r ? r : api_calls_start(task->conversation.calls, &call, &body, message_taken, task);
 }
 
 static int encode(struct task_push *push)

@@ -40,7 +40,7 @@ void agent_free(struct agent *agent)
 		return;
 	process_set_free(agent->set);
 	while (agent->first)
-		worker_free(agent->first);
+		worker_process_free(agent->first);
 	agent_options_done(&agent->options);
 	free(agent);
 }

@@ -10,7 +10,7 @@
 #include "common/launch/process.h"
 
 struct agent;
-struct worker;
+struct worker_process;
 
 struct agent_options {
 	const char *worker_path; /* flwr-clientapp beside the running program; agent_paths() */
@@ -49,23 +49,24 @@ void agent_tell_python(const struct agent *agent);
  */
 int agent_paths(struct agent_options *options);
 
-struct worker_ops {
+struct worker_process_ops {
 	/* The worker process has ended (whatever its app does); everything it and its app started
 	 * is being killed, unless the worker exited with 0. Once. */
-	void (*ended)(void *arg, struct worker *worker, const struct process_end *end);
+	void (*ended)(void *arg, struct worker_process *worker, const struct process_end *end);
 	/* Worker and app are gone, with all they started: the slot is free. The worker is freed
 	 * after this call. */
-	void (*gone)(void *arg, struct worker *worker);
+	void (*gone)(void *arg, struct worker_process *worker);
 };
 
 /* Start a worker for one message; name is for log lines. 0; -errno with a sentence, and no event
  * comes. */
 int agent_start_worker(struct agent *agent, const char *name, const struct control_start *start,
-	const struct worker_ops *ops, void *arg, struct worker **out, struct reason *why);
+	const struct worker_process_ops *ops, void *arg, struct worker_process **out,
+	struct reason *why);
 
 /* TERM, grace, KILL for the worker and its app. An app that is at its end is cut off: one WARN
  * line. */
-void worker_stop(struct worker *worker, int64_t grace_ms);
-pid_t worker_pid(const struct worker *worker);
+void worker_process_stop(struct worker_process *worker, int64_t grace_ms);
+pid_t worker_process_pid(const struct worker_process *worker);
 
 #endif

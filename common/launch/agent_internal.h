@@ -1,5 +1,5 @@
 /*
- * agent_internal: what agent.c and worker.c share. Private to common/launch.
+ * agent_internal: what agent.c and worker_process.c share. Private to common/launch.
  */
 #ifndef FLWR_LAUNCH_AGENT_INTERNAL_H
 #define FLWR_LAUNCH_AGENT_INTERNAL_H
@@ -11,10 +11,10 @@ struct agent {
 	struct log *log;
 	struct agent_options options;
 	struct process_set *set;
-	struct worker *first; /* linked by worker.c */
+	struct worker_process *first; /* linked by worker_process.c */
 };
 
 /* Free it, whatever state it is in; its processes are not touched. */
-void worker_free(struct worker *worker);
+void worker_process_free(struct worker_process *worker);
 
 #endif

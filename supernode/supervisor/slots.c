@@ -13,7 +13,7 @@ struct slot {
 	struct slot *next;
 	struct slots *slots;
 	uint64_t message;
-	struct worker *worker;
+	struct worker_process *worker;
 	bool ready;
 };
 
@@ -58,7 +58,7 @@ static struct slot *slot_of(const struct slots *slots, uint64_t message)
 	return slot;
 }
 
-static void worker_ended(void *arg, struct worker *worker, const struct process_end *end)
+static void worker_ended(void *arg, struct worker_process *worker, const struct process_end *end)
 {
 	struct slot *slot = arg;
 	struct process_end told = *end;
@@ -69,14 +69,14 @@ static void worker_ended(void *arg, struct worker *worker, const struct process_
 	told.never_ready = !slot->ready;
 	end_describe(end, text, sizeof text);
 	log_debug(slot->slots->log, "worker ended: message=%" PRIu64 " pid=%d: %s", slot->message,
-		(int)worker_pid(worker), text);
+		(int)worker_process_pid(worker), text);
 	code = end_error(END_WORKER, &told, slot->slots->stderr_in_replies, &reason);
 	slot->slots->ops->ended(slot->slots->arg, slot->message, code,
 		reason.data ? reason.data : "the worker ended");
 	text_done(&reason);
 }
 
-static void worker_gone(void *arg, struct worker *worker)
+static void worker_gone(void *arg, struct worker_process *worker)
 {
 	struct slot *slot = arg;
 	struct slots *slots = slot->slots;
@@ -91,7 +91,7 @@ static void worker_gone(void *arg, struct worker *worker)
 	slots->ops->gone(slots->arg, message);
 }
 
-static const struct worker_ops worker_events = {.ended = worker_ended, .gone = worker_gone};
+static const struct worker_process_ops worker_events = {.ended = worker_ended, .gone = worker_gone};
 
 int slots_start(struct slots *slots, uint64_t message, const struct control_start *start,
 	struct reason *why)
@@ -113,7 +113,7 @@ int slots_start(struct slots *slots, uint64_t message, const struct control_star
 	slot->next = slots->first;
 	slots->first = slot;
 	log_info(slots->log, "worker started: message=%" PRIu64 " pid=%d", message,
-		(int)worker_pid(slot->worker));
+		(int)worker_process_pid(slot->worker));
 	return 0;
 }
 
@@ -130,11 +130,11 @@ void slots_stop(struct slots *slots, uint64_t message, int64_t grace_ms)
 	struct slot *slot = slot_of(slots, message);
 
 	if (slot)
-		worker_stop(slot->worker, grace_ms);
+		worker_process_stop(slot->worker, grace_ms);
 }
 
 void slots_stop_all(struct slots *slots, int64_t grace_ms)
 {
 	for (struct slot *slot = slots->first; slot; slot = slot->next)
-		worker_stop(slot->worker, grace_ms);
+		worker_process_stop(slot->worker, grace_ms);
 }

@@ -2,7 +2,7 @@
  * What the tests of common/launch start. The first argument says what it is.
  */
 #include "common/base/cleanup.h"
-#include "common/launch/app_source.h"
+#include "common/launch/agent_client.h"
 #include "common/launch/control.h"
 
 #include <dirent.h>
@@ -196,11 +196,11 @@ static int be_worker(void)
 	return run_app(start.start.token);
 }
 
-/* ---- a worker that uses app_source ---- */
+/* ---- a worker that uses agent_client ---- */
 
 static struct loop *loop;
 
-static void source_started(void *arg, int fd)
+static void client_started(void *arg, int fd)
 {
 	(void)arg;
 	app_listen(fd);
@@ -208,35 +208,35 @@ static void source_started(void *arg, int fd)
 	fflush(stdout);
 }
 
-static void source_ended(void *arg, const struct process_end *end)
+static void client_ended(void *arg, const struct process_end *end)
 {
 	(void)arg;
-	printf("source ended kind=%d value=%d\n", end->kind, end->value);
+	printf("client ended kind=%d value=%d\n", end->kind, end->value);
 	loop_stop(loop);
 }
 
-static void source_lost(void *arg)
+static void client_lost(void *arg)
 {
 	(void)arg;
-	app_source_die();
+	agent_client_die();
 }
 
-static const struct app_source_ops source_ops = {
-	.started = source_started, .ended = source_ended, .lost = source_lost};
+static const struct agent_client_ops client_ops = {
+	.started = client_started, .ended = client_ended, .lost = client_lost};
 
-static int be_source_worker(void)
+static int be_client_worker(void)
 {
 	struct control_message start;
-	struct app_source *source;
+	struct agent_client *client;
 
 	next(&start);
 	control_message_done(&start);
 	if (loop_new(&loop) < 0 ||
-		app_source_from_control(loop, PROCESS_FD, &source_ops, NULL, &source) < 0)
+		agent_client_from_control(loop, PROCESS_FD, &client_ops, NULL, &client) < 0)
 		return 95;
-	app_source_start(source);
+	agent_client_start(client);
 	loop_run(loop);
-	app_source_free(source);
+	agent_client_free(client);
 	loop_free(loop);
 	return 0;
 }
@@ -252,7 +252,7 @@ int main(int argc, char **argv)
 		{"tree", be_tree},
 		{"holder", be_holder},
 		{"--control", be_worker},
-		{"source", be_source_worker},
+		{"client", be_client_worker},
 	};
 
 	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(kinds); i++)

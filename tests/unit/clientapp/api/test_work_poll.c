@@ -2,7 +2,7 @@
  * Asking for messages, with a SuperNode that a test plays. The clock stands still but for
  * time_passes(). Somewhat long, since a SuperNode that comes and goes is in it.
  */
-#include "clientapp/api/token_source.h"
+#include "clientapp/api/work_poll.h"
 
 #include "common/message/instruction_codec.h"
 #include "rig.h"
@@ -23,7 +23,7 @@ static struct {
 	enum manner manner;
 	bool may_wait; /* the last question had the header, with the value that is expected */
 	/* what was got */
-	struct token_source *source;
+	struct work_poll *poll;
 	unsigned tokens;
 	uint64_t token;
 } asker;
@@ -87,14 +87,14 @@ static int setup(void **state)
 	(void)state;
 	memset(&asker, 0, sizeof asker);
 	rig_setup(&service);
-	return token_source_new(
-		rig.loop, rig.rpc, rig.log, rig.address, on_token, &asker, &asker.source);
+	return work_poll_new(
+		rig.loop, rig.rpc, rig.log, rig.address, on_token, &asker, &asker.poll);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	token_source_free(asker.source);
+	work_poll_free(asker.poll);
 	rig_teardown();
 	return 0;
 }
@@ -105,7 +105,7 @@ static void a_token_that_is_there(void **state)
 	supernode_comes();
 	settle();
 	assert_int_equal(rig.questions, 0);
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	assert_int_equal(asker.tokens, 0);
 	run_until(asker.tokens);
 	assert_int_equal(asker.token, 101);
@@ -114,7 +114,7 @@ static void a_token_that_is_there(void **state)
 	time_passes(60000);
 	settle();
 	assert_int_equal(rig.questions, 1);
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	run_until(asker.tokens == 2);
 	assert_int_equal(asker.token, 102);
 	assert_int_equal(rig.connections, 1);
@@ -130,7 +130,7 @@ static void refused_until_there_is_one(void **state)
 	(void)state;
 	supernode_comes();
 	asker.manner = REFUSES;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	for (int i = 0; i < 45; i++) {
 		wait_ms = (rig.now_ms - asked_ms) / 10;
 		wait_ms = wait_ms < 100 ? 100 : wait_ms > 1000 ? 1000 : wait_ms;
@@ -148,7 +148,7 @@ static void refused_until_there_is_one(void **state)
 	/* After a message, however long it took, the pace is quick again. */
 	time_passes(60000);
 	asker.manner = REFUSES;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	asks_again_in(100);
 	assert_int_equal(logged("test: "), 0);
 }
@@ -159,7 +159,7 @@ static void kept_until_there_is_one(void **state)
 	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	run_until(rig.kept);
 	time_passes(999);
 	request_fail(take_kept(), OUTCOME_FAILED_PRECONDITION, "no message came");
@@ -181,7 +181,7 @@ static void one_that_is_not_there_and_then_is(void **state)
 	static const int64_t waits[] = {100, 200, 400, 800, 1600, 2000, 2000};
 
 	(void)state;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
 		asks_again_in(waits[i]);
 		assert_int_equal(rig.reconnects, i + 1);
@@ -216,7 +216,7 @@ static void one_that_goes_and_comes_back(void **state)
 	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	run_until(rig.kept);
 	for (unsigned i = 1; i <= 2; i++) {
 		rig.planned_ms = 0;
@@ -243,7 +243,7 @@ static void one_that_hands_out_nothing(void **state)
 	(void)state;
 	supernode_comes();
 	asker.manner = DISOWNS;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	asks_again_in(100);
 	assert_int_equal(logged("hands out no messages"), 1);
 	assert_int_equal(logged("--isolation process"), 1);
@@ -263,7 +263,7 @@ static void one_that_makes_no_sense(void **state)
 	(void)state;
 	supernode_comes();
 	asker.manner = BABBLES;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	asks_again_in(100);
 	assert_int_equal(logged("its answer cannot be decoded"), 1);
 	assert_int_equal(asker.tokens, 0);
@@ -279,9 +279,9 @@ static void stopped_while_a_question_is_kept(void **state)
 	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	run_until(rig.kept);
-	token_source_stop(asker.source);
+	work_poll_stop(asker.poll);
 	time_passes(999);
 	settle();
 	assert_int_equal(rig.cancelled, 0);
@@ -302,10 +302,10 @@ static void stopped_while_a_question_is_kept_for_long(void **state)
 	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	run_until(rig.kept);
 	time_passes(20000);
-	token_source_stop(asker.source);
+	work_poll_stop(asker.poll);
 	time_passes(0);
 	run_until(asker.tokens == 1);
 	assert_int_equal(asker.token, 0);
@@ -316,15 +316,15 @@ static void stopped_between_two_questions(void **state)
 	(void)state;
 	supernode_comes();
 	asker.manner = REFUSES;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	asks_again_in(100);
-	token_source_stop(asker.source);
+	work_poll_stop(asker.poll);
 	assert_int_equal(asker.tokens, 0);
 	run_until(asker.tokens == 1);
 	assert_int_equal(asker.token, 0);
 	/* Before the first question. */
-	token_source_ask(asker.source);
-	token_source_stop(asker.source);
+	work_poll_ask(asker.poll);
+	work_poll_stop(asker.poll);
 	run_until(asker.tokens == 2);
 	time_passes(60000);
 	settle();
@@ -338,9 +338,9 @@ static void a_token_that_is_on_its_way_when_it_is_stopped(void **state)
 	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	run_until(rig.kept);
-	token_source_stop(asker.source);
+	work_poll_stop(asker.poll);
 	give(take_kept());
 	run_until(asker.tokens == 1);
 	assert_int_equal(asker.token, 101);
@@ -355,10 +355,10 @@ static void freed_while_a_question_is_kept(void **state)
 	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	run_until(rig.kept);
-	token_source_free(asker.source);
-	asker.source = NULL;
+	work_poll_free(asker.poll);
+	asker.poll = NULL;
 	run_until(rig.cancelled == 1);
 	time_passes(60000);
 	settle();
@@ -370,10 +370,10 @@ static void freed_while_a_question_is_kept(void **state)
 static void freed_while_nobody_is_there(void **state)
 {
 	(void)state;
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	asks_again_in(100);
-	token_source_free(asker.source);
-	asker.source = NULL;
+	work_poll_free(asker.poll);
+	asker.poll = NULL;
 	time_passes(60000);
 	settle();
 	assert_int_equal(logged("test: "), 1);
@@ -381,14 +381,13 @@ static void freed_while_nobody_is_there(void **state)
 
 static void a_bad_address(void **state)
 {
-	struct token_source *source = NULL;
+	struct work_poll *poll = NULL;
 
 	(void)state;
 	assert_int_equal(
-		token_source_new(rig.loop, rig.rpc, rig.log, "", on_token, &asker, &source),
-		-EINVAL);
-	assert_null(source);
-	token_source_free(NULL);
+		work_poll_new(rig.loop, rig.rpc, rig.log, "", on_token, &asker, &poll), -EINVAL);
+	assert_null(poll);
+	work_poll_free(NULL);
 }
 
 int main(void)

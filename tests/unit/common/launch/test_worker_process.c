@@ -14,18 +14,18 @@ static const char app_stays[] = "trap '' TERM\nsetsid sleep 1000 &\necho member 
 static const char app_polite[] =
 	"printf hello >&3\nexec 3>&-\nread x\nwhile :; do sleep 0.01; done\n";
 
-static void on_ended(void *arg, struct worker *worker, const struct process_end *end)
+static void on_ended(void *arg, struct worker_process *worker, const struct process_end *end)
 {
 	struct seen *seen = arg;
 
-	assert_true(worker_pid(worker) > 1);
+	assert_true(worker_process_pid(worker) > 1);
 	assert_false(seen->ended);
 	seen->ended = true;
 	seen->ended_ms = clock_now_ms();
 	seen->end = *end;
 }
 
-static void on_gone(void *arg, struct worker *worker)
+static void on_gone(void *arg, struct worker_process *worker)
 {
 	struct seen *seen = arg;
 
@@ -36,7 +36,7 @@ static void on_gone(void *arg, struct worker *worker)
 	seen->gone_ms = clock_now_ms();
 }
 
-static const struct worker_ops ops = {.ended = on_ended, .gone = on_gone};
+static const struct worker_process_ops ops = {.ended = on_ended, .gone = on_gone};
 
 static struct agent *agent_of(
 	struct rig *rig, const char *worker, const char *python, const char *script)
@@ -53,13 +53,13 @@ static struct agent *agent_of(
 	return agent;
 }
 
-static struct worker *start(struct agent *agent, uint64_t behaviour, struct seen *seen)
+static struct worker_process *start(struct agent *agent, uint64_t behaviour, struct seen *seen)
 {
 	const struct control_start start = {.token = behaviour,
 		.address = (char *)"unix:/nowhere",
 		.flwr_home = (char *)"/home/of/it",
 		.log_level = LOG_LEVEL_WARN};
-	struct worker *worker = NULL;
+	struct worker_process *worker = NULL;
 	struct reason why = {.text = ""};
 
 	if (agent_start_worker(agent, "worker 7", &start, &ops, seen, &worker, &why) < 0)
@@ -141,7 +141,7 @@ static void test_no_worker(void **state)
 	struct agent *agent = agent_of(rig, "/nonexistent/worker", "/bin/sh", "/x");
 	const struct control_start message = {
 		.address = (char *)"unix:/nowhere", .flwr_home = (char *)"/home/of/it"};
-	struct worker *worker;
+	struct worker_process *worker;
 	struct reason why;
 
 	assert_int_equal(agent_start_worker(agent, "worker 7", &message, &ops, NULL, &worker, &why),
@@ -203,14 +203,14 @@ static void test_stop(void **state)
 	struct rig *rig = *state;
 	struct seen seen = {.ended = false};
 	char path[64];
-	struct worker *worker;
+	struct worker_process *worker;
 
 	script_new(path, app_stays);
 	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", path);
 	worker = start(agent, 7, &seen);
 	rig_until_log(rig, "app said hello");
 	assert_int_equal(agent_count(agent), 2);
-	worker_stop(worker, 200);
+	worker_process_stop(worker, 200);
 	rig_until(rig, &seen.gone);
 	assert_int_equal(seen.end.value, SIGTERM);
 	assert_int_equal(seen.end.stop, PROCESS_STOPPED);

@@ -17,11 +17,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-struct worker {
+struct worker_process {
 	struct agent *agent;
-	struct worker *next;
-	struct worker **previous; /* what points to it; NULL when not linked */
-	const struct worker_ops *ops;
+	struct worker_process *next;
+	struct worker_process **previous; /* what points to it; NULL when not linked */
+	const struct worker_process_ops *ops;
 	void *arg;
 	char *name;
 	char *app_name;
@@ -36,7 +36,7 @@ struct worker {
 	char cut[64];            /* why the app was not left to its own end; "": it was */
 };
 
-static void control_close(struct worker *worker)
+static void control_close(struct worker_process *worker)
 {
 	if (worker->watch)
 		watch_free(worker->watch);
@@ -44,7 +44,7 @@ static void control_close(struct worker *worker)
 	close_fd(&worker->control);
 }
 
-void worker_free(struct worker *worker)
+void worker_process_free(struct worker_process *worker)
 {
 	if (!worker)
 		return;
@@ -61,21 +61,21 @@ void worker_free(struct worker *worker)
 	free(worker);
 }
 
-static void worker_free_at_exit(struct worker **worker)
+static void worker_process_free_at_exit(struct worker_process **worker)
 {
-	worker_free(*worker);
+	worker_process_free(*worker);
 }
 
-static void worker_settle(struct worker *worker)
+static void worker_settle(struct worker_process *worker)
 {
 	if (worker->process || worker->app)
 		return;
 	worker->ops->gone(worker->arg, worker);
-	worker_free(worker);
+	worker_process_free(worker);
 }
 
 /* It did what a worker of ours does not do, or does not listen: the end of it comes as an event. */
-static void worker_refuse(struct worker *worker, const char *what, int r)
+static void worker_refuse(struct worker_process *worker, const char *what, int r)
 {
 	log_warn(worker->agent->log, "%s: %s (%s), killing it", worker->name, what, strerror(-r));
 	control_close(worker);
@@ -83,7 +83,7 @@ static void worker_refuse(struct worker *worker, const char *what, int r)
 }
 
 /* A worker that has gone is no failure here: its end comes as an event. */
-static int worker_tell(struct worker *worker, const struct control_message *message)
+static int worker_tell(struct worker_process *worker, const struct control_message *message)
 {
 	int r;
 
@@ -100,7 +100,7 @@ static int worker_tell(struct worker *worker, const struct control_message *mess
 
 static void app_ended(void *arg, struct process *process, const struct process_end *end)
 {
-	struct worker *worker = arg;
+	struct worker_process *worker = arg;
 	struct control_message message = {.kind = CONTROL_APP_ENDED, .fd = -1, .end = *end};
 
 	(void)process;
@@ -111,7 +111,7 @@ static void app_ended(void *arg, struct process *process, const struct process_e
 
 static void app_gone(void *arg, struct process *process)
 {
-	struct worker *worker = arg;
+	struct worker_process *worker = arg;
 
 	(void)process;
 	worker->app = NULL;
@@ -120,7 +120,7 @@ static void app_gone(void *arg, struct process *process)
 
 static const struct process_ops app_ops = {.ended = app_ended, .gone = app_gone};
 
-static void app_begin(struct worker *worker)
+static void app_begin(struct worker_process *worker)
 {
 	struct agent *agent = worker->agent;
 	struct control_message message = {.kind = CONTROL_APP_STARTED, .fd = -1};
@@ -140,7 +140,7 @@ static void app_begin(struct worker *worker)
 
 static void app_late(void *arg)
 {
-	struct worker *worker = arg;
+	struct worker_process *worker = arg;
 
 	if (!worker->app)
 		return;
@@ -151,7 +151,7 @@ static void app_late(void *arg)
 
 /* ---- the worker ---- */
 
-static void control_handle(struct worker *worker, const struct control_message *message)
+static void control_handle(struct worker_process *worker, const struct control_message *message)
 {
 	if (message->kind == CONTROL_APP_START && !worker->app_asked) {
 		worker->app_asked = true;
@@ -167,7 +167,7 @@ static void control_handle(struct worker *worker, const struct control_message *
 /* One message an event: a flood leaves the loop to others. */
 static void control_ready(void *arg, int ready)
 {
-	struct worker *worker = arg;
+	struct worker_process *worker = arg;
 	struct control_message message;
 	int r = control_receive(worker->control, &message);
 
@@ -188,7 +188,7 @@ static void control_ready(void *arg, int ready)
 
 static void worker_ended(void *arg, struct process *process, const struct process_end *end)
 {
-	struct worker *worker = arg;
+	struct worker_process *worker = arg;
 
 	(void)process;
 	worker->ended = true;
@@ -208,7 +208,7 @@ static void worker_ended(void *arg, struct process *process, const struct proces
 
 static void worker_gone(void *arg, struct process *process)
 {
-	struct worker *worker = arg;
+	struct worker_process *worker = arg;
 
 	(void)process;
 	worker->process = NULL;
@@ -217,10 +217,11 @@ static void worker_gone(void *arg, struct process *process)
 
 static const struct process_ops process_ops = {.ended = worker_ended, .gone = worker_gone};
 
-static struct worker *worker_new(
-	struct agent *agent, const char *name, const struct worker_ops *ops, void *arg)
+static struct worker_process *worker_new(
+	struct agent *agent, const char *name, const struct worker_process_ops *ops, void *arg)
 {
-	auto_(worker_free_at_exit) struct worker *worker = calloc(1, sizeof *worker);
+	auto_(worker_process_free_at_exit) struct worker_process *worker =
+		calloc(1, sizeof *worker);
 
 	if (!worker)
 		return NULL;
@@ -238,7 +239,8 @@ static struct worker *worker_new(
 }
 
 /* Open the control socket and put the start message into it. 0 and the worker's end; -errno. */
-static int control_open(struct worker *worker, const struct control_start *start, int *theirs_out)
+static int control_open(
+	struct worker_process *worker, const struct control_start *start, int *theirs_out)
 {
 	struct control_message message = {.kind = CONTROL_START, .fd = -1, .start = *start};
 	int ends[2];
@@ -261,9 +263,11 @@ static int control_open(struct worker *worker, const struct control_start *start
 }
 
 int agent_start_worker(struct agent *agent, const char *name, const struct control_start *start,
-	const struct worker_ops *ops, void *arg, struct worker **out, struct reason *why)
+	const struct worker_process_ops *ops, void *arg, struct worker_process **out,
+	struct reason *why)
 {
-	auto_(worker_free_at_exit) struct worker *worker = worker_new(agent, name, ops, arg);
+	auto_(worker_process_free_at_exit) struct worker_process *worker =
+		worker_new(agent, name, ops, arg);
 	auto_(close_at_exit) int theirs = -1;
 	const struct app_bounds *bounds = agent->options.bounds;
 	char core[24];
@@ -297,7 +301,7 @@ int agent_start_worker(struct agent *agent, const char *name, const struct contr
 	return 0;
 }
 
-void worker_stop(struct worker *worker, int64_t grace_ms)
+void worker_process_stop(struct worker_process *worker, int64_t grace_ms)
 {
 	if (worker->process)
 		process_stop(worker->process, grace_ms);
@@ -308,7 +312,7 @@ void worker_stop(struct worker *worker, int64_t grace_ms)
 	process_stop(worker->app, grace_ms);
 }
 
-pid_t worker_pid(const struct worker *worker)
+pid_t worker_process_pid(const struct worker_process *worker)
 {
 	return worker->pid;
 }

@@ -1,15 +1,15 @@
 /*
- * message_worker: one message: takes its inputs from the SuperNode, installs the FAB, has an app
+ * worker: one message: takes its inputs from the SuperNode, installs the FAB, has an app
  * process run it, gives back the outputs. Main thread. Where the app process comes from is the
- * app_source's business.
+ * agent_client's business.
  */
-#ifndef FLWR_CLIENTAPP_MESSAGE_WORKER_H
-#define FLWR_CLIENTAPP_MESSAGE_WORKER_H
+#ifndef FLWR_CLIENTAPP_WORKER_H
+#define FLWR_CLIENTAPP_WORKER_H
 
-#include "common/launch/app_source.h"
+#include "common/launch/agent_client.h"
 #include "common/rpc/rpc.h"
 
-struct message_worker_options {
+struct worker_options {
 	const char *address; /* of the worker API, as gRPC takes it */
 	uint64_t token;
 	const char *task_token;     /* of a message that is objects; NULL: it is inline */
@@ -32,24 +32,24 @@ struct message_worker_options {
 	int64_t failure_code;
 };
 
-struct message_worker;
+struct worker;
 
 /* 0 or -errno. Strings are copied or used up. done(arg) comes from the loop, once, when the message
  * is settled, and an app of our own has ended. */
-int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
-	const struct message_worker_options *options, void (*done)(void *arg), void *arg,
-	struct message_worker **out);
+int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
+	const struct worker_options *options, void (*done)(void *arg), void *arg,
+	struct worker **out);
 
-void message_worker_start(struct message_worker *worker);
+void worker_start(struct worker *worker);
 
 /* Answer with an error that says so, instead of working on; of an app that is at its end already,
  * cut it off. done() comes as ever. */
-void message_worker_stop(struct message_worker *worker);
+void worker_stop(struct worker *worker);
 
 /* Did its outputs reach the SuperNode? */
-bool message_worker_succeeded(const struct message_worker *worker);
+bool worker_succeeded(const struct worker *worker);
 
 /* Ends the app process first, if it is ours to end. */
-void message_worker_free(struct message_worker *worker);
+void worker_free(struct worker *worker);
 
 #endif

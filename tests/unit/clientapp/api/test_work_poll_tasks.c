@@ -2,7 +2,7 @@
  * Asking for tasks beside messages: of SuperNodes that know one of the questions, or both. The
  * clock stands still but for time_passes().
  */
-#include "clientapp/api/token_source.h"
+#include "clientapp/api/work_poll.h"
 
 #include "common/message/instruction_codec.h"
 #include "common/message/task_codec.h"
@@ -20,7 +20,7 @@ static struct {
 	enum manner instruction, task;
 	bool claimed_by_others;
 	unsigned token_questions, task_questions, claims;
-	struct token_source *source;
+	struct work_poll *poll;
 	unsigned got;
 	uint64_t token;
 	char task_token[64];
@@ -101,14 +101,14 @@ static int setup(void **state)
 	memset(&asker, 0, sizeof asker);
 	rig_setup(services);
 	rig.n_services = 2;
-	return token_source_new(
-		rig.loop, rig.rpc, rig.log, rig.address, on_token, &asker, &asker.source);
+	return work_poll_new(
+		rig.loop, rig.rpc, rig.log, rig.address, on_token, &asker, &asker.poll);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	token_source_free(asker.source);
+	work_poll_free(asker.poll);
 	rig_teardown();
 	return 0;
 }
@@ -138,7 +138,7 @@ static void ask_one(enum manner instruction, enum manner task)
 	asker.instruction = instruction;
 	asker.task = task;
 	supernode_comes();
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 }
 
 /* Flower 1.34. */
@@ -153,7 +153,7 @@ static void of_one_that_knows_tasks_only(void **state)
 	assert_task(1);
 	assert_int_equal(asker.token_questions, 1);
 	/* Nor is it the next time. */
-	token_source_ask(asker.source);
+	work_poll_ask(asker.poll);
 	assert_task(2);
 	assert_int_equal(asker.token_questions, 1);
 	assert_int_equal(asker.claims, 2);
@@ -243,7 +243,7 @@ static void stopped(void **state)
 	ask_one(DISOWNS, HAS_NONE);
 	run_until(asker.task_questions == 1);
 	settle();
-	token_source_stop(asker.source);
+	work_poll_stop(asker.poll);
 	until(&asker.got, 1);
 	assert_int_equal(asker.token, 0);
 	assert_string_equal(asker.task_token, "");

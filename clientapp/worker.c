@@ -3,7 +3,7 @@
  * and the inputs are fetched and the FAB installed. When both are there the app runs. Whatever
  * fails ends in one reply: answer().
  */
-#include "clientapp/message_worker.h"
+#include "clientapp/worker.h"
 
 #include "clientapp/api/conversation.h"
 #include "clientapp/run/app_host.h"
@@ -22,14 +22,14 @@
 #include <string.h>
 
 /* A SuperNode that cannot be reached is tried for so long. */
-#define MESSAGE_WORKER_RETRY_MS 30000
-#define LARGE_BYTES             (8 << 20) /* of a content whose memory is worth being given back at once */
+#define WORKER_RETRY_MS 30000
+#define LARGE_BYTES     (8 << 20) /* of a content whose memory is worth being given back at once */
 
-struct message_worker {
+struct worker {
 	struct loop *loop;
 	struct log *log;
 	struct conversation *conversation;
-	struct app_source *apps;
+	struct agent_client *apps;
 	struct app_host *host;
 	void (*done)(void *arg);
 	void *arg;
@@ -61,16 +61,16 @@ struct message_worker {
 	bool succeeded;
 };
 
-static void answer_too_large(struct message_worker *worker, const char *details, uint64_t bytes);
+static void answer_too_large(struct worker *worker, const char *details, uint64_t bytes);
 
-static bool knows_message(const struct message_worker *worker)
+static bool knows_message(const struct worker *worker)
 {
 	return worker->inputs.message.metadata.message_id != NULL;
 }
 
 static void push_done(void *arg, enum outcome outcome, const char *details, uint64_t bytes)
 {
-	struct message_worker *worker = arg;
+	struct worker *worker = arg;
 
 	worker->succeeded = outcome == OUTCOME_OK;
 	if (outcome == OUTCOME_RESOURCE_EXHAUSTED && !worker->shrunk &&
@@ -82,13 +82,13 @@ static void push_done(void *arg, enum outcome outcome, const char *details, uint
 	if (!worker->succeeded)
 		log_error(worker->log, "the SuperNode did not take the outputs: %s: %s",
 			outcome_name(outcome), details);
-	worker->finishing = worker->succeeded && worker->apps && app_source_finish(worker->apps);
+	worker->finishing = worker->succeeded && worker->apps && agent_client_finish(worker->apps);
 	if (!worker->finishing)
 		worker->done(worker->arg);
 }
 
 /* The only way to a reply, which is taken over. */
-static void answer(struct message_worker *worker, struct conversation_reply *reply)
+static void answer(struct worker *worker, struct conversation_reply *reply)
 {
 	int r;
 
@@ -105,7 +105,7 @@ static void answer(struct message_worker *worker, struct conversation_reply *rep
 		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, strerror(-r), 0);
 }
 
-static void answer_error(struct message_worker *worker, int64_t code, const char *reason)
+static void answer_error(struct worker *worker, int64_t code, const char *reason)
 {
 	struct conversation_reply reply = {0};
 
@@ -129,7 +129,7 @@ static void answer_error(struct message_worker *worker, int64_t code, const char
 }
 
 /* The SuperNode has no room for the outputs: an error is small. */
-static void answer_too_large(struct message_worker *worker, const char *details, uint64_t bytes)
+static void answer_too_large(struct worker *worker, const char *details, uint64_t bytes)
 {
 	char reason[512];
 
@@ -145,7 +145,7 @@ static void answer_too_large(struct message_worker *worker, const char *details,
 /* Make the reply that is sent: records and the Context are the app's, and move; metadata is ours.
  */
 static int make_reply(
-	struct message_worker *worker, struct app_reply *app, struct conversation_reply *reply)
+	struct worker *worker, struct app_reply *app, struct conversation_reply *reply)
 {
 	struct envelope *message = &reply->message;
 	int r = envelope_reply_metadata(
@@ -170,7 +170,7 @@ static int make_reply(
 	return r ? r : record_dict_move(&reply->state, &app->state);
 }
 
-static void take_reply(struct message_worker *worker)
+static void take_reply(struct worker *worker)
 {
 	auto_(app_reply_done) struct app_reply app = {0};
 	struct conversation_reply reply = {0};
@@ -188,7 +188,7 @@ static void take_reply(struct message_worker *worker)
 	}
 }
 
-static void answer_ended(struct message_worker *worker)
+static void answer_ended(struct worker *worker)
 {
 	struct text reason = {0};
 	int code = end_error(END_APP, &worker->end, worker->stderr_in_replies, &reason);
@@ -198,18 +198,18 @@ static void answer_ended(struct message_worker *worker)
 }
 
 /* Bytes of the inputs once they are written out for the app: each use of a piece counts. */
-static uint64_t expanded_bytes(const struct message_worker *worker)
+static uint64_t expanded_bytes(const struct worker *worker)
 {
 	return record_dict_bytes(&worker->inputs.content) +
 	       record_dict_bytes(&worker->inputs.state);
 }
 
-static bool is_too_large(const struct message_worker *worker)
+static bool is_too_large(const struct worker *worker)
 {
 	return expanded_bytes(worker) > worker->content_max_bytes;
 }
 
-static void answer_expanded(struct message_worker *worker)
+static void answer_expanded(struct worker *worker)
 {
 	struct reason why;
 
@@ -223,7 +223,7 @@ static void answer_expanded(struct message_worker *worker)
 }
 
 /* All that is needed to run is there? Then run. */
-static void proceed(struct message_worker *worker)
+static void proceed(struct worker *worker)
 {
 	struct conversation_inputs *inputs = &worker->inputs;
 	const struct app_task task = {
@@ -265,7 +265,7 @@ static void proceed(struct message_worker *worker)
 
 /* The app process has said its last, or is dead: answer with that, once it is known what is
  * answered. */
-static void settle_app(struct message_worker *worker)
+static void settle_app(struct worker *worker)
 {
 	if (worker->answered || !knows_message(worker))
 		return;
@@ -279,7 +279,7 @@ static void settle_app(struct message_worker *worker)
 			worker->said_event == APP_HOST_BROKEN
 				? app_host_reason(worker->host)
 				: "the app process did not say hello within 120 s: python or the import of flwr hangs");
-		app_source_stop(worker->apps);
+		agent_client_stop(worker->apps);
 	} else if (worker->app_ended) {
 		answer_ended(worker);
 	}
@@ -288,18 +288,18 @@ static void settle_app(struct message_worker *worker)
 /* Nothing can come from the app any more, and yet it has not ended. */
 static void hung_up_late(void *arg)
 {
-	struct message_worker *worker = arg;
+	struct worker *worker = arg;
 
 	if (worker->app_ended || worker->answered)
 		return;
 	answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED,
 		"the app process closed its connection without a reply");
-	app_source_stop(worker->apps);
+	agent_client_stop(worker->apps);
 }
 
 static void host_event(void *arg, enum app_host_event event)
 {
-	struct message_worker *worker = arg;
+	struct worker *worker = arg;
 
 	switch (event) {
 	case APP_HOST_HELLO:
@@ -321,11 +321,11 @@ static void host_event(void *arg, enum app_host_event event)
 
 static void app_started(void *arg, int fd)
 {
-	struct message_worker *worker = arg;
+	struct worker *worker = arg;
 
 	worker->host = app_host_new(worker->loop, fd, host_event, worker);
 	if (!worker->host) {
-		app_source_stop(worker->apps);
+		agent_client_stop(worker->apps);
 		return;
 	}
 	proceed(worker);
@@ -333,7 +333,7 @@ static void app_started(void *arg, int fd)
 
 static void app_ended(void *arg, const struct process_end *end)
 {
-	struct message_worker *worker = arg;
+	struct worker *worker = arg;
 
 	/* Its reply may still be in the socket. */
 	if (worker->host)
@@ -349,17 +349,17 @@ static void app_ended(void *arg, const struct process_end *end)
 static void agent_lost(void *arg)
 {
 	(void)arg;
-	app_source_die();
+	agent_client_die();
 }
 
-static const struct app_source_ops app_events = {
+static const struct agent_client_ops app_events = {
 	.started = app_started, .ended = app_ended, .lost = agent_lost};
 
 /* ---- the FAB ---- */
 
 static void install_run(struct job *job)
 {
-	struct message_worker *worker = container_of(job, struct message_worker, install);
+	struct worker *worker = container_of(job, struct worker, install);
 	const struct fab_limits limits = fab_limits_default();
 	auto_(free_at_exit) char *older_home = NULL;
 	int r = fab_check_hash(
@@ -380,7 +380,7 @@ static void install_run(struct job *job)
 
 static void install_done(struct job *job)
 {
-	struct message_worker *worker = container_of(job, struct message_worker, install);
+	struct worker *worker = container_of(job, struct worker, install);
 	struct reason why = worker->why;
 	int r = worker->install_result;
 
@@ -407,7 +407,7 @@ static void install_done(struct job *job)
 
 /* ---- the inputs ---- */
 
-static void install(struct message_worker *worker)
+static void install(struct worker *worker)
 {
 	int r;
 
@@ -423,7 +423,7 @@ static void install(struct message_worker *worker)
 static void pull_done(
 	void *arg, enum outcome outcome, struct conversation_inputs *inputs, const char *details)
 {
-	struct message_worker *worker = arg;
+	struct worker *worker = arg;
 	const struct metadata *metadata = &worker->inputs.message.metadata;
 
 	if (worker->answered)
@@ -464,15 +464,15 @@ static void pull_done(
 
 /* ---- life ---- */
 
-int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
-	const struct message_worker_options *options, void (*done)(void *arg), void *arg,
-	struct message_worker **out)
+int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
+	const struct worker_options *options, void (*done)(void *arg), void *arg,
+	struct worker **out)
 {
 	const struct conversation_options conversation = {.address = options->address,
 		.token = options->token,
 		.task_token = options->task_token,
-		.retry_ms = options->patient ? CLOCK_NEVER : MESSAGE_WORKER_RETRY_MS};
-	struct message_worker *worker = calloc(1, sizeof *worker);
+		.retry_ms = options->patient ? CLOCK_NEVER : WORKER_RETRY_MS};
+	struct worker *worker = calloc(1, sizeof *worker);
 	auto_(close_at_exit) int control = options->control;
 	int r;
 
@@ -496,7 +496,7 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	if (r == 0 && worker->failure) {
 		worker->apps = NULL;
 	} else if (r == 0 && control >= 0) {
-		r = app_source_from_control(
+		r = agent_client_from_control(
 			loop, take_fd(&control), &app_events, worker, &worker->apps);
 	} else if (r == 0) {
 		struct agent_options agent = {.python = options->python,
@@ -507,13 +507,14 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 
 		r = agent_paths(&agent);
 		if (r == 0)
-			r = app_source_local(loop, log, &agent, &app_events, worker, &worker->apps);
+			r = agent_client_local(
+				loop, log, &agent, &app_events, worker, &worker->apps);
 		free((char *)agent.worker_path);
 		free((char *)agent.start_path);
 		free((char *)agent.bridge_path);
 	}
 	if (r) {
-		message_worker_free(worker);
+		worker_free(worker);
 		return r;
 	}
 	*out = worker;
@@ -522,7 +523,7 @@ int message_worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 
 static void fail_done(void *arg, enum outcome outcome, const char *details, uint64_t bytes)
 {
-	struct message_worker *worker = arg;
+	struct worker *worker = arg;
 
 	(void)bytes;
 	/* Who answers for another worker may come late: it, or its SuperNode, has. */
@@ -532,12 +533,12 @@ static void fail_done(void *arg, enum outcome outcome, const char *details, uint
 	worker->done(worker->arg);
 }
 
-void message_worker_start(struct message_worker *worker)
+void worker_start(struct worker *worker)
 {
 	int r = 1;
 
 	if (worker->apps)
-		app_source_start(worker->apps);
+		agent_client_start(worker->apps);
 	if (worker->failure)
 		r = conversation_fail(worker->conversation, worker->failure_code, worker->failure,
 			fail_done, worker);
@@ -547,10 +548,10 @@ void message_worker_start(struct message_worker *worker)
 		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, "no memory", 0);
 }
 
-void message_worker_stop(struct message_worker *worker)
+void worker_stop(struct worker *worker)
 {
 	if (worker->apps)
-		app_source_stop(worker->apps);
+		agent_client_stop(worker->apps);
 	if (knows_message(worker)) {
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
 	} else if (!worker->answered) {
@@ -559,12 +560,12 @@ void message_worker_stop(struct message_worker *worker)
 	}
 }
 
-bool message_worker_succeeded(const struct message_worker *worker)
+bool worker_succeeded(const struct worker *worker)
 {
 	return worker->succeeded;
 }
 
-void message_worker_free(struct message_worker *worker)
+void worker_free(struct worker *worker)
 {
 	if (!worker)
 		return;
@@ -573,7 +574,7 @@ void message_worker_free(struct message_worker *worker)
 	timer_free(worker->hung_up);
 	app_host_free(worker->host);
 	worker->host = NULL;
-	app_source_free(worker->apps);
+	agent_client_free(worker->apps);
 	free(worker->failure);
 	conversation_free(worker->conversation);
 	conversation_inputs_done(&worker->inputs);

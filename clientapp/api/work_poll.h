@@ -1,5 +1,5 @@
 /*
- * token_source: asks a SuperNode for something to do until there is some, in both ways that there
+ * work_poll: asks a SuperNode for something to do until there is some, in both ways that there
  * are: GetToken (inline messages, Flower 1.15 - 1.18), PullPendingTasks and ClaimTask (messages
  * that are objects, gRPC service Runtime of 1.34). Main thread; callbacks come from the loop.
  *
@@ -7,38 +7,38 @@
  * once: it is asked again after a tenth of the idle time, between 0.1 and 1 s. A way that it does
  * not know is not gone again before it has been away.
  */
-#ifndef FLWR_API_TOKEN_SOURCE_H
-#define FLWR_API_TOKEN_SOURCE_H
+#ifndef FLWR_API_WORK_POLL_H
+#define FLWR_API_WORK_POLL_H
 
 #include "common/base/log.h"
 #include "common/message/launcher_auth.h"
 #include "common/rpc/channel.h"
 
-struct token_source;
+struct work_poll;
 
 /* task_token (borrowed): of a task; else NULL, and token is all. Neither (0, NULL): it was stopped,
  * and none came. */
-typedef void token_source_fn(void *arg, uint64_t token, const char *task_token);
+typedef void work_poll_fn(void *arg, uint64_t token, const char *task_token);
 
 /*
  * address as gRPC takes it. 0, -EINVAL, -ENOMEM. A SuperNode that cannot be reached is tried for
  * ever; its absence and its return are logged, once each.
  */
-int token_source_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
-	token_source_fn *got, void *arg, struct token_source **out);
+int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
+	work_poll_fn *got, void *arg, struct work_poll **out);
 
 /* Sign what is asked from now on. auth is borrowed; NULL: do not. */
-void token_source_sign(struct token_source *source, const struct launcher_auth *auth);
+void work_poll_sign(struct work_poll *poll, const struct launcher_auth *auth);
 
 /* Ask; got() comes once. Not while asking. */
-void token_source_ask(struct token_source *source);
+void work_poll_ask(struct work_poll *poll);
 /* While asking: ask no more. got() comes soon, with the token that was on its way, or none. */
-void token_source_stop(struct token_source *source);
+void work_poll_stop(struct work_poll *poll);
 
 /* To the SuperNode, for other calls; borrowed. */
-struct rpc_channel *token_source_channel(const struct token_source *source);
+struct rpc_channel *work_poll_channel(const struct work_poll *poll);
 
 /* No callback comes afterwards. */
-void token_source_free(struct token_source *source);
+void work_poll_free(struct work_poll *poll);
 
 #endif

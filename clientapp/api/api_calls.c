@@ -1,4 +1,4 @@
-#include "clientapp/api/line.h"
+#include "clientapp/api/api_calls.h"
 
 #include "clientapp/api/user_agent.h"
 
@@ -19,7 +19,7 @@
 #define KEEPALIVE_TIMEOUT_MS 20000
 #define RECEIVE_MAX_BYTES    2147483647
 
-struct line {
+struct api_calls {
 	struct loop *loop;
 	struct log *log;
 	struct rpc_channel *channel;
@@ -30,9 +30,9 @@ struct line {
 };
 
 struct pending {
-	struct line *line; /* NULL: it was freed; the call's end frees */
+	struct api_calls *calls; /* NULL: it was freed; the call's end frees */
 	struct pending *next;
-	struct line_call what;
+	struct api_call what;
 	struct slices body; /* kept for another try */
 	struct timer *retry;
 	struct rpc_call *call;
@@ -49,9 +49,9 @@ static void dispose(struct pending *pending)
 	free(pending);
 }
 
-static void unlink_call(struct line *line, struct pending *pending)
+static void unlink_call(struct api_calls *calls, struct pending *pending)
 {
-	struct pending **at = &line->calls;
+	struct pending **at = &calls->calls;
 
 	while (*at != pending)
 		at = &(*at)->next;
@@ -61,8 +61,8 @@ static void unlink_call(struct line *line, struct pending *pending)
 /* Shall it be made again, and after how long? */
 static bool again(struct pending *pending, enum outcome outcome, int64_t now, int64_t *at_ms_out)
 {
-	const struct line *line = pending->line;
-	int64_t retry_ms = outcome == OUTCOME_UNAVAILABLE ? line->retry_ms : LINE_FULL_MS;
+	const struct api_calls *calls = pending->calls;
+	int64_t retry_ms = outcome == OUTCOME_UNAVAILABLE ? calls->retry_ms : API_CALLS_FULL_MS;
 	int64_t wait_ms;
 
 	if (!pending->first_ms)
@@ -77,18 +77,19 @@ static bool again(struct pending *pending, enum outcome outcome, int64_t now, in
 	return now + wait_ms < clock_after(pending->first_ms, retry_ms);
 }
 
-static void tell_away(struct line *line, enum outcome outcome, const char *details, int64_t wait_ms)
+static void tell_away(
+	struct api_calls *calls, enum outcome outcome, const char *details, int64_t wait_ms)
 {
-	log_line(line->log, line->away ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+	log_line(calls->log, calls->away ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
 		"the SuperNode cannot be reached (%s), again in %lld ms: %s", outcome_name(outcome),
 		(long long)wait_ms, details);
-	line->away = true;
+	calls->away = true;
 }
 
 static void call_done(void *arg, struct rpc_result *result)
 {
 	struct pending *pending = arg;
-	struct line *line = pending->line;
+	struct api_calls *calls = pending->calls;
 	int64_t now = clock_now_ms();
 	rpc_done_fn *done = pending->done;
 	void *done_arg = pending->arg;
@@ -96,20 +97,20 @@ static void call_done(void *arg, struct rpc_result *result)
 	char quoted[512];
 
 	pending->call = NULL;
-	if (!line) {
+	if (!calls) {
 		dispose(pending);
 		return;
 	}
 	text_quote(result->details, strlen(result->details), quoted, sizeof quoted);
 	if (again(pending, result->outcome, now, &at_ms)) {
-		tell_away(line, result->outcome, quoted, at_ms - now);
-		rpc_channel_reconnect_now(line->channel);
+		tell_away(calls, result->outcome, quoted, at_ms - now);
+		rpc_channel_reconnect_now(calls->channel);
 		timer_set(pending->retry, at_ms);
 		return;
 	}
 	if (result->outcome == OUTCOME_OK)
-		line->away = false;
-	unlink_call(line, pending);
+		calls->away = false;
+	unlink_call(calls, pending);
 	dispose(pending);
 	result->details = quoted;
 	done(done_arg, result);
@@ -118,12 +119,12 @@ static void call_done(void *arg, struct rpc_result *result)
 
 static int call_start(struct pending *pending)
 {
-	const struct line *line = pending->line;
-	const struct rpc_header header = {WORKER_API_TASK_TOKEN, line->task_token,
-		line->task_token ? strlen(line->task_token) : 0};
+	const struct api_calls *calls = pending->calls;
+	const struct rpc_header header = {WORKER_API_TASK_TOKEN, calls->task_token,
+		calls->task_token ? strlen(calls->task_token) : 0};
 	const struct rpc_call_options options = {.path = pending->what.path,
 		.headers = &header,
-		.n_headers = line->task_token ? 1 : 0,
+		.n_headers = calls->task_token ? 1 : 0,
 		.timeout_ms = pending->what.timeout_ms,
 		.what = pending->what.what};
 	struct slices body = {0};
@@ -131,7 +132,7 @@ static int call_start(struct pending *pending)
 
 	return r ? r
 		 : rpc_call_start(
-			   line->channel, &options, &body, call_done, pending, &pending->call);
+			   calls->channel, &options, &body, call_done, pending, &pending->call);
 }
 
 static void call_again(void *arg)
@@ -143,7 +144,7 @@ static void call_again(void *arg)
 		call_done(pending, &result);
 }
 
-int line_call(struct line *line, const struct line_call *call, struct slices *body,
+int api_calls_start(struct api_calls *calls, const struct api_call *call, struct slices *body,
 	rpc_done_fn *done, void *arg)
 {
 	struct pending *pending = calloc(1, sizeof *pending);
@@ -153,10 +154,10 @@ int line_call(struct line *line, const struct line_call *call, struct slices *bo
 		slices_done(body);
 		return -ENOMEM;
 	}
-	*pending = (struct pending){.line = line,
+	*pending = (struct pending){.calls = calls,
 		.what = *call,
 		.body = *body,
-		.retry = timer_new(line->loop, call_again, pending),
+		.retry = timer_new(calls->loop, call_again, pending),
 		.done = done,
 		.arg = arg};
 	*body = (struct slices){0};
@@ -165,24 +166,24 @@ int line_call(struct line *line, const struct line_call *call, struct slices *bo
 		dispose(pending);
 		return r;
 	}
-	pending->next = line->calls;
-	line->calls = pending;
+	pending->next = calls->calls;
+	calls->calls = pending;
 	return 0;
 }
 
-int line_new(struct loop *loop, struct rpc *rpc, struct log *log,
-	const struct line_options *options, struct line **out)
+int api_calls_new(struct loop *loop, struct rpc *rpc, struct log *log,
+	const struct api_calls_options *options, struct api_calls **out)
 {
-	struct line *line = calloc(1, sizeof *line);
+	struct api_calls *calls = calloc(1, sizeof *calls);
 	char agent[USER_AGENT_BYTES];
 	int r;
 
-	if (!line)
+	if (!calls)
 		return -ENOMEM;
-	line->loop = loop;
-	line->log = log;
-	line->retry_ms = options->retry_ms;
-	line->task_token = options->task_token ? strdup(options->task_token) : NULL;
+	calls->loop = loop;
+	calls->log = log;
+	calls->retry_ms = options->retry_ms;
+	calls->task_token = options->task_token ? strdup(options->task_token) : NULL;
 	r = rpc_channel_new(rpc,
 		&(struct rpc_channel_options){
 			.target = options->address,
@@ -192,35 +193,35 @@ int line_new(struct loop *loop, struct rpc *rpc, struct log *log,
 			.user_agent = user_agent(agent),
 			.log = log,
 		},
-		&line->channel);
-	if (r == 0 && !line->task_token != !options->task_token)
+		&calls->channel);
+	if (r == 0 && !calls->task_token != !options->task_token)
 		r = -ENOMEM;
 	if (r) {
-		line_free(line);
+		api_calls_free(calls);
 		return r;
 	}
-	*out = line;
+	*out = calls;
 	return 0;
 }
 
-void line_free(struct line *line)
+void api_calls_free(struct api_calls *calls)
 {
-	if (!line)
+	if (!calls)
 		return;
-	while (line->calls) {
-		struct pending *pending = line->calls;
+	while (calls->calls) {
+		struct pending *pending = calls->calls;
 
-		line->calls = pending->next;
-		pending->line = NULL;
+		calls->calls = pending->next;
+		pending->calls = NULL;
 		timer_set(pending->retry, CLOCK_NEVER);
 		if (pending->call)
 			rpc_call_cancel(pending->call);
 		else
 			dispose(pending);
 	}
-	rpc_channel_free(line->channel);
-	if (line->task_token)
-		explicit_bzero(line->task_token, strlen(line->task_token));
-	free(line->task_token);
-	free(line);
+	rpc_channel_free(calls->channel);
+	if (calls->task_token)
+		explicit_bzero(calls->task_token, strlen(calls->task_token));
+	free(calls->task_token);
+	free(calls);
 }

@@ -1,4 +1,4 @@
-#include "common/launch/app_source.h"
+#include "common/launch/agent_client.h"
 #include "rig.h"
 
 #include <errno.h>
@@ -42,18 +42,19 @@ static void on_ended(void *arg, const struct process_end *end)
 	heard->end = *end;
 }
 
-static const struct app_source_ops ops = {.started = on_started, .ended = on_ended};
+static const struct agent_client_ops ops = {.started = on_started, .ended = on_ended};
 
-static struct app_source *local(
+static struct agent_client *local(
 	struct rig *rig, const char *python, const char *script, struct heard *heard)
 {
 	const struct agent_options options = {
 		.start_path = APP_START, .bridge_path = script, .python = python};
-	struct app_source *source;
+	struct agent_client *client;
 
 	*heard = (struct heard){.fd = -1};
-	assert_int_equal(app_source_local(rig->loop, rig->log, &options, &ops, heard, &source), 0);
-	return source;
+	assert_int_equal(
+		agent_client_local(rig->loop, rig->log, &options, &ops, heard, &client), 0);
+	return client;
 }
 
 static void test_local(void **state)
@@ -63,15 +64,15 @@ static void test_local(void **state)
 	char path[64], text[16];
 
 	script_new(path, app_ends);
-	struct app_source *source = local(rig, "/bin/sh", path, &heard);
-	app_source_start(source);
+	struct agent_client *client = local(rig, "/bin/sh", path, &heard);
+	agent_client_start(client);
 	assert_false(heard.started);
 	rig_until(rig, &heard.ended);
 	assert_true(heard.started);
 	assert_int_equal(heard.end.value, 7);
 	assert_int_equal(read(heard.fd, text, sizeof text), 5);
 	close(heard.fd);
-	app_source_free(source);
+	agent_client_free(client);
 	unlink(path);
 }
 
@@ -82,23 +83,23 @@ static void test_local_stop(void **state)
 	char path[64], text[16];
 
 	script_new(path, app_waits);
-	struct app_source *source = local(rig, "/bin/sh", path, &heard);
-	app_source_start(source);
+	struct agent_client *client = local(rig, "/bin/sh", path, &heard);
+	agent_client_start(client);
 	rig_until(rig, &heard.started);
 	assert_int_equal(read(heard.fd, text, sizeof text), 5);
-	app_source_stop(source);
+	agent_client_stop(client);
 	rig_until(rig, &heard.ended);
 	assert_int_equal(heard.end.stop, PROCESS_STOPPED);
 	close(heard.fd);
-	app_source_free(source);
+	agent_client_free(client);
 
-	source = local(rig, "/bin/sh", path, &heard);
-	app_source_start(source);
-	app_source_stop(source);
+	client = local(rig, "/bin/sh", path, &heard);
+	agent_client_start(client);
+	agent_client_stop(client);
 	rig_until(rig, &heard.ended);
 	assert_false(heard.started);
 	assert_int_equal(heard.end.kind, PROCESS_NOT_STARTED);
-	app_source_free(source);
+	agent_client_free(client);
 	unlink(path);
 }
 
@@ -106,16 +107,16 @@ static void test_local_no_python(void **state)
 {
 	struct rig *rig = *state;
 	struct heard heard;
-	struct app_source *source = local(rig, "/nonexistent/python3", "/x", &heard);
+	struct agent_client *client = local(rig, "/nonexistent/python3", "/x", &heard);
 
-	app_source_start(source);
+	agent_client_start(client);
 	assert_false(heard.ended);
 	rig_until(rig, &heard.ended);
 	assert_int_equal(heard.end.kind, PROCESS_NOT_STARTED);
 	assert_int_equal(heard.end.value, ENOENT);
 	assert_non_null(strstr(heard.end.why.text, "--python"));
 	assert_null(strstr(heard.end.why.text, "/nonexistent"));
-	app_source_free(source);
+	agent_client_free(client);
 }
 
 static void test_local_free_waits(void **state)
@@ -126,10 +127,10 @@ static void test_local_free_waits(void **state)
 	int64_t now_ms = clock_now_ms();
 
 	script_new(path, "printf hello >&3\nsleep 0.3\necho by itself\n");
-	struct app_source *source = local(rig, "/bin/sh", path, &heard);
-	app_source_start(source);
+	struct agent_client *client = local(rig, "/bin/sh", path, &heard);
+	agent_client_start(client);
 	rig_until(rig, &heard.started);
-	app_source_free(source);
+	agent_client_free(client);
 	assert_false(heard.ended);
 	assert_true(clock_now_ms() - now_ms < WORKER_GRACE_MS);
 	assert_int_equal(rig_log_count(rig, "app out: by itself"), 1);
@@ -157,7 +158,7 @@ static void must_not_start(void *arg, int fd)
 	fail_msg("started with %d", fd);
 }
 
-static const struct app_source_ops lost_ops = {
+static const struct agent_client_ops lost_ops = {
 	.started = must_not_start, .ended = on_ended, .lost = on_lost};
 
 static void test_control(void **state)
@@ -166,18 +167,18 @@ static void test_control(void **state)
 	struct heard heard = {.fd = -1};
 	struct control_message message = {.kind = CONTROL_APP_STARTED, .fd = 2};
 	struct control_message got;
-	struct app_source *source;
+	struct agent_client *client;
 	int ends[2];
 
 	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), errno);
-	assert_int_equal(app_source_from_control(rig->loop, ends[1], &ops, &heard, &source), 0);
-	app_source_start(source);
+	assert_int_equal(agent_client_from_control(rig->loop, ends[1], &ops, &heard, &client), 0);
+	agent_client_start(client);
 	assert_int_equal(control_receive(ends[0], &got), 1);
 	assert_int_equal(got.kind, CONTROL_APP_START);
 	control_reply(ends[0], &message);
 	rig_until(rig, &heard.started);
 	close(heard.fd);
-	app_source_stop(source);
+	agent_client_stop(client);
 	assert_int_equal(control_receive(ends[0], &got), 1);
 	assert_int_equal(got.kind, CONTROL_APP_STOP);
 	message = (struct control_message){.kind = CONTROL_APP_ENDED,
@@ -187,7 +188,7 @@ static void test_control(void **state)
 	rig_until(rig, &heard.ended);
 	assert_int_equal(heard.end.value, 11);
 	assert_string_equal(heard.end.tail, "last");
-	app_source_free(source);
+	agent_client_free(client);
 	assert_int_equal(control_receive(ends[0], &got), 0);
 	close(ends[0]);
 }
@@ -196,7 +197,7 @@ static void test_control_lost(void **state)
 {
 	struct rig *rig = *state;
 	bool lost = false;
-	struct app_source *source;
+	struct agent_client *client;
 	int ends[2];
 
 	/* Before the app was started, and by a message that makes no sense. */
@@ -205,13 +206,14 @@ static void test_control_lost(void **state)
 		assert_return_code(
 			socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), errno);
 		assert_int_equal(
-			app_source_from_control(rig->loop, ends[1], &lost_ops, &lost, &source), 0);
+			agent_client_from_control(rig->loop, ends[1], &lost_ops, &lost, &client),
+			0);
 		if (i)
 			assert_int_equal(send(ends[0], "xyz", 3, 0), 3);
 		else
 			close_fd(&ends[0]);
 		rig_until(rig, &lost);
-		app_source_free(source);
+		agent_client_free(client);
 		close_fd(&ends[0]);
 	}
 }
@@ -226,10 +228,10 @@ static void be_agent(int log_fd, const char *worker, const char *script)
 		.bridge_path = script,
 		.python = "/bin/sh"};
 	const struct control_start message = {.address = (char *)"a", .flwr_home = (char *)"b"};
-	static const struct worker_ops no_ops;
+	static const struct worker_process_ops no_ops;
 	struct loop *loop;
 	struct agent *agent;
-	struct worker *started;
+	struct worker_process *started;
 
 	if (loop_new(&loop) < 0 ||
 		agent_new(loop, log_new(log_fd, "agent", LOG_LEVEL_INFO), &options, &agent) < 0 ||
@@ -246,7 +248,7 @@ static void test_agent_killed(void **state)
 	int pids[3], worker_pid;
 
 	script_new(script, app_stays);
-	script_new(worker, "#!/bin/sh\nexec " LAUNCH_HELPER " source\n");
+	script_new(worker, "#!/bin/sh\nexec " LAUNCH_HELPER " client\n");
 	pid_t agent = fork();
 	assert_return_code(agent, errno);
 	if (agent == 0)

@@ -1,19 +1,19 @@
 /*
- * line: the calls of a worker to its SuperNode, made again while that cannot be reached. Main
+ * api_calls: the calls of a worker to its SuperNode, made again while that cannot be reached. Main
  * thread; callbacks come from the loop. Knows no method.
  */
-#ifndef FLWR_API_LINE_H
-#define FLWR_API_LINE_H
+#ifndef FLWR_API_API_CALLS_H
+#define FLWR_API_API_CALLS_H
 
 #include "common/base/log.h"
 #include "common/rpc/channel.h"
 
 /* A SuperNode that has no memory for its answer is asked again for so long. */
-#define LINE_FULL_MS 30000
+#define API_CALLS_FULL_MS 30000
 
-struct line;
+struct api_calls;
 
-struct line_options {
+struct api_calls_options {
 	const char *address;    /* as gRPC takes it */
 	const char *task_token; /* shown in each call; NULL: none */
 	int64_t retry_ms; /* how long a SuperNode that cannot be reached is tried in each call;
@@ -21,10 +21,10 @@ struct line_options {
 };
 
 /* 0, -EINVAL, -ENOMEM. Strings are copied. */
-int line_new(struct loop *loop, struct rpc *rpc, struct log *log,
-	const struct line_options *options, struct line **out);
+int api_calls_new(struct loop *loop, struct rpc *rpc, struct log *log,
+	const struct api_calls_options *options, struct api_calls **out);
 
-struct line_call {
+struct api_call {
 	const char *path;   /* static */
 	const char *what;   /* static: what passes, "the inputs": its progress is told; NULL: it is
 			       not */
@@ -36,10 +36,10 @@ struct line_call {
  * body is taken over (empty afterwards, on failure too), by reference. done as of
  * rpc_call_start(), but its details are quoted: fit for the log. 0; -ENOMEM: done does not come.
  */
-int line_call(struct line *line, const struct line_call *call, struct slices *body,
+int api_calls_start(struct api_calls *calls, const struct api_call *call, struct slices *body,
 	rpc_done_fn *done, void *arg);
 
 /* No callback comes afterwards. NULL is fine. */
-void line_free(struct line *line);
+void api_calls_free(struct api_calls *calls);
 
 #endif

@@ -3,7 +3,7 @@
  * SuperNode is there, as long as it knows that question. A task is claimed only when no token can
  * come any more, for that would be lost.
  */
-#include "clientapp/api/token_source.h"
+#include "clientapp/api/work_poll.h"
 
 #include "clientapp/api/user_agent.h"
 
@@ -39,7 +39,7 @@ static const char *const paths[ASK_N] = {
 };
 
 struct question {
-	struct token_source *source;
+	struct work_poll *poll;
 	struct rpc_call *call;
 	struct timer *timer; /* of the next time; of GetToken's, when stopped, of the end */
 	bool due;            /* to be asked when its last call has come home */
@@ -47,7 +47,7 @@ struct question {
 	bool unknown; /* the SuperNode does not know it */
 };
 
-struct token_source {
+struct work_poll {
 	struct log *log;
 	char *address;
 	struct rpc_channel *channel;
@@ -57,7 +57,7 @@ struct token_source {
 	uint64_t task; /* to be claimed; 0: none */
 	struct pace pace;
 	int64_t away_ms; /* the last wait for a SuperNode that is away; 0: it is there */
-	token_source_fn *got;
+	work_poll_fn *got;
 	void *arg;
 	bool met; /* it has been there */
 	bool asking;
@@ -80,33 +80,33 @@ static void heading_add(struct heading *heading, const char *name, const char *v
 }
 
 /* Sign a call if that is wanted. 0 or -ENOMEM. */
-static int heading_sign(struct heading *heading, const struct token_source *source,
-	const char *path, const struct slices *body)
+static int heading_sign(struct heading *heading, const struct work_poll *poll, const char *path,
+	const struct slices *body)
 {
 	int r = 0;
 
-	if (!source->auth)
+	if (!poll->auth)
 		return 0;
-	r = launcher_auth_sign(source->auth, path, body, clock_wall_s(), heading->proof);
+	r = launcher_auth_sign(poll->auth, path, body, clock_wall_s(), heading->proof);
 	for (size_t i = 0; r == 0 && i < PROOF_N; i++)
 		heading_add(heading, launcher_headers[i], heading->proof[i]);
 	return r;
 }
 
-int token_source_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
-	token_source_fn *got, void *arg, struct token_source **out)
+int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
+	work_poll_fn *got, void *arg, struct work_poll **out)
 {
-	struct token_source *source = calloc(1, sizeof *source);
+	struct work_poll *poll = calloc(1, sizeof *poll);
 	char agent[USER_AGENT_BYTES];
 	int r;
 
-	if (!source)
+	if (!poll)
 		return -ENOMEM;
-	source->log = log;
-	source->got = got;
-	source->arg = arg;
-	source->pace = (struct pace){POLL_MIN_MS, POLL_MAX_MS, clock_now_ms()};
-	source->address = strdup(address);
+	poll->log = log;
+	poll->got = got;
+	poll->arg = arg;
+	poll->pace = (struct pace){POLL_MIN_MS, POLL_MAX_MS, clock_now_ms()};
+	poll->address = strdup(address);
 	r = rpc_channel_new(rpc,
 		&(struct rpc_channel_options){
 			.target = address,
@@ -115,58 +115,57 @@ int token_source_new(struct loop *loop, struct rpc *rpc, struct log *log, const 
 			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
 			.user_agent = user_agent(agent),
 		},
-		&source->channel);
+		&poll->channel);
 	for (size_t i = 0; i < ASK_N; i++) {
-		struct question *question = &source->questions[i];
+		struct question *question = &poll->questions[i];
 
-		question->source = source;
+		question->poll = poll;
 		question->timer = timer_new(loop, ask_again, question);
 		if (r == 0 && !question->timer)
 			r = -ENOMEM;
 	}
-	if (r == 0 && !source->address)
+	if (r == 0 && !poll->address)
 		r = -ENOMEM;
 	if (r) {
-		token_source_free(source);
+		work_poll_free(poll);
 		return r;
 	}
-	*out = source;
+	*out = poll;
 	return 0;
 }
 
-static bool calls_out(const struct token_source *source)
+static bool calls_out(const struct work_poll *poll)
 {
-	return source->claim || source->questions[ASK_TOKEN].call ||
-	       source->questions[ASK_TASK].call;
+	return poll->claim || poll->questions[ASK_TOKEN].call || poll->questions[ASK_TASK].call;
 }
 
-/* A call has come home after token_source_free(). */
-static bool orphaned(struct token_source *source)
+/* A call has come home after work_poll_free(). */
+static bool orphaned(struct work_poll *poll)
 {
-	if (!source->orphaned)
+	if (!poll->orphaned)
 		return false;
-	if (!calls_out(source)) {
-		free(source->address);
-		free(source);
+	if (!calls_out(poll)) {
+		free(poll->address);
+		free(poll);
 	}
 	return true;
 }
 
 /* ---- is the SuperNode there? ---- */
 
-static void is_there(struct token_source *source)
+static void is_there(struct work_poll *poll)
 {
-	if (source->away_ms)
-		log_info(source->log, "the SuperNode at %s is there%s", source->address,
-			source->met ? " again" : "");
-	source->away_ms = 0;
-	source->met = true;
+	if (poll->away_ms)
+		log_info(poll->log, "the SuperNode at %s is there%s", poll->address,
+			poll->met ? " again" : "");
+	poll->away_ms = 0;
+	poll->met = true;
 }
 
-static const char *away_because(const struct token_source *source, enum outcome outcome)
+static const char *away_because(const struct work_poll *poll, enum outcome outcome)
 {
 	if (outcome == OUTCOME_UNAUTHENTICATED)
-		return source->auth
+		return poll->auth
 			       ? "takes no message requests of ours (has it another secret than --superexec-auth-secret-file, or another clock?)"
 			       : "takes no message requests of ours (does it want --superexec-auth-secret-file?)";
 	if (outcome == OUTCOME_UNIMPLEMENTED)
@@ -175,43 +174,42 @@ static const char *away_because(const struct token_source *source, enum outcome 
 }
 
 /* When to ask a SuperNode that cannot answer; said the first time. */
-static int64_t is_away(struct token_source *source, const struct rpc_result *result, int64_t now)
+static int64_t is_away(struct work_poll *poll, const struct rpc_result *result, int64_t now)
 {
 	char quoted[512];
 
-	if (!source->away_ms) {
+	if (!poll->away_ms) {
 		text_quote(result->details, strlen(result->details), quoted, sizeof quoted);
-		log_warn(source->log,
-			"the SuperNode at %s %s: %s %s; trying again until it is there",
-			source->address, away_because(source, result->outcome),
+		log_warn(poll->log, "the SuperNode at %s %s: %s %s; trying again until it is there",
+			poll->address, away_because(poll, result->outcome),
 			outcome_name(result->outcome), quoted);
 	}
 	for (size_t i = 0; i < ASK_N; i++)
-		source->questions[i].unknown = false;
-	rpc_channel_reconnect_now(source->channel);
-	return clock_after(now, pace_double(&source->away_ms, AWAY_FIRST_MS, AWAY_MAX_MS));
+		poll->questions[i].unknown = false;
+	rpc_channel_reconnect_now(poll->channel);
+	return clock_after(now, pace_double(&poll->away_ms, AWAY_FIRST_MS, AWAY_MAX_MS));
 }
 
 /* ---- the end of asking ---- */
 
-static void give(struct token_source *source, uint64_t token, const char *task_token)
+static void give(struct work_poll *poll, uint64_t token, const char *task_token)
 {
-	source->asking = false;
-	source->task = 0;
+	poll->asking = false;
+	poll->task = 0;
 	for (size_t i = 0; i < ASK_N; i++) {
-		source->questions[i].due = false;
-		timer_set(source->questions[i].timer, CLOCK_NEVER);
-		if (source->questions[i].call)
-			rpc_call_cancel(source->questions[i].call);
+		poll->questions[i].due = false;
+		timer_set(poll->questions[i].timer, CLOCK_NEVER);
+		if (poll->questions[i].call)
+			rpc_call_cancel(poll->questions[i].call);
 	}
-	source->pace.active_ms = clock_now_ms();
-	source->got(source->arg, token, task_token);
+	poll->pace.active_ms = clock_now_ms();
+	poll->got(poll->arg, token, task_token);
 }
 
-static void give_nothing(struct token_source *source)
+static void give_nothing(struct work_poll *poll)
 {
-	if (!source->questions[ASK_TOKEN].call && !source->claim)
-		give(source, 0, NULL);
+	if (!poll->questions[ASK_TOKEN].call && !poll->claim)
+		give(poll, 0, NULL);
 }
 
 /* ---- questions ---- */
@@ -228,52 +226,51 @@ static void ask_at(struct question *question, int64_t at_ms)
 /* When to ask one that had nothing: one that let us wait may be asked at once. */
 static int64_t again_ms(const struct question *question, int64_t now)
 {
-	return now - question->asked_ms >= WAITED_MS ? now
-						     : pace_next(&question->source->pace, now);
+	return now - question->asked_ms >= WAITED_MS ? now : pace_next(&question->poll->pace, now);
 }
 
 /* The SuperNode has answered GetToken: the other question may be asked, too. */
-static void ask_for_task(struct token_source *source)
+static void ask_for_task(struct work_poll *poll)
 {
-	struct question *task = &source->questions[ASK_TASK];
+	struct question *task = &poll->questions[ASK_TASK];
 
-	if (!task->unknown && !task->call && !source->task)
+	if (!task->unknown && !task->call && !poll->task)
 		timer_set(task->timer, 0);
 }
 
 static void claim_done(void *arg, struct rpc_result *result)
 {
-	struct token_source *source = arg;
+	struct work_poll *poll = arg;
 	auto_(free_at_exit) char *token = NULL;
 	int64_t now = clock_now_ms();
 
-	source->claim = NULL;
-	if (orphaned(source))
+	poll->claim = NULL;
+	if (orphaned(poll))
 		return;
-	source->task = 0;
+	poll->task = 0;
 	if (result->outcome == OUTCOME_OK && task_decode_claimed(&result->body, &token))
 		result->outcome = OUTCOME_INTERNAL;
 	if (result->outcome == OUTCOME_OK && token) {
-		give(source, 0, token);
+		give(poll, 0, token);
 		explicit_bzero(token, strlen(token));
-	} else if (source->stopped) {
-		give_nothing(source);
+	} else if (poll->stopped) {
+		give_nothing(poll);
 	} else {
 		/* Somebody else was quicker, or it is away. */
 		for (size_t i = 0; i < ASK_N; i++)
-			if (!source->questions[i].unknown)
-				ask_at(&source->questions[i], pace_next(&source->pace, now));
+			if (!poll->questions[i].unknown)
+				ask_at(&poll->questions[i], pace_next(&poll->pace, now));
 	}
 }
 
 /* There is a task. Is no token on its way? */
-static void claim(struct token_source *source)
+static void claim(struct work_poll *poll)
 {
 	struct heading heading = {0};
 	struct rpc_call_options options = {.path = "/" WORKER_API_RUNTIME "/ClaimTask",
 		.timeout_ms = CLAIM_MS,
 		.headers = heading.v};
-	struct question *token = &source->questions[ASK_TOKEN];
+	struct question *token = &poll->questions[ASK_TOKEN];
 	struct slices body = {0};
 	int r;
 
@@ -282,14 +279,13 @@ static void claim(struct token_source *source)
 		rpc_call_cancel(token->call);
 		return;
 	}
-	r = task_encode_claim(source->task, &body);
+	r = task_encode_claim(poll->task, &body);
 	if (r == 0)
-		r = heading_sign(&heading, source, options.path, &body);
+		r = heading_sign(&heading, poll, options.path, &body);
 	options.n_headers = heading.n;
-	if (r || rpc_call_start(
-			 source->channel, &options, &body, claim_done, source, &source->claim)) {
+	if (r || rpc_call_start(poll->channel, &options, &body, claim_done, poll, &poll->claim)) {
 		slices_done(&body);
-		source->task = 0;
+		poll->task = 0;
 		timer_set(token->timer, clock_after(clock_now_ms(), POLL_MAX_MS));
 	}
 }
@@ -297,18 +293,18 @@ static void claim(struct token_source *source)
 /* It does not know this question; which is no news when it knows the other one. */
 static void is_unknown(struct question *question, const struct rpc_result *result, int64_t now)
 {
-	struct token_source *source = question->source;
+	struct work_poll *poll = question->poll;
 	bool all = true;
 
 	question->unknown = true;
 	for (size_t i = 0; i < ASK_N; i++)
-		all = all && source->questions[i].unknown;
+		all = all && poll->questions[i].unknown;
 	if (all) {
-		timer_set(source->questions[ASK_TOKEN].timer, is_away(source, result, now));
+		timer_set(poll->questions[ASK_TOKEN].timer, is_away(poll, result, now));
 		return;
 	}
-	if (question == &source->questions[ASK_TOKEN])
-		ask_for_task(source);
+	if (question == &poll->questions[ASK_TOKEN])
+		ask_for_task(poll);
 }
 
 static bool says_unknown(const struct rpc_result *result)
@@ -320,7 +316,7 @@ static bool says_unknown(const struct rpc_result *result)
 
 static void token_answered(struct question *question, struct rpc_result *result)
 {
-	struct token_source *source = question->source;
+	struct work_poll *poll = question->poll;
 	int64_t now = clock_now_ms();
 	uint64_t token = 0;
 
@@ -330,61 +326,61 @@ static void token_answered(struct question *question, struct rpc_result *result)
 		result->details = "its answer cannot be decoded";
 	}
 	if (result->outcome == OUTCOME_OK) {
-		is_there(source);
-		give(source, token, NULL);
-	} else if (source->stopped) {
-		give_nothing(source);
-	} else if (source->task) {
-		claim(source);
+		is_there(poll);
+		give(poll, token, NULL);
+	} else if (poll->stopped) {
+		give_nothing(poll);
+	} else if (poll->task) {
+		claim(poll);
 	} else if (result->outcome == OUTCOME_FAILED_PRECONDITION) {
-		is_there(source);
+		is_there(poll);
 		timer_set(question->timer, again_ms(question, now));
-		ask_for_task(source);
+		ask_for_task(poll);
 	} else if (says_unknown(result)) {
 		is_unknown(question, result, now);
 	} else {
-		timer_set(question->timer, is_away(source, result, now));
+		timer_set(question->timer, is_away(poll, result, now));
 	}
 }
 
 static void task_answered(struct question *question, struct rpc_result *result)
 {
-	struct token_source *source = question->source;
+	struct work_poll *poll = question->poll;
 	int64_t now = clock_now_ms();
-	bool first = source->questions[ASK_TOKEN].unknown; /* it speaks for the SuperNode */
+	bool first = poll->questions[ASK_TOKEN].unknown; /* it speaks for the SuperNode */
 
-	if (source->stopped)
+	if (poll->stopped)
 		return;
-	if (result->outcome == OUTCOME_OK && task_decode_pending(&result->body, &source->task)) {
+	if (result->outcome == OUTCOME_OK && task_decode_pending(&result->body, &poll->task)) {
 		result->outcome = OUTCOME_INTERNAL;
 		result->details = "its answer cannot be decoded";
 	}
 	if (result->outcome == OUTCOME_OK) {
-		is_there(source);
-		if (source->task)
-			claim(source);
+		is_there(poll);
+		if (poll->task)
+			claim(poll);
 		else
 			timer_set(question->timer, again_ms(question, now));
 	} else if (says_unknown(result)) {
 		is_unknown(question, result, now);
 	} else if (first) {
-		timer_set(source->questions[ASK_TOKEN].timer, is_away(source, result, now));
+		timer_set(poll->questions[ASK_TOKEN].timer, is_away(poll, result, now));
 	}
 }
 
 static void call_done(void *arg, struct rpc_result *result)
 {
 	struct question *question = arg;
-	struct token_source *source = question->source;
+	struct work_poll *poll = question->poll;
 
 	question->call = NULL;
-	if (orphaned(source) || !source->asking)
+	if (orphaned(poll) || !poll->asking)
 		return;
 	if (question->due) {
 		/* Of the time before: what it says is old. */
 		question->due = false;
 		timer_set(question->timer, 0);
-	} else if (question == &source->questions[ASK_TOKEN]) {
+	} else if (question == &poll->questions[ASK_TOKEN]) {
 		token_answered(question, result);
 	} else {
 		task_answered(question, result);
@@ -394,79 +390,79 @@ static void call_done(void *arg, struct rpc_result *result)
 static void ask_again(void *arg)
 {
 	struct question *question = arg;
-	struct token_source *source = question->source;
+	struct work_poll *poll = question->poll;
 	struct heading heading = {0};
 	struct rpc_call_options options = {
-		.path = paths[question - source->questions], .headers = heading.v};
+		.path = paths[question - poll->questions], .headers = heading.v};
 	struct slices body = {0};
 	int r;
 
-	if (source->stopped) {
+	if (poll->stopped) {
 		if (question->call)
 			rpc_call_cancel(question->call);
 		else
-			give_nothing(source);
+			give_nothing(poll);
 		return;
 	}
 	/* One that was away shall say at once that it is there. */
-	if (!source->away_ms)
+	if (!poll->away_ms)
 		heading_add(&heading, WORKER_API_WAIT_MS, WAIT_TEXT);
 	question->asked_ms = clock_now_ms();
-	r = heading_sign(&heading, source, options.path, &body);
+	r = heading_sign(&heading, poll, options.path, &body);
 	options.n_headers = heading.n;
 	if (r || rpc_call_start(
-			 source->channel, &options, &body, call_done, question, &question->call))
+			 poll->channel, &options, &body, call_done, question, &question->call))
 		timer_set(question->timer, clock_after(question->asked_ms, POLL_MAX_MS));
 }
 
-void token_source_sign(struct token_source *source, const struct launcher_auth *auth)
+void work_poll_sign(struct work_poll *poll, const struct launcher_auth *auth)
 {
-	source->auth = auth;
+	poll->auth = auth;
 }
 
-void token_source_ask(struct token_source *source)
+void work_poll_ask(struct work_poll *poll)
 {
-	source->asking = true;
-	source->stopped = false;
-	source->task = 0;
-	source->pace.active_ms = clock_now_ms();
+	poll->asking = true;
+	poll->stopped = false;
+	poll->task = 0;
+	poll->pace.active_ms = clock_now_ms();
 	for (size_t i = 0; i < ASK_N; i++)
-		if (!source->questions[i].unknown)
-			ask_at(&source->questions[i], 0);
+		if (!poll->questions[i].unknown)
+			ask_at(&poll->questions[i], 0);
 }
 
-void token_source_stop(struct token_source *source)
+void work_poll_stop(struct work_poll *poll)
 {
-	struct question *token = &source->questions[ASK_TOKEN];
-	struct question *task = &source->questions[ASK_TASK];
+	struct question *token = &poll->questions[ASK_TOKEN];
+	struct question *task = &poll->questions[ASK_TASK];
 
-	source->stopped = true;
+	poll->stopped = true;
 	timer_set(task->timer, CLOCK_NEVER);
 	if (task->call)
 		rpc_call_cancel(task->call);
 	timer_set(token->timer, token->call ? clock_after(token->asked_ms, WAITED_MS) : 0);
 }
 
-struct rpc_channel *token_source_channel(const struct token_source *source)
+struct rpc_channel *work_poll_channel(const struct work_poll *poll)
 {
-	return source->channel;
+	return poll->channel;
 }
 
-void token_source_free(struct token_source *source)
+void work_poll_free(struct work_poll *poll)
 {
-	if (!source)
+	if (!poll)
 		return;
-	source->orphaned = true;
+	poll->orphaned = true;
 	for (size_t i = 0; i < ASK_N; i++) {
-		timer_free(source->questions[i].timer);
-		if (source->questions[i].call)
-			rpc_call_cancel(source->questions[i].call);
+		timer_free(poll->questions[i].timer);
+		if (poll->questions[i].call)
+			rpc_call_cancel(poll->questions[i].call);
 	}
-	if (source->claim)
-		rpc_call_cancel(source->claim);
-	rpc_channel_free(source->channel);
-	if (!calls_out(source)) {
-		free(source->address);
-		free(source);
+	if (poll->claim)
+		rpc_call_cancel(poll->claim);
+	rpc_channel_free(poll->channel);
+	if (!calls_out(poll)) {
+		free(poll->address);
+		free(poll);
 	}
 }
