@@ -8,6 +8,7 @@
 #include "common/base/config.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,7 +83,7 @@ void contexts_drop_unused(struct node *node)
 	held_limit(node, 0);
 }
 
-bool contexts_give_way(struct node *node, uint64_t bytes)
+static bool contexts_give_way(struct node *node, uint64_t bytes)
 {
 	const struct budget *budget = node->budget;
 	uint64_t unused_bytes = 0;
@@ -98,6 +99,27 @@ bool contexts_give_way(struct node *node, uint64_t bytes)
 	while (unused > 0 && budget->used_bytes > budget->limit_bytes - bytes)
 		held_limit(node, --unused);
 	return true;
+}
+
+int node_reserve(struct node *node, uint64_t bytes, const char *what, struct reason *why)
+{
+	const struct budget *budget = node->budget;
+	int r = budget_reserve(node->budget, bytes);
+
+	if (r < 0 && contexts_give_way(node, bytes))
+		r = budget_reserve(node->budget, bytes);
+	if (r == 0)
+		return 0;
+	return reason_code(why, r,
+		"%s of %" PRIu64 " bytes do not fit into the SuperNode's memory budget of %" PRIu64
+		" bytes (%" PRIu64 " in use)",
+		what, bytes, budget->limit_bytes, budget->used_bytes);
+}
+
+void node_release(struct node *node, uint64_t *reserved)
+{
+	budget_release(node->budget, *reserved);
+	*reserved = 0;
 }
 
 void context_leave(struct node *node, struct node_run *run)

@@ -25,13 +25,13 @@ struct message *message_find(const struct node *node, uint64_t number)
 	return NULL;
 }
 
-static void release_content(struct node *node, struct message *message)
+static void content_done(struct node *node, struct message *message)
 {
 	held_message_drop_content(&message->instruction);
 	node_release(node, &message->content_reserved);
 }
 
-static void release_reply(struct node *node, struct message *message)
+static void reply_done(struct node *node, struct message *message)
 {
 	held_message_drop_content(&message->reply);
 	node_release(node, &message->reply_reserved);
@@ -41,33 +41,43 @@ void message_draft_done(struct node *node, struct message *message)
 {
 	held_message_done(&message->draft);
 	node_release(node, &message->draft_reserved);
-	message->draft_begun = false;
 }
 
 /* ---- its end ---- */
 
-static void message_stop(const struct node *node, struct message *message)
+static void message_stop(struct message *message)
 {
 	message->work_end_ms = CLOCK_NEVER;
-	if (node->workers_come) {
+	switch (message->worker) {
+	case WORKER_GUEST:
 		/* It learns by its token, which is spent; the one of an offer was shown to nobody.
 		 */
 		if (message->state == MESSAGE_OFFERED)
 			message->token = 0;
-	} else if (message->wants & WANT_START) {
+		break;
+	case WORKER_WANTED:
 		/* Nobody has heard of the worker or its token. */
-		message->wants &= ~(unsigned)WANT_START;
-		message->slot = false;
+		message->worker = WORKER_NONE;
 		message->token = 0;
-	} else if (message->slot && !message->stopped) {
-		message->stopped = true;
-		message->wants |= WANT_STOP;
+		break;
+	case WORKER_RUNNING:
+		message->worker = WORKER_UNWANTED;
+		break;
+	case WORKER_NONE:
+	case WORKER_UNWANTED:
+	case WORKER_LEAVING:
+		break;
 	}
+}
+
+static bool is_pushing(const struct message *message)
+{
+	return message->state == MESSAGE_PUSHING || message->state == MESSAGE_FORSAKEN;
 }
 
 static bool is_answered(const struct message *message)
 {
-	return message->state >= MESSAGE_ANSWERED && !message->refused;
+	return message->state >= MESSAGE_ANSWERED;
 }
 
 /*
@@ -85,35 +95,29 @@ static void message_finish(
 		node_release(node, &reserved);
 		return;
 	}
-	release_content(node, message);
-	release_reply(node, message);
+	content_done(node, message);
+	reply_done(node, message);
 	message_draft_done(node, message);
 	held_message_done(&message->reply);
-	message->refused = false;
+	message->is_substitute = message->state == MESSAGE_REFUSED;
 	message->state = MESSAGE_ANSWERED;
 	message->reply = held_message_take(reply);
 	message->reply_reserved = reserved;
 	message->code = made->has_error && made->error_code > 0 ? made->error_code : 0;
-	message->wants |= WANT_PUSH;
 }
 
 static void message_settle(
 	struct node *node, struct message *message, struct node_now now, int64_t code)
 {
-	release_content(node, message);
-	release_reply(node, message);
+	content_done(node, message);
+	reply_done(node, message);
 	message_draft_done(node, message);
 	message->state = MESSAGE_SETTLED;
-	message->refused = false;
 	message->code = code;
-	message->wants &= ~(unsigned)WANT_PUSH;
-	message->wants |= WANT_FINISHED;
 	if (message->run)
 		node_run_idle(message->run, now);
-	if (node->workers_come) {
-		message->slot = false;
-		messages_start(node, now);
-	}
+	if (message->worker == WORKER_GUEST)
+		message->worker = WORKER_NONE;
 }
 
 /* A reason goes into a protobuf string; what of it came from a peer, or was cut, may be no UTF-8.
@@ -131,26 +135,32 @@ static char *clean_text(const char *text)
 	return clean;
 }
 
-void message_drop(struct node *node, struct message *message, struct node_now now, const char *why)
+static void message_settle_without(
+	struct node *node, struct message *message, struct node_now now, const char *why)
 {
-	if (message->state == MESSAGE_SETTLED || message->pushing)
-		return;
-	/* The worker of one that is answered ends by itself. */
-	if (message->state < MESSAGE_ANSWERED)
-		message_stop(node, message);
 	if (why != message->why.text)
 		reason_set(&message->why, "%s", why);
 	message_settle(node, message, now, -1);
 }
 
+void message_drop(struct node *node, struct message *message, struct node_now now, const char *why)
+{
+	if (message->state >= MESSAGE_SETTLED || is_pushing(message))
+		return;
+	/* The worker of one that is answered ends by itself. */
+	if (!is_answered(message))
+		message_stop(message);
+	message_settle_without(node, message, now, why);
+}
+
 void message_forget(
 	struct node *node, struct message *message, struct node_now now, const char *why)
 {
-	message_stop(node, message);
+	message_stop(message);
 	message_drop(node, message, now, why);
-	if (!message->pushing)
+	if (!is_pushing(message))
 		return;
-	message->lost = true;
+	message->state = MESSAGE_FORSAKEN;
 	reason_set(&message->why, "%s", why);
 }
 
@@ -162,7 +172,7 @@ void message_fail(struct node *node, struct message *message, struct node_now no
 
 	if (is_answered(message))
 		return;
-	message_stop(node, message);
+	message_stop(message);
 	if (!text || envelope_error(&message->instruction.envelope.metadata, now.wall_s, code, text,
 			     &reply.envelope) < 0) {
 		if (!message->spare.has_error) {
@@ -178,8 +188,9 @@ void message_fail(struct node *node, struct message *message, struct node_now no
 void message_answer(struct node *node, struct message *message, struct node_now now,
 	struct held_message *reply, uint64_t reserved)
 {
-	message->work_end_ms =
-		node->workers_come ? CLOCK_NEVER : clock_after(now.ms, NODE_WORKER_LEAVE_MS);
+	message->work_end_ms = message->worker == WORKER_GUEST
+				       ? CLOCK_NEVER
+				       : clock_after(now.ms, NODE_WORKER_LEAVE_MS);
 	message_finish(node, message, reply, reserved);
 }
 
@@ -192,9 +203,9 @@ void message_free(struct node *node, struct message *message)
 		}
 	}
 	if (message->run)
-		node_run_leave(node, message);
-	release_content(node, message);
-	release_reply(node, message);
+		node_run_leave(message->run);
+	content_done(node, message);
+	reply_done(node, message);
 	message_draft_done(node, message);
 	held_message_done(&message->instruction);
 	held_message_done(&message->reply);
@@ -202,17 +213,6 @@ void message_free(struct node *node, struct message *message)
 	explicit_bzero(&message->token, sizeof message->token);
 	explicit_bzero(message->token_tail, sizeof message->token_tail);
 	free(message);
-}
-
-void messages_sweep(struct node *node)
-{
-	struct message *next;
-
-	for (struct message *message = node->messages; message; message = next) {
-		next = message->next;
-		if (message->state == MESSAGE_SETTLED && !message->slot && !message->wants)
-			message_free(node, message);
-	}
 }
 
 /* ---- its arrival ---- */
@@ -249,7 +249,9 @@ static struct message *message_new(
 		return NULL;
 	message->number = ++node->last_number;
 	message->form = instruction->objects ? MESSAGE_OBJECTS : MESSAGE_INLINE;
-	message->coming = instruction->objects && object_set_missing(instruction->objects) > 0;
+	message->state = instruction->objects && object_set_missing(instruction->objects) > 0
+				 ? MESSAGE_COMING
+				 : MESSAGE_WAITING;
 	message->work_end_ms = CLOCK_NEVER;
 	message->ttl_end_ms = answer_by_ms(&instruction->envelope.metadata, now);
 	message->instruction = held_message_take(instruction);
@@ -304,13 +306,12 @@ int node_message(struct node *node, struct node_now now, struct held_message *gi
 		message_fail(node, message, now, ERROR_CODE_MESSAGE_UNAVAILABLE, refused);
 	} else if (message_check(node, message, &why) < 0) {
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
-	} else if (node_run_join(node, message) < 0) {
+	} else if (node_run_join(node, message->instruction.envelope.metadata.run_id,
+			   &message->run) < 0) {
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
 			"the SuperNode has no memory for the message's run");
-	} else {
-		node_run_advance(node, message->run, now);
-		messages_start(node, now);
 	}
+	node_reconcile(node, now);
 	return 0;
 }
 
@@ -319,19 +320,14 @@ void node_content(struct node *node, struct node_now now, uint64_t number, enum 
 {
 	struct message *message = message_find(node, number);
 
-	if (!message || !message->coming)
+	if (!message || message->state != MESSAGE_COMING)
 		return;
-	message->coming = false;
-	if (fetch == NODE_RUN_OVER) {
-		message_drop(node, message, now, "its run is over");
-		if (message->run)
-			node_run_over(node, message->run, now, "its run is over");
-	} else if (fetch == NODE_FETCH_REFUSED) {
+	message->state = MESSAGE_WAITING;
+	if (fetch == NODE_RUN_OVER)
+		node_run_over(message->run, "its run is over");
+	else if (fetch == NODE_FETCH_REFUSED)
 		message_fail(node, message, now, ERROR_CODE_MESSAGE_UNAVAILABLE, reason);
-	} else if (message->run) {
-		node_run_advance(node, message->run, now);
-	}
-	messages_start(node, now);
+	node_reconcile(node, now);
 }
 
 /* ---- its worker ---- */
@@ -343,41 +339,34 @@ static void message_offer(struct node *node, struct message *message, struct nod
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, NO_TOKEN);
 		return;
 	}
-	message->slot = true;
+	message->worker = WORKER_GUEST;
 	message->state = MESSAGE_OFFERED;
 	message->offered_ms = now.ms;
 	message->work_end_ms = node->offer_ms ? clock_after(now.ms, node->offer_ms) : CLOCK_NEVER;
 }
 
-static void message_start(struct node *node, struct message *message, struct node_now now)
+void message_start(struct node *node, struct message *message, struct node_now now)
 {
+	if (node->workers_come) {
+		message_offer(node, message, now);
+		return;
+	}
 	if (token_issue(node, message) < 0) {
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, NO_TOKEN);
 		return;
 	}
-	message->slot = true;
+	message->worker = WORKER_WANTED;
 	message->state = MESSAGE_STARTED;
 	message->work_end_ms = clock_after(now.ms, NODE_WORKER_READY_MS);
-	message->wants |= WANT_START;
 }
 
-void messages_start(struct node *node, struct node_now now)
+static void worker_end(struct node *node, struct message *message, struct node_now now,
+	int64_t code, const char *reason)
 {
-	unsigned used = 0;
-
-	for (const struct message *message = node->messages; message; message = message->next)
-		used += message->slot;
-	for (struct message *message = node->messages; message; message = message->next) {
-		if (message->state != MESSAGE_READY)
-			continue;
-		if (used >= node->slots)
-			return;
-		if (node->workers_come)
-			message_offer(node, message, now);
-		else
-			message_start(node, message, now);
-		used += message->slot;
-	}
+	/* No one is left who could be stopped. */
+	message->worker = WORKER_LEAVING;
+	message->work_end_ms = CLOCK_NEVER;
+	message_fail(node, message, now, code, reason);
 }
 
 void node_worker_ended(
@@ -385,25 +374,22 @@ void node_worker_ended(
 {
 	struct message *message = message_find(node, number);
 
-	if (!message || !message->slot)
+	if (!message || message->worker < WORKER_WANTED)
 		return;
-	/* No one is left who could be stopped. */
-	message->stopped = true;
-	message->wants &= ~(unsigned)WANT_STOP;
-	message->work_end_ms = CLOCK_NEVER;
-	message_fail(node, message, now, code, reason);
+	worker_end(node, message, now, code, reason);
+	node_reconcile(node, now);
 }
 
 void node_worker_gone(struct node *node, struct node_now now, uint64_t number)
 {
 	struct message *message = message_find(node, number);
 
-	if (!message || !message->slot)
+	if (!message || message->worker < WORKER_WANTED)
 		return;
-	node_worker_ended(node, now, number, ERROR_CODE_CLIENT_APP_CRASHED,
+	worker_end(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
 		"the worker has gone without a reply");
-	message->slot = false;
-	messages_start(node, now);
+	message->worker = WORKER_NONE;
+	node_reconcile(node, now);
 }
 
 void node_worker_lost(struct node *node, struct node_now now, uint64_t number, const char *reason)
@@ -412,10 +398,11 @@ void node_worker_lost(struct node *node, struct node_now now, uint64_t number, c
 
 	if (!message || !message_at_work(message))
 		return;
-	if (message->state == MESSAGE_STARTED)
+	if (message->state == MESSAGE_STARTED && message->worker == WORKER_GUEST)
 		message_offer(node, message, now);
 	else
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, reason);
+	node_reconcile(node, now);
 }
 
 void node_outputs_coming(struct node *node, uint64_t number)
@@ -424,8 +411,8 @@ void node_outputs_coming(struct node *node, uint64_t number)
 
 	if (!message || message->state != MESSAGE_WORKING)
 		return;
-	release_content(node, message);
-	message->consumed = true;
+	content_done(node, message);
+	message->state = MESSAGE_RETURNING;
 }
 
 uint64_t node_offered(const struct node *node, enum message_form form, int64_t *since_ms_out)
@@ -444,16 +431,15 @@ uint64_t node_offered(const struct node *node, enum message_form form, int64_t *
 static void reply_refused(
 	struct node *node, struct message *message, struct node_now now, const char *reason)
 {
+	bool in_vain = message->is_substitute || message->state == MESSAGE_FORSAKEN;
 	struct reason why = {0};
 
 	reason_set(&why, "the SuperLink does not take the reply: %.400s", reason ? reason : "");
-	if (message->lost || message->replaced) {
-		message_drop(node, message, now, why.text);
-		return;
-	}
-	message->replaced = true;
-	message->refused = true;
-	message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+	message->state = MESSAGE_REFUSED;
+	if (in_vain)
+		message_settle_without(node, message, now, why.text);
+	else
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
 }
 
 void node_reply_pushed(struct node *node, struct node_now now, uint64_t number, enum node_push push,
@@ -461,46 +447,47 @@ void node_reply_pushed(struct node *node, struct node_now now, uint64_t number, 
 {
 	struct message *message = message_find(node, number);
 
-	if (!message || !message->pushing)
+	if (!message || !is_pushing(message))
 		return;
-	message->pushing = false;
 	switch (push) {
 	case NODE_PUSHED:
 		message_settle(node, message, now, message->code);
 		break;
 	case NODE_PUSH_OVER:
-		message_drop(node, message, now, "its run is over");
 		if (message->run)
-			node_run_over(node, message->run, now, "its run is over");
+			node_run_over(message->run, "its run is over");
+		message_settle_without(node, message, now, "its run is over");
 		break;
 	case NODE_PUSH_REFUSED:
 		reply_refused(node, message, now, reason);
 		break;
 	case NODE_PUSH_FAILED:
-		message_drop(node, message, now,
-			message->lost ? message->why.text
-			: reason      ? reason
-				      : "not delivered");
+		message_settle_without(node, message, now,
+			message->state == MESSAGE_FORSAKEN ? message->why.text
+			: reason                           ? reason
+							   : "not delivered");
 		break;
 	}
-	messages_start(node, now);
+	node_reconcile(node, now);
 }
 
 /* ---- its time ---- */
 
 static const char *const waits_for[MESSAGE_NSTATES] = {
+	[MESSAGE_COMING] = "its objects, its run's information or its FAB",
 	[MESSAGE_WAITING] = "its objects, its run's information or its FAB",
 	[MESSAGE_READY] = "a free worker",
 	[MESSAGE_OFFERED] = "a worker to come for it (is flwr-clientapp running?)",
 	[MESSAGE_STARTED] = "its worker to ask for it",
 	[MESSAGE_WORKING] = "its worker's reply",
+	[MESSAGE_RETURNING] = "its worker's reply",
 };
 
 static void fail_late(struct node *node, struct message *message, struct node_now now)
 {
 	struct reason why = {0};
 
-	if (node->workers_come && message->state == MESSAGE_STARTED) {
+	if (message->worker == WORKER_GUEST && message->state == MESSAGE_STARTED) {
 		message_offer(node, message, now);
 		return;
 	}
@@ -508,7 +495,7 @@ static void fail_late(struct node *node, struct message *message, struct node_no
 		reason_set(&why,
 			"no worker has come for the message within %g s (--clientapp-wait)",
 			(double)node->offer_ms / 1000);
-	else if (message->state == MESSAGE_WORKING)
+	else if (message_is_pulled(message))
 		reason_set(&why, "the worker took longer than --worker-timeout (%g s)",
 			(double)node->worker_timeout_ms / 1000);
 	else
@@ -521,7 +508,7 @@ void message_tick(struct node *node, struct message *message, struct node_now no
 {
 	struct reason why = {0};
 
-	if (message->state < MESSAGE_ANSWERED && message->ttl_end_ms <= now.ms) {
+	if (!is_answered(message) && message->ttl_end_ms <= now.ms) {
 		reason_set(&why, "the message took longer than its ttl of %g s, waiting for %s",
 			message->instruction.envelope.metadata.ttl, waits_for[message->state]);
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
@@ -529,13 +516,13 @@ void message_tick(struct node *node, struct message *message, struct node_now no
 		if (message_at_work(message) || message->state == MESSAGE_OFFERED)
 			fail_late(node, message, now);
 		else
-			message_stop(node, message);
+			message_stop(message);
 	}
 }
 
 int64_t message_next_ms(const struct message *message)
 {
-	int64_t ttl_ms = message->state < MESSAGE_ANSWERED ? message->ttl_end_ms : CLOCK_NEVER;
+	int64_t ttl_ms = is_answered(message) ? CLOCK_NEVER : message->ttl_end_ms;
 
 	return ttl_ms < message->work_end_ms ? ttl_ms : message->work_end_ms;
 }

@@ -43,25 +43,80 @@ void node_free(struct node *node)
 	free(node);
 }
 
-int node_reserve(struct node *node, uint64_t bytes, const char *what, struct reason *why)
-{
-	const struct budget *budget = node->budget;
-	int r = budget_reserve(node->budget, bytes);
+/* ---- reconciling ---- */
 
-	if (r < 0 && contexts_give_way(node, bytes))
-		r = budget_reserve(node->budget, bytes);
-	if (r == 0)
-		return 0;
-	return reason_code(why, r,
-		"%s of %" PRIu64 " bytes do not fit into the SuperNode's memory budget of %" PRIu64
-		" bytes (%" PRIu64 " in use)",
-		what, bytes, budget->limit_bytes, budget->used_bytes);
+/* What its run says about a message that waits. */
+static void reconcile_waiting(struct node *node, struct message *message, struct node_now now)
+{
+	struct node_run *run = message->run;
+
+	if (!run->fail_code)
+		node_run_advance(node, run);
+	if (run->fail_code)
+		message_fail(node, message, now, run->fail_code, run->fail.text);
+	else if (run->state == RUN_READY && message->state == MESSAGE_WAITING)
+		message->state = MESSAGE_READY;
 }
 
-void node_release(struct node *node, uint64_t *reserved)
+static void reconcile_message(struct node *node, struct message *message, struct node_now now)
 {
-	budget_release(node->budget, *reserved);
-	*reserved = 0;
+	struct node_run *run = message->run;
+
+	if (run && run->state == RUN_OVER) {
+		message_drop(node, message, now, run->fail.text);
+		message->run = NULL;
+		node_run_leave(run);
+	} else if (message->state <= MESSAGE_WAITING) {
+		reconcile_waiting(node, message, now);
+	}
+}
+
+/* Start the oldest READY messages, as far as there are slots. */
+static void start_ready(struct node *node, struct node_now now)
+{
+	unsigned used = 0;
+
+	for (const struct message *message = node->messages; message; message = message->next)
+		used += message->worker != WORKER_NONE;
+	for (struct message *message = node->messages; message; message = message->next) {
+		if (message->state != MESSAGE_READY)
+			continue;
+		if (used >= node->slots)
+			return;
+		message_start(node, message, now);
+		used += message->worker != WORKER_NONE;
+	}
+}
+
+/* Free what nobody needs any more. */
+static void sweep(struct node *node)
+{
+	struct message *next;
+	struct node_run *next_run;
+
+	for (struct message *message = node->messages; message; message = next) {
+		next = message->next;
+		if (message->state == MESSAGE_REPORTED && message->worker == WORKER_NONE)
+			message_free(node, message);
+	}
+	for (struct node_run *run = node->runs; run; run = next_run) {
+		next_run = run->next;
+		if (node_run_is_useless(run))
+			node_run_free(node, run);
+	}
+}
+
+void node_reconcile(struct node *node, struct node_now now)
+{
+	for (struct message *message = node->messages; message; message = message->next)
+		reconcile_message(node, message, now);
+	/* What failed once may succeed for the next message. */
+	for (struct node_run *run = node->runs; run; run = run->next) {
+		if (run->state != RUN_BROKEN)
+			run->fail_code = 0;
+	}
+	start_ready(node, now);
+	sweep(node);
 }
 
 /* ---- events that concern everything ---- */
@@ -84,8 +139,9 @@ void node_lost(struct node *node, struct node_now now)
 	node->registered = false;
 	for (struct message *message = node->messages; message; message = message->next)
 		message_forget(node, message, now, why);
-	while (node->runs)
-		node_run_over(node, node->runs, now, why);
+	for (struct node_run *run = node->runs; run; run = run->next)
+		node_run_over(run, why);
+	node_reconcile(node, now);
 }
 
 void node_close(struct node *node)
@@ -101,6 +157,7 @@ void node_give_up(struct node *node, struct node_now now, const char *reason)
 	reason_set(&node->give_up_why, "%s", reason);
 	for (struct message *message = node->messages; message; message = message->next)
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, reason);
+	node_reconcile(node, now);
 }
 
 bool node_wants_message(const struct node *node)
@@ -108,7 +165,7 @@ bool node_wants_message(const struct node *node)
 	unsigned at_hand = 0;
 
 	for (const struct message *message = node->messages; message; message = message->next)
-		at_hand += message->state != MESSAGE_SETTLED;
+		at_hand += message->state < MESSAGE_SETTLED;
 	return node->registered && !node->closed && at_hand < node->slots;
 }
 
@@ -133,7 +190,7 @@ void node_tick(struct node *node, struct node_now now)
 		message_tick(node, message, now);
 	for (struct node_run *run = node->runs; run; run = run->next)
 		node_run_tick(run, now);
-	messages_start(node, now);
+	node_reconcile(node, now);
 }
 
 /* ---- what the owner is told ---- */
@@ -143,43 +200,66 @@ static void action_fill(
 {
 	*out = (struct node_action){.kind = kind,
 		.message = message->number,
-		.run_id = message->instruction.envelope.metadata.run_id};
-	out->form = message->form;
-	if (kind == NODE_START_WORKER)
+		.run_id = message->instruction.envelope.metadata.run_id,
+		.form = message->form};
+	switch (kind) {
+	case NODE_START_WORKER:
+		message->worker = WORKER_RUNNING;
 		out->token = message->token;
-	if (kind == NODE_PUSH_REPLY) {
+		break;
+	case NODE_STOP_WORKER:
+		message->worker = WORKER_LEAVING;
+		break;
+	case NODE_PUSH_REPLY:
+		message->state = MESSAGE_PUSHING;
 		out->reply = &message->reply;
 		out->runtime_s = message->runtime_s;
-		message->pushing = true;
-	}
-	if (kind == NODE_FINISHED) {
+		break;
+	case NODE_FINISHED:
+		message->state = MESSAGE_REPORTED;
 		out->code = message->code;
 		out->text = message->code < 0 ? message->why.text
 			    : message->reply.envelope.has_error
 				    ? message->reply.envelope.error_reason
 				    : "";
+		break;
+	case NODE_FETCH_RUN:
+	case NODE_FETCH_FAB:
+	case NODE_ACTION_N:
+		break;
 	}
 }
 
-/* Workers end before others start; a reply goes before its end is told. */
-static const struct {
-	unsigned want;
-	enum node_action_kind kind;
-} message_actions[] = {
-	{WANT_STOP, NODE_STOP_WORKER},
-	{WANT_PUSH, NODE_PUSH_REPLY},
-	{WANT_FINISHED, NODE_FINISHED},
-	{WANT_START, NODE_START_WORKER},
-};
+static bool owner_must(const struct message *message, enum node_action_kind kind)
+{
+	switch (kind) {
+	case NODE_START_WORKER:
+		return message->worker == WORKER_WANTED;
+	case NODE_STOP_WORKER:
+		return message->worker == WORKER_UNWANTED;
+	case NODE_PUSH_REPLY:
+		return message->state == MESSAGE_ANSWERED;
+	case NODE_FINISHED:
+		return message->state == MESSAGE_SETTLED;
+	case NODE_FETCH_RUN:
+	case NODE_FETCH_FAB:
+	case NODE_ACTION_N:
+		break;
+	}
+	return false;
+}
 
 static bool message_action(struct node *node, struct node_action *out)
 {
-	for (size_t i = 0; i < ARRAY_LEN(message_actions); i++) {
+	/* Workers end before others start; a reply goes before its end is told. */
+	static const enum node_action_kind kinds[] = {
+		NODE_STOP_WORKER, NODE_PUSH_REPLY, NODE_FINISHED, NODE_START_WORKER};
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		for (struct message *message = node->messages; message; message = message->next) {
-			if (!(message->wants & message_actions[i].want))
+			if (!owner_must(message, kinds[i]))
 				continue;
-			message->wants &= ~message_actions[i].want;
-			action_fill(message, message_actions[i].kind, out);
+			action_fill(message, kinds[i], out);
 			return true;
 		}
 	}
@@ -207,7 +287,7 @@ static bool run_action(struct node *node, struct node_action *out)
 
 int node_next_action(struct node *node, struct node_action *out)
 {
-	messages_sweep(node);
+	sweep(node);
 	return message_action(node, out) || run_action(node, out) ? 1 : 0;
 }
 

@@ -4,11 +4,12 @@
  * thread.
  *
  * A message's life:
- *   WAITING (for its objects, its run's information, its FAB) -> READY (for a slot) -> STARTED (a
- * worker was started, has a token; with process isolation first OFFERED, until a worker asks)
- *   -> WORKING (its inputs were pulled) -> ANSWERED (its one reply is queued or being pushed) ->
- * freed, when the reply is settled and the slot is free again. message_finish() in message.c is the
- * only way into ANSWERED.
+ *   COMING (its objects are missing) -> WAITING (for its run's information and FAB) -> READY (for a
+ * slot) -> STARTED (a worker was started, has a token; with process isolation first OFFERED, until
+ * a worker asks) -> WORKING (its inputs were pulled) -> ANSWERED (its one reply is queued) ->
+ * PUSHING -> SETTLED -> freed, when the owner knows how it ended and the slot is free again.
+ * message_finish() in message.c is the only way into ANSWERED. Events note what has happened;
+ * node_reconcile() in node.c then moves every message as far as that allows.
  */
 #ifndef FLWR_CORE_NODE_H
 #define FLWR_CORE_NODE_H

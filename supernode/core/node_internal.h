@@ -8,56 +8,62 @@
 
 #include "supernode/core/node.h"
 
+/* How far a message has come; it only moves down this list, but from STARTED back to OFFERED, and
+ * from PUSHING by way of REFUSED. */
 enum message_state {
-	MESSAGE_WAITING,  /* for its objects, its run's information, its FAB */
-	MESSAGE_READY,    /* for a slot */
-	MESSAGE_OFFERED,  /* to the worker that asks first; process isolation only */
-	MESSAGE_STARTED,  /* has a worker and a token */
-	MESSAGE_WORKING,  /* its inputs were pulled */
-	MESSAGE_ANSWERED, /* its reply is queued or being pushed */
-	MESSAGE_SETTLED,  /* pushed or dropped; it goes when it was reported and its slot is free */
+	MESSAGE_COMING,    /* objects of its content are missing */
+	MESSAGE_WAITING,   /* for its run's information or FAB */
+	MESSAGE_READY,     /* for a slot */
+	MESSAGE_OFFERED,   /* to the worker that asks first; process isolation only */
+	MESSAGE_STARTED,   /* has a worker and a token */
+	MESSAGE_WORKING,   /* its inputs were pulled */
+	MESSAGE_RETURNING, /* its inputs were given up: outputs are on their way */
+	MESSAGE_REFUSED,   /* the SuperLink does not take its reply: another takes the place */
+	MESSAGE_ANSWERED,  /* its reply waits for the owner */
+	MESSAGE_PUSHING,   /* its reply is with the owner */
+	MESSAGE_FORSAKEN,  /* PUSHING, to a SuperLink that has forgotten this node */
+	MESSAGE_SETTLED,   /* pushed or dropped; the owner has not been told how it ended */
+	MESSAGE_REPORTED,  /* it goes when its worker is gone */
 	MESSAGE_NSTATES
 };
 
-enum { TOKEN_TAIL = 15 }; /* words of 64 bits: with the token 256 hex digits */
+/* A message's worker. Every one but WORKER_NONE has a slot. */
+enum worker_state {
+	WORKER_NONE,
+	WORKER_GUEST, /* one that came by itself, or will; it counts until the message is settled */
+	WORKER_WANTED, /* the owner has to start it */
+	WORKER_RUNNING,
+	WORKER_UNWANTED, /* the owner has to stop it */
+	WORKER_LEAVING   /* was told to stop, or has ended; not all of its processes are gone */
+};
 
-/* What the owner still has to be told of a message. */
-enum { WANT_START = 1, WANT_STOP = 2, WANT_PUSH = 4, WANT_FINISHED = 8 };
+enum { TOKEN_TAIL = 15 }; /* words of 64 bits: with the token 256 hex digits */
 
 struct message {
 	struct message *next;
 	uint64_t number;
 	enum message_state state;
+	enum worker_state worker;
 	enum message_form form;
 	struct held_message instruction; /* its content goes with the answer */
 	uint64_t content_reserved;
 	struct node_run *run;            /* NULL once the run is over */
 	uint64_t token;                  /* 0: none; known, but spent, from the answer on */
 	uint64_t token_tail[TOKEN_TAIL]; /* what follows it in its text */
-	bool slot;     /* a worker of it is, or is to be started, and is not gone; one that came by
-			  itself counts     until the answer */
-	bool stopped;  /* its worker has ended or was told to */
-	bool pushing;  /* the reply is with the owner */
-	bool refused;  /* the reply was too large: another one may take its place */
-	bool replaced; /* that has happened */
-	bool consumed; /* its content was given up: outputs were on their way */
-	bool coming;   /* objects of its content are missing yet */
-	int64_t offered_ms; /* OFFERED: since when */
-	bool lost;          /* being pushed to a SuperLink that has forgotten us */
+	int64_t offered_ms;              /* OFFERED: since when */
 	int64_t ttl_end_ms;
 	int64_t work_end_ms; /* OFFERED: of the first question; STARTED: of the first pull; WORKING:
 				of the reply; answered: of the worker */
 	int64_t pulled_ms;   /* WORKING: since when */
 	double runtime_s;    /* from there to the reply */
-	bool draft_begun;    /* draft is one */
 	struct held_message draft; /* MESSAGE_OBJECTS: the reply as its worker has announced it */
 	uint64_t draft_reserved;
 	struct held_message reply;
+	bool is_substitute; /* reply is an error in the place of one that was refused */
 	uint64_t reply_reserved;
 	struct envelope spare; /* an error reply for when there is no memory to make one */
-	unsigned wants;
-	int64_t code;      /* how it ended, as NODE_FINISHED has it */
-	struct reason why; /* of a dropped one */
+	int64_t code;          /* how it ended, as NODE_FINISHED has it */
+	struct reason why;     /* of a dropped one */
 };
 
 /*
@@ -79,7 +85,8 @@ enum run_state {
 	RUN_UNKNOWN, /* only its number is known */
 	RUN_BARE,    /* its information is here, its FAB is not */
 	RUN_READY,   /* all that a worker needs is here */
-	RUN_BROKEN   /* it can never be worked on: fail_code, fail */
+	RUN_BROKEN,  /* it can never be worked on: fail_code, fail */
+	RUN_OVER     /* its messages are dropped, because of fail; it goes */
 };
 
 struct node_run {
@@ -97,7 +104,7 @@ struct node_run {
 	struct held_context *context; /* from RUN_READY on; before, what its series has left */
 	uint64_t reserved;            /* for bytes */
 	int64_t probe_ms, probe_gap_ms;
-	int64_t fail_code;
+	int64_t fail_code; /* what its waiting messages fail with; 0: nothing */
 	struct reason fail;
 };
 
@@ -130,13 +137,14 @@ struct node {
 	struct held_context *contexts;
 };
 
-/* ---- budget ---- */
+/* ---- node.c ---- */
 
-/* As budget_reserve(), with a sentence: "<what> of 5 bytes do not fit into the memory budget ...".
- * Contexts that are kept in case that a series goes on give way. */
-int node_reserve(struct node *node, uint64_t bytes, const char *what, struct reason *why);
-/* Release *reserved, 0 afterwards. */
-void node_release(struct node *node, uint64_t *reserved);
+/*
+ * The end of every event: moves each message as far as what is known allows, starts the next ones,
+ * frees what nobody needs. Events themselves only note what has happened. A second call at once has
+ * no effect.
+ */
+void node_reconcile(struct node *node, struct node_now now);
 
 /* ---- message.c ---- */
 
@@ -154,24 +162,25 @@ void message_drop(struct node *node, struct message *message, struct node_now no
 /* Drop, or if being pushed: settle with the end of the push, however it ends. */
 void message_forget(
 	struct node *node, struct message *message, struct node_now now, const char *why);
-/* Free the messages that nobody needs any more. */
-void messages_sweep(struct node *node);
+/* Give it a worker: one that is to be started, or that comes by itself. */
+void message_start(struct node *node, struct message *message, struct node_now now);
 void message_free(struct node *node, struct message *message);
-/* Start the oldest READY messages, as far as there are slots. */
-void messages_start(struct node *node, struct node_now now);
 void message_tick(struct node *node, struct message *message, struct node_now now);
 /* CLOCK_NEVER: no deadline. */
 int64_t message_next_ms(const struct message *message);
 
 /* ---- run.c ---- */
 
-/* Bind a new message to its run, which is made if need be. 0 or -ENOMEM. */
-int node_run_join(struct node *node, struct message *message);
-void node_run_leave(struct node *node, struct message *message);
-/* Do what the run needs next for its waiting messages. */
-void node_run_advance(struct node *node, struct node_run *run, struct node_now now);
-/* The run is over: drop its messages that have no reply, free it. */
-void node_run_over(struct node *node, struct node_run *run, struct node_now now, const char *why);
+/* The run of that number, which is made if need be, for one more message. 0 or -ENOMEM. */
+int node_run_join(struct node *node, uint64_t run_id, struct node_run **out);
+/* A message of it is gone. */
+void node_run_leave(struct node_run *run);
+/* Do what it needs next for a message that waits. */
+void node_run_advance(struct node *node, struct node_run *run);
+/* Nobody needs it, and no answer will come for it. */
+bool node_run_is_useless(const struct node_run *run);
+/* It is over: its messages without a reply are dropped, then it is freed. */
+void node_run_over(struct node_run *run, const char *why);
 /* A message of it was settled. */
 void node_run_idle(struct node_run *run, struct node_now now);
 void node_run_free(struct node *node, struct node_run *run);
@@ -192,6 +201,12 @@ void held_fab_unref(struct node *node, struct held_fab *fab);
 
 /* ---- context.c ---- */
 
+/* As budget_reserve(), with a sentence: "<what> of 5 bytes do not fit into the memory budget ...".
+ * Contexts that are kept in case that a series goes on give way. */
+int node_reserve(struct node *node, uint64_t bytes, const char *what, struct reason *why);
+/* Release *reserved, 0 afterwards. */
+void node_release(struct node *node, uint64_t *reserved);
+
 /* Have the run point to what its series has left, if that is there: it is not forgotten then. */
 void context_join(const struct node *node, struct node_run *run);
 /*
@@ -211,9 +226,6 @@ void context_replace(
 void context_leave(struct node *node, struct node_run *run);
 /* Forget all that no run points to. */
 void contexts_drop_unused(struct node *node);
-/* Of these as many, the oldest first, as bytes need room in the budget. false: that is not enough,
- * and nothing was forgotten. */
-bool contexts_give_way(struct node *node, uint64_t bytes);
 
 /* ---- token.c ---- */
 
@@ -241,9 +253,22 @@ enum outcome work_answer(struct node *node, struct message *message, struct node
 	struct held_message *reply, uint64_t *reserved, struct slices *context,
 	const char **details_out);
 
+/* Its worker has pulled the inputs, and there is no reply yet. */
+static inline bool message_is_pulled(const struct message *message)
+{
+	return message->state == MESSAGE_WORKING || message->state == MESSAGE_RETURNING;
+}
+
+/* Its worker may speak for it. */
 static inline bool message_at_work(const struct message *message)
 {
-	return message->state == MESSAGE_STARTED || message->state == MESSAGE_WORKING;
+	return message->state == MESSAGE_STARTED || message_is_pulled(message);
+}
+
+/* A reply was announced. */
+static inline bool message_has_draft(const struct message *message)
+{
+	return message->draft.envelope.has_content || message->draft.envelope.has_error;
 }
 
 #endif

@@ -27,9 +27,8 @@ const struct slices *node_run_bytes(const struct node *node, uint64_t run_id)
 	return run && run->state == RUN_READY ? &run->bytes : NULL;
 }
 
-int node_run_join(struct node *node, struct message *message)
+int node_run_join(struct node *node, uint64_t run_id, struct node_run **out)
 {
-	uint64_t run_id = message->instruction.envelope.metadata.run_id;
 	struct node_run *run = run_find(node, run_id);
 
 	if (!run) {
@@ -42,24 +41,20 @@ int node_run_join(struct node *node, struct message *message)
 	}
 	run->messages++;
 	run->probe_gap_ms = NODE_RUN_PROBE_MS;
-	message->run = run;
+	*out = run;
 	return 0;
 }
 
-/* A run of which nothing is known, which nobody waits for, and which no answer will come for. */
-static void run_free_useless(struct node *node, struct node_run *run)
+void node_run_leave(struct node_run *run)
 {
-	if (run->messages == 0 && run->state == RUN_UNKNOWN && !run->asking)
-		node_run_free(node, run);
+	run->messages--;
 }
 
-void node_run_leave(struct node *node, struct message *message)
+bool node_run_is_useless(const struct node_run *run)
 {
-	struct node_run *run = message->run;
-
-	message->run = NULL;
-	run->messages--;
-	run_free_useless(node, run);
+	if (run->messages > 0)
+		return false;
+	return run->state == RUN_OVER || (run->state == RUN_UNKNOWN && !run->asking);
 }
 
 void node_run_free(struct node *node, struct node_run *run)
@@ -79,37 +74,29 @@ void node_run_free(struct node *node, struct node_run *run)
 	free(run);
 }
 
-void node_run_over(struct node *node, struct node_run *run, struct node_now now, const char *why)
-{
-	for (struct message *message = node->messages; message; message = message->next) {
-		if (message->run != run)
-			continue;
-		message_drop(node, message, now, why);
-		message->run = NULL;
-	}
-	node_run_free(node, run);
-}
-
 /* ---- towards READY ---- */
 
-static void fail_waiting(struct node *node, const struct node_run *run, struct node_now now,
-	int64_t code, const char *why)
+/* Its waiting messages fail with this; when it is broken, also those to come. */
+static void run_fail(struct node_run *run, int64_t code, const char *why)
 {
-	for (struct message *message = node->messages; message; message = message->next) {
-		if (message->run == run && message->state == MESSAGE_WAITING)
-			message_fail(node, message, now, code, why);
-	}
+	run->fail_code = code;
+	reason_set(&run->fail, "%s", why);
 }
 
 static void run_break(struct node_run *run, int64_t code, const char *why)
 {
 	run->state = RUN_BROKEN;
-	run->fail_code = code;
+	run_fail(run, code, why);
+}
+
+void node_run_over(struct node_run *run, const char *why)
+{
+	run->state = RUN_OVER;
 	reason_set(&run->fail, "%s", why);
 }
 
 /* The FAB is here: fuse the configuration. Only what can never succeed is remembered. */
-static void run_prepare(struct node *node, struct node_run *run, struct node_now now)
+static void run_prepare(struct node *node, struct node_run *run)
 {
 	struct reason why = {0};
 	int r = context_prepare(node, run, &why);
@@ -123,7 +110,7 @@ static void run_prepare(struct node *node, struct node_run *run, struct node_now
 	if (r == -EINVAL)
 		run_break(run, ERROR_CODE_LOAD_CLIENT_APP, why.text);
 	else
-		fail_waiting(node, run, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+		run_fail(run, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
 }
 
 static void run_ask(struct node_run *run)
@@ -142,26 +129,18 @@ static void run_ask_fab(struct node_run *run)
 	run->want_fab = true;
 }
 
-void node_run_advance(struct node *node, struct node_run *run, struct node_now now)
+void node_run_advance(struct node *node, struct node_run *run)
 {
-	if (run->messages == 0)
-		return;
 	if (run->state == RUN_UNKNOWN)
 		run_ask(run);
-	if (run->state == RUN_BARE && !run->fab)
-		run->fab = held_fab_ref(node, run->info.fab_hash);
-	if (run->state == RUN_BARE && run->fab)
-		run_prepare(node, run, now);
-	else if (run->state == RUN_BARE)
-		run_ask_fab(run);
-	if (run->state == RUN_BROKEN)
-		fail_waiting(node, run, now, run->fail_code, run->fail.text);
-	if (run->state != RUN_READY)
+	if (run->state != RUN_BARE)
 		return;
-	for (struct message *message = node->messages; message; message = message->next) {
-		if (message->run == run && message->state == MESSAGE_WAITING && !message->coming)
-			message->state = MESSAGE_READY;
-	}
+	if (!run->fab)
+		run->fab = held_fab_ref(node, run->info.fab_hash);
+	if (run->fab)
+		run_prepare(node, run);
+	else
+		run_ask_fab(run);
 }
 
 /* ---- answers ---- */
@@ -187,38 +166,33 @@ void node_run_fetched(struct node *node, struct node_now now, uint64_t run_id,
 		run->want_info = false;
 		run->probe_ms = clock_after(now.ms, run->probe_gap_ms);
 		if (fetch == NODE_RUN_OVER) {
-			node_run_over(node, run, now, "its run is over");
-		} else if (fetch == NODE_FETCH_REFUSED) {
+			node_run_over(run, "its run is over");
+		} else if (run->state != RUN_UNKNOWN) {
 			/* That a probe failed says nothing: what is known stays known. */
-			if (run->state == RUN_UNKNOWN)
-				fail_waiting(node, run, now, ERROR_CODE_CLIENT_APP_CRASHED, reason);
-			run_free_useless(node, run);
-		} else if (run->state == RUN_UNKNOWN) {
+		} else if (fetch == NODE_FETCH_REFUSED) {
+			run_fail(run, ERROR_CODE_CLIENT_APP_CRASHED, reason);
+		} else {
 			take_info(run, info);
 			context_join(node, run);
-			node_run_advance(node, run, now);
 		}
 	}
 	if (fetch == NODE_FETCHED)
 		run_done(info);
-	messages_start(node, now);
+	node_reconcile(node, now);
 }
 
-static void take_fab(struct node *node, struct node_run *run, struct node_now now, const char *hash,
+static void take_fab(struct node *node, struct node_run *run, const char *hash,
 	struct slices *content, struct manifest *manifest)
 {
 	struct reason why = {0};
 
-	/* Another run may have brought the same one meanwhile. */
-	if (!run->fab)
-		run->fab = held_fab_ref(node, run->info.fab_hash);
-	/* The check of another run of this number began before its SuperLink had forgotten it. */
-	if (!run->fab && strcmp(hash, run->info.fab_hash) != 0)
-		run_ask_fab(run);
-	else if (!run->fab && held_fab_new(node, hash, content, manifest, &run->fab, &why) < 0)
-		fail_waiting(node, run, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
-	else
-		node_run_advance(node, run, now);
+	/* The check of another run of this number began before its SuperLink had forgotten it: then
+	 * this run's is asked for. Another run may have brought the same one meanwhile. */
+	if (run->fab || strcmp(hash, run->info.fab_hash) != 0)
+		return;
+	run->fab = held_fab_ref(node, hash);
+	if (!run->fab && held_fab_new(node, hash, content, manifest, &run->fab, &why) < 0)
+		run_fail(run, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
 }
 
 void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
@@ -231,17 +205,17 @@ void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
 		run->fab_asking = false;
 		run->want_fab = false;
 		if (fetch == NODE_RUN_OVER)
-			node_run_over(node, run, now, "its run is over");
+			node_run_over(run, "its run is over");
 		else if (fetch == NODE_FETCH_REFUSED)
-			fail_waiting(node, run, now, ERROR_CODE_INVALID_FAB, reason);
+			run_fail(run, ERROR_CODE_INVALID_FAB, reason);
 		else if (run->state == RUN_BARE)
-			take_fab(node, run, now, hash, content, manifest);
+			take_fab(node, run, hash, content, manifest);
 	}
 	if (fetch == NODE_FETCHED) {
 		slices_done(content);
 		manifest_done(manifest);
 	}
-	messages_start(node, now);
+	node_reconcile(node, now);
 }
 
 /* ---- idle runs ---- */

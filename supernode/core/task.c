@@ -23,7 +23,7 @@ enum outcome node_pull_task(struct node *node, struct node_now now, uint64_t tok
 
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	if (message->consumed)
+	if (message->state == MESSAGE_RETURNING)
 		return work_refuse(OUTCOME_FAILED_PRECONDITION,
 			"the task's inputs were taken already", details_out);
 	run = message->run;
@@ -53,7 +53,7 @@ static struct message *find_working(const struct node *node, uint64_t token)
 {
 	struct message *message = token_find(node, token);
 
-	if (!message || message->form != MESSAGE_OBJECTS || message->state != MESSAGE_WORKING)
+	if (!message || message->form != MESSAGE_OBJECTS || !message_is_pulled(message))
 		return NULL;
 	return message;
 }
@@ -62,7 +62,7 @@ const struct held_message *node_instruction(const struct node *node, uint64_t to
 {
 	const struct message *message = find_working(node, token);
 
-	return message && !message->consumed ? &message->instruction : NULL;
+	return message && message->state == MESSAGE_WORKING ? &message->instruction : NULL;
 }
 
 void node_inputs_taken(struct node *node, uint64_t token)
@@ -96,7 +96,7 @@ enum outcome node_reply_begin(struct node *node, struct node_now now, uint64_t t
 
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	if (message->state != MESSAGE_WORKING)
+	if (!message_is_pulled(message))
 		return work_refuse(OUTCOME_FAILED_PRECONDITION,
 			"the task's input was not pulled before", details_out);
 	if (!is_reply(reply))
@@ -110,7 +110,6 @@ enum outcome node_reply_begin(struct node *node, struct node_now now, uint64_t t
 	}
 	message->draft = held_message_take(reply);
 	message->draft_reserved = bytes;
-	message->draft_begun = true;
 	return OUTCOME_OK;
 }
 
@@ -118,7 +117,7 @@ struct object_set *node_reply_objects(const struct node *node, uint64_t token)
 {
 	const struct message *message = find_working(node, token);
 
-	return message && message->draft_begun ? message->draft.objects : NULL;
+	return message && message_has_draft(message) ? message->draft.objects : NULL;
 }
 
 /* Answer with the draft, or keep it: what was not taken can be pushed again, with another Context.
@@ -132,7 +131,7 @@ static enum outcome answer_draft(struct node *node, struct message *message, str
 
 	message->draft_reserved = 0;
 	outcome = work_answer(node, message, now, &draft, &reserved, context, details_out);
-	if (message->state == MESSAGE_WORKING) {
+	if (message_is_pulled(message)) {
 		message->draft = held_message_take(&draft);
 		message->draft_reserved = reserved;
 	} else {
@@ -149,7 +148,7 @@ enum outcome node_push_task(struct node *node, struct node_now now, uint64_t tok
 
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	if (message->state != MESSAGE_WORKING || !message->draft_begun)
+	if (!message_is_pulled(message) || !message_has_draft(message))
 		return work_refuse(
 			OUTCOME_FAILED_PRECONDITION, "no reply was pushed before", details_out);
 	if (message->draft.objects && object_set_missing(message->draft.objects) > 0)

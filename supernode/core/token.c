@@ -117,7 +117,7 @@ enum outcome node_get_token(
 bool node_expects_outputs(const struct node *node)
 {
 	for (const struct message *message = node->messages; message; message = message->next) {
-		if (message->state == MESSAGE_WORKING)
+		if (message_is_pulled(message))
 			return true;
 	}
 	return false;

@@ -72,7 +72,7 @@ enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t t
 
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	if (message->consumed) {
+	if (message->state == MESSAGE_RETURNING) {
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
 			"the worker ended while it sent its outputs");
 		return work_refuse(OUTCOME_FAILED_PRECONDITION, CONSUMED, details_out);
@@ -155,7 +155,7 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
 		return work_refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	if (message->state != MESSAGE_WORKING)
+	if (!message_is_pulled(message))
 		return work_refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
 	r = instruction_decode_reply(outputs);
 	if (r == -ENOMEM)

@@ -222,7 +222,7 @@ static void step_push(struct sim_world *world)
 
 	if (!number || (message->token == 42))
 		return;
-	working = theirs && theirs->state == MESSAGE_WORKING && !message->objects;
+	working = theirs && message_is_pulled(theirs) && !message->objects;
 	sim_alloc_set(0, 0);
 	sim_make_outputs(world, number, &outputs, &valid);
 	if (slices_append_refs(&context, &outputs.context) < 0)
@@ -274,7 +274,7 @@ static void step_away(struct sim_world *world)
 {
 	uint64_t number = sim_pick(world, has_worker);
 	const struct message *theirs = message_find(world->node, number);
-	bool pulled = theirs && theirs->state == MESSAGE_WORKING;
+	bool pulled = theirs && message_is_pulled(theirs);
 
 	if (!number || !sim_mishap(world, 4))
 		return;

@@ -31,7 +31,7 @@ static const struct message *working(const struct sim_world *world, uint64_t num
 {
 	const struct message *theirs = message_find(world->node, number);
 
-	return theirs && theirs->state == MESSAGE_WORKING ? theirs : NULL;
+	return theirs && message_is_pulled(theirs) ? theirs : NULL;
 }
 
 /* ---- objects of an instruction ---- */
@@ -43,11 +43,12 @@ static void content_over(struct sim_world *world, uint64_t number, enum node_fet
 
 	object_set_unref(message->set);
 	message->set = NULL;
-	if (fetch == NODE_RUN_OVER && theirs && theirs->coming && theirs->run)
+	if (fetch == NODE_RUN_OVER && theirs && theirs->state == MESSAGE_COMING)
 		sim_forget_run(world, message->run);
 	sim_faults(world);
 	node_content(world->node, world->now, number, fetch, "no \xff object");
-	sim_check(world, !(theirs = message_find(world->node, number)) || !theirs->coming);
+	sim_check(world,
+		!(theirs = message_find(world->node, number)) || theirs->state != MESSAGE_COMING);
 }
 
 void sim_step_content(struct sim_world *world)
@@ -152,7 +153,7 @@ void sim_step_instruction(struct sim_world *world)
 	if (!number)
 		return;
 	instruction = node_instruction(world->node, message->token);
-	sim_check(world, (instruction != NULL) == (theirs && !theirs->consumed));
+	sim_check(world, (instruction != NULL) == (theirs && theirs->state == MESSAGE_WORKING));
 	if (instruction)
 		sim_check(world, object_set_missing(instruction->objects) == 0);
 	if (!sim_one_in(world, 2))
@@ -194,7 +195,7 @@ void sim_step_begin(struct sim_world *world)
 	bool valid;
 
 	/* Sometimes again. */
-	if (!number || (theirs && theirs->draft_begun && !sim_one_in(world, 5)))
+	if (!number || (theirs && message_has_draft(theirs) && !sim_one_in(world, 5)))
 		return;
 	sim_alloc_set(0, 0);
 	valid = make_reply(world, &reply, &sample);
@@ -236,7 +237,7 @@ void sim_step_push_task(struct sim_world *world)
 	unsigned kind = (unsigned)sim_below(world, 10);
 	struct slices context = {0}, same = {0};
 	const char *details = NULL;
-	bool ready = theirs && theirs->draft_begun &&
+	bool ready = theirs && message_has_draft(theirs) &&
 		     !(theirs->draft.objects && object_set_missing(theirs->draft.objects));
 	enum outcome outcome;
 
@@ -257,7 +258,7 @@ void sim_step_push_task(struct sim_world *world)
 	if (ready && kind != 2)
 		sim_check(world, outcome == OUTCOME_OK || outcome == OUTCOME_RESOURCE_EXHAUSTED);
 	if (ready && outcome == OUTCOME_INVALID_ARGUMENT)
-		sim_check(world, theirs->draft_begun && theirs->state == MESSAGE_WORKING);
+		sim_check(world, message_has_draft(theirs) && message_is_pulled(theirs));
 	if (outcome == OUTCOME_OK) {
 		world->tasks++;
 		if (same.bytes)

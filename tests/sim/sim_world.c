@@ -290,22 +290,27 @@ static void check_message(struct sim_world *world, const struct message *message
 	unsigned used = 0;
 
 	sim_check(world, message->number <= world->last && ours->known);
-	sim_check(world, message->wants == 0);
+	sim_check(world, message->worker != WORKER_WANTED && message->worker != WORKER_UNWANTED);
 	if (world->workers_come)
-		sim_check(world, message->slot ? message->state >= MESSAGE_OFFERED &&
-							 message->state != MESSAGE_SETTLED
-					       : message->state < MESSAGE_OFFERED ||
-							 message->state >= MESSAGE_ANSWERED);
+		sim_check(world, message->worker == WORKER_GUEST
+					 ? message->state >= MESSAGE_OFFERED &&
+						   message->state < MESSAGE_SETTLED
+					 : message->worker == WORKER_NONE &&
+						   (message->state < MESSAGE_OFFERED ||
+							   message->state >= MESSAGE_ANSWERED));
 	else
-		sim_check(world, message->slot == (ours->started && !ours->gone));
+		sim_check(
+			world, (message->worker != WORKER_NONE) == (ours->started && !ours->gone));
 	switch (message->state) {
+	case MESSAGE_COMING:
+		sim_check(world, message->run && ours->set);
+		break;
 	case MESSAGE_WAITING:
-		sim_check(world, message->run && (run->info_asked || run->fab_asked ||
-							 (message->coming && ours->set)));
+		sim_check(world, message->run && (run->info_asked || run->fab_asked));
 		break;
 	case MESSAGE_READY:
 		for (const struct message *m = world->node->messages; m; m = m->next)
-			used += m->slot;
+			used += m->worker != WORKER_NONE;
 		sim_check(world, message->run && used >= world->slots);
 		break;
 	case MESSAGE_OFFERED:
@@ -314,19 +319,25 @@ static void check_message(struct sim_world *world, const struct message *message
 		break;
 	case MESSAGE_STARTED:
 	case MESSAGE_WORKING:
-		sim_check(world, message->run && message->slot && !ours->ended && message->token);
+	case MESSAGE_RETURNING:
+		sim_check(world, message->run && message->worker != WORKER_NONE && !ours->ended &&
+					 message->token);
 		sim_check(world, node_message_live(world->node, message->number));
 		break;
-	case MESSAGE_ANSWERED:
+	case MESSAGE_PUSHING:
+	case MESSAGE_FORSAKEN:
 		sim_check(world, ours->pushing && ours->reply == &message->reply);
 		break;
-	case MESSAGE_SETTLED:
-		sim_check(world, ours->finished && message->slot);
+	case MESSAGE_REPORTED:
+		sim_check(world, ours->finished && message->worker != WORKER_NONE);
 		break;
+	case MESSAGE_REFUSED:
+	case MESSAGE_ANSWERED:
+	case MESSAGE_SETTLED:
 	case MESSAGE_NSTATES:
 		sim_check(world, false);
 	}
-	if (!world->workers_come && message->slot && !ours->stopped && !ours->ended)
+	if (message->worker == WORKER_RUNNING)
 		sim_check(world,
 			message->state < MESSAGE_ANSWERED || message->work_end_ms != CLOCK_NEVER);
 }
@@ -334,8 +345,12 @@ static void check_message(struct sim_world *world, const struct message *message
 void sim_invariants(struct sim_world *world)
 {
 	const struct node *node = world->node;
+	struct node_action action;
 	uint64_t number;
 
+	/* The event itself has reconciled everything. */
+	node_reconcile(world->node, world->now);
+	sim_check(world, node_next_action(world->node, &action) == 0);
 	sim_check(world, world->budget.used_bytes == held(node));
 	sim_check(world, world->budget.used_bytes <= world->budget.limit_bytes);
 	if (!sim_objects_out(world))
