@@ -40,6 +40,10 @@ static int again_outputs(const struct slices *bytes, struct slices *again)
 		return r;
 	CHECK(outputs.message.bytes + outputs.context.bytes <= bytes->bytes);
 	CHECK(instruction_encode_outputs(&outputs, again) == 0);
+	CHECK(instruction_first_token(again) == outputs.token);
+	r = instruction_decode_reply(&outputs);
+	CHECK(instruction_decode_reply(&outputs) == r);
+	CHECK(r == 0 || !outputs.reply.metadata.message_id);
 	instruction_outputs_done(&outputs);
 	return 0;
 }
