@@ -19,7 +19,7 @@
 #include "common/base/reason.h"
 #include "common/fab/fab.h"
 #include "common/message/instruction_codec.h"
-#include "supernode/store/held_message.h"
+#include "supernode/core/held_message.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
 #define FLWR_FLEET_CONTENTS_OBJECTS_H
 
 #include "supernode/fleet/fleet_internal.h"
-#include "supernode/store/object_set.h"
+#include "supernode/store/object_store.h"
 
 /*
  * Bring the objects of a message that the owner knows by number into set (a reference is taken);

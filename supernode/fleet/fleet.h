@@ -12,7 +12,8 @@
 #include "common/loop/loop.h"
 #include "supernode/fleet/connector.h"
 #include "supernode/fleet/retry.h"
-#include "supernode/store/held_message.h"
+#include "supernode/core/held_message.h"
+#include "supernode/store/object_store.h"
 #include "supernode/store/spool.h"
 
 #define HEARTBEAT_INTERVAL_S 30.0

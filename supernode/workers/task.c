@@ -11,6 +11,7 @@
 #include "common/message/object_calls_codec.h"
 #include "common/message/task_codec.h"
 #include "common/message/worker_api.h"
+#include "supernode/store/object_store.h"
 #include "supernode/workers/refuse.h"
 #include "supernode/workers/task_internal.h"
 

@@ -7,6 +7,7 @@
 #include "common/message/envelope.h"
 #include "common/message/object_calls_codec.h"
 #include "common/message/task_codec.h"
+#include "supernode/store/object_store.h"
 #include "supernode/workers/given_context.h"
 #include "supernode/workers/reading.h"
 #include "supernode/workers/refuse.h"

@@ -6,7 +6,7 @@
 
 #include "fixture.h"
 
-#include "supernode/store/object_set.h"
+#include "supernode/store/object_store.h"
 
 #define N_OBJECTS 3
 

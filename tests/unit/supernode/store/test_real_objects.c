@@ -5,7 +5,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/wire/wire.h"
-#include "supernode/store/object_set.h"
+#include "supernode/store/object_store.h"
 
 #include <time.h>
 

@@ -7,7 +7,7 @@
 
 #include "rig.h"
 
-#include "supernode/store/object_set.h"
+#include "supernode/store/object_store.h"
 
 #define MADE_OBJECTS 3 /* children first, the Message object last */
 

@@ -1,4 +1,4 @@
-#include "supernode/store/held_message.h"
+#include "supernode/core/held_message.h"
 
 void held_message_done(struct held_message *message)
 {

@@ -1,7 +1,4 @@
-/*
- * object_set: where each object is, and the jobs that bring it there.
- */
-#include "supernode/store/object_set.h"
+#include "supernode/store/object_store.h"
 
 #include "common/base/cleanup.h"
 #include "supernode/store/spool_file.h"
@@ -22,15 +19,13 @@ struct entry {
 	bool kept; /* io thread: it was found to be right, and is kept */
 };
 
-struct object_set {
+struct stored {
+	/* What the io thread reads of its tree (all but the root's id) never changes. */
+	struct object_set set;
 	struct spool *spool;
-	unsigned refs;
-	size_t puts;      /* that are out; each needs the set */
-	bool skips_large; /* object_set_skip_large_hashes() */
-	/* What the io thread reads of the tree (all but the root's id) never changes. */
-	struct object_tree tree;
-	struct entry *entries; /* as in tree.v */
-	size_t missing;
+	size_t puts;           /* that are out; each needs the set */
+	bool skips_large;      /* object_set_skip_large_hashes() */
+	struct entry *entries; /* as in set.tree.v */
 	uint64_t bytes;
 	/* Made and written by the io thread; main maps what it was told to be there. */
 	struct spool_file file;
@@ -40,7 +35,7 @@ struct object_set {
 /* One object on its way. */
 struct put {
 	struct job job;
-	struct object_set *set;
+	struct stored *stored;
 	size_t index;
 	struct slices content;
 	size_t bytes;
@@ -54,99 +49,82 @@ struct put {
 	struct reason why;
 };
 
+/* The object is not here any more. Its part of the file stays: the file goes with the set. */
+static void entry_drop(struct stored *stored, struct entry *entry)
+{
+	if (entry->place == PLACE_NONE)
+		return;
+	if (entry->place == PLACE_MEMORY)
+		stored->spool->memory_bytes -= entry->bytes;
+	else
+		stored->spool->file_bytes -= entry->bytes;
+	stored->bytes -= entry->bytes;
+	stored->set.missing++;
+	slices_done(&entry->content);
+	*entry = (struct entry){.puts = entry->puts};
+}
+
+static struct stored *stored_of(struct object_set *set)
+{
+	return container_of(set, struct stored, set);
+}
+
+static const struct stored *stored_of_const(const struct object_set *set)
+{
+	return container_of(set, const struct stored, set);
+}
+
+static void stored_free_unused(struct stored *stored)
+{
+	if (stored->set.refs > 0 || stored->puts > 0)
+		return;
+	for (size_t i = 0; i < stored->set.tree.n; i++)
+		entry_drop(stored, &stored->entries[i]);
+	free(stored->entries);
+	spool_give_spare(stored->spool, &stored->file);
+	object_tree_done(&stored->set.tree);
+	free(stored);
+}
+
+static void set_unused(struct object_set *set)
+{
+	stored_free_unused(stored_of(set));
+}
+
 int object_set_new(struct spool *spool, struct object_tree *tree, struct object_set **out)
 {
-	struct object_set *set = calloc(1, sizeof *set);
+	struct stored *stored = calloc(1, sizeof *stored);
 	struct entry *entries = calloc(tree->n ? tree->n : 1, sizeof *entries);
 
-	if (!set || !entries) {
-		free(set);
+	if (!stored || !entries) {
+		free(stored);
 		free(entries);
 		object_tree_done(tree);
 		return -ENOMEM;
 	}
-	set->spool = spool;
-	set->refs = 1;
-	set->tree = *tree;
-	set->entries = entries;
-	set->missing = tree->n;
-	spool_file_init(&set->file);
+	stored->set = (struct object_set){
+		.tree = *tree, .missing = tree->n, .refs = 1, .unused = set_unused};
+	stored->spool = spool;
+	stored->entries = entries;
+	spool_file_init(&stored->file);
 	*tree = (struct object_tree){0};
-	*out = set;
+	*out = &stored->set;
 	return 0;
 }
 
 void object_set_skip_large_hashes(struct object_set *set)
 {
-	set->skips_large = true;
-}
-
-/* The object is not here any more. Its part of the file stays: the file goes with the set. */
-static void entry_drop(struct object_set *set, struct entry *entry)
-{
-	if (entry->place == PLACE_NONE)
-		return;
-	if (entry->place == PLACE_MEMORY)
-		set->spool->memory_bytes -= entry->bytes;
-	else
-		set->spool->file_bytes -= entry->bytes;
-	set->bytes -= entry->bytes;
-	set->missing++;
-	slices_done(&entry->content);
-	*entry = (struct entry){.puts = entry->puts};
-}
-
-static void set_free_unused(struct object_set *set)
-{
-	if (set->refs > 0 || set->puts > 0)
-		return;
-	for (size_t i = 0; i < set->tree.n; i++)
-		entry_drop(set, &set->entries[i]);
-	free(set->entries);
-	spool_give_spare(set->spool, &set->file);
-	object_tree_done(&set->tree);
-	free(set);
-}
-
-struct object_set *object_set_ref(struct object_set *set)
-{
-	assert(set->refs > 0);
-	set->refs++;
-	return set;
-}
-
-void object_set_unref(struct object_set *set)
-{
-	if (!set)
-		return;
-	assert(set->refs > 0);
-	set->refs--;
-	set_free_unused(set);
-}
-
-bool object_set_is_last_ref(const struct object_set *set)
-{
-	return set->refs == 1;
-}
-
-const struct object_tree *object_set_tree(const struct object_set *set)
-{
-	return &set->tree;
+	stored_of(set)->skips_large = true;
 }
 
 bool object_set_has(const struct object_set *set, size_t index)
 {
-	return set->entries[index].place != PLACE_NONE;
-}
-
-size_t object_set_missing(const struct object_set *set)
-{
-	return set->missing;
+	return stored_of_const(set)->entries[index].place != PLACE_NONE;
 }
 
 uint64_t object_set_bytes(const struct object_set *set)
 {
-	return set->bytes;
+	return stored_of_const(set)->bytes;
 }
 
 /* ---- putting: on the io thread ---- */
@@ -217,10 +195,10 @@ static int has_children(const struct object_tree *tree, const struct object_node
 
 static int put_check(struct put *put)
 {
-	const struct object_tree *tree = &put->set->tree;
+	const struct object_tree *tree = &put->stored->set.tree;
 	const struct object_node *node = &tree->v[put->index];
 	bool is_root = put->index + 1 == tree->n;
-	bool skips = put->set->skips_large && !is_root && put->bytes >= OBJECT_SET_LARGE_BYTES;
+	bool skips = put->stored->skips_large && !is_root && put->bytes >= OBJECT_SET_LARGE_BYTES;
 	auto_(object_head_done) struct object_head head = {0};
 	char text[OBJECT_ID_TEXT_BYTES];
 	int r = skips ? 0 : object_check_id(&put->content, &node->id);
@@ -247,14 +225,15 @@ static int put_check(struct put *put)
 
 static int put_keep(struct put *put)
 {
-	struct object_set *set = put->set;
+	struct stored *stored = put->stored;
 	int r;
 
 	if (!put->to_file) {
 		content_compact(&put->content);
 		return 0;
 	}
-	r = spool_file_append(&set->file, set->spool->dir, &put->content, &put->offset, &put->why);
+	r = spool_file_append(
+		&stored->file, stored->spool->dir, &put->content, &put->offset, &put->why);
 	slices_done(&put->content);
 	return r;
 }
@@ -262,7 +241,7 @@ static int put_keep(struct put *put)
 static void put_run(struct job *job)
 {
 	struct put *put = container_of(job, struct put, job);
-	struct entry *entry = &put->set->entries[put->index];
+	struct entry *entry = &put->stored->entries[put->index];
 
 	if (entry->kept || put->r < 0) {
 		put->r = entry->kept ? 0 : put->r;
@@ -283,14 +262,14 @@ static void put_run(struct job *job)
 
 static void put_free(struct put *put)
 {
-	put->set->spool->memory_bytes -= put->reserved;
-	put->set->spool->file_coming_bytes -= put->file_coming;
+	put->stored->spool->memory_bytes -= put->reserved;
+	put->stored->spool->file_coming_bytes -= put->file_coming;
 	slices_done(&put->content);
 	free(put);
 }
 
 /* What the io thread has kept belongs to the entry from now on. */
-static void entry_fill(struct object_set *set, struct entry *entry, struct put *put)
+static void entry_fill(struct stored *stored, struct entry *entry, struct put *put)
 {
 	entry->place = put->to_file ? PLACE_FILE : PLACE_MEMORY;
 	entry->bytes = put->bytes;
@@ -299,74 +278,75 @@ static void entry_fill(struct object_set *set, struct entry *entry, struct put *
 	put->content = (struct slices){0};
 	put->reserved = 0;
 	if (put->to_file)
-		set->spool->file_bytes += put->bytes;
-	set->bytes += put->bytes;
-	set->missing--;
+		stored->spool->file_bytes += put->bytes;
+	stored->bytes += put->bytes;
+	stored->set.missing--;
 }
 
 static void put_done(struct job *job)
 {
 	struct put *put = container_of(job, struct put, job);
-	struct object_set *set = put->set;
-	struct entry *entry = &set->entries[put->index];
+	struct stored *stored = put->stored;
+	struct entry *entry = &stored->entries[put->index];
 
 	if (put->r == 0 && entry->place == PLACE_NONE)
-		entry_fill(set, entry, put);
+		entry_fill(stored, entry, put);
 	if (put->r == -ENOSPC || put->r == -EDQUOT)
-		spool_trim(set->spool);
+		spool_trim(stored->spool);
 	entry->puts--;
 	put->done(put->arg, put->index, put->r, &put->why);
 	put_free(put);
-	set->puts--;
-	set_free_unused(set);
+	stored->puts--;
+	stored_free_unused(stored);
 }
 
 /* The first one of a set takes a file that another set has left. What has no room in files goes to
  * the io thread, too, where nothing happens to it: answers keep the order of the puts. */
 static void put_to_file(struct put *put)
 {
-	struct object_set *set = put->set;
+	struct stored *stored = put->stored;
 
-	put->r = spool_take_file(set->spool, put->bytes, &put->why);
+	put->r = spool_take_file(stored->spool, put->bytes, &put->why);
 	if (put->r < 0)
 		return;
 	put->file_coming = put->bytes;
 	put->to_file = true;
-	if (!set->filing)
-		spool_take_spare(set->spool, &set->file);
-	set->filing = true;
+	if (!stored->filing)
+		spool_take_spare(stored->spool, &stored->file);
+	stored->filing = true;
 }
 
 int object_set_put(struct object_set *set, size_t index, struct slices *content,
 	object_put_fn *done, void *arg)
 {
+	struct stored *stored = stored_of(set);
 	struct put *put = calloc(1, sizeof *put);
 	int r;
 
-	assert(index < set->tree.n);
+	assert(index < stored->set.tree.n);
 	if (!put) {
 		slices_done(content);
 		return -ENOMEM;
 	}
 	put->job = (struct job){.run = put_run, .done = put_done};
-	put->set = set;
+	put->stored = stored;
 	put->index = index;
 	put->content = *content;
 	put->bytes = content->bytes;
 	put->done = done;
 	put->arg = arg;
 	*content = (struct slices){0};
-	if (spool_take_memory(set->spool, put->bytes))
+	if (spool_take_memory(stored->spool, put->bytes))
 		put->reserved = put->bytes;
 	else
 		put_to_file(put);
-	r = loop_job(set->spool->loop, &put->job);
+	r = loop_job(stored->spool->loop, &put->job);
 	if (r < 0) {
 		put_free(put);
 		return r;
 	}
-	set->entries[index].puts++;
-	set->puts++;
+	stored->entries[index].puts++;
+	stored->puts++;
 	return 0;
 }
 
@@ -374,7 +354,8 @@ int object_set_put(struct object_set *set, size_t index, struct slices *content,
 
 int object_set_get(struct object_set *set, size_t index, struct slices *out)
 {
-	const struct entry *entry = &set->entries[index];
+	struct stored *stored = stored_of(set);
+	const struct entry *entry = &stored->entries[index];
 	struct slice slice;
 	int r;
 
@@ -382,6 +363,6 @@ int object_set_get(struct object_set *set, size_t index, struct slices *out)
 		return -ENOENT;
 	if (entry->place == PLACE_MEMORY)
 		return slices_append_refs(out, &entry->content);
-	r = spool_file_map(&set->file, entry->offset, entry->bytes, &slice);
+	r = spool_file_map(&stored->file, entry->offset, entry->bytes, &slice);
 	return r < 0 ? r : slices_append(out, slice);
 }

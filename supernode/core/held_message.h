@@ -2,11 +2,11 @@
  * held_message: a message, or a reply, as the node holds it: its envelope, and where the objects of
  * its content are. Main thread.
  */
-#ifndef FLWR_STORE_HELD_MESSAGE_H
-#define FLWR_STORE_HELD_MESSAGE_H
+#ifndef FLWR_CORE_HELD_MESSAGE_H
+#define FLWR_CORE_HELD_MESSAGE_H
 
 #include "common/message/envelope.h"
-#include "supernode/store/object_set.h"
+#include "supernode/core/object_set.h"
 
 /* Zero-initialised is empty. */
 struct held_message {

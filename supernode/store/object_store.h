@@ -1,19 +1,18 @@
 /*
- * object_set: the objects of one message: its tree, and those that are here: in memory, or in a
- * file when the spool says that memory is used up. An object is checked when it comes
- * (large ones of our own workers but for their hash). Main thread; hashing and writing happen on
- * the io thread.
+ * object_store: puts the objects of a content (core/object_set.h) into memory, or into a file when
+ * the spool says that memory is used up, and gets them from there. An object is checked when it
+ * comes (large ones of our own workers but for their hash). Main thread; hashing and writing happen
+ * on the io thread.
  */
-#ifndef FLWR_STORE_OBJECT_SET_H
-#define FLWR_STORE_OBJECT_SET_H
+#ifndef FLWR_STORE_OBJECT_STORE_H
+#define FLWR_STORE_OBJECT_STORE_H
 
-#include "common/objects/object_tree.h"
+#include "supernode/core/object_set.h"
 #include "supernode/store/spool.h"
 
-struct object_set;
-
 /* An empty set for the objects of tree (taken over, empty afterwards, on failure too). One
- * reference. 0 or -ENOMEM. */
+ * reference; without one, and when no put is out any more, memory and file are freed. 0 or -ENOMEM.
+ */
 int object_set_new(struct spool *spool, struct object_tree *tree, struct object_set **out);
 /*
  * Large objects (OBJECT_SET_LARGE_BYTES and more, but not the root) are looked at, and not hashed:
@@ -22,16 +21,8 @@ int object_set_new(struct spool *spool, struct object_tree *tree, struct object_
  */
 #define OBJECT_SET_LARGE_BYTES 65536
 void object_set_skip_large_hashes(struct object_set *set);
-struct object_set *object_set_ref(struct object_set *set);
-/* NULL is fine; the last one frees memory and file, when no put is out any more. */
-void object_set_unref(struct object_set *set);
-/* Is this the only reference, but for those of puts? (who fills a set stops when nobody else wants
- * it) */
-bool object_set_is_last_ref(const struct object_set *set);
 
-const struct object_tree *object_set_tree(const struct object_set *set);
 bool object_set_has(const struct object_set *set, size_t index);
-size_t object_set_missing(const struct object_set *set);
 uint64_t object_set_bytes(const struct object_set *set); /* of those that are here */
 
 /*

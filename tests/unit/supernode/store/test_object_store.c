@@ -6,7 +6,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
-#include "supernode/store/object_set.h"
+#include "supernode/store/object_store.h"
 
 #include <dirent.h>
 #include <limits.h>
