@@ -4,8 +4,6 @@
  */
 #include "sim/sim_world.h"
 
-#include "supernode/store/object_store.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -15,9 +13,9 @@
 #define BODY_MAX  60000
 #define IN_MEMORY 100000 /* more lies in files */
 
-	/* A Message, below it a RecordDict, below that a ConfigRecord; as in the tree, children
-	   first. */
-	struct sample {
+/* A Message, below it a RecordDict, below that a ConfigRecord; as in the tree, children
+   first. */
+struct sample {
 	struct slices bytes[PARTS];
 	struct object_id ids[PARTS];
 	struct slices tree;

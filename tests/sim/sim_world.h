@@ -7,6 +7,7 @@
 #define FLWR_SIM_SIM_WORLD_H
 
 #include "supernode/core/node_internal.h"
+#include "supernode/store/object_store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
