@@ -4,7 +4,7 @@
 #include "common/rpc/server.h"
 #include "common/wire/message.h"
 #include "health.pb-c.h"
-#include "supernode/admin/door.h"
+#include "supernode/listen/door.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -35,6 +35,12 @@ struct watcher {
 	bool sending;
 };
 
+/* One that is kept is not ended in favour of a new one. */
+struct health_connection {
+	struct connection connection;
+	unsigned kept; /* calls that stay */
+};
+
 struct health {
 	struct log *log;
 	struct door *door;
@@ -42,6 +48,7 @@ struct health {
 	struct service service;
 	struct watcher *watchers;
 	unsigned n_watchers;
+	unsigned n_kept; /* connections */
 	bool serving;
 	void (*done)(void *arg);
 	void *done_arg;
@@ -106,6 +113,84 @@ static void handle_check(void *server, struct request *request)
 		request_reply(request, &body);
 }
 
+/* ---- connections ---- */
+
+static struct health_connection *health_connection(struct connection *connection)
+{
+	return container_of(connection, struct health_connection, connection);
+}
+
+/* A call that stays has begun on this connection. false: too many are kept already; then there is
+ * no let_go(). */
+static bool keep(struct health *health, const struct peer *peer)
+{
+	struct connection *connection = door_find(health->door, peer);
+
+	if (!connection)
+		return true; /* it has ended, and its calls will in a moment */
+	if (!health_connection(connection)->kept && health->n_kept >= HEALTH_KEPT_MAX)
+		return false;
+	if (health_connection(connection)->kept++ == 0)
+		health->n_kept++;
+	return true;
+}
+
+/* The call has ended. The connection may have, too. */
+static void let_go(struct health *health, const struct peer *peer)
+{
+	struct connection *connection = door_find(health->door, peer);
+
+	if (connection && --health_connection(connection)->kept == 0)
+		health->n_kept--;
+}
+
+static void connections_crowded(void *arg)
+{
+	struct health *health = arg;
+	struct connection *oldest = NULL;
+
+	for (struct connection *at = door_connections(health->door); at; at = at->next)
+		if (!health_connection(at)->kept)
+			oldest = at;
+	/* HEALTH_KEPT_MAX sees to it that there is one. */
+	door_complain(
+		health->door, &oldest->peer, "too many connections: the oldest idle one is closed");
+	connection_end(oldest);
+}
+
+/* Nobody has to act on it: who looks whether the port is open ends like this. */
+static void connection_unserved(
+	void *arg, const struct peer *peer, enum door_unserved why, const char *bytes, size_t n)
+{
+	const struct health *health = arg;
+
+	(void)bytes;
+	log_debug(health->log, "health: %s: %s", peer->text,
+		why == DOOR_SILENT ? "says nothing: closed"
+		: n > 0            ? "says nothing that is gRPC: closed"
+				   : "ended without a word");
+}
+
+static const char *connection_judge(void *arg, struct connection *connection)
+{
+	(void)arg;
+	return connection_sends_too_much(connection) ? "sends too much: closed" : NULL;
+}
+
+static void connection_ended(void *arg, struct connection *connection, bool by_peer)
+{
+	struct health *health = arg;
+
+	(void)by_peer;
+	if (health_connection(connection)->kept)
+		health->n_kept--;
+}
+
+static const struct door_ops door_events = {.crowded = connections_crowded,
+	.unserved = connection_unserved,
+	.judge = connection_judge,
+	.ended = connection_ended};
+
 /* ---- Watch ---- */
 
 /* The end of a Watch; its request is gone afterwards. */
@@ -120,7 +205,7 @@ static void watcher_end(struct watcher *watcher, enum outcome outcome, const cha
 	if (watcher->next)
 		watcher->next->prev = watcher->prev;
 	health->n_watchers--;
-	door_let_go(health->door, watcher->request->peer);
+	let_go(health, watcher->request->peer);
 	request_fail(watcher->request, outcome, details);
 	free(watcher);
 }
@@ -210,8 +295,7 @@ static void handle_watch(void *server, struct request *request)
 	if (!request_begin(request, &known))
 		return;
 	/* Whoever keeps its Watch for long must not keep others out. */
-	while (health->n_watchers >= HEALTH_WATCHES_MAX ||
-		!door_keep(health->door, request->peer)) {
+	while (health->n_watchers >= HEALTH_WATCHES_MAX || !keep(health, request->peer)) {
 		if (watchers_make_room(health))
 			continue;
 		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "too many watchers at once");
@@ -219,7 +303,7 @@ static void handle_watch(void *server, struct request *request)
 	}
 	watcher = calloc(1, sizeof *watcher);
 	if (!watcher) {
-		door_let_go(health->door, request->peer);
+		let_go(health, request->peer);
 		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the call");
 		return;
 	}
@@ -264,6 +348,8 @@ int health_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *
 	struct health **out, struct reason *why)
 {
 	struct health *health = calloc(1, sizeof *health);
+	auto_(address_sockets_done) struct address_sockets sockets = {0};
+	struct front_end grpc;
 	int r;
 
 	if (!health)
@@ -273,7 +359,15 @@ int health_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *
 		.methods = methods,
 		.n_methods = ARRAY_LEN(methods),
 		.server = health};
-	r = door_new(loop, log, "health", address, &health->door, why);
+	r = address_listen(address, &sockets, why);
+	if (r == 0)
+		r = door_new(loop, log, &sockets,
+			&(struct door_options){.name = "health",
+				.connections_max = HEALTH_CONNECTIONS_MAX,
+				.connection_bytes = sizeof(struct health_connection),
+				.ops = &door_events,
+				.arg = health},
+			&health->door);
 	if (r == 0)
 		r = rpc_server_new(rpc,
 			&(struct rpc_server_options){
@@ -293,7 +387,9 @@ int health_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *
 		health_free(health);
 		return r;
 	}
-	door_open(health->door, health->server);
+	grpc = front_end_grpc(health->server);
+	door_register(health->door, &grpc);
+	door_open(health->door);
 	log_info(log, "health: listening at %s", door_address(health->door));
 	*out = health;
 	return 0;

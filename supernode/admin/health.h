@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Some stay free for callers that come and go. */
+#define HEALTH_CONNECTIONS_MAX      32
+#define HEALTH_KEPT_MAX             24  /* of them with calls that stay */
 #define HEALTH_CALLS_MAX            256 /* at a time; further ones: RESOURCE_EXHAUSTED */
 #define HEALTH_CONNECTION_CALLS_MAX 64  /* of them on one connection; more wait at the caller */
 #define HEALTH_WATCHES_MAX          128 /* of them that stay */

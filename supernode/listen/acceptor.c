@@ -4,18 +4,13 @@
 #include "common/base/clock.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PAUSE_MS    200 /* when descriptors or memory are out */
-#define BATCH       64
-#define COMPLAIN_MS 10000
-
-static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-_Static_assert(sizeof PREFACE - 1 == PREFACE_BYTES, "the preface and its length");
+#define PAUSE_MS 200 /* when descriptors or memory are out */
+#define BATCH    64
 
 struct acceptor {
 	struct loop *loop;
@@ -27,38 +22,6 @@ struct acceptor {
 	dev_t device; /* with inode: of a unix socket's name */
 	ino_t inode;
 };
-
-void complain(struct complaints *complaints, struct log *log, const char *name, const char *who,
-	const char *what)
-{
-	int64_t now = clock_now_ms();
-
-	if (complaints->last_ms && now < complaints->last_ms + COMPLAIN_MS) {
-		complaints->more++;
-		return;
-	}
-	if (complaints->more)
-		log_warn(
-			log, "%s: %s: %s (and %u more like it)", name, who, what, complaints->more);
-	else
-		log_warn(log, "%s: %s: %s", name, who, what);
-	complaints->last_ms = now;
-	complaints->more = 0;
-}
-
-enum preface preface_of(const char *bytes, size_t n)
-{
-	if (memcmp(bytes, PREFACE, n) != 0)
-		return PREFACE_OTHER;
-	return n == PREFACE_BYTES ? PREFACE_WHOLE : PREFACE_PART;
-}
-
-bool socket_half_closed(int fd)
-{
-	struct pollfd end = {.fd = fd, .events = POLLRDHUP};
-
-	return poll(&end, 1, 0) == 1;
-}
 
 static void watches_free(struct acceptor *acceptor)
 {
@@ -124,9 +87,7 @@ int acceptor_new(struct loop *loop, struct address_sockets *sockets, const struc
 	struct stat file;
 
 	if (!acceptor) {
-		for (size_t i = 0; i < sockets->n; i++)
-			close_fd(&sockets->fds[i]);
-		free(sockets->dial);
+		address_sockets_done(sockets);
 		return -ENOMEM;
 	}
 	*acceptor = (struct acceptor){.loop = loop, .ops = *ops, .arg = arg, .sockets = *sockets};
@@ -185,6 +146,6 @@ void acceptor_free(struct acceptor *acceptor)
 		return;
 	acceptor_stop(acceptor);
 	timer_free(acceptor->resume);
-	free(acceptor->sockets.dial);
+	address_sockets_done(&acceptor->sockets);
 	free(acceptor);
 }

@@ -1,43 +1,14 @@
 /*
- * acceptor: listening sockets and what comes in by them; what both listeners of this program make
- * of strangers: a text for log lines, the first bytes of gRPC, few lines of complaint. Main thread.
- * Knows no server.
+ * acceptor: listening sockets, and the connections that come in by them. Main thread. Knows no
+ * server.
  */
 #ifndef FLWR_LISTEN_ACCEPTOR_H
 #define FLWR_LISTEN_ACCEPTOR_H
 
-#include "common/base/log.h"
 #include "common/loop/loop.h"
 #include "supernode/listen/address.h"
 
-#include <stdint.h>
 #include <sys/socket.h>
-
-/* ---- complaints: lines about what strangers do ---- */
-
-struct complaints {
-	int64_t last_ms; /* of the last line; 0: none was written */
-	unsigned more;   /* not written since */
-};
-
-/* "<name>: <who>: <what>" at level warn: at most one line in ten seconds, which counts those that
- * were left out. */
-void complain(struct complaints *complaints, struct log *log, const char *name, const char *who,
-	const char *what);
-
-/* ---- the first bytes of a connection ---- */
-
-#define PREFACE_BYTES 24 /* of HTTP/2, which gRPC begins with */
-
-enum preface { PREFACE_WHOLE, PREFACE_PART, PREFACE_OTHER };
-
-/* What the first n bytes, 1 to PREFACE_BYTES, are. */
-enum preface preface_of(const char *bytes, size_t n);
-
-/* Has the peer sent its end? */
-bool socket_half_closed(int fd);
-
-/* ---- the sockets ---- */
 
 struct acceptor;
 

@@ -21,11 +21,12 @@
 #define SOCKET_NAME "worker-api.sock"
 #define SOCKET_MODE (S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP)
 
-static void sockets_close(struct address_sockets *sockets)
+void address_sockets_done(struct address_sockets *sockets)
 {
 	for (size_t i = 0; i < sockets->n; i++)
 		close_fd(&sockets->fds[i]);
 	sockets->n = 0;
+	free(take_pointer(&sockets->dial));
 }
 
 static void addrinfo_at_exit(struct addrinfo **list)
@@ -160,7 +161,7 @@ int address_listen(const char *host_port, struct address_sockets *out, struct re
 		if (fd < 0 && (fd == -EAFNOSUPPORT || (fd == -EADDRNOTAVAIL && at->ai_next)))
 			continue;
 		if (fd < 0) {
-			sockets_close(&sockets);
+			address_sockets_done(&sockets);
 			return reason_code(why, fd, "cannot listen at %s: %s%s", host_port,
 				strerror(-fd),
 				fd == -EADDRINUSE ? " (give another port, or port 0 for a free one)"
@@ -173,7 +174,7 @@ int address_listen(const char *host_port, struct address_sockets *out, struct re
 		return reason_code(why, -EADDRNOTAVAIL, "cannot listen at %s", host_port);
 	sockets.dial = dial_address(host, port);
 	if (!sockets.dial) {
-		sockets_close(&sockets);
+		address_sockets_done(&sockets);
 		return -ENOMEM;
 	}
 	*out = sockets;

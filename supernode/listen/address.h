@@ -19,6 +19,9 @@ struct address_sockets {
 	bool open;  /* other machines can reach one of them */
 };
 
+/* Close them; none afterwards. */
+void address_sockets_done(struct address_sockets *sockets);
+
 struct sockaddr;
 struct sockaddr_storage;
 

@@ -6,9 +6,9 @@
 #include "common/message/worker_api.h"
 #include "common/rpc/server.h"
 #include "supernode/workers/absence.h"
+#include "supernode/workers/guests.h"
 #include "supernode/workers/instruction.h"
 #include "supernode/workers/launchers.h"
-#include "supernode/workers/listener.h"
 #include "supernode/workers/task.h"
 #include "supernode/workers/waiting.h"
 
@@ -24,7 +24,7 @@ struct appio {
 	struct log *log;
 	const struct appio_ops *ops;
 	void *arg;
-	struct listener *listener;
+	struct guests *guests;
 	struct absence *absence; /* NULL: workers do not come by themselves */
 	int64_t reconnect_ms;
 	struct launchers launchers;
@@ -46,7 +46,7 @@ static bool token_live(void *arg, uint64_t token)
 	return node_token_live(appio->node, token, &message);
 }
 
-static const struct listener_ops listener_events = {.live = token_live};
+static const struct guests_ops started_events = {.live = token_live};
 
 /* ---- workers that came by themselves ---- */
 
@@ -94,7 +94,7 @@ static void worker_found(void *arg, uint64_t token, int process)
 	absence_found(appio->absence, token, process);
 }
 
-static const struct listener_ops guest_events = {
+static const struct guests_ops coming_events = {
 	.live = token_live, .held = worker_held, .cut = worker_cut, .found = worker_found};
 
 static void worker_lost(void *arg, uint64_t token, const char *reason)
@@ -124,7 +124,7 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 	enum outcome outcome, const char *details)
 {
 	struct appio *appio = arg;
-	listener_complain_refused(appio->listener, peer, method, outcome, details);
+	guests_complain_refused(appio->guests, peer, method, outcome, details);
 }
 
 /* What all conversations offer, together. -ENOMEM. */
@@ -147,14 +147,14 @@ static int gather_services(struct appio *appio)
 static int new_conversations(
 	struct appio *appio, struct loop *loop, const struct appio_options *options)
 {
-	appio->waiting = waiting_new(loop, appio->log, appio->node, appio->listener);
+	appio->waiting = waiting_new(loop, appio->log, appio->node, appio->guests);
 	if (!appio->waiting)
 		return -ENOMEM;
-	appio->instruction = instruction_new(loop, appio->log, appio->node, appio->listener,
+	appio->instruction = instruction_new(loop, appio->log, appio->node, appio->guests,
 		appio->waiting, appio->ops, appio->arg);
-	appio->task = task_new(loop, appio->log, appio->node, appio->listener, appio->waiting,
+	appio->task = task_new(loop, appio->log, appio->node, appio->guests, appio->waiting,
 		options->spool, appio->ops, appio->arg);
-	appio->launchers = (struct launchers){options->launchers, appio->listener};
+	appio->launchers = (struct launchers){options->launchers, appio->guests};
 	if (appio->instruction)
 		instruction_set_launchers(appio->instruction, &appio->launchers);
 	if (appio->task)
@@ -169,6 +169,7 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 	struct appio **out, struct reason *why)
 {
 	struct appio *appio = calloc(1, sizeof *appio);
+	struct front_end grpc;
 	int r;
 
 	if (!appio)
@@ -178,14 +179,14 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 		.ops = ops,
 		.arg = arg,
 		.reconnect_ms = options->reconnect_ms};
-	r = listener_new(loop, log,
-		&(struct listener_options){
+	r = guests_new(loop, log,
+		&(struct guests_options){
 			.address = options->address,
 			.socket_group = options->socket_group,
 			.dir = options->dir,
 			.guarded = options->launchers != NULL,
 		},
-		options->workers_come ? &guest_events : &listener_events, appio, &appio->listener,
+		options->workers_come ? &coming_events : &started_events, appio, &appio->guests,
 		why);
 	if (r == 0) {
 		if (options->workers_come)
@@ -206,7 +207,7 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 				.headers = {WORKER_API_TASK_TOKEN, WORKER_API_WAIT_MS,
 					LAUNCHER_TIME_HEADER, LAUNCHER_NONCE_HEADER,
 					LAUNCHER_BODY_HEADER, LAUNCHER_SIGNATURE_HEADER,
-					LISTENER_SAID_HEADER},
+					GUESTS_SAID_HEADER},
 				.receive_max_bytes = options->receive_max_bytes,
 				.memory_max_bytes = options->memory_max_bytes,
 				.calls_max = APPIO_CALLS_MAX,
@@ -222,14 +223,16 @@ int appio_new(struct loop *loop, struct rpc *rpc, struct log *log, struct node *
 		appio_free(appio);
 		return r;
 	}
-	listener_start(appio->listener, appio->server);
+	grpc = front_end_grpc(appio->server);
+	guests_register(appio->guests, &grpc);
+	guests_start(appio->guests);
 	*out = appio;
 	return 0;
 }
 
 const char *appio_address(const struct appio *appio)
 {
-	return listener_address(appio->listener);
+	return guests_address(appio->guests);
 }
 
 void appio_offer(struct appio *appio)
@@ -244,7 +247,7 @@ static void server_down(void *arg)
 	struct appio *appio = arg;
 
 	appio->server = NULL;
-	listener_detach(appio->listener);
+	guests_detach(appio->guests);
 	appio->done(appio->done_arg);
 }
 
@@ -253,7 +256,7 @@ void appio_stop(struct appio *appio, int64_t grace_ms, void (*done)(void *arg), 
 	appio->done = done;
 	appio->done_arg = arg;
 	waiting_stop(appio->waiting);
-	listener_stop(appio->listener);
+	guests_stop(appio->guests);
 	rpc_server_shutdown(appio->server, grace_ms, server_down, appio);
 }
 
@@ -261,7 +264,7 @@ void appio_free(struct appio *appio)
 {
 	if (!appio)
 		return;
-	listener_free(appio->listener);
+	guests_free(appio->guests);
 	task_free(appio->task);
 	instruction_free(appio->instruction);
 	waiting_free(appio->waiting);

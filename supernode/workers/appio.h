@@ -1,5 +1,5 @@
 /*
- * appio: the worker API's server: the listener, the gRPC front-end, and the conversations with
+ * appio: the worker API's server: its connections, the gRPC front-end, and the conversations with
  * workers. Main thread. Decides nothing about messages: the node does.
  */
 #ifndef FLWR_WORKERS_APPIO_H

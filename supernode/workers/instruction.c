@@ -24,7 +24,7 @@ struct instruction {
 	struct loop *loop;
 	struct log *log;
 	struct node *node;
-	struct listener *listener;
+	struct guests *guests;
 	const struct appio_ops *ops;
 	void *arg;
 	struct waiting *waiting;
@@ -58,18 +58,18 @@ static bool give_token(void *arg, struct request *request, const char **details_
 
 	/* Nobody would learn that it was lost on the way. */
 	*details_out = "the caller has gone";
-	if (!listener_open(instruction->listener, request->peer) ||
+	if (!guests_open(instruction->guests, request->peer) ||
 		node_get_token(instruction->node, now, &token, details_out) != OUTCOME_OK)
 		return false;
 	r = instruction_encode_token(token, &body);
 	if (r) {
 		if (node_token_live(instruction->node, token, &message))
 			node_worker_lost(instruction->node, now, message, "no memory");
-		refuse_errno(instruction->listener, request, r);
+		refuse_errno(instruction->guests, request, r);
 		return true;
 	}
-	listener_hold(instruction->listener, request->peer, token,
-		request_header(request, LISTENER_SAID_HEADER));
+	guests_hold(instruction->guests, request->peer, token,
+		request_header(request, GUESTS_SAID_HEADER));
 	request_reply(request, &body);
 	return true;
 }
@@ -87,7 +87,7 @@ static void handle_get_token(void *server, struct request *request)
 {
 	struct instruction *instruction = server;
 
-	listener_used(instruction->listener, request->peer);
+	guests_used(instruction->guests, request->peer);
 	if (instruction->launchers && !launchers_admit(instruction->launchers, request))
 		return;
 	if (waiting_ask(instruction->waiting, MESSAGE_INLINE, request))
@@ -112,30 +112,30 @@ static void handle_pull(void *server, struct request *request)
 	enum outcome outcome;
 	int r = instruction_decode_token(&request->body, &token);
 
-	listener_used(instruction->listener, request->peer);
+	guests_used(instruction->guests, request->peer);
 	if (r) {
-		refuse_errno(instruction->listener, request, r);
+		refuse_errno(instruction->guests, request, r);
 		return;
 	}
-	if (!listener_open(instruction->listener, request->peer)) {
+	if (!guests_open(instruction->guests, request->peer)) {
 		refuse_gone(request);
 		return;
 	}
 	outcome = node_pull_inputs(instruction->node,
 		(struct node_now){clock_now_ms(), clock_wall_s()}, token, &inputs, &details);
 	if (outcome != OUTCOME_OK) {
-		refuse(instruction->listener, request, outcome, details);
+		refuse(instruction->guests, request, outcome, details);
 		changed(instruction);
 		return;
 	}
 	if (node_token_live(instruction->node, token, &message)) {
-		listener_hold(instruction->listener, request->peer, token,
-			request_header(request, LISTENER_SAID_HEADER));
+		guests_hold(instruction->guests, request->peer, token,
+			request_header(request, GUESTS_SAID_HEADER));
 		instruction->ops->ready(instruction->arg, message, request->peer);
 	}
 	r = instruction_encode_inputs(&inputs, &body);
 	if (r)
-		refuse_errno(instruction->listener, request, r);
+		refuse_errno(instruction->guests, request, r);
 	else
 		request_reply(request, &body);
 	changed(instruction);
@@ -147,7 +147,7 @@ static void handle_pull(void *server, struct request *request)
 static void body_over(struct instruction *instruction, struct request *request)
 {
 	request_on_cancel(request, NULL, NULL);
-	listener_busy(instruction->listener, request->peer, -1);
+	guests_busy(instruction->guests, request->peer, -1);
 }
 
 static void receive_next(struct instruction *instruction)
@@ -162,15 +162,15 @@ static void receive_next(struct instruction *instruction)
 		instruction->n_queue * sizeof instruction->queue[0]);
 	if (!node_expects_outputs(instruction->node)) {
 		body_over(instruction, request);
-		refuse(instruction->listener, request, OUTCOME_FAILED_PRECONDITION,
+		refuse(instruction->guests, request, OUTCOME_FAILED_PRECONDITION,
 			"no message waits for outputs");
 		receive_next(instruction);
 		return;
 	}
 	instruction->stranger = request;
-	listener_content(instruction->listener, request->peer, 1);
+	guests_content(instruction->guests, request->peer, 1);
 	instruction->stranger_end_ms = clock_after(clock_now_ms(), INSTRUCTION_STRANGER_MS);
-	instruction->stranger_bytes = listener_received(instruction->listener, request->peer);
+	instruction->stranger_bytes = guests_received(instruction->guests, request->peer);
 	timer_set(instruction->stranger_timer, clock_after(clock_now_ms(), INSTRUCTION_STALL_MS));
 	request_admit(request);
 }
@@ -181,7 +181,7 @@ static void received(struct instruction *instruction, const struct request *requ
 	if (instruction->stranger != request)
 		return;
 	instruction->stranger = NULL;
-	listener_content(instruction->listener, request->peer, -1);
+	guests_content(instruction->guests, request->peer, -1);
 	timer_set(instruction->stranger_timer, CLOCK_NEVER);
 	receive_next(instruction);
 }
@@ -191,7 +191,7 @@ static void stranger_late(void *arg)
 {
 	struct instruction *instruction = arg;
 	struct request *request = instruction->stranger;
-	uint64_t bytes = listener_received(instruction->listener, request->peer);
+	uint64_t bytes = guests_received(instruction->guests, request->peer);
 	bool stalled = bytes && bytes == instruction->stranger_bytes;
 	bool others_wait = instruction->n_queue > 0;
 
@@ -202,7 +202,7 @@ static void stranger_late(void *arg)
 		return;
 	}
 	body_over(instruction, request);
-	refuse(instruction->listener, request, OUTCOME_DEADLINE_EXCEEDED,
+	refuse(instruction->guests, request, OUTCOME_DEADLINE_EXCEEDED,
 		"the outputs came too slowly");
 	received(instruction, request);
 }
@@ -229,15 +229,15 @@ static void admit_push(void *server, struct request *request)
 	struct instruction *instruction = server;
 	uint64_t message;
 
-	listener_used(instruction->listener, request->peer);
+	guests_used(instruction->guests, request->peer);
 	if (!node_expects_outputs(instruction->node)) {
-		refuse(instruction->listener, request, OUTCOME_FAILED_PRECONDITION,
+		refuse(instruction->guests, request, OUTCOME_FAILED_PRECONDITION,
 			"no message waits for outputs");
 		return;
 	}
 	request_on_cancel(request, push_cancelled, instruction);
-	listener_busy(instruction->listener, request->peer, 1);
-	if (node_token_live(instruction->node, listener_holds(instruction->listener, request->peer),
+	guests_busy(instruction->guests, request->peer, 1);
+	if (node_token_live(instruction->node, guests_holds(instruction->guests, request->peer),
 		    &message)) {
 		node_outputs_coming(instruction->node, message);
 		request_admit(request);
@@ -245,7 +245,7 @@ static void admit_push(void *server, struct request *request)
 	}
 	if (instruction->n_queue == APPIO_QUEUE_MAX) {
 		body_over(instruction, request);
-		refuse(instruction->listener, request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(instruction->guests, request, OUTCOME_RESOURCE_EXHAUSTED,
 			"too many outputs are waiting to be received");
 		return;
 	}
@@ -287,14 +287,14 @@ static void push_take(struct instruction *instruction, struct request *request,
 	int r;
 
 	if (outcome != OUTCOME_OK) {
-		refuse(instruction->listener, request, outcome, details);
+		refuse(instruction->guests, request, outcome, details);
 		changed(instruction);
 		return;
 	}
 	waiting_taken(instruction->waiting, token);
 	r = instruction_encode_status(0, "Success", &body);
 	if (r)
-		refuse_errno(instruction->listener, request, r);
+		refuse_errno(instruction->guests, request, r);
 	else
 		request_reply(request, &body);
 	changed(instruction);
@@ -308,11 +308,11 @@ static void push_done(struct reading *reading)
 
 	instruction->n_pushes--;
 	if (reading->result) {
-		refuse_errno(instruction->listener, reading->request, reading->result);
+		refuse_errno(instruction->guests, reading->request, reading->result);
 	} else if (push->context &&
 		   node_token_live(instruction->node, push->outputs.token, &message)) {
 		/* For a token that is of no use the node answers, whatever came with it. */
-		refuse_context(instruction->listener, reading->request, push->context);
+		refuse_context(instruction->guests, reading->request, push->context);
 		changed(instruction);
 	} else {
 		push_take(instruction, reading->request, &push->outputs);
@@ -338,7 +338,7 @@ static void handle_push(void *server, struct request *request)
 	}
 	push = calloc(1, sizeof *push);
 	if (!push) {
-		refuse_errno(instruction->listener, request, -ENOMEM);
+		refuse_errno(instruction->guests, request, -ENOMEM);
 		return;
 	}
 	push->instruction = instruction;
@@ -363,7 +363,7 @@ static const struct method methods[] = {
 };
 
 struct instruction *instruction_new(struct loop *loop, struct log *log, struct node *node,
-	struct listener *listener, struct waiting *waiting, const struct appio_ops *ops, void *arg)
+	struct guests *guests, struct waiting *waiting, const struct appio_ops *ops, void *arg)
 {
 	struct instruction *instruction = calloc(1, sizeof *instruction);
 
@@ -373,7 +373,7 @@ struct instruction *instruction_new(struct loop *loop, struct log *log, struct n
 		.loop = loop,
 		.log = log,
 		.node = node,
-		.listener = listener,
+		.guests = guests,
 		.ops = ops,
 		.arg = arg,
 		.waiting = waiting,

@@ -10,8 +10,8 @@
 #include "common/service/service.h"
 #include "supernode/core/node.h"
 #include "supernode/workers/appio.h"
+#include "supernode/workers/guests.h"
 #include "supernode/workers/launchers.h"
-#include "supernode/workers/listener.h"
 #include "supernode/workers/waiting.h"
 
 /* Whoever has shown no token has so long to send its outputs, when others wait. */
@@ -22,7 +22,7 @@ struct instruction;
 
 /* All borrowed. NULL on no memory. */
 struct instruction *instruction_new(struct loop *loop, struct log *log, struct node *node,
-	struct listener *listener, struct waiting *waiting, const struct appio_ops *ops, void *arg);
+	struct guests *guests, struct waiting *waiting, const struct appio_ops *ops, void *arg);
 /* Are outputs being received from someone who has shown no token on that connection? */
 bool instruction_receiving(const struct instruction *instruction);
 /* Who may ask for work (borrowed); everybody, unless this is called. */

@@ -35,7 +35,7 @@ static void cancelled(void *arg, struct request *request)
 	bool queued = unqueue(intake, request);
 
 	request_on_cancel(request, NULL, NULL);
-	listener_busy(intake->listener, request->peer, -1);
+	guests_busy(intake->guests, request->peer, -1);
 	refuse_gone(request);
 	if (!queued)
 		intake_release(intake);
@@ -44,12 +44,12 @@ static void cancelled(void *arg, struct request *request)
 void intake_admit(struct intake *intake, struct request *request)
 {
 	if (intake->n_queue == INTAKE_QUEUE_MAX) {
-		refuse(intake->listener, request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(intake->guests, request, OUTCOME_RESOURCE_EXHAUSTED,
 			"too many contents are waiting to be received");
 		return;
 	}
 	request_on_cancel(request, cancelled, intake);
-	listener_busy(intake->listener, request->peer, 1);
+	guests_busy(intake->guests, request->peer, 1);
 	intake->queue[intake->n_queue++] = request;
 	admit_next(intake);
 }
@@ -57,7 +57,7 @@ void intake_admit(struct intake *intake, struct request *request)
 void intake_received(struct intake *intake, struct request *request)
 {
 	request_on_cancel(request, NULL, NULL);
-	listener_busy(intake->listener, request->peer, -1);
+	guests_busy(intake->guests, request->peer, -1);
 }
 
 void intake_release(struct intake *intake)

@@ -6,15 +6,15 @@
 #define FLWR_WORKERS_INTAKE_H
 
 #include "common/service/service.h"
-#include "supernode/workers/listener.h"
+#include "supernode/workers/guests.h"
 
 #define INTAKE_QUEUE_MAX 64 /* contents that wait; further ones: RESOURCE_EXHAUSTED */
 
 /* Embedded. */
 struct intake {
-	struct listener *listener; /* borrowed */
-	unsigned max;              /* contents at a time */
-	unsigned n;                /* that are being received, or dealt with */
+	struct guests *guests; /* borrowed */
+	unsigned max;          /* contents at a time */
+	unsigned n;            /* that are being received, or dealt with */
 	struct request *queue[INTAKE_QUEUE_MAX];
 	size_t n_queue;
 };

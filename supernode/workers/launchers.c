@@ -17,7 +17,7 @@ bool launchers_admit(const struct launchers *launchers, struct request *request)
 	snprintf(path, sizeof path, "/%s/%s", request->service->name, request->method->name);
 	if (launcher_auth_verify(launchers->auth, path, &request->body, clock_wall_s(), texts))
 		return true;
-	refuse(launchers->listener, request, OUTCOME_UNAUTHENTICATED,
+	refuse(launchers->guests, request, OUTCOME_UNAUTHENTICATED,
 		"who asks for work must sign with the secret of this SuperNode's launchers");
 	return false;
 }

@@ -6,12 +6,12 @@
 
 #include "common/message/launcher_auth.h"
 #include "common/service/service.h"
-#include "supernode/workers/listener.h"
+#include "supernode/workers/guests.h"
 
 /* Embedded. Both borrowed. */
 struct launchers {
 	struct launcher_auth *auth; /* NULL: everybody may */
-	struct listener *listener;
+	struct guests *guests;
 };
 
 /* In a handle(). false: the request was refused. */

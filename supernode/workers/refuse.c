@@ -2,10 +2,10 @@
 
 #include <errno.h>
 
-void refuse(struct listener *listener, struct request *request, enum outcome outcome,
-	const char *details)
+void refuse(
+	struct guests *guests, struct request *request, enum outcome outcome, const char *details)
 {
-	listener_complain_refused(listener, request->peer, request->method->name, outcome, details);
+	guests_complain_refused(guests, request->peer, request->method->name, outcome, details);
 	request_fail(request, outcome, details);
 }
 
@@ -17,21 +17,20 @@ void refuse_quietly(
 	request_fail(request, outcome, details);
 }
 
-void refuse_errno(struct listener *listener, struct request *request, int error)
+void refuse_errno(struct guests *guests, struct request *request, int error)
 {
 	if (error == -ENOMEM)
-		refuse(listener, request, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
+		refuse(guests, request, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
 	else
-		refuse(listener, request, OUTCOME_INVALID_ARGUMENT,
-			"the request cannot be decoded");
+		refuse(guests, request, OUTCOME_INVALID_ARGUMENT, "the request cannot be decoded");
 }
 
-void refuse_context(struct listener *listener, struct request *request, int error)
+void refuse_context(struct guests *guests, struct request *request, int error)
 {
 	if (error == -EBADMSG)
-		refuse(listener, request, OUTCOME_INVALID_ARGUMENT, "the context is broken");
+		refuse(guests, request, OUTCOME_INVALID_ARGUMENT, "the context is broken");
 	else
-		refuse(listener, request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(guests, request, OUTCOME_RESOURCE_EXHAUSTED,
 			"the SuperNode has no memory to check the context");
 }
 

@@ -38,14 +38,14 @@ bool task_admits(struct task *task, struct request *request)
 {
 	uint64_t token;
 
-	listener_used(task->listener, request->peer);
+	guests_used(task->guests, request->peer);
 	if (find_token(task, request, &token)) {
 		/* What it sends from now on is no stranger's. */
-		listener_hold(task->listener, request->peer, token,
-			request_header(request, LISTENER_SAID_HEADER));
+		guests_hold(task->guests, request->peer, token,
+			request_header(request, GUESTS_SAID_HEADER));
 		return true;
 	}
-	refuse(task->listener, request, OUTCOME_UNAUTHENTICATED,
+	refuse(task->guests, request, OUTCOME_UNAUTHENTICATED,
 		"the task's token is not valid, or is no more");
 	return false;
 }
@@ -54,7 +54,7 @@ bool task_token(struct task *task, struct request *request, uint64_t *token_out)
 {
 	if (!task_admits(task, request))
 		return false;
-	if (!listener_open(task->listener, request->peer)) {
+	if (!guests_open(task->guests, request->peer)) {
 		refuse_gone(request);
 		return false;
 	}
@@ -71,7 +71,7 @@ static void admit_worker(void *server, struct request *request)
 void task_answer(struct task *task, struct request *request, int r, struct slices *body)
 {
 	if (r)
-		refuse_errno(task->listener, request, r);
+		refuse_errno(task->guests, request, r);
 	else
 		request_reply(request, body);
 }
@@ -106,7 +106,7 @@ static const struct waiting_ops questions = {.give = give_pending, .none = no_pe
 
 static bool admit_launcher(struct task *task, struct request *request)
 {
-	listener_used(task->listener, request->peer);
+	guests_used(task->guests, request->peer);
 	return !task->launchers || launchers_admit(task->launchers, request);
 }
 
@@ -153,10 +153,10 @@ static void handle_claim(void *server, struct request *request)
 	if (!admit_launcher(task, request))
 		return;
 	if (r) {
-		refuse_errno(task->listener, request, r);
+		refuse_errno(task->guests, request, r);
 		return;
 	}
-	if (!listener_open(task->listener, request->peer)) {
+	if (!guests_open(task->guests, request->peer)) {
 		refuse_gone(request);
 		return;
 	}
@@ -167,8 +167,8 @@ static void handle_claim(void *server, struct request *request)
 	if (r && claimed)
 		node_worker_lost(task->node, now, message, "no memory");
 	else if (claimed)
-		listener_hold(task->listener, request->peer, token,
-			request_header(request, LISTENER_SAID_HEADER));
+		guests_hold(task->guests, request->peer, token,
+			request_header(request, GUESTS_SAID_HEADER));
 	task_answer(task, request, r, &body);
 	if (claimed)
 		task->ops->changed(task->arg);
@@ -210,7 +210,7 @@ static void handle_pull_input(void *server, struct request *request)
 	outcome = node_pull_task(task->node, (struct node_now){clock_now_ms(), clock_wall_s()},
 		token, &inputs, &details);
 	if (outcome != OUTCOME_OK) {
-		refuse(task->listener, request, outcome, details);
+		refuse(task->guests, request, outcome, details);
 	} else {
 		if (!inputs.again)
 			task->ops->ready(task->arg, inputs.message, request->peer);
@@ -280,14 +280,14 @@ static void handle_pull_object(void *server, struct request *request)
 		return;
 	r = object_request_decode(&request->body, &what);
 	if (r) {
-		refuse_errno(task->listener, request, r);
+		refuse_errno(task->guests, request, r);
 		return;
 	}
 	r = get_object(task, token, &what.id, &pulled);
 	if (r == 0)
 		r = object_pulled_encode(&pulled, &body);
 	if (r)
-		refuse(task->listener, request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(task->guests, request, OUTCOME_RESOURCE_EXHAUSTED,
 			"the object cannot be read now");
 	else
 		request_reply(request, &body);
@@ -355,9 +355,8 @@ static const struct method own_methods[] = {
 		.handle = task_fail},
 };
 
-struct task *task_new(struct loop *loop, struct log *log, struct node *node,
-	struct listener *listener, struct waiting *waiting, struct spool *spool,
-	const struct appio_ops *ops, void *arg)
+struct task *task_new(struct loop *loop, struct log *log, struct node *node, struct guests *guests,
+	struct waiting *waiting, struct spool *spool, const struct appio_ops *ops, void *arg)
 {
 	struct task *task = calloc(1, sizeof *task);
 
@@ -367,12 +366,12 @@ struct task *task_new(struct loop *loop, struct log *log, struct node *node,
 		.loop = loop,
 		.log = log,
 		.node = node,
-		.listener = listener,
+		.guests = guests,
 		.waiting = waiting,
 		.spool = spool,
 		.ops = ops,
 		.arg = arg,
-		.intake = {.listener = listener, .max = TASK_INTAKE_BYTES / TASK_OBJECT_BYTES},
+		.intake = {.guests = guests, .max = TASK_INTAKE_BYTES / TASK_OBJECT_BYTES},
 		.services = {{.name = WORKER_API_RUNTIME,
 				     .methods = methods,
 				     .n_methods = ARRAY_LEN(methods),

@@ -11,8 +11,8 @@
 #include "supernode/core/node.h"
 #include "supernode/store/spool.h"
 #include "supernode/workers/appio.h"
+#include "supernode/workers/guests.h"
 #include "supernode/workers/launchers.h"
-#include "supernode/workers/listener.h"
 #include "supernode/workers/waiting.h"
 
 /* Objects of replies that are being received, or checked, take so much at a time; further ones
@@ -23,9 +23,8 @@
 struct task;
 
 /* All borrowed. NULL on no memory. spool NULL: replies in the form of objects are refused. */
-struct task *task_new(struct loop *loop, struct log *log, struct node *node,
-	struct listener *listener, struct waiting *waiting, struct spool *spool,
-	const struct appio_ops *ops, void *arg);
+struct task *task_new(struct loop *loop, struct log *log, struct node *node, struct guests *guests,
+	struct waiting *waiting, struct spool *spool, const struct appio_ops *ops, void *arg);
 /* All workers are programs of ours: the ids of large objects that they push need no check
  * (object_set_skip_large_hashes()). */
 void task_set_own_workers(struct task *task);

@@ -11,7 +11,7 @@ struct task {
 	struct loop *loop;
 	struct log *log;
 	struct node *node;
-	struct listener *listener;
+	struct guests *guests;
 	struct waiting *waiting;
 	struct spool *spool;
 	const struct launchers *launchers;

@@ -92,9 +92,9 @@ static void refuse_announced(
 	struct task *task, struct request *request, int r, const struct reason *why)
 {
 	if (r == -ENOMEM || !why->text[0])
-		refuse_errno(task->listener, request, r);
+		refuse_errno(task->guests, request, r);
 	else
-		refuse(task->listener, request,
+		refuse(task->guests, request,
 			r == -EMSGSIZE ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_INVALID_ARGUMENT,
 			why->text);
 }
@@ -127,7 +127,7 @@ static void announced(struct announcement *said, struct request *request, uint64
 
 	if (r == 0 && instruction &&
 		instruction->envelope.metadata.run_id != said->reply.envelope.metadata.run_id) {
-		refuse(task->listener, request, OUTCOME_PERMISSION_DENIED,
+		refuse(task->guests, request, OUTCOME_PERMISSION_DENIED,
 			"the message is of another run than the task");
 		return;
 	}
@@ -139,7 +139,7 @@ static void announced(struct announcement *said, struct request *request, uint64
 	}
 	outcome = node_reply_begin(task->node, now(), token, &said->reply, &details);
 	if (outcome != OUTCOME_OK)
-		refuse(task->listener, request, outcome, details);
+		refuse(task->guests, request, outcome, details);
 	else
 		task_answer(task, request, task_encode_pushed(&pushed, &body), &body);
 	task->ops->changed(task->arg);
@@ -170,7 +170,7 @@ void task_push_messages(void *server, struct request *request)
 	if (task_token(task, request, &token)) {
 		said = calloc(1, sizeof *said);
 		if (!said)
-			refuse_errno(task->listener, request, -ENOMEM);
+			refuse_errno(task->guests, request, -ENOMEM);
 	}
 	if (!said) {
 		intake_release(&task->intake);
@@ -211,9 +211,9 @@ static void answer_stored(struct task *task, struct request *request, bool store
 static void refuse_put(struct task *task, struct request *request, int r)
 {
 	if (r == -EBADMSG || r == -EMSGSIZE)
-		refuse_errno(task->listener, request, r);
+		refuse_errno(task->guests, request, r);
 	else
-		refuse(task->listener, request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(task->guests, request, OUTCOME_RESOURCE_EXHAUSTED,
 			"the SuperNode has no room for the object");
 }
 
@@ -226,10 +226,10 @@ static void put_done(void *arg, size_t index, int r, const struct reason *why)
 	if (r == 0) {
 		answer_stored(task, put->request, true);
 	} else if (r == -EBADMSG) {
-		listener_complain(task->listener, put->request->peer, why->text);
+		guests_complain(task->guests, put->request->peer, why->text);
 		answer_stored(task, put->request, false);
 	} else {
-		refuse(task->listener, put->request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(task->guests, put->request, OUTCOME_RESOURCE_EXHAUSTED,
 			r == -EDQUOT ? why->text : "the SuperNode has no room for the object");
 	}
 	put_end(put);
@@ -330,7 +330,7 @@ static void answer_end(struct task *task, struct request *request, uint64_t toke
 		waiting_taken(task->waiting, token);
 		request_reply(request, &nothing);
 	} else {
-		refuse(task->listener, request, outcome, details);
+		refuse(task->guests, request, outcome, details);
 	}
 	task->ops->changed(task->arg);
 }
@@ -377,9 +377,9 @@ static void ending_done(struct reading *reading)
 	/* It may be of no use any more. */
 	if (task_token(task, reading->request, &token)) {
 		if (reading->result)
-			refuse_errno(task->listener, reading->request, reading->result);
+			refuse_errno(task->guests, reading->request, reading->result);
 		else if (ending->context)
-			refuse_context(task->listener, reading->request, ending->context);
+			refuse_context(task->guests, reading->request, ending->context);
 		else
 			output_came(task, reading->request, token, &ending->output);
 	}
@@ -398,7 +398,7 @@ void task_push_output(void *server, struct request *request)
 	if (task_token(task, request, &token)) {
 		ending = calloc(1, sizeof *ending);
 		if (!ending)
-			refuse_errno(task->listener, request, -ENOMEM);
+			refuse_errno(task->guests, request, -ENOMEM);
 	}
 	if (!ending) {
 		intake_release(&task->intake);
@@ -423,7 +423,7 @@ void task_fail(void *server, struct request *request)
 		return;
 	r = envelope_decode(&request->body, &error);
 	if (r || !error.has_error) {
-		refuse_errno(task->listener, request, r ? r : -EBADMSG);
+		refuse_errno(task->guests, request, r ? r : -EBADMSG);
 		return;
 	}
 	outcome = fail(task, token, error.error_code, error.error_reason, &details);

@@ -31,7 +31,7 @@ struct caller {
 struct waiting {
 	struct log *log;
 	struct node *node;
-	struct listener *listener;
+	struct guests *guests;
 	struct service service;
 	struct {
 		const struct waiting_ops *ops;
@@ -63,7 +63,7 @@ static struct request *take(struct waiting *waiting, size_t i)
 	waiting->n--;
 	memmove(waiting->v + i, waiting->v + i + 1, (waiting->n - i) * sizeof waiting->v[0]);
 	request_on_cancel(request, NULL, NULL);
-	listener_busy(waiting->listener, request->peer, -1);
+	guests_busy(waiting->guests, request->peer, -1);
 	return request;
 }
 
@@ -86,7 +86,7 @@ static bool add(struct waiting *waiting, const struct caller *caller)
 		return false;
 	waiting->v[waiting->n++] = *caller;
 	request_on_cancel(caller->request, cancelled, waiting);
-	listener_busy(waiting->listener, caller->request->peer, 1);
+	guests_busy(waiting->guests, caller->request->peer, 1);
 	set_timer(waiting);
 	return true;
 }
@@ -205,13 +205,13 @@ static void handle_attend(void *server, struct request *request)
 	uint64_t message;
 	int r = attended_token(waiting, request, &token);
 
-	listener_used(waiting->listener, request->peer);
+	guests_used(waiting->guests, request->peer);
 	if (r)
-		refuse_errno(waiting->listener, request, r);
+		refuse_errno(waiting->guests, request, r);
 	else if (!node_token_live(waiting->node, token, &message))
 		refuse_quietly(waiting->log, request, OUTCOME_INVALID_ARGUMENT,
 			"the token is of no message that is being worked on");
-	else if (!listener_open(waiting->listener, request->peer))
+	else if (!guests_open(waiting->guests, request->peer))
 		refuse_gone(request);
 	else if (remember(waiting, token) ||
 		 !add(waiting, &(struct caller){
@@ -219,8 +219,8 @@ static void handle_attend(void *server, struct request *request)
 		refuse_quietly(
 			waiting->log, request, OUTCOME_UNAVAILABLE, "too many calls are waiting");
 	else
-		listener_hold(waiting->listener, request->peer, token,
-			request_header(request, LISTENER_SAID_HEADER));
+		guests_hold(waiting->guests, request->peer, token,
+			request_header(request, GUESTS_SAID_HEADER));
 }
 
 void waiting_taken(struct waiting *waiting, uint64_t token)
@@ -297,7 +297,7 @@ static const struct method methods[] = {
 };
 
 struct waiting *waiting_new(
-	struct loop *loop, struct log *log, struct node *node, struct listener *listener)
+	struct loop *loop, struct log *log, struct node *node, struct guests *guests)
 {
 	struct waiting *waiting = calloc(1, sizeof *waiting);
 
@@ -305,7 +305,7 @@ struct waiting *waiting_new(
 		return NULL;
 	waiting->log = log;
 	waiting->node = node;
-	waiting->listener = listener;
+	waiting->guests = guests;
 	waiting->service = (struct service){.name = WORKER_API_ATTENDANCE,
 		.methods = methods,
 		.n_methods = ARRAY_LEN(methods),

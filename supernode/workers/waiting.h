@@ -8,13 +8,13 @@
 #include "common/base/log.h"
 #include "common/service/service.h"
 #include "supernode/core/node.h"
-#include "supernode/workers/listener.h"
+#include "supernode/workers/guests.h"
 
 struct waiting;
 
 /* All borrowed. NULL on no memory. */
 struct waiting *waiting_new(
-	struct loop *loop, struct log *log, struct node *node, struct listener *listener);
+	struct loop *loop, struct log *log, struct node *node, struct guests *guests);
 
 struct waiting_ops {
 	/* Answer request with work, if there is some: true. Else *details_out says why not. */

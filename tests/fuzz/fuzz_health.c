@@ -6,8 +6,8 @@
 
 #include "common/rpc/server.h"
 #include "common/wire/wire.h"
-#include "supernode/admin/door.h"
 #include "supernode/admin/health.h"
+#include "supernode/listen/door.h"
 
 #define SERVING 1 /* HealthCheckResponse.ServingStatus */
 
@@ -17,9 +17,11 @@ static struct service service;
 
 int __wrap_rpc_server_new(
 	struct rpc *rpc, const struct rpc_server_options *options, struct rpc_server **out);
-int __wrap_door_new(struct loop *loop, struct log *log, const char *name, const char *address,
-	struct door **out, struct reason *why);
-void __wrap_door_open(struct door *door, struct rpc_server *server);
+int __wrap_address_listen(const char *host_port, struct address_sockets *out, struct reason *why);
+int __wrap_door_new(struct loop *loop, struct log *log, struct address_sockets *sockets,
+	const struct door_options *options, struct door **out);
+void __wrap_door_register(struct door *door, const struct front_end *front_end);
+void __wrap_door_open(struct door *door);
 const char *__wrap_door_address(const struct door *door);
 
 int __wrap_rpc_server_new(
@@ -31,22 +33,34 @@ int __wrap_rpc_server_new(
 	return 0;
 }
 
-int __wrap_door_new(struct loop *loop, struct log *log, const char *name, const char *address,
-	struct door **out, struct reason *why)
+int __wrap_address_listen(const char *host_port, struct address_sockets *out, struct reason *why)
 {
-	(void)loop;
-	(void)log;
-	(void)name;
-	(void)address;
+	(void)host_port;
 	(void)out;
 	(void)why;
 	return 0;
 }
 
-void __wrap_door_open(struct door *door, struct rpc_server *server)
+int __wrap_door_new(struct loop *loop, struct log *log, struct address_sockets *sockets,
+	const struct door_options *options, struct door **out)
+{
+	(void)loop;
+	(void)log;
+	(void)sockets;
+	(void)options;
+	(void)out;
+	return 0;
+}
+
+void __wrap_door_register(struct door *door, const struct front_end *front_end)
 {
 	(void)door;
-	(void)server;
+	(void)front_end;
+}
+
+void __wrap_door_open(struct door *door)
+{
+	(void)door;
 }
 
 const char *__wrap_door_address(const struct door *door)

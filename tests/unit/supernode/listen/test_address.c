@@ -15,16 +15,9 @@
 
 #include <cmocka.h>
 
-static void sockets_free(struct address_sockets *sockets)
-{
-	for (size_t i = 0; i < sockets->n; i++)
-		close_fd(&sockets->fds[i]);
-	free(sockets->dial);
-}
-
 static void any_port_is_dialled_at_the_one_it_got(void **state)
 {
-	auto_(sockets_free) struct address_sockets sockets = {0};
+	auto_(address_sockets_done) struct address_sockets sockets = {0};
 	struct reason why = {0};
 
 	(void)state;
@@ -36,7 +29,7 @@ static void any_port_is_dialled_at_the_one_it_got(void **state)
 
 static void wildcard_is_dialled_at_loopback(void **state)
 {
-	auto_(sockets_free) struct address_sockets sockets = {0};
+	auto_(address_sockets_done) struct address_sockets sockets = {0};
 
 	(void)state;
 	assert_int_equal(address_listen("0.0.0.0:0", &sockets, NULL), 0);
@@ -45,7 +38,7 @@ static void wildcard_is_dialled_at_loopback(void **state)
 
 static void a_port_in_use_is_named(void **state)
 {
-	auto_(sockets_free) struct address_sockets first = {0};
+	auto_(address_sockets_done) struct address_sockets first = {0};
 	struct address_sockets second = {0};
 	struct reason why = {0};
 
@@ -69,7 +62,7 @@ static void unresolvable_and_misspelt_addresses_are_refused(void **state)
 
 static void unix_socket_lies_in_the_directory(void **state)
 {
-	auto_(sockets_free) struct address_sockets sockets = {0};
+	auto_(address_sockets_done) struct address_sockets sockets = {0};
 	char dir[] = "/tmp/address-XXXXXX";
 	struct stat st;
 
@@ -121,7 +114,7 @@ static int place_remove(void **state)
 
 static void members_of_the_group_may_connect(void **state)
 {
-	auto_(sockets_free) struct address_sockets sockets = {0};
+	auto_(address_sockets_done) struct address_sockets sockets = {0};
 	mode_t mask = umask(077);
 	char group[16];
 	struct stat st;
@@ -156,8 +149,8 @@ static void groups_that_are_not_there(void **state)
 /* What a killed node has left is replaced, a node that lives is not. */
 static void a_socket_that_is_there(void **state)
 {
-	auto_(sockets_free) struct address_sockets first = {0};
-	auto_(sockets_free) struct address_sockets second = {0};
+	auto_(address_sockets_done) struct address_sockets first = {0};
+	auto_(address_sockets_done) struct address_sockets second = {0};
 	struct address_sockets third = {0};
 	struct reason why = {0};
 
@@ -191,7 +184,7 @@ static void something_else_is_never_removed(void **state)
 
 static void a_directory_of_everybodys_is_refused(void **state)
 {
-	auto_(sockets_free) struct address_sockets sockets = {0};
+	auto_(address_sockets_done) struct address_sockets sockets = {0};
 	struct address_sockets none = {0};
 	struct reason why = {0};
 

@@ -7,55 +7,55 @@
 
 struct rig rig;
 
-/* ---- the clock, and what the listener is told of callers that it does not know ---- */
+/* ---- the clock, and what guests is told of callers that it does not know ---- */
 
 int64_t __real_clock_now_ms(void);
 int64_t __wrap_clock_now_ms(void);
-void __wrap_listener_busy(struct listener *listener, const struct peer *peer, int change);
-void __wrap_listener_hold(
-	struct listener *listener, const struct peer *peer, uint64_t token, const char *said);
-bool __wrap_listener_open(const struct listener *listener, const struct peer *peer);
-uint64_t __wrap_listener_received(const struct listener *listener, const struct peer *peer);
-uint64_t __wrap_listener_holds(const struct listener *listener, const struct peer *peer);
+void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int change);
+void __wrap_guests_hold(
+	struct guests *guests, const struct peer *peer, uint64_t token, const char *said);
+bool __wrap_guests_open(const struct guests *guests, const struct peer *peer);
+uint64_t __wrap_guests_received(const struct guests *guests, const struct peer *peer);
+uint64_t __wrap_guests_holds(const struct guests *guests, const struct peer *peer);
 
 int64_t __wrap_clock_now_ms(void)
 {
 	return __real_clock_now_ms() + rig.skew_ms;
 }
 
-void __wrap_listener_busy(struct listener *listener, const struct peer *peer, int change)
+void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int change)
 {
-	assert_ptr_equal(listener, rig.listener);
+	assert_ptr_equal(guests, rig.guests);
 	assert_non_null(peer);
 	rig.busy += change;
 }
 
-void __wrap_listener_hold(
-	struct listener *listener, const struct peer *peer, uint64_t token, const char *said)
+void __wrap_guests_hold(
+	struct guests *guests, const struct peer *peer, uint64_t token, const char *said)
 {
-	assert_ptr_equal(listener, rig.listener);
+	assert_ptr_equal(guests, rig.guests);
 	assert_non_null(peer);
 	(void)said;
 	rig.held = token;
 }
 
-bool __wrap_listener_open(const struct listener *listener, const struct peer *peer)
+bool __wrap_guests_open(const struct guests *guests, const struct peer *peer)
 {
-	assert_ptr_equal(listener, rig.listener);
+	assert_ptr_equal(guests, rig.guests);
 	assert_non_null(peer);
 	return !rig.gone;
 }
 
-uint64_t __wrap_listener_received(const struct listener *listener, const struct peer *peer)
+uint64_t __wrap_guests_received(const struct guests *guests, const struct peer *peer)
 {
-	assert_ptr_equal(listener, rig.listener);
+	assert_ptr_equal(guests, rig.guests);
 	assert_non_null(peer);
 	return rig.received;
 }
 
-uint64_t __wrap_listener_holds(const struct listener *listener, const struct peer *peer)
+uint64_t __wrap_guests_holds(const struct guests *guests, const struct peer *peer)
 {
-	assert_ptr_equal(listener, rig.listener);
+	assert_ptr_equal(guests, rig.guests);
 	assert_non_null(peer);
 	return token_live(rig.held) ? rig.held : 0;
 }
@@ -232,7 +232,7 @@ static bool on_live(void *arg, uint64_t message)
 }
 
 static const struct appio_ops appio_events = {.changed = on_changed, .ready = on_ready};
-static const struct listener_ops listener_events = {.live = on_live};
+static const struct guests_ops guests_events = {.live = on_live};
 
 static uint64_t next_random(void *arg)
 {
@@ -332,8 +332,8 @@ static int setup_with(const struct node_options *options)
 	snprintf(rig.dir, sizeof rig.dir, "/tmp/instruction-XXXXXX");
 	assert_non_null(mkdtemp(rig.dir));
 	assert_int_equal(loop_new(&rig.loop), 0);
-	assert_int_equal(listener_new(rig.loop, NULL, &(struct listener_options){.dir = rig.dir},
-				 &listener_events, NULL, &rig.listener, NULL),
+	assert_int_equal(guests_new(rig.loop, NULL, &(struct guests_options){.dir = rig.dir},
+				 &guests_events, NULL, &rig.guests, NULL),
 		0);
 	budget_init(&rig.budget, 1 << 20);
 	rig.node = node_new(&(struct node_options){
@@ -345,14 +345,14 @@ static int setup_with(const struct node_options *options)
 	});
 	assert_non_null(rig.node);
 	node_registered(rig.node, now_is(), NODE_ID);
-	rig.waiting = waiting_new(rig.loop, NULL, rig.node, rig.listener);
+	rig.waiting = waiting_new(rig.loop, NULL, rig.node, rig.guests);
 	assert_non_null(rig.waiting);
 	rig.instruction = instruction_new(
-		rig.loop, NULL, rig.node, rig.listener, rig.waiting, &appio_events, NULL);
+		rig.loop, NULL, rig.node, rig.guests, rig.waiting, &appio_events, NULL);
 	assert_non_null(rig.instruction);
 	assert_int_equal(spool_new(rig.loop, rig.dir, 1 << 20, &rig.spool), 0);
-	rig.task = task_new(rig.loop, NULL, rig.node, rig.listener, rig.waiting, rig.spool,
-		&appio_events, NULL);
+	rig.task = task_new(
+		rig.loop, NULL, rig.node, rig.guests, rig.waiting, rig.spool, &appio_events, NULL);
 	assert_non_null(rig.task);
 	rig.nudge = timer_new(rig.loop, on_nudge, NULL);
 	assert_non_null(rig.nudge);
@@ -381,7 +381,7 @@ int rig_teardown(void **state)
 	waiting_free(rig.waiting);
 	node_free(rig.node);
 	spool_free(rig.spool);
-	listener_free(rig.listener);
+	guests_free(rig.guests);
 	loop_free(rig.loop);
 	rmdir(rig.dir);
 	return 0;

@@ -41,7 +41,7 @@ struct call {
 extern struct rig {
 	struct loop *loop;
 	char dir[32];
-	struct listener *listener;
+	struct guests *guests;
 	struct budget budget;
 	struct node *node;
 	struct waiting *waiting;
@@ -54,8 +54,8 @@ extern struct rig {
 	uint64_t words;                         /* of tokens that were made */
 	unsigned changes;
 	unsigned readies;
-	int busy;          /* what the listener was told of calls that take their time */
-	uint64_t held;     /* the token that was shown, as the listener was told */
+	int busy;          /* what guests was told of calls that take their time */
+	uint64_t held;     /* the token that was shown, as guests was told */
 	bool gone;         /* callers' connections have ended */
 	uint64_t received; /* bytes, on them */
 	int64_t skew_ms;

@@ -238,7 +238,7 @@ static void with_a_secret_only_launchers_may_ask(void **state)
 {
 	static const char *const methods[] = {
 		"GetToken", "PullPendingTasks", "ClaimTask", "GetRun"};
-	struct launchers launchers = {.auth = load_secret(), .listener = rig.listener};
+	struct launchers launchers = {.auth = load_secret(), .guests = rig.guests};
 	auto_(slices_done) struct slices answer = {0}, pending = {0}, claim = {0}, run = {0};
 	auto_(free_at_exit) char *token = NULL;
 	struct slices nothing = {0}, body = {0};

@@ -1,29 +1,27 @@
 /*
- * listener: the address of the worker API: accepts, looks at the first bytes of each connection,
- * hands it to the server that speaks them, and knows each connection until its end. Main thread.
- * Knows no method.
+ * guests: the connections of the worker API, and what is known of their peers: the token that was
+ * shown, whether it is idle, which process it is. Main thread. Knows no method.
  */
-#ifndef FLWR_WORKERS_LISTENER_H
-#define FLWR_WORKERS_LISTENER_H
+#ifndef FLWR_WORKERS_GUESTS_H
+#define FLWR_WORKERS_GUESTS_H
 
 #include "common/base/log.h"
 #include "common/base/reason.h"
 #include "common/loop/loop.h"
-#include "common/rpc/server.h"
+#include "supernode/listen/front_end.h"
 
-#define LISTENER_PREFACE_MS      10000 /* from accept to the whole HTTP/2 preface */
-#define LISTENER_IDLE_MS         60000 /* a connection without a call and without a live token is ended */
-#define LISTENER_CONNECTIONS_MAX 2048 /* or what the limit of descriptors allows */
+#define GUESTS_IDLE_MS         60000 /* a connection without a call and without a live token is ended */
+#define GUESTS_CONNECTIONS_MAX 2048 /* or what the limit of descriptors allows */
 /*
  * gRPC's clients (1.57 and later, Flower's worker among them) look so often, counted from the end
  * of their first call, whether there was another one since they looked last, and end the connection
  * when there was none.
  */
-#define LISTENER_CLIENT_IDLE_MS 1800000
+#define GUESTS_CLIENT_IDLE_MS 1800000
 
-struct listener;
+struct guests;
 
-struct listener_ops {
+struct guests_ops {
 	/* Does token, which a caller has shown, still live? */
 	bool (*live)(void *arg, uint64_t token);
 	/* What follows is for those who need to know where a token is. All or none are NULL; then
@@ -41,7 +39,7 @@ struct listener_ops {
 	void (*found)(void *arg, uint64_t token, int process);
 };
 
-struct listener_options {
+struct guests_options {
 	const char *address; /* host:port (port 0: any), unix:PATH; NULL: a unix socket in dir */
 	const char *socket_group; /* of PATH; NULL: the process's own */
 	const char *dir;          /* private, not removed */
@@ -50,53 +48,54 @@ struct listener_options {
 
 /* Listen. 0; -EADDRINUSE and others of bind() with a sentence that names the address; -ENOMEM.
  * options are borrowed meanwhile. */
-int listener_new(struct loop *loop, struct log *log, const struct listener_options *options,
-	const struct listener_ops *ops, void *arg, struct listener **out, struct reason *why);
+int guests_new(struct loop *loop, struct log *log, const struct guests_options *options,
+	const struct guests_ops *ops, void *arg, struct guests **out, struct reason *why);
 
-/* Give accepted connections to server from now on. */
-void listener_start(struct listener *listener, struct rpc_server *server);
+/* Give connections to this server (copied), too. */
+void guests_register(struct guests *guests, const struct front_end *front_end);
+/* Accept connections from now on. */
+void guests_start(struct guests *guests);
 
 /* Where a worker on this machine reaches it, as gRPC takes it: "unix:/...", "127.0.0.1:9094".
  * Borrowed. */
-const char *listener_address(const struct listener *listener);
+const char *guests_address(const struct guests *guests);
 
 /* A call came on this connection. */
-void listener_used(struct listener *listener, const struct peer *peer);
+void guests_used(struct guests *guests, const struct peer *peer);
 /* Is it still there? Calls may come home after their connection's end. */
-bool listener_open(const struct listener *listener, const struct peer *peer);
+bool guests_open(const struct guests *guests, const struct peer *peer);
 /* What a caller says of itself: with the mark of a peer of ours (base/process_mark.h). */
-#define LISTENER_SAID_HEADER "user-agent"
+#define GUESTS_SAID_HEADER "user-agent"
 /* A caller on this connection, which is still there, has shown the live token: it holds it. said is
- * the value of LISTENER_SAID_HEADER, or NULL. */
-void listener_hold(
-	struct listener *listener, const struct peer *peer, uint64_t token, const char *said);
+ * the value of GUESTS_SAID_HEADER, or NULL. */
+void guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, const char *said);
 /* A call on this connection is receiving a body (+1), or is no longer (-1): meanwhile it is not
  * idle. */
-void listener_busy(struct listener *listener, const struct peer *peer, int change);
+void guests_busy(struct guests *guests, const struct peer *peer, int change);
 /* A body on this connection may be of any size (+1), or is over (-1), though no token was shown. */
-void listener_content(struct listener *listener, const struct peer *peer, int change);
+void guests_content(struct guests *guests, const struct peer *peer, int change);
 /* The live token that it holds; 0: none. */
-uint64_t listener_holds(const struct listener *listener, const struct peer *peer);
+uint64_t guests_holds(const struct guests *guests, const struct peer *peer);
 /* Bytes received on this connection so far; 0: not known (unix sockets). */
-uint64_t listener_received(const struct listener *listener, const struct peer *peer);
+uint64_t guests_received(const struct guests *guests, const struct peer *peer);
 
-/* Connections that are open, those not yet handed over included. */
-unsigned listener_count(const struct listener *listener);
+/* Connections that are open, those not served yet among them. */
+unsigned guests_count(const struct guests *guests);
 
-/* The server has been shut down: connections that are left are closed without it. */
-void listener_detach(struct listener *listener);
+/* The servers have been shut down: connections that are left are closed without them. */
+void guests_detach(struct guests *guests);
 
 /* Say what a peer did: at most one line in ten seconds, which counts those that were left out. */
-void listener_complain(struct listener *listener, const struct peer *peer, const char *what);
+void guests_complain(struct guests *guests, const struct peer *peer, const char *what);
 
 /* The same of a call that was refused; method is its name, or "a call". */
-void listener_complain_refused(struct listener *listener, const struct peer *peer,
-	const char *method, enum outcome outcome, const char *details);
+void guests_complain_refused(struct guests *guests, const struct peer *peer, const char *method,
+	enum outcome outcome, const char *details);
 
-/* Stop listening and close connections that were not handed over yet; the others end with their
+/* Stop listening and close connections that are not served yet; the others end with their
  * server. */
-void listener_stop(struct listener *listener);
+void guests_stop(struct guests *guests);
 /* After the server was shut down. */
-void listener_free(struct listener *listener);
+void guests_free(struct guests *guests);
 
 #endif

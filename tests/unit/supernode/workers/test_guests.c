@@ -1,10 +1,10 @@
 /*
- * The listener with real sockets and a real gRPC server behind it.
+ * Connections of workers with real sockets and a real gRPC server behind them.
  */
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/rpc/channel.h"
-#include "supernode/workers/listener.h"
+#include "supernode/workers/guests.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,7 +38,7 @@ struct rig {
 	struct rpc *rpc;
 	struct log *log;
 	FILE *lines; /* what was logged */
-	struct listener *listener;
+	struct guests *guests;
 	struct rpc_server *server;
 	bool down;
 	struct peer peer; /* of the last call */
@@ -104,12 +104,14 @@ static void process_found(void *arg, uint64_t token, int process)
 	rig->found = process;
 }
 
-static const struct listener_ops events = {.live = token_live};
-static const struct listener_ops cutting_events = {
+static const struct guests_ops events = {.live = token_live};
+static const struct guests_ops cutting_events = {
 	.live = token_live, .held = token_held, .cut = token_cut, .found = process_found};
 
-static int setup_with(void **state, const struct listener_ops *ops)
+static int setup_with(void **state, const struct guests_ops *ops)
 {
+	struct front_end grpc;
+
 	rig = calloc(1, sizeof *rig);
 	assert_non_null(rig);
 	rig->lines = tmpfile();
@@ -119,9 +121,9 @@ static int setup_with(void **state, const struct listener_ops *ops)
 	assert_int_equal(rpc_new(rig->loop, &rig->rpc), 0);
 	rig->cut.process = -1;
 	rig->found = -1;
-	assert_int_equal(listener_new(rig->loop, rig->log,
-				 &(struct listener_options){.address = "127.0.0.1:0"}, ops, rig,
-				 &rig->listener, NULL),
+	assert_int_equal(
+		guests_new(rig->loop, rig->log, &(struct guests_options){.address = "127.0.0.1:0"},
+			ops, rig, &rig->guests, NULL),
 		0);
 	assert_int_equal(rpc_server_new(rig->rpc,
 				 &(struct rpc_server_options){.services = &service,
@@ -132,7 +134,9 @@ static int setup_with(void **state, const struct listener_ops *ops)
 					 .keepalive_timeout_ms = 20000},
 				 &rig->server),
 		0);
-	listener_start(rig->listener, rig->server);
+	grpc = front_end_grpc(rig->server);
+	guests_register(rig->guests, &grpc);
+	guests_start(rig->guests);
 	*state = rig;
 	return 0;
 }
@@ -156,11 +160,11 @@ static void on_down(void *arg)
 static int teardown(void **state)
 {
 	(void)state;
-	listener_stop(rig->listener);
+	guests_stop(rig->guests);
 	rpc_server_shutdown(rig->server, 0, on_down, rig);
 	while (!rig->down)
 		loop_step(rig->loop, 100);
-	listener_free(rig->listener);
+	guests_free(rig->guests);
 	rpc_free(rig->rpc);
 	loop_free(rig->loop);
 	log_free(rig->log);
@@ -188,20 +192,23 @@ static int dial(void)
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	address.sin_port = htons(
-		(uint16_t)strtoul(strrchr(listener_address(rig->listener), ':') + 1, NULL, 10));
+	address.sin_port =
+		htons((uint16_t)strtoul(strrchr(guests_address(rig->guests), ':') + 1, NULL, 10));
 	assert_true(fd >= 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
 	return fd;
 }
 
-/* Has the other end closed fd? */
+/* Has the other end closed fd? What it has said before is passed over. */
 static bool closed(int fd)
 {
-	char byte;
-	ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
+	char bytes[4096];
+	ssize_t n;
 
-	return n == 0 || (n < 0 && errno == ECONNRESET);
+	do
+		n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+	while (n > 0);
+	return n == 0 || errno == ECONNRESET;
 }
 
 static bool logged(const char *text)
@@ -231,7 +238,7 @@ static struct rpc_channel *channel_new(void)
 
 	assert_int_equal(
 		rpc_channel_new(rig->rpc,
-			&(struct rpc_channel_options){.target = listener_address(rig->listener),
+			&(struct rpc_channel_options){.target = guests_address(rig->guests),
 				.receive_max_bytes = 1 << 20,
 				.own_connection = true},
 			&channel),
@@ -258,11 +265,11 @@ static void a_connection_is_known_from_its_first_call_to_its_end(void **state)
 
 	(void)state;
 	assert_int_equal(echo(channel), OUTCOME_OK);
-	assert_int_equal(listener_count(rig->listener), 1);
+	assert_int_equal(guests_count(rig->guests), 1);
 	assert_int_not_equal(rig->peer.connection, 0);
 	assert_memory_equal(rig->peer.text, "127.0.0.1:", 10);
 	rpc_channel_free(channel);
-	run_until(listener_count(rig->listener) == 0);
+	run_until(guests_count(rig->guests) == 0);
 }
 
 static void a_shown_token_is_remembered_while_its_message_lives(void **state)
@@ -271,16 +278,16 @@ static void a_shown_token_is_remembered_while_its_message_lives(void **state)
 
 	(void)state;
 	assert_int_equal(echo(channel), OUTCOME_OK);
-	assert_int_equal(listener_holds(rig->listener, &rig->peer), 0);
+	assert_int_equal(guests_holds(rig->guests, &rig->peer), 0);
 	rig->live = 7;
-	listener_hold(rig->listener, &rig->peer, 7, NULL);
-	assert_int_equal(listener_holds(rig->listener, &rig->peer), 7);
+	guests_hold(rig->guests, &rig->peer, 7, NULL);
+	assert_int_equal(guests_holds(rig->guests, &rig->peer), 7);
 	rig->live = 8;
-	assert_int_equal(listener_holds(rig->listener, &rig->peer), 0);
-	assert_true(listener_open(rig->listener, &rig->peer));
+	assert_int_equal(guests_holds(rig->guests, &rig->peer), 0);
+	assert_true(guests_open(rig->guests, &rig->peer));
 	rpc_channel_free(channel);
-	run_until(listener_count(rig->listener) == 0);
-	assert_false(listener_open(rig->listener, &rig->peer));
+	run_until(guests_count(rig->guests) == 0);
+	assert_false(guests_open(rig->guests, &rig->peer));
 }
 
 static void bytes_are_counted(void **state)
@@ -290,13 +297,13 @@ static void bytes_are_counted(void **state)
 
 	(void)state;
 	assert_int_equal(echo(channel), OUTCOME_OK);
-	before = listener_received(rig->listener, &rig->peer);
+	before = guests_received(rig->guests, &rig->peer);
 	assert_true(before > 0);
 	assert_int_equal(echo(channel), OUTCOME_OK);
-	assert_true(listener_received(rig->listener, &rig->peer) > before);
+	assert_true(guests_received(rig->guests, &rig->peer) > before);
 	rpc_channel_free(channel);
-	run_until(listener_count(rig->listener) == 0);
-	assert_int_equal(listener_received(rig->listener, &rig->peer), 0);
+	run_until(guests_count(rig->guests) == 0);
+	assert_int_equal(guests_received(rig->guests, &rig->peer), 0);
 }
 
 /* ---- the end of a connection that holds a message ---- */
@@ -307,7 +314,7 @@ static struct rpc_channel *holding(uint64_t message)
 	struct rpc_channel *channel = channel_new();
 
 	assert_int_equal(echo(channel), OUTCOME_OK);
-	listener_hold(rig->listener, &rig->peer, message, NULL);
+	guests_hold(rig->guests, &rig->peer, message, NULL);
 	return channel;
 }
 
@@ -323,10 +330,10 @@ static void the_end_of_the_one_that_holds_a_message_is_told(void **state)
 	/* The end of one that holds nothing is no news. */
 	assert_int_equal(echo(other), OUTCOME_OK);
 	rpc_channel_free(other);
-	run_until(listener_count(rig->listener) == 1);
+	run_until(guests_count(rig->guests) == 1);
 	assert_int_equal(rig->cut.times, 0);
 	rpc_channel_free(holder);
-	run_until(listener_count(rig->listener) == 0);
+	run_until(guests_count(rig->guests) == 0);
 	assert_int_equal(rig->cut.times, 1);
 	assert_int_equal(rig->cut.token, 7);
 	assert_int_equal(rig->cut.peer.connection, peer.connection);
@@ -343,10 +350,10 @@ static void not_while_another_connection_holds_it(void **state)
 	(void)state;
 	rig->live = 7;
 	rpc_channel_free(first);
-	run_until(listener_count(rig->listener) == 1);
+	run_until(guests_count(rig->guests) == 1);
 	assert_int_equal(rig->cut.times, 0);
 	rpc_channel_free(second);
-	run_until(listener_count(rig->listener) == 0);
+	run_until(guests_count(rig->guests) == 0);
 	assert_int_equal(rig->cut.times, 1);
 }
 
@@ -356,10 +363,10 @@ static void not_when_the_message_was_answered(void **state)
 
 	(void)state;
 	rig->live = 7;
-	assert_int_equal(listener_holds(rig->listener, &rig->peer), 7);
+	assert_int_equal(guests_holds(rig->guests, &rig->peer), 7);
 	rig->live = 0;
 	rpc_channel_free(channel);
-	run_until(listener_count(rig->listener) == 0);
+	run_until(guests_count(rig->guests) == 0);
 	assert_int_equal(rig->cut.times, 0);
 }
 
@@ -369,10 +376,10 @@ static void the_last_message_of_a_connection_counts(void **state)
 	struct rpc_channel *channel = holding(7);
 
 	(void)state;
-	listener_hold(rig->listener, &rig->peer, 8, NULL);
+	guests_hold(rig->guests, &rig->peer, 8, NULL);
 	rig->live = 8;
 	rpc_channel_free(channel);
-	run_until(listener_count(rig->listener) == 0);
+	run_until(guests_count(rig->guests) == 0);
 	assert_int_equal(rig->cut.times, 1);
 	assert_int_equal(rig->cut.token, 8);
 }
@@ -433,7 +440,7 @@ static void its_process_comes_with_it(void **state)
 
 	(void)state;
 	rig->live = 7;
-	listener_hold(rig->listener, &first, 7, NULL);
+	guests_hold(rig->guests, &first, 7, NULL);
 	jobs_done();
 	assert_return_code(kill(pid, SIGKILL), errno);
 	run_until(rig->cut.times == 1);
@@ -442,10 +449,10 @@ static void its_process_comes_with_it(void **state)
 	ended.fd = rig->cut.process;
 	assert_int_equal(poll(&ended, 1, DEADLINE_MS), 1);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_int_equal(listener_count(rig->listener), 1);
+	assert_int_equal(guests_count(rig->guests), 1);
 	assert_return_code(kill(other, SIGKILL), errno);
 	assert_int_equal(waitpid(other, NULL, 0), other);
-	run_until(listener_count(rig->listener) == 0);
+	run_until(guests_count(rig->guests) == 0);
 }
 
 static int gate[2]; /* a job waits until this pipe is closed */
@@ -473,7 +480,7 @@ static void a_connection_may_end_while_its_process_is_looked_for(void **state)
 	rpc_channel_free(channel);
 	run_until(rig->cut.times == 1);
 	assert_int_equal(rig->cut.process, -1);
-	assert_int_equal(listener_count(rig->listener), 0);
+	assert_int_equal(guests_count(rig->guests), 0);
 	close(gate[1]);
 	jobs_done();
 	close(gate[0]);
@@ -484,7 +491,7 @@ static void a_connection_may_end_while_its_process_is_looked_for(void **state)
 
 /*
  * gRPC's clients look each half hour after their first call whether there was another one since.
- * All times in minutes since the listener's start.
+ * All times in minutes since the start.
  */
 static void the_end_of_an_idle_client_is_told_apart(void **state)
 {
@@ -522,21 +529,21 @@ static void the_end_of_an_idle_client_is_told_apart(void **state)
 		unsigned cuts = rig->cut.times;
 		const int64_t start_ms = rig->skew_ms;
 
-		listener_start(rig->listener, rig->server);
+		guests_start(rig->guests);
 		rig->skew_ms = start_ms + (int64_t)(cases[i].first * 60000);
 		channel = channel_new();
 		assert_int_equal(echo(channel), OUTCOME_OK);
-		listener_used(rig->listener, &rig->peer);
-		listener_hold(rig->listener, &rig->peer, 7, NULL);
+		guests_used(rig->guests, &rig->peer);
+		guests_hold(rig->guests, &rig->peer, 7, NULL);
 		if (cases[i].lasts > 0)
-			listener_busy(rig->listener, &rig->peer, 1);
+			guests_busy(rig->guests, &rig->peer, 1);
 		if (cases[i].lasts > 0 && cases[i].lasts < cases[i].end) {
 			rig->skew_ms += (int64_t)(cases[i].lasts * 60000);
-			listener_busy(rig->listener, &rig->peer, -1);
+			guests_busy(rig->guests, &rig->peer, -1);
 		}
 		if (cases[i].last > cases[i].first) {
 			rig->skew_ms = start_ms + (int64_t)(cases[i].last * 60000);
-			listener_used(rig->listener, &rig->peer);
+			guests_used(rig->guests, &rig->peer);
 		}
 		rig->skew_ms = start_ms + (int64_t)(cases[i].end * 60000);
 		rpc_channel_free(channel);
@@ -552,10 +559,10 @@ static void not_when_everything_ends(void **state)
 	struct rpc_channel *channel = holding(7);
 
 	(void)state;
-	listener_detach(rig->listener);
+	guests_detach(rig->guests);
 	rig->live = 7;
 	rpc_channel_free(channel);
-	run_until(listener_count(rig->listener) == 0);
+	run_until(guests_count(rig->guests) == 0);
 	assert_int_equal(rig->cut.times, 0);
 }
 
@@ -571,7 +578,7 @@ static void garbage_costs_one_line_and_harms_nobody(void **state)
 	assert_true(logged("is not gRPC"));
 	assert_int_equal(echo(channel), OUTCOME_OK);
 	rpc_channel_free(channel);
-	run_until(listener_count(rig->listener) == 0);
+	run_until(guests_count(rig->guests) == 0);
 }
 
 static void http_1_is_told_apart(void **state)
@@ -605,7 +612,7 @@ static void a_preface_in_pieces_is_waited_for(void **state)
 
 /* ---- guests: connections that have shown no token ---- */
 
-/* One that speaks HTTP/2 by hand; it is the first of its listener. */
+/* One that speaks HTTP/2 by hand; it is the first that comes. */
 static int guest_new(void)
 {
 	static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
@@ -648,7 +655,7 @@ static void a_guest_that_sends_much_is_cut(void **state)
 	(void)state;
 	assert_false(send_pings(fd, 8 << 20));
 	assert_true(logged("sends too much without a token: closed"));
-	assert_int_equal(listener_count(rig->listener), 0);
+	assert_int_equal(guests_count(rig->guests), 0);
 	channel = channel_new();
 	assert_int_equal(echo(channel), OUTCOME_OK);
 	rpc_channel_free(channel);
@@ -661,9 +668,9 @@ static void whoever_holds_a_token_may_send_much(void **state)
 
 	(void)state;
 	rig->live = 7;
-	listener_hold(rig->listener, &first, 7, NULL);
+	guests_hold(rig->guests, &first, 7, NULL);
 	assert_true(send_pings(fd, 1 << 20));
-	assert_true(listener_open(rig->listener, &first));
+	assert_true(guests_open(rig->guests, &first));
 	/* Not when it is of no use any more. */
 	rig->live = 8;
 	assert_false(send_pings(fd, 8 << 20));
@@ -680,7 +687,7 @@ static void what_came_for_a_token_is_nobodys_fault(void **state)
 	for (size_t i = 0; i < sizeof bytes; i += 17)
 		memcpy(bytes + i, "\0\0\10\6\0\0\0\0", 8);
 	rig->live = 7;
-	listener_hold(rig->listener, &first, 7, NULL);
+	guests_hold(rig->guests, &first, 7, NULL);
 	/* Nobody looks meanwhile. */
 	for (size_t sent = 0; sent < sizeof bytes;) {
 		ssize_t n = write(fd, bytes + sent, sizeof bytes - sent);
@@ -688,13 +695,13 @@ static void what_came_for_a_token_is_nobodys_fault(void **state)
 		assert_true(n > 0);
 		sent += (size_t)n;
 	}
-	while (listener_received(rig->listener, &first) <= sizeof bytes)
+	while (guests_received(rig->guests, &first) <= sizeof bytes)
 		poll(NULL, 0, 1);
 	rig->live = 8;
 	rig->skew_ms += 6000;
 	for (int i = 0; i < 20; i++)
 		loop_step(rig->loop, 10);
-	assert_true(listener_open(rig->listener, &first));
+	assert_true(guests_open(rig->guests, &first));
 }
 
 static void a_content_may_be_large(void **state)
@@ -703,11 +710,11 @@ static void a_content_may_be_large(void **state)
 	auto_(close_at_exit) int fd = guest_new();
 
 	(void)state;
-	listener_content(rig->listener, &first, 1);
+	guests_content(rig->guests, &first, 1);
 	assert_true(send_pings(fd, 1 << 20));
-	run_until(listener_received(rig->listener, &first) > 1 << 20);
-	listener_content(rig->listener, &first, -1);
-	assert_true(listener_open(rig->listener, &first));
+	run_until(guests_received(rig->guests, &first) > 1 << 20);
+	guests_content(rig->guests, &first, -1);
+	assert_true(guests_open(rig->guests, &first));
 	assert_false(send_pings(fd, 8 << 20));
 }
 
@@ -718,13 +725,12 @@ static void a_guest_whose_calls_are_refused_is_cut(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 64; i++)
-		listener_complain_refused(
-			rig->listener, &first, "GetToken", OUTCOME_INVALID_ARGUMENT, "no");
+		guests_complain_refused(
+			rig->guests, &first, "GetToken", OUTCOME_INVALID_ARGUMENT, "no");
 	assert_true(send_pings(fd, 100));
-	listener_complain_refused(
-		rig->listener, &first, "GetToken", OUTCOME_INVALID_ARGUMENT, "no");
+	guests_complain_refused(rig->guests, &first, "GetToken", OUTCOME_INVALID_ARGUMENT, "no");
 	run_until(closed(fd));
-	assert_int_equal(listener_count(rig->listener), 0);
+	assert_int_equal(guests_count(rig->guests), 0);
 }
 
 static void many_silent_connections_harm_nobody(void **state)
@@ -736,13 +742,13 @@ static void many_silent_connections_harm_nobody(void **state)
 	(void)state;
 	for (size_t i = 0; i < N; i++)
 		fds[i] = dial();
-	run_until(listener_count(rig->listener) == N);
+	run_until(guests_count(rig->guests) == N);
 	channel = channel_new();
 	assert_int_equal(echo(channel), OUTCOME_OK);
 	rpc_channel_free(channel);
 	for (size_t i = 0; i < N; i++)
 		close(fds[i]);
-	run_until(listener_count(rig->listener) == 0);
+	run_until(guests_count(rig->guests) == 0);
 }
 
 int main(void)

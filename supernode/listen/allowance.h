@@ -1,0 +1,45 @@
+/*
+ * allowance: how much a TCP connection may send for which nobody vouches. gRPC takes in what comes
+ * before it asks anybody, at up to a thousand times its size; so this is looked at as bytes come.
+ * Main thread. Knows no server.
+ */
+#ifndef FLWR_LISTEN_ALLOWANCE_H
+#define FLWR_LISTEN_ALLOWANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* At once and a second, of one connection: a content that waits for its admission is 64 KiB. */
+#define ALLOWANCE_BYTES   (128 << 10)
+#define ALLOWANCE_BYTES_S (32 << 10)
+/* The same of all; when they have spent it, each is held to what questions need. */
+#define ALLOWANCE_ALL_BYTES   (512 << 10)
+#define ALLOWANCE_ALL_BYTES_S (128 << 10)
+#define ALLOWANCE_SMALL_BYTES (8 << 10)
+
+/* Embedded, zero-initialised: bytes that came, less those that time has allowed. */
+struct debt {
+	double bytes;
+	int64_t at_ms;
+};
+
+/* Embedded, zero-initialised: of one connection. */
+struct allowance {
+	struct debt debt;
+	uint64_t received; /* on the connection, when it was looked at last */
+};
+
+/* The kernel takes in little for fd, so that gRPC, which reads all that is there, does not read
+ * megabytes before anybody looks. */
+void allowance_begin(struct allowance *allowance, int fd, int64_t now_ms);
+/* Somebody vouches for fd, or it has something to bring: the kernel's own limits hold again. */
+void allowance_lift(int fd);
+
+/* Was more sent on fd than is allowed by now? all: what all such connections of the address have
+ * sent. false for sockets that are not TCP. */
+bool allowance_exceeded(struct allowance *allowance, struct debt *all, int fd, int64_t now_ms);
+
+/* What came since the last look was asked for. */
+void allowance_forgive(struct allowance *allowance, int fd);
+
+#endif

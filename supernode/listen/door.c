@@ -1,0 +1,368 @@
+/*
+ * A connection is looked at until its first bytes are known; then a duplicate of its descriptor
+ * goes to a front-end, and the descriptor stays here, which tells bytes and the end.
+ */
+#include "supernode/listen/door.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "supernode/listen/acceptor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#define COMPLAIN_MS 10000
+
+struct door {
+	struct loop *loop;
+	struct log *log;
+	struct door_options options;
+	struct front_end front_ends[DOOR_FRONT_ENDS_MAX];
+	size_t n_front_ends;
+	struct acceptor *acceptor;
+	struct timer *silent; /* for the oldest that is not served */
+	bool silent_set;
+	struct connection *connections; /* the newest first */
+	unsigned count;
+	uint64_t numbers;
+	struct debt debt;      /* of all connections */
+	int64_t complained_ms; /* when the last line was written; 0: none was */
+	unsigned more;         /* not written since */
+};
+
+void door_complain(struct door *door, const struct peer *peer, const char *what)
+{
+	const char *name = door->options.name;
+	int64_t now = clock_now_ms();
+
+	if (door->complained_ms && now < door->complained_ms + COMPLAIN_MS) {
+		door->more++;
+		return;
+	}
+	if (door->more)
+		log_warn(door->log, "%s: %s: %s (and %u more like it)", name, peer->text, what,
+			door->more);
+	else
+		log_warn(door->log, "%s: %s: %s", name, peer->text, what);
+	door->complained_ms = now;
+	door->more = 0;
+}
+
+/* ---- a connection ---- */
+
+static void connection_close(struct connection *connection, bool by_peer)
+{
+	struct door *door = connection->door;
+
+	watch_free(connection->watch);
+	if (connection->front_end) {
+		/* The server holds a descriptor of its own, and closes it when it sees the end. */
+		shutdown(connection->fd, SHUT_RDWR);
+		if (door->n_front_ends)
+			connection->front_end->peer_gone(
+				connection->front_end->server, &connection->peer);
+	}
+	close_fd(&connection->fd);
+	*connection->at = connection->next;
+	if (connection->next)
+		connection->next->at = connection->at;
+	door->count--;
+	door->options.ops->ended(door->options.arg, connection, by_peer);
+	free(connection);
+}
+
+void connection_end(struct connection *connection)
+{
+	connection_close(connection, false);
+}
+
+static bool half_closed(const struct connection *connection)
+{
+	struct pollfd end = {.fd = connection->fd, .events = POLLRDHUP};
+
+	return poll(&end, 1, 0) == 1;
+}
+
+bool connection_sends_too_much(struct connection *connection)
+{
+	return allowance_exceeded(
+		&connection->allowance, &connection->door->debt, connection->fd, clock_now_ms());
+}
+
+void connection_look(struct connection *connection)
+{
+	struct door *door = connection->door;
+	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+	const char *why = door->options.ops->judge(door->options.arg, connection);
+
+	if (!why)
+		return;
+	door_complain(door, &connection->peer, why);
+	/* Of TCP this drops what is waiting to be read, which shutdown() does not. */
+	(void)connect(connection->fd, &nobody, sizeof nobody);
+	connection_end(connection);
+}
+
+/* What bytes say is the server's business; how many they are, and the end, is the door's. */
+static void connection_served(void *arg, int ready)
+{
+	struct connection *connection = arg;
+
+	(void)ready;
+	if (half_closed(connection))
+		connection_close(connection, true);
+	else
+		connection_look(connection);
+}
+
+/* All first bytes are there: the server speaks from now on. */
+static void connection_serve(struct connection *connection, const struct front_end *front_end)
+{
+	struct door *door = connection->door;
+	int fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 3);
+
+	watch_free(connection->watch);
+	connection->watch = NULL;
+	if (fd >= 0)
+		connection->watch = watch_new(door->loop, connection->fd, WATCH_READ | WATCH_EDGE,
+			connection_served, connection);
+	if (!connection->watch) {
+		close_fd(&fd);
+		door_complain(door, &connection->peer, "no descriptor left: closed");
+		connection_end(connection);
+		return;
+	}
+	connection->front_end = front_end;
+	front_end->add(front_end->server, fd, &connection->peer);
+	/* What has ended by now makes no edge. */
+	connection_served(connection, WATCH_READ);
+}
+
+/* Which front-end knows these bytes; MATCH_NONE: none will, whatever follows. */
+static enum match find_front_end(
+	const struct door *door, const char *bytes, size_t n, const struct front_end **out)
+{
+	enum match best = MATCH_NONE;
+
+	for (size_t i = 0; i < door->n_front_ends; i++) {
+		enum match match = door->front_ends[i].matches(bytes, n);
+
+		if (match < best) {
+			best = match;
+			*out = &door->front_ends[i];
+		}
+	}
+	return best;
+}
+
+static void connection_first_bytes(void *arg, int ready)
+{
+	struct connection *connection = arg;
+	const struct door_options *options = &connection->door->options;
+	const struct front_end *front_end = NULL;
+	char bytes[FRONT_END_BYTES];
+	ssize_t n = recv(connection->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+	enum match match;
+
+	(void)ready;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0)
+		n = 0;
+	match = n ? find_front_end(connection->door, bytes, (size_t)n, &front_end) : MATCH_PART;
+	if (match == MATCH_WHOLE) {
+		connection_serve(connection, front_end);
+		return;
+	}
+	if (n && match == MATCH_PART && !half_closed(connection))
+		return;
+	options->ops->unserved(options->arg, &connection->peer,
+		match == MATCH_NONE ? DOOR_OTHER : DOOR_ENDED, bytes, (size_t)n);
+	connection_end(connection);
+}
+
+static void peer_describe(int fd, const struct sockaddr_storage *address, struct peer *peer)
+{
+	struct ucred credentials = {0};
+	socklen_t len = sizeof credentials;
+
+	if (address->ss_family != AF_UNIX) {
+		address_text(address, peer->text, sizeof peer->text);
+		return;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) == 0) {
+		peer->pid = credentials.pid;
+		peer->uid = credentials.uid;
+	}
+	/* In another container's namespace it has no number here: 0. */
+	snprintf(peer->text, sizeof peer->text, "pid %d, uid %u", (int)peer->pid,
+		(unsigned)peer->uid);
+}
+
+/* ---- the door ---- */
+
+/* false: the new connection, which is peer's, has no place. */
+static bool door_has_room(struct door *door, const struct peer *peer)
+{
+	if (door->count >= door->options.connections_max)
+		door->options.ops->crowded(door->options.arg);
+	if (door->count < door->options.connections_max)
+		return true;
+	door_complain(door, peer, "too many connections: closed");
+	return false;
+}
+
+static void door_accepted(void *arg, int fd, const struct sockaddr_storage *address)
+{
+	struct door *door = arg;
+	auto_(close_at_exit) int owned = fd;
+	auto_(free_at_exit) struct connection *made = calloc(1, door->options.connection_bytes);
+	struct connection *connection = made;
+
+	if (!made)
+		return;
+	connection->peer.connection = ++door->numbers;
+	peer_describe(fd, address, &connection->peer);
+	if (!door_has_room(door, &connection->peer))
+		return;
+	connection->watch = watch_new(
+		door->loop, fd, WATCH_READ | WATCH_EDGE, connection_first_bytes, connection);
+	if (!connection->watch)
+		return;
+	take_pointer(&made);
+	connection->door = door;
+	connection->fd = take_fd(&owned);
+	connection->deadline_ms = clock_after(clock_now_ms(), DOOR_PREFACE_MS);
+	allowance_begin(&connection->allowance, connection->fd, clock_now_ms());
+	connection->next = door->connections;
+	connection->at = &door->connections;
+	if (connection->next)
+		connection->next->at = &connection->next;
+	door->connections = connection;
+	door->count++;
+	if (!door->silent_set)
+		timer_set(door->silent, connection->deadline_ms);
+	door->silent_set = true;
+	if (door->options.ops->begun)
+		door->options.ops->begun(door->options.arg, connection);
+	/* Bytes that came before the watch make no edge. */
+	connection_first_bytes(connection, WATCH_READ);
+}
+
+static void door_paused(void *arg, const char *cause)
+{
+	const struct peer nobody = {.text = "new connections wait"};
+
+	door_complain(arg, &nobody, cause);
+}
+
+static const struct acceptor_ops acceptor_events = {
+	.accepted = door_accepted, .paused = door_paused};
+
+/* A connection that has said nothing in time is closed. Nothing wakes the loop when there is none
+ * to wait for. */
+static void door_silent(void *arg)
+{
+	struct door *door = arg;
+	int64_t now = clock_now_ms(), next_ms = CLOCK_NEVER;
+	struct connection *next;
+
+	for (struct connection *at = door->connections; at; at = next) {
+		next = at->next;
+		if (at->front_end)
+			continue;
+		if (now < at->deadline_ms) {
+			next_ms = at->deadline_ms;
+			continue;
+		}
+		door->options.ops->unserved(door->options.arg, &at->peer, DOOR_SILENT, NULL, 0);
+		connection_end(at);
+	}
+	door->silent_set = next_ms != CLOCK_NEVER;
+	timer_set(door->silent, next_ms);
+}
+
+int door_new(struct loop *loop, struct log *log, struct address_sockets *sockets,
+	const struct door_options *options, struct door **out)
+{
+	struct door *door = calloc(1, sizeof *door);
+
+	if (!door) {
+		address_sockets_done(sockets);
+		return -ENOMEM;
+	}
+	*door = (struct door){.loop = loop, .log = log, .options = *options};
+	door->silent = timer_new(loop, door_silent, door);
+	if (acceptor_new(loop, sockets, &acceptor_events, door, &door->acceptor) || !door->silent) {
+		door_free(door);
+		return -ENOMEM;
+	}
+	*out = door;
+	return 0;
+}
+
+void door_register(struct door *door, const struct front_end *front_end)
+{
+	assert(door->n_front_ends < DOOR_FRONT_ENDS_MAX);
+	door->front_ends[door->n_front_ends++] = *front_end;
+}
+
+void door_open(struct door *door)
+{
+	acceptor_start(door->acceptor);
+}
+
+const char *door_address(const struct door *door)
+{
+	return acceptor_address(door->acceptor);
+}
+
+struct connection *door_connections(const struct door *door)
+{
+	return door->connections;
+}
+
+unsigned door_count(const struct door *door)
+{
+	return door->count;
+}
+
+struct connection *door_find(const struct door *door, const struct peer *peer)
+{
+	for (struct connection *at = door->connections; at; at = at->next)
+		if (at->peer.connection == peer->connection)
+			return at;
+	return NULL;
+}
+
+void door_detach(struct door *door)
+{
+	door->n_front_ends = 0;
+}
+
+void door_close(struct door *door)
+{
+	struct connection *next;
+
+	acceptor_stop(door->acceptor);
+	for (struct connection *at = door->connections; at; at = next) {
+		next = at->next;
+		if (!at->front_end)
+			connection_end(at);
+	}
+}
+
+void door_free(struct door *door)
+{
+	if (!door)
+		return;
+	door_close(door);
+	while (door->connections)
+		connection_end(door->connections);
+	acceptor_free(door->acceptor);
+	timer_free(door->silent);
+	free(door);
+}

@@ -1,0 +1,103 @@
+/*
+ * door: an address that anybody may connect to: accepts connections, waits for first bytes that a
+ * front-end knows, hands the connection to that, and knows it until its end. How many there may be,
+ * what they may send and which lines are written about them is the owner's business. Main thread.
+ * Knows no method.
+ */
+#ifndef FLWR_LISTEN_DOOR_H
+#define FLWR_LISTEN_DOOR_H
+
+#include "common/base/log.h"
+#include "common/loop/loop.h"
+#include "supernode/listen/address.h"
+#include "supernode/listen/allowance.h"
+#include "supernode/listen/front_end.h"
+
+#define DOOR_PREFACE_MS     10000 /* from accept to first bytes that a front-end knows */
+#define DOOR_FRONT_ENDS_MAX 2
+
+struct door;
+
+/* A connection; the first member of the owner's struct of it. Others read it only. */
+struct connection {
+	struct connection *next, **at; /* in the list, the newest first */
+	struct door *door;
+	struct peer peer;
+	int fd;                            /* once it is served a duplicate of the front-end's */
+	struct watch *watch;               /* of fd */
+	const struct front_end *front_end; /* that serves it; NULL: none does yet */
+	int64_t deadline_ms;               /* for its first bytes */
+	struct allowance allowance;
+};
+
+/* Why a connection ends that no front-end has served. */
+enum door_unserved {
+	DOOR_ENDED,  /* by its peer, before first bytes were complete */
+	DOOR_OTHER,  /* the first bytes are of no protocol that is served */
+	DOOR_SILENT, /* they did not come in time */
+};
+
+struct door_ops {
+	/* One has come; behind the connection its struct is zero-initialised. May be NULL. */
+	void (*begun)(void *arg, struct connection *connection);
+	/* There are connections_max, and one more has come: make room by connection_end(), or the
+	 * new one is closed. */
+	void (*crowded)(void *arg);
+	/* One ends unserved; the n bytes that it has said; for the log. */
+	void (*unserved)(void *arg, const struct peer *peer, enum door_unserved why,
+		const char *bytes, size_t n);
+	/* Bytes came on one that is served: the sentence why it is to be cut off, static; NULL: it
+	 * may go on. */
+	const char *(*judge)(void *arg, struct connection *connection);
+	/* It is not in the list any more, and is freed afterwards. by_peer: its peer, or its
+	 * front-end, has ended it. */
+	void (*ended)(void *arg, struct connection *connection, bool by_peer);
+};
+
+struct door_options {
+	const char *name; /* for log lines, borrowed for good */
+	/* Each takes two descriptors, which the rest of the program must be able to do without. */
+	unsigned connections_max;
+	size_t connection_bytes; /* of the owner's struct of one */
+	const struct door_ops *ops;
+	void *arg;
+};
+
+/* sockets are taken over, on failure too. Nothing is accepted before door_open(). 0 or -ENOMEM. */
+int door_new(struct loop *loop, struct log *log, struct address_sockets *sockets,
+	const struct door_options *options, struct door **out);
+
+/* Give connections to this server (copied), too; at most DOOR_FRONT_ENDS_MAX. */
+void door_register(struct door *door, const struct front_end *front_end);
+/* Accept connections from now on. */
+void door_open(struct door *door);
+
+/* As somebody on this machine dials it; borrowed. */
+const char *door_address(const struct door *door);
+
+/* The connections that are open, those not served yet among them; the newest, and how many. */
+struct connection *door_connections(const struct door *door);
+unsigned door_count(const struct door *door);
+/* The one of peer; NULL: it has ended. */
+struct connection *door_find(const struct door *door, const struct peer *peer);
+
+/* Have a connection that is served judged now; one that is cut off is gone afterwards. */
+void connection_look(struct connection *connection);
+/* Has it sent more by now than one may that nobody vouches for? */
+bool connection_sends_too_much(struct connection *connection);
+/* End it now. */
+void connection_end(struct connection *connection);
+
+/* A line at level warn about a peer: at most one in ten seconds, which counts those that were left
+ * out. */
+void door_complain(struct door *door, const struct peer *peer, const char *what);
+
+/* The servers have been shut down. */
+void door_detach(struct door *door);
+
+/* Stop accepting, close connections that are not served yet; the others end with their server. */
+void door_close(struct door *door);
+/* After door_detach(), or without a server. NULL is fine. */
+void door_free(struct door *door);
+
+#endif

@@ -1,0 +1,31 @@
+#include "supernode/listen/front_end.h"
+
+#include <string.h>
+
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+_Static_assert(sizeof preface - 1 == FRONT_END_BYTES, "the preface and its length");
+
+static enum match grpc_matches(const char *bytes, size_t n)
+{
+	if (memcmp(bytes, preface, n) != 0)
+		return MATCH_NONE;
+	return n == FRONT_END_BYTES ? MATCH_WHOLE : MATCH_PART;
+}
+
+static void grpc_add(void *server, int fd, const struct peer *peer)
+{
+	rpc_server_add(server, fd, peer);
+}
+
+static void grpc_peer_gone(void *server, const struct peer *peer)
+{
+	rpc_server_peer_gone(server, peer);
+}
+
+struct front_end front_end_grpc(struct rpc_server *server)
+{
+	return (struct front_end){.matches = grpc_matches,
+		.add = grpc_add,
+		.peer_gone = grpc_peer_gone,
+		.server = server};
+}

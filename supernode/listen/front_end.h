@@ -1,0 +1,28 @@
+/*
+ * front_end: a server that speaks one protocol, as a door sees it: it is given the connections
+ * whose first bytes it knows. Main thread.
+ */
+#ifndef FLWR_LISTEN_FRONT_END_H
+#define FLWR_LISTEN_FRONT_END_H
+
+#include "common/rpc/server.h"
+
+#define FRONT_END_BYTES 24 /* so many first bytes are looked at: HTTP/2's preface */
+
+enum match { MATCH_WHOLE, MATCH_PART, MATCH_NONE };
+
+struct front_end {
+	/* What the first n bytes of a connection are, 1 to FRONT_END_BYTES: enough to serve it,
+	 * the beginning of what may be enough, or another protocol's. */
+	enum match (*matches)(const char *bytes, size_t n);
+	/* Serve a connection: fd, of which nothing was read, is taken over. peer is borrowed until
+	 * peer_gone(). */
+	void (*add)(void *server, int fd, const struct peer *peer);
+	/* Its connection has ended; calls that still name peer are cancelled. */
+	void (*peer_gone)(void *server, const struct peer *peer);
+	void *server; /* borrowed */
+};
+
+struct front_end front_end_grpc(struct rpc_server *server);
+
+#endif

@@ -1,0 +1,491 @@
+#include "supernode/workers/guests.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/text.h"
+#include "common/rpc/traffic.h"
+#include "supernode/listen/door.h"
+#include "supernode/workers/peer_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#define SWEEP_MS          5000
+#define DESCRIPTORS_SPARE 128
+#define REFUSED_MAX       64 /* calls on a connection that has shown no token */
+#define SAID_BYTES        256
+/* A client's idle time: how far off its clock may be, and how long after our start connections come
+ * that are new to us, but not to clients which were there before. */
+#define CLIENT_IDLE_SLACK_MS 5000
+#define CLIENTS_RETURN_MS    180000
+
+/* A connection, and what its peer has shown and done. */
+struct guest {
+	struct connection connection;
+	int64_t used_ms;
+	uint64_t token; /* that was shown last */
+	int busy;       /* calls that are receiving a body, or wait for a message */
+	unsigned calls;
+	int64_t first_ms; /* its first call has ended */
+	bool looked;      /* its peer's process has been looked for, or is being */
+	int process;      /* a pidfd of it; -1 */
+	int contents;     /* bodies of any size that it may send without a token */
+	bool host;        /* it has shown a live one, or sends such a body, at the last look */
+	unsigned refused; /* calls, since a token was shown */
+};
+
+/* The search for the process of a connection's peer, on the io thread. */
+struct look {
+	struct look *next;
+	struct job job;
+	struct guests *guests; /* waits for it */
+	struct peer peer;
+	uint64_t token;
+	int fd;
+	char said[SAID_BYTES];
+	int process;
+};
+
+struct guests {
+	struct loop *loop;
+	struct log *log;
+	const struct guests_ops *ops;
+	void *arg;
+	struct door *door;
+	bool served; /* from the start of the server to its end */
+	struct timer *sweep;
+	struct look *looks;
+	int64_t started_ms;
+};
+
+static struct guest *guest_of(struct connection *connection)
+{
+	return container_of(connection, struct guest, connection);
+}
+
+static struct guest *guest_find(const struct guests *guests, const struct peer *peer)
+{
+	struct connection *connection = door_find(guests->door, peer);
+
+	return connection ? guest_of(connection) : NULL;
+}
+
+static bool token_lives(const struct guests *guests, const struct guest *guest)
+{
+	return guest->token && guests->ops->live(guests->arg, guest->token);
+}
+
+void guests_complain(struct guests *guests, const struct peer *peer, const char *what)
+{
+	door_complain(guests->door, peer, what);
+}
+
+void guests_complain_refused(struct guests *guests, const struct peer *peer, const char *method,
+	enum outcome outcome, const char *details)
+{
+	struct guest *guest = guest_find(guests, peer);
+	char what[256];
+
+	/* From the loop: the call that is refused is at work with its connection. */
+	if (guest && ++guest->refused > REFUSED_MAX)
+		timer_set(guests->sweep, 0);
+	snprintf(what, sizeof what, "%s refused: %s: %s", method, outcome_name(outcome), details);
+	guests_complain(guests, peer, what);
+}
+
+static bool is_held(const struct guests *guests, uint64_t token)
+{
+	for (struct connection *at = door_connections(guests->door); at; at = at->next)
+		if (guest_of(at)->token == token)
+			return true;
+	return false;
+}
+
+/* May the client of this connection end it now for want of calls? When it looks is known unless it
+ * has looked before it came here; and it need not be when we see the end of its process. */
+static bool client_is_idle(const struct guests *guests, const struct guest *guest)
+{
+	int64_t now = clock_now_ms();
+	int64_t since_look_ms = (now - guest->first_ms) % GUESTS_CLIENT_IDLE_MS;
+
+	if (guest->busy || !guest->calls ||
+		now < guest->used_ms + GUESTS_CLIENT_IDLE_MS - CLIENT_IDLE_SLACK_MS)
+		return false;
+	if (guest->process >= 0)
+		return true;
+	return since_look_ms <= CLIENT_IDLE_SLACK_MS ||
+	       since_look_ms >= GUESTS_CLIENT_IDLE_MS - CLIENT_IDLE_SLACK_MS ||
+	       guest->first_ms < guests->started_ms + CLIENTS_RETURN_MS;
+}
+
+/* ---- what the door tells ---- */
+
+static void guest_begun(void *arg, struct connection *connection)
+{
+	struct guest *guest = guest_of(connection);
+
+	(void)arg;
+	guest->used_ms = clock_now_ms();
+	guest->process = -1;
+}
+
+static void guest_ended(void *arg, struct connection *connection, bool by_peer)
+{
+	struct guests *guests = arg;
+	struct guest *guest = guest_of(connection);
+
+	if (guests->served && by_peer && !guest->calls)
+		guests_complain(guests, &connection->peer, "the connection ended without a call");
+	if (guests->served && guests->ops->cut && token_lives(guests, guest) &&
+		!is_held(guests, guest->token)) {
+		bool idle = client_is_idle(guests, guest);
+
+		guests->ops->cut(guests->arg, guest->token, take_fd(&guest->process), idle,
+			&connection->peer);
+	}
+	close_fd(&guest->process);
+}
+
+static void guest_unserved(
+	void *arg, const struct peer *peer, enum door_unserved why, const char *bytes, size_t n)
+{
+	struct guests *guests = arg;
+	char quoted[48];
+	char what[96];
+
+	if (why == DOOR_SILENT) {
+		guests_complain(guests, peer, "said nothing that is gRPC in time: closed");
+	} else if (why == DOOR_OTHER && n >= 4 &&
+		   (memcmp(bytes, "POST", 4) == 0 || memcmp(bytes, "GET ", 4) == 0)) {
+		guests_complain(guests, peer,
+			"speaks HTTP/1.1, as workers of Flower 1.40 and later do; this worker API is served over gRPC, to flwr-clientapp: closed");
+	} else if (why == DOOR_OTHER) {
+		text_quote(bytes, n, quoted, sizeof quoted);
+		snprintf(what, sizeof what, "says %s, which is not gRPC: closed", quoted);
+		guests_complain(guests, peer, what);
+	}
+}
+
+static bool is_idle(const struct guests *guests, const struct guest *guest)
+{
+	return !guest->busy && !token_lives(guests, guest);
+}
+
+/* End the one that has been idle longest (the list begins with the newest), if not all are of use.
+ */
+static void guests_crowded(void *arg)
+{
+	struct guests *guests = arg;
+	struct guest *oldest = NULL;
+
+	for (struct connection *at = door_connections(guests->door); at; at = at->next) {
+		struct guest *guest = guest_of(at);
+
+		if (is_idle(guests, guest) && (!oldest || guest->used_ms <= oldest->used_ms))
+			oldest = guest;
+	}
+	if (!oldest)
+		return;
+	guests_complain(guests, &oldest->connection.peer,
+		"too many connections: the one idle longest is closed");
+	connection_end(&oldest->connection);
+}
+
+/* Bytes came on the connection, or a call of it was refused. */
+static const char *guest_judge(void *arg, struct connection *connection)
+{
+	struct guests *guests = arg;
+	struct guest *guest = guest_of(connection);
+	bool host = guest->contents || token_lives(guests, guest);
+
+	/* What came until now may be of the token that has just ended. */
+	if (host || guest->host) {
+		guest->host = host;
+		allowance_forgive(&connection->allowance, connection->fd);
+		return NULL;
+	}
+	if (connection_sends_too_much(connection))
+		return "sends too much without a token: closed";
+	return guest->refused > REFUSED_MAX ? "too many calls were refused: closed" : NULL;
+}
+
+static const struct door_ops door_events = {.begun = guest_begun,
+	.crowded = guests_crowded,
+	.unserved = guest_unserved,
+	.judge = guest_judge,
+	.ended = guest_ended};
+
+/* Who is idle without a token, and who is a burden, is closed. */
+static void guests_sweep(void *arg)
+{
+	struct guests *guests = arg;
+	int64_t now = clock_now_ms();
+	struct connection *next;
+
+	for (struct connection *at = door_connections(guests->door); at; at = next) {
+		const struct guest *guest = guest_of(at);
+
+		next = at->next;
+		if (!at->front_end)
+			continue;
+		if (is_idle(guests, guest) && now >= clock_after(guest->used_ms, GUESTS_IDLE_MS))
+			/* The server closes its descriptor; the end is then reported as any other.
+			 */
+			shutdown(at->fd, SHUT_RDWR);
+		else
+			/* What gRPC has read before we could look made no event. */
+			connection_look(at);
+	}
+	timer_set(guests->sweep, clock_after(now, SWEEP_MS));
+}
+
+/* Each takes two descriptors; what else the program needs them for must not suffer. */
+static unsigned connections_max(void)
+{
+	struct rlimit limit = {0};
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= DESCRIPTORS_SPARE)
+		return 1;
+	if (limit.rlim_cur - DESCRIPTORS_SPARE >= 2 * (rlim_t)GUESTS_CONNECTIONS_MAX)
+		return GUESTS_CONNECTIONS_MAX;
+	return (unsigned)((limit.rlim_cur - DESCRIPTORS_SPARE) / 2);
+}
+
+static int listen_somewhere(
+	const struct guests_options *options, struct address_sockets *sockets, struct reason *why)
+{
+	if (!options->address)
+		return address_listen_private(options->dir, sockets, why);
+	if (strncmp(options->address, "unix:", 5) == 0)
+		return address_listen_path(
+			options->address + 5, options->socket_group, sockets, why);
+	return address_listen(options->address, sockets, why);
+}
+
+/* What anybody who reaches the address can do. */
+static void warn_open(struct log *log, const struct guests_options *options)
+{
+	if (options->guarded)
+		log_info(log,
+			"worker API: %s is open to other machines and has no TLS: who can read along sees messages; keep it in a network of its own",
+			options->address);
+	else
+		log_warn(log,
+			"worker API: %s is open to other machines and has no TLS: whoever reaches it can take messages, read what is in them and answer them; use unix:PATH, or --superexec-auth-secret-file in a network of its own",
+			options->address);
+}
+
+int guests_new(struct loop *loop, struct log *log, const struct guests_options *options,
+	const struct guests_ops *ops, void *arg, struct guests **out, struct reason *why)
+{
+	struct guests *guests = calloc(1, sizeof *guests);
+	auto_(address_sockets_done) struct address_sockets sockets = {0};
+	bool open;
+	int r;
+
+	if (!guests)
+		return -ENOMEM;
+	*guests = (struct guests){.loop = loop, .log = log, .ops = ops, .arg = arg};
+	r = listen_somewhere(options, &sockets, why);
+	open = sockets.open;
+	if (r == 0)
+		r = door_new(loop, log, &sockets,
+			&(struct door_options){.name = "worker API",
+				.connections_max = connections_max(),
+				.connection_bytes = sizeof(struct guest),
+				.ops = &door_events,
+				.arg = guests},
+			&guests->door);
+	if (r == 0 && open)
+		warn_open(log, options);
+	guests->sweep = r ? NULL : timer_new(loop, guests_sweep, guests);
+	if (!guests->sweep) {
+		guests_free(guests);
+		return r ? r : -ENOMEM;
+	}
+	*out = guests;
+	return 0;
+}
+
+void guests_register(struct guests *guests, const struct front_end *front_end)
+{
+	door_register(guests->door, front_end);
+}
+
+void guests_start(struct guests *guests)
+{
+	guests->served = true;
+	guests->started_ms = clock_now_ms();
+	door_open(guests->door);
+	timer_set(guests->sweep, clock_after(clock_now_ms(), SWEEP_MS));
+}
+
+const char *guests_address(const struct guests *guests)
+{
+	return door_address(guests->door);
+}
+
+void guests_used(struct guests *guests, const struct peer *peer)
+{
+	struct guest *guest = guest_find(guests, peer);
+
+	if (!guest)
+		return;
+	guest->used_ms = clock_now_ms();
+	if (guest->calls++ == 0)
+		guest->first_ms = guest->used_ms;
+}
+
+bool guests_open(const struct guests *guests, const struct peer *peer)
+{
+	return guest_find(guests, peer) != NULL;
+}
+
+uint64_t guests_received(const struct guests *guests, const struct peer *peer)
+{
+	const struct guest *guest = guest_find(guests, peer);
+	struct traffic traffic;
+
+	return guest && traffic_of(guest->connection.fd, &traffic) ? traffic.received : 0;
+}
+
+/* ---- who is at the other end ---- */
+
+static void look_run(struct job *job)
+{
+	struct look *look = container_of(job, struct look, job);
+
+	look->process = peer_process_open(look->fd, look->said);
+}
+
+static void look_free(struct look *look)
+{
+	close_fd(&look->fd);
+	if (look->process >= 0)
+		close_fd(&look->process);
+	free(look);
+}
+
+static void look_done(struct job *job)
+{
+	struct look *look = container_of(job, struct look, job);
+	struct guest *guest;
+	struct guests *guests = look->guests;
+	struct look **link = &guests->looks;
+
+	while (*link != look)
+		link = &(*link)->next;
+	*link = look->next;
+	guest = guest_find(guests, &look->peer);
+	if (guest)
+		guest->process = take_fd(&look->process);
+	if (look->process >= 0 && guests->served)
+		guests->ops->found(guests->arg, look->token, take_fd(&look->process));
+	look_free(look);
+}
+
+/* said: the caller's words about itself, or NULL. */
+static void look_begin(struct guests *guests, struct guest *guest, const char *said)
+{
+	struct look *look = calloc(1, sizeof *look);
+
+	guest->looked = true;
+	if (!look)
+		return;
+	*look = (struct look){.job = {.run = look_run, .done = look_done},
+		.guests = guests,
+		.peer = guest->connection.peer,
+		.token = guest->token,
+		.fd = fcntl(guest->connection.fd, F_DUPFD_CLOEXEC, 3),
+		.process = -1};
+	snprintf(look->said, sizeof look->said, "%s", said ? said : "");
+	if (look->fd < 0 || loop_job(guests->loop, &look->job)) {
+		look_free(look);
+		return;
+	}
+	look->next = guests->looks;
+	guests->looks = look;
+}
+
+void guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, const char *said)
+{
+	struct guest *guest = guest_find(guests, peer);
+
+	if (!guest)
+		return;
+	if (!guest->token)
+		allowance_lift(guest->connection.fd);
+	guest->token = token;
+	guest->host = true;
+	guest->refused = 0;
+	if (guests->ops->held)
+		guests->ops->held(guests->arg, token, &guest->connection.peer);
+	if (guests->ops->cut && !guest->looked && guest->connection.fd >= 0)
+		look_begin(guests, guest, said);
+}
+
+void guests_busy(struct guests *guests, const struct peer *peer, int change)
+{
+	struct guest *guest = guest_find(guests, peer);
+
+	if (!guest)
+		return;
+	guest->busy += change;
+	guest->used_ms = clock_now_ms();
+	if (guest->calls == 1)
+		guest->first_ms = guest->used_ms;
+}
+
+void guests_content(struct guests *guests, const struct peer *peer, int change)
+{
+	struct guest *guest = guest_find(guests, peer);
+
+	if (!guest)
+		return;
+	guest->contents += change;
+	guest->host = true;
+	if (change > 0)
+		allowance_lift(guest->connection.fd);
+}
+
+uint64_t guests_holds(const struct guests *guests, const struct peer *peer)
+{
+	const struct guest *guest = guest_find(guests, peer);
+
+	return guest && token_lives(guests, guest) ? guest->token : 0;
+}
+
+unsigned guests_count(const struct guests *guests)
+{
+	return door_count(guests->door);
+}
+
+void guests_stop(struct guests *guests)
+{
+	door_close(guests->door);
+}
+
+void guests_detach(struct guests *guests)
+{
+	guests->served = false;
+	door_detach(guests->door);
+}
+
+void guests_free(struct guests *guests)
+{
+	if (!guests)
+		return;
+	if (guests->door) {
+		guests_stop(guests);
+		guests_detach(guests);
+	}
+	while (guests->looks)
+		loop_step(guests->loop, 1000);
+	door_free(guests->door);
+	timer_free(guests->sweep);
+	free(guests);
+}
