@@ -3,6 +3,7 @@
  */
 #include "common/base/log.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
@@ -261,21 +262,10 @@ void log_drain(struct log *log)
 static bool keep_reserve(struct log *log, size_t len)
 {
 	size_t kept = atomic_load(&log->kept);
-	size_t room = log->keep_room ? log->keep_room : LOG_LINE_BYTES;
-	char *keep;
 
 	if (kept + len > log->keep_max)
 		return false;
-	while (room < kept + len)
-		room *= 2;
-	if (room == log->keep_room)
-		return true;
-	keep = realloc(log->keep, room);
-	if (!keep)
-		return false;
-	log->keep = keep;
-	log->keep_room = room;
-	return true;
+	return array_reserve(&log->keep, &log->keep_room, kept, len, 1) == 0;
 }
 
 /* True when all of it got through, or will. */

@@ -3,6 +3,7 @@
  */
 #include "common/base/slice.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/base/number.h"
 
@@ -160,24 +161,7 @@ void slice_unref(struct slice *slice)
 
 static int slices_reserve(struct slices *list, size_t more)
 {
-	size_t cap = list->cap ? list->cap : SLICES_FIRST_CAP;
-	size_t need;
-	struct slice *v;
-
-	if (!size_add(list->n, more, &need))
-		return -ENOMEM;
-	if (need <= list->cap)
-		return 0;
-	while (cap < need) {
-		if (!size_mul(cap, 2, &cap))
-			return -ENOMEM;
-	}
-	v = reallocarray(list->v, cap, sizeof *v);
-	if (!v)
-		return -ENOMEM;
-	list->v = v;
-	list->cap = cap;
-	return 0;
+	return array_reserve(&list->v, &list->cap, list->n, more, sizeof *list->v);
 }
 
 int slices_append(struct slices *list, struct slice slice)

@@ -25,8 +25,6 @@ struct slice {
 	struct slice_owner *owner;
 };
 
-#define SLICES_FIRST_CAP 8 /* a list has room for so many slices at first */
-
 /* Bytes in pieces, in order. Zero-initialised is empty and valid. Empty slices are not kept. */
 struct slices {
 	size_t bytes; /* sum of the lengths */

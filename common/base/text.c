@@ -3,36 +3,21 @@
  */
 #include "common/base/text.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/base/number.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define TEXT_FIRST_CAP  64
 #define NEAREST_MAX_LEN 64 /* longer words have no near ones */
 
 /* Room for more bytes and the NUL. */
 static int text_reserve(struct text *text, size_t more)
 {
-	size_t cap = text->cap ? text->cap : TEXT_FIRST_CAP;
-	size_t need;
-	char *data;
-
-	if (!size_add(text->len, more, &need) || !size_add(need, 1, &need))
+	if (!size_add(more, 1, &more))
 		return -ENOMEM;
-	if (need <= text->cap)
-		return 0;
-	while (cap < need) {
-		if (!size_mul(cap, 2, &cap))
-			return -ENOMEM;
-	}
-	data = realloc(text->data, cap);
-	if (!data)
-		return -ENOMEM;
-	text->data = data;
-	text->cap = cap;
-	return 0;
+	return array_reserve(&text->data, &text->cap, text->len, more, 1);
 }
 
 int text_add(struct text *text, const void *bytes, size_t len)

@@ -3,15 +3,13 @@
  */
 #include "common/base/value.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
-#include "common/base/number.h"
 #include "common/base/text.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-
-#define VALUE_MAP_FIRST_CAP 8
 
 /* What an element of a list takes; 0: the kind is no list. */
 static const size_t element_bytes[] = {
@@ -149,28 +147,6 @@ void value_done(struct value *value)
 	*value = (struct value){0};
 }
 
-static int value_map_reserve(struct value_map *map, size_t more)
-{
-	size_t cap = map->cap ? map->cap : VALUE_MAP_FIRST_CAP;
-	struct value_entry *v;
-	size_t need;
-
-	if (!size_add(map->n, more, &need))
-		return -ENOMEM;
-	if (need <= map->cap)
-		return 0;
-	while (cap < need) {
-		if (!size_mul(cap, 2, &cap))
-			return -ENOMEM;
-	}
-	v = reallocarray(map->v, cap, sizeof *v);
-	if (!v)
-		return -ENOMEM;
-	map->v = v;
-	map->cap = cap;
-	return 0;
-}
-
 static struct value *value_map_find(const struct value_map *map, const char *key)
 {
 	for (size_t i = 0; i < map->n; i++) {
@@ -196,7 +172,7 @@ int value_map_append(struct value_map *map, const char *key, size_t len, struct 
 {
 	char *copy = text_dup(key, len);
 
-	if (!copy || value_map_reserve(map, 1) < 0) {
+	if (!copy || array_reserve(&map->v, &map->cap, map->n, 1, sizeof *map->v) < 0) {
 		free(copy);
 		value_done(value);
 		return -ENOMEM;

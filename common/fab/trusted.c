@@ -1,5 +1,6 @@
 #include "common/fab/trusted.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
 #include "common/base/text.h"
@@ -104,7 +105,6 @@ static int add(
 	struct trusted *trusted, const char *id, const char *line, size_t len, struct reason *why)
 {
 	struct entity entity;
-	struct entity *v;
 	int r;
 
 	if (!id[0] || strcmp(id, LICENSE) == 0)
@@ -114,14 +114,12 @@ static int add(
 	r = read_key(id, line, len, entity.key, why);
 	if (r < 0)
 		return r;
-	v = reallocarray(trusted->v, trusted->n + 1, sizeof *v);
-	if (!v)
+	if (array_grow(&trusted->v, trusted->n, sizeof *trusted->v) < 0)
 		return -ENOMEM;
-	trusted->v = v;
 	entity.id = strdup(id);
 	if (!entity.id)
 		return -ENOMEM;
-	v[trusted->n++] = entity;
+	trusted->v[trusted->n++] = entity;
 	return 0;
 }
 

@@ -3,16 +3,15 @@
  */
 #include "common/loop/timers.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/base/number.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <sys/timerfd.h>
 
-#define HEAP_FIRST_CAP 16
-#define NOT_SET        SIZE_MAX
+#define NOT_SET SIZE_MAX
 
 struct timers {
 	int fd;
@@ -160,28 +159,11 @@ void timers_run(struct timers *timers)
 	timers_arm(timers);
 }
 
-static int heap_reserve(struct timers *timers)
-{
-	size_t cap = timers->cap ? timers->cap : HEAP_FIRST_CAP;
-	struct timer **heap;
-
-	if (timers->made < timers->cap)
-		return 0;
-	if (timers->cap && !size_mul(cap, 2, &cap))
-		return -ENOMEM;
-	heap = reallocarray(timers->heap, cap, sizeof *heap);
-	if (!heap)
-		return -ENOMEM;
-	timers->heap = heap;
-	timers->cap = cap;
-	return 0;
-}
-
 struct timer *timers_add(struct timers *timers, timer_fn *fn, void *arg)
 {
 	struct timer *timer;
 
-	if (heap_reserve(timers) < 0)
+	if (array_reserve(&timers->heap, &timers->cap, timers->made, 1, sizeof *timers->heap) < 0)
 		return NULL;
 	timer = calloc(1, sizeof *timer);
 	if (!timer)

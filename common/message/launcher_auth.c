@@ -1,5 +1,6 @@
 #include "common/message/launcher_auth.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/base/number.h"
 #include "common/base/sha256.h"
@@ -142,16 +143,9 @@ static bool nonce_take(struct launcher_auth *auth, const struct nonce *nonce, do
 		auth->nonces[n++] = auth->nonces[i];
 	}
 	auth->n_nonces = n;
-	if (n == auth->cap) {
-		size_t cap = n ? 2 * n : 64;
-		struct nonce *v =
-			cap > NONCES_MAX ? NULL : reallocarray(auth->nonces, cap, sizeof *v);
-
-		if (!v)
-			return false;
-		auth->nonces = v;
-		auth->cap = cap;
-	}
+	if (n == NONCES_MAX ||
+		array_reserve(&auth->nonces, &auth->cap, n, 1, sizeof *auth->nonces) < 0)
+		return false;
 	auth->nonces[auth->n_nonces++] = *nonce;
 	return true;
 }

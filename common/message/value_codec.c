@@ -4,6 +4,7 @@
  */
 #include "common/message/value_codec.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/message/envelope.h"
 #include "numbers.h"
@@ -201,21 +202,10 @@ static int scalar_read(const struct wire_reader *reader, const struct wire_field
 	return 0;
 }
 
-/* Memory for one more behind n elements: it doubles whenever n is a power of two. NULL: v is as
- * before. */
-static void *room_for_one(void *v, size_t n, size_t size)
-{
-	if (n & (n - 1))
-		return v;
-	return reallocarray(v, n ? 2 * n : 1, size);
-}
-
 #define LIST_PUSH(list, member, element)                                                           \
 	do {                                                                                       \
-		void *room = room_for_one((list)->member, (list)->n, sizeof((list)->member[0]));   \
-		if (!room)                                                                         \
+		if (array_grow(&(list)->member, (list)->n, sizeof((list)->member[0])) < 0)         \
 			return -ENOMEM;                                                            \
-		(list)->member = room;                                                             \
 		(list)->member[(list)->n++] = (element);                                           \
 	} while (0)
 

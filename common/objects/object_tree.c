@@ -4,6 +4,7 @@
  */
 #include "common/objects/object_tree.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/wire/wire.h"
 #include "numbers.h"
@@ -35,23 +36,6 @@ static void decoding_done(struct decoding *decoding)
 {
 	object_tree_done(&decoding->tree);
 	free(decoding->pending);
-}
-
-/* Room for one more of size bytes each. */
-static int make_room(void *array, size_t n, size_t *cap, size_t size)
-{
-	void *old, *room;
-	size_t more = *cap ? 2 * *cap : 16;
-
-	if (n < *cap)
-		return 0;
-	memcpy(&old, array, sizeof old);
-	room = reallocarray(old, more, size);
-	if (!room)
-		return -ENOMEM;
-	memcpy(array, &room, sizeof room);
-	*cap = more;
-	return 0;
 }
 
 static int tree_broken(struct decoding *decoding)
@@ -125,7 +109,7 @@ static int add_node(struct decoding *decoding, const struct object_id *id, const
 		return reason_code(decoding->why, -EMSGSIZE,
 			"the object tree has an object with %zu children, more than %d", n_children,
 			OBJECT_CHILDREN_MAX);
-	r = make_room(&tree->v, tree->n, &decoding->cap, sizeof *tree->v);
+	r = array_reserve(&tree->v, &decoding->cap, tree->n, 1, sizeof *tree->v);
 	if (r < 0)
 		return r;
 	if (n_children > 0) {
@@ -166,7 +150,7 @@ static int finish_object(struct decoding *decoding, const struct level *level)
 			"the object tree names different children of object %s", text);
 	}
 	decoding->n_pending = level->first;
-	r = make_room(&decoding->pending, decoding->n_pending, &decoding->pending_cap,
+	r = array_reserve(&decoding->pending, &decoding->pending_cap, decoding->n_pending, 1,
 		sizeof *decoding->pending);
 	if (r < 0)
 		return r;

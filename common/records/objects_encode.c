@@ -5,6 +5,7 @@
  */
 #include "common/records/objects_codec.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/base/parallel.h"
 #include "common/base/text.h"
@@ -172,15 +173,8 @@ static struct object_entry *add_entry(struct writing *writing)
 {
 	struct object_list *list = &writing->list;
 
-	if (list->n == writing->cap) {
-		size_t cap = writing->cap ? 2 * writing->cap : 16;
-		void *room = reallocarray(list->v, cap, sizeof *list->v);
-
-		if (!room)
-			return NULL;
-		list->v = room;
-		writing->cap = cap;
-	}
+	if (array_reserve(&list->v, &writing->cap, list->n, 1, sizeof *list->v) < 0)
+		return NULL;
 	list->v[list->n] = (struct object_entry){0};
 	return &list->v[list->n++];
 }

@@ -3,6 +3,7 @@
  */
 #include "common/records/record_codec.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/message/envelope.h"
 #include "common/message/value_codec.h"
@@ -90,13 +91,8 @@ static int shape_push(struct record_decoding *decoding, struct array *array, uin
 		array->n_shape++;
 		return 0;
 	}
-	if ((n & (n - 1)) == 0) {
-		void *room = reallocarray(array->shape, n ? 2 * n : 1, sizeof *array->shape);
-
-		if (!room)
-			return -ENOMEM;
-		array->shape = room;
-	}
+	if (array_grow(&array->shape, n, sizeof *array->shape) < 0)
+		return -ENOMEM;
 	array->shape[array->n_shape++] = (int32_t)(uint32_t)dimension;
 	return 0;
 }

@@ -3,6 +3,8 @@
  */
 #include "common/records/records.h"
 
+#include "common/base/array.h"
+
 #include "common/message/value_codec.h"
 
 #include <errno.h>
@@ -37,38 +39,25 @@ void record_dict_done(struct record_dict *dict)
 	*dict = (struct record_dict){0};
 }
 
-/* Memory for one more behind n elements: it doubles whenever n is a power of two. NULL: v is as
- * before. */
-static void *room_for_one(void *v, size_t n, size_t size)
-{
-	if (n & (n - 1))
-		return v;
-	return reallocarray(v, n ? 2 * n : 1, size);
-}
-
 struct record *record_dict_add(struct record_dict *dict, const char *name, enum record_kind kind)
 {
-	struct record *v = room_for_one(dict->v, dict->n, sizeof *v);
 	char *copy;
 
-	if (!v)
+	if (array_grow(&dict->v, dict->n, sizeof *dict->v) < 0)
 		return NULL;
-	dict->v = v;
 	copy = strdup(name);
 	if (!copy)
 		return NULL;
-	v[dict->n] = (struct record){.name = copy, .kind = kind};
-	return &v[dict->n++];
+	dict->v[dict->n] = (struct record){.name = copy, .kind = kind};
+	return &dict->v[dict->n++];
 }
 
 struct array *record_add_array(struct record *record, const char *key)
 {
-	struct array *v = room_for_one(record->arrays, record->n_arrays, sizeof *v);
 	struct array array = {0};
 
-	if (!v)
+	if (array_grow(&record->arrays, record->n_arrays, sizeof array) < 0)
 		return NULL;
-	record->arrays = v;
 	array.key = strdup(key);
 	array.dtype = strdup("");
 	array.stype = strdup("");
@@ -76,8 +65,8 @@ struct array *record_add_array(struct record *record, const char *key)
 		array_done(&array);
 		return NULL;
 	}
-	v[record->n_arrays] = array;
-	return &v[record->n_arrays++];
+	record->arrays[record->n_arrays] = array;
+	return &record->arrays[record->n_arrays++];
 }
 
 int record_dict_move(struct record_dict *dict, struct record_dict *from)

@@ -1,5 +1,6 @@
 #include "common/wire/message.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 
 #include <assert.h>
@@ -11,7 +12,7 @@
 #define PIECE_BYTES 32
 /* Of a bytes field: the first room of its list of slices, and a block if it is small. The rest is
  * bounded by the bytes that came. */
-#define LIST_BYTES (SLICES_FIRST_CAP * sizeof(struct slice) + 2 * PIECE_BYTES)
+#define LIST_BYTES (ARRAY_FIRST_CAP * sizeof(struct slice) + 2 * PIECE_BYTES)
 
 typedef ProtobufCFieldDescriptor field_type;
 typedef ProtobufCMessageDescriptor message_type;
