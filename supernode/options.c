@@ -1,7 +1,7 @@
 #include "supernode/options.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/config.h"
+#include "common/config/config.h"
 #include "common/base/exit_code.h"
 #include "common/base/files.h"
 #include "common/base/flower_env.h"

@@ -2,7 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/sha256.h"
-#include "common/base/toml.h"
+#include "common/config/toml.h"
 
 #include <errno.h>
 #include <limits.h>

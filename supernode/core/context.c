@@ -5,7 +5,7 @@
 #include "supernode/core/node_internal.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/config.h"
+#include "common/config/config.h"
 
 #include <errno.h>
 #include <inttypes.h>

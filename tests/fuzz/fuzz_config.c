@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "common/base/config.h"
+#include "common/config/config.h"
 #include "common/base/text.h"
 
 #include <inttypes.h>

@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "common/base/toml.h"
+#include "common/config/toml.h"
 #include "common/fab/manifest.h"
 
 /* Names that are flattened, each with those above it, may have 1 MiB, and are there twice. */

@@ -1,7 +1,7 @@
-#include "common/base/toml.h"
+#include "common/config/toml.h"
 
 #include "common/base/text.h"
-#include "harness.h"
+#include "../base/harness.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,9 +1,9 @@
 /*
- * config: key=value texts and TOML files as users write them for node-config and run-config.
- * One thread; reads files when told to.
+ * config: a node's configuration as users write it (key=value texts, TOML files), and a run's,
+ * which is the app's with the user's overrides. One thread; reads files when told to.
  */
-#ifndef FLWR_BASE_CONFIG_H
-#define FLWR_BASE_CONFIG_H
+#ifndef FLWR_CONFIG_CONFIG_H
+#define FLWR_CONFIG_CONFIG_H
 
 #include "common/base/reason.h"
 #include "common/base/value.h"

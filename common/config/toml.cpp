@@ -26,20 +26,17 @@
 /* The library's namespace has the name of our struct. */
 #define toml toml_document
 extern "C" {
-#include "common/base/toml.h"
+#include "common/config/toml.h"
 }
 #undef toml
+#include "common/config/toml_source.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
-#include <cstdlib>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <new>
 #include <pthread.h>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -112,258 +109,10 @@ constexpr size_t stack_bytes = 1 << 20; /* of the thread that parses, and for ea
 constexpr size_t stack_level_bytes = 512;
 constexpr size_t level_bytes_min = 2; /* of text, for a table in a table: "a." */
 
-/* ---- the text of a document ---- */
-
-/* The library counts lines and characters. */
-class source_text
+size_t offset_of(const source_text &source, const toml::source_position &position)
 {
-      public:
-	explicit source_text(std::string_view document)
-	{
-		bytes.reserve(document.size());
-		/* As Flower's parser does, which makes a difference within strings. */
-		for (size_t i = 0; i < document.size(); i++)
-			if (document.compare(i, 2, "\r\n") != 0)
-				bytes.push_back(document[i]);
-		lines.push_back(0);
-		for (size_t i = 0; i < bytes.size(); i++) {
-			if ((bytes[i] & 0xc0) == 0x80)
-				continue;
-			characters.push_back(static_cast<uint32_t>(i));
-			if (bytes[i] == '\n')
-				lines.push_back(static_cast<uint32_t>(characters.size()));
-		}
-	}
-
-	/* Where the character is, or the end. */
-	size_t at(const toml::source_position &position) const
-	{
-		size_t i;
-
-		if (position.line < 1 || position.column < 1 || position.line > lines.size())
-			return bytes.size();
-		i = lines[position.line - 1] + size_t{position.column} - 1;
-		return i < characters.size() ? characters[i] : bytes.size();
-	}
-
-	std::string bytes;
-
-      private:
-	std::vector<uint32_t> lines;      /* the first character of each */
-	std::vector<uint32_t> characters; /* where each begins */
-};
-
-/* ---- numbers that the library does not take ---- */
-
-bool is_number_part(char c)
-{
-	return isalnum(static_cast<unsigned char>(c)) || strchr("_+-.", c);
+	return source.at(position.line, position.column);
 }
-
-/* Digits of the base with single underscores between them: how many characters of text. */
-size_t digits(std::string_view text, int base)
-{
-	size_t i = 0;
-
-	while (i < text.size()) {
-		size_t digit = i + (i > 0 && text[i] == '_');
-		unsigned char c = digit < text.size() ? static_cast<unsigned char>(text[digit]) : 0;
-		int value = isdigit(c) ? c - '0' : isxdigit(c) ? tolower(c) - 'a' + 10 : 99;
-
-		if (value >= base)
-			break;
-		i = digit + 1;
-	}
-	return i;
-}
-
-enum number { NO_NUMBER, INTEGER, FLOATING_POINT };
-
-number kind_of(std::string_view word)
-{
-	static const struct {
-		const char *prefix;
-		int base;
-	} forms[] = {{"0x", 16}, {"0o", 8}, {"0b", 2}};
-	size_t at, n;
-
-	for (const auto &form : forms)
-		if (word.size() > 2 && word.compare(0, 2, form.prefix) == 0)
-			return digits(word.substr(2), form.base) == word.size() - 2 ? INTEGER
-										    : NO_NUMBER;
-	at = !word.empty() && (word[0] == '+' || word[0] == '-');
-	n = digits(word.substr(at), 10);
-	if (n == 0 || (n > 1 && word[at] == '0'))
-		return NO_NUMBER;
-	at += n;
-	if (at == word.size())
-		return INTEGER;
-	if (word[at] == '.') {
-		n = digits(word.substr(at + 1), 10);
-		if (n == 0)
-			return NO_NUMBER;
-		at += 1 + n;
-	}
-	if (at < word.size() && (word[at] == 'e' || word[at] == 'E')) {
-		at++;
-		at += at < word.size() && (word[at] == '+' || word[at] == '-');
-		n = digits(word.substr(at), 10);
-		if (n == 0)
-			return NO_NUMBER;
-		at += n;
-	}
-	return at == word.size() ? FLOATING_POINT : NO_NUMBER;
-}
-
-std::string without_underscores(std::string_view word)
-{
-	std::string plain(word);
-
-	plain.erase(std::remove(plain.begin(), plain.end(), '_'), plain.end());
-	return plain;
-}
-
-bool fits(std::string_view integer, long long *out = nullptr)
-{
-	long long value;
-	std::string plain = without_underscores(integer);
-	int base = 10;
-
-	if (plain.size() > 2 && plain[0] == '0') {
-		base = plain[1] == 'x' ? 16 : plain[1] == 'o' ? 8 : 2;
-		plain.erase(0, 2);
-	}
-	errno = 0;
-	value = strtoll(plain.c_str(), nullptr, base);
-	if (out)
-		*out = value;
-	return errno == 0;
-}
-
-/* The library's own way to write a floating-point number that is too large, small or long for it.
- */
-std::string shorter(std::string_view floating_point)
-{
-	double value = strtod(without_underscores(floating_point).c_str(), nullptr);
-	char text[64];
-
-	if (std::isinf(value))
-		return value < 0 ? "-inf" : "inf";
-	if (value == 0)
-		return std::signbit(value) ? "-0.0" : "0.0";
-	snprintf(text, sizeof(text), "%.16e", value);
-	return text;
-}
-
-/*
- * Numbers that the library has refused, replaced by others as long as they were: integers of any
- * size are good TOML, and most of them are nobody's business here.
- */
-class rewriting
-{
-      public:
-	explicit rewriting(source_text &document) : source(document)
-	{
-	}
-
-	/* The library has stopped at this place, in or behind a number. Is that replaced? */
-	bool at(const toml::source_position &position)
-	{
-		size_t end = source.at(position), begin;
-
-		while (end < source.bytes.size() && is_number_part(source.bytes[end]))
-			end++;
-		while (end > 0 && !is_number_part(source.bytes[end - 1]))
-			end--;
-		begin = start_of(end);
-		if (!replace(begin, end))
-			return false;
-		while ((begin = next_in_list(end)) != std::string::npos) {
-			end = end_of(begin);
-			if (!fits(word(begin, end)))
-				replace(begin, end);
-		}
-		return true;
-	}
-
-	/* Was there a larger integer? */
-	bool is_large(size_t place) const
-	{
-		return large.count(place) > 0;
-	}
-
-      private:
-	std::string_view word(size_t begin, size_t end) const
-	{
-		return std::string_view(source.bytes).substr(begin, end - begin);
-	}
-
-	size_t start_of(size_t end) const
-	{
-		while (end > 0 && is_number_part(source.bytes[end - 1]))
-			end--;
-		return end;
-	}
-
-	size_t end_of(size_t begin) const
-	{
-		while (begin < source.bytes.size() && is_number_part(source.bytes[begin]))
-			begin++;
-		return begin;
-	}
-
-	size_t skip(size_t place) const
-	{
-		return std::min(
-			source.bytes.find_first_not_of(" \t\n", place), source.bytes.size());
-	}
-
-	/* The integer behind this one's comma, or npos: a list of them is dealt with at once. What
-	 * is followed by '=' or '.' is a key. */
-	size_t next_in_list(size_t end) const
-	{
-		size_t place = skip(end), after;
-
-		if (place == source.bytes.size() || source.bytes[place] != ',')
-			return std::string::npos;
-		place = skip(place + 1);
-		after = skip(end_of(place));
-		if (after == source.bytes.size() || !strchr(",]#", source.bytes[after]) ||
-			kind_of(word(place, end_of(place))) != INTEGER)
-			return std::string::npos;
-		return place;
-	}
-
-	bool replace(size_t begin, size_t end)
-	{
-		number kind = kind_of(word(begin, end));
-		bool is_large = false;
-		std::string other;
-
-		if (kind == NO_NUMBER)
-			return false;
-		if (kind == INTEGER) {
-			long long value;
-
-			is_large = !fits(word(begin, end), &value);
-			other = is_large ? "0" : std::to_string(value);
-		} else {
-			other = shorter(word(begin, end));
-		}
-		if (other.size() > end - begin)
-			return false;
-		other.resize(end - begin, ' ');
-		if (source.bytes.compare(begin, other.size(), other) == 0)
-			return false;
-		source.bytes.replace(begin, other.size(), other);
-		if (is_large)
-			large.insert(begin);
-		return true;
-	}
-
-	source_text &source;
-	std::set<size_t> large;
-};
 
 /* ---- what the library takes and Flower's parser does not ---- */
 
@@ -386,7 +135,7 @@ const toml::source_region *find_foreign(const toml::table &root, const source_te
 		left.pop_back();
 		if (const toml::table *table = node->as_table()) {
 			for (const auto &[key, inner] : *table) {
-				size_t at = source.at(key.source().begin);
+				size_t at = offset_of(source, key.source().begin);
 				bool quoted =
 					at < source.bytes.size() && strchr("\"'", source.bytes[at]);
 
@@ -398,7 +147,7 @@ const toml::source_region *find_foreign(const toml::table &root, const source_te
 			for (const toml::node &inner : *array)
 				left.push_back(&inner);
 		} else if (node->is_floating_point()) {
-			size_t at = source.at(node->source().begin);
+			size_t at = offset_of(source, node->source().begin);
 
 			at += at < source.bytes.size() && strchr("+-", source.bytes[at]);
 			if (source.bytes.compare(at, 2, "0x") == 0 ||
@@ -588,7 +337,8 @@ int parse(std::string_view text, struct toml_document **out, reason *why)
 		} catch (const toml::parse_error &error) {
 			if (parsed_bytes > parsed_bytes_max ||
 				!is_about_size(error.description()) ||
-				!document->numbers.at(error.source().begin))
+				!document->numbers.at(
+					offset_of(document->source, error.source().begin)))
 				return refuse(why, error.source(),
 					std::string(error.description()).c_str());
 		}
@@ -616,7 +366,7 @@ int flatten(const toml_document &document, const char *path, value_map *out, rea
 	std::stable_sort(all.leaves.begin(), all.leaves.end(), is_before);
 	unite(all.leaves);
 	for (const leaf &one : all.leaves) {
-		size_t place = document.source.at(one.node->source().begin);
+		size_t place = offset_of(document.source, one.node->source().begin);
 
 		r = append(one, document.numbers.is_large(place), out, why);
 		if (r < 0)

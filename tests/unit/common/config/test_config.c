@@ -1,8 +1,8 @@
-#include "common/base/config.h"
+#include "common/config/config.h"
 
 #include "common/base/files.h"
 #include "common/base/text.h"
-#include "harness.h"
+#include "../base/harness.h"
 
 #include <ctype.h>
 #include <fcntl.h>

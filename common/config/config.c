@@ -1,14 +1,14 @@
 /*
  * config: what a user wrote, word by word, so that the answer to a mistake can name it.
  */
-#include "common/base/config.h"
+#include "common/config/config.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
 #include "common/base/home.h"
 #include "common/base/number.h"
 #include "common/base/text.h"
-#include "common/base/toml.h"
+#include "common/config/toml.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 /*
- * toml: a TOML document as Flower uses it: tables flattened with dots. The one C++ file of the
- * project (toml.cpp, around tomlplusplus) lies behind it. One thread.
+ * toml: a TOML document as Flower uses it: tables flattened with dots. Behind it lie the project's
+ * only files in C++, around tomlplusplus. One thread.
  */
-#ifndef FLWR_BASE_TOML_H
-#define FLWR_BASE_TOML_H
+#ifndef FLWR_CONFIG_TOML_H
+#define FLWR_CONFIG_TOML_H
 
 #include "common/base/reason.h"
 #include "common/base/value.h"
