@@ -67,8 +67,9 @@ function(flwr_program name)
 endfunction()
 
 # flwr_unit_test(test_x.c USES targets ...): one cmocka program, one ctest entry, named after its place below
-# tests/unit: unit.common.base.x. It finds files beside its source in FLWR_TEST_DIR, and Flower's Python, if there is
-# one, in the environment as FLWR_TEST_PYTHON (the oldest release) and FLWR_TEST_PYTHON_NEW (the newest).
+# tests/unit: unit.common.base.x. It is linked with tests/kit, finds files beside its source in FLWR_TEST_DIR, and
+# Flower's Python, if there is one, in the environment as FLWR_TEST_PYTHON (the oldest release) and
+# FLWR_TEST_PYTHON_NEW (the newest).
 function(flwr_unit_test source)
 	cmake_parse_arguments(ARG "" "" "USES" ${ARGN})
 	file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR}/tests/unit ${CMAKE_CURRENT_SOURCE_DIR}/${source})
@@ -77,7 +78,9 @@ function(flwr_unit_test source)
 	add_executable(unit.${name} ${source})
 	target_compile_definitions(unit.${name} PRIVATE "FLWR_TEST_DIR=\"${CMAKE_CURRENT_SOURCE_DIR}\"")
 	flwr_flags(unit.${name})
-	target_link_libraries(unit.${name} PRIVATE ${ARG_USES} cmocka)
+	# cmocka's functions have parameters that few tests need.
+	target_compile_options(unit.${name} PRIVATE -Wno-unused-parameter)
+	target_link_libraries(unit.${name} PRIVATE ${ARG_USES} test_kit)
 	set_target_properties(unit.${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 	add_test(NAME unit.${name} COMMAND unit.${name})
 	set_tests_properties(unit.${name} PROPERTIES TIMEOUT 60 LABELS unit
@@ -90,4 +93,11 @@ function(flwr_unit_test source)
 		set_property(TEST unit.${name} APPEND PROPERTY ENVIRONMENT
 			"FLWR_TEST_PYTHON_NEW=${FLWR_PYTHON_ENV_NEW}/bin/python")
 	endif()
+endfunction()
+
+# flwr_test_clock(unit.x ...): the time of these programs is that of tests/kit/clock.h.
+function(flwr_test_clock)
+	foreach(test ${ARGN})
+		target_link_options(${test} PRIVATE -Wl,--wrap=clock_now_ms)
+	endforeach()
 endfunction()

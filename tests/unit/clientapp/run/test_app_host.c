@@ -2,7 +2,7 @@
  * The worker's end against the bridge with the real package: one Python for each message, as in
  * life.
  */
-#include "../../common/vectors.h"
+#include "kit/vectors.h"
 
 #include "clientapp/run/app_host.h"
 #include "clientapp/run/form_layout.h"
@@ -275,19 +275,16 @@ static void assert_replied(const struct fixture *fixture)
 /* All that the real package can put in records, in one dict: arrays, metrics, configs. */
 static void everything(struct record_dict *out)
 {
-	FILE *pipe = vector_script(FLWR_TEST_DIR "/../../common/records/gen_records.py", 11);
 	struct record_dict parts[RECORD_KIND_N] = {0};
-	auto_(free_at_exit) char *line = NULL;
-	const char *name;
-	uint8_t *data;
-	size_t len, n = 0;
+	struct vectors vectors;
+	size_t n = 0;
 
-	while (vector_next(pipe, &line, &name, &data, &len)) {
-		auto_(slices_done) struct slices bytes = vector_whole(data, len);
+	vectors_start(&vectors, KIT_OLDEST, FLWR_TEST_DIR "/../../common/records/gen_records.py");
+	while (vectors_next(&vectors)) {
 		struct record_dict dict;
 		struct reason why;
 
-		assert_int_equal(maps_decode(&bytes, &dict, &why), 0);
+		assert_int_equal(maps_decode(&vectors.bytes, &dict, &why), 0);
 		for (size_t i = 0; i < dict.n; i++) {
 			struct record *to, *from = &dict.v[i];
 			char unique[32];
@@ -905,19 +902,13 @@ static int read_spoilt(const struct slices *bytes)
 
 static void test_spoilt_replies(void **state)
 {
-	FILE *pipe = vector_script(FLWR_TEST_DIR "/gen_replies.py", 5);
-	auto_(free_at_exit) char *line = NULL;
-	uint32_t random = 42;
-	const char *name;
-	uint8_t *data;
-	size_t len, n = 0;
+	struct vectors vectors;
+	size_t n = 0;
 
-	(void)state;
-	for (; vector_next(pipe, &line, &name, &data, &len); n++) {
-		auto_(slices_done) struct slices whole = vector_whole(data, len);
-
-		assert_int_equal(read_spoilt(&whole), 0);
-		vector_abuse(read_spoilt, data, len, &random);
+	vectors_start(&vectors, KIT_OLDEST, FLWR_TEST_DIR "/gen_replies.py");
+	for (; vectors_next(&vectors); n++) {
+		assert_int_equal(read_spoilt(&vectors.bytes), 0);
+		vector_abuse(read_spoilt, vectors.data, vectors.len);
 	}
 	assert_true(n > 0);
 }

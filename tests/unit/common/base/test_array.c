@@ -1,16 +1,11 @@
 #include "common/base/array.h"
-
-#include "harness.h"
-
-#include <errno.h>
-#include <stdint.h>
+#include "kit/test.h"
 
 static void room_is_made_by_doubling(void **state)
 {
 	auto_(free_at_exit) uint32_t *v = NULL;
 	size_t cap = 0;
 
-	(void)state;
 	for (uint32_t i = 0; i < 1000; i++) {
 		assert_int_equal(array_reserve(&v, &cap, i, 1, sizeof *v), 0);
 		v[i] = i;
@@ -26,7 +21,6 @@ static void an_array_grows_without_a_capacity(void **state)
 {
 	auto_(free_at_exit) uint64_t *v = NULL;
 
-	(void)state;
 	for (uint64_t i = 0; i < 1000; i++) {
 		assert_int_equal(array_grow(&v, i, sizeof *v), 0);
 		v[i] = i;
@@ -40,7 +34,6 @@ static void sizes_that_wrap_are_refused(void **state)
 	auto_(free_at_exit) uint64_t *v = NULL;
 	size_t cap = 0;
 
-	(void)state;
 	assert_int_equal(array_reserve(&v, &cap, 1, SIZE_MAX, sizeof *v), -ENOMEM);
 	assert_int_equal(array_reserve(&v, &cap, 0, SIZE_MAX, sizeof *v), -ENOMEM);
 	assert_int_equal(array_reserve(&v, &cap, 0, SIZE_MAX / 4, sizeof *v), -ENOMEM);

@@ -1,12 +1,10 @@
 #include "common/base/budget.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 static void reserve_and_release(void **state)
 {
 	struct budget budget;
 
-	(void)state;
 	budget_init(&budget, 100);
 	assert_int_equal(budget_reserve(&budget, 60), 0);
 	assert_int_equal(budget_reserve(&budget, 41), -EDQUOT);
@@ -27,7 +25,6 @@ static void peaks_are_noted_anew(void **state)
 {
 	struct budget budget;
 
-	(void)state;
 	budget_init(&budget, 100);
 	assert_int_equal(budget_reserve(&budget, 80), 0);
 	budget_release(&budget, 50);
@@ -47,7 +44,6 @@ static void the_default_is_half_of_what_there_is(void **state)
 {
 	uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 
-	(void)state;
 	assert_true(budget_default_limit() > 1024 * 1024);
 	assert_true(budget_default_limit() <= machine / 2);
 }

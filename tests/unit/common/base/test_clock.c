@@ -1,13 +1,11 @@
 #include "common/base/clock.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 #include <math.h>
 #include <time.h>
 
 static void arithmetic_does_not_wrap(void **state)
 {
-	(void)state;
 	assert_int_equal(clock_after(5, 7), 12);
 	assert_int_equal(clock_after(5, -7), 5);
 	assert_true(clock_after(5, CLOCK_NEVER) == CLOCK_NEVER);
@@ -35,7 +33,6 @@ static void seconds_are_rounded_up(void **state)
 		{-1e300, INT64_MIN},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_true(clock_ms_of_s(rows[i].seconds) == rows[i].ms);
 }
@@ -44,7 +41,6 @@ static void wall_time_as_text(void **state)
 {
 	char text[CLOCK_ISO8601_BYTES];
 
-	(void)state;
 	clock_iso8601(1795176000.123456, text);
 	assert_string_equal(text, "2026-11-20T12:00:00.123456+00:00");
 	clock_iso8601(0, text);
@@ -60,7 +56,6 @@ static void time_goes_on(void **state)
 	int64_t before = clock_now_ms();
 	struct timespec wait = {.tv_nsec = 2000000};
 
-	(void)state;
 	assert_true(before > 0);
 	nanosleep(&wait, NULL);
 	assert_true(clock_now_ms() > before);

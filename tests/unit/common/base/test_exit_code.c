@@ -1,6 +1,5 @@
 #include "common/base/exit_code.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 static void every_number_has_its_own_meaning(void **state)
 {
@@ -8,7 +7,6 @@ static void every_number_has_its_own_meaning(void **state)
 		EXIT_CODE_KEY_WITHOUT_TLS, EXIT_CODE_TRUSTED_ENTITIES_INVALID,
 		EXIT_CODE_ADDRESS_INVALID, EXIT_CODE_CERTIFICATES_WITH_INSECURE};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
 		assert_non_null(exit_code_meaning(codes[i]));
 		for (size_t j = 0; j < i; j++)

@@ -1,6 +1,5 @@
 #include "common/base/files.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -41,7 +40,6 @@ static void whole_files(void **state)
 	char *text;
 	size_t len;
 
-	(void)state;
 	file_make(path, "0123456789");
 	assert_int_equal(file_read(path, 10, &text, &len), 0);
 	assert_int_equal(len, 10);
@@ -66,7 +64,6 @@ static void directories_are_made(void **state)
 	auto_(free_at_exit) char *under = below("made/file/x");
 	struct stat st;
 
-	(void)state;
 	assert_int_equal(dir_make(deep, 0700), 0);
 	assert_int_equal(stat(deep, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
@@ -89,7 +86,6 @@ static void links_are_removed_not_followed(void **state)
 	auto_(free_at_exit) char *top = below("tree");
 	auto_(free_at_exit) char *link_top = below("link");
 
-	(void)state;
 	assert_int_equal(dir_make(kept, 0700), 0);
 	file_make(kept_file, "precious");
 	assert_int_equal(dir_make(tree, 0700), 0);
@@ -117,7 +113,6 @@ static void a_deep_tree_is_removed(void **state)
 	int levels;
 	int dir;
 
-	(void)state;
 	assert_int_equal(mkdir(top, 0700), 0);
 	assert_int_equal(statfs(top, &about), 0);
 	levels = about.f_type == FUSE_SUPER_MAGIC || about.f_type == OVERLAYFS_SUPER_MAGIC ? 1500
@@ -162,7 +157,6 @@ static void where_the_home_is(void **state)
 		{NULL, NULL, NULL, "", NULL, "", "", NULL},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(free_at_exit) char *path = NULL;
 		auto_(free_at_exit) char *older = NULL;
@@ -189,7 +183,6 @@ static void a_home_of_its_own(void **state)
 	struct reason why = {0};
 	struct stat st;
 
-	(void)state;
 	variable("FLWR_HOME", NULL);
 	variable("XDG_DATA_HOME", NULL);
 	variable("HOME", NULL);
@@ -226,7 +219,6 @@ static void private_directories(void **state)
 	char *none;
 	struct stat st;
 
-	(void)state;
 	assert_int_equal(dir_make_private(dir, &first, &why), 0);
 	assert_int_equal(dir_make_private(dir, &second, &why), 0);
 	assert_string_not_equal(first, second);
@@ -301,7 +293,6 @@ static void programs_are_found(void **state)
 	auto_(free_at_exit) char *dotted = below("find/one/./tool");
 	auto_(free_at_exit) char *sideways = below("find/one/../two/tool");
 
-	(void)state;
 	assert_int_equal(dir_make(one, 0700), 0);
 	assert_int_equal(dir_make(folder, 0700), 0);
 	file_make(text, "");
@@ -359,7 +350,6 @@ static void directories_are_checked(void **state)
 		{"/dev/null/a/b", -ENOTDIR},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct reason why = {0};
 
@@ -390,7 +380,6 @@ static void directories_without_rights_are_told(void **state)
 	auto_(free_at_exit) char *no_entry = below("rights/no-entry");
 	const uid_t self = getuid();
 
-	(void)state;
 	assert_int_equal(dir_make(open_dir, 0700), 0);
 	assert_int_equal(dir_make(read_only, 0700), 0);
 	assert_int_equal(dir_make(no_entry, 0700), 0);
@@ -418,7 +407,6 @@ static void small_things(void **state)
 	int fd = memfd_new("small things");
 	struct rlimit limit;
 
-	(void)state;
 	assert_non_null(dir);
 	assert_int_equal(dir[0], '/');
 	assert_true(is_there(dir));
@@ -432,13 +420,11 @@ static void small_things(void **state)
 
 static int base_make(void **state)
 {
-	(void)state;
 	return mkdtemp(base) ? 0 : -1;
 }
 
 static int base_remove(void **state)
 {
-	(void)state;
 	return dir_remove(base);
 }
 
@@ -448,7 +434,6 @@ static void reads_to_the_end(void **state)
 	size_t len = 0;
 	int ends[2];
 
-	(void)state;
 	assert_int_equal(pipe(ends), 0);
 	assert_int_equal(write(ends[1], "12345678", 8), 8);
 	close(ends[1]);
@@ -468,7 +453,6 @@ static void reads_to_the_end(void **state)
 
 static void descriptors_have_names(void **state)
 {
-	(void)state;
 	assert_int_equal(fd_named("fd:0"), 0);
 	assert_int_equal(fd_named("fd:3"), 3);
 	assert_int_equal(fd_named("/etc/fd:3"), -1);

@@ -1,6 +1,5 @@
 #include "common/base/flower_env.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 #include <fcntl.h>
 
@@ -19,7 +18,6 @@ static enum log_level level_of(const char *option, const char *value)
 /* As Python's logging takes them in FLWR_LOG_LEVEL, in any case; what an option says wins. */
 static void levels(void **state)
 {
-	(void)state;
 	assert_int_equal(level_of(NULL, NULL), LOG_LEVEL_INFO);
 	assert_int_equal(level_of(NULL, ""), LOG_LEVEL_INFO);
 	assert_int_equal(level_of(NULL, "nonsense"), LOG_LEVEL_INFO);
@@ -59,7 +57,6 @@ static void what_has_no_effect_is_told_once(void **state)
 		{"FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE", "5242880"}, {"FLWR_DATABASE", "x"}};
 	const char *text;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(quiet); i++)
 		setenv(quiet[i][0], quiet[i][1], 1);
 	assert_string_equal(told(FLOWER_SUPERNODE), "");

@@ -1,6 +1,5 @@
 #include "common/base/harden.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -11,7 +10,6 @@ static void memory_is_our_own(void **state)
 	struct rlimit limit;
 	uint64_t before;
 
-	(void)state;
 	assert_int_equal(setrlimit(RLIMIT_CORE, &some), 0);
 	before = harden_program();
 	assert_int_equal(before, 1);

@@ -2,12 +2,9 @@
  * What is resident and free.
  */
 #include "common/base/heap.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 #include <malloc.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define PIECES      50000
 #define PIECE_BYTES 2000
@@ -19,7 +16,6 @@ static void test_pieces(void **state)
 	static char *pieces[PIECES];
 	char *last;
 
-	(void)state;
 #ifdef __SANITIZE_ADDRESS__
 	/* Its allocator is another. */
 	skip();

@@ -1,6 +1,5 @@
 #include "common/base/home.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 #include <pwd.h>
 
@@ -18,7 +17,6 @@ static void homes_are_put_in_front(void **state)
 	static const char *const same[] = {"", "a/~/b", "./~", "/~root", "fd:3", "unix:/a", "a~",
 		"~no.such.user/x", "unix:~no.such.user/x", "ssh:~/x"};
 
-	(void)state;
 	setenv("HOME", "/home/me", 1);
 	expands("~", "/home/me");
 	expands("~/", "/home/me/");
@@ -42,7 +40,6 @@ static void without_HOME_it_is_the_entry_of_the_user(void **state)
 	const struct passwd *entry = getpwuid(getuid());
 	char expected[4096];
 
-	(void)state;
 	unsetenv("HOME");
 	snprintf(expected, sizeof expected, "%s/x", entry ? entry->pw_dir : "~");
 	expands("~/x", expected);

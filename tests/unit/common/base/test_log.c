@@ -1,6 +1,5 @@
 #include "common/base/log.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -31,7 +30,6 @@ static void the_form_of_a_line(void **state)
 	struct log *log;
 	char *line;
 
-	(void)state;
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	log = log_new(ends[1], "node", LOG_LEVEL_INFO);
@@ -71,7 +69,6 @@ static void long_lines_are_cut(void **state)
 	struct log *log;
 	char *line;
 
-	(void)state;
 	memset(text, '\n', sizeof text);
 	text[sizeof text - 1] = '\0';
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -94,7 +91,6 @@ static void output_is_not_cut(void **state)
 	struct log *log;
 	char *line;
 
-	(void)state;
 	memset(bytes, 'x', sizeof bytes);
 	bytes[1] = '\0';
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -132,7 +128,6 @@ static void lines_are_kept(void **state)
 	char text[1000];
 	static char all[400000];
 
-	(void)state;
 	memset(text, 'x', sizeof text);
 	text[sizeof text - 1] = '\0';
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -203,7 +198,6 @@ static void a_blocked_pipe_drops_lines(void **state)
 {
 	int ends[2];
 
-	(void)state;
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	blocked_fd_drops_lines(ends[0], ends[1]);
 }
@@ -212,7 +206,6 @@ static void a_blocked_socket_drops_lines(void **state)
 {
 	int ends[2];
 
-	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	blocked_fd_drops_lines(ends[0], ends[1]);
 }
@@ -222,7 +215,6 @@ static void nobody_reads(void **state)
 	int ends[2];
 	struct log *log;
 
-	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	close(ends[0]);
 	log = log_new(ends[1], "node", LOG_LEVEL_DEBUG);
@@ -275,7 +267,6 @@ static void progress_on_a_terminal_is_one_line(void **state)
 	int terminal, person;
 	struct log *log;
 
-	(void)state;
 	terminal_open(&terminal, &person);
 	log = log_new(terminal, NULL, LOG_LEVEL_INFO);
 	log_info(log, "before");
@@ -302,7 +293,6 @@ static void progress_elsewhere_is_a_line_like_others(void **state)
 	int ends[2];
 	struct log *log;
 
-	(void)state;
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	log = log_new(ends[1], NULL, LOG_LEVEL_INFO);
@@ -333,7 +323,6 @@ static void what_a_person_reads(void **state)
 	int terminal, person, pipe_ends[2], sockets[2];
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	(void)state;
 	terminal_open(&terminal, &person);
 	assert_int_equal(pipe2(pipe_ends, O_CLOEXEC), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
@@ -357,7 +346,6 @@ static void level_names(void **state)
 {
 	enum log_level level = LOG_LEVEL_N;
 
-	(void)state;
 	assert_int_equal(log_level_parse("WARNING", &level), 0);
 	assert_int_equal(level, LOG_LEVEL_WARN);
 	assert_int_equal(log_level_parse("warn", &level), 0);

@@ -1,10 +1,8 @@
 #include "common/base/memory_file.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* Two pieces of the text, as a list. */
 static void list_of(const char *text, size_t cut, struct slices *out)
@@ -33,7 +31,6 @@ static void it_is_given_on(void **state)
 	struct stat st;
 	int fd;
 
-	(void)state;
 	assert_int_equal(memory_file_new("test", &file), 0);
 	assert_int_equal(memory_file_bytes(file), MEMORY_FILE_ROOM_BYTES);
 	first = append(file, "first");
@@ -66,7 +63,6 @@ static void what_lies_in_it_is_known(void **state)
 	struct slice slice, tail;
 	uint64_t offset, found = 0;
 
-	(void)state;
 	assert_int_equal(memory_file_new("test", &file), 0);
 	offset = append(file, "all of it");
 	assert_false(memory_file_holds(file, &list, &found));

@@ -1,6 +1,5 @@
 #include "common/base/number.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 static void unsigned_rows(void **state)
 {
@@ -23,7 +22,6 @@ static void unsigned_rows(void **state)
 		{"0x10", -EINVAL, 0},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		uint64_t value = 42;
 
@@ -51,7 +49,6 @@ static void signed_rows(void **state)
 		{"", -EINVAL, 0},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int64_t value = 42;
 
@@ -81,7 +78,6 @@ static void double_rows(void **state)
 		{"1,5", -EINVAL, 0},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		double value = 42;
 
@@ -115,7 +111,6 @@ static void bytes_rows(void **state)
 		{"", -EINVAL, 0},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		uint64_t value = 42;
 
@@ -128,7 +123,6 @@ static void sizes_do_not_wrap(void **state)
 {
 	size_t out = 42;
 
-	(void)state;
 	assert_true(size_add(1, 2, &out));
 	assert_int_equal(out, 3);
 	assert_false(size_add(SIZE_MAX, 1, &out));

@@ -1,6 +1,5 @@
 #include "common/base/options.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 struct settings {
 	bool flag;
@@ -126,7 +125,6 @@ static void refused(const char *line, const char *part, const char *other)
 /* Each row of the table, by name; with a value of its kind, with a bad one, with none. */
 static void every_row(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
 		static const char *const good[] = {[OPTION_TEXT] = "x",
 			[OPTION_INTEGER] = "1",
@@ -172,7 +170,6 @@ static void values_are_stored(void **state)
 	struct settings settings = {.integer = 42, .choice = "red"};
 	struct reason why;
 
-	(void)state;
 	assert_int_equal(parse_words(&settings, &why,
 				 "--insecure --superl first --superlink=[::1]:9092 "
 				 "--max-wait 2.5 --memory-budget 64M --any -5"),
@@ -208,7 +205,6 @@ static void names_add_up(void **state)
 	struct settings settings = {0};
 	struct reason why = {0};
 
-	(void)state;
 	for (int i = 0; i <= OPTION_NAMES_MAX; i++) {
 		words[2 * i + 1] = "--hide";
 		words[2 * i + 2] = i ? "B,C_*,*" : "A";
@@ -228,7 +224,6 @@ static void names_add_up(void **state)
 
 static void mistakes_are_named(void **state)
 {
-	(void)state;
 	refused("--superlnk x", "unknown option --superlnk:", "did you mean --superlink?");
 	refused("--superlnk=x", "unknown option --superlnk:", "did you mean --superlink?");
 	refused("--zzzzzz", "unknown option --zzzzzz", "--help");
@@ -277,7 +272,6 @@ static void help_is_wrapped(void **state)
 	FILE *file = open_memstream(&text, &len);
 	char *save = NULL;
 
-	(void)state;
 	options_help(file, specs, ARRAY_LEN(specs));
 	fclose(file);
 	assert_non_null(strstr(text, "-s, --superlink ADDR"));
@@ -348,7 +342,6 @@ static void addresses(void **state)
 	};
 	char longest[300];
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct reason why = {0};
 		int r = address_check(rows[i].text, false, &why);

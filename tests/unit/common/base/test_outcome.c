@@ -1,10 +1,8 @@
 #include "common/base/outcome.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 static void every_outcome_has_its_own_name(void **state)
 {
-	(void)state;
 	for (int i = 0; i < OUTCOME_N; i++) {
 		assert_non_null(outcome_name((enum outcome)i));
 		for (int j = 0; j < i; j++)

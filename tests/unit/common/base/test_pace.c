@@ -1,7 +1,7 @@
 #include "common/base/pace.h"
 
 #include "common/base/clock.h"
-#include "harness.h"
+#include "kit/test.h"
 
 static void a_tenth_of_the_idle_time(void **state)
 {
@@ -20,7 +20,6 @@ static void a_tenth_of_the_idle_time(void **state)
 	};
 	struct pace pace = {.min_ms = 100, .max_ms = 3000, .active_ms = 1000000};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		int64_t now_ms = pace.active_ms + table[i].idle_ms;
 
@@ -32,7 +31,6 @@ static void equal_bounds_are_a_fixed_interval(void **state)
 {
 	struct pace pace = {.min_ms = 700, .max_ms = 700};
 
-	(void)state;
 	assert_int_equal(pace_next(&pace, 0), 700);
 	assert_int_equal(pace_next(&pace, 90000), 90700);
 	assert_int_equal(pace_next(&pace, CLOCK_NEVER - 1), CLOCK_NEVER);
@@ -43,7 +41,6 @@ static void twice_as_long_each_time(void **state)
 	static const int64_t waits[] = {50, 100, 200, 400, 500, 500};
 	int64_t wait_ms = 0;
 
-	(void)state;
 	for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
 		assert_int_equal(pace_double(&wait_ms, 50, 500), waits[i]);
 		assert_int_equal(wait_ms, waits[i]);

@@ -1,17 +1,14 @@
 /*
  * Everything is done once, by as many threads as may be.
  */
-#include "../vectors.h"
-
-#include "common/base/cleanup.h"
 #include "common/base/parallel.h"
+#include "kit/vectors.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define N 1000
 
@@ -48,7 +45,6 @@ static void each_is_done_once(void **state)
 	static const size_t sizes[] = {0, 1, 2, 7, N};
 	static const unsigned threads[] = {0, 1, 2, 1000};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
 		for (size_t j = 0; j < ARRAY_LEN(threads); j++) {
 			struct seen seen = {.caller = pthread_self()};
@@ -67,7 +63,6 @@ static void as_many_as_there_are_cores(void **state)
 	pthread_barrier_t both;
 	cpu_set_t before, one;
 
-	(void)state;
 	assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
 	if (CPU_COUNT(&before) < 2)
 		skip();

@@ -1,9 +1,6 @@
-#include "common/base/cleanup.h"
 #include "common/base/process_mark.h"
+#include "kit/test.h"
 
-#include "harness.h"
-
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -38,7 +35,6 @@ static void process_is_found(void **state)
 	pid_t child = child_new(mark);
 	struct pollfd wanted = {.events = POLLIN};
 
-	(void)state;
 	snprintf(text, sizeof text, "flwr-native/1 %s grpc-c/29.0.0 (linux; chttp2)", mark);
 	wanted.fd = process_mark_open(text);
 	assert_return_code(wanted.fd, -wanted.fd);
@@ -57,7 +53,6 @@ static void others_are_not(void **state)
 	unsigned long long space, start;
 	int pid, fd;
 
-	(void)state;
 	process_mark_own(mark);
 	assert_int_equal(sscanf(mark, "process=%llu.%d.%llu", &space, &pid, &start), 3);
 	assert_int_equal(pid, getpid());

@@ -1,13 +1,11 @@
 #include "common/base/reason.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 static void long_sentences_are_cut(void **state)
 {
 	struct reason why = {0};
 	char text[2 * REASON_BYTES];
 
-	(void)state;
 	memset(text, 'x', sizeof text);
 	text[sizeof text - 1] = '\0';
 	reason_set(&why, "%s", text);
@@ -18,7 +16,6 @@ static void the_code_comes_back(void **state)
 {
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(reason_code(&why, -EINVAL, "%d apples", 3), -EINVAL);
 	assert_string_equal(why.text, "3 apples");
 	assert_int_equal(reason_code(NULL, -EIO, "nobody asks"), -EIO);
@@ -29,7 +26,6 @@ static void a_number_of_flower(void **state)
 {
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(reason_exit(&why, -EINVAL, 600, "%d pears", 3), -EINVAL);
 	assert_string_equal(why.text, "3 pears");
 	assert_int_equal(why.exit_code, 600);
@@ -42,7 +38,6 @@ static void cleaned_it_is_one_line(void **state)
 {
 	struct reason why = {0};
 
-	(void)state;
 	reason_set(&why, "%s", "caf\xc3\xa9 \x1b[2J a\nb\tc\x7f\xe2\x80\xae!\xff");
 	reason_clean(&why);
 	assert_string_equal(why.text, "caf\xc3\xa9 ?[2J a?b?c???"

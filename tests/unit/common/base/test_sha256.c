@@ -1,6 +1,5 @@
 #include "common/base/sha256.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 #define OF_ABC   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define OF_EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -11,7 +10,6 @@ static void known_hashes(void **state)
 	struct slices list = {0};
 	char hex[SHA256_HEX_BYTES];
 
-	(void)state;
 	assert_non_null(hash);
 	sha256_add(hash, "a", 1);
 	sha256_add(hash, "", 0);
@@ -33,7 +31,6 @@ static void what_is_a_hash(void **state)
 {
 	char text[] = OF_ABC "0";
 
-	(void)state;
 	assert_true(sha256_is_hex(OF_ABC));
 	assert_false(sha256_is_hex(text));
 	text[63] = '\0';
@@ -50,7 +47,6 @@ static void from_hex(void **state)
 		"00ff10a00123456789abcdef00ff10a00123456789abcdef00ff10a001234567";
 	unsigned char bytes[SHA256_BYTES];
 
-	(void)state;
 	assert_int_equal(sha256_from_hex(hex, bytes), 0);
 	assert_memory_equal(bytes, "\x00\xff\x10\xa0\x01\x23\x45\x67\x89\xab\xcd\xef", 12);
 	assert_int_equal(bytes[SHA256_BYTES - 1], 0x67);

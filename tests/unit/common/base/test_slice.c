@@ -1,7 +1,7 @@
 #include "common/base/slice.h"
 
 #include "common/base/files.h"
-#include "harness.h"
+#include "kit/test.h"
 
 #include <time.h>
 
@@ -21,7 +21,6 @@ static void the_last_reference_releases(void **state)
 	struct slice a = {.data = (const uint8_t *)"abcdef", .len = 6, .owner = &counted.owner};
 	struct slice b, c;
 
-	(void)state;
 	slice_owner_init(&counted.owner, counted_release);
 	b = slice_ref(a);
 	c = slice_sub(b, 2, 3);
@@ -41,7 +40,6 @@ static void kinds_of_bytes(void **state)
 	char *memory = strdup("taken");
 	int fd = memfd_new("test");
 
-	(void)state;
 	assert_int_equal(slice_copy("copied", 6, &slice), 0);
 	assert_memory_equal(slice.data, "copied", 6);
 	slice_unref(&slice);
@@ -69,7 +67,6 @@ static void empty_slices_are_not_kept(void **state)
 	struct slices list = {0};
 	struct counted counted = {.released = 0};
 
-	(void)state;
 	slice_owner_init(&counted.owner, counted_release);
 	assert_int_equal(
 		slices_append(&list, (struct slice){.data = NULL, .owner = &counted.owner}), 0);
@@ -84,7 +81,6 @@ static void sums_do_not_wrap(void **state)
 	struct slices list = {0};
 	struct slice huge = slice_static("x", SIZE_MAX - 1);
 
-	(void)state;
 	assert_int_equal(slices_append(&list, huge), 0);
 	assert_int_equal(slices_append(&list, huge), -ENOMEM);
 	assert_int_equal(list.n, 1);
@@ -97,7 +93,6 @@ static void a_list_appended_to_itself(void **state)
 	struct slices list = {0};
 	struct slice flat;
 
-	(void)state;
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(slices_append_copy(&list, "ab", 2), 0);
 		assert_int_equal(slices_append_refs(&list, &list), 0);
@@ -200,7 +195,6 @@ static void random_operations(void **state)
 	static struct model models[3];
 	unsigned int seed = (unsigned int)time(NULL);
 
-	(void)state;
 	print_message("seed %u\n", seed);
 	srand(seed);
 	for (int i = 0; i < 5000; i++)
@@ -213,7 +207,6 @@ static void equal_however_cut(void **state)
 {
 	struct slices a = {0}, b = {0};
 
-	(void)state;
 	assert_true(slices_equal(&a, &b));
 	assert_int_equal(slices_append_copy(&a, "abcdef", 6), 0);
 	assert_int_equal(slices_append_copy(&b, "ab", 2), 0);

@@ -1,13 +1,11 @@
 #include "common/base/text.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 static void text_grows(void **state)
 {
 	struct text text = {0};
 	char *taken;
 
-	(void)state;
 	for (int i = 0; i < 1000; i++)
 		assert_int_equal(text_printf(&text, "%d,", i), 0);
 	assert_int_equal(text_add(&text, "\0x", 2), 0);
@@ -51,7 +49,6 @@ static void utf8_rows(void **state)
 		{"\xe2\x28\xa1", 3, false},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(utf8_valid(rows[i].bytes, rows[i].len), rows[i].valid);
 }
@@ -65,7 +62,6 @@ static void what_is_shown(void **state)
 	static const char *const good[] = {" ", "~", "\xc2\xa0", "\xc3\xa9", "\xe2\x82\xac",
 		"\xe2\x80\x90", "\xf0\x9f\x98\x80"};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		uint32_t c = rows[i];
 		const char four[] = {(char)(0xf0 | c >> 18), (char)(0x80 | (c >> 12 & 0x3f)),
@@ -91,7 +87,6 @@ static void quotes_are_printable_and_fit(void **state)
 	char out[64];
 	char bytes[256];
 
-	(void)state;
 	text_quote("abc", 3, out, sizeof out);
 	assert_string_equal(out, "\"abc\"");
 	text_quote("a\"\\\n\0\xc3\x1b", 7, out, sizeof out);
@@ -118,7 +113,6 @@ static void the_nearest_word(void **state)
 		"superlink", "insecure", "isolation", "node-config", NULL};
 	char longer[200];
 
-	(void)state;
 	assert_string_equal(text_nearest("superlnk", names), "superlink");
 	assert_string_equal(text_nearest("isolatoin", names), "isolation");
 	assert_string_equal(text_nearest("insecure", names), "insecure");
@@ -133,7 +127,6 @@ static void copies_end_in_nul(void **state)
 {
 	char *copy = text_dup("abcdef", 3);
 
-	(void)state;
 	assert_string_equal(copy, "abc");
 	free(copy);
 	assert_null(text_dup("", SIZE_MAX));
@@ -143,7 +136,6 @@ static void a_cut_splits_no_character(void **state)
 {
 	char text[] = "gr\xc3\xbc\xc3\x9f";
 
-	(void)state;
 	text_cut(text, 100);
 	assert_string_equal(text, "gr\xc3\xbc\xc3\x9f");
 	text_cut(text, 5);
@@ -156,7 +148,6 @@ static void a_word_forges_no_field(void **state)
 {
 	char word[12];
 
-	(void)state;
 	text_word("a b=\"c\"\n\xc3\xbc", word, sizeof word);
 	assert_string_equal(word, "a?b??c????");
 	text_word("abcdefghijklmnop", word, sizeof word);

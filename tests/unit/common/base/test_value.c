@@ -1,6 +1,5 @@
 #include "common/base/value.h"
-
-#include "harness.h"
+#include "kit/test.h"
 
 static struct value bytes_value(enum value_kind kind, const char *text)
 {
@@ -70,7 +69,6 @@ static struct value make(enum value_kind kind, int variant)
 
 static void every_kind_is_copied_and_compared(void **state)
 {
-	(void)state;
 	for (int kind = VALUE_NONE; kind < VALUE_N; kind++) {
 		struct value a = make((enum value_kind)kind, 0);
 		struct value b = make((enum value_kind)kind, 1);
@@ -96,7 +94,6 @@ static void kinds_are_never_equal(void **state)
 	struct value empty = {.kind = VALUE_STRING_LIST};
 	struct value copy;
 
-	(void)state;
 	assert_false(value_equal(&sint, &uint));
 	assert_false(value_equal(&plus, &minus));
 	assert_int_equal(value_copy(&empty, &copy), 0);
@@ -110,7 +107,6 @@ static void a_map_keeps_its_order(void **state)
 	struct value value;
 	char key[16];
 
-	(void)state;
 	for (int i = 0; i < 100; i++) {
 		snprintf(key, sizeof key, "k%d", i);
 		value = (struct value){.kind = VALUE_SINT, .i = i};
@@ -137,7 +133,6 @@ static void maps_are_equal_in_any_order(void **state)
 	static const char *const orders[] = {"abc", "cab", "abb", "ab", "abd"};
 	struct value_map maps[ARRAY_LEN(orders)] = {0};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
 		for (const char *key = orders[i]; *key; key++) {
 			struct value value = {.kind = VALUE_SINT, .i = *key};

@@ -2,7 +2,7 @@
 
 #include "common/base/files.h"
 #include "common/base/text.h"
-#include "../base/harness.h"
+#include "kit/test.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -125,7 +125,6 @@ static void as_the_real_parser(void **state)
 	size_t n = 0;
 	FILE *pipe;
 
-	(void)state;
 	if (!python)
 		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
 	print_message("seed %u\n", seed);
@@ -196,7 +195,6 @@ static void sentences_name_key_and_remedy(void **state)
 		{"nonexistent.toml", "nonexistent.toml", "No such file"},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct value_map map = {0};
 		struct reason why = {0};
@@ -217,7 +215,6 @@ static void a_file(void **state)
 	struct reason why = {0};
 	int fd;
 
-	(void)state;
 	assert_non_null(mkdtemp(dir));
 	path = path_join(dir, "node.toml");
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -257,7 +254,6 @@ static void a_broken_file(void **state)
 	char dir[] = "/tmp/flwr-test-config-XXXXXX";
 	auto_(free_at_exit) char *path = NULL;
 
-	(void)state;
 	assert_non_null(mkdtemp(dir));
 	path = path_join(dir, "node.toml");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -287,7 +283,6 @@ static void no_file(void **state)
 	struct value_map map = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_non_null(mkdtemp(dir));
 	directory = path_join(dir, "dir.toml");
 	loop = path_join(dir, "loop.toml");
@@ -311,7 +306,6 @@ static void overrides_override(void **state)
 	struct value_map defaults = {0}, overrides = {0}, fused = {0}, none = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(config_parse("z=1 b='x' a.c=2.5", &defaults, &why), 0);
 	assert_int_equal(config_parse("a.c='text' z=7", &overrides, &why), 0);
 	assert_int_equal(config_fuse(&defaults, &overrides, &fused, &why), 0);

@@ -1,7 +1,7 @@
 #include "common/config/toml.h"
 
 #include "common/base/text.h"
-#include "../base/harness.h"
+#include "kit/test.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -29,7 +29,6 @@ static void a_manifest(void **state)
 	struct value_map map = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_string_equal(toml_string(doc, "project.name"), "app");
 	assert_string_equal(toml_string(doc, "tool.flwr.app.publisher"), "me");
 	assert_null(toml_string(doc, "project.count"));
@@ -62,7 +61,6 @@ static void what_is_no_scalar_is_named(void **state)
 		"[a]\nlist.here = 07:32:00\n",
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct toml *doc = parsed(rows[i]);
 		struct value_map map = {0};
@@ -80,7 +78,6 @@ static void one_key_written_in_two_ways(void **state)
 	struct toml *doc = parsed("\"a.b\" = 1\nc = 2\na.b = 3\n");
 	struct value_map map = {0};
 
-	(void)state;
 	assert_int_equal(toml_flatten(doc, "", &map, NULL), 0);
 	assert_int_equal(map.n, 2);
 	assert_int_equal(value_map_get(&map, "a.b")->i, 3);
@@ -93,7 +90,6 @@ static void errors_name_the_line(void **state)
 	struct reason why = {0};
 	struct toml *doc = NULL;
 
-	(void)state;
 	assert_int_equal(toml_parse("a = 1\nb = \n", 11, &doc, &why), -EINVAL);
 	assert_memory_equal(why.text, "line 2: ", 8);
 	assert_int_equal(toml_parse("a = \"\xff\"\n", 8, &doc, &why), -EINVAL);
@@ -131,7 +127,6 @@ static void depth_is_limited(void **state)
 {
 	static const size_t many = 100000;
 
-	(void)state;
 	assert_int_equal(parse_repeated("a", ".a", 63, " = 1\n"), 0);
 	assert_int_equal(parse_repeated("a", ".a", 64, " = 1\n"), -EINVAL);
 	assert_int_equal(parse_repeated("a", ".a", many, " = 1\n"), -EINVAL);
@@ -156,7 +151,6 @@ static void names_are_limited(void **state)
 	struct value_map map = {0};
 	struct toml *doc = NULL;
 
-	(void)state;
 	assert_int_equal(text_printf(&text, "[%065536d]\n", 1), 0);
 	for (int i = 0; i < 16; i++)
 		assert_int_equal(text_printf(&text, "k%d = 1\n", i), 0);
@@ -186,7 +180,6 @@ static void large_integers_are_named(void **state)
 	struct value_map map = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(toml_flatten(doc, "config", &map, &why), -EINVAL);
 	assert_non_null(strstr(why.text, "value of seed is an integer"));
 	assert_int_equal(map.n, 2);
@@ -265,7 +258,6 @@ static void as_flowers_parser(void **state)
 	size_t document_len, answer_len;
 	FILE *pipe;
 
-	(void)state;
 	if (!python)
 		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
 	print_message("seed %u\n", seed);

@@ -1,12 +1,6 @@
 #include "common/base/text.h"
 #include "common/fab/content.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-#include <errno.h>
-#include <string.h>
+#include "kit/test.h"
 
 #define HASH  "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define SHORT "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85"
@@ -27,7 +21,6 @@ static void test_good(void **state)
 		"\nb.py," HASH ",64\r\n\r\na,a.py," HASH ",0\r\n",
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		struct content_list list = {0};
 		const struct content_line *line;
@@ -49,7 +42,6 @@ static void test_empty(void **state)
 {
 	struct content_list list = {0};
 
-	(void)state;
 	assert_int_equal(parse("", 0, &list, NULL), 0);
 	assert_int_equal(list.n, 0);
 	assert_null(content_find(&list, "a", 1));
@@ -86,7 +78,6 @@ static void test_bad(void **state)
 		BAD("a," HASH ",8\nb," HASH ",8\nc," HASH ",8\nd," HASH ",8\n", "at most 3"),
 	};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct content_list list = {0};
 		struct reason why = {0};

@@ -2,29 +2,20 @@
  * All tests of FABs as a whole. Longer than most: they share what the real package makes, which
  * takes seconds.
  */
-#include "common/base/cleanup.h"
 #include "common/base/files.h"
 #include "common/base/sha256.h"
 #include "common/base/text.h"
 #include "common/fab/install.h"
+#include "kit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #define HOME_BYTES 128
 #define FLIPS      1000
@@ -125,7 +116,6 @@ static int group_setup(void **state)
 	auto_(free_at_exit) char *command = NULL;
 	FILE *output;
 
-	(void)state;
 	if (!python) {
 		print_error("FLWR_TEST_PYTHON is not set: a Python with flwr 1.15.2\n");
 		return -1;
@@ -148,7 +138,6 @@ static int group_setup(void **state)
 
 static int group_teardown(void **state)
 {
-	(void)state;
 	return dir_remove(fixture.dir);
 }
 
@@ -158,7 +147,6 @@ static void test_hash(void **state)
 	struct reason why = {0};
 	struct fab fab;
 
-	(void)state;
 	fab_load("real.fab", 1000, &fab);
 	assert_int_equal(fab_check_hash(&fab.content, fab.hash, &limits, &why), 0);
 	fab.hash[63] = fab.hash[63] == '0' ? '1' : '0';
@@ -176,7 +164,6 @@ static void test_manifest(void **state)
 	struct reason why = {0};
 	struct fab fab;
 
-	(void)state;
 	fab_load("real.fab", 7, &fab);
 	assert_int_equal(fab_read_manifest(&fab.content, &manifest, &why), 0);
 	assert_string_equal(manifest.fab_id, "Some Org/demo-app");
@@ -195,7 +182,6 @@ static void test_real(void **state)
 	static const size_t pieces[] = {1, 13, 1000, 1 << 20};
 	auto_(free_at_exit) char *theirs = NULL;
 
-	(void)state;
 	assert_true(asprintf(&theirs, "%s/real-home/apps/%s", fixture.dir, fixture.name) > 0);
 	for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
 		auto_(free_at_exit) char *dir = NULL;
@@ -226,7 +212,6 @@ static void test_good_variants(void **state)
 		"carriage.fab", "comma.fab", "signed.fab", "zeros.fab", "comment.fab",
 		"longest.fab"};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		auto_(free_at_exit) char *dir = NULL;
 		char home[HOME_BYTES];
@@ -306,7 +291,6 @@ static void test_refused(void **state)
 		{"zip64.fab", "zip64"},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(free_at_exit) char *dir = NULL;
 		char home[HOME_BYTES];
@@ -333,7 +317,6 @@ static void test_limits(void **state)
 	char *dir = NULL;
 	struct fab fab;
 
-	(void)state;
 	new_home(home);
 	fab_load("real.fab", 4096, &fab);
 	struct fab_install_options options = {
@@ -363,7 +346,6 @@ static void test_hash_form(void **state)
 	char *dir = NULL;
 	struct fab fab;
 
-	(void)state;
 	new_home(home);
 	fab_load("real.fab", 4096, &fab);
 	memcpy(fab.hash, "../../..", 8);
@@ -390,7 +372,6 @@ static void test_flowers(void **state)
 	struct reason why = {0};
 	struct fab fab;
 
-	(void)state;
 	new_home(home);
 	fab_load("real.fab", 4096, &fab);
 	assert_true(asprintf(&command, "cp -r '%s/real-home' '%s'", fixture.dir, home) > 0);
@@ -426,7 +407,6 @@ static void test_changed(void **state)
 	char home[HOME_BYTES];
 	struct fab fab;
 
-	(void)state;
 	assert_true(asprintf(&theirs, "%s/real-home/apps/%s", fixture.dir, fixture.name) > 0);
 	new_home(home);
 	fab_load("real.fab", 4096, &fab);
@@ -483,7 +463,6 @@ static void test_unlisted(void **state)
 	char home[HOME_BYTES];
 	struct fab fab;
 
-	(void)state;
 	fab_load("real.fab", 4096, &fab);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(free_at_exit) char *dir = NULL;
@@ -517,7 +496,6 @@ static void bytecode_is_removed(void **state)
 	char home[HOME_BYTES];
 	struct fab fab;
 
-	(void)state;
 	fab_load("real.fab", 4096, &fab);
 	for (int strict = 0; strict < 2; strict++) {
 		auto_(free_at_exit) char *dir = NULL;
@@ -546,7 +524,6 @@ static void test_owners(void **state)
 		"chown 65534 '%s'/apps/*", "cd '%s' && mv apps real && ln -s real apps"};
 	struct fab fab;
 
-	(void)state;
 	fab_load("real.fab", 4096, &fab);
 	for (size_t i = 0; i < ARRAY_LEN(planted); i++) {
 		auto_(free_at_exit) char *dir = NULL;
@@ -580,7 +557,6 @@ static void test_relative_home(void **state)
 	struct reason why = {0};
 	struct fab fab;
 
-	(void)state;
 	fab_load("real.fab", 4096, &fab);
 	assert_int_equal(chdir(fixture.dir), 0);
 	assert_int_equal(install(&fab, "relative", &dir, &why), 0);
@@ -598,7 +574,6 @@ static void test_left_over(void **state)
 	struct reason why = {0};
 	struct fab fab;
 
-	(void)state;
 	new_home(home);
 	fab_load("real.fab", 4096, &fab);
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
@@ -645,7 +620,6 @@ static void test_crash(void **state)
 	struct reason why = {0};
 	struct fab fab;
 
-	(void)state;
 	new_home(home);
 	fab_load("zeros.fab", 4096, &fab);
 	for (int ignored = 1; ignored >= 0; ignored--) {
@@ -687,7 +661,6 @@ static void test_read_only(void **state)
 	char home[HOME_BYTES], apps[HOME_BYTES + 8];
 	struct fab fab;
 
-	(void)state;
 	fab_load("real.fab", 4096, &fab);
 	assert_int_equal(chmod(fixture.dir, 0755), 0);
 	for (int i = 0; i < 2; i++) {
@@ -717,7 +690,6 @@ static void test_not_a_directory(void **state)
 	char *dir = NULL;
 	struct fab fab;
 
-	(void)state;
 	new_home(home);
 	fab_load("real.fab", 4096, &fab);
 	snprintf(path, sizeof path, "%s/apps", home);
@@ -757,7 +729,6 @@ static void test_threads(void **state)
 {
 	struct fab fab;
 
-	(void)state;
 	fab_load("zeros.fab", 4096, &fab);
 	for (int round = 0; round < 8; round++) {
 		struct racer racers[RACERS] = {0};
@@ -790,7 +761,6 @@ static void test_processes(void **state)
 	char home[HOME_BYTES];
 	pid_t pids[RACERS];
 
-	(void)state;
 	new_home(home);
 	fab_load("zeros.fab", 4096, &fab);
 	for (int i = 0; i < RACERS; i++) {
@@ -825,7 +795,6 @@ static void test_flips(void **state)
 	auto_(free_at_exit) char *bytes = load("deflated.fab", &len);
 	char home[HOME_BYTES];
 
-	(void)state;
 	print_message("seed %u\n", seed);
 	assert_true(
 		asprintf(&theirs, "%s/real-home/apps/%s/demo_app", fixture.dir, fixture.name) > 0);

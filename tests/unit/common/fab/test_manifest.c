@@ -1,14 +1,6 @@
-#include "common/base/cleanup.h"
 #include "common/fab/manifest.h"
 #include "common/fab/manifest_form.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include "kit/test.h"
 
 #define PROJECT(name, version)        "[project]\nname = " name "\nversion = " version "\n"
 #define PUBLISHER(publisher)          "[tool.flwr.app]\npublisher = " publisher "\n"
@@ -23,7 +15,6 @@ static void test_good(void **state)
 	struct manifest manifest = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(manifest_parse(text, strlen(text), &manifest, &why), 0);
 	assert_string_equal(manifest.publisher, "org");
 	assert_string_equal(manifest.name, "app");
@@ -48,7 +39,6 @@ static void test_wide_names(void **state)
 	struct manifest manifest = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(manifest_parse(text, strlen(text), &manifest, &why), 0);
 	assert_int_equal(manifest.config.n, 0);
 	manifest_done(&manifest);
@@ -86,7 +76,6 @@ static void test_bad(void **state)
 		{APP("\"p\"", "\"a\"", "\"1\"") "[tool.flwr.app.config]\nk = 1979-05-27\n", "k"},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct manifest manifest = {0};
 		struct reason why = {0};
@@ -109,7 +98,6 @@ static void test_form(void **state)
 	auto_(manifest_done) struct manifest manifest = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(manifest_parse(text, strlen(text), &manifest, &why), 0);
 	assert_int_equal(manifest_form_write(&manifest, NULL, &form), 0);
 	for (size_t len = 0; len <= form.len; len++) {

@@ -2,16 +2,11 @@
  * FABs as the oldest and the newest release build them, and where those install them: ours are the
  * same files in a directory of the same name.
  */
-#include "common/base/cleanup.h"
 #include "common/base/files.h"
 #include "common/base/sha256.h"
 #include "common/fab/install.h"
+#include "kit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 

@@ -2,17 +2,12 @@
  * Trusted entities: keys and signatures made by ssh-keygen and Flower 1.41, whose own functions are
  * the judge: the same verdict for each file and each FAB.
  */
-#include "common/base/cleanup.h"
 #include "common/base/files.h"
 #include "common/base/text.h"
 #include "common/fab/trusted.h"
 #include "common/message/envelope.h"
+#include "kit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-#include <errno.h>
 #include <fcntl.h>
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -24,13 +19,11 @@ static const char *const stricter[] = {"nobody.yaml", "twice.yaml"};
 
 static int group_setup(void **state)
 {
-	(void)state;
 	return mkdtemp(dir) ? 0 : -1;
 }
 
 static int group_teardown(void **state)
 {
-	(void)state;
 	return dir_remove(dir);
 }
 
@@ -120,7 +113,6 @@ static void test_as_flower_says(void **state)
 	unsigned n = 0, good = 0;
 	FILE *pipe;
 
-	(void)state;
 	if (!python) {
 		print_message("FLWR_TEST_PYTHON_NEW is not set: no Flower 1.41 to judge\n");
 		skip();
@@ -176,7 +168,6 @@ static void test_files(void **state)
 	struct trusted *trusted = NULL;
 	struct reason why = {0};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(free_at_exit) char *path =
 			store("file.yaml", rows[i].text, strlen(rows[i].text));
@@ -202,7 +193,6 @@ static void test_large(void **state)
 	struct trusted *trusted = NULL;
 	struct reason why = {0};
 
-	(void)state;
 	memset(text, '[', len);
 	auto_(free_at_exit) char *path = store("large.yaml", text, len);
 
@@ -218,7 +208,6 @@ static void test_changed(void **state)
 	char text[] = "---\n# all\nfpk_a: " KEY "\nfpk_b: '" KEY " me'\n\"fpk_c\": >-\n  " KEY "\n";
 	unsigned seed = (unsigned)getpid();
 
-	(void)state;
 	print_message("seed %u\n", seed);
 	for (int i = 0; i < 4000; i++) {
 		size_t where = (size_t)rand_r(&seed) % (sizeof text - 1);

@@ -1,7 +1,6 @@
 #include "fixture.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <sys/mman.h>
 
 #define PATIENCE_MS 30000

@@ -4,20 +4,10 @@
 #ifndef FLWR_TEST_HTTP_FIXTURE_H
 #define FLWR_TEST_HTTP_FIXTURE_H
 
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/http/client.h"
+#include "kit/test.h"
 #include "peer.h"
-
-#include <errno.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #define MIB ((size_t)1 << 20)
 

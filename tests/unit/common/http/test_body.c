@@ -3,15 +3,7 @@
  * are not much larger than it is.
  */
 #include "common/http/body.h"
-
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "kit/test.h"
 
 static void add(struct slices *list, const char *text)
 {
@@ -23,7 +15,6 @@ static void test_source(void **state)
 	struct http_source source = {0};
 	char buffer[32];
 
-	(void)state;
 	add(&source.body, "abc");
 	add(&source.body, "d");
 	add(&source.body, "efgh");
@@ -81,7 +72,6 @@ static void test_sink(void **state)
 	static const size_t totals[] = {0, 1, 4096, 4097, 100000, 3 << 20};
 	static const size_t steps[] = {1000, 4096, 16384, 5 << 20};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof totals / sizeof totals[0]; i++) {
 		for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
 			collect(totals[i], steps[k], 0);
@@ -97,7 +87,6 @@ static void test_sink_is_dropped(void **state)
 {
 	struct http_sink sink = {.max_bytes = 10};
 
-	(void)state;
 	assert_int_equal(http_sink_add(&sink, "abc", 3), 0);
 	http_sink_done(&sink);
 	assert_int_equal(http_sink_bytes(&sink), 0);

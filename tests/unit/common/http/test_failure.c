@@ -2,17 +2,10 @@
  * Every way to fail has an outcome, and only none is a success.
  */
 #include "common/http/failure.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "kit/test.h"
 
 static void test_all(void **state)
 {
-	(void)state;
 	assert_int_equal(http_failure_outcome(HTTP_FAILURE_NONE), OUTCOME_OK);
 	assert_null(http_failure_text(HTTP_FAILURE_NONE));
 	for (int i = HTTP_FAILURE_NONE + 1; i < HTTP_FAILURE_N; i++) {

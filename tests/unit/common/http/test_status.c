@@ -2,15 +2,9 @@
  * Every status has an outcome; those that Flower and proxies use have the one that is told.
  */
 #include "common/http/status.h"
+#include "kit/test.h"
 
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 static const struct row {
 	int status;
@@ -63,7 +57,6 @@ static bool has_row(int status)
 
 static void test_rows(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		assert_int_equal(http_outcome_of(rows[i].status, rows[i].code), rows[i].outcome);
 }
@@ -71,7 +64,6 @@ static void test_rows(void **state)
 /* Nothing else is a success, and nothing else is final. */
 static void test_the_others(void **state)
 {
-	(void)state;
 	for (int status = 100; status < 500; status++)
 		if (!has_row(status))
 			assert_int_equal(http_outcome_of(status, 0), OUTCOME_UNKNOWN);

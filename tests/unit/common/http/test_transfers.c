@@ -6,15 +6,11 @@
 
 #include <fcntl.h>
 #include <malloc.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 bool __wrap_log_on_terminal(const struct log *log);
 
 bool __wrap_log_on_terminal(const struct log *log)
 {
-	(void)log;
 	return true;
 }
 
@@ -147,8 +143,6 @@ static void expect_growth(size_t before_kib, size_t mib)
 	print_message("grown by %zu KiB for %zu MiB\n", grown_kib, mib);
 	assert_true(grown_kib < (mib + 4) * 1024);
 #else
-	(void)before_kib;
-	(void)mib;
 #endif
 }
 

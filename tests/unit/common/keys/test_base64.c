@@ -1,12 +1,5 @@
-#include "common/base/cleanup.h"
 #include "common/keys/base64.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <errno.h>
+#include "kit/test.h"
 
 static void test_good(void **state)
 {
@@ -27,7 +20,6 @@ static void test_good(void **state)
 		{"-_-_", "\xfb\xff\xbf"},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(free_at_exit) unsigned char *bytes = NULL;
 		size_t len;
@@ -45,7 +37,6 @@ static void test_bad(void **state)
 		"YQ=", "YQ===", "YWJj=", "YWJj====", "Y=Q=", "YQ==YQ==", "Y!Q=", "YR==", "YWJ",
 		"\xff\xff\xff\xff"};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		unsigned char *bytes = NULL;
 		size_t len;
@@ -64,7 +55,6 @@ static void test_encode(void **state)
 	} rows[] = {
 		{"", ""}, {"a", "YQ=="}, {"ab", "YWI="}, {"abc", "YWJj"}, {"\xfb\xff\xbf", "+/+/"}};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(free_at_exit) char *text = NULL;
 

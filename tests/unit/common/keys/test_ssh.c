@@ -1,11 +1,5 @@
-#include "common/base/cleanup.h"
 #include "common/keys/ssh.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-#include <errno.h>
+#include "kit/test.h"
 
 static void test_reading(void **state)
 {
@@ -14,7 +8,6 @@ static void test_reading(void **state)
 	struct ssh_bytes rest = {.data = blob, .len = sizeof blob}, string;
 	uint32_t number;
 
-	(void)state;
 	assert_int_equal(ssh_string(&rest, &string), 0);
 	assert_true(ssh_equals(&string, "ab"));
 	assert_false(ssh_equals(&string, "a"));
@@ -51,7 +44,6 @@ static void test_public_line(void **state)
 		{"\n", -EBADMSG},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(free_at_exit) unsigned char *blob = NULL;
 		struct ssh_bytes type = {0}, rest = {0};

@@ -3,18 +3,10 @@
  */
 #include "common/keys/trust.h"
 
-#include "common/base/cleanup.h"
 #include "common/base/files.h"
+#include "kit/test.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 /* Self-signed, made by openssl. */
 static const char certificate[] =
@@ -71,7 +63,6 @@ static void test_file(void **state)
 {
 	char text[2048];
 
-	(void)state;
 	write_file(certificate, strlen(certificate));
 	expect_pem(path, certificate);
 	/* Words around it, and another one, are fine. */
@@ -88,7 +79,6 @@ static void test_refused(void **state)
 	char text[2048];
 	char *pem = NULL;
 
-	(void)state;
 	expect_refused("", 0);
 	expect_refused(key, strlen(key));
 	expect_refused(der, sizeof der);
@@ -110,7 +100,6 @@ static void test_system(void **state)
 	char *pem = NULL;
 	struct reason why = {0};
 
-	(void)state;
 	write_file(certificate, strlen(certificate));
 	setenv("SSL_CERT_FILE", path, 1);
 	expect_pem(NULL, certificate);
@@ -128,7 +117,6 @@ static void test_system(void **state)
 
 static int setup(void **state)
 {
-	(void)state;
 	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof path, "%s/ca.pem", directory);
 	return 0;
@@ -136,7 +124,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
 	return dir_remove(directory);
 }
 

@@ -1,6 +1,5 @@
 #include "common/loop/loop.h"
-
-#include "../base/harness.h"
+#include "kit/test.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -43,7 +42,6 @@ static void jobs_run_in_order(void **state)
 	int next_run = 0, next_done = 0;
 	struct loop *loop;
 
-	(void)state;
 	assert_int_equal(loop_new(&loop), 0);
 	for (int i = 0; i < JOBS; i++) {
 		struct counted *counted = calloc(1, sizeof *counted);
@@ -85,7 +83,6 @@ static void held_run(struct job *job)
 
 static void held_done(struct job *job)
 {
-	(void)job;
 	fail_msg("done() after the end of the loop");
 }
 
@@ -103,7 +100,6 @@ static void the_end_waits_for_the_job_at_hand(void **state)
 	pthread_t helper;
 	sem_t started, go_on;
 
-	(void)state;
 	sem_init(&started, 0, 0);
 	sem_init(&go_on, 0, 0);
 	first.started = &started;

@@ -1,20 +1,8 @@
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/loop/log_watch.h"
+#include "kit/test.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define LINES   2000
 #define WAIT_MS 20000
@@ -37,7 +25,6 @@ static void a_late_reader_gets_all(void **state)
 	int ends[2], next = 0;
 	size_t len = 0;
 
-	(void)state;
 	memset(padding, 'x', sizeof padding);
 	padding[sizeof padding - 1] = '\0';
 	snprintf(last, sizeof last, " %d ", LINES - 1);

@@ -1,8 +1,7 @@
 #include "common/loop/loop.h"
 
 #include "common/base/clock.h"
-
-#include "../base/harness.h"
+#include "kit/test.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -59,7 +58,6 @@ static void posts_arrive_in_order(void **state)
 	int left = POSTERS * EACH_POSTS;
 	struct loop *loop;
 
-	(void)state;
 	assert_non_null(posters);
 	assert_int_equal(loop_new(&loop), 0);
 	for (int i = 0; i < POSTERS; i++) {
@@ -108,7 +106,6 @@ static void watches_see_what_is_ready(void **state)
 	struct loop *loop;
 	int ends[2];
 
-	(void)state;
 	assert_int_equal(loop_new(&loop), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	noted.watch = watch_new(loop, ends[0], WATCH_READ, note, &noted);
@@ -137,7 +134,6 @@ static void a_hang_up_counts_as_readable(void **state)
 	static const int kinds[] = {
 		WATCH_READ, WATCH_WRITE, WATCH_READ | WATCH_WRITE, WATCH_WRITE | WATCH_EDGE};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		struct socket_watch noted = {0};
 		struct loop *loop;
@@ -161,7 +157,6 @@ static void watches_freed_in_callbacks(void **state)
 	struct loop *loop;
 	int a = eventfd(1, EFD_CLOEXEC), b = eventfd(1, EFD_CLOEXEC);
 
-	(void)state;
 	assert_int_equal(loop_new(&loop), 0);
 	noted.watch = watch_new(loop, a, WATCH_READ, free_all, &noted);
 	noted.other = watch_new(loop, b, WATCH_READ, free_all, &noted);
@@ -179,7 +174,6 @@ static void what_cannot_be_watched(void **state)
 	struct loop *loop;
 	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 
-	(void)state;
 	assert_int_equal(loop_new(&loop), 0);
 	assert_null(watch_new(loop, file, WATCH_READ, note, NULL));
 	assert_null(watch_new(loop, -1, WATCH_READ, note, NULL));
@@ -207,7 +201,6 @@ static void signals_are_read(void **state)
 	struct signals signals = {.loop = NULL};
 	sigset_t set;
 
-	(void)state;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
@@ -232,7 +225,6 @@ static void stop_before_run_counts(void **state)
 	struct loop *loop;
 	int64_t before_ms = clock_now_ms();
 
-	(void)state;
 	assert_int_equal(loop_new(&loop), 0);
 	loop_stop(loop);
 	assert_int_equal(loop_run(loop), 0);

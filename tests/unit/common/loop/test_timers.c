@@ -1,7 +1,6 @@
 #include "common/base/clock.h"
 #include "common/loop/loop.h"
-
-#include "../base/harness.h"
+#include "kit/test.h"
 
 #include <time.h>
 
@@ -41,7 +40,6 @@ static void random_timers_fire_in_order(void **state)
 	unsigned int seed = (unsigned int)time(NULL);
 	size_t set = 0;
 
-	(void)state;
 	print_message("seed %u\n", seed);
 	srand(seed);
 	assert_int_equal(loop_new(&alarms.loop), 0);
@@ -88,7 +86,6 @@ static void freed_in_callbacks(void **state)
 	struct pair pair = {0};
 	int64_t now_ms = clock_now_ms();
 
-	(void)state;
 	assert_int_equal(loop_new(&loop), 0);
 	pair.own = timer_new(loop, free_both, &pair);
 	pair.other = timer_new(loop, free_both, &pair);
@@ -121,7 +118,6 @@ static void set_anew_in_its_callback(void **state)
 {
 	struct again again = {.left = 50};
 
-	(void)state;
 	assert_int_equal(loop_new(&again.loop), 0);
 	again.timer = timer_new(again.loop, set_again, &again);
 	timer_set(again.timer, INT64_MIN);

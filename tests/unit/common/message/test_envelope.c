@@ -2,21 +2,16 @@
  * Envelopes and requests against the real package: what it writes is decoded and encoded again to
  * the same bytes.
  */
-#include "../vectors.h"
-
-#include "common/base/cleanup.h"
 #include "common/message/fleet_codec.h"
 #include "common/message/instruction_codec.h"
 #include "common/wire/wire.h"
+#include "kit/vectors.h"
 
 #include <math.h>
 #include <time.h>
 
 #define NODE 0x8000000000000001u
 #define RUN  0xfffffffffffffffeu
-
-/* Decodes bytes and encodes the outcome to again: 0 or the decoder's code. */
-typedef int again_fn(const struct slices *bytes, struct slices *again);
 
 static int message_again(const struct slices *bytes, struct slices *again)
 {
@@ -152,7 +147,7 @@ static int create_node_again(const struct slices *bytes, struct slices *again)
 
 static const struct {
 	const char *name;
-	again_fn *again;
+	vector_again_fn *again;
 } codecs[] = {{"message", message_again}, {"run", run_again}, {"context", context_again},
 	{"fab", fab_again}, {"inputs", inputs_again}, {"outputs", outputs_again},
 	{"status", status_again}, {"token", token_again}, {"pull_messages", pull_again},
@@ -222,15 +217,6 @@ static void check_answer(const char *name, const struct slices *bytes)
 	}
 }
 
-static again_fn *abused; /* what vector_abuse() is about */
-
-static int abuse(const struct slices *bytes)
-{
-	auto_(slices_done) struct slices again = {0};
-
-	return abused(bytes, &again);
-}
-
 static int decode_push_messages(const struct slices *bytes)
 {
 	auto_(fleet_pushed_done) struct fleet_pushed pushed;
@@ -238,23 +224,12 @@ static int decode_push_messages(const struct slices *bytes)
 	return fleet_decode_push_messages(bytes, &pushed);
 }
 
-static bool check_again(const char *name, const uint8_t *data, size_t len, uint32_t *random)
+static bool check_again(const struct vectors *vectors)
 {
 	for (size_t i = 0; i < ARRAY_LEN(codecs); i++) {
-		auto_(slices_done) struct slices whole = {0}, cut = {0}, again = {0},
-						 cut_again = {0};
-
-		if (strcmp(name, codecs[i].name) != 0)
+		if (strcmp(vectors->name, codecs[i].name) != 0)
 			continue;
-		whole = vector_whole(data, len);
-		cut = vector_cut(data, len, 7, random);
-		assert_int_equal(codecs[i].again(&whole, &again), 0);
-		if (!slices_equal(&again, &whole))
-			fail_msg("%s differs", name);
-		assert_int_equal(codecs[i].again(&cut, &cut_again), 0);
-		assert_true(slices_equal(&cut_again, &whole));
-		abused = codecs[i].again;
-		vector_abuse(abuse, data, len, random);
+		vector_check(codecs[i].again, vectors->name, vectors->data, vectors->len);
 		return true;
 	}
 	return false;
@@ -262,27 +237,18 @@ static bool check_again(const char *name, const uint8_t *data, size_t len, uint3
 
 static void test_real_bytes(void **state)
 {
-	uint32_t random = (uint32_t)time(NULL);
-	unsigned seed = random % 100000;
-	FILE *pipe = vector_script(FLWR_TEST_DIR "/gen_envelopes.py", seed);
-	auto_(free_at_exit) char *line = NULL;
-	const char *name;
-	uint8_t *data;
-	size_t len, n = 0;
+	struct vectors vectors;
+	size_t n = 0;
 
-	(void)state;
-	print_message("seed %u\n", seed);
-	while (vector_next(pipe, &line, &name, &data, &len)) {
-		auto_(slices_done) struct slices whole = vector_whole(data, len);
-
-		n++;
-		if (check_again(name, data, len, &random))
+	vectors_start(&vectors, KIT_OLDEST, FLWR_TEST_DIR "/gen_envelopes.py");
+	for (; vectors_next(&vectors); n++) {
+		if (check_again(&vectors))
 			continue;
-		if (strncmp(name, "req_", 4) == 0)
-			check_request(name, &whole);
+		if (strncmp(vectors.name, "req_", 4) == 0)
+			check_request(vectors.name, &vectors.bytes);
 		else
-			check_answer(name, &whole);
-		vector_abuse(decode_push_messages, data, len, &random);
+			check_answer(vectors.name, &vectors.bytes);
+		vector_abuse(decode_push_messages, vectors.data, vectors.len);
 	}
 	assert_true(n > 600);
 }
@@ -295,7 +261,6 @@ static void test_presence(void **state)
 	auto_(slices_done) struct slices error = vector_whole(with_error, 2);
 	auto_(envelope_done) struct envelope envelope = {0};
 
-	(void)state;
 	assert_int_equal(envelope_decode(&content, &envelope), 0);
 	assert_true(envelope.has_content && !envelope.has_error);
 	assert_int_equal(envelope.content.bytes, 0);
@@ -317,7 +282,6 @@ static void test_merges_and_skips(void **state)
 	auto_(envelope_done) struct envelope envelope = {0};
 	char content[3];
 
-	(void)state;
 	assert_int_equal(envelope_decode(&list, &envelope), 0);
 	assert_int_equal(envelope.metadata.run_id, 2);
 	assert_string_equal(envelope.metadata.message_type, "x");
@@ -342,7 +306,6 @@ static void test_refusals(void **state)
 	uint64_t node_id;
 	struct run run;
 
-	(void)state;
 	assert_int_equal(envelope_decode(&a, &envelope), -EBADMSG);
 	assert_int_equal(envelope_decode(&b, &envelope), -EBADMSG);
 	assert_int_equal(envelope_decode(&c, &envelope), -EBADMSG);
@@ -358,7 +321,6 @@ static void test_long_id(void **state)
 	auto_(slices_done) struct slices bytes = {0};
 	struct envelope envelope = {0}, decoded;
 
-	(void)state;
 	assert_non_null(id);
 	memset(id, 'a', ENVELOPE_STRING_MAX + 1);
 	id[ENVELOPE_STRING_MAX + 1] = '\0';
@@ -376,7 +338,6 @@ static void test_duplicate_keys(void **state)
 	auto_(slices_done) struct slices list = vector_whole(bytes, sizeof bytes);
 	auto_(run_done) struct run run = {0};
 
-	(void)state;
 	assert_int_equal(run_decode(&list, &run), 0);
 	assert_int_equal(run.override_config.n, 2);
 	assert_string_equal(run.override_config.v[0].key, "k");
@@ -405,9 +366,7 @@ static void test_verifications(void **state)
 	auto_(slices_done) struct slices content = {0};
 	auto_(value_map_done) struct value_map map = {0};
 	auto_(free_at_exit) char *hash = NULL;
-	uint32_t random = (uint32_t)time(NULL);
 
-	(void)state;
 	assert_int_equal(fab_decode(&list, &hash, &content, &map), 0);
 	assert_string_equal(hash, "");
 	assert_int_equal(content.bytes, 1);
@@ -416,7 +375,7 @@ static void test_verifications(void **state)
 	assert_string_equal(value_map_get(&map, "l")->s.data, "");
 	assert_string_equal(value_map_get(&map, "")->s.data, "n");
 	assert_int_equal(decode_verified(&bad), -EBADMSG);
-	vector_abuse(decode_verified, bytes, sizeof bytes, &random);
+	vector_abuse(decode_verified, bytes, sizeof bytes);
 }
 
 static void test_reply_metadata(void **state)
@@ -434,7 +393,6 @@ static void test_reply_metadata(void **state)
 		.message_type = (char *)"train"};
 	struct metadata reply;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		instruction.created_at = rows[i].created_at;
 		instruction.ttl = rows[i].ttl;
@@ -464,7 +422,6 @@ static void test_payload_by_reference(void **state)
 	auto_(slices_done) struct slices bytes = {0}, content = {0};
 	auto_(envelope_done) struct envelope envelope = {.has_content = true}, decoded = {0};
 
-	(void)state;
 	assert_non_null(payload);
 	for (size_t at = 0; at < size; at += 51200) {
 		size_t part = size - at < 51200 ? size - at : 51200;

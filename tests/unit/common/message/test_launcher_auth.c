@@ -1,13 +1,10 @@
 /*
  * The secret of launchers: signatures as Flower 1.34 makes them, and what is not one.
  */
-#include "../vectors.h"
-
-#include "common/base/cleanup.h"
 #include "common/message/launcher_auth.h"
+#include "kit/vectors.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #define METHOD "/flwr.proto.Runtime/ClaimTask"
 #define NOW    1700000000
@@ -51,7 +48,6 @@ static void test_flowers(void **state)
 	/* With its NUL. */
 	struct launcher_auth *auth = load(secret, sizeof secret);
 
-	(void)state;
 	assert_non_null(auth);
 	assert_false(verify(auth, NOW - 5, flower));
 	assert_false(verify(auth, NOW + 305, flower));
@@ -88,7 +84,6 @@ static void test_wrong(void **state)
 	struct launcher_auth *other = load(secret, sizeof secret - 2);
 	auto_(slices_done) struct slices body = vector_whole((const uint8_t *)"\x08\x07", 2);
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *texts[PROOF_N];
 
@@ -110,7 +105,6 @@ static void test_ours(void **state)
 	struct launcher_auth *auth = load(secret, sizeof secret);
 	auto_(slices_done) struct slices body = vector_whole((const uint8_t *)"\x08\x07", 2);
 
-	(void)state;
 	/* Many, and each once. */
 	for (unsigned i = 0; i < 200; i++) {
 		char proof[PROOF_N][PROOF_TEXT_BYTES];
@@ -133,7 +127,6 @@ static void test_files(void **state)
 	struct launcher_auth *auth = NULL;
 	struct reason why = {0};
 
-	(void)state;
 	assert_null(load("", 0));
 	assert_null(load(large, sizeof large));
 	assert_int_equal(launcher_auth_load("/nonexistent/secret", &auth, &why), -ENOENT);

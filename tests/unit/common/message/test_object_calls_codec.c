@@ -70,7 +70,6 @@ static void check_one(const char *name, const struct slices *bytes)
 
 static void test_real_bytes(void **state)
 {
-	(void)state;
 	assert_true(again_script(FLWR_TEST_DIR "/gen_object_calls.py", codecs, ARRAY_LEN(codecs),
 			    check_one) > 240);
 }
@@ -83,7 +82,6 @@ static void test_repeated_fields(void **state)
 	auto_(slices_done) struct slices list = vector_whole(bytes, sizeof bytes);
 	auto_(object_pulled_done) struct object_pulled pulled = {0};
 
-	(void)state;
 	assert_int_equal(object_pulled_decode(&list, &pulled), 0);
 	assert_true(pulled.found && pulled.available);
 	assert_hello(&pulled.content);

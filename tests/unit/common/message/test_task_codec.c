@@ -100,7 +100,6 @@ static void check_one(const char *name, const struct slices *bytes)
 
 static void test_real_bytes(void **state)
 {
-	(void)state;
 	assert_true(again_script(FLWR_TEST_DIR "/gen_task_calls.py", codecs, ARRAY_LEN(codecs),
 			    check_one) > 200);
 }
@@ -113,7 +112,6 @@ static void test_claim(void **state)
 	auto_(free_at_exit) char *token = NULL, *no_token = NULL;
 	uint64_t id = 0;
 
-	(void)state;
 	assert_int_equal(task_encode_claim(RUN, &request), 0);
 	assert_int_equal(task_decode_claim(&request, &id), 0);
 	assert_true(id == RUN);
@@ -138,7 +136,6 @@ static void test_refusals(void **state)
 	auto_(task_pushed_done) struct task_pushed pushed;
 	auto_(task_output_done) struct task_output output;
 
-	(void)state;
 	assert_int_equal(task_decode_pushed(&a, &pushed), -EBADMSG);
 	assert_int_equal(task_decode_output(&b, &output), -EBADMSG);
 }

@@ -1,11 +1,9 @@
 /*
  * Ids and heads of objects: what is read, what is refused, and what is written.
  */
-#include "../vectors.h"
-
-#include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/objects/object.h"
+#include "kit/vectors.h"
 
 #define ID_A "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define ID_B "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -24,7 +22,6 @@ static void ids_are_lower_case_hex(void **state)
 	struct object_id id = id_of(ID_A), other = id_of(ID_B);
 	struct slices nothing = {0};
 
-	(void)state;
 	assert_int_equal(id.v[1], 0x11);
 	object_id_format(&id, text);
 	assert_string_equal(text, ID_A);
@@ -46,9 +43,8 @@ static void ids_are_lower_case_hex(void **state)
 /* Parse as one slice and in pieces; both end in the same way. */
 static int parse(const char *bytes, size_t len, struct object_head *out, struct reason *why)
 {
-	uint32_t random = 1;
 	struct slices whole = vector_whole((const uint8_t *)bytes, len);
-	struct slices cut = vector_cut((const uint8_t *)bytes, len, 5, &random);
+	struct slices cut = vector_cut((const uint8_t *)bytes, len, 5);
 	struct object_head again = {0};
 	int r = object_head_parse(&whole, out, why);
 
@@ -69,7 +65,6 @@ static void heads_are_read(void **state)
 	struct object_head head = {0};
 	struct object_id a = id_of(ID_A), b = id_of(ID_B);
 
-	(void)state;
 	assert_int_equal(parse(text, sizeof text - 1, &head, NULL), 0);
 	assert_int_equal(head.type, OBJECT_RECORD_DICT);
 	assert_int_equal(head.n_children, 2);
@@ -106,7 +101,6 @@ static void bad_heads_are_refused(void **state)
 		{"Array " ID_A ";" ID_B " 3\0abc", 141, "child id"},
 		{"Array " ID_A "," ID_A " 3\0abc", 141, "child twice"}};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct object_head head = {0};
 		struct reason why = {0};
@@ -142,7 +136,6 @@ static void children_are_limited(void **state)
 	struct object_head head;
 	struct reason why;
 
-	(void)state;
 	assert_int_equal(object_head_parse(&most, &head, &why), 0);
 	assert_int_equal(head.n_children, OBJECT_CHILDREN_MAX);
 	object_head_done(&head);
@@ -161,7 +154,6 @@ static void objects_are_made_by_reference(void **state)
 	auto_(slices_done) struct slices body = {0}, made = {0}, whole = {0}, empty = {0};
 	struct object_id id, hash;
 
-	(void)state;
 	assert_int_equal(slices_append(&body, slice_static(body_bytes, 4)), 0);
 	assert_int_equal(object_make(OBJECT_RECORD_DICT, children, 2, &body, &made, &id), 0);
 	whole = vector_whole((const uint8_t *)expected, sizeof expected - 1);
@@ -188,10 +180,8 @@ static int parse_again(const struct slices *bytes)
 static void spoilt_heads(void **state)
 {
 	static const char text[] = "ArrayRecord " ID_A "," ID_B " 10\0{\"a\": \"b\"}";
-	uint32_t random = 7;
 
-	(void)state;
-	vector_abuse(parse_again, (const uint8_t *)text, sizeof text - 1, &random);
+	vector_abuse(parse_again, (const uint8_t *)text, sizeof text - 1);
 }
 
 int main(void)

@@ -4,10 +4,8 @@
 #ifndef FLWR_TEST_OBJECT_STORE_H
 #define FLWR_TEST_OBJECT_STORE_H
 
-#include "../vectors.h"
-
-#include "common/base/cleanup.h"
 #include "common/objects/object.h"
+#include "kit/vectors.h"
 
 struct object_store {
 	struct stored {

@@ -2,14 +2,10 @@
  * RecordDict against the newest release of the real package: what it writes is decoded and encoded
  * again to the same bytes, as a message's content and as a Context's state.
  */
-#include "../vectors.h"
-
-#include "common/base/cleanup.h"
 #include "common/message/value_codec.h"
 #include "common/records/items_codec.h"
 #include "common/wire/wire.h"
-
-#include <time.h>
+#include "kit/vectors.h"
 
 static int again(const struct slices *bytes, struct slices *out)
 {
@@ -24,13 +20,6 @@ static int again(const struct slices *bytes, struct slices *out)
 		return r;
 	}
 	return items_encode(&dict, out);
-}
-
-static int abuse(const struct slices *bytes)
-{
-	auto_(slices_done) struct slices out = {0};
-
-	return again(bytes, &out);
 }
 
 /* Context {state = 4}. */
@@ -49,46 +38,25 @@ static void check_context(const struct slices *bytes)
 	assert_true(slices_equal(&made, &records));
 }
 
-static void check_same(const struct slices *whole, uint32_t *random)
-{
-	auto_(free_at_exit) uint8_t *data = malloc(whole->bytes + 1);
-	auto_(slices_done) struct slices cut = {0}, made = {0}, cut_made = {0};
-
-	assert_non_null(data);
-	assert_int_equal(slices_read(whole, 0, data, whole->bytes), 0);
-	cut = vector_cut(data, whole->bytes, 9, random);
-	assert_int_equal(again(whole, &made), 0);
-	assert_true(slices_equal(&made, whole));
-	assert_int_equal(again(&cut, &cut_made), 0);
-	assert_true(slices_equal(&cut_made, whole));
-}
-
 static void test_real_bytes(void **state)
 {
-	uint32_t random = (uint32_t)time(NULL);
-	unsigned seed = random % 100000;
-	FILE *pipe = vector_script_newest(FLWR_TEST_DIR "/gen_items.py", seed);
-	auto_(free_at_exit) char *line = NULL;
 	auto_(slices_done) struct slices once = {0};
-	const char *name;
-	uint8_t *data;
-	size_t len, n = 0;
+	struct vectors vectors;
+	size_t n = 0;
 
-	(void)state;
-	print_message("seed %u\n", seed);
-	while (vector_next(pipe, &line, &name, &data, &len)) {
-		auto_(slices_done) struct slices whole = vector_whole(data, len);
+	vectors_start(&vectors, KIT_NEWEST, FLWR_TEST_DIR "/gen_items.py");
+	while (vectors_next(&vectors)) {
+		const char *name = vectors.name;
 
 		if (strcmp(name, "dict") == 0 || strcmp(name, "same") == 0) {
-			check_same(&whole, &random);
-			vector_abuse(abuse, data, len, &random);
+			vector_check(again, name, vectors.data, vectors.len);
 		} else if (strcmp(name, "context") == 0) {
-			check_context(&whole);
+			check_context(&vectors.bytes);
 		} else if (strcmp(name, "twice") == 0) {
 			slices_done(&once);
-			assert_int_equal(again(&whole, &once), 0);
+			assert_int_equal(again(&vectors.bytes, &once), 0);
 		} else if (strcmp(name, "once") == 0) {
-			assert_true(slices_equal(&once, &whole));
+			assert_true(slices_equal(&once, &vectors.bytes));
 		} else {
 			continue;
 		}
@@ -114,7 +82,6 @@ static void test_refusals(void **state)
 		{{0x0a, 0x05, 0x0a, 0x01, 0xff, 0x12, 0x00}, 7, "record dict: broken bytes"},
 		{{0x0a, 0x05, 0x0a, 0x01, 0x00, 0x12, 0x00}, 7, "record dict: broken bytes"}};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(slices_done) struct slices list = vector_whole(rows[i].bytes, rows[i].len);
 		struct record_dict dict;
@@ -134,7 +101,6 @@ static void test_array_bytes_by_reference(void **state)
 	struct array *array;
 	struct reason why;
 
-	(void)state;
 	array = record_add_array(record_dict_add(&dict, "r", RECORD_ARRAYS), "w");
 	assert_int_equal(slices_append(&array->data, slice_static(payload, sizeof payload)), 0);
 	assert_int_equal(items_encode(&dict, &bytes), 0);
@@ -151,7 +117,6 @@ static void test_too_many(void **state)
 	struct record_dict dict;
 	struct reason why;
 
-	(void)state;
 	for (size_t i = 0; i <= RECORD_ENTRIES_MAX; i++)
 		assert_int_equal(slices_append(&list, slice_static(item, sizeof item)), 0);
 	assert_int_equal(items_decode(&list, &dict, &why), -EBADMSG);
@@ -182,7 +147,6 @@ static void test_packed_numbers_are_counted(void **state)
 {
 	const size_t most = 9 * VALUE_PACKED_PER_ENTRY; /* the entry itself is the tenth */
 
-	(void)state;
 	for (size_t over = 0; over < 2; over++) {
 		auto_(wire_writer_done) struct wire_writer list = {0}, value = {0}, entry = {0},
 							   whole = {0};
@@ -217,7 +181,6 @@ static void test_long_strings(void **state)
 {
 	static const char character[] = "\xf0\x9f\x8c\xb1";
 
-	(void)state;
 	for (size_t len = 4090; len < 4100; len++) {
 		for (size_t cut = 0; cut <= 4; cut++) {
 			auto_(slices_done) struct slices made = {0}, list = {0}, out = {0};

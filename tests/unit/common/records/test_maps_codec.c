@@ -2,13 +2,9 @@
  * Record sets against the real package: what it writes is decoded and encoded again to the same
  * bytes.
  */
-#include "../vectors.h"
-
-#include "common/base/cleanup.h"
 #include "common/records/maps_codec.h"
 #include "common/wire/wire.h"
-
-#include <time.h>
+#include "kit/vectors.h"
 
 static int again(const struct slices *bytes, struct slices *out)
 {
@@ -25,42 +21,21 @@ static int again(const struct slices *bytes, struct slices *out)
 	return maps_encode(&dict, out);
 }
 
-static int abuse(const struct slices *bytes)
-{
-	auto_(slices_done) struct slices out = {0};
-
-	return again(bytes, &out);
-}
-
 static void test_real_bytes(void **state)
 {
-	uint32_t random = (uint32_t)time(NULL);
-	unsigned seed = random % 100000;
-	FILE *pipe = vector_script(FLWR_TEST_DIR "/gen_records.py", seed);
-	auto_(free_at_exit) char *line = NULL;
 	auto_(slices_done) struct slices unpacked = {0};
-	const char *name;
-	uint8_t *data;
-	size_t len, n = 0;
+	struct vectors vectors;
+	size_t n = 0;
 
-	(void)state;
-	print_message("seed %u\n", seed);
-	for (; vector_next(pipe, &line, &name, &data, &len); n++) {
-		auto_(slices_done) struct slices whole = vector_whole(data, len);
-		auto_(slices_done) struct slices cut = vector_cut(data, len, 9, &random);
-		auto_(slices_done) struct slices made = {0}, cut_made = {0};
-
-		assert_int_equal(again(&whole, &made), 0);
-		vector_abuse(abuse, data, len, &random);
-		if (strcmp(name, "unpacked") == 0) {
-			slices_move(&unpacked, &made);
+	vectors_start(&vectors, KIT_OLDEST, FLWR_TEST_DIR "/gen_records.py");
+	for (; vectors_next(&vectors); n++) {
+		if (strcmp(vectors.name, "unpacked") == 0) {
+			assert_int_equal(again(&vectors.bytes, &unpacked), 0);
 			continue;
 		}
-		assert_true(slices_equal(&made, &whole));
-		assert_int_equal(again(&cut, &cut_made), 0);
-		assert_true(slices_equal(&cut_made, &whole));
-		if (strcmp(name, "packed") == 0) {
-			assert_true(slices_equal(&unpacked, &whole));
+		vector_check(again, vectors.name, vectors.data, vectors.len);
+		if (strcmp(vectors.name, "packed") == 0) {
+			assert_true(slices_equal(&unpacked, &vectors.bytes));
 			slices_done(&unpacked);
 		}
 	}
@@ -76,7 +51,6 @@ static void test_array_bytes_by_reference(void **state)
 	struct array *array;
 	struct reason why;
 
-	(void)state;
 	assert_non_null(payload);
 	array = record_add_array(record_dict_add(&dict, "r", RECORD_ARRAYS), "w");
 	for (size_t at = 0; at < size; at += piece) {
@@ -108,7 +82,6 @@ static void test_refusals(void **state)
 			"record set: broken bytes"},
 		{{0x1a, 0x03, 0x0a, 0x01, 0xff}, 5, "record set: broken bytes"}};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(slices_done) struct slices list = vector_whole(rows[i].bytes, rows[i].len);
 		struct record_dict dict;
@@ -128,7 +101,6 @@ static void test_equal_names(void **state)
 	struct value value = {.kind = VALUE_SINT, .i = 1};
 	struct reason why;
 
-	(void)state;
 	assert_int_equal(
 		value_map_set(&record_dict_add(&dict, "r", RECORD_METRICS)->values, "k", &value),
 		0);
@@ -153,7 +125,6 @@ static void test_too_many(void **state)
 	uint8_t *many = malloc(bytes);
 	struct slice slice;
 
-	(void)state;
 	assert_non_null(many);
 	for (size_t i = 0; i < bytes; i += 2) {
 		many[i] = 0x0a;

@@ -9,8 +9,6 @@
 #include "common/records/objects_codec.h"
 #include "common/records/record_codec.h"
 
-#include <time.h>
-
 #define NO_LIMIT UINT64_MAX
 
 /* What the package says about one RecordDict. */
@@ -62,7 +60,7 @@ static void check_decode(struct example *example)
 }
 
 /* One object is not what its id says: some bytes differ, or some are missing. */
-static void spoil(struct object_store *objects, struct stored *spoilt, uint32_t *random)
+static void spoil(struct object_store *objects, struct stored *spoilt)
 {
 	size_t len = spoilt->bytes.bytes, cut = len;
 	auto_(free_at_exit) uint8_t *data = malloc(len);
@@ -74,11 +72,11 @@ static void spoil(struct object_store *objects, struct stored *spoilt, uint32_t 
 
 	assert_non_null(data);
 	assert_int_equal(slices_read(&good, 0, data, len), 0);
-	if (vector_random(random) % 4 == 0)
-		cut = vector_random(random) % len;
-	for (unsigned n = vector_random(random) % 3 + (cut == len); n > 0; n--)
-		data[vector_random(random) % len] ^= (uint8_t)(1 + vector_random(random) % 255);
-	spoilt->bytes = vector_cut(data, cut, 40, random);
+	if (vector_random() % 4 == 0)
+		cut = vector_random() % len;
+	for (unsigned n = vector_random() % 3 + (cut == len); n > 0; n--)
+		data[vector_random() % len] ^= (uint8_t)(1 + vector_random() % 255);
+	spoilt->bytes = vector_cut(data, cut, 40);
 	assert_int_equal(object_hash(&spoilt->bytes, &id), 0);
 	if (!slices_equal(&spoilt->bytes, &good)) /* the same byte may have been changed back */
 		assert_false(object_id_equal(&id, &spoilt->id));
@@ -89,50 +87,42 @@ static void spoil(struct object_store *objects, struct stored *spoilt, uint32_t 
 	spoilt->bytes = good;
 }
 
-static void check_spoilt(struct example *example, uint32_t *random)
+static void check_spoilt(struct example *example)
 {
 	struct object_store *objects = &example->objects;
 
 	for (int i = 0; i < 60; i++) {
 		/* most often one of the last: chunks come first and are many */
-		size_t from_end = vector_random(random) % (i % 4 ? 8 : objects->n);
+		size_t from_end = vector_random() % (i % 4 ? 8 : objects->n);
 
 		if (from_end < objects->n)
-			spoil(objects, &objects->v[objects->n - 1 - from_end], random);
+			spoil(objects, &objects->v[objects->n - 1 - from_end]);
 	}
 }
 
 static void test_real_objects(void **state)
 {
-	uint32_t random = (uint32_t)time(NULL);
-	unsigned seed = random % 100000;
-	FILE *pipe = vector_script_newest(FLWR_TEST_DIR "/gen_items.py", seed);
 	auto_(example_done) struct example example = {0};
-	auto_(free_at_exit) char *line = NULL;
-	const char *name;
-	uint8_t *data;
-	size_t len, n = 0;
+	struct vectors vectors;
+	size_t n = 0;
 
-	(void)state;
-	print_message("seed %u\n", seed);
-	while (vector_next(pipe, &line, &name, &data, &len)) {
-		auto_(slices_done) struct slices whole = vector_whole(data, len);
-
-		if (strcmp(name, "dict") == 0) {
+	vectors_start(&vectors, KIT_NEWEST, FLWR_TEST_DIR "/gen_items.py");
+	while (vectors_next(&vectors)) {
+		if (strcmp(vectors.name, "dict") == 0) {
 			example_done(&example);
-			assert_int_equal(slices_move(&example.dict, &whole), 0);
-		} else if (strcmp(name, "chunk") == 0) {
-			data[len] = '\0'; /* where the digits of it were */
-			example.chunk_bytes = strtoul((char *)data, NULL, 10);
-		} else if (strcmp(name, "object") == 0) {
+			assert_int_equal(slices_move(&example.dict, &vectors.bytes), 0);
+		} else if (strcmp(vectors.name, "chunk") == 0) {
+			vectors.data[vectors.len] = '\0'; /* where the digits of it were */
+			example.chunk_bytes = strtoul((char *)vectors.data, NULL, 10);
+		} else if (strcmp(vectors.name, "object") == 0) {
 			struct stored *stored = store_add(&example.objects);
 
-			stored->bytes = vector_cut(data, len, 5000, &random);
+			stored->bytes = vector_cut(vectors.data, vectors.len, 5000);
 			assert_int_equal(object_hash(&stored->bytes, &stored->id), 0);
-		} else if (strcmp(name, "tree") == 0) {
-			check_encode(&example, &whole);
+		} else if (strcmp(vectors.name, "tree") == 0) {
+			check_encode(&example, &vectors.bytes);
 			check_decode(&example);
-			check_spoilt(&example, &random);
+			check_spoilt(&example);
 			n++;
 		}
 	}
@@ -164,39 +154,23 @@ static void put_objects(FILE *pipe, const struct record_dict *dict, size_t chunk
 /* Records that the oldest release wrote, as objects, are read by the newest. */
 static void test_from_oldest_to_newest(void **state)
 {
-	uint32_t random = (uint32_t)time(NULL);
-	unsigned seed = random % 100000;
-	const char *python = getenv("FLWR_TEST_PYTHON_NEW");
-	auto_(free_at_exit) char *line = NULL;
-	char command[4096];
-	const char *name;
-	uint8_t *data;
-	size_t len;
-	FILE *oldest, *newest;
+	struct kit_child newest;
+	struct vectors oldest;
 
-	(void)state;
-	if (!python || access(python, X_OK) < 0) {
-		print_message("the newest release of Flower is not installed\n");
-		skip();
-	}
-	print_message("seed %u\n", seed);
-	snprintf(command, sizeof command, "'%s' '%s'", python, FLWR_TEST_DIR "/inflate_objects.py");
-	newest = popen(command, "w");
-	assert_non_null(newest);
-	oldest = vector_script(FLWR_TEST_DIR "/gen_records.py", seed);
-	while (vector_next(oldest, &line, &name, &data, &len)) {
-		auto_(slices_done) struct slices whole = vector_whole(data, len);
+	kit_child_start(&newest, KIT_NEWEST, FLWR_TEST_DIR "/inflate_objects.py");
+	vectors_start(&oldest, KIT_OLDEST, FLWR_TEST_DIR "/gen_records.py");
+	while (vectors_next(&oldest)) {
 		auto_(record_dict_done) struct record_dict dict = {0};
 		struct reason why;
 
-		if (strcmp(name, "records") != 0)
+		if (strcmp(oldest.name, "records") != 0)
 			continue;
-		assert_int_equal(maps_decode(&whole, &dict, &why), 0);
+		assert_int_equal(maps_decode(&oldest.bytes, &dict, &why), 0);
 		/* the maps can have a name in common */
 		assert_int_equal(record_dict_unique(&dict), 0);
-		put_objects(newest, &dict, 1 + vector_random(&random) % 6000);
+		put_objects(newest.to, &dict, 1 + vector_random() % 6000);
 	}
-	assert_int_equal(pclose(newest), 0);
+	kit_child_end(&newest);
 }
 
 static void test_bytes_by_reference(void **state)
@@ -208,7 +182,6 @@ static void test_bytes_by_reference(void **state)
 	struct array *array;
 	struct reason why;
 
-	(void)state;
 	array = record_add_array(record_dict_add(&dict, "r", RECORD_ARRAYS), "w");
 	assert_int_equal(slices_append(&array->data, slice_static(payload, sizeof payload)), 0);
 	assert_int_equal(objects_encode(&dict, 60000, &list), 0);
@@ -226,7 +199,6 @@ static void test_no_utf8(void **state)
 	auto_(record_dict_done) struct record_dict dict = {0};
 	struct object_list list;
 
-	(void)state;
 	assert_non_null(record_dict_add(&dict, "\xc3(", RECORD_CONFIGS));
 	assert_int_equal(objects_encode(&dict, 100, &list), -EILSEQ);
 }
@@ -289,7 +261,6 @@ static void test_refused_dicts(void **state)
 	};
 	char body[1024];
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(store_done) struct object_store store = {0};
 		struct object_id child = store_make(&store, rows[i].child, NULL, 0, "\x0a");
@@ -338,7 +309,6 @@ static void test_refused_arrays(void **state)
 	};
 	char bodies[2][1024];
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_(store_done) struct object_store store = {0};
 
@@ -355,7 +325,6 @@ static void test_more_in_array(void **state)
 	char bodies[2][1024];
 	struct reason why;
 
-	(void)state;
 	make_array_dict(&store, OBJECT_ARRAY_CHUNK, 1,
 		"{\"shape\":[3],\"x\":{\"y\":[1e3,null]},\"stype\":\"\",\"dtype\":"
 		"\"\\ud83c\\udf38\","
@@ -372,7 +341,6 @@ static void test_children_of_leaves(void **state)
 	static const enum object_type types[] = {OBJECT_METRIC_RECORD, OBJECT_CONFIG_RECORD};
 	char body[1024];
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
 		auto_(store_done) struct object_store store = {0};
 		struct object_id id = store_make(&store, OBJECT_ARRAY_CHUNK, NULL, 0, "");
@@ -391,7 +359,6 @@ static void test_missing(void **state)
 	struct reason why = {0};
 	char body[1024];
 
-	(void)state;
 	make_parent(&store, OBJECT_RECORD_DICT, &child, 1, "{\"r\": \"%s\"}", body);
 	assert_int_equal(decode(&store, &dict, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "object 010203"));
@@ -432,7 +399,6 @@ static void test_amplification(void **state)
 	struct record_dict dict;
 	struct reason why = {0};
 
-	(void)state;
 	id = store_make(&store, OBJECT_ARRAY, &chunk, 1, array);
 	record = repeat(&id, 300);
 	id = store_make(&store, OBJECT_ARRAY_RECORD, &id, 1, record);
@@ -450,7 +416,6 @@ static void test_many_values(void **state)
 	size_t size = 2 * RECORD_ENTRIES_MAX + 20;
 	auto_(free_at_exit) char *body = malloc(size);
 
-	(void)state;
 	assert_non_null(body);
 	memset(body, '1', size);
 	memcpy(body, "{\"a\":[1", 7);
@@ -477,7 +442,6 @@ static void check_long_name(size_t len, bool closed, const char *why)
 
 static void test_long_names(void **state)
 {
-	(void)state;
 	check_long_name(65536, true, "no id for \"aaa");
 	check_long_name(65537, true, "a name of over 65536 bytes");
 	check_long_name(393217, true, "a string of over 65536 bytes");

@@ -1,7 +1,5 @@
 #include "fixture.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #define WAIT_MS 30000
@@ -42,7 +40,6 @@ static void echo(void *server, struct request *request)
 
 static void refuse(void *server, struct request *request)
 {
-	(void)server;
 	request_fail(request, OUTCOME_PERMISSION_DENIED, "not you");
 }
 
@@ -58,7 +55,6 @@ static void fail_as_told(void *server, struct request *request)
 	char text[8192] = "";
 	uint8_t outcome = 0;
 
-	(void)server;
 	assert_int_equal(slices_read(&request->body, 0, &outcome, 1), 0);
 	assert_true(request->body.bytes <= sizeof text);
 	assert_int_equal(slices_read(&request->body, 1, text, request->body.bytes - 1), 0);
@@ -71,7 +67,6 @@ static void header(void *server, struct request *request)
 	char key[64] = "", text[256];
 	const char *value;
 
-	(void)server;
 	assert_true(request->body.bytes < sizeof key);
 	assert_int_equal(slices_read(&request->body, 0, key, request->body.bytes), 0);
 	value = request_header(request, key);

@@ -5,18 +5,11 @@
 #ifndef FLWR_TEST_RPC_FIXTURE_H
 #define FLWR_TEST_RPC_FIXTURE_H
 
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/rpc.h"
 #include "common/rpc/server.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "kit/test.h"
 
 #define MIB          ((size_t)1 << 20)
 #define WORLD_MEMORY (32 * MIB)

@@ -2,19 +2,12 @@
  * Slices to gRPC's byte buffers and back: the same bytes, not copied, and given back.
  */
 #include "common/rpc/bytes.h"
+#include "kit/test.h"
 
-#include "common/base/cleanup.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <grpc/byte_buffer.h>
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc.h>
 #include <grpc/slice.h>
-#include <string.h>
 
 struct counted {
 	struct slice_owner owner;
@@ -44,7 +37,6 @@ static void test_by_reference(void **state)
 	struct slices list = {0}, back = {0};
 	grpc_byte_buffer *buffer = NULL;
 
-	(void)state;
 	assert_int_equal(slices_append(&list, slice_sub(whole, 0, 5)), 0);
 	assert_int_equal(slices_append(&list, slice_sub(whole, 5, 3000)), 0);
 	assert_int_equal(
@@ -71,7 +63,6 @@ static void test_empty(void **state)
 	struct slices list = {0}, back = {0};
 	grpc_byte_buffer *buffer = NULL;
 
-	(void)state;
 	assert_int_equal(bytes_to_grpc(&list, &buffer), 0);
 	assert_non_null(buffer);
 	assert_int_equal(grpc_byte_buffer_length(buffer), 0);
@@ -87,7 +78,6 @@ static void test_short(void **state)
 	struct slices list = {0}, back = {0};
 	grpc_byte_buffer *buffer = NULL;
 
-	(void)state;
 	for (size_t len = 1; len < 60; len++) {
 		char text[64];
 
@@ -114,7 +104,6 @@ static void test_text(void **state)
 	grpc_slice none = grpc_empty_slice();
 	auto_(free_at_exit) char *empty = bytes_text(&none);
 
-	(void)state;
 	assert_string_equal(text, "some");
 	assert_string_equal(empty, "");
 	grpc_slice_unref(slice);
@@ -122,14 +111,12 @@ static void test_text(void **state)
 
 static int grpc_start(void **state)
 {
-	(void)state;
 	grpc_init();
 	return 0;
 }
 
 static int grpc_end(void **state)
 {
-	(void)state;
 	grpc_shutdown_blocking();
 	return 0;
 }

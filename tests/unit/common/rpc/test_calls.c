@@ -3,10 +3,7 @@
  */
 #include "fixture.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -355,7 +352,6 @@ static void accept_one(void *arg, int ready)
 	struct listener *listener = arg;
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	(void)ready;
 	if (fd >= 0)
 		rpc_server_add(listener->world->server, fd, &listener->world->peers[3]);
 }

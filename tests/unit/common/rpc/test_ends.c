@@ -4,7 +4,6 @@
  */
 #include "fixture.h"
 
-#include <string.h>
 #include <sys/socket.h>
 
 static struct slices some_body(void)

@@ -4,9 +4,6 @@
  */
 #include "fixture.h"
 
-#include <stdio.h>
-#include <string.h>
-
 /* A channel whose two ends know each other's limits. */
 static struct rpc_channel *settled_channel(struct world *world, unsigned peer)
 {

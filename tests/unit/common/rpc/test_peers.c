@@ -2,16 +2,9 @@
  * Whose a descriptor number is, when numbers are used again.
  */
 #include "common/rpc/peers.h"
+#include "kit/test.h"
 
-#include "common/base/cleanup.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <fcntl.h>
-#include <stdio.h>
 
 static const struct peer alice = {.connection = 1}, bob = {.connection = 2},
 			 carol = {.connection = 3};
@@ -56,7 +49,6 @@ static void test_find(void **state)
 	auto_(peers_done) struct peers peers = {0};
 	int fd = open_null(), number = fd;
 
-	(void)state;
 	assert_int_equal(peers_add(&peers, &fd, &alice, 0), 0);
 	assert_int_equal(fd, number);
 	assert_ptr_equal(find(&peers, fd), &alice);
@@ -76,7 +68,6 @@ static void test_used_again(void **state)
 	auto_(peers_done) struct peers peers = {0};
 	int a = open_null(), b, c, number = a;
 
-	(void)state;
 	assert_int_equal(peers_add(&peers, &a, &alice, 0), 0);
 	close(a);
 	b = open_null();
@@ -115,7 +106,6 @@ static void test_growth(void **state)
 	int low = open_null();
 	int fd = fcntl(low, F_DUPFD_CLOEXEC, 500);
 
-	(void)state;
 	assert_true(fd >= 500);
 	assert_int_equal(peers_add(&peers, &low, &alice, 0), 0);
 	assert_int_equal(peers_add(&peers, &fd, &bob, 0), 0);
@@ -135,7 +125,6 @@ static void test_many_rest(void **state)
 	struct peer all[MANY];
 	int fds[MANY], others[MANY / 2], last;
 
-	(void)state;
 	for (int i = 0; i < MANY; i++) {
 		fds[i] = open_null();
 		assert_int_equal(peers_add(&peers, &fds[i], &all[i], 0), 0);

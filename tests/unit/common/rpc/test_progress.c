@@ -8,8 +8,6 @@
 #include "fixture.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -71,7 +69,6 @@ bool __wrap_traffic_with(const char *peer, struct traffic *out)
 
 static int setup(void **state)
 {
-	(void)state;
 	memset(&rig, 0, sizeof rig);
 	/* Far from zero, and so far ahead that no timer is due by itself. */
 	rig.now_ms = __real_clock_now_ms() + 1000000000;
@@ -83,7 +80,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
 	log_free(rig.log);
 	close_fd(&rig.log_fd);
 	return 0;
@@ -117,7 +113,6 @@ static void test_sending(void **state)
 {
 	struct progress progress;
 
-	(void)state;
 	rig.traffic = (struct traffic){.sent = 100 * MIB, .received = 7 * MIB};
 	progress_begin(&progress, "a reply", 32 * MIB);
 	look(&progress, 1000, MIB / 2, 0);
@@ -144,7 +139,6 @@ static void test_receiving(void **state)
 {
 	struct progress progress;
 
-	(void)state;
 	rig.traffic = (struct traffic){.sent = 3 * MIB, .received = 50 * MIB};
 	progress_begin(&progress, "a FAB", PROGRESS_BYTES - 1);
 	look(&progress, 1000, 0, 0);
@@ -161,7 +155,6 @@ static void test_each_second_on_a_terminal(void **state)
 {
 	struct progress progress;
 
-	(void)state;
 	rig.terminal = true;
 	progress_begin(&progress, "a FAB", 0);
 	look(&progress, 1000, 0, 0);
@@ -177,7 +170,6 @@ static void test_little_is_not_told(void **state)
 {
 	struct progress progress;
 
-	(void)state;
 	progress_begin(&progress, "a FAB", 0);
 	look(&progress, 1000, 0, 0);
 	look(&progress, 60000, 0, PROGRESS_BYTES - 1);
@@ -191,7 +183,6 @@ static void test_connections_come_and_go(void **state)
 {
 	struct progress progress;
 
-	(void)state;
 	rig.connected = false;
 	progress_begin(&progress, "a FAB", 0);
 	look(&progress, 10000, 0, 5 * MIB);
@@ -236,7 +227,6 @@ static void accept_one(void *arg, int ready)
 	struct listener *listener = arg;
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	(void)ready;
 	if (fd >= 0)
 		rpc_server_add(listener->world->server, fd, &listener->world->peers[0]);
 }

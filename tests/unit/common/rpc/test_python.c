@@ -4,8 +4,6 @@
 #include "fixture.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -165,7 +163,6 @@ static void accept_one(void *arg, int ready)
 	struct caller *caller = arg;
 	int fd = accept4(caller->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	(void)ready;
 	if (fd >= 0)
 		rpc_server_add(caller->world->server, fd, &caller->world->peers[0]);
 }
@@ -176,7 +173,6 @@ static void read_some(void *arg, int ready)
 	ssize_t n = read(fileno(caller->peer), caller->text + caller->len,
 		sizeof caller->text - 1 - caller->len);
 
-	(void)ready;
 	if (n > 0)
 		caller->len += (size_t)n;
 	else

@@ -6,9 +6,6 @@
 #include "fixture.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 
 enum {

@@ -2,15 +2,9 @@
  * Every outcome has a status of its own; every number has an outcome.
  */
 #include "common/rpc/status.h"
+#include "kit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <limits.h>
-#include <stdbool.h>
 
 /* gRPC's numbers by name, as its documents list them. */
 static const struct row {
@@ -36,7 +30,6 @@ static void test_both_ways(void **state)
 {
 	bool seen[OUTCOME_N] = {false};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		assert_int_equal(rpc_status_of(rows[i].outcome), rows[i].status);
 		assert_int_equal(rpc_outcome_of(rows[i].status), rows[i].outcome);
@@ -53,7 +46,6 @@ static void test_nameless(void **state)
 	/* ALREADY_EXISTS, ABORTED, OUT_OF_RANGE, DATA_LOSS, and none at all */
 	static const int nameless[] = {6, 10, 11, 15, 17, -1, 999, INT_MIN, INT_MAX};
 
-	(void)state;
 	for (size_t i = 0; i < sizeof nameless / sizeof nameless[0]; i++)
 		assert_int_equal(rpc_outcome_of(nameless[i]), OUTCOME_UNKNOWN);
 	assert_int_equal(rpc_status_of(OUTCOME_N), 2);

@@ -2,19 +2,10 @@
  * Connections of this program with itself: each has two ends here, which are each other's peers.
  */
 #include "common/rpc/traffic.h"
-
-#include "common/base/cleanup.h"
+#include "kit/test.h"
 
 #include <arpa/inet.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 enum { ENDS_MAX = 3 };
 
@@ -150,13 +141,11 @@ static void counted_in_both_directions(int family)
 
 static void test_ipv4(void **state)
 {
-	(void)state;
 	counted_in_both_directions(AF_INET);
 }
 
 static void test_ipv6(void **state)
 {
-	(void)state;
 	counted_in_both_directions(AF_INET6);
 }
 
@@ -167,7 +156,6 @@ static void test_ipv4_by_a_socket_of_ipv6(void **state)
 	struct sockaddr_in6 mapped = {.sin6_family = AF_INET6};
 	struct traffic before;
 
-	(void)state;
 	if (!lines_open(&lines, AF_INET6))
 		skip();
 	lines_close(&lines);
@@ -186,7 +174,6 @@ static void test_connections_are_added_up(void **state)
 	struct lines lines, others;
 	struct traffic before, before_others;
 
-	(void)state;
 	assert_true(lines_open(&lines, AF_INET));
 	assert_true(lines_open(&others, AF_INET));
 	for (int i = 0; i < ENDS_MAX; i++) {
@@ -211,7 +198,6 @@ static void test_names_of_nobody(void **state)
 		"", "unix:/run/x", "fd:0", "127.0.0.1:1", "ipv4:127.0.0.1:1", "ipv6:%5B::1%5D:1"};
 	struct lines lines;
 
-	(void)state;
 	assert_true(lines_open(&lines, AF_INET));
 	lines_add(&lines);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -227,7 +213,6 @@ static void test_one_socket(void **state)
 	struct lines lines;
 	struct traffic before, traffic;
 
-	(void)state;
 	assert_true(lines_open(&lines, AF_INET));
 	lines_add(&lines);
 	lines_add(&lines);
@@ -256,7 +241,6 @@ static void test_what_is_no_connection(void **state)
 {
 	int ends[2];
 
-	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	expect_no_connection(ends[0]);
 	expect_no_connection(ends[1]);

@@ -3,16 +3,7 @@
  * hears of it.
  */
 #include "common/service/service.h"
-
-#include "common/base/cleanup.h"
-
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-#include <string.h>
+#include "kit/test.h"
 
 /* What has happened, one letter each. */
 struct log {
@@ -69,7 +60,6 @@ static void fake_finish(
 
 static const char *fake_header(const struct request *request, const char *key)
 {
-	(void)request;
 	return strcmp(key, "x-token") == 0 ? "abc" : NULL;
 }
 
@@ -159,7 +149,6 @@ static void receive(struct fake *fake)
 
 static void test_straight(void **state)
 {
-	(void)state;
 	for (size_t method = 0; method < ARRAY_LEN(methods); method++) {
 		struct handler handler = {.watch = true};
 		struct service service = service_of(&handler);
@@ -178,7 +167,6 @@ static void test_straight(void **state)
 
 static void test_refused(void **state)
 {
-	(void)state;
 	for (int i = OUTCOME_OK + 1; i < OUTCOME_N; i++) {
 		struct handler handler = {.admit_outcome = (enum outcome)i};
 		struct service service = service_of(&handler);
@@ -197,7 +185,6 @@ static void test_later(void **state)
 	struct service service = service_of(&handler);
 	struct fake fake;
 
-	(void)state;
 	arrive(&fake, &service, 0, &handler);
 	assert_string_equal(handler.log.text, "a");
 	request_admit(&fake.request);
@@ -216,7 +203,6 @@ static void test_fail_while_receiving(void **state)
 	struct service service = service_of(&handler);
 	struct fake fake;
 
-	(void)state;
 	arrive(&fake, &service, 0, &handler);
 	request_fail(&fake.request, OUTCOME_PERMISSION_DENIED, "too late");
 	assert_string_equal(handler.log.text, "aRF");
@@ -274,7 +260,6 @@ static void cancel_row(const struct cancel_row *row, int end)
 
 static void test_cancelled(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cancel_rows); i++) {
 		for (int end = 0; end < 3; end++)
 			cancel_row(&cancel_rows[i], end);
@@ -287,7 +272,6 @@ static void test_on_cancel_taken_back(void **state)
 	struct service service = service_of(&handler);
 	struct fake fake;
 
-	(void)state;
 	arrive(&fake, &service, 0, &handler);
 	receive(&fake);
 	request_on_cancel(&fake.request, NULL, NULL);
@@ -322,7 +306,6 @@ static void test_stream(void **state)
 	struct service service = service_of(&handler);
 	struct fake fake;
 
-	(void)state;
 	arrive(&fake, &service, 2, &handler);
 	receive(&fake);
 	for (int i = 0; i < 2; i++) {
@@ -346,7 +329,6 @@ static void test_stream_cancelled(void **state)
 	struct service service = service_of(&handler);
 	struct fake fake;
 
-	(void)state;
 	arrive(&fake, &service, 2, &handler);
 	receive(&fake);
 	assert_int_equal(send(&fake, &handler), 0);
@@ -367,7 +349,6 @@ static void test_stream_unknown(void **state)
 	struct fake fake = {.log = &handler.log,
 		.request = {.ops = &ops, .service = &service, .method = &methods[2]}};
 
-	(void)state;
 	ops.send = NULL;
 	request_arrived(&fake.request);
 	assert_string_equal(handler.log.text, "F");
@@ -383,7 +364,6 @@ static void test_method(void **state)
 	struct service services[2] = {{.name = "a"}, service_of(&handler)};
 	const struct service *found = NULL;
 
-	(void)state;
 	assert_ptr_equal(service_method(services, 2, "/a.B/Plain", &found), &methods[1]);
 	assert_ptr_equal(found, &services[1]);
 	assert_ptr_equal(service_method(services, 2, "/a.B/Full", &found), &methods[0]);

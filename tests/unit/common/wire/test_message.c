@@ -4,22 +4,15 @@
  */
 #include "common/wire/message.h"
 
-#include "common/base/cleanup.h"
 #include "kit/wire_types.h"
 
 #include "bidi.pb-c.h"
 #include "clientappio.pb-c.h"
 #include "fleet.pb-c.h"
+#include "kit/test.h"
 #include "message.pb-c.h"
 #include "objects.pb-c.h"
 #include "records.pb-c.h"
-
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #define MEMORY_MAX (1 << 20)
 #define BYTES(...) ((const uint8_t[]){__VA_ARGS__}), sizeof((const uint8_t[]){__VA_ARGS__})
@@ -57,7 +50,6 @@ static void test_every_type_is_known(void **state)
 		PROTOBUF_C_TYPE_BYTES, PROTOBUF_C_TYPE_MESSAGE};
 	size_t fields = 0;
 
-	(void)state;
 	for (size_t t = 0; wire_types[t]; t++) {
 		for (unsigned i = 0; i < wire_types[t]->n_fields; i++, fields++) {
 			const ProtobufCFieldDescriptor *field = &wire_types[t]->fields[i];
@@ -78,7 +70,6 @@ static void test_zeros_and_empty_fields_are_left_out(void **state)
 {
 	Flwr__Metadata metadata = FLWR__METADATA__INIT;
 
-	(void)state;
 	assert_encoded(&metadata, NULL, 0);
 	metadata.ttl = -0.0; /* has a bit */
 	assert_encoded(&metadata, BYTES(0x39, 0, 0, 0, 0, 0, 0, 0, 0x80));
@@ -89,7 +80,6 @@ static void test_members_of_a_oneof_are_written_when_they_are_zero(void **state)
 	Flwr__Metadata metadata = FLWR__METADATA__INIT;
 	Flwr__ScalarEntry entry = FLWR__SCALAR_ENTRY__INIT;
 
-	(void)state;
 	metadata.has_src_task_id_case = FLWR__METADATA__HAS_SRC_TASK_ID_SRC_TASK_ID;
 	assert_encoded(&metadata, BYTES(0x50, 0));
 	entry.has_key_case = FLWR__SCALAR_ENTRY__HAS_KEY_KEY;
@@ -105,7 +95,6 @@ static void test_numbers_keep_their_signs(void **state)
 	int32_t shape[] = {1, -1};
 	Flwr__Array written = FLWR__ARRAY__INIT;
 
-	(void)state;
 	made.code = -2;
 	assert_encoded(&made, BYTES(0x08, 3));
 	assert_int_equal(decode(&flwr__error__descriptor, BYTES(0x08, 3), &error), 0);
@@ -129,7 +118,6 @@ static void test_lists_are_read_packed_and_one_by_one(void **state)
 	auto_(wire_free) Flwr__DoubleList *none = NULL;
 	auto_(wire_free) Flwr__UintList *numbers = NULL;
 
-	(void)state;
 	assert_int_equal(decode(&flwr__double_list__descriptor,
 				 BYTES(0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0x0a, 16, 0, 0, 0, 0, 0,
 					 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 8, 0x40),
@@ -154,7 +142,6 @@ static void test_pieces_of_a_message_are_merged(void **state)
 	auto_(wire_free) Flwr__CreateNodeResponse *response = NULL;
 	auto_(wire_free) Flwr__PushClientAppOutputsResponse *outputs = NULL;
 
-	(void)state;
 	assert_int_equal(decode(&flwr__create_node_response__descriptor,
 				 BYTES(0x0a, 2, 8, 1, 0x0a, 2, 8, 7), &response),
 		0);
@@ -172,7 +159,6 @@ static void test_parts_keep_how_they_came(void **state)
 	auto_(wire_free) Flwr__GetRunResponse *none = NULL;
 	auto_(wire_free) Flwr__GetRunResponse *parts = NULL;
 
-	(void)state;
 	assert_int_equal(decode(&flwr__get_run_response__descriptor, NULL, 0, &none), 0);
 	assert_int_equal(none->n_run, 0);
 	assert_int_equal(
@@ -188,7 +174,6 @@ static void test_the_last_counts(void **state)
 	auto_(wire_free) Flwr__PullObjectResponse *pulled = NULL;
 	auto_(wire_free) Flwr__RecordValue *value = NULL;
 
-	(void)state;
 	assert_int_equal(decode(&flwr__pull_object_response__descriptor,
 				 BYTES(0x1a, 1, 'a', 0x1a, 2, 'b', 'c'), &pulled),
 		0);
@@ -206,7 +191,6 @@ static void test_what_is_unknown_is_skipped(void **state)
 {
 	auto_(wire_free) Flwr__Node *node = NULL;
 
-	(void)state;
 	/* Field 15; then 1 as a fixed64, as bytes and as a number. */
 	assert_int_equal(
 		decode(&flwr__node__descriptor,
@@ -219,7 +203,6 @@ static void test_broken_bytes_are_refused(void **state)
 {
 	void *out;
 
-	(void)state;
 	/* Cut off, a group, field 0, doubles of seven bytes, a number cut off in a list. */
 	assert_int_equal(decode(&flwr__node__descriptor, BYTES(8), &out), -EBADMSG);
 	assert_null(out);
@@ -243,7 +226,6 @@ static void test_depth_has_a_bound(void **state)
 	size_t start = sizeof bytes;
 	void *out;
 
-	(void)state;
 	for (unsigned depth = 1; depth <= 40; depth++) {
 		int r = decode(
 			&flwr__object_tree__descriptor, bytes + start, sizeof bytes - start, &out);
@@ -265,7 +247,6 @@ static void test_elements_and_memory_have_bounds(void **state)
 	auto_(slices_done) struct slices bytes = {0};
 	void *out;
 
-	(void)state;
 	assert_non_null(data);
 	for (size_t i = 0; i < n; i++)
 		data[2 * i] = 0x0a;
@@ -297,7 +278,6 @@ static void test_bytes_are_not_copied(void **state)
 	auto_(slices_done) struct slices bytes = {0}, again = {0};
 	auto_(free_at_exit) uint8_t *data = calloc(1, 100000 + 4);
 
-	(void)state;
 	memcpy(data, (const uint8_t[]){0x1a, 0xa0, 0x8d, 0x06}, 4);
 	assert_int_equal(slices_append(&bytes, slice_static(data, 100000 + 4)), 0);
 	assert_int_equal(
@@ -314,7 +294,6 @@ static void test_texts_can_be_taken(void **state)
 	auto_(free_at_exit) char *first = NULL;
 	auto_(free_at_exit) char *second = NULL;
 
-	(void)state;
 	assert_int_equal(decode(&flwr__run_status__descriptor, BYTES(0x12, 1, 'x'), &status), 0);
 	assert_int_equal(wire_take_string(&status->sub_status, 0, &first), -EMSGSIZE);
 	assert_int_equal(wire_take_string(&status->sub_status, 1, &first), 0);

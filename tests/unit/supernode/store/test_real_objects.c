@@ -1,13 +1,9 @@
 /*
  * Objects and trees against the newest release of the real package: its ids, its order, its bytes.
  */
-#include "unit/common/vectors.h"
-
-#include "common/base/cleanup.h"
 #include "common/wire/wire.h"
+#include "kit/vectors.h"
 #include "supernode/store/object_store.h"
-
-#include <time.h>
 
 #define OBJECTS_MAX 1000
 
@@ -109,7 +105,6 @@ static void on_done(void *arg, size_t index, int r, const struct reason *why)
 {
 	struct putting *putting = arg;
 
-	(void)index;
 	if (r < 0)
 		fail_msg("%s", why->text);
 	putting->n_done++;
@@ -146,14 +141,13 @@ static void check_set(const struct message *message, struct object_tree *tree)
 	loop_free(loop);
 }
 
-static void check_tree(
-	const struct message *message, const uint8_t *data, size_t len, uint32_t *random)
+static void check_tree(const struct message *message, const struct vectors *vectors)
 {
-	struct slices whole = vector_whole(data, len), cut = vector_cut(data, len, 30, random);
+	auto_(slices_done) struct slices cut = vector_cut(vectors->data, vectors->len, 30);
 	struct object_tree tree, again;
 	struct reason why = {0};
 
-	if (object_tree_decode(&whole, &tree, &why) < 0)
+	if (object_tree_decode(&vectors->bytes, &tree, &why) < 0)
 		fail_msg("%s", why.text);
 	assert_int_equal(object_tree_decode(&cut, &again, NULL), 0);
 	assert_int_equal(tree.n, message->n);
@@ -167,42 +161,27 @@ static void check_tree(
 	check_set(message, &tree);
 	object_tree_done(&tree);
 	object_tree_done(&again);
-	slices_done(&whole);
-	slices_done(&cut);
 }
 
 static void real_objects(void **state)
 {
-	const char *newest = getenv("FLWR_TEST_PYTHON_NEW");
-	auto_(free_at_exit) char *line = NULL;
-	uint32_t random = (uint32_t)time(NULL);
-	unsigned seed = random % 100000, n_trees = 0;
 	struct message message = {0};
-	const char *name;
-	uint8_t *data;
-	size_t len;
-	FILE *pipe;
+	struct vectors vectors;
+	unsigned n_trees = 0;
 
-	(void)state;
-	if (!newest || access(newest, X_OK) < 0) {
-		print_message("the newest release of Flower is not installed\n");
-		skip();
-	}
-	printf("seed %u\n", seed);
-	setenv("FLWR_TEST_PYTHON", newest, 1);
-	pipe = vector_script(FLWR_TEST_DIR "/gen_objects.py", seed);
-	while (vector_next(pipe, &line, &name, &data, &len)) {
-		if (strcmp(name, "object") == 0) {
+	vectors_start(&vectors, KIT_NEWEST, FLWR_TEST_DIR "/gen_objects.py");
+	while (vectors_next(&vectors)) {
+		if (strcmp(vectors.name, "object") == 0) {
 			assert_in_range(message.n, 0, OBJECTS_MAX - 1);
-			message.objects[message.n] = vector_cut(data, len, 700, &random);
-		} else if (strcmp(name, "children") == 0) {
+			message.objects[message.n] = vector_cut(vectors.data, vectors.len, 700);
+		} else if (strcmp(vectors.name, "children") == 0) {
 			message.children[message.n] =
-				ids_dup(data, len, &message.n_children[message.n]);
+				ids_dup(vectors.data, vectors.len, &message.n_children[message.n]);
 			message.n++;
-		} else if (strcmp(name, "order") == 0) {
-			message.order = ids_dup(data, len, &message.n_order);
+		} else if (strcmp(vectors.name, "order") == 0) {
+			message.order = ids_dup(vectors.data, vectors.len, &message.n_order);
 		} else {
-			check_tree(&message, data, len, &random);
+			check_tree(&message, &vectors);
 			message_done(&message);
 			n_trees++;
 		}

@@ -2,10 +2,8 @@
  * The file of a set on file systems that know no unnamed files, with writes that stop half-way, and
  * with writes that fail.
  */
-#include "unit/common/vectors.h"
-
-#include "common/base/cleanup.h"
 #include "common/base/files.h"
+#include "kit/vectors.h"
 #include "supernode/store/spool_file.h"
 
 #include <dirent.h>
@@ -57,7 +55,6 @@ static char dir[64];
 
 static int set_up(void **state)
 {
-	(void)state;
 	tmpfile_error = write_error = 0;
 	write_most_bytes = 0;
 	snprintf(dir, sizeof dir, "/tmp/flwr-spool-XXXXXX");
@@ -66,7 +63,6 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	(void)state;
 	return dir_remove(dir);
 }
 
@@ -96,14 +92,13 @@ static void check_at(const struct spool_file *file, uint64_t offset, const struc
 /* n bytes in pieces of 1 .. most. */
 static struct slices content_of(size_t n, size_t most)
 {
-	static uint32_t random = 3;
 	uint8_t *bytes = malloc(n);
 	struct slices list;
 
 	assert_non_null(bytes);
 	for (size_t i = 0; i < n; i++)
-		bytes[i] = (uint8_t)vector_random(&random);
-	list = vector_cut(bytes, n, most, &random);
+		bytes[i] = (uint8_t)vector_random();
+	list = vector_cut(bytes, n, most);
 	free(bytes);
 	return list;
 }
@@ -129,7 +124,6 @@ static void unnamed_or_named(void **state)
 {
 	static const int errors[] = {0, EOPNOTSUPP, EISDIR};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
 		auto_(spool_file_done) struct spool_file file;
 		struct stat st;
@@ -151,7 +145,6 @@ static void a_mapping_outlives_the_file(void **state)
 	struct slice slice;
 	uint64_t offset;
 
-	(void)state;
 	spool_file_init(&file);
 	assert_int_equal(spool_file_append(&file, dir, &content, &offset, NULL), 0);
 	assert_int_equal(spool_file_append(&file, dir, &content, &offset, NULL), 0);
@@ -172,7 +165,6 @@ static void it_is_used_again(void **state)
 	struct slice slice;
 	uint64_t offset;
 
-	(void)state;
 	spool_file_init(&file);
 	spool_file_init(&next);
 	assert_false(spool_file_unused(&file));
@@ -198,7 +190,6 @@ static void the_directory_is_made(void **state)
 	struct stat st;
 	uint64_t offset;
 
-	(void)state;
 	spool_file_init(&file);
 	snprintf(path, sizeof path, "%s/a/b", dir);
 	assert_int_equal(spool_file_append(&file, path, &content, &offset, NULL), 0);
@@ -214,7 +205,6 @@ static void no_file_can_be_made(void **state)
 	auto_(slices_done) struct slices content = content_of(10, 10);
 	uint64_t offset;
 
-	(void)state;
 	spool_file_init(&file);
 	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
 		struct reason why = {0};
@@ -237,7 +227,6 @@ static void writes_in_pieces(void **state)
 {
 	auto_(spool_file_done) struct spool_file file;
 
-	(void)state;
 	spool_file_init(&file);
 	write_most_bytes = 77;
 	write_error = EINTR;
@@ -254,7 +243,6 @@ static void writes_fail(void **state)
 	auto_(slices_done) struct slices content = content_of(5000, 5000);
 	uint64_t offset;
 
-	(void)state;
 	spool_file_init(&file);
 	assert_int_equal(spool_file_append(&file, dir, &content, &offset, NULL), 0);
 	write_most_bytes = 100;

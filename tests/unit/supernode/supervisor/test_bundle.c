@@ -2,21 +2,12 @@
  * The checks of bundles, with the program that reads them and with others in its place that crash,
  * lie, say too much and hang.
  */
-#include "common/base/cleanup.h"
 #include "common/base/sha256.h"
+#include "kit/test.h"
 #include "supernode/supervisor/bundle.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define RUN_ID 7
 
@@ -34,7 +25,6 @@ static int setup(void **state)
 {
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	(void)state;
 	rig.log = log_new(null, NULL, LOG_LEVEL_DEBUG);
 	assert_int_equal(loop_new(&rig.loop), 0);
 	assert_int_equal(process_set_new(rig.loop, rig.log, &rig.processes), 0);
@@ -44,7 +34,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
 	bundles_free(rig.bundles);
 	rig.bundles = NULL;
 	process_set_free(rig.processes);
@@ -56,8 +45,6 @@ static int teardown(void **state)
 static void on_checked(void *arg, uint64_t run_id, const char *hash, struct slices *content,
 	struct manifest *manifest, const char *refused)
 {
-	(void)content;
-	(void)manifest;
 	assert_ptr_equal(arg, &rig);
 	assert_int_equal(run_id, RUN_ID);
 	assert_string_equal(hash, rig.hash);
@@ -95,7 +82,6 @@ static void check(const char *reader, const char *sentence)
 
 static void the_real_one(void **state)
 {
-	(void)state;
 	check(READ_MANIFEST, "the FAB is no zip archive");
 }
 
@@ -115,7 +101,6 @@ static void check_script(const char *text, const char *sentence)
 
 static void what_it_may_do(void **state)
 {
-	(void)state;
 	check_script("kill -SEGV $$", "killed by signal 11");
 	check_script("kill -KILL $$", "killed by signal 9");
 	check_script("ulimit -S -t 1; while :; do :; done", "too much time");
@@ -134,7 +119,6 @@ static void a_stop(void **state)
 	char path[] = "/tmp/flwr-test-reader-XXXXXX";
 	int fd = mkstemp(path);
 
-	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(dprintf(fd, "#!/bin/sh\nexec sleep 1000\n") < 0, 0);
 	assert_int_equal(fchmod(fd, 0700), 0);

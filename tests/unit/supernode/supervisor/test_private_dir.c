@@ -1,20 +1,11 @@
-#include "common/base/cleanup.h"
 #include "common/base/files.h"
+#include "kit/test.h"
 #include "supernode/supervisor/private_dir.h"
 #include "supernode/supervisor/token_file.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 static char home[] = "/tmp/private-dir-XXXXXX";
 
@@ -40,7 +31,6 @@ static void what_a_killed_node_left_is_removed(void **state)
 	struct private_dir first = {0}, second = {0};
 	struct stat st;
 
-	(void)state;
 	assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
 	assert_int_equal(private_dir_open(home, &first, NULL), 0);
 	assert_int_equal(stat(first.path, &st), 0);
@@ -63,7 +53,6 @@ static void without_a_socket_it_is_removed_too(void **state)
 {
 	struct private_dir killed = {0}, next = {0};
 
-	(void)state;
 	assert_int_equal(private_dir_open(home, &killed, NULL), 0);
 	close_fd(&killed.lock);
 	assert_int_equal(private_dir_open(home, &next, NULL), 0);
@@ -79,7 +68,6 @@ static void a_token_has_a_file(void **state)
 	struct stat st;
 	size_t len;
 
-	(void)state;
 	assert_int_equal(private_dir_open(home, &dir, NULL), 0);
 	assert_int_equal(token_file_make(dir.path, 7, "12345", &path), 0);
 	assert_int_equal(stat(path, &st), 0);
@@ -96,13 +84,11 @@ static void a_token_has_a_file(void **state)
 
 static int setup(void **state)
 {
-	(void)state;
 	return mkdtemp(home) ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	return dir_remove(home);
 }
 

@@ -1,22 +1,11 @@
 /*
  * Where state is kept, and who may use it.
  */
-#include "common/base/cleanup.h"
 #include "common/base/files.h"
+#include "kit/test.h"
 #include "supernode/supervisor/state_dir.h"
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 static char home[] = "/tmp/state-dir-XXXXXX";
 static struct auth *key;
@@ -35,7 +24,6 @@ static void one_folder_for_each_superlink_and_key(void **state)
 {
 	struct state_dir first, again, other;
 
-	(void)state;
 	assert_int_equal(open_state(home, "a.example:1/../x", &first), 0);
 	assert_null(strstr(first.path + strlen(home) + 1, "/"));
 	/* In use; another SuperLink's is not. */
@@ -53,7 +41,6 @@ static void nothing_is_kept_for_a_key_of_the_nodes_own(void **state)
 	struct state_dir_options options = {.dir = home};
 	struct state_dir out;
 
-	(void)state;
 	assert_int_equal(state_dir_open(&options, NULL, NULL, &out, NULL), 0);
 	assert_null(out.path);
 	state_dir_close(&out);
@@ -69,7 +56,6 @@ static void a_place_that_others_can_change_is_not_used(void **state)
 	auto_(free_at_exit) char *file = path_join(home, "file");
 	struct state_dir out, good;
 
-	(void)state;
 	assert_int_equal(mkdir(open_to_all, 0700), 0);
 	assert_int_equal(chmod(open_to_all, 0777), 0);
 	assert_int_equal(open_state(open_to_all, "x:1", &out), 0);
@@ -96,7 +82,6 @@ static void the_usual_places(void **state)
 	auto_(free_at_exit) char *places = NULL;
 	struct state_dir out;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		auto_(free_at_exit) char *place = path_join(home, names[i]);
 
@@ -120,13 +105,11 @@ static void the_usual_places(void **state)
 
 static int setup(void **state)
 {
-	(void)state;
 	return mkdtemp(home) && auth_new(&key) == 0 ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	auth_free(key);
 	return dir_remove(home);
 }

@@ -1,8 +1,8 @@
 /*
- * harness: what cmocka wants to have included, in its order.
+ * test: what every unit test includes: cmocka, with what it wants to have included before it.
  */
-#ifndef FLWR_TEST_HARNESS_H
-#define FLWR_TEST_HARNESS_H
+#ifndef FLWR_KIT_TEST_H
+#define FLWR_KIT_TEST_H
 
 #include "common/base/cleanup.h"
 
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 

@@ -1,0 +1,45 @@
+/*
+ * child: a Python script as a child process, at both ends of whose standard streams the test is: a
+ * judge that asks Flower's own functions, or a stand-in for a peer. Main thread. Whatever fails
+ * fails the test.
+ */
+#ifndef FLWR_KIT_CHILD_H
+#define FLWR_KIT_CHILD_H
+
+#include "kit/test.h"
+
+#include <sys/types.h>
+
+struct kit_child {
+	pid_t pid;
+	FILE *from;  /* what it writes */
+	FILE *to;    /* what it reads; NULL after kit_child_close() */
+	char *line;  /* what kit_child_line() returned last */
+	size_t room; /* of line */
+};
+
+/* The Pythons with Flower's oldest and newest release. */
+enum kit_python { KIT_OLDEST, KIT_NEWEST, KIT_PYTHON_N };
+
+/* Its path. A test without the oldest fails, one without the newest is skipped. */
+const char *kit_python(enum kit_python which);
+
+/* Start the script (its path) with the arguments, which end in NULL; and in any Python. */
+#define kit_child_start(child, which, ...)                                                         \
+	kit_child_start_with(child, kit_python(which), (const char *const[]){__VA_ARGS__, NULL})
+void kit_child_start_with(
+	struct kit_child *child, const char *python, const char *const *script_and_arguments);
+
+/* The next line without its end, borrowed until the next call; NULL at the end. */
+char *kit_child_line(struct kit_child *child);
+
+/* The next line must be "name value"; value, borrowed in the same way. */
+char *kit_child_value(struct kit_child *child, const char *name);
+
+/* It reads no more: stand-ins then end. */
+void kit_child_close(struct kit_child *child);
+
+/* Close it, print what is left of its output, and wait for its end, which must be with status 0. */
+void kit_child_end(struct kit_child *child);
+
+#endif

@@ -1,0 +1,47 @@
+#include "kit/clock.h"
+
+#include "common/loop/loop.h"
+#include "kit/loop.h"
+
+#define AHEAD_MS 1000000000
+
+static struct {
+	int64_t now_ms;
+	struct loop *loop;
+	struct timer *nudge; /* has the loop look at the time */
+} time_of_test;
+
+int64_t __wrap_clock_now_ms(void);
+
+int64_t __wrap_clock_now_ms(void)
+{
+	return time_of_test.now_ms;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+void kit_clock_start(struct loop *loop)
+{
+	time_of_test.now_ms = kit_now_ms() + AHEAD_MS;
+	time_of_test.loop = loop;
+	time_of_test.nudge = loop ? timer_new(loop, nothing, NULL) : NULL;
+	assert_true(!loop || time_of_test.nudge);
+}
+
+void kit_clock_done(void)
+{
+	timer_free(time_of_test.nudge);
+	time_of_test.nudge = NULL;
+}
+
+void kit_clock_pass(int64_t ms)
+{
+	time_of_test.now_ms += ms;
+	if (!time_of_test.loop)
+		return;
+	timer_set(time_of_test.nudge, 0);
+	loop_step(time_of_test.loop, 0);
+}

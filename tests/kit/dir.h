@@ -1,0 +1,24 @@
+/*
+ * dir: the test program's own folder. Whatever fails fails the test.
+ */
+#ifndef FLWR_KIT_DIR_H
+#define FLWR_KIT_DIR_H
+
+#include "kit/test.h"
+
+/* Its path, "" without one. */
+extern char kit_dir[64];
+
+/* For cmocka, as a group's or a test's setup and teardown: make an empty one; remove it with what
+ * is in it. In memory where that is to be had. */
+int kit_dir_make(void **state);
+int kit_dir_remove(void **state);
+
+/* A path below it, which need not exist. The caller's. */
+char *kit_dir_path(const char *name);
+
+/* Write a file below it, mode 0600. Its path is the caller's. */
+char *kit_dir_write(const char *name, const void *data, size_t len);
+char *kit_dir_write_text(const char *name, const char *text);
+
+#endif
