@@ -232,3 +232,16 @@ void value_map_done(struct value_map *map)
 	free(map->v);
 	*map = (struct value_map){0};
 }
+
+static void map_entry_done(void *entry)
+{
+	struct value_entry *dead = entry;
+
+	free(dead->key);
+	value_done(&dead->value);
+}
+
+int value_map_unique(struct value_map *map)
+{
+	return array_unique(map->v, &map->n, sizeof *map->v, map_entry_done);
+}

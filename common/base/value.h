@@ -92,6 +92,9 @@ int value_map_copy(const struct value_map *from, struct value_map *out);
 /* Same keys with equal values, whatever the order? */
 bool value_map_equal(const struct value_map *a, const struct value_map *b);
 
+/* Of entries with equal keys only the last one counts, at the place of the first. 0 or -ENOMEM. */
+int value_map_unique(struct value_map *map);
+
 void value_map_done(struct value_map *map);
 
 #endif

@@ -122,3 +122,9 @@ void context_done(struct context *context)
 	value_map_done(&context->run_config);
 	*context = (struct context){0};
 }
+
+void context_outline_done(struct context_outline *outline)
+{
+	slices_done(&outline->state);
+	*outline = (struct context_outline){0};
+}

@@ -15,9 +15,8 @@
 
 /* Bytes of an id, a type, a key: longer ones are refused (-EMSGSIZE). Values that an app makes have
  * no bound of their own. */
-#define ENVELOPE_STRING_MAX  65536
-#define ENVELOPE_REASON_MAX  (32 << 20) /* of an error's reason: what is longer is cut */
-#define ENVELOPE_ENTRIES_MAX 65536      /* of all configurations of one Run or Context together */
+#define ENVELOPE_STRING_MAX 65536
+#define ENVELOPE_REASON_MAX (32 << 20) /* of an error's reason: what is longer is cut */
 
 /* Flower's error codes of a reply (protocol of 1.15.2; 7 and 8 since 1.20, used in every era). */
 enum error_code {
@@ -104,6 +103,14 @@ struct context {
 
 void context_done(struct context *context);
 
+struct context_outline {
+	uint64_t run_id;
+	uint64_t node_id;
+	struct slices state;
+};
+
+void context_outline_done(struct context_outline *outline);
+
 /* ---- bytes. Decoders: 0; -EBADMSG for what the format or the field's rules refuse; -EMSGSIZE;
  * -ENOMEM; *out empty then. Encoders append to *out: 0 or -ENOMEM. ---- */
 int envelope_decode(const struct slices *bytes, struct envelope *out);
@@ -115,11 +122,9 @@ int run_decode(const struct slices *bytes, struct run *out);
 int run_encode(const struct run *run, struct slices *out);
 int context_decode(const struct slices *bytes, struct context *out);
 int context_encode(const struct context *context, struct slices *out);
-/* Would context_decode() take these bytes? Nothing is built; its state is appended to *state_out by
- * reference. 0, -EBADMSG, -EMSGSIZE, -ENOMEM. */
-int context_split(const struct slices *bytes, struct slices *state_out);
-/* Of a Context only who it belongs to (the supervisor keeps the bytes as they are). */
-int context_decode_ids(const struct slices *bytes, uint64_t *run_id_out, uint64_t *node_id_out);
+/* The supervisor's look at a Context, which it keeps as bytes: by the rules of context_decode(),
+ * but no configuration is built, and the state is a reference. */
+int context_outline(const struct slices *bytes, struct context_outline *out);
 /*
  * Fab: its hash (owned, "" when absent), its contents by reference, and who has verified it:
  * strings by public key id (1.23 and later; verifications_out may be NULL; they are read all the

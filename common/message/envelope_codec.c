@@ -5,7 +5,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/message/parts.h"
-#include "common/message/value_codec.h"
+#include "common/message/scalar_map.h"
 #include "common/wire/message.h"
 #include "message.pb-c.h"
 #include "numbers.h"
@@ -13,64 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Decodes one field of a message into its struct; fields it does not know are 0. */
-typedef int field_fn(const struct wire_reader *reader, const struct wire_field *field, void *into);
-
-static int each_field(struct wire_reader *reader, field_fn *fn, void *into)
-{
-	struct wire_field field;
-	int r;
-
-	while ((r = wire_next(reader, &field)) > 0) {
-		r = fn(reader, &field, into);
-		if (r < 0)
-			return r;
-	}
-	return r;
-}
-
-/* A string field instead of what *out was. */
-static int string_field(
-	const struct wire_reader *reader, const struct wire_field *field, size_t max, char **out)
-{
-	char *text;
-	int r;
-
-	if (field->type != WIRE_BYTES)
-		return 0;
-	r = wire_string(reader, field, max, &text);
-	if (r < 0)
-		return r;
-	free(*out);
-	*out = text;
-	return 0;
-}
-
-/* Strings that were not there are "". */
-static int fill_string(char **text)
-{
-	if (!*text)
-		*text = strdup("");
-	return *text ? 0 : -ENOMEM;
-}
-
-static void varint_field(const struct wire_field *field, uint64_t *out)
-{
-	if (field->type == WIRE_VARINT)
-		*out = field->number_value;
-}
-
-static void put_varint(struct wire_writer *writer, uint32_t number, uint64_t value)
-{
-	if (value)
-		wire_put_varint(writer, number, value);
-}
-
-static void put_string(struct wire_writer *writer, uint32_t number, const char *text)
-{
-	if (text && *text)
-		wire_put_string(writer, number, text);
-}
+/* Of the structs and texts of a Run, a Context or a Fab: 100,000 entries of a configuration. */
+#define ENTRIES_MEMORY_MAX (64 << 20)
 
 /* ---- Message ---- */
 
@@ -239,199 +183,129 @@ int envelope_message_object(const struct envelope *envelope, const struct object
 			   OBJECT_MESSAGE, record_dict, record_dict ? 1 : 0, &body, out, id_out);
 }
 
-/* ---- Run ---- */
+/* ---- Run and Context ---- */
 
-struct run_decoding {
-	struct run run;
-	size_t left;
-};
-
-static int run_field(const struct wire_reader *reader, const struct wire_field *field, void *into)
+static int run_take(Flwr__Run *from, struct run *out)
 {
-	struct run_decoding *decoding = into;
-	struct run *run = &decoding->run;
+	int r = wire_take_string(&from->fab_id, ENVELOPE_STRING_MAX, &out->fab_id);
 
-	switch (field->number) {
-	case NUMBER_RUN_RUN_ID:
-		varint_field(field, &run->run_id);
-		return 0;
-	case NUMBER_RUN_FAB_ID:
-		return string_field(reader, field, ENVELOPE_STRING_MAX, &run->fab_id);
-	case NUMBER_RUN_FAB_VERSION:
-		return string_field(reader, field, ENVELOPE_STRING_MAX, &run->fab_version);
-	case NUMBER_RUN_OVERRIDE_CONFIG:
-		if (field->type != WIRE_BYTES)
-			return 0;
-		return value_entry_decode(reader, field, &value_fields_scalar, &decoding->left,
-			&run->override_config);
-	case NUMBER_RUN_FAB_HASH:
-		return string_field(reader, field, ENVELOPE_STRING_MAX, &run->fab_hash);
-	case NUMBER_RUN_SERIES_ID:
-		varint_field(field, &run->series_id);
-		return 0;
-	default:
-		return 0;
-	}
-}
-
-static void run_decoding_done(struct run_decoding *decoding)
-{
-	run_done(&decoding->run);
+	out->run_id = from->run_id;
+	out->series_id = from->series_id;
+	if (r == 0)
+		r = wire_take_string(&from->fab_version, ENVELOPE_STRING_MAX, &out->fab_version);
+	if (r == 0)
+		r = wire_take_string(&from->fab_hash, ENVELOPE_STRING_MAX, &out->fab_hash);
+	return r ? r
+		 : scalar_map_take(
+			   from->override_config, from->n_override_config, &out->override_config);
 }
 
 int run_decode(const struct slices *bytes, struct run *out)
 {
-	auto_(run_decoding_done) struct run_decoding decoding = {.left = ENVELOPE_ENTRIES_MAX};
-	struct run *run = &decoding.run;
-	struct wire_reader reader;
-	int r;
+	auto_(wire_free) Flwr__Run *message = NULL;
+	auto_(run_done) struct run run = {0};
+	int r = wire_decode(&flwr__run__descriptor, bytes, ENTRIES_MEMORY_MAX, &message);
 
 	*out = (struct run){0};
-	wire_reader_init(&reader, bytes);
-	r = each_field(&reader, run_field, &decoding);
+	if (r == 0)
+		r = run_take(message, &run);
 	if (r < 0)
 		return r;
-	if (fill_string(&run->fab_id) < 0 || fill_string(&run->fab_version) < 0 ||
-		fill_string(&run->fab_hash) < 0 || value_map_unique(&run->override_config) < 0)
-		return -ENOMEM;
-	*out = *run;
-	*run = (struct run){0};
+	*out = run;
+	run = (struct run){0};
 	return 0;
 }
 
 int run_encode(const struct run *run, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	auto_(scalar_entries_done) struct scalar_entries overrides = {0};
+	Flwr__Run message = FLWR__RUN__INIT;
+	int r = scalar_entries_make(&run->override_config, &overrides);
 
-	put_varint(&writer, NUMBER_RUN_RUN_ID, run->run_id);
-	put_string(&writer, NUMBER_RUN_FAB_ID, run->fab_id);
-	put_string(&writer, NUMBER_RUN_FAB_VERSION, run->fab_version);
-	value_map_encode(
-		&writer, NUMBER_RUN_OVERRIDE_CONFIG, &value_fields_scalar, &run->override_config);
-	put_string(&writer, NUMBER_RUN_FAB_HASH, run->fab_hash);
-	put_varint(&writer, NUMBER_RUN_SERIES_ID, run->series_id);
-	return wire_writer_take(&writer, out);
-}
-
-struct context_decoding {
-	struct context context;
-	size_t left;
-	bool check; /* no configuration is built */
-};
-
-static int context_field(
-	const struct wire_reader *reader, const struct wire_field *field, void *into)
-{
-	struct context_decoding *decoding = into;
-	struct context *context = &decoding->context;
-	struct value_map *node_config = decoding->check ? NULL : &context->node_config;
-	struct value_map *run_config = decoding->check ? NULL : &context->run_config;
-
-	if (field->number == NUMBER_CONTEXT_RUN_ID)
-		varint_field(field, &context->run_id);
-	else if (field->number == NUMBER_CONTEXT_NODE_ID)
-		varint_field(field, &context->node_id);
-	else if (field->number == NUMBER_CONTEXT_SERIES_ID)
-		varint_field(field, &context->series_id);
-	if (field->type != WIRE_BYTES)
-		return 0;
-	switch (field->number) {
-	case NUMBER_CONTEXT_NODE_CONFIG:
-		return value_entry_decode(
-			reader, field, &value_fields_scalar, &decoding->left, node_config);
-	case NUMBER_CONTEXT_STATE:
-		return wire_refs(reader, field, &context->state);
-	case NUMBER_CONTEXT_RUN_CONFIG:
-		return value_entry_decode(
-			reader, field, &value_fields_scalar, &decoding->left, run_config);
-	default:
-		return 0;
-	}
-}
-
-static void context_decoding_done(struct context_decoding *decoding)
-{
-	context_done(&decoding->context);
+	if (r < 0)
+		return r;
+	message.run_id = run->run_id;
+	message.fab_id = run->fab_id;
+	message.fab_version = run->fab_version;
+	message.override_config = overrides.v;
+	message.n_override_config = overrides.n;
+	message.fab_hash = run->fab_hash;
+	message.series_id = run->series_id;
+	return wire_encode(&message, out);
 }
 
 int context_decode(const struct slices *bytes, struct context *out)
 {
-	auto_(context_decoding_done) struct context_decoding decoding = {
-		.left = ENVELOPE_ENTRIES_MAX};
-	struct context *context = &decoding.context;
-	struct wire_reader reader;
-	int r;
+	auto_(wire_free) Flwr__Context *message = NULL;
+	auto_(context_done) struct context context = {0};
+	int r = wire_decode(&flwr__context__descriptor, bytes, ENTRIES_MEMORY_MAX, &message);
 
 	*out = (struct context){0};
-	wire_reader_init(&reader, bytes);
-	r = each_field(&reader, context_field, &decoding);
+	if (r == 0)
+		r = scalar_map_take(
+			message->node_config, message->n_node_config, &context.node_config);
+	if (r == 0)
+		r = scalar_map_take(
+			message->run_config, message->n_run_config, &context.run_config);
+	if (r == 0)
+		r = part_take(message->state, message->n_state, &context.state);
 	if (r < 0)
 		return r;
-	if (value_map_unique(&context->node_config) < 0 ||
-		value_map_unique(&context->run_config) < 0)
-		return -ENOMEM;
-	*out = *context;
-	*context = (struct context){0};
+	context.run_id = message->run_id;
+	context.node_id = message->node_id;
+	context.series_id = message->series_id;
+	*out = context;
+	context = (struct context){0};
 	return 0;
 }
 
-int context_split(const struct slices *bytes, struct slices *state_out)
+int context_outline(const struct slices *bytes, struct context_outline *out)
 {
-	auto_(context_decoding_done) struct context_decoding decoding = {
-		.left = ENVELOPE_ENTRIES_MAX, .check = true};
-	struct wire_reader reader;
-	int r;
+	auto_(wire_free) Flwr__Context *message = NULL;
+	auto_(slices_done) struct slices state = {0};
+	int r = wire_decode(&flwr__context__descriptor, bytes, ENTRIES_MEMORY_MAX, &message);
 
-	wire_reader_init(&reader, bytes);
-	r = each_field(&reader, context_field, &decoding);
-	return r < 0 ? r : slices_move(state_out, &decoding.context.state);
+	*out = (struct context_outline){0};
+	if (r == 0)
+		r = scalar_map_check(message->node_config, message->n_node_config);
+	if (r == 0)
+		r = scalar_map_check(message->run_config, message->n_run_config);
+	if (r == 0)
+		r = part_take(message->state, message->n_state, &state);
+	if (r < 0)
+		return r;
+	*out = (struct context_outline){.run_id = message->run_id,
+		.node_id = message->node_id,
+		.state = slices_take(&state)};
+	return 0;
 }
 
 int context_encode(const struct context *context, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
+	auto_(scalar_entries_done) struct scalar_entries node_config = {0};
+	auto_(scalar_entries_done) struct scalar_entries run_config = {0};
+	Flwr__Context message = FLWR__CONTEXT__INIT;
+	int r = scalar_entries_make(&context->node_config, &node_config);
 
-	put_varint(&writer, NUMBER_CONTEXT_RUN_ID, context->run_id);
-	put_varint(&writer, NUMBER_CONTEXT_NODE_ID, context->node_id);
-	value_map_encode(
-		&writer, NUMBER_CONTEXT_NODE_CONFIG, &value_fields_scalar, &context->node_config);
-	wire_put_refs(&writer, NUMBER_CONTEXT_STATE, &context->state);
-	value_map_encode(
-		&writer, NUMBER_CONTEXT_RUN_CONFIG, &value_fields_scalar, &context->run_config);
-	put_varint(&writer, NUMBER_CONTEXT_SERIES_ID, context->series_id);
-	return wire_writer_take(&writer, out);
-}
-
-int context_decode_ids(const struct slices *bytes, uint64_t *run_id_out, uint64_t *node_id_out)
-{
-	uint64_t run_id = 0, node_id = 0;
-	struct wire_reader reader;
-	struct wire_field field;
-	int r;
-
-	wire_reader_init(&reader, bytes);
-	while ((r = wire_next(&reader, &field)) > 0) {
-		if (field.number == NUMBER_CONTEXT_RUN_ID)
-			varint_field(&field, &run_id);
-		else if (field.number == NUMBER_CONTEXT_NODE_ID)
-			varint_field(&field, &node_id);
-	}
+	if (r == 0)
+		r = scalar_entries_make(&context->run_config, &run_config);
 	if (r < 0)
 		return r;
-	*run_id_out = run_id;
-	*node_id_out = node_id;
-	return 0;
+	message.run_id = context->run_id;
+	message.node_id = context->node_id;
+	message.node_config = node_config.v;
+	message.n_node_config = node_config.n;
+	part_set(&message, state, &context->state);
+	message.run_config = run_config.v;
+	message.n_run_config = run_config.n;
+	message.series_id = context->series_id;
+	return wire_encode(&message, out);
 }
 
 /* ---- Fab ---- */
 
-/* A Fab has room for ENVELOPE_ENTRIES_MAX verifications of a kilobyte each. */
-#define FAB_MEMORY_MAX (64 << 20)
-
 static int verifications_take(Flwr__TextEntry *const *entries, size_t n, struct value_map *out)
 {
-	if (n > ENVELOPE_ENTRIES_MAX)
-		return -EMSGSIZE;
 	for (size_t i = 0; i < n; i++) {
 		const char *key = entries[i]->has_key_case ? entries[i]->key : "";
 		const char *text = entries[i]->has_value_case ? entries[i]->value : "";
@@ -454,7 +328,7 @@ int fab_decode(const struct slices *bytes, char **hash_out, struct slices *conte
 {
 	auto_(wire_free) Flwr__Fab *fab = NULL;
 	auto_(value_map_done) struct value_map verifications = {0};
-	int r = wire_decode(&flwr__fab__descriptor, bytes, FAB_MEMORY_MAX, &fab);
+	int r = wire_decode(&flwr__fab__descriptor, bytes, ENTRIES_MEMORY_MAX, &fab);
 
 	*hash_out = NULL;
 	*content_out = (struct slices){0};

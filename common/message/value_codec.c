@@ -13,17 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define ENTRY_SIZE_MAX     128
 #define STRING_PIECE_BYTES 4096
-
-const struct value_fields value_fields_scalar = {.number = {
-							 [VALUE_DOUBLE] = NUMBER_SCALAR_DOUBLE,
-							 [VALUE_UINT] = NUMBER_SCALAR_UINT64,
-							 [VALUE_SINT] = NUMBER_SCALAR_SINT64,
-							 [VALUE_BOOL] = NUMBER_SCALAR_BOOL,
-							 [VALUE_STRING] = NUMBER_SCALAR_STRING,
-							 [VALUE_BYTES] = NUMBER_SCALAR_BYTES,
-						 }};
 
 const struct value_fields value_fields_metric = {
 	.number = {
@@ -51,15 +41,13 @@ const struct value_fields value_fields_config = {
 		[VALUE_BYTES_LIST] = NUMBER_RECORD_VALUE_BYTES_LIST,
 	}};
 
-/* All three have these in common: an entry of a map or an item has two fields, a list one. */
+/* Both kinds, in both forms, have these in common: an entry has two fields, a list one. */
 enum {
-	ENTRY_KEY = NUMBER_SCALAR_ENTRY_KEY,
-	ENTRY_VALUE = NUMBER_SCALAR_ENTRY_VALUE,
+	ENTRY_KEY = NUMBER_VALUE_ENTRY_KEY,
+	ENTRY_VALUE = NUMBER_VALUE_ENTRY_VALUE,
 	LIST_VALUES = NUMBER_DOUBLE_LIST_VALS
 };
-_Static_assert((int)NUMBER_VALUE_ENTRY_KEY == (int)ENTRY_KEY &&
-		       (int)NUMBER_VALUE_ITEM_KEY == (int)ENTRY_KEY &&
-		       (int)NUMBER_VALUE_ENTRY_VALUE == (int)ENTRY_VALUE &&
+_Static_assert((int)NUMBER_VALUE_ITEM_KEY == (int)ENTRY_KEY &&
 		       (int)NUMBER_VALUE_ITEM_VALUE == (int)ENTRY_VALUE,
 	"entries are alike");
 
@@ -115,15 +103,12 @@ static size_t cut_character(const char *data, size_t len)
 	return 0;
 }
 
-/* A string is looked at piece by piece, and nothing is kept. */
-static int string_check(const struct wire_reader *outer, const struct wire_field *field)
+int value_string_check(struct wire_reader *reader)
 {
 	char piece[STRING_PIECE_BYTES];
-	struct wire_reader reader;
 	size_t kept = 0, part;
 
-	wire_reader_enter(&reader, outer, field);
-	while ((part = wire_next_bytes(&reader, piece + kept, sizeof piece - kept)) > 0) {
+	while ((part = wire_next_bytes(reader, piece + kept, sizeof piece - kept)) > 0) {
 		size_t len = kept + part;
 
 		kept = cut_character(piece, len);
@@ -132,6 +117,14 @@ static int string_check(const struct wire_reader *outer, const struct wire_field
 		memmove(piece, piece + len - kept, kept);
 	}
 	return kept ? -EBADMSG : 0;
+}
+
+static int string_check(const struct wire_reader *outer, const struct wire_field *field)
+{
+	struct wire_reader reader;
+
+	wire_reader_enter(&reader, outer, field);
+	return value_string_check(&reader);
 }
 
 /* What a decode carries through all levels. */
@@ -437,77 +430,4 @@ void value_items_encode(struct wire_writer *writer, uint32_t number,
 {
 	for (size_t i = 0; i < map->n; i++)
 		entry_encode(writer, number, fields, &map->v[i], *map->v[i].key != '\0');
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-	char *const *x = *(char *const *const *)a;
-	char *const *y = *(char *const *const *)b;
-	int order = strcmp(*x, *y);
-
-	if (order)
-		return order;
-	return x < y ? -1 : 1;
-}
-
-static void swap_entries(void *a, void *b, size_t size)
-{
-	unsigned char kept[ENTRY_SIZE_MAX];
-
-	memcpy(kept, a, size);
-	memcpy(a, b, size);
-	memcpy(b, kept, size);
-}
-
-int entries_unique(void *entries, size_t *n, size_t size, void (*done)(void *entry))
-{
-	auto_(free_at_exit) void **sorted = NULL;
-	char *base = entries;
-	size_t kept = 0;
-
-	assert(size <= ENTRY_SIZE_MAX);
-	if (*n < 2)
-		return 0;
-	sorted = reallocarray(NULL, *n, sizeof *sorted);
-	if (!sorted)
-		return -ENOMEM;
-	for (size_t i = 0; i < *n; i++)
-		sorted[i] = base + i * size;
-	qsort(sorted, *n, sizeof *sorted, compare_entries);
-	for (size_t i = 0, end; i < *n; i = end) {
-		for (end = i + 1; end < *n; end++) {
-			if (strcmp(*(char **)sorted[i], *(char **)sorted[end]) != 0)
-				break;
-		}
-		if (end - i > 1)
-			swap_entries(sorted[i], sorted[end - 1], size);
-		for (size_t j = i + 1; j < end; j++) {
-			done(sorted[j]);
-			*(char **)sorted[j] = NULL;
-		}
-	}
-	for (size_t i = 0; i < *n; i++) {
-		char *entry = base + i * size;
-
-		if (!*(char **)entry)
-			continue;
-		if (entry != base + kept * size)
-			memcpy(base + kept * size, entry, size);
-		kept++;
-	}
-	*n = kept;
-	return 0;
-}
-
-static void map_entry_done(void *entry)
-{
-	struct value_entry *dead = entry;
-
-	free(dead->key);
-	value_done(&dead->value);
-}
-
-int value_map_unique(struct value_map *map)
-{
-	return entries_unique(map->v, &map->n, sizeof *map->v, map_entry_done);
 }

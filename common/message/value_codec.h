@@ -1,6 +1,7 @@
 /*
- * value_codec: values and maps of them as protobuf: Scalar, MetricsRecordValue, ConfigsRecordValue,
- * which differ only in their fields' numbers. One thread each; knows no record and no envelope.
+ * value_codec: the values of metric and config records as protobuf, which differ in the kinds that
+ * they may have. Read as they come: there may be a million of them, and generated structs would
+ * take four times their memory. One thread each; knows no record and no envelope.
  */
 #ifndef FLWR_MESSAGE_VALUE_CODEC_H
 #define FLWR_MESSAGE_VALUE_CODEC_H
@@ -14,7 +15,6 @@ struct value_fields {
 	uint8_t number[VALUE_N];
 };
 
-extern const struct value_fields value_fields_scalar;
 extern const struct value_fields value_fields_metric;
 extern const struct value_fields value_fields_config;
 
@@ -32,8 +32,9 @@ extern const struct value_fields value_fields_config;
 int value_entry_decode(const struct wire_reader *outer, const struct wire_field *field,
 	const struct value_fields *fields, size_t *left, struct value_map *out);
 
-/* Of entries with equal keys only the last one counts, at the place of the first. 0 or -ENOMEM. */
-int value_map_unique(struct value_map *map);
+/* Are the bytes that reader has entered a string of Python, in which a NUL is fine? They are looked
+ * at piece by piece, and nothing is kept. 0 or -EBADMSG. */
+int value_string_check(struct wire_reader *reader);
 
 /* A map<string, value> as field number; each value's kind must have a field. */
 void value_map_encode(struct wire_writer *writer, uint32_t number,
@@ -42,11 +43,5 @@ void value_map_encode(struct wire_writer *writer, uint32_t number,
 /* The same as repeated messages {key = 1, value = 2}: unlike in a map, an empty key is left out. */
 void value_items_encode(struct wire_writer *writer, uint32_t number,
 	const struct value_fields *fields, const struct value_map *map);
-
-/*
- * value_map_unique() for any array of n structs of size bytes (at most 128) that begin with their
- * key (char *); done() frees what one of them owns, its key too. 0 or -ENOMEM.
- */
-int entries_unique(void *entries, size_t *n, size_t size, void (*done)(void *entry));
 
 #endif

@@ -5,8 +5,6 @@
 
 #include "common/base/array.h"
 
-#include "common/message/value_codec.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,13 +102,13 @@ int record_unique(struct record *record)
 {
 	if (record->kind != RECORD_ARRAYS)
 		return value_map_unique(&record->values);
-	return entries_unique(
+	return array_unique(
 		record->arrays, &record->n_arrays, sizeof *record->arrays, array_entry_done);
 }
 
 int record_dict_unique(struct record_dict *dict)
 {
-	return entries_unique(dict->v, &dict->n, sizeof *dict->v, record_entry_done);
+	return array_unique(dict->v, &dict->n, sizeof *dict->v, record_entry_done);
 }
 
 static uint64_t value_bytes(const struct value *value)

@@ -156,14 +156,14 @@ static int encode_context(const struct node *node, const struct node_run *run,
 
 int context_get(const struct node *node, const struct node_run *run, struct slices *out)
 {
-	auto_(slices_done) struct slices state = {0};
+	auto_(context_outline_done) struct context_outline outline = {0};
 	const struct held_context *held = run->context;
 	int r;
 
 	if (held->run_id == run->run_id)
 		return slices_append_refs(out, &held->bytes);
-	r = context_split(&held->bytes, &state);
-	return r ? r : encode_context(node, run, &run->config, &state, out);
+	r = context_outline(&held->bytes, &outline);
+	return r ? r : encode_context(node, run, &run->config, &outline.state, out);
 }
 
 static bool is_of_series(const struct node_run *run)
@@ -260,12 +260,13 @@ int context_prepare(struct node *node, struct node_run *run, struct reason *why)
 int context_check(
 	const struct node *node, const struct message *message, const struct slices *context)
 {
-	uint64_t run_id, node_id;
-	int r = context_decode_ids(context, &run_id, &node_id);
+	auto_(context_outline_done) struct context_outline outline = {0};
+	int r = context_outline(context, &outline);
 
 	if (r < 0)
 		return r;
-	return run_id == message->instruction.envelope.metadata.run_id && node_id == node->node_id
+	return outline.run_id == message->instruction.envelope.metadata.run_id &&
+			       outline.node_id == node->node_id
 		       ? 0
 		       : -EBADMSG;
 }

@@ -121,11 +121,12 @@ enum outcome work_answer(struct node *node, struct message *message, struct node
 	uint64_t context_bytes = context ? context->bytes : 0;
 	uint64_t more = content_bytes > *reserved ? content_bytes - *reserved : 0;
 	struct reason why = {0};
+	int r = context ? context_check(node, message, context) : 0;
 
-	if (context && context_check(node, message, context) < 0)
+	if (r < 0 && r != -ENOMEM)
 		return work_refuse(OUTCOME_INVALID_ARGUMENT,
 			"the context is broken, or of another run or node", details_out);
-	if (own_metadata(message, now, &reply->envelope) < 0)
+	if (r < 0 || own_metadata(message, now, &reply->envelope) < 0)
 		return out_of_memory(node, message, now, details_out);
 	if (node_reserve(node, more + context_bytes, "the worker's outputs", &why) < 0) {
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);

@@ -12,10 +12,10 @@
 
 int given_context_check(const struct slices *bytes, enum message_form form)
 {
-	auto_(slices_done) struct slices state = {0};
-	int r = context_split(bytes, &state);
+	auto_(context_outline_done) struct context_outline outline = {0};
+	int r = context_outline(bytes, &outline);
 
 	if (r == 0)
-		r = form == MESSAGE_OBJECTS ? items_check(&state, NULL) : maps_check(&state, NULL);
+		r = (form == MESSAGE_OBJECTS ? items_check : maps_check)(&outline.state, NULL);
 	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }

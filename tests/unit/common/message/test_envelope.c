@@ -32,13 +32,14 @@ static int run_again(const struct slices *bytes, struct slices *again)
 static int context_again(const struct slices *bytes, struct slices *again)
 {
 	auto_(context_done) struct context context;
-	uint64_t run_id, node_id;
+	auto_(context_outline_done) struct context_outline outline = {0};
 	int r = context_decode(bytes, &context);
 
+	assert_int_equal(context_outline(bytes, &outline), r);
 	if (r)
 		return r;
-	assert_int_equal(context_decode_ids(bytes, &run_id, &node_id), 0);
-	assert_true(run_id == context.run_id && node_id == context.node_id);
+	assert_true(outline.run_id == context.run_id && outline.node_id == context.node_id);
+	assert_true(slices_equal(&outline.state, &context.state));
 	return context_encode(&context, again);
 }
 
