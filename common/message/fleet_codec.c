@@ -5,7 +5,6 @@
 
 #include "common/base/cleanup.h"
 #include "common/message/parts.h"
-#include "common/wire/message.h"
 #include "fleet.pb-c.h"
 #include "numbers.h"
 
@@ -31,8 +30,7 @@ int fleet_encode_create_node(double ping_interval_s, struct slices *out)
 int fleet_decode_create_node(const struct slices *bytes, uint64_t *node_id_out)
 {
 	auto_(wire_free) Flwr__CreateNodeResponse *response = NULL;
-	int r = wire_decode(
-		&flwr__create_node_response__descriptor, bytes, CALL_MEMORY_MAX, &response);
+	int r = call_decode(create_node_response, bytes, &response);
 
 	if (r < 0)
 		return r;
@@ -64,12 +62,11 @@ int fleet_encode_ping(uint64_t node_id, double ping_interval_s, struct slices *o
 int fleet_decode_ping(const struct slices *bytes, bool *success_out)
 {
 	auto_(wire_free) Flwr__PingResponse *response = NULL;
-	int r = wire_decode(&flwr__ping_response__descriptor, bytes, CALL_MEMORY_MAX, &response);
+	int r = call_decode(ping_response, bytes, &response);
 
-	if (r < 0)
-		return r;
-	*success_out = response->success;
-	return 0;
+	if (r == 0)
+		*success_out = response->success;
+	return r;
 }
 
 int fleet_encode_key(const char *public_key, size_t len, double interval_s, struct slices *out)
@@ -96,13 +93,11 @@ int fleet_encode_node_id(uint64_t node_id, struct slices *out)
 int fleet_decode_node_id(const struct slices *bytes, uint64_t *node_id_out)
 {
 	auto_(wire_free) Flwr__ActivateNodeResponse *response = NULL;
-	int r = wire_decode(
-		&flwr__activate_node_response__descriptor, bytes, CALL_MEMORY_MAX, &response);
+	int r = call_decode(activate_node_response, bytes, &response);
 
-	if (r < 0)
-		return r;
-	*node_id_out = response->node_id;
-	return 0;
+	if (r == 0)
+		*node_id_out = response->node_id;
+	return r;
 }
 
 int fleet_encode_pull_messages(uint64_t node_id, struct slices *out)
@@ -231,8 +226,7 @@ int fleet_decode_get_run(const struct slices *bytes, struct run *out)
 	auto_(slices_done) struct slices run = {0};
 	int r = bytes->bytes > FLEET_RUN_MAX_BYTES
 			? -EMSGSIZE
-			: wire_decode(&flwr__get_run_response__descriptor, bytes, CALL_MEMORY_MAX,
-				  &response);
+			: call_decode(get_run_response, bytes, &response);
 
 	*out = (struct run){0};
 	if (r == 0)
@@ -258,7 +252,7 @@ int fleet_decode_get_fab(const struct slices *bytes, char **hash_out, struct sli
 {
 	auto_(wire_free) Flwr__GetFabResponse *response = NULL;
 	auto_(slices_done) struct slices fab = {0};
-	int r = wire_decode(&flwr__get_fab_response__descriptor, bytes, CALL_MEMORY_MAX, &response);
+	int r = call_decode(get_fab_response, bytes, &response);
 
 	*hash_out = NULL;
 	*content_out = (struct slices){0};

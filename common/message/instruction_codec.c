@@ -6,7 +6,6 @@
 #include "clientappio.pb-c.h"
 #include "common/base/cleanup.h"
 #include "common/message/parts.h"
-#include "common/wire/message.h"
 #include "numbers.h"
 
 #include <errno.h>
@@ -39,13 +38,11 @@ int instruction_encode_token(uint64_t token, struct slices *out)
 int instruction_decode_token(const struct slices *bytes, uint64_t *token_out)
 {
 	auto_(wire_free) Flwr__GetTokenResponse *message = NULL;
-	int r = wire_decode(
-		&flwr__get_token_response__descriptor, bytes, CALL_MEMORY_MAX, &message);
+	int r = call_decode(get_token_response, bytes, &message);
 
-	if (r < 0)
-		return r;
-	*token_out = message->token;
-	return 0;
+	if (r == 0)
+		*token_out = message->token;
+	return r;
 }
 
 uint64_t instruction_first_token(const struct slices *bytes)
@@ -77,8 +74,7 @@ int instruction_decode_inputs(const struct slices *bytes, struct instruction_inp
 {
 	auto_(wire_free) Flwr__PullClientAppInputsResponse *message = NULL;
 	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
-	int r = wire_decode(&flwr__pull_client_app_inputs_response__descriptor, bytes,
-		CALL_MEMORY_MAX, &message);
+	int r = call_decode(pull_client_app_inputs_response, bytes, &message);
 
 	*out = (struct instruction_inputs){0};
 	if (r == 0)
@@ -110,8 +106,7 @@ int instruction_decode_outputs(const struct slices *bytes, struct instruction_ou
 {
 	auto_(wire_free) Flwr__PushClientAppOutputsRequest *message = NULL;
 	auto_(instruction_outputs_done) struct instruction_outputs outputs = {0};
-	int r = wire_decode(&flwr__push_client_app_outputs_request__descriptor, bytes,
-		CALL_MEMORY_MAX, &message);
+	int r = call_decode(push_client_app_outputs_request, bytes, &message);
 
 	*out = (struct instruction_outputs){0};
 	if (r == 0)
@@ -141,8 +136,7 @@ int instruction_decode_status(const struct slices *bytes, int *code_out, char **
 {
 	auto_(wire_free) Flwr__PushClientAppOutputsResponse *message = NULL;
 	char *none = (char *)protobuf_c_empty_string;
-	int r = wire_decode(&flwr__push_client_app_outputs_response__descriptor, bytes,
-		CALL_MEMORY_MAX, &message);
+	int r = call_decode(push_client_app_outputs_response, bytes, &message);
 
 	*text_out = NULL;
 	if (r < 0)

@@ -5,7 +5,6 @@
 
 #include "common/base/cleanup.h"
 #include "common/message/parts.h"
-#include "common/wire/message.h"
 #include "objects.pb-c.h"
 
 #include <errno.h>
@@ -39,8 +38,7 @@ int object_request_decode(const struct slices *bytes, struct object_request *out
 {
 	auto_(wire_free) Flwr__PushObjectRequest *message = NULL;
 	struct object_request request = {0};
-	int r = wire_decode(
-		&flwr__push_object_request__descriptor, bytes, CALL_MEMORY_MAX, &message);
+	int r = call_decode(push_object_request, bytes, &message);
 
 	*out = (struct object_request){0};
 	if (r < 0)
@@ -76,8 +74,7 @@ int object_pulled_encode(const struct object_pulled *pulled, struct slices *out)
 int object_pulled_decode(const struct slices *bytes, struct object_pulled *out)
 {
 	auto_(wire_free) Flwr__PullObjectResponse *message = NULL;
-	int r = wire_decode(
-		&flwr__pull_object_response__descriptor, bytes, CALL_MEMORY_MAX, &message);
+	int r = call_decode(pull_object_response, bytes, &message);
 
 	*out = (struct object_pulled){0};
 	if (r < 0)
@@ -99,11 +96,9 @@ int object_stored_encode(bool stored, struct slices *out)
 int object_stored_decode(const struct slices *bytes, bool *stored_out)
 {
 	auto_(wire_free) Flwr__PushObjectResponse *message = NULL;
-	int r = wire_decode(
-		&flwr__push_object_response__descriptor, bytes, CALL_MEMORY_MAX, &message);
+	int r = call_decode(push_object_response, bytes, &message);
 
-	if (r < 0)
-		return r;
-	*stored_out = message->stored;
-	return 0;
+	if (r == 0)
+		*stored_out = message->stored;
+	return r;
 }

@@ -7,9 +7,15 @@
 
 #include "common/base/slice.h"
 #include "common/objects/object.h"
+#include "common/wire/message.h"
 
 /* Bytes of structs and texts that a call may need beside its parts. */
 #define CALL_MEMORY_MAX (1 << 20)
+
+/* Read a call's message by its name in the generated code: call_decode(ping_response, bytes, &r).
+ */
+#define call_decode(name, bytes, out)                                                              \
+	wire_decode(&flwr__##name##__descriptor, bytes, CALL_MEMORY_MAX, out)
 
 /* Make this list the one piece of a generated message's field; it stays the caller's. */
 #define part_set(message, field, list)                                                             \

@@ -6,7 +6,6 @@
 #include "common/base/cleanup.h"
 #include "common/message/envelope.h"
 #include "common/message/parts.h"
-#include "common/wire/message.h"
 #include "runtime.pb-c.h"
 
 #include <errno.h>
@@ -61,13 +60,11 @@ int task_encode_claim(uint64_t task_id, struct slices *out)
 int task_decode_claim(const struct slices *bytes, uint64_t *task_id_out)
 {
 	auto_(wire_free) Flwr__ClaimTaskRequest *message = NULL;
-	int r = wire_decode(
-		&flwr__claim_task_request__descriptor, bytes, CALL_MEMORY_MAX, &message);
+	int r = call_decode(claim_task_request, bytes, &message);
 
-	if (r < 0)
-		return r;
-	*task_id_out = message->task_id;
-	return 0;
+	if (r == 0)
+		*task_id_out = message->task_id;
+	return r;
 }
 
 int task_encode_claimed(const char *token, struct slices *out)
@@ -83,8 +80,7 @@ int task_encode_claimed(const char *token, struct slices *out)
 int task_decode_claimed(const struct slices *bytes, char **token_out)
 {
 	auto_(wire_free) Flwr__ClaimTaskResponse *message = NULL;
-	int r = wire_decode(
-		&flwr__claim_task_response__descriptor, bytes, CALL_MEMORY_MAX, &message);
+	int r = call_decode(claim_task_response, bytes, &message);
 
 	*token_out = NULL;
 	if (r < 0)
@@ -109,24 +105,21 @@ int task_encode_heartbeat(bool success, struct slices *out)
 int task_decode_heartbeat(const struct slices *bytes, bool *success_out)
 {
 	auto_(wire_free) Flwr__SendTaskHeartbeatResponse *message = NULL;
-	int r = wire_decode(
-		&flwr__send_task_heartbeat_response__descriptor, bytes, CALL_MEMORY_MAX, &message);
+	int r = call_decode(send_task_heartbeat_response, bytes, &message);
 
-	if (r < 0)
-		return r;
-	*success_out = message->success;
-	return 0;
+	if (r == 0)
+		*success_out = message->success;
+	return r;
 }
 
 int task_decode_get_run(const struct slices *bytes, uint64_t *run_id_out)
 {
 	auto_(wire_free) Flwr__GetRunRequest *message = NULL;
-	int r = wire_decode(&flwr__get_run_request__descriptor, bytes, CALL_MEMORY_MAX, &message);
+	int r = call_decode(get_run_request, bytes, &message);
 
-	if (r < 0)
-		return r;
-	*run_id_out = message->run_id;
-	return 0;
+	if (r == 0)
+		*run_id_out = message->run_id;
+	return r;
 }
 
 int task_encode_get_run(const struct slices *run, struct slices *out)
@@ -163,8 +156,7 @@ int task_decode_input(const struct slices *bytes, struct task_input *out)
 {
 	auto_(wire_free) Flwr__PullTaskInputResponse *message = NULL;
 	auto_(task_input_done) struct task_input input = {0};
-	int r = wire_decode(
-		&flwr__pull_task_input_response__descriptor, bytes, CALL_MEMORY_MAX, &message);
+	int r = call_decode(pull_task_input_response, bytes, &message);
 
 	*out = (struct task_input){0};
 	if (r == 0)
@@ -226,8 +218,7 @@ int task_encode_push(const struct task_messages *messages, struct slices *out)
 int task_decode_pulled(const struct slices *bytes, struct task_messages *out)
 {
 	auto_(wire_free) Flwr__PullAppMessagesResponse *message = NULL;
-	int r = wire_decode(
-		&flwr__pull_app_messages_response__descriptor, bytes, CALL_MEMORY_MAX, &message);
+	int r = call_decode(pull_app_messages_response, bytes, &message);
 
 	*out = (struct task_messages){0};
 	if (r == 0)
@@ -238,8 +229,7 @@ int task_decode_pulled(const struct slices *bytes, struct task_messages *out)
 int task_decode_push(const struct slices *bytes, struct task_messages *out)
 {
 	auto_(wire_free) Flwr__PushAppMessagesRequest *message = NULL;
-	int r = wire_decode(
-		&flwr__push_app_messages_request__descriptor, bytes, CALL_MEMORY_MAX, &message);
+	int r = call_decode(push_app_messages_request, bytes, &message);
 
 	*out = (struct task_messages){0};
 	if (r == 0)
