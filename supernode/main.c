@@ -18,7 +18,7 @@
 #include "common/loop/loop.h"
 #include "common/rpc/rpc.h"
 #include "supernode/options.h"
-#include "supernode/supervisor/supervisor.h"
+#include "supernode/supernode.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -34,7 +34,7 @@
 static void on_signal(void *arg, int signal)
 {
 	if (signal != SIGHUP)
-		supervisor_stop(arg);
+		supernode_stop(arg);
 }
 
 static void complain(struct reason *why, int r)
@@ -52,7 +52,7 @@ struct heap_watch {
 	bool much; /* was free at the last look */
 };
 
-/* What peers have made gRPC take goes back as what messages have taken; see supervisor_options. */
+/* What peers have made gRPC take goes back as what messages have taken; see supernode_options. */
 static void heap_look(void *arg)
 {
 	struct heap_watch *watch = arg;
@@ -93,7 +93,7 @@ static bool is_passing(int error)
 static int run(const struct options *options, const struct app_bounds *bounds, struct loop *loop,
 	struct log *log)
 {
-	struct supervisor_options wanted = {
+	struct supernode_options wanted = {
 		.superlink = options->superlink,
 		.insecure = options->insecure,
 		.root_certificates = options->root_certificates,
@@ -130,7 +130,7 @@ static int run(const struct options *options, const struct app_bounds *bounds, s
 		.log_level = options->log_level,
 		.trim = trim,
 	};
-	struct supervisor *supervisor = NULL;
+	struct supernode *supernode = NULL;
 	struct heap_watch heap = {.timer = timer_new(loop, heap_look, &heap)};
 	const sigset_t signals = loop_block_signals();
 	struct reason why = {0};
@@ -138,7 +138,7 @@ static int run(const struct options *options, const struct app_bounds *bounds, s
 	int r = heap.timer ? clock_offset(&wanted.clock_offset_s, &why) : -ENOMEM;
 
 	if (r == 0)
-		r = supervisor_new(loop, log, &wanted, &supervisor, &why);
+		r = supernode_new(loop, log, &wanted, &supernode, &why);
 	if (r) {
 		complain(&why, r);
 		timer_free(heap.timer);
@@ -149,20 +149,20 @@ static int run(const struct options *options, const struct app_bounds *bounds, s
 		if (options->warnings[i])
 			log_warn(log, "%s", options->warnings[i]);
 	}
-	r = loop_signals(loop, &signals, on_signal, supervisor);
+	r = loop_signals(loop, &signals, on_signal, supernode);
 	if (r == 0) {
-		supervisor_start(supervisor);
+		supernode_start(supernode);
 		heap_look(&heap);
 		r = loop_run(loop);
 	}
-	status = r ? EXIT_FAILURE : supervisor_status(supervisor);
-	if (r || supervisor_hurried(supervisor)) {
-		supervisor_abandon(supervisor);
+	status = r ? EXIT_FAILURE : supernode_status(supernode);
+	if (r || supernode_hurried(supernode)) {
+		supernode_abandon(supernode);
 		log_drain(log);
 		_exit(status);
 	}
 	timer_free(heap.timer);
-	supervisor_free(supervisor);
+	supernode_free(supernode);
 	log_info(log, "stopped");
 	return status;
 }

@@ -1,9 +1,9 @@
 /*
- * supervisor: one running SuperNode: node, SuperLink, worker API and agent wired together: what the
+ * supernode: a running SuperNode: node, SuperLink, worker API and agent wired together: what the
  * node decides is done here. Main thread.
  */
-#ifndef FLWR_SUPERVISOR_SUPERVISOR_H
-#define FLWR_SUPERVISOR_SUPERVISOR_H
+#ifndef FLWR_SUPERNODE_H
+#define FLWR_SUPERNODE_H
 
 #include "common/base/log.h"
 #include "common/base/reason.h"
@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Everything is borrowed during supervisor_new(), unless it says otherwise. */
-struct supervisor_options {
+/* Everything is borrowed during supernode_new(), unless it says otherwise. */
+struct supernode_options {
 	const char *superlink;             /* NULL: 127.0.0.1:8000 is tried, then 127.0.0.1:9092 */
 	bool insecure;                     /* no TLS towards the SuperLink */
 	const char *root_certificates;     /* PEM file; NULL: the system's */
@@ -33,7 +33,7 @@ struct supervisor_options {
 	const char *launcher_secret;     /* a file; NULL: everybody may ask for messages */
 	const char *flwr_dir;            /* NULL: the usual places */
 	const char *python;              /* NULL: found by the agent */
-	const struct app_bounds *bounds; /* for as long as the supervisor is there */
+	const struct app_bounds *bounds; /* for as long as the supernode is there */
 	const char
 		*clientapp_command; /* template of another worker (launch/command.h); NULL: ours */
 	uint64_t grpc_max_bytes;
@@ -54,32 +54,32 @@ struct supervisor_options {
 	void (*trim)(void); /* gives free memory back to the system; NULL: nobody does */
 };
 
-struct supervisor;
+struct supernode;
 
 /* Listens at the worker API's address. 0; -errno with a sentence: nothing was started. */
-int supervisor_new(struct loop *loop, struct log *log, const struct supervisor_options *options,
-	struct supervisor **out, struct reason *why);
+int supernode_new(struct loop *loop, struct log *log, const struct supernode_options *options,
+	struct supernode **out, struct reason *why);
 
 /* Connect to the SuperLink and work until it is over; then the loop is stopped. */
-void supervisor_start(struct supervisor *supervisor);
+void supernode_start(struct supernode *supernode);
 
 /*
  * The first time: take no more messages, give running ones their grace, then end them; reply,
  * unregister, stop the loop. The second time: now.
  */
-void supervisor_stop(struct supervisor *supervisor);
+void supernode_stop(struct supernode *supernode);
 
 /* 0: stopped, or told to by the SuperLink; 1: gave up. */
-int supervisor_status(const struct supervisor *supervisor);
+int supernode_status(const struct supernode *supernode);
 
-/* Was it asked to stop a second time? Then supervisor_abandon() is all there is time for. */
-bool supervisor_hurried(const struct supervisor *supervisor);
+/* Was it asked to stop a second time? Then supernode_abandon() is all there is time for. */
+bool supernode_hurried(const struct supernode *supernode);
 
 /* Kill every process, remove what lies in the file system. The program must end right after, by
  * _exit(). */
-void supervisor_abandon(struct supervisor *supervisor);
+void supernode_abandon(struct supernode *supernode);
 
 /* After the loop has stopped by itself, or without a start. */
-void supervisor_free(struct supervisor *supervisor);
+void supernode_free(struct supernode *supernode);
 
 #endif

@@ -1,4 +1,4 @@
-#include "supernode/supervisor/token_file.h"
+#include "supernode/run/token_file.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/files.h"

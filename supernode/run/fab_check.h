@@ -1,10 +1,10 @@
 /*
- * bundle: verifies FABs that came from the SuperLink, and has their manifests read. Size, hash and
- * signature are compared here, on the io thread; no parser of a bundle runs in this process: a
+ * fab_check: verifies FABs that came from the SuperLink, and has their manifests read. Size, hash
+ * and signature are compared here, on the io thread; no parser of a bundle runs in this process: a
  * child that may crash (flwr-read-manifest) reads the manifest. Main thread.
  */
-#ifndef FLWR_SUPERVISOR_BUNDLE_H
-#define FLWR_SUPERVISOR_BUNDLE_H
+#ifndef FLWR_RUN_FAB_CHECK_H
+#define FLWR_RUN_FAB_CHECK_H
 
 #include "common/base/log.h"
 #include "common/fab/fab.h"
@@ -12,9 +12,9 @@
 #include "common/launch/process.h"
 #include "common/loop/loop.h"
 
-struct bundles;
+struct fab_checks;
 
-struct bundles_options {
+struct fab_checks_options {
 	struct process_set *processes; /* borrowed: for the children */
 	const struct trusted *trusted; /* borrowed; NULL: no signature is needed */
 	const char *reader_path;       /* of flwr-read-manifest */
@@ -24,28 +24,28 @@ struct bundles_options {
  * The end of a check. refused is NULL, and content and manifest may be taken over; or it is the
  * sentence that says why the FAB is of no use. hash is the one that was compared; borrowed.
  */
-typedef void bundle_fn(void *arg, uint64_t run_id, const char *hash, struct slices *content,
+typedef void fab_check_fn(void *arg, uint64_t run_id, const char *hash, struct slices *content,
 	struct manifest *manifest, const char *refused);
 
 /* Strings are copied. 0 or -ENOMEM. */
-int bundles_new(struct loop *loop, struct log *log, const struct bundles_options *options,
-	struct bundles **out);
+int fab_checks_new(struct loop *loop, struct log *log, const struct fab_checks_options *options,
+	struct fab_checks **out);
 
 /*
  * Check content (taken over, empty afterwards, on failure too) against hash, for run_id, and that
  * one of the trusted has signed it, as verifications (taken over) say; done is called later, once,
  * unless this fails. 0; -errno.
  */
-int bundles_check(struct bundles *bundles, uint64_t run_id, const char *hash,
-	struct slices *content, struct value_map *verifications, bundle_fn *done, void *arg);
+int fab_checks_start(struct fab_checks *checks, uint64_t run_id, const char *hash,
+	struct slices *content, struct value_map *verifications, fab_check_fn *done, void *arg);
 
 /* End the checks under way as soon as can be; done() comes for each. */
-void bundles_stop(struct bundles *bundles);
+void fab_checks_stop(struct fab_checks *checks);
 
 /* Checks under way: what they borrow must live so long. */
-unsigned bundles_count(const struct bundles *bundles);
+unsigned fab_checks_count(const struct fab_checks *checks);
 
-/* As bundles_stop(), and waits (the loop runs) until there is none. NULL is fine. */
-void bundles_free(struct bundles *bundles);
+/* As fab_checks_stop(), and waits (the loop runs) until there is none. NULL is fine. */
+void fab_checks_free(struct fab_checks *checks);
 
 #endif

@@ -2,13 +2,13 @@
  * credentials: who this node trusts, and who it is: what the options name, read once at the start.
  * Main thread; blocks on the file system.
  */
-#ifndef FLWR_SUPERVISOR_CREDENTIALS_H
-#define FLWR_SUPERVISOR_CREDENTIALS_H
+#ifndef FLWR_SUPERNODE_CREDENTIALS_H
+#define FLWR_SUPERNODE_CREDENTIALS_H
 
 #include "common/base/log.h"
 #include "common/fab/trusted.h"
 #include "supernode/fleet/auth.h"
-#include "supernode/supervisor/supervisor.h"
+#include "supernode/supernode.h"
 
 struct credentials {
 	char *ca_pem;                    /* of SuperLinks; NULL: plain text */
@@ -18,7 +18,7 @@ struct credentials {
 };
 
 /* 0; -errno with a sentence, and Flower's exit code where it has one. */
-int credentials_load(const struct supervisor_options *options, struct log *log,
+int credentials_load(const struct supernode_options *options, struct log *log,
 	struct credentials *out, struct reason *why);
 void credentials_done(struct credentials *credentials);
 

@@ -2,8 +2,8 @@
  * state_dir: the folder of what must outlive the program, one for each SuperLink and operator's
  * key, locked by the node that uses it. Main thread, at the start; blocks on the file system.
  */
-#ifndef FLWR_SUPERVISOR_STATE_DIR_H
-#define FLWR_SUPERVISOR_STATE_DIR_H
+#ifndef FLWR_SUPERNODE_STATE_DIR_H
+#define FLWR_SUPERNODE_STATE_DIR_H
 
 #include "common/base/log.h"
 #include "common/base/reason.h"

@@ -1,4 +1,4 @@
-#include "supernode/supervisor/state_dir.h"
+#include "supernode/state_dir.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/files.h"

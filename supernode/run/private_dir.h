@@ -2,8 +2,8 @@
  * private_dir: the node's directory for what must be found in the file system, as the worker API's
  * socket. Blocks on the file system; start and end of the program only.
  */
-#ifndef FLWR_SUPERVISOR_PRIVATE_DIR_H
-#define FLWR_SUPERVISOR_PRIVATE_DIR_H
+#ifndef FLWR_RUN_PRIVATE_DIR_H
+#define FLWR_RUN_PRIVATE_DIR_H
 
 #include "common/base/reason.h"
 

@@ -1,8 +1,9 @@
 /*
- * supervisor_internal: what the sources of this folder share of a running SuperNode. Main thread.
+ * supernode_internal: what supernode.c, pump.c, uplink.c and stopping.c share of a running
+ * SuperNode. Main thread.
  */
-#ifndef FLWR_SUPERVISOR_SUPERVISOR_INTERNAL_H
-#define FLWR_SUPERVISOR_SUPERVISOR_INTERNAL_H
+#ifndef FLWR_SUPERNODE_INTERNAL_H
+#define FLWR_SUPERNODE_INTERNAL_H
 
 #include "common/base/clock.h"
 #include "common/base/files.h"
@@ -11,13 +12,13 @@
 #include "common/rpc/rpc.h"
 #include "supernode/admin/health.h"
 #include "supernode/core/node.h"
+#include "supernode/credentials.h"
 #include "supernode/fleet/fleet.h"
-#include "supernode/supervisor/bundle.h"
-#include "supernode/supervisor/credentials.h"
-#include "supernode/supervisor/private_dir.h"
-#include "supernode/supervisor/slots.h"
-#include "supernode/supervisor/state_dir.h"
-#include "supernode/supervisor/supervisor.h"
+#include "supernode/run/fab_check.h"
+#include "supernode/run/private_dir.h"
+#include "supernode/run/runner.h"
+#include "supernode/state_dir.h"
+#include "supernode/supernode.h"
 #include "supernode/workers/appio.h"
 
 enum phase {
@@ -30,7 +31,7 @@ enum phase {
 	PHASE_LEFT
 };
 
-struct supervisor {
+struct supernode {
 	struct loop *loop;
 	struct log *log;
 	struct budget budget;
@@ -45,10 +46,10 @@ struct supervisor {
 	struct node *node;
 	struct fleet *fleet;
 	struct appio *appio;
-	struct agent *agent; /* NULL, as slots, when workers come by themselves */
-	struct slots *slots;
+	struct agent *agent; /* NULL, as runner, when workers come by themselves */
+	struct runner *runner;
 	struct process_set *processes; /* ours, where there is no agent; else NULL */
-	struct bundles *bundles;
+	struct fab_checks *fab_checks;
 	struct timer *offers;  /* of the next line about a message that waits for a worker */
 	int64_t offer_line_ms; /* when the last one was written */
 	struct timer *tick;
@@ -57,8 +58,6 @@ struct supervisor {
 	struct flwr_home flwr_home;
 	char *clientapp_command; /* NULL: our own worker */
 	bool token_files;        /* the command wants the token of a message in a file */
-	enum log_level log_level;
-	bool stderr_in_replies;
 	int64_t grace_ms;
 	int64_t grace_end_ms; /* while stopping */
 	void (*trim)(void);
@@ -73,27 +72,34 @@ struct supervisor {
 	int status;
 };
 
-static inline struct node_now supervisor_now(void)
+static inline struct node_now supernode_now(void)
 {
 	return (struct node_now){clock_now_ms(), clock_wall_s()};
 }
 
+/* ---- pump.c ---- */
 /* Do what the node decided, until it has nothing more to say: after each event that it is given. */
-void supervisor_pump(struct supervisor *supervisor);
-
-/* The SuperLink is lost for good, or has told the node to leave. */
-void supervisor_over(struct supervisor *supervisor, enum fleet_over over, const char *sentence);
+void supernode_pump(struct supernode *supernode);
+extern const struct appio_ops appio_events;   /* arg is the supernode */
+extern const struct runner_ops runner_events; /* arg is the supernode */
+/* Of the timers; arg is the supernode. */
+void pump_tick(void *arg);
+void pump_say_offer(void *arg);
+void pump_health(void *arg);
+void pump_trim(void *arg);
 
 /* ---- stopping.c ---- */
+/* The SuperLink is lost for good, or has told the node to leave. */
+void supernode_over(struct supernode *supernode, enum fleet_over over, const char *sentence);
 /* After each event: does the phase end? */
-void stopping_check(struct supervisor *supervisor);
-/* arg is the supervisor: the time of the phase is over. */
+void stopping_check(struct supernode *supernode);
+/* arg is the supernode: the time of the phase is over. */
 void stopping_over(void *arg);
 
-/* ---- superlink.c: what comes from the SuperLink, and what the node wants of it ---- */
-extern const struct fleet_ops superlink_events; /* arg is the supervisor */
-void superlink_fetch_run(struct supervisor *supervisor, const struct node_action *action);
-void superlink_fetch_fab(struct supervisor *supervisor, const struct node_action *action);
-void superlink_push_reply(struct supervisor *supervisor, const struct node_action *action);
+/* ---- uplink.c: what comes from the SuperLink, and what the node wants of it ---- */
+extern const struct fleet_ops uplink_events; /* arg is the supernode */
+void uplink_fetch_run(struct supernode *supernode, const struct node_action *action);
+void uplink_fetch_fab(struct supernode *supernode, const struct node_action *action);
+void uplink_push_reply(struct supernode *supernode, const struct node_action *action);
 
 #endif

@@ -3,7 +3,7 @@
  */
 #include "common/base/files.h"
 #include "kit/test.h"
-#include "supernode/supervisor/state_dir.h"
+#include "supernode/state_dir.h"
 
 #include <sys/stat.h>
 

@@ -1,10 +1,10 @@
 /*
- * The checks of bundles, with the program that reads them and with others in its place that crash,
+ * The checks of FABs, with the program that reads them and with others in its place that crash,
  * lie, say too much and hang.
  */
 #include "common/base/sha256.h"
 #include "kit/test.h"
-#include "supernode/supervisor/bundle.h"
+#include "supernode/run/fab_check.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -15,7 +15,7 @@ static struct {
 	struct loop *loop;
 	struct log *log;
 	struct process_set *processes;
-	struct bundles *bundles;
+	struct fab_checks *checks;
 	unsigned said;
 	char hash[SHA256_HEX_BYTES];
 	char refused[REASON_BYTES];
@@ -34,8 +34,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	bundles_free(rig.bundles);
-	rig.bundles = NULL;
+	fab_checks_free(rig.checks);
+	rig.checks = NULL;
 	process_set_free(rig.processes);
 	loop_free(rig.loop);
 	log_free(rig.log);
@@ -54,18 +54,20 @@ static void on_checked(void *arg, uint64_t run_id, const char *hash, struct slic
 
 static void check_begin(const char *reader, const char *bytes)
 {
-	const struct bundles_options options = {.processes = rig.processes, .reader_path = reader};
+	const struct fab_checks_options options = {
+		.processes = rig.processes, .reader_path = reader};
 	struct value_map none = {0};
 	struct slices content = {0};
 
-	bundles_free(rig.bundles);
-	assert_int_equal(bundles_new(rig.loop, rig.log, &options, &rig.bundles), 0);
+	fab_checks_free(rig.checks);
+	assert_int_equal(fab_checks_new(rig.loop, rig.log, &options, &rig.checks), 0);
 	assert_int_equal(slices_append_copy(&content, bytes, strlen(bytes)), 0);
 	assert_int_equal(sha256_slices(&content, rig.hash), 0);
 	assert_int_equal(
-		bundles_check(rig.bundles, RUN_ID, rig.hash, &content, &none, on_checked, &rig), 0);
+		fab_checks_start(rig.checks, RUN_ID, rig.hash, &content, &none, on_checked, &rig),
+		0);
 	assert_int_equal(content.n, 0);
-	assert_int_equal(bundles_count(rig.bundles), 1);
+	assert_int_equal(fab_checks_count(rig.checks), 1);
 }
 
 static void check(const char *reader, const char *sentence)
@@ -75,7 +77,7 @@ static void check(const char *reader, const char *sentence)
 	check_begin(reader, "no zip");
 	while (rig.said == before)
 		loop_step(rig.loop, 1000);
-	assert_int_equal(bundles_count(rig.bundles), 0);
+	assert_int_equal(fab_checks_count(rig.checks), 0);
 	if (!strstr(rig.refused, sentence))
 		fail_msg("%s: %s", sentence, rig.refused);
 }
@@ -126,14 +128,14 @@ static void a_stop(void **state)
 	check_begin(path, "one");
 	while (process_set_count(rig.processes) == 0)
 		loop_step(rig.loop, 1000);
-	bundles_free(rig.bundles);
-	rig.bundles = NULL;
+	fab_checks_free(rig.checks);
+	rig.checks = NULL;
 	assert_int_equal(rig.said, 1);
 	assert_non_null(strstr(rig.refused, "was stopped"));
 	/* While it is hashed, too. */
 	check_begin(path, "two");
-	bundles_free(rig.bundles);
-	rig.bundles = NULL;
+	fab_checks_free(rig.checks);
+	rig.checks = NULL;
 	assert_int_equal(rig.said, 2);
 	assert_non_null(strstr(rig.refused, "was stopped"));
 	unlink(path);

@@ -1,4 +1,4 @@
-#include "supernode/supervisor/credentials.h"
+#include "supernode/credentials.h"
 
 #include "common/base/exit_code.h"
 #include "common/keys/trust.h"
@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int load_key(const struct supervisor_options *options, struct log *log, struct auth **out,
+static int load_key(const struct supernode_options *options, struct log *log, struct auth **out,
 	struct reason *why)
 {
 	struct reason cause = {0};
@@ -16,7 +16,7 @@ static int load_key(const struct supervisor_options *options, struct log *log, s
 	return r ? reason_exit(why, r, auth_exit_code(r), "%s", cause.text) : 0;
 }
 
-int credentials_load(const struct supervisor_options *options, struct log *log,
+int credentials_load(const struct supernode_options *options, struct log *log,
 	struct credentials *out, struct reason *why)
 {
 	struct reason cause = {0};

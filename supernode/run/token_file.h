@@ -3,8 +3,8 @@
  * a worker of --clientapp-command: a command line can be read by everybody. Blocks on the file
  * system, for some bytes; main thread.
  */
-#ifndef FLWR_SUPERVISOR_TOKEN_FILE_H
-#define FLWR_SUPERVISOR_TOKEN_FILE_H
+#ifndef FLWR_RUN_TOKEN_FILE_H
+#define FLWR_RUN_TOKEN_FILE_H
 
 #include <stdint.h>
 

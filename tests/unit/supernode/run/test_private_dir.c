@@ -1,7 +1,7 @@
 #include "common/base/files.h"
 #include "kit/test.h"
-#include "supernode/supervisor/private_dir.h"
-#include "supernode/supervisor/token_file.h"
+#include "supernode/run/private_dir.h"
+#include "supernode/run/token_file.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

@@ -1,4 +1,4 @@
-#include "supernode/supervisor/private_dir.h"
+#include "supernode/run/private_dir.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/files.h"

@@ -1,0 +1,166 @@
+/*
+ * Stopping is a short sequence of phases, each left when its condition holds or its time is over.
+ */
+#include "supernode/supernode_internal.h"
+
+#include "common/base/exit_code.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define ANSWER_MS      5000 /* to push the last replies */
+#define CALLS_GRACE_MS 500  /* for calls of workers */
+/* A SuperLink of 1.17 or later throws away what the ServerApp has not fetched yet of a node that
+ * leaves; ServerApps ask every 3 s. */
+#define FETCH_MS 4000
+
+static void part_left(void *arg)
+{
+	struct supernode *supernode = arg;
+
+	supernode->leaving--;
+	stopping_check(supernode);
+}
+
+static void leave(struct supernode *supernode)
+{
+	/* A pull that is out may still bring a message: nobody would work on it any more. */
+	node_give_up(supernode->node, supernode_now(), "the SuperNode was stopped");
+	supernode->phase = PHASE_LEAVING;
+	timer_set(supernode->end, CLOCK_NEVER);
+	supernode->leaving = 2;
+	fleet_stop(supernode->fleet, part_left, supernode);
+	appio_stop(supernode->appio, CALLS_GRACE_MS, part_left, supernode);
+	fab_checks_stop(supernode->fab_checks);
+	timer_set(supernode->health_timer, CLOCK_NEVER);
+	if (supernode->health) {
+		supernode->leaving++;
+		health_stop(supernode->health, CALLS_GRACE_MS, part_left, supernode);
+	}
+}
+
+/* All messages are answered: leave, or stay until the last reply was fetched. */
+static void answered(struct supernode *supernode)
+{
+	if (!supernode->answered_ms) {
+		leave(supernode);
+		return;
+	}
+	log_info(supernode->log,
+		"stopping: up to %d s for the ServerApp to fetch the last reply from the SuperLink",
+		FETCH_MS / 1000);
+	supernode->phase = PHASE_LINGERING;
+	timer_set(supernode->end, clock_after(supernode->answered_ms, FETCH_MS));
+}
+
+/* The rest of the grace is for apps that have replied and are at their own end. */
+static void end_apps(struct supernode *supernode)
+{
+	unsigned left = supernode->agent ? agent_count(supernode->agent) : 0;
+
+	if (supernode->phase == PHASE_LEAVING && left > 0) {
+		supernode->phase = PHASE_ENDING;
+		timer_set(supernode->end, supernode->grace_end_ms);
+	} else if (left == 0) {
+		supernode->phase = PHASE_LEFT;
+		loop_stop(supernode->loop);
+	}
+}
+
+/* Their grace is over; what is left after that is killed with the agent. */
+static void apps_late(struct supernode *supernode)
+{
+	if (supernode->apps_stopped) {
+		supernode->phase = PHASE_LEFT;
+		loop_stop(supernode->loop);
+		return;
+	}
+	supernode->apps_stopped = true;
+	timer_set(supernode->end, clock_after(clock_now_ms(), 2 * WORKER_GRACE_MS));
+	runner_stop_all(supernode->runner, WORKER_GRACE_MS);
+}
+
+void stopping_check(struct supernode *supernode)
+{
+	if (supernode->phase == PHASE_DRAINING || supernode->phase == PHASE_ANSWERING) {
+		if (node_count(supernode->node).messages == 0)
+			answered(supernode);
+	} else if ((supernode->phase == PHASE_LEAVING && supernode->leaving == 0 &&
+			   fab_checks_count(supernode->fab_checks) == 0) ||
+		   supernode->phase == PHASE_ENDING) {
+		end_apps(supernode);
+	}
+}
+
+void stopping_over(void *arg)
+{
+	struct supernode *supernode = arg;
+
+	if (supernode->phase == PHASE_DRAINING) {
+		log_warn(supernode->log,
+			"stopping: the grace of %" PRId64 " s is over: messages at work are ended",
+			supernode->grace_ms / 1000);
+		supernode->phase = PHASE_ANSWERING;
+		timer_set(supernode->end, clock_after(clock_now_ms(), WORKER_GRACE_MS + ANSWER_MS));
+		node_give_up(supernode->node, supernode_now(), "the SuperNode was stopped");
+		/* Apps that have replied, too. */
+		if (supernode->runner)
+			runner_stop_all(supernode->runner, WORKER_GRACE_MS);
+		supernode_pump(supernode);
+	} else if (supernode->phase == PHASE_ANSWERING) {
+		log_warn(supernode->log, "stopping: some replies could not be sent");
+		leave(supernode);
+	} else if (supernode->phase == PHASE_LINGERING) {
+		leave(supernode);
+	} else if (supernode->phase == PHASE_ENDING) {
+		apps_late(supernode);
+	}
+}
+
+/* The SuperLink is lost for good, or has told the node to leave. */
+void supernode_over(struct supernode *supernode, enum fleet_over over, const char *sentence)
+{
+	static const int codes[] = {[FLEET_OVER_LOST] = EXIT_CODE_NO_SUPERLINK,
+		[FLEET_OVER_KEY] = EXIT_CODE_KEY_INVALID};
+
+	if (over == FLEET_OVER_TOLD) {
+		log_info(supernode->log, "%s", sentence);
+	} else {
+		log_error(supernode->log, "%s (Exit Code: %d, %s)", sentence, codes[over],
+			exit_code_meaning(codes[over]));
+		supernode->status = 1; /* 2 is for this machine's own options */
+	}
+	if (supernode->phase >= PHASE_LEAVING)
+		return;
+	supernode->answered_ms = 0;
+	node_close(supernode->node);
+	node_give_up(supernode->node, supernode_now(), "the SuperNode has lost its SuperLink");
+	supernode->phase = PHASE_ANSWERING;
+	supernode->grace_end_ms = clock_after(clock_now_ms(), supernode->grace_ms);
+	timer_set(supernode->end, clock_after(clock_now_ms(), WORKER_GRACE_MS));
+	supernode_pump(supernode);
+}
+
+void supernode_stop(struct supernode *supernode)
+{
+	unsigned messages = node_count(supernode->node).messages;
+	char said[128] = "";
+
+	if (supernode->phase != PHASE_WORKING) {
+		log_warn(supernode->log,
+			"stopping now: no reply is sent any more, and the SuperLink is not told");
+		supernode->hurried = true;
+		loop_stop(supernode->loop);
+		return;
+	}
+	if (messages)
+		snprintf(said, sizeof said,
+			": %u message%s at work, up to %g s (--grace); a second signal stops at once",
+			messages, messages == 1 ? "" : "s", (double)supernode->grace_ms / 1000);
+	log_info(supernode->log, "stopping%s", said);
+	node_close(supernode->node);
+	supernode->phase = PHASE_DRAINING;
+	supernode->grace_end_ms = clock_after(clock_now_ms(), supernode->grace_ms);
+	timer_set(supernode->end, supernode->grace_end_ms);
+	supernode_pump(supernode);
+}
