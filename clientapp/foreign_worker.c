@@ -1,9 +1,9 @@
 #include "clientapp/foreign_worker.h"
 
 #include "common/base/cleanup.h"
-#include "common/launch/agent.h"
 #include "common/launch/agent_client.h"
 #include "common/launch/command.h"
+#include "common/launch/launch_paths.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -62,11 +62,11 @@ static const struct process_ops events = {.ended = ended, .gone = gone};
 static int start_program(struct foreign_worker *worker, char *const *command,
 	const char *core_limit, struct reason *why)
 {
-	struct agent_options paths = {0};
+	auto_(launch_paths_done) struct launch_paths paths = {0};
 	auto_(free_at_exit) const char **argv = NULL;
 	char pid[16];
 	size_t n = 0, at = 0;
-	int r = agent_paths(&paths);
+	int r = launch_paths_find(&paths);
 
 	while (command[n])
 		n++;
@@ -76,7 +76,7 @@ static int start_program(struct foreign_worker *worker, char *const *command,
 		r = -ENOMEM;
 	if (r == 0) {
 		snprintf(pid, sizeof pid, "%d", (int)getpid());
-		argv[at++] = paths.start_path;
+		argv[at++] = paths.start;
 		argv[at++] = "-e"; /* Flower's workers end when {parent_pid} is not their parent */
 		if (core_limit) {
 			argv[at++] = "-c";
@@ -89,9 +89,6 @@ static int start_program(struct foreign_worker *worker, char *const *command,
 				.name = "worker", .argv = argv, .fd = -1, .inherits_output = true},
 			&events, worker, &worker->process, why);
 	}
-	free((char *)paths.worker_path);
-	free((char *)paths.start_path);
-	free((char *)paths.bridge_path);
 	return r;
 }
 

@@ -23,13 +23,8 @@ struct launcher {
 	struct loop *loop;
 	struct rpc *rpc;
 	struct log *log;
-	char *address;
-	char *flwr_home;
-	int64_t grace_ms;
-	enum log_level log_level;
-	bool stderr_in_replies;
-	bool signed_apps;
-	bool run_once;
+	struct launcher_options options;
+	const struct clientapp_options *given; /* of options */
 	struct agent *agent;
 	struct work_poll *poll;
 	struct attendance *attendance;
@@ -84,7 +79,7 @@ static void next(void *arg)
 	launcher->at_work = false;
 	if (launcher->succeeded)
 		log_info(launcher->log, "message %" PRIu64 " is answered", launcher->number);
-	if (launcher->stopping || launcher->run_once)
+	if (launcher->stopping || launcher->given->run_once)
 		finish(launcher);
 	else
 		work_poll_ask(launcher->poll);
@@ -103,15 +98,14 @@ static void answer_done(void *arg)
 static void answer(struct launcher *launcher, int64_t code, const char *reason)
 {
 	const struct worker_options options = {
-		.address = launcher->address,
+		.address = launcher->given->address,
 		.token = launcher->token,
 		.task_token = launcher->task_token,
-		.flwr_home = launcher->flwr_home,
+		.flwr_home = launcher->options.flwr_home,
 		.control = -1,
-		.log_level = launcher->log_level,
-		.stderr_in_replies = launcher->stderr_in_replies,
+		.stderr_in_replies = launcher->given->launch.stderr_in_replies,
 		.failure = reason,
-		.patient = !launcher->run_once,
+		.patient = !launcher->given->run_once,
 		.failure_code = code,
 	};
 	int r = worker_new(launcher->loop, launcher->rpc, launcher->log, &options, answer_done,
@@ -154,7 +148,7 @@ static void worker_ended(void *arg, struct worker_process *worker, const struct 
 		launcher->answered = true;
 	if (launcher->answered)
 		return;
-	code = end_error(END_WORKER, end, launcher->stderr_in_replies, &reason);
+	code = end_error(END_WORKER, end, launcher->given->launch.stderr_in_replies, &reason);
 	answer(launcher, code,
 		launcher->stopping ? "the worker was stopped"
 		: reason.data      ? reason.data
@@ -198,11 +192,11 @@ static void start_worker(struct launcher *launcher)
 	const struct control_start start = {
 		.token = launcher->token,
 		.task_token = launcher->task_token,
-		.address = launcher->address,
-		.flwr_home = launcher->flwr_home,
-		.log_level = (int)launcher->log_level,
-		.signed_apps = launcher->signed_apps,
-		.stderr_in_replies = launcher->stderr_in_replies,
+		.address = (char *)launcher->given->address,
+		.flwr_home = (char *)launcher->options.flwr_home,
+		.log_level = (int)launcher->given->launch.log_level,
+		.signed_apps = launcher->given->signed_apps,
+		.stderr_in_replies = launcher->given->launch.stderr_in_replies,
 	};
 	struct reason why = {0};
 	char name[32];
@@ -258,23 +252,6 @@ static void grace_over(void *arg)
 		worker_process_stop(launcher->worker, WORKER_GRACE_MS);
 }
 
-static int new_agent(struct launcher *launcher, const struct launcher_options *from)
-{
-	struct agent_options options = {.python = from->python,
-		.log_level = from->log_level,
-		.passes_output = from->passes_output,
-		.bounds = from->bounds,
-		.exit_grace_ms = from->exit_grace_ms};
-	int r = agent_paths(&options);
-
-	if (r == 0)
-		r = agent_new(launcher->loop, launcher->log, &options, &launcher->agent);
-	free((char *)options.worker_path);
-	free((char *)options.start_path);
-	free((char *)options.bridge_path);
-	return r;
-}
-
 int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct launcher_options *options, struct launcher **out)
 {
@@ -287,25 +264,22 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		.loop = loop,
 		.rpc = rpc,
 		.log = log,
-		.address = strdup(options->address),
-		.flwr_home = strdup(options->flwr_home),
-		.grace_ms = options->grace_ms,
-		.log_level = options->log_level,
-		.stderr_in_replies = options->stderr_in_replies,
-		.signed_apps = options->signed_apps,
-		.run_once = options->run_once,
+		.options = *options,
+		.given = options->given,
 		.next = timer_new(loop, next, launcher),
 		.grace = timer_new(loop, grace_over, launcher),
 		.answer_end = timer_new(loop, answer_late, launcher),
 	};
-	if (!launcher->address || !launcher->flwr_home || !launcher->next || !launcher->grace ||
-		!launcher->answer_end)
+	if (!launcher->next || !launcher->grace || !launcher->answer_end)
 		r = -ENOMEM;
 	if (r == 0)
-		r = new_agent(launcher, options);
+		r = agent_new(loop, log,
+			&(struct agent_options){
+				.launch = &options->given->launch, .bounds = options->bounds},
+			&launcher->agent);
 	if (r == 0)
-		r = work_poll_new(
-			loop, rpc, log, options->address, got_token, launcher, &launcher->poll);
+		r = work_poll_new(loop, rpc, log, options->given->address, got_token, launcher,
+			&launcher->poll);
 	if (r == 0) {
 		work_poll_sign(launcher->poll, options->auth);
 		launcher->attendance = attendance_new(
@@ -323,7 +297,8 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 
 void launcher_start(struct launcher *launcher)
 {
-	log_info(launcher->log, "waiting for messages of the SuperNode at %s", launcher->address);
+	log_info(launcher->log, "waiting for messages of the SuperNode at %s",
+		launcher->given->address);
 	agent_tell_python(launcher->agent);
 	work_poll_ask(launcher->poll);
 }
@@ -345,8 +320,8 @@ void launcher_stop(struct launcher *launcher)
 		timer_set(launcher->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
 	log_info(launcher->log,
 		"stopping: the message at work gets up to %g s (--grace); a second signal stops at once",
-		(double)launcher->grace_ms / 1000);
-	timer_set(launcher->grace, clock_after(clock_now_ms(), launcher->grace_ms));
+		(double)launcher->given->launch.grace_ms / 1000);
+	timer_set(launcher->grace, clock_after(clock_now_ms(), launcher->given->launch.grace_ms));
 }
 
 bool launcher_succeeded(const struct launcher *launcher)
@@ -366,7 +341,5 @@ void launcher_free(struct launcher *launcher)
 	timer_free(launcher->next);
 	timer_free(launcher->grace);
 	timer_free(launcher->answer_end);
-	free(launcher->address);
-	free(launcher->flwr_home);
 	free(launcher);
 }

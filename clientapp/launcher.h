@@ -5,33 +5,23 @@
 #ifndef FLWR_CLIENTAPP_LAUNCHER_H
 #define FLWR_CLIENTAPP_LAUNCHER_H
 
-#include "common/base/log.h"
+#include "clientapp/options.h"
 #include "common/launch/app_bounds.h"
 #include "common/rpc/rpc.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-
 struct launcher_auth;
 
+/* All is borrowed, for as long as the launcher is there. */
 struct launcher_options {
-	const char *address;              /* of the worker API, as gRPC takes it */
-	const char *flwr_home;            /* where apps are installed */
-	const char *python;               /* NULL: found by the agent */
-	const struct app_bounds *bounds;  /* borrowed, for as long as the launcher is there */
-	const struct launcher_auth *auth; /* borrowed; NULL: questions are not signed */
-	int64_t grace_ms;                 /* for the message at work when stopped */
-	int64_t exit_grace_ms;            /* as in agent_options */
-	enum log_level log_level;
-	bool passes_output;     /* what apps print goes to our stdout and stderr */
-	bool signed_apps;       /* refuse an installed app that is not as its FAB */
-	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
-	bool run_once;          /* end after one message */
+	const struct clientapp_options *given;
+	const char *flwr_home; /* where apps are installed */
+	const struct app_bounds *bounds;
+	const struct launcher_auth *auth; /* NULL: questions are not signed */
 };
 
 struct launcher;
 
-/* 0 or -errno. Everything in options is copied. */
+/* 0 or -errno. */
 int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct launcher_options *options, struct launcher **out);
 

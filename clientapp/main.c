@@ -24,7 +24,6 @@
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/message/launcher_auth.h"
-#include "common/message/task_codec.h"
 #include "common/rpc/rpc.h"
 
 #include <errno.h>
@@ -137,7 +136,7 @@ static int run_launcher(struct program *program, const struct launcher_options *
 	}
 	if (r)
 		status = cannot_work(program, r, &nothing);
-	else if (options->run_once && !program->interrupted &&
+	else if (options->given->run_once && !program->interrupted &&
 		 !launcher_succeeded(program->launcher))
 		status = EXIT_FAILURE;
 	launcher_free(program->launcher);
@@ -170,7 +169,7 @@ static int run_foreign_worker(
 }
 
 /* Started by an agent: what there is to do comes first on the control socket. */
-static int run_controlled(struct program *program, const struct options *given)
+static int run_controlled(struct program *program, const struct clientapp_options *given)
 {
 	struct control_message message = {.fd = -1};
 	struct worker_options options = {.control = PROCESS_FD};
@@ -249,22 +248,21 @@ static void launcher_auth_at_exit(struct launcher_auth **auth)
 }
 
 /* Started by somebody else: this program is the agent. */
-static int run_alone(struct program *program, const struct options *options)
+static int run_alone(struct program *program, const struct clientapp_options *options)
 {
 	auto_(flwr_home_done) struct flwr_home home = {0};
 	auto_(launcher_auth_at_exit) struct launcher_auth *auth = NULL;
 	struct reason why = {0}, cause = {0};
 	int r;
 
-	r = flwr_home_open(options->flwr_dir, &home, &why);
+	r = flwr_home_open(options->launch.flwr_dir, &home, &why);
 	if (r)
 		return cannot_work(program, r, &why);
-	r = agent_check_python(options->python, &why);
+	r = agent_check_python(options->launch.python, &why);
 	if (r == 0)
-		r = app_bounds_init(&program->bounds, program->core_bytes, options->app_env_hide.v,
-			options->app_user, &why);
+		r = app_bounds_init(&program->bounds, program->core_bytes, &options->launch, &why);
 	if (r == 0 && program->bounds.user)
-		r = app_user_check(program->bounds.user, home.path, options->python, &why);
+		r = app_user_check(program->bounds.user, home.path, options->launch.python, &why);
 	if (r) {
 		reason_print(&why, options->program, r);
 		return EXIT_USAGE;
@@ -283,42 +281,26 @@ static int run_alone(struct program *program, const struct options *options)
 		return EXIT_SUCCESS;
 	}
 	if (!options->token_text)
-		return run_launcher(
-			program, &(struct launcher_options){
-					 .address = options->address,
-					 .flwr_home = home.path,
-					 .python = options->python,
-					 .auth = auth,
-					 .bounds = &program->bounds,
-					 .grace_ms = options->grace_ms,
-					 .exit_grace_ms = options->app_exit_grace_ms,
-					 .log_level = options->log_level,
-					 .passes_output = options->passes_output,
-					 .signed_apps = options->signed_apps,
-					 .stderr_in_replies = options->stderr_in_replies,
-					 .run_once = options->run_once,
-				 });
+		return run_launcher(program, &(struct launcher_options){.given = options,
+						     .flwr_home = home.path,
+						     .bounds = &program->bounds,
+						     .auth = auth});
 	app_bounds_warn(&program->bounds, program->log);
-	return run_worker(program,
-		&(struct worker_options){
-			.address = options->address,
-			.token = options->token,
-			.task_token =
-				task_token_valid(options->token_text) ? options->token_text : NULL,
-			.flwr_home = home.path,
-			.control = -1,
-			.python = options->python,
-			.bounds = &program->bounds,
-			.exit_grace_ms = options->app_exit_grace_ms,
-			.log_level = options->log_level,
-			.passes_output = options->passes_output,
-			.signed_apps = options->signed_apps,
-			.stderr_in_replies = options->stderr_in_replies,
-		});
+	return run_worker(program, &(struct worker_options){
+					   .address = options->address,
+					   .token = options->token,
+					   .task_token = options->task_token,
+					   .flwr_home = home.path,
+					   .control = -1,
+					   .bounds = &program->bounds,
+					   .launch = &options->launch,
+					   .signed_apps = options->signed_apps,
+					   .stderr_in_replies = options->launch.stderr_in_replies,
+				   });
 }
 
 /* The program proper, once the command line is understood: its exit status. */
-static int run(const struct options *options, uint64_t core_bytes)
+static int run(const struct clientapp_options *options, uint64_t core_bytes)
 {
 	struct program program = {.core_bytes = core_bytes, .parent = -1};
 	struct log_watch *log_watch = NULL;
@@ -333,11 +315,11 @@ static int run(const struct options *options, uint64_t core_bytes)
 	mallopt(M_ARENA_MAX, 1);
 	rpc_silence();
 	/* Under an agent the lines go into its log, which dates them. */
-	program.log =
-		log_new(STDERR_FILENO, options->control ? NULL : "clientapp", options->log_level);
+	program.log = log_new(
+		STDERR_FILENO, options->control ? NULL : "clientapp", options->launch.log_level);
 	if (program.log && loop_new(&program.loop) == 0) {
 		log_watch = log_watch_new(program.loop, program.log);
-		if (options->log_level_text)
+		if (options->launch.log_level_text)
 			log_level_output(program.log);
 		if (!options->control)
 			flower_env_tell(program.log, FLOWER_CLIENTAPP);
@@ -357,21 +339,21 @@ static int run(const struct options *options, uint64_t core_bytes)
 int main(int argc, char **argv)
 {
 	const uint64_t core_bytes = harden_program();
-	struct options options;
+	struct clientapp_options options;
 	struct reason why = {0};
 	int status = EXIT_SUCCESS;
-	int r = options_read(argc, argv, &options, &why);
+	int r = clientapp_options_read(argc, argv, &options, &why);
 
 	if (r < 0) {
 		reason_print(&why, options.program, r);
 		status = EXIT_USAGE;
 	} else if (r == OPTIONS_HELP) {
-		options_print_help(stdout, &options);
+		clientapp_options_help(stdout, &options);
 	} else if (r == OPTIONS_VERSION) {
 		printf("%s (flwr-native) " FLWR_VERSION ", Flower 1.15-1.42\n", options.program);
 	} else {
 		status = run(&options, core_bytes);
 	}
-	options_done(&options);
+	clientapp_options_done(&options);
 	return status;
 }

@@ -499,19 +499,10 @@ int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		r = agent_client_from_control(
 			loop, take_fd(&control), &app_events, worker, &worker->apps);
 	} else if (r == 0) {
-		struct agent_options agent = {.python = options->python,
-			.log_level = options->log_level,
-			.passes_output = options->passes_output,
-			.bounds = options->bounds,
-			.exit_grace_ms = options->exit_grace_ms};
-
-		r = agent_paths(&agent);
-		if (r == 0)
-			r = agent_client_local(
-				loop, log, &agent, &app_events, worker, &worker->apps);
-		free((char *)agent.worker_path);
-		free((char *)agent.start_path);
-		free((char *)agent.bridge_path);
+		r = agent_client_local(loop, log,
+			&(struct agent_options){
+				.launch = options->launch, .bounds = options->bounds},
+			&app_events, worker, &worker->apps);
 	}
 	if (r) {
 		worker_free(worker);

@@ -16,15 +16,12 @@ struct worker_options {
 	const char *flwr_home;      /* where apps are installed */
 	uint64_t content_max_bytes; /* that a message may take when it is written out for the app;
 				       0: half of the memory limit that applies here */
-	int control;        /* control socket of the agent, taken over; -1: be one's own agent */
-	const char *python; /* own agent only */
+	int control; /* control socket of the agent, taken over; -1: be one's own agent */
 	const struct app_bounds
-		*bounds;       /* the same; borrowed, for as long as the worker is there */
-	int64_t exit_grace_ms; /* own agent only: as in agent_options */
-	enum log_level log_level;
-	bool passes_output;     /* what apps print goes to our stdout and stderr */
-	bool signed_apps;       /* refuse an app that is not as it was signed */
-	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
+		*bounds; /* own agent only; borrowed, for as long as the worker is there */
+	const struct launch_options *launch; /* own agent only; borrowed as well */
+	bool signed_apps;                    /* refuse an app that is not as it was signed */
+	bool stderr_in_replies;              /* may error replies quote the stderr of an app? */
 	/* Run nothing, answer with this error: for the agent of a worker that has ended without a
 	 * reply. NULL: run the app. */
 	const char *failure;

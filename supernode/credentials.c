@@ -29,7 +29,7 @@ int credentials_load(const struct supernode_options *options, struct log *log,
 			options->root_certificates ? "--root-certificates: " : "", cause.text);
 	if (options->auth_private_key || options->auth_public_key)
 		r = load_key(options, log, &out->key, why);
-	if (r == 0 && options->launcher_secret) {
+	if (r == 0 && options->workers_come && options->launcher_secret) {
 		r = launcher_auth_load(options->launcher_secret, &out->launchers, &cause);
 		if (r && r != -ENOMEM)
 			return reason_code(why, r, "--superexec-auth-secret-file: %s", cause.text);

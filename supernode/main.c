@@ -14,10 +14,10 @@
 #include "common/base/harden.h"
 #include "common/base/heap.h"
 #include "common/base/number.h"
+#include "common/launch/app_bounds.h"
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/rpc/rpc.h"
-#include "supernode/options.h"
 #include "supernode/supernode.h"
 
 #include <errno.h>
@@ -90,55 +90,17 @@ static bool is_passing(int error)
 }
 
 /* The program proper, once the command line is understood: its exit status. */
-static int run(const struct options *options, const struct app_bounds *bounds, struct loop *loop,
-	struct log *log)
+static int run(struct supernode_options *options, struct loop *loop, struct log *log)
 {
-	struct supernode_options wanted = {
-		.superlink = options->superlink,
-		.insecure = options->insecure,
-		.root_certificates = options->root_certificates,
-		.auth_private_key = options->auth_private_key,
-		.auth_public_key = options->auth_public_key,
-		.grpc_wanted = options->grpc_rere,
-		.trusted_entities = options->trusted_entities,
-		.health_server_address = options->health_server_address,
-		.state_dir = options->state_dir,
-		.no_state = options->no_state,
-		.node_config = &options->node_config,
-		.worker_api_address = options->worker_api_address,
-		.socket_group = options->socket_group,
-		.launcher_secret = options->workers_come ? options->launcher_secret : NULL,
-		.flwr_dir = options->flwr_dir,
-		.python = options->python,
-		.bounds = bounds,
-		.clientapp_command = options->clientapp_command,
-		.grpc_max_bytes = options->grpc_max_bytes,
-		.memory_budget_bytes = options->memory_budget_bytes,
-		.spool_max_bytes = options->spool_max_bytes,
-		.max_retries = options->max_retries,
-		.max_wait_ms = options->max_wait_ms,
-		.poll_min_ms = options->poll_min_ms,
-		.poll_max_ms = options->poll_max_ms,
-		.grace_ms = options->grace_ms,
-		.app_exit_grace_ms = options->app_exit_grace_ms,
-		.workers_come = options->workers_come,
-		.reconnect_ms = options->worker_reconnect_ms,
-		.offer_ms = options->clientapp_wait_ms,
-		.worker_timeout_ms = options->worker_timeout_ms,
-		.passes_output = options->passes_output,
-		.stderr_in_replies = options->stderr_in_replies,
-		.log_level = options->log_level,
-		.trim = trim,
-	};
 	struct supernode *supernode = NULL;
 	struct heap_watch heap = {.timer = timer_new(loop, heap_look, &heap)};
 	const sigset_t signals = loop_block_signals();
 	struct reason why = {0};
 	int status;
-	int r = heap.timer ? clock_offset(&wanted.clock_offset_s, &why) : -ENOMEM;
+	int r = heap.timer ? clock_offset(&options->clock_offset_s, &why) : -ENOMEM;
 
 	if (r == 0)
-		r = supernode_new(loop, log, &wanted, &supernode, &why);
+		r = supernode_new(loop, log, options, &supernode, &why);
 	if (r) {
 		complain(&why, r);
 		timer_free(heap.timer);
@@ -171,29 +133,30 @@ int main(int argc, char **argv)
 {
 	const uint64_t core_bytes = harden_program();
 	struct app_bounds bounds = {0};
-	struct options options;
+	struct supernode_options options;
 	struct reason why = {0};
 	struct loop *loop = NULL;
 	struct log *log = NULL;
 	struct log_watch *log_watch = NULL;
 	int status = EXIT_FAILURE;
-	int r = options_read(argc, argv, &options, &why);
+	int r = supernode_options_read(argc, argv, &options, &why);
 
 	/* libcurl would write the keys of all TLS connections there. */
 	unsetenv("SSLKEYLOGFILE");
 	if (r == OPTIONS_RUN)
-		r = app_bounds_init(
-			&bounds, core_bytes, options.app_env_hide.v, options.app_user, &why);
+		r = app_bounds_init(&bounds, core_bytes, &options.launch, &why);
 	if (r < 0) {
 		complain(&why, r);
 		status = EXIT_USAGE;
 	} else if (r == OPTIONS_HELP) {
-		options_print_help(stdout);
+		supernode_options_help(stdout);
 		status = EXIT_SUCCESS;
 	} else if (r == OPTIONS_VERSION) {
 		puts("flower-supernode (flwr-native) " FLWR_VERSION ", Flower 1.15-1.42");
 		status = EXIT_SUCCESS;
 	} else {
+		options.bounds = &bounds;
+		options.trim = trim;
 		/* A limit for files (RLIMIT_FSIZE) is an error of the write that meets it. */
 		signal(SIGXFSZ, SIG_IGN);
 		/* gRPC receives in pieces of a little more than 64 KiB: mapped one by one, each
@@ -206,12 +169,12 @@ int main(int argc, char **argv)
 		mallopt(M_ARENA_MAX, 1);
 		rpc_silence();
 		fd_limit_raise();
-		log = log_new(STDERR_FILENO, "supernode", options.log_level);
+		log = log_new(STDERR_FILENO, "supernode", options.launch.log_level);
 		if (log && loop_new(&loop) == 0) {
 			log_watch = log_watch_new(loop, log);
-			if (options.log_level_text)
+			if (options.launch.log_level_text)
 				log_level_output(log);
-			status = run(&options, &bounds, loop, log);
+			status = run(&options, loop, log);
 		} else {
 			fputs("flower-supernode: no memory or no descriptors\n", stderr);
 		}
@@ -220,6 +183,6 @@ int main(int argc, char **argv)
 	loop_free(loop);
 	log_free(log);
 	app_bounds_done(&bounds);
-	options_done(&options);
+	supernode_options_done(&options);
 	return status;
 }

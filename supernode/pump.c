@@ -93,7 +93,7 @@ void pump_trim(void *arg)
 		timer_set(supernode->trim_timer, clock_after(clock_now_ms(), TRIM_MS));
 	} else {
 		spool_trim_later(supernode->spool, SPARE_MS);
-		supernode->trim();
+		supernode->options->trim();
 	}
 	budget_peak_reset(&supernode->budget);
 }
@@ -122,7 +122,7 @@ static void do_finished(struct supernode *supernode, const struct node_action *a
 			action->code, action->text);
 	else
 		log_debug(supernode->log, "message finished: %s", text);
-	if (supernode->trim && was_large(supernode))
+	if (supernode->options->trim && was_large(supernode))
 		timer_set(supernode->trim_timer, clock_after(clock_now_ms(), TRIM_MS));
 }
 

@@ -99,7 +99,7 @@ void stopping_over(void *arg)
 	if (supernode->phase == PHASE_DRAINING) {
 		log_warn(supernode->log,
 			"stopping: the grace of %" PRId64 " s is over: messages at work are ended",
-			supernode->grace_ms / 1000);
+			supernode->options->launch.grace_ms / 1000);
 		supernode->phase = PHASE_ANSWERING;
 		timer_set(supernode->end, clock_after(clock_now_ms(), WORKER_GRACE_MS + ANSWER_MS));
 		node_give_up(supernode->node, supernode_now(), "the SuperNode was stopped");
@@ -136,7 +136,7 @@ void supernode_over(struct supernode *supernode, enum fleet_over over, const cha
 	node_close(supernode->node);
 	node_give_up(supernode->node, supernode_now(), "the SuperNode has lost its SuperLink");
 	supernode->phase = PHASE_ANSWERING;
-	supernode->grace_end_ms = clock_after(clock_now_ms(), supernode->grace_ms);
+	supernode->grace_end_ms = clock_after(clock_now_ms(), supernode->options->launch.grace_ms);
 	timer_set(supernode->end, clock_after(clock_now_ms(), WORKER_GRACE_MS));
 	supernode_pump(supernode);
 }
@@ -156,11 +156,12 @@ void supernode_stop(struct supernode *supernode)
 	if (messages)
 		snprintf(said, sizeof said,
 			": %u message%s at work, up to %g s (--grace); a second signal stops at once",
-			messages, messages == 1 ? "" : "s", (double)supernode->grace_ms / 1000);
+			messages, messages == 1 ? "" : "s",
+			(double)supernode->options->launch.grace_ms / 1000);
 	log_info(supernode->log, "stopping%s", said);
 	node_close(supernode->node);
 	supernode->phase = PHASE_DRAINING;
-	supernode->grace_end_ms = clock_after(clock_now_ms(), supernode->grace_ms);
+	supernode->grace_end_ms = clock_after(clock_now_ms(), supernode->options->launch.grace_ms);
 	timer_set(supernode->end, supernode->grace_end_ms);
 	supernode_pump(supernode);
 }

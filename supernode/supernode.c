@@ -37,10 +37,10 @@ static int new_node(struct supernode *supernode, const struct supernode_options 
 	budget_init(&supernode->budget, options->memory_budget_bytes ? options->memory_budget_bytes
 								     : budget_default_limit());
 	supernode->node = node_new(&(struct node_options){
-		.node_config = options->node_config,
+		.node_config = &options->node_config,
 		.slots = 1,
 		.workers_come = options->workers_come,
-		.offer_ms = options->offer_ms,
+		.offer_ms = options->clientapp_wait_ms,
 		.worker_timeout_ms = options->worker_timeout_ms,
 		.budget = &supernode->budget,
 		.random = random_u64,
@@ -67,26 +67,17 @@ static int check_command(const char *template, struct reason *why)
 static int new_agent(
 	struct supernode *supernode, const struct supernode_options *options, struct reason *why)
 {
-	struct agent_options agent = {.python = options->python,
-		.log_level = options->log_level,
-		.passes_output = options->passes_output,
-		.bounds = options->bounds,
-		.exit_grace_ms = options->app_exit_grace_ms};
 	int r = options->clientapp_command ? check_command(options->clientapp_command, why)
-					   : agent_check_python(options->python, why);
+					   : agent_check_python(options->launch.python, why);
 
 	if (r == 0 && options->bounds && options->bounds->user)
-		r = app_user_check(
-			options->bounds->user, supernode->flwr_home.path, options->python, why);
+		r = app_user_check(options->bounds->user, supernode->flwr_home.path,
+			options->launch.python, why);
 	if (r)
 		return r;
-	r = agent_paths(&agent);
-	if (r == 0)
-		r = agent_new(supernode->loop, supernode->log, &agent, &supernode->agent);
-	free((char *)agent.worker_path);
-	free((char *)agent.start_path);
-	free((char *)agent.bridge_path);
-	return r;
+	return agent_new(supernode->loop, supernode->log,
+		&(struct agent_options){.launch = &options->launch, .bounds = options->bounds},
+		&supernode->agent);
 }
 
 static int new_runner(struct supernode *supernode, const struct supernode_options *options)
@@ -97,11 +88,11 @@ static int new_runner(struct supernode *supernode, const struct supernode_option
 			.agent = supernode->agent,
 			.address = appio_address(supernode->appio),
 			.flwr_home = supernode->flwr_home.path,
-			.command = supernode->clientapp_command,
+			.command = options->clientapp_command,
 			.token_dir = supernode->token_files ? supernode->dir.path : NULL,
 			.content_max_bytes = supernode->budget.limit_bytes,
-			.log_level = options->log_level,
-			.stderr_in_replies = options->stderr_in_replies,
+			.log_level = options->launch.log_level,
+			.stderr_in_replies = options->launch.stderr_in_replies,
 			.signed_apps = supernode->credentials.trusted != NULL,
 		},
 		&runner_events, supernode);
@@ -152,7 +143,7 @@ static int new_server(
 			.spool = supernode->spool,
 			.own_workers = own_workers(options),
 			.workers_come = options->workers_come,
-			.reconnect_ms = options->reconnect_ms,
+			.reconnect_ms = options->worker_reconnect_ms,
 		},
 		&appio_events, supernode, &supernode->appio, why);
 }
@@ -165,8 +156,8 @@ static int new_appio(
 	int r = 0;
 
 	if (!options->worker_api_address || supernode->token_files) {
-		option = options->flwr_dir ? "--flwr-dir: " : "";
-		r = private_dir_open(options->flwr_dir, &supernode->dir, &cause);
+		option = options->launch.flwr_dir ? "--flwr-dir: " : "";
+		r = private_dir_open(options->launch.flwr_dir, &supernode->dir, &cause);
 	}
 	if (r == 0)
 		r = new_server(supernode, options, &cause);
@@ -177,7 +168,7 @@ static int new_appio(
 
 static int new_spool(struct supernode *supernode, const struct supernode_options *options)
 {
-	auto_(free_at_exit) char *dir = path_spool(options->flwr_dir);
+	auto_(free_at_exit) char *dir = path_spool(options->launch.flwr_dir);
 	int r;
 
 	if (dir && access(dir, W_OK | X_OK) < 0 && errno != ENOENT) /* else it is made */
@@ -195,7 +186,7 @@ static int new_state(
 	struct supernode *supernode, const struct supernode_options *options, struct reason *why)
 {
 	return state_dir_open(&(struct state_dir_options){.dir = options->state_dir,
-				      .flwr_dir = options->flwr_dir,
+				      .flwr_dir = options->launch.flwr_dir,
 				      .superlink = options->superlink,
 				      .none = options->no_state},
 		supernode->credentials.key, supernode->log, &supernode->state, why);
@@ -236,22 +227,17 @@ static int new_parts(
 
 	if (r)
 		return r;
-	r = flwr_home_open(options->flwr_dir, &supernode->flwr_home, why);
+	r = flwr_home_open(options->launch.flwr_dir, &supernode->flwr_home, why);
 	if (r)
 		return r;
-	if (options->clientapp_command)
-		supernode->clientapp_command = strdup(options->clientapp_command);
 	supernode->token_files = options->clientapp_command &&
 				 strstr(options->clientapp_command, COMMAND_TOKEN_FILE);
 	supernode->tick = timer_new(supernode->loop, pump_tick, supernode);
 	supernode->end = timer_new(supernode->loop, stopping_over, supernode);
-	supernode->trim = options->trim;
-	supernode->grpc_wanted = options->grpc_wanted;
+	supernode->grpc_wanted = options->grpc_rere;
 	supernode->trim_timer = timer_new(supernode->loop, pump_trim, supernode);
 	supernode->offers = timer_new(supernode->loop, pump_say_offer, supernode);
 	supernode->health_timer = timer_new(supernode->loop, pump_health, supernode);
-	if (options->clientapp_command && !supernode->clientapp_command)
-		return -ENOMEM;
 	if (!supernode->tick || !supernode->end || !supernode->offers || !supernode->trim_timer ||
 		!supernode->health_timer)
 		return -ENOMEM;
@@ -290,7 +276,7 @@ int supernode_new(struct loop *loop, struct log *log, const struct supernode_opt
 		return -ENOMEM;
 	supernode->loop = loop;
 	supernode->log = log;
-	supernode->grace_ms = options->grace_ms;
+	supernode->options = options;
 	r = sodium_init() < 0 ? -EIO : new_parts(supernode, options, why);
 	if (r) {
 		supernode_free(supernode);
@@ -309,7 +295,7 @@ void supernode_start(struct supernode *supernode)
 		log_info(supernode->log, "worker API: address=%s", address);
 	else if (!supernode->dir.path)
 		fprintf(stderr, "worker API: address=%s\n", address);
-	if (supernode->agent && !supernode->clientapp_command)
+	if (supernode->agent && !supernode->options->clientapp_command)
 		agent_tell_python(supernode->agent);
 	if (!supernode->runner && supernode->credentials.trusted)
 		log_warn(supernode->log,
@@ -379,6 +365,5 @@ void supernode_free(struct supernode *supernode)
 	credentials_done(&supernode->credentials);
 	state_dir_close(&supernode->state);
 	flwr_home_done(&supernode->flwr_home);
-	free(supernode->clientapp_command);
 	free(supernode);
 }

@@ -34,6 +34,7 @@ enum phase {
 struct supernode {
 	struct loop *loop;
 	struct log *log;
+	const struct supernode_options *options; /* borrowed */
 	struct budget budget;
 	struct rpc *rpc;
 	struct http *http;
@@ -56,11 +57,8 @@ struct supernode {
 	struct timer *end;      /* of the phase */
 	struct private_dir dir; /* the worker API's socket, tokens */
 	struct flwr_home flwr_home;
-	char *clientapp_command; /* NULL: our own worker */
-	bool token_files;        /* the command wants the token of a message in a file */
-	int64_t grace_ms;
-	int64_t grace_end_ms; /* while stopping */
-	void (*trim)(void);
+	bool token_files;         /* the command wants the token of a message in a file */
+	int64_t grace_end_ms;     /* while stopping */
 	struct timer *trim_timer; /* armed after a large message */
 	uint64_t passed_bytes;    /* of the spool, when it was armed last */
 	enum phase phase;

@@ -28,7 +28,11 @@ enum option_kind {
 	OPTION_ACTION,  /* stops parsing: options_parse() returns action (>= 1) */
 };
 
+/* The actions that each program has. */
+enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
+
 #define OPTION_NAMES_MAX 32
+#define OPTION_DAY_MS    86400000LL
 
 /* Names of environment variables, by lists "NAME,PREFIX*" that point into argv; ends in NULL. */
 struct option_names {
@@ -50,6 +54,55 @@ struct option_spec {
 };
 
 /*
+ * Rows by their kind. Each begins with the option's name and, if it has a value, the place of that:
+ * offsetof() in the options struct. A help of NULL hides the option. Bounds of SECONDS are in ms.
+ */
+#define ROW_FLAG(option, at, text)                                                                 \
+	{                                                                                          \
+		.name = (option), .kind = OPTION_FLAG, .offset = (at), .help = (text)              \
+	}
+#define ROW_OFF(option, at, text)                                                                  \
+	{                                                                                          \
+		.name = (option), .kind = OPTION_OFF, .offset = (at), .help = (text)               \
+	}
+#define ROW_VALUE(of, option, at, value, text)                                                     \
+	{                                                                                          \
+		.name = (option), .kind = (of), .offset = (at), .metavar = (value), .help = (text) \
+	}
+#define ROW_TEXT(option, at, value, text)  ROW_VALUE(OPTION_TEXT, option, at, value, text)
+#define ROW_PATH(option, at, value, text)  ROW_VALUE(OPTION_PATH, option, at, value, text)
+#define ROW_NAMES(option, at, value, text) ROW_VALUE(OPTION_NAMES, option, at, value, text)
+#define ROW_NUMBER(of, option, at, least, most, value, text)                                       \
+	{                                                                                          \
+		.name = (option), .kind = (of), .offset = (at), .min = (least), .max = (most),     \
+		.metavar = (value), .help = (text)                                                 \
+	}
+#define ROW_INTEGER(option, at, least, most, value, text)                                          \
+	ROW_NUMBER(OPTION_INTEGER, option, at, least, most, value, text)
+#define ROW_SECONDS(option, at, least, most, text)                                                 \
+	ROW_NUMBER(OPTION_SECONDS, option, at, least, most, "SECONDS", text)
+#define ROW_BYTES(option, at, least, most, text)                                                   \
+	ROW_NUMBER(OPTION_BYTES, option, at, least, most, "BYTES", text)
+#define ROW_CHOICE(option, at, of, value, text)                                                    \
+	{                                                                                          \
+		.name = (option), .kind = OPTION_CHOICE, .offset = (at), .choices = (of),          \
+		.metavar = (value), .help = (text)                                                 \
+	}
+#define ROW_ACTION(option, letter_, does, text)                                                    \
+	{                                                                                          \
+		.name = (option), .letter = (letter_), .kind = OPTION_ACTION, .action = (does),    \
+		.help = (text)                                                                     \
+	}
+#define ROW_REFUSED(option, value, sentence)                                                       \
+	{                                                                                          \
+		.name = (option), .kind = OPTION_REFUSED, .metavar = (value),                      \
+		.why_refused = (sentence)                                                          \
+	}
+/* An option of Flower's programs; option and instead are literals. */
+#define ROW_NOT_HERE(option, value, instead)                                                       \
+	ROW_REFUSED(option, value, "--" option " is not in this version: " instead)
+
+/*
  * Fill into (defaults are there already). 0; a positive action; -EINVAL with one line in why that
  * names the right option ("unknown option --superlnk: did you mean --superlink?"). Positional
  * arguments are refused.
@@ -62,15 +115,5 @@ void options_free_paths(const struct option_spec *specs, size_t n, void *into);
 
 /* The list of options, wrapped at 80 columns. */
 void options_help(FILE *file, const struct option_spec *specs, size_t n);
-
-/*
- * Check an address of the form host:port, [v6]:port (as Flower takes it; no scheme). port 0 only
- * when zero_ok. 0, or -EINVAL with one line in why that says the right form.
- */
-int address_check(const char *text, bool zero_ok, struct reason *why);
-
-/* Check an address as address_check() does, or unix:PATH: the path must fit into a socket's
- * address. */
-int address_check_unix(const char *text, bool zero_ok, struct reason *why);
 
 #endif

@@ -1,9 +1,6 @@
 #include "common/launch/agent_internal.h"
 
 #include "common/base/cleanup.h"
-#include "common/base/files.h"
-#include "common/base/text.h"
-#include "common/launch/app_process.h"
 #include "common/launch/python.h"
 
 #include <errno.h>
@@ -24,7 +21,10 @@ int agent_new(
 		return -ENOMEM;
 	agent->loop = loop;
 	agent->log = log;
-	r = agent_options_copy(options, &agent->options);
+	agent->options = options->launch;
+	agent->bounds = options->bounds;
+	agent->paths = options->paths ? options->paths : &agent->installed;
+	r = options->paths ? 0 : launch_paths_find(&agent->installed);
 	if (r < 0)
 		return r;
 	r = process_set_new(loop, log, &agent->set);
@@ -41,7 +41,7 @@ void agent_free(struct agent *agent)
 	process_set_free(agent->set);
 	while (agent->first)
 		worker_process_free(agent->first);
-	agent_options_done(&agent->options);
+	launch_paths_done(&agent->installed);
 	free(agent);
 }
 
@@ -65,12 +65,12 @@ void agent_tell_python(const struct agent *agent)
 	auto_(free_at_exit) char *found = NULL;
 	struct reason cause = {0};
 
-	if (python_find(agent->options.python, &found, &cause))
+	if (python_find(agent->options->python, &found, &cause))
 		log_warn(agent->log, "no app can run yet: %s", cause.text);
 	else
 		log_info(agent->log, "apps run with %s", found);
-	if (agent->options.bounds)
-		app_bounds_warn(agent->options.bounds, agent->log);
+	if (agent->bounds)
+		app_bounds_warn(agent->bounds, agent->log);
 }
 
 struct process_set *agent_processes(struct agent *agent)
@@ -81,25 +81,4 @@ struct process_set *agent_processes(struct agent *agent)
 unsigned agent_count(const struct agent *agent)
 {
 	return process_set_count(agent->set);
-}
-
-int agent_paths(struct agent_options *options)
-{
-	auto_(free_at_exit) char *dir = path_program_dir();
-	struct agent_options found;
-
-	if (!dir)
-		return -ENOMEM;
-	found = *options;
-	found.worker_path = path_join(dir, "flwr-clientapp");
-	found.start_path = path_installed("libexec/flwr-native/flwr-app-start");
-	found.bridge_path = path_installed("share/flwr-native/flwr_native_bridge/main.py");
-	if (!found.worker_path || !found.start_path || !found.bridge_path) {
-		free((char *)found.worker_path);
-		free((char *)found.start_path);
-		free((char *)found.bridge_path);
-		return -ENOMEM;
-	}
-	*options = found;
-	return 0;
 }

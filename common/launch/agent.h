@@ -7,25 +7,20 @@
 
 #include "common/launch/app_bounds.h"
 #include "common/launch/control.h"
+#include "common/launch/launch_paths.h"
 #include "common/launch/process.h"
 
 struct agent;
 struct worker_process;
 
+/* All is borrowed, for as long as the agent is there. */
 struct agent_options {
-	const char *worker_path; /* flwr-clientapp beside the running program; agent_paths() */
-	const char *start_path;  /* flwr-app-start: keeps the app's orphans, ends with the agent */
-	const char *bridge_path; /* the Python bridge's main.py */
-	const char *python; /* --python as given; NULL: $VIRTUAL_ENV/bin/python3, else python3 on
-			       PATH */
-	enum log_level log_level;
-	bool passes_output;              /* apps write to our stdout and stderr, not into the log */
-	const struct app_bounds *bounds; /* borrowed, for as long as the agent is there; NULL: an
-					    app has what we have */
-	int64_t exit_grace_ms; /* for an app to end by itself when its reply was taken over */
+	const struct launch_options *launch;
+	const struct app_bounds *bounds;  /* NULL: an app has what we have */
+	const struct launch_paths *paths; /* NULL: where they are installed */
 };
 
-/* 0 or -errno. Strings are copied. */
+/* 0 or -errno. */
 int agent_new(struct loop *loop, struct log *log, const struct agent_options *options,
 	struct agent **out);
 /* Kills what is left, at once; no event comes. Not from inside a callback. */
@@ -43,11 +38,6 @@ int agent_check_python(const char *python, struct reason *why);
 /* Into the log: which interpreter runs apps, or that none can be found yet; that they run as root.
  */
 void agent_tell_python(const struct agent *agent);
-
-/* Fill the three paths of options from where the running program lies (bin/,
- * libexec/flwr-native and share/flwr-native beside that). The strings are malloc()ed. 0 or -ENOMEM.
- */
-int agent_paths(struct agent_options *options);
 
 struct worker_process_ops {
 	/* The worker process has ended (whatever its app does); everything it and its app started

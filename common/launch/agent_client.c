@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/launch/agent_internal.h"
 #include "common/launch/app_process.h"
 
 #include <assert.h>
@@ -27,8 +28,7 @@ struct agent_client {
 	bool started;
 	/* local */
 	struct log *log;
-	struct agent_options options;
-	struct process_set *set;
+	struct agent *agent;
 	struct process *app;
 	bool finishing; /* its reply was taken over */
 	char cut[64];   /* why it was not left to its own end; "": it was */
@@ -50,7 +50,7 @@ static void local_late(struct agent_client *client)
 	if (!client->app)
 		return;
 	snprintf(client->cut, sizeof client->cut, "%g s after its reply (--app-exit-grace)",
-		(double)client->options.exit_grace_ms / 1000);
+		(double)client->agent->options->app_exit_grace_ms / 1000);
 	process_stop(client->app, WORKER_GRACE_MS);
 }
 
@@ -60,7 +60,7 @@ static void client_begin(void *arg)
 
 	if (client->finishing)
 		local_late(client);
-	else if (client->set)
+	else if (client->agent)
 		local_begin(client);
 	else
 		client_end(client, &client->failed);
@@ -183,10 +183,7 @@ int agent_client_local(struct loop *loop, struct log *log, const struct agent_op
 	if (!client)
 		return -ENOMEM;
 	client->log = log;
-	r = agent_options_copy(options, &client->options);
-	if (r < 0)
-		return r;
-	r = process_set_new(loop, log, &client->set);
+	r = agent_new(loop, log, options, &client->agent);
 	if (r < 0)
 		return r;
 	*out = take_pointer(&client);
@@ -195,19 +192,21 @@ int agent_client_local(struct loop *loop, struct log *log, const struct agent_op
 
 static void local_begin(struct agent_client *client)
 {
-	int fd;
+	struct app_process app = {.fd = -1};
 	int r = -ECANCELED;
 
 	if (client->stopped)
 		client->failed = (struct process_end){
 			.kind = PROCESS_NOT_STARTED, .value = ECANCELED, .stop = PROCESS_STOPPED};
 	else
-		r = app_process_start(client->set, client->log, &client->options, "app", &app_ops,
-			client, &client->app, &fd, &client->failed);
+		r = app_process_start(client->agent, "app", &app_ops, client, &app);
+	client->app = app.process;
+	if (r < 0 && !client->stopped)
+		client->failed = app.failed;
 	if (r < 0)
 		client_end(client, &client->failed);
 	else
-		client->ops->started(client->arg, fd);
+		client->ops->started(client->arg, app.fd);
 }
 
 static void local_wait(struct agent_client *client, int64_t wait_ms)
@@ -236,7 +235,7 @@ void agent_client_start(struct agent_client *client)
 {
 	assert(!client->asked);
 	client->asked = true;
-	if (client->set)
+	if (client->agent)
 		timer_set(client->timer, clock_now_ms());
 	else
 		control_ask(client, CONTROL_APP_START);
@@ -247,7 +246,8 @@ bool agent_client_finish(struct agent_client *client)
 	if (!client->app || client->ended)
 		return false;
 	client->finishing = true;
-	timer_set(client->timer, clock_after(clock_now_ms(), client->options.exit_grace_ms));
+	timer_set(client->timer,
+		clock_after(clock_now_ms(), client->agent->options->app_exit_grace_ms));
 	return true;
 }
 
@@ -257,7 +257,7 @@ void agent_client_stop(struct agent_client *client)
 		return;
 	if (client->finishing && !client->cut[0])
 		snprintf(client->cut, sizeof client->cut, "when it was told to stop");
-	if (!client->set)
+	if (!client->agent)
 		control_ask(client, CONTROL_APP_STOP);
 	else if (client->app)
 		process_stop(client->app, WORKER_GRACE_MS);
@@ -271,8 +271,7 @@ void agent_client_free(struct agent_client *client)
 		return;
 	if (client->app)
 		local_end(client);
-	process_set_free(client->set);
-	agent_options_done(&client->options);
+	agent_free(client->agent);
 	if (client->watch)
 		watch_free(client->watch);
 	close_fd(&client->control);

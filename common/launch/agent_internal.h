@@ -9,7 +9,10 @@
 struct agent {
 	struct loop *loop;
 	struct log *log;
-	struct agent_options options;
+	const struct launch_options *options;
+	const struct app_bounds *bounds; /* may be NULL */
+	const struct launch_paths *paths;
+	struct launch_paths installed; /* paths, when none were given */
 	struct process_set *set;
 	struct worker_process *first; /* linked by worker_process.c */
 };

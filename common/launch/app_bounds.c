@@ -5,15 +5,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int app_bounds_init(struct app_bounds *bounds, uint64_t core_bytes, const char *const *env_hide,
-	const char *app_user, struct reason *why)
+int app_bounds_init(struct app_bounds *bounds, uint64_t core_bytes,
+	const struct launch_options *options, struct reason *why)
 {
 	int r;
 
-	*bounds = (struct app_bounds){.env_hide = env_hide,
+	*bounds = (struct app_bounds){.env_hide = options->app_env_hide.v,
 		.core_bytes = core_bytes,
-		.as_root = geteuid() == 0 && !app_user};
-	r = app_user ? app_user_new(app_user, &bounds->user, why) : 0;
+		.as_root = geteuid() == 0 && !options->app_user};
+	r = options->app_user ? app_user_new(options->app_user, &bounds->user, why) : 0;
 	if (r < 0)
 		return r;
 	if (bounds->user) {

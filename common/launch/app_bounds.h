@@ -5,8 +5,7 @@
 #ifndef FLWR_LAUNCH_APP_BOUNDS_H
 #define FLWR_LAUNCH_APP_BOUNDS_H
 
-#include "common/base/log.h"
-#include "common/base/reason.h"
+#include "common/launch/launch_options.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,12 +21,12 @@ struct app_bounds {
 };
 
 /*
- * app_user is what --app-user names (app_user.h), or NULL. With a user the umask of this program is
- * changed, so that the user can read what is installed. 0: app_bounds_done() is due; as
+ * options are borrowed for as long as the bounds are there. With --app-user the umask of this
+ * program is changed, so that the user can read what is installed. 0: app_bounds_done() is due; as
  * app_user_new().
  */
-int app_bounds_init(struct app_bounds *bounds, uint64_t core_bytes, const char *const *env_hide,
-	const char *app_user, struct reason *why);
+int app_bounds_init(struct app_bounds *bounds, uint64_t core_bytes,
+	const struct launch_options *options, struct reason *why);
 void app_bounds_done(struct app_bounds *bounds);
 
 /* One line, if apps run as root. */

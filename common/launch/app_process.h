@@ -8,18 +8,17 @@
 
 #include "common/launch/agent.h"
 
-/* Deep copy. 0 or -ENOMEM. */
-int agent_options_copy(const struct agent_options *from, struct agent_options *out);
-void agent_options_done(struct agent_options *options);
+/* What came of a start. */
+struct app_process {
+	struct process *process; /* as from process_start() */
+	int fd;                  /* the caller's end of the socketpair (SOCK_SEQPACKET, CLOEXEC) */
+	struct process_end failed; /* PROCESS_NOT_STARTED; its sentence names no path, the log's
+				      does */
+};
 
-/*
- * Start it. 0: *out as from process_start(), *fd_out is the caller's end of the socketpair
- * (SOCK_SEQPACKET, CLOEXEC). -errno: *failed_out is the end that it came to (PROCESS_NOT_STARTED);
- * its sentence names no path, the log's does.
- */
-int app_process_start(struct process_set *set, struct log *log, const struct agent_options *options,
-	const char *name, const struct process_ops *ops, void *arg, struct process **out,
-	int *fd_out, struct process_end *failed_out);
+/* Start one in the agent's set. 0: process and fd are set; -errno: failed is. */
+int app_process_start(struct agent *agent, const char *name, const struct process_ops *ops,
+	void *arg, struct app_process *out);
 
 /* The WARN line of an app that was at its end, its reply taken over, and was cut off. */
 void app_process_tell_cut(

@@ -195,16 +195,17 @@ int app_user_check(
 	const struct app_user *user, const char *flwr_home, const char *python, struct reason *why)
 {
 	auto_(free_at_exit) char *interpreter = NULL;
-	struct agent_options paths = {0};
+	auto_(launch_paths_done) struct launch_paths paths = {0};
 	struct reason cause;
 	int r = dir_make(flwr_home, 0755);
 
 	if (r < 0)
 		return reason_code(why, r, "%s cannot be made: %s", flwr_home, strerrordesc_np(-r));
-	r = python_find(python, &interpreter, &cause) == -ENOMEM ? -ENOMEM : agent_paths(&paths);
+	r = python_find(python, &interpreter, &cause) == -ENOMEM ? -ENOMEM
+								 : launch_paths_find(&paths);
 	if (r == 0) {
-		const char *const argv[] = {paths.start_path, "-u", user->ids, "-r", flwr_home,
-			paths.bridge_path, interpreter, NULL};
+		const char *const argv[] = {paths.start, "-u", user->ids, "-r", flwr_home,
+			paths.bridge, interpreter, NULL};
 
 		r = run(argv);
 		if (r >= 1 && r <= 3)
@@ -217,9 +218,6 @@ int app_user_check(
 		else if (r != 0)
 			r = reason_code(why, r < 0 ? r : -EPERM,
 				"--app-user: this program cannot become that user");
-		free((char *)paths.worker_path);
-		free((char *)paths.start_path);
-		free((char *)paths.bridge_path);
 	}
 	return r;
 }

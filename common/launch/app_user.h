@@ -23,7 +23,7 @@ void app_user_free(struct app_user *user);
 
 /*
  * Can the user enter the Flower home, which is made if it is not there, and execute the interpreter
- * that python (as agent_options has it) names? An interpreter that is not there is not looked at.
+ * that python (as launch_options has it) names? An interpreter that is not there is not looked at.
  * 0; -EACCES with a sentence that names the option and the path; another -errno with a sentence.
  * flwr-app-start tries it: blocks for some milliseconds.
  */

@@ -122,17 +122,17 @@ static const struct process_ops app_ops = {.ended = app_ended, .gone = app_gone}
 
 static void app_begin(struct worker_process *worker)
 {
-	struct agent *agent = worker->agent;
 	struct control_message message = {.kind = CONTROL_APP_STARTED, .fd = -1};
-	auto_(close_at_exit) int fd = -1;
-	int r = app_process_start(agent->set, agent->log, &agent->options, worker->app_name,
-		&app_ops, worker, &worker->app, &fd, &message.end);
+	struct app_process app;
 
-	if (r < 0) {
+	if (app_process_start(worker->agent, worker->app_name, &app_ops, worker, &app) < 0) {
 		message.kind = CONTROL_APP_ENDED;
+		message.end = app.failed;
 		worker_tell(worker, &message);
 		return;
 	}
+	worker->app = app.process;
+	auto_(close_at_exit) int fd = app.fd;
 	message.fd = fd;
 	if (worker_tell(worker, &message) < 0)
 		process_kill(worker->app);
@@ -145,7 +145,7 @@ static void app_late(void *arg)
 	if (!worker->app)
 		return;
 	snprintf(worker->cut, sizeof worker->cut, "%g s after its reply (--app-exit-grace)",
-		(double)worker->agent->options.exit_grace_ms / 1000);
+		(double)worker->agent->options->app_exit_grace_ms / 1000);
 	process_stop(worker->app, WORKER_GRACE_MS);
 }
 
@@ -199,7 +199,8 @@ static void worker_ended(void *arg, struct process *process, const struct proces
 		process_flush(worker->app);
 		if (end->kind == PROCESS_EXITED && end->value == 0)
 			timer_set(worker->app_timer,
-				clock_after(clock_now_ms(), worker->agent->options.exit_grace_ms));
+				clock_after(
+					clock_now_ms(), worker->agent->options->app_exit_grace_ms));
 		else
 			process_kill(worker->app);
 	}
@@ -269,16 +270,16 @@ int agent_start_worker(struct agent *agent, const char *name, const struct contr
 	auto_(worker_process_free_at_exit) struct worker_process *worker =
 		worker_new(agent, name, ops, arg);
 	auto_(close_at_exit) int theirs = -1;
-	const struct app_bounds *bounds = agent->options.bounds;
+	const struct app_bounds *bounds = agent->bounds;
 	char core[24];
-	const char *const argv[] = {agent->options.worker_path, "--control",
+	const char *const argv[] = {agent->paths->worker, "--control",
 		bounds && start->command ? "--core-limit" : NULL, core, NULL};
 	/* What keeps another worker hands on its output; our own has nothing but a log. */
 	struct process_spec spec = {.name = name,
 		.argv = argv,
 		.env_hide = bounds ? bounds->env_hide : NULL,
 		.logs = !start->command,
-		.inherits_output = start->command && agent->options.passes_output};
+		.inherits_output = start->command && agent->options->passes_output};
 	int r;
 
 	if (!worker)

@@ -3,8 +3,8 @@
  */
 #include "fuzz.h"
 
+#include "common/base/address_text.h"
 #include "common/base/number.h"
-#include "common/base/options.h"
 #include "common/base/text.h"
 #include "common/keys/base64.h"
 #include "common/keys/ssh.h"

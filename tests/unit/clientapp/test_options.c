@@ -21,7 +21,7 @@
 /* The words of line: one per command. */
 struct command {
 	char line[512];
-	struct options options;
+	struct clientapp_options options;
 	struct reason why;
 };
 
@@ -38,7 +38,7 @@ static int read_line(struct command *command, const char *line)
 		assert_true(n < WORDS - 1);
 		words[n++] = word;
 	}
-	return options_read(n, words, &command->options, &command->why);
+	return clientapp_options_read(n, words, &command->options, &command->why);
 }
 
 static void names(void **state)
@@ -57,7 +57,7 @@ static void names(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		assert_int_equal(read_line(&command, rows[i][0]), OPTIONS_VERSION);
 		assert_string_equal(command.options.program, rows[i][1]);
-		options_done(&command.options);
+		clientapp_options_done(&command.options);
 	}
 }
 
@@ -106,7 +106,7 @@ static void taken(void **state)
 			command.options.parent_pid != rows[i].parent_pid ||
 			command.options.run_once != rows[i].run_once)
 			fail_msg("%s: %d, %s", rows[i].line, r, command.why.text);
-		options_done(&command.options);
+		clientapp_options_done(&command.options);
 	}
 }
 
@@ -147,7 +147,7 @@ static void refused(void **state)
 			command.why.exit_code != rows[i].exit_code)
 			fail_msg("%s: %d, %s, %d", rows[i].line, r, command.why.text,
 				command.why.exit_code);
-		options_done(&command.options);
+		clientapp_options_done(&command.options);
 	}
 }
 
@@ -165,7 +165,7 @@ static void a_token_of_a_task(void **state)
 		assert_int_equal(read_line(&command, line), len == 256 ? 0 : -EINVAL);
 		if (len == 256)
 			assert_string_equal(command.options.token_text, line + start);
-		options_done(&command.options);
+		clientapp_options_done(&command.options);
 	}
 }
 
@@ -202,17 +202,17 @@ static void a_token_in_a_file(void **state)
 		if (rows[i].says ? r >= 0 || !strstr(command.why.text, rows[i].says)
 				 : r || command.options.token != 12)
 			fail_msg("row %zu: %d, %s", i, r, command.why.text);
-		options_done(&command.options);
+		clientapp_options_done(&command.options);
 	}
 	close(fd);
 	unlink(path);
 	assert_int_equal(read_line(&command, line), -ENOENT);
 	assert_non_null(strstr(command.why.text, "cannot be read"));
-	options_done(&command.options);
+	clientapp_options_done(&command.options);
 	assert_int_equal(
 		read_line(&command, "flwr-clientapp --insecure --token-file /tmp"), -EINVAL);
 	assert_non_null(strstr(command.why.text, "is no file"));
-	options_done(&command.options);
+	clientapp_options_done(&command.options);
 }
 
 int main(void)

@@ -19,7 +19,7 @@
 /* One per command line: words point into line. */
 struct command {
 	char line[512];
-	struct options options;
+	struct supernode_options options;
 	struct reason why;
 };
 
@@ -36,7 +36,7 @@ static int read_line(struct command *command, const char *line)
 		assert_true(n < WORDS - 1);
 		words[n++] = strcmp(word, "FILE") == 0 ? (char *)"/proc/self/exe" : word;
 	}
-	return options_read(n, words, &command->options, &command->why);
+	return supernode_options_read(n, words, &command->options, &command->why);
 }
 
 static void as_before(void **state)
@@ -55,7 +55,7 @@ static void as_before(void **state)
 	assert_null(command.options.worker_api_address);
 	assert_null(command.options.warnings[0]);
 	assert_null(command.options.warnings[0]);
-	options_done(&command.options);
+	supernode_options_done(&command.options);
 }
 
 static void what_flower_1_15_has(void **state)
@@ -79,7 +79,7 @@ static void what_flower_1_15_has(void **state)
 	assert_int_equal(command.options.max_wait_ms, 1500);
 	assert_int_equal(command.options.node_config.n, 1);
 	assert_null(command.options.warnings[0]);
-	options_done(&command.options);
+	supernode_options_done(&command.options);
 }
 
 static void what_flower_1_41_has(void **state)
@@ -100,7 +100,7 @@ static void what_flower_1_41_has(void **state)
 	assert_string_equal(command.options.health_server_address, "127.0.0.1:0");
 	assert_string_equal(command.options.state_dir, "/tmp");
 	assert_null(command.options.warnings[0]);
-	options_done(&command.options);
+	supernode_options_done(&command.options);
 }
 
 static void where_workers_connect(void **state)
@@ -155,7 +155,7 @@ static void where_workers_connect(void **state)
 			fail_msg("%s: %d, %s, %s", rows[i].line, r, is ? is : "none",
 				command.why.text);
 		}
-		options_done(&command.options);
+		supernode_options_done(&command.options);
 	}
 }
 
@@ -179,13 +179,13 @@ static void warned(void **state)
 		assert_int_equal(!command.options.warnings[0], !rows[i].says);
 		if (rows[i].says)
 			assert_non_null(strstr(command.options.warnings[0], rows[i].says));
-		options_done(&command.options);
+		supernode_options_done(&command.options);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(secret); i++) {
 		assert_int_equal(read_line(&command, secret[i]), 0);
 		assert_string_equal(command.options.launcher_secret, "/proc/self/exe");
 		assert_int_equal(!command.options.warnings[1], i);
-		options_done(&command.options);
+		supernode_options_done(&command.options);
 	}
 }
 
@@ -206,9 +206,9 @@ static void what_apps_print(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		assert_int_equal(read_line(&command, rows[i].line), 0);
-		assert_int_equal(command.options.passes_output, rows[i].passes);
-		assert_int_equal(command.options.stderr_in_replies, rows[i].quotes);
-		options_done(&command.options);
+		assert_int_equal(command.options.launch.passes_output, rows[i].passes);
+		assert_int_equal(command.options.launch.stderr_in_replies, rows[i].quotes);
+		supernode_options_done(&command.options);
 	}
 }
 
@@ -254,7 +254,7 @@ static void refused(void **state)
 			command.why.exit_code != rows[i].exit_code)
 			fail_msg("%s: %d, %s, %d", rows[i].line, r, command.why.text,
 				command.why.exit_code);
-		options_done(&command.options);
+		supernode_options_done(&command.options);
 	}
 }
 

@@ -84,6 +84,22 @@ size_t rig_log_numbers(struct rig *rig, const char *text, int *out, size_t max)
 	return n;
 }
 
+struct agent *agent_of(struct rig *rig, const char *worker, const char *python, const char *script)
+{
+	struct agent *agent;
+
+	rig->launch = (struct launch_options){
+		.python = python, .log_level = LOG_LEVEL_DEBUG, .app_exit_grace_ms = 300};
+	rig->paths = (struct launch_paths){
+		.worker = (char *)worker, .start = (char *)APP_START, .bridge = (char *)script};
+	assert_int_equal(
+		agent_new(rig->loop, rig->log,
+			&(struct agent_options){.launch = &rig->launch, .paths = &rig->paths},
+			&agent),
+		0);
+	return agent;
+}
+
 void script_new(char path[64], const char *text)
 {
 	int fd;

@@ -6,7 +6,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/launch/process.h"
+#include "common/launch/agent.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +24,8 @@ struct rig {
 	struct loop *loop;
 	struct log *log;
 	int log_fd;
+	struct launch_options launch; /* of agent_of() */
+	struct launch_paths paths;
 	char text[8 << 20]; /* what rig_log() read */
 };
 
@@ -42,6 +44,9 @@ unsigned rig_log_count(struct rig *rig, const char *text);
 
 /* The numbers that follow text in the log, at most max; how many there are. */
 size_t rig_log_numbers(struct rig *rig, const char *text, int *out, size_t max);
+
+/* An agent of this rig, whose worker, python and bridge are these. */
+struct agent *agent_of(struct rig *rig, const char *worker, const char *python, const char *script);
 
 /* A file with this script in it, for the caller to unlink. */
 void script_new(char path[64], const char *text);

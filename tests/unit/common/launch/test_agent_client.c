@@ -47,11 +47,12 @@ static const struct agent_client_ops ops = {.started = on_started, .ended = on_e
 static struct agent_client *local(
 	struct rig *rig, const char *python, const char *script, struct heard *heard)
 {
-	const struct agent_options options = {
-		.start_path = APP_START, .bridge_path = script, .python = python};
+	const struct agent_options options = {.launch = &rig->launch, .paths = &rig->paths};
 	struct agent_client *client;
 
 	*heard = (struct heard){.fd = -1};
+	rig->launch = (struct launch_options){.python = python};
+	rig->paths = (struct launch_paths){.start = (char *)APP_START, .bridge = (char *)script};
 	assert_int_equal(
 		agent_client_local(rig->loop, rig->log, &options, &ops, heard, &client), 0);
 	return client;
@@ -223,10 +224,10 @@ static void test_control_lost(void **state)
 /* A program that is an agent with one worker, logging to fd. Never returns. */
 static void be_agent(int log_fd, const char *worker, const char *script)
 {
-	const struct agent_options options = {.worker_path = worker,
-		.start_path = APP_START,
-		.bridge_path = script,
-		.python = "/bin/sh"};
+	static const struct launch_options launch = {.python = "/bin/sh"};
+	const struct launch_paths paths = {
+		.worker = (char *)worker, .start = (char *)APP_START, .bridge = (char *)script};
+	const struct agent_options options = {.launch = &launch, .paths = &paths};
 	const struct control_start message = {.address = (char *)"a", .flwr_home = (char *)"b"};
 	static const struct worker_process_ops no_ops;
 	struct loop *loop;

@@ -38,21 +38,6 @@ static void on_gone(void *arg, struct worker_process *worker)
 
 static const struct worker_process_ops ops = {.ended = on_ended, .gone = on_gone};
 
-static struct agent *agent_of(
-	struct rig *rig, const char *worker, const char *python, const char *script)
-{
-	const struct agent_options options = {.worker_path = worker,
-		.start_path = APP_START,
-		.bridge_path = script,
-		.python = python,
-		.log_level = LOG_LEVEL_DEBUG,
-		.exit_grace_ms = 300};
-	struct agent *agent;
-
-	assert_int_equal(agent_new(rig->loop, rig->log, &options, &agent), 0);
-	return agent;
-}
-
 static struct worker_process *start(struct agent *agent, uint64_t behaviour, struct seen *seen)
 {
 	const struct control_start start = {.token = behaviour,
@@ -248,21 +233,6 @@ static void test_free_with_all_running(void **state)
 	unlink(path);
 }
 
-static void test_paths(void **state)
-{
-	struct agent_options options = {.python = "p"};
-
-	(void)state;
-	assert_int_equal(agent_paths(&options), 0);
-	assert_non_null(strstr(options.worker_path, "/flwr-clientapp"));
-	assert_non_null(strstr(options.start_path, "/libexec/flwr-native/flwr-app-start"));
-	assert_int_equal(access(options.start_path, X_OK), 0);
-	assert_string_equal(options.python, "p");
-	free((char *)options.worker_path);
-	free((char *)options.start_path);
-	free((char *)options.bridge_path);
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
 
 int main(void)
@@ -279,7 +249,6 @@ int main(void)
 		TEST(test_stop),
 		TEST(test_worker_stops_app),
 		TEST(test_free_with_all_running),
-		TEST(test_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

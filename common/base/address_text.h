@@ -1,0 +1,21 @@
+/*
+ * address_text: addresses as people write them on a command line. Any thread; looks nothing up.
+ */
+#ifndef FLWR_BASE_ADDRESS_TEXT_H
+#define FLWR_BASE_ADDRESS_TEXT_H
+
+#include "common/base/reason.h"
+
+#include <stdbool.h>
+
+/*
+ * Check an address of the form host:port, [v6]:port (as Flower takes it; no scheme). port 0 only
+ * when zero_ok. 0, or -EINVAL with one line in why that says the right form.
+ */
+int address_check(const char *text, bool zero_ok, struct reason *why);
+
+/* Check an address as address_check() does, or unix:PATH: the path must fit into a socket's
+ * address. */
+int address_check_unix(const char *text, bool zero_ok, struct reason *why);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * launch_options: what both programs' command lines say about workers and apps, and the log. Main
+ * thread, at the start; afterwards it is only read.
+ */
+#ifndef FLWR_LAUNCH_LAUNCH_OPTIONS_H
+#define FLWR_LAUNCH_LAUNCH_OPTIONS_H
+
+#include "common/base/log.h"
+#include "common/base/options.h"
+
+/* Part of each program's options struct. NULL: not given. */
+struct launch_options {
+	const char *flwr_dir; /* NULL: the usual places */
+	const char *python;   /* NULL: $VIRTUAL_ENV/bin/python3, else python3 on PATH */
+	const char *app_user;
+	struct option_names app_env_hide;
+	int64_t grace_ms;          /* for the messages at work when the program is stopped */
+	int64_t app_exit_grace_ms; /* for an app to end by itself when its reply was taken over */
+	const char *app_output;    /* "log", "pass" or NULL */
+	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
+	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
+	const char *log_level_text;
+	enum log_level log_level;
+};
+
+extern const char *const launch_outputs[], *const launch_log_levels[];
+
+/* Their rows. launch is the place of the struct in the program's own. */
+#define LAUNCH_AT(launch, member) ((launch) + offsetof(struct launch_options, member))
+#define LAUNCH_ROW_FLWR_DIR(launch)                                                                \
+	ROW_PATH("flwr-dir", LAUNCH_AT(launch, flwr_dir), "DIR",                                   \
+		"Apps are installed below it (default: $FLWR_HOME, else $HOME/.flwr, else $XDG_DATA_HOME/.flwr).")
+#define LAUNCH_ROW_PYTHON(launch)                                                                  \
+	ROW_PATH("python", LAUNCH_AT(launch, python), "PATH",                                      \
+		"The interpreter that runs apps, with the flwr package installed (default: $VIRTUAL_ENV/bin/python3, else python3 on PATH).")
+#define LAUNCH_ROW_APP_USER(launch)                                                                \
+	ROW_TEXT("app-user", LAUNCH_AT(launch, app_user), "USER",                                  \
+		"As root: apps run as this user, a name, UID or UID:GID (default: as root).")
+#define LAUNCH_ROW_APP_ENV_HIDE(launch)                                                            \
+	ROW_NAMES("app-env-hide", LAUNCH_AT(launch, app_env_hide), "NAMES",                        \
+		"Environment variables that apps do not get; a name may end in *. Can be given several times.")
+#define LAUNCH_ROW_GRACE(launch, help)                                                             \
+	ROW_SECONDS("grace", LAUNCH_AT(launch, grace_ms), 0, OPTION_DAY_MS, help)
+#define LAUNCH_ROW_APP_EXIT_GRACE(launch)                                                          \
+	ROW_SECONDS("app-exit-grace", LAUNCH_AT(launch, app_exit_grace_ms), 0, OPTION_DAY_MS,      \
+		"For an app to end by itself when its reply was taken over: its threads, exit handlers and open files (default 30).")
+#define LAUNCH_ROW_APP_OUTPUT(launch)                                                              \
+	ROW_CHOICE("app-output", LAUNCH_AT(launch, app_output), launch_outputs, "WAY",             \
+		"What apps print: log (default) puts it into the log by lines; pass hands it through to stdout and stderr as it is.")
+#define LAUNCH_ROW_STDERR_IN_REPLIES(launch)                                                       \
+	ROW_FLAG("stderr-in-replies", LAUNCH_AT(launch, stderr_in_replies),                        \
+		"Send an app's last lines of stderr in error replies, too.")
+#define LAUNCH_ROW_NO_STDERR_IN_REPLIES(launch, help)                                              \
+	ROW_OFF("no-stderr-in-replies", LAUNCH_AT(launch, stderr_in_replies), help)
+#define LAUNCH_ROW_LOG_LEVEL(launch)                                                               \
+	ROW_CHOICE("log-level", LAUNCH_AT(launch, log_level_text), launch_log_levels, "LEVEL",     \
+		"error, warn, info or debug (default: $FLWR_LOG_LEVEL, else info).")
+/* Flower's programs have it, ours do not. */
+#define LAUNCH_ROW_DEPENDENCIES                                                                    \
+	ROW_NOT_HERE("allow-runtime-dependency-installation", NULL,                                \
+		"leave it out, and install what apps import for the interpreter of --python")
+
+/*
+ * After options_parse(): set passes_output and log_level, look at the directory. 0; -EINVAL or
+ * another -errno with a sentence.
+ */
+int launch_options_check(struct launch_options *options, struct reason *why);
+
+#endif
