@@ -9,6 +9,7 @@ static struct {
 	int64_t now_ms;
 	struct loop *loop;
 	struct timer *nudge; /* has the loop look at the time */
+	bool nudged;
 } time_of_test;
 
 int64_t __wrap_clock_now_ms(void);
@@ -18,16 +19,16 @@ int64_t __wrap_clock_now_ms(void)
 	return time_of_test.now_ms;
 }
 
-static void nothing(void *arg)
+static void on_nudge(void *arg)
 {
-	(void)arg;
+	*(bool *)arg = true;
 }
 
 void kit_clock_start(struct loop *loop)
 {
 	time_of_test.now_ms = kit_now_ms() + AHEAD_MS;
 	time_of_test.loop = loop;
-	time_of_test.nudge = loop ? timer_new(loop, nothing, NULL) : NULL;
+	time_of_test.nudge = loop ? timer_new(loop, on_nudge, &time_of_test.nudged) : NULL;
 	assert_true(!loop || time_of_test.nudge);
 }
 
@@ -40,8 +41,10 @@ void kit_clock_done(void)
 void kit_clock_pass(int64_t ms)
 {
 	time_of_test.now_ms += ms;
-	if (!time_of_test.loop)
+	if (!time_of_test.nudge)
 		return;
+	time_of_test.nudged = false;
 	timer_set(time_of_test.nudge, 0);
-	loop_step(time_of_test.loop, 0);
+	/* All timers that are due run with it. */
+	kit_loop_until(time_of_test.loop, time_of_test.nudged);
 }

@@ -16,7 +16,7 @@ void kit_clock_start(struct loop *loop);
 /* Before loop_free(). */
 void kit_clock_done(void);
 
-/* Let time pass, and one step of the loop see it. */
+/* Let time pass, and the loop run all timers that are due then. */
 void kit_clock_pass(int64_t ms);
 
 #endif

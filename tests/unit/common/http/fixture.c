@@ -1,9 +1,6 @@
 #include "fixture.h"
 
 #include <signal.h>
-#include <sys/mman.h>
-
-#define PATIENCE_MS 30000
 
 int world_setup(void **state)
 {
@@ -13,14 +10,14 @@ int world_setup(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	world = (struct world){0};
 	*state = &world;
-	peer_start(&world.peer, "FLWR_TEST_PYTHON", FLWR_TEST_DIR "/stand_in.py");
-	peer_read(&world.peer, "address", world.address, sizeof world.address);
-	world.log_fd = memfd_create("log", MFD_CLOEXEC);
-	world.log = log_new(world.log_fd, NULL, LOG_LEVEL_INFO);
+	kit_child_start(&world.peer, KIT_OLDEST, FLWR_TEST_DIR "/stand_in.py");
+	snprintf(
+		world.address, sizeof world.address, "%s", kit_child_value(&world.peer, "address"));
+	kit_log_init(&world.log, NULL, LOG_LEVEL_INFO);
 	assert_int_equal(loop_new(&world.loop), 0);
 	assert_int_equal(http_new(world.loop, &world.http), 0);
 	options.address = world.address;
-	options.log = world.log;
+	options.log = world.log.log;
 	options.user_agent = "test/1";
 	assert_int_equal(http_client_new(world.http, &options, &world.client), 0);
 	return 0;
@@ -33,9 +30,8 @@ int world_teardown(void **state)
 	http_client_free(world->client);
 	http_free(world->http);
 	loop_free(world->loop);
-	log_free(world->log);
-	close_fd(&world->log_fd);
-	peer_stop(&world->peer);
+	kit_log_done(&world->log);
+	kit_child_end(&world->peer);
 	return 0;
 }
 
@@ -75,12 +71,7 @@ void ask(struct world *world, const char *path, struct slices *body, int64_t tim
 
 void wait_for(struct world *world, const struct answer *answer)
 {
-	int64_t end_ms = clock_now_ms() + PATIENCE_MS;
-
-	while (!answer->done) {
-		assert_true(clock_now_ms() < end_ms);
-		loop_step(world->loop, 100);
-	}
+	kit_loop_until(world->loop, answer->done);
 	assert_int_equal(answer->done, 1);
 }
 

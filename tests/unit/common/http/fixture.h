@@ -4,10 +4,10 @@
 #ifndef FLWR_TEST_HTTP_FIXTURE_H
 #define FLWR_TEST_HTTP_FIXTURE_H
 
-#include "common/base/clock.h"
 #include "common/http/client.h"
-#include "kit/test.h"
-#include "peer.h"
+#include "kit/child.h"
+#include "kit/log.h"
+#include "kit/loop.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -15,10 +15,9 @@ struct world {
 	struct loop *loop;
 	struct http *http;
 	struct http_client *client;
-	struct peer peer;
+	struct kit_child peer;
 	char address[64];
-	struct log *log;
-	int log_fd;
+	struct kit_log log;
 	uint64_t answer_max_bytes; /* of the next calls */
 };
 
@@ -41,7 +40,7 @@ struct answer {
 /* Start a POST of body (may be NULL, taken over) to path. */
 void ask(struct world *world, const char *path, struct slices *body, int64_t timeout_ms,
 	const char *what, struct answer *answer);
-/* Run the loop until it is there; fails after 30 s. */
+/* Run the loop until it is there. */
 void wait_for(struct world *world, const struct answer *answer);
 /* Both; the caller ends answer. */
 void call(struct world *world, const char *path, struct slices *body, struct answer *answer);

@@ -181,25 +181,6 @@ static void test_memory(void **state)
 
 /* ---- progress ---- */
 
-static bool is_logged(const struct world *world, const char *text)
-{
-	char log[4096];
-	ssize_t n = pread(world->log_fd, log, sizeof log - 1, 0);
-
-	log[n > 0 ? n : 0] = '\0';
-	return strstr(log, text);
-}
-
-static void wait_for_log(const struct world *world, const char *text)
-{
-	int64_t end_ms = clock_now_ms() + 20000;
-
-	while (!is_logged(world, text)) {
-		assert_true(clock_now_ms() < end_ms);
-		loop_step(world->loop, 100);
-	}
-}
-
 static void test_progress(void **state)
 {
 	struct world *world = *state;
@@ -207,10 +188,11 @@ static void test_progress(void **state)
 	struct answer upload, download;
 
 	ask(world, "/late", &body, 0, "a reply", &upload);
-	wait_for_log(world, "sending a reply: ");
-	assert_true(is_logged(world, " of 64.0 MiB, "));
+	kit_loop_until(world->loop, kit_log_count(&world->log, "sending a reply: "));
+	assert_true(kit_log_count(&world->log, " of 64.0 MiB, ") > 0);
 	ask(world, "/gated/5", NULL, 0, "a FAB", &download);
-	wait_for_log(world, "receiving a FAB: 3.0 MiB so far, ");
+	kit_loop_until(
+		world->loop, kit_log_count(&world->log, "receiving a FAB: 3.0 MiB so far, "));
 	expect_text(world, "/open", "");
 	wait_for(world, &upload);
 	wait_for(world, &download);

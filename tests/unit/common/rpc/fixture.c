@@ -2,8 +2,7 @@
 
 #include <sys/socket.h>
 
-#define WAIT_MS 30000
-#define END_MS  5000 /* gRPC left alone would sometimes take 10 s */
+#define END_MS 5000 /* gRPC left alone would sometimes take 10 s */
 
 /* ---- the service ---- */
 
@@ -130,7 +129,11 @@ static const struct method methods[] = {
 	{.name = "Header", .body_max = ANY_BYTES, .handle = header},
 	{.name = "Slow", .body_max = 100, .body_ms = BODY_MS, .admit = watched, .handle = echo},
 	{.name = "Slow2", .body_max = 100, .body_ms = BODY_MS, .handle = echo},
-	{.name = "Patient", .body_max = 100, .body_ms = WAIT_MS, .admit = watched, .handle = echo},
+	{.name = "Patient",
+		.body_max = 100,
+		.body_ms = KIT_WAIT_MS,
+		.admit = watched,
+		.handle = echo},
 	{.name = "Stream", .body_max = 1, .streams = true, .handle = stream},
 	{.name = "Watched", .body_max = ANY_BYTES, .admit = watched, .handle = echo},
 };
@@ -216,13 +219,13 @@ void world_shutdown(struct world *world, int64_t grace_ms)
 int world_teardown(void **state)
 {
 	struct world *world = *state;
-	int64_t start = clock_now_ms();
+	int64_t start = kit_now_ms();
 	bool in_time;
 
 	if (world->server)
 		world_shutdown(world, 0);
 	rpc_free(world->rpc);
-	in_time = clock_now_ms() - start < END_MS;
+	in_time = kit_now_ms() - start < END_MS;
 	loop_free(world->loop);
 	if (world->ended != 1 || !in_time)
 		return -1;
@@ -250,33 +253,18 @@ struct rpc_channel *world_channel(struct world *world, unsigned peer)
 
 void world_wait(struct world *world, const bool *flag)
 {
-	int64_t until = clock_now_ms() + WAIT_MS;
-
-	while (!*flag) {
-		assert_true(clock_now_ms() < until);
-		loop_step(world->loop, 100);
-	}
+	kit_loop_until(world->loop, *flag);
 }
 
 void world_wait_count(struct world *world, const unsigned *count, unsigned value)
 {
-	int64_t until = clock_now_ms() + WAIT_MS;
-
-	while (*count < value) {
-		assert_true(clock_now_ms() < until);
-		loop_step(world->loop, 100);
-	}
+	kit_loop_until(world->loop, *count >= value);
 	assert_int_equal(*count, value);
 }
 
 void world_wait_waiting(struct world *world)
 {
-	int64_t until = clock_now_ms() + WAIT_MS;
-
-	while (!world->waiting) {
-		assert_true(clock_now_ms() < until);
-		loop_step(world->loop, 100);
-	}
+	kit_loop_until(world->loop, world->waiting);
 }
 
 struct request *world_take_waiting(struct world *world)
@@ -310,11 +298,18 @@ struct slices body_of(size_t len)
 	return body;
 }
 
-void reply_text(struct request *request, const char *text)
+struct slices text_body(const char *text)
 {
 	struct slices body = {0};
 
 	assert_int_equal(slices_append_copy(&body, text, strlen(text)), 0);
+	return body;
+}
+
+void reply_text(struct request *request, const char *text)
+{
+	struct slices body = text_body(text);
+
 	request_reply(request, &body);
 }
 

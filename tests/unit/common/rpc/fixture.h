@@ -9,7 +9,7 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/rpc.h"
 #include "common/rpc/server.h"
-#include "kit/test.h"
+#include "kit/loop.h"
 
 #define MIB          ((size_t)1 << 20)
 #define WORLD_MEMORY (32 * MIB)
@@ -64,7 +64,7 @@ void world_shutdown(struct world *world, int64_t grace_ms);
 int world_connect(struct world *world, unsigned peer);
 struct rpc_channel *world_channel(struct world *world, unsigned peer);
 
-/* Run the loop until *flag or fail after 30 s. */
+/* As kit_loop_until(). */
 void world_wait(struct world *world, const bool *flag);
 void world_wait_count(struct world *world, const unsigned *count, unsigned value);
 void world_wait_waiting(struct world *world);
@@ -72,6 +72,7 @@ void world_wait_waiting(struct world *world);
 /* The request that waits, which is the caller's then. */
 struct request *world_take_waiting(struct world *world);
 
+struct slices text_body(const char *text);
 /* len bytes that depend on their place, in pieces of uneven lengths. */
 struct slices body_of(size_t len);
 void reply_text(struct request *request, const char *text);

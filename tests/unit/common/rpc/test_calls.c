@@ -2,18 +2,11 @@
  * Calls that come to an answer: what is carried to and fro, and every reason to refuse one.
  */
 #include "fixture.h"
+#include "kit/dir.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-
-static struct slices text_body(const char *text)
-{
-	struct slices body = {0};
-
-	assert_int_equal(slices_append_copy(&body, text, strlen(text)), 0);
-	return body;
-}
 
 static void test_echo(void **state)
 {
@@ -254,13 +247,12 @@ static void test_bounded(void **state)
 /* gRPC may let calls suffer for a moment that are not to blame. */
 static void works_again(struct world *world, struct rpc_channel *channel, size_t len)
 {
-	int64_t until = clock_now_ms() + 20000;
+	int64_t end_ms = kit_now_ms() + KIT_WAIT_MS;
 	struct answer answer = {0};
 
 	do {
-		assert_true(clock_now_ms() < until);
 		answer_done(&answer);
-		loop_step(world->loop, 10);
+		kit_loop_step(world->loop, end_ms, "it works again", __FILE__, __LINE__);
 		call_run(world, channel, "Echo", body_of(len), &answer);
 	} while (answer.outcome == OUTCOME_RESOURCE_EXHAUSTED ||
 		 answer.outcome == OUTCOME_UNAVAILABLE);
@@ -358,9 +350,8 @@ static void accept_one(void *arg, int ready)
 
 static void listener_init(struct listener *listener, struct world *world)
 {
-	*listener = (struct listener){.world = world, .fd = -1, .dir = "/tmp/flwr-test-XXXXXX"};
-	assert_non_null(mkdtemp(listener->dir));
-	snprintf(listener->target, sizeof listener->target, "unix:%s/socket", listener->dir);
+	*listener = (struct listener){.world = world, .fd = -1};
+	snprintf(listener->target, sizeof listener->target, "unix:%s/socket", kit_dir);
 	listener->path = listener->target + strlen("unix:");
 }
 
@@ -382,7 +373,6 @@ static void listener_close(struct listener *listener)
 	watch_free(listener->watch);
 	close_fd(&listener->fd);
 	unlink(listener->path);
-	rmdir(listener->dir);
 }
 
 static void test_unix(void **state)
@@ -509,5 +499,5 @@ int main(void)
 		WORLD_TEST(test_bad_targets),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

@@ -223,13 +223,12 @@ static void test_shutdown_idle(void **state)
 	struct world *world = *state;
 	struct rpc_channel *used = world_channel(world, 0), *fresh = world_channel(world, 1);
 	int silent = world_connect(world, 2);
-	int64_t start = clock_now_ms();
 
 	expect_works(world, used);
 	world_shutdown(world, 60000);
 	assert_int_equal(world->ended, 0);
+	/* Sooner than its grace, which is longer than a test waits. */
 	world_wait_count(world, &world->ended, 1);
-	assert_true(clock_now_ms() - start < 10000);
 	rpc_channel_free(used);
 	rpc_channel_free(fresh);
 	close(silent);

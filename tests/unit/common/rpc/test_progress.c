@@ -6,15 +6,14 @@
 
 #include "common/rpc/traffic.h"
 #include "fixture.h"
+#include "kit/clock.h"
+#include "kit/log.h"
 
 #include <arpa/inet.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 static struct rig {
-	struct log *log;
-	int log_fd;
-	int64_t now_ms;
+	struct kit_log log;
 	bool terminal;
 	/* the connections */
 	bool connected;
@@ -23,36 +22,27 @@ static struct rig {
 	char peer[64]; /* that was asked for last */
 	bool found;    /* and there really is a connection to it */
 	/* the channel */
-	struct timer *nudge; /* has the loop look at the time */
-	bool nudged;         /* it did */
-	int64_t planned_ms;  /* the next look at its calls; 0: none */
+	int64_t planned_ms; /* the next look at its calls; 0: none */
 } rig;
 
 /* ---- time and traffic ---- */
 
-int64_t __real_clock_now_ms(void);
-int64_t __wrap_clock_now_ms(void);
 void __real_timer_set(struct timer *timer, int64_t at_ms);
 void __wrap_timer_set(struct timer *timer, int64_t at_ms);
 bool __wrap_log_on_terminal(const struct log *log);
 bool __real_traffic_with(const char *peer, struct traffic *out);
 bool __wrap_traffic_with(const char *peer, struct traffic *out);
 
-int64_t __wrap_clock_now_ms(void)
-{
-	return rig.now_ms;
-}
-
 void __wrap_timer_set(struct timer *timer, int64_t at_ms)
 {
-	if (timer != rig.nudge)
+	if (at_ms != 0) /* by which kit_clock_pass() has the loop look at the time */
 		rig.planned_ms = at_ms == CLOCK_NEVER ? 0 : at_ms;
 	__real_timer_set(timer, at_ms);
 }
 
 bool __wrap_log_on_terminal(const struct log *log)
 {
-	assert_ptr_equal(log, rig.log);
+	assert_ptr_equal(log, rig.log.log);
 	return rig.terminal;
 }
 
@@ -70,41 +60,31 @@ bool __wrap_traffic_with(const char *peer, struct traffic *out)
 static int setup(void **state)
 {
 	memset(&rig, 0, sizeof rig);
-	/* Far from zero, and so far ahead that no timer is due by itself. */
-	rig.now_ms = __real_clock_now_ms() + 1000000000;
+	kit_clock_start(NULL);
 	rig.connected = true;
-	rig.log_fd = memfd_create("log", MFD_CLOEXEC);
-	rig.log = log_new(rig.log_fd, NULL, LOG_LEVEL_INFO);
-	return rig.log ? 0 : -1;
+	kit_log_init(&rig.log, NULL, LOG_LEVEL_INFO);
+	return 0;
 }
 
 static int teardown(void **state)
 {
-	log_free(rig.log);
-	close_fd(&rig.log_fd);
+	kit_log_done(&rig.log);
 	return 0;
 }
 
 /* That and nothing else was written since the last look at it. */
 static void expect_log(const char *text)
 {
-	char written[1024];
-	ssize_t n = pread(rig.log_fd, written, sizeof written - 1, 0);
-
-	assert_true(n >= 0);
-	written[n] = '\0';
-	assert_string_equal(written, text);
-	assert_int_equal(ftruncate(rig.log_fd, 0), 0);
-	assert_int_equal(lseek(rig.log_fd, 0, SEEK_SET), 0);
+	kit_log_expect(&rig.log, text);
 }
 
 /* The call's next look, so much later, when so much more has passed. */
 static void look(struct progress *progress, int64_t ms, size_t sent, size_t received)
 {
-	rig.now_ms += ms;
+	kit_clock_pass(ms);
 	rig.traffic.sent += sent;
 	rig.traffic.received += received;
-	progress_tick(progress, &(struct progress_look){0}, rig.log, "ipv4:10.0.0.1:9092");
+	progress_tick(progress, &(struct progress_look){0}, rig.log.log, "ipv4:10.0.0.1:9092");
 }
 
 /* ---- one call ---- */
@@ -204,16 +184,6 @@ static void test_connections_come_and_go(void **state)
 
 /* ---- the calls of a channel ---- */
 
-/* Run the loop until condition holds; fail after 20 s of the real time. */
-#define run_until(condition)                                                                       \
-	do {                                                                                       \
-		int64_t end_ = __real_clock_now_ms() + 20000;                                      \
-		while (!(condition)) {                                                             \
-			assert_true(__real_clock_now_ms() < end_);                                 \
-			loop_step(world->loop, 20);                                                \
-		}                                                                                  \
-	} while (0)
-
 /* The world's server, on a port. */
 struct listener {
 	struct world *world;
@@ -281,30 +251,15 @@ static struct request *ask(
 	struct slices body = body_of(2 * MIB);
 
 	assert_int_equal(rpc_call_start(channel, &options, &body, call_finish, answer, NULL), 0);
-	run_until(world->waiting);
-	return take_pointer(&world->waiting);
+	return world_take_waiting(world);
 }
 
 static void answer_it(struct world *world, struct request *request, struct answer *answer)
 {
 	reply_text(request, "");
-	run_until(answer->done);
+	world_wait(world, &answer->done);
 	assert_int_equal(answer->outcome, OUTCOME_OK);
 	answer_done(answer);
-}
-
-static void nudged(void *arg)
-{
-	*(bool *)arg = true;
-}
-
-static void time_passes(struct world *world, int64_t ms)
-{
-	rig.now_ms += ms;
-	rig.nudged = false;
-	timer_set(rig.nudge, 0);
-	/* All timers that are due run with it. */
-	run_until(rig.nudged);
 }
 
 static void told_of_a_call(struct world *world, int family, const char *host, const char *name)
@@ -317,37 +272,37 @@ static void told_of_a_call(struct world *world, int family, const char *host, co
 
 	if (!listener_open(&listener, world, family))
 		skip();
-	channel = listener_channel(&listener, host, rig.log);
+	channel = listener_channel(&listener, host, rig.log.log);
 	/* Nobody wants to know about this one. */
 	other = ask(world, channel, NULL, &other_answer);
 	assert_int_equal(rig.planned_ms, 0);
 	request = ask(world, channel, "a reply", &answer);
-	assert_int_equal(rig.planned_ms, rig.now_ms + 1000);
-	time_passes(world, 999);
+	assert_int_equal(rig.planned_ms, clock_now_ms() + 1000);
+	kit_clock_pass(999);
 	assert_int_equal(rig.looks, 0);
-	time_passes(world, 1);
+	kit_clock_pass(1);
 	assert_int_equal(rig.looks, 1);
-	assert_int_equal(rig.planned_ms, rig.now_ms + 1000);
+	assert_int_equal(rig.planned_ms, clock_now_ms() + 1000);
 	/* Its connection is the one that is looked at. */
 	snprintf(peer, sizeof peer, "%s:%u", name, listener.port);
 	assert_string_equal(rig.peer, peer);
 	assert_true(rig.found);
 	rig.traffic.sent += 2 * MIB;
 	for (int i = 0; i < 10; i++)
-		time_passes(world, 1000);
+		kit_clock_pass(1000);
 	assert_int_equal(rig.looks, 11);
 	expect_log("INFO  sending a reply: 2.0 of 2.0 MiB, 100 %, 0.2 MiB/s\n");
 	answer_it(world, request, &answer);
 	for (int i = 0; i < 2; i++)
-		time_passes(world, 1000);
+		kit_clock_pass(1000);
 	assert_int_equal(rig.looks, 11);
 
 	/* Another one, and then there are none. */
 	request = ask(world, channel, "a reply", &answer);
-	time_passes(world, 1000);
+	kit_clock_pass(1000);
 	assert_int_equal(rig.looks, 12);
 	answer_it(world, other, &other_answer);
-	assert_int_equal(rig.planned_ms, rig.now_ms + 1000);
+	assert_int_equal(rig.planned_ms, clock_now_ms() + 1000);
 	answer_it(world, request, &answer);
 	assert_int_equal(rig.planned_ms, 0);
 	rpc_channel_free(channel);
@@ -389,15 +344,15 @@ static int channel_setup(void **state)
 	if (r == 0)
 		r = world_setup(state);
 	if (r == 0)
-		rig.nudge = timer_new(((struct world *)*state)->loop, nudged, &rig.nudged);
-	return r == 0 && rig.nudge ? 0 : -1;
+		kit_clock_start(((struct world *)*state)->loop);
+	return r;
 }
 
 static int channel_teardown(void **state)
 {
 	int r;
 
-	timer_free(rig.nudge);
+	kit_clock_done();
 	r = world_teardown(state);
 	return r == 0 ? teardown(state) : r;
 }

@@ -2,37 +2,25 @@
  * The other end is grpcio: its server and our client, its client and our server.
  */
 #include "fixture.h"
+#include "kit/child.h"
+#include "kit/dir.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
-static FILE *peer_start(const char *what, const char *target, const char *mode)
+static void peer_start(struct kit_child *peer, const char *what, const char *target)
 {
-	const char *python = getenv("FLWR_TEST_PYTHON");
-	char command[1024];
-	FILE *peer;
-
-	if (!python)
-		fail_msg("FLWR_TEST_PYTHON must name a python that has grpcio");
-	snprintf(command, sizeof command, "exec '%s' '%s/peer.py' %s '%s'", python, FLWR_TEST_DIR,
-		what, target);
-	peer = popen(command, mode);
-	assert_non_null(peer);
-	return peer;
+	kit_child_start(peer, KIT_OLDEST, FLWR_TEST_DIR "/peer.py", what, target);
 }
 
-static void make_dir(char dir[32], char target[64])
+/* A name for a socket in the test's folder. */
+static const char *socket_target(void)
 {
-	snprintf(dir, 32, "/tmp/flwr-test-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	snprintf(target, 64, "unix:%s/socket", dir);
-}
+	static char target[128];
 
-static void remove_dir(const char *dir, const char *target)
-{
-	unlink(target + strlen("unix:"));
-	rmdir(dir);
+	snprintf(target, sizeof target, "unix:%s/socket", kit_dir);
+	return target;
 }
 
 /* ---- its server ---- */
@@ -50,14 +38,6 @@ static void call_python(struct world *world, struct rpc_channel *channel, const 
 	snprintf(path, sizeof path, "/py.Service/%s", method);
 	assert_int_equal(rpc_call_start(channel, &options, &body, call_finish, answer, NULL), 0);
 	world_wait(world, &answer->done);
-}
-
-static struct slices text_body(const char *text)
-{
-	struct slices body = {0};
-
-	assert_int_equal(slices_append_copy(&body, text, strlen(text)), 0);
-	return body;
 }
 
 static void echoes(struct world *world, struct rpc_channel *channel)
@@ -121,13 +101,11 @@ static void test_server(void **state)
 	struct rpc_call_options wait = {.path = "/py.Service/Wait"};
 	struct rpc_channel *channel = NULL;
 	struct answer unknown = {0}, broken = {0};
-	char dir[32], target[64];
-	FILE *peer;
+	struct kit_child peer;
 
-	make_dir(dir, target);
-	options.target = target;
+	options.target = socket_target();
 	assert_int_equal(rpc_channel_new(world->rpc, &options, &channel), 0);
-	peer = peer_start("serve", target, "w");
+	peer_start(&peer, "serve", options.target);
 	echoes(world, channel);
 	headers_arrive(world, channel);
 	statuses(world, channel);
@@ -139,12 +117,11 @@ static void test_server(void **state)
 	assert_int_equal(
 		rpc_call_start(channel, &wait, &(struct slices){0}, call_finish, &broken, NULL), 0);
 	loop_step(world->loop, 10);
-	assert_int_equal(pclose(peer), 0);
+	kit_child_end(&peer);
 	world_wait(world, &broken.done);
 	assert_int_not_equal(broken.outcome, OUTCOME_OK);
 	answer_done(&broken);
 	rpc_channel_free(channel);
-	remove_dir(dir, target);
 }
 
 /* ---- its client ---- */
@@ -152,7 +129,7 @@ static void test_server(void **state)
 struct caller {
 	struct world *world;
 	int listener;
-	FILE *peer;
+	struct kit_child peer;
 	char text[4096];
 	size_t len;
 	bool ended;
@@ -170,7 +147,7 @@ static void accept_one(void *arg, int ready)
 static void read_some(void *arg, int ready)
 {
 	struct caller *caller = arg;
-	ssize_t n = read(fileno(caller->peer), caller->text + caller->len,
+	ssize_t n = read(fileno(caller->peer.from), caller->text + caller->len,
 		sizeof caller->text - 1 - caller->len);
 
 	if (n > 0)
@@ -214,24 +191,22 @@ static void test_client(void **state)
 {
 	struct caller caller = {.world = *state};
 	struct watch *accepting, *reading;
-	char dir[32], target[64];
+	const char *target = socket_target();
 
 	caller.world->answer_cancelled = true;
-	make_dir(dir, target);
 	caller.listener = listen_at(target + strlen("unix:"));
 	accepting = watch_new(caller.world->loop, caller.listener, WATCH_READ, accept_one, &caller);
-	caller.peer = peer_start("call", target, "r");
-	reading =
-		watch_new(caller.world->loop, fileno(caller.peer), WATCH_READ, read_some, &caller);
+	peer_start(&caller.peer, "call", target);
+	reading = watch_new(
+		caller.world->loop, fileno(caller.peer.from), WATCH_READ, read_some, &caller);
 	assert_true(accepting && reading);
 	world_wait(caller.world, &caller.ended);
 	assert_string_equal(caller.text, expected);
 	world_wait_count(caller.world, &caller.world->streams_gone, 1);
 	watch_free(accepting);
 	watch_free(reading);
-	assert_int_equal(pclose(caller.peer), 0);
+	kit_child_end(&caller.peer);
 	close(caller.listener);
-	remove_dir(dir, target);
 }
 
 #define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
@@ -243,5 +218,5 @@ int main(void)
 		WORLD_TEST(test_client),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }
