@@ -19,6 +19,14 @@ uint32_t vector_random(void)
 	return state >> 8;
 }
 
+const char *vector_seed(void)
+{
+	static char text[16];
+
+	snprintf(text, sizeof text, "%u", (unsigned)vector_random());
+	return text;
+}
+
 struct slices vector_whole(const void *data, size_t len)
 {
 	struct slices list = {0};
@@ -101,11 +109,8 @@ void vector_check(vector_again_fn *again, const char *name, const void *data, si
 
 void vectors_start(struct vectors *vectors, enum kit_python which, const char *script)
 {
-	char seed[16];
-
 	*vectors = (struct vectors){0};
-	snprintf(seed, sizeof seed, "%u", (unsigned)vector_random());
-	kit_child_start(&vectors->child, which, script, seed);
+	kit_child_start(&vectors->child, which, script, vector_seed());
 }
 
 static uint8_t digit_of(char c)

@@ -2,12 +2,11 @@
  * Where state is kept, and who may use it.
  */
 #include "common/base/files.h"
-#include "kit/test.h"
+#include "kit/dir.h"
 #include "supernode/state_dir.h"
 
 #include <sys/stat.h>
 
-static char home[] = "/tmp/state-dir-XXXXXX";
 static struct auth *key;
 
 static int open_state(const char *dir, const char *superlink, struct state_dir *out)
@@ -24,21 +23,21 @@ static void one_folder_for_each_superlink_and_key(void **state)
 {
 	struct state_dir first, again, other;
 
-	assert_int_equal(open_state(home, "a.example:1/../x", &first), 0);
-	assert_null(strstr(first.path + strlen(home) + 1, "/"));
+	assert_int_equal(open_state(kit_dir, "a.example:1/../x", &first), 0);
+	assert_null(strstr(first.path + strlen(kit_dir) + 1, "/"));
 	/* In use; another SuperLink's is not. */
-	assert_int_equal(open_state(home, "a.example:1/../x", &again), -EBUSY);
-	assert_int_equal(open_state(home, "b.example:1", &other), 0);
+	assert_int_equal(open_state(kit_dir, "a.example:1/../x", &again), -EBUSY);
+	assert_int_equal(open_state(kit_dir, "b.example:1", &other), 0);
 	assert_string_not_equal(first.path, other.path);
 	state_dir_close(&first);
-	assert_int_equal(open_state(home, "a.example:1/../x", &again), 0);
+	assert_int_equal(open_state(kit_dir, "a.example:1/../x", &again), 0);
 	state_dir_close(&again);
 	state_dir_close(&other);
 }
 
 static void nothing_is_kept_for_a_key_of_the_nodes_own(void **state)
 {
-	struct state_dir_options options = {.dir = home};
+	struct state_dir_options options = {.dir = kit_dir};
 	struct state_dir out;
 
 	assert_int_equal(state_dir_open(&options, NULL, NULL, &out, NULL), 0);
@@ -52,8 +51,8 @@ static void nothing_is_kept_for_a_key_of_the_nodes_own(void **state)
 
 static void a_place_that_others_can_change_is_not_used(void **state)
 {
-	auto_(free_at_exit) char *open_to_all = path_join(home, "open");
-	auto_(free_at_exit) char *file = path_join(home, "file");
+	auto_(free_at_exit) char *open_to_all = path_join(kit_dir, "open");
+	auto_(free_at_exit) char *file = path_join(kit_dir, "file");
 	struct state_dir out, good;
 
 	assert_int_equal(mkdir(open_to_all, 0700), 0);
@@ -61,13 +60,13 @@ static void a_place_that_others_can_change_is_not_used(void **state)
 	assert_int_equal(open_state(open_to_all, "x:1", &out), 0);
 	assert_null(out.path);
 	/* A link in the folder's place, and a folder that the group can write to. */
-	assert_int_equal(open_state(home, "x:1", &good), 0);
+	assert_int_equal(open_state(kit_dir, "x:1", &good), 0);
 	assert_int_equal(chmod(good.path, 0770), 0);
-	assert_int_equal(open_state(home, "x:1", &out), 0);
+	assert_int_equal(open_state(kit_dir, "x:1", &out), 0);
 	assert_null(out.path);
 	assert_int_equal(rmdir(good.path), 0);
 	assert_int_equal(symlink(open_to_all, good.path), 0);
-	assert_int_equal(open_state(home, "x:1", &out), 0);
+	assert_int_equal(open_state(kit_dir, "x:1", &out), 0);
 	assert_null(out.path);
 	state_dir_close(&good);
 	/* No directory at all. */
@@ -83,7 +82,7 @@ static void the_usual_places(void **state)
 	struct state_dir out;
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		auto_(free_at_exit) char *place = path_join(home, names[i]);
+		auto_(free_at_exit) char *place = path_join(kit_dir, names[i]);
 
 		setenv(names[i], place, 1);
 	}
@@ -95,7 +94,7 @@ static void the_usual_places(void **state)
 		unsetenv(names[i]);
 	}
 	/* systemd may give several. */
-	assert_true(asprintf(&places, "%s/one:%s/two", home, home) > 0);
+	assert_true(asprintf(&places, "%s/one:%s/two", kit_dir, kit_dir) > 0);
 	setenv("STATE_DIRECTORY", places, 1);
 	assert_int_equal(open_state(NULL, "y:1", &out), 0);
 	assert_non_null(strstr(out.path, "/one/y_1-"));
@@ -105,13 +104,13 @@ static void the_usual_places(void **state)
 
 static int setup(void **state)
 {
-	return mkdtemp(home) && auth_new(&key) == 0 ? 0 : -1;
+	return auth_new(&key) == 0 ? kit_dir_make(state) : -1;
 }
 
 static int teardown(void **state)
 {
 	auth_free(key);
-	return dir_remove(home);
+	return kit_dir_remove(state);
 }
 
 int main(void)

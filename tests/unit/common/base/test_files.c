@@ -1,5 +1,5 @@
 #include "common/base/files.h"
-#include "kit/test.h"
+#include "kit/dir.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -7,25 +7,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-
-static char base[] = "/tmp/flwr-test-files-XXXXXX";
-
-static char *below(const char *name)
-{
-	char *path = path_join(base, name);
-
-	assert_non_null(path);
-	return path;
-}
-
-static void file_make(const char *path, const char *content)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(fd_write_all(fd, content, strlen(content)), 0);
-	close(fd);
-}
 
 static bool is_there(const char *path)
 {
@@ -36,11 +17,11 @@ static bool is_there(const char *path)
 
 static void whole_files(void **state)
 {
-	auto_(free_at_exit) char *path = below("file");
+	auto_(free_at_exit) char *path = kit_dir_path("file");
 	char *text;
 	size_t len;
 
-	file_make(path, "0123456789");
+	kit_file_write(path, "0123456789");
 	assert_int_equal(file_read(path, 10, &text, &len), 0);
 	assert_int_equal(len, 10);
 	assert_string_equal(text, "0123456789");
@@ -53,15 +34,15 @@ static void whole_files(void **state)
 	assert_int_equal(file_read("/dev/null", 0, &text, &len), 0);
 	assert_int_equal(len, 0);
 	free(text);
-	assert_int_equal(file_read(base, 10, &text, &len), -EISDIR);
+	assert_int_equal(file_read(kit_dir, 10, &text, &len), -EISDIR);
 	assert_int_equal(file_read("/nonexistent", 10, &text, &len), -ENOENT);
 }
 
 static void directories_are_made(void **state)
 {
-	auto_(free_at_exit) char *deep = below("made/a//b/c/");
-	auto_(free_at_exit) char *file = below("made/file");
-	auto_(free_at_exit) char *under = below("made/file/x");
+	auto_(free_at_exit) char *deep = kit_dir_path("made/a//b/c/");
+	auto_(free_at_exit) char *file = kit_dir_path("made/file");
+	auto_(free_at_exit) char *under = kit_dir_path("made/file/x");
 	struct stat st;
 
 	assert_int_equal(dir_make(deep, 0700), 0);
@@ -70,24 +51,24 @@ static void directories_are_made(void **state)
 	assert_int_equal(dir_make(deep, 0700), 0);
 	assert_int_equal(dir_make("/", 0700), 0);
 	assert_int_equal(dir_make("", 0700), -ENOENT);
-	file_make(file, "");
+	kit_file_write(file, "");
 	assert_int_equal(dir_make(file, 0700), -ENOTDIR);
 	assert_int_equal(dir_make(under, 0700), -ENOTDIR);
 }
 
 static void links_are_removed_not_followed(void **state)
 {
-	auto_(free_at_exit) char *kept = below("kept");
-	auto_(free_at_exit) char *kept_file = below("kept/file");
-	auto_(free_at_exit) char *tree = below("tree/a/b");
-	auto_(free_at_exit) char *link_in = below("tree/a/link");
-	auto_(free_at_exit) char *locked = below("tree/locked/x");
-	auto_(free_at_exit) char *locked_dir = below("tree/locked");
-	auto_(free_at_exit) char *top = below("tree");
-	auto_(free_at_exit) char *link_top = below("link");
+	auto_(free_at_exit) char *kept = kit_dir_path("kept");
+	auto_(free_at_exit) char *kept_file = kit_dir_path("kept/file");
+	auto_(free_at_exit) char *tree = kit_dir_path("tree/a/b");
+	auto_(free_at_exit) char *link_in = kit_dir_path("tree/a/link");
+	auto_(free_at_exit) char *locked = kit_dir_path("tree/locked/x");
+	auto_(free_at_exit) char *locked_dir = kit_dir_path("tree/locked");
+	auto_(free_at_exit) char *top = kit_dir_path("tree");
+	auto_(free_at_exit) char *link_top = kit_dir_path("link");
 
 	assert_int_equal(dir_make(kept, 0700), 0);
-	file_make(kept_file, "precious");
+	kit_file_write(kept_file, "precious");
 	assert_int_equal(dir_make(tree, 0700), 0);
 	assert_int_equal(symlink(kept, link_in), 0);
 	assert_int_equal(dir_make(locked, 0700), 0);
@@ -108,7 +89,7 @@ static void links_are_removed_not_followed(void **state)
  * than there are descriptors. */
 static void a_deep_tree_is_removed(void **state)
 {
-	auto_(free_at_exit) char *top = below("deep");
+	auto_(free_at_exit) char *top = kit_dir_path("deep");
 	struct statfs about;
 	int levels;
 	int dir;
@@ -210,12 +191,12 @@ static void a_home_of_its_own(void **state)
 
 static void private_directories(void **state)
 {
-	auto_(free_at_exit) char *dir = below("private/sub");
+	auto_(free_at_exit) char *dir = kit_dir_path("private/sub");
 	auto_(free_at_exit) char *first = NULL;
 	auto_(free_at_exit) char *second = NULL;
 	auto_(free_at_exit) char *fallen_back = NULL;
 	struct reason why = {0};
-	char longer[120];
+	char longer[160];
 	char *none;
 	struct stat st;
 
@@ -226,10 +207,10 @@ static void private_directories(void **state)
 	assert_int_equal(stat(first, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
 	variable("XDG_RUNTIME_DIR", "/nonexistent");
-	variable("TMPDIR", base);
+	variable("TMPDIR", kit_dir);
 	assert_int_equal(dir_make_private(NULL, &fallen_back, &why), 0);
-	assert_memory_equal(fallen_back, base, strlen(base));
-	snprintf(longer, sizeof longer, "%s/%080d", base, 0);
+	assert_memory_equal(fallen_back, kit_dir, strlen(kit_dir));
+	snprintf(longer, sizeof longer, "%s/%080d", kit_dir, 0);
 	assert_int_equal(dir_make_private(longer, &none, &why), -ENAMETOOLONG);
 	assert_non_null(strstr(why.text, longer));
 	assert_int_equal(dir_make_private("/proc/x", &none, &why), -ENOENT);
@@ -282,23 +263,23 @@ static void programs_are_found(void **state)
 {
 	auto_(free_at_exit) char *old_path = getenv("PATH") ? strdup(getenv("PATH")) : NULL;
 	auto_(free_at_exit) char *here = getcwd(NULL, 0);
-	auto_(free_at_exit) char *one = below("find/one");
-	auto_(free_at_exit) char *two = below("find/two");
-	auto_(free_at_exit) char *folder = below("find/two/folder");
-	auto_(free_at_exit) char *text = below("find/one/text");
-	auto_(free_at_exit) char *first = below("find/one/tool");
-	auto_(free_at_exit) char *second = below("find/two/tool");
-	auto_(free_at_exit) char *text_program = below("find/two/text");
-	auto_(free_at_exit) char *link = below("find/two/link");
-	auto_(free_at_exit) char *dotted = below("find/one/./tool");
-	auto_(free_at_exit) char *sideways = below("find/one/../two/tool");
+	auto_(free_at_exit) char *one = kit_dir_path("find/one");
+	auto_(free_at_exit) char *two = kit_dir_path("find/two");
+	auto_(free_at_exit) char *folder = kit_dir_path("find/two/folder");
+	auto_(free_at_exit) char *text = kit_dir_path("find/one/text");
+	auto_(free_at_exit) char *first = kit_dir_path("find/one/tool");
+	auto_(free_at_exit) char *second = kit_dir_path("find/two/tool");
+	auto_(free_at_exit) char *text_program = kit_dir_path("find/two/text");
+	auto_(free_at_exit) char *link = kit_dir_path("find/two/link");
+	auto_(free_at_exit) char *dotted = kit_dir_path("find/one/./tool");
+	auto_(free_at_exit) char *sideways = kit_dir_path("find/one/../two/tool");
 
 	assert_int_equal(dir_make(one, 0700), 0);
 	assert_int_equal(dir_make(folder, 0700), 0);
-	file_make(text, "");
-	file_make(first, "");
-	file_make(second, "");
-	file_make(text_program, "");
+	kit_file_write(text, "");
+	kit_file_write(first, "");
+	kit_file_write(second, "");
+	kit_file_write(text_program, "");
 	assert_int_equal(chmod(first, 0700), 0);
 	assert_int_equal(chmod(second, 0700), 0);
 	assert_int_equal(symlink(first, link), 0);
@@ -372,18 +353,18 @@ static void expect_checked(const char *path, int expected)
 /* Rights bind nobody who is root: then the process is somebody else for the while. */
 static void directories_without_rights_are_told(void **state)
 {
-	auto_(free_at_exit) char *rights = below("rights");
-	auto_(free_at_exit) char *open_dir = below("rights/open");
-	auto_(free_at_exit) char *open_child = below("rights/open/a");
-	auto_(free_at_exit) char *read_only = below("rights/read-only");
-	auto_(free_at_exit) char *read_only_child = below("rights/read-only/a/b");
-	auto_(free_at_exit) char *no_entry = below("rights/no-entry");
+	auto_(free_at_exit) char *rights = kit_dir_path("rights");
+	auto_(free_at_exit) char *open_dir = kit_dir_path("rights/open");
+	auto_(free_at_exit) char *open_child = kit_dir_path("rights/open/a");
+	auto_(free_at_exit) char *read_only = kit_dir_path("rights/read-only");
+	auto_(free_at_exit) char *read_only_child = kit_dir_path("rights/read-only/a/b");
+	auto_(free_at_exit) char *no_entry = kit_dir_path("rights/no-entry");
 	const uid_t self = getuid();
 
 	assert_int_equal(dir_make(open_dir, 0700), 0);
 	assert_int_equal(dir_make(read_only, 0700), 0);
 	assert_int_equal(dir_make(no_entry, 0700), 0);
-	assert_int_equal(chmod(base, 0755), 0);
+	assert_int_equal(chmod(kit_dir, 0755), 0);
 	assert_int_equal(chmod(rights, 0755), 0);
 	assert_int_equal(chmod(open_dir, 0777), 0);
 	assert_int_equal(chmod(read_only, 0555), 0);
@@ -416,16 +397,6 @@ static void small_things(void **state)
 	assert_int_equal(fd_write_all(-1, "x", 1), -EBADF);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_true(fd_limit_raise() == limit.rlim_max);
-}
-
-static int base_make(void **state)
-{
-	return mkdtemp(base) ? 0 : -1;
-}
-
-static int base_remove(void **state)
-{
-	return dir_remove(base);
 }
 
 static void reads_to_the_end(void **state)
@@ -483,5 +454,5 @@ int main(void)
 		cmocka_unit_test(small_things),
 	};
 
-	return cmocka_run_group_tests(tests, base_make, base_remove);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

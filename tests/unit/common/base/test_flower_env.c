@@ -1,7 +1,5 @@
 #include "common/base/flower_env.h"
-#include "kit/test.h"
-
-#include <fcntl.h>
+#include "kit/log.h"
 
 static enum log_level level_of(const char *option, const char *value)
 {
@@ -30,23 +28,14 @@ static void levels(void **state)
 	assert_int_equal(level_of("debug", "ERROR"), LOG_LEVEL_DEBUG);
 }
 
+static struct kit_log lines;
+
 /* What is told of the environment. */
 static const char *told(enum flower_program program)
 {
-	static char text[4096];
-	int ends[2];
-	struct log *log;
-	ssize_t n;
-
-	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-	log = log_new(ends[1], NULL, LOG_LEVEL_INFO);
-	flower_env_tell(log, program);
-	n = read(ends[0], text, sizeof text - 1);
-	text[n > 0 ? n : 0] = '\0';
-	log_free(log);
-	close(ends[0]);
-	close(ends[1]);
-	return text;
+	kit_log_clear(&lines);
+	flower_env_tell(lines.log, program);
+	return kit_log_text(&lines);
 }
 
 static void what_has_no_effect_is_told_once(void **state)
@@ -57,6 +46,7 @@ static void what_has_no_effect_is_told_once(void **state)
 		{"FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE", "5242880"}, {"FLWR_DATABASE", "x"}};
 	const char *text;
 
+	kit_log_init(&lines, NULL, LOG_LEVEL_INFO);
 	for (size_t i = 0; i < ARRAY_LEN(quiet); i++)
 		setenv(quiet[i][0], quiet[i][1], 1);
 	assert_string_equal(told(FLOWER_SUPERNODE), "");
@@ -69,6 +59,7 @@ static void what_has_no_effect_is_told_once(void **state)
 	setenv("FLWR_LOG_LEVEL", "loud", 1);
 	text = told(FLOWER_SUPERNODE);
 	assert_ptr_equal(strstr(text, "WARN  FLWR_LOG_LEVEL \"loud\" is no level"), text);
+	kit_log_done(&lines);
 }
 
 int main(void)

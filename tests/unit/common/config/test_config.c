@@ -2,12 +2,12 @@
 
 #include "common/base/files.h"
 #include "common/base/text.h"
-#include "kit/test.h"
+#include "kit/dir.h"
+#include "kit/vectors.h"
 
 #include <ctype.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 
 /* ---- against the real parser ---- */
 
@@ -55,15 +55,12 @@ static void entry_read(char *line, struct value_map *map)
 }
 
 /* The next verdict; false at the end. */
-static bool verdict_read(FILE *pipe, struct verdict *out)
+static bool verdict_read(struct kit_child *judge, struct verdict *out)
 {
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t n;
+	char *line;
 
 	*out = (struct verdict){0};
-	while ((n = getline(&line, &size, pipe)) > 0) {
-		line[n - 1] = '\0';
+	while ((line = kit_child_line(judge))) {
 		if (strncmp(line, "text ", 5) == 0) {
 			char *hex = strchr(line + 5, ' ');
 
@@ -77,8 +74,7 @@ static bool verdict_read(FILE *pipe, struct verdict *out)
 			break;
 		}
 	}
-	free(line);
-	return n > 0;
+	return line;
 }
 
 static bool has_nan(const struct value_map *map)
@@ -118,28 +114,19 @@ static void verdict_check(const struct verdict *verdict)
 
 static void as_the_real_parser(void **state)
 {
-	const char *python = getenv("FLWR_TEST_PYTHON");
-	unsigned int seed = (unsigned int)time(NULL);
+	struct kit_child judge;
 	struct verdict verdict;
-	char command[4096];
 	size_t n = 0;
-	FILE *pipe;
 
-	if (!python)
-		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
-	print_message("seed %u\n", seed);
-	snprintf(
-		command, sizeof command, "'%s' '%s/gen_config.py' %u", python, FLWR_TEST_DIR, seed);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	while (verdict_read(pipe, &verdict)) {
+	kit_child_start(&judge, KIT_OLDEST, FLWR_TEST_DIR "/gen_config.py", vector_seed());
+	while (verdict_read(&judge, &verdict)) {
 		verdict_check(&verdict);
 		free(verdict.rule);
 		free(verdict.text);
 		value_map_done(&verdict.map);
 		n++;
 	}
-	assert_int_equal(pclose(pipe), 0);
+	kit_child_end(&judge);
 	assert_true(n > 3000);
 }
 
@@ -209,17 +196,11 @@ static void sentences_name_key_and_remedy(void **state)
 
 static void a_file(void **state)
 {
-	char dir[] = "/tmp/flwr-test-config-XXXXXX";
-	auto_(free_at_exit) char *path = NULL;
+	auto_(free_at_exit) char *path = kit_dir_write_text("node.toml", "a = 1\n[t]\nb = \"x\"\n");
+	auto_(close_at_exit) int fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
 	struct value_map map = {0};
 	struct reason why = {0};
-	int fd;
 
-	assert_non_null(mkdtemp(dir));
-	path = path_join(dir, "node.toml");
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	assert_int_equal(fd_write_all(fd, "a = 1\n[t]\nb = \"x\"\n", 18), 0);
 	assert_int_equal(config_parse(path, &map, &why), 0);
 	assert_int_equal(map.n, 2);
 	assert_string_equal(value_map_get(&map, "t.b")->s.data, "x");
@@ -230,8 +211,6 @@ static void a_file(void **state)
 	assert_non_null(strstr(why.text, path));
 	assert_int_equal(ftruncate(fd, 2 << 20), 0);
 	assert_int_equal(config_parse(path, &map, &why), -EFBIG);
-	close(fd);
-	assert_int_equal(dir_remove(dir), 0);
 }
 
 /* Files with something else in them: one line that names the file. */
@@ -251,42 +230,29 @@ static void a_broken_file(void **state)
 		{"a = 2024-01-01\n", "a date or a time"},
 		{"\"a\\n\\u001bb\" = [1]\n", "an array"},
 	};
-	char dir[] = "/tmp/flwr-test-config-XXXXXX";
-	auto_(free_at_exit) char *path = NULL;
 
-	assert_non_null(mkdtemp(dir));
-	path = path_join(dir, "node.toml");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_(free_at_exit) char *path = kit_dir_write_text("node.toml", rows[i].content);
 		struct value_map map = {0};
 		struct reason why = {0};
-		int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-		assert_true(fd >= 0);
-		assert_int_equal(fd_write_all(fd, rows[i].content, strlen(rows[i].content)), 0);
-		close(fd);
 		assert_int_equal(config_parse(path, &map, &why), -EINVAL);
 		if (!strstr(why.text, path) || !strstr(why.text, rows[i].says) ||
 			!printable(why.text))
 			fail_msg("%s: %s", rows[i].content, why.text);
 		assert_int_equal(map.n, 0);
 	}
-	assert_int_equal(dir_remove(dir), 0);
 }
 
 /* What is no file is not waited for. */
 static void no_file(void **state)
 {
-	char dir[] = "/tmp/flwr-test-config-XXXXXX";
-	auto_(free_at_exit) char *directory = NULL;
-	auto_(free_at_exit) char *loop = NULL;
-	auto_(free_at_exit) char *pipe = NULL;
+	auto_(free_at_exit) char *directory = kit_dir_path("dir.toml");
+	auto_(free_at_exit) char *loop = kit_dir_path("loop.toml");
+	auto_(free_at_exit) char *pipe = kit_dir_path("pipe.toml");
 	struct value_map map = {0};
 	struct reason why = {0};
 
-	assert_non_null(mkdtemp(dir));
-	directory = path_join(dir, "dir.toml");
-	loop = path_join(dir, "loop.toml");
-	pipe = path_join(dir, "pipe.toml");
 	assert_int_equal(mkdir(directory, 0700), 0);
 	assert_int_equal(symlink("loop.toml", loop), 0);
 	assert_int_equal(mkfifo(pipe, 0600), 0);
@@ -296,7 +262,6 @@ static void no_file(void **state)
 	assert_non_null(strstr(why.text, "loop.toml"));
 	assert_int_equal(config_parse(pipe, &map, &why), -EINVAL);
 	assert_non_null(strstr(why.text, "no regular file"));
-	assert_int_equal(dir_remove(dir), 0);
 }
 
 /* ---- fusing ---- */
@@ -339,5 +304,5 @@ int main(void)
 		cmocka_unit_test(overrides_override),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

@@ -1,7 +1,7 @@
 #include "common/config/toml.h"
 
 #include "common/base/text.h"
-#include "kit/test.h"
+#include "kit/vectors.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -252,26 +252,19 @@ static void our_answer(const char *document, size_t len, struct text *out, struc
 
 static void as_flowers_parser(void **state)
 {
-	const char *python = getenv("FLWR_TEST_PYTHON");
-	unsigned seed = (unsigned)getpid(), n = 0, wrong = 0;
-	char command[1024];
 	size_t document_len, answer_len;
-	FILE *pipe;
+	unsigned n = 0, wrong = 0;
+	struct kit_child judge;
 
-	if (!python)
-		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
-	print_message("seed %u\n", seed);
-	snprintf(command, sizeof command, "'%s' '%s/gen_toml.py' %u", python, FLWR_TEST_DIR, seed);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	for (; fscanf(pipe, "%zu %zu%*1[\n]", &document_len, &answer_len) == 2; n++) {
+	kit_child_start(&judge, KIT_OLDEST, FLWR_TEST_DIR "/gen_toml.py", vector_seed());
+	for (; fscanf(judge.from, "%zu %zu%*1[\n]", &document_len, &answer_len) == 2; n++) {
 		char *document = malloc(document_len + 1), *theirs = calloc(1, answer_len + 1);
 		struct text ours = {0};
 		struct reason why = {0};
 
 		assert_true(document && theirs);
-		assert_int_equal(fread(document, 1, document_len, pipe), document_len);
-		assert_int_equal(fread(theirs, 1, answer_len, pipe), answer_len);
+		assert_int_equal(fread(document, 1, document_len, judge.from), document_len);
+		assert_int_equal(fread(theirs, 1, answer_len, judge.from), answer_len);
 		document[document_len] = '\0';
 		our_answer(document, document_len, &ours, &why);
 		if (strcmp(ours.data ? ours.data : "", theirs) != 0) {
@@ -283,7 +276,7 @@ static void as_flowers_parser(void **state)
 		free(document);
 		free(theirs);
 	}
-	assert_int_equal(pclose(pipe), 0);
+	kit_child_end(&judge);
 	print_message("%u documents\n", n);
 	assert_true(n > 3000);
 	assert_int_equal(wrong, 0);

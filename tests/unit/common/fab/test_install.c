@@ -6,7 +6,7 @@
 #include "common/base/sha256.h"
 #include "common/base/text.h"
 #include "common/fab/install.h"
-#include "kit/test.h"
+#include "kit/vectors.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -112,27 +112,16 @@ static bool same_trees(const char *a, const char *b)
 
 static int group_setup(void **state)
 {
-	const char *python = getenv("FLWR_TEST_PYTHON");
-	auto_(free_at_exit) char *command = NULL;
-	FILE *output;
+	struct kit_child maker;
 
-	if (!python) {
-		print_error("FLWR_TEST_PYTHON is not set: a Python with flwr 1.15.2\n");
-		return -1;
-	}
 	umask(022);
 	/* In memory where that is to be had: every install is synced to the disk. */
 	snprintf(fixture.dir, sizeof fixture.dir, "%s/flwr-test-fab-XXXXXX",
 		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	if (!mkdtemp(fixture.dir) || asprintf(&command, "'%s' '%s/gen_fab.py' '%s'", python,
-					     FLWR_TEST_DIR, fixture.dir) < 0)
-		return -1;
-	output = popen(command, "r");
-	if (!output || !fgets(fixture.name, sizeof fixture.name, output) || pclose(output) != 0) {
-		print_error("%s failed\n", command);
-		return -1;
-	}
-	fixture.name[strcspn(fixture.name, "\n")] = '\0';
+	assert_non_null(mkdtemp(fixture.dir));
+	kit_child_start(&maker, KIT_OLDEST, FLWR_TEST_DIR "/gen_fab.py", fixture.dir);
+	snprintf(fixture.name, sizeof fixture.name, "%s", kit_child_line(&maker));
+	kit_child_end(&maker);
 	return 0;
 }
 

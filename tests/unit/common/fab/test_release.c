@@ -5,40 +5,17 @@
 #include "common/base/files.h"
 #include "common/base/sha256.h"
 #include "common/fab/install.h"
-#include "kit/test.h"
+#include "kit/child.h"
+#include "kit/dir.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #define FAB_MAX_BYTES (64U << 20)
 
-struct place {
-	char dir[64];
-	unsigned homes;
-};
-
-static int setup(void **state)
+static void load(const char *file, struct slices *out)
 {
-	struct place *place = calloc(1, sizeof *place);
-
-	*state = place;
-	snprintf(place->dir, sizeof place->dir, "/tmp/flwr-test-release-XXXXXX");
-	umask(022);
-	return mkdtemp(place->dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	struct place *place = *state;
-	int r = dir_remove(place->dir);
-
-	free(place);
-	return r;
-}
-
-static void load(const struct place *place, const char *file, struct slices *out)
-{
-	auto_(free_at_exit) char *path = path_join(place->dir, file);
+	auto_(free_at_exit) char *path = kit_dir_path(file);
 	auto_(free_at_exit) char *bytes = NULL;
 	size_t len;
 
@@ -67,28 +44,29 @@ static char *install(const struct slices *content, const char *home, const char 
 	return dir;
 }
 
-static char *new_home(struct place *place)
+static char *new_home(void)
 {
+	static unsigned homes;
 	char *home;
 
-	assert_true(asprintf(&home, "%s/home-%u", place->dir, place->homes++) > 0);
+	assert_true(asprintf(&home, "%s/home-%u", kit_dir, homes++) > 0);
 	return home;
 }
 
 /* Installed anew, in place of what the release has installed, and beside what it has. */
-static void check_fab(struct place *place, const char *file, const char *name)
+static void check_fab(const char *file, const char *name)
 {
-	auto_(free_at_exit) char *home = new_home(place);
-	auto_(free_at_exit) char *another = new_home(place);
-	auto_(free_at_exit) char *theirs = path_join(place->dir, "home");
+	auto_(free_at_exit) char *home = new_home();
+	auto_(free_at_exit) char *another = new_home();
+	auto_(free_at_exit) char *theirs = kit_dir_path("home");
 	auto_(free_at_exit) char *command = NULL;
 	auto_(slices_done) struct slices content;
 
-	load(place, file, &content);
+	load(file, &content);
 	auto_(free_at_exit) char *dir = install(&content, home, NULL);
 	auto_(free_at_exit) char *same = install(&content, theirs, home);
 	auto_(free_at_exit) char *older = install(&content, another, theirs);
-	auto_(free_at_exit) char *fresh = install(&content, another, place->dir);
+	auto_(free_at_exit) char *fresh = install(&content, another, kit_dir);
 
 	/* 8 digits of the hash, which is whole here. */
 	assert_memory_equal(strrchr(dir, '/') + 1, name, strlen(name));
@@ -126,23 +104,19 @@ static void check_home(
 		fail_msg("%s, not %s", path, theirs);
 }
 
-static void check_release(struct place *place, const char *python, unsigned fabs)
+static void check_release(enum kit_python python, unsigned fabs)
 {
-	auto_(free_at_exit) char *command = NULL;
-	auto_(free_at_exit) char *line = NULL;
 	unsigned homes = 0, n = 0;
-	size_t cap = 0;
-	FILE *pipe;
+	struct kit_child judge;
+	const char *line;
 
-	assert_true(asprintf(&command, "'%s' '%s/gen_release.py' '%s'", python, FLWR_TEST_DIR,
-			    place->dir) > 0);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	while (getline(&line, &cap, pipe) > 0) {
+	umask(022);
+	kit_child_start(&judge, python, FLWR_TEST_DIR "/gen_release.py", kit_dir);
+	while ((line = kit_child_line(&judge))) {
 		char a[64], b[64], c[64], d[64];
 
 		if (sscanf(line, "fab %63s %63s", a, b) == 2) {
-			check_fab(place, a, b);
+			check_fab(a, b);
 			n++;
 		} else if (sscanf(line, "home %63s %63s %63s %63s", a, b, c, d) == 4) {
 			check_home(a, b, c, d);
@@ -151,36 +125,26 @@ static void check_release(struct place *place, const char *python, unsigned fabs
 			fail_msg("%s", line);
 		}
 	}
-	assert_int_equal(pclose(pipe), 0);
+	kit_child_end(&judge);
 	assert_int_equal(n, fabs);
 	assert_int_equal(homes, 4);
 }
 
 static void test_oldest(void **state)
 {
-	const char *python = getenv("FLWR_TEST_PYTHON");
-
-	if (!python)
-		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
-	check_release(*state, python, 2);
+	check_release(KIT_OLDEST, 2);
 }
 
 static void test_newest(void **state)
 {
-	const char *python = getenv("FLWR_TEST_PYTHON_NEW");
-
-	if (!python) {
-		print_message("FLWR_TEST_PYTHON_NEW is not set: no Flower 1.41 to judge\n");
-		skip();
-	}
-	check_release(*state, python, 12);
+	check_release(KIT_NEWEST, 12);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_oldest, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_newest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_oldest, kit_dir_make, kit_dir_remove),
+		cmocka_unit_test_setup_teardown(test_newest, kit_dir_make, kit_dir_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

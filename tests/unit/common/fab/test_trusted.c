@@ -2,40 +2,18 @@
  * Trusted entities: keys and signatures made by ssh-keygen and Flower 1.41, whose own functions are
  * the judge: the same verdict for each file and each FAB.
  */
-#include "common/base/files.h"
 #include "common/base/text.h"
 #include "common/fab/trusted.h"
 #include "common/message/envelope.h"
-#include "kit/test.h"
+#include "kit/dir.h"
+#include "kit/vectors.h"
 
 #include <fcntl.h>
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
-static char dir[] = "/tmp/flwr-test-trusted-XXXXXX";
-
 /* Files that Flower takes and we refuse, on purpose: see gen_trusted.py. */
 static const char *const stricter[] = {"nobody.yaml", "twice.yaml"};
-
-static int group_setup(void **state)
-{
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-	return dir_remove(dir);
-}
-
-static char *store(const char *name, const char *data, size_t len)
-{
-	char *path = path_join(dir, name);
-	auto_(close_at_exit) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(fd_write_all(fd, data, len), 0);
-	return path;
-}
 
 static bool is_stricter(const char *name)
 {
@@ -47,7 +25,7 @@ static bool is_stricter(const char *name)
 
 static void check_file(const char *name, bool good)
 {
-	auto_(free_at_exit) char *path = path_join(dir, name);
+	auto_(free_at_exit) char *path = kit_dir_path(name);
 	struct trusted *trusted = NULL;
 	struct reason why = {0};
 	int r = trusted_load(path, &trusted, &why);
@@ -103,25 +81,15 @@ static void check_fab(const struct trusted *trusted, const char *name, bool good
 
 static void test_as_flower_says(void **state)
 {
-	const char *python = getenv("FLWR_TEST_PYTHON_NEW");
-	auto_(free_at_exit) char *command = NULL;
-	auto_(free_at_exit) char *line = NULL;
-	auto_(free_at_exit) char *path = path_join(dir, "entities.yaml");
+	auto_(free_at_exit) char *path = kit_dir_path("entities.yaml");
 	struct trusted *trusted = NULL;
 	struct reason why = {0};
-	size_t cap = 0;
 	unsigned n = 0, good = 0;
-	FILE *pipe;
+	struct kit_child judge;
+	char *line;
 
-	if (!python) {
-		print_message("FLWR_TEST_PYTHON_NEW is not set: no Flower 1.41 to judge\n");
-		skip();
-	}
-	assert_true(asprintf(&command, "'%s' '%s/gen_trusted.py' '%s'", python, FLWR_TEST_DIR,
-			    dir) > 0);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	for (; getline(&line, &cap, pipe) > 0; n++) {
+	kit_child_start(&judge, KIT_NEWEST, FLWR_TEST_DIR "/gen_trusted.py", kit_dir);
+	for (; (line = kit_child_line(&judge)); n++) {
 		char kind[8], name[32], verdict[8];
 		bool yes;
 		int at;
@@ -130,7 +98,6 @@ static void test_as_flower_says(void **state)
 			fail_msg("%s", line);
 		yes = strcmp(verdict, "yes") == 0;
 		good += yes;
-		line[strcspn(line, "\n")] = '\0';
 		if (strcmp(kind, "file") == 0) {
 			check_file(name, yes);
 			continue;
@@ -139,7 +106,7 @@ static void test_as_flower_says(void **state)
 			fail_msg("%s", why.text);
 		check_fab(trusted, name, yes, line + at + (line[at] == ' '));
 	}
-	assert_int_equal(pclose(pipe), 0);
+	kit_child_end(&judge);
 	print_message("%u verdicts, %u of them good\n", n, good);
 	assert_true(n > 140 && good > 30);
 	trusted_free(trusted);
@@ -169,8 +136,7 @@ static void test_files(void **state)
 	struct reason why = {0};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		auto_(free_at_exit) char *path =
-			store("file.yaml", rows[i].text, strlen(rows[i].text));
+		auto_(free_at_exit) char *path = kit_dir_write_text("file.yaml", rows[i].text);
 		int r;
 
 		why = (struct reason){0};
@@ -182,7 +148,7 @@ static void test_files(void **state)
 	}
 	assert_int_equal(trusted_load("/nonexistent/x.yaml", &trusted, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "/nonexistent/x.yaml"));
-	assert_int_equal(trusted_load(dir, &trusted, &why), -EISDIR);
+	assert_int_equal(trusted_load(kit_dir, &trusted, &why), -EISDIR);
 	trusted_free(NULL);
 }
 
@@ -194,11 +160,11 @@ static void test_large(void **state)
 	struct reason why = {0};
 
 	memset(text, '[', len);
-	auto_(free_at_exit) char *path = store("large.yaml", text, len);
+	auto_(free_at_exit) char *path = kit_dir_write("large.yaml", text, len);
 
 	assert_int_equal(trusted_load(path, &trusted, &why), -EFBIG);
 	free(path);
-	path = store("large.yaml", text, len - 1);
+	path = kit_dir_write("large.yaml", text, len - 1);
 	assert_int_equal(trusted_load(path, &trusted, &why), -EBADMSG);
 }
 
@@ -206,19 +172,17 @@ static void test_large(void **state)
 static void test_changed(void **state)
 {
 	char text[] = "---\n# all\nfpk_a: " KEY "\nfpk_b: '" KEY " me'\n\"fpk_c\": >-\n  " KEY "\n";
-	unsigned seed = (unsigned)getpid();
 
-	print_message("seed %u\n", seed);
 	for (int i = 0; i < 4000; i++) {
-		size_t where = (size_t)rand_r(&seed) % (sizeof text - 1);
+		size_t where = vector_random() % (sizeof text - 1);
 		char was = text[where];
 		struct trusted *trusted = NULL;
 		struct reason why = {0};
 		int r;
 
-		text[where] = (char)((unsigned)was ^ 1u << (unsigned)rand_r(&seed) % 8);
+		text[where] = (char)((unsigned)was ^ 1u << vector_random() % 8);
 		auto_(free_at_exit) char *path =
-			store("changed.yaml", text, i % 4 ? sizeof text - 1 : where);
+			kit_dir_write("changed.yaml", text, i % 4 ? sizeof text - 1 : where);
 
 		r = trusted_load(path, &trusted, &why);
 		if (r != 0 && r != -EBADMSG && r != -ENOTSUP)
@@ -238,5 +202,5 @@ int main(void)
 		cmocka_unit_test(test_changed),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

@@ -3,8 +3,7 @@
  */
 #include "common/keys/trust.h"
 
-#include "common/base/files.h"
-#include "kit/test.h"
+#include "kit/dir.h"
 
 #include <fcntl.h>
 
@@ -21,16 +20,12 @@ static const char certificate[] =
 	"FDtkwUjwAiBj44oReTEOGP8UwvzwNGXCMhDiPT8gDUITkpkBVViVjg==\n"
 	"-----END CERTIFICATE-----\n";
 
-static char directory[] = "/tmp/flwr-test-XXXXXX";
-static char path[64];
+static char *path; /* of a file of certificates */
 
 static void write_file(const void *data, size_t len)
 {
-	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(fd_write_all(fd, data, len), 0);
-	close(fd);
+	free(path);
+	path = kit_dir_write("ca.pem", data, len);
 }
 
 static void expect_pem(const char *from, const char *text)
@@ -92,7 +87,7 @@ static void test_refused(void **state)
 	snprintf(text, sizeof text, "the certificates in %s cannot be read: %s", path,
 		strerror(ENOENT));
 	assert_string_equal(why.text, text);
-	assert_int_equal(trust_load(directory, &pem, &why), -EISDIR);
+	assert_int_equal(trust_load(kit_dir, &pem, &why), -EISDIR);
 }
 
 static void test_system(void **state)
@@ -115,18 +110,6 @@ static void test_system(void **state)
 	}
 }
 
-static int setup(void **state)
-{
-	assert_non_null(mkdtemp(directory));
-	snprintf(path, sizeof path, "%s/ca.pem", directory);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	return dir_remove(directory);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,5 +118,5 @@ int main(void)
 		cmocka_unit_test(test_system),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

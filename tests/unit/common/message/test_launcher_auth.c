@@ -2,6 +2,7 @@
  * The secret of launchers: signatures as Flower 1.34 makes them, and what is not one.
  */
 #include "common/message/launcher_auth.h"
+#include "kit/dir.h"
 #include "kit/vectors.h"
 
 #include <fcntl.h>
@@ -20,17 +21,11 @@ static const char *const flower[PROOF_N] = {
 
 static struct launcher_auth *load(const void *bytes, size_t len)
 {
-	char path[] = "/tmp/launcher-auth-XXXXXX";
+	auto_(free_at_exit) char *path = kit_dir_write("secret", bytes, len);
 	struct launcher_auth *auth = NULL;
 	struct reason why = {0};
-	int fd = mkstemp(path);
-	int r;
+	int r = launcher_auth_load(path, &auth, &why);
 
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, bytes, len), (ssize_t)len);
-	close(fd);
-	r = launcher_auth_load(path, &auth, &why);
-	unlink(path);
 	assert_int_equal(r == 0, auth != NULL);
 	assert_int_equal(r == 0, !why.text[0]);
 	return auth;
@@ -140,5 +135,5 @@ int main(void)
 		cmocka_unit_test(test_wrong), cmocka_unit_test(test_ours),
 		cmocka_unit_test(test_files)};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

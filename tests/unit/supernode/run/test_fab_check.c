@@ -3,7 +3,8 @@
  * lie, say too much and hang.
  */
 #include "common/base/sha256.h"
-#include "kit/test.h"
+#include "kit/dir.h"
+#include "kit/loop.h"
 #include "supernode/run/fab_check.h"
 
 #include <fcntl.h>
@@ -75,8 +76,7 @@ static void check(const char *reader, const char *sentence)
 	unsigned before = rig.said;
 
 	check_begin(reader, "no zip");
-	while (rig.said == before)
-		loop_step(rig.loop, 1000);
+	kit_loop_until(rig.loop, rig.said > before);
 	assert_int_equal(fab_checks_count(rig.checks), 0);
 	if (!strstr(rig.refused, sentence))
 		fail_msg("%s: %s", sentence, rig.refused);
@@ -90,15 +90,11 @@ static void the_real_one(void **state)
 /* A program in its place. */
 static void check_script(const char *text, const char *sentence)
 {
-	char path[] = "/tmp/flwr-test-reader-XXXXXX";
-	int fd = mkstemp(path);
+	auto_(free_at_exit) char *script = NULL, *path = NULL;
 
-	assert_true(fd >= 0);
-	assert_int_equal(dprintf(fd, "#!/bin/sh\n%s\n", text) < 0, 0);
-	assert_int_equal(fchmod(fd, 0700), 0);
-	close(fd);
+	assert_true(asprintf(&script, "#!/bin/sh\n%s\n", text) > 0);
+	path = kit_dir_script("reader", script);
 	check(path, sentence);
-	unlink(path);
 }
 
 static void what_it_may_do(void **state)
@@ -118,16 +114,10 @@ static void what_it_may_do(void **state)
 /* Stopped in the middle, it is told, and nothing is left of it. */
 static void a_stop(void **state)
 {
-	char path[] = "/tmp/flwr-test-reader-XXXXXX";
-	int fd = mkstemp(path);
+	auto_(free_at_exit) char *path = kit_dir_script("reader", "#!/bin/sh\nexec sleep 1000\n");
 
-	assert_true(fd >= 0);
-	assert_int_equal(dprintf(fd, "#!/bin/sh\nexec sleep 1000\n") < 0, 0);
-	assert_int_equal(fchmod(fd, 0700), 0);
-	close(fd);
 	check_begin(path, "one");
-	while (process_set_count(rig.processes) == 0)
-		loop_step(rig.loop, 1000);
+	kit_loop_until(rig.loop, process_set_count(rig.processes) > 0);
 	fab_checks_free(rig.checks);
 	rig.checks = NULL;
 	assert_int_equal(rig.said, 1);
@@ -138,7 +128,6 @@ static void a_stop(void **state)
 	rig.checks = NULL;
 	assert_int_equal(rig.said, 2);
 	assert_non_null(strstr(rig.refused, "was stopped"));
-	unlink(path);
 }
 
 int main(void)
@@ -149,5 +138,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_stop, setup, teardown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

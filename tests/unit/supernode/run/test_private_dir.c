@@ -1,5 +1,5 @@
 #include "common/base/files.h"
-#include "kit/test.h"
+#include "kit/dir.h"
 #include "supernode/run/private_dir.h"
 #include "supernode/run/token_file.h"
 
@@ -7,12 +7,10 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-static char home[] = "/tmp/private-dir-XXXXXX";
-
 /* A directory as another node made it; its path is the caller's. */
 static char *neighbour(const char *name, bool socket)
 {
-	char *path = path_join(home, name);
+	char *path = path_join(kit_dir, name);
 	auto_(free_at_exit) char *file = path_join(path, "worker-api.sock");
 
 	assert_int_equal(mkdir(path, 0700), 0);
@@ -32,7 +30,7 @@ static void what_a_killed_node_left_is_removed(void **state)
 	struct stat st;
 
 	assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
-	assert_int_equal(private_dir_open(home, &first, NULL), 0);
+	assert_int_equal(private_dir_open(kit_dir, &first, NULL), 0);
 	assert_int_equal(stat(first.path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
 	assert_int_not_equal(access(dead, F_OK), 0);
@@ -40,7 +38,7 @@ static void what_a_killed_node_left_is_removed(void **state)
 	assert_int_equal(access(young, F_OK), 0);
 	assert_int_equal(access(other, F_OK), 0);
 	/* Two that live do not harm each other. */
-	assert_int_equal(private_dir_open(home, &second, NULL), 0);
+	assert_int_equal(private_dir_open(kit_dir, &second, NULL), 0);
 	assert_int_equal(access(first.path, F_OK), 0);
 	private_dir_close(&second);
 	private_dir_close(&first);
@@ -53,9 +51,9 @@ static void without_a_socket_it_is_removed_too(void **state)
 {
 	struct private_dir killed = {0}, next = {0};
 
-	assert_int_equal(private_dir_open(home, &killed, NULL), 0);
+	assert_int_equal(private_dir_open(kit_dir, &killed, NULL), 0);
 	close_fd(&killed.lock);
-	assert_int_equal(private_dir_open(home, &next, NULL), 0);
+	assert_int_equal(private_dir_open(kit_dir, &next, NULL), 0);
 	assert_int_not_equal(access(killed.path, F_OK), 0);
 	private_dir_close(&killed);
 	private_dir_close(&next);
@@ -68,7 +66,7 @@ static void a_token_has_a_file(void **state)
 	struct stat st;
 	size_t len;
 
-	assert_int_equal(private_dir_open(home, &dir, NULL), 0);
+	assert_int_equal(private_dir_open(kit_dir, &dir, NULL), 0);
 	assert_int_equal(token_file_make(dir.path, 7, "12345", &path), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
@@ -82,16 +80,6 @@ static void a_token_has_a_file(void **state)
 	private_dir_close(&dir);
 }
 
-static int setup(void **state)
-{
-	return mkdtemp(home) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	return dir_remove(home);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -100,5 +88,5 @@ int main(void)
 		cmocka_unit_test(a_token_has_a_file),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

@@ -1,18 +1,16 @@
 /*
  * Sets of objects: what is taken and refused, where it lies, and what is left afterwards: nothing.
  */
-#include "common/base/clock.h"
 #include "common/base/files.h"
+#include "kit/dir.h"
+#include "kit/loop.h"
 #include "kit/vectors.h"
 #include "supernode/store/object_store.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-
-#define WAIT_MS 20000
 
 /* ---- a message of n_chunks chunks, and the programs around it ---- */
 
@@ -79,7 +77,6 @@ static uint64_t sample_bytes(const struct sample *sample)
 struct rig {
 	struct loop *loop;
 	struct spool *spool;
-	char dir[64];
 	unsigned n_fds; /* before */
 	/* Of done(): */
 	unsigned n_done;
@@ -88,26 +85,12 @@ struct rig {
 	struct reason why;
 };
 
-static unsigned count_entries(const char *path)
-{
-	const struct dirent *entry;
-	DIR *dir = opendir(path);
-	unsigned n = 0;
-
-	assert_non_null(dir);
-	while ((entry = readdir(dir)))
-		n += entry->d_name[0] != '.';
-	closedir(dir);
-	return n;
-}
-
 static void rig_init(struct rig *rig, uint64_t memory_max_bytes)
 {
-	*rig = (struct rig){.dir = "/tmp/flwr-objects-XXXXXX"};
-	assert_non_null(mkdtemp(rig->dir));
+	*rig = (struct rig){0};
 	assert_int_equal(loop_new(&rig->loop), 0);
-	assert_int_equal(spool_new(rig->loop, rig->dir, memory_max_bytes, &rig->spool), 0);
-	rig->n_fds = count_entries("/proc/self/fd");
+	assert_int_equal(spool_new(rig->loop, kit_dir, memory_max_bytes, &rig->spool), 0);
+	rig->n_fds = kit_dir_count("/proc/self/fd");
 }
 
 static void rig_done(struct rig *rig)
@@ -115,11 +98,10 @@ static void rig_done(struct rig *rig)
 	assert_int_equal(spool_memory_bytes(rig->spool), 0);
 	assert_int_equal(spool_file_bytes(rig->spool), 0);
 	spool_trim(rig->spool);
-	assert_int_equal(count_entries("/proc/self/fd"), rig->n_fds);
-	assert_int_equal(count_entries(rig->dir), 0);
+	assert_int_equal(kit_dir_count("/proc/self/fd"), rig->n_fds);
+	assert_int_equal(kit_dir_count(kit_dir), 0);
 	spool_free(rig->spool);
 	loop_free(rig->loop);
-	assert_int_equal(dir_remove(rig->dir), 0);
 }
 
 static struct object_set *rig_set(struct rig *rig, const struct sample *sample)
@@ -155,10 +137,7 @@ static void put(struct rig *rig, struct object_set *set, size_t index, const str
 
 static void wait_done(struct rig *rig, unsigned n)
 {
-	int64_t until = clock_now_ms() + WAIT_MS;
-
-	while (rig->n_done < n && clock_now_ms() < until)
-		loop_step(rig->loop, WAIT_MS);
+	kit_loop_until(rig->loop, rig->n_done >= n);
 	assert_int_equal(rig->n_done, n);
 }
 
@@ -236,7 +215,7 @@ static void memory_first_then_one_file(void **state)
 	assert_in_range(spool_memory_bytes(rig.spool), 300000, 350000);
 	assert_int_equal(
 		spool_memory_bytes(rig.spool) + spool_file_bytes(rig.spool), sample_bytes(&sample));
-	assert_int_equal(count_entries("/proc/self/fd"), rig.n_fds + 1);
+	assert_int_equal(kit_dir_count("/proc/self/fd"), rig.n_fds + 1);
 	for (size_t i = 0; i < sample.n; i++)
 		check_get(set, i, &sample.bytes[i]);
 	/* What was got stays when the set goes. */
@@ -444,7 +423,7 @@ static ino_t only_file(const struct rig *rig)
 		struct stat st;
 
 		target[len > 0 ? len : 0] = '\0';
-		if (strncmp(target, rig->dir, strlen(rig->dir)) != 0)
+		if (strncmp(target, kit_dir, strlen(kit_dir)) != 0)
 			continue;
 		assert_int_equal(inode, 0);
 		assert_int_equal(fstatat(dirfd(dir), entry->d_name, &st, 0), 0);
@@ -502,12 +481,12 @@ static void a_file_is_left_to_the_next(void **state)
 		sets[i] = rig_set(&rig, &sample);
 		assert_int_equal(put_now(&rig, sets[i], 0, &sample.bytes[0]), 0);
 	}
-	assert_int_equal(count_entries("/proc/self/fd"), rig.n_fds + 2);
+	assert_int_equal(kit_dir_count("/proc/self/fd"), rig.n_fds + 2);
 	object_set_unref(sets[0]);
 	object_set_unref(sets[1]);
-	assert_int_equal(count_entries("/proc/self/fd"), rig.n_fds + 1);
+	assert_int_equal(kit_dir_count("/proc/self/fd"), rig.n_fds + 1);
 	spool_trim(rig.spool);
-	assert_int_equal(count_entries("/proc/self/fd"), rig.n_fds);
+	assert_int_equal(kit_dir_count("/proc/self/fd"), rig.n_fds);
 	rig_done(&rig);
 }
 
@@ -515,7 +494,6 @@ static void a_file_is_left_to_the_next(void **state)
 static void a_file_is_left_for_a_while(void **state)
 {
 	auto_(sample_done) struct sample sample;
-	int64_t until = clock_now_ms() + WAIT_MS;
 	struct object_set *set;
 	struct rig rig;
 	unsigned n_fds;
@@ -524,7 +502,7 @@ static void a_file_is_left_for_a_while(void **state)
 	rig_init(&rig, 0);
 	/* The loop's own descriptor for timers. */
 	spool_trim_later(rig.spool, 1);
-	n_fds = count_entries("/proc/self/fd");
+	n_fds = kit_dir_count("/proc/self/fd");
 	for (int taken = 0; taken < 2; taken++) {
 		set = rig_set(&rig, &sample);
 		assert_int_equal(put_now(&rig, set, 0, &sample.bytes[0]), 0);
@@ -532,12 +510,10 @@ static void a_file_is_left_for_a_while(void **state)
 			loop_step(rig.loop, 20);
 		check_get(set, 0, &sample.bytes[0]);
 		object_set_unref(set);
-		assert_int_equal(count_entries("/proc/self/fd"), n_fds + 1);
+		assert_int_equal(kit_dir_count("/proc/self/fd"), n_fds + 1);
 		spool_trim_later(rig.spool, 10);
 	}
-	while (count_entries("/proc/self/fd") > n_fds && clock_now_ms() < until)
-		loop_step(rig.loop, WAIT_MS);
-	assert_int_equal(count_entries("/proc/self/fd"), n_fds);
+	kit_loop_until(rig.loop, kit_dir_count("/proc/self/fd") == n_fds);
 	rig_done(&rig);
 }
 
@@ -746,5 +722,5 @@ int main(void)
 		cmocka_unit_test(a_file_is_left_for_a_while), cmocka_unit_test(the_disk_is_full),
 		cmocka_unit_test(no_descriptors), cmocka_unit_test(random_operations)};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

@@ -2,6 +2,7 @@
  * Objects and trees against the newest release of the real package: its ids, its order, its bytes.
  */
 #include "common/wire/wire.h"
+#include "kit/loop.h"
 #include "kit/vectors.h"
 #include "supernode/store/object_store.h"
 
@@ -127,8 +128,7 @@ static void check_set(const struct message *message, struct object_tree *tree)
 		slices_append_refs(&content, &message->objects[i]);
 		assert_int_equal(object_set_put(set, i, &content, on_done, &putting), 0);
 	}
-	while (putting.n_done < message->n)
-		loop_step(loop, 1000);
+	kit_loop_until(loop, putting.n_done == message->n);
 	assert_int_equal(object_set_missing(set), 0);
 	for (size_t i = 0; i < message->n; i++) {
 		auto_(slices_done) struct slices got = {0};

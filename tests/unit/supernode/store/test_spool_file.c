@@ -3,10 +3,10 @@
  * with writes that fail.
  */
 #include "common/base/files.h"
+#include "kit/dir.h"
 #include "kit/vectors.h"
 #include "supernode/store/spool_file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -51,32 +51,11 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int n, off_t offset)
 
 /* ---- a directory of its own ---- */
 
-static char dir[64];
-
 static int set_up(void **state)
 {
 	tmpfile_error = write_error = 0;
 	write_most_bytes = 0;
-	snprintf(dir, sizeof dir, "/tmp/flwr-spool-XXXXXX");
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	return dir_remove(dir);
-}
-
-static unsigned count_names(void)
-{
-	const struct dirent *entry;
-	DIR *open_dir = opendir(dir);
-	unsigned n = 0;
-
-	assert_non_null(open_dir);
-	while ((entry = readdir(open_dir)))
-		n += entry->d_name[0] != '.';
-	closedir(open_dir);
-	return n;
+	return kit_dir_make(state);
 }
 
 static void check_at(const struct spool_file *file, uint64_t offset, const struct slices *content)
@@ -112,7 +91,8 @@ static void check_file(struct spool_file *file)
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		contents[i] = content_of(sizes[i], i % 2 ? 30 : 5000);
-		assert_int_equal(spool_file_append(file, dir, &contents[i], &offsets[i], NULL), 0);
+		assert_int_equal(
+			spool_file_append(file, kit_dir, &contents[i], &offsets[i], NULL), 0);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		check_at(file, offsets[i], &contents[i]);
@@ -134,7 +114,7 @@ static void unnamed_or_named(void **state)
 		assert_int_equal(fstat(file.fd, &st), 0);
 		assert_int_equal(st.st_mode & 0777, 0600);
 		assert_true(fcntl(file.fd, F_GETFD) & FD_CLOEXEC);
-		assert_int_equal(count_names(), 0);
+		assert_int_equal(kit_dir_count(kit_dir), 0);
 	}
 }
 
@@ -146,8 +126,8 @@ static void a_mapping_outlives_the_file(void **state)
 	uint64_t offset;
 
 	spool_file_init(&file);
-	assert_int_equal(spool_file_append(&file, dir, &content, &offset, NULL), 0);
-	assert_int_equal(spool_file_append(&file, dir, &content, &offset, NULL), 0);
+	assert_int_equal(spool_file_append(&file, kit_dir, &content, &offset, NULL), 0);
+	assert_int_equal(spool_file_append(&file, kit_dir, &content, &offset, NULL), 0);
 	assert_int_equal(offset, 10000);
 	assert_int_equal(spool_file_map(&file, offset, content.bytes, &slice), 0);
 	assert_int_equal(slices_append(&got, slice), 0);
@@ -168,7 +148,7 @@ static void it_is_used_again(void **state)
 	spool_file_init(&file);
 	spool_file_init(&next);
 	assert_false(spool_file_unused(&file));
-	assert_int_equal(spool_file_append(&file, dir, &content, &offset, NULL), 0);
+	assert_int_equal(spool_file_append(&file, kit_dir, &content, &offset, NULL), 0);
 	assert_true(spool_file_unused(&file));
 	assert_int_equal(spool_file_map(&file, offset, content.bytes, &slice), 0);
 	assert_false(spool_file_unused(&file));
@@ -191,7 +171,7 @@ static void the_directory_is_made(void **state)
 	uint64_t offset;
 
 	spool_file_init(&file);
-	snprintf(path, sizeof path, "%s/a/b", dir);
+	snprintf(path, sizeof path, "%s/a/b", kit_dir);
 	assert_int_equal(spool_file_append(&file, path, &content, &offset, NULL), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
@@ -211,13 +191,13 @@ static void no_file_can_be_made(void **state)
 
 		tmpfile_error = errors[i];
 		assert_int_equal(
-			spool_file_append(&file, dir, &content, &offset, &why), -errors[i]);
+			spool_file_append(&file, kit_dir, &content, &offset, &why), -errors[i]);
 		assert_non_null(strstr(why.text, strerror(errors[i])));
-		assert_null(strstr(why.text, dir));
+		assert_null(strstr(why.text, kit_dir));
 		assert_int_equal(file.fd, -1);
 	}
 	tmpfile_error = 0;
-	assert_int_equal(spool_file_append(&file, dir, &content, &offset, NULL), 0);
+	assert_int_equal(spool_file_append(&file, kit_dir, &content, &offset, NULL), 0);
 	assert_int_equal(spool_file_append(&file, "/dev/null", &content, &offset, NULL), 0);
 	spool_file_done(&file);
 	assert_int_equal(spool_file_append(&file, "/dev/null", &content, &offset, NULL), -ENOTDIR);
@@ -244,7 +224,7 @@ static void writes_fail(void **state)
 	uint64_t offset;
 
 	spool_file_init(&file);
-	assert_int_equal(spool_file_append(&file, dir, &content, &offset, NULL), 0);
+	assert_int_equal(spool_file_append(&file, kit_dir, &content, &offset, NULL), 0);
 	write_most_bytes = 100;
 	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
 		struct reason why = {0};
@@ -253,14 +233,14 @@ static void writes_fail(void **state)
 		write_error = errors[i];
 		writes_left = 10;
 		assert_int_equal(
-			spool_file_append(&file, dir, &content, &offset, &why), -errors[i]);
+			spool_file_append(&file, kit_dir, &content, &offset, &why), -errors[i]);
 		assert_non_null(strstr(why.text, strerror(errors[i])));
 		assert_int_equal(fstat(file.fd, &st), 0);
 		assert_int_equal(st.st_size, 5000);
 	}
 	write_error = 0;
 	check_at(&file, 0, &content);
-	assert_int_equal(spool_file_append(&file, dir, &content, &offset, NULL), 0);
+	assert_int_equal(spool_file_append(&file, kit_dir, &content, &offset, NULL), 0);
 	assert_int_equal(offset, 5000);
 	check_at(&file, offset, &content);
 }
@@ -268,13 +248,14 @@ static void writes_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(unnamed_or_named, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_mapping_outlives_the_file, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(it_is_used_again, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_directory_is_made, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(no_file_can_be_made, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(writes_in_pieces, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(writes_fail, set_up, tear_down)};
+		cmocka_unit_test_setup_teardown(unnamed_or_named, set_up, kit_dir_remove),
+		cmocka_unit_test_setup_teardown(
+			a_mapping_outlives_the_file, set_up, kit_dir_remove),
+		cmocka_unit_test_setup_teardown(it_is_used_again, set_up, kit_dir_remove),
+		cmocka_unit_test_setup_teardown(the_directory_is_made, set_up, kit_dir_remove),
+		cmocka_unit_test_setup_teardown(no_file_can_be_made, set_up, kit_dir_remove),
+		cmocka_unit_test_setup_teardown(writes_in_pieces, set_up, kit_dir_remove),
+		cmocka_unit_test_setup_teardown(writes_fail, set_up, kit_dir_remove)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
