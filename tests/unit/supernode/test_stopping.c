@@ -1,0 +1,616 @@
+/*
+ * The phases of stopping, and what the node decides, with stand-ins for all that surrounds the
+ * node: SuperLink, workers, processes, health. Time passes when a test says so.
+ */
+#include "core/fixture.h"
+#include "kit/clock.h"
+#include "kit/log.h"
+#include "kit/loop.h"
+#include "supernode/supernode_internal.h"
+
+#define GRACE_MS  10000
+#define ANSWER_MS (WORKER_GRACE_MS + 5000)
+#define FETCH_MS  4000
+#define TTL_S     3600
+
+/* What the stand-ins were told, and what they say. */
+static struct {
+	void (*fleet_left)(void *arg);
+	void (*workers_left)(void *arg);
+	void (*health_left)(void *arg);
+	void *arg;
+	fleet_push_fn *pushed;
+	uint64_t pushed_message;
+	int64_t pushed_code; /* of its error; 0: content */
+	unsigned pushes, pokes, offers, trims, starts, stops, all_stopped, checks_stopped;
+	uint64_t started;
+	unsigned apps, checks; /* that are at work */
+	bool online, serving;
+	int start_result;
+	uint64_t spooled_bytes;
+} world;
+
+void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg)
+{
+	(void)fleet;
+	world.fleet_left = done;
+	world.arg = arg;
+}
+
+void fleet_poke(struct fleet *fleet)
+{
+	(void)fleet;
+	world.pokes++;
+}
+
+bool fleet_is_online(const struct fleet *fleet)
+{
+	(void)fleet;
+	return world.online;
+}
+
+const char *fleet_superlink(const struct fleet *fleet)
+{
+	(void)fleet;
+	return "127.0.0.1:9092";
+}
+
+const char *fleet_speaks(const struct fleet *fleet)
+{
+	(void)fleet;
+	return "Flower-1.15";
+}
+
+bool fleet_speaks_http(const struct fleet *fleet)
+{
+	(void)fleet;
+	return false;
+}
+
+int fleet_get_run(struct fleet *fleet, uint64_t run_id, fleet_run_fn *done, void *arg)
+{
+	(void)fleet, (void)run_id, (void)done, (void)arg;
+	return 0;
+}
+
+/* The test gives the FAB by itself. */
+int fleet_get_fab(
+	struct fleet *fleet, uint64_t run_id, const char *hash, fleet_fab_fn *done, void *arg)
+{
+	(void)fleet, (void)run_id, (void)hash, (void)done;
+	free(arg);
+	return 0;
+}
+
+int fleet_push(struct fleet *fleet, uint64_t number, const struct held_message *reply,
+	double runtime_s, fleet_push_fn *done, void *arg)
+{
+	(void)fleet, (void)runtime_s, (void)arg;
+	world.pushes++;
+	world.pushed = done;
+	world.pushed_message = number;
+	world.pushed_code = reply->envelope.has_error ? reply->envelope.error_code : 0;
+	return 0;
+}
+
+const char *appio_address(const struct appio *appio)
+{
+	(void)appio;
+	return "127.0.0.1:9094";
+}
+
+void appio_offer(struct appio *appio)
+{
+	(void)appio;
+	world.offers++;
+}
+
+void appio_stop(struct appio *appio, int64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+	(void)appio, (void)grace_ms, (void)arg;
+	world.workers_left = done;
+}
+
+void health_set(struct health *health, bool serving)
+{
+	(void)health;
+	world.serving = serving;
+}
+
+void health_stop(struct health *health, int64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+	(void)health, (void)grace_ms, (void)arg;
+	world.health_left = done;
+}
+
+int runner_start(struct runner *runner, const struct runner_task *task, struct reason *why)
+{
+	(void)runner;
+	world.starts++;
+	world.started = task->message;
+	return world.start_result ? reason_code(why, world.start_result, "no process") : 0;
+}
+
+void runner_ready(struct runner *runner, uint64_t message)
+{
+	(void)runner, (void)message;
+}
+
+void runner_stop(struct runner *runner, uint64_t message, int64_t grace_ms)
+{
+	(void)runner;
+	assert_int_equal(message, world.started);
+	assert_int_equal(grace_ms, WORKER_GRACE_MS);
+	world.stops++;
+}
+
+void runner_stop_all(struct runner *runner, int64_t grace_ms)
+{
+	(void)runner, (void)grace_ms;
+	world.all_stopped++;
+}
+
+int fab_checks_start(struct fab_checks *checks, uint64_t run_id, const char *hash,
+	struct slices *content, struct value_map *verifications, fab_check_fn *done, void *arg)
+{
+	(void)checks, (void)run_id, (void)hash, (void)content, (void)verifications, (void)done;
+	(void)arg;
+	return -ENOMEM;
+}
+
+void fab_checks_stop(struct fab_checks *checks)
+{
+	(void)checks;
+	world.checks_stopped++;
+}
+
+unsigned fab_checks_count(const struct fab_checks *checks)
+{
+	(void)checks;
+	return world.checks;
+}
+
+unsigned agent_count(const struct agent *agent)
+{
+	(void)agent;
+	return world.apps;
+}
+
+uint64_t spool_passed_bytes(const struct spool *spool)
+{
+	(void)spool;
+	return world.spooled_bytes;
+}
+
+void spool_trim_later(struct spool *spool, int64_t ms)
+{
+	(void)spool, (void)ms;
+}
+
+static void trim(void)
+{
+	world.trims++;
+}
+
+/* ---- the node that is stopped ---- */
+
+struct rig {
+	struct fixture f;
+	struct kit_log log;
+	struct supernode node;
+};
+
+static struct rig rig;
+
+static void rig_open(const struct node_options *options)
+{
+	struct supernode *node = &rig.node;
+
+	memset(&world, 0, sizeof world);
+	memset(&rig, 0, sizeof rig);
+	kit_log_init(&rig.log, "supernode", LOG_LEVEL_DEBUG);
+	fixture_open(&rig.f, options);
+	node->log = rig.log.log;
+	node->node = rig.f.node;
+	node->budget = rig.f.budget;
+	node->grace_ms = GRACE_MS;
+	node->trim = trim;
+	/* Only looked at. */
+	node->runner = options->workers_come ? NULL : (struct runner *)&world;
+	node->agent = options->workers_come ? NULL : (struct agent *)&world;
+	node->health = (struct health *)&world;
+	assert_int_equal(loop_new(&node->loop), 0);
+	node->tick = timer_new(node->loop, pump_tick, node);
+	node->end = timer_new(node->loop, stopping_over, node);
+	node->offers = timer_new(node->loop, pump_say_offer, node);
+	node->trim_timer = timer_new(node->loop, pump_trim, node);
+	node->health_timer = timer_new(node->loop, pump_health, node);
+	kit_clock_start(node->loop);
+	rig.f.now = supernode_now();
+	supernode_pump(node);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	rig_open(&(struct node_options){.slots = 1});
+	return 0;
+}
+
+static int setup_guests(void **state)
+{
+	(void)state;
+	rig_open(&(struct node_options){.slots = 1, .workers_come = true});
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct supernode *node = &rig.node;
+
+	(void)state;
+	kit_clock_done();
+	timer_free(node->tick);
+	timer_free(node->end);
+	timer_free(node->offers);
+	timer_free(node->trim_timer);
+	timer_free(node->health_timer);
+	loop_free(node->loop);
+	fixture_done(&rig.f);
+	kit_log_done(&rig.log);
+	return 0;
+}
+
+/* A message, and all that it needs: its worker is started. */
+static void come(void)
+{
+	rig.f.now = supernode_now();
+	give_message(&rig.f, 1, TTL_S);
+	supernode_pump(&rig.node);
+	give_run(&rig.f, 1, HASH, NULL);
+	supernode_pump(&rig.node);
+	give_fab(&rig.f, 1, 100);
+	supernode_pump(&rig.node);
+}
+
+static void pushed(enum outcome outcome)
+{
+	world.pushed(&rig.node, world.pushed_message, outcome, "said so");
+}
+
+static void gone(void)
+{
+	runner_events.gone(&rig.node, world.started);
+}
+
+static void parts_leave(void)
+{
+	assert_non_null(world.fleet_left);
+	world.fleet_left(&rig.node);
+	world.workers_left(&rig.node);
+	assert_int_equal(rig.node.phase, PHASE_LEAVING);
+	world.health_left(&rig.node);
+}
+
+/* ---- stopping ---- */
+
+static void with_nothing_at_hand_it_leaves_at_once(void **state)
+{
+	(void)state;
+	supernode_stop(&rig.node);
+	assert_int_equal(rig.node.phase, PHASE_LEAVING);
+	assert_int_equal(world.checks_stopped, 1);
+	parts_leave();
+	assert_int_equal(rig.node.phase, PHASE_LEFT);
+	assert_int_equal(rig.node.status, 0);
+}
+
+static void a_message_at_work_has_the_grace_to_end(void **state)
+{
+	(void)state;
+	come();
+	supernode_stop(&rig.node);
+	assert_int_equal(kit_log_count(&rig.log, "1 message at work, up to 10 s (--grace)"), 1);
+	kit_clock_pass(GRACE_MS - 1);
+	assert_int_equal(rig.node.phase, PHASE_DRAINING);
+	assert_int_equal(world.stops, 0);
+	runner_events.ended(&rig.node, world.started, 2, "it raised");
+	assert_int_equal(world.pushed_code, 2);
+	pushed(OUTCOME_OK);
+	assert_int_equal(rig.node.phase, PHASE_DRAINING); /* its processes are not gone */
+	gone();
+	/* The ServerApp has time to fetch the reply. */
+	assert_int_equal(rig.node.phase, PHASE_LINGERING);
+	kit_clock_pass(FETCH_MS - 1);
+	assert_int_equal(rig.node.phase, PHASE_LINGERING);
+	kit_clock_pass(1);
+	parts_leave();
+	assert_int_equal(rig.node.phase, PHASE_LEFT);
+}
+
+static void what_is_at_work_after_the_grace_is_answered_with_an_error(void **state)
+{
+	(void)state;
+	come();
+	supernode_stop(&rig.node);
+	kit_clock_pass(GRACE_MS);
+	assert_int_equal(rig.node.phase, PHASE_ANSWERING);
+	assert_int_equal(
+		kit_log_count(&rig.log, "the grace of 10 s is over: messages at work are ended"),
+		1);
+	assert_int_equal(world.stops, 1);
+	assert_int_equal(world.all_stopped, 1);
+	assert_int_equal(world.pushed_code, ERROR_CODE_CLIENT_APP_CRASHED);
+	runner_events.ended(&rig.node, world.started, 8, "it was stopped");
+	gone();
+	assert_int_equal(world.pushes, 1);
+	pushed(OUTCOME_OK);
+	assert_int_equal(rig.node.phase, PHASE_LINGERING);
+}
+
+static void a_superlink_that_is_silent_does_not_hold_it_up(void **state)
+{
+	(void)state;
+	come();
+	supernode_stop(&rig.node);
+	kit_clock_pass(GRACE_MS);
+	gone();
+	kit_clock_pass(ANSWER_MS - 1);
+	assert_int_equal(rig.node.phase, PHASE_ANSWERING);
+	kit_clock_pass(1);
+	assert_int_equal(kit_log_count(&rig.log, "some replies could not be sent"), 1);
+	parts_leave();
+	assert_int_equal(rig.node.phase, PHASE_LEFT);
+}
+
+static void a_second_signal_ends_it_now(void **state)
+{
+	(void)state;
+	come();
+	supernode_stop(&rig.node);
+	assert_false(rig.node.hurried);
+	supernode_stop(&rig.node);
+	assert_true(rig.node.hurried);
+	assert_null(world.fleet_left);
+}
+
+static void a_lost_superlink_ends_what_is_at_work(void **state)
+{
+	(void)state;
+	come();
+	uplink_events.over(&rig.node, FLEET_OVER_LOST, "the SuperLink is gone");
+	assert_int_equal(kit_log_count(&rig.log, "the SuperLink is gone (Exit Code: "), 1);
+	assert_int_equal(rig.node.phase, PHASE_ANSWERING);
+	assert_int_equal(world.stops, 1);
+	gone();
+	pushed(OUTCOME_OK);
+	/* The reply was delivered all the same: somebody may fetch it. */
+	assert_int_equal(rig.node.phase, PHASE_LINGERING);
+	kit_clock_pass(FETCH_MS);
+	parts_leave();
+	assert_int_equal(rig.node.status, 1);
+}
+
+static void a_superlink_that_sends_it_away_is_no_failure(void **state)
+{
+	(void)state;
+	uplink_events.over(&rig.node, FLEET_OVER_TOLD, "told to shut down");
+	assert_int_equal(rig.node.phase, PHASE_LEAVING);
+	parts_leave();
+	assert_int_equal(rig.node.status, 0);
+	/* Said again, it changes nothing. */
+	uplink_events.over(&rig.node, FLEET_OVER_LOST, "lost");
+	assert_int_equal(rig.node.phase, PHASE_LEFT);
+}
+
+static void apps_at_their_end_have_the_rest_of_the_grace(void **state)
+{
+	(void)state;
+	world.apps = 1;
+	supernode_stop(&rig.node);
+	parts_leave();
+	assert_int_equal(rig.node.phase, PHASE_ENDING);
+	kit_clock_pass(GRACE_MS - 1);
+	assert_int_equal(world.all_stopped, 0);
+	kit_clock_pass(1);
+	assert_int_equal(world.all_stopped, 1);
+	assert_int_equal(rig.node.phase, PHASE_ENDING);
+	/* One that cannot be killed does not hold it up. */
+	kit_clock_pass(2 * WORKER_GRACE_MS);
+	assert_int_equal(rig.node.phase, PHASE_LEFT);
+}
+
+static void the_last_app_that_ends_ends_it(void **state)
+{
+	(void)state;
+	world.apps = 1;
+	supernode_stop(&rig.node);
+	parts_leave();
+	world.apps = 0;
+	gone();
+	assert_int_equal(rig.node.phase, PHASE_LEFT);
+}
+
+static void a_fab_under_check_is_waited_for(void **state)
+{
+	(void)state;
+	world.checks = 1;
+	supernode_stop(&rig.node);
+	parts_leave();
+	assert_int_equal(rig.node.phase, PHASE_LEAVING);
+	world.checks = 0;
+	supernode_pump(&rig.node);
+	assert_int_equal(rig.node.phase, PHASE_LEFT);
+}
+
+static void a_message_that_comes_late_is_given_up(void **state)
+{
+	(void)state;
+	supernode_stop(&rig.node);
+	rig.f.now = supernode_now();
+	give_message(&rig.f, 1, TTL_S);
+	supernode_pump(&rig.node);
+	assert_int_equal(world.pushed_code, ERROR_CODE_CLIENT_APP_CRASHED);
+	assert_int_equal(world.starts, 0);
+}
+
+/* ---- what the node decides ---- */
+
+static void a_worker_that_cannot_be_started_is_an_error_reply(void **state)
+{
+	(void)state;
+	world.start_result = -EAGAIN;
+	come();
+	assert_int_equal(kit_log_count(&rig.log, "cannot start a worker: no process"), 1);
+	assert_int_equal(world.pushed_code, ERROR_CODE_CLIENT_APP_CRASHED);
+	pushed(OUTCOME_OK);
+	assert_int_equal(node_count(rig.f.node).messages, 0);
+	/* The next one has its slot. */
+	world.start_result = 0;
+	give_message(&rig.f, 1, TTL_S);
+	supernode_pump(&rig.node);
+	assert_int_equal(world.starts, 2);
+}
+
+static void the_end_of_a_worker_is_told_once(void **state)
+{
+	(void)state;
+	come();
+	runner_events.ended(&rig.node, world.started, 8, "killed by signal 9");
+	assert_int_equal(world.pushes, 1);
+	gone();
+	assert_int_equal(world.pushes, 1);
+	pushed(OUTCOME_OK);
+	assert_int_equal(kit_log_count(&rig.log, "message failed: "), 1);
+	assert_int_equal(kit_log_count(&rig.log, "code=8: killed by signal 9"), 1);
+}
+
+static void each_event_asks_for_the_next_message(void **state)
+{
+	unsigned pokes = world.pokes;
+
+	(void)state;
+	uplink_events.registered(&rig.node, NODE_ID);
+	assert_int_equal(world.pokes, pokes + 1);
+	assert_true(uplink_events.wants_message(&rig.node));
+	come();
+	assert_false(uplink_events.wants_message(&rig.node));
+}
+
+static void outcomes_of_a_push_are_told_apart(void **state)
+{
+	static const struct {
+		enum outcome outcome;
+		const char *says;
+		bool again; /* an error reply takes its place */
+	} cases[] = {
+		{OUTCOME_OK, "reply sent: ", false},
+		{OUTCOME_NOT_FOUND, "reply dropped, its run is over: ", false},
+		{OUTCOME_PERMISSION_DENIED, "reply dropped, its run is over: ", false},
+		{OUTCOME_RESOURCE_EXHAUSTED,
+			"reply too large for the SuperLink, an error is sent instead: ", true},
+		{OUTCOME_INTERNAL,
+			"reply not understood by the SuperLink, an error is sent instead: ", true},
+		{OUTCOME_UNAVAILABLE, "reply lost: ", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		unsigned pushes = world.pushes;
+
+		kit_log_clear(&rig.log);
+		come();
+		runner_events.ended(&rig.node, world.started, 8, "ended");
+		gone();
+		pushed(cases[i].outcome);
+		assert_int_equal(kit_log_count(&rig.log, cases[i].says), 1);
+		assert_int_equal(world.pushes, pushes + 1 + cases[i].again);
+		if (cases[i].again)
+			pushed(OUTCOME_OK);
+		assert_int_equal(node_count(rig.f.node).messages, 0);
+	}
+}
+
+static void health_is_true_while_it_works_and_is_online(void **state)
+{
+	(void)state;
+	assert_false(world.serving);
+	world.online = true;
+	kit_clock_pass(5000);
+	assert_true(world.serving);
+	world.online = false;
+	kit_clock_pass(5000);
+	assert_false(world.serving);
+	world.online = true;
+	kit_clock_pass(5000);
+	come();
+	supernode_stop(&rig.node);
+	assert_false(world.serving);
+}
+
+static void memory_goes_back_after_a_large_message(void **state)
+{
+	(void)state;
+	come();
+	runner_events.ended(&rig.node, world.started, 8, "ended");
+	gone();
+	pushed(OUTCOME_OK);
+	kit_clock_pass(500);
+	assert_int_equal(world.trims, 0); /* it was small */
+	come();
+	world.spooled_bytes = 9 << 20;
+	runner_events.ended(&rig.node, world.started, 8, "ended");
+	gone();
+	pushed(OUTCOME_OK);
+	kit_clock_pass(499);
+	assert_int_equal(world.trims, 0);
+	kit_clock_pass(1);
+	assert_int_equal(world.trims, 1);
+}
+
+static void a_message_that_no_worker_asks_for_is_said(void **state)
+{
+	static const char line[] = "no worker has asked for a message";
+
+	(void)state;
+	come();
+	assert_int_equal(world.starts, 0);
+	kit_clock_pass(9999);
+	assert_int_equal(kit_log_count(&rig.log, line), 0);
+	kit_clock_pass(1);
+	assert_int_equal(kit_log_count(&rig.log, line), 1);
+	assert_int_equal(kit_log_count(&rig.log, "--clientappio-api-address 127.0.0.1:9094"), 1);
+	kit_clock_pass(59999);
+	assert_int_equal(kit_log_count(&rig.log, line), 1);
+	kit_clock_pass(1);
+	assert_int_equal(kit_log_count(&rig.log, line), 2);
+}
+
+#define RIG_TEST(test)        cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define RIG_TEST_GUESTS(test) cmocka_unit_test_setup_teardown(test, setup_guests, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIG_TEST(with_nothing_at_hand_it_leaves_at_once),
+		RIG_TEST(a_message_at_work_has_the_grace_to_end),
+		RIG_TEST(what_is_at_work_after_the_grace_is_answered_with_an_error),
+		RIG_TEST(a_superlink_that_is_silent_does_not_hold_it_up),
+		RIG_TEST(a_second_signal_ends_it_now),
+		RIG_TEST(a_lost_superlink_ends_what_is_at_work),
+		RIG_TEST(a_superlink_that_sends_it_away_is_no_failure),
+		RIG_TEST(apps_at_their_end_have_the_rest_of_the_grace),
+		RIG_TEST(the_last_app_that_ends_ends_it),
+		RIG_TEST(a_fab_under_check_is_waited_for),
+		RIG_TEST(a_message_that_comes_late_is_given_up),
+		RIG_TEST(a_worker_that_cannot_be_started_is_an_error_reply),
+		RIG_TEST(the_end_of_a_worker_is_told_once),
+		RIG_TEST(each_event_asks_for_the_next_message),
+		RIG_TEST(outcomes_of_a_push_are_told_apart),
+		RIG_TEST(health_is_true_while_it_works_and_is_online),
+		RIG_TEST(memory_goes_back_after_a_large_message),
+		RIG_TEST_GUESTS(a_message_that_no_worker_asks_for_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
