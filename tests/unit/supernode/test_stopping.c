@@ -202,6 +202,8 @@ struct rig {
 
 static struct rig rig;
 
+static const struct supernode_options told = {.launch = {.grace_ms = GRACE_MS}, .trim = trim};
+
 static void rig_open(const struct node_options *options)
 {
 	struct supernode *node = &rig.node;
@@ -213,8 +215,7 @@ static void rig_open(const struct node_options *options)
 	node->log = rig.log.log;
 	node->node = rig.f.node;
 	node->budget = rig.f.budget;
-	node->grace_ms = GRACE_MS;
-	node->trim = trim;
+	node->options = &told;
 	/* Only looked at. */
 	node->runner = options->workers_come ? NULL : (struct runner *)&world;
 	node->agent = options->workers_come ? NULL : (struct agent *)&world;
