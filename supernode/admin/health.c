@@ -50,6 +50,7 @@ struct health {
 	unsigned n_watchers;
 	unsigned n_kept; /* connections */
 	bool serving;
+	bool ending; /* by health_stop() */
 	void (*done)(void *arg);
 	void *done_arg;
 };
@@ -227,14 +228,19 @@ static void watcher_told(void *arg, struct request *request)
 	watcher_tell(watcher);
 }
 
-/* May end the watcher. */
+/* Say the present status; end the watcher when it has heard that and the server is ending. */
 static void watcher_tell(struct watcher *watcher)
 {
 	enum status status = watcher->known ? health_status(watcher->health) : STATUS_UNKNOWN_NAME;
 	struct slices body = {0};
 
-	if (watcher->sending || watcher->sent == status)
+	if (watcher->sending)
 		return;
+	if (watcher->sent == status) {
+		if (watcher->health->ending)
+			watcher_end(watcher, OUTCOME_UNAVAILABLE, "the server is ending");
+		return;
+	}
 	if (status_encode(status, &body) < 0 ||
 		request_send(watcher->request, &body, watcher_told, watcher) < 0) {
 		watcher_end(watcher, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the answer");
@@ -400,18 +406,23 @@ const char *health_address(const struct health *health)
 	return door_address(health->door);
 }
 
-void health_set(struct health *health, bool serving)
+static void watchers_tell(struct health *health)
 {
 	struct watcher *next;
 
-	if (health->serving == serving)
-		return;
-	health->serving = serving;
-	log_info(health->log, "health: %s", serving ? "serving" : "not serving");
 	for (struct watcher *at = health->watchers; at; at = next) {
 		next = at->next;
 		watcher_tell(at);
 	}
+}
+
+void health_set(struct health *health, bool serving)
+{
+	if (health->serving == serving)
+		return;
+	health->serving = serving;
+	log_info(health->log, "health: %s", serving ? "serving" : "not serving");
+	watchers_tell(health);
 }
 
 static void server_down(void *arg)
@@ -430,8 +441,8 @@ void health_stop(struct health *health, int64_t grace_ms, void (*done)(void *arg
 	health->done = done;
 	health->done_arg = arg;
 	door_close(health->door);
-	while (health->watchers)
-		watcher_end(health->watchers, OUTCOME_UNAVAILABLE, "the server is ending");
+	health->ending = true;
+	watchers_tell(health);
 	rpc_server_shutdown(health->server, grace_ms, server_down, health);
 }
 
