@@ -1,6 +1,7 @@
 #include "kit/child.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -78,17 +79,32 @@ void kit_child_close(struct kit_child *child)
 	shutdown(fileno(child->from), SHUT_WR);
 }
 
+static int child_reap(struct kit_child *child)
+{
+	int status;
+
+	assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
+	fclose(child->from);
+	free(child->line);
+	*child = (struct kit_child){0};
+	return status;
+}
+
+void kit_child_kill(struct kit_child *child)
+{
+	if (child->pid == 0)
+		return;
+	kit_child_close(child);
+	kill(child->pid, SIGKILL);
+	child_reap(child);
+}
+
 void kit_child_end(struct kit_child *child)
 {
 	const char *line;
-	int status;
 
 	kit_child_close(child);
 	while ((line = kit_child_line(child)))
 		print_message("%s\n", line);
-	assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
-	assert_int_equal(status, 0);
-	fclose(child->from);
-	free(child->line);
-	*child = (struct kit_child){0};
+	assert_int_equal(child_reap(child), 0);
 }

@@ -39,6 +39,9 @@ char *kit_child_value(struct kit_child *child, const char *name);
 /* It reads no more: stand-ins then end. */
 void kit_child_close(struct kit_child *child);
 
+/* Kill it, if it was started and not ended, for teardowns. */
+void kit_child_kill(struct kit_child *child);
+
 /* Close it, print what is left of its output, and wait for its end, which must be with status 0. */
 void kit_child_end(struct kit_child *child);
 

@@ -1,21 +1,13 @@
 #include "rig.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
-
-/* So far ahead that no timer is due by itself. */
-#define AHEAD_MS 1000000000
 
 struct rig rig;
 
 /* ---- time ---- */
 
-int64_t __wrap_clock_now_ms(void);
 struct timer *__real_timer_new(struct loop *loop, timer_fn *fn, void *arg);
 struct timer *__wrap_timer_new(struct loop *loop, timer_fn *fn, void *arg);
 void __real_timer_set(struct timer *timer, int64_t at_ms);
@@ -23,16 +15,11 @@ void __wrap_timer_set(struct timer *timer, int64_t at_ms);
 void __real_rpc_channel_reconnect_now(struct rpc_channel *channel);
 void __wrap_rpc_channel_reconnect_now(struct rpc_channel *channel);
 
-int64_t __wrap_clock_now_ms(void)
-{
-	return rig.now_ms;
-}
-
 struct timer *__wrap_timer_new(struct loop *loop, timer_fn *fn, void *arg)
 {
 	struct timer *timer = rig.no_timers ? NULL : __real_timer_new(loop, fn, arg);
 
-	if (rig.nudge && !rig.timer)
+	if (rig.begun && !rig.timer)
 		rig.timer = timer;
 	return timer;
 }
@@ -50,18 +37,6 @@ void __wrap_rpc_channel_reconnect_now(struct rpc_channel *channel)
 	__real_rpc_channel_reconnect_now(channel);
 }
 
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
-void time_passes(int64_t ms)
-{
-	rig.now_ms += ms;
-	timer_set(rig.nudge, 0);
-	loop_step(rig.loop, 0);
-}
-
 void settle(void)
 {
 	for (int i = 0; i < 5; i++)
@@ -72,7 +47,6 @@ void settle(void)
 
 static void on_cancel(void *arg, struct request *request)
 {
-	(void)arg;
 	assert_ptr_equal(rig.kept, request);
 	rig.kept = NULL;
 	rig.cancelled++;
@@ -98,8 +72,6 @@ static void accept_one(void *arg, int ready)
 	int fd = accept4(rig.listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct peer *peer;
 
-	(void)arg;
-	(void)ready;
 	if (fd < 0)
 		return;
 	assert_true(rig.connections < ARRAY_LEN(rig.peers));
@@ -136,7 +108,6 @@ void supernode_comes(void)
 
 static void on_down(void *arg)
 {
-	(void)arg;
 	rig.down = true;
 }
 
@@ -149,7 +120,7 @@ void supernode_goes(void)
 	rig.down = false;
 	rpc_server_shutdown(take_pointer(&rig.server), 0, on_down, NULL);
 	/* It has a timer that is due now. */
-	time_passes(0);
+	kit_clock_pass(0);
 	run_until(rig.down);
 }
 
@@ -163,17 +134,17 @@ void connection_breaks(void)
 void asks_again_in(int64_t ms)
 {
 	run_until(rig.planned_ms);
-	assert_int_equal(rig.planned_ms, rig.now_ms + ms);
+	assert_int_equal(rig.planned_ms, clock_now_ms() + ms);
 }
 
 void asks_again(void)
 {
 	unsigned before = rig.questions;
-	int64_t ms = rig.planned_ms - rig.now_ms;
+	int64_t ms = rig.planned_ms - clock_now_ms();
 
 	assert_true(ms >= 0);
 	rig.planned_ms = 0;
-	time_passes(ms);
+	kit_clock_pass(ms);
 	run_until(rig.questions > before);
 	assert_int_equal(rig.questions, before + 1);
 }
@@ -181,25 +152,8 @@ void asks_again(void)
 void until_asked(void)
 {
 	unsigned before = rig.questions;
-	int64_t end_ms = __real_clock_now_ms() + RIG_WAIT_MS;
 
-	while (rig.questions == before) {
-		assert_true(__real_clock_now_ms() < end_ms);
-		time_passes(2000);
-		loop_step(rig.loop, 20);
-	}
-}
-
-unsigned logged(const char *text)
-{
-	ssize_t n = pread(rig.log_fd, rig.text, sizeof rig.text - 1, 0);
-	unsigned times = 0;
-
-	assert_true(n >= 0);
-	rig.text[n] = '\0';
-	for (const char *at = strstr(rig.text, text); at; at = strstr(at + 1, text))
-		times++;
-	return times;
+	run_until((kit_clock_pass(2000), rig.questions > before));
 }
 
 /* ---- life ---- */
@@ -207,20 +161,18 @@ unsigned logged(const char *text)
 void rig_setup(const struct service *service)
 {
 	memset(&rig, 0, sizeof rig);
-	rig.now_ms = __real_clock_now_ms() + AHEAD_MS;
 	rig.service = service;
 	rig.n_services = 1;
 	rig.listening = -1;
 	rig.connection = -1;
-	rig.log_fd = memfd_create("log", MFD_CLOEXEC);
-	rig.log = log_new(rig.log_fd, "test", LOG_LEVEL_DEBUG);
+	kit_log_init(&rig.log, "test", LOG_LEVEL_DEBUG);
 	snprintf(rig.dir, sizeof rig.dir, "/tmp/clientapp-appio-XXXXXX");
 	assert_non_null(mkdtemp(rig.dir));
 	snprintf(rig.address, sizeof rig.address, "unix:%s/sock", rig.dir);
 	assert_int_equal(loop_new(&rig.loop), 0);
+	kit_clock_start(rig.loop);
 	assert_int_equal(rpc_new(rig.loop, &rig.rpc), 0);
-	rig.nudge = timer_new(rig.loop, nothing, NULL);
-	assert_non_null(rig.nudge);
+	rig.begun = true;
 }
 
 void rig_teardown(void)
@@ -228,10 +180,9 @@ void rig_teardown(void)
 	rig.timer = NULL;
 	if (rig.server)
 		supernode_goes();
-	timer_free(rig.nudge);
+	kit_clock_done();
 	rpc_free(rig.rpc);
 	loop_free(rig.loop);
-	log_free(rig.log);
-	close(rig.log_fd);
+	kit_log_done(&rig.log);
 	rmdir(rig.dir);
 }

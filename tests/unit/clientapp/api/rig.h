@@ -6,31 +6,18 @@
 #ifndef FLWR_TEST_CLIENTAPP_APPIO_RIG_H
 #define FLWR_TEST_CLIENTAPP_APPIO_RIG_H
 
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/server.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-/* cmocka needs the four above. */
-#include <cmocka.h>
-
-#define RIG_WAIT_MS 20000
+#include "kit/clock.h"
+#include "kit/log.h"
+#include "kit/loop.h"
 
 extern struct rig {
 	struct loop *loop;
 	struct rpc *rpc;
-	struct log *log;
-	int log_fd;
-	char text[1 << 16]; /* of the log */
-	int64_t now_ms;
-	struct timer *nudge; /* has the loop look at the time */
+	struct kit_log log;
+	bool begun;          /* rig_setup() has made its own timers */
 	bool no_timers;      /* there is no memory for another one */
 	struct timer *timer; /* the first that was made after rig_setup(): whoever is tested has
 				one */
@@ -60,21 +47,11 @@ void rig_teardown(void);
 
 /* ---- time ---- */
 
-int64_t __real_clock_now_ms(void);
-
-void time_passes(int64_t ms);
 /* What is on its way arrives; there is nothing to wait for, so this sees only what is quick. */
 void settle(void);
 
-/* Run the loop until condition holds; fail after RIG_WAIT_MS of the real time. */
-#define run_until(condition)                                                                       \
-	do {                                                                                       \
-		int64_t end_ = __real_clock_now_ms() + RIG_WAIT_MS;                                \
-		while (!(condition)) {                                                             \
-			assert_true(__real_clock_now_ms() < end_);                                 \
-			loop_step(rig.loop, 20);                                                   \
-		}                                                                                  \
-	} while (0)
+/* As kit_loop_until(). */
+#define run_until(condition) kit_loop_until(rig.loop, condition)
 
 /* ---- the SuperNode ---- */
 
@@ -96,8 +73,5 @@ void asks_again_in(int64_t ms);
 void asks_again(void);
 /* Until a SuperNode that was away has been asked; gRPC takes its time to connect. */
 void until_asked(void);
-
-/* How often text is in the log. */
-unsigned logged(const char *text);
 
 #endif

@@ -170,7 +170,7 @@ server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
     "flwr.proto.Runtime", {name: handler(name) for name in METHODS}),))
 port = server.add_insecure_port("127.0.0.1:0")
 server.start()
-print(f"127.0.0.1:{port}", flush=True)
+print(f"address 127.0.0.1:{port}", flush=True)
 sys.stdin.read()
 server.stop(0).wait()
 tell()

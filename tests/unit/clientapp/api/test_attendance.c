@@ -7,9 +7,6 @@
 #include "common/message/instruction_codec.h"
 #include "rig.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #define TOKEN   4711
 #define ANOTHER 4712
 /* More than the longest wait between two tries. */
@@ -88,7 +85,6 @@ static void handle_attend(void *server, struct request *request)
 {
 	struct slices nothing = {0};
 
-	(void)server;
 	rig.questions++;
 	assert_int_equal(instruction_decode_token(&request->body, &attendant.token), 0);
 	if (attendant.answer == KEEPS)
@@ -129,7 +125,6 @@ static void on_unwanted(void *arg)
 
 static int setup(void **state)
 {
-	(void)state;
 	memset(&attendant, 0, sizeof attendant);
 	attendant.answer = KEEPS;
 	rig_setup(&ours);
@@ -139,14 +134,13 @@ static int setup(void **state)
 				 &attendant.channel),
 		0);
 	attendant.attendance =
-		attendance_new(rig.loop, rig.log, attendant.channel, on_unwanted, &attendant);
+		attendance_new(rig.loop, rig.log.log, attendant.channel, on_unwanted, &attendant);
 	assert_non_null(attendant.attendance);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	attendance_free(attendant.attendance);
 	rpc_channel_free(attendant.channel);
 	rig_teardown();
@@ -170,7 +164,7 @@ static void nothing_more(unsigned unwanted)
 
 	assert_int_equal(attendant.home, started);
 	assert_int_equal(rig.planned_ms, 0);
-	time_passes(LONG_MS);
+	kit_clock_pass(LONG_MS);
 	assert_int_equal(attendant.started, started);
 	assert_int_equal(attendant.unwanted, unwanted);
 }
@@ -180,7 +174,7 @@ static void freed(void)
 {
 	attendance_free(take_pointer(&attendant.attendance));
 	run_until(attendant.home == attendant.started);
-	time_passes(LONG_MS);
+	kit_clock_pass(LONG_MS);
 	assert_int_equal(attendant.home, attendant.started);
 	assert_int_equal(attendant.unwanted, 0);
 }
@@ -191,11 +185,10 @@ static void the_token_is_in_the_call(void **state)
 {
 	static const uint64_t tokens[] = {1, TOKEN, UINT64_MAX};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
 		attends(tokens[i]);
 		/* It is out for as long as it takes. */
-		time_passes(LONG_MS);
+		kit_clock_pass(LONG_MS);
 		assert_int_equal(attendant.started, i + 1);
 		assert_int_equal(attendant.home, i);
 		answer_kept(OUTCOME_OK);
@@ -211,11 +204,10 @@ static void over_otherwise(void **state)
 		OUTCOME_FAILED_PRECONDITION, OUTCOME_INVALID_ARGUMENT};
 	unsigned times = 0;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
 		attendant.answer = KEEPS;
 		attends(TOKEN + times);
-		time_passes(LONG_MS);
+		kit_clock_pass(LONG_MS);
 		assert_int_equal(attendant.unwanted, times);
 		answer_kept(outcomes[i]);
 		nothing_more(++times);
@@ -230,7 +222,6 @@ static void over_otherwise(void **state)
 /* By the outputs that are expected of us. */
 static void over_by_its_outputs(void **state)
 {
-	(void)state;
 	attends(TOKEN);
 	answer_kept(OUTCOME_OK);
 	nothing_more(0);
@@ -241,7 +232,6 @@ static void over_by_its_outputs(void **state)
 
 static void flowers_supernode(void **state)
 {
-	(void)state;
 	rig.service = &flowers;
 	supernode_comes();
 	for (unsigned i = 1; i <= 2; i++) {
@@ -261,14 +251,13 @@ static const int64_t waits_ms[] = {100, 200, 400, 800, 1600, 2000, 2000, 2000};
 
 static void one_that_has_no_room(void **state)
 {
-	(void)state;
 	supernode_comes();
 	attendant.answer = OUTCOME_UNAVAILABLE;
 	attendance_begin(attendant.attendance, TOKEN, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(waits_ms); i++) {
 		asks_again_in(waits_ms[i]);
 		assert_int_equal(rig.reconnects, i + 1);
-		time_passes(waits_ms[i] - 1);
+		kit_clock_pass(waits_ms[i] - 1);
 		assert_int_equal(attendant.started, i + 1);
 		attendant.token = 0;
 		asks_again();
@@ -284,14 +273,13 @@ static void one_that_has_no_room(void **state)
 
 static void one_that_is_not_there_and_then_is(void **state)
 {
-	(void)state;
 	attendance_begin(attendant.attendance, TOKEN, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(waits_ms); i++) {
 		asks_again_in(waits_ms[i]);
 		assert_int_equal(attendant.outcome, OUTCOME_UNAVAILABLE);
 		assert_int_equal(rig.reconnects, i + 1);
 		rig.planned_ms = 0;
-		time_passes(waits_ms[i]);
+		kit_clock_pass(waits_ms[i]);
 	}
 	asks_again_in(2000);
 	supernode_comes();
@@ -304,10 +292,9 @@ static void one_that_is_not_there_and_then_is(void **state)
 
 static void one_that_goes_and_comes_back(void **state)
 {
-	(void)state;
 	attends(TOKEN);
 	for (unsigned i = 1; i <= 3; i++) {
-		time_passes(LONG_MS);
+		kit_clock_pass(LONG_MS);
 		rig.planned_ms = 0;
 		supernode_goes();
 		assert_int_equal(rig.cancelled, i);
@@ -328,7 +315,6 @@ static void one_that_goes_and_comes_back(void **state)
 /* The SuperNode sees us come back, by another connection. */
 static void a_connection_that_breaks(void **state)
 {
-	(void)state;
 	attends(TOKEN);
 	connection_breaks();
 	asks_again_in(100);
@@ -345,7 +331,6 @@ static void a_connection_that_breaks(void **state)
 /* A call that lasted: the next try is soon; one that did not is one more that failed. */
 static void waits_after_a_call_that_lasted(void **state)
 {
-	(void)state;
 	supernode_comes();
 	attendant.answer = OUTCOME_UNAVAILABLE;
 	attendance_begin(attendant.attendance, TOKEN, NULL);
@@ -355,11 +340,11 @@ static void waits_after_a_call_that_lasted(void **state)
 			attendant.answer = KEEPS;
 		asks_again();
 	}
-	time_passes(1900);
+	kit_clock_pass(1900);
 	answer_kept(OUTCOME_UNAVAILABLE);
 	asks_again_in(800);
 	asks_again();
-	time_passes(2100);
+	kit_clock_pass(2100);
 	answer_kept(OUTCOME_UNAVAILABLE);
 	asks_again_in(100);
 	asks_again();
@@ -369,12 +354,11 @@ static void waits_after_a_call_that_lasted(void **state)
 
 static void no_memory_for_a_call(void **state)
 {
-	(void)state;
 	supernode_comes();
 	attendant.no_calls = true;
 	attendance_begin(attendant.attendance, TOKEN, NULL);
 	asks_again_in(100);
-	time_passes(100);
+	kit_clock_pass(100);
 	asks_again_in(200);
 	attendant.no_calls = false;
 	asks_again();
@@ -387,7 +371,6 @@ static void no_memory_for_a_call(void **state)
 
 static void ended_while_the_call_is_out(void **state)
 {
-	(void)state;
 	attends(TOKEN);
 	attendance_end(attendant.attendance);
 	run_until(rig.cancelled == 1);
@@ -404,7 +387,6 @@ static void ended_with_the_answer_on_its_way(void **state)
 	static const enum outcome outcomes[] = {OUTCOME_FAILED_PRECONDITION,
 		OUTCOME_INVALID_ARGUMENT, OUTCOME_OK, OUTCOME_UNAVAILABLE};
 
-	(void)state;
 	attendant.too_late = true;
 	for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
 		attends(TOKEN + i);
@@ -417,7 +399,6 @@ static void ended_with_the_answer_on_its_way(void **state)
 
 static void ended_between_two_tries(void **state)
 {
-	(void)state;
 	attendance_begin(attendant.attendance, TOKEN, NULL);
 	asks_again_in(100);
 	attendance_end(attendant.attendance);
@@ -431,7 +412,6 @@ static void ended_between_two_tries(void **state)
 /* The call about the old one is on its way home still. */
 static void another_after_the_end(void **state)
 {
-	(void)state;
 	attends(TOKEN);
 	attendance_end(attendant.attendance);
 	attendance_begin(attendant.attendance, ANOTHER, NULL);
@@ -454,7 +434,6 @@ static void another_while_the_call_is_out(void **state)
 		OUTCOME_INVALID_ARGUMENT, OUTCOME_OK, OUTCOME_UNIMPLEMENTED, OUTCOME_UNAVAILABLE};
 	uint64_t token = TOKEN;
 
-	(void)state;
 	attends(token);
 	for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
 		attendance_begin(attendant.attendance, ++token, NULL);
@@ -472,7 +451,6 @@ static void another_while_the_call_is_out(void **state)
 
 static void another_between_two_tries(void **state)
 {
-	(void)state;
 	supernode_comes();
 	attendant.answer = OUTCOME_UNAVAILABLE;
 	attendance_begin(attendant.attendance, TOKEN, NULL);
@@ -481,7 +459,7 @@ static void another_between_two_tries(void **state)
 	attendance_begin(attendant.attendance, ANOTHER, NULL);
 	run_until(rig.kept);
 	assert_int_equal(attendant.token, ANOTHER);
-	time_passes(100);
+	kit_clock_pass(100);
 	assert_int_equal(attendant.started, 2);
 }
 
@@ -489,7 +467,6 @@ static void another_between_two_tries(void **state)
 
 static void freed_while_the_call_is_out(void **state)
 {
-	(void)state;
 	attends(TOKEN);
 	freed();
 	assert_int_equal(attendant.outcome, OUTCOME_CANCELLED);
@@ -498,7 +475,6 @@ static void freed_while_the_call_is_out(void **state)
 
 static void freed_with_the_answer_on_its_way(void **state)
 {
-	(void)state;
 	attends(TOKEN);
 	attendant.too_late = true;
 	attendance_free(take_pointer(&attendant.attendance));
@@ -510,7 +486,6 @@ static void freed_with_the_answer_on_its_way(void **state)
 /* As flwr-clientapp ends: the channel goes at once, too. */
 static void freed_with_its_channel(void **state)
 {
-	(void)state;
 	attends(TOKEN);
 	attendance_free(take_pointer(&attendant.attendance));
 	rpc_channel_free(take_pointer(&attendant.channel));
@@ -521,7 +496,6 @@ static void freed_with_its_channel(void **state)
 
 static void freed_before_the_ended_call_is_home(void **state)
 {
-	(void)state;
 	attends(TOKEN);
 	attendance_end(attendant.attendance);
 	freed();
@@ -530,7 +504,6 @@ static void freed_before_the_ended_call_is_home(void **state)
 
 static void freed_between_two_tries(void **state)
 {
-	(void)state;
 	attendance_begin(attendant.attendance, TOKEN, NULL);
 	asks_again_in(100);
 	freed();
@@ -539,16 +512,15 @@ static void freed_between_two_tries(void **state)
 
 static void freed_with_nothing_to_do(void **state)
 {
-	(void)state;
 	freed();
 	attendance_free(NULL);
 }
 
 static void no_memory_for_one(void **state)
 {
-	(void)state;
 	rig.no_timers = true;
-	assert_null(attendance_new(rig.loop, rig.log, attendant.channel, on_unwanted, &attendant));
+	assert_null(
+		attendance_new(rig.loop, rig.log.log, attendant.channel, on_unwanted, &attendant));
 }
 
 int main(void)

@@ -4,33 +4,20 @@
  */
 #include "clientapp/api/conversation.h"
 
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "kit/child.h"
+#include "kit/loop.h"
 
-#include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
 
-/* cmocka needs the four above. */
-#include <cmocka.h>
-
-#define RUN     22
-#define NODE    11
-#define WAIT_MS 60000
+#define RUN  22
+#define NODE 11
 
 static struct {
 	struct loop *loop;
 	struct rpc *rpc;
 	struct conversation *conversation;
-	pid_t pid;
-	int input;    /* of the stand-in: its end is its end */
-	FILE *output; /* of it */
+	struct kit_child supernode;
 	char said[4096];
 	/* what came */
 	struct conversation_inputs inputs;
@@ -40,63 +27,38 @@ static struct {
 	uint64_t bytes;
 } rig;
 
-static void stand_in(const char *orders)
-{
-	const char *python = getenv("FLWR_TEST_PYTHON_NEW");
-	int to[2], from[2];
-
-	assert_return_code(pipe(to), errno);
-	assert_return_code(pipe(from), errno);
-	rig.pid = fork();
-	if (rig.pid == 0) {
-		dup2(to[0], STDIN_FILENO);
-		dup2(from[1], STDOUT_FILENO);
-		close(to[1]);
-		close(from[0]);
-		execl(python, python, FLWR_TEST_DIR "/stand_in.py", orders, (char *)NULL);
-		_exit(127);
-	}
-	close(to[0]);
-	close(from[1]);
-	rig.input = to[1];
-	rig.output = fdopen(from[0], "r");
-	assert_non_null(rig.output);
-}
-
 /* Meet a SuperNode that has these orders. */
 static void begin(const char *orders)
 {
-	char token[257] = "", address[256];
+	char token[257] = "";
 
 	for (size_t i = 0; i < 256; i++)
 		token[i] = "0123456789abcdef"[i % 16];
-	stand_in(orders);
-	assert_non_null(fgets(address, sizeof address, rig.output));
-	address[strcspn(address, "\n")] = '\0';
+	kit_child_start(&rig.supernode, KIT_NEWEST, FLWR_TEST_DIR "/stand_in.py", orders);
 	assert_int_equal(loop_new(&rig.loop), 0);
 	assert_int_equal(rpc_new(rig.loop, &rig.rpc), 0);
-	assert_int_equal(
-		conversation_new(rig.loop, rig.rpc, NULL,
-			&(struct conversation_options){
-				.address = address, .task_token = token, .retry_ms = 10000},
-			&rig.conversation),
+	assert_int_equal(conversation_new(rig.loop, rig.rpc, NULL,
+				 &(struct conversation_options){
+					 .address = kit_child_value(&rig.supernode, "address"),
+					 .task_token = token,
+					 .retry_ms = 10000},
+				 &rig.conversation),
 		0);
 }
 
 /* What it says in the end. */
 static void end(void)
 {
-	size_t n;
-	int status;
+	const char *line;
+	int n = 0;
 
 	conversation_free(rig.conversation);
 	rig.conversation = NULL;
-	close_fd(&rig.input);
-	n = fread(rig.said, 1, sizeof rig.said - 1, rig.output);
-	rig.said[n] = '\0';
-	waitpid(rig.pid, &status, 0);
-	rig.pid = 0;
-	assert_int_equal(status, 0);
+	kit_child_close(&rig.supernode);
+	rig.said[0] = '\0';
+	while ((line = kit_child_line(&rig.supernode)))
+		n += snprintf(rig.said + n, sizeof rig.said - (size_t)n, "%s\n", line);
+	kit_child_end(&rig.supernode);
 }
 
 static void assert_said(const char *line)
@@ -129,12 +91,7 @@ static void on_pushed(void *arg, enum outcome outcome, const char *details, uint
 
 static void wait_done(void)
 {
-	int64_t end_ms = clock_now_ms() + WAIT_MS;
-
-	while (!rig.done) {
-		assert_true(clock_now_ms() < end_ms);
-		loop_step(rig.loop, 100);
-	}
+	kit_loop_until(rig.loop, rig.done);
 	rig.done = false;
 }
 
@@ -168,27 +125,18 @@ static void push(bool error, bool state)
 
 static int setup(void **state)
 {
-	(void)state;
 	memset(&rig, 0, sizeof rig);
-	rig.input = -1;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	conversation_inputs_done(&rig.inputs);
 	conversation_free(rig.conversation);
 	if (rig.rpc)
 		rpc_free(rig.rpc);
 	loop_free(rig.loop);
-	close_fd(&rig.input);
-	if (rig.output)
-		fclose(rig.output);
-	if (rig.pid > 0) {
-		kill(rig.pid, SIGKILL);
-		waitpid(rig.pid, NULL, 0);
-	}
+	kit_child_kill(&rig.supernode);
 	return 0;
 }
 
@@ -216,7 +164,6 @@ static void assert_inputs(void)
 
 static void there_and_back(void **state)
 {
-	(void)state;
 	begin("");
 	pull();
 	assert_inputs();
@@ -236,7 +183,6 @@ static void there_and_back(void **state)
 
 static void an_error(void **state)
 {
-	(void)state;
 	begin("");
 	pull();
 	assert_inputs();
@@ -250,7 +196,6 @@ static void an_error(void **state)
 
 static void what_is_known_is_not_sent(void **state)
 {
-	(void)state;
 	begin("known");
 	pull();
 	push(false, false);
@@ -262,7 +207,6 @@ static void what_is_known_is_not_sent(void **state)
 
 static void calls_are_made_again(void **state)
 {
-	(void)state;
 	begin("away");
 	pull();
 	assert_inputs();
@@ -272,7 +216,6 @@ static void calls_are_made_again(void **state)
 
 static void an_object_may_come_later(void **state)
 {
-	(void)state;
 	begin("later");
 	pull();
 	assert_inputs();
@@ -308,7 +251,6 @@ static void an_object_that_is_wrong_or_gone(void **state)
 
 static void no_message(void **state)
 {
-	(void)state;
 	begin("no-message");
 	pull();
 	assert_int_equal(rig.outcome, OUTCOME_FAILED_PRECONDITION);
@@ -317,7 +259,6 @@ static void no_message(void **state)
 
 static void a_reply_that_is_not_taken(void **state)
 {
-	(void)state;
 	begin("full");
 	pull();
 	push(false, false);
@@ -335,7 +276,6 @@ static void a_reply_that_is_not_taken(void **state)
 
 static void in_a_worker_s_place(void **state)
 {
-	(void)state;
 	begin("");
 	assert_int_equal(
 		conversation_fail(rig.conversation, 8, "it was killed", on_pushed, &rig), 0);
@@ -348,7 +288,6 @@ static void in_a_worker_s_place(void **state)
 /* Nothing is told, and nothing is left, whatever was going on. */
 static void freed_at_any_time(void **state)
 {
-	(void)state;
 	for (int steps = 0; steps < 40; steps += 3) {
 		setup(state);
 		begin("");
@@ -383,10 +322,6 @@ int main(void)
 		TEST(no_message), TEST(a_reply_that_is_not_taken), TEST(in_a_worker_s_place),
 		TEST(freed_at_any_time)};
 
-	if (!getenv("FLWR_TEST_PYTHON_NEW")) {
-		print_message("there is no environment with the newest Flower\n");
-		return 0;
-	}
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

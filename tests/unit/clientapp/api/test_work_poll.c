@@ -1,13 +1,11 @@
 /*
  * Asking for messages, with a SuperNode that a test plays. The clock stands still but for
- * time_passes(). Somewhat long, since a SuperNode that comes and goes is in it.
+ * kit_clock_pass(). Somewhat long, since a SuperNode that comes and goes is in it.
  */
 #include "clientapp/api/work_poll.h"
 
 #include "common/message/instruction_codec.h"
 #include "rig.h"
-
-#include <errno.h>
 
 /* How the SuperNode answers. */
 enum manner {
@@ -43,7 +41,6 @@ static void handle_get_token(void *server, struct request *request)
 	const char *wait = request_header(request, "flwr-native-wait-ms");
 	struct slices babble = {0};
 
-	(void)server;
 	assert_int_equal(request->body.bytes, 0);
 	rig.questions++;
 	asker.may_wait = wait && strcmp(wait, "30000") == 0;
@@ -84,16 +81,14 @@ static void on_token(void *arg, uint64_t token, const char *task_token)
 
 static int setup(void **state)
 {
-	(void)state;
 	memset(&asker, 0, sizeof asker);
 	rig_setup(&service);
 	return work_poll_new(
-		rig.loop, rig.rpc, rig.log, rig.address, on_token, &asker, &asker.poll);
+		rig.loop, rig.rpc, rig.log.log, rig.address, on_token, &asker, &asker.poll);
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	work_poll_free(asker.poll);
 	rig_teardown();
 	return 0;
@@ -101,7 +96,6 @@ static int teardown(void **state)
 
 static void a_token_that_is_there(void **state)
 {
-	(void)state;
 	supernode_comes();
 	settle();
 	assert_int_equal(rig.questions, 0);
@@ -111,28 +105,27 @@ static void a_token_that_is_there(void **state)
 	assert_int_equal(asker.token, 101);
 	assert_true(asker.may_wait);
 	/* Nothing more is asked for until it is told to. */
-	time_passes(60000);
+	kit_clock_pass(60000);
 	settle();
 	assert_int_equal(rig.questions, 1);
 	work_poll_ask(asker.poll);
 	run_until(asker.tokens == 2);
 	assert_int_equal(asker.token, 102);
 	assert_int_equal(rig.connections, 1);
-	assert_int_equal(logged("test: "), 0);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 0);
 }
 
 /* The answer of Flower's SuperNode while it has no message: asked again after a tenth of the idle
  * time. */
 static void refused_until_there_is_one(void **state)
 {
-	int64_t asked_ms = rig.now_ms, wait_ms = 0;
+	int64_t asked_ms = clock_now_ms(), wait_ms = 0;
 
-	(void)state;
 	supernode_comes();
 	asker.manner = REFUSES;
 	work_poll_ask(asker.poll);
 	for (int i = 0; i < 45; i++) {
-		wait_ms = (rig.now_ms - asked_ms) / 10;
+		wait_ms = (clock_now_ms() - asked_ms) / 10;
 		wait_ms = wait_ms < 100 ? 100 : wait_ms > 1000 ? 1000 : wait_ms;
 		asks_again_in(wait_ms);
 		assert_true(asker.may_wait);
@@ -146,33 +139,32 @@ static void refused_until_there_is_one(void **state)
 	run_until(asker.tokens == 1);
 	assert_int_equal(asker.token, 100 + rig.questions);
 	/* After a message, however long it took, the pace is quick again. */
-	time_passes(60000);
+	kit_clock_pass(60000);
 	asker.manner = REFUSES;
 	work_poll_ask(asker.poll);
 	asks_again_in(100);
-	assert_int_equal(logged("test: "), 0);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 0);
 }
 
 /* One of ours keeps the question for a while; then it may be asked at once. */
 static void kept_until_there_is_one(void **state)
 {
-	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
 	work_poll_ask(asker.poll);
 	run_until(rig.kept);
-	time_passes(999);
+	kit_clock_pass(999);
 	request_fail(take_kept(), OUTCOME_FAILED_PRECONDITION, "no message came");
 	asks_again_in(100);
 	asks_again();
-	time_passes(1000);
+	kit_clock_pass(1000);
 	request_fail(take_kept(), OUTCOME_FAILED_PRECONDITION, "no message came");
 	asks_again_in(0);
 	asks_again();
 	give(take_kept());
 	run_until(asker.tokens);
 	assert_int_equal(asker.token, 103);
-	assert_int_equal(logged("test: "), 0);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 0);
 }
 
 static void one_that_is_not_there_and_then_is(void **state)
@@ -180,40 +172,38 @@ static void one_that_is_not_there_and_then_is(void **state)
 	/* Between two tries: doubled each time, up to 2 s. */
 	static const int64_t waits[] = {100, 200, 400, 800, 1600, 2000, 2000};
 
-	(void)state;
 	work_poll_ask(asker.poll);
 	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
 		asks_again_in(waits[i]);
 		assert_int_equal(rig.reconnects, i + 1);
 		rig.planned_ms = 0;
-		time_passes(waits[i]);
+		kit_clock_pass(waits[i]);
 	}
 	asks_again_in(2000);
-	assert_int_equal(logged("WARN  test: the SuperNode at unix:"), 1);
-	assert_int_equal(logged("cannot be reached: UNAVAILABLE"), 1);
-	assert_int_equal(logged("test: "), 1);
+	assert_int_equal(kit_log_count(&rig.log, "WARN  test: the SuperNode at unix:"), 1);
+	assert_int_equal(kit_log_count(&rig.log, "cannot be reached: UNAVAILABLE"), 1);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 1);
 	asker.manner = KEEPS;
 	supernode_comes();
 	until_asked();
 	/* It shall say at once that it is there. */
 	assert_false(asker.may_wait);
-	assert_int_equal(logged("is there again"), 0);
+	assert_int_equal(kit_log_count(&rig.log, "is there again"), 0);
 	rig.planned_ms = 0;
 	request_fail(take_kept(), OUTCOME_FAILED_PRECONDITION, "No inputs available.");
 	run_until(rig.planned_ms);
-	assert_int_equal(logged("INFO  test: the SuperNode at unix:"), 1);
-	assert_int_equal(logged("sock is there\n"), 1);
+	assert_int_equal(kit_log_count(&rig.log, "INFO  test: the SuperNode at unix:"), 1);
+	assert_int_equal(kit_log_count(&rig.log, "sock is there\n"), 1);
 	asks_again();
 	assert_true(asker.may_wait);
 	give(take_kept());
 	run_until(asker.tokens);
-	assert_int_equal(logged("test: "), 2);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 2);
 }
 
 /* Restarts while a question is kept; each absence is told anew. */
 static void one_that_goes_and_comes_back(void **state)
 {
-	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
 	work_poll_ask(asker.poll);
@@ -222,52 +212,50 @@ static void one_that_goes_and_comes_back(void **state)
 		rig.planned_ms = 0;
 		supernode_goes();
 		assert_int_equal(rig.cancelled, i);
-		run_until(logged("cannot be reached") == i);
+		run_until(kit_log_count(&rig.log, "cannot be reached") == i);
 		supernode_comes();
 		until_asked();
 		rig.planned_ms = 0;
 		request_fail(take_kept(), OUTCOME_FAILED_PRECONDITION, "No inputs available.");
 		run_until(rig.planned_ms);
-		assert_int_equal(logged("sock is there"), i);
+		assert_int_equal(kit_log_count(&rig.log, "sock is there"), i);
 		asks_again();
 	}
 	give(take_kept());
 	run_until(asker.tokens);
 	assert_int_equal(asker.tokens, 1);
-	assert_int_equal(logged("test: "), 4);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 4);
 }
 
 /* A SuperNode in subprocess isolation, or of another Flower, may be replaced by the right one. */
 static void one_that_hands_out_nothing(void **state)
 {
-	(void)state;
 	supernode_comes();
 	asker.manner = DISOWNS;
 	work_poll_ask(asker.poll);
 	asks_again_in(100);
-	assert_int_equal(logged("hands out no messages"), 1);
-	assert_int_equal(logged("--isolation process"), 1);
-	assert_int_equal(logged("UNIMPLEMENTED \"Method not found!\""), 1);
+	assert_int_equal(kit_log_count(&rig.log, "hands out no messages"), 1);
+	assert_int_equal(kit_log_count(&rig.log, "--isolation process"), 1);
+	assert_int_equal(kit_log_count(&rig.log, "UNIMPLEMENTED \"Method not found!\""), 1);
 	asks_again();
 	asks_again_in(200);
-	assert_int_equal(logged("test: "), 1);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 1);
 	asker.manner = GIVES;
 	asks_again();
 	run_until(asker.tokens);
-	assert_int_equal(logged("sock is there"), 1);
-	assert_int_equal(logged("test: "), 2);
+	assert_int_equal(kit_log_count(&rig.log, "sock is there"), 1);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 2);
 }
 
 static void one_that_makes_no_sense(void **state)
 {
-	(void)state;
 	supernode_comes();
 	asker.manner = BABBLES;
 	work_poll_ask(asker.poll);
 	asks_again_in(100);
-	assert_int_equal(logged("its answer cannot be decoded"), 1);
+	assert_int_equal(kit_log_count(&rig.log, "its answer cannot be decoded"), 1);
 	assert_int_equal(asker.tokens, 0);
-	assert_int_equal(logged("test: "), 1);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 1);
 	asker.manner = GIVES;
 	asks_again();
 	run_until(asker.tokens);
@@ -276,44 +264,41 @@ static void one_that_makes_no_sense(void **state)
 /* Who has not answered in a second keeps the question. */
 static void stopped_while_a_question_is_kept(void **state)
 {
-	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
 	work_poll_ask(asker.poll);
 	run_until(rig.kept);
 	work_poll_stop(asker.poll);
-	time_passes(999);
+	kit_clock_pass(999);
 	settle();
 	assert_int_equal(rig.cancelled, 0);
 	assert_int_equal(asker.tokens, 0);
-	time_passes(1);
+	kit_clock_pass(1);
 	run_until(asker.tokens == 1);
 	assert_int_equal(asker.token, 0);
 	run_until(rig.cancelled == 1);
-	time_passes(60000);
+	kit_clock_pass(60000);
 	settle();
 	assert_int_equal(rig.questions, 1);
 	assert_int_equal(asker.tokens, 1);
-	assert_int_equal(logged("test: "), 0);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 0);
 }
 
 static void stopped_while_a_question_is_kept_for_long(void **state)
 {
-	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
 	work_poll_ask(asker.poll);
 	run_until(rig.kept);
-	time_passes(20000);
+	kit_clock_pass(20000);
 	work_poll_stop(asker.poll);
-	time_passes(0);
+	kit_clock_pass(0);
 	run_until(asker.tokens == 1);
 	assert_int_equal(asker.token, 0);
 }
 
 static void stopped_between_two_questions(void **state)
 {
-	(void)state;
 	supernode_comes();
 	asker.manner = REFUSES;
 	work_poll_ask(asker.poll);
@@ -326,7 +311,7 @@ static void stopped_between_two_questions(void **state)
 	work_poll_ask(asker.poll);
 	work_poll_stop(asker.poll);
 	run_until(asker.tokens == 2);
-	time_passes(60000);
+	kit_clock_pass(60000);
 	settle();
 	assert_int_equal(rig.questions, 1);
 	assert_int_equal(asker.tokens, 2);
@@ -335,7 +320,6 @@ static void stopped_between_two_questions(void **state)
 /* One that answers at once has given the token away: whoever stops has to answer for it. */
 static void a_token_that_is_on_its_way_when_it_is_stopped(void **state)
 {
-	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
 	work_poll_ask(asker.poll);
@@ -344,7 +328,7 @@ static void a_token_that_is_on_its_way_when_it_is_stopped(void **state)
 	give(take_kept());
 	run_until(asker.tokens == 1);
 	assert_int_equal(asker.token, 101);
-	time_passes(60000);
+	kit_clock_pass(60000);
 	settle();
 	assert_int_equal(rig.questions, 1);
 	assert_int_equal(asker.tokens, 1);
@@ -352,7 +336,6 @@ static void a_token_that_is_on_its_way_when_it_is_stopped(void **state)
 
 static void freed_while_a_question_is_kept(void **state)
 {
-	(void)state;
 	supernode_comes();
 	asker.manner = KEEPS;
 	work_poll_ask(asker.poll);
@@ -360,32 +343,30 @@ static void freed_while_a_question_is_kept(void **state)
 	work_poll_free(asker.poll);
 	asker.poll = NULL;
 	run_until(rig.cancelled == 1);
-	time_passes(60000);
+	kit_clock_pass(60000);
 	settle();
 	assert_int_equal(rig.questions, 1);
 	assert_int_equal(asker.tokens, 0);
-	assert_int_equal(logged("test: "), 0);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 0);
 }
 
 static void freed_while_nobody_is_there(void **state)
 {
-	(void)state;
 	work_poll_ask(asker.poll);
 	asks_again_in(100);
 	work_poll_free(asker.poll);
 	asker.poll = NULL;
-	time_passes(60000);
+	kit_clock_pass(60000);
 	settle();
-	assert_int_equal(logged("test: "), 1);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 1);
 }
 
 static void a_bad_address(void **state)
 {
 	struct work_poll *poll = NULL;
 
-	(void)state;
-	assert_int_equal(
-		work_poll_new(rig.loop, rig.rpc, rig.log, "", on_token, &asker, &poll), -EINVAL);
+	assert_int_equal(work_poll_new(rig.loop, rig.rpc, rig.log.log, "", on_token, &asker, &poll),
+		-EINVAL);
 	assert_null(poll);
 	work_poll_free(NULL);
 }

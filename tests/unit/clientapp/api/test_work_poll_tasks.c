@@ -1,6 +1,6 @@
 /*
  * Asking for tasks beside messages: of SuperNodes that know one of the questions, or both. The
- * clock stands still but for time_passes().
+ * clock stands still but for kit_clock_pass().
  */
 #include "clientapp/api/work_poll.h"
 
@@ -8,8 +8,6 @@
 #include "common/message/task_codec.h"
 #include "common/message/worker_api.h"
 #include "rig.h"
-
-#include <errno.h>
 
 #define TOKEN "0123456789abcdef"
 
@@ -36,7 +34,6 @@ static void reply_token(struct request *request)
 
 static void handle_get_token(void *server, struct request *request)
 {
-	(void)server;
 	rig.questions++;
 	asker.token_questions++;
 	if (asker.instruction == GIVES)
@@ -53,7 +50,6 @@ static void handle_pending(void *server, struct request *request)
 {
 	struct slices body = {0};
 
-	(void)server;
 	asker.task_questions++;
 	if (asker.task == DISOWNS) {
 		request_fail(request, OUTCOME_UNIMPLEMENTED, "Method not found!");
@@ -68,7 +64,6 @@ static void handle_claim(void *server, struct request *request)
 	struct slices body = {0};
 	uint64_t id = 0;
 
-	(void)server;
 	asker.claims++;
 	assert_int_equal(task_decode_claim(&request->body, &id), 0);
 	assert_int_equal(id, 42);
@@ -97,17 +92,15 @@ static void on_token(void *arg, uint64_t token, const char *task_token)
 
 static int setup(void **state)
 {
-	(void)state;
 	memset(&asker, 0, sizeof asker);
 	rig_setup(services);
 	rig.n_services = 2;
 	return work_poll_new(
-		rig.loop, rig.rpc, rig.log, rig.address, on_token, &asker, &asker.poll);
+		rig.loop, rig.rpc, rig.log.log, rig.address, on_token, &asker, &asker.poll);
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	work_poll_free(asker.poll);
 	rig_teardown();
 	return 0;
@@ -116,13 +109,7 @@ static int teardown(void **state)
 /* Time passes until that has happened n times. */
 static void until(const unsigned *counter, unsigned n)
 {
-	int64_t end_ms = __real_clock_now_ms() + RIG_WAIT_MS;
-
-	while (*counter < n) {
-		assert_true(__real_clock_now_ms() < end_ms);
-		time_passes(1000);
-		loop_step(rig.loop, 5);
-	}
+	run_until((kit_clock_pass(1000), *counter >= n));
 }
 
 static void assert_task(unsigned got)
@@ -144,7 +131,6 @@ static void ask_one(enum manner instruction, enum manner task)
 /* Flower 1.34. */
 static void of_one_that_knows_tasks_only(void **state)
 {
-	(void)state;
 	ask_one(DISOWNS, HAS_NONE);
 	run_until(asker.task_questions == 1 && asker.token_questions == 1);
 	until(&asker.task_questions, 5);
@@ -157,13 +143,12 @@ static void of_one_that_knows_tasks_only(void **state)
 	assert_task(2);
 	assert_int_equal(asker.token_questions, 1);
 	assert_int_equal(asker.claims, 2);
-	assert_int_equal(logged("test: "), 0);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 0);
 }
 
 /* Flower 1.15. */
 static void of_one_that_knows_messages_only(void **state)
 {
-	(void)state;
 	ask_one(HAS_NONE, DISOWNS);
 	run_until(asker.task_questions == 1 && asker.token_questions == 1);
 	until(&asker.token_questions, 5);
@@ -172,13 +157,12 @@ static void of_one_that_knows_messages_only(void **state)
 	until(&asker.got, 1);
 	assert_int_equal(asker.token, 7);
 	assert_string_equal(asker.task_token, "");
-	assert_int_equal(logged("test: "), 0);
+	assert_int_equal(kit_log_count(&rig.log, "test: "), 0);
 }
 
 /* This project's. */
 static void a_question_is_taken_back_before_a_task_is_claimed(void **state)
 {
-	(void)state;
 	ask_one(KEEPS, GIVES);
 	assert_task(1);
 	assert_int_equal(rig.cancelled, asker.token_questions);
@@ -187,7 +171,6 @@ static void a_question_is_taken_back_before_a_task_is_claimed(void **state)
 
 static void a_token_is_worth_more_than_a_task(void **state)
 {
-	(void)state;
 	ask_one(GIVES, HAS_NONE);
 	run_until(asker.got);
 	assert_int_equal(asker.token, 7);
@@ -198,7 +181,6 @@ static void a_token_is_worth_more_than_a_task(void **state)
 
 static void others_may_be_quicker(void **state)
 {
-	(void)state;
 	asker.claimed_by_others = true;
 	ask_one(HAS_NONE, GIVES);
 	run_until(asker.claims == 1);
@@ -209,26 +191,24 @@ static void others_may_be_quicker(void **state)
 
 static void one_that_knows_neither_is_asked_again(void **state)
 {
-	(void)state;
 	ask_one(DISOWNS, DISOWNS);
-	run_until(asker.task_questions == 1 && rig.planned_ms > rig.now_ms);
+	run_until(asker.task_questions == 1 && rig.planned_ms > clock_now_ms());
 	asker.task = GIVES;
 	until(&asker.got, 1);
 	assert_task(1);
 	/* That it is tried until then, and that it is. */
-	assert_int_equal(logged("is there\n"), 2);
+	assert_int_equal(kit_log_count(&rig.log, "is there\n"), 2);
 }
 
 /* What it knew may be another thing when it comes back. */
 static void one_that_was_away_is_asked_both(void **state)
 {
-	(void)state;
 	ask_one(DISOWNS, HAS_NONE);
 	run_until(asker.task_questions == 1 && asker.token_questions == 1);
 	settle();
 	supernode_goes();
-	time_passes(1000);
-	run_until(logged("cannot be reached"));
+	kit_clock_pass(1000);
+	run_until(kit_log_count(&rig.log, "cannot be reached"));
 	asker.instruction = GIVES;
 	asker.task = DISOWNS;
 	supernode_comes();
@@ -239,7 +219,6 @@ static void one_that_was_away_is_asked_both(void **state)
 
 static void stopped(void **state)
 {
-	(void)state;
 	ask_one(DISOWNS, HAS_NONE);
 	run_until(asker.task_questions == 1);
 	settle();

@@ -2,13 +2,12 @@
  * The worker's end against the bridge with the real package: one Python for each message, as in
  * life.
  */
-#include "kit/vectors.h"
 
 #include "clientapp/run/app_host.h"
 #include "clientapp/run/form_layout.h"
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/records/maps_codec.h"
+#include "kit/vectors.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -308,7 +307,6 @@ static void test_echo(void **state)
 	auto_(record_dict_done) struct record_dict all = {0};
 	struct fixture fixture;
 
-	(void)state;
 	everything(&all);
 	run_app(&fixture, "sample:echo_app", "train", &all, &all);
 	assert_replied(&fixture);
@@ -330,7 +328,6 @@ static void test_huge(void **state)
 	struct slice slice;
 	struct array *array;
 
-	(void)state;
 	assert_non_null(payload);
 	for (size_t i = 0; i < size / 8; i++)
 		payload[i] = i * 0x9e3779b97f4a7c15u;
@@ -379,7 +376,6 @@ static void test_numpy_client(void **state)
 	const struct record *arrays;
 	float values[2];
 
-	(void)state;
 	legacy(&content, "fitins");
 	run_app(&fixture, "sample:numpy", "train", &content, NULL);
 	assert_replied(&fixture);
@@ -400,7 +396,6 @@ static void test_client(void **state)
 	auto_(record_dict_done) struct record_dict content = {0}, ask = {0};
 	struct fixture fixture;
 
-	(void)state;
 	legacy(&content, "evaluateins");
 	run_app(&fixture, "sample:plain", "evaluate", &content, NULL);
 	assert_replied(&fixture);
@@ -419,7 +414,6 @@ static void test_mods_and_state(void **state)
 	struct fixture fixture;
 	const struct record_dict *seen;
 
-	(void)state;
 	run_app(&fixture, "sample:mods_app", "train", NULL, NULL);
 	assert_replied(&fixture);
 	assert_true(find_value(&fixture.reply.content, "before", "mod")->b);
@@ -464,7 +458,6 @@ static void test_kinds(void **state)
 		{"m", "e", VALUE_DOUBLE_LIST}};
 	struct fixture fixture;
 
-	(void)state;
 	run_app(&fixture, "sample:kinds_app", "train", NULL, NULL);
 	assert_replied(&fixture);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -507,7 +500,6 @@ static void test_errors(void **state)
 		{"sample:os", 1, LOAD "Attribute sample:os is not of type <class '"},
 		{"sample", 1, LOAD "Missing attribute in sample\n"}};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct fixture fixture;
 
@@ -538,7 +530,6 @@ static void test_missing_module(void **state)
 	FILE *pipe;
 	int code = 0;
 
-	(void)state;
 	assert_true(
 		asprintf(&command, "%s " FLWR_TEST_DIR "/code_of_missing.py", app_python()) > 0);
 	pipe = popen(command, "re");
@@ -556,7 +547,6 @@ static void test_own_error(void **state)
 {
 	struct fixture fixture;
 
-	(void)state;
 	run_app(&fixture, "sample:error_app", "train", NULL, NULL);
 	assert_true(
 		fixture.reply.has_error && !fixture.reply.has_content && fixture.reply.has_context);
@@ -572,7 +562,6 @@ static void test_ends_without_reply(void **state)
 		int status;
 	} rows[] = {{"sample:exit_app", 7}, {"sample:die_app", 9}};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct fixture fixture;
 
@@ -595,7 +584,6 @@ static void test_end_of_python(void **state)
 	const char *own;
 	char text[16384] = {0};
 
-	(void)state;
 	open_python(&fixture, NULL, out);
 	run_task(&fixture, "sample:late_app", "train", NULL, NULL);
 	assert_replied(&fixture);
@@ -618,7 +606,6 @@ static void test_end_after_reply(void **state)
 	char pipe[40], file[32];
 	int status;
 
-	(void)state;
 	strcpy(file, "/tmp/flwr-test-end-XXXXXX");
 	close(mkostemp(file, O_CLOEXEC));
 	snprintf(pipe, sizeof pipe, "%s.pipe", file);
@@ -665,7 +652,6 @@ static void test_context(void **state)
 					   "node_config is beyond 64 bits'>"}};
 	struct fixture fixture;
 
-	(void)state;
 	run_app(&fixture, "sample:node_config_app", "train", NULL, NULL);
 	assert_replied(&fixture);
 	assert_int_equal(fixture.reply.node_config.n, 5);
@@ -702,7 +688,6 @@ static void test_file_limit(void **state)
 {
 	struct fixture fixture;
 
-	(void)state;
 	run_app(&fixture, "sample:soft_limit_app", "train", NULL, NULL);
 	assert_replied(&fixture);
 	assert_int_equal(fixture.reply.content.v[0].arrays[0].data.bytes,
@@ -726,7 +711,6 @@ static void test_guard(void **state)
 	auto_(close_at_exit) int out = memfd_create("stdout", MFD_CLOEXEC);
 	struct fixture fixture;
 
-	(void)state;
 	open_python(&fixture, "PYTHONPATH=" FLWR_TEST_DIR "/guard:" FLWR_TEST_DIR "/apps", out);
 	run_task(&fixture, "sample:echo_app", "train", NULL, NULL);
 	assert_replied(&fixture);
@@ -745,7 +729,6 @@ static void test_apps_that_share_our_names(void **state)
 {
 	struct fixture fixture;
 
-	(void)state;
 	run_app(&fixture, "form:app", "train", NULL, NULL);
 	assert_replied(&fixture);
 	close_fixture(&fixture);
@@ -759,7 +742,6 @@ static void test_no_flwr(void **state)
 {
 	struct fixture fixture;
 
-	(void)state;
 	/* A package of that name which cannot be imported. */
 	open_python(&fixture, "PYTHONPATH=" FLWR_TEST_DIR "/no_flwr", -1);
 	run_task(&fixture, "sample:echo_app", "train", NULL, NULL);
@@ -812,7 +794,6 @@ static void test_not_the_form(void **state)
 		{FORM_GIVE_TASK, APP_FORM_VERSION, 0, "", false},
 		{FORM_FAILURE, APP_FORM_VERSION, 8, "x", false}};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct fixture fixture;
 
@@ -830,7 +811,6 @@ static void test_hang_up(void **state)
 {
 	struct fixture fixture;
 
-	(void)state;
 	open_peer(&fixture);
 	close_fd(&fixture.peer);
 	wait_over(&fixture);
@@ -843,7 +823,6 @@ static void test_silence(void **state)
 {
 	struct fixture fixture;
 
-	(void)state;
 	hasty = true;
 	open_peer(&fixture);
 	hasty = false;
@@ -858,7 +837,6 @@ static void test_worker_gone(void **state)
 	struct fixture fixture;
 	int status;
 
-	(void)state;
 	open_python(&fixture, NULL, -1);
 	while (!fixture.events[APP_HOST_HELLO])
 		loop_step(fixture.loop, 1000);
@@ -874,7 +852,6 @@ static void test_ended_after_hello(void **state)
 {
 	struct fixture fixture;
 
-	(void)state;
 	open_peer(&fixture);
 	say(&fixture, FORM_HELLO, APP_FORM_VERSION, 0, "x", -1);
 	close_fd(&fixture.peer);
@@ -919,7 +896,6 @@ static void test_unsealed(void **state)
 	struct app_reply reply;
 	struct reason why;
 
-	(void)state;
 	assert_int_equal(app_form_read_reply(fd, &reply, &why), -EBADMSG);
 }
 

@@ -4,22 +4,11 @@
  */
 #include "supernode/admin/health.h"
 
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "kit/test.h"
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define SCENARIO_MS 60000
 #define GRACE_MS    200
@@ -103,7 +92,6 @@ static void judge_says(void *arg, int ready)
 	size_t len = strlen(rig->line);
 	ssize_t n = read(rig->judge, rig->line + len, sizeof rig->line - 1 - len);
 
-	(void)ready;
 	rig->ended = n <= 0;
 	if (rig->ended || rig->line[len + (size_t)n - 1] != '\n')
 		return;

@@ -9,7 +9,6 @@ static void test_ordinary_life(void **state)
 	uint64_t message, token;
 	char text[128];
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	assert_true(node_wants_message(f.node));
 	start_message(&f, 100);
@@ -71,7 +70,6 @@ static void test_ttl_of_a_reply(void **state)
 		double said, want;
 	} rows[] = {{12, 12}, {90, 90}, {91, 90}, {0, 90}, {-4, 90}, {NAN, 90}, {INFINITY, 90}};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct fixture f;
 
@@ -90,7 +88,6 @@ static void test_worker_dies(void **state)
 	struct fixture f;
 	uint64_t token, message;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	start_message(&f, 100);
 	token = f.action.token;
@@ -113,7 +110,6 @@ static void test_deadlines(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	/* Waiting for the SuperLink. */
 	fixture_new(&f, 1, 0);
 	give_message(&f, 1, 30);
@@ -158,7 +154,6 @@ static void test_odd_ttls(void **state)
 	static const double over[] = {0, -1, -INFINITY};
 	static const double unbounded[] = {NAN, INFINITY, 1e300};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(over); i++) {
 		struct fixture f;
 
@@ -183,7 +178,6 @@ static void test_what_is_not_taken(void **state)
 	struct held_message given = {0};
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	envelope_make(&f, 1, 30, &given.envelope);
 	slices_done(&given.envelope.content);
@@ -212,7 +206,6 @@ static void test_too_large(void **state)
 	struct fixture f;
 	uint64_t message;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	start_message(&f, 100);
 	message = f.action.message;
@@ -237,7 +230,6 @@ static void test_lost(void **state)
 	struct fixture f;
 	uint64_t message, token;
 
-	(void)state;
 	fixture_new(&f, 2, 0);
 	start_message(&f, 100);
 	message = f.action.message;
@@ -280,7 +272,6 @@ static void test_slots(void **state)
 	struct fixture f;
 	uint64_t first;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	start_message(&f, 100);
 	first = f.action.message;

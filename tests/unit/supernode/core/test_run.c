@@ -7,7 +7,6 @@ static void test_one_fetch_for_all(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 3, 0);
 	give_message(&f, 1, 100);
 	give_message(&f, 1, 100);
@@ -29,7 +28,6 @@ static void test_fab_is_shared(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 2, 0);
 	start_message(&f, 100);
 	give_message(&f, 2, 100);
@@ -45,7 +43,6 @@ static void test_run_that_is_over(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	give_message(&f, 1, 100);
 	expect(&f, NODE_FETCH_RUN);
@@ -74,7 +71,6 @@ static void test_refusals(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	give_message(&f, 1, 100);
 	expect(&f, NODE_FETCH_RUN);
@@ -107,7 +103,6 @@ static void test_broken_runs(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	give_message(&f, 1, 100);
 	expect(&f, NODE_FETCH_RUN);
@@ -136,7 +131,6 @@ static void test_fab_over_budget(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	give_message(&f, 1, 100);
 	expect(&f, NODE_FETCH_RUN);
@@ -155,7 +149,6 @@ static void test_probes(void **state)
 	uint64_t message;
 	int64_t gap_ms = NODE_RUN_PROBE_MS;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	start_message(&f, 1e9);
 	message = f.action.message;

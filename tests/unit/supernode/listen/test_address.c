@@ -1,26 +1,14 @@
-#include "common/base/cleanup.h"
+#include "kit/test.h"
 #include "supernode/listen/address.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 static void any_port_is_dialled_at_the_one_it_got(void **state)
 {
 	auto_(address_sockets_done) struct address_sockets sockets = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(address_listen("127.0.0.1:0", &sockets, &why), 0);
 	assert_int_equal(sockets.n, 1);
 	assert_memory_equal(sockets.dial, "127.0.0.1:", 10);
@@ -31,7 +19,6 @@ static void wildcard_is_dialled_at_loopback(void **state)
 {
 	auto_(address_sockets_done) struct address_sockets sockets = {0};
 
-	(void)state;
 	assert_int_equal(address_listen("0.0.0.0:0", &sockets, NULL), 0);
 	assert_memory_equal(sockets.dial, "127.0.0.1:", 10);
 }
@@ -42,7 +29,6 @@ static void a_port_in_use_is_named(void **state)
 	struct address_sockets second = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(address_listen("127.0.0.1:0", &first, NULL), 0);
 	assert_int_equal(address_listen(first.dial, &second, &why), -EADDRINUSE);
 	assert_non_null(strstr(why.text, first.dial));
@@ -54,7 +40,6 @@ static void unresolvable_and_misspelt_addresses_are_refused(void **state)
 	struct address_sockets sockets = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_true(address_listen("no-such-host.invalid:1", &sockets, &why) < 0);
 	assert_non_null(strstr(why.text, "no-such-host.invalid:1"));
 	assert_int_equal(address_listen("9094", &sockets, &why), -EINVAL);
@@ -66,7 +51,6 @@ static void unix_socket_lies_in_the_directory(void **state)
 	char dir[] = "/tmp/address-XXXXXX";
 	struct stat st;
 
-	(void)state;
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(address_listen_private(dir, &sockets, NULL), 0);
 	assert_memory_equal(sockets.dial, "unix:/", 6);
@@ -82,7 +66,6 @@ static void too_long_a_path_is_refused(void **state)
 	struct reason why = {0};
 	char dir[200];
 
-	(void)state;
 	memset(dir, 'x', sizeof dir);
 	dir[sizeof dir - 1] = '\0';
 	assert_int_equal(address_listen_private(dir, &sockets, &why), -ENAMETOOLONG);
@@ -97,7 +80,6 @@ static struct place {
 
 static int place_make(void **state)
 {
-	(void)state;
 	strcpy(place.dir, "/tmp/address-XXXXXX");
 	if (!mkdtemp(place.dir))
 		return -1;
@@ -107,7 +89,6 @@ static int place_make(void **state)
 
 static int place_remove(void **state)
 {
-	(void)state;
 	unlink(place.path);
 	return rmdir(place.dir);
 }
@@ -119,7 +100,6 @@ static void members_of_the_group_may_connect(void **state)
 	char group[16];
 	struct stat st;
 
-	(void)state;
 	snprintf(group, sizeof group, "%u", (unsigned)getegid());
 	assert_int_equal(address_listen_path(place.path, group, &sockets, NULL), 0);
 	umask(mask);
@@ -136,7 +116,6 @@ static void groups_that_are_not_there(void **state)
 	static const char *const groups[] = {"no such group", "", "-1", "4294967295", "1x"};
 	struct address_sockets sockets = {0};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
 		struct reason why = {0};
 
@@ -154,7 +133,6 @@ static void a_socket_that_is_there(void **state)
 	struct address_sockets third = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(address_listen_path(place.path, NULL, &first, NULL), 0);
 	close_fd(&first.fds[0]);
 	first.n = 0;
@@ -171,7 +149,6 @@ static void something_else_is_never_removed(void **state)
 	struct reason why = {0};
 	int fd = open(place.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 
-	(void)state;
 	assert_true(fd >= 0);
 	close(fd);
 	assert_int_equal(address_listen_path(place.path, NULL, &sockets, &why), -EEXIST);
@@ -188,7 +165,6 @@ static void a_directory_of_everybodys_is_refused(void **state)
 	struct address_sockets none = {0};
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(chmod(place.dir, 0777), 0);
 	assert_int_equal(address_listen_path(place.path, NULL, &none, &why), -EPERM);
 	assert_non_null(strstr(why.text, "others can write"));
@@ -202,7 +178,6 @@ static void a_directory_of_somebody_elses_is_refused(void **state)
 	struct address_sockets none = {0};
 	struct reason why = {0};
 
-	(void)state;
 	if (geteuid() != 0)
 		skip();
 	assert_int_equal(chown(place.dir, 12345, (gid_t)-1), 0);
@@ -216,7 +191,6 @@ static void a_path_that_cannot_be(void **state)
 	struct reason why = {0};
 	char path[200];
 
-	(void)state;
 	snprintf(path, sizeof path, "%s/%0120d", place.dir, 1);
 	assert_int_equal(address_listen_path(path, NULL, &none, &why), -ENAMETOOLONG);
 	snprintf(path, sizeof path, "%s/not/there", place.dir);

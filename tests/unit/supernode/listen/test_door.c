@@ -3,20 +3,11 @@
  */
 #include "supernode/listen/door.h"
 
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "kit/test.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-
-#include <cmocka.h>
 
 #define DEADLINE_MS 10000
 #define PLACES      3
@@ -154,7 +145,6 @@ static int setup(void **state)
 		.ops = &events,
 		.arg = &rig};
 
-	(void)state;
 	memset(&rig, 0, sizeof rig);
 	rig.alpha = (struct server){.word = "alpha", .fd = -1};
 	rig.beta = (struct server){.word = "also beta", .fd = -1};
@@ -176,7 +166,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
 	door_detach(rig.door);
 	door_free(rig.door);
 	assert_int_equal(rig.ended, rig.begun);
@@ -229,7 +218,6 @@ static void each_server_gets_the_connections_that_it_knows(void **state)
 	auto_(close_at_exit) int second = dial();
 	char bytes[16] = "";
 
-	(void)state;
 	say(second, "also beta");
 	say(first, "alpha!");
 	run_until(rig.alpha.added + rig.beta.added == 2);
@@ -244,7 +232,6 @@ static void first_bytes_in_pieces_are_waited_for(void **state)
 {
 	auto_(close_at_exit) int fd = dial();
 
-	(void)state;
 	run_until(door_count(rig.door) == 1);
 	say(fd, "al");
 	loop_step(rig.loop, DEADLINE_MS);
@@ -258,7 +245,6 @@ static void the_owner_hears_what_nobody_knows(void **state)
 	auto_(close_at_exit) int other = dial();
 	int leaves = dial(), hesitates = dial();
 
-	(void)state;
 	say(other, "gamma");
 	run_until(closed(other));
 	assert_int_equal(rig.unserved[DOOR_OTHER], 1);
@@ -278,7 +264,6 @@ static void a_connection_that_says_nothing_is_closed_in_time(void **state)
 	auto_(close_at_exit) int silent = dial();
 	auto_(close_at_exit) int served = dial();
 
-	(void)state;
 	say(served, "alpha");
 	run_until(rig.alpha.added == 1 && rig.begun == 2);
 	rig.skew_ms += DOOR_PREFACE_MS;
@@ -293,7 +278,6 @@ static void the_end_of_a_peer_is_told_to_its_server_and_the_owner(void **state)
 {
 	int fd = dial();
 
-	(void)state;
 	say(fd, "alpha");
 	run_until(rig.alpha.added == 1);
 	close(fd);
@@ -307,7 +291,6 @@ static void what_the_owner_condemns_is_cut_off(void **state)
 {
 	auto_(close_at_exit) int fd = dial();
 
-	(void)state;
 	say(fd, "alpha");
 	run_until(rig.alpha.added == 1);
 	rig.verdict = "no";
@@ -322,7 +305,6 @@ static void too_many_connections_ask_the_owner_for_room(void **state)
 {
 	int fds[PLACES + 2];
 
-	(void)state;
 	for (size_t i = 0; i < PLACES; i++)
 		fds[i] = dial();
 	run_until(door_count(rig.door) == PLACES);

@@ -1,24 +1,14 @@
 /*
  * Absences with real processes; their time passes when the test says so.
  */
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "kit/test.h"
 #include "supernode/workers/absence.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define DEADLINE_MS 10000
 #define BACK_MS     30000
@@ -85,7 +75,6 @@ static bool late(void)
 
 static int setup(void **state)
 {
-	(void)state;
 	n_armed = 0;
 	memset(&rig, 0, sizeof rig);
 	assert_int_equal(loop_new(&rig.loop), 0);
@@ -96,7 +85,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
 	absence_free(rig.absence);
 	loop_free(rig.loop);
 	return 0;
@@ -150,7 +138,6 @@ static void the_end_of_the_process_is_the_end(void **state)
 	int pidfd;
 	pid_t pid = process_new(&pidfd);
 
-	(void)state;
 	absence_begin(rig.absence, 7, pidfd, false);
 	settle();
 	assert_int_equal(rig.lost.times, 0);
@@ -170,7 +157,6 @@ static void a_process_that_has_ended_is_seen_at_once(void **state)
 	int pidfd;
 	pid_t pid = process_new(&pidfd);
 
-	(void)state;
 	process_end(pid);
 	absence_begin(rig.absence, 7, pidfd, false);
 	/* From the loop, never from inside. */
@@ -183,7 +169,6 @@ static void without_a_process_the_time_counts(void **state)
 {
 	int64_t before_ms = clock_now_ms();
 
-	(void)state;
 	absence_begin(rig.absence, 7, -1, false);
 	assert_int_equal(n_armed, 1);
 	assert_in_range(armed[0].at_ms, before_ms + BACK_MS, clock_now_ms() + BACK_MS);
@@ -202,7 +187,6 @@ static void the_time_counts_for_a_process_that_lives(void **state)
 	int pidfd;
 	pid_t pid = process_new(&pidfd);
 
-	(void)state;
 	absence_begin(rig.absence, 7, pidfd, false);
 	time_is_over(0);
 	until_lost(1);
@@ -218,7 +202,6 @@ static void one_that_is_back_is_not_lost(void **state)
 	int pidfd;
 	pid_t pid = process_new(&pidfd);
 
-	(void)state;
 	absence_begin(rig.absence, 7, pidfd, false);
 	assert_true(absence_end(rig.absence, 7));
 	assert_false(is_open(pidfd));
@@ -240,7 +223,6 @@ static void each_message_has_its_own(void **state)
 	int pidfds[3];
 	pid_t pids[3];
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
 		pids[i] = process_new(&pidfds[i]);
 		absence_begin(rig.absence, 10 + i, pidfds[i], false);
@@ -264,7 +246,6 @@ static void away_again_takes_the_place_of_away(void **state)
 	int first, second;
 	pid_t pids[2] = {process_new(&first), process_new(&second)};
 
-	(void)state;
 	absence_begin(rig.absence, 7, first, false);
 	absence_begin(rig.absence, 7, second, false);
 	assert_false(is_open(first));
@@ -283,7 +264,6 @@ static void one_that_may_be_returning_is_waited_for_again(void **state)
 	int pidfd;
 	pid_t pid = process_new(&pidfd);
 
-	(void)state;
 	rig.returning = true;
 	absence_begin(rig.absence, 7, pidfd, false);
 	time_is_over(0);
@@ -307,7 +287,6 @@ static void who_has_no_time_is_not_looked_for_all_the_time(void **state)
 	struct absence *impatient = absence_new(rig.loop, 0, &events, &rig);
 	int64_t before_ms = clock_now_ms();
 
-	(void)state;
 	assert_non_null(impatient);
 	rig.returning = true;
 	absence_begin(impatient, 7, -1, false);
@@ -323,7 +302,6 @@ static void one_that_may_stay_away_has_no_time(void **state)
 	int pidfd;
 	pid_t pid = process_new(&pidfd);
 
-	(void)state;
 	absence_begin(rig.absence, 7, -1, true);
 	absence_begin(rig.absence, 8, pidfd, true);
 	assert_int_equal(n_armed, 0);
@@ -339,7 +317,6 @@ static void a_process_may_be_found_later(void **state)
 	int first, second, third;
 	pid_t pids[] = {process_new(&first), process_new(&second), process_new(&third)};
 
-	(void)state;
 	/* Of one that is not away. */
 	absence_found(rig.absence, 7, first);
 	assert_false(is_open(first));
@@ -368,7 +345,6 @@ static void those_that_live_no_longer_are_forgotten(void **state)
 	int pidfds[4];
 	pid_t pids[4];
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
 		pids[i] = process_new(&pidfds[i]);
 		absence_begin(rig.absence, 10 + i, pidfds[i], true);
@@ -386,7 +362,6 @@ static void nothing_is_told_when_it_is_freed(void **state)
 	int pidfd;
 	pid_t pid = process_new(&pidfd);
 
-	(void)state;
 	absence_begin(rig.absence, 7, pidfd, false);
 	absence_begin(rig.absence, 8, -1, false);
 	absence_free(rig.absence);

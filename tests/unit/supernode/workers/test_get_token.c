@@ -19,7 +19,6 @@ static void a_token_that_is_there_is_given_at_once(void **state)
 {
 	static const char *const waits[] = {NULL, "30000"};
 
-	(void)state;
 	message_comes();
 	message_to_node();
 	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
@@ -39,7 +38,6 @@ static void who_does_not_say_that_he_waits_is_refused_at_once(void **state)
 	static const char *const waits[] = {
 		NULL, "", "0", "-5", "soon", "1e3", " 1000", "99999999999999999999999"};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
 		auto_(call_done) struct call call;
 
@@ -53,7 +51,6 @@ static void who_waits_is_given_the_token_of_the_message_that_comes(void **state)
 {
 	auto_(call_done) struct call call;
 
-	(void)state;
 	ask(&call, "30000");
 	assert_waits(&call);
 	/* Meanwhile its connection is not idle. */
@@ -75,7 +72,6 @@ static void who_comes_first_is_given_first(void **state)
 	auto_(call_done) struct call second;
 	auto_(call_done) struct call third;
 
-	(void)state;
 	ask(&first, "30000");
 	ask(&second, "20000");
 	ask(&third, "30000");
@@ -98,7 +94,6 @@ static void an_offer_that_nobody_waits_for_stays(void **state)
 {
 	auto_(call_done) struct call call;
 
-	(void)state;
 	message_comes();
 	waiting_offer(rig.waiting);
 	ask(&call, NULL);
@@ -110,7 +105,6 @@ static void who_has_waited_long_enough_is_refused(void **state)
 	auto_(call_done) struct call first;
 	auto_(call_done) struct call second;
 
-	(void)state;
 	ask(&first, "30000");
 	ask(&second, "10000");
 	time_passes(9000);
@@ -133,7 +127,6 @@ static void nobody_waits_for_ever(void **state)
 {
 	auto_(call_done) struct call call;
 
-	(void)state;
 	ask(&call, "18446744073709551615");
 	time_passes(WORKER_API_WAIT_MAX_MS - 1000);
 	assert_waits(&call);
@@ -146,7 +139,6 @@ static void who_has_gone_is_given_nothing(void **state)
 	auto_(call_done) struct call first;
 	auto_(call_done) struct call second;
 
-	(void)state;
 	ask(&first, "30000");
 	ask(&second, "30000");
 	request_cancelled(&first.request);
@@ -165,7 +157,6 @@ static void whose_connection_has_ended_is_given_nothing(void **state)
 	auto_(call_done) struct call late;
 	auto_(call_done) struct call other;
 
-	(void)state;
 	ask(&waits, "30000");
 	rig.gone = true;
 	message_comes();
@@ -183,7 +174,6 @@ static void those_who_wait_are_bounded(void **state)
 	enum { WAITING_MAX = 64 }; /* as in instruction.c */
 	struct call calls[WAITING_MAX + 2];
 
-	(void)state;
 	for (size_t i = 0; i <= WAITING_MAX; i++)
 		ask(&calls[i], "30000");
 	assert_int_equal(rig.busy, WAITING_MAX);
@@ -207,7 +197,6 @@ static void nobody_waits_when_it_stops(void **state)
 	auto_(call_done) struct call second;
 	auto_(call_done) struct call late;
 
-	(void)state;
 	ask(&first, "30000");
 	ask(&second, "10000");
 	waiting_stop(rig.waiting);

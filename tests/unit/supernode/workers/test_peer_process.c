@@ -1,31 +1,20 @@
 /*
  * Real connections, with a process of ours at the other end.
  */
-#include "common/base/cleanup.h"
+#include "kit/test.h"
 #include "supernode/workers/peer_process.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define WAIT_MS 10000
 
@@ -147,7 +136,6 @@ static void an_accepted_unix_socket(void **state)
 	union address address = {.unix_path = {.sun_family = AF_UNIX}};
 	int listener;
 
-	(void)state;
 	/* In the abstract name space: the kernel chooses the name. */
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_return_code(listener, errno);
@@ -164,7 +152,6 @@ static void a_socketpair(void **state)
 {
 	int fds[2], pidfd;
 
-	(void)state;
 	assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), errno);
 	pidfd = peer_process_open(fds[0], "");
 	assert_return_code(pidfd, -pidfd);
@@ -181,7 +168,6 @@ static void tcp_over_ipv4(void **state)
 		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	int listener = listen_at(&address, sizeof address.v4);
 
-	(void)state;
 	assert_true(listener >= 0);
 	connection_open(&connection, listener, &address, sizeof address.v4);
 	child_is_found(&connection);
@@ -194,7 +180,6 @@ static void tcp_over_ipv6(void **state)
 		.v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}};
 	int listener = listen_at(&address, sizeof address.v6);
 
-	(void)state;
 	if (listener < 0) {
 		print_message("this machine has no ::1\n");
 		skip();
@@ -212,7 +197,6 @@ static void ipv4_to_a_socket_of_ipv6(void **state)
 		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	int listener;
 
-	(void)state;
 	assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.1", &address.v6.sin6_addr), 1);
 	listener = listen_at(&address, sizeof address.v6);
 	if (listener < 0) {
@@ -233,7 +217,6 @@ static void connections_are_told_apart(void **state)
 		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	int listener = listen_at(&address, sizeof address.v4);
 
-	(void)state;
 	assert_true(listener >= 0);
 	connection_open(&first, listener, &address, sizeof address.v4);
 	connection_open(&second, fcntl(listener, F_DUPFD_CLOEXEC, 3), &address, sizeof address.v4);
@@ -250,7 +233,6 @@ static void a_peer_that_has_gone(void **state)
 		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	int listener = listen_at(&address, sizeof address.v4);
 
-	(void)state;
 	assert_true(listener >= 0);
 	connection_open(&connection, listener, &address, sizeof address.v4);
 	kill(connection.child, SIGKILL);
@@ -304,7 +286,6 @@ static void not_over_loopback(void **state)
 		int status;
 	} rows[] = {{INADDR_LOOPBACK, 1}, {0xc0000201, 2}};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int status;
 		pid_t pid = fork();
@@ -330,7 +311,6 @@ static void what_is_no_connection(void **state)
 	int listener = listen_at(&address, sizeof address.v4);
 	int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	(void)state;
 	assert_true(listener >= 0 && file >= 0);
 	assert_int_equal(peer_process_open(listener, ""), -ESRCH);
 	assert_int_equal(peer_process_open(file, ""), -ESRCH);
@@ -348,7 +328,6 @@ static void ourselves_over_tcp(void **state)
 	int dialled = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int fd;
 
-	(void)state;
 	assert_true(listener >= 0 && dialled >= 0);
 	assert_return_code(connect(dialled, &address.any, sizeof address.v4), errno);
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
