@@ -7,7 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/fab/trusted.h"
-#include "supernode/fleet/auth.h"
+#include "supernode/link/auth.h"
 #include "supernode/supernode.h"
 
 struct credentials {

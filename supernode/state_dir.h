@@ -7,7 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/reason.h"
-#include "supernode/fleet/auth.h"
+#include "supernode/link/auth.h"
 
 #include <stdbool.h>
 

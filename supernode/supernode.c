@@ -204,8 +204,11 @@ static int new_fleet(struct supernode *supernode, const struct supernode_options
 
 	if (r)
 		return r;
-	return fleet_new(supernode->loop, supernode->log, connector,
+	return fleet_new(
 		&(struct fleet_options){
+			.loop = supernode->loop,
+			.log = supernode->log,
+			.connector = connector,
 			.operator_key = take_pointer(&supernode->credentials.key),
 			.clock_offset_s = options->clock_offset_s,
 			.state_dir = supernode->state.path,
@@ -216,8 +219,10 @@ static int new_fleet(struct supernode *supernode, const struct supernode_options
 			.poll_min_ms = options->poll_min_ms,
 			.poll_max_ms = options->poll_max_ms,
 			.random01 = random_01,
+			.ops = &uplink_events,
+			.arg = supernode,
 		},
-		&uplink_events, supernode, &supernode->fleet);
+		&supernode->fleet);
 }
 
 static int new_parts(

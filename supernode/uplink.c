@@ -229,8 +229,9 @@ void uplink_fetch_fab(struct supernode *supernode, const struct node_action *act
 
 void uplink_push_reply(struct supernode *supernode, const struct node_action *action)
 {
-	int r = fleet_push(supernode->fleet, action->message, action->reply, action->runtime_s,
-		on_pushed, supernode);
+	const struct fleet_push push = {
+		action->message, action->reply, action->runtime_s, on_pushed, supernode};
+	int r = fleet_push(supernode->fleet, &push);
 
 	if (r)
 		node_reply_pushed(supernode->node, supernode_now(), action->message,

@@ -8,8 +8,6 @@
 
 #include <errno.h>
 
-#define POLL_MS (300 * 1000) /* a tree may be large, and the line slow */
-
 /* A set for the objects of a message, none of which is here. Negative: the message is of no use,
  * with a sentence for its sender. */
 static int make_set(struct fleet *fleet, const struct slices *bytes, struct object_set **out,
@@ -36,36 +34,34 @@ static void objects_take(struct fleet *fleet, struct held_message *message, stru
 	uint64_t number;
 	int r = make_set(fleet, tree, &set, &why);
 
-	slices_done(tree);
+	slices_done(tree); /* large, and of no use any more */
 	if (r && !why.text[0])
 		reason_set(&why, "the SuperNode has no memory for the message's objects");
 	message->objects = set ? object_set_ref(set) : NULL;
 	number = fleet_hand_over(fleet, message, r ? why.text : NULL);
-	if (!r && number && intake_start(fleet, number, run_id, set))
-		fleet->ops.content(fleet->arg, number, OUTCOME_RESOURCE_EXHAUSTED,
+	if (!r && number && download_start(fleet, number, run_id, set))
+		fleet->options.ops->content(fleet->options.arg, number, OUTCOME_RESOURCE_EXHAUSTED,
 			"the SuperNode has no memory to ask for the message's objects");
 	object_set_unref(set);
 }
 
 const struct dialect dialect_b = {
 	.releases = "Flower-1.20-to-1.22",
-	.heartbeat = "SendNodeHeartbeat",
+	.heartbeat = &heartbeat_send,
+	.poll = &poll_objects,
 	.proof_ms = AUTH_REUSE_MS,
 	.object_bytes = 20 << 20,
-	.poll_ms = POLL_MS,
-	.poll_answer_bytes = FLOW_TREE_ANSWER_BYTES,
 	.take = objects_take,
 	.push = objects_push,
 };
 
 const struct dialect dialect_c = {
 	.releases = "Flower-1.23-to-1.39",
-	.heartbeat = "SendNodeHeartbeat",
+	.heartbeat = &heartbeat_send,
+	.poll = &poll_objects,
 	.activates = true,
 	.proof_ms = AUTH_REUSE_MS,
 	.object_bytes = 5 << 20,
-	.poll_ms = POLL_MS,
-	.poll_answer_bytes = FLOW_TREE_ANSWER_BYTES,
 	.take = objects_take,
 	.push = objects_push,
 };

@@ -1,6 +1,6 @@
 /*
- * contents_objects: what the sources of the object dialects share. Main thread. Private to this
- * folder.
+ * contents_objects: contents that travel as objects: the download of a message's objects
+ * (objects_in.c), the upload of a reply's (objects_out.c). Main thread. Private to this folder.
  */
 #ifndef FLWR_FLEET_CONTENTS_OBJECTS_H
 #define FLWR_FLEET_CONTENTS_OBJECTS_H
@@ -13,12 +13,11 @@
  * then tell the SuperLink that they are here, and the owner. It ends early when nobody else holds
  * the set. 0 or -ENOMEM.
  */
-int intake_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct object_set *set);
+int download_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct object_set *set);
 /* All end, from the loop, without a word to the owner. */
-void intake_cancel_all(struct fleet *fleet);
+void download_cancel_all(struct fleet *fleet);
 
 /* dialect's push(). */
-int objects_push(struct fleet *fleet, uint64_t number, const struct held_message *reply,
-	double runtime_s, fleet_push_fn *done, void *arg);
+int objects_push(struct fleet *fleet, const struct fleet_push *push);
 
 #endif

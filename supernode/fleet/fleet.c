@@ -2,7 +2,9 @@
  * fleet: the life of a node at its SuperLink, from one state to the next, whatever the dialect.
  */
 #include "common/base/cleanup.h"
+#include "common/base/clock.h"
 #include "supernode/fleet/contents_objects.h"
+#include "supernode/fleet/reconnect.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,133 +13,191 @@
 #include <stdlib.h>
 #include <string.h>
 
-int64_t fleet_now_ms(void)
+static const char *address_of(const struct fleet *fleet)
 {
-	return clock_now_ms();
-}
-
-double fleet_wall_s(void)
-{
-	return clock_wall_s();
-}
-
-double fleet_random01(const struct fleet *fleet)
-{
-	return fleet->options.random01(fleet->options.random_arg);
+	return link_address(fleet->link);
 }
 
 /* ---- from one state to the next ---- */
 
-static bool is_stopping(const struct fleet *fleet)
-{
-	return fleet->stopped != NULL;
-}
-
-void fleet_drain(struct fleet *fleet, enum fleet_next next)
+/* Cancel everything; when all of it has ended, next. */
+static void drain(struct fleet *fleet, enum fleet_next next)
 {
 	fleet->state = FLEET_DRAINING;
 	fleet->next = next;
 	fleet->disconnecting = false;
 	fleet->reply_expected = false;
-	timer_set(fleet->pull_timer, CLOCK_NEVER);
-	timer_set(fleet->beat_timer, CLOCK_NEVER);
-	fleet->connector->ops->cancel(fleet->connector);
-	fleet->finding = false;
-	attempt_cancel(&fleet->join);
-	attempt_cancel(&fleet->pull);
-	attempt_cancel(&fleet->beat);
-	errand_cancel_all(fleet);
-	intake_cancel_all(fleet);
-	outage_end(fleet, false);
+	join_stop(fleet->join);
+	link_cancel_calls(fleet->link);
+	download_cancel_all(fleet);
 	timer_set(fleet->phase, 0);
 }
 
-static bool is_home(const struct fleet *fleet)
+static void begin_joining(struct fleet *fleet, bool again)
 {
-	return !fleet->out && !fleet->keeping && LIST_EMPTY(&fleet->errands) &&
-	       LIST_EMPTY(&fleet->intakes);
+	fleet->state = FLEET_JOINING;
+	fleet->node = (struct joined){0};
+	join_begin(fleet->join, again);
 }
 
-void fleet_came_home(struct fleet *fleet)
+static bool is_idle(const struct fleet *fleet)
 {
-	/* Not at once: who calls this may not be done with the fleet yet. */
-	if (fleet->state == FLEET_DRAINING && is_home(fleet))
+	return link_is_idle(fleet->link) && join_is_idle(fleet->join) &&
+	       LIST_EMPTY(&fleet->downloads);
+}
+
+/* For those that have ended, too: a download, a call, the writing of a number. */
+void fleet_look_idle(void *arg)
+{
+	struct fleet *fleet = arg;
+
+	/* Not at once: the caller may not be done with the fleet yet. */
+	if (fleet->state == FLEET_DRAINING && is_idle(fleet))
 		timer_set(fleet->phase, 0);
 }
 
-void fleet_closed(struct fleet *fleet)
+/* The node is none any more at the SuperLink, which may not know that. */
+static void lose_node(struct fleet *fleet)
 {
-	fleet_drain(fleet, NEXT_END);
+	fleet->node.node_id = 0;
+	drain(fleet, NEXT_JOIN);
+	fleet->options.ops->lost(fleet->options.arg);
 }
 
-void fleet_lost(struct fleet *fleet, const char *method, const struct transport_result *result)
+static void node_unknown(struct fleet *fleet, const struct link_cause *cause)
 {
-	char cause[FLOW_CAUSE_BYTES];
+	char text[LINK_CAUSE_BYTES];
 
 	if (fleet->state == FLEET_CLOSING) {
-		fleet->node_id = 0; /* nothing to delete there */
-		fleet_closed(fleet);
+		fleet->node.node_id = 0; /* nothing to delete there */
+		drain(fleet, NEXT_END);
 	}
 	if (fleet->state != FLEET_ONLINE)
 		return;
-	flow_cause(result, cause);
-	outage_end(fleet, true);
+	link_cause(cause->result, text);
 	log_warn(fleet->log,
 		"SuperLink %s: has forgotten node %" PRIu64 " (%s: %s); registering again%s",
-		fleet->superlink, fleet->node_id, method, cause,
-		fleet->operator_key ? "" : " with a new key");
-	fleet->node_id = 0;
-	/* One of another release says nothing about the number. */
-	if (!fleet->dialect->activates && result->outcome != OUTCOME_UNIMPLEMENTED)
-		fleet->kept_dead = true;
-	fleet_drain(fleet, NEXT_REGISTER);
-	fleet->ops.lost(fleet->arg);
+		address_of(fleet), fleet->node.node_id, cause->method, text,
+		fleet->options.operator_key ? "" : " with a new key");
+	/* A SuperLink of another release says nothing about the number. */
+	if (!fleet->node.dialect->activates && cause->result->outcome != OUTCOME_UNIMPLEMENTED)
+		join_forget_number(fleet->join);
+	lose_node(fleet);
 }
 
-void fleet_over(struct fleet *fleet, enum fleet_over over, const char *format, ...)
+/* Nothing more can be done. Only the first of these is told. */
+static void over(void *arg, enum fleet_over what, const char *sentence)
 {
-	struct reason sentence = {0};
-	va_list args;
+	struct fleet *fleet = arg;
 
-	if (is_stopping(fleet) ||
-		(fleet->state != FLEET_ONLINE && fleet->state != FLEET_REGISTERING))
+	if (fleet->stopped || (fleet->state != FLEET_ONLINE && fleet->state != FLEET_JOINING))
 		return;
-	va_start(args, format);
-	vsnprintf(sentence.text, sizeof sentence.text, format, args);
-	va_end(args);
-	fleet_drain(fleet, NEXT_OVER);
-	fleet->ops.over(fleet->arg, over, sentence.text);
+	drain(fleet, NEXT_OVER);
+	fleet->options.ops->over(fleet->options.arg, what, sentence);
 }
 
-void fleet_refused(struct fleet *fleet, const char *method, const struct transport_result *result)
+static void gave_up(void *arg, const struct link_cause *cause)
 {
-	char cause[FLOW_CAUSE_BYTES];
+	struct fleet *fleet = arg;
+	struct reason sentence;
+	char text[LINK_CAUSE_BYTES];
 
-	flow_cause(result, cause);
-	fleet_over(fleet, FLEET_OVER_LOST, "SuperLink %s %s %s: %s", fleet->superlink,
-		result->outcome == OUTCOME_UNIMPLEMENTED ? "has no" : "refused", method, cause);
-}
-
-void fleet_gave_up(struct fleet *fleet, const char *method, const struct retry *retry,
-	const struct transport_result *result)
-{
-	char cause[FLOW_CAUSE_BYTES];
-
-	flow_cause(result, cause);
-	fleet_over(fleet, FLEET_OVER_LOST,
+	link_cause(cause->result, text);
+	reason_set(&sentence,
 		"gave up on SuperLink %s after %.1f s and %" PRId64 " tries of %s: %s",
-		fleet->superlink, (double)(fleet_now_ms() - retry->first_ms) / 1000.0, retry->tries,
-		method, cause);
+		address_of(fleet), (double)(clock_now_ms() - cause->retry->first_ms) / 1000.0,
+		cause->retry->tries, cause->method, text);
+	over(fleet, FLEET_OVER_LOST, sentence.text);
 }
 
-void fleet_go_away(struct fleet *fleet, int64_t away_ms)
+static void on_link_news(void *arg, enum link_news news, const struct link_cause *cause)
 {
-	log_info(fleet->log, "SuperLink %s: told this node to disconnect for %" PRId64 " s",
-		fleet->superlink, away_ms / 1000);
-	fleet->away_ms = away_ms;
-	fleet_drain(fleet, NEXT_AWAY);
-	fleet->ops.lost(fleet->arg);
+	struct fleet *fleet = arg;
+
+	switch (news) {
+	case LINK_LOST:
+		node_unknown(fleet, cause);
+		break;
+	case LINK_GAVE_UP:
+		gave_up(fleet, cause);
+		break;
+	case LINK_MOVED:
+		heartbeat_hurry(&fleet->heartbeat);
+		break;
+	case LINK_REPLACED:
+		lose_node(fleet);
+		break;
+	case LINK_IDLE:
+		fleet_look_idle(fleet);
+		break;
+	}
 }
+
+/* ---- joining ---- */
+
+static void on_joined(void *arg, const struct joined *node)
+{
+	struct fleet *fleet = arg;
+
+	fleet->state = FLEET_ONLINE;
+	fleet->node = *node;
+	link_open_calls(fleet->link, node->dialect->proof_ms);
+	heartbeat_begin(&fleet->heartbeat, node->dialect->heartbeat, node->node_id);
+	poll_begin(&fleet->poll, node->dialect->poll, node->node_id);
+	fleet->options.ops->registered(fleet->options.arg, node->node_id);
+}
+
+static void on_join_stopped(void *arg, const struct joined *node)
+{
+	struct fleet *fleet = arg;
+
+	fleet->node = *node;
+	if (fleet->state == FLEET_CLOSING)
+		drain(fleet, NEXT_END);
+}
+
+static const struct join_ops join_ops = {
+	.joined = on_joined,
+	.stopped = on_join_stopped,
+	.refused = over,
+	.gave_up = gave_up,
+	.idle = fleet_look_idle,
+};
+
+/* ---- messages ---- */
+
+static bool on_poll_wants(void *arg)
+{
+	struct fleet *fleet = arg;
+
+	return !fleet->disconnecting && fleet->options.ops->wants_message(fleet->options.arg);
+}
+
+static void on_poll_message(
+	void *arg, struct held_message *message, struct slices *tree, const char *refused)
+{
+	struct fleet *fleet = arg;
+
+	if (refused)
+		fleet_hand_over(fleet, message, refused);
+	else
+		fleet->node.dialect->take(fleet, message, tree);
+}
+
+static bool on_poll_ended(void *arg)
+{
+	struct fleet *fleet = arg;
+
+	if (fleet->state == FLEET_CLOSING && !fleet->reply_expected)
+		drain(fleet, NEXT_END);
+	return fleet->state == FLEET_ONLINE && !fleet->disconnecting;
+}
+
+static const struct poll_ops poll_ops = {
+	.wants = on_poll_wants,
+	.message = on_poll_message,
+	.ended = on_poll_ended,
+};
 
 uint64_t fleet_hand_over(struct fleet *fleet, struct held_message *message, const char *refused)
 {
@@ -145,47 +205,98 @@ uint64_t fleet_hand_over(struct fleet *fleet, struct held_message *message, cons
 
 	if (fleet->state == FLEET_CLOSING) {
 		fleet->reply_expected = true;
-		timer_set(fleet->phase, fleet_now_ms() + FLOW_CLOSE_PUSH_MS);
+		link_reopen_calls(fleet->link);
+		timer_set(fleet->phase, clock_now_ms() + FLEET_CLOSE_PUSH_MS);
 	}
-	number = fleet->ops.message(fleet->arg, message, refused);
+	number = fleet->options.ops->message(fleet->options.arg, message, refused);
 	if (!number)
 		fleet->reply_expected = false;
 	return number;
+}
+
+int fleet_push(struct fleet *fleet, const struct fleet_push *push)
+{
+	const struct dialect *dialect = fleet->node.dialect;
+
+	/* Not a node at the moment: the push is cancelled, in any form. */
+	return (dialect ? dialect : &dialect_a)->push(fleet, push);
 }
 
 void fleet_replied(struct fleet *fleet, enum outcome outcome)
 {
 	if (outcome == OUTCOME_CANCELLED)
 		return;
-	if (fleet->state == FLEET_CLOSING && fleet->reply_expected) {
-		fleet->reply_expected = false;
-		fleet_closed(fleet);
-	} else {
-		poll_now(fleet);
+	if (fleet->state == FLEET_CLOSING && fleet->reply_expected)
+		drain(fleet, NEXT_END);
+	else if (fleet->state == FLEET_ONLINE)
+		poll_hurry(&fleet->poll);
+}
+
+void fleet_poke(struct fleet *fleet)
+{
+	if (fleet->state == FLEET_ONLINE)
+		poll_unpark(&fleet->poll);
+}
+
+/* ---- told to disconnect ---- */
+
+static void disconnect(struct fleet *fleet)
+{
+	struct reason sentence;
+
+	if (fleet->away_ms > 0) {
+		log_info(fleet->log, "SuperLink %s: told this node to disconnect for %" PRId64 " s",
+			address_of(fleet), fleet->away_ms / 1000);
+		drain(fleet, NEXT_AWAY);
+		fleet->options.ops->lost(fleet->options.arg);
+		return;
 	}
+	reason_set(&sentence, "SuperLink %s told this node to disconnect", address_of(fleet));
+	over(fleet, FLEET_OVER_TOLD, sentence.text);
 }
 
-bool fleet_is_online(const struct fleet *fleet)
+static void acknowledged(void *arg, uint64_t number, enum outcome outcome, const char *details)
 {
-	return fleet->state == FLEET_ONLINE && fleet->beaten_ms >= 0 &&
-	       fleet_now_ms() - fleet->beaten_ms < 2 * (int64_t)(HEARTBEAT_INTERVAL_S * 1000);
+	struct fleet *fleet = arg;
+
+	(void)number;
+	(void)details;
+	/* Also when the SuperLink did not take it: its message counts. */
+	if (fleet->disconnecting && outcome != OUTCOME_CANCELLED && fleet->state == FLEET_ONLINE)
+		disconnect(fleet);
 }
 
-const char *fleet_superlink(const struct fleet *fleet)
+void fleet_told(struct fleet *fleet, const struct envelope *message)
 {
-	return fleet->superlink;
-}
+	auto_(held_message_done) struct held_message reply = {0};
+	const struct fleet_push push = {.reply = &reply, .done = acknowledged, .arg = fleet};
+	struct reconnect_order order;
+	struct reason why = {.text = "no memory for it"};
+	int r;
 
-bool fleet_speaks_http(const struct fleet *fleet)
-{
-	return fleet->found == PROBE_HTTP;
-}
-
-const char *fleet_speaks(const struct fleet *fleet)
-{
-	if (!fleet->dialect)
-		return "";
-	return fleet_speaks_http(fleet) ? "Flower-1.40-and-later" : fleet->dialect->releases;
+	/* A node that is stopping disconnects anyway. */
+	if (fleet->state != FLEET_ONLINE)
+		return;
+	r = reconnect_read(message, &order, &why);
+	fleet->disconnecting = r == 0;
+	if (r) {
+		log_warn(fleet->log, "SuperLink %s: a malformed reconnect message was refused: %s",
+			address_of(fleet), why.text);
+		r = reconnect_refusal(&message->metadata, clock_wall_s(), &why, &reply.envelope);
+	} else {
+		fleet->away_ms = order.seconds * 1000;
+		r = reconnect_reply(&message->metadata, clock_wall_s(), &order, &reply.envelope);
+	}
+	if (!r)
+		r = fleet_push(fleet, &push);
+	if (!r)
+		return;
+	log_warn(fleet->log, "SuperLink %s: %s: %s", address_of(fleet),
+		fleet->disconnecting ? "disconnecting without an answer"
+				     : "the refusal could not be sent",
+		strerrordesc_np(-r));
+	if (fleet->disconnecting)
+		disconnect(fleet);
 }
 
 /* ---- the end of it ---- */
@@ -196,21 +307,44 @@ static void end(struct fleet *fleet)
 	fleet->stopped(fleet->stopped_arg); /* may free the fleet */
 }
 
-/* Everything has come home. */
+static void on_left(void *arg, bool deleted)
+{
+	struct fleet *fleet = arg;
+
+	fleet->node.node_id = 0;
+	if (deleted)
+		join_drop_number(fleet->join);
+	/* From there the next state follows. */
+	fleet->state = FLEET_DRAINING;
+	timer_set(fleet->phase, 0);
+}
+
+static void leave(struct fleet *fleet)
+{
+	enum leave_way way = LEAVE_CREATED;
+
+	if (!fleet->node.active)
+		way = LEAVE_INACTIVE;
+	else if (fleet->node.dialect->activates)
+		way = fleet->options.operator_key ? LEAVE_ACTIVATED : LEAVE_OWN_KEY;
+	fleet->state = FLEET_LEAVING;
+	leave_begin(&fleet->leave, way, fleet->node.node_id);
+}
+
+/* Every call has ended. */
 static void go_on(struct fleet *fleet)
 {
-	if (fleet->node_id && (fleet->next == NEXT_AWAY || fleet->next == NEXT_END)) {
-		leave_begin(fleet);
+	if (fleet->node.node_id && (fleet->next == NEXT_AWAY || fleet->next == NEXT_END)) {
+		leave(fleet);
 		return;
 	}
 	switch (fleet->next) {
-	case NEXT_REGISTER:
-		join_begin(fleet);
+	case NEXT_JOIN:
+		begin_joining(fleet, true);
 		break;
 	case NEXT_AWAY:
 		fleet->state = FLEET_AWAY;
-		fleet->registered_ms = -1; /* what comes next is no flapping */
-		timer_set(fleet->phase, clock_after(fleet_now_ms(), fleet->away_ms));
+		timer_set(fleet->phase, clock_after(clock_now_ms(), fleet->away_ms));
 		break;
 	case NEXT_OVER:
 		fleet->state = FLEET_OVER;
@@ -225,27 +359,36 @@ static void phase_fire(void *arg)
 {
 	struct fleet *fleet = arg;
 
-	switch (fleet->state) {
-	case FLEET_REGISTERING:
-		join_fire(fleet);
-		break;
-	case FLEET_CLOSING:
-		fleet_closed(fleet);
-		break;
-	case FLEET_DRAINING:
-		if (is_home(fleet))
-			go_on(fleet);
-		break;
-	case FLEET_AWAY:
-		join_begin(fleet);
-		break;
-	case FLEET_NEW:
-	case FLEET_ONLINE:
-	case FLEET_LEAVING:
-	case FLEET_OVER:
-	case FLEET_ENDED:
-		break;
-	}
+	if (fleet->state == FLEET_CLOSING)
+		drain(fleet, NEXT_END);
+	else if (fleet->state == FLEET_DRAINING && is_idle(fleet))
+		go_on(fleet);
+	else if (fleet->state == FLEET_AWAY)
+		begin_joining(fleet, false);
+}
+
+/* ---- questions ---- */
+
+bool fleet_is_online(const struct fleet *fleet)
+{
+	return fleet->state == FLEET_ONLINE && heartbeat_is_fresh(&fleet->heartbeat);
+}
+
+const char *fleet_superlink(const struct fleet *fleet)
+{
+	return address_of(fleet);
+}
+
+bool fleet_speaks_http(const struct fleet *fleet)
+{
+	return link_found(fleet->link) == PROBE_HTTP;
+}
+
+const char *fleet_speaks(const struct fleet *fleet)
+{
+	if (!fleet->node.dialect)
+		return "";
+	return fleet_speaks_http(fleet) ? "Flower-1.40-and-later" : fleet->node.dialect->releases;
 }
 
 /* ---- life ---- */
@@ -255,48 +398,61 @@ static void fleet_free_at_exit(struct fleet **fleet)
 	fleet_free(*fleet);
 }
 
-int fleet_new(struct loop *loop, struct log *log, struct connector *connector,
-	const struct fleet_options *options, const struct fleet_ops *ops, void *arg,
-	struct fleet **out)
+static int make_parts(struct fleet *fleet, const struct fleet_options *options)
+{
+	struct join_options join = {
+		.loop = options->loop,
+		.log = options->log,
+		.link = fleet->link,
+		.operator_key = options->operator_key != NULL,
+		.state_dir = options->state_dir,
+		.ops = &join_ops,
+		.arg = fleet,
+	};
+	struct pace pace = {.min_ms = options->poll_min_ms, .max_ms = options->poll_max_ms};
+	int r = join_new(&join, &fleet->join);
+
+	fleet->poll.log = fleet->leave.log = options->log;
+	fleet->poll.ops = &poll_ops;
+	fleet->leave.left = on_left;
+	fleet->poll.arg = fleet->leave.arg = fleet;
+	fleet->phase = timer_new(options->loop, phase_fire, fleet);
+	if (heartbeat_init(&fleet->heartbeat, fleet->link) ||
+		poll_init(&fleet->poll, fleet->link, &pace) ||
+		leave_init(&fleet->leave, fleet->link) || !fleet->phase)
+		return -ENOMEM;
+	return r;
+}
+
+int fleet_new(const struct fleet_options *options, struct fleet **out)
 {
 	auto_(fleet_free_at_exit) struct fleet *fleet = calloc(1, sizeof *fleet);
+	const struct link_options link = {
+		.loop = options->loop,
+		.log = options->log,
+		.connector = options->connector,
+		.key = options->operator_key,
+		.clock_offset_s = options->clock_offset_s,
+		.retry = options->retry,
+		.random01 = options->random01,
+		.random_arg = options->random_arg,
+		.news = on_link_news,
+		.arg = fleet,
+	};
+	struct link *made = NULL;
+	int r = link_new(&link, &made);
 
-	if (!fleet) {
-		auth_free(options->operator_key);
-		connector->ops->free(connector);
+	if (!fleet || r) {
+		link_free(made);
 		return -ENOMEM;
 	}
-	fleet->connector = connector;
-	fleet->auth = options->operator_key;
-	fleet->operator_key = options->operator_key != NULL;
-	if (fleet->auth)
-		auth_set_clock_offset(fleet->auth, options->clock_offset_s);
-	fleet->loop = loop;
-	fleet->log = log;
+	fleet->link = made;
 	fleet->options = *options;
-	fleet->ops = *ops;
-	fleet->arg = arg;
-	fleet->registered_ms = -1;
-	fleet->refused_ms = -1;
-	fleet->beaten_ms = -1;
-	fleet->find_ms = -FLOW_FIND_GAP_MS;
-	fleet->pace.min_ms = options->poll_min_ms;
-	fleet->pace.max_ms = options->poll_max_ms;
-	LIST_INIT(&fleet->errands);
-	LIST_INIT(&fleet->intakes);
-	outage_init(&fleet->outage);
-	fleet->join.fleet = fleet->beat.fleet = fleet;
-	fleet->pull.fleet = fleet->leave.fleet = fleet;
-	if (options->state_dir)
-		fleet->state_dir = strdup(options->state_dir);
-	snprintf(fleet->superlink, sizeof fleet->superlink, "%s",
-		connector->ops->address(connector));
-	fleet->phase = timer_new(loop, phase_fire, fleet);
-	fleet->beat_timer = timer_new(loop, heartbeat_fire, fleet);
-	fleet->pull_timer = timer_new(loop, poll_fire, fleet);
-	if ((options->state_dir && !fleet->state_dir) || !fleet->phase || !fleet->beat_timer ||
-		!fleet->pull_timer)
-		return -ENOMEM;
+	fleet->log = options->log;
+	LIST_INIT(&fleet->downloads);
+	r = make_parts(fleet, options);
+	if (r)
+		return r;
 	*out = take_pointer(&fleet);
 	return 0;
 }
@@ -304,7 +460,7 @@ int fleet_new(struct loop *loop, struct log *log, struct connector *connector,
 void fleet_start(struct fleet *fleet)
 {
 	assert(fleet->state == FLEET_NEW);
-	join_begin(fleet);
+	begin_joining(fleet, false);
 }
 
 void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg)
@@ -316,34 +472,27 @@ void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg)
 		fleet->next = NEXT_END;
 		return;
 	}
-	if (!fleet->pull.out && !fleet->join.out) {
-		fleet_drain(fleet, NEXT_END);
+	if (!call_is_out(&fleet->poll.call) && !join_is_out(fleet->join)) {
+		drain(fleet, NEXT_END);
 		return;
 	}
 	/* What a cancelled pull would have brought is lost, and nobody could answer for it. */
 	fleet->state = FLEET_CLOSING;
-	attempt_cancel(&fleet->beat);
-	timer_set(fleet->beat_timer, CLOCK_NEVER);
-	timer_set(fleet->pull_timer, CLOCK_NEVER);
-	fleet->connector->ops->cancel(fleet->connector);
-	errand_cancel_all(fleet);
-	intake_cancel_all(fleet);
-	timer_set(fleet->phase, fleet_now_ms() + FLOW_CLOSE_PULL_MS);
+	join_stop(fleet->join);
+	link_close_calls(fleet->link);
+	download_cancel_all(fleet);
+	timer_set(fleet->phase, clock_now_ms() + FLEET_CLOSE_PULL_MS);
 }
 
 void fleet_free(struct fleet *fleet)
 {
 	if (!fleet)
 		return;
-	assert(is_home(fleet));
 	timer_free(fleet->phase);
-	timer_free(fleet->beat_timer);
-	timer_free(fleet->pull_timer);
-	auth_free(fleet->auth);
-	join_forget_retired(fleet);
-	if (fleet->transport)
-		fleet->transport->ops->free(fleet->transport);
-	fleet->connector->ops->free(fleet->connector);
-	free(fleet->state_dir);
+	heartbeat_done(&fleet->heartbeat);
+	poll_done(&fleet->poll);
+	leave_done(&fleet->leave);
+	join_free(fleet->join);
+	link_free(fleet->link);
 	free(fleet);
 }

@@ -10,32 +10,34 @@
 #include "common/base/log.h"
 #include "common/base/reason.h"
 #include "common/loop/loop.h"
-#include "supernode/fleet/connector.h"
-#include "supernode/fleet/retry.h"
 #include "supernode/core/held_message.h"
+#include "supernode/link/connector.h"
+#include "supernode/link/retry.h"
 #include "supernode/store/object_store.h"
 #include "supernode/store/spool.h"
 
-#define HEARTBEAT_INTERVAL_S 30.0
-#define HEARTBEAT_TIMEOUT_MS 5000
-
 struct fleet;
 
+struct fleet_ops;
+
 struct fleet_options {
-	struct auth *operator_key; /* registered at the SuperLink by its operator; taken over by
-				      fleet_new(), on failure too; NULL: a fresh key for each
-				      registration */
-	double clock_offset_s;     /* for tests: signatures say a time that is so much later */
+	struct loop *loop; /* borrowed, as log, spool, budget */
+	struct log *log;
+	struct connector *connector; /* taken over by fleet_new(), on failure too */
+	struct auth *operator_key;   /* registered at the SuperLink by its operator; taken over as
+					connector; NULL: a fresh key for each registration */
+	double clock_offset_s;       /* for tests: signatures say a time that is so much later */
 	const char *state_dir; /* keeps the node's number there, for SuperLinks that give it only
 				  once to a key; copied; NULL: it is not kept */
-	struct spool *spool;   /* for objects; borrowed */
-	struct budget
-		*budget;  /* where objects on their way are reserved; borrowed; NULL: nowhere */
-	bool own_workers; /* who hash large objects (object_set_skip_large_hashes()) */
+	struct spool *spool;   /* for objects */
+	struct budget *budget; /* where objects on their way are reserved; NULL: nowhere */
+	bool own_workers;      /* who hash large objects (object_set_skip_large_hashes()) */
 	struct retry_policy retry;
 	int64_t poll_min_ms, poll_max_ms;
 	double (*random01)(void *arg); /* in [0, 1) */
 	void *random_arg;
+	const struct fleet_ops *ops;
+	void *arg;
 };
 
 enum fleet_over {
@@ -64,10 +66,8 @@ struct fleet_ops {
 	void (*over)(void *arg, enum fleet_over over, const char *sentence);
 };
 
-/* connector is taken over, on failure too. 0 or -errno. Nothing is called before fleet_start(). */
-int fleet_new(struct loop *loop, struct log *log, struct connector *connector,
-	const struct fleet_options *options, const struct fleet_ops *ops, void *arg,
-	struct fleet **out);
+/* 0 or -errno. Nothing is called before fleet_start(). */
+int fleet_new(const struct fleet_options *options, struct fleet **out);
 void fleet_start(struct fleet *fleet);
 
 /* wants_message() may say something else now. */
@@ -91,12 +91,17 @@ typedef void fleet_fab_fn(void *arg, uint64_t run_id, enum outcome outcome, stru
 int fleet_get_fab(
 	struct fleet *fleet, uint64_t run_id, const char *hash, fleet_fab_fn *done, void *arg);
 
-/* Push a reply (borrowed; its bytes and objects are referenced until done). runtime_s: from the
- * worker's pull to its push. A reply that the SuperLink dropped is OUTCOME_OK and logged. number is
- * handed back. */
+/* Push a reply; a reply that the SuperLink dropped is OUTCOME_OK and logged. number is handed back.
+ */
 typedef void fleet_push_fn(void *arg, uint64_t number, enum outcome outcome, const char *details);
-int fleet_push(struct fleet *fleet, uint64_t number, const struct held_message *reply,
-	double runtime_s, fleet_push_fn *done, void *arg);
+struct fleet_push {
+	uint64_t number;
+	const struct held_message *reply; /* borrowed; its bytes and objects are referenced */
+	double runtime_s;                 /* from the worker's pull to its push */
+	fleet_push_fn *done;
+	void *arg;
+};
+int fleet_push(struct fleet *fleet, const struct fleet_push *push);
 
 /* Registered, and the last heartbeat was answered within two intervals? */
 bool fleet_is_online(const struct fleet *fleet);

@@ -1,85 +1,88 @@
+#include "supernode/fleet/heartbeat.h"
+
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/message/fleet_codec.h"
-#include "supernode/fleet/fleet_internal.h"
 
-#define HEARTBEAT_SHARE_MIN    0.7 /* of the interval without the time-out: 0.8 - 0.1 ... */
-#define HEARTBEAT_SHARE_VARIES 0.2 /* ... to 0.8 + 0.1 */
-#define HEARTBEAT_GAP_MS       50
+#define TIMEOUT_MS   5000
+#define SHARE_MIN    0.7 /* of the interval without the time-out: 0.8 - 0.1 ... */
+#define SHARE_VARIES 0.2 /* ... to 0.8 + 0.1 */
 
 int64_t heartbeat_next(int64_t now_ms, double random01)
 {
-	double pause_ms = HEARTBEAT_INTERVAL_S * 1000.0 - HEARTBEAT_TIMEOUT_MS;
-	double share = HEARTBEAT_SHARE_MIN + HEARTBEAT_SHARE_VARIES * random01;
+	double pause_ms = HEARTBEAT_INTERVAL_S * 1000.0 - TIMEOUT_MS;
+	double share = SHARE_MIN + SHARE_VARIES * random01;
 
 	return clock_after(now_ms, (int64_t)(pause_ms * share));
 }
 
-/* Heartbeats go on without end: whether to give up is seen from the calls that matter. */
-static void heartbeat_failed(struct fleet *fleet, const struct transport_result *result)
+static struct heartbeat *heartbeat_of(struct call *call)
 {
-	static const struct retry_policy endless = {-1, -1};
-	int64_t now_ms = fleet_now_ms();
-	int64_t next_ms;
-
-	/* Counted from the beginning of the try: a time-out has waited long enough already. */
-	next_ms = retry_next(
-		&fleet->beat_retry, &endless, fleet->beat.started_ms, fleet_random01(fleet));
-	if (next_ms < now_ms + HEARTBEAT_GAP_MS)
-		next_ms = now_ms + HEARTBEAT_GAP_MS;
-	outage_failed(fleet, &fleet->beat_failing, fleet->dialect->heartbeat, result, next_ms);
-	timer_set(fleet->beat_timer, next_ms);
+	return container_of(call, struct heartbeat, call);
 }
 
-static void heartbeat_done(struct attempt *attempt, struct transport_result *result)
+static int prepare(struct call *call)
 {
-	struct fleet *fleet = attempt->fleet;
+	return call->request.bytes ? 0
+				   : fleet_encode_ping(heartbeat_of(call)->node_id,
+					     HEARTBEAT_INTERVAL_S, &call->request);
+}
+
+static enum call_answer read_answer(struct call *call, struct transport_result *result)
+{
 	bool success = false;
 
-	if (attempt->cancelled || fleet->state != FLEET_ONLINE)
-		return;
-	if (result->outcome == OUTCOME_OK && fleet_decode_ping(&result->body, &success)) {
-		result->outcome = OUTCOME_INTERNAL;
-		result->details = "the answer could not be read";
-	} else if (result->outcome == OUTCOME_OK && !success) {
-		result->details = "success=false";
-		fleet_lost(fleet, attempt->method, result);
-		return;
-	}
-	switch ((int)result->outcome) {
-	case OUTCOME_OK:
-		fleet->beaten_ms = fleet_now_ms();
-		join_forget_retired(fleet);
-		outage_worked(fleet, &fleet->beat_failing);
-		retry_init(&fleet->beat_retry);
-		timer_set(fleet->beat_timer, heartbeat_next(fleet_now_ms(), fleet_random01(fleet)));
-		break;
-	case OUTCOME_UNAUTHENTICATED:
-	case OUTCOME_UNIMPLEMENTED: /* replaced by one of another release */
-		fleet_lost(fleet, attempt->method, result);
-		break;
-	default:
-		heartbeat_failed(fleet, result);
-		break;
-	}
+	(void)call;
+	if (fleet_decode_ping(&result->body, &success))
+		return CALL_UNREADABLE;
+	if (success)
+		return CALL_ANSWERED;
+	result->details = "success=false";
+	return CALL_NODE_UNKNOWN;
 }
 
-void heartbeat_begin(struct fleet *fleet)
+static void answered(struct call *call, struct transport_result *result)
 {
-	retry_init(&fleet->beat_retry);
-	timer_set(fleet->beat_timer, 0);
+	int64_t now_ms = clock_now_ms();
+
+	if (result->outcome != OUTCOME_OK)
+		return;
+	heartbeat_of(call)->answered_ms = now_ms;
+	call_start_at(call, call->kind, heartbeat_next(now_ms, link_random01(call->link)));
 }
 
-void heartbeat_fire(void *arg)
-{
-	struct fleet *fleet = arg;
-	auto_(slices_done) struct slices body = {0};
-	struct attempt_call call = {.timeout_ms = HEARTBEAT_TIMEOUT_MS};
-	int r;
+#define HEARTBEAT_KIND(name)                                                                       \
+	{                                                                                          \
+		.method = (name), .timeout_ms = TIMEOUT_MS, .tries = CALL_HEARTBEAT,               \
+		.prepare = prepare, .read = read_answer, .done = answered                          \
+	}
 
-	if (fleet->state != FLEET_ONLINE || fleet->beat.out)
-		return;
-	call.method = fleet->dialect->heartbeat;
-	r = fleet_encode_ping(fleet->node_id, HEARTBEAT_INTERVAL_S, &body);
-	attempt_start(&fleet->beat, &call, r, &body, heartbeat_done);
+const struct call_kind heartbeat_ping = HEARTBEAT_KIND("Ping");
+const struct call_kind heartbeat_send = HEARTBEAT_KIND("SendNodeHeartbeat");
+
+int heartbeat_init(struct heartbeat *heartbeat, struct link *link)
+{
+	return call_init(&heartbeat->call, link);
+}
+
+void heartbeat_done(struct heartbeat *heartbeat)
+{
+	call_done(&heartbeat->call);
+}
+
+void heartbeat_begin(struct heartbeat *heartbeat, const struct call_kind *kind, uint64_t node_id)
+{
+	heartbeat->node_id = node_id;
+	heartbeat->answered_ms = clock_now_ms();
+	call_start_at(&heartbeat->call, kind, 0);
+}
+
+void heartbeat_hurry(struct heartbeat *heartbeat)
+{
+	call_start_at(&heartbeat->call, heartbeat->call.kind, 0);
+}
+
+bool heartbeat_is_fresh(const struct heartbeat *heartbeat)
+{
+	return clock_now_ms() - heartbeat->answered_ms < 2 * (int64_t)(HEARTBEAT_INTERVAL_S * 1000);
 }

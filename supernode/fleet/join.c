@@ -1,622 +1,426 @@
 /*
- * join: becoming a node of the SuperLink: find out what it is (transport, then dialect), register,
- * activate. One step after the other; what fails is begun anew, from the finding out, because a
- * SuperLink may have been replaced meanwhile.
+ * join: one step after the other, as the table next_steps says.
  */
-#include "common/base/cleanup.h"
-#include "common/message/fleet_codec.h"
-#include "supernode/fleet/fleet_internal.h"
-#include "supernode/fleet/kept_node.h"
+#include "supernode/fleet/join_internal.h"
 
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/message/fleet_codec.h"
+#include "supernode/fleet/heartbeat.h"
+
+#include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
-static const struct attempt_call calls[] = {
-	[JOIN_REGISTER] = {"RegisterNode", FLOW_CALL_TIMEOUT_MS, 0, NULL},
-	[JOIN_ACTIVATE] = {"ActivateNode", FLOW_CALL_TIMEOUT_MS, 0, NULL},
-	[JOIN_CREATE] = {"CreateNode", FLOW_CALL_TIMEOUT_MS, 0, NULL},
-	[JOIN_TELL] = {"SendNodeHeartbeat", FLOW_CALL_TIMEOUT_MS, 0, NULL},
-	[JOIN_PING] = {"Ping", FLOW_CALL_TIMEOUT_MS, 0, NULL},
-};
-
-#define CODE_KEY_IN_USE 23 /* Flower's number */
-
-/* What SuperLinks to 1.22 say of a key or its node, and of a method that they do not have. */
+/* The words of SuperLinks to 1.22 about a node, and a method that they do not have. */
 #define NO_NODE    "Invalid node ID"
-#define NO_KEY     "Public key not recognized"
-#define KEY_TAKEN  "Public key already in use"
 #define NO_HANDLER "Error in service handler!"
 
-static void send_step(struct fleet *fleet, enum join_step step);
-
-/* ---- what fails ---- */
-
-/* Again from the start, when the policy allows it. */
-static void join_failed(struct fleet *fleet, const char *what, struct transport_result *result)
-{
-	int64_t next_ms;
-
-	fleet->join_step = JOIN_FIND;
-	fleet->refused_ms = -1;
-	next_ms = retry_next(
-		&fleet->join_retry, &fleet->options.retry, fleet_now_ms(), fleet_random01(fleet));
-	if (next_ms == CLOCK_NEVER) {
-		fleet_gave_up(fleet, what, &fleet->join_retry, result);
-		return;
-	}
-	outage_failed(fleet, &fleet->join_failing, what, result, next_ms);
-	timer_set(fleet->phase, next_ms);
-}
+/* What the answer to a step says. */
+enum join_answer {
+	ANSWER_OTHER, /* the step has failed */
+	ANSWER_YES,
+	ANSWER_NO_METHOD,
+	ANSWER_STRANGER, /* no such node or key, as old releases say before they look at the method
+			  */
+	ANSWER_BROKEN,   /* or they break, when they know the key */
+	ANSWER_UNKNOWN,  /* UNKNOWN, with other words */
+	ANSWER_NOT_KEPT, /* the number that was kept is of no use any more */
+	ANSWER_N
+};
 
 /*
- * What a peer says may end by itself, or be said by somebody else: a proxy, a portal, a SuperLink
- * that is being set up. It is waited out: asked again each minute, said once an hour.
+ * The histories of joining, by Flower's releases:
+ * - 1.23 and later: RegisterNode, ActivateNode. An operator's key begins with ActivateNode, because
+ *   somebody else has registered it.
+ * - 1.20 - 1.22 do not have these: CreateNode, SendNodeHeartbeat.
+ * - 1.15 - 1.18 do not have SendNodeHeartbeat either, and say so ...
+ * - ... or break at it: then Ping is what they know.
+ * A number that was kept takes the place of CreateNode's answer. JOIN_FIND (0): the step has
+ * failed.
  */
-static void wait_out(struct fleet *fleet, const char *what, const struct transport_result *result,
-	const char *sentence)
-{
-	const struct retry_policy *policy = &fleet->options.retry;
-	int64_t now_ms = fleet_now_ms();
-	int64_t next_ms = retry_next(&fleet->join_retry, policy, now_ms, fleet_random01(fleet));
-	int64_t slow_ms = clock_after(
-		now_ms, FLOW_SLOW_MS + (int64_t)(FLOW_SLOW_VARIES_MS * fleet_random01(fleet)));
+static const enum join_step next_steps[JOIN_CALLS][ANSWER_N] = {
+	[JOIN_REGISTER] =
+		{
+			[ANSWER_YES] = JOIN_ACTIVATE,
+			[ANSWER_NO_METHOD] = JOIN_NUMBER,
+			[ANSWER_STRANGER] = JOIN_NUMBER,
+			[ANSWER_BROKEN] = JOIN_NUMBER,
+		},
+	[JOIN_ACTIVATE] =
+		{
+			[ANSWER_YES] = JOINED_C,
+			[ANSWER_NO_METHOD] = JOIN_NUMBER,
+			[ANSWER_STRANGER] = JOIN_NUMBER,
+			[ANSWER_BROKEN] = JOIN_NUMBER,
+		},
+	[JOIN_CREATE] =
+		{
+			[ANSWER_YES] = JOIN_BEAT,
+		},
+	[JOIN_BEAT] =
+		{
+			[ANSWER_YES] = JOINED_B,
+			[ANSWER_NO_METHOD] = JOINED_A,
+			[ANSWER_BROKEN] = JOIN_PING,
+			[ANSWER_UNKNOWN] = JOIN_PING,
+			[ANSWER_NOT_KEPT] = JOIN_NUMBER,
+		},
+	[JOIN_PING] =
+		{
+			[ANSWER_YES] = JOINED_A,
+			[ANSWER_NOT_KEPT] = JOIN_NUMBER,
+		},
+};
 
-	fleet->join_step = JOIN_FIND;
-	if (next_ms == CLOCK_NEVER) {
-		fleet_gave_up(fleet, what, &fleet->join_retry, result);
+static void step_done(struct call *call, struct transport_result *result);
+
+#define JOIN_KIND(name)                                                                            \
+	{                                                                                          \
+		.method = (name), .timeout_ms = CALL_TIMEOUT_MS, .tries = CALL_ONCE,               \
+		.awaited = true, .done = step_done                                                 \
+	}
+
+const struct call_kind join_calls[JOIN_CALLS] = {
+	[JOIN_REGISTER] = JOIN_KIND("RegisterNode"),
+	[JOIN_ACTIVATE] = JOIN_KIND("ActivateNode"),
+	[JOIN_CREATE] = JOIN_KIND("CreateNode"),
+	[JOIN_BEAT] = JOIN_KIND("SendNodeHeartbeat"),
+	[JOIN_PING] = JOIN_KIND("Ping"),
+};
+
+bool join_was_online(const struct join *join)
+{
+	return join->registered_ms >= 0;
+}
+
+/* ---- the number that is kept ---- */
+
+static void take_step(struct join *join, enum join_step step);
+
+static void number_written(void *arg)
+{
+	struct join *join = arg;
+
+	if (!join_is_idle(join))
 		return;
+	if (join->beat_later) {
+		join->beat_later = false;
+		take_step(join, JOIN_BEAT);
 	}
-	/* One more try at the very end of the time that was allowed. */
-	if (policy->max_wait_ms >= 0 && slow_ms > fleet->join_retry.first_ms + policy->max_wait_ms)
-		slow_ms = fleet->join_retry.first_ms + policy->max_wait_ms;
-	if (strcmp(sentence, fleet->slow_said.text) != 0 ||
-		now_ms - fleet->slow_said_ms >= FLOW_SLOW_LINE_MS) {
-		reason_set(&fleet->slow_said, "%s", sentence);
-		fleet->slow_said_ms = now_ms;
-		log_error(fleet->log, "%s; trying again each minute", sentence);
-	}
-	timer_set(fleet->phase, slow_ms > next_ms ? slow_ms : next_ms);
+	join->options.ops->idle(join->options.arg);
 }
 
-/* The node's key, or its clock. Who was a node once waits; before, there is somebody who has just
- * set it up. */
-static void key_refused(struct fleet *fleet, const char *what,
-	const struct transport_result *result, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-static void key_refused(struct fleet *fleet, const char *what,
-	const struct transport_result *result, const char *format, ...)
-{
-	struct reason sentence = {0};
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(sentence.text, sizeof sentence.text, format, args);
-	va_end(args);
-	if (fleet->ever_online)
-		wait_out(fleet, what, result, sentence.text);
-	else
-		fleet_over(fleet, FLEET_OVER_KEY, "%s", sentence.text);
-}
-
-/*
- * What answers there is no SuperLink. It may be the wrong one of two addresses; a node that was up
- * knows that there was one, and that something else stands in its place for a while: a proxy, say.
- * False: there is nothing else to try.
+/* At once: when it is only kept by a node that is online, a lost answer to the next step loses it.
  */
-static bool goes_on_elsewhere(
-	struct fleet *fleet, const char *what, struct transport_result *result)
+static void keep_number(struct join *join, uint64_t node_id)
 {
-	if (fleet->ever_online) {
-		join_failed(fleet, what, result);
-		return true;
-	}
-	if (!fleet->connector->ops->next(fleet->connector))
-		return false;
-	fleet->join_step = JOIN_FIND;
-	timer_set(fleet->phase, fleet_now_ms());
-	return true;
+	if (join->options.operator_key)
+		kept_node_set(&join->kept, link_key(join->link), node_id);
 }
 
-/*
- * A SuperLink refuses to activate a key that it does not know and one whose node has not said
- * goodbye in the same words. The second ends by itself.
- */
-static void activation_refused(struct fleet *fleet, struct transport_result *result)
+void join_drop_number(struct join *join)
 {
-	int64_t now_ms = fleet_now_ms();
-	char cause[FLOW_CAUSE_BYTES];
-
-	if (!fleet->operator_key) {
-		join_failed(fleet, "ActivateNode", result); /* the next try has another key */
-		return;
-	}
-	flow_cause(result, cause);
-	if (fleet->refused_ms < 0) {
-		fleet->refused_ms = now_ms;
-		log_warn(fleet->log,
-			"SuperLink %s: does not activate this node's key: either its last node still counts as online there, which ends by itself, or the key is not registered: trying for up to %d s (%s)",
-			fleet->superlink, FLOW_ONLINE_MS / 1000, cause);
-	}
-	if (now_ms - fleet->refused_ms >= FLOW_ONLINE_MS) {
-		key_refused(fleet, "ActivateNode", result,
-			"SuperLink %s does not activate this node's key: register its public key there (flwr supernode register), or stop the other SuperNode that uses it: %s",
-			fleet->superlink, cause);
-		return;
-	}
-	timer_set(fleet->phase,
-		clock_after(now_ms,
-			RETRY_FIRST_MS + (int64_t)(RETRY_FIRST_MS * fleet_random01(fleet))));
+	keep_number(join, 0);
 }
 
-static void list_refused(struct fleet *fleet, enum join_step step,
-	const struct transport_result *result, const char *cause)
+void join_forget_number(struct join *join)
 {
-	key_refused(fleet, calls[step].method, result,
-		"SuperLink %s takes the keys of its list only: have the public key added there (flower-superlink --auth-list-public-keys)%s: %s",
-		fleet->superlink,
-		fleet->operator_key ? ", or give the key that is in it"
-				    : " and give its private key (--auth-supernode-private-key)",
-		cause);
-}
-
-/* Who this node is was not accepted. SuperLinks to 1.39 say why, later ones tell their clock. */
-static void proof_refused(
-	struct fleet *fleet, enum join_step step, const struct transport_result *result)
-{
-	char cause[FLOW_CAUSE_BYTES], clock[FLOW_CLOCK_BYTES];
-
-	flow_cause(result, cause);
-	flow_clock_hint(fleet, result, clock);
-	if (clock[0])
-		key_refused(fleet, calls[step].method, result,
-			"SuperLink %s does not accept the time that this node has signed%s: %s",
-			fleet->superlink, clock, cause);
-	else if (strcmp(result->details, NO_KEY) == 0)
-		list_refused(fleet, step, result, cause);
-	else if (strcmp(result->details, KEY_TAKEN) == 0)
-		key_refused(fleet, calls[step].method, result,
-			"SuperLink %s still has the last node of this key, which did not say goodbye, and only a restart of the SuperLink ends it; its number was not kept here (--state-dir): %s",
-			fleet->superlink, cause);
-	else if (step == JOIN_CREATE)
-		key_refused(fleet, calls[step].method, result,
-			"SuperLink %s does not take this node's key: it is not in its list of keys, or its last node is still registered there, whose number was not kept here (--state-dir), and which only a restart of the SuperLink ends; or the clocks differ by over 10 s: %s",
-			fleet->superlink, cause);
-	else
-		key_refused(fleet, calls[step].method, result,
-			"SuperLink %s does not accept this node's signature: the key is not the one that is registered there, or the clocks differ: %s",
-			fleet->superlink, cause);
-}
-
-static void no_superlink(struct fleet *fleet, enum join_step step,
-	const struct transport_result *result, const char *cause)
-{
-	struct reason sentence;
-
-	reason_set(&sentence,
-		"%s is no SuperLink of Flower 1.15 or later, or not its Fleet API: %s",
-		fleet->superlink, cause);
-	wait_out(fleet, calls[step].method, result, sentence.text);
-}
-
-/* Of a step that ended with an outcome that is final. */
-static void step_refused(struct fleet *fleet, enum join_step step, struct transport_result *result)
-{
-	char cause[FLOW_CAUSE_BYTES];
-
-	flow_cause(result, cause);
-	if (result->outcome == OUTCOME_UNIMPLEMENTED &&
-		goes_on_elsewhere(fleet, calls[step].method, result))
-		return;
-	if (result->outcome == OUTCOME_UNIMPLEMENTED)
-		no_superlink(fleet, step, result, cause);
-	else if (result->outcome == OUTCOME_UNAUTHENTICATED)
-		proof_refused(fleet, step, result);
-	else if (step == JOIN_REGISTER && result->outcome == OUTCOME_FAILED_PRECONDITION)
-		key_refused(fleet, calls[step].method, result,
-			"SuperLink %s takes registered keys only: have the public key registered (flwr supernode register) and give its private key (--auth-supernode-private-key): %s",
-			fleet->superlink, cause);
-	else
-		fleet_refused(fleet, calls[step].method, result);
-}
-
-/* A step that did not succeed; not UNIMPLEMENTED where that tells the dialect. */
-static void step_failed(struct fleet *fleet, enum join_step step, struct transport_result *result)
-{
-	bool again = retry_again(result->outcome, false);
-
-	/* Who has been a node of it once does not end for what it says now. */
-	if (fleet->ever_online &&
-		!(fleet->operator_key && result->outcome == OUTCOME_UNAUTHENTICATED))
-		again = true;
-	/* A key of our own that is not taken, or is there already because the call came through
-	 * twice: the next try has another one. But none that we make is in a list. */
-	if (!fleet->operator_key &&
-		(result->outcome == OUTCOME_UNAUTHENTICATED || result->code == CODE_KEY_IN_USE))
-		again = strcmp(result->details, NO_KEY) != 0;
-	if (step == JOIN_ACTIVATE && result->outcome == OUTCOME_FAILED_PRECONDITION)
-		activation_refused(fleet, result);
-	else if (again)
-		join_failed(fleet, calls[step].method, result);
-	else
-		step_refused(fleet, step, result);
-}
-
-/*
- * Has it no such method? SuperLinks to 1.22 look first at who asks: they do not know a node of this
- * key, or not the key; and if they do, they break.
- */
-static bool lacks(
-	const struct fleet *fleet, enum join_step step, const struct transport_result *result)
-{
-	if (fleet->found != PROBE_GRPC)
-		return false;
-	if (result->outcome == OUTCOME_UNAUTHENTICATED)
-		return (step == JOIN_REGISTER || step == JOIN_ACTIVATE) &&
-		       (strcmp(result->details, NO_NODE) == 0 ||
-			       strcmp(result->details, NO_KEY) == 0);
-	return result->outcome == OUTCOME_UNIMPLEMENTED ||
-	       (result->outcome == OUTCOME_UNKNOWN && strcmp(result->details, NO_HANDLER) == 0);
-}
-
-/* ---- success ---- */
-
-static void joined(struct fleet *fleet, const struct dialect *dialect)
-{
-	outage_worked(fleet, &fleet->join_failing);
-	fleet->refused_ms = -1;
-	fleet->slow_said = (struct reason){0};
-	fleet->dialect = dialect;
-	fleet->node_id = fleet->joined_id;
-	fleet->joined_id = 0;
-	fleet->state = FLEET_ONLINE;
-	fleet->ever_online = true;
-	fleet->beaten_ms = fleet_now_ms();
-	fleet->left = 0;
-	fleet->registered_ms = fleet_now_ms();
-	heartbeat_begin(fleet);
-	poll_begin(fleet);
-	fleet->ops.registered(fleet->arg, fleet->node_id);
+	join->kept.dead = true;
 }
 
 /*
  * An operator's key gets its number only once from a SuperLink without activation, so it is kept
  * from then on. Whether the SuperLink still knows it is only found out by using it.
  */
-static void create_or_go_on(struct fleet *fleet)
+static bool has_number(struct join *join)
 {
-	fleet->joined_id = 0;
-	if (fleet->operator_key && !fleet->kept_id)
-		fleet->kept_id = kept_node_read(fleet->state_dir, fleet->auth);
-	if (fleet->operator_key && !fleet->kept_dead)
-		fleet->joined_id = fleet->kept_id;
-	fleet->kept_tried = fleet->joined_id != 0;
-	send_step(fleet, fleet->joined_id ? JOIN_TELL : JOIN_CREATE);
-}
+	bool operator_key = join->options.operator_key;
 
-static void kept_written(void *arg)
-{
-	struct fleet *fleet = arg;
-
-	fleet->keeping--;
-	if (fleet->tell_later && fleet->state == FLEET_REGISTERING && !fleet->keeping) {
-		fleet->tell_later = false;
-		send_step(fleet, JOIN_TELL);
-	}
-	fleet_came_home(fleet);
-}
-
-/* At once: when it is only kept by a node that is up, a lost answer to the next step loses it. */
-static void keep_number(struct fleet *fleet, uint64_t node_id)
-{
-	if (!fleet->operator_key)
-		return;
-	fleet->kept_id = node_id;
-	fleet->kept_dead = false;
-	if (kept_node_write(fleet->loop, fleet->state_dir, fleet->auth, node_id, fleet->log,
-		    kept_written, fleet))
-		fleet->keeping++;
-}
-
-void join_deleted(struct fleet *fleet)
-{
-	keep_number(fleet, 0);
+	join->node_id = operator_key ? kept_node_get(&join->kept, link_key(join->link)) : 0;
+	join->kept_tried = join->node_id != 0;
+	return join->kept_tried;
 }
 
 /* ---- steps ---- */
 
-static int step_answer(enum join_step step, const struct slices *body, uint64_t *node_id)
+static int step_encode(struct join *join, struct slices *body)
+{
+	size_t len;
+	const char *pem = auth_public_key(link_key(join->link), &len);
+
+	if (join->step == JOIN_REGISTER)
+		return fleet_encode_key(pem, len, 0, body);
+	if (join->step == JOIN_ACTIVATE)
+		return fleet_encode_key(pem, len, HEARTBEAT_INTERVAL_S, body);
+	if (join->step == JOIN_CREATE)
+		return fleet_encode_create_node(HEARTBEAT_INTERVAL_S, body);
+	return fleet_encode_ping(join->node_id, HEARTBEAT_INTERVAL_S, body);
+}
+
+static void send_step(struct join *join, enum join_step step)
+{
+	auto_(slices_done) struct slices body = {0};
+	int r;
+
+	join->step = step;
+	r = step_encode(join, &body);
+	call_now(&join->call, &join_calls[step], r, &body);
+}
+
+static void joined(struct join *join, const struct dialect *dialect)
+{
+	const struct joined node = {join->node_id, dialect, true};
+
+	tries_worked(join->link, &join->tries);
+	join->active = false;
+	join->slow_said = (struct reason){0};
+	join->registered_ms = clock_now_ms();
+	join->options.ops->joined(join->options.arg, &node);
+}
+
+static void take_step(struct join *join, enum join_step step)
+{
+	static const struct dialect *const dialects[] = {&dialect_a, &dialect_b, &dialect_c};
+
+	if (step == JOIN_NUMBER)
+		step = has_number(join) ? JOIN_BEAT : JOIN_CREATE;
+	/* Once the number cannot be lost any more. */
+	if (step == JOIN_BEAT && !join_is_idle(join))
+		join->beat_later = true;
+	else if (step >= JOINED_A)
+		joined(join, dialects[step - JOINED_A]);
+	else
+		send_step(join, step);
+}
+
+/* 0 with the number that a step gives (unchanged by a heartbeat); -ENODEV: a heartbeat's node is
+ * not known; -errno. */
+static int step_decode(enum join_step step, const struct slices *body, uint64_t *node_id)
 {
 	bool success = false;
 	int r;
 
-	if (step == JOIN_TELL || step == JOIN_PING) {
+	if (step == JOIN_BEAT || step == JOIN_PING) {
 		r = fleet_decode_ping(body, &success);
 		return r ? r : success ? 0 : -ENODEV;
 	}
+	*node_id = 0;
 	r = step == JOIN_CREATE ? fleet_decode_create_node(body, node_id)
 				: fleet_decode_node_id(body, node_id);
 	return r ? r : *node_id ? 0 : -EBADMSG;
 }
 
-static void step_done(struct fleet *fleet, enum join_step step, struct transport_result *result)
+static enum join_answer judge_failure(
+	const struct join *join, const struct transport_result *result)
 {
-	uint64_t node_id = 0;
-	int r = 0;
+	bool is_heartbeat = join->step == JOIN_BEAT || join->step == JOIN_PING;
 
-	if (result->outcome == OUTCOME_OK)
-		r = step_answer(step, &result->body, &node_id);
-	/* The number that was kept is of no use any more. */
-	if ((step == JOIN_TELL || step == JOIN_PING) && fleet->kept_tried &&
-		(r == -ENODEV || result->outcome == OUTCOME_UNAUTHENTICATED)) {
-		fleet->kept_dead = true;
-		create_or_go_on(fleet);
-		return;
-	}
+	if (is_heartbeat && join->kept_tried && result->outcome == OUTCOME_UNAUTHENTICATED)
+		return ANSWER_NOT_KEPT;
+	if (link_found(join->link) != PROBE_GRPC)
+		return ANSWER_OTHER;
+	if (result->outcome == OUTCOME_UNIMPLEMENTED)
+		return ANSWER_NO_METHOD;
+	if (result->outcome == OUTCOME_UNKNOWN)
+		return strcmp(result->details, NO_HANDLER) == 0 ? ANSWER_BROKEN : ANSWER_UNKNOWN;
+	if (result->outcome == OUTCOME_UNAUTHENTICATED &&
+		(strcmp(result->details, NO_NODE) == 0 ||
+			strcmp(result->details, JOIN_NO_KEY) == 0))
+		return ANSWER_STRANGER;
+	return ANSWER_OTHER;
+}
+
+/* What an answer says; result becomes a failure when it is none. */
+static enum join_answer judge(struct join *join, struct transport_result *result)
+{
+	uint64_t node_id = join->node_id;
+	int r;
+
+	if (result->outcome != OUTCOME_OK)
+		return judge_failure(join, result);
+	r = step_decode(join->step, &result->body, &node_id);
+	if (r == -ENODEV && join->kept_tried)
+		return ANSWER_NOT_KEPT;
 	if (r) {
 		result->outcome = OUTCOME_INTERNAL;
 		result->details = r == -ENODEV
 					  ? "a node that was just made is not known"
 					  : "the answer could not be read, or has no node in it";
+		return ANSWER_OTHER;
 	}
-	if (result->outcome == OUTCOME_OK && node_id)
-		fleet->joined_id = node_id;
-	if (result->outcome == OUTCOME_OK && step == JOIN_CREATE)
-		keep_number(fleet, node_id);
-	if (step == JOIN_TELL && result->outcome == OUTCOME_UNIMPLEMENTED)
-		joined(fleet, &dialect_a);
-	else if (step == JOIN_TELL &&
-		 (result->outcome == OUTCOME_UNKNOWN || lacks(fleet, step, result)))
-		send_step(fleet, JOIN_PING);
-	else if ((step == JOIN_REGISTER || step == JOIN_ACTIVATE) && lacks(fleet, step, result))
-		create_or_go_on(fleet);
-	else if (result->outcome != OUTCOME_OK)
-		step_failed(fleet, step, result);
-	else if (step == JOIN_REGISTER)
-		send_step(fleet, JOIN_ACTIVATE);
-	else if (step == JOIN_CREATE && fleet->keeping)
-		fleet->tell_later = true; /* once it cannot be lost any more */
-	else if (step == JOIN_CREATE)
-		send_step(fleet, JOIN_TELL);
-	else
-		joined(fleet, step == JOIN_ACTIVATE ? &dialect_c
-			      : step == JOIN_PING   ? &dialect_a
-						    : &dialect_b);
+	join->node_id = node_id;
+	return ANSWER_YES;
 }
 
-/* The node that the steps so far have made, if there is one, is told goodbye. */
-static void take_back(struct fleet *fleet, enum join_step step, struct transport_result *result)
+/* The node that the steps so far have made, if there is one, is handed to who stopped them. */
+static void hand_back(struct join *join, const struct transport_result *result)
 {
-	uint64_t node_id = 0;
+	enum join_step step = join->step;
+	bool c = step == JOIN_REGISTER || step == JOIN_ACTIVATE;
+	struct joined node = {0, c ? &dialect_c : &dialect_b, step != JOIN_REGISTER};
+	uint64_t node_id = join->node_id;
 
-	if (result->outcome == OUTCOME_OK && step_answer(step, &result->body, &node_id) == 0 &&
-		node_id)
-		fleet->joined_id = node_id;
-	if (node_id && step == JOIN_CREATE)
-		keep_number(fleet, node_id);
-	fleet->node_id = fleet->joined_id;
-	fleet->joined_id = 0;
-	fleet->dialect = step == JOIN_REGISTER || step == JOIN_ACTIVATE ? &dialect_c : &dialect_b;
-	/* What was not activated is not deactivated; whether it was, a lost answer leaves open. */
-	fleet->left = step == JOIN_REGISTER ? 1 : 0;
+	if (step_decode(step, &result->body, &node_id) == 0) {
+		join->node_id = node_id;
+		if (step == JOIN_CREATE)
+			keep_number(join, node_id);
+	}
+	node.node_id = join->node_id;
+	join->options.ops->stopped(join->options.arg, &node);
 }
 
-static void step_home(struct attempt *attempt, struct transport_result *result)
+static void step_done(struct call *call, struct transport_result *result)
 {
-	struct fleet *fleet = attempt->fleet;
-	enum join_step step = fleet->join_step;
+	struct join *join = container_of(call, struct join, call);
+	enum join_answer answer;
+	enum join_step next;
 
-	if (fleet->state == FLEET_REGISTERING) {
-		step_done(fleet, step, result);
+	if (!join->active) {
+		hand_back(join, result);
 		return;
 	}
-	take_back(fleet, step, result);
-	if (fleet->state == FLEET_CLOSING)
-		fleet_closed(fleet);
-}
-
-static int step_encode(struct fleet *fleet, enum join_step step, struct slices *body)
-{
-	size_t len;
-	const char *pem = auth_public_key(fleet->auth, &len);
-
-	switch (step) {
-	case JOIN_REGISTER:
-		return fleet_encode_key(pem, len, 0, body);
-	case JOIN_ACTIVATE:
-		return fleet_encode_key(pem, len, HEARTBEAT_INTERVAL_S, body);
-	case JOIN_CREATE:
-		return fleet_encode_create_node(HEARTBEAT_INTERVAL_S, body);
-	case JOIN_TELL:
-	case JOIN_PING:
-		return fleet_encode_ping(fleet->joined_id, HEARTBEAT_INTERVAL_S, body);
-	case JOIN_FIND:
-		break;
-	}
-	return -EINVAL;
-}
-
-static void send_step(struct fleet *fleet, enum join_step step)
-{
-	auto_(slices_done) struct slices body = {0};
-	int r = step_encode(fleet, step, &body);
-
-	fleet->join_step = step;
-	attempt_start(&fleet->join, &calls[step], r, &body, step_home);
+	answer = judge(join, result);
+	next = next_steps[join->step][answer];
+	if (answer == ANSWER_NOT_KEPT)
+		join->kept.dead = true;
+	if (answer == ANSWER_YES && join->step == JOIN_CREATE)
+		keep_number(join, join->node_id);
+	if (next == JOIN_FIND)
+		join_step_failed(join, result);
+	else
+		take_step(join, next);
 }
 
 /* ---- what listens there ---- */
 
-/* Have a transport to what was found. */
-static int use(struct fleet *fleet, enum probe_result found)
+static void begin_talk(struct join *join)
 {
-	struct connector *connector = fleet->connector;
-	const char *address = connector->ops->address(connector);
-	struct transport *transport;
-	int r;
-
-	if (fleet->transport && fleet->found == found && strcmp(address, fleet->connected) == 0)
-		return 0;
-	r = connector->ops->open(connector, found, &transport);
-	if (r)
-		return r;
-	if (fleet->transport)
-		fleet->transport->ops->free(fleet->transport);
-	fleet->transport = transport;
-	fleet->found = found;
-	snprintf(fleet->connected, sizeof fleet->connected, "%s", address);
-	snprintf(fleet->superlink, sizeof fleet->superlink, "%s", address);
-	return 0;
-}
-
-static void begin_talk(struct fleet *fleet)
-{
-	struct transport_result failed = {
+	const struct transport_result failed = {
 		.outcome = OUTCOME_INTERNAL, .details = "no memory for a key"};
 	struct auth *fresh = NULL;
 
-	fleet->joined_id = 0; /* of a try that failed half-way */
-	if (fleet->operator_key) {
-		send_step(fleet, JOIN_ACTIVATE);
+	join->node_id = 0; /* of a try that failed half-way */
+	if (join->options.operator_key) {
+		send_step(join, JOIN_ACTIVATE);
 		return;
 	}
 	/* Each try has a key of its own: one whose answer was lost has used up its key. */
 	if (auth_new(&fresh)) {
-		join_failed(fleet, "making a key", &failed);
+		join_failed(join, "making a key", &failed);
 		return;
 	}
-	auth_free(fleet->auth);
-	auth_set_clock_offset(fresh, fleet->options.clock_offset_s);
-	fleet->auth = fresh;
-	send_step(fleet, JOIN_REGISTER);
+	link_set_key(join->link, fresh);
+	send_step(join, JOIN_REGISTER);
 }
 
 static void found(void *arg, enum probe_result result, const struct reason *why)
 {
-	struct fleet *fleet = arg;
-	struct transport_result failed = {.outcome = OUTCOME_UNAVAILABLE, .details = why->text};
+	struct join *join = arg;
+	const struct transport_result failed = {
+		.outcome = OUTCOME_UNAVAILABLE, .details = why->text};
 	struct reason sentence;
 
-	if (fleet->state != FLEET_REGISTERING)
-		return;
-	snprintf(fleet->superlink, sizeof fleet->superlink, "%s",
-		fleet->connector->ops->address(fleet->connector));
-	if (result == PROBE_WRONG) {
-		reason_set(&sentence, "SuperLink %s", why->text);
-		if (!goes_on_elsewhere(fleet, "connecting", &failed))
-			wait_out(fleet, "connecting", &failed, sentence.text);
+	if (probe_answers(result)) {
+		begin_talk(join);
 	} else if (result == PROBE_ABSENT) {
-		join_failed(fleet, "connecting", &failed);
-	} else if (use(fleet, result)) {
-		failed.details = "no memory for a connection";
-		join_failed(fleet, "connecting", &failed);
+		join_failed(join, "connecting", &failed);
 	} else {
-		begin_talk(fleet);
+		reason_set(&sentence, "SuperLink %s", why->text);
+		join_found_wrong(join, "connecting", &failed, sentence.text);
 	}
 }
 
-static void find(struct fleet *fleet)
+static void join_fire(void *arg)
 {
-	struct transport_result failed = {
+	struct join *join = arg;
+	const struct transport_result failed = {
 		.outcome = OUTCOME_INTERNAL, .details = "no memory to connect"};
 
-	if (fleet->connector->ops->probe(fleet->connector, found, fleet))
-		join_failed(fleet, "connecting", &failed);
+	tries_begin(&join->tries, clock_now_ms());
+	if (join->step != JOIN_FIND)
+		send_step(join, join->step);
+	else if (link_find(join->link, found, join))
+		join_failed(join, "connecting", &failed);
 }
 
-void join_fire(struct fleet *fleet)
-{
-	if (fleet->join_retry.first_ms < 0)
-		fleet->join_retry.first_ms = fleet_now_ms();
-	if (fleet->join_step == JOIN_FIND)
-		find(fleet);
-	else
-		send_step(fleet, fleet->join_step);
-}
+/* ---- life ---- */
 
-void join_begin(struct fleet *fleet)
+void join_begin(struct join *join, bool again)
 {
 	static const struct retry_policy endless = {-1, -1};
-	int64_t now_ms = fleet_now_ms();
+	int64_t now_ms = clock_now_ms();
 	int64_t at_ms = now_ms;
 
 	/* A SuperLink that takes a node and forgets it at once must not be asked as fast as we can.
 	 */
-	if (fleet->registered_ms >= 0 && now_ms - fleet->registered_ms < FLOW_STABLE_MS)
-		at_ms = retry_next(&fleet->flap, &endless, now_ms, fleet_random01(fleet));
+	if (again && join_was_online(join) && now_ms - join->registered_ms < JOIN_STABLE_MS)
+		at_ms = retry_next(&join->flap, &endless, now_ms, link_random01(join->link));
 	else
-		retry_init(&fleet->flap);
-	retry_init(&fleet->join_retry);
-	join_forget_retired(fleet);
-	fleet->dialect = NULL;
-	fleet->joined_id = 0;
-	fleet->tell_later = false;
-	fleet->refused_ms = -1;
-	fleet->beaten_ms = -1;
-	fleet->join_step = JOIN_FIND;
-	fleet->state = FLEET_REGISTERING;
-	timer_set(fleet->phase, at_ms);
+		retry_init(&join->flap);
+	tries_left(join->link, &join->tries);
+	join->active = true;
+	join->step = JOIN_FIND;
+	join->node_id = 0;
+	join->beat_later = false;
+	join->refused_ms = -1;
+	timer_set(join->timer, at_ms);
 }
 
-/* ---- has the SuperLink been replaced? ---- */
-
-void join_forget_retired(struct fleet *fleet)
+void join_stop(struct join *join)
 {
-	if (!fleet->retired || fleet->retired_out)
-		return;
-	fleet->retired->ops->free(fleet->retired);
-	fleet->retired = NULL;
+	join->active = false;
+	join->beat_later = false;
+	timer_set(join->timer, CLOCK_NEVER);
 }
 
-/*
- * A SuperLink that has kept its data knows this node, and waits for its replies: go on there. If it
- * does not, it says so to a heartbeat. What is out at the old one ends, and is tried again.
- */
-static int turn_to(struct fleet *fleet, enum probe_result result)
+bool join_is_out(const struct join *join)
 {
-	struct transport *fresh;
-	int r = fleet->connector->ops->open(fleet->connector, result, &fresh);
+	return call_is_out(&join->call);
+}
 
-	if (r)
-		return r;
-	fleet->retired = fleet->transport;
-	fleet->retired_out = fleet->out;
-	fleet->transport = fresh;
-	fleet->found = result;
-	attempt_break(&fleet->pull);
-	attempt_break(&fleet->beat);
-	errand_break_all(fleet);
-	timer_set(fleet->beat_timer, 0);
+bool join_is_idle(const struct join *join)
+{
+	return !join->kept.writing;
+}
+
+static void join_free_at_exit(struct join **join)
+{
+	join_free(*join);
+}
+
+int join_new(const struct join_options *options, struct join **out)
+{
+	auto_(join_free_at_exit) struct join *join = calloc(1, sizeof *join);
+	int r;
+
+	if (!join)
+		return -ENOMEM;
+	join->options = *options;
+	join->link = options->link;
+	join->registered_ms = -1;
+	join->refused_ms = -1;
+	tries_init(&join->tries);
+	retry_init(&join->flap);
+	r = call_init(&join->call, options->link);
+	join->timer = timer_new(options->loop, join_fire, join);
+	join->kept = (struct kept_node){
+		.loop = options->loop, .log = options->log, .written = number_written, .arg = join};
+	if (options->state_dir)
+		join->kept.dir = strdup(options->state_dir);
+	if (r || !join->timer || (options->state_dir && !join->kept.dir))
+		return -ENOMEM;
+	*out = take_pointer(&join);
 	return 0;
 }
 
-static void found_again(void *arg, enum probe_result result, const struct reason *why)
+void join_free(struct join *join)
 {
-	struct fleet *fleet = arg;
-	bool answers = result == PROBE_GRPC || result == PROBE_HTTP;
-
-	(void)why;
-	fleet->finding = false;
-	if (fleet->state != FLEET_ONLINE || !answers || result == fleet->found)
+	if (!join)
 		return;
-	log_warn(fleet->log,
-		"SuperLink %s: has been replaced by one that speaks %s; going on there",
-		fleet->superlink, result == PROBE_HTTP ? "HTTP" : "gRPC");
-	join_forget_retired(fleet);
-	if (fleet->retired || turn_to(fleet, result)) {
-		fleet->node_id = 0;
-		fleet_drain(fleet, NEXT_REGISTER);
-		fleet->ops.lost(fleet->arg);
-	}
-}
-
-void join_find_again(struct fleet *fleet)
-{
-	int64_t now_ms = fleet_now_ms();
-
-	if (fleet->state != FLEET_ONLINE || fleet->finding ||
-		now_ms - fleet->find_ms < FLOW_FIND_GAP_MS)
-		return;
-	fleet->find_ms = now_ms;
-	fleet->finding = fleet->connector->ops->probe(fleet->connector, found_again, fleet) == 0;
+	assert(join_is_idle(join));
+	call_done(&join->call);
+	timer_free(join->timer);
+	free(join->kept.dir);
+	free(join);
 }

@@ -33,7 +33,7 @@ static int key_hash(const struct auth *auth, char hex[SHA256_HEX_BYTES])
 	return 0;
 }
 
-uint64_t kept_node_read(const char *dir, const struct auth *auth)
+static uint64_t read_file(const char *dir, const struct auth *auth)
 {
 	auto_(free_at_exit) char *path = dir ? path_join(dir, KEPT_NODE_FILE) : NULL;
 	auto_(free_at_exit) char *text = NULL;
@@ -91,76 +91,70 @@ static int write_line(const char *dir, const char *line)
 /* One that is being written. */
 struct writing {
 	struct job job;
-	char *dir;
+	struct kept_node *kept;
 	char line[LINE_BYTES]; /* "": none is kept any more */
-	struct log *log;
 	int r;
-	void (*written)(void *arg);
-	void *arg;
 };
-
-static void writing_free(struct writing *writing)
-{
-	free(writing->dir);
-	free(writing);
-}
-
-static void writing_free_at_exit(struct writing **writing)
-{
-	if (*writing)
-		writing_free(*writing);
-}
 
 static void writing_run(struct job *job)
 {
 	struct writing *writing = container_of(job, struct writing, job);
+	const char *dir = writing->kept->dir;
 
-	writing->r =
-		writing->line[0] ? write_line(writing->dir, writing->line) : forget(writing->dir);
+	writing->r = writing->line[0] ? write_line(dir, writing->line) : forget(dir);
 }
 
-static void say(const struct writing *writing)
+/* What became of it. */
+static void say_written(const struct writing *writing)
 {
 	if (writing->r)
-		log_warn(writing->log, "the node's number cannot be kept in %s: %s", writing->dir,
-			strerrordesc_np(-writing->r));
+		log_warn(writing->kept->log, "the node's number cannot be kept in %s: %s",
+			writing->kept->dir, strerrordesc_np(-writing->r));
 }
 
 static void writing_done(struct job *job)
 {
-	struct writing *writing = container_of(job, struct writing, job);
-	void (*written)(void *arg) = writing->written;
-	void *arg = writing->arg;
+	auto_(free_at_exit) struct writing *writing = container_of(job, struct writing, job);
+	struct kept_node *kept = writing->kept;
 
-	say(writing);
-	writing_free(writing);
-	written(arg);
+	say_written(writing);
+	kept->writing--;
+	kept->written(kept->arg);
 }
 
-bool kept_node_write(struct loop *loop, const char *dir, const struct auth *auth, uint64_t node_id,
-	struct log *log, void (*written)(void *arg), void *arg)
+static void write_file(struct kept_node *kept, const struct auth *auth)
 {
-	auto_(writing_free_at_exit) struct writing *writing = NULL;
+	auto_(free_at_exit) struct writing *writing = calloc(1, sizeof *writing);
 	char hex[SHA256_HEX_BYTES];
 
-	if (!dir)
-		return false;
-	writing = calloc(1, sizeof *writing);
-	if (!writing || !(writing->dir = strdup(dir)) || key_hash(auth, hex)) {
-		log_warn(log, "the node's number cannot be kept: no memory");
-		return false;
+	if (!writing || key_hash(auth, hex)) {
+		log_warn(kept->log, "the node's number cannot be kept: no memory");
+		return;
 	}
 	writing->job = (struct job){.run = writing_run, .done = writing_done};
-	writing->log = log;
-	writing->written = written;
-	writing->arg = arg;
-	if (node_id)
-		snprintf(writing->line, sizeof writing->line, "%s %" PRIu64 "\n", hex, node_id);
-	if (loop && loop_job(loop, &writing->job) == 0) {
+	writing->kept = kept;
+	if (kept->id)
+		snprintf(writing->line, sizeof writing->line, "%s %" PRIu64 "\n", hex, kept->id);
+	if (kept->loop && loop_job(kept->loop, &writing->job) == 0) {
+		kept->writing++;
 		take_pointer(&writing);
-		return true;
+		return;
 	}
 	writing_run(&writing->job);
-	say(writing);
-	return false;
+	say_written(writing);
+}
+
+uint64_t kept_node_get(struct kept_node *kept, const struct auth *auth)
+{
+	if (!kept->id)
+		kept->id = read_file(kept->dir, auth);
+	return kept->dead ? 0 : kept->id;
+}
+
+void kept_node_set(struct kept_node *kept, const struct auth *auth, uint64_t id)
+{
+	kept->id = id;
+	kept->dead = false;
+	if (kept->dir)
+		write_file(kept, auth);
 }

@@ -1,59 +1,72 @@
-/*
- * leave: telling the SuperLink that the node goes: one try of each call.
- */
+#include "supernode/fleet/leave.h"
+
 #include "common/base/cleanup.h"
 #include "common/message/fleet_codec.h"
-#include "supernode/fleet/fleet_internal.h"
 
 #include <inttypes.h>
 
-static const struct attempt_call delete_node = {"DeleteNode", FLOW_LEAVE_TIMEOUT_MS, 0, NULL};
-static const struct attempt_call deactivate_node = {
-	"DeactivateNode", FLOW_LEAVE_TIMEOUT_MS, 0, NULL};
-static const struct attempt_call unregister_node = {
-	"UnregisterNode", FLOW_LEAVE_TIMEOUT_MS, 0, NULL};
+#define TIMEOUT_MS 2000
 
-/* The next call; NULL: nothing more is to be said. */
-static const struct attempt_call *next_call(const struct fleet *fleet)
-{
-	if (!fleet->dialect->activates)
-		return fleet->left == 0 ? &delete_node : NULL;
-	if (fleet->left == 0)
-		return &deactivate_node;
-	/* Who registered the operator's key also takes it back. */
-	return fleet->left == 1 && !fleet->operator_key ? &unregister_node : NULL;
-}
+static void answered(struct call *call, struct transport_result *result);
 
-static void leave_done(struct attempt *attempt, struct transport_result *result)
-{
-	struct fleet *fleet = attempt->fleet;
-	char cause[FLOW_CAUSE_BYTES];
-
-	fleet->left++;
-	if (result->outcome == OUTCOME_OK && !fleet->dialect->activates)
-		join_deleted(fleet);
-	if (result->outcome != OUTCOME_OK) {
-		flow_cause(result, cause);
-		log_info(fleet->log, "SuperLink %s: %s of node %" PRIu64 " failed: %s",
-			fleet->superlink, attempt->method, fleet->node_id, cause);
+#define LEAVE_KIND(name)                                                                           \
+	{                                                                                          \
+		.method = (name), .timeout_ms = TIMEOUT_MS, .tries = CALL_ONCE, .done = answered   \
 	}
-	/* Where one is not answered, the next would only take time; a node that was not active can
-	 * be taken back all the same. */
-	if ((result->outcome != OUTCOME_OK && result->outcome != OUTCOME_FAILED_PRECONDITION) ||
-		!next_call(fleet))
-		fleet->node_id = 0;
-	/* From there the next call is made, or what follows. */
-	fleet->state = FLEET_DRAINING;
-	timer_set(fleet->phase, 0);
+
+static const struct call_kind delete_node = LEAVE_KIND("DeleteNode");
+static const struct call_kind deactivate_node = LEAVE_KIND("DeactivateNode");
+static const struct call_kind unregister_node = LEAVE_KIND("UnregisterNode");
+
+static const struct call_kind *const ways[LEAVE_WAYS][3] = {
+	[LEAVE_CREATED] = {&delete_node},
+	[LEAVE_ACTIVATED] = {&deactivate_node},
+	[LEAVE_OWN_KEY] = {&deactivate_node, &unregister_node},
+	[LEAVE_INACTIVE] = {&unregister_node},
+};
+
+static void send_next(struct leave *leave)
+{
+	const struct call_kind *kind = *leave->next++;
+	auto_(slices_done) struct slices body = {0};
+	int r = kind == &delete_node ? fleet_encode_delete_node(leave->node_id, &body)
+				     : fleet_encode_node_id(leave->node_id, &body);
+
+	call_now(&leave->call, kind, r, &body);
 }
 
-void leave_begin(struct fleet *fleet)
+static void answered(struct call *call, struct transport_result *result)
 {
-	const struct attempt_call *call = next_call(fleet);
-	auto_(slices_done) struct slices body = {0};
-	int r = fleet->dialect->activates ? fleet_encode_node_id(fleet->node_id, &body)
-					  : fleet_encode_delete_node(fleet->node_id, &body);
+	struct leave *leave = container_of(call, struct leave, call);
+	bool ok = result->outcome == OUTCOME_OK;
+	char cause[LINK_CAUSE_BYTES];
 
-	fleet->state = FLEET_LEAVING;
-	attempt_start(&fleet->leave, call, r, &body, leave_done);
+	if (!ok) {
+		link_cause(result, cause);
+		log_info(leave->log, "SuperLink %s: %s of node %" PRIu64 " failed: %s",
+			link_address(call->link), call->kind->method, leave->node_id, cause);
+	}
+	/* After a call that is not answered the next would only take time; a node that was not
+	 * active can be unregistered all the same. */
+	if (*leave->next && (ok || result->outcome == OUTCOME_FAILED_PRECONDITION))
+		send_next(leave);
+	else
+		leave->left(leave->arg, ok && call->kind == &delete_node);
+}
+
+int leave_init(struct leave *leave, struct link *link)
+{
+	return call_init(&leave->call, link);
+}
+
+void leave_done(struct leave *leave)
+{
+	call_done(&leave->call);
+}
+
+void leave_begin(struct leave *leave, enum leave_way way, uint64_t node_id)
+{
+	leave->node_id = node_id;
+	leave->next = ways[way];
+	send_next(leave);
 }

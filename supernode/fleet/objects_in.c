@@ -11,24 +11,30 @@
 #include "supernode/fleet/contents_objects.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/clock.h"
 #include "common/message/object_calls_codec.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#define INTAKE_SLOTS       8
-#define INTAKE_BYTES       (32 << 20)    /* on their way at a time */
-#define INTAKE_MIN_BYTES   (1 << 20)     /* of the budget, for one object */
-#define INTAKE_HEAD_BYTES  (64 << 10)    /* around an object, and of its head */
-#define INTAKE_BAD_TRIES   3             /* of an object that is not what it is called */
-#define INTAKE_WAIT_MS     100           /* for one that the SuperLink does not have yet ... */
-#define INTAKE_WAIT_MAX    10000         /* ... doubled to this ... */
-#define INTAKE_PATIENCE_MS (7200 * 1000) /* ... in all */
+#define DOWNLOAD_SLOTS       8
+#define DOWNLOAD_BYTES       (32 << 20)    /* on their way at a time */
+#define DOWNLOAD_MIN_BYTES   (1 << 20)     /* of the budget, for one object */
+#define DOWNLOAD_HEAD_BYTES  (64 << 10)    /* around an object, and of its head */
+#define DOWNLOAD_BAD_TRIES   3             /* of an object that is not what it is called */
+#define DOWNLOAD_WAIT_MS     100           /* for one that the SuperLink does not have yet ... */
+#define DOWNLOAD_WAIT_MAX    10000         /* ... doubled to this ... */
+#define DOWNLOAD_PATIENCE_MS (7200 * 1000) /* ... in all */
+
+/* The words of Flower 1.25, as UNKNOWN, about an object that is not there yet: it counts the bytes
+ * of the answer, and stumbles over none. */
+#define NOT_YET "Both bytes_sent and bytes_recv cannot be zero"
 
 /* One object on its way. */
-struct arrival {
-	struct intake *intake;
+struct fetch {
+	struct call call;
+	struct download *download;
 	size_t index;
 	bool busy;
 	uint64_t bound;    /* of the answer */
@@ -41,15 +47,15 @@ struct arrival {
 	struct timer *wait;
 };
 
-struct intake {
-	LIST_ENTRY(intake) link;
+struct download {
+	LIST_ENTRY(download) link;
 	struct fleet *fleet;
 	uint64_t number; /* the owner's of the message */
 	uint64_t run_id;
 	struct object_set *set;
 	size_t next; /* what was not asked for yet */
 	/* These were larger than their bound; at most one for each that is on its way. */
-	size_t again[INTAKE_SLOTS];
+	size_t again[DOWNLOAD_SLOTS];
 	unsigned n_again;
 	unsigned busy;
 	uint64_t largest; /* an object may be, as far as is known */
@@ -57,114 +63,128 @@ struct intake {
 	enum outcome outcome;
 	struct reason why;
 	struct timer *go;
-	struct arrival arrivals[INTAKE_SLOTS];
+	struct fetch fetches[DOWNLOAD_SLOTS];
 };
 
-static void intake_free(struct intake *intake)
+static void download_free(struct download *download)
 {
-	if (!intake)
+	if (!download)
 		return;
-	for (size_t i = 0; i < INTAKE_SLOTS; i++)
-		timer_free(intake->arrivals[i].wait);
-	timer_free(intake->go);
-	object_set_unref(intake->set);
-	free(intake);
-}
-
-static void confirmed(void *arg, struct transport_result *result)
-{
-	(void)arg;
-	(void)result;
-}
-
-/* The SuperLink need not keep the objects any more. */
-static void confirm(const struct intake *intake)
-{
-	const struct object_tree *tree = object_set_tree(intake->set);
-	struct object_request request = {.node_id = intake->fleet->node_id,
-		.run_id = intake->run_id,
-		.id = tree->v[tree->n - 1].id};
-	struct slices body = {0};
-
-	if (object_request_encode(&request, &body) == 0)
-		(void)errand_start(intake->fleet, ERRAND_CONFIRM, &body, confirmed, NULL);
-	slices_done(&body);
-}
-
-static void intake_end(struct intake *intake)
-{
-	struct fleet *fleet = intake->fleet;
-	bool told = intake->outcome != OUTCOME_CANCELLED;
-
-	LIST_REMOVE(intake, link);
-	if (fleet->state == FLEET_ONLINE || fleet->state == FLEET_CLOSING) {
-		confirm(intake);
-		if (told)
-			fleet->ops.content(
-				fleet->arg, intake->number, intake->outcome, intake->why.text);
+	for (size_t i = 0; i < DOWNLOAD_SLOTS; i++) {
+		timer_free(download->fetches[i].wait);
+		call_done(&download->fetches[i].call);
 	}
-	intake_free(intake);
-	fleet_came_home(fleet);
+	timer_free(download->go);
+	object_set_unref(download->set);
+	free(download);
+}
+
+static void confirmed(struct call *call, struct transport_result *result)
+{
+	(void)result;
+	download_free(container_of(call, struct fetch, call)->download);
+}
+
+static const struct call_kind confirm_received = {
+	.method = "ConfirmMessageReceived",
+	.timeout_ms = CALL_TIMEOUT_MS,
+	.tries = CALL_REQUEST,
+	.done = confirmed,
+};
+
+/* The SuperLink need not keep the objects any more. The download is freed after that. */
+static void confirm_and_free(struct download *download)
+{
+	const struct object_tree *tree = object_set_tree(download->set);
+	struct object_request request = {.node_id = download->fleet->node.node_id,
+		.run_id = download->run_id,
+		.id = tree->v[tree->n - 1].id};
+	auto_(slices_done) struct slices body = {0};
+
+	if (object_request_encode(&request, &body)) {
+		download_free(download);
+		return;
+	}
+	object_set_unref(download->set);
+	download->set = NULL;
+	download->fetches[0].call.answer_max_bytes = 0;
+	call_start(&download->fetches[0].call, &confirm_received, &body);
+}
+
+static void download_end(struct download *download)
+{
+	struct fleet *fleet = download->fleet;
+
+	LIST_REMOVE(download, link);
+	if (fleet->state != FLEET_ONLINE && fleet->state != FLEET_CLOSING) {
+		download_free(download);
+	} else {
+		if (download->outcome != OUTCOME_CANCELLED)
+			fleet->options.ops->content(fleet->options.arg, download->number,
+				download->outcome, download->why.text);
+		confirm_and_free(download);
+	}
+	fleet_look_idle(fleet);
 }
 
 /* No more of it: the first reason counts. */
-static void intake_fail(struct intake *intake, enum outcome outcome, const char *format, ...)
+static void download_fail(struct download *download, enum outcome outcome, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-static void intake_fail(struct intake *intake, enum outcome outcome, const char *format, ...)
+static void download_fail(struct download *download, enum outcome outcome, const char *format, ...)
 {
 	va_list args;
 
-	if (intake->over)
+	if (download->over)
 		return;
-	intake->over = true;
-	intake->outcome = outcome;
+	download->over = true;
+	download->outcome = outcome;
 	va_start(args, format);
-	vsnprintf(intake->why.text, sizeof intake->why.text, format, args);
+	vsnprintf(download->why.text, sizeof download->why.text, format, args);
 	va_end(args);
-	for (size_t i = 0; i < INTAKE_SLOTS; i++)
-		if (intake->arrivals[i].waiting)
-			timer_set(intake->arrivals[i].wait, 0);
+	for (size_t i = 0; i < DOWNLOAD_SLOTS; i++)
+		if (download->fetches[i].waiting)
+			timer_set(download->fetches[i].wait, 0);
 }
 
 /* ---- the budget ---- */
 
 /* Of the answer that is asked for next. */
-static uint64_t next_bound(const struct intake *intake)
+static uint64_t next_bound(const struct download *download)
 {
-	uint64_t bytes = intake->largest + INTAKE_HEAD_BYTES;
+	uint64_t bytes = download->largest + DOWNLOAD_HEAD_BYTES;
 
-	return intake->n_again || bytes > FLOW_OBJECT_ANSWER_BYTES ? FLOW_OBJECT_ANSWER_BYTES
-								   : bytes;
+	return download->n_again || bytes > FLEET_OBJECT_ANSWER_BYTES ? FLEET_OBJECT_ANSWER_BYTES
+								      : bytes;
 }
 
-static void release(struct arrival *arrival)
+static void release(struct fetch *fetch)
 {
-	struct budget *budget = arrival->intake->fleet->options.budget;
+	struct budget *budget = fetch->download->fleet->options.budget;
 
 	if (budget)
-		budget_release(budget, arrival->reserved);
-	arrival->reserved = 0;
+		budget_release(budget, fetch->reserved);
+	fetch->reserved = 0;
 }
 
 /* Does no other object of the message have room that was reserved for it? */
-static bool is_alone(const struct arrival *arrival)
+static bool is_alone(const struct fetch *fetch)
 {
-	const struct intake *intake = arrival->intake;
+	const struct download *download = fetch->download;
 
-	for (size_t i = 0; i < INTAKE_SLOTS; i++)
-		if (&intake->arrivals[i] != arrival && intake->arrivals[i].reserved)
+	for (size_t i = 0; i < DOWNLOAD_SLOTS; i++)
+		if (&download->fetches[i] != fetch && download->fetches[i].reserved)
 			return false;
 	return true;
 }
 
 /*
- * Room for the arrival's object; one that is alone may have what there is. A quarter of what is
+ * Room for the fetch's object; one that is alone may have what there is. A quarter of what is
  * left stays for the message's run, FAB and reply. False: there is no room.
  */
-static bool reserve(struct arrival *arrival)
+static bool reserve(struct fetch *fetch)
 {
-	struct budget *budget = arrival->intake->fleet->options.budget;
-	uint64_t bytes = next_bound(arrival->intake);
+	struct budget *budget = fetch->download->fleet->options.budget;
+	uint64_t bytes = next_bound(fetch->download);
 	uint64_t left = bytes;
 
 	if (budget) {
@@ -173,269 +193,279 @@ static bool reserve(struct arrival *arrival)
 			       : 0;
 		left -= left / 4;
 	}
-	arrival->cut = left < bytes && left >= INTAKE_MIN_BYTES && is_alone(arrival);
-	if (arrival->cut)
+	fetch->cut = left < bytes && left >= DOWNLOAD_MIN_BYTES && is_alone(fetch);
+	if (fetch->cut)
 		bytes = left;
 	if (bytes > left || (budget && budget_reserve(budget, bytes) < 0))
 		return false;
-	arrival->bound = arrival->reserved = bytes;
+	fetch->bound = fetch->reserved = bytes;
 	return true;
 }
 
 /* Go on, from the loop. */
-static void arrival_over(struct arrival *arrival)
+static void fetch_over(struct fetch *fetch)
 {
-	release(arrival);
-	arrival->busy = false;
-	arrival->intake->busy--;
-	timer_set(arrival->intake->go, 0);
+	release(fetch);
+	fetch->busy = false;
+	fetch->download->busy--;
+	timer_set(fetch->download->go, 0);
 }
 
-static void ask(struct arrival *arrival);
+static void fetch_start(struct fetch *fetch);
 
-static void kept(void *arg, size_t index, int r, const struct reason *why)
+static void put_done(void *arg, size_t index, int r, const struct reason *why)
 {
-	struct arrival *arrival = arg;
-	struct intake *intake = arrival->intake;
+	struct fetch *fetch = arg;
+	struct download *download = fetch->download;
 
 	(void)index;
-	if (r == -EBADMSG && !intake->over && ++arrival->bad < INTAKE_BAD_TRIES) {
-		log_warn(intake->fleet->log,
+	if (r == -EBADMSG && !download->over && ++fetch->bad < DOWNLOAD_BAD_TRIES) {
+		log_warn(download->fleet->log,
 			"SuperLink %s: an object is not what it is called: %s; asking again",
-			intake->fleet->superlink, why->text);
-		ask(arrival);
+			link_address(download->fleet->link), why->text);
+		fetch_start(fetch);
 		return;
 	}
 	if (r)
-		intake_fail(intake, OUTCOME_INTERNAL,
+		download_fail(download, OUTCOME_INTERNAL,
 			r == -EBADMSG ? "an object of the message is broken at the SuperLink: %s"
 				      : "an object of the message could not be kept: %s",
 			why->text);
-	arrival_over(arrival);
+	fetch_over(fetch);
 }
 
 /* Nobody wants the objects any more when the message was answered. */
-static void look_who_wants(struct intake *intake)
+static void look_whether_wanted(struct download *download)
 {
-	if (!intake->over && object_set_is_last_ref(intake->set))
-		intake_fail(intake, OUTCOME_CANCELLED, "%s", "");
+	if (!download->over && object_set_is_last_ref(download->set))
+		download_fail(download, OUTCOME_CANCELLED, "%s", "");
 }
 
-static void wait_for(struct arrival *arrival);
+static void fetch_wait(struct fetch *fetch);
 
 static void wait_fire(void *arg)
 {
-	struct arrival *arrival = arg;
+	struct fetch *fetch = arg;
 
-	arrival->waiting = false;
-	look_who_wants(arrival->intake);
-	if (arrival->intake->over)
-		arrival_over(arrival);
-	else if (!reserve(arrival))
-		wait_for(arrival);
+	fetch->waiting = false;
+	look_whether_wanted(fetch->download);
+	if (fetch->download->over)
+		fetch_over(fetch);
+	else if (!reserve(fetch))
+		fetch_wait(fetch);
 	else
-		ask(arrival);
+		fetch_start(fetch);
 }
 
 /* The SuperLink knows it, but whoever made it has not sent it yet. */
-static void wait_for(struct arrival *arrival)
+static void fetch_wait(struct fetch *fetch)
 {
-	struct intake *intake = arrival->intake;
-	int64_t now_ms = fleet_now_ms();
+	struct download *download = fetch->download;
+	int64_t now_ms = clock_now_ms();
 
-	if (now_ms - arrival->first_ms > INTAKE_PATIENCE_MS) {
-		intake_fail(intake, OUTCOME_NOT_FOUND,
+	if (now_ms - fetch->first_ms > DOWNLOAD_PATIENCE_MS) {
+		download_fail(download, OUTCOME_NOT_FOUND,
 			"an object of the message did not reach the SuperLink within two hours");
-		arrival_over(arrival);
+		fetch_over(fetch);
 		return;
 	}
-	release(arrival);
-	timer_set(intake->go, 0); /* another object may have its room */
-	arrival->waiting = true;
-	timer_set(arrival->wait, clock_after(now_ms, pace_double(&arrival->wait_ms, INTAKE_WAIT_MS,
-							     INTAKE_WAIT_MAX)));
+	release(fetch);
+	timer_set(download->go, 0); /* another object may have its room */
+	fetch->waiting = true;
+	timer_set(fetch->wait, clock_after(now_ms, pace_double(&fetch->wait_ms, DOWNLOAD_WAIT_MS,
+							   DOWNLOAD_WAIT_MAX)));
 }
 
 static bool is_not_yet(const struct transport_result *result, const struct object_pulled *pulled)
 {
 	if (result->outcome == OUTCOME_OK)
 		return pulled->found && !pulled->available;
-	return result->outcome == OUTCOME_UNKNOWN && strstr(result->details, FLOW_NOT_YET);
+	return result->outcome == OUTCOME_UNKNOWN && strstr(result->details, NOT_YET);
 }
 
 /* Larger than its bound: it is asked for again, with the largest one. False: it had that, or there
  * is no more room. */
-static bool ask_again(struct arrival *arrival)
+static bool fetch_larger(struct fetch *fetch)
 {
-	struct intake *intake = arrival->intake;
+	struct download *download = fetch->download;
 
-	if (arrival->cut || arrival->bound == FLOW_OBJECT_ANSWER_BYTES)
+	if (fetch->cut || fetch->bound == FLEET_OBJECT_ANSWER_BYTES)
 		return false;
-	intake->again[intake->n_again++] = arrival->index;
+	download->again[download->n_again++] = fetch->index;
 	return true;
 }
 
-static void arrived(void *arg, struct transport_result *result)
+static void fetched(struct call *call, struct transport_result *result)
 {
 	auto_(object_pulled_done) struct object_pulled pulled = {0};
-	struct arrival *arrival = arg;
-	struct intake *intake = arrival->intake;
-	char cause[FLOW_CAUSE_BYTES];
+	struct fetch *fetch = container_of(call, struct fetch, call);
+	struct download *download = fetch->download;
+	char cause[LINK_CAUSE_BYTES];
 	int r = 0;
 
 	if (result->outcome == OUTCOME_OK)
 		r = object_pulled_decode(&result->body, &pulled);
 	if (r)
-		errand_unreadable(result, r);
-	flow_cause(result, cause);
+		call_unreadable(result, r);
+	link_cause(result, cause);
 	slices_done(&result->body);
-	if (is_not_yet(result, &pulled) && !intake->over) {
-		wait_for(arrival);
+	if (is_not_yet(result, &pulled) && !download->over) {
+		fetch_wait(fetch);
 		return;
 	}
-	if (result->too_large && !intake->over && ask_again(arrival)) {
-		arrival_over(arrival);
+	if (result->too_large && !download->over && fetch_larger(fetch)) {
+		fetch_over(fetch);
 		return;
 	}
-	if (result->too_large && arrival->cut)
-		intake_fail(intake, result->outcome,
+	if (result->too_large && fetch->cut)
+		download_fail(download, result->outcome,
 			"an object of the message is larger than the %" PRIu64
 			" bytes that are left for it in the SuperNode's memory budget",
-			arrival->bound);
+			fetch->bound);
 	else if (result->outcome != OUTCOME_OK)
-		intake_fail(intake, result->outcome, "an object of the message did not come: %s",
-			cause);
+		download_fail(download, result->outcome,
+			"an object of the message did not come: %s", cause);
 	else if (!pulled.found)
-		intake_fail(intake, OUTCOME_NOT_FOUND,
+		download_fail(download, OUTCOME_NOT_FOUND,
 			"the SuperLink has lost an object of the message");
-	if (intake->over) {
-		arrival_over(arrival);
+	if (download->over) {
+		fetch_over(fetch);
 		return;
 	}
-	if (pulled.content.bytes > intake->largest)
-		intake->largest = pulled.content.bytes;
-	r = object_set_put(intake->set, arrival->index, &pulled.content, kept, arrival);
+	if (pulled.content.bytes > download->largest)
+		download->largest = pulled.content.bytes;
+	r = object_set_put(download->set, fetch->index, &pulled.content, put_done, fetch);
 	if (r) {
-		intake_fail(intake, OUTCOME_RESOURCE_EXHAUSTED,
+		download_fail(download, OUTCOME_RESOURCE_EXHAUSTED,
 			"the SuperNode has no memory for an object of the message");
-		arrival_over(arrival);
+		fetch_over(fetch);
 	}
 }
 
-static void ask(struct arrival *arrival)
-{
-	struct intake *intake = arrival->intake;
-	struct object_request request = {.node_id = intake->fleet->node_id,
-		.run_id = intake->run_id,
-		.id = object_set_tree(intake->set)->v[arrival->index].id};
-	struct slices body = {0};
-	int r = object_request_encode(&request, &body);
+static const struct call_kind pull_object = {
+	.method = "PullObject",
+	.what = "an object",
+	.answer_max_bytes = FLEET_OBJECT_ANSWER_BYTES,
+	.tries = CALL_REQUEST,
+	.final = NOT_YET,
+	.done = fetched,
+};
 
-	if (!r)
-		r = errand_start_bounded(
-			intake->fleet, ERRAND_PULL_OBJECT, arrival->bound, &body, arrived, arrival);
-	slices_done(&body);
-	if (!r)
+static void fetch_start(struct fetch *fetch)
+{
+	struct download *download = fetch->download;
+	struct object_request request = {.node_id = download->fleet->node.node_id,
+		.run_id = download->run_id,
+		.id = object_set_tree(download->set)->v[fetch->index].id};
+	auto_(slices_done) struct slices body = {0};
+
+	if (object_request_encode(&request, &body)) {
+		download_fail(download, OUTCOME_RESOURCE_EXHAUSTED,
+			"the SuperNode has no memory to ask for an object of the message");
+		fetch_over(fetch);
 		return;
-	intake_fail(intake, OUTCOME_RESOURCE_EXHAUSTED,
-		"the SuperNode has no memory to ask for an object of the message");
-	arrival_over(arrival);
+	}
+	fetch->call.answer_max_bytes = fetch->bound;
+	call_start(&fetch->call, &pull_object, &body);
 }
 
 /* May one more be on its way? */
-static bool has_room(const struct intake *intake)
+static bool has_room(const struct download *download)
 {
-	uint64_t each = next_bound(intake) - INTAKE_HEAD_BYTES;
+	uint64_t each = next_bound(download) - DOWNLOAD_HEAD_BYTES;
 
-	return intake->busy == 0 ||
-	       (intake->busy < INTAKE_SLOTS && (intake->busy + 1) * each <= INTAKE_BYTES);
+	return download->busy == 0 ||
+	       (download->busy < DOWNLOAD_SLOTS && (download->busy + 1) * each <= DOWNLOAD_BYTES);
 }
 
-static struct arrival *free_arrival(struct intake *intake)
+static struct fetch *free_fetch(struct download *download)
 {
-	struct arrival *arrival = intake->arrivals;
+	struct fetch *fetch = download->fetches;
 
-	while (arrival->busy)
-		arrival++;
-	return arrival;
+	while (fetch->busy)
+		fetch++;
+	return fetch;
 }
 
 /* Is there one more to be asked for? It is not begun yet. */
-static bool next_index(struct intake *intake, size_t *out)
+static bool next_index(struct download *download, size_t *out)
 {
-	size_t n = object_set_tree(intake->set)->n;
+	size_t n = object_set_tree(download->set)->n;
 
-	while (intake->next < n && object_set_has(intake->set, intake->next))
-		intake->next++;
-	*out = intake->n_again ? intake->again[intake->n_again - 1] : intake->next;
+	while (download->next < n && object_set_has(download->set, download->next))
+		download->next++;
+	*out = download->n_again ? download->again[download->n_again - 1] : download->next;
 	return *out < n;
 }
 
-static void go(void *arg)
+static void download_go_on(void *arg)
 {
-	struct intake *intake = arg;
+	struct download *download = arg;
 	size_t index;
 
-	look_who_wants(intake);
-	while (!intake->over && has_room(intake) && next_index(intake, &index)) {
-		struct arrival *arrival = free_arrival(intake);
+	look_whether_wanted(download);
+	while (!download->over && has_room(download) && next_index(download, &index)) {
+		struct fetch *fetch = free_fetch(download);
 
-		if (!reserve(arrival)) {
-			if (intake->busy == 0)
-				intake_fail(intake, OUTCOME_RESOURCE_EXHAUSTED,
+		if (!reserve(fetch)) {
+			if (download->busy == 0)
+				download_fail(download, OUTCOME_RESOURCE_EXHAUSTED,
 					"there is no room in the SuperNode's memory budget for an object of the message");
 			break;
 		}
-		if (intake->n_again)
-			intake->n_again--;
+		if (download->n_again)
+			download->n_again--;
 		else
-			intake->next++;
-		arrival->index = index;
-		arrival->busy = true;
-		arrival->bad = 0;
-		arrival->wait_ms = 0;
-		arrival->first_ms = fleet_now_ms();
-		intake->busy++;
-		ask(arrival);
+			download->next++;
+		fetch->index = index;
+		fetch->busy = true;
+		fetch->bad = 0;
+		fetch->wait_ms = 0;
+		fetch->first_ms = clock_now_ms();
+		download->busy++;
+		fetch_start(fetch);
 	}
-	if (intake->busy == 0 && (intake->over || !next_index(intake, &index)))
-		intake_end(intake);
+	if (download->busy == 0 && (download->over || !next_index(download, &index)))
+		download_end(download);
 }
 
-int intake_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct object_set *set)
+int download_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct object_set *set)
 {
-	struct intake *intake = calloc(1, sizeof *intake);
-	bool made = intake != NULL;
+	struct download *download = calloc(1, sizeof *download);
+	bool made = download != NULL;
 
 	if (!made)
 		return -ENOMEM;
-	intake->go = timer_new(fleet->loop, go, intake);
-	for (size_t i = 0; i < INTAKE_SLOTS; i++) {
-		intake->arrivals[i].intake = intake;
-		intake->arrivals[i].wait = timer_new(fleet->loop, wait_fire, &intake->arrivals[i]);
-		made = made && intake->arrivals[i].wait;
+	download->go = timer_new(fleet->options.loop, download_go_on, download);
+	for (size_t i = 0; i < DOWNLOAD_SLOTS; i++) {
+		struct fetch *fetch = &download->fetches[i];
+
+		made = call_init(&fetch->call, fleet->link) == 0 && made;
+		fetch->download = download;
+		fetch->wait = timer_new(fleet->options.loop, wait_fire, fetch);
+		made = made && fetch->wait;
 	}
-	if (!made || !intake->go) {
-		intake_free(intake);
+	if (!made || !download->go) {
+		download_free(download);
 		return -ENOMEM;
 	}
-	intake->fleet = fleet;
-	intake->number = number;
-	intake->run_id = run_id;
-	intake->set = object_set_ref(set);
-	intake->largest = fleet->dialect->object_bytes;
-	LIST_INSERT_HEAD(&fleet->intakes, intake, link);
-	timer_set(intake->go, 0);
+	download->fleet = fleet;
+	download->number = number;
+	download->run_id = run_id;
+	download->set = object_set_ref(set);
+	download->largest = fleet->node.dialect->object_bytes;
+	LIST_INSERT_HEAD(&fleet->downloads, download, link);
+	timer_set(download->go, 0);
 	return 0;
 }
 
-void intake_cancel_all(struct fleet *fleet)
+void download_cancel_all(struct fleet *fleet)
 {
-	struct intake *intake;
+	struct download *download;
 
-	LIST_FOREACH(intake, &fleet->intakes, link)
+	LIST_FOREACH(download, &fleet->downloads, link)
 	{
-		intake_fail(intake, OUTCOME_CANCELLED, "%s", "");
-		timer_set(intake->go, 0);
+		download_fail(download, OUTCOME_CANCELLED, "%s", "");
+		timer_set(download->go, 0);
 	}
 }

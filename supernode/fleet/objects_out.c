@@ -12,18 +12,17 @@
 #include <errno.h>
 #include <string.h>
 
-#define DELIVERY_OUT 8
+#define UPLOAD_OUT 8
 /* On their way at a time: on a slow line they end together, and a SuperLink waits for 180 s only.
  */
-#define DELIVERY_BYTES (8 << 20)
-#define DELIVERY_TRIES 3 /* of announcing it */
+#define UPLOAD_BYTES (8 << 20)
+#define UPLOAD_TRIES 3 /* of announcing it */
 
-struct delivery {
+struct upload {
+	struct call call; /* announces */
 	struct fleet *fleet;
-	uint64_t number;
+	struct fleet_push push;
 	uint64_t run_id;
-	fleet_push_fn *done;
-	void *arg;
 	struct slices announcement; /* the PushMessages request */
 	struct object_id root;      /* the Message object, which is made here ... */
 	struct slices root_bytes;
@@ -39,174 +38,205 @@ struct delivery {
 };
 
 /* An object on its way. */
-struct parcel {
-	struct delivery *delivery;
+struct object_push {
+	struct call call;
+	struct upload *upload;
 	uint64_t bytes;
 };
 
-static void delivery_free(struct delivery *delivery)
+static void upload_free(struct upload *upload)
 {
-	if (!delivery)
+	if (!upload)
 		return;
-	slices_done(&delivery->announcement);
-	slices_done(&delivery->root_bytes);
-	object_set_unref(delivery->set);
-	fleet_pushed_done(&delivery->wanted);
-	free(delivery);
+	call_done(&upload->call);
+	slices_done(&upload->announcement);
+	slices_done(&upload->root_bytes);
+	object_set_unref(upload->set);
+	fleet_pushed_done(&upload->wanted);
+	free(upload);
 }
 
-static void delivery_free_at_exit(struct delivery **delivery)
+static void upload_free_at_exit(struct upload **upload)
 {
-	delivery_free(*delivery);
+	upload_free(*upload);
 }
 
-static void announce_again(struct delivery *delivery);
+static void announce_again(struct upload *upload);
 
-static void delivery_end(struct delivery *delivery)
+static void upload_end(struct upload *upload)
 {
-	struct fleet *fleet = delivery->fleet;
-	enum outcome outcome = delivery->outcome;
+	struct fleet *fleet = upload->fleet;
+	enum outcome outcome = upload->outcome;
 
-	delivery->done(delivery->arg, delivery->number, outcome, delivery->why.text);
-	delivery_free(delivery);
+	upload->push.done(upload->push.arg, upload->push.number, outcome, upload->why.text);
+	upload_free(upload);
 	fleet_replied(fleet, outcome);
 }
 
 /* The first reason counts. */
-static void delivery_fail(struct delivery *delivery, enum outcome outcome, const char *details)
+static void upload_fail(struct upload *upload, enum outcome outcome, const char *details)
 {
-	if (delivery->outcome != OUTCOME_OK)
+	if (upload->outcome != OUTCOME_OK)
 		return;
-	delivery->outcome = outcome;
-	reason_set(&delivery->why, "%s", details);
+	upload->outcome = outcome;
+	reason_set(&upload->why, "%s", details);
 }
 
 /* ---- objects ---- */
 
-static int bytes_of(const struct delivery *delivery, const struct object_id *id, struct slices *out)
+static int bytes_of(const struct upload *upload, const struct object_id *id, struct slices *out)
 {
 	ptrdiff_t index;
 
-	if (object_id_equal(id, &delivery->root))
-		return slices_append_refs(out, &delivery->root_bytes);
-	index = delivery->set ? object_tree_find(object_set_tree(delivery->set), id) : -1;
-	return index < 0 ? -ENOENT : object_set_get(delivery->set, (size_t)index, out);
+	if (object_id_equal(id, &upload->root))
+		return slices_append_refs(out, &upload->root_bytes);
+	index = upload->set ? object_tree_find(object_set_tree(upload->set), id) : -1;
+	return index < 0 ? -ENOENT : object_set_get(upload->set, (size_t)index, out);
 }
 
-static void go(struct delivery *delivery);
+static void upload_go_on(struct upload *upload);
 
-static void parcel_home(void *arg, struct transport_result *result)
+static void object_push_free(struct object_push **object)
 {
-	auto_(free_at_exit) struct parcel *parcel = arg;
-	struct delivery *delivery = parcel->delivery;
+	if (!*object)
+		return;
+	call_done(&(*object)->call);
+	free(*object);
+}
+
+static void object_pushed(struct call *call, struct transport_result *result)
+{
+	auto_(object_push_free) struct object_push *object =
+		container_of(call, struct object_push, call);
+	struct upload *upload = object->upload;
 	bool stored = false;
 
-	delivery->out--;
-	delivery->bytes_out -= parcel->bytes;
+	upload->out--;
+	upload->bytes_out -= object->bytes;
 	if (result->outcome != OUTCOME_OK)
-		delivery_fail(delivery, result->outcome, result->details);
+		upload_fail(upload, result->outcome, result->details);
 	else if (object_stored_decode(&result->body, &stored) || !stored)
-		delivery->again = true;
-	go(delivery);
+		upload->again = true;
+	upload_go_on(upload);
 }
 
+static const struct call_kind push_object = {
+	.method = "PushObject",
+	.what = "an object",
+	.tries = CALL_PUSH,
+	.done = object_pushed,
+};
+
 /* 0, -ENOENT when the SuperLink wants what is no part of the reply, -errno. */
-static int send_parcel(struct delivery *delivery, const struct object_id *id)
+static int send_object(struct upload *upload, const struct object_id *id)
 {
 	auto_(object_request_done) struct object_request request = {
-		.node_id = delivery->fleet->node_id, .run_id = delivery->run_id, .id = *id};
-	auto_(free_at_exit) struct parcel *parcel = calloc(1, sizeof *parcel);
+		.node_id = upload->fleet->node.node_id, .run_id = upload->run_id, .id = *id};
+	auto_(object_push_free) struct object_push *object = calloc(1, sizeof *object);
 	auto_(slices_done) struct slices body = {0};
-	int r = parcel ? bytes_of(delivery, id, &request.content) : -ENOMEM;
+	int r = object ? call_init(&object->call, upload->fleet->link) : -ENOMEM;
 
+	if (!r)
+		r = bytes_of(upload, id, &request.content);
 	if (r)
 		return r;
-	request.session_id = strdup(delivery->wanted.session_id);
+	request.session_id = strdup(upload->wanted.session_id);
 	r = request.session_id ? object_request_encode(&request, &body) : -ENOMEM;
 	if (r)
 		return r;
-	*parcel = (struct parcel){delivery, request.content.bytes};
-	r = errand_start(delivery->fleet, ERRAND_PUSH_OBJECT, &body, parcel_home, parcel);
-	if (r)
-		return r;
-	delivery->out++;
-	delivery->bytes_out += parcel->bytes;
-	take_pointer(&parcel);
+	object->upload = upload;
+	object->bytes = request.content.bytes;
+	call_start(&object->call, &push_object, &body);
+	upload->out++;
+	upload->bytes_out += object->bytes;
+	take_pointer(&object);
 	return 0;
 }
 
-static void go(struct delivery *delivery)
+static void upload_go_on(struct upload *upload)
 {
-	struct fleet_pushed *wanted = &delivery->wanted;
+	struct fleet_pushed *wanted = &upload->wanted;
 	int r;
 
-	while (delivery->outcome == OUTCOME_OK && !delivery->again &&
-		delivery->next < wanted->n_wanted && delivery->out < DELIVERY_OUT &&
-		(delivery->out == 0 || delivery->bytes_out < DELIVERY_BYTES)) {
-		r = send_parcel(delivery, &wanted->wanted[delivery->next++]);
+	while (upload->outcome == OUTCOME_OK && !upload->again && upload->next < wanted->n_wanted &&
+		upload->out < UPLOAD_OUT &&
+		(upload->out == 0 || upload->bytes_out < UPLOAD_BYTES)) {
+		r = send_object(upload, &wanted->wanted[upload->next++]);
 		if (r == -ENOENT)
-			delivery_fail(delivery, OUTCOME_INTERNAL,
+			upload_fail(upload, OUTCOME_INTERNAL,
 				"the SuperLink asks for an object that is no part of the reply");
 		else if (r)
-			delivery_fail(delivery, OUTCOME_RESOURCE_EXHAUSTED,
+			upload_fail(upload, OUTCOME_RESOURCE_EXHAUSTED,
 				"an object of the reply could not be read");
 	}
-	if (delivery->out)
+	if (upload->out)
 		return;
-	if (delivery->outcome == OUTCOME_OK && delivery->again) {
-		if (delivery->tries < DELIVERY_TRIES) {
-			announce_again(delivery);
+	if (upload->outcome == OUTCOME_OK && upload->again) {
+		if (upload->tries < UPLOAD_TRIES) {
+			announce_again(upload);
 			return;
 		}
-		delivery_fail(delivery, OUTCOME_INTERNAL,
+		upload_fail(upload, OUTCOME_INTERNAL,
 			"the SuperLink does not store an object of the reply");
 	}
-	delivery_end(delivery);
+	upload_end(upload);
 }
 
 /* ---- the announcement ---- */
 
-static void announced(void *arg, struct transport_result *result)
+static void announced(struct call *call, struct transport_result *result)
 {
-	struct delivery *delivery = arg;
-	struct fleet *fleet = delivery->fleet;
+	struct upload *upload = container_of(call, struct upload, call);
+	struct fleet *fleet = upload->fleet;
 	int r = 0;
 
 	if (result->outcome == OUTCOME_OK)
-		r = fleet_decode_push_messages(&result->body, &delivery->wanted);
+		r = fleet_decode_push_messages(&result->body, &upload->wanted);
 	/* To announce it once more does no harm: it is the same message. */
 	if (r)
-		delivery->again = true;
+		upload->again = true;
 	if (result->outcome != OUTCOME_OK)
-		delivery_fail(delivery, result->outcome, result->details);
-	if (delivery->wanted.dropped) {
+		upload_fail(upload, result->outcome, result->details);
+	if (upload->wanted.dropped) {
 		log_warn(fleet->log,
 			"SuperLink %s: dropped the reply: the message's time is over, or it is unknown there",
-			fleet->superlink);
-		delivery->next = delivery->wanted.n_wanted; /* of no use there */
+			link_address(fleet->link));
+		upload->next = upload->wanted.n_wanted; /* of no use there */
 	}
-	go(delivery);
+	upload_go_on(upload);
 }
 
-static int send_announcement(struct delivery *delivery)
+static const struct call_kind push_messages = {
+	.method = "PushMessages",
+	.what = "a reply",
+	.tries = CALL_PUSH,
+	.done = announced,
+};
+
+static int send_announcement(struct upload *upload)
 {
 	auto_(slices_done) struct slices request = {0};
-	int r = slices_append_refs(&request, &delivery->announcement);
+	int r = slices_append_refs(&request, &upload->announcement);
+	uint64_t bytes = request.bytes;
 
-	delivery->tries++;
-	return r ? r
-		 : errand_start(
-			   delivery->fleet, ERRAND_PUSH_MESSAGES, &request, announced, delivery);
+	upload->tries++;
+	if (r)
+		return r;
+	/* The answer has the ids of the objects that are wanted of those in the request. */
+	upload->call.answer_max_bytes =
+		CALL_ANSWER_BYTES + (bytes < OBJECT_TREE_BYTES_MAX ? bytes : OBJECT_TREE_BYTES_MAX);
+	call_start(&upload->call, &push_messages, &request);
+	return 0;
 }
 
-static void announce_again(struct delivery *delivery)
+static void announce_again(struct upload *upload)
 {
-	delivery->again = false;
-	delivery->next = 0;
-	fleet_pushed_done(&delivery->wanted);
-	if (send_announcement(delivery)) {
-		delivery_fail(delivery, OUTCOME_RESOURCE_EXHAUSTED, "no memory to push the reply");
-		delivery_end(delivery);
+	upload->again = false;
+	upload->next = 0;
+	fleet_pushed_done(&upload->wanted);
+	if (send_announcement(upload)) {
+		upload_fail(upload, OUTCOME_RESOURCE_EXHAUSTED, "no memory to push the reply");
+		upload_end(upload);
 	}
 }
 
@@ -224,8 +254,9 @@ static int content_tree(
 }
 
 /* The root object is made here, because the reply's metadata is ours; then the request. */
-static int prepare(struct delivery *delivery, const struct held_message *reply, double runtime_s)
+static int prepare(struct upload *upload)
 {
+	const struct held_message *reply = upload->push.reply;
 	auto_(slices_done) struct slices child_tree = {0};
 	auto_(slices_done) struct slices tree = {0};
 	struct envelope announced_as = reply->envelope; /* borrows */
@@ -237,36 +268,33 @@ static int prepare(struct delivery *delivery, const struct held_message *reply, 
 
 	if (!r)
 		r = envelope_message_object(&reply->envelope, has_child ? &child : NULL,
-			&delivery->root_bytes, &delivery->root);
+			&upload->root_bytes, &upload->root);
 	if (!r)
-		r = object_tree_encode(&delivery->root, &child_tree, has_child ? 1 : 0, &tree);
+		r = object_tree_encode(&upload->root, &child_tree, has_child ? 1 : 0, &tree);
 	if (r)
 		return r;
-	object_id_format(&delivery->root, id);
+	object_id_format(&upload->root, id);
 	announced_as.metadata.message_id = id;
 	announced_as.content = (struct slices){0};
-	return fleet_encode_push_messages(
-		delivery->fleet->node_id, &announced_as, &tree, runtime_s, &delivery->announcement);
+	return fleet_encode_push_messages(upload->fleet->node.node_id, &announced_as, &tree,
+		upload->push.runtime_s, &upload->announcement);
 }
 
-int objects_push(struct fleet *fleet, uint64_t number, const struct held_message *reply,
-	double runtime_s, fleet_push_fn *done, void *arg)
+int objects_push(struct fleet *fleet, const struct fleet_push *push)
 {
-	auto_(delivery_free_at_exit) struct delivery *delivery = calloc(1, sizeof *delivery);
-	int r;
+	auto_(upload_free_at_exit) struct upload *upload = calloc(1, sizeof *upload);
+	int r = upload ? call_init(&upload->call, fleet->link) : -ENOMEM;
 
-	if (!delivery)
-		return -ENOMEM;
-	delivery->fleet = fleet;
-	delivery->number = number;
-	delivery->run_id = reply->envelope.metadata.run_id;
-	delivery->done = done;
-	delivery->arg = arg;
-	delivery->set = reply->objects ? object_set_ref(reply->objects) : NULL;
-	r = prepare(delivery, reply, runtime_s);
+	if (r)
+		return r;
+	upload->fleet = fleet;
+	upload->push = *push;
+	upload->run_id = push->reply->envelope.metadata.run_id;
+	upload->set = push->reply->objects ? object_set_ref(push->reply->objects) : NULL;
+	r = prepare(upload);
 	if (!r)
-		r = send_announcement(delivery);
+		r = send_announcement(upload);
 	if (!r)
-		take_pointer(&delivery);
+		take_pointer(&upload);
 	return r;
 }

@@ -1,31 +1,42 @@
-#include "common/base/cleanup.h"
-#include "common/base/text.h"
-#include "common/message/fleet_codec.h"
-#include "supernode/fleet/fleet_internal.h"
+#include "supernode/fleet/poll.h"
 
-#include <errno.h>
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/fab/fab.h"
+#include "common/message/fleet_codec.h"
+#include "common/objects/object_tree.h"
+#include "supernode/fleet/reconnect.h"
+
 #include <string.h>
 
-/* The SuperLink hands a message out once: whoever sent it is told, if it is known who that was. */
-static void unreadable(struct fleet *fleet, const struct slices *body, int r)
+#define OBJECTS_TIMEOUT_MS (300 * 1000) /* a tree may be large, and the network slow */
+
+static struct poll *poll_of(struct call *call)
+{
+	return container_of(call, struct poll, call);
+}
+
+/* The SuperLink hands a message out once: its sender is told, if the metadata names it. */
+static void unreadable(struct poll *poll, const struct slices *body, int r)
 {
 	auto_(held_message_done) struct held_message message = {0};
+	struct slices no_tree = {0};
 	struct reason why;
 
 	if (fleet_decode_pulled_metadata(body, &message.envelope) ||
-		!message.envelope.metadata.message_id[0] || control_is(&message.envelope)) {
-		log_warn(fleet->log,
+		!message.envelope.metadata.message_id[0] || reconnect_is(&message.envelope)) {
+		log_warn(poll->log,
 			"SuperLink %s: a message of %zu bytes could not be read and is lost: %s; going on",
-			fleet->superlink, body->bytes, strerrordesc_np(-r));
+			link_address(poll->call.link), body->bytes, strerrordesc_np(-r));
 		return;
 	}
 	reason_set(&why, "the message of %zu bytes could not be read: %s", body->bytes,
 		strerrordesc_np(-r));
-	fleet->pace.active_ms = fleet_now_ms();
-	fleet_hand_over(fleet, &message, why.text);
+	poll->pace.active_ms = clock_now_ms();
+	poll->ops->message(poll->arg, &message, &no_tree, why.text);
 }
 
-static void pulled(struct fleet *fleet, const struct slices *body)
+static void pulled(struct poll *poll, const struct slices *body)
 {
 	auto_(held_message_done) struct held_message message = {0};
 	auto_(slices_done) struct slices tree = {0};
@@ -33,116 +44,82 @@ static void pulled(struct fleet *fleet, const struct slices *body)
 	int r = fleet_decode_pull_messages(body, &message.envelope, &tree, &more);
 
 	if (r < 0)
-		unreadable(fleet, body, r);
+		unreadable(poll, body, r);
 	if (r)
 		return;
 	if (more)
-		log_warn(fleet->log,
+		log_warn(poll->log,
 			"SuperLink %s: sent %u more messages at once than a node takes; they are lost",
-			fleet->superlink, more);
-	fleet->pace.active_ms = fleet_now_ms();
-	fleet->dialect->take(fleet, &message, &tree);
+			link_address(poll->call.link), more);
+	poll->pace.active_ms = clock_now_ms();
+	poll->ops->message(poll->arg, &message, &tree, NULL);
 }
 
-static void pull_failed(struct fleet *fleet, struct transport_result *result)
+static int prepare(struct call *call)
 {
-	int64_t next_ms;
+	struct poll *poll = poll_of(call);
 
-	/* UNIMPLEMENTED: it was replaced by one of another release. */
-	if (result->outcome == OUTCOME_UNAUTHENTICATED ||
-		result->outcome == OUTCOME_UNIMPLEMENTED) {
-		fleet_lost(fleet, "PullMessages", result);
-		return;
+	poll->parked = !poll->ops->wants(poll->arg);
+	if (poll->parked)
+		return CALL_NOT_NOW;
+	return call->request.bytes ? 0 : fleet_encode_pull_messages(poll->node_id, &call->request);
+}
+
+static void answered(struct call *call, struct transport_result *result)
+{
+	struct poll *poll = poll_of(call);
+	bool ok = result->outcome == OUTCOME_OK;
+
+	if (ok)
+		pulled(poll, &result->body);
+	else if (result->outcome == OUTCOME_CANCELLED && result->body.bytes)
+		log_warn(poll->log, "SuperLink %s: a message came too late and is lost",
+			link_address(call->link));
+	if (poll->ops->ended(poll->arg) && ok)
+		call_start_at(call, call->kind, pace_next(&poll->pace, clock_now_ms()));
+}
+
+#define POLL_KIND(ms, bytes)                                                                       \
+	{                                                                                          \
+		.method = "PullMessages", .what = "a message", .timeout_ms = (ms),                 \
+		.answer_max_bytes = (bytes), .tries = CALL_POLL, .awaited = true,                  \
+		.prepare = prepare, .done = answered                                               \
 	}
-	/* Else polling goes on, whatever is said: a node that is registered is there to be asked.
-	 */
-	if (fleet->pull_retry.first_ms < 0)
-		fleet->pull_retry.first_ms = fleet->pull.started_ms;
-	next_ms = retry_next(
-		&fleet->pull_retry, &fleet->options.retry, fleet_now_ms(), fleet_random01(fleet));
-	if (next_ms == CLOCK_NEVER) {
-		fleet_gave_up(fleet, "PullMessages", &fleet->pull_retry, result);
-		return;
-	}
-	outage_failed(fleet, &fleet->pull_failing, "PullMessages", result, next_ms);
-	timer_set(fleet->pull_timer, next_ms);
+
+const struct call_kind poll_inline = POLL_KIND(0, UINT64_MAX);
+const struct call_kind poll_objects =
+	POLL_KIND(OBJECTS_TIMEOUT_MS, (uint64_t)OBJECT_TREE_BYTES_MAX + (1 << 20));
+
+int poll_init(struct poll *poll, struct link *link, const struct pace *pace)
+{
+	poll->pace = *pace;
+	return call_init(&poll->call, link);
 }
 
-static bool has_message(const struct slices *body)
+void poll_done(struct poll *poll)
 {
-	auto_(envelope_done) struct envelope message = {0};
-	auto_(slices_done) struct slices tree = {0};
-	unsigned more = 0;
-
-	return fleet_decode_pull_messages(body, &message, &tree, &more) != 1;
+	call_done(&poll->call);
 }
 
-static void pull_done(struct attempt *attempt, struct transport_result *result)
+void poll_begin(struct poll *poll, const struct call_kind *kind, uint64_t node_id)
 {
-	struct fleet *fleet = attempt->fleet;
-
-	if (attempt->cancelled) {
-		if (result->outcome == OUTCOME_OK && has_message(&result->body))
-			log_warn(fleet->log, "SuperLink %s: a message came too late and is lost",
-				fleet->superlink);
-		return;
-	}
-	if (fleet->state == FLEET_CLOSING) {
-		if (result->outcome == OUTCOME_OK)
-			pulled(fleet, &result->body);
-		if (fleet->state == FLEET_CLOSING && !fleet->reply_expected)
-			fleet_closed(fleet);
-		return;
-	}
-	if (result->outcome != OUTCOME_OK) {
-		pull_failed(fleet, result);
-		return;
-	}
-	outage_worked(fleet, &fleet->pull_failing);
-	retry_init(&fleet->pull_retry);
-	pulled(fleet, &result->body);
-	if (fleet->state == FLEET_ONLINE && !fleet->disconnecting)
-		timer_set(fleet->pull_timer, pace_next(&fleet->pace, fleet_now_ms()));
+	poll->node_id = node_id;
+	poll->parked = false;
+	poll->pace.active_ms = clock_now_ms();
+	call_start_at(&poll->call, kind, 0);
 }
 
-void poll_begin(struct fleet *fleet)
+void poll_hurry(struct poll *poll)
 {
-	retry_init(&fleet->pull_retry);
-	fleet->pull_parked = false;
-	fleet->pace.active_ms = fleet_now_ms();
-	timer_set(fleet->pull_timer, 0);
+	poll->pace.active_ms = clock_now_ms();
+	if (poll->call.tries.retry.tries == 0)
+		call_start_at(&poll->call, poll->call.kind, 0);
 }
 
-void poll_fire(void *arg)
+void poll_unpark(struct poll *poll)
 {
-	struct fleet *fleet = arg;
-	struct attempt_call call = {.method = "PullMessages", .what = "a message"};
-	auto_(slices_done) struct slices body = {0};
-	int r;
-
-	if (fleet->state != FLEET_ONLINE || fleet->disconnecting || fleet->pull.out)
+	if (!poll->parked)
 		return;
-	fleet->pull_parked = !fleet->ops.wants_message(fleet->arg);
-	if (fleet->pull_parked || fleet->state != FLEET_ONLINE)
-		return;
-	r = fleet_encode_pull_messages(fleet->node_id, &body);
-	call.timeout_ms = fleet->dialect->poll_ms;
-	call.answer_max_bytes = fleet->dialect->poll_answer_bytes;
-	attempt_start(&fleet->pull, &call, r, &body, pull_done);
-}
-
-void poll_now(struct fleet *fleet)
-{
-	fleet->pace.active_ms = fleet_now_ms();
-	/* A failing pull keeps its back-off. */
-	if (fleet->state == FLEET_ONLINE && !fleet->pull.out && fleet->pull_retry.tries == 0)
-		timer_set(fleet->pull_timer, 0);
-}
-
-void fleet_poke(struct fleet *fleet)
-{
-	if (!fleet->pull_parked || fleet->state != FLEET_ONLINE)
-		return;
-	fleet->pull_parked = false;
-	timer_set(fleet->pull_timer, 0);
+	poll->parked = false;
+	call_start_at(&poll->call, poll->call.kind, 0);
 }

@@ -2,6 +2,7 @@
  * run_info: what the owner asks about a run: its information, its FAB.
  */
 #include "common/base/cleanup.h"
+#include "common/fab/fab.h"
 #include "common/message/fleet_codec.h"
 #include "supernode/fleet/fleet_internal.h"
 
@@ -10,6 +11,7 @@
 #define NO_FAB 2009 /* Flower's number for a run whose FAB cannot be given, from 1.33 on */
 
 struct question {
+	struct call call;
 	uint64_t run_id;
 	union {
 		fleet_run_fn *run;
@@ -18,9 +20,17 @@ struct question {
 	void *arg;
 };
 
-static void run_answered(void *arg, struct transport_result *result)
+static void question_free(struct question **question)
 {
-	auto_(free_at_exit) struct question *question = arg;
+	if (!*question)
+		return;
+	call_done(&(*question)->call);
+	free(*question);
+}
+
+static void run_answered(struct call *call, struct transport_result *result)
+{
+	auto_(question_free) struct question *question = container_of(call, struct question, call);
 	struct run run = {0};
 	int r;
 
@@ -31,15 +41,15 @@ static void run_answered(void *arg, struct transport_result *result)
 	} else if (result->outcome == OUTCOME_OK) {
 		r = fleet_decode_get_run(&result->body, &run);
 		if (r)
-			errand_unreadable(result, r);
+			call_unreadable(result, r);
 	}
 	question->done.run(question->arg, question->run_id, result->outcome,
 		result->outcome == OUTCOME_OK ? &run : NULL, result->details);
 }
 
-static void fab_answered(void *arg, struct transport_result *result)
+static void fab_answered(struct call *call, struct transport_result *result)
 {
-	auto_(free_at_exit) struct question *question = arg;
+	auto_(question_free) struct question *question = container_of(call, struct question, call);
 	auto_(free_at_exit) char *hash = NULL;
 	auto_(value_map_done) struct value_map verifications = {0};
 	struct slices content = {0};
@@ -48,7 +58,7 @@ static void fab_answered(void *arg, struct transport_result *result)
 	if (result->outcome == OUTCOME_OK) {
 		r = fleet_decode_get_fab(&result->body, &hash, &content, &verifications);
 		if (r)
-			errand_unreadable(result, r);
+			call_unreadable(result, r);
 	} else if (result->code == NO_FAB) {
 		result->outcome = OUTCOME_NOT_FOUND; /* whatever its status says: the run goes on */
 	}
@@ -56,46 +66,60 @@ static void fab_answered(void *arg, struct transport_result *result)
 		result->outcome == OUTCOME_OK ? &content : NULL, &verifications, result->details);
 }
 
+static const struct call_kind get_run = {
+	.method = "GetRun",
+	.timeout_ms = CALL_TIMEOUT_MS,
+	.answer_max_bytes = 4 << 20, /* a run, with its configuration */
+	.tries = CALL_REQUEST,
+	.done = run_answered,
+};
+
+static const struct call_kind get_fab = {
+	.method = "GetFab",
+	.what = "a FAB",
+	.answer_max_bytes = (uint64_t)FAB_RECEIVED_MAX_BYTES + (1 << 20),
+	.tries = CALL_REQUEST,
+	.done = fab_answered,
+};
+
+/* NULL: no memory. */
+static struct question *question_new(struct fleet *fleet, uint64_t run_id, void *arg)
+{
+	auto_(question_free) struct question *question = calloc(1, sizeof *question);
+
+	if (!question || call_init(&question->call, fleet->link))
+		return NULL;
+	question->run_id = run_id;
+	question->arg = arg;
+	return take_pointer(&question);
+}
+
 int fleet_get_run(struct fleet *fleet, uint64_t run_id, fleet_run_fn *done, void *arg)
 {
-	auto_(free_at_exit) struct question *question = calloc(1, sizeof *question);
+	auto_(question_free) struct question *question = question_new(fleet, run_id, arg);
 	auto_(slices_done) struct slices request = {0};
-	int r;
+	int r = question ? fleet_encode_get_run(fleet->node.node_id, run_id, &request) : -ENOMEM;
 
-	if (!question)
-		return -ENOMEM;
-	*question = (struct question){.run_id = run_id, .done.run = done, .arg = arg};
-	r = fleet_encode_get_run(fleet->node_id, run_id, &request);
-	if (!r)
-		r = errand_start(fleet, ERRAND_GET_RUN, &request, run_answered, question);
-	if (!r)
-		take_pointer(&question);
-	return r;
+	if (r)
+		return r;
+	question->done.run = done;
+	call_start(&question->call, &get_run, &request);
+	take_pointer(&question);
+	return 0;
 }
 
 int fleet_get_fab(
 	struct fleet *fleet, uint64_t run_id, const char *hash, fleet_fab_fn *done, void *arg)
 {
-	auto_(free_at_exit) struct question *question = calloc(1, sizeof *question);
+	auto_(question_free) struct question *question = question_new(fleet, run_id, arg);
 	auto_(slices_done) struct slices request = {0};
-	int r;
+	int r = question ? fleet_encode_get_fab(fleet->node.node_id, hash, run_id, &request)
+			 : -ENOMEM;
 
-	if (!question)
-		return -ENOMEM;
-	*question = (struct question){.run_id = run_id, .done.fab = done, .arg = arg};
-	r = fleet_encode_get_fab(fleet->node_id, hash, run_id, &request);
-	if (!r)
-		r = errand_start(fleet, ERRAND_GET_FAB, &request, fab_answered, question);
-	if (!r)
-		take_pointer(&question);
-	return r;
-}
-
-int fleet_push(struct fleet *fleet, uint64_t number, const struct held_message *reply,
-	double runtime_s, fleet_push_fn *done, void *arg)
-{
-	/* Not a node at the moment: the push is cancelled, in any form. */
-	const struct dialect *dialect = fleet->dialect ? fleet->dialect : &dialect_a;
-
-	return dialect->push(fleet, number, reply, runtime_s, done, arg);
+	if (r)
+		return r;
+	question->done.fab = done;
+	call_start(&question->call, &get_fab, &request);
+	take_pointer(&question);
+	return 0;
 }

@@ -9,7 +9,7 @@
 #include "common/http/client.h"
 #include "common/http/status.h"
 #include "common/loop/loop.h"
-#include "supernode/fleet/transport.h"
+#include "supernode/link/transport.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -6,8 +6,8 @@
 
 #include "common/base/text.h"
 #include "common/http/status.h"
-#include "supernode/fleet/flower_error.h"
-#include "supernode/fleet/probe_words.h"
+#include "supernode/link/flower_error.h"
+#include "supernode/link/probe_words.h"
 
 FUZZ_MEMORY(64, 256);
 

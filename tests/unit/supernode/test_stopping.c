@@ -82,14 +82,15 @@ int fleet_get_fab(
 	return 0;
 }
 
-int fleet_push(struct fleet *fleet, uint64_t number, const struct held_message *reply,
-	double runtime_s, fleet_push_fn *done, void *arg)
+int fleet_push(struct fleet *fleet, const struct fleet_push *push)
 {
-	(void)fleet, (void)runtime_s, (void)arg;
+	const struct envelope *reply = &push->reply->envelope;
+
+	(void)fleet;
 	world.pushes++;
-	world.pushed = done;
-	world.pushed_message = number;
-	world.pushed_code = reply->envelope.has_error ? reply->envelope.error_code : 0;
+	world.pushed = push->done;
+	world.pushed_message = push->number;
+	world.pushed_code = reply->has_error ? reply->error_code : 0;
 	return 0;
 }
 

@@ -53,6 +53,7 @@ static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slic
 {
 	struct owner *owner = arg;
 	auto_(held_message_done) struct held_message reply = {.envelope.has_content = true};
+	const struct fleet_push push = {17, &reply, 0.5, on_pushed, owner};
 
 	(void)verifications;
 	(void)run_id;
@@ -67,7 +68,7 @@ static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slic
 		slices_append_refs(&reply.envelope.content, &owner->message.envelope.content), 0);
 	if (owner->message.objects)
 		reply.objects = object_set_ref(owner->message.objects);
-	assert_int_equal(fleet_push(owner->fleet, 17, &reply, 0.5, on_pushed, owner), 0);
+	assert_int_equal(fleet_push(owner->fleet, &push), 0);
 }
 
 static void on_run(
@@ -246,13 +247,17 @@ static void live(struct base *base, struct owner *owner, const char *address, co
 					 .address = address, .receive_max_bytes = INT32_MAX},
 				 &connector),
 		0);
-	assert_int_equal(fleet_new(base->loop, base->log, connector,
-				 &(struct fleet_options){.spool = base->spool,
-					 .retry = {-1, -1},
-					 .poll_min_ms = 100,
-					 .poll_max_ms = 500,
-					 .random01 = half},
-				 &ops, owner, &owner->fleet),
+	assert_int_equal(fleet_new(&(struct fleet_options){.loop = base->loop,
+					   .log = base->log,
+					   .connector = connector,
+					   .ops = &ops,
+					   .arg = owner,
+					   .spool = base->spool,
+					   .retry = {-1, -1},
+					   .poll_min_ms = 100,
+					   .poll_max_ms = 500,
+					   .random01 = half},
+				 &owner->fleet),
 		0);
 	fleet_start(owner->fleet);
 	while (owner->replies < REPLIES && !owner->over && clock_now_ms() < end_ms)

@@ -418,7 +418,7 @@ static uint64_t on_message(void *arg, struct held_message *message, const char *
 		assert_int_equal(envelope_error(&taken.envelope.metadata, clock_wall_s(),
 					 ERROR_CODE_CLIENT_APP_CRASHED, "stopped", &reply.envelope),
 			0);
-		assert_int_equal(fleet_push(rig->fleet, 99, &reply, 0.5, rig_push_done, rig), 0);
+		assert_int_equal(rig_push(rig, 99, &reply, 0.5), 0);
 	}
 	return rig->no_use ? 0 : 12;
 }
@@ -482,6 +482,12 @@ void rig_push_done(void *arg, uint64_t number, enum outcome outcome, const char 
 	ended(arg, number, outcome, details);
 }
 
+int rig_push(struct rig *rig, uint64_t number, const struct held_message *reply, double runtime_s)
+{
+	return fleet_push(
+		rig->fleet, &(struct fleet_push){number, reply, runtime_s, rig_push_done, rig});
+}
+
 void rig_stopped(void *arg)
 {
 	((struct rig *)arg)->stopped++;
@@ -512,6 +518,7 @@ struct rig *rig_new_with(
 		.poll_min_ms = 100,
 		.poll_max_ms = 3000,
 		.random01 = rig_random,
+		.ops = &ops,
 	};
 
 	assert_non_null(rig);
@@ -528,10 +535,12 @@ struct rig *rig_new_with(
 	rig->random01 = 0.5;
 	rig->wants = true;
 	options.random_arg = rig;
+	options.log = rig->log;
+	options.connector = &rig->connector;
+	options.arg = rig;
 	if (policy)
 		options.retry = *policy;
-	assert_int_equal(
-		fleet_new(NULL, rig->log, &rig->connector, &options, &ops, rig, &rig->fleet), 0);
+	assert_int_equal(fleet_new(&options, &rig->fleet), 0);
 	return rig;
 }
 
@@ -563,7 +572,7 @@ void rig_free(struct rig *rig)
 			static const char *const last[] = {
 				"DeleteNode", "DeactivateNode", "UnregisterNode"};
 
-			rig_pass(rig, FLOW_CLOSE_PUSH_MS);
+			rig_pass(rig, FLEET_CLOSE_PUSH_MS);
 			rig_answer_cancelled(rig);
 			rig_pass(rig, 0);
 			for (size_t j = 0; j < ARRAY_LEN(last); j++) {

@@ -21,7 +21,7 @@ static void test_registers_and_begins(void **state)
 	assert_non_null(handle);
 	assert_int_equal(handle->timeout_ms, 30000);
 	assert_true(handle->proven);
-	assert_int_equal(handle->answer_max_bytes, FLOW_CONTROL_ANSWER_BYTES);
+	assert_int_equal(handle->answer_max_bytes, CALL_ANSWER_BYTES);
 	rig_answer_node(rig, RIG_NODE_ID);
 	assert_int_equal(rig->registered, 1);
 	assert_int_equal(rig->node_id, RIG_NODE_ID);
@@ -30,7 +30,7 @@ static void test_registers_and_begins(void **state)
 	handle = rig_sent(rig, "Ping");
 	assert_non_null(handle);
 	assert_int_equal(handle->timeout_ms, 5000);
-	assert_int_equal(handle->answer_max_bytes, FLOW_CONTROL_ANSWER_BYTES);
+	assert_int_equal(handle->answer_max_bytes, CALL_ANSWER_BYTES);
 	handle = rig_sent(rig, "PullMessages");
 	assert_non_null(handle);
 	assert_int_equal(handle->timeout_ms, 0);
@@ -172,7 +172,7 @@ static void forgotten(const char *method, bool success_false)
 	rig_pass(rig, 0);
 	assert_int_equal(fleet_get_run(rig->fleet, 7, rig_run_done, rig), 0);
 	rig_pass(rig, 0);
-	rig_pass(rig, FLOW_STABLE_MS);
+	rig_pass(rig, JOIN_STABLE_MS);
 	if (success_false)
 		rig_answer_ping(rig, false);
 	else
@@ -319,7 +319,7 @@ static void test_every_outcome_of_a_pull(void **state)
 		struct rig *rig = rig_new(NULL);
 
 		rig_register(rig);
-		rig_pass(rig, FLOW_STABLE_MS);
+		rig_pass(rig, JOIN_STABLE_MS);
 		fail_call(rig, "PullMessages", (enum outcome)outcome);
 		rig_pass(rig, 499);
 		assert_null(rig_sent(rig, "PullMessages"));

@@ -1,7 +1,7 @@
 #include "common/base/cleanup.h"
 #include "common/rpc/rpc.h"
 #include "life.h"
-#include "supernode/fleet/transport.h"
+#include "supernode/link/transport.h"
 
 #include <errno.h>
 #include <setjmp.h>

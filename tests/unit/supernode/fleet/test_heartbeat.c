@@ -1,4 +1,4 @@
-#include "supernode/fleet/fleet_internal.h"
+#include "supernode/fleet/heartbeat.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

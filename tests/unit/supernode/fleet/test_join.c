@@ -566,7 +566,7 @@ static void test_a_node_that_was_up_does_not_give_up(void **state)
 
 		rig_answer_node(rig, RIG_NODE_ID);
 		rig_answer_node(rig, RIG_NODE_ID);
-		rig_pass(rig, FLOW_STABLE_MS);
+		rig_pass(rig, JOIN_STABLE_MS);
 		rig_answer_ping(rig, false);
 		assert_int_equal(rig->lost, 1);
 		if (how == 0)
@@ -595,7 +595,7 @@ static void test_a_superlink_that_has_lost_its_keys(void **state)
 	(void)state;
 	rig_answer_node(rig, RIG_NODE_ID);
 	assert_int_equal(rig->registered, 1);
-	rig_pass(rig, FLOW_STABLE_MS);
+	rig_pass(rig, JOIN_STABLE_MS);
 	rig_fail(rig, "SendNodeHeartbeat", OUTCOME_UNAUTHENTICATED);
 	for (int minute = 0; minute < 10; minute++) {
 		rig_pass(rig, 70000);
@@ -621,7 +621,7 @@ static void test_replaced_by_one_that_speaks_http(void **state)
 	rig_pass(rig, 0);
 	rig_answer_ping(rig, true);
 	assert_int_equal(fleet_get_run(rig->fleet, 7, rig_run_done, rig), 0);
-	rig_pass(rig, FLOW_STABLE_MS);
+	rig_pass(rig, JOIN_STABLE_MS);
 	assert_non_null(rig_sent(rig, "GetRun"));
 	rig_pass(rig, 10000);
 	/* The same is still there, or nobody yet. */
@@ -687,7 +687,7 @@ static void test_replaced_by_one_of_another_release(void **state)
 	(void)state;
 	rig_answer_node(rig, RIG_NODE_ID);
 	rig_answer_node(rig, RIG_NODE_ID);
-	rig_pass(rig, FLOW_STABLE_MS);
+	rig_pass(rig, JOIN_STABLE_MS);
 	rig->lacks = rig_lacks_a;
 	rig_pass(rig, 0);
 	assert_int_equal(rig->lost, 1);

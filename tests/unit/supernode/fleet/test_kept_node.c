@@ -31,6 +31,11 @@ static void remove_dir(const char *dir)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static void keep_77(char *dir, const struct auth *key)
+{
+	kept_node_set(&(struct kept_node){.dir = dir}, key, 77);
+}
+
 static void test_a_number_is_kept(void **state)
 {
 	(void)state;
@@ -71,8 +76,8 @@ static void test_a_kept_number_is_used(void **state)
 		struct rig *rig;
 
 		assert_non_null(mkdtemp(dir));
-		kept_node_write(NULL, dir, key, 77, NULL, NULL, NULL);
-		assert_int_equal(kept_node_read(dir, key), 77);
+		keep_77(dir, key);
+		assert_int_equal(kept_node_get(&(struct kept_node){.dir = dir}, key), 77);
 		rig = rig_begin(b ? rig_lacks_b : rig_lacks_a, key, dir);
 		if (b)
 			rig_answer_ping(rig, true);
@@ -97,7 +102,7 @@ static void test_a_kept_number_that_is_not_known(void **state)
 		struct rig *rig;
 
 		assert_non_null(mkdtemp(dir));
-		kept_node_write(NULL, dir, key, 77, NULL, NULL, NULL);
+		keep_77(dir, key);
 		rig = rig_begin(b ? rig_lacks_b : rig_lacks_a, key, dir);
 		if (how % 2)
 			rig_answer_ping(rig, false);
@@ -159,7 +164,7 @@ static void test_keys_before_methods_and_a_kept_number(void **state)
 		size_t len;
 
 		assert_non_null(mkdtemp(dir));
-		kept_node_write(NULL, dir, key, 77, NULL, NULL, NULL);
+		keep_77(dir, key);
 		rig = rig_new_with(NULL, key, dir);
 		rig->keys_first = true;
 		if (known)

@@ -60,7 +60,7 @@ static void test_stops_half_way(void **state)
 	rig = rig_begin(rig_lacks_c, NULL, NULL);
 	rig_answer_node(rig, RIG_NODE_ID);
 	fleet_stop(rig->fleet, rig_stopped, rig);
-	rig_pass(rig, FLOW_CLOSE_PULL_MS);
+	rig_pass(rig, FLEET_CLOSE_PULL_MS);
 	rig_answer_cancelled(rig);
 	rig_pass(rig, 0);
 	rig_fail(rig, "DeactivateNode", OUTCOME_FAILED_PRECONDITION);

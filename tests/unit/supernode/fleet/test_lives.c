@@ -29,7 +29,7 @@ static int begin(struct rig *rig, uint32_t *seed)
 	case 1:
 		return fleet_get_fab(rig->fleet, 7, "abc", rig_fab_done, rig);
 	default:
-		return fleet_push(rig->fleet, 5, &reply, 0.5, rig_push_done, rig);
+		return rig_push(rig, 5, &reply, 0.5);
 	}
 }
 
@@ -125,7 +125,7 @@ static void change_any(struct rig *rig, uint32_t *seed)
 		break;
 	case 1:
 		rig->found = (enum probe_result)chance(
-			seed, rig->fleet->ever_online ? PROBE_N : PROBE_WRONG);
+			seed, join_was_online(rig->fleet->join) ? PROBE_N : PROBE_WRONG);
 		break;
 	case 2:
 		rig->hold_jobs = !rig->hold_jobs;

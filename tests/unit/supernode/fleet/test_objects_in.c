@@ -126,7 +126,7 @@ static void test_a_larger_one_is_asked_for_alone(void **state)
 		rig_pass(rig, 0);
 	}
 	assert_int_equal(sample_index(&sample, handle), 0);
-	assert_int_equal(handle->answer_max_bytes, FLOW_OBJECT_ANSWER_BYTES);
+	assert_int_equal(handle->answer_max_bytes, FLEET_OBJECT_ANSWER_BYTES);
 	assert_int_equal(rig_out(rig, "PullObject"), 1);
 	rig_answer_object(rig, handle, &sample.bytes[0]);
 	rig_pass(rig, 0);
@@ -148,7 +148,7 @@ static void test_one_that_is_too_large_ends_the_message(void **state)
 	sample_init(&sample, 1, 1000);
 	rig = with_message(&sample);
 	while ((handle = rig_sent(rig, "PullObject")) &&
-		handle->answer_max_bytes < FLOW_OBJECT_ANSWER_BYTES)
+		handle->answer_max_bytes < FLEET_OBJECT_ANSWER_BYTES)
 		answer_too_large(rig, handle);
 	assert_non_null(handle);
 	answer_too_large(rig, handle);
@@ -522,7 +522,7 @@ static void test_nobody_wants_them(void **state)
 		assert_non_null(rig_sent(rig, "ConfirmMessageReceived"));
 		rig_answer(rig, rig_sent(rig, "ConfirmMessageReceived"), OUTCOME_OK, "", NULL);
 		assert_int_equal(rig->contents, 0);
-		assert_true(LIST_EMPTY(&rig->fleet->intakes));
+		assert_true(LIST_EMPTY(&rig->fleet->downloads));
 		assert_int_equal(spool_memory_bytes(rig->spool), 0);
 		rig_free(rig);
 		sample_done(&sample);
@@ -582,7 +582,7 @@ static void test_stopped_while_one_waits(void **state)
 	assert_non_null(rig_sent(rig, "PullMessages"));
 	fleet_stop(rig->fleet, rig_stopped, rig);
 	rig_pass(rig, 0);
-	assert_true(LIST_EMPTY(&rig->fleet->intakes));
+	assert_true(LIST_EMPTY(&rig->fleet->downloads));
 	assert_int_equal(rig->contents, 0);
 	rig_free(rig);
 	sample_done(&sample);

@@ -36,7 +36,7 @@ static void case_init(struct case_ *c, size_t n_records)
 
 static void case_push(struct case_ *c)
 {
-	assert_int_equal(fleet_push(c->rig->fleet, 5, &c->reply, 2.5, rig_push_done, c->rig), 0);
+	assert_int_equal(rig_push(c->rig, 5, &c->reply, 2.5), 0);
 	rig_pass(c->rig, 0);
 }
 

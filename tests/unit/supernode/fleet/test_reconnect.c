@@ -163,7 +163,7 @@ static void test_forgotten_while_acknowledging(void **state)
 	struct rig *rig = told(&order);
 
 	(void)state;
-	rig_pass(rig, FLOW_STABLE_MS);
+	rig_pass(rig, JOIN_STABLE_MS);
 	rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_UNAUTHENTICATED, "Invalid node ID",
 		NULL);
 	assert_int_equal(rig->lost, 1);

@@ -1,0 +1,49 @@
+/*
+ * poll: asks the SuperLink for the next message, at the pace of what happens, as long as one is
+ * wanted. Main thread. Knows nothing of what becomes of a message.
+ */
+#ifndef FLWR_FLEET_POLL_H
+#define FLWR_FLEET_POLL_H
+
+#include "common/base/pace.h"
+#include "supernode/core/held_message.h"
+#include "supernode/link/call.h"
+
+extern const struct call_kind poll_inline;  /* a message brings its content along */
+extern const struct call_kind poll_objects; /* a message comes without its content */
+
+struct poll_ops {
+	/* Shall a message be asked for now? */
+	bool (*wants)(void *arg);
+	/* A message came, with the tree of its objects if it has one; what is left in both is the
+	 * caller's. refused: it could not be read but for its metadata, and that is why; else NULL.
+	 */
+	void (*message)(
+		void *arg, struct held_message *message, struct slices *tree, const char *refused);
+	/* A poll has ended, after message(): does polling go on? */
+	bool (*ended)(void *arg);
+};
+
+struct poll {
+	struct call call;
+	struct log *log;
+	const struct poll_ops *ops;
+	void *arg;
+	uint64_t node_id;
+	struct pace pace;
+	bool parked; /* due, but no message is wanted */
+};
+
+/* 0 or -ENOMEM; poll_done() follows in both cases, when the call is not under way. pace is copied.
+ */
+int poll_init(struct poll *poll, struct link *link, const struct pace *pace);
+void poll_done(struct poll *poll);
+
+/* The node was registered just now. The link ends it. */
+void poll_begin(struct poll *poll, const struct call_kind *kind, uint64_t node_id);
+/* Something happened: ask at once, but not while polls fail. */
+void poll_hurry(struct poll *poll);
+/* wants() may say something else now. */
+void poll_unpark(struct poll *poll);
+
+#endif

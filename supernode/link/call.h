@@ -1,0 +1,94 @@
+/*
+ * call: one call to the SuperLink, tried until its outcome is final: its request, its policy, the
+ * transport and the timer that it waits for. Embedded in what it is about. Main thread; callbacks
+ * come from the loop.
+ */
+#ifndef FLWR_LINK_CALL_H
+#define FLWR_LINK_CALL_H
+
+#include "supernode/link/link.h"
+#include "supernode/link/outage.h"
+
+#include <sys/queue.h>
+
+#define CALL_TIMEOUT_MS   30000      /* of a call without content */
+#define CALL_ANSWER_BYTES (64 << 10) /* of an answer with a number, a yes */
+#define CALL_NOT_NOW      1
+
+struct call;
+
+enum call_tries {
+	CALL_ONCE,     /* every outcome is final, and says nothing about the node */
+	CALL_REQUEST,  /* until an outcome is final (retry_again()), or one has come for the third
+			  time that is odd: UNKNOWN or INTERNAL, by which a handler of the SuperLink
+			  has raised, or cannot read the request */
+	CALL_PUSH,     /* the same, for the fifth time: there is a reply to lose */
+	CALL_POLL,     /* whatever the outcome, as long as --max-retries and the like allow */
+	CALL_HEARTBEAT /* whatever the outcome, without end; waits count from a try's beginning */
+};
+
+/* What the owner makes of an answer. */
+enum call_answer { CALL_ANSWERED, CALL_UNREADABLE, CALL_NODE_UNKNOWN };
+
+/* The policy of a call; rows of these are constant. */
+struct call_kind {
+	const char *method;
+	int64_t timeout_ms;        /* of a try; 0: it carries content, which takes what it takes */
+	uint64_t answer_max_bytes; /* 0: CALL_ANSWER_BYTES */
+	const char *what;          /* as in struct transport_call; too large is final then */
+	enum call_tries tries;
+	const char *final; /* UNKNOWN with these words in it is an answer; NULL: none is */
+	bool awaited;      /* link_close_calls() lets the try that is out end */
+	/* Before each try: fills call->request if that is empty. 0; CALL_NOT_NOW: the call is not
+	 * under way any more, without done(); -errno. NULL: nothing is to be prepared. */
+	int (*prepare)(struct call *call);
+	/* An answer with OK came; result->details belong to CALL_NODE_UNKNOWN. NULL: answered. */
+	enum call_answer (*read)(struct call *call, struct transport_result *result);
+	/* The final outcome; CANCELLED: by us, what had come is in result->body. May free the call,
+	 * or start it anew. */
+	void (*done)(struct call *call, struct transport_result *result);
+};
+
+/* Zero-initialised until call_init(); to be read only, but for request. */
+struct call {
+	LIST_ENTRY(call) entry;
+	struct link *link;
+	const struct call_kind *kind;
+	struct slices request;     /* for every try */
+	uint64_t answer_max_bytes; /* instead of the kind's; 0: the kind's */
+	struct timer *timer;       /* the next try; or the end, when cancelled between tries */
+	struct transport *transport;
+	struct transport_handle *handle; /* non-NULL while a try is out */
+	struct tries tries;
+	int odd;
+	bool started; /* under way: done() comes */
+	bool cancelled;
+	bool broken; /* the try that is out was ended by us, and is repeated */
+	bool last;   /* the outcome of the try that is out is final */
+};
+
+/* 0 or -ENOMEM. */
+int call_init(struct call *call, struct link *link);
+/* Not while it is under way. */
+void call_done(struct call *call);
+
+/* request is taken over. The first try is made from the loop, at once. */
+void call_start(struct call *call, const struct call_kind *kind, struct slices *request);
+/* The same for a call that prepares its request, and at a time (CLOCK_NEVER: later). A call that
+ * waits for its next try has that then; nothing happens when a try is out. */
+void call_start_at(struct call *call, const struct call_kind *kind, int64_t at_ms);
+/*
+ * A try at once, carried whether calls are open or not; done() may come inside, so this is called
+ * from the loop only. error is what encoding the request ended with.
+ */
+void call_now(struct call *call, const struct call_kind *kind, int error, struct slices *request);
+
+static inline bool call_is_out(const struct call *call)
+{
+	return call->handle != NULL;
+}
+
+/* An answer that cannot be read (r as a codec gives it): result becomes one that says so. */
+void call_unreadable(struct transport_result *result, int r);
+
+#endif

@@ -1,0 +1,362 @@
+#include "rig.h"
+
+static struct held_message reply = {.envelope = {
+					    .metadata = RIG_REPLY_METADATA,
+					    .has_error = true,
+					    .error_code = 2,
+					    .error_reason = (char *)"it raised",
+				    }};
+
+static struct rig *online(const struct retry_policy *policy)
+{
+	struct rig *rig = rig_new(policy);
+
+	rig->wants = false;
+	rig_register(rig);
+	return rig;
+}
+
+static int begin(struct rig *rig, const char *method)
+{
+	if (strcmp(method, "GetRun") == 0)
+		return fleet_get_run(rig->fleet, 7, rig_run_done, rig);
+	if (strcmp(method, "GetFab") == 0)
+		return fleet_get_fab(rig->fleet, 7, "abc", rig_fab_done, rig);
+	return rig_push(rig, 5, &reply, 0.5);
+}
+
+static const char *const methods[] = {"GetRun", "GetFab", "PushMessages"};
+
+static void test_every_outcome_of_every_call(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
+			bool content = i > 0;
+			bool again = retry_again((enum outcome)outcome, content);
+			struct rig *rig = online(NULL);
+
+			assert_int_equal(begin(rig, methods[i]), 0);
+			assert_null(rig_sent(rig, methods[i]));
+			rig_pass(rig, 0);
+			assert_int_equal(
+				rig_sent(rig, methods[i])->timeout_ms, content ? 0 : 30000);
+			rig_answer(rig, rig_sent(rig, methods[i]), (enum outcome)outcome,
+				"of the test", NULL);
+			rig_pass(rig, 0);
+			assert_int_equal(rig->ends, !again);
+			if (outcome == OUTCOME_UNAUTHENTICATED) {
+				assert_int_equal(rig->lost, 1);
+				assert_int_equal(rig->outcome, OUTCOME_CANCELLED);
+			} else if (!again) {
+				assert_int_equal(rig->outcome, outcome);
+				assert_string_equal(rig->details, "of the test");
+			}
+			rig_pass(rig, 500);
+			assert_int_equal(rig_sent(rig, methods[i]) != NULL, again);
+			assert_int_equal(rig->over, 0);
+			rig_free(rig);
+		}
+}
+
+static void test_a_try_again_sends_the_same(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		auto_(slices_done) struct slices first = {0};
+		struct rig *rig = online(NULL);
+
+		assert_int_equal(begin(rig, methods[i]), 0);
+		rig_pass(rig, 0);
+		assert_int_equal(slices_append_refs(&first, &rig_sent(rig, methods[i])->body), 0);
+		assert_true(first.bytes > 0);
+		rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_UNAVAILABLE, "", NULL);
+		rig_pass(rig, 500);
+		assert_true(slices_equal(&first, &rig_sent(rig, methods[i])->body));
+		rig_free(rig);
+	}
+}
+
+static void test_the_last_try(void **state)
+{
+	struct retry_policy one = {.max_retries = 1, .max_wait_ms = -1};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		for (int gone = 0; gone < 2; gone++) {
+			enum outcome outcome = gone ? OUTCOME_UNAVAILABLE : OUTCOME_UNKNOWN;
+			struct rig *rig = online(&one);
+
+			assert_int_equal(begin(rig, methods[i]), 0);
+			for (int try = 0; try < 2; try++) {
+				assert_int_equal(rig->ends, 0);
+				rig_pass(rig, 500);
+				rig_answer(rig, rig_sent(rig, methods[i]), outcome, "no", NULL);
+			}
+			assert_int_equal(rig->ends, 1);
+			assert_int_equal(rig->outcome, outcome);
+			/* Without a connection the node itself is done for. */
+			assert_int_equal(rig->over, gone);
+			rig_free(rig);
+		}
+}
+
+/* How many tries of each method the SuperLink may answer oddly. */
+static const int odd_tries[ARRAY_LEN(methods)] = {3, 3, 5};
+
+/* By UNKNOWN and INTERNAL a SuperLink says that it cannot do it, sooner or later for good. */
+static void test_odd_outcomes_become_final(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		for (int first = 0; first < 2; first++) {
+			struct rig *rig = online(NULL);
+			enum outcome outcome = OUTCOME_OK;
+
+			assert_int_equal(begin(rig, methods[i]), 0);
+			rig_pass(rig, 0);
+			for (int try = 0; try < odd_tries[i]; try++) {
+				assert_int_equal(rig->ends, 0);
+				outcome = (try + first) % 2 ? OUTCOME_UNKNOWN : OUTCOME_INTERNAL;
+				rig_answer(rig, rig_sent(rig, methods[i]), outcome, "odd", NULL);
+				rig_pass(rig, 20000);
+			}
+			assert_int_equal(rig->ends, 1);
+			assert_int_equal(rig->outcome, outcome);
+			assert_string_equal(rig->details, "odd");
+			assert_null(rig_sent(rig, methods[i]));
+			/* Only this call is given up. */
+			assert_int_equal(rig->over, 0);
+			assert_int_equal(rig->lost, 0);
+			rig_free(rig);
+		}
+}
+
+/* Other failures neither count as odd ones nor make them forgotten. */
+static void test_only_odd_outcomes_count(void **state)
+{
+	static const enum outcome others[] = {
+		OUTCOME_UNAVAILABLE, OUTCOME_DEADLINE_EXCEEDED, OUTCOME_CANCELLED};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		struct rig *rig = online(NULL);
+
+		assert_int_equal(begin(rig, methods[i]), 0);
+		rig_pass(rig, 0);
+		for (int try = 0; try < odd_tries[i]; try++) {
+			for (size_t j = 0; j < ARRAY_LEN(others); j++) {
+				rig_answer(rig, rig_sent(rig, methods[i]), others[j], "no", NULL);
+				rig_pass(rig, 20000);
+			}
+			assert_int_equal(rig->ends, 0);
+			rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_UNKNOWN, "odd", NULL);
+			rig_pass(rig, 20000);
+		}
+		assert_int_equal(rig->ends, 1);
+		assert_int_equal(rig->outcome, OUTCOME_UNKNOWN);
+		rig_free(rig);
+	}
+}
+
+/* What the owner sends instead of a reply that the SuperLink cannot take has all its tries. */
+static void test_an_error_instead_of_a_reply(void **state)
+{
+	auto_(envelope_done) struct envelope pushed = {0};
+	struct rig *rig = online(NULL);
+
+	(void)state;
+	assert_int_equal(begin(rig, "PushMessages"), 0);
+	for (int try = 0; try < 5; try++) {
+		rig_pass(rig, 20000);
+		rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_UNKNOWN, "odd", NULL);
+	}
+	assert_int_equal(rig->ends, 1);
+	assert_int_equal(begin(rig, "PushMessages"), 0);
+	for (int try = 0; try < 4; try++) {
+		rig_pass(rig, 20000);
+		rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_UNKNOWN, "odd", NULL);
+	}
+	assert_int_equal(rig->ends, 1);
+	rig_pass(rig, 20000);
+	rig_pushed(rig, &pushed);
+	assert_true(pushed.has_error);
+	assert_string_equal(pushed.metadata.reply_to_message_id, "message-1");
+	rig_answer_push(rig, "3c2e");
+	assert_int_equal(rig->ends, 2);
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig->number, 5);
+	rig_free(rig);
+}
+
+static void test_a_run(void **state)
+{
+	struct run run = {.run_id = 7,
+		.fab_id = (char *)"a/b",
+		.fab_version = (char *)"1",
+		.fab_hash = (char *)"cafe"};
+	struct wire_writer writer = {0};
+	struct slices bytes = {0}, body = {0};
+	struct rig *rig = online(NULL);
+
+	(void)state;
+	assert_int_equal(run_encode(&run, &bytes), 0);
+	wire_put_refs(&writer, 1, &bytes);
+	assert_int_equal(wire_writer_take(&writer, &body), 0);
+	slices_done(&bytes);
+	assert_int_equal(begin(rig, "GetRun"), 0);
+	rig_pass(rig, 0);
+	rig_answer(rig, rig_sent(rig, "GetRun"), OUTCOME_OK, "", &body);
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig->number, 7);
+	assert_string_equal(rig->fab_hash, "cafe");
+	/* A run that is not known there. */
+	assert_int_equal(begin(rig, "GetRun"), 0);
+	rig_pass(rig, 0);
+	rig_answer(rig, rig_sent(rig, "GetRun"), OUTCOME_OK, "", NULL);
+	assert_int_equal(rig->ends, 2);
+	assert_int_equal(rig->outcome, OUTCOME_NOT_FOUND);
+	/* An answer that is none. */
+	assert_int_equal(begin(rig, "GetRun"), 0);
+	rig_pass(rig, 0);
+	assert_int_equal(slices_append_copy(&body, "\x0a\x7f", 2), 0);
+	rig_answer(rig, rig_sent(rig, "GetRun"), OUTCOME_OK, "", &body);
+	assert_int_equal(rig->ends, 3);
+	assert_int_equal(rig->outcome, OUTCOME_INTERNAL);
+	rig_free(rig);
+}
+
+static void test_a_fab(void **state)
+{
+	struct wire_writer writer = {0};
+	auto_(slices_done) struct slices content = {0};
+	struct slices bytes = {0}, body = {0};
+	struct rig *rig = online(NULL);
+
+	(void)state;
+	assert_int_equal(slices_append_copy(&content, "PK-something", 12), 0);
+	assert_int_equal(fab_encode("abc", &content, &bytes), 0);
+	wire_put_refs(&writer, 1, &bytes);
+	assert_int_equal(wire_writer_take(&writer, &body), 0);
+	slices_done(&bytes);
+	assert_int_equal(begin(rig, "GetFab"), 0);
+	rig_pass(rig, 0);
+	rig_answer(rig, rig_sent(rig, "GetFab"), OUTCOME_OK, "", &body);
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig->content_bytes, 12);
+	rig_free(rig);
+}
+
+/* Flower says it with the status of a run that is over, and a number of its own. */
+static void test_no_fab(void **state)
+{
+	struct rig *rig = online(NULL);
+
+	(void)state;
+	assert_int_equal(begin(rig, "GetFab"), 0);
+	rig_pass(rig, 0);
+	rig->code = 2009;
+	rig_fail(rig, "GetFab", OUTCOME_PERMISSION_DENIED);
+	assert_int_equal(rig->outcome, OUTCOME_NOT_FOUND);
+	assert_int_equal(begin(rig, "GetFab"), 0);
+	rig_pass(rig, 0);
+	rig->code = 2007;
+	rig_fail(rig, "GetFab", OUTCOME_PERMISSION_DENIED);
+	assert_int_equal(rig->outcome, OUTCOME_PERMISSION_DENIED);
+	rig_free(rig);
+}
+
+static void test_a_reply_and_the_next_poll(void **state)
+{
+	struct rig *rig = online(NULL);
+	auto_(envelope_done) struct envelope pushed = {0};
+
+	(void)state;
+	rig_pass(rig, 15000);
+	assert_int_equal(begin(rig, "PushMessages"), 0);
+	rig_pass(rig, 0);
+	rig_pushed(rig, &pushed);
+	assert_string_equal(pushed.error_reason, "it raised");
+	rig->wants = true;
+	rig_answer_push(rig, "3c2e");
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig->number, 5);
+	assert_int_equal(rig_warnings(rig), 0);
+	/* At once. */
+	rig_pass(rig, 0);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+static void test_a_reply_that_is_dropped(void **state)
+{
+	struct rig *rig = online(NULL);
+	struct slices junk = {0};
+
+	(void)state;
+	assert_int_equal(begin(rig, "PushMessages"), 0);
+	rig_pass(rig, 0);
+	rig_answer_push(rig, "None");
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig_lines(rig, "dropped the reply"), 1);
+	/* Delivered, whatever the answer looks like. */
+	assert_int_equal(begin(rig, "PushMessages"), 0);
+	rig_pass(rig, 0);
+	assert_int_equal(slices_append_copy(&junk, "\x12\x7f", 2), 0);
+	rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_OK, "", &junk);
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig->ends, 2);
+	rig_free(rig);
+}
+
+static void test_calls_are_cancelled(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		struct rig *rig = online(NULL);
+
+		/* One is out, one waits for its next try, one has not begun. */
+		assert_int_equal(begin(rig, methods[i]), 0);
+		rig_pass(rig, 0);
+		rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_UNAVAILABLE, "", NULL);
+		assert_int_equal(begin(rig, methods[i]), 0);
+		rig_pass(rig, 0);
+		assert_int_equal(begin(rig, methods[i]), 0);
+		fleet_stop(rig->fleet, rig_stopped, rig);
+		assert_int_equal(rig->ends, 0);
+		rig_pass(rig, 0);
+		assert_int_equal(rig->ends, 2);
+		assert_null(rig_sent(rig, "DeleteNode"));
+		rig_answer_cancelled(rig);
+		assert_int_equal(rig->ends, 3);
+		assert_int_equal(rig->outcome, OUTCOME_CANCELLED);
+		rig_pass(rig, 0);
+		assert_non_null(rig_sent(rig, "DeleteNode"));
+		/* Too late. */
+		assert_int_equal(begin(rig, methods[i]), 0);
+		rig_pass(rig, 0);
+		assert_int_equal(rig->ends, 4);
+		assert_int_equal(rig->outcome, OUTCOME_CANCELLED);
+		rig_free(rig);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_outcome_of_every_call),
+		cmocka_unit_test(test_a_try_again_sends_the_same),
+		cmocka_unit_test(test_the_last_try),
+		cmocka_unit_test(test_odd_outcomes_become_final),
+		cmocka_unit_test(test_only_odd_outcomes_count),
+		cmocka_unit_test(test_an_error_instead_of_a_reply),
+		cmocka_unit_test(test_a_run),
+		cmocka_unit_test(test_a_fab),
+		cmocka_unit_test(test_no_fab),
+		cmocka_unit_test(test_a_reply_and_the_next_poll),
+		cmocka_unit_test(test_a_reply_that_is_dropped),
+		cmocka_unit_test(test_calls_are_cancelled),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,306 @@
+/*
+ * Fleet over HTTP: what a call looks like to a server, what its answer means, and a node's first
+ * calls at a real SuperLink.
+ */
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/http/http.h"
+#include "common/keys/trust.h"
+#include "common/wire/wire.h"
+#include "supernode/link/transport.h"
+#include "unit/common/http/peer.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define PATIENCE_MS 30000
+#define STAND_IN    "/tests/unit/common/http/stand_in.py"
+
+static struct world {
+	struct loop *loop;
+	struct http *http;
+	struct transport *transport;
+	struct auth *auth;
+	struct peer peer;
+} world;
+
+struct answer {
+	bool done;
+	enum outcome outcome;
+	int code;
+	double date_s;
+	char details[256];
+	struct slices body;
+	struct transport_handle *handle;
+};
+
+static void on_done(void *arg, struct transport_result *result)
+{
+	struct answer *answer = arg;
+
+	assert_false(answer->done);
+	answer->done = true;
+	answer->outcome = result->outcome;
+	answer->code = result->code;
+	answer->date_s = result->date_s;
+	snprintf(answer->details, sizeof answer->details, "%s", result->details);
+	answer->body = result->body;
+	result->body = (struct slices){0};
+}
+
+static void start(const char *method, struct slices *body, bool sign, struct answer *answer)
+{
+	struct transport_call call = {.method = method,
+		.timeout_ms = 20000,
+		.auth = world.auth,
+		.proof =
+			sign ? auth_proof(world.auth, clock_now_ms(), clock_wall_s(), AUTH_REUSE_MS)
+			     : NULL};
+	struct slices none = {0};
+
+	*answer = (struct answer){0};
+	assert_int_equal(world.transport->ops->call(world.transport, &call, body ? body : &none,
+				 on_done, answer, &answer->handle),
+		0);
+	assert_false(answer->done);
+}
+
+static void wait_for(const struct answer *answer)
+{
+	int64_t end_ms = clock_now_ms() + PATIENCE_MS;
+
+	while (!answer->done) {
+		assert_true(clock_now_ms() < end_ms);
+		loop_step(world.loop, 100);
+	}
+}
+
+static void call(const char *method, struct slices *body, bool sign, struct answer *answer)
+{
+	start(method, body, sign, answer);
+	wait_for(answer);
+}
+
+static void open_transport(const char *address, const char *ca_pem)
+{
+	struct transport_options options = {
+		.address = address, .ca_pem = ca_pem, .receive_max_bytes = INT32_MAX};
+
+	assert_int_equal(transport_http_new(world.http, &options, &world.transport), 0);
+}
+
+static void close_transport(void)
+{
+	world.transport->ops->free(world.transport);
+	world.transport = NULL;
+}
+
+/* ---- what the server sees ---- */
+
+static void expect_text(const struct answer *answer, const char *text)
+{
+	char body[1024];
+
+	assert_true(answer->body.bytes < sizeof body);
+	slices_read(&answer->body, 0, body, answer->body.bytes);
+	body[answer->body.bytes] = '\0';
+	assert_string_equal(body, text);
+}
+
+static void expect_signed(const struct answer *answer)
+{
+	const struct auth_proof *proof =
+		auth_proof(world.auth, clock_now_ms(), clock_wall_s(), AUTH_REUSE_MS);
+	char body[1024];
+
+	assert_true(answer->body.bytes < sizeof body);
+	slices_read(&answer->body, 0, body, answer->body.bytes);
+	body[answer->body.bytes] = '\0';
+	/* base64 of "-----BEGIN PUBLIC KEY-----\n" and of a DER sequence. */
+	assert_non_null(strstr(body,
+		"fleet/push-messages|application/protobuf|LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0K"));
+	assert_non_null(strstr(body, proof->timestamp));
+	assert_non_null(strstr(body, "|MG"));
+}
+
+static void test_calls(void **state)
+{
+	struct answer answer;
+	char script[512], address[64];
+	struct transport_call unknown = {.method = ""};
+	struct slices none = {0};
+
+	(void)state;
+	snprintf(script, sizeof script, "%s" STAND_IN, getenv("FLWR_SOURCE_DIR"));
+	peer_start(&world.peer, "FLWR_TEST_PYTHON", script);
+	peer_read(&world.peer, "address", address, sizeof address);
+	open_transport(address, NULL);
+	call("PullMessages", NULL, false, &answer);
+	assert_int_equal(answer.outcome, OUTCOME_OK);
+	expect_text(&answer, "fleet/pull-messages|application/protobuf|none|none|none");
+	slices_done(&answer.body);
+	call("ConfirmMessageReceived", NULL, false, &answer);
+	expect_text(&answer, "fleet/confirm-message-received|application/protobuf|none|none|none");
+	slices_done(&answer.body);
+	call("PushMessages", NULL, true, &answer);
+	assert_int_equal(answer.outcome, OUTCOME_OK);
+	expect_signed(&answer);
+	slices_done(&answer.body);
+	assert_int_equal(world.transport->ops->call(world.transport, &unknown, &none, on_done,
+				 &answer, &answer.handle),
+		-EINVAL);
+	start("PullMessages", NULL, false, &answer);
+	world.transport->ops->cancel(answer.handle);
+	wait_for(&answer);
+	assert_int_equal(answer.outcome, OUTCOME_CANCELLED);
+	world.transport->ops->reconnect(world.transport);
+	close_transport();
+	peer_stop(&world.peer);
+}
+
+/* ---- a real SuperLink ---- */
+
+static struct slices built(struct wire_writer *writer)
+{
+	struct slices body = {0};
+
+	assert_int_equal(wire_writer_take(writer, &body), 0);
+	return body;
+}
+
+static struct slices key_body(double interval_s)
+{
+	struct wire_writer writer = {0};
+	size_t len;
+	const char *pem = auth_public_key(world.auth, &len);
+
+	wire_put_bytes(&writer, 1, pem, len);
+	if (interval_s > 0)
+		wire_put_double(&writer, 2, interval_s);
+	return built(&writer);
+}
+
+/* Node as field 1; interval as field 2 unless it is 0. */
+static struct slices node_body(uint64_t node_id, double interval_s)
+{
+	struct wire_writer writer = {0}, node = {0};
+
+	wire_put_varint(&node, 1, node_id);
+	wire_put_message(&writer, 1, &node);
+	if (interval_s > 0)
+		wire_put_double(&writer, 2, interval_s);
+	return built(&writer);
+}
+
+static void expect_outcome(const char *method, struct slices body, bool sign, enum outcome outcome,
+	int code, struct answer *answer)
+{
+	call(method, &body, sign, answer);
+	print_message("%s: %s %d \"%s\"\n", method, outcome_name(answer->outcome), answer->code,
+		answer->details);
+	assert_int_equal(answer->outcome, outcome);
+	assert_int_equal(answer->code, code);
+	/* Its clock is this machine's. */
+	assert_true(answer->date_s > clock_wall_s() - 60 && answer->date_s < clock_wall_s() + 60);
+}
+
+static void a_life(void)
+{
+	struct answer answer;
+	uint64_t node_id, again, success;
+	struct wire_writer writer = {0};
+
+	expect_outcome("RegisterNode", key_body(0), false, OUTCOME_UNAUTHENTICATED, 0, &answer);
+	assert_string_equal(answer.details, "Invalid SuperNode authentication");
+	expect_outcome("RegisterNode", key_body(0), true, OUTCOME_OK, 0, &answer);
+	node_id = wire_first_varint(&answer.body, 1);
+	assert_int_not_equal(node_id, 0);
+	slices_done(&answer.body);
+	expect_outcome("RegisterNode", key_body(0), true, OUTCOME_FAILED_PRECONDITION, 23, &answer);
+	expect_outcome("ActivateNode", key_body(5), true, OUTCOME_INVALID_ARGUMENT, 2003, &answer);
+	expect_outcome("ActivateNode", key_body(30), true, OUTCOME_OK, 0, &answer);
+	again = wire_first_varint(&answer.body, 1);
+	assert_true(again == node_id);
+	slices_done(&answer.body);
+	expect_outcome(
+		"ActivateNode", key_body(30), true, OUTCOME_FAILED_PRECONDITION, 2004, &answer);
+	expect_outcome("SendNodeHeartbeat", node_body(node_id, 30), true, OUTCOME_OK, 0, &answer);
+	success = wire_first_varint(&answer.body, 1);
+	assert_int_equal(success, 1);
+	slices_done(&answer.body);
+	expect_outcome("PullMessages", node_body(node_id, 0), true, OUTCOME_OK, 0, &answer);
+	assert_int_equal(answer.body.bytes, 0);
+	expect_outcome("PullMessages", node_body(node_id + 1, 0), true, OUTCOME_UNAUTHENTICATED, 0,
+		&answer);
+	wire_put_raw(&writer, "\xff\xff", 2);
+	expect_outcome(
+		"PullMessages", built(&writer), true, OUTCOME_INVALID_ARGUMENT, 1003, &answer);
+	expect_outcome("NoSuchMethod", key_body(0), true, OUTCOME_UNIMPLEMENTED, 0, &answer);
+	wire_put_varint(&writer, 1, node_id);
+	expect_outcome("DeactivateNode", built(&writer), true, OUTCOME_OK, 0, &answer);
+	wire_put_varint(&writer, 1, node_id);
+	expect_outcome("UnregisterNode", built(&writer), true, OUTCOME_OK, 0, &answer);
+}
+
+static void test_a_real_superlink(void **state)
+{
+	static const char *const unused[] = {"name", "expired", "future"};
+	char directory[128], plain[64], good[64], other[64], path[256];
+	auto_(free_at_exit) char *pem = NULL;
+
+	(void)state;
+	peer_start(&world.peer, "FLWR_TEST_PYTHON_NEW", FLWR_TEST_DIR "/peers.py");
+	peer_read(&world.peer, "directory", directory, sizeof directory);
+	peer_read(&world.peer, "plain", plain, sizeof plain);
+	peer_read(&world.peer, "good", good, sizeof good);
+	for (size_t i = 0; i < ARRAY_LEN(unused); i++)
+		peer_read(&world.peer, unused[i], other, sizeof other);
+	open_transport(plain, NULL);
+	a_life();
+	close_transport();
+	auth_free(world.auth);
+	assert_int_equal(auth_new(&world.auth), 0);
+	snprintf(path, sizeof path, "%s/ca.pem", directory);
+	assert_int_equal(trust_load(path, &pem, NULL), 0);
+	open_transport(good, pem);
+	a_life();
+	close_transport();
+	peer_stop(&world.peer);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(loop_new(&world.loop), 0);
+	assert_int_equal(http_new(world.loop, &world.http), 0);
+	assert_int_equal(auth_new(&world.auth), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (world.transport)
+		close_transport();
+	auth_free(world.auth);
+	http_free(world.http);
+	loop_free(world.loop);
+	return 0;
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {TEST(test_calls), TEST(test_a_real_superlink)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
