@@ -11,7 +11,7 @@
 
 struct http_client {
 	struct http *http;
-	struct http_call *calls; /* all that are out */
+	LIST_HEAD(, http_call) calls; /* all that are out */
 	char *address;
 	char *ca_pem; /* NULL: plain text */
 	char *user_agent;
@@ -37,7 +37,7 @@ struct http_head {
 
 struct http_call {
 	struct http_client *client;
-	struct http_call *prev, *next;
+	LIST_ENTRY(http_call) link;
 	struct http_transfer transfer;
 	http_done_fn *done;
 	void *arg;

@@ -67,9 +67,11 @@ static bool is_address(const char *address)
 static void client_look(void *arg)
 {
 	struct http_client *client = arg;
+	struct http_call *call;
 	bool watched = false;
 
-	for (struct http_call *call = client->calls; call; call = call->next) {
+	LIST_FOREACH(call, &client->calls, link)
+	{
 		if (!call->progress.what)
 			continue;
 		watched = true;
@@ -132,16 +134,18 @@ int http_client_new(
 
 static void client_maybe_drop(struct http_client *client)
 {
-	if (client->freed && !client->calls && client->telling == 0)
+	if (client->freed && LIST_EMPTY(&client->calls) && client->telling == 0)
 		client_drop(client);
 }
 
 void http_client_free(struct http_client *client)
 {
+	struct http_call *call;
+
 	if (!client)
 		return;
-	for (struct http_call *call = client->calls; call; call = call->next)
-		http_call_cancel(call);
+	LIST_FOREACH(call, &client->calls, link)
+	http_call_cancel(call);
 	client->freed = true;
 	client->log = NULL;
 	http_closed(client->http);
@@ -149,24 +153,6 @@ void http_client_free(struct http_client *client)
 }
 
 /* ---- calls ---- */
-
-static void call_link(struct http_call *call)
-{
-	call->next = call->client->calls;
-	if (call->next)
-		call->next->prev = call;
-	call->client->calls = call;
-}
-
-static void call_unlink(struct http_call *call)
-{
-	if (call->prev)
-		call->prev->next = call->next;
-	else
-		call->client->calls = call->next;
-	if (call->next)
-		call->next->prev = call->prev;
-}
 
 /* For a call that is in no list any more, or not yet; half-built ones too. */
 static void call_free(struct http_call *call)
@@ -304,8 +290,8 @@ static void call_ended(struct http_transfer *transfer, CURLcode code)
 	struct http_result result = {0};
 
 	call_result(call, code, &result);
-	call_unlink(call);
-	if (client->progress && !client->calls)
+	LIST_REMOVE(call, link);
+	if (client->progress && LIST_EMPTY(&client->calls))
 		timer_set(client->progress, CLOCK_NEVER);
 	/* What was sent is held by nobody then. */
 	slices_done(&call->source.body);
@@ -349,7 +335,7 @@ static int call_start(struct http_client *client, const struct http_call_options
 		progress_count(&call->progress, client->log, 0, 0);
 		timer_set(client->progress, clock_after(clock_now_ms(), PROGRESS_TICK_MS));
 	}
-	call_link(call);
+	LIST_INSERT_HEAD(&client->calls, call, link);
 	if (out)
 		*out = call;
 	take_pointer(&call); /* the loop's until it has ended */

@@ -17,7 +17,7 @@ struct http {
 	CURLM *multi;
 	struct timer *timer; /* libcurl's */
 	struct timer *sweep; /* ends what is doomed */
-	struct http_transfer *transfers;
+	LIST_HEAD(, http_transfer) transfers;
 	unsigned int clients;
 };
 
@@ -34,12 +34,7 @@ struct http_socket {
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 {
 	curl_multi_remove_handle(transfer->http->multi, transfer->easy);
-	if (transfer->prev)
-		transfer->prev->next = transfer->next;
-	else
-		transfer->http->transfers = transfer->next;
-	if (transfer->next)
-		transfer->next->prev = transfer->prev;
+	LIST_REMOVE(transfer, link);
 	transfer->ended(transfer, code);
 }
 
@@ -62,9 +57,11 @@ static void collect(struct http *http)
 
 static struct http_transfer *find_doomed(const struct http *http)
 {
-	for (struct http_transfer *transfer = http->transfers; transfer; transfer = transfer->next)
-		if (transfer->doomed != CURLE_OK)
-			return transfer;
+	struct http_transfer *transfer;
+
+	LIST_FOREACH(transfer, &http->transfers, link)
+	if (transfer->doomed != CURLE_OK)
+		return transfer;
 	return NULL;
 }
 
@@ -89,11 +86,7 @@ int http_transfer_start(struct http *http, struct http_transfer *transfer)
 	code = curl_multi_add_handle(http->multi, transfer->easy);
 	if (code != CURLM_OK)
 		return code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO;
-	transfer->prev = NULL;
-	transfer->next = http->transfers;
-	if (transfer->next)
-		transfer->next->prev = transfer;
-	http->transfers = transfer;
+	LIST_INSERT_HEAD(&http->transfers, transfer, link);
 	return 0;
 }
 
@@ -248,6 +241,6 @@ void http_free(struct http *http)
 	if (!http)
 		return;
 	sweep(http);
-	assert(http->clients == 0 && !http->transfers);
+	assert(http->clients == 0 && LIST_EMPTY(&http->transfers));
 	http_drop(http);
 }

@@ -8,13 +8,14 @@
 #include "common/http/http.h"
 
 #include <curl/curl.h>
+#include <sys/queue.h>
 
 /* Embedded in what it is about. */
 struct http_transfer {
 	CURL *easy;      /* the owner's; CURLOPT_PRIVATE is ours */
 	CURLcode doomed; /* it is about to end with this; CURLE_OK: it is not */
 	struct http *http;
-	struct http_transfer *prev, *next;
+	LIST_ENTRY(http_transfer) link;
 	/* Once, from the loop; the transfer is nobody's but the owner's then. */
 	void (*ended)(struct http_transfer *transfer, CURLcode code);
 };

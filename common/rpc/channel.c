@@ -21,6 +21,7 @@
 #include <grpc/support/alloc.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS   1000
@@ -28,16 +29,16 @@
 
 struct rpc_channel {
 	struct rpc *rpc;
-	grpc_channel *channel;  /* NULL once freed by its owner */
-	struct rpc_call *calls; /* all that are out */
-	unsigned telling;       /* callbacks that are running */
+	grpc_channel *channel;       /* NULL once freed by its owner */
+	LIST_HEAD(, rpc_call) calls; /* all that are out */
+	unsigned telling;            /* callbacks that are running */
 	struct log *log;
 	struct timer *progress; /* looks at the calls that are watched; NULL: none is */
 };
 
 struct rpc_call {
 	struct rpc_channel *channel;
-	struct rpc_call *prev, *next;
+	LIST_ENTRY(rpc_call) link;
 	struct tag tag;
 	grpc_call *call;
 	rpc_done_fn *done;
@@ -84,9 +85,11 @@ static void channel_look(void *arg)
 {
 	struct rpc_channel *channel = arg;
 	struct progress_look look = {0};
+	struct rpc_call *call;
 	bool watched = false;
 
-	for (struct rpc_call *call = channel->calls; call; call = call->next) {
+	LIST_FOREACH(call, &channel->calls, link)
+	{
 		char *peer;
 
 		if (!call->progress.what)
@@ -170,7 +173,7 @@ int rpc_channel_from_fd(struct rpc *rpc, int fd, const struct rpc_channel_option
 
 static void channel_maybe_free(struct rpc_channel *channel)
 {
-	if (channel->channel || channel->calls || channel->telling > 0)
+	if (channel->channel || !LIST_EMPTY(&channel->calls) || channel->telling > 0)
 		return;
 	timer_free(channel->progress);
 	free(channel);
@@ -178,10 +181,12 @@ static void channel_maybe_free(struct rpc_channel *channel)
 
 void rpc_channel_free(struct rpc_channel *channel)
 {
+	struct rpc_call *call;
+
 	if (!channel)
 		return;
-	for (struct rpc_call *call = channel->calls; call; call = call->next)
-		rpc_call_cancel(call);
+	LIST_FOREACH(call, &channel->calls, link)
+	rpc_call_cancel(call);
 	grpc_channel_destroy(channel->channel);
 	channel->channel = NULL;
 	channel->log = NULL;
@@ -195,25 +200,6 @@ void rpc_channel_reconnect_now(struct rpc_channel *channel)
 }
 
 /* ---- calls ---- */
-
-static void call_link(struct rpc_call *call, struct rpc_channel *channel)
-{
-	call->channel = channel;
-	call->next = channel->calls;
-	if (call->next)
-		call->next->prev = call;
-	channel->calls = call;
-}
-
-static void call_unlink(struct rpc_call *call)
-{
-	if (call->prev)
-		call->prev->next = call->next;
-	else
-		call->channel->calls = call->next;
-	if (call->next)
-		call->next->prev = call->prev;
-}
 
 /* For a call that is in no list any more, or not yet; half-built ones too. */
 static void call_free(struct rpc_call *call)
@@ -317,8 +303,8 @@ static void call_done(struct tag *tag, bool ok)
 
 	(void)ok; /* a batch that receives the status always succeeds */
 	call_result(call, details, &result);
-	call_unlink(call);
-	if (channel->progress && !channel->calls)
+	LIST_REMOVE(call, link);
+	if (channel->progress && LIST_EMPTY(&channel->calls))
 		timer_set(channel->progress, CLOCK_NEVER);
 	/* Before done(): what was sent and received is held by nobody but result then. */
 	call_free(call);
@@ -428,7 +414,8 @@ static int call_start(struct rpc_channel *channel, const struct rpc_call_options
 	r = call_send(call, options);
 	if (r < 0)
 		return r;
-	call_link(call, channel);
+	call->channel = channel;
+	LIST_INSERT_HEAD(&channel->calls, call, link);
 	if (out)
 		*out = call;
 	take_pointer(&call); /* the tag's until it comes home */

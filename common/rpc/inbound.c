@@ -32,7 +32,7 @@
 struct inbound {
 	struct request request;
 	struct rpc_server *server;
-	struct inbound *prev, *next;
+	LIST_ENTRY(inbound) link;
 	grpc_call *call;
 	grpc_call_details about;
 	grpc_metadata_array metadata;
@@ -65,21 +65,13 @@ static void call_link(struct inbound *call)
 {
 	struct rpc_server *server = call->server;
 
-	call->next = server->calls;
-	if (call->next)
-		call->next->prev = call;
-	server->calls = call;
+	LIST_INSERT_HEAD(&server->calls, call, link);
 	server->live++;
 }
 
 static void call_unlink(struct inbound *call)
 {
-	if (call->prev)
-		call->prev->next = call->next;
-	else
-		call->server->calls = call->next;
-	if (call->next)
-		call->next->prev = call->prev;
+	LIST_REMOVE(call, link);
 	call->server->live--;
 }
 
@@ -368,9 +360,11 @@ static void call_take_body(struct inbound *call)
  */
 static void content_over(const struct inbound *call)
 {
-	for (struct inbound *at = call->server->calls; at; at = at->next)
-		if (at->receiving && at->body_timer && at->request.peer == call->request.peer)
-			at->body_from = connection_received(at);
+	struct inbound *at;
+
+	LIST_FOREACH(at, &call->server->calls, link)
+	if (at->receiving && at->body_timer && at->request.peer == call->request.peer)
+		at->body_from = connection_received(at);
 }
 
 static void inbound_received(struct tag *tag, bool ok)
@@ -393,9 +387,11 @@ static void inbound_received(struct tag *tag, bool ok)
 /* Is another call on this connection receiving a content? */
 static bool content_comes(const struct inbound *call)
 {
-	for (const struct inbound *at = call->server->calls; at; at = at->next)
-		if (at->receiving && !at->body_timer && at->request.peer == call->request.peer)
-			return true;
+	const struct inbound *at;
+
+	LIST_FOREACH(at, &call->server->calls, link)
+	if (at->receiving && !at->body_timer && at->request.peer == call->request.peer)
+		return true;
 	return false;
 }
 
@@ -464,10 +460,11 @@ static const struct peer *call_peer(const struct inbound *call)
 /* So many calls of this connection the services have. */
 static unsigned connection_serving(const struct inbound *call)
 {
+	const struct inbound *at;
 	unsigned n = 0;
 
-	for (const struct inbound *at = call->server->calls; at; at = at->next)
-		n += at->serving && at->request.peer == call->request.peer;
+	LIST_FOREACH(at, &call->server->calls, link)
+	n += at->serving && at->request.peer == call->request.peer;
 	return n;
 }
 
@@ -568,7 +565,10 @@ int inbound_post(struct rpc_server *server)
 
 void inbound_orphan(struct rpc_server *server, const struct peer *peer)
 {
-	for (struct inbound *call = server->calls; call; call = call->next) {
+	struct inbound *call;
+
+	LIST_FOREACH(call, &server->calls, link)
+	{
 		if (call->request.peer != peer)
 			continue;
 		call->stand_in = *peer;

@@ -9,6 +9,8 @@
 #include "common/rpc/server.h"
 #include "common/rpc/tag.h"
 
+#include <sys/queue.h>
+
 struct grpc_server;
 struct grpc_server_credentials;
 struct inbound;
@@ -19,11 +21,11 @@ struct rpc_server {
 	struct grpc_server *server;
 	struct grpc_server_credentials *plain;
 	struct peers peers;
-	struct inbound *calls; /* all that have arrived and are not yet freed */
-	size_t live;           /* so many */
-	size_t serving;        /* those of them that the services have */
-	size_t posted;         /* waiting for a call to arrive */
-	struct timer *timer;   /* for what could not be posted; at shutdown for the grace */
+	LIST_HEAD(, inbound) calls; /* all that have arrived and are not yet freed */
+	size_t live;                /* so many */
+	size_t serving;             /* those of them that the services have */
+	size_t posted;              /* waiting for a call to arrive */
+	struct timer *timer;        /* for what could not be posted; at shutdown for the grace */
 	bool stopping;
 	bool cut;  /* calls at hand were cancelled */
 	bool down; /* gRPC has let go of everything */
