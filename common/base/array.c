@@ -14,9 +14,10 @@
 static int array_resize(void *array, size_t cap, size_t size)
 {
 	void *old, *room;
+	size_t bytes;
 
 	memcpy(&old, array, sizeof old);
-	room = reallocarray(old, cap, size);
+	room = size_mul(cap, size, &bytes) ? realloc(old, bytes) : NULL;
 	if (!room)
 		return -ENOMEM;
 	memcpy(array, &room, sizeof room);
