@@ -19,9 +19,9 @@ int array_reserve(void *array, size_t *cap, size_t n, size_t more, size_t size);
 int array_grow(void *array, size_t n, size_t size);
 
 /*
- * Of the *n entries only the last one of those with equal keys counts, at the place of the first.
- * Entries are structs of at most 128 bytes that begin with their key (char *); done() frees what
- * one of them owns, its key too.
+ * Entries with equal keys become one: the last one, at the place of the first. Entries are structs
+ * of at most 128 bytes that begin with their key (char *); done() frees what one of them owns, its
+ * key too. 0 or -ENOMEM.
  */
 int array_unique(void *entries, size_t *n, size_t size, void (*done)(void *entry));
 

@@ -56,7 +56,7 @@ void clock_iso8601(double wall_s, char text[CLOCK_ISO8601_BYTES])
 	int64_t us;
 	time_t s;
 
-	/* Also for NaN: a time that cannot be written is the nearest one that can. */
+	/* A time that cannot be written, NaN too, becomes the nearest one that can. */
 	if (!(wall_s >= 0))
 		wall_s = 0;
 	if (wall_s > WALL_MAX_S)

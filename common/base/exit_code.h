@@ -16,7 +16,7 @@ enum exit_code {
 	EXIT_CODE_CERTIFICATES_WITH_INSECURE = 603,
 };
 
-/* What it means, in a few words; NULL for EXIT_CODE_NONE and numbers that are none of these. */
+/* The code's meaning in a few words; NULL for EXIT_CODE_NONE and numbers that are none of these. */
 const char *exit_code_meaning(int code);
 
 #endif

@@ -108,7 +108,8 @@ int fd_write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-/* Some of list from slice *i, *within, on; both are moved on. What was written, or -errno. */
+/* Write a part of list from byte *within of slice *i on, and move both on. The bytes that were
+ * written, or -errno. */
 static ssize_t pwrite_some(
 	int fd, const struct slices *list, size_t *i, size_t *within, uint64_t offset)
 {
@@ -119,7 +120,7 @@ static ssize_t pwrite_some(
 	for (size_t at = *i; at < list->n && n < SLICES_AT_ONCE; at++, n++) {
 		size_t skip = at == *i ? *within : 0;
 
-		/* It is only read. */
+		/* pwritev() only reads the bytes. */
 		parts[n].iov_base = (void *)(uintptr_t)(list->v[at].data + skip);
 		parts[n].iov_len = list->v[at].len - skip;
 	}
@@ -169,8 +170,8 @@ int dir_make(const char *path, mode_t mode)
 		if (*at != '/')
 			continue;
 		*at = '\0';
-		/* What is not there is found out below: a parent that is there may be unwritable.
-		 */
+		/* mkdir() may fail here: a parent that exists may be unwritable. directory_check()
+		 * tells in the end. */
 		mkdir(copy, mode);
 		*at = '/';
 	}
@@ -260,7 +261,7 @@ static int removal_ascend(struct removal *removal)
 		return r;
 	removal->way.len -= sizeof above;
 	memcpy(&above, removal->way.data + removal->way.len, sizeof above);
-	/* Somebody has moved the directory: what lies above it now is none of ours. */
+	/* The directory was moved meanwhile: nothing above it is ours to remove. */
 	return above == removal->inode ? 0 : -ESTALE;
 }
 
@@ -405,7 +406,7 @@ int dir_check(const char *path, struct reason *why)
 		return reason_code(why, -ENOMEM, "no memory");
 	if (!*path)
 		return reason_code(why, -EINVAL, "needs the path of a directory");
-	/* What is not there yet will be made in the nearest that is. */
+	/* Missing directories will be made in the nearest one that exists. */
 	while ((r = stat(at, &st) < 0 ? -errno : 0) == -ENOENT) {
 		char *slash = strrchr(at, '/');
 

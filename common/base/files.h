@@ -69,16 +69,16 @@ int flwr_home_open(const char *flwr_dir, struct flwr_home *out, struct reason *w
 void flwr_home_done(struct flwr_home *home);
 
 /*
- * Where files without a name may grow large: flwr_dir when not NULL, else $TMPDIR, else /var/tmp,
- * which lies on a disk, if it can be written, else $XDG_RUNTIME_DIR, else /tmp. malloc()ed; NULL on
- * no memory.
+ * The directory in which files without a name may grow large: flwr_dir when not NULL, else $TMPDIR,
+ * else /var/tmp, which lies on a disk, if it can be written, else $XDG_RUNTIME_DIR, else /tmp.
+ * malloc()ed; NULL on no memory.
  */
 char *path_spool(const char *flwr_dir);
 
 /*
- * Where Flower to 1.26 has installed apps that home does not have: $XDG_DATA_HOME/.flwr, when home
- * is what path_flwr_home(NULL) found and $FLWR_HOME did not say so. 0: *out is malloc()ed, or NULL:
- * nowhere else; -ENOMEM.
+ * The directory with the apps that Flower to 1.26 has installed and home does not have:
+ * $XDG_DATA_HOME/.flwr, when home is what path_flwr_home(NULL) found and $FLWR_HOME did not say so.
+ * 0: *out is malloc()ed, or NULL when there is none; -ENOMEM.
  */
 int path_flwr_home_older(const char *home, char **out);
 

@@ -16,7 +16,7 @@ uint64_t harden_program(void)
 	hidden = false;
 #endif
 #ifdef FLWR_TEST_HOOKS
-	/* So that tests of another user than root can look at it, too. */
+	/* Tests of another user than root can look at the process, too. */
 	if (getenv("FLWR_TEST_VISIBLE"))
 		hidden = false;
 #endif

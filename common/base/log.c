@@ -182,8 +182,8 @@ static size_t escaped_length(const char *text, size_t len)
 	return sum;
 }
 
-/* At most PIPE_BUF bytes, which a pipe that is ready takes at once. As write(), -1 instead of
- * waiting. */
+/* Write at most PIPE_BUF bytes, which a pipe that is ready takes at once. The result is write()'s,
+ * -1 instead of waiting. */
 static ssize_t write_some(const struct log *log, const char *data, size_t len)
 {
 	struct iovec piece = {.iov_base = (void *)data, .iov_len = len};
@@ -195,7 +195,8 @@ static ssize_t write_some(const struct log *log, const char *data, size_t len)
 	if (poll(&ready, 1, 0) != 1 || !(ready.revents & POLLOUT))
 		return -1;
 	if (log->type == S_IFIFO) {
-		/* Another process may have filled it since; older kernels cannot help that. */
+		/* Another process may have filled the pipe since poll(). Older kernels do not know
+		 * the flag, and the write may block there. */
 		n = pwritev2(log->fd, &piece, 1, -1, RWF_NOWAIT);
 		if (n >= 0 || errno != EOPNOTSUPP)
 			return n;
@@ -203,7 +204,7 @@ static ssize_t write_some(const struct log *log, const char *data, size_t len)
 	return write(log->fd, data, len);
 }
 
-/* How many bytes the descriptor takes now. */
+/* Write what the descriptor takes now. The number of bytes. */
 static size_t write_now(const struct log *log, const char *data, size_t len)
 {
 	size_t done = 0;
@@ -219,7 +220,7 @@ static size_t write_now(const struct log *log, const char *data, size_t len)
 	return done;
 }
 
-/* May it take more later? Not when its reader has gone. */
+/* May the descriptor take more later? A pipe whose reader has gone does not. */
 static bool may_take_more(const struct log *log)
 {
 	struct pollfd ready = {.fd = log->fd, .events = POLLOUT};

@@ -36,24 +36,24 @@ void log_set_level(struct log *log, enum log_level level);
 int log_level_parse(const char *text, enum log_level *out);
 
 /*
- * Does line begin as those of a log without a name do ("WARN  text")? Then its level in *out, and
- * how many bytes to skip to the text; else 0.
+ * The level of a line that begins as those of a log without a name do ("WARN  text") goes to *out.
+ * The bytes to skip to the text; 0: line is none of these.
  */
 size_t log_level_of(const char *line, size_t len, enum log_level *out);
 
 bool log_enabled(const struct log *log, enum log_level level);
 
 /*
- * One line, cut at 8 KiB; control and format characters (what turns the
- * direction of text, or is not seen) are escaped. log may be NULL (nothing is written).
- * Never blocks, never fails. The first line that gets through again says how many were dropped.
+ * Write one line, cut at 8 KiB; control and format characters (what turns the direction of text, or
+ * is not seen) are escaped. log may be NULL (nothing is written). Never blocks, never fails. The
+ * first line that gets through again says how many were dropped.
  */
 void log_line(struct log *log, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * One line of what another program wrote: head, then the bytes, escaped and uncut. Written whatever
- * the level of the log is, as a line of level, unless log_level_output() was called. Else as
+ * Write one line of another program's: head, then the bytes, escaped and uncut. The log's own level
+ * does not hold it back; it is marked with level, unless log_level_output() was called. Else as
  * log_line().
  */
 void log_output(
@@ -70,7 +70,7 @@ void log_level_output(struct log *log);
 typedef void log_waiting_fn(void *arg);
 void log_keep(struct log *log, size_t max_bytes, log_waiting_fn *waiting, void *arg);
 int log_descriptor(const struct log *log);
-/* Is half of what may be kept in use? A caller that can wait with a line should wait. */
+/* Is half of the room for waiting lines in use? A caller that can wait with a line should wait. */
 bool log_crowded(const struct log *log);
 /* Write what the descriptor takes of it; never blocks. Is it worth waiting for the descriptor
  * again? (Not when all is written, nor when nothing could be: its reader has gone.) */
@@ -78,12 +78,12 @@ bool log_flush(struct log *log);
 /* Wait for the descriptor to take it, half a second at most; log_free() does so, too. */
 void log_drain(struct log *log);
 
-/* Is it read by a person, now? */
+/* Does the log go to a terminal now? */
 bool log_on_terminal(const struct log *log);
 
 /*
- * How far something is: on a terminal a line that the next line of any kind takes the place of,
- * else an ordinary one. Level info.
+ * Tell the progress of a long call: on a terminal by a line that the next line of any kind
+ * replaces, else by an ordinary one. Level info.
  */
 void log_progress(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -61,7 +61,7 @@ int memory_file_append(struct memory_file *file, const struct slices *bytes, uin
 		(void)!ftruncate(file->fd, (off_t)file->end_bytes);
 		return r;
 	}
-	/* Nothing was written perhaps, and the gap before it was not. */
+	/* A list without bytes writes nothing; the gap before it is made all the same. */
 	if (bytes->bytes == 0 && ftruncate(file->fd, (off_t)offset) < 0)
 		return -errno;
 	file->end_bytes = offset + bytes->bytes;

@@ -24,12 +24,12 @@ int memory_file_append(struct memory_file *file, const struct slices *bytes, uin
 /* Over what is in the file at offset, or into the room. 0 or -errno. Blocks. */
 int memory_file_write(struct memory_file *file, uint64_t offset, const struct slices *bytes);
 
-/* All that was appended, read-only; mapped anew when that has become more. len bytes from offset:
- * the caller owns the reference. 0 or -errno. */
+/* Map all that was appended, read-only, and anew when it has become more. *out refers to len bytes
+ * from offset; the caller owns the reference. 0 or -errno. */
 int memory_file_get(struct memory_file *file, uint64_t offset, size_t len, struct slice *out);
 
-/* Are these bytes those of the mapping that memory_file_get() made last, in one piece that begins
- * at a multiple of MEMORY_FILE_ALIGN? Where, then. */
+/* Do these bytes lie in the mapping that memory_file_get() made last, in one piece that begins at a
+ * multiple of MEMORY_FILE_ALIGN? Their place goes to the output then. */
 bool memory_file_holds(
 	const struct memory_file *file, const struct slices *bytes, uint64_t *offset_out);
 

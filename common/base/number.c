@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As many digits as there are; *end is behind them. */
+/* Parse all digits at the beginning of text; *end is behind them. */
 static int digits_parse(const char *text, uint64_t *out, const char **end)
 {
 	uint64_t value = 0;
@@ -51,7 +51,7 @@ int number_i64(const char *text, int64_t *out)
 		return r;
 	if (magnitude > (uint64_t)INT64_MAX + negative)
 		return -ERANGE;
-	/* By way of unsigned: the smallest number has no positive counterpart. */
+	/* The subtraction is unsigned: the smallest number has no positive counterpart. */
 	*out = (int64_t)(negative ? 0 - magnitude : magnitude);
 	return 0;
 }

@@ -12,7 +12,8 @@
 int number_u64(const char *text, uint64_t *out);
 int number_i64(const char *text, int64_t *out);
 
-/* As strtod() in the C locale, finite, no space around. 0, -EINVAL or -ERANGE. */
+/* A finite number as strtod() reads it in the C locale, without space around it. 0, -EINVAL or
+ * -ERANGE. */
 int number_double(const char *text, double *out);
 
 /* Bytes: a decimal with an optional K, M, G or T (powers of 1024; KiB, MiB ... too). As above. */

@@ -14,7 +14,7 @@
 #define PROGRESS_LINE_MS 10000
 #define PROGRESS_BYTES   (1 << 20) /* below this there is nothing to tell */
 
-/* Of one call; embedded by value. */
+/* The progress of one call. Embedded by value. */
 struct progress {
 	const char *what; /* "a reply"; NULL: nobody wants to know. Static */
 	uint64_t total;   /* bytes that are sent; below PROGRESS_BYTES: what comes is told */
@@ -27,8 +27,8 @@ struct progress {
 void progress_begin(struct progress *progress, const char *what, uint64_t send_bytes);
 
 /*
- * At most once a second: say it if it is time. sent and received are bytes so far, by counts that
- * may have begun before the call: what they are at the first look is where the telling starts.
+ * Tell the progress if it is time, at most once a second. sent and received are counts of bytes
+ * that may have begun before the call: the first pair is where the telling starts.
  */
 void progress_count(struct progress *progress, struct log *log, uint64_t sent, uint64_t received);
 

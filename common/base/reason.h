@@ -15,8 +15,8 @@ struct reason {
 	int exit_code; /* Flower's number for it (exit_code.h), set by reason_exit(); 0: none */
 };
 
-/* One line for a terminal, whatever paths and arguments it quotes: what text_shown() does not let
- * through becomes '?'. */
+/* Make the sentence one line for a terminal, whatever paths and arguments it quotes: what
+ * text_shown() does not let through becomes '?'. */
 void reason_clean(struct reason *why);
 
 /* Set the sentence (printf-style, cut when too long). why may be NULL. */
@@ -26,7 +26,7 @@ void reason_set(struct reason *why, const char *format, ...) __attribute__((form
 int reason_code(struct reason *why, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* As reason_code(), for what ends a program: exit_code is Flower's number (exit_code.h). */
+/* reason_code() for what ends a program: exit_code is Flower's number (exit_code.h). */
 int reason_exit(struct reason *why, int code, int exit_code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

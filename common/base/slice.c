@@ -107,7 +107,7 @@ int slice_map(int fd, size_t len, struct slice *out)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	/* What lies behind the file's end would be a SIGBUS later. */
+	/* A mapping behind the file's end would be a SIGBUS later. */
 	if (st.st_size < 0 || (uint64_t)st.st_size < len)
 		return -EINVAL;
 	if (len == 0) {

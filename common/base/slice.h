@@ -49,7 +49,7 @@ int slice_map(int fd, size_t len, struct slice *out);
 /* Bytes that outlive everything. */
 struct slice slice_static(const void *data, size_t len);
 
-/* Another reference to the same bytes. */
+/* Take another reference to the same bytes. */
 struct slice slice_ref(struct slice slice);
 
 /* A reference to len bytes from offset; offset + len must lie within slice. */
@@ -87,12 +87,12 @@ struct slices slices_take(struct slices *list);
 int slices_read(const struct slices *list, size_t offset, void *buffer, size_t len);
 
 /*
- * All bytes in one piece: a reference when there is one slice already, else a copy.
- * 0 or -ENOMEM. The caller owns one reference of *out.
+ * Make one piece of all bytes: a reference when there is one slice already, else a copy. 0 or
+ * -ENOMEM. The caller owns one reference of *out.
  */
 int slices_flatten(const struct slices *list, struct slice *out);
 
-/* Same bytes, however they are cut? */
+/* Do both have the same bytes, however they are cut? */
 bool slices_equal(const struct slices *a, const struct slices *b);
 
 /* Drop all references and the list's memory; list is empty and usable afterwards. */

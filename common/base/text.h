@@ -28,7 +28,7 @@ void text_done(struct text *text);
  */
 char *text_take(struct text *text);
 
-/* Is it well-formed UTF-8 without NUL? */
+/* Are the bytes well-formed UTF-8 without NUL? */
 bool utf8_valid(const void *bytes, size_t len);
 
 /*

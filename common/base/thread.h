@@ -6,8 +6,8 @@
 
 #include <pthread.h>
 
-/* As pthread_create(), with all signals blocked in the new thread: they are the main thread's,
- * whatever its mask is. 0 or -errno. */
+/* Start a thread with all signals blocked: signals are the main thread's, whatever its mask is. 0
+ * or -errno. */
 int thread_start(pthread_t *out, void *(*run)(void *arg), void *arg);
 
 #endif

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* What an element of a list takes; 0: the kind is no list. */
+/* Sizes of the elements of lists; 0: the kind is no list. */
 static const size_t element_bytes[] = {
 	[VALUE_NONE] = 0,
 	[VALUE_DOUBLE_LIST] = sizeof(double),
@@ -202,7 +202,7 @@ int value_map_copy(const struct value_map *from, struct value_map *out)
 	return 0;
 }
 
-/* Is each entry of a in b? The same place is tried first: most maps are in the same order. */
+/* Is each entry of a in b? Most maps have the same order, so the same place is tried first. */
 static bool value_map_within(const struct value_map *a, const struct value_map *b)
 {
 	for (size_t i = 0; i < a->n; i++) {

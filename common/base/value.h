@@ -68,7 +68,8 @@ int value_set_bytes(struct value *out, enum value_kind kind, const void *data, s
 /* Deep copy. 0 or -ENOMEM (*out is NONE then). */
 int value_copy(const struct value *from, struct value *out);
 
-/* Same kind and contents? (SINT 5 and UINT 5 are not; doubles by bits.) */
+/* Do both have the same kind and contents? (SINT 5 and UINT 5 do not; doubles are compared by
+ * bits.) */
 bool value_equal(const struct value *a, const struct value *b);
 
 /* Free what it owns; it is NONE afterwards. */
@@ -80,7 +81,7 @@ void value_done(struct value *value);
  */
 int value_map_set(struct value_map *map, const char *key, struct value *value);
 
-/* As value_map_set() with a key of len bytes, appended without looking for an equal one. */
+/* value_map_set() with a key of len bytes, appended without a look for an equal one. */
 int value_map_append(struct value_map *map, const char *key, size_t len, struct value *value);
 
 /* Borrowed, or NULL. */
@@ -89,10 +90,10 @@ const struct value *value_map_get(const struct value_map *map, const char *key);
 /* Deep copy of all entries to the end of out. 0 or -ENOMEM. */
 int value_map_copy(const struct value_map *from, struct value_map *out);
 
-/* Same keys with equal values, whatever the order? */
+/* Do both have the same keys with equal values, whatever the order? */
 bool value_map_equal(const struct value_map *a, const struct value_map *b);
 
-/* Of entries with equal keys only the last one counts, at the place of the first. 0 or -ENOMEM. */
+/* Entries with equal keys become one: the last one, at the place of the first. 0 or -ENOMEM. */
 int value_map_unique(struct value_map *map);
 
 void value_map_done(struct value_map *map);
