@@ -20,7 +20,7 @@
 #define SHOWN_BYTES     80        /* of a key or a value in a sentence */
 #define PATH_BYTES      160       /* of a path */
 
-/* One key=value as it was written. */
+/* A key=value as it was written. */
 struct pair {
 	const char *key;
 	size_t key_len;
@@ -226,7 +226,7 @@ static bool pair_ahead(const char **text)
 	return **text;
 }
 
-/* Each pair is good, but not all of them together: a=1 a.b=2. Name the first that is too much. */
+/* Name the first pair that contradicts those before it: a=1 a.b=2. */
 static int together_code(struct reason *why, const char *text)
 {
 	auto_(text_done) struct text document = {0};
@@ -289,7 +289,7 @@ static int file_code(struct reason *why, int r, const char *path)
 			: "");
 }
 
-/* Nobody may ever write into a pipe: it is not waited for. */
+/* A pipe is refused: its end may never come. */
 static int file_check(const char *path)
 {
 	struct stat st;

@@ -4,15 +4,15 @@
  * The library is compiled into this file: Debian's binary reads TOML 1.0, and Flower's parser reads
  * the forms of 1.1, which the headers offer. What the headers take beyond that is refused here.
  */
-/* Whoever builds the library decides how these are; pkg-config speaks of the binary. */
+/* pkg-config may define these for Debian's binary. */
 #undef TOML_HEADER_ONLY
 #undef TOML_SHARED_LIB
 #undef NDEBUG
 #define TOML_HEADER_ONLY                1
 #define TOML_ENABLE_UNRELEASED_FEATURES 1
 #define TOML_ENABLE_FORMATTERS          0
-/* Some of its assertions fail for malformed documents, which its next lines refuse. With NDEBUG the
- * compiler would take them for promises. */
+/* Assertions of the library fail for malformed documents, which its next lines refuse. With NDEBUG
+ * the compiler would take them for promises. */
 #define TOML_ASSERT(condition) static_cast<void>(0)
 /* A table in a table in a table would be freed by recursion, as deep as the document says. */
 #define TOML_LIFETIME_HOOKS  1
@@ -87,8 +87,8 @@ template <class Children> void free_children(Children &children) noexcept
 
 } // namespace
 
-/* Its tables of characters call unreachable what is not: the last ones before U+FEFF, which are no
- * spaces. */
+/* The library's tables of characters call a case unreachable that is reached: the last characters
+ * before U+FEFF, which are no spaces. */
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
@@ -300,7 +300,7 @@ bool starts_with(std::string_view text, std::string_view what)
 	return text.compare(0, what.size(), what) == 0;
 }
 
-/* Is it about a number of another size than the library's? */
+/* Does the error speak of a number that is too large or too long for the library? */
 bool is_about_size(std::string_view description)
 {
 	static const char *const sentences[] = {"not representable in 64 bits",

@@ -23,9 +23,10 @@ int toml_parse(const char *text, size_t len, struct toml **out, struct reason *w
 const char *toml_string(const struct toml *doc, const char *path);
 
 /*
- * All values below the table at path ("" is the document; "tool.flwr.app.config"), nested tables
- * flattened with dots, in the file's order, appended to *out. bool, integer, float and string only:
- * anything else is -EINVAL, why names the key. A path that is not there adds nothing and is 0.
+ * Append all values below the table at path ("" is the document; "tool.flwr.app.config") to *out,
+ * in the file's order, with the names of nested tables joined by dots. bool, integer, float and
+ * string only: anything else is -EINVAL, why names the key. A path that is not there adds nothing
+ * and is 0.
  */
 int toml_flatten(
 	const struct toml *doc, const char *path, struct value_map *out, struct reason *why);

@@ -10,7 +10,7 @@
 source_text::source_text(std::string_view document)
 {
 	bytes.reserve(document.size());
-	/* As Flower's parser does, which makes a difference within strings. */
+	/* Flower's parser leaves them out too, which makes a difference within strings. */
 	for (size_t i = 0; i < document.size(); i++)
 		if (document.compare(i, 2, "\r\n") != 0)
 			bytes.push_back(document[i]);
