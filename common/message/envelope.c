@@ -75,8 +75,8 @@ static double reply_created_at(const struct metadata *instruction, double now_s)
 	return nextafter(instruction->created_at, INFINITY);
 }
 
-/* Above what is left a SuperLink refuses it; at or below 0 it counts as expired, whatever the
- * number. */
+/* The rest of the instruction's ttl: a SuperLink refuses a larger one. At or below 0 the reply
+ * counts as expired. */
 static double reply_ttl(const struct metadata *instruction, double created_at)
 {
 	double ttl = instruction->ttl - (created_at - instruction->created_at);

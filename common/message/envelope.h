@@ -114,8 +114,8 @@ void context_outline_done(struct context_outline *outline);
 /* ---- bytes. Decoders: 0; -EBADMSG for what the format or the field's rules refuse; -EMSGSIZE;
  * -ENOMEM; *out empty then. Encoders append to *out: 0 or -ENOMEM. ---- */
 int envelope_decode(const struct slices *bytes, struct envelope *out);
-/* Of a message that envelope_decode() refuses what can be read for an answer: its metadata, when
- * all of that is there. */
+/* The metadata of a message that envelope_decode() refuses, for an answer. Also -EBADMSG when the
+ * metadata is not all there. */
 int envelope_decode_metadata(const struct slices *bytes, struct envelope *out);
 int envelope_encode(const struct envelope *envelope, struct slices *out);
 int run_decode(const struct slices *bytes, struct run *out);

@@ -13,7 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Of the structs and texts of a Run, a Context or a Fab: 100,000 entries of a configuration. */
+/* Memory for the structs and texts of a Run, a Context or a Fab: 100,000 entries of a
+ * configuration. */
 #define ENTRIES_MEMORY_MAX (64 << 20)
 
 /* ---- Message ---- */

@@ -54,7 +54,7 @@ int fleet_encode_get_run(uint64_t node_id, uint64_t run_id, struct slices *out);
 /* -EBADMSG also when there is no run in it. */
 int fleet_decode_get_run(const struct slices *bytes, struct run *out);
 int fleet_encode_get_fab(uint64_t node_id, const char *hash, uint64_t run_id, struct slices *out);
-/* As fab_decode(). */
+/* fab_decode() of the Fab in it. */
 int fleet_decode_get_fab(const struct slices *bytes, char **hash_out, struct slices *content_out,
 	struct value_map *verifications_out);
 

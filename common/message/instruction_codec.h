@@ -7,7 +7,7 @@
 
 #include "common/message/envelope.h"
 
-/* What a worker is given. Parts are bytes, by reference. */
+/* The inputs of a worker. Parts are bytes, by reference. */
 struct instruction_inputs {
 	struct slices message;
 	struct slices context;
@@ -17,7 +17,7 @@ struct instruction_inputs {
 
 void instruction_inputs_done(struct instruction_inputs *inputs);
 
-/* What a worker gives back. */
+/* The outputs of a worker. */
 struct instruction_outputs {
 	uint64_t token;
 	struct slices message;

@@ -100,7 +100,7 @@ void launcher_auth_free(struct launcher_auth *auth)
 	free(auth);
 }
 
-/* As hex. 0 or -ENOMEM. */
+/* The signature as hex. 0 or -ENOMEM. */
 static int sign(const struct launcher_auth *auth, const char *method, const char *const texts[],
 	char out[PROOF_TEXT_BYTES])
 {

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-/* What a signed call carries, each in a header of its own. */
+/* The texts of a signed call, each in a header of its own. */
 enum launcher_proof { PROOF_TIME, PROOF_NONCE, PROOF_BODY, PROOF_SIGNATURE, PROOF_N };
 
 #define LAUNCHER_TIME_HEADER      "flwr-superexec-ts"

@@ -9,7 +9,7 @@
 #include "common/objects/object.h"
 
 #define OBJECT_SESSION_ID_MAX 1024 /* bytes of a push session's id; longer ones: -EMSGSIZE */
-/* What a request or response has beside the object's bytes, at most. */
+/* Bytes of a request or response beside the object's, at most. */
 #define OBJECT_CALL_HEAD_MAX_BYTES 4096
 
 /* A request of each of the three; the last two fields are PushObject's. */

@@ -204,7 +204,7 @@ int task_encode_push(const struct task_messages *messages, struct slices *out)
 	return wire_encode(&message, out);
 }
 
-/* Both messages have these two lists. */
+/* PullAppMessagesResponse and PushAppMessagesRequest have these two lists. */
 #define messages_take(from, to)                                                                    \
 	do {                                                                                       \
 		(to)->n_messages = (from)->n_messages_list;                                        \

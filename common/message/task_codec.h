@@ -15,7 +15,7 @@
 #define TASK_FAILED       "failed"    /* with an error */
 #define TASK_TEXT_MAX     65536       /* bytes of a sub-status */
 
-/* Is it a token as SuperNodes make them for tasks: TASK_TOKEN_DIGITS hex digits? */
+/* Is the text a token as SuperNodes make them for tasks: TASK_TOKEN_DIGITS hex digits? */
 bool task_token_valid(const char *text);
 
 /* Encoders append to *out: 0 or -ENOMEM. Decoders: 0, -EBADMSG, -EMSGSIZE, -ENOMEM; *out is empty
@@ -57,7 +57,7 @@ struct task_messages {
 };
 
 void task_messages_done(struct task_messages *messages);
-/* What n_messages and n_trees are 0 of is left out. */
+/* A list is left out when its number is 0. */
 int task_encode_pulled(const struct task_messages *messages, struct slices *out);
 int task_decode_pulled(const struct slices *bytes, struct task_messages *out);
 int task_encode_push(const struct task_messages *messages, struct slices *out);

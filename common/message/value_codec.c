@@ -41,7 +41,7 @@ const struct value_fields value_fields_config = {
 		[VALUE_BYTES_LIST] = NUMBER_RECORD_VALUE_BYTES_LIST,
 	}};
 
-/* Both kinds, in both forms, have these in common: an entry has two fields, a list one. */
+/* Fields of an entry and of a list, the same for both kinds of records in both forms. */
 enum {
 	ENTRY_KEY = NUMBER_VALUE_ENTRY_KEY,
 	ENTRY_VALUE = NUMBER_VALUE_ENTRY_VALUE,
@@ -73,7 +73,7 @@ static enum wire_type type_of(enum value_kind element)
 	return element == VALUE_STRING || element == VALUE_BYTES ? WIRE_BYTES : WIRE_VARINT;
 }
 
-/* As Python's str: a NUL inside is fine. */
+/* A string as Python's str: a NUL inside is fine. */
 static bool string_valid(const char *data, size_t len)
 {
 	while (len > 0) {
@@ -127,7 +127,7 @@ static int string_check(const struct wire_reader *outer, const struct wire_field
 	return value_string_check(&reader);
 }
 
-/* What a decode carries through all levels. */
+/* The state of a decode on all its levels. */
 struct decoding {
 	const struct value_fields *fields;
 	size_t *left; /* entries that may still come */

@@ -9,7 +9,7 @@
 #include "common/base/value.h"
 #include "common/wire/wire.h"
 
-/* Which field of the oneof carries a kind; 0: none does, and such a field is skipped like an
+/* The field of the oneof for each kind; 0: the kind has none, and such a field is skipped like an
  * unknown one. */
 struct value_fields {
 	uint8_t number[VALUE_N];
@@ -32,8 +32,8 @@ extern const struct value_fields value_fields_config;
 int value_entry_decode(const struct wire_reader *outer, const struct wire_field *field,
 	const struct value_fields *fields, size_t *left, struct value_map *out);
 
-/* Are the bytes that reader has entered a string of Python, in which a NUL is fine? They are looked
- * at piece by piece, and nothing is kept. 0 or -EBADMSG. */
+/* Check that the bytes that reader has entered are a string of Python, in which a NUL is fine.
+ * Nothing is kept. 0 or -EBADMSG. */
 int value_string_check(struct wire_reader *reader);
 
 /* A map<string, value> as field number; each value's kind must have a field. */
