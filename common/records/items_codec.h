@@ -14,7 +14,7 @@
  */
 int items_decode(const struct slices *bytes, struct record_dict *out, struct reason *why);
 
-/* Would items_decode() take these bytes? By the same rules, but nothing is built. */
+/* Check by the rules of items_decode(), but build nothing. */
 int items_check(const struct slices *bytes, struct reason *why);
 
 /* Append; array bytes by reference. 0 or -ENOMEM. */

@@ -85,7 +85,7 @@ static int read_values(const struct wire_reader *outer, const struct wire_field 
 	return record_read_values(&reader, decoding, record);
 }
 
-/* One entry {key = 1, value = 2} of one of the three maps. */
+/* Read an entry {key, value} of one of the three maps. */
 static int read_record(const struct wire_reader *outer, const struct wire_field *entry,
 	enum record_kind kind, struct record_decoding *decoding, struct record_dict *dict)
 {
@@ -114,8 +114,8 @@ static int read_record(const struct wire_reader *outer, const struct wire_field 
 	return r < 0 ? r : check_record(decoding, &counts, record);
 }
 
-/* All records of one kind; the three maps are read one after the other so that they come out in
- * this order. */
+/* Read all records of a kind. The three maps are read one after the other so that records come out
+ * in this order. */
 static int read_map(const struct slices *bytes, enum record_kind kind,
 	struct record_decoding *decoding, struct record_dict *out)
 {

@@ -15,7 +15,7 @@
  */
 int maps_decode(const struct slices *bytes, struct record_dict *out, struct reason *why);
 
-/* Would maps_decode() take these bytes? By the same rules, but nothing is built. */
+/* Check by the rules of maps_decode(), but build nothing. */
 int maps_check(const struct slices *bytes, struct reason *why);
 
 /* Append; array bytes by reference. 0 or -ENOMEM. */

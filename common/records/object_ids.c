@@ -12,7 +12,7 @@ static int compare_ids(const void *a, const void *b)
 	return memcmp(a, b, OBJECT_ID_BYTES);
 }
 
-/* Of equal ids the earlier one first. */
+/* The earlier one of equal ids comes first. */
 static int compare_places(const void *a, const void *b)
 {
 	const struct object_id *x = *(const struct object_id *const *)a;

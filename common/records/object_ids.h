@@ -11,8 +11,8 @@
 int object_ids_number(
 	const struct object_id *ids, size_t n, size_t *numbers, size_t *n_distinct_out);
 
-/* Are the n ids the same as those of set, which has each once, whatever the order, and each of set
- * at least once? 1, 0 or -ENOMEM. */
+/* Do the n ids cover set, which has each id once: is each of them in it, and each of set among
+ * them? 1, 0 or -ENOMEM. */
 int object_ids_cover(
 	const struct object_id *ids, size_t n, const struct object_id *set, size_t n_set);
 

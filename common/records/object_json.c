@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 
-/* Of a string as it stands in JSON: six bytes for one at the most. */
+/* Bytes of a string as it stands in JSON: six for one at the most. */
 #define STRING_TEXT_MAX (6 * (size_t)ENVELOPE_STRING_MAX)
 
 /* ---- reading ---- */
@@ -21,9 +21,9 @@ static void json_unref(json_t *const *json)
 }
 
 /*
- * What jansson must not meet: very many values, because a short one takes forty times the memory of
- * its text; and a very long string or number, because it does not survive it when it runs out of
- * memory in one.
+ * Refuse what jansson must not meet: very many values, because a short one takes forty times the
+ * memory of its text; and a very long string or number, because jansson does not survive it when
+ * memory runs out in one.
  */
 static int check_size(const struct slice *text, struct reason *why)
 {

@@ -27,8 +27,9 @@ void object_refs_done(struct object_refs *refs);
  * none, more than OBJECT_JSON_BYTES_MAX or RECORD_ENTRIES_MAX); -ENOMEM. */
 int object_refs_read(const struct slices *body, struct object_refs *out, struct reason *why);
 
-/* What describes an array: dtype, shape and stype to *array (empty before), and which of the head's
- * children are its data, in order (owned by the caller, NULL when none). As above. */
+/* Read the description of an array: dtype, shape and stype to *array (empty before), and which of
+ * the head's children are its data, in order (owned by the caller, NULL when none). Results as
+ * above. */
 int array_body_read(const struct slices *body, struct array *array, size_t **chunks_out,
 	size_t *n_chunks_out, struct reason *why);
 

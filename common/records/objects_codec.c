@@ -36,7 +36,7 @@ static void opened_done(struct opened *object)
 	slices_done(&object->body);
 }
 
-/* Say which object a refusal is about. */
+/* Name the object that a refusal is about. */
 static int refuse(
 	struct reading *reading, const struct object_id *id, int r, const struct reason *detail)
 {

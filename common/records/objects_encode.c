@@ -65,7 +65,7 @@ static void family_done(struct family *family)
 	*family = (struct family){0};
 }
 
-/* Each child once, in the order of their first use: the head's children, and the tree's. */
+/* Keep each child once, in the order of their first use: the head's children, and the tree's. */
 static int family_fold(struct family *family)
 {
 	size_t kept = 0;
@@ -142,7 +142,7 @@ static unsigned count_threads(uint64_t bytes)
 	return threads < HASHING_THREADS_MAX ? (unsigned)threads : HASHING_THREADS_MAX;
 }
 
-/* Of all arrays. */
+/* Make the chunks of all arrays. */
 static int make_chunks(struct writing *writing, const struct record_dict *dict)
 {
 	uint64_t bytes = 0;
@@ -322,7 +322,7 @@ static int make_dict(struct writing *writing, const struct record_dict *dict)
 	return r;
 }
 
-/* Each object once, where it came first. */
+/* Keep each object once, where it came first. */
 static int fold_list(struct object_list *list)
 {
 	auto_(free_at_exit) struct object_id *ids = reallocarray(NULL, list->n, sizeof *ids);

@@ -14,7 +14,7 @@
 
 #define SHAPE_UNCOUNTED 64 /* dimensions of one array, which has an entry of its own */
 
-/* What is left of the last record that was only checked. */
+/* Free the rest of the last record that was only checked. */
 static void forget_record(struct record_decoding *decoding)
 {
 	decoding->record.n_arrays = 0; /* they were counted only */

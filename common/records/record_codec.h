@@ -10,12 +10,12 @@
 
 #include <stdbool.h>
 
-/* What a decode carries through all levels. */
+/* The state of a decode on all its levels. */
 struct record_decoding {
 	size_t left;          /* entries that may still come */
 	struct reason detail; /* what -EBADMSG means, where there is more to say */
-	/* Nothing is built: each record and array is read into these, in the place of the last one;
-	 * of an array record the number of its arrays is kept. */
+	/* Build nothing: each record and array is read into these two, over the last one; of an
+	 * array record the number of its arrays is kept. */
 	bool check;
 	struct record record;
 	struct array array;
@@ -23,10 +23,10 @@ struct record_decoding {
 
 void record_decoding_done(struct record_decoding *decoding);
 
-/* One more entry: 0 or -EMSGSIZE. */
+/* Count an entry. 0 or -EMSGSIZE. */
 int record_count(struct record_decoding *decoding);
 
-/* One more record or array without name, counted; borrowed as from record_dict_add(). 0, -EMSGSIZE,
+/* Count and add a record or array without name; borrowed as from record_dict_add(). 0, -EMSGSIZE,
  * -ENOMEM. */
 int record_next(struct record_decoding *decoding, struct record_dict *dict, enum record_kind kind,
 	struct record **out);
@@ -40,8 +40,7 @@ int record_read_text(const struct wire_reader *reader, const struct wire_field *
 int record_read_array(const struct wire_reader *outer, const struct wire_field *value,
 	struct record_decoding *decoding, struct array *array);
 
-/* All entries {key = 1, value = 2} of a metric or config record, up to the reader's end. As above.
- */
+/* Read all entries {key, value} of a metric or config record, up to the reader's end. As above. */
 int record_read_values(
 	struct wire_reader *reader, struct record_decoding *decoding, struct record *record);
 

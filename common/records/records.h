@@ -11,8 +11,8 @@
 
 #include <stdint.h>
 
-/* Most records, arrays and values (and texts of lists) of one dict, all together, that a decoder
- * takes. */
+/* Records, arrays and values (and texts of lists) of one dict, all together, that a decoder takes
+ * at most. */
 #define RECORD_ENTRIES_MAX 1000000
 
 enum record_kind { RECORD_ARRAYS, RECORD_METRICS, RECORD_CONFIGS, RECORD_KIND_N };
@@ -56,13 +56,13 @@ struct array *record_add_array(struct record *record, const char *key);
  * before). */
 int record_dict_move(struct record_dict *dict, struct record_dict *from);
 
-/* Of arrays, of values, of records with equal names only the last one counts, at the place of the
- * first, as in Python's dict. 0 or -ENOMEM. */
+/* Arrays, values, records with equal names become one: the last one, at the place of the first, as
+ * in Python's dict. 0 or -ENOMEM. */
 int record_unique(struct record *record);
 int record_dict_unique(struct record_dict *dict);
 
-/* What its names, values and arrays take when each is written out: an array's pieces as often as
- * they are used. */
+/* Bytes of the dict's names, values and arrays when each is written out: an array's pieces as often
+ * as they are used. */
 uint64_t record_dict_bytes(const struct record_dict *dict);
 
 /* May a metric record hold such a value? (numbers and lists of numbers, no bool) */
