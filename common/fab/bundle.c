@@ -15,7 +15,7 @@ struct bundle {
 	const struct directory_entry *now; /* the one at hand */
 	uint64_t unpacked_bytes;           /* of it, so far */
 
-	/* Where libarchive reads: the byte at within the slice of that index. */
+	/* libarchive reads at this byte within the slice of that index. */
 	size_t slice;
 	size_t at;
 	int64_t position;
@@ -196,7 +196,7 @@ int bundle_block(struct bundle *bundle, const void **data_out, size_t *len_out, 
 	return r == ARCHIVE_EOF;
 }
 
-/* All bytes of the entry at hand. */
+/* Read all bytes of the entry at hand. */
 static int read_all(struct bundle *bundle, struct text *out, struct reason *why)
 {
 	const void *data;

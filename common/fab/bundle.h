@@ -21,7 +21,7 @@ struct bundle;
 int bundle_open(const struct slices *content, struct bundle **out, struct reason *why);
 void bundle_free(struct bundle **bundle);
 
-/* All entries; borrowed. */
+/* The directory with all entries; borrowed. */
 const struct directory *bundle_directory(const struct bundle *bundle);
 
 /* Go before the first entry. 0 or -ENOMEM, -EBADMSG with a sentence. */

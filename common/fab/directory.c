@@ -22,7 +22,7 @@
 
 #define QUOTED_BYTES 160
 
-/* Where the directory lies, by the record at the end. */
+/* The place of the directory, by the record at the end. */
 struct end {
 	size_t start;
 	size_t len;
@@ -141,7 +141,7 @@ static int check_local(const struct slices *content, const struct directory_entr
 	return 0;
 }
 
-/* Where the last record of the archive's end begins; a comment may follow it. 0, -ENOMEM, -EBADMSG.
+/* Find the beginning of the archive's last record; a comment may follow it. 0, -ENOMEM, -EBADMSG.
  */
 static int find_end(const struct slices *content, size_t *at_out, struct reason *why)
 {
@@ -155,7 +155,7 @@ static int find_end(const struct slices *content, size_t *at_out, struct reason 
 		for (size_t at = got - END_BYTES + 1; at-- > 0;) {
 			if (memcmp(tail + at, "PK\5\6", 4) != 0)
 				continue;
-			/* Its comment ends the file: all readers then find this one. */
+			/* The record's comment ends the file, so all readers find this record. */
 			if (le16(tail + at + 20) != got - at - END_BYTES)
 				break;
 			*at_out = content->bytes - got + at;
@@ -184,14 +184,15 @@ static int read_end(const struct slices *content, struct end *out, struct reason
 	out->len = le32(end + 12);
 	out->start = le32(end + 16);
 	out->end = at + END_BYTES;
-	/* Nothing before or between: all readers then see the same archive. */
+	/* The directory ends where its last record begins: all readers then see the same archive.
+	 */
 	if (out->len > at || out->start != at - out->len)
 		return reason_code(
 			why, -EBADMSG, "the FAB's zip directory is not where it should be");
 	return 0;
 }
 
-/* One central header at the bytes p .. p + len. 0, its length in *used_out. */
+/* Read a central header at the bytes p .. p + len. 0, and its length in *used_out. */
 static int read_central(const uint8_t *p, size_t len, struct directory_entry *out, size_t *used_out,
 	struct reason *why)
 {
@@ -230,7 +231,7 @@ static int compare_offsets(const void *a, const void *b)
 	return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* Without the slash of a folder: "a" and "a/" are one name. */
+/* Compare names without the slash of a folder: "a" and "a/" are one name. */
 static int compare_names(const void *a, const void *b)
 {
 	const struct directory_entry *x = *(const struct directory_entry *const *)a;

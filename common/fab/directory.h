@@ -45,7 +45,7 @@ int directory_read(const struct slices *content, struct directory *out, struct r
 /* The entry of that name, borrowed, or NULL. */
 const struct directory_entry *directory_find(const struct directory *directory, const char *name);
 
-/* Is this the entry's name? */
+/* Has the entry this name? */
 bool directory_entry_is(const struct directory_entry *entry, const char *name);
 
 /* Free; empty and usable afterwards. */

@@ -28,7 +28,7 @@ struct fab_limits {
 
 struct fab_limits fab_limits_default(void);
 
-/* What pyproject.toml says of an app. Strings are owned, never NULL once read, UTF-8. */
+/* An app by its pyproject.toml. Strings are owned, never NULL once read, UTF-8. */
 struct manifest {
 	char *publisher; /* tool.flwr.app.publisher */
 	char *name;      /* project.name */
@@ -41,8 +41,8 @@ struct manifest {
 void manifest_done(struct manifest *manifest);
 
 /*
- * Does the SHA-256 of content equal hash (lower-case hex, as in Run.fab_hash)? 0; -EBADMSG with a
- * sentence; -EFBIG when it is larger than the limit.
+ * Check that the SHA-256 of content is hash (lower-case hex, as in Run.fab_hash). 0; -EBADMSG with
+ * a sentence; -EFBIG when it is larger than the limit.
  */
 int fab_check_hash(const struct slices *content, const char *hash, const struct fab_limits *limits,
 	struct reason *why);

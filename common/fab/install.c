@@ -120,7 +120,7 @@ static int scratch_try(const char *apps, const char *hash, struct scratch *out)
 		return errno == EEXIST ? -EAGAIN : -errno;
 	r = lock_dir(path, &out->fd);
 	if (r < 0) {
-		/* Not ours to remove when another has locked it: that one removes it. */
+		/* A directory that another process has locked is removed by that process. */
 		if (r != -EAGAIN)
 			rmdir(path);
 		return r;
@@ -161,7 +161,7 @@ static int publish(struct scratch *scratch, const char *target, struct reason *w
 
 /* ---- the app ---- */
 
-/* One installation under way. */
+/* An installation under way. */
 struct installation {
 	struct bundle *bundle;
 	const struct fab_install_options *options;
@@ -459,7 +459,7 @@ int fab_install(const struct slices *content, const struct fab_install_options *
 	char *target = NULL;
 	int r;
 
-	/* It becomes part of a path. */
+	/* The hash becomes part of a path. */
 	if (!sha256_is_hex(options->hash))
 		return reason_code(why, -EBADMSG, "the FAB's announced hash is no SHA-256 hash");
 	r = bundle_open(content, &installation.bundle, why);

@@ -54,7 +54,7 @@ int installed_open(int dir, const char *name, struct reason *why)
 
 /* ---- files ---- */
 
-/* One component after the other, for kernels that do not know better. */
+/* Open a component after the other, for kernels without openat2(). */
 static int walk_to(int dir, char *path)
 {
 	auto_(close_at_exit) int at = fcntl(dir, F_DUPFD_CLOEXEC, 0);
@@ -181,7 +181,7 @@ static int found(const struct search *search, const char *what)
 
 static int look_through(struct search *search, int dir, unsigned depth);
 
-/* One entry; the search's path ends in its name. As look_through(). */
+/* Look at an entry; the search's path ends in its name. As look_through(). */
 static int look_at(struct search *search, int dir, const char *name, unsigned depth)
 {
 	auto_(close_at_exit) int inner = -1;

@@ -22,9 +22,9 @@ int installed_open(int dir, const char *name, struct reason *why);
 int installed_compare(int dir, struct content_list *list);
 
 /*
- * Is there something in the directory dir that Python could import and that is not listed: a
- * module, bytecode, an extension, a link to a directory? 0 no; 1 yes, why names it; -errno. What
- * lies in __pycache__ is not looked at: it is removed before the app runs.
+ * Look for something in the directory dir that Python could import and that is not listed: a
+ * module, bytecode, an extension, a link to a directory. 0 no; 1 yes, why names it; -errno.
+ * __pycache__ is left out: it is removed before the app runs.
  */
 int installed_unlisted(int dir, const struct content_list *list, struct reason *why);
 

@@ -14,7 +14,8 @@ static void toml_free_at_exit(struct toml **doc)
 	toml_free(*doc);
 }
 
-/* What may be part of a directory's name; Flower itself allows everything but '/'. */
+/* The fault of a text that becomes part of a directory's name; NULL: none. Flower itself allows
+ * everything but '/'. */
 static const char *name_fault(const char *text)
 {
 	if (text[0] == '\0')

@@ -14,8 +14,8 @@ int manifest_parse(const char *text, size_t len, struct manifest *out, struct re
 /* Read it out of a bundle, at most FAB_PYPROJECT_MAX_BYTES. As above; rewinds the bundle. */
 int manifest_read(struct bundle *bundle, struct manifest *out, struct reason *why);
 
-/* Can publisher, name and version be part of a directory's name, and is fab_id theirs? 0; -EBADMSG
- * with a sentence. */
+/* Check that publisher, name and version can be part of a directory's name, and that fab_id is
+ * theirs. 0; -EBADMSG with a sentence. */
 int manifest_check_names(const struct manifest *manifest, struct reason *why);
 
 /* The name of the app's directory: "publisher.name.version." and so many digits of hash.

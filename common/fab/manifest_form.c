@@ -1,8 +1,8 @@
 /*
- * One byte, 'M' or 'R'. 'R': a string, the sentence. 'M': the five strings of struct manifest in
- * their order, the number of values, for each its key (a string), a byte for the kind, and 8 bytes
- * or a string. Numbers have the byte order of the machine, which both ends share; a string is 32
- * bits of length and as many bytes of UTF-8.
+ * A form begins with a byte, 'M' or 'R'. 'R': a string, the sentence. 'M': the five strings of
+ * struct manifest in their order, the number of values, for each its key (a string), a byte for the
+ * kind, and 8 bytes or a string. Numbers have the byte order of the machine, which both ends share;
+ * a string is 32 bits of length and as many bytes of UTF-8.
  */
 #include "common/fab/manifest_form.h"
 

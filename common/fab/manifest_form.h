@@ -8,7 +8,7 @@
 #include "common/base/text.h"
 #include "common/fab/fab.h"
 
-/* Of an answer: what a manifest can have, with room for the lengths in between. */
+/* Bytes of an answer: a manifest's at most, with room for the lengths in between. */
 #define MANIFEST_FORM_MAX_BYTES (4U << 20)
 
 /* Append the manifest, or (NULL) the sentence that says why there is none. 0 or -ENOMEM. */

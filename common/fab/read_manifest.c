@@ -25,7 +25,7 @@
 #define MEMORY_BYTES (512ULL << 20)
 #define CPU_S        10
 
-/* What it may use, whatever the bundle makes of it. */
+/* Limit what the program may use, whatever the bundle makes of it. */
 static int limit(void)
 {
 	static const struct {

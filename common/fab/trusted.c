@@ -19,7 +19,7 @@
 #define TIME_BYTES      8
 #define QUOTED_BYTES    96
 
-/* Not the id of a key: a SuperLink that verifies apps says so in it. */
+/* A verification that is no key's: a SuperLink that verifies apps says so in it. */
 #define LICENSE "valid_license"
 
 struct entity {
@@ -149,7 +149,7 @@ static int expect(
 		event->start_mark.line + 1);
 }
 
-/* From the id at hand to the key that follows it. */
+/* Read on from the id at hand to the key that follows it. */
 static int read_entry(
 	struct trusted *trusted, yaml_parser_t *parser, yaml_event_t *event, struct reason *why)
 {
@@ -226,8 +226,8 @@ int trusted_load(const char *path, struct trusted **out, struct reason *why)
 /* ---- signatures ---- */
 
 /*
- * What is signed: the time of signing, seconds since 1970 as 8 bytes, highest first, then the FAB's
- * hash.
+ * Write the bytes that are signed: the time of signing, seconds since 1970 as 8 bytes, highest
+ * first, then the FAB's hash.
  */
 static void write_message(uint64_t signed_at, const unsigned char sha256[SHA256_BYTES],
 	unsigned char out[TIME_BYTES + SHA256_BYTES])
@@ -254,8 +254,8 @@ static int verify(const unsigned char key[KEY_BYTES], const unsigned char *messa
 	return good;
 }
 
-/* One verification, {"signed_at": seconds, "signature": base64url}: 1 it is the entity's, 0 it is
- * not, -ENOMEM. */
+/* Check a verification, {"signed_at": seconds, "signature": base64url}: 1 it is the entity's, 0 it
+ * is not, -ENOMEM. */
 static int check_one(const struct entity *entity, const unsigned char sha256[SHA256_BYTES],
 	const struct value *verification)
 {

@@ -24,11 +24,10 @@ int trusted_load(const char *path, struct trusted **out, struct reason *why);
 void trusted_free(struct trusted *trusted);
 
 /*
- * Has one of them signed the FAB with this SHA-256? verifications: strings by public key id, as
- * they came with the FAB (fab_decode()). 0; -EACCES with a sentence: none has, or the SuperLink
- * does not support verification; -ENOMEM.
- *
- * What others have signed, and what cannot be read, counts for nothing.
+ * Check that one of the trusted entities has signed the FAB with this SHA-256. verifications:
+ * strings by public key id, as they came with the FAB (fab_decode()). 0; -EACCES with a sentence:
+ * none has, or the SuperLink does not support verification; -ENOMEM. Signatures of others, and
+ * those that cannot be read, count for nothing.
  */
 int trusted_check(const struct trusted *trusted, const unsigned char sha256[SHA256_BYTES],
 	const struct value_map *verifications, struct reason *why);

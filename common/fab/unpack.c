@@ -12,7 +12,7 @@
 #define CONTENT_BYTES      (1U << 20)
 #define CONTENT_LINE_BYTES 256
 
-/* Where it goes. */
+/* The directory that an archive is unpacked to. */
 struct target {
 	int dir;
 	uint64_t dirs_left;
@@ -141,7 +141,7 @@ int unpack_check(struct bundle *bundle, const struct fab_limits *limits, struct 
 
 /* ---- writing ---- */
 
-/* All directories above the file. path is as before afterwards. */
+/* Make all directories above the file. path is as before afterwards. */
 static int make_parents(struct target *target, char *path, struct reason *why)
 {
 	for (char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
