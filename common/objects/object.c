@@ -89,7 +89,7 @@ int object_check_id(const struct slices *object, const struct object_id *id)
 
 /* ---- reading a head ---- */
 
-/* How many bytes stand before the first NUL; -1 when there is none in the first HEAD_MAX_BYTES. */
+/* The number of bytes before the first NUL; -1 when there is none in the first HEAD_MAX_BYTES. */
 static ptrdiff_t head_length(const struct slices *object)
 {
 	size_t before = 0;

@@ -41,10 +41,10 @@ bool object_id_equal(const struct object_id *a, const struct object_id *b);
 
 /* SHA-256 of all bytes. 0 or -ENOMEM. Blocks for 0.6 ms a MiB. */
 int object_hash(const struct slices *object, struct object_id *out);
-/* Are they the bytes of this id? 0, -EBADMSG or -ENOMEM. Blocks as object_hash(). */
+/* Check that the bytes have this id. 0, -EBADMSG or -ENOMEM. Blocks as object_hash(). */
 int object_check_id(const struct slices *object, const struct object_id *id);
 
-/* What stands in front of a body. */
+/* A head, which stands in front of the body. */
 struct object_head {
 	enum object_type type;
 	struct object_id
@@ -63,7 +63,7 @@ void object_head_done(struct object_head *head);
  * object_hash(). 0 or -ENOMEM. */
 int object_build(enum object_type type, const struct object_id *children, size_t n_children,
 	const struct slices *body, struct slices *out);
-/* Both: *id_out is its id. 0 or -ENOMEM. Blocks as object_hash(). */
+/* object_build() and object_hash() in one. 0 or -ENOMEM. Blocks as object_hash(). */
 int object_make(enum object_type type, const struct object_id *children, size_t n_children,
 	const struct slices *body, struct slices *out, struct object_id *id_out);
 

@@ -14,7 +14,7 @@
 
 #define FIRST_SLOTS 64
 
-/* Where the search for id begins. */
+/* The slot at which the search for id begins. */
 static size_t first_slot(const struct object_index *index, const struct object_id *id)
 {
 	uint64_t sum = 0;

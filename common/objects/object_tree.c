@@ -159,7 +159,7 @@ static int finish_object(struct decoding *decoding, const struct level *level)
 	return 0;
 }
 
-/* One field, or the end, of the innermost object. */
+/* Read a field, or the end, of the innermost object. */
 static int decode_step(struct decoding *decoding)
 {
 	struct level *level = &decoding->levels[decoding->depth - 1];
