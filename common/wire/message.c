@@ -8,16 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the allocator adds to each piece of memory. */
+/* Bytes that the allocator adds to each piece of memory. */
 #define PIECE_BYTES 32
-/* Of a bytes field: the first room of its list of slices, and a block if it is small. The rest is
- * bounded by the bytes that came. */
+/* Memory of a bytes field: the first room of its list of slices, and a block if it is small. The
+ * rest is bounded by the bytes that came. */
 #define LIST_BYTES (ARRAY_FIRST_CAP * sizeof(struct slice) + 2 * PIECE_BYTES)
 
 typedef ProtobufCFieldDescriptor field_type;
 typedef ProtobufCMessageDescriptor message_type;
 
-/* How values of a type lie in memory and on the wire. Of size 0: no file of proto/ has them. */
+/* The size of a type's values in memory, and their wire type. Size 0: no file of proto/ has the
+ * type. */
 static const struct kind {
 	size_t size;
 	enum wire_type wire;
@@ -60,7 +61,7 @@ static void *member(const ProtobufCMessage *message, size_t offset)
 	return (char *)message + offset;
 }
 
-/* Its number of elements, or which member of its oneof is there. */
+/* The number of elements, or the member of the oneof that is there. */
 static void *quantifier(const ProtobufCMessage *message, const field_type *type)
 {
 	return member(message, type->quantifier_offset);
@@ -158,7 +159,7 @@ static void list_free(const ProtobufCMessage *message, const field_type *type)
 	free(list);
 }
 
-/* As deep as it was read. */
+/* The recursion is as deep as the reading was. */
 static void message_free(ProtobufCMessage *message)
 {
 	if (!message)
@@ -181,7 +182,7 @@ void wire_free(void *message)
 
 /* ---- reading ---- */
 
-/* What may still be made. */
+/* The limits that are left. */
 struct decoding {
 	size_t memory;
 	size_t elements;
@@ -359,7 +360,7 @@ static int packed_read(struct decoding *decoding, const struct wire_reader *oute
 	return r;
 }
 
-/* From now on this member of the oneof is there; it is empty when another one was. */
+/* Choose this member of its oneof; it is empty when another one was there. */
 static void oneof_choose(ProtobufCMessage *message, const field_type *type)
 {
 	uint32_t *is = quantifier(message, type);
@@ -454,7 +455,7 @@ static void submessage_write(
 	wire_put_message(writer, number, &inner);
 }
 
-/* Whatever it is, 0 too. */
+/* Write the value even if it is 0. */
 static void value_write(struct wire_writer *writer, const field_type *type, const void *value)
 {
 	double number;

@@ -376,7 +376,7 @@ void wire_put_string(struct wire_writer *writer, uint32_t number, const char *te
 	wire_put_bytes(writer, number, text, strlen(text));
 }
 
-/* What is small so far becomes a slice of what is done. */
+/* Make a slice of the small pieces so far. */
 static void writer_flush(struct wire_writer *writer)
 {
 	size_t len = writer->small.len;

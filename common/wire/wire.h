@@ -21,7 +21,7 @@ struct wire_reader {
 	size_t end;    /* where reading ends */
 };
 
-/* One field. For WIRE_BYTES the contents are at [offset, offset + len) of the list. */
+/* A field. The contents of WIRE_BYTES are at [offset, offset + len) of the list. */
 struct wire_field {
 	uint32_t number;
 	enum wire_type type;
@@ -45,7 +45,7 @@ int wire_next(struct wire_reader *reader, struct wire_field *out);
 int wire_bytes(const struct wire_reader *reader, const struct wire_field *field, size_t max,
 	char **out, size_t *len_out);
 
-/* As wire_bytes() for a string: -EBADMSG also when it is no UTF-8 or has a NUL. */
+/* wire_bytes() for a string: -EBADMSG also when it is no UTF-8 or has a NUL. */
 int wire_string(
 	const struct wire_reader *reader, const struct wire_field *field, size_t max, char **out);
 
@@ -95,12 +95,12 @@ void wire_put_string(struct wire_writer *writer, uint32_t number, const char *te
 void wire_put_refs(struct wire_writer *writer, uint32_t number, const struct slices *list);
 /* A BYTES field whose contents are what inner has built; inner is empty afterwards. */
 void wire_put_message(struct wire_writer *writer, uint32_t number, struct wire_writer *inner);
-/* These write no field head: they are for packed lists. */
+/* Values without field heads, for packed lists. */
 void wire_put_raw(struct wire_writer *writer, const void *data, size_t len);
 void wire_put_raw_varint(struct wire_writer *writer, uint64_t value);
 void wire_put_raw_double(struct wire_writer *writer, double value);
 
-/* All that was built is appended to *out; the writer is empty afterwards. 0 or -ENOMEM. */
+/* Append all that was built to *out; the writer is empty afterwards. 0 or -ENOMEM. */
 int wire_writer_take(struct wire_writer *writer, struct slices *out);
 void wire_writer_done(struct wire_writer *writer);
 
