@@ -18,7 +18,7 @@ static void letters_done(struct letters *letters)
 	free(letters->data);
 }
 
-/* What counts, in the standard alphabet. 0, -EBADMSG, -ENOMEM. */
+/* Collect the letters that count, in the standard alphabet. 0, -EBADMSG, -ENOMEM. */
 static int collect(const char *text, size_t len, struct letters *out)
 {
 	size_t padding = 0;

@@ -17,7 +17,7 @@ static const struct ec_curve curves[] = {
 	{"secp521r1", "nistp521", "ecdsa-sha2-nistp521", 66},
 };
 
-/* What a computation needs; freed and wiped together. */
+/* Memory of a computation; freed and wiped together. */
 struct work {
 	EC_GROUP *group;
 	EC_POINT *own;   /* what belongs to the number */
@@ -147,7 +147,7 @@ int ec_key_public(const struct ec_curve *curve, const struct ssh_bytes *point, E
 
 	if (r < 0)
 		return r;
-	/* Is it on the curve? The point at infinity is, but is no key. */
+	/* The point must lie on the curve. The point at infinity does, but is no key. */
 	if (EC_POINT_oct2point(work.group, work.other, point->data, point->len, NULL) != 1 ||
 		EC_POINT_is_at_infinity(work.group, work.other))
 		return -EBADMSG;

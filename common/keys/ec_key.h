@@ -19,7 +19,8 @@ struct ec_curve {
 	size_t bytes;         /* of a coordinate and of a private number */
 };
 
-/* By OpenSSL's name, by the type of an OpenSSH key; NULL: not one of P-256, P-384, P-521. */
+/* Find a curve by OpenSSL's name, by the type of an OpenSSH key; NULL: not one of P-256, P-384,
+ * P-521. */
 const struct ec_curve *ec_curve_of_group(const char *group);
 const struct ec_curve *ec_curve_of_ssh(const struct ssh_bytes *type);
 

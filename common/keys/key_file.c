@@ -69,7 +69,8 @@ static void close_text(const int *fd)
 	}
 }
 
-/* It goes on: many systems that hand out secrets as files cannot do it otherwise. */
+/* Warn of readers, but take the key: many systems that hand out secrets as files cannot do it
+ * otherwise. */
 static void warn_of_readers(int fd, const char *path, struct log *log)
 {
 	struct stat st;

@@ -47,7 +47,7 @@ bool openssh_is_private(const char *text)
 	return strstr(text, BEGIN) != NULL;
 }
 
-/* Behind the type of a public or private part: the curve's name, then the point. */
+/* Read what follows the type of a public or private part: the curve's name, then the point. */
 static int read_point(
 	struct ssh_bytes *from, const struct ec_curve *curve, struct ssh_bytes *point_out)
 {
@@ -58,7 +58,7 @@ static int read_point(
 	return ssh_string(from, point_out);
 }
 
-/* One key in the clear: two equal numbers, the key, a comment, 1 2 3 ... up to a whole block;
+/* Read a key in the clear: two equal numbers, the key, a comment, 1 2 3 ... up to a whole block;
  * Python's cryptography adds a whole block where ssh-keygen adds nothing. */
 static int read_pair(struct ssh_bytes rest, const struct ec_curve *curve,
 	const struct ssh_bytes *public_point, EVP_PKEY **out, struct reason *why)

@@ -21,7 +21,7 @@ int ssh_number(struct ssh_bytes *from, uint32_t *out);
 /* The next string, by reference. 0, or -EBADMSG when there is not so much left. */
 int ssh_string(struct ssh_bytes *from, struct ssh_bytes *out);
 
-/* Is it this text? */
+/* Are the bytes this text? */
 bool ssh_equals(const struct ssh_bytes *bytes, const char *text);
 
 /*

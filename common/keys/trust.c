@@ -21,7 +21,7 @@ static const char *const system_files[] = {
 	"/etc/ssl/cert.pem",
 };
 
-/* Is there a certificate in it that can be read? */
+/* Has pem a certificate that can be read? */
 static bool has_certificate(const char *pem, size_t len)
 {
 	BIO *bio = BIO_new_mem_buf(pem, (int)len);
@@ -43,7 +43,7 @@ static int load_file(const char *path, char **pem_out, struct reason *why)
 	if (r < 0)
 		return reason_code(
 			why, r, "the certificates in %s cannot be read: %s", path, strerror(-r));
-	/* It is handed on as text. */
+	/* The file is handed on as text. */
 	if (strlen(pem) != len || !has_certificate(pem, len))
 		return reason_code(why, -EINVAL,
 			"%s has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\") that can be read",
