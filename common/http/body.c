@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As much as there is already, within these bounds: small answers take little, and what is taken
- * beside a large one is small. Large blocks would be mapped, each on new pages; these come from the
- * heap, and the next answer uses them again. */
+/* A block is as large as what is there already, within these bounds: small answers take little, and
+ * the unused rest of a large one is small. Large blocks would be mapped, each on new pages; these
+ * come from the heap, and the next answer uses them again. */
 #define BLOCK_MIN_BYTES ((size_t)4 << 10)
 #define BLOCK_MAX_BYTES ((size_t)256 << 10)
 

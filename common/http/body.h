@@ -32,7 +32,7 @@ struct http_sink {
 int http_sink_add(struct http_sink *sink, const void *data, size_t len);
 /* Bytes so far. */
 uint64_t http_sink_bytes(const struct http_sink *sink);
-/* All of it to *out (empty); the sink is empty afterwards. 0 or -ENOMEM. */
+/* Move all bytes to *out (empty); the sink is empty afterwards. 0 or -ENOMEM. */
 int http_sink_take(struct http_sink *sink, struct slices *out);
 void http_sink_done(struct http_sink *sink);
 

@@ -23,7 +23,7 @@ struct http_client {
 	struct timer *progress; /* looks at the calls that are watched; NULL: none is */
 };
 
-/* What the lines of the answer's head say. */
+/* The lines of the answer's head, as far as they matter. */
 struct http_head {
 	bool has_length;
 	uint64_t length;
@@ -31,7 +31,7 @@ struct http_head {
 	bool grpc;
 };
 
-/* What all heads of one answer may take together: 100 Continue and the like come in any number. */
+/* Bytes of all heads of one answer together: 100 Continue and the like come in any number. */
 #define HTTP_HEAD_BYTES_MAX (16 << 10)
 #define HTTP_HEAD_LINES_MAX 128
 

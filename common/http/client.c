@@ -34,7 +34,7 @@ static void host_of(const char *address, char *out, size_t out_bytes)
 	out[len] = '\0';
 }
 
-/* Is it this machine? By its text; nothing is looked up. */
+/* Is the address this machine's, by its text? Nothing is looked up. */
 static bool is_loopback(const char *address)
 {
 	struct in_addr v4;
@@ -53,7 +53,7 @@ static bool is_loopback(const char *address)
 	       (len > 10 && strcasecmp(host + len - 10, ".localhost") == 0);
 }
 
-/* It becomes part of a URL: nothing in it may be another part of one. */
+/* The address becomes part of a URL: nothing in it may be another part of one. */
 static bool is_address(const char *address)
 {
 	if (!address || !address[0])
@@ -154,7 +154,7 @@ void http_client_free(struct http_client *client)
 
 /* ---- calls ---- */
 
-/* For a call that is in no list any more, or not yet; half-built ones too. */
+/* Free a call that is in no list any more, or not yet; half-built ones too. */
 static void call_free(struct http_call *call)
 {
 	if (!call)
@@ -197,7 +197,7 @@ static void add_names(const char *line, char *out, size_t out_bytes)
 	memcpy(out, names.data, strlen(names.data) + 1);
 }
 
-/* What the peer's own certificate is for. */
+/* Collect the names in the peer's certificate. */
 static void take_names(struct http_call *call)
 {
 	static const char mark[] = "X509v3 Subject Alternative Name:";
@@ -221,7 +221,7 @@ static int version_of(const struct http_call *call)
 	return version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1 ? 1 : 0;
 }
 
-/* What the peer is, for who has asked. */
+/* Describe the peer, if the caller has asked for that. */
 static void call_answer(struct http_call *call, struct http_result *result)
 {
 	curl_off_t secured = 0;
@@ -293,7 +293,7 @@ static void call_ended(struct http_transfer *transfer, CURLcode code)
 	LIST_REMOVE(call, link);
 	if (client->progress && LIST_EMPTY(&client->calls))
 		timer_set(client->progress, CLOCK_NEVER);
-	/* What was sent is held by nobody then. */
+	/* The call holds what was sent no longer. */
 	slices_done(&call->source.body);
 	/* done() may free the client. */
 	client->telling++;

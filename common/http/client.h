@@ -39,7 +39,8 @@ struct http_header {
 	const char *value; /* ASCII without control characters */
 };
 
-/* How a call differs from a plain POST, to find out who listens there (http_call_options.ask). */
+/* Options of a call that finds out what listens there (http_call_options.ask), which is no plain
+ * POST. */
 struct http_ask {
 	bool tls;        /* whatever the client's options say; trust as there, or: */
 	bool unverified; /* any certificate will do */

@@ -61,7 +61,7 @@ static enum http_failure of_connect(CURL *easy)
 	return code == ETIMEDOUT ? HTTP_FAILURE_NO_CONNECTION : HTTP_FAILURE_UNREACHABLE;
 }
 
-/* Which step was it that took too long? */
+/* Find the step that took too long. */
 static enum http_failure of_timeout(CURL *easy)
 {
 	curl_off_t resolved = 0, connected = 0, secured = 0;
@@ -76,7 +76,8 @@ static enum http_failure of_timeout(CURL *easy)
 	curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port);
 	if (resolved == 0)
 		return HTTP_FAILURE_NOT_RESOLVED;
-	/* With TLS libcurl is connected when the handshake is done; before that there is a port. */
+	/* libcurl counts TLS's handshake to connecting; before the handshake there is a port
+	 * already. */
 	tls = scheme && curl_strequal(scheme, "https");
 	if (tls && secured == 0 && port > 0)
 		return HTTP_FAILURE_TLS;

@@ -8,7 +8,7 @@
 
 #include <curl/curl.h>
 
-/* How a handle that has ended with code did. */
+/* The failure of a handle that has ended with code. */
 enum http_failure http_failure_of(CURL *easy, CURLcode code);
 
 #endif

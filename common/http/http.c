@@ -21,7 +21,7 @@ struct http {
 	unsigned int clients;
 };
 
-/* One that libcurl waits for. */
+/* A descriptor that libcurl waits for. */
 struct http_socket {
 	struct http *http;
 	curl_socket_t fd;
@@ -50,7 +50,7 @@ static void collect(struct http *http)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-		/* Who gave it up wants to hear that. */
+		/* A transfer that was given up ends with the code of that. */
 		transfer_finish(transfer, transfer->doomed != CURLE_OK ? transfer->doomed : code);
 	}
 }
@@ -82,7 +82,7 @@ int http_transfer_start(struct http *http, struct http_transfer *transfer)
 		return -ENOMEM;
 	transfer->http = http;
 	transfer->doomed = CURLE_OK;
-	/* It only sets the timer; all else comes from the loop. */
+	/* libcurl only sets its timer here; all else comes from the loop. */
 	code = curl_multi_add_handle(http->multi, transfer->easy);
 	if (code != CURLM_OK)
 		return code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO;

@@ -85,7 +85,7 @@ static size_t write_body(char *data, size_t size, size_t n, void *arg)
 	int r;
 
 	r = http_sink_add(&call->sink, data, len);
-	/* Who refuses is listened to for a sentence, not for a book. */
+	/* A refusal's body is read for a sentence, not for a book. */
 	if (refused && (r < 0 || http_sink_bytes(&call->sink) > ERROR_BODY_BYTES)) {
 		http_sink_done(&call->sink);
 		call->sink.max_bytes = 0; /* nor do we listen on */
@@ -165,7 +165,7 @@ static size_t write_head(char *data, size_t size, size_t n, void *arg)
 	return failure == HTTP_FAILURE_NONE ? len : give_up(call, failure);
 }
 
-/* There is a connection; what have both ends agreed on? Whatever comes of it. */
+/* Note what both ends have agreed on, now that there is a connection. */
 static int connected(void *arg, char *peer_ip, char *own_ip, int peer_port, int own_port)
 {
 	struct http_call *call = arg;
@@ -185,9 +185,9 @@ static int connected(void *arg, char *peer_ip, char *own_ip, int peer_port, int 
 }
 
 /*
- * As OpenSSL does it by itself. But where a signature is wrong, because another authority has the
- * name of one that is trusted, it leaves more errors behind than that the certificate is not good,
- * and libcurl reads the first of them.
+ * Verify as OpenSSL does it by itself. But where a signature is wrong, because another authority
+ * has the name of one that is trusted, OpenSSL leaves more errors behind than that the certificate
+ * is not good, and libcurl reads the first of them.
  */
 static int verify(X509_STORE_CTX *store, void *arg)
 {
@@ -224,7 +224,7 @@ struct setter {
 static void set_connection(struct setter *s, const struct http_client *client, bool direct)
 {
 	SET(s, NOSIGNAL, 1L);
-	/* Without it, an end during a look-up of a name would wait for that. */
+	/* The end of a call during a look-up of a name would wait for that otherwise. */
 	SET(s, QUICK_EXIT, 1L);
 	SET(s, OPENSOCKETFUNCTION, open_socket);
 	SET(s, TCP_KEEPALIVE, 1L);
@@ -244,7 +244,7 @@ static void set_trust(struct setter *s, const struct http_client *client, bool v
 	SET(s, SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(s, SSL_VERIFYPEER, verified ? 1L : 0L);
 	SET(s, SSL_VERIFYHOST, verified ? 2L : 0L);
-	/* These certificates and no others: libcurl's own lists are left out. */
+	/* libcurl's own lists of certificates are left out. */
 	SET(s, CAPATH, NULL);
 	SET(s, CAINFO, NULL);
 	if (!verified || !client->ca_pem)

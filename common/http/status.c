@@ -33,7 +33,7 @@ static const struct {
 
 enum outcome http_outcome_of(int status, int code)
 {
-	/* With a number of Flower's it is a run, a context or a bundle that is not there. */
+	/* A number of Flower's says that a run, a context or a bundle is not there. */
 	if (status == STATUS_NOT_FOUND && code != 0)
 		return OUTCOME_NOT_FOUND;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

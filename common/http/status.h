@@ -9,8 +9,8 @@
 #define HTTP_STATUS_OK 200
 
 /*
- * What a SuperLink, or a proxy before it, means by a status; code is Flower's number in the
- * answer's JSON, 0 when there was none. Numbers out of range are OUTCOME_UNKNOWN.
+ * The outcome that a SuperLink, or a proxy before it, means by a status; code is Flower's number in
+ * the answer's JSON, 0 when there was none. Numbers out of range are OUTCOME_UNKNOWN.
  */
 enum outcome http_outcome_of(int status, int code);
 
