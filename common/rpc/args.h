@@ -26,8 +26,8 @@ static inline grpc_arg arg_text(const char *key, const char *value)
 }
 
 /*
- * What arriving and kept messages may take; gRPC looks at the size limit of a message only when it
- * has all of it. The caller drops its reference to *quota_out once the arguments were used.
+ * A quota of memory for arriving and kept messages: gRPC looks at the size limit of a message only
+ * when it has all of it. The caller drops its reference to *quota_out once the arguments were used.
  */
 static inline grpc_arg arg_quota(uint64_t max_bytes, grpc_resource_quota **quota_out)
 {
@@ -44,7 +44,7 @@ static inline grpc_arg arg_quota(uint64_t max_bytes, grpc_resource_quota **quota
 
 enum { ARGS_COMMON = 11 };
 
-/* What holds for both ends, into ARGS_COMMON places from args on. keepalive_ms 0: no pings. */
+/* Put the arguments of both ends into ARGS_COMMON places from args on. keepalive_ms 0: no pings. */
 static inline void args_common(grpc_arg *args, uint64_t receive_max_bytes, int64_t keepalive_ms,
 	int64_t keepalive_timeout_ms)
 {
@@ -64,7 +64,7 @@ static inline void args_common(grpc_arg *args, uint64_t receive_max_bytes, int64
 	 * checked. */
 	args[7] = arg_int(
 		GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE);
-	/* Nobody looks at them, and they keep memory for each connection. */
+	/* Channelz is of no use here, and keeps memory for each connection. */
 	args[8] = arg_int(GRPC_ARG_ENABLE_CHANNELZ, 0);
 	args[9] = arg_int(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
 	/* A content in pieces of 16 KiB costs 2 % more memory. */

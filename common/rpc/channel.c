@@ -201,7 +201,7 @@ void rpc_channel_reconnect_now(struct rpc_channel *channel)
 
 /* ---- calls ---- */
 
-/* For a call that is in no list any more, or not yet; half-built ones too. */
+/* Free a call that is in no list any more, or not yet; half-built ones too. */
 static void call_free(struct rpc_call *call)
 {
 	if (!call)
@@ -270,7 +270,8 @@ static bool is_too_large(const struct rpc_call *call)
 	       grpc_byte_buffer_length(call->response) > call->answer_max_bytes;
 }
 
-/* What the batch brought, into result. details is kept by the caller until result is done with. */
+/* Put what the batch brought into result. details is kept by the caller until result is done with.
+ */
 static void call_result(struct rpc_call *call, const char *details, struct rpc_result *result)
 {
 	result_set(result, rpc_outcome_of((int)call->status), (int)call->status,
@@ -306,7 +307,8 @@ static void call_done(struct tag *tag, bool ok)
 	LIST_REMOVE(call, link);
 	if (channel->progress && LIST_EMPTY(&channel->calls))
 		timer_set(channel->progress, CLOCK_NEVER);
-	/* Before done(): what was sent and received is held by nobody but result then. */
+	/* The call is freed before done(), so that result alone holds what was sent and received.
+	 */
 	call_free(call);
 	/* done() may free the channel. */
 	channel->telling++;

@@ -75,7 +75,7 @@ static void call_unlink(struct inbound *call)
 	call->server->live--;
 }
 
-/* Of a call that is in no list. */
+/* Free a call that is in no list. */
 static void call_free(struct inbound *call)
 {
 	struct rpc_server *server = call->server;
@@ -121,7 +121,7 @@ static void call_batch(struct inbound *call, struct tag *tag, const grpc_op *ops
 {
 	int r = tag_batch(call->server->rpc, tag, call->call, ops, n);
 
-	/* All that gRPC checks at the start of these batches is of our making. */
+	/* gRPC checks at the start of these batches only what is of our making. */
 	assert(r == 0);
 	(void)r;
 	call->tags_out++;
@@ -133,7 +133,7 @@ static grpc_slice details_slice(const char *details)
 {
 	size_t len = strnlen(details, DETAILS_MAX_BYTES);
 
-	/* Not within a character. */
+	/* A character is not cut. */
 	while (details[len] != '\0' && len > 0 && ((unsigned char)details[len] & 0xc0) == 0x80)
 		len--;
 	return grpc_slice_from_copied_buffer(details, len);
@@ -312,7 +312,7 @@ static void inbound_sent(struct tag *tag, bool ok)
 	grpc_byte_buffer_destroy(call->message);
 	call->message = NULL;
 	if (!ok)
-		/* Nothing more reaches the peer; closed follows and says so. */
+		/* The peer gets nothing more; closed follows and says so. */
 		grpc_call_cancel(call->call, NULL);
 	else if (call->answered && !call->gone)
 		answer_send(call);
@@ -356,8 +356,7 @@ static void call_take_body(struct inbound *call)
 	request_received(&call->request);
 }
 
-/* What has come on the connection of this content was its bytes, not those of small ones beside it.
- */
+/* Bytes on the connection up to here were this content's, not those of small calls beside it. */
 static void content_over(const struct inbound *call)
 {
 	struct inbound *at;
@@ -457,7 +456,7 @@ static const struct peer *call_peer(const struct inbound *call)
 	return peer;
 }
 
-/* So many calls of this connection the services have. */
+/* The number of this connection's calls that the services have. */
 static unsigned connection_serving(const struct inbound *call)
 {
 	const struct inbound *at;
@@ -468,7 +467,7 @@ static unsigned connection_serving(const struct inbound *call)
 	return n;
 }
 
-/* What the services need to know. 0, or the outcome to refuse the call with. */
+/* Prepare the request for the services. 0, or the outcome to refuse the call with. */
 static enum outcome call_prepare(struct inbound *call, const char **details)
 {
 	struct rpc_server *server = call->server;

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Far longer than a finished tag takes through the queue's thread to the main thread. */
+/* A number rests far longer than a finished tag takes through the queue's thread to the main
+ * thread. */
 #define PEERS_REST_MS 1000
 
 static int peers_grow(struct peers *peers, size_t n)
@@ -71,7 +72,7 @@ static int renumber(const struct peers *peers, int *fd, int64_t now_ms)
 		other = fcntl(*fd, F_DUPFD_CLOEXEC, (int)first_above(peers, number, now_ms));
 	}
 	if (other < 0)
-		/* Also of a number above the limit, which says EINVAL. */
+		/* fcntl() says EINVAL of a number above the limit. */
 		return -EMFILE;
 	close(*fd);
 	*fd = take_fd(&other);

@@ -10,8 +10,8 @@ void progress_tick(
 		snprintf(look->peer, sizeof look->peer, "%s", peer);
 		look->found = traffic_with(peer, &look->traffic);
 	}
-	/* Nobody looks at the connections when a call starts: what passed before the first look, a
-	 * second's worth, is not counted. */
+	/* Bytes before the first look, a second's worth, are not counted: when a call starts its
+	 * connection is not known. */
 	if (look->found)
 		progress_count(progress, log, look->traffic.sent, look->traffic.received);
 }

@@ -8,15 +8,15 @@
 #include "common/base/progress.h"
 #include "common/rpc/traffic.h"
 
-/* What was seen at one look at the connections: all descriptors of the program are gone through for
- * it, once for each peer. Zero-initialised at each look. */
+/* A look at the connections: all descriptors of the program are gone through for it, once for each
+ * peer. Zero-initialised at each look. */
 struct progress_look {
 	char peer[128];
 	bool found;
 	struct traffic traffic;
 };
 
-/* At most once a second: say it if it is time. peer as gRPC names it. */
+/* Tell the progress if it is time, at most once a second. peer as gRPC names it. */
 void progress_tick(
 	struct progress *progress, struct progress_look *look, struct log *log, const char *peer);
 

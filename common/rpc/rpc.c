@@ -77,10 +77,10 @@ static void queue_end(grpc_completion_queue *queue)
 }
 
 /*
- * After a write that had to wait for the peer, a thread of gRPC's goes on polling for 10 s, which
- * its shutdown would sit out. Any event on a descriptor ends that: so there is one, the end of a
- * connection to ourselves. Whoever polls, that thread or the queue here, sees it and closes the
- * other end, too.
+ * Wake the thread of gRPC's that polls on for 10 s after a write that had to wait for the peer: its
+ * shutdown would sit that out. Any event on a descriptor ends the polling, so there is one: the end
+ * of a connection to ourselves. That thread or the queue here sees it and closes the other end,
+ * too.
  */
 static void rpc_wake_poller(void)
 {
@@ -123,8 +123,7 @@ static void rpc_close_queue(struct rpc *rpc, bool started)
 	} else {
 		queue_end(rpc->queue);
 	}
-	/* Not grpc_shutdown(): it leaves the end to a thread of its own, which may outlive main().
-	 */
+	/* grpc_shutdown() would leave the end to a thread of its own, which may outlive main(). */
 	grpc_shutdown_blocking();
 	free(rpc);
 }
@@ -179,7 +178,7 @@ int tag_batch(struct rpc *rpc, struct tag *tag, grpc_call *call, const grpc_op *
 	return -EINVAL;
 }
 
-/* What it says right before it aborts is all that there will be to go by. */
+/* Print what gRPC says right before it aborts: nothing else tells why. */
 static void print_assertions(gpr_log_func_args *args)
 {
 	if (args->severity == GPR_LOG_SEVERITY_ERROR && strstr(args->message, "assertion failed"))

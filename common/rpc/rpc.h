@@ -27,7 +27,7 @@ int rpc_new(struct loop *loop, struct rpc **out);
 void rpc_free(struct rpc *rpc);
 
 /*
- * Have gRPC itself print nothing, in the whole process, now and later: its lines carry peers' bytes
+ * Let gRPC itself print nothing, in the whole process, now and later: its lines carry peers' bytes
  * as they came, and may block. For a program's main.c, before rpc_new(); not for a library in
  * somebody else's program.
  */

@@ -39,7 +39,7 @@ static grpc_server *server_create(const struct rpc_server_options *options)
 	/* Peers with a keepalive of their own must not be thrown out for it. */
 	v[ARGS_COMMON + 1] =
 		arg_int(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, SERVER_PING_MIN_MS);
-	/* So that no one takes all the calls that there are. */
+	/* A single connection must not take all the calls that there are. */
 	v[ARGS_COMMON + 2] = arg_int(GRPC_ARG_MAX_CONCURRENT_STREAMS,
 		options->connection_calls_max ? (int64_t)options->connection_calls_max : INT_MAX);
 	/* Answering a ping costs less than counting how many were too many. */
@@ -111,7 +111,8 @@ void server_changed(struct rpc_server *server)
 	}
 	if (server->live == 0)
 		server_cut(server);
-	/* By way of the loop: whoever gave the last answer may be working with the server still. */
+	/* The loop tells it: the caller that gave the last answer may be working with the server
+	 * still. */
 	if (server->down && server->live == 0 && server->posted == 0)
 		loop_post(rpc_loop(server->rpc), &server->free_work);
 }

@@ -8,8 +8,8 @@
 #include "common/rpc/rpc.h"
 #include "common/service/service.h"
 
-/* What the head of a call (path, authority, headers) may have, counted as HTTP/2 does: name, value
- * and 32 bytes for each. Calls with more are answered with RESOURCE_EXHAUSTED. */
+/* Bytes of a call's head (path, authority, headers), counted as HTTP/2 does: name, value and 32
+ * bytes for each. Calls with more are answered with RESOURCE_EXHAUSTED. */
 #define RPC_HEAD_MAX_BYTES 16384
 #define RPC_HEADERS_MAX    8 /* headers that the services of a server read */
 

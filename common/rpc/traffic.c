@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Is the other end of fd the peer? */
+/* Does the peer hold the other end of fd? */
 static bool is_peer(int fd, const char *peer)
 {
 	struct sockaddr_storage address = {0};
