@@ -16,7 +16,7 @@
 struct request;
 
 /*
- * One method. A request passes through two steps, each of which ends in a call of its own, now or
+ * A method. A request passes through two steps, each of which ends in a call of its own, now or
  * later: admit() before the body is received: request_admit() or request_fail(); handle() with the
  * body:             request_reply() or request_fail(). A caller that goes away in between: see
  * request_on_cancel(). The answer of a method that streams may begin with any number of messages
@@ -40,7 +40,7 @@ struct service {
 	void *server; /* given to admit() and handle() */
 };
 
-/* Who calls: a connection as the listener knows it. */
+/* A caller: a connection as the listener knows it. */
 struct peer {
 	uint64_t connection; /* the listener's number of it, never reused */
 	pid_t pid;           /* of a local peer (unix socket), 0 else */
@@ -48,7 +48,8 @@ struct peer {
 	char text[64];       /* for log lines: "pid 123", "127.0.0.1:51234" */
 };
 
-/* What a front-end does for requests. The state of a request is kept here, its carrying there. */
+/* The operations of a front-end on its requests. The state of a request is kept here, its carrying
+ * there. */
 struct request_ops {
 	void (*admit)(struct request *request);
 	/* body is taken over; for OUTCOME_OK details is NULL. The last call for this request: it
@@ -84,19 +85,19 @@ struct request {
 	void *on_sent_arg;
 };
 
-/* For front-ends: a request has arrived (method found by service_method()); calls admit(). */
+/* Front-ends: a request has arrived (method found by service_method()); calls admit(). */
 void request_arrived(struct request *request);
-/* For front-ends: the body is in request->body; calls handle(). */
+/* Front-ends: the body is in request->body; calls handle(). */
 void request_received(struct request *request);
 /*
- * For front-ends: the caller has gone, or the connection; answers are dropped from now on. Calls
+ * Front-ends: the caller has gone, or the connection; answers are dropped from now on. Calls
  * on_cancel() if one is set. The handler (or admit()) still owes its one request_reply() or
- * request_fail(), which may be given inside. While the body is being received nobody owes an
- * answer, but whoever has set on_cancel() does once it was called.
+ * request_fail(), which may be given inside. No answer is owed while the body is being received,
+ * but a user that has set on_cancel() owes one once it was called.
  */
 void request_cancelled(struct request *request);
 
-/* For front-ends: the message of the last send() has left. Not after request_cancelled(), nor after
+/* Front-ends: the message of the last send() has left. Not after request_cancelled(), nor after
  * finish(). */
 void request_sent(struct request *request);
 
@@ -110,12 +111,12 @@ const struct method *service_method(const struct service *services, size_t n, co
  * is not called. */
 void request_admit(struct request *request);
 /*
- * Of a method that streams: send body (taken over, empty afterwards) as one message of the answer.
- * sent(arg, request), not NULL, is called from the loop once the message has left and the next may
- * be given, unless the caller goes or the request ends before. A caller that does not read holds it
- * up: so there is at most one message of a request on its way. 0, -ENOMEM,
- * -EMSGSIZE (more than can be sent): nothing was sent, the request is as it was. To a caller that
- * has gone nothing is sent, which is no error.
+ * Send body (taken over, empty afterwards) as one message of a streaming method's answer. sent(arg,
+ * request), not NULL, is called from the loop once the message has left and the next may be given,
+ * unless the caller goes or the request ends before. A caller that does not read holds it up: so
+ * there is at most one message of a request on its way. 0, -ENOMEM, -EMSGSIZE (more than can be
+ * sent): nothing was sent, the request is as it was. To a caller that has gone nothing is sent,
+ * which is no error.
  */
 int request_send(struct request *request, struct slices *body,
 	void (*sent)(void *arg, struct request *request), void *arg);
@@ -127,8 +128,8 @@ void request_reply(struct request *request, struct slices *body);
  * is gone afterwards. Also allowed while the body is being received, which ends that.
  */
 void request_fail(struct request *request, enum outcome outcome, const char *details);
-/* Have fn(arg, request) called once when the caller goes before the answer, not if it has gone
- * already; NULL takes it back. */
+/* Call fn(arg, request) once when the caller goes before the answer, not if it has gone already;
+ * NULL takes it back. */
 void request_on_cancel(
 	struct request *request, void (*fn)(void *arg, struct request *request), void *arg);
 /* A header of the request, borrowed; NULL when absent. */
