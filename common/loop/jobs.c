@@ -12,7 +12,7 @@ struct jobs {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	/* Behind the lock: */
+	/* The lock guards: */
 	bool ending;
 	struct loop_work *first;
 	struct loop_work **last; /* where the next one goes */

@@ -12,7 +12,8 @@
 
 struct log_watch;
 
-/* Both borrowed, and must outlive it. NULL on no memory: the log drops lines then, as it did. */
+/* Loop and log are borrowed, and must outlive the watch. NULL on no memory: the log drops lines
+ * then, as it did. */
 struct log_watch *log_watch_new(struct loop *loop, struct log *log);
 /* The log keeps nothing more. NULL is fine. */
 void log_watch_free(struct log_watch *log_watch);

@@ -119,8 +119,8 @@ void loop_post(struct loop *loop, struct loop_work *work)
 	while (!atomic_compare_exchange_weak_explicit(
 		&loop->posted, &head, work, memory_order_release, memory_order_relaxed));
 	/*
-	 * Whoever found the list empty wakes. It cannot block nor fail: the counter is read before
-	 * the list is taken, so it is far from its end.
+	 * The thread that found the list empty wakes the loop. Its write can neither block nor
+	 * fail: the counter is read before the list is taken, so it is far from its end.
 	 */
 	if (!head) {
 		while (write(wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
@@ -135,7 +135,8 @@ static void posted_run(void *arg, int ready)
 	uint64_t count;
 
 	(void)ready;
-	/* Before the list is taken: what is posted in between is either in it or wakes us again. */
+	/* The counter is read before the list is taken: what is posted in between is either in the
+	 * list or wakes the loop again. */
 	if (read(loop->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
 		return;
 	work = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
@@ -231,7 +232,7 @@ static struct event_base *base_new(void)
 	return base;
 }
 
-/* On failure the loop is half-built. */
+/* The loop is half-built when this fails. */
 static int loop_init(struct loop *loop)
 {
 	int r;

@@ -54,7 +54,7 @@ void watch_free(struct watch *watch);
  * broken pipes by their errors. */
 sigset_t loop_block_signals(void);
 typedef void signal_fn(void *arg, int signal);
-/* One set a loop. 0 or -errno. */
+/* Take the signals of set, one set for each loop. 0 or -errno. */
 int loop_signals(struct loop *loop, const sigset_t *set, signal_fn *fn, void *arg);
 
 /* ---- work handed over by another thread: intrusive, embedded in what it is about ---- */
@@ -62,8 +62,8 @@ struct loop_work {
 	struct loop_work *next;
 	void (*run)(struct loop_work *work);
 };
-/* Have work->run() called on the main thread. Any thread; in the order of posting; never blocks,
- * never fails. */
+/* Call work->run() on the main thread. Any thread; in the order of posting; never blocks, never
+ * fails. */
 void loop_post(struct loop *loop, struct loop_work *work);
 
 /* ---- jobs: run() on the io thread, one after the other, then done() on the main thread ---- */

@@ -84,7 +84,7 @@ static void heap_remove(struct timers *timers, struct timer *timer)
 	heap_rise(timers, last, last->index);
 }
 
-/* Have the descriptor become readable when the first timer is due. */
+/* Make the descriptor readable when the first timer is due. */
 static void timers_arm(struct timers *timers)
 {
 	int64_t at_ms = timers->n ? timers->heap[0]->at_ms : CLOCK_NEVER;
@@ -146,7 +146,8 @@ void timers_run(struct timers *timers)
 	const int64_t now_ms = clock_now_ms();
 	uint64_t count;
 
-	/* Not read when it was set anew in between; then there is nothing to clear. */
+	/* The descriptor has nothing to read when it was set anew in between; then there is nothing
+	 * to clear. */
 	if (read(timers->fd, &count, sizeof count) < 0 && errno != EAGAIN)
 		return;
 	timers->armed_ms = CLOCK_NEVER;
