@@ -1,6 +1,6 @@
 /*
- * budget: how much memory peers may make us hold; reserved before it is taken, released by whoever
- * reserved it. Main thread. Knows nothing about what the bytes are for.
+ * budget: the memory that peers may make us hold. A user reserves it before it is taken, and
+ * releases what it has reserved. Main thread. Knows nothing about what the bytes are for.
  */
 #ifndef FLWR_BASE_BUDGET_H
 #define FLWR_BASE_BUDGET_H

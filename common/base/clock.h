@@ -1,5 +1,5 @@
 /*
- * clock: what time it is. Inside everything is CLOCK_BOOTTIME milliseconds; wall time only where
+ * clock: the time. Programs count in CLOCK_BOOTTIME milliseconds; wall time is used only where
  * the protocol asks for it. Any thread.
  */
 #ifndef FLWR_BASE_CLOCK_H

@@ -1,6 +1,7 @@
 /*
- * exit_code: the numbers that Flower's programs print when they give up ("Exit Code: 600"), of
- * those ends that ours have too. Any thread. They are no exit statuses: those are in the man pages.
+ * exit_code: the numbers that Flower's programs print when they give up ("Exit Code: 600"), as far
+ * as ours give up for the same reasons. Exit statuses are others: the man pages have them. Any
+ * thread. (reason_print() prints the numbers, so they are in this folder.)
  */
 #ifndef FLWR_BASE_EXIT_CODE_H
 #define FLWR_BASE_EXIT_CODE_H

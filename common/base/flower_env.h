@@ -1,6 +1,6 @@
 /*
- * flower_env: the environment variables that Flower's own programs of 1.15 to 1.42 look at: which
- * of them hold here. Main thread, at the start.
+ * flower_env: the environment variables of Flower's own programs of 1.15 to 1.42, and those of them
+ * that hold here. Main thread, at the start.
  */
 #ifndef FLWR_BASE_FLOWER_ENV_H
 #define FLWR_BASE_FLOWER_ENV_H

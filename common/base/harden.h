@@ -1,5 +1,5 @@
 /*
- * harden: what our programs do before anything else, so that their memory stays their own.
+ * harden: the first thing that the programs do, so that their memory stays their own.
  */
 #ifndef FLWR_BASE_HARDEN_H
 #define FLWR_BASE_HARDEN_H

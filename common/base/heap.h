@@ -1,6 +1,5 @@
 /*
- * heap: what malloc() has kept of freed memory. For a program's main.c; knows nothing of who freed
- * it.
+ * heap: freed memory that malloc() has kept. For a program's main.c.
  */
 #ifndef FLWR_BASE_HEAP_H
 #define FLWR_BASE_HEAP_H

@@ -11,8 +11,8 @@
 
 #define UNIX_SCHEME "unix:"
 
-/* The home of the user whose name has len bytes at name (0: whoever runs this), or NULL: not known.
- * malloc()ed. */
+/* The home of the user whose name has len bytes at name (0: the user of this process), or NULL: not
+ * known.  */
 static char *home_of(const char *name, size_t len)
 {
 	auto_(free_at_exit) char *user = NULL;

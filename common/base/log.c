@@ -1,5 +1,5 @@
 /*
- * log: one line, one write, and never a wait for whoever should read it.
+ * log: a line is one write(), which never waits for the reader.
  */
 #include "common/base/log.h"
 

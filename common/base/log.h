@@ -1,7 +1,7 @@
 /*
- * log: lines for people, on a descriptor that may be blocked: then lines are dropped and counted,
- * never waited for. A log belongs to the main thread of its program; the debug line of another
- * thread is safe. Holds no globals: what logs is given a log.
+ * log: lines for people, on a descriptor that may be blocked: lines are dropped and counted then,
+ * and no caller waits. A log belongs to the main thread of its program; the debug line of another
+ * thread is safe. There is no global log: each part is given one.
  */
 #ifndef FLWR_BASE_LOG_H
 #define FLWR_BASE_LOG_H

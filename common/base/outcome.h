@@ -1,6 +1,6 @@
 /*
- * outcome: how a call ended, whatever carried it. Mapped to gRPC statuses in rpc/status.c (and to
- * HTTP statuses in its own folder later), nowhere else. Any thread.
+ * outcome: the end of a call, whatever carried it. rpc/status.c maps outcomes to gRPC statuses,
+ * http/status.c from HTTP statuses; nothing else does. Any thread.
  */
 #ifndef FLWR_BASE_OUTCOME_H
 #define FLWR_BASE_OUTCOME_H

@@ -1,6 +1,6 @@
 /*
- * pace: when to ask again for something to do: the interval follows the time since something last
- * happened, or is twice as long each time. Pure.
+ * pace: intervals between questions for something to do: they follow the time since something last
+ * happened, or double each time. Pure.
  */
 #ifndef FLWR_BASE_PACE_H
 #define FLWR_BASE_PACE_H

@@ -1,5 +1,5 @@
 /*
- * reason: one sentence for a person, beside a code for the program.
+ * reason: a sentence for a person, beside a code for the program.
  * Any thread; never allocates.
  */
 #ifndef FLWR_BASE_REASON_H

@@ -1,5 +1,5 @@
 /*
- * slice: refcounted, immutable bytes, and lists of them; how payloads travel without being copied.
+ * slice: refcounted, immutable bytes, and lists of them: payloads travel in them without a copy.
  * References may be taken and dropped by any thread; lists belong to one thread. Knows no
  * transport.
  */

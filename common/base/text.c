@@ -1,5 +1,5 @@
 /*
- * text: a growing buffer, and what is done with bytes that somebody else wrote.
+ * text: a growing buffer, and the handling of bytes that others wrote.
  */
 #include "common/base/text.h"
 

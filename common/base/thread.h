@@ -1,5 +1,5 @@
 /*
- * thread: how a thread of this program starts. Any thread.
+ * thread: the start of a thread. Any thread.
  */
 #ifndef FLWR_BASE_THREAD_H
 #define FLWR_BASE_THREAD_H

@@ -1,5 +1,5 @@
 /*
- * config: what a user wrote, word by word, so that the answer to a mistake can name it.
+ * config: a user's text is read word by word, so that the answer to a mistake can name it.
  */
 #include "common/config/config.h"
 

@@ -115,7 +115,7 @@ static int check_sizes(const struct directory_entry *entry, struct reason *why)
 	return 0;
 }
 
-/* The local header must agree: whoever unpacks goes by it. */
+/* The local header must agree with it, because an unpacker goes by that. */
 static int check_local(const struct slices *content, const struct directory_entry *entry,
 	size_t central, size_t *end_out, struct reason *why)
 {

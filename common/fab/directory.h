@@ -1,6 +1,6 @@
 /*
- * directory: the zip directory of a FAB, read and checked before anything is unpacked: what entries
- * there are, and that none of them is a trick. One thread; knows nothing about Flower, and unpacks
+ * directory: the zip directory of a FAB, read and checked before anything is unpacked: every entry
+ * is listed, and none of them is a trick. One thread; knows nothing about Flower, and unpacks
  * nothing.
  */
 #ifndef FLWR_FAB_DIRECTORY_H
@@ -21,7 +21,7 @@ struct directory_entry {
 	uint32_t offset; /* of its local header */
 	uint16_t method; /* 0 stored, 8 deflated */
 	uint32_t packed_bytes;
-	uint32_t bytes; /* as announced; whoever unpacks holds it to that */
+	uint32_t bytes; /* as announced; an unpacker must hold it to that */
 	bool folder;    /* its name ends in '/' */
 };
 

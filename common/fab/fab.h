@@ -1,7 +1,7 @@
 /*
- * fab: a Flower App Bundle as it arrived: is it what was announced, and what does its
- * pyproject.toml say. Blocks on hashing and reading (jobs' thread or a worker's main thread); knows
- * no network, no process.
+ * fab: the check of a Flower App Bundle as it arrived: against its announced hash, and by its
+ * pyproject.toml. Blocks on hashing and reading (jobs' thread or a worker's main thread); knows no
+ * network, no process.
  */
 #ifndef FLWR_FAB_FAB_H
 #define FLWR_FAB_FAB_H

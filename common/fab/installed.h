@@ -1,6 +1,6 @@
 /*
- * installed: is an app that lies in a directory the one of a bundle? One thread; blocks on the file
- * system; changes nothing.
+ * installed: the comparison of an app in a directory with its bundle. One thread; blocks on the
+ * file system; changes nothing.
  */
 #ifndef FLWR_FAB_INSTALLED_H
 #define FLWR_FAB_INSTALLED_H
@@ -9,8 +9,8 @@
 #include "common/fab/content.h"
 
 /*
- * Open the directory name below the directory dir (AT_FDCWD: a path), for whoever looks into it. A
- * link is not followed below dir. Its descriptor; -ENOENT; -ENOTDIR: a link or a file; -EPERM with
+ * Open the directory name below the directory dir (AT_FDCWD: a path), to look into it. A link is
+ * not followed below dir. Its descriptor; -ENOENT; -ENOTDIR: a link or a file; -EPERM with
  * a sentence: neither ours nor root's, or others may write to it; -errno.
  */
 int installed_open(int dir, const char *name, struct reason *why);

@@ -1,5 +1,5 @@
 /*
- * manifest: what a pyproject.toml says of an app (struct manifest of fab.h). One thread; pure.
+ * manifest: an app's pyproject.toml, as struct manifest of fab.h. One thread; pure.
  */
 #ifndef FLWR_FAB_MANIFEST_H
 #define FLWR_FAB_MANIFEST_H

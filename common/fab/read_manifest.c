@@ -1,8 +1,8 @@
 /*
  * flwr-read-manifest: reads pyproject.toml out of a bundle, away from the process that holds the
- * node's key: a bundle is a stranger's, and the libraries that unpack and parse it are large.
- * Started by the SuperNode with a socket as descriptor PROCESS_FD, over which one message with the
- * descriptor of the bundle comes; the answer (manifest_form.h) goes back.
+ * node's key: anybody may have made the bundle, and the libraries that unpack and parse it are
+ * large. Started by the SuperNode with a socket as descriptor PROCESS_FD, over which one message
+ * with the descriptor of the bundle comes; the answer (manifest_form.h) goes back.
  *
  * Exit status: 0 there is an answer (a refusal is one), 1 there is none.
  */

@@ -1,6 +1,6 @@
 /*
- * body: what a call sends, by reference, and what it receives, collected in slices of a bounded
- * total. Main thread; knows no libcurl. Private to this folder.
+ * body: the body that a call sends, by reference, and the one that it receives, collected in slices
+ * of a bounded total. Main thread; knows no libcurl. Private to this folder.
  */
 #ifndef FLWR_HTTP_BODY_H
 #define FLWR_HTTP_BODY_H

@@ -1,6 +1,6 @@
 /*
- * client: a call is one handle of libcurl's. A client lives until the last of its calls has come
- * home, whoever frees it before.
+ * client: a call is a handle of libcurl's. A client lives until the last of its calls has ended,
+ * even if its owner frees it before.
  */
 #include "common/http/client.h"
 

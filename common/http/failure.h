@@ -1,5 +1,5 @@
 /*
- * failure: why no answer came, as far as it can be told. Any thread.
+ * failure: the reasons for which no answer came, as far as they can be told. Any thread.
  */
 #ifndef FLWR_HTTP_FAILURE_H
 #define FLWR_HTTP_FAILURE_H

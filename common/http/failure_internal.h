@@ -1,5 +1,5 @@
 /*
- * failure_internal: from libcurl's results to failures. Private to this folder.
+ * failure_internal: libcurl's results as failures. Private to this folder.
  */
 #ifndef FLWR_HTTP_FAILURE_INTERNAL_H
 #define FLWR_HTTP_FAILURE_INTERNAL_H

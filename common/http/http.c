@@ -1,6 +1,7 @@
 /*
  * http: libcurl says which sockets it waits for and when it wants to be called; the loop does both.
- * What has ended is collected when libcurl has returned, so that callbacks may do what they like.
+ * Transfers that have ended are collected when libcurl has returned, so that callbacks may do what
+ * they like.
  */
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"

@@ -19,7 +19,7 @@ struct http;
 int http_new(struct loop *loop, struct http **out);
 
 /*
- * Free http after all its clients; what they left comes home (cancelled) inside. Not from a
+ * Free http after all its clients; calls that they have left end inside (cancelled). Not from a
  * callback of a call. NULL is fine.
  */
 void http_free(struct http *http);

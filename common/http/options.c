@@ -1,5 +1,5 @@
 /*
- * options: what libcurl is told about a call, and what it asks of it.
+ * options: the options of a call for libcurl, and its callbacks.
  */
 #include "common/base/cleanup.h"
 #include "common/base/number.h"

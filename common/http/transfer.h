@@ -1,5 +1,5 @@
 /*
- * transfer: one handle of libcurl's, from its start on the loop to its end. Main thread. Private to
+ * transfer: a handle of libcurl's, from its start on the loop to its end. Main thread. Private to
  * this folder.
  */
 #ifndef FLWR_HTTP_TRANSFER_H

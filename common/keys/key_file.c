@@ -41,7 +41,8 @@ static void bn_free_at_exit(BIGNUM **number)
 	BN_clear_free(*number);
 }
 
-/* A descriptor that was handed in is read from its beginning, whoever has read it before. */
+/* A descriptor that was handed in is read from its beginning, even if somebody has read it before.
+ */
 static int open_text(const char *path)
 {
 	int fd = fd_named(path);

@@ -1,6 +1,6 @@
 /*
- * ssh: what OpenSSH's key files are made of: numbers and strings one after the other in a blob, and
- * the line of a public key. Any thread; pure; knows no kind of key.
+ * ssh: the parts of OpenSSH's key files: numbers and strings one after the other in a blob, and the
+ * line of a public key. Any thread; pure; knows no kind of key.
  */
 #ifndef FLWR_KEYS_SSH_H
 #define FLWR_KEYS_SSH_H

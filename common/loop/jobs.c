@@ -1,5 +1,5 @@
 /*
- * jobs: one thread that takes one job after the other.
+ * jobs: a thread that takes a job after the other.
  */
 #include "common/loop/jobs.h"
 

@@ -1,6 +1,6 @@
 /*
- * log_watch: has a log keep what its descriptor does not take at once, and write it when it does.
- * Main thread, which must be the one that logs.
+ * log_watch: lets a log keep what its descriptor does not take at once, and writes it later. Main
+ * thread, which must be the one that logs.
  */
 #ifndef FLWR_LOOP_LOG_WATCH_H
 #define FLWR_LOOP_LOG_WATCH_H

@@ -1,7 +1,7 @@
 /*
  * loop: the event loop that owns all state of a program: descriptors, timers, signals, work handed
- * over by other threads, and one io thread for jobs that block. Everything but loop_post() belongs
- * to the main thread. libevent stays inside this folder.
+ * over by other threads, and one io thread for jobs that block. All functions but loop_post()
+ * belong to the main thread. libevent stays inside this folder.
  */
 #ifndef FLWR_LOOP_LOOP_H
 #define FLWR_LOOP_LOOP_H

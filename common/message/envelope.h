@@ -1,7 +1,6 @@
 /*
- * envelope: what surrounds the values of a message: Message with its Metadata and Error, Run, Fab,
- * Context. Contents stay bytes, by reference. One thread each; knows no transport and no value of a
- * record.
+ * envelope: the messages around the values: Message with its Metadata and Error, Run, Fab, Context.
+ * Contents stay bytes, by reference. One thread each; knows no transport and no value of a record.
  */
 #ifndef FLWR_MESSAGE_ENVELOPE_H
 #define FLWR_MESSAGE_ENVELOPE_H

@@ -1,6 +1,3 @@
-/*
- * fleet_codec: most requests are a Node and little else.
- */
 #include "common/message/fleet_codec.h"
 
 #include "common/base/cleanup.h"

@@ -1,7 +1,7 @@
 /*
  * fleet_codec: requests and responses of the Fleet API: of Flower 1.15 - 1.18 (dialect A), 1.20
- * - 1.22 (B) and 1.23 and later (C). What the three have in common is the same here. One thread
- * each; knows no transport.
+ * - 1.22 (B) and 1.23 and later (C). Functions without a dialect serve all three. One thread each;
+ * knows no transport.
  */
 #ifndef FLWR_MESSAGE_FLEET_CODEC_H
 #define FLWR_MESSAGE_FLEET_CODEC_H

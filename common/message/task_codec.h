@@ -1,7 +1,7 @@
 /*
  * task_codec: requests and responses of the worker API with tasks (gRPC service Runtime of
- * Flower 1.34: dialect 6; 5 and 7 differ in what carries them), for both ends. Those about objects:
- * object_calls_codec. One thread each; knows no transport.
+ * Flower 1.34: dialect 6; 5 and 7 differ in what carries them), for both ends. The calls about
+ * objects are in object_calls_codec. One thread each; knows no transport.
  */
 #ifndef FLWR_MESSAGE_TASK_CODEC_H
 #define FLWR_MESSAGE_TASK_CODEC_H

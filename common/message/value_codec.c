@@ -1,6 +1,5 @@
 /*
- * value_codec: one decoder and one encoder for the three kinds of values, driven by their fields'
- * numbers.
+ * value_codec: a decoder and an encoder for both kinds of values, driven by their fields' numbers.
  */
 #include "common/message/value_codec.h"
 

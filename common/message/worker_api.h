@@ -26,7 +26,8 @@
 /*
  * Attend takes a token as PullClientAppInputs does, or in the header of tasks, and is answered when
  * that lives no longer: OK (empty) when its outputs were taken, else FAILED_PRECONDITION (the
- * message was answered otherwise, or is offered again). Whoever has it open holds the token.
+ * message was answered otherwise, or is offered again). The worker holds the token while the call
+ * is open.
  */
 #define WORKER_API_ATTENDANCE "flwr.native.ClientAppIo"
 

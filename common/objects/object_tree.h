@@ -1,7 +1,6 @@
 /*
- * object_tree: which objects a message consists of, as ObjectTree messages tell it: an object's id
- * and its children's trees. Read by hand, with limits, never by recursion that a peer decides
- * about. Any thread.
+ * object_tree: the objects of a message, as ObjectTree messages name them: an object's id and its
+ * children's trees. The reader has limits and no recursion that a peer decides about. Any thread.
  */
 #ifndef FLWR_OBJECTS_OBJECT_TREE_H
 #define FLWR_OBJECTS_OBJECT_TREE_H

@@ -1,5 +1,5 @@
 /*
- * object_ids: which ids of a list are the same. For this folder only. Any thread.
+ * object_ids: equal ids in a list. For this folder only. Any thread.
  */
 #ifndef FLWR_RECORDS_OBJECT_IDS_H
 #define FLWR_RECORDS_OBJECT_IDS_H

@@ -1,5 +1,5 @@
 /*
- * object_json: jansson reads; what is written must be Python's bytes, so it is written by hand.
+ * object_json: jansson reads; the writer is our own, because it must write Python's bytes.
  */
 #include "common/records/object_json.h"
 

@@ -1,6 +1,6 @@
 /*
- * objects_codec: reading. Each level knows what its children must be, so that there is no depth to
- * bound; how often things are used is bounded by what a decode carries along.
+ * objects_codec: the reader. Each level knows what its children must be, so that there is no depth
+ * to bound; struct reading bounds how often things are used.
  */
 #include "common/records/objects_codec.h"
 

@@ -1,7 +1,7 @@
 /*
- * objects_encode: objects_codec's other half: writing. Children are made first, because their ids
- * are in their parents: before all, on all cores, the chunks of arrays, which are nearly all of the
- * bytes. What is the same is found by its id at the end.
+ * objects_encode: the writer of objects_codec. Children are made first, because their ids are in
+ * their parents. The chunks of arrays, which are nearly all of the bytes, come before all else, on
+ * all cores. Equal objects are found by their ids at the end.
  */
 #include "common/records/objects_codec.h"
 

@@ -1,5 +1,5 @@
 /*
- * record_codec: what the codecs of all forms of records have in common; for this folder only. One
+ * record_codec: common parts of the codecs of all forms of records; for this folder only. One
  * thread each.
  */
 #ifndef FLWR_RECORDS_RECORD_CODEC_H

@@ -1,6 +1,6 @@
 /*
- * channel: a unary call is one batch; its one tag brings everything home. A channel lives until the
- * last of its calls has come home, whoever frees it before.
+ * channel: a unary call is one batch with one tag. A channel lives until the last of its calls has
+ * ended, even if its owner frees it before.
  */
 #include "common/rpc/channel.h"
 
@@ -420,7 +420,7 @@ static int call_start(struct rpc_channel *channel, const struct rpc_call_options
 	LIST_INSERT_HEAD(&channel->calls, call, link);
 	if (out)
 		*out = call;
-	take_pointer(&call); /* the tag's until it comes home */
+	take_pointer(&call); /* the tag's until done() */
 	return 0;
 }
 

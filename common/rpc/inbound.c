@@ -1,7 +1,7 @@
 /*
- * inbound: one call, from its arrival to the last of its tags. It belongs to three: gRPC
- * (tags_out), the services (until finished), and the peer (until answered or gone); the first two
- * must have let go before it is freed.
+ * inbound: a call, from its arrival to the last of its tags. Three own it: gRPC (tags_out), the
+ * services (until finished), and the peer (until answered or gone); the first two must have let go
+ * before it is freed.
  */
 #include "common/rpc/inbound.h"
 
@@ -53,7 +53,7 @@ struct inbound {
 	bool receiving; /* received is out */
 	bool begun;     /* the peer has the head of the answer */
 	bool sending;   /* sent is out */
-	bool answered;  /* the peer has been told, or will be when sent is home */
+	bool answered;  /* the peer has been told, or will be when sent is done */
 	bool gone;      /* no answer reaches the peer */
 	bool withdrawn; /* the services have been told */
 	bool serving;   /* the services have the request */
@@ -111,7 +111,7 @@ static void call_maybe_free(struct inbound *call)
 }
 
 /* The last thing that a tag's function does: call may be gone afterwards. */
-static void call_tag_home(struct inbound *call)
+static void call_tag_done(struct inbound *call)
 {
 	call->tags_out--;
 	call_maybe_free(call);
@@ -291,7 +291,7 @@ static const struct request_ops inbound_ops = {.admit = inbound_admit,
 	.header = inbound_header,
 	.send = inbound_send};
 
-/* ---- what comes home ---- */
+/* ---- tags that are done ---- */
 
 static void inbound_closed(struct tag *tag, bool ok)
 {
@@ -301,7 +301,7 @@ static void inbound_closed(struct tag *tag, bool ok)
 		call->gone = true;
 		call_withdraw(call);
 	}
-	call_tag_home(call);
+	call_tag_done(call);
 }
 
 static void inbound_sent(struct tag *tag, bool ok)
@@ -318,7 +318,7 @@ static void inbound_sent(struct tag *tag, bool ok)
 		answer_send(call);
 	else if (call->serving && !call->withdrawn)
 		request_sent(&call->request);
-	call_tag_home(call);
+	call_tag_done(call);
 }
 
 static void inbound_replied(struct tag *tag, bool ok)
@@ -326,7 +326,7 @@ static void inbound_replied(struct tag *tag, bool ok)
 	struct inbound *call = container_of(tag, struct inbound, replied);
 
 	(void)ok; /* whether it reached the peer is what closed says */
-	call_tag_home(call);
+	call_tag_done(call);
 }
 
 /* The body is there, and wanted. */
@@ -380,7 +380,7 @@ static void inbound_received(struct tag *tag, bool ok)
 		grpc_call_cancel(call->call, NULL);
 	else if (call->serving && !call->withdrawn && !call->answered)
 		call_take_body(call);
-	call_tag_home(call);
+	call_tag_done(call);
 }
 
 /* Is another call on this connection receiving a content? */

@@ -1,6 +1,6 @@
 /*
- * peers: a table by descriptor number, in which a number rests for a while before it means somebody
- * else.
+ * peers: a table by descriptor number, in which a number rests for a while before it means another
+ * connection.
  */
 #include "common/rpc/peers.h"
 

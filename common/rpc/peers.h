@@ -1,7 +1,7 @@
 /*
- * peers: whose connection a descriptor number is. gRPC names the connection of a call by that
- * number only, which the system gives to somebody else as soon as it is closed. Main thread.
- * Private to this folder.
+ * peers: the peer behind a descriptor number. gRPC names the connection of a call by that number
+ * only, which the system gives to another connection as soon as it is closed. Main thread. Private
+ * to this folder.
  */
 #ifndef FLWR_RPC_PEERS_H
 #define FLWR_RPC_PEERS_H

@@ -1,6 +1,6 @@
 /*
- * progress: how far a call is, by what has passed over the connections to its peer, since gRPC does
- * not tell. Main thread. Private to this folder.
+ * progress: the progress of a call by the bytes that have passed over the connections to its peer,
+ * since gRPC does not tell. Main thread. Private to this folder.
  */
 #ifndef FLWR_RPC_PROGRESS_H
 #define FLWR_RPC_PROGRESS_H

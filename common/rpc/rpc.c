@@ -1,5 +1,6 @@
 /*
- * rpc: one completion queue, one thread that empties it, and the count of what is still out there.
+ * rpc: a completion queue, the thread that empties it, and the count of batches that are not
+ * finished.
  */
 #include "common/rpc/rpc.h"
 
@@ -30,7 +31,7 @@ struct rpc {
 	size_t open; /* channels and servers that have an owner */
 };
 
-static void tag_home(struct loop_work *work)
+static void tag_run(struct loop_work *work)
 {
 	struct tag *tag = container_of(work, struct tag, work);
 
@@ -160,7 +161,7 @@ void rpc_free(struct rpc *rpc)
 void tag_expect(struct rpc *rpc, struct tag *tag)
 {
 	tag->rpc = rpc;
-	tag->work.run = tag_home;
+	tag->work.run = tag_run;
 	rpc->held++;
 }
 

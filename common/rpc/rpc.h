@@ -20,7 +20,7 @@ int rpc_new(struct loop *loop, struct rpc **out);
 
 /*
  * End: waits (running the loop's hand-over, at most about a second after the last call was
- * cancelled) until every tag has come home, joins the thread, shuts gRPC down. All channels must
+ * cancelled) until every tag is done, joins the thread, shuts gRPC down. All channels must
  * have been freed, and the shutdown of all servers begun (what is left of it happens inside, done()
  * too). Not from a callback of the loop. NULL is fine.
  */

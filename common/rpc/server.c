@@ -1,6 +1,6 @@
 /*
  * server: the life of a server without listeners: connections come in, calls are waited for, and an
- * end in order: no new calls, grace, cancel what is left, everything home, freed.
+ * end in order: no new calls, grace, cancel what is left, wait for all tags, free.
  */
 #include "common/rpc/server.h"
 
@@ -151,7 +151,7 @@ int rpc_server_new(
 	return 0;
 }
 
-/* gRPC leaves both to whoever has made the socket. */
+/* gRPC leaves both to the maker of the socket. */
 static int socket_prepare(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -166,8 +166,8 @@ static int socket_prepare(int fd)
 
 void rpc_server_add(struct rpc_server *server, int fd, const struct peer *peer)
 {
-	/* A connection that cannot be served ends: its peer and whoever watches it, by a descriptor
-	 * of its own, see that. */
+	/* A connection that cannot be served ends: its peer sees that, and so does a watcher with
+	 * a descriptor of its own. */
 	if (server->stopping || socket_prepare(fd) < 0 ||
 		peers_add(&server->peers, &fd, peer, clock_now_ms()) < 0) {
 		if (fd >= 0)

@@ -1,5 +1,5 @@
 /*
- * server: a gRPC front-end of common/service that is given accepted connections. It listens nowhere
+ * server: a gRPC front-end of common/service that is given accepted connections and listens nowhere
  * itself. Main thread.
  */
 #ifndef FLWR_RPC_SERVER_H

@@ -1,6 +1,6 @@
 /*
- * tag: what one started batch (or other request to the completion queue) comes home as, and what
- * keeps the queue alive. Main thread. Private to this folder.
+ * tag: a started batch (or another request to the completion queue), which keeps the queue alive
+ * until it is finished. Main thread. Private to this folder.
  */
 #ifndef FLWR_RPC_TAG_H
 #define FLWR_RPC_TAG_H
@@ -15,8 +15,8 @@ struct grpc_op;
 struct grpc_completion_queue;
 
 /*
- * Embedded in what the batch is about. done is set by the owner. Once started, it comes home
- * exactly once, on the main thread, never inside the function that started it.
+ * Embedded in the object of the batch. done is set by the owner. The main thread calls it once for
+ * each batch, never inside the function that has started the batch.
  */
 struct tag {
 	struct loop_work work; /* private, and so are those below */
@@ -33,7 +33,7 @@ void tag_expect(struct rpc *rpc, struct tag *tag);
  */
 void tag_forget(struct tag *tag);
 
-/* Start a batch that comes home as tag. 0, or -EINVAL when gRPC refuses it (done is not called
+/* Start a batch that ends in tag->done(). 0, or -EINVAL when gRPC refuses it (done is not called
  * then). */
 int tag_batch(struct rpc *rpc, struct tag *tag, struct grpc_call *call, const struct grpc_op *ops,
 	size_t n);
@@ -41,8 +41,8 @@ int tag_batch(struct rpc *rpc, struct tag *tag, struct grpc_call *call, const st
 struct loop *rpc_loop(struct rpc *rpc);
 struct grpc_completion_queue *rpc_queue(struct rpc *rpc);
 
-/* Something that will start no batch of its own accord, but has not ended: rpc_free() waits for it,
- * too. */
+/* Keep rpc_free() waiting for an object that will start no batch of its own accord, but has not
+ * ended. */
 void rpc_hold(struct rpc *rpc);
 void rpc_release(struct rpc *rpc);
 

@@ -1,7 +1,6 @@
 /*
- * traffic: how many bytes have passed over this program's TCP connections to a peer. Main thread;
- * traffic_with() looks at all descriptors of the program, so it is for what is asked once a
- * second.
+ * traffic: the bytes that have passed over this program's TCP connections to a peer. Main thread;
+ * traffic_with() looks at all descriptors of the program, so it is for a question once a second.
  */
 #ifndef FLWR_RPC_TRAFFIC_H
 #define FLWR_RPC_TRAFFIC_H

@@ -1,7 +1,7 @@
 /*
- * service: what a server offers, whatever carries it: tables of methods, requests, and replies
- * given at any later time, exactly once. Main thread. Knows neither gRPC nor HTTP: a front-end
- * implements struct request_ops.
+ * service: the methods that a server offers, whatever carries them: tables of methods, requests,
+ * and replies given at any later time, exactly once. Main thread. Knows neither gRPC nor HTTP: a
+ * front-end implements struct request_ops.
  */
 #ifndef FLWR_SERVICE_SERVICE_H
 #define FLWR_SERVICE_SERVICE_H

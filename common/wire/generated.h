@@ -1,7 +1,7 @@
 /*
- * generated: what protobuf-c generates from proto/ is seen through this header, which the compiler
- * includes first (see proto/CMakeLists.txt). There a field of type bytes is a list of slices, and
- * protobuf-c's own reader and writer, which know nothing of that, cannot be called.
+ * generated: the view of what protobuf-c generates from proto/. The compiler includes this header
+ * first (see proto/CMakeLists.txt): a field of type bytes is a list of slices, and protobuf-c's own
+ * reader and writer, which know nothing of that, cannot be called.
  */
 #ifndef FLWR_WIRE_GENERATED_H
 #define FLWR_WIRE_GENERATED_H

@@ -1,9 +1,8 @@
 /*
  * message: reads and writes the messages of proto/ over lists of slices, driven by the descriptors
  * that protobuf-c generates. Fields of type bytes stay references to what came. Unknown fields, and
- * known ones of another wire type, are skipped; sub-messages that come in pieces are merged; of
- * everything else that comes twice the last counts: as any protobuf decoder does it. One thread
- * each.
+ * known ones of another wire type, are skipped; sub-messages that come in pieces are merged; the
+ * last of several other values counts. Any protobuf decoder does so. One thread each.
  */
 #ifndef FLWR_WIRE_MESSAGE_H
 #define FLWR_WIRE_MESSAGE_H

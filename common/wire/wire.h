@@ -1,6 +1,6 @@
 /*
- * wire: protobuf's wire format over lists of slices: fields are split off and joined by reference;
- * nothing that is not asked for is parsed or copied. One thread each; knows no message.
+ * wire: protobuf's wire format over lists of slices: fields are split off and joined by reference,
+ * and only fields that a caller asks for are parsed or copied. One thread each; knows no message.
  */
 #ifndef FLWR_WIRE_WIRE_H
 #define FLWR_WIRE_WIRE_H
