@@ -1,12 +1,8 @@
 #include "rig.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 int rig_setup(void **state)
@@ -15,64 +11,72 @@ int rig_setup(void **state)
 
 	if (!rig || loop_new(&rig->loop) < 0)
 		return -1;
-	rig->log_fd = memfd_create("log", MFD_CLOEXEC);
-	rig->log = log_new(rig->log_fd, "test", LOG_LEVEL_DEBUG);
+	kit_log_init(&rig->lines, "test", LOG_LEVEL_DEBUG);
+	rig->log = rig->lines.log;
+	rig->log_fd = rig->lines.fd;
+	rig_long_waits = true;
 	*state = rig;
-	return rig->log_fd < 0 || !rig->log ? -1 : 0;
+	return 0;
 }
 
 int rig_teardown(void **state)
 {
 	struct rig *rig = *state;
 
-	log_free(rig->log);
+	kit_log_done(&rig->lines);
 	loop_free(rig->loop);
-	close(rig->log_fd);
 	free(rig);
 	return 0;
 }
 
-const char *rig_log(struct rig *rig)
-{
-	ssize_t n = pread(rig->log_fd, rig->text, sizeof rig->text - 1, 0);
+/* ---- timers ---- */
 
-	assert_true(n >= 0);
-	rig->text[n] = '\0';
-	return rig->text;
+bool rig_long_waits;
+static struct timer *held; /* the last that was held back */
+static int64_t held_ms;    /* how long it would have waited */
+
+void __real_timer_set(struct timer *timer, int64_t at_ms);
+void __wrap_timer_set(struct timer *timer, int64_t at_ms);
+
+void __wrap_timer_set(struct timer *timer, int64_t at_ms)
+{
+	int64_t wait_ms = at_ms - clock_now_ms();
+
+	if (!rig_long_waits && at_ms != CLOCK_NEVER && wait_ms > RIG_LONG_MS) {
+		held = timer;
+		held_ms = wait_ms;
+		at_ms = CLOCK_NEVER;
+	}
+	__real_timer_set(timer, at_ms);
 }
 
-static void rig_step(struct rig *rig, int64_t end_ms)
+int64_t rig_wait_over(void)
 {
-	if (clock_now_ms() >= end_ms) {
-		print_error("%s", rig_log(rig));
-		fail_msg("what was waited for did not happen");
-	}
-	loop_step(rig->loop, 100);
+	assert_non_null(held);
+	__real_timer_set(take_pointer(&held), 0);
+	return held_ms;
+}
+
+/* ---- the log ---- */
+
+const char *rig_log(struct rig *rig)
+{
+	return kit_log_text(&rig->lines);
 }
 
 void rig_until(struct rig *rig, const bool *flag)
 {
-	int64_t end_ms = clock_now_ms() + RIG_WAIT_MS;
-
-	while (!*flag)
-		rig_step(rig, end_ms);
+	kit_loop_until(rig->loop, *flag);
 }
 
 void rig_until_log(struct rig *rig, const char *text)
 {
-	int64_t end_ms = clock_now_ms() + RIG_WAIT_MS;
-
-	while (!strstr(rig_log(rig), text))
-		rig_step(rig, end_ms);
+	kit_loop_until(rig->loop, strstr(rig_log(rig), text));
 }
 
 unsigned rig_log_count(struct rig *rig, const char *text)
 {
-	unsigned n = 0;
-
-	for (const char *at = strstr(rig_log(rig), text); at; at = strstr(at + 1, text))
-		n++;
-	return n;
+	return kit_log_count(&rig->lines, text);
 }
 
 size_t rig_log_numbers(struct rig *rig, const char *text, int *out, size_t max)

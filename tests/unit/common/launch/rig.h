@@ -4,29 +4,21 @@
 #ifndef FLWR_TEST_LAUNCH_RIG_H
 #define FLWR_TEST_LAUNCH_RIG_H
 
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/launch/agent.h"
+#include "kit/log.h"
+#include "kit/loop.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* cmocka needs the four above. */
-#include <cmocka.h>
-
-#define RIG_WAIT_MS                                                                                \
-	20000 /* nothing takes that long, on the slowest machine and under sanitizers              \
-	       */
+#define RIG_WAIT_MS 20000 /* nothing takes that long, on the slowest machine */
+#define RIG_LONG_MS 900   /* what waits longer waits for what may never happen */
 
 struct rig {
 	struct loop *loop;
-	struct log *log;
+	struct kit_log lines;
+	struct log *log; /* of lines, as log_fd is */
 	int log_fd;
 	struct launch_options launch; /* of agent_of() */
 	struct launch_paths paths;
-	char text[8 << 20]; /* what rig_log() read */
 };
 
 int rig_setup(void **state);
@@ -47,6 +39,15 @@ size_t rig_log_numbers(struct rig *rig, const char *text, int *out, size_t max);
 
 /* An agent of this rig, whose worker, python and bridge are these. */
 struct agent *agent_of(struct rig *rig, const char *worker, const char *python, const char *script);
+
+/*
+ * Do timers that are set more than RIG_LONG_MS ahead become due? Each test begins with true. While
+ * it is false, what happens does not happen because of a time-out.
+ */
+extern bool rig_long_waits;
+
+/* The last of them that did not is due now; how long it would have waited, in ms. */
+int64_t rig_wait_over(void);
 
 /* A file with this script in it, for the caller to unlink. */
 void script_new(char path[64], const char *text);

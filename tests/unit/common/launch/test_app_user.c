@@ -2,10 +2,8 @@
 
 #include "rig.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -22,7 +20,6 @@ static void refused(const char *text, const char *part)
 
 static void test_mistakes(void **state)
 {
-	(void)state;
 	refused("no-such-account", "no account");
 	refused("", "no account");
 	refused("-1", "no account");
@@ -52,7 +49,6 @@ static void test_another(void **state)
 {
 	struct app_user *user = NULL;
 
-	(void)state;
 	if (geteuid() != 0) {
 		refused("54321:54322", "runs as root");
 		return;
@@ -77,7 +73,6 @@ static void test_without_rights(void **state)
 	int status;
 	pid_t child;
 
-	(void)state;
 	if (geteuid() != 0)
 		return;
 	child = fork();
@@ -104,7 +99,6 @@ static void test_reach(void **state)
 	struct reason why = {0};
 	FILE *file;
 
-	(void)state;
 	if (geteuid() != 0)
 		return;
 	assert_non_null(mkdtemp(folder));

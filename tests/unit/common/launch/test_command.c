@@ -2,10 +2,7 @@
 
 #include "rig.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #define ADDRESS "127.0.0.1:9094"
@@ -114,7 +111,6 @@ static void test_words(void **state)
 	};
 	char text[512];
 
-	(void)state;
 	assert_return_code(setenv("WORD", "one two", 1), errno);
 	assert_return_code(setenv("HOME", "/home/of/it", 1), errno);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -138,7 +134,6 @@ static void test_placeholders(void **state)
 	};
 	char text[512];
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		build(rows[i].template, text, sizeof text);
 		assert_string_equal(text, rows[i].words);
@@ -153,7 +148,6 @@ static void test_task_token(void **state)
 	struct reason why = {0};
 	char **argv;
 
-	(void)state;
 	assert_int_equal(command_build("tool {token}", &task, &argv, &why), 0);
 	assert_string_equal(argv[1], "0123abcd");
 	command_free(argv);
@@ -166,7 +160,6 @@ static void test_default_arguments(void **state)
 				    "\n--token\n18446744073709551615\n--insecure\n";
 	char text[512], expected[512];
 
-	(void)state;
 	build("tool", text, sizeof text);
 	assert_string_equal(text, usual);
 	build("tool -v 'a b'", text, sizeof text);
@@ -187,7 +180,6 @@ static void test_values_are_no_syntax(void **state)
 		"",
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
 		const struct command_values odd = {
 			.address = addresses[i], .token = 7, .parent_pid = 1};
@@ -214,7 +206,6 @@ static void test_values_of_default_arguments(void **state)
 		.address = "unix:/tmp/a b'c", .token = 7, .parent_pid = 1};
 	char text[512];
 
-	(void)state;
 	build_with("tool", &odd, text, sizeof text);
 	assert_string_equal(
 		text, "--clientappio-api-address\nunix:/tmp/a b'c\n--token\n7\n--insecure\n");
@@ -222,7 +213,6 @@ static void test_values_of_default_arguments(void **state)
 
 static void test_unknown_placeholders(void **state)
 {
-	(void)state;
 	refused("tool {adress} {token}", -EINVAL, "{adress} is no placeholder");
 	refused("tool {token} {}", -EINVAL, "{} is no placeholder");
 	refused("tool '{token'", -EINVAL, "{token' is no placeholder");
@@ -254,7 +244,6 @@ static void test_syntax_refused(void **state)
 		{"tool \x03", "control character"},
 	};
 
-	(void)state;
 	unsetenv("NO_SUCH_VARIABLE_OF_OURS");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		refused(rows[i].template, -EINVAL, rows[i].text);
@@ -298,7 +287,6 @@ static void test_no_program(void **state)
 {
 	static const char *const templates[] = {"", " \t "};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(templates); i++)
 		refused(templates[i], -EINVAL, "names no program");
 	assert_return_code(setenv("NOTHING", "", 1), errno);

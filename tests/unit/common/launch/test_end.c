@@ -1,9 +1,7 @@
 #include "common/launch/end.h"
 #include "rig.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <string.h>
 
 static const struct {
 	enum end_role role;
@@ -51,7 +49,6 @@ static const struct {
 
 static void test_table(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct text reason = {.len = 0};
 		char line[256];
@@ -68,7 +65,6 @@ static void test_table(void **state)
 
 static void test_every_signal_and_small_buffers(void **state)
 {
-	(void)state;
 	for (int value = -2; value < 130; value++) {
 		struct process_end end = {.kind = PROCESS_KILLED, .value = value};
 		struct text reason = {.len = 0};

@@ -1,14 +1,10 @@
 #include "common/launch/launch_paths.h"
 #include "rig.h"
 
-#include <string.h>
-#include <unistd.h>
-
 static void programs_are_found_beside_the_running_one(void **state)
 {
 	struct launch_paths paths;
 
-	(void)state;
 	assert_int_equal(launch_paths_find(&paths), 0);
 	assert_non_null(strstr(paths.worker, "/flwr-clientapp"));
 	assert_non_null(strstr(paths.start, "/libexec/flwr-native/flwr-app-start"));

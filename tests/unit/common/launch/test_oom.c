@@ -1,8 +1,6 @@
 #include "common/launch/oom.h"
 #include "rig.h"
 
-#include <string.h>
-
 static void test_formats(void **state)
 {
 	static const struct {
@@ -16,7 +14,6 @@ static void test_formats(void **state)
 		{"", 0},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		char path[64];
 		struct oom_source source = {.path = path};
@@ -32,7 +29,6 @@ static void test_of_this_machine(void **state)
 {
 	struct oom_source source;
 
-	(void)state;
 	oom_source_init(&source);
 	if (source.path)
 		print_message(

@@ -3,10 +3,7 @@
 
 #include "common/base/text.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 
 /* One output with its pipe. */
 struct pipe_rig {

@@ -1,9 +1,6 @@
 #include "rig.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -48,6 +45,8 @@ static void test_ends(void **state)
 	struct rig *rig = *state;
 	struct process_set *set = set_new(rig);
 
+	/* Its output ends with it: nobody waits for that. */
+	rig_long_waits = false;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct seen seen = {.ended = false};
 
@@ -59,7 +58,6 @@ static void test_ends(void **state)
 		assert_int_equal(seen.end.stop, PROCESS_NOT_STOPPED);
 		assert_false(seen.end.out_of_memory);
 		assert_string_equal(seen.end.tail, cases[i].tail);
-		assert_true(seen.gone_ms - seen.ended_ms < 500);
 		assert_int_equal(process_set_count(set), 0);
 	}
 	assert_non_null(strstr(rig_log(rig), "app 1 out: one\n"));
@@ -189,6 +187,8 @@ static void test_stop_of_stopped(void **state)
 	assert_int_equal(seen.end.kind, PROCESS_KILLED);
 	assert_int_equal(seen.end.value, SIGTERM);
 
+	/* The shorter time counts. */
+	rig_long_waits = false;
 	process = start(
 		set, SHELL("trap '' TERM; echo deaf; while :; do kill -STOP $$; done"), -1, &deaf);
 	rig_until_log(rig, "out: deaf");
@@ -197,7 +197,6 @@ static void test_stop_of_stopped(void **state)
 	process_stop(process, 50);
 	rig_until(rig, &deaf.gone);
 	assert_true(deaf.ended_ms - now_ms >= 50);
-	assert_true(deaf.ended_ms - now_ms < RIG_WAIT_MS / 2);
 	assert_int_equal(deaf.end.kind, PROCESS_KILLED);
 	assert_int_equal(deaf.end.value, SIGKILL);
 	process_set_free(set);
@@ -215,9 +214,9 @@ static void tree_gone(struct rig *rig, const char *const *argv, bool by_free)
 	for (size_t i = 0; i < 8; i++)
 		assert_true(pid_exists(pids[i]));
 	if (!by_free) {
+		rig_long_waits = false;
 		process_stop(process, 20);
 		rig_until(rig, &seen.gone);
-		assert_true(seen.gone_ms - seen.ended_ms < 900);
 		assert_int_equal(seen.end.value, SIGKILL);
 		assert_false(seen.end.out_of_memory);
 	}
@@ -256,11 +255,11 @@ static void test_daemon_holds_output(void **state)
 	struct rig *rig = *state;
 	struct process_set *set = set_new(rig);
 	struct seen seen = {.ended = false};
-	int64_t now_ms = clock_now_ms();
 
+	/* The daemon is killed; nobody waits for the end of its output. */
+	rig_long_waits = false;
 	start(set, SHELL("setsid sleep 1000 & echo bye >&2"), -1, &seen);
 	rig_until(rig, &seen.gone);
-	assert_true(seen.gone_ms - now_ms < RIG_WAIT_MS / 2);
 	assert_string_equal(seen.end.tail, "bye");
 	process_set_free(set);
 }
@@ -272,18 +271,17 @@ static void test_foreigner_holds_output(void **state)
 	const char *const argv[] = {LAUNCH_HELPER, "holder", NULL};
 	struct seen seen = {.ended = false};
 	int ends[2];
-	int64_t now_ms = clock_now_ms();
 
+	rig_long_waits = false;
 	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), errno);
 	start(set, argv, ends[1], &seen);
 	close(ends[1]);
 	/* The descriptor lies in our socket: the pipe has a writer until that is closed. */
 	rig_until(rig, &seen.ended);
-	assert_true(seen.ended_ms - now_ms < 900);
 	assert_string_equal(seen.end.tail, "the last words");
+	assert_false(seen.gone);
+	assert_in_range(rig_wait_over(), 990, 1000);
 	rig_until(rig, &seen.gone);
-	assert_true(seen.gone_ms - seen.ended_ms >= 990);
-	assert_true(seen.gone_ms - seen.ended_ms < 5000);
 	close(ends[0]);
 	process_set_free(set);
 }
@@ -331,13 +329,9 @@ static void test_many(void **state)
 
 static void children_until_none(struct rig *rig)
 {
-	int64_t end_ms = clock_now_ms() + RIG_WAIT_MS;
 	siginfo_t info;
 
-	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
-		assert_true(clock_now_ms() < end_ms);
-		loop_step(rig->loop, 100);
-	}
+	kit_loop_until(rig->loop, waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0);
 }
 
 /* With few descriptors left a start fails or not, and leaves nothing behind. */

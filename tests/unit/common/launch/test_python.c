@@ -1,10 +1,7 @@
 #include "common/launch/python.h"
 #include "rig.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
 /* A directory with bin/python3 (executable), plain/python3 (not) and folder/python3/ in it. */
@@ -29,7 +26,6 @@ static const char *const made[] = {"bin", "plain", "folder", "folder/python3"};
 
 static int group_setup(void **state)
 {
-	(void)state;
 	if (!mkdtemp(root))
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(made); i++)
@@ -43,7 +39,6 @@ static int group_teardown(void **state)
 {
 	char command[300];
 
-	(void)state;
 	snprintf(command, sizeof command, "rm -r %s", root);
 	return system(command);
 }
@@ -63,7 +58,6 @@ static void test_given(void **state)
 	char expected[256], given[256], found[256];
 	struct reason why;
 
-	(void)state;
 	snprintf(expected, sizeof expected, "%s/bin/python3", root);
 	assert_int_equal(find(expected, found, &why), 0);
 	assert_string_equal(found, expected);
@@ -83,7 +77,6 @@ static void test_search(void **state)
 	char expected[256], path[1024], found[256];
 	struct reason why;
 
-	(void)state;
 	snprintf(expected, sizeof expected, "%s/bin/python3", root);
 	snprintf(path, sizeof path, "/nonexistent:%s/folder:%s/plain:%s/bin", root, root, root);
 	unsetenv("VIRTUAL_ENV");

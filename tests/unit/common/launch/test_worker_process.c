@@ -1,10 +1,7 @@
 #include "common/launch/agent.h"
 #include "rig.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 
 /* sh stands for python, and is given -u and a script as python would be. */
 static const char app_ends[] = "echo oops >&2\nprintf hello >&3\nexit 7\n";
@@ -175,11 +172,11 @@ static void test_worker_crashes(void **state)
 	struct rig *rig = *state;
 	struct seen seen;
 
+	rig_long_waits = false;
 	run(rig, 6, app_stays, &seen);
 	assert_int_equal(seen.end.kind, PROCESS_KILLED);
 	assert_int_equal(seen.end.value, SIGABRT);
 	assert_int_equal(seen.end.stop, PROCESS_NOT_STOPPED);
-	assert_true(seen.gone_ms - seen.ended_ms < 900);
 	members_gone(rig, 3);
 }
 
@@ -224,8 +221,7 @@ static void test_free_with_all_running(void **state)
 	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", path);
 	for (size_t i = 0; i < 2; i++) {
 		start(agent, 7, &seen[i]);
-		while (rig_log_count(rig, "app said hello") <= i)
-			loop_step(rig->loop, 1000);
+		kit_loop_until(rig->loop, rig_log_count(rig, "app said hello") > i);
 	}
 	agent_free(agent);
 	assert_false(seen[0].ended);
