@@ -2,7 +2,7 @@
 
 #include "clientapp/api/attendance.h"
 #include "clientapp/api/work_poll.h"
-#include "clientapp/worker.h"
+#include "clientapp/failure_reply.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
@@ -34,15 +34,28 @@ struct launcher {
 	uint64_t token;
 	char *task_token;              /* of a message that is objects; else NULL */
 	struct worker_process *worker; /* NULL: gone */
-	struct worker *answer;         /* answers in the worker's place */
+	struct failure_reply *answer;  /* in the worker's place */
 	bool answered;                 /* by whom ever, or it cannot be */
 	struct timer *next; /* when all is done for it: from the loop, with nothing above us */
 	struct timer *grace;
 	struct timer *answer_end;
 	bool unwanted; /* the SuperNode has answered the message itself */
+	bool gave_up;  /* the worker was told to answer with an error */
 	bool stopping;
 	bool succeeded;
 };
+
+/* Is the message that of --token? */
+static bool has_token(const struct launcher *launcher)
+{
+	return launcher->given->token_text;
+}
+
+/* Does the program end with the message at work? */
+static bool is_last(const struct launcher *launcher)
+{
+	return launcher->stopping || launcher->given->run_once || has_token(launcher);
+}
 
 /* ---- the end of a message ---- */
 
@@ -55,7 +68,8 @@ static void settle(struct launcher *launcher)
 
 static void finish(struct launcher *launcher)
 {
-	log_info(launcher->log, "stopped");
+	if (!has_token(launcher))
+		log_info(launcher->log, "stopped");
 	loop_stop(launcher->loop);
 }
 
@@ -71,15 +85,16 @@ static void next(void *arg)
 {
 	struct launcher *launcher = arg;
 
-	worker_free(launcher->answer);
+	failure_reply_free(launcher->answer);
 	launcher->answer = NULL;
-	attendance_end(launcher->attendance);
+	if (launcher->attendance)
+		attendance_end(launcher->attendance);
 	timer_set(launcher->answer_end, CLOCK_NEVER);
 	forget_token(launcher);
 	launcher->at_work = false;
-	if (launcher->succeeded)
+	if (launcher->succeeded && !has_token(launcher))
 		log_info(launcher->log, "message %" PRIu64 " is answered", launcher->number);
-	if (launcher->stopping || launcher->given->run_once)
+	if (is_last(launcher))
 		finish(launcher);
 	else
 		work_poll_ask(launcher->poll);
@@ -97,19 +112,18 @@ static void answer_done(void *arg)
 /* The worker can say nothing more: the agent says it. */
 static void answer(struct launcher *launcher, int64_t code, const char *reason)
 {
-	const struct worker_options options = {
+	const struct failure_reply_options options = {
 		.address = launcher->given->address,
 		.token = launcher->token,
 		.task_token = launcher->task_token,
-		.flwr_home = launcher->options.flwr_home,
-		.control = -1,
-		.stderr_in_replies = launcher->given->launch.stderr_in_replies,
-		.failure = reason,
-		.patient = !launcher->given->run_once,
-		.failure_code = code,
+		.code = code,
+		.reason = reason,
+		.patient = !is_last(launcher),
+		.done = answer_done,
+		.arg = launcher,
 	};
-	int r = worker_new(launcher->loop, launcher->rpc, launcher->log, &options, answer_done,
-		launcher, &launcher->answer);
+	int r = failure_reply_new(
+		launcher->loop, launcher->rpc, launcher->log, &options, &launcher->answer);
 
 	if (r) {
 		log_error(launcher->log, "message %" PRIu64 " cannot be answered: %s",
@@ -117,7 +131,6 @@ static void answer(struct launcher *launcher, int64_t code, const char *reason)
 		answer_done(launcher);
 		return;
 	}
-	worker_start(launcher->answer);
 	if (launcher->stopping)
 		timer_set(launcher->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
 }
@@ -141,10 +154,12 @@ static void worker_ended(void *arg, struct worker_process *worker, const struct 
 	end_describe(end, text, sizeof text);
 	log_debug(launcher->log, "worker ended: message=%" PRIu64 " pid=%d: %s", launcher->number,
 		(int)worker_process_pid(worker), text);
-	/* A worker that was told to stop leaves the answer to its agent. */
-	if (end->kind == PROCESS_EXITED && end->value == 0 && end->stop == PROCESS_NOT_STOPPED)
+	/* With status 1 the worker has logged why there is no answer: with --token that is all. */
+	bool told =
+		has_token(launcher) && end->kind == PROCESS_EXITED && end->value == EXIT_FAILURE;
+	if (end->kind == PROCESS_EXITED && end->value == 0)
 		launcher->succeeded = launcher->answered = true;
-	else if (launcher->unwanted)
+	else if (launcher->unwanted || told)
 		launcher->answered = true;
 	if (launcher->answered)
 		return;
@@ -228,6 +243,7 @@ static void got_token(void *arg, uint64_t token, const char *task_token)
 	launcher->answered = false;
 	launcher->succeeded = false;
 	launcher->unwanted = false;
+	launcher->gave_up = false;
 	if (task_token && !launcher->task_token) {
 		/* Without its token it cannot even be refused: its time will end. */
 		log_error(launcher->log, "no memory for message %" PRIu64, launcher->number);
@@ -238,18 +254,41 @@ static void got_token(void *arg, uint64_t token, const char *task_token)
 		answer(launcher, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
 		return;
 	}
-	(void)attendance_begin(launcher->attendance, token, launcher->task_token);
+	if (launcher->attendance)
+		(void)attendance_begin(launcher->attendance, token, launcher->task_token);
 	start_worker(launcher);
 }
 
 /* ---- life ---- */
 
+/* The worker knows its message and can answer it best; it has the same time for that as to end. */
 static void grace_over(void *arg)
 {
 	struct launcher *launcher = arg;
 
-	if (launcher->worker)
+	if (!launcher->worker)
+		return;
+	if (launcher->answered || launcher->gave_up) {
 		worker_process_stop(launcher->worker, WORKER_GRACE_MS);
+	} else {
+		launcher->gave_up = true;
+		worker_process_give_up(launcher->worker);
+		timer_set(launcher->grace, clock_after(clock_now_ms(), WORKER_GRACE_MS));
+	}
+}
+
+/* Where messages come from, without --token. */
+static int new_poll(struct launcher *launcher)
+{
+	int r = work_poll_new(launcher->loop, launcher->rpc, launcher->log,
+		launcher->given->address, got_token, launcher, &launcher->poll);
+
+	if (r)
+		return r;
+	work_poll_sign(launcher->poll, launcher->options.auth);
+	launcher->attendance = attendance_new(launcher->loop, launcher->log,
+		work_poll_channel(launcher->poll), on_unwanted, launcher);
+	return launcher->attendance ? 0 : -ENOMEM;
 }
 
 int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
@@ -277,16 +316,8 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 			&(struct agent_options){
 				.launch = &options->given->launch, .bounds = options->bounds},
 			&launcher->agent);
-	if (r == 0)
-		r = work_poll_new(loop, rpc, log, options->given->address, got_token, launcher,
-			&launcher->poll);
-	if (r == 0) {
-		work_poll_sign(launcher->poll, options->auth);
-		launcher->attendance = attendance_new(
-			loop, log, work_poll_channel(launcher->poll), on_unwanted, launcher);
-		if (!launcher->attendance)
-			r = -ENOMEM;
-	}
+	if (r == 0 && !has_token(launcher))
+		r = new_poll(launcher);
 	if (r) {
 		launcher_free(launcher);
 		return r;
@@ -297,6 +328,11 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 
 void launcher_start(struct launcher *launcher)
 {
+	if (has_token(launcher)) {
+		app_bounds_warn(launcher->options.bounds, launcher->log);
+		got_token(launcher, launcher->given->token, launcher->given->task_token);
+		return;
+	}
 	log_info(launcher->log, "waiting for messages of the SuperNode at %s",
 		launcher->given->address);
 	agent_tell_python(launcher->agent);
@@ -305,6 +341,8 @@ void launcher_start(struct launcher *launcher)
 
 void launcher_stop(struct launcher *launcher)
 {
+	int64_t grace_ms = has_token(launcher) ? 0 : launcher->given->launch.grace_ms;
+
 	if (launcher->stopping) {
 		log_warn(launcher->log, "stopping now");
 		loop_stop(launcher->loop);
@@ -318,10 +356,13 @@ void launcher_stop(struct launcher *launcher)
 	}
 	if (launcher->answer)
 		timer_set(launcher->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
-	log_info(launcher->log,
-		"stopping: the message at work gets up to %g s (--grace); a second signal stops at once",
-		(double)launcher->given->launch.grace_ms / 1000);
-	timer_set(launcher->grace, clock_after(clock_now_ms(), launcher->given->launch.grace_ms));
+	if (has_token(launcher))
+		log_info(launcher->log, "stopping");
+	else
+		log_info(launcher->log,
+			"stopping: the message at work gets up to %g s (--grace); a second signal stops at once",
+			(double)grace_ms / 1000);
+	timer_set(launcher->grace, clock_after(clock_now_ms(), grace_ms));
 }
 
 bool launcher_succeeded(const struct launcher *launcher)
@@ -334,7 +375,7 @@ void launcher_free(struct launcher *launcher)
 	if (!launcher)
 		return;
 	agent_free(launcher->agent);
-	worker_free(launcher->answer);
+	failure_reply_free(launcher->answer);
 	forget_token(launcher);
 	attendance_free(launcher->attendance);
 	work_poll_free(launcher->poll);

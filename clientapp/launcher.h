@@ -1,6 +1,7 @@
 /*
  * launcher: flwr-clientapp that runs by itself: asks a SuperNode for messages, one after the other,
- * is the agent of the worker of each, and answers for one that ended without a reply. Main thread.
+ * or has one message by its token; is the agent of the worker of each, and answers for one that
+ * ended without a reply. Main thread.
  */
 #ifndef FLWR_CLIENTAPP_LAUNCHER_H
 #define FLWR_CLIENTAPP_LAUNCHER_H
@@ -25,14 +26,15 @@ struct launcher;
 int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct launcher_options *options, struct launcher **out);
 
-/* Ask and work until it is stopped, or one message is done (run_once); then the loop is stopped. */
+/* Ask and work until it is stopped, or one message is done (--run-once, --token); then the loop is
+ * stopped. */
 void launcher_start(struct launcher *launcher);
 
-/* Ask no more; the message at work gets its grace, then an error reply; then the loop is stopped.
- * The second time: now. */
+/* Ask no more; the message at work gets its grace (that of a token: none), then an error reply;
+ * then the loop is stopped. The second time: now. */
 void launcher_stop(struct launcher *launcher);
 
-/* run_once: was the message answered by its worker? */
+/* Was the last message answered by its worker? */
 bool launcher_succeeded(const struct launcher *launcher);
 
 /* Kills what is left. Not from a callback of the loop. NULL is fine. */

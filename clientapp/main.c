@@ -1,7 +1,7 @@
 /*
- * flwr-clientapp: with a token handles one message: fetches it from a SuperNode, runs the
- * ClientApp, returns the reply. Without one asks a SuperNode for messages and starts itself for
- * each; so it does under its other name, flower-superexec.
+ * flwr-clientapp: asks a SuperNode for messages, or is given the token of one, and starts itself
+ * for each, as the worker that fetches the message, has the ClientApp run and returns the reply.
+ * Its other name is flower-superexec.
  *
  * Threads:
  *   main  the event loop: control socket, app process, timers; owns all state, starts all calls
@@ -49,7 +49,7 @@ struct program {
 	int parent; /* pidfd of --parent-pid; -1: none */
 	struct watch *parent_watch;
 	struct timer *parent_end; /* of waiting for the last answer */
-	bool controlled;          /* by an agent */
+	bool has_token;
 	bool interrupted;
 };
 
@@ -70,13 +70,9 @@ static void on_signal(void *arg, int signal)
 		foreign_worker_stop(program->foreign_worker);
 	} else if (program->launcher) {
 		launcher_stop(program->launcher);
-	} else if (program->controlled || program->interrupted) {
-		/* An agent answers for its worker; one that is alone has to do that itself. The
-		 * second time there is no time left. */
-		loop_stop(program->loop);
 	} else {
-		log_info(program->log, "stopping");
-		worker_stop(program->worker);
+		/* The agent answers for its worker. */
+		loop_stop(program->loop);
 	}
 	program->interrupted = true;
 }
@@ -87,9 +83,11 @@ static int cannot_work(struct program *program, int r, const struct reason *why)
 	return EXIT_FAILURE;
 }
 
-/* One message. */
-static int run_worker(struct program *program, const struct worker_options *options)
+/* One message, for an agent. */
+static int run_worker(struct program *program, const struct control_start *start)
 {
+	const struct worker_options options = {
+		.start = start, .control = PROCESS_FD, .done = on_done, .arg = program};
 	const sigset_t signals = loop_block_signals();
 	const struct reason nothing = {0};
 	struct rpc *rpc = NULL;
@@ -97,8 +95,7 @@ static int run_worker(struct program *program, const struct worker_options *opti
 	int r = rpc_new(program->loop, &rpc);
 
 	if (r == 0)
-		r = worker_new(program->loop, rpc, program->log, options, on_done, program,
-			&program->worker);
+		r = worker_new(program->loop, rpc, program->log, &options, &program->worker);
 	if (r == 0)
 		r = loop_signals(program->loop, &signals, on_signal, program);
 	if (r == 0) {
@@ -107,9 +104,8 @@ static int run_worker(struct program *program, const struct worker_options *opti
 	}
 	if (r)
 		cannot_work(program, r, &nothing);
-	/* An agent takes success for an answer. */
-	else if (worker_succeeded(program->worker) ||
-		 (program->interrupted && !program->controlled))
+	/* The agent takes success for an answer. */
+	else if (worker_succeeded(program->worker))
 		status = EXIT_SUCCESS;
 	worker_free(program->worker);
 	if (rpc)
@@ -117,7 +113,7 @@ static int run_worker(struct program *program, const struct worker_options *opti
 	return status;
 }
 
-/* Message after message. */
+/* Message after message, or that of a token. */
 static int run_launcher(struct program *program, const struct launcher_options *options)
 {
 	const sigset_t signals = loop_block_signals();
@@ -136,8 +132,8 @@ static int run_launcher(struct program *program, const struct launcher_options *
 	}
 	if (r)
 		status = cannot_work(program, r, &nothing);
-	else if (options->given->run_once && !program->interrupted &&
-		 !launcher_succeeded(program->launcher))
+	else if ((options->given->run_once || options->given->token_text) &&
+		 !program->interrupted && !launcher_succeeded(program->launcher))
 		status = EXIT_FAILURE;
 	launcher_free(program->launcher);
 	if (rpc)
@@ -172,7 +168,6 @@ static int run_foreign_worker(
 static int run_controlled(struct program *program, const struct clientapp_options *given)
 {
 	struct control_message message = {.fd = -1};
-	struct worker_options options = {.control = PROCESS_FD};
 	int status = EXIT_FAILURE;
 	int r;
 
@@ -181,18 +176,10 @@ static int run_controlled(struct program *program, const struct clientapp_option
 	prctl(PR_SET_PDEATHSIG, SIGCONT);
 	r = fcntl(PROCESS_FD, F_SETFD, FD_CLOEXEC) ? -errno : control_receive(PROCESS_FD, &message);
 	if (r == 1 && message.kind == CONTROL_START) {
-		program->controlled = true;
 		log_set_level(program->log, (enum log_level)message.start.log_level);
 		if (message.start.command)
 			return run_foreign_worker(program, &message.start, given->core_limit);
-		options.address = message.start.address;
-		options.token = message.start.token;
-		options.task_token = message.start.task_token;
-		options.flwr_home = message.start.flwr_home;
-		options.content_max_bytes = message.start.content_max_bytes;
-		options.stderr_in_replies = message.start.stderr_in_replies;
-		options.signed_apps = message.start.signed_apps;
-		status = run_worker(program, &options);
+		status = run_worker(program, &message.start);
 	} else {
 		log_error(program->log, "--control is for SuperNodes that start this program: %s",
 			r < 0 ? strerror(-r) : "nothing was said");
@@ -211,8 +198,8 @@ static void parent_late(void *arg)
 	loop_stop(program->loop);
 }
 
-/* A launcher ends what it has at work, as its SuperNode will see; a worker that is alone has an
- * answer to give, if somebody is still there to take it. */
+/* The SuperNode sees the end of a launcher. The message of a token is answered, if somebody is
+ * still there to take that. */
 static void parent_ended(void *arg, int ready)
 {
 	struct program *program = arg;
@@ -221,8 +208,8 @@ static void parent_ended(void *arg, int ready)
 	log_info(program->log, "the process of --parent-pid has ended: stopping");
 	watch_free(program->parent_watch);
 	program->parent_watch = NULL;
-	if (program->worker && !program->interrupted) {
-		worker_stop(program->worker);
+	if (program->has_token && program->launcher && !program->interrupted) {
+		launcher_stop(program->launcher);
 		timer_set(program->parent_end, clock_after(clock_now_ms(), WORKER_GRACE_MS));
 	} else {
 		loop_stop(program->loop);
@@ -280,23 +267,11 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 			options->parent_pid);
 		return EXIT_SUCCESS;
 	}
-	if (!options->token_text)
-		return run_launcher(program, &(struct launcher_options){.given = options,
-						     .flwr_home = home.path,
-						     .bounds = &program->bounds,
-						     .auth = auth});
-	app_bounds_warn(&program->bounds, program->log);
-	return run_worker(program, &(struct worker_options){
-					   .address = options->address,
-					   .token = options->token,
-					   .task_token = options->task_token,
-					   .flwr_home = home.path,
-					   .control = -1,
-					   .bounds = &program->bounds,
-					   .launch = &options->launch,
-					   .signed_apps = options->signed_apps,
-					   .stderr_in_replies = options->launch.stderr_in_replies,
-				   });
+	program->has_token = options->token_text;
+	return run_launcher(program, &(struct launcher_options){.given = options,
+					     .flwr_home = home.path,
+					     .bounds = &program->bounds,
+					     .auth = auth});
 }
 
 /* The program proper, once the command line is understood: its exit status. */

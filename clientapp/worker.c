@@ -13,6 +13,7 @@
 #include "common/base/files.h"
 #include "common/base/text.h"
 #include "common/fab/install.h"
+#include "common/launch/agent_client.h"
 #include "common/launch/end.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ struct worker {
 	struct loop *loop;
 	struct log *log;
 	struct conversation *conversation;
-	struct agent_client *apps;
+	struct agent_client *agent;
 	struct app_host *host;
 	void (*done)(void *arg);
 	void *arg;
@@ -37,8 +38,6 @@ struct worker {
 	uint64_t content_max_bytes;
 	bool stderr_in_replies;
 	bool signed_apps;
-	char *failure; /* is all there is to answer */
-	int64_t failure_code;
 	struct conversation_inputs inputs;
 	/* The FAB's installation, on the io thread. */
 	struct job install;
@@ -56,8 +55,7 @@ struct worker {
 	bool app_ended;
 	struct process_end end; /* of the app, when it has ended */
 	bool answered;
-	bool finishing; /* all is done, but the app's own end */
-	bool shrunk;    /* the reply was too large: an error instead, once */
+	bool shrunk; /* the reply was too large: an error instead, once */
 	bool succeeded;
 };
 
@@ -82,21 +80,13 @@ static void push_done(void *arg, enum outcome outcome, const char *details, uint
 	if (!worker->succeeded)
 		log_error(worker->log, "the SuperNode did not take the outputs: %s: %s",
 			outcome_name(outcome), details);
-	worker->finishing = worker->succeeded && worker->apps && agent_client_finish(worker->apps);
-	if (!worker->finishing)
-		worker->done(worker->arg);
+	worker->done(worker->arg);
 }
 
-/* The only way to a reply, which is taken over. */
-static void answer(struct worker *worker, struct conversation_reply *reply)
+/* The only way to a reply, which is taken over. r: was it made? */
+static void answer(struct worker *worker, struct conversation_reply *reply, int r)
 {
-	int r;
-
 	worker->answered = true;
-	if (reply->message.has_error)
-		text_cut(reply->message.error_reason, ENVELOPE_REASON_MAX);
-	reply->context = &worker->inputs.context;
-	r = slices_append_refs(&reply->context_bytes, &worker->inputs.context_bytes);
 	if (r)
 		conversation_reply_done(reply);
 	else
@@ -118,14 +108,8 @@ static void answer_error(struct worker *worker, int64_t code, const char *reason
 		return;
 	}
 	log_error(worker->log, "message %s failed: code=%" PRId64 ": %s",
-		worker->inputs.message.metadata.message_id, code, reason);
-	if (envelope_error(&worker->inputs.message.metadata, clock_wall_s(), code, reason,
-		    &reply.message)) {
-		worker->answered = true;
-		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, "no memory", 0);
-		return;
-	}
-	answer(worker, &reply);
+		conversation_message_id(&worker->inputs), code, reason);
+	answer(worker, &reply, conversation_error_reply(&worker->inputs, code, reason, &reply));
 }
 
 /* The SuperNode has no room for the outputs: an error is small. */
@@ -167,7 +151,11 @@ static int make_reply(
 	app->node_config = (struct value_map){0};
 	app->run_config = (struct value_map){0};
 	r = record_dict_move(&reply->content, &app->content);
-	return r ? r : record_dict_move(&reply->state, &app->state);
+	if (r == 0)
+		r = record_dict_move(&reply->state, &app->state);
+	if (message->has_error)
+		text_cut(message->error_reason, ENVELOPE_REASON_MAX);
+	return r ? r : conversation_reply_context(&worker->inputs, reply);
 }
 
 static void take_reply(struct worker *worker)
@@ -184,7 +172,7 @@ static void take_reply(struct worker *worker)
 		conversation_reply_done(&reply);
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "no memory for the reply");
 	} else {
-		answer(worker, &reply);
+		answer(worker, &reply, 0);
 	}
 }
 
@@ -279,7 +267,7 @@ static void settle_app(struct worker *worker)
 			worker->said_event == APP_HOST_BROKEN
 				? app_host_reason(worker->host)
 				: "the app process did not say hello within 120 s: python or the import of flwr hangs");
-		agent_client_stop(worker->apps);
+		agent_client_stop(worker->agent);
 	} else if (worker->app_ended) {
 		answer_ended(worker);
 	}
@@ -294,7 +282,7 @@ static void hung_up_late(void *arg)
 		return;
 	answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED,
 		"the app process closed its connection without a reply");
-	agent_client_stop(worker->apps);
+	agent_client_stop(worker->agent);
 }
 
 static void host_event(void *arg, enum app_host_event event)
@@ -325,7 +313,7 @@ static void app_started(void *arg, int fd)
 
 	worker->host = app_host_new(worker->loop, fd, host_event, worker);
 	if (!worker->host) {
-		agent_client_stop(worker->apps);
+		agent_client_stop(worker->agent);
 		return;
 	}
 	proceed(worker);
@@ -340,10 +328,21 @@ static void app_ended(void *arg, const struct process_end *end)
 		app_host_ended(worker->host);
 	worker->end = *end;
 	worker->app_ended = true;
-	if (worker->finishing)
+	settle_app(worker);
+}
+
+/* The agent wants an answer now. */
+static void give_up(void *arg)
+{
+	struct worker *worker = arg;
+
+	agent_client_stop(worker->agent);
+	if (knows_message(worker)) {
+		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
+	} else if (!worker->answered) {
+		worker->answered = true;
 		worker->done(worker->arg);
-	else
-		settle_app(worker);
+	}
 }
 
 static void agent_lost(void *arg)
@@ -352,8 +351,8 @@ static void agent_lost(void *arg)
 	agent_client_die();
 }
 
-static const struct agent_client_ops app_events = {
-	.started = app_started, .ended = app_ended, .lost = agent_lost};
+static const struct agent_client_ops agent_events = {
+	.started = app_started, .ended = app_ended, .give_up = give_up, .lost = agent_lost};
 
 /* ---- the FAB ---- */
 
@@ -429,19 +428,14 @@ static void pull_done(
 	if (worker->answered)
 		return;
 	if (outcome != OUTCOME_OK) {
-		/* Who answers for another worker may come late: it, or its SuperNode, has. */
-		log_line(worker->log, worker->failure ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
-			"the SuperNode gave no inputs: %s: %s", outcome_name(outcome), details);
+		log_error(worker->log, "the SuperNode gave no inputs: %s: %s",
+			outcome_name(outcome), details);
 		worker->answered = true;
 		worker->done(worker->arg);
 		return;
 	}
 	worker->inputs = *inputs;
 	*inputs = (struct conversation_inputs){0};
-	if (worker->failure) {
-		answer_error(worker, worker->failure_code, worker->failure);
-		return;
-	}
 	if (knows_message(worker))
 		log_info(worker->log, "works on run_id=%" PRIu64 " message_id=%s type=%s",
 			metadata->run_id, metadata->message_id, metadata->message_type);
@@ -464,91 +458,55 @@ static void pull_done(
 
 /* ---- life ---- */
 
-int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
-	const struct worker_options *options, void (*done)(void *arg), void *arg,
-	struct worker **out)
+static void worker_free_at_exit(struct worker **worker)
 {
-	const struct conversation_options conversation = {.address = options->address,
-		.token = options->token,
-		.task_token = options->task_token,
-		.retry_ms = options->patient ? CLOCK_NEVER : WORKER_RETRY_MS};
-	struct worker *worker = calloc(1, sizeof *worker);
+	worker_free(*worker);
+}
+
+int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
+	const struct worker_options *options, struct worker **out)
+{
+	const struct control_start *start = options->start;
+	const struct conversation_options conversation = {.address = start->address,
+		.token = start->token,
+		.task_token = start->task_token,
+		.retry_ms = WORKER_RETRY_MS};
 	auto_(close_at_exit) int control = options->control;
+	auto_(worker_free_at_exit) struct worker *worker = calloc(1, sizeof *worker);
 	int r;
 
 	if (!worker)
 		return -ENOMEM;
 	worker->loop = loop;
 	worker->log = log;
-	worker->done = done;
-	worker->arg = arg;
-	worker->stderr_in_replies = options->stderr_in_replies;
+	worker->done = options->done;
+	worker->arg = options->arg;
+	worker->stderr_in_replies = start->stderr_in_replies;
 	worker->content_max_bytes =
-		options->content_max_bytes ? options->content_max_bytes : budget_default_limit();
-	worker->signed_apps = options->signed_apps;
-	worker->flwr_home = strdup(options->flwr_home);
+		start->content_max_bytes ? start->content_max_bytes : budget_default_limit();
+	worker->signed_apps = start->signed_apps;
+	worker->flwr_home = strdup(start->flwr_home);
 	worker->hung_up = timer_new(loop, hung_up_late, worker);
-	worker->failure = options->failure ? strdup(options->failure) : NULL;
-	worker->failure_code = options->failure_code;
-	r = worker->flwr_home && worker->hung_up && !worker->failure == !options->failure
-		    ? conversation_new(loop, rpc, log, &conversation, &worker->conversation)
-		    : -ENOMEM;
-	if (r == 0 && worker->failure) {
-		worker->apps = NULL;
-	} else if (r == 0 && control >= 0) {
-		r = agent_client_from_control(
-			loop, take_fd(&control), &app_events, worker, &worker->apps);
-	} else if (r == 0) {
-		r = agent_client_local(loop, log,
-			&(struct agent_options){
-				.launch = options->launch, .bounds = options->bounds},
-			&app_events, worker, &worker->apps);
-	}
-	if (r) {
-		worker_free(worker);
+	if (!worker->flwr_home || !worker->hung_up)
+		return -ENOMEM;
+	r = conversation_new(loop, rpc, log, &conversation, &worker->conversation);
+	if (r == 0)
+		r = agent_client_new(
+			loop, take_fd(&control), &agent_events, worker, &worker->agent);
+	if (r)
 		return r;
-	}
-	*out = worker;
+	*out = take_pointer(&worker);
 	return 0;
-}
-
-static void fail_done(void *arg, enum outcome outcome, const char *details, uint64_t bytes)
-{
-	struct worker *worker = arg;
-
-	(void)bytes;
-	/* Who answers for another worker may come late: it, or its SuperNode, has. */
-	log_debug(worker->log, "the SuperNode was told: %s: %s", outcome_name(outcome), details);
-	worker->succeeded = outcome == OUTCOME_OK;
-	worker->answered = true;
-	worker->done(worker->arg);
 }
 
 void worker_start(struct worker *worker)
 {
-	int r = 1;
+	int r;
 
-	if (worker->apps)
-		agent_client_start(worker->apps);
-	if (worker->failure)
-		r = conversation_fail(worker->conversation, worker->failure_code, worker->failure,
-			fail_done, worker);
-	if (r > 0)
-		r = conversation_pull(worker->conversation, pull_done, worker);
+	agent_client_start(worker->agent);
+	r = conversation_pull(worker->conversation, pull_done, worker);
 	if (r)
 		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, "no memory", 0);
-}
-
-void worker_stop(struct worker *worker)
-{
-	if (worker->apps)
-		agent_client_stop(worker->apps);
-	if (knows_message(worker)) {
-		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
-	} else if (!worker->answered) {
-		worker->answered = true;
-		worker->done(worker->arg);
-	}
 }
 
 bool worker_succeeded(const struct worker *worker)
@@ -564,9 +522,7 @@ void worker_free(struct worker *worker)
 		loop_step(worker->loop, 1000);
 	timer_free(worker->hung_up);
 	app_host_free(worker->host);
-	worker->host = NULL;
-	agent_client_free(worker->apps);
-	free(worker->failure);
+	agent_client_free(worker->agent);
 	conversation_free(worker->conversation);
 	conversation_inputs_done(&worker->inputs);
 	manifest_done(&worker->manifest);

@@ -2,6 +2,10 @@
 
 #include "clientapp/api/conversation_ops.h"
 
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/text.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -49,6 +53,37 @@ void conversation_reply_done(struct conversation_reply *reply)
 	value_map_done(&reply->node_config);
 	value_map_done(&reply->run_config);
 	*reply = (struct conversation_reply){0};
+}
+
+const char *conversation_message_id(const struct conversation_inputs *inputs)
+{
+	const char *id = inputs->message.metadata.message_id;
+
+	return id ? id : "without an id";
+}
+
+int conversation_reply_context(
+	const struct conversation_inputs *inputs, struct conversation_reply *reply)
+{
+	reply->context = &inputs->context;
+	return slices_append_refs(&reply->context_bytes, &inputs->context_bytes);
+}
+
+int conversation_error_reply(const struct conversation_inputs *inputs, int64_t code,
+	const char *reason, struct conversation_reply *out)
+{
+	auto_(conversation_reply_done) struct conversation_reply reply = {0};
+	int r = envelope_error(
+		&inputs->message.metadata, clock_wall_s(), code, reason, &reply.message);
+
+	if (r == 0)
+		r = conversation_reply_context(inputs, &reply);
+	if (r)
+		return r;
+	text_cut(reply.message.error_reason, ENVELOPE_REASON_MAX);
+	*out = reply;
+	reply = (struct conversation_reply){0};
+	return 0;
 }
 
 int conversation_decode_rest(struct conversation_inputs *inputs, struct slices *context,

@@ -47,6 +47,9 @@ struct conversation_inputs {
 
 void conversation_inputs_done(struct conversation_inputs *inputs);
 
+/* Its id, or a text that says that there is none. Borrowed. */
+const char *conversation_message_id(const struct conversation_inputs *inputs);
+
 /* inputs may be taken over with OUTCOME_OK; otherwise details says why: a sentence for the log. */
 typedef void conversation_pulled_fn(
 	void *arg, enum outcome outcome, struct conversation_inputs *inputs, const char *details);
@@ -67,6 +70,13 @@ struct conversation_reply {
 };
 
 void conversation_reply_done(struct conversation_reply *reply);
+
+/* Make *out the reply to these inputs, which outlive it, that says an error. 0 or -ENOMEM. */
+int conversation_error_reply(const struct conversation_inputs *inputs, int64_t code,
+	const char *reason, struct conversation_reply *out);
+/* Have the reply give back the Context of the inputs, which outlive it. 0 or -ENOMEM. */
+int conversation_reply_context(
+	const struct conversation_inputs *inputs, struct conversation_reply *reply);
 
 /* Both are retried while the SuperNode cannot be reached. 0; -ENOMEM and others: no callback. One
  * at a time; a reply that could not be pushed may be followed by another one. */

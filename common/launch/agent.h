@@ -54,6 +54,9 @@ int agent_start_worker(struct agent *agent, const char *name, const struct contr
 	const struct worker_process_ops *ops, void *arg, struct worker_process **out,
 	struct reason *why);
 
+/* Have the worker answer its message with an error now, and end with 0. Its app is told to stop
+ * when the worker asks for that. */
+void worker_process_give_up(struct worker_process *worker);
 /* TERM, grace, KILL for the worker and its app. An app that is at its end is cut off: one WARN
  * line. */
 void worker_process_stop(struct worker_process *worker, int64_t grace_ms);

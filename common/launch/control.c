@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CONTROL_VERSION      3
+#define CONTROL_VERSION      4
 #define CONTROL_BYTES        16384
 #define CONTROL_STRING_BYTES 3072 /* four of them fit, and a token */
 #define CONTROL_TOKEN_BYTES  1024
@@ -199,6 +199,7 @@ static const struct {
 	[CONTROL_APP_START] = {nothing_put, nothing_get, false},
 	[CONTROL_APP_STARTED] = {nothing_put, nothing_get, true},
 	[CONTROL_APP_STOP] = {nothing_put, nothing_get, false},
+	[CONTROL_GIVE_UP] = {nothing_put, nothing_get, false},
 	[CONTROL_APP_ENDED] = {ended_put, ended_get, false},
 };
 _Static_assert(ARRAY_LEN(kinds) == CONTROL_KIND_N, "every kind has a row");

@@ -32,6 +32,7 @@ enum control_kind {
 	CONTROL_APP_STARTED, /* agent -> worker: our end of the socketpair */
 	CONTROL_APP_STOP,    /* worker -> agent: end the app process */
 	CONTROL_APP_ENDED,   /* agent -> worker: how it ended (also: could not be started) */
+	CONTROL_GIVE_UP,     /* agent -> worker: answer with an error now, and end */
 	CONTROL_KIND_N
 };
 

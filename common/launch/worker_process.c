@@ -302,6 +302,11 @@ int agent_start_worker(struct agent *agent, const char *name, const struct contr
 	return 0;
 }
 
+void worker_process_give_up(struct worker_process *worker)
+{
+	worker_tell(worker, &(struct control_message){.kind = CONTROL_GIVE_UP, .fd = -1});
+}
+
 void worker_process_stop(struct worker_process *worker, int64_t grace_ms)
 {
 	if (worker->process)

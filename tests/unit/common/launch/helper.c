@@ -232,7 +232,7 @@ static int be_client_worker(void)
 	next(&start);
 	control_message_done(&start);
 	if (loop_new(&loop) < 0 ||
-		agent_client_from_control(loop, PROCESS_FD, &client_ops, NULL, &client) < 0)
+		agent_client_new(loop, PROCESS_FD, &client_ops, NULL, &client) < 0)
 		return 95;
 	agent_client_start(client);
 	loop_run(loop);

@@ -11,13 +11,9 @@
 #include <sys/wait.h>
 
 /* sh stands for python, and is given -u and a script as python would be. */
-static const char app_ends[] = "printf hello >&3\nexit 7\n";
 static const char app_stays[] = "trap '' TERM\nsleep 1000 &\necho member $! .\n"
 				"(setsid sleep 1000 & echo member $! .)\n"
 				"echo member $$ .\nprintf hello >&3\nwhile :; do sleep 1; done\n";
-static const char app_waits[] =
-	"printf hello >&3\ntrap 'exit 5' TERM\nwhile :; do sleep 0.01; done\n";
-
 struct heard {
 	bool started, ended;
 	int fd;
@@ -44,103 +40,6 @@ static void on_ended(void *arg, const struct process_end *end)
 
 static const struct agent_client_ops ops = {.started = on_started, .ended = on_ended};
 
-static struct agent_client *local(
-	struct rig *rig, const char *python, const char *script, struct heard *heard)
-{
-	const struct agent_options options = {.launch = &rig->launch, .paths = &rig->paths};
-	struct agent_client *client;
-
-	*heard = (struct heard){.fd = -1};
-	rig->launch = (struct launch_options){.python = python};
-	rig->paths = (struct launch_paths){.start = (char *)APP_START, .bridge = (char *)script};
-	assert_int_equal(
-		agent_client_local(rig->loop, rig->log, &options, &ops, heard, &client), 0);
-	return client;
-}
-
-static void test_local(void **state)
-{
-	struct rig *rig = *state;
-	struct heard heard;
-	char path[64], text[16];
-
-	script_new(path, app_ends);
-	struct agent_client *client = local(rig, "/bin/sh", path, &heard);
-	agent_client_start(client);
-	assert_false(heard.started);
-	rig_until(rig, &heard.ended);
-	assert_true(heard.started);
-	assert_int_equal(heard.end.value, 7);
-	assert_int_equal(read(heard.fd, text, sizeof text), 5);
-	close(heard.fd);
-	agent_client_free(client);
-	unlink(path);
-}
-
-static void test_local_stop(void **state)
-{
-	struct rig *rig = *state;
-	struct heard heard;
-	char path[64], text[16];
-
-	script_new(path, app_waits);
-	struct agent_client *client = local(rig, "/bin/sh", path, &heard);
-	agent_client_start(client);
-	rig_until(rig, &heard.started);
-	assert_int_equal(read(heard.fd, text, sizeof text), 5);
-	agent_client_stop(client);
-	rig_until(rig, &heard.ended);
-	assert_int_equal(heard.end.stop, PROCESS_STOPPED);
-	close(heard.fd);
-	agent_client_free(client);
-
-	client = local(rig, "/bin/sh", path, &heard);
-	agent_client_start(client);
-	agent_client_stop(client);
-	rig_until(rig, &heard.ended);
-	assert_false(heard.started);
-	assert_int_equal(heard.end.kind, PROCESS_NOT_STARTED);
-	agent_client_free(client);
-	unlink(path);
-}
-
-static void test_local_no_python(void **state)
-{
-	struct rig *rig = *state;
-	struct heard heard;
-	struct agent_client *client = local(rig, "/nonexistent/python3", "/x", &heard);
-
-	agent_client_start(client);
-	assert_false(heard.ended);
-	rig_until(rig, &heard.ended);
-	assert_int_equal(heard.end.kind, PROCESS_NOT_STARTED);
-	assert_int_equal(heard.end.value, ENOENT);
-	assert_non_null(strstr(heard.end.why.text, "--python"));
-	assert_null(strstr(heard.end.why.text, "/nonexistent"));
-	agent_client_free(client);
-}
-
-static void test_local_free_waits(void **state)
-{
-	struct rig *rig = *state;
-	struct heard heard;
-	char path[64];
-	int64_t now_ms = clock_now_ms();
-
-	script_new(path, "printf hello >&3\nsleep 0.3\necho by itself\n");
-	struct agent_client *client = local(rig, "/bin/sh", path, &heard);
-	agent_client_start(client);
-	rig_until(rig, &heard.started);
-	agent_client_free(client);
-	assert_false(heard.ended);
-	assert_true(clock_now_ms() - now_ms < WORKER_GRACE_MS);
-	assert_int_equal(rig_log_count(rig, "app out: by itself"), 1);
-	close(heard.fd);
-	unlink(path);
-}
-
-/* ---- by control ---- */
-
 static void control_reply(int agent, const struct control_message *message)
 {
 	assert_int_equal(control_send(agent, message), 0);
@@ -159,10 +58,36 @@ static void must_not_start(void *arg, int fd)
 	fail_msg("started with %d", fd);
 }
 
+static void on_give_up(void *arg)
+{
+	bool *gave_up = arg;
+
+	*gave_up = true;
+}
+
+static const struct agent_client_ops give_up_ops = {
+	.started = must_not_start, .ended = on_ended, .give_up = on_give_up, .lost = on_lost};
+
+static void the_agent_may_want_an_answer_at_any_time(void **state)
+{
+	const struct control_message message = {.kind = CONTROL_GIVE_UP, .fd = -1};
+	struct rig *rig = *state;
+	bool gave_up = false;
+	struct agent_client *client;
+	int ends[2];
+
+	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), errno);
+	assert_int_equal(agent_client_new(rig->loop, ends[1], &give_up_ops, &gave_up, &client), 0);
+	control_reply(ends[0], &message);
+	rig_until(rig, &gave_up);
+	agent_client_free(client);
+	close_fd(&ends[0]);
+}
+
 static const struct agent_client_ops lost_ops = {
 	.started = must_not_start, .ended = on_ended, .lost = on_lost};
 
-static void test_control(void **state)
+static void an_app_is_asked_for_and_stopped(void **state)
 {
 	struct rig *rig = *state;
 	struct heard heard = {.fd = -1};
@@ -172,7 +97,7 @@ static void test_control(void **state)
 	int ends[2];
 
 	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), errno);
-	assert_int_equal(agent_client_from_control(rig->loop, ends[1], &ops, &heard, &client), 0);
+	assert_int_equal(agent_client_new(rig->loop, ends[1], &ops, &heard, &client), 0);
 	agent_client_start(client);
 	assert_int_equal(control_receive(ends[0], &got), 1);
 	assert_int_equal(got.kind, CONTROL_APP_START);
@@ -194,7 +119,7 @@ static void test_control(void **state)
 	close(ends[0]);
 }
 
-static void test_control_lost(void **state)
+static void the_agent_is_lost_by_its_end_or_by_nonsense(void **state)
 {
 	struct rig *rig = *state;
 	bool lost = false;
@@ -207,8 +132,7 @@ static void test_control_lost(void **state)
 		assert_return_code(
 			socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), errno);
 		assert_int_equal(
-			agent_client_from_control(rig->loop, ends[1], &lost_ops, &lost, &client),
-			0);
+			agent_client_new(rig->loop, ends[1], &lost_ops, &lost, &client), 0);
 		if (i)
 			assert_int_equal(send(ends[0], "xyz", 3, 0), 3);
 		else
@@ -242,7 +166,7 @@ static void be_agent(int log_fd, const char *worker, const char *script)
 	_exit(2);
 }
 
-static void test_agent_killed(void **state)
+static void a_killed_agent_takes_worker_and_app_along(void **state)
 {
 	struct rig *rig = *state;
 	char script[64], worker[64];
@@ -278,13 +202,10 @@ static void test_agent_killed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_local),
-		TEST(test_local_stop),
-		TEST(test_local_no_python),
-		TEST(test_local_free_waits),
-		TEST(test_control),
-		TEST(test_control_lost),
-		TEST(test_agent_killed),
+		TEST(an_app_is_asked_for_and_stopped),
+		TEST(the_agent_may_want_an_answer_at_any_time),
+		TEST(the_agent_is_lost_by_its_end_or_by_nonsense),
+		TEST(a_killed_agent_takes_worker_and_app_along),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

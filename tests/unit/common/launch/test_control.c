@@ -61,6 +61,7 @@ static void example(enum control_kind kind, int fd, struct control_message *out)
 		break;
 	case CONTROL_APP_START:
 	case CONTROL_APP_STOP:
+	case CONTROL_GIVE_UP:
 	case CONTROL_KIND_N:
 		break;
 	}
@@ -254,23 +255,23 @@ static void test_refused(void **state)
 	int *ends = *state;
 	const unsigned before = fds_open();
 	struct control_message got;
-	char big[20000] = {3, CONTROL_APP_START};
+	char big[20000] = {4, CONTROL_APP_START};
 	static const struct {
 		const char *bytes;
 		size_t len, n_fds;
 	} cases[] = {
-		{"\3", 1, 0}, {"\1\1", 2, 0},                /* another version */
-		{"\3\5", 2, 0},                              /* no such kind */
-		{"\3\1x", 3, 0},                             /* something behind it */
-		{"\3\1", 2, 1},                              /* a descriptor where none belongs */
-		{"\3\2", 2, 0},                              /* none where one belongs */
-		{"\3\2", 2, 2},                              /* two */
-		{"\3\2", 2, 8},                              /* more than there is room for */
-		{"\3\4\3\0\0\0\0\0\0\0\0\0\0\0", 14, 0},     /* no such end */
-		{"\3\4\0\0\2\0\0\0\0\0\0\0\0\0", 14, 0},     /* neither true nor false */
-		{"\3\4\0\0\0\0\0\0\0\0\0\0\1\0\xff", 15, 0}, /* not UTF-8 */
-		{"\3\4\0\0\0\0\0\0\0\0\1\0\0\0\0", 15, 0},   /* a NUL inside */
-		{"\3\4\0\0\0\0\0\0\0\0\0\2\0\0", 14, 0},     /* longer than the text can be */
+		{"\4", 1, 0}, {"\1\1", 2, 0},                /* another version */
+		{"\4\6", 2, 0},                              /* no such kind */
+		{"\4\1x", 3, 0},                             /* something behind it */
+		{"\4\1", 2, 1},                              /* a descriptor where none belongs */
+		{"\4\2", 2, 0},                              /* none where one belongs */
+		{"\4\2", 2, 2},                              /* two */
+		{"\4\2", 2, 8},                              /* more than there is room for */
+		{"\4\4\3\0\0\0\0\0\0\0\0\0\0\0", 14, 0},     /* no such end */
+		{"\4\4\0\0\2\0\0\0\0\0\0\0\0\0", 14, 0},     /* neither true nor false */
+		{"\4\4\0\0\0\0\0\0\0\0\0\0\1\0\xff", 15, 0}, /* not UTF-8 */
+		{"\4\4\0\0\0\0\0\0\0\0\1\0\0\0\0", 15, 0},   /* a NUL inside */
+		{"\4\4\0\0\0\0\0\0\0\0\0\2\0\0", 14, 0},     /* longer than the text can be */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -278,7 +279,7 @@ static void test_refused(void **state)
 			receive_raw(ends, cases[i].bytes, cases[i].len, cases[i].n_fds, &got),
 			-EBADMSG);
 	assert_int_equal(receive_raw(ends, big, sizeof big, 0, &got), -EBADMSG);
-	assert_int_equal(receive_raw(ends, "\3\1", 2, 0, &got), 1);
+	assert_int_equal(receive_raw(ends, "\4\1", 2, 0, &got), 1);
 	assert_int_equal(fds_open(), before);
 }
 
@@ -298,7 +299,7 @@ static void test_random(void **state)
 
 		for (size_t i = 0; i < len; i++)
 			bytes[i] = (unsigned char)(random() % 3 ? 0 : random() % 256);
-		bytes[0] = 3;
+		bytes[0] = 4;
 		bytes[1] = (unsigned char)(random() % (CONTROL_KIND_N + 1));
 		int r = receive_raw(ends, bytes, len, (size_t)random() % 3, &got);
 		if (r == 1) {
