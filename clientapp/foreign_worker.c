@@ -58,7 +58,7 @@ static void gone(void *arg, struct process *process)
 
 static const struct process_ops events = {.ended = ended, .gone = gone};
 
-/* By flwr-app-start, which ties it to this process. */
+/* Start the command by flwr-app-start, which ties it to this process. */
 static int start_program(struct foreign_worker *worker, char *const *command,
 	const char *core_limit, struct reason *why)
 {

@@ -154,7 +154,8 @@ static void worker_ended(void *arg, struct worker_process *worker, const struct 
 	end_describe(end, text, sizeof text);
 	log_debug(launcher->log, "worker ended: message=%" PRIu64 " pid=%d: %s", launcher->number,
 		(int)worker_process_pid(worker), text);
-	/* With status 1 the worker has logged why there is no answer: with --token that is all. */
+	/* A worker that ends with status 1 has logged why there is no answer; --token needs no
+	 * more. */
 	bool told =
 		has_token(launcher) && end->kind == PROCESS_EXITED && end->value == EXIT_FAILURE;
 	if (end->kind == PROCESS_EXITED && end->value == 0)

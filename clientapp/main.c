@@ -37,7 +37,7 @@
 
 #define EXIT_USAGE 2
 
-/* One of the three is at work. */
+/* Worker, launcher or foreign worker: one of them is there. */
 struct program {
 	struct app_bounds bounds; /* of apps that it starts by itself */
 	uint64_t core_bytes;      /* soft limit of core files that there was */
@@ -83,7 +83,7 @@ static int cannot_work(struct program *program, int r, const struct reason *why)
 	return EXIT_FAILURE;
 }
 
-/* One message, for an agent. */
+/* Handle one message for an agent. */
 static int run_worker(struct program *program, const struct control_start *start)
 {
 	const struct worker_options options = {
@@ -283,8 +283,8 @@ static int run(const struct clientapp_options *options, uint64_t core_bytes)
 
 	/* A limit for files (RLIMIT_FSIZE) is an error of the write that meets it. */
 	signal(SIGXFSZ, SIG_IGN);
-	/* As flower-supernode has it: what gRPC receives lies densely in one heap, which keeps
-	 * what is free in it while a message is at hand. */
+	/* gRPC receives in small pieces, which lie densely in one heap; that keeps its free parts
+	 * while a message is at hand. flower-supernode has the same settings. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	mallopt(M_ARENA_MAX, 1);

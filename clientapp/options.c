@@ -68,12 +68,12 @@ static const struct row rows[] = {
 	{CLIENTAPP, ROW_TEXT("core-limit", AT(core_limit), "BYTES", NULL)},
 	{BOTH, ROW_ACTION("version", 'V', OPTIONS_VERSION, "Print the version and exit.")},
 	{BOTH, ROW_ACTION("help", 'h', OPTIONS_HELP, "Print this text and exit.")},
-	/* With --insecure a contradiction, without it not there: check_tls(). */
+	/* check_tls() refuses it: with --insecure as a contradiction, else as not there. */
 	{BOTH, ROW_PATH("root-certificates", AT(root_certificates), "FILE", NULL)},
-	/* Of Flower before 1.15. */
+	/* Flower's name before 1.15. */
 	{CLIENTAPP, ROW_REFUSED("supernode", "HOST:PORT",
 			    "--supernode is called --clientappio-api-address ADDR")},
-	/* What releases of Flower have beside these. */
+	/* Options of Flower's releases that are not there. */
 	{BOTH, LAUNCH_ROW_DEPENDENCIES},
 	{LAUNCHER, ROW_NOT_HERE("health-server-address", "HOST:PORT",
 			   "leave it out; the program ends when it cannot work")},
@@ -111,7 +111,7 @@ static int check_address(const char *option, const char *address, struct reason 
 		 : 0;
 }
 
-/* It has two names. */
+/* The address has two names. */
 static int choose_address(struct clientapp_options *options, struct reason *why)
 {
 	const char *older = is_launcher(options) ? "appio-api-address" : "clientappio-api-address";
@@ -135,7 +135,7 @@ static int choose_address(struct clientapp_options *options, struct reason *why)
 
 /* ---- the token ---- */
 
-/* What the file has, without the white space around it. */
+/* Read the file without the white space around its text. */
 static int read_token(struct clientapp_options *options, struct reason *why)
 {
 	const char *path = options->token_file;
@@ -239,7 +239,7 @@ static int check(struct clientapp_options *options, struct reason *why)
 	return r ? r : choose_address(options, why);
 }
 
-/* By its last part: the program may be started by a path. */
+/* The last part of a path names the program. */
 static const char *name_of(const char *path)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;

@@ -301,7 +301,7 @@ static void host_event(void *arg, enum app_host_event event)
 		settle_app(worker);
 		break;
 	case APP_HOST_HUNG_UP:
-		/* What it was that ended it is told by app_ended(), unless it lives on. */
+		/* app_ended() tells how the app has ended, unless it lives on. */
 		timer_set(worker->hung_up, clock_after(clock_now_ms(), WORKER_GRACE_MS));
 		break;
 	}

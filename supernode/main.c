@@ -52,7 +52,7 @@ struct heap_watch {
 	bool much; /* was free at the last look */
 };
 
-/* What peers have made gRPC take goes back as what messages have taken; see supernode_options. */
+/* Give back memory that gRPC took for peers, as supernode_options.trim does for messages. */
 static void heap_look(void *arg)
 {
 	struct heap_watch *watch = arg;

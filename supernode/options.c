@@ -99,9 +99,9 @@ static const struct option_spec specs[] = {
 		"As --grpc-rere; a SuperLink that only speaks this is not supported yet."),
 	ROW_ACTION("version", 'V', OPTIONS_VERSION, "Print the version and exit."),
 	ROW_ACTION("help", 'h', OPTIONS_HELP, "Print this text and exit."),
-	/* Of Flower before 1.15. */
+	/* Flower's name before 1.15. */
 	ROW_REFUSED("server", "HOST:PORT", "--server is called --superlink HOST:PORT"),
-	/* What releases of Flower have beside these. */
+	/* Options of Flower's releases that are not there. */
 	ROW_NOT_HERE("ssl-certfile", "FILE", NO_WORKER_TLS),
 	ROW_NOT_HERE("ssl-keyfile", "FILE", NO_WORKER_TLS),
 	ROW_NOT_HERE("ssl-ca-certfile", "FILE", NO_WORKER_TLS),

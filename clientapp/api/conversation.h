@@ -28,7 +28,7 @@ struct conversation_options {
 int conversation_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct conversation_options *options, struct conversation **out);
 
-/* What a worker is given; everything is owned. */
+/* Inputs of a worker; everything is owned. */
 struct conversation_inputs {
 	struct envelope
 		message; /* its content is in records, below; here only whether it has one */
@@ -57,7 +57,7 @@ typedef void conversation_pulled_fn(
 typedef void conversation_pushed_fn(
 	void *arg, enum outcome outcome, const char *details, uint64_t bytes);
 
-/* What a worker gives back; everything is owned. */
+/* Reply of a worker; everything is owned. */
 struct conversation_reply {
 	struct envelope message; /* metadata, and the error or whether it has content */
 	struct record_dict content;

@@ -16,7 +16,7 @@ struct conversation_ops {
 	void (*free)(struct conversation *conversation);
 };
 
-/* What a dialect's own struct begins with. */
+/* First member of a dialect's own struct. */
 struct conversation {
 	const struct conversation_ops *ops;
 	struct api_calls *calls; /* owned; freed by ops->free(); NULL before it is there */
@@ -26,7 +26,7 @@ struct conversation {
 struct conversation *instruction_new(uint64_t token);
 struct conversation *task_new(struct loop *loop, struct log *log);
 
-/* What both have to do with inputs: Run, Context and Fab from their bytes (taken over). 0,
+/* Decode the inputs that both dialects have: Run, Context and Fab from their bytes (taken over). 0,
  * -EBADMSG, -EMSGSIZE, -ENOMEM. */
 int conversation_decode_rest(struct conversation_inputs *inputs, struct slices *context,
 	const struct slices *run, const struct slices *fab);

@@ -14,7 +14,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* As Flower's worker: the token lives for 60 s from each; a call takes up to 5 s. */
+/* Heartbeats as those of Flower's worker: a token lives for 60 s from each; a call takes up to 5 s.
+ */
 #define HEARTBEAT_MS         20000
 #define HEARTBEAT_JITTER_MS  2500
 #define HEARTBEAT_TIMEOUT_MS 5000

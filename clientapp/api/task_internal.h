@@ -18,7 +18,7 @@
 
 struct task;
 
-/* One object at a time is fetched by each of these. */
+/* Fetches one object at a time. */
 struct task_fetch {
 	struct task *task;
 	struct job job;      /* hashes it */
@@ -31,7 +31,7 @@ struct task_fetch {
 	bool busy;
 };
 
-/* One that is here. */
+/* An object that is here. */
 struct task_object {
 	struct slices bytes; /* all of it; or the head, when the body lies in the inputs' file */
 	uint64_t offset;     /* of the body there */
@@ -59,14 +59,14 @@ struct task_push {
 	struct conversation_reply reply;
 	struct job encode;
 	int result;
-	/* What was encoded. */
+	/* The encoded reply. */
 	struct object_list list; /* without the Message object */
 	struct slices message_object;
 	struct object_id message_id;
 	struct slices tree;
 	struct slices context;
 	uint64_t bytes;
-	/* What of it is wanted. */
+	/* The objects of it that the SuperNode wants. */
 	struct task_pushed wanted; /* sorted */
 	size_t next;               /* of the list; behind it the Message object */
 	unsigned in_flight;

@@ -17,11 +17,11 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Of an object that its SuperNode has not got yet. */
+/* Waiting for an object that the SuperNode has not got yet. */
 #define AWAIT_FIRST_MS  1000
 #define AWAIT_MAX_MS    10000
 #define AWAIT_TRIES_MAX 500
-/* What a message may stand for when its objects are used again and again. */
+/* Limit of what a message may stand for when its objects are used again and again. */
 #define CONTENT_MAX_BYTES (1ull << 36)
 /* A smaller piece of an array stays where it came. */
 #define LAID_MIN_BYTES 65536
@@ -88,7 +88,7 @@ static void give_up(struct task *task, enum outcome outcome, const char *details
 	finish(task);
 }
 
-/* With inputs that cannot be used. */
+/* End the pull with inputs that cannot be used. */
 static void give_broken(struct task *task, const char *why)
 {
 	if (!task->pull.inputs.broken.text[0])
@@ -171,7 +171,7 @@ static void fetched(struct task *task)
 
 /* ---- objects ---- */
 
-/* This one ends, and no other begins. */
+/* End the fetch, and begin no other. */
 static void fetch_failed(struct task_fetch *fetch, enum outcome outcome, const char *details)
 {
 	struct task_pull *pull = &fetch->task->pull;
@@ -230,7 +230,7 @@ static void check_run(struct job *job)
 		return;
 	pull->objects[fetch->index].bytes = fetch->content;
 	fetch->content = (struct slices){0};
-	/* As far as there is no gap. */
+	/* Objects are laid in their order, up to the first that is missing. */
 	while (pull->laid < pull->tree.n && pull->objects[pull->laid].bytes.bytes > 0)
 		(void)lay(&pull->inputs.file, &pull->objects[pull->laid++]);
 }

@@ -91,7 +91,8 @@ static bool next_wanted(struct task_push *push, struct object_request *request)
 			continue;
 		request->id = entry->id;
 		request->content = entry->bytes;
-		/* What has been sent need not be kept until all is. */
+		/* The request owns the bytes now: they are freed when they are sent, not at the
+		 * end. */
 		entry->bytes = (struct slices){0};
 		push->next++;
 		return true;

@@ -290,7 +290,7 @@ static void claim(struct work_poll *poll)
 	}
 }
 
-/* It does not know this question; which is no news when it knows the other one. */
+/* The SuperNode does not know this question, which is no news when it knows the other one. */
 static void is_unknown(struct question *question, const struct rpc_result *result, int64_t now)
 {
 	struct work_poll *poll = question->poll;
@@ -377,7 +377,7 @@ static void call_done(void *arg, struct rpc_result *result)
 	if (orphaned(poll) || !poll->asking)
 		return;
 	if (question->due) {
-		/* Of the time before: what it says is old. */
+		/* The answer is to a call of the time before: it is old. */
 		question->due = false;
 		timer_set(question->timer, 0);
 	} else if (question == &poll->questions[ASK_TOKEN]) {
@@ -404,7 +404,7 @@ static void ask_again(void *arg)
 			give_nothing(poll);
 		return;
 	}
-	/* One that was away shall say at once that it is there. */
+	/* A SuperNode that was away shall say at once that it is there. */
 	if (!poll->away_ms)
 		heading_add(&heading, WORKER_API_WAIT_MS, WAIT_TEXT);
 	question->asked_ms = clock_now_ms();

@@ -13,7 +13,7 @@
 
 #define APP_FORM_VERSION 4 /* both ends must agree; the bridge says its own in its hello */
 
-/* One message to handle, as a worker knows it. Everything is borrowed. */
+/* A message to handle, as a worker knows it. Everything is borrowed. */
 struct app_task {
 	const struct metadata *metadata;
 	const struct record_dict *content;
@@ -32,7 +32,7 @@ struct app_task {
 	struct memory_file *file;
 };
 
-/* What an app process answers: an error or content, never both. */
+/* Answer of an app process: an error or content, never both. */
 struct app_reply {
 	/* The app could not be loaded (1), raised (2), or returned a message with an error of its
 	 * own. */

@@ -107,7 +107,7 @@ static int send_task(struct app_host *host)
 	return 0;
 }
 
-/* As send_task(); that the other end has gone is told by the hang-up. */
+/* Results as of send_task(); the hang-up tells that the other end has gone. */
 static int send_task_if_there(struct app_host *host)
 {
 	int r = send_task(host);

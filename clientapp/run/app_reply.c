@@ -354,7 +354,7 @@ static int get_records(struct form_reader *reader, struct record_dict *dict)
 	return record_dict_unique(dict);
 }
 
-/* Of the app's own metadata only what it may choose. */
+/* Take the metadata that an app may choose, and no other. */
 static int get_metadata(struct form_reader *reader, struct metadata *out)
 {
 	struct metadata nothing = {0};

@@ -15,7 +15,7 @@
 
 enum form_content { FORM_TASK = 1, FORM_REPLY = 2 };
 
-/* What a reply says first. */
+/* First words of a reply. */
 enum form_outcome { FORM_OUTCOME_CONTENT, FORM_OUTCOME_ERROR, FORM_OUTCOME_N };
 
 /* How every file begins; all numbers are little endian. */
@@ -28,7 +28,7 @@ struct form_header {
 	uint64_t data_start; /* offset of the array bytes, aligned */
 };
 
-/* What passes over the socket; the text follows it. */
+/* Head of a message over the socket; its text follows. */
 enum form_datagram_type {
 	FORM_HELLO = 1,
 	FORM_GIVE_TASK = 2,

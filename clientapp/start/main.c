@@ -69,7 +69,7 @@ __attribute__((noreturn)) static void execute(char **argv)
 	_exit(errno == ENOENT || errno == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 
-/* This process gets signal when its parent dies; false: the parent is not pid any more. */
+/* Have this process get the signal when its parent dies; false: the parent is not pid any more. */
 static int tie_to(pid_t pid, int signal)
 {
 	return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) == 0 && getppid() == pid;
@@ -178,7 +178,7 @@ static int start(pid_t agent, const struct command *command)
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 		stay(agent, program, &all);
 	}
-	/* This process stays the node's: what has another user cannot kill it. */
+	/* The process keeps the node's user: a process of another user cannot kill it. */
 	r = bounds_apply(&command->bounds);
 	if (r)
 		_exit(r);

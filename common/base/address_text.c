@@ -29,7 +29,7 @@ static bool has_scheme(const char *text)
 	return false;
 }
 
-/* What stands in brackets: an IPv6 address, maybe with a zone. */
+/* Is the text in brackets an IPv6 address, maybe with a zone? */
 static bool host6_ok(const char *host, size_t len)
 {
 	const char *zone = memchr(host, '%', len);
@@ -90,7 +90,7 @@ static int host_check(
 	return 0;
 }
 
-/* What is behind the scheme, when that is an address by itself, is what is to be written. */
+/* Say what to write: the text behind the scheme, when that is an address by itself. */
 static int scheme_code(const char *text, bool zero_ok, const char *shown, struct reason *why)
 {
 	const char *rest = strstr(text, "://");

@@ -20,7 +20,7 @@
 #define HELP_COLUMN     28
 #define HELP_WIDTH      80
 
-/* What is parsed, for the sentences. */
+/* A command line that is being parsed; the sentences need all of it. */
 struct parse {
 	const struct option_spec *specs;
 	size_t n;
@@ -298,7 +298,7 @@ static int missing_code(const struct parse *parse, const struct option_spec *spe
 		spec->name, metavar_of(spec));
 }
 
-/* Those that an abbreviation may stand for, "--a, --b"; how many there are. */
+/* List the options that an abbreviation may stand for, "--a, --b"; how many there are. */
 static size_t candidates(const struct parse *parse, const char *name, size_t len, struct text *list)
 {
 	size_t found = 0;
@@ -339,7 +339,7 @@ static int unknown_code(const struct parse *parse, const char *word)
 	const char *nearest;
 
 	text_quote(word, (size_t)(name - word) + len, shown, sizeof shown);
-	/* Not in quotes when it is plain, which it almost always is. */
+	/* A plain word needs no quotes. */
 	shown[strlen(shown) - 1] = '\0';
 	if (n > 1 && list.len)
 		return reason_code(parse->why, -EINVAL, "option %s is ambiguous: it could be %s",
@@ -387,7 +387,7 @@ static const struct option_spec *row_of(const struct parse *parse, int found)
 	return NULL;
 }
 
-/* One answer of getopt_long(), which it found in word. As options_parse(). */
+/* Handle one answer of getopt_long(), which it found in word. Results as of options_parse(). */
 static int step(const struct parse *parse, int found, const char *word, char *const *argv)
 {
 	const struct option_spec *spec = row_of(parse, found);

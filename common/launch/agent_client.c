@@ -44,7 +44,7 @@ static void client_lost(struct agent_client *client)
 	client->ops->lost(client->arg);
 }
 
-/* One message an event, and nothing after the callee: it may free the client. */
+/* Take one message an event, and do nothing after the callee: it may free the client. */
 static void control_ready(void *arg, int ready)
 {
 	struct agent_client *client = arg;

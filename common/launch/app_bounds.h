@@ -29,7 +29,7 @@ int app_bounds_init(struct app_bounds *bounds, uint64_t core_bytes,
 	const struct launch_options *options, struct reason *why);
 void app_bounds_done(struct app_bounds *bounds);
 
-/* One line, if apps run as root. */
+/* Log one line, if apps run as root. */
 void app_bounds_warn(const struct app_bounds *bounds, struct log *log);
 
 #endif

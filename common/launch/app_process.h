@@ -8,7 +8,7 @@
 
 #include "common/launch/agent.h"
 
-/* What came of a start. */
+/* Result of a start. */
 struct app_process {
 	struct process *process; /* as from process_start() */
 	int fd;                  /* the caller's end of the socketpair (SOCK_SEQPACKET, CLOEXEC) */

@@ -179,7 +179,7 @@ static int run(const char *const *argv)
 	int status, r;
 	pid_t pid;
 
-	/* With SIGCHLD ignored, as whoever started us may have it, there is no status. */
+	/* The kernel keeps no status while SIGCHLD is ignored, as it may be by inheritance. */
 	signal(SIGCHLD, SIG_DFL);
 	r = -posix_spawn(&pid, argv[0], NULL, NULL, (char *const *)argv, environ);
 	if (r < 0)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a worker must know to do its work; by this socket, since argv can be read by everyone. */
+/* Knowledge that a worker needs; by this socket, since argv can be read by everyone. */
 struct control_start {
 	uint64_t token;
 	char *task_token; /* of a message that is objects (dialect 6 of the worker API); NULL:
@@ -36,7 +36,7 @@ enum control_kind {
 	CONTROL_KIND_N
 };
 
-/* One message. Only the members of its kind are set. */
+/* A message. Only the members of its kind are set. */
 struct control_message {
 	enum control_kind kind;
 	struct control_start start; /* strings owned */

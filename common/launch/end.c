@@ -48,8 +48,8 @@ void end_describe(const struct process_end *end, char *text, size_t bytes)
 		end->never_ready ? ", never started to work" : "");
 }
 
-/* Of a worker, why tells of this machine's paths; that of an app is written for who reads the
- * reply. */
+/* The reason of a worker names paths of this machine and stays here; that of an app is written for
+ * the reader of the reply. */
 static void not_started_add(enum end_role role, const struct process_end *end, struct text *reason)
 {
 	const char *cause =

@@ -19,7 +19,7 @@ enum end_role { END_WORKER, END_APP };
 int end_error(
 	enum end_role role, const struct process_end *end, bool with_stderr, struct text *reason);
 
-/* One line for the log: "killed by signal 9 (SIGKILL)", "exited with status 3". */
+/* Write a line for the log: "killed by signal 9 (SIGKILL)", "exited with status 3". */
 void end_describe(const struct process_end *end, char *text, size_t bytes);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* What a service manager tells one process, and what we tell one. */
+/* Variables by which a service manager, or this project, tells one process something. */
 static const char *const ours_alone[] = {"LISTEN_*,NOTIFY_SOCKET,WATCHDOG_PID,WATCHDOG_USEC",
 	"CREDENTIALS_DIRECTORY,FLWR_APP_FD", NULL};
 

@@ -42,7 +42,7 @@ static bool source_try_parts(
 	return source_try(source, path);
 }
 
-/* One line of /proc/self/cgroup: "id:controllers:path". */
+/* A line of /proc/self/cgroup: "id:controllers:path". */
 static bool try_group(struct oom_source *source, char *line)
 {
 	char *controllers = strchr(line, ':');

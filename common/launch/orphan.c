@@ -47,7 +47,7 @@ static void child_visit(struct sweep *sweep, pid_t pid)
 	older = start < sweep->born_ticks;
 	if (older && getpid() != 1)
 		return;
-	/* It is our child: until it is reaped, right below, its number is nobody else's. */
+	/* A child of ours keeps its number until it is reaped, right below. */
 	if (sweep->also_kill && !older)
 		kill(pid, SIGKILL);
 	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG) < 0)

@@ -12,7 +12,7 @@
 /* Now, on the scale of the start times of processes. */
 uint64_t orphan_ticks_now(void);
 
-/* Whose child is not an orphan: true when pid is in the table of who asks. */
+/* Is pid in the table of the caller? Its children are no orphans. */
 typedef bool orphan_known_fn(void *arg, pid_t pid);
 
 /*

@@ -29,7 +29,7 @@ struct output_tail {
 	unsigned lines;
 };
 
-/* What a process may still log; shared by its pipes. Embedded by value. */
+/* Allowance of a process for the log; shared by its pipes. Embedded by value. */
 struct output_flow {
 	struct log *log;   /* borrowed, as name */
 	const char *name;  /* of the process */
@@ -41,7 +41,7 @@ struct output_flow {
 	struct timer *timer;
 };
 
-/* One pipe. Embedded by value. */
+/* A pipe. Embedded by value. */
 struct output {
 	struct output_flow *flow; /* borrowed */
 	const char *label;        /* "out" or "err" */

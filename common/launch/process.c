@@ -329,7 +329,7 @@ static int pipe_open(struct output *output, struct loop *loop, int *write_end_ou
 	return 0;
 }
 
-/* What the process gets as stdout and stderr. 0 or -errno. */
+/* Open stdout and stderr of the process. 0 or -errno. */
 static int output_begin(
 	struct process *process, const struct process_spec *spec, int *out_fd, int *err_fd)
 {
@@ -405,8 +405,8 @@ static void set_free_at_exit(struct process_set **set)
 		process_set_free(*set);
 }
 
-/* With SIGCHLD ignored (inherited from whoever started us) the kernel would reap for us, and forget
- * how they ended. */
+/* The kernel would reap children itself, and forget how they ended, while SIGCHLD is ignored, as it
+ * may be by inheritance. */
 static int children_keep(void)
 {
 	struct sigaction action;

@@ -74,7 +74,7 @@ static void worker_settle(struct worker_process *worker)
 	worker_process_free(worker);
 }
 
-/* It did what a worker of ours does not do, or does not listen: the end of it comes as an event. */
+/* End a worker that did what ours does not do, or does not listen. Its end comes as an event. */
 static void worker_refuse(struct worker_process *worker, const char *what, int r)
 {
 	log_warn(worker->agent->log, "%s: %s (%s), killing it", worker->name, what, strerror(-r));
@@ -164,7 +164,7 @@ static void control_handle(struct worker_process *worker, const struct control_m
 	}
 }
 
-/* One message an event: a flood leaves the loop to others. */
+/* Take one message an event: a flood leaves the loop to others. */
 static void control_ready(void *arg, int ready)
 {
 	struct worker_process *worker = arg;
@@ -274,7 +274,8 @@ int agent_start_worker(struct agent *agent, const char *name, const struct contr
 	char core[24];
 	const char *const argv[] = {agent->paths->worker, "--control",
 		bounds && start->command ? "--core-limit" : NULL, core, NULL};
-	/* What keeps another worker hands on its output; our own has nothing but a log. */
+	/* flwr-clientapp in another worker's place hands on its output; our worker has nothing but
+	 * a log. */
 	struct process_spec spec = {.name = name,
 		.argv = argv,
 		.env_hide = bounds ? bounds->env_hide : NULL,
