@@ -92,10 +92,11 @@ static int start_program(struct foreign_worker *worker, char *const *command,
 	return r;
 }
 
-int foreign_worker_new(struct loop *loop, struct log *log, int control,
-	const struct control_start *start, const char *core_limit, struct foreign_worker **out,
+int foreign_worker_new(struct loop *loop, struct log *log,
+	const struct foreign_worker_options *options, struct foreign_worker **out,
 	struct reason *why)
 {
+	const struct control_start *start = options->start;
 	const struct command_values values = {.address = start->address,
 		.token = start->token,
 		.task_token = start->task_token,
@@ -111,10 +112,10 @@ int foreign_worker_new(struct loop *loop, struct log *log, int control,
 	if (!worker)
 		return -ENOMEM;
 	worker->loop = loop;
-	worker->lifeline = watch_new(loop, control, WATCH_READ, agent_gone, worker);
+	worker->lifeline = watch_new(loop, options->control, WATCH_READ, agent_gone, worker);
 	r = worker->lifeline ? process_set_new(loop, log, &worker->set) : -ENOMEM;
 	if (r == 0)
-		r = start_program(worker, command, core_limit, why);
+		r = start_program(worker, command, options->core_limit, why);
 	if (r) {
 		foreign_worker_free(worker);
 		return r;

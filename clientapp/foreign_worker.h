@@ -13,12 +13,15 @@
 
 struct foreign_worker;
 
-/*
- * Start it; the loop is stopped when it has ended. control (the agent's socket) is borrowed.
- * core_limit: its soft limit of core files, in bytes; NULL: ours. 0; -errno with a sentence.
- */
-int foreign_worker_new(struct loop *loop, struct log *log, int control,
-	const struct control_start *start, const char *core_limit, struct foreign_worker **out,
+struct foreign_worker_options {
+	int control;                       /* the agent's socket; borrowed */
+	const struct control_start *start; /* what the agent has said */
+	const char *core_limit; /* soft limit of core files of the program, in bytes; NULL: ours */
+};
+
+/* Start it; the loop is stopped when it has ended. 0; -errno with a sentence. */
+int foreign_worker_new(struct loop *loop, struct log *log,
+	const struct foreign_worker_options *options, struct foreign_worker **out,
 	struct reason *why);
 
 /* End it: TERM, then KILL. */

@@ -218,7 +218,9 @@ static void start_worker(struct launcher *launcher)
 	char name[32];
 
 	snprintf(name, sizeof name, "%" PRIu64, launcher->number);
-	if (agent_start_worker(launcher->agent, name, &start, &worker_events, launcher,
+	if (agent_start_worker(launcher->agent,
+		    &(struct worker_process_spec){
+			    .name = name, .start = &start, .ops = &worker_events, .arg = launcher},
 		    &launcher->worker, &why)) {
 		log_error(launcher->log, "cannot start a worker: %s", why.text);
 		launcher->worker = NULL;
@@ -282,11 +284,14 @@ static void grace_over(void *arg)
 static int new_poll(struct launcher *launcher)
 {
 	int r = work_poll_new(launcher->loop, launcher->rpc, launcher->log,
-		launcher->given->address, got_token, launcher, &launcher->poll);
+		&(struct work_poll_options){.address = launcher->given->address,
+			.auth = launcher->options.auth,
+			.got = got_token,
+			.arg = launcher},
+		&launcher->poll);
 
 	if (r)
 		return r;
-	work_poll_sign(launcher->poll, launcher->options.auth);
 	launcher->attendance = attendance_new(launcher->loop, launcher->log,
 		work_poll_channel(launcher->poll), on_unwanted, launcher);
 	return launcher->attendance ? 0 : -ENOMEM;

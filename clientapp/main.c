@@ -148,7 +148,9 @@ static int run_foreign_worker(
 	const sigset_t signals = loop_block_signals();
 	struct process_end end = {.kind = PROCESS_EXITED, .value = EXIT_FAILURE};
 	struct reason why = {0};
-	int r = foreign_worker_new(program->loop, program->log, PROCESS_FD, start, core_limit,
+	int r = foreign_worker_new(program->loop, program->log,
+		&(struct foreign_worker_options){
+			.control = PROCESS_FD, .start = start, .core_limit = core_limit},
 		&program->foreign_worker, &why);
 
 	if (r == 0)

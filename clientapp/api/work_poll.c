@@ -93,8 +93,8 @@ static int heading_sign(struct heading *heading, const struct work_poll *poll, c
 	return r;
 }
 
-int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
-	work_poll_fn *got, void *arg, struct work_poll **out)
+int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log,
+	const struct work_poll_options *options, struct work_poll **out)
 {
 	struct work_poll *poll = calloc(1, sizeof *poll);
 	char agent[USER_AGENT_BYTES];
@@ -103,13 +103,14 @@ int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log, const cha
 	if (!poll)
 		return -ENOMEM;
 	poll->log = log;
-	poll->got = got;
-	poll->arg = arg;
+	poll->auth = options->auth;
+	poll->got = options->got;
+	poll->arg = options->arg;
 	poll->pace = (struct pace){POLL_MIN_MS, POLL_MAX_MS, clock_now_ms()};
-	poll->address = strdup(address);
+	poll->address = strdup(options->address);
 	r = rpc_channel_new(rpc,
 		&(struct rpc_channel_options){
-			.target = address,
+			.target = options->address,
 			.receive_max_bytes = RECEIVE_MAX_BYTES,
 			.keepalive_ms = KEEPALIVE_MS,
 			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
@@ -413,11 +414,6 @@ static void ask_again(void *arg)
 	if (r || rpc_call_start(
 			 poll->channel, &options, &body, call_done, question, &question->call))
 		timer_set(question->timer, clock_after(question->asked_ms, POLL_MAX_MS));
-}
-
-void work_poll_sign(struct work_poll *poll, const struct launcher_auth *auth)
-{
-	poll->auth = auth;
 }
 
 void work_poll_ask(struct work_poll *poll)

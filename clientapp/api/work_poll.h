@@ -20,15 +20,19 @@ struct work_poll;
  * and none came. */
 typedef void work_poll_fn(void *arg, uint64_t token, const char *task_token);
 
-/*
- * address as gRPC takes it. 0, -EINVAL, -ENOMEM. A SuperNode that cannot be reached is tried for
- * ever; its absence and its return are logged, once each.
- */
-int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
-	work_poll_fn *got, void *arg, struct work_poll **out);
+struct work_poll_options {
+	const char *address;              /* as gRPC takes it; copied */
+	const struct launcher_auth *auth; /* borrowed; NULL: what is asked is not signed */
+	work_poll_fn *got;
+	void *arg;
+};
 
-/* Sign what is asked from now on. auth is borrowed; NULL: do not. */
-void work_poll_sign(struct work_poll *poll, const struct launcher_auth *auth);
+/*
+ * 0, -EINVAL, -ENOMEM. A SuperNode that cannot be reached is tried for ever; its absence and its
+ * return are logged, once each.
+ */
+int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log,
+	const struct work_poll_options *options, struct work_poll **out);
 
 /* Ask; got() comes once. Not while asking. */
 void work_poll_ask(struct work_poll *poll);

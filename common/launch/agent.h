@@ -48,11 +48,16 @@ struct worker_process_ops {
 	void (*gone)(void *arg, struct worker_process *worker);
 };
 
-/* Start a worker for one message; name is for log lines. 0; -errno with a sentence, and no event
- * comes. */
-int agent_start_worker(struct agent *agent, const char *name, const struct control_start *start,
-	const struct worker_process_ops *ops, void *arg, struct worker_process **out,
-	struct reason *why);
+struct worker_process_spec {
+	const char *name; /* for log lines */
+	const struct control_start *start;
+	const struct worker_process_ops *ops;
+	void *arg;
+};
+
+/* Start a worker for one message. 0; -errno with a sentence, and no event comes. */
+int agent_start_worker(struct agent *agent, const struct worker_process_spec *spec,
+	struct worker_process **out, struct reason *why);
 
 /* Have the worker answer its message with an error now, and end with 0. Its app is told to stop
  * when the worker asks for that. */

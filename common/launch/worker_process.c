@@ -219,7 +219,7 @@ static void worker_gone(void *arg, struct process *process)
 static const struct process_ops process_ops = {.ended = worker_ended, .gone = worker_gone};
 
 static struct worker_process *worker_new(
-	struct agent *agent, const char *name, const struct worker_process_ops *ops, void *arg)
+	struct agent *agent, const struct worker_process_spec *spec)
 {
 	auto_(worker_process_free_at_exit) struct worker_process *worker =
 		calloc(1, sizeof *worker);
@@ -227,11 +227,11 @@ static struct worker_process *worker_new(
 	if (!worker)
 		return NULL;
 	worker->agent = agent;
-	worker->ops = ops;
-	worker->arg = arg;
+	worker->ops = spec->ops;
+	worker->arg = spec->arg;
 	worker->control = -1;
-	worker->name = strdup(name);
-	if (asprintf(&worker->app_name, "%s app", name) < 0)
+	worker->name = strdup(spec->name);
+	if (asprintf(&worker->app_name, "%s app", spec->name) < 0)
 		worker->app_name = NULL;
 	worker->app_timer = timer_new(agent->loop, app_late, worker);
 	if (!worker->name || !worker->app_name || !worker->app_timer)
@@ -263,12 +263,13 @@ static int control_open(
 	return 0;
 }
 
-int agent_start_worker(struct agent *agent, const char *name, const struct control_start *start,
-	const struct worker_process_ops *ops, void *arg, struct worker_process **out,
-	struct reason *why)
+int agent_start_worker(struct agent *agent, const struct worker_process_spec *wanted,
+	struct worker_process **out, struct reason *why)
 {
+	const struct control_start *start = wanted->start;
+	const char *name = wanted->name;
 	auto_(worker_process_free_at_exit) struct worker_process *worker =
-		worker_new(agent, name, ops, arg);
+		worker_new(agent, wanted);
 	auto_(close_at_exit) int theirs = -1;
 	const struct app_bounds *bounds = agent->bounds;
 	char core[24];

@@ -130,8 +130,10 @@ static int start_process(
 	char name[32];
 
 	snprintf(name, sizeof name, "%" PRIu64, task->message);
-	return agent_start_worker(
-		options->agent, name, &start, &worker_events, slot, &slot->worker, why);
+	return agent_start_worker(options->agent,
+		&(struct worker_process_spec){
+			.name = name, .start = &start, .ops = &worker_events, .arg = slot},
+		&slot->worker, why);
 }
 
 int runner_start(struct runner *runner, const struct runner_task *task, struct reason *why)

@@ -52,6 +52,13 @@ static int teardown(void **state)
 	return 0;
 }
 
+static int new_worker(struct rig *rig, const struct control_start *start, struct reason *why)
+{
+	const struct foreign_worker_options options = {.control = rig->ends[1], .start = start};
+
+	return foreign_worker_new(rig->loop, rig->log.log, &options, &rig->worker, why);
+}
+
 /* sh with this script; $1 is the test's folder. */
 static void start(struct rig *rig, const char *script)
 {
@@ -63,9 +70,7 @@ static void start(struct rig *rig, const char *script)
 	struct reason why = {0};
 
 	snprintf(command, sizeof command, "/bin/sh -c '%s' sh %s {token}", script, kit_dir);
-	assert_int_equal(foreign_worker_new(rig->loop, rig->log.log, rig->ends[1], &message, NULL,
-				 &rig->worker, &why),
-		0);
+	assert_int_equal(new_worker(rig, &message, &why), 0);
 }
 
 /* A file that the script writes when it is at work: the pid in it. 0: not yet. */
@@ -141,9 +146,7 @@ static void a_program_that_is_not_there_is_named(void **state)
 		.command = (char *)"/nonexistent/worker"};
 	struct reason why = {0};
 
-	assert_int_equal(foreign_worker_new(rig->loop, rig->log.log, rig->ends[1], &message, NULL,
-				 &rig->worker, &why),
-		-ENOENT);
+	assert_int_equal(new_worker(rig, &message, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "/nonexistent/worker"));
 }
 

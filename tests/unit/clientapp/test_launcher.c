@@ -20,8 +20,7 @@ static struct {
 	work_poll_fn *got;
 	attendance_unwanted_fn *unwanted;
 	const struct worker_process_ops *worker; /* NULL: there is none */
-	void *arg;
-	uint64_t started; /* token of the last worker */
+	uint64_t started;                        /* token of the last worker */
 	int start_result;
 	unsigned polls, polls_stopped, attended, starts, give_ups, stops;
 	void (*replied)(void *arg); /* NULL: no reply is on its way */
@@ -56,17 +55,15 @@ void agent_tell_python(const struct agent *agent)
 {
 }
 
-int agent_start_worker(struct agent *agent, const char *name, const struct control_start *start,
-	const struct worker_process_ops *ops, void *arg, struct worker_process **out,
-	struct reason *why)
+int agent_start_worker(struct agent *agent, const struct worker_process_spec *spec,
+	struct worker_process **out, struct reason *why)
 {
 	world.starts++;
 	if (world.start_result)
 		return reason_code(why, world.start_result, "no processes are left");
-	assert_string_equal(start->address, "127.0.0.1:9094");
-	world.started = start->token;
-	world.worker = ops;
-	world.arg = arg;
+	assert_string_equal(spec->start->address, "127.0.0.1:9094");
+	world.started = spec->start->token;
+	world.worker = spec->ops;
 	*out = (void *)&world;
 	return 0;
 }
@@ -87,17 +84,12 @@ void worker_process_stop(struct worker_process *worker, int64_t grace_ms)
 	world.stops++;
 }
 
-int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
-	work_poll_fn *got, void *arg, struct work_poll **out)
+int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log,
+	const struct work_poll_options *options, struct work_poll **out)
 {
-	world.got = got;
-	world.arg = arg;
+	world.got = options->got;
 	*out = NULL;
 	return 0;
-}
-
-void work_poll_sign(struct work_poll *poll, const struct launcher_auth *auth)
-{
 }
 
 void work_poll_ask(struct work_poll *poll)

@@ -83,8 +83,9 @@ static int setup(void **state)
 {
 	memset(&asker, 0, sizeof asker);
 	rig_setup(&service);
-	return work_poll_new(
-		rig.loop, rig.rpc, rig.log.log, rig.address, on_token, &asker, &asker.poll);
+	return work_poll_new(rig.loop, rig.rpc, rig.log.log,
+		&(struct work_poll_options){.address = rig.address, .got = on_token, .arg = &asker},
+		&asker.poll);
 }
 
 static int teardown(void **state)
@@ -365,7 +366,9 @@ static void a_bad_address(void **state)
 {
 	struct work_poll *poll = NULL;
 
-	assert_int_equal(work_poll_new(rig.loop, rig.rpc, rig.log.log, "", on_token, &asker, &poll),
+	assert_int_equal(
+		work_poll_new(rig.loop, rig.rpc, rig.log.log,
+			&(struct work_poll_options){.address = "", .got = on_token}, &poll),
 		-EINVAL);
 	assert_null(poll);
 	work_poll_free(NULL);

@@ -95,8 +95,9 @@ static int setup(void **state)
 	memset(&asker, 0, sizeof asker);
 	rig_setup(services);
 	rig.n_services = 2;
-	return work_poll_new(
-		rig.loop, rig.rpc, rig.log.log, rig.address, on_token, &asker, &asker.poll);
+	return work_poll_new(rig.loop, rig.rpc, rig.log.log,
+		&(struct work_poll_options){.address = rig.address, .got = on_token, .arg = &asker},
+		&asker.poll);
 }
 
 static int teardown(void **state)

@@ -154,13 +154,15 @@ static void be_agent(int log_fd, const char *worker, const char *script)
 	const struct agent_options options = {.launch = &launch, .paths = &paths};
 	const struct control_start message = {.address = (char *)"a", .flwr_home = (char *)"b"};
 	static const struct worker_process_ops no_ops;
+	const struct worker_process_spec spec = {
+		.name = "worker 1", .start = &message, .ops = &no_ops};
 	struct loop *loop;
 	struct agent *agent;
 	struct worker_process *started;
 
 	if (loop_new(&loop) < 0 ||
 		agent_new(loop, log_new(log_fd, "agent", LOG_LEVEL_INFO), &options, &agent) < 0 ||
-		agent_start_worker(agent, "worker 1", &message, &no_ops, NULL, &started, NULL) < 0)
+		agent_start_worker(agent, &spec, &started, NULL) < 0)
 		_exit(1);
 	loop_run(loop);
 	_exit(2);

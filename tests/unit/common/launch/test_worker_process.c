@@ -44,7 +44,10 @@ static struct worker_process *start(struct agent *agent, uint64_t behaviour, str
 	struct worker_process *worker = NULL;
 	struct reason why = {.text = ""};
 
-	if (agent_start_worker(agent, "worker 7", &start, &ops, seen, &worker, &why) < 0)
+	if (agent_start_worker(agent,
+		    &(struct worker_process_spec){
+			    .name = "worker 7", .start = &start, .ops = &ops, .arg = seen},
+		    &worker, &why) < 0)
 		fail_msg("%s", why.text);
 	return worker;
 }
@@ -126,7 +129,10 @@ static void test_no_worker(void **state)
 	struct worker_process *worker;
 	struct reason why;
 
-	assert_int_equal(agent_start_worker(agent, "worker 7", &message, &ops, NULL, &worker, &why),
+	assert_int_equal(agent_start_worker(agent,
+				 &(struct worker_process_spec){
+					 .name = "worker 7", .start = &message, .ops = &ops},
+				 &worker, &why),
 		-ENOENT);
 	assert_non_null(strstr(why.text, "/nonexistent/worker"));
 	assert_int_equal(agent_count(agent), 0);

@@ -31,10 +31,10 @@ static struct {
 	int result; /* of the next start */
 } agent;
 
-int agent_start_worker(struct agent *self, const char *name, const struct control_start *start,
-	const struct worker_process_ops *ops, void *arg, struct worker_process **out,
-	struct reason *why)
+int agent_start_worker(struct agent *self, const struct worker_process_spec *spec,
+	struct worker_process **out, struct reason *why)
 {
+	const struct control_start *start = spec->start;
 	struct worker_process *worker = &agent.workers[agent.n];
 
 	(void)self;
@@ -45,9 +45,9 @@ int agent_start_worker(struct agent *self, const char *name, const struct contro
 		.has_task_token = start->task_token != NULL,
 		.token_file = start->token_file ? strdup(start->token_file) : NULL,
 		.command = start->command,
-		.ops = ops,
-		.arg = arg};
-	snprintf(worker->name, sizeof worker->name, "%s", name);
+		.ops = spec->ops,
+		.arg = spec->arg};
+	snprintf(worker->name, sizeof worker->name, "%s", spec->name);
 	*out = worker;
 	return 0;
 }
