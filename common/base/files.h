@@ -65,7 +65,7 @@ struct flwr_home {
  * sentence.
  */
 int flwr_home_open(const char *flwr_dir, struct flwr_home *out, struct reason *why);
-/* Forget it; one that was made is removed with all apps in it. */
+/* Forget the home; one that was made is removed with all apps in it. */
 void flwr_home_done(struct flwr_home *home);
 
 /*

@@ -72,10 +72,11 @@ void log_keep(struct log *log, size_t max_bytes, log_waiting_fn *waiting, void *
 int log_descriptor(const struct log *log);
 /* Is half of the room for waiting lines in use? A caller that can wait with a line should wait. */
 bool log_crowded(const struct log *log);
-/* Write what the descriptor takes of it; never blocks. Is it worth waiting for the descriptor
- * again? (Not when all is written, nor when nothing could be: its reader has gone.) */
+/* Write as much of the kept lines as the descriptor takes; never blocks. Is it worth waiting for
+ * the descriptor again? (Not when all is written, nor when nothing could be: its reader has gone.)
+ */
 bool log_flush(struct log *log);
-/* Wait for the descriptor to take it, half a second at most; log_free() does so, too. */
+/* Wait until the descriptor has taken all lines, half a second at most; log_free() does so, too. */
 void log_drain(struct log *log);
 
 /* Does the log go to a terminal now? */

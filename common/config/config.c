@@ -417,7 +417,7 @@ int config_fuse(const struct value_map *defaults, const struct value_map *overri
 
 	if (r < 0)
 		return r;
-	/* Sorted, because a peer decides how many overrides there are. */
+	/* The keys are sorted, because a peer decides how many overrides there are. */
 	sorted = calloc(fused.n + 1, sizeof(struct value_entry *));
 	if (!sorted)
 		return -ENOMEM;

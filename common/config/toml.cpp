@@ -55,8 +55,8 @@ std::unique_ptr<Node> &child(std::pair<const Key, std::unique_ptr<Node>> &entry)
 	return entry.second;
 }
 
-/* The children of a node that is about to be freed. Those of their children join them, instead of
- * being freed within. */
+/* Free the children of a node that is about to be freed. Those of its children join them, instead
+ * of being freed within. */
 template <class Children> void free_children(Children &children) noexcept
 {
 	using owned = std::remove_reference_t<decltype(child(*children.begin()))>;
@@ -179,7 +179,8 @@ struct leaf {
 	const toml::node *node;
 };
 
-/* Names repeat those above them: their sum grows with the square of the document. */
+/* The leaves of a table. Names repeat those above them: their sum grows with the square of the
+ * document. */
 struct collected {
 	std::vector<leaf> leaves;
 	size_t name_bytes = 0;

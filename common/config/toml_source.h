@@ -31,8 +31,8 @@ class source_text
 };
 
 /*
- * Numbers that the library has refused, replaced by others as long as they were: integers of any
- * size are good TOML, and most of them are nobody's business here.
+ * Replaces numbers that the library has refused by others as long as they were: integers of any
+ * size are good TOML, and most of them do not matter here.
  */
 class rewriting
 {

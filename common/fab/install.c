@@ -35,7 +35,8 @@ struct scratch {
 
 static void scratch_done(struct scratch *scratch)
 {
-	/* Removed while it is locked still, or another would do the same at the same time. */
+	/* The directory is removed while it is locked, or another process would remove it at the
+	 * same time. */
 	if (scratch->path)
 		dir_remove(scratch->path);
 	close_fd(&scratch->fd);
@@ -138,15 +139,15 @@ static int scratch_open(const char *apps, const char *hash, struct scratch *out,
 	return r < 0 ? failed(why, r, "make a directory in", apps) : 0;
 }
 
-/* Move ours to where apps are looked for. 0; -EEXIST: another was faster; -errno with a sentence.
- */
+/* Move the unpacked app to its place among the apps. 0; -EEXIST: another was faster; -errno with a
+ * sentence. */
 static int publish(struct scratch *scratch, const char *target, struct reason *why)
 {
 	int r;
 
 	r = renameat2(AT_FDCWD, scratch->path, AT_FDCWD, target, RENAME_NOREPLACE);
-	/* A file system without that flag: a directory never replaces one that has something in it.
-	 */
+	/* The file system may lack the flag: a directory never replaces one that has something in
+	 * it. */
 	if (r < 0 && (errno == EINVAL || errno == ENOSYS))
 		r = rename(scratch->path, target);
 	if (r < 0) {

@@ -31,7 +31,7 @@ struct http_socket {
 
 /* ---- transfers ---- */
 
-/* Takes it out of everything, then tells. */
+/* Take the transfer out of its lists, then call ended(). */
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 {
 	curl_multi_remove_handle(transfer->http->multi, transfer->easy);
@@ -153,7 +153,7 @@ static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, voi
 		socket_free(http, sock);
 		return 0;
 	}
-	/* A failure that libcurl learns of is the end of all calls; so only this one's. */
+	/* The failure ends this call alone: libcurl would end all calls if it learnt of it. */
 	if (socket_watch(http, sock, fd, what) < 0) {
 		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
 		if (transfer)

@@ -110,7 +110,7 @@ static const char *value_of(const char *line, const char *name)
 	return line + strspn(line, " \t");
 }
 
-/* Two lengths that differ, or one that is no number: nobody knows where the answer ends. */
+/* The answer's end is unknown when it has two lengths that differ, or one that is no number. */
 static enum http_failure take_length(struct http_call *call, const char *value)
 {
 	uint64_t length;

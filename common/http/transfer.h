@@ -10,13 +10,13 @@
 #include <curl/curl.h>
 #include <sys/queue.h>
 
-/* Embedded in what it is about. */
+/* A transfer, embedded in its owner. */
 struct http_transfer {
 	CURL *easy;      /* the owner's; CURLOPT_PRIVATE is ours */
 	CURLcode doomed; /* it is about to end with this; CURLE_OK: it is not */
 	struct http *http;
 	LIST_ENTRY(http_transfer) link;
-	/* Once, from the loop; the transfer is nobody's but the owner's then. */
+	/* ended() is called once, from the loop; the transfer is the owner's alone then. */
 	void (*ended)(struct http_transfer *transfer, CURLcode code);
 };
 

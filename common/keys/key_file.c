@@ -56,7 +56,7 @@ static int open_text(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Standard input goes to nobody, so that nothing else gets its number. */
+/* Standard input becomes /dev/null, so that no other file gets its number. */
 static void close_text(const int *fd)
 {
 	auto_(close_at_exit) int none = -1;
@@ -228,7 +228,7 @@ static int pem_public(const struct key_text *text, EVP_PKEY **out, struct reason
 /* A cause continues a sentence that begins with the file's name. */
 static int finish(int r, const char *path, const struct reason *cause, struct reason *why)
 {
-	/* The queue belongs to the whole thread: what is ours must not be read as somebody else's.
+	/* The queue of errors belongs to the whole thread: ours must not be read as another part's.
 	 */
 	ERR_clear_error();
 	if (r == 0 || r == -ENOMEM)

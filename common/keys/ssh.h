@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes that somebody else owns; reading takes them off the front. */
+/* Borrowed bytes; reading takes them off the front. */
 struct ssh_bytes {
 	const unsigned char *data;
 	size_t len;

@@ -44,8 +44,8 @@ struct watch {
 /* ---- descriptors ---- */
 
 /*
- * libevent reports an error or a hang-up as everything that was asked for. Who only asked for
- * writing would not learn of it, and is told by poll().
+ * libevent reports an error or a hang-up as everything that was asked for. A watch for writing
+ * alone would not learn of it; poll() tells.
  */
 static bool is_broken(int fd)
 {

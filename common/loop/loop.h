@@ -72,8 +72,8 @@ struct job {
 	void (*run)(struct job *job);
 	void (*done)(struct job *job);
 };
-/* Embedded in what it is about. 0, or -errno (the io thread could not be started; nothing is
- * called). */
+/* Run a job, which is embedded in its owner. 0, or -errno (the io thread could not be started;
+ * nothing is called). */
 int loop_job(struct loop *loop, struct job *job);
 
 #endif

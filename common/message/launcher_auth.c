@@ -50,7 +50,8 @@ static void hmac(const void *key, size_t key_len, const void *text, size_t len,
 	sodium_memzero(&state, sizeof state);
 }
 
-/* Into a buffer of fixed size, so that no copy stays. The length, or -errno; -EFBIG. */
+/* Read the secret into a buffer of fixed size, so that no copy stays. The length, or -errno;
+ * -EFBIG. */
 static ssize_t read_secret(const char *path, unsigned char secret[SECRET_MAX_BYTES + 1])
 {
 	auto_(close_at_exit) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -130,7 +131,7 @@ int launcher_auth_sign(const struct launcher_auth *auth, const char *method,
 	return sign(auth, method, texts, out[PROOF_SIGNATURE]);
 }
 
-/* false: it was seen before, or there are too many. */
+/* Keep the nonce. false: it was seen before, or there are too many. */
 static bool nonce_take(struct launcher_auth *auth, const struct nonce *nonce, double now_s)
 {
 	size_t n = 0;
@@ -176,6 +177,6 @@ bool launcher_auth_verify(struct launcher_auth *auth, const char *method, const 
 		sodium_memcmp(expected, texts[PROOF_SIGNATURE], strlen(expected)) != 0)
 		return false;
 	nonce.end_s = (double)time_s + AGE_MAX_S;
-	/* The last thing: a call that is refused must not take memory. */
+	/* The nonce is kept last: a call that is refused must not take memory. */
 	return nonce_take(auth, &nonce, now_s);
 }

@@ -158,7 +158,7 @@ static int bytes_read(const struct wire_reader *reader, const struct wire_field 
 	return 0;
 }
 
-/* Replaces what *out was: of a oneof the last one counts. */
+/* Replace *out: the last member of a oneof counts. */
 static int scalar_read(const struct wire_reader *reader, const struct wire_field *field,
 	enum value_kind kind, const struct decoding *decoding, struct value *out)
 {
@@ -267,7 +267,7 @@ static int list_push_packed(const struct wire_reader *outer, const struct wire_f
 	return r;
 }
 
-/* Appends to *out when it is such a list already, as protobuf merges messages; else replaces it. */
+/* Append to *out when it is such a list already, as protobuf merges messages; else replace it. */
 static int list_read(const struct wire_reader *outer, const struct wire_field *field,
 	enum value_kind kind, const struct decoding *decoding, struct value *out)
 {

@@ -78,7 +78,7 @@ static int enter_child(
 	return 0;
 }
 
-/* The children of what ends now, each once, at the end of pending; their number. */
+/* Keep each child of the object that ends once, at the end of pending. Their number. */
 static size_t fold_children(struct decoding *decoding, size_t first)
 {
 	size_t n = first;
@@ -123,8 +123,8 @@ static int add_node(struct decoding *decoding, const struct object_id *id, const
 }
 
 /*
- * The message of an object has ended. An object that was there before has the same children. Where
- * that holds for all, none is below itself: it would have to be as deep as a part of it.
+ * Finish an object whose message has ended. An object that was there before must have the same
+ * children. Where all have, none is below itself: it would have to be as deep as a part of it.
  */
 static int finish_object(struct decoding *decoding, const struct level *level)
 {

@@ -66,8 +66,8 @@ static int read_arrays(
 	return r;
 }
 
-/* The contents become those of this kind. Of a oneof the last one counts; two of the same kind are
- * one in two pieces. */
+/* Make the contents those of this kind: the last member of a oneof counts, and two of the same kind
+ * are one in two pieces. */
 static int read_contents(const struct wire_reader *outer, const struct wire_field *field,
 	enum record_kind kind, struct record_decoding *decoding, struct record *record)
 {

@@ -110,7 +110,7 @@ static void call_maybe_free(struct inbound *call)
 	call_free(call);
 }
 
-/* The last thing that a tag's function does: call may be gone afterwards. */
+/* End a tag's function: call may be gone afterwards. */
 static void call_tag_done(struct inbound *call)
 {
 	call->tags_out--;
@@ -156,7 +156,7 @@ static void answer_send(struct inbound *call)
 	call_batch(call, &call->replied, ops, n);
 }
 
-/* Tell the peer, if nobody has, and if it is there. */
+/* Tell the peer, if it was not told and is there. */
 static void call_answer(struct inbound *call, enum outcome outcome, const char *details)
 {
 	if (call->answered || call->gone)
@@ -376,7 +376,7 @@ static void inbound_received(struct tag *tag, bool ok)
 	else
 		content_over(call);
 	if (!ok)
-		/* Broken off; whatever the reason, closed follows and says so. */
+		/* The body is broken off; closed follows and says why. */
 		grpc_call_cancel(call->call, NULL);
 	else if (call->serving && !call->withdrawn && !call->answered)
 		call_take_body(call);
@@ -394,8 +394,7 @@ static bool content_comes(const struct inbound *call)
 	return false;
 }
 
-/* gRPC looks at the size of a message when all of it is there; here it is seen to become too large.
- */
+/* See a message become too large while it comes: gRPC looks at its size when all of it is there. */
 static void inbound_body_look(void *arg)
 {
 	struct inbound *call = arg;
@@ -523,7 +522,7 @@ static void inbound_arrived(struct tag *tag, bool ok)
 	}
 	call_link(call);
 	server_changed(server);
-	/* Out until the call ends, so that its end is seen in every state. */
+	/* This batch is out until the call ends, so that the end is seen in every state. */
 	op.data.recv_close_on_server.cancelled = &call->cancelled;
 	call_batch(call, &call->closed, &op, 1);
 	outcome = call_prepare(call, &details);

@@ -29,7 +29,7 @@ struct peers {
  */
 int peers_add(struct peers *peers, int *fd, const struct peer *peer, int64_t now_ms);
 
-/* The peer that gRPC calls text ("fd:12"); NULL when it is nobody's. */
+/* The peer that gRPC calls text ("fd:12"), or NULL. */
 const struct peer *peers_find(const struct peers *peers, const char *text);
 
 /* The descriptor of peer's connection; -1: it has ended. */

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* The end of every request: nothing of ours touches it afterwards. */
+/* End a request: nothing of ours touches it afterwards. */
 static void request_finish(
 	struct request *request, enum outcome outcome, const char *details, struct slices *body)
 {
@@ -57,7 +57,8 @@ void request_cancelled(struct request *request)
 	if (fn)
 		fn(request->on_cancel_arg, request);
 	else if (receiving)
-		/* admit() has done its part, handle() will not be called: nobody else ends it. */
+		/* admit() has done its part, and handle() will not be called: the request ends
+		 * here. */
 		request_drop(request);
 }
 

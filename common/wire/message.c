@@ -284,7 +284,7 @@ static size_t capacity(size_t n)
 	return n ? room : 0;
 }
 
-/* Room for more elements, all 0, at *out; they count from now on. */
+/* Make room for more elements, all 0, at *out; they count from now on. */
 static int list_grow(struct decoding *decoding, ProtobufCMessage *message, const field_type *type,
 	size_t more, char **out)
 {
@@ -483,7 +483,8 @@ static void value_write(struct wire_writer *writer, const field_type *type, cons
 	}
 }
 
-/* proto3 leaves it out: 0 (of doubles only when all bits are), empty, or NULL. */
+/* Does proto3 leave the value out? It does for 0 (of doubles only when all bits are), empty, NULL.
+ */
 static bool is_default(const field_type *type, const void *value)
 {
 	static const char zero[sizeof(uint64_t)];

@@ -22,7 +22,7 @@
 int wire_decode(const ProtobufCMessageDescriptor *type, const struct slices *bytes,
 	size_t memory_max, void *out);
 
-/* Free what wire_decode() made: message is the address of the pointer. For auto_(). */
+/* Free a message of wire_decode(): message is the address of the pointer. For auto_(). */
 void wire_free(void *message);
 
 /* Append message's bytes to *out; bytes fields by reference. 0 or -ENOMEM. */

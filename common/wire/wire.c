@@ -19,7 +19,7 @@ void wire_reader_init(struct wire_reader *reader, const struct slices *list)
 	*reader = (struct wire_reader){.list = list, .end = list->bytes};
 }
 
-/* Go to offset from where the reader is: it is never far, and lists may have very many slices. */
+/* Move the reader to offset, step by step: it is never far, and lists may have very many slices. */
 static void reader_seek(struct wire_reader *reader, size_t offset)
 {
 	const struct slices *list = reader->list;
@@ -227,8 +227,8 @@ int wire_string(
 	return 0;
 }
 
-/* A reference to a part keeps the whole slice: of a small part of a larger one it would hold what
- * nobody counts. */
+/* A reference keeps the whole slice: for a small part of a large slice it would hold bytes that no
+ * budget counts. */
 static bool worth_copying(size_t part, size_t len)
 {
 	return part < WIRE_INLINE_BYTES || (part < WIRE_COPY_BYTES && part < len / 4);
@@ -249,7 +249,8 @@ int wire_refs(const struct wire_reader *reader, const struct wire_field *field, 
 
 		if (part > left)
 			part = left;
-		/* A peer may cut its bytes into as many fields as there are. */
+		/* Small pieces are put together, because a peer may cut its bytes into very many
+		 * fields. */
 		r = worth_copying(part, slice->len)
 			    ? slices_append_small(out, slice->data + inner.within, part)
 			    : slices_append(out, slice_sub(*slice, inner.within, part));
