@@ -346,6 +346,36 @@ static void test_duplicate_keys(void **state)
 	assert_true(run.override_config.v[1].value.b);
 }
 
+static void a_configuration_takes_a_bounded_memory(void **state)
+{
+	/* run_config {"": true}, and a state */
+	static const uint8_t entry[] = {0x2a, 0x04, 0x12, 0x02, 0x68, 0x01};
+	static const uint8_t end[] = {0x22, 0x01, 0x00};
+	const size_t n = 600000;
+	auto_(free_at_exit) uint8_t *bytes = malloc(n * sizeof entry + sizeof end);
+	auto_(context_outline_done) struct context_outline outline = {0};
+	auto_(context_done) struct context context = {0};
+
+	(void)state;
+	assert_non_null(bytes);
+	for (size_t some = 1000; some <= n; some += n - 1000) {
+		auto_(slices_done) struct slices list = {0};
+		bool fits = some < n;
+
+		for (size_t i = 0; i < some; i++)
+			memcpy(bytes + i * sizeof entry, entry, sizeof entry);
+		memcpy(bytes + some * sizeof entry, end, sizeof end);
+		assert_int_equal(
+			slices_append_copy(&list, bytes, some * sizeof entry + sizeof end), 0);
+		assert_int_equal(context_outline(&list, &outline), fits ? 0 : -EMSGSIZE);
+		assert_int_equal(outline.state.bytes, fits ? 1 : 0);
+		assert_int_equal(context_decode(&list, &context), fits ? 0 : -EMSGSIZE);
+		assert_int_equal(context.run_config.n, fits ? 1 : 0);
+		context_outline_done(&outline);
+		context_done(&context);
+	}
+}
+
 static int decode_verified(const struct slices *bytes)
 {
 	auto_(free_at_exit) char *hash = NULL;
@@ -443,8 +473,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_bytes),
 		cmocka_unit_test(test_presence), cmocka_unit_test(test_merges_and_skips),
 		cmocka_unit_test(test_refusals), cmocka_unit_test(test_long_id),
-		cmocka_unit_test(test_duplicate_keys), cmocka_unit_test(test_verifications),
-		cmocka_unit_test(test_reply_metadata), cmocka_unit_test(test_payload_by_reference)};
+		cmocka_unit_test(test_duplicate_keys),
+		cmocka_unit_test(a_configuration_takes_a_bounded_memory),
+		cmocka_unit_test(test_verifications), cmocka_unit_test(test_reply_metadata),
+		cmocka_unit_test(test_payload_by_reference)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
