@@ -1,5 +1,6 @@
 #include "common/launch/app_user.h"
 
+#include "kit/dir.h"
 #include "rig.h"
 
 #include <grp.h>
@@ -94,35 +95,26 @@ static void test_without_rights(void **state)
 /* What stands in the user's way is named; a home that is not there is made. */
 static void test_reach(void **state)
 {
-	char folder[] = "/tmp/flwr-test-XXXXXX", home[64], program[64];
+	auto_(free_at_exit) char *home = kit_dir_path("home");
+	auto_(free_at_exit) char *program = kit_dir_write_text("python3", "");
 	struct app_user *user = NULL;
 	struct reason why = {0};
-	FILE *file;
 
 	if (geteuid() != 0)
 		return;
-	assert_non_null(mkdtemp(folder));
-	snprintf(home, sizeof home, "%s/home", folder);
-	snprintf(program, sizeof program, "%s/python3", folder);
 	assert_int_equal(app_user_new("54321:54321", &user, NULL), 0);
 	assert_int_equal(app_user_check(user, home, "/bin/sh", &why), -EACCES);
 	assert_non_null(strstr(why.text, home));
 	assert_non_null(strstr(why.text, "--flwr-dir"));
-	assert_int_equal(chmod(folder, 0711), 0);
+	assert_int_equal(chmod(kit_dir, 0711), 0);
 	if (app_user_check(user, home, "/bin/sh", &why) != 0)
 		fail_msg("%s", why.text);
 	assert_int_equal(app_user_check(user, home, "/nonexistent/python", &why), 0);
-	file = fopen(program, "w");
-	assert_non_null(file);
-	fclose(file);
 	assert_int_equal(chmod(program, 0700), 0);
 	assert_int_equal(app_user_check(user, home, program, &why), -EACCES);
 	assert_non_null(strstr(why.text, program));
 	assert_non_null(strstr(why.text, "--python"));
 	app_user_free(user);
-	unlink(program);
-	rmdir(home);
-	rmdir(folder);
 }
 
 #define TEST(function) cmocka_unit_test(function)
@@ -137,5 +129,5 @@ int main(void)
 		TEST(test_reach),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

@@ -1,5 +1,6 @@
 #include "common/launch/command.h"
 
+#include "kit/dir.h"
 #include "rig.h"
 
 #include <fcntl.h>
@@ -10,39 +11,23 @@
 static const struct command_values values = {
 	.address = ADDRESS, .token = UINT64_MAX, .token_file = "/a b/token-1", .parent_pid = 4711};
 
-/* A folder with a program, "tool", and a file that cannot be executed, "text". */
+/* kit_dir has a program, "tool", and a file that cannot be executed, "text". */
 struct folder {
-	char dir[32];
-	char tool[48];
-	char text[48];
+	char *tool, *text;
 	char *path; /* PATH as it was */
 };
-
-static void file_make(const char *path, mode_t mode)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_return_code(fchmod(fd, mode), errno);
-	close(fd);
-}
 
 static int folder_setup(void **state)
 {
 	struct folder *folder = calloc(1, sizeof *folder);
 
-	if (!folder)
+	if (!folder || kit_dir_make(state) < 0)
 		return -1;
 	*state = folder;
-	snprintf(folder->dir, sizeof folder->dir, "/tmp/flwr-test-command-XXXXXX");
-	if (!mkdtemp(folder->dir))
-		return -1;
-	snprintf(folder->tool, sizeof folder->tool, "%s/tool", folder->dir);
-	snprintf(folder->text, sizeof folder->text, "%s/text", folder->dir);
-	file_make(folder->tool, 0700);
-	file_make(folder->text, 0600);
+	folder->tool = kit_dir_script("tool", "");
+	folder->text = kit_dir_write_text("text", "");
 	folder->path = getenv("PATH") ? strdup(getenv("PATH")) : NULL;
-	return setenv("PATH", folder->dir, 1);
+	return setenv("PATH", kit_dir, 1);
 }
 
 static int folder_teardown(void **state)
@@ -52,11 +37,10 @@ static int folder_teardown(void **state)
 	if (folder->path)
 		setenv("PATH", folder->path, 1);
 	free(folder->path);
-	unlink(folder->tool);
-	unlink(folder->text);
-	rmdir(folder->dir);
+	free(folder->tool);
+	free(folder->text);
 	free(folder);
-	return 0;
+	return kit_dir_remove(state);
 }
 
 /* The words that follow the program, one in each line, into text. */
@@ -280,7 +264,7 @@ static void test_program(void **state)
 	refused("/nonexistent/tool {token}", -ENOENT, "/nonexistent/tool");
 	refused("text {token}", -EACCES, "text cannot be executed");
 	refused(folder->text, -EACCES, folder->text);
-	refused(folder->dir, -EACCES, folder->dir);
+	refused(kit_dir, -EACCES, kit_dir);
 }
 
 static void test_no_program(void **state)

@@ -1,46 +1,34 @@
 #include "common/launch/python.h"
+#include "kit/dir.h"
 #include "rig.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
-/* A directory with bin/python3 (executable), plain/python3 (not) and folder/python3/ in it. */
-static char root[] = "/tmp/flwr-test-python-XXXXXX";
-
+/* kit_dir has bin/python3 (executable), plain/python3 (not) and folder/python3/ in it. */
 static void make(const char *name, mode_t mode)
 {
-	char path[256];
-	int fd;
+	auto_(free_at_exit) char *path = NULL;
 
-	snprintf(path, sizeof path, "%s/%s", root, name);
 	if (S_ISDIR(mode)) {
+		path = kit_dir_path(name);
 		assert_return_code(mkdir(path, mode & 0777), errno);
 		return;
 	}
-	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, mode);
-	assert_return_code(fd, errno);
-	close(fd);
+	path = kit_dir_write_text(name, "");
+	assert_return_code(chmod(path, mode), errno);
 }
 
 static const char *const made[] = {"bin", "plain", "folder", "folder/python3"};
 
 static int group_setup(void **state)
 {
-	if (!mkdtemp(root))
+	if (kit_dir_make(state) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(made); i++)
 		make(made[i], S_IFDIR | 0755);
 	make("bin/python3", 0755);
 	make("plain/python3", 0644);
-	return chdir(root);
-}
-
-static int group_teardown(void **state)
-{
-	char command[300];
-
-	snprintf(command, sizeof command, "rm -r %s", root);
-	return system(command);
+	return chdir(kit_dir);
 }
 
 static int find(const char *given, char *found, struct reason *why)
@@ -58,7 +46,7 @@ static void test_given(void **state)
 	char expected[256], given[256], found[256];
 	struct reason why;
 
-	snprintf(expected, sizeof expected, "%s/bin/python3", root);
+	snprintf(expected, sizeof expected, "%s/bin/python3", kit_dir);
 	assert_int_equal(find(expected, found, &why), 0);
 	assert_string_equal(found, expected);
 	assert_int_equal(find("bin/python3", found, &why), 0);
@@ -66,9 +54,9 @@ static void test_given(void **state)
 	assert_int_equal(find("/nonexistent/python3", found, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "/nonexistent/python3"));
 	assert_non_null(strstr(why.text, "--python"));
-	snprintf(given, sizeof given, "%s/plain/python3", root);
+	snprintf(given, sizeof given, "%s/plain/python3", kit_dir);
 	assert_int_equal(find(given, found, &why), -EACCES);
-	snprintf(given, sizeof given, "%s/folder/python3", root);
+	snprintf(given, sizeof given, "%s/folder/python3", kit_dir);
 	assert_int_equal(find(given, found, &why), -EACCES);
 }
 
@@ -77,8 +65,9 @@ static void test_search(void **state)
 	char expected[256], path[1024], found[256];
 	struct reason why;
 
-	snprintf(expected, sizeof expected, "%s/bin/python3", root);
-	snprintf(path, sizeof path, "/nonexistent:%s/folder:%s/plain:%s/bin", root, root, root);
+	snprintf(expected, sizeof expected, "%s/bin/python3", kit_dir);
+	snprintf(path, sizeof path, "/nonexistent:%s/folder:%s/plain:%s/bin", kit_dir, kit_dir,
+		kit_dir);
 	unsetenv("VIRTUAL_ENV");
 	setenv("PATH", path, 1);
 	assert_int_equal(find(NULL, found, &why), 0);
@@ -94,15 +83,15 @@ static void test_search(void **state)
 	assert_int_equal(find(NULL, found, &why), -ENOENT);
 	unsetenv("PATH");
 	assert_int_equal(find(NULL, found, &why), -ENOENT);
-	snprintf(path, sizeof path, "%s/plain", root);
+	snprintf(path, sizeof path, "%s/plain", kit_dir);
 	setenv("PATH", path, 1);
 	assert_int_equal(find(NULL, found, &why), -EACCES);
 
-	setenv("VIRTUAL_ENV", root, 1);
+	setenv("VIRTUAL_ENV", kit_dir, 1);
 	assert_int_equal(find(NULL, found, &why), 0);
 	assert_string_equal(found, expected);
 	setenv("VIRTUAL_ENV", "/nonexistent", 1);
-	snprintf(path, sizeof path, "%s/bin", root);
+	snprintf(path, sizeof path, "%s/bin", kit_dir);
 	setenv("PATH", path, 1);
 	assert_int_equal(find(NULL, found, &why), 0);
 	assert_string_equal(found, expected);
@@ -116,5 +105,5 @@ int main(void)
 		cmocka_unit_test(test_search),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, group_setup, kit_dir_remove);
 }

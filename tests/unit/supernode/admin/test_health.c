@@ -4,23 +4,19 @@
  */
 #include "supernode/admin/health.h"
 
-#include "common/base/clock.h"
-#include "kit/test.h"
+#include "kit/child.h"
+#include "kit/log.h"
+#include "kit/loop.h"
 
-#include <sys/socket.h>
-#include <sys/wait.h>
-
-#define SCENARIO_MS 60000
-#define GRACE_MS    200
+#define GRACE_MS 200
 
 struct rig {
 	struct loop *loop;
 	struct rpc *rpc;
-	struct log *log;
-	FILE *lines; /* what was logged */
+	struct kit_log log;
 	struct health *health;
 	bool down;
-	int judge;     /* a socket to it */
+	struct kit_child judge;
 	char line[64]; /* of it, so far */
 	bool answer_owed;
 	bool ended;
@@ -32,15 +28,19 @@ static int setup(void **state)
 	struct reason why = {0};
 
 	assert_non_null(rig);
-	rig->lines = tmpfile();
-	assert_non_null(rig->lines);
-	rig->log = log_new(fileno(rig->lines), "test", LOG_LEVEL_DEBUG);
+	kit_log_init(&rig->log, "test", LOG_LEVEL_DEBUG);
 	assert_int_equal(loop_new(&rig->loop), 0);
 	assert_int_equal(rpc_new(rig->loop, &rig->rpc), 0);
 	assert_int_equal(
-		health_new(rig->loop, rig->rpc, rig->log, "127.0.0.1:0", &rig->health, &why), 0);
+		health_new(rig->loop, rig->rpc, rig->log.log, "127.0.0.1:0", &rig->health, &why),
+		0);
 	*state = rig;
 	return 0;
+}
+
+static void judge_answer(struct rig *rig)
+{
+	assert_int_equal(write(fileno(rig->judge.from), "ok\n", 3), 3);
 }
 
 static void down(void *arg)
@@ -49,24 +49,20 @@ static void down(void *arg)
 
 	rig->down = true;
 	if (rig->answer_owed)
-		assert_int_equal(write(rig->judge, "ok\n", 3), 3);
+		judge_answer(rig);
 }
 
 static int teardown(void **state)
 {
 	struct rig *rig = *state;
-	int64_t until = clock_now_ms() + 10000;
 
 	if (rig->health && !rig->down)
 		health_stop(rig->health, 0, down, rig);
-	while (rig->health && !rig->down) {
-		assert_true(clock_now_ms() < until);
-		loop_step(rig->loop, 100);
-	}
+	if (rig->health)
+		kit_loop_until(rig->loop, rig->down);
 	health_free(rig->health);
 	rpc_free(rig->rpc);
-	log_free(rig->log);
-	fclose(rig->lines);
+	kit_log_done(&rig->log);
 	loop_free(rig->loop);
 	free(rig);
 	return 0;
@@ -83,14 +79,14 @@ static void judge_asks(struct rig *rig, const char *line)
 	if (rig->answer_owed)
 		health_stop(rig->health, GRACE_MS, down, rig);
 	else
-		assert_int_equal(write(rig->judge, "ok\n", 3), 3);
+		judge_answer(rig);
 }
 
 static void judge_says(void *arg, int ready)
 {
 	struct rig *rig = arg;
 	size_t len = strlen(rig->line);
-	ssize_t n = read(rig->judge, rig->line + len, sizeof rig->line - 1 - len);
+	ssize_t n = read(fileno(rig->judge.from), rig->line + len, sizeof rig->line - 1 - len);
 
 	rig->ended = n <= 0;
 	if (rig->ended || rig->line[len + (size_t)n - 1] != '\n')
@@ -99,61 +95,24 @@ static void judge_says(void *arg, int ready)
 	memset(rig->line, 0, sizeof rig->line);
 }
 
-static pid_t judge_start(struct rig *rig, const char *scenario)
-{
-	const char *python = getenv("FLWR_TEST_PYTHON_NEW");
-	char script[512];
-	int ends[2];
-	pid_t pid;
-
-	if (!python || access(python, X_OK)) {
-		print_message("FLWR_TEST_PYTHON_NEW names no python with grpcio-health-checking\n");
-		skip();
-	}
-	snprintf(script, sizeof script, "%s/watch_health.py", FLWR_TEST_DIR);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		dup2(ends[1], 0);
-		dup2(ends[1], 1);
-		execl(python, python, script, scenario, health_address(rig->health), (char *)NULL);
-		_exit(127);
-	}
-	close(ends[1]);
-	rig->judge = ends[0];
-	return pid;
-}
-
 static void run(struct rig *rig, const char *scenario)
 {
-	pid_t pid = judge_start(rig, scenario);
-	struct watch *watch = watch_new(rig->loop, rig->judge, WATCH_READ, judge_says, rig);
-	int64_t until = clock_now_ms() + SCENARIO_MS;
-	int status = 0;
+	struct watch *watch;
 
+	kit_child_start(&rig->judge, KIT_NEWEST, FLWR_TEST_DIR "/watch_health.py", scenario,
+		health_address(rig->health));
+	watch = watch_new(rig->loop, fileno(rig->judge.from), WATCH_READ, judge_says, rig);
 	assert_non_null(watch);
-	while (!rig->ended && clock_now_ms() < until)
-		loop_step(rig->loop, 100);
-	if (!rig->ended)
-		kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	kit_loop_until(rig->loop, rig->ended);
 	watch_free(watch);
-	close(rig->judge);
+	kit_child_end(&rig->judge);
 	rig->answer_owed = false;
-	assert_int_equal(status, 0);
 }
 
 /* So often the log has text. */
 static unsigned logged(struct rig *rig, const char *text)
 {
-	unsigned n = 0;
-	char line[1024];
-
-	rewind(rig->lines);
-	while (fgets(line, sizeof line, rig->lines))
-		n += strstr(line, text) != NULL;
-	return n;
+	return kit_log_count(&rig->log, text);
 }
 
 /* Lines that ask somebody to act. */
@@ -226,7 +185,7 @@ static void test_address_in_use(void **state)
 	struct health *second = NULL;
 	struct reason why = {0};
 
-	assert_int_equal(health_new(rig->loop, rig->rpc, rig->log, health_address(rig->health),
+	assert_int_equal(health_new(rig->loop, rig->rpc, rig->log.log, health_address(rig->health),
 				 &second, &why),
 		-EADDRINUSE);
 	assert_null(second);

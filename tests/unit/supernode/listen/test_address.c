@@ -1,4 +1,4 @@
-#include "kit/test.h"
+#include "kit/dir.h"
 #include "supernode/listen/address.h"
 
 #include <fcntl.h>
@@ -48,16 +48,12 @@ static void unresolvable_and_misspelt_addresses_are_refused(void **state)
 static void unix_socket_lies_in_the_directory(void **state)
 {
 	auto_(address_sockets_done) struct address_sockets sockets = {0};
-	char dir[] = "/tmp/address-XXXXXX";
 	struct stat st;
 
-	assert_non_null(mkdtemp(dir));
-	assert_int_equal(address_listen_private(dir, &sockets, NULL), 0);
+	assert_int_equal(address_listen_private(kit_dir, &sockets, NULL), 0);
 	assert_memory_equal(sockets.dial, "unix:/", 6);
 	assert_int_equal(stat(sockets.dial + 5, &st), 0);
 	assert_true(S_ISSOCK(st.st_mode));
-	unlink(sockets.dial + 5);
-	rmdir(dir);
 }
 
 static void too_long_a_path_is_refused(void **state)
@@ -74,23 +70,14 @@ static void too_long_a_path_is_refused(void **state)
 
 /* ---- a socket at a path ---- */
 
-static struct place {
-	char dir[32], path[64];
-} place;
+static char place[80];
 
 static int place_make(void **state)
 {
-	strcpy(place.dir, "/tmp/address-XXXXXX");
-	if (!mkdtemp(place.dir))
-		return -1;
-	snprintf(place.path, sizeof place.path, "%s/worker-api", place.dir);
-	return 0;
-}
+	int r = kit_dir_make(state);
 
-static int place_remove(void **state)
-{
-	unlink(place.path);
-	return rmdir(place.dir);
+	snprintf(place, sizeof place, "%s/worker-api", kit_dir);
+	return r;
 }
 
 static void members_of_the_group_may_connect(void **state)
@@ -101,12 +88,12 @@ static void members_of_the_group_may_connect(void **state)
 	struct stat st;
 
 	snprintf(group, sizeof group, "%u", (unsigned)getegid());
-	assert_int_equal(address_listen_path(place.path, group, &sockets, NULL), 0);
+	assert_int_equal(address_listen_path(place, group, &sockets, NULL), 0);
 	umask(mask);
 	assert_int_equal(sockets.n, 1);
 	assert_false(sockets.open);
-	assert_string_equal(sockets.dial + 5, place.path);
-	assert_int_equal(stat(place.path, &st), 0);
+	assert_string_equal(sockets.dial + 5, place);
+	assert_int_equal(stat(place, &st), 0);
 	assert_int_equal(st.st_mode, S_IFSOCK | 0660);
 	assert_int_equal(st.st_gid, getegid());
 }
@@ -119,8 +106,7 @@ static void groups_that_are_not_there(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
 		struct reason why = {0};
 
-		assert_int_equal(
-			address_listen_path(place.path, groups[i], &sockets, &why), -EINVAL);
+		assert_int_equal(address_listen_path(place, groups[i], &sockets, &why), -EINVAL);
 		assert_non_null(strstr(why.text, "there is no group"));
 	}
 }
@@ -133,30 +119,30 @@ static void a_socket_that_is_there(void **state)
 	struct address_sockets third = {0};
 	struct reason why = {0};
 
-	assert_int_equal(address_listen_path(place.path, NULL, &first, NULL), 0);
+	assert_int_equal(address_listen_path(place, NULL, &first, NULL), 0);
 	close_fd(&first.fds[0]);
 	first.n = 0;
-	assert_int_equal(access(place.path, F_OK), 0);
-	assert_int_equal(address_listen_path(place.path, NULL, &second, NULL), 0);
-	assert_int_equal(address_listen_path(place.path, NULL, &third, &why), -EADDRINUSE);
+	assert_int_equal(access(place, F_OK), 0);
+	assert_int_equal(address_listen_path(place, NULL, &second, NULL), 0);
+	assert_int_equal(address_listen_path(place, NULL, &third, &why), -EADDRINUSE);
 	assert_non_null(strstr(why.text, "another program does"));
-	assert_int_equal(access(place.path, F_OK), 0);
+	assert_int_equal(access(place, F_OK), 0);
 }
 
 static void something_else_is_never_removed(void **state)
 {
 	struct address_sockets sockets = {0};
 	struct reason why = {0};
-	int fd = open(place.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	int fd = open(place, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
 	close(fd);
-	assert_int_equal(address_listen_path(place.path, NULL, &sockets, &why), -EEXIST);
+	assert_int_equal(address_listen_path(place, NULL, &sockets, &why), -EEXIST);
 	assert_non_null(strstr(why.text, "is no socket"));
-	assert_int_equal(access(place.path, F_OK), 0);
-	unlink(place.path);
-	assert_int_equal(symlink("/nowhere", place.path), 0);
-	assert_int_equal(address_listen_path(place.path, NULL, &sockets, NULL), -EEXIST);
+	assert_int_equal(access(place, F_OK), 0);
+	unlink(place);
+	assert_int_equal(symlink("/nowhere", place), 0);
+	assert_int_equal(address_listen_path(place, NULL, &sockets, NULL), -EEXIST);
 }
 
 static void a_directory_of_everybodys_is_refused(void **state)
@@ -165,12 +151,12 @@ static void a_directory_of_everybodys_is_refused(void **state)
 	struct address_sockets none = {0};
 	struct reason why = {0};
 
-	assert_int_equal(chmod(place.dir, 0777), 0);
-	assert_int_equal(address_listen_path(place.path, NULL, &none, &why), -EPERM);
+	assert_int_equal(chmod(kit_dir, 0777), 0);
+	assert_int_equal(address_listen_path(place, NULL, &none, &why), -EPERM);
 	assert_non_null(strstr(why.text, "others can write"));
 	/* As /tmp has it: nobody can remove what is another's. */
-	assert_int_equal(chmod(place.dir, 01777), 0);
-	assert_int_equal(address_listen_path(place.path, NULL, &sockets, NULL), 0);
+	assert_int_equal(chmod(kit_dir, 01777), 0);
+	assert_int_equal(address_listen_path(place, NULL, &sockets, NULL), 0);
 }
 
 static void a_directory_of_somebody_elses_is_refused(void **state)
@@ -180,8 +166,8 @@ static void a_directory_of_somebody_elses_is_refused(void **state)
 
 	if (geteuid() != 0)
 		skip();
-	assert_int_equal(chown(place.dir, 12345, (gid_t)-1), 0);
-	assert_int_equal(address_listen_path(place.path, NULL, &none, &why), -EPERM);
+	assert_int_equal(chown(kit_dir, 12345, (gid_t)-1), 0);
+	assert_int_equal(address_listen_path(place, NULL, &none, &why), -EPERM);
 	assert_non_null(strstr(why.text, "belongs to uid 12345"));
 }
 
@@ -191,13 +177,13 @@ static void a_path_that_cannot_be(void **state)
 	struct reason why = {0};
 	char path[200];
 
-	snprintf(path, sizeof path, "%s/%0120d", place.dir, 1);
+	snprintf(path, sizeof path, "%s/%0120d", kit_dir, 1);
 	assert_int_equal(address_listen_path(path, NULL, &none, &why), -ENAMETOOLONG);
-	snprintf(path, sizeof path, "%s/not/there", place.dir);
+	snprintf(path, sizeof path, "%s/not/there", kit_dir);
 	assert_int_equal(address_listen_path(path, NULL, &none, &why), -ENOENT);
 }
 
-#define PLACE_TEST(test) cmocka_unit_test_setup_teardown(test, place_make, place_remove)
+#define PLACE_TEST(test) cmocka_unit_test_setup_teardown(test, place_make, kit_dir_remove)
 
 int main(void)
 {
@@ -206,7 +192,7 @@ int main(void)
 		cmocka_unit_test(wildcard_is_dialled_at_loopback),
 		cmocka_unit_test(a_port_in_use_is_named),
 		cmocka_unit_test(unresolvable_and_misspelt_addresses_are_refused),
-		cmocka_unit_test(unix_socket_lies_in_the_directory),
+		PLACE_TEST(unix_socket_lies_in_the_directory),
 		cmocka_unit_test(too_long_a_path_is_refused),
 		PLACE_TEST(members_of_the_group_may_connect),
 		PLACE_TEST(groups_that_are_not_there),
