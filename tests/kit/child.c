@@ -60,6 +60,21 @@ char *kit_child_line(struct kit_child *child)
 	return child->line;
 }
 
+void kit_child_expect(struct kit_child *child, const char *expected)
+{
+	const char *line = kit_child_line(child);
+
+	assert_string_equal(line ? line : "", expected);
+}
+
+void kit_child_put_hex(struct kit_child *child, const void *data, size_t len)
+{
+	const unsigned char *bytes = data;
+
+	for (size_t i = 0; i < len; i++)
+		fprintf(child->to, "%02x", bytes[i]);
+}
+
 char *kit_child_value(struct kit_child *child, const char *name)
 {
 	char *line = kit_child_line(child);
@@ -68,6 +83,14 @@ char *kit_child_value(struct kit_child *child, const char *name)
 	if (!line || strncmp(line, name, len) != 0 || line[len] != ' ')
 		fail_msg("\"%s\" instead of \"%s ...\"", line ? line : "", name);
 	return line + len + 1;
+}
+
+void kit_child_copy_value(struct kit_child *child, const char *name, char *value, size_t bytes)
+{
+	const char *found = kit_child_value(child, name);
+
+	assert_true(strlen(found) < bytes);
+	strcpy(value, found);
 }
 
 void kit_child_close(struct kit_child *child)

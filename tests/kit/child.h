@@ -33,8 +33,17 @@ void kit_child_start_with(
 /* The next line without its end, borrowed until the next call; NULL at the end. */
 char *kit_child_line(struct kit_child *child);
 
+/* The next line must be this one. */
+void kit_child_expect(struct kit_child *child, const char *line);
+
 /* The next line must be "name value"; value, borrowed in the same way. */
 char *kit_child_value(struct kit_child *child, const char *name);
+
+/* The same, copied to a buffer of so many bytes. */
+void kit_child_copy_value(struct kit_child *child, const char *name, char *value, size_t bytes);
+
+/* Write bytes to it, as hex. */
+void kit_child_put_hex(struct kit_child *child, const void *data, size_t len);
 
 /* It reads no more: stand-ins then end. */
 void kit_child_close(struct kit_child *child);

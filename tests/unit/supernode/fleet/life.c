@@ -1,29 +1,15 @@
 #include "life.h"
 
-#include "common/base/cleanup.h"
 #include "common/http/http.h"
 #include "common/rpc/rpc.h"
+#include "kit/log.h"
+#include "kit/loop.h"
 #include "supernode/fleet/fleet.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <spawn.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
-#include <cmocka.h>
-
-#define FAB_BYTES   3000
-#define REPLIES     3
-#define PATIENCE_MS 10000
-
-extern char **environ;
+#define FAB_BYTES 3000
+#define REPLIES   3
 
 /* The smallest owner: one message at a time is sent back as it came. */
 struct owner {
@@ -55,9 +41,6 @@ static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slic
 	auto_(held_message_done) struct held_message reply = {.envelope.has_content = true};
 	const struct fleet_push push = {17, &reply, 0.5, on_pushed, owner};
 
-	(void)verifications;
-	(void)run_id;
-	(void)details;
 	assert_int_equal(outcome, OUTCOME_OK);
 	assert_int_equal(content->bytes, FAB_BYTES);
 	slices_done(content);
@@ -76,7 +59,6 @@ static void on_run(
 {
 	struct owner *owner = arg;
 
-	(void)details;
 	assert_int_equal(outcome, OUTCOME_OK);
 	assert_int_equal(run->run_id, run_id);
 	assert_string_equal(run->fab_id, "me/app");
@@ -109,7 +91,6 @@ static void on_content(void *arg, uint64_t number, enum outcome outcome, const c
 {
 	struct owner *owner = arg;
 
-	(void)details;
 	assert_int_equal(number, 17);
 	assert_int_equal(outcome, OUTCOME_OK);
 	assert_int_equal(object_set_missing(owner->message.objects), 0);
@@ -146,60 +127,15 @@ static void on_stopped(void *arg)
 
 static double half(void *arg)
 {
-	(void)arg;
 	return 0.5;
 }
 
-/* The script, with a socket as its stdin and stdout. */
-static pid_t start_superlink(const char *python, const char *name, int *socket_out)
-{
-	char script[512];
-	char *argv[] = {(char *)python, script, NULL};
-	posix_spawn_file_actions_t actions;
-	int ends[2];
-	pid_t pid;
-
-	snprintf(script, sizeof script, FLWR_TEST_DIR "/%s", name);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-	assert_int_equal(posix_spawn(&pid, python, &actions, NULL, argv, environ), 0);
-	posix_spawn_file_actions_destroy(&actions);
-	close(ends[1]);
-	*socket_out = ends[0];
-	return pid;
-}
-
-static void expect(FILE *file, const char *expected)
-{
-	char line[256];
-
-	assert_non_null(fgets(line, sizeof line, file));
-	line[strcspn(line, "\n")] = '\0';
-	assert_string_equal(line, expected);
-}
-
-static char *read_log(int fd)
-{
-	char *text = calloc(1, 65536);
-
-	assert_non_null(text);
-	assert_true(pread(fd, text, 65535, 0) >= 0);
-	print_message("%s", text);
-	return text;
-}
-
 /* What a person reads: each trouble once. */
-static void check_log(int fd)
+static void check_log(struct kit_log *log)
 {
-	auto_(free_at_exit) char *text = read_log(fd);
-	unsigned forgotten = 0;
-
-	for (char *at = text; (at = strstr(at, "has forgotten node")); at++)
-		forgotten++;
-	assert_int_equal(forgotten, 2);
-	assert_null(strstr(text, "ERROR"));
+	print_message("%s", kit_log_text(log));
+	assert_int_equal(kit_log_count(log, "has forgotten node"), 2);
+	assert_int_equal(kit_log_count(log, "ERROR"), 0);
 }
 
 /* Loop, io, and what calls go over. */
@@ -208,16 +144,13 @@ struct base {
 	struct rpc *rpc;
 	struct http *http;
 	struct spool *spool;
-	struct log *log;
-	int log_fd;
+	struct kit_log log;
 };
 
 static void base_init(struct base *base)
 {
 	signal(SIGPIPE, SIG_IGN);
-	base->log_fd = memfd_create("log", MFD_CLOEXEC);
-	base->log = log_new(base->log_fd, "test", LOG_LEVEL_INFO);
-	assert_non_null(base->log);
+	kit_log_init(&base->log, "test", LOG_LEVEL_INFO);
 	assert_int_equal(loop_new(&base->loop), 0);
 	assert_int_equal(rpc_new(base->loop, &base->rpc), 0);
 	assert_int_equal(http_new(base->loop, &base->http), 0);
@@ -230,9 +163,8 @@ static void base_done(struct base *base)
 	http_free(base->http);
 	rpc_free(base->rpc);
 	loop_free(base->loop);
-	check_log(base->log_fd);
-	log_free(base->log);
-	close(base->log_fd);
+	check_log(&base->log);
+	kit_log_done(&base->log);
 }
 
 static void live(struct base *base, struct owner *owner, const char *address, const char *speaks)
@@ -240,15 +172,14 @@ static void live(struct base *base, struct owner *owner, const char *address, co
 	static const struct fleet_ops ops = {
 		on_registered, on_lost, on_wants, on_message, on_content, on_over};
 	struct connector *connector = NULL;
-	int64_t end_ms = clock_now_ms() + PATIENCE_MS;
 
-	assert_int_equal(connector_new(base->rpc, base->http, base->log,
+	assert_int_equal(connector_new(base->rpc, base->http, base->log.log,
 				 &(struct connector_options){
 					 .address = address, .receive_max_bytes = INT32_MAX},
 				 &connector),
 		0);
 	assert_int_equal(fleet_new(&(struct fleet_options){.loop = base->loop,
-					   .log = base->log,
+					   .log = base->log.log,
 					   .connector = connector,
 					   .ops = &ops,
 					   .arg = owner,
@@ -260,43 +191,32 @@ static void live(struct base *base, struct owner *owner, const char *address, co
 				 &owner->fleet),
 		0);
 	fleet_start(owner->fleet);
-	while (owner->replies < REPLIES && !owner->over && clock_now_ms() < end_ms)
-		loop_step(base->loop, 100);
-	if (owner->replies != REPLIES)
-		free(read_log(base->log_fd));
+	kit_loop_until(base->loop, owner->replies >= REPLIES || owner->over);
 	assert_int_equal(owner->replies, REPLIES);
 	assert_int_equal(owner->registered, 3);
 	assert_int_equal(owner->lost, 2);
 	assert_string_equal(fleet_speaks(owner->fleet), speaks);
 	fleet_stop(owner->fleet, on_stopped, owner);
-	while (!owner->stopped && clock_now_ms() < end_ms)
-		loop_step(base->loop, 100);
-	assert_true(owner->stopped);
+	kit_loop_until(base->loop, owner->stopped);
 	fleet_free(owner->fleet);
 }
 
-void life_run(const char *python, const char *script, const char *speaks)
+void life_run(enum kit_python python, const char *script, const char *speaks)
 {
 	struct owner owner = {0};
 	struct base base = {0};
+	struct kit_child superlink;
 	char address[64];
-	unsigned port = 0;
-	int socket, status;
-	pid_t pid = start_superlink(python, script, &socket);
-	FILE *file = fdopen(socket, "r");
 
-	assert_non_null(fgets(address, sizeof address, file));
-	assert_int_equal(sscanf(address, "port %u", &port), 1);
-	snprintf(address, sizeof address, "127.0.0.1:%u", port);
+	kit_child_start(&superlink, python, script);
+	snprintf(address, sizeof address, "127.0.0.1:%s", kit_child_value(&superlink, "port"));
 	base_init(&base);
 	live(&base, &owner, address, speaks);
-	shutdown(socket, SHUT_WR);
-	expect(file, "reply 1 1 ä kept");
-	expect(file, "reply 2 2 ä kept");
-	expect(file, "reply 3 3 ä kept");
-	expect(file, "nodes 0");
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	fclose(file);
+	kit_child_close(&superlink);
+	kit_child_expect(&superlink, "reply 1 1 ä kept");
+	kit_child_expect(&superlink, "reply 2 2 ä kept");
+	kit_child_expect(&superlink, "reply 3 3 ä kept");
+	kit_child_expect(&superlink, "nodes 0");
+	kit_child_end(&superlink);
 	base_done(&base);
 }

@@ -5,10 +5,12 @@
 #ifndef FLWR_TEST_FLEET_LIFE_H
 #define FLWR_TEST_FLEET_LIFE_H
 
+#include "kit/child.h"
+
 /*
- * python runs script, which is beside the test: it prints "port N", then, when its stdin has ended,
- * what it saw: the replies 1 to 3, and "nodes 0". speaks: what the node calls it.
+ * python runs script (its path): it prints "port N", then, when its stdin has ended, what it saw:
+ * the replies 1 to 3, and "nodes 0". speaks: what the node calls it.
  */
-void life_run(const char *python, const char *script, const char *speaks);
+void life_run(enum kit_python python, const char *script, const char *speaks);
 
 #endif

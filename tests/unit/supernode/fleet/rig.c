@@ -3,10 +3,6 @@
 #include "common/base/clock.h"
 #include "common/loop/loop.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-
 /* ---- the transport ---- */
 
 struct fake_transport {
@@ -143,7 +139,6 @@ static int fake_open(struct connector *connector, enum probe_result found, struc
 
 static const char *fake_address(const struct connector *connector)
 {
-	(void)connector;
 	return "superlink.test:9092";
 }
 
@@ -468,7 +463,6 @@ void rig_fab_done(void *arg, uint64_t run_id, enum outcome outcome, struct slice
 {
 	struct rig *rig = arg;
 
-	(void)verifications;
 	assert_int_equal(outcome == OUTCOME_OK, content != NULL);
 	if (content) {
 		rig->content_bytes = content->bytes;
@@ -522,10 +516,7 @@ struct rig *rig_new_with(
 	};
 
 	assert_non_null(rig);
-	rig->log_fd = memfd_create("log", MFD_CLOEXEC);
-	assert_true(rig->log_fd >= 0);
-	rig->log = log_new(rig->log_fd, "test", LOG_LEVEL_INFO);
-	assert_non_null(rig->log);
+	kit_log_init(&rig->log, "test", LOG_LEVEL_INFO);
 	rig->connector.ops = &fake_connector_ops;
 	rig->probe_timer = timer_new(NULL, probe_fire, rig);
 	rig->found = PROBE_GRPC;
@@ -535,7 +526,7 @@ struct rig *rig_new_with(
 	rig->random01 = 0.5;
 	rig->wants = true;
 	options.random_arg = rig;
-	options.log = rig->log;
+	options.log = rig->log.log;
 	options.connector = &rig->connector;
 	options.arg = rig;
 	if (policy)
@@ -592,7 +583,6 @@ void rig_free(struct rig *rig)
 	spool_free(rig->spool);
 	metadata_done(&rig->message);
 	free(rig->node_pem);
-	log_free(rig->log);
-	close(rig->log_fd);
+	kit_log_done(&rig->log);
 	free(rig);
 }

@@ -6,16 +6,9 @@
 #ifndef FLWR_TEST_FLEET_RIG_H
 #define FLWR_TEST_FLEET_RIG_H
 
-#include "common/base/cleanup.h"
 #include "common/wire/wire.h"
+#include "kit/log.h"
 #include "supernode/fleet/fleet_internal.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #define RIG_NODE_ID 4242
 /* Of a reply that is pushed; initializer of a struct metadata. */
@@ -45,8 +38,7 @@ struct transport_handle {
 
 struct rig {
 	struct fleet *fleet;
-	struct log *log;
-	int log_fd;
+	struct kit_log log;
 	double random01;
 	bool wants;     /* what wants_message() says */
 	int fail_calls; /* so many calls cannot be started */

@@ -7,7 +7,6 @@
 #include "common/loop/loop.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <time.h>
 
 struct timer {
@@ -57,7 +56,6 @@ struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg)
 {
 	struct timer *timer = calloc(1, sizeof *timer);
 
-	(void)loop;
 	assert_non_null(timer);
 	*timer = (struct timer){timers, fn, arg, CLOCK_NEVER};
 	timers = timer;
@@ -88,7 +86,6 @@ int loop_job(struct loop *loop, struct job *job)
 {
 	struct loop_work **at = &jobs;
 
-	(void)loop;
 	while (*at)
 		at = &(*at)->next;
 	job->work.next = NULL;
@@ -147,27 +144,12 @@ void rig_pass(struct rig *rig, int64_t ms)
 
 /* ---- the log ---- */
 
-static unsigned count(struct rig *rig, const char *const *texts)
-{
-	static char text[262144];
-	ssize_t len = pread(rig->log_fd, text, sizeof text - 1, 0);
-	unsigned found = 0;
-	char *rest = NULL;
-
-	assert_true(len >= 0 && (size_t)len < sizeof text - 1);
-	text[len] = '\0';
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		for (size_t i = 0; texts[i]; i++)
-			found += strstr(line, texts[i]) != NULL;
-	return found;
-}
-
 unsigned rig_lines(struct rig *rig, const char *text)
 {
-	return count(rig, (const char *const[]){text, NULL});
+	return kit_log_count(&rig->log, text);
 }
 
 unsigned rig_warnings(struct rig *rig)
 {
-	return count(rig, (const char *const[]){" WARN ", " ERROR ", NULL});
+	return kit_log_count(&rig->log, " WARN ") + kit_log_count(&rig->log, " ERROR ");
 }

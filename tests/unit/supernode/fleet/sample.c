@@ -2,8 +2,6 @@
 
 #include "common/message/object_calls_codec.h"
 
-#include <stdlib.h>
-
 void sample_init(struct sample *sample, size_t n_records, size_t record_bytes)
 {
 	struct slices trees[SAMPLE_MAX] = {0}, dict = {0}, body = {0};
@@ -46,9 +44,6 @@ void sample_done(struct sample *sample)
 
 static void put(void *arg, size_t index, int r, const struct reason *why)
 {
-	(void)arg;
-	(void)index;
-	(void)why;
 	assert_int_equal(r, 0);
 }
 

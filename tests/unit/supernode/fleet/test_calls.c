@@ -29,7 +29,6 @@ static const char *const methods[] = {"GetRun", "GetFab", "PushMessages"};
 
 static void test_every_outcome_of_every_call(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
 		for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
 			bool content = i > 0;
@@ -61,7 +60,6 @@ static void test_every_outcome_of_every_call(void **state)
 
 static void test_a_try_again_sends_the_same(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		auto_(slices_done) struct slices first = {0};
 		struct rig *rig = online(NULL);
@@ -81,7 +79,6 @@ static void test_the_last_try(void **state)
 {
 	struct retry_policy one = {.max_retries = 1, .max_wait_ms = -1};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
 		for (int gone = 0; gone < 2; gone++) {
 			enum outcome outcome = gone ? OUTCOME_UNAVAILABLE : OUTCOME_UNKNOWN;
@@ -107,7 +104,6 @@ static const int odd_tries[ARRAY_LEN(methods)] = {3, 3, 5};
 /* By UNKNOWN and INTERNAL a SuperLink says that it cannot do it, sooner or later for good. */
 static void test_odd_outcomes_become_final(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
 		for (int first = 0; first < 2; first++) {
 			struct rig *rig = online(NULL);
@@ -138,7 +134,6 @@ static void test_only_odd_outcomes_count(void **state)
 	static const enum outcome others[] = {
 		OUTCOME_UNAVAILABLE, OUTCOME_DEADLINE_EXCEEDED, OUTCOME_CANCELLED};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		struct rig *rig = online(NULL);
 
@@ -165,7 +160,6 @@ static void test_an_error_instead_of_a_reply(void **state)
 	auto_(envelope_done) struct envelope pushed = {0};
 	struct rig *rig = online(NULL);
 
-	(void)state;
 	assert_int_equal(begin(rig, "PushMessages"), 0);
 	for (int try = 0; try < 5; try++) {
 		rig_pass(rig, 20000);
@@ -199,7 +193,6 @@ static void test_a_run(void **state)
 	struct slices bytes = {0}, body = {0};
 	struct rig *rig = online(NULL);
 
-	(void)state;
 	assert_int_equal(run_encode(&run, &bytes), 0);
 	wire_put_refs(&writer, 1, &bytes);
 	assert_int_equal(wire_writer_take(&writer, &body), 0);
@@ -233,7 +226,6 @@ static void test_a_fab(void **state)
 	struct slices bytes = {0}, body = {0};
 	struct rig *rig = online(NULL);
 
-	(void)state;
 	assert_int_equal(slices_append_copy(&content, "PK-something", 12), 0);
 	assert_int_equal(fab_encode("abc", &content, &bytes), 0);
 	wire_put_refs(&writer, 1, &bytes);
@@ -252,7 +244,6 @@ static void test_no_fab(void **state)
 {
 	struct rig *rig = online(NULL);
 
-	(void)state;
 	assert_int_equal(begin(rig, "GetFab"), 0);
 	rig_pass(rig, 0);
 	rig->code = 2009;
@@ -271,7 +262,6 @@ static void test_a_reply_and_the_next_poll(void **state)
 	struct rig *rig = online(NULL);
 	auto_(envelope_done) struct envelope pushed = {0};
 
-	(void)state;
 	rig_pass(rig, 15000);
 	assert_int_equal(begin(rig, "PushMessages"), 0);
 	rig_pass(rig, 0);
@@ -293,7 +283,6 @@ static void test_a_reply_that_is_dropped(void **state)
 	struct rig *rig = online(NULL);
 	struct slices junk = {0};
 
-	(void)state;
 	assert_int_equal(begin(rig, "PushMessages"), 0);
 	rig_pass(rig, 0);
 	rig_answer_push(rig, "None");
@@ -311,7 +300,6 @@ static void test_a_reply_that_is_dropped(void **state)
 
 static void test_calls_are_cancelled(void **state)
 {
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		struct rig *rig = online(NULL);
 

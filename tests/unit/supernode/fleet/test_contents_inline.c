@@ -11,7 +11,6 @@ static void test_registers_and_begins(void **state)
 	struct rig *rig = rig_new(NULL);
 	struct transport_handle *handle;
 
-	(void)state;
 	rig_pass(rig, 100000);
 	assert_int_equal(rig->sent, 0);
 	fleet_start(rig->fleet);
@@ -47,7 +46,6 @@ static void test_each_registration_has_a_fresh_key(void **state)
 	struct rig *rig = rig_new(NULL);
 	char *last = NULL;
 
-	(void)state;
 	fleet_start(rig->fleet);
 	rig_pass(rig, 0);
 	for (int i = 0; i < 4; i++) {
@@ -70,7 +68,6 @@ static void test_each_registration_has_a_fresh_key(void **state)
 
 static void test_every_outcome_of_create_node(void **state)
 {
-	(void)state;
 	for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
 		bool again = outcome == OUTCOME_UNAUTHENTICATED ||
 			     retry_again((enum outcome)outcome, false);
@@ -100,7 +97,6 @@ static void test_an_answer_without_a_node_is_no_registration(void **state)
 	struct rig *rig = rig_new(NULL);
 	struct slices junk = {0};
 
-	(void)state;
 	fleet_start(rig->fleet);
 	rig_pass(rig, 0);
 	rig_answer_node(rig, 0);
@@ -118,7 +114,6 @@ static void test_heartbeats_go_on(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig->wants = false;
 	rig_register(rig);
 	for (int i = 0; i < 3; i++) {
@@ -146,7 +141,6 @@ static void test_a_timed_out_heartbeat_has_waited(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig->wants = false;
 	fleet_start(rig->fleet);
 	rig_pass(rig, 0);
@@ -201,7 +195,6 @@ static void forgotten(const char *method, bool success_false)
 
 static void test_forgotten(void **state)
 {
-	(void)state;
 	forgotten("Ping", false);
 	forgotten("Ping", true);
 	forgotten("PullMessages", false);
@@ -213,7 +206,6 @@ static void test_forgotten_again_and_again_backs_off(void **state)
 	struct rig *rig = rig_new(NULL);
 	unsigned sent;
 
-	(void)state;
 	rig->random01 = 0.999;
 	fleet_start(rig->fleet);
 	for (int i = 0; i < 600; i++) {
@@ -237,7 +229,6 @@ static void test_polls_at_the_pace_of_what_happens(void **state)
 	int64_t begin_ms = rig_now(), last_ms = begin_ms;
 	unsigned polls = 0;
 
-	(void)state;
 	rig_register(rig);
 	while (rig_now() - begin_ms < 60000) {
 		if (rig_sent(rig, "Ping"))
@@ -269,7 +260,6 @@ static void test_polls_only_when_wanted(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig->wants = false;
 	rig_register(rig);
 	rig_pass(rig, 15000);
@@ -298,7 +288,6 @@ static void test_a_pull_is_never_cancelled_by_time(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig_register(rig);
 	assert_int_equal(rig_sent(rig, "PullMessages")->timeout_ms, 0);
 	for (int i = 0; i < 200; i++) {
@@ -313,7 +302,6 @@ static void test_a_pull_is_never_cancelled_by_time(void **state)
 
 static void test_every_outcome_of_a_pull(void **state)
 {
-	(void)state;
 	for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
 		bool lost = outcome == OUTCOME_UNAUTHENTICATED || outcome == OUTCOME_UNIMPLEMENTED;
 		struct rig *rig = rig_new(NULL);
@@ -336,7 +324,6 @@ static void test_a_broken_message_is_no_end(void **state)
 	struct rig *rig = rig_new(NULL);
 	struct slices junk = {0};
 
-	(void)state;
 	rig_register(rig);
 	assert_int_equal(slices_append_copy(&junk, "\x12\x03\x0a\xff\xff", 5), 0);
 	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &junk);
@@ -355,7 +342,6 @@ static void test_a_broken_message_with_metadata_is_refused(void **state)
 	struct rig *rig = rig_new(NULL);
 	struct slices junk = {0};
 
-	(void)state;
 	rig_register(rig);
 	assert_int_equal(slices_append_copy(&junk, bytes, sizeof bytes - 1), 0);
 	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &junk);
@@ -369,7 +355,6 @@ static void test_an_outage_is_told_every_ten_seconds(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig->random01 = 0.0;
 	rig_register(rig);
 	for (int i = 0; i < 600; i++) {
@@ -398,7 +383,6 @@ static void test_gives_up_registering(void **state)
 	struct retry_policy wait = {.max_retries = -1, .max_wait_ms = 2000};
 	struct rig *rig = rig_new(&retries);
 
-	(void)state;
 	fleet_start(rig->fleet);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(rig->over, 0);
@@ -428,7 +412,6 @@ static void test_gives_up_polling(void **state)
 	struct retry_policy retries = {.max_retries = 1, .max_wait_ms = -1};
 	struct rig *rig = rig_new(&retries);
 
-	(void)state;
 	rig_register(rig);
 	/* Success starts the count anew. */
 	for (int i = 0; i < 3; i++) {
@@ -449,7 +432,6 @@ static void test_stops_with_delete_node(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig_register(rig);
 	rig_answer_pull_empty(rig);
 	fleet_stop(rig->fleet, rig_stopped, rig);
@@ -467,7 +449,6 @@ static void test_stops_before_the_start_and_between_tries(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	fleet_stop(rig->fleet, rig_stopped, rig);
 	assert_int_equal(rig->stopped, 0);
 	rig_pass(rig, 0);
@@ -490,7 +471,6 @@ static void test_stops_with_create_node_out(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	fleet_start(rig->fleet);
 	rig_pass(rig, 0);
 	fleet_stop(rig->fleet, rig_stopped, rig);
@@ -508,7 +488,6 @@ static void test_stops_with_a_pull_out(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig_register(rig);
 	fleet_stop(rig->fleet, rig_stopped, rig);
 	rig_pass(rig, 999);
@@ -527,7 +506,6 @@ static void test_answers_a_message_that_comes_while_stopping(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig->push_in_message = true;
 	rig_register(rig);
 	fleet_stop(rig->fleet, rig_stopped, rig);
@@ -550,7 +528,6 @@ static void test_a_reply_does_not_hold_up_the_stop(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig->push_in_message = true;
 	rig_register(rig);
 	fleet_stop(rig->fleet, rig_stopped, rig);
@@ -569,7 +546,6 @@ static void test_no_memory_for_a_call_is_tried_again(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig->fail_calls = 2;
 	fleet_start(rig->fleet);
 	rig_pass(rig, 10000);

@@ -1,24 +1,11 @@
-#include "common/base/cleanup.h"
 #include "common/rpc/rpc.h"
+#include "kit/test.h"
 #include "life.h"
 #include "supernode/link/transport.h"
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
 static void test_a_life_at_a_real_fleet_api(void **state)
 {
-	const char *python = getenv("FLWR_TEST_PYTHON");
-
-	(void)state;
-	if (!python)
-		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
-	life_run(python, "superlink.py", "Flower-1.15-to-1.18");
+	life_run(KIT_OLDEST, FLWR_TEST_DIR "/superlink.py", "Flower-1.15-to-1.18");
 }
 
 static void test_an_address_that_is_none(void **state)
@@ -27,7 +14,6 @@ static void test_an_address_that_is_none(void **state)
 	struct loop *loop = NULL;
 	struct rpc *rpc = NULL;
 
-	(void)state;
 	assert_int_equal(loop_new(&loop), 0);
 	assert_int_equal(rpc_new(loop, &rpc), 0);
 	assert_int_equal(

@@ -1,14 +1,8 @@
+#include "kit/test.h"
 #include "supernode/fleet/heartbeat.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 static void test_heartbeats_vary_by_a_tenth(void **state)
 {
-	(void)state;
 	/* (30 - 5) s x (0.8 - 0.1 ... 0.8 + 0.1) */
 	assert_int_equal(heartbeat_next(1000, 0.0), 1000 + 17500);
 	assert_int_equal(heartbeat_next(1000, 0.5), 1000 + 20000);

@@ -2,9 +2,6 @@
 
 #include "common/message/fleet_codec.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #define SUPERLINK "SuperLink superlink.test:9092: "
 
 /* ---- dialect C ---- */
@@ -14,7 +11,6 @@ static void test_a_key_of_its_own(void **state)
 	static const char *const speaks[] = {
 		[PROBE_GRPC] = "Flower-1.23-to-1.39", [PROBE_HTTP] = "Flower-1.40-and-later"};
 
-	(void)state;
 	for (enum probe_result found = PROBE_GRPC; found <= PROBE_HTTP; found++) {
 		struct rig *rig = rig_new(NULL);
 		auto_(slices_done) struct slices body = {0};
@@ -55,7 +51,6 @@ static void test_an_operators_key_is_activated(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
 
-	(void)state;
 	assert_null(rig_sent(rig, "RegisterNode"));
 	/* Its last node still counts as online: for half a minute. */
 	for (int i = 0; i < 20; i++) {
@@ -77,7 +72,6 @@ static void test_an_operators_key_that_nobody_knows(void **state)
 	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
 	int64_t begin_ms = rig_now();
 
-	(void)state;
 	while (!rig->over) {
 		assert_true(rig_now() - begin_ms < 80000);
 		rig_fail(rig, "ActivateNode", OUTCOME_FAILED_PRECONDITION);
@@ -97,7 +91,6 @@ static void test_a_refused_activation_and_an_outage(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
 
-	(void)state;
 	rig_fail(rig, "ActivateNode", OUTCOME_FAILED_PRECONDITION);
 	rig_pass(rig, 1500);
 	rig_fail(rig, "ActivateNode", OUTCOME_UNAVAILABLE);
@@ -118,7 +111,6 @@ static void test_a_key_of_its_own_is_not_taken(void **state)
 	struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);
 	char *key;
 
-	(void)state;
 	rig->code = 2001;
 	rig_fail(rig, "RegisterNode", OUTCOME_FAILED_PRECONDITION);
 	assert_int_equal(rig->over, 1);
@@ -153,7 +145,6 @@ static void test_signatures_that_are_not_accepted(void **state)
 {
 	static const double dates_s[] = {0, 1, 400, -400};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(dates_s); i++) {
 		struct rig *rig = rig_new_with(NULL, rig_key(), NULL);
 		bool hint = dates_s[i] > 300 || dates_s[i] < -4;
@@ -192,7 +183,6 @@ static void test_signatures_over_grpc(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
 
-	(void)state;
 	rig->lacks = (const char *const[]){NULL};
 	rig_fail(rig, "ActivateNode", OUTCOME_UNAUTHENTICATED);
 	assert_int_equal(rig->over_what, FLEET_OVER_KEY);
@@ -205,7 +195,6 @@ static void test_signatures_over_grpc(void **state)
 /* Released SuperLinks look at keys before methods. */
 static void test_keys_before_methods(void **state)
 {
-	(void)state;
 	for (int b = 0; b < 2; b++)
 		for (int operators = 0; operators < 2; operators++) {
 			struct auth *key = operators ? rig_key() : NULL;
@@ -233,7 +222,6 @@ static void test_neither_heartbeat_is_answered(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_b, NULL, NULL);
 
-	(void)state;
 	rig->lacks = (const char *const[]){NULL};
 	rig_answer_node(rig, RIG_NODE_ID);
 	rig_fail(rig, "SendNodeHeartbeat", OUTCOME_UNKNOWN);
@@ -252,7 +240,6 @@ static void test_dialect_b(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_b, NULL, NULL);
 
-	(void)state;
 	rig_answer_node(rig, RIG_NODE_ID);
 	assert_int_equal(rig->registered, 0);
 	assert_non_null(rig_sent(rig, "SendNodeHeartbeat"));
@@ -290,7 +277,6 @@ static void fail_as(struct rig *rig, const char *method, enum outcome outcome, c
 /* Other failures do not say that the method is not there. */
 static void test_another_reason(void **state)
 {
-	(void)state;
 	for (int unknown = 0; unknown < 2; unknown++) {
 		struct rig *rig = rig_begin(lacks_nothing, NULL, NULL);
 
@@ -387,7 +373,6 @@ static void test_every_outcome(void **state)
 		bool operators;
 	} rows[] = {{"RegisterNode", false}, {"ActivateNode", false}, {"ActivateNode", true}};
 
-	(void)state;
 	for (enum probe_result found = PROBE_GRPC; found <= PROBE_HTTP; found++)
 		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 			for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++)
@@ -407,7 +392,6 @@ static void test_an_operators_key_at_a_list(void **state)
 			"--state-dir"},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct rig *rig = rig_begin(lacks_nothing, rig_key(), NULL);
 
@@ -426,7 +410,6 @@ static void test_a_key_of_its_own_at_a_list(void **state)
 {
 	struct rig *rig = rig_begin(lacks_nothing, NULL, NULL);
 
-	(void)state;
 	fail_as(rig, "RegisterNode", OUTCOME_UNAUTHENTICATED, "Public key not recognized");
 	fail_as(rig, "CreateNode", OUTCOME_UNAUTHENTICATED, "Public key not recognized");
 	assert_int_equal(rig->over, 1);
@@ -440,7 +423,6 @@ static void test_is_online(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);
 
-	(void)state;
 	assert_false(fleet_is_online(rig->fleet));
 	rig_answer_node(rig, RIG_NODE_ID);
 	assert_false(fleet_is_online(rig->fleet));
@@ -468,7 +450,6 @@ static void test_nobody_listens(void **state)
 	struct retry_policy two = {.max_retries = 2, .max_wait_ms = -1};
 	struct rig *rig = rig_new(&two);
 
-	(void)state;
 	rig->found = PROBE_ABSENT;
 	rig->found_why = "nobody is there";
 	fleet_start(rig->fleet);
@@ -490,7 +471,6 @@ static void test_the_wrong_one_listens(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig->found = PROBE_WRONG;
 	rig->found_why = "x answers with TLS: leave out --insecure";
 	fleet_start(rig->fleet);
@@ -544,7 +524,6 @@ static const char *const lacks_all[] = {
 
 static void test_no_fleet_api_listens(void **state)
 {
-	(void)state;
 	for (int http = 0; http < 2; http++) {
 		struct rig *rig = rig_new(NULL);
 
@@ -560,7 +539,6 @@ static void test_no_fleet_api_listens(void **state)
 
 static void test_a_node_that_was_up_does_not_give_up(void **state)
 {
-	(void)state;
 	for (int how = 0; how < 2; how++) {
 		struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);
 
@@ -592,7 +570,6 @@ static void test_a_superlink_that_has_lost_its_keys(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
 
-	(void)state;
 	rig_answer_node(rig, RIG_NODE_ID);
 	assert_int_equal(rig->registered, 1);
 	rig_pass(rig, JOIN_STABLE_MS);
@@ -616,7 +593,6 @@ static void test_replaced_by_one_that_speaks_http(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_a, NULL, NULL);
 
-	(void)state;
 	rig_answer_node(rig, RIG_NODE_ID);
 	rig_pass(rig, 0);
 	rig_answer_ping(rig, true);
@@ -660,7 +636,6 @@ static void test_replaced_by_one_that_knows_the_node(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);
 
-	(void)state;
 	rig_answer_node(rig, RIG_NODE_ID);
 	rig_answer_node(rig, RIG_NODE_ID);
 	rig_pass(rig, 0);
@@ -684,7 +659,6 @@ static void test_replaced_by_one_of_another_release(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);
 
-	(void)state;
 	rig_answer_node(rig, RIG_NODE_ID);
 	rig_answer_node(rig, RIG_NODE_ID);
 	rig_pass(rig, JOIN_STABLE_MS);
@@ -703,7 +677,6 @@ static void test_replaced_half_way(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);
 
-	(void)state;
 	rig_answer_node(rig, RIG_NODE_ID);
 	rig_fail(rig, "ActivateNode", OUTCOME_UNAVAILABLE);
 	rig->lacks = rig_lacks_b;

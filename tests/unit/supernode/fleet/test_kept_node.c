@@ -1,10 +1,8 @@
 #include "rig.h"
 
 #include "common/base/files.h"
+#include "kit/dir.h"
 #include "supernode/fleet/kept_node.h"
-
-#include <stdlib.h>
-#include <unistd.h>
 
 /* What is kept in dir; 0: nothing. */
 static uint64_t kept_in(const char *dir)
@@ -23,14 +21,6 @@ static uint64_t kept_in(const char *dir)
 	return number;
 }
 
-static void remove_dir(const char *dir)
-{
-	auto_(free_at_exit) char *path = path_join(dir, KEPT_NODE_FILE);
-
-	unlink(path);
-	assert_int_equal(rmdir(dir), 0);
-}
-
 static void keep_77(char *dir, const struct auth *key)
 {
 	kept_node_set(&(struct kept_node){.dir = dir}, key, 77);
@@ -38,16 +28,14 @@ static void keep_77(char *dir, const struct auth *key)
 
 static void test_a_number_is_kept(void **state)
 {
-	(void)state;
 	for (int b = 0; b < 2; b++) {
-		char dir[] = "/tmp/flwr-kept-XXXXXX";
 		struct rig *rig;
 
-		assert_non_null(mkdtemp(dir));
-		rig = rig_begin(b ? rig_lacks_b : rig_lacks_a, rig_key(), dir);
+		assert_int_equal(kit_dir_make(state), 0);
+		rig = rig_begin(b ? rig_lacks_b : rig_lacks_a, rig_key(), kit_dir);
 		rig_answer_node(rig, RIG_NODE_ID);
 		/* From the very first moment. */
-		assert_int_equal(kept_in(dir), RIG_NODE_ID);
+		assert_int_equal(kept_in(kit_dir), RIG_NODE_ID);
 		if (b) {
 			rig_fail(rig, "SendNodeHeartbeat", OUTCOME_UNAVAILABLE);
 			rig_pass(rig, 500);
@@ -61,24 +49,22 @@ static void test_a_number_is_kept(void **state)
 		rig_pass(rig, 0);
 		/* Who is not heard keeps the number. */
 		rig_fail(rig, "DeleteNode", b ? OUTCOME_OK : OUTCOME_UNAVAILABLE);
-		assert_int_equal(kept_in(dir), b ? 0 : RIG_NODE_ID);
+		assert_int_equal(kept_in(kit_dir), b ? 0 : RIG_NODE_ID);
 		rig_free(rig);
-		remove_dir(dir);
+		assert_int_equal(kit_dir_remove(state), 0);
 	}
 }
 
 static void test_a_kept_number_is_used(void **state)
 {
-	(void)state;
 	for (int b = 0; b < 2; b++) {
-		char dir[] = "/tmp/flwr-kept-XXXXXX";
 		struct auth *key = rig_key();
 		struct rig *rig;
 
-		assert_non_null(mkdtemp(dir));
-		keep_77(dir, key);
-		assert_int_equal(kept_node_get(&(struct kept_node){.dir = dir}, key), 77);
-		rig = rig_begin(b ? rig_lacks_b : rig_lacks_a, key, dir);
+		assert_int_equal(kit_dir_make(state), 0);
+		keep_77(kit_dir, key);
+		assert_int_equal(kept_node_get(&(struct kept_node){.dir = kit_dir}, key), 77);
+		rig = rig_begin(b ? rig_lacks_b : rig_lacks_a, key, kit_dir);
 		if (b)
 			rig_answer_ping(rig, true);
 		assert_int_equal(rig->registered, 1);
@@ -87,23 +73,21 @@ static void test_a_kept_number_is_used(void **state)
 		rig_answer_ping(rig, true);
 		assert_int_equal(rig->sent, b ? 2 : 1);
 		rig_free(rig);
-		remove_dir(dir);
+		assert_int_equal(kit_dir_remove(state), 0);
 	}
 }
 
 /* The SuperLink has been restarted, or the last node was deleted there. */
 static void test_a_kept_number_that_is_not_known(void **state)
 {
-	(void)state;
 	for (int how = 0; how < 4; how++) {
-		char dir[] = "/tmp/flwr-kept-XXXXXX";
 		struct auth *key = rig_key();
 		bool b = how < 2;
 		struct rig *rig;
 
-		assert_non_null(mkdtemp(dir));
-		keep_77(dir, key);
-		rig = rig_begin(b ? rig_lacks_b : rig_lacks_a, key, dir);
+		assert_int_equal(kit_dir_make(state), 0);
+		keep_77(kit_dir, key);
+		rig = rig_begin(b ? rig_lacks_b : rig_lacks_a, key, kit_dir);
 		if (how % 2)
 			rig_answer_ping(rig, false);
 		else
@@ -116,10 +100,10 @@ static void test_a_kept_number_that_is_not_known(void **state)
 		if (b)
 			rig_answer_ping(rig, true);
 		assert_int_equal(rig->node_id, RIG_NODE_ID);
-		assert_int_equal(kept_in(dir), RIG_NODE_ID);
+		assert_int_equal(kept_in(kit_dir), RIG_NODE_ID);
 		assert_int_equal(rig->over, 0);
 		rig_free(rig);
-		remove_dir(dir);
+		assert_int_equal(kit_dir_remove(state), 0);
 	}
 }
 
@@ -128,7 +112,6 @@ static void test_a_number_is_known_in_one_life(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_b, rig_key(), NULL);
 
-	(void)state;
 	rig_answer_node(rig, RIG_NODE_ID);
 	rig_answer_ping(rig, true);
 	rig_pass(rig, 0);
@@ -146,7 +129,6 @@ static void test_a_key_that_has_a_node(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_a, rig_key(), NULL);
 
-	(void)state;
 	rig_fail(rig, "CreateNode", OUTCOME_UNAUTHENTICATED);
 	assert_int_equal(rig->over_what, FLEET_OVER_KEY);
 	assert_non_null(strstr(rig->over_sentence, "--state-dir"));
@@ -156,16 +138,14 @@ static void test_a_key_that_has_a_node(void **state)
 /* So a number that is not known any more is not used at all. */
 static void test_keys_before_methods_and_a_kept_number(void **state)
 {
-	(void)state;
 	for (int known = 0; known < 2; known++) {
-		char dir[] = "/tmp/flwr-kept-XXXXXX";
 		struct auth *key = rig_key();
 		struct rig *rig;
 		size_t len;
 
-		assert_non_null(mkdtemp(dir));
-		keep_77(dir, key);
-		rig = rig_new_with(NULL, key, dir);
+		assert_int_equal(kit_dir_make(state), 0);
+		keep_77(kit_dir, key);
+		rig = rig_new_with(NULL, key, kit_dir);
 		rig->keys_first = true;
 		if (known)
 			rig->node_pem = strdup(auth_public_key(key, &len));
@@ -178,7 +158,7 @@ static void test_keys_before_methods_and_a_kept_number(void **state)
 		assert_int_equal(rig->registered, 1);
 		assert_int_equal(rig->node_id, known ? 77 : RIG_NODE_ID);
 		rig_free(rig);
-		remove_dir(dir);
+		assert_int_equal(kit_dir_remove(state), 0);
 	}
 }
 

@@ -2,7 +2,6 @@
 
 static void test_leaves(void **state)
 {
-	(void)state;
 	for (int operators = 0; operators < 2; operators++) {
 		struct rig *rig = rig_begin(rig_lacks_c, operators ? rig_key() : NULL, NULL);
 
@@ -25,7 +24,6 @@ static void test_leaves(void **state)
 
 static void test_leaves_one_that_does_not_listen(void **state)
 {
-	(void)state;
 	for (int answers = 0; answers < 2; answers++) {
 		struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);
 
@@ -48,7 +46,6 @@ static void test_stops_half_way(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);
 
-	(void)state;
 	fleet_stop(rig->fleet, rig_stopped, rig);
 	rig_answer_node(rig, RIG_NODE_ID);
 	rig_pass(rig, 0);

@@ -3,8 +3,6 @@
  */
 #include "sample.h"
 
-#include <stdlib.h>
-
 static struct sample sample;
 static unsigned registered, lost, messages, contents, over; /* of all lives */
 
@@ -200,7 +198,6 @@ static void test_random_lives(void **state)
 	const char *from = getenv("FLWR_TEST_SEED");
 	uint32_t first = from ? (uint32_t)strtoul(from, NULL, 10) : 0;
 
-	(void)state;
 	sample_init(&sample, 5, 100);
 	for (uint32_t seed = first; seed < first + 200; seed++) {
 		if (seed % 50 == 0)

@@ -38,7 +38,6 @@ static void test_a_poll_that_is_not_answered(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig->lacks = rig_lacks_c;
 	rig_register(rig);
 	assert_int_equal(rig_sent(rig, "PullMessages")->timeout_ms, 300000);
@@ -74,7 +73,6 @@ static void test_all_in_their_order(void **state)
 	struct rig *rig;
 	size_t next = 0;
 
-	(void)state;
 	sample_init(&sample, 20, 1000);
 	rig = with_message(&sample);
 	while ((handle = rig_sent(rig, "PullObject"))) {
@@ -112,7 +110,6 @@ static void test_a_larger_one_is_asked_for_alone(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 4, 1000);
 	rig = with_message(&sample);
 	handle = rig_sent(rig, "PullObject");
@@ -144,7 +141,6 @@ static void test_one_that_is_too_large_ends_the_message(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 1, 1000);
 	rig = with_message(&sample);
 	while ((handle = rig_sent(rig, "PullObject")) &&
@@ -168,7 +164,6 @@ static void test_objects_on_their_way_are_in_the_budget(void **state)
 	struct sample sample;
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	sample_init(&sample, 20, 1000);
 	rig->lacks = rig_lacks_c;
 	budget_init(&rig->budget, 16 * MIB);
@@ -204,7 +199,6 @@ static void test_one_that_waits_in_a_small_budget(void **state)
 	struct sample sample;
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	sample_init(&sample, 3, 1000);
 	rig->lacks = rig_lacks_c;
 	budget_init(&rig->budget, 9 * MIB);
@@ -235,7 +229,6 @@ static void test_large_ones_are_fewer_at_a_time(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 10, 10 * MIB);
 	rig = with_message(&sample);
 	/* Five are out besides the first, of which three may be. */
@@ -255,7 +248,6 @@ static void test_those_of_old_releases_come_one_by_one(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 3, 1000);
 	rig = with_message_of(&sample, rig_lacks_b);
 	for (size_t i = 0; i < sample.n; i++) {
@@ -274,7 +266,6 @@ static void test_one_that_comes_later(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 6, 100);
 	rig = with_message(&sample);
 	handle = rig_sent(rig, "PullObject");
@@ -301,7 +292,6 @@ static void test_one_that_does_not_come(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 0, 0);
 	rig = with_message(&sample);
 	for (int i = 0; i < 1000 && !rig->contents; i++) {
@@ -321,7 +311,6 @@ static void test_one_that_is_lost(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 6, 100);
 	rig = with_message(&sample);
 	assert_int_equal(rig_out(rig, "PullObject"), 6);
@@ -343,7 +332,6 @@ static void test_a_failure_while_another_is_out_again(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 1, 100);
 	rig = with_message(&sample);
 	lost = rig_sent(rig, "PullObject");
@@ -369,7 +357,6 @@ static void test_a_failure_while_another_waits(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 0, 100);
 	rig = with_message(&sample);
 	rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
@@ -380,7 +367,6 @@ static void test_a_failure_while_another_waits(void **state)
 
 static void test_one_that_is_another(void **state)
 {
-	(void)state;
 	for (int bad = 1; bad <= 3; bad++) {
 		struct sample sample;
 		struct rig *rig;
@@ -407,7 +393,6 @@ static void test_one_that_is_another(void **state)
 /* Workers of ours hash what is large; for others it is done here. */
 static void test_a_large_one_that_is_another(void **state)
 {
-	(void)state;
 	for (int own = 0; own < 2; own++) {
 		struct sample sample;
 		struct rig *rig;
@@ -432,7 +417,6 @@ static void test_what_1_25_says_of_one_that_is_not_there_yet(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 2, 100);
 	rig = with_message(&sample);
 	for (int i = 0; i < 10; i++) {
@@ -455,7 +439,6 @@ static void test_taken_up_where_it_broke_off(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 4, 100);
 	rig = with_message(&sample);
 	rig_answer_object(rig, rig_sent(rig, "PullObject"), &sample.bytes[0]);
@@ -480,7 +463,6 @@ static void test_outcomes_that_are_final(void **state)
 	static const enum outcome outcomes[] = {OUTCOME_PERMISSION_DENIED, OUTCOME_NOT_FOUND,
 		OUTCOME_INVALID_ARGUMENT, OUTCOME_RESOURCE_EXHAUSTED, OUTCOME_UNIMPLEMENTED};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
 		struct sample sample;
 		struct rig *rig;
@@ -498,7 +480,6 @@ static void test_outcomes_that_are_final(void **state)
 
 static void test_nobody_wants_them(void **state)
 {
-	(void)state;
 	for (int waits = 0; waits < 2; waits++) {
 		struct sample sample;
 		struct rig *rig;
@@ -531,7 +512,6 @@ static void test_nobody_wants_them(void **state)
 
 static void test_lost_while_objects_are_kept(void **state)
 {
-	(void)state;
 	for (int stop = 0; stop < 2; stop++) {
 		struct sample sample;
 		struct rig *rig;
@@ -570,7 +550,6 @@ static void test_stopped_while_one_waits(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 1, 100);
 	rig = with_message(&sample);
 	rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
@@ -591,7 +570,6 @@ static void test_stopped_while_one_waits(void **state)
 /* It is answered, whatever becomes of its objects. */
 static void test_a_message_that_comes_while_stopping(void **state)
 {
-	(void)state;
 	for (int no_use = 0; no_use < 2; no_use++) {
 		struct sample sample;
 		struct rig *rig = rig_new(NULL);
@@ -627,7 +605,6 @@ static void test_messages_that_are_refused(void **state)
 	auto_(slices_done) struct slices broken = {0};
 	struct rig *rig = rig_new(NULL);
 
-	(void)state;
 	rig->lacks = rig_lacks_c;
 	rig_register(rig);
 	rig_answer_pull_tree(rig, NULL);
@@ -652,7 +629,6 @@ static void test_no_memory_to_ask(void **state)
 	struct sample sample;
 	struct rig *rig;
 
-	(void)state;
 	sample_init(&sample, 3, 100);
 	rig = with_message(&sample);
 	while (rig_sent(rig, "PullObject"))

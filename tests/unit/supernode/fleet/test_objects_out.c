@@ -3,8 +3,6 @@
 #include "common/message/fleet_codec.h"
 #include "common/message/object_calls_codec.h"
 
-#include <stdlib.h>
-
 static const struct envelope plain = {
 	.metadata = RIG_REPLY_METADATA,
 };
@@ -133,7 +131,6 @@ static void test_all_of_it(void **state)
 	char id[OBJECT_ID_TEXT_BYTES];
 	struct case_ c;
 
-	(void)state;
 	case_init(&c, 12);
 	case_push(&c);
 	/* Borrowed until then. */
@@ -180,7 +177,6 @@ static void test_only_what_is_wanted(void **state)
 	auto_(object_request_done) struct object_request request = {0};
 	struct case_ c;
 
-	(void)state;
 	case_init(&c, 3);
 	case_push(&c);
 	announced(&c, &message);
@@ -208,7 +204,6 @@ static void test_a_long_upload_begins_with_a_young_signature(void **state)
 		bool young[4];
 	} rows[] = {{100, {false, false, false, false}}, {5 << 20, {true, false, false, true}}};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char before[CLOCK_ISO8601_BYTES];
 		struct case_ c;
@@ -237,7 +232,6 @@ static void test_one_that_is_no_part_of_it(void **state)
 	struct object_id wanted[2] = {0};
 	struct case_ c;
 
-	(void)state;
 	case_init(&c, 3);
 	case_push(&c);
 	wanted[0] = c.sample.ids[0];
@@ -253,7 +247,6 @@ static void test_one_that_is_no_part_of_it(void **state)
 
 static void test_one_that_is_not_stored(void **state)
 {
-	(void)state;
 	for (int tries = 2; tries <= 4; tries++) {
 		struct case_ c;
 
@@ -281,7 +274,6 @@ static void test_outcomes_that_are_final(void **state)
 	static const enum outcome outcomes[] = {OUTCOME_PERMISSION_DENIED, OUTCOME_NOT_FOUND,
 		OUTCOME_INVALID_ARGUMENT, OUTCOME_RESOURCE_EXHAUSTED, OUTCOME_FAILED_PRECONDITION};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(outcomes); i++)
 		for (int object = 0; object < 2; object++) {
 			struct case_ c;
@@ -309,7 +301,6 @@ static void test_taken_up_where_it_broke_off(void **state)
 	auto_(object_request_done) struct object_request request = {0};
 	struct case_ c;
 
-	(void)state;
 	case_init(&c, 2);
 	case_push(&c);
 	rig_answer(c.rig, rig_sent(c.rig, "PushMessages"), OUTCOME_UNAVAILABLE, "", NULL);
@@ -330,7 +321,6 @@ static void test_taken_up_where_it_broke_off(void **state)
 
 static void test_lost_on_the_way(void **state)
 {
-	(void)state;
 	for (int stop = 0; stop < 2; stop++) {
 		struct case_ c;
 
@@ -362,7 +352,6 @@ static void test_lost_on_the_way(void **state)
 /* With and without a tree of the worker's. */
 static void test_an_error(void **state)
 {
-	(void)state;
 	for (int set = 0; set < 2; set++) {
 		auto_(envelope_done) struct envelope message = {0};
 		auto_(object_request_done) struct object_request request = {0};
@@ -411,7 +400,6 @@ static void test_one_that_is_dropped(void **state)
 	struct slices body = {0};
 	struct case_ c;
 
-	(void)state;
 	case_init(&c, 3);
 	case_push(&c);
 	/* 1.20 names what it lacks all the same. */
@@ -434,7 +422,6 @@ static void test_an_answer_that_cannot_be_read(void **state)
 	static const char *const junk[] = {"\x12\x7f", "\x1a\x03"
 						       "abc"};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(junk); i++) {
 		struct slices body = {0};
 		struct case_ c;
@@ -459,7 +446,6 @@ static void test_the_next_poll(void **state)
 {
 	struct case_ c;
 
-	(void)state;
 	case_init(&c, 1);
 	rig_pass(c.rig, 15000);
 	case_push(&c);

@@ -77,7 +77,6 @@ static void test_away_and_back(void **state)
 	struct value sint = {.kind = VALUE_SINT, .i = 20};
 	struct value uint = {.kind = VALUE_UINT, .u = 20};
 
-	(void)state;
 	comes_back(&sint);
 	comes_back(&uint);
 }
@@ -88,7 +87,6 @@ static void test_shut_down(void **state)
 	struct slices order = content("config", "seconds", &zero);
 	struct rig *rig = told(&order);
 
-	(void)state;
 	assert_int_equal(pushed_reason(rig), 1);
 	rig_answer_push(rig, "3c2e");
 	assert_int_equal(rig->over, 1);
@@ -141,7 +139,6 @@ static void test_malformed(void **state)
 	struct value half = {.kind = VALUE_DOUBLE, .d = 0.5};
 	struct slices order = content("config", "seconds", &negative);
 
-	(void)state;
 	refused(&order);
 	order = content("config", "seconds", &huge);
 	refused(&order);
@@ -162,7 +159,6 @@ static void test_forgotten_while_acknowledging(void **state)
 	struct slices order = content("config", "seconds", &sint);
 	struct rig *rig = told(&order);
 
-	(void)state;
 	rig_pass(rig, JOIN_STABLE_MS);
 	rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_UNAUTHENTICATED, "Invalid node ID",
 		NULL);

@@ -1,37 +1,14 @@
-#include "common/base/cleanup.h"
+#include "kit/child.h"
 #include "supernode/link/auth.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #define NOW_MS 1000000
 #define WALL_S 1790000000.25
 
-static void write_hex(FILE *file, const void *data, size_t len)
-{
-	const unsigned char *bytes = data;
-
-	for (size_t i = 0; i < len; i++)
-		fprintf(file, "%02x", bytes[i]);
-}
-
 static void test_the_real_package_accepts_proofs(void **state)
 {
-	char path[] = "/tmp/flwr-proof-XXXXXX", command[4096], answer[16];
-	const char *python = getenv("FLWR_TEST_PYTHON");
-	auto_(close_at_exit) int fd = mkstemp(path);
-	FILE *file = fd < 0 ? NULL : fdopen(dup(fd), "w");
-	FILE *pipe;
+	struct kit_child judge;
 
-	(void)state;
-	if (!python)
-		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
-	assert_non_null(file);
+	kit_child_start(&judge, KIT_OLDEST, FLWR_TEST_DIR "/verify_auth.py");
 	for (int i = 0; i < 5; i++) {
 		struct auth *auth = NULL;
 		const struct auth_proof *proof;
@@ -43,23 +20,16 @@ static void test_the_real_package_accepts_proofs(void **state)
 		assert_int_equal(strlen(pem), len);
 		proof = auth_proof(auth, clock_now_ms(), clock_wall_s(), AUTH_REUSE_MS);
 		assert_non_null(proof);
-		write_hex(file, pem, len);
-		fprintf(file, " %s ", proof->timestamp);
-		write_hex(file, proof->signature, proof->signature_len);
-		fputc('\n', file);
+		kit_child_put_hex(&judge, pem, len);
+		fprintf(judge.to, " %s ", proof->timestamp);
+		kit_child_put_hex(&judge, proof->signature, proof->signature_len);
+		fputc('\n', judge.to);
 		auth_free(auth);
 	}
-	assert_int_equal(fclose(file), 0);
-	snprintf(command, sizeof command, "'%s' '%s/verify_auth.py' '%s'", python, FLWR_TEST_DIR,
-		path);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	for (int i = 0; i < 5; i++) {
-		assert_non_null(fgets(answer, sizeof answer, pipe));
-		assert_string_equal(answer, "ok\n");
-	}
-	assert_int_equal(pclose(pipe), 0);
-	unlink(path);
+	kit_child_close(&judge);
+	for (int i = 0; i < 5; i++)
+		kit_child_expect(&judge, "ok");
+	kit_child_end(&judge);
 }
 
 static void test_keys_differ(void **state)
@@ -67,7 +37,6 @@ static void test_keys_differ(void **state)
 	struct auth *a = NULL, *b = NULL;
 	size_t len;
 
-	(void)state;
 	assert_int_equal(auth_new(&a), 0);
 	assert_int_equal(auth_new(&b), 0);
 	assert_string_not_equal(auth_public_key(a, &len), auth_public_key(b, &len));
@@ -97,7 +66,6 @@ static void test_when_a_proof_is_used_again(void **state)
 		{-1, 0.0, false},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		const struct auth_proof *proof;
 		struct auth_proof first;
@@ -124,7 +92,6 @@ static void test_the_timestamp_is_the_wall_clock(void **state)
 	const struct auth_proof *proof;
 	char expected[CLOCK_ISO8601_BYTES];
 
-	(void)state;
 	assert_int_equal(auth_new(&auth), 0);
 	proof = auth_proof(auth, NOW_MS, WALL_S, AUTH_REUSE_ERA_A_MS);
 	assert_non_null(proof);
@@ -141,7 +108,6 @@ static void test_clock_offset(void **state)
 	struct auth *auth = NULL;
 	char expected[CLOCK_ISO8601_BYTES];
 
-	(void)state;
 	assert_int_equal(auth_new(&auth), 0);
 	for (size_t i = 0; i < ARRAY_LEN(offsets_s); i++) {
 		const struct auth_proof *proof;

@@ -1,18 +1,16 @@
 /*
  * The operator's key files: made by ssh-keygen and openssl, judged by Flower's own functions.
  */
-#include "common/base/cleanup.h"
 #include "common/base/exit_code.h"
 #include "common/base/files.h"
 #include "common/keys/base64.h"
+#include "kit/child.h"
+#include "kit/dir.h"
+#include "kit/log.h"
+#include "kit/vectors.h"
 #include "supernode/link/auth.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -22,16 +20,9 @@
 #define NOW_MS 1000000
 #define WALL_S 1790000000.25
 
-static char dir[] = "/tmp/flwr-test-keys-XXXXXX";
-
-static char *at(const char *name)
-{
-	return path_join(dir, name);
-}
-
 static char *load(const char *name, size_t *len_out)
 {
-	auto_(free_at_exit) char *path = at(name);
+	auto_(free_at_exit) char *path = kit_dir_path(name);
 	char *text;
 
 	assert_int_equal(file_read(path, 1 << 20, &text, len_out), 0);
@@ -40,17 +31,13 @@ static char *load(const char *name, size_t *len_out)
 
 static void store(const char *name, const char *data, size_t len)
 {
-	auto_(free_at_exit) char *path = at(name);
-	auto_(close_at_exit) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(fd_write_all(fd, data, len), 0);
+	free(kit_dir_write(name, data, len));
 }
 
 static int auth_of(const char *private, const char *public, struct auth **out, struct reason *why)
 {
-	auto_(free_at_exit) char *first = at(private);
-	auto_(free_at_exit) char *second = public ? at(public) : NULL;
+	auto_(free_at_exit) char *first = kit_dir_path(private);
+	auto_(free_at_exit) char *second = public ? kit_dir_path(public) : NULL;
 	int r = auth_load(first, second, NULL, out, why);
 
 	assert_int_equal(ERR_peek_error(), 0);
@@ -63,25 +50,10 @@ static int group_setup(void **state)
 {
 	auto_(free_at_exit) char *command = NULL;
 
-	(void)state;
-	if (!mkdtemp(dir) ||
-		asprintf(&command, "sh '%s/make_keys.sh' '%s'", FLWR_TEST_DIR, dir) < 0)
+	if (kit_dir_make(state) < 0 ||
+		asprintf(&command, "sh '%s/make_keys.sh' '%s'", FLWR_TEST_DIR, kit_dir) < 0)
 		return -1;
 	return system(command);
-}
-
-static int group_teardown(void **state)
-{
-	(void)state;
-	return dir_remove(dir);
-}
-
-static void write_hex(FILE *file, const void *data, size_t len)
-{
-	const unsigned char *bytes = data;
-
-	for (size_t i = 0; i < len; i++)
-		fprintf(file, "%02x", bytes[i]);
 }
 
 static bool is_good(const char *name)
@@ -90,7 +62,7 @@ static bool is_good(const char *name)
 }
 
 /* One line for verify_keys.py. */
-static void prove(const char *name, FILE *file)
+static void prove(const char *name, struct kit_child *judge)
 {
 	auto_(free_at_exit) char *public = NULL;
 	const struct auth_proof *proof;
@@ -108,58 +80,41 @@ static void prove(const char *name, FILE *file)
 	assert_string_equal(pem, auth_public_key(same, &len));
 	proof = auth_proof(auth, NOW_MS, WALL_S, AUTH_REUSE_MS);
 	assert_non_null(proof);
-	fprintf(file, "%s/%s ", dir, name);
-	write_hex(file, pem, len);
-	fprintf(file, " %s ", proof->timestamp);
-	write_hex(file, proof->signature, proof->signature_len);
-	fputc('\n', file);
+	fprintf(judge->to, "%s/%s ", kit_dir, name);
+	kit_child_put_hex(judge, pem, len);
+	fprintf(judge->to, " %s ", proof->timestamp);
+	kit_child_put_hex(judge, proof->signature, proof->signature_len);
+	fputc('\n', judge->to);
 	auth_free(auth);
 	auth_free(same);
 }
 
-static void judge(const char *python, const char *list, unsigned keys)
+static void check_good(enum kit_python python)
 {
-	auto_(free_at_exit) char *command = NULL;
-	char answer[16];
-	FILE *pipe;
+	DIR *names = opendir(kit_dir);
+	const struct dirent *item;
+	struct kit_child judge;
+	unsigned keys = 0;
 
-	assert_true(asprintf(&command, "'%s' '%s/verify_keys.py' '%s'", python, FLWR_TEST_DIR,
-			    list) > 0);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	for (unsigned i = 0; i < keys; i++) {
-		assert_non_null(fgets(answer, sizeof answer, pipe));
-		assert_string_equal(answer, "ok\n");
-	}
-	assert_int_equal(pclose(pipe), 0);
+	assert_non_null(names);
+	kit_child_start(&judge, python, FLWR_TEST_DIR "/verify_keys.py");
+	while ((item = readdir(names)))
+		if (is_good(item->d_name)) {
+			prove(item->d_name, &judge);
+			keys++;
+		}
+	closedir(names);
+	kit_child_close(&judge);
+	assert_int_equal(keys, 3 * (6 + 4) + 3 * 4 + 3 * 4);
+	while (keys-- > 0)
+		kit_child_expect(&judge, "ok");
+	kit_child_end(&judge);
 }
 
 static void test_good(void **state)
 {
-	auto_(free_at_exit) char *list = at("list");
-	FILE *file = fopen(list, "w");
-	DIR *names = opendir(dir);
-	const struct dirent *item;
-	unsigned keys = 0;
-
-	(void)state;
-	assert_non_null(file);
-	assert_non_null(names);
-	while ((item = readdir(names)))
-		if (is_good(item->d_name)) {
-			prove(item->d_name, file);
-			keys++;
-		}
-	closedir(names);
-	assert_int_equal(fclose(file), 0);
-	assert_int_equal(keys, 3 * (6 + 4) + 3 * 4 + 3 * 4);
-	if (!getenv("FLWR_TEST_PYTHON"))
-		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
-	judge(getenv("FLWR_TEST_PYTHON"), list, keys);
-	if (getenv("FLWR_TEST_PYTHON_NEW"))
-		judge(getenv("FLWR_TEST_PYTHON_NEW"), list, keys);
-	else
-		print_message("FLWR_TEST_PYTHON_NEW is not set: judged by the oldest only\n");
+	check_good(KIT_OLDEST);
+	check_good(KIT_NEWEST);
 }
 
 static void test_refused(void **state)
@@ -205,13 +160,12 @@ static void test_refused(void **state)
 		{"good-sec1-384", "good-sec1-384", -EBADMSG, 302, "damaged or no key"},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct auth *auth = NULL;
 		struct reason why = {0};
 		int r = auth_of(rows[i].private, rows[i].public, &auth, &why);
 
-		if (r != rows[i].r || !strstr(why.text, rows[i].why) || !strstr(why.text, dir))
+		if (r != rows[i].r || !strstr(why.text, rows[i].why) || !strstr(why.text, kit_dir))
 			fail_msg("row %zu: %d %s", i, r, why.text);
 		assert_int_equal(auth_exit_code(r), rows[i].code);
 		assert_null(auth);
@@ -224,7 +178,6 @@ static void test_a_public_key_alone(void **state)
 	struct reason why = {0};
 	int r = auth_load(NULL, "some.pub", NULL, &auth, &why);
 
-	(void)state;
 	assert_int_equal(r, -ENOENT);
 	assert_int_equal(auth_exit_code(r), EXIT_CODE_KEYS_MISSING);
 	assert_non_null(strstr(why.text, "private key"));
@@ -235,9 +188,8 @@ static void test_a_public_key_alone(void **state)
 /* Root reads everything; so somebody else tries. */
 static void test_unreadable(void **state)
 {
-	auto_(free_at_exit) char *path = at("good-sec1-384");
+	auto_(free_at_exit) char *path = kit_dir_path("good-sec1-384");
 
-	(void)state;
 	assert_int_equal(chmod(path, 0), 0);
 	if (geteuid() != 0) {
 		struct auth *auth = NULL;
@@ -255,30 +207,27 @@ static void test_readers_are_named(void **state)
 		mode_t mode;
 		bool warned;
 	} rows[] = {{0600, false}, {0400, false}, {0640, true}, {0604, true}, {0644, true}};
-	auto_(free_at_exit) char *path = at("good-openssh-384-0");
+	auto_(free_at_exit) char *path = kit_dir_path("good-openssh-384-0");
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		auto_(close_at_exit) int out = memfd_new("log");
-		struct log *log = log_new(out, NULL, LOG_LEVEL_DEBUG);
+		struct kit_log log;
 		struct auth *auth = NULL;
 		struct reason why = {0};
-		char text[1024];
-		ssize_t n;
+		const char *text;
+
+		kit_log_init(&log, NULL, LOG_LEVEL_DEBUG);
 
 		assert_int_equal(chmod(path, rows[i].mode), 0);
-		assert_int_equal(auth_load(path, NULL, log, &auth, &why), 0);
-		n = pread(out, text, sizeof text - 1, 0);
-		assert_true(n >= 0);
-		text[n] = '\0';
-		assert_int_equal(n > 0, rows[i].warned);
-		if (n > 0) {
+		assert_int_equal(auth_load(path, NULL, log.log, &auth, &why), 0);
+		text = kit_log_text(&log);
+		assert_int_equal(text[0] != '\0', rows[i].warned);
+		if (rows[i].warned) {
 			assert_non_null(strstr(text, "WARN"));
 			assert_non_null(strstr(text, path));
-			assert_ptr_equal(strchr(text, '\n'), text + n - 1);
+			assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 		}
 		auth_free(auth);
-		log_free(log);
+		kit_log_done(&log);
 	}
 	assert_int_equal(chmod(path, 0600), 0);
 }
@@ -321,10 +270,7 @@ static void test_changed_text(void **state)
 {
 	static const char *const names[] = {"good-openssh-256-0", "good-openssh-521-0",
 		"good-params-secp384r1", "good-topk8-secp521r1"};
-	unsigned seed = (unsigned)getpid();
 
-	(void)state;
-	print_message("seed %u\n", seed);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		auto_(free_at_exit) char *original = public_of(names[i]);
 		size_t len;
@@ -335,10 +281,10 @@ static void test_changed_text(void **state)
 			check_changed(original);
 		}
 		for (int n = 0; len > 0 && n < FLIPS / 4; n++) {
-			size_t where = (size_t)rand_r(&seed) % len;
+			size_t where = vector_random() % len;
 			char was = text[where];
 
-			text[where] = (char)((unsigned)was ^ 1u << (unsigned)rand_r(&seed) % 8);
+			text[where] = (char)((unsigned)was ^ 1u << vector_random() % 8);
 			store("changed", text, len);
 			check_changed(original);
 			text[where] = was;
@@ -367,10 +313,7 @@ static void test_changed_bytes(void **state)
 	size_t text_len, len;
 	auto_(free_at_exit) char *text = load("good-openssh-384-0", &text_len);
 	char *body = strchr(text, '\n'), *end = strstr(text, "-----END");
-	unsigned seed = (unsigned)getpid();
 
-	(void)state;
-	print_message("seed %u\n", seed);
 	assert_int_equal(base64_decode(body, (size_t)(end - body), &bytes, &len), 0);
 	store_openssh(bytes, len);
 	check_changed(original);
@@ -386,10 +329,10 @@ static void test_changed_bytes(void **state)
 		bytes[n] = was;
 	}
 	for (int n = 0; len > 0 && n < FLIPS; n++) {
-		size_t where = (size_t)rand_r(&seed) % len;
+		size_t where = vector_random() % len;
 		unsigned char was = bytes[where];
 
-		bytes[where] ^= (unsigned char)(1u << (unsigned)rand_r(&seed) % 8);
+		bytes[where] ^= (unsigned char)(1u << vector_random() % 8);
 		store_openssh(bytes, len);
 		check_changed(original);
 		bytes[where] = was;
@@ -408,5 +351,5 @@ int main(void)
 		cmocka_unit_test(test_changed_bytes),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, group_setup, kit_dir_remove);
 }

@@ -1,16 +1,8 @@
 /*
  * What SuperLinks of 1.39 (gRPC) and 1.41 (HTTP) say when they refuse, and what is no such thing.
  */
+#include "kit/test.h"
 #include "supernode/link/flower_error.h"
-
-#include "common/base/cleanup.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 static void test_refusals(void **state)
 {
@@ -39,7 +31,6 @@ static void test_refusals(void **state)
 		{"", 0, ""},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		auto_(text_done) struct text words = {0};
 		int code = 0;
@@ -56,7 +47,6 @@ static void test_too_long_is_not_looked_at(void **state)
 	static char json[FLOWER_ERROR_MAX_BYTES + 1];
 	int code = 0;
 
-	(void)state;
 	memset(json, ' ', sizeof json);
 	memcpy(json, "{\"code\":7}", 10);
 	flower_error_read(json, sizeof json, &code, &words);

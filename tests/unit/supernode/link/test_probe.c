@@ -2,27 +2,18 @@
  * What is found out about both kinds of SuperLink, with each fault that TLS can have, and about
  * peers that are none.
  */
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/keys/trust.h"
+#include "kit/child.h"
+#include "kit/loop.h"
 #include "supernode/link/probe.h"
-#include "unit/common/http/peer.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
-#include <cmocka.h>
-
-#define PATIENCE_MS 30000
-#define GUESTS      8
+#define GUESTS 8
 
 enum leaf { PLAIN, GOOD, NAME, EXPIRED, FUTURE, N_LEAVES };
 
@@ -31,7 +22,7 @@ static const char *const leaf_names[N_LEAVES] = {"plain", "good", "name", "expir
 static struct world {
 	struct loop *loop;
 	struct http *http;
-	struct peer peer;
+	struct kit_child peer;
 	char directory[128];
 	char addresses[N_LEAVES][64];
 	char *ca, *other; /* PEM */
@@ -63,12 +54,7 @@ static void begin(const char *address, const char *ca_pem, struct found *found)
 
 static void wait_for(const struct found *found)
 {
-	int64_t end_ms = clock_now_ms() + PATIENCE_MS;
-
-	while (!found->done) {
-		assert_true(clock_now_ms() < end_ms);
-		loop_step(world.loop, 100);
-	}
+	kit_loop_until(world.loop, found->done);
 }
 
 /* before, the address, after: what is said. */
@@ -130,31 +116,29 @@ static void at_superlink(enum probe_result kind)
 		" is not valid yet: set the clock of this machine right");
 }
 
-static void with_python(const char *variable, enum probe_result kind)
+static void with_python(enum kit_python python, enum probe_result kind)
 {
-	peer_start(&world.peer, variable, FLWR_TEST_DIR "/peers.py");
-	peer_read(&world.peer, "directory", world.directory, sizeof world.directory);
+	kit_child_start(&world.peer, python, FLWR_TEST_DIR "/peers.py");
+	kit_child_copy_value(&world.peer, "directory", world.directory, sizeof world.directory);
 	for (int i = 0; i < N_LEAVES; i++)
-		peer_read(
+		kit_child_copy_value(
 			&world.peer, leaf_names[i], world.addresses[i], sizeof world.addresses[i]);
 	world.ca = read_pem("ca");
 	world.other = read_pem("other");
 	at_superlink(kind);
 	free(world.ca);
 	free(world.other);
-	peer_stop(&world.peer);
+	kit_child_end(&world.peer);
 }
 
 static void test_grpc(void **state)
 {
-	(void)state;
-	with_python("FLWR_TEST_PYTHON", PROBE_GRPC);
+	with_python(KIT_OLDEST, PROBE_GRPC);
 }
 
 static void test_http(void **state)
 {
-	(void)state;
-	with_python("FLWR_TEST_PYTHON_NEW", PROBE_HTTP);
+	with_python(KIT_NEWEST, PROBE_HTTP);
 }
 
 /* ---- anything else ---- */
@@ -181,7 +165,6 @@ static void guest_served(void *arg, int ready)
 	const struct stranger *stranger = guest->stranger;
 	char heard[4096];
 
-	(void)ready;
 	watch_free(take_pointer(&guest->watch));
 	if (stranger->listens_first)
 		assert_true(recv(guest->fd, heard, sizeof heard, 0) >= 0);
@@ -196,7 +179,6 @@ static void guest_comes(void *arg, int ready)
 	struct stranger *stranger = arg;
 	struct guest *guest = &stranger->guests[stranger->n++];
 
-	(void)ready;
 	assert_true(stranger->n <= GUESTS);
 	guest->stranger = stranger;
 	guest->fd = accept4(stranger->fd, NULL, NULL, SOCK_CLOEXEC);
@@ -272,7 +254,6 @@ static void test_strangers(void **state)
 				""}},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct stranger stranger = rows[i].stranger;
 		char after[256];
@@ -291,7 +272,6 @@ static void test_strangers_with_tls(void **state)
 	auto_(free_at_exit) char *pem = NULL;
 	struct found found;
 
-	(void)state;
 	assert_int_equal(trust_load(NULL, &pem, NULL), 0);
 	stranger_open(&ssh, 5);
 	expect_at(ssh.address, pem, PROBE_WRONG, "",
@@ -311,7 +291,6 @@ static void test_unreachable(void **state)
 {
 	struct stranger gone = {SAYS("")};
 
-	(void)state;
 	stranger_open(&gone, 5);
 	stranger_close(&gone);
 	expect_at(gone.address, NULL, PROBE_ABSENT, "",
@@ -332,7 +311,6 @@ static void test_no_answer(void **state)
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	int fds[2];
 
-	(void)state;
 	assert_int_equal(trust_load(NULL, &pem, NULL), 0);
 	stranger_open(&silent, 5);
 	/* Nobody accepts, and there is no room for one more. */
@@ -371,11 +349,9 @@ static void test_cancelled(void **state)
 	struct found found = {0};
 	struct probe *probe;
 
-	(void)state;
 	stranger_open(&silent, 5);
 	assert_int_equal(probe_start(world.http, silent.address, NULL, on_done, &found, &probe), 0);
-	while (silent.n == 0)
-		loop_step(world.loop, 100);
+	kit_loop_until(world.loop, silent.n > 0);
 	probe_cancel(probe);
 	for (int i = 0; i < 3; i++)
 		loop_step(world.loop, 10);
@@ -392,7 +368,6 @@ static void test_cancelled(void **state)
 
 static int setup(void **state)
 {
-	(void)state;
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(loop_new(&world.loop), 0);
 	assert_int_equal(http_new(world.loop, &world.http), 0);
@@ -401,7 +376,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
 	http_free(world.http);
 	loop_free(world.loop);
 	return 0;

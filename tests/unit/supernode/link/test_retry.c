@@ -1,12 +1,6 @@
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "kit/test.h"
 #include "supernode/link/retry.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 #define LAST (1.0 - 1e-12) /* the largest chance there is */
 
@@ -17,7 +11,6 @@ static void test_waits_double_to_a_cap(void **state)
 	struct retry retry;
 	int64_t now_ms = 5000;
 
-	(void)state;
 	retry_init(&retry);
 	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
 		int64_t next_ms = retry_next(&retry, &endless, now_ms, LAST);
@@ -45,7 +38,6 @@ static void test_jitter_is_a_share_with_a_floor(void **state)
 	};
 	struct retry_policy endless = {-1, -1};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		struct retry retry = {.first_ms = 0, .tries = table[i].failures - 1};
 
@@ -59,7 +51,6 @@ static void test_it_never_overflows(void **state)
 	struct retry_policy endless = {-1, -1};
 	struct retry retry = {.first_ms = 0, .tries = INT64_MAX};
 
-	(void)state;
 	assert_int_equal(retry_next(&retry, &endless, CLOCK_NEVER - 10, 0.9), CLOCK_NEVER);
 	assert_int_equal(retry.tries, INT64_MAX);
 }
@@ -70,7 +61,6 @@ static void test_max_retries_are_further_tries(void **state)
 	struct retry_policy none = {.max_retries = 0, .max_wait_ms = -1};
 	struct retry retry;
 
-	(void)state;
 	retry_init(&retry);
 	assert_int_not_equal(retry_next(&retry, &policy, 0, 0.5), CLOCK_NEVER);
 	assert_int_not_equal(retry_next(&retry, &policy, 0, 0.5), CLOCK_NEVER);
@@ -85,7 +75,6 @@ static void test_max_wait_counts_from_the_first_try(void **state)
 	struct retry_policy none = {.max_retries = -1, .max_wait_ms = 0};
 	struct retry retry;
 
-	(void)state;
 	retry_init(&retry);
 	retry.first_ms = 1000;
 	assert_int_equal(retry_next(&retry, &policy, 1000, 0.5), 1500);
@@ -116,7 +105,6 @@ static void test_which_outcomes_are_tried_again(void **state)
 		[OUTCOME_UNAVAILABLE] = {true, true},
 	};
 
-	(void)state;
 	for (int outcome = 0; outcome < OUTCOME_N; outcome++)
 		for (int content = 0; content < 2; content++)
 			assert_int_equal(retry_again((enum outcome)outcome, content),

@@ -2,33 +2,24 @@
  * Fleet over HTTP: what a call looks like to a server, what its answer means, and a node's first
  * calls at a real SuperLink.
  */
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/http/http.h"
 #include "common/keys/trust.h"
 #include "common/wire/wire.h"
+#include "kit/child.h"
+#include "kit/loop.h"
 #include "supernode/link/transport.h"
-#include "unit/common/http/peer.h"
 
-#include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#define PATIENCE_MS 30000
-#define STAND_IN    "/tests/unit/common/http/stand_in.py"
+#define STAND_IN FLWR_TEST_DIR "/../../common/http/stand_in.py"
 
 static struct world {
 	struct loop *loop;
 	struct http *http;
 	struct transport *transport;
 	struct auth *auth;
-	struct peer peer;
+	struct kit_child peer;
 } world;
 
 struct answer {
@@ -74,12 +65,7 @@ static void start(const char *method, struct slices *body, bool sign, struct ans
 
 static void wait_for(const struct answer *answer)
 {
-	int64_t end_ms = clock_now_ms() + PATIENCE_MS;
-
-	while (!answer->done) {
-		assert_true(clock_now_ms() < end_ms);
-		loop_step(world.loop, 100);
-	}
+	kit_loop_until(world.loop, answer->done);
 }
 
 static void call(const char *method, struct slices *body, bool sign, struct answer *answer)
@@ -133,15 +119,11 @@ static void expect_signed(const struct answer *answer)
 static void test_calls(void **state)
 {
 	struct answer answer;
-	char script[512], address[64];
 	struct transport_call unknown = {.method = ""};
 	struct slices none = {0};
 
-	(void)state;
-	snprintf(script, sizeof script, "%s" STAND_IN, getenv("FLWR_SOURCE_DIR"));
-	peer_start(&world.peer, "FLWR_TEST_PYTHON", script);
-	peer_read(&world.peer, "address", address, sizeof address);
-	open_transport(address, NULL);
+	kit_child_start(&world.peer, KIT_OLDEST, STAND_IN);
+	open_transport(kit_child_value(&world.peer, "address"), NULL);
 	call("PullMessages", NULL, false, &answer);
 	assert_int_equal(answer.outcome, OUTCOME_OK);
 	expect_text(&answer, "fleet/pull-messages|application/protobuf|none|none|none");
@@ -162,7 +144,7 @@ static void test_calls(void **state)
 	assert_int_equal(answer.outcome, OUTCOME_CANCELLED);
 	world.transport->ops->reconnect(world.transport);
 	close_transport();
-	peer_stop(&world.peer);
+	kit_child_end(&world.peer);
 }
 
 /* ---- a real SuperLink ---- */
@@ -255,13 +237,12 @@ static void test_a_real_superlink(void **state)
 	char directory[128], plain[64], good[64], other[64], path[256];
 	auto_(free_at_exit) char *pem = NULL;
 
-	(void)state;
-	peer_start(&world.peer, "FLWR_TEST_PYTHON_NEW", FLWR_TEST_DIR "/peers.py");
-	peer_read(&world.peer, "directory", directory, sizeof directory);
-	peer_read(&world.peer, "plain", plain, sizeof plain);
-	peer_read(&world.peer, "good", good, sizeof good);
+	kit_child_start(&world.peer, KIT_NEWEST, FLWR_TEST_DIR "/peers.py");
+	kit_child_copy_value(&world.peer, "directory", directory, sizeof directory);
+	kit_child_copy_value(&world.peer, "plain", plain, sizeof plain);
+	kit_child_copy_value(&world.peer, "good", good, sizeof good);
 	for (size_t i = 0; i < ARRAY_LEN(unused); i++)
-		peer_read(&world.peer, unused[i], other, sizeof other);
+		kit_child_copy_value(&world.peer, unused[i], other, sizeof other);
 	open_transport(plain, NULL);
 	a_life();
 	close_transport();
@@ -272,12 +253,11 @@ static void test_a_real_superlink(void **state)
 	open_transport(good, pem);
 	a_life();
 	close_transport();
-	peer_stop(&world.peer);
+	kit_child_end(&world.peer);
 }
 
 static int setup(void **state)
 {
-	(void)state;
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(loop_new(&world.loop), 0);
 	assert_int_equal(http_new(world.loop, &world.http), 0);
@@ -287,7 +267,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
 	if (world.transport)
 		close_transport();
 	auth_free(world.auth);

@@ -1,4 +1,4 @@
-"""Check proofs with the real package: file of lines "pem-hex timestamp signature-hex", says "ok" for each."""
+"""Check proofs with the real package: reads lines "pem-hex timestamp signature-hex", says "ok" for each."""
 
 import datetime
 import sys
@@ -11,15 +11,14 @@ from flwr.common.secure_aggregation.crypto.symmetric_encryption import (
     verify_signature,
 )
 
-with open(sys.argv[1], encoding="ascii") as proofs:
-    for line in proofs:
-        pem_hex, timestamp, signature_hex = line.split()
-        pem = bytes.fromhex(pem_hex)
-        key = bytes_to_public_key(pem)
-        assert isinstance(key.curve, ec.SECP384R1)
-        assert public_key_to_bytes(key) == pem, "PEM differs in form"
-        assert verify_signature(key, timestamp.encode("ascii"), bytes.fromhex(signature_hex))
-        assert not verify_signature(key, b"another", bytes.fromhex(signature_hex))
-        age = now() - datetime.datetime.fromisoformat(timestamp)
-        assert -5 < age.total_seconds() < 15, age
-        print("ok", flush=True)
+for line in sys.stdin:
+    pem_hex, timestamp, signature_hex = line.split()
+    pem = bytes.fromhex(pem_hex)
+    key = bytes_to_public_key(pem)
+    assert isinstance(key.curve, ec.SECP384R1)
+    assert public_key_to_bytes(key) == pem, "PEM differs in form"
+    assert verify_signature(key, timestamp.encode("ascii"), bytes.fromhex(signature_hex))
+    assert not verify_signature(key, b"another", bytes.fromhex(signature_hex))
+    age = now() - datetime.datetime.fromisoformat(timestamp)
+    assert -5 < age.total_seconds() < 15, age
+    print("ok", flush=True)
