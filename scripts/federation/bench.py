@@ -27,7 +27,7 @@ from .measure import (
     table,
 )
 from .processes import command_of, free_ports, tree_of, wait_until
-from .standin import StandIn
+from .standin_grpc import GrpcStandIn
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = Path(__file__).parent / "tiny"
@@ -185,7 +185,7 @@ def run(options, programs, binaries):
     """The table of 1.15.2, as lines."""
     environment = ROOT / "build/python/flower-1.15.2"
     imports = []
-    standin = StandIn(*build_fab(environment, APP))
+    standin = GrpcStandIn(*build_fab(environment, APP))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(options, environment, binaries, Path(folder), standin)
         for run in range(options.runs):

@@ -14,7 +14,7 @@ from flwr.app import Array
 
 from .measure import ARRAYS, Peaks, Rounds, build_fab, cell, machine, own_cpu, parse, status_field, table
 from .processes import tree_of, wait_until
-from .standin_http import StandIn
+from .standin_http import HttpStandIn
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = Path(__file__).parent / "tiny-objects"
@@ -133,7 +133,7 @@ def main():
     environment = ROOT / "build/python/flower-1.41.0"
     binaries = Path(os.environ.get("FLWR_BIN_DIR", ROOT / "build/release/bin"))
     programs = [options.programs] if options.programs else ["python", "ours"]
-    standin = StandIn(*build_fab(environment, APP))
+    standin = HttpStandIn(*build_fab(environment, APP))
     imports = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(options, environment, binaries, Path(folder), standin)

@@ -7,7 +7,6 @@ import re
 import socket
 import threading
 import time
-import uuid
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.common.serde import message_from_proto
@@ -19,10 +18,8 @@ from flwr.supercore.inflatable.inflatable_object import (
 )
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
-from .processes import Late
+from .standin import StandIn
 
-SUPERLINK_NODE_ID = 1
-RUN_ID = 7
 PREFIX = "/v1/fleet/"
 HEAD_MAX = 65536
 HEAD = (
@@ -95,49 +92,25 @@ class Reply:
         self.objects = {}  # id -> its bytes
 
 
-class StandIn:
-    """One node, one run; messages are made by send() and replies come out of reply()."""
-
+class HttpStandIn(StandIn):
     def __init__(self, fab_hash, fab_content):
-        self.fab = fab_pb2.Fab(hash_str=fab_hash, content=fab_content)
-        self.changed = threading.Condition()
-        self.node_id = 0
-        self.registered = None  # when ActivateNode came, by time.time()
-        self.waiting = []
-        self.pulled = {}  # message id -> when it was handed out
-        self.replies = {}  # message id -> (when all of it was here, Reply)
+        super().__init__(fab_hash, fab_content)
         self.coming = []  # replies that lack objects
         self.objects = {}  # id -> the answer to PullObject
         self.bulk = {}  # the same for arrays, which are sent again and again
         self.kept = self.arrays = None
         self.arena = Arena()
-        self.on_reply = None
         self.methods = {PREFIX + name.replace("_", "-"): name for name in CALLS}
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listening.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.port}"
-
     def close(self):
         self.listening.close()
 
     def forget(self):
-        """Ready for the next node."""
-        with self.changed:
-            self.registered, self.on_reply = None, None
-            self.waiting, self.coming = [], []
-
-    def wait(self, condition, what, seconds=60):
-        with self.changed:
-            if not self.changed.wait_for(condition, seconds):
-                raise Late(f"the stand-in SuperLink has waited {seconds} s for {what}")
-
-    def wait_registered(self):
-        self.wait(lambda: self.registered, "ActivateNode")
-        return self.registered
+        super().forget()
+        self.coming = []
 
     # ---- messages ----
 
@@ -148,13 +121,7 @@ class StandIn:
             self.keep(arrays)
             records["bulk"] = self.arrays
         bare = message_pb2.Message()
-        bare.metadata.run_id = RUN_ID
-        bare.metadata.src_node_id = SUPERLINK_NODE_ID
-        bare.metadata.dst_node_id = self.node_id
-        bare.metadata.group_id = "1"
-        bare.metadata.ttl = 3600.0
-        bare.metadata.message_type = "query"
-        bare.metadata.created_at = time.time()
+        self.fill(bare.metadata)
         bare.content.SetInParent()
         message = message_from_proto(bare)
         message.content = records
@@ -180,11 +147,6 @@ class StandIn:
             with no_object_id_recompute():
                 nested = get_all_nested_objects(self.arrays)
             self.bulk = {id: answer_with(each.deflate()) for id, each in nested.items()}
-
-    def reply(self, message_id, seconds=60):
-        """(when it was complete, the reply)"""
-        self.wait(lambda: message_id in self.replies, "a reply", seconds)
-        return self.replies[message_id]
 
     def room(self, size):
         """For the objects of the next reply; the last ones are forgotten."""
@@ -245,15 +207,11 @@ class StandIn:
     # ---- the Fleet service ----
 
     def register_node(self, body):
-        with self.changed:
-            self.node_id = uuid.uuid4().int >> 65 | 1
-        answer = fleet_pb2.RegisterNodeFleetResponse(node_id=self.node_id)
+        answer = fleet_pb2.RegisterNodeFleetResponse(node_id=self.new_node())
         return [answer.SerializeToString()]
 
     def activate_node(self, body):
-        with self.changed:
-            self.registered = time.time()
-            self.changed.notify_all()
+        self.node_registered()
         return [fleet_pb2.ActivateNodeResponse(node_id=self.node_id).SerializeToString()]
 
     def nothing(self, body):
@@ -263,24 +221,13 @@ class StandIn:
         return [b"\x08\x01"]  # success
 
     def get_run(self, body):
-        run = run_pb2.Run(
-            run_id=RUN_ID,
-            fab_id="flwr-native/tiny",
-            fab_version="1.0.0",
-            fab_hash=self.fab.hash_str,
-        )
-        return [run_pb2.GetRunResponse(run=run).SerializeToString()]
+        return [run_pb2.GetRunResponse(run=self.run).SerializeToString()]
 
     def get_fab(self, body):
         return [fab_pb2.GetFabResponse(fab=self.fab).SerializeToString()]
 
     def pull_messages(self, body):
-        with self.changed:
-            if not self.waiting:
-                return [b""]
-            message_id, answer = self.waiting.pop(0)
-            self.pulled[message_id] = time.time()
-            return [answer]
+        return [self.hand_out()]
 
     def pull_object(self, body):
         request = message_pb2.PullObjectRequest.FromString(bytes(body))
@@ -365,16 +312,16 @@ def send_all(line, pieces):
 
 
 CALLS = {
-    "register_node": StandIn.register_node,
-    "activate_node": StandIn.activate_node,
-    "deactivate_node": StandIn.nothing,
-    "unregister_node": StandIn.nothing,
-    "send_node_heartbeat": StandIn.send_node_heartbeat,
-    "get_run": StandIn.get_run,
-    "get_fab": StandIn.get_fab,
-    "pull_messages": StandIn.pull_messages,
-    "pull_object": StandIn.pull_object,
-    "confirm_message_received": StandIn.nothing,
-    "push_messages": StandIn.push_messages,
-    "push_object": StandIn.push_object,
+    "register_node": HttpStandIn.register_node,
+    "activate_node": HttpStandIn.activate_node,
+    "deactivate_node": HttpStandIn.nothing,
+    "unregister_node": HttpStandIn.nothing,
+    "send_node_heartbeat": HttpStandIn.send_node_heartbeat,
+    "get_run": HttpStandIn.get_run,
+    "get_fab": HttpStandIn.get_fab,
+    "pull_messages": HttpStandIn.pull_messages,
+    "pull_object": HttpStandIn.pull_object,
+    "confirm_message_received": HttpStandIn.nothing,
+    "push_messages": HttpStandIn.push_messages,
+    "push_object": HttpStandIn.push_object,
 }

@@ -90,7 +90,7 @@ void kit_child_copy_value(struct kit_child *child, const char *name, char *value
 	const char *found = kit_child_value(child, name);
 
 	assert_true(strlen(found) < bytes);
-	strcpy(value, found);
+	memcpy(value, found, strlen(found) + 1);
 }
 
 void kit_child_close(struct kit_child *child)

@@ -1,6 +1,6 @@
 /*
- * The worker's end of dialect 6 at a SuperNode that stand_in.py plays: with messages, objects and
- * functions of the newest Flower.
+ * The worker's end of dialect 6 at a SuperNode that tests/kit/supernode.py plays: with messages,
+ * objects and functions of the newest Flower.
  */
 #include "clientapp/api/conversation.h"
 
@@ -34,7 +34,8 @@ static void begin(const char *orders)
 
 	for (size_t i = 0; i < 256; i++)
 		token[i] = "0123456789abcdef"[i % 16];
-	kit_child_start(&rig.supernode, KIT_NEWEST, FLWR_TEST_DIR "/stand_in.py", orders);
+	kit_child_start(
+		&rig.supernode, KIT_NEWEST, FLWR_TEST_DIR "/../../../kit/supernode.py", orders);
 	assert_int_equal(loop_new(&rig.loop), 0);
 	assert_int_equal(rpc_new(rig.loop, &rig.rpc), 0);
 	assert_int_equal(conversation_new(rig.loop, rig.rpc, NULL,

@@ -1,4 +1,4 @@
-"""A SuperNode for test_task.c: gRPC service Runtime with one task, made of the newest release's
+"""A stand-in for a SuperNode: the gRPC service Runtime with one task, made of the newest release's
 messages and objects. Takes orders, as one argument; prints its address and, at the end of input,
 what was done as lines "name value"."""
 
