@@ -24,10 +24,14 @@ const char *kit_log_text(struct kit_log *log)
 	struct stat st;
 
 	assert_return_code(fstat(log->fd, &st), errno);
-	free(log->text);
-	log->text = calloc(1, (size_t)st.st_size + 1);
-	assert_non_null(log->text);
+	if (!log->text || (size_t)st.st_size >= log->room) {
+		log->room = 2 * (size_t)st.st_size + 1;
+		free(log->text);
+		log->text = malloc(log->room);
+		assert_non_null(log->text);
+	}
 	assert_int_equal(pread(log->fd, log->text, (size_t)st.st_size, 0), st.st_size);
+	log->text[st.st_size] = '\0';
 	return log->text;
 }
 

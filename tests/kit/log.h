@@ -12,14 +12,15 @@ struct kit_log {
 	struct log *log;
 	int fd;
 	char *text; /* what kit_log_text() returned last */
+	size_t room;
 };
 
 /* name as for log_new(). */
 void kit_log_init(struct kit_log *log, const char *name, enum log_level level);
 void kit_log_done(struct kit_log *log);
 
-/* Everything that was written since kit_log_init() or kit_log_clear(). Borrowed until the next call
- * of one of these functions. */
+/* Everything that was written since kit_log_init() or kit_log_clear(). Borrowed; the same
+ * place until more was written and looked at. */
 const char *kit_log_text(struct kit_log *log);
 
 /* How often text is in it. */
