@@ -1,20 +1,10 @@
 /* Which command lines are understood, and as what, under both names. How they are refused as a
  * whole program is in tests/system/test_command_line.py. */
 #include "clientapp/options.h"
-#include "common/base/cleanup.h"
 #include "common/base/exit_code.h"
-#include "common/base/files.h"
+#include "kit/dir.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define WORDS 32
 
@@ -53,7 +43,6 @@ static void names(void **state)
 	};
 	struct command command;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		assert_int_equal(read_line(&command, rows[i][0]), OPTIONS_VERSION);
 		assert_string_equal(command.options.program, rows[i][1]);
@@ -96,7 +85,6 @@ static void taken(void **state)
 	};
 	struct command command;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int r = read_line(&command, rows[i].line);
 
@@ -139,7 +127,6 @@ static void refused(void **state)
 	};
 	struct command command;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int r = read_line(&command, rows[i].line);
 
@@ -158,7 +145,6 @@ static void a_token_of_a_task(void **state)
 	size_t start = strlen(line);
 	struct command command;
 
-	(void)state;
 	for (size_t len = 255; len < 258; len++) {
 		memset(line + start, 'a', len);
 		line[start + len] = '\0';
@@ -185,26 +171,21 @@ static void a_token_in_a_file(void **state)
 		{"12 34", 5, "--token-file takes the decimal number"},
 		{"word", 4, "--token-file takes the decimal number"},
 	};
-	char path[] = "/tmp/token-XXXXXX";
-	int fd = mkstemp(path);
+	auto_(free_at_exit) char *path = kit_dir_path("token");
 	char line[128];
 	struct command command;
 
-	(void)state;
 	snprintf(line, sizeof line, "flwr-clientapp --insecure --token-file %s", path);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int r;
 
-		assert_int_equal(ftruncate(fd, 0), 0);
-		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-		assert_int_equal(fd_write_all(fd, rows[i].content, rows[i].len), 0);
+		free(kit_dir_write("token", rows[i].content, rows[i].len));
 		r = read_line(&command, line);
 		if (rows[i].says ? r >= 0 || !strstr(command.why.text, rows[i].says)
 				 : r || command.options.token != 12)
 			fail_msg("row %zu: %d, %s", i, r, command.why.text);
 		clientapp_options_done(&command.options);
 	}
-	close(fd);
 	unlink(path);
 	assert_int_equal(read_line(&command, line), -ENOENT);
 	assert_non_null(strstr(command.why.text, "cannot be read"));
@@ -225,5 +206,5 @@ int main(void)
 		cmocka_unit_test(a_token_in_a_file),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

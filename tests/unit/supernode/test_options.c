@@ -1,18 +1,8 @@
 /* Which command lines are understood, and as what. How they are refused as a whole program is in
  * tests/system/test_command_line.py. */
-#include "common/base/cleanup.h"
 #include "common/base/exit_code.h"
+#include "kit/test.h"
 #include "supernode/options.h"
-
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define WORDS 32
 
@@ -43,7 +33,6 @@ static void as_before(void **state)
 {
 	struct command command;
 
-	(void)state;
 	assert_int_equal(read_line(&command, ""), 0);
 	assert_null(command.options.superlink);
 	assert_false(command.options.insecure);
@@ -62,7 +51,6 @@ static void what_flower_1_15_has(void **state)
 {
 	struct command command;
 
-	(void)state;
 	assert_int_equal(
 		read_line(&command,
 			"--root-certificates FILE --grpc-rere --superlink superlink.example:9092 "
@@ -86,7 +74,6 @@ static void what_flower_1_41_has(void **state)
 {
 	struct command command;
 
-	(void)state;
 	assert_int_equal(
 		read_line(&command,
 			"--insecure --superlink superlink.example:8000 --max-retries 3 "
@@ -142,7 +129,6 @@ static void where_workers_connect(void **state)
 	};
 	struct command command;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int r = read_line(&command, rows[i].line);
 		const char *is = command.options.worker_api_address;
@@ -173,7 +159,6 @@ static void warned(void **state)
 		"--isolation process --superexec-auth-secret-file FILE"};
 	struct command command;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		assert_int_equal(read_line(&command, rows[i].line), 0);
 		assert_int_equal(!command.options.warnings[0], !rows[i].says);
@@ -203,7 +188,6 @@ static void what_apps_print(void **state)
 	};
 	struct command command;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		assert_int_equal(read_line(&command, rows[i].line), 0);
 		assert_int_equal(command.options.launch.passes_output, rows[i].passes);
@@ -246,7 +230,6 @@ static void refused(void **state)
 	};
 	struct command command;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int r = read_line(&command, rows[i].line);
 
