@@ -1,11 +1,8 @@
 #include "common/launch/agent_client.h"
 #include "rig.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -54,7 +51,6 @@ static void on_lost(void *arg)
 
 static void must_not_start(void *arg, int fd)
 {
-	(void)arg;
 	fail_msg("started with %d", fd);
 }
 

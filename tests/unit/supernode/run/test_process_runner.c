@@ -37,7 +37,6 @@ int agent_start_worker(struct agent *self, const struct worker_process_spec *spe
 	const struct control_start *start = spec->start;
 	struct worker_process *worker = &agent.workers[agent.n];
 
-	(void)self;
 	if (agent.result)
 		return reason_code(why, agent.result, "no processes left");
 	*worker = (struct worker_process){.number = agent.n++,
@@ -54,7 +53,6 @@ int agent_start_worker(struct agent *self, const struct worker_process_spec *spe
 
 void worker_process_stop(struct worker_process *worker, int64_t grace_ms)
 {
-	(void)grace_ms;
 	worker->stops++;
 }
 
@@ -73,7 +71,6 @@ static struct {
 
 static void on_ended(void *arg, uint64_t message, int64_t code, const char *reason)
 {
-	(void)arg;
 	told.ended = message;
 	told.code = code;
 	snprintf(told.reason, sizeof told.reason, "%s", reason);
@@ -81,7 +78,6 @@ static void on_ended(void *arg, uint64_t message, int64_t code, const char *reas
 
 static void on_gone(void *arg, uint64_t message)
 {
-	(void)arg;
 	told.gone = message;
 }
 
@@ -154,7 +150,6 @@ static void each_worker_is_known_by_its_message(void **state)
 {
 	struct runner *runner = make(NULL);
 
-	(void)state;
 	start(runner, 7);
 	start(runner, 9);
 	assert_string_equal(agent.workers[0].name, "7");
@@ -181,7 +176,6 @@ static void the_end_of_a_worker_becomes_a_code_and_a_sentence(void **state)
 {
 	struct runner *runner = make(NULL);
 
-	(void)state;
 	start(runner, 7);
 	start(runner, 9);
 	runner_ready(runner, 7);
@@ -204,7 +198,6 @@ static void a_worker_that_cannot_be_started_leaves_nothing(void **state)
 	struct runner *runner = make(kit_dir);
 	struct reason why = {0};
 
-	(void)state;
 	agent.result = -EAGAIN;
 	assert_int_equal(
 		runner_start(runner, &(struct runner_task){.message = 7, .token = 70}, &why),
@@ -223,7 +216,6 @@ static void a_token_file_is_there_until_the_worker_is_gone(void **state)
 	struct stat stat_of;
 	FILE *file;
 
-	(void)state;
 	start(runner, 7);
 	assert_non_null(agent.workers[0].token_file);
 	assert_int_equal(stat(agent.workers[0].token_file, &stat_of), 0);
@@ -245,7 +237,6 @@ static void a_token_file_that_cannot_be_made_is_said(void **state)
 	struct runner *runner = make("/nonexistent");
 	struct reason why = {0};
 
-	(void)state;
 	assert_int_equal(
 		runner_start(runner, &(struct runner_task){.message = 7, .token = 70}, &why),
 		-ENOENT);
