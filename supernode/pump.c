@@ -35,7 +35,7 @@ static void on_ready(void *arg, uint64_t message, const struct peer *peer)
 	}
 }
 
-const struct appio_ops appio_events = {.changed = on_changed, .ready = on_ready};
+const struct workers_ops workers_events = {.changed = on_changed, .ready = on_ready};
 
 static void on_worker_ended(void *arg, uint64_t message, int64_t code, const char *reason)
 {
@@ -162,7 +162,7 @@ static void offers_set_timer(struct supernode *supernode)
 void pump_say_offer(void *arg)
 {
 	struct supernode *supernode = arg;
-	const char *address = appio_address(supernode->appio);
+	const char *address = workers_address(supernode->workers);
 	int64_t since_ms;
 	char text[512];
 	uint64_t message = oldest_offer(supernode, &since_ms);
@@ -201,7 +201,7 @@ void supernode_pump(struct supernode *supernode)
 	supernode->pumping = true;
 	while (node_next_action(supernode->node, &action))
 		does[action.kind](supernode, &action);
-	appio_offer(supernode->appio);
+	workers_offer(supernode->workers);
 	supernode->pumping = false;
 	offers_set_timer(supernode);
 	timer_set(supernode->tick, node_next_ms(supernode->node));

@@ -30,7 +30,7 @@ static void leave(struct supernode *supernode)
 	timer_set(supernode->end, CLOCK_NEVER);
 	supernode->leaving = 2;
 	fleet_stop(supernode->fleet, part_left, supernode);
-	appio_stop(supernode->appio, CALLS_GRACE_MS, part_left, supernode);
+	workers_stop(supernode->workers, CALLS_GRACE_MS, part_left, supernode);
 	fab_checks_stop(supernode->fab_checks);
 	timer_set(supernode->health_timer, CLOCK_NEVER);
 	if (supernode->health) {

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define OBJECTS_MEMORY_BYTES (32 << 20) /* of all messages; as much again may be on its way */
-#define APPIO_SPARE_BYTES    (64 << 20) /* for requests of workers, above the budget */
+#define WORKERS_SPARE_BYTES  (64 << 20) /* for requests of workers, above the budget */
 #define COMMAND_MAX          3000 /* of --clientapp-command: what a control socket passes on */
 
 static uint64_t random_u64(void *arg)
@@ -86,7 +86,7 @@ static int new_runner(struct supernode *supernode, const struct supernode_option
 		&(struct runner_options){
 			.log = supernode->log,
 			.agent = supernode->agent,
-			.address = appio_address(supernode->appio),
+			.address = workers_address(supernode->workers),
 			.flwr_home = supernode->flwr_home.path,
 			.command = options->clientapp_command,
 			.token_dir = supernode->token_files ? supernode->dir.path : NULL,
@@ -132,23 +132,28 @@ static bool own_workers(const struct supernode_options *options)
 static int new_server(
 	struct supernode *supernode, const struct supernode_options *options, struct reason *why)
 {
-	return appio_new(supernode->loop, supernode->rpc, supernode->log, supernode->node,
-		&(struct appio_options){
+	return workers_new(supernode->rpc,
+		&(struct workers_options){
+			.loop = supernode->loop,
+			.log = supernode->log,
+			.node = supernode->node,
+			.ops = &workers_events,
+			.arg = supernode,
 			.address = options->worker_api_address,
 			.socket_group = options->socket_group,
 			.launchers = supernode->credentials.launchers,
 			.dir = supernode->dir.path,
 			.receive_max_bytes = options->grpc_max_bytes,
-			.memory_max_bytes = supernode->budget.limit_bytes + APPIO_SPARE_BYTES,
+			.memory_max_bytes = supernode->budget.limit_bytes + WORKERS_SPARE_BYTES,
 			.spool = supernode->spool,
 			.own_workers = own_workers(options),
 			.workers_come = options->workers_come,
 			.reconnect_ms = options->worker_reconnect_ms,
 		},
-		&appio_events, supernode, &supernode->appio, why);
+		&supernode->workers, why);
 }
 
-static int new_appio(
+static int new_workers(
 	struct supernode *supernode, const struct supernode_options *options, struct reason *why)
 {
 	struct reason cause = {0};
@@ -260,7 +265,7 @@ static int new_parts(
 	if (r == 0)
 		r = new_fab_checks(supernode);
 	if (r == 0)
-		r = new_appio(supernode, options, why);
+		r = new_workers(supernode, options, why);
 	if (r == 0 && !options->workers_come)
 		r = new_runner(supernode, options);
 	if (r == 0 && options->health_server_address)
@@ -293,7 +298,7 @@ int supernode_new(struct loop *loop, struct log *log, const struct supernode_opt
 
 void supernode_start(struct supernode *supernode)
 {
-	const char *address = appio_address(supernode->appio);
+	const char *address = workers_address(supernode->workers);
 
 	/* Somebody who starts workers needs it, whatever the level; not the private socket's. */
 	if (log_enabled(supernode->log, LOG_LEVEL_INFO))
@@ -344,16 +349,16 @@ void supernode_free(struct supernode *supernode)
 	agent_free(supernode->agent);
 	fleet_free(supernode->fleet);
 	/* Only one that was never started still has its server. */
-	if (supernode->appio && supernode->phase < PHASE_ENDING)
-		appio_stop(supernode->appio, 0, part_down, &down);
-	while (supernode->appio && supernode->phase < PHASE_ENDING && !down)
+	if (supernode->workers && supernode->phase < PHASE_ENDING)
+		workers_stop(supernode->workers, 0, part_down, &down);
+	while (supernode->workers && supernode->phase < PHASE_ENDING && !down)
 		loop_step(supernode->loop, 100);
 	down = false;
 	if (supernode->health && supernode->phase < PHASE_ENDING)
 		health_stop(supernode->health, 0, part_down, &down);
 	while (supernode->health && supernode->phase < PHASE_ENDING && !down)
 		loop_step(supernode->loop, 100);
-	appio_free(supernode->appio);
+	workers_free(supernode->workers);
 	health_free(supernode->health);
 	http_free(supernode->http);
 	if (supernode->rpc)

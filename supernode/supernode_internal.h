@@ -19,7 +19,7 @@
 #include "supernode/run/runner.h"
 #include "supernode/state_dir.h"
 #include "supernode/supernode.h"
-#include "supernode/workers/appio.h"
+#include "supernode/workers/workers.h"
 
 enum phase {
 	PHASE_WORKING,
@@ -46,7 +46,7 @@ struct supernode {
 	bool grpc_wanted; /* and no SuperLink that speaks HTTP was seen yet */
 	struct node *node;
 	struct fleet *fleet;
-	struct appio *appio;
+	struct workers *workers;
 	struct agent *agent; /* NULL, as runner, when workers come by themselves */
 	struct runner *runner;
 	struct process_set *processes; /* ours, where there is no agent; else NULL */
@@ -78,8 +78,8 @@ static inline struct node_now supernode_now(void)
 /* ---- pump.c ---- */
 /* Do what the node decided, until it has nothing more to say: after each event that it is given. */
 void supernode_pump(struct supernode *supernode);
-extern const struct appio_ops appio_events;   /* arg is the supernode */
-extern const struct runner_ops runner_events; /* arg is the supernode */
+extern const struct workers_ops workers_events; /* arg is the supernode */
+extern const struct runner_ops runner_events;   /* arg is the supernode */
 /* Of the timers; arg is the supernode. */
 void pump_tick(void *arg);
 void pump_say_offer(void *arg);

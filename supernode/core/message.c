@@ -405,11 +405,9 @@ void node_worker_lost(struct node *node, struct node_now now, uint64_t number, c
 	node_reconcile(node, now);
 }
 
-void node_outputs_coming(struct node *node, uint64_t number)
+void node_outputs_coming(struct node *node, struct message *message)
 {
-	struct message *message = message_find(node, number);
-
-	if (!message || message->state != MESSAGE_WORKING)
+	if (message->state != MESSAGE_WORKING)
 		return;
 	content_done(node, message);
 	message->state = MESSAGE_RETURNING;

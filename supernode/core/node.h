@@ -161,53 +161,42 @@ enum node_push {
 void node_reply_pushed(struct node *node, struct node_now now, uint64_t message,
 	enum node_push push, const char *reason);
 
-/* ---- towards the worker API (dialect 1); statuses as Flower 1.15.2 gives them ---- */
+/* ---- towards the worker API: who may speak for which message ---- */
 
-/*
- * GetToken: hand out the token of an inline message that is offered. OUTCOME_OK or
- * OUTCOME_FAILED_PRECONDITION; *details_out is a static sentence.
- */
-enum outcome node_get_token(
-	struct node *node, struct node_now now, uint64_t *token_out, const char **details_out);
+/* A message at work, as the functions below take it; borrowed until the next event. */
+struct message;
 
-/*
- * PullClientAppInputs. OUTCOME_OK: references in *out (empty before), the caller's; again with the
- * same live token: the same. FAILED_PRECONDITION: nothing is at work, or this token's message is
- * answered; INVALID_ARGUMENT: not a token of a message at work; RESOURCE_EXHAUSTED: no memory.
- */
-enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t token,
-	struct instruction_inputs *out, const char **details_out);
-
-/*
- * PushClientAppOutputs. outputs is taken over with OUTCOME_OK only. Reply metadata is made by the
- * node, whatever the worker says (but its ttl, bounded). The Context was checked; only whose it is
- * is looked at here. FAILED_PRECONDITION: nothing at work, inputs were not pulled, or already
- * answered; INVALID_ARGUMENT: another token, broken bytes, neither or both of content and error, a
- * context of another run or node; RESOURCE_EXHAUSTED: over the budget (then answered with an error
- * reply).
- */
-enum outcome node_push_outputs(struct node *node, struct node_now now,
-	struct instruction_outputs *outputs, const char **details_out);
-
-/* The outputs of message begin to arrive: its inputs are needed no more, and one that asks for them
- * all the same has failed. So a message and its reply are never held both. */
-void node_outputs_coming(struct node *node, uint64_t message);
-
-/* Is there a live token whose inputs were pulled (a push with content may come)? Before a body is
- * received. */
-bool node_expects_outputs(const struct node *node);
-/* Is token one of a message at work? Constant time. *message_out is its number. */
-bool node_token_live(const struct node *node, uint64_t token, uint64_t *message_out);
-
-/* ---- towards the worker API with tasks (dialect 6): messages in the form of objects ---- */
+/* The one of this token; NULL: it is of none that is at work. Constant time in the tokens. */
+struct message *node_message_of(const struct node *node, uint64_t token);
 
 #define NODE_TOKEN_TEXT_BYTES 257 /* 256 hex digits and NUL */
 
-/* A token as these dialects write it. false: no such token is there. */
+/* The same of a token as dialects from 2 on write it. */
+struct message *node_message_of_text(const struct node *node, const char *text);
+/* That text. false: no such token is there. */
 bool node_token_text(const struct node *node, uint64_t token, char out[NODE_TOKEN_TEXT_BYTES]);
-/* And back: the number by which everything else knows it. Constant time. false: it is none of a
- * message at hand. */
-bool node_token_parse(const struct node *node, const char *text, uint64_t *token_out);
+
+/*
+ * The one of this token and in this form, with the statuses of Flower 1.15.2. OUTCOME_OK;
+ * FAILED_PRECONDITION: nothing is at work, or this token's message is answered; INVALID_ARGUMENT:
+ * not a token of a message at work. *details_out, here and below, is a static sentence.
+ */
+enum outcome node_find_message(const struct node *node, uint64_t token, enum message_form form,
+	struct message **out, const char **details_out);
+
+uint64_t node_message_number(const struct message *message);
+uint64_t node_message_token(const struct message *message);
+enum message_form node_message_form(const struct message *message);
+
+/* ---- for workers that come by themselves ---- */
+
+/* GetToken: hand out the token of an inline message that is offered. OUTCOME_OK or
+ * OUTCOME_FAILED_PRECONDITION. */
+enum outcome node_get_token(
+	struct node *node, struct node_now now, uint64_t *token_out, const char **details_out);
+/* ClaimTask: the token of message, if it is offered (node_offered()) and in the form of objects.
+ * false: it is not. */
+bool node_claim(struct node *node, struct node_now now, uint64_t message, uint64_t *token_out);
 
 /* The run that message is of; 0: no message of that number is at hand. */
 uint64_t node_run_of(const struct node *node, uint64_t message);
@@ -215,16 +204,39 @@ uint64_t node_run_of(const struct node *node, uint64_t message);
  * here with all that a worker needs. */
 const struct slices *node_run_bytes(const struct node *node, uint64_t run_id);
 
-/* ClaimTask: the token of message, if it is offered (node_offered()) and in this form. OUTCOME_OK
- * or NOT_FOUND. */
-enum outcome node_claim(struct node *node, struct node_now now, uint64_t message,
-	uint64_t *token_out, const char **details_out);
+/* ---- what a worker asks for and hands back ---- */
+
+/* The outputs of message begin to arrive, or its worker has confirmed that it has the inputs: these
+ * are needed no more, and one that asks for them all the same has failed. So a message and its
+ * reply are never held both. No effect before the inputs were pulled. */
+void node_outputs_coming(struct node *node, struct message *message);
+
+/*
+ * PullClientAppInputs, of an inline message. OUTCOME_OK: references in *out (empty before), the
+ * caller's; again: the same. FAILED_PRECONDITION: after node_outputs_coming(); RESOURCE_EXHAUSTED:
+ * no memory.
+ */
+enum outcome node_pull_inputs(struct node *node, struct node_now now, struct message *message,
+	struct instruction_inputs *out, const char **details_out);
+
+/*
+ * PushClientAppOutputs; the message is that of the token in outputs, which are taken over with
+ * OUTCOME_OK only. Reply metadata is made by the node, whatever the worker says (but its ttl,
+ * bounded). The Context was checked; only whose it is is looked at here. FAILED_PRECONDITION:
+ * nothing at work, inputs were not pulled, or already answered; INVALID_ARGUMENT: another token,
+ * broken bytes, neither or both of content and error, a context of another run or node;
+ * RESOURCE_EXHAUSTED: over the budget (then answered with an error reply).
+ */
+enum outcome node_push_outputs(struct node *node, struct node_now now,
+	struct instruction_outputs *outputs, const char **details_out);
+
+/* Is there a message whose inputs were pulled (a push with content may come)? Before a body is
+ * received. */
+bool node_expects_outputs(const struct node *node);
 
 /* What a task is about, but for the message. References, the caller's. */
 struct task_inputs {
-	uint64_t message; /* the task's id */
-	uint64_t run_id;
-	bool again; /* the same token has pulled them before */
+	bool again; /* they were pulled before */
 	struct slices context;
 	struct slices run;
 	struct slices fab;
@@ -232,33 +244,31 @@ struct task_inputs {
 
 void task_inputs_done(struct task_inputs *inputs);
 
-/* PullTaskInput. As node_pull_inputs(); FAILED_PRECONDITION, and nothing else happens, also after
- * node_inputs_taken(). */
-enum outcome node_pull_task(struct node *node, struct node_now now, uint64_t token,
+/* PullTaskInput, of a message that is objects. As node_pull_inputs(), but FAILED_PRECONDITION has
+ * no other effect. */
+enum outcome node_pull_task(struct node *node, struct node_now now, struct message *message,
 	struct task_inputs *out, const char **details_out);
 
-/* PullMessages: the instruction of a message at work whose task input was pulled, its objects in
- * it; borrowed until the next event. NULL: there is none, or node_inputs_taken() was called. */
-const struct held_message *node_instruction(const struct node *node, uint64_t token);
-/* ConfirmMessageReceived: its objects are needed no more. */
-void node_inputs_taken(struct node *node, uint64_t token);
+/* PullMessages: the instruction, its objects in it; borrowed until the next event. NULL before
+ * node_pull_task() and after node_outputs_coming(). */
+const struct held_message *node_instruction(const struct message *message);
 
 /*
  * PushMessages: what the reply will be: an error, or content whose objects come into
  * reply->objects. Taken over with OUTCOME_OK; in the place of one that was begun before.
- * FAILED_PRECONDITION, INVALID_ARGUMENT as node_push_outputs(); content is one object below the
- * root of reply->objects, else it could not be sent on.
+ * FAILED_PRECONDITION: the inputs were not pulled; INVALID_ARGUMENT: content is one object below
+ * the root of reply->objects, else it could not be sent on.
  */
-enum outcome node_reply_begin(struct node *node, struct node_now now, uint64_t token,
+enum outcome node_reply_begin(struct node *node, struct node_now now, struct message *message,
 	struct held_message *reply, const char **details_out);
 /* Where the objects of a reply that was begun go; borrowed; NULL: there are none. */
-struct object_set *node_reply_objects(const struct node *node, uint64_t token);
+struct object_set *node_reply_objects(const struct message *message);
 /*
  * PushTaskOutput: reply and Context in one step; context is taken over with OUTCOME_OK; an empty
  * one leaves it as it was. FAILED_PRECONDITION: no reply was begun, or objects of it are missing;
  * the others as node_push_outputs().
  */
-enum outcome node_push_task(struct node *node, struct node_now now, uint64_t token,
+enum outcome node_push_task(struct node *node, struct node_now now, struct message *message,
 	struct slices *context, const char **details_out);
 
 /* ---- towards processes ---- */

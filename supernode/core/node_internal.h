@@ -234,25 +234,6 @@ int token_issue(const struct node *node, struct message *message);
 /* The message of a token, spent or not; NULL: no such one. Constant time in the token. */
 struct message *token_find(const struct node *node, uint64_t token);
 
-/* ---- work.c ---- */
-
-/* outcome, with its sentence. */
-enum outcome work_refuse(enum outcome outcome, const char *sentence, const char **details_out);
-/* The message that a token may speak for; spent ones and unknown ones as Flower tells them apart.
- * One of another form is none that the caller can be given. */
-enum outcome work_find(const struct node *node, uint64_t token, enum message_form form,
-	struct message **out, const char **details_out);
-/* Its inputs were pulled. */
-void work_pulled(const struct node *node, struct message *message, struct node_now now);
-/*
- * Reply and Context belong together: with OUTCOME_OK both are taken (reply, and *reserved bytes
- * that were reserved for it before; context; NULL: as it was). INVALID_ARGUMENT: nothing has
- * happened; else the reply is an error of ours. reply's metadata is made anew.
- */
-enum outcome work_answer(struct node *node, struct message *message, struct node_now now,
-	struct held_message *reply, uint64_t *reserved, struct slices *context,
-	const char **details_out);
-
 /* Its worker has pulled the inputs, and there is no reply yet. */
 static inline bool message_is_pulled(const struct message *message)
 {

@@ -59,25 +59,36 @@ bool node_token_text(const struct node *node, uint64_t token, char out[NODE_TOKE
 	return message != NULL;
 }
 
-bool node_token_parse(const struct node *node, const char *text, uint64_t *token_out)
+/* The words that text stands for: text is what write_text() makes of them, and nothing else. */
+static bool read_text(const char *text, uint64_t words[1 + TOKEN_TAIL])
 {
-	char expected[NODE_TOKEN_TEXT_BYTES];
-	uint64_t found = 0;
+	static const char digits[] = "0123456789abcdef";
 
 	if (strlen(text) != NODE_TOKEN_TEXT_BYTES - 1)
 		return false;
-	/* As token_find(): all are compared, to their ends. */
-	for (const struct message *message = node->messages; message; message = message->next) {
-		unsigned char differs = 0;
+	for (size_t i = 0; text[i]; i++) {
+		const char *digit = strchr(digits, text[i]);
 
-		write_text(message, expected);
-		for (size_t i = 0; i < NODE_TOKEN_TEXT_BYTES - 1; i++)
-			differs |= (unsigned char)(expected[i] ^ text[i]);
-		found |= message->token & ((uint64_t)(differs != 0) - 1);
+		if (!digit)
+			return false;
+		words[i / 16] = words[i / 16] << 4 | (uint64_t)(digit - digits);
 	}
-	explicit_bzero(expected, sizeof expected);
-	*token_out = found;
-	return found != 0;
+	return true;
+}
+
+struct message *node_message_of_text(const struct node *node, const char *text)
+{
+	uint64_t words[1 + TOKEN_TAIL] = {0};
+	struct message *found = NULL;
+	uint64_t differs = 0;
+
+	if (read_text(text, words))
+		found = node_message_of(node, words[0]);
+	/* To the end, as token_find(). */
+	for (size_t i = 0; found && i < TOKEN_TAIL; i++)
+		differs |= found->token_tail[i] ^ words[i + 1];
+	explicit_bzero(words, sizeof words);
+	return differs ? NULL : found;
 }
 
 static void claim(struct message *message, struct node_now now, uint64_t *token_out)
@@ -87,16 +98,14 @@ static void claim(struct message *message, struct node_now now, uint64_t *token_
 	*token_out = message->token;
 }
 
-enum outcome node_claim(struct node *node, struct node_now now, uint64_t number,
-	uint64_t *token_out, const char **details_out)
+bool node_claim(struct node *node, struct node_now now, uint64_t number, uint64_t *token_out)
 {
 	struct message *message = message_find(node, number);
 
-	*details_out = "there is no such task, or it was claimed already";
 	if (!message || message->state != MESSAGE_OFFERED || message->form != MESSAGE_OBJECTS)
-		return OUTCOME_NOT_FOUND;
+		return false;
 	claim(message, now, token_out);
-	return OUTCOME_OK;
+	return true;
 }
 
 enum outcome node_get_token(
@@ -123,14 +132,26 @@ bool node_expects_outputs(const struct node *node)
 	return false;
 }
 
-bool node_token_live(const struct node *node, uint64_t token, uint64_t *message_out)
+struct message *node_message_of(const struct node *node, uint64_t token)
 {
-	const struct message *message = token_find(node, token);
+	struct message *message = token_find(node, token);
 
-	if (!message || !message_at_work(message))
-		return false;
-	*message_out = message->number;
-	return true;
+	return message && message_at_work(message) ? message : NULL;
+}
+
+uint64_t node_message_number(const struct message *message)
+{
+	return message->number;
+}
+
+uint64_t node_message_token(const struct message *message)
+{
+	return message->token;
+}
+
+enum message_form node_message_form(const struct message *message)
+{
+	return message->form;
 }
 
 bool node_message_live(const struct node *node, uint64_t number)

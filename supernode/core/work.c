@@ -1,6 +1,8 @@
 /*
  * work: what workers ask for and hand back. A worker is believed only what it was asked for:
- * content or error, and the Context; all of the reply's metadata is ours.
+ * content or error, and the Context; all of the reply's metadata is ours. Inline messages are
+ * pulled and answered in one call each; for a message that is objects a reply is announced, its
+ * objects follow, the Context ends it.
  */
 #include "supernode/core/node_internal.h"
 
@@ -27,13 +29,13 @@ static bool any_at_work(const struct node *node)
 	return false;
 }
 
-enum outcome work_refuse(enum outcome outcome, const char *sentence, const char **details_out)
+static enum outcome refuse(enum outcome outcome, const char *sentence, const char **details_out)
 {
 	*details_out = sentence;
 	return outcome;
 }
 
-enum outcome work_find(const struct node *node, uint64_t token, enum message_form form,
+enum outcome node_find_message(const struct node *node, uint64_t token, enum message_form form,
 	struct message **out, const char **details_out)
 {
 	static const char *const other_form[] = {
@@ -41,18 +43,18 @@ enum outcome work_find(const struct node *node, uint64_t token, enum message_for
 	struct message *message = token_find(node, token);
 
 	if (message && !message_at_work(message))
-		return work_refuse(OUTCOME_FAILED_PRECONDITION, ANSWERED, details_out);
+		return refuse(OUTCOME_FAILED_PRECONDITION, ANSWERED, details_out);
 	if (!any_at_work(node))
-		return work_refuse(OUTCOME_FAILED_PRECONDITION, NOTHING_AT_WORK, details_out);
+		return refuse(OUTCOME_FAILED_PRECONDITION, NOTHING_AT_WORK, details_out);
 	if (!message)
-		return work_refuse(OUTCOME_INVALID_ARGUMENT, OTHER_TOKEN, details_out);
+		return refuse(OUTCOME_INVALID_ARGUMENT, OTHER_TOKEN, details_out);
 	if (message->form != form)
-		return work_refuse(OUTCOME_INVALID_ARGUMENT, other_form[form], details_out);
+		return refuse(OUTCOME_INVALID_ARGUMENT, other_form[form], details_out);
 	*out = message;
 	return OUTCOME_OK;
 }
 
-void work_pulled(const struct node *node, struct message *message, struct node_now now)
+static void pulled(const struct node *node, struct message *message, struct node_now now)
 {
 	if (message->state != MESSAGE_STARTED)
 		return;
@@ -63,19 +65,15 @@ void work_pulled(const struct node *node, struct message *message, struct node_n
 				       : CLOCK_NEVER;
 }
 
-enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t token,
+enum outcome node_pull_inputs(struct node *node, struct node_now now, struct message *message,
 	struct instruction_inputs *out, const char **details_out)
 {
-	struct message *message;
-	enum outcome outcome = work_find(node, token, MESSAGE_INLINE, &message, details_out);
 	const struct node_run *run;
 
-	if (outcome != OUTCOME_OK)
-		return outcome;
 	if (message->state == MESSAGE_RETURNING) {
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
 			"the worker ended while it sent its outputs");
-		return work_refuse(OUTCOME_FAILED_PRECONDITION, CONSUMED, details_out);
+		return refuse(OUTCOME_FAILED_PRECONDITION, CONSUMED, details_out);
 	}
 	run = message->run;
 	if (envelope_encode(&message->instruction.envelope, &out->message) < 0 ||
@@ -83,9 +81,9 @@ enum outcome node_pull_inputs(struct node *node, struct node_now now, uint64_t t
 		slices_append_refs(&out->run, &run->bytes) < 0 ||
 		slices_append_refs(&out->fab, &run->fab->bytes) < 0) {
 		instruction_inputs_done(out);
-		return work_refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
+		return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
 	}
-	work_pulled(node, message, now);
+	pulled(node, message, now);
 	return OUTCOME_OK;
 }
 
@@ -110,10 +108,15 @@ static enum outcome out_of_memory(
 {
 	message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
 		"the SuperNode had no memory for the worker's outputs");
-	return work_refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
+	return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
 }
 
-enum outcome work_answer(struct node *node, struct message *message, struct node_now now,
+/*
+ * Reply and Context belong together: with OUTCOME_OK both are taken (reply, and *reserved bytes
+ * that were reserved for it before; context; NULL: as it was). INVALID_ARGUMENT: nothing has
+ * happened; else the reply is an error of ours. reply's metadata is made anew.
+ */
+static enum outcome answer(struct node *node, struct message *message, struct node_now now,
 	struct held_message *reply, uint64_t *reserved, struct slices *context,
 	const char **details_out)
 {
@@ -124,13 +127,13 @@ enum outcome work_answer(struct node *node, struct message *message, struct node
 	int r = context ? context_check(node, message, context) : 0;
 
 	if (r < 0 && r != -ENOMEM)
-		return work_refuse(OUTCOME_INVALID_ARGUMENT,
+		return refuse(OUTCOME_INVALID_ARGUMENT,
 			"the context is broken, or of another run or node", details_out);
 	if (r < 0 || own_metadata(message, now, &reply->envelope) < 0)
 		return out_of_memory(node, message, now, details_out);
 	if (node_reserve(node, more + context_bytes, "the worker's outputs", &why) < 0) {
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
-		return work_refuse(OUTCOME_RESOURCE_EXHAUSTED,
+		return refuse(OUTCOME_RESOURCE_EXHAUSTED,
 			"the outputs do not fit into the SuperNode's memory budget", details_out);
 	}
 	if (context)
@@ -146,33 +149,147 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
 {
 	struct message *message;
 	enum outcome outcome =
-		work_find(node, outputs->token, MESSAGE_INLINE, &message, details_out);
+		node_find_message(node, outputs->token, MESSAGE_INLINE, &message, details_out);
 	struct held_message reply = {0};
 	uint64_t reserved = 0;
 	int r;
 
 	/* Flower looks at what was pulled before it looks at the token. */
 	if (outcome == OUTCOME_INVALID_ARGUMENT && !node_expects_outputs(node))
-		return work_refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
+		return refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	if (!message_is_pulled(message))
-		return work_refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
+		return refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
 	r = instruction_decode_reply(outputs);
 	if (r == -ENOMEM)
 		return out_of_memory(node, message, now, details_out);
 	if (r < 0)
-		return work_refuse(OUTCOME_INVALID_ARGUMENT, "the message is broken", details_out);
+		return refuse(OUTCOME_INVALID_ARGUMENT, "the message is broken", details_out);
 	if (outputs->reply.has_content == outputs->reply.has_error)
-		return work_refuse(OUTCOME_INVALID_ARGUMENT,
-			"a reply has either content or an error", details_out);
+		return refuse(OUTCOME_INVALID_ARGUMENT, "a reply has either content or an error",
+			details_out);
 	reply.envelope = outputs->reply;
 	outputs->reply = (struct envelope){0};
-	outcome =
-		work_answer(node, message, now, &reply, &reserved, &outputs->context, details_out);
+	outcome = answer(node, message, now, &reply, &reserved, &outputs->context, details_out);
 	if (outcome == OUTCOME_OK)
 		instruction_outputs_done(outputs);
 	else
 		outputs->reply = held_message_take(&reply).envelope;
 	return outcome;
+}
+
+/* ---- messages that are objects ---- */
+
+void task_inputs_done(struct task_inputs *inputs)
+{
+	slices_done(&inputs->context);
+	slices_done(&inputs->run);
+	slices_done(&inputs->fab);
+}
+
+enum outcome node_pull_task(struct node *node, struct node_now now, struct message *message,
+	struct task_inputs *out, const char **details_out)
+{
+	const struct node_run *run;
+
+	if (message->state == MESSAGE_RETURNING)
+		return refuse(OUTCOME_FAILED_PRECONDITION, "the task's inputs were taken already",
+			details_out);
+	run = message->run;
+	if (context_get(node, run, &out->context) < 0 ||
+		slices_append_refs(&out->run, &run->bytes) < 0 ||
+		slices_append_refs(&out->fab, &run->fab->bytes) < 0) {
+		task_inputs_done(out);
+		return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
+	}
+	out->again = message->state == MESSAGE_WORKING;
+	pulled(node, message, now);
+	return OUTCOME_OK;
+}
+
+uint64_t node_run_of(const struct node *node, uint64_t number)
+{
+	const struct message *message = message_find(node, number);
+
+	return message ? message->instruction.envelope.metadata.run_id : 0;
+}
+
+const struct held_message *node_instruction(const struct message *message)
+{
+	return message->state == MESSAGE_WORKING ? &message->instruction : NULL;
+}
+
+/* What the SuperLink takes: content is one object below the message's, an error has none. */
+static bool is_reply(const struct held_message *reply)
+{
+	const struct envelope *envelope = &reply->envelope;
+	const struct object_tree *tree;
+
+	if (envelope->has_content == envelope->has_error ||
+		envelope->has_content != !!reply->objects)
+		return false;
+	tree = reply->objects ? object_set_tree(reply->objects) : NULL;
+	return !tree || (tree->n > 0 && tree->v[tree->n - 1].n_children == 1);
+}
+
+enum outcome node_reply_begin(struct node *node, struct node_now now, struct message *message,
+	struct held_message *reply, const char **details_out)
+{
+	uint64_t bytes = held_message_bytes(reply);
+	struct reason why = {0};
+
+	if (!message_is_pulled(message))
+		return refuse(OUTCOME_FAILED_PRECONDITION, "the task's input was not pulled before",
+			details_out);
+	if (!is_reply(reply))
+		return refuse(OUTCOME_INVALID_ARGUMENT,
+			"a reply has either an error or content, which is one object", details_out);
+	message_draft_done(node, message);
+	if (node_reserve(node, bytes, "the worker's reply", &why) < 0) {
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+		return refuse(OUTCOME_RESOURCE_EXHAUSTED,
+			"the reply does not fit into the SuperNode's memory budget", details_out);
+	}
+	message->draft = held_message_take(reply);
+	message->draft_reserved = bytes;
+	return OUTCOME_OK;
+}
+
+struct object_set *node_reply_objects(const struct message *message)
+{
+	return message_is_pulled(message) && message_has_draft(message) ? message->draft.objects
+									: NULL;
+}
+
+/* Answer with the draft, or keep it: what was not taken can be pushed again, with another Context.
+ */
+static enum outcome answer_draft(struct node *node, struct message *message, struct node_now now,
+	struct slices *context, const char **details_out)
+{
+	auto_(held_message_done) struct held_message draft = held_message_take(&message->draft);
+	uint64_t reserved = message->draft_reserved;
+	enum outcome outcome;
+
+	message->draft_reserved = 0;
+	outcome = answer(node, message, now, &draft, &reserved, context, details_out);
+	if (message_is_pulled(message)) {
+		message->draft = held_message_take(&draft);
+		message->draft_reserved = reserved;
+	} else {
+		node_release(node, &reserved);
+	}
+	return outcome;
+}
+
+enum outcome node_push_task(struct node *node, struct node_now now, struct message *message,
+	struct slices *context, const char **details_out)
+{
+	if (!message_is_pulled(message) || !message_has_draft(message))
+		return refuse(
+			OUTCOME_FAILED_PRECONDITION, "no reply was pushed before", details_out);
+	if (message->draft.objects && object_set_missing(message->draft.objects) > 0)
+		return refuse(OUTCOME_FAILED_PRECONDITION, "objects of the reply are missing",
+			details_out);
+	return answer_draft(node, message, now, context->bytes ? context : NULL, details_out);
 }

@@ -267,20 +267,19 @@ static int listen_somewhere(
 }
 
 /* What anybody who reaches the address can do. */
-static void warn_open(struct log *log, const struct guests_options *options)
+static void warn_open(const struct guests_options *options)
 {
 	if (options->guarded)
-		log_info(log,
+		log_info(options->log,
 			"worker API: %s is open to other machines and has no TLS: who can read along sees messages; keep it in a network of its own",
 			options->address);
 	else
-		log_warn(log,
+		log_warn(options->log,
 			"worker API: %s is open to other machines and has no TLS: whoever reaches it can take messages, read what is in them and answer them; use unix:PATH, or --superexec-auth-secret-file in a network of its own",
 			options->address);
 }
 
-int guests_new(struct loop *loop, struct log *log, const struct guests_options *options,
-	const struct guests_ops *ops, void *arg, struct guests **out, struct reason *why)
+int guests_new(const struct guests_options *options, struct guests **out, struct reason *why)
 {
 	struct guests *guests = calloc(1, sizeof *guests);
 	auto_(address_sockets_done) struct address_sockets sockets = {0};
@@ -289,11 +288,14 @@ int guests_new(struct loop *loop, struct log *log, const struct guests_options *
 
 	if (!guests)
 		return -ENOMEM;
-	*guests = (struct guests){.loop = loop, .log = log, .ops = ops, .arg = arg};
+	*guests = (struct guests){.loop = options->loop,
+		.log = options->log,
+		.ops = options->ops,
+		.arg = options->arg};
 	r = listen_somewhere(options, &sockets, why);
 	open = sockets.open;
 	if (r == 0)
-		r = door_new(loop, log, &sockets,
+		r = door_new(options->loop, options->log, &sockets,
 			&(struct door_options){.name = "worker API",
 				.connections_max = connections_max(),
 				.connection_bytes = sizeof(struct guest),
@@ -301,8 +303,8 @@ int guests_new(struct loop *loop, struct log *log, const struct guests_options *
 				.arg = guests},
 			&guests->door);
 	if (r == 0 && open)
-		warn_open(log, options);
-	guests->sweep = r ? NULL : timer_new(loop, guests_sweep, guests);
+		warn_open(options);
+	guests->sweep = r ? NULL : timer_new(options->loop, guests_sweep, guests);
 	if (!guests->sweep) {
 		guests_free(guests);
 		return r ? r : -ENOMEM;

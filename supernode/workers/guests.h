@@ -40,16 +40,19 @@ struct guests_ops {
 };
 
 struct guests_options {
+	struct loop *loop;
+	struct log *log;
 	const char *address; /* host:port (port 0: any), unix:PATH; NULL: a unix socket in dir */
 	const char *socket_group; /* of PATH; NULL: the process's own */
 	const char *dir;          /* private, not removed */
 	bool guarded;             /* whoever asks for work must prove that he may */
+	const struct guests_ops *ops;
+	void *arg;
 };
 
 /* Listen. 0; -EADDRINUSE and others of bind() with a sentence that names the address; -ENOMEM.
- * options are borrowed meanwhile. */
-int guests_new(struct loop *loop, struct log *log, const struct guests_options *options,
-	const struct guests_ops *ops, void *arg, struct guests **out, struct reason *why);
+ * The texts of options are borrowed meanwhile. */
+int guests_new(const struct guests_options *options, struct guests **out, struct reason *why);
 
 /* Give connections to this server (copied), too. */
 void guests_register(struct guests *guests, const struct front_end *front_end);

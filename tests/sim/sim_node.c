@@ -191,7 +191,7 @@ static void step_pull(struct sim_world *world)
 	if (!number)
 		return;
 	live = node_message_live(world->node, number);
-	outcome = node_pull_inputs(world->node, world->now,
+	outcome = pull_inputs(world->node, world->now,
 		sim_one_in(world, 10) ? message->token ^ 1 : message->token, &inputs, &details);
 	if (outcome == OUTCOME_OK) {
 		message->pulls++;
@@ -262,7 +262,7 @@ static void step_token(struct sim_world *world)
 		return;
 	}
 	sim_check(world, world->workers_come && since_ms <= world->now.ms);
-	sim_check(world, node_token_live(world->node, token, &number) && number == offered);
+	sim_check(world, token_live(world->node, token, &number) && number == offered);
 	sim_check(world, token == 42 || token != world->messages[number].token);
 	sim_check(world, world->messages[number].pushes == 0 && world->messages[number].pulls == 0);
 	world->messages[number].started = true;
@@ -279,7 +279,7 @@ static void step_away(struct sim_world *world)
 	if (!number || !sim_mishap(world, 4))
 		return;
 	if (sim_one_in(world, 2)) {
-		node_outputs_coming(world->node, number);
+		outputs_coming(world->node, world->messages[number].token);
 		return;
 	}
 	if (!world->workers_come)

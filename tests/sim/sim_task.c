@@ -85,9 +85,9 @@ static void check_token(struct sim_world *world, uint64_t token)
 	uint64_t parsed = 0;
 
 	sim_check(world, node_token_text(world->node, token, text));
-	sim_check(world, node_token_parse(world->node, text, &parsed) && parsed == token);
+	sim_check(world, token_parse(world->node, text, &parsed) && parsed == token);
 	text[sim_below(world, NODE_TOKEN_TEXT_BYTES - 1)] ^= 1;
-	sim_check(world, !node_token_parse(world->node, text, &parsed));
+	sim_check(world, !token_parse(world->node, text, &parsed));
 }
 
 void sim_step_claim(struct sim_world *world)
@@ -97,17 +97,13 @@ void sim_step_claim(struct sim_world *world)
 	uint64_t number = sim_one_in(world, 5) ? sim_below(world, world->last + 2) : offered;
 	const struct message *theirs = message_find(world->node, number);
 	bool there = theirs && theirs->state == MESSAGE_OFFERED && world->messages[number].objects;
-	const char *details = NULL;
 	uint64_t token = 0, same = 0;
-	enum outcome outcome = node_claim(world->node, world->now, number, &token, &details);
 
-	sim_check(world, (outcome == OUTCOME_OK) == there);
-	if (!there) {
-		sim_check(world, outcome == OUTCOME_NOT_FOUND && details);
+	sim_check(world, node_claim(world->node, world->now, number, &token) == there);
+	if (!there)
 		return;
-	}
 	sim_check(world, world->workers_come && since_ms <= world->now.ms);
-	sim_check(world, node_token_live(world->node, token, &same) && same == number);
+	sim_check(world, token_live(world->node, token, &same) && same == number);
 	sim_check(world, token == 42 || token != world->messages[number].token);
 	sim_check(world, world->messages[number].pushes == 0);
 	check_token(world, token);
@@ -123,14 +119,16 @@ void sim_step_pull_task(struct sim_world *world)
 	const char *details = NULL;
 	bool live = node_message_live(world->node, number);
 	enum outcome outcome;
+	uint64_t same;
 
 	if (!number)
 		return;
-	outcome = node_pull_task(world->node, world->now,
+	outcome = pull_task_inputs(world->node, world->now,
 		sim_one_in(world, 10) ? message->token ^ 1 : message->token, &inputs, &details);
 	if (outcome == OUTCOME_OK) {
 		message->pulls++;
-		sim_check(world, live && inputs.message == number && inputs.run_id == message->run);
+		sim_check(world,
+			live && token_live(world->node, message->token, &same) && same == number);
 		sim_check(world, working(world, number));
 		sim_check(world, inputs.context.bytes && inputs.run.bytes && inputs.fab.bytes);
 		sim_check_context(world, message->run, &inputs.context);
@@ -152,14 +150,14 @@ void sim_step_instruction(struct sim_world *world)
 
 	if (!number)
 		return;
-	instruction = node_instruction(world->node, message->token);
+	instruction = instruction_of(world->node, message->token);
 	sim_check(world, (instruction != NULL) == (theirs && theirs->state == MESSAGE_WORKING));
 	if (instruction)
 		sim_check(world, object_set_missing(instruction->objects) == 0);
 	if (!sim_one_in(world, 2))
 		return;
-	node_inputs_taken(world->node, message->token);
-	sim_check(world, !node_instruction(world->node, message->token));
+	outputs_coming(world->node, message->token);
+	sim_check(world, !instruction_of(world->node, message->token));
 	sim_check(world, !theirs || !theirs->instruction.objects);
 }
 
@@ -200,7 +198,7 @@ void sim_step_begin(struct sim_world *world)
 	sim_alloc_set(0, 0);
 	valid = make_reply(world, &reply, &sample);
 	sim_faults(world);
-	outcome = node_reply_begin(world->node, world->now, message->token, &reply, &details);
+	outcome = reply_begin(world->node, world->now, message->token, &reply, &details);
 	sim_check(world, outcome == OUTCOME_OK || details);
 	if (valid && theirs)
 		sim_check(world, outcome == OUTCOME_OK || outcome == OUTCOME_RESOURCE_EXHAUSTED);
@@ -223,7 +221,7 @@ void sim_step_reply_object(struct sim_world *world)
 	if (!number)
 		return;
 	sim_alloc_set(0, 0);
-	set = node_reply_objects(world->node, world->messages[number].token);
+	set = reply_objects(world->node, world->messages[number].token);
 	sim_check(world, !set || working(world, number));
 	if (set)
 		sim_objects_put(world, set, world->messages[number].reply_sample);
@@ -251,7 +249,7 @@ void sim_step_push_task(struct sim_world *world)
 		abort();
 	sim_faults(world);
 	message->accepted = message->accepted || (ready && kind != 2);
-	outcome = node_push_task(world->node, world->now, message->token, &context, &details);
+	outcome = push_task(world->node, world->now, message->token, &context, &details);
 	sim_alloc_set(0, 0);
 	sim_check(world, outcome == OUTCOME_OK || details);
 	sim_check(world, outcome != OUTCOME_OK || (ready && kind != 2 && context.n == 0));

@@ -369,10 +369,10 @@ void sim_invariants(struct sim_world *world)
 										!message->gone))));
 		if (message->token && (message->pushes || message->finished))
 			sim_check(world, !node_message_live(node, i));
-		if (message->token && node_token_live(node, message->token, &number))
+		if (message->token && token_live(node, message->token, &number))
 			sim_check(world, message_find(node, number)->token == message->token);
 	}
-	sim_check(world, !node_token_live(node, 0, &number));
+	sim_check(world, !token_live(node, 0, &number));
 	sim_check(world, node_count(node).tokens <= node_count(node).messages);
 	sim_check(world, node_count(node).fabs <= node_count(node).runs);
 }

@@ -6,6 +6,7 @@
 #ifndef FLWR_SIM_SIM_WORLD_H
 #define FLWR_SIM_SIM_WORLD_H
 
+#include "kit/by_token.h"
 #include "supernode/core/node_internal.h"
 #include "supernode/store/object_store.h"
 

@@ -94,21 +94,21 @@ int fleet_push(struct fleet *fleet, const struct fleet_push *push)
 	return 0;
 }
 
-const char *appio_address(const struct appio *appio)
+const char *workers_address(const struct workers *workers)
 {
-	(void)appio;
+	(void)workers;
 	return "127.0.0.1:9094";
 }
 
-void appio_offer(struct appio *appio)
+void workers_offer(struct workers *workers)
 {
-	(void)appio;
+	(void)workers;
 	world.offers++;
 }
 
-void appio_stop(struct appio *appio, int64_t grace_ms, void (*done)(void *arg), void *arg)
+void workers_stop(struct workers *workers, int64_t grace_ms, void (*done)(void *arg), void *arg)
 {
-	(void)appio, (void)grace_ms, (void)arg;
+	(void)workers, (void)grace_ms, (void)arg;
 	world.workers_left = done;
 }
 

@@ -7,7 +7,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "supernode/core/node.h"
+#include "kit/by_token.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -183,7 +183,7 @@ static inline enum outcome pull(struct fixture *f, uint64_t token)
 {
 	struct instruction_inputs inputs = {0};
 	const char *details = NULL;
-	enum outcome outcome = node_pull_inputs(f->node, f->now, token, &inputs, &details);
+	enum outcome outcome = pull_inputs(f->node, f->now, token, &inputs, &details);
 
 	assert_true(outcome == OUTCOME_OK || details);
 	instruction_inputs_done(&inputs);

@@ -94,7 +94,7 @@ static void test_ordinary_life(void **state)
 	message = offer_message(&f, 100);
 	assert_false(node_wants_message(f.node));
 	/* Nobody has been shown the token: it is of no use, even if it is guessed. */
-	assert_false(node_token_live(f.node, f.token, &same));
+	assert_false(token_live(f.node, f.token, &same));
 	assert_false(node_message_live(f.node, message));
 	assert_int_equal(pull(&f, f.token), OUTCOME_FAILED_PRECONDITION);
 	offered(&f, f.now.ms);
@@ -102,7 +102,7 @@ static void test_ordinary_life(void **state)
 	token = get_token(&f);
 	offered_none(&f);
 	assert_true(node_message_live(f.node, message));
-	assert_true(node_token_live(f.node, token, &same));
+	assert_true(token_live(f.node, token, &same));
 	assert_int_equal(same, message);
 	assert_false(node_expects_outputs(f.node));
 	assert_int_equal(pull(&f, token), OUTCOME_OK);
@@ -161,10 +161,10 @@ static void test_two_offers(void **state)
 	first = offer_message(&f, 100);
 	give_message(&f, 1, 100);
 	assert_int_equal(offered(&f, f.now.ms), first);
-	assert_true(node_token_live(f.node, get_token(&f), &message));
+	assert_true(token_live(f.node, get_token(&f), &message));
 	assert_int_equal(message, first);
 	assert_int_equal(offered(&f, f.now.ms), first + 1);
-	assert_true(node_token_live(f.node, get_token(&f), &message));
+	assert_true(token_live(f.node, get_token(&f), &message));
 	assert_int_equal(message, first + 1);
 	get_no_token(&f, "already");
 	fixture_done(&f);
@@ -362,21 +362,21 @@ static void test_worker_timeout(void **state)
 static void test_outputs_coming(void **state)
 {
 	struct fixture f;
-	uint64_t message, before;
+	uint64_t before;
 
 	(void)state;
 	fixture_offering(&f, 0);
-	message = offer_message(&f, 100);
+	offer_message(&f, 100);
 	get_token(&f);
 	before = f.budget.used_bytes;
 	/* Not before the pull, and not of another message. */
-	node_outputs_coming(f.node, message);
+	outputs_coming(f.node, f.token);
 	assert_int_equal(pull(&f, f.token), OUTCOME_OK);
-	node_outputs_coming(f.node, message + 1);
+	outputs_coming(f.node, f.token + 1);
 	assert_int_equal(f.budget.used_bytes, before);
 	assert_int_equal(pull(&f, f.token), OUTCOME_OK);
-	node_outputs_coming(f.node, message);
-	node_outputs_coming(f.node, message);
+	outputs_coming(f.node, f.token);
+	outputs_coming(f.node, f.token);
 	assert_int_equal(f.budget.used_bytes, before - strlen("content"));
 	assert_true(node_expects_outputs(f.node));
 	assert_int_equal(push(&f, f.token, "reply", 5), OUTCOME_OK);
@@ -392,14 +392,13 @@ static void test_outputs_coming_again(void **state)
 	struct instruction_outputs outputs;
 	const char *details = NULL;
 	struct fixture f;
-	uint64_t message;
 
 	(void)state;
 	fixture_offering(&f, 0);
-	message = offer_message(&f, 100);
+	offer_message(&f, 100);
 	get_token(&f);
 	pull(&f, f.token);
-	node_outputs_coming(f.node, message);
+	outputs_coming(f.node, f.token);
 	outputs_make(&f, f.token, "reply", 5, "state", &outputs);
 	slices_done(&outputs.message);
 	assert_int_equal(
@@ -433,8 +432,8 @@ static void test_pull_after_outputs_coming(void **state)
 			message = f.action.message;
 		}
 		pull(&f, f.token);
-		node_outputs_coming(f.node, message);
-		assert_int_equal(node_pull_inputs(f.node, f.now, f.token, &inputs, &details),
+		outputs_coming(f.node, f.token);
+		assert_int_equal(pull_inputs(f.node, f.now, f.token, &inputs, &details),
 			OUTCOME_FAILED_PRECONDITION);
 		assert_int_equal(inputs.message.n, 0);
 		assert_non_null(strstr(details, "outputs were on their way"));

@@ -51,8 +51,7 @@ static void check_context(
 	const char *details;
 	char text[128] = "";
 
-	assert_int_equal(
-		node_pull_inputs(f->node, f->now, f->token, &inputs, &details), OUTCOME_OK);
+	assert_int_equal(pull_inputs(f->node, f->now, f->token, &inputs, &details), OUTCOME_OK);
 	assert_int_equal(context_decode(&inputs.context, &context), 0);
 	assert_int_equal(context.run_id, run_id);
 	assert_int_equal(context.node_id, NODE_ID);

@@ -17,21 +17,21 @@ static void test_ordinary_life(void **state)
 	offer(&rig);
 	memory = spool_memory_bytes(rig.objects.spool);
 	assert_int_equal(claim(&rig, rig.message), OUTCOME_OK);
-	assert_null(node_instruction(f->node, rig.token));
+	assert_null(instruction_of(f->node, rig.token));
 	assert_int_equal(pull_task(&rig, rig.token), OUTCOME_OK);
-	instruction = node_instruction(f->node, rig.token);
+	instruction = instruction_of(f->node, rig.token);
 	assert_string_equal(instruction->envelope.metadata.message_id, "id-1");
 	assert_int_equal(object_set_missing(instruction->objects), 0);
 	later(f, 1500);
-	node_inputs_taken(f->node, rig.token);
-	assert_null(node_instruction(f->node, rig.token));
+	outputs_coming(f->node, rig.token);
+	assert_null(instruction_of(f->node, rig.token));
 	assert_int_equal(spool_memory_bytes(rig.objects.spool), 0);
-	assert_null(node_reply_objects(f->node, rig.token));
+	assert_null(reply_objects(f->node, rig.token));
 	assert_int_equal(begin(&rig), OUTCOME_OK);
 	fill(&rig, 0);
 	later(f, 1000);
 	assert_int_equal(end(&rig, 1), OUTCOME_OK);
-	assert_null(node_reply_objects(f->node, rig.token));
+	assert_null(reply_objects(f->node, rig.token));
 	expect(f, NODE_PUSH_REPLY);
 	assert_int_equal(f->action.form, MESSAGE_OBJECTS);
 	assert_true(f->action.runtime_s == 2.5);
@@ -118,7 +118,7 @@ static void test_run_of_a_task(void **state)
 	assert_null(node_run_bytes(rig.f.node, 2));
 	assert_int_equal(claim(&rig, rig.message), OUTCOME_OK);
 	assert_int_equal(
-		node_pull_task(rig.f.node, rig.f.now, rig.token, &inputs, &details), OUTCOME_OK);
+		pull_task_inputs(rig.f.node, rig.f.now, rig.token, &inputs, &details), OUTCOME_OK);
 	assert_int_equal(inputs.run.bytes, run->bytes);
 	node_lost(rig.f.node, rig.f.now);
 	assert_null(node_run_bytes(rig.f.node, 1));
@@ -212,7 +212,7 @@ static void test_claim(void **state)
 	assert_int_equal(claim(&rig, rig.message + 1), OUTCOME_NOT_FOUND);
 	assert_int_equal(claim(&rig, rig.message), OUTCOME_OK);
 	assert_int_equal(node_offered(rig.f.node, MESSAGE_OBJECTS, &since), 0);
-	assert_true(node_token_live(rig.f.node, rig.token, &token));
+	assert_true(token_live(rig.f.node, rig.token, &token));
 	assert_int_equal(token, rig.message);
 	assert_int_equal(claim(&rig, rig.message), OUTCOME_NOT_FOUND);
 	node_worker_lost(rig.f.node, rig.f.now, rig.message, "gone");
@@ -244,33 +244,33 @@ static void test_token_text(void **state)
 	assert_true(node_token_text(rig.f.node, rig.token, text));
 	assert_int_equal(strlen(text), 256);
 	assert_int_equal(strspn(text, "0123456789abcdef"), 256);
-	assert_true(node_token_parse(rig.f.node, text, &token));
+	assert_true(token_parse(rig.f.node, text, &token));
 	assert_int_equal(token, rig.token);
 	for (size_t i = 0; i < 256; i++) {
 		char digit = text[i];
 
 		text[i] = digit == 'a' ? 'b' : 'a';
-		assert_false(node_token_parse(rig.f.node, text, &token));
+		assert_false(token_parse(rig.f.node, text, &token));
 		text[i] = digit;
 	}
 	text[256] = '0';
 	text[257] = '\0';
-	assert_false(node_token_parse(rig.f.node, text, &token));
+	assert_false(token_parse(rig.f.node, text, &token));
 	text[255] = '\0';
-	assert_false(node_token_parse(rig.f.node, text, &token));
-	assert_false(node_token_parse(rig.f.node, "", &token));
+	assert_false(token_parse(rig.f.node, text, &token));
+	assert_false(token_parse(rig.f.node, "", &token));
 	memset(text, '0', 256);
 	text[256] = '\0';
-	assert_false(node_token_parse(rig.f.node, text, &token));
+	assert_false(token_parse(rig.f.node, text, &token));
 	/* Spent: it is known, but of no use. */
 	assert_true(node_token_text(rig.f.node, rig.token, text));
 	assert_int_equal(begin_error(&rig), OUTCOME_OK);
 	assert_int_equal(end(&rig, 0), OUTCOME_OK);
-	assert_true(node_token_parse(rig.f.node, text, &token));
-	assert_false(node_token_live(rig.f.node, token, &token));
+	assert_false(token_parse(rig.f.node, text, &token));
+	assert_false(token_live(rig.f.node, rig.token, &token));
 	expect_error(&rig.f, 2, "raised");
 	expect_nothing(&rig.f);
-	assert_false(node_token_parse(rig.f.node, text, &token));
+	assert_false(token_parse(rig.f.node, text, &token));
 	assert_false(node_token_text(rig.f.node, rig.token, again));
 	rig_done(&rig);
 }
@@ -288,7 +288,7 @@ static void test_token_of_the_lost(void **state)
 	assert_int_equal(claim(&rig, rig.message), OUTCOME_OK);
 	assert_true(node_token_text(rig.f.node, rig.token, text));
 	node_worker_lost(rig.f.node, rig.f.now, rig.message, "gone");
-	assert_false(node_token_parse(rig.f.node, text, &token));
+	assert_false(token_parse(rig.f.node, text, &token));
 	assert_int_equal(pull_task(&rig, rig.token), OUTCOME_FAILED_PRECONDITION);
 	assert_int_equal(claim(&rig, rig.message), OUTCOME_OK);
 	assert_true(node_token_text(rig.f.node, rig.token, other));
@@ -316,18 +316,18 @@ static void test_out_of_order(void **state)
 	assert_int_equal(pull_task(&rig, rig.token ^ 1), OUTCOME_INVALID_ARGUMENT);
 	assert_int_equal(begin(&rig), OUTCOME_FAILED_PRECONDITION);
 	assert_int_equal(end(&rig, 1), OUTCOME_FAILED_PRECONDITION);
-	node_inputs_taken(rig.f.node, rig.token);
+	outputs_coming(rig.f.node, rig.token);
 	assert_int_equal(pull_task(&rig, rig.token), OUTCOME_OK);
 	assert_int_equal(end(&rig, 1), OUTCOME_FAILED_PRECONDITION);
-	assert_null(node_reply_objects(rig.f.node, rig.token));
+	assert_null(reply_objects(rig.f.node, rig.token));
 	assert_int_equal(begin_error(&rig), OUTCOME_OK);
-	assert_null(node_reply_objects(rig.f.node, rig.token));
+	assert_null(reply_objects(rig.f.node, rig.token));
 	assert_int_equal(end(&rig, 1), OUTCOME_OK);
 	assert_int_equal(pull_task(&rig, rig.token), OUTCOME_FAILED_PRECONDITION);
 	assert_int_equal(begin(&rig), OUTCOME_FAILED_PRECONDITION);
 	assert_int_equal(end(&rig, 1), OUTCOME_FAILED_PRECONDITION);
-	assert_null(node_instruction(rig.f.node, rig.token));
-	node_inputs_taken(rig.f.node, rig.token);
+	assert_null(instruction_of(rig.f.node, rig.token));
+	outputs_coming(rig.f.node, rig.token);
 	expect_error(&rig.f, 2, "raised");
 	rig_done(&rig);
 }
@@ -352,9 +352,8 @@ static void test_other_form(void **state)
 	assert_int_equal(pull(&rig.f, rig.token), OUTCOME_OK);
 	assert_int_equal(begin_error(&rig), OUTCOME_INVALID_ARGUMENT);
 	assert_int_equal(end(&rig, 1), OUTCOME_INVALID_ARGUMENT);
-	assert_null(node_instruction(rig.f.node, rig.token));
-	assert_null(node_reply_objects(rig.f.node, rig.token));
-	node_inputs_taken(rig.f.node, rig.token);
+	assert_null(instruction_of(rig.f.node, rig.token));
+	assert_null(reply_objects(rig.f.node, rig.token));
 	assert_int_equal(pull(&rig.f, rig.token), OUTCOME_OK);
 	rig_done(&rig);
 }
@@ -371,13 +370,13 @@ static void test_again(void **state)
 	rig_open(&rig);
 	work(&rig);
 	get_context(&rig, &first);
-	instruction = node_instruction(rig.f.node, rig.token);
+	instruction = instruction_of(rig.f.node, rig.token);
 	later(&rig.f, 1000);
 	get_context(&rig, &second);
 	assert_true(slices_equal(&first, &second));
-	assert_ptr_equal(node_instruction(rig.f.node, rig.token), instruction);
-	node_inputs_taken(rig.f.node, rig.token);
-	node_inputs_taken(rig.f.node, rig.token);
+	assert_ptr_equal(instruction_of(rig.f.node, rig.token), instruction);
+	outputs_coming(rig.f.node, rig.token);
+	outputs_coming(rig.f.node, rig.token);
 	assert_int_equal(pull_task(&rig, rig.token), OUTCOME_FAILED_PRECONDITION);
 	assert_true(node_message_live(rig.f.node, rig.message));
 	assert_int_equal(begin_error(&rig), OUTCOME_OK);

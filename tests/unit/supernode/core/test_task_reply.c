@@ -17,20 +17,20 @@ static void test_begun_twice(void **state)
 	memory = spool_memory_bytes(rig.objects.spool);
 	assert_int_equal(begin(&rig), OUTCOME_OK);
 	assert_true(rig.f.budget.used_bytes > used);
-	first = node_reply_objects(rig.f.node, rig.token);
+	first = reply_objects(rig.f.node, rig.token);
 	object_set_ref(first);
 	fill(&rig, 0);
 	/* What is no reply leaves the first one as it is. */
 	assert_int_equal(begin_with(&rig, &(struct held_message){0}), OUTCOME_INVALID_ARGUMENT);
-	assert_ptr_equal(node_reply_objects(rig.f.node, rig.token), first);
+	assert_ptr_equal(reply_objects(rig.f.node, rig.token), first);
 	assert_int_equal(begin(&rig), OUTCOME_OK);
-	assert_ptr_not_equal(node_reply_objects(rig.f.node, rig.token), first);
+	assert_ptr_not_equal(reply_objects(rig.f.node, rig.token), first);
 	object_set_unref(first);
 	assert_int_equal(spool_memory_bytes(rig.objects.spool), memory);
 	assert_int_equal(end(&rig, 1), OUTCOME_FAILED_PRECONDITION);
 	/* An error in its place needs no objects. */
 	assert_int_equal(begin_error(&rig), OUTCOME_OK);
-	assert_null(node_reply_objects(rig.f.node, rig.token));
+	assert_null(reply_objects(rig.f.node, rig.token));
 	assert_int_equal(rig.f.budget.used_bytes, used);
 	assert_int_equal(end(&rig, 1), OUTCOME_OK);
 	expect_error(&rig.f, 2, "raised");
@@ -49,7 +49,7 @@ static void test_objects_are_missing(void **state)
 	fill(&rig, 1);
 	assert_int_equal(end(&rig, 1), OUTCOME_FAILED_PRECONDITION);
 	expect_nothing(&rig.f);
-	objects_put(&rig.objects, node_reply_objects(rig.f.node, rig.token), &rig.out, 0);
+	objects_put(&rig.objects, reply_objects(rig.f.node, rig.token), &rig.out, 0);
 	assert_int_equal(end(&rig, 1), OUTCOME_OK);
 	expect(&rig.f, NODE_PUSH_REPLY);
 	rig_done(&rig);
@@ -115,7 +115,7 @@ static void test_context_refused(void **state)
 	/* Of another run: the reply can be pushed again, and is counted until then. */
 	assert_int_equal(end(&rig, 2), OUTCOME_INVALID_ARGUMENT);
 	assert_int_equal(rig.f.budget.used_bytes, used);
-	assert_non_null(node_reply_objects(rig.f.node, rig.token));
+	assert_non_null(reply_objects(rig.f.node, rig.token));
 	expect_nothing(&rig.f);
 	assert_int_equal(end(&rig, 1), OUTCOME_OK);
 	expect(&rig.f, NODE_PUSH_REPLY);
@@ -206,7 +206,7 @@ static void test_lost_at_work(void **state)
 	fill(&rig, 1);
 	node_worker_lost(rig.f.node, rig.f.now, rig.message, "its worker is gone");
 	assert_int_equal(spool_memory_bytes(rig.objects.spool), 0);
-	assert_null(node_reply_objects(rig.f.node, rig.token));
+	assert_null(reply_objects(rig.f.node, rig.token));
 	assert_int_equal(end(&rig, 1), OUTCOME_FAILED_PRECONDITION);
 	expect_error(&rig.f, 8, "its worker is gone");
 	expect_nothing(&rig.f);
@@ -258,8 +258,8 @@ static void test_put_is_out(void **state)
 	assert_int_equal(begin(&rig), OUTCOME_OK);
 	assert_int_equal(slices_append_refs(&content, &rig.out.bytes[0]), 0);
 	n = rig.objects.n_done;
-	assert_int_equal(object_set_put(node_reply_objects(rig.f.node, rig.token), 0, &content,
-				 put_done, &rig.objects),
+	assert_int_equal(object_set_put(reply_objects(rig.f.node, rig.token), 0, &content, put_done,
+				 &rig.objects),
 		0);
 	node_give_up(rig.f.node, rig.f.now, "stopped");
 	expect_error(&rig.f, 8, "stopped");

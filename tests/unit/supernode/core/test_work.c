@@ -131,7 +131,7 @@ static void test_inputs(void **state)
 	expect(&f, NODE_FETCH_FAB);
 	give_fab(&f, 1, 100);
 	expect(&f, NODE_START_WORKER);
-	assert_int_equal(node_pull_inputs(f.node, f.now, f.token, &inputs, &details), OUTCOME_OK);
+	assert_int_equal(pull_inputs(f.node, f.now, f.token, &inputs, &details), OUTCOME_OK);
 	assert_int_equal(envelope_decode(&inputs.message, &message), 0);
 	assert_string_equal(message.metadata.message_id, "id-1");
 	assert_int_equal(message.content.bytes, 7);
@@ -183,7 +183,7 @@ static void test_context_travels(void **state)
 		give_message(&f, 1, 100);
 		expect(&f, NODE_START_WORKER);
 		assert_int_equal(
-			node_pull_inputs(f.node, f.now, f.token, &inputs, &details), OUTCOME_OK);
+			pull_inputs(f.node, f.now, f.token, &inputs, &details), OUTCOME_OK);
 		assert_true(slices_equal(&inputs.context, &left));
 		instruction_inputs_done(&inputs);
 	}

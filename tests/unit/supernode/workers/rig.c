@@ -25,7 +25,7 @@ int64_t __wrap_clock_now_ms(void)
 
 void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int change)
 {
-	assert_ptr_equal(guests, rig.guests);
+	assert_ptr_equal(guests, rig.admission.guests);
 	assert_non_null(peer);
 	rig.busy += change;
 }
@@ -33,7 +33,7 @@ void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int chan
 void __wrap_guests_hold(
 	struct guests *guests, const struct peer *peer, uint64_t token, const char *said)
 {
-	assert_ptr_equal(guests, rig.guests);
+	assert_ptr_equal(guests, rig.admission.guests);
 	assert_non_null(peer);
 	(void)said;
 	rig.held = token;
@@ -41,30 +41,28 @@ void __wrap_guests_hold(
 
 bool __wrap_guests_open(const struct guests *guests, const struct peer *peer)
 {
-	assert_ptr_equal(guests, rig.guests);
+	assert_ptr_equal(guests, rig.admission.guests);
 	assert_non_null(peer);
 	return !rig.gone;
 }
 
 uint64_t __wrap_guests_received(const struct guests *guests, const struct peer *peer)
 {
-	assert_ptr_equal(guests, rig.guests);
+	assert_ptr_equal(guests, rig.admission.guests);
 	assert_non_null(peer);
 	return rig.received;
 }
 
 uint64_t __wrap_guests_holds(const struct guests *guests, const struct peer *peer)
 {
-	assert_ptr_equal(guests, rig.guests);
+	assert_ptr_equal(guests, rig.admission.guests);
 	assert_non_null(peer);
 	return token_live(rig.held) ? rig.held : 0;
 }
 
 bool token_live(uint64_t token)
 {
-	uint64_t message;
-
-	return node_token_live(rig.node, token, &message);
+	return node_message_of(rig.node, token) != NULL;
 }
 
 static void on_nudge(void *arg)
@@ -125,12 +123,10 @@ void call_done(struct call *call)
 /* The method of this name, of whichever service. */
 static const struct method *find_method(const char *name, const struct service **service_out)
 {
-	size_t n_tasks;
-	const struct service *tasks = task_services(rig.task, &n_tasks);
-	const struct service *services[] = {waiting_service(rig.waiting),
-		instruction_service(rig.instruction), &tasks[0], &tasks[1]};
+	const struct service *services[] = {held_calls_service(rig.held_calls),
+		dialect1_service(rig.dialect1), dialect6_service(rig.dialect6),
+		dialect6_failure_service(rig.dialect6)};
 
-	assert_int_equal(n_tasks, 2);
 	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
 		const struct method *method;
 		char path[128];
@@ -231,7 +227,7 @@ static bool on_live(void *arg, uint64_t message)
 	return false;
 }
 
-static const struct appio_ops appio_events = {.changed = on_changed, .ready = on_ready};
+static const struct workers_ops workers_events = {.changed = on_changed, .ready = on_ready};
 static const struct guests_ops guests_events = {.live = on_live};
 
 static uint64_t next_random(void *arg)
@@ -314,26 +310,30 @@ void ask(struct call *call, const char *wait)
 
 uint64_t assert_given(const struct call *call, uint64_t token)
 {
-	uint64_t got = 0, message = 0;
+	const struct message *message;
+	uint64_t got = 0;
 
 	assert_true(call->finished);
 	assert_int_equal(call->outcome, OUTCOME_OK);
 	assert_int_equal(instruction_decode_token(&call->body, &got), 0);
 	assert_int_equal(got, token);
-	assert_true(node_token_live(rig.node, token, &message));
-	return message;
+	message = node_message_of(rig.node, token);
+	assert_non_null(message);
+	return node_message_number(message);
 }
 
 /* ---- life ---- */
 
-static int setup_with(const struct node_options *options)
+static int setup_with(const struct node_options *options, bool own_workers)
 {
 	memset(&rig, 0, sizeof rig);
-	snprintf(rig.dir, sizeof rig.dir, "/tmp/instruction-XXXXXX");
+	snprintf(rig.dir, sizeof rig.dir, "/tmp/workers-XXXXXX");
 	assert_non_null(mkdtemp(rig.dir));
 	assert_int_equal(loop_new(&rig.loop), 0);
-	assert_int_equal(guests_new(rig.loop, NULL, &(struct guests_options){.dir = rig.dir},
-				 &guests_events, NULL, &rig.guests, NULL),
+	assert_int_equal(guests_new(
+				 &(struct guests_options){
+					 .loop = rig.loop, .dir = rig.dir, .ops = &guests_events},
+				 &rig.admission.guests, NULL),
 		0);
 	budget_init(&rig.budget, 1 << 20);
 	rig.node = node_new(&(struct node_options){
@@ -345,15 +345,17 @@ static int setup_with(const struct node_options *options)
 	});
 	assert_non_null(rig.node);
 	node_registered(rig.node, now_is(), NODE_ID);
-	rig.waiting = waiting_new(rig.loop, NULL, rig.node, rig.guests);
-	assert_non_null(rig.waiting);
-	rig.instruction = instruction_new(
-		rig.loop, NULL, rig.node, rig.guests, rig.waiting, &appio_events, NULL);
-	assert_non_null(rig.instruction);
 	assert_int_equal(spool_new(rig.loop, rig.dir, 1 << 20, &rig.spool), 0);
-	rig.task = task_new(
-		rig.loop, NULL, rig.node, rig.guests, rig.waiting, rig.spool, &appio_events, NULL);
-	assert_non_null(rig.task);
+	rig.admission.loop = rig.loop;
+	rig.admission.node = rig.node;
+	rig.admission.ops = &workers_events;
+	rig.held_calls = held_calls_new(&rig.admission);
+	assert_non_null(rig.held_calls);
+	rig.dialect1 = dialect1_new(&rig.admission, rig.held_calls);
+	assert_non_null(rig.dialect1);
+	rig.dialect6 = dialect6_new(&rig.admission, rig.held_calls,
+		&(struct dialect6_options){.spool = rig.spool, .own_workers = own_workers});
+	assert_non_null(rig.dialect6);
 	rig.nudge = timer_new(rig.loop, on_nudge, NULL);
 	assert_non_null(rig.nudge);
 	return 0;
@@ -362,13 +364,19 @@ static int setup_with(const struct node_options *options)
 int rig_setup(void **state)
 {
 	(void)state;
-	return setup_with(&(struct node_options){.slots = 1});
+	return setup_with(&(struct node_options){.slots = 1}, false);
+}
+
+int rig_setup_own_workers(void **state)
+{
+	(void)state;
+	return setup_with(&(struct node_options){.slots = 1}, true);
 }
 
 int rig_setup_offering(void **state)
 {
 	(void)state;
-	return setup_with(&(struct node_options){.slots = 2, .workers_come = true});
+	return setup_with(&(struct node_options){.slots = 2, .workers_come = true}, false);
 }
 
 int rig_teardown(void **state)
@@ -376,12 +384,12 @@ int rig_teardown(void **state)
 	(void)state;
 	assert_int_equal(rig.busy, 0);
 	timer_free(rig.nudge);
-	instruction_free(rig.instruction);
-	task_free(rig.task);
-	waiting_free(rig.waiting);
+	dialect1_free(rig.dialect1);
+	dialect6_free(rig.dialect6);
+	held_calls_free(rig.held_calls);
 	node_free(rig.node);
 	spool_free(rig.spool);
-	guests_free(rig.guests);
+	guests_free(rig.admission.guests);
 	loop_free(rig.loop);
 	rmdir(rig.dir);
 	return 0;

@@ -1,15 +1,15 @@
 /*
- * rig: the conversation of dialect 1 with a real node core and requests that no transport carries,
+ * rig: the dialects with a real node core and requests that no transport carries,
  * in a time that passes when the test says so. Programs with it are linked as the CMakeLists.txt
  * says.
  */
-#ifndef FLWR_TEST_APPIO_RIG_H
-#define FLWR_TEST_APPIO_RIG_H
+#ifndef FLWR_TEST_WORKERS_RIG_H
+#define FLWR_TEST_WORKERS_RIG_H
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "supernode/workers/instruction.h"
-#include "supernode/workers/task.h"
+#include "supernode/workers/dialect1.h"
+#include "supernode/workers/dialect6.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,12 +41,12 @@ struct call {
 extern struct rig {
 	struct loop *loop;
 	char dir[32];
-	struct guests *guests;
 	struct budget budget;
 	struct node *node;
-	struct waiting *waiting;
-	struct instruction *instruction;
-	struct task *task;
+	struct admission admission;
+	struct held_calls *held_calls;
+	struct dialect1 *dialect1;
+	struct dialect6 *dialect6;
 	struct spool *spool;
 	char task_token[NODE_TOKEN_TEXT_BYTES]; /* what calls about tasks show; "": nothing */
 	char proof[PROOF_N][PROOF_TEXT_BYTES];  /* of a launcher, the same way */
@@ -65,6 +65,8 @@ extern struct rig {
 int rig_setup(void **state);
 /* Workers come for the messages; two may be at work at a time. */
 int rig_setup_offering(void **state);
+/* Workers are programs of ours. */
+int rig_setup_own_workers(void **state);
 int rig_teardown(void **state);
 
 struct node_now now_is(void);

@@ -121,9 +121,12 @@ static int setup_with(void **state, const struct guests_ops *ops)
 	assert_int_equal(rpc_new(rig->loop, &rig->rpc), 0);
 	rig->cut.process = -1;
 	rig->found = -1;
-	assert_int_equal(
-		guests_new(rig->loop, rig->log, &(struct guests_options){.address = "127.0.0.1:0"},
-			ops, rig, &rig->guests, NULL),
+	assert_int_equal(guests_new(&(struct guests_options){.loop = rig->loop,
+					    .log = rig->log,
+					    .address = "127.0.0.1:0",
+					    .ops = ops,
+					    .arg = rig},
+				 &rig->guests, NULL),
 		0);
 	assert_int_equal(rpc_server_new(rig->rpc,
 				 &(struct rpc_server_options){.services = &service,

@@ -113,13 +113,13 @@ static void large_outputs_do_not_hold_others_up(void **state)
 	slices_done(&body);
 	/* They are being taken apart by another thread: this one serves. */
 	assert_false(large.finished);
-	assert_true(instruction_receiving(rig.instruction));
+	assert_true(dialect1_receiving(rig.dialect1));
 	ask(&other, NULL);
 	assert_true(other.finished);
 	while (!large.finished)
 		loop_step(rig.loop, 1000);
 	assert_int_equal(large.outcome, OUTCOME_OK);
-	assert_false(instruction_receiving(rig.instruction));
+	assert_false(dialect1_receiving(rig.dialect1));
 	action_of(NODE_PUSH_REPLY);
 }
 
@@ -136,7 +136,7 @@ static void the_caller_of_large_outputs_may_go(void **state)
 	call_body(&large, &body);
 	slices_done(&body);
 	request_cancelled(&large.request);
-	while (instruction_receiving(rig.instruction))
+	while (dialect1_receiving(rig.dialect1))
 		loop_step(rig.loop, 1000);
 	action_of(NODE_PUSH_REPLY);
 }
@@ -261,7 +261,7 @@ static void strangers_contents_are_received_one_at_a_time(void **state)
 
 static void contents_that_wait_are_bounded(void **state)
 {
-	struct call calls[APPIO_QUEUE_MAX + 2];
+	struct call calls[DIALECT1_QUEUE_MAX + 2];
 	struct slices body = {0};
 
 	(void)state;
@@ -272,8 +272,8 @@ static void contents_that_wait_are_bounded(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		call_make(&calls[i], "PushClientAppOutputs");
 	assert_true(calls[0].admitted);
-	assert_false(calls[APPIO_QUEUE_MAX].finished);
-	assert_int_equal(calls[APPIO_QUEUE_MAX + 1].outcome, OUTCOME_RESOURCE_EXHAUSTED);
+	assert_false(calls[DIALECT1_QUEUE_MAX].finished);
+	assert_int_equal(calls[DIALECT1_QUEUE_MAX + 1].outcome, OUTCOME_RESOURCE_EXHAUSTED);
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
 		if (!calls[i].finished)
 			request_cancelled(&calls[i].request);
@@ -310,7 +310,7 @@ static void the_holders_outputs_take_the_place_of_the_content(void **state)
 	assert_true(call.admitted);
 	assert_int_equal(rig.budget.used_bytes, before - RIG_CONTENT_BYTES);
 	/* It is not one of the strangers that must wait for one another. */
-	assert_false(instruction_receiving(rig.instruction));
+	assert_false(dialect1_receiving(rig.dialect1));
 	assert_int_equal(rig.busy, 1);
 	call_body(&call, &body);
 	assert_int_equal(call.outcome, OUTCOME_OK);
@@ -344,10 +344,10 @@ static void a_strangers_outputs_take_no_content_away(void **state)
 	by_another_connection();
 	call_make(&call, "PushClientAppOutputs");
 	assert_true(call.admitted);
-	assert_true(instruction_receiving(rig.instruction));
+	assert_true(dialect1_receiving(rig.dialect1));
 	assert_int_equal(rig.budget.used_bytes, before);
 	request_cancelled(&call.request);
-	assert_false(instruction_receiving(rig.instruction));
+	assert_false(dialect1_receiving(rig.dialect1));
 	assert_int_equal(pull(rig.token, NULL), OUTCOME_OK);
 }
 
@@ -379,12 +379,12 @@ static void a_stranger_may_be_slow_but_not_silent(void **state)
 	call_make(&call, "PushClientAppOutputs");
 	for (int i = 0; i < 10; i++) {
 		rig.received++;
-		time_passes(INSTRUCTION_STALL_MS);
+		time_passes(DIALECT1_STALL_MS);
 		assert_false(call.finished);
 	}
-	time_passes(INSTRUCTION_STALL_MS);
+	time_passes(DIALECT1_STALL_MS);
 	assert_int_equal(call.outcome, OUTCOME_DEADLINE_EXCEEDED);
-	assert_false(instruction_receiving(rig.instruction));
+	assert_false(dialect1_receiving(rig.dialect1));
 	assert_int_equal(rig.busy, 0);
 }
 
@@ -401,11 +401,11 @@ static void a_stranger_may_be_slow_while_nobody_waits(void **state)
 	slices_done(&body);
 	by_another_connection();
 	call_make(&first, "PushClientAppOutputs");
-	time_passes(INSTRUCTION_STRANGER_MS);
-	time_passes(INSTRUCTION_STALL_MS);
+	time_passes(DIALECT1_STRANGER_MS);
+	time_passes(DIALECT1_STALL_MS);
 	assert_false(first.finished);
 	call_make(&second, "PushClientAppOutputs");
-	time_passes(INSTRUCTION_STALL_MS);
+	time_passes(DIALECT1_STALL_MS);
 	assert_int_equal(first.outcome, OUTCOME_DEADLINE_EXCEEDED);
 	assert_true(second.admitted);
 	request_cancelled(&second.request);
@@ -435,7 +435,7 @@ static void who_attends_holds_the_token(void **state)
 	assert_int_equal(rig.busy, 1);
 	/* It waits for as long as it takes, and is no worker's sign of life. */
 	time_passes(3600000);
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_false(call.finished);
 	assert_int_equal(rig.readies, 0);
 	request_cancelled(&call.request);
@@ -453,7 +453,7 @@ static void who_attends_learns_that_outputs_were_taken(void **state)
 	attend(&call, rig.token);
 	outputs_make(rig.token, &body);
 	assert_int_equal(push(&body), OUTCOME_OK);
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_true(call.finished);
 	assert_int_equal(call.outcome, OUTCOME_OK);
 	assert_int_equal(rig.busy, 0);
@@ -467,7 +467,7 @@ static void who_attends_learns_that_others_answered(void **state)
 	work_begins();
 	attend(&call, rig.token);
 	node_give_up(rig.node, (struct node_now){clock_now_ms(), clock_wall_s()}, "time over");
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_true(call.finished);
 	assert_int_equal(call.outcome, OUTCOME_FAILED_PRECONDITION);
 }
@@ -492,7 +492,7 @@ static void what_lives_no_longer_is_not_attended(void **state)
 	assert_int_equal(slices_append_copy(&body, "\xff", 1), 0);
 	call_body(&broken, &body);
 	assert_int_equal(broken.outcome, OUTCOME_INVALID_ARGUMENT);
-	waiting_stop(rig.waiting);
+	held_calls_stop(rig.held_calls);
 	attend(&stopped, rig.token);
 	assert_int_equal(stopped.outcome, OUTCOME_UNAVAILABLE);
 	assert_int_equal(rig.held, 0);
@@ -511,7 +511,7 @@ static void who_attends_is_given_no_token(void **state)
 	attend(&attends, rig.token);
 	ask(&waits, "30000");
 	message_to_node();
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_false(attends.finished);
 	assert_given(&waits, RIG_TOKEN + 1);
 	request_cancelled(&attends.request);

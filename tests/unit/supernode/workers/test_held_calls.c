@@ -55,10 +55,10 @@ static void who_waits_is_given_the_token_of_the_message_that_comes(void **state)
 	assert_waits(&call);
 	/* Meanwhile its connection is not idle. */
 	assert_int_equal(rig.busy, 1);
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_waits(&call);
 	message_comes();
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_given(&call, RIG_TOKEN);
 	assert_int_equal(rig.held, RIG_TOKEN);
 	assert_int_equal(rig.busy, 0);
@@ -76,16 +76,16 @@ static void who_comes_first_is_given_first(void **state)
 	ask(&second, "20000");
 	ask(&third, "30000");
 	message_comes();
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_given(&first, RIG_TOKEN);
 	assert_waits(&second);
 	assert_waits(&third);
 	message_to_node();
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_given(&second, RIG_TOKEN + 1);
 	/* No slot is free: the third message is not offered. */
 	message_to_node();
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_waits(&third);
 	request_cancelled(&third.request);
 }
@@ -95,7 +95,7 @@ static void an_offer_that_nobody_waits_for_stays(void **state)
 	auto_(call_done) struct call call;
 
 	message_comes();
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	ask(&call, NULL);
 	assert_given(&call, RIG_TOKEN);
 }
@@ -119,7 +119,7 @@ static void who_has_waited_long_enough_is_refused(void **state)
 	assert_refused(&first);
 	/* A message that comes now is for others. */
 	message_comes();
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_int_equal(rig.held, 0);
 }
 
@@ -144,7 +144,7 @@ static void who_has_gone_is_given_nothing(void **state)
 	request_cancelled(&first.request);
 	assert_int_equal(rig.busy, 1);
 	message_comes();
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_given(&second, RIG_TOKEN);
 	assert_int_equal(first.body.n, 0);
 	time_passes(30000);
@@ -160,10 +160,11 @@ static void whose_connection_has_ended_is_given_nothing(void **state)
 	ask(&waits, "30000");
 	rig.gone = true;
 	message_comes();
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_refused(&waits);
 	ask(&late, NULL);
-	assert_refused(&late);
+	assert_true(late.finished);
+	assert_int_equal(late.outcome, OUTCOME_CANCELLED);
 	rig.gone = false;
 	ask(&other, NULL);
 	assert_given(&other, RIG_TOKEN);
@@ -171,18 +172,18 @@ static void whose_connection_has_ended_is_given_nothing(void **state)
 
 static void those_who_wait_are_bounded(void **state)
 {
-	enum { WAITING_MAX = 64 }; /* as in instruction.c */
-	struct call calls[WAITING_MAX + 2];
+	enum { HELD_CALLS_MAX = 64 }; /* as in held_calls.c */
+	struct call calls[HELD_CALLS_MAX + 2];
 
-	for (size_t i = 0; i <= WAITING_MAX; i++)
+	for (size_t i = 0; i <= HELD_CALLS_MAX; i++)
 		ask(&calls[i], "30000");
-	assert_int_equal(rig.busy, WAITING_MAX);
-	assert_waits(&calls[WAITING_MAX - 1]);
-	assert_refused(&calls[WAITING_MAX]);
+	assert_int_equal(rig.busy, HELD_CALLS_MAX);
+	assert_waits(&calls[HELD_CALLS_MAX - 1]);
+	assert_refused(&calls[HELD_CALLS_MAX]);
 	/* Where one has gone, there is room for one. */
 	request_cancelled(&calls[10].request);
-	ask(&calls[WAITING_MAX + 1], "30000");
-	assert_waits(&calls[WAITING_MAX + 1]);
+	ask(&calls[HELD_CALLS_MAX + 1], "30000");
+	assert_waits(&calls[HELD_CALLS_MAX + 1]);
 	time_passes(30000);
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
 		if (i != 10)
@@ -199,7 +200,7 @@ static void nobody_waits_when_it_stops(void **state)
 
 	ask(&first, "30000");
 	ask(&second, "10000");
-	waiting_stop(rig.waiting);
+	held_calls_stop(rig.held_calls);
 	assert_refused(&first);
 	assert_refused(&second);
 	ask(&late, "30000");

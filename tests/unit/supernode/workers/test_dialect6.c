@@ -238,14 +238,13 @@ static void with_a_secret_only_launchers_may_ask(void **state)
 {
 	static const char *const methods[] = {
 		"GetToken", "PullPendingTasks", "ClaimTask", "GetRun"};
-	struct launchers launchers = {.auth = load_secret(), .guests = rig.guests};
+	struct launcher_auth *launchers = load_secret();
 	auto_(slices_done) struct slices answer = {0}, pending = {0}, claim = {0}, run = {0};
 	auto_(free_at_exit) char *token = NULL;
 	struct slices nothing = {0}, body = {0};
 
 	(void)state;
-	instruction_set_launchers(rig.instruction, &launchers);
-	task_set_launchers(rig.task, &launchers);
+	rig.admission.launchers = launchers;
 	message_comes();
 	objects_message_to_node();
 	assert_int_equal(task_encode_claim(2, &claim), 0);
@@ -253,26 +252,26 @@ static void with_a_secret_only_launchers_may_ask(void **state)
 		assert_int_equal(slices_append_refs(&body, &claim), 0);
 		assert_int_equal(say(methods[i], &body, NULL), OUTCOME_UNAUTHENTICATED);
 	}
-	sign(launchers.auth, "/flwr.proto.Runtime/PullPendingTasks", &nothing);
+	sign(launchers, "/flwr.proto.Runtime/PullPendingTasks", &nothing);
 	assert_int_equal(say_nothing("PullPendingTasks", &pending), OUTCOME_OK);
 	assert_true(pending.bytes > 0);
 	/* Once, and for that call only. */
 	assert_int_equal(say_nothing("PullPendingTasks", NULL), OUTCOME_UNAUTHENTICATED);
-	sign(launchers.auth, "/flwr.proto.Runtime/PullPendingTasks", &claim);
+	sign(launchers, "/flwr.proto.Runtime/PullPendingTasks", &claim);
 	assert_int_equal(slices_append_refs(&body, &claim), 0);
 	assert_int_equal(say("ClaimTask", &body, NULL), OUTCOME_UNAUTHENTICATED);
-	sign(launchers.auth, "/flwr.proto.Runtime/ClaimTask", &claim);
+	sign(launchers, "/flwr.proto.Runtime/ClaimTask", &claim);
 	assert_int_equal(slices_append_refs(&body, &claim), 0);
 	assert_int_equal(say("ClaimTask", &body, &answer), OUTCOME_OK);
 	assert_int_equal(task_decode_claimed(&answer, &token), 0);
-	sign(launchers.auth, "/flwr.proto.ClientAppIo/GetToken", &nothing);
+	sign(launchers, "/flwr.proto.ClientAppIo/GetToken", &nothing);
 	assert_int_equal(say_nothing("GetToken", NULL), OUTCOME_OK);
 	/* A worker has its token. */
 	memset(rig.proof, 0, sizeof rig.proof);
 	snprintf(rig.task_token, sizeof rig.task_token, "%s", token);
 	get_run(22, &run);
 	assert_true(run.bytes > 0);
-	launcher_auth_free(launchers.auth);
+	launcher_auth_free(launchers);
 }
 
 /* As Flower's own launcher asks, which has no token: of the run that it was told of. */
@@ -310,10 +309,10 @@ static void who_waits_is_told_of_the_task_that_comes(void **state)
 	call_body(&call, &nothing);
 	assert_false(call.finished);
 	/* The other message is not for it. */
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_false(call.finished);
 	objects_message_to_node();
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_true(call.finished);
 	assert_int_equal(task_decode_pending(&call.body, &id), 0);
 	assert_int_equal(id, 2);
@@ -321,7 +320,7 @@ static void who_waits_is_told_of_the_task_that_comes(void **state)
 		node_get_token(rig.node, now_is(), &id, &(const char *){NULL}), OUTCOME_OK);
 	node_worker_lost(rig.node, now_is(), 2, "");
 	/* Nothing comes: an answer without a task. */
-	assert_int_equal(node_claim(rig.node, now_is(), 2, &id, &(const char *){NULL}), OUTCOME_OK);
+	assert_true(node_claim(rig.node, now_is(), 2, &id));
 	call_make(&late, "PullPendingTasks");
 	late.wait = "1000";
 	call_body(&late, &nothing);
@@ -381,7 +380,11 @@ static void the_token_of_an_instruction_is_none_of_a_task(void **state)
 	(void)state;
 	work_begins();
 	assert_true(node_token_text(rig.node, rig.token, rig.task_token));
-	assert_int_equal(say_nothing("PullTaskInput", NULL), OUTCOME_INVALID_ARGUMENT);
+	assert_int_equal(pull(rig.token, NULL), OUTCOME_OK);
+	for (size_t i = 0; i < ARRAY_LEN(of_workers); i++)
+		assert_int_equal(say_nothing(of_workers[i], NULL), OUTCOME_INVALID_ARGUMENT);
+	/* None of them has taken the inputs away. */
+	assert_int_equal(pull(rig.token, NULL), OUTCOME_OK);
 }
 
 /* ---- what is given ---- */
@@ -502,7 +505,6 @@ static void large_objects_of_own_workers_are_not_hashed(void **state)
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 
 	(void)state;
-	task_set_own_workers(rig.task);
 	task_begins();
 	made_new(&metadata, 2 * OBJECT_SET_LARGE_BYTES, &made);
 	made_new(&metadata, 3 * OBJECT_SET_LARGE_BYTES, &other);
@@ -613,14 +615,14 @@ static void who_attends_a_task_is_told_of_its_end(void **state)
 	assert_int_equal(rig.held, rig.token);
 	pull_input();
 	assert_int_equal(end_task(TASK_FAILED, "over"), OUTCOME_OK);
-	waiting_offer(rig.waiting);
+	held_calls_offer(rig.held_calls);
 	assert_true(call.finished);
 	assert_int_equal(call.outcome, OUTCOME_OK);
 }
 
 static void contents_wait_for_their_turn(void **state)
 {
-	enum { MAX = TASK_INTAKE_BYTES / TASK_OBJECT_BYTES };
+	enum { MAX = CONTENTS_BYTES / CONTENT_BYTES };
 	const struct metadata metadata = metadata_of("", true);
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 	auto_(made_done) struct made made;
@@ -674,10 +676,11 @@ int main(void)
 		TEST(the_token_of_an_instruction_is_none_of_a_task),
 		TEST(inputs_are_given_until_they_are_confirmed),
 		TEST(a_heartbeat_and_logs_are_taken), TEST(a_reply_comes_in_pieces),
-		TEST(large_objects_of_own_workers_are_not_hashed), TEST(an_error_needs_no_object),
-		TEST(a_task_that_has_failed_is_answered), TEST(an_agent_answers_for_its_worker),
-		TEST(what_is_announced_is_looked_at), TEST(who_attends_a_task_is_told_of_its_end),
-		TEST(contents_wait_for_their_turn)};
+		cmocka_unit_test_setup_teardown(large_objects_of_own_workers_are_not_hashed,
+			rig_setup_own_workers, teardown),
+		TEST(an_error_needs_no_object), TEST(a_task_that_has_failed_is_answered),
+		TEST(an_agent_answers_for_its_worker), TEST(what_is_announced_is_looked_at),
+		TEST(who_attends_a_task_is_told_of_its_end), TEST(contents_wait_for_their_turn)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,109 @@
+/*
+ * admission: what is done for each call of the worker API before its handler gets it: the call is
+ * noted for its connection, the message of its token is found, or whether it may ask for work, and
+ * a body of any size waits until there is room for it. A dialect is a table of methods, with the
+ * rule of each. Main thread. Knows no dialect.
+ */
+#ifndef FLWR_WORKERS_ADMISSION_H
+#define FLWR_WORKERS_ADMISSION_H
+
+#include "common/base/log.h"
+#include "common/message/launcher_auth.h"
+#include "common/service/service.h"
+#include "supernode/core/node.h"
+#include "supernode/workers/guests.h"
+#include "supernode/workers/reading.h"
+
+/* Bodies of ADMIT_CONTENT that are being received, or dealt with, take so much at a time; further
+ * ones wait. How large one is is not known before it is here: it counts as CONTENT_BYTES. */
+#define CONTENTS_BYTES     (32 << 20)
+#define CONTENT_BYTES      (6 << 20)
+#define CONTENTS_QUEUE_MAX 64 /* that wait; further ones: RESOURCE_EXHAUSTED */
+
+struct workers_ops {
+	/* The node was given an event: there may be actions. */
+	void (*changed)(void *arg);
+	/* A worker has pulled the inputs of message: its first sign of life. */
+	void (*ready)(void *arg, uint64_t message, const struct peer *peer);
+};
+
+/* What all dialects share. Embedded; its owner sets what is borrowed. */
+struct admission {
+	struct loop *loop;
+	struct log *log;
+	struct node *node;
+	struct guests *guests;
+	struct launcher_auth *launchers; /* whose calls ask for work; NULL: everybody's may */
+	const struct workers_ops *ops;
+	void *arg;
+	unsigned n_contents; /* private, as what follows */
+	struct request *queue[CONTENTS_QUEUE_MAX];
+	size_t n_queue;
+};
+
+enum admission_rule {
+	ADMIT_ANYONE,             /* the handler looks who it is */
+	ADMIT_LAUNCHER,           /* it asks for work: signed, if there is a secret for that */
+	ADMIT_LAUNCHER_OR_WORKER, /* or it shows the token of a message at work */
+	/* It shows the token of a task in a header, before its body is received; the handler is
+	 * given the message. */
+	ADMIT_WORKER,
+	/* The same; its body may be of any size: it is received when there is room, and read as
+	 * content says. */
+	ADMIT_CONTENT,
+	ADMIT_ITSELF /* the dialect's own admit(); nothing is done before it and handle() */
+};
+
+/* A body of ADMIT_CONTENT; the first member of what it is read into. */
+struct content {
+	struct reading reading;
+	const struct worker_method *method;
+	struct admission *admission;
+	void *dialect;
+};
+
+struct content_kind {
+	size_t bytes; /* of what it is read into, which is zero-initialised */
+	/* Takes the request's body apart, touching nothing else; perhaps on the io thread. */
+	int (*read)(struct reading *reading);
+	/* What read() has returned is in the reading; answers the request of its message. false:
+	 * later, then content_end() follows. */
+	bool (*take)(struct content *content, struct message *message);
+	/* Frees what was read. */
+	void (*done)(struct content *content);
+};
+
+/* It was dealt with; freed. */
+void content_end(struct content *content);
+
+struct worker_method {
+	const char *name;
+	size_t body_max; /* these two as in struct method */
+	int64_t body_ms;
+	enum admission_rule rule;
+	void (*admit)(void *dialect, struct request *request); /* ADMIT_ITSELF */
+	/* message: of ADMIT_WORKER, else NULL. Answers the request, now or later. */
+	void (*handle)(void *dialect, struct request *request, struct message *message);
+	const struct content_kind *content; /* in the place of handle() */
+};
+
+#define WORKER_METHODS_MAX 16
+
+/* Embedded in a dialect, which sets the first five. */
+struct worker_service {
+	const char *name;                  /* static, as is table */
+	const struct worker_method *table; /* at most WORKER_METHODS_MAX */
+	size_t n;
+	void *dialect;               /* given to the handlers */
+	struct admission *admission; /* borrowed */
+	struct service service;      /* to give to a front-end */
+	struct method methods[WORKER_METHODS_MAX];
+};
+
+/* Make service and methods of the table. */
+void worker_service_init(struct worker_service *service);
+
+/* The caller of request, which is still there, has shown the token: it holds it from now on. */
+void admission_hold(struct admission *admission, const struct request *request, uint64_t token);
+
+#endif

@@ -1,0 +1,403 @@
+/*
+ * A content may be large and its token lies inside it. So whoever has shown a live token on the
+ * same connection (by pulling inputs) may send one at any time; of the others one at a time, and
+ * only while some token can be used for it.
+ */
+#include "supernode/workers/dialect1.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/message/instruction_codec.h"
+#include "common/message/worker_api.h"
+#include "supernode/workers/given_context.h"
+#include "supernode/workers/reading.h"
+#include "supernode/workers/refuse.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#define TOKEN_BODY_MAX 64    /* bytes of a request that is a token at most */
+#define TOKEN_BODY_MS  10000 /* to receive one */
+
+struct dialect1 {
+	struct admission *admission;
+	struct held_calls *held_calls;
+	struct worker_service service;
+	struct timer *stranger_timer;
+	struct request *stranger; /* whose content is being received, without a token shown */
+	int64_t stranger_end_ms;  /* if others wait */
+	uint64_t stranger_bytes;  /* that have come on its connection */
+	struct request *queue[DIALECT1_QUEUE_MAX];
+	size_t n_queue;
+	unsigned n_pushes; /* whose outputs are being taken apart */
+};
+
+static struct node_now now(void)
+{
+	return (struct node_now){clock_now_ms(), clock_wall_s()};
+}
+
+static void changed(const struct dialect1 *dialect)
+{
+	dialect->admission->ops->changed(dialect->admission->arg);
+}
+
+/* ---- GetToken ---- */
+
+/* Hand out a token if there is one: true when request was answered. */
+static bool give_token(void *arg, struct request *request, const char **details_out)
+{
+	struct admission *admission = ((struct dialect1 *)arg)->admission;
+	auto_(slices_done) struct slices body = {0};
+	uint64_t token = 0;
+	int r;
+
+	/* Nobody would learn that it was lost on the way. */
+	*details_out = "the caller has gone";
+	if (!guests_open(admission->guests, request->peer) ||
+		node_get_token(admission->node, now(), &token, details_out) != OUTCOME_OK)
+		return false;
+	r = instruction_encode_token(token, &body);
+	if (r) {
+		node_worker_lost(admission->node, now(),
+			node_message_number(node_message_of(admission->node, token)), "no memory");
+		refuse_errno(admission->guests, request, r);
+		return true;
+	}
+	admission_hold(admission, request, token);
+	request_reply(request, &body);
+	return true;
+}
+
+static void none(void *arg, struct request *request, const char *details)
+{
+	const struct dialect1 *dialect = arg;
+
+	refuse_quietly(dialect->admission->log, request, OUTCOME_FAILED_PRECONDITION, details);
+}
+
+static const struct held_calls_ops questions = {.give = give_token, .none = none};
+
+static void handle_get_token(void *arg, struct request *request, struct message *shown)
+{
+	struct dialect1 *dialect = arg;
+
+	(void)shown;
+	if (held_calls_ask(dialect->held_calls, MESSAGE_INLINE, request))
+		changed(dialect);
+}
+
+bool dialect1_receiving(const struct dialect1 *dialect)
+{
+	return dialect->stranger || dialect->n_pushes;
+}
+
+/* ---- PullClientAppInputs ---- */
+
+/* The token is all that the request has. */
+static enum outcome pull(const struct dialect1 *dialect, struct request *request, uint64_t token,
+	struct instruction_inputs *inputs, const char **details_out)
+{
+	struct admission *admission = dialect->admission;
+	struct message *message;
+	enum outcome outcome =
+		node_find_message(admission->node, token, MESSAGE_INLINE, &message, details_out);
+
+	if (outcome == OUTCOME_OK)
+		outcome = node_pull_inputs(admission->node, now(), message, inputs, details_out);
+	if (outcome == OUTCOME_OK) {
+		admission_hold(admission, request, token);
+		admission->ops->ready(admission->arg, node_message_number(message), request->peer);
+	}
+	return outcome;
+}
+
+static void handle_pull(void *arg, struct request *request, struct message *shown)
+{
+	struct dialect1 *dialect = arg;
+	struct guests *guests = dialect->admission->guests;
+	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
+	auto_(slices_done) struct slices body = {0};
+	const char *details = "";
+	uint64_t token = 0;
+	enum outcome outcome;
+	int r = instruction_decode_token(&request->body, &token);
+
+	(void)shown;
+	if (r) {
+		refuse_errno(guests, request, r);
+		return;
+	}
+	outcome = pull(dialect, request, token, &inputs, &details);
+	if (outcome == OUTCOME_OK)
+		r = instruction_encode_inputs(&inputs, &body);
+	if (outcome != OUTCOME_OK)
+		refuse(guests, request, outcome, details);
+	else if (r)
+		refuse_errno(guests, request, r);
+	else
+		request_reply(request, &body);
+	changed(dialect);
+}
+
+/* ---- PushClientAppOutputs ---- */
+
+/* The body of a push is complete, or will not be. */
+static void body_over(struct dialect1 *dialect, struct request *request)
+{
+	request_on_cancel(request, NULL, NULL);
+	guests_busy(dialect->admission->guests, request->peer, -1);
+}
+
+static void receive_next(struct dialect1 *dialect)
+{
+	struct request *request;
+
+	if (dialect->stranger || dialect->n_queue == 0)
+		return;
+	request = dialect->queue[0];
+	dialect->n_queue--;
+	memmove(dialect->queue, dialect->queue + 1, dialect->n_queue * sizeof dialect->queue[0]);
+	if (!node_expects_outputs(dialect->admission->node)) {
+		body_over(dialect, request);
+		refuse(dialect->admission->guests, request, OUTCOME_FAILED_PRECONDITION,
+			"no message waits for outputs");
+		receive_next(dialect);
+		return;
+	}
+	dialect->stranger = request;
+	guests_content(dialect->admission->guests, request->peer, 1);
+	dialect->stranger_end_ms = clock_after(clock_now_ms(), DIALECT1_STRANGER_MS);
+	dialect->stranger_bytes = guests_received(dialect->admission->guests, request->peer);
+	timer_set(dialect->stranger_timer, clock_after(clock_now_ms(), DIALECT1_STALL_MS));
+	request_admit(request);
+}
+
+/* The content of request is here, or will not come. */
+static void received(struct dialect1 *dialect, const struct request *request)
+{
+	if (dialect->stranger != request)
+		return;
+	dialect->stranger = NULL;
+	guests_content(dialect->admission->guests, request->peer, -1);
+	timer_set(dialect->stranger_timer, CLOCK_NEVER);
+	receive_next(dialect);
+}
+
+/* Slow is fine, but not while others wait; and something has to come. */
+static void stranger_late(void *arg)
+{
+	struct dialect1 *dialect = arg;
+	struct request *request = dialect->stranger;
+	uint64_t bytes = guests_received(dialect->admission->guests, request->peer);
+	bool stalled = bytes && bytes == dialect->stranger_bytes;
+	bool others_wait = dialect->n_queue > 0;
+
+	if (!stalled && !(others_wait && clock_now_ms() >= dialect->stranger_end_ms)) {
+		dialect->stranger_bytes = bytes;
+		timer_set(dialect->stranger_timer, clock_after(clock_now_ms(), DIALECT1_STALL_MS));
+		return;
+	}
+	body_over(dialect, request);
+	refuse(dialect->admission->guests, request, OUTCOME_DEADLINE_EXCEEDED,
+		"the outputs came too slowly");
+	received(dialect, request);
+}
+
+static void push_cancelled(void *arg, struct request *request)
+{
+	struct dialect1 *dialect = arg;
+
+	for (size_t i = 0; i < dialect->n_queue; i++) {
+		if (dialect->queue[i] != request)
+			continue;
+		dialect->n_queue--;
+		memmove(dialect->queue + i, dialect->queue + i + 1,
+			(dialect->n_queue - i) * sizeof dialect->queue[0]);
+		break;
+	}
+	body_over(dialect, request);
+	refuse_gone(request);
+	received(dialect, request);
+}
+
+static void admit_push(void *arg, struct request *request)
+{
+	struct dialect1 *dialect = arg;
+	struct node *node = dialect->admission->node;
+	struct guests *guests = dialect->admission->guests;
+	struct message *message;
+
+	guests_used(guests, request->peer);
+	if (!node_expects_outputs(node)) {
+		refuse(guests, request, OUTCOME_FAILED_PRECONDITION,
+			"no message waits for outputs");
+		return;
+	}
+	request_on_cancel(request, push_cancelled, dialect);
+	guests_busy(guests, request->peer, 1);
+	message = node_message_of(node, guests_holds(guests, request->peer));
+	if (message) {
+		node_outputs_coming(node, message);
+		request_admit(request);
+		return;
+	}
+	if (dialect->n_queue == DIALECT1_QUEUE_MAX) {
+		body_over(dialect, request);
+		refuse(guests, request, OUTCOME_RESOURCE_EXHAUSTED,
+			"too many outputs are waiting to be received");
+		return;
+	}
+	dialect->queue[dialect->n_queue++] = request;
+	receive_next(dialect);
+}
+
+/* Outputs that are being taken apart. */
+struct push {
+	struct reading reading;
+	struct dialect1 *dialect;
+	struct instruction_outputs outputs;
+	int context; /* what is wrong with the Context; 0: nothing */
+};
+
+static int push_read(struct reading *reading)
+{
+	struct push *push = container_of(reading, struct push, reading);
+	int r = instruction_decode_outputs(&reading->request->body, &push->outputs);
+
+	slices_done(&reading->request->body);
+	if (r < 0)
+		return r;
+	/* The node asks for the result. */
+	(void)instruction_decode_reply(&push->outputs);
+	push->context = given_context_check(&push->outputs.context, MESSAGE_INLINE);
+	return 0;
+}
+
+/* Give outputs to the node. */
+static void push_take(
+	struct dialect1 *dialect, struct request *request, struct instruction_outputs *outputs)
+{
+	auto_(slices_done) struct slices body = {0};
+	const char *details = "";
+	uint64_t token = outputs->token;
+	enum outcome outcome =
+		node_push_outputs(dialect->admission->node, now(), outputs, &details);
+	int r;
+
+	if (outcome != OUTCOME_OK) {
+		refuse(dialect->admission->guests, request, outcome, details);
+		changed(dialect);
+		return;
+	}
+	held_calls_taken(dialect->held_calls, token);
+	r = instruction_encode_status(0, "Success", &body);
+	if (r)
+		refuse_errno(dialect->admission->guests, request, r);
+	else
+		request_reply(request, &body);
+	changed(dialect);
+}
+
+static void push_done(struct reading *reading)
+{
+	struct push *push = container_of(reading, struct push, reading);
+	struct dialect1 *dialect = push->dialect;
+
+	dialect->n_pushes--;
+	if (reading->result) {
+		refuse_errno(dialect->admission->guests, reading->request, reading->result);
+	} else if (push->context &&
+		   node_message_of(dialect->admission->node, push->outputs.token)) {
+		/* For a token that is of no use the node answers, whatever came with it. */
+		refuse_context(dialect->admission->guests, reading->request, push->context);
+		changed(dialect);
+	} else {
+		push_take(dialect, reading->request, &push->outputs);
+	}
+	instruction_outputs_done(&push->outputs);
+	free(push);
+}
+
+static void handle_push(void *arg, struct request *request, struct message *shown)
+{
+	struct dialect1 *dialect = arg;
+	struct instruction_outputs nothing = {.token = instruction_first_token(&request->body)};
+	struct push *push;
+
+	(void)shown;
+	body_over(dialect, request);
+	received(dialect, request);
+	/* Nothing large is taken apart for somebody who has no token. */
+	if (request->body.bytes >= READING_LARGE_BYTES &&
+		!node_message_of(dialect->admission->node, nothing.token)) {
+		push_take(dialect, request, &nothing);
+		return;
+	}
+	push = calloc(1, sizeof *push);
+	if (!push) {
+		refuse_errno(dialect->admission->guests, request, -ENOMEM);
+		return;
+	}
+	push->dialect = dialect;
+	push->reading = (struct reading){.request = request, .read = push_read, .done = push_done};
+	dialect->n_pushes++;
+	reading_start(dialect->admission->loop, &push->reading);
+}
+
+static const struct worker_method methods[] = {
+	{.name = "GetToken",
+		.body_max = TOKEN_BODY_MAX,
+		.body_ms = TOKEN_BODY_MS,
+		.rule = ADMIT_LAUNCHER,
+		.handle = handle_get_token},
+	{.name = "PullClientAppInputs",
+		.body_max = TOKEN_BODY_MAX,
+		.body_ms = TOKEN_BODY_MS,
+		.rule = ADMIT_ANYONE,
+		.handle = handle_pull},
+	{.name = "PushClientAppOutputs",
+		.body_max = INT32_MAX,
+		.rule = ADMIT_ITSELF,
+		.admit = admit_push,
+		.handle = handle_push},
+};
+
+struct dialect1 *dialect1_new(struct admission *admission, struct held_calls *held_calls)
+{
+	struct dialect1 *dialect = calloc(1, sizeof *dialect);
+
+	if (!dialect)
+		return NULL;
+	*dialect = (struct dialect1){
+		.admission = admission,
+		.held_calls = held_calls,
+		.service = {.name = WORKER_API_CLIENT_APP_IO,
+			.table = methods,
+			.n = ARRAY_LEN(methods),
+			.dialect = dialect,
+			.admission = admission},
+		.stranger_timer = timer_new(admission->loop, stranger_late, dialect),
+	};
+	if (!dialect->stranger_timer) {
+		dialect1_free(dialect);
+		return NULL;
+	}
+	worker_service_init(&dialect->service);
+	held_calls_serve(held_calls, MESSAGE_INLINE, &questions, dialect);
+	return dialect;
+}
+
+void dialect1_free(struct dialect1 *dialect)
+{
+	if (!dialect)
+		return;
+	timer_free(dialect->stranger_timer);
+	free(dialect);
+}
+
+const struct service *dialect1_service(const struct dialect1 *dialect)
+{
+	return &dialect->service.service;
+}

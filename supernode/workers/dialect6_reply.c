@@ -1,0 +1,350 @@
+/*
+ * A reply is announced by PushMessages (its tree says which objects it has), filled by PushObject
+ * in any order, and taken with the Context by PushTaskOutput.
+ */
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/message/envelope.h"
+#include "common/message/object_calls_codec.h"
+#include "common/message/task_codec.h"
+#include "supernode/store/object_store.h"
+#include "supernode/workers/dialect6_internal.h"
+#include "supernode/workers/given_context.h"
+#include "supernode/workers/refuse.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct node_now now(void)
+{
+	return (struct node_now){clock_now_ms(), clock_wall_s()};
+}
+
+/* ---- PushMessages ---- */
+
+/* The envelope of what was announced. 0; -ENOMEM; -EBADMSG, -EMSGSIZE with a sentence. */
+static int read_announced(const struct slices *body, struct envelope *reply,
+	struct object_tree *tree, struct reason *why)
+{
+	auto_(task_messages_done) struct task_messages messages = {0};
+	char root[OBJECT_ID_TEXT_BYTES];
+	int r = task_decode_push(body, &messages);
+
+	if (r == 0 && (messages.n_messages != 1 || messages.n_trees != 1))
+		return reason_code(why, -EBADMSG, "one message and one object tree are expected");
+	if (r == 0)
+		r = envelope_decode(&messages.message, reply);
+	if (r)
+		return r == -ENOMEM ? r : reason_code(why, r, "the message is broken");
+	r = object_tree_decode(&messages.tree, tree, why);
+	if (r)
+		return r;
+	object_id_format(&tree->v[tree->n - 1].id, root);
+	if (strcmp(root, reply->metadata.message_id) != 0)
+		return reason_code(why, -EBADMSG, "the object tree is of another message");
+	return 0;
+}
+
+static int list_missing(const struct object_set *set, struct task_pushed *pushed)
+{
+	const struct object_tree *tree = object_set_tree(set);
+
+	pushed->wanted = calloc(tree->n, sizeof *pushed->wanted);
+	if (!pushed->wanted)
+		return -ENOMEM;
+	for (size_t i = 0; i < tree->n; i++)
+		if (!object_set_has(set, i))
+			pushed->wanted[pushed->n_wanted++] = tree->v[i].id;
+	return 0;
+}
+
+/* What is announced is content of objects, or an error, of which no object is needed. */
+static int prepare(struct dialect6 *dialect, struct held_message *reply, struct object_tree *tree,
+	struct task_pushed *pushed, struct reason *why)
+{
+	int r;
+
+	pushed->message_id = strdup(reply->envelope.metadata.message_id);
+	if (!pushed->message_id)
+		return -ENOMEM;
+	if (reply->envelope.has_error)
+		return 0;
+	if (!dialect->options.spool)
+		return reason_code(why, -ENOMEM, "the SuperNode keeps no objects");
+	slices_done(&reply->envelope.content);
+	r = object_set_new(dialect->options.spool, tree, &reply->objects);
+	if (r == 0 && dialect->options.own_workers)
+		object_set_skip_large_hashes(reply->objects);
+	return r ? r : list_missing(reply->objects, pushed);
+}
+
+static void refuse_announced(
+	struct dialect6 *dialect, struct request *request, int r, const struct reason *why)
+{
+	if (r == -ENOMEM || !why->text[0])
+		refuse_errno(dialect->admission->guests, request, r);
+	else
+		refuse(dialect->admission->guests, request,
+			r == -EMSGSIZE ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_INVALID_ARGUMENT,
+			why->text);
+}
+
+struct announcement {
+	struct content content;
+	struct held_message reply;
+	struct object_tree tree;
+	struct reason why;
+};
+
+static int announcement_read(struct reading *reading)
+{
+	struct announcement *said = container_of(reading, struct announcement, content.reading);
+
+	return read_announced(
+		&reading->request->body, &said->reply.envelope, &said->tree, &said->why);
+}
+
+static bool announcement_take(struct content *content, struct message *message)
+{
+	struct announcement *said = container_of(content, struct announcement, content);
+	struct dialect6 *dialect = content->dialect;
+	struct request *request = content->reading.request;
+	auto_(task_pushed_done) struct task_pushed pushed = {0};
+	auto_(slices_done) struct slices body = {0};
+	const struct held_message *instruction = node_instruction(message);
+	const char *details = "";
+	enum outcome outcome;
+	int r = content->reading.result;
+
+	if (r == 0 && instruction &&
+		instruction->envelope.metadata.run_id != said->reply.envelope.metadata.run_id) {
+		refuse(dialect->admission->guests, request, OUTCOME_PERMISSION_DENIED,
+			"the message is of another run than the task");
+		return true;
+	}
+	if (r == 0)
+		r = prepare(dialect, &said->reply, &said->tree, &pushed, &said->why);
+	if (r) {
+		refuse_announced(dialect, request, r, &said->why);
+		return true;
+	}
+	outcome =
+		node_reply_begin(dialect->admission->node, now(), message, &said->reply, &details);
+	if (outcome != OUTCOME_OK)
+		refuse(dialect->admission->guests, request, outcome, details);
+	else
+		dialect6_answer(dialect, request, task_encode_pushed(&pushed, &body), &body);
+	dialect6_changed(dialect);
+	return true;
+}
+
+static void announcement_done(struct content *content)
+{
+	struct announcement *said = container_of(content, struct announcement, content);
+
+	held_message_done(&said->reply);
+	object_tree_done(&said->tree);
+}
+
+const struct content_kind dialect6_messages = {.bytes = sizeof(struct announcement),
+	.read = announcement_read,
+	.take = announcement_take,
+	.done = announcement_done};
+
+/* ---- PushObject ---- */
+
+/* One that is being read, then checked. */
+struct pushed_object {
+	struct content content;
+	struct object_request object;
+};
+
+static int object_read(struct reading *reading)
+{
+	struct pushed_object *pushed = container_of(reading, struct pushed_object, content.reading);
+	int r = object_request_decode(&reading->request->body, &pushed->object);
+
+	slices_done(&reading->request->body);
+	return r;
+}
+
+static void answer_stored(const struct content *content, bool stored)
+{
+	auto_(slices_done) struct slices body = {0};
+
+	dialect6_answer(content->dialect, content->reading.request,
+		object_stored_encode(stored, &body), &body);
+}
+
+static void object_stored(void *arg, size_t index, int r, const struct reason *why)
+{
+	struct content *content = arg;
+	struct guests *guests = content->admission->guests;
+	struct request *request = content->reading.request;
+
+	(void)index;
+	if (r == 0) {
+		answer_stored(content, true);
+	} else if (r == -EBADMSG) {
+		guests_complain(guests, request->peer, why->text);
+		answer_stored(content, false);
+	} else {
+		refuse(guests, request, OUTCOME_RESOURCE_EXHAUSTED,
+			r == -EDQUOT ? why->text : "the SuperNode has no room for the object");
+	}
+	content_end(content);
+}
+
+/* 0: object_stored() comes. 1: it is none of the reply's; negative. */
+static int object_store(struct pushed_object *pushed, const struct message *message)
+{
+	struct object_set *set = node_reply_objects(message);
+	ptrdiff_t index = set ? object_tree_find(object_set_tree(set), &pushed->object.id) : -1;
+
+	if (index < 0)
+		return 1;
+	return object_set_put(
+		set, (size_t)index, &pushed->object.content, object_stored, &pushed->content);
+}
+
+static bool object_take(struct content *content, struct message *message)
+{
+	struct pushed_object *pushed = container_of(content, struct pushed_object, content);
+	int r = content->reading.result ? content->reading.result : object_store(pushed, message);
+
+	if (r > 0)
+		answer_stored(content, false);
+	else if (r == -EBADMSG || r == -EMSGSIZE)
+		refuse_errno(content->admission->guests, content->reading.request, r);
+	else if (r < 0)
+		refuse(content->admission->guests, content->reading.request,
+			OUTCOME_RESOURCE_EXHAUSTED, "the SuperNode has no room for the object");
+	return r != 0;
+}
+
+static void object_done(struct content *content)
+{
+	object_request_done(&container_of(content, struct pushed_object, content)->object);
+}
+
+const struct content_kind dialect6_object = {.bytes = sizeof(struct pushed_object),
+	.read = object_read,
+	.take = object_take,
+	.done = object_done};
+
+/* ---- the end ---- */
+
+/* Answer the message with an error, whatever its worker has done or not. */
+static enum outcome fail(struct node *node, struct message *message, int64_t code,
+	const char *reason, const char **details_out)
+{
+	auto_(task_inputs_done) struct task_inputs inputs = {0};
+	auto_(held_message_done) struct held_message reply = {
+		.envelope = {
+			.has_error = true, .error_code = code, .error_reason = strdup(reason)}};
+	struct slices no_context = {0};
+	enum outcome outcome;
+
+	*details_out = "no memory";
+	if (!reply.envelope.error_reason)
+		return OUTCOME_RESOURCE_EXHAUSTED;
+	/* It may not have pulled anything; who has may not do so again. */
+	(void)node_pull_task(node, now(), message, &inputs, details_out);
+	outcome = node_reply_begin(node, now(), message, &reply, details_out);
+	return outcome == OUTCOME_OK
+		       ? node_push_task(node, now(), message, &no_context, details_out)
+		       : outcome;
+}
+
+/* How it ended. token: the message's, which is spent now if outcome is OUTCOME_OK. */
+static void answer_end(struct dialect6 *dialect, struct request *request, uint64_t token,
+	enum outcome outcome, const char *details)
+{
+	struct slices nothing = {0};
+
+	if (outcome == OUTCOME_OK) {
+		held_calls_taken(dialect->held_calls, token);
+		request_reply(request, &nothing);
+	} else {
+		refuse(dialect->admission->guests, request, outcome, details);
+	}
+	dialect6_changed(dialect);
+}
+
+struct ending {
+	struct content content;
+	struct task_output output;
+	int context; /* what is wrong with the Context; 0: nothing, or there is none */
+};
+
+static int ending_read(struct reading *reading)
+{
+	struct ending *ending = container_of(reading, struct ending, content.reading);
+	int r = task_decode_output(&reading->request->body, &ending->output);
+
+	slices_done(&reading->request->body);
+	if (r == 0 && ending->output.context.bytes)
+		ending->context = given_context_check(&ending->output.context, MESSAGE_OBJECTS);
+	return r;
+}
+
+static void output_came(struct dialect6 *dialect, struct request *request, struct message *message,
+	struct task_output *output)
+{
+	struct node *node = dialect->admission->node;
+	uint64_t token = node_message_token(message);
+	const char *details = "";
+	enum outcome outcome = node_push_task(node, now(), message, &output->context, &details);
+
+	/* Without a reply it can end in one way only. */
+	if (outcome == OUTCOME_FAILED_PRECONDITION && output->sub_status[0] &&
+		strcmp(output->sub_status, TASK_COMPLETED) != 0)
+		outcome = fail(node, message, ERROR_CODE_CLIENT_APP_CRASHED,
+			output->details[0] ? output->details : "the task has ended without a reply",
+			&details);
+	answer_end(dialect, request, token, outcome, details);
+}
+
+static bool ending_take(struct content *content, struct message *message)
+{
+	struct ending *ending = container_of(content, struct ending, content);
+	struct guests *guests = content->admission->guests;
+	struct request *request = content->reading.request;
+
+	if (content->reading.result)
+		refuse_errno(guests, request, content->reading.result);
+	else if (ending->context)
+		refuse_context(guests, request, ending->context);
+	else
+		output_came(content->dialect, request, message, &ending->output);
+	return true;
+}
+
+static void ending_done(struct content *content)
+{
+	task_output_done(&container_of(content, struct ending, content)->output);
+}
+
+const struct content_kind dialect6_output = {.bytes = sizeof(struct ending),
+	.read = ending_read,
+	.take = ending_take,
+	.done = ending_done};
+
+void dialect6_fail(void *arg, struct request *request, struct message *message)
+{
+	struct dialect6 *dialect = arg;
+	auto_(envelope_done) struct envelope error = {0};
+	uint64_t token = node_message_token(message);
+	const char *details = "";
+	enum outcome outcome;
+	int r = envelope_decode(&request->body, &error);
+
+	if (r || !error.has_error) {
+		refuse_errno(dialect->admission->guests, request, r ? r : -EBADMSG);
+		return;
+	}
+	outcome = fail(
+		dialect->admission->node, message, error.error_code, error.error_reason, &details);
+	answer_end(dialect, request, token, outcome, details);
+}

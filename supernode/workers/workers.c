@@ -1,0 +1,274 @@
+#include "supernode/workers/workers.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/message/worker_api.h"
+#include "common/rpc/server.h"
+#include "supernode/workers/absence.h"
+#include "supernode/workers/dialect1.h"
+#include "supernode/workers/dialect6.h"
+#include "supernode/workers/held_calls.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define KEEPALIVE_MS         60000
+#define KEEPALIVE_TIMEOUT_MS 20000
+
+struct workers {
+	struct admission admission;
+	struct absence *absence; /* NULL: workers do not come by themselves */
+	int64_t reconnect_ms;
+	struct held_calls *held_calls;
+	struct dialect1 *dialect1;
+	struct dialect6 *dialect6;
+	struct service *services; /* of all dialects */
+	size_t n_services;
+	struct rpc_server *server;
+	void (*done)(void *arg);
+	void *done_arg;
+};
+
+static bool token_live(void *arg, uint64_t token)
+{
+	const struct workers *workers = arg;
+
+	return node_message_of(workers->admission.node, token) != NULL;
+}
+
+/* ---- workers that came by themselves ---- */
+
+static void describe(const struct workers *workers, uint64_t token, char *text, size_t bytes)
+{
+	const struct node *node = workers->admission.node;
+	const struct message *message = node_message_of(node, token);
+
+	node_describe(node, message ? node_message_number(message) : 0, text, bytes);
+}
+
+static void worker_held(void *arg, uint64_t token, const struct peer *peer)
+{
+	struct workers *workers = arg;
+	char text[512];
+
+	if (!absence_end(workers->absence, token))
+		return;
+	describe(workers, token, text, sizeof text);
+	log_info(
+		workers->admission.log, "worker API: %s: the worker is back: %s", peer->text, text);
+}
+
+static void worker_cut(void *arg, uint64_t token, int process, bool idle, const struct peer *peer)
+{
+	struct workers *workers = arg;
+	char within[32] = "with its outputs";
+	char text[512];
+
+	/* Ours end none for want of calls. */
+	idle = idle && !held_calls_attended(workers->held_calls, token);
+	describe(workers, token, text, sizeof text);
+	if (!idle)
+		snprintf(
+			within, sizeof within, "within %g s", (double)workers->reconnect_ms / 1000);
+	log_line(workers->admission.log, idle ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+		"worker API: %s: the worker's connection has ended%s; it may come back %s%s: %s",
+		peer->text, idle ? " for want of calls" : "", within,
+		process >= 0 ? ", as long as its process lives" : "", text);
+	absence_begin(workers->absence, token, process, idle);
+}
+
+static void worker_found(void *arg, uint64_t token, int process)
+{
+	struct workers *workers = arg;
+
+	absence_found(workers->absence, token, process);
+}
+
+static const struct guests_ops started_events = {.live = token_live};
+static const struct guests_ops coming_events = {
+	.live = token_live, .held = worker_held, .cut = worker_cut, .found = worker_found};
+
+static void worker_lost(void *arg, uint64_t token, const char *reason)
+{
+	const struct admission *admission = &((struct workers *)arg)->admission;
+	const struct message *message = node_message_of(admission->node, token);
+
+	if (!message)
+		return;
+	node_worker_lost(admission->node, (struct node_now){clock_now_ms(), clock_wall_s()},
+		node_message_number(message), reason);
+	admission->ops->changed(admission->arg);
+}
+
+/* Outputs that are being received may be of anyone: the token comes with their last byte. */
+static bool worker_returning(void *arg)
+{
+	const struct workers *workers = arg;
+
+	return dialect1_receiving(workers->dialect1);
+}
+
+static const struct absence_ops absence_events = {
+	.lost = worker_lost, .returning = worker_returning};
+
+/* ---- life ---- */
+
+static void call_refused(void *arg, const struct peer *peer, const char *method,
+	enum outcome outcome, const char *details)
+{
+	struct workers *workers = arg;
+
+	guests_complain_refused(workers->admission.guests, peer, method, outcome, details);
+}
+
+/* What all dialects offer, together. -ENOMEM. */
+static int gather_services(struct workers *workers)
+{
+	const struct service *const services[] = {
+		dialect1_service(workers->dialect1),
+		dialect6_service(workers->dialect6),
+		dialect6_failure_service(workers->dialect6),
+		held_calls_service(workers->held_calls),
+	};
+
+	workers->services = calloc(ARRAY_LEN(services), sizeof *workers->services);
+	if (!workers->services)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_LEN(services); i++)
+		workers->services[workers->n_services++] = *services[i];
+	return 0;
+}
+
+/* -ENOMEM. */
+static int new_dialects(struct workers *workers, const struct workers_options *options)
+{
+	workers->held_calls = held_calls_new(&workers->admission);
+	if (!workers->held_calls)
+		return -ENOMEM;
+	workers->dialect1 = dialect1_new(&workers->admission, workers->held_calls);
+	workers->dialect6 = dialect6_new(&workers->admission, workers->held_calls,
+		&(struct dialect6_options){
+			.spool = options->spool, .own_workers = options->own_workers});
+	return workers->dialect1 && workers->dialect6 ? gather_services(workers) : -ENOMEM;
+}
+
+static int new_guests(
+	struct workers *workers, const struct workers_options *options, struct reason *why)
+{
+	int r = guests_new(
+		&(struct guests_options){
+			.loop = options->loop,
+			.log = options->log,
+			.address = options->address,
+			.socket_group = options->socket_group,
+			.dir = options->dir,
+			.guarded = options->launchers != NULL,
+			.ops = options->workers_come ? &coming_events : &started_events,
+			.arg = workers,
+		},
+		&workers->admission.guests, why);
+
+	if (r || !options->workers_come)
+		return r;
+	workers->absence =
+		absence_new(options->loop, options->reconnect_ms, &absence_events, workers);
+	return workers->absence ? 0 : -ENOMEM;
+}
+
+static int new_server(
+	struct workers *workers, struct rpc *rpc, const struct workers_options *options)
+{
+	return rpc_server_new(rpc,
+		&(struct rpc_server_options){
+			.services = workers->services,
+			.n_services = workers->n_services,
+			.headers = {WORKER_API_TASK_TOKEN, WORKER_API_WAIT_MS, LAUNCHER_TIME_HEADER,
+				LAUNCHER_NONCE_HEADER, LAUNCHER_BODY_HEADER,
+				LAUNCHER_SIGNATURE_HEADER, GUESTS_SAID_HEADER},
+			.receive_max_bytes = options->receive_max_bytes,
+			.memory_max_bytes = options->memory_max_bytes,
+			.calls_max = WORKERS_CALLS_MAX,
+			.connection_calls_max = WORKERS_CONNECTION_CALLS_MAX,
+			.refused = call_refused,
+			.refused_arg = workers,
+			.keepalive_ms = KEEPALIVE_MS,
+			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
+		},
+		&workers->server);
+}
+
+int workers_new(struct rpc *rpc, const struct workers_options *options, struct workers **out,
+	struct reason *why)
+{
+	struct workers *workers = calloc(1, sizeof *workers);
+	struct front_end grpc;
+	int r;
+
+	if (!workers)
+		return -ENOMEM;
+	workers->admission = (struct admission){.loop = options->loop,
+		.log = options->log,
+		.node = options->node,
+		.launchers = options->launchers,
+		.ops = options->ops,
+		.arg = options->arg};
+	workers->reconnect_ms = options->reconnect_ms;
+	r = new_guests(workers, options, why);
+	if (r == 0)
+		r = new_dialects(workers, options);
+	if (r == 0)
+		r = new_server(workers, rpc, options);
+	if (r) {
+		workers_free(workers);
+		return r;
+	}
+	grpc = front_end_grpc(workers->server);
+	guests_register(workers->admission.guests, &grpc);
+	guests_start(workers->admission.guests);
+	*out = workers;
+	return 0;
+}
+
+const char *workers_address(const struct workers *workers)
+{
+	return guests_address(workers->admission.guests);
+}
+
+void workers_offer(struct workers *workers)
+{
+	held_calls_offer(workers->held_calls);
+	if (workers->absence)
+		absence_sweep(workers->absence, token_live, workers);
+}
+
+static void server_down(void *arg)
+{
+	struct workers *workers = arg;
+
+	workers->server = NULL;
+	guests_detach(workers->admission.guests);
+	workers->done(workers->done_arg);
+}
+
+void workers_stop(struct workers *workers, int64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+	workers->done = done;
+	workers->done_arg = arg;
+	held_calls_stop(workers->held_calls);
+	guests_stop(workers->admission.guests);
+	rpc_server_shutdown(workers->server, grace_ms, server_down, workers);
+}
+
+void workers_free(struct workers *workers)
+{
+	if (!workers)
+		return;
+	guests_free(workers->admission.guests);
+	dialect6_free(workers->dialect6);
+	dialect1_free(workers->dialect1);
+	held_calls_free(workers->held_calls);
+	absence_free(workers->absence);
+	free(workers->services);
+	free(workers);
+}
