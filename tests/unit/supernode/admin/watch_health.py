@@ -268,8 +268,10 @@ def crowd():
                 pass
     assert check(stub()) == SERVING
     # Those that stay leave room for those that come and go.
-    kept = [Watch(stub()) for _ in range(KEPT)]
-    for each in kept:
+    kept = [Watch(stub())]
+    kept[0].expect(SERVING)  # it is the oldest
+    kept += [Watch(stub()) for _ in range(1, KEPT)]
+    for each in kept[1:]:
         each.expect(SERVING)
     kept.append(Watch(stub()))
     kept[-1].expect(SERVING)
