@@ -85,9 +85,13 @@ static int start_program(struct foreign_worker *worker, char *const *command,
 		argv[at++] = pid;
 		memcpy(argv + at, command, n * sizeof *argv);
 		r = process_start(worker->set,
-			&(struct process_spec){
-				.name = "worker", .argv = argv, .fd = -1, .inherits_output = true},
-			&events, worker, &worker->process, why);
+			&(struct process_spec){.name = "worker",
+				.argv = argv,
+				.fd = -1,
+				.inherits_output = true,
+				.ops = &events,
+				.arg = worker},
+			&worker->process, why);
 	}
 	return r;
 }

@@ -86,18 +86,18 @@ static bool is_launcher(const struct clientapp_options *options)
 	return strcmp(options->program, SUPEREXEC) == 0;
 }
 
-/* The rows of the program; how many. */
-static size_t rows_of(
+/* The rows of the program, of which there is place for all. */
+static struct option_table table_of(
 	const struct clientapp_options *options, struct option_spec specs[ARRAY_LEN(rows)])
 {
 	const int program = is_launcher(options) ? LAUNCHER : CLIENTAPP;
-	size_t n = 0;
+	struct option_table table = {.rows = specs};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (rows[i].of & program)
-			specs[n++] = rows[i].spec;
+			specs[table.n++] = rows[i].spec;
 	}
-	return n;
+	return table;
 }
 
 /* ---- the address ---- */
@@ -252,6 +252,7 @@ int clientapp_options_read(
 	int argc, char *const *argv, struct clientapp_options *out, struct reason *why)
 {
 	struct option_spec specs[ARRAY_LEN(rows)];
+	struct option_table table;
 	int r;
 
 	*out = (struct clientapp_options){
@@ -259,24 +260,27 @@ int clientapp_options_read(
 		.address = "127.0.0.1:9094",
 		.launch = {.grace_ms = -1, .app_exit_grace_ms = 30000},
 	};
-	r = options_parse(specs, rows_of(out, specs), argc, argv, out, why);
+	table = table_of(out, specs);
+	r = options_parse(&table, argc, argv, out, why);
 	return r ? r : check(out, why);
 }
 
 void clientapp_options_done(struct clientapp_options *options)
 {
 	struct option_spec specs[ARRAY_LEN(rows)];
+	const struct option_table table = table_of(options, specs);
 
 	if (options->file_token)
 		explicit_bzero(options->file_token, strlen(options->file_token));
 	free(options->file_token);
 	options->file_token = NULL;
-	options_free_paths(specs, rows_of(options, specs), options);
+	options_free_paths(&table, options);
 }
 
 void clientapp_options_help(FILE *file, const struct clientapp_options *options)
 {
 	struct option_spec specs[ARRAY_LEN(rows)];
+	const struct option_table table = table_of(options, specs);
 
 	fputs(is_launcher(options)
 			? "usage: flower-superexec --insecure --runtime-api-address ADDR [options]\n\n"
@@ -285,5 +289,5 @@ void clientapp_options_help(FILE *file, const struct clientapp_options *options)
 			  "Asks a Flower SuperNode (--isolation process) for messages, runs the ClientApp for each, returns the\nreplies. With --token: that one "
 			  "message.\n\n",
 		file);
-	options_help(file, specs, rows_of(options, specs));
+	options_help(file, &table);
 }

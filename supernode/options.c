@@ -27,7 +27,7 @@
 
 static const char *const isolations[] = {"subprocess", "process", NULL};
 
-static const struct option_spec specs[] = {
+static const struct option_spec rows[] = {
 	ROW_TEXT("superlink", AT(superlink), "HOST:PORT",
 		"The SuperLink's Fleet API (default: 127.0.0.1:8000, and when nobody is there 127.0.0.1:9092)."),
 	ROW_FLAG("insecure", AT(insecure), "Talk to the SuperLink without TLS."),
@@ -110,6 +110,8 @@ static const struct option_spec specs[] = {
 	ROW_NOT_HERE("appio-ssl-ca-certfile", "FILE", NO_WORKER_TLS),
 	LAUNCH_ROW_DEPENDENCIES,
 };
+
+static const struct option_table table = {rows, ARRAY_LEN(rows)};
 
 /* Options that only one of the two isolations has. */
 static int check_isolation(struct supernode_options *options, struct reason *why)
@@ -369,14 +371,14 @@ int supernode_options_read(
 		.poll_max_ms = 3000,
 		.launch = {.grace_ms = 10000, .app_exit_grace_ms = 30000},
 	};
-	r = options_parse(specs, ARRAY_LEN(specs), argc, argv, out, why);
+	r = options_parse(&table, argc, argv, out, why);
 	return r ? r : check(out, why);
 }
 
 void supernode_options_done(struct supernode_options *options)
 {
 	value_map_done(&options->node_config);
-	options_free_paths(specs, ARRAY_LEN(specs), options);
+	options_free_paths(&table, options);
 	free(options->host_port);
 	options->host_port = NULL;
 }
@@ -387,5 +389,5 @@ void supernode_options_help(FILE *file)
 	      "Connects to a Flower SuperLink and runs each of its messages in a worker of its "
 	      "own.\n\n",
 		file);
-	options_help(file, specs, ARRAY_LEN(specs));
+	options_help(file, &table);
 }

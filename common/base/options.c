@@ -214,11 +214,11 @@ static int path_store(const struct parse *parse, const struct option_spec *spec,
 	return *place ? 0 : -ENOMEM;
 }
 
-void options_free_paths(const struct option_spec *specs, size_t n, void *into)
+void options_free_paths(const struct option_table *table, void *into)
 {
-	for (size_t i = 0; i < n; i++)
-		if (specs[i].kind == OPTION_PATH)
-			free_at_exit(path_place(into, &specs[i]));
+	for (size_t i = 0; i < table->n; i++)
+		if (table->rows[i].kind == OPTION_PATH)
+			free_at_exit(path_place(into, &table->rows[i]));
 }
 
 /* Is it "NAME,PREFIX*", and nothing else? */
@@ -425,9 +425,11 @@ static int walk(const struct parse *parse, int argc, char *const *argv, const ch
 	return optind < argc ? positional_code(parse, argv[optind]) : 0;
 }
 
-int options_parse(const struct option_spec *specs, size_t n, int argc, char *const *argv,
-	void *into, struct reason *why)
+int options_parse(const struct option_table *table, int argc, char *const *argv, void *into,
+	struct reason *why)
 {
+	const struct option_spec *specs = table->rows;
+	const size_t n = table->n;
 	const struct parse parse = {.specs = specs, .n = n, .into = into, .why = why};
 	auto_(free_at_exit) struct option *rows = calloc(n + 1, sizeof *rows);
 	auto_(text_done) struct text letters = {0};
@@ -480,10 +482,10 @@ static void wrap(FILE *file, const char *text, size_t column)
 	fputc('\n', file);
 }
 
-void options_help(FILE *file, const struct option_spec *specs, size_t n)
+void options_help(FILE *file, const struct option_table *table)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct option_spec *spec = &specs[i];
+	for (size_t i = 0; i < table->n; i++) {
+		const struct option_spec *spec = &table->rows[i];
 		char letter[8] = "";
 		int column;
 

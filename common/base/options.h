@@ -102,18 +102,24 @@ struct option_spec {
 #define ROW_NOT_HERE(option, value, instead)                                                       \
 	ROW_REFUSED(option, value, "--" option " is not in this version: " instead)
 
+/* The rows of a program. */
+struct option_table {
+	const struct option_spec *rows;
+	size_t n;
+};
+
 /*
  * Fill into (defaults are there already). 0; a positive action; -EINVAL with one line in why that
  * names the right option ("unknown option --superlnk: did you mean --superlink?"). Positional
  * arguments are refused.
  */
-int options_parse(const struct option_spec *specs, size_t n, int argc, char *const *argv,
-	void *into, struct reason *why);
+int options_parse(const struct option_table *table, int argc, char *const *argv, void *into,
+	struct reason *why);
 
 /* Free what the OPTION_PATH rows have stored, whatever options_parse() said. */
-void options_free_paths(const struct option_spec *specs, size_t n, void *into);
+void options_free_paths(const struct option_table *table, void *into);
 
 /* The list of options, wrapped at 80 columns. */
-void options_help(FILE *file, const struct option_spec *specs, size_t n);
+void options_help(FILE *file, const struct option_table *table);
 
 #endif

@@ -82,7 +82,9 @@ int app_process_start(struct agent *agent, const char *name, const struct proces
 		.env = start.env,
 		.env_drop = user_services,
 		.env_hide = agent->bounds ? agent->bounds->env_hide : NULL,
-		.inherits_output = agent->options->passes_output};
+		.inherits_output = agent->options->passes_output,
+		.ops = ops,
+		.arg = arg};
 	struct reason why = {.text = ""};
 	int r = python_find(agent->options->python, &python, &why);
 	bool no_python = r < 0;
@@ -92,7 +94,7 @@ int app_process_start(struct agent *agent, const char *name, const struct proces
 	if (!r) {
 		app_start_fill(&start, agent, python);
 		spec.fd = theirs;
-		r = process_start(agent->set, &spec, ops, arg, &out->process, &why);
+		r = process_start(agent->set, &spec, &out->process, &why);
 	}
 	if (!r) {
 		out->fd = take_fd(&ours);

@@ -283,16 +283,15 @@ static void output_prepare(struct process *process, struct output *output, const
 		.fd = -1};
 }
 
-static struct process *process_new(struct process_set *set, const struct process_spec *spec,
-	const struct process_ops *ops, void *arg)
+static struct process *process_new(struct process_set *set, const struct process_spec *spec)
 {
 	auto_(process_free_at_exit) struct process *process = calloc(1, sizeof *process);
 
 	if (!process)
 		return NULL;
 	process->set = set;
-	process->ops = ops;
-	process->arg = arg;
+	process->ops = spec->ops;
+	process->arg = spec->arg;
 	process->pidfd = -1;
 	process->kill_at_ms = CLOCK_NEVER;
 	process->out.fd = -1;
@@ -366,10 +365,10 @@ static void set_add(struct process_set *set, struct process *process)
 	set->count++;
 }
 
-int process_start(struct process_set *set, const struct process_spec *spec,
-	const struct process_ops *ops, void *arg, struct process **out, struct reason *why)
+int process_start(struct process_set *set, const struct process_spec *spec, struct process **out,
+	struct reason *why)
 {
-	auto_(process_free_at_exit) struct process *process = process_new(set, spec, ops, arg);
+	auto_(process_free_at_exit) struct process *process = process_new(set, spec);
 	auto_(close_at_exit) int out_fd = -1;
 	auto_(close_at_exit) int err_fd = -1;
 

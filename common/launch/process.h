@@ -74,6 +74,8 @@ struct process_spec {
 	int fd;               /* handed in as PROCESS_FD; borrowed; -1: none */
 	bool inherits_output; /* stdout and stderr are ours, not lines in the log */
 	bool logs;            /* its stderr is a log of ours: lines keep their levels */
+	const struct process_ops *ops;
+	void *arg;
 };
 
 /*
@@ -92,8 +94,8 @@ unsigned process_set_count(const struct process_set *set);
  * and stderr to lines in the log, no other descriptors. 0: *out is valid until gone(). -errno: not
  * started, no event will come; why says what and why.
  */
-int process_start(struct process_set *set, const struct process_spec *spec,
-	const struct process_ops *ops, void *arg, struct process **out, struct reason *why);
+int process_start(struct process_set *set, const struct process_spec *spec, struct process **out,
+	struct reason *why);
 
 pid_t process_pid(const struct process *process);
 

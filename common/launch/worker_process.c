@@ -281,7 +281,9 @@ int agent_start_worker(struct agent *agent, const struct worker_process_spec *wa
 		.argv = argv,
 		.env_hide = bounds ? bounds->env_hide : NULL,
 		.logs = !start->command,
-		.inherits_output = start->command && agent->options->passes_output};
+		.inherits_output = start->command && agent->options->passes_output,
+		.ops = &process_ops,
+		.arg = worker};
 	int r;
 
 	if (!worker)
@@ -291,7 +293,7 @@ int agent_start_worker(struct agent *agent, const struct worker_process_spec *wa
 	if (r < 0)
 		return reason_code(why, r, "no control socket for %s: %s", name, strerror(-r));
 	spec.fd = theirs;
-	r = process_start(agent->set, &spec, &process_ops, worker, &worker->process, why);
+	r = process_start(agent->set, &spec, &worker->process, why);
 	if (r < 0)
 		return r;
 	worker->pid = process_pid(worker->process);

@@ -225,7 +225,11 @@ static int start_reader(struct fab_check *check, struct reason *why)
 {
 	struct fab_checks *checks = check->checks;
 	const char *const argv[] = {checks->reader_path, NULL};
-	struct process_spec spec = {.name = "bundle reader", .argv = argv, .logs = true};
+	struct process_spec spec = {.name = "bundle reader",
+		.argv = argv,
+		.logs = true,
+		.ops = &reader_events,
+		.arg = check};
 	int ends[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
@@ -239,8 +243,7 @@ static int start_reader(struct fab_check *check, struct reason *why)
 		return -ENOMEM;
 	r = send_file(check->socket, check->file);
 	if (r == 0)
-		r = process_start(
-			checks->processes, &spec, &reader_events, check, &check->reader, why);
+		r = process_start(checks->processes, &spec, &check->reader, why);
 	if (r == 0)
 		timer_set(check->late, clock_after(clock_now_ms(), READ_MS));
 	close_fd(&check->file);

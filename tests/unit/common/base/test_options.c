@@ -45,6 +45,8 @@ static const struct option_spec specs[] = {
 	ROW_ACTION("version", 'V', 7, "Version."),
 };
 
+static const struct option_table table = {specs, ARRAY_LEN(specs)};
+
 static int parse_words(struct settings *settings, struct reason *why, const char *line)
 {
 	char *words[16] = {strdup("program")};
@@ -55,7 +57,7 @@ static int parse_words(struct settings *settings, struct reason *why, const char
 	*why = (struct reason){0};
 	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		words[argc++] = word;
-	r = options_parse(specs, ARRAY_LEN(specs), argc, words, settings, why);
+	r = options_parse(&table, argc, words, settings, why);
 	/* What points into argv must outlive it in this test. */
 	if (settings->text)
 		settings->text = strdup(settings->text);
@@ -108,7 +110,7 @@ static void every_row(void **state)
 		else
 			assert_int_equal(r, spec->kind == OPTION_ACTION ? spec->action : 0);
 		free((void *)settings.text);
-		options_free_paths(specs, ARRAY_LEN(specs), &settings);
+		options_free_paths(&table, &settings);
 		assert_null(settings.path);
 		snprintf(line, sizeof line, "--%s=", spec->name);
 		if (spec->kind == OPTION_FLAG || spec->kind == OPTION_OFF ||
@@ -151,7 +153,7 @@ static void values_are_stored(void **state)
 	setenv("HOME", "/home/me", 1);
 	assert_int_equal(parse_words(&settings, &why, "--file=a --file=~/b"), 0);
 	assert_string_equal(settings.path, "/home/me/b");
-	options_free_paths(specs, ARRAY_LEN(specs), &settings);
+	options_free_paths(&table, &settings);
 }
 
 static void names_add_up(void **state)
@@ -164,15 +166,15 @@ static void names_add_up(void **state)
 		words[2 * i + 1] = "--hide";
 		words[2 * i + 2] = i ? "B,C_*,*" : "A";
 	}
-	assert_int_equal(options_parse(specs, ARRAY_LEN(specs), 2 * OPTION_NAMES_MAX + 1,
-				 (char *const *)words, &settings, &why),
+	assert_int_equal(options_parse(&table, 2 * OPTION_NAMES_MAX + 1, (char *const *)words,
+				 &settings, &why),
 		0);
 	assert_string_equal(settings.names.v[0], "A");
 	assert_string_equal(settings.names.v[OPTION_NAMES_MAX - 1], "B,C_*,*");
 	assert_null(settings.names.v[OPTION_NAMES_MAX]);
 	settings = (struct settings){0};
-	assert_int_equal(options_parse(specs, ARRAY_LEN(specs), 2 * OPTION_NAMES_MAX + 3,
-				 (char *const *)words, &settings, &why),
+	assert_int_equal(options_parse(&table, 2 * OPTION_NAMES_MAX + 3, (char *const *)words,
+				 &settings, &why),
 		-EINVAL);
 	assert_non_null(strstr(why.text, "more than 32 times"));
 }
@@ -227,7 +229,7 @@ static void help_is_wrapped(void **state)
 	FILE *file = open_memstream(&text, &len);
 	char *save = NULL;
 
-	options_help(file, specs, ARRAY_LEN(specs));
+	options_help(file, &table);
 	fclose(file);
 	assert_non_null(strstr(text, "-s, --superlink ADDR"));
 	assert_non_null(strstr(text, "-V, --version"));

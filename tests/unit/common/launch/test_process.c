@@ -16,10 +16,11 @@ static struct process_set *set_new(struct rig *rig)
 static struct process *start(
 	struct process_set *set, const char *const *argv, int fd, struct seen *seen)
 {
-	struct process_spec spec = {.name = "app 1", .argv = argv, .fd = fd};
+	struct process_spec spec = {
+		.name = "app 1", .argv = argv, .fd = fd, .ops = &seen_ops, .arg = seen};
 	struct process *process = NULL;
 	struct reason why = {.text = ""};
-	int r = process_start(set, &spec, &seen_ops, seen, &process, &why);
+	int r = process_start(set, &spec, &process, &why);
 
 	if (r < 0)
 		fail_msg("%s", why.text);
@@ -70,12 +71,12 @@ static void test_missing_program(void **state)
 	struct rig *rig = *state;
 	struct process_set *set = set_new(rig);
 	const char *const argv[] = {"/nonexistent/program", NULL};
-	struct process_spec spec = {.name = "app 1", .argv = argv, .fd = -1};
+	struct process_spec spec = {.name = "app 1", .argv = argv, .fd = -1, .ops = &seen_ops};
 	struct process *process;
 	struct seen seen = {.ended = false};
 	struct reason why;
 
-	assert_int_equal(process_start(set, &spec, &seen_ops, &seen, &process, &why), -ENOENT);
+	assert_int_equal(process_start(set, &spec, &process, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "/nonexistent/program"));
 	assert_int_equal(process_set_count(set), 0);
 	loop_step(rig->loop, 0);
@@ -139,9 +140,12 @@ static void test_environment(void **state)
 		.env = env,
 		.env_drop = drop,
 		.env_hide = hide,
-		.fd = -1};
+		.fd = -1,
+		.ops = &seen_ops};
 	struct process *process;
 	struct seen seen = {.ended = false};
+
+	spec.arg = &seen;
 
 	setenv("FLWR_TEST_A", "old", 1);
 	setenv("FLWR_TEST_B", "dropped", 1);
@@ -155,7 +159,7 @@ static void test_environment(void **state)
 	setenv("CREDENTIALS_DIRECTORY", "/x", 1);
 	setenv("LISTEN_FDS", "1", 1);
 	setenv("FLWR_APP_FD", "77", 1);
-	assert_int_equal(process_start(set, &spec, &seen_ops, &seen, &process, NULL), 0);
+	assert_int_equal(process_start(set, &spec, &process, NULL), 0);
 	rig_until(rig, &seen.gone);
 	assert_int_equal(rig_log_count(rig, "out: FLWR_TEST_A="), 1);
 	assert_int_equal(rig_log_count(rig, "out: FLWR_TEST_A=new\n"), 1);
@@ -340,7 +344,7 @@ static void test_few_descriptors(void **state)
 	struct rig *rig = *state;
 	struct process_set *set = set_new(rig);
 	const char *const argv[] = {"/bin/true", NULL};
-	struct process_spec spec = {.name = "app 1", .argv = argv, .fd = -1};
+	struct process_spec spec = {.name = "app 1", .argv = argv, .fd = -1, .ops = &seen_ops};
 	struct rlimit before, few;
 	unsigned started = 0;
 
@@ -352,10 +356,11 @@ static void test_few_descriptors(void **state)
 		struct process *process;
 		struct reason why = {.text = ""};
 
+		spec.arg = &seen;
 		few = (struct rlimit){
 			.rlim_cur = (rlim_t)next_fd + left, .rlim_max = before.rlim_max};
 		assert_return_code(setrlimit(RLIMIT_NOFILE, &few), errno);
-		int r = process_start(set, &spec, &seen_ops, &seen, &process, &why);
+		int r = process_start(set, &spec, &process, &why);
 		assert_return_code(setrlimit(RLIMIT_NOFILE, &before), errno);
 		if (r == 0) {
 			started++;
