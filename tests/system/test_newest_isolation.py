@@ -203,28 +203,51 @@ def test_secret(lab, secret):
     assert guarded.node.stop() == 0
 
 
+class FlowersLauncher:
+    """The launcher of 1.34, which speaks gRPC and signs, at a node that wants that."""
+
+    def __init__(self, lab, secret):
+        try:
+            self.release = find("1.34.0")
+        except LookupError as error:
+            pytest.skip(str(error))
+        self.federation = lab.federation
+        options = {"--superexec-auth-secret-file": secret}
+        self.guarded = Guarded(lab, {"--clientappio-api-address": "127.0.0.1:0", **options})
+
+    def start(self, name, secret=None, workers=None):
+        """workers: the folder whose flwr-clientapp it starts."""
+        argv = [self.release.bin / "flower-superexec", "--insecure", "--plugin-type", "clientapp"]
+        argv += ["--appio-api-address", self.guarded.address]
+        argv += ["--superexec-auth-secret-file", secret] if secret else []
+        env = self.federation.environ("superexec")
+        env["PATH"] = f"{workers or self.release.bin}:{self.release.bin}:{env['PATH']}"
+        env["VIRTUAL_ENV"] = str(self.release.bin.parent)
+        return self.federation.start(name, argv, env)
+
+
 def test_flowers_launcher(lab, secret):
-    """That of 1.34, which speaks gRPC and signs."""
-    try:
-        release = find("1.34.0")
-    except LookupError as error:
-        pytest.skip(str(error))
     lab.federation.expect(NO_SECRET)
-    guarded = Guarded(
-        lab,
-        {"--clientappio-api-address": "127.0.0.1:0", "--superexec-auth-secret-file": secret},
-    )
-    argv = [release.bin / "flower-superexec", "--insecure", "--plugin-type", "clientapp"]
-    argv += ["--appio-api-address", guarded.address]
-    env = lab.federation.environ("superexec")
-    env["PATH"] = f"{release.bin}:{env['PATH']}"
-    stranger = lab.federation.start("stranger-1.34", argv, env)
-    guarded.node.wait_log(r"PullPendingTasks refused: UNAUTHENTICATED")
+    flowers = FlowersLauncher(lab, secret)
+    stranger = flowers.start("stranger-1.34")
+    flowers.guarded.node.wait_log(r"PullPendingTasks refused: UNAUTHENTICATED")
     stranger.kill()
-    message = lab.judge.send(guarded.id, "count")
-    superexec = lab.federation.start(
-        "superexec-1.34", [*argv, "--superexec-auth-secret-file", secret], env
-    )
+    message = lab.judge.send(flowers.guarded.id, "count")
+    superexec = flowers.start("superexec-1.34", secret)
     assert lab.judge.reply(message, 60)["code"] == 0
     superexec.kill()
-    assert guarded.node.stop() == 0
+    assert flowers.guarded.node.stop() == 0
+
+
+def test_our_worker_of_flowers_launcher(lab, secret, tmp_path):
+    """It serves messages, and answers and ends with all it has started when the launcher dies."""
+    lab.federation.expect(FAILED, r"message \w+ failed: ")
+    flowers = FlowersLauncher(lab, secret)
+    superexec = flowers.start("superexec-1.34", secret, os.environ["FLWR_BIN_DIR"])
+    assert serves(lab.judge, flowers.guarded.id) == 1
+    message, pids = at_work(lab.judge, flowers.guarded.id, tmp_path / "at-work")
+    superexec.kill()
+    reply = lab.judge.reply(message, 20)
+    assert reply["code"] == 8 and reply["reason"] == "the worker was stopped", reply
+    lab.federation.wait_gone(pids, 5)
+    assert flowers.guarded.node.stop() == 0
