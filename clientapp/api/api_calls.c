@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #define RETRY_FIRST_MS       50
 #define RETRY_MAX_MS         2000
@@ -25,13 +26,13 @@ struct api_calls {
 	struct rpc_channel *channel;
 	char *task_token;
 	int64_t retry_ms;
-	struct pending *calls;
+	LIST_HEAD(, pending) pending;
 	bool away; /* it cannot be reached, which has been said */
 };
 
 struct pending {
 	struct api_calls *calls; /* NULL: it was freed; the call's end frees */
-	struct pending *next;
+	LIST_ENTRY(pending) link;
 	struct api_call what;
 	struct slices body; /* kept for another try */
 	struct timer *retry;
@@ -47,15 +48,6 @@ static void dispose(struct pending *pending)
 	timer_free(pending->retry);
 	slices_done(&pending->body);
 	free(pending);
-}
-
-static void unlink_call(struct api_calls *calls, struct pending *pending)
-{
-	struct pending **at = &calls->calls;
-
-	while (*at != pending)
-		at = &(*at)->next;
-	*at = pending->next;
 }
 
 /* Shall it be made again, and after how long? */
@@ -110,7 +102,7 @@ static void call_done(void *arg, struct rpc_result *result)
 	}
 	if (result->outcome == OUTCOME_OK)
 		calls->away = false;
-	unlink_call(calls, pending);
+	LIST_REMOVE(pending, link);
 	dispose(pending);
 	result->details = quoted;
 	done(done_arg, result);
@@ -166,8 +158,7 @@ int api_calls_start(struct api_calls *calls, const struct api_call *call, struct
 		dispose(pending);
 		return r;
 	}
-	pending->next = calls->calls;
-	calls->calls = pending;
+	LIST_INSERT_HEAD(&calls->pending, pending, link);
 	return 0;
 }
 
@@ -208,10 +199,10 @@ void api_calls_free(struct api_calls *calls)
 {
 	if (!calls)
 		return;
-	while (calls->calls) {
-		struct pending *pending = calls->calls;
+	while (!LIST_EMPTY(&calls->pending)) {
+		struct pending *pending = LIST_FIRST(&calls->pending);
 
-		calls->calls = pending->next;
+		LIST_REMOVE(pending, link);
 		pending->calls = NULL;
 		timer_set(pending->retry, CLOCK_NEVER);
 		if (pending->call)

@@ -39,8 +39,8 @@ void agent_free(struct agent *agent)
 	if (!agent)
 		return;
 	process_set_free(agent->set);
-	while (agent->first)
-		worker_process_free(agent->first);
+	while (!LIST_EMPTY(&agent->workers))
+		worker_process_free(LIST_FIRST(&agent->workers));
 	launch_paths_done(&agent->installed);
 	free(agent);
 }

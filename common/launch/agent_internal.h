@@ -6,6 +6,8 @@
 
 #include "common/launch/agent.h"
 
+#include <sys/queue.h>
+
 struct agent {
 	struct loop *loop;
 	struct log *log;
@@ -14,7 +16,7 @@ struct agent {
 	const struct launch_paths *paths;
 	struct launch_paths installed; /* paths, when none were given */
 	struct process_set *set;
-	struct worker_process *first; /* linked by worker_process.c */
+	LIST_HEAD(, worker_process) workers; /* linked by worker_process.c */
 };
 
 /* Free it, whatever state it is in; its processes are not touched. */

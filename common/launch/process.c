@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/queue.h>
 #include <sys/wait.h>
 
 #define OUTPUT_WAIT_MS  1000  /* for the end of the output after the end of the process */
@@ -26,7 +27,7 @@
 struct process_set {
 	struct loop *loop;
 	struct log *log;
-	struct process *first;
+	LIST_HEAD(, process) processes;
 	unsigned count;
 	struct oom_source oom;
 	uint64_t born_ticks;
@@ -38,8 +39,8 @@ struct process_set {
 
 struct process {
 	struct process_set *set;
-	struct process *next;
-	struct process **previous; /* what points to it */
+	LIST_ENTRY(process) link;
+	bool linked;
 	char *name;
 	const struct process_ops *ops;
 	void *arg;
@@ -60,20 +61,12 @@ struct process {
 	struct output_tail tail;
 };
 
-static void timer_free_if(struct timer *timer)
-{
-	if (timer)
-		timer_free(timer);
-}
-
 static void set_remove(struct process *process)
 {
-	if (!process->previous)
+	if (!process->linked)
 		return;
-	*process->previous = process->next;
-	if (process->next)
-		process->next->previous = process->previous;
-	process->previous = NULL;
+	LIST_REMOVE(process, link);
+	process->linked = false;
 	process->set->count--;
 }
 
@@ -86,10 +79,9 @@ static void process_free(struct process *process)
 	output_close(&process->out);
 	output_close(&process->err);
 	output_flow_done(&process->flow);
-	if (process->watch)
-		watch_free(process->watch);
-	timer_free_if(process->kill_timer);
-	timer_free_if(process->output_timer);
+	watch_free(process->watch);
+	timer_free(process->kill_timer);
+	timer_free(process->output_timer);
 	close_fd(&process->pidfd);
 	free(process->name);
 	free(process);
@@ -103,10 +95,11 @@ static void process_free_at_exit(struct process **process)
 static bool set_knows(void *arg, pid_t pid)
 {
 	struct process_set *set = arg;
+	struct process *process;
 
-	for (struct process *process = set->first; process; process = process->next)
-		if (process->pid == pid && !process->reaped)
-			return true;
+	LIST_FOREACH(process, &set->processes, link)
+	if (process->pid == pid && !process->reaped)
+		return true;
 	return false;
 }
 
@@ -117,13 +110,13 @@ static bool set_knows(void *arg, pid_t pid)
 static void set_settle(struct process_set *set)
 {
 	int64_t now_ms = clock_now_ms();
-	struct process *process = set->first;
+	struct process *process = LIST_FIRST(&set->processes);
 
 	while (process) {
 		bool alone = !set->hunting || now_ms >= process->orphans_until_ms;
 
 		if (!process->reaped || !process->output_over || !alone) {
-			process = process->next;
+			process = LIST_NEXT(process, link);
 			continue;
 		}
 		if (set->hunting)
@@ -134,7 +127,7 @@ static void set_settle(struct process_set *set)
 		set_remove(process);
 		process->ops->gone(process->arg, process);
 		process_free(process);
-		process = set->first;
+		process = LIST_FIRST(&set->processes);
 	}
 }
 
@@ -357,11 +350,8 @@ static int process_watch(struct process *process)
 
 static void set_add(struct process_set *set, struct process *process)
 {
-	process->next = set->first;
-	process->previous = &set->first;
-	if (set->first)
-		set->first->previous = &process->next;
-	set->first = process;
+	LIST_INSERT_HEAD(&set->processes, process, link);
+	process->linked = true;
 	set->count++;
 }
 
@@ -475,14 +465,16 @@ static void orphans_end(struct process_set *set, int64_t end_ms)
 void process_set_free(struct process_set *set)
 {
 	int64_t end_ms = clock_now_ms() + OUTPUT_WAIT_MS;
+	struct process *process;
 	siginfo_t info;
 
 	if (!set)
 		return;
-	for (struct process *process = set->first; process; process = process->next)
-		if (!process->reaped)
-			kill(-process->pid, SIGKILL);
-	for (struct process *process = set->first; process; process = process->next) {
+	LIST_FOREACH(process, &set->processes, link)
+	if (!process->reaped)
+		kill(-process->pid, SIGKILL);
+	LIST_FOREACH(process, &set->processes, link)
+	{
 		if (process->reaped)
 			continue;
 		wait_short(process->pidfd, end_ms);
@@ -491,11 +483,11 @@ void process_set_free(struct process_set *set)
 		if (waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG) == 0)
 			process->reaped = true;
 	}
-	if (set->first || set->hunting)
+	if (!LIST_EMPTY(&set->processes) || set->hunting)
 		orphans_end(set, end_ms);
-	while (set->first)
-		process_free(set->first);
+	while ((process = LIST_FIRST(&set->processes)))
+		process_free(process);
 	oom_source_done(&set->oom);
-	timer_free_if(set->orphan_timer);
+	timer_free(set->orphan_timer);
 	free(set);
 }

@@ -19,8 +19,8 @@
 
 struct worker_process {
 	struct agent *agent;
-	struct worker_process *next;
-	struct worker_process **previous; /* what points to it; NULL when not linked */
+	LIST_ENTRY(worker_process) link;
+	bool linked;
 	const struct worker_process_ops *ops;
 	void *arg;
 	char *name;
@@ -38,8 +38,7 @@ struct worker_process {
 
 static void control_close(struct worker_process *worker)
 {
-	if (worker->watch)
-		watch_free(worker->watch);
+	watch_free(worker->watch);
 	worker->watch = NULL;
 	close_fd(&worker->control);
 }
@@ -48,14 +47,10 @@ void worker_process_free(struct worker_process *worker)
 {
 	if (!worker)
 		return;
-	if (worker->previous) {
-		*worker->previous = worker->next;
-		if (worker->next)
-			worker->next->previous = worker->previous;
-	}
+	if (worker->linked)
+		LIST_REMOVE(worker, link);
 	control_close(worker);
-	if (worker->app_timer)
-		timer_free(worker->app_timer);
+	timer_free(worker->app_timer);
 	free(worker->name);
 	free(worker->app_name);
 	free(worker);
@@ -297,11 +292,8 @@ int agent_start_worker(struct agent *agent, const struct worker_process_spec *wa
 	if (r < 0)
 		return r;
 	worker->pid = process_pid(worker->process);
-	worker->next = agent->first;
-	worker->previous = &agent->first;
-	if (agent->first)
-		agent->first->previous = &worker->next;
-	agent->first = worker;
+	LIST_INSERT_HEAD(&agent->workers, worker, link);
+	worker->linked = true;
 	*out = take_pointer(&worker);
 	return 0;
 }
