@@ -108,6 +108,18 @@ static void its_signal_is_told(void **state)
 	assert_int_equal(foreign_worker_end(rig->worker).value, SIGSEGV);
 }
 
+static void stopped_it_may_end_by_itself(void **state)
+{
+	struct rig *rig = *state;
+
+	start(rig, "trap \"exit 9\" TERM; echo $$. >$1/leader; sleep 1000 & wait");
+	kit_loop_until(rig->loop, pid_in("leader"));
+	foreign_worker_stop(rig->worker);
+	kit_loop_until(rig->loop, stopped);
+	assert_int_equal(foreign_worker_end(rig->worker).kind, PROCESS_EXITED);
+	assert_int_equal(foreign_worker_end(rig->worker).value, 9);
+}
+
 static void stopped_it_is_killed_with_its_group_when_it_does_not_end(void **state)
 {
 	struct rig *rig = *state;
@@ -179,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(its_exit_status_is_told),
 		TEST(its_signal_is_told),
+		TEST(stopped_it_may_end_by_itself),
 		TEST(stopped_it_is_killed_with_its_group_when_it_does_not_end),
 		TEST(freed_it_takes_sessions_of_its_own_along),
 		TEST(a_program_that_is_not_there_is_named),
