@@ -40,11 +40,9 @@ struct fetch {
 	uint64_t bound;    /* of the answer */
 	bool cut;          /* bound is what was left of the budget */
 	uint64_t reserved; /* in the budget */
-	bool waiting;      /* for wait */
 	int bad;           /* so often it was not what it is called */
 	int64_t first_ms;  /* when it was asked for first */
 	int64_t wait_ms;
-	struct timer *wait;
 };
 
 struct download {
@@ -70,10 +68,8 @@ static void download_free(struct download *download)
 {
 	if (!download)
 		return;
-	for (size_t i = 0; i < DOWNLOAD_SLOTS; i++) {
-		timer_free(download->fetches[i].wait);
+	for (size_t i = 0; i < DOWNLOAD_SLOTS; i++)
 		call_done(&download->fetches[i].call);
-	}
 	timer_free(download->go);
 	object_set_unref(download->set);
 	free(download);
@@ -142,8 +138,7 @@ static void download_fail(struct download *download, enum outcome outcome, const
 	vsnprintf(download->why.text, sizeof download->why.text, format, args);
 	va_end(args);
 	for (size_t i = 0; i < DOWNLOAD_SLOTS; i++)
-		if (download->fetches[i].waiting)
-			timer_set(download->fetches[i].wait, 0);
+		call_hurry(&download->fetches[i].call);
 }
 
 /* ---- the budget ---- */
@@ -211,7 +206,8 @@ static void fetch_over(struct fetch *fetch)
 	timer_set(fetch->download->go, 0);
 }
 
-static void fetch_start(struct fetch *fetch);
+/* At once, or at a time: fetch_prepare() is next. */
+static void fetch_start_at(struct fetch *fetch, int64_t at_ms);
 
 static void put_done(void *arg, size_t index, int r, const struct reason *why)
 {
@@ -223,7 +219,7 @@ static void put_done(void *arg, size_t index, int r, const struct reason *why)
 		log_warn(download->fleet->log,
 			"SuperLink %s: an object is not what it is called: %s; asking again",
 			link_address(download->fleet->link), why->text);
-		fetch_start(fetch);
+		fetch_start_at(fetch, 0);
 		return;
 	}
 	if (r)
@@ -241,24 +237,8 @@ static void look_whether_wanted(struct download *download)
 		download_fail(download, OUTCOME_CANCELLED, "%s", "");
 }
 
-static void fetch_wait(struct fetch *fetch);
-
-static void wait_fire(void *arg)
-{
-	struct fetch *fetch = arg;
-
-	fetch->waiting = false;
-	look_whether_wanted(fetch->download);
-	if (fetch->download->over)
-		fetch_over(fetch);
-	else if (!reserve(fetch))
-		fetch_wait(fetch);
-	else
-		fetch_start(fetch);
-}
-
-/* The SuperLink knows it, but whoever made it has not sent it yet. */
-static void fetch_wait(struct fetch *fetch)
+/* The SuperLink knows the object, but its maker has not sent it yet; or there is no room for it. */
+static int fetch_later(struct fetch *fetch)
 {
 	struct download *download = fetch->download;
 	int64_t now_ms = clock_now_ms();
@@ -267,13 +247,32 @@ static void fetch_wait(struct fetch *fetch)
 		download_fail(download, OUTCOME_NOT_FOUND,
 			"an object of the message did not reach the SuperLink within two hours");
 		fetch_over(fetch);
-		return;
+		return CALL_NOT_NOW;
 	}
 	release(fetch);
 	timer_set(download->go, 0); /* another object may have its room */
-	fetch->waiting = true;
-	timer_set(fetch->wait, clock_after(now_ms, pace_double(&fetch->wait_ms, DOWNLOAD_WAIT_MS,
-							   DOWNLOAD_WAIT_MAX)));
+	fetch_start_at(fetch, clock_after(now_ms, pace_double(&fetch->wait_ms, DOWNLOAD_WAIT_MS,
+							  DOWNLOAD_WAIT_MAX)));
+	return CALL_LATER;
+}
+
+static int fetch_prepare(struct call *call)
+{
+	struct fetch *fetch = container_of(call, struct fetch, call);
+	struct download *download = fetch->download;
+	struct object_request request = {.node_id = download->fleet->node.node_id,
+		.run_id = download->run_id,
+		.id = object_set_tree(download->set)->v[fetch->index].id};
+
+	look_whether_wanted(download);
+	if (download->over) {
+		fetch_over(fetch);
+		return CALL_NOT_NOW;
+	}
+	if (!fetch->reserved && !reserve(fetch))
+		return fetch_later(fetch);
+	call->answer_max_bytes = fetch->bound;
+	return call->request.bytes ? 0 : object_request_encode(&request, &call->request);
 }
 
 static bool is_not_yet(const struct transport_result *result, const struct object_pulled *pulled)
@@ -310,7 +309,7 @@ static void fetched(struct call *call, struct transport_result *result)
 	link_cause(result, cause);
 	slices_done(&result->body);
 	if (is_not_yet(result, &pulled) && !download->over) {
-		fetch_wait(fetch);
+		fetch_later(fetch);
 		return;
 	}
 	if (result->too_large && !download->over && fetch_larger(fetch)) {
@@ -348,25 +347,13 @@ static const struct call_kind pull_object = {
 	.answer_max_bytes = FLEET_OBJECT_ANSWER_BYTES,
 	.tries = CALL_REQUEST,
 	.final = NOT_YET,
+	.prepare = fetch_prepare,
 	.done = fetched,
 };
 
-static void fetch_start(struct fetch *fetch)
+static void fetch_start_at(struct fetch *fetch, int64_t at_ms)
 {
-	struct download *download = fetch->download;
-	struct object_request request = {.node_id = download->fleet->node.node_id,
-		.run_id = download->run_id,
-		.id = object_set_tree(download->set)->v[fetch->index].id};
-	auto_(slices_done) struct slices body = {0};
-
-	if (object_request_encode(&request, &body)) {
-		download_fail(download, OUTCOME_RESOURCE_EXHAUSTED,
-			"the SuperNode has no memory to ask for an object of the message");
-		fetch_over(fetch);
-		return;
-	}
-	fetch->call.answer_max_bytes = fetch->bound;
-	call_start(&fetch->call, &pull_object, &body);
+	call_start_at(&fetch->call, &pull_object, at_ms);
 }
 
 /* May one more be on its way? */
@@ -423,7 +410,7 @@ static void download_go_on(void *arg)
 		fetch->wait_ms = 0;
 		fetch->first_ms = clock_now_ms();
 		download->busy++;
-		fetch_start(fetch);
+		fetch_start_at(fetch, 0);
 	}
 	if (download->busy == 0 && (download->over || !next_index(download, &index)))
 		download_end(download);
@@ -442,8 +429,6 @@ int download_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct
 
 		made = call_init(&fetch->call, fleet->link) == 0 && made;
 		fetch->download = download;
-		fetch->wait = timer_new(fleet->options.loop, wait_fire, fetch);
-		made = made && fetch->wait;
 	}
 	if (!made || !download->go) {
 		download_free(download);

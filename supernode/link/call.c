@@ -4,6 +4,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define ODD_TRIES         3
@@ -151,14 +153,33 @@ static void call_ended(struct call *call, struct transport_result *result)
 static void call_home(void *arg, struct transport_result *result)
 {
 	struct call *call = arg;
+	char larger[96];
 
 	call->handle = NULL;
+	if (result->too_large) {
+		snprintf(larger, sizeof larger,
+			"the answer is larger than %" PRIu64 " bytes, which is the limit for it",
+			call->bound_bytes);
+		result->details = larger;
+	}
 	if (call->transport == call->link->retired)
 		link_retired_home(call->link);
 	call_ended(call, result);
 }
 
 /* ---- tries ---- */
+
+/* How large may the answer be? */
+static uint64_t bound_of(const struct call *call, const struct transport *transport)
+{
+	uint64_t max_bytes = transport->receive_max_bytes;
+	uint64_t bytes =
+		call->answer_max_bytes ? call->answer_max_bytes : call->kind->answer_max_bytes;
+
+	if (!bytes)
+		bytes = CALL_ANSWER_BYTES;
+	return bytes < max_bytes ? bytes : max_bytes;
+}
 
 static int send_signed(struct call *call, struct slices *body)
 {
@@ -169,14 +190,13 @@ static int send_signed(struct call *call, struct slices *body)
 		.method = kind->method,
 		.timeout_ms = kind->timeout_ms,
 		.what = kind->what,
+		.answer_max_bytes = bound_of(call, transport),
 		.auth = link->key,
+		.done = call_home,
+		.arg = call,
 	};
 	int64_t reuse_ms = link->reuse_ms;
 
-	out.answer_max_bytes =
-		call->answer_max_bytes ? call->answer_max_bytes : kind->answer_max_bytes;
-	if (!out.answer_max_bytes)
-		out.answer_max_bytes = CALL_ANSWER_BYTES;
 	if (!link->key)
 		return -ENOKEY;
 	/* A long upload makes a signature older before anybody looks at it. */
@@ -190,7 +210,8 @@ static int send_signed(struct call *call, struct slices *body)
 	if (link->outage.failing)
 		transport->ops->reconnect(transport);
 	call->transport = transport;
-	return transport->ops->call(transport, &out, body, call_home, call, &call->handle);
+	call->bound_bytes = out.answer_max_bytes;
+	return transport->ops->call(transport, &out, body, &call->handle);
 }
 
 /* error: what preparing the request ended with. */
@@ -223,7 +244,7 @@ static void call_fire(void *arg)
 	} else if (r == CALL_NOT_NOW) {
 		call_leave(call);
 		say_idle(call->link);
-	} else {
+	} else if (r != CALL_LATER) {
 		call_try(call, r);
 	}
 }
@@ -265,6 +286,12 @@ void call_start_at(struct call *call, const struct call_kind *kind, int64_t at_m
 		call->cancelled = !call->link->open;
 	}
 	timer_set(call->timer, call->cancelled ? 0 : at_ms);
+}
+
+void call_hurry(struct call *call)
+{
+	if (call->started && !call_is_out(call))
+		timer_set(call->timer, 0);
 }
 
 void call_start(struct call *call, const struct call_kind *kind, struct slices *request)

@@ -13,7 +13,8 @@
 
 #define CALL_TIMEOUT_MS   30000      /* of a call without content */
 #define CALL_ANSWER_BYTES (64 << 10) /* of an answer with a number, a yes */
-#define CALL_NOT_NOW      1
+
+enum { CALL_NOT_NOW = 1, CALL_LATER }; /* of call_kind.prepare() */
 
 struct call;
 
@@ -40,7 +41,8 @@ struct call_kind {
 	const char *final; /* UNKNOWN with these words in it is an answer; NULL: none is */
 	bool awaited;      /* link_close_calls() lets the try that is out end */
 	/* Before each try: fills call->request if that is empty. 0; CALL_NOT_NOW: the call is not
-	 * under way any more, without done(); -errno. NULL: nothing is to be prepared. */
+	 * under way any more, without done(); CALL_LATER, after call_start_at(); -errno. NULL:
+	 * nothing is to be prepared. */
 	int (*prepare)(struct call *call);
 	/* An answer with OK came; result->details belong to CALL_NODE_UNKNOWN. NULL: answered. */
 	enum call_answer (*read)(struct call *call, struct transport_result *result);
@@ -56,6 +58,7 @@ struct call {
 	const struct call_kind *kind;
 	struct slices request;     /* for every try */
 	uint64_t answer_max_bytes; /* instead of the kind's; 0: the kind's */
+	uint64_t bound_bytes;      /* of the answer to the try that is out */
 	struct timer *timer;       /* the next try; or the end, when cancelled between tries */
 	struct transport *transport;
 	struct transport_handle *handle; /* non-NULL while a try is out */
@@ -77,6 +80,8 @@ void call_start(struct call *call, const struct call_kind *kind, struct slices *
 /* The same for a call that prepares its request, and at a time (CLOCK_NEVER: later). A call that
  * waits for its next try has that then; nothing happens when a try is out. */
 void call_start_at(struct call *call, const struct call_kind *kind, int64_t at_ms);
+/* One that waits for its next try has that at once. */
+void call_hurry(struct call *call);
 /*
  * A try at once, carried whether calls are open or not; done() may come inside, so this is called
  * from the loop only. error is what encoding the request ended with.

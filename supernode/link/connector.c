@@ -54,8 +54,12 @@ static int connector_probe(struct connector *base, probe_done_fn *done, void *ar
 		connector->at = !connector->at;
 	connector->done = done;
 	connector->arg = arg;
-	return probe_start(connector->http, connector->address[connector->at], connector->ca_pem,
-		probed, connector, &connector->probe);
+	return probe_start(connector->http,
+		&(struct probe_options){.address = connector->address[connector->at],
+			.ca_pem = connector->ca_pem,
+			.done = probed,
+			.arg = connector},
+		&connector->probe);
 }
 
 static void connector_cancel(struct connector *base)

@@ -224,13 +224,12 @@ static int ask(struct probe *probe, enum question question)
 	return http_call_start(probe->client, &options, &none, heard, probe, &probe->call);
 }
 
-int probe_start(struct http *http, const char *address, const char *ca_pem, probe_done_fn *done,
-	void *arg, struct probe **out)
+int probe_start(struct http *http, const struct probe_options *wanted, struct probe **out)
 {
 	auto_(probe_drop_at_exit) struct probe *probe = calloc(1, sizeof *probe);
 	struct http_client_options options = {
-		.address = address,
-		.ca_pem = ca_pem,
+		.address = wanted->address,
+		.ca_pem = wanted->ca_pem,
 		.receive_max_bytes = ANSWER_BYTES,
 		.user_agent = "flwr-native/" FLWR_VERSION,
 	};
@@ -238,10 +237,10 @@ int probe_start(struct http *http, const char *address, const char *ca_pem, prob
 
 	if (!probe)
 		return -ENOMEM;
-	probe->tls = ca_pem != NULL;
-	probe->done = done;
-	probe->arg = arg;
-	probe->address = strdup(address);
+	probe->tls = wanted->ca_pem != NULL;
+	probe->done = wanted->done;
+	probe->arg = wanted->arg;
+	probe->address = strdup(wanted->address);
 	if (!probe->address)
 		return -ENOMEM;
 	r = http_client_new(http, &options, &probe->client);

@@ -31,13 +31,18 @@ typedef void probe_done_fn(void *arg, enum probe_result result, const struct rea
 
 struct probe;
 
+struct probe_options {
+	const char *address; /* host:port */
+	const char *ca_pem;  /* with TLS, which has to be right, too; NULL: plain text */
+	probe_done_fn *done;
+	void *arg;
+};
+
 /*
- * Ask what listens at address ("host:port"); ca_pem: with TLS, which has to be right, too; NULL:
- * plain text. Everything is copied. done comes once, later, unless this fails: 0; -EINVAL
- * (address); -ENOMEM; -EIO. *out is valid until done.
+ * Ask what listens at an address. Everything is copied. done comes once, later, unless this fails:
+ * 0; -EINVAL (address); -ENOMEM; -EIO. *out is valid until done.
  */
-int probe_start(struct http *http, const char *address, const char *ca_pem, probe_done_fn *done,
-	void *arg, struct probe **out);
+int probe_start(struct http *http, const struct probe_options *options, struct probe **out);
 
 /* done does not come any more. NULL is fine. */
 void probe_cancel(struct probe *probe);

@@ -11,35 +11,33 @@
 
 #include <stdbool.h>
 
-/* What a flow says of a call. */
+struct transport_result;
+typedef void transport_done_fn(void *arg, struct transport_result *result);
+
 struct transport_call {
 	const char *method; /* "PullMessages" */
 	int64_t timeout_ms; /* 0: none: a call that carries content; ended by a dead connection only
 			     */
 	const char *what; /* static: the content that passes, "a reply": its progress is logged when
 			     it takes long; NULL: it is not */
-	uint64_t answer_max_bytes; /* a larger answer is not taken */
+	uint64_t answer_max_bytes; /* a larger answer is not taken; at most receive_max_bytes */
 	const struct auth *auth;
 	const struct auth_proof *proof; /* borrowed during the start; NULL: unsigned */
+	transport_done_fn *done;
+	void *arg;
 };
 
 struct transport_result {
 	enum outcome outcome;
 	const char *details; /* never NULL; a peer's words: quote them */
 	int code; /* Flower's number of an application error (2004 ...), 0 when none was told */
-	bool too_large; /* the answer: more than answer_max_bytes, or than the transport takes; with
-			   RESOURCE_EXHAUSTED */
+	bool too_large; /* the answer is larger than answer_max_bytes; with RESOURCE_EXHAUSTED */
 	double date_s;  /* the peer's clock, when it told it (HTTP's Date); 0 else */
 	struct slices body;
 };
 
-typedef void transport_done_fn(void *arg, struct transport_result *result);
-
 #define TRANSPORT_SMALL_BYTES  (4 << 20)
 #define TRANSPORT_MIDDLE_BYTES (68 << 20) /* a FAB, an object, a tree */
-
-/* What a result says that is too_large. */
-#define TRANSPORT_TOO_LARGE "the answer is larger than %" PRIu64 " bytes, which is the limit for it"
 
 struct transport;
 struct transport_handle; /* a call that is out */
@@ -48,8 +46,7 @@ struct transport_ops {
 	/* As rpc_call_start(): body is taken over, done comes later, exactly once unless this
 	 * fails. */
 	int (*call)(struct transport *transport, const struct transport_call *call,
-		struct slices *body, transport_done_fn *done, void *arg,
-		struct transport_handle **out);
+		struct slices *body, struct transport_handle **out);
 	void (*cancel)(struct transport_handle *handle);
 	/* Connect anew at the next call, at once. */
 	void (*reconnect)(struct transport *transport);
@@ -58,6 +55,7 @@ struct transport_ops {
 
 struct transport {
 	const struct transport_ops *ops;
+	uint64_t receive_max_bytes; /* of any answer */
 };
 
 struct http;

@@ -25,12 +25,10 @@
 struct grpc_transport {
 	struct transport transport;
 	struct rpc_channel *small, *middle, *large; /* by the size of the answers */
-	uint64_t receive_max_bytes;
 };
 
 struct transport_handle {
 	struct rpc_call *call;
-	uint64_t answer_max_bytes;
 	transport_done_fn *done;
 	void *arg;
 };
@@ -55,16 +53,15 @@ static void grpc_done(void *arg, struct rpc_result *from)
 	flower_error_read(from->details, strlen(from->details), &result.code, &words);
 	if (words.len)
 		result.details = words.data;
-	if (result.too_large &&
-		text_printf(&words, TRANSPORT_TOO_LARGE, handle->answer_max_bytes) >= 0)
-		result.details = words.data;
 	handle->done(handle->arg, &result);
 	slices_done(&result.body);
 }
 
 static struct rpc_channel *channel_for(
-	const struct grpc_transport *grpc, const struct transport_call *call, uint64_t bytes)
+	const struct grpc_transport *grpc, const struct transport_call *call)
 {
+	uint64_t bytes = call->answer_max_bytes;
+
 	if (bytes <= TRANSPORT_SMALL_BYTES && !call->what)
 		return grpc->small;
 	return bytes <= TRANSPORT_MIDDLE_BYTES ? grpc->middle : grpc->large;
@@ -87,7 +84,7 @@ static size_t set_headers(const struct transport_call *call, struct rpc_header *
 }
 
 static int grpc_call_start(struct transport *transport, const struct transport_call *call,
-	struct slices *body, transport_done_fn *done, void *arg, struct transport_handle **out)
+	struct slices *body, struct transport_handle **out)
 {
 	struct grpc_transport *grpc = grpc_of(transport);
 	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof *handle);
@@ -108,13 +105,10 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	}
 	options.path = path;
 	options.n_headers = set_headers(call, headers);
-	handle->done = done;
-	handle->arg = arg;
-	if (!options.answer_max_bytes || options.answer_max_bytes > grpc->receive_max_bytes)
-		options.answer_max_bytes = grpc->receive_max_bytes;
-	handle->answer_max_bytes = options.answer_max_bytes;
-	r = rpc_call_start(channel_for(grpc, call, options.answer_max_bytes), &options, body,
-		grpc_done, handle, &handle->call);
+	handle->done = call->done;
+	handle->arg = call->arg;
+	r = rpc_call_start(
+		channel_for(grpc, call), &options, body, grpc_done, handle, &handle->call);
 	if (r)
 		return r;
 	*out = take_pointer(&handle);
@@ -176,7 +170,7 @@ int transport_grpc_new(
 	if (!grpc)
 		return -ENOMEM;
 	grpc->transport.ops = &grpc_ops;
-	grpc->receive_max_bytes = wanted->receive_max_bytes;
+	grpc->transport.receive_max_bytes = wanted->receive_max_bytes;
 	if (wanted->memory_max_bytes)
 		options.memory_max_bytes = wanted->memory_max_bytes + wanted->receive_max_bytes;
 	r = rpc_channel_new(rpc, &options, &grpc->large);

@@ -22,12 +22,10 @@
 struct http_transport {
 	struct transport transport;
 	struct http_client *client;
-	uint64_t receive_max_bytes;
 };
 
 struct transport_handle {
 	struct http_call *call;
-	uint64_t answer_max_bytes;
 	transport_done_fn *done;
 	void *arg;
 };
@@ -93,9 +91,6 @@ static void http_done(void *arg, struct http_result *from)
 		result.details = from->details;
 		result.too_large = from->failure == HTTP_FAILURE_TOO_LARGE;
 	}
-	if (result.too_large &&
-		text_printf(&details, TRANSPORT_TOO_LARGE, handle->answer_max_bytes) >= 0)
-		result.details = details.data;
 	handle->done(handle->arg, &result);
 	slices_done(&result.body);
 }
@@ -153,18 +148,14 @@ static int call_send(struct http_transport *http, const struct transport_call *c
 }
 
 static int http_call(struct transport *transport, const struct transport_call *call,
-	struct slices *body, transport_done_fn *done, void *arg, struct transport_handle **out)
+	struct slices *body, struct transport_handle **out)
 {
 	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof *handle);
 	int r = -ENOMEM;
 
 	if (handle) {
-		handle->done = done;
-		handle->arg = arg;
-		handle->answer_max_bytes = call->answer_max_bytes;
-		if (!handle->answer_max_bytes ||
-			handle->answer_max_bytes > http_of(transport)->receive_max_bytes)
-			handle->answer_max_bytes = http_of(transport)->receive_max_bytes;
+		handle->done = call->done;
+		handle->arg = call->arg;
 		r = call_send(http_of(transport), call, body, handle);
 	}
 	slices_done(body);
@@ -215,7 +206,7 @@ int transport_http_new(
 	if (!made)
 		return -ENOMEM;
 	made->transport.ops = &http_ops;
-	made->receive_max_bytes = wanted->receive_max_bytes;
+	made->transport.receive_max_bytes = wanted->receive_max_bytes;
 	r = http_client_new(http, &options, &made->client);
 	if (r < 0)
 		return r;

@@ -86,15 +86,15 @@ static void call_done(void *arg, struct transport_result *result)
 
 static void fuzz_call(void)
 {
-	const struct transport_call call = {
-		.method = "PullMessages", .answer_max_bytes = BODY_MAX_BYTES / 2};
+	const struct transport_call call = {.method = "PullMessages",
+		.answer_max_bytes = BODY_MAX_BYTES / 2,
+		.done = call_done};
 	auto_(slices_done) struct slices body = {0};
 	struct transport_handle *handle;
 
 	world.calls++;
 	CHECK(slices_append_copy(&body, "request", 7) == 0);
-	CHECK(world.transport->ops->call(world.transport, &call, &body, call_done, NULL, &handle) ==
-		0);
+	CHECK(world.transport->ops->call(world.transport, &call, &body, &handle) == 0);
 	wait_for_end();
 }
 

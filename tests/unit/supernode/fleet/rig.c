@@ -16,7 +16,7 @@ static struct rig *rig_of(struct transport *transport)
 }
 
 static int fake_call(struct transport *transport, const struct transport_call *call,
-	struct slices *body, transport_done_fn *done, void *arg, struct transport_handle **out)
+	struct slices *body, struct transport_handle **out)
 {
 	struct rig *rig = rig_of(transport);
 	struct transport_handle *handle, **at = &rig->out;
@@ -40,8 +40,8 @@ static int fake_call(struct transport *transport, const struct transport_call *c
 	handle->transport = transport;
 	handle->body = *body;
 	*body = (struct slices){0};
-	handle->done = done;
-	handle->arg = arg;
+	handle->done = call->done;
+	handle->arg = call->arg;
 	while (*at)
 		at = &(*at)->next;
 	*at = handle;
@@ -131,6 +131,7 @@ static int fake_open(struct connector *connector, enum probe_result found, struc
 	assert_non_null(transport);
 	assert_int_equal(found, rig->found);
 	transport->transport.ops = &fake_ops;
+	transport->transport.receive_max_bytes = UINT64_MAX;
 	transport->rig = rig;
 	rig->opened++;
 	*out = &transport->transport;

@@ -92,12 +92,11 @@ static void test_all_in_their_order(void **state)
 	sample_done(&sample);
 }
 
-/* What a transport says of an answer that is larger than its bound. */
+/* As a transport ends a call whose answer is larger than its bound. */
 static void answer_too_large(struct rig *rig, struct transport_handle *handle)
 {
 	rig->too_large = true;
-	rig_answer(
-		rig, handle, OUTCOME_RESOURCE_EXHAUSTED, "the answer is larger than 1 bytes", NULL);
+	rig_answer(rig, handle, OUTCOME_RESOURCE_EXHAUSTED, "of the test", NULL);
 	rig_pass(rig, 0);
 }
 

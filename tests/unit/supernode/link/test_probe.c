@@ -47,7 +47,9 @@ static void begin(const char *address, const char *ca_pem, struct found *found)
 	struct probe *probe = NULL;
 
 	*found = (struct found){0};
-	assert_int_equal(probe_start(world.http, address, ca_pem, on_done, found, &probe), 0);
+	assert_int_equal(probe_start(world.http,
+				 &(struct probe_options){address, ca_pem, on_done, found}, &probe),
+		0);
 	assert_non_null(probe);
 	assert_false(found->done);
 }
@@ -350,20 +352,30 @@ static void test_cancelled(void **state)
 	struct probe *probe;
 
 	stranger_open(&silent, 5);
-	assert_int_equal(probe_start(world.http, silent.address, NULL, on_done, &found, &probe), 0);
+	assert_int_equal(
+		probe_start(world.http,
+			&(struct probe_options){silent.address, NULL, on_done, &found}, &probe),
+		0);
 	kit_loop_until(world.loop, silent.n > 0);
 	probe_cancel(probe);
 	for (int i = 0; i < 3; i++)
 		loop_step(world.loop, 10);
 	assert_false(found.done);
 	/* And right after it has begun. */
-	assert_int_equal(probe_start(world.http, silent.address, NULL, on_done, &found, &probe), 0);
+	assert_int_equal(
+		probe_start(world.http,
+			&(struct probe_options){silent.address, NULL, on_done, &found}, &probe),
+		0);
 	probe_cancel(probe);
 	probe_cancel(NULL);
 	stranger_close(&silent);
 	assert_int_equal(
-		probe_start(world.http, "no address", NULL, on_done, &found, &probe), -EINVAL);
-	assert_int_equal(probe_start(world.http, "", NULL, on_done, &found, &probe), -EINVAL);
+		probe_start(world.http,
+			&(struct probe_options){"no address", NULL, on_done, &found}, &probe),
+		-EINVAL);
+	assert_int_equal(
+		probe_start(world.http, &(struct probe_options){"", NULL, on_done, &found}, &probe),
+		-EINVAL);
 }
 
 static int setup(void **state)

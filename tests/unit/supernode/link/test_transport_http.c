@@ -50,6 +50,8 @@ static void start(const char *method, struct slices *body, bool sign, struct ans
 {
 	struct transport_call call = {.method = method,
 		.timeout_ms = 20000,
+		.done = on_done,
+		.arg = answer,
 		.auth = world.auth,
 		.proof =
 			sign ? auth_proof(world.auth, clock_now_ms(), clock_wall_s(), AUTH_REUSE_MS)
@@ -57,8 +59,8 @@ static void start(const char *method, struct slices *body, bool sign, struct ans
 	struct slices none = {0};
 
 	*answer = (struct answer){0};
-	assert_int_equal(world.transport->ops->call(world.transport, &call, body ? body : &none,
-				 on_done, answer, &answer->handle),
+	assert_int_equal(world.transport->ops->call(
+				 world.transport, &call, body ? body : &none, &answer->handle),
 		0);
 	assert_false(answer->done);
 }
@@ -135,8 +137,8 @@ static void test_calls(void **state)
 	assert_int_equal(answer.outcome, OUTCOME_OK);
 	expect_signed(&answer);
 	slices_done(&answer.body);
-	assert_int_equal(world.transport->ops->call(world.transport, &unknown, &none, on_done,
-				 &answer, &answer.handle),
+	assert_int_equal(
+		world.transport->ops->call(world.transport, &unknown, &none, &answer.handle),
 		-EINVAL);
 	start("PullMessages", NULL, false, &answer);
 	world.transport->ops->cancel(answer.handle);
