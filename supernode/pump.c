@@ -114,6 +114,7 @@ static void do_finished(struct supernode *supernode, const struct node_action *a
 {
 	char text[512];
 
+	fleet_drop_content(supernode->fleet, action->message);
 	node_describe(supernode->node, action->message, text, sizeof text);
 	if (action->code < 0)
 		log_warn(supernode->log, "message dropped: %s: %s", text, action->text);

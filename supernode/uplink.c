@@ -12,6 +12,30 @@
 #include <stdio.h>
 #include <string.h>
 
+/*
+ * What the final outcome of a call means to the core. A run, or a message, that the SuperLink does
+ * not know is over; a FAB or an object that it does not have is missing.
+ */
+static const struct {
+	enum node_fetch run;
+	enum node_fetch part; /* a FAB, objects */
+	enum node_push push;
+} meanings[OUTCOME_N] = {
+	[OUTCOME_OK] = {NODE_FETCHED, NODE_FETCHED, NODE_PUSHED},
+	[OUTCOME_CANCELLED] = {NODE_FETCH_REFUSED, NODE_FETCH_REFUSED, NODE_PUSH_FAILED},
+	[OUTCOME_UNKNOWN] = {NODE_FETCH_REFUSED, NODE_FETCH_REFUSED, NODE_PUSH_REFUSED},
+	[OUTCOME_INVALID_ARGUMENT] = {NODE_FETCH_REFUSED, NODE_FETCH_REFUSED, NODE_PUSH_FAILED},
+	[OUTCOME_DEADLINE_EXCEEDED] = {NODE_FETCH_REFUSED, NODE_FETCH_REFUSED, NODE_PUSH_FAILED},
+	[OUTCOME_NOT_FOUND] = {NODE_RUN_OVER, NODE_FETCH_REFUSED, NODE_PUSH_OVER},
+	[OUTCOME_PERMISSION_DENIED] = {NODE_RUN_OVER, NODE_RUN_OVER, NODE_PUSH_OVER},
+	[OUTCOME_UNAUTHENTICATED] = {NODE_FETCH_REFUSED, NODE_FETCH_REFUSED, NODE_PUSH_FAILED},
+	[OUTCOME_RESOURCE_EXHAUSTED] = {NODE_FETCH_REFUSED, NODE_FETCH_REFUSED, NODE_PUSH_REFUSED},
+	[OUTCOME_FAILED_PRECONDITION] = {NODE_FETCH_REFUSED, NODE_FETCH_REFUSED, NODE_PUSH_FAILED},
+	[OUTCOME_UNIMPLEMENTED] = {NODE_FETCH_REFUSED, NODE_FETCH_REFUSED, NODE_PUSH_FAILED},
+	[OUTCOME_INTERNAL] = {NODE_FETCH_REFUSED, NODE_FETCH_REFUSED, NODE_PUSH_REFUSED},
+	[OUTCOME_UNAVAILABLE] = {NODE_FETCH_REFUSED, NODE_FETCH_REFUSED, NODE_PUSH_FAILED},
+};
+
 static void on_registered(void *arg, uint64_t node_id)
 {
 	struct supernode *supernode = arg;
@@ -74,11 +98,7 @@ static void on_content(void *arg, uint64_t number, enum outcome outcome, const c
 {
 	struct supernode *supernode = arg;
 
-	node_content(supernode->node, supernode_now(), number,
-		outcome == OUTCOME_OK                  ? NODE_FETCHED
-		: outcome == OUTCOME_PERMISSION_DENIED ? NODE_RUN_OVER
-						       : NODE_FETCH_REFUSED,
-		details);
+	node_content(supernode->node, supernode_now(), number, meanings[outcome].part, details);
 	supernode_pump(supernode);
 }
 
@@ -95,16 +115,6 @@ const struct fleet_ops uplink_events = {
 	.content = on_content,
 	.over = on_over,
 };
-
-/* How the node takes the final outcome of asking for a run or a FAB. */
-static enum node_fetch fetch_of(enum outcome outcome)
-{
-	if (outcome == OUTCOME_OK)
-		return NODE_FETCHED;
-	if (outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_NOT_FOUND)
-		return NODE_RUN_OVER;
-	return NODE_FETCH_REFUSED;
-}
 
 static void run_refused(
 	const char *what, enum outcome outcome, const char *details, struct reason *why)
@@ -126,7 +136,7 @@ static void on_run(
 		return;
 	run_refused("the run's information", outcome, details, &why);
 	node_run_fetched(
-		supernode->node, supernode_now(), run_id, fetch_of(outcome), run, why.text);
+		supernode->node, supernode_now(), run_id, meanings[outcome].run, run, why.text);
 	supernode_pump(supernode);
 }
 
@@ -165,42 +175,49 @@ static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slic
 		details = "no memory to check it";
 	}
 	run_refused("the FAB", outcome, details, &why);
-	/* A SuperLink that has the run, but not its FAB. */
-	node_fab_fetched(supernode->node, supernode_now(), run_id,
-		outcome == OUTCOME_NOT_FOUND ? NODE_FETCH_REFUSED : fetch_of(outcome), NULL, NULL,
-		NULL, why.text);
+	node_fab_fetched(supernode->node, supernode_now(), run_id, meanings[outcome].part, NULL,
+		NULL, NULL, why.text);
 	supernode_pump(supernode);
 }
 
-static void on_pushed(void *arg, uint64_t message, enum outcome outcome, const char *details)
+static void say_pushed(const struct supernode *supernode, uint64_t message, enum outcome outcome,
+	const char *details)
 {
-	struct supernode *supernode = arg;
-	enum node_push push = NODE_PUSH_FAILED;
 	char quoted[256];
 	char text[512];
 
 	text_quote(details, strlen(details), quoted, sizeof quoted);
 	node_describe(supernode->node, message, text, sizeof text);
-	if (outcome == OUTCOME_OK) {
-		push = NODE_PUSHED;
-		if (supernode->phase != PHASE_WORKING)
-			supernode->answered_ms = clock_now_ms();
+	switch (meanings[outcome].push) {
+	case NODE_PUSHED:
 		log_info(supernode->log, "reply sent: %s", text);
-	} else if (outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_NOT_FOUND) {
-		push = NODE_PUSH_OVER;
+		break;
+	case NODE_PUSH_OVER:
 		log_debug(supernode->log, "reply dropped, its run is over: %s", text);
-	} else if (outcome == OUTCOME_RESOURCE_EXHAUSTED || outcome == OUTCOME_INTERNAL ||
-		   outcome == OUTCOME_UNKNOWN) {
-		push = NODE_PUSH_REFUSED;
+		break;
+	case NODE_PUSH_REFUSED:
 		log_warn(supernode->log, "reply %s the SuperLink, an error is sent instead: %s: %s",
 			outcome == OUTCOME_RESOURCE_EXHAUSTED ? "too large for"
 							      : "not understood by",
 			text, quoted);
-	} else if (outcome != OUTCOME_CANCELLED) {
-		log_warn(supernode->log, "reply lost: %s: %s: %s", text, outcome_name(outcome),
-			quoted);
+		break;
+	case NODE_PUSH_FAILED:
+		if (outcome != OUTCOME_CANCELLED)
+			log_warn(supernode->log, "reply lost: %s: %s: %s", text,
+				outcome_name(outcome), quoted);
+		break;
 	}
-	node_reply_pushed(supernode->node, supernode_now(), message, push, details);
+}
+
+static void on_pushed(void *arg, uint64_t message, enum outcome outcome, const char *details)
+{
+	struct supernode *supernode = arg;
+
+	if (outcome == OUTCOME_OK && supernode->phase != PHASE_WORKING)
+		supernode->answered_ms = clock_now_ms();
+	say_pushed(supernode, message, outcome, details);
+	node_reply_pushed(
+		supernode->node, supernode_now(), message, meanings[outcome].push, details);
 	supernode_pump(supernode);
 }
 
@@ -231,8 +248,11 @@ void uplink_push_reply(struct supernode *supernode, const struct node_action *ac
 {
 	const struct fleet_push push = {
 		action->message, action->reply, action->runtime_s, on_pushed, supernode};
-	int r = fleet_push(supernode->fleet, &push);
+	int r;
 
+	/* An error may answer a message whose objects are still on their way. */
+	fleet_drop_content(supernode->fleet, action->message);
+	r = fleet_push(supernode->fleet, &push);
 	if (r)
 		node_reply_pushed(supernode->node, supernode_now(), action->message,
 			r == -ENOMEM ? NODE_PUSH_FAILED : NODE_PUSH_REFUSED,

@@ -10,12 +10,11 @@
 
 /*
  * Bring the objects of a message that the owner knows by number into set (a reference is taken);
- * then tell the SuperLink that they are here, and the owner. It ends early when nobody else holds
- * the set. 0 or -ENOMEM.
+ * then tell the SuperLink that they are here, and the owner. 0 or -ENOMEM.
  */
 int download_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct object_set *set);
-/* All end, from the loop, without a word to the owner. */
-void download_cancel_all(struct fleet *fleet);
+/* That of a message ends, or each (0), from the loop, without a word to the owner. */
+void download_cancel(struct fleet *fleet, uint64_t number);
 
 /* dialect's push(). */
 int objects_push(struct fleet *fleet, const struct fleet_push *push);

@@ -29,7 +29,7 @@ static void drain(struct fleet *fleet, enum fleet_next next)
 	fleet->reply_expected = false;
 	join_stop(fleet->join);
 	link_cancel_calls(fleet->link);
-	download_cancel_all(fleet);
+	download_cancel(fleet, 0);
 	timer_set(fleet->phase, 0);
 }
 
@@ -78,7 +78,7 @@ static void node_unknown(struct fleet *fleet, const struct link_cause *cause)
 	log_warn(fleet->log,
 		"SuperLink %s: has forgotten node %" PRIu64 " (%s: %s); registering again%s",
 		address_of(fleet), fleet->node.node_id, cause->method, text,
-		fleet->options.operator_key ? "" : " with a new key");
+		fleet->operator_key ? "" : " with a new key");
 	/* A SuperLink of another release says nothing about the number. */
 	if (!fleet->node.dialect->activates && cause->result->outcome != OUTCOME_UNIMPLEMENTED)
 		join_forget_number(fleet->join);
@@ -238,6 +238,11 @@ void fleet_poke(struct fleet *fleet)
 		poll_unpark(&fleet->poll);
 }
 
+void fleet_drop_content(struct fleet *fleet, uint64_t number)
+{
+	download_cancel(fleet, number);
+}
+
 /* ---- told to disconnect ---- */
 
 static void disconnect(struct fleet *fleet)
@@ -326,7 +331,7 @@ static void leave(struct fleet *fleet)
 	if (!fleet->node.active)
 		way = LEAVE_INACTIVE;
 	else if (fleet->node.dialect->activates)
-		way = fleet->options.operator_key ? LEAVE_ACTIVATED : LEAVE_OWN_KEY;
+		way = fleet->operator_key ? LEAVE_ACTIVATED : LEAVE_OWN_KEY;
 	fleet->state = FLEET_LEAVING;
 	leave_begin(&fleet->leave, way, fleet->node.node_id);
 }
@@ -400,56 +405,44 @@ static void fleet_free_at_exit(struct fleet **fleet)
 
 static int make_parts(struct fleet *fleet, const struct fleet_options *options)
 {
-	struct join_options join = {
-		.loop = options->loop,
-		.log = options->log,
+	const struct join_options join = {
 		.link = fleet->link,
-		.operator_key = options->operator_key != NULL,
+		.operator_key = fleet->operator_key,
 		.state_dir = options->state_dir,
 		.ops = &join_ops,
 		.arg = fleet,
 	};
-	struct pace pace = {.min_ms = options->poll_min_ms, .max_ms = options->poll_max_ms};
-	int r = join_new(&join, &fleet->join);
 
-	fleet->poll.log = fleet->leave.log = options->log;
+	fleet->poll.pace = (struct pace){options->poll_min_ms, options->poll_max_ms, 0};
 	fleet->poll.ops = &poll_ops;
 	fleet->leave.left = on_left;
 	fleet->poll.arg = fleet->leave.arg = fleet;
-	fleet->phase = timer_new(options->loop, phase_fire, fleet);
-	if (heartbeat_init(&fleet->heartbeat, fleet->link) ||
-		poll_init(&fleet->poll, fleet->link, &pace) ||
-		leave_init(&fleet->leave, fleet->link) || !fleet->phase)
-		return -ENOMEM;
-	return r;
+	fleet->phase = timer_new(options->link.loop, phase_fire, fleet);
+	return fleet->phase ? join_new(&join, &fleet->join) : -ENOMEM;
 }
 
 int fleet_new(const struct fleet_options *options, struct fleet **out)
 {
 	auto_(fleet_free_at_exit) struct fleet *fleet = calloc(1, sizeof *fleet);
-	const struct link_options link = {
-		.loop = options->loop,
-		.log = options->log,
-		.connector = options->connector,
-		.key = options->operator_key,
-		.clock_offset_s = options->clock_offset_s,
-		.retry = options->retry,
-		.random01 = options->random01,
-		.random_arg = options->random_arg,
-		.news = on_link_news,
-		.arg = fleet,
-	};
+	struct link_options link = options->link;
 	struct link *made = NULL;
-	int r = link_new(&link, &made);
+	int r;
 
+	link.news = on_link_news;
+	link.arg = fleet;
+	r = link_new(&link, &made);
 	if (!fleet || r) {
 		link_free(made);
 		return -ENOMEM;
 	}
 	fleet->link = made;
 	fleet->options = *options;
-	fleet->log = options->log;
+	fleet->log = options->link.log;
+	fleet->operator_key = options->link.key != NULL;
 	LIST_INIT(&fleet->downloads);
+	if (call_init(&fleet->heartbeat.call, made) || call_init(&fleet->poll.call, made) ||
+		call_init(&fleet->leave.call, made))
+		return -ENOMEM;
 	r = make_parts(fleet, options);
 	if (r)
 		return r;
@@ -480,7 +473,7 @@ void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg)
 	fleet->state = FLEET_CLOSING;
 	join_stop(fleet->join);
 	link_close_calls(fleet->link);
-	download_cancel_all(fleet);
+	download_cancel(fleet, 0);
 	timer_set(fleet->phase, clock_now_ms() + FLEET_CLOSE_PULL_MS);
 }
 
@@ -489,9 +482,9 @@ void fleet_free(struct fleet *fleet)
 	if (!fleet)
 		return;
 	timer_free(fleet->phase);
-	heartbeat_done(&fleet->heartbeat);
-	poll_done(&fleet->poll);
-	leave_done(&fleet->leave);
+	call_done(&fleet->heartbeat.call);
+	call_done(&fleet->poll.call);
+	call_done(&fleet->leave.call);
 	join_free(fleet->join);
 	link_free(fleet->link);
 	free(fleet);

@@ -11,8 +11,7 @@
 #include "common/base/reason.h"
 #include "common/loop/loop.h"
 #include "supernode/core/held_message.h"
-#include "supernode/link/connector.h"
-#include "supernode/link/retry.h"
+#include "supernode/link/link.h"
 #include "supernode/store/object_store.h"
 #include "supernode/store/spool.h"
 
@@ -21,21 +20,16 @@ struct fleet;
 struct fleet_ops;
 
 struct fleet_options {
-	struct loop *loop; /* borrowed, as log, spool, budget */
-	struct log *log;
-	struct connector *connector; /* taken over by fleet_new(), on failure too */
-	struct auth *operator_key;   /* registered at the SuperLink by its operator; taken over as
-					connector; NULL: a fresh key for each registration */
-	double clock_offset_s;       /* for tests: signatures say a time that is so much later */
+	/* Of the SuperLink; news is fleet's own. key is the operator's, if the SuperLink's operator
+	 * has registered it; NULL: a fresh key for each registration. What is taken over is so by
+	 * fleet_new(). */
+	struct link_options link;
 	const char *state_dir; /* keeps the node's number there, for SuperLinks that give it only
 				  once to a key; copied; NULL: it is not kept */
-	struct spool *spool;   /* for objects */
+	struct spool *spool;   /* for objects; borrowed, as budget */
 	struct budget *budget; /* where objects on their way are reserved; NULL: nowhere */
 	bool own_workers;      /* who hash large objects (object_set_skip_large_hashes()) */
-	struct retry_policy retry;
 	int64_t poll_min_ms, poll_max_ms;
-	double (*random01)(void *arg); /* in [0, 1) */
-	void *random_arg;
 	const struct fleet_ops *ops;
 	void *arg;
 };
@@ -59,8 +53,7 @@ struct fleet_ops {
 	 * why; else NULL. */
 	uint64_t (*message)(void *arg, struct held_message *message, const char *refused);
 	/* All objects of message are there (OUTCOME_OK); or they will not come (PERMISSION_DENIED:
-	 * its run is over). Not called when the node is lost or nobody else holds the objects any
-	 * more. */
+	 * its run is over). Not called when the node is lost, or after fleet_drop_content(). */
 	void (*content)(void *arg, uint64_t number, enum outcome outcome, const char *details);
 	/* Over for good. fleet_stop() is next. */
 	void (*over)(void *arg, enum fleet_over over, const char *sentence);
@@ -72,6 +65,9 @@ void fleet_start(struct fleet *fleet);
 
 /* wants_message() may say something else now. */
 void fleet_poke(struct fleet *fleet);
+
+/* The objects of message number are not wanted any more, if they are still on their way. */
+void fleet_drop_content(struct fleet *fleet, uint64_t number);
 
 /*
  * Information on a run; retried as all calls are. run (to be taken over: the callee frees what it

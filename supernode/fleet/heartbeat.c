@@ -60,16 +60,6 @@ static void answered(struct call *call, struct transport_result *result)
 const struct call_kind heartbeat_ping = HEARTBEAT_KIND("Ping");
 const struct call_kind heartbeat_send = HEARTBEAT_KIND("SendNodeHeartbeat");
 
-int heartbeat_init(struct heartbeat *heartbeat, struct link *link)
-{
-	return call_init(&heartbeat->call, link);
-}
-
-void heartbeat_done(struct heartbeat *heartbeat)
-{
-	call_done(&heartbeat->call);
-}
-
 void heartbeat_begin(struct heartbeat *heartbeat, const struct call_kind *kind, uint64_t node_id)
 {
 	heartbeat->node_id = node_id;

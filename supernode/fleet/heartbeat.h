@@ -14,14 +14,10 @@ extern const struct call_kind heartbeat_ping; /* Ping of 1.15 - 1.18 */
 extern const struct call_kind heartbeat_send; /* SendNodeHeartbeat of 1.20 and later */
 
 struct heartbeat {
-	struct call call;
+	struct call call; /* the owner's to initialise */
 	uint64_t node_id;
 	int64_t answered_ms; /* the last one, or the registration */
 };
-
-/* 0 or -ENOMEM; heartbeat_done() follows in both cases, when the call is not under way. */
-int heartbeat_init(struct heartbeat *heartbeat, struct link *link);
-void heartbeat_done(struct heartbeat *heartbeat);
 
 /* The node was registered just now. The link ends it. */
 void heartbeat_begin(struct heartbeat *heartbeat, const struct call_kind *kind, uint64_t node_id);

@@ -403,9 +403,11 @@ int join_new(const struct join_options *options, struct join **out)
 	tries_init(&join->tries);
 	retry_init(&join->flap);
 	r = call_init(&join->call, options->link);
-	join->timer = timer_new(options->loop, join_fire, join);
-	join->kept = (struct kept_node){
-		.loop = options->loop, .log = options->log, .written = number_written, .arg = join};
+	join->timer = timer_new(link_options(options->link)->loop, join_fire, join);
+	join->kept = (struct kept_node){.loop = link_options(options->link)->loop,
+		.log = link_options(options->link)->log,
+		.written = number_written,
+		.arg = join};
 	if (options->state_dir)
 		join->kept.dir = strdup(options->state_dir);
 	if (r || !join->timer || (options->state_dir && !join->kept.dir))

@@ -33,8 +33,6 @@ struct join_ops {
 };
 
 struct join_options {
-	struct loop *loop;
-	struct log *log;
 	struct link *link;
 	bool operator_key;     /* the link's key is the operator's: it stays */
 	const char *state_dir; /* copied; NULL: no number is kept */

@@ -52,7 +52,7 @@ void join_failed(struct join *join, const char *what, const struct transport_res
 static void wait_out(struct join *join, const char *what, const struct transport_result *result,
 	const char *sentence)
 {
-	const struct retry_policy *policy = link_retry_policy(join->link);
+	const struct retry_policy *policy = &link_options(join->link)->retry;
 	struct retry *retry = &join->tries.retry;
 	int64_t now_ms = clock_now_ms();
 	int64_t next_ms = retry_next(retry, policy, now_ms, link_random01(join->link));
@@ -71,7 +71,7 @@ static void wait_out(struct join *join, const char *what, const struct transport
 		now_ms - join->slow_said_ms >= SLOW_LINE_MS) {
 		reason_set(&join->slow_said, "%s", sentence);
 		join->slow_said_ms = now_ms;
-		log_error(join->options.log, "%s; trying again each minute", sentence);
+		log_error(link_options(join->link)->log, "%s; trying again each minute", sentence);
 	}
 	timer_set(join->timer, slow_ms > next_ms ? slow_ms : next_ms);
 }
@@ -128,7 +128,7 @@ static void activation_refused(struct join *join, const struct transport_result 
 	link_cause(result, cause);
 	if (join->refused_ms < 0) {
 		join->refused_ms = now_ms;
-		log_warn(join->options.log,
+		log_warn(link_options(join->link)->log,
 			"SuperLink %s: does not activate this node's key: either its last node still counts as online there, which ends by itself, or the key is not registered: trying for up to %d s (%s)",
 			link_address(join->link), JOIN_ONLINE_MS / 1000, cause);
 	}

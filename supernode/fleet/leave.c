@@ -43,8 +43,9 @@ static void answered(struct call *call, struct transport_result *result)
 
 	if (!ok) {
 		link_cause(result, cause);
-		log_info(leave->log, "SuperLink %s: %s of node %" PRIu64 " failed: %s",
-			link_address(call->link), call->kind->method, leave->node_id, cause);
+		log_info(link_options(call->link)->log,
+			"SuperLink %s: %s of node %" PRIu64 " failed: %s", link_address(call->link),
+			call->kind->method, leave->node_id, cause);
 	}
 	/* After a call that is not answered the next would only take time; a node that was not
 	 * active can be unregistered all the same. */
@@ -52,16 +53,6 @@ static void answered(struct call *call, struct transport_result *result)
 		send_next(leave);
 	else
 		leave->left(leave->arg, ok && call->kind == &delete_node);
-}
-
-int leave_init(struct leave *leave, struct link *link)
-{
-	return call_init(&leave->call, link);
-}
-
-void leave_done(struct leave *leave)
-{
-	call_done(&leave->call);
 }
 
 void leave_begin(struct leave *leave, enum leave_way way, uint64_t node_id)

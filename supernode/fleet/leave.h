@@ -20,17 +20,12 @@ enum leave_way {
 typedef void leave_fn(void *arg, bool deleted);
 
 struct leave {
-	struct call call;
-	struct log *log;
+	struct call call; /* the owner's to initialise, as left and arg */
 	leave_fn *left;
 	void *arg;
 	uint64_t node_id;
 	const struct call_kind *const *next; /* NULL at its end */
 };
-
-/* 0 or -ENOMEM; leave_done() follows in both cases, when the call is not under way. */
-int leave_init(struct leave *leave, struct link *link);
-void leave_done(struct leave *leave);
 
 /* From the loop; left() comes once, later or inside. */
 void leave_begin(struct leave *leave, enum leave_way way, uint64_t node_id);

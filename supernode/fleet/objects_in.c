@@ -230,13 +230,6 @@ static void put_done(void *arg, size_t index, int r, const struct reason *why)
 	fetch_over(fetch);
 }
 
-/* Nobody wants the objects any more when the message was answered. */
-static void look_whether_wanted(struct download *download)
-{
-	if (!download->over && object_set_is_last_ref(download->set))
-		download_fail(download, OUTCOME_CANCELLED, "%s", "");
-}
-
 /* The SuperLink knows the object, but its maker has not sent it yet; or there is no room for it. */
 static int fetch_later(struct fetch *fetch)
 {
@@ -264,7 +257,6 @@ static int fetch_prepare(struct call *call)
 		.run_id = download->run_id,
 		.id = object_set_tree(download->set)->v[fetch->index].id};
 
-	look_whether_wanted(download);
 	if (download->over) {
 		fetch_over(fetch);
 		return CALL_NOT_NOW;
@@ -390,7 +382,6 @@ static void download_go_on(void *arg)
 	struct download *download = arg;
 	size_t index;
 
-	look_whether_wanted(download);
 	while (!download->over && has_room(download) && next_index(download, &index)) {
 		struct fetch *fetch = free_fetch(download);
 
@@ -423,7 +414,7 @@ int download_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct
 
 	if (!made)
 		return -ENOMEM;
-	download->go = timer_new(fleet->options.loop, download_go_on, download);
+	download->go = timer_new(link_options(fleet->link)->loop, download_go_on, download);
 	for (size_t i = 0; i < DOWNLOAD_SLOTS; i++) {
 		struct fetch *fetch = &download->fetches[i];
 
@@ -444,12 +435,14 @@ int download_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct
 	return 0;
 }
 
-void download_cancel_all(struct fleet *fleet)
+void download_cancel(struct fleet *fleet, uint64_t number)
 {
 	struct download *download;
 
 	LIST_FOREACH(download, &fleet->downloads, link)
 	{
+		if (number && download->number != number)
+			continue;
 		download_fail(download, OUTCOME_CANCELLED, "%s", "");
 		timer_set(download->go, 0);
 	}

@@ -16,6 +16,11 @@ static struct poll *poll_of(struct call *call)
 	return container_of(call, struct poll, call);
 }
 
+static struct log *log_of(const struct poll *poll)
+{
+	return link_options(poll->call.link)->log;
+}
+
 /* The SuperLink hands a message out once: its sender is told, if the metadata names it. */
 static void unreadable(struct poll *poll, const struct slices *body, int r)
 {
@@ -25,7 +30,7 @@ static void unreadable(struct poll *poll, const struct slices *body, int r)
 
 	if (fleet_decode_pulled_metadata(body, &message.envelope) ||
 		!message.envelope.metadata.message_id[0] || reconnect_is(&message.envelope)) {
-		log_warn(poll->log,
+		log_warn(log_of(poll),
 			"SuperLink %s: a message of %zu bytes could not be read and is lost: %s; going on",
 			link_address(poll->call.link), body->bytes, strerrordesc_np(-r));
 		return;
@@ -48,7 +53,7 @@ static void pulled(struct poll *poll, const struct slices *body)
 	if (r)
 		return;
 	if (more)
-		log_warn(poll->log,
+		log_warn(log_of(poll),
 			"SuperLink %s: sent %u more messages at once than a node takes; they are lost",
 			link_address(poll->call.link), more);
 	poll->pace.active_ms = clock_now_ms();
@@ -73,7 +78,7 @@ static void answered(struct call *call, struct transport_result *result)
 	if (ok)
 		pulled(poll, &result->body);
 	else if (result->outcome == OUTCOME_CANCELLED && result->body.bytes)
-		log_warn(poll->log, "SuperLink %s: a message came too late and is lost",
+		log_warn(log_of(poll), "SuperLink %s: a message came too late and is lost",
 			link_address(call->link));
 	if (poll->ops->ended(poll->arg) && ok)
 		call_start_at(call, call->kind, pace_next(&poll->pace, clock_now_ms()));
@@ -89,17 +94,6 @@ static void answered(struct call *call, struct transport_result *result)
 const struct call_kind poll_inline = POLL_KIND(0, UINT64_MAX);
 const struct call_kind poll_objects =
 	POLL_KIND(OBJECTS_TIMEOUT_MS, (uint64_t)OBJECT_TREE_BYTES_MAX + (1 << 20));
-
-int poll_init(struct poll *poll, struct link *link, const struct pace *pace)
-{
-	poll->pace = *pace;
-	return call_init(&poll->call, link);
-}
-
-void poll_done(struct poll *poll)
-{
-	call_done(&poll->call);
-}
 
 void poll_begin(struct poll *poll, const struct call_kind *kind, uint64_t node_id)
 {

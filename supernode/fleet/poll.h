@@ -25,19 +25,13 @@ struct poll_ops {
 };
 
 struct poll {
-	struct call call;
-	struct log *log;
+	struct call call; /* the owner's to initialise, as ops, arg, and the bounds of pace */
 	const struct poll_ops *ops;
 	void *arg;
-	uint64_t node_id;
 	struct pace pace;
+	uint64_t node_id;
 	bool parked; /* due, but no message is wanted */
 };
-
-/* 0 or -ENOMEM; poll_done() follows in both cases, when the call is not under way. pace is copied.
- */
-int poll_init(struct poll *poll, struct link *link, const struct pace *pace);
-void poll_done(struct poll *poll);
 
 /* The node was registered just now. The link ends it. */
 void poll_begin(struct poll *poll, const struct call_kind *kind, uint64_t node_id);

@@ -217,9 +217,9 @@ double link_random01(const struct link *link)
 	return link->options.random01(link->options.random_arg);
 }
 
-const struct retry_policy *link_retry_policy(const struct link *link)
+const struct link_options *link_options(const struct link *link)
 {
-	return &link->options.retry;
+	return &link->options;
 }
 
 /* ---- life ---- */

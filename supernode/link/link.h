@@ -52,6 +52,9 @@ struct link_options {
 int link_new(const struct link_options *options, struct link **out);
 /* When no call is under way. NULL is fine. */
 void link_free(struct link *link);
+/* What link_new() was told, for those who try more than one call: loop, log, retry. */
+const struct link_options *link_options(const struct link *link);
+double link_random01(const struct link *link);
 
 /* ---- what listens ---- */
 
@@ -91,10 +94,7 @@ void link_cancel_calls(struct link *link);
 /* Is no call under way? */
 bool link_is_idle(const struct link *link);
 
-/* ---- for those who try something that is more than one call ---- */
-
-double link_random01(const struct link *link);
-const struct retry_policy *link_retry_policy(const struct link *link);
+/* ---- words ---- */
 
 /* NAME "details" of a result, for log lines. */
 #define LINK_CAUSE_BYTES 320

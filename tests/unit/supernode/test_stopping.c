@@ -37,6 +37,11 @@ void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg)
 	world.arg = arg;
 }
 
+void fleet_drop_content(struct fleet *fleet, uint64_t number)
+{
+	(void)fleet, (void)number;
+}
+
 void fleet_poke(struct fleet *fleet)
 {
 	(void)fleet;

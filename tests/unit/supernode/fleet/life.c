@@ -178,16 +178,16 @@ static void live(struct base *base, struct owner *owner, const char *address, co
 					 .address = address, .receive_max_bytes = INT32_MAX},
 				 &connector),
 		0);
-	assert_int_equal(fleet_new(&(struct fleet_options){.loop = base->loop,
-					   .log = base->log.log,
-					   .connector = connector,
+	assert_int_equal(fleet_new(&(struct fleet_options){.link = {.loop = base->loop,
+								   .log = base->log.log,
+								   .connector = connector,
+								   .retry = {-1, -1},
+								   .random01 = half},
 					   .ops = &ops,
 					   .arg = owner,
 					   .spool = base->spool,
-					   .retry = {-1, -1},
 					   .poll_min_ms = 100,
-					   .poll_max_ms = 500,
-					   .random01 = half},
+					   .poll_max_ms = 500},
 				 &owner->fleet),
 		0);
 	fleet_start(owner->fleet);

@@ -406,7 +406,7 @@ static uint64_t on_message(void *arg, struct held_message *message, const char *
 
 	rig->messages++;
 	snprintf(rig->refused, sizeof rig->refused, "%s", refused ? refused : "");
-	object_set_unref(rig->objects);
+	rig_drop_content(rig);
 	rig->objects = take_pointer(&taken.objects);
 	metadata_done(&rig->message);
 	assert_int_equal(metadata_copy(&taken.envelope.metadata, &rig->message), 0);
@@ -477,6 +477,13 @@ void rig_push_done(void *arg, uint64_t number, enum outcome outcome, const char 
 	ended(arg, number, outcome, details);
 }
 
+void rig_drop_content(struct rig *rig)
+{
+	fleet_drop_content(rig->fleet, 12);
+	object_set_unref(rig->objects);
+	rig->objects = NULL;
+}
+
 int rig_push(struct rig *rig, uint64_t number, const struct held_message *reply, double runtime_s)
 {
 	return fleet_push(
@@ -507,12 +514,10 @@ struct rig *rig_new_with(
 		on_registered, on_lost, on_wants, on_message, on_content, on_over};
 	struct rig *rig = calloc(1, sizeof *rig);
 	struct fleet_options options = {
-		.operator_key = operator_key,
+		.link = {.key = operator_key, .retry = {-1, -1}, .random01 = rig_random},
 		.state_dir = state_dir,
-		.retry = {-1, -1},
 		.poll_min_ms = 100,
 		.poll_max_ms = 3000,
-		.random01 = rig_random,
 		.ops = &ops,
 	};
 
@@ -526,12 +531,12 @@ struct rig *rig_new_with(
 	options.spool = rig->spool;
 	rig->random01 = 0.5;
 	rig->wants = true;
-	options.random_arg = rig;
-	options.log = rig->log.log;
-	options.connector = &rig->connector;
+	options.link.random_arg = rig;
+	options.link.log = rig->log.log;
+	options.link.connector = &rig->connector;
 	options.arg = rig;
 	if (policy)
-		options.retry = *policy;
+		options.link.retry = *policy;
 	assert_int_equal(fleet_new(&options, &rig->fleet), 0);
 	return rig;
 }

@@ -148,6 +148,8 @@ void rig_fab_done(void *arg, uint64_t run_id, enum outcome outcome, struct slice
 	struct value_map *verifications, const char *details);
 void rig_push_done(void *arg, uint64_t number, enum outcome outcome, const char *details);
 void rig_stopped(void *arg);
+/* The objects of the last message are not wanted any more. */
+void rig_drop_content(struct rig *rig);
 /* Push a reply, whose end is written down. */
 int rig_push(struct rig *rig, uint64_t number, const struct held_message *reply, double runtime_s);
 

@@ -129,8 +129,7 @@ static void change_any(struct rig *rig, uint32_t *seed)
 		rig->hold_jobs = !rig->hold_jobs;
 		break;
 	case 3:
-		object_set_unref(rig->objects);
-		rig->objects = NULL;
+		rig_drop_content(rig);
 		break;
 	default:
 		rig->random01 = (double)chance(seed, 1000) / 1000.0;

@@ -490,8 +490,7 @@ static void test_nobody_wants_them(void **state)
 			rig_answer_objects(rig, &sample);
 			assert_int_equal(object_set_missing(rig->objects), 1);
 		}
-		object_set_unref(rig->objects);
-		rig->objects = NULL;
+		rig_drop_content(rig);
 		if (waits)
 			rig_pass(rig, 1000);
 		else
