@@ -13,7 +13,7 @@
  * then tell the SuperLink that they are here, and the owner. 0 or -ENOMEM.
  */
 int download_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct object_set *set);
-/* That of a message ends, or each (0), from the loop, without a word to the owner. */
+/* The download of a message, or each (0), ends from the loop; the owner is not told. */
 void download_cancel(struct fleet *fleet, uint64_t number);
 
 /* dialect's push(). */

@@ -17,7 +17,7 @@ struct dialect {
 	uint64_t object_bytes; /* of an object, at most, unless its maker was told otherwise */
 	/* PullMessages has brought a message; what is left in message and tree is the caller's. */
 	void (*take)(struct fleet *fleet, struct held_message *message, struct slices *tree);
-	/* As fleet_push(). */
+	/* The dialect's part of fleet_push(). */
 	int (*push)(struct fleet *fleet, const struct fleet_push *push);
 };
 

@@ -51,7 +51,7 @@ void fleet_look_idle(void *arg)
 {
 	struct fleet *fleet = arg;
 
-	/* Not at once: the caller may not be done with the fleet yet. */
+	/* The caller may not be done with the fleet yet: go on from the loop. */
 	if (fleet->state == FLEET_DRAINING && is_idle(fleet))
 		timer_set(fleet->phase, 0);
 }
@@ -218,7 +218,7 @@ int fleet_push(struct fleet *fleet, const struct fleet_push *push)
 {
 	const struct dialect *dialect = fleet->node.dialect;
 
-	/* Not a node at the moment: the push is cancelled, in any form. */
+	/* Without a node the push is cancelled, in any form. */
 	return (dialect ? dialect : &dialect_a)->push(fleet, push);
 }
 
@@ -469,7 +469,8 @@ void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg)
 		drain(fleet, NEXT_END);
 		return;
 	}
-	/* What a cancelled pull would have brought is lost, and nobody could answer for it. */
+	/* A message that a cancelled pull would have brought is lost, and nobody could answer it.
+	 */
 	fleet->state = FLEET_CLOSING;
 	join_stop(fleet->join);
 	link_close_calls(fleet->link);

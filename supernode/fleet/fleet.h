@@ -20,9 +20,8 @@ struct fleet;
 struct fleet_ops;
 
 struct fleet_options {
-	/* Of the SuperLink; news is fleet's own. key is the operator's, if the SuperLink's operator
-	 * has registered it; NULL: a fresh key for each registration. What is taken over is so by
-	 * fleet_new(). */
+	/* The way to the SuperLink; fleet sets news and arg. key is an operator's, which somebody
+	 * has registered at the SuperLink; NULL: a fresh key for each registration. */
 	struct link_options link;
 	const char *state_dir; /* keeps the node's number there, for SuperLinks that give it only
 				  once to a key; copied; NULL: it is not kept */

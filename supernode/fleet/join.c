@@ -16,7 +16,7 @@
 #define NO_NODE    "Invalid node ID"
 #define NO_HANDLER "Error in service handler!"
 
-/* What the answer to a step says. */
+/* The meanings of an answer to a step. */
 enum join_answer {
 	ANSWER_OTHER, /* the step has failed */
 	ANSWER_YES,
@@ -231,7 +231,7 @@ static enum join_answer judge_failure(
 	return ANSWER_OTHER;
 }
 
-/* What an answer says; result becomes a failure when it is none. */
+/* The meaning of an answer; result becomes a failure when it cannot be read. */
 static enum join_answer judge(struct join *join, struct transport_result *result)
 {
 	uint64_t node_id = join->node_id;

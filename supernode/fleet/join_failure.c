@@ -46,8 +46,8 @@ void join_failed(struct join *join, const char *what, const struct transport_res
 }
 
 /*
- * What a peer says may end by itself, or be said by another peer: a proxy, a portal, a SuperLink
- * that is being set up. It is waited out: asked again each minute, said once an hour.
+ * A refusal may end by itself, or come from another peer: a proxy, a portal, a SuperLink that is
+ * being set up. It is waited out: the next try is a minute later, the log says it once an hour.
  */
 static void wait_out(struct join *join, const char *what, const struct transport_result *result,
 	const char *sentence)
@@ -64,7 +64,7 @@ static void wait_out(struct join *join, const char *what, const struct transport
 		give_up(join, what, result);
 		return;
 	}
-	/* One more try at the very end of the time that was allowed. */
+	/* The last try is made at the very end of the time that was allowed. */
 	if (policy->max_wait_ms >= 0 && slow_ms > retry->first_ms + policy->max_wait_ms)
 		slow_ms = retry->first_ms + policy->max_wait_ms;
 	if (strcmp(sentence, join->slow_said.text) != 0 ||
@@ -96,7 +96,7 @@ static void key_refused(
 }
 
 /*
- * It may be the wrong one of two addresses; a node that was online knows that there was a
+ * The address may be the wrong one of two; a node that was online knows that there was a
  * SuperLink, and that something else stands in its place for a while: a proxy, say.
  */
 void join_found_wrong(struct join *join, const char *what, const struct transport_result *result,

@@ -48,12 +48,12 @@ struct join {
 
 extern const struct call_kind join_calls[JOIN_CALLS];
 
-/* What the node tries has failed: it begins anew from the finding out, when the policy allows it,
- * because a SuperLink may have been replaced meanwhile. */
+/* A try (what: its name in log lines) has failed: joining begins anew from JOIN_FIND, when the
+ * policy allows it, because a SuperLink may have been replaced meanwhile. */
 void join_failed(struct join *join, const char *what, const struct transport_result *result);
 /* join->step has ended with this, and no other step follows from it. */
 void join_step_failed(struct join *join, const struct transport_result *result);
-/* What listens is no SuperLink, as sentence says. */
+/* The peer that listens is no SuperLink, as sentence says. */
 void join_found_wrong(struct join *join, const char *what, const struct transport_result *result,
 	const char *sentence);
 

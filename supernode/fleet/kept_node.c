@@ -88,7 +88,7 @@ static int write_line(const char *dir, const char *line)
 	return r ? r : sync_dir(dir);
 }
 
-/* One that is being written. */
+/* A number that is being written. */
 struct writing {
 	struct job job;
 	struct kept_node *kept;
@@ -104,7 +104,6 @@ static void writing_run(struct job *job)
 	writing->r = writing->line[0] ? write_line(dir, writing->line) : forget(dir);
 }
 
-/* What became of it. */
 static void say_written(const struct writing *writing)
 {
 	if (writing->r)

@@ -31,7 +31,7 @@
  * of the answer, and stumbles over none. */
 #define NOT_YET "Both bytes_sent and bytes_recv cannot be zero"
 
-/* One object on its way. */
+/* An object on its way, or a place for one. */
 struct fetch {
 	struct call call;
 	struct download *download;
@@ -143,7 +143,7 @@ static void download_fail(struct download *download, enum outcome outcome, const
 
 /* ---- the budget ---- */
 
-/* Of the answer that is asked for next. */
+/* The bound of the next answer. */
 static uint64_t next_bound(const struct download *download)
 {
 	uint64_t bytes = download->largest + DOWNLOAD_HEAD_BYTES;

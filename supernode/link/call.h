@@ -28,7 +28,7 @@ enum call_tries {
 	CALL_HEARTBEAT /* whatever the outcome, without end; waits count from a try's beginning */
 };
 
-/* What the owner makes of an answer. */
+/* The owner's opinion of an answer. */
 enum call_answer { CALL_ANSWERED, CALL_UNREADABLE, CALL_NODE_UNKNOWN };
 
 /* The policy of a call; rows of these are constant. */
@@ -44,7 +44,8 @@ struct call_kind {
 	 * under way any more, without done(); CALL_LATER, after call_start_at(); -errno. NULL:
 	 * nothing is to be prepared. */
 	int (*prepare)(struct call *call);
-	/* An answer with OK came; result->details belong to CALL_NODE_UNKNOWN. NULL: answered. */
+	/* An answer with OK came. With CALL_NODE_UNKNOWN result->details is for the log. NULL:
+	 * every answer is CALL_ANSWERED. */
 	enum call_answer (*read)(struct call *call, struct transport_result *result);
 	/* The final outcome; CANCELLED: by us, what had come is in result->body. May free the call,
 	 * or start it anew. */
@@ -72,15 +73,15 @@ struct call {
 
 /* 0 or -ENOMEM. */
 int call_init(struct call *call, struct link *link);
-/* Not while it is under way. */
+/* The call must not be under way. */
 void call_done(struct call *call);
 
 /* request is taken over. The first try is made from the loop, at once. */
 void call_start(struct call *call, const struct call_kind *kind, struct slices *request);
-/* The same for a call that prepares its request, and at a time (CLOCK_NEVER: later). A call that
- * waits for its next try has that then; nothing happens when a try is out. */
+/* For a call that prepares its request: the first try is made at at_ms (0: at once). A call that
+ * waits for its next try makes that then; nothing happens when a try is out. */
 void call_start_at(struct call *call, const struct call_kind *kind, int64_t at_ms);
-/* One that waits for its next try has that at once. */
+/* Nothing happens unless the call waits for its next try: that is made at once then. */
 void call_hurry(struct call *call);
 /*
  * A try at once, carried whether calls are open or not; done() may come inside, so this is called

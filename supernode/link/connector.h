@@ -14,15 +14,15 @@
 
 struct connector;
 
-/* One at a time is probed. Fakes of it are what tests of the flow talk to. */
+/* A connector probes one address at a time. Tests have fakes of it. */
 struct connector_ops {
 	/* Find out what is there now; done comes later, from the loop, exactly once, unless it is
 	 * cancelled. 0 or -errno. */
 	int (*probe)(struct connector *connector, probe_done_fn *done, void *arg);
 	/* done will not come. Nothing happens when no probe is out. */
 	void (*cancel)(struct connector *connector);
-	/* What answered the last probe is no SuperLink. Is there another address, which the next
-	 * probe asks? False when each of them was told to be none. */
+	/* The peer that answered the last probe is no SuperLink. True: the next probe asks another
+	 * address. False: there is none that was not asked. */
 	bool (*next)(struct connector *connector);
 	/* A transport to what was found. 0 or -errno. */
 	int (*open)(struct connector *connector, enum probe_result found, struct transport **out);

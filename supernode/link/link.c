@@ -74,7 +74,7 @@ const char *link_address(const struct link *link)
 
 /* ---- has the SuperLink been replaced? ---- */
 
-/* Not from a callback of one of its calls. */
+/* Must not be called from a callback of one of its calls. */
 static void retired_free(struct link *link)
 {
 	if (!link->retired || link->retired_out)

@@ -52,7 +52,7 @@ struct link_options {
 int link_new(const struct link_options *options, struct link **out);
 /* When no call is under way. NULL is fine. */
 void link_free(struct link *link);
-/* What link_new() was told, for those who try more than one call: loop, log, retry. */
+/* The options of link_new(): loop, log, retry policy are for the callers, too. */
 const struct link_options *link_options(const struct link *link);
 double link_random01(const struct link *link);
 
@@ -63,7 +63,7 @@ double link_random01(const struct link *link);
  * link_cancel_calls() or link_close_calls() is called. 0 or -errno.
  */
 int link_find(struct link *link, probe_done_fn *done, void *arg);
-/* What was found is no SuperLink: false when no other address is left for the next link_find(). */
+/* The peer that was found is no SuperLink. False: no other address is left for link_find(). */
 bool link_next_address(struct link *link);
 /* The result of the last link_find() that succeeded. */
 enum probe_result link_found(const struct link *link);

@@ -8,7 +8,7 @@
 #define DETAILS_BYTES    256
 #define LINE_GAP_MS      10000 /* between warnings about failing calls */
 #define HEARTBEAT_GAP_MS 50
-/* What a SuperLink takes of a timestamp, less the second that its clock is told in. */
+/* A SuperLink takes timestamps that differ so much; its clock is told in whole seconds. */
 #define CLOCK_AHEAD_MAX_S  4
 #define CLOCK_BEHIND_MAX_S 300
 #define BAD_TIME           "Invalid timestamp" /* as SuperLinks to 1.39 say it, without a date */

@@ -16,7 +16,7 @@ struct outage {
 	bool said;       /* a warning was written about this outage */
 };
 
-/* What one caller tries, embedded: a call, or joining as a whole. */
+/* The tries of one caller, embedded: of a call, or of joining as a whole. */
 struct tries {
 	struct retry retry;
 	int64_t started_ms; /* of the last try */
@@ -37,7 +37,7 @@ int64_t tries_failed(struct link *link, struct tries *tries, bool endless, const
 	const struct transport_result *result);
 /* The SuperLink answered: the next failure is the first one. */
 void tries_worked(struct link *link, struct tries *tries);
-/* This caller does not try any more. */
+/* The caller does not try any more. */
 void tries_left(struct link *link, struct tries *tries);
 
 /* Over for all callers; answered: the SuperLink speaks again, which is worth a line. */

@@ -34,7 +34,7 @@ struct probe {
 	bool tls;
 	enum question question;
 	bool cancelled;
-	/* What the first question brought, when it was not clear. */
+	/* The result of the first question, when it was not clear. */
 	enum probe_result first;
 	struct reason why;
 	probe_done_fn *done;
@@ -89,7 +89,7 @@ static bool is_answer(const struct http_result *result)
 	return result->version != 0 || is_settings(&result->body);
 }
 
-/* Who has chosen HTTP/2 and is no web server is gRPC, whatever it makes of our question. */
+/* A peer that has chosen HTTP/2 and is no web server is gRPC, whatever it answers. */
 static bool is_grpc(const struct http_result *result)
 {
 	if (result->version == 2)
@@ -116,7 +116,7 @@ static void heard_http(struct probe *probe, const struct http_result *result)
 		probe_say_status(probe->address, result, &probe->why);
 		ask_again(probe, DIRECTLY, PROBE_ABSENT);
 	} else if (result->status == STATUS_BAD && !probe->tls) {
-		/* That is how web servers answer who forgets TLS. */
+		/* Web servers answer so when TLS is missing. */
 		ask_again(probe, OTHERWISE, PROBE_HTTP);
 	} else if (result->status != STATUS_OK) {
 		/* Perhaps that was a proxy of ours, which gRPC would not use. */

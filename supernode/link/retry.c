@@ -62,7 +62,7 @@ int64_t retry_next(
 		left_ms = policy->max_wait_ms - (now_ms - retry->first_ms);
 		if (left_ms <= 0)
 			return CLOCK_NEVER;
-		/* One more try at the very end of the time that was allowed. */
+		/* The last try is made at the very end of the time that was allowed. */
 		if (wait_ms > left_ms)
 			wait_ms = left_ms;
 	}

@@ -18,7 +18,7 @@ struct retry_policy {
 	int64_t max_wait_ms; /* from a call's first try; -1: no end */
 };
 
-/* Of one call; embedded by value. */
+/* The tries of one call so far; embedded by value. */
 struct retry {
 	int64_t first_ms; /* of its first try; -1 before */
 	int64_t tries;

@@ -43,7 +43,7 @@ struct transport;
 struct transport_handle; /* a call that is out */
 
 struct transport_ops {
-	/* As rpc_call_start(): body is taken over, done comes later, exactly once unless this
+	/* body is taken over; done comes later, exactly once unless this
 	 * fails. */
 	int (*call)(struct transport *transport, const struct transport_call *call,
 		struct slices *body, struct transport_handle **out);

@@ -17,7 +17,7 @@
 #define GRPC_KEEPALIVE_MS         310000
 #define GRPC_KEEPALIVE_TIMEOUT_MS 20000
 #define GRPC_PATH_BYTES           128
-/* What a connection may hold: some answers of the largest size that goes there. */
+/* A connection may hold some answers of the largest size that goes there. */
 #define GRPC_SMALL_MEMORY_BYTES  (4 * TRANSPORT_SMALL_BYTES)
 #define GRPC_MIDDLE_MEMORY_BYTES (3 * (uint64_t)TRANSPORT_MIDDLE_BYTES)
 #define GRPC_HEADERS_MAX         3
