@@ -110,7 +110,7 @@ static int encode_outputs(
 	if (r == 0)
 		r = envelope_encode(&reply->message, &outputs.message);
 	if (r == 0)
-		r = conversation_encode_context(reply, maps_encode, &outputs.context);
+		r = conversation_encode_context(reply, maps_encode, &outputs.context.bytes);
 	return r ? r : instruction_encode_outputs(&outputs, out);
 }
 

@@ -57,7 +57,7 @@ static void push_output(struct task *task)
 	struct task_push *push = &task->push;
 	const struct envelope *message = &push->reply.message;
 	const struct task_output output = {.has_context = true,
-		.context = push->context,
+		.context.bytes = push->context,
 		.sub_status =
 			(char *)(uintptr_t)(message->has_error ? TASK_FAILED : TASK_COMPLETED),
 		.details = message->has_error ? message->error_reason : NULL};

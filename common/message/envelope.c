@@ -128,3 +128,10 @@ void context_outline_done(struct context_outline *outline)
 	slices_done(&outline->state);
 	*outline = (struct context_outline){0};
 }
+
+void given_context_done(struct given_context *context)
+{
+	slices_done(&context->bytes);
+	context_outline_done(&context->outline);
+	*context = (struct given_context){0};
+}

@@ -110,6 +110,16 @@ struct context_outline {
 
 void context_outline_done(struct context_outline *outline);
 
+/* A Context that a worker gives back. given_context_look() fills all but bytes. */
+struct given_context {
+	struct slices bytes;
+	bool looked;
+	int result; /* of context_outline() */
+	struct context_outline outline;
+};
+
+void given_context_done(struct given_context *context);
+
 /* ---- bytes. Decoders: 0; -EBADMSG for what the format or the field's rules refuse; -EMSGSIZE;
  * -ENOMEM; *out empty then. Encoders append to *out: 0 or -ENOMEM. ---- */
 int envelope_decode(const struct slices *bytes, struct envelope *out);
@@ -124,6 +134,9 @@ int context_encode(const struct context *context, struct slices *out);
 /* The supervisor's look at a Context, which it keeps as bytes: by the rules of context_decode(),
  * but no configuration is built, and the state is a reference. */
 int context_outline(const struct slices *bytes, struct context_outline *out);
+/* The same of a Context that was given back, at the first call; later ones only repeat the result.
+ */
+int given_context_look(struct given_context *context);
 /*
  * Fab: its hash (owned, "" when absent), its contents by reference, and who has verified it:
  * strings by public key id (1.23 and later; verifications_out may be NULL; they are read all the

@@ -281,6 +281,14 @@ int context_outline(const struct slices *bytes, struct context_outline *out)
 	return 0;
 }
 
+int given_context_look(struct given_context *context)
+{
+	if (!context->looked)
+		context->result = context_outline(&context->bytes, &context->outline);
+	context->looked = true;
+	return context->result;
+}
+
 int context_encode(const struct context *context, struct slices *out)
 {
 	auto_(scalar_entries_done) struct scalar_entries node_config = {0};

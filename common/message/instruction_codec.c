@@ -22,7 +22,7 @@ void instruction_inputs_done(struct instruction_inputs *inputs)
 void instruction_outputs_done(struct instruction_outputs *outputs)
 {
 	slices_done(&outputs->message);
-	slices_done(&outputs->context);
+	given_context_done(&outputs->context);
 	envelope_done(&outputs->reply);
 	*outputs = (struct instruction_outputs){0};
 }
@@ -98,7 +98,7 @@ int instruction_encode_outputs(const struct instruction_outputs *outputs, struct
 
 	message.token = outputs->token;
 	part_set(&message, message, &outputs->message);
-	part_set(&message, context, &outputs->context);
+	part_set(&message, context, &outputs->context.bytes);
 	return wire_encode(&message, out);
 }
 
@@ -112,7 +112,7 @@ int instruction_decode_outputs(const struct slices *bytes, struct instruction_ou
 	if (r == 0)
 		r = part_take(message->message, message->n_message, &outputs.message);
 	if (r == 0)
-		r = part_take(message->context, message->n_context, &outputs.context);
+		r = part_take(message->context, message->n_context, &outputs.context.bytes);
 	if (r < 0)
 		return r;
 	outputs.token = message->token;

@@ -21,7 +21,7 @@ void instruction_inputs_done(struct instruction_inputs *inputs);
 struct instruction_outputs {
 	uint64_t token;
 	struct slices message;
-	struct slices context;
+	struct given_context context;
 	bool decoded; /* by instruction_decode_reply() */
 	int reply_result;
 	struct envelope reply; /* what message is, if reply_result is 0 */

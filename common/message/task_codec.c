@@ -298,7 +298,7 @@ int task_decode_pushed(const struct slices *bytes, struct task_pushed *out)
 
 void task_output_done(struct task_output *output)
 {
-	slices_done(&output->context);
+	given_context_done(&output->context);
 	free(output->sub_status);
 	free(output->details);
 	*output = (struct task_output){0};
@@ -309,7 +309,7 @@ int task_encode_output(const struct task_output *output, struct slices *out)
 	Flwr__PushTaskOutputRequest message = FLWR__PUSH_TASK_OUTPUT_REQUEST__INIT;
 
 	if (output->has_context)
-		part_set(&message, context, &output->context);
+		part_set(&message, context, &output->context.bytes);
 	message.sub_status = output->sub_status;
 	message.details = output->details;
 	if (output->has_runtime)
@@ -328,7 +328,7 @@ int task_decode_output(const struct slices *bytes, struct task_output *out)
 
 	*out = (struct task_output){0};
 	if (r == 0)
-		r = part_take(message->context, message->n_context, &output.context);
+		r = part_take(message->context, message->n_context, &output.context.bytes);
 	if (r == 0)
 		r = wire_take_string(&message->sub_status, TASK_TEXT_MAX, &output.sub_status);
 	if (r == 0)

@@ -6,7 +6,7 @@
 #ifndef FLWR_MESSAGE_TASK_CODEC_H
 #define FLWR_MESSAGE_TASK_CODEC_H
 
-#include "common/objects/object.h"
+#include "common/message/envelope.h"
 
 #define TASK_TYPE         "flwr-clientapp"
 #define TASK_TOKEN_MAX    1024 /* bytes of one that is taken */
@@ -78,7 +78,7 @@ int task_decode_pushed(const struct slices *bytes, struct task_pushed *out);
 /* PushTaskOutputRequest. */
 struct task_output {
 	bool has_context;
-	struct slices context; /* by reference */
+	struct given_context context; /* by reference */
 	char *sub_status; /* owned; NULL or "": none; never NULL after a decode, nor the next */
 	char *details;
 	bool has_runtime;

@@ -258,15 +258,15 @@ int context_prepare(struct node *node, struct node_run *run, struct reason *why)
 /* ---- what a worker gives back ---- */
 
 int context_check(
-	const struct node *node, const struct message *message, const struct slices *context)
+	const struct node *node, const struct message *message, struct given_context *context)
 {
-	auto_(context_outline_done) struct context_outline outline = {0};
-	int r = context_outline(context, &outline);
+	const struct context_outline *outline = &context->outline;
+	int r = given_context_look(context);
 
 	if (r < 0)
 		return r;
-	return outline.run_id == message->instruction.envelope.metadata.run_id &&
-			       outline.node_id == node->node_id
+	return outline->run_id == message->instruction.envelope.metadata.run_id &&
+			       outline->node_id == node->node_id
 		       ? 0
 		       : -EBADMSG;
 }

@@ -269,7 +269,7 @@ struct object_set *node_reply_objects(const struct message *message);
  * the others as node_push_outputs().
  */
 enum outcome node_push_task(struct node *node, struct node_now now, struct message *message,
-	struct slices *context, const char **details_out);
+	struct given_context *context, const char **details_out);
 
 /* ---- towards processes ---- */
 

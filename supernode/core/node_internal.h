@@ -216,9 +216,9 @@ void context_join(const struct node *node, struct node_run *run);
 int context_prepare(struct node *node, struct node_run *run, struct reason *why);
 /* The Context as a worker of this run gets it: references, appended to *out. 0, -ENOMEM. */
 int context_get(const struct node *node, const struct node_run *run, struct slices *out);
-/* Is it a Context of that run and this node? 0 or -EBADMSG. */
+/* Check that a Context is that run's and this node's. 0; -EBADMSG, -EMSGSIZE, -ENOMEM. */
 int context_check(
-	const struct node *node, const struct message *message, const struct slices *context);
+	const struct node *node, const struct message *message, struct given_context *context);
 /* Replace the run's Context; context is taken over, and reserved bytes with it. */
 void context_replace(
 	struct node *node, struct node_run *run, struct slices *context, uint64_t reserved);

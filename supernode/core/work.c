@@ -117,11 +117,11 @@ static enum outcome out_of_memory(
  * happened; else the reply is an error of ours. reply's metadata is made anew.
  */
 static enum outcome answer(struct node *node, struct message *message, struct node_now now,
-	struct held_message *reply, uint64_t *reserved, struct slices *context,
+	struct held_message *reply, uint64_t *reserved, struct given_context *context,
 	const char **details_out)
 {
 	uint64_t content_bytes = held_message_bytes(reply);
-	uint64_t context_bytes = context ? context->bytes : 0;
+	uint64_t context_bytes = context ? context->bytes.bytes : 0;
 	uint64_t more = content_bytes > *reserved ? content_bytes - *reserved : 0;
 	struct reason why = {0};
 	int r = context ? context_check(node, message, context) : 0;
@@ -137,7 +137,7 @@ static enum outcome answer(struct node *node, struct message *message, struct no
 			"the outputs do not fit into the SuperNode's memory budget", details_out);
 	}
 	if (context)
-		context_replace(node, message->run, context, context_bytes);
+		context_replace(node, message->run, &context->bytes, context_bytes);
 	message->runtime_s = (double)(now.ms - message->pulled_ms) / 1000.0;
 	message_answer(node, message, now, reply, *reserved + more);
 	*reserved = 0;
@@ -265,7 +265,7 @@ struct object_set *node_reply_objects(const struct message *message)
 /* Answer with the draft, or keep it: what was not taken can be pushed again, with another Context.
  */
 static enum outcome answer_draft(struct node *node, struct message *message, struct node_now now,
-	struct slices *context, const char **details_out)
+	struct given_context *context, const char **details_out)
 {
 	auto_(held_message_done) struct held_message draft = held_message_take(&message->draft);
 	uint64_t reserved = message->draft_reserved;
@@ -283,7 +283,7 @@ static enum outcome answer_draft(struct node *node, struct message *message, str
 }
 
 enum outcome node_push_task(struct node *node, struct node_now now, struct message *message,
-	struct slices *context, const char **details_out)
+	struct given_context *context, const char **details_out)
 {
 	if (!message_is_pulled(message) || !message_has_draft(message))
 		return refuse(
@@ -291,5 +291,5 @@ enum outcome node_push_task(struct node *node, struct node_now now, struct messa
 	if (message->draft.objects && object_set_missing(message->draft.objects) > 0)
 		return refuse(OUTCOME_FAILED_PRECONDITION, "objects of the reply are missing",
 			details_out);
-	return answer_draft(node, message, now, context->bytes ? context : NULL, details_out);
+	return answer_draft(node, message, now, context->bytes.bytes ? context : NULL, details_out);
 }

@@ -243,7 +243,7 @@ static enum outcome fail(struct node *node, struct message *message, int64_t cod
 	auto_(held_message_done) struct held_message reply = {
 		.envelope = {
 			.has_error = true, .error_code = code, .error_reason = strdup(reason)}};
-	struct slices no_context = {0};
+	struct given_context no_context = {0};
 	enum outcome outcome;
 
 	*details_out = "no memory";
@@ -284,7 +284,7 @@ static int ending_read(struct reading *reading)
 	int r = task_decode_output(&reading->request->body, &ending->output);
 
 	slices_done(&reading->request->body);
-	if (r == 0 && ending->output.context.bytes)
+	if (r == 0 && ending->output.context.bytes.bytes)
 		ending->context = given_context_check(&ending->output.context, MESSAGE_OBJECTS);
 	return r;
 }

@@ -10,12 +10,12 @@
 
 #include <errno.h>
 
-int given_context_check(const struct slices *bytes, enum message_form form)
+int given_context_check(struct given_context *context, enum message_form form)
 {
-	auto_(context_outline_done) struct context_outline outline = {0};
-	int r = context_outline(bytes, &outline);
+	int r = given_context_look(context);
 
 	if (r == 0)
-		r = (form == MESSAGE_OBJECTS ? items_check : maps_check)(&outline.state, NULL);
+		r = (form == MESSAGE_OBJECTS ? items_check : maps_check)(
+			&context->outline.state, NULL);
 	return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }

@@ -10,6 +10,6 @@
 
 /* Can it be read, its state in the form of its message? Nothing is built, array bytes are not
  * looked at. 0, -EBADMSG, -ENOMEM. */
-int given_context_check(const struct slices *bytes, enum message_form form);
+int given_context_check(struct given_context *context, enum message_form form);
 
 #endif

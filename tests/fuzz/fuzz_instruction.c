@@ -38,7 +38,7 @@ static int again_outputs(const struct slices *bytes, struct slices *again)
 
 	if (r)
 		return r;
-	CHECK(outputs.message.bytes + outputs.context.bytes <= bytes->bytes);
+	CHECK(outputs.message.bytes + outputs.context.bytes.bytes <= bytes->bytes);
 	CHECK(instruction_encode_outputs(&outputs, again) == 0);
 	CHECK(instruction_first_token(again) == outputs.token);
 	r = instruction_decode_reply(&outputs);

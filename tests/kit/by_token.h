@@ -85,7 +85,13 @@ static inline enum outcome push_task(struct node *node, struct node_now now, uin
 	enum outcome outcome =
 		node_find_message(node, token, MESSAGE_OBJECTS, &message, details_out);
 
-	return outcome ? outcome : node_push_task(node, now, message, context, details_out);
+	struct given_context given = {.bytes = slices_take(context)};
+
+	if (outcome == OUTCOME_OK)
+		outcome = node_push_task(node, now, message, &given, details_out);
+	*context = slices_take(&given.bytes);
+	given_context_done(&given);
+	return outcome;
 }
 
 #endif

@@ -225,7 +225,7 @@ static void step_push(struct sim_world *world)
 	working = theirs && message_is_pulled(theirs) && !message->objects;
 	sim_alloc_set(0, 0);
 	sim_make_outputs(world, number, &outputs, &valid);
-	if (slices_append_refs(&context, &outputs.context) < 0)
+	if (slices_append_refs(&context, &outputs.context.bytes) < 0)
 		abort();
 	sim_faults(world);
 	message->accepted = message->accepted || (valid && working);
@@ -239,7 +239,7 @@ static void step_push(struct sim_world *world)
 		sim_check(world, !node_message_live(world->node, number));
 	if (outcome == OUTCOME_OK) {
 		world->accepted++;
-		sim_check(world, outputs.message.n == 0 && outputs.context.n == 0);
+		sim_check(world, outputs.message.n == 0 && outputs.context.bytes.n == 0);
 		sim_keep_context(world, message->run, &context);
 	}
 	slices_done(&context);

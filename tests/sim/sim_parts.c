@@ -163,11 +163,11 @@ void sim_make_outputs(
 	if (envelope_encode(&reply, &out->message) < 0)
 		abort();
 	slices_done(&reply.content);
-	sim_make_context(world, kind == 1 ? message->run + 1 : message->run, &out->context);
+	sim_make_context(world, kind == 1 ? message->run + 1 : message->run, &out->context.bytes);
 	if (kind == 2)
 		out->token ^= 1;
 	if (kind == 3)
-		slices_done(&out->context);
+		slices_done(&out->context.bytes);
 	if (kind == 4 && slices_append_copy(&out->message, "\xff", 1) < 0)
 		abort();
 }

@@ -376,6 +376,24 @@ static void a_configuration_takes_a_bounded_memory(void **state)
 	}
 }
 
+static void a_given_context_is_looked_at_once(void **state)
+{
+	struct context context = {.run_id = RUN, .node_id = NODE};
+	auto_(given_context_done) struct given_context given = {0}, broken = {0};
+
+	(void)state;
+	assert_int_equal(context_encode(&context, &given.bytes), 0);
+	assert_int_equal(given_context_look(&given), 0);
+	slices_done(&given.bytes);
+	assert_int_equal(slices_append_copy(&given.bytes, "\xff", 1), 0);
+	assert_int_equal(given_context_look(&given), 0);
+	assert_true(given.outline.run_id == RUN && given.outline.node_id == NODE);
+	assert_int_equal(slices_append_copy(&broken.bytes, "\xff", 1), 0);
+	assert_int_equal(given_context_look(&broken), -EBADMSG);
+	slices_done(&broken.bytes);
+	assert_int_equal(given_context_look(&broken), -EBADMSG);
+}
+
 static int decode_verified(const struct slices *bytes)
 {
 	auto_(free_at_exit) char *hash = NULL;
@@ -475,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_refusals), cmocka_unit_test(test_long_id),
 		cmocka_unit_test(test_duplicate_keys),
 		cmocka_unit_test(a_configuration_takes_a_bounded_memory),
+		cmocka_unit_test(a_given_context_is_looked_at_once),
 		cmocka_unit_test(test_verifications), cmocka_unit_test(test_reply_metadata),
 		cmocka_unit_test(test_payload_by_reference)};
 

@@ -210,7 +210,7 @@ static inline void outputs_make(struct fixture *f, uint64_t token, const char *c
 	assert_int_equal(slices_append_copy(&context.state, head, sizeof head), 0);
 	assert_int_equal(slices_append_copy(&context.state, state, strlen(state)), 0);
 	assert_int_equal(envelope_encode(&reply, &out->message), 0);
-	assert_int_equal(context_encode(&context, &out->context), 0);
+	assert_int_equal(context_encode(&context, &out->context.bytes), 0);
 	slices_done(&reply.content);
 	slices_done(&context.state);
 }

@@ -83,7 +83,7 @@ static void leave(
 	assert_int_equal(value_map_set(&context.node_config, "partition-id", &node_value), 0);
 	assert_int_equal(slices_append_copy(&context.state, head, sizeof head), 0);
 	assert_int_equal(slices_append_copy(&context.state, state, strlen(state)), 0);
-	assert_int_equal(context_encode(&context, &outputs.context), 0);
+	assert_int_equal(context_encode(&context, &outputs.context.bytes), 0);
 	assert_int_equal(envelope_encode(&reply, &outputs.message), 0);
 	assert_int_equal(node_push_outputs(f->node, f->now, &outputs, &details), OUTCOME_OK);
 	context_done(&context);

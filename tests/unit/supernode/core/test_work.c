@@ -177,7 +177,7 @@ static void test_context_travels(void **state)
 
 		assert_int_equal(pull(&f, token), OUTCOME_OK);
 		outputs_make(&f, token, contents[i], 5, i ? "second" : "first", &outputs);
-		assert_int_equal(slices_append_refs(&left, &outputs.context), 0);
+		assert_int_equal(slices_append_refs(&left, &outputs.context.bytes), 0);
 		assert_int_equal(node_push_outputs(f.node, f.now, &outputs, &details), OUTCOME_OK);
 		end_message(&f, message);
 		give_message(&f, 1, 100);
@@ -212,7 +212,7 @@ static void test_bad_outputs(void **state)
 		if (i < 3)
 			slices_done(&outputs.message);
 		else
-			slices_done(&outputs.context);
+			slices_done(&outputs.context.bytes);
 		if (i == 0)
 			assert_int_equal(envelope_encode(&none, &outputs.message), 0);
 		if (i == 1)
@@ -220,9 +220,9 @@ static void test_bad_outputs(void **state)
 		if (i == 2)
 			assert_int_equal(slices_append_copy(&outputs.message, "\x1a\xff", 2), 0);
 		if (i == 3)
-			assert_int_equal(context_encode(&foreign, &outputs.context), 0);
+			assert_int_equal(context_encode(&foreign, &outputs.context.bytes), 0);
 		if (i == 4)
-			assert_int_equal(slices_append_copy(&outputs.context, "\x1a\xff", 2), 0);
+			assert_int_equal(slices_append_copy(&outputs.context.bytes, "\x1a\xff", 2), 0);
 		assert_int_equal(node_push_outputs(f.node, f.now, &outputs, &details),
 			OUTCOME_INVALID_ARGUMENT);
 		assert_non_null(details);

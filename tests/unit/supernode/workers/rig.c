@@ -185,7 +185,7 @@ void outputs_make(uint64_t token, struct slices *body)
 	assert_int_equal(
 		envelope_error(&message.metadata, clock_wall_s(), 2, "it raised", &reply), 0);
 	assert_int_equal(envelope_encode(&reply, &outputs.message), 0);
-	assert_int_equal(slices_move(&outputs.context, &inputs.context), 0);
+	assert_int_equal(slices_move(&outputs.context.bytes, &inputs.context), 0);
 	assert_int_equal(instruction_encode_outputs(&outputs, body), 0);
 }
 

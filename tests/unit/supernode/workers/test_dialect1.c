@@ -188,7 +188,7 @@ static enum outcome push_context(size_t len, const char *end)
 	assert_int_equal(envelope_decode(&inputs.message, &message), 0);
 	assert_int_equal(envelope_error(&message.metadata, clock_wall_s(), 2, "no", &reply), 0);
 	assert_int_equal(envelope_encode(&reply, &outputs.message), 0);
-	make_context(len, end, &outputs.context);
+	make_context(len, end, &outputs.context.bytes);
 	assert_int_equal(instruction_encode_outputs(&outputs, &body), 0);
 	call_make(&call, "PushClientAppOutputs");
 	call_body(&call, &body);
@@ -228,7 +228,7 @@ static void a_long_reason_arrives_whole(void **state)
 	assert_int_equal(envelope_decode(&inputs.message, &message), 0);
 	assert_int_equal(envelope_error(&message.metadata, clock_wall_s(), 2, reason, &reply), 0);
 	assert_int_equal(envelope_encode(&reply, &outputs.message), 0);
-	assert_int_equal(slices_move(&outputs.context, &inputs.context), 0);
+	assert_int_equal(slices_move(&outputs.context.bytes, &inputs.context), 0);
 	assert_int_equal(instruction_encode_outputs(&outputs, &body), 0);
 	assert_int_equal(push(&body), OUTCOME_OK);
 	assert_string_equal(action_of(NODE_PUSH_REPLY).reply->envelope.error_reason, reason);
