@@ -32,7 +32,6 @@ static struct {
 
 void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg)
 {
-	(void)fleet;
 	world.fleet_left = done;
 	world.arg = arg;
 }
@@ -44,31 +43,26 @@ void fleet_drop_content(struct fleet *fleet, uint64_t number)
 
 void fleet_poke(struct fleet *fleet)
 {
-	(void)fleet;
 	world.pokes++;
 }
 
 bool fleet_is_online(const struct fleet *fleet)
 {
-	(void)fleet;
 	return world.online;
 }
 
 const char *fleet_superlink(const struct fleet *fleet)
 {
-	(void)fleet;
 	return "127.0.0.1:9092";
 }
 
 const char *fleet_speaks(const struct fleet *fleet)
 {
-	(void)fleet;
 	return "Flower-1.15";
 }
 
 bool fleet_speaks_http(const struct fleet *fleet)
 {
-	(void)fleet;
 	return false;
 }
 
@@ -91,7 +85,6 @@ int fleet_push(struct fleet *fleet, const struct fleet_push *push)
 {
 	const struct envelope *reply = &push->reply->envelope;
 
-	(void)fleet;
 	world.pushes++;
 	world.pushed = push->done;
 	world.pushed_message = push->number;
@@ -101,13 +94,11 @@ int fleet_push(struct fleet *fleet, const struct fleet_push *push)
 
 const char *workers_address(const struct workers *workers)
 {
-	(void)workers;
 	return "127.0.0.1:9094";
 }
 
 void workers_offer(struct workers *workers)
 {
-	(void)workers;
 	world.offers++;
 }
 
@@ -119,7 +110,6 @@ void workers_stop(struct workers *workers, int64_t grace_ms, void (*done)(void *
 
 void health_set(struct health *health, bool serving)
 {
-	(void)health;
 	world.serving = serving;
 }
 
@@ -131,7 +121,6 @@ void health_stop(struct health *health, int64_t grace_ms, void (*done)(void *arg
 
 int runner_start(struct runner *runner, const struct runner_task *task, struct reason *why)
 {
-	(void)runner;
 	world.starts++;
 	world.started = task->message;
 	return world.start_result ? reason_code(why, world.start_result, "no process") : 0;
@@ -144,7 +133,6 @@ void runner_ready(struct runner *runner, uint64_t message)
 
 void runner_stop(struct runner *runner, uint64_t message, int64_t grace_ms)
 {
-	(void)runner;
 	assert_int_equal(message, world.started);
 	assert_int_equal(grace_ms, WORKER_GRACE_MS);
 	world.stops++;
@@ -160,31 +148,26 @@ int fab_checks_start(struct fab_checks *checks, uint64_t run_id, const char *has
 	struct slices *content, struct value_map *verifications, fab_check_fn *done, void *arg)
 {
 	(void)checks, (void)run_id, (void)hash, (void)content, (void)verifications, (void)done;
-	(void)arg;
 	return -ENOMEM;
 }
 
 void fab_checks_stop(struct fab_checks *checks)
 {
-	(void)checks;
 	world.checks_stopped++;
 }
 
 unsigned fab_checks_count(const struct fab_checks *checks)
 {
-	(void)checks;
 	return world.checks;
 }
 
 unsigned agent_count(const struct agent *agent)
 {
-	(void)agent;
 	return world.apps;
 }
 
 uint64_t spool_passed_bytes(const struct spool *spool)
 {
-	(void)spool;
 	return world.spooled_bytes;
 }
 
@@ -239,14 +222,12 @@ static void rig_open(const struct node_options *options)
 
 static int setup(void **state)
 {
-	(void)state;
 	rig_open(&(struct node_options){.slots = 1});
 	return 0;
 }
 
 static int setup_guests(void **state)
 {
-	(void)state;
 	rig_open(&(struct node_options){.slots = 1, .workers_come = true});
 	return 0;
 }
@@ -255,7 +236,6 @@ static int teardown(void **state)
 {
 	struct supernode *node = &rig.node;
 
-	(void)state;
 	kit_clock_done();
 	timer_free(node->tick);
 	timer_free(node->end);
@@ -303,7 +283,6 @@ static void parts_leave(void)
 
 static void with_nothing_at_hand_it_leaves_at_once(void **state)
 {
-	(void)state;
 	supernode_stop(&rig.node);
 	assert_int_equal(rig.node.phase, PHASE_LEAVING);
 	assert_int_equal(world.checks_stopped, 1);
@@ -314,7 +293,6 @@ static void with_nothing_at_hand_it_leaves_at_once(void **state)
 
 static void a_message_at_work_has_the_grace_to_end(void **state)
 {
-	(void)state;
 	come();
 	supernode_stop(&rig.node);
 	assert_int_equal(kit_log_count(&rig.log, "1 message at work, up to 10 s (--grace)"), 1);
@@ -337,7 +315,6 @@ static void a_message_at_work_has_the_grace_to_end(void **state)
 
 static void what_is_at_work_after_the_grace_is_answered_with_an_error(void **state)
 {
-	(void)state;
 	come();
 	supernode_stop(&rig.node);
 	kit_clock_pass(GRACE_MS);
@@ -357,7 +334,6 @@ static void what_is_at_work_after_the_grace_is_answered_with_an_error(void **sta
 
 static void a_superlink_that_is_silent_does_not_hold_it_up(void **state)
 {
-	(void)state;
 	come();
 	supernode_stop(&rig.node);
 	kit_clock_pass(GRACE_MS);
@@ -372,7 +348,6 @@ static void a_superlink_that_is_silent_does_not_hold_it_up(void **state)
 
 static void a_second_signal_ends_it_now(void **state)
 {
-	(void)state;
 	come();
 	supernode_stop(&rig.node);
 	assert_false(rig.node.hurried);
@@ -383,7 +358,6 @@ static void a_second_signal_ends_it_now(void **state)
 
 static void a_lost_superlink_ends_what_is_at_work(void **state)
 {
-	(void)state;
 	come();
 	uplink_events.over(&rig.node, FLEET_OVER_LOST, "the SuperLink is gone");
 	assert_int_equal(kit_log_count(&rig.log, "the SuperLink is gone (Exit Code: "), 1);
@@ -400,7 +374,6 @@ static void a_lost_superlink_ends_what_is_at_work(void **state)
 
 static void a_superlink_that_sends_it_away_is_no_failure(void **state)
 {
-	(void)state;
 	uplink_events.over(&rig.node, FLEET_OVER_TOLD, "told to shut down");
 	assert_int_equal(rig.node.phase, PHASE_LEAVING);
 	parts_leave();
@@ -412,7 +385,6 @@ static void a_superlink_that_sends_it_away_is_no_failure(void **state)
 
 static void apps_at_their_end_have_the_rest_of_the_grace(void **state)
 {
-	(void)state;
 	world.apps = 1;
 	supernode_stop(&rig.node);
 	parts_leave();
@@ -429,7 +401,6 @@ static void apps_at_their_end_have_the_rest_of_the_grace(void **state)
 
 static void the_last_app_that_ends_ends_it(void **state)
 {
-	(void)state;
 	world.apps = 1;
 	supernode_stop(&rig.node);
 	parts_leave();
@@ -440,7 +411,6 @@ static void the_last_app_that_ends_ends_it(void **state)
 
 static void a_fab_under_check_is_waited_for(void **state)
 {
-	(void)state;
 	world.checks = 1;
 	supernode_stop(&rig.node);
 	parts_leave();
@@ -452,7 +422,6 @@ static void a_fab_under_check_is_waited_for(void **state)
 
 static void a_message_that_comes_late_is_given_up(void **state)
 {
-	(void)state;
 	supernode_stop(&rig.node);
 	rig.f.now = supernode_now();
 	give_message(&rig.f, 1, TTL_S);
@@ -465,7 +434,6 @@ static void a_message_that_comes_late_is_given_up(void **state)
 
 static void a_worker_that_cannot_be_started_is_an_error_reply(void **state)
 {
-	(void)state;
 	world.start_result = -EAGAIN;
 	come();
 	assert_int_equal(kit_log_count(&rig.log, "cannot start a worker: no process"), 1);
@@ -481,7 +449,6 @@ static void a_worker_that_cannot_be_started_is_an_error_reply(void **state)
 
 static void the_end_of_a_worker_is_told_once(void **state)
 {
-	(void)state;
 	come();
 	runner_events.ended(&rig.node, world.started, 8, "killed by signal 9");
 	assert_int_equal(world.pushes, 1);
@@ -496,7 +463,6 @@ static void each_event_asks_for_the_next_message(void **state)
 {
 	unsigned pokes = world.pokes;
 
-	(void)state;
 	uplink_events.registered(&rig.node, NODE_ID);
 	assert_int_equal(world.pokes, pokes + 1);
 	assert_true(uplink_events.wants_message(&rig.node));
@@ -521,7 +487,6 @@ static void outcomes_of_a_push_are_told_apart(void **state)
 		{OUTCOME_UNAVAILABLE, "reply lost: ", false},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		unsigned pushes = world.pushes;
 
@@ -540,7 +505,6 @@ static void outcomes_of_a_push_are_told_apart(void **state)
 
 static void health_is_true_while_it_works_and_is_online(void **state)
 {
-	(void)state;
 	assert_false(world.serving);
 	world.online = true;
 	kit_clock_pass(5000);
@@ -557,7 +521,6 @@ static void health_is_true_while_it_works_and_is_online(void **state)
 
 static void memory_goes_back_after_a_large_message(void **state)
 {
-	(void)state;
 	come();
 	runner_events.ended(&rig.node, world.started, 8, "ended");
 	gone();
@@ -579,7 +542,6 @@ static void a_message_that_no_worker_asks_for_is_said(void **state)
 {
 	static const char line[] = "no worker has asked for a message";
 
-	(void)state;
 	come();
 	assert_int_equal(world.starts, 0);
 	kit_clock_pass(9999);

@@ -5,19 +5,11 @@
 #ifndef FLWR_TEST_FIXTURE_H
 #define FLWR_TEST_FIXTURE_H
 
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "kit/by_token.h"
+#include "kit/test.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #define NODE_ID     7777
 #define TOKEN_WORDS 16
@@ -203,7 +195,6 @@ static inline void outputs_make(struct fixture *f, uint64_t token, const char *c
 	/* As a field that no release has: so the state can be read, whatever the text is. */
 	const uint8_t head[] = {15 << 3 | 2, (uint8_t)strlen(state)};
 
-	(void)f;
 	*out = (struct instruction_outputs){.token = token};
 	if (content)
 		assert_int_equal(slices_append_copy(&reply.content, content, strlen(content)), 0);

@@ -73,8 +73,6 @@ static inline void put_done(void *arg, size_t index, int r, const struct reason 
 {
 	struct objects *self = arg;
 
-	(void)index;
-	(void)why;
 	assert_int_equal(r, 0);
 	self->n_done++;
 }

@@ -62,7 +62,6 @@ static void test_refusals_say_why(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_offering(&f, 0);
 	get_no_token(&f, "no message");
 	give_message(&f, 1, 100);
@@ -89,7 +88,6 @@ static void test_ordinary_life(void **state)
 	struct fixture f;
 	uint64_t message, token, same = 0;
 
-	(void)state;
 	fixture_offering(&f, 0);
 	message = offer_message(&f, 100);
 	assert_false(node_wants_message(f.node));
@@ -131,7 +129,6 @@ static void test_one_after_the_other(void **state)
 	struct fixture f;
 	uint64_t first, token;
 
-	(void)state;
 	fixture_offering(&f, 0);
 	first = offer_message(&f, 100);
 	give_message(&f, 1, 100);
@@ -156,7 +153,6 @@ static void test_two_offers(void **state)
 	struct fixture f;
 	uint64_t first, message = 0;
 
-	(void)state;
 	fixture_open(&f, &(struct node_options){.slots = 2, .workers_come = true});
 	first = offer_message(&f, 100);
 	give_message(&f, 1, 100);
@@ -177,7 +173,6 @@ static void test_lost_before_the_pull(void **state)
 	struct fixture f;
 	uint64_t message, first, second;
 
-	(void)state;
 	fixture_offering(&f, 0);
 	message = offer_message(&f, 100);
 	first = get_token(&f);
@@ -204,7 +199,6 @@ static void test_lost_after_the_pull(void **state)
 	struct fixture f;
 	uint64_t message, token;
 
-	(void)state;
 	fixture_offering(&f, 0);
 	message = offer_message(&f, 100);
 	give_message(&f, 1, 100);
@@ -229,7 +223,6 @@ static void test_lost_by_nobody(void **state)
 	struct fixture f;
 	uint64_t message, token;
 
-	(void)state;
 	fixture_offering(&f, 0);
 	message = offer_message(&f, 100);
 	token = f.token;
@@ -257,7 +250,6 @@ static void test_nobody_comes(void **state)
 	struct fixture f;
 	uint64_t message;
 
-	(void)state;
 	fixture_offering(&f, WAIT_MS);
 	message = offer_message(&f, 100);
 	assert_int_equal(node_next_ms(f.node), f.now.ms + WAIT_MS);
@@ -288,7 +280,6 @@ static void test_nobody_comes_within_the_ttl(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_offering(&f, 0);
 	offer_message(&f, 30);
 	assert_int_equal(node_next_ms(f.node), f.now.ms + 19000);
@@ -310,7 +301,6 @@ static void test_no_first_pull(void **state)
 	struct fixture f;
 	uint64_t message, first, second;
 
-	(void)state;
 	fixture_offering(&f, 0);
 	message = offer_message(&f, 1000);
 	f.now.ms += 500;
@@ -339,7 +329,6 @@ static void test_worker_timeout(void **state)
 	struct fixture f;
 	uint64_t message;
 
-	(void)state;
 	fixture_open(&f, &(struct node_options){
 				 .slots = 1, .workers_come = true, .worker_timeout_ms = 20000});
 	message = offer_message(&f, 1000);
@@ -364,7 +353,6 @@ static void test_outputs_coming(void **state)
 	struct fixture f;
 	uint64_t before;
 
-	(void)state;
 	fixture_offering(&f, 0);
 	offer_message(&f, 100);
 	get_token(&f);
@@ -393,7 +381,6 @@ static void test_outputs_coming_again(void **state)
 	const char *details = NULL;
 	struct fixture f;
 
-	(void)state;
 	fixture_offering(&f, 0);
 	offer_message(&f, 100);
 	get_token(&f);
@@ -415,7 +402,6 @@ static void test_outputs_coming_again(void **state)
  * same. */
 static void test_pull_after_outputs_coming(void **state)
 {
-	(void)state;
 	for (int comes = 0; comes < 2; comes++) {
 		struct instruction_inputs inputs = {0};
 		const char *details = NULL;
@@ -451,7 +437,6 @@ static void test_pull_after_outputs_coming(void **state)
 
 static void test_ends_of_an_offer(void **state)
 {
-	(void)state;
 	for (int forgotten = 0; forgotten < 2; forgotten++) {
 		struct fixture f;
 		uint64_t message;
@@ -482,7 +467,6 @@ static void test_run_over_while_offered(void **state)
 	struct fixture f;
 	uint64_t first;
 
-	(void)state;
 	fixture_open(&f, &(struct node_options){.slots = 2, .workers_come = true});
 	first = offer_message(&f, 100);
 	give_message(&f, 1, 100);
@@ -504,7 +488,6 @@ static void test_run_over_while_offered(void **state)
 /* What a worker has asked for and is then dropped, is of no use to it; there is none to stop. */
 static void test_ends_of_what_a_worker_has(void **state)
 {
-	(void)state;
 	for (int pulled = 0; pulled < 2; pulled++) {
 		struct fixture f;
 		uint64_t token;

@@ -120,7 +120,6 @@ static void test_later_run(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	start(&f, 1, SERIES, 0.5);
 	check_context(&f, 1, SERIES, 0.5, "");
@@ -144,7 +143,6 @@ static void test_interleaved(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	start(&f, 1, SERIES, 0.5);
 	check_context(&f, 1, SERIES, 0.5, "");
@@ -171,7 +169,6 @@ static void test_of_no_series(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	live(&f, 1, SERIES, "", "of the series");
 	start(&f, SERIES, 0, -1);
@@ -191,7 +188,6 @@ static void test_oldest_goes(void **state)
 	struct fixture f;
 	uint64_t run = 1;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	live(&f, run++, 1, "", "one");
 	live(&f, run++, 2, "", "two");
@@ -214,7 +210,6 @@ static void test_gives_way(void **state)
 	struct fixture f;
 	uint64_t run = 1;
 
-	(void)state;
 	memset(large, 'x', 100);
 	large[100] = '\0';
 	fixture_new(&f, 1, 0);
@@ -241,7 +236,6 @@ static void test_gives_way_in_vain(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	live(&f, 1, 1, "", "left");
 	f.budget.limit_bytes = 6;
@@ -255,7 +249,6 @@ static void test_lost(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	start(&f, 1, SERIES, -1);
 	check_context(&f, 1, SERIES, 0.1, "");

@@ -12,7 +12,6 @@ static void test_ordinary_life(void **state)
 	const struct held_message *instruction;
 	uint64_t memory;
 
-	(void)state;
 	rig_open(&rig);
 	offer(&rig);
 	memory = spool_memory_bytes(rig.objects.spool);
@@ -54,7 +53,6 @@ static void test_started(void **state)
 {
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig);
 	fixture_done(&rig.f);
 	fixture_new(&rig.f, 1, 0);
@@ -79,7 +77,6 @@ static void test_objects_come_late(void **state)
 	uint64_t message;
 	int64_t since;
 
-	(void)state;
 	rig_open(&rig);
 	message = give_objects(&rig.f, &rig.objects, 1, &rig.in, 1, &set);
 	give_all(&rig.f);
@@ -105,7 +102,6 @@ static void test_run_of_a_task(void **state)
 	const char *details;
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig);
 	rig.message = give_objects(&rig.f, &rig.objects, 1, &rig.in, 0, NULL);
 	node_content(rig.f.node, rig.f.now, rig.message, NODE_FETCHED, NULL);
@@ -131,7 +127,6 @@ static void test_objects_before_the_run(void **state)
 	struct rig rig;
 	uint64_t message;
 
-	(void)state;
 	rig_open(&rig);
 	message = give_objects(&rig.f, &rig.objects, 1, &rig.in, 0, NULL);
 	node_content(rig.f.node, rig.f.now, message, NODE_FETCHED, NULL);
@@ -147,7 +142,6 @@ static void test_objects_do_not_come(void **state)
 	struct rig rig;
 	uint64_t message;
 
-	(void)state;
 	rig_open(&rig);
 	message = give_objects(&rig.f, &rig.objects, 1, &rig.in, 2, NULL);
 	expect(&rig.f, NODE_FETCH_RUN);
@@ -172,7 +166,6 @@ static void test_objects_come_too_late(void **state)
 	struct rig rig;
 	uint64_t message;
 
-	(void)state;
 	rig_open(&rig);
 	message = give_objects(&rig.f, &rig.objects, 1, &rig.in, 2, NULL);
 	give_all(&rig.f);
@@ -200,7 +193,6 @@ static void test_claim(void **state)
 	uint64_t token = 3;
 	int64_t since = -1;
 
-	(void)state;
 	rig_open(&rig);
 	offer(&rig);
 	/* Not for workers of the other conversation. */
@@ -236,7 +228,6 @@ static void test_token_text(void **state)
 	struct rig rig;
 	uint64_t token = 0;
 
-	(void)state;
 	rig_open(&rig);
 	assert_false(node_token_text(rig.f.node, 0, text));
 	work(&rig);
@@ -282,7 +273,6 @@ static void test_token_of_the_lost(void **state)
 	struct rig rig;
 	uint64_t token;
 
-	(void)state;
 	rig_open(&rig);
 	offer(&rig);
 	assert_int_equal(claim(&rig, rig.message), OUTCOME_OK);
@@ -304,7 +294,6 @@ static void test_out_of_order(void **state)
 {
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig);
 	assert_int_equal(pull_task(&rig, 77), OUTCOME_FAILED_PRECONDITION);
 	assert_int_equal(begin_error(&rig), OUTCOME_FAILED_PRECONDITION);
@@ -336,7 +325,6 @@ static void test_other_form(void **state)
 {
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig);
 	work(&rig);
 	assert_int_equal(pull(&rig.f, rig.token), OUTCOME_INVALID_ARGUMENT);
@@ -366,7 +354,6 @@ static void test_again(void **state)
 	const struct held_message *instruction;
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig);
 	work(&rig);
 	get_context(&rig, &first);

@@ -10,7 +10,6 @@ static void test_begun_twice(void **state)
 	struct object_set *first;
 	uint64_t used, memory;
 
-	(void)state;
 	rig_open(&rig);
 	work(&rig);
 	used = rig.f.budget.used_bytes;
@@ -41,7 +40,6 @@ static void test_objects_are_missing(void **state)
 {
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig);
 	work(&rig);
 	assert_int_equal(begin(&rig), OUTCOME_OK);
@@ -73,7 +71,6 @@ static void test_no_reply(void **state)
 	struct rig rig;
 	uint64_t used;
 
-	(void)state;
 	rig_open(&rig);
 	work(&rig);
 	used = rig.f.budget.used_bytes;
@@ -106,7 +103,6 @@ static void test_context_refused(void **state)
 	struct rig rig;
 	uint64_t used;
 
-	(void)state;
 	rig_open(&rig);
 	work(&rig);
 	assert_int_equal(begin(&rig), OUTCOME_OK);
@@ -131,7 +127,6 @@ static void test_context_travels(void **state)
 	struct context decoded;
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig);
 	work(&rig);
 	get_context(&rig, &first);
@@ -162,7 +157,6 @@ static void test_over_budget(void **state)
 {
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig);
 	work(&rig);
 	rig.f.budget.limit_bytes = rig.f.budget.used_bytes;
@@ -197,7 +191,6 @@ static void test_lost_at_work(void **state)
 	struct rig rig;
 	uint64_t memory;
 
-	(void)state;
 	rig_open(&rig);
 	work(&rig);
 	memory = spool_memory_bytes(rig.objects.spool);
@@ -217,7 +210,6 @@ static void test_node_lost(void **state)
 {
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig);
 	work(&rig);
 	assert_int_equal(begin(&rig), OUTCOME_OK);
@@ -252,7 +244,6 @@ static void test_put_is_out(void **state)
 	struct slices content = {0};
 	unsigned n;
 
-	(void)state;
 	rig_open(&rig);
 	work(&rig);
 	assert_int_equal(begin(&rig), OUTCOME_OK);

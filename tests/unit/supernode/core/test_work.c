@@ -3,6 +3,7 @@
  * message to message.
  */
 #include "fixture.h"
+#include "kit/child.h"
 
 /* The reply is pushed, and the worker, if it was started here, ends. */
 static void end_message(struct fixture *f, uint64_t message)
@@ -72,18 +73,12 @@ static void play(const char *calls, char *statuses, bool workers_come, bool ende
 /* Play what Flower has played; how many sequences these were. */
 static unsigned compare(const char *mode, bool workers_come)
 {
-	const char *python = getenv("FLWR_TEST_PYTHON");
-	char command[1024], calls[16], expected[16], statuses[16];
+	char calls[16], expected[16], statuses[16];
 	unsigned n = 0;
-	FILE *pipe;
+	struct kit_child judge;
 
-	if (!python)
-		fail_msg("FLWR_TEST_PYTHON is not set: configure with FLWR_PYTHON_ENV");
-	snprintf(command, sizeof command, "'%s' '%s/gen_statuses.py' %s", python, FLWR_TEST_DIR,
-		mode);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	while (fscanf(pipe, "%15s %15s", calls, expected) == 2) {
+	kit_child_start(&judge, KIT_OLDEST, FLWR_TEST_DIR "/gen_statuses.py", mode);
+	while (fscanf(judge.from, "%15s %15s", calls, expected) == 2) {
 		play(calls, statuses, workers_come, true);
 		if (strcmp(statuses, expected) != 0)
 			fail_msg("%s: Flower says %s, the node %s", calls, expected, statuses);
@@ -95,20 +90,18 @@ static unsigned compare(const char *mode, bool workers_come)
 		}
 		n++;
 	}
-	assert_int_equal(pclose(pipe), 0);
+	kit_child_end(&judge);
 	return n;
 }
 
 static void test_statuses_of_flower(void **state)
 {
-	(void)state;
 	assert_int_equal(compare("subprocess", false), 2 * (4 + 16 + 64 + 256));
 }
 
 /* The same where a worker has to ask for the token. */
 static void test_statuses_with_process_isolation(void **state)
 {
-	(void)state;
 	assert_int_equal(compare("process", true), 2 * (5 + 25 + 125 + 625));
 }
 
@@ -123,7 +116,6 @@ static void test_inputs(void **state)
 	const char *details;
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	give_message(&f, 1, 100);
 	expect(&f, NODE_FETCH_RUN);
@@ -165,7 +157,6 @@ static void test_context_travels(void **state)
 	static const char *const contents[] = {"reply", NULL};
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	start_message(&f, 100);
 	for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
@@ -200,7 +191,6 @@ static void test_bad_outputs(void **state)
 	struct context foreign = {.run_id = 2, .node_id = NODE_ID};
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	start_message(&f, 100);
 	assert_int_equal(pull(&f, f.token), OUTCOME_OK);
@@ -239,7 +229,6 @@ static void test_outputs_over_budget(void **state)
 {
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	start_message(&f, 100);
 	assert_int_equal(pull(&f, f.token), OUTCOME_OK);
@@ -257,7 +246,6 @@ static void test_get_token(void **state)
 	uint64_t token;
 	struct fixture f;
 
-	(void)state;
 	fixture_new(&f, 1, 0);
 	assert_int_equal(
 		node_get_token(f.node, f.now, &token, &details), OUTCOME_FAILED_PRECONDITION);

@@ -1,7 +1,5 @@
 #include "objects.h"
 
-#include <stdlib.h>
-
 static void make(struct made *made, size_t i, enum object_type type, const char *body, size_t len)
 {
 	auto_(slices_done) struct slices list = {0};
@@ -48,7 +46,6 @@ static void put_done(void *arg, size_t index, int r, const struct reason *why)
 {
 	unsigned *n = arg;
 
-	(void)index;
 	if (r)
 		fail_msg("%s", why->text);
 	++*n;
@@ -69,7 +66,6 @@ struct object_set *made_set(const struct made *made)
 		assert_int_equal(slices_append_refs(&bytes, &made->v[i].bytes), 0);
 		assert_int_equal(object_set_put(set, i, &bytes, put_done, &n), 0);
 	}
-	while (n < MADE_OBJECTS)
-		loop_step(rig.loop, 100);
+	kit_loop_until(rig.loop, n == MADE_OBJECTS);
 	return set;
 }

@@ -7,21 +7,14 @@
 
 struct rig rig;
 
-/* ---- the clock, and what guests is told of callers that it does not know ---- */
+/* ---- what guests is told of callers that it does not know ---- */
 
-int64_t __real_clock_now_ms(void);
-int64_t __wrap_clock_now_ms(void);
 void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int change);
 void __wrap_guests_hold(
 	struct guests *guests, const struct peer *peer, uint64_t token, const char *said);
 bool __wrap_guests_open(const struct guests *guests, const struct peer *peer);
 uint64_t __wrap_guests_received(const struct guests *guests, const struct peer *peer);
 uint64_t __wrap_guests_holds(const struct guests *guests, const struct peer *peer);
-
-int64_t __wrap_clock_now_ms(void)
-{
-	return __real_clock_now_ms() + rig.skew_ms;
-}
 
 void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int change)
 {
@@ -35,7 +28,6 @@ void __wrap_guests_hold(
 {
 	assert_ptr_equal(guests, rig.admission.guests);
 	assert_non_null(peer);
-	(void)said;
 	rig.held = token;
 }
 
@@ -65,16 +57,10 @@ bool token_live(uint64_t token)
 	return node_message_of(rig.node, token) != NULL;
 }
 
-static void on_nudge(void *arg)
-{
-	(void)arg;
-}
-
 void time_passes(int64_t ms)
 {
-	rig.skew_ms += ms;
-	timer_set(rig.nudge, 0);
-	for (int i = 0; i < 3; i++)
+	kit_clock_pass(ms);
+	for (int i = 0; i < 2; i++)
 		loop_step(rig.loop, 0);
 }
 
@@ -90,7 +76,6 @@ static void call_finish(
 {
 	struct call *call = container_of(request, struct call, request);
 
-	(void)details;
 	assert_false(call->finished);
 	call->finished = true;
 	call->outcome = outcome;
@@ -208,22 +193,17 @@ enum outcome push(struct slices *body)
 
 static void on_changed(void *arg)
 {
-	(void)arg;
 	rig.changes++;
 }
 
 static void on_ready(void *arg, uint64_t message, const struct peer *peer)
 {
-	(void)arg;
-	(void)message;
 	assert_ptr_equal(peer, &stranger);
 	rig.readies++;
 }
 
 static bool on_live(void *arg, uint64_t message)
 {
-	(void)arg;
-	(void)message;
 	return false;
 }
 
@@ -232,7 +212,6 @@ static const struct guests_ops guests_events = {.live = on_live};
 
 static uint64_t next_random(void *arg)
 {
-	(void)arg;
 	/* 16 words for each: as a number, and as the text of tasks. */
 	return RIG_TOKEN + rig.words++ / 16;
 }
@@ -327,12 +306,12 @@ uint64_t assert_given(const struct call *call, uint64_t token)
 static int setup_with(const struct node_options *options, bool own_workers)
 {
 	memset(&rig, 0, sizeof rig);
-	snprintf(rig.dir, sizeof rig.dir, "/tmp/workers-XXXXXX");
-	assert_non_null(mkdtemp(rig.dir));
+	assert_int_equal(kit_dir_make(NULL), 0);
 	assert_int_equal(loop_new(&rig.loop), 0);
+	kit_clock_run(rig.loop);
 	assert_int_equal(guests_new(
 				 &(struct guests_options){
-					 .loop = rig.loop, .dir = rig.dir, .ops = &guests_events},
+					 .loop = rig.loop, .dir = kit_dir, .ops = &guests_events},
 				 &rig.admission.guests, NULL),
 		0);
 	budget_init(&rig.budget, 1 << 20);
@@ -345,7 +324,7 @@ static int setup_with(const struct node_options *options, bool own_workers)
 	});
 	assert_non_null(rig.node);
 	node_registered(rig.node, now_is(), NODE_ID);
-	assert_int_equal(spool_new(rig.loop, rig.dir, 1 << 20, &rig.spool), 0);
+	assert_int_equal(spool_new(rig.loop, kit_dir, 1 << 20, &rig.spool), 0);
 	rig.admission.loop = rig.loop;
 	rig.admission.node = rig.node;
 	rig.admission.ops = &workers_events;
@@ -356,34 +335,28 @@ static int setup_with(const struct node_options *options, bool own_workers)
 	rig.dialect6 = dialect6_new(&rig.admission, rig.held_calls,
 		&(struct dialect6_options){.spool = rig.spool, .own_workers = own_workers});
 	assert_non_null(rig.dialect6);
-	rig.nudge = timer_new(rig.loop, on_nudge, NULL);
-	assert_non_null(rig.nudge);
 	return 0;
 }
 
 int rig_setup(void **state)
 {
-	(void)state;
 	return setup_with(&(struct node_options){.slots = 1}, false);
 }
 
 int rig_setup_own_workers(void **state)
 {
-	(void)state;
 	return setup_with(&(struct node_options){.slots = 1}, true);
 }
 
 int rig_setup_offering(void **state)
 {
-	(void)state;
 	return setup_with(&(struct node_options){.slots = 2, .workers_come = true}, false);
 }
 
 int rig_teardown(void **state)
 {
-	(void)state;
 	assert_int_equal(rig.busy, 0);
-	timer_free(rig.nudge);
+	kit_clock_done();
 	dialect1_free(rig.dialect1);
 	dialect6_free(rig.dialect6);
 	held_calls_free(rig.held_calls);
@@ -391,6 +364,5 @@ int rig_teardown(void **state)
 	spool_free(rig.spool);
 	guests_free(rig.admission.guests);
 	loop_free(rig.loop);
-	rmdir(rig.dir);
-	return 0;
+	return kit_dir_remove(state);
 }

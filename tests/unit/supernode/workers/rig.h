@@ -6,20 +6,12 @@
 #ifndef FLWR_TEST_WORKERS_RIG_H
 #define FLWR_TEST_WORKERS_RIG_H
 
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "kit/clock.h"
+#include "kit/dir.h"
+#include "kit/loop.h"
 #include "supernode/workers/dialect1.h"
 #include "supernode/workers/dialect6.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-/* cmocka needs the four above. */
-#include <cmocka.h>
 
 #define NODE_ID 11
 #define RUN_ID  22
@@ -40,7 +32,6 @@ struct call {
 
 extern struct rig {
 	struct loop *loop;
-	char dir[32];
 	struct budget budget;
 	struct node *node;
 	struct admission admission;
@@ -58,8 +49,6 @@ extern struct rig {
 	uint64_t held;     /* the token that was shown, as guests was told */
 	bool gone;         /* callers' connections have ended */
 	uint64_t received; /* bytes, on them */
-	int64_t skew_ms;
-	struct timer *nudge; /* has the loop look at the time */
 } rig;
 
 int rig_setup(void **state);

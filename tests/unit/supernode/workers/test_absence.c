@@ -2,7 +2,7 @@
  * Absences with real processes; their time passes when the test says so.
  */
 #include "common/base/clock.h"
-#include "kit/test.h"
+#include "kit/loop.h"
 #include "supernode/workers/absence.h"
 
 #include <fcntl.h>
@@ -10,9 +10,8 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
-#define DEADLINE_MS 10000
-#define BACK_MS     30000
-#define TIMERS      8
+#define BACK_MS 30000
+#define TIMERS  8
 
 struct lost {
 	unsigned times;
@@ -92,12 +91,7 @@ static int teardown(void **state)
 
 static void until_lost(unsigned times)
 {
-	int64_t end_ms = clock_now_ms() + DEADLINE_MS;
-
-	while (rig.lost.times < times) {
-		assert_true(clock_now_ms() < end_ms);
-		loop_step(rig.loop, 50);
-	}
+	kit_loop_until(rig.loop, rig.lost.times >= times);
 	assert_int_equal(rig.lost.times, times);
 }
 
@@ -267,8 +261,7 @@ static void one_that_may_be_returning_is_waited_for_again(void **state)
 	rig.returning = true;
 	absence_begin(rig.absence, 7, pidfd, false);
 	time_is_over(0);
-	while (n_armed < 2)
-		loop_step(rig.loop, 50);
+	kit_loop_until(rig.loop, n_armed >= 2);
 	assert_int_equal(rig.lost.times, 0);
 	process_end(pid);
 	until_lost(1);
@@ -291,8 +284,7 @@ static void who_has_no_time_is_not_looked_for_all_the_time(void **state)
 	rig.returning = true;
 	absence_begin(impatient, 7, -1, false);
 	time_is_over(0);
-	while (n_armed < 2)
-		loop_step(rig.loop, 50);
+	kit_loop_until(rig.loop, n_armed >= 2);
 	assert_in_range(armed[1].at_ms, before_ms + 1000, clock_now_ms() + 1000);
 	absence_free(impatient);
 }

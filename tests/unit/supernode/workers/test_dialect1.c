@@ -10,7 +10,6 @@ static void without_a_message_everything_is_a_failed_precondition(void **state)
 	auto_(call_done) struct call call;
 	struct slices none = {0};
 
-	(void)state;
 	call_make(&call, "GetToken");
 	call_body(&call, &none);
 	assert_int_equal(call.outcome, OUTCOME_FAILED_PRECONDITION);
@@ -23,7 +22,6 @@ static void a_token_is_not_given_out_twice(void **state)
 	auto_(call_done) struct call call;
 	struct slices none = {0};
 
-	(void)state;
 	work_begins();
 	call_make(&call, "GetToken");
 	call_body(&call, &none);
@@ -35,7 +33,6 @@ static void inputs_come_with_the_right_token_again_and_again(void **state)
 	auto_(instruction_inputs_done) struct instruction_inputs first = {0};
 	auto_(instruction_inputs_done) struct instruction_inputs second = {0};
 
-	(void)state;
 	work_begins();
 	assert_int_equal(pull(rig.token + 1, NULL), OUTCOME_INVALID_ARGUMENT);
 	assert_int_equal(pull(rig.token, &first), OUTCOME_OK);
@@ -50,7 +47,6 @@ static void a_push_before_the_pull_is_refused_before_its_body(void **state)
 {
 	auto_(call_done) struct call call;
 
-	(void)state;
 	work_begins();
 	call_make(&call, "PushClientAppOutputs");
 	assert_false(call.admitted);
@@ -62,7 +58,6 @@ static void outputs_are_taken_once(void **state)
 {
 	struct slices wrong = {0}, right = {0}, again = {0};
 
-	(void)state;
 	work_begins();
 	outputs_make(rig.token + 1, &wrong);
 	outputs_make(rig.token, &right);
@@ -77,7 +72,6 @@ static void broken_outputs_are_refused_and_the_token_lives_on(void **state)
 {
 	struct slices broken = {0}, right = {0};
 
-	(void)state;
 	work_begins();
 	outputs_make(rig.token, &right);
 	slices_append(
@@ -104,7 +98,6 @@ static void large_outputs_do_not_hold_others_up(void **state)
 	auto_(call_done) struct call other;
 	struct slices body = {0};
 
-	(void)state;
 	work_begins();
 	outputs_make(rig.token, &body);
 	make_large(&body);
@@ -128,7 +121,6 @@ static void the_caller_of_large_outputs_may_go(void **state)
 	auto_(call_done) struct call large;
 	struct slices body = {0};
 
-	(void)state;
 	work_begins();
 	outputs_make(rig.token, &body);
 	make_large(&body);
@@ -145,7 +137,6 @@ static void nothing_large_is_taken_apart_without_a_token(void **state)
 {
 	struct slices wrong = {0}, none = {0};
 
-	(void)state;
 	work_begins();
 	outputs_make(rig.token + 1, &wrong);
 	make_large(&wrong);
@@ -201,7 +192,6 @@ static enum outcome push_context(size_t len, const char *end)
 
 static void a_context_that_cannot_be_read_is_refused(void **state)
 {
-	(void)state;
 	work_begins();
 	rig.budget.limit_bytes = 16 << 20;
 	assert_int_equal(push_context(100, "\xff"), OUTCOME_INVALID_ARGUMENT);
@@ -219,7 +209,6 @@ static void a_long_reason_arrives_whole(void **state)
 	auto_(free_at_exit) char *reason = malloc(300000);
 	struct slices body = {0};
 
-	(void)state;
 	work_begins();
 	outputs.token = rig.token;
 	memset(reason, 'x', 299999);
@@ -241,7 +230,6 @@ static void strangers_contents_are_received_one_at_a_time(void **state)
 	auto_(call_done) struct call third;
 	struct slices body = {0};
 
-	(void)state;
 	work_begins();
 	outputs_make(rig.token, &body);
 	by_another_connection();
@@ -264,7 +252,6 @@ static void contents_that_wait_are_bounded(void **state)
 	struct call calls[DIALECT1_QUEUE_MAX + 2];
 	struct slices body = {0};
 
-	(void)state;
 	work_begins();
 	outputs_make(rig.token, &body);
 	slices_done(&body);
@@ -302,7 +289,6 @@ static void the_holders_outputs_take_the_place_of_the_content(void **state)
 	struct slices body = {0};
 	uint64_t before;
 
-	(void)state;
 	worker_comes(&inputs);
 	outputs_make(rig.token, &body);
 	before = rig.budget.used_bytes;
@@ -323,7 +309,6 @@ static void the_holders_content_is_gone_for_good(void **state)
 	auto_(call_done) struct call call;
 	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
 
-	(void)state;
 	worker_comes(&inputs);
 	call_make(&call, "PushClientAppOutputs");
 	request_cancelled(&call.request);
@@ -338,7 +323,6 @@ static void a_strangers_outputs_take_no_content_away(void **state)
 	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
 	uint64_t before;
 
-	(void)state;
 	worker_comes(&inputs);
 	before = rig.budget.used_bytes;
 	by_another_connection();
@@ -354,7 +338,6 @@ static void a_strangers_outputs_take_no_content_away(void **state)
 /* Its inputs are not taken for pulled. */
 static void whose_connection_has_ended_pulls_nothing(void **state)
 {
-	(void)state;
 	work_begins();
 	rig.gone = true;
 	assert_int_equal(pull(rig.token, NULL), OUTCOME_CANCELLED);
@@ -370,7 +353,6 @@ static void a_stranger_may_be_slow_but_not_silent(void **state)
 	auto_(call_done) struct call call;
 	struct slices body = {0};
 
-	(void)state;
 	work_begins();
 	outputs_make(rig.token, &body);
 	slices_done(&body);
@@ -395,7 +377,6 @@ static void a_stranger_may_be_slow_while_nobody_waits(void **state)
 	auto_(call_done) struct call second;
 	struct slices body = {0};
 
-	(void)state;
 	work_begins();
 	outputs_make(rig.token, &body);
 	slices_done(&body);
@@ -426,7 +407,6 @@ static void who_attends_holds_the_token(void **state)
 {
 	auto_(call_done) struct call call;
 
-	(void)state;
 	work_begins();
 	assert_int_not_equal(rig.held, rig.token);
 	attend(&call, rig.token);
@@ -448,7 +428,6 @@ static void who_attends_learns_that_outputs_were_taken(void **state)
 	auto_(call_done) struct call call;
 	struct slices body = {0};
 
-	(void)state;
 	work_begins();
 	attend(&call, rig.token);
 	outputs_make(rig.token, &body);
@@ -463,7 +442,6 @@ static void who_attends_learns_that_others_answered(void **state)
 {
 	auto_(call_done) struct call call;
 
-	(void)state;
 	work_begins();
 	attend(&call, rig.token);
 	node_give_up(rig.node, (struct node_now){clock_now_ms(), clock_wall_s()}, "time over");
@@ -480,7 +458,6 @@ static void what_lives_no_longer_is_not_attended(void **state)
 	auto_(call_done) struct call broken;
 	struct slices body = {0};
 
-	(void)state;
 	work_begins();
 	attend(&other, rig.token + 1);
 	assert_int_equal(other.outcome, OUTCOME_INVALID_ARGUMENT);
@@ -506,7 +483,6 @@ static void who_attends_is_given_no_token(void **state)
 	auto_(call_done) struct call attends;
 	auto_(call_done) struct call waits;
 
-	(void)state;
 	worker_comes(&inputs);
 	attend(&attends, rig.token);
 	ask(&waits, "30000");

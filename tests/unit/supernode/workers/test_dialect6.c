@@ -187,7 +187,6 @@ static void a_task_is_claimed_once(void **state)
 	struct slices body = {0};
 	uint64_t id = 0;
 
-	(void)state;
 	message_comes();
 	objects_message_to_node();
 	assert_int_equal(say_nothing("PullPendingTasks", &answer), OUTCOME_OK);
@@ -219,15 +218,9 @@ static void get_run(uint64_t run_id, struct slices *answer)
 
 static struct launcher_auth *load_secret(void)
 {
+	auto_(free_at_exit) char *path = kit_dir_write_text("secret", "secret");
 	struct launcher_auth *auth = NULL;
-	char path[64];
-	FILE *file;
 
-	snprintf(path, sizeof path, "%s/secret", rig.dir);
-	file = fopen(path, "we");
-	assert_non_null(file);
-	fputs("secret", file);
-	fclose(file);
 	assert_int_equal(launcher_auth_load(path, &auth, NULL), 0);
 	unlink(path);
 	return auth;
@@ -243,7 +236,6 @@ static void with_a_secret_only_launchers_may_ask(void **state)
 	auto_(free_at_exit) char *token = NULL;
 	struct slices nothing = {0}, body = {0};
 
-	(void)state;
 	rig.admission.launchers = launchers;
 	message_comes();
 	objects_message_to_node();
@@ -281,7 +273,6 @@ static void run_of_a_task_is_told(void **state)
 	auto_(run_done) struct run run = {0};
 	struct slices broken = {0};
 
-	(void)state;
 	message_comes();
 	objects_message_to_node();
 	assert_int_equal(say_nothing("PullPendingTasks", &pending), OUTCOME_OK);
@@ -302,7 +293,6 @@ static void who_waits_is_told_of_the_task_that_comes(void **state)
 	struct slices nothing = {0};
 	uint64_t id = 0;
 
-	(void)state;
 	message_comes();
 	call_make(&call, "PullPendingTasks");
 	call.wait = "30000";
@@ -340,7 +330,6 @@ static void nobody_without_a_live_token_is_received(void **state)
 {
 	char spent[NODE_TOKEN_TEXT_BYTES];
 
-	(void)state;
 	task_begins();
 	memcpy(spent, rig.task_token, sizeof spent);
 	node_worker_ended(rig.node, now_is(), 2, 8, "it has ended");
@@ -365,7 +354,6 @@ static void a_token_may_die_while_a_body_comes(void **state)
 	auto_(call_done) struct call call;
 	struct slices nothing = {0};
 
-	(void)state;
 	task_begins();
 	pull_input();
 	call_make(&call, "PushTaskOutput");
@@ -377,7 +365,6 @@ static void a_token_may_die_while_a_body_comes(void **state)
 
 static void the_token_of_an_instruction_is_none_of_a_task(void **state)
 {
-	(void)state;
 	work_begins();
 	assert_true(node_token_text(rig.node, rig.token, rig.task_token));
 	assert_int_equal(pull(rig.token, NULL), OUTCOME_OK);
@@ -410,7 +397,6 @@ static void check_message(size_t expected)
 
 static void inputs_are_given_until_they_are_confirmed(void **state)
 {
-	(void)state;
 	task_begins();
 	/* Nothing before the input. */
 	check_message(0);
@@ -452,7 +438,6 @@ static void a_heartbeat_and_logs_are_taken(void **state)
 	auto_(slices_done) struct slices answer = {0};
 	bool success = false;
 
-	(void)state;
 	task_begins();
 	assert_int_equal(say_nothing("SendTaskHeartbeat", &answer), OUTCOME_OK);
 	assert_int_equal(task_decode_heartbeat(&answer, &success), 0);
@@ -469,7 +454,6 @@ static void a_reply_comes_in_pieces(void **state)
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 	const struct held_message *answer;
 
-	(void)state;
 	task_begins();
 	made_new(&metadata, 2 * RECORD_BYTES, &made);
 	made_new(&metadata, 3 * RECORD_BYTES, &other);
@@ -504,7 +488,6 @@ static void large_objects_of_own_workers_are_not_hashed(void **state)
 	auto_(made_done) struct made made, other;
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 
-	(void)state;
 	task_begins();
 	made_new(&metadata, 2 * OBJECT_SET_LARGE_BYTES, &made);
 	made_new(&metadata, 3 * OBJECT_SET_LARGE_BYTES, &other);
@@ -531,7 +514,6 @@ static void an_error_needs_no_object(void **state)
 	auto_(made_done) struct made made;
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 
-	(void)state;
 	task_begins();
 	pull_input();
 	made_new(&metadata, RECORD_BYTES, &made);
@@ -543,7 +525,6 @@ static void an_error_needs_no_object(void **state)
 
 static void a_task_that_has_failed_is_answered(void **state)
 {
-	(void)state;
 	task_begins();
 	pull_input();
 	confirm();
@@ -558,7 +539,6 @@ static void an_agent_answers_for_its_worker(void **state)
 		.has_error = true, .error_code = 8, .error_reason = (char *)"it was killed"};
 	struct slices body = {0};
 
-	(void)state;
 	for (uint64_t number = 2; number < 4; number++) {
 		number == 2 ? task_begins() : next_task();
 		if (number == 3) {
@@ -582,7 +562,6 @@ static void what_is_announced_is_looked_at(void **state)
 	auto_(slices_done) struct slices no_tree = {0};
 	struct slices body = {0};
 
-	(void)state;
 	task_begins();
 	pull_input();
 	made_new(&metadata, RECORD_BYTES, &made);
@@ -607,7 +586,6 @@ static void who_attends_a_task_is_told_of_its_end(void **state)
 	auto_(call_done) struct call call;
 	struct slices nothing = {0};
 
-	(void)state;
 	task_begins();
 	call_make(&call, "Attend");
 	call_body(&call, &nothing);
@@ -629,7 +607,6 @@ static void contents_wait_for_their_turn(void **state)
 	struct call calls[MAX + 2];
 	struct slices body = {0};
 
-	(void)state;
 	task_begins();
 	pull_input();
 	made_new(&metadata, RECORD_BYTES, &made);

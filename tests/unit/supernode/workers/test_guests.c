@@ -1,28 +1,18 @@
 /*
  * Connections of workers with real sockets and a real gRPC server behind them.
  */
-#include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/rpc/channel.h"
+#include "kit/log.h"
+#include "kit/loop.h"
 #include "supernode/workers/guests.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-
-#include <cmocka.h>
-
-#define DEADLINE_MS 10000
 
 /* What cut() was told: how often, and the last time. */
 struct cut {
@@ -36,8 +26,7 @@ struct cut {
 struct rig {
 	struct loop *loop;
 	struct rpc *rpc;
-	struct log *log;
-	FILE *lines; /* what was logged */
+	struct kit_log log;
 	struct guests *guests;
 	struct rpc_server *server;
 	bool down;
@@ -55,7 +44,6 @@ static void handle_echo(void *server, struct request *request)
 {
 	struct slices body = {0};
 
-	(void)server;
 	rig->peer = *request->peer;
 	slices_move(&body, &request->body);
 	request_reply(request, &body);
@@ -75,7 +63,6 @@ int64_t __wrap_clock_now_ms(void)
 
 static bool token_live(void *arg, uint64_t token)
 {
-	(void)arg;
 	return token == rig->live;
 }
 
@@ -114,15 +101,13 @@ static int setup_with(void **state, const struct guests_ops *ops)
 
 	rig = calloc(1, sizeof *rig);
 	assert_non_null(rig);
-	rig->lines = tmpfile();
-	assert_non_null(rig->lines);
-	rig->log = log_new(fileno(rig->lines), "test", LOG_LEVEL_DEBUG);
+	kit_log_init(&rig->log, "test", LOG_LEVEL_DEBUG);
 	assert_int_equal(loop_new(&rig->loop), 0);
 	assert_int_equal(rpc_new(rig->loop, &rig->rpc), 0);
 	rig->cut.process = -1;
 	rig->found = -1;
 	assert_int_equal(guests_new(&(struct guests_options){.loop = rig->loop,
-					    .log = rig->log,
+					    .log = rig->log.log,
 					    .address = "127.0.0.1:0",
 					    .ops = ops,
 					    .arg = rig},
@@ -162,32 +147,22 @@ static void on_down(void *arg)
 
 static int teardown(void **state)
 {
-	(void)state;
 	guests_stop(rig->guests);
 	rpc_server_shutdown(rig->server, 0, on_down, rig);
-	while (!rig->down)
-		loop_step(rig->loop, 100);
+	kit_loop_until(rig->loop, rig->down);
 	guests_free(rig->guests);
 	rpc_free(rig->rpc);
 	loop_free(rig->loop);
-	log_free(rig->log);
+	kit_log_done(&rig->log);
 	close_fd(&rig->cut.process);
 	close_fd(&rig->found);
-	fclose(rig->lines);
 	free(rig);
 	rig = NULL;
 	return 0;
 }
 
-/* Run the loop until condition holds; fail after DEADLINE_MS. */
-#define run_until(condition)                                                                       \
-	do {                                                                                       \
-		int64_t end_ = clock_now_ms() + DEADLINE_MS;                                       \
-		while (!(condition)) {                                                             \
-			assert_true(clock_now_ms() < end_);                                        \
-			loop_step(rig->loop, 50);                                                  \
-		}                                                                                  \
-	} while (0)
+/* As kit_loop_until(). */
+#define run_until(condition) kit_loop_until(rig->loop, condition)
 
 static int dial(void)
 {
@@ -216,11 +191,7 @@ static bool closed(int fd)
 
 static bool logged(const char *text)
 {
-	char buffer[8192] = "";
-	ssize_t n = pread(fileno(rig->lines), buffer, sizeof buffer - 1, 0);
-
-	assert_true(n >= 0);
-	return strstr(buffer, text) != NULL;
+	return kit_log_count(&rig->log, text) > 0;
 }
 
 struct answer {
@@ -252,7 +223,7 @@ static struct rpc_channel *channel_new(void)
 static enum outcome echo(struct rpc_channel *channel)
 {
 	const struct rpc_call_options options = {
-		.path = "/test.Echo/Echo", .timeout_ms = DEADLINE_MS};
+		.path = "/test.Echo/Echo", .timeout_ms = KIT_WAIT_MS};
 	struct answer answer = {0};
 	struct slices body = {0};
 
@@ -266,7 +237,6 @@ static void a_connection_is_known_from_its_first_call_to_its_end(void **state)
 {
 	struct rpc_channel *channel = channel_new();
 
-	(void)state;
 	assert_int_equal(echo(channel), OUTCOME_OK);
 	assert_int_equal(guests_count(rig->guests), 1);
 	assert_int_not_equal(rig->peer.connection, 0);
@@ -279,7 +249,6 @@ static void a_shown_token_is_remembered_while_its_message_lives(void **state)
 {
 	struct rpc_channel *channel = channel_new();
 
-	(void)state;
 	assert_int_equal(echo(channel), OUTCOME_OK);
 	assert_int_equal(guests_holds(rig->guests, &rig->peer), 0);
 	rig->live = 7;
@@ -298,7 +267,6 @@ static void bytes_are_counted(void **state)
 	struct rpc_channel *channel = channel_new();
 	uint64_t before;
 
-	(void)state;
 	assert_int_equal(echo(channel), OUTCOME_OK);
 	before = guests_received(rig->guests, &rig->peer);
 	assert_true(before > 0);
@@ -327,7 +295,6 @@ static void the_end_of_the_one_that_holds_a_message_is_told(void **state)
 	struct rpc_channel *holder = holding(7);
 	struct peer peer = rig->peer;
 
-	(void)state;
 	rig->live = 7;
 	assert_int_equal(rig->held, 1);
 	/* The end of one that holds nothing is no news. */
@@ -350,7 +317,6 @@ static void not_while_another_connection_holds_it(void **state)
 	struct rpc_channel *first = holding(7);
 	struct rpc_channel *second = holding(7);
 
-	(void)state;
 	rig->live = 7;
 	rpc_channel_free(first);
 	run_until(guests_count(rig->guests) == 1);
@@ -364,7 +330,6 @@ static void not_when_the_message_was_answered(void **state)
 {
 	struct rpc_channel *channel = holding(7);
 
-	(void)state;
 	rig->live = 7;
 	assert_int_equal(guests_holds(rig->guests, &rig->peer), 7);
 	rig->live = 0;
@@ -378,7 +343,6 @@ static void the_last_message_of_a_connection_counts(void **state)
 {
 	struct rpc_channel *channel = holding(7);
 
-	(void)state;
 	guests_hold(rig->guests, &rig->peer, 8, NULL);
 	rig->live = 8;
 	rpc_channel_free(channel);
@@ -415,7 +379,6 @@ static pid_t process_connected(void)
 
 static void nothing_run(struct job *job)
 {
-	(void)job;
 }
 
 static struct job *job_over;
@@ -441,7 +404,6 @@ static void its_process_comes_with_it(void **state)
 	const struct peer first = {.connection = 1};
 	struct pollfd ended = {.events = POLLIN};
 
-	(void)state;
 	rig->live = 7;
 	guests_hold(rig->guests, &first, 7, NULL);
 	jobs_done();
@@ -450,7 +412,7 @@ static void its_process_comes_with_it(void **state)
 	assert_int_equal(rig->cut.token, 7);
 	assert_true(rig->cut.process >= 0);
 	ended.fd = rig->cut.process;
-	assert_int_equal(poll(&ended, 1, DEADLINE_MS), 1);
+	assert_int_equal(poll(&ended, 1, KIT_WAIT_MS), 1);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_int_equal(guests_count(rig->guests), 1);
 	assert_return_code(kill(other, SIGKILL), errno);
@@ -464,7 +426,6 @@ static void gate_run(struct job *job)
 {
 	char byte;
 
-	(void)job;
 	while (read(gate[0], &byte, 1) < 0)
 		;
 }
@@ -475,7 +436,6 @@ static void a_connection_may_end_while_its_process_is_looked_for(void **state)
 	struct job waits = {.run = gate_run, .done = nothing_done};
 	struct rpc_channel *channel;
 
-	(void)state;
 	assert_return_code(pipe2(gate, O_CLOEXEC), errno);
 	assert_int_equal(loop_job(rig->loop, &waits), 0);
 	channel = holding(7);
@@ -525,7 +485,6 @@ static void the_end_of_an_idle_client_is_told_apart(void **state)
 		{10, 10, 40, false, 100},
 	};
 
-	(void)state;
 	rig->live = 7;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct rpc_channel *channel;
@@ -561,7 +520,6 @@ static void not_when_everything_ends(void **state)
 {
 	struct rpc_channel *channel = holding(7);
 
-	(void)state;
 	guests_detach(rig->guests);
 	rig->live = 7;
 	rpc_channel_free(channel);
@@ -574,7 +532,6 @@ static void garbage_costs_one_line_and_harms_nobody(void **state)
 	auto_(close_at_exit) int fd = dial();
 	struct rpc_channel *channel = channel_new();
 
-	(void)state;
 	assert_int_equal(write(fd, "\x16\x03\x01 tls?", 8), 8);
 	run_until(closed(fd));
 	assert_true(logged("WARN"));
@@ -589,7 +546,6 @@ static void http_1_is_told_apart(void **state)
 	auto_(close_at_exit) int fd = dial();
 	static const char request[] = "POST /v1/runtime/acquire-task HTTP/1.1\r\n";
 
-	(void)state;
 	assert_int_equal(write(fd, request, sizeof request - 1), sizeof request - 1);
 	run_until(closed(fd));
 	assert_true(logged("HTTP/1.1"));
@@ -602,7 +558,6 @@ static void a_preface_in_pieces_is_waited_for(void **state)
 	struct rpc_channel *channel = channel_new();
 	char bytes[16];
 
-	(void)state;
 	for (size_t i = 0; i < sizeof preface - 1; i++) {
 		assert_int_equal(write(fd, preface + i, 1), 1);
 		loop_step(rig->loop, 0);
@@ -632,7 +587,7 @@ static bool send_pings(int fd, size_t bytes)
 {
 	static const char ping[17] = "\0\0\10\6\0\0\0\0";
 	char out[100 * sizeof ping], in[4096];
-	int64_t end = clock_now_ms() + DEADLINE_MS;
+	int64_t end_ms = kit_now_ms() + KIT_WAIT_MS;
 
 	for (size_t i = 0; i < sizeof out; i += sizeof ping)
 		memcpy(out + i, ping, sizeof ping);
@@ -644,8 +599,10 @@ static bool send_pings(int fd, size_t bytes)
 		if (got == 0 || ((n < 0 || got < 0) && errno != EAGAIN))
 			return false;
 		sent += n > 0 ? (size_t)n : 0;
-		loop_step(rig->loop, n > 0 ? 0 : 10);
-		assert_true(clock_now_ms() < end);
+		if (n > 0)
+			loop_step(rig->loop, 0);
+		else
+			kit_loop_step(rig->loop, end_ms, "all is sent", __FILE__, __LINE__);
 	}
 	return true;
 }
@@ -655,7 +612,6 @@ static void a_guest_that_sends_much_is_cut(void **state)
 	struct rpc_channel *channel;
 	auto_(close_at_exit) int fd = guest_new();
 
-	(void)state;
 	assert_false(send_pings(fd, 8 << 20));
 	assert_true(logged("sends too much without a token: closed"));
 	assert_int_equal(guests_count(rig->guests), 0);
@@ -669,7 +625,6 @@ static void whoever_holds_a_token_may_send_much(void **state)
 	const struct peer first = {.connection = 1};
 	auto_(close_at_exit) int fd = guest_new();
 
-	(void)state;
 	rig->live = 7;
 	guests_hold(rig->guests, &first, 7, NULL);
 	assert_true(send_pings(fd, 1 << 20));
@@ -686,7 +641,6 @@ static void what_came_for_a_token_is_nobodys_fault(void **state)
 	auto_(close_at_exit) int fd = guest_new();
 	char bytes[17 * 10000] = "";
 
-	(void)state;
 	for (size_t i = 0; i < sizeof bytes; i += 17)
 		memcpy(bytes + i, "\0\0\10\6\0\0\0\0", 8);
 	rig->live = 7;
@@ -712,7 +666,6 @@ static void a_content_may_be_large(void **state)
 	const struct peer first = {.connection = 1};
 	auto_(close_at_exit) int fd = guest_new();
 
-	(void)state;
 	guests_content(rig->guests, &first, 1);
 	assert_true(send_pings(fd, 1 << 20));
 	run_until(guests_received(rig->guests, &first) > 1 << 20);
@@ -726,7 +679,6 @@ static void a_guest_whose_calls_are_refused_is_cut(void **state)
 	const struct peer first = {.connection = 1, .text = "first"};
 	auto_(close_at_exit) int fd = guest_new();
 
-	(void)state;
 	for (unsigned i = 0; i < 64; i++)
 		guests_complain_refused(
 			rig->guests, &first, "GetToken", OUTCOME_INVALID_ARGUMENT, "no");
@@ -742,7 +694,6 @@ static void many_silent_connections_harm_nobody(void **state)
 	int fds[N];
 	struct rpc_channel *channel;
 
-	(void)state;
 	for (size_t i = 0; i < N; i++)
 		fds[i] = dial();
 	run_until(guests_count(rig->guests) == N);
