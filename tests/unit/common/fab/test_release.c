@@ -130,12 +130,12 @@ static void check_release(enum kit_python python, unsigned fabs)
 	assert_int_equal(homes, 4);
 }
 
-static void test_oldest(void **state)
+static void fabs_of_the_oldest_release_are_installed_as_it_does(void **state)
 {
 	check_release(KIT_OLDEST, 2);
 }
 
-static void test_newest(void **state)
+static void fabs_of_the_newest_release_are_installed_as_it_does(void **state)
 {
 	check_release(KIT_NEWEST, 12);
 }
@@ -143,8 +143,10 @@ static void test_newest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_oldest, kit_dir_make, kit_dir_remove),
-		cmocka_unit_test_setup_teardown(test_newest, kit_dir_make, kit_dir_remove),
+		cmocka_unit_test_setup_teardown(fabs_of_the_oldest_release_are_installed_as_it_does,
+			kit_dir_make, kit_dir_remove),
+		cmocka_unit_test_setup_teardown(fabs_of_the_newest_release_are_installed_as_it_does,
+			kit_dir_make, kit_dir_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,7 +79,7 @@ static void check_fab(const struct trusted *trusted, const char *name, bool good
 		assert_non_null(strstr(why.text, "fpk_a"));
 }
 
-static void test_as_flower_says(void **state)
+static void files_and_fabs_are_judged_as_flower_judges(void **state)
 {
 	auto_(free_at_exit) char *path = kit_dir_path("entities.yaml");
 	struct trusted *trusted = NULL;
@@ -112,7 +112,7 @@ static void test_as_flower_says(void **state)
 	trusted_free(trusted);
 }
 
-static void test_files(void **state)
+static void a_broken_file_is_refused_with_a_sentence(void **state)
 {
 	static const struct {
 		const char *text;
@@ -152,7 +152,7 @@ static void test_files(void **state)
 	trusted_free(NULL);
 }
 
-static void test_large(void **state)
+static void a_file_that_is_too_large_is_refused(void **state)
 {
 	size_t len = TRUSTED_FILE_MAX_BYTES + 1;
 	auto_(free_at_exit) char *text = calloc(1, len);
@@ -169,7 +169,7 @@ static void test_large(void **state)
 }
 
 /* Whatever is changed: a sentence, or a file of another meaning; never a crash. */
-static void test_changed(void **state)
+static void a_changed_file_never_crashes(void **state)
 {
 	char text[] = "---\n# all\nfpk_a: " KEY "\nfpk_b: '" KEY " me'\n\"fpk_c\": >-\n  " KEY "\n";
 
@@ -196,10 +196,10 @@ static void test_changed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_as_flower_says),
-		cmocka_unit_test(test_files),
-		cmocka_unit_test(test_large),
-		cmocka_unit_test(test_changed),
+		cmocka_unit_test(files_and_fabs_are_judged_as_flower_judges),
+		cmocka_unit_test(a_broken_file_is_refused_with_a_sentence),
+		cmocka_unit_test(a_file_that_is_too_large_is_refused),
+		cmocka_unit_test(a_changed_file_never_crashes),
 	};
 
 	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);

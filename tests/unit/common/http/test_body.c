@@ -10,7 +10,7 @@ static void add(struct slices *list, const char *text)
 	assert_int_equal(slices_append_copy(list, text, strlen(text)), 0);
 }
 
-static void test_source(void **state)
+static void a_body_is_read_out_in_any_pieces(void **state)
 {
 	struct http_source source = {0};
 	char buffer[32];
@@ -67,7 +67,7 @@ static void collect(size_t total, size_t at_once, uint64_t expected)
 	free(bytes);
 }
 
-static void test_sink(void **state)
+static void an_answer_is_taken_in_as_it_comes(void **state)
 {
 	static const size_t totals[] = {0, 1, 4096, 4097, 100000, 3 << 20};
 	static const size_t steps[] = {1000, 4096, 16384, 5 << 20};
@@ -83,7 +83,7 @@ static void test_sink(void **state)
 	}
 }
 
-static void test_sink_is_dropped(void **state)
+static void a_sink_is_bounded_and_may_be_dropped(void **state)
 {
 	struct http_sink sink = {.max_bytes = 10};
 
@@ -98,9 +98,9 @@ static void test_sink_is_dropped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_source),
-		cmocka_unit_test(test_sink),
-		cmocka_unit_test(test_sink_is_dropped),
+		cmocka_unit_test(a_body_is_read_out_in_any_pieces),
+		cmocka_unit_test(an_answer_is_taken_in_as_it_comes),
+		cmocka_unit_test(a_sink_is_bounded_and_may_be_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
  */
 #include "fixture.h"
 
-static void test_call(void **state)
+static void a_call_has_an_answer(void **state)
 {
 	struct world *world = *state;
 	struct slices body = {0};
@@ -27,7 +27,7 @@ static void test_call(void **state)
 	expect_text(world, "/header/expect", "none");
 }
 
-static void test_no_such_call(void **state)
+static void a_call_that_cannot_be_made_is_refused(void **state)
 {
 	struct world *world = *state;
 	static const char *const bad[] = {
@@ -48,7 +48,7 @@ static void test_no_such_call(void **state)
 	assert_int_equal(http_call_start(world->client, &wrong, &body, NULL, NULL, NULL), -EINVAL);
 }
 
-static void test_statuses(void **state)
+static void a_status_is_told_with_its_words(void **state)
 {
 	static const struct {
 		const char *path;
@@ -73,7 +73,7 @@ static void test_statuses(void **state)
 }
 
 /* One row: what happens to a call without a body. */
-static void test_broken_answers(void **state)
+static void broken_answers_fail_one_call_only(void **state)
 {
 	static const struct {
 		const char *path;
@@ -109,7 +109,7 @@ static void test_broken_answers(void **state)
 }
 
 /* A call may bound its answer. */
-static void test_bounded(void **state)
+static void a_call_may_bound_its_answer(void **state)
 {
 	struct world *world = *state;
 
@@ -126,7 +126,7 @@ static void test_bounded(void **state)
 	world->answer_max_bytes = 0;
 }
 
-static void test_in_time(void **state)
+static void a_call_ends_in_its_time(void **state)
 {
 	struct world *world = *state;
 	struct answer answer;
@@ -142,7 +142,7 @@ static void test_in_time(void **state)
 	expect_text(world, "/open", "");
 }
 
-static void test_cancelled(void **state)
+static void a_cancelled_call_ends_once(void **state)
 {
 	struct world *world = *state;
 	struct answer fresh, late;
@@ -165,7 +165,7 @@ static void test_cancelled(void **state)
 	expect_text(world, "/open", "");
 }
 
-static void test_nobody_there(void **state)
+static void nobody_there_is_said(void **state)
 {
 	struct world *world = *state;
 	struct http_client_options options = {.address = "127.0.0.1:1", .receive_max_bytes = MIB};
@@ -187,7 +187,7 @@ static void test_nobody_there(void **state)
 }
 
 /* A proxy of the environment's is asked for other machines, never for this one. */
-static void test_proxies(void **state)
+static void a_proxy_is_asked_for_other_machines_only(void **state)
 {
 	struct world *world = *state;
 	struct http_client_options options = {
@@ -214,7 +214,7 @@ static void test_proxies(void **state)
 }
 
 /* The client goes first; its calls come home when http goes. */
-static void test_the_end(void **state)
+static void calls_come_home_when_http_goes(void **state)
 {
 	struct world *world = *state;
 	struct answer answers[3];
@@ -240,16 +240,16 @@ static void test_the_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_call),
-		TEST(test_no_such_call),
-		TEST(test_statuses),
-		TEST(test_broken_answers),
-		TEST(test_bounded),
-		TEST(test_in_time),
-		TEST(test_cancelled),
-		TEST(test_nobody_there),
-		TEST(test_proxies),
-		TEST(test_the_end),
+		TEST(a_call_has_an_answer),
+		TEST(a_call_that_cannot_be_made_is_refused),
+		TEST(a_status_is_told_with_its_words),
+		TEST(broken_answers_fail_one_call_only),
+		TEST(a_call_may_bound_its_answer),
+		TEST(a_call_ends_in_its_time),
+		TEST(a_cancelled_call_ends_once),
+		TEST(nobody_there_is_said),
+		TEST(a_proxy_is_asked_for_other_machines_only),
+		TEST(calls_come_home_when_http_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
 #include "common/http/failure.h"
 #include "kit/test.h"
 
-static void test_all(void **state)
+static void each_failure_has_an_outcome(void **state)
 {
 	assert_int_equal(http_failure_outcome(HTTP_FAILURE_NONE), OUTCOME_OK);
 	assert_null(http_failure_text(HTTP_FAILURE_NONE));
@@ -23,7 +23,7 @@ static void test_all(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_all)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(each_failure_has_an_outcome)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

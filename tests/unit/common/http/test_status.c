@@ -55,14 +55,14 @@ static bool has_row(int status)
 	return false;
 }
 
-static void test_rows(void **state)
+static void statuses_have_the_outcome_of_flowers_errors(void **state)
 {
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		assert_int_equal(http_outcome_of(rows[i].status, rows[i].code), rows[i].outcome);
 }
 
 /* Nothing else is a success, and nothing else is final. */
-static void test_the_others(void **state)
+static void no_other_status_is_a_success_or_final(void **state)
 {
 	for (int status = 100; status < 500; status++)
 		if (!has_row(status))
@@ -74,8 +74,8 @@ static void test_the_others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_the_others),
+		cmocka_unit_test(statuses_have_the_outcome_of_flowers_errors),
+		cmocka_unit_test(no_other_status_is_a_success_or_final),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

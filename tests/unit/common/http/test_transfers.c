@@ -16,7 +16,7 @@ bool __wrap_log_on_terminal(const struct log *log)
 
 /* ---- connections ---- */
 
-static void test_a_connection_is_used_again(void **state)
+static void a_connection_is_used_again(void **state)
 {
 	struct world *world = *state;
 
@@ -25,7 +25,7 @@ static void test_a_connection_is_used_again(void **state)
 	expect_text(world, "/count", "1.3");
 }
 
-static void test_closed_while_idle(void **state)
+static void a_connection_closed_while_idle_harms_no_call(void **state)
 {
 	struct world *world = *state;
 
@@ -34,7 +34,7 @@ static void test_closed_while_idle(void **state)
 }
 
 /* The request is on its way already: it is sent once more, from its beginning. */
-static void test_closed_under_a_request(void **state)
+static void a_request_whose_connection_closes_is_sent_again(void **state)
 {
 	struct world *world = *state;
 	char expected[32];
@@ -69,7 +69,7 @@ static void others_go_on(struct world *world, struct answer *transfer)
 	assert_int_equal(transfer->failure, HTTP_FAILURE_NONE);
 }
 
-static void test_nobody_waits_for_an_upload(void **state)
+static void nobody_waits_for_an_upload(void **state)
 {
 	struct world *world = *state;
 	struct slices body = bytes_of(64);
@@ -82,7 +82,7 @@ static void test_nobody_waits_for_an_upload(void **state)
 	answer_done(&upload);
 }
 
-static void test_nobody_waits_for_a_download(void **state)
+static void nobody_waits_for_a_download(void **state)
 {
 	struct world *world = *state;
 	struct answer download;
@@ -94,7 +94,7 @@ static void test_nobody_waits_for_a_download(void **state)
 }
 
 /* The server has said no before it has read all. */
-static void test_refused_early(void **state)
+static void a_large_body_may_be_refused_early(void **state)
 {
 	struct world *world = *state;
 	struct slices body = bytes_of(8);
@@ -146,7 +146,7 @@ static void expect_growth(size_t before_kib, size_t mib)
 #endif
 }
 
-static void test_memory(void **state)
+static void memory_grows_by_the_body_only(void **state)
 {
 	struct world *world = *state;
 	struct slices body = bytes_of(64);
@@ -181,7 +181,7 @@ static void test_memory(void **state)
 
 /* ---- progress ---- */
 
-static void test_progress(void **state)
+static void progress_is_logged(void **state)
 {
 	struct world *world = *state;
 	struct slices body = bytes_of(64);
@@ -205,14 +205,14 @@ static void test_progress(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_a_connection_is_used_again),
-		TEST(test_closed_while_idle),
-		TEST(test_closed_under_a_request),
-		TEST(test_nobody_waits_for_an_upload),
-		TEST(test_nobody_waits_for_a_download),
-		TEST(test_refused_early),
-		TEST(test_memory),
-		TEST(test_progress),
+		TEST(a_connection_is_used_again),
+		TEST(a_connection_closed_while_idle_harms_no_call),
+		TEST(a_request_whose_connection_closes_is_sent_again),
+		TEST(nobody_waits_for_an_upload),
+		TEST(nobody_waits_for_a_download),
+		TEST(a_large_body_may_be_refused_early),
+		TEST(memory_grows_by_the_body_only),
+		TEST(progress_is_logged),
 	};
 
 	/* As the programs do: what is freed is gone. */

@@ -54,7 +54,7 @@ static void expect_refused(const void *data, size_t len)
 	assert_string_equal(why.text, sentence);
 }
 
-static void test_file(void **state)
+static void a_file_of_certificates_is_handed_on_as_it_is(void **state)
 {
 	char text[2048];
 
@@ -66,7 +66,7 @@ static void test_file(void **state)
 	expect_pem(path, text);
 }
 
-static void test_refused(void **state)
+static void a_file_without_a_certificate_is_refused(void **state)
 {
 	static const char key[] = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
 	static const char der[] = "\x30\x82\x01\x7e\x30";
@@ -90,7 +90,7 @@ static void test_refused(void **state)
 	assert_int_equal(trust_load(kit_dir, &pem, &why), -EISDIR);
 }
 
-static void test_system(void **state)
+static void the_systems_certificates_are_found(void **state)
 {
 	char *pem = NULL;
 	struct reason why = {0};
@@ -113,9 +113,9 @@ static void test_system(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_file),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_system),
+		cmocka_unit_test(a_file_of_certificates_is_handed_on_as_it_is),
+		cmocka_unit_test(a_file_without_a_certificate_is_refused),
+		cmocka_unit_test(the_systems_certificates_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);

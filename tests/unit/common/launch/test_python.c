@@ -41,7 +41,7 @@ static int find(const char *given, char *found, struct reason *why)
 	return r;
 }
 
-static void test_given(void **state)
+static void a_python_that_is_given_must_run(void **state)
 {
 	char expected[256], given[256], found[256];
 	struct reason why;
@@ -60,7 +60,7 @@ static void test_given(void **state)
 	assert_int_equal(find(given, found, &why), -EACCES);
 }
 
-static void test_search(void **state)
+static void a_python_is_searched_in_the_path(void **state)
 {
 	char expected[256], path[1024], found[256];
 	struct reason why;
@@ -101,8 +101,8 @@ static void test_search(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_given),
-		cmocka_unit_test(test_search),
+		cmocka_unit_test(a_python_that_is_given_must_run),
+		cmocka_unit_test(a_python_is_searched_in_the_path),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, kit_dir_remove);

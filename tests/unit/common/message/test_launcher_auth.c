@@ -38,7 +38,7 @@ static bool verify(struct launcher_auth *auth, double now_s, const char *const t
 	return launcher_auth_verify(auth, METHOD, &body, now_s, texts);
 }
 
-static void test_flowers(void **state)
+static void flowers_signatures_are_taken_once(void **state)
 {
 	/* With its NUL. */
 	struct launcher_auth *auth = load(secret, sizeof secret);
@@ -52,7 +52,7 @@ static void test_flowers(void **state)
 	launcher_auth_free(auth);
 }
 
-static void test_wrong(void **state)
+static void a_changed_proof_is_refused(void **state)
 {
 	static const struct {
 		enum launcher_proof which;
@@ -95,7 +95,7 @@ static void test_wrong(void **state)
 	launcher_auth_free(other);
 }
 
-static void test_ours(void **state)
+static void our_signatures_are_taken(void **state)
 {
 	struct launcher_auth *auth = load(secret, sizeof secret);
 	auto_(slices_done) struct slices body = vector_whole((const uint8_t *)"\x08\x07", 2);
@@ -116,7 +116,7 @@ static void test_ours(void **state)
 	launcher_auth_free(auth);
 }
 
-static void test_files(void **state)
+static void secrets_come_from_files(void **state)
 {
 	static const char large[5000];
 	struct launcher_auth *auth = NULL;
@@ -131,9 +131,10 @@ static void test_files(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_flowers),
-		cmocka_unit_test(test_wrong), cmocka_unit_test(test_ours),
-		cmocka_unit_test(test_files)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(flowers_signatures_are_taken_once),
+		cmocka_unit_test(a_changed_proof_is_refused),
+		cmocka_unit_test(our_signatures_are_taken),
+		cmocka_unit_test(secrets_come_from_files)};
 
 	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }

@@ -68,14 +68,14 @@ static void check_one(const char *name, const struct slices *bytes)
 	}
 }
 
-static void test_real_bytes(void **state)
+static void real_bytes_are_written_again(void **state)
 {
 	assert_true(again_script(FLWR_TEST_DIR "/gen_object_calls.py", codecs, ARRAY_LEN(codecs),
 			    check_one) > 240);
 }
 
 /* The last one of a field counts, a content too: it does not grow. */
-static void test_repeated_fields(void **state)
+static void the_last_of_a_repeated_field_counts(void **state)
 {
 	static const uint8_t bytes[] = {0x1a, 0x02, 'n', 'o', 0x08, 0x01, 0x1a, 0x05, 'h', 'e', 'l',
 		'l', 'o', 0x10, 0x01, 0xa2, 0x06, 0x01, 'x'};
@@ -89,8 +89,8 @@ static void test_repeated_fields(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_real_bytes), cmocka_unit_test(test_repeated_fields)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(real_bytes_are_written_again),
+		cmocka_unit_test(the_last_of_a_repeated_field_counts)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

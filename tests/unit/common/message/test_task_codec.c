@@ -98,13 +98,13 @@ static void check_one(const char *name, const struct slices *bytes)
 	}
 }
 
-static void test_real_bytes(void **state)
+static void real_bytes_are_written_again(void **state)
 {
 	assert_true(again_script(FLWR_TEST_DIR "/gen_task_calls.py", codecs, ARRAY_LEN(codecs),
 			    check_one) > 200);
 }
 
-static void test_claim(void **state)
+static void a_claim_has_a_token_or_none(void **state)
 {
 	static const uint8_t none[] = {0x0a, 0x00};
 	auto_(slices_done) struct slices request = {0}, answer = {0}, no_answer = {0};
@@ -127,7 +127,7 @@ static void test_claim(void **state)
 }
 
 /* An id that is none, a text that is none. */
-static void test_refusals(void **state)
+static void ids_and_texts_that_are_none_are_refused(void **state)
 {
 	static const uint8_t bad_id[] = {0x12, 0x02, 'a', 'b'};
 	static const uint8_t no_text[] = {0x12, 0x01, 0xff};
@@ -142,8 +142,9 @@ static void test_refusals(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_bytes),
-		cmocka_unit_test(test_claim), cmocka_unit_test(test_refusals)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(real_bytes_are_written_again),
+		cmocka_unit_test(a_claim_has_a_token_or_none),
+		cmocka_unit_test(ids_and_texts_that_are_none_are_refused)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

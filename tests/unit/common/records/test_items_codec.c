@@ -38,7 +38,7 @@ static void check_context(const struct slices *bytes)
 	assert_true(slices_equal(&made, &records));
 }
 
-static void test_real_bytes(void **state)
+static void real_bytes_are_written_again(void **state)
 {
 	auto_(slices_done) struct slices once = {0};
 	struct vectors vectors;
@@ -65,7 +65,7 @@ static void test_real_bytes(void **state)
 	assert_true(n > 180);
 }
 
-static void test_refusals(void **state)
+static void what_is_no_record_dict_is_refused(void **state)
 {
 	static const struct {
 		uint8_t bytes[24];
@@ -93,7 +93,7 @@ static void test_refusals(void **state)
 	}
 }
 
-static void test_array_bytes_by_reference(void **state)
+static void array_bytes_are_references(void **state)
 {
 	static const uint8_t payload[100000];
 	auto_(record_dict_done) struct record_dict dict = {0}, decoded = {0};
@@ -110,7 +110,7 @@ static void test_array_bytes_by_reference(void **state)
 	assert_ptr_equal(array->data.v[0].data, payload);
 }
 
-static void test_too_many(void **state)
+static void too_many_entries_are_refused(void **state)
 {
 	static const uint8_t item[] = {0x0a, 0x02, 0x12, 0x00};
 	auto_(slices_done) struct slices list = {0};
@@ -143,7 +143,7 @@ static void make_config(size_t len, struct slices *out)
 }
 
 /* One byte on the wire, eight in memory. */
-static void test_packed_numbers_are_counted(void **state)
+static void packed_numbers_are_counted(void **state)
 {
 	const size_t most = 9 * VALUE_PACKED_PER_ENTRY; /* the entry itself is the tenth */
 
@@ -177,7 +177,7 @@ static void test_packed_numbers_are_counted(void **state)
 }
 
 /* A check reads it in pieces: the character lies across their border in each way once. */
-static void test_long_strings(void **state)
+static void long_strings_are_checked_in_pieces(void **state)
 {
 	static const char character[] = "\xf0\x9f\x8c\xb1";
 
@@ -201,10 +201,12 @@ static void test_long_strings(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_bytes),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_array_bytes_by_reference),
-		cmocka_unit_test(test_too_many), cmocka_unit_test(test_packed_numbers_are_counted),
-		cmocka_unit_test(test_long_strings)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(real_bytes_are_written_again),
+		cmocka_unit_test(what_is_no_record_dict_is_refused),
+		cmocka_unit_test(array_bytes_are_references),
+		cmocka_unit_test(too_many_entries_are_refused),
+		cmocka_unit_test(packed_numbers_are_counted),
+		cmocka_unit_test(long_strings_are_checked_in_pieces)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

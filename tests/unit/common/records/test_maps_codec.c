@@ -21,7 +21,7 @@ static int again(const struct slices *bytes, struct slices *out)
 	return maps_encode(&dict, out);
 }
 
-static void test_real_bytes(void **state)
+static void real_bytes_are_written_again(void **state)
 {
 	auto_(slices_done) struct slices unpacked = {0};
 	struct vectors vectors;
@@ -42,7 +42,7 @@ static void test_real_bytes(void **state)
 	assert_true(n > 80);
 }
 
-static void test_array_bytes_by_reference(void **state)
+static void array_bytes_are_references(void **state)
 {
 	const size_t size = 100u << 20, piece = 51200;
 	auto_(free_at_exit) uint8_t *payload = calloc(1, size);
@@ -68,7 +68,7 @@ static void test_array_bytes_by_reference(void **state)
 		assert_ptr_equal(array->data.v[i].data, payload + i * piece);
 }
 
-static void test_refusals(void **state)
+static void what_is_no_record_set_is_refused(void **state)
 {
 	static const struct {
 		uint8_t bytes[24];
@@ -94,7 +94,7 @@ static void test_refusals(void **state)
 }
 
 /* Two records of one name in one map: the last one counts; in two maps: both do. */
-static void test_equal_names(void **state)
+static void equal_names_count_once_in_a_map(void **state)
 {
 	auto_(record_dict_done) struct record_dict dict = {0}, decoded = {0};
 	auto_(slices_done) struct slices bytes = {0};
@@ -116,7 +116,7 @@ static void test_equal_names(void **state)
 	assert_int_equal(decoded.v[1].kind, RECORD_CONFIGS);
 }
 
-static void test_too_many(void **state)
+static void too_many_entries_are_refused(void **state)
 {
 	struct slices list = {0};
 	struct record_dict dict;
@@ -139,9 +139,11 @@ static void test_too_many(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_bytes),
-		cmocka_unit_test(test_array_bytes_by_reference), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_equal_names), cmocka_unit_test(test_too_many)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(real_bytes_are_written_again),
+		cmocka_unit_test(array_bytes_are_references),
+		cmocka_unit_test(what_is_no_record_set_is_refused),
+		cmocka_unit_test(equal_names_count_once_in_a_map),
+		cmocka_unit_test(too_many_entries_are_refused)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

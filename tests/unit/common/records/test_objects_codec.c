@@ -100,7 +100,7 @@ static void check_spoilt(struct example *example)
 	}
 }
 
-static void test_real_objects(void **state)
+static void real_objects_are_made_and_read(void **state)
 {
 	auto_(example_done) struct example example = {0};
 	struct vectors vectors;
@@ -152,7 +152,7 @@ static void put_objects(FILE *pipe, const struct record_dict *dict, size_t chunk
 }
 
 /* Records that the oldest release wrote, as objects, are read by the newest. */
-static void test_from_oldest_to_newest(void **state)
+static void the_newest_release_reads_what_the_oldest_wrote(void **state)
 {
 	struct kit_child newest;
 	struct vectors oldest;
@@ -173,7 +173,7 @@ static void test_from_oldest_to_newest(void **state)
 	kit_child_end(&newest);
 }
 
-static void test_bytes_by_reference(void **state)
+static void array_bytes_are_references(void **state)
 {
 	static const uint8_t payload[100000];
 	auto_(record_dict_done) struct record_dict dict = {0}, decoded = {0};
@@ -194,7 +194,7 @@ static void test_bytes_by_reference(void **state)
 	assert_ptr_equal(array->data.v[1].data, payload + 60000);
 }
 
-static void test_no_utf8(void **state)
+static void names_are_utf8(void **state)
 {
 	auto_(record_dict_done) struct record_dict dict = {0};
 	struct object_list list;
@@ -230,7 +230,7 @@ static void expect_refusal(struct object_store *store, const char *sentence)
 }
 
 /* A RecordDict with one record "r". */
-static void test_refused_dicts(void **state)
+static void broken_record_dicts_are_refused(void **state)
 {
 	static const struct {
 		enum object_type type; /* of the root */
@@ -284,7 +284,7 @@ static void make_array_dict(struct object_store *store, enum object_type chunk, 
 #define ARRAY_BODY(shape, chunks)                                                                  \
 	"{\"dtype\": \"\", \"shape\": " shape ", \"stype\": \"\", \"arraychunk_ids\": " chunks "}"
 
-static void test_refused_arrays(void **state)
+static void broken_arrays_are_refused(void **state)
 {
 	static const struct {
 		enum object_type chunk;
@@ -318,7 +318,7 @@ static void test_refused_arrays(void **state)
 }
 
 /* More in the body than we know is no harm: a later release may have it. */
-static void test_more_in_array(void **state)
+static void more_in_an_array_is_no_harm(void **state)
 {
 	auto_(store_done) struct object_store store = {0};
 	auto_(record_dict_done) struct record_dict dict = {0};
@@ -336,7 +336,7 @@ static void test_more_in_array(void **state)
 	assert_int_equal(dict.v[0].arrays[0].shape[0], 3);
 }
 
-static void test_children_of_leaves(void **state)
+static void leaves_have_no_children(void **state)
 {
 	static const enum object_type types[] = {OBJECT_METRIC_RECORD, OBJECT_CONFIG_RECORD};
 	char body[1024];
@@ -351,7 +351,7 @@ static void test_children_of_leaves(void **state)
 	}
 }
 
-static void test_missing(void **state)
+static void a_missing_object_is_named(void **state)
 {
 	auto_(store_done) struct object_store store = {0};
 	const struct object_id child = {.v = {1, 2, 3}};
@@ -390,7 +390,7 @@ static char *repeat(const struct object_id *child, size_t n)
 }
 
 /* Few bytes that stand for very many. */
-static void test_amplification(void **state)
+static void few_bytes_do_not_become_many(void **state)
 {
 	auto_(store_done) struct object_store store = {0};
 	auto_(free_at_exit) char *array = repeat(NULL, 300);
@@ -410,7 +410,7 @@ static void test_amplification(void **state)
 }
 
 /* Short values need much memory when they are parsed. */
-static void test_many_values(void **state)
+static void many_short_values_are_bounded(void **state)
 {
 	auto_(store_done) struct object_store store = {0};
 	size_t size = 2 * RECORD_ENTRIES_MAX + 20;
@@ -440,7 +440,7 @@ static void check_long_name(size_t len, bool closed, const char *why)
 	expect_refusal(&store, why);
 }
 
-static void test_long_names(void **state)
+static void long_names_are_refused(void **state)
 {
 	check_long_name(65536, true, "no id for \"aaa");
 	check_long_name(65537, true, "a name of over 65536 bytes");
@@ -450,13 +450,17 @@ static void test_long_names(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_objects),
-		cmocka_unit_test(test_from_oldest_to_newest),
-		cmocka_unit_test(test_bytes_by_reference), cmocka_unit_test(test_no_utf8),
-		cmocka_unit_test(test_refused_dicts), cmocka_unit_test(test_refused_arrays),
-		cmocka_unit_test(test_more_in_array), cmocka_unit_test(test_children_of_leaves),
-		cmocka_unit_test(test_missing), cmocka_unit_test(test_amplification),
-		cmocka_unit_test(test_many_values), cmocka_unit_test(test_long_names)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(real_objects_are_made_and_read),
+		cmocka_unit_test(the_newest_release_reads_what_the_oldest_wrote),
+		cmocka_unit_test(array_bytes_are_references), cmocka_unit_test(names_are_utf8),
+		cmocka_unit_test(broken_record_dicts_are_refused),
+		cmocka_unit_test(broken_arrays_are_refused),
+		cmocka_unit_test(more_in_an_array_is_no_harm),
+		cmocka_unit_test(leaves_have_no_children),
+		cmocka_unit_test(a_missing_object_is_named),
+		cmocka_unit_test(few_bytes_do_not_become_many),
+		cmocka_unit_test(many_short_values_are_bounded),
+		cmocka_unit_test(long_names_are_refused)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

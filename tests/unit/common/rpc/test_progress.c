@@ -89,7 +89,7 @@ static void look(struct progress *progress, int64_t ms, size_t sent, size_t rece
 
 /* ---- one call ---- */
 
-static void test_sending(void **state)
+static void what_was_sent_is_told_every_ten_seconds(void **state)
 {
 	struct progress progress;
 
@@ -115,7 +115,7 @@ static void test_sending(void **state)
 	expect_log("INFO  sending a reply: 40.0 of 32.0 MiB, 100 %, 1.6 MiB/s\n");
 }
 
-static void test_receiving(void **state)
+static void what_was_received_is_told(void **state)
 {
 	struct progress progress;
 
@@ -131,7 +131,7 @@ static void test_receiving(void **state)
 	expect_log("INFO  sending a reply: 1.0 of 1.0 MiB, 100 %, 0.1 MiB/s\n");
 }
 
-static void test_each_second_on_a_terminal(void **state)
+static void it_is_told_each_second_on_a_terminal(void **state)
 {
 	struct progress progress;
 
@@ -146,7 +146,7 @@ static void test_each_second_on_a_terminal(void **state)
 	expect_log("INFO  receiving a FAB: 3.0 MiB so far, 1.0 MiB/s\n");
 }
 
-static void test_little_is_not_told(void **state)
+static void little_is_not_told(void **state)
 {
 	struct progress progress;
 
@@ -159,7 +159,7 @@ static void test_little_is_not_told(void **state)
 	expect_log("INFO  receiving a FAB: 1.0 MiB so far, 0.0 MiB/s\n");
 }
 
-static void test_connections_come_and_go(void **state)
+static void connections_come_and_go(void **state)
 {
 	struct progress progress;
 
@@ -309,17 +309,17 @@ static void told_of_a_call(struct world *world, int family, const char *host, co
 	listener_close(&listener);
 }
 
-static void test_ipv4(void **state)
+static void a_call_over_ipv4_is_told(void **state)
 {
 	told_of_a_call(*state, AF_INET, "127.0.0.1", "ipv4:127.0.0.1");
 }
 
-static void test_ipv6(void **state)
+static void a_call_over_ipv6_is_told(void **state)
 {
 	told_of_a_call(*state, AF_INET6, "[::1]", "ipv6:%5B::1%5D");
 }
 
-static void test_nobody_to_tell(void **state)
+static void without_a_log_nobody_looks(void **state)
 {
 	struct world *world = *state;
 	struct listener listener;
@@ -363,14 +363,14 @@ static int channel_teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CALL_TEST(test_sending),
-		CALL_TEST(test_receiving),
-		CALL_TEST(test_each_second_on_a_terminal),
-		CALL_TEST(test_little_is_not_told),
-		CALL_TEST(test_connections_come_and_go),
-		CHANNEL_TEST(test_ipv4),
-		CHANNEL_TEST(test_ipv6),
-		CHANNEL_TEST(test_nobody_to_tell),
+		CALL_TEST(what_was_sent_is_told_every_ten_seconds),
+		CALL_TEST(what_was_received_is_told),
+		CALL_TEST(it_is_told_each_second_on_a_terminal),
+		CALL_TEST(little_is_not_told),
+		CALL_TEST(connections_come_and_go),
+		CHANNEL_TEST(a_call_over_ipv4_is_told),
+		CHANNEL_TEST(a_call_over_ipv6_is_told),
+		CHANNEL_TEST(without_a_log_nobody_looks),
 	};
 
 	rpc_silence();

@@ -94,7 +94,7 @@ static void statuses(struct world *world, struct rpc_channel *channel)
 	}
 }
 
-static void test_server(void **state)
+static void our_client_calls_grpcios_server(void **state)
 {
 	struct world *world = *state;
 	struct rpc_channel_options options = {.receive_max_bytes = 64 * MIB};
@@ -187,7 +187,7 @@ static const char expected[] =
 	"stream, error: [1048576, 'NOT_FOUND']\n"
 	"stream, cancelled: [1048576, 1048576, 'CANCELLED']\n";
 
-static void test_client(void **state)
+static void grpcios_client_calls_our_server(void **state)
 {
 	struct caller caller = {.world = *state};
 	struct watch *accepting, *reading;
@@ -214,8 +214,8 @@ static void test_client(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WORLD_TEST(test_server),
-		WORLD_TEST(test_client),
+		WORLD_TEST(our_client_calls_grpcios_server),
+		WORLD_TEST(grpcios_client_calls_our_server),
 	};
 
 	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);

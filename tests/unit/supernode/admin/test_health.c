@@ -121,7 +121,7 @@ static unsigned warned(struct rig *rig)
 	return logged(rig, "WARN") + logged(rig, "ERROR");
 }
 
-static void test_checks(void **state)
+static void check_says_how_it_is(void **state)
 {
 	run(*state, "checks");
 	assert_int_equal(logged(*state, "health: serving"), 1);
@@ -129,38 +129,38 @@ static void test_checks(void **state)
 	assert_int_equal(warned(*state), 0);
 }
 
-static void test_watches(void **state)
+static void watch_says_each_change(void **state)
 {
 	run(*state, "watches");
 	assert_int_equal(warned(*state), 0);
 }
 
-static void test_many(void **state)
+static void one_more_watch_ends_the_oldest(void **state)
 {
 	run(*state, "many");
 	assert_int_equal(logged(*state, "too many Watch calls at once"), warned(*state));
 	assert_true(warned(*state) >= 1);
 }
 
-static void test_machines(void **state)
+static void one_machine_does_not_keep_others_out(void **state)
 {
 	run(*state, "machines");
 	assert_int_equal(logged(*state, "too many Watch calls at once"), warned(*state));
 	assert_true(warned(*state) >= 1);
 }
 
-static void test_goers(void **state)
+static void watchers_may_go_at_any_time(void **state)
 {
 	run(*state, "goers");
 }
 
-static void test_deaf(void **state)
+static void deaf_watchers_harm_nobody(void **state)
 {
 	run(*state, "deaf");
 	assert_int_equal(warned(*state), 0);
 }
 
-static void test_crowd(void **state)
+static void a_crowd_of_silent_connections_harms_nobody(void **state)
 {
 	run(*state, "crowd");
 	/* One line for all of them: they come within ten seconds. */
@@ -168,18 +168,18 @@ static void test_crowd(void **state)
 	assert_true(logged(*state, "says nothing that is gRPC") >= 3);
 }
 
-static void test_stop(void **state)
+static void watchers_are_told_of_the_end(void **state)
 {
 	run(*state, "stop");
 	assert_int_equal(warned(*state), 0);
 }
 
-static void test_change_and_stop(void **state)
+static void the_last_change_is_said_before_the_end(void **state)
 {
 	run(*state, "change_and_stop");
 }
 
-static void test_address_in_use(void **state)
+static void an_address_in_use_is_named(void **state)
 {
 	struct rig *rig = *state;
 	struct health *second = NULL;
@@ -193,7 +193,7 @@ static void test_address_in_use(void **state)
 }
 
 /* Nobody has come at all. */
-static void test_idle(void **state)
+static void it_ends_when_nobody_has_come(void **state)
 {
 	struct rig *rig = *state;
 
@@ -206,17 +206,17 @@ static void test_idle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(test_checks),
-		RIG_TEST(test_watches),
-		RIG_TEST(test_machines),
-		RIG_TEST(test_many),
-		RIG_TEST(test_goers),
-		RIG_TEST(test_deaf),
-		RIG_TEST(test_crowd),
-		RIG_TEST(test_stop),
-		RIG_TEST(test_change_and_stop),
-		RIG_TEST(test_address_in_use),
-		RIG_TEST(test_idle),
+		RIG_TEST(check_says_how_it_is),
+		RIG_TEST(watch_says_each_change),
+		RIG_TEST(one_machine_does_not_keep_others_out),
+		RIG_TEST(one_more_watch_ends_the_oldest),
+		RIG_TEST(watchers_may_go_at_any_time),
+		RIG_TEST(deaf_watchers_harm_nobody),
+		RIG_TEST(a_crowd_of_silent_connections_harms_nobody),
+		RIG_TEST(watchers_are_told_of_the_end),
+		RIG_TEST(the_last_change_is_said_before_the_end),
+		RIG_TEST(an_address_in_use_is_named),
+		RIG_TEST(it_ends_when_nobody_has_come),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
 #define NOW_MS 1000000
 #define WALL_S 1790000000.25
 
-static void test_the_real_package_accepts_proofs(void **state)
+static void the_real_package_accepts_proofs(void **state)
 {
 	struct kit_child judge;
 
@@ -32,7 +32,7 @@ static void test_the_real_package_accepts_proofs(void **state)
 	kit_child_end(&judge);
 }
 
-static void test_keys_differ(void **state)
+static void keys_differ(void **state)
 {
 	struct auth *a = NULL, *b = NULL;
 	size_t len;
@@ -45,7 +45,7 @@ static void test_keys_differ(void **state)
 	auth_free(NULL);
 }
 
-static void test_when_a_proof_is_used_again(void **state)
+static void a_proof_is_used_again_for_a_while(void **state)
 {
 	/* Both since the proof before. */
 	static const struct {
@@ -86,7 +86,7 @@ static void test_when_a_proof_is_used_again(void **state)
 	}
 }
 
-static void test_the_timestamp_is_the_wall_clock(void **state)
+static void the_timestamp_is_the_wall_clock(void **state)
 {
 	struct auth *auth = NULL;
 	const struct auth_proof *proof;
@@ -102,7 +102,7 @@ static void test_the_timestamp_is_the_wall_clock(void **state)
 }
 
 /* A clock that differs is pretended; how long a proof is used again does not depend on it. */
-static void test_clock_offset(void **state)
+static void a_clock_that_differs_is_pretended(void **state)
 {
 	static const double offsets_s[] = {-20.0, -0.5, 0.0, 400.0};
 	struct auth *auth = NULL;
@@ -131,11 +131,11 @@ static void test_clock_offset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_the_real_package_accepts_proofs),
-		cmocka_unit_test(test_keys_differ),
-		cmocka_unit_test(test_when_a_proof_is_used_again),
-		cmocka_unit_test(test_the_timestamp_is_the_wall_clock),
-		cmocka_unit_test(test_clock_offset),
+		cmocka_unit_test(the_real_package_accepts_proofs),
+		cmocka_unit_test(keys_differ),
+		cmocka_unit_test(a_proof_is_used_again_for_a_while),
+		cmocka_unit_test(the_timestamp_is_the_wall_clock),
+		cmocka_unit_test(a_clock_that_differs_is_pretended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

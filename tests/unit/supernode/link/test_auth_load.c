@@ -111,13 +111,13 @@ static void check_good(enum kit_python python)
 	kit_child_end(&judge);
 }
 
-static void test_good(void **state)
+static void flower_accepts_what_good_keys_sign(void **state)
 {
 	check_good(KIT_OLDEST);
 	check_good(KIT_NEWEST);
 }
 
-static void test_refused(void **state)
+static void keys_that_are_refused_have_a_sentence(void **state)
 {
 	static const struct {
 		const char *private, *public;
@@ -172,7 +172,7 @@ static void test_refused(void **state)
 	}
 }
 
-static void test_a_public_key_alone(void **state)
+static void a_public_key_alone_is_refused(void **state)
 {
 	struct auth *auth = NULL;
 	struct reason why = {0};
@@ -186,7 +186,7 @@ static void test_a_public_key_alone(void **state)
 }
 
 /* Root reads everything; so somebody else tries. */
-static void test_unreadable(void **state)
+static void a_file_that_cannot_be_read_is_named(void **state)
 {
 	auto_(free_at_exit) char *path = kit_dir_path("good-sec1-384");
 
@@ -201,7 +201,7 @@ static void test_unreadable(void **state)
 	assert_int_equal(chmod(path, 0600), 0);
 }
 
-static void test_readers_are_named(void **state)
+static void a_key_that_others_can_read_is_warned_of(void **state)
 {
 	static const struct {
 		mode_t mode;
@@ -266,7 +266,7 @@ static char *public_of(const char *name)
 	return pem;
 }
 
-static void test_changed_text(void **state)
+static void a_changed_file_is_refused_or_the_same_key(void **state)
 {
 	static const char *const names[] = {"good-openssh-256-0", "good-openssh-521-0",
 		"good-params-secp384r1", "good-topk8-secp521r1"};
@@ -306,7 +306,7 @@ static void store_openssh(const unsigned char *bytes, size_t len)
 	store("changed", text, strlen(text));
 }
 
-static void test_changed_bytes(void **state)
+static void changed_bytes_are_refused_or_the_same_key(void **state)
 {
 	auto_(free_at_exit) char *original = public_of("good-openssh-384-0");
 	auto_(free_at_exit) unsigned char *bytes = NULL;
@@ -342,13 +342,13 @@ static void test_changed_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_a_public_key_alone),
-		cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_readers_are_named),
-		cmocka_unit_test(test_changed_text),
-		cmocka_unit_test(test_changed_bytes),
+		cmocka_unit_test(flower_accepts_what_good_keys_sign),
+		cmocka_unit_test(keys_that_are_refused_have_a_sentence),
+		cmocka_unit_test(a_public_key_alone_is_refused),
+		cmocka_unit_test(a_file_that_cannot_be_read_is_named),
+		cmocka_unit_test(a_key_that_others_can_read_is_warned_of),
+		cmocka_unit_test(a_changed_file_is_refused_or_the_same_key),
+		cmocka_unit_test(changed_bytes_are_refused_or_the_same_key),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, kit_dir_remove);
