@@ -21,7 +21,7 @@ struct kit_child {
 /* The Pythons with Flower's oldest and newest release. */
 enum kit_python { KIT_OLDEST, KIT_NEWEST, KIT_PYTHON_N };
 
-/* Its path. A test without the oldest fails, one without the newest is skipped. */
+/* Path of that Python. A test without the oldest fails, one without the newest is skipped. */
 const char *kit_python(enum kit_python which);
 
 /* Start the script (its path) with the arguments, which end in NULL; and in any Python. */
@@ -42,16 +42,17 @@ char *kit_child_value(struct kit_child *child, const char *name);
 /* The same, copied to a buffer of so many bytes. */
 void kit_child_copy_value(struct kit_child *child, const char *name, char *value, size_t bytes);
 
-/* Write bytes to it, as hex. */
+/* Write bytes to the child, as hex. */
 void kit_child_put_hex(struct kit_child *child, const void *data, size_t len);
 
-/* It reads no more: stand-ins then end. */
+/* End the child's input; stand-ins end then. */
 void kit_child_close(struct kit_child *child);
 
-/* Kill it, if it was started and not ended, for teardowns. */
+/* Kill the child, if it was started and not ended: for teardowns. */
 void kit_child_kill(struct kit_child *child);
 
-/* Close it, print what is left of its output, and wait for its end, which must be with status 0. */
+/* End the child's input, print what is left of its output, and wait for its end, which must be with
+ * status 0. */
 void kit_child_end(struct kit_child *child);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "kit/test.h"
 
-/* Its path, "" without one. */
+/* Path of the folder, "" without one. */
 extern char kit_dir[64];
 
 /* For cmocka, as a group's or a test's setup and teardown: make an empty one; remove it with what

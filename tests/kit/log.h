@@ -29,7 +29,7 @@ unsigned kit_log_count(struct kit_log *log, const char *text);
 /* Forget what was written. */
 void kit_log_clear(struct kit_log *log);
 
-/* Exactly this, without the time in front of its lines, was written; then forget it. */
+/* Assert that exactly text was written, and forget it. */
 void kit_log_expect(struct kit_log *log, const char *text);
 
 #endif

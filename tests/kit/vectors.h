@@ -11,7 +11,7 @@
 /* A random number of 24 bits. The first call prints the seed; FLWR_TEST_SEED repeats a run. */
 uint32_t vector_random(void);
 
-/* One as text, for a script; borrowed until the next call. */
+/* A random number as text, for a script; borrowed until the next call. */
 const char *vector_seed(void);
 
 /* len bytes as one slice of exactly that size. */

@@ -50,7 +50,7 @@ void rig_teardown(void);
 /* What is on its way arrives; there is nothing to wait for, so this sees only what is quick. */
 void settle(void);
 
-/* As kit_loop_until(). */
+/* kit_loop_until() for the loop of the test. */
 #define run_until(condition) kit_loop_until(rig.loop, condition)
 
 /* ---- the SuperNode ---- */

@@ -46,7 +46,7 @@ struct agent *agent_of(struct rig *rig, const char *worker, const char *python, 
  */
 extern bool rig_long_waits;
 
-/* The last of them that did not is due now; how long it would have waited, in ms. */
+/* Make the last timer that was held back due now; how long it would have waited, in ms. */
 int64_t rig_wait_over(void);
 
 /* A file with this script in it, for the caller to unlink. */

@@ -46,7 +46,7 @@ static void test_ends(void **state)
 	struct rig *rig = *state;
 	struct process_set *set = set_new(rig);
 
-	/* Its output ends with it: nobody waits for that. */
+	/* The output ends with the process: nobody waits for it. */
 	rig_long_waits = false;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct seen seen = {.ended = false};

@@ -64,7 +64,7 @@ void world_shutdown(struct world *world, int64_t grace_ms);
 int world_connect(struct world *world, unsigned peer);
 struct rpc_channel *world_channel(struct world *world, unsigned peer);
 
-/* As kit_loop_until(). */
+/* kit_loop_until() for the loop of the test. */
 void world_wait(struct world *world, const bool *flag);
 void world_wait_count(struct world *world, const unsigned *count, unsigned value);
 void world_wait_waiting(struct world *world);

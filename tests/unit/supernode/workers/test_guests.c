@@ -161,7 +161,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* As kit_loop_until(). */
+/* kit_loop_until() for the loop of the test. */
 #define run_until(condition) kit_loop_until(rig->loop, condition)
 
 static int dial(void)
