@@ -129,6 +129,24 @@ static int run(struct supernode_options *options, struct loop *loop, struct log 
 	return status;
 }
 
+/* Settings of the whole process. */
+static void settle_process(void)
+{
+	/* libcurl would write the keys of all TLS connections there. */
+	unsetenv("SSLKEYLOGFILE");
+	/* A limit for files (RLIMIT_FSIZE) is an error of the write that meets it. */
+	signal(SIGXFSZ, SIG_IGN);
+	/* gRPC receives in pieces of a little more than 64 KiB: mapped one by one, each would take
+	 * 17 pages for 16, and all of them anew for each message. So they come from one heap, whose
+	 * free parts the supervisor gives back when a large message is over. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	/* While one is at hand the heap keeps what is free in it: new pages are slow. */
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	mallopt(M_ARENA_MAX, 1);
+	rpc_silence();
+	fd_limit_raise();
+}
+
 int main(int argc, char **argv)
 {
 	const uint64_t core_bytes = harden_program();
@@ -141,8 +159,6 @@ int main(int argc, char **argv)
 	int status = EXIT_FAILURE;
 	int r = supernode_options_read(argc, argv, &options, &why);
 
-	/* libcurl would write the keys of all TLS connections there. */
-	unsetenv("SSLKEYLOGFILE");
 	if (r == OPTIONS_RUN)
 		r = app_bounds_init(&bounds, core_bytes, &options.launch, &why);
 	if (r < 0) {
@@ -157,18 +173,7 @@ int main(int argc, char **argv)
 	} else {
 		options.bounds = &bounds;
 		options.trim = trim;
-		/* A limit for files (RLIMIT_FSIZE) is an error of the write that meets it. */
-		signal(SIGXFSZ, SIG_IGN);
-		/* gRPC receives in pieces of a little more than 64 KiB: mapped one by one, each
-		 * would take 17 pages for 16, and all of them anew for each message. So they come
-		 * from one heap, whose free parts the supervisor gives back when a large message is
-		 * over. */
-		mallopt(M_MMAP_THRESHOLD, 1 << 20);
-		/* While one is at hand the heap keeps what is free in it: new pages are slow. */
-		mallopt(M_TRIM_THRESHOLD, 64 << 20);
-		mallopt(M_ARENA_MAX, 1);
-		rpc_silence();
-		fd_limit_raise();
+		settle_process();
 		log = log_new(STDERR_FILENO, "supernode", options.launch.log_level);
 		if (log && loop_new(&loop) == 0) {
 			log_watch = log_watch_new(loop, log);
