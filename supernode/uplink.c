@@ -158,25 +158,24 @@ static void on_fab_checked(void *arg, uint64_t run_id, const char *hash, struct 
 	supernode_pump(supernode);
 }
 
-static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slices *content,
-	struct value_map *verifications, const char *details)
+static void on_fab(void *arg, uint64_t run_id, struct fleet_fab *fab)
 {
 	auto_(free_at_exit) struct fab_fetch *fetch = arg;
 	struct supernode *supernode = fetch->supernode;
 	struct reason why = {0};
 
-	if (outcome == OUTCOME_CANCELLED)
+	if (fab->outcome == OUTCOME_CANCELLED)
 		return;
-	if (outcome == OUTCOME_OK) {
-		if (fab_checks_start(supernode->fab_checks, run_id, fetch->hash, content,
-			    verifications, on_fab_checked, supernode) == 0)
+	if (fab->outcome == OUTCOME_OK) {
+		if (fab_checks_start(supernode->fab_checks, run_id, fetch->hash, &fab->content,
+			    &fab->verifications, on_fab_checked, supernode) == 0)
 			return;
-		outcome = OUTCOME_RESOURCE_EXHAUSTED;
-		details = "no memory to check it";
+		fab->outcome = OUTCOME_RESOURCE_EXHAUSTED;
+		fab->details = "no memory to check it";
 	}
-	run_refused("the FAB", outcome, details, &why);
-	node_fab_fetched(supernode->node, supernode_now(), run_id, meanings[outcome].part, NULL,
-		NULL, NULL, why.text);
+	run_refused("the FAB", fab->outcome, fab->details, &why);
+	node_fab_fetched(supernode->node, supernode_now(), run_id, meanings[fab->outcome].part,
+		NULL, NULL, NULL, why.text);
 	supernode_pump(supernode);
 }
 

@@ -77,12 +77,18 @@ typedef void fleet_run_fn(
 	void *arg, uint64_t run_id, enum outcome outcome, struct run *run, const char *details);
 int fleet_get_run(struct fleet *fleet, uint64_t run_id, fleet_run_fn *done, void *arg);
 
-/* A FAB by hash; content (to be taken over, as run above) is not verified. Outcomes as above;
- * NOT_FOUND: the SuperLink has the run, but not its FAB.
- * verifications (to be taken over, too; empty before 1.23): who has signed it
- * (common/fab/trusted.h). */
-typedef void fleet_fab_fn(void *arg, uint64_t run_id, enum outcome outcome, struct slices *content,
-	struct value_map *verifications, const char *details);
+/*
+ * A FAB by hash. Outcomes as above; NOT_FOUND: the SuperLink has the run, but not its FAB. The
+ * callee may empty content and verifications.
+ */
+struct fleet_fab {
+	enum outcome outcome;
+	const char *details;
+	struct slices content;          /* not verified; empty but with OUTCOME_OK */
+	struct value_map verifications; /* who has signed it (common/fab/trusted.h); empty before
+					   1.23 */
+};
+typedef void fleet_fab_fn(void *arg, uint64_t run_id, struct fleet_fab *fab);
 int fleet_get_fab(
 	struct fleet *fleet, uint64_t run_id, const char *hash, fleet_fab_fn *done, void *arg);
 

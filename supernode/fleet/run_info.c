@@ -51,19 +51,21 @@ static void fab_answered(struct call *call, struct transport_result *result)
 {
 	auto_(question_free) struct question *question = container_of(call, struct question, call);
 	auto_(free_at_exit) char *hash = NULL;
-	auto_(value_map_done) struct value_map verifications = {0};
-	struct slices content = {0};
+	struct fleet_fab fab = {0};
 	int r;
 
 	if (result->outcome == OUTCOME_OK) {
-		r = fleet_decode_get_fab(&result->body, &hash, &content, &verifications);
+		r = fleet_decode_get_fab(&result->body, &hash, &fab.content, &fab.verifications);
 		if (r)
 			call_unreadable(result, r);
 	} else if (result->code == NO_FAB) {
 		result->outcome = OUTCOME_NOT_FOUND; /* whatever its status says: the run goes on */
 	}
-	question->done.fab(question->arg, question->run_id, result->outcome,
-		result->outcome == OUTCOME_OK ? &content : NULL, &verifications, result->details);
+	fab.outcome = result->outcome;
+	fab.details = result->details;
+	question->done.fab(question->arg, question->run_id, &fab);
+	slices_done(&fab.content);
+	value_map_done(&fab.verifications);
 }
 
 static const struct call_kind get_run = {

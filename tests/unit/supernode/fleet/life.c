@@ -34,16 +34,14 @@ static void on_pushed(void *arg, uint64_t number, enum outcome outcome, const ch
 	fleet_poke(owner->fleet);
 }
 
-static void on_fab(void *arg, uint64_t run_id, enum outcome outcome, struct slices *content,
-	struct value_map *verifications, const char *details)
+static void on_fab(void *arg, uint64_t run_id, struct fleet_fab *fab)
 {
 	struct owner *owner = arg;
 	auto_(held_message_done) struct held_message reply = {.envelope.has_content = true};
 	const struct fleet_push push = {17, &reply, 0.5, on_pushed, owner};
 
-	assert_int_equal(outcome, OUTCOME_OK);
-	assert_int_equal(content->bytes, FAB_BYTES);
-	slices_done(content);
+	assert_int_equal(fab->outcome, OUTCOME_OK);
+	assert_int_equal(fab->content.bytes, FAB_BYTES);
 	assert_int_equal(envelope_reply_metadata(&owner->message.envelope.metadata, clock_wall_s(),
 				 &reply.envelope.metadata),
 		0);

@@ -459,17 +459,12 @@ void rig_run_done(
 	ended(rig, run_id, outcome, details);
 }
 
-void rig_fab_done(void *arg, uint64_t run_id, enum outcome outcome, struct slices *content,
-	struct value_map *verifications, const char *details)
+void rig_fab_done(void *arg, uint64_t run_id, struct fleet_fab *fab)
 {
 	struct rig *rig = arg;
 
-	assert_int_equal(outcome == OUTCOME_OK, content != NULL);
-	if (content) {
-		rig->content_bytes = content->bytes;
-		slices_done(content);
-	}
-	ended(rig, run_id, outcome, details);
+	rig->content_bytes = fab->content.bytes;
+	ended(rig, run_id, fab->outcome, fab->details);
 }
 
 void rig_push_done(void *arg, uint64_t number, enum outcome outcome, const char *details)

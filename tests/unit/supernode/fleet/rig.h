@@ -144,8 +144,7 @@ unsigned rig_warnings(struct rig *rig);
 /* Callbacks that write down. */
 void rig_run_done(
 	void *arg, uint64_t run_id, enum outcome outcome, struct run *run, const char *details);
-void rig_fab_done(void *arg, uint64_t run_id, enum outcome outcome, struct slices *content,
-	struct value_map *verifications, const char *details);
+void rig_fab_done(void *arg, uint64_t run_id, struct fleet_fab *fab);
 void rig_push_done(void *arg, uint64_t number, enum outcome outcome, const char *details);
 void rig_stopped(void *arg);
 /* The objects of the last message are not wanted any more. */
