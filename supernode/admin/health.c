@@ -35,7 +35,7 @@ struct watcher {
 	bool sending;
 };
 
-/* One that is kept is not ended in favour of a new one. */
+/* A connection that is kept is not ended in favour of a new one. */
 struct health_connection {
 	struct connection connection;
 	unsigned kept; /* calls that stay */
@@ -159,7 +159,7 @@ static void connections_crowded(void *arg)
 	connection_end(oldest);
 }
 
-/* Nobody has to act on it: who looks whether the port is open ends like this. */
+/* A debug line is enough: a scan for open ports ends like this. */
 static void connection_unserved(
 	void *arg, const struct peer *peer, enum door_unserved why, const char *bytes, size_t n)
 {
@@ -345,7 +345,7 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 {
 	const struct health *health = arg;
 
-	/* Nobody here has to act on what a stranger does wrong. */
+	/* A debug line is enough: no operator has to act on what a stranger does wrong. */
 	log_debug(health->log, "health: %s: %s refused: %s: %s", peer->text, method,
 		outcome_name(outcome), details);
 }

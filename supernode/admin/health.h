@@ -29,7 +29,7 @@ struct health;
 int health_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
 	struct health **out, struct reason *why);
 
-/* As somebody on this machine dials it; borrowed. */
+/* The address as somebody on this machine dials it; borrowed. */
 const char *health_address(const struct health *health);
 
 /*

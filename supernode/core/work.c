@@ -220,7 +220,7 @@ const struct held_message *node_instruction(const struct message *message)
 	return message->state == MESSAGE_WORKING ? &message->instruction : NULL;
 }
 
-/* What the SuperLink takes: content is one object below the message's, an error has none. */
+/* The SuperLink takes content that is one object below the message's, or an error without any. */
 static bool is_reply(const struct held_message *reply)
 {
 	const struct envelope *envelope = &reply->envelope;

@@ -24,7 +24,7 @@ struct acceptor_ops {
 int acceptor_new(struct loop *loop, struct address_sockets *sockets, const struct acceptor_ops *ops,
 	void *arg, struct acceptor **out);
 void acceptor_start(struct acceptor *acceptor);
-/* As somebody on this machine dials it; borrowed. */
+/* The address as somebody on this machine dials it; borrowed. */
 const char *acceptor_address(const struct acceptor *acceptor);
 /* Stop listening; a unix socket's name goes. NULL is fine. */
 void acceptor_stop(struct acceptor *acceptor);

@@ -96,7 +96,7 @@ bool address_is_loopback(const struct sockaddr *address)
 	       (address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr));
 }
 
-/* One listening socket at info; a port that was chosen by the kernel is stored in *port. */
+/* Open a listening socket at info; a port that was chosen by the kernel is stored in *port. */
 static int listen_one(const struct addrinfo *info, in_port_t *port)
 {
 	struct sockaddr_storage address = {0};
@@ -120,7 +120,8 @@ static int listen_one(const struct addrinfo *info, in_port_t *port)
 	return take_fd(&fd);
 }
 
-/* What a worker on this machine dials: the wildcard addresses are reached at loopback. */
+/* The address that a worker on this machine dials: the wildcard addresses are reached at loopback.
+ */
 static char *dial_address(const char *host, in_port_t port)
 {
 	struct text text = {0};
@@ -232,7 +233,7 @@ int address_listen_private(const char *dir, struct address_sockets *out, struct 
 	return unix_listen(&fd, path, out, why);
 }
 
-/* Nobody else may put another socket in the place of ours. */
+/* No other user may put a socket in the place of ours. */
 static int check_parent(const char *path, struct reason *why)
 {
 	const char *slash = strrchr(path, '/');
@@ -322,7 +323,7 @@ int address_listen_path(
 		return why && why->text[0] ? r
 					   : reason_code(why, r, "cannot listen at unix:%s: %s",
 						     path, strerror(-r));
-	/* Nobody connects before listen(). */
+	/* A client cannot connect before listen(). */
 	if ((gid != (gid_t)-1 && lchown(path, (uid_t)-1, gid)) || chmod(path, SOCKET_MODE)) {
 		r = reason_code(why, -errno, "the rights of unix:%s cannot be set: %s", path,
 			strerror(errno));

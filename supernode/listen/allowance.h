@@ -39,7 +39,7 @@ void allowance_lift(int fd);
  * sent. false for sockets that are not TCP. */
 bool allowance_exceeded(struct allowance *allowance, struct debt *all, int fd, int64_t now_ms);
 
-/* What came since the last look was asked for. */
+/* Bytes that came since the last look were asked for. */
 void allowance_forgive(struct allowance *allowance, int fd);
 
 #endif

@@ -101,12 +101,12 @@ void connection_look(struct connection *connection)
 	if (!why)
 		return;
 	door_complain(door, &connection->peer, why);
-	/* Of TCP this drops what is waiting to be read, which shutdown() does not. */
+	/* A TCP socket then drops the bytes that wait to be read, which shutdown() does not do. */
 	(void)connect(connection->fd, &nobody, sizeof nobody);
 	connection_end(connection);
 }
 
-/* What bytes say is the server's business; how many they are, and the end, is the door's. */
+/* The server reads the bytes; the door looks how many they are, and for the end. */
 static void connection_served(void *arg, int ready)
 {
 	struct connection *connection = arg;
@@ -137,7 +137,7 @@ static void connection_serve(struct connection *connection, const struct front_e
 	}
 	connection->front_end = front_end;
 	front_end->add(front_end->server, fd, &connection->peer);
-	/* What has ended by now makes no edge. */
+	/* A connection that has ended by now makes no edge. */
 	connection_served(connection, WATCH_READ);
 }
 

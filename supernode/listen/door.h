@@ -38,25 +38,26 @@ enum door_unserved {
 };
 
 struct door_ops {
-	/* One has come; behind the connection its struct is zero-initialised. May be NULL. */
+	/* A connection has come; the rest of its struct is zero-initialised. May be NULL. */
 	void (*begun)(void *arg, struct connection *connection);
 	/* There are connections_max, and one more has come: make room by connection_end(), or the
 	 * new one is closed. */
 	void (*crowded)(void *arg);
-	/* One ends unserved; the n bytes that it has said; for the log. */
+	/* A connection ends unserved; bytes: the n first ones that its peer has sent. */
 	void (*unserved)(void *arg, const struct peer *peer, enum door_unserved why,
 		const char *bytes, size_t n);
 	/* Bytes came on one that is served: the sentence why it is to be cut off, static; NULL: it
 	 * may go on. */
 	const char *(*judge)(void *arg, struct connection *connection);
-	/* It is not in the list any more, and is freed afterwards. by_peer: its peer, or its
+	/* The connection has left the list, and is freed afterwards. by_peer: its peer, or its
 	 * front-end, has ended it. */
 	void (*ended)(void *arg, struct connection *connection, bool by_peer);
 };
 
 struct door_options {
 	const char *name; /* for log lines, borrowed for good */
-	/* Each takes two descriptors, which the rest of the program must be able to do without. */
+	/* A connection takes two descriptors, which the rest of the program must be able to do
+	 * without. */
 	unsigned connections_max;
 	size_t connection_bytes; /* of the owner's struct of one */
 	const struct door_ops *ops;
@@ -72,7 +73,7 @@ void door_register(struct door *door, const struct front_end *front_end);
 /* Accept connections from now on. */
 void door_open(struct door *door);
 
-/* As somebody on this machine dials it; borrowed. */
+/* The address as somebody on this machine dials it; borrowed. */
 const char *door_address(const struct door *door);
 
 /* The connections that are open, those not served yet among them; the newest, and how many. */

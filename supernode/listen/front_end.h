@@ -12,13 +12,13 @@
 enum match { MATCH_WHOLE, MATCH_PART, MATCH_NONE };
 
 struct front_end {
-	/* What the first n bytes of a connection are, 1 to FRONT_END_BYTES: enough to serve it,
+	/* Judge the first n bytes of a connection, 1 to FRONT_END_BYTES: enough to serve it,
 	 * the beginning of what may be enough, or another protocol's. */
 	enum match (*matches)(const char *bytes, size_t n);
 	/* Serve a connection: fd, of which nothing was read, is taken over. peer is borrowed until
 	 * peer_gone(). */
 	void (*add)(void *server, int fd, const struct peer *peer);
-	/* Its connection has ended; calls that still name peer are cancelled. */
+	/* The connection of peer has ended; calls that still name it are cancelled. */
 	void (*peer_gone)(void *server, const struct peer *peer);
 	void *server; /* borrowed */
 };

@@ -116,7 +116,8 @@ static void too_late(void *arg)
 	lost(away, reason);
 }
 
-/* Without memory for it the process's end is not learnt; time ends what it was to do. */
+/* When there is no memory for the watch, the end of the process is not learnt: the timer remains.
+ */
 static void away_watch(struct away *away, int process)
 {
 	away->process = process;

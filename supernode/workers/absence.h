@@ -28,9 +28,10 @@ void absence_free(struct absence *absence);
 /* The last connection of token's worker has ended; process (taken over) is a pidfd of it, -1 when
  * unknown: its end is not waited out. for_good: not within back_ms, it may stay away. */
 void absence_begin(struct absence *absence, uint64_t token, int process, bool for_good);
-/* Its process has become known: a pidfd, taken over. Fine also when it is not away. */
+/* The process of token's worker has become known: a pidfd, taken over. The worker need not be away.
+ */
 void absence_found(struct absence *absence, uint64_t token, int process);
-/* It is back. false: it was not away. */
+/* The worker of token is back. false: it was not away. */
 bool absence_end(struct absence *absence, uint64_t token);
 /* Forget those for whom live() is false. */
 void absence_sweep(struct absence *absence, bool (*live)(void *arg, uint64_t token), void *arg);

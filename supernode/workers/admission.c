@@ -3,12 +3,52 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/message/worker_api.h"
-#include "supernode/workers/refuse.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+/* ---- refusals ---- */
+
+void refuse(struct admission *admission, struct request *request, enum outcome outcome,
+	const char *details)
+{
+	guests_complain_refused(
+		admission->guests, request->peer, request->method->name, outcome, details);
+	request_fail(request, outcome, details);
+}
+
+void refuse_quietly(const struct admission *admission, struct request *request,
+	enum outcome outcome, const char *details)
+{
+	log_debug(admission->log, "worker API: %s %s: %s: %s", request->peer->text,
+		request->method->name, outcome_name(outcome), details);
+	request_fail(request, outcome, details);
+}
+
+void refuse_errno(struct admission *admission, struct request *request, int error)
+{
+	if (error == -ENOMEM)
+		refuse(admission, request, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
+	else
+		refuse(admission, request, OUTCOME_INVALID_ARGUMENT,
+			"the request cannot be decoded");
+}
+
+void refuse_context(struct admission *admission, struct request *request, int error)
+{
+	if (error == -EBADMSG)
+		refuse(admission, request, OUTCOME_INVALID_ARGUMENT, "the context is broken");
+	else
+		refuse(admission, request, OUTCOME_RESOURCE_EXHAUSTED,
+			"the SuperNode has no memory to check the context");
+}
+
+void refuse_gone(struct request *request)
+{
+	request_fail(request, OUTCOME_CANCELLED, "the caller has gone");
+}
 
 /* ---- who calls ---- */
 
@@ -34,10 +74,9 @@ static struct message *admit_token(struct admission *admission, struct request *
 	if (message && node_message_form(message) == MESSAGE_OBJECTS)
 		return message;
 	if (message)
-		refuse(admission->guests, request, OUTCOME_INVALID_ARGUMENT,
-			"the token is of no task");
+		refuse(admission, request, OUTCOME_INVALID_ARGUMENT, "the token is of no task");
 	else
-		refuse(admission->guests, request, OUTCOME_UNAUTHENTICATED,
+		refuse(admission, request, OUTCOME_UNAUTHENTICATED,
 			"the task's token is not valid, or is no more");
 	return NULL;
 }
@@ -71,7 +110,7 @@ static bool admit_launcher(struct admission *admission, struct request *request)
 	snprintf(path, sizeof path, "/%s/%s", request->service->name, request->method->name);
 	if (launcher_auth_verify(admission->launchers, path, &request->body, clock_wall_s(), texts))
 		return true;
-	refuse(admission->guests, request, OUTCOME_UNAUTHENTICATED,
+	refuse(admission, request, OUTCOME_UNAUTHENTICATED,
 		"who asks for work must sign with the secret of this SuperNode's launchers");
 	return false;
 }
@@ -125,7 +164,7 @@ static void content_cancelled(void *arg, struct request *request)
 static void admit_content(struct admission *admission, struct request *request)
 {
 	if (admission->n_queue == CONTENTS_QUEUE_MAX) {
-		refuse(admission->guests, request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(admission, request, OUTCOME_RESOURCE_EXHAUSTED,
 			"too many contents are waiting to be received");
 		return;
 	}
@@ -135,57 +174,80 @@ static void admit_content(struct admission *admission, struct request *request)
 	admit_next(admission);
 }
 
-void content_end(struct content *content)
-{
-	struct admission *admission = content->admission;
-
-	content->method->content->done(content);
-	free(content);
-	content_released(admission);
-}
-
-static void content_read(struct reading *reading)
-{
-	struct content *content = container_of(reading, struct content, reading);
-	/* It may be of no use any more. */
-	struct message *message = admit_again(content->admission, reading->request);
-
-	if (!message || content->method->content->take(content, message))
-		content_end(content);
-}
-
-static void handle_content(
-	struct worker_service *service, const struct worker_method *method, struct request *request)
-{
-	struct admission *admission = service->admission;
-	struct content *content = NULL;
-
-	request_on_cancel(request, NULL, NULL);
-	guests_busy(admission->guests, request->peer, -1);
-	if (admit_again(admission, request)) {
-		content = calloc(1, method->content->bytes);
-		if (!content)
-			refuse_errno(admission->guests, request, -ENOMEM);
-	}
-	if (!content) {
-		content_released(admission);
-		return;
-	}
-	content->method = method;
-	content->admission = admission;
-	content->dialect = service->dialect;
-	content->reading = (struct reading){
-		.request = request, .read = method->content->read, .done = content_read};
-	reading_start(admission->loop, &content->reading);
-}
-
-/* ---- the wrapper ---- */
-
 static const struct worker_method *method_of(
 	const struct worker_service *service, const struct request *request)
 {
 	return &service->table[request->method - service->methods];
 }
+
+void content_end(struct content *content)
+{
+	struct admission *admission = content->service->admission;
+	const struct worker_method *method = content->method;
+
+	method->content->done(content);
+	free(content);
+	if (method->rule == ADMIT_CONTENT)
+		content_released(admission);
+}
+
+static void content_run(struct job *job)
+{
+	struct content *content = container_of(job, struct content, job);
+
+	content->result = content->method->content->read(content);
+}
+
+static void content_done(struct job *job)
+{
+	struct content *content = container_of(job, struct content, job);
+	struct message *message = NULL;
+	bool of_use = true;
+
+	/* The message may have been answered meanwhile. */
+	if (content->method->rule == ADMIT_CONTENT) {
+		message = admit_again(content->service->admission, content->request);
+		of_use = message != NULL;
+	}
+	if (!of_use || content->method->content->take(content, message))
+		content_end(content);
+}
+
+bool content_start(struct worker_service *service, struct request *request)
+{
+	const struct worker_method *method = method_of(service, request);
+	struct content *content = calloc(1, method->content->bytes);
+
+	if (!content) {
+		refuse_errno(service->admission, request, -ENOMEM);
+		return false;
+	}
+	*content = (struct content){.job = {.run = content_run, .done = content_done},
+		.service = service,
+		.method = method,
+		.request = request};
+	if (request->body.bytes < CONTENT_LARGE_BYTES) {
+		content_run(&content->job);
+	} else {
+		if (loop_job(service->admission->loop, &content->job) == 0)
+			return true;
+		content->result = -ENOMEM;
+	}
+	content_done(&content->job);
+	return true;
+}
+
+static void handle_content(struct worker_service *service, struct request *request)
+{
+	struct admission *admission = service->admission;
+
+	request_on_cancel(request, NULL, NULL);
+	guests_busy(admission->guests, request->peer, -1);
+	if (!admit_again(admission, request) || !content_start(service, request))
+		content_released(admission);
+}
+
+/* ---- the wrapper ---- */
 
 /* Before the body is received, of those who show a token. */
 static void call_admit(void *server, struct request *request)
@@ -203,7 +265,7 @@ static void call_admit(void *server, struct request *request)
 	message = admit_token(admission, request);
 	if (!message)
 		return;
-	/* What it sends from now on is no stranger's. */
+	/* The caller's bytes are not limited from now on. */
 	admission_hold(admission, request, node_message_token(message));
 	if (method->rule == ADMIT_CONTENT)
 		admit_content(admission, request);
@@ -211,7 +273,7 @@ static void call_admit(void *server, struct request *request)
 		request_admit(request);
 }
 
-/* Of those who need show none. */
+/* The same for methods that need no token. false: the request was refused. */
 static bool admit_stranger(
 	struct admission *admission, enum admission_rule rule, struct request *request)
 {
@@ -231,7 +293,7 @@ static void call_handle(void *server, struct request *request)
 	bool admitted = true;
 
 	if (method->rule == ADMIT_CONTENT) {
-		handle_content(service, method, request);
+		handle_content(service, request);
 		return;
 	}
 	if (method->rule == ADMIT_WORKER)

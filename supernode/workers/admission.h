@@ -8,17 +8,20 @@
 #define FLWR_WORKERS_ADMISSION_H
 
 #include "common/base/log.h"
+#include "common/loop/loop.h"
 #include "common/message/launcher_auth.h"
 #include "common/service/service.h"
 #include "supernode/core/node.h"
 #include "supernode/workers/guests.h"
-#include "supernode/workers/reading.h"
 
 /* Bodies of ADMIT_CONTENT that are being received, or dealt with, take so much at a time; further
  * ones wait. How large one is is not known before it is here: it counts as CONTENT_BYTES. */
 #define CONTENTS_BYTES     (32 << 20)
 #define CONTENT_BYTES      (6 << 20)
 #define CONTENTS_QUEUE_MAX 64 /* that wait; further ones: RESOURCE_EXHAUSTED */
+/* From so many bytes on a body is read on the io thread: the main thread serves others meanwhile.
+ */
+#define CONTENT_LARGE_BYTES (1 << 20)
 
 struct workers_ops {
 	/* The node was given an event: there may be actions. */
@@ -27,7 +30,7 @@ struct workers_ops {
 	void (*ready)(void *arg, uint64_t message, const struct peer *peer);
 };
 
-/* What all dialects share. Embedded; its owner sets what is borrowed. */
+/* Embedded: the parts that all dialects share. The owner sets those that are borrowed. */
 struct admission {
 	struct loop *loop;
 	struct log *log;
@@ -45,8 +48,8 @@ enum admission_rule {
 	ADMIT_ANYONE,             /* the handler looks who it is */
 	ADMIT_LAUNCHER,           /* it asks for work: signed, if there is a secret for that */
 	ADMIT_LAUNCHER_OR_WORKER, /* or it shows the token of a message at work */
-	/* It shows the token of a task in a header, before its body is received; the handler is
-	 * given the message. */
+	/* The caller shows the token of a task in a header, before its body is received; the
+	 * handler is given the message. */
 	ADMIT_WORKER,
 	/* The same; its body may be of any size: it is received when there is room, and read as
 	 * content says. */
@@ -54,26 +57,33 @@ enum admission_rule {
 	ADMIT_ITSELF /* the dialect's own admit(); nothing is done before it and handle() */
 };
 
-/* A body of ADMIT_CONTENT; the first member of what it is read into. */
+struct worker_service;
+struct worker_method;
+
+/* A body that is being read; the first member of what it is read into. */
 struct content {
-	struct reading reading;
+	struct job job; /* private */
+	struct worker_service *service;
 	const struct worker_method *method;
-	struct admission *admission;
-	void *dialect;
+	struct request *request;
+	int result; /* what read() has returned; or -ENOMEM: it was not called */
 };
 
 struct content_kind {
 	size_t bytes; /* of what it is read into, which is zero-initialised */
 	/* Takes the request's body apart, touching nothing else; perhaps on the io thread. */
-	int (*read)(struct reading *reading);
-	/* What read() has returned is in the reading; answers the request of its message. false:
-	 * later, then content_end() follows. */
+	int (*read)(struct content *content);
+	/* Answers the request, whose caller may have gone meanwhile. message: of ADMIT_CONTENT,
+	 * else NULL. false: later, then content_end() follows. */
 	bool (*take)(struct content *content, struct message *message);
 	/* Frees what was read. */
 	void (*done)(struct content *content);
 };
 
-/* It was dealt with; freed. */
+/* In a handle(): read the body of request as its method's content says. false: there is no memory
+ * for it; the request was refused. */
+bool content_start(struct worker_service *service, struct request *request);
+/* The content was dealt with; it is freed. */
 void content_end(struct content *content);
 
 struct worker_method {
@@ -84,7 +94,7 @@ struct worker_method {
 	void (*admit)(void *dialect, struct request *request); /* ADMIT_ITSELF */
 	/* message: of ADMIT_WORKER, else NULL. Answers the request, now or later. */
 	void (*handle)(void *dialect, struct request *request, struct message *message);
-	const struct content_kind *content; /* in the place of handle() */
+	const struct content_kind *content; /* ADMIT_CONTENT: in the place of handle() */
 };
 
 #define WORKER_METHODS_MAX 16
@@ -105,5 +115,21 @@ void worker_service_init(struct worker_service *service);
 
 /* The caller of request, which is still there, has shown the token: it holds it from now on. */
 void admission_hold(struct admission *admission, const struct request *request, uint64_t token);
+
+/* ---- refusals: the caller is told, and the log; the request is gone afterwards ---- */
+
+/* details: a sentence for the caller. */
+void refuse(struct admission *admission, struct request *request, enum outcome outcome,
+	const char *details);
+/* For what workers that wait for work meet in ordinary life: a debug line. */
+void refuse_quietly(const struct admission *admission, struct request *request,
+	enum outcome outcome, const char *details);
+/* A request that cannot be decoded, or memory that is not there (-ENOMEM). */
+void refuse_errno(struct admission *admission, struct request *request, int error);
+/* A Context that a worker gave back and that cannot be kept: error is -EBADMSG, or what has kept it
+ * from being checked. */
+void refuse_context(struct admission *admission, struct request *request, int error);
+/* The caller's connection has ended: it would not learn what became of its request. */
+void refuse_gone(struct request *request);
 
 #endif

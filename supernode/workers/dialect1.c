@@ -10,8 +10,6 @@
 #include "common/message/instruction_codec.h"
 #include "common/message/worker_api.h"
 #include "supernode/workers/given_context.h"
-#include "supernode/workers/reading.h"
-#include "supernode/workers/refuse.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -53,7 +51,7 @@ static bool give_token(void *arg, struct request *request, const char **details_
 	uint64_t token = 0;
 	int r;
 
-	/* Nobody would learn that it was lost on the way. */
+	/* A token that is lost on the way would not be missed. */
 	*details_out = "the caller has gone";
 	if (!guests_open(admission->guests, request->peer) ||
 		node_get_token(admission->node, now(), &token, details_out) != OUTCOME_OK)
@@ -62,7 +60,7 @@ static bool give_token(void *arg, struct request *request, const char **details_
 	if (r) {
 		node_worker_lost(admission->node, now(),
 			node_message_number(node_message_of(admission->node, token)), "no memory");
-		refuse_errno(admission->guests, request, r);
+		refuse_errno(admission, request, r);
 		return true;
 	}
 	admission_hold(admission, request, token);
@@ -74,7 +72,7 @@ static void none(void *arg, struct request *request, const char *details)
 {
 	const struct dialect1 *dialect = arg;
 
-	refuse_quietly(dialect->admission->log, request, OUTCOME_FAILED_PRECONDITION, details);
+	refuse_quietly(dialect->admission, request, OUTCOME_FAILED_PRECONDITION, details);
 }
 
 static const struct held_calls_ops questions = {.give = give_token, .none = none};
@@ -116,7 +114,7 @@ static enum outcome pull(const struct dialect1 *dialect, struct request *request
 static void handle_pull(void *arg, struct request *request, struct message *shown)
 {
 	struct dialect1 *dialect = arg;
-	struct guests *guests = dialect->admission->guests;
+	struct admission *admission = dialect->admission;
 	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
 	auto_(slices_done) struct slices body = {0};
 	const char *details = "";
@@ -126,16 +124,16 @@ static void handle_pull(void *arg, struct request *request, struct message *show
 
 	(void)shown;
 	if (r) {
-		refuse_errno(guests, request, r);
+		refuse_errno(admission, request, r);
 		return;
 	}
 	outcome = pull(dialect, request, token, &inputs, &details);
 	if (outcome == OUTCOME_OK)
 		r = instruction_encode_inputs(&inputs, &body);
 	if (outcome != OUTCOME_OK)
-		refuse(guests, request, outcome, details);
+		refuse(admission, request, outcome, details);
 	else if (r)
-		refuse_errno(guests, request, r);
+		refuse_errno(admission, request, r);
 	else
 		request_reply(request, &body);
 	changed(dialect);
@@ -161,7 +159,7 @@ static void receive_next(struct dialect1 *dialect)
 	memmove(dialect->queue, dialect->queue + 1, dialect->n_queue * sizeof dialect->queue[0]);
 	if (!node_expects_outputs(dialect->admission->node)) {
 		body_over(dialect, request);
-		refuse(dialect->admission->guests, request, OUTCOME_FAILED_PRECONDITION,
+		refuse(dialect->admission, request, OUTCOME_FAILED_PRECONDITION,
 			"no message waits for outputs");
 		receive_next(dialect);
 		return;
@@ -200,7 +198,7 @@ static void stranger_late(void *arg)
 		return;
 	}
 	body_over(dialect, request);
-	refuse(dialect->admission->guests, request, OUTCOME_DEADLINE_EXCEEDED,
+	refuse(dialect->admission, request, OUTCOME_DEADLINE_EXCEEDED,
 		"the outputs came too slowly");
 	received(dialect, request);
 }
@@ -231,7 +229,7 @@ static void admit_push(void *arg, struct request *request)
 
 	guests_used(guests, request->peer);
 	if (!node_expects_outputs(node)) {
-		refuse(guests, request, OUTCOME_FAILED_PRECONDITION,
+		refuse(dialect->admission, request, OUTCOME_FAILED_PRECONDITION,
 			"no message waits for outputs");
 		return;
 	}
@@ -245,7 +243,7 @@ static void admit_push(void *arg, struct request *request)
 	}
 	if (dialect->n_queue == DIALECT1_QUEUE_MAX) {
 		body_over(dialect, request);
-		refuse(guests, request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(dialect->admission, request, OUTCOME_RESOURCE_EXHAUSTED,
 			"too many outputs are waiting to be received");
 		return;
 	}
@@ -255,18 +253,17 @@ static void admit_push(void *arg, struct request *request)
 
 /* Outputs that are being taken apart. */
 struct push {
-	struct reading reading;
-	struct dialect1 *dialect;
+	struct content content;
 	struct instruction_outputs outputs;
 	int context; /* what is wrong with the Context; 0: nothing */
 };
 
-static int push_read(struct reading *reading)
+static int push_read(struct content *content)
 {
-	struct push *push = container_of(reading, struct push, reading);
-	int r = instruction_decode_outputs(&reading->request->body, &push->outputs);
+	struct push *push = container_of(content, struct push, content);
+	int r = instruction_decode_outputs(&content->request->body, &push->outputs);
 
-	slices_done(&reading->request->body);
+	slices_done(&content->request->body);
 	if (r < 0)
 		return r;
 	/* The node asks for the result. */
@@ -276,7 +273,7 @@ static int push_read(struct reading *reading)
 }
 
 /* Give outputs to the node. */
-static void push_take(
+static void outputs_take(
 	struct dialect1 *dialect, struct request *request, struct instruction_outputs *outputs)
 {
 	auto_(slices_done) struct slices body = {0};
@@ -287,63 +284,67 @@ static void push_take(
 	int r;
 
 	if (outcome != OUTCOME_OK) {
-		refuse(dialect->admission->guests, request, outcome, details);
+		refuse(dialect->admission, request, outcome, details);
 		changed(dialect);
 		return;
 	}
 	held_calls_taken(dialect->held_calls, token);
 	r = instruction_encode_status(0, "Success", &body);
 	if (r)
-		refuse_errno(dialect->admission->guests, request, r);
+		refuse_errno(dialect->admission, request, r);
 	else
 		request_reply(request, &body);
 	changed(dialect);
 }
 
-static void push_done(struct reading *reading)
+static bool push_take(struct content *content, struct message *shown)
 {
-	struct push *push = container_of(reading, struct push, reading);
-	struct dialect1 *dialect = push->dialect;
+	struct push *push = container_of(content, struct push, content);
+	struct dialect1 *dialect = content->service->dialect;
 
-	dialect->n_pushes--;
-	if (reading->result) {
-		refuse_errno(dialect->admission->guests, reading->request, reading->result);
+	(void)shown;
+	if (content->result) {
+		refuse_errno(dialect->admission, content->request, content->result);
 	} else if (push->context &&
 		   node_message_of(dialect->admission->node, push->outputs.token)) {
 		/* For a token that is of no use the node answers, whatever came with it. */
-		refuse_context(dialect->admission->guests, reading->request, push->context);
+		refuse_context(dialect->admission, content->request, push->context);
 		changed(dialect);
 	} else {
-		push_take(dialect, reading->request, &push->outputs);
+		outputs_take(dialect, content->request, &push->outputs);
 	}
-	instruction_outputs_done(&push->outputs);
-	free(push);
+	return true;
 }
+
+static void push_done(struct content *content)
+{
+	struct push *push = container_of(content, struct push, content);
+	struct dialect1 *dialect = content->service->dialect;
+
+	dialect->n_pushes--;
+	instruction_outputs_done(&push->outputs);
+}
+
+static const struct content_kind pushes = {
+	.bytes = sizeof(struct push), .read = push_read, .take = push_take, .done = push_done};
 
 static void handle_push(void *arg, struct request *request, struct message *shown)
 {
 	struct dialect1 *dialect = arg;
 	struct instruction_outputs nothing = {.token = instruction_first_token(&request->body)};
-	struct push *push;
 
 	(void)shown;
 	body_over(dialect, request);
 	received(dialect, request);
 	/* Nothing large is taken apart for somebody who has no token. */
-	if (request->body.bytes >= READING_LARGE_BYTES &&
+	if (request->body.bytes >= CONTENT_LARGE_BYTES &&
 		!node_message_of(dialect->admission->node, nothing.token)) {
-		push_take(dialect, request, &nothing);
+		outputs_take(dialect, request, &nothing);
 		return;
 	}
-	push = calloc(1, sizeof *push);
-	if (!push) {
-		refuse_errno(dialect->admission->guests, request, -ENOMEM);
-		return;
-	}
-	push->dialect = dialect;
-	push->reading = (struct reading){.request = request, .read = push_read, .done = push_done};
 	dialect->n_pushes++;
-	reading_start(dialect->admission->loop, &push->reading);
+	if (!content_start(&dialect->service, request))
+		dialect->n_pushes--;
 }
 
 static const struct worker_method methods[] = {
@@ -361,7 +362,8 @@ static const struct worker_method methods[] = {
 		.body_max = INT32_MAX,
 		.rule = ADMIT_ITSELF,
 		.admit = admit_push,
-		.handle = handle_push},
+		.handle = handle_push,
+		.content = &pushes},
 };
 
 struct dialect1 *dialect1_new(struct admission *admission, struct held_calls *held_calls)

@@ -13,7 +13,6 @@
 #include "common/message/worker_api.h"
 #include "supernode/store/object_store.h"
 #include "supernode/workers/dialect6_internal.h"
-#include "supernode/workers/refuse.h"
 
 #include <errno.h>
 #include <string.h>
@@ -36,7 +35,7 @@ void dialect6_changed(const struct dialect6 *dialect)
 void dialect6_answer(struct dialect6 *dialect, struct request *request, int r, struct slices *body)
 {
 	if (r)
-		refuse_errno(dialect->admission->guests, request, r);
+		refuse_errno(dialect->admission, request, r);
 	else
 		request_reply(request, body);
 }
@@ -112,7 +111,7 @@ static void handle_claim(void *arg, struct request *request, struct message *mes
 
 	(void)message;
 	if (r) {
-		refuse_errno(dialect->admission->guests, request, r);
+		refuse_errno(dialect->admission, request, r);
 		return;
 	}
 	claimed = node_claim(node, now(), number, &token) && node_token_text(node, token, text);
@@ -158,7 +157,7 @@ static void handle_pull_input(void *arg, struct request *request, struct message
 	enum outcome outcome = node_pull_task(admission->node, now(), message, &inputs, &details);
 
 	if (outcome != OUTCOME_OK) {
-		refuse(admission->guests, request, outcome, details);
+		refuse(admission, request, outcome, details);
 	} else {
 		int r = encode_input(&inputs, message, &body);
 
@@ -217,21 +216,21 @@ static int get_object(
 
 static void handle_pull_object(void *arg, struct request *request, struct message *message)
 {
-	struct guests *guests = ((struct dialect6 *)arg)->admission->guests;
+	struct admission *admission = ((struct dialect6 *)arg)->admission;
 	auto_(object_request_done) struct object_request what = {0};
 	auto_(object_pulled_done) struct object_pulled pulled = {0};
 	auto_(slices_done) struct slices body = {0};
 	int r = object_request_decode(&request->body, &what);
 
 	if (r) {
-		refuse_errno(guests, request, r);
+		refuse_errno(admission, request, r);
 		return;
 	}
 	r = get_object(message, &what.id, &pulled);
 	if (r == 0)
 		r = object_pulled_encode(&pulled, &body);
 	if (r)
-		refuse(guests, request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(admission, request, OUTCOME_RESOURCE_EXHAUSTED,
 			"the object cannot be read now");
 	else
 		request_reply(request, &body);

@@ -22,7 +22,7 @@ struct dialect6_options {
 /* Both borrowed. NULL on no memory. */
 struct dialect6 *dialect6_new(struct admission *admission, struct held_calls *held_calls,
 	const struct dialect6_options *options);
-/* Its requests must have ended. NULL is fine. */
+/* Requests of the dialect must have ended. NULL is fine. */
 void dialect6_free(struct dialect6 *dialect);
 
 /* The services to give to a front-end, Flower's and WORKER_API_FAILURE; borrowed. */

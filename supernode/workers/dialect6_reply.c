@@ -10,7 +10,6 @@
 #include "supernode/store/object_store.h"
 #include "supernode/workers/dialect6_internal.h"
 #include "supernode/workers/given_context.h"
-#include "supernode/workers/refuse.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -59,7 +58,7 @@ static int list_missing(const struct object_set *set, struct task_pushed *pushed
 	return 0;
 }
 
-/* What is announced is content of objects, or an error, of which no object is needed. */
+/* A reply is content, which needs objects, or an error, which needs none. */
 static int prepare(struct dialect6 *dialect, struct held_message *reply, struct object_tree *tree,
 	struct task_pushed *pushed, struct reason *why)
 {
@@ -83,9 +82,9 @@ static void refuse_announced(
 	struct dialect6 *dialect, struct request *request, int r, const struct reason *why)
 {
 	if (r == -ENOMEM || !why->text[0])
-		refuse_errno(dialect->admission->guests, request, r);
+		refuse_errno(dialect->admission, request, r);
 	else
-		refuse(dialect->admission->guests, request,
+		refuse(dialect->admission, request,
 			r == -EMSGSIZE ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_INVALID_ARGUMENT,
 			why->text);
 }
@@ -97,29 +96,29 @@ struct announcement {
 	struct reason why;
 };
 
-static int announcement_read(struct reading *reading)
+static int announcement_read(struct content *content)
 {
-	struct announcement *said = container_of(reading, struct announcement, content.reading);
+	struct announcement *said = container_of(content, struct announcement, content);
 
 	return read_announced(
-		&reading->request->body, &said->reply.envelope, &said->tree, &said->why);
+		&content->request->body, &said->reply.envelope, &said->tree, &said->why);
 }
 
 static bool announcement_take(struct content *content, struct message *message)
 {
 	struct announcement *said = container_of(content, struct announcement, content);
-	struct dialect6 *dialect = content->dialect;
-	struct request *request = content->reading.request;
+	struct dialect6 *dialect = content->service->dialect;
+	struct request *request = content->request;
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 	auto_(slices_done) struct slices body = {0};
 	const struct held_message *instruction = node_instruction(message);
 	const char *details = "";
 	enum outcome outcome;
-	int r = content->reading.result;
+	int r = content->result;
 
 	if (r == 0 && instruction &&
 		instruction->envelope.metadata.run_id != said->reply.envelope.metadata.run_id) {
-		refuse(dialect->admission->guests, request, OUTCOME_PERMISSION_DENIED,
+		refuse(dialect->admission, request, OUTCOME_PERMISSION_DENIED,
 			"the message is of another run than the task");
 		return true;
 	}
@@ -132,7 +131,7 @@ static bool announcement_take(struct content *content, struct message *message)
 	outcome =
 		node_reply_begin(dialect->admission->node, now(), message, &said->reply, &details);
 	if (outcome != OUTCOME_OK)
-		refuse(dialect->admission->guests, request, outcome, details);
+		refuse(dialect->admission, request, outcome, details);
 	else
 		dialect6_answer(dialect, request, task_encode_pushed(&pushed, &body), &body);
 	dialect6_changed(dialect);
@@ -154,18 +153,18 @@ const struct content_kind dialect6_messages = {.bytes = sizeof(struct announceme
 
 /* ---- PushObject ---- */
 
-/* One that is being read, then checked. */
+/* An object that is being read, then checked. */
 struct pushed_object {
 	struct content content;
 	struct object_request object;
 };
 
-static int object_read(struct reading *reading)
+static int object_read(struct content *content)
 {
-	struct pushed_object *pushed = container_of(reading, struct pushed_object, content.reading);
-	int r = object_request_decode(&reading->request->body, &pushed->object);
+	struct pushed_object *pushed = container_of(content, struct pushed_object, content);
+	int r = object_request_decode(&content->request->body, &pushed->object);
 
-	slices_done(&reading->request->body);
+	slices_done(&content->request->body);
 	return r;
 }
 
@@ -173,24 +172,24 @@ static void answer_stored(const struct content *content, bool stored)
 {
 	auto_(slices_done) struct slices body = {0};
 
-	dialect6_answer(content->dialect, content->reading.request,
+	dialect6_answer(content->service->dialect, content->request,
 		object_stored_encode(stored, &body), &body);
 }
 
 static void object_stored(void *arg, size_t index, int r, const struct reason *why)
 {
 	struct content *content = arg;
-	struct guests *guests = content->admission->guests;
-	struct request *request = content->reading.request;
+	struct admission *admission = content->service->admission;
+	struct request *request = content->request;
 
 	(void)index;
 	if (r == 0) {
 		answer_stored(content, true);
 	} else if (r == -EBADMSG) {
-		guests_complain(guests, request->peer, why->text);
+		guests_complain(admission->guests, request->peer, why->text);
 		answer_stored(content, false);
 	} else {
-		refuse(guests, request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(admission, request, OUTCOME_RESOURCE_EXHAUSTED,
 			r == -EDQUOT ? why->text : "the SuperNode has no room for the object");
 	}
 	content_end(content);
@@ -211,15 +210,15 @@ static int object_store(struct pushed_object *pushed, const struct message *mess
 static bool object_take(struct content *content, struct message *message)
 {
 	struct pushed_object *pushed = container_of(content, struct pushed_object, content);
-	int r = content->reading.result ? content->reading.result : object_store(pushed, message);
+	int r = content->result ? content->result : object_store(pushed, message);
 
 	if (r > 0)
 		answer_stored(content, false);
 	else if (r == -EBADMSG || r == -EMSGSIZE)
-		refuse_errno(content->admission->guests, content->reading.request, r);
+		refuse_errno(content->service->admission, content->request, r);
 	else if (r < 0)
-		refuse(content->admission->guests, content->reading.request,
-			OUTCOME_RESOURCE_EXHAUSTED, "the SuperNode has no room for the object");
+		refuse(content->service->admission, content->request, OUTCOME_RESOURCE_EXHAUSTED,
+			"the SuperNode has no room for the object");
 	return r != 0;
 }
 
@@ -249,7 +248,7 @@ static enum outcome fail(struct node *node, struct message *message, int64_t cod
 	*details_out = "no memory";
 	if (!reply.envelope.error_reason)
 		return OUTCOME_RESOURCE_EXHAUSTED;
-	/* It may not have pulled anything; who has may not do so again. */
+	/* A worker that has failed early has not pulled the inputs, which the node expects. */
 	(void)node_pull_task(node, now(), message, &inputs, details_out);
 	outcome = node_reply_begin(node, now(), message, &reply, details_out);
 	return outcome == OUTCOME_OK
@@ -267,7 +266,7 @@ static void answer_end(struct dialect6 *dialect, struct request *request, uint64
 		held_calls_taken(dialect->held_calls, token);
 		request_reply(request, &nothing);
 	} else {
-		refuse(dialect->admission->guests, request, outcome, details);
+		refuse(dialect->admission, request, outcome, details);
 	}
 	dialect6_changed(dialect);
 }
@@ -278,12 +277,12 @@ struct ending {
 	int context; /* what is wrong with the Context; 0: nothing, or there is none */
 };
 
-static int ending_read(struct reading *reading)
+static int ending_read(struct content *content)
 {
-	struct ending *ending = container_of(reading, struct ending, content.reading);
-	int r = task_decode_output(&reading->request->body, &ending->output);
+	struct ending *ending = container_of(content, struct ending, content);
+	int r = task_decode_output(&content->request->body, &ending->output);
 
-	slices_done(&reading->request->body);
+	slices_done(&content->request->body);
 	if (r == 0 && ending->output.context.bytes.bytes)
 		ending->context = given_context_check(&ending->output.context, MESSAGE_OBJECTS);
 	return r;
@@ -297,7 +296,7 @@ static void output_came(struct dialect6 *dialect, struct request *request, struc
 	const char *details = "";
 	enum outcome outcome = node_push_task(node, now(), message, &output->context, &details);
 
-	/* Without a reply it can end in one way only. */
+	/* A task without a reply can only have failed. */
 	if (outcome == OUTCOME_FAILED_PRECONDITION && output->sub_status[0] &&
 		strcmp(output->sub_status, TASK_COMPLETED) != 0)
 		outcome = fail(node, message, ERROR_CODE_CLIENT_APP_CRASHED,
@@ -309,15 +308,15 @@ static void output_came(struct dialect6 *dialect, struct request *request, struc
 static bool ending_take(struct content *content, struct message *message)
 {
 	struct ending *ending = container_of(content, struct ending, content);
-	struct guests *guests = content->admission->guests;
-	struct request *request = content->reading.request;
+	struct admission *admission = content->service->admission;
+	struct request *request = content->request;
 
-	if (content->reading.result)
-		refuse_errno(guests, request, content->reading.result);
+	if (content->result)
+		refuse_errno(admission, request, content->result);
 	else if (ending->context)
-		refuse_context(guests, request, ending->context);
+		refuse_context(admission, request, ending->context);
 	else
-		output_came(content->dialect, request, message, &ending->output);
+		output_came(content->service->dialect, request, message, &ending->output);
 	return true;
 }
 
@@ -341,7 +340,7 @@ void dialect6_fail(void *arg, struct request *request, struct message *message)
 	int r = envelope_decode(&request->body, &error);
 
 	if (r || !error.has_error) {
-		refuse_errno(dialect->admission->guests, request, r ? r : -EBADMSG);
+		refuse_errno(dialect->admission, request, r ? r : -EBADMSG);
 		return;
 	}
 	outcome = fail(

@@ -202,7 +202,7 @@ static const char *guest_judge(void *arg, struct connection *connection)
 	struct guest *guest = guest_of(connection);
 	bool host = guest->contents || token_lives(guests, guest);
 
-	/* What came until now may be of the token that has just ended. */
+	/* The bytes until now may be of the token that has just ended. */
 	if (host || guest->host) {
 		guest->host = host;
 		allowance_forgive(&connection->allowance, connection->fd);
@@ -219,7 +219,7 @@ static const struct door_ops door_events = {.begun = guest_begun,
 	.judge = guest_judge,
 	.ended = guest_ended};
 
-/* Who is idle without a token, and who is a burden, is closed. */
+/* Connections that are idle without a token, or send too much, are closed. */
 static void guests_sweep(void *arg)
 {
 	struct guests *guests = arg;
@@ -237,13 +237,13 @@ static void guests_sweep(void *arg)
 			 */
 			shutdown(at->fd, SHUT_RDWR);
 		else
-			/* What gRPC has read before we could look made no event. */
+			/* Bytes that gRPC has read before the door looked made no event. */
 			connection_look(at);
 	}
 	timer_set(guests->sweep, clock_after(now, SWEEP_MS));
 }
 
-/* Each takes two descriptors; what else the program needs them for must not suffer. */
+/* Connections take two descriptors each; some are left for the rest of the program. */
 static unsigned connections_max(void)
 {
 	struct rlimit limit = {0};
@@ -266,7 +266,7 @@ static int listen_somewhere(
 	return address_listen(options->address, sockets, why);
 }
 
-/* What anybody who reaches the address can do. */
+/* A line about the dangers of an address that other machines reach. */
 static void warn_open(const struct guests_options *options)
 {
 	if (options->guarded)

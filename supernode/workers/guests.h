@@ -24,7 +24,7 @@ struct guests;
 struct guests_ops {
 	/* Does token, which a caller has shown, still live? */
 	bool (*live)(void *arg, uint64_t token);
-	/* What follows is for those who need to know where a token is. All or none are NULL; then
+	/* The ops that follow are for workers that come by themselves. All or none are NULL; then
 	 * no peer's process is looked for. */
 	/* A connection has begun to hold token. */
 	void (*held)(void *arg, uint64_t token, const struct peer *peer);
@@ -67,7 +67,8 @@ const char *guests_address(const struct guests *guests);
 void guests_used(struct guests *guests, const struct peer *peer);
 /* Is it still there? Calls may come home after their connection's end. */
 bool guests_open(const struct guests *guests, const struct peer *peer);
-/* What a caller says of itself: with the mark of a peer of ours (base/process_mark.h). */
+/* Callers describe themselves in this header: with the mark of a peer of ours
+ * (base/process_mark.h). */
 #define GUESTS_SAID_HEADER "user-agent"
 /* A caller on this connection, which is still there, has shown the live token: it holds it. said is
  * the value of GUESTS_SAID_HEADER, or NULL. */

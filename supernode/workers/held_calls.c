@@ -8,7 +8,6 @@
 #include "common/base/number.h"
 #include "common/message/instruction_codec.h"
 #include "common/message/worker_api.h"
-#include "supernode/workers/refuse.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -51,7 +50,7 @@ static void set_timer(struct held_calls *held)
 	timer_set(held->timer, next_ms);
 }
 
-/* It waits no longer; its answer is the caller's business. */
+/* Call i waits no longer; the function that takes it answers it. */
 static struct request *take(struct held_calls *held, size_t i)
 {
 	struct request *request = held->v[i].request;
@@ -116,8 +115,8 @@ static void late(void *arg)
 			none(held, call.form, call.request,
 				held->stopping ? "the SuperNode is stopping" : "no message came");
 		else
-			refuse_quietly(held->admission->log, call.request,
-				OUTCOME_FAILED_PRECONDITION, "the SuperNode is stopping");
+			refuse_quietly(held->admission, call.request, OUTCOME_FAILED_PRECONDITION,
+				"the SuperNode is stopping");
 	}
 	set_timer(held);
 }
@@ -152,7 +151,8 @@ bool held_calls_ask(struct held_calls *held, enum message_form form, struct requ
 
 /* ---- Attend ---- */
 
-/* Whose end the caller wants to know. 0, -EBADMSG; *message_out NULL: of none that is at work. */
+/* The message whose end the caller wants to know. 0, -EBADMSG; *message_out NULL: none that is at
+ * work. */
 static int attended_message(
 	const struct node *node, const struct request *request, struct message **message_out)
 {
@@ -202,12 +202,12 @@ static void handle_attend(void *dialect, struct request *request, struct message
 	if (message)
 		call.token = node_message_token(message);
 	if (r)
-		refuse_errno(held->admission->guests, request, r);
+		refuse_errno(held->admission, request, r);
 	else if (!message)
-		refuse_quietly(held->admission->log, request, OUTCOME_INVALID_ARGUMENT,
+		refuse_quietly(held->admission, request, OUTCOME_INVALID_ARGUMENT,
 			"the token is of no message that is being worked on");
 	else if (remember(held, call.token) || !add(held, &call))
-		refuse_quietly(held->admission->log, request, OUTCOME_UNAVAILABLE,
+		refuse_quietly(held->admission, request, OUTCOME_UNAVAILABLE,
 			"too many calls are waiting");
 	else
 		admission_hold(held->admission, request, call.token);
@@ -234,8 +234,8 @@ static void attended_over(struct held_calls *held)
 		if (!token || node_message_of(held->admission->node, token))
 			i++;
 		else
-			refuse_quietly(held->admission->log, take(held, i),
-				OUTCOME_FAILED_PRECONDITION, "the token is of no use any more");
+			refuse_quietly(held->admission, take(held, i), OUTCOME_FAILED_PRECONDITION,
+				"the token is of no use any more");
 	}
 }
 

@@ -19,7 +19,7 @@ struct held_calls_ops {
 	void (*none)(void *arg, struct request *request, const char *details);
 };
 
-/* Who answers questions for messages of this form. */
+/* Have ops answer questions for messages of this form. */
 void held_calls_serve(struct held_calls *held, enum message_form form,
 	const struct held_calls_ops *ops, void *arg);
 
@@ -36,7 +36,7 @@ bool held_calls_attended(const struct held_calls *held, uint64_t token);
 void held_calls_offer(struct held_calls *held);
 /* Let nobody wait any more. */
 void held_calls_stop(struct held_calls *held);
-/* Its requests must have ended. NULL is fine. */
+/* All held calls must have ended. NULL is fine. */
 void held_calls_free(struct held_calls *held);
 
 /* The service WORKER_API_ATTENDANCE, to give to a front-end; borrowed. */

@@ -25,7 +25,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct end {
+struct endpoint {
 	int family;
 	uint16_t port; /* network order, as the address */
 	unsigned char address[16];
@@ -39,12 +39,12 @@ static int pidfd_of(pid_t pid)
 }
 
 /* 0, or -ESRCH when it is no end of a TCP connection over loopback. */
-static int end_of(const struct sockaddr_storage *address, struct end *out)
+static int endpoint_of(const struct sockaddr_storage *address, struct endpoint *out)
 {
 	const struct sockaddr_in *v4 = (const void *)address;
 	const struct sockaddr_in6 *v6 = (const void *)address;
 
-	*out = (struct end){.family = address->ss_family};
+	*out = (struct endpoint){.family = address->ss_family};
 	if (!address_is_loopback((const struct sockaddr *)address))
 		return -ESRCH;
 	if (address->ss_family == AF_INET) {
@@ -65,7 +65,7 @@ static int end_of(const struct sockaddr_storage *address, struct end *out)
 }
 
 /* The inode of the TCP socket from local to remote; 0: there is none. */
-static uint32_t tcp_inode(const struct end *local, const struct end *remote)
+static uint32_t tcp_inode(const struct endpoint *local, const struct endpoint *remote)
 {
 	struct {
 		struct nlmsghdr head;
@@ -145,7 +145,7 @@ int peer_process_open(int fd, const char *said)
 	socklen_t ours_len = sizeof ours, theirs_len = sizeof theirs;
 	struct ucred credentials = {0};
 	socklen_t len = sizeof credentials;
-	struct end local, remote;
+	struct endpoint local, remote;
 	uint32_t inode;
 	int process;
 
@@ -156,7 +156,7 @@ int peer_process_open(int fd, const char *said)
 		return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len)
 			       ? -ESRCH
 			       : pidfd_of(credentials.pid);
-	if (end_of(&theirs, &local) || end_of(&ours, &remote))
+	if (endpoint_of(&theirs, &local) || endpoint_of(&ours, &remote))
 		return -ESRCH;
 	process = process_mark_open(said);
 	if (process >= 0)

@@ -122,7 +122,7 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 	guests_complain_refused(workers->admission.guests, peer, method, outcome, details);
 }
 
-/* What all dialects offer, together. -ENOMEM. */
+/* Put the services of all dialects together. 0, -ENOMEM. */
 static int gather_services(struct workers *workers)
 {
 	const struct service *const services[] = {

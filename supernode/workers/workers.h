@@ -37,7 +37,7 @@ struct workers_options {
 int workers_new(struct rpc *rpc, const struct workers_options *options, struct workers **out,
 	struct reason *why);
 
-/* As a worker on this machine dials it; borrowed. */
+/* The address as a worker on this machine dials it; borrowed. */
 const char *workers_address(const struct workers *workers);
 
 /* The node was given an event: is there a message now for a question that waits? */

@@ -3,7 +3,6 @@
  */
 #include "common/wire/wire.h"
 #include "rig.h"
-#include "supernode/workers/reading.h"
 
 static void without_a_message_everything_is_a_failed_precondition(void **state)
 {
@@ -184,7 +183,7 @@ static enum outcome push_context(size_t len, const char *end)
 	call_make(&call, "PushClientAppOutputs");
 	call_body(&call, &body);
 	/* Large ones are read on the io thread. */
-	assert_int_equal(call.finished, len < READING_LARGE_BYTES);
+	assert_int_equal(call.finished, len < CONTENT_LARGE_BYTES);
 	while (!call.finished)
 		loop_step(rig.loop, -1);
 	return call.outcome;
@@ -195,8 +194,8 @@ static void a_context_that_cannot_be_read_is_refused(void **state)
 	work_begins();
 	rig.budget.limit_bytes = 16 << 20;
 	assert_int_equal(push_context(100, "\xff"), OUTCOME_INVALID_ARGUMENT);
-	assert_int_equal(push_context(2 * READING_LARGE_BYTES, "\xff"), OUTCOME_INVALID_ARGUMENT);
-	assert_int_equal(push_context(2 * READING_LARGE_BYTES, "x"), OUTCOME_OK);
+	assert_int_equal(push_context(2 * CONTENT_LARGE_BYTES, "\xff"), OUTCOME_INVALID_ARGUMENT);
+	assert_int_equal(push_context(2 * CONTENT_LARGE_BYTES, "x"), OUTCOME_OK);
 	action_of(NODE_PUSH_REPLY);
 }
 
