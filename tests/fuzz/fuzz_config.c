@@ -4,8 +4,8 @@
  */
 #include "fuzz.h"
 
-#include "common/config/config.h"
 #include "common/base/text.h"
+#include "common/config/config.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -356,7 +356,6 @@ static void a_configuration_takes_a_bounded_memory(void **state)
 	auto_(context_outline_done) struct context_outline outline = {0};
 	auto_(context_done) struct context context = {0};
 
-	(void)state;
 	assert_non_null(bytes);
 	for (size_t some = 1000; some <= n; some += n - 1000) {
 		auto_(slices_done) struct slices list = {0};
@@ -381,7 +380,6 @@ static void a_given_context_is_looked_at_once(void **state)
 	struct context context = {.run_id = RUN, .node_id = NODE};
 	auto_(given_context_done) struct given_context given = {0}, broken = {0};
 
-	(void)state;
 	assert_int_equal(context_encode(&context, &given.bytes), 0);
 	assert_int_equal(given_context_look(&given), 0);
 	slices_done(&given.bytes);

@@ -212,7 +212,8 @@ static void test_bad_outputs(void **state)
 		if (i == 3)
 			assert_int_equal(context_encode(&foreign, &outputs.context.bytes), 0);
 		if (i == 4)
-			assert_int_equal(slices_append_copy(&outputs.context.bytes, "\x1a\xff", 2), 0);
+			assert_int_equal(
+				slices_append_copy(&outputs.context.bytes, "\x1a\xff", 2), 0);
 		assert_int_equal(node_push_outputs(f.node, f.now, &outputs, &details),
 			OUTCOME_INVALID_ARGUMENT);
 		assert_non_null(details);
