@@ -138,7 +138,7 @@ static void (*const does[NODE_ACTION_N])(struct supernode *, const struct node_a
 
 /* ---- messages that wait for a worker to come ---- */
 
-/* All messages of a SuperLink have one form. */
+/* Messages of one SuperLink have one form, so that the first look finds them or the second. */
 static uint64_t oldest_offer(const struct supernode *supernode, int64_t *since_ms)
 {
 	uint64_t message = node_offered(supernode->node, MESSAGE_OBJECTS, since_ms);
@@ -179,8 +179,8 @@ void pump_say_offer(void *arg)
 	offers_set_timer(supernode);
 }
 
-/* It tells the truth: registered, and the last heartbeat is recent. Workers are served as long as
- * the node works. */
+/* The health service tells the truth: it serves while the node is registered and the last heartbeat
+ * is recent. */
 void pump_health(void *arg)
 {
 	struct supernode *supernode = arg;
@@ -196,7 +196,7 @@ void supernode_pump(struct supernode *supernode)
 {
 	struct node_action action;
 
-	/* What an action does may be an event; the loop below then sees its actions. */
+	/* An action may be an event itself; the loop below then sees what follows from it. */
 	if (supernode->pumping)
 		return;
 	supernode->pumping = true;

@@ -49,7 +49,7 @@ static const char *environment(const char *name)
 	return value && value[0] == '/' ? value : NULL;
 }
 
-/* Where the folders may lie, in order; owned. */
+/* The places where the folders may lie, in order; owned. */
 struct places {
 	char *v[PLACES_MAX];
 	size_t n;

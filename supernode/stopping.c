@@ -39,7 +39,7 @@ static void leave(struct supernode *supernode)
 	}
 }
 
-/* All messages are answered: leave, or stay until the last reply was fetched. */
+/* Leave, now that messages are answered, or stay until the ServerApp has fetched the last reply. */
 static void answered(struct supernode *supernode)
 {
 	if (!supernode->answered_ms) {
@@ -67,7 +67,7 @@ static void end_apps(struct supernode *supernode)
 	}
 }
 
-/* Their grace is over; what is left after that is killed with the agent. */
+/* Apps had their grace: stop them; the next time leave, and the agent kills what is left. */
 static void apps_late(struct supernode *supernode)
 {
 	if (supernode->apps_stopped) {

@@ -48,7 +48,7 @@ static int new_node(struct supernode *supernode, const struct supernode_options 
 	return supernode->node ? 0 : -ENOMEM;
 }
 
-/* As it will be started: with some values. */
+/* Build the command as it will be started, with some values. */
 static int check_command(const char *template, struct reason *why)
 {
 	const struct command_values values = {

@@ -80,7 +80,7 @@ static inline struct node_now supernode_now(void)
 void supernode_pump(struct supernode *supernode);
 extern const struct workers_ops workers_events; /* arg is the supernode */
 extern const struct runner_ops runner_events;   /* arg is the supernode */
-/* Of the timers; arg is the supernode. */
+/* Callbacks of the timers; arg is the supernode. */
 void pump_tick(void *arg);
 void pump_say_offer(void *arg);
 void pump_health(void *arg);

@@ -65,7 +65,7 @@ static void held_free(struct node *node, struct held_context *held)
 	free(held);
 }
 
-/* Of those that no run points to the last ones left stand first. */
+/* Keep at most max Contexts that no run points to: the list has those first that were left last. */
 static void held_limit(struct node *node, unsigned max)
 {
 	struct held_context *next;

@@ -24,7 +24,7 @@ void held_message_drop_content(struct held_message *message);
 /* The message itself; *message is empty afterwards. */
 struct held_message held_message_take(struct held_message *message);
 
-/* What its content takes in memory: of objects their tree; they themselves are the spool's. */
+/* The memory that its content takes. Objects are the spool's: of them the tree is counted. */
 uint64_t held_message_bytes(const struct held_message *message);
 
 #endif

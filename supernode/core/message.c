@@ -50,8 +50,8 @@ static void message_stop(struct message *message)
 	message->work_end_ms = CLOCK_NEVER;
 	switch (message->worker) {
 	case WORKER_GUEST:
-		/* It learns by its token, which is spent; the one of an offer was shown to nobody.
-		 */
+		/* The worker learns it by its token, which is spent. Nobody has seen that of an
+		 * offer. */
 		if (message->state == MESSAGE_OFFERED)
 			message->token = 0;
 		break;
@@ -218,8 +218,8 @@ void message_free(struct node *node, struct message *message)
 /* ---- its arrival ---- */
 
 /*
- * When a message must be answered at the latest, so that its reply still has a ttl when it arrives:
- * what is left of the instruction's by our clock (all of it when that makes no sense: clocks
+ * The time by which a message must be answered, so that the reply still has a ttl when it arrives:
+ * what is left of the instruction's ttl by our clock (all of it when that makes no sense: clocks
  * differ), less a tenth, at most a second.
  */
 static int64_t answer_by_ms(const struct metadata *instruction, struct node_now now)
@@ -332,7 +332,7 @@ void node_content(struct node *node, struct node_now now, uint64_t number, enum 
 
 /* ---- its worker ---- */
 
-/* With a token that nobody has seen. */
+/* Offer the message to whoever asks first, with a token that nobody has seen. */
 static void message_offer(struct node *node, struct message *message, struct node_now now)
 {
 	if (token_issue(node, message) < 0) {

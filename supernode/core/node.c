@@ -45,7 +45,7 @@ void node_free(struct node *node)
 
 /* ---- reconciling ---- */
 
-/* What its run says about a message that waits. */
+/* Move a message that waits as far as its run allows. */
 static void reconcile_waiting(struct node *node, struct message *message, struct node_now now)
 {
 	struct node_run *run = message->run;
@@ -110,7 +110,7 @@ void node_reconcile(struct node *node, struct node_now now)
 {
 	for (struct message *message = node->messages; message; message = message->next)
 		reconcile_message(node, message, now);
-	/* What failed once may succeed for the next message. */
+	/* The next message may succeed where these have failed. */
 	for (struct node_run *run = node->runs; run; run = run->next) {
 		if (run->state != RUN_BROKEN)
 			run->fail_code = 0;

@@ -58,7 +58,7 @@ struct node_options {
 	void *random_arg;
 };
 
-/* What an event gives in is at this moment. */
+/* The moment of an event. */
 struct node_now {
 	int64_t ms;    /* CLOCK_BOOTTIME */
 	double wall_s; /* for created_at */
@@ -277,7 +277,7 @@ enum outcome node_push_task(struct node *node, struct node_now now, struct messa
  * with code and reason. */
 void node_worker_ended(
 	struct node *node, struct node_now now, uint64_t message, int64_t code, const char *reason);
-/* All of its processes are gone: the slot is free. */
+/* Every process of the worker is gone: the slot is free. */
 void node_worker_gone(struct node *node, struct node_now now, uint64_t message);
 
 /*
@@ -288,7 +288,7 @@ void node_worker_lost(struct node *node, struct node_now now, uint64_t message, 
 
 /* ---- time ---- */
 
-/* When node_tick() is due at the latest; CLOCK_NEVER: not at all. */
+/* The time at which node_tick() is due; CLOCK_NEVER: it is not. */
 int64_t node_next_ms(const struct node *node);
 /* Deadlines: ttl, worker timeout, first pull, probes of idle runs. */
 void node_tick(struct node *node, struct node_now now);

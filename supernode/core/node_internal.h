@@ -67,8 +67,8 @@ struct message {
 };
 
 /*
- * What messages leave for each other: a Context, of one run, or of all runs of a series (1.31 and
- * later).
+ * A Context: state that the messages of a run, or of all runs of a series (1.31 and later), leave
+ * for each other.
  */
 struct held_context {
 	struct held_context *next;
@@ -179,7 +179,7 @@ void node_run_leave(struct node_run *run);
 void node_run_advance(struct node *node, struct node_run *run);
 /* Nobody needs it, and no answer will come for it. */
 bool node_run_is_useless(const struct node_run *run);
-/* It is over: its messages without a reply are dropped, then it is freed. */
+/* The run is over: its messages without a reply are dropped, then it is freed. */
 void node_run_over(struct node_run *run, const char *why);
 /* A message of it was settled. */
 void node_run_idle(struct node_run *run, struct node_now now);
@@ -201,8 +201,8 @@ void held_fab_unref(struct node *node, struct held_fab *fab);
 
 /* ---- context.c ---- */
 
-/* As budget_reserve(), with a sentence: "<what> of 5 bytes do not fit into the memory budget ...".
- * Contexts that are kept in case that a series goes on give way. */
+/* Do what budget_reserve() does, with a sentence: "<what> of 5 bytes do not fit into the memory
+ * budget ...". Contexts that are kept in case that a series goes on give way. */
 int node_reserve(struct node *node, uint64_t bytes, const char *what, struct reason *why);
 /* Release *reserved, 0 afterwards. */
 void node_release(struct node *node, uint64_t *reserved);
@@ -234,13 +234,13 @@ int token_issue(const struct node *node, struct message *message);
 /* The message of a token, spent or not; NULL: no such one. Constant time in the token. */
 struct message *token_find(const struct node *node, uint64_t token);
 
-/* Its worker has pulled the inputs, and there is no reply yet. */
+/* Has the worker pulled the inputs, and is there no reply yet? */
 static inline bool message_is_pulled(const struct message *message)
 {
 	return message->state == MESSAGE_WORKING || message->state == MESSAGE_RETURNING;
 }
 
-/* Its worker may speak for it. */
+/* May a worker speak for the message? */
 static inline bool message_at_work(const struct message *message)
 {
 	return message->state == MESSAGE_STARTED || message_is_pulled(message);

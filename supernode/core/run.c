@@ -76,7 +76,7 @@ void node_run_free(struct node *node, struct node_run *run)
 
 /* ---- towards READY ---- */
 
-/* Its waiting messages fail with this; when it is broken, also those to come. */
+/* Messages of the run that wait fail with this; when it is broken, those to come as well. */
 static void run_fail(struct node_run *run, int64_t code, const char *why)
 {
 	run->fail_code = code;
@@ -168,7 +168,7 @@ void node_run_fetched(struct node *node, struct node_now now, uint64_t run_id,
 		if (fetch == NODE_RUN_OVER) {
 			node_run_over(run, "its run is over");
 		} else if (run->state != RUN_UNKNOWN) {
-			/* That a probe failed says nothing: what is known stays known. */
+			/* A probe that failed says nothing: what is known stays known. */
 		} else if (fetch == NODE_FETCH_REFUSED) {
 			run_fail(run, ERROR_CODE_CLIENT_APP_CRASHED, reason);
 		} else {

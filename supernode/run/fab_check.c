@@ -30,7 +30,6 @@ struct fab_checks {
 	bool stopping;
 };
 
-/* One check. */
 struct fab_check {
 	struct fab_check *next;
 	struct fab_checks *checks;
@@ -122,7 +121,7 @@ static void check_run(struct job *job)
 
 /* ---- the child ---- */
 
-/* All that is there of its answer. */
+/* Take what is there of the child's answer. */
 static void take_answer(void *arg, int ready)
 {
 	struct fab_check *check = arg;
@@ -153,7 +152,7 @@ static void reader_late(void *arg)
 	process_kill(check->reader);
 }
 
-/* What is told of a manifest that the child has not read. */
+/* Say why the child has not read the manifest. */
 static int not_read(struct fab_check *check, const char *cause)
 {
 	return reason_code(

@@ -45,7 +45,7 @@ void fab_checks_stop(struct fab_checks *checks);
 /* Checks under way: what they borrow must live so long. */
 unsigned fab_checks_count(const struct fab_checks *checks);
 
-/* As fab_checks_stop(), and waits (the loop runs) until there is none. NULL is fine. */
+/* Do what fab_checks_stop() does, and run the loop until no check is left. NULL is fine. */
 void fab_checks_free(struct fab_checks *checks);
 
 #endif

@@ -14,7 +14,7 @@ struct runner_ops {
 	/* The worker of message ended without being asked to know more: error code and sentence for
 	 * a reply. */
 	void (*ended)(void *arg, uint64_t message, int64_t code, const char *reason);
-	/* All its processes are gone. */
+	/* Every process of the worker is gone. */
 	void (*gone)(void *arg, uint64_t message);
 };
 
@@ -38,7 +38,7 @@ struct runner *runner_new(
 /* The workers must be gone, or killed right after. */
 void runner_free(struct runner *runner);
 
-/* What a worker is given. */
+/* The work of one worker. */
 struct runner_task {
 	uint64_t message;
 	uint64_t token;
@@ -47,7 +47,7 @@ struct runner_task {
 
 /* Start the worker of a message. 0; -errno with a sentence: no event comes. */
 int runner_start(struct runner *runner, const struct runner_task *task, struct reason *why);
-/* Its first sign of life has come. */
+/* The worker's first sign of life has come. */
 void runner_ready(struct runner *runner, uint64_t message);
 /* TERM, grace, KILL; unknown numbers are ignored. */
 void runner_stop(struct runner *runner, uint64_t message, int64_t grace_ms);

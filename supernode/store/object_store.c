@@ -20,7 +20,7 @@ struct entry {
 };
 
 struct stored {
-	/* What the io thread reads of its tree (all but the root's id) never changes. */
+	/* The io thread reads of the tree what never changes: all but the root's id. */
 	struct object_set set;
 	struct spool *spool;
 	size_t puts;           /* that are out; each needs the set */
@@ -164,7 +164,8 @@ static int compare_places(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-/* Whatever their order: SuperLinks with a database tell a tree's children in that of their ids. */
+/* Are these the node's children, in any order? SuperLinks with a database tell the children of a
+ * tree in the order of their ids. */
 static int has_children(const struct object_tree *tree, const struct object_node *node,
 	const struct object_head *head)
 {
@@ -268,7 +269,7 @@ static void put_free(struct put *put)
 	free(put);
 }
 
-/* What the io thread has kept belongs to the entry from now on. */
+/* The entry takes over what the io thread has kept. */
 static void entry_fill(struct stored *stored, struct entry *entry, struct put *put)
 {
 	entry->place = put->to_file ? PLACE_FILE : PLACE_MEMORY;

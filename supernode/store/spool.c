@@ -51,7 +51,7 @@ static void trim_fire(void *arg)
 	spool_trim(arg);
 }
 
-/* Of files that lie in memory nobody but us can have it back. */
+/* The memory of a file that lies in memory can be had back by giving up the file only. */
 static bool is_in_memory(int fd)
 {
 	struct statfs fs;

@@ -37,7 +37,7 @@ static void users_leave(struct spool_users *users)
 		free(users);
 }
 
-/* For file systems that know no O_TMPFILE: the name is there for a moment. */
+/* Some file systems know no O_TMPFILE: the name is there for a moment. */
 static int open_named(const char *dir)
 {
 	auto_(free_at_exit) char *path = path_join(dir, "objects.XXXXXX");
@@ -89,7 +89,8 @@ int spool_file_append(struct spool_file *file, const char *dir, const struct sli
 		return reason_code(why, r, "cannot make a file for objects: %s", strerror(-r));
 	r = fd_pwrite_slices(file->fd, content, file->end_bytes);
 	if (r < 0) {
-		/* What was written takes room; without that it only stays until the next one. */
+		/* Bytes that were written take room: cut them off, else the next put writes over
+		 * them. */
 		(void)!ftruncate(file->fd, (off_t)file->end_bytes);
 		return reason_code(why, r, "cannot write an object of %zu bytes to a file: %s",
 			content->bytes, strerror(-r));
