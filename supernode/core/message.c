@@ -43,7 +43,11 @@ void message_draft_done(struct node *node, struct message *message)
 	node_release(node, &message->draft_reserved);
 }
 
-/* ---- its end ---- */
+/*
+ * ---- its end: message_fail() answers with an error of ours, message_answer() with what a worker
+ * made; both queue their reply by message_finish(). message_drop() settles without a reply. Settled
+ * is over: contents are freed. ----
+ */
 
 static void message_stop(struct message *message)
 {
@@ -115,7 +119,7 @@ static void message_settle(
 	message->state = MESSAGE_SETTLED;
 	message->code = code;
 	if (message->run)
-		node_run_idle(message->run, now);
+		node_run_used(message->run, now);
 	if (message->worker == WORKER_GUEST)
 		message->worker = WORKER_NONE;
 }
@@ -153,7 +157,7 @@ void message_drop(struct node *node, struct message *message, struct node_now no
 	message_settle_without(node, message, now, why);
 }
 
-void message_forget(
+void message_node_lost(
 	struct node *node, struct message *message, struct node_now now, const char *why)
 {
 	message_stop(message);

@@ -138,7 +138,7 @@ void node_lost(struct node *node, struct node_now now)
 
 	node->registered = false;
 	for (struct message *message = node->messages; message; message = message->next)
-		message_forget(node, message, now, why);
+		message_node_lost(node, message, now, why);
 	for (struct node_run *run = node->runs; run; run = run->next)
 		node_run_over(run, why);
 	node_reconcile(node, now);

@@ -94,7 +94,7 @@ struct node_action {
 	double runtime_s; /* PUSH_REPLY: from the worker's pull to its push; 0 when there was none
 			   */
 	int64_t code;     /* FINISHED */
-	const char *text; /* FINISHED; borrowed until the next event */
+	const char *text; /* FINISHED; borrowed until the next event or action */
 };
 
 /* 1 and the next action in *out; 0: none. */

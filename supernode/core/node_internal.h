@@ -8,8 +8,11 @@
 
 #include "supernode/core/node.h"
 
-/* How far a message has come; it only moves down this list, but from STARTED back to OFFERED, and
- * from PUSHING by way of REFUSED. */
+/*
+ * How far a message has come. The order matters: up to WAITING it waits for its run, from ANSWERED
+ * on it has its reply, from SETTLED on it is over. Steps back: STARTED to OFFERED (a guest was lost
+ * before its first pull), and PUSHING by way of REFUSED to ANSWERED, in one event.
+ */
 enum message_state {
 	MESSAGE_COMING,    /* objects of its content are missing */
 	MESSAGE_WAITING,   /* for its run's information or FAB */
@@ -104,8 +107,10 @@ struct node_run {
 	struct held_context *context; /* from RUN_READY on; before, what its series has left */
 	uint64_t reserved;            /* for bytes */
 	int64_t probe_ms, probe_gap_ms;
-	int64_t fail_code; /* what its waiting messages fail with; 0: nothing */
-	struct reason fail;
+	/* Its waiting messages fail with this code when the node reconciles; 0: they do not. It
+	 * lasts for a broken run only. */
+	int64_t fail_code;
+	struct reason fail; /* the sentence; of RUN_OVER: why it is over */
 };
 
 /* A FAB, shared by the runs that name its hash. */
@@ -160,7 +165,7 @@ void message_answer(struct node *node, struct message *message, struct node_now 
 /* Settle without a reply, unless it is settled or its reply is being pushed. */
 void message_drop(struct node *node, struct message *message, struct node_now now, const char *why);
 /* Drop, or if being pushed: settle with the end of the push, however it ends. */
-void message_forget(
+void message_node_lost(
 	struct node *node, struct message *message, struct node_now now, const char *why);
 /* Give it a worker: one that is to be started, or that comes by itself. */
 void message_start(struct node *node, struct message *message, struct node_now now);
@@ -181,8 +186,8 @@ void node_run_advance(struct node *node, struct node_run *run);
 bool node_run_is_useless(const struct node_run *run);
 /* The run is over: its messages without a reply are dropped, then it is freed. */
 void node_run_over(struct node_run *run, const char *why);
-/* A message of it was settled. */
-void node_run_idle(struct node_run *run, struct node_now now);
+/* A message of the run was settled: the wait until the next probe begins anew. */
+void node_run_used(struct node_run *run, struct node_now now);
 void node_run_free(struct node *node, struct node_run *run);
 void node_run_tick(struct node_run *run, struct node_now now);
 int64_t node_run_next_ms(const struct node_run *run);

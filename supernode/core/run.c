@@ -181,15 +181,21 @@ void node_run_fetched(struct node *node, struct node_now now, uint64_t run_id,
 	node_reconcile(node, now);
 }
 
+/* Did the check begin for another run of this number, before its SuperLink had forgotten it? Then
+ * this run's FAB is asked for again. hash may be NULL: nothing was checked. */
+static bool is_of_other_fab(const struct node_run *run, const char *hash)
+{
+	return hash && strcmp(hash, run->info.fab_hash) != 0;
+}
+
 static void take_fab(struct node *node, struct node_run *run, const char *hash,
 	struct slices *content, struct manifest *manifest)
 {
 	struct reason why = {0};
 
-	/* The check of another run of this number began before its SuperLink had forgotten it: then
-	 * this run's is asked for. Another run may have brought the same one meanwhile. */
-	if (run->fab || strcmp(hash, run->info.fab_hash) != 0)
+	if (is_of_other_fab(run, hash))
 		return;
+	/* Another run may have brought the same one meanwhile. */
 	run->fab = held_fab_ref(node, hash);
 	if (!run->fab && held_fab_new(node, hash, content, manifest, &run->fab, &why) < 0)
 		run_fail(run, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
@@ -206,10 +212,10 @@ void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
 		run->want_fab = false;
 		if (fetch == NODE_RUN_OVER)
 			node_run_over(run, "its run is over");
-		else if (fetch == NODE_FETCH_REFUSED)
-			run_fail(run, ERROR_CODE_INVALID_FAB, reason);
-		else if (run->state == RUN_BARE)
+		else if (run->state == RUN_BARE && fetch == NODE_FETCHED)
 			take_fab(node, run, hash, content, manifest);
+		else if (run->state == RUN_BARE && !is_of_other_fab(run, hash))
+			run_fail(run, ERROR_CODE_INVALID_FAB, reason);
 	}
 	if (fetch == NODE_FETCHED) {
 		slices_done(content);
@@ -220,7 +226,7 @@ void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
 
 /* ---- idle runs ---- */
 
-void node_run_idle(struct node_run *run, struct node_now now)
+void node_run_used(struct node_run *run, struct node_now now)
 {
 	run->probe_ms = clock_after(now.ms, run->probe_gap_ms);
 }

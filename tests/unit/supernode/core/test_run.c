@@ -67,6 +67,30 @@ static void test_run_that_is_over(void **state)
 	fixture_done(&f);
 }
 
+/* A run's own fetch of a FAB that another run has brought meanwhile says nothing. */
+static void a_refused_fab_that_is_here_already_changes_nothing(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f, 2, 0);
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_run(&f, 1, HASH, NULL);
+	expect(&f, NODE_FETCH_FAB);
+	give_message(&f, 2, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_run(&f, 2, HASH, "nothing");
+	expect(&f, NODE_FETCH_FAB);
+	give_fab(&f, 1, 10);
+	expect_error(&f, 1, "cannot be fused");
+	expect(&f, NODE_START_WORKER);
+	node_fab_fetched(f.node, f.now, 2, NODE_FETCH_REFUSED, NULL, NULL, NULL, "no FAB");
+	give_message(&f, 2, 100);
+	expect_error(&f, 1, "cannot be fused");
+	fixture_done(&f);
+}
+
 static void test_refusals(void **state)
 {
 	struct fixture f;
@@ -189,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_one_fetch_for_all),
 		cmocka_unit_test(test_fab_is_shared),
 		cmocka_unit_test(test_run_that_is_over),
+		cmocka_unit_test(a_refused_fab_that_is_here_already_changes_nothing),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_broken_runs),
 		cmocka_unit_test(test_fab_over_budget),
