@@ -42,7 +42,9 @@ static void leave(struct supernode *supernode)
 /* Leave, now that messages are answered, or stay until the ServerApp has fetched the last reply. */
 static void answered(struct supernode *supernode)
 {
-	if (!supernode->answered_ms) {
+	int64_t until_ms = clock_after(supernode->answered_ms, FETCH_MS);
+
+	if (!supernode->answered_ms || until_ms <= clock_now_ms()) {
 		leave(supernode);
 		return;
 	}
@@ -50,7 +52,7 @@ static void answered(struct supernode *supernode)
 		"stopping: up to %d s for the ServerApp to fetch the last reply from the SuperLink",
 		FETCH_MS / 1000);
 	supernode->phase = PHASE_LINGERING;
-	timer_set(supernode->end, clock_after(supernode->answered_ms, FETCH_MS));
+	timer_set(supernode->end, until_ms);
 }
 
 /* The rest of the grace is for apps that have replied and are at their own end. */

@@ -21,13 +21,15 @@
 #include "supernode/supernode.h"
 #include "supernode/workers/workers.h"
 
+/* WORKING, DRAINING, ANSWERING if the grace was too short, LINGERING if a reply may be fetched yet,
+ * LEAVING, ENDING if apps are left, LEFT. A lost SuperLink leads to ANSWERING at once. */
 enum phase {
 	PHASE_WORKING,
 	PHASE_DRAINING,  /* no more messages are taken; those at hand go on */
 	PHASE_ANSWERING, /* those at hand were given up; their replies are on their way */
 	PHASE_LINGERING, /* all are answered; the last reply can be fetched yet */
 	PHASE_LEAVING,   /* unregistering, closing the worker API */
-	PHASE_ENDING,    /* apps that have replied are still at their end */
+	PHASE_ENDING,    /* workers and apps that have replied are still at their end */
 	PHASE_LEFT
 };
 
@@ -62,7 +64,7 @@ struct supernode {
 	struct timer *trim_timer; /* armed after a large message */
 	uint64_t passed_bytes;    /* of the spool, when it was armed last */
 	enum phase phase;
-	int64_t answered_ms; /* while stopping: when the last reply was delivered; 0: none was */
+	int64_t answered_ms; /* when the last reply was delivered; 0: none was */
 	bool apps_stopped;   /* the last ones, in PHASE_ENDING */
 	unsigned leaving;    /* parts that have not said that they are done */
 	bool pumping;

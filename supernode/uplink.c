@@ -212,7 +212,7 @@ static void on_pushed(void *arg, uint64_t message, enum outcome outcome, const c
 {
 	struct supernode *supernode = arg;
 
-	if (outcome == OUTCOME_OK && supernode->phase != PHASE_WORKING)
+	if (outcome == OUTCOME_OK)
 		supernode->answered_ms = clock_now_ms();
 	say_pushed(supernode, message, outcome, details);
 	node_reply_pushed(

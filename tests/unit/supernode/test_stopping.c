@@ -346,6 +346,32 @@ static void a_superlink_that_is_silent_does_not_hold_it_up(void **state)
 	assert_int_equal(rig.node.phase, PHASE_LEFT);
 }
 
+static void a_reply_of_a_moment_ago_can_be_fetched_yet(void **state)
+{
+	(void)state;
+	come();
+	runner_events.ended(&rig.node, world.started, 8, "ended");
+	gone();
+	pushed(OUTCOME_OK);
+	kit_clock_pass(FETCH_MS - 1);
+	supernode_stop(&rig.node);
+	assert_int_equal(rig.node.phase, PHASE_LINGERING);
+	kit_clock_pass(1);
+	assert_int_equal(rig.node.phase, PHASE_LEAVING);
+}
+
+static void a_reply_of_long_ago_holds_nothing_up(void **state)
+{
+	(void)state;
+	come();
+	runner_events.ended(&rig.node, world.started, 8, "ended");
+	gone();
+	pushed(OUTCOME_OK);
+	kit_clock_pass(FETCH_MS);
+	supernode_stop(&rig.node);
+	assert_int_equal(rig.node.phase, PHASE_LEAVING);
+}
+
 static void a_second_signal_ends_it_now(void **state)
 {
 	come();
@@ -565,6 +591,8 @@ int main(void)
 		RIG_TEST(a_message_at_work_has_the_grace_to_end),
 		RIG_TEST(what_is_at_work_after_the_grace_is_answered_with_an_error),
 		RIG_TEST(a_superlink_that_is_silent_does_not_hold_it_up),
+		RIG_TEST(a_reply_of_a_moment_ago_can_be_fetched_yet),
+		RIG_TEST(a_reply_of_long_ago_holds_nothing_up),
 		RIG_TEST(a_second_signal_ends_it_now),
 		RIG_TEST(a_lost_superlink_ends_what_is_at_work),
 		RIG_TEST(a_superlink_that_sends_it_away_is_no_failure),
