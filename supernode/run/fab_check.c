@@ -43,7 +43,7 @@ struct fab_check {
 	int result;
 	fab_check_fn *done;
 	void *arg;
-	int file; /* the bundle for the child, in memory */
+	int file; /* the FAB for the child, in memory */
 	int socket;
 	struct process *reader;
 	struct watch *watch;
@@ -100,7 +100,7 @@ static int make_file(struct fab_check *check)
 {
 	int r;
 
-	check->file = memfd_new("flwr-bundle");
+	check->file = memfd_new("flwr-fab");
 	if (check->file < 0)
 		return check->file;
 	r = fd_pwrite_slices(check->file, &check->content, 0);

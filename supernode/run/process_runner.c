@@ -11,8 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
-struct slot {
-	struct slot *next;
+/* A worker that runs, or whose processes are not all gone. */
+struct started {
+	struct started *next;
 	struct runner *runner;
 	uint64_t message;
 	struct worker_process *worker;
@@ -23,7 +24,7 @@ struct runner {
 	struct runner_options options;
 	const struct runner_ops *ops;
 	void *arg;
-	struct slot *first;
+	struct started *first;
 };
 
 struct runner *runner_new(
@@ -41,55 +42,55 @@ void runner_free(struct runner *runner)
 	if (!runner)
 		return;
 	while (runner->first) {
-		struct slot *slot = runner->first;
+		struct started *started = runner->first;
 
-		runner->first = slot->next;
-		free(slot);
+		runner->first = started->next;
+		free(started);
 	}
 	free(runner);
 }
 
-static struct slot *slot_of(const struct runner *runner, uint64_t message)
+static struct started *started_of(const struct runner *runner, uint64_t message)
 {
-	struct slot *slot = runner->first;
+	struct started *started = runner->first;
 
-	while (slot && slot->message != message)
-		slot = slot->next;
-	return slot;
+	while (started && started->message != message)
+		started = started->next;
+	return started;
 }
 
 static void worker_ended(void *arg, struct worker_process *worker, const struct process_end *end)
 {
-	struct slot *slot = arg;
+	struct started *started = arg;
 	struct process_end told = *end;
 	struct text reason = {0};
 	char text[128];
 	int code;
 
-	told.never_ready = !slot->ready;
+	told.never_ready = !started->ready;
 	end_describe(end, text, sizeof text);
-	log_debug(slot->runner->options.log, "worker ended: message=%" PRIu64 " pid=%d: %s",
-		slot->message, (int)worker_process_pid(worker), text);
-	code = end_error(END_WORKER, &told, slot->runner->options.stderr_in_replies, &reason);
-	slot->runner->ops->ended(slot->runner->arg, slot->message, code,
+	log_debug(started->runner->options.log, "worker ended: message=%" PRIu64 " pid=%d: %s",
+		started->message, (int)worker_process_pid(worker), text);
+	code = end_error(END_WORKER, &told, started->runner->options.stderr_in_replies, &reason);
+	started->runner->ops->ended(started->runner->arg, started->message, code,
 		reason.data ? reason.data : "the worker ended");
 	text_done(&reason);
 }
 
 static void worker_gone(void *arg, struct worker_process *worker)
 {
-	struct slot *slot = arg;
-	struct runner *runner = slot->runner;
-	struct slot **at = &runner->first;
-	uint64_t message = slot->message;
+	struct started *started = arg;
+	struct runner *runner = started->runner;
+	struct started **at = &runner->first;
+	uint64_t message = started->message;
 
 	(void)worker;
 	if (runner->options.token_dir)
 		token_file_remove(runner->options.token_dir, message);
-	while (*at != slot)
+	while (*at != started)
 		at = &(*at)->next;
-	*at = slot->next;
-	free(slot);
+	*at = started->next;
+	free(started);
 	runner->ops->gone(runner->arg, message);
 }
 
@@ -111,10 +112,10 @@ static int make_token_file(const struct runner *runner, const struct runner_task
 	return r ? reason_code(why, r, "no file for its token: %s", strerror(-r)) : 0;
 }
 
-static int start_process(
-	struct slot *slot, const struct runner_task *task, char *token_file, struct reason *why)
+static int start_process(struct started *started, const struct runner_task *task, char *token_file,
+	struct reason *why)
 {
-	const struct runner_options *options = &slot->runner->options;
+	const struct runner_options *options = &started->runner->options;
 	const struct control_start start = {
 		.token = task->token,
 		.task_token = (char *)task->task_token,
@@ -132,54 +133,54 @@ static int start_process(
 	snprintf(name, sizeof name, "%" PRIu64, task->message);
 	return agent_start_worker(options->agent,
 		&(struct worker_process_spec){
-			.name = name, .start = &start, .ops = &worker_events, .arg = slot},
-		&slot->worker, why);
+			.name = name, .start = &start, .ops = &worker_events, .arg = started},
+		&started->worker, why);
 }
 
 int runner_start(struct runner *runner, const struct runner_task *task, struct reason *why)
 {
 	auto_(free_at_exit) char *token_file = NULL;
-	struct slot *slot = calloc(1, sizeof *slot);
+	struct started *started = calloc(1, sizeof *started);
 	int r;
 
-	if (!slot)
+	if (!started)
 		return reason_code(why, -ENOMEM, "no memory");
-	slot->runner = runner;
-	slot->message = task->message;
+	started->runner = runner;
+	started->message = task->message;
 	r = make_token_file(runner, task, &token_file, why);
 	if (r == 0)
-		r = start_process(slot, task, token_file, why);
+		r = start_process(started, task, token_file, why);
 	if (r) {
 		if (token_file)
 			token_file_remove(runner->options.token_dir, task->message);
-		free(slot);
+		free(started);
 		return r;
 	}
-	slot->next = runner->first;
-	runner->first = slot;
+	started->next = runner->first;
+	runner->first = started;
 	log_info(runner->options.log, "worker started: message=%" PRIu64 " pid=%d", task->message,
-		(int)worker_process_pid(slot->worker));
+		(int)worker_process_pid(started->worker));
 	return 0;
 }
 
 void runner_ready(struct runner *runner, uint64_t message)
 {
-	struct slot *slot = slot_of(runner, message);
+	struct started *started = started_of(runner, message);
 
-	if (slot)
-		slot->ready = true;
+	if (started)
+		started->ready = true;
 }
 
 void runner_stop(struct runner *runner, uint64_t message, int64_t grace_ms)
 {
-	struct slot *slot = slot_of(runner, message);
+	struct started *started = started_of(runner, message);
 
-	if (slot)
-		worker_process_stop(slot->worker, grace_ms);
+	if (started)
+		worker_process_stop(started->worker, grace_ms);
 }
 
 void runner_stop_all(struct runner *runner, int64_t grace_ms)
 {
-	for (struct slot *slot = runner->first; slot; slot = slot->next)
-		worker_process_stop(slot->worker, grace_ms);
+	for (struct started *started = runner->first; started; started = started->next)
+		worker_process_stop(started->worker, grace_ms);
 }

@@ -11,8 +11,8 @@
 struct runner;
 
 struct runner_ops {
-	/* The worker of message ended without being asked to know more: error code and sentence for
-	 * a reply. */
+	/* The worker of message has ended. code and reason are for the error reply, if the message
+	 * has no reply yet. */
 	void (*ended)(void *arg, uint64_t message, int64_t code, const char *reason);
 	/* Every process of the worker is gone. */
 	void (*gone)(void *arg, uint64_t message);

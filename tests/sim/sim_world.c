@@ -349,6 +349,8 @@ void sim_invariants(struct sim_world *world)
 	uint64_t number;
 
 	/* The event itself has reconciled everything. */
+	for (const struct message *message = node->messages; message; message = message->next)
+		check_message(world, message);
 	node_reconcile(world->node, world->now);
 	sim_check(world, node_next_action(world->node, &action) == 0);
 	sim_check(world, world->budget.used_bytes == held(node));
