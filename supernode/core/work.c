@@ -65,14 +65,20 @@ static void pulled(const struct node *node, struct message *message, struct node
 				       : CLOCK_NEVER;
 }
 
+static void fail(
+	struct node *node, struct message *message, struct node_now now, const char *reason)
+{
+	message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, reason);
+	node_reconcile(node, now);
+}
+
 enum outcome node_pull_inputs(struct node *node, struct node_now now, struct message *message,
 	struct instruction_inputs *out, const char **details_out)
 {
 	const struct node_run *run;
 
 	if (message->state == MESSAGE_RETURNING) {
-		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
-			"the worker ended while it sent its outputs");
+		fail(node, message, now, "the worker ended while it sent its outputs");
 		return refuse(OUTCOME_FAILED_PRECONDITION, CONSUMED, details_out);
 	}
 	run = message->run;
@@ -106,8 +112,7 @@ static int own_metadata(const struct message *message, struct node_now now, stru
 static enum outcome out_of_memory(
 	struct node *node, struct message *message, struct node_now now, const char **details_out)
 {
-	message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED,
-		"the SuperNode had no memory for the worker's outputs");
+	fail(node, message, now, "the SuperNode had no memory for the worker's outputs");
 	return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
 }
 
@@ -132,7 +137,7 @@ static enum outcome answer(struct node *node, struct message *message, struct no
 	if (r < 0 || own_metadata(message, now, &reply->envelope) < 0)
 		return out_of_memory(node, message, now, details_out);
 	if (node_reserve(node, more + context_bytes, "the worker's outputs", &why) < 0) {
-		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+		fail(node, message, now, why.text);
 		return refuse(OUTCOME_RESOURCE_EXHAUSTED,
 			"the outputs do not fit into the SuperNode's memory budget", details_out);
 	}
@@ -247,7 +252,7 @@ enum outcome node_reply_begin(struct node *node, struct node_now now, struct mes
 			"a reply has either an error or content, which is one object", details_out);
 	message_draft_done(node, message);
 	if (node_reserve(node, bytes, "the worker's reply", &why) < 0) {
-		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+		fail(node, message, now, why.text);
 		return refuse(OUTCOME_RESOURCE_EXHAUSTED,
 			"the reply does not fit into the SuperNode's memory budget", details_out);
 	}
