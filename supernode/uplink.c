@@ -135,8 +135,8 @@ static void on_run(
 	if (outcome == OUTCOME_CANCELLED)
 		return;
 	run_refused("the run's information", outcome, details, &why);
-	node_run_fetched(
-		supernode->node, supernode_now(), run_id, meanings[outcome].run, run, why.text);
+	node_run_fetched(supernode->node, supernode_now(),
+		&(struct node_fetched){run_id, meanings[outcome].run, why.text}, run);
 	supernode_pump(supernode);
 }
 
@@ -146,15 +146,16 @@ struct fab_fetch {
 	char hash[128];
 };
 
-static void on_fab_checked(void *arg, uint64_t run_id, const char *hash, struct slices *content,
-	struct manifest *manifest, const char *refused)
+static void on_fab_checked(void *arg, uint64_t run_id, struct checked_fab *fab, const char *refused)
 {
 	struct supernode *supernode = arg;
 
 	if (refused)
 		log_warn(supernode->log, "FAB refused: run_id=%" PRIu64 ": %s", run_id, refused);
-	node_fab_fetched(supernode->node, supernode_now(), run_id,
-		refused ? NODE_FETCH_REFUSED : NODE_FETCHED, hash, content, manifest, refused);
+	node_fab_fetched(supernode->node, supernode_now(),
+		&(struct node_fetched){
+			run_id, refused ? NODE_FETCH_REFUSED : NODE_FETCHED, refused},
+		fab);
 	supernode_pump(supernode);
 }
 
@@ -167,15 +168,20 @@ static void on_fab(void *arg, uint64_t run_id, struct fleet_fab *fab)
 	if (fab->outcome == OUTCOME_CANCELLED)
 		return;
 	if (fab->outcome == OUTCOME_OK) {
-		if (fab_checks_start(supernode->fab_checks, run_id, fetch->hash, &fab->content,
-			    &fab->verifications, on_fab_checked, supernode) == 0)
+		struct unchecked_fab given = {fetch->hash, fab->content, fab->verifications};
+
+		fab->content = (struct slices){0};
+		fab->verifications = (struct value_map){0};
+		if (fab_checks_start(
+			    supernode->fab_checks, run_id, &given, on_fab_checked, supernode) == 0)
 			return;
+		value_map_done(&given.verifications);
 		fab->outcome = OUTCOME_RESOURCE_EXHAUSTED;
 		fab->details = "no memory to check it";
 	}
 	run_refused("the FAB", fab->outcome, fab->details, &why);
-	node_fab_fetched(supernode->node, supernode_now(), run_id, meanings[fab->outcome].part,
-		NULL, NULL, NULL, why.text);
+	node_fab_fetched(supernode->node, supernode_now(),
+		&(struct node_fetched){run_id, meanings[fab->outcome].part, why.text}, NULL);
 	supernode_pump(supernode);
 }
 
@@ -223,8 +229,10 @@ static void on_pushed(void *arg, uint64_t message, enum outcome outcome, const c
 void uplink_fetch_run(struct supernode *supernode, const struct node_action *action)
 {
 	if (fleet_get_run(supernode->fleet, action->run_id, on_run, supernode))
-		node_run_fetched(supernode->node, supernode_now(), action->run_id,
-			NODE_FETCH_REFUSED, NULL, "no memory to ask for the run's information");
+		node_run_fetched(supernode->node, supernode_now(),
+			&(struct node_fetched){action->run_id, NODE_FETCH_REFUSED,
+				"no memory to ask for the run's information"},
+			NULL);
 }
 
 void uplink_fetch_fab(struct supernode *supernode, const struct node_action *action)
@@ -238,8 +246,10 @@ void uplink_fetch_fab(struct supernode *supernode, const struct node_action *act
 	if (!fetch ||
 		fleet_get_fab(supernode->fleet, action->run_id, action->fab_hash, on_fab, fetch)) {
 		free(fetch);
-		node_fab_fetched(supernode->node, supernode_now(), action->run_id,
-			NODE_FETCH_REFUSED, NULL, NULL, NULL, "no memory to ask for the FAB");
+		node_fab_fetched(supernode->node, supernode_now(),
+			&(struct node_fetched){
+				action->run_id, NODE_FETCH_REFUSED, "no memory to ask for the FAB"},
+			NULL);
 	}
 }
 

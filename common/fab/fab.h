@@ -40,6 +40,15 @@ struct manifest {
 
 void manifest_done(struct manifest *manifest);
 
+/* A FAB that was checked; empty but for its hash when it was refused. */
+struct checked_fab {
+	const char *hash; /* the one that was compared; borrowed */
+	struct slices content;
+	struct manifest manifest;
+};
+
+void checked_fab_done(struct checked_fab *fab);
+
 /*
  * Check that the SHA-256 of content is hash (lower-case hex, as in Run.fab_hash). 0; -EBADMSG with
  * a sentence; -EFBIG when it is larger than the limit.

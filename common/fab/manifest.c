@@ -151,3 +151,9 @@ void manifest_done(struct manifest *manifest)
 	value_map_done(&manifest->config);
 	*manifest = (struct manifest){0};
 }
+
+void checked_fab_done(struct checked_fab *fab)
+{
+	slices_done(&fab->content);
+	manifest_done(&fab->manifest);
+}

@@ -28,29 +28,29 @@ struct held_fab *held_fab_ref(const struct node *node, const char *hash)
 	return NULL;
 }
 
-int held_fab_new(struct node *node, const char *hash, struct slices *content,
-	struct manifest *manifest, struct held_fab **out, struct reason *why)
+int held_fab_new(
+	struct node *node, struct checked_fab *checked, struct held_fab **out, struct reason *why)
 {
 	struct held_fab *fab;
-	int r = node_reserve(node, content->bytes, "the FAB", why);
+	int r = node_reserve(node, checked->content.bytes, "the FAB", why);
 
 	if (r < 0)
 		return r;
 	fab = calloc(1, sizeof *fab);
 	if (!fab) {
-		budget_release(node->budget, content->bytes);
+		budget_release(node->budget, checked->content.bytes);
 		return reason_code(why, -ENOMEM, "the SuperNode has no memory for the FAB");
 	}
 	fab->refs = 1;
-	fab->reserved = content->bytes;
-	fab->hash = strdup(hash);
-	if (!fab->hash || fab_encode(hash, content, &fab->bytes) < 0) {
+	fab->reserved = checked->content.bytes;
+	fab->hash = strdup(checked->hash);
+	if (!fab->hash || fab_encode(checked->hash, &checked->content, &fab->bytes) < 0) {
 		held_fab_free(node, fab);
 		return reason_code(why, -ENOMEM, "the SuperNode has no memory for the FAB");
 	}
-	slices_done(content);
-	fab->manifest = *manifest;
-	*manifest = (struct manifest){0};
+	slices_done(&checked->content);
+	fab->manifest = checked->manifest;
+	checked->manifest = (struct manifest){0};
 	fab->next = node->fabs;
 	node->fabs = fab;
 	*out = fab;

@@ -140,15 +140,20 @@ enum node_fetch {
 void node_content(struct node *node, struct node_now now, uint64_t message, enum node_fetch fetch,
 	const char *reason);
 
-/* run is taken over (with NODE_FETCHED). Unknown run_id is ignored. */
-void node_run_fetched(struct node *node, struct node_now now, uint64_t run_id,
-	enum node_fetch fetch, struct run *run, const char *reason);
-/* hash, content and manifest (with NODE_FETCHED): verified, content has this hash, and manifest is
- * what the FAB says. content and manifest are taken over; when the run names another hash by now,
- * they are freed and the FAB is asked for again. */
-void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
-	enum node_fetch fetch, const char *hash, struct slices *content, struct manifest *manifest,
-	const char *reason);
+/* The end of a fetch for a run. */
+struct node_fetched {
+	uint64_t run_id; /* an unknown one is ignored */
+	enum node_fetch fetch;
+	const char *reason; /* unless NODE_FETCHED */
+};
+
+/* run is taken over (with NODE_FETCHED; else it may be NULL). */
+void node_run_fetched(struct node *node, struct node_now now, const struct node_fetched *fetched,
+	struct run *run);
+/* fab is taken over; NULL: none came. When the run names another hash by now, the FAB is asked for
+ * again. */
+void node_fab_fetched(struct node *node, struct node_now now, const struct node_fetched *fetched,
+	struct checked_fab *fab);
 
 enum node_push {
 	NODE_PUSHED,       /* delivered (or dropped by the SuperLink: the same for us) */

@@ -196,12 +196,10 @@ int64_t node_run_next_ms(const struct node_run *run);
 
 /* Another reference to the FAB of that hash; NULL: not there. */
 struct held_fab *held_fab_ref(const struct node *node, const char *hash);
-/*
- * A new one, with one reference; content and manifest are taken over with 0. -EDQUOT (over the
- * budget) or -ENOMEM, with a sentence.
- */
-int held_fab_new(struct node *node, const char *hash, struct slices *content,
-	struct manifest *manifest, struct held_fab **out, struct reason *why);
+/* A new one, with one reference; content and manifest are taken over with 0. -EDQUOT (over the
+ * budget) or -ENOMEM, with a sentence. */
+int held_fab_new(
+	struct node *node, struct checked_fab *checked, struct held_fab **out, struct reason *why);
 void held_fab_unref(struct node *node, struct held_fab *fab);
 
 /* ---- context.c ---- */

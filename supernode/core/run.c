@@ -156,71 +156,67 @@ static void take_info(struct node_run *run, struct run *info)
 		run_break(run, ERROR_CODE_INVALID_FAB, "the run's FAB hash is no SHA-256");
 }
 
-void node_run_fetched(struct node *node, struct node_now now, uint64_t run_id,
-	enum node_fetch fetch, struct run *info, const char *reason)
+void node_run_fetched(struct node *node, struct node_now now, const struct node_fetched *fetched,
+	struct run *info)
 {
-	struct node_run *run = run_find(node, run_id);
+	struct node_run *run = run_find(node, fetched->run_id);
 
 	if (run && run->asking) {
 		run->asking = false;
 		run->want_info = false;
 		run->probe_ms = clock_after(now.ms, run->probe_gap_ms);
-		if (fetch == NODE_RUN_OVER) {
+		if (fetched->fetch == NODE_RUN_OVER) {
 			node_run_over(run, "its run is over");
 		} else if (run->state != RUN_UNKNOWN) {
 			/* A probe that failed says nothing: what is known stays known. */
-		} else if (fetch == NODE_FETCH_REFUSED) {
-			run_fail(run, ERROR_CODE_CLIENT_APP_CRASHED, reason);
+		} else if (fetched->fetch == NODE_FETCH_REFUSED) {
+			run_fail(run, ERROR_CODE_CLIENT_APP_CRASHED, fetched->reason);
 		} else {
 			take_info(run, info);
 			context_join(node, run);
 		}
 	}
-	if (fetch == NODE_FETCHED)
+	if (fetched->fetch == NODE_FETCHED)
 		run_done(info);
 	node_reconcile(node, now);
 }
 
 /* Did the check begin for another run of this number, before its SuperLink had forgotten it? Then
- * this run's FAB is asked for again. hash may be NULL: nothing was checked. */
-static bool is_of_other_fab(const struct node_run *run, const char *hash)
+ * this run's FAB is asked for again. */
+static bool is_of_other_fab(const struct node_run *run, const struct checked_fab *fab)
 {
-	return hash && strcmp(hash, run->info.fab_hash) != 0;
+	return fab && strcmp(fab->hash, run->info.fab_hash) != 0;
 }
 
-static void take_fab(struct node *node, struct node_run *run, const char *hash,
-	struct slices *content, struct manifest *manifest)
+static void take_fab(struct node *node, struct node_run *run, struct checked_fab *fab)
 {
 	struct reason why = {0};
 
-	if (is_of_other_fab(run, hash))
+	if (is_of_other_fab(run, fab))
 		return;
 	/* Another run may have brought the same one meanwhile. */
-	run->fab = held_fab_ref(node, hash);
-	if (!run->fab && held_fab_new(node, hash, content, manifest, &run->fab, &why) < 0)
+	run->fab = held_fab_ref(node, fab->hash);
+	if (!run->fab && held_fab_new(node, fab, &run->fab, &why) < 0)
 		run_fail(run, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
 }
 
-void node_fab_fetched(struct node *node, struct node_now now, uint64_t run_id,
-	enum node_fetch fetch, const char *hash, struct slices *content, struct manifest *manifest,
-	const char *reason)
+void node_fab_fetched(struct node *node, struct node_now now, const struct node_fetched *fetched,
+	struct checked_fab *fab)
 {
-	struct node_run *run = run_find(node, run_id);
+	struct node_run *run = run_find(node, fetched->run_id);
 
 	if (run && run->fab_asking) {
 		run->fab_asking = false;
 		run->want_fab = false;
-		if (fetch == NODE_RUN_OVER)
+		if (fetched->fetch == NODE_RUN_OVER)
 			node_run_over(run, "its run is over");
-		else if (run->state == RUN_BARE && fetch == NODE_FETCHED)
-			take_fab(node, run, hash, content, manifest);
-		else if (run->state == RUN_BARE && !is_of_other_fab(run, hash))
-			run_fail(run, ERROR_CODE_INVALID_FAB, reason);
+		else if (run->state == RUN_BARE && fetched->fetch == NODE_FETCHED)
+			take_fab(node, run, fab);
+		else if (run->state == RUN_BARE && !is_of_other_fab(run, fab))
+			run_fail(run, ERROR_CODE_INVALID_FAB, fetched->reason);
 	}
-	if (fetch == NODE_FETCHED) {
-		slices_done(content);
-		manifest_done(manifest);
-	}
+	if (fab)
+		checked_fab_done(fab);
 	node_reconcile(node, now);
 }
 

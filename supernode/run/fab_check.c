@@ -36,9 +36,8 @@ struct fab_check {
 	struct job job;
 	uint64_t run_id;
 	char hash[SHA256_HEX_BYTES];
-	struct slices content;
+	struct checked_fab fab;
 	struct value_map verifications;
-	struct manifest manifest;
 	struct reason why;
 	int result;
 	fab_check_fn *done;
@@ -62,9 +61,8 @@ static void check_free(struct fab_check *check)
 	close_fd(&check->file);
 	close_fd(&check->socket);
 	text_done(&check->answer);
-	slices_done(&check->content);
 	value_map_done(&check->verifications);
-	manifest_done(&check->manifest);
+	checked_fab_done(&check->fab);
 	free(check);
 }
 
@@ -79,8 +77,8 @@ static void finish(struct fab_check *check)
 	check->checks->count--;
 	if (check->result && !check->why.text[0])
 		reason_set(&check->why, "the FAB cannot be read: %s", strerror(-check->result));
-	check->done(check->arg, check->run_id, check->hash, &check->content, &check->manifest,
-		check->result ? check->why.text : NULL);
+	check->fab.hash = check->hash;
+	check->done(check->arg, check->run_id, &check->fab, check->result ? check->why.text : NULL);
 	check_free(check);
 }
 
@@ -103,7 +101,7 @@ static int make_file(struct fab_check *check)
 	check->file = memfd_new("flwr-fab");
 	if (check->file < 0)
 		return check->file;
-	r = fd_pwrite_slices(check->file, &check->content, 0);
+	r = fd_pwrite_slices(check->file, &check->fab.content, 0);
 	return r == 0 && fcntl(check->file, F_ADD_SEALS, SEALS) < 0 ? -errno : r;
 }
 
@@ -112,7 +110,7 @@ static void check_run(struct job *job)
 	struct fab_check *check = container_of(job, struct fab_check, job);
 	const struct fab_limits limits = fab_limits_default();
 
-	check->result = fab_check_hash(&check->content, check->hash, &limits, &check->why);
+	check->result = fab_check_hash(&check->fab.content, check->hash, &limits, &check->why);
 	if (check->result == 0 && check->checks->trusted)
 		check->result = check_signature(check);
 	if (check->result == 0)
@@ -186,7 +184,7 @@ static void reader_ended(void *arg, struct process *process, const struct proces
 		check->result = not_read(check, "the program that reads it failed");
 	else
 		check->result = manifest_form_read(
-			check->answer.data, check->answer.len, &check->manifest, &why);
+			check->answer.data, check->answer.len, &check->fab.manifest, &why);
 	if (why.text[0])
 		check->why = why;
 }
@@ -292,30 +290,30 @@ int fab_checks_new(struct loop *loop, struct log *log, const struct fab_checks_o
 	return 0;
 }
 
-int fab_checks_start(struct fab_checks *checks, uint64_t run_id, const char *hash,
-	struct slices *content, struct value_map *verifications, fab_check_fn *done, void *arg)
+int fab_checks_start(struct fab_checks *checks, uint64_t run_id, struct unchecked_fab *fab,
+	fab_check_fn *done, void *arg)
 {
 	struct fab_check *check = calloc(1, sizeof *check);
 	int r;
 
 	if (!check) {
-		slices_done(content);
+		slices_done(&fab->content);
 		return -ENOMEM;
 	}
 	check->checks = checks;
 	check->job = (struct job){.run = check_run, .done = check_done};
 	check->run_id = run_id;
-	check->verifications = *verifications;
-	*verifications = (struct value_map){0};
-	snprintf(check->hash, sizeof check->hash, "%s", hash);
+	check->verifications = fab->verifications;
+	fab->verifications = (struct value_map){0};
+	snprintf(check->hash, sizeof check->hash, "%s", fab->hash);
 	check->done = done;
 	check->arg = arg;
 	check->file = check->socket = -1;
-	r = slices_move(&check->content, content);
+	r = slices_move(&check->fab.content, &fab->content);
 	if (r == 0)
 		r = loop_job(checks->loop, &check->job);
 	if (r) {
-		slices_done(content);
+		slices_done(&fab->content);
 		check_free(check);
 		return r;
 	}

@@ -21,23 +21,29 @@ struct fab_checks_options {
 };
 
 /*
- * The end of a check. refused is NULL, and content and manifest may be taken over; or it is the
- * sentence that says why the FAB is of no use. hash is the one that was compared; borrowed.
+ * The end of a check. refused is NULL, and the parts of fab may be taken over; or it is the
+ * sentence that says why the FAB is of no use.
  */
-typedef void fab_check_fn(void *arg, uint64_t run_id, const char *hash, struct slices *content,
-	struct manifest *manifest, const char *refused);
+typedef void fab_check_fn(void *arg, uint64_t run_id, struct checked_fab *fab, const char *refused);
 
 /* Strings are copied. 0 or -ENOMEM. */
 int fab_checks_new(struct loop *loop, struct log *log, const struct fab_checks_options *options,
 	struct fab_checks **out);
 
+/* A FAB as it came. */
+struct unchecked_fab {
+	const char *hash; /* that it should have; borrowed */
+	struct slices content;
+	struct value_map verifications; /* who says to have signed it */
+};
+
 /*
- * Check content (taken over, empty afterwards, on failure too) against hash, for run_id, and that
- * one of the trusted has signed it, as verifications (taken over) say; done is called later, once,
- * unless this fails. 0; -errno.
+ * Check the FAB of run_id (content and verifications are taken over, empty afterwards, content on
+ * failure too) against its hash, and that one of the trusted has signed it; done is called later,
+ * once, unless this fails. 0; -errno.
  */
-int fab_checks_start(struct fab_checks *checks, uint64_t run_id, const char *hash,
-	struct slices *content, struct value_map *verifications, fab_check_fn *done, void *arg);
+int fab_checks_start(struct fab_checks *checks, uint64_t run_id, struct unchecked_fab *fab,
+	fab_check_fn *done, void *arg);
 
 /* End the checks under way as soon as can be; done() comes for each. */
 void fab_checks_stop(struct fab_checks *checks);

@@ -88,7 +88,8 @@ static void step_run(struct sim_world *world)
 	if (fetch == NODE_RUN_OVER)
 		sim_forget_run(world, id);
 	sim_faults(world);
-	node_run_fetched(world->node, world->now, id, fetch, &run, "no \xff run");
+	node_run_fetched(
+		world->node, world->now, &(struct node_fetched){id, fetch, "no \xff run"}, &run);
 	sim_check(world, !run.fab_hash);
 }
 
@@ -96,9 +97,8 @@ static void step_fab(struct sim_world *world)
 {
 	uint64_t id = sim_below(world, SIM_RUNS);
 	enum node_fetch fetch = some_fetch(world);
-	struct slices content = {0};
-	struct manifest manifest = {0};
 	char hash[SIM_HASH_BYTES];
+	struct checked_fab fab = {.hash = hash};
 
 	sim_hash(id, hash);
 	if (!world->runs[id].fab_asked && !sim_one_in(world, 20))
@@ -107,13 +107,14 @@ static void step_fab(struct sim_world *world)
 		return;
 	sim_alloc_set(0, 0);
 	if (fetch == NODE_FETCHED)
-		sim_make_fab(world, &content, &manifest);
+		sim_make_fab(world, &fab.content, &fab.manifest);
 	world->runs[id].fab_asked = false;
 	if (fetch == NODE_RUN_OVER)
 		sim_forget_run(world, id);
 	sim_faults(world);
-	node_fab_fetched(world->node, world->now, id, fetch, hash, &content, &manifest, "bad FAB");
-	sim_check(world, content.n == 0 && !manifest.name);
+	node_fab_fetched(
+		world->node, world->now, &(struct node_fetched){id, fetch, "bad FAB"}, &fab);
+	sim_check(world, fab.content.n == 0 && !fab.manifest.name);
 }
 
 static void settle_push(struct sim_world *world, uint64_t number, enum node_push push)

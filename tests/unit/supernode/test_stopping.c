@@ -38,7 +38,6 @@ void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg)
 
 void fleet_drop_content(struct fleet *fleet, uint64_t number)
 {
-	(void)fleet, (void)number;
 }
 
 void fleet_poke(struct fleet *fleet)
@@ -68,7 +67,6 @@ bool fleet_speaks_http(const struct fleet *fleet)
 
 int fleet_get_run(struct fleet *fleet, uint64_t run_id, fleet_run_fn *done, void *arg)
 {
-	(void)fleet, (void)run_id, (void)done, (void)arg;
 	return 0;
 }
 
@@ -76,7 +74,6 @@ int fleet_get_run(struct fleet *fleet, uint64_t run_id, fleet_run_fn *done, void
 int fleet_get_fab(
 	struct fleet *fleet, uint64_t run_id, const char *hash, fleet_fab_fn *done, void *arg)
 {
-	(void)fleet, (void)run_id, (void)hash, (void)done;
 	free(arg);
 	return 0;
 }
@@ -104,7 +101,6 @@ void workers_offer(struct workers *workers)
 
 void workers_stop(struct workers *workers, int64_t grace_ms, void (*done)(void *arg), void *arg)
 {
-	(void)workers, (void)grace_ms, (void)arg;
 	world.workers_left = done;
 }
 
@@ -115,7 +111,6 @@ void health_set(struct health *health, bool serving)
 
 void health_stop(struct health *health, int64_t grace_ms, void (*done)(void *arg), void *arg)
 {
-	(void)health, (void)grace_ms, (void)arg;
 	world.health_left = done;
 }
 
@@ -128,7 +123,6 @@ int runner_start(struct runner *runner, const struct runner_task *task, struct r
 
 void runner_ready(struct runner *runner, uint64_t message)
 {
-	(void)runner, (void)message;
 }
 
 void runner_stop(struct runner *runner, uint64_t message, int64_t grace_ms)
@@ -140,14 +134,12 @@ void runner_stop(struct runner *runner, uint64_t message, int64_t grace_ms)
 
 void runner_stop_all(struct runner *runner, int64_t grace_ms)
 {
-	(void)runner, (void)grace_ms;
 	world.all_stopped++;
 }
 
-int fab_checks_start(struct fab_checks *checks, uint64_t run_id, const char *hash,
-	struct slices *content, struct value_map *verifications, fab_check_fn *done, void *arg)
+int fab_checks_start(struct fab_checks *checks, uint64_t run_id, struct unchecked_fab *fab,
+	fab_check_fn *done, void *arg)
 {
-	(void)checks, (void)run_id, (void)hash, (void)content, (void)verifications, (void)done;
 	return -ENOMEM;
 }
 
@@ -173,7 +165,6 @@ uint64_t spool_passed_bytes(const struct spool *spool)
 
 void spool_trim_later(struct spool *spool, int64_t ms)
 {
-	(void)spool, (void)ms;
 }
 
 static void trim(void)
@@ -348,7 +339,6 @@ static void a_superlink_that_is_silent_does_not_hold_it_up(void **state)
 
 static void a_reply_of_a_moment_ago_can_be_fetched_yet(void **state)
 {
-	(void)state;
 	come();
 	runner_events.ended(&rig.node, world.started, 8, "ended");
 	gone();
@@ -362,7 +352,6 @@ static void a_reply_of_a_moment_ago_can_be_fetched_yet(void **state)
 
 static void a_reply_of_long_ago_holds_nothing_up(void **state)
 {
-	(void)state;
 	come();
 	runner_events.ended(&rig.node, world.started, 8, "ended");
 	gone();

@@ -128,14 +128,14 @@ static inline void give_run(
 
 	if (override)
 		assert_int_equal(value_map_set(&run.override_config, override, &value), 0);
-	node_run_fetched(f->node, f->now, run_id, NODE_FETCHED, &run, NULL);
+	node_run_fetched(f->node, f->now, &(struct node_fetched){run_id, NODE_FETCHED, NULL}, &run);
 	assert_null(run.fab_hash);
 }
 
 static inline void give_fab(struct fixture *f, uint64_t run_id, size_t bytes)
 {
 	struct value value = {.kind = VALUE_DOUBLE, .d = 0.1};
-	struct slices content = {0};
+	struct checked_fab fab = {.hash = f->fab_hash ? f->fab_hash : HASH};
 	struct manifest manifest = {.publisher = strdup("me"),
 		.name = strdup("app"),
 		.version = strdup("1.0.0"),
@@ -145,11 +145,11 @@ static inline void give_fab(struct fixture *f, uint64_t run_id, size_t bytes)
 
 	assert_non_null(memory);
 	assert_int_equal(value_map_set(&manifest.config, "rate", &value), 0);
-	assert_int_equal(slices_append_copy(&content, memory, bytes), 0);
-	node_fab_fetched(f->node, f->now, run_id, NODE_FETCHED, f->fab_hash ? f->fab_hash : HASH,
-		&content, &manifest, NULL);
-	assert_int_equal(content.n, 0);
-	assert_null(manifest.name);
+	assert_int_equal(slices_append_copy(&fab.content, memory, bytes), 0);
+	fab.manifest = manifest;
+	node_fab_fetched(f->node, f->now, &(struct node_fetched){run_id, NODE_FETCHED, NULL}, &fab);
+	assert_int_equal(fab.content.n, 0);
+	assert_null(fab.manifest.name);
 }
 
 /* A message of run 1, and all that it needs. */

@@ -46,7 +46,7 @@ static void test_run_that_is_over(void **state)
 	fixture_new(&f, 1, 0);
 	give_message(&f, 1, 100);
 	expect(&f, NODE_FETCH_RUN);
-	node_run_fetched(f.node, f.now, 1, NODE_RUN_OVER, NULL, "over");
+	node_run_fetched(f.node, f.now, &(struct node_fetched){1, NODE_RUN_OVER, "over"}, NULL);
 	expect_dropped(&f, "run is over");
 	expect_nothing(&f);
 	assert_int_equal(node_count(f.node).runs, 0);
@@ -54,7 +54,7 @@ static void test_run_that_is_over(void **state)
 	expect(&f, NODE_FETCH_RUN);
 	give_run(&f, 1, HASH, NULL);
 	expect(&f, NODE_FETCH_FAB);
-	node_fab_fetched(f.node, f.now, 1, NODE_RUN_OVER, NULL, NULL, NULL, "over");
+	node_fab_fetched(f.node, f.now, &(struct node_fetched){1, NODE_RUN_OVER, "over"}, NULL);
 	expect_dropped(&f, "run is over");
 	start_message(&f, 100);
 	pull(&f, f.token);
@@ -85,7 +85,8 @@ static void a_refused_fab_that_is_here_already_changes_nothing(void **state)
 	give_fab(&f, 1, 10);
 	expect_error(&f, 1, "cannot be fused");
 	expect(&f, NODE_START_WORKER);
-	node_fab_fetched(f.node, f.now, 2, NODE_FETCH_REFUSED, NULL, NULL, NULL, "no FAB");
+	node_fab_fetched(
+		f.node, f.now, &(struct node_fetched){2, NODE_FETCH_REFUSED, "no FAB"}, NULL);
 	give_message(&f, 2, 100);
 	expect_error(&f, 1, "cannot be fused");
 	fixture_done(&f);
@@ -98,7 +99,8 @@ static void test_refusals(void **state)
 	fixture_new(&f, 1, 0);
 	give_message(&f, 1, 100);
 	expect(&f, NODE_FETCH_RUN);
-	node_run_fetched(f.node, f.now, 1, NODE_FETCH_REFUSED, NULL, "no run for you");
+	node_run_fetched(f.node, f.now,
+		&(struct node_fetched){1, NODE_FETCH_REFUSED, "no run for you"}, NULL);
 	expect_error(&f, 8, "no run for you");
 	expect_nothing(&f);
 	assert_int_equal(node_count(f.node).runs, 0);
@@ -107,7 +109,8 @@ static void test_refusals(void **state)
 	expect(&f, NODE_FETCH_RUN);
 	give_run(&f, 1, HASH, NULL);
 	expect(&f, NODE_FETCH_FAB);
-	node_fab_fetched(f.node, f.now, 1, NODE_FETCH_REFUSED, NULL, NULL, NULL, "wrong hash");
+	node_fab_fetched(
+		f.node, f.now, &(struct node_fetched){1, NODE_FETCH_REFUSED, "wrong hash"}, NULL);
 	expect_error(&f, 7, "wrong hash");
 	give_message(&f, 1, 100);
 	expect(&f, NODE_FETCH_FAB);
@@ -192,14 +195,15 @@ static void test_probes(void **state)
 		expect(&f, NODE_FETCH_RUN);
 		assert_int_equal(node_next_ms(f.node), CLOCK_NEVER);
 		if (i == 3)
-			node_run_fetched(f.node, f.now, 1, NODE_FETCH_REFUSED, NULL, "later");
+			node_run_fetched(f.node, f.now,
+				&(struct node_fetched){1, NODE_FETCH_REFUSED, "later"}, NULL);
 		else
 			give_run(&f, 1, HASH, NULL);
 		gap_ms = gap_ms * 2 < NODE_RUN_PROBE_MAX_MS ? gap_ms * 2 : NODE_RUN_PROBE_MAX_MS;
 	}
 	later(&f, gap_ms);
 	expect(&f, NODE_FETCH_RUN);
-	node_run_fetched(f.node, f.now, 1, NODE_RUN_OVER, NULL, NULL);
+	node_run_fetched(f.node, f.now, &(struct node_fetched){1, NODE_RUN_OVER, NULL}, NULL);
 	expect_nothing(&f);
 	assert_int_equal(node_count(f.node).runs, 0);
 	assert_int_equal(node_count(f.node).fabs, 0);

@@ -18,7 +18,7 @@ static void give_series_run(struct fixture *f, uint64_t run_id, uint64_t series_
 
 	if (override >= 0)
 		assert_int_equal(value_map_set(&run.override_config, "rate", &value), 0);
-	node_run_fetched(f->node, f->now, run_id, NODE_FETCHED, &run, NULL);
+	node_run_fetched(f->node, f->now, &(struct node_fetched){run_id, NODE_FETCHED, NULL}, &run);
 }
 
 /* The first message of a run, up to its worker's start. */
@@ -100,9 +100,11 @@ static void end_run(struct fixture *f, uint64_t run_id)
 	later(f, NODE_RUN_PROBE_MAX_MS);
 	for (unsigned n = node_count(f->node).runs; n > 0; n--) {
 		expect(f, NODE_FETCH_RUN);
-		node_run_fetched(f->node, f->now, f->action.run_id,
-			f->action.run_id == run_id ? NODE_RUN_OVER : NODE_FETCH_REFUSED, NULL,
-			"later");
+		node_run_fetched(f->node, f->now,
+			&(struct node_fetched){f->action.run_id,
+				f->action.run_id == run_id ? NODE_RUN_OVER : NODE_FETCH_REFUSED,
+				"later"},
+			NULL);
 	}
 }
 

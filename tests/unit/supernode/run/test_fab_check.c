@@ -43,12 +43,11 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void on_checked(void *arg, uint64_t run_id, const char *hash, struct slices *content,
-	struct manifest *manifest, const char *refused)
+static void on_checked(void *arg, uint64_t run_id, struct checked_fab *fab, const char *refused)
 {
 	assert_ptr_equal(arg, &rig);
 	assert_int_equal(run_id, RUN_ID);
-	assert_string_equal(hash, rig.hash);
+	assert_string_equal(fab->hash, rig.hash);
 	snprintf(rig.refused, sizeof rig.refused, "%s", refused ? refused : "");
 	rig.said++;
 }
@@ -57,17 +56,14 @@ static void check_begin(const char *reader, const char *bytes)
 {
 	const struct fab_checks_options options = {
 		.processes = rig.processes, .reader_path = reader};
-	struct value_map none = {0};
-	struct slices content = {0};
+	struct unchecked_fab fab = {.hash = rig.hash};
 
 	fab_checks_free(rig.checks);
 	assert_int_equal(fab_checks_new(rig.loop, rig.log, &options, &rig.checks), 0);
-	assert_int_equal(slices_append_copy(&content, bytes, strlen(bytes)), 0);
-	assert_int_equal(sha256_slices(&content, rig.hash), 0);
-	assert_int_equal(
-		fab_checks_start(rig.checks, RUN_ID, rig.hash, &content, &none, on_checked, &rig),
-		0);
-	assert_int_equal(content.n, 0);
+	assert_int_equal(slices_append_copy(&fab.content, bytes, strlen(bytes)), 0);
+	assert_int_equal(sha256_slices(&fab.content, rig.hash), 0);
+	assert_int_equal(fab_checks_start(rig.checks, RUN_ID, &fab, on_checked, &rig), 0);
+	assert_int_equal(fab.content.n, 0);
 	assert_int_equal(fab_checks_count(rig.checks), 1);
 }
 

@@ -256,19 +256,20 @@ void message_comes(void)
 		.fab_id = strdup(""),
 		.fab_version = strdup(""),
 		.fab_hash = strdup(HASH)};
-	struct manifest manifest = {.publisher = strdup("p"),
-		.name = strdup("n"),
-		.version = strdup("1"),
-		.clientapp = strdup("a:app"),
-		.fab_id = strdup("p/n")};
-	struct slices fab = {0};
+	struct checked_fab fab = {.hash = HASH,
+		.manifest = {.publisher = strdup("p"),
+			.name = strdup("n"),
+			.version = strdup("1"),
+			.clientapp = strdup("a:app"),
+			.fab_id = strdup("p/n")}};
+	const struct node_fetched fetched = {RUN_ID, NODE_FETCHED, NULL};
 
 	message_to_node();
 	action_of(NODE_FETCH_RUN);
-	node_run_fetched(rig.node, now_is(), RUN_ID, NODE_FETCHED, &run, NULL);
+	node_run_fetched(rig.node, now_is(), &fetched, &run);
 	action_of(NODE_FETCH_FAB);
-	slices_append(&fab, slice_static("hello", 5));
-	node_fab_fetched(rig.node, now_is(), RUN_ID, NODE_FETCHED, HASH, &fab, &manifest, NULL);
+	slices_append(&fab.content, slice_static("hello", 5));
+	node_fab_fetched(rig.node, now_is(), &fetched, &fab);
 }
 
 void work_begins(void)
