@@ -444,6 +444,7 @@ void download_cancel(struct fleet *fleet, uint64_t number)
 		if (number && download->number != number)
 			continue;
 		download_fail(download, OUTCOME_CANCELLED, "%s", "");
+		download->outcome = OUTCOME_CANCELLED; /* also of one that had failed */
 		timer_set(download->go, 0);
 	}
 }

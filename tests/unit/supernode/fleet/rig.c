@@ -406,7 +406,7 @@ static uint64_t on_message(void *arg, struct held_message *message, const char *
 
 	rig->messages++;
 	snprintf(rig->refused, sizeof rig->refused, "%s", refused ? refused : "");
-	rig_drop_content(rig);
+	object_set_unref(rig->objects);
 	rig->objects = take_pointer(&taken.objects);
 	metadata_done(&rig->message);
 	assert_int_equal(metadata_copy(&taken.envelope.metadata, &rig->message), 0);
@@ -416,14 +416,16 @@ static uint64_t on_message(void *arg, struct held_message *message, const char *
 			0);
 		assert_int_equal(rig_push(rig, 99, &reply, 0.5), 0);
 	}
-	return rig->no_use ? 0 : 12;
+	/* The message before is finished. */
+	fleet_drop_content(rig->fleet, RIG_NUMBER(rig) - 1);
+	return rig->no_use ? 0 : RIG_NUMBER(rig);
 }
 
 static void on_content(void *arg, uint64_t number, enum outcome outcome, const char *details)
 {
 	struct rig *rig = arg;
 
-	assert_int_equal(number, 12);
+	assert_int_equal(number, RIG_NUMBER(rig));
 	rig->contents++;
 	rig->content_outcome = outcome;
 	snprintf(rig->content_details, sizeof rig->content_details, "%s", details);
@@ -474,7 +476,7 @@ void rig_push_done(void *arg, uint64_t number, enum outcome outcome, const char 
 
 void rig_drop_content(struct rig *rig)
 {
-	fleet_drop_content(rig->fleet, 12);
+	fleet_drop_content(rig->fleet, RIG_NUMBER(rig));
 	object_set_unref(rig->objects);
 	rig->objects = NULL;
 }

@@ -11,6 +11,8 @@
 #include "supernode/fleet/fleet_internal.h"
 
 #define RIG_NODE_ID 4242
+/* The owner's number of the last message. */
+#define RIG_NUMBER(rig) (11 + (uint64_t)(rig)->messages)
 /* Of a reply that is pushed; initializer of a struct metadata. */
 #define RIG_REPLY_METADATA                                                                         \
 	{                                                                                          \
@@ -70,7 +72,7 @@ struct rig {
 	uint64_t node_id;
 	enum fleet_over over_what;
 	char over_sentence[REASON_BYTES];
-	struct object_set *objects; /* of the last message, which has number 12 */
+	struct object_set *objects; /* of the last message */
 	char refused[REASON_BYTES]; /* as it was told with the last message; "" */
 	unsigned contents;          /* content() was called */
 	enum outcome content_outcome;

@@ -508,6 +508,24 @@ static void test_nobody_wants_them(void **state)
 	}
 }
 
+/* The owner is not told of a failure either. */
+static void test_nobody_wants_them_after_a_failure(void **state)
+{
+	struct sample sample;
+	struct rig *rig;
+
+	sample_init(&sample, 6, 100);
+	rig = with_message(&sample);
+	rig_answer_object_not_found(rig, rig_sent(rig, "PullObject"));
+	rig_pass(rig, 0);
+	rig_drop_content(rig);
+	rig_answer_objects(rig, &sample);
+	assert_non_null(rig_sent(rig, "ConfirmMessageReceived"));
+	assert_int_equal(rig->contents, 0);
+	rig_free(rig);
+	sample_done(&sample);
+}
+
 static void test_lost_while_objects_are_kept(void **state)
 {
 	for (int stop = 0; stop < 2; stop++) {
@@ -660,6 +678,7 @@ int main(void)
 		cmocka_unit_test(test_taken_up_where_it_broke_off),
 		cmocka_unit_test(test_outcomes_that_are_final),
 		cmocka_unit_test(test_nobody_wants_them),
+		cmocka_unit_test(test_nobody_wants_them_after_a_failure),
 		cmocka_unit_test(test_lost_while_objects_are_kept),
 		cmocka_unit_test(test_stopped_while_one_waits),
 		cmocka_unit_test(test_a_message_that_comes_while_stopping),
