@@ -240,6 +240,8 @@ void fleet_poke(struct fleet *fleet)
 
 void fleet_drop_content(struct fleet *fleet, uint64_t number)
 {
+	if (number > fleet->dropped)
+		fleet->dropped = number;
 	download_cancel(fleet, number);
 }
 

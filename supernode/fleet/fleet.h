@@ -48,8 +48,8 @@ struct fleet_ops {
 	bool (*wants_message)(void *arg);
 	/* A message came; take it over: *message is empty afterwards. Control messages (reconnect)
 	 * do not come here. Objects of it may be missing: then content() follows, with the number
-	 * that is returned here. 0: it is of no use. refused: it cannot be worked on, and that is
-	 * why; else NULL. */
+	 * that is returned here, unless fleet_drop_content() is called inside; the numbers rise. 0:
+	 * it is of no use. refused: it cannot be worked on, and that is why; else NULL. */
 	uint64_t (*message)(void *arg, struct held_message *message, const char *refused);
 	/* All objects of message are there (OUTCOME_OK); or they will not come (PERMISSION_DENIED:
 	 * its run is over). Not called when the node is lost, or after fleet_drop_content(). */

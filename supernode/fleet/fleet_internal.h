@@ -59,6 +59,7 @@ struct fleet {
 	int64_t away_ms;     /* NEXT_AWAY: for how long */
 	bool disconnecting;  /* a control message is being acknowledged */
 	bool reply_expected; /* CLOSING: a message came, its reply has not gone */
+	uint64_t dropped;    /* the largest number that fleet_drop_content() was told */
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 };

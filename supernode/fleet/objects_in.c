@@ -432,6 +432,9 @@ int download_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct
 	download->largest = fleet->node.dialect->object_bytes;
 	LIST_INSERT_HEAD(&fleet->downloads, download, link);
 	timer_set(download->go, 0);
+	/* The owner may have answered the message when it was handed over. */
+	if (fleet->dropped == number)
+		download_cancel(fleet, number);
 	return 0;
 }
 

@@ -414,6 +414,7 @@ static uint64_t on_message(void *arg, struct held_message *message, const char *
 		assert_int_equal(envelope_error(&taken.envelope.metadata, clock_wall_s(),
 					 ERROR_CODE_CLIENT_APP_CRASHED, "stopped", &reply.envelope),
 			0);
+		rig_drop_content(rig);
 		assert_int_equal(rig_push(rig, 99, &reply, 0.5), 0);
 	}
 	/* The message before is finished. */

@@ -88,7 +88,7 @@ struct rig {
 	char fab_hash[80];
 	size_t content_bytes;
 	uint64_t number;
-	bool push_in_message; /* answer messages with an error, at once */
+	bool push_in_message; /* answer messages with an error, at once, without their objects */
 };
 
 extern const char *const rig_lacks_a[]; /* what Flower 1.15 - 1.18 does not have */

@@ -526,6 +526,41 @@ static void test_nobody_wants_them_after_a_failure(void **state)
 	sample_done(&sample);
 }
 
+/* Its objects are not asked for; the SuperLink need not keep them. */
+static void test_a_message_that_is_answered_when_it_comes(void **state)
+{
+	struct sample sample;
+	struct rig *rig = rig_new(NULL);
+
+	sample_init(&sample, 3, 100);
+	rig->lacks = rig_lacks_c;
+	rig->push_in_message = true;
+	rig_register(rig);
+	for (unsigned messages = 1; messages <= 2; messages++) {
+		rig_answer_pull_tree(rig, &sample.tree);
+		assert_int_equal(rig->messages, messages);
+		rig_pass(rig, 0);
+		assert_null(rig_sent(rig, "PullObject"));
+		assert_int_equal(sample_index(&sample, rig_sent(rig, "ConfirmMessageReceived")),
+			sample.n - 1);
+		rig_answer(rig, rig_sent(rig, "ConfirmMessageReceived"), OUTCOME_OK, "", NULL);
+		rig_answer_push(rig, "message-1");
+		assert_int_equal(rig->ends, messages);
+		rig_pass(rig, 100);
+	}
+	assert_int_equal(rig->contents, 0);
+	assert_true(LIST_EMPTY(&rig->fleet->downloads));
+	/* One that is not answered has its objects. */
+	rig->push_in_message = false;
+	rig_answer_pull_tree(rig, &sample.tree);
+	rig_pass(rig, 0);
+	rig_answer_objects(rig, &sample);
+	assert_int_equal(rig->contents, 1);
+	assert_int_equal(rig->content_outcome, OUTCOME_OK);
+	rig_free(rig);
+	sample_done(&sample);
+}
+
 static void test_lost_while_objects_are_kept(void **state)
 {
 	for (int stop = 0; stop < 2; stop++) {
@@ -599,8 +634,8 @@ static void test_a_message_that_comes_while_stopping(void **state)
 		rig_answer_pull_tree(rig, &sample.tree);
 		assert_int_equal(rig->messages, 1);
 		rig_pass(rig, 0);
+		assert_null(rig_sent(rig, "PullObject"));
 		if (!no_use) {
-			assert_non_null(rig_sent(rig, "PullObject"));
 			rig_answer_push(rig, "message-1");
 			assert_int_equal(rig->outcome, OUTCOME_OK);
 			rig_pass(rig, 0);
@@ -679,6 +714,7 @@ int main(void)
 		cmocka_unit_test(test_outcomes_that_are_final),
 		cmocka_unit_test(test_nobody_wants_them),
 		cmocka_unit_test(test_nobody_wants_them_after_a_failure),
+		cmocka_unit_test(test_a_message_that_is_answered_when_it_comes),
 		cmocka_unit_test(test_lost_while_objects_are_kept),
 		cmocka_unit_test(test_stopped_while_one_waits),
 		cmocka_unit_test(test_a_message_that_comes_while_stopping),
