@@ -200,6 +200,7 @@ static bool reserve(struct fetch *fetch)
 /* Go on, from the loop. */
 static void fetch_over(struct fetch *fetch)
 {
+	tries_left(fetch->call.link, &fetch->call.tries); /* after CALL_NOT_NOW */
 	release(fetch);
 	fetch->busy = false;
 	fetch->download->busy--;

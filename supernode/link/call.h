@@ -41,8 +41,8 @@ struct call_kind {
 	const char *final; /* UNKNOWN with these words in it is an answer; NULL: none is */
 	bool awaited;      /* link_close_calls() lets the try that is out end */
 	/* Before each try: fills call->request if that is empty. 0; CALL_NOT_NOW: the call is not
-	 * under way any more, without done(); CALL_LATER, after call_start_at(); -errno. NULL:
-	 * nothing is to be prepared. */
+	 * under way any more, without done(), but keeps its tries until tries_left(); CALL_LATER,
+	 * after call_start_at(); -errno. NULL: nothing is to be prepared. */
 	int (*prepare)(struct call *call);
 	/* An answer with OK came. With CALL_NODE_UNKNOWN result->details is for the log. NULL:
 	 * every answer is CALL_ANSWERED. */

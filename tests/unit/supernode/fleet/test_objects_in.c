@@ -526,6 +526,34 @@ static void test_nobody_wants_them_after_a_failure(void **state)
 	sample_done(&sample);
 }
 
+/* Neither the outage nor the next call's tries are those of objects that are not wanted. */
+static void test_nobody_wants_them_while_calls_fail(void **state)
+{
+	const struct retry_policy one = {.max_retries = 1, .max_wait_ms = -1};
+	struct sample sample;
+	struct rig *rig = rig_new(&one);
+
+	sample_init(&sample, 3, 100);
+	rig->lacks = rig_lacks_c;
+	take_message(rig, &sample);
+	rig_pass(rig, 20000);
+	rig_fail(rig, "SendNodeHeartbeat", OUTCOME_UNAVAILABLE);
+	while (rig_sent(rig, "PullObject"))
+		rig_answer(rig, rig_sent(rig, "PullObject"), OUTCOME_UNAVAILABLE, "gone", NULL);
+	rig_drop_content(rig);
+	rig_pass(rig, 500);
+	assert_int_equal(rig_lines(rig, "works again"), 0);
+	rig_answer_ping(rig, true);
+	assert_int_equal(rig_lines(rig, "works again after 0.5 s"), 1);
+	/* Its first failure is not its last. */
+	rig_fail(rig, "ConfirmMessageReceived", OUTCOME_DEADLINE_EXCEEDED);
+	rig_pass(rig, 500);
+	rig_answer(rig, rig_sent(rig, "ConfirmMessageReceived"), OUTCOME_OK, "", NULL);
+	assert_int_equal(rig->over, 0);
+	rig_free(rig);
+	sample_done(&sample);
+}
+
 /* Its objects are not asked for; the SuperLink need not keep them. */
 static void test_a_message_that_is_answered_when_it_comes(void **state)
 {
@@ -714,6 +742,7 @@ int main(void)
 		cmocka_unit_test(test_outcomes_that_are_final),
 		cmocka_unit_test(test_nobody_wants_them),
 		cmocka_unit_test(test_nobody_wants_them_after_a_failure),
+		cmocka_unit_test(test_nobody_wants_them_while_calls_fail),
 		cmocka_unit_test(test_a_message_that_is_answered_when_it_comes),
 		cmocka_unit_test(test_lost_while_objects_are_kept),
 		cmocka_unit_test(test_stopped_while_one_waits),
