@@ -97,6 +97,7 @@ const struct call_kind poll_objects =
 
 void poll_begin(struct poll *poll, const struct call_kind *kind, uint64_t node_id)
 {
+	tries_left(poll->call.link, &poll->call.tries); /* a parked poll has kept them */
 	poll->node_id = node_id;
 	poll->parked = false;
 	poll->pace.active_ms = clock_now_ms();

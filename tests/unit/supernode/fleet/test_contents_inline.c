@@ -428,6 +428,29 @@ static void test_gives_up_polling(void **state)
 	rig_free(rig);
 }
 
+/* A poll that failed, and then was not wanted: the next node's polls have all their tries. */
+static void test_a_new_node_polls_anew(void **state)
+{
+	struct retry_policy retries = {.max_retries = 1, .max_wait_ms = -1};
+	struct rig *rig = rig_new(&retries);
+
+	rig_register(rig);
+	fail_call(rig, "PullMessages", OUTCOME_UNAVAILABLE);
+	rig->wants = false;
+	rig_pass(rig, 20000);
+	rig_answer_ping(rig, false);
+	assert_int_equal(rig->lost, 1);
+	rig->wants = true;
+	rig_pass(rig, 0);
+	rig_answer_node(rig, RIG_NODE_ID + 1);
+	rig_pass(rig, 0);
+	fail_call(rig, "PullMessages", OUTCOME_UNAVAILABLE);
+	assert_int_equal(rig->over, 0);
+	rig_pass(rig, 500);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
 static void test_stops_with_delete_node(void **state)
 {
 	struct rig *rig = rig_new(NULL);
@@ -578,6 +601,7 @@ int main(void)
 		cmocka_unit_test(test_an_outage_is_told_every_ten_seconds),
 		cmocka_unit_test(test_gives_up_registering),
 		cmocka_unit_test(test_gives_up_polling),
+		cmocka_unit_test(test_a_new_node_polls_anew),
 		cmocka_unit_test(test_stops_with_delete_node),
 		cmocka_unit_test(test_stops_before_the_start_and_between_tries),
 		cmocka_unit_test(test_stops_with_create_node_out),
