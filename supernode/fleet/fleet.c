@@ -273,10 +273,19 @@ static void acknowledged(void *arg, uint64_t number, enum outcome outcome, const
 		disconnect(fleet);
 }
 
+/* Nothing follows: the node goes on as before. */
+static void refusal_pushed(void *arg, uint64_t number, enum outcome outcome, const char *details)
+{
+	(void)arg;
+	(void)number;
+	(void)outcome;
+	(void)details;
+}
+
 void fleet_told(struct fleet *fleet, const struct envelope *message)
 {
 	auto_(held_message_done) struct held_message reply = {0};
-	const struct fleet_push push = {.reply = &reply, .done = acknowledged, .arg = fleet};
+	struct fleet_push push = {.reply = &reply, .done = acknowledged, .arg = fleet};
 	struct reconnect_order order;
 	struct reason why = {.text = "no memory for it"};
 	int r;
@@ -289,6 +298,7 @@ void fleet_told(struct fleet *fleet, const struct envelope *message)
 	if (r) {
 		log_warn(fleet->log, "SuperLink %s: a malformed reconnect message was refused: %s",
 			address_of(fleet), why.text);
+		push.done = refusal_pushed;
 		r = reconnect_refusal(&message->metadata, clock_wall_s(), &why, &reply.envelope);
 	} else {
 		fleet->away_ms = order.seconds * 1000;

@@ -153,6 +153,31 @@ static void test_malformed(void **state)
 	refused(NULL);
 }
 
+/* The end of a refusal is not that of the acknowledgement which is out then. */
+static void test_told_while_refusing(void **state)
+{
+	struct value half = {.kind = VALUE_DOUBLE, .d = 0.5};
+	struct value sint = {.kind = VALUE_SINT, .i = 20};
+	struct slices malformed = content("config", "seconds", &half);
+	struct slices order = content("config", "seconds", &sint);
+	struct rig *rig = rig_new(NULL);
+
+	rig_register(rig);
+	rig_answer_pull(rig, "reconnect", &malformed);
+	rig_pass(rig, 100);
+	rig_answer_pull(rig, "reconnect", &order);
+	rig_pass(rig, 0);
+	rig_answer_push(rig, "3c2e");
+	rig_pass(rig, 0);
+	assert_int_equal(rig->lost, 0);
+	assert_int_equal(pushed_reason(rig), 1);
+	rig_answer_push(rig, "3c2e");
+	assert_int_equal(rig->lost, 1);
+	slices_done(&malformed);
+	slices_done(&order);
+	rig_free(rig);
+}
+
 static void test_forgotten_while_acknowledging(void **state)
 {
 	struct value sint = {.kind = VALUE_SINT, .i = 20};
@@ -177,6 +202,7 @@ int main(void)
 		cmocka_unit_test(test_away_and_back),
 		cmocka_unit_test(test_shut_down),
 		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_told_while_refusing),
 		cmocka_unit_test(test_forgotten_while_acknowledging),
 	};
 
