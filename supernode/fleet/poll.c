@@ -60,6 +60,13 @@ static void pulled(struct poll *poll, const struct slices *body)
 	poll->ops->message(poll->arg, &message, &tree, NULL);
 }
 
+static bool has_message(const struct slices *body)
+{
+	auto_(envelope_done) struct envelope message = {0};
+
+	return fleet_decode_pulled_metadata(body, &message) == 0;
+}
+
 static int prepare(struct call *call)
 {
 	struct poll *poll = poll_of(call);
@@ -77,7 +84,7 @@ static void answered(struct call *call, struct transport_result *result)
 
 	if (ok)
 		pulled(poll, &result->body);
-	else if (result->outcome == OUTCOME_CANCELLED && result->body.bytes)
+	else if (result->outcome == OUTCOME_CANCELLED && has_message(&result->body))
 		log_warn(log_of(poll), "SuperLink %s: a message came too late and is lost",
 			link_address(call->link));
 	if (poll->ops->ended(poll->arg) && ok)

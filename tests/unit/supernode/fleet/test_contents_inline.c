@@ -525,6 +525,28 @@ static void test_stops_with_a_pull_out(void **state)
 	rig_free(rig);
 }
 
+/* Told when there is a message in the answer to the cancelled pull, not only a reconnect field. */
+static void test_a_message_that_comes_too_late(void **state)
+{
+	static const char *const answers[] = {"\x0a\x02\x08\x05", "\x12\x05\x0a\x03\x12\x01m"};
+
+	for (unsigned i = 0; i < ARRAY_LEN(answers); i++) {
+		struct slices body = {0};
+		struct rig *rig = rig_new(NULL);
+
+		rig_register(rig);
+		fleet_stop(rig->fleet, rig_stopped, rig);
+		rig_pass(rig, 1000);
+		assert_true(rig->out->cancelled);
+		assert_string_equal(rig->out->method, "PullMessages");
+		assert_int_equal(slices_append_copy(&body, answers[i], strlen(answers[i])), 0);
+		rig_answer(rig, rig->out, OUTCOME_OK, "", &body);
+		assert_int_equal(rig->messages, 0);
+		assert_int_equal(rig_lines(rig, "a message came too late and is lost"), i);
+		rig_free(rig);
+	}
+}
+
 static void test_answers_a_message_that_comes_while_stopping(void **state)
 {
 	struct rig *rig = rig_new(NULL);
@@ -606,6 +628,7 @@ int main(void)
 		cmocka_unit_test(test_stops_before_the_start_and_between_tries),
 		cmocka_unit_test(test_stops_with_create_node_out),
 		cmocka_unit_test(test_stops_with_a_pull_out),
+		cmocka_unit_test(test_a_message_that_comes_too_late),
 		cmocka_unit_test(test_answers_a_message_that_comes_while_stopping),
 		cmocka_unit_test(test_a_reply_does_not_hold_up_the_stop),
 		cmocka_unit_test(test_no_memory_for_a_call_is_tried_again),
