@@ -7,7 +7,7 @@
 
 #define THREADS_MAX 16
 
-struct work {
+struct parallel_work {
 	atomic_size_t next;
 	size_t n;
 	void (*one)(void *arg, size_t i);
@@ -16,7 +16,7 @@ struct work {
 
 static void *work_run(void *arg)
 {
-	struct work *work = arg;
+	struct parallel_work *work = arg;
 	size_t i;
 
 	while ((i = atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed)) < work->n)
@@ -45,7 +45,7 @@ static unsigned count_threads(size_t n, unsigned threads_max)
 
 void parallel_each(size_t n, unsigned threads_max, void (*one)(void *arg, size_t i), void *arg)
 {
-	struct work work = {.n = n, .one = one, .arg = arg};
+	struct parallel_work work = {.n = n, .one = one, .arg = arg};
 	unsigned threads = count_threads(n, threads_max);
 	pthread_t others[THREADS_MAX];
 	unsigned n_others = 0;

@@ -18,14 +18,14 @@ static const struct ec_curve curves[] = {
 };
 
 /* Memory of a computation; freed and wiped together. */
-struct work {
+struct key_work {
 	EC_GROUP *group;
 	EC_POINT *own;   /* what belongs to the number */
 	EC_POINT *other; /* what came */
 	BIGNUM *number;
 };
 
-static void work_done(struct work *work)
+static void work_done(struct key_work *work)
 {
 	BN_clear_free(work->number);
 	EC_POINT_free(work->own);
@@ -70,7 +70,7 @@ const struct ec_curve *ec_curve_of_ssh(const struct ssh_bytes *type)
 	return NULL;
 }
 
-static int work_init(const struct ec_curve *curve, struct work *work)
+static int work_init(const struct ec_curve *curve, struct key_work *work)
 {
 	work->group = EC_GROUP_new_by_curve_name(OBJ_txt2nid(curve->group));
 	if (!work->group)
@@ -82,8 +82,8 @@ static int work_init(const struct ec_curve *curve, struct work *work)
 }
 
 /* A key of OpenSSL's from a point and, for a pair, a number. */
-static int assemble(const struct ec_curve *curve, const struct work *work, const EC_POINT *point,
-	bool pair, EVP_PKEY **out)
+static int assemble(const struct ec_curve *curve, const struct key_work *work,
+	const EC_POINT *point, bool pair, EVP_PKEY **out)
 {
 	auto_(build_free_at_exit) OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
 	auto_(params_free_at_exit) OSSL_PARAM *params = NULL;
@@ -114,7 +114,7 @@ static int assemble(const struct ec_curve *curve, const struct work *work, const
 int ec_key_pair(const struct ec_curve *curve, const struct ssh_bytes *number,
 	const struct ssh_bytes *point, EVP_PKEY **out, struct reason *why)
 {
-	auto_(work_done) struct work work = {0};
+	auto_(work_done) struct key_work work = {0};
 	struct ssh_bytes digits = *number;
 	int r = work_init(curve, &work);
 
@@ -142,7 +142,7 @@ int ec_key_pair(const struct ec_curve *curve, const struct ssh_bytes *number,
 
 int ec_key_public(const struct ec_curve *curve, const struct ssh_bytes *point, EVP_PKEY **out)
 {
-	auto_(work_done) struct work work = {0};
+	auto_(work_done) struct key_work work = {0};
 	int r = work_init(curve, &work);
 
 	if (r < 0)

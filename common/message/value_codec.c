@@ -127,13 +127,13 @@ static int string_check(const struct wire_reader *outer, const struct wire_field
 }
 
 /* The state of a decode on all its levels. */
-struct decoding {
+struct value_decoding {
 	const struct value_fields *fields;
 	size_t *left; /* entries that may still come */
 	bool check;   /* nothing is built: of a value only its kind */
 };
 
-static int count_down(const struct decoding *decoding, size_t n)
+static int count_down(const struct value_decoding *decoding, size_t n)
 {
 	if (*decoding->left < n)
 		return -EMSGSIZE;
@@ -160,7 +160,7 @@ static int bytes_read(const struct wire_reader *reader, const struct wire_field 
 
 /* Replace *out: the last member of a oneof counts. */
 static int scalar_read(const struct wire_reader *reader, const struct wire_field *field,
-	enum value_kind kind, const struct decoding *decoding, struct value *out)
+	enum value_kind kind, const struct value_decoding *decoding, struct value *out)
 {
 	struct value value = {.kind = kind};
 	int r;
@@ -221,7 +221,7 @@ static int list_push_number(struct value *list, uint64_t raw)
 }
 
 static int list_push_bytes(const struct wire_reader *reader, const struct wire_field *field,
-	const struct decoding *decoding, struct value *list)
+	const struct value_decoding *decoding, struct value *list)
 {
 	enum value_kind element = element_kind(list->kind);
 	struct value_bytes bytes = {0};
@@ -239,7 +239,7 @@ static int list_push_bytes(const struct wire_reader *reader, const struct wire_f
 }
 
 static int list_push_one(
-	const struct wire_field *element, const struct decoding *decoding, struct value *list)
+	const struct wire_field *element, const struct value_decoding *decoding, struct value *list)
 {
 	int r = count_down(decoding, 1);
 
@@ -247,7 +247,7 @@ static int list_push_one(
 }
 
 static int list_push_packed(const struct wire_reader *outer, const struct wire_field *field,
-	const struct decoding *decoding, struct value *list)
+	const struct value_decoding *decoding, struct value *list)
 {
 	struct wire_reader reader;
 	uint64_t raw;
@@ -269,7 +269,7 @@ static int list_push_packed(const struct wire_reader *outer, const struct wire_f
 
 /* Append to *out when it is such a list already, as protobuf merges messages; else replace it. */
 static int list_read(const struct wire_reader *outer, const struct wire_field *field,
-	enum value_kind kind, const struct decoding *decoding, struct value *out)
+	enum value_kind kind, const struct value_decoding *decoding, struct value *out)
 {
 	enum wire_type type = type_of(element_kind(kind));
 	struct wire_reader reader;
@@ -297,7 +297,7 @@ static int list_read(const struct wire_reader *outer, const struct wire_field *f
 }
 
 static int value_read(const struct wire_reader *outer, const struct wire_field *field,
-	const struct decoding *decoding, struct value *out)
+	const struct value_decoding *decoding, struct value *out)
 {
 	struct wire_reader reader;
 	struct wire_field inner;
@@ -321,7 +321,7 @@ static int value_read(const struct wire_reader *outer, const struct wire_field *
 int value_entry_decode(const struct wire_reader *outer, const struct wire_field *field,
 	const struct value_fields *fields, size_t *left, struct value_map *out)
 {
-	const struct decoding decoding = {.fields = fields, .left = left, .check = !out};
+	const struct value_decoding decoding = {.fields = fields, .left = left, .check = !out};
 	auto_(value_done) struct value value = {.kind = VALUE_NONE};
 	auto_(free_at_exit) char *key = NULL;
 	struct wire_reader reader;

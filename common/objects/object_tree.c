@@ -20,7 +20,7 @@ struct level {
 	size_t first; /* of its children in pending */
 };
 
-struct decoding {
+struct tree_decoding {
 	struct object_tree tree;
 	size_t cap; /* of tree.v */
 	struct level levels[OBJECT_TREE_DEPTH_MAX];
@@ -32,23 +32,24 @@ struct decoding {
 	struct reason *why;
 };
 
-static void decoding_done(struct decoding *decoding)
+static void decoding_done(struct tree_decoding *decoding)
 {
 	object_tree_done(&decoding->tree);
 	free(decoding->pending);
 }
 
-static int tree_broken(struct decoding *decoding)
+static int tree_broken(struct tree_decoding *decoding)
 {
 	return reason_code(decoding->why, -EBADMSG, "the object tree cannot be read");
 }
 
-static int tree_bad_id(struct decoding *decoding)
+static int tree_bad_id(struct tree_decoding *decoding)
 {
 	return reason_code(decoding->why, -EBADMSG, "the object tree has an id that is none");
 }
 
-static int read_id(struct decoding *decoding, struct level *level, const struct wire_field *field)
+static int read_id(
+	struct tree_decoding *decoding, struct level *level, const struct wire_field *field)
 {
 	auto_(free_at_exit) char *text = NULL;
 	size_t len;
@@ -63,7 +64,7 @@ static int read_id(struct decoding *decoding, struct level *level, const struct 
 }
 
 static int enter_child(
-	struct decoding *decoding, const struct level *parent, const struct wire_field *field)
+	struct tree_decoding *decoding, const struct level *parent, const struct wire_field *field)
 {
 	struct level *level = &decoding->levels[decoding->depth];
 
@@ -79,7 +80,7 @@ static int enter_child(
 }
 
 /* Keep each child of the object that ends once, at the end of pending. Their number. */
-static size_t fold_children(struct decoding *decoding, size_t first)
+static size_t fold_children(struct tree_decoding *decoding, size_t first)
 {
 	size_t n = first;
 
@@ -95,8 +96,8 @@ static size_t fold_children(struct decoding *decoding, size_t first)
 	return n - first;
 }
 
-static int add_node(struct decoding *decoding, const struct object_id *id, const uint32_t *children,
-	size_t n_children)
+static int add_node(struct tree_decoding *decoding, const struct object_id *id,
+	const uint32_t *children, size_t n_children)
 {
 	struct object_tree *tree = &decoding->tree;
 	struct object_node node = {.id = *id, .n_children = (uint32_t)n_children};
@@ -126,7 +127,7 @@ static int add_node(struct decoding *decoding, const struct object_id *id, const
  * Finish an object whose message has ended. An object that was there before must have the same
  * children. Where all have, none is below itself: it would have to be as deep as a part of it.
  */
-static int finish_object(struct decoding *decoding, const struct level *level)
+static int finish_object(struct tree_decoding *decoding, const struct level *level)
 {
 	const struct object_tree *tree = &decoding->tree;
 	char text[OBJECT_ID_TEXT_BYTES];
@@ -160,7 +161,7 @@ static int finish_object(struct decoding *decoding, const struct level *level)
 }
 
 /* Read a field, or the end, of the innermost object. */
-static int decode_step(struct decoding *decoding)
+static int decode_step(struct tree_decoding *decoding)
 {
 	struct level *level = &decoding->levels[decoding->depth - 1];
 	struct wire_field field;
@@ -179,7 +180,7 @@ static int decode_step(struct decoding *decoding)
 
 int object_tree_decode(const struct slices *bytes, struct object_tree *out, struct reason *why)
 {
-	auto_(decoding_done) struct decoding decoding = {.why = why, .depth = 1};
+	auto_(decoding_done) struct tree_decoding decoding = {.why = why, .depth = 1};
 	int r = 0;
 
 	if (bytes->bytes > OBJECT_TREE_BYTES_MAX)

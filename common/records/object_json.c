@@ -153,22 +153,28 @@ static int read_string(const json_t *json, const char *key, char **out, struct r
 	return 0;
 }
 
-/* An element of the list under key: a whole number from min to max. */
-static int read_number(const json_t *list, size_t at, const char *key, json_int_t min,
-	json_int_t max, json_int_t *out, struct reason *why)
+/* What the elements of a list under key must be: whole numbers from min to max. */
+struct number_rule {
+	const char *key;
+	json_int_t min, max;
+};
+
+static int read_number(const json_t *list, size_t at, const struct number_rule *rule,
+	json_int_t *out, struct reason *why)
 {
 	const json_t *value = json_array_get(list, at);
 
 	*out = json_integer_value(value);
-	if (!json_is_integer(value) || *out < min || *out > max)
+	if (!json_is_integer(value) || *out < rule->min || *out > rule->max)
 		return reason_code(why, -EBADMSG,
-			"its body has something in %s that is no number from %lld to %lld", key,
-			(long long)min, (long long)max);
+			"its body has something in %s that is no number from %lld to %lld",
+			rule->key, (long long)rule->min, (long long)rule->max);
 	return 0;
 }
 
 static int read_shape(const json_t *json, struct array *array, struct reason *why)
 {
+	static const struct number_rule rule = {"shape", INT32_MIN, INT32_MAX};
 	const json_t *list = json_object_get(json, "shape");
 	size_t n = json_array_size(list);
 	json_int_t number;
@@ -181,8 +187,7 @@ static int read_shape(const json_t *json, struct array *array, struct reason *wh
 	if (!array->shape)
 		return -ENOMEM;
 	for (; array->n_shape < n; array->n_shape++) {
-		int r = read_number(
-			list, array->n_shape, "shape", INT32_MIN, INT32_MAX, &number, why);
+		int r = read_number(list, array->n_shape, &rule, &number, why);
 
 		if (r < 0)
 			return r;
@@ -194,6 +199,7 @@ static int read_shape(const json_t *json, struct array *array, struct reason *wh
 static int read_chunks(
 	const json_t *json, size_t **chunks_out, size_t *n_chunks_out, struct reason *why)
 {
+	static const struct number_rule rule = {"arraychunk_ids", 0, OBJECT_CHILDREN_MAX - 1};
 	const json_t *list = json_object_get(json, "arraychunk_ids");
 	auto_(free_at_exit) size_t *chunks = NULL;
 	size_t n = json_array_size(list);
@@ -207,8 +213,7 @@ static int read_chunks(
 			return -ENOMEM;
 	}
 	for (size_t i = 0; i < n; i++) {
-		int r = read_number(
-			list, i, "arraychunk_ids", 0, OBJECT_CHILDREN_MAX - 1, &number, why);
+		int r = read_number(list, i, &rule, &number, why);
 
 		if (r < 0)
 			return r;

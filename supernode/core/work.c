@@ -116,25 +116,31 @@ static enum outcome out_of_memory(
 	return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
 }
 
+/* What a worker hands back. */
+struct outputs {
+	struct held_message reply;
+	uint64_t reserved;             /* for the reply, already */
+	struct given_context *context; /* NULL: the Context stays as it was */
+};
+
 /*
- * Reply and Context belong together: with OUTCOME_OK both are taken (reply, and *reserved bytes
- * that were reserved for it before; context; NULL: as it was). INVALID_ARGUMENT: nothing has
- * happened; else the reply is an error of ours. reply's metadata is made anew.
+ * Reply and Context belong together: with OUTCOME_OK both are taken. INVALID_ARGUMENT: nothing has
+ * happened; else the reply is an error of ours. The reply's metadata is made anew.
  */
 static enum outcome answer(struct node *node, struct message *message, struct node_now now,
-	struct held_message *reply, uint64_t *reserved, struct given_context *context,
-	const char **details_out)
+	struct outputs *outputs, const char **details_out)
 {
-	uint64_t content_bytes = held_message_bytes(reply);
+	struct given_context *context = outputs->context;
+	uint64_t content_bytes = held_message_bytes(&outputs->reply);
 	uint64_t context_bytes = context ? context->bytes.bytes : 0;
-	uint64_t more = content_bytes > *reserved ? content_bytes - *reserved : 0;
+	uint64_t more = content_bytes > outputs->reserved ? content_bytes - outputs->reserved : 0;
 	struct reason why = {0};
 	int r = context ? context_check(node, message, context) : 0;
 
 	if (r < 0 && r != -ENOMEM)
 		return refuse(OUTCOME_INVALID_ARGUMENT,
 			"the context is broken, or of another run or node", details_out);
-	if (r < 0 || own_metadata(message, now, &reply->envelope) < 0)
+	if (r < 0 || own_metadata(message, now, &outputs->reply.envelope) < 0)
 		return out_of_memory(node, message, now, details_out);
 	if (node_reserve(node, more + context_bytes, "the worker's outputs", &why) < 0) {
 		fail(node, message, now, why.text);
@@ -144,8 +150,8 @@ static enum outcome answer(struct node *node, struct message *message, struct no
 	if (context)
 		context_replace(node, message->run, &context->bytes, context_bytes);
 	message->runtime_s = (double)(now.ms - message->pulled_ms) / 1000.0;
-	message_answer(node, message, now, reply, *reserved + more);
-	*reserved = 0;
+	message_answer(node, message, now, &outputs->reply, outputs->reserved + more);
+	outputs->reserved = 0;
 	return OUTCOME_OK;
 }
 
@@ -155,8 +161,7 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
 	struct message *message;
 	enum outcome outcome =
 		node_find_message(node, outputs->token, MESSAGE_INLINE, &message, details_out);
-	struct held_message reply = {0};
-	uint64_t reserved = 0;
+	struct outputs all = {.context = &outputs->context};
 	int r;
 
 	/* Flower looks at what was pulled before it looks at the token. */
@@ -174,13 +179,13 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
 	if (outputs->reply.has_content == outputs->reply.has_error)
 		return refuse(OUTCOME_INVALID_ARGUMENT, "a reply has either content or an error",
 			details_out);
-	reply.envelope = outputs->reply;
+	all.reply.envelope = outputs->reply;
 	outputs->reply = (struct envelope){0};
-	outcome = answer(node, message, now, &reply, &reserved, &outputs->context, details_out);
+	outcome = answer(node, message, now, &all, details_out);
 	if (outcome == OUTCOME_OK)
 		instruction_outputs_done(outputs);
 	else
-		outputs->reply = held_message_take(&reply).envelope;
+		outputs->reply = held_message_take(&all.reply).envelope;
 	return outcome;
 }
 
@@ -272,18 +277,20 @@ struct object_set *node_reply_objects(const struct message *message)
 static enum outcome answer_draft(struct node *node, struct message *message, struct node_now now,
 	struct given_context *context, const char **details_out)
 {
-	auto_(held_message_done) struct held_message draft = held_message_take(&message->draft);
-	uint64_t reserved = message->draft_reserved;
+	struct outputs outputs = {.reply = held_message_take(&message->draft),
+		.reserved = message->draft_reserved,
+		.context = context};
 	enum outcome outcome;
 
 	message->draft_reserved = 0;
-	outcome = answer(node, message, now, &draft, &reserved, context, details_out);
+	outcome = answer(node, message, now, &outputs, details_out);
 	if (message_is_pulled(message)) {
-		message->draft = held_message_take(&draft);
-		message->draft_reserved = reserved;
+		message->draft = held_message_take(&outputs.reply);
+		message->draft_reserved = outputs.reserved;
 	} else {
-		node_release(node, &reserved);
+		node_release(node, &outputs.reserved);
 	}
+	held_message_done(&outputs.reply);
 	return outcome;
 }
 
