@@ -62,7 +62,9 @@ static void reconcile_message(struct node *node, struct message *message, struct
 {
 	struct node_run *run = message->run;
 
-	if (run && run->state == RUN_OVER) {
+	if (!run)
+		return; /* it was answered, or dropped, before it had one, or its run is over */
+	if (run->state == RUN_OVER) {
 		message_drop(node, message, now, run->fail.text);
 		message->run = NULL;
 		node_run_leave(run);
