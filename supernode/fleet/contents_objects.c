@@ -40,7 +40,7 @@ static void objects_take(struct fleet *fleet, struct held_message *message, stru
 	message->objects = set ? object_set_ref(set) : NULL;
 	number = fleet_hand_over(fleet, message, r ? why.text : NULL);
 	if (!r && number && download_start(fleet, number, run_id, set))
-		fleet->options.ops->content(fleet->options.arg, number, OUTCOME_RESOURCE_EXHAUSTED,
+		fleet_content(fleet, number, OUTCOME_RESOURCE_EXHAUSTED,
 			"the SuperNode has no memory to ask for the message's objects");
 	object_set_unref(set);
 }

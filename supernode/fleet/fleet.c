@@ -214,6 +214,11 @@ uint64_t fleet_hand_over(struct fleet *fleet, struct held_message *message, cons
 	return number;
 }
 
+void fleet_content(struct fleet *fleet, uint64_t number, enum outcome outcome, const char *details)
+{
+	fleet->options.ops->content(fleet->options.arg, number, outcome, details);
+}
+
 int fleet_push(struct fleet *fleet, const struct fleet_push *push)
 {
 	const struct dialect *dialect = fleet->node.dialect;

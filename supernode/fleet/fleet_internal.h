@@ -69,6 +69,8 @@ struct fleet {
 /* Hand a message to the owner, who has to refuse it when that is not NULL. The owner's number of
  * it; 0: it is of no use. */
 uint64_t fleet_hand_over(struct fleet *fleet, struct held_message *message, const char *refused);
+/* The download of a message has ended, and was not cancelled. */
+void fleet_content(struct fleet *fleet, uint64_t number, enum outcome outcome, const char *details);
 /* A message came that tells the node to disconnect (reconnect.h). */
 void fleet_told(struct fleet *fleet, const struct envelope *message);
 /* A reply was settled: the next message may be asked for. */

@@ -112,14 +112,9 @@ static void download_end(struct download *download)
 	struct fleet *fleet = download->fleet;
 
 	LIST_REMOVE(download, link);
-	if (fleet->state != FLEET_ONLINE && fleet->state != FLEET_CLOSING) {
-		download_free(download);
-	} else {
-		if (download->outcome != OUTCOME_CANCELLED)
-			fleet->options.ops->content(fleet->options.arg, download->number,
-				download->outcome, download->why.text);
-		confirm_and_free(download);
-	}
+	if (download->outcome != OUTCOME_CANCELLED)
+		fleet_content(fleet, download->number, download->outcome, download->why.text);
+	confirm_and_free(download);
 	fleet_look_idle(fleet);
 }
 
