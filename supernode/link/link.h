@@ -65,7 +65,7 @@ double link_random01(const struct link *link);
 int link_find(struct link *link, probe_done_fn *done, void *arg);
 /* The peer that was found is no SuperLink. False: no other address is left for link_find(). */
 bool link_next_address(struct link *link);
-/* The result of the last link_find() that succeeded. */
+/* What the calls go to: found by link_find(), or since then when a connection failed. */
 enum probe_result link_found(const struct link *link);
 /* host:port, for log lines. */
 const char *link_address(const struct link *link);
