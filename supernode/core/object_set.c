@@ -18,11 +18,6 @@ void object_set_unref(struct object_set *set)
 		set->unused(set);
 }
 
-bool object_set_is_last_ref(const struct object_set *set)
-{
-	return set->refs == 1;
-}
-
 const struct object_tree *object_set_tree(const struct object_set *set)
 {
 	return &set->tree;

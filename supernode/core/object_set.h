@@ -8,8 +8,6 @@
 
 #include "common/objects/object_tree.h"
 
-#include <stdbool.h>
-
 /* The first member of what its maker allocates. */
 struct object_set {
 	struct object_tree tree;
@@ -21,8 +19,6 @@ struct object_set {
 struct object_set *object_set_ref(struct object_set *set);
 /* NULL is fine. */
 void object_set_unref(struct object_set *set);
-/* Is this the only reference? (who fills a set stops when nobody else wants it) */
-bool object_set_is_last_ref(const struct object_set *set);
 
 const struct object_tree *object_set_tree(const struct object_set *set);
 size_t object_set_missing(const struct object_set *set);

@@ -64,7 +64,7 @@ void sim_step_content(struct sim_world *world)
 		return;
 	}
 	sim_alloc_set(0, 0);
-	if (object_set_is_last_ref(message->set)) {
+	if (message->set->refs == 1) {
 		object_set_unref(message->set);
 		message->set = NULL;
 	} else if (sim_mishap(world, 25)) {

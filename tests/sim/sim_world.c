@@ -276,7 +276,7 @@ static uint64_t spooled(const struct sim_world *world)
 	for (uint64_t i = 1; i <= world->last; i++) {
 		const struct object_set *set = world->messages[i].set;
 
-		if (set && object_set_is_last_ref(set))
+		if (set && set->refs == 1)
 			bytes += object_set_bytes(set);
 	}
 	return bytes;
