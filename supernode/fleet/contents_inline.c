@@ -54,7 +54,7 @@ static void pushed(struct call *call, struct transport_result *result)
 static const struct call_kind push_messages = {
 	.method = "PushMessages",
 	.what = "a reply",
-	.tries = CALL_PUSH,
+	.odd_tries = CALL_ODD_PUSH_TRIES,
 	.done = pushed,
 };
 

@@ -53,8 +53,8 @@ static void answered(struct call *call, struct transport_result *result)
 
 #define HEARTBEAT_KIND(name)                                                                       \
 	{                                                                                          \
-		.method = (name), .timeout_ms = TIMEOUT_MS, .tries = CALL_HEARTBEAT,               \
-		.prepare = prepare, .read = read_answer, .done = answered                          \
+		.method = (name), .timeout_ms = TIMEOUT_MS, .endless = true, .prepare = prepare,   \
+		.read = read_answer, .done = answered                                              \
 	}
 
 const struct call_kind heartbeat_ping = HEARTBEAT_KIND("Ping");

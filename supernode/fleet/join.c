@@ -77,8 +77,8 @@ static void step_done(struct call *call, struct transport_result *result);
 
 #define JOIN_KIND(name)                                                                            \
 	{                                                                                          \
-		.method = (name), .timeout_ms = CALL_TIMEOUT_MS, .tries = CALL_ONCE,               \
-		.awaited = true, .done = step_done                                                 \
+		.method = (name), .timeout_ms = CALL_TIMEOUT_MS, .once = true, .awaited = true,    \
+		.done = step_done                                                                  \
 	}
 
 const struct call_kind join_calls[JOIN_CALLS] = {

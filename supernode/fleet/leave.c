@@ -11,7 +11,7 @@ static void answered(struct call *call, struct transport_result *result);
 
 #define LEAVE_KIND(name)                                                                           \
 	{                                                                                          \
-		.method = (name), .timeout_ms = TIMEOUT_MS, .tries = CALL_ONCE, .done = answered   \
+		.method = (name), .timeout_ms = TIMEOUT_MS, .once = true, .done = answered         \
 	}
 
 static const struct call_kind delete_node = LEAVE_KIND("DeleteNode");

@@ -84,7 +84,7 @@ static void confirmed(struct call *call, struct transport_result *result)
 static const struct call_kind confirm_received = {
 	.method = "ConfirmMessageReceived",
 	.timeout_ms = CALL_TIMEOUT_MS,
-	.tries = CALL_REQUEST,
+	.odd_tries = CALL_ODD_TRIES,
 	.done = confirmed,
 };
 
@@ -333,7 +333,7 @@ static const struct call_kind pull_object = {
 	.method = "PullObject",
 	.what = "an object",
 	.answer_max_bytes = FLEET_OBJECT_ANSWER_BYTES,
-	.tries = CALL_REQUEST,
+	.odd_tries = CALL_ODD_TRIES,
 	.final = NOT_YET,
 	.prepare = fetch_prepare,
 	.done = fetched,

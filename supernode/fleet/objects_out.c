@@ -123,7 +123,7 @@ static void object_pushed(struct call *call, struct transport_result *result)
 static const struct call_kind push_object = {
 	.method = "PushObject",
 	.what = "an object",
-	.tries = CALL_PUSH,
+	.odd_tries = CALL_ODD_PUSH_TRIES,
 	.done = object_pushed,
 };
 
@@ -209,7 +209,7 @@ static void announced(struct call *call, struct transport_result *result)
 static const struct call_kind push_messages = {
 	.method = "PushMessages",
 	.what = "a reply",
-	.tries = CALL_PUSH,
+	.odd_tries = CALL_ODD_PUSH_TRIES,
 	.done = announced,
 };
 

@@ -94,8 +94,7 @@ static void answered(struct call *call, struct transport_result *result)
 #define POLL_KIND(ms, bytes)                                                                       \
 	{                                                                                          \
 		.method = "PullMessages", .what = "a message", .timeout_ms = (ms),                 \
-		.answer_max_bytes = (bytes), .tries = CALL_POLL, .awaited = true,                  \
-		.prepare = prepare, .done = answered                                               \
+		.answer_max_bytes = (bytes), .awaited = true, .prepare = prepare, .done = answered \
 	}
 
 const struct call_kind poll_inline = POLL_KIND(0, UINT64_MAX);

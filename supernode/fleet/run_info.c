@@ -72,7 +72,7 @@ static const struct call_kind get_run = {
 	.method = "GetRun",
 	.timeout_ms = CALL_TIMEOUT_MS,
 	.answer_max_bytes = 4 << 20, /* a run, with its configuration */
-	.tries = CALL_REQUEST,
+	.odd_tries = CALL_ODD_TRIES,
 	.done = run_answered,
 };
 
@@ -80,7 +80,7 @@ static const struct call_kind get_fab = {
 	.method = "GetFab",
 	.what = "a FAB",
 	.answer_max_bytes = (uint64_t)FAB_RECEIVED_MAX_BYTES + (1 << 20),
-	.tries = CALL_REQUEST,
+	.odd_tries = CALL_ODD_TRIES,
 	.done = fab_answered,
 };
 

@@ -8,9 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ODD_TRIES         3
-#define ODD_TRIES_OF_PUSH 5
-#define LONG_BYTES        (1 << 20) /* of a request that takes a young signature */
+#define LONG_BYTES (1 << 20) /* of a request that takes a young signature */
 
 void call_unreadable(struct transport_result *result, int r)
 {
@@ -67,8 +65,7 @@ static void call_failed(struct call *call, struct transport_result *result)
 
 	if (result->outcome == OUTCOME_UNAVAILABLE)
 		link_look_again(link);
-	next_ms = tries_failed(
-		link, &call->tries, kind->tries == CALL_HEARTBEAT, kind->method, result);
+	next_ms = tries_failed(link, &call->tries, kind->endless, kind->method, result);
 	if (next_ms != CLOCK_NEVER) {
 		timer_set(call->timer, next_ms);
 		return;
@@ -77,33 +74,26 @@ static void call_failed(struct call *call, struct transport_result *result)
 	retry = call->tries.retry;
 	call_finish(call, result, false);
 	/* Without a connection the node itself cannot go on; else only this request is lost. */
-	if (kind->tries == CALL_POLL || last.outcome == OUTCOME_UNAVAILABLE)
+	if (!kind->odd_tries || last.outcome == OUTCOME_UNAVAILABLE)
 		link->options.news(link->options.arg, LINK_GAVE_UP,
 			&(struct link_cause){kind->method, &last, &retry});
 }
 
 /* ---- what an outcome means ---- */
 
-/* Is it a request of the node's owner? The other calls are the node's own. */
-static bool is_request(const struct call *call)
-{
-	return call->kind->tries == CALL_REQUEST || call->kind->tries == CALL_PUSH;
-}
-
 static bool is_odd_once_more(struct call *call, enum outcome outcome)
 {
-	int tries = call->kind->tries == CALL_PUSH ? ODD_TRIES_OF_PUSH : ODD_TRIES;
-
-	return (outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_INTERNAL) && ++call->odd >= tries;
+	return (outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_INTERNAL) &&
+	       ++call->odd >= call->kind->odd_tries;
 }
 
 static bool is_final(struct call *call, const struct transport_result *result)
 {
 	const struct call_kind *kind = call->kind;
 
-	if (result->outcome == OUTCOME_OK || kind->tries == CALL_ONCE || call->last)
+	if (result->outcome == OUTCOME_OK || kind->once || call->last)
 		return true;
-	if (!is_request(call))
+	if (!kind->odd_tries)
 		return false;
 	if (!retry_again(result->outcome, kind->what != NULL))
 		return true;
@@ -117,10 +107,10 @@ static bool is_final(struct call *call, const struct transport_result *result)
  * taken its place, answers UNIMPLEMENTED. */
 static bool is_lost(const struct call *call, enum outcome outcome)
 {
-	if (call->kind->tries == CALL_ONCE || call->last)
+	if (call->kind->once || call->last)
 		return false;
 	return outcome == OUTCOME_UNAUTHENTICATED ||
-	       (outcome == OUTCOME_UNIMPLEMENTED && !is_request(call));
+	       (outcome == OUTCOME_UNIMPLEMENTED && !call->kind->odd_tries);
 }
 
 static void call_ended(struct call *call, struct transport_result *result)

@@ -11,22 +11,14 @@
 
 #include <sys/queue.h>
 
-#define CALL_TIMEOUT_MS   30000      /* of a call without content */
-#define CALL_ANSWER_BYTES (64 << 10) /* of an answer with a number, a yes */
+#define CALL_TIMEOUT_MS     30000      /* of a call without content */
+#define CALL_ANSWER_BYTES   (64 << 10) /* of an answer with a number, a yes */
+#define CALL_ODD_TRIES      3          /* odd_tries of a request of the owner ... */
+#define CALL_ODD_PUSH_TRIES 5          /* ... and of a push: there is a reply to lose */
 
 enum { CALL_NOT_NOW = 1, CALL_LATER }; /* of call_kind.prepare() */
 
 struct call;
-
-enum call_tries {
-	CALL_ONCE,     /* every outcome is final, and says nothing about the node */
-	CALL_REQUEST,  /* until an outcome is final (retry_again()), or one has come for the third
-			  time that is odd: UNKNOWN or INTERNAL, by which a handler of the SuperLink
-			  has raised, or cannot read the request */
-	CALL_PUSH,     /* the same, for the fifth time: there is a reply to lose */
-	CALL_POLL,     /* whatever the outcome, as long as --max-retries and the like allow */
-	CALL_HEARTBEAT /* whatever the outcome, without end; waits count from a try's beginning */
-};
 
 /* The owner's opinion of an answer. */
 enum call_answer { CALL_ANSWERED, CALL_UNREADABLE, CALL_NODE_UNKNOWN };
@@ -37,7 +29,13 @@ struct call_kind {
 	int64_t timeout_ms;        /* of a try; 0: it carries content, which takes what it takes */
 	uint64_t answer_max_bytes; /* 0: CALL_ANSWER_BYTES */
 	const char *what;          /* as in struct transport_call; too large is final then */
-	enum call_tries tries;
+	bool once;                 /* every outcome is final, and says nothing about the node */
+	bool endless;              /* tried without end; waits count from a try's beginning */
+	/* A request of the owner: outcomes are final as retry_again() says; and so is the last of
+	 * so many that are odd: UNKNOWN or INTERNAL, by which a handler of the SuperLink has
+	 * raised, or cannot read the request. 0: a call without which the node cannot go on: it is
+	 * tried again whatever the outcome, as long as --max-retries and the like allow. */
+	int odd_tries;
 	const char *final; /* UNKNOWN with these words in it is an answer; NULL: none is */
 	bool awaited;      /* link_close_calls() lets the try that is out end */
 	/* Before each try: fills call->request if that is empty. 0; CALL_NOT_NOW: the call is not
