@@ -36,6 +36,7 @@ static void sample_make(struct sample *sample, size_t n_chunks, size_t chunk_byt
 		assert_non_null(data);
 		for (size_t at = 0; at < chunk_bytes; at++)
 			data[at] = (uint8_t)vector_random();
+		data[0] = (uint8_t)i; /* equal chunks would be one object */
 		body = vector_cut(data, chunk_bytes, chunk_bytes);
 		free(data);
 		assert_int_equal(object_make(i < n_chunks ? OBJECT_ARRAY_CHUNK : OBJECT_ARRAY,
