@@ -1,11 +1,5 @@
 #include "rig.h"
 
-static void fail_call(struct rig *rig, const char *method, enum outcome outcome)
-{
-	rig_answer(rig, rig_sent(rig, method), outcome, "of the test", NULL);
-	rig_pass(rig, 0);
-}
-
 static void test_registers_and_begins(void **state)
 {
 	struct rig *rig = rig_new(NULL);
@@ -56,7 +50,7 @@ static void test_each_registration_has_a_fresh_key(void **state)
 			assert_string_not_equal(handle->pem, last);
 		free(last);
 		last = strdup(handle->pem);
-		fail_call(rig, "CreateNode",
+		rig_fail(rig, "CreateNode",
 			i % 2 ? OUTCOME_UNAUTHENTICATED : OUTCOME_DEADLINE_EXCEEDED);
 		assert_null(rig_sent(rig, "CreateNode"));
 		rig_pass(rig, 20000);
@@ -75,7 +69,7 @@ static void test_every_outcome_of_create_node(void **state)
 
 		fleet_start(rig->fleet);
 		rig_pass(rig, 0);
-		fail_call(rig, "CreateNode", (enum outcome)outcome);
+		rig_fail(rig, "CreateNode", (enum outcome)outcome);
 		rig_pass(rig, 1000);
 		assert_int_equal(rig_sent(rig, "CreateNode") != NULL, again);
 		/* Something else may be there by and by. */
@@ -124,10 +118,10 @@ static void test_heartbeats_go_on(void **state)
 	}
 	/* One that fails is tried again soon; nothing is given up for it. */
 	rig_pass(rig, 20000);
-	fail_call(rig, "Ping", OUTCOME_UNAVAILABLE);
+	rig_fail(rig, "Ping", OUTCOME_UNAVAILABLE);
 	rig_pass(rig, 500);
 	assert_int_equal(rig->reconnects, 1);
-	fail_call(rig, "Ping", OUTCOME_INVALID_ARGUMENT);
+	rig_fail(rig, "Ping", OUTCOME_INVALID_ARGUMENT);
 	rig_pass(rig, 1000);
 	assert_int_equal(rig_warnings(rig), 1);
 	assert_int_equal(rig_lines(rig, "works again"), 0);
@@ -146,7 +140,7 @@ static void test_a_timed_out_heartbeat_has_waited(void **state)
 	rig_pass(rig, 0);
 	rig_answer_node(rig, RIG_NODE_ID);
 	rig_pass(rig, 5000);
-	fail_call(rig, "Ping", OUTCOME_DEADLINE_EXCEEDED);
+	rig_fail(rig, "Ping", OUTCOME_DEADLINE_EXCEEDED);
 	rig_pass(rig, 50);
 	assert_non_null(rig_sent(rig, "Ping"));
 	rig_answer_ping(rig, true);
@@ -223,134 +217,6 @@ static void test_forgotten_again_and_again_backs_off(void **state)
 	rig_free(rig);
 }
 
-static void test_polls_at_the_pace_of_what_happens(void **state)
-{
-	struct rig *rig = rig_new(NULL);
-	int64_t begin_ms = rig_now(), last_ms = begin_ms;
-	unsigned polls = 0;
-
-	rig_register(rig);
-	while (rig_now() - begin_ms < 60000) {
-		if (rig_sent(rig, "Ping"))
-			rig_answer_ping(rig, true);
-		if (rig_sent(rig, "PullMessages")) {
-			int64_t gap_ms = rig_now() - last_ms;
-			int64_t due_ms = (last_ms - begin_ms) / 10;
-
-			if (polls > 0 && due_ms > 100)
-				assert_in_range(gap_ms, due_ms > 3000 ? 3000 : due_ms,
-					(due_ms > 3000 ? 3000 : due_ms) + 20);
-			last_ms = rig_now();
-			polls++;
-			rig_answer_pull_empty(rig);
-		}
-		rig_pass(rig, 10);
-	}
-	assert_in_range(polls, 45, 60);
-	/* A message: at once again. */
-	rig_pass(rig, 3000);
-	rig_answer_pull(rig, "train", &(struct slices){0});
-	assert_int_equal(rig->messages, 1);
-	rig_pass(rig, 100);
-	assert_non_null(rig_sent(rig, "PullMessages"));
-	rig_free(rig);
-}
-
-static void test_polls_only_when_wanted(void **state)
-{
-	struct rig *rig = rig_new(NULL);
-
-	rig->wants = false;
-	rig_register(rig);
-	rig_pass(rig, 15000);
-	assert_null(rig_sent(rig, "PullMessages"));
-	fleet_poke(rig->fleet);
-	rig_pass(rig, 0);
-	assert_null(rig_sent(rig, "PullMessages"));
-	rig->wants = true;
-	fleet_poke(rig->fleet);
-	assert_null(rig_sent(rig, "PullMessages"));
-	rig_pass(rig, 0);
-	assert_non_null(rig_sent(rig, "PullMessages"));
-	/* One at a time. */
-	fleet_poke(rig->fleet);
-	rig_pass(rig, 1000);
-	assert_int_equal(rig->sent, 3);
-	rig_answer_pull_empty(rig);
-	/* A poke does not shorten the pace. */
-	fleet_poke(rig->fleet);
-	rig_pass(rig, 0);
-	assert_null(rig_sent(rig, "PullMessages"));
-	rig_free(rig);
-}
-
-static void test_a_pull_is_never_cancelled_by_time(void **state)
-{
-	struct rig *rig = rig_new(NULL);
-
-	rig_register(rig);
-	assert_int_equal(rig_sent(rig, "PullMessages")->timeout_ms, 0);
-	for (int i = 0; i < 200; i++) {
-		rig_pass(rig, 30000);
-		rig_answer_ping(rig, true);
-	}
-	rig_answer_pull(rig, "train", &(struct slices){0});
-	assert_int_equal(rig->messages, 1);
-	assert_string_equal(rig->message.message_id, "message-1");
-	rig_free(rig);
-}
-
-static void test_every_outcome_of_a_pull(void **state)
-{
-	for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
-		bool lost = outcome == OUTCOME_UNAUTHENTICATED || outcome == OUTCOME_UNIMPLEMENTED;
-		struct rig *rig = rig_new(NULL);
-
-		rig_register(rig);
-		rig_pass(rig, JOIN_STABLE_MS);
-		fail_call(rig, "PullMessages", (enum outcome)outcome);
-		rig_pass(rig, 499);
-		assert_null(rig_sent(rig, "PullMessages"));
-		rig_pass(rig, 1);
-		assert_int_equal(rig_sent(rig, "PullMessages") != NULL, !lost);
-		assert_int_equal(rig->lost, lost);
-		assert_int_equal(rig->over, 0);
-		rig_free(rig);
-	}
-}
-
-static void test_a_broken_message_is_no_end(void **state)
-{
-	struct rig *rig = rig_new(NULL);
-	struct slices junk = {0};
-
-	rig_register(rig);
-	assert_int_equal(slices_append_copy(&junk, "\x12\x03\x0a\xff\xff", 5), 0);
-	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &junk);
-	assert_int_equal(rig_lines(rig, "could not be read and is lost"), 1);
-	assert_int_equal(rig->messages, 0);
-	rig_pass(rig, 100);
-	assert_non_null(rig_sent(rig, "PullMessages"));
-	rig_free(rig);
-}
-
-/* Who sent it can be told. */
-static void test_a_broken_message_with_metadata_is_refused(void **state)
-{
-	/* Metadata {run_id = 7, message_id = "m"}, then an error that is cut. */
-	static const char bytes[] = "\x12\x0a\x0a\x05\x08\x07\x12\x01m\x1a\x01\x12";
-	struct rig *rig = rig_new(NULL);
-	struct slices junk = {0};
-
-	rig_register(rig);
-	assert_int_equal(slices_append_copy(&junk, bytes, sizeof bytes - 1), 0);
-	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &junk);
-	assert_int_equal(rig_lines(rig, "is lost"), 0);
-	assert_int_equal(rig->messages, 1);
-	assert_non_null(strstr(rig->refused, "could not be read"));
-	rig_free(rig);
-}
-
 static void test_an_outage_is_told_every_ten_seconds(void **state)
 {
 	struct rig *rig = rig_new(NULL);
@@ -387,7 +253,7 @@ static void test_gives_up_registering(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(rig->over, 0);
 		rig_pass(rig, 20000);
-		fail_call(rig, "CreateNode", OUTCOME_UNAVAILABLE);
+		rig_fail(rig, "CreateNode", OUTCOME_UNAVAILABLE);
 	}
 	assert_int_equal(rig->over, 1);
 	assert_int_equal(rig->over_what, FLEET_OVER_LOST);
@@ -400,54 +266,10 @@ static void test_gives_up_registering(void **state)
 	fleet_start(rig->fleet);
 	rig_pass(rig, 0);
 	while (!rig->over) {
-		fail_call(rig, "CreateNode", OUTCOME_UNAVAILABLE);
+		rig_fail(rig, "CreateNode", OUTCOME_UNAVAILABLE);
 		rig_pass(rig, rig->over ? 0 : 1000);
 	}
 	assert_in_range(rig->sent, 2, 4);
-	rig_free(rig);
-}
-
-static void test_gives_up_polling(void **state)
-{
-	struct retry_policy retries = {.max_retries = 1, .max_wait_ms = -1};
-	struct rig *rig = rig_new(&retries);
-
-	rig_register(rig);
-	/* Success starts the count anew. */
-	for (int i = 0; i < 3; i++) {
-		fail_call(rig, "PullMessages", OUTCOME_UNAVAILABLE);
-		rig_pass(rig, 500);
-		rig_answer_pull_empty(rig);
-		rig_pass(rig, 3000);
-	}
-	fail_call(rig, "PullMessages", OUTCOME_UNAVAILABLE);
-	rig_pass(rig, 500);
-	assert_int_equal(rig->over, 0);
-	fail_call(rig, "PullMessages", OUTCOME_UNAVAILABLE);
-	assert_int_equal(rig->over, 1);
-	rig_free(rig);
-}
-
-/* A poll that failed, and then was not wanted: the next node's polls have all their tries. */
-static void test_a_new_node_polls_anew(void **state)
-{
-	struct retry_policy retries = {.max_retries = 1, .max_wait_ms = -1};
-	struct rig *rig = rig_new(&retries);
-
-	rig_register(rig);
-	fail_call(rig, "PullMessages", OUTCOME_UNAVAILABLE);
-	rig->wants = false;
-	rig_pass(rig, 20000);
-	rig_answer_ping(rig, false);
-	assert_int_equal(rig->lost, 1);
-	rig->wants = true;
-	rig_pass(rig, 0);
-	rig_answer_node(rig, RIG_NODE_ID + 1);
-	rig_pass(rig, 0);
-	fail_call(rig, "PullMessages", OUTCOME_UNAVAILABLE);
-	assert_int_equal(rig->over, 0);
-	rig_pass(rig, 500);
-	assert_non_null(rig_sent(rig, "PullMessages"));
 	rig_free(rig);
 }
 
@@ -462,7 +284,7 @@ static void test_stops_with_delete_node(void **state)
 	assert_non_null(rig_sent(rig, "DeleteNode"));
 	assert_int_equal(rig_sent(rig, "DeleteNode")->timeout_ms, 2000);
 	assert_int_equal(rig->stopped, 0);
-	fail_call(rig, "DeleteNode", OUTCOME_DEADLINE_EXCEEDED);
+	rig_fail(rig, "DeleteNode", OUTCOME_DEADLINE_EXCEEDED);
 	assert_int_equal(rig->stopped, 1);
 	assert_int_equal(rig_warnings(rig), 0);
 	rig_free(rig);
@@ -482,7 +304,7 @@ static void test_stops_before_the_start_and_between_tries(void **state)
 	rig = rig_new(NULL);
 	fleet_start(rig->fleet);
 	rig_pass(rig, 0);
-	fail_call(rig, "CreateNode", OUTCOME_UNAVAILABLE);
+	rig_fail(rig, "CreateNode", OUTCOME_UNAVAILABLE);
 	fleet_stop(rig->fleet, rig_stopped, rig);
 	rig_pass(rig, 0);
 	assert_int_equal(rig->stopped, 1);
@@ -502,49 +324,9 @@ static void test_stops_with_create_node_out(void **state)
 	rig_answer_node(rig, RIG_NODE_ID);
 	assert_int_equal(rig->registered, 0);
 	rig_pass(rig, 0);
-	fail_call(rig, "DeleteNode", OUTCOME_OK);
+	rig_fail(rig, "DeleteNode", OUTCOME_OK);
 	assert_int_equal(rig->stopped, 1);
 	rig_free(rig);
-}
-
-static void test_stops_with_a_pull_out(void **state)
-{
-	struct rig *rig = rig_new(NULL);
-
-	rig_register(rig);
-	fleet_stop(rig->fleet, rig_stopped, rig);
-	rig_pass(rig, 999);
-	assert_non_null(rig_sent(rig, "PullMessages"));
-	assert_null(rig_sent(rig, "DeleteNode"));
-	rig_pass(rig, 1);
-	assert_null(rig_sent(rig, "PullMessages"));
-	rig_answer_cancelled(rig);
-	rig_pass(rig, 0);
-	fail_call(rig, "DeleteNode", OUTCOME_OK);
-	assert_int_equal(rig->stopped, 1);
-	rig_free(rig);
-}
-
-/* Told when there is a message in the answer to the cancelled pull, not only a reconnect field. */
-static void test_a_message_that_comes_too_late(void **state)
-{
-	static const char *const answers[] = {"\x0a\x02\x08\x05", "\x12\x05\x0a\x03\x12\x01m"};
-
-	for (unsigned i = 0; i < ARRAY_LEN(answers); i++) {
-		struct slices body = {0};
-		struct rig *rig = rig_new(NULL);
-
-		rig_register(rig);
-		fleet_stop(rig->fleet, rig_stopped, rig);
-		rig_pass(rig, 1000);
-		assert_true(rig->out->cancelled);
-		assert_string_equal(rig->out->method, "PullMessages");
-		assert_int_equal(slices_append_copy(&body, answers[i], strlen(answers[i])), 0);
-		rig_answer(rig, rig->out, OUTCOME_OK, "", &body);
-		assert_int_equal(rig->messages, 0);
-		assert_int_equal(rig_lines(rig, "a message came too late and is lost"), i);
-		rig_free(rig);
-	}
 }
 
 static void test_answers_a_message_that_comes_while_stopping(void **state)
@@ -563,7 +345,7 @@ static void test_answers_a_message_that_comes_while_stopping(void **state)
 	assert_int_equal(rig->outcome, OUTCOME_OK);
 	assert_int_equal(rig->number, 99);
 	rig_pass(rig, 0);
-	fail_call(rig, "DeleteNode", OUTCOME_OK);
+	rig_fail(rig, "DeleteNode", OUTCOME_OK);
 	assert_int_equal(rig->stopped, 1);
 	assert_int_equal(rig_warnings(rig), 0);
 	rig_free(rig);
@@ -582,7 +364,7 @@ static void test_a_reply_does_not_hold_up_the_stop(void **state)
 	rig_answer_cancelled(rig);
 	assert_int_equal(rig->outcome, OUTCOME_CANCELLED);
 	rig_pass(rig, 0);
-	fail_call(rig, "DeleteNode", OUTCOME_OK);
+	rig_fail(rig, "DeleteNode", OUTCOME_OK);
 	assert_int_equal(rig->stopped, 1);
 	rig_free(rig);
 }
@@ -614,21 +396,11 @@ int main(void)
 		cmocka_unit_test(test_a_timed_out_heartbeat_has_waited),
 		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_forgotten_again_and_again_backs_off),
-		cmocka_unit_test(test_polls_at_the_pace_of_what_happens),
-		cmocka_unit_test(test_polls_only_when_wanted),
-		cmocka_unit_test(test_a_pull_is_never_cancelled_by_time),
-		cmocka_unit_test(test_every_outcome_of_a_pull),
-		cmocka_unit_test(test_a_broken_message_is_no_end),
-		cmocka_unit_test(test_a_broken_message_with_metadata_is_refused),
 		cmocka_unit_test(test_an_outage_is_told_every_ten_seconds),
 		cmocka_unit_test(test_gives_up_registering),
-		cmocka_unit_test(test_gives_up_polling),
-		cmocka_unit_test(test_a_new_node_polls_anew),
 		cmocka_unit_test(test_stops_with_delete_node),
 		cmocka_unit_test(test_stops_before_the_start_and_between_tries),
 		cmocka_unit_test(test_stops_with_create_node_out),
-		cmocka_unit_test(test_stops_with_a_pull_out),
-		cmocka_unit_test(test_a_message_that_comes_too_late),
 		cmocka_unit_test(test_answers_a_message_that_comes_while_stopping),
 		cmocka_unit_test(test_a_reply_does_not_hold_up_the_stop),
 		cmocka_unit_test(test_no_memory_for_a_call_is_tried_again),

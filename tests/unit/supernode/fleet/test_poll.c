@@ -1,0 +1,231 @@
+#include "rig.h"
+
+static void test_polls_at_the_pace_of_what_happens(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	int64_t begin_ms = rig_now(), last_ms = begin_ms;
+	unsigned polls = 0;
+
+	rig_register(rig);
+	while (rig_now() - begin_ms < 60000) {
+		if (rig_sent(rig, "Ping"))
+			rig_answer_ping(rig, true);
+		if (rig_sent(rig, "PullMessages")) {
+			int64_t gap_ms = rig_now() - last_ms;
+			int64_t due_ms = (last_ms - begin_ms) / 10;
+
+			if (polls > 0 && due_ms > 100)
+				assert_in_range(gap_ms, due_ms > 3000 ? 3000 : due_ms,
+					(due_ms > 3000 ? 3000 : due_ms) + 20);
+			last_ms = rig_now();
+			polls++;
+			rig_answer_pull_empty(rig);
+		}
+		rig_pass(rig, 10);
+	}
+	assert_in_range(polls, 45, 60);
+	/* A message: at once again. */
+	rig_pass(rig, 3000);
+	rig_answer_pull(rig, "train", &(struct slices){0});
+	assert_int_equal(rig->messages, 1);
+	rig_pass(rig, 100);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+static void test_polls_only_when_wanted(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	rig->wants = false;
+	rig_register(rig);
+	rig_pass(rig, 15000);
+	assert_null(rig_sent(rig, "PullMessages"));
+	fleet_poke(rig->fleet);
+	rig_pass(rig, 0);
+	assert_null(rig_sent(rig, "PullMessages"));
+	rig->wants = true;
+	fleet_poke(rig->fleet);
+	assert_null(rig_sent(rig, "PullMessages"));
+	rig_pass(rig, 0);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	/* One at a time. */
+	fleet_poke(rig->fleet);
+	rig_pass(rig, 1000);
+	assert_int_equal(rig->sent, 3);
+	rig_answer_pull_empty(rig);
+	/* A poke does not shorten the pace. */
+	fleet_poke(rig->fleet);
+	rig_pass(rig, 0);
+	assert_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+static void test_a_pull_is_never_cancelled_by_time(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	rig_register(rig);
+	assert_int_equal(rig_sent(rig, "PullMessages")->timeout_ms, 0);
+	for (int i = 0; i < 200; i++) {
+		rig_pass(rig, 30000);
+		rig_answer_ping(rig, true);
+	}
+	rig_answer_pull(rig, "train", &(struct slices){0});
+	assert_int_equal(rig->messages, 1);
+	assert_string_equal(rig->message.message_id, "message-1");
+	rig_free(rig);
+}
+
+static void test_every_outcome_of_a_pull(void **state)
+{
+	for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
+		bool lost = outcome == OUTCOME_UNAUTHENTICATED || outcome == OUTCOME_UNIMPLEMENTED;
+		struct rig *rig = rig_new(NULL);
+
+		rig_register(rig);
+		rig_pass(rig, JOIN_STABLE_MS);
+		rig_fail(rig, "PullMessages", (enum outcome)outcome);
+		rig_pass(rig, 499);
+		assert_null(rig_sent(rig, "PullMessages"));
+		rig_pass(rig, 1);
+		assert_int_equal(rig_sent(rig, "PullMessages") != NULL, !lost);
+		assert_int_equal(rig->lost, lost);
+		assert_int_equal(rig->over, 0);
+		rig_free(rig);
+	}
+}
+
+static void test_a_broken_message_is_no_end(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+	struct slices junk = {0};
+
+	rig_register(rig);
+	assert_int_equal(slices_append_copy(&junk, "\x12\x03\x0a\xff\xff", 5), 0);
+	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &junk);
+	assert_int_equal(rig_lines(rig, "could not be read and is lost"), 1);
+	assert_int_equal(rig->messages, 0);
+	rig_pass(rig, 100);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+/* Its sender can be told. */
+static void test_a_broken_message_with_metadata_is_refused(void **state)
+{
+	/* Metadata {run_id = 7, message_id = "m"}, then an error that is cut. */
+	static const char bytes[] = "\x12\x0a\x0a\x05\x08\x07\x12\x01m\x1a\x01\x12";
+	struct rig *rig = rig_new(NULL);
+	struct slices junk = {0};
+
+	rig_register(rig);
+	assert_int_equal(slices_append_copy(&junk, bytes, sizeof bytes - 1), 0);
+	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &junk);
+	assert_int_equal(rig_lines(rig, "is lost"), 0);
+	assert_int_equal(rig->messages, 1);
+	assert_non_null(strstr(rig->refused, "could not be read"));
+	rig_free(rig);
+}
+
+static void test_gives_up_polling(void **state)
+{
+	struct retry_policy retries = {.max_retries = 1, .max_wait_ms = -1};
+	struct rig *rig = rig_new(&retries);
+
+	rig_register(rig);
+	/* Success starts the count anew. */
+	for (int i = 0; i < 3; i++) {
+		rig_fail(rig, "PullMessages", OUTCOME_UNAVAILABLE);
+		rig_pass(rig, 500);
+		rig_answer_pull_empty(rig);
+		rig_pass(rig, 3000);
+	}
+	rig_fail(rig, "PullMessages", OUTCOME_UNAVAILABLE);
+	rig_pass(rig, 500);
+	assert_int_equal(rig->over, 0);
+	rig_fail(rig, "PullMessages", OUTCOME_UNAVAILABLE);
+	assert_int_equal(rig->over, 1);
+	rig_free(rig);
+}
+
+/* A poll that failed, and then was not wanted: the next node's polls have all their tries. */
+static void test_a_new_node_polls_anew(void **state)
+{
+	struct retry_policy retries = {.max_retries = 1, .max_wait_ms = -1};
+	struct rig *rig = rig_new(&retries);
+
+	rig_register(rig);
+	rig_fail(rig, "PullMessages", OUTCOME_UNAVAILABLE);
+	rig->wants = false;
+	rig_pass(rig, 20000);
+	rig_answer_ping(rig, false);
+	assert_int_equal(rig->lost, 1);
+	rig->wants = true;
+	rig_pass(rig, 0);
+	rig_answer_node(rig, RIG_NODE_ID + 1);
+	rig_pass(rig, 0);
+	rig_fail(rig, "PullMessages", OUTCOME_UNAVAILABLE);
+	assert_int_equal(rig->over, 0);
+	rig_pass(rig, 500);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+static void test_stops_with_a_pull_out(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	rig_register(rig);
+	fleet_stop(rig->fleet, rig_stopped, rig);
+	rig_pass(rig, 999);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	assert_null(rig_sent(rig, "DeleteNode"));
+	rig_pass(rig, 1);
+	assert_null(rig_sent(rig, "PullMessages"));
+	rig_answer_cancelled(rig);
+	rig_pass(rig, 0);
+	rig_fail(rig, "DeleteNode", OUTCOME_OK);
+	assert_int_equal(rig->stopped, 1);
+	rig_free(rig);
+}
+
+/* The log tells of a message in the answer to a cancelled pull, not of a reconnect field alone. */
+static void test_a_message_that_comes_too_late(void **state)
+{
+	static const char *const answers[] = {"\x0a\x02\x08\x05", "\x12\x05\x0a\x03\x12\x01m"};
+
+	for (unsigned i = 0; i < ARRAY_LEN(answers); i++) {
+		struct slices body = {0};
+		struct rig *rig = rig_new(NULL);
+
+		rig_register(rig);
+		fleet_stop(rig->fleet, rig_stopped, rig);
+		rig_pass(rig, 1000);
+		assert_true(rig->out->cancelled);
+		assert_string_equal(rig->out->method, "PullMessages");
+		assert_int_equal(slices_append_copy(&body, answers[i], strlen(answers[i])), 0);
+		rig_answer(rig, rig->out, OUTCOME_OK, "", &body);
+		assert_int_equal(rig->messages, 0);
+		assert_int_equal(rig_lines(rig, "a message came too late and is lost"), i);
+		rig_free(rig);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_polls_at_the_pace_of_what_happens),
+		cmocka_unit_test(test_polls_only_when_wanted),
+		cmocka_unit_test(test_a_pull_is_never_cancelled_by_time),
+		cmocka_unit_test(test_every_outcome_of_a_pull),
+		cmocka_unit_test(test_a_broken_message_is_no_end),
+		cmocka_unit_test(test_a_broken_message_with_metadata_is_refused),
+		cmocka_unit_test(test_gives_up_polling),
+		cmocka_unit_test(test_a_new_node_polls_anew),
+		cmocka_unit_test(test_stops_with_a_pull_out),
+		cmocka_unit_test(test_a_message_that_comes_too_late),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
