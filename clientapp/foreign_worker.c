@@ -147,20 +147,3 @@ void foreign_worker_free(struct foreign_worker *worker)
 	watch_free(worker->lifeline);
 	free(worker);
 }
-
-void foreign_worker_end_as(const struct process_end *end)
-{
-	/* The program has left its core already, if it leaves one. */
-	const struct rlimit none = {0};
-	sigset_t set;
-
-	if (end->kind == PROCESS_EXITED)
-		_exit(end->value);
-	setrlimit(RLIMIT_CORE, &none);
-	signal(end->value, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, end->value);
-	raise(end->value);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	_exit(128 + end->value);
-}

@@ -30,10 +30,7 @@ void foreign_worker_stop(struct foreign_worker *worker);
 /* Kills what is left. NULL is fine. */
 void foreign_worker_free(struct foreign_worker *worker);
 
-/* How the program ended; flwr-clientapp should end in the same way: foreign_worker_end_as(). */
+/* How the program ended; flwr-clientapp should end in the same way: end_as(). */
 struct process_end foreign_worker_end(const struct foreign_worker *worker);
-
-/* Exit with its status, or die by its signal, so that the agent sees what there was to see. */
-void foreign_worker_end_as(const struct process_end *end) __attribute__((noreturn));
 
 #endif

@@ -17,7 +17,8 @@
 #include <string.h>
 
 /* Stopping: for the answer in a worker's place, when the SuperNode cannot be reached. */
-#define ANSWER_MS 5000
+#define ANSWER_MS      5000
+#define TOKEN_REPLY_MS 30000 /* with --token: a reply that is on its way when we are stopped */
 
 struct launcher {
 	struct loop *loop;
@@ -154,10 +155,10 @@ static void worker_ended(void *arg, struct worker_process *worker, const struct 
 	end_describe(end, text, sizeof text);
 	log_debug(launcher->log, "worker ended: message=%" PRIu64 " pid=%d: %s", launcher->number,
 		(int)worker_process_pid(worker), text);
-	/* A worker that ends with status 1 has logged why there is no answer; --token needs no
-	 * more. */
-	bool told =
-		has_token(launcher) && end->kind == PROCESS_EXITED && end->value == EXIT_FAILURE;
+	/* A worker that ends with status 1 by itself has logged why there is no answer; --token
+	 * needs no more. */
+	bool told = has_token(launcher) && !launcher->stopping && end->kind == PROCESS_EXITED &&
+		    end->value == EXIT_FAILURE;
 	if (end->kind == PROCESS_EXITED && end->value == 0)
 		launcher->succeeded = launcher->answered = true;
 	else if (launcher->unwanted || told)
@@ -276,7 +277,9 @@ static void grace_over(void *arg)
 	} else {
 		launcher->gave_up = true;
 		worker_process_give_up(launcher->worker);
-		timer_set(launcher->grace, clock_after(clock_now_ms(), WORKER_GRACE_MS));
+		timer_set(launcher->grace,
+			clock_after(clock_now_ms(),
+				has_token(launcher) ? TOKEN_REPLY_MS : WORKER_GRACE_MS));
 	}
 }
 
@@ -360,7 +363,7 @@ void launcher_stop(struct launcher *launcher)
 		work_poll_stop(launcher->poll);
 		return;
 	}
-	if (launcher->answer)
+	if (launcher->answer && !launcher->answered)
 		timer_set(launcher->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
 	if (has_token(launcher))
 		log_info(launcher->log, "stopping");

@@ -21,6 +21,7 @@
 #include "common/launch/agent.h"
 #include "common/launch/app_user.h"
 #include "common/launch/control.h"
+#include "common/launch/end.h"
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/message/launcher_auth.h"
@@ -51,6 +52,7 @@ struct program {
 	struct timer *parent_end; /* of waiting for the last answer */
 	bool has_token;
 	bool interrupted;
+	int signal; /* that has ended the worker; 0: none */
 };
 
 static void on_done(void *arg)
@@ -71,7 +73,8 @@ static void on_signal(void *arg, int signal)
 	} else if (program->launcher) {
 		launcher_stop(program->launcher);
 	} else {
-		/* The agent answers for its worker. */
+		/* The agent sees that, and answers for its worker. */
+		program->signal = signal;
 		loop_stop(program->loop);
 	}
 	program->interrupted = true;
@@ -136,6 +139,8 @@ static int run_launcher(struct program *program, const struct launcher_options *
 		 !program->interrupted && !launcher_succeeded(program->launcher))
 		status = EXIT_FAILURE;
 	launcher_free(program->launcher);
+	/* rpc_free() runs the loop, which may bring signals. */
+	program->launcher = NULL;
 	if (rpc)
 		rpc_free(rpc);
 	return status;
@@ -163,7 +168,15 @@ static int run_foreign_worker(
 		end = foreign_worker_end(program->foreign_worker);
 	foreign_worker_free(program->foreign_worker);
 	log_drain(program->log);
-	foreign_worker_end_as(&end);
+	end_as(&end);
+}
+
+static void end_by_signal(struct program *program)
+{
+	const struct process_end end = {.kind = PROCESS_KILLED, .value = program->signal};
+
+	log_drain(program->log);
+	end_as(&end);
 }
 
 /* Started by an agent: what there is to do comes first on the control socket. */
@@ -182,6 +195,8 @@ static int run_controlled(struct program *program, const struct clientapp_option
 		if (message.start.command)
 			return run_foreign_worker(program, &message.start, given->core_limit);
 		status = run_worker(program, &message.start);
+		if (status != EXIT_SUCCESS && program->signal)
+			end_by_signal(program);
 	} else {
 		log_error(program->log, "--control is for SuperNodes that start this program: %s",
 			r < 0 ? strerror(-r) : "nothing was said");

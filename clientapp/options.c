@@ -183,7 +183,7 @@ static int check_token(struct clientapp_options *options, struct reason *why)
 		options->task_token = options->token_text;
 	if (!options->token_text || options->task_token)
 		return 0;
-	return number_u64(options->token_text, &options->token)
+	return number_u64(options->token_text, &options->token) || !options->token
 		       ? reason_code(why, -EINVAL,
 				 "%s takes the decimal number that the SuperNode issued, or the 256 hex digits of a task",
 				 options->token_file ? "--token-file" : "--token")

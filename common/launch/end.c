@@ -2,8 +2,11 @@
 
 #include "common/message/envelope.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 static const char *const role_names[] = {
 	[END_WORKER] = "The worker that ran the ClientApp",
@@ -81,4 +84,21 @@ int end_error(
 	if (with_stderr && end->tail[0])
 		text_printf(reason, "\nLast lines of its stderr:\n%s", end->tail);
 	return ERROR_CODE_CLIENT_APP_CRASHED;
+}
+
+void end_as(const struct process_end *end)
+{
+	/* The program has left its core already, if it leaves one. */
+	const struct rlimit none = {0};
+	sigset_t set;
+
+	if (end->kind == PROCESS_EXITED)
+		_exit(end->value);
+	setrlimit(RLIMIT_CORE, &none);
+	signal(end->value, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, end->value);
+	raise(end->value);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	_exit(128 + end->value);
 }

@@ -1,5 +1,6 @@
 /*
- * end: the one place that turns the end of a process into what a person and a SuperLink are told.
+ * end: the one place that turns the end of a process into what a person, a SuperLink and who waits
+ * for this program are told.
  * Any thread.
  */
 #ifndef FLWR_LAUNCH_END_H
@@ -21,5 +22,9 @@ int end_error(
 
 /* Write a line for the log: "killed by signal 9 (SIGKILL)", "exited with status 3". */
 void end_describe(const struct process_end *end, char *text, size_t bytes);
+
+/* End this program as another has ended, by status or signal: who waits for it sees what there was
+ * to see. Its signals may be blocked. */
+void end_as(const struct process_end *end) __attribute__((noreturn));
 
 #endif

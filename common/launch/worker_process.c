@@ -87,7 +87,7 @@ static int worker_tell(struct worker_process *worker, const struct control_messa
 	r = control_send(worker->control, message);
 	if (r == 0 || r == -EPIPE)
 		return 0;
-	worker_refuse(worker, "cannot be told about its app process", r);
+	worker_refuse(worker, "cannot be told what its agent has to say", r);
 	return r;
 }
 

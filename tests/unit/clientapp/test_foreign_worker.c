@@ -1,5 +1,6 @@
 /* The place of a worker with another program in it: sh stands for that. */
 #include "clientapp/foreign_worker.h"
+#include "common/launch/end.h"
 #include "common/launch/process.h"
 #include "kit/dir.h"
 #include "kit/log.h"
@@ -170,7 +171,7 @@ static int status_of(const struct process_end *end)
 
 	assert_return_code(pid, errno);
 	if (pid == 0)
-		foreign_worker_end_as(end);
+		end_as(end);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
 }

@@ -421,6 +421,38 @@ static void a_worker_that_could_not_answer_a_token_has_said_why(void **state)
 	assert_false(launcher_succeeded(rig->launcher));
 }
 
+static void a_worker_of_a_token_that_ends_while_it_is_stopped_is_answered_for(void **state)
+{
+	struct rig *rig = *state;
+
+	start_with_token(rig);
+	launcher_stop(rig->launcher);
+	kit_clock_pass(0);
+	worker_ends(rig, PROCESS_EXITED, EXIT_FAILURE);
+	worker_is_gone(rig);
+	assert_int_equal(world.replies, 1);
+	reply_is_taken();
+	assert_true(world.loop_stopped);
+}
+
+/* A large reply, or a SuperNode that is away for a moment. */
+static void a_reply_that_is_on_its_way_is_not_cut_off_at_once(void **state)
+{
+	struct rig *rig = *state;
+
+	start_with_token(rig);
+	launcher_stop(rig->launcher);
+	kit_clock_pass(0);
+	assert_int_equal(world.give_ups, 1);
+	kit_clock_pass(29999);
+	assert_int_equal(world.stops, 0);
+	kit_clock_pass(1);
+	assert_int_equal(world.stops, 1);
+	worker_ends(rig, PROCESS_KILLED, SIGTERM);
+	worker_is_gone(rig);
+	reply_is_taken();
+}
+
 static void a_crashed_worker_of_a_token_is_answered_for_with_limited_patience(void **state)
 {
 	struct rig *rig = *state;
@@ -466,6 +498,8 @@ int main(void)
 		TEST(stopped_a_second_time_it_ends_at_once),
 		TEST(the_message_of_a_token_is_the_only_one),
 		TEST(a_worker_that_could_not_answer_a_token_has_said_why),
+		TEST(a_worker_of_a_token_that_ends_while_it_is_stopped_is_answered_for),
+		TEST(a_reply_that_is_on_its_way_is_not_cut_off_at_once),
 		TEST(a_crashed_worker_of_a_token_is_answered_for_with_limited_patience),
 		TEST(the_message_of_a_token_has_no_grace),
 	};

@@ -113,6 +113,8 @@ static void refused(void **state)
 		{"flower-superexec --insecure --runtime-api-address h:1 --appio-api-address h:2",
 			"two names", EXIT_CODE_NONE},
 		{"flower-superexec --insecure --token 1", "unknown option --token", EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --token 0", "--token takes the decimal number",
+			EXIT_CODE_NONE},
 		{"flower-superexec --control", "unknown option --control", EXIT_CODE_NONE},
 		{"flwr-clientapp --insecure --runtime-api-address h:1 --clientappio-api-address "
 		 "h:2",
