@@ -235,8 +235,8 @@ enum outcome node_pull_inputs(struct node *node, struct node_now now, struct mes
 enum outcome node_push_outputs(struct node *node, struct node_now now,
 	struct instruction_outputs *outputs, const char **details_out);
 
-/* Is there a message whose inputs were pulled (a push with content may come)? Before a body is
- * received. */
+/* Is there an inline message whose inputs were pulled (a push with content may come)? Before a body
+ * is received. */
 bool node_expects_outputs(const struct node *node);
 
 /* What a task is about, but for the message. References, the caller's. */

@@ -126,7 +126,7 @@ enum outcome node_get_token(
 bool node_expects_outputs(const struct node *node)
 {
 	for (const struct message *message = node->messages; message; message = message->next) {
-		if (message_is_pulled(message))
+		if (message->form == MESSAGE_INLINE && message_is_pulled(message))
 			return true;
 	}
 	return false;

@@ -198,9 +198,9 @@ static void stranger_late(void *arg)
 		return;
 	}
 	body_over(dialect, request);
+	received(dialect, request);
 	refuse(dialect->admission, request, OUTCOME_DEADLINE_EXCEEDED,
 		"the outputs came too slowly");
-	received(dialect, request);
 }
 
 static void push_cancelled(void *arg, struct request *request)
@@ -216,8 +216,8 @@ static void push_cancelled(void *arg, struct request *request)
 		break;
 	}
 	body_over(dialect, request);
-	refuse_gone(request);
 	received(dialect, request);
+	refuse_gone(request);
 }
 
 static void admit_push(void *arg, struct request *request)
@@ -236,7 +236,7 @@ static void admit_push(void *arg, struct request *request)
 	request_on_cancel(request, push_cancelled, dialect);
 	guests_busy(guests, request->peer, 1);
 	message = node_message_of(node, guests_holds(guests, request->peer));
-	if (message) {
+	if (message && node_message_form(message) == MESSAGE_INLINE) {
 		node_outputs_coming(node, message);
 		request_admit(request);
 		return;

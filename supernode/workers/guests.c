@@ -28,6 +28,7 @@ struct guest {
 	struct connection connection;
 	int64_t used_ms;
 	uint64_t token; /* that was shown last */
+	bool claimed;   /* for a worker that will show it, too */
 	int busy;       /* calls that are receiving a body, or wait for a message */
 	unsigned calls;
 	int64_t first_ms; /* its first call has ended */
@@ -413,6 +414,17 @@ static void look_begin(struct guests *guests, struct guest *guest, const char *s
 	guests->looks = look;
 }
 
+/* Whoever claimed a token for the worker that now shows it holds it no more. */
+static void release_claims(const struct guests *guests, uint64_t token)
+{
+	for (struct connection *at = door_connections(guests->door); at; at = at->next) {
+		struct guest *guest = guest_of(at);
+
+		if (guest->claimed && guest->token == token)
+			guest->token = 0;
+	}
+}
+
 void guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, const char *said)
 {
 	struct guest *guest = guest_find(guests, peer);
@@ -421,6 +433,8 @@ void guests_hold(struct guests *guests, const struct peer *peer, uint64_t token,
 		return;
 	if (!guest->token)
 		allowance_lift(guest->connection.fd);
+	guest->claimed = false;
+	release_claims(guests, token);
 	guest->token = token;
 	guest->host = true;
 	guest->refused = 0;
@@ -428,6 +442,14 @@ void guests_hold(struct guests *guests, const struct peer *peer, uint64_t token,
 		guests->ops->held(guests->arg, token, &guest->connection.peer);
 	if (guests->ops->cut && !guest->looked && guest->connection.fd >= 0)
 		look_begin(guests, guest, said);
+}
+
+void guests_claimed(struct guests *guests, const struct peer *peer)
+{
+	struct guest *guest = guest_find(guests, peer);
+
+	if (guest)
+		guest->claimed = true;
 }
 
 void guests_busy(struct guests *guests, const struct peer *peer, int change)

@@ -73,6 +73,9 @@ bool guests_open(const struct guests *guests, const struct peer *peer);
 /* A caller on this connection, which is still there, has shown the live token: it holds it. said is
  * the value of GUESTS_SAID_HEADER, or NULL. */
 void guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, const char *said);
+/* The caller that holds its token has it for a worker that it starts: it holds the token until
+ * another connection shows that, whose end then counts. */
+void guests_claimed(struct guests *guests, const struct peer *peer);
 /* A call on this connection is receiving a body (+1), or is no longer (-1): meanwhile it is not
  * idle. */
 void guests_busy(struct guests *guests, const struct peer *peer, int change);

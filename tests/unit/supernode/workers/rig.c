@@ -10,6 +10,7 @@ struct rig rig;
 /* ---- what guests is told of callers that it does not know ---- */
 
 void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int change);
+void __wrap_guests_claimed(struct guests *guests, const struct peer *peer);
 void __wrap_guests_hold(
 	struct guests *guests, const struct peer *peer, uint64_t token, const char *said);
 bool __wrap_guests_open(const struct guests *guests, const struct peer *peer);
@@ -21,6 +22,12 @@ void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int chan
 	assert_ptr_equal(guests, rig.admission.guests);
 	assert_non_null(peer);
 	rig.busy += change;
+}
+
+void __wrap_guests_claimed(struct guests *guests, const struct peer *peer)
+{
+	assert_ptr_equal(guests, rig.admission.guests);
+	assert_true(rig.held != 0);
 }
 
 void __wrap_guests_hold(

@@ -420,6 +420,30 @@ static void its_process_comes_with_it(void **state)
 	run_until(guests_count(rig->guests) == 0);
 }
 
+/* Flower's launcher keeps its connection while the worker that it has started works on another. */
+static void a_claim_ends_when_the_worker_shows_the_token(void **state)
+{
+	pid_t launcher = process_connected();
+	pid_t worker = process_connected();
+	const struct peer first = {.connection = 1}, second = {.connection = 2};
+
+	rig->live = 7;
+	guests_hold(rig->guests, &first, 7, NULL);
+	guests_claimed(rig->guests, &first);
+	assert_int_equal(guests_holds(rig->guests, &first), 7);
+	guests_hold(rig->guests, &second, 7, NULL);
+	assert_int_equal(guests_holds(rig->guests, &first), 0);
+	jobs_done();
+	assert_return_code(kill(worker, SIGKILL), errno);
+	run_until(rig->cut.times == 1);
+	assert_int_equal(rig->cut.token, 7);
+	assert_int_equal(waitpid(worker, NULL, 0), worker);
+	assert_return_code(kill(launcher, SIGKILL), errno);
+	assert_int_equal(waitpid(launcher, NULL, 0), launcher);
+	run_until(guests_count(rig->guests) == 0);
+	assert_int_equal(rig->cut.times, 1);
+}
+
 static int gate[2]; /* a job waits until this pipe is closed */
 
 static void gate_run(struct job *job)
@@ -719,6 +743,7 @@ int main(void)
 		CUTTING(not_when_the_message_was_answered),
 		CUTTING(the_last_message_of_a_connection_counts),
 		CUTTING(its_process_comes_with_it),
+		CUTTING(a_claim_ends_when_the_worker_shows_the_token),
 		CUTTING(a_connection_may_end_while_its_process_is_looked_for),
 		CUTTING(not_when_everything_ends),
 		TEST(garbage_costs_one_line_and_harms_nobody),
