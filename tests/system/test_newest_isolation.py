@@ -11,7 +11,7 @@ from judge import at_work, serves
 from newest import newest_federation
 from test_failures import FAILED
 
-from federation.processes import free_ports, wait_until
+from federation.processes import alive, free_ports, wait_until
 from federation.release import find
 
 pytestmark = pytest.mark.ours
@@ -235,6 +235,21 @@ def test_flowers_launcher(lab, secret):
     message = lab.judge.send(flowers.guarded.id, "count")
     superexec = flowers.start("superexec-1.34", secret)
     assert lab.judge.reply(message, 60)["code"] == 0
+    superexec.kill()
+    assert flowers.guarded.node.stop() == 0
+
+
+def test_flowers_worker_killed(lab, secret, tmp_path):
+    """Its launcher, which claimed the message, runs on: the node notices the worker's end itself."""
+    flowers = FlowersLauncher(lab, secret)
+    superexec = flowers.start("superexec-1.34", secret)
+    message, pids = at_work(lab.judge, flowers.guarded.id, tmp_path / "at-work")
+    os.kill(pids[0], signal.SIGKILL)
+    reply = lab.judge.reply(message, 15)
+    assert reply["code"] == 8 and "process has ended" in reply["reason"], reply
+    assert alive(superexec.pid)
+    for left in pids[1:]:  # by Flower's programs
+        os.kill(left, signal.SIGKILL)
     superexec.kill()
     assert flowers.guarded.node.stop() == 0
 
