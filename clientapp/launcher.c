@@ -163,6 +163,9 @@ static void worker_ended(void *arg, struct worker_process *worker, const struct 
 		launcher->succeeded = launcher->answered = true;
 	else if (launcher->unwanted || told)
 		launcher->answered = true;
+	/* The app, at its own end, need not have what a reply on its way would have had. */
+	if (launcher->answered && launcher->gave_up)
+		timer_set(launcher->grace, clock_now_ms());
 	if (launcher->answered)
 		return;
 	code = end_error(END_WORKER, end, launcher->given->launch.stderr_in_replies, &reason);

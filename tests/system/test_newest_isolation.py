@@ -203,6 +203,12 @@ def test_secret(lab, secret):
     assert guarded.node.stop() == 0
 
 
+def children(pid):
+    """Those that live: Flower's launcher does not wait for its workers."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    return [int(child) for child in text.split() if alive(int(child))]
+
+
 class FlowersLauncher:
     """The launcher of 1.34, which speaks gRPC and signs, at a node that wants that."""
 
@@ -235,6 +241,7 @@ def test_flowers_launcher(lab, secret):
     message = lab.judge.send(flowers.guarded.id, "count")
     superexec = flowers.start("superexec-1.34", secret)
     assert lab.judge.reply(message, 60)["code"] == 0
+    wait_until(lambda: not children(superexec.pid), "its worker has ended", 60)
     superexec.kill()
     assert flowers.guarded.node.stop() == 0
 
@@ -250,6 +257,7 @@ def test_flowers_worker_killed(lab, secret, tmp_path):
     assert alive(superexec.pid)
     for left in pids[1:]:  # by Flower's programs
         os.kill(left, signal.SIGKILL)
+    wait_until(lambda: not children(superexec.pid), "its worker has ended", 60)
     superexec.kill()
     assert flowers.guarded.node.stop() == 0
 

@@ -453,6 +453,22 @@ static void a_reply_that_is_on_its_way_is_not_cut_off_at_once(void **state)
 	reply_is_taken();
 }
 
+static void an_app_whose_reply_was_taken_meanwhile_is_stopped_at_once(void **state)
+{
+	struct rig *rig = *state;
+
+	start_with_token(rig);
+	launcher_stop(rig->launcher);
+	kit_clock_pass(0);
+	assert_int_equal(world.give_ups, 1);
+	worker_ends(rig, PROCESS_EXITED, 0);
+	kit_clock_pass(0);
+	assert_int_equal(world.stops, 1);
+	worker_is_gone(rig);
+	assert_true(world.loop_stopped);
+	assert_true(launcher_succeeded(rig->launcher));
+}
+
 static void a_crashed_worker_of_a_token_is_answered_for_with_limited_patience(void **state)
 {
 	struct rig *rig = *state;
@@ -500,6 +516,7 @@ int main(void)
 		TEST(a_worker_that_could_not_answer_a_token_has_said_why),
 		TEST(a_worker_of_a_token_that_ends_while_it_is_stopped_is_answered_for),
 		TEST(a_reply_that_is_on_its_way_is_not_cut_off_at_once),
+		TEST(an_app_whose_reply_was_taken_meanwhile_is_stopped_at_once),
 		TEST(a_crashed_worker_of_a_token_is_answered_for_with_limited_patience),
 		TEST(the_message_of_a_token_has_no_grace),
 	};
