@@ -153,7 +153,7 @@ static int read_string(const json_t *json, const char *key, char **out, struct r
 	return 0;
 }
 
-/* What the elements of a list under key must be: whole numbers from min to max. */
+/* Elements of a list under key must be whole numbers from min to max. */
 struct number_rule {
 	const char *key;
 	json_int_t min, max;

@@ -116,7 +116,7 @@ static enum outcome out_of_memory(
 	return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
 }
 
-/* What a worker hands back. */
+/* A reply and its Context, as a worker hands them back. */
 struct outputs {
 	struct held_message reply;
 	uint64_t reserved;             /* for the reply, already */

@@ -414,7 +414,7 @@ static void look_begin(struct guests *guests, struct guest *guest, const char *s
 	guests->looks = look;
 }
 
-/* Whoever claimed a token for the worker that now shows it holds it no more. */
+/* Guests that claimed a token for the worker that now shows it hold it no more. */
 static void release_claims(const struct guests *guests, uint64_t token)
 {
 	for (struct connection *at = door_connections(guests->door); at; at = at->next) {
