@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define UNIX_PATH_MAX 108 /* as struct sockaddr_un has it */
 #define HOST_BYTES    254 /* a name has 253 at most */
@@ -149,4 +150,26 @@ int address_check_unix(const char *text, bool zero_ok, struct reason *why)
 		       ? 0
 		       : reason_code(why, -EINVAL, "unix: is followed by a path of 1 to %d bytes",
 				 UNIX_PATH_MAX - 1);
+}
+
+int address_take_scheme(const char *text, enum address_scheme *scheme_out, char **bare_out)
+{
+	static const char *const schemes[] = {[ADDRESS_BARE] = "",
+		[ADDRESS_HTTP] = "http://",
+		[ADDRESS_HTTPS] = "https://",
+		[ADDRESS_GRPC] = "grpc://"};
+	enum address_scheme scheme = ADDRESS_GRPC;
+	size_t len;
+
+	while (strncasecmp(text, schemes[scheme], strlen(schemes[scheme])) != 0)
+		scheme--;
+	text += strlen(schemes[scheme]);
+	len = strlen(text);
+	if (scheme != ADDRESS_BARE && len > 0 && text[len - 1] == '/')
+		len--;
+	*bare_out = strndup(text, len);
+	if (!*bare_out)
+		return -ENOMEM;
+	*scheme_out = scheme;
+	return 0;
 }

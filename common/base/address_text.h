@@ -18,4 +18,17 @@ int address_check(const char *text, bool zero_ok, struct reason *why);
  * address. */
 int address_check_unix(const char *text, bool zero_ok, struct reason *why);
 
+enum address_scheme {
+	ADDRESS_BARE, /* there is none */
+	ADDRESS_HTTP,
+	ADDRESS_HTTPS,
+	ADDRESS_GRPC
+};
+
+/*
+ * Take off http://, https:// or grpc://, and one slash at the end: *bare_out is what is left, for
+ * address_check(); the caller frees it. Any other scheme stays there. 0 or -ENOMEM.
+ */
+int address_take_scheme(const char *text, enum address_scheme *scheme_out, char **bare_out);
+
 #endif

@@ -1,6 +1,7 @@
 #include "common/base/address_text.h"
 #include "kit/test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void addresses_are_told_from_mistakes(void **state)
@@ -76,10 +77,40 @@ static void addresses_are_told_from_mistakes(void **state)
 	assert_int_equal(address_check(longest, false, NULL), -EINVAL);
 }
 
+static void schemes_are_taken_off(void **state)
+{
+	static const struct {
+		const char *text;
+		enum address_scheme scheme;
+		const char *bare;
+	} rows[] = {
+		{"h:1", ADDRESS_BARE, "h:1"},
+		{"h:1/", ADDRESS_BARE, "h:1/"},
+		{"http://h:1", ADDRESS_HTTP, "h:1"},
+		{"https://[::1]:1/", ADDRESS_HTTPS, "[::1]:1"},
+		{"GRPC://h:1//", ADDRESS_GRPC, "h:1/"},
+		{"grpc:/h:1", ADDRESS_BARE, "grpc:/h:1"},
+		{"http://", ADDRESS_HTTP, ""},
+		{"http://https://h:1", ADDRESS_HTTP, "https://h:1"},
+		{"", ADDRESS_BARE, ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		enum address_scheme scheme;
+		char *bare;
+
+		assert_int_equal(address_take_scheme(rows[i].text, &scheme, &bare), 0);
+		assert_int_equal(scheme, rows[i].scheme);
+		assert_string_equal(bare, rows[i].bare);
+		free(bare);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_are_told_from_mistakes),
+		cmocka_unit_test(schemes_are_taken_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
