@@ -28,8 +28,8 @@
 static const char *const isolations[] = {"subprocess", "process", NULL};
 
 static const struct option_spec rows[] = {
-	ROW_TEXT("superlink", AT(superlink), "HOST:PORT",
-		"The SuperLink's Fleet API (default: 127.0.0.1:8000, and when nobody is there 127.0.0.1:9092)."),
+	ROW_TEXT("superlink", AT(superlink_text), "HOST:PORT",
+		"The SuperLink's Fleet API; http:// before it stands for --insecure (default: 127.0.0.1:8000, and when nobody is there 127.0.0.1:9092)."),
 	ROW_FLAG("insecure", AT(insecure), "Talk to the SuperLink without TLS."),
 	ROW_PATH("root-certificates", AT(root_certificates), "FILE",
 		"PEM file of the authorities that the SuperLink's certificate may come from (default: those of the system)."),
@@ -92,11 +92,9 @@ static const struct option_spec rows[] = {
 	LAUNCH_ROW_NO_STDERR_IN_REPLIES(LAUNCH, "Keep them in the log of this node (default)."),
 	LAUNCH_ROW_LOG_LEVEL(LAUNCH),
 	ROW_FLAG("grpc-rere", AT(grpc_rere),
-		"Has no effect: what the SuperLink speaks is found out."),
-	ROW_FLAG("grpc-adapter", AT(grpc_adapter),
-		"As --grpc-rere; a SuperLink that only speaks this is not supported yet."),
-	ROW_FLAG("rest", AT(rest),
-		"As --grpc-rere; a SuperLink that only speaks this is not supported yet."),
+		"A first guess: what the SuperLink speaks is found out in any case."),
+	ROW_FLAG("grpc-adapter", AT(grpc_adapter), "As --grpc-rere: another guess."),
+	ROW_FLAG("rest", AT(rest), "As --grpc-rere: another guess."),
 	ROW_ACTION("version", 'V', OPTIONS_VERSION, "Print the version and exit."),
 	ROW_ACTION("help", 'h', OPTIONS_HELP, "Print this text and exit."),
 	/* Flower's name before 1.15. */
@@ -195,7 +193,7 @@ static int check_tls(struct supernode_options *options, struct reason *why)
 {
 	if (options->insecure && options->root_certificates)
 		return reason_code(why, -EINVAL,
-			"--root-certificates is for TLS, which --insecure turns off: leave one out");
+			"--root-certificates is for TLS, which --insecure or http:// turns off: leave one out");
 	return options->root_certificates ? check_file("root-certificates",
 						    options->root_certificates, EXIT_CODE_NONE, why)
 					  : 0;
@@ -210,7 +208,7 @@ static int check_keys(struct supernode_options *options, struct reason *why)
 			"--auth-supernode-public-key is of no use without --auth-supernode-private-key: give that one");
 	if (options->auth_private_key && options->insecure)
 		return reason_exit(why, -EINVAL, EXIT_CODE_KEY_WITHOUT_TLS,
-			"--auth-supernode-private-key is for a SuperLink with TLS: leave out --insecure, or the key");
+			"--auth-supernode-private-key is for a SuperLink with TLS: leave out --insecure or http://, or the key");
 	if (options->auth_private_key)
 		r = check_key(options->auth_private_key, why);
 	if (r == 0 && options->trusted_entities)
@@ -227,11 +225,10 @@ static int check_transport(struct supernode_options *options, struct reason *why
 	if (options->grpc_rere + options->grpc_adapter + options->rest > 1)
 		return reason_code(why, -EINVAL,
 			"--grpc-rere, --grpc-adapter and --rest are different transports: leave them out, what the SuperLink speaks is found out");
-	if (options->grpc_adapter || options->rest)
-		options->warnings[0] =
-			options->rest
-				? "--rest has no effect: what the SuperLink speaks is found out; one that only speaks REST as Flower did up to 1.32 is not supported yet"
-				: "--grpc-adapter has no effect: what the SuperLink speaks is found out; one that only speaks by the adapter is not supported yet";
+	options->transport = options->grpc_rere      ? "grpc-rere"
+			     : options->grpc_adapter ? "grpc-adapter"
+			     : options->rest         ? "rest"
+						     : NULL;
 	return 0;
 }
 
@@ -303,10 +300,33 @@ static int check_worker_api(struct supernode_options *options, struct reason *wh
 	return check_address("host", options->host_port, true, why);
 }
 
+/* http:// and https:// are as good as --insecure and its absence. */
+static int take_scheme(struct supernode_options *options, struct reason *why)
+{
+	enum address_scheme scheme = ADDRESS_BARE;
+	int r = options->superlink_text
+			? address_take_scheme(options->superlink_text, &scheme, &options->superlink)
+			: 0;
+
+	if (r)
+		return r;
+	if (scheme == ADDRESS_HTTPS && options->insecure)
+		return reason_code(why, -EINVAL,
+			"--superlink https:// is for TLS, which --insecure turns off: leave one out");
+	if (scheme == ADDRESS_HTTP && !options->insecure)
+		options->insecure = true;
+	else if (scheme != ADDRESS_BARE)
+		options->warnings[0] =
+			"--superlink: the scheme before the address is not needed: what the SuperLink speaks is found out";
+	return 0;
+}
+
 static int check_addresses(struct supernode_options *options, struct reason *why)
 {
-	int r = check_address("superlink", options->superlink, false, why);
+	int r = take_scheme(options, why);
 
+	if (r == 0)
+		r = check_address("superlink", options->superlink, false, why);
 	if (r == 0)
 		r = check_address(
 			"health-server-address", options->health_server_address, true, why);
@@ -380,7 +400,8 @@ void supernode_options_done(struct supernode_options *options)
 	value_map_done(&options->node_config);
 	options_free_paths(&table, options);
 	free(options->host_port);
-	options->host_port = NULL;
+	free(options->superlink);
+	options->host_port = options->superlink = NULL;
 }
 
 void supernode_options_help(FILE *file)

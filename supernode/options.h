@@ -17,7 +17,10 @@ struct supernode_options {
 	struct launch_options launch;
 	bool insecure; /* no TLS towards the SuperLink */
 	bool grpc_rere, grpc_adapter, rest;
-	const char *superlink;             /* NULL: 127.0.0.1:8000 is tried, then 127.0.0.1:9092 */
+	const char *transport; /* the option of the three that was given; NULL: none */
+	const char *superlink_text;
+	char *superlink; /* that, without a scheme, ours; NULL: 127.0.0.1:8000 is tried, then
+			    127.0.0.1:9092 */
 	const char *root_certificates;     /* PEM file; NULL: the system's */
 	const char *auth_private_key;      /* the operator's key, a file; NULL: one of our own */
 	const char *auth_public_key;       /* says nothing that the private one does not */

@@ -215,6 +215,7 @@ static int new_fleet(struct supernode *supernode, const struct supernode_options
 				.log = supernode->log,
 				.connector = connector,
 				.key = take_pointer(&supernode->credentials.key),
+				.transport = options->transport,
 				.clock_offset_s = options->clock_offset_s,
 				.retry = {options->max_retries, options->max_wait_ms},
 				.random01 = random_01},
@@ -244,7 +245,7 @@ static int new_parts(
 				 strstr(options->clientapp_command, COMMAND_TOKEN_FILE);
 	supernode->tick = timer_new(supernode->loop, pump_tick, supernode);
 	supernode->end = timer_new(supernode->loop, stopping_over, supernode);
-	supernode->grpc_wanted = options->grpc_rere;
+	supernode->guess = options->transport;
 	supernode->trim_timer = timer_new(supernode->loop, pump_trim, supernode);
 	supernode->offers = timer_new(supernode->loop, pump_say_offer, supernode);
 	supernode->health_timer = timer_new(supernode->loop, pump_health, supernode);

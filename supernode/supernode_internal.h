@@ -45,7 +45,7 @@ struct supernode {
 	struct state_dir state;
 	struct health *health; /* NULL: nobody wants to know */
 	struct timer *health_timer;
-	bool grpc_wanted; /* and no SuperLink that speaks HTTP was seen yet */
+	const char *guess; /* options->transport; NULL when it has been said to be wrong */
 	struct node *node;
 	struct fleet *fleet;
 	struct workers *workers;

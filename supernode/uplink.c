@@ -39,16 +39,17 @@ static const struct {
 static void on_registered(void *arg, uint64_t node_id)
 {
 	struct supernode *supernode = arg;
+	const struct transport_kind *kind = fleet_transport(supernode->fleet);
 
 	/* The last words are Flower's, which tools look for. */
 	log_info(supernode->log,
 		"registered: node_id=%" PRIu64 " superlink=%s speaks=%s SuperNode ID: %" PRIu64,
 		node_id, fleet_superlink(supernode->fleet), fleet_speaks(supernode->fleet),
 		node_id);
-	if (supernode->grpc_wanted && fleet_speaks_http(supernode->fleet)) {
-		log_warn(supernode->log, "--grpc-rere has no effect: SuperLink %s speaks HTTP",
-			fleet_superlink(supernode->fleet));
-		supernode->grpc_wanted = false;
+	if (supernode->guess && (!kind->option || strcmp(supernode->guess, kind->option) != 0)) {
+		log_warn(supernode->log, "--%s has no effect: SuperLink %s speaks %s",
+			supernode->guess, fleet_superlink(supernode->fleet), kind->name);
+		supernode->guess = NULL;
 	}
 	node_registered(supernode->node, supernode_now(), node_id);
 	supernode_pump(supernode);

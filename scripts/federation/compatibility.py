@@ -1,4 +1,4 @@
-"""Writes docs/compatibility.md from what pytest has noted about tests/system/test_releases.py."""
+"""Writes docs/compatibility.md from what pytest has noted about tests/system/test_releases.py and test_transports.py."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 KINDS = {
     "test_run": "two nodes, full run",
     "test_run_with_tls_and_keys": "the same with TLS and registered keys",
+    "test_run_with_tls": "the same with TLS, and keys that are not used",
     "test_judge": "one node: state, run configuration, an exception, a large message",
     "test_package_of_another_release": "the same, the app's Python has another release",
     "test_upgrade": "upgraded from 1.39 to 1.41 under running nodes",

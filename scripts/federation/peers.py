@@ -24,6 +24,7 @@ class Federation(Guard):
         self.binaries = Path(binaries) if binaries else None
         self.programs = programs
         self.fleet, self.control, self.appio = free_ports(3)
+        self.fleet_api_type = None  # what the SuperLink speaks with nodes; None: its default
         self.certificates = None
         self.keys = []
         self.superlink = None
@@ -71,15 +72,16 @@ class Federation(Guard):
         self.release = release or self.release
         ports, answering, _ = self.release.superlink_ports(self.fleet, self.control, self.appio)
         options = {**ports, **self.release.superlink_options(), "--database": database}
+        options["--fleet-api-type"] = self.fleet_api_type
         if not self.certificates:
             options["--insecure"] = True
         else:
             options["--ssl-ca-certfile"] = self.certificates.authority
             options["--ssl-certfile"] = self.certificates.certificate
             options["--ssl-keyfile"] = self.certificates.key
-        if self.keys and self.release.has_registered_keys:
+        if self.keys and self.registers_keys:
             options["--enable-supernode-auth"] = True
-        elif self.keys:
+        elif self.keys and not self.release.has_registered_keys:
             listed = self.folder / "keys/list.csv"
             listed.write_text(",".join(key.line for key in self.keys), encoding="utf-8")
             options["--auth-list-public-keys"] = listed
@@ -96,10 +98,15 @@ class Federation(Guard):
         port, tls = self.release.http_port(self.fleet, self.appio, bool(self.certificates))
         if port:
             wait_until(lambda: healthy(port, tls), "the SuperLink's health", 60, 0.05)
-        if self.release.has_registered_keys:
+        if self.registers_keys:
             for key in self.keys:
                 self.register(key)
         return link
+
+    @property
+    def registers_keys(self):
+        """Does the SuperLink take registered keys? Only over its default transport."""
+        return self.release.has_registered_keys and not self.fleet_api_type
 
     def argv(self, program, programs, usual, options=None):
         """A command line; options win over what is usual, None leaves one out, True is a flag."""

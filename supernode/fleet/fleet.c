@@ -78,7 +78,7 @@ static void node_unknown(struct fleet *fleet, const struct link_cause *cause)
 	log_warn(fleet->log,
 		"SuperLink %s: has forgotten node %" PRIu64 " (%s: %s); registering again%s",
 		address_of(fleet), fleet->node.node_id, cause->method, text,
-		fleet->operator_key ? "" : " with a new key");
+		join_has_key(fleet->join) ? "" : " with a new key");
 	/* A SuperLink of another release says nothing about the number. */
 	if (!fleet->node.dialect->activates && cause->result->outcome != OUTCOME_UNIMPLEMENTED)
 		join_forget_number(fleet->join);
@@ -110,6 +110,14 @@ static void gave_up(void *arg, const struct link_cause *cause)
 	over(fleet, FLEET_OVER_LOST, sentence.text);
 }
 
+static void told_to_end(struct fleet *fleet)
+{
+	struct reason sentence;
+
+	reason_set(&sentence, "SuperLink %s told this program to end", address_of(fleet));
+	over(fleet, FLEET_OVER_TOLD, sentence.text);
+}
+
 static void on_link_news(void *arg, enum link_news news, const struct link_cause *cause)
 {
 	struct fleet *fleet = arg;
@@ -120,6 +128,9 @@ static void on_link_news(void *arg, enum link_news news, const struct link_cause
 		break;
 	case LINK_GAVE_UP:
 		gave_up(fleet, cause);
+		break;
+	case LINK_TOLD_TO_END:
+		told_to_end(fleet);
 		break;
 	case LINK_MOVED:
 		heartbeat_hurry(&fleet->heartbeat);
@@ -348,7 +359,7 @@ static void leave(struct fleet *fleet)
 	if (!fleet->node.active)
 		way = LEAVE_INACTIVE;
 	else if (fleet->node.dialect->activates)
-		way = fleet->operator_key ? LEAVE_ACTIVATED : LEAVE_OWN_KEY;
+		way = join_has_key(fleet->join) ? LEAVE_ACTIVATED : LEAVE_OWN_KEY;
 	fleet->state = FLEET_LEAVING;
 	leave_begin(&fleet->leave, way, fleet->node.node_id);
 }
@@ -401,16 +412,18 @@ const char *fleet_superlink(const struct fleet *fleet)
 	return address_of(fleet);
 }
 
-bool fleet_speaks_http(const struct fleet *fleet)
-{
-	return link_found(fleet->link) == PROBE_HTTP;
-}
-
 const char *fleet_speaks(const struct fleet *fleet)
 {
+	const struct transport_kind *kind = link_speaks(fleet->link);
+
 	if (!fleet->node.dialect)
 		return "";
-	return fleet_speaks_http(fleet) ? "Flower-1.40-and-later" : fleet->node.dialect->releases;
+	return kind->releases ? kind->releases : fleet->node.dialect->releases;
+}
+
+const struct transport_kind *fleet_transport(const struct fleet *fleet)
+{
+	return link_speaks(fleet->link);
 }
 
 /* ---- life ---- */
@@ -424,7 +437,7 @@ static int make_parts(struct fleet *fleet, const struct fleet_options *options)
 {
 	const struct join_options join = {
 		.link = fleet->link,
-		.operator_key = fleet->operator_key,
+		.operator_key = options->link.key != NULL,
 		.state_dir = options->state_dir,
 		.ops = &join_ops,
 		.arg = fleet,
@@ -455,7 +468,6 @@ int fleet_new(const struct fleet_options *options, struct fleet **out)
 	fleet->link = made;
 	fleet->options = *options;
 	fleet->log = options->link.log;
-	fleet->operator_key = options->link.key != NULL;
 	LIST_INIT(&fleet->downloads);
 	if (call_init(&fleet->heartbeat.call, made) || call_init(&fleet->poll.call, made) ||
 		call_init(&fleet->leave.call, made))

@@ -109,7 +109,8 @@ bool fleet_is_online(const struct fleet *fleet);
 /* For log lines and people: host:port; and "Flower-1.23-to-1.39", "" before it was found out. */
 const char *fleet_superlink(const struct fleet *fleet);
 const char *fleet_speaks(const struct fleet *fleet);
-bool fleet_speaks_http(const struct fleet *fleet);
+/* NULL before it was found. */
+const struct transport_kind *fleet_transport(const struct fleet *fleet);
 
 /* End: no more polls; pending calls are cancelled; the SuperLink is told, one try of at most 2 s
  * for each of the one or two calls that it takes; then done(arg), from the loop. */

@@ -54,7 +54,6 @@ struct fleet {
 	enum fleet_state state;
 	enum fleet_next next;
 	struct timer *phase; /* what the state waits for */
-	bool operator_key;   /* the link's key is the operator's */
 	struct joined node;  /* node_id 0: it is none */
 	int64_t away_ms;     /* NEXT_AWAY: for how long */
 	bool disconnecting;  /* a control message is being acknowledged */

@@ -115,7 +115,7 @@ static void number_written(void *arg)
  */
 static void keep_number(struct join *join, uint64_t node_id)
 {
-	if (join->options.operator_key)
+	if (join->has_key)
 		kept_node_set(&join->kept, link_key(join->link), node_id);
 }
 
@@ -135,9 +135,7 @@ void join_forget_number(struct join *join)
  */
 static bool has_number(struct join *join)
 {
-	bool operator_key = join->options.operator_key;
-
-	join->node_id = operator_key ? kept_node_get(&join->kept, link_key(join->link)) : 0;
+	join->node_id = join->has_key ? kept_node_get(&join->kept, link_key(join->link)) : 0;
 	join->kept_tried = join->node_id != 0;
 	return join->kept_tried;
 }
@@ -218,10 +216,12 @@ static enum join_answer judge_failure(
 
 	if (is_heartbeat && join->kept_tried && result->outcome == OUTCOME_UNAUTHENTICATED)
 		return ANSWER_NOT_KEPT;
-	if (link_found(join->link) != PROBE_GRPC)
+	if (!link_speaks(join->link)->early)
 		return ANSWER_OTHER;
+	/* A number that was kept says nothing about who listens. */
 	if (result->outcome == OUTCOME_UNIMPLEMENTED)
-		return ANSWER_NO_METHOD;
+		return join->kept_tried && join->step == JOIN_BEAT ? ANSWER_BROKEN
+								   : ANSWER_NO_METHOD;
 	if (result->outcome == OUTCOME_UNKNOWN)
 		return strcmp(result->details, NO_HANDLER) == 0 ? ANSWER_BROKEN : ANSWER_UNKNOWN;
 	if (result->outcome == OUTCOME_UNAUTHENTICATED &&
@@ -294,6 +294,21 @@ static void step_done(struct call *call, struct transport_result *result)
 
 /* ---- what listens there ---- */
 
+/* Has the operator given a key, and does anybody look at it? */
+static bool has_useful_key(struct join *join)
+{
+	const struct transport_kind *kind = link_speaks(join->link);
+
+	if (!join->options.operator_key || kind->signed_calls)
+		return join->options.operator_key;
+	if (!join->useless_key)
+		log_warn(link_options(join->link)->log,
+			"SuperLink %s: speaks %s, over which nodes have no keys: the one that was given is not used",
+			link_address(join->link), kind->name);
+	join->useless_key = true;
+	return false;
+}
+
 static void begin_talk(struct join *join)
 {
 	const struct transport_result failed = {
@@ -301,7 +316,9 @@ static void begin_talk(struct join *join)
 	struct auth *fresh = NULL;
 
 	join->node_id = 0; /* of a try that failed half-way */
-	if (join->options.operator_key) {
+	join->has_key = has_useful_key(join);
+	if (join->has_key) {
+		link_set_key(join->link, NULL);
 		send_step(join, JOIN_ACTIVATE);
 		return;
 	}
@@ -372,6 +389,11 @@ void join_stop(struct join *join)
 	join->active = false;
 	join->beat_later = false;
 	timer_set(join->timer, CLOCK_NEVER);
+}
+
+bool join_has_key(const struct join *join)
+{
+	return join->has_key;
 }
 
 bool join_is_out(const struct join *join)

@@ -34,7 +34,7 @@ struct join_ops {
 
 struct join_options {
 	struct link *link;
-	bool operator_key;     /* the link's key is the operator's: it stays */
+	bool operator_key;     /* the link has one, the operator's */
 	const char *state_dir; /* copied; NULL: no number is kept */
 	const struct join_ops *ops;
 	void *arg;
@@ -51,6 +51,9 @@ void join_begin(struct join *join, bool again);
 /* No more steps; stopped() follows if one is out. link_close_calls() or link_cancel_calls() comes
  * next. */
 void join_stop(struct join *join);
+/* Does the node have the operator's key there? Not with a transport over which nobody looks at it.
+ */
+bool join_has_key(const struct join *join);
 /* Is a step out? */
 bool join_is_out(const struct join *join);
 /* Is no number being written? */

@@ -95,6 +95,12 @@ static void key_refused(
 		join->options.ops->refused(join->options.arg, FLEET_OVER_KEY, sentence.text);
 }
 
+static void join_find_again(struct join *join)
+{
+	join->step = JOIN_FIND;
+	timer_set(join->timer, clock_now_ms());
+}
+
 /*
  * The address may be the wrong one of two; a node that was online knows that there was a
  * SuperLink, and that something else stands in its place for a while: a proxy, say.
@@ -105,8 +111,7 @@ void join_found_wrong(struct join *join, const char *what, const struct transpor
 	if (join_was_online(join)) {
 		join_failed(join, what, result);
 	} else if (link_next_address(join->link)) {
-		join->step = JOIN_FIND;
-		timer_set(join->timer, clock_now_ms());
+		join_find_again(join);
 	} else {
 		wait_out(join, what, result, sentence);
 	}
@@ -121,7 +126,7 @@ static void activation_refused(struct join *join, const struct transport_result 
 	int64_t now_ms = clock_now_ms();
 	char cause[LINK_CAUSE_BYTES];
 
-	if (!join->options.operator_key) {
+	if (!join->has_key) {
 		join_failed(join, "ActivateNode", result); /* the next try has another key */
 		return;
 	}
@@ -161,9 +166,8 @@ static void signature_refused(struct join *join, const struct transport_result *
 		key_refused(join, result,
 			"SuperLink %s takes the keys of its list only: have the public key added there (flower-superlink --auth-list-public-keys)%s: %s",
 			address,
-			join->options.operator_key
-				? ", or give the key that is in it"
-				: " and give its private key (--auth-supernode-private-key)",
+			join->has_key ? ", or give the key that is in it"
+				      : " and give its private key (--auth-supernode-private-key)",
 			cause);
 	else if (strcmp(result->details, KEY_TAKEN) == 0)
 		key_refused(join, result,
@@ -207,7 +211,7 @@ static void step_refused(struct join *join, const struct transport_result *resul
 void join_step_failed(struct join *join, const struct transport_result *result)
 {
 	bool unauthenticated = result->outcome == OUTCOME_UNAUTHENTICATED;
-	bool operator_key = join->options.operator_key;
+	bool operator_key = join->has_key;
 	bool again = retry_again(result->outcome, false);
 
 	/* A node that was online does not end for what the SuperLink says now. */
@@ -217,7 +221,9 @@ void join_step_failed(struct join *join, const struct transport_result *result)
 	 * twice: the next try has another one. But none that we make is in a list. */
 	if (!operator_key && (unauthenticated || result->code == CODE_KEY_IN_USE))
 		again = strcmp(result->details, JOIN_NO_KEY) != 0;
-	if (join->step == JOIN_ACTIVATE && result->outcome == OUTCOME_FAILED_PRECONDITION)
+	if (result->outcome == OUTCOME_UNIMPLEMENTED && link_next_transport(join->link))
+		join_find_again(join);
+	else if (join->step == JOIN_ACTIVATE && result->outcome == OUTCOME_FAILED_PRECONDITION)
 		activation_refused(join, result);
 	else if (again)
 		join_failed(join, method_of(join), result);

@@ -30,7 +30,9 @@ struct join {
 	struct link *link;
 	struct timer *timer; /* the next step */
 	struct call call;
-	bool active; /* between join_begin() and its end */
+	bool active;      /* between join_begin() and its end */
+	bool has_key;     /* the operator's is used */
+	bool useless_key; /* has been said: it is not */
 	enum join_step step;
 	struct tries tries; /* of joining as a whole */
 	uint64_t node_id;   /* that the last step gave */

@@ -128,6 +128,10 @@ static void call_ended(struct call *call, struct transport_result *result)
 		answer = kind->read(call, result);
 	if (answer == CALL_UNREADABLE)
 		call_unreadable(result, -EBADMSG);
+	if (result->told_to_end)
+		link->options.news(link->options.arg, LINK_TOLD_TO_END, NULL);
+	if (call->cancelled)
+		return; /* by what was told; done() comes from the loop */
 	if (answer == CALL_NODE_UNKNOWN || is_lost(call, result->outcome)) {
 		outage_end(link, true);
 		link->options.news(link->options.arg, LINK_LOST,
@@ -176,23 +180,24 @@ static int send_signed(struct call *call, struct slices *body)
 	struct link *link = call->link;
 	const struct call_kind *kind = call->kind;
 	struct transport *transport = link->transport;
+	struct auth *key = link->fresh_key ? link->fresh_key : link->key;
 	struct transport_call out = {
 		.method = kind->method,
 		.timeout_ms = kind->timeout_ms,
 		.what = kind->what,
 		.answer_max_bytes = bound_of(call, transport),
-		.auth = link->key,
+		.auth = key,
 		.done = call_home,
 		.arg = call,
 	};
 	int64_t reuse_ms = link->reuse_ms;
 
-	if (!link->key)
+	if (!key)
 		return -ENOKEY;
 	/* A long upload makes a signature older before anybody looks at it. */
 	if (body->bytes >= LONG_BYTES && reuse_ms > AUTH_REUSE_LONG_MS)
 		reuse_ms = AUTH_REUSE_LONG_MS;
-	out.proof = auth_proof(link->key, call->tries.started_ms, clock_wall_s(), reuse_ms);
+	out.proof = auth_proof(key, call->tries.started_ms, clock_wall_s(), reuse_ms);
 	if (!out.proof)
 		return -EIO;
 	/* When to try again is decided here, not by what the transport learnt from earlier

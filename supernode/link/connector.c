@@ -6,6 +6,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/log.h"
+#include "supernode/link/transports.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -81,17 +82,19 @@ static bool connector_next(struct connector *base)
 	return true;
 }
 
-static int connector_open(struct connector *base, enum probe_result found, struct transport **out)
+static int connector_open(
+	struct connector *base, const struct transport_kind *kind, struct transport **out)
 {
 	struct real_connector *connector = real(base);
-	struct transport_options options = {.address = connector->address[connector->at],
+	struct transport_options options = {.rpc = connector->rpc,
+		.http = connector->http,
+		.address = connector->address[connector->at],
 		.ca_pem = connector->ca_pem,
 		.receive_max_bytes = connector->receive_max_bytes,
 		.memory_max_bytes = connector->memory_max_bytes,
 		.log = connector->log};
 
-	return found == PROBE_HTTP ? transport_http_new(connector->http, &options, out)
-				   : transport_grpc_new(connector->rpc, &options, out);
+	return kind->open(&options, out);
 }
 
 static const char *connector_address(const struct connector *base)
@@ -137,6 +140,7 @@ int connector_new(struct rpc *rpc, struct http *http, struct log *log,
 	if (!connector)
 		return -ENOMEM;
 	connector->connector.ops = &real_ops;
+	connector->connector.transports = transports;
 	connector->rpc = rpc;
 	connector->http = http;
 	connector->log = log;

@@ -24,8 +24,9 @@ struct connector_ops {
 	/* The peer that answered the last probe is no SuperLink. True: the next probe asks another
 	 * address. False: there is none that was not asked. */
 	bool (*next)(struct connector *connector);
-	/* A transport to what was found. 0 or -errno. */
-	int (*open)(struct connector *connector, enum probe_result found, struct transport **out);
+	/* A transport of this kind to the address that was probed last. 0 or -errno. */
+	int (*open)(struct connector *connector, const struct transport_kind *kind,
+		struct transport **out);
 	/* host:port that was probed last; borrowed. */
 	const char *(*address)(const struct connector *connector);
 	void (*free)(struct connector *connector);
@@ -33,6 +34,7 @@ struct connector_ops {
 
 struct connector {
 	const struct connector_ops *ops;
+	const struct transport_kind *const *transports; /* that it can open; NULL at the end */
 };
 
 struct connector_options {

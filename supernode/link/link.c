@@ -15,18 +15,19 @@
 /* Have a transport to what was found. */
 static int connect_to(struct link *link, enum probe_result found)
 {
+	const struct transport_kind *kind = link->kinds[found];
 	struct transport *transport;
 	int r;
 
-	if (link->transport && link->found == found && strcmp(link->address, link->connected) == 0)
+	if (link->transport && link->kind == kind && strcmp(link->address, link->connected) == 0)
 		return 0;
-	r = link->connector->ops->open(link->connector, found, &transport);
+	r = link->connector->ops->open(link->connector, kind, &transport);
 	if (r)
 		return r;
 	if (link->transport)
 		link->transport->ops->free(link->transport);
 	link->transport = transport;
-	link->found = found;
+	link->kind = kind;
 	snprintf(link->connected, sizeof link->connected, "%s", link->address);
 	return 0;
 }
@@ -62,9 +63,21 @@ bool link_next_address(struct link *link)
 	return link->connector->ops->next(link->connector);
 }
 
-enum probe_result link_found(const struct link *link)
+const struct transport_kind *link_speaks(const struct link *link)
 {
-	return link->found;
+	return link->kind;
+}
+
+bool link_next_transport(struct link *link)
+{
+	const struct transport_kind *const *table = link->connector->transports;
+	enum probe_result line = link->kind->line;
+
+	link->kinds[line] = transport_next(table, link->kind);
+	if (++link->tried < transport_count(table, line))
+		return true;
+	link->tried = 0;
+	return false;
 }
 
 const char *link_address(const struct link *link)
@@ -102,13 +115,13 @@ static int move(struct link *link, enum probe_result result)
 {
 	struct transport *fresh;
 	struct call *call;
-	int r = link->connector->ops->open(link->connector, result, &fresh);
+	int r = link->connector->ops->open(link->connector, link->kinds[result], &fresh);
 
 	if (r)
 		return r;
 	link->retired = link->transport;
 	link->transport = fresh;
-	link->found = result;
+	link->kind = link->kinds[result];
 	LIST_FOREACH(call, &link->calls, entry)
 	{
 		link->retired_out += call_is_out(call);
@@ -125,11 +138,11 @@ static void found_again(void *arg, enum probe_result result, const struct reason
 
 	(void)why;
 	link->looking = false;
-	if (!link->watching || !probe_answers(result) || result == link->found)
+	if (!link->watching || !probe_answers(result) || result == link->kind->line)
 		return;
 	log_warn(link->options.log,
 		"SuperLink %s: has been replaced by one that speaks %s; going on there",
-		link->address, result == PROBE_HTTP ? "HTTP" : "gRPC");
+		link->address, link->kinds[result]->name);
 	retired_free(link);
 	moved = !link->retired && move(link, result) == 0;
 	link->options.news(link->options.arg, moved ? LINK_MOVED : LINK_REPLACED, NULL);
@@ -149,14 +162,15 @@ void link_look_again(struct link *link)
 
 void link_set_key(struct link *link, struct auth *key)
 {
-	auth_free(link->key);
-	auth_set_clock_offset(key, link->options.clock_offset_s);
-	link->key = key;
+	auth_free(link->fresh_key);
+	if (key)
+		auth_set_clock_offset(key, link->options.clock_offset_s);
+	link->fresh_key = key;
 }
 
 const struct auth *link_key(const struct link *link)
 {
-	return link->key;
+	return link->fresh_key ? link->fresh_key : link->key;
 }
 
 /* ---- the calls of a node ---- */
@@ -166,6 +180,7 @@ void link_open_calls(struct link *link, int64_t reuse_ms)
 	link->reuse_ms = reuse_ms;
 	link->open = true;
 	link->watching = true;
+	link->tried = 0;
 }
 
 static void stop_watching(struct link *link)
@@ -240,8 +255,12 @@ int link_new(const struct link_options *options, struct link **out)
 	}
 	link->options = *options;
 	link->connector = options->connector;
-	if (options->key)
-		link_set_key(link, options->key);
+	link->key = options->key;
+	if (link->key)
+		auth_set_clock_offset(link->key, options->clock_offset_s);
+	for (enum probe_result result = 0; result < PROBE_N; result++)
+		link->kinds[result] =
+			transport_first(link->connector->transports, result, options->transport);
 	link->reuse_ms = AUTH_REUSE_ERA_A_MS;
 	link->looked_ms = -LOOK_GAP_MS;
 	LIST_INIT(&link->calls);
@@ -264,6 +283,7 @@ void link_free(struct link *link)
 	if (link->transport)
 		link->transport->ops->free(link->transport);
 	auth_free(link->key);
+	auth_free(link->fresh_key);
 	link->connector->ops->free(link->connector);
 	free(link);
 }

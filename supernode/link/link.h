@@ -18,11 +18,12 @@
 struct link;
 
 enum link_news {
-	LINK_LOST,     /* an answer says that the SuperLink does not know this node */
-	LINK_GAVE_UP,  /* the tries of a call are used up without which a node cannot go on */
-	LINK_MOVED,    /* another SuperLink listens; calls that were out are tried again there */
-	LINK_REPLACED, /* another SuperLink listens, and calls cannot be moved there */
-	LINK_IDLE      /* the last call has ended */
+	LINK_LOST,        /* an answer says that the SuperLink does not know this node */
+	LINK_GAVE_UP,     /* the tries of a call are used up without which a node cannot go on */
+	LINK_TOLD_TO_END, /* by the SuperLink, or by who relays calls to it */
+	LINK_MOVED,       /* another SuperLink listens; calls that were out are tried again there */
+	LINK_REPLACED,    /* another SuperLink listens, and calls cannot be moved there */
+	LINK_IDLE         /* the last call has ended */
 };
 
 /* The call that news is about; with LINK_LOST and LINK_GAVE_UP only. */
@@ -40,6 +41,7 @@ struct link_options {
 	struct log *log;
 	struct connector *connector; /* taken over by link_new(), on failure too */
 	struct auth *key;            /* the same; NULL: link_set_key() comes later */
+	const char *transport;       /* the first guess, an option's name; NULL: none */
 	double clock_offset_s;       /* for tests: signatures say a time that is so much later */
 	struct retry_policy retry;
 	double (*random01)(void *arg); /* in [0, 1) */
@@ -65,14 +67,18 @@ double link_random01(const struct link *link);
 int link_find(struct link *link, probe_done_fn *done, void *arg);
 /* The peer that was found is no SuperLink. False: no other address is left for link_find(). */
 bool link_next_address(struct link *link);
-/* What the calls go to: found by link_find(), or since then when a connection failed. */
-enum probe_result link_found(const struct link *link);
+/* What the calls go to: found by link_find(), or since then when a connection failed; NULL before
+ * that. */
+const struct transport_kind *link_speaks(const struct link *link);
+/* The peer that was found does not speak that: the next link_find() tries another transport. False:
+ * none is left that was not tried. */
+bool link_next_transport(struct link *link);
 /* host:port, for log lines. */
 const char *link_address(const struct link *link);
 
 /* ---- who calls ---- */
 
-/* Sign with key from now on; it is taken over. */
+/* Sign with key from now on; it is taken over. NULL: with the key of link_new() again. */
 void link_set_key(struct link *link, struct auth *key);
 /* NULL when there is none. */
 const struct auth *link_key(const struct link *link);

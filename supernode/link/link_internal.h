@@ -9,12 +9,16 @@
 struct link {
 	struct link_options options; /* without what was taken over */
 	struct connector *connector;
-	struct auth *key;
-	int64_t reuse_ms;            /* of a signature */
-	struct transport *transport; /* NULL until something was found */
-	enum probe_result found;     /* with transport */
-	char address[256];           /* that was probed last, for log lines */
-	char connected[256];         /* where transport leads */
+	struct auth *key;                  /* the operator's; NULL: there is none */
+	struct auth *fresh_key;            /* signs instead of it; NULL: nothing does */
+	int64_t reuse_ms;                  /* of a signature */
+	struct transport *transport;       /* NULL until something was found */
+	const struct transport_kind *kind; /* of transport */
+	/* By what the probe finds: the kind that is tried there; NULL for what is no answer. */
+	const struct transport_kind *kinds[PROBE_N];
+	unsigned tried;      /* kinds that were none, since calls were open last */
+	char address[256];   /* that was probed last, for log lines */
+	char connected[256]; /* where transport leads */
 	probe_done_fn *find_done;
 	void *find_arg;
 

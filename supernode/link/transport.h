@@ -8,6 +8,7 @@
 #include "common/base/outcome.h"
 #include "common/base/slice.h"
 #include "supernode/link/auth.h"
+#include "supernode/link/probe.h"
 
 #include <stdbool.h>
 
@@ -15,7 +16,7 @@ struct transport_result;
 typedef void transport_done_fn(void *arg, struct transport_result *result);
 
 struct transport_call {
-	const char *method; /* "PullMessages" */
+	const char *method; /* "PullMessages"; static */
 	int64_t timeout_ms; /* 0: none: a call that carries content; ended by a dead connection only
 			     */
 	const char *what; /* static: the content that passes, "a reply": its progress is logged when
@@ -31,8 +32,9 @@ struct transport_result {
 	enum outcome outcome;
 	const char *details; /* never NULL; a peer's words: quote them */
 	int code; /* Flower's number of an application error (2004 ...), 0 when none was told */
-	bool too_large; /* the answer is larger than answer_max_bytes; with RESOURCE_EXHAUSTED */
-	double date_s;  /* the peer's clock, when it told it (HTTP's Date); 0 else */
+	bool too_large;   /* the answer is larger than answer_max_bytes; with RESOURCE_EXHAUSTED */
+	bool told_to_end; /* the peer wants this program to end; with CANCELLED */
+	double date_s;    /* the peer's clock, when it told it (HTTP's Date); 0 else */
 	struct slices body;
 };
 
@@ -62,8 +64,10 @@ struct http;
 struct log;
 struct rpc;
 
-/* Everything is copied, but for log. */
+/* Everything is copied, but for the pointers to what is open. */
 struct transport_options {
+	struct rpc *rpc;
+	struct http *http;
 	const char *address; /* host:port */
 	const char *ca_pem;  /* certificates that are trusted, PEM; NULL: plain text */
 	uint64_t receive_max_bytes;
@@ -72,19 +76,26 @@ struct transport_options {
 	struct log *log;
 };
 
-/*
- * grpc-rere: service flwr.proto.Fleet over gRPC. gRPC takes in the whole of an answer before it
- * looks at its size, but no more than a connection may hold. So there are three: for calls without
- * content, heartbeats among them, whose answers are small (TRANSPORT_SMALL_BYTES); for content with
- * answers of middle size (TRANSPORT_MIDDLE_BYTES); for the rest. Each connects at its first call.
- * 0, -EINVAL, -ENOMEM.
- */
-int transport_grpc_new(
-	struct rpc *rpc, const struct transport_options *options, struct transport **out);
+/* A transport as such: each file transport_NAME.c has one, transports.h the table of them. */
+struct transport_kind {
+	const char *name;       /* for log lines */
+	const char *option;     /* of the command line, which guesses it; NULL: there is none */
+	enum probe_result line; /* what the probe finds where it is spoken */
+	const char *releases;   /* "Flower-1.40-and-later"; NULL: as the dialect says */
+	bool early;             /* SuperLinks to 1.22 (dialects A and B) may speak it */
+	bool signed_calls;      /* SuperLinks look at keys and signatures */
+	/* 0, -EINVAL, -ENOMEM. */
+	int (*open)(const struct transport_options *options, struct transport **out);
+};
 
-/* Protobuf over HTTP/1.1, as Flower 1.40 and later: POST /v1/fleet/<kebab-name>. Connections as
- * they are needed; heartbeats never wait for one. Same results. */
-int transport_http_new(
-	struct http *http, const struct transport_options *options, struct transport **out);
+/* The kind to try first where the probe finds this: the guess (an option's name; NULL: none), if it
+ * is of that line. NULL for what is no answer. Tables end with NULL. */
+const struct transport_kind *transport_first(
+	const struct transport_kind *const *table, enum probe_result line, const char *guess);
+/* The next one of the same line, after the last the first. */
+const struct transport_kind *transport_next(
+	const struct transport_kind *const *table, const struct transport_kind *kind);
+/* How many are there of a line? */
+unsigned transport_count(const struct transport_kind *const *table, enum probe_result line);
 
 #endif

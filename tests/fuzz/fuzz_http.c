@@ -9,7 +9,7 @@
 #include "common/http/client.h"
 #include "common/http/status.h"
 #include "common/loop/loop.h"
-#include "supernode/link/transport.h"
+#include "supernode/link/transports.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -52,7 +52,7 @@ int connect(int fd, const struct sockaddr *address, socklen_t len)
 
 static void set_up(void)
 {
-	const struct transport_options options = {
+	struct transport_options options = {
 		.address = "127.0.0.1:1", .receive_max_bytes = BODY_MAX_BYTES};
 	const struct http_client_options client = {
 		.address = "127.0.0.1:1", .receive_max_bytes = BODY_MAX_BYTES};
@@ -61,7 +61,8 @@ static void set_up(void)
 		return;
 	signal(SIGPIPE, SIG_IGN);
 	CHECK(loop_new(&world.loop) == 0 && http_new(world.loop, &world.http) == 0);
-	CHECK(transport_http_new(world.http, &options, &world.transport) == 0);
+	options.http = world.http;
+	CHECK(transport_http.open(&options, &world.transport) == 0);
 	CHECK(http_client_new(world.http, &client, &world.client) == 0);
 }
 

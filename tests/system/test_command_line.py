@@ -132,7 +132,9 @@ SUPERNODE = [
     (["--auth-supernode-private-key", "key"], "key cannot be read", "(Exit Code: 302, "),
     (["--auth-supernode-public-key", "PLACE/good.toml"], "private-key", "(Exit Code: 301, "),
     (["--trusted-entities", "PLACE/locked.toml"], "cannot be read: Perm", "(Exit Code: 304, "),
-    (["--insecure", "--superlink", "https://h:1/"], "write h:1 ", "(Exit Code: 600, "),
+    (["--insecure", "--superlink", "https://h:1/"], "--insecure turns off: leave one out"),
+    (["--superlink", "http://h"], "--superlink address", "has no port", "(Exit Code: 600, "),
+    (["--superlink", "https://http://h:1"], "without a scheme: write h:1", "Code: 600"),
     (["--insecure", "--state-dir", "PLACE/locked"], "--state-dir PLACE/locked cannot be"),
     (["--insecure", "--health-server-address", ":1"], "--health-server-address", "Code: 600"),
     (["--insecure", "--host", "a b"], "--host", "no valid host", "(Exit Code: 600, "),
@@ -182,6 +184,7 @@ SUPERNODE += [
     (["--insecure", option, address], f"{option} address ", says)
     for option in ("--superlink", "--clientappio-api-address")
     for address, says in ADDRESSES
+    if option != "--superlink" or not address.startswith(("http://", "grpc://"))
 ]
 SUPERNODE += [(["--insecure", "--superlink", "unix:/run/node.sock"], "without a scheme")]
 SUPERNODE += [(["--insecure", "--superlink", "127.0.0.1:0"], "--superlink", "from 1 to 65535")]
@@ -443,16 +446,24 @@ def warnings_of(done):
     return [line for line in done.stderr.splitlines() if " WARN " in line and AS_ROOT not in line]
 
 
-@pytest.mark.parametrize("flag", ["grpc-rere", "grpc-adapter", "rest"])
-def test_warned(flag, tmp_path):
-    """One line, and then it works as without."""
+@pytest.mark.parametrize(
+    "arguments, warned",
+    [
+        (["--insecure", "--rest"], 0),
+        (["--insecure", "--superlink", "grpc://127.0.0.1:1"], 1),
+        (["--insecure", "--superlink", "HTTP://127.0.0.1:1/"], 1),
+        (["--superlink", "http://127.0.0.1:1/"], 0),
+        (["--superlink", "https://127.0.0.1:1"], 1),
+    ],
+)
+def test_more_than_is_needed(arguments, warned, tmp_path):
+    """At most one line, and then it works as without."""
     environ = {**os.environ, "HOME": str(tmp_path)}
-    arguments = ["--insecure", *ELSEWHERE, "--max-retries", "0", f"--{flag}"]
-    done = run("flower-supernode", arguments, env=environ)
+    done = run("flower-supernode", [*ELSEWHERE, "--max-retries", "0", *arguments], env=environ)
     assert done.returncode == 1 and "gave up on SuperLink 127.0.0.1:1" in done.stderr
     warnings = warnings_of(done)
-    assert len(warnings) == (flag != "grpc-rere"), done.stderr
-    assert all(f"--{flag} has no effect" in line for line in warnings)
+    assert len(warnings) == warned, done.stderr
+    assert all("scheme before the address is not needed" in line for line in warnings)
 
 
 def test_nowhere_to_keep_large_messages(tmp_path):

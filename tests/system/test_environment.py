@@ -83,7 +83,7 @@ def test_log_level(tmp_path, level):
     """As Flower's own program has it."""
     flower = Path(sys.prefix) / "bin/flower-supernode"
     # What one warns about is of no matter to the other.
-    ours = [*NOWHERE, "--rest"]
+    ours = [*NOWHERE, "--superlink", "grpc://127.0.0.1:1"]
     said = run("flower-supernode", ours, tmp_path, FLWR_LOG_LEVEL=level)
     assert levels_of(said.stderr) == LEVELS[level], said.stderr
     assert "INFO" in said.stderr or "worker API" not in said.stderr

@@ -151,9 +151,12 @@ static void warned(void **state)
 		const char *line;
 		const char *says; /* NULL: nothing */
 	} rows[] = {
-		{"--grpc-rere", NULL},
-		{"--grpc-adapter", "--grpc-adapter has no effect"},
-		{"--rest", "--rest has no effect"},
+		{"--rest", NULL},
+		{"--superlink a:1", NULL},
+		{"--superlink http://a:1", NULL},
+		{"--insecure --superlink http://a:1", "not needed"},
+		{"--superlink https://a:1", "not needed"},
+		{"--superlink grpc://a:1/", "not needed"},
 	};
 	static const char *const secret[] = {"--superexec-auth-secret-file FILE",
 		"--isolation process --superexec-auth-secret-file FILE"};
@@ -161,6 +164,10 @@ static void warned(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		assert_int_equal(read_line(&command, rows[i].line), 0);
+		if (command.options.superlink)
+			assert_string_equal(command.options.superlink, "a:1");
+		assert_int_equal(command.options.insecure,
+			strstr(rows[i].line, "http://") || strstr(rows[i].line, "--insecure"));
 		assert_int_equal(!command.options.warnings[0], !rows[i].says);
 		if (rows[i].says)
 			assert_non_null(strstr(command.options.warnings[0], rows[i].says));
@@ -216,7 +223,12 @@ static void refused(void **state)
 			EXIT_CODE_KEY_INVALID},
 		{"--trusted-entities /none", "/none cannot be read",
 			EXIT_CODE_TRUSTED_ENTITIES_INVALID},
-		{"--superlink https://a:1", "write a:1", EXIT_CODE_ADDRESS_INVALID},
+		{"--superlink dns://a:1", "write a:1", EXIT_CODE_ADDRESS_INVALID},
+		{"--insecure --superlink https://a:1", "leave one out", EXIT_CODE_NONE},
+		{"--superlink http://a:1 --root-certificates FILE", "leave one out",
+			EXIT_CODE_NONE},
+		{"--superlink http://a:1 --auth-supernode-private-key FILE", "http://",
+			EXIT_CODE_KEY_WITHOUT_TLS},
 		{"--health-server-address a", "--health-server-address", EXIT_CODE_ADDRESS_INVALID},
 		{"--host a/b", "--host", EXIT_CODE_ADDRESS_INVALID},
 		{"--state-dir /proc/self/exe", "--state-dir", EXIT_CODE_NONE},

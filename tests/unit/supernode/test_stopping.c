@@ -60,9 +60,9 @@ const char *fleet_speaks(const struct fleet *fleet)
 	return "Flower-1.15";
 }
 
-bool fleet_speaks_http(const struct fleet *fleet)
+const struct transport_kind *fleet_transport(const struct fleet *fleet)
 {
-	return false;
+	return NULL;
 }
 
 int fleet_get_run(struct fleet *fleet, uint64_t run_id, fleet_run_fn *done, void *arg)

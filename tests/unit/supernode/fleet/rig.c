@@ -123,13 +123,14 @@ static bool fake_next(struct connector *connector)
 	return true;
 }
 
-static int fake_open(struct connector *connector, enum probe_result found, struct transport **out)
+static int fake_open(
+	struct connector *connector, const struct transport_kind *kind, struct transport **out)
 {
 	struct rig *rig = rig_of_connector(connector);
 	struct fake_transport *transport = calloc(1, sizeof *transport);
 
 	assert_non_null(transport);
-	assert_int_equal(found, rig->found);
+	assert_int_equal(kind->line, rig->found);
 	transport->transport.ops = &fake_ops;
 	transport->transport.receive_max_bytes = UINT64_MAX;
 	transport->rig = rig;
@@ -151,6 +152,14 @@ static void fake_connector_free(struct connector *connector)
 	timer_free(rig->probe_timer);
 	rig->probe_timer = NULL;
 }
+
+static const struct transport_kind fake_grpc = {
+	.name = "gRPC", .line = PROBE_GRPC, .early = true, .signed_calls = true};
+static const struct transport_kind fake_http = {.name = "HTTP",
+	.line = PROBE_HTTP,
+	.releases = "Flower-1.40-and-later",
+	.signed_calls = true};
+static const struct transport_kind *const fake_transports[] = {&fake_grpc, &fake_http, NULL};
 
 static const struct connector_ops fake_connector_ops = {
 	.probe = fake_probe,
@@ -522,6 +531,7 @@ struct rig *rig_new_with(
 	assert_non_null(rig);
 	kit_log_init(&rig->log, "test", LOG_LEVEL_INFO);
 	rig->connector.ops = &fake_connector_ops;
+	rig->connector.transports = fake_transports;
 	rig->probe_timer = timer_new(NULL, probe_fire, rig);
 	rig->found = PROBE_GRPC;
 	rig->lacks = rig_lacks_a;

@@ -1,7 +1,7 @@
 #include "common/rpc/rpc.h"
 #include "kit/test.h"
 #include "life.h"
-#include "supernode/link/transport.h"
+#include "supernode/link/transports.h"
 
 static void test_a_life_at_a_real_fleet_api(void **state)
 {
@@ -16,10 +16,10 @@ static void test_an_address_that_is_none(void **state)
 
 	assert_int_equal(loop_new(&loop), 0);
 	assert_int_equal(rpc_new(loop, &rpc), 0);
-	assert_int_equal(
-		transport_grpc_new(rpc,
-			&(struct transport_options){.address = "", .receive_max_bytes = INT32_MAX},
-			&transport),
+	assert_int_equal(transport_grpc.open(
+				 &(struct transport_options){
+					 .rpc = rpc, .address = "", .receive_max_bytes = INT32_MAX},
+				 &transport),
 		-EINVAL);
 	assert_null(transport);
 	rpc_free(rpc);

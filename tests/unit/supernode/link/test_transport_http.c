@@ -8,7 +8,7 @@
 #include "common/wire/wire.h"
 #include "kit/child.h"
 #include "kit/loop.h"
-#include "supernode/link/transport.h"
+#include "supernode/link/transports.h"
 
 #include <signal.h>
 
@@ -78,10 +78,12 @@ static void call(const char *method, struct slices *body, bool sign, struct answ
 
 static void open_transport(const char *address, const char *ca_pem)
 {
-	struct transport_options options = {
-		.address = address, .ca_pem = ca_pem, .receive_max_bytes = INT32_MAX};
+	struct transport_options options = {.http = world.http,
+		.address = address,
+		.ca_pem = ca_pem,
+		.receive_max_bytes = INT32_MAX};
 
-	assert_int_equal(transport_http_new(world.http, &options, &world.transport), 0);
+	assert_int_equal(transport_http.open(&options, &world.transport), 0);
 }
 
 static void close_transport(void)

@@ -1,0 +1,216 @@
+#include "supernode/link/over_grpc.h"
+
+#include "common/base/cleanup.h"
+#include "common/rpc/channel.h"
+#include "supernode/link/flower_error.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/*
+ * Dead connections are found by pings, since calls with content have no deadline. Flower's servers
+ * leave gRPC's limit for a client's pings as it is: one in 5 minutes while a call is out, strikes
+ * for what comes sooner, GOAWAY too_many_pings at the third. So: a little more than that, and never
+ * without a call. The time-out also becomes TCP_USER_TIMEOUT: a peer that is gone while we send is
+ * found after 20 s.
+ */
+#define GRPC_KEEPALIVE_MS         310000
+#define GRPC_KEEPALIVE_TIMEOUT_MS 20000
+/* A connection may hold some answers of the largest size that goes there. */
+#define GRPC_SMALL_MEMORY_BYTES  (4 * TRANSPORT_SMALL_BYTES)
+#define GRPC_MIDDLE_MEMORY_BYTES (3 * (uint64_t)TRANSPORT_MIDDLE_BYTES)
+#define GRPC_HEADERS_MAX         3
+
+struct grpc_transport {
+	struct transport transport;
+	const struct over_grpc_form *form;
+	struct rpc_channel *small, *middle, *large; /* by the size of the answers */
+};
+
+struct transport_handle {
+	struct rpc_call *call;
+	const struct over_grpc_form *form;
+	const char *method;
+	transport_done_fn *done;
+	void *arg;
+};
+
+static struct grpc_transport *grpc_of(struct transport *transport)
+{
+	return container_of(transport, struct grpc_transport, transport);
+}
+
+static void grpc_done(void *arg, struct rpc_result *from)
+{
+	auto_(free_at_exit) struct transport_handle *handle = arg;
+	auto_(text_done) struct text words = {0}, more = {0};
+	struct transport_result result = {
+		.outcome = from->outcome,
+		.details = from->details,
+		.body = from->body,
+		.too_large = from->too_large,
+	};
+
+	from->body = (struct slices){0};
+	flower_error_read(from->details, strlen(from->details), &result.code, &words);
+	if (words.len)
+		result.details = words.data;
+	if (handle->form->answer)
+		handle->form->answer(handle->method, &result, &more);
+	handle->done(handle->arg, &result);
+	slices_done(&result.body);
+}
+
+static struct rpc_channel *channel_for(
+	const struct grpc_transport *grpc, const struct transport_call *call)
+{
+	uint64_t bytes = call->answer_max_bytes;
+
+	if (bytes <= TRANSPORT_SMALL_BYTES && !call->what)
+		return grpc->small;
+	return bytes <= TRANSPORT_MIDDLE_BYTES ? grpc->middle : grpc->large;
+}
+
+static size_t set_headers(const struct transport_call *call, struct rpc_header *headers)
+{
+	size_t pem_len;
+	const char *pem;
+
+	if (!call->auth || !call->proof)
+		return 0;
+	pem = auth_public_key(call->auth, &pem_len);
+	headers[0] = (struct rpc_header){"flwr-public-key-bin", pem, pem_len};
+	headers[1] = (struct rpc_header){
+		"flwr-timestamp", call->proof->timestamp, strlen(call->proof->timestamp)};
+	headers[2] = (struct rpc_header){
+		"flwr-signature-bin", call->proof->signature, call->proof->signature_len};
+	return GRPC_HEADERS_MAX;
+}
+
+/* What is sent to path; body is empty afterwards, on failure too. */
+static int make_request(const struct over_grpc_form *form, const char *method, struct slices *body,
+	char path[OVER_GRPC_PATH_BYTES], struct slices *out)
+{
+	int r = snprintf(path, OVER_GRPC_PATH_BYTES, "%s%s", form->path,
+			form->request ? "" : method) < OVER_GRPC_PATH_BYTES
+			? 0
+			: -EINVAL;
+
+	if (!r && form->request) {
+		r = form->request(method, body, out);
+		slices_done(body);
+	} else if (!r) {
+		slices_move(out, body);
+	}
+	slices_done(body);
+	return r;
+}
+
+static int grpc_call_start(struct transport *transport, const struct transport_call *call,
+	struct slices *body, struct transport_handle **out)
+{
+	struct grpc_transport *grpc = grpc_of(transport);
+	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof *handle);
+	auto_(slices_done) struct slices request = {0};
+	struct rpc_header headers[GRPC_HEADERS_MAX];
+	struct rpc_call_options options = {.headers = headers,
+		.timeout_ms = call->timeout_ms,
+		.answer_max_bytes = call->answer_max_bytes + grpc->form->more_bytes,
+		.what = call->what};
+	char path[OVER_GRPC_PATH_BYTES];
+	int r = make_request(grpc->form, call->method, body, path, &request);
+
+	if (!r && !handle)
+		r = -ENOMEM;
+	if (r)
+		return r;
+	options.path = path;
+	options.n_headers = set_headers(call, headers);
+	handle->form = grpc->form;
+	handle->method = call->method;
+	handle->done = call->done;
+	handle->arg = call->arg;
+	r = rpc_call_start(
+		channel_for(grpc, call), &options, &request, grpc_done, handle, &handle->call);
+	if (r)
+		return r;
+	*out = take_pointer(&handle);
+	return 0;
+}
+
+static void grpc_cancel(struct transport_handle *handle)
+{
+	rpc_call_cancel(handle->call);
+}
+
+static void grpc_reconnect(struct transport *transport)
+{
+	struct grpc_transport *grpc = grpc_of(transport);
+
+	rpc_channel_reconnect_now(grpc->small);
+	rpc_channel_reconnect_now(grpc->middle);
+	rpc_channel_reconnect_now(grpc->large);
+}
+
+static void grpc_free(struct transport *transport)
+{
+	struct grpc_transport *grpc = grpc_of(transport);
+
+	rpc_channel_free(grpc->small);
+	rpc_channel_free(grpc->middle);
+	rpc_channel_free(grpc->large);
+	free(grpc);
+}
+
+static void grpc_free_at_exit(struct grpc_transport **grpc)
+{
+	if (*grpc)
+		grpc_free(&(*grpc)->transport);
+}
+
+static const struct transport_ops grpc_ops = {
+	.call = grpc_call_start,
+	.cancel = grpc_cancel,
+	.reconnect = grpc_reconnect,
+	.free = grpc_free,
+};
+
+int over_grpc_new(const struct transport_options *wanted, const struct over_grpc_form *form,
+	struct transport **out)
+{
+	auto_(grpc_free_at_exit) struct grpc_transport *grpc = calloc(1, sizeof *grpc);
+	struct rpc_channel_options options = {
+		.target = wanted->address,
+		.ca_pem = wanted->ca_pem,
+		.receive_max_bytes = wanted->receive_max_bytes,
+		.keepalive_ms = GRPC_KEEPALIVE_MS,
+		.keepalive_timeout_ms = GRPC_KEEPALIVE_TIMEOUT_MS,
+		.user_agent = "flwr-native/" FLWR_VERSION,
+		.log = wanted->log,
+	};
+	int r;
+
+	if (!grpc)
+		return -ENOMEM;
+	grpc->transport.ops = &grpc_ops;
+	grpc->form = form;
+	grpc->transport.receive_max_bytes = wanted->receive_max_bytes;
+	if (wanted->memory_max_bytes)
+		options.memory_max_bytes = wanted->memory_max_bytes + wanted->receive_max_bytes;
+	r = rpc_channel_new(wanted->rpc, &options, &grpc->large);
+	options.own_connection = true;
+	/* gRPC refuses a larger message by its first five bytes. */
+	options.receive_max_bytes = TRANSPORT_SMALL_BYTES;
+	options.memory_max_bytes = GRPC_SMALL_MEMORY_BYTES;
+	if (!r)
+		r = rpc_channel_new(wanted->rpc, &options, &grpc->small);
+	options.receive_max_bytes = TRANSPORT_MIDDLE_BYTES;
+	options.memory_max_bytes = GRPC_MIDDLE_MEMORY_BYTES;
+	if (!r)
+		r = rpc_channel_new(wanted->rpc, &options, &grpc->middle);
+	if (r)
+		return r;
+	*out = &((struct grpc_transport *)take_pointer(&grpc))->transport;
+	return 0;
+}

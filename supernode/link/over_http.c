@@ -1,0 +1,216 @@
+#include "supernode/link/over_http.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "common/http/client.h"
+#include "common/http/status.h"
+#include "common/keys/base64.h"
+#include "supernode/link/flower_error.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONTENT_TYPE "application/protobuf"
+#define PATH_BYTES   128
+#define HEADERS_MAX  5
+
+struct http_transport {
+	struct transport transport;
+	const struct over_http_form *form;
+	struct http_client *client;
+};
+
+struct transport_handle {
+	struct http_call *call;
+	transport_done_fn *done;
+	void *arg;
+};
+
+static struct http_transport *http_of(struct transport *transport)
+{
+	return container_of(transport, struct http_transport, transport);
+}
+
+/* ---- answers ---- */
+
+static void read_error(const struct slices *body, int *code_out, struct text *details)
+{
+	auto_(slice_unref) struct slice text = {0};
+
+	if (body->bytes <= FLOWER_ERROR_MAX_BYTES && slices_flatten(body, &text) == 0)
+		flower_error_read((const char *)text.data, text.len, code_out, details);
+}
+
+/* "application/protobuf", with or without parameters. */
+static bool is_protobuf(const char *type)
+{
+	size_t len = strlen(CONTENT_TYPE);
+
+	return strncasecmp(type, CONTENT_TYPE, len) == 0 && strchr("; \t", type[len]);
+}
+
+static void read_answer(
+	struct http_result *from, struct transport_result *result, struct text *details)
+{
+	char type[64];
+
+	if (from->status == HTTP_STATUS_OK && is_protobuf(from->content_type)) {
+		result->outcome = OUTCOME_OK;
+		result->body = from->body;
+		from->body = (struct slices){0};
+		return;
+	}
+	if (from->status == HTTP_STATUS_OK) {
+		/* Somebody else answers, a proxy or a portal: perhaps not for long. */
+		result->outcome = OUTCOME_UNKNOWN;
+		text_quote(from->content_type, strlen(from->content_type), type, sizeof type);
+		text_printf(details, "answered with content of type %s, not " CONTENT_TYPE, type);
+		return;
+	}
+	read_error(&from->body, &result->code, details);
+	result->outcome = http_outcome_of(from->status, result->code);
+	if (details->len == 0)
+		text_printf(details, "HTTP status %d", from->status);
+}
+
+static void http_done(void *arg, struct http_result *from)
+{
+	auto_(free_at_exit) struct transport_handle *handle = arg;
+	auto_(text_done) struct text details = {0};
+	struct transport_result result = {.date_s = from->date_s};
+
+	if (from->failure == HTTP_FAILURE_NONE) {
+		read_answer(from, &result, &details);
+		result.details = details.data ? details.data : "";
+	} else {
+		result.outcome = from->outcome;
+		result.details = from->details;
+		result.too_large = from->failure == HTTP_FAILURE_TOO_LARGE;
+	}
+	handle->done(handle->arg, &result);
+	slices_done(&result.body);
+}
+
+/* ---- calls ---- */
+
+/* "PullMessages" to "/v1/fleet/pull-messages". */
+static int set_path(const char *prefix, const char *method, char path[PATH_BYTES])
+{
+	size_t n = (size_t)snprintf(path, PATH_BYTES, "%s", prefix);
+
+	for (const char *c = method; *c; c++) {
+		if (n + 3 > PATH_BYTES)
+			return -EINVAL;
+		if (isupper((unsigned char)*c) && c > method)
+			path[n++] = '-';
+		path[n++] = (char)tolower((unsigned char)*c);
+	}
+	path[n] = '\0';
+	return n > strlen(prefix) ? 0 : -EINVAL;
+}
+
+static int call_send(struct http_transport *http, const struct transport_call *call,
+	struct slices *body, struct transport_handle *handle)
+{
+	struct http_header headers[HEADERS_MAX] = {
+		{"content-type", CONTENT_TYPE}, {"accept", CONTENT_TYPE}};
+	struct http_call_options options = {.headers = headers,
+		.n_headers = 2,
+		.timeout_ms = call->timeout_ms,
+		.answer_max_bytes = call->answer_max_bytes,
+		.what = call->what};
+	auto_(free_at_exit) char *key = NULL, *signature = NULL;
+	char path[PATH_BYTES];
+	const char *pem;
+	size_t pem_len;
+	int r;
+
+	if (set_path(http->form->prefix, call->method, path) < 0)
+		return -EINVAL;
+	options.path = path;
+	if (http->form->signs && call->auth && call->proof) {
+		pem = auth_public_key(call->auth, &pem_len);
+		r = base64_encode(pem, pem_len, &key);
+		if (r == 0)
+			r = base64_encode(
+				call->proof->signature, call->proof->signature_len, &signature);
+		if (r < 0)
+			return r;
+		headers[2] = (struct http_header){"flwr-public-key", key};
+		headers[3] = (struct http_header){"flwr-timestamp", call->proof->timestamp};
+		headers[4] = (struct http_header){"flwr-signature", signature};
+		options.n_headers = HEADERS_MAX;
+	}
+	return http_call_start(http->client, &options, body, http_done, handle, &handle->call);
+}
+
+static int http_call(struct transport *transport, const struct transport_call *call,
+	struct slices *body, struct transport_handle **out)
+{
+	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof *handle);
+	int r = -ENOMEM;
+
+	if (handle) {
+		handle->done = call->done;
+		handle->arg = call->arg;
+		r = call_send(http_of(transport), call, body, handle);
+	}
+	slices_done(body);
+	if (r < 0)
+		return r;
+	*out = take_pointer(&handle);
+	return 0;
+}
+
+static void http_cancel(struct transport_handle *handle)
+{
+	http_call_cancel(handle->call);
+}
+
+static void http_reconnect(struct transport *transport)
+{
+	(void)transport; /* each call connects when it has to, however the last one ended */
+}
+
+static void http_transport_free(struct transport *transport)
+{
+	struct http_transport *http = http_of(transport);
+
+	http_client_free(http->client);
+	free(http);
+}
+
+static const struct transport_ops http_ops = {
+	.call = http_call,
+	.cancel = http_cancel,
+	.reconnect = http_reconnect,
+	.free = http_transport_free,
+};
+
+int over_http_new(const struct transport_options *wanted, const struct over_http_form *form,
+	struct transport **out)
+{
+	auto_(free_at_exit) struct http_transport *made = calloc(1, sizeof *made);
+	struct http_client_options options = {
+		.address = wanted->address,
+		.ca_pem = wanted->ca_pem,
+		.receive_max_bytes = wanted->receive_max_bytes,
+		.user_agent = "flwr-native/" FLWR_VERSION,
+		.log = wanted->log,
+	};
+	int r;
+
+	if (!made)
+		return -ENOMEM;
+	made->transport.ops = &http_ops;
+	made->form = form;
+	made->transport.receive_max_bytes = wanted->receive_max_bytes;
+	r = http_client_new(wanted->http, &options, &made->client);
+	if (r < 0)
+		return r;
+	*out = &((struct http_transport *)take_pointer(&made))->transport;
+	return 0;
+}

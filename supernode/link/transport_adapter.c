@@ -1,0 +1,70 @@
+/*
+ * adapter: the Fleet API to Flower 1.39 ("grpc-adapter"): one method that carries all others, for
+ * those who relay calls without knowing them. A relay may also tell a SuperNode to end.
+ */
+#include "common/base/cleanup.h"
+#include "common/message/adapter_codec.h"
+#include "supernode/link/over_grpc.h"
+#include "supernode/link/transports.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A SuperLink's words for a method that its release does not have; and those of one that does not
+ * speak by the adapter. */
+#define NO_METHOD  "Invalid grpc_message_name"
+#define NO_ADAPTER "should be sent to a different service"
+
+static void failed(struct transport_result *result, enum outcome outcome, struct text *words)
+{
+	result->outcome = outcome;
+	result->details = words->data ? words->data : "";
+}
+
+static void adapter_answer(const char *method, struct transport_result *result, struct text *words)
+{
+	auto_(adapter_answer_done) struct adapter_answer answer = {0};
+	char name[96];
+	int r;
+
+	if (strstr(result->details, NO_METHOD) || strstr(result->details, NO_ADAPTER))
+		result->outcome = OUTCOME_UNIMPLEMENTED;
+	if (result->outcome != OUTCOME_OK)
+		return;
+	r = adapter_decode(method, &result->body, &answer);
+	slices_done(&result->body);
+	if (r) {
+		text_printf(words, r == -ENOMEM ? "no memory for the answer's container"
+						: "the answer's container could not be read");
+		failed(result, r == -ENOMEM ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_INTERNAL, words);
+	} else if (answer.told_to_end) {
+		result->told_to_end = true;
+		failed(result, OUTCOME_CANCELLED, words);
+	} else if (!answer.named) {
+		text_quote(answer.name.data, answer.name.len, name, sizeof name);
+		text_printf(words, "answered with %s instead of the answer to %s", name, method);
+		failed(result, OUTCOME_UNKNOWN, words);
+	} else {
+		result->body = slices_take(&answer.content);
+	}
+}
+
+static int adapter_open(const struct transport_options *options, struct transport **out)
+{
+	static const struct over_grpc_form form = {
+		.path = "/flwr.proto.GrpcAdapter/SendReceive",
+		.request = adapter_encode,
+		.answer = adapter_answer,
+		.more_bytes = ADAPTER_HEAD_MAX_BYTES,
+	};
+
+	return over_grpc_new(options, &form, out);
+}
+
+const struct transport_kind transport_adapter = {
+	.name = "gRPC by the adapter",
+	.option = "grpc-adapter",
+	.line = PROBE_GRPC,
+	.early = true,
+	.open = adapter_open,
+};
