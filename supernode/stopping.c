@@ -49,7 +49,7 @@ static void answered(struct supernode *supernode)
 		return;
 	}
 	log_info(supernode->log,
-		"stopping: up to %d s for the ServerApp to fetch the last reply from the SuperLink",
+		"stopping: up to %d s for the ServerApp to fetch the last reply; a second signal skips that",
 		FETCH_MS / 1000);
 	supernode->phase = PHASE_LINGERING;
 	timer_set(supernode->end, until_ms);
@@ -148,6 +148,10 @@ void supernode_stop(struct supernode *supernode)
 	unsigned messages = node_count(supernode->node).messages;
 	char said[128] = "";
 
+	if (supernode->phase == PHASE_LINGERING) {
+		leave(supernode);
+		return;
+	}
 	if (supernode->phase != PHASE_WORKING) {
 		log_warn(supernode->log,
 			"stopping now: no reply is sent any more, and the SuperLink is not told");

@@ -146,6 +146,8 @@ class Federation(Guard):
         argv = self.node_argv(superlink or self.address, node_config, options, programs)
         node = self.start(name, argv, {**self.environ(name), **(env or {})})
         node.programs = programs
+        if programs == "ours":
+            node.lingers = r"stopping: up to \d+ s for the ServerApp"
         self.nodes.append(node)
         if wait:
             self.wait_registered(node)

@@ -125,6 +125,7 @@ class Process:
                 cwd=cwd,
                 start_new_session=True,
             )
+        self.lingers = None  # a line of its log after which a second SIGTERM spares the rest
         self.pid = self.popen.pid
         self.pidfd = os.pidfd_open(self.pid)
 
@@ -141,14 +142,23 @@ class Process:
         if self.running():
             self.popen.send_signal(number)
 
-    def stop(self, seconds=20.0):
+    def stop(self, seconds=30.0):
         """SIGTERM; its status. One that stays is killed, and reported."""
+        start = self.size()
         self.signal(signal.SIGTERM)
         try:
+            if self.lingers:
+                self.wait_lingering(start, seconds)
             return self.wait(seconds)
         except Late:
             self.kill()
             raise
+
+    def wait_lingering(self, start, seconds):
+        """Until it only stays for others' sake, and tell it that nobody needs that; or it ends."""
+        ended = lambda: not self.running()
+        wait_until(lambda: ended() or self.find(self.lingers, start), f"{self.name} stops", seconds)
+        self.signal(signal.SIGTERM)
 
     def kill(self):
         self.signal(signal.SIGKILL)

@@ -47,3 +47,16 @@ def test_second_signal(one_node, tmp_path, second):
     node.signal(second)
     assert node.wait(2) == 0
     federation.wait_gone(tree, 1.0)
+
+
+@pytest.mark.ours
+def test_second_signal_when_all_is_answered(one_node):
+    """The last reply was fetched: the node leaves the SuperLink in good order, without a wait."""
+    federation, node, node_id, judge = one_node
+    assert serves(judge, node_id) == 1
+    node.signal(signal.SIGTERM)
+    node.wait_log(r"stopping: up to \d+ s for the ServerApp to fetch the last reply", 10)
+    node.signal(signal.SIGTERM)
+    assert node.wait(10) == 0
+    assert node.find(r"supernode: stopped$")
+    assert federation.superlink.text().count("DeleteNode") == 1

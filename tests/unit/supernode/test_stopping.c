@@ -371,6 +371,35 @@ static void a_second_signal_ends_it_now(void **state)
 	assert_null(world.fleet_left);
 }
 
+static void a_second_signal_does_not_wait_for_the_reply_to_be_fetched(void **state)
+{
+	come();
+	runner_events.ended(&rig.node, world.started, 8, "ended");
+	gone();
+	pushed(OUTCOME_OK);
+	supernode_stop(&rig.node);
+	assert_int_equal(rig.node.phase, PHASE_LINGERING);
+	supernode_stop(&rig.node);
+	assert_int_equal(rig.node.phase, PHASE_LEAVING);
+	assert_false(rig.node.hurried);
+	parts_leave();
+	assert_int_equal(rig.node.phase, PHASE_LEFT);
+	assert_int_equal(rig.node.status, 0);
+}
+
+static void a_third_signal_does_not_wait_for_the_superlink(void **state)
+{
+	come();
+	runner_events.ended(&rig.node, world.started, 8, "ended");
+	gone();
+	pushed(OUTCOME_OK);
+	supernode_stop(&rig.node);
+	supernode_stop(&rig.node);
+	assert_false(rig.node.hurried);
+	supernode_stop(&rig.node);
+	assert_true(rig.node.hurried);
+}
+
 static void a_lost_superlink_ends_what_is_at_work(void **state)
 {
 	come();
@@ -583,6 +612,8 @@ int main(void)
 		RIG_TEST(a_reply_of_a_moment_ago_can_be_fetched_yet),
 		RIG_TEST(a_reply_of_long_ago_holds_nothing_up),
 		RIG_TEST(a_second_signal_ends_it_now),
+		RIG_TEST(a_second_signal_does_not_wait_for_the_reply_to_be_fetched),
+		RIG_TEST(a_third_signal_does_not_wait_for_the_superlink),
 		RIG_TEST(a_lost_superlink_ends_what_is_at_work),
 		RIG_TEST(a_superlink_that_sends_it_away_is_no_failure),
 		RIG_TEST(apps_at_their_end_have_the_rest_of_the_grace),
