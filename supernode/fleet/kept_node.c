@@ -89,7 +89,7 @@ static int write_line(const char *dir, const char *line)
 }
 
 /* A number that is being written. */
-struct writing {
+struct write_job {
 	struct job job;
 	struct kept_node *kept;
 	char line[LINE_BYTES]; /* "": none is kept any more */
@@ -98,13 +98,13 @@ struct writing {
 
 static void writing_run(struct job *job)
 {
-	struct writing *writing = container_of(job, struct writing, job);
+	struct write_job *writing = container_of(job, struct write_job, job);
 	const char *dir = writing->kept->dir;
 
 	writing->r = writing->line[0] ? write_line(dir, writing->line) : forget(dir);
 }
 
-static void say_written(const struct writing *writing)
+static void say_written(const struct write_job *writing)
 {
 	if (writing->r)
 		log_warn(writing->kept->log, "the node's number cannot be kept in %s: %s",
@@ -113,7 +113,7 @@ static void say_written(const struct writing *writing)
 
 static void writing_done(struct job *job)
 {
-	auto_(free_at_exit) struct writing *writing = container_of(job, struct writing, job);
+	auto_(free_at_exit) struct write_job *writing = container_of(job, struct write_job, job);
 	struct kept_node *kept = writing->kept;
 
 	say_written(writing);
@@ -123,7 +123,7 @@ static void writing_done(struct job *job)
 
 static void write_file(struct kept_node *kept, const struct auth *auth)
 {
-	auto_(free_at_exit) struct writing *writing = calloc(1, sizeof *writing);
+	auto_(free_at_exit) struct write_job *writing = calloc(1, sizeof *writing);
 	char hex[SHA256_HEX_BYTES];
 
 	if (!writing || key_hash(auth, hex)) {

@@ -28,12 +28,11 @@ struct grpc_transport {
 	struct rpc_channel *small, *middle, *large; /* by the size of the answers */
 };
 
-struct transport_handle {
+struct grpc_handle {
+	struct transport_handle handle;
 	struct rpc_call *call;
 	const struct over_grpc_form *form;
 	const char *method;
-	transport_done_fn *done;
-	void *arg;
 };
 
 static struct grpc_transport *grpc_of(struct transport *transport)
@@ -43,7 +42,7 @@ static struct grpc_transport *grpc_of(struct transport *transport)
 
 static void grpc_done(void *arg, struct rpc_result *from)
 {
-	auto_(free_at_exit) struct transport_handle *handle = arg;
+	auto_(free_at_exit) struct grpc_handle *out = arg;
 	auto_(text_done) struct text words = {0}, more = {0};
 	struct transport_result result = {
 		.outcome = from->outcome,
@@ -56,9 +55,9 @@ static void grpc_done(void *arg, struct rpc_result *from)
 	flower_error_read(from->details, strlen(from->details), &result.code, &words);
 	if (words.len)
 		result.details = words.data;
-	if (handle->form->answer)
-		handle->form->answer(handle->method, &result, &more);
-	handle->done(handle->arg, &result);
+	if (out->form->answer)
+		out->form->answer(out->method, &result, &more);
+	out->handle.done(out->handle.arg, &result);
 	slices_done(&result.body);
 }
 
@@ -111,7 +110,7 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	struct slices *body, struct transport_handle **out)
 {
 	struct grpc_transport *grpc = grpc_of(transport);
-	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof *handle);
+	auto_(free_at_exit) struct grpc_handle *made = calloc(1, sizeof *made);
 	auto_(slices_done) struct slices request = {0};
 	struct rpc_header headers[GRPC_HEADERS_MAX];
 	struct rpc_call_options options = {.headers = headers,
@@ -121,27 +120,27 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	char path[OVER_GRPC_PATH_BYTES];
 	int r = make_request(grpc->form, call->method, body, path, &request);
 
-	if (!r && !handle)
+	if (!r && !made)
 		r = -ENOMEM;
 	if (r)
 		return r;
 	options.path = path;
 	options.n_headers = set_headers(call, headers);
-	handle->form = grpc->form;
-	handle->method = call->method;
-	handle->done = call->done;
-	handle->arg = call->arg;
+	made->form = grpc->form;
+	made->method = call->method;
+	made->handle.done = call->done;
+	made->handle.arg = call->arg;
 	r = rpc_call_start(
-		channel_for(grpc, call), &options, &request, grpc_done, handle, &handle->call);
+		channel_for(grpc, call), &options, &request, grpc_done, made, &made->call);
 	if (r)
 		return r;
-	*out = take_pointer(&handle);
+	*out = &((struct grpc_handle *)take_pointer(&made))->handle;
 	return 0;
 }
 
 static void grpc_cancel(struct transport_handle *handle)
 {
-	rpc_call_cancel(handle->call);
+	rpc_call_cancel(container_of(handle, struct grpc_handle, handle)->call);
 }
 
 static void grpc_reconnect(struct transport *transport)

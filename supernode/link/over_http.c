@@ -23,10 +23,9 @@ struct http_transport {
 	struct http_client *client;
 };
 
-struct transport_handle {
+struct http_handle {
+	struct transport_handle handle;
 	struct http_call *call;
-	transport_done_fn *done;
-	void *arg;
 };
 
 static struct http_transport *http_of(struct transport *transport)
@@ -78,7 +77,7 @@ static void read_answer(
 
 static void http_done(void *arg, struct http_result *from)
 {
-	auto_(free_at_exit) struct transport_handle *handle = arg;
+	auto_(free_at_exit) struct http_handle *out = arg;
 	auto_(text_done) struct text details = {0};
 	struct transport_result result = {.date_s = from->date_s};
 
@@ -90,7 +89,7 @@ static void http_done(void *arg, struct http_result *from)
 		result.details = from->details;
 		result.too_large = from->failure == HTTP_FAILURE_TOO_LARGE;
 	}
-	handle->done(handle->arg, &result);
+	out->handle.done(out->handle.arg, &result);
 	slices_done(&result.body);
 }
 
@@ -113,7 +112,7 @@ static int set_path(const char *prefix, const char *method, char path[PATH_BYTES
 }
 
 static int call_send(struct http_transport *http, const struct transport_call *call,
-	struct slices *body, struct transport_handle *handle)
+	struct slices *body, struct http_handle *handle)
 {
 	struct http_header headers[HEADERS_MAX] = {
 		{"content-type", CONTENT_TYPE}, {"accept", CONTENT_TYPE}};
@@ -150,24 +149,24 @@ static int call_send(struct http_transport *http, const struct transport_call *c
 static int http_call(struct transport *transport, const struct transport_call *call,
 	struct slices *body, struct transport_handle **out)
 {
-	auto_(free_at_exit) struct transport_handle *handle = calloc(1, sizeof *handle);
+	auto_(free_at_exit) struct http_handle *made = calloc(1, sizeof *made);
 	int r = -ENOMEM;
 
-	if (handle) {
-		handle->done = call->done;
-		handle->arg = call->arg;
-		r = call_send(http_of(transport), call, body, handle);
+	if (made) {
+		made->handle.done = call->done;
+		made->handle.arg = call->arg;
+		r = call_send(http_of(transport), call, body, made);
 	}
 	slices_done(body);
 	if (r < 0)
 		return r;
-	*out = take_pointer(&handle);
+	*out = &((struct http_handle *)take_pointer(&made))->handle;
 	return 0;
 }
 
 static void http_cancel(struct transport_handle *handle)
 {
-	http_call_cancel(handle->call);
+	http_call_cancel(container_of(handle, struct http_handle, handle)->call);
 }
 
 static void http_reconnect(struct transport *transport)

@@ -42,7 +42,12 @@ struct transport_result {
 #define TRANSPORT_MIDDLE_BYTES (68 << 20) /* a FAB, an object, a tree */
 
 struct transport;
-struct transport_handle; /* a call that is out */
+
+/* A call that is out: the base of each transport's own struct. */
+struct transport_handle {
+	transport_done_fn *done;
+	void *arg;
+};
 
 struct transport_ops {
 	/* body is taken over; done comes later, exactly once unless this

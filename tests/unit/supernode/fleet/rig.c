@@ -19,7 +19,7 @@ static int fake_call(struct transport *transport, const struct transport_call *c
 	struct slices *body, struct transport_handle **out)
 {
 	struct rig *rig = rig_of(transport);
-	struct transport_handle *handle, **at = &rig->out;
+	struct rig_call *handle, **at = &rig->out;
 	size_t len;
 
 	if (rig->fail_calls > 0) {
@@ -40,18 +40,20 @@ static int fake_call(struct transport *transport, const struct transport_call *c
 	handle->transport = transport;
 	handle->body = *body;
 	*body = (struct slices){0};
-	handle->done = call->done;
-	handle->arg = call->arg;
+	handle->handle.done = call->done;
+	handle->handle.arg = call->arg;
 	while (*at)
 		at = &(*at)->next;
 	*at = handle;
 	rig->sent++;
-	*out = handle;
+	*out = &handle->handle;
 	return 0;
 }
 
-static void fake_cancel(struct transport_handle *handle)
+static void fake_cancel(struct transport_handle *out)
 {
+	struct rig_call *handle = container_of(out, struct rig_call, handle);
+
 	assert_false(handle->cancelled);
 	handle->cancelled = true;
 }
@@ -66,7 +68,7 @@ static void fake_free(struct transport *transport)
 {
 	struct rig *rig = rig_of(transport);
 
-	for (struct transport_handle *handle = rig->out; handle; handle = handle->next)
+	for (struct rig_call *handle = rig->out; handle; handle = handle->next)
 		assert_ptr_not_equal(handle->transport, transport);
 	rig->freed++;
 	free(container_of(transport, struct fake_transport, transport));
@@ -177,24 +179,24 @@ const char *const rig_lacks_a[] = {
 const char *const rig_lacks_b[] = {"RegisterNode", "ActivateNode", "Ping", NULL};
 const char *const rig_lacks_c[] = {"CreateNode", "DeleteNode", "Ping", NULL};
 
-struct transport_handle *rig_sent(struct rig *rig, const char *method)
+struct rig_call *rig_sent(struct rig *rig, const char *method)
 {
-	struct transport_handle *handle = rig->out;
+	struct rig_call *handle = rig->out;
 
 	while (handle && (handle->cancelled || strcmp(handle->method, method) != 0))
 		handle = handle->next;
 	return handle;
 }
 
-void rig_answer(struct rig *rig, struct transport_handle *handle, enum outcome outcome,
-	const char *details, struct slices *body)
+void rig_answer(struct rig *rig, struct rig_call *handle, enum outcome outcome, const char *details,
+	struct slices *body)
 {
 	struct transport_result result = {.outcome = outcome,
 		.details = details,
 		.code = rig->code,
 		.too_large = rig->too_large,
 		.date_s = rig->date_s};
-	struct transport_handle **at = &rig->out;
+	struct rig_call **at = &rig->out;
 
 	assert_non_null(handle);
 	while (*at != handle)
@@ -206,7 +208,7 @@ void rig_answer(struct rig *rig, struct transport_handle *handle, enum outcome o
 		result.body = *body;
 		*body = (struct slices){0};
 	}
-	handle->done(handle->arg, &result);
+	handle->handle.done(handle->handle.arg, &result);
 	slices_done(&result.body);
 	slices_done(&handle->body);
 	free(handle->pem);
@@ -221,10 +223,10 @@ void rig_fail(struct rig *rig, const char *method, enum outcome outcome)
 
 void rig_answer_cancelled(struct rig *rig)
 {
-	struct transport_handle *handle = rig->out;
+	struct rig_call *handle = rig->out;
 
 	while (handle) {
-		struct transport_handle *next = handle->next;
+		struct rig_call *next = handle->next;
 
 		if (handle->cancelled)
 			rig_answer(rig, handle, OUTCOME_CANCELLED, "cancelled", NULL);
@@ -235,7 +237,7 @@ void rig_answer_cancelled(struct rig *rig)
 bool rig_answer_lacking(struct rig *rig)
 {
 	for (const char *const *method = rig->lacks; *method; method++) {
-		struct transport_handle *handle = rig_sent(rig, *method);
+		struct rig_call *handle = rig_sent(rig, *method);
 
 		if (!handle)
 			continue;
@@ -357,7 +359,7 @@ void rig_answer_push(struct rig *rig, const char *key)
 
 void rig_pushed(struct rig *rig, struct envelope *out)
 {
-	struct transport_handle *push = rig_sent(rig, "PushMessages");
+	struct rig_call *push = rig_sent(rig, "PushMessages");
 	struct wire_reader reader;
 	struct wire_field field;
 	auto_(slices_done) struct slices bytes = {0};

@@ -23,8 +23,9 @@
 	}
 
 /* A call that is out. */
-struct transport_handle {
-	struct transport_handle *next;
+struct rig_call {
+	struct transport_handle handle;
+	struct rig_call *next;
 	char method[32];
 	int64_t timeout_ms;
 	uint64_t answer_max_bytes;
@@ -34,8 +35,6 @@ struct transport_handle {
 	char signed_at[CLOCK_ISO8601_BYTES];
 	struct transport *transport;
 	struct slices body;
-	transport_done_fn *done;
-	void *arg;
 };
 
 struct rig {
@@ -62,7 +61,7 @@ struct rig {
 				     is the key of a node */
 	char *node_pem;           /* the last node's key */
 
-	struct transport_handle *out;
+	struct rig_call *out;
 	unsigned sent, reconnects;
 	int code;      /* of the next answer */
 	double date_s; /* of every answer */
@@ -114,10 +113,10 @@ bool rig_loop_is_empty(void);
 bool rig_answer_lacking(struct rig *rig);
 
 /* The oldest call of this method that is out and not cancelled; NULL when there is none. */
-struct transport_handle *rig_sent(struct rig *rig, const char *method);
+struct rig_call *rig_sent(struct rig *rig, const char *method);
 /* End a call. body (may be NULL) is taken over. */
-void rig_answer(struct rig *rig, struct transport_handle *handle, enum outcome outcome,
-	const char *details, struct slices *body);
+void rig_answer(struct rig *rig, struct rig_call *handle, enum outcome outcome, const char *details,
+	struct slices *body);
 /* The oldest call of this method fails; what follows from that happens. */
 void rig_fail(struct rig *rig, const char *method, enum outcome outcome);
 /* Answer the calls that were cancelled. */

@@ -65,7 +65,7 @@ struct object_set *sample_set(struct rig *rig, const struct sample *sample)
 	return set;
 }
 
-size_t sample_index(const struct sample *sample, const struct transport_handle *handle)
+size_t sample_index(const struct sample *sample, const struct rig_call *handle)
 {
 	auto_(object_request_done) struct object_request request = {0};
 
@@ -84,13 +84,12 @@ unsigned rig_out(struct rig *rig, const char *method)
 {
 	unsigned n = 0;
 
-	for (struct transport_handle *handle = rig->out; handle; handle = handle->next)
+	for (struct rig_call *handle = rig->out; handle; handle = handle->next)
 		n += !handle->cancelled && strcmp(handle->method, method) == 0;
 	return n;
 }
 
-void rig_answer_object(
-	struct rig *rig, struct transport_handle *handle, const struct slices *content)
+void rig_answer_object(struct rig *rig, struct rig_call *handle, const struct slices *content)
 {
 	auto_(object_pulled_done) struct object_pulled pulled = {
 		.found = true, .available = content != NULL};
@@ -102,14 +101,14 @@ void rig_answer_object(
 	rig_answer(rig, handle, OUTCOME_OK, "", &body);
 }
 
-void rig_answer_object_not_found(struct rig *rig, struct transport_handle *handle)
+void rig_answer_object_not_found(struct rig *rig, struct rig_call *handle)
 {
 	rig_answer(rig, handle, OUTCOME_OK, "", NULL);
 }
 
 void rig_answer_objects(struct rig *rig, const struct sample *sample)
 {
-	struct transport_handle *handle;
+	struct rig_call *handle;
 
 	while ((handle = rig_sent(rig, "PullObject"))) {
 		rig_answer_object(rig, handle, &sample->bytes[sample_index(sample, handle)]);

@@ -22,14 +22,13 @@ void sample_done(struct sample *sample);
 /* A set with all of them in it. */
 struct object_set *sample_set(struct rig *rig, const struct sample *sample);
 /* Which one a call is about; it must be one of them. */
-size_t sample_index(const struct sample *sample, const struct transport_handle *handle);
+size_t sample_index(const struct sample *sample, const struct rig_call *handle);
 
 /* How many calls of this method are out and not cancelled. */
 unsigned rig_out(struct rig *rig, const char *method);
 /* A PullObject is out: answer with these bytes; NULL: not available; or that it is not found. */
-void rig_answer_object(
-	struct rig *rig, struct transport_handle *handle, const struct slices *content);
-void rig_answer_object_not_found(struct rig *rig, struct transport_handle *handle);
+void rig_answer_object(struct rig *rig, struct rig_call *handle, const struct slices *content);
+void rig_answer_object_not_found(struct rig *rig, struct rig_call *handle);
 /* All PullObject that are out and that come to be out: answer with what they ask for. */
 void rig_answer_objects(struct rig *rig, const struct sample *sample);
 

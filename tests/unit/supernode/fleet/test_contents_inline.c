@@ -3,7 +3,7 @@
 static void test_registers_and_begins(void **state)
 {
 	struct rig *rig = rig_new(NULL);
-	struct transport_handle *handle;
+	struct rig_call *handle;
 
 	rig_pass(rig, 100000);
 	assert_int_equal(rig->sent, 0);
@@ -43,7 +43,7 @@ static void test_each_registration_has_a_fresh_key(void **state)
 	fleet_start(rig->fleet);
 	rig_pass(rig, 0);
 	for (int i = 0; i < 4; i++) {
-		struct transport_handle *handle = rig_sent(rig, "CreateNode");
+		struct rig_call *handle = rig_sent(rig, "CreateNode");
 
 		assert_non_null(handle);
 		if (last)

@@ -14,7 +14,7 @@ static void test_a_key_of_its_own(void **state)
 	for (enum probe_result found = PROBE_GRPC; found <= PROBE_HTTP; found++) {
 		struct rig *rig = rig_new(NULL);
 		auto_(slices_done) struct slices body = {0};
-		struct transport_handle *handle;
+		struct rig_call *handle;
 
 		rig->lacks = rig_lacks_c;
 		rig->found = found;
@@ -295,7 +295,7 @@ static void check_again(
 	struct rig *rig, const char *method, bool operators, enum outcome outcome, const char *pem)
 {
 	bool refused = operators && outcome == OUTCOME_FAILED_PRECONDITION;
-	struct transport_handle *handle = rig_sent(rig, operators ? method : "RegisterNode");
+	struct rig_call *handle = rig_sent(rig, operators ? method : "RegisterNode");
 
 	assert_int_equal(rig->over, 0);
 	assert_int_equal(rig_warnings(rig), 1);

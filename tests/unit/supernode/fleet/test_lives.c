@@ -64,7 +64,7 @@ static void answer_pull(struct rig *rig, uint32_t *seed)
 
 static void answer_object(struct rig *rig, uint32_t *seed)
 {
-	struct transport_handle *handle = rig_sent(rig, "PullObject");
+	struct rig_call *handle = rig_sent(rig, "PullObject");
 
 	switch (chance(seed, 8)) {
 	case 0:
@@ -82,7 +82,7 @@ static void answer_object(struct rig *rig, uint32_t *seed)
 /* The oldest call of a method is answered as the SuperLink might; another one as it should not. */
 static void answer_any(struct rig *rig, uint32_t *seed)
 {
-	struct transport_handle *handle = rig->out;
+	struct rig_call *handle = rig->out;
 	enum outcome outcome = OUTCOME_UNAVAILABLE;
 	bool first;
 

@@ -68,7 +68,7 @@ static void ends(struct rig *rig, const struct sample *sample, enum outcome outc
 
 static void test_all_in_their_order(void **state)
 {
-	struct transport_handle *handle;
+	struct rig_call *handle;
 	struct sample sample;
 	struct rig *rig;
 	size_t next = 0;
@@ -93,7 +93,7 @@ static void test_all_in_their_order(void **state)
 }
 
 /* As a transport ends a call whose answer is larger than its bound. */
-static void answer_too_large(struct rig *rig, struct transport_handle *handle)
+static void answer_too_large(struct rig *rig, struct rig_call *handle)
 {
 	rig->too_large = true;
 	rig_answer(rig, handle, OUTCOME_RESOURCE_EXHAUSTED, "of the test", NULL);
@@ -105,7 +105,7 @@ static void answer_too_large(struct rig *rig, struct transport_handle *handle)
 static void test_a_larger_one_is_asked_for_alone(void **state)
 {
 	const uint64_t usual = (5 * MIB) + (64 << 10);
-	struct transport_handle *handle;
+	struct rig_call *handle;
 	struct sample sample;
 	struct rig *rig;
 
@@ -136,7 +136,7 @@ static void test_a_larger_one_is_asked_for_alone(void **state)
 
 static void test_one_that_is_too_large_ends_the_message(void **state)
 {
-	struct transport_handle *handle;
+	struct rig_call *handle;
 	struct sample sample;
 	struct rig *rig;
 
@@ -170,7 +170,7 @@ static void test_objects_on_their_way_are_in_the_budget(void **state)
 	take_message(rig, &sample);
 	assert_int_equal(rig_out(rig, "PullObject"), 2);
 	assert_int_equal(rig->budget.used_bytes, 2 * usual);
-	for (struct transport_handle *handle; (handle = rig_sent(rig, "PullObject"));) {
+	for (struct rig_call *handle; (handle = rig_sent(rig, "PullObject"));) {
 		rig_answer_object(rig, handle, &sample.bytes[sample_index(&sample, handle)]);
 		rig_pass(rig, 0);
 		assert_true(rig->budget.used_bytes <= 3 * usual);
@@ -194,7 +194,7 @@ static void test_objects_on_their_way_are_in_the_budget(void **state)
 static void test_one_that_waits_in_a_small_budget(void **state)
 {
 	const uint64_t usual = (5 * MIB) + (64 << 10);
-	struct transport_handle *handle;
+	struct rig_call *handle;
 	struct sample sample;
 	struct rig *rig = rig_new(NULL);
 
@@ -261,7 +261,7 @@ static void test_those_of_old_releases_come_one_by_one(void **state)
 static void test_one_that_comes_later(void **state)
 {
 	static const int64_t waits_ms[] = {100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000};
-	struct transport_handle *handle;
+	struct rig_call *handle;
 	struct sample sample;
 	struct rig *rig;
 
@@ -327,7 +327,7 @@ static void test_one_that_is_lost(void **state)
 /* One that had to wait is out again when another one fails: it must come home, once. */
 static void test_a_failure_while_another_is_out_again(void **state)
 {
-	struct transport_handle *again, *lost;
+	struct rig_call *again, *lost;
 	struct sample sample;
 	struct rig *rig;
 
@@ -373,7 +373,7 @@ static void test_one_that_is_another(void **state)
 		sample_init(&sample, 3, 100);
 		rig = with_message(&sample);
 		for (int i = 0; i < bad; i++) {
-			struct transport_handle *first = rig_sent(rig, "PullObject");
+			struct rig_call *first = rig_sent(rig, "PullObject");
 
 			while (sample_index(&sample, first) != 0)
 				first = first->next;
@@ -447,7 +447,7 @@ static void test_taken_up_where_it_broke_off(void **state)
 	rig_pass(rig, 500);
 	assert_int_equal(rig_out(rig, "PullObject"), 5);
 	for (size_t i = 1; i < sample.n; i++) {
-		struct transport_handle *handle = rig_sent(rig, "PullObject");
+		struct rig_call *handle = rig_sent(rig, "PullObject");
 
 		assert_int_not_equal(sample_index(&sample, handle), 0);
 		rig_answer_object(rig, handle, &sample.bytes[sample_index(&sample, handle)]);
@@ -599,7 +599,7 @@ static void test_lost_while_objects_are_kept(void **state)
 		rig = with_message(&sample);
 		rig->hold_jobs = true;
 		for (int i = 0; i < 2; i++) {
-			struct transport_handle *handle = rig_sent(rig, "PullObject");
+			struct rig_call *handle = rig_sent(rig, "PullObject");
 
 			rig_answer_object(rig, handle, &sample.bytes[i]);
 		}

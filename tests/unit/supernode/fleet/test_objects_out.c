@@ -48,7 +48,7 @@ static void case_done(struct case_ *c)
 /* The announcement that is out: its message, the root of its tree; how many objects are in it. */
 static size_t announced(struct case_ *c, struct envelope *message_out)
 {
-	struct transport_handle *push = rig_sent(c->rig, "PushMessages");
+	struct rig_call *push = rig_sent(c->rig, "PushMessages");
 	auto_(slices_done) struct slices bytes = {0}, tree_bytes = {0};
 	auto_(object_tree_done) struct object_tree tree = {0};
 	struct reason why = {0};
@@ -103,7 +103,7 @@ static void want(struct case_ *c, const struct object_id *ids, size_t n, const c
 /* The oldest PushObject that is out. */
 static void pushed(struct case_ *c, struct object_request *out)
 {
-	struct transport_handle *handle = rig_sent(c->rig, "PushObject");
+	struct rig_call *handle = rig_sent(c->rig, "PushObject");
 	struct object_id id;
 
 	assert_non_null(handle);
@@ -215,7 +215,7 @@ static void test_a_long_upload_begins_with_a_young_signature(void **state)
 		want(&c, c.sample.ids, 4, "a session");
 		/* Two long ones begin at once, the third after 3 s, the fourth after 6. */
 		for (size_t j = 0; j < 4; j++) {
-			const struct transport_handle *push = rig_sent(c.rig, "PushObject");
+			const struct rig_call *push = rig_sent(c.rig, "PushObject");
 
 			assert_int_equal(strcmp(push->signed_at, before) != 0, rows[i].young[j]);
 			snprintf(before, sizeof before, "%s", push->signed_at);
