@@ -1,24 +1,20 @@
 #include "clientapp/api/api_calls.h"
 
-#include "clientapp/api/user_agent.h"
+#include "clientapp/api/api_channel.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/pace.h"
 #include "common/base/text.h"
-#include "common/message/task_codec.h"
-#include "common/message/worker_api.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/queue.h>
 
-#define RETRY_FIRST_MS       50
-#define RETRY_MAX_MS         2000
-#define KEEPALIVE_MS         60000
-#define KEEPALIVE_TIMEOUT_MS 20000
-#define RECEIVE_MAX_BYTES    2147483647
+#define RETRY_FIRST_MS    50
+#define RETRY_MAX_MS      2000
+#define RECEIVE_MAX_BYTES 2147483647
 
 struct api_calls {
 	struct loop *loop;
@@ -112,16 +108,14 @@ static void call_done(void *arg, struct rpc_result *result)
 static int call_start(struct pending *pending)
 {
 	const struct api_calls *calls = pending->calls;
-	const struct rpc_header header = {WORKER_API_TASK_TOKEN, calls->task_token,
-		calls->task_token ? strlen(calls->task_token) : 0};
-	const struct rpc_call_options options = {.path = pending->what.path,
-		.headers = &header,
-		.n_headers = calls->task_token ? 1 : 0,
+	struct rpc_header header;
+	struct rpc_call_options options = {.path = pending->what.path,
 		.timeout_ms = pending->what.timeout_ms,
 		.what = pending->what.what};
 	struct slices body = {0};
 	int r = slices_append_refs(&body, &pending->body);
 
+	api_call_show_token(&options, calls->task_token, &header);
 	return r ? r
 		 : rpc_call_start(
 			   calls->channel, &options, &body, call_done, pending, &pending->call);
@@ -166,7 +160,6 @@ int api_calls_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct api_calls_options *options, struct api_calls **out)
 {
 	struct api_calls *calls = calloc(1, sizeof *calls);
-	char agent[USER_AGENT_BYTES];
 	int r;
 
 	if (!calls)
@@ -175,16 +168,7 @@ int api_calls_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	calls->log = log;
 	calls->retry_ms = options->retry_ms;
 	calls->task_token = options->task_token ? strdup(options->task_token) : NULL;
-	r = rpc_channel_new(rpc,
-		&(struct rpc_channel_options){
-			.target = options->address,
-			.receive_max_bytes = RECEIVE_MAX_BYTES,
-			.keepalive_ms = KEEPALIVE_MS,
-			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
-			.user_agent = user_agent(agent),
-			.log = log,
-		},
-		&calls->channel);
+	r = api_channel_new(rpc, options->address, RECEIVE_MAX_BYTES, log, &calls->channel);
 	if (r == 0 && !calls->task_token != !options->task_token)
 		r = -ENOMEM;
 	if (r) {

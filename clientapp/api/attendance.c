@@ -1,10 +1,11 @@
 #include "clientapp/api/attendance.h"
 
+#include "clientapp/api/api_channel.h"
+
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/pace.h"
 #include "common/message/instruction_codec.h"
-#include "common/message/task_codec.h"
 #include "common/message/worker_api.h"
 
 #include <errno.h>
@@ -99,15 +100,14 @@ static void call_done(void *arg, struct rpc_result *result)
 static void call_again(void *arg)
 {
 	struct attendance *attendance = arg;
-	const char *text = attendance->task_token;
-	const struct rpc_header header = {WORKER_API_TASK_TOKEN, text, text ? strlen(text) : 0};
-	const struct rpc_call_options options = {
-		.path = PATH, .headers = &header, .n_headers = text ? 1 : 0};
+	struct rpc_header header;
+	struct rpc_call_options options = {.path = PATH};
 	struct slices body = {0};
 
 	attendance->called = attendance->number;
 	attendance->called_ms = clock_now_ms();
-	if ((!text && instruction_encode_token(attendance->token, &body)) ||
+	api_call_show_token(&options, attendance->task_token, &header);
+	if ((!attendance->task_token && instruction_encode_token(attendance->token, &body)) ||
 		rpc_call_start(attendance->channel, &options, &body, call_done, attendance,
 			&attendance->call))
 		try_again(attendance);

@@ -21,8 +21,8 @@ typedef void attendance_unwanted_fn(void *arg);
 struct attendance *attendance_new(struct loop *loop, struct log *log, struct rpc_channel *channel,
 	attendance_unwanted_fn *unwanted, void *arg);
 
-/* From now on that of this token (task_token, copied, in its place if not NULL); a call that is out
- * about another one is over first. 0; -ENOMEM: nothing is attended. */
+/* Attend the message of this token (or of task_token, copied, if it is not NULL) from now on. A
+ * call about another message ends first. 0; -ENOMEM: nothing is attended. */
 int attendance_begin(struct attendance *attendance, uint64_t token, const char *task_token);
 void attendance_end(struct attendance *attendance);
 

@@ -99,7 +99,7 @@ int task_job(struct task *task, struct job *job);
 /* false: the task is being freed, nothing more may be done for it. */
 bool task_job_over(struct task *task);
 
-/* From the first call on it says that it lives, to the last. */
+/* Tell the SuperNode, from the task's first call to its last, that this process lives. */
 void task_heartbeat_begin(struct task *task);
 void task_heartbeat_end(struct task *task);
 

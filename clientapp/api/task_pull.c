@@ -126,8 +126,8 @@ static void decode_run(struct job *job)
 	int r = 0;
 
 	if (inputs->message.has_content)
-		r = objects_decode(get_object, pull, &pull->tree.v[root->children[0]].id,
-			CONTENT_MAX_BYTES, &inputs->content, &inputs->broken);
+		r = objects_decode(&(struct objects_source){get_object, pull, CONTENT_MAX_BYTES},
+			&pull->tree.v[root->children[0]].id, &inputs->content, &inputs->broken);
 	if (r == 0)
 		r = items_decode(&inputs->context.state, &inputs->state, &inputs->broken);
 	if (r && !inputs->broken.text[0])

@@ -5,7 +5,7 @@
  */
 #include "clientapp/api/work_poll.h"
 
-#include "clientapp/api/user_agent.h"
+#include "clientapp/api/api_channel.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
@@ -21,15 +21,13 @@
 
 #define WAIT_TEXT "30000"
 /* An answer that took so long was worth waiting for; whoever takes longer keeps the question. */
-#define WAITED_MS            1000
-#define CLAIM_MS             30000 /* for the answer to a claim */
-#define POLL_MIN_MS          100
-#define POLL_MAX_MS          1000
-#define AWAY_FIRST_MS        100 /* between tries of a SuperNode that cannot be reached, doubled */
-#define AWAY_MAX_MS          2000
-#define KEEPALIVE_MS         60000
-#define KEEPALIVE_TIMEOUT_MS 20000
-#define RECEIVE_MAX_BYTES    65536
+#define WAITED_MS         1000
+#define CLAIM_MS          30000 /* for the answer to a claim */
+#define POLL_MIN_MS       100
+#define POLL_MAX_MS       1000
+#define AWAY_FIRST_MS     100 /* between tries of a SuperNode that cannot be reached, doubled */
+#define AWAY_MAX_MS       2000
+#define RECEIVE_MAX_BYTES 65536
 
 enum { ASK_TOKEN, ASK_TASK, ASK_N };
 
@@ -97,7 +95,6 @@ int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct work_poll_options *options, struct work_poll **out)
 {
 	struct work_poll *poll = calloc(1, sizeof *poll);
-	char agent[USER_AGENT_BYTES];
 	int r;
 
 	if (!poll)
@@ -108,15 +105,7 @@ int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	poll->arg = options->arg;
 	poll->pace = (struct pace){POLL_MIN_MS, POLL_MAX_MS, clock_now_ms()};
 	poll->address = strdup(options->address);
-	r = rpc_channel_new(rpc,
-		&(struct rpc_channel_options){
-			.target = options->address,
-			.receive_max_bytes = RECEIVE_MAX_BYTES,
-			.keepalive_ms = KEEPALIVE_MS,
-			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
-			.user_agent = user_agent(agent),
-		},
-		&poll->channel);
+	r = api_channel_new(rpc, options->address, RECEIVE_MAX_BYTES, NULL, &poll->channel);
 	for (size_t i = 0; i < ASK_N; i++) {
 		struct question *question = &poll->questions[i];
 
@@ -264,7 +253,7 @@ static void claim_done(void *arg, struct rpc_result *result)
 	}
 }
 
-/* There is a task. Is no token on its way? */
+/* Claim the task that was offered, unless a token may be on its way. */
 static void claim(struct work_poll *poll)
 {
 	struct heading heading = {0};

@@ -39,7 +39,7 @@ void work_poll_ask(struct work_poll *poll);
 /* While asking: ask no more. got() comes soon, with the token that was on its way, or none. */
 void work_poll_stop(struct work_poll *poll);
 
-/* To the SuperNode, for other calls; borrowed. */
+/* The channel to the SuperNode, for other calls; borrowed. */
 struct rpc_channel *work_poll_channel(const struct work_poll *poll);
 
 /* No callback comes afterwards. */
