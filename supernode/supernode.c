@@ -32,8 +32,10 @@ static double random_01(void *arg)
 	return (double)(random_u64(arg) >> 11) / 9007199254740992.0;
 }
 
-static int new_node(struct supernode *supernode, const struct supernode_options *options)
+static int new_node(struct supernode *supernode)
 {
+	const struct supernode_options *options = supernode->options;
+
 	budget_init(&supernode->budget, options->memory_budget_bytes ? options->memory_budget_bytes
 								     : budget_default_limit());
 	supernode->node = node_new(&(struct node_options){
@@ -64,9 +66,9 @@ static int check_command(const char *template, struct reason *why)
 	return 0;
 }
 
-static int new_agent(
-	struct supernode *supernode, const struct supernode_options *options, struct reason *why)
+static int new_agent(struct supernode *supernode, struct reason *why)
 {
+	const struct supernode_options *options = supernode->options;
 	int r = options->clientapp_command ? check_command(options->clientapp_command, why)
 					   : agent_check_python(options->launch.python, why);
 
@@ -80,8 +82,10 @@ static int new_agent(
 		&supernode->agent);
 }
 
-static int new_runner(struct supernode *supernode, const struct supernode_options *options)
+static int new_runner(struct supernode *supernode)
 {
+	const struct supernode_options *options = supernode->options;
+
 	supernode->runner = runner_new(
 		&(struct runner_options){
 			.log = supernode->log,
@@ -129,9 +133,10 @@ static bool own_workers(const struct supernode_options *options)
 	       !options->worker_api_address;
 }
 
-static int new_server(
-	struct supernode *supernode, const struct supernode_options *options, struct reason *why)
+static int new_server(struct supernode *supernode, struct reason *why)
 {
+	const struct supernode_options *options = supernode->options;
+
 	return workers_new(supernode->rpc,
 		&(struct workers_options){
 			.loop = supernode->loop,
@@ -153,9 +158,9 @@ static int new_server(
 		&supernode->workers, why);
 }
 
-static int new_workers(
-	struct supernode *supernode, const struct supernode_options *options, struct reason *why)
+static int new_workers(struct supernode *supernode, struct reason *why)
 {
+	const struct supernode_options *options = supernode->options;
 	struct reason cause = {0};
 	const char *option = "--clientappio-api-address: ";
 	int r = 0;
@@ -165,14 +170,15 @@ static int new_workers(
 		r = private_dir_open(options->launch.flwr_dir, &supernode->dir, &cause);
 	}
 	if (r == 0)
-		r = new_server(supernode, options, &cause);
+		r = new_server(supernode, &cause);
 	if (r && cause.text[0])
 		reason_set(why, "%s%s", option, cause.text);
 	return r;
 }
 
-static int new_spool(struct supernode *supernode, const struct supernode_options *options)
+static int new_spool(struct supernode *supernode)
 {
+	const struct supernode_options *options = supernode->options;
 	auto_(free_at_exit) char *dir = path_spool(options->launch.flwr_dir);
 	int r;
 
@@ -187,9 +193,10 @@ static int new_spool(struct supernode *supernode, const struct supernode_options
 	return r;
 }
 
-static int new_state(
-	struct supernode *supernode, const struct supernode_options *options, struct reason *why)
+static int new_state(struct supernode *supernode, struct reason *why)
 {
+	const struct supernode_options *options = supernode->options;
+
 	return state_dir_open(&(struct state_dir_options){.dir = options->state_dir,
 				      .flwr_dir = options->launch.flwr_dir,
 				      .superlink = options->superlink,
@@ -197,8 +204,9 @@ static int new_state(
 		supernode->credentials.key, supernode->log, &supernode->state, why);
 }
 
-static int new_fleet(struct supernode *supernode, const struct supernode_options *options)
+static int new_fleet(struct supernode *supernode)
 {
+	const struct supernode_options *options = supernode->options;
 	struct connector *connector;
 	int r = connector_new(supernode->rpc, supernode->http, supernode->log,
 		&(struct connector_options){.address = options->superlink,
@@ -231,9 +239,9 @@ static int new_fleet(struct supernode *supernode, const struct supernode_options
 		&supernode->fleet);
 }
 
-static int new_parts(
-	struct supernode *supernode, const struct supernode_options *options, struct reason *why)
+static int new_parts(struct supernode *supernode, struct reason *why)
 {
+	const struct supernode_options *options = supernode->options;
 	int r = credentials_load(options, supernode->log, &supernode->credentials, why);
 
 	if (r)
@@ -252,28 +260,29 @@ static int new_parts(
 	if (!supernode->tick || !supernode->end || !supernode->offers || !supernode->trim_timer ||
 		!supernode->health_timer)
 		return -ENOMEM;
-	r = new_state(supernode, options, why);
+	r = new_state(supernode, why);
 	if (r == 0)
-		r = new_node(supernode, options);
+		r = new_node(supernode);
 	if (r == 0)
 		r = rpc_new(supernode->loop, &supernode->rpc);
 	if (r == 0)
 		r = http_new(supernode->loop, &supernode->http);
 	if (r == 0)
-		r = new_spool(supernode, options);
+		r = new_spool(supernode);
 	if (r == 0 && !options->workers_come)
-		r = new_agent(supernode, options, why);
+		r = new_agent(supernode, why);
 	if (r == 0)
 		r = new_fab_checks(supernode);
 	if (r == 0)
-		r = new_workers(supernode, options, why);
+		r = new_workers(supernode, why);
 	if (r == 0 && !options->workers_come)
-		r = new_runner(supernode, options);
+		r = new_runner(supernode);
 	if (r == 0 && options->health_server_address)
-		r = health_new(supernode->loop, supernode->rpc, supernode->log,
-			options->health_server_address, &supernode->health, why);
+		r = health_new(&(struct health_options){supernode->loop, supernode->rpc,
+				       supernode->log, options->health_server_address},
+			&supernode->health, why);
 	if (r == 0)
-		r = new_fleet(supernode, options);
+		r = new_fleet(supernode);
 	return r;
 }
 
@@ -288,7 +297,7 @@ int supernode_new(struct loop *loop, struct log *log, const struct supernode_opt
 	supernode->loop = loop;
 	supernode->log = log;
 	supernode->options = options;
-	r = sodium_init() < 0 ? -EIO : new_parts(supernode, options, why);
+	r = sodium_init() < 0 ? -EIO : new_parts(supernode, why);
 	if (r) {
 		supernode_free(supernode);
 		return r;
