@@ -128,7 +128,7 @@ static double half(void *arg)
 	return 0.5;
 }
 
-/* What a person reads: each trouble once. */
+/* The lines that a person reads: each trouble once. */
 static void check_log(struct kit_log *log)
 {
 	print_message("%s", kit_log_text(log));

@@ -178,6 +178,8 @@ const char *const rig_lacks_a[] = {
 	"RegisterNode", "ActivateNode", "SendNodeHeartbeat", "PullObject", NULL};
 const char *const rig_lacks_b[] = {"RegisterNode", "ActivateNode", "Ping", NULL};
 const char *const rig_lacks_c[] = {"CreateNode", "DeleteNode", "Ping", NULL};
+const char *const rig_lacks_all[] = {
+	"RegisterNode", "ActivateNode", "CreateNode", "SendNodeHeartbeat", NULL};
 
 struct rig_call *rig_sent(struct rig *rig, const char *method)
 {

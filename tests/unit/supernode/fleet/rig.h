@@ -13,7 +13,7 @@
 #define RIG_NODE_ID 4242
 /* The owner's number of the last message. */
 #define RIG_NUMBER(rig) (11 + (uint64_t)(rig)->messages)
-/* Of a reply that is pushed; initializer of a struct metadata. */
+/* Metadata of a reply that is pushed; an initializer. */
 #define RIG_REPLY_METADATA                                                                         \
 	{                                                                                          \
 		.run_id = 7, .message_id = (char *)"", .src_node_id = RIG_NODE_ID,                 \
@@ -46,7 +46,7 @@ struct rig {
 	bool hold_jobs; /* jobs of the io thread wait */
 	struct spool *spool;
 
-	/* What listens. */
+	/* The peer that listens. */
 	struct connector connector;
 	struct timer *probe_timer;
 	probe_done_fn *probe_done;
@@ -66,7 +66,7 @@ struct rig {
 	int code;      /* of the next answer */
 	double date_s; /* of every answer */
 
-	/* What the owner was told. */
+	/* The events that the owner was told. */
 	unsigned registered, lost, messages, over, stopped;
 	uint64_t node_id;
 	enum fleet_over over_what;
@@ -80,7 +80,7 @@ struct rig {
 	char content_details[256];
 	bool no_use;             /* what message() answers */
 	struct metadata message; /* of the last message */
-	/* Of the last call's end. */
+	/* The result of the last call. */
 	unsigned ends;
 	enum outcome outcome;
 	char details[256];
@@ -90,9 +90,10 @@ struct rig {
 	bool push_in_message; /* answer messages with an error, at once, without their objects */
 };
 
-extern const char *const rig_lacks_a[]; /* what Flower 1.15 - 1.18 does not have */
-extern const char *const rig_lacks_b[]; /* 1.20 - 1.22 */
-extern const char *const rig_lacks_c[]; /* 1.23 and later */
+extern const char *const rig_lacks_a[];   /* what Flower 1.15 - 1.18 does not have */
+extern const char *const rig_lacks_b[];   /* 1.20 - 1.22 */
+extern const char *const rig_lacks_c[];   /* 1.23 and later */
+extern const char *const rig_lacks_all[]; /* a peer that is no SuperLink of these */
 
 /* Not started. Speaks dialect A; with an operator's key when there is one (taken over); keeps its
  * number in state_dir. */
@@ -134,7 +135,7 @@ void rig_answer_pull_tree(struct rig *rig, const struct slices *tree);
 void rig_answer_pull_empty(struct rig *rig);
 /* A push is out: answer it. */
 void rig_answer_push(struct rig *rig, const char *key);
-/* What is in the push that is out. */
+/* Decode the push that is out. */
 void rig_pushed(struct rig *rig, struct envelope *out);
 
 /* Lines of the log so far that have text in them. */

@@ -1,5 +1,5 @@
 /*
- * What surrounds the rig: the loop and the clock, as far as fleet uses them; the log.
+ * Stand-ins around the rig: the loop and the clock, as far as fleet uses them; the log.
  */
 #include "rig.h"
 

@@ -13,17 +13,20 @@ void sample_init(struct sample *sample, size_t n_records, size_t record_bytes)
 	for (size_t i = 0; i < n_records; i++) {
 		bytes[0] = (char)i;
 		assert_int_equal(slices_append_copy(&body, bytes, record_bytes), 0);
-		assert_int_equal(object_make(OBJECT_CONFIG_RECORD, NULL, 0, &body,
-					 &sample->bytes[i], &sample->ids[i]),
+		assert_int_equal(
+			object_make(&(struct object_parts){OBJECT_CONFIG_RECORD, NULL, 0, &body},
+				&sample->bytes[i], &sample->ids[i]),
 			0);
 		slices_done(&body);
 		assert_int_equal(object_tree_encode(&sample->ids[i], NULL, 0, &trees[i]), 0);
 	}
 	assert_int_equal(slices_append_copy(&body, "{}", 2), 0);
-	assert_int_equal(object_make(OBJECT_RECORD_DICT, sample->ids, n_records, &body,
+	assert_int_equal(object_make(&(struct object_parts){OBJECT_RECORD_DICT, sample->ids,
+					     n_records, &body},
 				 &sample->bytes[n_records], &sample->ids[n_records]),
 		0);
-	assert_int_equal(object_make(OBJECT_MESSAGE, &sample->ids[n_records], 1, &body,
+	assert_int_equal(object_make(&(struct object_parts){OBJECT_MESSAGE, &sample->ids[n_records],
+					     1, &body},
 				 &sample->bytes[n_records + 1], &sample->ids[n_records + 1]),
 		0);
 	slices_done(&body);
@@ -114,4 +117,29 @@ void rig_answer_objects(struct rig *rig, const struct sample *sample)
 		rig_answer_object(rig, handle, &sample->bytes[sample_index(sample, handle)]);
 		rig_pass(rig, 0);
 	}
+}
+
+void rig_take_message(struct rig *rig, const struct sample *sample)
+{
+	rig_register(rig);
+	rig->wants = false;
+	rig_answer_pull_tree(rig, &sample->tree);
+	assert_int_equal(rig->messages, 1);
+	assert_string_equal(rig->refused, "");
+	assert_non_null(rig->objects);
+	rig_pass(rig, 0);
+}
+
+struct rig *rig_with_message_of(const struct sample *sample, const char *const *lacks)
+{
+	struct rig *rig = rig_new(NULL);
+
+	rig->lacks = lacks;
+	rig_take_message(rig, sample);
+	return rig;
+}
+
+struct rig *rig_with_message(const struct sample *sample)
+{
+	return rig_with_message_of(sample, rig_lacks_c);
 }

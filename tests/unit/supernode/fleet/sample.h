@@ -21,8 +21,16 @@ void sample_init(struct sample *sample, size_t n_records, size_t record_bytes);
 void sample_done(struct sample *sample);
 /* A set with all of them in it. */
 struct object_set *sample_set(struct rig *rig, const struct sample *sample);
-/* Which one a call is about; it must be one of them. */
+/* The index of the object that a call is about; the call must be about one of them. */
 size_t sample_index(const struct sample *sample, const struct rig_call *handle);
+
+/* Start; the node is online and has pulled a message with these objects; the first calls for them
+ * are out. */
+void rig_take_message(struct rig *rig, const struct sample *sample);
+/* The same with a new rig, at a SuperLink that lacks these methods; without lacks: of 1.23 or
+ * later. */
+struct rig *rig_with_message_of(const struct sample *sample, const char *const *lacks);
+struct rig *rig_with_message(const struct sample *sample);
 
 /* How many calls of this method are out and not cancelled. */
 unsigned rig_out(struct rig *rig, const char *method);

@@ -303,7 +303,7 @@ static void test_calls_are_cancelled(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		struct rig *rig = online(NULL);
 
-		/* One is out, one waits for its next try, one has not begun. */
+		/* Of three calls one is out, one waits for its next try, one has not begun. */
 		assert_int_equal(begin(rig, methods[i]), 0);
 		rig_pass(rig, 0);
 		rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_UNAVAILABLE, "", NULL);

@@ -116,7 +116,7 @@ static void test_heartbeats_go_on(void **state)
 		rig_pass(rig, 1);
 		rig_answer_ping(rig, true);
 	}
-	/* One that fails is tried again soon; nothing is given up for it. */
+	/* A heartbeat that fails is tried again soon; the node gives up nothing. */
 	rig_pass(rig, 20000);
 	rig_fail(rig, "Ping", OUTCOME_UNAVAILABLE);
 	rig_pass(rig, 500);
@@ -320,7 +320,7 @@ static void test_stops_with_create_node_out(void **state)
 	rig_pass(rig, 0);
 	fleet_stop(rig->fleet, rig_stopped, rig);
 	rig_pass(rig, 500);
-	/* It came through: so it is deleted. */
+	/* The registration came through: so the node is deleted. */
 	rig_answer_node(rig, RIG_NODE_ID);
 	assert_int_equal(rig->registered, 0);
 	rig_pass(rig, 0);

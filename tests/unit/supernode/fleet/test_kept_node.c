@@ -4,7 +4,7 @@
 #include "kit/dir.h"
 #include "supernode/fleet/kept_node.h"
 
-/* What is kept in dir; 0: nothing. */
+/* Read the number that is kept in dir; 0: none. */
 static uint64_t kept_in(const char *dir)
 {
 	auto_(free_at_exit) char *path = path_join(dir, KEPT_NODE_FILE);
@@ -47,7 +47,7 @@ static void test_a_number_is_kept(void **state)
 		rig_answer_ping(rig, true);
 		fleet_stop(rig->fleet, rig_stopped, rig);
 		rig_pass(rig, 0);
-		/* Who is not heard keeps the number. */
+		/* A node whose goodbye was not heard keeps its number. */
 		rig_fail(rig, "DeleteNode", b ? OUTCOME_OK : OUTCOME_UNAVAILABLE);
 		assert_int_equal(kept_in(kit_dir), b ? 0 : RIG_NODE_ID);
 		rig_free(rig);

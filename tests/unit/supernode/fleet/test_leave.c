@@ -41,7 +41,7 @@ static void test_leaves_one_that_does_not_listen(void **state)
 	}
 }
 
-/* What the steps so far have made is taken back. */
+/* Leaving takes back all that the steps so far have made. */
 static void test_stops_half_way(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);

@@ -6,33 +6,6 @@
 
 static const struct slices nothing;
 
-/* ONLINE, a message with these objects was pulled, its first calls are out. */
-static void take_message(struct rig *rig, const struct sample *sample)
-{
-	rig_register(rig);
-	rig->wants = false;
-	rig_answer_pull_tree(rig, &sample->tree);
-	assert_int_equal(rig->messages, 1);
-	assert_string_equal(rig->refused, "");
-	assert_non_null(rig->objects);
-	rig_pass(rig, 0);
-}
-
-static struct rig *with_message_of(const struct sample *sample, const char *const *lacks)
-{
-	struct rig *rig = rig_new(NULL);
-
-	rig->lacks = lacks;
-	take_message(rig, sample);
-	return rig;
-}
-
-/* In dialect C. */
-static struct rig *with_message(const struct sample *sample)
-{
-	return with_message_of(sample, rig_lacks_c);
-}
-
 /* A SuperLink that says nothing is asked again: no content is lost with the call. */
 static void test_a_poll_that_is_not_answered(void **state)
 {
@@ -74,7 +47,7 @@ static void test_all_in_their_order(void **state)
 	size_t next = 0;
 
 	sample_init(&sample, 20, 1000);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	while ((handle = rig_sent(rig, "PullObject"))) {
 		assert_int_equal(handle->timeout_ms, 0);
 		assert_int_equal(sample_index(&sample, handle), next);
@@ -92,7 +65,7 @@ static void test_all_in_their_order(void **state)
 	sample_done(&sample);
 }
 
-/* As a transport ends a call whose answer is larger than its bound. */
+/* End a call as a transport does when the answer is larger than its bound. */
 static void answer_too_large(struct rig *rig, struct rig_call *handle)
 {
 	rig->too_large = true;
@@ -110,7 +83,7 @@ static void test_a_larger_one_is_asked_for_alone(void **state)
 	struct rig *rig;
 
 	sample_init(&sample, 4, 1000);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	handle = rig_sent(rig, "PullObject");
 	assert_int_equal(handle->answer_max_bytes, usual);
 	answer_too_large(rig, handle);
@@ -141,7 +114,7 @@ static void test_one_that_is_too_large_ends_the_message(void **state)
 	struct rig *rig;
 
 	sample_init(&sample, 1, 1000);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	while ((handle = rig_sent(rig, "PullObject")) &&
 		handle->answer_max_bytes < FLEET_OBJECT_ANSWER_BYTES)
 		answer_too_large(rig, handle);
@@ -156,7 +129,7 @@ static void test_one_that_is_too_large_ends_the_message(void **state)
 	sample_done(&sample);
 }
 
-/* What is on its way is in the budget, of which it leaves a quarter. */
+/* The budget counts downloads that are on their way; they leave a quarter of it free. */
 static void test_objects_on_their_way_are_in_the_budget(void **state)
 {
 	const uint64_t usual = (5 * MIB) + (64 << 10);
@@ -167,7 +140,7 @@ static void test_objects_on_their_way_are_in_the_budget(void **state)
 	rig->lacks = rig_lacks_c;
 	budget_init(&rig->budget, 16 * MIB);
 	rig->fleet->options.budget = &rig->budget;
-	take_message(rig, &sample);
+	rig_take_message(rig, &sample);
 	assert_int_equal(rig_out(rig, "PullObject"), 2);
 	assert_int_equal(rig->budget.used_bytes, 2 * usual);
 	for (struct rig_call *handle; (handle = rig_sent(rig, "PullObject"));) {
@@ -183,7 +156,7 @@ static void test_objects_on_their_way_are_in_the_budget(void **state)
 	rig->lacks = rig_lacks_c;
 	budget_init(&rig->budget, MIB);
 	rig->fleet->options.budget = &rig->budget;
-	take_message(rig, &sample);
+	rig_take_message(rig, &sample);
 	assert_non_null(strstr(rig->content_details, "memory budget"));
 	ends(rig, &sample, OUTCOME_RESOURCE_EXHAUSTED);
 	sample_done(&sample);
@@ -202,7 +175,7 @@ static void test_one_that_waits_in_a_small_budget(void **state)
 	rig->lacks = rig_lacks_c;
 	budget_init(&rig->budget, 9 * MIB);
 	rig->fleet->options.budget = &rig->budget;
-	take_message(rig, &sample);
+	rig_take_message(rig, &sample);
 	assert_int_equal(rig_out(rig, "PullObject"), 1);
 	handle = rig_sent(rig, "PullObject");
 	assert_int_equal(sample_index(&sample, handle), 0);
@@ -229,7 +202,7 @@ static void test_large_ones_are_fewer_at_a_time(void **state)
 	struct rig *rig;
 
 	sample_init(&sample, 10, 10 * MIB);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	/* Five are out besides the first, of which three may be. */
 	for (unsigned i = 0; i < 4; i++) {
 		rig_answer_object(rig, rig_sent(rig, "PullObject"), &sample.bytes[i]);
@@ -248,7 +221,7 @@ static void test_those_of_old_releases_come_one_by_one(void **state)
 	struct rig *rig;
 
 	sample_init(&sample, 3, 1000);
-	rig = with_message_of(&sample, rig_lacks_b);
+	rig = rig_with_message_of(&sample, rig_lacks_b);
 	for (size_t i = 0; i < sample.n; i++) {
 		assert_int_equal(rig_out(rig, "PullObject"), 1);
 		rig_answer_object(rig, rig_sent(rig, "PullObject"), &sample.bytes[i]);
@@ -266,7 +239,7 @@ static void test_one_that_comes_later(void **state)
 	struct rig *rig;
 
 	sample_init(&sample, 6, 100);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	handle = rig_sent(rig, "PullObject");
 	rig_answer_object(rig, handle, NULL);
 	/* The others need not wait. */
@@ -292,7 +265,7 @@ static void test_one_that_does_not_come(void **state)
 	struct rig *rig;
 
 	sample_init(&sample, 0, 0);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	for (int i = 0; i < 1000 && !rig->contents; i++) {
 		if (rig_sent(rig, "PullObject"))
 			rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
@@ -311,7 +284,7 @@ static void test_one_that_is_lost(void **state)
 	struct rig *rig;
 
 	sample_init(&sample, 6, 100);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	assert_int_equal(rig_out(rig, "PullObject"), 6);
 	rig_answer_object_not_found(rig, rig_sent(rig, "PullObject"));
 	rig_pass(rig, 0);
@@ -332,7 +305,7 @@ static void test_a_failure_while_another_is_out_again(void **state)
 	struct rig *rig;
 
 	sample_init(&sample, 1, 100);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	lost = rig_sent(rig, "PullObject");
 	again = lost->next->next ? lost->next : NULL;
 	while (again && strcmp(again->method, "PullObject") != 0)
@@ -350,14 +323,14 @@ static void test_a_failure_while_another_is_out_again(void **state)
 	sample_done(&sample);
 }
 
-/* One that waits is not waited for when another one fails. */
+/* The node does not wait for a waiting download when another one fails. */
 static void test_a_failure_while_another_waits(void **state)
 {
 	struct sample sample;
 	struct rig *rig;
 
 	sample_init(&sample, 0, 100);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
 	rig_answer_object_not_found(rig, rig_sent(rig, "PullObject"));
 	ends(rig, &sample, OUTCOME_NOT_FOUND);
@@ -371,7 +344,7 @@ static void test_one_that_is_another(void **state)
 		struct rig *rig;
 
 		sample_init(&sample, 3, 100);
-		rig = with_message(&sample);
+		rig = rig_with_message(&sample);
 		for (int i = 0; i < bad; i++) {
 			struct rig_call *first = rig_sent(rig, "PullObject");
 
@@ -400,7 +373,7 @@ static void test_a_large_one_that_is_another(void **state)
 		rig = rig_new(NULL);
 		rig->lacks = rig_lacks_c;
 		rig->fleet->options.own_workers = own;
-		take_message(rig, &sample);
+		rig_take_message(rig, &sample);
 		rig_answer_object(rig, rig_sent(rig, "PullObject"), &sample.bytes[1]);
 		rig_pass(rig, 0);
 		assert_int_equal(rig_lines(rig, "is not what it is called"), !own);
@@ -417,7 +390,7 @@ static void test_what_1_25_says_of_one_that_is_not_there_yet(void **state)
 	struct rig *rig;
 
 	sample_init(&sample, 2, 100);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	for (int i = 0; i < 10; i++) {
 		rig_answer(rig, rig_sent(rig, "PullObject"), OUTCOME_UNKNOWN,
 			"Exception calling application: Both bytes_sent and bytes_recv cannot be "
@@ -439,7 +412,7 @@ static void test_taken_up_where_it_broke_off(void **state)
 	struct rig *rig;
 
 	sample_init(&sample, 4, 100);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	rig_answer_object(rig, rig_sent(rig, "PullObject"), &sample.bytes[0]);
 	rig_pass(rig, 0);
 	while (rig_sent(rig, "PullObject"))
@@ -467,7 +440,7 @@ static void test_outcomes_that_are_final(void **state)
 		struct rig *rig;
 
 		sample_init(&sample, 2, 100);
-		rig = with_message(&sample);
+		rig = rig_with_message(&sample);
 		rig_answer(rig, rig_sent(rig, "PullObject"), outcomes[i], "so it is", NULL);
 		rig_pass(rig, 0);
 		rig_answer_objects(rig, &sample);
@@ -477,239 +450,13 @@ static void test_outcomes_that_are_final(void **state)
 	}
 }
 
-static void test_nobody_wants_them(void **state)
-{
-	for (int waits = 0; waits < 2; waits++) {
-		struct sample sample;
-		struct rig *rig;
-
-		sample_init(&sample, 12, 100);
-		rig = with_message(&sample);
-		if (waits) {
-			rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
-			rig_answer_objects(rig, &sample);
-			assert_int_equal(object_set_missing(rig->objects), 1);
-		}
-		rig_drop_content(rig);
-		if (waits)
-			rig_pass(rig, 1000);
-		else
-			assert_int_equal(rig_out(rig, "PullObject"), 6);
-		rig_answer_objects(rig, &sample);
-		rig_pass(rig, 0);
-		/* So that the SuperLink need not keep them. */
-		assert_non_null(rig_sent(rig, "ConfirmMessageReceived"));
-		rig_answer(rig, rig_sent(rig, "ConfirmMessageReceived"), OUTCOME_OK, "", NULL);
-		assert_int_equal(rig->contents, 0);
-		assert_true(LIST_EMPTY(&rig->fleet->downloads));
-		assert_int_equal(spool_memory_bytes(rig->spool), 0);
-		rig_free(rig);
-		sample_done(&sample);
-	}
-}
-
-/* The owner is not told of a failure either. */
-static void test_nobody_wants_them_after_a_failure(void **state)
-{
-	struct sample sample;
-	struct rig *rig;
-
-	sample_init(&sample, 6, 100);
-	rig = with_message(&sample);
-	rig_answer_object_not_found(rig, rig_sent(rig, "PullObject"));
-	rig_pass(rig, 0);
-	rig_drop_content(rig);
-	rig_answer_objects(rig, &sample);
-	assert_non_null(rig_sent(rig, "ConfirmMessageReceived"));
-	assert_int_equal(rig->contents, 0);
-	rig_free(rig);
-	sample_done(&sample);
-}
-
-/* Neither the outage nor the next call's tries are those of objects that are not wanted. */
-static void test_nobody_wants_them_while_calls_fail(void **state)
-{
-	const struct retry_policy one = {.max_retries = 1, .max_wait_ms = -1};
-	struct sample sample;
-	struct rig *rig = rig_new(&one);
-
-	sample_init(&sample, 3, 100);
-	rig->lacks = rig_lacks_c;
-	take_message(rig, &sample);
-	rig_pass(rig, 20000);
-	rig_fail(rig, "SendNodeHeartbeat", OUTCOME_UNAVAILABLE);
-	while (rig_sent(rig, "PullObject"))
-		rig_answer(rig, rig_sent(rig, "PullObject"), OUTCOME_UNAVAILABLE, "gone", NULL);
-	rig_drop_content(rig);
-	rig_pass(rig, 500);
-	assert_int_equal(rig_lines(rig, "works again"), 0);
-	rig_answer_ping(rig, true);
-	assert_int_equal(rig_lines(rig, "works again after 0.5 s"), 1);
-	/* Its first failure is not its last. */
-	rig_fail(rig, "ConfirmMessageReceived", OUTCOME_DEADLINE_EXCEEDED);
-	rig_pass(rig, 500);
-	rig_answer(rig, rig_sent(rig, "ConfirmMessageReceived"), OUTCOME_OK, "", NULL);
-	assert_int_equal(rig->over, 0);
-	rig_free(rig);
-	sample_done(&sample);
-}
-
-/* Its objects are not asked for; the SuperLink need not keep them. */
-static void test_a_message_that_is_answered_when_it_comes(void **state)
-{
-	struct sample sample;
-	struct rig *rig = rig_new(NULL);
-
-	sample_init(&sample, 3, 100);
-	rig->lacks = rig_lacks_c;
-	rig->push_in_message = true;
-	rig_register(rig);
-	for (unsigned messages = 1; messages <= 2; messages++) {
-		rig_answer_pull_tree(rig, &sample.tree);
-		assert_int_equal(rig->messages, messages);
-		rig_pass(rig, 0);
-		assert_null(rig_sent(rig, "PullObject"));
-		assert_int_equal(sample_index(&sample, rig_sent(rig, "ConfirmMessageReceived")),
-			sample.n - 1);
-		rig_answer(rig, rig_sent(rig, "ConfirmMessageReceived"), OUTCOME_OK, "", NULL);
-		rig_answer_push(rig, "message-1");
-		assert_int_equal(rig->ends, messages);
-		rig_pass(rig, 100);
-	}
-	assert_int_equal(rig->contents, 0);
-	assert_true(LIST_EMPTY(&rig->fleet->downloads));
-	/* One that is not answered has its objects. */
-	rig->push_in_message = false;
-	rig_answer_pull_tree(rig, &sample.tree);
-	rig_pass(rig, 0);
-	rig_answer_objects(rig, &sample);
-	assert_int_equal(rig->contents, 1);
-	assert_int_equal(rig->content_outcome, OUTCOME_OK);
-	rig_free(rig);
-	sample_done(&sample);
-}
-
-static void test_lost_while_objects_are_kept(void **state)
-{
-	for (int stop = 0; stop < 2; stop++) {
-		struct sample sample;
-		struct rig *rig;
-
-		sample_init(&sample, 4, 100);
-		rig = with_message(&sample);
-		rig->hold_jobs = true;
-		for (int i = 0; i < 2; i++) {
-			struct rig_call *handle = rig_sent(rig, "PullObject");
-
-			rig_answer_object(rig, handle, &sample.bytes[i]);
-		}
-		rig_pass(rig, 20000);
-		if (stop) {
-			fleet_stop(rig->fleet, rig_stopped, rig);
-		} else {
-			rig_answer_ping(rig, false);
-			assert_int_equal(rig->lost, 1);
-		}
-		rig_pass(rig, 0);
-		rig_answer_cancelled(rig);
-		rig_pass(rig, 100);
-		/* Not before what is being kept is home. */
-		assert_null(rig->out);
-		rig->hold_jobs = false;
-		rig_pass(rig, 0);
-		assert_non_null(rig_sent(rig, stop ? "DeactivateNode" : "RegisterNode"));
-		assert_int_equal(rig->contents, 0);
-		rig_free(rig);
-		sample_done(&sample);
-	}
-}
-
-static void test_stopped_while_one_waits(void **state)
-{
-	struct sample sample;
-	struct rig *rig;
-
-	sample_init(&sample, 1, 100);
-	rig = with_message(&sample);
-	rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
-	rig_answer_objects(rig, &sample);
-	rig->wants = true;
-	fleet_poke(rig->fleet);
-	rig_pass(rig, 100);
-	rig_answer_object(rig, rig_sent(rig, "PullObject"), NULL);
-	assert_non_null(rig_sent(rig, "PullMessages"));
-	fleet_stop(rig->fleet, rig_stopped, rig);
-	rig_pass(rig, 0);
-	assert_true(LIST_EMPTY(&rig->fleet->downloads));
-	assert_int_equal(rig->contents, 0);
-	rig_free(rig);
-	sample_done(&sample);
-}
-
-/* It is answered, whatever becomes of its objects. */
-static void test_a_message_that_comes_while_stopping(void **state)
-{
-	for (int no_use = 0; no_use < 2; no_use++) {
-		struct sample sample;
-		struct rig *rig = rig_new(NULL);
-
-		sample_init(&sample, 3, 100);
-		rig->lacks = rig_lacks_c;
-		rig->no_use = no_use;
-		rig->push_in_message = !no_use;
-		rig_register(rig);
-		fleet_stop(rig->fleet, rig_stopped, rig);
-		rig_answer_pull_tree(rig, &sample.tree);
-		assert_int_equal(rig->messages, 1);
-		rig_pass(rig, 0);
-		assert_null(rig_sent(rig, "PullObject"));
-		if (!no_use) {
-			rig_answer_push(rig, "message-1");
-			assert_int_equal(rig->outcome, OUTCOME_OK);
-			rig_pass(rig, 0);
-			rig_answer_cancelled(rig);
-			rig_pass(rig, 0);
-		}
-		assert_non_null(rig_sent(rig, "DeactivateNode"));
-		assert_int_equal(rig->contents, 0);
-		rig_free(rig);
-		sample_done(&sample);
-	}
-}
-
-static void test_messages_that_are_refused(void **state)
-{
-	static const char junk[] = "\x0a\x03"
-				   "abc";
-	auto_(slices_done) struct slices broken = {0};
-	struct rig *rig = rig_new(NULL);
-
-	rig->lacks = rig_lacks_c;
-	rig_register(rig);
-	rig_answer_pull_tree(rig, NULL);
-	assert_int_equal(rig->messages, 1);
-	assert_null(rig->objects);
-	assert_string_equal(rig->refused, "the message came without a tree of its objects");
-	rig_pass(rig, 100);
-	assert_int_equal(slices_append_copy(&broken, junk, sizeof junk - 1), 0);
-	rig_answer_pull_tree(rig, &broken);
-	assert_int_equal(rig->messages, 2);
-	assert_null(rig->objects);
-	print_message("%s\n", rig->refused);
-	assert_true(strlen(rig->refused) > 10);
-	rig_pass(rig, 1000);
-	assert_null(rig_sent(rig, "PullObject"));
-	assert_int_equal(rig->contents, 0);
-	rig_free(rig);
-}
-
 static void test_no_memory_to_ask(void **state)
 {
 	struct sample sample;
 	struct rig *rig;
 
 	sample_init(&sample, 3, 100);
-	rig = with_message(&sample);
+	rig = rig_with_message(&sample);
 	while (rig_sent(rig, "PullObject"))
 		rig_answer(rig, rig_sent(rig, "PullObject"), OUTCOME_UNAVAILABLE, "", NULL);
 	rig->fail_calls = 2;
@@ -740,14 +487,6 @@ int main(void)
 		cmocka_unit_test(test_what_1_25_says_of_one_that_is_not_there_yet),
 		cmocka_unit_test(test_taken_up_where_it_broke_off),
 		cmocka_unit_test(test_outcomes_that_are_final),
-		cmocka_unit_test(test_nobody_wants_them),
-		cmocka_unit_test(test_nobody_wants_them_after_a_failure),
-		cmocka_unit_test(test_nobody_wants_them_while_calls_fail),
-		cmocka_unit_test(test_a_message_that_is_answered_when_it_comes),
-		cmocka_unit_test(test_lost_while_objects_are_kept),
-		cmocka_unit_test(test_stopped_while_one_waits),
-		cmocka_unit_test(test_a_message_that_comes_while_stopping),
-		cmocka_unit_test(test_messages_that_are_refused),
 		cmocka_unit_test(test_no_memory_to_ask),
 	};
 

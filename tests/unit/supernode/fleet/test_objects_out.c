@@ -110,7 +110,7 @@ static void pushed(struct case_ *c, struct object_request *out)
 	assert_int_equal(object_request_decode(&handle->body, out), 0);
 	assert_int_equal(out->node_id, RIG_NODE_ID);
 	assert_int_equal(out->run_id, 7);
-	/* It is what it is called. */
+	/* The object has the id that the call names. */
 	assert_int_equal(object_hash(&out->content, &id), 0);
 	assert_true(object_id_equal(&id, &out->id));
 }
@@ -366,7 +366,9 @@ static void test_an_error(void **state)
 
 			assert_int_equal(slices_append_copy(&bytes, "{}", 2), 0);
 			assert_int_equal(
-				object_make(OBJECT_MESSAGE, NULL, 0, &bytes, &content, &id), 0);
+				object_make(&(struct object_parts){OBJECT_MESSAGE, NULL, 0, &bytes},
+					&content, &id),
+				0);
 			slices_done(&bytes);
 			assert_int_equal(object_tree_encode(&id, NULL, 0, &bytes), 0);
 			assert_int_equal(object_tree_decode(&bytes, &tree, NULL), 0);

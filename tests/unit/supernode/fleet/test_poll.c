@@ -49,7 +49,7 @@ static void test_polls_only_when_wanted(void **state)
 	assert_null(rig_sent(rig, "PullMessages"));
 	rig_pass(rig, 0);
 	assert_non_null(rig_sent(rig, "PullMessages"));
-	/* One at a time. */
+	/* The node asks for one message at a time. */
 	fleet_poke(rig->fleet);
 	rig_pass(rig, 1000);
 	assert_int_equal(rig->sent, 3);

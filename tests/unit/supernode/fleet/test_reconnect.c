@@ -124,7 +124,7 @@ static void refused(struct slices *order)
 	assert_non_null(strstr(reply.error_reason, "Malformed reconnect message"));
 	assert_int_equal(rig_lines(rig, "a malformed reconnect message was refused"), 1);
 	rig_answer_push(rig, "3c2e");
-	/* As if nothing had been. */
+	/* The node works as before. */
 	assert_int_equal(rig->lost + rig->over, 0);
 	rig_pass(rig, 0);
 	assert_non_null(rig_sent(rig, "PullMessages"));
