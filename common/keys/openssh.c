@@ -93,10 +93,10 @@ static int read_file(struct ssh_bytes rest, EVP_PKEY **out, struct reason *why)
 	const struct ec_curve *curve;
 	uint32_t keys;
 
-	if (rest.len < sizeof(MAGIC) || memcmp(rest.data, MAGIC, sizeof(MAGIC)) != 0)
+	if (rest.len < sizeof MAGIC || memcmp(rest.data, MAGIC, sizeof MAGIC) != 0)
 		return damaged(why);
-	rest.data += sizeof(MAGIC);
-	rest.len -= sizeof(MAGIC);
+	rest.data += sizeof MAGIC;
+	rest.len -= sizeof MAGIC;
 	if (ssh_string(&rest, &cipher) < 0 || ssh_string(&rest, &kdf) < 0 ||
 		ssh_string(&rest, &options) < 0 || ssh_number(&rest, &keys) < 0)
 		return damaged(why);
