@@ -286,7 +286,7 @@ static void grace_over(void *arg)
 	}
 }
 
-/* Where messages come from, without --token. */
+/* Make the poll that messages come from when there is no --token. */
 static int new_poll(struct launcher *launcher)
 {
 	int r = work_poll_new(launcher->loop, launcher->rpc, launcher->log,

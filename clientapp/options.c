@@ -20,7 +20,7 @@
 #define LAUNCH         AT(launch)
 #define SUPEREXEC      "flower-superexec"
 
-/* Which of the two programs has an option. */
+/* The programs that have an option. */
 enum { CLIENTAPP = 1, LAUNCHER = 2, BOTH = 3 };
 
 struct row {

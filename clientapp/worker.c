@@ -372,8 +372,9 @@ static void install_run(struct job *job)
 				.flwr_home = worker->flwr_home,
 				.older_home = older_home,
 				.limits = limits,
-				.strict = worker->signed_apps},
-			&worker->manifest, &worker->app_dir, &worker->note, &worker->why);
+				.strict = worker->signed_apps,
+				.note = &worker->note},
+			&worker->manifest, &worker->app_dir, &worker->why);
 	worker->install_result = r;
 }
 

@@ -453,10 +453,10 @@ static int find_or_make(struct installation *installation, char **target_out)
 }
 
 int fab_install(const struct slices *content, const struct fab_install_options *options,
-	struct manifest *manifest_out, char **dir_out, struct reason *note, struct reason *why)
+	struct manifest *manifest_out, char **dir_out, struct reason *why)
 {
 	auto_(installation_done) struct installation installation = {
-		.options = options, .why = why, .note = note};
+		.options = options, .why = why, .note = options->note};
 	char *target = NULL;
 	int r;
 

@@ -13,6 +13,7 @@ struct fab_install_options {
 	const char *older_home; /* where they may be, too; NULL: nowhere */
 	struct fab_limits limits;
 	bool strict; /* what was changed or could be imported without being listed is refused */
+	struct reason *note; /* told what had been changed and was put right; NULL: nobody is */
 };
 
 /*
@@ -36,6 +37,6 @@ struct fab_install_options {
  * file system otherwise (ENOSPC, EROFS, EPERM: another's directory ...), why says where.
  */
 int fab_install(const struct slices *content, const struct fab_install_options *options,
-	struct manifest *manifest_out, char **dir_out, struct reason *note, struct reason *why);
+	struct manifest *manifest_out, char **dir_out, struct reason *why);
 
 #endif

@@ -180,8 +180,9 @@ int envelope_message_object(const struct envelope *envelope, const struct object
 	metadata.message_id = NULL;
 	r = message_encode(envelope, &metadata, NULL, &body);
 	return r ? r
-		 : object_make(
-			   OBJECT_MESSAGE, record_dict, record_dict ? 1 : 0, &body, out, id_out);
+		 : object_make(&(struct object_parts){OBJECT_MESSAGE, record_dict,
+				       record_dict ? 1 : 0, &body},
+			   out, id_out);
 }
 
 /* ---- Run and Context ---- */

@@ -231,40 +231,36 @@ void object_head_done(struct object_head *head)
 
 /* ---- making an object ---- */
 
-static int format_head(enum object_type type, const struct object_id *children, size_t n_children,
-	size_t body_bytes, struct text *text)
+static int format_head(const struct object_parts *parts, struct text *text)
 {
 	char id[OBJECT_ID_TEXT_BYTES];
-	int r = text_printf(text, "%s ", type_names[type]);
+	int r = text_printf(text, "%s ", type_names[parts->type]);
 
-	for (size_t i = 0; r == 0 && i < n_children; i++) {
-		object_id_format(&children[i], id);
+	for (size_t i = 0; r == 0 && i < parts->n_children; i++) {
+		object_id_format(&parts->children[i], id);
 		id[ID_DIGITS] = ','; /* it is added with its length */
-		r = text_add(text, id, i + 1 < n_children ? sizeof id : sizeof id - 1);
+		r = text_add(text, id, i + 1 < parts->n_children ? sizeof id : sizeof id - 1);
 	}
 	if (r == 0)
-		r = text_printf(text, " %zu", body_bytes);
+		r = text_printf(text, " %zu", parts->body->bytes);
 	return r == 0 ? text_add(text, "", 1) : r;
 }
 
-int object_build(enum object_type type, const struct object_id *children, size_t n_children,
-	const struct slices *body, struct slices *out)
+int object_build(const struct object_parts *parts, struct slices *out)
 {
 	auto_(slices_done) struct slices made = {0};
 	auto_(text_done) struct text head = {0};
 
-	if (format_head(type, children, n_children, body->bytes, &head) < 0 ||
-		slices_append_copy(&made, head.data, head.len) < 0 ||
-		slices_append_refs(&made, body) < 0 || slices_move(out, &made) < 0)
+	if (format_head(parts, &head) < 0 || slices_append_copy(&made, head.data, head.len) < 0 ||
+		slices_append_refs(&made, parts->body) < 0 || slices_move(out, &made) < 0)
 		return -ENOMEM;
 	return 0;
 }
 
-int object_make(enum object_type type, const struct object_id *children, size_t n_children,
-	const struct slices *body, struct slices *out, struct object_id *id_out)
+int object_make(const struct object_parts *parts, struct slices *out, struct object_id *id_out)
 {
 	auto_(slices_done) struct slices made = {0};
-	int r = object_build(type, children, n_children, body, &made);
+	int r = object_build(parts, &made);
 
 	if (r == 0)
 		r = object_hash(&made, id_out);

@@ -59,12 +59,18 @@ struct object_head {
 int object_head_parse(const struct slices *object, struct object_head *out, struct reason *why);
 void object_head_done(struct object_head *head);
 
+/* What an object is made of; all is borrowed. */
+struct object_parts {
+	enum object_type type;
+	const struct object_id *children;
+	size_t n_children;
+	const struct slices *body;
+};
+
 /* Make an object: head, then body by reference (appended to *out, which is empty before); its id is
  * object_hash(). 0 or -ENOMEM. */
-int object_build(enum object_type type, const struct object_id *children, size_t n_children,
-	const struct slices *body, struct slices *out);
+int object_build(const struct object_parts *parts, struct slices *out);
 /* object_build() and object_hash() in one. 0 or -ENOMEM. Blocks as object_hash(). */
-int object_make(enum object_type type, const struct object_id *children, size_t n_children,
-	const struct slices *body, struct slices *out, struct object_id *id_out);
+int object_make(const struct object_parts *parts, struct slices *out, struct object_id *id_out);
 
 #endif

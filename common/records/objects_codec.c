@@ -15,9 +15,8 @@
 #define PIECES_MAX (4 << 20) /* slices of all arrays: 64 GiB as gRPC hands them out */
 
 struct reading {
-	objects_get_fn *get;
-	void *arg;
-	uint64_t bytes_left, bytes_max;
+	const struct objects_source *source;
+	uint64_t bytes_left;
 	size_t pieces_left;
 	struct record_decoding decoding;
 	struct reason *why;
@@ -60,7 +59,7 @@ static int take_bytes(struct reading *reading, size_t bytes)
 {
 	if (bytes > reading->bytes_left)
 		return reason_code(reading->why, -EBADMSG,
-			"the records have more than %" PRIu64 " bytes", reading->bytes_max);
+			"the records have more than %" PRIu64 " bytes", reading->source->bytes_max);
 	reading->bytes_left -= bytes;
 	return 0;
 }
@@ -76,7 +75,7 @@ static int take_entry(struct reading *reading)
 static int get_object(struct reading *reading, const struct object_id *id, struct slices *bytes)
 {
 	struct reason detail;
-	int r = reading->get(reading->arg, id, bytes);
+	int r = reading->source->get(reading->source->arg, id, bytes);
 
 	if (r < 0) {
 		reason_set(&detail, "it is not here (%s)", strerror(-r));
@@ -319,14 +318,12 @@ static int read_dict(struct reading *reading, const struct object_id *id, struct
 	return r;
 }
 
-int objects_decode(objects_get_fn *get, void *arg, const struct object_id *id, uint64_t bytes_max,
+int objects_decode(const struct objects_source *source, const struct object_id *id,
 	struct record_dict *out, struct reason *why)
 {
 	auto_(record_dict_done) struct record_dict dict = {0};
-	struct reading reading = {.get = get,
-		.arg = arg,
-		.bytes_left = bytes_max,
-		.bytes_max = bytes_max,
+	struct reading reading = {.source = source,
+		.bytes_left = source->bytes_max,
 		.pieces_left = PIECES_MAX,
 		.decoding = {.left = RECORD_ENTRIES_MAX},
 		.why = why};

@@ -16,14 +16,21 @@
  * -errno. */
 typedef int objects_get_fn(void *arg, const struct object_id *id, struct slices *out);
 
+/* Where objects are read from. */
+struct objects_source {
+	objects_get_fn *get;
+	void *arg;
+	uint64_t bytes_max; /* of all objects that are read, each as often as it is used: a small
+			       message can stand for a very large one */
+};
+
 /*
  * The records of the RecordDict with this id. Order is as written; array bytes are references to
- * what get() gave, a piece that is used again too. bytes_max bounds all objects that are read, each
- * as often as it is used: a small message can stand for a very large one. 0; -EBADMSG with a
- * sentence (an object that is not as it must be, more than RECORD_ENTRIES_MAX entries, more than
- * bytes_max); -ENOMEM; what get() said, with a sentence. Blocks only as get() does.
+ * what get() gave, a piece that is used again too. 0; -EBADMSG with a sentence (an object that is
+ * not as it must be, more than RECORD_ENTRIES_MAX entries, more than bytes_max); -ENOMEM; what
+ * get() said, with a sentence. Blocks only as get() does.
  */
-int objects_decode(objects_get_fn *get, void *arg, const struct object_id *id, uint64_t bytes_max,
+int objects_decode(const struct objects_source *source, const struct object_id *id,
 	struct record_dict *out, struct reason *why);
 
 /* The distinct objects of something, children before those that have them, the root last. */

@@ -44,6 +44,12 @@ struct family {
 	size_t n_distinct;
 };
 
+/* Where the id and the encoded tree of an object that was made go. */
+struct place {
+	struct object_id *id;
+	struct slices *tree;
+};
+
 static int family_init(struct family *family, size_t n)
 {
 	*family = (struct family){.n = n};
@@ -122,7 +128,7 @@ static int cut(struct writing *writing, const struct slices *data)
 		r = slices_append_range(&body, data, offset,
 			left < writing->chunk_bytes ? left : writing->chunk_bytes);
 		if (r == 0)
-			r = object_build(OBJECT_ARRAY_CHUNK, NULL, 0, &body,
+			r = object_build(&(struct object_parts){OBJECT_ARRAY_CHUNK, NULL, 0, &body},
 				&writing->chunks[writing->n_chunks++].bytes);
 	}
 	return r;
@@ -179,27 +185,26 @@ static struct object_entry *add_entry(struct writing *writing)
 	return &list->v[list->n++];
 }
 
-/* An object with the folded family as children; its id and tree go to its place in the parent's. */
+/* Make an object that has the folded family as children. */
 static int make_object(struct writing *writing, enum object_type type, const struct family *family,
-	const struct slices *body, struct object_id *id_out, struct slices *tree_out)
+	const struct slices *body, const struct place *place)
 {
 	struct object_entry *entry = add_entry(writing);
 	int r = entry ? 0 : -ENOMEM;
 
 	if (r == 0)
-		r = object_make(
-			type, family->ids, family->n_distinct, body, &entry->bytes, &entry->id);
+		r = object_make(&(struct object_parts){type, family->ids, family->n_distinct, body},
+			&entry->bytes, &entry->id);
 	if (r == 0)
-		r = object_tree_encode(&entry->id, family->trees, family->n_distinct, tree_out);
+		r = object_tree_encode(&entry->id, family->trees, family->n_distinct, place->tree);
 	if (r == 0)
-		*id_out = entry->id;
+		*place->id = entry->id;
 	return r;
 }
 
 /* The same with a body that was written, whose memory is taken over. */
 static int make_from_text(struct writing *writing, enum object_type type,
-	const struct family *family, struct text *text, struct object_id *id_out,
-	struct slices *tree_out)
+	const struct family *family, struct text *text, const struct place *place)
 {
 	auto_(slices_done) struct slices body = {0};
 	size_t len = text->len;
@@ -212,7 +217,7 @@ static int make_from_text(struct writing *writing, enum object_type type,
 	}
 	if (slices_append(&body, slice) < 0)
 		return -ENOMEM;
-	return make_object(writing, type, family, &body, id_out, tree_out);
+	return make_object(writing, type, family, &body, place);
 }
 
 static int take_chunks(struct writing *writing, const struct slices *data, struct family *chunks)
@@ -233,8 +238,7 @@ static int take_chunks(struct writing *writing, const struct slices *data, struc
 	return r < 0 ? r : family_fold(chunks);
 }
 
-static int make_array(struct writing *writing, const struct array *array, struct object_id *id_out,
-	struct slices *tree_out)
+static int make_array(struct writing *writing, const struct array *array, const struct place *place)
 {
 	auto_(family_done) struct family chunks = {0};
 	auto_(text_done) struct text body = {0};
@@ -243,13 +247,13 @@ static int make_array(struct writing *writing, const struct array *array, struct
 	if (r == 0)
 		r = array_body_write(&body, array, chunks.numbers, chunks.n);
 	if (r == 0)
-		r = make_from_text(writing, OBJECT_ARRAY, &chunks, &body, id_out, tree_out);
+		r = make_from_text(writing, OBJECT_ARRAY, &chunks, &body, place);
 	return r;
 }
 
 /* An object whose body is the names of the family, which is folded here. */
 static int make_named(struct writing *writing, enum object_type type, struct family *family,
-	struct object_refs *names, struct object_id *id_out, struct slices *tree_out)
+	struct object_refs *names, const struct place *place)
 {
 	auto_(text_done) struct text body = {0};
 	int r;
@@ -260,12 +264,12 @@ static int make_named(struct writing *writing, enum object_type type, struct fam
 	if (r == 0)
 		r = family_fold(family);
 	if (r == 0)
-		r = make_from_text(writing, type, family, &body, id_out, tree_out);
+		r = make_from_text(writing, type, family, &body, place);
 	return r;
 }
 
-static int make_array_record(struct writing *writing, const struct record *record,
-	struct object_id *id_out, struct slices *tree_out)
+static int make_array_record(
+	struct writing *writing, const struct record *record, const struct place *place)
 {
 	auto_(family_done) struct family arrays = {0};
 	struct object_refs names = {.n = record->n_arrays};
@@ -276,16 +280,17 @@ static int make_array_record(struct writing *writing, const struct record *recor
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < record->n_arrays; i++) {
 		names.v[i].name = record->arrays[i].key;
-		r = make_array(writing, &record->arrays[i], &arrays.ids[i], &arrays.trees[i]);
+		r = make_array(writing, &record->arrays[i],
+			&(struct place){&arrays.ids[i], &arrays.trees[i]});
 	}
 	if (r == 0)
-		r = make_named(writing, OBJECT_ARRAY_RECORD, &arrays, &names, id_out, tree_out);
+		r = make_named(writing, OBJECT_ARRAY_RECORD, &arrays, &names, place);
 	free(names.v); /* the names are the record's */
 	return r;
 }
 
-static int make_value_record(struct writing *writing, const struct record *record,
-	struct object_id *id_out, struct slices *tree_out)
+static int make_value_record(
+	struct writing *writing, const struct record *record, const struct place *place)
 {
 	static const struct family none = {0};
 	auto_(wire_writer_done) struct wire_writer writer = {0};
@@ -296,7 +301,7 @@ static int make_value_record(struct writing *writing, const struct record *recor
 
 	record_put_values(&writer, record);
 	r = wire_writer_take(&writer, &body);
-	return r < 0 ? r : make_object(writing, type, &none, &body, id_out, tree_out);
+	return r < 0 ? r : make_object(writing, type, &none, &body, place);
 }
 
 static int make_dict(struct writing *writing, const struct record_dict *dict)
@@ -313,11 +318,11 @@ static int make_dict(struct writing *writing, const struct record_dict *dict)
 
 		names.v[i].name = record->name;
 		r = (record->kind == RECORD_ARRAYS ? make_array_record : make_value_record)(
-			writing, record, &records.ids[i], &records.trees[i]);
+			writing, record, &(struct place){&records.ids[i], &records.trees[i]});
 	}
 	if (r == 0)
-		r = make_named(writing, OBJECT_RECORD_DICT, &records, &names, &writing->list.root,
-			&writing->list.tree);
+		r = make_named(writing, OBJECT_RECORD_DICT, &records, &names,
+			&(struct place){&writing->list.root, &writing->list.tree});
 	free(names.v); /* the names are the dict's */
 	return r;
 }

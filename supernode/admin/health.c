@@ -300,7 +300,7 @@ static void handle_watch(void *server, struct request *request)
 
 	if (!request_begin(request, &known))
 		return;
-	/* Whoever keeps its Watch for long must not keep others out. */
+	/* A client that keeps its Watch for long must not keep others out. */
 	while (health->n_watchers >= HEALTH_WATCHES_MAX || !keep(health, request->peer)) {
 		if (watchers_make_room(health))
 			continue;
@@ -350,8 +350,7 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 		outcome_name(outcome), details);
 }
 
-int health_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
-	struct health **out, struct reason *why)
+int health_new(const struct health_options *options, struct health **out, struct reason *why)
 {
 	struct health *health = calloc(1, sizeof *health);
 	auto_(address_sockets_done) struct address_sockets sockets = {0};
@@ -360,14 +359,14 @@ int health_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *
 
 	if (!health)
 		return -ENOMEM;
-	health->log = log;
+	health->log = options->log;
 	health->service = (struct service){.name = "grpc.health.v1.Health",
 		.methods = methods,
 		.n_methods = ARRAY_LEN(methods),
 		.server = health};
-	r = address_listen(address, &sockets, why);
+	r = address_listen(options->address, &sockets, why);
 	if (r == 0)
-		r = door_new(loop, log, &sockets,
+		r = door_new(options->loop, options->log, &sockets,
 			&(struct door_options){.name = "health",
 				.connections_max = HEALTH_CONNECTIONS_MAX,
 				.connection_bytes = sizeof(struct health_connection),
@@ -375,7 +374,7 @@ int health_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *
 				.arg = health},
 			&health->door);
 	if (r == 0)
-		r = rpc_server_new(rpc,
+		r = rpc_server_new(options->rpc,
 			&(struct rpc_server_options){
 				.services = &health->service,
 				.n_services = 1,
@@ -396,7 +395,7 @@ int health_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *
 	grpc = front_end_grpc(health->server);
 	door_register(health->door, &grpc);
 	door_open(health->door);
-	log_info(log, "health: listening at %s", door_address(health->door));
+	log_info(options->log, "health: listening at %s", door_address(health->door));
 	*out = health;
 	return 0;
 }

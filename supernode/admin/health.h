@@ -22,12 +22,19 @@
 
 struct health;
 
+/* All is borrowed: address until health_new() returns, the rest until health_free(). */
+struct health_options {
+	struct loop *loop;
+	struct rpc *rpc;
+	struct log *log;
+	const char *address; /* "host:port", port 0: any */
+};
+
 /*
- * Listen at address ("host:port", port 0: any) and serve at once; not serving until told otherwise.
+ * Listen at the address and serve at once; not serving until told otherwise.
  * 0; -errno with a sentence (address in use ...).
  */
-int health_new(struct loop *loop, struct rpc *rpc, struct log *log, const char *address,
-	struct health **out, struct reason *why);
+int health_new(const struct health_options *options, struct health **out, struct reason *why);
 
 /* The address as somebody on this machine dials it; borrowed. */
 const char *health_address(const struct health *health);

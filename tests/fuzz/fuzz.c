@@ -27,7 +27,7 @@ _Noreturn void fuzz_fail(const char *file, int line, const char *rule)
 /* ---- memory ---- */
 
 #ifdef FUZZ_HOOKS
-/* Of the sanitizers' allocator; GCC comes without their headers. */
+/* Functions of the sanitizers' allocator; GCC comes without their headers. */
 int __sanitizer_install_malloc_and_free_hooks(
 	void (*on_malloc)(const volatile void *, size_t), void (*on_free)(const volatile void *));
 size_t __sanitizer_get_allocated_size(const volatile void *memory);
@@ -68,7 +68,7 @@ static void heap_ignore(void)
 	heap_counts = false;
 }
 
-/* What has come of len bytes of input since heap_begin()? */
+/* Check how much memory len bytes of input have taken since heap_begin(). */
 static void heap_end(size_t len)
 {
 	size_t allowed = fuzz_memory.kib * 1024 + fuzz_memory.per_byte * len;

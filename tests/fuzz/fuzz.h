@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What runs the inputs calls this; defined in fuzz.c. */
+/* The program that runs the inputs calls this function; fuzz.c defines it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 /* The target. */
@@ -60,7 +60,7 @@ int fuzz_next_fd(void);
 struct fuzz_codec {
 	/* Decode bytes, and encode the outcome to *again. 0, or the decoder's code. */
 	int (*again)(const struct slices *bytes, struct slices *again);
-	/* What was encoded is not of the same kind: it is not decoded once more. */
+	/* The encoded bytes are of another kind: they are not decoded once more. */
 	bool one_way;
 };
 

@@ -55,7 +55,7 @@ static void say(int socket, const uint8_t *data, size_t len, bool stray)
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 
 	memcpy(datagram, data, len);
-	/* These are not left to chance. */
+	/* Set the fields that random bytes would hardly ever get right. */
 	if (len >= sizeof head) {
 		memcpy(&head, datagram, sizeof head);
 		head.version = APP_FORM_VERSION;

@@ -19,7 +19,7 @@ static int again_message(const struct slices *bytes, struct slices *again)
 	return r;
 }
 
-/* Of what cannot be decoded there may be enough for an answer. */
+/* A message that cannot be decoded may still have enough metadata for an answer. */
 static int again_metadata(const struct slices *bytes, struct slices *again)
 {
 	auto_(envelope_done) struct envelope envelope = {0}, reply = {0};
@@ -76,7 +76,7 @@ static int again_fab(const struct slices *bytes, struct slices *again)
 	return 0;
 }
 
-/* Whatever a message's metadata are, an error reply can be made of them. */
+/* An error reply can be made from any metadata of a message. */
 static void fuzz_reply(const struct slices *bytes)
 {
 	auto_(envelope_done) struct envelope envelope = {0}, reply = {0};

@@ -56,7 +56,8 @@ static int again_pull(const struct slices *bytes, struct slices *again)
 	return 0;
 }
 
-/* Of a message that could not be read; what a readable one has is the same. */
+/* Read the metadata alone, as for a message that cannot be read. A readable message has the same
+ * metadata. */
 static int again_metadata(const struct slices *bytes, struct slices *again)
 {
 	auto_(envelope_done) struct envelope alone = {0}, envelope = {0};

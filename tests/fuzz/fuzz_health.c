@@ -89,7 +89,7 @@ static void call_finish(
 		CHECK(slices_move(&call->body, body) == 0);
 }
 
-/* What Check answers. */
+/* The answer of Check. */
 static enum outcome check(const uint8_t *data, size_t len, size_t piece)
 {
 	static const struct request_ops ops = {.finish = call_finish};
@@ -115,7 +115,8 @@ void fuzz(const uint8_t *data, size_t len)
 	enum outcome whole;
 
 	if (!health)
-		CHECK(health_new(NULL, NULL, NULL, "nowhere", &health, NULL) == 0);
+		CHECK(health_new(&(struct health_options){NULL, NULL, NULL, "nowhere"}, &health,
+			      NULL) == 0);
 	health_set(health, true);
 	whole = check(data, len, 0);
 	CHECK(whole == OUTCOME_OK || whole == OUTCOME_NOT_FOUND ||

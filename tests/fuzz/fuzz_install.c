@@ -69,7 +69,7 @@ void fuzz(const uint8_t *data, size_t len)
 	sha256_slices(&content, hash);
 	options.hash = hash;
 	options.flwr_home = home;
-	if (fab_install(&content, &options, &manifest, &app, NULL, NULL) == 0)
+	if (fab_install(&content, &options, &manifest, &app, NULL) == 0)
 		manifest_done(&manifest);
 	check_places(home, app);
 }

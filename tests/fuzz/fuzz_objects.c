@@ -17,7 +17,8 @@ static void fuzz_head(const struct slices *content)
 	if (object_head_parse(content, &head, NULL) < 0)
 		return;
 	CHECK(slices_append_range(&body, content, head.body_offset, head.body_bytes) == 0);
-	CHECK(object_make(head.type, head.children, head.n_children, &body, &made, &id) == 0);
+	CHECK(object_make(&(struct object_parts){head.type, head.children, head.n_children, &body},
+		      &made, &id) == 0);
 	CHECK(object_head_parse(&made, &again, NULL) == 0);
 	CHECK(again.n_children == head.n_children && again.body_bytes == head.body_bytes);
 	object_head_done(&again);

@@ -72,7 +72,8 @@ static void write_again(const struct record_dict *dict)
 	CHECK(items_encode(dict, &items) == 0);
 	CHECK(items_decode(&items, &from_items, NULL) == 0);
 	CHECK(objects_encode(&from_items, 4096, &list) == 0);
-	CHECK(objects_decode(get_made, &list, &list.root, UINT64_MAX, &from_objects, NULL) == 0);
+	CHECK(objects_decode(&(struct objects_source){get_made, &list, UINT64_MAX}, &list.root,
+		      &from_objects, NULL) == 0);
 	CHECK(items_encode(&from_objects, &again) == 0);
 	CHECK(slices_equal(&items, &again));
 }
@@ -98,7 +99,8 @@ void fuzz(const uint8_t *data, size_t len)
 	if (input.n == 0)
 		return;
 	root.v[0] = (uint8_t)(input.n - 1);
-	if (objects_decode(get_input, &input, &root, BYTES_MAX, &dict, NULL) == 0) {
+	if (objects_decode(&(struct objects_source){get_input, &input, BYTES_MAX}, &root, &dict,
+		    NULL) == 0) {
 		write_again(&dict);
 		record_dict_done(&dict);
 	}

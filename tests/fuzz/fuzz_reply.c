@@ -51,7 +51,7 @@ void fuzz(const uint8_t *data, size_t len)
 	struct app_reply reply;
 	struct reason why = {0};
 
-	/* These are not left to chance. */
+	/* Set the fields that random bytes would hardly ever get right. */
 	if (len >= sizeof begin)
 		CHECK(pwrite(file.fd, &begin, offsetof(struct form_header, head_start), 0) > 0);
 	CHECK(app_form_read_reply(file.fd, &reply, &why) < 0); /* it is not sealed */

@@ -77,7 +77,7 @@ static void fuzz_cut_text(const char *text)
 		CHECK(utf8_valid(copy, strlen(copy)) && strlen(copy) + 4 > max);
 }
 
-/* One line, whatever is in it. */
+/* The text is one line, whatever characters are in it. */
 static void fuzz_log(const char *text)
 {
 	auto_(close_at_exit) int fd = memfd_new("log");

@@ -50,7 +50,8 @@ static void sample_make(struct sample *sample, uint8_t seed, size_t body_bytes)
 		struct slices tree = {0};
 
 		need(slices_append_copy(&body, bytes, i ? 5 : body_bytes));
-		need(object_make(types[i], i ? &sample->ids[i - 1] : NULL, i > 0, &body,
+		need(object_make(&(struct object_parts){types[i], i ? &sample->ids[i - 1] : NULL,
+					 i > 0, &body},
 			&sample->bytes[i], &sample->ids[i]));
 		need(object_tree_encode(&sample->ids[i], &sample->tree, i > 0, &tree));
 		slices_done(&body);

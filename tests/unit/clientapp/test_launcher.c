@@ -15,7 +15,7 @@
 #define GRACE_MS  10000
 #define ANSWER_MS 5000
 
-/* What the stand-ins were told, and what they say. */
+/* The arguments that the stand-ins were called with, and the results that they give. */
 static struct {
 	work_poll_fn *got;
 	attendance_unwanted_fn *unwanted;
@@ -195,7 +195,7 @@ static void start(struct rig *rig)
 	launcher_start(rig->launcher);
 }
 
-/* One that has a message at work. */
+/* Start the launcher and give it a message, which is then at work. */
 static void start_with_message(struct rig *rig)
 {
 	start(rig);

@@ -1,5 +1,5 @@
-/* Which command lines are understood, and as what, under both names. How they are refused as a
- * whole program is in tests/system/test_command_line.py. */
+/* Tests of the command lines that are understood, and of their meaning, under both names.
+ * tests/system/test_command_line.py tests how the programs refuse others. */
 #include "clientapp/options.h"
 #include "common/base/exit_code.h"
 #include "kit/dir.h"

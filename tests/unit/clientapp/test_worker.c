@@ -14,7 +14,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-/* What the stand-ins were told, and what they say. */
+/* The arguments that the stand-ins were called with, and the results that they give. */
 static struct {
 	conversation_pulled_fn *pulled;
 	conversation_pushed_fn *pushed;
@@ -127,9 +127,9 @@ int __wrap_fab_check_hash(const struct slices *content, const char *hash,
 }
 
 int __wrap_fab_install(const struct slices *content, const struct fab_install_options *options,
-	struct manifest *manifest_out, char **dir_out, struct reason *note, struct reason *why);
+	struct manifest *manifest_out, char **dir_out, struct reason *why);
 int __wrap_fab_install(const struct slices *content, const struct fab_install_options *options,
-	struct manifest *manifest_out, char **dir_out, struct reason *note, struct reason *why)
+	struct manifest *manifest_out, char **dir_out, struct reason *why)
 {
 	world.installs++;
 	if (world.install_result)

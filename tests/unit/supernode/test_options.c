@@ -1,5 +1,5 @@
-/* Which command lines are understood, and as what. How they are refused as a whole program is in
- * tests/system/test_command_line.py. */
+/* Tests of the command lines that are understood, and of their meaning.
+ * tests/system/test_command_line.py tests how the program refuses others. */
 #include "common/base/exit_code.h"
 #include "kit/test.h"
 #include "supernode/options.h"

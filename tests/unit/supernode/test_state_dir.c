@@ -1,5 +1,5 @@
 /*
- * Where state is kept, and who may use it.
+ * Tests of the place where state is kept, and of its users.
  */
 #include "common/base/files.h"
 #include "kit/dir.h"

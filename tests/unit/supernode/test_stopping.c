@@ -13,7 +13,7 @@
 #define FETCH_MS  4000
 #define TTL_S     3600
 
-/* What the stand-ins were told, and what they say. */
+/* The arguments that the stand-ins were called with, and the results that they give. */
 static struct {
 	void (*fleet_left)(void *arg);
 	void (*workers_left)(void *arg);
@@ -438,7 +438,7 @@ static void apps_at_their_end_have_the_rest_of_the_grace(void **state)
 	kit_clock_pass(1);
 	assert_int_equal(world.all_stopped, 1);
 	assert_int_equal(rig.node.phase, PHASE_ENDING);
-	/* One that cannot be killed does not hold it up. */
+	/* A worker that cannot be killed does not hold up the end. */
 	kit_clock_pass(2 * WORKER_GRACE_MS);
 	assert_int_equal(rig.node.phase, PHASE_LEFT);
 }

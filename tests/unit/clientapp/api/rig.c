@@ -119,7 +119,7 @@ void supernode_goes(void)
 	unlink(rig.address + strlen("unix:"));
 	rig.down = false;
 	rpc_server_shutdown(take_pointer(&rig.server), 0, on_down, NULL);
-	/* It has a timer that is due now. */
+	/* The shutdown has a timer that is due now. */
 	kit_clock_pass(0);
 	run_until(rig.down);
 }

@@ -40,14 +40,15 @@ extern struct rig {
 	unsigned cancelled;   /* of those that were kept */
 } rig;
 
-/* What the SuperNode offers; it is not there yet. */
+/* Set up a test whose SuperNode offers this service; the SuperNode is not there yet. */
 void rig_setup(const struct service *service);
 /* After whoever was tested; the SuperNode goes if it is there. */
 void rig_teardown(void);
 
 /* ---- time ---- */
 
-/* What is on its way arrives; there is nothing to wait for, so this sees only what is quick. */
+/* Run the loop a few times, so that calls on their way arrive. Nothing tells when all have
+ * arrived: this sees only quick ones. */
 void settle(void);
 
 /* kit_loop_until() for the loop of the test. */
@@ -62,7 +63,7 @@ void connection_breaks(void);
 
 /* For handlers: not now. One at a time. */
 void rig_keep(struct request *request);
-/* To answer it. */
+/* Take the request that is kept, to answer it. */
 struct request *take_kept(void);
 
 /* ---- who asks ---- */

@@ -219,7 +219,7 @@ static void over_otherwise(void **state)
 	assert_int_equal(attendant.started, 4);
 }
 
-/* By the outputs that are expected of us. */
+/* The token has ended by the outputs that the worker owes. */
 static void over_by_its_outputs(void **state)
 {
 	attends(TOKEN);

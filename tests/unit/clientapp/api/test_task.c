@@ -47,7 +47,7 @@ static void begin(const char *orders)
 		0);
 }
 
-/* What it says in the end. */
+/* The words of its last report. */
 static void end(void)
 {
 	const char *line;
@@ -240,7 +240,7 @@ static void an_object_that_is_wrong_or_gone(void **state)
 		assert_int_equal(rig.outcome, OUTCOME_OK);
 		assert_string_equal(rig.inputs.broken.text, rows[i][1]);
 		assert_true(rig.inputs.unavailable);
-		/* Who asked is answered all the same. */
+		/* The caller is answered all the same. */
 		push(true, false);
 		assert_int_equal(rig.outcome, OUTCOME_OK);
 		end();

@@ -187,7 +187,7 @@ static void one_that_is_not_there_and_then_is(void **state)
 	asker.manner = KEEPS;
 	supernode_comes();
 	until_asked();
-	/* It shall say at once that it is there. */
+	/* A SuperNode that was away shall answer at once. */
 	assert_false(asker.may_wait);
 	assert_int_equal(kit_log_count(&rig.log, "is there again"), 0);
 	rig.planned_ms = 0;
@@ -262,7 +262,7 @@ static void one_that_makes_no_sense(void **state)
 	run_until(asker.tokens);
 }
 
-/* Who has not answered in a second keeps the question. */
+/* A SuperNode that has not answered in a second keeps the question. */
 static void stopped_while_a_question_is_kept(void **state)
 {
 	supernode_comes();

@@ -197,11 +197,11 @@ static void one_that_knows_neither_is_asked_again(void **state)
 	asker.task = GIVES;
 	until(&asker.got, 1);
 	assert_task(1);
-	/* That it is tried until then, and that it is. */
+	/* The log says that the worker tries until then, and that the SuperNode is back. */
 	assert_int_equal(kit_log_count(&rig.log, "is there\n"), 2);
 }
 
-/* What it knew may be another thing when it comes back. */
+/* A SuperNode that comes back may know other methods than before. */
 static void one_that_was_away_is_asked_both(void **state)
 {
 	ask_one(DISOWNS, HAS_NONE);

@@ -82,7 +82,7 @@ static void open_peer(struct fixture *fixture)
 	fixture->peer = peer;
 }
 
-/* Of the release under test, FLWR_TEST_APP_PYTHON, else of the oldest one. */
+/* The Python of the release under test (FLWR_TEST_APP_PYTHON), else of the oldest release. */
 static char *app_python(void)
 {
 	char *python = getenv("FLWR_TEST_APP_PYTHON");
@@ -467,7 +467,7 @@ static void test_kinds(void **state)
 	close_fixture(&fixture);
 }
 
-/* What sample.py's long_app raises. */
+/* The exception that long_app of sample.py raises. */
 static const char *long_reason(void)
 {
 	static char text[4000100];
@@ -591,7 +591,7 @@ static void test_end_of_python(void **state)
 	own = strstr(text, "thread done");
 	assert_non_null(own);
 	assert_string_equal(own, "thread done\nexit handler\nglobal deleted\n");
-	/* To 1.16 the app's @app.train() says this. */
+	/* The decorator @app.train() says this up to Flower 1.16. */
 	if (own != text)
 		assert_non_null(strstr(text, "PREVIEW FEATURE: ClientApp-register-train"));
 	assert_null(strstr(text, "DEPRECATED"));
@@ -639,8 +639,9 @@ static const struct value *config_value(const struct value_map *map, const char 
 	return value;
 }
 
-/* What an app changes of its Context comes back, values keep their kinds; what the release's node
- * would not take back is an error with its words, and leaves the Context as it was. */
+/* Changes that an app makes to its Context come back, and values keep their kinds. A Context
+ * that the release's node would refuse becomes an error with the release's words, and the
+ * Context stays as it was. */
 static void test_context(void **state)
 {
 	static const struct {
@@ -756,11 +757,9 @@ static void test_no_flwr(void **state)
 
 /* ---- what is not the bridge ---- */
 
-static void say(const struct fixture *fixture, uint32_t type, uint32_t version, uint32_t code,
-	const char *text, int fd)
+static void say(
+	const struct fixture *fixture, struct form_datagram datagram, const char *text, int fd)
 {
-	struct form_datagram datagram = {
-		.type = type, .version = version, .code = code, .text_len = (uint32_t)strlen(text)};
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
@@ -769,6 +768,7 @@ static void say(const struct fixture *fixture, uint32_t type, uint32_t version, 
 		{&datagram, sizeof datagram}, {(void *)(uintptr_t)text, strlen(text)}};
 	struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
 
+	datagram.text_len = (uint32_t)strlen(text);
 	if (fd >= 0) {
 		message.msg_control = control.bytes;
 		message.msg_controllen = sizeof control.bytes;
@@ -798,8 +798,11 @@ static void test_not_the_form(void **state)
 		struct fixture fixture;
 
 		open_peer(&fixture);
-		say(&fixture, rows[i].type, rows[i].version, rows[i].code, rows[i].text,
-			rows[i].fd ? STDOUT_FILENO : -1);
+		say(&fixture,
+			(struct form_datagram){.type = rows[i].type,
+				.version = rows[i].version,
+				.code = rows[i].code},
+			rows[i].text, rows[i].fd ? STDOUT_FILENO : -1);
 		wait_over(&fixture);
 		assert_int_equal(fixture.events[APP_HOST_BROKEN], 1);
 		assert_true(app_host_reason(fixture.host)[0] != '\0');
@@ -853,7 +856,8 @@ static void test_ended_after_hello(void **state)
 	struct fixture fixture;
 
 	open_peer(&fixture);
-	say(&fixture, FORM_HELLO, APP_FORM_VERSION, 0, "x", -1);
+	say(&fixture, (struct form_datagram){.type = FORM_HELLO, .version = APP_FORM_VERSION}, "x",
+		-1);
 	close_fd(&fixture.peer);
 	assert_true(app_host_ended(fixture.host));
 	assert_int_equal(fixture.events[APP_HOST_HELLO], 1);

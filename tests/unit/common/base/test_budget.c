@@ -29,7 +29,7 @@ static void peaks_are_noted_anew(void **state)
 	assert_int_equal(budget_reserve(&budget, 80), 0);
 	budget_release(&budget, 50);
 	budget_peak_reset(&budget);
-	/* What is held is not forgotten. */
+	/* The budget still counts bytes that are held. */
 	assert_int_equal(budget.used_bytes, 30);
 	assert_int_equal(budget.peak_bytes, 30);
 	assert_int_equal(budget_reserve(&budget, 10), 0);

@@ -181,7 +181,7 @@ static void a_home_of_its_own(void **state)
 	assert_int_equal(flwr_home_open(NULL, &home, &why), 0);
 	assert_string_not_equal(home.path, first);
 	flwr_home_done(&home);
-	/* One that is named is nobody's to remove. */
+	/* A home that the environment names is never removed. */
 	variable("HOME", "/tmp");
 	assert_int_equal(flwr_home_open(NULL, &home, &why), 0);
 	assert_string_equal(home.path, "/tmp/.flwr");
@@ -297,7 +297,7 @@ static void programs_are_found(void **state)
 	not_found("no-such-tool", -ENOENT);
 	not_found("folder", -EACCES);
 	not_found("text", -EACCES);
-	/* One that cannot be executed hides none behind it. */
+	/* A file that cannot be executed does not hide a later one on the path. */
 	assert_int_equal(chmod(text_program, 0700), 0);
 	search("%s:%s", one, two);
 	found_at("text", text_program);

@@ -1,5 +1,5 @@
 /*
- * What is resident and free.
+ * The bytes that are resident and free.
  */
 #include "common/base/heap.h"
 #include "kit/test.h"

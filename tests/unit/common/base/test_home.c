@@ -11,7 +11,7 @@ static void expands(const char *path, const char *expected)
 	free(expanded);
 }
 
-/* As os.path.expanduser() of Python gives them. */
+/* Expected values are those of Python's os.path.expanduser(). */
 static void homes_are_put_in_front(void **state)
 {
 	static const char *const same[] = {"", "a/~/b", "./~", "/~root", "fd:3", "unix:/a", "a~",

@@ -11,7 +11,7 @@
 #define WAIT_MS    20000
 #define HEAD_BYTES 30 /* the time and the space behind it */
 
-/* What has been written to a pipe by now, as a string. */
+/* Read all that has been written to a pipe by now, as a string. */
 static char *drain(int fd)
 {
 	static char buffer[1 << 20];
@@ -120,7 +120,7 @@ static void waits(void *arg)
 	(*(int *)arg)++;
 }
 
-/* What the descriptor does not take at once is kept, in order, to a bound. */
+/* The log keeps lines that the descriptor does not take at once, in order, up to a bound. */
 static void lines_are_kept(void **state)
 {
 	int ends[2], waiting = 0, n = 0, got = 0;
@@ -275,7 +275,7 @@ static void progress_on_a_terminal_is_one_line(void **state)
 	expect_seen(person, "INFO  10 %");
 	log_progress(log, "%d %%", 20);
 	expect_seen(person, "\r\x1b[KINFO  20 %");
-	/* One that is not written takes no place. */
+	/* A line that is not written takes no room. */
 	log_debug(log, "not at this level");
 	log_warn(log, "of any kind");
 	expect_seen(person, "\r\x1b[KWARN  of any kind\n");

@@ -72,7 +72,8 @@ static void what_lies_in_it_is_known(void **state)
 	assert_int_equal(slices_append(&list, slice_sub(slice, 3, 6)), 0);
 	assert_true(memory_file_holds(file, &list, &found));
 	assert_int_equal(found, offset);
-	/* With a gap, not at a multiple, of other memory. */
+	/* The file does not hold a list with a gap, at no multiple of a page, or of other
+	 * memory. */
 	assert_int_equal(slices_append(&list, slice_sub(slice, 0, 1)), 0);
 	assert_false(memory_file_holds(file, &list, &found));
 	assert_int_equal(slices_append(&other, slice_sub(slice, 1, 2)), 0);

@@ -53,7 +53,8 @@ static void utf8_rows(void **state)
 		assert_int_equal(utf8_valid(rows[i].bytes, rows[i].len), rows[i].valid);
 }
 
-/* Of Python's unicodedata: Cc, Cf, Zl and Zp are not shown, their neighbours are. */
+/* Categories of Python's unicodedata: characters of Cc, Cf, Zl and Zp are not shown, their
+ * neighbours are. */
 static void what_is_shown(void **state)
 {
 	static const uint32_t rows[] = {0x0, 0x9, 0xa, 0x1b, 0x7f, 0x80, 0x9b, 0xad, 0x61c, 0x200b,

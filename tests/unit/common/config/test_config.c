@@ -173,7 +173,7 @@ static void sentences_name_key_and_remedy(void **state)
 		{"k=\"\\q\"", "\"k\"", "backslash"},
 		{"k='a\nb'", "\"k\"", "control character"},
 		{"k='\xff'", "\"k\"", "not UTF-8"},
-		/* What is shown does nothing to a terminal. */
+		/* A text that is shown does nothing to a terminal. */
 		{"\x1b[31m=x", "\\x1b[31m", "key=\"alice\""},
 		{"a\x1b\nb.toml", "a\\x1b\\x0ab.toml", "No such file"},
 		{"name=x.toml", "\"name=x.toml\"", "a string needs quotes"},
@@ -244,7 +244,7 @@ static void a_broken_file(void **state)
 	}
 }
 
-/* What is no file is not waited for. */
+/* The reader does not wait for something that is no regular file. */
 static void no_file(void **state)
 {
 	auto_(free_at_exit) char *directory = kit_dir_path("dir.toml");

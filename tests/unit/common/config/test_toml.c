@@ -221,7 +221,7 @@ static int compare_lines(const void *a, const void *b)
 	return strcmp(((const struct text *)a)->data, ((const struct text *)b)->data);
 }
 
-/* As gen_toml.py writes it. */
+/* Write a value as gen_toml.py does. */
 static void our_answer(const char *document, size_t len, struct text *out, struct reason *why)
 {
 	struct value_map map = {0};

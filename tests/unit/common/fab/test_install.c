@@ -34,7 +34,7 @@ struct fab {
 	char hash[SHA256_HEX_BYTES];
 };
 
-/* One flower home, fresh for each install. */
+/* A Flower home, fresh for each install. */
 static void new_home(char home[HOME_BYTES])
 {
 	snprintf(home, HOME_BYTES, "%s/home-%u", fixture.dir, fixture.homes++);
@@ -68,23 +68,23 @@ static void fab_load(const char *file, size_t piece, struct fab *out)
 	fab_of(bytes, len, piece, out);
 }
 
-static int install_noted(const struct fab *fab, const char *home, bool strict, char **dir_out,
-	struct reason *note, struct reason *why)
+static int install_with(const struct fab *fab, const struct fab_install_options *options,
+	char **dir_out, struct reason *why)
 {
-	const struct fab_install_options options = {.hash = fab->hash,
-		.flwr_home = home,
-		.limits = fab_limits_default(),
-		.strict = strict};
+	struct fab_install_options whole = *options;
 	struct manifest manifest = {0};
-	int r = fab_install(&fab->content, &options, &manifest, dir_out, note, why);
+	int r;
 
+	whole.hash = fab->hash;
+	whole.limits = fab_limits_default();
+	r = fab_install(&fab->content, &whole, &manifest, dir_out, why);
 	manifest_done(&manifest);
 	return r;
 }
 
 static int install(const struct fab *fab, const char *home, char **dir_out, struct reason *why)
 {
-	return install_noted(fab, home, false, dir_out, NULL, why);
+	return install_with(fab, &(struct fab_install_options){.flwr_home = home}, dir_out, why);
 }
 
 static unsigned count_entries(const char *home, const char *below)
@@ -311,16 +311,14 @@ static void test_limits(void **state)
 	struct fab_install_options options = {
 		.hash = fab.hash, .flwr_home = home, .limits = fab_limits_default()};
 	options.limits.files_max = 6;
-	assert_int_equal(
-		fab_install(&fab.content, &options, &manifest, &dir, NULL, &why), -EBADMSG);
+	assert_int_equal(fab_install(&fab.content, &options, &manifest, &dir, &why), -EBADMSG);
 	assert_non_null(strstr(why.text, "7 files"));
 	options.limits.files_max = 7;
 	options.limits.unpacked_max_bytes = 7900;
-	assert_int_equal(
-		fab_install(&fab.content, &options, &manifest, &dir, NULL, &why), -EBADMSG);
+	assert_int_equal(fab_install(&fab.content, &options, &manifest, &dir, &why), -EBADMSG);
 	assert_non_null(strstr(why.text, "bytes"));
 	options.limits.unpacked_max_bytes = 8000;
-	assert_int_equal(fab_install(&fab.content, &options, &manifest, &dir, NULL, &why), 0);
+	assert_int_equal(fab_install(&fab.content, &options, &manifest, &dir, &why), 0);
 	assert_string_equal(manifest.publisher, "Some Org");
 	manifest_done(&manifest);
 	free(dir);
@@ -353,7 +351,7 @@ static void write_file(const char *dir, const char *name, const char *text)
 	assert_int_equal(fclose(file), 0);
 }
 
-/* What Flower has installed is used, unless it is not what came. */
+/* An app that Flower has installed is used, unless its files differ from the FAB's. */
 static void test_flowers(void **state)
 {
 	char home[HOME_BYTES], theirs[512];
@@ -380,7 +378,7 @@ static void test_flowers(void **state)
 	slices_done(&fab.content);
 }
 
-/* Whatever was done to a file of the list, the next use has it as it came; other files stay. */
+/* The next use restores a listed file, whatever was done to it; other files stay. */
 static void test_changed(void **state)
 {
 	static const char *const changes[] = {"echo 'app = 3' > demo_app/client_app.py",
@@ -405,14 +403,24 @@ static void test_changed(void **state)
 		auto_(free_at_exit) char *command = NULL;
 		struct reason note = {0}, why = {0};
 
-		assert_int_equal(install_noted(&fab, home, false, &dir, &note, &why), 0);
+		assert_int_equal(
+			install_with(&fab,
+				&(struct fab_install_options){.flwr_home = home, .note = &note},
+				&dir, &why),
+			0);
 		assert_string_equal(note.text, "");
 		assert_true(asprintf(&command, "cd '%s' && { %s; } && echo kept > kept.txt", dir,
 				    changes[i]) > 0);
 		assert_int_equal(system(command), 0);
-		assert_int_equal(install_noted(&fab, home, true, &again, &note, &why), -EBADMSG);
+		assert_int_equal(install_with(&fab,
+					 &(struct fab_install_options){
+						 .flwr_home = home, .strict = true, .note = &note},
+					 &again, &why),
+			-EBADMSG);
 		assert_non_null(strstr(why.text, "was changed"));
-		if (install_noted(&fab, home, false, &again, &note, &why) != 0)
+		if (install_with(&fab,
+			    &(struct fab_install_options){.flwr_home = home, .note = &note}, &again,
+			    &why) != 0)
 			fail_msg("%s: %s", changes[i], why.text);
 		assert_string_equal(again, dir);
 		assert_non_null(strstr(note.text, "was changed"));
@@ -428,7 +436,7 @@ static void test_changed(void **state)
 	slices_done(&fab.content);
 }
 
-/* Where signatures count nothing that Python would import may lie beside the listed files. */
+/* With strict, no file that Python would import may lie beside the listed files. */
 static void test_unlisted(void **state)
 {
 	static const struct {
@@ -461,14 +469,25 @@ static void test_unlisted(void **state)
 		int r;
 
 		new_home(home);
-		assert_int_equal(install_noted(&fab, home, true, &dir, &note, &why), 0);
+		assert_int_equal(install_with(&fab,
+					 &(struct fab_install_options){
+						 .flwr_home = home, .strict = true, .note = &note},
+					 &dir, &why),
+			0);
 		assert_true(asprintf(&command, "cd '%s' && { %s; }", dir, rows[i].change) > 0);
 		assert_int_equal(system(command), 0);
-		r = install_noted(&fab, home, true, &again, &note, &why);
+		r = install_with(&fab,
+			&(struct fab_install_options){
+				.flwr_home = home, .strict = true, .note = &note},
+			&again, &why);
 		if (r != (rows[i].good ? 0 : -EBADMSG))
 			fail_msg("%s: %d %s", rows[i].change, r, why.text);
 		free(take_pointer(&again));
-		assert_int_equal(install_noted(&fab, home, false, &again, &note, &why), 0);
+		assert_int_equal(
+			install_with(&fab,
+				&(struct fab_install_options){.flwr_home = home, .note = &note},
+				&again, &why),
+			0);
 		assert_string_equal(note.text, "");
 	}
 	slices_done(&fab.content);
@@ -494,11 +513,21 @@ static void bytecode_is_removed(void **state)
 		struct reason note = {0}, why = {0};
 
 		new_home(home);
-		assert_int_equal(install_noted(&fab, home, strict, &dir, &note, &why), 0);
+		assert_int_equal(
+			install_with(&fab,
+				&(struct fab_install_options){
+					.flwr_home = home, .strict = strict, .note = &note},
+				&dir, &why),
+			0);
 		assert_true(asprintf(&command, plant, dir) > 0);
 		assert_true(asprintf(&check, look, dir) > 0);
 		assert_int_equal(system(command), 0);
-		assert_int_equal(install_noted(&fab, home, strict, &again, &note, &why), 0);
+		assert_int_equal(
+			install_with(&fab,
+				&(struct fab_install_options){
+					.flwr_home = home, .strict = strict, .note = &note},
+				&again, &why),
+			0);
 		assert_string_equal(note.text, "");
 		assert_int_equal(system(check), 0);
 	}
@@ -531,7 +560,9 @@ static void test_owners(void **state)
 		snprintf(command, sizeof command, "%.*s%s%s", (int)(at - planted[i]), planted[i],
 			home, at + 2);
 		assert_int_equal(system(command), 0);
-		r = install_noted(&fab, home, false, &again, &note, &why);
+		r = install_with(&fab,
+			&(struct fab_install_options){.flwr_home = home, .note = &note}, &again,
+			&why);
 		if (r != -EPERM && r != -ENOTDIR)
 			fail_msg("%s: %d %s", planted[i], r, why.text);
 		assert_non_null(strstr(why.text, home));
@@ -631,7 +662,7 @@ static void test_crash(void **state)
 	slices_done(&fab.content);
 }
 
-/* As a user who may not write there: nothing is written, the reason says where. */
+/* A user who may not write there gets a reason that says where; nothing is written. */
 static int install_unprivileged(const struct fab *fab, const char *home)
 {
 	struct reason why = {0};

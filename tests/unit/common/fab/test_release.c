@@ -37,7 +37,7 @@ static char *install(const struct slices *content, const char *home, const char 
 	const struct fab_install_options options = {
 		.hash = hash, .flwr_home = home, .older_home = older, .limits = limits};
 
-	if (fab_install(content, &options, &manifest, &dir, NULL, &why) != 0)
+	if (fab_install(content, &options, &manifest, &dir, &why) != 0)
 		fail_msg("%s", why.text);
 	assert_string_equal(manifest.fab_id, "some-org/demo-app");
 	assert_int_equal(manifest.config.n, 1);

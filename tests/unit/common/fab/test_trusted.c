@@ -168,7 +168,7 @@ static void a_file_that_is_too_large_is_refused(void **state)
 	assert_int_equal(trusted_load(path, &trusted, &why), -EBADMSG);
 }
 
-/* Whatever is changed: a sentence, or a file of another meaning; never a crash. */
+/* Any change leads to a sentence or to a file of another meaning; never to a crash. */
 static void a_changed_file_never_crashes(void **state)
 {
 	char text[] = "---\n# all\nfpk_a: " KEY "\nfpk_b: '" KEY " me'\n\"fpk_c\": >-\n  " KEY "\n";

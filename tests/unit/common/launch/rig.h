@@ -52,7 +52,7 @@ int64_t rig_wait_over(void);
 /* A file with this script in it, for the caller to unlink. */
 void script_new(char path[64], const char *text);
 
-/* What process_ops and worker_ops are tested with. */
+/* The events that process_ops and worker_ops have told. */
 struct seen {
 	bool ended;
 	bool gone;

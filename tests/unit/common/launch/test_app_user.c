@@ -30,7 +30,7 @@ static void test_mistakes(void **state)
 	refused("54321", "give UID:GID");
 }
 
-/* Whoever runs this program need not become anybody. */
+/* A program that runs as the wanted user need not change its user. */
 static void test_oneself(void **state)
 {
 	struct app_user *user = (void *)state;
@@ -66,7 +66,7 @@ static void test_another(void **state)
 	app_user_free(user);
 }
 
-/* As a node that cannot become anybody: in a child. */
+/* Check, in a child, as a node that cannot change its user. */
 static void test_without_rights(void **state)
 {
 	struct app_user *user = NULL;
@@ -92,7 +92,7 @@ static void test_without_rights(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* What stands in the user's way is named; a home that is not there is made. */
+/* A path that the user cannot pass is named; a home that is not there is made. */
 static void test_reach(void **state)
 {
 	auto_(free_at_exit) char *home = kit_dir_path("home");

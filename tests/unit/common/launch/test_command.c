@@ -65,7 +65,7 @@ static void build(const char *template, char *text, size_t bytes)
 	build_with(template, &values, text, bytes);
 }
 
-/* It is refused, with a sentence that has text in it. */
+/* Check that the command is refused with a sentence that contains text. */
 static void refused(const char *template, int r, const char *text)
 {
 	struct reason why = {0};
@@ -137,7 +137,7 @@ static void test_task_token(void **state)
 	command_free(argv);
 }
 
-/* What Flower's worker takes; nothing is added to what has a placeholder. */
+/* Options of Flower's worker are added; nothing is added to a command that has a placeholder. */
 static void test_default_arguments(void **state)
 {
 	static const char usual[] = "--clientappio-api-address\n" ADDRESS
@@ -153,7 +153,7 @@ static void test_default_arguments(void **state)
 	assert_string_equal(text, "4711\n");
 }
 
-/* Whatever is in a value stays one word, and is not looked at again. */
+/* A value stays one word, whatever is in it, and is not expanded again. */
 static void test_values_are_no_syntax(void **state)
 {
 	static const char *const addresses[] = {

@@ -5,7 +5,7 @@
 
 #include <fcntl.h>
 
-/* One output with its pipe. */
+/* An output with its pipe. */
 struct pipe_rig {
 	struct output output;
 	struct output_flow flow;
@@ -80,7 +80,7 @@ static void test_lines(void **state)
 	assert_int_equal(rig_log_count(rig, "app 1 err: two\n"), 1);
 }
 
-/* What a log of ours wrote keeps its level; what only looks like it does not. */
+/* A line that a log of ours wrote keeps its level; a line that only looks like one does not. */
 static void test_levels(void **state)
 {
 	struct rig *rig = *state;
@@ -264,7 +264,7 @@ static void test_long_lines_stay_whole(void **state)
 	assert_int_equal(rig_log_count(rig, "app 1 err: "), 1);
 }
 
-/* What an app prints has no level: a log that shows errors only shows it. */
+/* Lines that an app prints have no level: a log that shows only errors shows them. */
 static void test_it_is_no_matter_of_levels(void **state)
 {
 	struct rig *rig = *state;

@@ -187,7 +187,7 @@ static void test_stop_of_stopped(void **state)
 	process_stop(process, RIG_WAIT_MS);
 	rig_until(rig, &seen.gone);
 	assert_int_equal(seen.end.stop, PROCESS_STOPPED);
-	/* It had the time to stop itself, or not. */
+	/* The process had time to stop itself, or not. */
 	assert_int_equal(seen.end.kind, PROCESS_KILLED);
 	assert_int_equal(seen.end.value, SIGTERM);
 
@@ -429,7 +429,7 @@ static void test_app_start_status(void **state)
 	start_status(*state, (const char *const[]){APP_START, "-r", "/", NULL}, 125, "usage");
 }
 
-/* What it settles is there when the program runs. */
+/* Settings of the start stage hold when the program runs. */
 static void test_app_start_bounds(void **state)
 {
 	struct rig *rig = *state;

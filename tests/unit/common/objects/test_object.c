@@ -155,13 +155,17 @@ static void objects_are_made_by_reference(void **state)
 	struct object_id id, hash;
 
 	assert_int_equal(slices_append(&body, slice_static(body_bytes, 4)), 0);
-	assert_int_equal(object_make(OBJECT_RECORD_DICT, children, 2, &body, &made, &id), 0);
+	assert_int_equal(object_make(&(struct object_parts){OBJECT_RECORD_DICT, children, 2, &body},
+				 &made, &id),
+		0);
 	whole = vector_whole((const uint8_t *)expected, sizeof expected - 1);
 	assert_true(slices_equal(&made, &whole));
 	assert_ptr_equal(made.v[made.n - 1].data, body_bytes);
 	assert_int_equal(object_hash(&whole, &hash), 0);
 	assert_true(object_id_equal(&hash, &id));
-	assert_int_equal(object_make(OBJECT_MESSAGE, NULL, 0, &empty, &empty, &id), 0);
+	assert_int_equal(
+		object_make(&(struct object_parts){OBJECT_MESSAGE, NULL, 0, &empty}, &empty, &id),
+		0);
 	slices_done(&whole);
 	whole = vector_whole((const uint8_t *)"Message  0", sizeof("Message  0"));
 	assert_true(slices_equal(&empty, &whole));

@@ -12,7 +12,7 @@ static struct object_id id_named(uint32_t name)
 {
 	struct object_id id = {0};
 
-	/* As a hostile peer would choose them: alike but for one word. */
+	/* Ids that a hostile peer would choose: they differ in one word only. */
 	memcpy(id.v + 12, &name, sizeof name);
 	return id;
 }

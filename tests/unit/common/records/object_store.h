@@ -57,8 +57,9 @@ static inline struct object_id store_make(struct object_store *store, enum objec
 	struct stored *stored = store_add(store);
 
 	assert_int_equal(slices_append(&text, slice_static(body, strlen(body))), 0);
-	assert_int_equal(
-		object_make(type, children, n_children, &text, &stored->bytes, &stored->id), 0);
+	assert_int_equal(object_make(&(struct object_parts){type, children, n_children, &text},
+				 &stored->bytes, &stored->id),
+		0);
 	return stored->id;
 }
 

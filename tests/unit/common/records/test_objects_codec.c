@@ -11,7 +11,7 @@
 
 #define NO_LIMIT UINT64_MAX
 
-/* What the package says about one RecordDict. */
+/* The expected values of one RecordDict, from the real package. */
 struct example {
 	struct slices dict; /* as proto (R2) */
 	size_t chunk_bytes;
@@ -45,7 +45,8 @@ static int decode(struct object_store *objects, struct record_dict *dict, struct
 {
 	const struct object_id *root = &objects->v[objects->n - 1].id;
 
-	return objects_decode(store_get, objects, root, NO_LIMIT, dict, why);
+	return objects_decode(
+		&(struct objects_source){store_get, objects, NO_LIMIT}, root, dict, why);
 }
 
 static void check_decode(struct example *example)
@@ -59,7 +60,7 @@ static void check_decode(struct example *example)
 	assert_true(slices_equal(&made, &example->dict));
 }
 
-/* One object is not what its id says: some bytes differ, or some are missing. */
+/* An object differs from its id: some bytes differ, or some are missing. */
 static void spoil(struct object_store *objects, struct stored *spoilt)
 {
 	size_t len = spoilt->bytes.bytes, cut = len;
@@ -203,9 +204,8 @@ static void names_are_utf8(void **state)
 	assert_int_equal(objects_encode(&dict, 100, &list), -EILSEQ);
 }
 
-/* "%s" in a body stands for the id of the only child. */
-static struct object_id make_parent(struct object_store *store, enum object_type type,
-	const struct object_id *child, size_t n_children, const char *format, char body[1024])
+/* Write a body: "%s" in the format stands for the child's id. Returns body. */
+static const char *put_id(const char *format, const struct object_id *child, char body[1024])
 {
 	char id[OBJECT_ID_TEXT_BYTES];
 	const char *at = strstr(format, "%s");
@@ -215,7 +215,7 @@ static struct object_id make_parent(struct object_store *store, enum object_type
 		snprintf(body, 1024, "%.*s%s%s", (int)(at - format), format, id, at + 2);
 	else
 		snprintf(body, 1024, "%s", format);
-	return store_make(store, type, child, n_children, body);
+	return body;
 }
 
 static void expect_refusal(struct object_store *store, const char *sentence)
@@ -265,7 +265,8 @@ static void broken_record_dicts_are_refused(void **state)
 		auto_(store_done) struct object_store store = {0};
 		struct object_id child = store_make(&store, rows[i].child, NULL, 0, "\x0a");
 
-		make_parent(&store, rows[i].type, &child, rows[i].n_children, rows[i].body, body);
+		store_make(&store, rows[i].type, &child, rows[i].n_children,
+			put_id(rows[i].body, &child, body));
 		expect_refusal(&store, rows[i].why);
 	}
 }
@@ -277,8 +278,9 @@ static void make_array_dict(struct object_store *store, enum object_type chunk, 
 	struct object_id id = store_make(store, chunk, NULL, 0, "abc");
 
 	id = store_make(store, OBJECT_ARRAY, &id, n_children, array_body);
-	id = make_parent(store, OBJECT_ARRAY_RECORD, &id, 1, "{\"a\": \"%s\"}", bodies[0]);
-	make_parent(store, OBJECT_RECORD_DICT, &id, 1, "{\"r\": \"%s\"}", bodies[1]);
+	id = store_make(
+		store, OBJECT_ARRAY_RECORD, &id, 1, put_id("{\"a\": \"%s\"}", &id, bodies[0]));
+	store_make(store, OBJECT_RECORD_DICT, &id, 1, put_id("{\"r\": \"%s\"}", &id, bodies[1]));
 }
 
 #define ARRAY_BODY(shape, chunks)                                                                  \
@@ -346,7 +348,8 @@ static void leaves_have_no_children(void **state)
 		struct object_id id = store_make(&store, OBJECT_ARRAY_CHUNK, NULL, 0, "");
 
 		id = store_make(&store, types[i], &id, 1, "");
-		make_parent(&store, OBJECT_RECORD_DICT, &id, 1, "{\"r\": \"%s\"}", body);
+		store_make(
+			&store, OBJECT_RECORD_DICT, &id, 1, put_id("{\"r\": \"%s\"}", &id, body));
 		expect_refusal(&store, "it has children");
 	}
 }
@@ -359,7 +362,7 @@ static void a_missing_object_is_named(void **state)
 	struct reason why = {0};
 	char body[1024];
 
-	make_parent(&store, OBJECT_RECORD_DICT, &child, 1, "{\"r\": \"%s\"}", body);
+	store_make(&store, OBJECT_RECORD_DICT, &child, 1, put_id("{\"r\": \"%s\"}", &child, body));
 	assert_int_equal(decode(&store, &dict, &why), -ENOENT);
 	assert_non_null(strstr(why.text, "object 010203"));
 }
@@ -405,7 +408,9 @@ static void few_bytes_do_not_become_many(void **state)
 	records = repeat(&id, 300);
 	id = store_make(&store, OBJECT_RECORD_DICT, &id, 1, records);
 	expect_refusal(&store, "more than 1000000 entries");
-	assert_int_equal(objects_decode(store_get, &store, &id, 1000000, &dict, &why), -EBADMSG);
+	assert_int_equal(objects_decode(&(struct objects_source){store_get, &store, 1000000}, &id,
+				 &dict, &why),
+		-EBADMSG);
 	assert_string_equal(why.text, "the records have more than 1000000 bytes");
 }
 

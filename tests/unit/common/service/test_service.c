@@ -5,7 +5,7 @@
 #include "common/service/service.h"
 #include "kit/test.h"
 
-/* What has happened, one letter each. */
+/* The events so far, one letter each. */
 struct log {
 	char text[32];
 	size_t n;
@@ -54,7 +54,7 @@ static void fake_finish(
 		strncpy(log->details, details, sizeof log->details - 1);
 	assert_int_equal(request->body.n, 0);
 	slices_done(body);
-	/* As a front-end may: nobody must look at it again. */
+	/* Free the request inside, as a front-end may: the service must not read it again. */
 	memset(request, 0xee, sizeof *request);
 }
 

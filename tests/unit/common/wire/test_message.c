@@ -40,7 +40,7 @@ static void assert_encoded(const void *message, const uint8_t *data, size_t len)
 	slice_unref(&flat);
 }
 
-/* Of each message the engine knows every field's type. */
+/* The engine knows the type of every field of each message. */
 static void test_every_type_is_known(void **state)
 {
 	static const ProtobufCType known[] = {PROTOBUF_C_TYPE_INT32, PROTOBUF_C_TYPE_SINT32,

@@ -113,7 +113,7 @@ static void test_small_pieces(void **state)
 	for (unsigned i = 0; i < PIECES + 2; i++) {
 		assert_int_equal(wire_next(&reader, &field), 1);
 		assert_int_equal(wire_refs(&reader, &field, &refs), 0);
-		/* Whoever has a reference sees the bytes of its time. */
+		/* The owner of a reference sees the bytes as they were when it was taken. */
 		if (i == PIECES / 2)
 			assert_int_equal(slices_append_refs(&others, &refs), 0);
 	}

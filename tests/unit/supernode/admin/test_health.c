@@ -31,8 +31,9 @@ static int setup(void **state)
 	kit_log_init(&rig->log, "test", LOG_LEVEL_DEBUG);
 	assert_int_equal(loop_new(&rig->loop), 0);
 	assert_int_equal(rpc_new(rig->loop, &rig->rpc), 0);
-	assert_int_equal(
-		health_new(rig->loop, rig->rpc, rig->log.log, "127.0.0.1:0", &rig->health, &why),
+	assert_int_equal(health_new(&(struct health_options){rig->loop, rig->rpc, rig->log.log,
+					    "127.0.0.1:0"},
+				 &rig->health, &why),
 		0);
 	*state = rig;
 	return 0;
@@ -68,7 +69,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* What the judge asks for, a line each. */
+/* The commands of the judge, one a line. */
 static void judge_asks(struct rig *rig, const char *line)
 {
 	if (strncmp(line, "serve", 5) == 0)
@@ -109,7 +110,7 @@ static void run(struct rig *rig, const char *scenario)
 	rig->answer_owed = false;
 }
 
-/* So often the log has text. */
+/* Count how often the log has text. */
 static unsigned logged(struct rig *rig, const char *text)
 {
 	return kit_log_count(&rig->log, text);
@@ -185,7 +186,8 @@ static void an_address_in_use_is_named(void **state)
 	struct health *second = NULL;
 	struct reason why = {0};
 
-	assert_int_equal(health_new(rig->loop, rig->rpc, rig->log.log, health_address(rig->health),
+	assert_int_equal(health_new(&(struct health_options){rig->loop, rig->rpc, rig->log.log,
+					    health_address(rig->health)},
 				 &second, &why),
 		-EADDRINUSE);
 	assert_null(second);

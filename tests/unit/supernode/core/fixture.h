@@ -26,7 +26,7 @@ struct fixture {
 	struct node_action action; /* the last one */
 };
 
-/* Of the words of a token's text the first is the token. */
+/* The first word of a token's text is the token. */
 static uint64_t next_token(void *arg)
 {
 	struct fixture *f = arg;
@@ -36,7 +36,7 @@ static uint64_t next_token(void *arg)
 	return f->token += 1000;
 }
 
-/* Of options: slots, what is said of workers, and times. */
+/* The fixture takes slots, the members about workers, and times from options. */
 static inline void fixture_open(struct fixture *self, const struct node_options *options)
 {
 	struct node_options all = *options;
@@ -183,8 +183,8 @@ static inline enum outcome pull(struct fixture *f, uint64_t token)
 }
 
 /* Outputs of a worker: content (or, without, an error) and a Context with state. */
-static inline void outputs_make(struct fixture *f, uint64_t token, const char *content, double ttl,
-	const char *state, struct instruction_outputs *out)
+static inline struct instruction_outputs outputs_make(
+	struct fixture *f, uint64_t token, const char *content, double ttl, const char *state)
 {
 	struct envelope reply = {.has_content = content != NULL,
 		.has_error = content == NULL,
@@ -192,18 +192,20 @@ static inline void outputs_make(struct fixture *f, uint64_t token, const char *c
 		.error_reason = (char *)"<class 'ValueError'>:<'no'>",
 		.metadata = {.run_id = 99, .ttl = ttl, .message_type = (char *)"evil"}};
 	struct context context = {.run_id = 1, .node_id = NODE_ID};
-	/* As a field that no release has: so the state can be read, whatever the text is. */
+	/* The text goes into a field that no release has, so that the state can be decoded with
+	 * any text. */
 	const uint8_t head[] = {15 << 3 | 2, (uint8_t)strlen(state)};
+	struct instruction_outputs outputs = {.token = token};
 
-	*out = (struct instruction_outputs){.token = token};
 	if (content)
 		assert_int_equal(slices_append_copy(&reply.content, content, strlen(content)), 0);
 	assert_int_equal(slices_append_copy(&context.state, head, sizeof head), 0);
 	assert_int_equal(slices_append_copy(&context.state, state, strlen(state)), 0);
-	assert_int_equal(envelope_encode(&reply, &out->message), 0);
-	assert_int_equal(context_encode(&context, &out->context.bytes), 0);
+	assert_int_equal(envelope_encode(&reply, &outputs.message), 0);
+	assert_int_equal(context_encode(&context, &outputs.context.bytes), 0);
 	slices_done(&reply.content);
 	slices_done(&context.state);
+	return outputs;
 }
 
 static inline enum outcome push(struct fixture *f, uint64_t token, const char *content, double ttl)
@@ -212,7 +214,7 @@ static inline enum outcome push(struct fixture *f, uint64_t token, const char *c
 	const char *details = NULL;
 	enum outcome outcome;
 
-	outputs_make(f, token, content, ttl, "state", &outputs);
+	outputs = outputs_make(f, token, content, ttl, "state");
 	outcome = node_push_outputs(f->node, f->now, &outputs, &details);
 	assert_true(outcome == OUTCOME_OK ? outputs.message.n == 0 : details != NULL);
 	instruction_outputs_done(&outputs);

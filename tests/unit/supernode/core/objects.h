@@ -51,7 +51,8 @@ static inline void sample_make(const char *text, struct sample *out)
 		struct slices tree = {0};
 
 		assert_int_equal(slices_append_copy(&body, text, strlen(text)), 0);
-		assert_int_equal(object_make(types[i], i ? &out->ids[i - 1] : NULL, i > 0, &body,
+		assert_int_equal(object_make(&(struct object_parts){types[i],
+						     i ? &out->ids[i - 1] : NULL, i > 0, &body},
 					 &out->bytes[i], &out->ids[i]),
 			0);
 		assert_int_equal(object_tree_encode(&out->ids[i], &below, i > 0, &tree), 0);
@@ -101,15 +102,15 @@ static inline struct object_set *objects_set(struct objects *self, const struct 
 	return set;
 }
 
-/* A message of which the first n_here objects are there; its number. *set_out (may be NULL) is
- * borrowed. */
-static inline uint64_t give_objects(struct fixture *f, struct objects *self, uint64_t run_id,
+/* A message of run 1 of which the first n_here objects are there; its number. *set_out (may be
+ * NULL) is borrowed. */
+static inline uint64_t give_objects(struct fixture *f, struct objects *self,
 	const struct sample *sample, size_t n_here, struct object_set **set_out)
 {
 	struct held_message given = {0};
 	uint64_t number = 0;
 
-	envelope_make(f, run_id, 100, &given.envelope);
+	envelope_make(f, 1, 100, &given.envelope);
 	slices_done(&given.envelope.content);
 	given.objects = objects_set(self, &sample->tree);
 	for (size_t i = 0; i < n_here; i++)

@@ -59,7 +59,7 @@ static inline enum outcome pull_task(struct rig *rig, uint64_t token)
 /* A message of which all is there. */
 static inline void offer(struct rig *rig)
 {
-	rig->message = give_objects(&rig->f, &rig->objects, 1, &rig->in, N_OBJECTS, NULL);
+	rig->message = give_objects(&rig->f, &rig->objects, &rig->in, N_OBJECTS, NULL);
 	give_all(&rig->f);
 }
 

@@ -95,7 +95,7 @@ static void test_worker_dies(void **state)
 	pull(&f, token);
 	node_worker_ended(f.node, f.now, message, 8, "killed by signal 9 \xff");
 	assert_false(node_message_live(f.node, message));
-	/* What it had sent before comes late. */
+	/* Outputs that the worker had sent before come late. */
 	assert_int_equal(push(&f, token, "late", 5), OUTCOME_FAILED_PRECONDITION);
 	node_give_up(f.node, f.now, "stopped");
 	expect_error(&f, 8, "killed by signal 9 ?");

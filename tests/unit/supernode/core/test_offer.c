@@ -256,7 +256,7 @@ static void test_nobody_comes(void **state)
 	later(&f, WAIT_MS - 1);
 	offered(&f, f.now.ms - WAIT_MS + 1);
 	expect_nothing(&f);
-	/* Who asks in time gets it, and the wait is over. */
+	/* A worker that asks in time gets the message, and the wait is over. */
 	get_token(&f);
 	later(&f, 1);
 	expect_nothing(&f);
@@ -386,7 +386,7 @@ static void test_outputs_coming_again(void **state)
 	get_token(&f);
 	pull(&f, f.token);
 	outputs_coming(f.node, f.token);
-	outputs_make(&f, f.token, "reply", 5, "state", &outputs);
+	outputs = outputs_make(&f, f.token, "reply", 5, "state");
 	slices_done(&outputs.message);
 	assert_int_equal(
 		node_push_outputs(f.node, f.now, &outputs, &details), OUTCOME_INVALID_ARGUMENT);
@@ -485,7 +485,8 @@ static void test_run_over_while_offered(void **state)
 	fixture_done(&f);
 }
 
-/* What a worker has asked for and is then dropped, is of no use to it; there is none to stop. */
+/* A token that a worker has got is of no use after its message was dropped; the node has no
+ * worker to stop. */
 static void test_ends_of_what_a_worker_has(void **state)
 {
 	for (int pulled = 0; pulled < 2; pulled++) {

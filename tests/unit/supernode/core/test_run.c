@@ -1,5 +1,5 @@
 /*
- * What messages of a run share, and when it is asked for.
+ * Tests of the parts that messages of a run share, and of the time when the node asks for them.
  */
 #include "fixture.h"
 
@@ -114,7 +114,7 @@ static void test_refusals(void **state)
 	expect_error(&f, 7, "wrong hash");
 	give_message(&f, 1, 100);
 	expect(&f, NODE_FETCH_FAB);
-	/* One that was checked for another run of this number is not taken for this one's. */
+	/* A FAB that was checked for another run of this number is not taken for this run's. */
 	f.fab_hash = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
 	give_fab(&f, 1, 10);
 	expect(&f, NODE_FETCH_FAB);
@@ -125,7 +125,7 @@ static void test_refusals(void **state)
 	fixture_done(&f);
 }
 
-/* What can never succeed is remembered for the run. */
+/* The run remembers a failure that can never become a success. */
 static void test_broken_runs(void **state)
 {
 	struct fixture f;

@@ -233,7 +233,7 @@ static void test_gives_way(void **state)
 	fixture_done(&f);
 }
 
-/* What would not help is not done. */
+/* The node drops nothing that would not make enough room. */
 static void test_gives_way_in_vain(void **state)
 {
 	struct fixture f;
@@ -261,12 +261,12 @@ static void test_lost(void **state)
 	expect_dropped(&f, "forgotten");
 	node_worker_gone(f.node, f.now, f.action.message);
 	expect_nothing(&f);
-	/* With its old number it goes on. */
+	/* A node with its old number goes on with its Contexts. */
 	assert_int_equal(node_count(f.node).contexts, 1);
 	node_registered(f.node, f.now, NODE_ID);
 	node_registered(f.node, f.now, NODE_ID);
 	live(&f, 3, SERIES, "left", "more");
-	/* As another node it has nothing. */
+	/* A node with another number has no Context. */
 	node_lost(f.node, f.now);
 	node_registered(f.node, f.now, NODE_ID + 1);
 	assert_int_equal(node_count(f.node).contexts, 0);

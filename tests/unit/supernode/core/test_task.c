@@ -78,7 +78,7 @@ static void test_objects_come_late(void **state)
 	int64_t since;
 
 	rig_open(&rig);
-	message = give_objects(&rig.f, &rig.objects, 1, &rig.in, 1, &set);
+	message = give_objects(&rig.f, &rig.objects, &rig.in, 1, &set);
 	give_all(&rig.f);
 	expect_nothing(&rig.f);
 	assert_int_equal(node_offered(rig.f.node, MESSAGE_OBJECTS, &since), 0);
@@ -94,7 +94,7 @@ static void test_objects_come_late(void **state)
 	rig_done(&rig);
 }
 
-/* What launchers ask before they start a worker. */
+/* The question that launchers ask before they start a worker. */
 static void test_run_of_a_task(void **state)
 {
 	auto_(task_inputs_done) struct task_inputs inputs = {0};
@@ -103,7 +103,7 @@ static void test_run_of_a_task(void **state)
 	struct rig rig;
 
 	rig_open(&rig);
-	rig.message = give_objects(&rig.f, &rig.objects, 1, &rig.in, 0, NULL);
+	rig.message = give_objects(&rig.f, &rig.objects, &rig.in, 0, NULL);
 	node_content(rig.f.node, rig.f.now, rig.message, NODE_FETCHED, NULL);
 	assert_int_equal(node_run_of(rig.f.node, rig.message), 1);
 	assert_int_equal(node_run_of(rig.f.node, rig.message + 1), 0);
@@ -128,7 +128,7 @@ static void test_objects_before_the_run(void **state)
 	uint64_t message;
 
 	rig_open(&rig);
-	message = give_objects(&rig.f, &rig.objects, 1, &rig.in, 0, NULL);
+	message = give_objects(&rig.f, &rig.objects, &rig.in, 0, NULL);
 	node_content(rig.f.node, rig.f.now, message, NODE_FETCHED, NULL);
 	assert_int_equal(claim(&rig, message), OUTCOME_NOT_FOUND);
 	give_all(&rig.f);
@@ -143,17 +143,17 @@ static void test_objects_do_not_come(void **state)
 	uint64_t message;
 
 	rig_open(&rig);
-	message = give_objects(&rig.f, &rig.objects, 1, &rig.in, 2, NULL);
+	message = give_objects(&rig.f, &rig.objects, &rig.in, 2, NULL);
 	expect(&rig.f, NODE_FETCH_RUN);
 	node_content(rig.f.node, rig.f.now, message, NODE_FETCH_REFUSED, "not found");
 	assert_int_equal(spool_memory_bytes(rig.objects.spool), 0);
 	expect_error(&rig.f, 3, "not found");
 	/* The run is over: it is forgotten, with all of its messages. */
-	message = give_objects(&rig.f, &rig.objects, 1, &rig.in, 2, NULL);
+	message = give_objects(&rig.f, &rig.objects, &rig.in, 2, NULL);
 	node_content(rig.f.node, rig.f.now, message, NODE_RUN_OVER, NULL);
 	expect_dropped(&rig.f, "run is over");
 	assert_int_equal(node_count(rig.f.node).runs, 0);
-	/* What can be seen to be of no use needs no run. */
+	/* The node refuses a useless message without asking for its run. */
 	envelope_make(&rig.f, 1, 100, &given.envelope);
 	assert_int_equal(node_message(rig.f.node, rig.f.now, &given, "no tree", NULL), 0);
 	expect_error(&rig.f, 3, "no tree");
@@ -167,7 +167,7 @@ static void test_objects_come_too_late(void **state)
 	uint64_t message;
 
 	rig_open(&rig);
-	message = give_objects(&rig.f, &rig.objects, 1, &rig.in, 2, NULL);
+	message = give_objects(&rig.f, &rig.objects, &rig.in, 2, NULL);
 	give_all(&rig.f);
 	later(&rig.f, 89000);
 	expect(&rig.f, NODE_PUSH_REPLY);

@@ -19,7 +19,7 @@ static void test_begun_twice(void **state)
 	first = reply_objects(rig.f.node, rig.token);
 	object_set_ref(first);
 	fill(&rig, 0);
-	/* What is no reply leaves the first one as it is. */
+	/* A push that is no reply leaves the first reply as it is. */
 	assert_int_equal(begin_with(&rig, &(struct held_message){0}), OUTCOME_INVALID_ARGUMENT);
 	assert_ptr_equal(reply_objects(rig.f.node, rig.token), first);
 	assert_int_equal(begin(&rig), OUTCOME_OK);
@@ -136,14 +136,14 @@ static void test_context_travels(void **state)
 	assert_int_equal(begin_error(&rig), OUTCOME_OK);
 	assert_int_equal(end(&rig, 0), OUTCOME_OK);
 	expect_error(&rig.f, 2, "raised");
-	rig.message = give_objects(&rig.f, &rig.objects, 1, &rig.in, N_OBJECTS, NULL);
+	rig.message = give_objects(&rig.f, &rig.objects, &rig.in, N_OBJECTS, NULL);
 	assert_int_equal(claim(&rig, rig.message), OUTCOME_OK);
 	get_context(&rig, &second);
 	assert_true(slices_equal(&first, &second));
 	assert_int_equal(begin_error(&rig), OUTCOME_OK);
 	assert_int_equal(end(&rig, 1), OUTCOME_OK);
 	expect_error(&rig.f, 2, "raised");
-	rig.message = give_objects(&rig.f, &rig.objects, 1, &rig.in, N_OBJECTS, NULL);
+	rig.message = give_objects(&rig.f, &rig.objects, &rig.in, N_OBJECTS, NULL);
 	assert_int_equal(claim(&rig, rig.message), OUTCOME_OK);
 	get_context(&rig, &third);
 	assert_false(slices_equal(&first, &third));
@@ -170,7 +170,7 @@ static void test_over_budget(void **state)
 	fill(&rig, 0);
 	rig.f.budget.limit_bytes = rig.f.budget.used_bytes;
 	assert_int_equal(end(&rig, 1), OUTCOME_RESOURCE_EXHAUSTED);
-	/* What was to be the reply is not waited with. */
+	/* The node frees the objects of a reply that it has refused at once. */
 	assert_int_equal(spool_memory_bytes(rig.objects.spool), 0);
 	expect_error(&rig.f, 8, "the worker's outputs of ");
 	expect_nothing(&rig.f);
@@ -178,7 +178,7 @@ static void test_over_budget(void **state)
 	/* A message whose tree alone is too large. */
 	rig_open(&rig);
 	rig.f.budget.limit_bytes = 10;
-	give_objects(&rig.f, &rig.objects, 1, &rig.in, N_OBJECTS, NULL);
+	give_objects(&rig.f, &rig.objects, &rig.in, N_OBJECTS, NULL);
 	assert_int_equal(spool_memory_bytes(rig.objects.spool), 0);
 	expect_error(&rig.f, 8, "do not fit into the SuperNode's memory budget");
 	rig_done(&rig);

@@ -134,7 +134,7 @@ static void test_inputs(void **state)
 	assert_int_equal(value_map_get(&context.node_config, "partition-id")->i, 1);
 	assert_true(value_map_get(&context.run_config, "rate")->d == 0.5);
 	assert_int_equal(run_decode(&inputs.run, &run), 0);
-	/* What the FAB calls itself. */
+	/* The name and version that the FAB gives itself. */
 	assert_string_equal(run.fab_id, "me/app");
 	assert_string_equal(run.fab_version, "1.0.0");
 	assert_string_equal(run.fab_hash, HASH);
@@ -167,7 +167,7 @@ static void test_context_travels(void **state)
 		const char *details;
 
 		assert_int_equal(pull(&f, token), OUTCOME_OK);
-		outputs_make(&f, token, contents[i], 5, i ? "second" : "first", &outputs);
+		outputs = outputs_make(&f, token, contents[i], 5, i ? "second" : "first");
 		assert_int_equal(slices_append_refs(&left, &outputs.context.bytes), 0);
 		assert_int_equal(node_push_outputs(f.node, f.now, &outputs, &details), OUTCOME_OK);
 		end_message(&f, message);
@@ -198,7 +198,7 @@ static void test_bad_outputs(void **state)
 		struct instruction_outputs outputs;
 		const char *details = NULL;
 
-		outputs_make(&f, f.token, "reply", 5, "state", &outputs);
+		outputs = outputs_make(&f, f.token, "reply", 5, "state");
 		if (i < 3)
 			slices_done(&outputs.message);
 		else

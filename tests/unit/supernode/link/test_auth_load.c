@@ -61,7 +61,7 @@ static bool is_good(const char *name)
 	return strncmp(name, "good-", 5) == 0 && !strstr(name, ".pub");
 }
 
-/* One line for verify_keys.py. */
+/* Write a line for verify_keys.py. */
 static void prove(const char *name, struct kit_child *judge)
 {
 	auto_(free_at_exit) char *public = NULL;

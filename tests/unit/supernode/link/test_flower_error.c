@@ -1,5 +1,6 @@
 /*
- * What SuperLinks of 1.39 (gRPC) and 1.41 (HTTP) say when they refuse, and what is no such thing.
+ * Refusals in the words of SuperLinks of 1.39 (gRPC) and 1.41 (HTTP), and texts that are no
+ * refusals.
  */
 #include "kit/test.h"
 #include "supernode/link/flower_error.h"

@@ -1,6 +1,6 @@
 /*
- * What is found out about both kinds of SuperLink, with each fault that TLS can have, and about
- * peers that are none.
+ * The results of probing both kinds of SuperLink, with each fault that TLS can have, and peers that
+ * are no SuperLink.
  */
 #include "common/base/clock.h"
 #include "common/keys/trust.h"

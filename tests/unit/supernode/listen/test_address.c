@@ -111,7 +111,7 @@ static void groups_that_are_not_there(void **state)
 	}
 }
 
-/* What a killed node has left is replaced, a node that lives is not. */
+/* The socket of a killed node is replaced, the socket of a node that lives is not. */
 static void a_socket_that_is_there(void **state)
 {
 	auto_(address_sockets_done) struct address_sockets first = {0};
@@ -154,7 +154,7 @@ static void a_directory_of_everybodys_is_refused(void **state)
 	assert_int_equal(chmod(kit_dir, 0777), 0);
 	assert_int_equal(address_listen_path(place, NULL, &none, &why), -EPERM);
 	assert_non_null(strstr(why.text, "others can write"));
-	/* As /tmp has it: nobody can remove what is another's. */
+	/* The directory has the mode of /tmp: no user can remove another's files. */
 	assert_int_equal(chmod(kit_dir, 01777), 0);
 	assert_int_equal(address_listen_path(place, NULL, &sockets, NULL), 0);
 }

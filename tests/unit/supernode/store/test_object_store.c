@@ -39,9 +39,11 @@ static void sample_make(struct sample *sample, size_t n_chunks, size_t chunk_byt
 		data[0] = (uint8_t)i; /* equal chunks would be one object */
 		body = vector_cut(data, chunk_bytes, chunk_bytes);
 		free(data);
-		assert_int_equal(object_make(i < n_chunks ? OBJECT_ARRAY_CHUNK : OBJECT_ARRAY,
-					 sample->ids, i < n_chunks ? 0 : n_chunks, &body,
-					 &sample->bytes[i], &sample->ids[i]),
+		assert_int_equal(
+			object_make(&(struct object_parts){i < n_chunks ? OBJECT_ARRAY_CHUNK
+									: OBJECT_ARRAY,
+					    sample->ids, i < n_chunks ? 0 : n_chunks, &body},
+				&sample->bytes[i], &sample->ids[i]),
 			0);
 		slices_done(&body);
 		if (i < n_chunks)
@@ -49,7 +51,8 @@ static void sample_make(struct sample *sample, size_t n_chunks, size_t chunk_byt
 				object_tree_encode(&sample->ids[i], NULL, 0, &trees[i]), 0);
 	}
 	assert_int_equal(object_tree_encode(&sample->ids[n_chunks], trees, n_chunks, &array), 0);
-	assert_int_equal(object_make(OBJECT_MESSAGE, &sample->ids[n_chunks], 1, &sample->bytes[0],
+	assert_int_equal(object_make(&(struct object_parts){OBJECT_MESSAGE, &sample->ids[n_chunks],
+					     1, &sample->bytes[0]},
 				 last, &sample->ids[n_chunks + 1]),
 		0);
 	assert_int_equal(
@@ -178,7 +181,7 @@ static void files_are_bounded(void **state)
 	assert_int_equal(put_now(&rig, set, 2, &sample.bytes[2]), -EDQUOT);
 	assert_non_null(strstr(rig.why.text, "of at most 250000 bytes are used (--spool-max)"));
 	assert_false(object_set_has(set, 2));
-	/* Those on their way count, of all sets. */
+	/* The limit counts the objects on their way to all sets. */
 	other = rig_set(&rig, &sample);
 	spool_set_file_max(rig.spool, 350000);
 	put(&rig, other, 0, &sample.bytes[0]);
@@ -186,7 +189,7 @@ static void files_are_bounded(void **state)
 	wait_done(&rig, 5);
 	assert_int_equal(rig.r, -EDQUOT);
 	assert_true(object_set_has(other, 0));
-	/* What goes makes room. */
+	/* A set that goes makes room. */
 	object_set_unref(other);
 	assert_int_equal(put_now(&rig, set, 2, &sample.bytes[2]), 0);
 	object_set_unref(set);
@@ -219,7 +222,7 @@ static void memory_first_then_one_file(void **state)
 	assert_int_equal(kit_dir_count("/proc/self/fd"), rig.n_fds + 1);
 	for (size_t i = 0; i < sample.n; i++)
 		check_get(set, i, &sample.bytes[i]);
-	/* What was got stays when the set goes. */
+	/* Bytes that a caller has got stay when the set goes. */
 	assert_int_equal(object_set_get(set, 0, &kept), 0);
 	assert_int_equal(object_set_get(set, 9, &kept), 0);
 	object_set_unref(set);
@@ -277,7 +280,8 @@ static void small_objects_are_copied(void **state)
 
 /* ---- what is refused ---- */
 
-/* Who hashes large objects is believed, as far as the bytes are an object of this place. */
+/* The store believes the hash that a caller gives for a large object, if the bytes are an object
+ * of this place. */
 static void hashes_are_left(void **state)
 {
 	const size_t body_bytes[] = {OBJECT_SET_LARGE_BYTES - 100, OBJECT_SET_LARGE_BYTES};

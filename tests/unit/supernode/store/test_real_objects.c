@@ -8,7 +8,7 @@
 
 #define OBJECTS_MAX 1000
 
-/* One message as the script tells it. */
+/* A message as the script describes it. */
 struct message {
 	struct slices objects[OBJECTS_MAX];
 	struct object_id *children[OBJECTS_MAX];
@@ -39,7 +39,7 @@ static void message_done(struct message *message)
 	*message = (struct message){0};
 }
 
-/* What object_make() makes of an object's parts. */
+/* Check that object_make() makes the same object from its parts. */
 static void check_make(const struct slices *object, const struct object_head *head)
 {
 	auto_(slices_done) struct slices body = {0}, made = {0};
@@ -47,8 +47,10 @@ static void check_make(const struct slices *object, const struct object_head *he
 
 	assert_int_equal(
 		slices_append_range(&body, object, head->body_offset, head->body_bytes), 0);
-	assert_int_equal(
-		object_make(head->type, head->children, head->n_children, &body, &made, &id), 0);
+	assert_int_equal(object_make(&(struct object_parts){head->type, head->children,
+					     head->n_children, &body},
+				 &made, &id),
+		0);
 	assert_true(slices_equal(&made, object));
 	assert_int_equal(object_hash(object, &hash), 0);
 	assert_true(object_id_equal(&hash, &id));

@@ -5,7 +5,8 @@ static void make(struct made *made, size_t i, enum object_type type, const char 
 	auto_(slices_done) struct slices list = {0};
 
 	assert_int_equal(slices_append_copy(&list, body, len), 0);
-	assert_int_equal(object_make(type, i > 0 ? &made->v[i - 1].id : NULL, i > 0 ? 1 : 0, &list,
+	assert_int_equal(object_make(&(struct object_parts){type, i > 0 ? &made->v[i - 1].id : NULL,
+					     i > 0 ? 1 : 0, &list},
 				 &made->v[i].bytes, &made->v[i].id),
 		0);
 }

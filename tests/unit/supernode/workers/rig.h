@@ -83,7 +83,8 @@ void call_done(struct call *call);
 
 /* A caller asks for a token, and is content to wait (header; NULL: it is not). */
 void ask(struct call *call, const char *wait);
-/* It was given this token of a message that is at work now; the number of that. */
+/* Check that the caller was given this token, of a message that is at work now. Returns the
+ * message's number. */
 uint64_t assert_given(const struct call *call, uint64_t token);
 /* The inputs, in *out unless that is NULL. */
 enum outcome pull(uint64_t token, struct instruction_inputs *out);
@@ -91,7 +92,7 @@ enum outcome pull(uint64_t token, struct instruction_inputs *out);
 void outputs_make(uint64_t token, struct slices *body);
 /* body is empty afterwards. */
 enum outcome push(struct slices *body);
-/* What comes now comes by a connection on which no token was shown. */
+/* Requests come, from now on, by a connection on which no token was shown. */
 void by_another_connection(void);
 
 #endif
