@@ -13,8 +13,8 @@
 #include <string.h>
 
 /*
- * What the final outcome of a call means to the core. A run, or a message, that the SuperLink does
- * not know is over; a FAB or an object that it does not have is missing.
+ * The meaning of a call's final outcome to the core. A run or a message that the SuperLink does not
+ * know is over; a FAB or an object that it does not have is missing.
  */
 static const struct {
 	enum node_fetch run;

@@ -1,5 +1,5 @@
 /*
- * Who apps run as, when that is not who runs this program.
+ * app_user: the user that apps run as, when it is not the user who runs this program.
  */
 #include "common/launch/app_user.h"
 

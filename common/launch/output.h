@@ -19,7 +19,7 @@
 #define OUTPUT_AFTER_BYTES (32 << 10)  /* behind a frame of a traceback: the error's text */
 #define OUTPUT_STEP_MS     1000        /* between two looks at the lines held */
 
-/* Which lines push out which: only those of their own kind. */
+/* The kinds of lines that are held. A line pushes out older ones of its own kind only. */
 enum output_kind { OUTPUT_OUT, OUTPUT_ERR, OUTPUT_TRACEBACK, OUTPUT_KINDS };
 
 /* Lines with their newlines. Zero-initialised is empty. */

@@ -48,8 +48,8 @@ struct peer {
 	char text[64];       /* for log lines: "pid 123", "127.0.0.1:51234" */
 };
 
-/* The operations of a front-end on its requests. The state of a request is kept here, its carrying
- * there. */
+/* The operations of a front-end on its requests. This module keeps the state of a request; the
+ * front-end carries its bytes. */
 struct request_ops {
 	void (*admit)(struct request *request);
 	/* body is taken over; for OUTCOME_OK details is NULL. The last call for this request: it
@@ -107,7 +107,7 @@ const struct method *service_method(const struct service *services, size_t n, co
 
 /* ---- for admit() and handle() ---- */
 
-/* Receive the body, then call handle(), perhaps inside. Of a cancelled request: the end, handle()
+/* Receive the body, then call handle(), perhaps inside. A cancelled request ends here: handle()
  * is not called. */
 void request_admit(struct request *request);
 /*

@@ -30,8 +30,8 @@
 #define NODE_RUN_PROBE_MAX_MS 3600000
 /* A worker's first pull after its start. */
 #define NODE_WORKER_READY_MS 120000
-/* From a message's answer to the end of its worker; then that is stopped, since it holds the slot.
- */
+/* A worker has this time to end after its message was answered; then it is stopped, since it
+ * holds the slot. */
 #define NODE_WORKER_LEAVE_MS 60000
 
 struct node;
@@ -178,7 +178,7 @@ struct message *node_message_of(const struct node *node, uint64_t token);
 
 /* The same of a token as dialects from 2 on write it. */
 struct message *node_message_of_text(const struct node *node, const char *text);
-/* That text. false: no such token is there. */
+/* Write the text of a token. False: the token is not known. */
 bool node_token_text(const struct node *node, uint64_t token, char out[NODE_TOKEN_TEXT_BYTES]);
 
 /*
@@ -239,7 +239,7 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
  * is received. */
 bool node_expects_outputs(const struct node *node);
 
-/* What a task is about, but for the message. References, the caller's. */
+/* The inputs of a task without its message. The caller owns the references. */
 struct task_inputs {
 	bool again; /* they were pulled before */
 	struct slices context;
@@ -266,7 +266,8 @@ const struct held_message *node_instruction(const struct message *message);
  */
 enum outcome node_reply_begin(struct node *node, struct node_now now, struct message *message,
 	struct held_message *reply, const char **details_out);
-/* Where the objects of a reply that was begun go; borrowed; NULL: there are none. */
+/* The set that takes the objects of a reply that was begun; borrowed; NULL: the reply has no
+ * objects. */
 struct object_set *node_reply_objects(const struct message *message);
 /*
  * PushTaskOutput: reply and Context in one step; context is taken over with OUTCOME_OK; an empty

@@ -84,7 +84,7 @@ struct message *node_message_of_text(const struct node *node, const char *text)
 
 	if (read_text(text, words))
 		found = node_message_of(node, words[0]);
-	/* To the end, as token_find(). */
+	/* The loop compares all words, as token_find() does, so that its time tells nothing. */
 	for (size_t i = 0; found && i < TOKEN_TAIL; i++)
 		differs |= found->token_tail[i] ^ words[i + 1];
 	explicit_bzero(words, sizeof words);

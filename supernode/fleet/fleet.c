@@ -284,7 +284,8 @@ static void acknowledged(void *arg, uint64_t number, enum outcome outcome, const
 
 	(void)number;
 	(void)details;
-	/* Also when the SuperLink did not take it: its message counts. */
+	/* The node disconnects also when the SuperLink did not take the reply: the message asked
+	 * for it. */
 	if (fleet->disconnecting && outcome != OUTCOME_CANCELLED && fleet->state == FLEET_ONLINE)
 		disconnect(fleet);
 }
@@ -347,7 +348,7 @@ static void on_left(void *arg, bool deleted)
 	fleet->node.node_id = 0;
 	if (deleted)
 		join_drop_number(fleet->join);
-	/* From there the next state follows. */
+	/* phase_fire() goes from this state to the next one. */
 	fleet->state = FLEET_DRAINING;
 	timer_set(fleet->phase, 0);
 }

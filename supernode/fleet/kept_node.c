@@ -84,7 +84,7 @@ static int write_line(const char *dir, const char *line)
 	r = fd_write_all(fd, line, strlen(line));
 	if (r == 0 && (fsync(fd) || rename(fresh, path)))
 		r = -errno;
-	/* Else the name may be lost with the power. */
+	/* Without this the new name may be lost when the power fails. */
 	return r ? r : sync_dir(dir);
 }
 

@@ -27,7 +27,7 @@ struct leave {
 	const struct call_kind *const *next; /* NULL at its end */
 };
 
-/* From the loop; left() comes once, later or inside. */
+/* Call from the loop. left() is called once, later or inside. */
 void leave_begin(struct leave *leave, enum leave_way way, uint64_t node_id);
 
 #endif

@@ -52,7 +52,8 @@ struct download {
 	uint64_t run_id;
 	struct object_set *set;
 	size_t next; /* what was not asked for yet */
-	/* These were larger than their bound; at most one for each that is on its way. */
+	/* Objects that were larger than their bound and are asked for again; at most one for
+	 * each slot. */
 	size_t again[DOWNLOAD_SLOTS];
 	unsigned n_again;
 	unsigned busy;

@@ -192,7 +192,7 @@ static void announced(struct call *call, struct transport_result *result)
 
 	if (result->outcome == OUTCOME_OK)
 		r = fleet_decode_push_messages(&result->body, &upload->wanted);
-	/* To announce it once more does no harm: it is the same message. */
+	/* The SuperLink may be told of the same message once more: it takes it once. */
 	if (r)
 		upload->again = true;
 	if (result->outcome != OUTCOME_OK)

@@ -67,11 +67,11 @@ double link_random01(const struct link *link);
 int link_find(struct link *link, probe_done_fn *done, void *arg);
 /* The peer that was found is no SuperLink. False: no other address is left for link_find(). */
 bool link_next_address(struct link *link);
-/* What the calls go to: found by link_find(), or since then when a connection failed; NULL before
- * that. */
+/* The transport that calls go to, as link_find() or a probe after a failed connection found it;
+ * NULL before that. */
 const struct transport_kind *link_speaks(const struct link *link);
-/* The peer that was found does not speak that: the next link_find() tries another transport. False:
- * none is left that was not tried. */
+/* The peer does not speak the transport that was found: the next link_find() tries another one.
+ * False: none is left that was not tried. */
 bool link_next_transport(struct link *link);
 /* host:port, for log lines. */
 const char *link_address(const struct link *link);

@@ -141,7 +141,8 @@ static void connection_serve(struct connection *connection, const struct front_e
 	connection_served(connection, WATCH_READ);
 }
 
-/* Which front-end knows these bytes; MATCH_NONE: none will, whatever follows. */
+/* Find the front-end that knows these bytes. MATCH_NONE: no front-end will, whatever bytes
+ * follow. */
 static enum match find_front_end(
 	const struct door *door, const char *bytes, size_t n, const struct front_end **out)
 {

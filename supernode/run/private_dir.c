@@ -66,7 +66,7 @@ static void sweep(const char *parent, const char *ours)
 	}
 }
 
-/* From now on it may be removed when it is not locked. */
+/* Mark the directory as ours: another node may remove it once it is not locked. */
 static void mark(int dir)
 {
 	auto_(close_at_exit) int fd =

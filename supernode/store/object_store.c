@@ -32,7 +32,7 @@ struct stored {
 	bool filing; /* a put to the file was started: main leaves it to the io thread */
 };
 
-/* One object on its way. */
+/* An object that is being put into its set. */
 struct put {
 	struct job job;
 	struct stored *stored;

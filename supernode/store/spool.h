@@ -32,11 +32,12 @@ void spool_set_file_max(struct spool *spool, uint64_t bytes);
 void spool_trim(struct spool *spool);
 void spool_trim_later(struct spool *spool, int64_t after_ms);
 
-/* Of the objects that are in sets, and for memory of those that are on their way there. */
+/* Bytes of the objects in sets. Memory also counts the objects that are on their way there. */
 uint64_t spool_memory_bytes(const struct spool *spool);
 uint64_t spool_file_bytes(const struct spool *spool);
 
-/* Of all that ever came to a set, wherever it went: how much memory was used and given back. */
+/* Bytes of all objects that ever came to a set, in memory or in the file: this much memory was
+ * used and given back. */
 uint64_t spool_passed_bytes(const struct spool *spool);
 
 #endif

@@ -34,8 +34,8 @@ int spool_file_append(struct spool_file *file, const char *dir, const struct sli
  * -errno. */
 int spool_file_map(const struct spool_file *file, uint64_t offset, size_t len, struct slice *out);
 
-/* There is a file, and no mapping of it any more: what is in it may be written over. Whoever maps.
- */
+/* True: the file exists and is not mapped any more, so that its content may be written over.
+ * Call from the thread that maps. */
 bool spool_file_unused(const struct spool_file *file);
 /* The file at from, to be written from its beginning, becomes to's, which has none. */
 void spool_file_move(struct spool_file *from, struct spool_file *to);

@@ -43,7 +43,7 @@ static void away_free(struct away *away)
 	free(away);
 }
 
-/* Where the link to token's is; to NULL when it is not away. */
+/* Find the link that points to the token's entry; the link is NULL when the worker is not away. */
 static struct away **away_find(struct absence *absence, uint64_t token)
 {
 	struct away **at = &absence->first;

@@ -19,8 +19,7 @@
 #define CONTENTS_BYTES     (32 << 20)
 #define CONTENT_BYTES      (6 << 20)
 #define CONTENTS_QUEUE_MAX 64 /* that wait; further ones: RESOURCE_EXHAUSTED */
-/* From so many bytes on a body is read on the io thread: the main thread serves others meanwhile.
- */
+/* A body of this size or more is read on the io thread; the main thread serves others meanwhile. */
 #define CONTENT_LARGE_BYTES (1 << 20)
 
 struct workers_ops {

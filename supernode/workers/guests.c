@@ -91,7 +91,7 @@ void guests_complain_refused(struct guests *guests, const struct peer *peer, con
 	struct guest *guest = guest_find(guests, peer);
 	char what[256];
 
-	/* From the loop: the call that is refused is at work with its connection. */
+	/* The sweep closes it from the loop, because the refused call still uses its connection. */
 	if (guest && ++guest->refused > REFUSED_MAX)
 		timer_set(guests->sweep, 0);
 	snprintf(what, sizeof what, "%s refused: %s: %s", method, outcome_name(outcome), details);

@@ -59,8 +59,8 @@ void guests_register(struct guests *guests, const struct front_end *front_end);
 /* Accept connections from now on. */
 void guests_start(struct guests *guests);
 
-/* Where a worker on this machine reaches it, as gRPC takes it: "unix:/...", "127.0.0.1:9094".
- * Borrowed. */
+/* The address by which a worker on this machine reaches the node, as gRPC takes it: "unix:/...",
+ * "127.0.0.1:9094". Borrowed. */
 const char *guests_address(const struct guests *guests);
 
 /* A call came on this connection. */

@@ -1,5 +1,5 @@
 /*
- * One list for all who wait, those that came first, first.
+ * held_calls: one list holds all calls that wait, the oldest first.
  */
 #include "supernode/workers/held_calls.h"
 

@@ -9,7 +9,7 @@
 /* Ends in NULL. */
 extern const ProtobufCMessageDescriptor *const wire_types[];
 
-/* By its full name ("flwr.Metadata"), or NULL. */
+/* Find a type by its full name ("flwr.Metadata"); NULL: there is none. */
 const ProtobufCMessageDescriptor *wire_type_find(const char *name);
 
 #endif
