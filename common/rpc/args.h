@@ -5,6 +5,9 @@
 #ifndef FLWR_RPC_ARGS_H
 #define FLWR_RPC_ARGS_H
 
+#include "common/rpc/compression.h"
+#include "common/rpc/option.h"
+
 #include <grpc/grpc.h>
 #include <limits.h>
 #include <stdint.h>
@@ -42,33 +45,51 @@ static inline grpc_arg arg_quota(uint64_t max_bytes, grpc_resource_quota **quota
 	return arg;
 }
 
-enum { ARGS_COMMON = 11 };
+enum { ARGS_COMMON = 12 };
 
-/* Put the arguments of both ends into ARGS_COMMON places from args on. keepalive_ms 0: no pings. */
-static inline void args_common(grpc_arg *args, uint64_t receive_max_bytes, int64_t keepalive_ms,
-	int64_t keepalive_timeout_ms)
+/* What both ends say of themselves. */
+struct args_common {
+	uint64_t receive_max_bytes;
+	int64_t keepalive_ms; /* 0: no pings */
+	int64_t keepalive_timeout_ms;
+	unsigned accept;             /* compressions of received messages; 0: none */
+	enum rpc_compression answer; /* of sent messages */
+};
+
+/* Put the arguments of both ends into ARGS_COMMON places from args on. */
+static inline void args_common(grpc_arg *args, const struct args_common *common)
 {
-	int64_t max = receive_max_bytes > INT_MAX ? INT_MAX : (int64_t)receive_max_bytes;
+	int64_t max =
+		common->receive_max_bytes > INT_MAX ? INT_MAX : (int64_t)common->receive_max_bytes;
+	int64_t timeout_ms = common->keepalive_timeout_ms;
 
 	args[0] = arg_int(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, max);
 	args[1] = arg_int(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);
-	args[2] = arg_int(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive_ms > 0 ? keepalive_ms : INT_MAX);
-	args[3] = arg_int(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-		keepalive_timeout_ms > 0 ? keepalive_timeout_ms : 20000);
+	args[2] = arg_int(GRPC_ARG_KEEPALIVE_TIME_MS,
+		common->keepalive_ms > 0 ? common->keepalive_ms : INT_MAX);
+	args[3] = arg_int(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, timeout_ms > 0 ? timeout_ms : 20000);
 	/* A side that only waits must go on pinging, or it never learns that the other one is gone.
 	 */
 	args[4] = arg_int(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
 	args[5] = arg_int(GRPC_ARG_TCP_READ_CHUNK_SIZE, 1 << 20);
 	args[6] = arg_int(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, 4 << 20);
-	/* Identity only: a small compressed message may unpack to more than any limit before it is
-	 * checked. */
-	args[7] = arg_int(
-		GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE);
+	/* Identity only, unless asked otherwise: a small compressed message may unpack to more than
+	 * any limit before it is checked. */
+	args[7] = arg_int(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
+		RPC_ACCEPT(RPC_COMPRESSION_NONE) | RPC_ACCEPT(common->answer) | common->accept);
 	/* Channelz is of no use here, and keeps memory for each connection. */
 	args[8] = arg_int(GRPC_ARG_ENABLE_CHANNELZ, 0);
 	args[9] = arg_int(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
 	/* A content in pieces of 16 KiB costs 2 % more memory. */
 	args[10] = arg_int(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 20);
+	args[11] = arg_int(GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM, common->answer);
+}
+
+/* The argument that a user names. */
+static inline grpc_arg arg_option(const struct rpc_option *option)
+{
+	return option->text ? arg_text(option->name, option->text)
+			    : arg_int(option->name, option->number);
 }
 
 #endif

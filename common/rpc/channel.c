@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/rpc/args.h"
 #include "common/rpc/bytes.h"
+#include "common/rpc/grpc_metadata.h"
 #include "common/rpc/progress.h"
 #include "common/rpc/status.h"
 #include "common/rpc/tag.h"
@@ -43,8 +44,7 @@ struct rpc_call {
 	grpc_call *call;
 	rpc_done_fn *done;
 	void *arg;
-	grpc_metadata *headers;
-	size_t n_headers;
+	struct metadata_out headers;
 	grpc_byte_buffer *request;
 	grpc_byte_buffer *response;
 	grpc_metadata_array initial;
@@ -61,8 +61,9 @@ static void channel_args(const struct rpc_channel_options *options, grpc_arg *ar
 {
 	size_t i = ARGS_COMMON;
 
-	args_common(args, options->receive_max_bytes, options->keepalive_ms,
-		options->keepalive_timeout_ms);
+	args_common(args, &(struct args_common){.receive_max_bytes = options->receive_max_bytes,
+				  .keepalive_ms = options->keepalive_ms,
+				  .keepalive_timeout_ms = options->keepalive_timeout_ms});
 	args[i++] = arg_int(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
 	args[i++] = arg_int(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
 	/* Later releases of gRPC end connections that are idle. */
@@ -206,11 +207,7 @@ static void call_free(struct rpc_call *call)
 {
 	if (!call)
 		return;
-	for (size_t i = 0; i < call->n_headers; i++) {
-		grpc_slice_unref(call->headers[i].key);
-		grpc_slice_unref(call->headers[i].value);
-	}
-	free(call->headers);
+	metadata_out_done(&call->headers);
 	if (call->request)
 		grpc_byte_buffer_destroy(call->request);
 	if (call->response)
@@ -318,35 +315,6 @@ static void call_done(struct tag *tag, bool ok)
 	channel_maybe_free(channel);
 }
 
-static int call_add_header(struct rpc_call *call, const struct rpc_header *header)
-{
-	grpc_metadata *metadata = &call->headers[call->n_headers];
-
-	metadata->key = grpc_slice_from_copied_string(header->key);
-	metadata->value = grpc_slice_from_copied_buffer(header->value, header->len);
-	call->n_headers++;
-	if (!grpc_header_key_is_legal(metadata->key))
-		return -EINVAL;
-	if (!grpc_is_binary_header(metadata->key) &&
-		!grpc_header_nonbin_value_is_legal(metadata->value))
-		return -EINVAL;
-	return 0;
-}
-
-static int call_add_headers(struct rpc_call *call, const struct rpc_call_options *options)
-{
-	int r = 0;
-
-	if (options->n_headers == 0)
-		return 0;
-	call->headers = calloc(options->n_headers, sizeof *call->headers);
-	if (!call->headers)
-		return -ENOMEM;
-	for (size_t i = 0; i < options->n_headers && r == 0; i++)
-		r = call_add_header(call, &options->headers[i]);
-	return r;
-}
-
 static int call_send(struct rpc_call *call, const struct rpc_call_options *options)
 {
 	grpc_op ops[] = {
@@ -361,8 +329,8 @@ static int call_send(struct rpc_call *call, const struct rpc_call_options *optio
 	if (options->wait_for_ready)
 		ops[0].flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY |
 			       GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
-	ops[0].data.send_initial_metadata.count = call->n_headers;
-	ops[0].data.send_initial_metadata.metadata = call->headers;
+	ops[0].data.send_initial_metadata.count = call->headers.n;
+	ops[0].data.send_initial_metadata.metadata = call->headers.v;
 	ops[1].data.send_message.send_message = call->request;
 	ops[3].data.recv_initial_metadata.recv_initial_metadata = &call->initial;
 	ops[4].data.recv_message.recv_message = &call->response;
@@ -398,7 +366,7 @@ static int call_start(struct rpc_channel *channel, const struct rpc_call_options
 	call->done = done;
 	call->arg = arg;
 	call->answer_max_bytes = options->answer_max_bytes;
-	r = call_add_headers(call, options);
+	r = metadata_to_grpc(options->headers, options->n_headers, &call->headers);
 	if (r == 0)
 		r = bytes_to_grpc(body, &call->request);
 	if (r < 0)

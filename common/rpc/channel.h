@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/outcome.h"
 #include "common/base/slice.h"
+#include "common/rpc/metadata.h"
 #include "common/rpc/rpc.h"
 
 #include <stdbool.h>
@@ -32,11 +33,6 @@ struct rpc_channel_options {
 	struct log *log;        /* for the progress of long calls; borrowed; NULL: not told */
 };
 
-/* Headers of an answer that are taken, with the trailing ones: bytes of names and values, and how
- * many. More: INTERNAL. */
-#define RPC_ANSWER_HEADER_BYTES_MAX (16 << 10)
-#define RPC_ANSWER_HEADERS_MAX      128
-
 /* Connects at the first call. 0, -EINVAL (target), -ENOMEM. Strings are copied.
  */
 int rpc_channel_new(
@@ -54,13 +50,6 @@ void rpc_channel_free(struct rpc_channel *channel);
  * has ended, calls that do not wait_for_ready are still answered with the failure of the last one.
  */
 void rpc_channel_reconnect_now(struct rpc_channel *channel);
-
-/* Request metadata. Keys lower case; keys ending in -bin carry any bytes, others ASCII. */
-struct rpc_header {
-	const char *key;
-	const void *value;
-	size_t len;
-};
 
 struct rpc_call_options {
 	const char *path; /* "/flwr.proto.Fleet/Ping" */

@@ -31,8 +31,9 @@ static grpc_server *server_create(const struct rpc_server_options *options)
 	grpc_resource_quota *quota = NULL;
 	grpc_server *server;
 
-	args_common(v, options->receive_max_bytes, options->keepalive_ms,
-		options->keepalive_timeout_ms);
+	args_common(v, &(struct args_common){.receive_max_bytes = options->receive_max_bytes,
+			       .keepalive_ms = options->keepalive_ms,
+			       .keepalive_timeout_ms = options->keepalive_timeout_ms});
 	/* A peer whose machine is gone is found without a call, too: it would be an idle connection
 	 * for ever. */
 	v[ARGS_COMMON] = arg_int(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

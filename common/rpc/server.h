@@ -5,13 +5,11 @@
 #ifndef FLWR_RPC_SERVER_H
 #define FLWR_RPC_SERVER_H
 
+#include "common/rpc/metadata.h"
 #include "common/rpc/rpc.h"
 #include "common/service/service.h"
 
-/* Bytes of a call's head (path, authority, headers), counted as HTTP/2 does: name, value and 32
- * bytes for each. Calls with more are answered with RESOURCE_EXHAUSTED. */
-#define RPC_HEAD_MAX_BYTES 16384
-#define RPC_HEADERS_MAX    8 /* headers that the services of a server read */
+#define RPC_HEADERS_MAX 8 /* headers that the services of a server read */
 
 struct rpc_server;
 

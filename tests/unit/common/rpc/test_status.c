@@ -52,11 +52,23 @@ static void test_nameless(void **state)
 	assert_int_equal(rpc_status_of((enum outcome)1000), 2);
 }
 
+static void names_of_numbers(void **state)
+{
+	assert_string_equal(rpc_status_name(0), "OK");
+	assert_string_equal(rpc_status_name(10), "ABORTED");
+	assert_string_equal(rpc_status_name(16), "UNAUTHENTICATED");
+	assert_string_equal(rpc_status_name(17), "UNKNOWN");
+	assert_string_equal(rpc_status_name(-1), "UNKNOWN");
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		assert_string_equal(rpc_status_name(rows[i].status), outcome_name(rows[i].outcome));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_ways),
 		cmocka_unit_test(test_nameless),
+		cmocka_unit_test(names_of_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

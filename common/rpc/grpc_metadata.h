@@ -1,0 +1,25 @@
+/*
+ * grpc_metadata: headers as gRPC's metadata and back. Any thread. Private to this folder.
+ */
+#ifndef FLWR_RPC_GRPC_METADATA_H
+#define FLWR_RPC_GRPC_METADATA_H
+
+#include "common/rpc/metadata.h"
+
+#include <grpc/grpc.h>
+
+/* Headers for gRPC to send. Zero-initialised is empty. */
+struct metadata_out {
+	grpc_metadata *v;
+	size_t n;
+};
+
+/* Copy n headers into out, which must be empty. 0, -EINVAL (a key or value cannot be sent),
+ * -ENOMEM; out may hold some of them then. */
+int metadata_to_grpc(const struct rpc_header *headers, size_t n, struct metadata_out *out);
+void metadata_out_done(struct metadata_out *out);
+
+/* Append copies of what was received; from stays the caller's. 0 or -ENOMEM. */
+int metadata_from_grpc(const grpc_metadata_array *from, struct rpc_headers *headers);
+
+#endif
