@@ -4,16 +4,36 @@
  */
 #include "common/service/service.h"
 
+#include "common/base/clock.h"
+
 #include <assert.h>
 #include <string.h>
+
+/* Tell those that have begun, the last one first. */
+static void interceptors_end(struct request *request, enum outcome outcome, const char *details)
+{
+	while (request->begun > 0) {
+		const struct interceptor *last = &request->interceptors[--request->begun];
+
+		if (last->end)
+			last->end(last->arg, request, outcome, details);
+	}
+}
+
+static void request_forget(struct request *request)
+{
+	request->on_cancel = NULL;
+	request->on_sent = NULL;
+	request->on_read = NULL;
+}
 
 /* End a request: nothing of ours touches it afterwards. */
 static void request_finish(
 	struct request *request, enum outcome outcome, const char *details, struct slices *body)
 {
+	interceptors_end(request, outcome, details ? details : "");
 	request->state = REQUEST_DONE;
-	request->on_cancel = NULL;
-	request->on_sent = NULL;
+	request_forget(request);
 	/* The caller's bytes are not needed for the answer, which may take long to send. */
 	slices_done(&request->body);
 	request->ops->finish(request, outcome, details, body);
@@ -24,18 +44,42 @@ static void request_drop(struct request *request)
 {
 	struct slices none = {0};
 
-	request_finish(request, OUTCOME_CANCELLED, "the caller is gone", &none);
+	request_finish(request, request->gone_as, "the caller is gone", &none);
+}
+
+void request_proceed(struct request *request)
+{
+	const struct method *method = request->method;
+
+	if (request->state == REQUEST_CANCELLED) {
+		request_drop(request);
+		return;
+	}
+	assert(request->state == REQUEST_NEW);
+	while (request->begun < request->n_interceptors) {
+		const struct interceptor *next = &request->interceptors[request->begun++];
+
+		if (next->begin) {
+			next->begin(next->arg, request);
+			return;
+		}
+	}
+	if (method->streams && !request->ops->send)
+		request_fail(request, OUTCOME_UNIMPLEMENTED, "many messages cannot be sent here");
+	else if (method->reads && !request->ops->read)
+		request_fail(
+			request, OUTCOME_UNIMPLEMENTED, "many messages cannot be received here");
+	else if (method->admit)
+		method->admit(request->service->server, request);
+	else
+		request_admit(request);
 }
 
 void request_arrived(struct request *request)
 {
-	assert(request->state == REQUEST_NEW);
-	if (request->method->streams && !request->ops->send)
-		request_fail(request, OUTCOME_UNIMPLEMENTED, "many messages cannot be sent here");
-	else if (request->method->admit)
-		request->method->admit(request->service->server, request);
-	else
-		request_admit(request);
+	request->arrived_ms = clock_now_ms();
+	request->gone_as = OUTCOME_CANCELLED;
+	request_proceed(request);
 }
 
 void request_received(struct request *request)
@@ -52,14 +96,30 @@ void request_cancelled(struct request *request)
 
 	assert(request->state != REQUEST_DONE && request->state != REQUEST_CANCELLED);
 	request->state = REQUEST_CANCELLED;
-	request->on_cancel = NULL;
-	request->on_sent = NULL;
+	request_forget(request);
 	if (fn)
 		fn(request->on_cancel_arg, request);
 	else if (receiving)
 		/* admit() has done its part, and handle() will not be called: the request ends
 		 * here. */
 		request_drop(request);
+}
+
+void request_ended(struct request *request, enum outcome outcome)
+{
+	request->gone_as = outcome;
+	request_cancelled(request);
+}
+
+void request_read_done(struct request *request, struct slices *message)
+{
+	request_read_fn *fn = request->on_read;
+
+	assert(request->state == REQUEST_HANDLING && fn);
+	request->on_read = NULL;
+	fn(request->on_read_arg, request, message);
+	if (message)
+		slices_done(message);
 }
 
 void request_sent(struct request *request)
@@ -71,33 +131,46 @@ void request_sent(struct request *request)
 	fn(request->on_sent_arg, request);
 }
 
+/* The row of "/service/method"; path is what follows the first slash. */
+static const struct method *table_method(const struct service *service, const char *path)
+{
+	size_t len = service->name ? strlen(service->name) : 0;
+
+	if (!service->name || strncmp(path, service->name, len) != 0 || path[len] != '/')
+		return NULL;
+	for (size_t i = 0; i < service->n_methods; i++)
+		if (strcmp(service->methods[i].name, path + len + 1) == 0)
+			return &service->methods[i];
+	return NULL;
+}
+
+/* Has the path this service's name, or the service none? */
+static bool may_find(const struct service *service, const char *path)
+{
+	size_t len = service->name ? strlen(service->name) : 0;
+
+	return service->find &&
+	       (!service->name || (strncmp(path, service->name, len) == 0 && path[len] == '/'));
+}
+
 const struct method *service_method(const struct service *services, size_t n, const char *path,
 	const struct service **service_out)
 {
-	const char *name;
-	size_t len;
+	const struct method *method = NULL;
+	size_t i;
 
 	if (path[0] != '/')
 		return NULL;
-	path++;
-	name = strchr(path, '/');
-	if (!name)
-		return NULL;
-	len = (size_t)(name - path);
-	name++;
-	for (size_t i = 0; i < n; i++) {
-		const struct service *service = &services[i];
-
-		if (strncmp(service->name, path, len) != 0 || service->name[len] != '\0')
-			continue;
-		for (size_t j = 0; j < service->n_methods; j++) {
-			if (strcmp(service->methods[j].name, name) != 0)
-				continue;
-			*service_out = service;
-			return &service->methods[j];
-		}
+	for (i = 0; !method && i < n; i++)
+		method = table_method(&services[i], path + 1);
+	if (!method) {
+		for (i = 0; !method && i < n; i++)
+			if (may_find(&services[i], path + 1))
+				method = services[i].find(services[i].server, path);
 	}
-	return NULL;
+	if (method)
+		*service_out = &services[i - 1];
+	return method;
 }
 
 void request_admit(struct request *request)
@@ -107,8 +180,23 @@ void request_admit(struct request *request)
 		return;
 	}
 	assert(request->state == REQUEST_NEW);
+	if (request->method->reads) {
+		request->state = REQUEST_HANDLING;
+		request->method->handle(request->service->server, request);
+		return;
+	}
 	request->state = REQUEST_RECEIVING;
 	request->ops->admit(request);
+}
+
+void request_read(struct request *request, request_read_fn *fn, void *arg)
+{
+	if (request->state == REQUEST_CANCELLED)
+		return;
+	assert(request->state == REQUEST_HANDLING && request->method->reads && !request->on_read);
+	request->on_read = fn;
+	request->on_read_arg = arg;
+	request->ops->read(request);
 }
 
 int request_send(struct request *request, struct slices *body,
@@ -159,6 +247,15 @@ void request_on_cancel(
 	assert(request->state != REQUEST_DONE);
 	request->on_cancel = fn;
 	request->on_cancel_arg = arg;
+}
+
+int64_t request_time_left_ms(const struct request *request)
+{
+	int64_t now_ms = clock_now_ms();
+
+	if (request->deadline_ms == 0)
+		return CLOCK_NEVER;
+	return request->deadline_ms > now_ms ? request->deadline_ms - now_ms : 0;
 }
 
 const char *request_header(const struct request *request, const char *key)

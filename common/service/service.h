@@ -27,17 +27,37 @@ struct method {
 	size_t body_max;  /* bytes; a longer body is answered with RESOURCE_EXHAUSTED */
 	int64_t body_ms;  /* the body must be complete so long after its admission; 0: no end
 			     (content) */
-	bool streams;     /* its answer may be many messages; a front-end that knows no such thing
-			     answers UNIMPLEMENTED */
+	/* Its answer may be many messages; its request may. A front-end that knows no such thing
+	 * answers UNIMPLEMENTED. */
+	bool streams;
+	bool reads; /* handle() gets no body, but asks for messages: request_read(); body_max is
+		       that of each, body_ms is not looked at */
 	void (*admit)(void *server, struct request *request); /* NULL: always admitted */
 	void (*handle)(void *server, struct request *request);
 };
 
 struct service {
-	const char *name; /* "flwr.proto.ClientAppIo" */
+	const char *name; /* "flwr.proto.ClientAppIo"; NULL: any, and find() knows */
 	const struct method *methods;
 	size_t n_methods;
-	void *server; /* given to admit() and handle() */
+	/* The method for a path ("/a.Service/Method") of which the table knows nothing; it
+	 * outlives the server; NULL: none. May be NULL itself. */
+	const struct method *(*find)(void *server, const char *path);
+	void *server; /* given to find(), admit() and handle() */
+};
+
+/*
+ * What is done for each request before admit(), and after its end: several stand in a row, begin()
+ * is called from the first to the last, end() from the last to the first.
+ */
+struct interceptor {
+	/* Ends in request_proceed() or request_fail(), now or later, as admit() does. NULL:
+	 * nothing is done. */
+	void (*begin)(void *arg, struct request *request);
+	/* A request that has begun here ends, answered or not; also one that begin() has refused.
+	 * details is "" for OUTCOME_OK. May be NULL. */
+	void (*end)(void *arg, struct request *request, enum outcome outcome, const char *details);
+	void *arg;
 };
 
 /* A caller: a connection as the listener knows it. */
@@ -61,6 +81,9 @@ struct request_ops {
 	/* Send one message of several and call request_sent() when it has left, not inside. 0, or
 	 * -errno and nothing has happened; body stays the caller's. NULL: streams are not known. */
 	int (*send)(struct request *request, const struct slices *body);
+	/* Receive one message of several and call request_read_done(), not inside. NULL: streams
+	 * are not known. */
+	void (*read)(struct request *request);
 };
 
 enum request_state {
@@ -71,21 +94,38 @@ enum request_state {
 	REQUEST_DONE
 };
 
-/* Embedded by front-ends; others use the functions below. */
+/* Gets one message of a request, which it may take (slices_move); NULL: it was the last one
+ * before. */
+typedef void request_read_fn(void *arg, struct request *request, struct slices *message);
+
+/* Embedded by front-ends; others use the functions below, and read what stands first. */
 struct request {
-	const struct request_ops *ops;
 	const struct service *service;
 	const struct method *method;
+	const char *path; /* as the caller has written it; may be NULL */
 	const struct peer *peer;
-	struct slices body; /* complete in handle(); the handler may take it (slices_move) */
+	struct slices body;  /* complete in handle(); the handler may take it (slices_move) */
+	int64_t arrived_ms;  /* clock_now_ms() then */
+	int64_t deadline_ms; /* when the caller does not want an answer any more; 0: it has not said
+				so */
+	/* Set by front-ends before request_arrived(). */
+	const struct request_ops *ops;
+	const struct interceptor *interceptors; /* borrowed */
+	size_t n_interceptors;
+	/* Private. */
+	size_t begun; /* interceptors that have begun */
 	enum request_state state;
+	enum outcome gone_as; /* what interceptors hear of a request that was cancelled */
 	void (*on_cancel)(void *arg, struct request *request);
 	void *on_cancel_arg;
 	void (*on_sent)(void *arg, struct request *request); /* NULL: no message is on its way */
 	void *on_sent_arg;
+	request_read_fn *on_read; /* NULL: none is waited for */
+	void *on_read_arg;
 };
 
-/* Front-ends: a request has arrived (method found by service_method()); calls admit(). */
+/* Front-ends: a request has arrived (method found by service_method()); calls the interceptors and
+ * admit(). */
 void request_arrived(struct request *request);
 /* Front-ends: the body is in request->body; calls handle(). */
 void request_received(struct request *request);
@@ -101,9 +141,24 @@ void request_cancelled(struct request *request);
  * finish(). */
 void request_sent(struct request *request);
 
-/* Find "/service/method"; NULL when there is none. */
+/* Front-ends: what the last read() has brought (taken over, empty afterwards); NULL: the end of the
+ * request. Not after request_cancelled(), nor after finish(). */
+void request_read_done(struct request *request, struct slices *message);
+
+/* Front-ends: as request_cancelled(), of a request that the front-end itself has answered with
+ * outcome. */
+void request_ended(struct request *request, enum outcome outcome);
+
+/* Find "/service/method", in tables first, then by find() in the order of services; NULL when there
+ * is none. */
 const struct method *service_method(const struct service *services, size_t n, const char *path,
 	const struct service **service_out);
+
+/* ---- for interceptors ---- */
+
+/* Go on with the next interceptor, or with admit(), perhaps inside. Of a cancelled request: the
+ * end. */
+void request_proceed(struct request *request);
 
 /* ---- for admit() and handle() ---- */
 
@@ -120,6 +175,13 @@ void request_admit(struct request *request);
  */
 int request_send(struct request *request, struct slices *body,
 	void (*sent)(void *arg, struct request *request), void *arg);
+/*
+ * Receive one message of a method that reads: fn(arg, request, message) is called from the loop,
+ * once, unless the caller goes or the request ends before. Nothing more than the connection's
+ * window is received for a request that does not ask: so a slow handler holds back its caller. One
+ * at a time; beside request_send(). Of a request that has ended for its caller: nothing happens.
+ */
+void request_read(struct request *request, request_read_fn *fn, void *arg);
 /* Answer OK with body (taken over, empty afterwards), which is the only message or, of a stream,
  * the last. The request is gone afterwards. */
 void request_reply(struct request *request, struct slices *body);
@@ -132,6 +194,8 @@ void request_fail(struct request *request, enum outcome outcome, const char *det
  * NULL takes it back. */
 void request_on_cancel(
 	struct request *request, void (*fn)(void *arg, struct request *request), void *arg);
+/* Milliseconds until the deadline of the caller, not below 0; CLOCK_NEVER: it has none. */
+int64_t request_time_left_ms(const struct request *request);
 /* A header of the request, borrowed; NULL when absent. */
 const char *request_header(const struct request *request, const char *key);
 

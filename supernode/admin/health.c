@@ -68,7 +68,7 @@ static int status_encode(enum status status, struct slices *out)
  * The one name there is: "", the whole program. Flower's servers register no other. 0; -EBADMSG;
  * -ENOMEM.
  */
-static int request_read(const struct request *request, bool *known_out)
+static int read_name(const struct request *request, bool *known_out)
 {
 	auto_(wire_free) Grpc__Health__V1__HealthCheckRequest *message = NULL;
 	int r = wire_decode(&grpc__health__v1__health_check_request__descriptor, &request->body,
@@ -87,7 +87,7 @@ static enum status health_status(const struct health *health)
 /* The name that is asked for, or the end of the request. */
 static bool request_begin(struct request *request, bool *known_out)
 {
-	int r = request_read(request, known_out);
+	int r = read_name(request, known_out);
 
 	if (r == -ENOMEM)
 		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the call");
