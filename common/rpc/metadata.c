@@ -34,6 +34,18 @@ static int append(
 	return 0;
 }
 
+/* gRPC would end the program, or send something else, for a header that is its own. */
+bool metadata_reserved(const char *key)
+{
+	static const char *const keys[] = {
+		"te", "content-type", "user-agent", "host", "connection"};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (strcmp(key, keys[i]) == 0)
+			return true;
+	return key[0] == ':' || strncmp(key, "grpc-", 5) == 0;
+}
+
 static int make_metadata(struct rpc_header header, grpc_metadata *out)
 {
 	out->key = grpc_slice_from_copied_string(header.key);
@@ -51,16 +63,9 @@ static void free_metadata(grpc_metadata *metadata)
 	grpc_slice_unref(metadata->value);
 }
 
-/* gRPC would end the program, or send something else, for a header that is its own. */
-static bool is_reserved(const char *key)
+int headers_append(struct rpc_headers *headers, struct rpc_header header)
 {
-	static const char *const keys[] = {
-		"te", "content-type", "user-agent", "host", "connection"};
-
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (strcmp(key, keys[i]) == 0)
-			return true;
-	return key[0] == ':' || strncmp(key, "grpc-", 5) == 0;
+	return append(headers, header.key, strlen(header.key), header.value, header.len);
 }
 
 int rpc_headers_add(struct rpc_headers *headers, struct rpc_header header)
@@ -69,9 +74,9 @@ int rpc_headers_add(struct rpc_headers *headers, struct rpc_header header)
 	int r = make_metadata(header, &metadata);
 
 	free_metadata(&metadata);
-	if (r < 0 || is_reserved(header.key))
+	if (r < 0 || metadata_reserved(header.key))
 		return -EINVAL;
-	return append(headers, header.key, strlen(header.key), header.value, header.len);
+	return headers_append(headers, header);
 }
 
 int rpc_headers_add_text(struct rpc_headers *headers, const char *key, const char *text)
@@ -99,19 +104,29 @@ void rpc_headers_done(struct rpc_headers *headers)
 	*headers = (struct rpc_headers){0};
 }
 
+int metadata_out_add(struct metadata_out *out, struct rpc_header header)
+{
+	grpc_metadata *v = reallocarray(out->v, out->n + 1, sizeof *v);
+	grpc_metadata metadata;
+	int r;
+
+	if (!v)
+		return -ENOMEM;
+	out->v = v;
+	r = make_metadata(header, &metadata);
+	if (r < 0)
+		free_metadata(&metadata);
+	else
+		v[out->n++] = metadata;
+	return r;
+}
+
 int metadata_to_grpc(const struct rpc_header *headers, size_t n, struct metadata_out *out)
 {
 	int r = 0;
 
-	if (n == 0)
-		return 0;
-	out->v = calloc(n, sizeof *out->v);
-	if (!out->v)
-		return -ENOMEM;
-	while (r == 0 && out->n < n) {
-		r = make_metadata(headers[out->n], &out->v[out->n]);
-		out->n++;
-	}
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = metadata_out_add(out, headers[i]);
 	return r;
 }
 

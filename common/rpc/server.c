@@ -1,6 +1,6 @@
 /*
- * server: the life of a server without listeners: connections come in, calls are waited for, and an
- * end in order: no new calls, grace, cancel what is left, wait for all tags, free.
+ * server: the life of a server: its ports, connections that are given to it, calls that are waited
+ * for, and an end in order: no new calls, grace, cancel what is left, wait for all tags, free.
  */
 #include "common/rpc/server.h"
 
@@ -23,37 +23,111 @@
 #define SERVER_POSTED      16
 #define SERVER_REPOST_MS   100
 #define SERVER_PING_MIN_MS 1000
+#define SERVER_WAIT_MS     60000 /* that a step of the loop takes at most */
 
+enum { SERVER_ARGS = ARGS_COMMON + 7 };
+
+/* Fill args with what a server has beside what its user names, and say how many these are. */
+static size_t server_args(
+	const struct rpc_server_options *options, grpc_arg *args, grpc_resource_quota **quota)
+{
+	size_t n = ARGS_COMMON;
+
+	args_common(args, &(struct args_common){.receive_max_bytes = options->receive_max_bytes,
+				  .keepalive_ms = options->keepalive_ms,
+				  .keepalive_timeout_ms = options->keepalive_timeout_ms,
+				  .accept = options->accept});
+	/* A peer whose machine is gone is found without a call, too: it would be an idle connection
+	 * for ever. */
+	args[n++] = arg_int(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+	/* Peers with a keepalive of their own must not be thrown out for it. */
+	args[n++] =
+		arg_int(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, SERVER_PING_MIN_MS);
+	/* A single connection must not take all the calls that there are. */
+	args[n++] = arg_int(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+		options->connection_calls_max ? (int64_t)options->connection_calls_max : INT_MAX);
+	/* Answering a ping costs less than counting how many were too many. */
+	args[n++] = arg_int(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+	/* Callers are near. With the probe, megabytes of a content that was not admitted yet
+	 * arrive. */
+	args[n++] = arg_int(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+	/* Two servers at one port would share the calls that come. */
+	args[n++] = arg_int(GRPC_ARG_ALLOW_REUSEPORT, 0);
+	if (options->memory_max_bytes > 0)
+		args[n++] = arg_quota(options->memory_max_bytes, quota);
+	return n;
+}
+
+/* NULL on no memory. */
 static grpc_server *server_create(const struct rpc_server_options *options)
 {
-	grpc_arg v[ARGS_COMMON + 6];
-	grpc_channel_args args = {.num_args = ARGS_COMMON + 5, .args = v};
+	auto_(free_at_exit) grpc_arg *v = calloc(SERVER_ARGS + options->n_options, sizeof *v);
+	grpc_channel_args args = {.args = v};
 	grpc_resource_quota *quota = NULL;
 	grpc_server *server;
 
-	args_common(v, &(struct args_common){.receive_max_bytes = options->receive_max_bytes,
-			       .keepalive_ms = options->keepalive_ms,
-			       .keepalive_timeout_ms = options->keepalive_timeout_ms});
-	/* A peer whose machine is gone is found without a call, too: it would be an idle connection
-	 * for ever. */
-	v[ARGS_COMMON] = arg_int(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-	/* Peers with a keepalive of their own must not be thrown out for it. */
-	v[ARGS_COMMON + 1] =
-		arg_int(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, SERVER_PING_MIN_MS);
-	/* A single connection must not take all the calls that there are. */
-	v[ARGS_COMMON + 2] = arg_int(GRPC_ARG_MAX_CONCURRENT_STREAMS,
-		options->connection_calls_max ? (int64_t)options->connection_calls_max : INT_MAX);
-	/* Answering a ping costs less than counting how many were too many. */
-	v[ARGS_COMMON + 3] = arg_int(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
-	/* Callers are near. With the probe, megabytes of a content that was not admitted yet
-	 * arrive. */
-	v[ARGS_COMMON + 4] = arg_int(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-	if (options->memory_max_bytes > 0)
-		v[args.num_args++] = arg_quota(options->memory_max_bytes, &quota);
+	if (!v)
+		return NULL;
+	for (size_t i = 0; i < options->n_options; i++)
+		v[args.num_args++] = arg_option(&options->options[i]);
+	args.num_args += server_args(options, v + args.num_args, &quota);
 	server = grpc_server_create(&args, NULL);
 	if (quota)
 		grpc_resource_quota_unref(quota);
 	return server;
+}
+
+static grpc_server_credentials *port_credentials(const struct rpc_tls *tls)
+{
+	static const grpc_ssl_client_certificate_request_type requests[] = {
+		[RPC_CLIENT_CERTIFICATE_NOT_ASKED] = GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE,
+		[RPC_CLIENT_CERTIFICATE_ASKED] = GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY,
+		[RPC_CLIENT_CERTIFICATE_REQUIRED] =
+			GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY,
+	};
+	grpc_ssl_pem_key_cert_pair pair;
+
+	if (!tls)
+		return grpc_insecure_server_credentials_create();
+	/* gRPC ends the program without these. */
+	if (!tls->key_pem || !tls->chain_pem)
+		return NULL;
+	pair = (grpc_ssl_pem_key_cert_pair){tls->key_pem, tls->chain_pem};
+	return grpc_ssl_server_credentials_create_ex(
+		tls->trusted_pem, &pair, 1, requests[tls->client_certificate], NULL);
+}
+
+/* Listen at one port. 0, -EINVAL, -EADDRNOTAVAIL. */
+static int server_listen(struct rpc_server *server, const struct rpc_port *port, int *number_out)
+{
+	grpc_server_credentials *credentials = port_credentials(port->tls);
+
+	if (!credentials)
+		return -EINVAL;
+	*number_out = grpc_server_add_http2_port(server->server, port->address, credentials);
+	grpc_server_credentials_release(credentials);
+	if (*number_out > 0)
+		return 0;
+	/* gRPC does not say what it was: a port that can be opened without TLS tells. */
+	return port->tls && grpc_server_add_http2_port(
+				    server->server, port->address, server->plain) > 0
+		       ? -EINVAL
+		       : -EADDRNOTAVAIL;
+}
+
+static int server_listen_all(struct rpc_server *server)
+{
+	const struct rpc_server_options *options = &server->options;
+	int r = 0;
+
+	if (options->n_ports == 0)
+		return 0;
+	server->ports = calloc(options->n_ports, sizeof *server->ports);
+	if (!server->ports)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < options->n_ports; i++)
+		r = server_listen(server, &options->ports[i], &server->ports[i]);
+	return r;
 }
 
 /* Keep SERVER_POSTED waiting; what memory does not allow now is tried again. */
@@ -92,10 +166,11 @@ static void server_free(struct loop_work *work)
 	void (*done)(void *arg) = server->done;
 	void *done_arg = server->done_arg;
 
-	if (server->server)
-		grpc_server_destroy(server->server);
-	if (server->plain)
-		grpc_server_credentials_release(server->plain);
+	grpc_server_destroy(server->server);
+	grpc_server_credentials_release(server->plain);
+	if (server->waited)
+		*server->waited = true;
+	free(server->ports);
 	peers_done(&server->peers);
 	timer_free(server->timer);
 	rpc_release(server->rpc);
@@ -131,25 +206,42 @@ int rpc_server_new(
 	struct rpc *rpc, const struct rpc_server_options *options, struct rpc_server **out)
 {
 	auto_(free_at_exit) struct rpc_server *server = calloc(1, sizeof *server);
+	int r;
 
 	if (!server)
 		return -ENOMEM;
-	server->timer = timer_new(rpc_loop(rpc), server_timer, server);
-	if (!server->timer)
+	server->server = server_create(options);
+	if (!server->server)
 		return -ENOMEM;
+	server->timer = timer_new(rpc_loop(rpc), server_timer, server);
+	if (!server->timer) {
+		grpc_server_destroy(server->server);
+		return -ENOMEM;
+	}
 	server->rpc = rpc;
 	server->options = *options;
 	server->ended.done = server_ended;
 	server->free_work.run = server_free;
 	server->plain = grpc_insecure_server_credentials_create();
-	server->server = server_create(options);
 	grpc_server_register_completion_queue(server->server, rpc_queue(rpc), NULL);
-	grpc_server_start(server->server);
 	rpc_opened(rpc);
 	rpc_hold(rpc);
+	r = server_listen_all(server);
+	if (r < 0) {
+		/* Ports that are open already take an orderly end. */
+		rpc_server_shutdown(take_pointer(&server), 0, NULL, NULL);
+		return r;
+	}
+	grpc_server_start(server->server);
 	server_refill(server);
 	*out = take_pointer(&server);
 	return 0;
+}
+
+int rpc_server_port(const struct rpc_server *server, size_t i)
+{
+	assert(i < server->options.n_ports);
+	return server->ports[i];
 }
 
 /* gRPC leaves both to the maker of the socket. */
@@ -199,4 +291,21 @@ void rpc_server_shutdown(
 		server_cut(server);
 	else
 		timer_set(server->timer, clock_after(clock_now_ms(), grace_ms));
+}
+
+bool rpc_server_wait(struct rpc_server *server, int64_t timeout_ms)
+{
+	struct loop *loop = rpc_loop(server->rpc);
+	int64_t end_ms = timeout_ms < 0 ? CLOCK_NEVER : clock_after(clock_now_ms(), timeout_ms);
+	bool ended = false;
+
+	server->waited = &ended;
+	while (!ended && clock_now_ms() < end_ms) {
+		int64_t left_ms = end_ms - clock_now_ms();
+
+		loop_step(loop, left_ms < SERVER_WAIT_MS ? left_ms : SERVER_WAIT_MS);
+	}
+	if (!ended)
+		server->waited = NULL;
+	return ended;
 }

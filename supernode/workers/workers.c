@@ -183,9 +183,6 @@ static int new_server(
 		&(struct rpc_server_options){
 			.services = workers->services,
 			.n_services = workers->n_services,
-			.headers = {WORKER_API_TASK_TOKEN, WORKER_API_WAIT_MS, LAUNCHER_TIME_HEADER,
-				LAUNCHER_NONCE_HEADER, LAUNCHER_BODY_HEADER,
-				LAUNCHER_SIGNATURE_HEADER, GUESTS_SAID_HEADER},
 			.receive_max_bytes = options->receive_max_bytes,
 			.memory_max_bytes = options->memory_max_bytes,
 			.calls_max = WORKERS_CALLS_MAX,

@@ -91,7 +91,6 @@ void supernode_comes(void)
 	assert_int_equal(rpc_server_new(rig.rpc,
 				 &(struct rpc_server_options){.services = rig.service,
 					 .n_services = rig.n_services,
-					 .headers = {"flwr-native-wait-ms"},
 					 .receive_max_bytes = 1 << 16,
 					 .calls_max = 4,
 					 .keepalive_ms = 60000,

@@ -162,7 +162,6 @@ static int setup(void **state, uint64_t memory_max_bytes, bool limited)
 	struct world *world = calloc(1, sizeof *world);
 	struct rpc_server_options options = {.n_services = 1,
 		.memory_max_bytes = memory_max_bytes,
-		.headers = {"x-token", "x-sign-bin", "x-empty", "x-absent", "x", "x-key-bin"},
 		.receive_max_bytes = 128 * MIB,
 		.calls_max = CALLS_MAX,
 		.connection_calls_max = limited ? CONNECTION_CALLS_MAX : 0,
