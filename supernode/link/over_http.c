@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define CONTENT_TYPE "application/protobuf"
+#define PLAIN_TYPE   "text/plain"
 #define PATH_BYTES   128
 #define HEADERS_MAX  5
 
@@ -35,20 +36,25 @@ static struct http_transport *http_of(struct transport *transport)
 
 /* ---- answers ---- */
 
-static void read_error(const struct slices *body, int *code_out, struct text *details)
+/* "application/protobuf", with or without parameters. */
+static bool is_type(const char *type, const char *wanted)
+{
+	size_t len = strlen(wanted);
+
+	return strncasecmp(type, wanted, len) == 0 && strchr("; \t", type[len]);
+}
+
+/* JSON, or plain words. */
+static void read_error(const struct http_result *from, int *code_out, struct text *details)
 {
 	auto_(slice_unref) struct slice text = {0};
 
-	if (body->bytes <= FLOWER_ERROR_MAX_BYTES && slices_flatten(body, &text) == 0)
-		flower_error_read((const char *)text.data, text.len, code_out, details);
-}
-
-/* "application/protobuf", with or without parameters. */
-static bool is_protobuf(const char *type)
-{
-	size_t len = strlen(CONTENT_TYPE);
-
-	return strncasecmp(type, CONTENT_TYPE, len) == 0 && strchr("; \t", type[len]);
+	if (from->body.bytes > FLOWER_ERROR_MAX_BYTES || slices_flatten(&from->body, &text) < 0)
+		return;
+	flower_error_read((const char *)text.data, text.len, code_out, details);
+	if (details->len == 0 && is_type(from->content_type, PLAIN_TYPE) && text.len)
+		text_printf(details, "HTTP status %d: %.*s", from->status, (int)text.len,
+			(const char *)text.data);
 }
 
 static void read_answer(
@@ -56,7 +62,7 @@ static void read_answer(
 {
 	char type[64];
 
-	if (from->status == HTTP_STATUS_OK && is_protobuf(from->content_type)) {
+	if (from->status == HTTP_STATUS_OK && is_type(from->content_type, CONTENT_TYPE)) {
 		result->outcome = OUTCOME_OK;
 		result->body = from->body;
 		from->body = (struct slices){0};
@@ -69,7 +75,7 @@ static void read_answer(
 		text_printf(details, "answered with content of type %s, not " CONTENT_TYPE, type);
 		return;
 	}
-	read_error(&from->body, &result->code, details);
+	read_error(from, &result->code, details);
 	result->outcome = http_outcome_of(from->status, result->code);
 	if (details->len == 0)
 		text_printf(details, "HTTP status %d", from->status);

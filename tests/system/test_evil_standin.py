@@ -22,8 +22,13 @@ NODES = [
     ("1.25.0", "C", "grpc"),
     ("1.34.0", "C", "grpc"),
     ("1.39.0", "C", "grpc"),
+    ("1.15.2", "A", "rest"),
+    ("1.26.1", "C", "rest"),
+    ("1.15.2", "A", "adapter"),
+    ("1.39.0", "C", "adapter"),
     ("1.41.0", "C", "http"),
 ]
+FLAGS = {"grpc": [], "http": [], "adapter": ["--grpc-adapter"], "rest": ["--rest"]}
 
 
 def environment_of(release):
@@ -31,10 +36,11 @@ def environment_of(release):
     return beside if beside.exists() else RELEASES / release
 
 
-def start_python_node(federation, environment, release, address):
+def start_python_node(federation, environment, release, transport, address):
     number = int(release.split(".")[1])
     port = free_ports(1)[0]
-    argv = [environment / "bin/flower-supernode", "--insecure", "--superlink", address]
+    argv = [environment / "bin/flower-supernode", "--insecure", *FLAGS[transport]]
+    argv += ["--superlink", f"http://{address}" if transport == "rest" else address]
     if number >= 35:
         argv += ["--host", "127.0.0.1", "--port", str(port)]
     else:
@@ -54,7 +60,7 @@ def test_python_node(federation, release, dialect, transport):
     superlink = EvilSuperLink(dialect, transport)
     link = superlink.link
     try:
-        node = start_python_node(federation, environment, release, superlink.address)
+        node = start_python_node(federation, environment, release, transport, superlink.address)
         link.wait_online(60)
         # In dialect B chunks are larger: what is one chunk in both is the same object again.
         for bytes in (0, (4 if dialect == "B" else 20) << 20, 0):

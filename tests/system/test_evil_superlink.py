@@ -27,7 +27,7 @@ from evil.steps import (
     wide_tree,
     with_tree,
 )
-from evil.superlink import EvilSuperLink
+from evil.superlink import LINES, EvilSuperLink
 
 from federation.processes import free_ports, wait_until
 
@@ -42,8 +42,8 @@ large = pytest.mark.skipif(not os.environ.get("FLWR_TEST_LARGE"), reason="takes 
 
 # What speaks to the node; with objects over gRPC only where it is about objects. FLWR_EVIL names
 # others instead: "B-grpc,C-grpc"
-SPOKEN = [("A", "grpc"), ("C", "http")]
-OBJECTS = [("C", "http"), ("C", "grpc")]
+SPOKEN = [("A", "grpc"), ("A", "rest"), ("C", "adapter"), ("C", "http")]
+OBJECTS = [("C", "http"), ("C", "rest"), ("C", "adapter"), ("C", "grpc")]
 if os.environ.get("FLWR_EVIL"):
     SPOKEN = [tuple(each.split("-")) for each in os.environ["FLWR_EVIL"].split(",")]
     OBJECTS = [each for each in SPOKEN if each[0] != "A"]
@@ -155,7 +155,7 @@ def of_each(statuses, superlinks):
     """(dialect, transport, status)"""
     return pytest.mark.parametrize(
         "dialect, transport, status",
-        [(*each, status) for each in superlinks for status in statuses[each[1]]],
+        [(*each, status) for each in superlinks for status in statuses[LINES[each[1]]]],
     )
 
 
@@ -209,7 +209,7 @@ UNKNOWN_RUN = refuse("NOT_FOUND")
 )
 def test_run_is_over(federation, dialect, transport, method, step):
     """The run is not running, or not known: nobody waits for an answer."""
-    if transport == "http" and step is UNKNOWN_RUN:
+    if LINES[transport] == "http" and step is UNKNOWN_RUN:
         pytest.skip("over HTTP a 404 says that there is no such method")
     with scene(federation, dialect, transport, DROPPED) as at:
         at.link.script(method, step)
@@ -221,6 +221,8 @@ def test_run_is_over(federation, dialect, transport, method, step):
 @spoken
 def test_fab_is_not_there(federation, dialect, transport):
     """So do SuperLinks from 1.33 on say it. The sender of the message is told."""
+    if transport == "rest":
+        pytest.skip("was over before 1.33")
     with scene(federation, dialect, transport, MESSAGE_FAILED.format("7")) as at:
         at.link.script("GetFab", refuse("PERMISSION_DENIED", "no, says the test", 2009))
         parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8))
@@ -340,7 +342,7 @@ def test_every_status_on_every_call(federation, dialect, transport, method):
     """Answered, failed or given up: the node lives, and serves the next one."""
     with scene(federation, dialect, transport) as at:
         federation.expect(r"(WARN|ERROR)\s+supernode: ")
-        for number, step in enumerate(ALL_STATUSES[transport]):
+        for number, step in enumerate(ALL_STATUSES[LINES[transport]]):
             at.link.script(method, step)
             if method in HEARTBEATS:  # one comes at once after each registration
                 at.link.script("PullMessages", refuse("UNAUTHENTICATED", "Invalid node ID"))
@@ -477,7 +479,7 @@ def test_fat_heartbeat(federation, dialect, transport):
         at.close()
 
 
-@pytest.mark.parametrize("dialect, transport", [each for each in OBJECTS if each[1] == "http"])
+@pytest.mark.parametrize("dialect, transport", [each for each in OBJECTS if LINES[each[1]] == "http"])
 def test_fat_object(federation, dialect, transport):
     """Objects have a bound: the message is answered with an error. (Over gRPC the memory of the
     connection has one, and which of several calls at a time suffers is gRPC's choice.)"""

@@ -1,14 +1,16 @@
-"""A Link over gRPC, as Flower's SuperLinks to 1.39 have it."""
+"""A Link over gRPC, as Flower's SuperLinks to 1.39 have it: as such, or by the adapter."""
 
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+from flwr.proto.grpcadapter_pb2 import MessageContainer
 
 from .link import Never, Refusal
 
 SERVICE = "/flwr.proto.Fleet/"
+ADAPTER = "/flwr.proto.GrpcAdapter/SendReceive"
 CODES = {code.name: code for code in grpc.StatusCode}
 
 
@@ -56,3 +58,29 @@ class GrpcLink(grpc.GenericRpcHandler):
             return refusal.text
         said = {"code": refusal.code, "public_message": refusal.text, "public_details": None}
         return json.dumps(said)
+
+
+class AdapterLink(GrpcLink):
+    """One method that carries all others, and names their messages."""
+
+    def service(self, details):
+        if details.method != ADAPTER:
+            return None
+        return grpc.unary_unary_rpc_method_handler(self.unwrap)
+
+    def unwrap(self, body, context):
+        container = MessageContainer.FromString(body)
+        for method, (request, response) in self.link.methods.items():
+            if container.grpc_message_name == request:
+                content = self.handle(method, container.grpc_message_content, context)
+                return self.wrap(response, content).SerializeToString()
+        # What Flower's raises there becomes this.
+        said = f"Exception calling application: Invalid grpc_message_name: {container.grpc_message_name}"
+        context.abort(grpc.StatusCode.UNKNOWN, said)
+
+    def wrap(self, response, content):
+        return MessageContainer(
+            metadata=self.metadata, grpc_message_name=response, grpc_message_content=content
+        )
+
+    metadata = {"flower-package-name": "flwr", "flower-version": "1.39.0"}

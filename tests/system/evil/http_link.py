@@ -1,4 +1,5 @@
-"""A Link over HTTP/1.1, as Flower's SuperLinks since 1.40 have it: protobuf there and back."""
+"""A Link over HTTP/1.1, as Flower's SuperLinks since 1.40 have it, or as REST of those to 1.32:
+protobuf there and back."""
 
 import asyncio
 import json
@@ -8,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .link import Never, Raw, Refusal
 
-PREFIX = "/v1/fleet/"
 # gRPC's statuses as Flower's HTTP API says them: status, and what is said when no text is given.
 TWINS = {
     "INVALID_ARGUMENT": (400, "Invalid protobuf message."),
@@ -30,7 +30,7 @@ HEAD_MAX = 65536
 
 def path_of(method):
     """pull-messages for PullMessages"""
-    return PREFIX + re.sub(r"(?<!^)([A-Z])", r"-\1", method).lower()
+    return re.sub(r"(?<!^)([A-Z])", r"-\1", method).lower()
 
 
 def head(status, length, type="application/protobuf"):
@@ -48,9 +48,11 @@ def said(status, text, code=None):
 
 
 class HttpLink:
+    prefix = "/v1/fleet/"
+
     def __init__(self, link):
         self.link = link
-        self.methods = {path_of(method): method for method in link.methods}
+        self.methods = {self.prefix + path_of(method): method for method in link.methods}
         self.threads = ThreadPoolExecutor(32)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -112,6 +114,20 @@ class HttpLink:
         return verb, path, {name.strip().lower(): value.strip() for name, value in headers}
 
     async def answer(self, verb, path, headers, body):
+        refused = self.look_at(verb, path, headers)
+        if refused:
+            return refused
+        try:
+            take = self.link.take, self.methods[path], body
+            return await self.loop.run_in_executor(self.threads, *take)
+        except Refusal as refusal:
+            status, text = TWINS[refusal.status]
+            return self.refuse(refusal.http or status, refusal.text or text, refusal.code)
+
+    refuse = staticmethod(said)
+
+    def look_at(self, verb, path, headers):
+        """What such a request is answered with, whatever is in it."""
         if path == "/health":
             return Raw(b"", head(200, 0, "text/plain"))
         if path not in self.methods:
@@ -123,9 +139,23 @@ class HttpLink:
         for name in ("flwr-public-key", "flwr-timestamp", "flwr-signature"):
             if name not in headers:
                 return said(401, "Invalid SuperNode authentication")
-        try:
-            take = self.link.take, self.methods[path], body
-            return await self.loop.run_in_executor(self.threads, *take)
-        except Refusal as refusal:
-            status, text = TWINS[refusal.status]
-            return said(refusal.http or status, refusal.text or text, refusal.code)
+        return None
+
+
+class RestLink(HttpLink):
+    prefix = "/api/v0/fleet/"
+
+    @staticmethod
+    def refuse(status, text, code=None):
+        body = text.encode()
+        return Raw(body, head(status, len(body), "text/plain; charset=utf-8"))
+
+    def look_at(self, verb, path, headers):
+        if path not in self.methods:
+            return self.refuse(404, "Not Found")
+        if verb != "POST":
+            return self.refuse(405, "Method Not Allowed")
+        for name in ("content-type", "accept"):
+            if headers.get(name) != "application/protobuf":
+                return self.refuse(400, f"Unsupported {name}")
+        return None

@@ -3,14 +3,16 @@
 import sys
 from functools import cache
 
-from .grpc_link import GrpcLink
-from .http_link import HttpLink
+from .grpc_link import AdapterLink, GrpcLink
+from .http_link import HttpLink, RestLink
 from .line import Line
 from .link import Link
 from .parcel import ObjectMaker, PlainMaker
 from .protos import Protos, newest
 
-CARRIERS = {"grpc": GrpcLink, "http": HttpLink}
+CARRIERS = {"grpc": GrpcLink, "http": HttpLink, "adapter": AdapterLink, "rest": RestLink}
+# Those that say the same by the same statuses.
+LINES = {"grpc": "grpc", "adapter": "grpc", "http": "http", "rest": "http"}
 
 
 @cache
@@ -19,7 +21,7 @@ def protos_of(environment):
 
 
 class EvilSuperLink:
-    """dialect: "A", "B" or "C"; transport: "grpc" or "http" (C only)."""
+    """dialect: "A", "B" or "C"; transport: one of CARRIERS ("http": C only)."""
 
     def __init__(self, dialect="A", transport="grpc"):
         oldest = protos_of(sys.prefix)

@@ -51,6 +51,8 @@ class Peer:
             line, *headers = head.decode("latin-1").split("\r\n")
             method, path, _ = line.split(" ")
             fields = {k.lower(): v for k, _, v in (h.partition(": ") for h in headers)}
+            # A proxy is given the whole URL.
+            path = "/" + path.split("/", 3)[3] if path.startswith("http://") else path
             what, *rest = path[1:].split("/")
             length = int(fields.get("content-length", "0"))
             self.served += 1
@@ -93,6 +95,35 @@ class Peer:
         names = ("content-type", "flwr-public-key", "flwr-timestamp", "flwr-signature")
         text = "/".join(rest) + "".join(f"|{fields.get(name, 'none')}" for name in names)
         self.answer(text.encode(), headers=["content-type: application/protobuf; charset=x"])
+
+    def api(self, body, fields, *rest):
+        """What Flower's REST would see; or what the method's name says, as here."""
+        what = rest[-1].replace("-", "_")
+        if hasattr(self, what):
+            return getattr(self, what)(body, fields)
+        names = ("content-type", "accept", "flwr-public-key", "flwr-timestamp", "flwr-signature")
+        text = "/".join(rest) + "".join(f"|{fields.get(name, 'none')}" for name in names)
+        self.answer(text.encode(), headers=["content-type: application/protobuf"])
+
+    def password(self, body, fields):
+        """A proxy wants one."""
+        self.answer(b"", "407 Words", ["Proxy-Authenticate: Basic"])
+
+    def teapot(self, body, fields):
+        self.answer(b"I am\x00 one", "418 Words", ["Content-Type: text/plain; charset=utf-8"])
+
+    def broken(self, body, fields):
+        self.answer(b"Internal Server Error", "500 Words", ["Content-Type: text/plain"])
+
+    def missing(self, body, fields):
+        self.answer(b"x" * MIB, "404 Words", ["Content-Type: text/plain"])
+
+    def untyped(self, body, fields):
+        self.answer(b"body")
+
+    def chunks(self, body, fields):
+        self.sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/protobuf\r\n")
+        self.sock.sendall(b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
 
     def silent(self, body, fields):
         gate.wait()

@@ -2,107 +2,14 @@
  * Fleet over HTTP: what a call looks like to a server, what its answer means, and a node's first
  * calls at a real SuperLink.
  */
+#include "calls.h"
 #include "common/base/clock.h"
-#include "common/http/http.h"
 #include "common/keys/trust.h"
 #include "common/wire/wire.h"
-#include "kit/child.h"
-#include "kit/loop.h"
-#include "supernode/link/transports.h"
-
-#include <signal.h>
 
 #define STAND_IN FLWR_TEST_DIR "/../../common/http/stand_in.py"
 
-static struct world {
-	struct loop *loop;
-	struct http *http;
-	struct transport *transport;
-	struct auth *auth;
-	struct kit_child peer;
-} world;
-
-struct answer {
-	bool done;
-	enum outcome outcome;
-	int code;
-	double date_s;
-	char details[256];
-	struct slices body;
-	struct transport_handle *handle;
-};
-
-static void on_done(void *arg, struct transport_result *result)
-{
-	struct answer *answer = arg;
-
-	assert_false(answer->done);
-	answer->done = true;
-	answer->outcome = result->outcome;
-	answer->code = result->code;
-	answer->date_s = result->date_s;
-	snprintf(answer->details, sizeof answer->details, "%s", result->details);
-	answer->body = result->body;
-	result->body = (struct slices){0};
-}
-
-static void start(const char *method, struct slices *body, bool sign, struct answer *answer)
-{
-	struct transport_call call = {.method = method,
-		.timeout_ms = 20000,
-		.done = on_done,
-		.arg = answer,
-		.auth = world.auth,
-		.proof =
-			sign ? auth_proof(world.auth, clock_now_ms(), clock_wall_s(), AUTH_REUSE_MS)
-			     : NULL};
-	struct slices none = {0};
-
-	*answer = (struct answer){0};
-	assert_int_equal(world.transport->ops->call(
-				 world.transport, &call, body ? body : &none, &answer->handle),
-		0);
-	assert_false(answer->done);
-}
-
-static void wait_for(const struct answer *answer)
-{
-	kit_loop_until(world.loop, answer->done);
-}
-
-static void call(const char *method, struct slices *body, bool sign, struct answer *answer)
-{
-	start(method, body, sign, answer);
-	wait_for(answer);
-}
-
-static void open_transport(const char *address, const char *ca_pem)
-{
-	struct transport_options options = {.http = world.http,
-		.address = address,
-		.ca_pem = ca_pem,
-		.receive_max_bytes = INT32_MAX};
-
-	assert_int_equal(transport_http.open(&options, &world.transport), 0);
-}
-
-static void close_transport(void)
-{
-	world.transport->ops->free(world.transport);
-	world.transport = NULL;
-}
-
 /* ---- what the server sees ---- */
-
-static void expect_text(const struct answer *answer, const char *text)
-{
-	char body[1024];
-
-	assert_true(answer->body.bytes < sizeof body);
-	slices_read(&answer->body, 0, body, answer->body.bytes);
-	body[answer->body.bytes] = '\0';
-	assert_string_equal(body, text);
-}
 
 static void expect_signed(const struct answer *answer)
 {
@@ -127,14 +34,12 @@ static void test_calls(void **state)
 	struct slices none = {0};
 
 	kit_child_start(&world.peer, KIT_OLDEST, STAND_IN);
-	open_transport(kit_child_value(&world.peer, "address"), NULL);
+	open_transport(&transport_http, kit_child_value(&world.peer, "address"), NULL);
 	call("PullMessages", NULL, false, &answer);
 	assert_int_equal(answer.outcome, OUTCOME_OK);
 	expect_text(&answer, "fleet/pull-messages|application/protobuf|none|none|none");
-	slices_done(&answer.body);
 	call("ConfirmMessageReceived", NULL, false, &answer);
 	expect_text(&answer, "fleet/confirm-message-received|application/protobuf|none|none|none");
-	slices_done(&answer.body);
 	call("PushMessages", NULL, true, &answer);
 	assert_int_equal(answer.outcome, OUTCOME_OK);
 	expect_signed(&answer);
@@ -142,6 +47,7 @@ static void test_calls(void **state)
 	assert_int_equal(
 		world.transport->ops->call(world.transport, &unknown, &none, &answer.handle),
 		-EINVAL);
+	answer = (struct answer){0};
 	start("PullMessages", NULL, false, &answer);
 	world.transport->ops->cancel(answer.handle);
 	wait_for(&answer);
@@ -254,39 +160,20 @@ static void test_a_real_superlink(void **state)
 	kit_child_copy_value(&world.peer, "good", good, sizeof good);
 	for (size_t i = 0; i < ARRAY_LEN(unused); i++)
 		kit_child_copy_value(&world.peer, unused[i], other, sizeof other);
-	open_transport(plain, NULL);
+	open_transport(&transport_http, plain, NULL);
 	a_life();
 	close_transport();
 	auth_free(world.auth);
 	assert_int_equal(auth_new(&world.auth), 0);
 	snprintf(path, sizeof path, "%s/ca.pem", directory);
 	assert_int_equal(trust_load(path, &pem, NULL), 0);
-	open_transport(good, pem);
+	open_transport(&transport_http, good, pem);
 	a_life();
 	close_transport();
 	kit_child_end(&world.peer);
 }
 
-static int setup(void **state)
-{
-	signal(SIGPIPE, SIG_IGN);
-	assert_int_equal(loop_new(&world.loop), 0);
-	assert_int_equal(http_new(world.loop, &world.http), 0);
-	assert_int_equal(auth_new(&world.auth), 0);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	if (world.transport)
-		close_transport();
-	auth_free(world.auth);
-	http_free(world.http);
-	loop_free(world.loop);
-	return 0;
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define TEST(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
 
 int main(void)
 {
