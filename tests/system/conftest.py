@@ -6,6 +6,7 @@ import sys
 import pytest
 from desk import Desk
 from federation.peers import PROGRAMS
+from shared import Guest, Host
 from tested import TestedFederation, binaries
 
 
@@ -57,12 +58,28 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+def what_to_test(config):
+    """For a TestedFederation, behind its folder."""
+    programs = config.getoption("--programs")
+    return sys.prefix, binaries() if programs == "ours" else None, programs
+
+
+@pytest.fixture(scope="module")
+def host(request, tmp_path_factory):
+    """For the tests of a module that are marked `shared`; nothing runs yet."""
+    host = Host(tmp_path_factory.mktemp("host"), *what_to_test(request.config))
+    yield host
+    wrong = host.close()
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.fixture
 def federation(request, tmp_path):
     """Nothing runs yet. Afterwards all is ended, nothing is left, nothing has gone wrong unseen."""
-    programs = request.config.getoption("--programs")
-    ours = binaries() if programs == "ours" else None
-    federation = TestedFederation(tmp_path / "lab", sys.prefix, ours, programs)
+    marks = {mark.name for mark in request.node.iter_markers()}
+    what = (tmp_path / "lab", *what_to_test(request.config))
+    host = request.getfixturevalue("host") if "shared" in marks and "alone" not in marks else None
+    federation = Guest(host, *what) if host else TestedFederation(*what)
     request.node.failed = False
     try:
         yield federation
@@ -70,6 +87,8 @@ def federation(request, tmp_path):
         wrong = federation.finish()
         if wrong or request.node.failed:
             federation.show_logs()
+            if host:
+                host.show_logs()
     assert not wrong, "\n".join(wrong)
 
 

@@ -63,19 +63,27 @@ class Judge:
             self.arrived[said["to"]] = time.monotonic()
         return said
 
-    def nodes(self, number, seconds=20):
+    def nodes(self, number, seconds=60):
         """The ids of the nodes that the SuperLink has for the run: wait for so many."""
         end = time.monotonic() + seconds
         found = []
         while len(found) != number:
             if time.monotonic() > end:
                 raise Late(f"{number} nodes are expected, there are {len(found)}")
-            self.tell(nodes=True)
-            said = self.hear(end)
-            while "nodes" not in said:
-                said = self.hear(end)
-            found = [int(node) for node in said["nodes"]]
+            found = [node for node in self.all_nodes(end) if node not in self.federation.others]
         return found
+
+    def all_nodes(self, end):
+        self.tell(nodes=True)
+        said = self.hear(end)
+        while "nodes" not in said:
+            said = self.hear(end)
+        return [int(node) for node in said["nodes"]]
+
+    def forget(self):
+        """Replies that are missing are not asked for any more; the nodes that are there."""
+        self.tell(forget=True)
+        return set(self.all_nodes(time.monotonic() + 20))
 
     def send(
         self, node, what, *, type="query", group="1", ttl=3600.0, bytes=0, arrays=None, **order
@@ -96,7 +104,7 @@ class Judge:
         """Send a control message; its id."""
         return self.send_order(node, type="reconnect", config=config)
 
-    def send_order(self, node, seconds=30, **order):
+    def send_order(self, node, seconds=60, **order):
         usual = {"type": "query", "group": "1", "ttl": 3600.0, "bytes": 0, "do": {}}
         self.tell(node=str(node), **{**usual, **order})
         end = time.monotonic() + seconds
@@ -107,14 +115,14 @@ class Judge:
                 self.created[said["sent"]] = said["created_at"]
                 return said["sent"]
 
-    def reply(self, message, seconds=30):
+    def reply(self, message, seconds=60):
         """The reply to a message."""
         end = time.monotonic() + seconds
         while message not in self.replies:
             self.hear(end)
         return self.replies[message]
 
-    def ask(self, node, what, seconds=30, **order):
+    def ask(self, node, what, seconds=60, **order):
         return self.reply(self.send(node, what, **order), seconds)
 
 
@@ -169,7 +177,7 @@ def after_a_cut(federation, cut_at, failed, **order):
 def at_work(judge, node, file, **order):
     """Have an app sit in one long native call: (message, pids of the app and its two children)."""
     message = judge.send(node, "sit", file=str(file), seconds=1000, **order)
-    wait_until(file.exists, "the app is at work", 30)
+    wait_until(file.exists, "the app is at work", 60)
     return message, [int(pid) for pid in file.read_text(encoding="utf-8").split()]
 
 
@@ -190,4 +198,4 @@ def stopped_while_ending(node, node_id, judge, pipe):
         node.signal(signal.SIGTERM)
         node.wait_log(r"stopping", 5)
         word.write("go on")
-    assert judge.reply(message, 10)["code"] == 0
+    assert judge.reply(message)["code"] == 0

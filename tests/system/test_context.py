@@ -5,6 +5,8 @@ import json
 import pytest
 from test_failures import FAILED, TOLD
 
+pytestmark = pytest.mark.shared
+
 NODE_CONFIG = (
     'truth=true lie=false zero=0 big=9223372036854775807 small=-5 half=0.5 name="alice in the lab" '
     "quoted='a b' partition-id=3"

@@ -11,6 +11,8 @@ import pytest
 from federation.processes import alive, tree_of, wait_until
 from judge import APP, at_its_end, at_work, serves, stopped_while_ending
 
+pytestmark = pytest.mark.shared
+
 NOT_LOADED = "An exception was raised when attempting to load `ClientApp`"
 FAILED = r"message failed: "
 TOLD = r"(WARN|ERROR)\s+supernode: \d+: "  # the worker's own words on it
@@ -147,9 +149,9 @@ def test_stopped_while_working(federation, tmp_path):
     message, pids = at_work(judge, node_id, tmp_path / "at-work")
     tree = tree_of(node.pid) + pids
     node.signal(signal.SIGTERM)
-    reply = judge.reply(message, 10)
+    reply = judge.reply(message)
     assert reply["code"] == 8
-    assert node.wait(10) == 0
+    assert node.wait(30) == 0
     federation.wait_gone(tree, 1.0)
 
 
@@ -158,18 +160,18 @@ def test_stopped_while_ending(one_node, tmp_path):
     """A message that ends within the grace period is answered with its result."""
     _, node, node_id, judge = one_node
     stopped_while_ending(node, node_id, judge, tmp_path / "pipe")
-    assert node.wait(10) == 0
+    assert node.wait(30) == 0
 
 
 @pytest.mark.ours
 def test_worker_timeout(federation, tmp_path):
     federation.start_superlink()
-    node = federation.start_node(options={"--worker-timeout": 3})
+    node = federation.start_node(options={"--worker-timeout": 8})
     federation.expect(FAILED, TOLD)
     judge = federation.judge()
     (node_id,) = judge.nodes(1)
     message, pids = at_work(judge, node_id, tmp_path / "at-work")
-    reply = judge.reply(message, 20)
+    reply = judge.reply(message)
     assert reply["code"] == 8
     federation.wait_gone(pids, 10)
     assert serves(judge, node_id) == 1
@@ -180,8 +182,8 @@ def test_time_over(one_node, tmp_path):
     """The ttl ends before the app does: the error reply is there before the SuperLink drops it."""
     federation, _, node, judge = one_node
     federation.expect(FAILED, TOLD)
-    message, pids = at_work(judge, node, tmp_path / "at-work", ttl=4.0)
-    reply = judge.reply(message, 10)
+    message, pids = at_work(judge, node, tmp_path / "at-work", ttl=10.0)
+    reply = judge.reply(message)
     assert reply["code"] == 8 and "ttl" in reply["reason"]
     federation.wait_gone(pids, 5)
     assert serves(judge, node) == 1
@@ -196,7 +198,7 @@ def test_app_hangs_up(one_node, tmp_path):
     message = judge.send(node, "hide", file=str(file))
     wait_until(file.exists, "the app hides", 30)
     hidden = time.monotonic()
-    reply = judge.reply(message, 10)
+    reply = judge.reply(message)
     assert reply["code"] == 8
     assert judge.arrived[message] - hidden < 5
     federation.wait_gone([int(file.read_text(encoding="utf-8"))], 5)
@@ -212,7 +214,7 @@ def test_daemon_of_app(one_node, tmp_path):
     message = judge.send(node, "daemon", file=str(file))
     wait_until(file.exists, "the app leaves", 30)
     left = time.monotonic()
-    reply = judge.reply(message, 10)
+    reply = judge.reply(message)
     assert reply["code"] == 8 and "exited with status 5" in reply["reason"]
     assert judge.arrived[message] - left < 1
     assert serves(judge, node) == 1
@@ -262,7 +264,7 @@ def test_stopped_at_the_end_of_app(federation, tmp_path, patient):
     if patient:
         assert alive(app)
         pipe.write_text("go on", encoding="utf-8")
-    assert node.wait(20) == 0
+    assert node.wait(30) == 0
     assert not alive(app)
     assert file.read_text(encoding="utf-8") == ("row thread exit" if patient else "")
 

@@ -9,7 +9,7 @@ from judge import at_work, serves
 
 from federation.processes import wait_until
 
-pytestmark = pytest.mark.ours
+pytestmark = [pytest.mark.ours, pytest.mark.shared]
 
 FAILED = r"message failed: "
 
@@ -96,12 +96,12 @@ def test_supernode_killed(foreign, tmp_path):
 def test_worker_timeout(federation, tmp_path):
     federation.start_superlink()
     options = {"--clientapp-command": str(federation.bin / "flwr-clientapp")}
-    federation.start_node(options={**options, "--worker-timeout": 3})
+    federation.start_node(options={**options, "--worker-timeout": 8})
     federation.expect(FAILED)
     judge = federation.judge()
     (node,) = judge.nodes(1)
     message, pids = at_work(judge, node, tmp_path / "at-work")
-    reply = judge.reply(message, 20)
+    reply = judge.reply(message)
     assert reply["code"] == 8 and "--worker-timeout" in reply["reason"]
     federation.wait_gone(pids, 10)
     assert serves(judge, node) == 1

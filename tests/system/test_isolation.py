@@ -13,6 +13,8 @@ from federation.processes import free_ports, wait_until
 from flwr.proto import clientappio_pb2 as api
 from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
 
+pytestmark = pytest.mark.shared
+
 FAILED = r"message failed: "
 TOLD = r"(WARN|ERROR)\s+(supernode: \d+|clientapp): (\d+: )?message "
 ENDED = r"the worker's connection has ended"
@@ -102,7 +104,7 @@ def test_app_killed(federation, tmp_path, supernode):
     pair.start_clientapp()
     message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
     os.kill(pids[0], signal.SIGKILL)
-    reply = pair.judge.reply(message, 10)
+    reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
     federation.wait_gone(pids, 5)
     assert serves(pair.judge, pair.id) == 1
@@ -130,7 +132,7 @@ def test_worker_killed(federation, tmp_path, supernode):
     clientapp = pair.start_clientapp()
     message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
     os.kill(worker_at(clientapp), signal.SIGKILL)
-    reply = pair.judge.reply(message, 10)
+    reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
     federation.wait_gone(pids, 5)
     assert serves(pair.judge, pair.id) == 1
@@ -145,7 +147,7 @@ def test_worker_told_to_end(federation, tmp_path, supernode):
     clientapp = pair.start_clientapp()
     message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
     os.kill(worker_at(clientapp), signal.SIGTERM)
-    reply = pair.judge.reply(message, 10)
+    reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "SIGTERM" in reply["reason"]
     federation.wait_gone(pids, 5)
     assert serves(pair.judge, pair.id) == 1
@@ -168,7 +170,7 @@ def test_cut_off(federation, tmp_path):
             pair.node.wait_log(r"the worker's connection has ended; it may come back within 5 s")
             pair.node.wait_log(r"the worker is back: run_id=\d+ ")
             word.write("go on")
-        assert pair.judge.reply(message, 10)["code"] == 0
+        assert pair.judge.reply(message)["code"] == 0
         assert serves(pair.judge, pair.id) == 1
         assert clientapp.stop() == 0
     finally:
@@ -184,7 +186,7 @@ def test_does_not_come_back(federation):
     message = pair.judge.send(pair.id, "count")
     stranger.pull(stranger.get_token())
     stranger.leave()
-    reply = pair.judge.reply(message, 10)
+    reply = pair.judge.reply(message)
     assert reply["code"] == 8
     assert "did not come back within 1 s (--worker-reconnect)" in reply["reason"]
     pair.start_clientapp()
@@ -206,7 +208,7 @@ def test_goes_with_a_token(federation):
         second.pull(token)
     assert second.pull(other).message.metadata.message_id == message
     second.leave()
-    assert pair.judge.reply(message, 10)["code"] == 8
+    assert pair.judge.reply(message)["code"] == 8
 
 
 @ours
@@ -215,9 +217,9 @@ def test_time_over(federation, tmp_path):
     pair = Pair(federation)
     federation.expect(FAILED)
     clientapp = pair.start_clientapp()
-    message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work", ttl=5.0)
-    reply = pair.judge.reply(message, 15)
-    assert reply["code"] == 8 and "ttl of 5 s" in reply["reason"]
+    message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work", ttl=10.0)
+    reply = pair.judge.reply(message)
+    assert reply["code"] == 8 and "ttl of 10 s" in reply["reason"]
     clientapp.wait_log(r"is wanted from here no more")
     federation.wait_gone(pids, 10)
     assert serves(pair.judge, pair.id) == 1
@@ -250,7 +252,7 @@ def test_clientapp_killed(federation, tmp_path):
     message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
     pids.append(worker_at(clientapp))
     clientapp.kill()
-    reply = pair.judge.reply(message, 10)
+    reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "process has ended" in reply["reason"]
     federation.wait_gone(pids, 1)
     pair.start_clientapp()
@@ -266,7 +268,7 @@ def test_python_worker_killed(federation, tmp_path):
     message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
     assert pids[0] == clientapp.pid
     clientapp.kill()
-    reply = pair.judge.reply(message, 10)
+    reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "process has ended" in reply["reason"]
     for pid in pids[1:]:
         os.kill(pid, signal.SIGKILL)
@@ -329,11 +331,11 @@ def test_run_once(federation):
 def test_clientapp_stopped(federation, tmp_path):
     """At SIGTERM the message at work gets its grace, then an error reply; nothing is left."""
     pair = Pair(federation)
-    federation.expect(FAILED, TOLD)
+    federation.expect(FAILED, TOLD, r"cut off at its end, when it was told to stop")
     clientapp = pair.start_clientapp(grace=1)
     message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
     clientapp.signal(signal.SIGTERM)
-    reply = pair.judge.reply(message, 15)
+    reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "stopped" in reply["reason"]
     assert clientapp.wait(10) == 0
     federation.wait_gone(pids, 5)
@@ -351,7 +353,7 @@ def test_clientapp_stopped_twice(federation, tmp_path):
     clientapp.signal(signal.SIGTERM)
     clientapp.wait(10)
     federation.wait_gone(pids[:2], 5)
-    assert pair.judge.reply(message, 10)["code"] == 8
+    assert pair.judge.reply(message)["code"] == 8
 
 
 @ours
@@ -375,7 +377,7 @@ def test_supernode_stopped_while_nobody_has_come(federation):
     message = pair.judge.send(pair.id, "count")
     pair.node.wait_log(r"message received: ")
     pair.node.signal(signal.SIGTERM)
-    reply = pair.judge.reply(message, 10)
+    reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "stopped" in reply["reason"]
     assert pair.node.wait(15) == 0
 
@@ -392,7 +394,7 @@ def test_clientapp_finishes(federation, tmp_path):
         clientapp.signal(signal.SIGTERM)
         clientapp.wait_log(r"stopping")
         word.write("go on")
-    assert pair.judge.reply(message, 10)["code"] == 0
+    assert pair.judge.reply(message)["code"] == 0
     assert clientapp.wait(10) == 0
 
 

@@ -137,7 +137,7 @@ def test_app_killed(lab, tmp_path):
     lab.federation.expect(FAILED, TOLD)
     message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work")
     os.kill(pids[0], signal.SIGKILL)
-    reply = lab.judge.reply(message, 10)
+    reply = lab.judge.reply(message)
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
     lab.federation.wait_gone(pids, 5)
     assert lab.count()
@@ -148,7 +148,7 @@ def test_worker_killed(lab, tmp_path):
     start = lab.node.size()
     message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work")
     os.kill(int(lab.node.find(r"worker started: .*pid=(\d+)", start).group(1)), signal.SIGKILL)
-    reply = lab.judge.reply(message, 10)
+    reply = lab.judge.reply(message)
     assert reply["code"] == 8
     assert "worker" in reply["reason"] and "SIGKILL" in reply["reason"]
     lab.federation.wait_gone(pids, 5)
@@ -158,8 +158,8 @@ def test_worker_killed(lab, tmp_path):
 def test_time_over(lab, tmp_path):
     """The ttl ends before the app does: the error reply is there before the SuperLink drops it."""
     lab.federation.expect(FAILED, TOLD)
-    message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work", ttl=4.0)
-    reply = lab.judge.reply(message, 10)
+    message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work", ttl=10.0)
+    reply = lab.judge.reply(message)
     assert reply["code"] == 8 and "ttl" in reply["reason"], reply
     lab.federation.wait_gone(pids, 5)
     assert lab.count()

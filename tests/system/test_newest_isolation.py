@@ -87,7 +87,7 @@ def test_worker_killed(lab, launcher, tmp_path):
     """Its agent, the launcher that runs on, answers for it."""
     message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work")
     os.kill(worker_at(launcher), signal.SIGKILL)
-    reply = lab.judge.reply(message, 10)
+    reply = lab.judge.reply(message)
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
     lab.federation.wait_gone(pids, 5)
     assert lab.count()
@@ -99,7 +99,7 @@ def test_launcher_killed(lab, tmp_path):
     message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work")
     pids.append(worker_at(launcher))
     launcher.kill()
-    reply = lab.judge.reply(message, 10)
+    reply = lab.judge.reply(message)
     assert reply["code"] == 8 and "process has ended" in reply["reason"]
     lab.federation.wait_gone(pids, 5)
     other = lab.launcher("flower-superexec")
@@ -112,7 +112,7 @@ def test_launcher_stopped(lab, tmp_path):
     launcher = lab.launcher("flower-superexec", grace=1)
     message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work")
     launcher.signal(signal.SIGTERM)
-    reply = lab.judge.reply(message, 15)
+    reply = lab.judge.reply(message)
     assert reply["code"] == 8 and "stopped" in reply["reason"]
     assert launcher.wait(10) == 0
     lab.federation.wait_gone(pids, 5)
@@ -252,7 +252,7 @@ def test_flowers_worker_killed(lab, secret, tmp_path):
     superexec = flowers.start("superexec-1.34", secret)
     message, pids = at_work(lab.judge, flowers.guarded.id, tmp_path / "at-work")
     os.kill(pids[0], signal.SIGKILL)
-    reply = lab.judge.reply(message, 15)
+    reply = lab.judge.reply(message)
     assert reply["code"] == 8 and "process has ended" in reply["reason"], reply
     assert alive(superexec.pid)
     for left in pids[1:]:  # by Flower's programs
@@ -270,7 +270,7 @@ def test_our_worker_of_flowers_launcher(lab, secret, tmp_path):
     assert serves(lab.judge, flowers.guarded.id) == 1
     message, pids = at_work(lab.judge, flowers.guarded.id, tmp_path / "at-work")
     superexec.kill()
-    reply = lab.judge.reply(message, 20)
+    reply = lab.judge.reply(message)
     assert reply["code"] == 8 and reply["reason"] == "the worker was stopped", reply
     lab.federation.wait_gone(pids, 5)
     assert flowers.guarded.node.stop() == 0

@@ -85,9 +85,9 @@ def test_stopped_while_working(federation, tmp_path):
     assert status_of(federation, node_id) == "online"
     tree = tree_of(node.pid) + pids
     node.signal(signal.SIGTERM)
-    reply = judge.reply(message, 10)
+    reply = judge.reply(message)
     assert reply["code"] == 8 and "stopped" in reply["reason"]
-    assert node.wait(10) == 0
+    assert node.wait(30) == 0
     federation.wait_gone(tree, 5)
     seen = federation.superlink.text()
     pushed = seen.index(f"Push replies from node_id={node_id}")
@@ -99,7 +99,7 @@ def test_stopped_while_ending(federation, tmp_path):
     """A result is not lost with the node that has sent it: the ServerApp has time to fetch it."""
     node, node_id, judge = one_node(federation)
     stopped_while_ending(node, node_id, judge, tmp_path / "pipe")
-    assert node.wait(20) == 0
+    assert node.wait(30) == 0
 
 
 def test_fab_refused(federation, database):

@@ -11,7 +11,7 @@ from federation.processes import free_ports, wait_until
 from judge import at_work, serves
 from tested import AS_ROOT
 
-pytestmark = pytest.mark.ours
+pytestmark = [pytest.mark.ours, pytest.mark.shared]
 
 FAILED = r"message failed: "
 TOLD = r"(WARN|ERROR)\s+supernode: \d+: "
@@ -174,7 +174,7 @@ def test_parent_of_worker(federation, desk, tmp_path, parent):
     wait_until(file.exists, "the app is at work", 30)
     pids = [int(pid) for pid in file.read_text(encoding="utf-8").split()]
     parent.kill()
-    reply = judge.reply(message, 10)
+    reply = judge.reply(message)
     assert reply["code"] == 8 and "stopped" in reply["reason"], reply
     assert worker.wait(10) == 0
     federation.wait_gone(pids, 1.0)

@@ -7,7 +7,7 @@ import pytest
 from newest import newest_federation
 from test_failures import FAILED, TOLD
 
-pytestmark = pytest.mark.ours
+pytestmark = [pytest.mark.ours, pytest.mark.shared]
 
 LAST = r"app err: ValueError: wrong shape$"
 

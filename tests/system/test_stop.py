@@ -7,6 +7,8 @@ import pytest
 from federation.processes import tree_of
 from judge import at_work, serves
 
+pytestmark = pytest.mark.shared
+
 
 @pytest.mark.ours
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
@@ -16,7 +18,7 @@ def test_ends(federation, number):
     node = federation.start_node()
     tree = tree_of(node.pid)
     node.signal(number)
-    assert node.wait(10) == 0
+    assert node.wait(30) == 0
     federation.wait_gone(tree, 1.0)
     assert link.text().count("DeleteNode") == 1
 
@@ -28,9 +30,9 @@ def test_hang_up(one_node, tmp_path):
     node.signal(signal.SIGHUP)
     assert serves(judge, node_id) == 1
     federation.expect(r"message failed: ", r"(WARN|ERROR)\s+supernode: \d+: ")
-    message, _ = at_work(judge, node_id, tmp_path / "at-work", ttl=4.0)
+    message, _ = at_work(judge, node_id, tmp_path / "at-work", ttl=10.0)
     node.signal(signal.SIGHUP)
-    assert "ttl" in judge.reply(message, 10)["reason"]  # nothing else has ended it
+    assert "ttl" in judge.reply(message)["reason"]  # nothing else has ended it
     assert serves(judge, node_id) == 2
 
 
@@ -57,6 +59,6 @@ def test_second_signal_when_all_is_answered(one_node):
     node.signal(signal.SIGTERM)
     node.wait_log(r"stopping: up to \d+ s for the ServerApp to fetch the last reply", 10)
     node.signal(signal.SIGTERM)
-    assert node.wait(10) == 0
+    assert node.wait(30) == 0
     assert node.find(r"supernode: stopped$")
     assert federation.superlink.text().count("DeleteNode") == 1

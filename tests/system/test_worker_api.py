@@ -10,6 +10,8 @@ from flwr.common import serde
 from flwr.proto import clientappio_pb2 as api
 from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
 
+pytestmark = pytest.mark.shared
+
 REFUSED = r"worker API: .* refused: "
 PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 INVALID = grpc.StatusCode.INVALID_ARGUMENT

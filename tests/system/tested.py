@@ -33,6 +33,7 @@ class TestedFederation(Federation):
         super().__init__(*arguments)
         self.expected = []
         self.judges = []
+        self.others = set()  # nodes that are not this test's
 
     def expect(self, *patterns):
         """Log lines of these patterns, warnings or errors, are part of the test."""

@@ -112,7 +112,9 @@ class Desk:
             while b"\n" in lines:
                 line, _, lines = lines.partition(b"\n")
                 order = json.loads(line)
-                if "nodes" in order:
+                if order == {"forget": True}:
+                    self.pending.clear()
+                elif "nodes" in order:
                     self.tell(nodes=[str(node) for node in self.grid.get_node_ids()])
                 else:
                     self.send(order)
