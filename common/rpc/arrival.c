@@ -50,6 +50,14 @@ static int64_t call_deadline_ms(const struct inbound *call)
 	return clock_after(clock_now_ms(), gpr_time_to_millis(left));
 }
 
+/* Of a port's callers gRPC says the address; one of a unix socket has none. */
+static bool same_connection(const struct inbound *a, const struct inbound *b)
+{
+	if (a->request.peer == &a->stand_in && strncmp(a->peer, "ip", 2) == 0)
+		return strcmp(a->peer, b->peer) == 0;
+	return a->request.peer == b->request.peer;
+}
+
 /* The number of this connection's calls that the services have. */
 static unsigned connection_serving(const struct inbound *call)
 {
@@ -57,7 +65,7 @@ static unsigned connection_serving(const struct inbound *call)
 	unsigned n = 0;
 
 	LIST_FOREACH(at, &call->server->calls, link)
-	n += at->serving && at->request.peer == call->request.peer;
+	n += at->serving && same_connection(call, at);
 	return n;
 }
 

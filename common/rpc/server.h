@@ -40,8 +40,8 @@ struct rpc_server_options {
 	uint64_t memory_max_bytes;
 	unsigned calls_max;            /* further ones are answered with RESOURCE_EXHAUSTED; 0: no
 					  limit */
-	unsigned connection_calls_max; /* at a time on one connection, more wait at the caller; 0:
-					  no limit */
+	unsigned connection_calls_max; /* at a time on one connection, more wait at the caller, or
+					  are answered with RESOURCE_EXHAUSTED; 0: no limit */
 	/* A call was answered here, in the services' place: method is theirs or "a call"; for the
 	 * log. May be NULL. */
 	void (*refused)(void *arg, const struct peer *peer, const char *method,

@@ -87,6 +87,8 @@ static void setting(const char *name, char *value)
 		options->accept = (unsigned)number(value);
 	else if (strcmp(name, "calls_max") == 0)
 		options->calls_max = (unsigned)number(value);
+	else if (strcmp(name, "connection_calls_max") == 0)
+		options->connection_calls_max = (unsigned)number(value);
 	else if (strcmp(name, "receive_max") == 0)
 		options->receive_max_bytes = (uint64_t)number(value);
 	else if (strcmp(name, "memory_max") == 0)

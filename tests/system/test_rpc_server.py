@@ -276,6 +276,21 @@ def test_limit_of_calls(serve):
     assert unary(channel, "Echo", b"again") == b"again"
 
 
+def test_limit_of_calls_on_a_connection(serve):
+    """grpcio's calls wait for one another; a caller that does not keep to the limit is refused."""
+    server = serve("port=127.0.0.1:0", "connection_calls_max=1")
+    with Connection(f"127.0.0.1:{server.ports[0]}") as caller:
+        caller.send(headers(1, path("Slow")))
+        server.expect("^slow begun$")
+        caller.send(headers(3, path("Slow")))
+        status = caller.wait_status(3)
+        assert status == (8, "too many calls at once on this connection")
+        assert unary(server.channel(), "Echo", b"another") == b"another"
+    channel = server.channel()
+    calls = [channel.unary_unary(path("Echo")).future(b"%d" % n, timeout=30) for n in range(20)]
+    assert [call.result() for call in calls] == [b"%d" % n for n in range(20)]
+
+
 def test_option_by_name(serve):
     """An argument of gRPC's that we would set otherwise."""
     server = serve("port=127.0.0.1:0", "arg=grpc.max_receive_message_length:100")
