@@ -304,7 +304,7 @@ static void call_ended(struct http_transfer *transfer, CURLcode code)
 }
 
 static int call_start(struct http_client *client, const struct http_call_options *options,
-	struct slices *body, http_done_fn *done, void *arg, struct http_call **out)
+	struct slices *body, struct http_call **out)
 {
 	auto_(call_free_at_exit) struct http_call *call = NULL;
 	int r;
@@ -315,8 +315,8 @@ static int call_start(struct http_client *client, const struct http_call_options
 	if (!call)
 		return -ENOMEM;
 	call->client = client;
-	call->done = done;
-	call->arg = arg;
+	call->done = options->done;
+	call->arg = options->arg;
 	call->asks = options->ask != NULL;
 	call->sink.max_bytes = client->receive_max_bytes;
 	if (options->answer_max_bytes && options->answer_max_bytes < call->sink.max_bytes)
@@ -343,9 +343,9 @@ static int call_start(struct http_client *client, const struct http_call_options
 }
 
 int http_call_start(struct http_client *client, const struct http_call_options *options,
-	struct slices *body, http_done_fn *done, void *arg, struct http_call **out)
+	struct slices *body, struct http_call **out)
 {
-	int r = call_start(client, options, body, done, arg, out);
+	int r = call_start(client, options, body, out);
 
 	slices_done(body);
 	return r;

@@ -47,21 +47,6 @@ struct http_ask {
 	bool direct;     /* never by a proxy */
 };
 
-struct http_call_options {
-	const char *path; /* "/v1/fleet/pull-messages" */
-	const struct http_header *headers;
-	size_t n_headers;
-	int64_t timeout_ms;        /* 0: none (calls that carry content); dead connections end it */
-	uint64_t answer_max_bytes; /* of the body; 0: the client's receive_max_bytes, which bounds
-				      this one, too */
-	const char *what; /* static: what passes, "a reply": its progress is told; NULL: is not */
-	/*
-	 * A question, on a connection of its own: GET, no body; HTTP/2 is offered with TLS, and
-	 * bytes that are no HTTP are an answer, too, of which the first are kept. NULL: a call.
-	 */
-	const struct http_ask *ask;
-};
-
 struct http_result {
 	enum http_failure failure; /* NONE: a whole answer came, of whatever status */
 	enum outcome outcome;      /* of failure */
@@ -79,13 +64,30 @@ struct http_result {
 
 typedef void http_done_fn(void *arg, struct http_result *result);
 
+struct http_call_options {
+	const char *path; /* "/v1/fleet/pull-messages" */
+	const struct http_header *headers;
+	size_t n_headers;
+	int64_t timeout_ms;        /* 0: none (calls that carry content); dead connections end it */
+	uint64_t answer_max_bytes; /* of the body; 0: the client's receive_max_bytes, which bounds
+				      this one, too */
+	const char *what; /* static: what passes, "a reply": its progress is told; NULL: is not */
+	/*
+	 * A question, on a connection of its own: GET, no body; HTTP/2 is offered with TLS, and
+	 * bytes that are no HTTP are an answer, too, of which the first are kept. NULL: a call.
+	 */
+	const struct http_ask *ask;
+	http_done_fn *done;
+	void *arg;
+};
+
 /*
  * Start a call. body is taken over (empty afterwards, on failure too); by reference, never copied.
  * done is called exactly once, later, unless this fails. 0; -ENOMEM; -EINVAL (headers, timeout);
  * -EIO. *out (may be NULL) is valid until done.
  */
 int http_call_start(struct http_client *client, const struct http_call_options *options,
-	struct slices *body, http_done_fn *done, void *arg, struct http_call **out);
+	struct slices *body, struct http_call **out);
 
 /* End it early: done comes with OUTCOME_CANCELLED, soon. */
 void http_call_cancel(struct http_call *call);

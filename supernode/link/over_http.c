@@ -126,7 +126,9 @@ static int call_send(struct http_transport *http, const struct transport_call *c
 		.n_headers = 2,
 		.timeout_ms = call->timeout_ms,
 		.answer_max_bytes = call->answer_max_bytes,
-		.what = call->what};
+		.what = call->what,
+		.done = http_done,
+		.arg = handle};
 	auto_(free_at_exit) char *key = NULL, *signature = NULL;
 	char path[PATH_BYTES];
 	const char *pem;
@@ -149,7 +151,7 @@ static int call_send(struct http_transport *http, const struct transport_call *c
 		headers[4] = (struct http_header){"flwr-signature", signature};
 		options.n_headers = HEADERS_MAX;
 	}
-	return http_call_start(http->client, &options, body, http_done, handle, &handle->call);
+	return http_call_start(http->client, &options, body, &handle->call);
 }
 
 static int http_call(struct transport *transport, const struct transport_call *call,

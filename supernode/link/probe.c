@@ -217,11 +217,13 @@ static int ask(struct probe *probe, enum question question)
 	};
 	struct http_call_options options = {.path = "/health",
 		.timeout_ms = question == AS_CONFIGURED ? FIRST_MS : NEXT_MS,
-		.ask = &how};
+		.ask = &how,
+		.done = heard,
+		.arg = probe};
 	struct slices none = {0};
 
 	probe->question = question;
-	return http_call_start(probe->client, &options, &none, heard, probe, &probe->call);
+	return http_call_start(probe->client, &options, &none, &probe->call);
 }
 
 int probe_start(struct http *http, const struct probe_options *wanted, struct probe **out)

@@ -112,11 +112,11 @@ static void ask_done(void *arg, struct http_result *result)
 static void fuzz_ask(void)
 {
 	static const struct http_ask ask = {.direct = true};
-	const struct http_call_options options = {.path = "/", .ask = &ask};
+	const struct http_call_options options = {.path = "/", .ask = &ask, .done = ask_done};
 	struct slices none = {0};
 
 	world.calls++;
-	CHECK(http_call_start(world.client, &options, &none, ask_done, NULL, NULL) == 0);
+	CHECK(http_call_start(world.client, &options, &none, NULL) == 0);
 	wait_for_end();
 }
 

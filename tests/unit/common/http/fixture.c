@@ -59,13 +59,14 @@ void ask(struct world *world, const char *path, struct slices *body, int64_t tim
 		.n_headers = 1,
 		.timeout_ms = timeout_ms,
 		.answer_max_bytes = world->answer_max_bytes,
-		.what = what};
+		.what = what,
+		.done = finish,
+		.arg = answer};
 	struct slices none = {0};
 
 	*answer = (struct answer){0};
-	assert_int_equal(http_call_start(world->client, &options, body ? body : &none, finish,
-				 answer, &answer->call),
-		0);
+	assert_int_equal(
+		http_call_start(world->client, &options, body ? body : &none, &answer->call), 0);
 	assert_int_equal(answer->done, 0);
 }
 

@@ -42,10 +42,10 @@ static void a_call_that_cannot_be_made_is_refused(void **state)
 		options.address = bad[i];
 		assert_int_equal(http_client_new(world->http, &options, &client), -EINVAL);
 	}
-	assert_int_equal(http_call_start(world->client, &wrong, &body, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(http_call_start(world->client, &wrong, &body, NULL), -EINVAL);
 	assert_int_equal(body.bytes, 0);
 	wrong = (struct http_call_options){.path = "/", .headers = &header, .n_headers = 1};
-	assert_int_equal(http_call_start(world->client, &wrong, &body, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(http_call_start(world->client, &wrong, &body, NULL), -EINVAL);
 }
 
 static void a_status_is_told_with_its_words(void **state)
