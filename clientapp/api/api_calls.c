@@ -111,14 +111,14 @@ static int call_start(struct pending *pending)
 	struct rpc_header header;
 	struct rpc_call_options options = {.path = pending->what.path,
 		.timeout_ms = pending->what.timeout_ms,
-		.what = pending->what.what};
+		.what = pending->what.what,
+		.done = call_done,
+		.arg = pending};
 	struct slices body = {0};
 	int r = slices_append_refs(&body, &pending->body);
 
 	api_call_show_token(&options, calls->task_token, &header);
-	return r ? r
-		 : rpc_call_start(
-			   calls->channel, &options, &body, call_done, pending, &pending->call);
+	return r ? r : rpc_call_start(calls->channel, &options, &body, &pending->call);
 }
 
 static void call_again(void *arg)

@@ -6,7 +6,7 @@
 #define FLWR_API_API_CALLS_H
 
 #include "common/base/log.h"
-#include "common/rpc/channel.h"
+#include "common/rpc/call.h"
 
 /* A SuperNode that has no memory for its answer is asked again for so long. */
 #define API_CALLS_FULL_MS 30000

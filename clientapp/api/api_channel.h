@@ -5,7 +5,7 @@
 #ifndef FLWR_API_API_CHANNEL_H
 #define FLWR_API_API_CHANNEL_H
 
-#include "common/rpc/channel.h"
+#include "common/rpc/call.h"
 
 /*
  * A channel to address, as gRPC takes it (copied). Answers have receive_max_bytes at most; the

@@ -101,15 +101,14 @@ static void call_again(void *arg)
 {
 	struct attendance *attendance = arg;
 	struct rpc_header header;
-	struct rpc_call_options options = {.path = PATH};
+	struct rpc_call_options options = {.path = PATH, .done = call_done, .arg = attendance};
 	struct slices body = {0};
 
 	attendance->called = attendance->number;
 	attendance->called_ms = clock_now_ms();
 	api_call_show_token(&options, attendance->task_token, &header);
 	if ((!attendance->task_token && instruction_encode_token(attendance->token, &body)) ||
-		rpc_call_start(attendance->channel, &options, &body, call_done, attendance,
-			&attendance->call))
+		rpc_call_start(attendance->channel, &options, &body, &attendance->call))
 		try_again(attendance);
 }
 

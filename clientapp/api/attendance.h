@@ -8,7 +8,7 @@
 #define FLWR_API_ATTENDANCE_H
 
 #include "common/base/log.h"
-#include "common/rpc/channel.h"
+#include "common/rpc/call.h"
 
 struct attendance;
 

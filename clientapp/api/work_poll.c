@@ -259,7 +259,9 @@ static void claim(struct work_poll *poll)
 	struct heading heading = {0};
 	struct rpc_call_options options = {.path = "/" WORKER_API_RUNTIME "/ClaimTask",
 		.timeout_ms = CLAIM_MS,
-		.headers = heading.v};
+		.headers = heading.v,
+		.done = claim_done,
+		.arg = poll};
 	struct question *token = &poll->questions[ASK_TOKEN];
 	struct slices body = {0};
 	int r;
@@ -273,7 +275,7 @@ static void claim(struct work_poll *poll)
 	if (r == 0)
 		r = heading_sign(&heading, poll, options.path, &body);
 	options.n_headers = heading.n;
-	if (r || rpc_call_start(poll->channel, &options, &body, claim_done, poll, &poll->claim)) {
+	if (r || rpc_call_start(poll->channel, &options, &body, &poll->claim)) {
 		slices_done(&body);
 		poll->task = 0;
 		timer_set(token->timer, clock_after(clock_now_ms(), POLL_MAX_MS));
@@ -382,8 +384,10 @@ static void ask_again(void *arg)
 	struct question *question = arg;
 	struct work_poll *poll = question->poll;
 	struct heading heading = {0};
-	struct rpc_call_options options = {
-		.path = paths[question - poll->questions], .headers = heading.v};
+	struct rpc_call_options options = {.path = paths[question - poll->questions],
+		.headers = heading.v,
+		.done = call_done,
+		.arg = question};
 	struct slices body = {0};
 	int r;
 
@@ -400,8 +404,7 @@ static void ask_again(void *arg)
 	question->asked_ms = clock_now_ms();
 	r = heading_sign(&heading, poll, options.path, &body);
 	options.n_headers = heading.n;
-	if (r || rpc_call_start(
-			 poll->channel, &options, &body, call_done, question, &question->call))
+	if (r || rpc_call_start(poll->channel, &options, &body, &question->call))
 		timer_set(question->timer, clock_after(question->asked_ms, POLL_MAX_MS));
 }
 

@@ -12,7 +12,7 @@
 
 #include "common/base/log.h"
 #include "common/message/launcher_auth.h"
-#include "common/rpc/channel.h"
+#include "common/rpc/call.h"
 
 struct work_poll;
 

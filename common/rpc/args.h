@@ -45,7 +45,7 @@ static inline grpc_arg arg_quota(uint64_t max_bytes, grpc_resource_quota **quota
 	return arg;
 }
 
-enum { ARGS_COMMON = 12 };
+enum { ARGS_COMMON = 13 };
 
 /* What both ends say of themselves. */
 struct args_common {
@@ -73,8 +73,8 @@ static inline void args_common(grpc_arg *args, const struct args_common *common)
 	args[4] = arg_int(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
 	args[5] = arg_int(GRPC_ARG_TCP_READ_CHUNK_SIZE, 1 << 20);
 	args[6] = arg_int(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, 4 << 20);
-	/* Identity only, unless asked otherwise: a small compressed message may unpack to more than
-	 * any limit before it is checked. */
+	/* Identity only, unless asked otherwise: gRPC looks at the size of a message when it has
+	 * unpacked all of it, and it unpacks what was not accepted, too. */
 	args[7] = arg_int(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
 		RPC_ACCEPT(RPC_COMPRESSION_NONE) | RPC_ACCEPT(common->answer) | common->accept);
 	/* Channelz is of no use here, and keeps memory for each connection. */
@@ -83,6 +83,7 @@ static inline void args_common(grpc_arg *args, const struct args_common *common)
 	/* A content in pieces of 16 KiB costs 2 % more memory. */
 	args[10] = arg_int(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 20);
 	args[11] = arg_int(GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM, common->answer);
+	args[12] = arg_int(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, common->accept != 0);
 }
 
 /* The argument that a user names. */

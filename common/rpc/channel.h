@@ -1,24 +1,28 @@
 /*
- * channel: unary calls to a gRPC server. Main thread; callbacks come from the loop, never from
- * inside the function that started the call.
+ * channel: the way to one gRPC server: its address, TLS, keepalive, what holds for all calls over
+ * it. Main thread; callbacks come from the loop. Its calls: call.h (unary) and stream.h (the other
+ * kinds). gRPC's own retries are off: callers decide.
  */
 #ifndef FLWR_RPC_CHANNEL_H
 #define FLWR_RPC_CHANNEL_H
 
 #include "common/base/log.h"
 #include "common/base/outcome.h"
-#include "common/base/slice.h"
+#include "common/rpc/compression.h"
+#include "common/rpc/credentials.h"
 #include "common/rpc/metadata.h"
+#include "common/rpc/option.h"
 #include "common/rpc/rpc.h"
 
 #include <stdbool.h>
 
 struct rpc_channel;
-struct rpc_call;
+struct rpc_interceptor;
 
 struct rpc_channel_options {
-	const char *target; /* "127.0.0.1:9092", "unix:/run/x", as gRPC takes it */
-	const char *ca_pem; /* TLS, with these trusted certificates (PEM); NULL: plain text */
+	const char *target;         /* "127.0.0.1:9092", "unix:/run/x", as gRPC takes it */
+	const struct rpc_tls *tls;  /* copied; NULL: plain text */
+	const char *tls_name;       /* that the server's certificate is for; NULL: target's host */
 	uint64_t receive_max_bytes; /* up to 2,147,483,647 */
 	/*
 	 * Bytes of answers that the channel may hold, from their arrival to the end of the slices;
@@ -31,6 +35,26 @@ struct rpc_channel_options {
 	bool own_connection;    /* share no connection with another channel of the same target */
 	const char *user_agent; /* prefix; NULL: none */
 	struct log *log;        /* for the progress of long calls; borrowed; NULL: not told */
+	enum rpc_compression compression; /* of what is sent, when a call says nothing else */
+	/*
+	 * RPC_ACCEPT() of compressed answers, 0 for none: a peer may make such a one unpack to a
+	 * thousand times its bytes, and receive_max_bytes is looked at before that.
+	 */
+	unsigned accept;
+	const struct rpc_interceptor *interceptors; /* copied; called in order, at the end of a call
+						       in the opposite one */
+	size_t n_interceptors;
+	const struct rpc_option *options; /* they take the place of what the others say */
+	size_t n_options;
+};
+
+/* How a call ended. */
+struct rpc_end {
+	enum outcome outcome;
+	int status;          /* gRPC's number */
+	const char *details; /* the peer's or gRPC's words, never NULL; a peer's bytes: quote them
+				in log lines */
+	const struct rpc_headers *trailers; /* borrowed; never NULL */
 };
 
 /* Connects at the first call. 0, -EINVAL (target), -ENOMEM. Strings are copied.
@@ -51,40 +75,15 @@ void rpc_channel_free(struct rpc_channel *channel);
  */
 void rpc_channel_reconnect_now(struct rpc_channel *channel);
 
-struct rpc_call_options {
-	const char *path; /* "/flwr.proto.Fleet/Ping" */
-	const struct rpc_header *headers;
-	size_t n_headers;
-	int64_t timeout_ms; /* 0: none (calls that carry content; the channel's keepalive ends dead
-			       ones) */
-	uint64_t answer_max_bytes; /* a larger answer becomes RESOURCE_EXHAUSTED, too_large; 0: the
-				      channel's receive_max_bytes. It is looked at when all of it
-				      is here: memory_max_bytes bounds what it takes until then */
-	bool wait_for_ready;       /* needs a timeout */
-	const char
-		*what; /* static: what passes, "a reply": its progress is told; NULL: it is not */
-};
-
-struct rpc_result {
-	enum outcome outcome;
-	int status;          /* gRPC's number */
-	const char *details; /* the peer's or gRPC's words, never NULL; a peer's bytes: quote them
-				in log lines */
-	struct slices body;  /* with OUTCOME_OK; may be taken (slices_move) */
-	bool too_large;      /* more than answer_max_bytes came */
-};
-
-typedef void rpc_done_fn(void *arg, struct rpc_result *result);
-
 /*
- * Start a call. body is taken over (empty afterwards, on failure too); by reference, never copied.
- * done is called exactly once, later, unless this fails. 0; -ENOMEM; -EINVAL (headers). *out (may
- * be NULL) is valid until done.
+ * Connect, keep connected, and tell each change: ready true when the connection (with TLS) is made,
+ * false when it is lost. The first state is told, too, when it is ready. One watcher; fn NULL ends
+ * that. 0; -EINVAL: a channel over a socket, which knows no other connection.
  */
-int rpc_call_start(struct rpc_channel *channel, const struct rpc_call_options *options,
-	struct slices *body, rpc_done_fn *done, void *arg, struct rpc_call **out);
+typedef void rpc_ready_fn(void *arg, bool ready);
+int rpc_channel_watch(struct rpc_channel *channel, rpc_ready_fn *fn, void *arg);
 
-/* End it early: done comes with OUTCOME_CANCELLED (or what came first). */
-void rpc_call_cancel(struct rpc_call *call);
+/* Is there a connection? Connects nothing. */
+bool rpc_channel_is_ready(const struct rpc_channel *channel);
 
 #endif

@@ -1,7 +1,7 @@
 #include "supernode/link/over_grpc.h"
 
 #include "common/base/cleanup.h"
-#include "common/rpc/channel.h"
+#include "common/rpc/call.h"
 #include "supernode/link/flower_error.h"
 
 #include <errno.h>
@@ -116,7 +116,9 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	struct rpc_call_options options = {.headers = headers,
 		.timeout_ms = call->timeout_ms,
 		.answer_max_bytes = call->answer_max_bytes + grpc->form->more_bytes,
-		.what = call->what};
+		.what = call->what,
+		.done = grpc_done,
+		.arg = made};
 	char path[OVER_GRPC_PATH_BYTES];
 	int r = make_request(grpc->form, call->method, body, path, &request);
 
@@ -130,8 +132,7 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	made->method = call->method;
 	made->handle.done = call->done;
 	made->handle.arg = call->arg;
-	r = rpc_call_start(
-		channel_for(grpc, call), &options, &request, grpc_done, made, &made->call);
+	r = rpc_call_start(channel_for(grpc, call), &options, &request, &made->call);
 	if (r)
 		return r;
 	*out = &((struct grpc_handle *)take_pointer(&made))->handle;
@@ -179,9 +180,10 @@ int over_grpc_new(const struct transport_options *wanted, const struct over_grpc
 	struct transport **out)
 {
 	auto_(grpc_free_at_exit) struct grpc_transport *grpc = calloc(1, sizeof *grpc);
+	const struct rpc_tls tls = {.trusted_pem = wanted->ca_pem};
 	struct rpc_channel_options options = {
 		.target = wanted->address,
-		.ca_pem = wanted->ca_pem,
+		.tls = wanted->ca_pem ? &tls : NULL,
 		.receive_max_bytes = wanted->receive_max_bytes,
 		.keepalive_ms = GRPC_KEEPALIVE_MS,
 		.keepalive_timeout_ms = GRPC_KEEPALIVE_TIMEOUT_MS,

@@ -7,7 +7,7 @@
 #define FLWR_TEST_CLIENTAPP_APPIO_RIG_H
 
 #include "common/base/clock.h"
-#include "common/rpc/channel.h"
+#include "common/rpc/call.h"
 #include "common/rpc/server.h"
 #include "kit/clock.h"
 #include "kit/log.h"

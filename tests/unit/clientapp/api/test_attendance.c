@@ -38,9 +38,9 @@ struct watched {
 };
 
 int __real_rpc_call_start(struct rpc_channel *channel, const struct rpc_call_options *options,
-	struct slices *body, rpc_done_fn *done, void *arg, struct rpc_call **out);
+	struct slices *body, struct rpc_call **out);
 int __wrap_rpc_call_start(struct rpc_channel *channel, const struct rpc_call_options *options,
-	struct slices *body, rpc_done_fn *done, void *arg, struct rpc_call **out);
+	struct slices *body, struct rpc_call **out);
 
 void __real_rpc_call_cancel(struct rpc_call *call);
 void __wrap_rpc_call_cancel(struct rpc_call *call);
@@ -56,8 +56,9 @@ static void came_home(void *arg, struct rpc_result *result)
 }
 
 int __wrap_rpc_call_start(struct rpc_channel *channel, const struct rpc_call_options *options,
-	struct slices *body, rpc_done_fn *done, void *arg, struct rpc_call **out)
+	struct slices *body, struct rpc_call **out)
 {
+	struct rpc_call_options ours = *options;
 	struct watched *watched;
 
 	assert_ptr_equal(channel, attendant.channel);
@@ -69,8 +70,10 @@ int __wrap_rpc_call_start(struct rpc_channel *channel, const struct rpc_call_opt
 	attendant.started++;
 	watched = malloc(sizeof *watched);
 	assert_non_null(watched);
-	*watched = (struct watched){done, arg};
-	return __real_rpc_call_start(channel, options, body, came_home, watched, out);
+	*watched = (struct watched){options->done, options->arg};
+	ours.done = came_home;
+	ours.arg = watched;
+	return __real_rpc_call_start(channel, &ours, body, out);
 }
 
 void __wrap_rpc_call_cancel(struct rpc_call *call)

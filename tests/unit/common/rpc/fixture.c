@@ -320,15 +320,26 @@ void call_finish(void *arg, struct rpc_result *result)
 	assert_int_equal(slices_move(&answer->body, &result->body), 0);
 }
 
+int call_begin(struct rpc_channel *channel, const struct rpc_call_options *options,
+	struct slices *body, struct answer *answer)
+{
+	struct rpc_call_options whole = *options;
+
+	whole.done = call_finish;
+	whole.arg = answer;
+	return rpc_call_start(channel, &whole, body, NULL);
+}
+
 struct rpc_call *call_start(struct rpc_channel *channel, const char *method, struct slices body,
 	int64_t timeout_ms, struct answer *answer)
 {
 	char path[64];
-	struct rpc_call_options options = {.path = path, .timeout_ms = timeout_ms};
+	struct rpc_call_options options = {
+		.path = path, .timeout_ms = timeout_ms, .done = call_finish, .arg = answer};
 	struct rpc_call *call = NULL;
 
 	snprintf(path, sizeof path, "/test.Service/%s", method);
-	assert_int_equal(rpc_call_start(channel, &options, &body, call_finish, answer, &call), 0);
+	assert_int_equal(rpc_call_start(channel, &options, &body, &call), 0);
 	assert_int_equal(body.n, 0);
 	assert_false(answer->done);
 	return call;

@@ -6,7 +6,7 @@
 #define FLWR_TEST_RPC_FIXTURE_H
 
 #include "common/base/clock.h"
-#include "common/rpc/channel.h"
+#include "common/rpc/call.h"
 #include "common/rpc/rpc.h"
 #include "common/rpc/server.h"
 #include "kit/loop.h"
@@ -81,6 +81,9 @@ void reply_text(struct request *request, const char *text);
 struct rpc_call *call_start(struct rpc_channel *channel, const char *method, struct slices body,
 	int64_t timeout_ms, struct answer *answer);
 void call_finish(void *answer, struct rpc_result *result);
+/* rpc_call_start() with call_finish() for its end. */
+int call_begin(struct rpc_channel *channel, const struct rpc_call_options *options,
+	struct slices *body, struct answer *answer);
 
 /* The same, and wait for the answer. */
 void call_run(struct world *world, struct rpc_channel *channel, const char *method,

@@ -38,7 +38,7 @@ static void header_call(struct world *world, struct rpc_channel *channel,
 		.path = "/test.Service/Header", .headers = headers, .n_headers = n};
 	struct slices body = text_body(key);
 
-	assert_int_equal(rpc_call_start(channel, &options, &body, call_finish, answer, NULL), 0);
+	assert_int_equal(call_begin(channel, &options, &body, answer), 0);
 	world_wait(world, &answer->done);
 }
 
@@ -77,20 +77,14 @@ static void test_bad_calls(void **state)
 		struct slices body = text_body("x");
 
 		options.headers = &bad[i];
-		assert_int_equal(
-			rpc_call_start(channel, &options, &body, call_finish, &answer, NULL),
-			-EINVAL);
+		assert_int_equal(call_begin(channel, &options, &body, &answer), -EINVAL);
 		assert_int_equal(body.n, 0);
 	}
 	options.n_headers = 0;
 	options.wait_for_ready = true;
-	assert_int_equal(
-		rpc_call_start(channel, &options, &(struct slices){0}, call_finish, &answer, NULL),
-		-EINVAL);
+	assert_int_equal(call_begin(channel, &options, &(struct slices){0}, &answer), -EINVAL);
 	options = (struct rpc_call_options){.path = "/test.Service/Echo", .timeout_ms = -1};
-	assert_int_equal(
-		rpc_call_start(channel, &options, &(struct slices){0}, call_finish, &answer, NULL),
-		-EINVAL);
+	assert_int_equal(call_begin(channel, &options, &(struct slices){0}, &answer), -EINVAL);
 	call_run(world, channel, "Echo", text_body("still works"), &answer);
 	assert_answer(&answer, "still works");
 	answer_done(&answer);
@@ -235,8 +229,7 @@ static void test_bounded(void **state)
 		struct slices body = body_of(1000);
 		struct answer answer = {0};
 
-		assert_int_equal(
-			rpc_call_start(channel, &options, &body, call_finish, &answer, NULL), 0);
+		assert_int_equal(call_begin(channel, &options, &body, &answer), 0);
 		world_wait(world, &answer.done);
 		assert_int_equal(answer.outcome, over ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_OK);
 		answer_done(&answer);
@@ -397,7 +390,7 @@ static void test_unix(void **state)
 
 	listener_open(&listener);
 	rpc_channel_reconnect_now(channel);
-	assert_int_equal(rpc_call_start(channel, &patient, &body, call_finish, &answer, NULL), 0);
+	assert_int_equal(call_begin(channel, &patient, &body, &answer), 0);
 	world_wait(world, &answer.done);
 	assert_answer(&answer, "by name");
 	answer_done(&answer);
@@ -446,7 +439,7 @@ static void test_wait_for_ready(void **state)
 	listener_init(&listener, world);
 	options.target = listener.target;
 	assert_int_equal(rpc_channel_new(world->rpc, &options, &channel), 0);
-	assert_int_equal(rpc_call_start(channel, &call, &body, call_finish, &patient, NULL), 0);
+	assert_int_equal(call_begin(channel, &call, &body, &patient), 0);
 	call_run(world, channel, "Echo", text_body("early"), &early);
 	assert_int_equal(early.outcome, OUTCOME_UNAVAILABLE);
 	assert_false(patient.done);

@@ -126,15 +126,14 @@ struct chain {
 static void chain_next(void *arg, struct rpc_result *result)
 {
 	struct chain *chain = arg;
-	struct rpc_call_options options = {.path = "/test.Service/Echo"};
+	struct rpc_call_options options = {
+		.path = "/test.Service/Echo", .done = chain_next, .arg = chain};
 	struct slices body = {0};
 
 	assert_int_equal(result->outcome, OUTCOME_OK);
 	assert_int_equal(slices_move(&body, &result->body), 0);
 	if (chain->left-- > 0) {
-		assert_int_equal(
-			rpc_call_start(chain->channel, &options, &body, chain_next, chain, NULL),
-			0);
+		assert_int_equal(rpc_call_start(chain->channel, &options, &body, NULL), 0);
 		return;
 	}
 	rpc_channel_free(chain->channel);
@@ -147,12 +146,12 @@ static void test_chain(void **state)
 	struct world *world = *state;
 	struct answer answer = {0};
 	struct chain chain = {.channel = world_channel(world, 0), .answer = &answer, .left = 20};
-	struct rpc_call_options options = {.path = "/test.Service/Echo"};
+	struct rpc_call_options options = {
+		.path = "/test.Service/Echo", .done = chain_next, .arg = &chain};
 	struct slices body = some_body(), sent = {0};
 
 	assert_int_equal(slices_append_refs(&sent, &body), 0);
-	assert_int_equal(
-		rpc_call_start(chain.channel, &options, &sent, chain_next, &chain, NULL), 0);
+	assert_int_equal(rpc_call_start(chain.channel, &options, &sent, NULL), 0);
 	world_wait(world, &answer.done);
 	assert_true(slices_equal(&answer.body, &body));
 	answer_done(&answer);

@@ -250,7 +250,7 @@ static struct request *ask(
 	struct rpc_call_options options = {.path = "/test.Service/Later", .what = what};
 	struct slices body = body_of(2 * MIB);
 
-	assert_int_equal(rpc_call_start(channel, &options, &body, call_finish, answer, NULL), 0);
+	assert_int_equal(call_begin(channel, &options, &body, answer), 0);
 	return world_take_waiting(world);
 }
 

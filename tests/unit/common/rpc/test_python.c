@@ -36,7 +36,7 @@ static void call_python(struct world *world, struct rpc_channel *channel, const 
 		.wait_for_ready = true};
 
 	snprintf(path, sizeof path, "/py.Service/%s", method);
-	assert_int_equal(rpc_call_start(channel, &options, &body, call_finish, answer, NULL), 0);
+	assert_int_equal(call_begin(channel, &options, &body, answer), 0);
 	world_wait(world, &answer->done);
 }
 
@@ -114,8 +114,7 @@ static void our_client_calls_grpcios_server(void **state)
 	answer_done(&unknown);
 
 	/* The server ends with a call at hand: it cancels it or just goes. */
-	assert_int_equal(
-		rpc_call_start(channel, &wait, &(struct slices){0}, call_finish, &broken, NULL), 0);
+	assert_int_equal(call_begin(channel, &wait, &(struct slices){0}, &broken), 0);
 	loop_step(world->loop, 10);
 	kit_child_end(&peer);
 	world_wait(world, &broken.done);

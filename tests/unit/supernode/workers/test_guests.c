@@ -2,7 +2,7 @@
  * Connections of workers with real sockets and a real gRPC server behind them.
  */
 #include "common/base/clock.h"
-#include "common/rpc/channel.h"
+#include "common/rpc/call.h"
 #include "kit/log.h"
 #include "kit/loop.h"
 #include "supernode/workers/guests.h"
@@ -222,13 +222,15 @@ static struct rpc_channel *channel_new(void)
 
 static enum outcome echo(struct rpc_channel *channel)
 {
-	const struct rpc_call_options options = {
-		.path = "/test.Echo/Echo", .timeout_ms = KIT_WAIT_MS};
 	struct answer answer = {0};
+	const struct rpc_call_options options = {.path = "/test.Echo/Echo",
+		.timeout_ms = KIT_WAIT_MS,
+		.done = on_answer,
+		.arg = &answer};
 	struct slices body = {0};
 
 	slices_append(&body, slice_static("hello", 5));
-	assert_int_equal(rpc_call_start(channel, &options, &body, on_answer, &answer, NULL), 0);
+	assert_int_equal(rpc_call_start(channel, &options, &body, NULL), 0);
 	run_until(answer.there);
 	return answer.outcome;
 }

@@ -1,0 +1,50 @@
+/*
+ * interceptor: functions of a channel that look at each of its calls: they may add headers before
+ * it starts, and are told how it ended. Main thread. They see no message.
+ */
+#ifndef FLWR_RPC_INTERCEPTOR_H
+#define FLWR_RPC_INTERCEPTOR_H
+
+#include "common/base/log.h"
+#include "common/rpc/channel.h"
+
+struct rpc_call_info {
+	const char *path;   /* "/flwr.proto.Fleet/Ping" */
+	int64_t timeout_ms; /* 0: none */
+	bool streams;       /* started by rpc_stream_start() */
+};
+
+/* Messages in both directions, and their bytes before compression. */
+struct rpc_call_traffic {
+	uint64_t sent, sent_bytes;
+	uint64_t received, received_bytes;
+	int64_t took_ms;
+};
+
+struct rpc_interceptor {
+	/* Before a call: 0; -errno: the call does not start, and its start returns that. May be
+	 * NULL. */
+	int (*starting)(void *arg, const struct rpc_call_info *call, struct rpc_headers *headers);
+	/* After a call that has started, before its caller is told. May be NULL. */
+	void (*ended)(void *arg, const struct rpc_call_info *call, const struct rpc_end *end,
+		const struct rpc_call_traffic *traffic);
+	void *arg; /* borrowed, for as long as calls of the channel are out */
+};
+
+/* A line of level debug for each call that succeeded, of level warn for one that failed. */
+struct rpc_interceptor rpc_log_calls(struct log *log);
+
+/* What the calls of one or several channels have come to. Zero-initialised is none. */
+struct rpc_metrics {
+	uint64_t started;
+	uint64_t ended[OUTCOME_N];
+	struct rpc_call_traffic traffic; /* the sums */
+};
+
+struct rpc_interceptor rpc_count_calls(struct rpc_metrics *metrics);
+
+/* Show header with each call: a token, say. It is borrowed, and may change between calls; without a
+ * key nothing is shown. */
+struct rpc_interceptor rpc_show_header(const struct rpc_header *header);
+
+#endif
