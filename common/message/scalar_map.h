@@ -1,6 +1,6 @@
 /*
  * scalar_map: a configuration (map<string, Scalar> in proto/) between the generated structs and a
- * map of values. For this folder only. One thread each.
+ * map of values. For the codecs. One thread each.
  */
 #ifndef FLWR_MESSAGE_SCALAR_MAP_H
 #define FLWR_MESSAGE_SCALAR_MAP_H

@@ -31,6 +31,10 @@ GENERATORS = [
     (UNIT / "common/message/gen_object_calls.py", NEW, {
         "object_calls": ["request", "pulled", "stored"],
     }),
+    (UNIT / "common/records/gen_bidi.py", OLD, {
+        "bidi": ["ins", "reply_train", "reply_evaluate", "reply_get_parameters",
+                 "reply_get_properties", "reply_reconnect"],
+    }),
     (UNIT / "clientapp/run/gen_replies.py", OLD, {"reply": ["reply", "failure"]}),
 ]
 TRUSTED = ["entities", "flow", "folded", "document", "alias", "nested"]
