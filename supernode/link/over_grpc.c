@@ -8,15 +8,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-/*
- * Dead connections are found by pings, since calls with content have no deadline. Flower's servers
- * leave gRPC's limit for a client's pings as it is: one in 5 minutes while a call is out, strikes
- * for what comes sooner, GOAWAY too_many_pings at the third. So: a little more than that, and never
- * without a call. The time-out also becomes TCP_USER_TIMEOUT: a peer that is gone while we send is
- * found after 20 s.
- */
-#define GRPC_KEEPALIVE_MS         310000
-#define GRPC_KEEPALIVE_TIMEOUT_MS 20000
 /* A connection may hold some answers of the largest size that goes there. */
 #define GRPC_SMALL_MEMORY_BYTES  (4 * TRANSPORT_SMALL_BYTES)
 #define GRPC_MIDDLE_MEMORY_BYTES (3 * (uint64_t)TRANSPORT_MIDDLE_BYTES)
@@ -185,8 +176,8 @@ int over_grpc_new(const struct transport_options *wanted, const struct over_grpc
 		.target = wanted->address,
 		.tls = wanted->ca_pem ? &tls : NULL,
 		.receive_max_bytes = wanted->receive_max_bytes,
-		.keepalive_ms = GRPC_KEEPALIVE_MS,
-		.keepalive_timeout_ms = GRPC_KEEPALIVE_TIMEOUT_MS,
+		.keepalive_ms = TRANSPORT_KEEPALIVE_MS,
+		.keepalive_timeout_ms = TRANSPORT_KEEPALIVE_TIMEOUT_MS,
 		.user_agent = "flwr-native/" FLWR_VERSION,
 		.log = wanted->log,
 	};

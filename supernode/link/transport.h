@@ -38,6 +38,16 @@ struct transport_result {
 	struct slices body;
 };
 
+/*
+ * Of gRPC's connections. Dead ones are found by pings, since calls with content have no deadline.
+ * Flower's servers leave gRPC's limit for a client's pings as it is: one in 5 minutes while a call
+ * is out, strikes for what comes sooner, GOAWAY too_many_pings at the third. So: a little more than
+ * that, and never without a call. The time-out also becomes TCP_USER_TIMEOUT: a peer that is gone
+ * while we send is found after 20 s.
+ */
+#define TRANSPORT_KEEPALIVE_MS         310000
+#define TRANSPORT_KEEPALIVE_TIMEOUT_MS 20000
+
 #define TRANSPORT_SMALL_BYTES  (4 << 20)
 #define TRANSPORT_MIDDLE_BYTES (68 << 20) /* a FAB, an object, a tree */
 

@@ -1,0 +1,267 @@
+/*
+ * bidi: one message at a time is read, so the server can send no second instruction before the
+ * first one's reply. A timer waits for the next connection, or for the end of one that this side
+ * leaves.
+ */
+#include "supernode/link/bidi.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/text.h"
+#include "common/message/bidi_codec.h"
+#include "common/rpc/stream.h"
+#include "supernode/link/transport.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#define PATH          "/flwr.proto.FlowerService/Join"
+#define LEAVE_MS      5000  /* the server may take so long to end a stream that we leave */
+#define LINE_GAP_MS   10000 /* between warnings */
+#define WAIT_MAX_S    (365 * 24 * 3600)
+#define DETAILS_BYTES 256
+#define UNREADABLE    "the server's message cannot be read"
+#define ENDED_BY_PEER "the server has ended the stream"
+
+struct bidi {
+	struct bidi_options options; /* its strings are not kept */
+	char *address;
+	struct rpc_channel *channel;
+	struct rpc_stream *stream; /* NULL: between connections */
+	struct timer *timer;
+	struct retry retry;
+	const char *broken; /* why this side has ended the stream; NULL: it has not */
+	bool awaited;       /* a reply */
+	bool leaving;       /* the stream ends as agreed; wait_s follows */
+	int64_t wait_s;     /* then; 0: for ever */
+	bool freed;         /* by its owner; goes with the stream */
+	/* An outage. */
+	int64_t since_ms; /* 0: none */
+	int64_t line_ms;
+};
+
+static void bidi_dispose(struct bidi *bidi)
+{
+	timer_free(bidi->timer);
+	rpc_channel_free(bidi->channel);
+	free(bidi->address);
+	free(bidi);
+}
+
+static void bidi_ended(struct bidi *bidi, enum bidi_end end, const char *details)
+{
+	bidi->options.ended(bidi->options.arg, end, details);
+}
+
+/* ---- failures ---- */
+
+static void say_failed(struct bidi *bidi, const char *cause, int64_t now_ms, int64_t next_ms)
+{
+	if (!bidi->since_ms)
+		bidi->since_ms = now_ms;
+	else if (now_ms - bidi->line_ms < LINE_GAP_MS)
+		return;
+	bidi->line_ms = now_ms;
+	log_warn(bidi->options.log,
+		"server %s: Join failed: %s; trying again in %.1f s, then at most %d s apart",
+		bidi->address, cause, (double)(next_ms - now_ms) / 1000.0, RETRY_MAX_MS / 1000);
+}
+
+static void say_works(struct bidi *bidi)
+{
+	retry_init(&bidi->retry);
+	if (bidi->since_ms)
+		log_info(bidi->options.log, "server %s: works again after %.1f s", bidi->address,
+			(double)(clock_now_ms() - bidi->since_ms) / 1000.0);
+	bidi->since_ms = 0;
+}
+
+static void bidi_failed(struct bidi *bidi, enum outcome outcome, const char *details)
+{
+	const struct bidi_options *options = &bidi->options;
+	char quoted[DETAILS_BYTES], cause[DETAILS_BYTES + 32];
+	int64_t now_ms = clock_now_ms(), next_ms;
+
+	text_quote(details, strlen(details), quoted, sizeof quoted);
+	snprintf(cause, sizeof cause, "%s %s", outcome_name(outcome), quoted);
+	if (!retry_again(outcome, true)) {
+		bidi_ended(bidi, BIDI_REFUSED, cause);
+		return;
+	}
+	if (bidi->retry.first_ms < 0)
+		bidi->retry.first_ms = now_ms;
+	next_ms = retry_next(
+		&bidi->retry, &options->retry, now_ms, options->random01(options->random_arg));
+	if (next_ms == CLOCK_NEVER) {
+		bidi_ended(bidi, BIDI_GAVE_UP, cause);
+		return;
+	}
+	say_failed(bidi, cause, now_ms, next_ms);
+	timer_set(bidi->timer, next_ms);
+}
+
+/* ---- the stream ---- */
+
+static void stream_break(struct bidi *bidi, const char *why)
+{
+	bidi->broken = why;
+	rpc_stream_cancel(bidi->stream);
+}
+
+/* Leave for so many seconds, and say so. */
+static void stream_leave(struct bidi *bidi, int64_t seconds)
+{
+	auto_(slices_done) struct slices message = {0};
+
+	bidi->leaving = true;
+	bidi->wait_s = seconds < 0 ? 0 : seconds > WAIT_MAX_S ? WAIT_MAX_S : seconds;
+	/* The server looks at no other reason; Flower's client gives this one always. */
+	if (bidi_encode_disconnect(BIDI_REASON_RECONNECT, &message) < 0 ||
+		rpc_stream_send(bidi->stream, &message, RPC_SEND_LAST) < 0)
+		rpc_stream_cancel(bidi->stream);
+	rpc_stream_read(bidi->stream);
+	timer_set(bidi->timer, clock_after(clock_now_ms(), LEAVE_MS));
+}
+
+static void stream_received(void *arg, struct slices *message)
+{
+	struct bidi *bidi = arg;
+	enum bidi_kind kind;
+	int64_t seconds;
+	int r;
+
+	if (bidi->leaving) {
+		stream_break(bidi, UNREADABLE);
+		return;
+	}
+	r = bidi_look(message, &kind, &seconds);
+	if (r < 0) {
+		stream_break(bidi, r == -ENOMEM ? "no memory for a message" : UNREADABLE);
+		return;
+	}
+	say_works(bidi);
+	if (kind == BIDI_RECONNECT) {
+		stream_leave(bidi, seconds);
+		return;
+	}
+	bidi->awaited = true;
+	bidi->options.instruction(bidi->options.arg, message);
+}
+
+static void stream_left(struct bidi *bidi)
+{
+	if (bidi->wait_s == 0) {
+		bidi_ended(bidi, BIDI_DISMISSED, "the server has dismissed this client");
+		return;
+	}
+	log_info(bidi->options.log, "server %s: asks this client to come back in %" PRId64 " s",
+		bidi->address, bidi->wait_s);
+	timer_set(bidi->timer, clock_after(clock_now_ms(), bidi->wait_s * 1000));
+}
+
+static void stream_ended(void *arg, const struct rpc_end *end)
+{
+	struct bidi *bidi = arg;
+	bool awaited = bidi->awaited;
+
+	bidi->stream = NULL;
+	bidi->awaited = false;
+	timer_set(bidi->timer, CLOCK_NEVER);
+	if (bidi->freed) {
+		bidi_dispose(bidi);
+		return;
+	}
+	if (bidi->leaving) {
+		stream_left(bidi);
+		return;
+	}
+	if (awaited)
+		bidi->options.lost(bidi->options.arg);
+	if (bidi->broken)
+		bidi_failed(bidi, OUTCOME_INTERNAL, bidi->broken);
+	else if (end->outcome == OUTCOME_OK)
+		bidi_failed(bidi, OUTCOME_UNAVAILABLE, ENDED_BY_PEER);
+	else
+		bidi_failed(bidi, end->outcome, end->details);
+}
+
+static void connect_now(struct bidi *bidi)
+{
+	const struct rpc_stream_options options = {
+		.path = PATH, .received = stream_received, .ended = stream_ended, .arg = bidi};
+
+	bidi->leaving = false;
+	bidi->broken = NULL;
+	rpc_channel_reconnect_now(bidi->channel);
+	if (rpc_stream_start(bidi->channel, &options, &bidi->stream) < 0)
+		bidi_failed(bidi, OUTCOME_INTERNAL, "no memory for a stream");
+	else
+		rpc_stream_read(bidi->stream);
+}
+
+static void timer_due(void *arg)
+{
+	struct bidi *bidi = arg;
+
+	if (bidi->stream)
+		rpc_stream_cancel(bidi->stream);
+	else
+		connect_now(bidi);
+}
+
+/* ---- the owner's side ---- */
+
+int bidi_new(const struct bidi_options *options, struct bidi **out)
+{
+	const struct rpc_tls tls = {.trusted_pem = options->ca_pem};
+	const struct rpc_channel_options channel = {.target = options->address,
+		.tls = options->ca_pem ? &tls : NULL,
+		.receive_max_bytes = options->receive_max_bytes,
+		.keepalive_ms = TRANSPORT_KEEPALIVE_MS,
+		.keepalive_timeout_ms = TRANSPORT_KEEPALIVE_TIMEOUT_MS,
+		.own_connection = true,
+		.user_agent = "flwr-native/" FLWR_VERSION};
+	struct bidi *bidi = calloc(1, sizeof *bidi);
+	int r;
+
+	if (!bidi)
+		return -ENOMEM;
+	bidi->options = *options;
+	retry_init(&bidi->retry);
+	bidi->address = strdup(options->address);
+	bidi->timer = timer_new(options->loop, timer_due, bidi);
+	r = bidi->address && bidi->timer ? rpc_channel_new(options->rpc, &channel, &bidi->channel)
+					 : -ENOMEM;
+	if (r < 0) {
+		bidi_dispose(bidi);
+		return r;
+	}
+	timer_set(bidi->timer, 0);
+	*out = bidi;
+	return 0;
+}
+
+int bidi_reply(struct bidi *bidi, struct slices *message)
+{
+	int r = bidi->awaited ? rpc_stream_send(bidi->stream, message, 0) : -EPIPE;
+
+	slices_done(message);
+	if (r < 0)
+		return r;
+	bidi->awaited = false;
+	rpc_stream_read(bidi->stream);
+	return 0;
+}
+
+void bidi_free(struct bidi *bidi)
+{
+	if (!bidi)
+		return;
+	bidi->freed = true;
+	if (!bidi->stream) {
+		bidi_dispose(bidi);
+		return;
+	}
+	rpc_stream_cancel(bidi->stream);
+	rpc_channel_free(take_pointer(&bidi->channel));
+}

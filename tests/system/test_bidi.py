@@ -1,0 +1,380 @@
+"""The legacy stream (supernode/link/bidi.c), by examples/bidi-client, at flwr.server.start_server
+and at servers that misbehave."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+from concurrent import futures
+from pathlib import Path
+from types import SimpleNamespace
+
+import grpc
+import pytest
+from federation.credentials import Certificates
+from federation.processes import free_ports, wait_until
+from federation.release import find
+from flwr.common import serde
+from flwr.proto.transport_pb2 import ClientMessage, Reason, Scalar, ServerMessage
+from relay import Relay
+from rpc_driver import SECONDS
+
+HERE = Path(__file__).parent
+JOIN = "/flwr.proto.FlowerService/Join"
+OPTIONS = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 512 << 20)]
+OK = ["OK", "ok"]
+START = [0.0, 0.0, 0.0, 0.0]
+
+
+class Client:
+    """A process of the example, and what it has written."""
+
+    def __init__(self, address, *words):
+        program = Path(os.environ["FLWR_BIN_DIR"]).parent / "examples/bin/bidi-client"
+        self.process = subprocess.Popen([program, address, *words], stderr=subprocess.PIPE, text=True)
+        self.lines = []
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stderr:
+            self.lines.append(line)
+
+    def wait(self):
+        status = self.process.wait(SECONDS)
+        self.reader.join(SECONDS)
+        return status
+
+    def wait_line(self, text):
+        wait_until(lambda: any(text in line for line in self.lines), text, SECONDS)
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.wait()
+
+
+@pytest.fixture
+def start():
+    clients = []
+
+    def start(*words):
+        clients.append(Client(*words))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        client.end()
+
+
+# ---- flwr.server.start_server ----
+
+
+def server(release, port, clients, rounds, *folder):
+    try:
+        python = find(release).python
+    except LookupError as error:
+        pytest.skip(str(error))
+    command = [python, "-B", HERE / "bidi_server.py", str(port), str(clients), str(rounds), *folder]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def result_of(process):
+    out, errors = process.communicate(timeout=4 * SECONDS)
+    assert process.returncode == 0, errors
+    (line,) = [line for line in out.splitlines() if line.startswith("RESULT ")]
+    # FedAvg's means are rounded.
+    return json.loads(line.removeprefix("RESULT "), parse_float=lambda text: round(float(text), 5))
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("release", ["1.15.2", "1.41.0"])
+def test_federation(start, tmp_path, release, secure):
+    """Ten clients at once; those that come before the server wait for it."""
+    number, rounds = 10, 3
+    (port,) = free_ports(1)
+    files = Certificates(tmp_path) if secure else None
+    words = [str(files.authority)] if secure else []
+    clients = [start(f"127.0.0.1:{port}", *words) for _ in range(number)]
+    clients[0].wait_line("trying again")
+    seen = result_of(server(release, port, number, rounds, *([str(tmp_path)] if secure else [])))
+    assert [client.wait() for client in clients] == [0] * number
+    assert all("dismissed this client" in client.lines[-1] for client in clients)
+    assert seen["failures"] == 0
+    assert seen["properties"] == [[OK, {"adds": 1.0}]] * number * rounds
+    assert seen["parameters"] == [[OK, [START]]] * number * rounds
+    assert seen["fit"] == [[[OK, 10, {}]] * number] * rounds
+    assert seen["evaluate"] == [[[OK, float(n + 1), {"n": 4}]] * number for n in range(rounds)]
+    assert seen["model"] == [[float(rounds)] * 4]
+    assert seen["losses"] == [[n + 1, float(n + 1)] for n in range(rounds)]
+
+
+def test_wrong_certificate(start, tmp_path):
+    """It goes on trying, and says why."""
+    (port,) = free_ports(1)
+    Certificates(tmp_path / "server")
+    other = Certificates(tmp_path / "other")
+    process = server("1.15.2", port, 1, 1, str(tmp_path / "server"))
+    try:
+        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, "server", SECONDS)
+        client = start(f"127.0.0.1:{port}", str(other.authority))
+        client.wait_line("UNAVAILABLE")
+        assert client.process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# ---- a server of this test's own, by grpcio ----
+
+
+class Judge:
+    """Join is a function of the test: it is given the client's messages, and yields bytes."""
+
+    def __init__(self, join, port=0):
+        self.join = join
+        self.joined = 0
+        handler = grpc.stream_stream_rpc_method_handler(self.serve)
+        found = SimpleNamespace(service=lambda details: handler if details.method == JOIN else None)
+        self.server = grpc.server(futures.ThreadPoolExecutor(4), options=OPTIONS)
+        self.server.add_generic_rpc_handlers((found,))
+        self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
+        self.target = f"127.0.0.1:{self.port}"
+        self.server.start()
+
+    def serve(self, requests, context):
+        self.joined += 1
+        messages = (ClientMessage.FromString(request) for request in requests)
+        yield from self.join(self.joined, messages, context)
+
+    def close(self):
+        self.server.stop(0).wait()
+
+
+@contextlib.contextmanager
+def judged(join, **options):
+    judge = Judge(join, **options)
+    try:
+        yield judge
+    finally:
+        judge.close()
+
+
+def reconnect(seconds):
+    return ServerMessage(reconnect_ins=ServerMessage.ReconnectIns(seconds=seconds)).SerializeToString()
+
+
+def properties():
+    ins = ServerMessage.GetPropertiesIns(config={"key": Scalar(string="value")})
+    return ServerMessage(get_properties_ins=ins).SerializeToString()
+
+
+def dismiss(messages):
+    """The last words of every server here."""
+    yield reconnect(0)
+    assert next(messages).disconnect_res.reason == Reason.RECONNECT
+    assert list(messages) == []  # the client half-closes with it
+
+
+def test_reconnect(start):
+    """It leaves for as long as it is told, and comes back by itself."""
+
+    def join(number, messages, context):
+        if number == 1:
+            yield properties()
+            assert next(messages).get_properties_res.properties["adds"].double == 1
+            yield reconnect(1)
+            assert next(messages).disconnect_res.reason == Reason.RECONNECT
+            assert list(messages) == []
+            return
+        yield from dismiss(messages)
+
+    with judged(join) as judge:
+        client = start(judge.target)
+        assert client.wait() == 0
+        assert judge.joined == 2
+        assert any("come back in 1 s" in line for line in client.lines)
+
+
+def test_training_of_nothing(start):
+    """A model without arrays: this client has no answer to that, and ends."""
+
+    def join(number, messages, context):
+        yield ServerMessage(fit_ins=ServerMessage.FitIns()).SerializeToString()
+        list(messages)
+
+    with judged(join) as judge:
+        client = start(judge.target)
+        assert client.wait() == 1
+        assert "no answer" in client.lines[-1]
+
+
+def test_a_large_model(start):
+    tensor = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4'}".ljust(118) + bytes(100 << 20)
+    parameters = serde.parameters_to_proto(SimpleNamespace(tensors=[tensor], tensor_type="numpy.ndarray"))
+
+    def join(number, messages, context):
+        fit = ServerMessage.FitIns(parameters=parameters)
+        yield ServerMessage(fit_ins=fit).SerializeToString()
+        result = serde.fit_res_from_proto(next(messages).fit_res)
+        assert len(result.parameters.tensors[0]) == len(tensor)
+        assert result.parameters.tensors[0][-4:] == b"\x00\x00\x80\x3f"  # 1.0
+        yield from dismiss(messages)
+
+    with judged(join) as judge:
+        client = start(judge.target)
+        assert client.wait() == 0, client.lines
+
+
+# The first stream is not as it should be: what its server does, and what the client says of it.
+def garbage(messages, context):
+    yield b"\xff\xff\xff"
+
+
+def no_instruction(messages, context):
+    yield b""
+
+
+def unknown_instruction(messages, context):
+    yield bytes([9 << 3 | 2, 0])
+
+
+def bad_value(messages, context):
+    ins = ServerMessage.GetPropertiesIns(config={"key": Scalar()})
+    yield ServerMessage(get_properties_ins=ins).SerializeToString()
+    list(messages)
+
+
+def client_message(messages, context):
+    """The kind that only a client sends: its fields are those of others here."""
+    yield ClientMessage(fit_res=ClientMessage.FitRes(num_examples=5)).SerializeToString()
+    list(messages)
+
+
+def ends_at_once(messages, context):
+    yield from ()
+
+
+def half_closes(messages, context):
+    yield properties()
+    next(messages)
+
+
+def aborts(messages, context):
+    yield properties()
+    next(messages)
+    context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+
+
+def cancels(messages, context):
+    yield properties()
+    context.cancel()
+    yield properties()
+
+
+def never_ends_leaving(messages, context):
+    """Instructions go on after the one to leave."""
+    yield reconnect(1)
+    yield from (properties() for _ in range(1000))
+
+
+AGAIN = {
+    garbage: "cannot be read",
+    no_instruction: "cannot be read",
+    unknown_instruction: "cannot be read",
+    ends_at_once: "the server has ended the stream",
+    half_closes: "the server has ended the stream",
+    aborts: "not now",
+    cancels: "CANCELLED",
+    never_ends_leaving: "come back in 1 s",
+}
+
+
+@pytest.mark.parametrize("first", AGAIN, ids=lambda first: first.__name__)
+def test_misuse(start, first):
+    """It says what was wrong, comes again, and works."""
+
+    def join(number, messages, context):
+        if number == 1:
+            yield from first(messages, context)
+            return
+        yield properties()
+        assert next(messages).WhichOneof("msg") == "get_properties_res"
+        yield from dismiss(messages)
+
+    with judged(join) as judge:
+        client = start(judge.target)
+        assert client.wait() == 0, client.lines
+        assert any(AGAIN[first] in line for line in client.lines), client.lines
+        assert judge.joined == 2
+
+
+@pytest.mark.parametrize("first", [bad_value, client_message], ids=lambda first: first.__name__)
+def test_unreadable(start, first):
+    with judged(lambda number, messages, context: first(messages, context)) as judge:
+        client = start(judge.target)
+        wait_until(lambda: client.process.poll() is not None or client.lines, "a word", SECONDS)
+        assert client.lines
+
+
+def test_no_such_service(start):
+    """A server that does not know the stream is not tried again."""
+    with judged(lambda *_: ()) as judge:
+        judge.server.stop(0).wait()
+        judge.server = grpc.server(futures.ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
+        judge.server.add_insecure_port(judge.target)
+        judge.server.start()
+        client = start(judge.target)
+        assert client.wait() == 1
+        assert "UNIMPLEMENTED" in client.lines[-1]
+
+
+def test_server_dies_and_comes_back(start):
+    """In the middle of a round."""
+    asked = threading.Event()
+
+    def first(number, messages, context):
+        yield properties()
+        next(messages)
+        asked.set()
+        list(messages)  # silent from now on
+
+    judge = Judge(first)
+    client = start(judge.target)
+    assert asked.wait(SECONDS)
+    judge.close()
+    client.wait_line("trying again")
+    with judged(lambda number, messages, context: dismiss(messages), port=judge.port):
+        assert client.wait() == 0
+    assert any("works again after" in line for line in client.lines)
+
+
+def test_broken_in_a_message(start):
+    """The connection ends within a message of some megabytes: nothing of it is taken."""
+    tensor = bytes(8 << 20)
+    parameters = serde.parameters_to_proto(SimpleNamespace(tensors=[tensor], tensor_type="x"))
+    joined = threading.Event()
+
+    def join(number, messages, context):
+        if number == 1:
+            yield ServerMessage(fit_ins=ServerMessage.FitIns(parameters=parameters)).SerializeToString()
+            joined.set()
+            list(messages)
+        else:
+            yield from dismiss(messages)
+
+    with judged(join) as judge:
+        relay = Relay(judge.port)
+        relay.rate = 20e6  # so slow that the cut comes first
+        try:
+            client = start(f"127.0.0.1:{relay.port}")
+            wait_until(lambda: judge.joined == 1, "the stream", SECONDS)
+            relay.cut()
+            relay.rate = None
+            assert client.wait() == 0, client.lines
+            assert judge.joined == 2
+        finally:
+            relay.close()
