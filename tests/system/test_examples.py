@@ -1,0 +1,126 @@
+"""The examples, each at grpcio's end in both directions."""
+
+import contextlib
+import math
+import os
+import subprocess
+from concurrent import futures
+from pathlib import Path
+from types import SimpleNamespace
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SECONDS = 60  # nothing takes that long
+
+
+def built(name):
+    return Path(os.environ["FLWR_BIN_DIR"]).parent / "examples/bin" / name
+
+
+def messages(proto, folder, *names):
+    """Python's classes of an example's messages."""
+    path = folder / "set"
+    command = ["protoc", f"-I{proto.parent}", "-I/usr/include", "--include_imports", f"-o{path}", proto]
+    subprocess.run(command, check=True)
+    files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes())
+    pool = descriptor_pool.DescriptorPool()
+    for file in files.file:
+        pool.Add(file)
+    return [message_factory.GetMessageClass(pool.FindMessageTypeByName(name)) for name in names]
+
+
+def run(name, *words):
+    return subprocess.run([built(name), *words], capture_output=True, text=True, timeout=SECONDS)
+
+
+@contextlib.contextmanager
+def running(name, *words):
+    """The server of an example; its address. It ends by SIGTERM, with status 0."""
+    process = subprocess.Popen([built(name), *words], stdout=subprocess.PIPE, text=True)
+    try:
+        yield "127.0.0.1:" + process.stdout.readline().removeprefix("port ").strip()
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextlib.contextmanager
+def serving(path, handler):
+    """grpcio's server with one method; its address."""
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    found = SimpleNamespace(service=lambda details: handler if details.method == path else None)
+    server.add_generic_rpc_handlers((found,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(0).wait()
+
+
+# ---- state-stream ----
+
+RECORD = "/state.States/Record"
+
+
+@pytest.fixture
+def state(tmp_path):
+    names = ("state.Sample", "state.Summary")
+    return messages(EXAMPLES / "state-stream/state.proto", tmp_path, *names)
+
+
+def sine(number):
+    return [math.sin(0.1 * n) for n in range(number)]
+
+
+def summary_line(values):
+    mean = sum(values) / len(values)
+    return f"samples {len(values)} lowest {min(values):g} highest {max(values):g} mean {mean:g}\n"
+
+
+def test_state_server(state):
+    Sample, Summary = state
+    with running("state-server", "127.0.0.1:0") as address, grpc.insecure_channel(address) as channel:
+        record = channel.stream_unary(RECORD, Sample.SerializeToString, Summary.FromString)
+        for number in (1, 1000):
+            values = sine(number)
+            summary = record((Sample(seconds=n, value=v) for n, v in enumerate(values)), timeout=SECONDS)
+            assert summary.samples == number
+            assert (summary.lowest, summary.highest) == (min(values), max(values))
+            assert summary.mean == pytest.approx(sum(values) / number)
+        assert record(iter(()), timeout=SECONDS) == Summary()
+        raw = channel.stream_unary(RECORD)
+        with pytest.raises(grpc.RpcError) as wrong:
+            raw(iter([b"\xff\xff"]), timeout=SECONDS)
+        assert wrong.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_state_client(state):
+    Sample, Summary = state
+    seen = []
+
+    def record(samples, context):
+        seen.extend(sample.value for sample in samples)
+        return Summary(samples=len(seen), lowest=min(seen), highest=max(seen), mean=sum(seen) / len(seen))
+
+    handler = grpc.stream_unary_rpc_method_handler(record, Sample.FromString, Summary.SerializeToString)
+    with serving(RECORD, handler) as address:
+        done = run("state-client", address, "500")
+    assert seen == pytest.approx(sine(500))
+    assert (done.returncode, done.stdout) == (0, summary_line(seen))
+
+
+def test_state_client_is_refused():
+    with serving("/none", None) as address:
+        done = run("state-client", address, "3")
+    assert done.returncode == 1
+    assert done.stdout.startswith("status 12: ")
+
+
+def test_state_both():
+    with running("state-server", "127.0.0.1:0") as address:
+        done = run("state-client", address, "100")
+    assert (done.returncode, done.stdout) == (0, summary_line(sine(100)))
