@@ -3,6 +3,7 @@
  */
 #include "fuzz.h"
 
+#include "common/message/adapter_codec.h"
 #include "common/message/fleet_codec.h"
 #include "common/objects/object_tree.h"
 
@@ -117,13 +118,28 @@ static int again_fab(const struct slices *bytes, struct slices *again)
 	return 0;
 }
 
+static int again_adapter(const struct slices *bytes, struct slices *again)
+{
+	auto_(adapter_answer_done) struct adapter_answer answer = {0};
+	int r = adapter_decode("PullMessages", bytes, &answer);
+
+	if (r)
+		return r;
+	CHECK(answer.content.bytes <= bytes->bytes);
+	CHECK(bytes->bytes - answer.content.bytes <= ADAPTER_HEAD_MAX_BYTES);
+	CHECK(!answer.named || answer.name.len == 0);
+	CHECK(slices_append_refs(again, &answer.content) == 0);
+	return 0;
+}
+
 void fuzz(const uint8_t *data, size_t len)
 {
 	static const struct fuzz_codec codecs[] = {{.again = again_node_id},
 		{.again = again_create_node, .one_way = true},
 		{.again = again_ping, .one_way = true}, {.again = again_pull, .one_way = true},
 		{.again = again_metadata, .one_way = true}, {.again = again_push, .one_way = true},
-		{.again = again_run, .one_way = true}, {.again = again_fab, .one_way = true}};
+		{.again = again_run, .one_way = true}, {.again = again_fab, .one_way = true},
+		{.again = again_adapter, .one_way = true}};
 
 	for (size_t i = 0; i < ARRAY_LEN(codecs); i++)
 		fuzz_codec(&codecs[i], data, len);

@@ -125,6 +125,17 @@ static bool fake_next(struct connector *connector)
 	return true;
 }
 
+static const struct transport_kind fake_grpc = {
+	.name = "gRPC", .line = PROBE_GRPC, .early = true, .signed_calls = true};
+static const struct transport_kind fake_http = {.name = "HTTP",
+	.line = PROBE_HTTP,
+	.releases = "Flower-1.40-and-later",
+	.signed_calls = true};
+static const struct transport_kind fake_other = {
+	.name = "the other way", .option = "other", .line = PROBE_GRPC, .early = true};
+static const struct transport_kind *const fake_transports[] = {&fake_grpc, &fake_http, NULL};
+const struct transport_kind *const rig_transports[] = {&fake_grpc, &fake_http, &fake_other, NULL};
+
 static int fake_open(
 	struct connector *connector, const struct transport_kind *kind, struct transport **out)
 {
@@ -137,6 +148,8 @@ static int fake_open(
 	transport->transport.receive_max_bytes = UINT64_MAX;
 	transport->rig = rig;
 	rig->opened++;
+	if (kind == &fake_other && rig->other_lacks)
+		rig->lacks = rig->other_lacks;
 	*out = &transport->transport;
 	return 0;
 }
@@ -154,14 +167,6 @@ static void fake_connector_free(struct connector *connector)
 	timer_free(rig->probe_timer);
 	rig->probe_timer = NULL;
 }
-
-static const struct transport_kind fake_grpc = {
-	.name = "gRPC", .line = PROBE_GRPC, .early = true, .signed_calls = true};
-static const struct transport_kind fake_http = {.name = "HTTP",
-	.line = PROBE_HTTP,
-	.releases = "Flower-1.40-and-later",
-	.signed_calls = true};
-static const struct transport_kind *const fake_transports[] = {&fake_grpc, &fake_http, NULL};
 
 static const struct connector_ops fake_connector_ops = {
 	.probe = fake_probe,
@@ -197,6 +202,7 @@ void rig_answer(struct rig *rig, struct rig_call *handle, enum outcome outcome, 
 		.details = details,
 		.code = rig->code,
 		.too_large = rig->too_large,
+		.told_to_end = rig->told_to_end,
 		.date_s = rig->date_s};
 	struct rig_call **at = &rig->out;
 
@@ -206,6 +212,7 @@ void rig_answer(struct rig *rig, struct rig_call *handle, enum outcome outcome, 
 	*at = handle->next;
 	rig->code = 0;
 	rig->too_large = false;
+	rig->told_to_end = false;
 	if (body) {
 		result.body = *body;
 		*body = (struct slices){0};

@@ -54,7 +54,8 @@ struct rig {
 	enum probe_result found; /* PROBE_GRPC at first */
 	const char *found_why;
 	unsigned probes, opened, freed;
-	unsigned others;          /* so many other addresses may be looked at */
+	unsigned others;                /* so many other addresses may be looked at */
+	const char *const *other_lacks; /* lacks over rig_transports' last one; NULL: the same */
 	const char *const *lacks; /* methods that the SuperLink does not have: what calls them is
 				     answered UNIMPLEMENTED, and not counted */
 	bool keys_first;          /* as real ones answer it: UNAUTHENTICATED, or UNKNOWN when this
@@ -63,8 +64,9 @@ struct rig {
 
 	struct rig_call *out;
 	unsigned sent, reconnects;
-	int code;      /* of the next answer */
-	double date_s; /* of every answer */
+	int code;         /* of the next answer */
+	bool told_to_end; /* by the next answer; false afterwards */
+	double date_s;    /* of every answer */
 
 	/* The events that the owner was told. */
 	unsigned registered, lost, messages, over, stopped;
@@ -94,6 +96,10 @@ extern const char *const rig_lacks_a[];   /* what Flower 1.15 - 1.18 does not ha
 extern const char *const rig_lacks_b[];   /* 1.20 - 1.22 */
 extern const char *const rig_lacks_c[];   /* 1.23 and later */
 extern const char *const rig_lacks_all[]; /* a peer that is no SuperLink of these */
+
+/* For rig->connector.transports: those that it has at first, and one of gRPC's line over which no
+ * keys are looked at. */
+extern const struct transport_kind *const rig_transports[];
 
 /* Not started. Speaks dialect A; with an operator's key when there is one (taken over); keeps its
  * number in state_dir. */

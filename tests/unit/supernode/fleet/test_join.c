@@ -320,6 +320,115 @@ static void test_no_fleet_api_listens(void **state)
 	}
 }
 
+/* ---- other transports ---- */
+
+static struct rig *begin_over(
+	const char *const *lacks, const char *const *other_lacks, struct auth *operator_key)
+{
+	struct rig *rig = rig_new_with(NULL, operator_key, NULL);
+
+	rig->connector.transports = rig_transports;
+	rig->lacks = lacks;
+	rig->other_lacks = other_lacks;
+	rig->wants = false;
+	fleet_start(rig->fleet);
+	rig_pass(rig, 0);
+	return rig;
+}
+
+/* RegisterNode, ActivateNode. */
+static void join_c(struct rig *rig)
+{
+	rig_answer_node(rig, RIG_NODE_ID);
+	rig_answer_node(rig, RIG_NODE_ID);
+}
+
+/* The first one is not what the SuperLink speaks: the next one is tried at once. */
+static void test_another_transport(void **state)
+{
+	struct rig *rig = begin_over(rig_lacks_all, rig_lacks_c, NULL);
+
+	assert_int_equal(rig->probes, 2);
+	assert_int_equal(rig->opened, 2);
+	assert_int_equal(rig->freed, 1);
+	join_c(rig);
+	assert_int_equal(rig->registered, 1);
+	assert_string_equal(fleet_transport(rig->fleet)->name, "the other way");
+	/* It stays when the node is forgotten, until the SuperLink speaks something else again. */
+	rig_pass(rig, 0);
+	rig_answer_ping(rig, false);
+	rig_pass(rig, 2000);
+	assert_int_equal(rig->opened, 2);
+	join_c(rig);
+	assert_int_equal(rig->registered, 2);
+	rig_pass(rig, 0);
+	rig_fail(rig, "SendNodeHeartbeat", OUTCOME_UNIMPLEMENTED);
+	rig_pass(rig, 2000);
+	rig_fail(rig, "RegisterNode", OUTCOME_UNIMPLEMENTED);
+	assert_int_equal(rig->opened, 3);
+	join_c(rig);
+	assert_int_equal(rig->registered, 3);
+	assert_string_equal(fleet_transport(rig->fleet)->name, "gRPC");
+	rig_free(rig);
+}
+
+static void test_no_transport(void **state)
+{
+	struct rig *rig = begin_over(rig_lacks_all, NULL, NULL);
+
+	assert_int_equal(rig->opened, 2);
+	assert_int_equal(rig->registered + rig->over, 0);
+	assert_int_equal(rig_lines(rig, "is no SuperLink of Flower 1.15 or later"), 1);
+	/* Waited out, and then all are tried again. */
+	rig->lacks = rig_lacks_c;
+	rig_pass(rig, 80000);
+	join_c(rig);
+	assert_int_equal(rig->registered, 1);
+	rig_free(rig);
+}
+
+/* An operator's key is of no use where nobody looks at keys: one line says so. */
+static void test_a_key_of_no_use(void **state)
+{
+	struct auth *key = rig_key();
+	size_t len;
+	auto_(free_at_exit) char *pem = strdup(auth_public_key(key, &len));
+	struct rig *rig = begin_over(rig_lacks_all, rig_lacks_c, key);
+
+	assert_non_null(rig_sent(rig, "RegisterNode"));
+	assert_string_not_equal(rig_sent(rig, "RegisterNode")->pem, pem);
+	join_c(rig);
+	assert_int_equal(rig->registered, 1);
+	assert_int_equal(rig_lines(rig, "over which nodes have no keys"), 1);
+	rig_pass(rig, 0);
+	rig_answer_ping(rig, false);
+	rig_pass(rig, 500);
+	join_c(rig);
+	assert_int_equal(rig->registered, 2);
+	assert_int_equal(rig_lines(rig, "over which nodes have no keys"), 1);
+	rig_free(rig);
+}
+
+/* An answer may tell the program to end, whatever the call. */
+static void test_told_to_end(void **state)
+{
+	for (int joined = 0; joined < 2; joined++) {
+		struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);
+
+		if (joined) {
+			join_c(rig);
+			rig_pass(rig, 0);
+		}
+		rig->told_to_end = true;
+		rig_fail(rig, joined ? "SendNodeHeartbeat" : "RegisterNode", OUTCOME_CANCELLED);
+		assert_int_equal(rig->over, 1);
+		assert_int_equal(rig->over_what, FLEET_OVER_TOLD);
+		assert_string_equal(rig->over_sentence,
+			"SuperLink superlink.test:9092 told this program to end");
+		rig_free(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +442,10 @@ int main(void)
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_the_wrong_one_listens),
 		cmocka_unit_test(test_no_fleet_api_listens),
+		cmocka_unit_test(test_another_transport),
+		cmocka_unit_test(test_no_transport),
+		cmocka_unit_test(test_a_key_of_no_use),
+		cmocka_unit_test(test_told_to_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
