@@ -76,8 +76,7 @@ static struct message *admit_token(struct admission *admission, struct request *
 	if (message)
 		refuse(admission, request, OUTCOME_INVALID_ARGUMENT, "the token is of no task");
 	else
-		refuse(admission, request, OUTCOME_UNAUTHENTICATED,
-			"the task's token is not valid, or is no more");
+		refuse(admission, request, OUTCOME_UNAUTHENTICATED, ADMISSION_TOKEN_OVER);
 	return NULL;
 }
 
@@ -117,63 +116,6 @@ static bool admit_launcher(struct admission *admission, struct request *request)
 
 /* ---- bodies of any size ---- */
 
-/* true: it had not begun. */
-static bool unqueue(struct admission *admission, const struct request *request)
-{
-	for (size_t i = 0; i < admission->n_queue; i++) {
-		if (admission->queue[i] != request)
-			continue;
-		admission->n_queue--;
-		memmove(admission->queue + i, admission->queue + i + 1,
-			(admission->n_queue - i) * sizeof admission->queue[0]);
-		return true;
-	}
-	return false;
-}
-
-static void admit_next(struct admission *admission)
-{
-	while (admission->n_contents < CONTENTS_BYTES / CONTENT_BYTES && admission->n_queue > 0) {
-		struct request *request = admission->queue[0];
-
-		unqueue(admission, request);
-		admission->n_contents++;
-		request_admit(request);
-	}
-}
-
-static void content_released(struct admission *admission)
-{
-	admission->n_contents--;
-	admit_next(admission);
-}
-
-static void content_cancelled(void *arg, struct request *request)
-{
-	struct admission *admission = arg;
-	bool queued = unqueue(admission, request);
-
-	request_on_cancel(request, NULL, NULL);
-	guests_busy(admission->guests, request->peer, -1);
-	refuse_gone(request);
-	if (!queued)
-		content_released(admission);
-}
-
-/* request_admit(), now or later; its connection is not idle meanwhile. */
-static void admit_content(struct admission *admission, struct request *request)
-{
-	if (admission->n_queue == CONTENTS_QUEUE_MAX) {
-		refuse(admission, request, OUTCOME_RESOURCE_EXHAUSTED,
-			"too many contents are waiting to be received");
-		return;
-	}
-	request_on_cancel(request, content_cancelled, admission);
-	guests_busy(admission->guests, request->peer, 1);
-	admission->queue[admission->n_queue++] = request;
-	admit_next(admission);
-}
-
 static const struct worker_method *method_of(
 	const struct worker_service *service, const struct request *request)
 {
@@ -187,8 +129,7 @@ void content_end(struct content *content)
 
 	method->content->done(content);
 	free(content);
-	if (method->rule == ADMIT_CONTENT)
-		content_released(admission);
+	contents_release(admission->contents);
 }
 
 static void content_run(struct job *job)
@@ -213,7 +154,8 @@ static void content_done(struct job *job)
 		content_end(content);
 }
 
-bool content_start(struct worker_service *service, struct request *request)
+/* false: there is no memory for it; the request was refused. */
+static bool content_start(struct worker_service *service, struct request *request)
 {
 	const struct worker_method *method = method_of(service, request);
 	struct content *content = calloc(1, method->content->bytes);
@@ -240,14 +182,32 @@ bool content_start(struct worker_service *service, struct request *request)
 static void handle_content(struct worker_service *service, struct request *request)
 {
 	struct admission *admission = service->admission;
+	const struct worker_method *method = method_of(service, request);
 
-	request_on_cancel(request, NULL, NULL);
-	guests_busy(admission->guests, request->peer, -1);
-	if (!admit_again(admission, request) || !content_start(service, request))
-		content_released(admission);
+	contents_received(admission->contents, request);
+	if ((method->rule == ADMIT_CONTENT && !admit_again(admission, request)) ||
+		(method->content->look && !method->content->look(service, request)) ||
+		!content_start(service, request))
+		contents_release(admission->contents);
 }
 
 /* ---- the wrapper ---- */
+
+/* The token is not known before the body is here. */
+static void admit_outputs(struct admission *admission, struct request *request)
+{
+	struct node *node = admission->node;
+	const struct message *message;
+
+	if (!node_expects_outputs(node)) {
+		refuse(admission, request, OUTCOME_FAILED_PRECONDITION, ADMISSION_NO_OUTPUTS);
+		return;
+	}
+	message = node_message_of(node, guests_holds(admission->guests, request->peer));
+	if (message && node_message_form(message) != MESSAGE_INLINE)
+		message = NULL;
+	contents_admit(admission->contents, request, message);
+}
 
 /* Before the body is received, of those who show a token. */
 static void call_admit(void *server, struct request *request)
@@ -257,50 +217,47 @@ static void call_admit(void *server, struct request *request)
 	const struct worker_method *method = method_of(service, request);
 	const struct message *message;
 
-	if (method->rule == ADMIT_ITSELF) {
-		method->admit(service->dialect, request);
+	guests_used(admission->guests, request->peer);
+	if (method->rule == ADMIT_OUTPUTS) {
+		admit_outputs(admission, request);
 		return;
 	}
-	guests_used(admission->guests, request->peer);
 	message = admit_token(admission, request);
 	if (!message)
 		return;
 	/* The caller's bytes are not limited from now on. */
 	admission_hold(admission, request, node_message_token(message));
 	if (method->rule == ADMIT_CONTENT)
-		admit_content(admission, request);
+		contents_admit(admission->contents, request, message);
 	else
 		request_admit(request);
 }
 
-/* The same for methods that need no token. false: the request was refused. */
-static bool admit_stranger(
-	struct admission *admission, enum admission_rule rule, struct request *request)
+/* The same for methods that need no token; message: that of one that was shown all the same. false:
+ * the request was refused. */
+static bool admit_stranger(struct admission *admission, enum admission_rule rule,
+	struct request *request, struct message **message_out)
 {
 	guests_used(admission->guests, request->peer);
 	if (!admit_present(admission, request))
 		return false;
-	return rule == ADMIT_ANYONE ||
-	       (rule == ADMIT_LAUNCHER_OR_WORKER && find_message(admission, request)) ||
+	*message_out = find_message(admission, request);
+	return rule == ADMIT_ANYONE || (rule == ADMIT_LAUNCHER_OR_WORKER && *message_out) ||
 	       admit_launcher(admission, request);
 }
 
 static void call_handle(void *server, struct request *request)
 {
 	struct worker_service *service = server;
+	struct admission *admission = service->admission;
 	const struct worker_method *method = method_of(service, request);
 	struct message *message = NULL;
-	bool admitted = true;
 
-	if (method->rule == ADMIT_CONTENT) {
+	if (method->content)
 		handle_content(service, request);
-		return;
-	}
-	if (method->rule == ADMIT_WORKER)
-		admitted = (message = admit_again(service->admission, request)) != NULL;
-	else if (method->rule != ADMIT_ITSELF)
-		admitted = admit_stranger(service->admission, method->rule, request);
-	if (admitted)
+	else if (method->rule == ADMIT_WORKER
+			 ? (message = admit_again(admission, request)) != NULL
+			 : admit_stranger(admission, method->rule, request, &message))
 		method->handle(service->dialect, request, message);
 }
 

@@ -12,13 +12,9 @@
 #include "common/message/launcher_auth.h"
 #include "common/service/service.h"
 #include "supernode/core/node.h"
+#include "supernode/workers/contents.h"
 #include "supernode/workers/guests.h"
 
-/* Bodies of ADMIT_CONTENT that are being received, or dealt with, take so much at a time; further
- * ones wait. How large one is is not known before it is here: it counts as CONTENT_BYTES. */
-#define CONTENTS_BYTES     (32 << 20)
-#define CONTENT_BYTES      (6 << 20)
-#define CONTENTS_QUEUE_MAX 64 /* that wait; further ones: RESOURCE_EXHAUSTED */
 /* A body of this size or more is read on the io thread; the main thread serves others meanwhile. */
 #define CONTENT_LARGE_BYTES (1 << 20)
 
@@ -35,12 +31,10 @@ struct admission {
 	struct log *log;
 	struct node *node;
 	struct guests *guests;
+	struct contents *contents;
 	struct launcher_auth *launchers; /* whose calls ask for work; NULL: everybody's may */
 	const struct workers_ops *ops;
 	void *arg;
-	unsigned n_contents; /* private, as what follows */
-	struct request *queue[CONTENTS_QUEUE_MAX];
-	size_t n_queue;
 };
 
 enum admission_rule {
@@ -53,7 +47,9 @@ enum admission_rule {
 	/* The same; its body may be of any size: it is received when there is room, and read as
 	 * content says. */
 	ADMIT_CONTENT,
-	ADMIT_ITSELF /* the dialect's own admit(); nothing is done before it and handle() */
+	/* The token lies in the body, which may be of any size: it is received while outputs are
+	 * expected, at once from a connection that holds a token, of the others one at a time. */
+	ADMIT_OUTPUTS,
 };
 
 struct worker_service;
@@ -70,18 +66,17 @@ struct content {
 
 struct content_kind {
 	size_t bytes; /* of what it is read into, which is zero-initialised */
+	/* Is the body worth reading? Else the request was answered. NULL: it is. */
+	bool (*look)(struct worker_service *service, struct request *request);
 	/* Takes the request's body apart, touching nothing else; perhaps on the io thread. */
 	int (*read)(struct content *content);
 	/* Answers the request, whose caller may have gone meanwhile. message: of ADMIT_CONTENT,
-	 * else NULL. false: later, then content_end() follows. */
+	 * of ADMIT_OUTPUTS NULL. false: later, then content_end() follows. */
 	bool (*take)(struct content *content, struct message *message);
 	/* Frees what was read. */
 	void (*done)(struct content *content);
 };
 
-/* In a handle(): read the body of request as its method's content says. false: there is no memory
- * for it; the request was refused. */
-bool content_start(struct worker_service *service, struct request *request);
 /* The content was dealt with; it is freed. */
 void content_end(struct content *content);
 
@@ -90,10 +85,11 @@ struct worker_method {
 	size_t body_max; /* these two as in struct method */
 	int64_t body_ms;
 	enum admission_rule rule;
-	void (*admit)(void *dialect, struct request *request); /* ADMIT_ITSELF */
-	/* message: of ADMIT_WORKER, else NULL. Answers the request, now or later. */
+	/* message: of the token that was shown, which only ADMIT_WORKER is sure of, or NULL.
+	 * Answers the request, now or later. */
 	void (*handle)(void *dialect, struct request *request, struct message *message);
-	const struct content_kind *content; /* ADMIT_CONTENT: in the place of handle() */
+	const struct content_kind *content; /* ADMIT_CONTENT and ADMIT_OUTPUTS: in the place of
+					       handle() */
 };
 
 #define WORKER_METHODS_MAX 16
@@ -114,6 +110,10 @@ void worker_service_init(struct worker_service *service);
 
 /* The caller of request, which is still there, has shown the token: it holds it from now on. */
 void admission_hold(struct admission *admission, const struct request *request, uint64_t token);
+
+/* What callers are told of a task's token that is spent, and of outputs that nothing waits for. */
+#define ADMISSION_TOKEN_OVER "the task's token is not valid, or is no more"
+#define ADMISSION_NO_OUTPUTS "no message waits for outputs"
 
 /* ---- refusals: the caller is told, and the log; the request is gone afterwards ---- */
 

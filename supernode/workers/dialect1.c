@@ -1,7 +1,6 @@
 /*
- * A content may be large and its token lies inside it. So whoever has shown a live token on the
- * same connection (by pulling inputs) may send one at any time; of the others one at a time, and
- * only while some token can be used for it.
+ * The token lies inside the body, so that outputs are admitted by what their connection has shown
+ * (ADMIT_OUTPUTS).
  */
 #include "supernode/workers/dialect1.h"
 
@@ -22,13 +21,6 @@ struct dialect1 {
 	struct admission *admission;
 	struct held_calls *held_calls;
 	struct worker_service service;
-	struct timer *stranger_timer;
-	struct request *stranger; /* whose content is being received, without a token shown */
-	int64_t stranger_end_ms;  /* if others wait */
-	uint64_t stranger_bytes;  /* that have come on its connection */
-	struct request *queue[DIALECT1_QUEUE_MAX];
-	size_t n_queue;
-	unsigned n_pushes; /* whose outputs are being taken apart */
 };
 
 static struct node_now now(void)
@@ -86,11 +78,6 @@ static void handle_get_token(void *arg, struct request *request, struct message 
 		changed(dialect);
 }
 
-bool dialect1_receiving(const struct dialect1 *dialect)
-{
-	return dialect->stranger || dialect->n_pushes;
-}
-
 /* ---- PullClientAppInputs ---- */
 
 /* The token is all that the request has. */
@@ -140,116 +127,6 @@ static void handle_pull(void *arg, struct request *request, struct message *show
 }
 
 /* ---- PushClientAppOutputs ---- */
-
-/* The body of a push is complete, or will not be. */
-static void body_over(struct dialect1 *dialect, struct request *request)
-{
-	request_on_cancel(request, NULL, NULL);
-	guests_busy(dialect->admission->guests, request->peer, -1);
-}
-
-static void receive_next(struct dialect1 *dialect)
-{
-	struct request *request;
-
-	if (dialect->stranger || dialect->n_queue == 0)
-		return;
-	request = dialect->queue[0];
-	dialect->n_queue--;
-	memmove(dialect->queue, dialect->queue + 1, dialect->n_queue * sizeof dialect->queue[0]);
-	if (!node_expects_outputs(dialect->admission->node)) {
-		body_over(dialect, request);
-		refuse(dialect->admission, request, OUTCOME_FAILED_PRECONDITION,
-			"no message waits for outputs");
-		receive_next(dialect);
-		return;
-	}
-	dialect->stranger = request;
-	guests_content(dialect->admission->guests, request->peer, 1);
-	dialect->stranger_end_ms = clock_after(clock_now_ms(), DIALECT1_STRANGER_MS);
-	dialect->stranger_bytes = guests_received(dialect->admission->guests, request->peer);
-	timer_set(dialect->stranger_timer, clock_after(clock_now_ms(), DIALECT1_STALL_MS));
-	request_admit(request);
-}
-
-/* The content of request is here, or will not come. */
-static void received(struct dialect1 *dialect, const struct request *request)
-{
-	if (dialect->stranger != request)
-		return;
-	dialect->stranger = NULL;
-	guests_content(dialect->admission->guests, request->peer, -1);
-	timer_set(dialect->stranger_timer, CLOCK_NEVER);
-	receive_next(dialect);
-}
-
-/* Slow is fine, but not while others wait; and something has to come. */
-static void stranger_late(void *arg)
-{
-	struct dialect1 *dialect = arg;
-	struct request *request = dialect->stranger;
-	uint64_t bytes = guests_received(dialect->admission->guests, request->peer);
-	bool stalled = bytes && bytes == dialect->stranger_bytes;
-	bool others_wait = dialect->n_queue > 0;
-
-	if (!stalled && !(others_wait && clock_now_ms() >= dialect->stranger_end_ms)) {
-		dialect->stranger_bytes = bytes;
-		timer_set(dialect->stranger_timer, clock_after(clock_now_ms(), DIALECT1_STALL_MS));
-		return;
-	}
-	body_over(dialect, request);
-	received(dialect, request);
-	refuse(dialect->admission, request, OUTCOME_DEADLINE_EXCEEDED,
-		"the outputs came too slowly");
-}
-
-static void push_cancelled(void *arg, struct request *request)
-{
-	struct dialect1 *dialect = arg;
-
-	for (size_t i = 0; i < dialect->n_queue; i++) {
-		if (dialect->queue[i] != request)
-			continue;
-		dialect->n_queue--;
-		memmove(dialect->queue + i, dialect->queue + i + 1,
-			(dialect->n_queue - i) * sizeof dialect->queue[0]);
-		break;
-	}
-	body_over(dialect, request);
-	received(dialect, request);
-	refuse_gone(request);
-}
-
-static void admit_push(void *arg, struct request *request)
-{
-	struct dialect1 *dialect = arg;
-	struct node *node = dialect->admission->node;
-	struct guests *guests = dialect->admission->guests;
-	struct message *message;
-
-	guests_used(guests, request->peer);
-	if (!node_expects_outputs(node)) {
-		refuse(dialect->admission, request, OUTCOME_FAILED_PRECONDITION,
-			"no message waits for outputs");
-		return;
-	}
-	request_on_cancel(request, push_cancelled, dialect);
-	guests_busy(guests, request->peer, 1);
-	message = node_message_of(node, guests_holds(guests, request->peer));
-	if (message && node_message_form(message) == MESSAGE_INLINE) {
-		node_outputs_coming(node, message);
-		request_admit(request);
-		return;
-	}
-	if (dialect->n_queue == DIALECT1_QUEUE_MAX) {
-		body_over(dialect, request);
-		refuse(dialect->admission, request, OUTCOME_RESOURCE_EXHAUSTED,
-			"too many outputs are waiting to be received");
-		return;
-	}
-	dialect->queue[dialect->n_queue++] = request;
-	receive_next(dialect);
-}
 
 /* Outputs that are being taken apart. */
 struct push {
@@ -318,34 +195,27 @@ static bool push_take(struct content *content, struct message *shown)
 
 static void push_done(struct content *content)
 {
-	struct push *push = container_of(content, struct push, content);
-	struct dialect1 *dialect = content->service->dialect;
-
-	dialect->n_pushes--;
-	instruction_outputs_done(&push->outputs);
+	instruction_outputs_done(&container_of(content, struct push, content)->outputs);
 }
 
-static const struct content_kind pushes = {
-	.bytes = sizeof(struct push), .read = push_read, .take = push_take, .done = push_done};
-
-static void handle_push(void *arg, struct request *request, struct message *shown)
+/* Nothing large is taken apart for a caller that has no token. */
+static bool push_look(struct worker_service *service, struct request *request)
 {
-	struct dialect1 *dialect = arg;
+	struct dialect1 *dialect = service->dialect;
 	struct instruction_outputs nothing = {.token = instruction_first_token(&request->body)};
 
-	(void)shown;
-	body_over(dialect, request);
-	received(dialect, request);
-	/* Nothing large is taken apart for somebody who has no token. */
-	if (request->body.bytes >= CONTENT_LARGE_BYTES &&
-		!node_message_of(dialect->admission->node, nothing.token)) {
-		outputs_take(dialect, request, &nothing);
-		return;
-	}
-	dialect->n_pushes++;
-	if (!content_start(&dialect->service, request))
-		dialect->n_pushes--;
+	if (request->body.bytes < CONTENT_LARGE_BYTES ||
+		node_message_of(dialect->admission->node, nothing.token))
+		return true;
+	outputs_take(dialect, request, &nothing);
+	return false;
 }
+
+static const struct content_kind pushes = {.bytes = sizeof(struct push),
+	.look = push_look,
+	.read = push_read,
+	.take = push_take,
+	.done = push_done};
 
 static const struct worker_method methods[] = {
 	{.name = "GetToken",
@@ -360,9 +230,7 @@ static const struct worker_method methods[] = {
 		.handle = handle_pull},
 	{.name = "PushClientAppOutputs",
 		.body_max = INT32_MAX,
-		.rule = ADMIT_ITSELF,
-		.admit = admit_push,
-		.handle = handle_push,
+		.rule = ADMIT_OUTPUTS,
 		.content = &pushes},
 };
 
@@ -380,12 +248,7 @@ struct dialect1 *dialect1_new(struct admission *admission, struct held_calls *he
 			.n = ARRAY_LEN(methods),
 			.dialect = dialect,
 			.admission = admission},
-		.stranger_timer = timer_new(admission->loop, stranger_late, dialect),
 	};
-	if (!dialect->stranger_timer) {
-		dialect1_free(dialect);
-		return NULL;
-	}
 	worker_service_init(&dialect->service);
 	held_calls_serve(held_calls, MESSAGE_INLINE, &questions, dialect);
 	return dialect;
@@ -393,9 +256,6 @@ struct dialect1 *dialect1_new(struct admission *admission, struct held_calls *he
 
 void dialect1_free(struct dialect1 *dialect)
 {
-	if (!dialect)
-		return;
-	timer_free(dialect->stranger_timer);
 	free(dialect);
 }
 

@@ -106,7 +106,7 @@ static bool worker_returning(void *arg)
 {
 	const struct workers *workers = arg;
 
-	return dialect1_receiving(workers->dialect1);
+	return contents_at_hand(workers->admission.contents);
 }
 
 static const struct absence_ops absence_events = {
@@ -143,8 +143,9 @@ static int gather_services(struct workers *workers)
 /* -ENOMEM. */
 static int new_dialects(struct workers *workers, const struct workers_options *options)
 {
+	workers->admission.contents = contents_new(&workers->admission);
 	workers->held_calls = held_calls_new(&workers->admission);
-	if (!workers->held_calls)
+	if (!workers->admission.contents || !workers->held_calls)
 		return -ENOMEM;
 	workers->dialect1 = dialect1_new(&workers->admission, workers->held_calls);
 	workers->dialect6 = dialect6_new(&workers->admission, workers->held_calls,
@@ -234,6 +235,7 @@ const char *workers_address(const struct workers *workers)
 
 void workers_offer(struct workers *workers)
 {
+	contents_sweep(workers->admission.contents);
 	held_calls_offer(workers->held_calls);
 	if (workers->absence)
 		absence_sweep(workers->absence, token_live, workers);
@@ -265,6 +267,7 @@ void workers_free(struct workers *workers)
 	dialect6_free(workers->dialect6);
 	dialect1_free(workers->dialect1);
 	held_calls_free(workers->held_calls);
+	contents_free(workers->admission.contents);
 	absence_free(workers->absence);
 	free(workers->services);
 	free(workers);

@@ -662,7 +662,7 @@ def test_large_outputs_of_a_stranger(victim):
 def test_queue_of_strangers(victim):
     """Of those that have shown no token one is listened to and sixteen wait; the worker that has
     shown its own waits for nobody."""
-    with victim.unharmed(says="too many outputs are waiting"), Work(victim) as work:
+    with victim.unharmed(says="too many contents are waiting"), Work(victim) as work:
         work.pull()
         outputs = headers(1, PUSH) + data(1, message(bytes(100), 600 * MIB))
         with ExitStack() as stack:
@@ -680,6 +680,21 @@ def test_queue_of_strangers(victim):
             assert refused.status()[0] == EXHAUSTED
             work.push(work.answer())
             assert victim.judge.reply(work.message, 10)["code"] == 0
+
+
+@pytest.mark.parametrize("victim", [{"--worker-timeout": 2}], indirect=True)
+def test_outputs_of_an_ended_message(victim):
+    """Who sends outputs, or waits for that, is answered when no message waits for them any more."""
+    with victim.unharmed(), Work(victim) as work, ExitStack() as stack:
+        work.pull()
+        outputs = headers(1, PUSH) + data(1, message(bytes(100), 600 * MIB))
+        strangers = [
+            stack.enter_context(Connection(victim.address, PREFACE + settings() + outputs))
+            for _ in range(3)
+        ]
+        assert victim.judge.reply(work.message, 20)["code"] == 8
+        for each in strangers:
+            assert each.wait_status(seconds=10)[0] == PRECONDITION
 
 
 # ---- messages that are none ----
@@ -874,7 +889,7 @@ def test_replayed_outputs(victim):
 
 def test_finished_twice_at_once(victim):
     """Five workers with one token: all get the inputs, one finishes, the others are told."""
-    with victim.unharmed(says="refused: FAILED_PRECONDITION"), Work(victim) as work:
+    with victim.unharmed(), Work(victim) as work:
         with ExitStack() as stack:
             channels = [
                 stack.enter_context(grpc.insecure_channel(victim.address, ALONE)) for _ in range(5)

@@ -336,6 +336,8 @@ static int setup_with(const struct node_options *options, bool own_workers)
 	rig.admission.loop = rig.loop;
 	rig.admission.node = rig.node;
 	rig.admission.ops = &workers_events;
+	rig.admission.contents = contents_new(&rig.admission);
+	assert_non_null(rig.admission.contents);
 	rig.held_calls = held_calls_new(&rig.admission);
 	assert_non_null(rig.held_calls);
 	rig.dialect1 = dialect1_new(&rig.admission, rig.held_calls);
@@ -368,6 +370,7 @@ int rig_teardown(void **state)
 	dialect1_free(rig.dialect1);
 	dialect6_free(rig.dialect6);
 	held_calls_free(rig.held_calls);
+	contents_free(rig.admission.contents);
 	node_free(rig.node);
 	spool_free(rig.spool);
 	guests_free(rig.admission.guests);

@@ -105,13 +105,13 @@ static void large_outputs_do_not_hold_others_up(void **state)
 	slices_done(&body);
 	/* They are being taken apart by another thread: this one serves. */
 	assert_false(large.finished);
-	assert_true(dialect1_receiving(rig.dialect1));
+	assert_true(contents_at_hand(rig.admission.contents));
 	ask(&other, NULL);
 	assert_true(other.finished);
 	while (!large.finished)
 		loop_step(rig.loop, 1000);
 	assert_int_equal(large.outcome, OUTCOME_OK);
-	assert_false(dialect1_receiving(rig.dialect1));
+	assert_false(contents_at_hand(rig.admission.contents));
 	action_of(NODE_PUSH_REPLY);
 }
 
@@ -127,7 +127,7 @@ static void the_caller_of_large_outputs_may_go(void **state)
 	call_body(&large, &body);
 	slices_done(&body);
 	request_cancelled(&large.request);
-	while (dialect1_receiving(rig.dialect1))
+	while (contents_at_hand(rig.admission.contents))
 		loop_step(rig.loop, 1000);
 	action_of(NODE_PUSH_REPLY);
 }
@@ -248,7 +248,7 @@ static void strangers_contents_are_received_one_at_a_time(void **state)
 
 static void contents_that_wait_are_bounded(void **state)
 {
-	struct call calls[DIALECT1_QUEUE_MAX + 2];
+	struct call calls[CONTENTS_STRANGERS_MAX + 2];
 	struct slices body = {0};
 
 	work_begins();
@@ -258,8 +258,8 @@ static void contents_that_wait_are_bounded(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		call_make(&calls[i], "PushClientAppOutputs");
 	assert_true(calls[0].admitted);
-	assert_false(calls[DIALECT1_QUEUE_MAX].finished);
-	assert_int_equal(calls[DIALECT1_QUEUE_MAX + 1].outcome, OUTCOME_RESOURCE_EXHAUSTED);
+	assert_false(calls[CONTENTS_STRANGERS_MAX].finished);
+	assert_int_equal(calls[CONTENTS_STRANGERS_MAX + 1].outcome, OUTCOME_RESOURCE_EXHAUSTED);
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
 		if (!calls[i].finished)
 			request_cancelled(&calls[i].request);
@@ -295,7 +295,7 @@ static void the_holders_outputs_take_the_place_of_the_content(void **state)
 	assert_true(call.admitted);
 	assert_int_equal(rig.budget.used_bytes, before - RIG_CONTENT_BYTES);
 	/* It is not one of the strangers that must wait for one another. */
-	assert_false(dialect1_receiving(rig.dialect1));
+	assert_false(contents_at_hand(rig.admission.contents));
 	assert_int_equal(rig.busy, 1);
 	call_body(&call, &body);
 	assert_int_equal(call.outcome, OUTCOME_OK);
@@ -327,10 +327,10 @@ static void a_strangers_outputs_take_no_content_away(void **state)
 	by_another_connection();
 	call_make(&call, "PushClientAppOutputs");
 	assert_true(call.admitted);
-	assert_true(dialect1_receiving(rig.dialect1));
+	assert_true(contents_at_hand(rig.admission.contents));
 	assert_int_equal(rig.budget.used_bytes, before);
 	request_cancelled(&call.request);
-	assert_false(dialect1_receiving(rig.dialect1));
+	assert_false(contents_at_hand(rig.admission.contents));
 	assert_int_equal(pull(rig.token, NULL), OUTCOME_OK);
 }
 
@@ -360,16 +360,15 @@ static void a_stranger_may_be_slow_but_not_silent(void **state)
 	call_make(&call, "PushClientAppOutputs");
 	for (int i = 0; i < 10; i++) {
 		rig.received++;
-		time_passes(DIALECT1_STALL_MS);
+		time_passes(CONTENTS_STALL_MS);
 		assert_false(call.finished);
 	}
-	time_passes(DIALECT1_STALL_MS);
+	time_passes(CONTENTS_STALL_MS);
 	assert_int_equal(call.outcome, OUTCOME_DEADLINE_EXCEEDED);
-	assert_false(dialect1_receiving(rig.dialect1));
+	assert_false(contents_at_hand(rig.admission.contents));
 	assert_int_equal(rig.busy, 0);
 }
 
-/* Nothing is known of a unix socket's bytes. */
 static void a_stranger_may_be_slow_while_nobody_waits(void **state)
 {
 	auto_(call_done) struct call first;
@@ -381,14 +380,60 @@ static void a_stranger_may_be_slow_while_nobody_waits(void **state)
 	slices_done(&body);
 	by_another_connection();
 	call_make(&first, "PushClientAppOutputs");
-	time_passes(DIALECT1_STRANGER_MS);
-	time_passes(DIALECT1_STALL_MS);
+	for (int64_t ms = 0; ms < CONTENTS_STRANGER_MS + CONTENTS_STALL_MS;
+		ms += CONTENTS_STALL_MS) {
+		rig.received++;
+		time_passes(CONTENTS_STALL_MS);
+	}
 	assert_false(first.finished);
 	call_make(&second, "PushClientAppOutputs");
-	time_passes(DIALECT1_STALL_MS);
+	rig.received++;
+	time_passes(CONTENTS_STALL_MS);
 	assert_int_equal(first.outcome, OUTCOME_DEADLINE_EXCEEDED);
 	assert_true(second.admitted);
 	request_cancelled(&second.request);
+}
+
+static void outputs_that_nothing_waits_for_are_received_no_more(void **state)
+{
+	auto_(call_done) struct call holds, stranger, waits;
+	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
+
+	worker_comes(&inputs);
+	call_make(&holds, "PushClientAppOutputs");
+	by_another_connection();
+	call_make(&stranger, "PushClientAppOutputs");
+	call_make(&waits, "PushClientAppOutputs");
+	contents_sweep(rig.admission.contents);
+	assert_true(holds.admitted && stranger.admitted && !waits.admitted);
+	assert_false(holds.finished || stranger.finished || waits.finished);
+	node_give_up(rig.node, now_is(), "time over");
+	contents_sweep(rig.admission.contents);
+	assert_int_equal(holds.outcome, OUTCOME_FAILED_PRECONDITION);
+	assert_int_equal(stranger.outcome, OUTCOME_FAILED_PRECONDITION);
+	assert_int_equal(waits.outcome, OUTCOME_FAILED_PRECONDITION);
+	assert_false(waits.admitted || contents_at_hand(rig.admission.contents));
+	assert_int_equal(rig.busy, 0);
+}
+
+/* Outputs of dialect 1 take places like other contents. */
+static void the_holders_outputs_wait_for_their_turn(void **state)
+{
+	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
+	struct call calls[CONTENTS_MAX + 1];
+
+	worker_comes(&inputs);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+		call_make(&calls[i], "PushClientAppOutputs");
+	assert_true(calls[CONTENTS_MAX - 1].admitted);
+	assert_false(calls[CONTENTS_MAX].admitted);
+	request_cancelled(&calls[0].request);
+	assert_true(calls[CONTENTS_MAX].admitted);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		if (!calls[i].finished)
+			request_cancelled(&calls[i].request);
+		call_done(&calls[i]);
+	}
 }
 
 /* ---- Attend ---- */
@@ -516,6 +561,8 @@ int main(void)
 		TEST(whose_connection_has_ended_pulls_nothing),
 		TEST(a_stranger_may_be_slow_but_not_silent),
 		TEST(a_stranger_may_be_slow_while_nobody_waits),
+		OFFERING(outputs_that_nothing_waits_for_are_received_no_more),
+		OFFERING(the_holders_outputs_wait_for_their_turn),
 		TEST(who_attends_holds_the_token),
 		TEST(who_attends_learns_that_outputs_were_taken),
 		TEST(who_attends_learns_that_others_answered),

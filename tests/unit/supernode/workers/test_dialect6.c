@@ -206,14 +206,14 @@ static void a_task_is_claimed_once(void **state)
 	assert_int_equal(answer.bytes, 0);
 }
 
-static void get_run(uint64_t run_id, struct slices *answer)
+static enum outcome get_run(uint64_t run_id, struct slices *answer)
 {
 	struct wire_writer writer = {0};
 	struct slices body = {0};
 
 	wire_put_varint(&writer, 2, run_id);
 	assert_int_equal(wire_writer_take(&writer, &body), 0);
-	assert_int_equal(say("GetRun", &body, answer), OUTCOME_OK);
+	return say("GetRun", &body, answer);
 }
 
 static struct launcher_auth *load_secret(void)
@@ -261,7 +261,7 @@ static void with_a_secret_only_launchers_may_ask(void **state)
 	/* A worker has its token. */
 	memset(rig.proof, 0, sizeof rig.proof);
 	snprintf(rig.task_token, sizeof rig.task_token, "%s", token);
-	get_run(22, &run);
+	assert_int_equal(get_run(22, &run), OUTCOME_OK);
 	assert_true(run.bytes > 0);
 	launcher_auth_free(launchers);
 }
@@ -278,10 +278,10 @@ static void run_of_a_task_is_told(void **state)
 	assert_int_equal(say_nothing("PullPendingTasks", &pending), OUTCOME_OK);
 	assert_int_equal(task_encode_pending(2, 22, &expected), 0);
 	assert_true(slices_equal(&pending, &expected));
-	get_run(22, &known);
+	assert_int_equal(get_run(22, &known), OUTCOME_OK);
 	assert_int_equal(fleet_decode_get_run(&known, &run), 0);
 	assert_int_equal(run.run_id, 22);
-	get_run(99, &unknown);
+	assert_int_equal(get_run(99, &unknown), OUTCOME_OK);
 	assert_int_equal(unknown.bytes, 0);
 	assert_int_equal(slices_append_copy(&broken, "\x10", 1), 0);
 	assert_int_equal(say("GetRun", &broken, NULL), OUTCOME_INVALID_ARGUMENT);
@@ -600,7 +600,7 @@ static void who_attends_a_task_is_told_of_its_end(void **state)
 
 static void contents_wait_for_their_turn(void **state)
 {
-	enum { MAX = CONTENTS_BYTES / CONTENT_BYTES };
+	enum { MAX = CONTENTS_MAX };
 	const struct metadata metadata = metadata_of("", true);
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 	auto_(made_done) struct made made;
@@ -634,6 +634,34 @@ static void contents_wait_for_their_turn(void **state)
 	}
 }
 
+static void contents_end_with_their_token(void **state)
+{
+	struct call calls[CONTENTS_MAX + 2];
+	auto_(call_done) struct call next;
+
+	task_begins();
+	pull_input();
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+		call_make(&calls[i], "PushObject");
+	contents_sweep(rig.admission.contents);
+	assert_false(calls[0].finished);
+	node_worker_ended(rig.node, now_is(), 2, 8, "it has ended");
+	contents_sweep(rig.admission.contents);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		assert_true(calls[i].finished);
+		assert_int_equal(calls[i].admitted, i < CONTENTS_MAX);
+		assert_int_equal(calls[i].outcome, OUTCOME_UNAUTHENTICATED);
+		call_done(&calls[i]);
+	}
+	assert_int_equal(rig.busy, 0);
+	/* Their places are free. */
+	node_worker_gone(rig.node, now_is(), 2);
+	next_task();
+	call_make(&next, "PushObject");
+	assert_true(next.admitted);
+	request_cancelled(&next.request);
+}
+
 static int teardown(void **state)
 {
 	made_done(&given);
@@ -657,7 +685,8 @@ int main(void)
 			rig_setup_own_workers, teardown),
 		TEST(an_error_needs_no_object), TEST(a_task_that_has_failed_is_answered),
 		TEST(an_agent_answers_for_its_worker), TEST(what_is_announced_is_looked_at),
-		TEST(who_attends_a_task_is_told_of_its_end), TEST(contents_wait_for_their_turn)};
+		TEST(who_attends_a_task_is_told_of_its_end), TEST(contents_wait_for_their_turn),
+		TEST(contents_end_with_their_token)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,263 @@
+/*
+ * One list for the requests that wait and those that are received, those that came first, first.
+ */
+#include "supernode/workers/contents.h"
+
+#include "common/base/clock.h"
+#include "supernode/workers/admission.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A request whose body is not here yet. */
+struct coming {
+	struct request *request;
+	uint64_t token; /* that its caller has shown; 0: none */
+	enum message_form form;
+	bool receiving; /* it has a place */
+};
+
+struct contents {
+	struct admission *admission;
+	struct coming v[CONTENTS_MAX + CONTENTS_QUEUE_MAX];
+	size_t n;
+	size_t taken;   /* places; those of contents that are dealt with among them */
+	size_t handled; /* contents that are dealt with */
+	struct timer *timer;
+	int64_t stranger_end_ms; /* of the stranger that is received, if others wait */
+	uint64_t stranger_bytes; /* that have come on its connection */
+};
+
+static struct coming *find(struct contents *contents, const struct request *request)
+{
+	for (size_t i = 0; i < contents->n; i++)
+		if (contents->v[i].request == request)
+			return &contents->v[i];
+	return NULL;
+}
+
+/* The stranger whose content is being received. */
+static struct coming *find_stranger(struct contents *contents)
+{
+	for (size_t i = 0; i < contents->n; i++)
+		if (contents->v[i].receiving && !contents->v[i].token)
+			return &contents->v[i];
+	return NULL;
+}
+
+static size_t count_waiting(const struct contents *contents, bool strangers)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < contents->n; i++)
+		n += !contents->v[i].receiving && (!strangers || !contents->v[i].token);
+	return n;
+}
+
+/* The body is complete, or will not be: entry leaves the list. */
+static struct coming take(struct contents *contents, struct coming *entry)
+{
+	struct guests *guests = contents->admission->guests;
+	struct coming coming = *entry;
+	size_t i = (size_t)(entry - contents->v);
+
+	contents->n--;
+	memmove(entry, entry + 1, (contents->n - i) * sizeof *entry);
+	request_on_cancel(coming.request, NULL, NULL);
+	guests_busy(guests, coming.request->peer, -1);
+	if (coming.receiving && !coming.token) {
+		guests_content(guests, coming.request->peer, -1);
+		timer_set(contents->timer, CLOCK_NEVER);
+	}
+	return coming;
+}
+
+/* The same of one that will not be complete: its place is free. */
+static struct request *give_up(struct contents *contents, struct coming *entry)
+{
+	struct coming coming = take(contents, entry);
+
+	if (coming.receiving)
+		contents->taken--;
+	return coming.request;
+}
+
+/* ---- tokens that end ---- */
+
+static bool is_over(const struct contents *contents, const struct coming *coming)
+{
+	const struct node *node = contents->admission->node;
+
+	return coming->token ? !node_message_of(node, coming->token) : !node_expects_outputs(node);
+}
+
+/* No complaint: the caller could not know. */
+static void refuse_over(struct contents *contents, struct coming *coming)
+{
+	bool task = coming->token && coming->form == MESSAGE_OBJECTS;
+
+	refuse_quietly(contents->admission, give_up(contents, coming),
+		task ? OUTCOME_UNAUTHENTICATED : OUTCOME_FAILED_PRECONDITION,
+		task ? ADMISSION_TOKEN_OVER : ADMISSION_NO_OUTPUTS);
+}
+
+static struct coming *find_over(struct contents *contents)
+{
+	for (size_t i = 0; i < contents->n; i++)
+		if (is_over(contents, &contents->v[i]))
+			return &contents->v[i];
+	return NULL;
+}
+
+/* ---- who is next ---- */
+
+static struct coming *find_next(struct contents *contents)
+{
+	bool stranger = find_stranger(contents) != NULL;
+
+	if (contents->taken >= CONTENTS_MAX)
+		return NULL;
+	for (size_t i = 0; i < contents->n; i++)
+		if (!contents->v[i].receiving && (contents->v[i].token || !stranger))
+			return &contents->v[i];
+	return NULL;
+}
+
+static void stranger_begin(struct contents *contents, const struct request *request)
+{
+	struct guests *guests = contents->admission->guests;
+
+	guests_content(guests, request->peer, 1);
+	contents->stranger_end_ms = clock_after(clock_now_ms(), CONTENTS_STRANGER_MS);
+	contents->stranger_bytes = guests_received(guests, request->peer);
+	timer_set(contents->timer, clock_after(clock_now_ms(), CONTENTS_STALL_MS));
+}
+
+static void begin(struct contents *contents, struct coming *coming)
+{
+	struct node *node = contents->admission->node;
+	struct request *request = coming->request;
+
+	coming->receiving = true;
+	contents->taken++;
+	if (!coming->token)
+		stranger_begin(contents, request);
+	else if (coming->form == MESSAGE_INLINE)
+		/* Its outputs take the place of its inputs. */
+		node_outputs_coming(node, node_message_of(node, coming->token));
+	request_admit(request);
+}
+
+void contents_sweep(struct contents *contents)
+{
+	struct coming *coming;
+
+	while ((coming = find_over(contents)))
+		refuse_over(contents, coming);
+	/* handle() may run inside. */
+	while ((coming = find_next(contents)))
+		begin(contents, coming);
+}
+
+/* ---- ends ---- */
+
+static void cancelled(void *arg, struct request *request)
+{
+	struct contents *contents = arg;
+
+	give_up(contents, find(contents, request));
+	refuse_gone(request);
+	contents_sweep(contents);
+}
+
+/* Slow is fine, but not while others wait; and something has to come. */
+static void stranger_late(void *arg)
+{
+	struct contents *contents = arg;
+	struct coming *stranger = find_stranger(contents);
+	uint64_t bytes = guests_received(contents->admission->guests, stranger->request->peer);
+	bool others_wait = count_waiting(contents, true) > 0;
+
+	if (bytes != contents->stranger_bytes &&
+		!(others_wait && clock_now_ms() >= contents->stranger_end_ms)) {
+		contents->stranger_bytes = bytes;
+		timer_set(contents->timer, clock_after(clock_now_ms(), CONTENTS_STALL_MS));
+		return;
+	}
+	refuse(contents->admission, give_up(contents, stranger), OUTCOME_DEADLINE_EXCEEDED,
+		"the outputs came too slowly");
+	contents_sweep(contents);
+}
+
+/* ---- what others call ---- */
+
+static bool is_full(const struct contents *contents, const struct message *message)
+{
+	return count_waiting(contents, false) == CONTENTS_QUEUE_MAX ||
+	       (!message && count_waiting(contents, true) == CONTENTS_STRANGERS_MAX);
+}
+
+void contents_admit(
+	struct contents *contents, struct request *request, const struct message *message)
+{
+	if (is_full(contents, message)) {
+		refuse(contents->admission, request, OUTCOME_RESOURCE_EXHAUSTED,
+			"too many contents are waiting to be received");
+		return;
+	}
+	request_on_cancel(request, cancelled, contents);
+	guests_busy(contents->admission->guests, request->peer, 1);
+	contents->v[contents->n++] = (struct coming){
+		.request = request,
+		.token = message ? node_message_token(message) : 0,
+		.form = message ? node_message_form(message) : MESSAGE_INLINE,
+	};
+	contents_sweep(contents);
+}
+
+void contents_received(struct contents *contents, struct request *request)
+{
+	take(contents, find(contents, request));
+	contents->handled++;
+	contents_sweep(contents);
+}
+
+void contents_release(struct contents *contents)
+{
+	contents->handled--;
+	contents->taken--;
+	contents_sweep(contents);
+}
+
+bool contents_at_hand(const struct contents *contents)
+{
+	if (contents->handled)
+		return true;
+	for (size_t i = 0; i < contents->n; i++)
+		if (contents->v[i].receiving && !contents->v[i].token)
+			return true;
+	return false;
+}
+
+struct contents *contents_new(struct admission *admission)
+{
+	struct contents *contents = calloc(1, sizeof *contents);
+
+	if (!contents)
+		return NULL;
+	contents->admission = admission;
+	contents->timer = timer_new(admission->loop, stranger_late, contents);
+	if (!contents->timer) {
+		contents_free(contents);
+		return NULL;
+	}
+	return contents;
+}
+
+void contents_free(struct contents *contents)
+{
+	if (!contents)
+		return;
+	timer_free(contents->timer);
+	free(contents);
+}
