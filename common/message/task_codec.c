@@ -215,6 +215,19 @@ int task_encode_push(const struct task_messages *messages, struct slices *out)
 			(to)->tree = slices_take(&(from)->message_object_trees[0]);                \
 	} while (0)
 
+int task_decode_pull(const struct slices *bytes, const char *message_id, bool *own_out)
+{
+	auto_(wire_free) Flwr__PullAppMessagesRequest *message = NULL;
+	int r = call_decode(pull_app_messages_request, bytes, &message);
+
+	if (r < 0)
+		return r;
+	*own_out = true;
+	for (size_t i = 0; i < message->n_message_ids; i++)
+		*own_out = *own_out && strcmp(message->message_ids[i], message_id) == 0;
+	return 0;
+}
+
 int task_decode_pulled(const struct slices *bytes, struct task_messages *out)
 {
 	auto_(wire_free) Flwr__PullAppMessagesResponse *message = NULL;

@@ -48,6 +48,9 @@ void task_input_done(struct task_input *input);
 int task_encode_input(const struct task_input *input, struct slices *out);
 int task_decode_input(const struct slices *bytes, struct task_input *out);
 
+/* PullAppMessagesRequest: does it name no other message than this one? It need not name any. */
+int task_decode_pull(const struct slices *bytes, const char *message_id, bool *own_out);
+
 /* PullAppMessagesResponse and PushAppMessagesRequest: a Message without its content and its
  * ObjectTree: bytes, by reference; of those decoded the first, and how many there were. */
 struct task_messages {

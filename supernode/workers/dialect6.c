@@ -47,6 +47,38 @@ static void answer_nothing(struct request *request)
 	request_reply(request, &nothing);
 }
 
+bool dialect6_own_run(struct dialect6 *dialect, struct request *request,
+	const struct message *message, uint64_t run_id)
+{
+	if (run_id == node_run_of(dialect->admission->node, node_message_number(message)))
+		return true;
+	refuse(dialect->admission, request, OUTCOME_PERMISSION_DENIED,
+		"the call is about another run than the task");
+	return false;
+}
+
+/* What a call about an object names; not 0: the request was refused. */
+static int read_object(struct dialect6 *dialect, struct request *request,
+	const struct message *message, struct object_request *what)
+{
+	int r = object_request_decode(&request->body, what);
+
+	if (r)
+		refuse_errno(dialect->admission, request, r);
+	/* Flower's node needs no run here: it may be left out. */
+	else if (what->run_id && !dialect6_own_run(dialect, request, message, what->run_id))
+		r = -EPERM;
+	return r;
+}
+
+static bool own_message(struct dialect6 *dialect, struct request *request, bool own)
+{
+	if (!own)
+		refuse(dialect->admission, request, OUTCOME_PERMISSION_DENIED,
+			"the call is about another message than the task");
+	return own;
+}
+
 /* ---- launchers ---- */
 
 static bool give_pending(void *arg, struct request *request, const char **details_out)
@@ -90,7 +122,8 @@ static void handle_get_run(void *arg, struct request *request, struct message *m
 	uint64_t run_id = 0;
 	int r = task_decode_get_run(&request->body, &run_id);
 
-	(void)message;
+	if (r == 0 && message && !dialect6_own_run(dialect, request, message, run_id))
+		return;
 	run = r ? NULL : node_run_bytes(dialect->admission->node, run_id);
 	if (run)
 		r = task_encode_get_run(run, &body);
@@ -194,9 +227,16 @@ static int encode_instruction(const struct held_message *instruction, struct sli
 
 static void handle_pull_messages(void *arg, struct request *request, struct message *message)
 {
+	const struct held_message *instruction = node_instruction(message);
 	auto_(slices_done) struct slices body = {0};
+	bool own = true;
+	int r = instruction ? task_decode_pull(&request->body,
+				      instruction->envelope.metadata.message_id, &own)
+			    : 0;
 
-	dialect6_answer(arg, request, encode_instruction(node_instruction(message), &body), &body);
+	if (r == 0 && !own_message(arg, request, own))
+		return;
+	dialect6_answer(arg, request, r ? r : encode_instruction(instruction, &body), &body);
 }
 
 static int get_object(
@@ -218,29 +258,43 @@ static int get_object(
 
 static void handle_pull_object(void *arg, struct request *request, struct message *message)
 {
-	struct admission *admission = ((struct dialect6 *)arg)->admission;
+	struct dialect6 *dialect = arg;
 	auto_(object_request_done) struct object_request what = {0};
 	auto_(object_pulled_done) struct object_pulled pulled = {0};
 	auto_(slices_done) struct slices body = {0};
-	int r = object_request_decode(&request->body, &what);
+	int r;
 
-	if (r) {
-		refuse_errno(admission, request, r);
+	if (read_object(dialect, request, message, &what))
 		return;
-	}
 	r = get_object(message, &what.id, &pulled);
 	if (r == 0)
 		r = object_pulled_encode(&pulled, &body);
 	if (r)
-		refuse(admission, request, OUTCOME_RESOURCE_EXHAUSTED,
+		refuse(dialect->admission, request, OUTCOME_RESOURCE_EXHAUSTED,
 			"the object cannot be read now");
 	else
 		request_reply(request, &body);
 }
 
+/* Is this the id of the Message object, the root of the instruction's tree? */
+static bool is_root(const struct held_message *instruction, const struct object_id *id)
+{
+	const struct object_tree *tree = object_set_tree(instruction->objects);
+
+	return object_tree_find(tree, id) == (ptrdiff_t)tree->n - 1;
+}
+
 static void handle_confirm(void *arg, struct request *request, struct message *message)
 {
-	node_outputs_coming(((struct dialect6 *)arg)->admission->node, message);
+	struct dialect6 *dialect = arg;
+	auto_(object_request_done) struct object_request what = {0};
+	const struct held_message *instruction = node_instruction(message);
+
+	if (read_object(dialect, request, message, &what) ||
+		(instruction && instruction->objects &&
+			!own_message(dialect, request, is_root(instruction, &what.id))))
+		return;
+	node_outputs_coming(dialect->admission->node, message);
 	answer_nothing(request);
 }
 

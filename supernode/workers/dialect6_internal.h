@@ -17,6 +17,9 @@ struct dialect6 {
 /* Answer with body (taken over) if r is 0. */
 void dialect6_answer(struct dialect6 *dialect, struct request *request, int r, struct slices *body);
 void dialect6_changed(const struct dialect6 *dialect);
+/* Is run_id, which request names, the run of its message? Else it was refused. */
+bool dialect6_own_run(struct dialect6 *dialect, struct request *request,
+	const struct message *message, uint64_t run_id);
 
 /* ---- dialect6_reply.c: what a worker gives back ---- */
 

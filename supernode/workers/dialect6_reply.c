@@ -111,17 +111,13 @@ static bool announcement_take(struct content *content, struct message *message)
 	struct request *request = content->request;
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 	auto_(slices_done) struct slices body = {0};
-	const struct held_message *instruction = node_instruction(message);
 	const char *details = "";
 	enum outcome outcome;
 	int r = content->result;
 
-	if (r == 0 && instruction &&
-		instruction->envelope.metadata.run_id != said->reply.envelope.metadata.run_id) {
-		refuse(dialect->admission, request, OUTCOME_PERMISSION_DENIED,
-			"the message is of another run than the task");
+	if (r == 0 &&
+		!dialect6_own_run(dialect, request, message, said->reply.envelope.metadata.run_id))
 		return true;
-	}
 	if (r == 0)
 		r = prepare(dialect, &said->reply, &said->tree, &pushed, &said->why);
 	if (r) {
@@ -210,8 +206,15 @@ static int object_store(struct pushed_object *pushed, const struct message *mess
 static bool object_take(struct content *content, struct message *message)
 {
 	struct pushed_object *pushed = container_of(content, struct pushed_object, content);
-	int r = content->result ? content->result : object_store(pushed, message);
+	int r = content->result;
 
+	/* Flower's node needs no run here: it may be left out. */
+	if (r == 0 && pushed->object.run_id &&
+		!dialect6_own_run(content->service->dialect, content->request, message,
+			pushed->object.run_id))
+		return true;
+	if (r == 0)
+		r = object_store(pushed, message);
 	if (r > 0)
 		answer_stored(content, false);
 	else if (r == -EBADMSG || r == -EMSGSIZE)

@@ -581,6 +581,45 @@ static void what_is_announced_is_looked_at(void **state)
 	assert_int_equal(say("PushMessages", &body, NULL), OUTCOME_INVALID_ARGUMENT);
 }
 
+/* Whoever has a token learns nothing of other runs, and changes nothing of them. */
+static void a_token_is_good_for_its_run_and_message_only(void **state)
+{
+	static const char *const about_objects[] = {
+		"PullObject", "PushObject", "ConfirmMessageReceived"};
+	struct envelope message = {.metadata = metadata_of("", true), .has_content = true};
+	const struct metadata metadata = metadata_of("", true);
+	auto_(made_done) struct made made;
+	struct wire_writer writer = {0};
+	struct slices body = {0};
+
+	task_begins();
+	pull_input();
+	made_new(&metadata, RECORD_BYTES, &made);
+	assert_int_equal(get_run(23, NULL), OUTCOME_PERMISSION_DENIED);
+	assert_int_equal(get_run(22, NULL), OUTCOME_OK);
+	for (size_t i = 0; i < ARRAY_LEN(about_objects); i++) {
+		struct object_request request = {.run_id = 23, .id = given.v[MADE_OBJECTS - 1].id};
+
+		assert_int_equal(object_request_encode(&request, &body), 0);
+		assert_int_equal(say(about_objects[i], &body, NULL), OUTCOME_PERMISSION_DENIED);
+	}
+	object_body(MADE_OBJECTS - 1, &made, false, &body);
+	assert_int_equal(say("ConfirmMessageReceived", &body, NULL), OUTCOME_PERMISSION_DENIED);
+	wire_put_string(&writer, 2, made.message_id);
+	assert_int_equal(wire_writer_take(&writer, &body), 0);
+	assert_int_equal(say("PullMessages", &body, NULL), OUTCOME_PERMISSION_DENIED);
+	wire_put_string(&writer, 2, given.message_id);
+	assert_int_equal(wire_writer_take(&writer, &body), 0);
+	assert_int_equal(say("PullMessages", &body, NULL), OUTCOME_OK);
+	/* None of them has taken the inputs away. */
+	check_message(1);
+	confirm();
+	message.metadata.message_id = made.message_id;
+	message.metadata.run_id = 23;
+	messages_body(&message, &made.tree, &body);
+	assert_int_equal(say("PushMessages", &body, NULL), OUTCOME_PERMISSION_DENIED);
+}
+
 static void who_attends_a_task_is_told_of_its_end(void **state)
 {
 	auto_(call_done) struct call call;
@@ -686,6 +725,7 @@ int main(void)
 		TEST(an_error_needs_no_object), TEST(a_task_that_has_failed_is_answered),
 		TEST(an_agent_answers_for_its_worker), TEST(what_is_announced_is_looked_at),
 		TEST(who_attends_a_task_is_told_of_its_end), TEST(contents_wait_for_their_turn),
+		TEST(a_token_is_good_for_its_run_and_message_only),
 		TEST(contents_end_with_their_token)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
