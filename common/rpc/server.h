@@ -46,7 +46,9 @@ struct rpc_server_options {
 	 * log. May be NULL. */
 	void (*refused)(void *arg, const struct peer *peer, const char *method,
 		enum outcome outcome, const char *details);
-	void *refused_arg;
+	/* A call was taken back by its peer before it was answered. May be NULL. */
+	void (*cancelled)(void *arg, const struct peer *peer);
+	void *refused_arg;            /* given to both */
 	int64_t keepalive_ms;         /* between pings to a peer, with calls and without; 0: none */
 	int64_t keepalive_timeout_ms; /* for the answer to one */
 	/* Of answers, if the caller accepts it; a request may choose for itself (context.h). */

@@ -175,7 +175,11 @@ static void connection_unserved(
 static const char *connection_judge(void *arg, struct connection *connection)
 {
 	(void)arg;
-	return connection_sends_too_much(connection) ? "sends too much: closed" : NULL;
+	if (connection_sends_too_much(connection))
+		return "sends too much: closed";
+	return connection_is_refused_often(connection)
+		       ? "too many calls were refused or taken back: closed"
+		       : NULL;
 }
 
 static void connection_ended(void *arg, struct connection *connection, bool by_peer)
@@ -345,9 +349,17 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 {
 	const struct health *health = arg;
 
+	door_count_refused(health->door, peer);
 	/* A debug line is enough: no operator has to act on what a stranger does wrong. */
 	log_debug(health->log, "health: %s: %s refused: %s: %s", peer->text, method,
 		outcome_name(outcome), details);
+}
+
+static void call_cancelled(void *arg, const struct peer *peer)
+{
+	const struct health *health = arg;
+
+	door_count_refused(health->door, peer);
 }
 
 int health_new(const struct health_options *options, struct health **out, struct reason *why)
@@ -383,6 +395,7 @@ int health_new(const struct health_options *options, struct health **out, struct
 				.calls_max = HEALTH_CALLS_MAX,
 				.connection_calls_max = HEALTH_CONNECTION_CALLS_MAX,
 				.refused = call_refused,
+				.cancelled = call_cancelled,
 				.refused_arg = health,
 				.keepalive_ms = KEEPALIVE_MS,
 				.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,

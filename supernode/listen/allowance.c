@@ -2,10 +2,26 @@
 
 #include "common/rpc/traffic.h"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define SMALL_BUFFER_BYTES (16 << 10)
 #define LARGE_BUFFER_BYTES (1 << 20)
+
+void debt_add(struct debt *debt, double more, double allowed_s, int64_t now_ms)
+{
+	debt->amount -= (double)(now_ms - debt->at_ms) * allowed_s / 1000;
+	debt->at_ms = now_ms;
+	if (debt->amount < 0)
+		debt->amount = 0;
+	debt->amount += more;
+}
+
+/* How much debt a connection may have now. */
+static double debt_max(const struct debt *all)
+{
+	return all->amount > ALLOWANCE_ALL_BYTES ? ALLOWANCE_SMALL_BYTES : ALLOWANCE_BYTES;
+}
 
 void allowance_begin(struct allowance *allowance, int fd, int64_t now_ms)
 {
@@ -15,43 +31,49 @@ void allowance_begin(struct allowance *allowance, int fd, int64_t now_ms)
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 }
 
-void allowance_lift(int fd)
+void allowance_lift(struct allowance *allowance, int fd)
 {
 	int bytes = LARGE_BUFFER_BYTES, unlocked = 0;
 
+	if (allowance->lifted)
+		return;
+	allowance->lifted = true;
 	/* The second, of Linux 5.14 and later, has the kernel find the size again. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 	(void)setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof unlocked);
 }
 
-static void debt_add(struct debt *debt, double bytes, double bytes_s, int64_t now_ms)
+void allowance_event(struct allowance *allowance, int fd)
 {
-	debt->bytes -= (double)(now_ms - debt->at_ms) * bytes_s / 1000;
-	debt->at_ms = now_ms;
-	if (debt->bytes < 0)
-		debt->bytes = 0;
-	debt->bytes += bytes;
+	int waiting = 0;
+
+	/* The server may have read bytes that were not seen here. */
+	if (ioctl(fd, FIONREAD, &waiting))
+		return;
+	allowance->estimate +=
+		waiting > allowance->waiting ? (uint64_t)(waiting - allowance->waiting) : 1;
+	allowance->waiting = waiting;
+}
+
+uint64_t allowance_received(const struct allowance *allowance, int fd)
+{
+	struct traffic traffic;
+
+	return traffic_of(fd, &traffic) ? traffic.received : allowance->estimate;
 }
 
 bool allowance_exceeded(struct allowance *allowance, struct debt *all, int fd, int64_t now_ms)
 {
-	struct traffic traffic;
-	double more;
+	uint64_t received = allowance_received(allowance, fd);
+	double more = (double)(received - allowance->seen);
 
-	if (!traffic_of(fd, &traffic))
-		return false;
-	more = (double)(traffic.received - allowance->received);
-	allowance->received = traffic.received;
+	allowance->seen = received;
 	debt_add(&allowance->debt, more, ALLOWANCE_BYTES_S, now_ms);
 	debt_add(all, more, ALLOWANCE_ALL_BYTES_S, now_ms);
-	return allowance->debt.bytes > ALLOWANCE_BYTES ||
-	       (all->bytes > ALLOWANCE_ALL_BYTES && allowance->debt.bytes > ALLOWANCE_SMALL_BYTES);
+	return allowance->debt.amount > debt_max(all);
 }
 
 void allowance_forgive(struct allowance *allowance, int fd)
 {
-	struct traffic traffic;
-
-	if (traffic_of(fd, &traffic))
-		allowance->received = traffic.received;
+	allowance->seen = allowance_received(allowance, fd);
 }

@@ -1,5 +1,5 @@
 /*
- * allowance: how much a TCP connection may send for which nobody vouches. gRPC takes in what comes
+ * allowance: how much a connection may send for which nobody vouches. gRPC takes in what comes
  * before it asks anybody, at up to a thousand times its size; so this is looked at as bytes come.
  * Main thread. Knows no server.
  */
@@ -17,26 +17,38 @@
 #define ALLOWANCE_ALL_BYTES_S (128 << 10)
 #define ALLOWANCE_SMALL_BYTES (8 << 10)
 
-/* Embedded, zero-initialised: bytes that came, less those that time has allowed. */
+/* Embedded, zero-initialised: bytes, or calls, less those that time has allowed. */
 struct debt {
-	double bytes;
+	double amount;
 	int64_t at_ms;
 };
 
 /* Embedded, zero-initialised: of one connection. */
 struct allowance {
 	struct debt debt;
-	uint64_t received; /* on the connection, when it was looked at last */
+	uint64_t seen;     /* bytes that had come at the last look */
+	uint64_t estimate; /* that came at a unix socket, at least */
+	int waiting;       /* in it, at the last event */
+	bool lifted;
 };
 
-/* The kernel takes in little for fd, so that gRPC, which reads all that is there, does not read
- * megabytes before anybody looks. */
+/* The debt less what time has allowed, and more. */
+void debt_add(struct debt *debt, double more, double allowed_s, int64_t now_ms);
+
+/* fd was just accepted. The kernel takes in little for it, so that gRPC, which reads all that is
+ * there, does not read megabytes before anybody looks. */
 void allowance_begin(struct allowance *allowance, int fd, int64_t now_ms);
 /* Somebody vouches for fd, or it has something to bring: the kernel's own limits hold again. */
-void allowance_lift(int fd);
+void allowance_lift(struct allowance *allowance, int fd);
+
+/* Bytes came on fd. */
+void allowance_event(struct allowance *allowance, int fd);
+/* Bytes that have come on fd; of a unix socket, whose kernel does not count, those that are known
+ * of: at least one for each time that some came. */
+uint64_t allowance_received(const struct allowance *allowance, int fd);
 
 /* Was more sent on fd than is allowed by now? all: what all such connections of the address have
- * sent. false for sockets that are not TCP. */
+ * sent. */
 bool allowance_exceeded(struct allowance *allowance, struct debt *all, int fd, int64_t now_ms);
 
 /* Bytes that came since the last look were asked for. */

@@ -25,6 +25,7 @@ struct door {
 	struct acceptor *acceptor;
 	struct timer *silent; /* for the oldest that is not served */
 	bool silent_set;
+	struct timer *refused;          /* some connection has had many calls refused */
 	struct connection *connections; /* the newest first */
 	unsigned count;
 	uint64_t numbers;
@@ -92,18 +93,40 @@ bool connection_sends_too_much(struct connection *connection)
 		&connection->allowance, &connection->door->debt, connection->fd, clock_now_ms());
 }
 
-void connection_look(struct connection *connection)
+uint64_t connection_received(const struct connection *connection)
+{
+	return allowance_received(&connection->allowance, connection->fd);
+}
+
+void connection_lift(struct connection *connection)
+{
+	allowance_lift(&connection->allowance, connection->fd);
+}
+
+/* false: it was cut off, and is gone. */
+static bool connection_judge(struct connection *connection)
 {
 	struct door *door = connection->door;
 	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 	const char *why = door->options.ops->judge(door->options.arg, connection);
 
 	if (!why)
-		return;
+		return true;
 	door_complain(door, &connection->peer, why);
 	/* A TCP socket then drops the bytes that wait to be read, which shutdown() does not do. */
 	(void)connect(connection->fd, &nobody, sizeof nobody);
 	connection_end(connection);
+	return false;
+}
+
+bool connection_is_refused_often(const struct connection *connection)
+{
+	return connection->refused.amount > DOOR_REFUSED_MAX;
+}
+
+void connection_look(struct connection *connection)
+{
+	(void)connection_judge(connection);
 }
 
 /* The server reads the bytes; the door looks how many they are, and for the end. */
@@ -112,6 +135,7 @@ static void connection_served(void *arg, int ready)
 	struct connection *connection = arg;
 
 	(void)ready;
+	allowance_event(&connection->allowance, connection->fd);
 	if (half_closed(connection))
 		connection_close(connection, true);
 	else
@@ -122,8 +146,12 @@ static void connection_served(void *arg, int ready)
 static void connection_serve(struct connection *connection, const struct front_end *front_end)
 {
 	struct door *door = connection->door;
-	int fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 3);
+	int fd;
 
+	/* What came by now is too much, perhaps: the server need not read it then. */
+	if (!connection_judge(connection))
+		return;
+	fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 3);
 	watch_free(connection->watch);
 	connection->watch = NULL;
 	if (fd >= 0)
@@ -286,6 +314,30 @@ static void door_silent(void *arg)
 	timer_set(door->silent, next_ms);
 }
 
+static void door_look_at_refused(void *arg)
+{
+	struct door *door = arg;
+	struct connection *next;
+
+	for (struct connection *at = door->connections; at; at = next) {
+		next = at->next;
+		if (connection_is_refused_often(at))
+			connection_look(at);
+	}
+}
+
+void door_count_refused(struct door *door, const struct peer *peer)
+{
+	struct connection *connection = door_find(door, peer);
+
+	if (!connection)
+		return;
+	debt_add(&connection->refused, 1, DOOR_REFUSED_S, clock_now_ms());
+	/* Not now: the call is at work with its connection. */
+	if (connection_is_refused_often(connection))
+		timer_set(door->refused, 0);
+}
+
 int door_new(struct loop *loop, struct log *log, struct address_sockets *sockets,
 	const struct door_options *options, struct door **out)
 {
@@ -297,7 +349,9 @@ int door_new(struct loop *loop, struct log *log, struct address_sockets *sockets
 	}
 	*door = (struct door){.loop = loop, .log = log, .options = *options};
 	door->silent = timer_new(loop, door_silent, door);
-	if (acceptor_new(loop, sockets, &acceptor_events, door, &door->acceptor) || !door->silent) {
+	door->refused = timer_new(loop, door_look_at_refused, door);
+	if (acceptor_new(loop, sockets, &acceptor_events, door, &door->acceptor) || !door->silent ||
+		!door->refused) {
 		door_free(door);
 		return -ENOMEM;
 	}
@@ -365,5 +419,6 @@ void door_free(struct door *door)
 		connection_end(door->connections);
 	acceptor_free(door->acceptor);
 	timer_free(door->silent);
+	timer_free(door->refused);
 	free(door);
 }

@@ -15,6 +15,10 @@
 
 #define DOOR_PREFACE_MS     10000 /* from accept to first bytes that a front-end knows */
 #define DOOR_FRONT_ENDS_MAX 2
+/* Calls on a connection that may be refused, or taken back before they are answered: at once, and a
+ * second. */
+#define DOOR_REFUSED_MAX 64
+#define DOOR_REFUSED_S   1
 
 struct door;
 
@@ -28,6 +32,7 @@ struct connection {
 	const struct front_end *front_end; /* that serves it; NULL: none does yet */
 	int64_t deadline_ms;               /* for its first bytes */
 	struct allowance allowance;
+	struct debt refused; /* calls; the owner may forgive them */
 };
 
 /* Why a connection ends that no front-end has served. */
@@ -46,8 +51,8 @@ struct door_ops {
 	/* A connection ends unserved; bytes: the n first ones that its peer has sent. */
 	void (*unserved)(void *arg, const struct peer *peer, enum door_unserved why,
 		const char *bytes, size_t n);
-	/* Bytes came on one that is served: the sentence why it is to be cut off, static; NULL: it
-	 * may go on. */
+	/* Bytes came on one that is served, or will be: the sentence why it is to be cut off,
+	 * static; NULL: it may go on. */
 	const char *(*judge)(void *arg, struct connection *connection);
 	/* The connection has left the list, and is freed afterwards. by_peer: its peer, or its
 	 * front-end, has ended it. */
@@ -84,10 +89,18 @@ struct connection *door_find(const struct door *door, const struct peer *peer);
 
 /* Have a connection that is served judged now; one that is cut off is gone afterwards. */
 void connection_look(struct connection *connection);
+/* Bytes that have come on it (allowance.h); it may send any number from now on. */
+uint64_t connection_received(const struct connection *connection);
+void connection_lift(struct connection *connection);
 /* Has it sent more by now than one may that nobody vouches for? */
 bool connection_sends_too_much(struct connection *connection);
+/* Were more calls of it refused by now than one may have refused that nobody vouches for? */
+bool connection_is_refused_often(const struct connection *connection);
 /* End it now. */
 void connection_end(struct connection *connection);
+
+/* A call of peer was refused, or taken back: it is judged soon, from the loop, if they are many. */
+void door_count_refused(struct door *door, const struct peer *peer);
 
 /* A line at level warn about a peer: at most one in ten seconds, which counts those that were left
  * out. */

@@ -3,7 +3,6 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
-#include "common/rpc/traffic.h"
 #include "supernode/listen/door.h"
 #include "supernode/workers/peer_process.h"
 
@@ -16,7 +15,6 @@
 
 #define SWEEP_MS          5000
 #define DESCRIPTORS_SPARE 128
-#define REFUSED_MAX       64 /* calls on a connection that has shown no token */
 #define SAID_BYTES        256
 /* A client's idle time: how far off its clock may be, and how long after our start connections come
  * that are new to us, but not to clients which were there before. */
@@ -36,7 +34,6 @@ struct guest {
 	int process;      /* a pidfd of it; -1 */
 	int contents;     /* bodies of any size that it may send without a token */
 	bool host;        /* it has shown a live one, or sends such a body, at the last look */
-	unsigned refused; /* calls, since a token was shown */
 };
 
 /* The search for the process of a connection's peer, on the io thread. */
@@ -88,14 +85,16 @@ void guests_complain(struct guests *guests, const struct peer *peer, const char 
 void guests_complain_refused(struct guests *guests, const struct peer *peer, const char *method,
 	enum outcome outcome, const char *details)
 {
-	struct guest *guest = guest_find(guests, peer);
 	char what[256];
 
-	/* The sweep closes it from the loop, because the refused call still uses its connection. */
-	if (guest && ++guest->refused > REFUSED_MAX)
-		timer_set(guests->sweep, 0);
+	door_count_refused(guests->door, peer);
 	snprintf(what, sizeof what, "%s refused: %s: %s", method, outcome_name(outcome), details);
 	guests_complain(guests, peer, what);
+}
+
+void guests_count_cancelled(struct guests *guests, const struct peer *peer)
+{
+	door_count_refused(guests->door, peer);
 }
 
 static bool is_held(const struct guests *guests, uint64_t token)
@@ -211,7 +210,9 @@ static const char *guest_judge(void *arg, struct connection *connection)
 	}
 	if (connection_sends_too_much(connection))
 		return "sends too much without a token: closed";
-	return guest->refused > REFUSED_MAX ? "too many calls were refused: closed" : NULL;
+	return connection_is_refused_often(connection)
+		       ? "too many calls were refused or taken back: closed"
+		       : NULL;
 }
 
 static const struct door_ops door_events = {.begun = guest_begun,
@@ -351,9 +352,8 @@ bool guests_open(const struct guests *guests, const struct peer *peer)
 uint64_t guests_received(const struct guests *guests, const struct peer *peer)
 {
 	const struct guest *guest = guest_find(guests, peer);
-	struct traffic traffic;
 
-	return guest && traffic_of(guest->connection.fd, &traffic) ? traffic.received : 0;
+	return guest ? connection_received(&guest->connection) : 0;
 }
 
 /* ---- who is at the other end ---- */
@@ -431,13 +431,12 @@ void guests_hold(struct guests *guests, const struct peer *peer, uint64_t token,
 
 	if (!guest)
 		return;
-	if (!guest->token)
-		allowance_lift(guest->connection.fd);
+	connection_lift(&guest->connection);
 	guest->claimed = false;
 	release_claims(guests, token);
 	guest->token = token;
 	guest->host = true;
-	guest->refused = 0;
+	guest->connection.refused = (struct debt){0};
 	if (guests->ops->held)
 		guests->ops->held(guests->arg, token, &guest->connection.peer);
 	if (guests->ops->cut && !guest->looked && guest->connection.fd >= 0)
@@ -473,7 +472,7 @@ void guests_content(struct guests *guests, const struct peer *peer, int change)
 	guest->contents += change;
 	guest->host = true;
 	if (change > 0)
-		allowance_lift(guest->connection.fd);
+		connection_lift(&guest->connection);
 }
 
 uint64_t guests_holds(const struct guests *guests, const struct peer *peer)

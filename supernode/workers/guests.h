@@ -83,7 +83,8 @@ void guests_busy(struct guests *guests, const struct peer *peer, int change);
 void guests_content(struct guests *guests, const struct peer *peer, int change);
 /* The live token that it holds; 0: none. */
 uint64_t guests_holds(const struct guests *guests, const struct peer *peer);
-/* Bytes received on this connection so far; 0: not known (unix sockets). */
+/* Bytes received on this connection so far (of a unix socket those that are known of); 0: it has
+ * ended. */
 uint64_t guests_received(const struct guests *guests, const struct peer *peer);
 
 /* Connections that are open, those not served yet among them. */
@@ -98,6 +99,9 @@ void guests_complain(struct guests *guests, const struct peer *peer, const char 
 /* The same of a call that was refused; method is its name, or "a call". */
 void guests_complain_refused(struct guests *guests, const struct peer *peer, const char *method,
 	enum outcome outcome, const char *details);
+
+/* A call was taken back before it was answered. */
+void guests_count_cancelled(struct guests *guests, const struct peer *peer);
 
 /* Stop listening and close connections that are not served yet; the others end with their
  * server. */

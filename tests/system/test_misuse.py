@@ -641,6 +641,62 @@ def large_request(victim, path, status):
             assert answer is None or answer[0] == status
 
 
+@pytest.mark.parametrize("victim", [{"--clientappio-api-address": None}], indirect=True)
+@pytest.mark.parametrize("path", [GET, PULL, ATTEND], ids=["token", "pull", "attend"])
+def test_large_request_at_unix_socket(victim, path):
+    """The same by a process that may connect and shows no token: it is cut off, too. How much has
+    come until then the kernel does not say: less than a third."""
+    with victim.unharmed(grows=200, says="sends too much without a token: closed"):
+        with Connection(victim.address) as connection:
+            connection.shake_hands()
+            connection.send(headers(1, path))
+            connection.pour(message(b"", 600 * MIB), 600 * MIB)
+            connection.wait_end()
+
+
+def one_by_one(address, bad, good):
+    """A hundred bad calls on a connection, after each of them a good one that is answered; until
+    the connection ends."""
+    with Connection(address) as connection:
+        connection.shake_hands()
+        for number in range(1, 401, 4):
+            after = number + 2
+            connection.send(bad(number))
+            connection.send(headers(after, good) + data(after, message(b""), END_STREAM))
+            connection.wait(
+                lambda it=after: any(
+                    each[:3] == (Frame.HEADERS, END_HEADERS | END_STREAM, it)
+                    for each in connection.frames
+                ),
+                "an answer",
+            )
+        connection.wait_end()
+
+
+REFUSED_OFTEN = "too many calls were refused or taken back: closed"
+
+
+def test_calls_taken_back(victim):
+    """Who takes back one call after the other is cut off, though it sends little. Some of them are
+    calls without a message by the time that they are looked at, which is a line of its own."""
+    with victim.unharmed():
+        one_by_one(victim.address, lambda number: headers(number, GET) + reset(number), GET)
+
+
+@pytest.mark.parametrize("victim", [{"--health-server-address": "127.0.0.1:0"}], indirect=True)
+@pytest.mark.parametrize("kind", ["refused", "taken-back"])
+def test_calls_at_health(victim, kind):
+    """At the health service whose calls are refused, or taken back, again and again is cut off."""
+    health = victim.node.find(r"health: listening at (\S+)").group(1)
+    victim.federation.expect(rf"health: \S+: {REFUSED_OFTEN}")
+    bad = {
+        "refused": lambda number: headers(number, "/nothing", END_HEADERS | END_STREAM),
+        "taken-back": lambda number: headers(number, HEALTH) + reset(number),
+    }
+    with victim.unharmed(says=REFUSED_OFTEN):
+        one_by_one(health, bad[kind], HEALTH)
+
+
 @pytest.mark.parametrize("victim", [{"--memory-budget": "64M"}], indirect=True)
 def test_large_outputs_of_a_stranger(victim):
     """While a message is at work its outputs may come on any connection: from a stranger, too, they

@@ -118,7 +118,7 @@ static void on_unserved(
 static const char *on_judge(void *arg, struct connection *connection)
 {
 	assert_ptr_equal(arg, &rig);
-	assert_non_null(connection->front_end);
+	assert_ptr_equal(connection, door_find(rig.door, &connection->peer));
 	return rig.verdict;
 }
 
@@ -301,6 +301,18 @@ static void what_the_owner_condemns_is_cut_off(void **state)
 	assert_int_equal(rig.alpha.gone, 1);
 }
 
+/* Its server is not even told of it. */
+static void what_has_sent_too_much_at_first_is_not_served(void **state)
+{
+	auto_(close_at_exit) int fd = dial();
+
+	rig.verdict = "no";
+	say(fd, "alpha");
+	run_until(closed(fd));
+	assert_int_equal(rig.ended, 1);
+	assert_int_equal(rig.alpha.added, 0);
+}
+
 static void too_many_connections_ask_the_owner_for_room(void **state)
 {
 	int fds[PLACES + 2];
@@ -332,6 +344,7 @@ int main(void)
 		TEST(a_connection_that_says_nothing_is_closed_in_time),
 		TEST(the_end_of_a_peer_is_told_to_its_server_and_the_owner),
 		TEST(what_the_owner_condemns_is_cut_off),
+		TEST(what_has_sent_too_much_at_first_is_not_served),
 		TEST(too_many_connections_ask_the_owner_for_room),
 	};
 

@@ -714,6 +714,37 @@ static void a_guest_whose_calls_are_refused_is_cut(void **state)
 	assert_int_equal(guests_count(rig->guests), 0);
 }
 
+static void a_guest_that_takes_calls_back_is_cut(void **state)
+{
+	const struct peer first = {.connection = 1, .text = "first"};
+	auto_(close_at_exit) int fd = guest_new();
+
+	for (unsigned i = 0; i < 64; i++)
+		guests_count_cancelled(rig->guests, &first);
+	/* Time forgives some. */
+	rig->skew_ms += 10000;
+	for (unsigned i = 0; i < 10; i++)
+		guests_count_cancelled(rig->guests, &first);
+	assert_true(send_pings(fd, 100));
+	guests_count_cancelled(rig->guests, &first);
+	run_until(closed(fd));
+	assert_true(logged("too many calls were refused or taken back: closed"));
+}
+
+static void whoever_holds_a_token_may_take_calls_back(void **state)
+{
+	const struct peer first = {.connection = 1, .text = "first"};
+	auto_(close_at_exit) int fd = guest_new();
+
+	rig->live = 7;
+	guests_hold(rig->guests, &first, 7, NULL);
+	for (unsigned i = 0; i < 100; i++)
+		guests_count_cancelled(rig->guests, &first);
+	for (int i = 0; i < 20; i++)
+		loop_step(rig->loop, 10);
+	assert_true(guests_open(rig->guests, &first));
+}
+
 static void many_silent_connections_harm_nobody(void **state)
 {
 	enum { N = 400 };
@@ -756,6 +787,8 @@ int main(void)
 		TEST(what_came_for_a_token_is_nobodys_fault),
 		TEST(a_content_may_be_large),
 		TEST(a_guest_whose_calls_are_refused_is_cut),
+		TEST(a_guest_that_takes_calls_back_is_cut),
+		TEST(whoever_holds_a_token_may_take_calls_back),
 		TEST(many_silent_connections_harm_nobody),
 	};
 
