@@ -27,7 +27,7 @@ from .measure import (
     table,
 )
 from .processes import command_of, free_ports, tree_of, wait_until
-from .standin_grpc import GrpcStandIn
+from .standin_fleet import GrpcStandIn
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = Path(__file__).parent / "tiny"
@@ -62,32 +62,45 @@ class Bench(Rounds):
 
     FIGURES = FIGURES
 
-    def large(self, programs, node):
-        """Arrays there and back, twice; the second time counts."""
-        mib = self.options.large
-        rng = np.random.default_rng(mib)
-        arrays = {
-            str(n): array_from_numpy(rng.random((mib << 18) // ARRAYS, dtype=np.float32))
-            for n in range(ARRAYS)
-        }
-        self.standin.reply(self.standin.send(arrays, sit=""), 300)
-        wait_until(lambda: tree_of(node.pid)[1:2] == [] or programs == "python", "the worker is gone")
-        time.sleep(1)
-        (before_kib,) = status_field(f"/proc/{node.pid}/status", "VmRSS")
-        cpu = own_cpu(node.pid)
-        with Peaks(node.pid) as peaks:
-            message = self.standin.send(arrays, sit="")
-            came, reply = self.standin.reply(message, 300)
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.made = {}
+
+    def arrays(self, mib):
+        if mib not in self.made:
+            rng = np.random.default_rng(mib)
+            self.made[mib] = {
+                str(n): array_from_numpy(rng.random((mib << 18) // ARRAYS, dtype=np.float32))
+                for n in range(ARRAYS)
+            }
+        return self.made[mib]
+
+    def there_and_back(self, programs, mib):
+        """(when it was pulled, when the app began, when it ended, when the reply was here)"""
+        self.standin.room((mib + 64) << 20)
+        message = self.standin.send(self.arrays(mib), sit="")
+        came, reply = self.standin.reply(message, 300)
         self.standin.check(programs, reply)
-        sent = {name: array.data for name, array in arrays.items()}
+        sent = {name: array.data for name, array in self.arrays(mib).items()}
         record = reply.content.parameters["bulk"]
         if dict(zip(record.data_keys, (each.data for each in record.data_values))) != sent:
             raise RuntimeError(f"{programs}: the arrays came back changed")
         self.standin.replies.clear()
+        return self.standin.pulled[message], *self.standin.times(reply), came
+
+    def large(self, programs, node, idle, before):
+        """Arrays there and back, after some of this size before them, which do not count; the
+        moments of there_and_back()."""
+        mib = self.options.large
+        self.there_and_back(programs, before)
+        wait_until(lambda: tree_of(node.pid)[1:2] == [] or programs == "python", "the worker is gone")
         time.sleep(1)
-        idle = statistics.median(self.values[("idle, resident (RSS)", programs)])
+        cpu = own_cpu(node.pid)
+        with Peaks(node.pid) as peaks:
+            moments = self.there_and_back(programs, mib)
+        time.sleep(1)
         (after_kib,) = status_field(f"/proc/{node.pid}/status", "VmRSS")
-        rate = 2 * mib / (came - self.standin.pulled[message])
+        rate = 2 * mib / (moments[-1] - moments[0])
         self.add("large message there and back", programs, rate)
         self.add("... CPU time of the supervisor", programs, own_cpu(node.pid) - cpu)
         self.add("... peak of the supervisor above idle", programs, peaks.mib["supervisor"] - idle)
@@ -95,6 +108,7 @@ class Bench(Rounds):
         for figure, process in (("worker", "worker"), ("app process", "app")):
             if peaks.mib.get(process):
                 self.add(f"... peak of the {figure}", programs, peaks.mib[process])
+        return moments
 
     def isolation(self, programs):
         """The worker is started by somebody else and asks for messages."""
@@ -165,7 +179,8 @@ class Bench(Rounds):
         # A node of its own: Python's is of no use any more once a worker was killed.
         federation, node = self.start(programs, None)
         try:
-            self.large(programs, node)
+            idle = statistics.median(self.values[("idle, resident (RSS)", programs)])
+            self.large(programs, node, idle, self.options.large)
         except Exception:
             print(node.text()[-5000:], file=sys.stderr)
             raise
@@ -208,6 +223,13 @@ def run(options, programs, binaries):
     ]
 
 
+def run_transports(options, programs, binaries):
+    """The table of the transports; that module needs what is above."""
+    from .transports import run as measure
+
+    return measure(options, programs, binaries)
+
+
 def run_newest():
     """The table of the newest release, by its own python: one process has one flwr."""
     python = ROOT / "build/python/flower-1.41.0/bin/python"
@@ -221,9 +243,12 @@ def main():
         return 0
     binaries = Path(os.environ.get("FLWR_BIN_DIR", ROOT / "build/release/bin"))
     programs = [options.programs] if options.programs else ["python", "ours"]
-    lines = [] if options.release == "1.41" else run(options, programs, binaries)
-    if options.release != "1.15":
-        lines += [""] * bool(lines) + run_newest()
+    if options.transports:
+        lines = run_transports(options, programs, binaries)
+    else:
+        lines = [] if options.release == "1.41" else run(options, programs, binaries)
+        if options.release != "1.15":
+            lines += [""] * bool(lines) + run_newest()
     text = "\n".join(lines) + "\n"
     print(text, end="")
     if options.write:

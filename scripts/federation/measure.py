@@ -120,6 +120,8 @@ class Rounds:
     # figure, unit, what is to be reached
     FIGURES = []
     MEMORY = ("resident (RSS)", "anonymous (RssAnon)")
+    certificates = None  # of the stand-in
+    transport = None  # the option that names it
 
     def __init__(self, options, environment, binaries, folder, standin):
         self.options = options
@@ -140,9 +142,12 @@ class Rounds:
         self.number += 1
         folder = self.folder / str(self.number)
         federation = Federation(folder, self.environment, self.binaries, programs)
-        before = time.time()
+        federation.certificates = self.certificates
+        if self.transport:
+            options[self.transport] = True
         if programs == "ours":
             options.setdefault("--log-level", "info")
+        before = time.time()
         node = federation.start_node(superlink=self.standin.address, wait=False, options=options)
         registered = self.standin.wait_registered()
         if figure:
@@ -242,7 +247,7 @@ def table(bench, release, instead=None):
 
 def parse(description):
     parser = argparse.ArgumentParser(prog="scripts/bench", description=description)
-    parser.add_argument("--runs", type=int, default=3, help="runs of each (3)")
+    parser.add_argument("--runs", type=int, help="runs of each (3; with --transports 2)")
     parser.add_argument("--messages", type=int, default=6, help="messages a run (6)")
     parser.add_argument("--idle", type=float, default=20, help="seconds to watch an idle node (20)")
     parser.add_argument("--settle", type=float, default=30, help="seconds before that (30)")
@@ -252,10 +257,15 @@ def parse(description):
     )
     parser.add_argument("--programs", choices=PROGRAMS, help="only these")
     parser.add_argument("--release", choices=("1.15", "1.41"), help="only beside this one's")
+    parser.add_argument(
+        "--transports", action="store_true", help="instead: each transport of 1.15, and gRPC itself"
+    )
     parser.add_argument("--only-large", action="store_true", help="of 1.41 only large messages")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the table, also to a file")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.runs is None:
+        options.runs = 2 if options.transports else 3
     if options.runs < 1 or options.messages < 1:
         parser.error("--runs and --messages are 1 or more")
     return options

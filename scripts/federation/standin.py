@@ -1,4 +1,4 @@
-"""What the stand-ins for a SuperLink have in common, whatever carries them (standin_grpc.py,
+"""What the stand-ins for a SuperLink have in common, whatever carries them (standin_fleet.py,
 standin_http.py): one node, one run, and when each call came."""
 
 import threading

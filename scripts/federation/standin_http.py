@@ -3,9 +3,6 @@ came. Run by the python of such a release. Messages and their objects are made b
 and read after they have come, so that what is measured is the node's work."""
 
 import hashlib
-import re
-import socket
-import threading
 import time
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
@@ -18,14 +15,10 @@ from flwr.supercore.inflatable.inflatable_object import (
 )
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
+from .http_server import Server
 from .standin import StandIn
 
 PREFIX = "/v1/fleet/"
-HEAD_MAX = 65536
-HEAD = (
-    b"HTTP/1.1 %s\r\ncontent-type: application/protobuf\r\n"
-    b"content-length: %d\r\n\r\n"
-)  # fmt: skip
 OBJECT_ID, OBJECT_CONTENT = 3, 4  # fields of PushObjectRequest
 
 
@@ -60,30 +53,6 @@ def ids_of(tree):
     yield tree.object_id
 
 
-class Arena:
-    """Memory for bodies, touched once and used again: new pages would count as the node's time."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.bytes = bytearray()
-        self.used = 0
-
-    def reserve(self, size):
-        """Room for so many bytes; nothing of what was taken is in use any more."""
-        with self.lock:
-            if len(self.bytes) < size:
-                self.bytes = bytearray(b"\1") * size
-            self.used = 0
-
-    def take(self, size):
-        with self.lock:
-            start = self.used
-            if start + size > len(self.bytes):
-                return memoryview(bytearray(size))
-            self.used += size
-        return memoryview(self.bytes)[start : start + size]
-
-
 class Reply:
     def __init__(self, message, tree):
         self.message = message
@@ -99,14 +68,10 @@ class HttpStandIn(StandIn):
         self.objects = {}  # id -> the answer to PullObject
         self.bulk = {}  # the same for arrays, which are sent again and again
         self.kept = self.arrays = None
-        self.arena = Arena()
         self.methods = {PREFIX + name.replace("_", "-"): name for name in CALLS}
-        self.listening = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.listening.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def close(self):
-        self.listening.close()
+        self.server = Server(self.answer)
+        self.port = self.server.port
+        self.close = self.server.close
 
     def forget(self):
         super().forget()
@@ -151,60 +116,15 @@ class HttpStandIn(StandIn):
     def room(self, size):
         """For the objects of the next reply; the last ones are forgotten."""
         self.replies.clear()
-        self.arena.reserve(size)
-
-    # ---- HTTP ----
-
-    def accept(self):
-        while True:
-            try:
-                line, _ = self.listening.accept()
-            except OSError:
-                return
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self.serve, args=(line,), daemon=True).start()
-
-    def serve(self, line):
-        with line:
-            try:
-                while self.serve_one(line):
-                    pass
-            except OSError:
-                pass
-
-    def serve_one(self, line):
-        head = b""
-        while b"\r\n\r\n" not in head:
-            more = line.recv(HEAD_MAX)
-            if not more or len(head) > HEAD_MAX:
-                return False
-            head += more
-        head, _, begun = head.partition(b"\r\n\r\n")
-        found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
-        body = self.read_body(line, begun, int(found.group(1)) if found else 0)
-        if body is None:
-            return False
-        path = head.split(b" ", 2)[1].decode()
-        name = self.methods.get(path)
-        if name:
-            status, pieces = b"200 OK", CALLS[name](self, body)
-        else:
-            status, pieces = (b"200 OK" if path == "/health" else b"404 Not Found"), [b""]
-        send_all(line, [HEAD % (status, sum(map(len, pieces))), *pieces])
-        return True
-
-    def read_body(self, line, begun, size):
-        body = self.arena.take(size) if size > HEAD_MAX else memoryview(bytearray(size))
-        body[: len(begun)] = begun
-        at = len(begun)
-        while at < size:
-            got = line.recv_into(body[at:])
-            if not got:
-                return None
-            at += got
-        return body
+        self.server.arena.reserve(size)
 
     # ---- the Fleet service ----
+
+    def answer(self, path, body):
+        name = self.methods.get(path)
+        if name:
+            return CALLS[name](self, body)
+        return [b""] if path == "/health" else None
 
     def register_node(self, body):
         answer = fleet_pb2.RegisterNodeFleetResponse(node_id=self.new_node())
@@ -299,16 +219,6 @@ def answer_with(content):
         size >>= 7
     tag.append(size)
     return [bytes(tag), content]
-
-
-def send_all(line, pieces):
-    pieces = [memoryview(each) for each in pieces if len(each)]
-    while pieces:
-        sent = line.sendmsg(pieces)
-        while pieces and sent >= len(pieces[0]):
-            sent -= len(pieces.pop(0))
-        if sent:
-            pieces[0] = pieces[0][sent:]
 
 
 CALLS = {
