@@ -61,6 +61,64 @@ def serving(path, handler):
     server.stop(0).wait()
 
 
+# ---- displacement ----
+
+DISPLACE = "/displacement.Spring/Displace"
+LOADS = [(10, 400), (-2.5, 1e-3), (0, 1), (1e300, 1e-5), (1, 3)]
+NO_SPRING = "stiffness must be above 0 N/m"
+
+
+@pytest.fixture
+def spring(tmp_path):
+    names = ("displacement.Load", "displacement.Displacement")
+    return messages(EXAMPLES / "displacement/displacement.proto", tmp_path, *names)
+
+
+def test_displacement_server(spring):
+    Load, Displacement = spring
+    with running("displacement-server", "127.0.0.1:0") as address, grpc.insecure_channel(address) as channel:
+        displace = channel.unary_unary(DISPLACE, Load.SerializeToString, Displacement.FromString)
+        for force, stiffness in LOADS:
+            answer = displace(Load(force=force, stiffness=stiffness), timeout=SECONDS)
+            assert answer.length == force / stiffness
+        for stiffness in (0, -1, math.nan):
+            with pytest.raises(grpc.RpcError) as wrong:
+                displace(Load(force=1, stiffness=stiffness), timeout=SECONDS)
+            assert wrong.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+            assert wrong.value.details() == NO_SPRING
+        with pytest.raises(grpc.RpcError) as wrong:
+            channel.unary_unary(DISPLACE)(b"\xff\xff", timeout=SECONDS)
+        assert wrong.value.details() == "not a Load"
+
+
+def test_displacement_client(spring):
+    Load, Displacement = spring
+    asked = []
+
+    def displace(load, context):
+        asked.append((load.force, load.stiffness))
+        if not load.stiffness > 0:
+            context.abort(grpc.StatusCode.OUT_OF_RANGE, "no spring")
+        return Displacement(length=load.force / load.stiffness)
+
+    handler = grpc.unary_unary_rpc_method_handler(displace, Load.FromString, Displacement.SerializeToString)
+    with serving(DISPLACE, handler) as address:
+        for force, stiffness in LOADS:
+            done = run("displacement-client", address, repr(force), repr(stiffness))
+            assert (done.returncode, float(done.stdout)) == (0, force / stiffness)
+        done = run("displacement-client", address, "1", "0")
+    assert (done.returncode, done.stderr) == (1, "OUT_OF_RANGE: no spring\n")
+    assert asked == [*LOADS, (1, 0)]
+
+
+def test_displacement_both():
+    with running("displacement-server", "127.0.0.1:0") as address:
+        done = run("displacement-client", address, "1", "3")
+        wrong = run("displacement-client", address, "1", "0")
+    assert (done.returncode, float(done.stdout)) == (0, 1 / 3)
+    assert (wrong.returncode, wrong.stderr) == (1, f"INVALID_ARGUMENT: {NO_SPRING}\n")
+
+
 # ---- state-stream ----
 
 RECORD = "/state.States/Record"
