@@ -53,7 +53,8 @@ static int ask(struct rpc_channel *channel, double force, double stiffness, stru
 
 int main(int argc, char **argv)
 {
-	struct rpc_channel_options options = {.receive_max_bytes = ANSWER_MAX_BYTES};
+	struct rpc_channel_options options = {
+		.receive_max_bytes = ANSWER_MAX_BYTES, .memory_max_bytes = 64 << 20};
 	struct rpc_channel *channel = NULL;
 	struct asked asked = {0};
 	struct rpc *rpc = NULL;

@@ -55,6 +55,7 @@ int main(int argc, char **argv)
 		.ports = &port,
 		.n_ports = 1,
 		.receive_max_bytes = LOAD_MAX_BYTES,
+		.memory_max_bytes = 64 << 20,
 		.calls_max = 100};
 	sigset_t signals = loop_block_signals();
 	struct rpc_server *server = NULL;

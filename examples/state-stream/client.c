@@ -1,21 +1,19 @@
 /*
- * The device: state-client ADDRESS SAMPLES sends so many samples of a sine, and prints the summary.
+ * state-client TARGET SAMPLES: sends so many samples of a sine, and prints the summary.
  */
+#include "common/base/cleanup.h"
+#include "common/rpc/status.h"
 #include "common/rpc/stream.h"
 #include "common/wire/message.h"
 #include "state.pb-c.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#define TIMEOUT_MS 60000
 
 struct device {
 	struct loop *loop;
 	struct rpc_stream *stream;
 	int sent, samples;
-	int status;
+	bool done;
 };
 
 /* Send the next sample, or say that there are no more. */
@@ -25,61 +23,56 @@ static void send_next(void *arg)
 	State__Sample sample = STATE__SAMPLE__INIT;
 	struct slices body = {0};
 
-	if (device->sent == device->samples) {
-		rpc_stream_close(device->stream);
-		return;
-	}
-	sample.seconds = 0.1 * device->sent++;
+	sample.seconds = 0.1 * device->sent;
 	sample.value = sin(sample.seconds);
-	if (wire_encode(&sample, &body) < 0 || rpc_stream_send(device->stream, &body, 0) < 0)
+	if (device->sent++ == device->samples)
+		rpc_stream_close(device->stream);
+	else if (wire_encode(&sample, &body) < 0 || rpc_stream_send(device->stream, &body, 0) < 0)
 		rpc_stream_cancel(device->stream);
 }
 
-static void on_summary(void *arg, struct slices *message)
+static void print_summary(void *arg, struct slices *message)
 {
-	State__Summary *summary = NULL;
+	auto_(wire_free) State__Summary *summary = NULL;
 
 	(void)arg;
-	if (wire_decode(&state__summary__descriptor, message, 1024, &summary) == 0)
+	if (wire_decode(&state__summary__descriptor, message, 1000, &summary) == 0)
 		printf("samples %u lowest %g highest %g mean %g\n", summary->samples,
 			summary->lowest, summary->highest, summary->mean);
-	wire_free(&summary);
 }
 
 static void on_end(void *arg, const struct rpc_end *end)
 {
 	struct device *device = arg;
 
-	device->status = end->status;
-	if (end->status)
-		printf("status %d: %s\n", end->status, end->details);
+	device->done = end->outcome == OUTCOME_OK;
+	if (!device->done)
+		fprintf(stderr, "%s: %s\n", rpc_status_name(end->status), end->details);
 	loop_stop(device->loop);
 }
 
 int main(int argc, char **argv)
 {
 	const struct rpc_channel_options options = {
-		.target = argc > 1 ? argv[1] : "", .receive_max_bytes = 1024};
-	struct device device = {.samples = argc > 2 ? atoi(argv[2]) : 100, .status = -1};
+		.target = argv[1], .receive_max_bytes = 1000, .memory_max_bytes = 64 << 20};
+	struct device device = {.samples = argc > 2 ? atoi(argv[2]) : 100};
 	const struct rpc_stream_options call = {.path = "/state.States/Record",
-		.timeout_ms = TIMEOUT_MS,
-		.wait_for_ready = true,
 		.sent = send_next,
-		.received = on_summary,
+		.received = print_summary,
 		.ended = on_end,
 		.arg = &device};
-	struct rpc_channel *channel;
-	struct rpc *rpc;
+	struct rpc_channel *channel = NULL;
+	struct rpc *rpc = NULL;
 
-	if (loop_new(&device.loop) < 0 || rpc_new(device.loop, &rpc) < 0 ||
-		rpc_channel_new(rpc, &options, &channel) < 0 ||
-		rpc_stream_start(channel, &call, &device.stream) < 0)
-		return 2;
-	rpc_stream_read(device.stream); /* the summary */
-	send_next(&device);
-	loop_run(device.loop);
+	if (loop_new(&device.loop) == 0 && rpc_new(device.loop, &rpc) == 0 &&
+		rpc_channel_new(rpc, &options, &channel) == 0 &&
+		rpc_stream_start(channel, &call, &device.stream) == 0) {
+		rpc_stream_read(device.stream); /* the summary */
+		send_next(&device);
+		loop_run(device.loop);
+	}
 	rpc_channel_free(channel);
 	rpc_free(rpc);
 	loop_free(device.loop);
-	return device.status != 0;
+	return device.done ? 0 : 1;
 }
