@@ -166,10 +166,22 @@ static void send_step(struct join *join, enum join_step step)
 	call_now(&join->call, &join_calls[step], r, &body);
 }
 
+static void say_key_unused(struct join *join)
+{
+	if (join->unused_said)
+		return;
+	join->unused_said = true;
+	log_warn(link_options(join->link)->log,
+		"SuperLink %s: speaks %s, over which nodes have no keys: the one that was given is not used",
+		link_address(join->link), link_speaks(join->link)->name);
+}
+
 static void joined(struct join *join, const struct dialect *dialect)
 {
 	const struct joined node = {join->node_id, dialect, true};
 
+	if (join->options.operator_key && !join->has_key)
+		say_key_unused(join);
 	tries_worked(join->link, &join->tries);
 	join->active = false;
 	join->slow_said = (struct reason){0};
@@ -294,21 +306,6 @@ static void step_done(struct call *call, struct transport_result *result)
 
 /* ---- what listens there ---- */
 
-/* Has the operator given a key, and does anybody look at it? */
-static bool has_useful_key(struct join *join)
-{
-	const struct transport_kind *kind = link_speaks(join->link);
-
-	if (!join->options.operator_key || kind->signed_calls)
-		return join->options.operator_key;
-	if (!join->useless_key)
-		log_warn(link_options(join->link)->log,
-			"SuperLink %s: speaks %s, over which nodes have no keys: the one that was given is not used",
-			link_address(join->link), kind->name);
-	join->useless_key = true;
-	return false;
-}
-
 static void begin_talk(struct join *join)
 {
 	const struct transport_result failed = {
@@ -316,7 +313,7 @@ static void begin_talk(struct join *join)
 	struct auth *fresh = NULL;
 
 	join->node_id = 0; /* of a try that failed half-way */
-	join->has_key = has_useful_key(join);
+	join->has_key = join->options.operator_key && link_speaks(join->link)->signed_calls;
 	if (join->has_key) {
 		link_set_key(join->link, NULL);
 		send_step(join, JOIN_ACTIVATE);

@@ -38,6 +38,7 @@ void join_failed(struct join *join, const char *what, const struct transport_res
 
 	join->step = JOIN_FIND;
 	join->refused_ms = -1;
+	link_first_transport(join->link);
 	next_ms = tries_failed(join->link, &join->tries, false, what, result);
 	if (next_ms == CLOCK_NEVER)
 		give_up(join, what, result);

@@ -32,7 +32,7 @@ struct join {
 	struct call call;
 	bool active;      /* between join_begin() and its end */
 	bool has_key;     /* the operator's is used */
-	bool useless_key; /* has been said: it is not */
+	bool unused_said; /* that the operator's is not used */
 	enum join_step step;
 	struct tries tries; /* of joining as a whole */
 	uint64_t node_id;   /* that the last step gave */

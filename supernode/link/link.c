@@ -58,6 +58,11 @@ int link_find(struct link *link, probe_done_fn *done, void *arg)
 	return link->connector->ops->probe(link->connector, found, link);
 }
 
+void link_first_transport(struct link *link)
+{
+	link->tried = 0;
+}
+
 bool link_next_address(struct link *link)
 {
 	return link->connector->ops->next(link->connector);
@@ -141,7 +146,7 @@ static void found_again(void *arg, enum probe_result result, const struct reason
 	if (!link->watching || !probe_answers(result) || result == link->kind->line)
 		return;
 	log_warn(link->options.log,
-		"SuperLink %s: has been replaced by one that speaks %s; going on there",
+		"SuperLink %s: has been replaced by another one, which may speak %s; going on there",
 		link->address, link->kinds[result]->name);
 	retired_free(link);
 	moved = !link->retired && move(link, result) == 0;

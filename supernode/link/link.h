@@ -20,7 +20,7 @@ struct link;
 enum link_news {
 	LINK_LOST,        /* an answer says that the SuperLink does not know this node */
 	LINK_GAVE_UP,     /* the tries of a call are used up without which a node cannot go on */
-	LINK_TOLD_TO_END, /* by the SuperLink, or by who relays calls to it */
+	LINK_TOLD_TO_END, /* an answer says that this program is to end; perhaps each one */
 	LINK_MOVED,       /* another SuperLink listens; calls that were out are tried again there */
 	LINK_REPLACED,    /* another SuperLink listens, and calls cannot be moved there */
 	LINK_IDLE         /* the last call has ended */
@@ -73,6 +73,8 @@ const struct transport_kind *link_speaks(const struct link *link);
 /* The peer does not speak the transport that was found: the next link_find() tries another one.
  * False: none is left that was not tried. */
 bool link_next_transport(struct link *link);
+/* What was tried says nothing any more: link_next_transport() begins to count anew. */
+void link_first_transport(struct link *link);
 /* host:port, for log lines. */
 const char *link_address(const struct link *link);
 

@@ -193,11 +193,11 @@ int over_grpc_new(const struct transport_options *wanted, const struct over_grpc
 	r = rpc_channel_new(wanted->rpc, &options, &grpc->large);
 	options.own_connection = true;
 	/* gRPC refuses a larger message by its first five bytes. */
-	options.receive_max_bytes = TRANSPORT_SMALL_BYTES;
+	options.receive_max_bytes = TRANSPORT_SMALL_BYTES + form->more_bytes;
 	options.memory_max_bytes = GRPC_SMALL_MEMORY_BYTES;
 	if (!r)
 		r = rpc_channel_new(wanted->rpc, &options, &grpc->small);
-	options.receive_max_bytes = TRANSPORT_MIDDLE_BYTES;
+	options.receive_max_bytes = TRANSPORT_MIDDLE_BYTES + form->more_bytes;
 	options.memory_max_bytes = GRPC_MIDDLE_MEMORY_BYTES;
 	if (!r)
 		r = rpc_channel_new(wanted->rpc, &options, &grpc->middle);

@@ -89,7 +89,7 @@ def test_guesses(federation, transport, version, record_property):
 def test_another_transport(federation, record_property):
     """The SuperLink comes back at the same place, and speaks something else."""
     use(federation, "1.26", record_property)
-    federation.expect(AWAY, CHANGED, "has been replaced by one that speaks")
+    federation.expect(AWAY, CHANGED, "has been replaced by another one")
     federation.start_superlink()
     node = federation.start_node("partition-id=0")
     for transport in ("grpc-adapter", "rest", None):
