@@ -136,7 +136,9 @@ void supernode_over(struct supernode *supernode, enum fleet_over over, const cha
 		return;
 	supernode->answered_ms = 0;
 	node_close(supernode->node);
-	node_give_up(supernode->node, supernode_now(), "the SuperNode has lost its SuperLink");
+	node_give_up(supernode->node, supernode_now(),
+		over == FLEET_OVER_TOLD ? "the SuperNode was told to end"
+					: "the SuperNode has lost its SuperLink");
 	supernode->phase = PHASE_ANSWERING;
 	supernode->grace_end_ms = clock_after(clock_now_ms(), supernode->options->launch.grace_ms);
 	timer_set(supernode->end, clock_after(clock_now_ms(), WORKER_GRACE_MS));

@@ -103,6 +103,14 @@ static void on_content(void *arg, uint64_t number, enum outcome outcome, const c
 	supernode_pump(supernode);
 }
 
+static void on_told_to_end(void *arg)
+{
+	struct supernode *supernode = arg;
+
+	if (supernode->phase == PHASE_WORKING)
+		supernode_stop(supernode);
+}
+
 static void on_over(void *arg, enum fleet_over over, const char *sentence)
 {
 	supernode_over(arg, over, sentence);
@@ -114,6 +122,7 @@ const struct fleet_ops uplink_events = {
 	.wants_message = on_wants_message,
 	.message = on_message,
 	.content = on_content,
+	.told_to_end = on_told_to_end,
 	.over = on_over,
 };
 

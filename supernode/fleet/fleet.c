@@ -80,7 +80,8 @@ static void node_unknown(struct fleet *fleet, const struct link_cause *cause)
 		address_of(fleet), fleet->node.node_id, cause->method, text,
 		join_has_key(fleet->join) ? "" : " with a new key");
 	/* A SuperLink of another release says nothing about the number. */
-	if (!fleet->node.dialect->activates && cause->result->outcome != OUTCOME_UNIMPLEMENTED)
+	if (!fleet->node.dialect->activates && join_has_key(fleet->join) &&
+		cause->result->outcome != OUTCOME_UNIMPLEMENTED)
 		join_forget_number(fleet->join);
 	lose_node(fleet);
 }
@@ -112,10 +113,11 @@ static void gave_up(void *arg, const struct link_cause *cause)
 
 static void told_to_end(struct fleet *fleet)
 {
-	struct reason sentence;
-
-	reason_set(&sentence, "SuperLink %s told this program to end", address_of(fleet));
-	over(fleet, FLEET_OVER_TOLD, sentence.text);
+	if (fleet->told || fleet->stopped)
+		return;
+	fleet->told = true;
+	log_info(fleet->log, "SuperLink %s: told this program to end", address_of(fleet));
+	fleet->options.ops->told_to_end(fleet->options.arg);
 }
 
 static void on_link_news(void *arg, enum link_news news, const struct link_cause *cause)

@@ -54,6 +54,10 @@ struct fleet_ops {
 	/* All objects of message are there (OUTCOME_OK); or they will not come (PERMISSION_DENIED:
 	 * its run is over). Not called when the node is lost, or after fleet_drop_content(). */
 	void (*content)(void *arg, uint64_t number, enum outcome outcome, const char *details);
+	/* The SuperLink, or who relays calls to it, wants this program to end as if it was asked to
+	 * by its operator. Called once; fleet_stop() is next, when the messages at work are
+	 * answered. */
+	void (*told_to_end)(void *arg);
 	/* Over for good. fleet_stop() is next. */
 	void (*over)(void *arg, enum fleet_over over, const char *sentence);
 };

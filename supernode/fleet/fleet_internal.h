@@ -59,6 +59,7 @@ struct fleet {
 	bool disconnecting;  /* a control message is being acknowledged */
 	bool reply_expected; /* CLOSING: a message came, its reply has not gone */
 	uint64_t dropped;    /* the largest number that fleet_drop_content() was told */
+	bool told;           /* told_to_end() was called */
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 };

@@ -128,10 +128,6 @@ static void call_ended(struct call *call, struct transport_result *result)
 		answer = kind->read(call, result);
 	if (answer == CALL_UNREADABLE)
 		call_unreadable(result, -EBADMSG);
-	if (result->told_to_end)
-		link->options.news(link->options.arg, LINK_TOLD_TO_END, NULL);
-	if (call->cancelled)
-		return; /* by what was told; done() comes from the loop */
 	if (answer == CALL_NODE_UNKNOWN || is_lost(call, result->outcome)) {
 		outage_end(link, true);
 		link->options.news(link->options.arg, LINK_LOST,
@@ -147,6 +143,8 @@ static void call_ended(struct call *call, struct transport_result *result)
 static void call_home(void *arg, struct transport_result *result)
 {
 	struct call *call = arg;
+	struct link *link = call->link;
+	bool told_to_end = result->told_to_end;
 	char larger[96];
 
 	call->handle = NULL;
@@ -156,9 +154,12 @@ static void call_home(void *arg, struct transport_result *result)
 			call->bound_bytes);
 		result->details = larger;
 	}
-	if (call->transport == call->link->retired)
-		link_retired_home(call->link);
+	if (call->transport == link->retired)
+		link_retired_home(link);
 	call_ended(call, result);
+	/* The answer counts first: it may carry a message. */
+	if (told_to_end)
+		link->options.news(link->options.arg, LINK_TOLD_TO_END, NULL);
 }
 
 /* ---- tries ---- */

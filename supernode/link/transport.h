@@ -33,7 +33,7 @@ struct transport_result {
 	const char *details; /* never NULL; a peer's words: quote them */
 	int code; /* Flower's number of an application error (2004 ...), 0 when none was told */
 	bool too_large;   /* the answer is larger than answer_max_bytes; with RESOURCE_EXHAUSTED */
-	bool told_to_end; /* the peer wants this program to end; with CANCELLED */
+	bool told_to_end; /* the peer wants this program to end; whatever the outcome */
 	double date_s;    /* the peer's clock, when it told it (HTTP's Date); 0 else */
 	struct slices body;
 };

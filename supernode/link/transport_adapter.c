@@ -15,6 +15,21 @@
 #define NO_METHOD  "Invalid grpc_message_name"
 #define NO_ADAPTER "should be sent to a different service"
 
+/*
+ * The words for a run that does not run. From 1.33 on the adapter does not translate Flower's
+ * errors into statuses: they come as UNKNOWN, with these words at their end.
+ */
+static bool says_not_running(const struct transport_result *result)
+{
+	static const char *const words[] = {"exception: Run is pending.",
+		"exception: Run is starting.", "exception: Run is finished."};
+
+	for (size_t i = 0; result->outcome == OUTCOME_UNKNOWN && i < ARRAY_LEN(words); i++)
+		if (strstr(result->details, words[i]))
+			return true;
+	return false;
+}
+
 static void failed(struct transport_result *result, enum outcome outcome, struct text *words)
 {
 	result->outcome = outcome;
@@ -29,17 +44,17 @@ static void adapter_answer(const char *method, struct transport_result *result, 
 
 	if (strstr(result->details, NO_METHOD) || strstr(result->details, NO_ADAPTER))
 		result->outcome = OUTCOME_UNIMPLEMENTED;
+	else if (says_not_running(result))
+		result->outcome = OUTCOME_PERMISSION_DENIED;
 	if (result->outcome != OUTCOME_OK)
 		return;
 	r = adapter_decode(method, &result->body, &answer);
 	slices_done(&result->body);
+	result->told_to_end = !r && answer.told_to_end;
 	if (r) {
 		text_printf(words, r == -ENOMEM ? "no memory for the answer's container"
 						: "the answer's container could not be read");
 		failed(result, r == -ENOMEM ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_INTERNAL, words);
-	} else if (answer.told_to_end) {
-		result->told_to_end = true;
-		failed(result, OUTCOME_CANCELLED, words);
 	} else if (!answer.named) {
 		text_quote(answer.name.data, answer.name.len, name, sizeof name);
 		text_printf(words, "answered with %s instead of the answer to %s", name, method);

@@ -427,6 +427,23 @@ static void a_superlink_that_sends_it_away_is_no_failure(void **state)
 	assert_int_equal(rig.node.phase, PHASE_LEFT);
 }
 
+/* As by a signal: messages at work have their grace. What it says again is no second signal. */
+static void a_superlink_that_tells_it_to_end_waits_for_the_messages(void **state)
+{
+	come();
+	uplink_events.told_to_end(&rig.node);
+	assert_int_equal(rig.node.phase, PHASE_DRAINING);
+	assert_int_equal(kit_log_count(&rig.log, "stopping: 1 message at work"), 1);
+	uplink_events.told_to_end(&rig.node);
+	assert_int_equal(rig.node.phase, PHASE_DRAINING);
+	assert_false(rig.node.hurried);
+	gone();
+	pushed(OUTCOME_OK);
+	kit_clock_pass(FETCH_MS);
+	parts_leave();
+	assert_int_equal(rig.node.status, 0);
+}
+
 static void apps_at_their_end_have_the_rest_of_the_grace(void **state)
 {
 	world.apps = 1;
@@ -616,6 +633,7 @@ int main(void)
 		RIG_TEST(a_third_signal_does_not_wait_for_the_superlink),
 		RIG_TEST(a_lost_superlink_ends_what_is_at_work),
 		RIG_TEST(a_superlink_that_sends_it_away_is_no_failure),
+		RIG_TEST(a_superlink_that_tells_it_to_end_waits_for_the_messages),
 		RIG_TEST(apps_at_their_end_have_the_rest_of_the_grace),
 		RIG_TEST(the_last_app_that_ends_ends_it),
 		RIG_TEST(a_fab_under_check_is_waited_for),

@@ -452,6 +452,13 @@ static void on_content(void *arg, uint64_t number, enum outcome outcome, const c
 	snprintf(rig->content_details, sizeof rig->content_details, "%s", details);
 }
 
+static void on_told_to_end(void *arg)
+{
+	struct rig *rig = arg;
+
+	rig->told++;
+}
+
 static void on_over(void *arg, enum fleet_over over, const char *sentence)
 {
 	struct rig *rig = arg;
@@ -529,7 +536,7 @@ struct rig *rig_new_with(
 	const struct retry_policy *policy, struct auth *operator_key, const char *state_dir)
 {
 	static const struct fleet_ops ops = {
-		on_registered, on_lost, on_wants, on_message, on_content, on_over};
+		on_registered, on_lost, on_wants, on_message, on_content, on_told_to_end, on_over};
 	struct rig *rig = calloc(1, sizeof *rig);
 	struct fleet_options options = {
 		.link = {.key = operator_key, .retry = {-1, -1}, .random01 = rig_random},

@@ -69,7 +69,7 @@ struct rig {
 	double date_s;    /* of every answer */
 
 	/* The events that the owner was told. */
-	unsigned registered, lost, messages, over, stopped;
+	unsigned registered, lost, messages, over, told, stopped;
 	uint64_t node_id;
 	enum fleet_over over_what;
 	char over_sentence[REASON_BYTES];

@@ -108,6 +108,24 @@ static void test_shut_down(void **state)
 	rig_free(rig);
 }
 
+/* What an answer brings counts although it tells the program to end; and it is told once. */
+static void test_told_to_end(void **state)
+{
+	struct rig *rig = rig_new(NULL);
+
+	rig_register(rig);
+	rig->told_to_end = true;
+	rig_answer_pull(rig, "train", NULL);
+	assert_int_equal(rig->messages, 1);
+	assert_int_equal(rig->told, 1);
+	assert_int_equal(rig->over, 0);
+	rig_pass(rig, 30000);
+	rig->told_to_end = true;
+	rig_answer_ping(rig, true);
+	assert_int_equal(rig->told, 1);
+	rig_free(rig);
+}
+
 static void refused(struct slices *order)
 {
 	struct rig *rig = rig_new(NULL);
@@ -201,6 +219,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_away_and_back),
 		cmocka_unit_test(test_shut_down),
+		cmocka_unit_test(test_told_to_end),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_told_while_refusing),
 		cmocka_unit_test(test_forgotten_while_acknowledging),

@@ -33,7 +33,7 @@ def answer(body, context):
     if what == "name":
         return container(rest)
     if what == "exit":
-        return container(rest, metadata={**METADATA, "should-exit": "true"})
+        return container(rest, b"x", {**METADATA, "should-exit": "true"})
     if what == "stay":
         return container(content=b"x", metadata={"should-exit": "false", "exit": "true"})
     if what == "bytes":
