@@ -1,6 +1,6 @@
 /*
  * args: gRPC's channel arguments, as channels and servers of ours have them in common. Private to
- * this folder; the one header here that includes gRPC's.
+ * this folder.
  */
 #ifndef FLWR_RPC_ARGS_H
 #define FLWR_RPC_ARGS_H

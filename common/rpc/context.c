@@ -75,8 +75,15 @@ int rpc_request_set_status(struct request *request, enum rpc_status status, cons
 
 	if (!call)
 		return -ENOTSUP;
-	if (!call->answered)
+	if ((unsigned)status >= RPC_STATUS_N)
+		return -EINVAL;
+	if (!details)
+		details = "";
+	if (!call->answered) {
 		inbound_choose_status(call, (grpc_status_code)status, details);
+		request_tell(request, rpc_outcome_of((int)status),
+			status == RPC_STATUS_OK ? "" : details);
+	}
 	return 0;
 }
 
@@ -100,6 +107,8 @@ int rpc_request_compress(struct request *request, enum rpc_compression compressi
 
 	if (!call)
 		return -ENOTSUP;
+	if ((unsigned)compression >= RPC_COMPRESSION_N)
+		return -EINVAL;
 	if (call->begun)
 		return -EALREADY;
 	call->compression = compression;

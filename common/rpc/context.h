@@ -32,19 +32,22 @@ int rpc_request_send_head(struct request *request);
 int rpc_request_add_trailer(struct request *request, struct rpc_header header);
 
 /*
- * Let the answer end with this status and details (copied, cut at 2 KiB), whatever ends it:
- * request_reply(), whose message goes before it, or request_fail(). Not if the server has to refuse
- * the request itself. 0.
+ * Let the answer end with this status and details (copied, cut at 2 KiB; NULL: none), whatever ends
+ * it: request_reply(), whose message goes before it, or request_fail(). Interceptors hear of it as
+ * of the nearest outcome. Not if the server has to refuse the request itself. 0; -EINVAL: there is
+ * no such status.
  */
 int rpc_request_set_status(struct request *request, enum rpc_status status, const char *details);
 
-/* End the request with a status that outcomes do not name. status is not RPC_STATUS_OK. */
+/* End the request with a status that outcomes do not name. status is not RPC_STATUS_OK; one that
+ * does not exist is UNKNOWN. */
 void rpc_request_abort(struct request *request, enum rpc_status status, const char *details);
 
 /* The status that was set; RPC_STATUS_OK: none. For an interceptor's end(). */
 enum rpc_status rpc_request_status(const struct request *request);
 
-/* Compress the messages of the answer like this, if the caller accepts it. 0; -EALREADY. */
+/* Compress the messages of the answer like this, if the caller accepts it. 0; -EINVAL:
+ * there is no such compression; -EALREADY. */
 int rpc_request_compress(struct request *request, enum rpc_compression compression);
 
 /* Do not compress the next message. 0. */

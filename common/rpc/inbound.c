@@ -71,12 +71,12 @@ void inbound_batch(struct inbound *call, struct tag *tag, const grpc_op *ops, si
 
 /* Tell the services that their answer is not wanted any more. May free call unless one of its tags
  * is out. */
-static void call_withdraw(struct inbound *call, enum outcome outcome)
+static void call_withdraw(struct inbound *call, enum outcome outcome, const char *details)
 {
 	if (!call->serving || call->withdrawn)
 		return;
 	call->withdrawn = true;
-	request_ended(&call->request, outcome);
+	request_ended(&call->request, outcome, details);
 }
 
 void inbound_refuse(struct inbound *call, enum outcome outcome, const char *details)
@@ -90,7 +90,7 @@ void inbound_refuse(struct inbound *call, enum outcome outcome, const char *deta
 	if (!call->answered)
 		call->status_chosen = false;
 	inbound_answer(call, outcome, details);
-	call_withdraw(call, outcome);
+	call_withdraw(call, outcome, details);
 }
 
 /* Can the services hear of what the peer does? */
@@ -177,7 +177,7 @@ static void inbound_closed(struct tag *tag, bool ok)
 	if (!ok || call->cancelled) {
 		call_tell_cancelled(call);
 		call->gone = true;
-		call_withdraw(call, OUTCOME_CANCELLED);
+		call_withdraw(call, OUTCOME_CANCELLED, "the caller is gone");
 	}
 	call_tag_done(call);
 }

@@ -5,8 +5,10 @@
 #include "common/service/service.h"
 
 #include "common/base/clock.h"
+#include "common/base/text.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Tell those that have begun, the last one first. */
@@ -31,7 +33,10 @@ static void request_forget(struct request *request)
 static void request_finish(
 	struct request *request, enum outcome outcome, const char *details, struct slices *body)
 {
-	interceptors_end(request, outcome, details ? details : "");
+	if (request->told)
+		interceptors_end(request, request->told_outcome, request->told_details);
+	else
+		interceptors_end(request, outcome, details ? details : "");
 	request->state = REQUEST_DONE;
 	request_forget(request);
 	/* The caller's bytes are not needed for the answer, which may take long to send. */
@@ -44,7 +49,7 @@ static void request_drop(struct request *request)
 {
 	struct slices none = {0};
 
-	request_finish(request, request->gone_as, "the caller is gone", &none);
+	request_finish(request, request->told_outcome, request->told_details, &none);
 }
 
 void request_proceed(struct request *request)
@@ -78,7 +83,7 @@ void request_proceed(struct request *request)
 void request_arrived(struct request *request)
 {
 	request->arrived_ms = clock_now_ms();
-	request->gone_as = OUTCOME_CANCELLED;
+	request->told = false;
 	request_proceed(request);
 }
 
@@ -89,12 +94,24 @@ void request_received(struct request *request)
 	request->method->handle(request->service->server, request);
 }
 
-void request_cancelled(struct request *request)
+void request_tell(struct request *request, enum outcome outcome, const char *details)
+{
+	if (request->state == REQUEST_CANCELLED)
+		return;
+	snprintf(request->told_details, sizeof request->told_details, "%s", details);
+	/* The end may be a part of a character. */
+	text_cut(request->told_details, REQUEST_TOLD_MAX - 4);
+	request->told_outcome = outcome;
+	request->told = true;
+}
+
+void request_ended(struct request *request, enum outcome outcome, const char *details)
 {
 	void (*fn)(void *arg, struct request *request) = request->on_cancel;
 	bool receiving = request->state == REQUEST_RECEIVING;
 
 	assert(request->state != REQUEST_DONE && request->state != REQUEST_CANCELLED);
+	request_tell(request, outcome, details);
 	request->state = REQUEST_CANCELLED;
 	request_forget(request);
 	if (fn)
@@ -105,10 +122,9 @@ void request_cancelled(struct request *request)
 		request_drop(request);
 }
 
-void request_ended(struct request *request, enum outcome outcome)
+void request_cancelled(struct request *request)
 {
-	request->gone_as = outcome;
-	request_cancelled(request);
+	request_ended(request, OUTCOME_CANCELLED, "the caller is gone");
 }
 
 void request_read_done(struct request *request, struct slices *message)
@@ -194,6 +210,7 @@ void request_read(struct request *request, request_read_fn *fn, void *arg)
 	if (request->state == REQUEST_CANCELLED)
 		return;
 	assert(request->state == REQUEST_HANDLING && request->method->reads && !request->on_read);
+	assert(request->on_cancel);
 	request->on_read = fn;
 	request->on_read_arg = arg;
 	request->ops->read(request);
@@ -207,6 +224,7 @@ int request_send(struct request *request, struct slices *body,
 	if (request->state != REQUEST_CANCELLED) {
 		assert(request->state == REQUEST_HANDLING);
 		assert(request->method->streams && sent && !request->on_sent);
+		assert(request->on_cancel);
 		r = request->ops->send(request, body);
 		if (r == 0) {
 			request->on_sent = sent;

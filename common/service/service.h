@@ -48,7 +48,9 @@ struct service {
 
 /*
  * What is done for each request before admit(), and after its end: several stand in a row, begin()
- * is called from the first to the last, end() from the last to the first.
+ * is called from the first to the last, end() from the last to the first. They do not see what
+ * reaches no method: calls of unknown methods, and those that the front-end refuses at their
+ * arrival because there are too many of them, or no memory (its own refused() is told of these).
  */
 struct interceptor {
 	/* Ends in request_proceed() or request_fail(), now or later, as admit() does. NULL:
@@ -62,7 +64,7 @@ struct interceptor {
 
 /* A caller: a connection as the listener knows it. */
 struct peer {
-	uint64_t connection; /* the listener's number of it, never reused */
+	uint64_t connection; /* the listener's number of it, never reused; 0: of gRPC's own ports */
 	pid_t pid;           /* of a local peer (unix socket), 0 else */
 	uid_t uid;           /* with pid */
 	char text[64];       /* for log lines: "pid 123", "127.0.0.1:51234" */
@@ -98,6 +100,8 @@ enum request_state {
  * before. */
 typedef void request_read_fn(void *arg, struct request *request, struct slices *message);
 
+enum { REQUEST_TOLD_MAX = 256 };
+
 /* Embedded by front-ends; others use the functions below, and read what stands first. */
 struct request {
 	const struct service *service;
@@ -115,7 +119,9 @@ struct request {
 	/* Private. */
 	size_t begun; /* interceptors that have begun */
 	enum request_state state;
-	enum outcome gone_as; /* what interceptors hear of a request that was cancelled */
+	bool told; /* interceptors hear the next two, not what the request was answered with */
+	enum outcome told_outcome;
+	char told_details[REQUEST_TOLD_MAX];
 	void (*on_cancel)(void *arg, struct request *request);
 	void *on_cancel_arg;
 	void (*on_sent)(void *arg, struct request *request); /* NULL: no message is on its way */
@@ -146,8 +152,12 @@ void request_sent(struct request *request);
 void request_read_done(struct request *request, struct slices *message);
 
 /* Front-ends: as request_cancelled(), of a request that the front-end itself has answered with
- * outcome. */
-void request_ended(struct request *request, enum outcome outcome);
+ * outcome and details (copied). */
+void request_ended(struct request *request, enum outcome outcome, const char *details);
+
+/* Front-ends: whatever the request is answered with, interceptors hear this, for it is what the
+ * caller gets (details is copied and cut, "" for OUTCOME_OK). Not of one that was cancelled. */
+void request_tell(struct request *request, enum outcome outcome, const char *details);
 
 /* Find "/service/method", in tables first, then by find() in the order of services; NULL when there
  * is none. */
@@ -171,7 +181,8 @@ void request_admit(struct request *request);
  * unless the caller goes or the request ends before. A caller that does not read holds it up: so
  * there is at most one message of a request on its way. 0, -ENOMEM, -EMSGSIZE (more than can be
  * sent): nothing was sent, the request is as it was. To a caller that has gone nothing is sent,
- * which is no error.
+ * which is no error. request_on_cancel() must have been called before: of a caller that goes
+ * nothing else tells.
  */
 int request_send(struct request *request, struct slices *body,
 	void (*sent)(void *arg, struct request *request), void *arg);
@@ -180,6 +191,7 @@ int request_send(struct request *request, struct slices *body,
  * once, unless the caller goes or the request ends before. Nothing more than the connection's
  * window is received for a request that does not ask: so a slow handler holds back its caller. One
  * at a time; beside request_send(). Of a request that has ended for its caller: nothing happens.
+ * request_on_cancel() must have been called before: of a caller that goes nothing else tells.
  */
 void request_read(struct request *request, request_read_fn *fn, void *arg);
 /* Answer OK with body (taken over, empty afterwards), which is the only message or, of a stream,
@@ -190,8 +202,11 @@ void request_reply(struct request *request, struct slices *body);
  * is gone afterwards. Also allowed while the body is being received, which ends that.
  */
 void request_fail(struct request *request, enum outcome outcome, const char *details);
-/* Call fn(arg, request) once when the caller goes before the answer, not if it has gone already;
- * NULL takes it back. */
+/*
+ * Call fn(arg, request) once when the caller goes before the answer, not if it has gone already;
+ * NULL takes it back. There is one place for it, which interceptors, admit() and handle() share: an
+ * interceptor that has waited takes its own back before request_proceed().
+ */
 void request_on_cancel(
 	struct request *request, void (*fn)(void *arg, struct request *request), void *arg);
 /* Milliseconds until the deadline of the caller, not below 0; CLOCK_NEVER: it has none. */

@@ -299,7 +299,7 @@ static void head(void *server, struct request *request)
 	wait_handle(server, request);
 }
 
-/* "reply NUMBER DETAILS" or "abort NUMBER DETAILS" */
+/* "reply NUMBER DETAILS", "abort NUMBER DETAILS" or "null NUMBER" */
 static void status(void *server, struct request *request)
 {
 	auto_(free_at_exit) char *text = body_text(&request->body);
@@ -313,6 +313,11 @@ static void status(void *server, struct request *request)
 		rpc_request_abort(request, (enum rpc_status)number, text + at);
 		return;
 	}
+	if (text[0] == 'n') {
+		rpc_request_abort(request, (enum rpc_status)number, NULL);
+		return;
+	}
+	must(rpc_request_set_status(request, RPC_STATUS_N, "") == -EINVAL, "no such status");
 	must(rpc_request_set_status(request, (enum rpc_status)number, text + at) == 0, "status");
 	reply_text(request, "with a message");
 }
@@ -321,7 +326,7 @@ static void compress_sent(void *arg, struct request *request)
 {
 	struct slices body = zeros(100000);
 
-	(void)arg;
+	free(arg);
 	must(rpc_request_plain_next(request) == 0, "plain");
 	request_reply(request, &body);
 }
@@ -337,7 +342,18 @@ static void compress(void *server, struct request *request)
 	if (slices_read(&request->body, 0, &which, 1) == 0)
 		must(rpc_request_compress(request, (enum rpc_compression)(which - '0')) == 0,
 			"compress");
-	must(request_send(request, &body, compress_sent, NULL) == 0, "cannot send");
+	must(rpc_request_compress(request, RPC_COMPRESSION_N) == -EINVAL, "no such compression");
+	must(request_send(request, &body, compress_sent, stream_new(request)) == 0, "cannot send");
+}
+
+/* Refuses while the body comes. */
+static void unwanted(void *server, struct request *request)
+{
+	(void)server;
+	must(rpc_request_add_trailer(request, (struct rpc_header){"x-trailing", "why", 3}) == 0,
+		"x-trailing");
+	request_admit(request);
+	request_fail(request, OUTCOME_PERMISSION_DENIED, "not wanted");
 }
 
 #define ANY_BYTES ((size_t)64 << 20)
@@ -356,6 +372,7 @@ static const struct method methods[] = {
 	{.name = "Context", .body_max = ANY_BYTES, .handle = context},
 	{.name = "Head", .body_max = ANY_BYTES, .handle = head},
 	{.name = "Status", .body_max = ANY_BYTES, .handle = status},
+	{.name = "Unwanted", .body_max = ANY_BYTES, .admit = unwanted, .handle = echo},
 	{.name = "Compress", .body_max = ANY_BYTES, .streams = true, .handle = compress},
 };
 

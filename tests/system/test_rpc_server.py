@@ -122,6 +122,19 @@ def test_caller_that_never_reads(server):
         assert int(server.expect(r"^gone after (\d+)$").group(1)) < 64
 
 
+def test_caller_that_goes_while_a_message_is_stuck(server):
+    """Its handler waits for nothing but that message to leave, and hears of the end."""
+    with Connection(f"127.0.0.1:{server.ports[0]}") as caller:
+        caller.send(headers(1, path("Compress")) + data(1, message(b""), END_STREAM))
+        caller.wait(lambda: caller.count(Frame.DATA) > 0, "data")
+        caller.send(reset(1))
+        server.expect("^gone after 0$")
+    server.tell("metrics")
+    server.expect("^metrics Compress CANCELLED 1$")
+    server.expect("^at work 0$")
+    server.stop(60000)
+
+
 def test_caller_that_sends_and_never_reads(server):
     """Chat's answers are not read: so Chat does not read either."""
     sent = []
@@ -216,6 +229,8 @@ def test_message_larger_than_its_method_takes(server):
     )
     server.expect("^refused SumSmall RESOURCE_EXHAUSTED: message of 11 bytes")
     server.expect("^gone after 1$")
+    # Interceptors hear the true cause.
+    server.expect("/SumSmall: RESOURCE_EXHAUSTED: message of 11 bytes, at most 10 are taken after ")
     server.tell("metrics")
     server.expect("^metrics SumSmall OK 1$")
     server.expect("^metrics SumSmall RESOURCE_EXHAUSTED 1$")

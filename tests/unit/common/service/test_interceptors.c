@@ -150,11 +150,17 @@ static void one_may_take_its_time(void **state)
 	/* The front-end has answered itself, in the middle of the body. */
 	request = request_of(row + 1, 1);
 	request_arrived(&request);
-	request_ended(&request, OUTCOME_RESOURCE_EXHAUSTED);
-	assert_string_equal(story, "2R-2the caller is goneRESOURCE_EXHAUSTED");
+	request_ended(&request, OUTCOME_RESOURCE_EXHAUSTED, "too large");
+	assert_string_equal(story, "2R-2too largeRESOURCE_EXHAUSTED");
 }
 
 /* ---- reading ---- */
+
+static void nobody_reads(void *arg, struct request *request)
+{
+	(void)arg;
+	(void)request;
+}
 
 static void got(void *arg, struct request *request, struct slices *message)
 {
@@ -174,6 +180,7 @@ static void messages_are_asked_for(void **state)
 	request.method = &methods[1];
 	request_arrived(&request);
 	assert_string_equal(story, "h");
+	request_on_cancel(&request, nobody_reads, NULL);
 	request_read(&request, got, NULL);
 	assert_int_equal(slices_append_copy(&message, "abc", 3), 0);
 	request_read_done(&request, &message);

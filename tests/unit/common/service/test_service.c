@@ -302,7 +302,7 @@ static int send(struct fake *fake, struct handler *handler)
 
 static void test_stream(void **state)
 {
-	struct handler handler = {.handle_later = true};
+	struct handler handler = {.watch = true, .handle_later = true};
 	struct service service = service_of(&handler);
 	struct fake fake;
 
