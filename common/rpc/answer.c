@@ -1,12 +1,12 @@
 /*
  * answer: what a call sends: its head, messages, and the status at the end.
  */
-#include "common/base/cleanup.h"
 #include "common/rpc/bytes.h"
 #include "common/rpc/inbound.h"
 #include "common/rpc/status.h"
 
 #include <grpc/byte_buffer.h>
+#include <string.h>
 
 #define DETAILS_MAX_BYTES                                                                          \
 	2048 /* a peer refuses more than 8 KiB of metadata, in which a byte may take three */
@@ -82,13 +82,7 @@ void inbound_answer(struct inbound *call, enum outcome outcome, const char *deta
 	call->answered = true;
 	if (!call->status_chosen)
 		inbound_choose_status(call, (grpc_status_code)rpc_status_of(outcome), details);
-	if (call->receiving && !call->request.method->reads) {
-		/* Gives up the body, too. */
-		auto_(free_at_exit) char *text = bytes_text(&call->details);
-
-		grpc_call_cancel_with_status(call->call, call->status, text ? text : "", NULL);
-		return;
-	}
+	/* With a receive out, too: gRPC gives up what is left of the request. */
 	if (!call->sending && !call->heading)
 		inbound_answer_now(call);
 }

@@ -1,11 +1,13 @@
 """The server of common/rpc: where it listens, what it knows of a call, how it ends; grpcio's client
 is the other end."""
 
+import threading
+
 import grpc
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from http2 import Connection, Frame, headers
+from http2 import END_STREAM, Connection, Frame, data, headers, message
 from rpc_peer import Peer, fails, path, program, serve, server, unary  # noqa: F401
 
 from federation.credentials import certificate
@@ -156,6 +158,37 @@ def test_status(server, code):
     call = channel.unary_stream(path("Status"))(f"reply {code.value[0]} {words}".encode())
     assert next(call) == b"with a message"
     fails(lambda: next(call), code, words)
+    for _ in range(2):  # the abort and the reply, as interceptors hear of them
+        server.expect(f"/test.Rpc/Status: ({code.name}|UNKNOWN): not so: ")
+    fails(lambda: unary(channel, "Status", f"null {code.value[0]}".encode()), code, "")
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_trailers_while_the_request_comes(server, number):
+    """A refusal that does not wait for the body, or for the rest of it, has its trailing headers."""
+    go_on = threading.Event()
+
+    def bodies():
+        if number > 1:
+            yield bytes(8 << 20)
+        go_on.wait(30)
+
+    channel = server.channel()
+    call = channel.stream_unary(path("Unwanted"))
+    refused = (grpc.StatusCode.PERMISSION_DENIED, "not wanted")
+    error = fails(lambda: call(bodies(), timeout=30), *refused)
+    go_on.set()
+    assert ("x-trailing", "why") in error.trailing_metadata()
+    error = fails(lambda: unary(channel, "Unwanted", bytes(8 << 20)), *refused)
+    assert ("x-trailing", "why") in error.trailing_metadata()
+    assert unary(channel, "Echo", b"next") == b"next"
+    with Connection(f"127.0.0.1:{server.ports[0]}") as caller:
+        # It is over for a caller that says nothing more, too.
+        caller.send(headers(1, path("Unwanted")) + data(1, message(b"half", length=100)))
+        assert caller.wait_status(1)[0] == grpc.StatusCode.PERMISSION_DENIED.value[0]
+        server.tell("metrics")
+        server.expect("^at work 0$")
+        server.stop(60000)
 
 
 def test_deadline(server):
