@@ -19,7 +19,8 @@ struct rpc_tls {
 	const char *chain_pem;   /* the own certificate, then those between it and the root; a
 				    server needs one */
 	const char *key_pem;     /* its private key */
-	enum rpc_client_certificate client_certificate; /* servers only */
+	enum rpc_client_certificate client_certificate; /* servers only; to ask for one needs
+							   trusted_pem */
 };
 
 #endif

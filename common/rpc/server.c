@@ -92,6 +92,11 @@ static grpc_server_credentials *port_credentials(const struct rpc_tls *tls)
 	/* gRPC ends the program without these. */
 	if (!tls->key_pem || !tls->chain_pem)
 		return NULL;
+	if ((size_t)tls->client_certificate >= ARRAY_LEN(requests))
+		return NULL;
+	/* Nothing could vouch for a client. */
+	if (tls->client_certificate != RPC_CLIENT_CERTIFICATE_NOT_ASKED && !tls->trusted_pem)
+		return NULL;
 	pair = (grpc_ssl_pem_key_cert_pair){tls->key_pem, tls->chain_pem};
 	return grpc_ssl_server_credentials_create_ex(
 		tls->trusted_pem, &pair, 1, requests[tls->client_certificate], NULL);
@@ -208,6 +213,8 @@ int rpc_server_new(
 	auto_(free_at_exit) struct rpc_server *server = calloc(1, sizeof *server);
 	int r;
 
+	if ((unsigned)options->compression >= RPC_COMPRESSION_N)
+		return -EINVAL;
 	if (!server)
 		return -ENOMEM;
 	server->server = server_create(options);

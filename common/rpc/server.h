@@ -68,9 +68,9 @@ struct rpc_server_options {
 
 /*
  * Start a server. 0, -ENOMEM, -EADDRNOTAVAIL (a port cannot be listened at: in use, or no address),
- * -EINVAL (the TLS of a port cannot be used). *options is copied, services and interceptors stay
- * borrowed. A socket file that is in the way of a unix: address is replaced, even if another server
- * listens there.
+ * -EINVAL (the TLS of a port cannot be used, or there is no such compression). *options is copied,
+ * services and interceptors stay borrowed. A socket file that is in the way of a unix: address is
+ * replaced, even if another server listens there.
  */
 int rpc_server_new(
 	struct rpc *rpc, const struct rpc_server_options *options, struct rpc_server **out);

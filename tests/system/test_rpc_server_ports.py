@@ -87,7 +87,11 @@ def test_tls_that_cannot_be(tmp_path):
     ours = Authority(tmp_path)
     _, _, chain, key = ours.sign("localhost")
     port = "tls_port=127.0.0.1:0"
-    for settings in ([port], [port, f"chain={chain}"], [port, f"chain={key}", f"key={chain}"]):
+    wrong = [[port], [port, f"chain={chain}"], [port, f"chain={key}", f"key={chain}"]]
+    # A client's certificate that nothing vouches for.
+    wrong += [[port, f"chain={chain}", f"key={key}", f"client={asked}"] for asked in (1, 2, 3)]
+    wrong += [["port=127.0.0.1:0", "compression=3"]]
+    for settings in wrong:
         with Peer(program("rpc-server"), *settings) as server:
             server.expect("^error EINVAL$")
             assert server.end() == 1
@@ -130,7 +134,7 @@ def test_context(server):
         value = value if isinstance(value, bytes) else value.encode()
         assert f"{key}={value.hex()}" in said
     left = next(int(line[5:]) for line in said if line.startswith("left="))
-    assert 0 < left <= 30000
+    assert 20000 < left <= 30000
     assert "path=/test.Rpc/Context" in said
     assert "identity_key=" in said
     assert ("x-initial", "first") in done.initial_metadata()
