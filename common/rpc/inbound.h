@@ -26,6 +26,7 @@ struct rpc_server {
 	size_t serving;             /* those of them that the services have */
 	size_t posted;              /* waiting for a call to arrive */
 	struct timer *timer;        /* for what could not be posted; at shutdown for the grace */
+	int64_t grace_end_ms;
 	bool stopping;
 	bool cut;  /* calls at hand were cancelled */
 	bool down; /* gRPC has let go of everything */

@@ -284,20 +284,34 @@ void rpc_server_peer_gone(struct rpc_server *server, const struct peer *peer)
 	inbound_orphan(server, peer);
 }
 
+static void server_grace(struct rpc_server *server, int64_t end_ms)
+{
+	server->grace_end_ms = end_ms;
+	timer_set(server->timer, end_ms);
+}
+
 void rpc_server_shutdown(
 	struct rpc_server *server, int64_t grace_ms, void (*done)(void *arg), void *arg)
 {
-	assert(!server->stopping);
+	int64_t end_ms = clock_after(clock_now_ms(), grace_ms);
+
+	if (done) {
+		server->done = done;
+		server->done_arg = arg;
+	}
+	if (server->stopping) {
+		if (!server->cut && end_ms < server->grace_end_ms)
+			server_grace(server, end_ms);
+		return;
+	}
 	server->stopping = true;
-	server->done = done;
-	server->done_arg = arg;
 	rpc_closed(server->rpc);
 	tag_expect(server->rpc, &server->ended);
 	grpc_server_shutdown_and_notify(server->server, rpc_queue(server->rpc), &server->ended);
 	if (server->live == 0)
 		server_cut(server);
 	else
-		timer_set(server->timer, clock_after(clock_now_ms(), grace_ms));
+		server_grace(server, end_ms);
 }
 
 bool rpc_server_wait(struct rpc_server *server, int64_t timeout_ms)

@@ -94,7 +94,9 @@ void rpc_server_peer_gone(struct rpc_server *server, const struct peer *peer);
 /*
  * Take no more calls (the callers get UNAVAILABLE or, when they are very quick, CANCELLED); let
  * those at hand finish for grace_ms, then cancel them; free everything; then call done (from the
- * loop, may be NULL). The server must not be used afterwards.
+ * loop, may be NULL). The server must not be used afterwards, but for this: until done is called it
+ * may be asked again, and ends with the grace that is over first; the last done that is not NULL is
+ * called.
  */
 void rpc_server_shutdown(
 	struct rpc_server *server, int64_t grace_ms, void (*done)(void *arg), void *arg);
@@ -102,7 +104,7 @@ void rpc_server_shutdown(
 /*
  * Wait, running the loop, until the server has ended after somebody's rpc_server_shutdown(), or for
  * timeout_ms (negative: for ever). false: it has not. true: it must not be used any more. Not from
- * a callback of the loop.
+ * a callback of the loop. loop_stop() does not end it: the next loop_run() returns at once then.
  */
 bool rpc_server_wait(struct rpc_server *server, int64_t timeout_ms);
 

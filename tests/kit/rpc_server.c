@@ -24,6 +24,7 @@ static struct {
 	struct metrics metrics;
 	struct token_check token;
 	struct rpc_server_options options;
+	const char *wait_ms; /* NULL: the loop runs until it is stopped */
 	char input[4096];
 	size_t input_len;
 } test;
@@ -97,6 +98,8 @@ static void setting(const char *name, char *value)
 		options->keepalive_ms = options->keepalive_timeout_ms = number(value);
 	else if (strcmp(name, "token") == 0)
 		test.token = (struct token_check){"x-token", value};
+	else if (strcmp(name, "wait") == 0)
+		test.wait_ms = value;
 	else if (strcmp(name, "arg") == 0 && text) {
 		*text++ = '\0';
 		test.args[options->n_options++] = (struct rpc_option){value, NULL, number(text)};
@@ -206,7 +209,10 @@ static int serve(void)
 		watch = watch_new(test.loop, STDIN_FILENO, WATCH_READ, input, NULL);
 		must(watch, "no memory");
 		say("waited: %d", rpc_server_wait(test.server, 10));
-		must(loop_run(test.loop) == 0, "the loop");
+		if (test.wait_ms)
+			say("waited: %d", rpc_server_wait(test.server, number(test.wait_ms)));
+		else
+			must(loop_run(test.loop) == 0, "the loop");
 		watch_free(watch);
 	} else {
 		say("error %s", strerrorname_np(-r));

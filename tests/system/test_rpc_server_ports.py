@@ -240,6 +240,39 @@ def test_grace_that_runs_out(server):
         list(stream)
 
 
+@pytest.mark.parametrize("graces", [(600000, 100), (100, 600000)])
+def test_second_stop(server, graces):
+    """As with grpcio's server the shorter grace counts."""
+    kept = server.channel().unary_unary(path("Wait")).future(b"", timeout=60)
+    server.expect("^waiting$")
+    for grace in graces:
+        server.tell(f"stop {grace}")
+    server.expect("^cancelled$")
+    server.expect("^stopped$")
+    assert server.end() == 0
+    assert kept.code() != grpc.StatusCode.OK
+
+
+def test_grace_that_runs_out_while_a_message_is_stuck(server):
+    with Connection(f"127.0.0.1:{server.ports[0]}") as caller:
+        caller.send(headers(1, path("Flood")) + data(1, message(b""), END_STREAM))
+        caller.wait(lambda: caller.count(Frame.DATA) > 0, "data")
+        server.tell("stop 100")
+        server.expect(r"^gone after \d+$")
+        server.expect("^stopped$")
+        assert server.end() == 0
+
+
+@pytest.mark.parametrize("timeout_ms", [-1, 60000])
+def test_wait_for_the_end(serve, timeout_ms):
+    server = serve("port=127.0.0.1:0", f"wait={timeout_ms}")
+    assert unary(server.channel(), "Echo", b"meanwhile") == b"meanwhile"
+    server.tell("stop 60000")
+    server.expect("^stopped$")
+    server.expect("^waited: 1$")
+    assert server.end() == 0
+
+
 def test_stop_without_calls(server):
     channel = server.channel()
     assert unary(channel, "Echo", b"x") == b"x"
