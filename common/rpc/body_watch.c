@@ -8,6 +8,7 @@
 #include "common/rpc/traffic.h"
 
 #include <errno.h>
+#include <grpc/byte_buffer.h>
 
 #define BODY_LOOK_MS     20        /* between looks at how much of a small body has come */
 #define BODY_SPARE_BYTES (1 << 20) /* that may come beside it */
@@ -21,25 +22,37 @@ static uint64_t connection_received(const struct inbound *call)
 		       : 0;
 }
 
+/* Are its messages so small that they do not hide a body that is too large? */
+static bool reads_little(const struct inbound *call)
+{
+	return call->request.method->reads && call->request.method->body_max <= BODY_SPARE_BYTES;
+}
+
 /* Is another call on this connection receiving a content? */
 static bool content_comes(const struct inbound *call)
 {
 	const struct inbound *at;
 
 	LIST_FOREACH(at, &call->server->calls, link)
-	if (at->receiving && !at->body_timer && at->request.peer == call->request.peer)
+	if (at->receiving && !at->body_timer && !reads_little(at) &&
+		at->request.peer == call->request.peer)
 		return true;
 	return false;
 }
 
-/* Bytes on the connection up to here were this content's, not those of small calls beside it. */
+/*
+ * Bytes on the connection up to here were this content's, not those of small calls beside it. Of a
+ * small message the length is known.
+ */
 static void content_over(const struct inbound *call)
 {
+	size_t bytes = call->body ? grpc_byte_buffer_length(call->body) : 0;
 	struct inbound *at;
 
 	LIST_FOREACH(at, &call->server->calls, link)
 	if (at->receiving && at->body_timer && at->request.peer == call->request.peer)
-		at->body_from = connection_received(at);
+		at->body_from =
+			reads_little(call) ? at->body_from + bytes : connection_received(at);
 }
 
 static void body_look(void *arg)

@@ -115,6 +115,24 @@ static void stream(void *server, struct request *request)
 	request_fail(request, OUTCOME_NOT_FOUND, "no more");
 }
 
+static void samples_next(void *arg, struct request *request, struct slices *message)
+{
+	struct world *world = arg;
+
+	if (!message) {
+		reply_text(request, "");
+		return;
+	}
+	world->handled++;
+	request_read(request, samples_next, world);
+}
+
+static void samples(void *server, struct request *request)
+{
+	request_on_cancel(request, on_cancel, server);
+	request_read(request, samples_next, server);
+}
+
 #define ANY_BYTES ((size_t)1 << 31)
 
 static const struct method methods[] = {
@@ -133,6 +151,7 @@ static const struct method methods[] = {
 		.admit = watched,
 		.handle = echo},
 	{.name = "Stream", .body_max = 1, .streams = true, .handle = stream},
+	{.name = "Samples", .body_max = 100, .reads = true, .handle = samples},
 	{.name = "Watched", .body_max = ANY_BYTES, .admit = watched, .handle = echo},
 };
 
