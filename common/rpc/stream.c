@@ -20,6 +20,8 @@ struct rpc_stream {
 	unsigned tags_out;
 	bool sending;        /* send is out */
 	bool reading;        /* receive is out */
+	bool asked;          /* for what it brings, by the owner */
+	bool unsendable;     /* a message could not be sent: the stream ends */
 	bool closing;        /* half-closed, or as soon as send is home */
 	bool status_known;   /* nothing can be started any more */
 	bool quiet;          /* cancelled by its owner: ended only */
@@ -99,6 +101,15 @@ static void start_close(struct rpc_stream *stream)
 	stream_batch(stream, &stream->close, &op, 1);
 }
 
+static void start_read(struct rpc_stream *stream)
+{
+	const grpc_op op = {
+		.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &stream->response};
+
+	if (!stream->reading && !stream->status_known)
+		stream->reading = stream_batch(stream, &stream->receive, &op, 1) == 0;
+}
+
 static void send_done(struct tag *tag, bool ok)
 {
 	struct rpc_stream *stream = container_of(tag, struct rpc_stream, send);
@@ -110,6 +121,12 @@ static void send_done(struct tag *tag, bool ok)
 		start_close(stream);
 	if (ok && !stream->quiet && stream->on.sent)
 		stream->on.sent(stream->on.arg);
+	if (!ok) {
+		/* gRPC tells no status before all messages were read, and the owner may wait for
+		 * sent before it reads. */
+		stream->unsendable = true;
+		start_read(stream);
+	}
 	stream_settle(stream);
 }
 
@@ -123,7 +140,7 @@ static void receive_done(struct tag *tag, bool ok)
 {
 	struct rpc_stream *stream = container_of(tag, struct rpc_stream, receive);
 	auto_(slices_done) struct slices message = {0};
-	bool came = ok && stream->response;
+	bool came = ok && stream->response, asked = stream->asked;
 	const char *why =
 		came ? outgoing_unpack(stream->response, &message, &stream->refused_as) : NULL;
 
@@ -131,14 +148,17 @@ static void receive_done(struct tag *tag, bool ok)
 		grpc_byte_buffer_destroy(stream->response);
 	stream->response = NULL;
 	stream->reading = false;
+	stream->asked = false;
 	if (why) {
 		stream->refused = why;
 		rpc_stream_cancel(stream);
 	} else if (came) {
 		stream->out.traffic.received++;
 		stream->out.traffic.received_bytes += message.bytes;
-		if (!stream->quiet && stream->on.received)
+		if (asked && !stream->quiet && stream->on.received)
 			stream->on.received(stream->on.arg, &message);
+		if (stream->unsendable)
+			start_read(stream);
 	} else {
 		/* The peer has ended its side. gRPC tells the status at once if it came with that,
 		 * else when this side has ended, too. */
@@ -251,12 +271,8 @@ void rpc_stream_close(struct rpc_stream *stream)
 
 void rpc_stream_read(struct rpc_stream *stream)
 {
-	const grpc_op op = {
-		.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &stream->response};
-
-	if (stream->reading || stream->status_known)
-		return;
-	stream->reading = stream_batch(stream, &stream->receive, &op, 1) == 0;
+	stream->asked = true;
+	start_read(stream);
 }
 
 void rpc_stream_cancel(struct rpc_stream *stream)

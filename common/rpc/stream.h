@@ -21,7 +21,8 @@ struct rpc_stream_options {
 	/* The headers of the answer are here. */
 	void (*opened)(void *arg, const struct rpc_headers *headers);
 	/* The message that was sent last has gone to the network, as far as the peer's window lets
-	 * it: the next one may be given. */
+	 * it: the next one may be given. One that cannot be sent ends the stream; messages that
+	 * were not asked for are dropped then. */
 	void (*sent)(void *arg);
 	/* The message that was asked for; may be taken (slices_move). */
 	void (*received)(void *arg, struct slices *message);
@@ -63,8 +64,8 @@ void rpc_stream_read(struct rpc_stream *stream);
 /* End it: only ended comes, soon, with OUTCOME_CANCELLED (or what came first). */
 void rpc_stream_cancel(struct rpc_stream *stream);
 
-/* The peer's address as gRPC writes it ("ipv4:127.0.0.1:9092"), as far as there is room; "" before
- * there is one. */
+/* The peer's address as gRPC writes it ("ipv4:127.0.0.1:9092"), as far as there is room; before
+ * there is one gRPC gives the channel's target, or "unknown". */
 void rpc_stream_peer(const struct rpc_stream *stream, char *text, size_t size);
 
 #endif
