@@ -7,6 +7,8 @@
 #include "common/records/bidi_records.h"
 #include "supernode/link/bidi.h"
 
+#include <errno.h>
+
 #define RECEIVE_MAX 536870912 /* as start_server's own limit */
 #define EXAMPLES    10        /* that it says to have trained with */
 
@@ -59,16 +61,19 @@ static void put_model(struct record_dict *reply, const char *name, struct slice 
 static int read_model(const struct record *arrays, struct slice *bytes, float **numbers, size_t *n)
 {
 	size_t len = arrays->arrays[0].data.bytes, head;
-	uint8_t *copy = malloc(len + 1);
+	auto_(free_at_exit) uint8_t *copy = malloc(len + 1);
 
-	if (slices_read(&arrays->arrays[0].data, 0, copy, len) < 0 ||
-		slice_take(copy, len, bytes) < 0)
+	if (!copy || slices_read(&arrays->arrays[0].data, 0, copy, len) < 0)
 		return -1;
 	head = len < 10 ? len : 10u + copy[8] + ((size_t)copy[9] << 8);
-	if (head >= len || !memmem(copy, head, "'<f4'", 5))
+	if (head >= len || head % sizeof(float) || (len - head) % sizeof(float) ||
+		!memmem(copy, head, "'<f4'", 5))
 		return -1;
 	*numbers = (float *)(void *)(copy + head);
-	*n = (len - head) / sizeof(float);
+	*n = (len - head) / sizeof(float); /* one at least */
+	if (slice_take(copy, len, bytes) < 0)
+		return -1;
+	take_pointer(&copy); /* bytes' now */
 	return 0;
 }
 
@@ -139,11 +144,14 @@ static void on_instruction(void *arg, struct slices *message)
 	auto_(slices_done) struct slices answer = {0};
 	struct reason why = {0};
 	enum bidi_kind kind;
+	int r = -1;
 
-	if (bidi_records_decode(message, &kind, &asked, &why) < 0 ||
-		handlers[kind](&asked, &reply) < 0 ||
-		bidi_records_encode(kind, &reply, &answer, &why) < 0 ||
-		bidi_reply(client->bidi, &answer) < 0) {
+	if (bidi_records_decode(message, &kind, &asked, &why) == 0 &&
+		handlers[kind](&asked, &reply) == 0 &&
+		bidi_records_encode(kind, &reply, &answer, &why) == 0)
+		r = bidi_reply(client->bidi, &answer);
+	/* A stream that has ended takes no reply: there will be another one. */
+	if (r < 0 && r != -EPIPE) {
 		fprintf(stderr, "bidi-client: no answer to this instruction %s\n", why.text);
 		loop_stop(client->loop);
 	}

@@ -1,7 +1,6 @@
 /*
- * bidi: one message at a time is read, so the server can send no second instruction before the
- * first one's reply. A timer waits for the next connection, or for the end of one that this side
- * leaves.
+ * bidi: the next message is read when the reply to the last one has gone, so a server that sends
+ * ahead waits. A timer waits for the next connection, or for the end of one that this side leaves.
  */
 #include "supernode/link/bidi.h"
 
@@ -16,9 +15,11 @@
 #include <inttypes.h>
 
 #define PATH          "/flwr.proto.FlowerService/Join"
-#define LEAVE_MS      5000  /* the server may take so long to end a stream that we leave */
+#define LEAVE_MS      5000  /* the server may take so long to take the message that we leave */
+#define CLOSE_MS      1000  /* and then to end the stream */
 #define LINE_GAP_MS   10000 /* between warnings */
 #define WAIT_MAX_S    (365 * 24 * 3600)
+#define SPARE_BYTES   (64 << 20) /* of memory for arriving messages, beyond the largest one */
 #define DETAILS_BYTES 256
 #define UNREADABLE    "the server's message cannot be read"
 #define ENDED_BY_PEER "the server has ended the stream"
@@ -33,8 +34,9 @@ struct bidi {
 	const char *broken; /* why this side has ended the stream; NULL: it has not */
 	bool awaited;       /* a reply */
 	bool leaving;       /* the stream ends as agreed; wait_s follows */
-	int64_t wait_s;     /* then; 0: for ever */
-	bool freed;         /* by its owner; goes with the stream */
+	int64_t wait_s;     /* then, from leave_ms on; 0: for ever */
+	int64_t leave_ms;
+	bool freed; /* by its owner; goes with the stream */
 	/* An outage. */
 	int64_t since_ms; /* 0: none */
 	int64_t line_ms;
@@ -114,13 +116,24 @@ static void stream_leave(struct bidi *bidi, int64_t seconds)
 	auto_(slices_done) struct slices message = {0};
 
 	bidi->leaving = true;
+	bidi->leave_ms = clock_now_ms();
 	bidi->wait_s = seconds < 0 ? 0 : seconds > WAIT_MAX_S ? WAIT_MAX_S : seconds;
 	/* The server looks at no other reason; Flower's client gives this one always. */
 	if (bidi_encode_disconnect(BIDI_REASON_RECONNECT, &message) < 0 ||
 		rpc_stream_send(bidi->stream, &message, RPC_SEND_LAST) < 0)
 		rpc_stream_cancel(bidi->stream);
 	rpc_stream_read(bidi->stream);
-	timer_set(bidi->timer, clock_after(clock_now_ms(), LEAVE_MS));
+	timer_set(bidi->timer, clock_after(bidi->leave_ms, LEAVE_MS));
+}
+
+static void stream_sent(void *arg)
+{
+	struct bidi *bidi = arg;
+
+	if (bidi->leaving)
+		timer_set(bidi->timer, clock_after(clock_now_ms(), CLOSE_MS));
+	else
+		rpc_stream_read(bidi->stream);
 }
 
 static void stream_received(void *arg, struct slices *message)
@@ -156,7 +169,7 @@ static void stream_left(struct bidi *bidi)
 	}
 	log_info(bidi->options.log, "server %s: asks this client to come back in %" PRId64 " s",
 		bidi->address, bidi->wait_s);
-	timer_set(bidi->timer, clock_after(clock_now_ms(), bidi->wait_s * 1000));
+	timer_set(bidi->timer, clock_after(bidi->leave_ms, bidi->wait_s * 1000));
 }
 
 static void stream_ended(void *arg, const struct rpc_end *end)
@@ -187,8 +200,11 @@ static void stream_ended(void *arg, const struct rpc_end *end)
 
 static void connect_now(struct bidi *bidi)
 {
-	const struct rpc_stream_options options = {
-		.path = PATH, .received = stream_received, .ended = stream_ended, .arg = bidi};
+	const struct rpc_stream_options options = {.path = PATH,
+		.sent = stream_sent,
+		.received = stream_received,
+		.ended = stream_ended,
+		.arg = bidi};
 
 	bidi->leaving = false;
 	bidi->broken = NULL;
@@ -217,6 +233,7 @@ int bidi_new(const struct bidi_options *options, struct bidi **out)
 	const struct rpc_channel_options channel = {.target = options->address,
 		.tls = options->ca_pem ? &tls : NULL,
 		.receive_max_bytes = options->receive_max_bytes,
+		.memory_max_bytes = options->receive_max_bytes + SPARE_BYTES,
 		.keepalive_ms = TRANSPORT_KEEPALIVE_MS,
 		.keepalive_timeout_ms = TRANSPORT_KEEPALIVE_TIMEOUT_MS,
 		.own_connection = true,
@@ -248,8 +265,7 @@ int bidi_reply(struct bidi *bidi, struct slices *message)
 	slices_done(message);
 	if (r < 0)
 		return r;
-	bidi->awaited = false;
-	rpc_stream_read(bidi->stream);
+	bidi->awaited = false; /* stream_sent() reads on */
 	return 0;
 }
 

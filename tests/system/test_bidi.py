@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 from concurrent import futures
@@ -25,6 +26,7 @@ from rpc_driver import SECONDS
 HERE = Path(__file__).parent
 JOIN = "/flwr.proto.FlowerService/Join"
 OPTIONS = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 512 << 20)]
+RECEIVE_MAX = 512 << 20  # of the example
 OK = ["OK", "ok"]
 START = [0.0, 0.0, 0.0, 0.0]
 
@@ -47,6 +49,16 @@ class Client:
         status = self.process.wait(SECONDS)
         self.reader.join(SECONDS)
         return status
+
+    def memory(self):
+        """Bytes that it has had at most, as seen until it ends."""
+        most = 0
+        status = Path(f"/proc/{self.process.pid}/status")
+        while self.process.poll() is None:
+            text = status.read_text()
+            if "VmHWM:" in text:  # not of one that is ending
+                most = 1024 * int(text.split("VmHWM:")[1].split()[0])
+        return most
 
     def wait_line(self, text):
         wait_until(lambda: any(text in line for line in self.lines), text, SECONDS)
@@ -172,6 +184,25 @@ def properties():
     return ServerMessage(get_properties_ins=ins).SerializeToString()
 
 
+def parameters(tensor):
+    return serde.parameters_to_proto(SimpleNamespace(tensors=[tensor], tensor_type="numpy.ndarray"))
+
+
+def fit(tensor):
+    ins = ServerMessage.FitIns(parameters=parameters(tensor))
+    return ServerMessage(fit_ins=ins).SerializeToString()
+
+
+def evaluate(tensor):
+    ins = ServerMessage.EvaluateIns(parameters=parameters(tensor))
+    return ServerMessage(evaluate_ins=ins).SerializeToString()
+
+
+def npy(numbers, head=128):
+    """An array as NumPy writes it, as far as the example looks; its head may have another length."""
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", head - 10) + b"{'descr': '<f4'}".ljust(head - 10) + numbers
+
+
 def dismiss(messages):
     """The last words of every server here."""
     yield reconnect(0)
@@ -213,12 +244,10 @@ def test_training_of_nothing(start):
 
 
 def test_a_large_model(start):
-    tensor = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4'}".ljust(118) + bytes(100 << 20)
-    parameters = serde.parameters_to_proto(SimpleNamespace(tensors=[tensor], tensor_type="numpy.ndarray"))
+    tensor = npy(bytes(100 << 20))
 
     def join(number, messages, context):
-        fit = ServerMessage.FitIns(parameters=parameters)
-        yield ServerMessage(fit_ins=fit).SerializeToString()
+        yield fit(tensor)
         result = serde.fit_res_from_proto(next(messages).fit_res)
         assert len(result.parameters.tensors[0]) == len(tensor)
         assert result.parameters.tensors[0][-4:] == b"\x00\x00\x80\x3f"  # 1.0
@@ -227,6 +256,65 @@ def test_a_large_model(start):
     with judged(join) as judge:
         client = start(judge.target)
         assert client.wait() == 0, client.lines
+
+
+def test_instructions_ahead(start):
+    """A server that does not wait for replies, which are too large for the window: it gets all of
+    them, in order."""
+    numbers = bytes(4 << 20)
+
+    def join(number, messages, context):
+        with futures.ThreadPoolExecutor(1) as reader:
+            replies = reader.submit(lambda: [next(messages) for _ in range(20)])
+            for _ in range(10):
+                yield fit(npy(numbers))
+                yield properties()
+            replies = replies.result()
+        for trained, told in zip(replies[::2], replies[1::2]):
+            result = serde.fit_res_from_proto(trained.fit_res)
+            assert result.parameters.tensors == [npy(struct.pack("<f", 1) * (len(numbers) // 4))]
+            assert told.get_properties_res.properties["adds"].double == 1
+        yield from dismiss(messages)
+
+    with judged(join) as judge:
+        client = start(judge.target)
+        assert client.wait() == 0, client.lines
+        assert judge.joined == 1
+
+
+@pytest.mark.parametrize("ask", [fit, evaluate])
+@pytest.mark.parametrize(
+    "tensor",
+    [npy(b""), npy(b"123"), npy(bytes(5)), npy(bytes(8), 127), npy(bytes(8))[:9], b"", npy(bytes(8))[:127]],
+    ids=["none", "part", "part of two", "head of 127", "cut in the head", "nothing", "cut before the end"],
+)
+def test_a_wrong_model(start, ask, tensor):
+    """The example has no answer, and reads nothing that is not there."""
+
+    def join(number, messages, context):
+        yield ask(tensor)
+        list(messages)
+
+    with judged(join) as judge:
+        client = start(judge.target)
+        assert client.wait() == 1
+        assert "no answer" in client.lines[-1]
+
+
+@pytest.mark.skipif(os.environ.get("FLWR_SANITIZE") == "1", reason="sanitizers keep what was freed")
+def test_a_flood(start):
+    """A message of twice what the example takes: it holds no more than that of it."""
+    flood = bytes(2 * RECEIVE_MAX)
+
+    def join(number, messages, context):
+        yield flood
+        list(messages)
+
+    with judged(join) as judge:
+        client = start(judge.target)
+        assert 0 < client.memory() < RECEIVE_MAX + (192 << 20)
+        assert client.wait() == 1
+        assert "RESOURCE_EXHAUSTED" in client.lines[-1]
 
 
 # The first stream is not as it should be: what its server does, and what the client says of it.
@@ -258,6 +346,17 @@ def ends_at_once(messages, context):
     yield from ()
 
 
+def instructs_and_ends(messages, context):
+    """The reply finds a stream that is gone, or its end comes instead."""
+    yield properties()
+
+
+def sends_ahead_and_ends(messages, context):
+    """In the middle of a large reply, while another instruction waits."""
+    yield fit(npy(bytes(8 << 20)))
+    yield properties()
+
+
 def half_closes(messages, context):
     yield properties()
     next(messages)
@@ -285,6 +384,8 @@ AGAIN = {
     garbage: "cannot be read",
     no_instruction: "cannot be read",
     unknown_instruction: "cannot be read",
+    instructs_and_ends: "the server has ended the stream",
+    sends_ahead_and_ends: "the server has ended the stream",
     ends_at_once: "the server has ended the stream",
     half_closes: "the server has ended the stream",
     aborts: "not now",
