@@ -45,15 +45,14 @@ static inline grpc_arg arg_quota(uint64_t max_bytes, grpc_resource_quota **quota
 	return arg;
 }
 
-enum { ARGS_COMMON = 13 };
+enum { ARGS_COMMON = 12 };
 
 /* What both ends say of themselves. */
 struct args_common {
 	uint64_t receive_max_bytes;
 	int64_t keepalive_ms; /* 0: no pings */
 	int64_t keepalive_timeout_ms;
-	unsigned accept;             /* compressions of received messages; 0: none */
-	enum rpc_compression answer; /* of sent messages */
+	unsigned accept; /* compressions of received messages; 0: none */
 };
 
 /* Put the arguments of both ends into ARGS_COMMON places from args on. */
@@ -76,14 +75,13 @@ static inline void args_common(grpc_arg *args, const struct args_common *common)
 	/* Identity only, unless asked otherwise: gRPC looks at the size of a message when it has
 	 * unpacked all of it, and it unpacks what was not accepted, too. */
 	args[7] = arg_int(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
-		RPC_ACCEPT(RPC_COMPRESSION_NONE) | RPC_ACCEPT(common->answer) | common->accept);
+		RPC_ACCEPT(RPC_COMPRESSION_NONE) | common->accept);
 	/* Channelz is of no use here, and keeps memory for each connection. */
 	args[8] = arg_int(GRPC_ARG_ENABLE_CHANNELZ, 0);
 	args[9] = arg_int(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
 	/* A content in pieces of 16 KiB costs 2 % more memory. */
 	args[10] = arg_int(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 20);
-	args[11] = arg_int(GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM, common->answer);
-	args[12] = arg_int(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, common->accept != 0);
+	args[11] = arg_int(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, common->accept != 0);
 }
 
 /* The argument that a user names. */

@@ -99,7 +99,8 @@ void outgoing_ended(struct outgoing *out, const struct rpc_end *end);
 /* Free what it holds; half-built ones, too. The channel's list must not have it. */
 void outgoing_free(struct outgoing *out);
 
-/* The text of the peer's address into text, "" before it is known. */
+/* The text of the peer's address into text; before it is known the channel's target, or "unknown".
+ */
 void outgoing_peer(const struct outgoing *out, char *text, size_t size);
 
 #endif
