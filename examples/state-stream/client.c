@@ -37,8 +37,7 @@ static void print_summary(void *arg, struct slices *message)
 
 	(void)arg;
 	if (wire_decode(&state__summary__descriptor, message, 1000, &summary) == 0)
-		printf("samples %u lowest %g highest %g mean %g\n", summary->samples,
-			summary->lowest, summary->highest, summary->mean);
+		printf("samples %u mean %g\n", summary->samples, summary->mean);
 }
 
 static void on_end(void *arg, const struct rpc_end *end)

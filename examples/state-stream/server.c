@@ -6,38 +6,38 @@
 #include "common/wire/message.h"
 #include "state.pb-c.h"
 
-#include <math.h>
-
-#define SAMPLE_MAX_BYTES 1000
+#define SAMPLE_MAX 1000 /* bytes */
 
 /* All samples since the start. There is one thread, so streams that run at once may share it. */
 static State__Summary summary = STATE__SUMMARY__INIT;
 
+/* The device has gone, or has sent what is no sample. */
+static void fail(void *arg, struct request *request)
+{
+	(void)arg;
+	request_fail(request, OUTCOME_INVALID_ARGUMENT, "not a Sample");
+}
+
+/* Take a sample and ask for the next one; NULL: there are no more. */
 static void on_sample(void *arg, struct request *request, struct slices *message)
 {
 	auto_(wire_free) State__Sample *sample = NULL;
 	struct slices body = {0};
 
-	if (!message) { /* there are no more */
-		if (wire_encode(&summary, &body) < 0)
-			request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
-		else
-			request_reply(request, &body);
-	} else if (wire_decode(&state__sample__descriptor, message, SAMPLE_MAX_BYTES, &sample) <
-		   0) {
-		request_fail(request, OUTCOME_INVALID_ARGUMENT, "not a Sample");
-	} else {
-		if (summary.samples++ == 0)
-			summary.lowest = summary.highest = sample->value;
-		summary.lowest = fmin(summary.lowest, sample->value);
-		summary.highest = fmax(summary.highest, sample->value);
+	if (message && wire_decode(&state__sample__descriptor, message, SAMPLE_MAX, &sample) == 0) {
+		summary.samples++;
 		summary.mean += (sample->value - summary.mean) / summary.samples;
 		request_read(request, on_sample, arg);
+	} else if (!message && wire_encode(&summary, &body) == 0) {
+		request_reply(request, &body);
+	} else {
+		fail(arg, request);
 	}
 }
 
 static void record(void *arg, struct request *request)
 {
+	request_on_cancel(request, fail, arg);
 	request_read(request, on_sample, arg);
 }
 
@@ -50,7 +50,7 @@ static void interrupted(void *loop, int signal)
 int main(int argc, char **argv)
 {
 	static const struct method methods[] = {
-		{.name = "Record", .body_max = SAMPLE_MAX_BYTES, .reads = true, .handle = record}};
+		{.name = "Record", .body_max = SAMPLE_MAX, .reads = true, .handle = record}};
 	static const struct service service = {
 		.name = "state.States", .methods = methods, .n_methods = 1};
 	const struct rpc_port port = {.address = argc > 1 ? argv[1] : "127.0.0.1:50051"};
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 		.n_services = 1,
 		.ports = &port,
 		.n_ports = 1,
-		.receive_max_bytes = SAMPLE_MAX_BYTES,
+		.receive_max_bytes = SAMPLE_MAX,
 		.memory_max_bytes = 64 << 20,
 		.calls_max = 100};
 	sigset_t signals = loop_block_signals();
