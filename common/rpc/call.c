@@ -63,12 +63,8 @@ static void result_take(struct rpc_result *result, const struct rpc_call *call)
 		return;
 	}
 	why = outgoing_unpack(call->response, &result->body, &outcome);
-	if (!why && metadata_from_grpc(&call->out.initial, &result->headers) < 0)
-		why = "no memory for the answer";
-	if (why) {
-		slices_done(&result->body);
+	if (why)
 		result_fail(result, outcome, why);
-	}
 }
 
 /* Put what the batch brought into result. details is kept by the caller until result is done with.
@@ -81,6 +77,9 @@ static void call_result(struct rpc_call *call, const char *details, struct rpc_r
 	result->outcome = end.outcome;
 	result->status = end.status;
 	result->details = end.details;
+	if (!outgoing_has_many_headers(&call->out) &&
+		metadata_from_grpc(&call->out.initial, &result->headers) < 0)
+		result_fail(result, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the answer");
 	if (result->outcome == OUTCOME_OK)
 		result_take(result, call);
 	call->out.traffic.received = result->outcome == OUTCOME_OK;

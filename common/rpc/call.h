@@ -17,7 +17,8 @@ struct rpc_result {
 				in log lines */
 	struct slices body;  /* with OUTCOME_OK; may be taken (slices_move) */
 	bool too_large;      /* more than answer_max_bytes came */
-	struct rpc_headers headers, trailers; /* of the answer; may be taken */
+	struct rpc_headers headers, trailers; /* of the answer, if there was one: also of a failure;
+						 may be taken */
 };
 
 typedef void rpc_done_fn(void *arg, struct rpc_result *result);
