@@ -95,11 +95,27 @@ static void state_wait(struct rpc_channel *channel, grpc_connectivity_state last
 		gpr_inf_future(GPR_CLOCK_MONOTONIC), rpc_queue(channel->rpc), &channel->state);
 }
 
+/* Tell the watcher whether there is a connection, if that is another answer than the last one. */
+static void tell_ready(struct rpc_channel *channel, bool ready)
+{
+	if (ready == channel->ready)
+		return;
+	channel->ready = ready;
+	channel->ready_fn(channel->ready_arg, ready);
+}
+
+static void told_due(void *arg)
+{
+	struct rpc_channel *channel = arg;
+
+	if (channel->ready_fn)
+		tell_ready(channel, rpc_channel_is_ready(channel));
+}
+
 static void state_changed(struct tag *tag, bool ok)
 {
 	struct rpc_channel *channel = container_of(tag, struct rpc_channel, state);
 	grpc_connectivity_state state;
-	bool ready;
 
 	(void)ok;
 	channel->state_out = false;
@@ -108,12 +124,8 @@ static void state_changed(struct tag *tag, bool ok)
 		return;
 	}
 	state = grpc_channel_check_connectivity_state(channel->channel, 1);
-	ready = state == GRPC_CHANNEL_READY;
 	state_wait(channel, state);
-	if (ready == channel->ready)
-		return;
-	channel->ready = ready;
-	channel->ready_fn(channel->ready_arg, ready);
+	tell_ready(channel, state == GRPC_CHANNEL_READY);
 }
 
 static grpc_channel_credentials *credentials_new(const struct rpc_tls *tls)
@@ -122,6 +134,9 @@ static grpc_channel_credentials *credentials_new(const struct rpc_tls *tls)
 
 	if (!tls)
 		return grpc_insecure_credentials_create();
+	/* gRPC would end the program on a chain without a key, and leave out a lone key. */
+	if (!tls->chain_pem != !tls->key_pem)
+		return NULL;
 	own = (grpc_ssl_pem_key_cert_pair){
 		.private_key = tls->key_pem, .cert_chain = tls->chain_pem};
 	return grpc_ssl_credentials_create(
@@ -179,6 +194,7 @@ static int copy_interceptors(struct rpc_channel *channel, const struct rpc_chann
 static void channel_dispose(struct rpc_channel *channel)
 {
 	timer_free(channel->progress);
+	timer_free(channel->told);
 	free(channel->interceptors);
 	free(channel);
 }
@@ -199,6 +215,12 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 	channel->compression = options->compression;
 	channel->direct = fd >= 0;
 	channel->state.done = state_changed;
+	channel->told = timer_new(rpc_loop(rpc), told_due, channel);
+	if (!channel->told) {
+		close_fd(&fd);
+		channel_dispose(channel);
+		return -ENOMEM;
+	}
 	channel->channel = create(options, fd);
 	if (!channel->channel) {
 		channel_dispose(channel);
@@ -250,6 +272,7 @@ void rpc_channel_free(struct rpc_channel *channel)
 	grpc_channel_destroy(channel->channel);
 	channel->channel = NULL;
 	channel->log = NULL;
+	timer_set(channel->told, CLOCK_NEVER);
 	rpc_closed(channel->rpc);
 	channel_maybe_free(channel);
 }
@@ -266,7 +289,11 @@ int rpc_channel_watch(struct rpc_channel *channel, rpc_ready_fn *fn, void *arg)
 	channel->ready_fn = fn;
 	channel->ready_arg = arg;
 	channel->ready = false;
-	if (fn && !channel->state_out)
+	if (!fn)
+		return 0;
+	if (channel->state_out)
+		timer_set(channel->told, 0); /* the wait began with the present state */
+	else
 		state_wait(channel, GRPC_CHANNEL_SHUTDOWN);
 	return 0;
 }

@@ -57,8 +57,8 @@ struct rpc_end {
 	const struct rpc_headers *trailers; /* borrowed; never NULL */
 };
 
-/* Connects at the first call. 0, -EINVAL (target), -ENOMEM. Strings are copied.
- */
+/* Connects at the first call. 0, -EINVAL (target; a certificate without its key, or a key alone),
+ * -ENOMEM. Strings are copied. */
 int rpc_channel_new(
 	struct rpc *rpc, const struct rpc_channel_options *options, struct rpc_channel **out);
 
@@ -77,8 +77,9 @@ void rpc_channel_reconnect_now(struct rpc_channel *channel);
 
 /*
  * Connect, keep connected, and tell each change: ready true when the connection (with TLS) is made,
- * false when it is lost. The first state is told, too, when it is ready. One watcher; fn NULL ends
- * that. 0; -EINVAL: a channel over a socket, which knows no other connection.
+ * false when it is lost. The first state is told, too, when it is ready. One watcher; another fn
+ * takes its place, and is told anew; fn NULL ends that. 0; -EINVAL: a channel over a socket, which
+ * knows no other connection.
  */
 typedef void rpc_ready_fn(void *arg, bool ready);
 int rpc_channel_watch(struct rpc_channel *channel, rpc_ready_fn *fn, void *arg);

@@ -25,7 +25,8 @@ struct rpc_interceptor {
 	/* Before a call: 0; -errno: the call does not start, and its start returns that. May be
 	 * NULL. */
 	int (*starting)(void *arg, const struct rpc_call_info *call, struct rpc_headers *headers);
-	/* After a call that has started, before its caller is told. May be NULL. */
+	/* After a call, before its caller is told; CANCELLED when a later interceptor, or gRPC, has
+	 * let none start. May be NULL. */
 	void (*ended)(void *arg, const struct rpc_call_info *call, const struct rpc_end *end,
 		const struct rpc_call_traffic *traffic);
 	void *arg; /* borrowed, for as long as calls of the channel are out */

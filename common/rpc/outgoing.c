@@ -25,13 +25,29 @@ static int ask_interceptors(struct outgoing *out, struct rpc_headers *headers)
 	const struct rpc_channel *channel = out->channel;
 	int r = 0;
 
-	for (size_t i = 0; i < channel->n_interceptors && r == 0; i++) {
-		const struct rpc_interceptor *interceptor = &channel->interceptors[i];
+	while (out->begun < channel->n_interceptors) {
+		const struct rpc_interceptor *interceptor = &channel->interceptors[out->begun];
 
 		if (interceptor->starting)
 			r = interceptor->starting(interceptor->arg, &out->info, headers);
+		if (r < 0)
+			break;
+		out->begun++;
 	}
 	return r;
+}
+
+static void tell_interceptors(struct outgoing *out, const struct rpc_end *end)
+{
+	if (out->info.path)
+		out->traffic.took_ms = clock_now_ms() - out->start_ms;
+	while (out->begun > 0) {
+		const struct rpc_interceptor *interceptor =
+			&out->channel->interceptors[--out->begun];
+
+		if (interceptor->ended)
+			interceptor->ended(interceptor->arg, &out->info, end, &out->traffic);
+	}
 }
 
 static int set_headers(
@@ -183,24 +199,31 @@ void outgoing_end(const struct outgoing *out, const char *details, struct rpc_he
 
 void outgoing_ended(struct outgoing *out, const struct rpc_end *end)
 {
-	struct rpc_channel *channel = out->channel;
+	const struct rpc_channel *channel = out->channel;
 
 	LIST_REMOVE(out, link);
 	if (channel->progress && LIST_EMPTY(&channel->calls))
 		timer_set(channel->progress, CLOCK_NEVER);
-	if (!out->info.path)
-		return;
-	out->traffic.took_ms = clock_now_ms() - out->start_ms;
-	for (size_t i = channel->n_interceptors; i-- > 0;) {
-		const struct rpc_interceptor *interceptor = &channel->interceptors[i];
-
-		if (interceptor->ended)
-			interceptor->ended(interceptor->arg, &out->info, end, &out->traffic);
-	}
+	tell_interceptors(out, end);
 }
 
 void outgoing_free(struct outgoing *out)
 {
+	static const struct rpc_headers none;
+	const struct rpc_end end = {.outcome = OUTCOME_CANCELLED,
+		.status = RPC_STATUS_CANCELLED,
+		.details = "the call was not started",
+		.trailers = &none};
+
+	if (out->begun > 0) {
+		struct rpc_channel *channel = out->channel;
+
+		out->traffic = (struct rpc_call_traffic){0};
+		channel->telling++;
+		tell_interceptors(out, &end);
+		channel->telling--;
+		channel_maybe_free(channel);
+	}
 	metadata_out_done(&out->headers);
 	grpc_metadata_array_destroy(&out->initial);
 	grpc_metadata_array_destroy(&out->trailing);

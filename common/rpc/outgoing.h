@@ -26,6 +26,7 @@ struct outgoing {
 	grpc_slice details;
 	struct progress progress;
 	struct rpc_call_info info; /* for interceptors; the path is a copy, NULL without them */
+	size_t begun;              /* interceptors that were asked, and will hear the end */
 	struct rpc_call_traffic traffic;
 	int64_t start_ms;
 };
@@ -40,7 +41,8 @@ struct rpc_channel {
 	enum rpc_compression compression;
 	struct rpc_interceptor *interceptors;
 	size_t n_interceptors;
-	struct tag state; /* waits for the next change of the connection */
+	struct timer *told; /* tells a new watcher the present state */
+	struct tag state;   /* waits for the next change of the connection */
 	bool state_out;
 	bool ready; /* as it was told last */
 	rpc_ready_fn *ready_fn;
@@ -66,7 +68,8 @@ struct outgoing_head {
 };
 
 /* Make the call, send nothing yet. 0; -EINVAL (headers, timeout), -ENOMEM, or what an interceptor
- * has returned; outgoing_free() afterwards in each case. */
+ * has returned; outgoing_free() afterwards in each case, which tells interceptors of a call that
+ * was never started. */
 int outgoing_init(
 	struct outgoing *out, struct rpc_channel *channel, const struct outgoing_head *head);
 
@@ -93,7 +96,7 @@ const char *outgoing_unpack(
 void outgoing_end(const struct outgoing *out, const char *details, struct rpc_headers *trailers,
 	struct rpc_end *end);
 
-/* Tell the interceptors, and remove it from the channel's calls. */
+/* Tell the interceptors that have begun, and remove it from the channel's calls. */
 void outgoing_ended(struct outgoing *out, const struct rpc_end *end);
 
 /* Free what it holds; half-built ones, too. The channel's list must not have it. */

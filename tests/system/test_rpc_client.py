@@ -38,6 +38,7 @@ class Service:
         return request
 
     def unary_unary_Fail(self, request, context):
+        context.send_initial_metadata([("x-first", "one")])
         context.set_trailing_metadata([("x-why", "because")])
         context.abort(grpc.StatusCode.ABORTED, "not \u00e4 now")
 
@@ -157,6 +158,7 @@ def test_headers_both_ways(service, client):
     assert result.header("x-last") in (b"two", b"three")
     failed = client.unary("Fail")
     assert (failed["status"], failed["details"]) == (10, "not \u00e4 now")
+    assert failed.header("x-first") == b"one"
     assert failed.header("x-why") == b"because"
     assert client.unary("Nothing")["status"] == 12
 
@@ -317,6 +319,10 @@ def test_readiness():
         assert "0" in client.next("ready")
         with serving(port=port):
             assert "1" in client.next("ready")
+            for _ in range(2):  # each new watcher is told
+                client.do("watch off")
+                client.do("watch")
+                assert "1" in client.next("ready")
             client.do("watch off")
         client.tell()
 

@@ -187,7 +187,7 @@ static void ended(void *who, const struct rpc_call_info *call, const struct rpc_
 	const struct rpc_call_traffic *traffic)
 {
 	tell(outcome_name(end->outcome), who);
-	assert_int_equal(traffic->sent, 1);
+	assert_int_equal(traffic->sent, end->outcome == OUTCOME_OK);
 	assert_string_equal(call->path, "/test.Service/Header");
 	assert_false(call->streams);
 }
@@ -221,20 +221,40 @@ static void test_interceptors(void **state)
 	rpc_channel_free(channel);
 }
 
+/* The first one hears that there is no call, the last one is not asked. */
 static void test_interceptor_refuses(void **state)
 {
 	struct world *world = *state;
 	struct rpc_interceptor interceptors[] = {
-		{starting, ended, refuses}, {starting, ended, two}};
-	struct rpc_channel *channel = intercepted(world, interceptors, 2);
-	struct rpc_call_options options = {.path = "/test.Service/Echo"};
+		{starting, ended, one}, {starting, ended, refuses}, {starting, ended, two}};
+	struct rpc_channel *channel = intercepted(world, interceptors, 3);
+	struct rpc_call_options options = {.path = "/test.Service/Header"};
 	struct answer answer = {0};
 	struct slices body = text_body("x");
 
 	told[0] = '\0';
 	assert_int_equal(call_begin(channel, &options, &body, &answer), -EACCES);
-	assert_string_equal(told, "start refuses, ");
+	assert_string_equal(told, "start one, start refuses, CANCELLED one, ");
 	rpc_channel_free(channel);
+}
+
+/* gRPC would end the program on the first, and forget the second. */
+static void test_half_a_certificate(void **state)
+{
+	static const struct rpc_tls halves[] = {{.chain_pem = "x"}, {.key_pem = "x"}};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+		const struct rpc_channel_options options = {
+			.target = "127.0.0.1:1", .tls = &halves[i], .receive_max_bytes = MIB};
+		struct rpc_channel *channel = NULL;
+
+		assert_int_equal(rpc_channel_new(world->rpc, &options, &channel), -EINVAL);
+		assert_int_equal(rpc_channel_from_fd(
+					 world->rpc, world_connect(world, 0), &options, &channel),
+			-EINVAL);
+		assert_null(channel);
+	}
 }
 
 int main(void)
@@ -246,6 +266,7 @@ int main(void)
 		WITH_WORLD(test_channel_freed),
 		WITH_WORLD(test_interceptors),
 		WITH_WORLD(test_interceptor_refuses),
+		WITH_WORLD(test_half_a_certificate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
