@@ -230,6 +230,25 @@ def test_reconnect(start):
         assert any("come back in 1 s" in line for line in client.lines)
 
 
+def test_leaves_a_server_that_does_not_end(start):
+    """Flower's client closes its channel; a stream that the server keeps is cancelled."""
+    cancelled = threading.Semaphore(0)
+
+    def join(number, messages, context):
+        gone = threading.Event()
+        context.add_callback(gone.set)
+        yield reconnect(1 if number == 1 else 0)
+        assert next(messages).disconnect_res.reason == Reason.RECONNECT
+        if gone.wait(SECONDS):
+            cancelled.release()
+
+    with judged(join) as judge:
+        client = start(judge.target)
+        assert client.wait() == 0, client.lines
+        assert judge.joined == 2
+        assert all(cancelled.acquire(timeout=SECONDS) for _ in range(2))
+
+
 def test_training_of_nothing(start):
     """A model without arrays: this client has no answer to that, and ends."""
 
