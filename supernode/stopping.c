@@ -154,6 +154,12 @@ void supernode_stop(struct supernode *supernode)
 		leave(supernode);
 		return;
 	}
+	if (supernode->phase == PHASE_DRAINING && supernode->told) {
+		supernode->told = false;
+		log_info(supernode->log,
+			"stopping already, since the SuperLink said so; a second signal stops at once");
+		return;
+	}
 	if (supernode->phase != PHASE_WORKING) {
 		log_warn(supernode->log,
 			"stopping now: no reply is sent any more, and the SuperLink is not told");

@@ -68,6 +68,7 @@ struct supernode {
 	bool apps_stopped;   /* the last ones, in PHASE_ENDING */
 	unsigned leaving;    /* parts that have not said that they are done */
 	bool pumping;
+	bool told;    /* to end, by the SuperLink; not yet by a signal */
 	bool hurried; /* asked to stop twice */
 	int status;
 };

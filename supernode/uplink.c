@@ -107,8 +107,10 @@ static void on_told_to_end(void *arg)
 {
 	struct supernode *supernode = arg;
 
-	if (supernode->phase == PHASE_WORKING)
-		supernode_stop(supernode);
+	if (supernode->phase != PHASE_WORKING)
+		return;
+	supernode_stop(supernode);
+	supernode->told = true;
 }
 
 static void on_over(void *arg, enum fleet_over over, const char *sentence)

@@ -436,6 +436,9 @@ static void a_superlink_that_tells_it_to_end_waits_for_the_messages(void **state
 	assert_int_equal(kit_log_count(&rig.log, "stopping: 1 message at work"), 1);
 	uplink_events.told_to_end(&rig.node);
 	assert_int_equal(rig.node.phase, PHASE_DRAINING);
+	/* The first signal of an operator is no second one either. */
+	supernode_stop(&rig.node);
+	assert_int_equal(rig.node.phase, PHASE_DRAINING);
 	assert_false(rig.node.hurried);
 	gone();
 	pushed(OUTCOME_OK);
