@@ -34,7 +34,7 @@ static bool content_comes(const struct inbound *call)
 	const struct inbound *at;
 
 	LIST_FOREACH(at, &call->server->calls, link)
-	if (at->receiving && !at->body_timer && !reads_little(at) &&
+	if (at->receiving && !at->body_timer && !at->answered && !reads_little(at) &&
 		at->request.peer == call->request.peer)
 		return true;
 	return false;
