@@ -47,11 +47,14 @@ void allowance_event(struct allowance *allowance, int fd)
 {
 	int waiting = 0;
 
-	/* The server may have read bytes that were not seen here. */
 	if (ioctl(fd, FIONREAD, &waiting))
 		return;
-	allowance->estimate +=
-		waiting > allowance->waiting ? (uint64_t)(waiting - allowance->waiting) : 1;
+	/* When not more wait than before, the server has read, and these came since; it may also
+	 * have read some that were not seen here. */
+	if (waiting > allowance->waiting)
+		allowance->estimate += (uint64_t)(waiting - allowance->waiting);
+	else
+		allowance->estimate += waiting > 0 ? (uint64_t)waiting : 1;
 	allowance->waiting = waiting;
 }
 

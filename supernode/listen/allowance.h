@@ -27,7 +27,7 @@ struct debt {
 struct allowance {
 	struct debt debt;
 	uint64_t seen;     /* bytes that had come at the last look */
-	uint64_t estimate; /* that came at a unix socket, at least */
+	uint64_t estimate; /* that came at a unix socket */
 	int waiting;       /* in it, at the last event */
 	bool lifted;
 };
@@ -43,8 +43,8 @@ void allowance_lift(struct allowance *allowance, int fd);
 
 /* Bytes came on fd. */
 void allowance_event(struct allowance *allowance, int fd);
-/* Bytes that have come on fd; of a unix socket, whose kernel does not count, those that are known
- * of: at least one for each time that some came. */
+/* Bytes that have come on fd; of a unix socket, whose kernel does not count, an estimate from what
+ * waited in it each time that some came. */
 uint64_t allowance_received(const struct allowance *allowance, int fd);
 
 /* Was more sent on fd than is allowed by now? all: what all such connections of the address have

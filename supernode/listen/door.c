@@ -121,7 +121,10 @@ static bool connection_judge(struct connection *connection)
 
 bool connection_is_refused_often(const struct connection *connection)
 {
-	return connection->refused.amount > DOOR_REFUSED_MAX;
+	struct debt now = connection->refused;
+
+	debt_add(&now, 0, DOOR_REFUSED_S, clock_now_ms());
+	return now.amount > DOOR_REFUSED_MAX;
 }
 
 void connection_look(struct connection *connection)
