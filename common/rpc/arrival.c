@@ -64,8 +64,8 @@ static unsigned connection_serving(const struct inbound *call)
 	const struct inbound *at;
 	unsigned n = 0;
 
-	LIST_FOREACH(at, &call->server->calls, link)
-	n += at->serving && same_connection(call, at);
+	LIST_FOREACH(at, &call->server->served, served)
+	n += same_connection(call, at);
 	return n;
 }
 
@@ -146,6 +146,7 @@ static void call_arrived(struct tag *tag, bool ok)
 		return;
 	}
 	call->serving = true;
+	LIST_INSERT_HEAD(&server->served, call, served);
 	server->serving++;
 	request_arrived(&call->request);
 }

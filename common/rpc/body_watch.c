@@ -33,8 +33,8 @@ static bool content_comes(const struct inbound *call)
 {
 	const struct inbound *at;
 
-	LIST_FOREACH(at, &call->server->calls, link)
-	if (at->receiving && !at->body_timer && !at->answered && !reads_little(at) &&
+	LIST_FOREACH(at, &call->server->served, served)
+	if (at->receiving && !at->body_timer && !reads_little(at) &&
 		at->request.peer == call->request.peer)
 		return true;
 	return false;
@@ -49,7 +49,7 @@ static void content_over(const struct inbound *call)
 	size_t bytes = call->body ? grpc_byte_buffer_length(call->body) : 0;
 	struct inbound *at;
 
-	LIST_FOREACH(at, &call->server->calls, link)
+	LIST_FOREACH(at, &call->server->served, served)
 	if (at->receiving && at->body_timer && at->request.peer == call->request.peer)
 		at->body_from =
 			reads_little(call) ? at->body_from + bytes : connection_received(at);

@@ -118,6 +118,7 @@ static void inbound_finish(
 	struct inbound *call = container_of(request, struct inbound, request);
 
 	call->serving = false;
+	LIST_REMOVE(call, served);
 	call->server->serving--;
 	if (outcome == OUTCOME_OK)
 		inbound_reply(call, body);

@@ -23,9 +23,12 @@ struct rpc_server {
 	struct peers peers;
 	LIST_HEAD(, inbound) calls; /* all that have arrived and are not yet freed */
 	size_t live;                /* so many */
-	size_t serving;             /* those of them that the services have */
-	size_t posted;              /* waiting for a call to arrive */
-	struct timer *timer;        /* for what could not be posted; at shutdown for the grace */
+	/* Those of them that the services have: at most calls_max. Who looks for a call goes
+	 * through these, not through all that wait for the end of a refusal. */
+	LIST_HEAD(, inbound) served;
+	size_t serving;      /* so many */
+	size_t posted;       /* waiting for a call to arrive */
+	struct timer *timer; /* for what could not be posted; at shutdown for the grace */
 	int64_t grace_end_ms;
 	bool stopping;
 	bool cut;  /* calls at hand were cancelled */
@@ -41,7 +44,7 @@ struct rpc_server {
 struct inbound {
 	struct request request;
 	struct rpc_server *server;
-	LIST_ENTRY(inbound) link;
+	LIST_ENTRY(inbound) link, served; /* served: while serving */
 	grpc_call *call;
 	grpc_call_details about;
 	grpc_metadata_array metadata;
