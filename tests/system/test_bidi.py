@@ -45,8 +45,8 @@ class Client:
         for line in self.process.stderr:
             self.lines.append(line)
 
-    def wait(self):
-        status = self.process.wait(SECONDS)
+    def wait(self, seconds=SECONDS):
+        status = self.process.wait(seconds)
         self.reader.join(SECONDS)
         return status
 
@@ -263,7 +263,7 @@ def test_training_of_nothing(start):
 
 
 def test_a_large_model(start):
-    tensor = npy(bytes(100 << 20))
+    tensor = npy(bytes((500 if os.environ.get("FLWR_TEST_LARGE") else 100) << 20))
 
     def join(number, messages, context):
         yield fit(tensor)
@@ -274,7 +274,7 @@ def test_a_large_model(start):
 
     with judged(join) as judge:
         client = start(judge.target)
-        assert client.wait() == 0, client.lines
+        assert client.wait(5 * SECONDS) == 0, client.lines
 
 
 def test_instructions_ahead(start):

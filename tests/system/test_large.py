@@ -87,6 +87,21 @@ def test_memory(federation, clientapp):
 
 
 @ours
+@pytest.mark.parametrize("transport", ["grpc-adapter", "rest"])
+def test_transports(federation, transport):
+    """The other ways to a SuperLink hold a message once, too."""
+    federation.fleet_api_type = transport
+    federation.expect("Ping failed: DEADLINE_EXCEEDED")
+    node, node_id, judge = start(federation, "ours", "started")
+    assert serves(judge, node_id) == 1
+    idle = field(node, "VmRSS")
+    there_and_back(judge, node_id, SIZE)
+    if os.environ.get("FLWR_SANITIZE") != "1":
+        assert field(node, "VmHWM") - idle <= SIZE + 8 * MIB
+    assert serves(judge, node_id) == 2
+
+
+@ours
 def test_reply_too_large(federation):
     """The SuperLink takes 512 MiB: an error reply that names both sizes."""
     node, node_id, judge = start(federation, "ours", "started")

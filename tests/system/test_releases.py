@@ -20,7 +20,7 @@ SECURED = VERSIONS if ALL else [v for v in VERSIONS if v.startswith(("1.15.", "1
 # The judge's app has no names for what Flower 1.16 - 1.20 call theirs.
 JUDGED = [version for version in VERSIONS if int(version.split(".")[1]) not in range(16, 21)]
 
-CHANGED = r"SuperLink .*(forgot|register|speaks|answers)"
+CHANGED = r"SuperLink .*(forgot|register|replaced|answers)"
 
 
 def use(federation, version, record_property):

@@ -66,7 +66,12 @@ class TestedFederation(Federation):
                     wrong.append(f"{node.name} ended with {status} after SIGTERM")
         left = self.end()
         # Flower 1.32 may leave a ServerApp that waits for its SuperLink; all else is our affair.
-        left = {pid: command for pid, command in left.items() if "/flwr-serverapp " not in command}
+        # One without a command line is at its end already.
+        left = {
+            pid: command
+            for pid, command in left.items()
+            if command and "/flwr-serverapp " not in command
+        }
         wrong += [f"left over: {pid} {command}" for pid, command in left.items()]
         return wrong + self.unexpected()
 
