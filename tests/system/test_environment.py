@@ -87,8 +87,14 @@ def test_log_level(tmp_path, level):
     said = run("flower-supernode", ours, tmp_path, FLWR_LOG_LEVEL=level)
     assert levels_of(said.stderr) == LEVELS[level], said.stderr
     assert "INFO" in said.stderr or "worker API" not in said.stderr
-    theirs = run(flower, NOWHERE, tmp_path, FLWR_LOG_LEVEL=level, FLWR_TELEMETRY_ENABLED="0")
-    assert levels_of(theirs.stderr) == LEVELS[level], theirs.stderr
+    try:
+        theirs = run(
+            flower, NOWHERE, tmp_path, FLWR_LOG_LEVEL=level, FLWR_TELEMETRY_ENABLED="0"
+        ).stderr
+    except subprocess.TimeoutExpired as hanging:
+        # Flower's program sometimes does not end after its last line.
+        theirs = hanging.stderr.decode(errors="replace")
+    assert levels_of(theirs) == LEVELS[level], theirs
 
 
 def test_log_level_option(tmp_path):
