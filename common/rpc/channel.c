@@ -215,12 +215,6 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 	channel->compression = options->compression;
 	channel->direct = fd >= 0;
 	channel->state.done = state_changed;
-	channel->told = timer_new(rpc_loop(rpc), told_due, channel);
-	if (!channel->told) {
-		close_fd(&fd);
-		channel_dispose(channel);
-		return -ENOMEM;
-	}
 	channel->channel = create(options, fd);
 	if (!channel->channel) {
 		channel_dispose(channel);
@@ -272,7 +266,8 @@ void rpc_channel_free(struct rpc_channel *channel)
 	grpc_channel_destroy(channel->channel);
 	channel->channel = NULL;
 	channel->log = NULL;
-	timer_set(channel->told, CLOCK_NEVER);
+	if (channel->told)
+		timer_set(channel->told, CLOCK_NEVER);
 	rpc_closed(channel->rpc);
 	channel_maybe_free(channel);
 }
@@ -286,6 +281,10 @@ int rpc_channel_watch(struct rpc_channel *channel, rpc_ready_fn *fn, void *arg)
 {
 	if (channel->direct)
 		return -EINVAL;
+	if (!channel->told)
+		channel->told = timer_new(rpc_loop(channel->rpc), told_due, channel);
+	if (!channel->told)
+		return -ENOMEM;
 	channel->ready_fn = fn;
 	channel->ready_arg = arg;
 	channel->ready = false;

@@ -78,8 +78,8 @@ void rpc_channel_reconnect_now(struct rpc_channel *channel);
 /*
  * Connect, keep connected, and tell each change: ready true when the connection (with TLS) is made,
  * false when it is lost. The first state is told, too, when it is ready. One watcher; another fn
- * takes its place, and is told anew; fn NULL ends that. 0; -EINVAL: a channel over a socket, which
- * knows no other connection.
+ * takes its place, and is told anew; fn NULL ends that. 0; -ENOMEM; -EINVAL: a channel over a
+ * socket, which knows no other connection.
  */
 typedef void rpc_ready_fn(void *arg, bool ready);
 int rpc_channel_watch(struct rpc_channel *channel, rpc_ready_fn *fn, void *arg);
