@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-/* What a ServerMessage asks for, and a ClientMessage answers. */
+/* The kind of a ServerMessage, and of the ClientMessage that answers it. */
 enum bidi_kind {
 	BIDI_NONE,
 	BIDI_RECONNECT,
@@ -36,7 +36,7 @@ enum bidi_reason {
 /* The type of a kind as messages have it: "train"; "" of BIDI_NONE. */
 const char *bidi_message_type(enum bidi_kind kind);
 
-/* What does this ServerMessage ask for? seconds_out is set for BIDI_RECONNECT. 0; -EBADMSG
+/* Tell the kind of this ServerMessage; seconds_out is set for BIDI_RECONNECT. 0; -EBADMSG
  * (broken, or nothing that is known); -EMSGSIZE (too many values); -ENOMEM. */
 int bidi_look(const struct slices *bytes, enum bidi_kind *kind_out, int64_t *seconds_out);
 

@@ -59,7 +59,7 @@ struct object_head {
 int object_head_parse(const struct slices *object, struct object_head *out, struct reason *why);
 void object_head_done(struct object_head *head);
 
-/* What an object is made of; all is borrowed. */
+/* The parts of an object; all is borrowed. */
 struct object_parts {
 	enum object_type type;
 	const struct object_id *children;

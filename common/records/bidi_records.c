@@ -286,7 +286,8 @@ static int put_loss(struct reply *reply, float *field)
 	return 0;
 }
 
-/* What a client does not implement has a status only, whatever else its records say. */
+/* The reply of a client that does not implement the method has a status only, whatever else its
+ * records say. */
 static int encode_properties(struct reply *reply, struct slices *out)
 {
 	Flwr__ClientMessage__GetPropertiesRes res = FLWR__CLIENT_MESSAGE__GET_PROPERTIES_RES__INIT;

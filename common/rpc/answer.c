@@ -82,7 +82,7 @@ void inbound_answer(struct inbound *call, enum outcome outcome, const char *deta
 	call->answered = true;
 	if (!call->status_chosen)
 		inbound_choose_status(call, (grpc_status_code)rpc_status_of(outcome), details);
-	/* With a receive out, too: gRPC gives up what is left of the request. */
+	/* A receive may be out: gRPC gives up what is left of the request. */
 	if (!call->sending && !call->heading)
 		inbound_answer_now(call);
 }

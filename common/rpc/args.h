@@ -47,7 +47,7 @@ static inline grpc_arg arg_quota(uint64_t max_bytes, grpc_resource_quota **quota
 
 enum { ARGS_COMMON = 12 };
 
-/* What both ends say of themselves. */
+/* The settings that clients and servers have in common. */
 struct args_common {
 	uint64_t receive_max_bytes;
 	int64_t keepalive_ms; /* 0: no pings */

@@ -28,8 +28,8 @@ static size_t head_bytes(const struct inbound *call)
 	return bytes;
 }
 
-/* Whose call it is: of a connection that was given to us, what came with it. NULL: that has ended.
- */
+/* The peer of a call: the one that was given with the connection, or a stand-in of the call for a
+ * port of gRPC's. NULL: the given connection has ended. */
 static const struct peer *call_peer(struct inbound *call)
 {
 	call->peer = grpc_call_get_peer(call->call);
@@ -50,7 +50,7 @@ static int64_t call_deadline_ms(const struct inbound *call)
 	return clock_after(clock_now_ms(), gpr_time_to_millis(left));
 }
 
-/* Of a port's callers gRPC says the address; one of a unix socket has none. */
+/* gRPC names the address of a port's caller; a caller at a unix socket has none. */
 static bool same_connection(const struct inbound *a, const struct inbound *b)
 {
 	if (a->request.peer == &a->stand_in && strncmp(a->peer, "ip", 2) == 0)

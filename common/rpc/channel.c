@@ -28,7 +28,7 @@ static void channel_args(const struct rpc_channel_options *options, grpc_arg *ar
 {
 	size_t i = 0;
 
-	/* Of two arguments of one name gRPC takes the first. */
+	/* gRPC takes the first of two arguments of one name. */
 	while (i < options->n_options) {
 		args[i] = arg_option(&options->options[i]);
 		i++;

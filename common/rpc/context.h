@@ -53,7 +53,7 @@ int rpc_request_compress(struct request *request, enum rpc_compression compressi
 /* Do not compress the next message. 0. */
 int rpc_request_plain_next(struct request *request);
 
-/* What is known about the other end of the connection. */
+/* Facts about the other end of the connection, as gRPC knows them. */
 struct rpc_auth {
 	struct rpc_headers properties; /* "x509_common_name", "x509_subject_alternative_name", ...;
 					  a name may repeat */

@@ -23,8 +23,8 @@ struct rpc_server {
 	struct peers peers;
 	LIST_HEAD(, inbound) calls; /* all that have arrived and are not yet freed */
 	size_t live;                /* so many */
-	/* Those of them that the services have: at most calls_max. Who looks for a call goes
-	 * through these, not through all that wait for the end of a refusal. */
+	/* Calls that the services have: at most calls_max. A search for a call goes through these,
+	 * not through all that wait for the end of a refusal. */
 	LIST_HEAD(, inbound) served;
 	size_t serving;      /* so many */
 	size_t posted;       /* waiting for a call to arrive */
@@ -105,7 +105,7 @@ void inbound_orphan(struct rpc_server *server, const struct peer *peer);
 void inbound_answer(struct inbound *call, enum outcome outcome, const char *details);
 /* Answer OK, or what the services have set, with a message. */
 void inbound_reply(struct inbound *call, const struct slices *body);
-/* What the peer shall be told in the place of what the services answer. */
+/* Choose the status that the peer is told in the place of the services' answer. */
 void inbound_choose_status(struct inbound *call, grpc_status_code status, const char *details);
 /* Send the answer: nothing before it is on its way any more. */
 void inbound_answer_now(struct inbound *call);

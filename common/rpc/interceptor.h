@@ -35,7 +35,7 @@ struct rpc_interceptor {
 /* A line of level debug for each call that succeeded, of level warn for one that failed. */
 struct rpc_interceptor rpc_log_calls(struct log *log);
 
-/* What the calls of one or several channels have come to. Zero-initialised is none. */
+/* Numbers of the calls of one or several channels. Zero-initialised is none. */
 struct rpc_metrics {
 	uint64_t started;
 	uint64_t ended[OUTCOME_N];

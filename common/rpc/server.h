@@ -51,7 +51,8 @@ struct rpc_server_options {
 	void *refused_arg;            /* given to both */
 	int64_t keepalive_ms;         /* between pings to a peer, with calls and without; 0: none */
 	int64_t keepalive_timeout_ms; /* for the answer to one */
-	/* Of answers, if the caller accepts it; a request may choose for itself (context.h). */
+	/* Answers are compressed so if the caller accepts it; a request may choose for itself
+	 * (context.h). */
 	enum rpc_compression compression;
 	/*
 	 * Compressions that requests may have, RPC_ACCEPT(); requests with others are answered with

@@ -47,9 +47,9 @@ struct service {
 };
 
 /*
- * What is done for each request before admit(), and after its end: several stand in a row, begin()
- * is called from the first to the last, end() from the last to the first. They do not see what
- * reaches no method: calls of unknown methods, and those that the front-end refuses at their
+ * Functions that run for each request before admit(), and after its end: several stand in a row,
+ * begin() is called from the first to the last, end() from the last to the first. They do not see
+ * what reaches no method: calls of unknown methods, and those that the front-end refuses at their
  * arrival because there are too many of them, or no memory (its own refused() is told of these).
  */
 struct interceptor {

@@ -192,7 +192,7 @@ int over_grpc_new(const struct transport_options *wanted, const struct over_grpc
 		options.memory_max_bytes = wanted->memory_max_bytes + wanted->receive_max_bytes;
 	r = rpc_channel_new(wanted->rpc, &options, &grpc->large);
 	options.own_connection = true;
-	/* gRPC refuses a larger message by its first five bytes. */
+	/* gRPC looks at the size when all of a message is here; memory_max_bytes bounds that. */
 	options.receive_max_bytes = TRANSPORT_SMALL_BYTES + form->more_bytes;
 	options.memory_max_bytes = GRPC_SMALL_MEMORY_BYTES;
 	if (!r)
