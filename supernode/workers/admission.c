@@ -52,9 +52,9 @@ void refuse_gone(struct request *request)
 
 /* ---- who calls ---- */
 
-void admission_hold(struct admission *admission, const struct request *request, uint64_t token)
+int admission_hold(struct admission *admission, const struct request *request, uint64_t token)
 {
-	guests_hold(admission->guests, request->peer, token,
+	return guests_hold(admission->guests, request->peer, token,
 		request_header(request, GUESTS_SAID_HEADER));
 }
 
@@ -193,20 +193,34 @@ static void handle_content(struct worker_service *service, struct request *reque
 
 /* ---- the wrapper ---- */
 
+/* The inline message at work whose token the caller's connection holds. NULL: it holds none, or
+ * several: its outputs may be of any of them. */
+static const struct message *find_inline(
+	const struct admission *admission, const struct request *request)
+{
+	const struct message *found = NULL;
+	uint64_t token;
+
+	for (size_t i = 0; (token = guests_holds(admission->guests, request->peer, i)); i++) {
+		const struct message *message = node_message_of(admission->node, token);
+
+		if (!message || node_message_form(message) != MESSAGE_INLINE)
+			continue;
+		if (found)
+			return NULL;
+		found = message;
+	}
+	return found;
+}
+
 /* The token is not known before the body is here. */
 static void admit_outputs(struct admission *admission, struct request *request)
 {
-	struct node *node = admission->node;
-	const struct message *message;
-
-	if (!node_expects_outputs(node)) {
+	if (!node_expects_outputs(admission->node)) {
 		refuse(admission, request, OUTCOME_FAILED_PRECONDITION, ADMISSION_NO_OUTPUTS);
 		return;
 	}
-	message = node_message_of(node, guests_holds(admission->guests, request->peer));
-	if (message && node_message_form(message) != MESSAGE_INLINE)
-		message = NULL;
-	contents_admit(admission->contents, request, message);
+	contents_admit(admission->contents, request, find_inline(admission, request));
 }
 
 /* Before the body is received, of those who show a token. */
@@ -216,6 +230,7 @@ static void call_admit(void *server, struct request *request)
 	struct admission *admission = service->admission;
 	const struct worker_method *method = method_of(service, request);
 	const struct message *message;
+	int r;
 
 	guests_used(admission->guests, request->peer);
 	if (method->rule == ADMIT_OUTPUTS) {
@@ -226,8 +241,10 @@ static void call_admit(void *server, struct request *request)
 	if (!message)
 		return;
 	/* The caller's bytes are not limited from now on. */
-	admission_hold(admission, request, node_message_token(message));
-	if (method->rule == ADMIT_CONTENT)
+	r = admission_hold(admission, request, node_message_token(message));
+	if (r)
+		refuse_errno(admission, request, r);
+	else if (method->rule == ADMIT_CONTENT)
 		contents_admit(admission->contents, request, message);
 	else
 		request_admit(request);

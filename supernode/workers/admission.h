@@ -48,7 +48,8 @@ enum admission_rule {
 	 * content says. */
 	ADMIT_CONTENT,
 	/* The token lies in the body, which may be of any size: it is received while outputs are
-	 * expected, at once from a connection that holds a token, of the others one at a time. */
+	 * expected, at once from a connection that holds the token of one such message, of the
+	 * others one at a time. */
 	ADMIT_OUTPUTS,
 };
 
@@ -108,8 +109,8 @@ struct worker_service {
 /* Make service and methods of the table. */
 void worker_service_init(struct worker_service *service);
 
-/* The caller of request, which is still there, has shown the token: it holds it from now on. */
-void admission_hold(struct admission *admission, const struct request *request, uint64_t token);
+/* The caller of request has shown the token: its connection holds it from now on. 0, -ENOMEM. */
+int admission_hold(struct admission *admission, const struct request *request, uint64_t token);
 
 /* What callers are told of a task's token that is spent, and of outputs that nothing waits for. */
 #define ADMISSION_TOKEN_OVER "the task's token is not valid, or is no more"

@@ -49,13 +49,14 @@ static bool give_token(void *arg, struct request *request, const char **details_
 		node_get_token(admission->node, now(), &token, details_out) != OUTCOME_OK)
 		return false;
 	r = instruction_encode_token(token, &body);
+	if (r == 0)
+		r = admission_hold(admission, request, token);
 	if (r) {
 		node_worker_lost(admission->node, now(),
 			node_message_number(node_message_of(admission->node, token)), "no memory");
 		refuse_errno(admission, request, r);
 		return true;
 	}
-	admission_hold(admission, request, token);
 	request_reply(request, &body);
 	return true;
 }
@@ -89,12 +90,14 @@ static enum outcome pull(const struct dialect1 *dialect, struct request *request
 	enum outcome outcome =
 		node_find_message(admission->node, token, MESSAGE_INLINE, &message, details_out);
 
+	if (outcome == OUTCOME_OK && admission_hold(admission, request, token)) {
+		*details_out = "no memory";
+		outcome = OUTCOME_RESOURCE_EXHAUSTED;
+	}
 	if (outcome == OUTCOME_OK)
 		outcome = node_pull_inputs(admission->node, now(), message, inputs, details_out);
-	if (outcome == OUTCOME_OK) {
-		admission_hold(admission, request, token);
+	if (outcome == OUTCOME_OK)
 		admission->ops->ready(admission->arg, node_message_number(message), request->peer);
-	}
 	return outcome;
 }
 

@@ -150,12 +150,12 @@ static void handle_claim(void *arg, struct request *request, struct message *mes
 	claimed = node_claim(node, now(), number, &token) && node_token_text(node, token, text);
 	r = task_encode_claimed(claimed ? text : NULL, &body);
 	explicit_bzero(text, sizeof text);
-	if (claimed && r) {
+	if (claimed && r == 0)
+		r = admission_hold(dialect->admission, request, token);
+	if (claimed && r)
 		node_worker_lost(node, now(), number, "no memory");
-	} else if (claimed) {
-		admission_hold(dialect->admission, request, token);
-		guests_claimed(dialect->admission->guests, request->peer);
-	}
+	else if (claimed)
+		guests_claimed(dialect->admission->guests, request->peer, token);
 	dialect6_answer(dialect, request, r, &body);
 	if (claimed)
 		dialect6_changed(dialect);

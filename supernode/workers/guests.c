@@ -1,5 +1,6 @@
 #include "supernode/workers/guests.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
@@ -21,13 +22,24 @@
 #define CLIENT_IDLE_SLACK_MS 5000
 #define CLIENTS_RETURN_MS    180000
 
+/* A token that a connection has shown, or was given. */
+struct hold {
+	uint64_t token;
+	bool claimed; /* for a worker that will show it, too */
+};
+
+/* Grown by array_grow(). */
+struct holds {
+	struct hold *v;
+	size_t n;
+};
+
 /* A connection, and what its peer has shown and done. */
 struct guest {
 	struct connection connection;
 	int64_t used_ms;
-	uint64_t token; /* that was shown last */
-	bool claimed;   /* for a worker that will show it, too */
-	int busy;       /* calls that are receiving a body, or wait for a message */
+	struct holds holds;
+	int busy; /* calls that are receiving a body, or wait for a message */
 	unsigned calls;
 	int64_t first_ms; /* its first call has ended */
 	bool looked;      /* its peer's process has been looked for, or is being */
@@ -42,7 +54,7 @@ struct look {
 	struct job job;
 	struct guests *guests; /* waits for it */
 	struct peer peer;
-	uint64_t token;
+	struct holds holds; /* of the connection, if it has ended meanwhile */
 	int fd;
 	char said[SAID_BYTES];
 	int process;
@@ -72,10 +84,83 @@ static struct guest *guest_find(const struct guests *guests, const struct peer *
 	return connection ? guest_of(connection) : NULL;
 }
 
-static bool token_lives(const struct guests *guests, const struct guest *guest)
+/* ---- the tokens of a connection ---- */
+
+static bool token_lives(const struct guests *guests, uint64_t token)
 {
-	return guest->token && guests->ops->live(guests->arg, guest->token);
+	return guests->ops->live(guests->arg, token);
 }
+
+static struct hold *holds_find(const struct holds *holds, uint64_t token)
+{
+	for (size_t i = 0; i < holds->n; i++)
+		if (holds->v[i].token == token)
+			return &holds->v[i];
+	return NULL;
+}
+
+static void holds_remove(struct holds *holds, struct hold *hold)
+{
+	holds->n--;
+	memmove(hold, hold + 1, (size_t)(holds->v + holds->n - hold) * sizeof *hold);
+}
+
+static void holds_done(struct holds *holds)
+{
+	free(holds->v);
+	*holds = (struct holds){0};
+}
+
+/* Add a token that was shown, in the place of those that live no more. -ENOMEM. */
+static int holds_show(const struct guests *guests, struct holds *holds, uint64_t token)
+{
+	struct hold *hold;
+	int r;
+
+	for (size_t i = holds->n; i > 0; i--)
+		if (!token_lives(guests, holds->v[i - 1].token))
+			holds_remove(holds, &holds->v[i - 1]);
+	hold = holds_find(holds, token);
+	if (hold) {
+		hold->claimed = false;
+		return 0;
+	}
+	r = array_grow(&holds->v, holds->n, sizeof *holds->v);
+	if (r == 0)
+		holds->v[holds->n++] = (struct hold){.token = token};
+	return r;
+}
+
+/* Does the connection hold a token that lives? */
+static bool is_host(const struct guests *guests, const struct guest *guest)
+{
+	for (size_t i = 0; i < guest->holds.n; i++)
+		if (token_lives(guests, guest->holds.v[i].token))
+			return true;
+	return false;
+}
+
+static bool is_held(const struct guests *guests, uint64_t token)
+{
+	for (struct connection *at = door_connections(guests->door); at; at = at->next)
+		if (holds_find(&guest_of(at)->holds, token))
+			return true;
+	return false;
+}
+
+/* Guests that claimed a token for the worker that now shows it hold it no more. */
+static void release_claims(const struct guests *guests, uint64_t token)
+{
+	for (struct connection *at = door_connections(guests->door); at; at = at->next) {
+		struct guest *guest = guest_of(at);
+		struct hold *hold = holds_find(&guest->holds, token);
+
+		if (hold && hold->claimed)
+			holds_remove(&guest->holds, hold);
+	}
+}
+
+/* ---- complaints ---- */
 
 void guests_complain(struct guests *guests, const struct peer *peer, const char *what)
 {
@@ -97,13 +182,7 @@ void guests_count_cancelled(struct guests *guests, const struct peer *peer)
 	door_count_refused(guests->door, peer);
 }
 
-static bool is_held(const struct guests *guests, uint64_t token)
-{
-	for (struct connection *at = door_connections(guests->door); at; at = at->next)
-		if (guest_of(at)->token == token)
-			return true;
-	return false;
-}
+/* ---- what the door tells ---- */
 
 /* May the client of this connection end it now for want of calls? When it looks is known unless it
  * has looked before it came here; and it need not be when we see the end of its process. */
@@ -122,8 +201,6 @@ static bool client_is_idle(const struct guests *guests, const struct guest *gues
 	       guest->first_ms < guests->started_ms + CLIENTS_RETURN_MS;
 }
 
-/* ---- what the door tells ---- */
-
 static void guest_begun(void *arg, struct connection *connection)
 {
 	struct guest *guest = guest_of(connection);
@@ -133,20 +210,49 @@ static void guest_begun(void *arg, struct connection *connection)
 	guest->process = -1;
 }
 
+/* Another descriptor of a process; -1: it is not known. */
+static int process_dup(int process)
+{
+	return process < 0 ? -1 : fcntl(process, F_DUPFD_CLOEXEC, 3);
+}
+
+/* Tell of each token that only this connection, which has ended, held. */
+static void tell_cut(const struct guests *guests, const struct guest *guest)
+{
+	bool idle = client_is_idle(guests, guest);
+
+	for (size_t i = 0; i < guest->holds.n; i++) {
+		uint64_t token = guest->holds.v[i].token;
+
+		if (token_lives(guests, token) && !is_held(guests, token))
+			guests->ops->cut(guests->arg, token, process_dup(guest->process), idle,
+				&guest->connection.peer);
+	}
+}
+
+static struct look *look_find(const struct guests *guests, const struct peer *peer)
+{
+	struct look *look = guests->looks;
+
+	while (look && look->peer.connection != peer->connection)
+		look = look->next;
+	return look;
+}
+
 static void guest_ended(void *arg, struct connection *connection, bool by_peer)
 {
 	struct guests *guests = arg;
 	struct guest *guest = guest_of(connection);
+	struct look *look = look_find(guests, &connection->peer);
 
 	if (guests->served && by_peer && !guest->calls)
 		guests_complain(guests, &connection->peer, "the connection ended without a call");
-	if (guests->served && guests->ops->cut && token_lives(guests, guest) &&
-		!is_held(guests, guest->token)) {
-		bool idle = client_is_idle(guests, guest);
-
-		guests->ops->cut(guests->arg, guest->token, take_fd(&guest->process), idle,
-			&connection->peer);
-	}
+	if (guests->served && guests->ops->cut)
+		tell_cut(guests, guest);
+	if (look)
+		look->holds = guest->holds;
+	else
+		holds_done(&guest->holds);
 	close_fd(&guest->process);
 }
 
@@ -172,7 +278,7 @@ static void guest_unserved(
 
 static bool is_idle(const struct guests *guests, const struct guest *guest)
 {
-	return !guest->busy && !token_lives(guests, guest);
+	return !guest->busy && !is_host(guests, guest);
 }
 
 /* End the one that has been idle longest (the list begins with the newest), if not all are of use.
@@ -200,7 +306,7 @@ static const char *guest_judge(void *arg, struct connection *connection)
 {
 	struct guests *guests = arg;
 	struct guest *guest = guest_of(connection);
-	bool host = guest->contents || token_lives(guests, guest);
+	bool host = guest->contents || is_host(guests, guest);
 
 	/* The bytes until now may be of the token that has just ended. */
 	if (host || guest->host) {
@@ -370,6 +476,7 @@ static void look_free(struct look *look)
 	close_fd(&look->fd);
 	if (look->process >= 0)
 		close_fd(&look->process);
+	holds_done(&look->holds);
 	free(look);
 }
 
@@ -386,8 +493,8 @@ static void look_done(struct job *job)
 	guest = guest_find(guests, &look->peer);
 	if (guest)
 		guest->process = take_fd(&look->process);
-	if (look->process >= 0 && guests->served)
-		guests->ops->found(guests->arg, look->token, take_fd(&look->process));
+	for (size_t i = 0; i < look->holds.n && look->process >= 0 && guests->served; i++)
+		guests->ops->found(guests->arg, look->holds.v[i].token, process_dup(look->process));
 	look_free(look);
 }
 
@@ -402,7 +509,6 @@ static void look_begin(struct guests *guests, struct guest *guest, const char *s
 	*look = (struct look){.job = {.run = look_run, .done = look_done},
 		.guests = guests,
 		.peer = guest->connection.peer,
-		.token = guest->token,
 		.fd = fcntl(guest->connection.fd, F_DUPFD_CLOEXEC, 3),
 		.process = -1};
 	snprintf(look->said, sizeof look->said, "%s", said ? said : "");
@@ -414,41 +520,34 @@ static void look_begin(struct guests *guests, struct guest *guest, const char *s
 	guests->looks = look;
 }
 
-/* Guests that claimed a token for the worker that now shows it hold it no more. */
-static void release_claims(const struct guests *guests, uint64_t token)
-{
-	for (struct connection *at = door_connections(guests->door); at; at = at->next) {
-		struct guest *guest = guest_of(at);
-
-		if (guest->claimed && guest->token == token)
-			guest->token = 0;
-	}
-}
-
-void guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, const char *said)
+int guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, const char *said)
 {
 	struct guest *guest = guest_find(guests, peer);
+	int r;
 
 	if (!guest)
-		return;
-	connection_lift(&guest->connection);
-	guest->claimed = false;
+		return 0;
+	r = holds_show(guests, &guest->holds, token);
+	if (r)
+		return r;
 	release_claims(guests, token);
-	guest->token = token;
+	connection_lift(&guest->connection);
 	guest->host = true;
 	guest->connection.refused = (struct debt){0};
 	if (guests->ops->held)
 		guests->ops->held(guests->arg, token, &guest->connection.peer);
 	if (guests->ops->cut && !guest->looked && guest->connection.fd >= 0)
 		look_begin(guests, guest, said);
+	return 0;
 }
 
-void guests_claimed(struct guests *guests, const struct peer *peer)
+void guests_claimed(struct guests *guests, const struct peer *peer, uint64_t token)
 {
-	struct guest *guest = guest_find(guests, peer);
+	const struct guest *guest = guest_find(guests, peer);
+	struct hold *hold = guest ? holds_find(&guest->holds, token) : NULL;
 
-	if (guest)
-		guest->claimed = true;
+	if (hold)
+		hold->claimed = true;
 }
 
 void guests_busy(struct guests *guests, const struct peer *peer, int change)
@@ -475,11 +574,17 @@ void guests_content(struct guests *guests, const struct peer *peer, int change)
 		connection_lift(&guest->connection);
 }
 
-uint64_t guests_holds(const struct guests *guests, const struct peer *peer)
+uint64_t guests_holds(const struct guests *guests, const struct peer *peer, size_t i)
 {
 	const struct guest *guest = guest_find(guests, peer);
 
-	return guest && token_lives(guests, guest) ? guest->token : 0;
+	for (size_t at = 0; guest && at < guest->holds.n; at++) {
+		uint64_t token = guest->holds.v[at].token;
+
+		if (token_lives(guests, token) && i-- == 0)
+			return token;
+	}
+	return 0;
 }
 
 unsigned guests_count(const struct guests *guests)

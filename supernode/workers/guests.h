@@ -1,6 +1,6 @@
 /*
- * guests: the connections of the worker API, and what is known of their peers: the token that was
- * shown, whether it is idle, which process it is. Main thread. Knows no method.
+ * guests: the connections of the worker API, and what is known of their peers: the tokens that
+ * each has shown, whether it is idle, which process it is. Main thread. Knows no method.
  */
 #ifndef FLWR_WORKERS_GUESTS_H
 #define FLWR_WORKERS_GUESTS_H
@@ -29,9 +29,10 @@ struct guests_ops {
 	/* A connection has begun to hold token. */
 	void (*held)(void *arg, uint64_t token, const struct peer *peer);
 	/*
-	 * The last connection that held token, which still lives, has ended. process (the callee's)
-	 * is a pidfd of its peer, -1 when that is not known. idle: a gRPC client may have ended it
-	 * that has had no call for half an hour; it opens another one when it has.
+	 * The last connection that held token, which still lives, has ended; told for each token
+	 * that it held. process (the callee's) is a pidfd of its peer, -1 when that is not known.
+	 * idle: a gRPC client may have ended it that has had no call for half an hour; it opens
+	 * another one when it has.
 	 */
 	void (*cut)(void *arg, uint64_t token, int process, bool idle, const struct peer *peer);
 	/* The process (the callee's) of the peer of a connection that held token and has ended
@@ -70,19 +71,20 @@ bool guests_open(const struct guests *guests, const struct peer *peer);
 /* Callers describe themselves in this header: with the mark of a peer of ours
  * (base/process_mark.h). */
 #define GUESTS_SAID_HEADER "user-agent"
-/* A caller on this connection, which is still there, has shown the live token: it holds it. said is
- * the value of GUESTS_SAID_HEADER, or NULL. */
-void guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, const char *said);
-/* The caller that holds its token has it for a worker that it starts: it holds the token until
+/* A caller on this connection has shown the live token: the connection holds it, beside those that
+ * it has shown before. said is the value of GUESTS_SAID_HEADER, or NULL. 0, also when the
+ * connection has ended; -ENOMEM. */
+int guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, const char *said);
+/* The caller that holds this token has it for a worker that it starts: it holds the token until
  * another connection shows that, whose end then counts. */
-void guests_claimed(struct guests *guests, const struct peer *peer);
+void guests_claimed(struct guests *guests, const struct peer *peer, uint64_t token);
 /* A call on this connection is receiving a body (+1), or is no longer (-1): meanwhile it is not
  * idle. */
 void guests_busy(struct guests *guests, const struct peer *peer, int change);
 /* A body on this connection may be of any size (+1), or is over (-1), though no token was shown. */
 void guests_content(struct guests *guests, const struct peer *peer, int change);
-/* The live token that it holds; 0: none. */
-uint64_t guests_holds(const struct guests *guests, const struct peer *peer);
+/* The live token that it holds, number i (from 0) of them; 0: it holds no more. */
+uint64_t guests_holds(const struct guests *guests, const struct peer *peer, size_t i);
 /* Bytes received on this connection so far (of a unix socket those that are known of); 0: it has
  * ended. */
 uint64_t guests_received(const struct guests *guests, const struct peer *peer);

@@ -75,15 +75,17 @@ static void cancelled(void *arg, struct request *request)
 	refuse_gone(request);
 }
 
-static bool add(struct held_calls *held, const struct held_call *call)
+static bool has_room(const struct held_calls *held)
 {
-	if (held->stopping || held->n == HELD_CALLS_MAX)
-		return false;
+	return !held->stopping && held->n < HELD_CALLS_MAX;
+}
+
+static void add(struct held_calls *held, const struct held_call *call)
+{
 	held->v[held->n++] = *call;
 	request_on_cancel(call->request, cancelled, held);
 	guests_busy(held->admission->guests, call->request->peer, 1);
 	set_timer(held);
-	return true;
 }
 
 static void none(struct held_calls *held, enum message_form form, struct request *request,
@@ -142,9 +144,11 @@ bool held_calls_ask(struct held_calls *held, enum message_form form, struct requ
 	if (give(held, form, request, &details))
 		return true;
 	wait_ms = waits_ms(request);
-	if (!wait_ms || !add(held, &(struct held_call){.request = request,
-					   .form = form,
-					   .end_ms = clock_after(clock_now_ms(), wait_ms)}))
+	if (wait_ms && has_room(held))
+		add(held, &(struct held_call){.request = request,
+				  .form = form,
+				  .end_ms = clock_after(clock_now_ms(), wait_ms)});
+	else
 		none(held, form, request, details);
 	return false;
 }
@@ -206,11 +210,14 @@ static void handle_attend(void *dialect, struct request *request, struct message
 	else if (!message)
 		refuse_quietly(held->admission, request, OUTCOME_INVALID_ARGUMENT,
 			"the token is of no message that is being worked on");
-	else if (remember(held, call.token) || !add(held, &call))
+	else if (!has_room(held))
 		refuse_quietly(held->admission, request, OUTCOME_UNAVAILABLE,
 			"too many calls are waiting");
+	else if (remember(held, call.token) ||
+		 admission_hold(held->admission, request, call.token))
+		refuse_quietly(held->admission, request, OUTCOME_UNAVAILABLE, "no memory");
 	else
-		admission_hold(held->admission, request, call.token);
+		add(held, &call);
 }
 
 void held_calls_taken(struct held_calls *held, uint64_t token)

@@ -10,12 +10,12 @@ struct rig rig;
 /* ---- what guests is told of callers that it does not know ---- */
 
 void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int change);
-void __wrap_guests_claimed(struct guests *guests, const struct peer *peer);
-void __wrap_guests_hold(
+void __wrap_guests_claimed(struct guests *guests, const struct peer *peer, uint64_t token);
+int __wrap_guests_hold(
 	struct guests *guests, const struct peer *peer, uint64_t token, const char *said);
 bool __wrap_guests_open(const struct guests *guests, const struct peer *peer);
 uint64_t __wrap_guests_received(const struct guests *guests, const struct peer *peer);
-uint64_t __wrap_guests_holds(const struct guests *guests, const struct peer *peer);
+uint64_t __wrap_guests_holds(const struct guests *guests, const struct peer *peer, size_t i);
 
 void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int change)
 {
@@ -24,18 +24,24 @@ void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int chan
 	rig.busy += change;
 }
 
-void __wrap_guests_claimed(struct guests *guests, const struct peer *peer)
+void __wrap_guests_claimed(struct guests *guests, const struct peer *peer, uint64_t token)
 {
 	assert_ptr_equal(guests, rig.admission.guests);
-	assert_true(rig.held != 0);
+	assert_int_not_equal(token, 0);
+	assert_int_equal(rig.held, token);
 }
 
-void __wrap_guests_hold(
+int __wrap_guests_hold(
 	struct guests *guests, const struct peer *peer, uint64_t token, const char *said)
 {
 	assert_ptr_equal(guests, rig.admission.guests);
 	assert_non_null(peer);
+	if (rig.no_memory_to_hold)
+		return -ENOMEM;
+	if (rig.held != token)
+		rig.held_before = rig.held;
 	rig.held = token;
+	return 0;
 }
 
 bool __wrap_guests_open(const struct guests *guests, const struct peer *peer)
@@ -52,11 +58,16 @@ uint64_t __wrap_guests_received(const struct guests *guests, const struct peer *
 	return rig.received;
 }
 
-uint64_t __wrap_guests_holds(const struct guests *guests, const struct peer *peer)
+uint64_t __wrap_guests_holds(const struct guests *guests, const struct peer *peer, size_t i)
 {
+	const uint64_t tokens[] = {rig.held_before, rig.held};
+
 	assert_ptr_equal(guests, rig.admission.guests);
 	assert_non_null(peer);
-	return token_live(rig.held) ? rig.held : 0;
+	for (size_t at = 0; at < ARRAY_LEN(tokens); at++)
+		if (tokens[at] && token_live(tokens[at]) && i-- == 0)
+			return tokens[at];
+	return 0;
 }
 
 bool token_live(uint64_t token)
@@ -183,7 +194,7 @@ void outputs_make(uint64_t token, struct slices *body)
 
 void by_another_connection(void)
 {
-	rig.held = 0;
+	rig.held = rig.held_before = 0;
 }
 
 enum outcome push(struct slices *body)

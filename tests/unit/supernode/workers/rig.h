@@ -45,8 +45,10 @@ extern struct rig {
 	uint64_t words;                         /* of tokens that were made */
 	unsigned changes;
 	unsigned readies;
-	int busy;          /* what guests was told of calls that take their time */
-	uint64_t held;     /* the token that was shown, as guests was told */
+	int busy;             /* what guests was told of calls that take their time */
+	uint64_t held;        /* the token that was shown, as guests was told */
+	uint64_t held_before; /* the other one that was shown before it */
+	bool no_memory_to_hold;
 	bool gone;         /* callers' connections have ended */
 	uint64_t received; /* bytes, on them */
 } rig;

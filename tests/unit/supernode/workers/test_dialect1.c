@@ -394,6 +394,43 @@ static void a_stranger_may_be_slow_while_nobody_waits(void **state)
 	request_cancelled(&second.request);
 }
 
+/* Its outputs may be of either. */
+static void who_holds_two_messages_takes_no_content_away(void **state)
+{
+	auto_(call_done) struct call call, asks, again;
+	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
+	uint64_t before;
+
+	worker_comes(&inputs);
+	message_to_node();
+	ask(&asks, NULL);
+	assert_given(&asks, RIG_TOKEN + 1);
+	assert_int_equal(pull(RIG_TOKEN + 1, NULL), OUTCOME_OK);
+	before = rig.budget.used_bytes;
+	call_make(&call, "PushClientAppOutputs");
+	assert_true(call.admitted);
+	assert_true(contents_at_hand(rig.admission.contents));
+	assert_int_equal(rig.budget.used_bytes, before);
+	request_cancelled(&call.request);
+	by_another_connection();
+	assert_int_equal(pull(RIG_TOKEN + 1, NULL), OUTCOME_OK);
+	call_make(&again, "PushClientAppOutputs");
+	assert_true(again.admitted);
+	assert_false(contents_at_hand(rig.admission.contents));
+	request_cancelled(&again.request);
+}
+
+static void inputs_are_not_given_to_one_that_cannot_be_remembered(void **state)
+{
+	work_begins();
+	rig.no_memory_to_hold = true;
+	assert_int_equal(pull(rig.token, NULL), OUTCOME_RESOURCE_EXHAUSTED);
+	assert_int_equal(rig.readies, 0);
+	rig.no_memory_to_hold = false;
+	assert_int_equal(pull(rig.token, NULL), OUTCOME_OK);
+	assert_int_equal(rig.readies, 1);
+}
+
 static void outputs_that_nothing_waits_for_are_received_no_more(void **state)
 {
 	auto_(call_done) struct call holds, stranger, waits;
@@ -558,6 +595,8 @@ int main(void)
 		OFFERING(the_holders_outputs_take_the_place_of_the_content),
 		OFFERING(the_holders_content_is_gone_for_good),
 		OFFERING(a_strangers_outputs_take_no_content_away),
+		OFFERING(who_holds_two_messages_takes_no_content_away),
+		TEST(inputs_are_not_given_to_one_that_cannot_be_remembered),
 		TEST(whose_connection_has_ended_pulls_nothing),
 		TEST(a_stranger_may_be_slow_but_not_silent),
 		TEST(a_stranger_may_be_slow_while_nobody_waits),

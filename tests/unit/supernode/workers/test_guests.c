@@ -18,7 +18,8 @@
 struct cut {
 	unsigned times;
 	uint64_t token;
-	int process; /* taken over */
+	uint64_t before; /* the token of the time before */
+	int process;     /* taken over */
 	bool idle;
 	struct peer peer;
 };
@@ -32,6 +33,7 @@ struct rig {
 	bool down;
 	struct peer peer; /* of the last call */
 	uint64_t live;    /* the one token that lives */
+	uint64_t live_too; /* 0: no other one does */
 	struct cut cut;
 	unsigned held; /* so often held() was told */
 	int found;     /* the process that was found last; taken over */
@@ -63,7 +65,7 @@ int64_t __wrap_clock_now_ms(void)
 
 static bool token_live(void *arg, uint64_t token)
 {
-	return token == rig->live;
+	return token == rig->live || (rig->live_too && token == rig->live_too);
 }
 
 static void token_held(void *arg, uint64_t token, const struct peer *peer)
@@ -78,9 +80,9 @@ static void token_cut(void *arg, uint64_t token, int process, bool idle, const s
 {
 	struct cut *cut = &((struct rig *)arg)->cut;
 
-	assert_int_equal(token, rig->live);
+	assert_true(token_live(arg, token));
 	close_fd(&cut->process);
-	*cut = (struct cut){cut->times + 1, token, process, idle, *peer};
+	*cut = (struct cut){cut->times + 1, token, cut->token, process, idle, *peer};
 }
 
 static void process_found(void *arg, uint64_t token, int process)
@@ -252,12 +254,12 @@ static void a_shown_token_is_remembered_while_its_message_lives(void **state)
 	struct rpc_channel *channel = channel_new();
 
 	assert_int_equal(echo(channel), OUTCOME_OK);
-	assert_int_equal(guests_holds(rig->guests, &rig->peer), 0);
+	assert_int_equal(guests_holds(rig->guests, &rig->peer, 0), 0);
 	rig->live = 7;
-	guests_hold(rig->guests, &rig->peer, 7, NULL);
-	assert_int_equal(guests_holds(rig->guests, &rig->peer), 7);
+	assert_int_equal(guests_hold(rig->guests, &rig->peer, 7, NULL), 0);
+	assert_int_equal(guests_holds(rig->guests, &rig->peer, 0), 7);
 	rig->live = 8;
-	assert_int_equal(guests_holds(rig->guests, &rig->peer), 0);
+	assert_int_equal(guests_holds(rig->guests, &rig->peer, 0), 0);
 	assert_true(guests_open(rig->guests, &rig->peer));
 	rpc_channel_free(channel);
 	run_until(guests_count(rig->guests) == 0);
@@ -287,7 +289,7 @@ static struct rpc_channel *holding(uint64_t message)
 	struct rpc_channel *channel = channel_new();
 
 	assert_int_equal(echo(channel), OUTCOME_OK);
-	guests_hold(rig->guests, &rig->peer, message, NULL);
+	assert_int_equal(guests_hold(rig->guests, &rig->peer, message, NULL), 0);
 	return channel;
 }
 
@@ -333,24 +335,42 @@ static void not_when_the_message_was_answered(void **state)
 	struct rpc_channel *channel = holding(7);
 
 	rig->live = 7;
-	assert_int_equal(guests_holds(rig->guests, &rig->peer), 7);
+	assert_int_equal(guests_holds(rig->guests, &rig->peer, 0), 7);
 	rig->live = 0;
 	rpc_channel_free(channel);
 	run_until(guests_count(rig->guests) == 0);
 	assert_int_equal(rig->cut.times, 0);
 }
 
-/* A connection is as good as the last token that was shown on it. */
-static void the_last_message_of_a_connection_counts(void **state)
+static void only_what_still_lives_is_told(void **state)
 {
 	struct rpc_channel *channel = holding(7);
 
-	guests_hold(rig->guests, &rig->peer, 8, NULL);
+	assert_int_equal(guests_hold(rig->guests, &rig->peer, 8, NULL), 0);
 	rig->live = 8;
 	rpc_channel_free(channel);
 	run_until(guests_count(rig->guests) == 0);
 	assert_int_equal(rig->cut.times, 1);
 	assert_int_equal(rig->cut.token, 8);
+}
+
+/* A worker that takes the next message before the one at hand is answered. */
+static void each_message_of_a_connection_is_held(void **state)
+{
+	struct rpc_channel *channel = holding(7);
+
+	rig->live = 7;
+	rig->live_too = 8;
+	assert_int_equal(guests_hold(rig->guests, &rig->peer, 8, NULL), 0);
+	assert_int_equal(guests_holds(rig->guests, &rig->peer, 0), 7);
+	assert_int_equal(guests_holds(rig->guests, &rig->peer, 1), 8);
+	assert_int_equal(guests_holds(rig->guests, &rig->peer, 2), 0);
+	rig->live = 0;
+	assert_int_equal(guests_holds(rig->guests, &rig->peer, 0), 8);
+	assert_int_equal(guests_hold(rig->guests, &rig->peer, 8, NULL), 0);
+	assert_int_equal(guests_holds(rig->guests, &rig->peer, 1), 0);
+	rpc_channel_free(channel);
+	run_until(guests_count(rig->guests) == 0);
 }
 
 /* A process that has connected, as far as a server's first bytes; it stays. */
@@ -407,7 +427,7 @@ static void its_process_comes_with_it(void **state)
 	struct pollfd ended = {.events = POLLIN};
 
 	rig->live = 7;
-	guests_hold(rig->guests, &first, 7, NULL);
+	assert_int_equal(guests_hold(rig->guests, &first, 7, NULL), 0);
 	jobs_done();
 	assert_return_code(kill(pid, SIGKILL), errno);
 	run_until(rig->cut.times == 1);
@@ -430,11 +450,11 @@ static void a_claim_ends_when_the_worker_shows_the_token(void **state)
 	const struct peer first = {.connection = 1}, second = {.connection = 2};
 
 	rig->live = 7;
-	guests_hold(rig->guests, &first, 7, NULL);
-	guests_claimed(rig->guests, &first);
-	assert_int_equal(guests_holds(rig->guests, &first), 7);
-	guests_hold(rig->guests, &second, 7, NULL);
-	assert_int_equal(guests_holds(rig->guests, &first), 0);
+	assert_int_equal(guests_hold(rig->guests, &first, 7, NULL), 0);
+	guests_claimed(rig->guests, &first, 7);
+	assert_int_equal(guests_holds(rig->guests, &first, 0), 7);
+	assert_int_equal(guests_hold(rig->guests, &second, 7, NULL), 0);
+	assert_int_equal(guests_holds(rig->guests, &first, 0), 0);
 	jobs_done();
 	assert_return_code(kill(worker, SIGKILL), errno);
 	run_until(rig->cut.times == 1);
@@ -444,6 +464,39 @@ static void a_claim_ends_when_the_worker_shows_the_token(void **state)
 	assert_int_equal(waitpid(launcher, NULL, 0), launcher);
 	run_until(guests_count(rig->guests) == 0);
 	assert_int_equal(rig->cut.times, 1);
+}
+
+/* A launcher that has claimed two messages, and ends before their workers have come. */
+static void each_message_of_a_connection_that_ends_is_told(void **state)
+{
+	static const uint64_t tokens[] = {7, 8};
+	pid_t launcher = process_connected();
+	pid_t worker = process_connected();
+	const struct peer first = {.connection = 1}, second = {.connection = 2};
+
+	rig->live = 7;
+	rig->live_too = 8;
+	for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+		assert_int_equal(guests_hold(rig->guests, &first, tokens[i], NULL), 0);
+		guests_claimed(rig->guests, &first, tokens[i]);
+	}
+	jobs_done();
+	assert_return_code(kill(launcher, SIGKILL), errno);
+	run_until(rig->cut.times == 2);
+	assert_int_equal(rig->cut.before, 7);
+	assert_int_equal(rig->cut.token, 8);
+	/* Each is told with a descriptor of its own. */
+	assert_true(rig->cut.process >= 0);
+	assert_int_equal(waitpid(launcher, NULL, 0), launcher);
+	/* A worker shows one of them: the other one is not its. */
+	assert_int_equal(guests_hold(rig->guests, &second, 7, NULL), 0);
+	jobs_done();
+	assert_return_code(kill(worker, SIGKILL), errno);
+	run_until(rig->cut.times == 3);
+	assert_int_equal(rig->cut.token, 7);
+	assert_int_equal(waitpid(worker, NULL, 0), worker);
+	run_until(guests_count(rig->guests) == 0);
+	assert_int_equal(rig->cut.times, 3);
 }
 
 static int gate[2]; /* a job waits until this pipe is closed */
@@ -522,7 +575,7 @@ static void the_end_of_an_idle_client_is_told_apart(void **state)
 		channel = channel_new();
 		assert_int_equal(echo(channel), OUTCOME_OK);
 		guests_used(rig->guests, &rig->peer);
-		guests_hold(rig->guests, &rig->peer, 7, NULL);
+		assert_int_equal(guests_hold(rig->guests, &rig->peer, 7, NULL), 0);
 		if (cases[i].lasts > 0)
 			guests_busy(rig->guests, &rig->peer, 1);
 		if (cases[i].lasts > 0 && cases[i].lasts < cases[i].end) {
@@ -652,7 +705,7 @@ static void whoever_holds_a_token_may_send_much(void **state)
 	auto_(close_at_exit) int fd = guest_new();
 
 	rig->live = 7;
-	guests_hold(rig->guests, &first, 7, NULL);
+	assert_int_equal(guests_hold(rig->guests, &first, 7, NULL), 0);
 	assert_true(send_pings(fd, 1 << 20));
 	assert_true(guests_open(rig->guests, &first));
 	/* Not when it is of no use any more. */
@@ -670,7 +723,7 @@ static void what_came_for_a_token_is_nobodys_fault(void **state)
 	for (size_t i = 0; i < sizeof bytes; i += 17)
 		memcpy(bytes + i, "\0\0\10\6\0\0\0\0", 8);
 	rig->live = 7;
-	guests_hold(rig->guests, &first, 7, NULL);
+	assert_int_equal(guests_hold(rig->guests, &first, 7, NULL), 0);
 	/* Nobody looks meanwhile. */
 	for (size_t sent = 0; sent < sizeof bytes;) {
 		ssize_t n = write(fd, bytes + sent, sizeof bytes - sent);
@@ -737,7 +790,7 @@ static void whoever_holds_a_token_may_take_calls_back(void **state)
 	auto_(close_at_exit) int fd = guest_new();
 
 	rig->live = 7;
-	guests_hold(rig->guests, &first, 7, NULL);
+	assert_int_equal(guests_hold(rig->guests, &first, 7, NULL), 0);
 	for (unsigned i = 0; i < 100; i++)
 		guests_count_cancelled(rig->guests, &first);
 	for (int i = 0; i < 20; i++)
@@ -774,7 +827,9 @@ int main(void)
 		CUTTING(the_end_of_the_one_that_holds_a_message_is_told),
 		CUTTING(not_while_another_connection_holds_it),
 		CUTTING(not_when_the_message_was_answered),
-		CUTTING(the_last_message_of_a_connection_counts),
+		CUTTING(only_what_still_lives_is_told),
+		CUTTING(each_message_of_a_connection_is_held),
+		CUTTING(each_message_of_a_connection_that_ends_is_told),
 		CUTTING(its_process_comes_with_it),
 		CUTTING(a_claim_ends_when_the_worker_shows_the_token),
 		CUTTING(a_connection_may_end_while_its_process_is_looked_for),

@@ -100,6 +100,22 @@ static void an_offer_that_nobody_waits_for_stays(void **state)
 	assert_given(&call, RIG_TOKEN);
 }
 
+/* The end of the caller's connection would not be known to be the token's. */
+static void a_token_that_cannot_be_remembered_is_for_others(void **state)
+{
+	auto_(call_done) struct call first;
+	auto_(call_done) struct call second;
+
+	message_comes();
+	rig.no_memory_to_hold = true;
+	ask(&first, NULL);
+	assert_int_equal(first.outcome, OUTCOME_RESOURCE_EXHAUSTED);
+	assert_false(token_live(RIG_TOKEN));
+	rig.no_memory_to_hold = false;
+	ask(&second, NULL);
+	assert_given(&second, RIG_TOKEN + 1);
+}
+
 static void who_has_waited_long_enough_is_refused(void **state)
 {
 	auto_(call_done) struct call first;
@@ -216,6 +232,7 @@ int main(void)
 		TEST(who_waits_is_given_the_token_of_the_message_that_comes),
 		TEST(who_comes_first_is_given_first),
 		TEST(an_offer_that_nobody_waits_for_stays),
+		TEST(a_token_that_cannot_be_remembered_is_for_others),
 		TEST(who_has_waited_long_enough_is_refused),
 		TEST(nobody_waits_for_ever),
 		TEST(who_has_gone_is_given_nothing),
