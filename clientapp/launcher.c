@@ -28,22 +28,29 @@ struct launcher {
 	const struct clientapp_options *given; /* of options */
 	struct agent *agent;
 	struct work_poll *poll;
-	struct attendance *attendance;
-	/* The message at work. */
+	struct assignment *assignments; /* the messages at work */
+	uint64_t assigned;              /* how many there were */
+	struct timer *next; /* when one may be done: from the loop, with nothing above us */
+	bool stopping;
+	bool succeeded; /* the worker of the one that was given last has answered */
+};
+
+/* A message that this launcher was given, with all that is done for it. */
+struct assignment {
+	struct assignment *next;
+	struct launcher *launcher;
 	uint64_t number; /* for log lines */
-	bool at_work;    /* there is one */
 	uint64_t token;
 	char *task_token;              /* of a message that is objects; else NULL */
 	struct worker_process *worker; /* NULL: gone */
 	struct failure_reply *answer;  /* in the worker's place */
-	bool answered;                 /* by whom ever, or it cannot be */
-	struct timer *next; /* when all is done for it: from the loop, with nothing above us */
+	struct attendance *attendance; /* NULL: of --token; or there was no memory */
 	struct timer *grace;
 	struct timer *answer_end;
-	bool unwanted; /* the SuperNode has answered the message itself */
-	bool gave_up;  /* the worker was told to answer with an error */
-	bool stopping;
-	bool succeeded;
+	bool answered;  /* by whom ever, or it cannot be */
+	bool succeeded; /* by its worker */
+	bool unwanted;  /* the SuperNode has answered the message itself */
+	bool gave_up;   /* the worker was told to answer with an error */
 };
 
 /* Is the message that of --token? */
@@ -52,7 +59,7 @@ static bool has_token(const struct launcher *launcher)
 	return launcher->given->token_text;
 }
 
-/* Does the program end with the message at work? */
+/* Does the program end with the messages at work? */
 static bool is_last(const struct launcher *launcher)
 {
 	return launcher->stopping || launcher->given->run_once || has_token(launcher);
@@ -60,11 +67,16 @@ static bool is_last(const struct launcher *launcher)
 
 /* ---- the end of a message ---- */
 
-/* Worker gone, reply settled: go on. */
-static void settle(struct launcher *launcher)
+/* Worker gone, reply settled. */
+static bool is_done(const struct assignment *assignment)
 {
-	if (launcher->at_work && !launcher->worker && launcher->answered)
-		timer_set(launcher->next, 0);
+	return !assignment->worker && assignment->answered;
+}
+
+static void settle(const struct assignment *assignment)
+{
+	if (is_done(assignment))
+		timer_set(assignment->launcher->next, 0);
 }
 
 static void finish(struct launcher *launcher)
@@ -74,27 +86,46 @@ static void finish(struct launcher *launcher)
 	loop_stop(launcher->loop);
 }
 
-static void forget_token(struct launcher *launcher)
+static void assignment_free(struct assignment *assignment)
 {
-	explicit_bzero(&launcher->token, sizeof launcher->token);
-	if (launcher->task_token)
-		explicit_bzero(launcher->task_token, strlen(launcher->task_token));
-	free_at_exit(&launcher->task_token);
+	failure_reply_free(assignment->answer);
+	attendance_free(assignment->attendance);
+	timer_free(assignment->grace);
+	timer_free(assignment->answer_end);
+	explicit_bzero(&assignment->token, sizeof assignment->token);
+	if (assignment->task_token)
+		explicit_bzero(assignment->task_token, strlen(assignment->task_token));
+	free(assignment->task_token);
+	free(assignment);
+}
+
+/* Free those that are done. */
+static void sweep(struct launcher *launcher)
+{
+	struct assignment **at = &launcher->assignments;
+
+	while (*at) {
+		struct assignment *assignment = *at;
+
+		if (!is_done(assignment)) {
+			at = &assignment->next;
+			continue;
+		}
+		if (assignment->succeeded && !has_token(launcher))
+			log_info(launcher->log, "message %" PRIu64 " is answered",
+				assignment->number);
+		*at = assignment->next;
+		assignment_free(assignment);
+	}
 }
 
 static void next(void *arg)
 {
 	struct launcher *launcher = arg;
 
-	failure_reply_free(launcher->answer);
-	launcher->answer = NULL;
-	if (launcher->attendance)
-		attendance_end(launcher->attendance);
-	timer_set(launcher->answer_end, CLOCK_NEVER);
-	forget_token(launcher);
-	launcher->at_work = false;
-	if (launcher->succeeded && !has_token(launcher))
-		log_info(launcher->log, "message %" PRIu64 " is answered", launcher->number);
+	sweep(launcher);
+	if (launcher->assignments)
+		return;
 	if (is_last(launcher))
 		finish(launcher);
 	else
@@ -103,73 +134,76 @@ static void next(void *arg)
 
 static void answer_done(void *arg)
 {
-	struct launcher *launcher = arg;
+	struct assignment *assignment = arg;
 
-	launcher->answered = true;
-	timer_set(launcher->answer_end, CLOCK_NEVER);
-	settle(launcher);
+	assignment->answered = true;
+	timer_set(assignment->answer_end, CLOCK_NEVER);
+	settle(assignment);
 }
 
 /* The worker can say nothing more: the agent says it. */
-static void answer(struct launcher *launcher, int64_t code, const char *reason)
+static void answer(struct assignment *assignment, int64_t code, const char *reason)
 {
+	struct launcher *launcher = assignment->launcher;
 	const struct failure_reply_options options = {
 		.address = launcher->given->address,
-		.token = launcher->token,
-		.task_token = launcher->task_token,
+		.token = assignment->token,
+		.task_token = assignment->task_token,
 		.code = code,
 		.reason = reason,
 		.patient = !is_last(launcher),
 		.done = answer_done,
-		.arg = launcher,
+		.arg = assignment,
 	};
 	int r = failure_reply_new(
-		launcher->loop, launcher->rpc, launcher->log, &options, &launcher->answer);
+		launcher->loop, launcher->rpc, launcher->log, &options, &assignment->answer);
 
 	if (r) {
 		log_error(launcher->log, "message %" PRIu64 " cannot be answered: %s",
-			launcher->number, strerror(-r));
-		answer_done(launcher);
+			assignment->number, strerror(-r));
+		answer_done(assignment);
 		return;
 	}
 	if (launcher->stopping)
-		timer_set(launcher->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
+		timer_set(assignment->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
 }
 
 static void answer_late(void *arg)
 {
-	struct launcher *launcher = arg;
+	struct assignment *assignment = arg;
 
-	log_error(launcher->log, "message %" PRIu64 " is not answered: no SuperNode in %d s",
-		launcher->number, ANSWER_MS / 1000);
-	answer_done(launcher);
+	log_error(assignment->launcher->log,
+		"message %" PRIu64 " is not answered: no SuperNode in %d s", assignment->number,
+		ANSWER_MS / 1000);
+	answer_done(assignment);
 }
 
 static void worker_ended(void *arg, struct worker_process *worker, const struct process_end *end)
 {
-	struct launcher *launcher = arg;
+	struct assignment *assignment = arg;
+	struct launcher *launcher = assignment->launcher;
 	struct text reason = {0};
 	char text[128];
 	int code;
 
 	end_describe(end, text, sizeof text);
-	log_debug(launcher->log, "worker ended: message=%" PRIu64 " pid=%d: %s", launcher->number,
+	log_debug(launcher->log, "worker ended: message=%" PRIu64 " pid=%d: %s", assignment->number,
 		(int)worker_process_pid(worker), text);
 	/* A worker that ends with status 1 by itself has logged why there is no answer; --token
 	 * needs no more. */
 	bool told = has_token(launcher) && !launcher->stopping && end->kind == PROCESS_EXITED &&
 		    end->value == EXIT_FAILURE;
 	if (end->kind == PROCESS_EXITED && end->value == 0)
-		launcher->succeeded = launcher->answered = true;
-	else if (launcher->unwanted || told)
-		launcher->answered = true;
+		launcher->succeeded = assignment->succeeded = assignment->answered = true;
+	else if (assignment->unwanted || told)
+		assignment->answered = true;
 	/* The app, at its own end, need not have what a reply on its way would have had. */
-	if (launcher->answered && launcher->gave_up)
-		timer_set(launcher->grace, clock_now_ms());
-	if (launcher->answered)
+	if (assignment->answered && assignment->gave_up)
+		timer_set(assignment->grace, clock_now_ms());
+	if (assignment->answered)
 		return;
 	code = end_error(END_WORKER, end, launcher->given->launch.stderr_in_replies, &reason);
-	answer(launcher, code,
+	answer(assignment, code,
 		launcher->stopping ? "the worker was stopped"
 		: reason.data      ? reason.data
 				   : "the worker ended");
@@ -178,40 +212,41 @@ static void worker_ended(void *arg, struct worker_process *worker, const struct 
 
 static void worker_gone(void *arg, struct worker_process *worker)
 {
-	struct launcher *launcher = arg;
+	struct assignment *assignment = arg;
 
 	(void)worker;
-	launcher->worker = NULL;
-	settle(launcher);
+	assignment->worker = NULL;
+	settle(assignment);
 }
 
 /* Its time is over, or it was offered again: what is left of it only keeps the machine busy. */
 static void on_unwanted(void *arg)
 {
-	struct launcher *launcher = arg;
+	struct assignment *assignment = arg;
 
 	/* After the reply the app only ends. */
-	if (launcher->answered)
+	if (assignment->answered)
 		return;
-	launcher->unwanted = true;
-	if (!launcher->worker)
+	assignment->unwanted = true;
+	if (!assignment->worker)
 		return;
-	log_info(launcher->log,
+	log_info(assignment->launcher->log,
 		"message %" PRIu64
 		" is wanted from here no more (its time is over, or the SuperNode was started anew): stopping its worker",
-		launcher->number);
-	worker_process_stop(launcher->worker, WORKER_GRACE_MS);
+		assignment->number);
+	worker_process_stop(assignment->worker, WORKER_GRACE_MS);
 }
 
 static const struct worker_process_ops worker_events = {.ended = worker_ended, .gone = worker_gone};
 
 /* ---- its beginning ---- */
 
-static void start_worker(struct launcher *launcher)
+static void start_worker(struct assignment *assignment)
 {
+	struct launcher *launcher = assignment->launcher;
 	const struct control_start start = {
-		.token = launcher->token,
-		.task_token = launcher->task_token,
+		.token = assignment->token,
+		.task_token = assignment->task_token,
 		.address = (char *)launcher->given->address,
 		.flwr_home = (char *)launcher->options.flwr_home,
 		.log_level = (int)launcher->given->launch.log_level,
@@ -221,86 +256,116 @@ static void start_worker(struct launcher *launcher)
 	struct reason why = {0};
 	char name[32];
 
-	snprintf(name, sizeof name, "%" PRIu64, launcher->number);
+	snprintf(name, sizeof name, "%" PRIu64, assignment->number);
 	if (agent_start_worker(launcher->agent,
-		    &(struct worker_process_spec){
-			    .name = name, .start = &start, .ops = &worker_events, .arg = launcher},
-		    &launcher->worker, &why)) {
+		    &(struct worker_process_spec){.name = name,
+			    .start = &start,
+			    .ops = &worker_events,
+			    .arg = assignment},
+		    &assignment->worker, &why)) {
 		log_error(launcher->log, "cannot start a worker: %s", why.text);
-		launcher->worker = NULL;
-		answer(launcher, ERROR_CODE_CLIENT_APP_CRASHED, "no worker could be started");
+		assignment->worker = NULL;
+		answer(assignment, ERROR_CODE_CLIENT_APP_CRASHED, "no worker could be started");
 		return;
 	}
-	log_info(launcher->log, "worker started: message=%" PRIu64 " pid=%d", launcher->number,
-		(int)worker_process_pid(launcher->worker));
+	log_info(launcher->log, "worker started: message=%" PRIu64 " pid=%d", assignment->number,
+		(int)worker_process_pid(assignment->worker));
+}
+
+/* The worker knows its message and can answer it best; it has the same time for that as to end. */
+static void grace_over(void *arg)
+{
+	struct assignment *assignment = arg;
+	bool one_token = has_token(assignment->launcher);
+
+	if (!assignment->worker)
+		return;
+	if (assignment->answered || assignment->gave_up) {
+		worker_process_stop(assignment->worker, WORKER_GRACE_MS);
+	} else {
+		assignment->gave_up = true;
+		worker_process_give_up(assignment->worker);
+		timer_set(assignment->grace,
+			clock_after(clock_now_ms(), one_token ? TOKEN_REPLY_MS : WORKER_GRACE_MS));
+	}
+}
+
+/* Put a message on the list. NULL on no memory. */
+static struct assignment *assignment_new(
+	struct launcher *launcher, uint64_t token, const char *task_token)
+{
+	struct assignment *assignment = calloc(1, sizeof *assignment);
+
+	if (!assignment)
+		return NULL;
+	*assignment = (struct assignment){
+		.next = launcher->assignments,
+		.launcher = launcher,
+		.number = launcher->assigned,
+		.token = token,
+		.task_token = task_token ? strdup(task_token) : NULL,
+		.grace = timer_new(launcher->loop, grace_over, assignment),
+		.answer_end = timer_new(launcher->loop, answer_late, assignment),
+	};
+	if ((task_token && !assignment->task_token) || !assignment->grace ||
+		!assignment->answer_end) {
+		assignment_free(assignment);
+		return NULL;
+	}
+	launcher->assignments = assignment;
+	return assignment;
+}
+
+static void attend(struct assignment *assignment)
+{
+	struct launcher *launcher = assignment->launcher;
+
+	assignment->attendance = attendance_new(launcher->loop, launcher->log,
+		&(struct attendance_options){.channel = work_poll_channel(launcher->poll),
+			.token = assignment->token,
+			.task_token = assignment->task_token,
+			.unwanted = on_unwanted,
+			.arg = assignment});
 }
 
 static void got_token(void *arg, uint64_t token, const char *task_token)
 {
 	struct launcher *launcher = arg;
+	struct assignment *assignment;
 
 	if (!token && !task_token) {
 		finish(launcher);
 		return;
 	}
-	launcher->number++;
-	launcher->at_work = true;
-	launcher->token = token;
-	launcher->task_token = task_token ? strdup(task_token) : NULL;
-	launcher->answered = false;
+	launcher->assigned++;
 	launcher->succeeded = false;
-	launcher->unwanted = false;
-	launcher->gave_up = false;
-	if (task_token && !launcher->task_token) {
-		/* Without its token it cannot even be refused: its time will end. */
-		log_error(launcher->log, "no memory for message %" PRIu64, launcher->number);
-		answer_done(launcher);
+	assignment = assignment_new(launcher, token, task_token);
+	if (!assignment) {
+		/* It cannot even be refused: its time will end. */
+		log_error(launcher->log, "no memory for message %" PRIu64, launcher->assigned);
+		timer_set(launcher->next, 0);
 		return;
 	}
 	if (launcher->stopping) {
-		answer(launcher, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
+		answer(assignment, ERROR_CODE_CLIENT_APP_CRASHED, "the worker was stopped");
 		return;
 	}
-	if (launcher->attendance)
-		(void)attendance_begin(launcher->attendance, token, launcher->task_token);
-	start_worker(launcher);
+	if (!has_token(launcher))
+		attend(assignment);
+	start_worker(assignment);
 }
 
 /* ---- life ---- */
 
-/* The worker knows its message and can answer it best; it has the same time for that as to end. */
-static void grace_over(void *arg)
-{
-	struct launcher *launcher = arg;
-
-	if (!launcher->worker)
-		return;
-	if (launcher->answered || launcher->gave_up) {
-		worker_process_stop(launcher->worker, WORKER_GRACE_MS);
-	} else {
-		launcher->gave_up = true;
-		worker_process_give_up(launcher->worker);
-		timer_set(launcher->grace,
-			clock_after(clock_now_ms(),
-				has_token(launcher) ? TOKEN_REPLY_MS : WORKER_GRACE_MS));
-	}
-}
-
 /* Make the poll that messages come from when there is no --token. */
 static int new_poll(struct launcher *launcher)
 {
-	int r = work_poll_new(launcher->loop, launcher->rpc, launcher->log,
+	return work_poll_new(launcher->loop, launcher->rpc, launcher->log,
 		&(struct work_poll_options){.address = launcher->given->address,
 			.auth = launcher->options.auth,
 			.got = got_token,
 			.arg = launcher},
 		&launcher->poll);
-
-	if (r)
-		return r;
-	launcher->attendance = attendance_new(launcher->loop, launcher->log,
-		work_poll_channel(launcher->poll), on_unwanted, launcher);
-	return launcher->attendance ? 0 : -ENOMEM;
 }
 
 int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
@@ -318,10 +383,8 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		.options = *options,
 		.given = options->given,
 		.next = timer_new(loop, next, launcher),
-		.grace = timer_new(loop, grace_over, launcher),
-		.answer_end = timer_new(loop, answer_late, launcher),
 	};
-	if (!launcher->next || !launcher->grace || !launcher->answer_end)
+	if (!launcher->next)
 		r = -ENOMEM;
 	if (r == 0)
 		r = agent_new(loop, log,
@@ -361,20 +424,23 @@ void launcher_stop(struct launcher *launcher)
 		return;
 	}
 	launcher->stopping = true;
-	if (!launcher->at_work) {
+	if (!launcher->assignments) {
 		log_info(launcher->log, "stopping");
-		work_poll_stop(launcher->poll);
+		if (!has_token(launcher))
+			work_poll_stop(launcher->poll);
 		return;
 	}
-	if (launcher->answer && !launcher->answered)
-		timer_set(launcher->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
 	if (has_token(launcher))
 		log_info(launcher->log, "stopping");
 	else
 		log_info(launcher->log,
 			"stopping: the message at work gets up to %g s (--grace); a second signal stops at once",
 			(double)grace_ms / 1000);
-	timer_set(launcher->grace, clock_after(clock_now_ms(), grace_ms));
+	for (struct assignment *at = launcher->assignments; at; at = at->next) {
+		if (at->answer && !at->answered)
+			timer_set(at->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
+		timer_set(at->grace, clock_after(clock_now_ms(), grace_ms));
+	}
 }
 
 bool launcher_succeeded(const struct launcher *launcher)
@@ -384,15 +450,16 @@ bool launcher_succeeded(const struct launcher *launcher)
 
 void launcher_free(struct launcher *launcher)
 {
+	struct assignment *following;
+
 	if (!launcher)
 		return;
 	agent_free(launcher->agent);
-	failure_reply_free(launcher->answer);
-	forget_token(launcher);
-	attendance_free(launcher->attendance);
+	for (struct assignment *at = launcher->assignments; at; at = following) {
+		following = at->next;
+		assignment_free(at);
+	}
 	work_poll_free(launcher->poll);
 	timer_free(launcher->next);
-	timer_free(launcher->grace);
-	timer_free(launcher->answer_end);
 	free(launcher);
 }

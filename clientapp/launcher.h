@@ -1,7 +1,7 @@
 /*
- * launcher: flwr-clientapp that runs by itself: asks a SuperNode for messages, one after the other,
- * or has one message by its token; is the agent of the worker of each, and answers for one that
- * ended without a reply. Main thread.
+ * launcher: flwr-clientapp that runs by itself: asks a SuperNode for messages, the next one when
+ * none is at work, or has one message by its token; is the agent of the worker of each, and answers
+ * for one that ended without a reply. Main thread.
  */
 #ifndef FLWR_CLIENTAPP_LAUNCHER_H
 #define FLWR_CLIENTAPP_LAUNCHER_H
@@ -30,11 +30,11 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
  * stopped. */
 void launcher_start(struct launcher *launcher);
 
-/* Ask no more; the message at work gets its grace (that of a token: none), then an error reply;
+/* Ask no more; each message at work gets its grace (that of a token: none), then an error reply;
  * then the loop is stopped. The second time: now. */
 void launcher_stop(struct launcher *launcher);
 
-/* Was the last message answered by its worker? */
+/* Was the message that was given last answered by its worker? */
 bool launcher_succeeded(const struct launcher *launcher);
 
 /* Kills what is left. Not from a callback of the loop. NULL is fine. */

@@ -23,9 +23,6 @@ struct attendance {
 	struct timer *timer; /* of the next try */
 	uint64_t token;
 	char *task_token; /* in its place; NULL: none */
-	uint64_t number;  /* of the one that is attended; 0: none */
-	uint64_t called;  /* the one that the call is about */
-	uint64_t last;    /* number */
 	int64_t wait_ms;  /* before the last try; 0: there was none */
 	int64_t called_ms;
 	attendance_unwanted_fn *unwanted;
@@ -33,27 +30,6 @@ struct attendance {
 	bool told;     /* that the SuperNode cannot be reached */
 	bool orphaned; /* freed while a call is out: its end frees */
 };
-
-static void call_again(void *arg);
-
-struct attendance *attendance_new(struct loop *loop, struct log *log, struct rpc_channel *channel,
-	attendance_unwanted_fn *unwanted, void *arg)
-{
-	struct attendance *attendance = calloc(1, sizeof *attendance);
-
-	if (!attendance)
-		return NULL;
-	attendance->log = log;
-	attendance->channel = channel;
-	attendance->unwanted = unwanted;
-	attendance->arg = arg;
-	attendance->timer = timer_new(loop, call_again, attendance);
-	if (!attendance->timer) {
-		free(attendance);
-		return NULL;
-	}
-	return attendance;
-}
 
 /* A SuperNode that cannot be reached may come back. */
 static void try_again(struct attendance *attendance)
@@ -74,12 +50,6 @@ static void call_done(void *arg, struct rpc_result *result)
 	attendance->call = NULL;
 	if (attendance->orphaned) {
 		free(attendance);
-		return;
-	}
-	if (!attendance->number)
-		return;
-	if (attendance->called != attendance->number) {
-		call_again(attendance);
 	} else if (result->outcome == OUTCOME_UNAVAILABLE || result->outcome == OUTCOME_CANCELLED ||
 		   result->outcome == OUTCOME_RESOURCE_EXHAUSTED) {
 		if (!attendance->told)
@@ -87,13 +57,9 @@ static void call_done(void *arg, struct rpc_result *result)
 				"the SuperNode cannot be reached while a message is at work: its app goes on");
 		attendance->told = true;
 		try_again(attendance);
-	} else {
-		bool unwanted = result->outcome == OUTCOME_FAILED_PRECONDITION ||
-				result->outcome == OUTCOME_INVALID_ARGUMENT;
-
-		attendance->number = 0;
-		if (unwanted)
-			attendance->unwanted(attendance->arg);
+	} else if (result->outcome == OUTCOME_FAILED_PRECONDITION ||
+		   result->outcome == OUTCOME_INVALID_ARGUMENT) {
+		attendance->unwanted(attendance->arg);
 	}
 }
 
@@ -104,7 +70,6 @@ static void call_again(void *arg)
 	struct rpc_call_options options = {.path = PATH, .done = call_done, .arg = attendance};
 	struct slices body = {0};
 
-	attendance->called = attendance->number;
 	attendance->called_ms = clock_now_ms();
 	api_call_show_token(&options, attendance->task_token, &header);
 	if ((!attendance->task_token && instruction_encode_token(attendance->token, &body)) ||
@@ -112,37 +77,26 @@ static void call_again(void *arg)
 		try_again(attendance);
 }
 
-static void forget(struct attendance *attendance)
+struct attendance *attendance_new(
+	struct loop *loop, struct log *log, const struct attendance_options *options)
 {
-	explicit_bzero(&attendance->token, sizeof attendance->token);
-	if (attendance->task_token)
-		explicit_bzero(attendance->task_token, strlen(attendance->task_token));
-	free_at_exit(&attendance->task_token);
-	attendance->number = 0;
-}
+	struct attendance *attendance = calloc(1, sizeof *attendance);
 
-void attendance_end(struct attendance *attendance)
-{
-	forget(attendance);
-	timer_set(attendance->timer, CLOCK_NEVER);
-	if (attendance->call)
-		rpc_call_cancel(attendance->call);
-}
-
-int attendance_begin(struct attendance *attendance, uint64_t token, const char *task_token)
-{
-	timer_set(attendance->timer, CLOCK_NEVER);
-	forget(attendance);
-	attendance->task_token = task_token ? strdup(task_token) : NULL;
-	if (task_token && !attendance->task_token)
-		return -ENOMEM;
-	attendance->token = token;
-	attendance->number = ++attendance->last;
-	attendance->wait_ms = 0;
-	attendance->told = false;
-	if (!attendance->call)
-		call_again(attendance);
-	return 0;
+	if (!attendance)
+		return NULL;
+	*attendance = (struct attendance){.log = log,
+		.channel = options->channel,
+		.timer = timer_new(loop, call_again, attendance),
+		.token = options->token,
+		.task_token = options->task_token ? strdup(options->task_token) : NULL,
+		.unwanted = options->unwanted,
+		.arg = options->arg};
+	if (!attendance->timer || (options->task_token && !attendance->task_token)) {
+		attendance_free(attendance);
+		return NULL;
+	}
+	call_again(attendance);
+	return attendance;
 }
 
 void attendance_free(struct attendance *attendance)
@@ -150,7 +104,10 @@ void attendance_free(struct attendance *attendance)
 	if (!attendance)
 		return;
 	timer_free(attendance->timer);
-	forget(attendance);
+	explicit_bzero(&attendance->token, sizeof attendance->token);
+	if (attendance->task_token)
+		explicit_bzero(attendance->task_token, strlen(attendance->task_token));
+	free_at_exit(&attendance->task_token);
 	attendance->orphaned = true;
 	if (attendance->call)
 		rpc_call_cancel(attendance->call);

@@ -1,8 +1,8 @@
 /*
- * attendance: keeps a call open about the message of a token (Attend, of this project's SuperNode):
- * so that one knows when it is over, and that the SuperNode sees us come back when the connection
- * was lost. Flower's SuperNode does not know the call: then nothing more happens. Main thread;
- * callbacks come from the loop.
+ * attendance: keeps a call open about a message, by its token (Attend, of this project's
+ * SuperNode): so that one knows when it is over, and that the SuperNode sees us come back when the
+ * connection was lost. Flower's SuperNode does not know the call: then nothing more happens. Main
+ * thread; callbacks come from the loop.
  */
 #ifndef FLWR_API_ATTENDANCE_H
 #define FLWR_API_ATTENDANCE_H
@@ -16,17 +16,20 @@ struct attendance;
  * offered again, or the SuperNode was started anew. */
 typedef void attendance_unwanted_fn(void *arg);
 
-/* channel is borrowed and outlives it. A SuperNode that cannot be reached is told in the log, once
- * a message. NULL on no memory. */
-struct attendance *attendance_new(struct loop *loop, struct log *log, struct rpc_channel *channel,
-	attendance_unwanted_fn *unwanted, void *arg);
+struct attendance_options {
+	struct rpc_channel *channel; /* borrowed, for as long as the attendance is there */
+	uint64_t token;              /* of the message */
+	const char *task_token;      /* in its place, if it is not NULL; copied */
+	attendance_unwanted_fn *unwanted;
+	void *arg;
+};
 
-/* Attend the message of this token (or of task_token, copied, if it is not NULL) from now on. A
- * call about another message ends first. 0; -ENOMEM: nothing is attended. */
-int attendance_begin(struct attendance *attendance, uint64_t token, const char *task_token);
-void attendance_end(struct attendance *attendance);
+/* Attend a message from now on. The log tells once that a SuperNode cannot be reached. NULL on no
+ * memory. unwanted() may free the attendance. */
+struct attendance *attendance_new(
+	struct loop *loop, struct log *log, const struct attendance_options *options);
 
-/* No callback comes afterwards. NULL is fine. */
+/* Attend it no more. No callback comes afterwards. NULL is fine. */
 void attendance_free(struct attendance *attendance);
 
 #endif

@@ -19,10 +19,13 @@
 static struct {
 	work_poll_fn *got;
 	attendance_unwanted_fn *unwanted;
-	const struct worker_process_ops *worker; /* NULL: there is none */
-	uint64_t started;                        /* token of the last worker */
+	void *attendant;
+	const struct worker_process_ops *worker; /* of the last one, as what follows */
+	void *worker_arg;
+	uint64_t started; /* token of the last worker */
+	uint64_t replied_for;
 	int start_result;
-	unsigned polls, polls_stopped, attended, starts, give_ups, stops;
+	unsigned polls, polls_stopped, attended, attended_no_more, starts, give_ups, stops;
 	void (*replied)(void *arg); /* NULL: no reply is on its way */
 	void *reply_arg;
 	unsigned replies;
@@ -64,6 +67,7 @@ int agent_start_worker(struct agent *agent, const struct worker_process_spec *sp
 	assert_string_equal(spec->start->address, "127.0.0.1:9094");
 	world.started = spec->start->token;
 	world.worker = spec->ops;
+	world.worker_arg = spec->arg;
 	*out = (void *)&world;
 	return 0;
 }
@@ -111,25 +115,18 @@ void work_poll_free(struct work_poll *poll)
 {
 }
 
-struct attendance *attendance_new(struct loop *loop, struct log *log, struct rpc_channel *channel,
-	attendance_unwanted_fn *unwanted, void *arg)
+struct attendance *attendance_new(
+	struct loop *loop, struct log *log, const struct attendance_options *options)
 {
-	world.unwanted = unwanted;
-	return (void *)&world;
-}
-
-int attendance_begin(struct attendance *attendance, uint64_t token, const char *task_token)
-{
+	world.unwanted = options->unwanted;
+	world.attendant = options->arg;
 	world.attended++;
-	return 0;
-}
-
-void attendance_end(struct attendance *attendance)
-{
+	return (void *)&world;
 }
 
 void attendance_free(struct attendance *attendance)
 {
+	world.attended_no_more += attendance != NULL;
 }
 
 int failure_reply_new(struct loop *loop, struct rpc *rpc, struct log *log,
@@ -138,6 +135,7 @@ int failure_reply_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	world.replies++;
 	world.replied = options->done;
 	world.reply_arg = options->arg;
+	world.replied_for = options->token;
 	world.code = options->code;
 	world.patient = options->patient;
 	snprintf(world.reason, sizeof world.reason, "%s", options->reason);
@@ -147,7 +145,8 @@ int failure_reply_new(struct loop *loop, struct rpc *rpc, struct log *log,
 
 void failure_reply_free(struct failure_reply *reply)
 {
-	world.replied = NULL;
+	if (reply)
+		world.replied = NULL;
 }
 
 /* ---- a launcher ---- */
@@ -204,17 +203,16 @@ static void start_with_message(struct rig *rig)
 	assert_int_equal(world.started, 41);
 }
 
-static void worker_ends(struct rig *rig, enum process_end_kind kind, int value)
+static void worker_ends(enum process_end_kind kind, int value)
 {
 	const struct process_end end = {.kind = kind, .value = value};
 
-	world.worker->ended(rig->launcher, NULL, &end);
+	world.worker->ended(world.worker_arg, NULL, &end);
 }
 
-static void worker_is_gone(struct rig *rig)
+static void worker_is_gone(void)
 {
-	world.worker->gone(rig->launcher, NULL);
-	world.worker = NULL;
+	world.worker->gone(world.worker_arg, NULL);
 	kit_clock_pass(0);
 }
 
@@ -233,11 +231,11 @@ static void after_a_message_the_next_is_asked_for(void **state)
 
 	start_with_message(rig);
 	assert_int_equal(world.attended, 1);
-	worker_ends(rig, PROCESS_EXITED, 0);
+	worker_ends(PROCESS_EXITED, 0);
 	kit_clock_pass(0);
 	/* Its app is still at its end. */
 	assert_int_equal(world.polls, 1);
-	worker_is_gone(rig);
+	worker_is_gone();
 	assert_int_equal(world.polls, 2);
 	assert_int_equal(world.replies, 0);
 	assert_int_equal(kit_log_count(&rig->log, "message 1 is answered"), 1);
@@ -248,8 +246,8 @@ static void a_worker_that_crashed_is_answered_for(void **state)
 	struct rig *rig = *state;
 
 	start_with_message(rig);
-	worker_ends(rig, PROCESS_KILLED, 11);
-	worker_is_gone(rig);
+	worker_ends(PROCESS_KILLED, 11);
+	worker_is_gone();
 	assert_int_equal(world.replies, 1);
 	assert_int_equal(world.code, ERROR_CODE_CLIENT_APP_CRASHED);
 	assert_non_null(strstr(world.reason, "SIGSEGV"));
@@ -277,13 +275,69 @@ static void what_is_wanted_no_more_is_stopped_and_not_answered(void **state)
 	struct rig *rig = *state;
 
 	start_with_message(rig);
-	world.unwanted(rig->launcher);
+	world.unwanted(world.attendant);
 	assert_int_equal(world.stops, 1);
 	assert_int_equal(world.give_ups, 0);
-	worker_ends(rig, PROCESS_EXITED, 1);
-	worker_is_gone(rig);
+	worker_ends(PROCESS_EXITED, 1);
+	worker_is_gone();
 	assert_int_equal(world.replies, 0);
 	assert_int_equal(world.polls, 2);
+}
+
+/* Nothing asks for a second one while the first is at work; one may be given all the same. */
+static void each_message_at_work_has_its_own_end(void **state)
+{
+	struct rig *rig = *state;
+	void *first, *first_attendant;
+
+	start_with_message(rig);
+	first = world.worker_arg;
+	first_attendant = world.attendant;
+	world.got(rig->launcher, 42, NULL);
+	assert_int_equal(world.started, 42);
+	assert_int_equal(world.attended, 2);
+	assert_ptr_not_equal(first, world.worker_arg);
+	/* The second one crashes; the first one goes on. */
+	worker_ends(PROCESS_KILLED, 11);
+	worker_is_gone();
+	assert_int_equal(world.replied_for, 42);
+	assert_int_equal(world.stops, 0);
+	reply_is_taken();
+	assert_int_equal(world.attended_no_more, 1);
+	assert_int_equal(world.polls, 1);
+	/* What is said of the first one is not said of another one. */
+	world.unwanted(first_attendant);
+	assert_int_equal(world.stops, 1);
+	assert_int_equal(kit_log_count(&rig->log, "message 1 is wanted from here no more"), 1);
+	world.worker_arg = first;
+	worker_ends(PROCESS_EXITED, 1);
+	worker_is_gone();
+	assert_int_equal(world.replies, 1);
+	assert_int_equal(world.attended_no_more, 2);
+	assert_int_equal(world.polls, 2);
+}
+
+static void each_message_at_work_gets_the_grace(void **state)
+{
+	struct rig *rig = *state;
+	void *first;
+
+	start_with_message(rig);
+	first = world.worker_arg;
+	world.got(rig->launcher, 42, NULL);
+	launcher_stop(rig->launcher);
+	kit_clock_pass(GRACE_MS);
+	assert_int_equal(world.give_ups, 2);
+	worker_ends(PROCESS_EXITED, 0);
+	/* Its app is stopped at once, the other worker is not. */
+	kit_clock_pass(0);
+	assert_int_equal(world.stops, 1);
+	worker_is_gone();
+	assert_false(world.loop_stopped);
+	world.worker_arg = first;
+	worker_ends(PROCESS_EXITED, 0);
+	worker_is_gone();
+	assert_true(world.loop_stopped);
 }
 
 static void run_once_ends_after_one_message(void **state)
@@ -292,8 +346,8 @@ static void run_once_ends_after_one_message(void **state)
 
 	rig->given.run_once = true;
 	start_with_message(rig);
-	worker_ends(rig, PROCESS_EXITED, 0);
-	worker_is_gone(rig);
+	worker_ends(PROCESS_EXITED, 0);
+	worker_is_gone();
 	assert_true(world.loop_stopped && launcher_succeeded(rig->launcher));
 	assert_int_equal(world.polls, 1);
 }
@@ -335,8 +389,8 @@ static void the_worker_answers_after_the_grace(void **state)
 	assert_int_equal(world.give_ups, 0);
 	kit_clock_pass(1);
 	assert_int_equal(world.give_ups, 1);
-	worker_ends(rig, PROCESS_EXITED, 0);
-	worker_is_gone(rig);
+	worker_ends(PROCESS_EXITED, 0);
+	worker_is_gone();
 	assert_int_equal(world.stops, 0);
 	assert_int_equal(world.replies, 0);
 	assert_true(world.loop_stopped);
@@ -352,8 +406,8 @@ static void a_worker_that_does_not_give_up_is_stopped_and_answered_for(void **st
 	kit_clock_pass(WORKER_GRACE_MS);
 	assert_int_equal(world.give_ups, 1);
 	assert_int_equal(world.stops, 1);
-	worker_ends(rig, PROCESS_KILLED, 9);
-	worker_is_gone(rig);
+	worker_ends(PROCESS_KILLED, 9);
+	worker_is_gone();
 	assert_string_equal(world.reason, "the worker was stopped");
 	/* The SuperNode is away, too. */
 	kit_clock_pass(ANSWER_MS);
@@ -367,12 +421,12 @@ static void an_app_at_its_end_is_cut_off_after_the_grace(void **state)
 	struct rig *rig = *state;
 
 	start_with_message(rig);
-	worker_ends(rig, PROCESS_EXITED, 0);
+	worker_ends(PROCESS_EXITED, 0);
 	launcher_stop(rig->launcher);
 	kit_clock_pass(GRACE_MS);
 	assert_int_equal(world.stops, 1);
 	assert_int_equal(world.give_ups, 0);
-	worker_is_gone(rig);
+	worker_is_gone();
 	assert_true(world.loop_stopped);
 }
 
@@ -403,9 +457,9 @@ static void the_message_of_a_token_is_the_only_one(void **state)
 	struct rig *rig = *state;
 
 	start_with_token(rig);
-	worker_ends(rig, PROCESS_EXITED, 0);
+	worker_ends(PROCESS_EXITED, 0);
 	assert_false(world.loop_stopped);
-	worker_is_gone(rig);
+	worker_is_gone();
 	assert_true(world.loop_stopped && launcher_succeeded(rig->launcher));
 }
 
@@ -414,8 +468,8 @@ static void a_worker_that_could_not_answer_a_token_has_said_why(void **state)
 	struct rig *rig = *state;
 
 	start_with_token(rig);
-	worker_ends(rig, PROCESS_EXITED, EXIT_FAILURE);
-	worker_is_gone(rig);
+	worker_ends(PROCESS_EXITED, EXIT_FAILURE);
+	worker_is_gone();
 	assert_int_equal(world.replies, 0);
 	assert_true(world.loop_stopped);
 	assert_false(launcher_succeeded(rig->launcher));
@@ -428,8 +482,8 @@ static void a_worker_of_a_token_that_ends_while_it_is_stopped_is_answered_for(vo
 	start_with_token(rig);
 	launcher_stop(rig->launcher);
 	kit_clock_pass(0);
-	worker_ends(rig, PROCESS_EXITED, EXIT_FAILURE);
-	worker_is_gone(rig);
+	worker_ends(PROCESS_EXITED, EXIT_FAILURE);
+	worker_is_gone();
 	assert_int_equal(world.replies, 1);
 	reply_is_taken();
 	assert_true(world.loop_stopped);
@@ -448,8 +502,8 @@ static void a_reply_that_is_on_its_way_is_not_cut_off_at_once(void **state)
 	assert_int_equal(world.stops, 0);
 	kit_clock_pass(1);
 	assert_int_equal(world.stops, 1);
-	worker_ends(rig, PROCESS_KILLED, SIGTERM);
-	worker_is_gone(rig);
+	worker_ends(PROCESS_KILLED, SIGTERM);
+	worker_is_gone();
 	reply_is_taken();
 }
 
@@ -461,10 +515,10 @@ static void an_app_whose_reply_was_taken_meanwhile_is_stopped_at_once(void **sta
 	launcher_stop(rig->launcher);
 	kit_clock_pass(0);
 	assert_int_equal(world.give_ups, 1);
-	worker_ends(rig, PROCESS_EXITED, 0);
+	worker_ends(PROCESS_EXITED, 0);
 	kit_clock_pass(0);
 	assert_int_equal(world.stops, 1);
-	worker_is_gone(rig);
+	worker_is_gone();
 	assert_true(world.loop_stopped);
 	assert_true(launcher_succeeded(rig->launcher));
 }
@@ -474,8 +528,8 @@ static void a_crashed_worker_of_a_token_is_answered_for_with_limited_patience(vo
 	struct rig *rig = *state;
 
 	start_with_token(rig);
-	worker_ends(rig, PROCESS_KILLED, 11);
-	worker_is_gone(rig);
+	worker_ends(PROCESS_KILLED, 11);
+	worker_is_gone();
 	assert_int_equal(world.replies, 1);
 	assert_false(world.patient);
 	reply_is_taken();
@@ -491,8 +545,8 @@ static void the_message_of_a_token_has_no_grace(void **state)
 	launcher_stop(rig->launcher);
 	kit_clock_pass(0);
 	assert_int_equal(world.give_ups, 1);
-	worker_ends(rig, PROCESS_EXITED, 0);
-	worker_is_gone(rig);
+	worker_ends(PROCESS_EXITED, 0);
+	worker_is_gone();
 	assert_true(world.loop_stopped);
 }
 
@@ -505,6 +559,8 @@ int main(void)
 		TEST(a_worker_that_crashed_is_answered_for),
 		TEST(a_worker_that_cannot_be_started_is_answered_for),
 		TEST(what_is_wanted_no_more_is_stopped_and_not_answered),
+		TEST(each_message_at_work_has_its_own_end),
+		TEST(each_message_at_work_gets_the_grace),
 		TEST(run_once_ends_after_one_message),
 		TEST(stopped_without_a_message_it_ends_when_no_token_can_come),
 		TEST(a_token_that_comes_while_stopping_is_answered),

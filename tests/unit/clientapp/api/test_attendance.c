@@ -62,7 +62,6 @@ int __wrap_rpc_call_start(struct rpc_channel *channel, const struct rpc_call_opt
 	struct watched *watched;
 
 	assert_ptr_equal(channel, attendant.channel);
-	assert_int_equal(attendant.started, attendant.home); /* one at a time */
 	if (attendant.no_calls) {
 		slices_done(body);
 		return -ENOMEM;
@@ -136,9 +135,6 @@ static int setup(void **state)
 					 .target = rig.address, .receive_max_bytes = 4096},
 				 &attendant.channel),
 		0);
-	attendant.attendance =
-		attendance_new(rig.loop, rig.log.log, attendant.channel, on_unwanted, &attendant);
-	assert_non_null(attendant.attendance);
 	return 0;
 }
 
@@ -150,12 +146,31 @@ static int teardown(void **state)
 	return 0;
 }
 
+static struct attendance *attendance_of(uint64_t token)
+{
+	return attendance_new(rig.loop, rig.log.log,
+		&(struct attendance_options){.channel = attendant.channel,
+			.token = token,
+			.unwanted = on_unwanted,
+			.arg = &attendant});
+}
+
+/* Attend the message of this token, and the one before no more. */
+static void attend(uint64_t token)
+{
+	attendance_free(attendant.attendance);
+	rig.timer = NULL;
+	rig.planned_ms = 0;
+	attendant.attendance = attendance_of(token);
+	assert_non_null(attendant.attendance);
+}
+
 /* The SuperNode is there, and has been called about this token. */
 static void attends(uint64_t token)
 {
 	if (!rig.server)
 		supernode_comes();
-	attendance_begin(attendant.attendance, token, NULL);
+	attend(token);
 	run_until(rig.kept);
 	assert_true(attendant.token == token);
 }
@@ -215,7 +230,7 @@ static void over_otherwise(void **state)
 		answer_kept(outcomes[i]);
 		nothing_more(++times);
 		attendant.answer = outcomes[i];
-		attendance_begin(attendant.attendance, TOKEN + times, NULL);
+		attend(TOKEN + times);
 		run_until(attendant.home == attendant.started);
 		nothing_more(++times);
 	}
@@ -238,7 +253,7 @@ static void flowers_supernode(void **state)
 	rig.service = &flowers;
 	supernode_comes();
 	for (unsigned i = 1; i <= 2; i++) {
-		attendance_begin(attendant.attendance, TOKEN + i, NULL);
+		attend(TOKEN + i);
 		run_until(attendant.home == i);
 		assert_int_equal(attendant.outcome, OUTCOME_UNIMPLEMENTED);
 		nothing_more(0);
@@ -256,7 +271,7 @@ static void one_that_has_no_room(void **state)
 {
 	supernode_comes();
 	attendant.answer = OUTCOME_UNAVAILABLE;
-	attendance_begin(attendant.attendance, TOKEN, NULL);
+	attend(TOKEN);
 	for (size_t i = 0; i < ARRAY_LEN(waits_ms); i++) {
 		asks_again_in(waits_ms[i]);
 		assert_int_equal(rig.reconnects, i + 1);
@@ -276,7 +291,7 @@ static void one_that_has_no_room(void **state)
 
 static void one_that_is_not_there_and_then_is(void **state)
 {
-	attendance_begin(attendant.attendance, TOKEN, NULL);
+	attend(TOKEN);
 	for (size_t i = 0; i < ARRAY_LEN(waits_ms); i++) {
 		asks_again_in(waits_ms[i]);
 		assert_int_equal(attendant.outcome, OUTCOME_UNAVAILABLE);
@@ -336,7 +351,7 @@ static void waits_after_a_call_that_lasted(void **state)
 {
 	supernode_comes();
 	attendant.answer = OUTCOME_UNAVAILABLE;
-	attendance_begin(attendant.attendance, TOKEN, NULL);
+	attend(TOKEN);
 	for (size_t i = 0; i < 3; i++) {
 		asks_again_in(waits_ms[i]);
 		if (i == 2)
@@ -359,7 +374,7 @@ static void no_memory_for_a_call(void **state)
 {
 	supernode_comes();
 	attendant.no_calls = true;
-	attendance_begin(attendant.attendance, TOKEN, NULL);
+	attend(TOKEN);
 	asks_again_in(100);
 	kit_clock_pass(100);
 	asks_again_in(200);
@@ -370,100 +385,27 @@ static void no_memory_for_a_call(void **state)
 	assert_int_equal(attendant.unwanted, 1);
 }
 
-/* ---- another message, or none ---- */
+/* ---- several messages ---- */
 
-static void ended_while_the_call_is_out(void **state)
+static void each_message_has_a_call_of_its_own(void **state)
 {
+	struct attendance *other;
+
 	attends(TOKEN);
-	attendance_end(attendant.attendance);
-	run_until(rig.cancelled == 1);
-	run_until(attendant.home == 1);
-	assert_int_equal(attendant.outcome, OUTCOME_CANCELLED);
-	nothing_more(0);
-	/* With nothing to end. */
-	attendance_end(attendant.attendance);
-	nothing_more(0);
-}
-
-static void ended_with_the_answer_on_its_way(void **state)
-{
-	static const enum outcome outcomes[] = {OUTCOME_FAILED_PRECONDITION,
-		OUTCOME_INVALID_ARGUMENT, OUTCOME_OK, OUTCOME_UNAVAILABLE};
-
-	attendant.too_late = true;
-	for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
-		attends(TOKEN + i);
-		attendance_end(attendant.attendance);
-		answer_kept(outcomes[i]);
-		assert_int_equal(attendant.started, i + 1);
-		nothing_more(0);
-	}
-}
-
-static void ended_between_two_tries(void **state)
-{
-	attendance_begin(attendant.attendance, TOKEN, NULL);
-	asks_again_in(100);
-	attendance_end(attendant.attendance);
-	nothing_more(0);
-	/* The next one is tried at once, and at a pace of its own. */
-	attendance_begin(attendant.attendance, ANOTHER, NULL);
-	assert_int_equal(attendant.started, 2);
-	asks_again_in(100);
-}
-
-/* The call about the old one is on its way home still. */
-static void another_after_the_end(void **state)
-{
-	attends(TOKEN);
-	attendance_end(attendant.attendance);
-	attendance_begin(attendant.attendance, ANOTHER, NULL);
-	assert_int_equal(attendant.started, 1);
-	run_until(attendant.home == 1);
-	assert_int_equal(attendant.outcome, OUTCOME_CANCELLED);
-	/* At once. */
-	assert_int_equal(attendant.started, 2);
-	run_until(rig.kept && attendant.token == ANOTHER);
-	assert_int_equal(rig.planned_ms, 0);
-	assert_int_equal(attendant.unwanted, 0);
-	answer_kept(OUTCOME_FAILED_PRECONDITION);
-	nothing_more(1);
-}
-
-/* However the old one is over: that is not said of the new one. */
-static void another_while_the_call_is_out(void **state)
-{
-	static const enum outcome outcomes[] = {OUTCOME_FAILED_PRECONDITION,
-		OUTCOME_INVALID_ARGUMENT, OUTCOME_OK, OUTCOME_UNIMPLEMENTED, OUTCOME_UNAVAILABLE};
-	uint64_t token = TOKEN;
-
-	attends(token);
-	for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
-		attendance_begin(attendant.attendance, ++token, NULL);
-		assert_int_equal(attendant.started, i + 1);
-		answer_kept(outcomes[i]);
-		run_until(rig.kept);
-		assert_int_equal(attendant.token, token);
-		assert_int_equal(attendant.started, i + 2);
-		assert_int_equal(rig.planned_ms, 0);
-	}
-	assert_int_equal(attendant.unwanted, 0);
-	answer_kept(OUTCOME_FAILED_PRECONDITION);
-	nothing_more(1);
-}
-
-static void another_between_two_tries(void **state)
-{
-	supernode_comes();
+	other = attendance_of(ANOTHER);
 	attendant.answer = OUTCOME_UNAVAILABLE;
-	attendance_begin(attendant.attendance, TOKEN, NULL);
-	asks_again_in(100);
-	attendant.answer = KEEPS;
-	attendance_begin(attendant.attendance, ANOTHER, NULL);
-	run_until(rig.kept);
-	assert_int_equal(attendant.token, ANOTHER);
-	kit_clock_pass(100);
+	assert_non_null(other);
 	assert_int_equal(attendant.started, 2);
+	run_until(attendant.home == 1);
+	assert_int_equal(attendant.token, ANOTHER);
+	attendant.answer = OUTCOME_FAILED_PRECONDITION;
+	run_until((kit_clock_pass(100), attendant.unwanted == 1));
+	assert_int_equal(attendant.token, ANOTHER);
+	attendance_free(other);
+	assert_int_equal(attendant.home, attendant.started - 1);
+	/* The first one is attended still. */
+	answer_kept(OUTCOME_FAILED_PRECONDITION);
+	nothing_more(2);
 }
 
 /* ---- its end ---- */
@@ -478,12 +420,17 @@ static void freed_while_the_call_is_out(void **state)
 
 static void freed_with_the_answer_on_its_way(void **state)
 {
-	attends(TOKEN);
+	static const enum outcome outcomes[] = {OUTCOME_FAILED_PRECONDITION,
+		OUTCOME_INVALID_ARGUMENT, OUTCOME_OK, OUTCOME_UNAVAILABLE};
+
 	attendant.too_late = true;
-	attendance_free(take_pointer(&attendant.attendance));
-	answer_kept(OUTCOME_FAILED_PRECONDITION);
-	rig.planned_ms = 0;
-	nothing_more(0);
+	for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
+		attends(TOKEN + i);
+		attendance_free(take_pointer(&attendant.attendance));
+		answer_kept(outcomes[i]);
+		assert_int_equal(attendant.started, i + 1);
+		nothing_more(0);
+	}
 }
 
 /* As flwr-clientapp ends: the channel goes at once, too. */
@@ -497,33 +444,32 @@ static void freed_with_its_channel(void **state)
 	assert_int_equal(attendant.unwanted, 0);
 }
 
-static void freed_before_the_ended_call_is_home(void **state)
-{
-	attends(TOKEN);
-	attendance_end(attendant.attendance);
-	freed();
-	assert_int_equal(attendant.started, 1);
-}
-
 static void freed_between_two_tries(void **state)
 {
-	attendance_begin(attendant.attendance, TOKEN, NULL);
+	attend(TOKEN);
 	asks_again_in(100);
 	freed();
 	assert_int_equal(attendant.started, 1);
+	/* The next one is tried at once, and at a pace of its own. */
+	attend(ANOTHER);
+	assert_int_equal(attendant.started, 2);
+	asks_again_in(100);
 }
 
-static void freed_with_nothing_to_do(void **state)
+static void freed_after_its_end(void **state)
 {
+	attends(TOKEN);
+	answer_kept(OUTCOME_OK);
 	freed();
+	assert_int_equal(attendant.started, 1);
 	attendance_free(NULL);
 }
 
 static void no_memory_for_one(void **state)
 {
 	rig.no_timers = true;
-	assert_null(
-		attendance_new(rig.loop, rig.log.log, attendant.channel, on_unwanted, &attendant));
+	assert_null(attendance_of(TOKEN));
+	assert_int_equal(attendant.started, 0);
 }
 
 int main(void)
@@ -540,18 +486,12 @@ int main(void)
 		TEST(a_connection_that_breaks),
 		TEST(waits_after_a_call_that_lasted),
 		TEST(no_memory_for_a_call),
-		TEST(ended_while_the_call_is_out),
-		TEST(ended_with_the_answer_on_its_way),
-		TEST(ended_between_two_tries),
-		TEST(another_after_the_end),
-		TEST(another_while_the_call_is_out),
-		TEST(another_between_two_tries),
+		TEST(each_message_has_a_call_of_its_own),
 		TEST(freed_while_the_call_is_out),
 		TEST(freed_with_the_answer_on_its_way),
 		TEST(freed_with_its_channel),
-		TEST(freed_before_the_ended_call_is_home),
 		TEST(freed_between_two_tries),
-		TEST(freed_with_nothing_to_do),
+		TEST(freed_after_its_end),
 		TEST(no_memory_for_one),
 	};
 
