@@ -1,5 +1,6 @@
-"""proto/ beside the Flower packages: each number, type and name is the package's own, and our programs' reader and
-writer give back what the packages have written."""
+"""proto/ beside the Flower packages: each number, type, name, enum and path is the package's own, and our programs'
+reader and writer give back what the packages have written. gRPC's health service is compared with its package, where a
+release's environment has that."""
 
 import functools
 import json
@@ -25,6 +26,9 @@ RELEASES = {
 }
 FIELD = descriptor_pb2.FieldDescriptorProto
 TYPES = {number: name.removeprefix("TYPE_").lower() for name, number in FIELD.Type.items()}
+HEALTH = "grpc.health.v1"
+# Where supernode/link/over_http.c has the methods of a service, and where workers have theirs.
+PREFIXES = {"flwr.proto.Fleet": ("/v1/fleet/", "/api/v0/fleet/"), "flwr.proto.Runtime": ("/v1/runtime/",)}
 # Over HTTP there is no service in the package; the messages are.
 HTTP_FILES = ("runtime", "message", "log", "run")
 # What proto/ hands on unread.
@@ -53,23 +57,33 @@ class Proto:
         self.extensions = pool.FindFileByName("wire.proto").extensions_by_name
         # Read again, now that the options are known.
         files = descriptor_pb2.FileDescriptorSet.FromString(descriptors)
-        self.messages, self.enums, self.services = {}, set(), []
+        self.messages, self.enums, self.services = {}, {}, []
         for file in files.file:
-            if file.package != "flwr":
+            if file.package not in ("flwr", HEALTH):
                 continue
+            self.add_enums(file.enum_type, f".{file.package}.")
             for message in file.message_type:
-                self.add(message, ".flwr.")
+                self.add(message, f".{file.package}.")
             self.services += file.service
 
     def add(self, message, prefix):
         self.messages[prefix + message.name] = message
+        self.add_enums(message.enum_type, prefix + message.name + ".")
         for nested in message.nested_type:
             self.add(nested, prefix + message.name + ".")
+
+    def add_enums(self, enums, prefix):
+        for enum in enums:
+            self.enums[prefix + enum.name] = {str(value.number): value.name for value in enum.value}
+
+    def name(self, service):
+        """On the wire."""
+        return self.option(service, "service") or f"{HEALTH}.{service.name}"
 
     def names(self, message):
         """What a message is called in the packages, without the file."""
         names = self.option(self.messages[message], "message")
-        return names.split(", ") if names else [message.removeprefix(".flwr.")]
+        return names.split(", ") if names else [message.removeprefix(".flwr.").removeprefix(f".{HEALTH}.")]
 
     def option(self, element, name):
         return element.options.Extensions[self.extensions[name]]
@@ -83,6 +97,8 @@ class Comparison:
         self.release = release
         self.package = package
         self.seen = set()
+        self.enums_seen = set()
+        self.routes_seen = set()
         self.faults = []
 
     def fault(self, text):
@@ -142,8 +158,18 @@ class Comparison:
                 self.fault(f"{place} stands for {stand_in}, there {type_}")
         elif field.type == FIELD.TYPE_MESSAGE:
             self.message(field.type_name, type_)
+        elif field.type == FIELD.TYPE_ENUM:
+            self.enum(place, field.type_name, type_)
         elif TYPES[field.type] != type_:
             self.fault(f"{place} is {TYPES[field.type]}, there {type_}")
+
+    def enum(self, place, ours, theirs):
+        self.enums_seen.add(ours)
+        values = self.package["enums"].get(theirs)
+        if not ours.endswith("." + theirs.rpartition(".")[2]):
+            self.fault(f"{place} is {ours}, there {theirs}")
+        elif self.proto.enums[ours] != values:
+            self.fault(f"{ours} is {self.proto.enums[ours]}, there {values}")
 
     def entries(self, place, field, type_):
         entry = {f.number: f for f in self.proto.messages[field.type_name].field}
@@ -156,7 +182,7 @@ class Comparison:
             self.fault(f"{place} has the values {value}")
 
     def service(self, service):
-        name = self.proto.option(service, "service")
+        name = self.proto.name(service)
         theirs = self.package["services"].get(name)
         found = 0
         for method in service.method:
@@ -169,7 +195,21 @@ class Comparison:
             pair = theirs[method.name] if theirs is not None else [None, None]
             for ours, there in zip((method.input_type, method.output_type), pair):
                 self.message(ours, there or self.without_service(ours))
+            self.route(name, method)
         return found
+
+    def route(self, service, method):
+        """Is the method at the path that set_path() in supernode/link/over_http.c makes of its name?"""
+        end = re.sub(r"(?<!^)([A-Z])", r"-\1", method.name).lower()
+        for prefix in PREFIXES.get(service, ()):
+            if not any(path.startswith(prefix) for path in self.package["routes"]):
+                continue
+            request = self.package["routes"].get(prefix + end)
+            self.routes_seen.add(prefix + end)
+            if request is None:
+                self.fault(f"there is no path {prefix + end}")
+            elif request and request not in self.proto.names(method.input_type):
+                self.fault(f"{prefix + end} takes {request}")
 
     def without_service(self, ours):
         short = ours.rpartition(".")[2]
@@ -200,6 +240,8 @@ def compare(proto, release):
     comparison = Comparison(proto, release, describe(release))
     methods = 0
     for service in proto.services:
+        if proto.name(service).startswith(HEALTH) and proto.name(service) not in comparison.package["services"]:
+            continue
         if within(release, proto.option(service, "service_releases")):
             methods += comparison.service(service)
     for part in (".flwr." + part for part in PARTS):
@@ -216,10 +258,13 @@ def test_the_package_has_what_proto_says(proto, release):
     comparison, methods = compare(proto, release)
     assert comparison.faults == []
     assert methods > 10
+    assert len(comparison.routes_seen) > 5
 
 
-def test_every_message_is_compared(proto):
-    seen = {ours for release in RELEASES for ours, _ in compare(proto, release)[0].seen}
+def test_every_message_and_enum_is_compared(proto):
+    compared = [compare(proto, release)[0] for release in RELEASES]
+    seen = {ours for comparison in compared for ours, _ in comparison.seen}
+    assert {enum for comparison in compared for enum in comparison.enums_seen} == set(proto.enums)
     entries = {name for name in proto.messages if name.endswith("Entry")}
     assert set(proto.messages) - seen - entries == {
         ".flwr.GetRunIdsWithPendingMessagesRequest",  # 1.20 only

@@ -18,6 +18,11 @@ warnings.simplefilter("ignore")
 
 import flwr.proto  # noqa: E402
 
+try:
+    from grpc_health.v1 import health_pb2
+except ImportError:
+    health_pb2 = None
+
 INTS = {3: (-(1 << 63), 1 << 63), 4: (0, 1 << 64), 5: (-(1 << 31), 1 << 31), 13: (0, 1 << 32)}
 INTS |= {17: (-(1 << 31), 1 << 31), 18: (-(1 << 63), 1 << 63)}
 TEXTS = ["", "a", "é", "数", "x" * 300, "flwr-clientapp", "\U0001f600", "0" * 64]
@@ -28,17 +33,17 @@ def messages():
     """Of the whole package, by name."""
     found = {}
 
-    def add(file, message):
-        found[file + "." + message.full_name.removeprefix("flwr.proto.")] = message
+    def add(message):
+        file = message.file.name.rpartition("/")[2].removesuffix(".proto")
+        found[file + message.full_name.removeprefix(message.file.package)] = message
         for nested in message.nested_types:
-            add(file, nested)
+            add(nested)
 
-    for module in pkgutil.iter_modules(flwr.proto.__path__):
-        if module.name.endswith("_pb2"):
-            descriptor = importlib.import_module(f"flwr.proto.{module.name}").DESCRIPTOR
-            file = descriptor.name.rpartition("/")[2].removesuffix(".proto")
-            for message in descriptor.message_types_by_name.values():
-                add(file, message)
+    names = [module.name for module in pkgutil.iter_modules(flwr.proto.__path__) if module.name.endswith("_pb2")]
+    modules = [importlib.import_module(f"flwr.proto.{name}") for name in names]
+    for module in modules + [health_pb2] * (health_pb2 is not None):
+        for message in module.DESCRIPTOR.message_types_by_name.values():
+            add(message)
     return found
 
 
