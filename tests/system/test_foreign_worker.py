@@ -90,7 +90,7 @@ def test_supernode_killed(foreign, tmp_path):
     _, pids = at_work(judge, node_id, tmp_path / "at-work")
     clientapp = int(node.find(r"worker started: message=1 pid=(\d+)").group(1))
     node.kill()
-    federation.wait_gone([clientapp, *pids], 1.0)
+    federation.wait_gone([clientapp, *pids])
 
 
 def test_worker_timeout(federation, tmp_path):
@@ -103,7 +103,7 @@ def test_worker_timeout(federation, tmp_path):
     message, pids = at_work(judge, node, tmp_path / "at-work")
     reply = judge.reply(message)
     assert reply["code"] == 8 and "--worker-timeout" in reply["reason"]
-    federation.wait_gone(pids, 10)
+    federation.wait_gone(pids)
     assert serves(judge, node) == 1
 
 

@@ -106,7 +106,7 @@ def test_app_killed(federation, tmp_path, supernode):
     os.kill(pids[0], signal.SIGKILL)
     reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
-    federation.wait_gone(pids, 5)
+    federation.wait_gone(pids)
     assert serves(pair.judge, pair.id) == 1
 
 
@@ -134,7 +134,7 @@ def test_worker_killed(federation, tmp_path, supernode):
     os.kill(worker_at(clientapp), signal.SIGKILL)
     reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
-    federation.wait_gone(pids, 5)
+    federation.wait_gone(pids)
     assert serves(pair.judge, pair.id) == 1
 
 
@@ -149,7 +149,7 @@ def test_worker_told_to_end(federation, tmp_path, supernode):
     os.kill(worker_at(clientapp), signal.SIGTERM)
     reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "SIGTERM" in reply["reason"]
-    federation.wait_gone(pids, 5)
+    federation.wait_gone(pids)
     assert serves(pair.judge, pair.id) == 1
 
 
@@ -221,7 +221,7 @@ def test_time_over(federation, tmp_path):
     reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "ttl of 10 s" in reply["reason"]
     clientapp.wait_log(r"is wanted from here no more")
-    federation.wait_gone(pids, 10)
+    federation.wait_gone(pids)
     assert serves(pair.judge, pair.id) == 1
 
 
@@ -254,7 +254,7 @@ def test_clientapp_killed(federation, tmp_path):
     clientapp.kill()
     reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "process has ended" in reply["reason"]
-    federation.wait_gone(pids, 1)
+    federation.wait_gone(pids)
     pair.start_clientapp()
     assert serves(pair.judge, pair.id) == 1
 
@@ -322,7 +322,7 @@ def test_run_once(federation):
     pair = Pair(federation)
     clientapp = pair.start_clientapp(run_once=True)
     assert serves(pair.judge, pair.id) == 1
-    assert clientapp.wait(10) == 0
+    assert clientapp.wait() == 0
     pair.start_clientapp()
     assert serves(pair.judge, pair.id) == 2
 
@@ -337,8 +337,8 @@ def test_clientapp_stopped(federation, tmp_path):
     clientapp.signal(signal.SIGTERM)
     reply = pair.judge.reply(message)
     assert reply["code"] == 8 and "stopped" in reply["reason"]
-    assert clientapp.wait(10) == 0
-    federation.wait_gone(pids, 5)
+    assert clientapp.wait() == 0
+    federation.wait_gone(pids)
 
 
 @ours
@@ -351,8 +351,8 @@ def test_clientapp_stopped_twice(federation, tmp_path):
     clientapp.signal(signal.SIGTERM)
     clientapp.wait_log(r"stopping: ")
     clientapp.signal(signal.SIGTERM)
-    clientapp.wait(10)
-    federation.wait_gone(pids[:2], 5)
+    clientapp.wait()
+    federation.wait_gone(pids[:2])
     assert pair.judge.reply(message)["code"] == 8
 
 
@@ -366,8 +366,8 @@ def test_clientapp_stopped_without_a_supernode(federation, tmp_path):
     pair.node.kill()
     clientapp.signal(signal.SIGTERM)
     clientapp.wait_log(r"message \d+ is not answered")
-    assert clientapp.wait(10) == 0
-    federation.wait_gone(pids, 5)
+    assert clientapp.wait() == 0
+    federation.wait_gone(pids)
 
 
 @ours
@@ -395,7 +395,7 @@ def test_clientapp_finishes(federation, tmp_path):
         clientapp.wait_log(r"stopping")
         word.write("go on")
     assert pair.judge.reply(message)["code"] == 0
-    assert clientapp.wait(10) == 0
+    assert clientapp.wait() == 0
 
 
 @ours

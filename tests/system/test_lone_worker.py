@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import grpc
@@ -67,13 +66,11 @@ def test_stopped(bench, tmp_path, number):
     """It answers for its message with an error, takes its app along, and ends with status 0."""
     bench.federation.expect(FAILED)
     message, place, worker, pids = bench.at_work(tmp_path / "at-work")
-    stopped = time.monotonic()
     worker.signal(number)
     reply = bench.judge.reply(message)  # the SuperNode's own worker is still there
     assert reply["code"] == 8 and "stopped" in reply["reason"], reply
-    assert worker.wait(10) == 0
-    assert time.monotonic() - stopped < 10
-    bench.federation.wait_gone(pids, 1.0)
+    assert worker.wait() == 0
+    bench.federation.wait_gone(pids)
     place.close()
 
 
@@ -83,7 +80,7 @@ def test_killed(bench, tmp_path):
     message, place, worker, pids = bench.at_work(tmp_path / "at-work")
     worker.kill()
     try:
-        bench.federation.wait_gone(pids, 1.0)
+        bench.federation.wait_gone(pids)
     finally:
         for pid in pids:
             try:
@@ -110,7 +107,7 @@ def test_end_of_app(bench, tmp_path, patient):
         bench.federation.expect("cut off at its end, when it was told to stop")
         worker.signal(signal.SIGTERM)
     assert worker.wait(20) == 0
-    bench.federation.wait_gone([reply["metrics"]["app"]["pid"]], 1.0)
+    bench.federation.wait_gone([reply["metrics"]["app"]["pid"]])
     assert file.read_text(encoding="utf-8") == ("row thread exit" if patient else "")
     place.close()
 

@@ -139,7 +139,7 @@ def test_app_killed(lab, tmp_path):
     os.kill(pids[0], signal.SIGKILL)
     reply = lab.judge.reply(message)
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
-    lab.federation.wait_gone(pids, 5)
+    lab.federation.wait_gone(pids)
     assert lab.count()
 
 
@@ -151,7 +151,7 @@ def test_worker_killed(lab, tmp_path):
     reply = lab.judge.reply(message)
     assert reply["code"] == 8
     assert "worker" in reply["reason"] and "SIGKILL" in reply["reason"]
-    lab.federation.wait_gone(pids, 5)
+    lab.federation.wait_gone(pids)
     assert lab.count()
 
 
@@ -161,7 +161,7 @@ def test_time_over(lab, tmp_path):
     message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work", ttl=10.0)
     reply = lab.judge.reply(message)
     assert reply["code"] == 8 and "ttl" in reply["reason"], reply
-    lab.federation.wait_gone(pids, 5)
+    lab.federation.wait_gone(pids)
     assert lab.count()
 
 

@@ -89,7 +89,7 @@ def test_worker_killed(lab, launcher, tmp_path):
     os.kill(worker_at(launcher), signal.SIGKILL)
     reply = lab.judge.reply(message)
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
-    lab.federation.wait_gone(pids, 5)
+    lab.federation.wait_gone(pids)
     assert lab.count()
 
 
@@ -101,7 +101,7 @@ def test_launcher_killed(lab, tmp_path):
     launcher.kill()
     reply = lab.judge.reply(message)
     assert reply["code"] == 8 and "process has ended" in reply["reason"]
-    lab.federation.wait_gone(pids, 5)
+    lab.federation.wait_gone(pids)
     other = lab.launcher("flower-superexec")
     assert lab.count()
     assert other.stop() == 0
@@ -115,7 +115,7 @@ def test_launcher_stopped(lab, tmp_path):
     reply = lab.judge.reply(message)
     assert reply["code"] == 8 and "stopped" in reply["reason"]
     assert launcher.wait(10) == 0
-    lab.federation.wait_gone(pids, 5)
+    lab.federation.wait_gone(pids)
 
 
 def test_node_restarted(lab):
@@ -272,5 +272,5 @@ def test_our_worker_of_flowers_launcher(lab, secret, tmp_path):
     superexec.kill()
     reply = lab.judge.reply(message)
     assert reply["code"] == 8 and reply["reason"] == "the worker was stopped", reply
-    lab.federation.wait_gone(pids, 5)
+    lab.federation.wait_gone(pids)
     assert flowers.guarded.node.stop() == 0

@@ -88,7 +88,7 @@ def test_stopped_while_working(federation, tmp_path):
     reply = judge.reply(message)
     assert reply["code"] == 8 and "stopped" in reply["reason"]
     assert node.wait(30) == 0
-    federation.wait_gone(tree, 5)
+    federation.wait_gone(tree)
     seen = federation.superlink.text()
     pushed = seen.index(f"Push replies from node_id={node_id}")
     assert pushed < seen.index(f"Deactivated node_id={node_id}")

@@ -133,9 +133,9 @@ def test_parent_of_launcher(federation, tmp_path, parent, program):
     )
     message, pids = at_work(judge, node_id, tmp_path / "at-work")
     parent.kill()
-    assert launcher.wait(10) == 0
+    assert launcher.wait() == 0
     assert launcher.find(r"INFO +clientapp: the process of --parent-pid has ended: stopping")
-    federation.wait_gone(pids, 5)
+    federation.wait_gone(pids)
     assert judge.reply(message, 60)["code"] == 8
 
 
@@ -148,7 +148,7 @@ def test_parent_is_gone(federation, arguments, parent):
     argv = [federation.binaries / "flwr-clientapp", "--insecure", "--parent-pid", parent.pid]
     argv += ["--python", federation.bin / "python", *arguments]
     worker = federation.start(name, argv, federation.environ(name))
-    assert worker.wait(10) == 0
+    assert worker.wait() == 0
     assert worker.find(rf"process {parent.pid} \(--parent-pid\) has ended already")
 
 
@@ -176,6 +176,6 @@ def test_parent_of_worker(federation, desk, tmp_path, parent):
     parent.kill()
     reply = judge.reply(message)
     assert reply["code"] == 8 and "stopped" in reply["reason"], reply
-    assert worker.wait(10) == 0
-    federation.wait_gone(pids, 1.0)
+    assert worker.wait() == 0
+    federation.wait_gone(pids)
     place.close()

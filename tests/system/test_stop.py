@@ -19,7 +19,7 @@ def test_ends(federation, number):
     tree = tree_of(node.pid)
     node.signal(number)
     assert node.wait(30) == 0
-    federation.wait_gone(tree, 1.0)
+    federation.wait_gone(tree)
     assert link.text().count("DeleteNode") == 1
 
 
@@ -45,10 +45,10 @@ def test_second_signal(one_node, tmp_path, second):
     _, pids = at_work(judge, node_id, tmp_path / "at-work")
     tree = tree_of(node.pid) + pids
     node.signal(signal.SIGTERM)
-    node.wait_log(r"stopping", 5)
+    node.wait_log(r"stopping")
     node.signal(second)
-    assert node.wait(2) == 0
-    federation.wait_gone(tree, 1.0)
+    assert node.wait() == 0
+    federation.wait_gone(tree)
 
 
 @pytest.mark.ours
