@@ -6,15 +6,13 @@
 #ifndef FLWR_FAB_FAB_H
 #define FLWR_FAB_FAB_H
 
+#include "common/app/checked_fab.h"
 #include "common/base/reason.h"
-#include "common/base/slice.h"
-#include "common/base/value.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Defaults of struct fab_limits (docs/protocol.md, FAB). */
-#define FAB_RECEIVED_MAX_BYTES  (64ULL << 20)
+/* Defaults of struct fab_limits (docs/protocol.md, FAB), with FAB_RECEIVED_MAX_BYTES. */
 #define FAB_UNPACKED_MAX_BYTES  (512ULL << 20)
 #define FAB_FILES_MAX           10000
 #define FAB_RATIO_MAX           100 /* unpacked size of a file by its packed size */
@@ -27,27 +25,6 @@ struct fab_limits {
 };
 
 struct fab_limits fab_limits_default(void);
-
-/* An app by its pyproject.toml. Strings are owned, never NULL once read, UTF-8. */
-struct manifest {
-	char *publisher; /* tool.flwr.app.publisher */
-	char *name;      /* project.name */
-	char *version;   /* project.version */
-	char *clientapp; /* tool.flwr.app.components.clientapp, "package.module:attribute" */
-	char *fab_id;    /* publisher "/" name */
-	struct value_map config; /* tool.flwr.app.config, flattened with dots */
-};
-
-void manifest_done(struct manifest *manifest);
-
-/* A FAB that was checked; empty but for its hash when it was refused. */
-struct checked_fab {
-	const char *hash; /* the one that was compared; borrowed */
-	struct slices content;
-	struct manifest manifest;
-};
-
-void checked_fab_done(struct checked_fab *fab);
 
 /*
  * Check that the SHA-256 of content is hash (lower-case hex, as in Run.fab_hash). 0; -EBADMSG with

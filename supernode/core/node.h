@@ -14,10 +14,10 @@
 #ifndef FLWR_CORE_NODE_H
 #define FLWR_CORE_NODE_H
 
+#include "common/app/checked_fab.h"
 #include "common/base/budget.h"
 #include "common/base/outcome.h"
 #include "common/base/reason.h"
-#include "common/fab/fab.h"
 #include "common/message/instruction_codec.h"
 #include "supernode/core/held_message.h"
 

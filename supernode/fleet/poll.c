@@ -2,7 +2,6 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/fab/fab.h"
 #include "common/message/fleet_codec.h"
 #include "common/objects/object_tree.h"
 #include "supernode/fleet/reconnect.h"

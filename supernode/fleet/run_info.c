@@ -1,8 +1,8 @@
 /*
  * run_info: what the owner asks about a run: its information, its FAB.
  */
+#include "common/app/checked_fab.h"
 #include "common/base/cleanup.h"
-#include "common/fab/fab.h"
 #include "common/message/fleet_codec.h"
 #include "supernode/fleet/fleet_internal.h"
 
