@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/message/instruction_codec.h"
 #include "common/message/worker_api.h"
 
 #include <assert.h>
@@ -252,7 +253,7 @@ static void call_admit(void *server, struct request *request)
 
 /* The same for methods that need no token; message: that of one that was shown all the same. false:
  * the request was refused. */
-static bool admit_stranger(struct admission *admission, enum admission_rule rule,
+static bool admit_tokenless(struct admission *admission, enum admission_rule rule,
 	struct request *request, struct message **message_out)
 {
 	guests_used(admission->guests, request->peer);
@@ -261,6 +262,44 @@ static bool admit_stranger(struct admission *admission, enum admission_rule rule
 	*message_out = find_message(admission, request);
 	return rule == ADMIT_ANYONE || (rule == ADMIT_LAUNCHER_OR_WORKER && *message_out) ||
 	       admit_launcher(admission, request);
+}
+
+/* The message of a token that is the body; NULL: the request was refused. */
+static struct message *admit_inline(struct admission *admission, struct request *request)
+{
+	struct message *message = NULL;
+	const char *details = "";
+	uint64_t token = 0;
+	enum outcome outcome = OUTCOME_OK;
+	int r;
+
+	guests_used(admission->guests, request->peer);
+	if (!admit_present(admission, request))
+		return NULL;
+	r = instruction_decode_token(&request->body, &token);
+	if (r == 0)
+		outcome = node_find_message(
+			admission->node, token, MESSAGE_INLINE, &message, &details);
+	if (outcome != OUTCOME_OK) {
+		refuse(admission, request, outcome, details);
+		return NULL;
+	}
+	if (r == 0)
+		r = admission_hold(admission, request, token);
+	if (r)
+		refuse_errno(admission, request, r);
+	return r ? NULL : message;
+}
+
+/* Who calls, now that the body is here? false: the request was refused. */
+static bool admit_call(struct admission *admission, enum admission_rule rule,
+	struct request *request, struct message **message_out)
+{
+	if (rule < ADMIT_INLINE)
+		return admit_tokenless(admission, rule, request, message_out);
+	*message_out = rule == ADMIT_INLINE ? admit_inline(admission, request)
+					    : admit_again(admission, request);
+	return *message_out != NULL;
 }
 
 static void call_handle(void *server, struct request *request)
@@ -272,9 +311,7 @@ static void call_handle(void *server, struct request *request)
 
 	if (method->content)
 		handle_content(service, request);
-	else if (method->rule == ADMIT_WORKER
-			 ? (message = admit_again(admission, request)) != NULL
-			 : admit_stranger(admission, method->rule, request, &message))
+	else if (admit_call(admission, method->rule, request, &message))
 		method->handle(service->dialect, request, message);
 }
 

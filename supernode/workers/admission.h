@@ -1,8 +1,9 @@
 /*
  * admission: what is done for each call of the worker API before its handler gets it: the call is
  * noted for its connection, the message of its token is found, or whether it may ask for work, and
- * a body of any size waits until there is room for it. A dialect is a table of methods, with the
- * rule of each. Main thread. Knows no dialect.
+ * a body of any size waits until there is room for it. The message is found once a stage (before
+ * the body, with the body, after a job has read it): it may have ended meanwhile. A dialect is a
+ * table of methods, with the rule of each. Main thread. Knows no dialect.
  */
 #ifndef FLWR_WORKERS_ADMISSION_H
 #define FLWR_WORKERS_ADMISSION_H
@@ -41,6 +42,8 @@ enum admission_rule {
 	ADMIT_ANYONE,             /* the handler looks who it is */
 	ADMIT_LAUNCHER,           /* it asks for work: signed, if there is a secret for that */
 	ADMIT_LAUNCHER_OR_WORKER, /* or it shows the token of a message at work */
+	/* The body is the token of an inline message at work; the handler is given the message. */
+	ADMIT_INLINE,
 	/* The caller shows the token of a task in a header, before its body is received; the
 	 * handler is given the message. */
 	ADMIT_WORKER,
@@ -86,8 +89,8 @@ struct worker_method {
 	size_t body_max; /* these two as in struct method */
 	int64_t body_ms;
 	enum admission_rule rule;
-	/* message: of the token that was shown, which only ADMIT_WORKER is sure of, or NULL.
-	 * Answers the request, now or later. */
+	/* message: of the token that was shown, which only ADMIT_INLINE and ADMIT_WORKER are sure
+	 * of, or NULL. Answers the request, now or later. */
 	void (*handle)(void *dialect, struct request *request, struct message *message);
 	const struct content_kind *content; /* ADMIT_CONTENT and ADMIT_OUTPUTS: in the place of
 					       handle() */

@@ -1,6 +1,6 @@
 /*
- * The token lies inside the body, so that outputs are admitted by what their connection has shown
- * (ADMIT_OUTPUTS).
+ * The token lies inside the body: a pull's body is nothing else (ADMIT_INLINE), outputs are
+ * admitted by what their connection has shown (ADMIT_OUTPUTS).
  */
 #include "supernode/workers/dialect1.h"
 
@@ -81,51 +81,26 @@ static void handle_get_token(void *arg, struct request *request, struct message 
 
 /* ---- PullClientAppInputs ---- */
 
-/* The token is all that the request has. */
-static enum outcome pull(const struct dialect1 *dialect, struct request *request, uint64_t token,
-	struct instruction_inputs *inputs, const char **details_out)
-{
-	struct admission *admission = dialect->admission;
-	struct message *message;
-	enum outcome outcome =
-		node_find_message(admission->node, token, MESSAGE_INLINE, &message, details_out);
-
-	if (outcome == OUTCOME_OK && admission_hold(admission, request, token)) {
-		*details_out = "no memory";
-		outcome = OUTCOME_RESOURCE_EXHAUSTED;
-	}
-	if (outcome == OUTCOME_OK)
-		outcome = node_pull_inputs(admission->node, now(), message, inputs, details_out);
-	if (outcome == OUTCOME_OK)
-		admission->ops->ready(admission->arg, node_message_number(message), request->peer);
-	return outcome;
-}
-
-static void handle_pull(void *arg, struct request *request, struct message *shown)
+static void handle_pull(void *arg, struct request *request, struct message *message)
 {
 	struct dialect1 *dialect = arg;
 	struct admission *admission = dialect->admission;
 	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
 	auto_(slices_done) struct slices body = {0};
 	const char *details = "";
-	uint64_t token = 0;
-	enum outcome outcome;
-	int r = instruction_decode_token(&request->body, &token);
+	enum outcome outcome = node_pull_inputs(admission->node, now(), message, &inputs, &details);
+	int r;
 
-	(void)shown;
-	if (r) {
-		refuse_errno(admission, request, r);
-		return;
-	}
-	outcome = pull(dialect, request, token, &inputs, &details);
-	if (outcome == OUTCOME_OK)
-		r = instruction_encode_inputs(&inputs, &body);
-	if (outcome != OUTCOME_OK)
+	if (outcome != OUTCOME_OK) {
 		refuse(admission, request, outcome, details);
-	else if (r)
-		refuse_errno(admission, request, r);
-	else
-		request_reply(request, &body);
+	} else {
+		admission->ops->ready(admission->arg, node_message_number(message), request->peer);
+		r = instruction_encode_inputs(&inputs, &body);
+		if (r)
+			refuse_errno(admission, request, r);
+		else
+			request_reply(request, &body);
+	}
 	changed(dialect);
 }
 
@@ -229,7 +204,7 @@ static const struct worker_method methods[] = {
 	{.name = "PullClientAppInputs",
 		.body_max = TOKEN_BODY_MAX,
 		.body_ms = TOKEN_BODY_MS,
-		.rule = ADMIT_ANYONE,
+		.rule = ADMIT_INLINE,
 		.handle = handle_pull},
 	{.name = "PushClientAppOutputs",
 		.body_max = INT32_MAX,

@@ -155,19 +155,6 @@ bool held_calls_ask(struct held_calls *held, enum message_form form, struct requ
 
 /* ---- Attend ---- */
 
-/* The message whose end the caller wants to know. 0, -EBADMSG; *message_out NULL: none that is at
- * work. */
-static int attended_message(
-	const struct node *node, const struct request *request, struct message **message_out)
-{
-	const char *text = request_header(request, WORKER_API_TASK_TOKEN);
-	uint64_t token = 0;
-	int r = text ? 0 : instruction_decode_token(&request->body, &token);
-
-	*message_out = text ? node_message_of_text(node, text) : node_message_of(node, token);
-	return r;
-}
-
 bool held_calls_attended(const struct held_calls *held, uint64_t token)
 {
 	for (size_t i = 0; i < held->n_attended; i++)
@@ -195,16 +182,17 @@ static int remember(struct held_calls *held, uint64_t token)
 	return 0;
 }
 
-static void handle_attend(void *dialect, struct request *request, struct message *shown)
+/* A task's token is in a header, and its message is given; an inline message's token is the body. */
+static void handle_attend(void *dialect, struct request *request, struct message *message)
 {
 	struct held_calls *held = dialect;
-	struct message *message;
-	int r = attended_message(held->admission->node, request, &message);
 	struct held_call call = {.request = request, .end_ms = CLOCK_NEVER};
+	int r = message ? 0 : instruction_decode_token(&request->body, &call.token);
 
-	(void)shown;
 	if (message)
 		call.token = node_message_token(message);
+	else
+		message = node_message_of(held->admission->node, call.token);
 	if (r)
 		refuse_errno(held->admission, request, r);
 	else if (!message)
