@@ -3,14 +3,14 @@
  */
 #include "supernode/listen/door.h"
 
-#include "common/base/clock.h"
-#include "kit/test.h"
+#include "kit/clock.h"
+#include "kit/log.h"
+#include "kit/loop.h"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-#define DEADLINE_MS 10000
-#define PLACES      3
+#define PLACES 3
 
 /* A server that knows connections by one word. */
 struct server {
@@ -27,7 +27,7 @@ struct visit {
 
 static struct rig {
 	struct loop *loop;
-	struct log *log;
+	struct kit_log log;
 	struct door *door;
 	struct server alpha, beta;
 	unsigned begun, ended, ended_by_peer, crowded;
@@ -35,16 +35,7 @@ static struct rig {
 	char said[FRONT_END_BYTES + 1]; /* by the last one that was not served */
 	const char *verdict;            /* on those that send something */
 	bool makes_room;
-	int64_t skew_ms;
 } rig;
-
-int64_t __real_clock_now_ms(void);
-int64_t __wrap_clock_now_ms(void);
-
-int64_t __wrap_clock_now_ms(void)
-{
-	return __real_clock_now_ms() + rig.skew_ms;
-}
 
 /* ---- the servers ---- */
 
@@ -148,10 +139,11 @@ static int setup(void **state)
 	memset(&rig, 0, sizeof rig);
 	rig.alpha = (struct server){.word = "alpha", .fd = -1};
 	rig.beta = (struct server){.word = "also beta", .fd = -1};
-	rig.log = log_new(2, "test", LOG_LEVEL_ERROR);
+	kit_log_init(&rig.log, "test", LOG_LEVEL_DEBUG);
 	assert_int_equal(loop_new(&rig.loop), 0);
+	kit_clock_start(rig.loop);
 	assert_int_equal(address_listen("127.0.0.1:0", &sockets, NULL), 0);
-	assert_int_equal(door_new(rig.loop, rig.log, &sockets, &options, &rig.door), 0);
+	assert_int_equal(door_new(rig.loop, rig.log.log, &sockets, &options, &rig.door), 0);
 	door_register(rig.door, &(struct front_end){.matches = alpha_matches,
 					.add = server_add,
 					.peer_gone = server_peer_gone,
@@ -171,20 +163,14 @@ static int teardown(void **state)
 	assert_int_equal(rig.ended, rig.begun);
 	close_fd(&rig.alpha.fd);
 	close_fd(&rig.beta.fd);
-	log_free(rig.log);
+	kit_clock_done();
 	loop_free(rig.loop);
+	kit_log_done(&rig.log);
 	return 0;
 }
 
-/* Run the loop until condition holds; fail after DEADLINE_MS. */
-#define run_until(condition)                                                                       \
-	do {                                                                                       \
-		int64_t end_ = clock_now_ms() + DEADLINE_MS;                                       \
-		while (!(condition)) {                                                             \
-			assert_true(clock_now_ms() < end_);                                        \
-			loop_step(rig.loop, 50);                                                   \
-		}                                                                                  \
-	} while (0)
+/* kit_loop_until() for the loop of the test. */
+#define run_until(condition) kit_loop_until(rig.loop, condition)
 
 static int dial(void)
 {
@@ -234,7 +220,7 @@ static void first_bytes_in_pieces_are_waited_for(void **state)
 
 	run_until(door_count(rig.door) == 1);
 	say(fd, "al");
-	loop_step(rig.loop, DEADLINE_MS);
+	loop_step(rig.loop, KIT_WAIT_MS);
 	assert_int_equal(rig.alpha.added + rig.beta.added + rig.ended, 0);
 	say(fd, "so beta");
 	run_until(rig.beta.added == 1);
@@ -266,9 +252,9 @@ static void a_connection_that_says_nothing_is_closed_in_time(void **state)
 
 	say(served, "alpha");
 	run_until(rig.alpha.added == 1 && rig.begun == 2);
-	rig.skew_ms += DOOR_PREFACE_MS;
-	/* Has the loop look at the time. */
-	say(served, "more");
+	kit_clock_pass(DOOR_PREFACE_MS - 1);
+	assert_false(closed(silent));
+	kit_clock_pass(1);
 	run_until(closed(silent));
 	assert_int_equal(rig.unserved[DOOR_SILENT], 1);
 	assert_int_equal(door_count(rig.door), 1);

@@ -3,6 +3,7 @@
  * lie, say too much and hang.
  */
 #include "common/base/sha256.h"
+#include "kit/clock.h"
 #include "kit/dir.h"
 #include "kit/loop.h"
 #include "supernode/run/fab_check.h"
@@ -28,6 +29,7 @@ static int setup(void **state)
 
 	rig.log = log_new(null, NULL, LOG_LEVEL_DEBUG);
 	assert_int_equal(loop_new(&rig.loop), 0);
+	kit_clock_run(rig.loop);
 	assert_int_equal(process_set_new(rig.loop, rig.log, &rig.processes), 0);
 	rig.said = 0;
 	return 0;
@@ -38,6 +40,7 @@ static int teardown(void **state)
 	fab_checks_free(rig.checks);
 	rig.checks = NULL;
 	process_set_free(rig.processes);
+	kit_clock_done();
 	loop_free(rig.loop);
 	log_free(rig.log);
 	return 0;
@@ -107,6 +110,19 @@ static void what_it_may_do(void **state)
 	check("/nonexistent/reader", "could not start the program that reads it");
 }
 
+static void one_that_hangs(void **state)
+{
+	auto_(free_at_exit) char *path = kit_dir_script("reader", "#!/bin/sh\nexec sleep 1000\n");
+
+	check_begin(path, "no zip");
+	kit_loop_until(rig.loop, process_set_count(rig.processes) > 0);
+	assert_int_equal(rig.said, 0);
+	kit_clock_pass(30000);
+	kit_loop_until(rig.loop, rig.said == 1);
+	assert_non_null(strstr(rig.refused, "it took longer than 30 s"));
+	assert_int_equal(process_set_count(rig.processes), 0);
+}
+
 /* Stopped in the middle, it is told, and nothing is left of it. */
 static void a_stop(void **state)
 {
@@ -131,6 +147,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_real_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_it_may_do, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_that_hangs, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_stop, setup, teardown),
 	};
 

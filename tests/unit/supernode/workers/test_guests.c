@@ -3,6 +3,7 @@
  */
 #include "common/base/clock.h"
 #include "common/rpc/call.h"
+#include "kit/clock.h"
 #include "kit/log.h"
 #include "kit/loop.h"
 #include "supernode/workers/guests.h"
@@ -31,13 +32,12 @@ struct rig {
 	struct guests *guests;
 	struct rpc_server *server;
 	bool down;
-	struct peer peer; /* of the last call */
-	uint64_t live;    /* the one token that lives */
+	struct peer peer;  /* of the last call */
+	uint64_t live;     /* the one token that lives */
 	uint64_t live_too; /* 0: no other one does */
 	struct cut cut;
 	unsigned held; /* so often held() was told */
 	int found;     /* the process that was found last; taken over */
-	int64_t skew_ms;
 };
 
 static struct rig *rig; /* of the running test */
@@ -54,14 +54,6 @@ static void handle_echo(void *server, struct request *request)
 
 static const struct method methods[] = {{.name = "Echo", .body_max = 1000, .handle = handle_echo}};
 static const struct service service = {.name = "test.Echo", .methods = methods, .n_methods = 1};
-
-int64_t __real_clock_now_ms(void);
-int64_t __wrap_clock_now_ms(void);
-
-int64_t __wrap_clock_now_ms(void)
-{
-	return __real_clock_now_ms() + (rig ? rig->skew_ms : 0);
-}
 
 static bool token_live(void *arg, uint64_t token)
 {
@@ -105,6 +97,7 @@ static int setup_with(void **state, const struct guests_ops *ops)
 	assert_non_null(rig);
 	kit_log_init(&rig->log, "test", LOG_LEVEL_DEBUG);
 	assert_int_equal(loop_new(&rig->loop), 0);
+	kit_clock_start(rig->loop);
 	assert_int_equal(rpc_new(rig->loop, &rig->rpc), 0);
 	rig->cut.process = -1;
 	rig->found = -1;
@@ -154,6 +147,7 @@ static int teardown(void **state)
 	kit_loop_until(rig->loop, rig->down);
 	guests_free(rig->guests);
 	rpc_free(rig->rpc);
+	kit_clock_done();
 	loop_free(rig->loop);
 	kit_log_done(&rig->log);
 	close_fd(&rig->cut.process);
@@ -415,6 +409,7 @@ static void jobs_done(void)
 {
 	struct job job = {.run = nothing_run, .done = nothing_done};
 
+	job_over = NULL;
 	assert_int_equal(loop_job(rig->loop, &job), 0);
 	run_until(job_over == &job);
 }
@@ -531,6 +526,11 @@ static void a_connection_may_end_while_its_process_is_looked_for(void **state)
 	assert_int_equal(rig->found, -1);
 }
 
+static void pass_to(int64_t start_ms, double minutes)
+{
+	kit_clock_pass(start_ms + (int64_t)(minutes * 60000) - clock_now_ms());
+}
+
 /*
  * gRPC's clients look each half hour after their first call whether there was another one since.
  * All times in minutes since the start.
@@ -568,10 +568,10 @@ static void the_end_of_an_idle_client_is_told_apart(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct rpc_channel *channel;
 		unsigned cuts = rig->cut.times;
-		const int64_t start_ms = rig->skew_ms;
+		const int64_t start_ms = clock_now_ms();
 
 		guests_start(rig->guests);
-		rig->skew_ms = start_ms + (int64_t)(cases[i].first * 60000);
+		pass_to(start_ms, cases[i].first);
 		channel = channel_new();
 		assert_int_equal(echo(channel), OUTCOME_OK);
 		guests_used(rig->guests, &rig->peer);
@@ -579,14 +579,14 @@ static void the_end_of_an_idle_client_is_told_apart(void **state)
 		if (cases[i].lasts > 0)
 			guests_busy(rig->guests, &rig->peer, 1);
 		if (cases[i].lasts > 0 && cases[i].lasts < cases[i].end) {
-			rig->skew_ms += (int64_t)(cases[i].lasts * 60000);
+			kit_clock_pass((int64_t)(cases[i].lasts * 60000));
 			guests_busy(rig->guests, &rig->peer, -1);
 		}
 		if (cases[i].last > cases[i].first) {
-			rig->skew_ms = start_ms + (int64_t)(cases[i].last * 60000);
+			pass_to(start_ms, cases[i].last);
 			guests_used(rig->guests, &rig->peer);
 		}
-		rig->skew_ms = start_ms + (int64_t)(cases[i].end * 60000);
+		pass_to(start_ms, cases[i].end);
 		rpc_channel_free(channel);
 		run_until(rig->cut.times == cuts + 1);
 		if (rig->cut.idle != cases[i].idle)
@@ -734,7 +734,7 @@ static void what_came_for_a_token_is_nobodys_fault(void **state)
 	while (guests_received(rig->guests, &first) <= sizeof bytes)
 		poll(NULL, 0, 1);
 	rig->live = 8;
-	rig->skew_ms += 6000;
+	kit_clock_pass(6000);
 	for (int i = 0; i < 20; i++)
 		loop_step(rig->loop, 10);
 	assert_true(guests_open(rig->guests, &first));
@@ -775,7 +775,7 @@ static void a_guest_that_takes_calls_back_is_cut(void **state)
 	for (unsigned i = 0; i < 64; i++)
 		guests_count_cancelled(rig->guests, &first);
 	/* Time forgives some. */
-	rig->skew_ms += 10000;
+	kit_clock_pass(10000);
 	for (unsigned i = 0; i < 10; i++)
 		guests_count_cancelled(rig->guests, &first);
 	assert_true(send_pings(fd, 100));
