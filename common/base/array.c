@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,15 +46,29 @@ int array_reserve(void *array, size_t *cap, size_t n, size_t more, size_t size)
 	return r;
 }
 
+size_t array_room(size_t n)
+{
+	size_t room = n > 0;
+
+	assert(n <= SIZE_MAX / 2 + 1);
+	while (room < n)
+		room *= 2;
+	return room;
+}
+
 int array_grow(void *array, size_t n, size_t size)
 {
-	size_t room = 1;
+	return n & (n - 1) ? 0 : array_grow_by(array, n, 1, size);
+}
 
-	if (n & (n - 1))
-		return 0;
-	if (n && !size_mul(n, 2, &room))
+int array_grow_by(void *array, size_t n, size_t more, size_t size)
+{
+	size_t need, room;
+
+	if (!size_add(n, more, &need) || need > SIZE_MAX / 2)
 		return -ENOMEM;
-	return array_resize(array, room, size);
+	room = array_room(need);
+	return room == array_room(n) ? 0 : array_resize(array, room, size);
 }
 
 static int compare_entries(const void *a, const void *b)

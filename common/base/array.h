@@ -14,9 +14,13 @@
 /* Room for more elements behind the first n; the capacity *cap doubles. */
 int array_reserve(void *array, size_t *cap, size_t n, size_t more, size_t size);
 
-/* Room for one more behind n elements of an array that only this function has grown: it needs no
- * capacity, because memory doubles whenever n is a power of two. */
+/* Room for one more, or several, behind n elements of an array that only these two have grown: it
+ * needs no capacity, because its memory is array_room(n) elements. */
 int array_grow(void *array, size_t n, size_t size);
+int array_grow_by(void *array, size_t n, size_t more, size_t size);
+
+/* The power of two that is n or more (at most half of what size_t holds); 0 for 0. */
+size_t array_room(size_t n);
 
 /*
  * Entries with equal keys become one: the last one, at the place of the first. Entries are structs

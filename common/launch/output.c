@@ -1,5 +1,6 @@
 #include "common/launch/output.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
@@ -9,8 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define OUTPUT_READ_BYTES  16384 /* for one event, so that a flood leaves the loop to others */
-#define OUTPUT_FIRST_BYTES 256   /* of a line's buffer, which doubles */
+#define OUTPUT_READ_BYTES 16384 /* for one event, so that a flood leaves the loop to others */
 
 /* ---- what may be written ---- */
 
@@ -293,19 +293,10 @@ static void line_cut(struct output *output)
 /* Room for a byte more? */
 static bool line_grow(struct output *output)
 {
-	size_t room = output->room ? output->room * 2 : OUTPUT_FIRST_BYTES;
-	char *line;
-
 	if (output->len < output->room)
 		return true;
-	if (room > PROCESS_LINE_BYTES)
-		return false;
-	line = realloc(output->line, room);
-	if (!line)
-		return false;
-	output->line = line;
-	output->room = room;
-	return true;
+	return output->room < PROCESS_LINE_BYTES &&
+	       array_reserve(&output->line, &output->room, output->len, 1, 1) == 0;
 }
 
 static void output_feed(struct output *output, const char *bytes, size_t n)

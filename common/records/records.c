@@ -69,22 +69,14 @@ struct array *record_add_array(struct record *record, const char *key)
 
 int record_dict_move(struct record_dict *dict, struct record_dict *from)
 {
-	size_t n = dict->n + from->n;
-	size_t cap = 1;
-	struct record *v;
+	int r = array_grow_by(&dict->v, dict->n, from->n, sizeof *dict->v);
 
-	if (from->n == 0)
-		return 0;
-	while (cap < n)
-		cap *= 2; /* what record_dict_add() counts on */
-	v = reallocarray(dict->v, cap, sizeof *v);
-	if (!v)
-		return -ENOMEM;
-	memcpy(v + dict->n, from->v, from->n * sizeof *v);
+	if (r < 0 || from->n == 0)
+		return r;
+	memcpy(dict->v + dict->n, from->v, from->n * sizeof *dict->v);
+	dict->n += from->n;
 	free(from->v);
 	*from = (struct record_dict){0};
-	dict->v = v;
-	dict->n = n;
 	return 0;
 }
 

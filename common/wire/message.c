@@ -274,16 +274,6 @@ static int value_read(struct decoding *decoding, const struct wire_reader *reade
 	}
 }
 
-/* A list of n elements has room for so many. */
-static size_t capacity(size_t n)
-{
-	size_t room = 4;
-
-	while (room < n)
-		room *= 2;
-	return n ? room : 0;
-}
-
 /* Make room for more elements, all 0, at *out; they count from now on. */
 static int list_grow(struct decoding *decoding, ProtobufCMessage *message, const field_type *type,
 	size_t more, char **out)
@@ -291,18 +281,14 @@ static int list_grow(struct decoding *decoding, ProtobufCMessage *message, const
 	const size_t size = kind_of(type)->size;
 	size_t *n = quantifier(message, type);
 	char **list = member(message, type->offset);
-	size_t old = capacity(*n), room = capacity(*n + more);
-	char *grown = *list;
+	size_t old = array_room(*n), room = array_room(*n + more);
 	int r = charge(&decoding->memory, (room - old) * size);
 
+	if (r == 0)
+		r = array_grow_by(list, *n, more, size);
 	if (r < 0)
 		return r;
-	if (room != old)
-		grown = reallocarray(*list, room, size);
-	if (!grown)
-		return -ENOMEM;
-	*list = grown;
-	*out = grown + *n * size;
+	*out = *list + *n * size;
 	memset(*out, 0, more * size);
 	*n += more;
 	return 0;

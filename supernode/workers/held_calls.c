@@ -3,6 +3,7 @@
  */
 #include "supernode/workers/held_calls.h"
 
+#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/number.h"
@@ -166,23 +167,22 @@ bool held_calls_attended(const struct held_calls *held, uint64_t token)
 /* Remember that token is attended, in place of those that live no longer. -ENOMEM. */
 static int remember(struct held_calls *held, uint64_t token)
 {
-	uint64_t *v;
 	size_t n = 0;
+	int r;
 
 	for (size_t i = 0; i < held->n_attended; i++)
 		if (held->attended[i] != token &&
 			node_message_of(held->admission->node, held->attended[i]))
 			held->attended[n++] = held->attended[i];
 	held->n_attended = n;
-	v = reallocarray(held->attended, n + 1, sizeof *v);
-	if (!v)
-		return -ENOMEM;
-	held->attended = v;
-	held->attended[held->n_attended++] = token;
-	return 0;
+	r = array_grow(&held->attended, n, sizeof *held->attended);
+	if (r == 0)
+		held->attended[held->n_attended++] = token;
+	return r;
 }
 
-/* A task's token is in a header, and its message is given; an inline message's token is the body. */
+/* A task's token is in a header, and its message is given; an inline message's token is the body.
+ */
 static void handle_attend(void *dialect, struct request *request, struct message *message)
 {
 	struct held_calls *held = dialect;
@@ -201,8 +201,7 @@ static void handle_attend(void *dialect, struct request *request, struct message
 	else if (!has_room(held))
 		refuse_quietly(held->admission, request, OUTCOME_UNAVAILABLE,
 			"too many calls are waiting");
-	else if (remember(held, call.token) ||
-		 admission_hold(held->admission, request, call.token))
+	else if (remember(held, call.token) || admission_hold(held->admission, request, call.token))
 		refuse_quietly(held->admission, request, OUTCOME_UNAVAILABLE, "no memory");
 	else
 		add(held, &call);

@@ -21,8 +21,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 struct endpoint {
@@ -33,7 +33,7 @@ struct endpoint {
 
 static int pidfd_of(pid_t pid)
 {
-	int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
 
 	return fd < 0 ? -ESRCH : fd;
 }
