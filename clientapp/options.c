@@ -282,12 +282,14 @@ void clientapp_options_help(FILE *file, const struct clientapp_options *options)
 	struct option_spec specs[ARRAY_LEN(rows)];
 	const struct option_table table = table_of(options, specs);
 
-	fputs(is_launcher(options)
-			? "usage: flower-superexec --insecure --runtime-api-address ADDR [options]\n\n"
-			  "Asks a Flower SuperNode (--isolation process) for messages, runs the ClientApp for each, returns the\nreplies.\n\n"
-			: "usage: flwr-clientapp --insecure [--clientappio-api-address ADDR] [options]\n\n"
-			  "Asks a Flower SuperNode (--isolation process) for messages, runs the ClientApp for each, returns the\nreplies. With --token: that one "
-			  "message.\n\n",
+	if (is_launcher(options))
+		fputs("usage: flower-superexec --insecure --runtime-api-address ADDR [options]\n\n",
+			file);
+	else
+		fputs("usage: flwr-clientapp --insecure [--clientappio-api-address ADDR] [options]\n\n",
+			file);
+	fputs("Asks a Flower SuperNode (--isolation process) for messages, runs the ClientApp for each, returns the\nreplies.",
 		file);
+	fputs(is_launcher(options) ? "\n\n" : " With --token: that one message.\n\n", file);
 	options_help(file, &table);
 }

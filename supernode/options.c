@@ -406,9 +406,8 @@ void supernode_options_done(struct supernode_options *options)
 
 void supernode_options_help(FILE *file)
 {
-	fputs("usage: flower-supernode [--superlink HOST:PORT] [--insecure] [options]\n\n"
-	      "Connects to a Flower SuperLink and runs each of its messages in a worker of its "
-	      "own.\n\n",
+	fputs("usage: flower-supernode [--superlink HOST:PORT] [--insecure] [options]\n\n", file);
+	fputs("Connects to a Flower SuperLink and runs each of its messages in a worker of its own.\n\n",
 		file);
 	options_help(file, &table);
 }

@@ -350,7 +350,7 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 	const struct health *health = arg;
 
 	door_count_refused(health->door, peer);
-	/* A debug line is enough: no operator has to act on what a stranger does wrong. */
+	/* A debug line is enough: no operator has to act on what an unknown client does wrong. */
 	log_debug(health->log, "health: %s: %s refused: %s: %s", peer->text, method,
 		outcome_name(outcome), details);
 }

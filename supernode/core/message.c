@@ -1,5 +1,5 @@
 /*
- * message: from its arrival to the end of its one reply. Whatever happens to a message at once (its
+ * message: from its pull to the end of its one reply. Whatever happens to a message at once (its
  * worker ends, its time is over, a late push, the node is given up), message_finish() lets the
  * first of them answer.
  */
@@ -219,12 +219,12 @@ void message_free(struct node *node, struct message *message)
 	free(message);
 }
 
-/* ---- its arrival ---- */
+/* ---- its beginning ---- */
 
 /*
- * The time by which a message must be answered, so that the reply still has a ttl when it arrives:
- * what is left of the instruction's ttl by our clock (all of it when that makes no sense: clocks
- * differ), less a tenth, at most a second.
+ * The time by which a message must be answered, so that the reply still has a ttl when it is
+ * delivered: what is left of the instruction's ttl by our clock (all of it when that makes no
+ * sense: clocks differ), less a tenth, at most a second.
  */
 static int64_t answer_by_ms(const struct metadata *instruction, struct node_now now)
 {

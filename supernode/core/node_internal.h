@@ -136,7 +136,7 @@ struct node {
 	uint64_t node_id;
 	uint64_t last_number;
 	struct reason give_up_why;
-	struct message *messages; /* in the order of arrival */
+	struct message *messages; /* in the order in which they came */
 	struct node_run *runs;
 	struct held_fab *fabs;
 	struct held_context *contexts;

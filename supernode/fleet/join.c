@@ -21,8 +21,7 @@ enum join_answer {
 	ANSWER_OTHER, /* the step has failed */
 	ANSWER_YES,
 	ANSWER_NO_METHOD,
-	ANSWER_STRANGER, /* no such node or key, as old releases say before they look at the method
-			  */
+	ANSWER_NO_NODE,  /* or no such key: old releases say so before they look at the method */
 	ANSWER_BROKEN,   /* or they break, when they know the key */
 	ANSWER_UNKNOWN,  /* UNKNOWN, with other words */
 	ANSWER_NOT_KEPT, /* the number that was kept is of no use any more */
@@ -44,14 +43,14 @@ static const enum join_step next_steps[JOIN_CALLS][ANSWER_N] = {
 		{
 			[ANSWER_YES] = JOIN_ACTIVATE,
 			[ANSWER_NO_METHOD] = JOIN_NUMBER,
-			[ANSWER_STRANGER] = JOIN_NUMBER,
+			[ANSWER_NO_NODE] = JOIN_NUMBER,
 			[ANSWER_BROKEN] = JOIN_NUMBER,
 		},
 	[JOIN_ACTIVATE] =
 		{
 			[ANSWER_YES] = JOINED_C,
 			[ANSWER_NO_METHOD] = JOIN_NUMBER,
-			[ANSWER_STRANGER] = JOIN_NUMBER,
+			[ANSWER_NO_NODE] = JOIN_NUMBER,
 			[ANSWER_BROKEN] = JOIN_NUMBER,
 		},
 	[JOIN_CREATE] =
@@ -239,7 +238,7 @@ static enum join_answer judge_failure(
 	if (result->outcome == OUTCOME_UNAUTHENTICATED &&
 		(strcmp(result->details, NO_NODE) == 0 ||
 			strcmp(result->details, JOIN_NO_KEY) == 0))
-		return ANSWER_STRANGER;
+		return ANSWER_NO_NODE;
 	return ANSWER_OTHER;
 }
 

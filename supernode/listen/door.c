@@ -151,7 +151,7 @@ static void connection_serve(struct connection *connection, const struct front_e
 	struct door *door = connection->door;
 	int fd;
 
-	/* What came by now is too much, perhaps: the server need not read it then. */
+	/* The owner may cut the connection off already: the server need not read its bytes then. */
 	if (!connection_judge(connection))
 		return;
 	fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 3);

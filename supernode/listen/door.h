@@ -45,7 +45,7 @@ enum door_unserved {
 struct door_ops {
 	/* A connection has come; the rest of its struct is zero-initialised. May be NULL. */
 	void (*begun)(void *arg, struct connection *connection);
-	/* One connection more than connections_max has come: make room by connection_end(), or
+	/* There is one connection more than connections_max: make room by connection_end(), or
 	 * the new connection is closed. */
 	void (*crowded)(void *arg);
 	/* A connection ends unserved; bytes: the n first ones that its peer has sent. */

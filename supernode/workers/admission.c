@@ -251,8 +251,8 @@ static void call_admit(void *server, struct request *request)
 		request_admit(request);
 }
 
-/* The same for methods that need no token; message: that of one that was shown all the same. false:
- * the request was refused. */
+/* Admit a call of a method that needs no token; message: that of one that was shown all the same.
+ * false: the request was refused. */
 static bool admit_tokenless(struct admission *admission, enum admission_rule rule,
 	struct request *request, struct message **message_out)
 {
@@ -291,7 +291,7 @@ static struct message *admit_inline(struct admission *admission, struct request 
 	return r ? NULL : message;
 }
 
-/* Who calls, now that the body is here? false: the request was refused. */
+/* Apply the rule of a method whose body is here. false: the request was refused. */
 static bool admit_call(struct admission *admission, enum admission_rule rule,
 	struct request *request, struct message **message_out)
 {

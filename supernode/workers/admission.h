@@ -115,7 +115,7 @@ void worker_service_init(struct worker_service *service);
 /* The caller of request has shown the token: its connection holds it from now on. 0, -ENOMEM. */
 int admission_hold(struct admission *admission, const struct request *request, uint64_t token);
 
-/* What callers are told of a task's token that is spent, and of outputs that nothing waits for. */
+/* Sentences for callers: a task's token is spent; nothing waits for outputs. */
 #define ADMISSION_TOKEN_OVER "the task's token is not valid, or is no more"
 #define ADMISSION_NO_OUTPUTS "no message waits for outputs"
 

@@ -24,8 +24,8 @@ struct contents {
 	size_t taken;   /* places; those of contents that are dealt with among them */
 	size_t handled; /* contents that are dealt with */
 	struct timer *timer;
-	int64_t stranger_end_ms; /* of the stranger that is received, if others wait */
-	uint64_t stranger_bytes; /* that have come on its connection */
+	int64_t anonymous_end_ms; /* of the anonymous content that is received, if others wait */
+	uint64_t anonymous_bytes; /* that have come on its connection */
 };
 
 static struct coming *find(struct contents *contents, const struct request *request)
@@ -36,8 +36,8 @@ static struct coming *find(struct contents *contents, const struct request *requ
 	return NULL;
 }
 
-/* The stranger whose content is being received. */
-static struct coming *find_stranger(struct contents *contents)
+/* Find the content of an anonymous caller that is being received. */
+static struct coming *find_anonymous(struct contents *contents)
 {
 	for (size_t i = 0; i < contents->n; i++)
 		if (contents->v[i].receiving && !contents->v[i].token)
@@ -45,12 +45,12 @@ static struct coming *find_stranger(struct contents *contents)
 	return NULL;
 }
 
-static size_t count_waiting(const struct contents *contents, bool strangers)
+static size_t count_waiting(const struct contents *contents, bool anonymous)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < contents->n; i++)
-		n += !contents->v[i].receiving && (!strangers || !contents->v[i].token);
+		n += !contents->v[i].receiving && (!anonymous || !contents->v[i].token);
 	return n;
 }
 
@@ -113,23 +113,23 @@ static struct coming *find_over(struct contents *contents)
 
 static struct coming *find_next(struct contents *contents)
 {
-	bool stranger = find_stranger(contents) != NULL;
+	bool anonymous = find_anonymous(contents) != NULL;
 
 	if (contents->taken >= CONTENTS_MAX)
 		return NULL;
 	for (size_t i = 0; i < contents->n; i++)
-		if (!contents->v[i].receiving && (contents->v[i].token || !stranger))
+		if (!contents->v[i].receiving && (contents->v[i].token || !anonymous))
 			return &contents->v[i];
 	return NULL;
 }
 
-static void stranger_begin(struct contents *contents, const struct request *request)
+static void anonymous_begin(struct contents *contents, const struct request *request)
 {
 	struct guests *guests = contents->admission->guests;
 
 	guests_content(guests, request->peer, 1);
-	contents->stranger_end_ms = clock_after(clock_now_ms(), CONTENTS_STRANGER_MS);
-	contents->stranger_bytes = guests_received(guests, request->peer);
+	contents->anonymous_end_ms = clock_after(clock_now_ms(), CONTENTS_ANONYMOUS_MS);
+	contents->anonymous_bytes = guests_received(guests, request->peer);
 	timer_set(contents->timer, clock_after(clock_now_ms(), CONTENTS_STALL_MS));
 }
 
@@ -141,7 +141,7 @@ static void begin(struct contents *contents, struct coming *coming)
 	coming->receiving = true;
 	contents->taken++;
 	if (!coming->token)
-		stranger_begin(contents, request);
+		anonymous_begin(contents, request);
 	else if (coming->form == MESSAGE_INLINE)
 		/* Its outputs take the place of its inputs. */
 		node_outputs_coming(node, node_message_of(node, coming->token));
@@ -171,20 +171,20 @@ static void cancelled(void *arg, struct request *request)
 }
 
 /* Slow is fine, but not while others wait; and something has to come. */
-static void stranger_late(void *arg)
+static void anonymous_late(void *arg)
 {
 	struct contents *contents = arg;
-	struct coming *stranger = find_stranger(contents);
-	uint64_t bytes = guests_received(contents->admission->guests, stranger->request->peer);
+	struct coming *anonymous = find_anonymous(contents);
+	uint64_t bytes = guests_received(contents->admission->guests, anonymous->request->peer);
 	bool others_wait = count_waiting(contents, true) > 0;
 
-	if (bytes != contents->stranger_bytes &&
-		!(others_wait && clock_now_ms() >= contents->stranger_end_ms)) {
-		contents->stranger_bytes = bytes;
+	if (bytes != contents->anonymous_bytes &&
+		!(others_wait && clock_now_ms() >= contents->anonymous_end_ms)) {
+		contents->anonymous_bytes = bytes;
 		timer_set(contents->timer, clock_after(clock_now_ms(), CONTENTS_STALL_MS));
 		return;
 	}
-	refuse(contents->admission, give_up(contents, stranger), OUTCOME_DEADLINE_EXCEEDED,
+	refuse(contents->admission, give_up(contents, anonymous), OUTCOME_DEADLINE_EXCEEDED,
 		"the outputs came too slowly");
 	contents_sweep(contents);
 }
@@ -194,7 +194,7 @@ static void stranger_late(void *arg)
 static bool is_full(const struct contents *contents, const struct message *message)
 {
 	return count_waiting(contents, false) == CONTENTS_QUEUE_MAX ||
-	       (!message && count_waiting(contents, true) == CONTENTS_STRANGERS_MAX);
+	       (!message && count_waiting(contents, true) == CONTENTS_ANONYMOUS_MAX);
 }
 
 void contents_admit(
@@ -246,7 +246,7 @@ struct contents *contents_new(struct admission *admission)
 	if (!contents)
 		return NULL;
 	contents->admission = admission;
-	contents->timer = timer_new(admission->loop, stranger_late, contents);
+	contents->timer = timer_new(admission->loop, anonymous_late, contents);
 	if (!contents->timer) {
 		contents_free(contents);
 		return NULL;

@@ -17,11 +17,12 @@
 #define CONTENTS_MAX       (CONTENTS_BYTES / CONTENT_BYTES)
 #define CONTENTS_QUEUE_MAX 64 /* that wait; further ones: RESOURCE_EXHAUSTED */
 
-/* Of callers that have shown no token one is received at a time; so many of those that wait. */
-#define CONTENTS_STRANGERS_MAX 16
-/* Such a caller has so long to send its content, when others wait. */
-#define CONTENTS_STRANGER_MS 120000
-/* Its content is refused, whether others wait or not, when nothing has come for so long. */
+/* Contents of anonymous callers, which have shown no token, are received one at a time; so many may
+ * wait. */
+#define CONTENTS_ANONYMOUS_MAX 16
+/* An anonymous caller has so long to send its content, when others wait. */
+#define CONTENTS_ANONYMOUS_MS 120000
+/* The content is refused, whether others wait or not, when nothing has come for so long. */
 #define CONTENTS_STALL_MS 30000
 
 struct admission;

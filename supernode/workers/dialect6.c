@@ -57,7 +57,7 @@ bool dialect6_own_run(struct dialect6 *dialect, struct request *request,
 	return false;
 }
 
-/* What a call about an object names; not 0: the request was refused. */
+/* Read which object a call is about; not 0: the request was refused. */
 static int read_object(struct dialect6 *dialect, struct request *request,
 	const struct message *message, struct object_request *what)
 {

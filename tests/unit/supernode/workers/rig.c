@@ -115,7 +115,7 @@ static const char *call_header(const struct request *request, const char *key)
 
 static const struct request_ops call_ops = {
 	.admit = call_admit, .finish = call_finish, .header = call_header};
-static const struct peer stranger = {.connection = 99, .text = "stranger"};
+static const struct peer caller = {.connection = 99, .text = "caller"};
 
 void call_done(struct call *call)
 {
@@ -146,7 +146,7 @@ void call_make(struct call *call, const char *method)
 {
 	const struct service *service;
 
-	*call = (struct call){.request = {.ops = &call_ops, .peer = &stranger}};
+	*call = (struct call){.request = {.ops = &call_ops, .peer = &caller}};
 	call->request.method = find_method(method, &service);
 	assert_non_null(call->request.method);
 	call->request.service = service;
@@ -216,7 +216,7 @@ static void on_changed(void *arg)
 
 static void on_ready(void *arg, uint64_t message, const struct peer *peer)
 {
-	assert_ptr_equal(peer, &stranger);
+	assert_ptr_equal(peer, &caller);
 	rig.readies++;
 }
 

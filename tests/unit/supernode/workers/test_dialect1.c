@@ -222,7 +222,7 @@ static void a_long_reason_arrives_whole(void **state)
 	assert_string_equal(action_of(NODE_PUSH_REPLY).reply->envelope.error_reason, reason);
 }
 
-static void strangers_contents_are_received_one_at_a_time(void **state)
+static void anonymous_contents_are_received_one_at_a_time(void **state)
 {
 	auto_(call_done) struct call first;
 	auto_(call_done) struct call second;
@@ -248,7 +248,7 @@ static void strangers_contents_are_received_one_at_a_time(void **state)
 
 static void contents_that_wait_are_bounded(void **state)
 {
-	struct call calls[CONTENTS_STRANGERS_MAX + 2];
+	struct call calls[CONTENTS_ANONYMOUS_MAX + 2];
 	struct slices body = {0};
 
 	work_begins();
@@ -258,8 +258,8 @@ static void contents_that_wait_are_bounded(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		call_make(&calls[i], "PushClientAppOutputs");
 	assert_true(calls[0].admitted);
-	assert_false(calls[CONTENTS_STRANGERS_MAX].finished);
-	assert_int_equal(calls[CONTENTS_STRANGERS_MAX + 1].outcome, OUTCOME_RESOURCE_EXHAUSTED);
+	assert_false(calls[CONTENTS_ANONYMOUS_MAX].finished);
+	assert_int_equal(calls[CONTENTS_ANONYMOUS_MAX + 1].outcome, OUTCOME_RESOURCE_EXHAUSTED);
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
 		if (!calls[i].finished)
 			request_cancelled(&calls[i].request);
@@ -294,7 +294,7 @@ static void the_holders_outputs_take_the_place_of_the_content(void **state)
 	call_make(&call, "PushClientAppOutputs");
 	assert_true(call.admitted);
 	assert_int_equal(rig.budget.used_bytes, before - RIG_CONTENT_BYTES);
-	/* It is not one of the strangers that must wait for one another. */
+	/* It is not one of the anonymous callers that must wait for one another. */
 	assert_false(contents_at_hand(rig.admission.contents));
 	assert_int_equal(rig.busy, 1);
 	call_body(&call, &body);
@@ -315,8 +315,8 @@ static void the_holders_content_is_gone_for_good(void **state)
 	assert_true(action_of(NODE_PUSH_REPLY).reply->envelope.has_error);
 }
 
-/* Nobody knows yet whose outputs a stranger sends: the content stays. */
-static void a_strangers_outputs_take_no_content_away(void **state)
+/* Nobody knows yet whose outputs an anonymous caller sends: the content stays. */
+static void anonymous_outputs_take_no_content_away(void **state)
 {
 	auto_(call_done) struct call call;
 	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
@@ -347,7 +347,7 @@ static void whose_connection_has_ended_pulls_nothing(void **state)
 	assert_int_equal(rig.readies, 1);
 }
 
-static void a_stranger_may_be_slow_but_not_silent(void **state)
+static void an_anonymous_caller_may_be_slow_but_not_silent(void **state)
 {
 	auto_(call_done) struct call call;
 	struct slices body = {0};
@@ -369,7 +369,7 @@ static void a_stranger_may_be_slow_but_not_silent(void **state)
 	assert_int_equal(rig.busy, 0);
 }
 
-static void a_stranger_may_be_slow_while_nobody_waits(void **state)
+static void an_anonymous_caller_may_be_slow_while_nobody_waits(void **state)
 {
 	auto_(call_done) struct call first;
 	auto_(call_done) struct call second;
@@ -380,7 +380,7 @@ static void a_stranger_may_be_slow_while_nobody_waits(void **state)
 	slices_done(&body);
 	by_another_connection();
 	call_make(&first, "PushClientAppOutputs");
-	for (int64_t ms = 0; ms < CONTENTS_STRANGER_MS + CONTENTS_STALL_MS;
+	for (int64_t ms = 0; ms < CONTENTS_ANONYMOUS_MS + CONTENTS_STALL_MS;
 		ms += CONTENTS_STALL_MS) {
 		rig.received++;
 		time_passes(CONTENTS_STALL_MS);
@@ -433,21 +433,21 @@ static void inputs_are_not_given_to_one_that_cannot_be_remembered(void **state)
 
 static void outputs_that_nothing_waits_for_are_received_no_more(void **state)
 {
-	auto_(call_done) struct call holds, stranger, waits;
+	auto_(call_done) struct call holds, anonymous, waits;
 	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
 
 	worker_comes(&inputs);
 	call_make(&holds, "PushClientAppOutputs");
 	by_another_connection();
-	call_make(&stranger, "PushClientAppOutputs");
+	call_make(&anonymous, "PushClientAppOutputs");
 	call_make(&waits, "PushClientAppOutputs");
 	contents_sweep(rig.admission.contents);
-	assert_true(holds.admitted && stranger.admitted && !waits.admitted);
-	assert_false(holds.finished || stranger.finished || waits.finished);
+	assert_true(holds.admitted && anonymous.admitted && !waits.admitted);
+	assert_false(holds.finished || anonymous.finished || waits.finished);
 	node_give_up(rig.node, now_is(), "time over");
 	contents_sweep(rig.admission.contents);
 	assert_int_equal(holds.outcome, OUTCOME_FAILED_PRECONDITION);
-	assert_int_equal(stranger.outcome, OUTCOME_FAILED_PRECONDITION);
+	assert_int_equal(anonymous.outcome, OUTCOME_FAILED_PRECONDITION);
 	assert_int_equal(waits.outcome, OUTCOME_FAILED_PRECONDITION);
 	assert_false(waits.admitted || contents_at_hand(rig.admission.contents));
 	assert_int_equal(rig.busy, 0);
@@ -590,16 +590,16 @@ int main(void)
 		TEST(nothing_large_is_taken_apart_without_a_token),
 		TEST(a_context_that_cannot_be_read_is_refused),
 		TEST(a_long_reason_arrives_whole),
-		TEST(strangers_contents_are_received_one_at_a_time),
+		TEST(anonymous_contents_are_received_one_at_a_time),
 		TEST(contents_that_wait_are_bounded),
 		OFFERING(the_holders_outputs_take_the_place_of_the_content),
 		OFFERING(the_holders_content_is_gone_for_good),
-		OFFERING(a_strangers_outputs_take_no_content_away),
+		OFFERING(anonymous_outputs_take_no_content_away),
 		OFFERING(who_holds_two_messages_takes_no_content_away),
 		TEST(inputs_are_not_given_to_one_that_cannot_be_remembered),
 		TEST(whose_connection_has_ended_pulls_nothing),
-		TEST(a_stranger_may_be_slow_but_not_silent),
-		TEST(a_stranger_may_be_slow_while_nobody_waits),
+		TEST(an_anonymous_caller_may_be_slow_but_not_silent),
+		TEST(an_anonymous_caller_may_be_slow_while_nobody_waits),
 		OFFERING(outputs_that_nothing_waits_for_are_received_no_more),
 		OFFERING(the_holders_outputs_wait_for_their_turn),
 		TEST(who_attends_holds_the_token),
