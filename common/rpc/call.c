@@ -1,5 +1,7 @@
 /*
- * call: a unary call is one batch with one tag.
+ * call: a unary call is two batches: one sends and receives the status, one receives the message.
+ * gRPC tells no status before all messages were read, so a call whose status lags behind its
+ * message asks for another message: the end of the answer, or one too many.
  */
 #include "common/rpc/call.h"
 
@@ -8,18 +10,22 @@
 #include "common/rpc/outgoing.h"
 #include "common/rpc/status.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <grpc/byte_buffer.h>
 #include <stdlib.h>
 
 struct rpc_call {
 	struct outgoing out;
-	struct tag tag;
+	struct tag status, message, second;
+	unsigned tags_out;
+	bool status_known;
+	bool many; /* a second message came */
 	rpc_done_fn *done;
 	void *arg;
 	grpc_byte_buffer *request;
-	grpc_byte_buffer *response;
-	uint64_t answer_max_bytes; /* 0: any */
+	grpc_byte_buffer *response, *surplus; /* the message, and another one */
+	uint64_t answer_max_bytes;            /* 0: any */
 };
 
 /* Free a call that is in no list any more, or not yet; half-built ones too. */
@@ -31,6 +37,8 @@ static void call_free(struct rpc_call *call)
 		grpc_byte_buffer_destroy(call->request);
 	if (call->response)
 		grpc_byte_buffer_destroy(call->response);
+	if (call->surplus)
+		grpc_byte_buffer_destroy(call->surplus);
 	outgoing_free(&call->out);
 	free(call);
 }
@@ -67,8 +75,7 @@ static void result_take(struct rpc_result *result, const struct rpc_call *call)
 		result_fail(result, outcome, why);
 }
 
-/* Put what the batch brought into result. details is kept by the caller until result is done with.
- */
+/* Put what the batches brought into result, for which the caller keeps details. */
 static void call_result(struct rpc_call *call, const char *details, struct rpc_result *result)
 {
 	struct rpc_end end;
@@ -80,6 +87,8 @@ static void call_result(struct rpc_call *call, const char *details, struct rpc_r
 	if (!outgoing_has_many_headers(&call->out) &&
 		metadata_from_grpc(&call->out.initial, &result->headers) < 0)
 		result_fail(result, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the answer");
+	if (call->many)
+		result_fail(result, OUTCOME_INTERNAL, "answer with more than one message");
 	if (result->outcome == OUTCOME_OK)
 		result_take(result, call);
 	call->out.traffic.received = result->outcome == OUTCOME_OK;
@@ -90,16 +99,14 @@ static void call_result(struct rpc_call *call, const char *details, struct rpc_r
 	outgoing_ended(&call->out, &end);
 }
 
-static void call_done(struct tag *tag, bool ok)
+static void call_done(struct rpc_call *call)
 {
-	struct rpc_call *call = container_of(tag, struct rpc_call, tag);
 	struct rpc_channel *channel = call->out.channel;
 	auto_(free_at_exit) char *details = bytes_text(&call->out.details);
 	struct rpc_result result = {0};
 	rpc_done_fn *done = call->done;
 	void *arg = call->arg;
 
-	(void)ok; /* a batch that receives the status always succeeds */
 	/* An interceptor, as done(), may free the channel. */
 	channel->telling++;
 	call_result(call, details, &result);
@@ -114,21 +121,89 @@ static void call_done(struct tag *tag, bool ok)
 	channel_maybe_free(channel);
 }
 
+static int call_batch(struct rpc_call *call, struct tag *tag, const grpc_op *ops, size_t n)
+{
+	int r = tag_batch(call->out.channel->rpc, tag, call->out.call, ops, n);
+
+	if (r == 0)
+		call->tags_out++;
+	return r;
+}
+
+/* A tag is home. */
+static void call_settle(struct rpc_call *call)
+{
+	if (--call->tags_out == 0)
+		call_done(call);
+}
+
+static void status_done(struct tag *tag, bool ok)
+{
+	struct rpc_call *call = container_of(tag, struct rpc_call, status);
+
+	(void)ok; /* a batch that receives the status always succeeds */
+	call->status_known = true;
+	call_settle(call);
+}
+
+/* The message is here, and the status is not: ask for what follows the message. */
+static void call_is_late(struct outgoing *out)
+{
+	struct rpc_call *call = container_of(out, struct rpc_call, out);
+	const grpc_op op = {
+		.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &call->surplus};
+
+	if (!call->status_known)
+		call_batch(call, &call->second, &op, 1);
+}
+
+static void message_done(struct tag *tag, bool ok)
+{
+	struct rpc_call *call = container_of(tag, struct rpc_call, message);
+
+	/* Without a message the status follows by itself. */
+	if (ok && call->response && !call->status_known)
+		outgoing_expect_end(&call->out, call_is_late);
+	call_settle(call);
+}
+
+static void second_done(struct tag *tag, bool ok)
+{
+	struct rpc_call *call = container_of(tag, struct rpc_call, second);
+
+	if (ok && call->surplus) {
+		call->many = true;
+		/* There may be any number of them. */
+		grpc_call_cancel(call->out.call, NULL);
+	}
+	call_settle(call);
+}
+
 static int call_send(struct rpc_call *call, bool wait_for_ready)
 {
-	grpc_op ops[] = {
+	grpc_op whole[] = {
 		outgoing_send_headers(&call->out, wait_for_ready),
 		{.op = GRPC_OP_SEND_MESSAGE},
 		{.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
-		{.op = GRPC_OP_RECV_INITIAL_METADATA},
-		{.op = GRPC_OP_RECV_MESSAGE},
 		outgoing_receive_status(&call->out),
 	};
+	grpc_op answer[] = {
+		{.op = GRPC_OP_RECV_INITIAL_METADATA},
+		{.op = GRPC_OP_RECV_MESSAGE},
+	};
+	int r;
 
-	ops[1].data.send_message.send_message = call->request;
-	ops[3].data.recv_initial_metadata.recv_initial_metadata = &call->out.initial;
-	ops[4].data.recv_message.recv_message = &call->response;
-	return tag_batch(call->out.channel->rpc, &call->tag, call->out.call, ops, ARRAY_LEN(ops));
+	whole[1].data.send_message.send_message = call->request;
+	answer[0].data.recv_initial_metadata.recv_initial_metadata = &call->out.initial;
+	answer[1].data.recv_message.recv_message = &call->response;
+	r = call_batch(call, &call->status, whole, ARRAY_LEN(whole));
+	if (r < 0)
+		return r;
+	/* gRPC has taken the call: it refuses no other operation. */
+	r = call_batch(call, &call->message, answer, ARRAY_LEN(answer));
+	assert(r == 0);
+	(void)r;
+	return 0;
 }
 
 static int call_start(struct rpc_channel *channel, const struct rpc_call_options *options,
@@ -148,7 +223,9 @@ static int call_start(struct rpc_channel *channel, const struct rpc_call_options
 	call = calloc(1, sizeof *call);
 	if (!call)
 		return -ENOMEM;
-	call->tag.done = call_done;
+	call->status.done = status_done;
+	call->message.done = message_done;
+	call->second.done = second_done;
 	call->done = options->done;
 	call->arg = options->arg;
 	call->answer_max_bytes = options->answer_max_bytes;
@@ -166,7 +243,7 @@ static int call_start(struct rpc_channel *channel, const struct rpc_call_options
 		channel_watch_progress(channel);
 	if (out)
 		*out = call;
-	take_pointer(&call); /* the tag's until done() */
+	take_pointer(&call); /* the tags' until done() */
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /*
- * call: unary calls: one message out, one back. Main thread; done comes from the loop, never from
- * inside the function that started the call.
+ * call: unary calls: one message out, one back; an answer with none, or with more than one, becomes
+ * INTERNAL. Main thread; done comes from the loop, never from inside the function that started the
+ * call.
  */
 #ifndef FLWR_RPC_CALL_H
 #define FLWR_RPC_CALL_H
@@ -28,7 +29,8 @@ struct rpc_call_options {
 	const struct rpc_header *headers;
 	size_t n_headers;
 	int64_t timeout_ms; /* 0: none (calls that carry content; the channel's keepalive ends dead
-			       ones). A server that sends two messages is as one that is silent */
+			       ones). A server that sends a message and does not end the call
+			       is as one that is silent */
 	uint64_t answer_max_bytes; /* a larger answer becomes RESOURCE_EXHAUSTED, too_large; 0: the
 				      channel's receive_max_bytes. It is looked at when all of it
 				      is here: memory_max_bytes bounds what it takes until then */

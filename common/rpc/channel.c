@@ -193,6 +193,7 @@ static int copy_interceptors(struct rpc_channel *channel, const struct rpc_chann
 
 static void channel_dispose(struct rpc_channel *channel)
 {
+	timer_free(channel->late);
 	timer_free(channel->progress);
 	timer_free(channel->told);
 	free(channel->interceptors);

@@ -14,6 +14,8 @@
 #include <grpc/support/alloc.h>
 #include <stdlib.h>
 
+#define OUTGOING_END_MS 200 /* between the message of an answer and its status, at most */
+
 static const char *const compression_names[RPC_COMPRESSION_N] = {
 	[RPC_COMPRESSION_NONE] = "identity",
 	[RPC_COMPRESSION_DEFLATE] = "deflate",
@@ -137,6 +139,38 @@ void outgoing_started(struct outgoing *out)
 	LIST_INSERT_HEAD(&out->channel->calls, out, link);
 }
 
+/* The time is over for those that are expected to end. */
+static void outgoing_late(void *arg)
+{
+	struct rpc_channel *channel = arg;
+	struct outgoing *out;
+
+	channel->expected = 0;
+	LIST_FOREACH(out, &channel->calls, link)
+	{
+		outgoing_late_fn *late = out->late;
+
+		out->late = NULL;
+		if (late)
+			late(out);
+	}
+}
+
+void outgoing_expect_end(struct outgoing *out, outgoing_late_fn *late)
+{
+	struct rpc_channel *channel = out->channel;
+
+	if (!channel->late)
+		channel->late = timer_new(rpc_loop(channel->rpc), outgoing_late, channel);
+	if (!channel->late) {
+		late(out);
+		return;
+	}
+	out->late = late;
+	if (channel->expected++ == 0)
+		timer_set(channel->late, clock_after(clock_now_ms(), OUTGOING_END_MS));
+}
+
 static void count_headers(const grpc_metadata_array *array, size_t *n, size_t *bytes)
 {
 	*n += array->count;
@@ -199,9 +233,11 @@ void outgoing_end(const struct outgoing *out, const char *details, struct rpc_he
 
 void outgoing_ended(struct outgoing *out, const struct rpc_end *end)
 {
-	const struct rpc_channel *channel = out->channel;
+	struct rpc_channel *channel = out->channel;
 
 	LIST_REMOVE(out, link);
+	if (out->late && --channel->expected == 0)
+		timer_set(channel->late, CLOCK_NEVER);
 	if (channel->progress && LIST_EMPTY(&channel->calls))
 		timer_set(channel->progress, CLOCK_NEVER);
 	tell_interceptors(out, end);

@@ -15,6 +15,9 @@
 #include <grpc/grpc.h>
 #include <sys/queue.h>
 
+struct outgoing;
+typedef void outgoing_late_fn(struct outgoing *out);
+
 struct outgoing {
 	struct rpc_channel *channel;
 	LIST_ENTRY(outgoing) link;
@@ -29,6 +32,7 @@ struct outgoing {
 	size_t begun;              /* interceptors that were asked, and will hear the end */
 	struct rpc_call_traffic traffic;
 	int64_t start_ms;
+	outgoing_late_fn *late; /* NULL: it was called, or nothing is expected */
 };
 
 struct rpc_channel {
@@ -37,6 +41,8 @@ struct rpc_channel {
 	LIST_HEAD(, outgoing) calls; /* all that are out */
 	unsigned telling;            /* callbacks that are running */
 	struct log *log;
+	struct timer *late;     /* for calls that should have ended; NULL: there was none yet */
+	size_t expected;        /* so many */
 	struct timer *progress; /* looks at the calls that are watched; NULL: none is */
 	enum rpc_compression compression;
 	struct rpc_interceptor *interceptors;
@@ -80,6 +86,9 @@ grpc_op outgoing_receive_status(struct outgoing *out);
 
 /* Enter it among the channel's calls: it has started. */
 void outgoing_started(struct outgoing *out);
+
+/* Call late once, unless the call ends soon (OUTGOING_END_MS). late may start batches. */
+void outgoing_expect_end(struct outgoing *out, outgoing_late_fn *late);
 
 /* Do the answer's headers go beyond RPC_ANSWER_HEADERS_MAX or RPC_ANSWER_HEADER_BYTES_MAX? */
 bool outgoing_has_many_headers(const struct outgoing *out);

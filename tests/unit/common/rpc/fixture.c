@@ -104,6 +104,7 @@ static void stream(void *server, struct request *request)
 
 	assert_int_equal(slices_read(&request->body, 0, &number, 1), 0);
 	request_on_cancel(request, stream_gone, world);
+	world->streams_begun++;
 	world->left = number;
 	if (number != 'x') {
 		stream_next(world, request);

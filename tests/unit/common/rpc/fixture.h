@@ -37,7 +37,8 @@ struct world {
 	struct peer waiting_peer; /* as it was when the request came */
 	unsigned handled;
 	unsigned cancelled;
-	unsigned left;         /* messages of the stream */
+	unsigned left; /* messages of the stream */
+	unsigned streams_begun;
 	unsigned streams_gone; /* streams whose callers went */
 	bool answer_cancelled; /* inside on_cancel() */
 	struct refusal refusal;

@@ -451,6 +451,47 @@ static void test_wait_for_ready(void **state)
 	listener_close(&listener);
 }
 
+/* A server that answers with several messages: the call ends, without a timeout too. */
+static void test_several_messages(void **state)
+{
+	static const struct {
+		const char *number;
+		enum outcome outcome;
+		const char *details;
+	} rows[] = {{"\x01", OUTCOME_OK, ""},
+		{"\x02", OUTCOME_INTERNAL, "answer with more than one message"},
+		{"\x14", OUTCOME_INTERNAL, "answer with more than one message"},
+		{"x", OUTCOME_NOT_FOUND, "no more"}};
+	struct world *world = *state;
+	struct rpc_channel *channel = world_channel(world, 0);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct answer answer = {0};
+
+		call_run(world, channel, "Stream", text_body(rows[i].number), &answer);
+		assert_int_equal(answer.outcome, rows[i].outcome);
+		assert_string_equal(answer.details, rows[i].details);
+		assert_int_equal(answer.body.bytes, i == 0 ? MIB : 0);
+		answer_done(&answer);
+	}
+	works_again(world, channel, MIB);
+	rpc_channel_free(channel);
+}
+
+/* The channel goes while a call waits for the end of its answer. */
+static void test_freed_before_the_status(void **state)
+{
+	struct world *world = *state;
+	struct rpc_channel *channel = world_channel(world, 0);
+	struct answer answer = {0};
+
+	call_start(channel, "Stream", text_body("\x02"), 0, &answer);
+	world_wait_count(world, &world->streams_begun, 1);
+	rpc_channel_free(channel);
+	world_wait(world, &answer.done);
+	assert_int_equal(answer.outcome, OUTCOME_CANCELLED);
+}
+
 static void test_bad_targets(void **state)
 {
 	struct world *world = *state;
@@ -489,6 +530,8 @@ int main(void)
 		WORLD_TEST(test_unix),
 		WORLD_TEST(test_channel_memory_max),
 		WORLD_TEST(test_wait_for_ready),
+		WORLD_TEST(test_several_messages),
+		WORLD_TEST(test_freed_before_the_status),
 		WORLD_TEST(test_bad_targets),
 	};
 

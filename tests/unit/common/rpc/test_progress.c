@@ -12,6 +12,8 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+enum { END_MS = 200 }; /* that the end of a call may come after its answer */
+
 static struct rig {
 	struct kit_log log;
 	bool terminal;
@@ -23,6 +25,7 @@ static struct rig {
 	bool found;    /* and there really is a connection to it */
 	/* the channel */
 	int64_t planned_ms; /* the next look at its calls; 0: none */
+	struct timer *end;  /* that waits for the ends of calls */
 } rig;
 
 /* ---- time and traffic ---- */
@@ -35,7 +38,10 @@ bool __wrap_traffic_with(const char *peer, struct traffic *out);
 
 void __wrap_timer_set(struct timer *timer, int64_t at_ms)
 {
-	if (at_ms != 0) /* by which kit_clock_pass() has the loop look at the time */
+	if (at_ms == clock_now_ms() + END_MS)
+		rig.end = timer;
+	if (at_ms != 0 &&
+		timer != rig.end) /* by which kit_clock_pass() has the loop look at the time */
 		rig.planned_ms = at_ms == CLOCK_NEVER ? 0 : at_ms;
 	__real_timer_set(timer, at_ms);
 }
