@@ -15,10 +15,17 @@ static grpc_slice details_slice(const char *details)
 {
 	size_t len = strnlen(details, DETAILS_MAX_BYTES);
 
+	grpc_slice slice;
+
 	/* A character is not cut. */
 	while (details[len] != '\0' && len > 0 && ((unsigned char)details[len] & 0xc0) == 0x80)
 		len--;
-	return grpc_slice_from_copied_buffer(details, len);
+	/* A NUL follows, for those that ask for the details. */
+	slice = grpc_slice_malloc(len + 1);
+	memcpy(GRPC_SLICE_START_PTR(slice), details, len);
+	GRPC_SLICE_START_PTR(slice)[len] = '\0';
+	GRPC_SLICE_SET_LENGTH(slice, len);
+	return slice;
 }
 
 grpc_op inbound_head(struct inbound *call)

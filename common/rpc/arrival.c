@@ -98,6 +98,11 @@ static enum outcome call_prepare(struct inbound *call, const char **details)
 	*details = "the server is ending, or the connection has ended";
 	if (call->server->stopping || !request->peer)
 		return OUTCOME_UNAVAILABLE;
+	*details = "no memory for the call";
+	call->path = bytes_text(&call->about.method);
+	if (!call->path)
+		return OUTCOME_RESOURCE_EXHAUSTED;
+	request->path = call->path;
 	if (is_too_many(call, details))
 		return OUTCOME_RESOURCE_EXHAUSTED;
 	/* A peer that has not acknowledged gRPC's limit may send up to 16 MiB. */
@@ -105,17 +110,12 @@ static enum outcome call_prepare(struct inbound *call, const char **details)
 	if (head_bytes(call) > RPC_HEAD_MAX_BYTES)
 		return OUTCOME_RESOURCE_EXHAUSTED;
 	*details = "no memory for the call";
-	call->path = bytes_text(&call->about.method);
-	if (!call->path || metadata_from_grpc(&call->metadata, &call->headers) < 0)
+	if (metadata_from_grpc(&call->metadata, &call->headers) < 0)
 		return OUTCOME_RESOURCE_EXHAUSTED;
-	request->path = call->path;
-	*details = "no such method";
 	request->method = service_method(
 		options->services, options->n_services, call->path, &request->service);
-	if (!request->method)
-		return OUTCOME_UNIMPLEMENTED;
-	*details = "no memory for the call";
-	if (request->method->body_ms > 0 && !request->method->reads && body_watch_new(call) < 0)
+	if (request->method && request->method->body_ms > 0 && !request->method->reads &&
+		body_watch_new(call) < 0)
 		return OUTCOME_RESOURCE_EXHAUSTED;
 	return OUTCOME_OK;
 }
@@ -142,6 +142,8 @@ static void call_arrived(struct tag *tag, bool ok)
 	inbound_batch(call, &call->closed, &op, 1);
 	outcome = call_prepare(call, &details);
 	if (outcome != OUTCOME_OK) {
+		if (call->request.peer)
+			request_refused(&call->request, outcome, details);
 		inbound_refuse(call, outcome, details);
 		return;
 	}

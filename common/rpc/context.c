@@ -101,6 +101,26 @@ enum rpc_status rpc_request_status(const struct request *request)
 	return call && call->status_chosen ? (enum rpc_status)call->status : RPC_STATUS_OK;
 }
 
+const char *rpc_request_details(const struct request *request)
+{
+	const struct inbound *call = call_of(request);
+
+	if (!call)
+		return NULL;
+	return call->status_chosen ? (const char *)GRPC_SLICE_START_PTR(call->details) : "";
+}
+
+int rpc_request_trailers(const struct request *request, struct rpc_headers *out)
+{
+	const struct inbound *call = call_of(request);
+
+	if (!call)
+		return -ENOTSUP;
+	return metadata_from_grpc(
+		&(grpc_metadata_array){.count = call->trailing.n, .metadata = call->trailing.v},
+		out);
+}
+
 int rpc_request_compress(struct request *request, enum rpc_compression compression)
 {
 	struct inbound *call = call_of(request);

@@ -46,8 +46,17 @@ void rpc_request_abort(struct request *request, enum rpc_status status, const ch
 /* The status that was set; RPC_STATUS_OK: none. For an interceptor's end(). */
 enum rpc_status rpc_request_status(const struct request *request);
 
-/* Compress the messages of the answer like this, if the caller accepts it. 0; -EINVAL:
- * there is no such compression; -EALREADY. */
+/* The details that were set with it, as they are sent, borrowed until the next status is set; "":
+ * none. */
+const char *rpc_request_details(const struct request *request);
+
+/* Append a copy of the headers that were added by rpc_request_add_trailer(). 0 or -ENOMEM. *out is
+ * the caller's, for rpc_headers_done(). */
+int rpc_request_trailers(const struct request *request, struct rpc_headers *out);
+
+/* Compress the messages of the answer like this. For a caller that accepts only the other one of
+ * gzip and deflate that is taken, for one that accepts neither none. 0; -EINVAL: there is no such
+ * compression; -EALREADY. */
 int rpc_request_compress(struct request *request, enum rpc_compression compression);
 
 /* Do not compress the next message. 0. */

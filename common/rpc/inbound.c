@@ -79,7 +79,8 @@ static void call_withdraw(struct inbound *call, enum outcome outcome, const char
 	request_ended(&call->request, outcome, details);
 }
 
-void inbound_refuse(struct inbound *call, enum outcome outcome, const char *details)
+/* Tell the owner of the server that it answers in the services' place. */
+static void call_tell_refused(struct inbound *call, enum outcome outcome, const char *details)
 {
 	const struct rpc_server_options *options = &call->server->options;
 	const struct request *request = &call->request;
@@ -87,6 +88,11 @@ void inbound_refuse(struct inbound *call, enum outcome outcome, const char *deta
 	if (options->refused && request->peer && !call->answered && !call->gone)
 		options->refused(options->refused_arg, request->peer,
 			request->method ? request->method->name : "a call", outcome, details);
+}
+
+void inbound_refuse(struct inbound *call, enum outcome outcome, const char *details)
+{
+	call_tell_refused(call, outcome, details);
 	if (!call->answered)
 		call->status_chosen = false;
 	inbound_answer(call, outcome, details);
@@ -120,6 +126,9 @@ static void inbound_finish(
 	call->serving = false;
 	LIST_REMOVE(call, served);
 	call->server->serving--;
+	/* No service knows the method. */
+	if (!request->method && !call->withdrawn)
+		call_tell_refused(call, outcome, details);
 	if (outcome == OUTCOME_OK)
 		inbound_reply(call, body);
 	else

@@ -1,6 +1,7 @@
 #include "common/service/interceptors.h"
 
 #include "common/base/clock.h"
+#include "common/base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,18 +13,69 @@ static int64_t lasted_ms(const struct request *request)
 
 /* ---- log lines ---- */
 
-static void log_end(void *arg, struct request *request, enum outcome outcome, const char *details)
-{
-	long long ms = lasted_ms(request);
+enum { PATH_MAX_BYTES = 128 }; /* of a caller's path in a line */
 
-	log_info(arg, "%s: %s: %s%s%s after %lld ms", request->peer->text,
-		request->path ? request->path : request->method->name, outcome_name(outcome),
-		*details ? ": " : "", details, ms);
+static void path_word(const struct request *request, char word[PATH_MAX_BYTES])
+{
+	const char *path = request->path;
+
+	if (!path && request->method)
+		path = request->method->name;
+	text_word(path ? path : "call", word, PATH_MAX_BYTES);
 }
 
-struct interceptor log_interceptor(struct log *log)
+static void log_end(struct log *log, enum log_level level, const struct request *request,
+	enum outcome outcome, const char *details)
 {
-	return (struct interceptor){.end = log_end, .arg = log};
+	long long ms = lasted_ms(request);
+	char path[PATH_MAX_BYTES];
+
+	if (!log_enabled(log, level))
+		return;
+	path_word(request, path);
+	log_line(log, level, "%s: %s: %s%s%s after %lld ms", request->peer->text, path,
+		outcome_name(outcome), *details ? ": " : "", details, ms);
+}
+
+static void log_refused(struct log *log, enum log_level level, const struct request *request,
+	enum outcome outcome, const char *details)
+{
+	char path[PATH_MAX_BYTES];
+
+	if (!log_enabled(log, level))
+		return;
+	path_word(request, path);
+	log_line(log, level, "%s: %s refused: %s: %s", request->peer->text, path,
+		outcome_name(outcome), details);
+}
+
+static void info_end(void *arg, struct request *request, enum outcome outcome, const char *details)
+{
+	log_end(arg, LOG_LEVEL_INFO, request, outcome, details);
+}
+
+static void info_refused(
+	void *arg, const struct request *request, enum outcome outcome, const char *details)
+{
+	log_refused(arg, LOG_LEVEL_INFO, request, outcome, details);
+}
+
+static void debug_end(void *arg, struct request *request, enum outcome outcome, const char *details)
+{
+	log_end(arg, LOG_LEVEL_DEBUG, request, outcome, details);
+}
+
+static void debug_refused(
+	void *arg, const struct request *request, enum outcome outcome, const char *details)
+{
+	log_refused(arg, LOG_LEVEL_DEBUG, request, outcome, details);
+}
+
+struct interceptor log_interceptor(struct log *log, enum log_level level)
+{
+	if (level == LOG_LEVEL_DEBUG)
+		return (struct interceptor){.end = debug_end, .refused = debug_refused, .arg = log};
+	return (struct interceptor){.end = info_end, .refused = info_refused, .arg = log};
 }
 
 /* ---- numbers ---- */
@@ -55,6 +107,16 @@ static void metrics_begin(void *arg, struct request *request)
 	request_proceed(request);
 }
 
+static void metrics_refused(
+	void *arg, const struct request *request, enum outcome outcome, const char *details)
+{
+	struct metrics_row *row = metrics_row(arg, request, outcome);
+
+	(void)details;
+	if (row)
+		row->n++;
+}
+
 static void metrics_end(
 	void *arg, struct request *request, enum outcome outcome, const char *details)
 {
@@ -74,7 +136,10 @@ static void metrics_end(
 
 struct interceptor metrics_interceptor(struct metrics *metrics)
 {
-	return (struct interceptor){.begin = metrics_begin, .end = metrics_end, .arg = metrics};
+	return (struct interceptor){.begin = metrics_begin,
+		.end = metrics_end,
+		.refused = metrics_refused,
+		.arg = metrics};
 }
 
 void metrics_done(struct metrics *metrics)

@@ -8,15 +8,16 @@
 #include "common/base/log.h"
 #include "common/service/service.h"
 
-/* A line at level info for each request that has ended: caller, path, outcome, milliseconds. log is
- * borrowed. */
-struct interceptor log_interceptor(struct log *log);
+/* A line of this level for each request that has ended: caller, path, outcome, milliseconds. log is
+ * borrowed. level is LOG_LEVEL_INFO or LOG_LEVEL_DEBUG. */
+struct interceptor log_interceptor(struct log *log, enum log_level level);
 
 /* ---- numbers ---- */
 
-/* Requests of one method that have ended with one outcome. */
+/* Requests of one method that have ended with one outcome. Those of unknown methods, and those that
+ * the front-end has refused before it looked for one, have a row without a method. */
 struct metrics_row {
-	const struct service *service;
+	const struct service *service; /* NULL, as method */
 	const struct method *method;
 	enum outcome outcome;
 	uint64_t n;

@@ -24,6 +24,10 @@ static void interceptors_end(struct request *request, enum outcome outcome, cons
 
 static void request_forget(struct request *request)
 {
+	struct request_watcher *watcher;
+
+	while ((watcher = LIST_FIRST(&request->watchers)) != NULL)
+		request_unwatch(watcher);
 	request->on_cancel = NULL;
 	request->on_sent = NULL;
 	request->on_read = NULL;
@@ -69,7 +73,9 @@ void request_proceed(struct request *request)
 			return;
 		}
 	}
-	if (method->streams && !request->ops->send)
+	if (!method)
+		request_fail(request, OUTCOME_UNIMPLEMENTED, "no such method");
+	else if (method->streams && !request->ops->send)
 		request_fail(request, OUTCOME_UNIMPLEMENTED, "many messages cannot be sent here");
 	else if (method->reads && !request->ops->read)
 		request_fail(
@@ -85,6 +91,16 @@ void request_arrived(struct request *request)
 	request->arrived_ms = clock_now_ms();
 	request->told = false;
 	request_proceed(request);
+}
+
+void request_refused(struct request *request, enum outcome outcome, const char *details)
+{
+	for (size_t i = 0; i < request->n_interceptors; i++) {
+		const struct interceptor *next = &request->interceptors[i];
+
+		if (next->refused)
+			next->refused(next->arg, request, outcome, details);
+	}
 }
 
 void request_received(struct request *request)
@@ -107,12 +123,19 @@ void request_tell(struct request *request, enum outcome outcome, const char *det
 
 void request_ended(struct request *request, enum outcome outcome, const char *details)
 {
-	void (*fn)(void *arg, struct request *request) = request->on_cancel;
+	void (*fn)(void *arg, struct request *request);
 	bool receiving = request->state == REQUEST_RECEIVING;
+	struct request_watcher *watcher;
 
 	assert(request->state != REQUEST_DONE && request->state != REQUEST_CANCELLED);
 	request_tell(request, outcome, details);
 	request->state = REQUEST_CANCELLED;
+	while ((watcher = LIST_FIRST(&request->watchers)) != NULL) {
+		request_unwatch(watcher);
+		watcher->gone(watcher->arg, request);
+	}
+	/* A watcher may have done its owner's duty and taken this back. */
+	fn = request->on_cancel;
 	request_forget(request);
 	if (fn)
 		fn(request->on_cancel_arg, request);
@@ -265,6 +288,28 @@ void request_on_cancel(
 	assert(request->state != REQUEST_DONE);
 	request->on_cancel = fn;
 	request->on_cancel_arg = arg;
+}
+
+void request_watch(struct request *request, struct request_watcher *watcher)
+{
+	assert(request->state != REQUEST_DONE && !watcher->watching);
+	if (request->state == REQUEST_CANCELLED)
+		return;
+	watcher->watching = true;
+	LIST_INSERT_HEAD(&request->watchers, watcher, link);
+}
+
+void request_unwatch(struct request_watcher *watcher)
+{
+	if (!watcher->watching)
+		return;
+	watcher->watching = false;
+	LIST_REMOVE(watcher, link);
+}
+
+bool request_is_active(const struct request *request)
+{
+	return request->state != REQUEST_CANCELLED && request->state != REQUEST_DONE;
 }
 
 int64_t request_time_left_ms(const struct request *request)

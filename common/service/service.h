@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
 struct request;
@@ -48,9 +49,8 @@ struct service {
 
 /*
  * Functions that run for each request before admit(), and after its end: several stand in a row,
- * begin() is called from the first to the last, end() from the last to the first. They do not see
- * what reaches no method: calls of unknown methods, and those that the front-end refuses at their
- * arrival because there are too many of them, or no memory (its own refused() is told of these).
+ * begin() is called from the first to the last, end() from the last to the first. A request of an
+ * unknown method passes them too: its method and service are NULL, and UNIMPLEMENTED follows.
  */
 struct interceptor {
 	/* Ends in request_proceed() or request_fail(), now or later, as admit() does. NULL:
@@ -59,6 +59,11 @@ struct interceptor {
 	/* A request that has begun here ends, answered or not; also one that begin() has refused.
 	 * details is "" for OUTCOME_OK. May be NULL. */
 	void (*end)(void *arg, struct request *request, enum outcome outcome, const char *details);
+	/* The front-end has refused a request at its arrival: there are too many, or no memory.
+	 * Neither begin() nor end() is called for it; path, method and service may be NULL. Called
+	 * from the first to the last. May be NULL. */
+	void (*refused)(void *arg, const struct request *request, enum outcome outcome,
+		const char *details);
 	void *arg;
 };
 
@@ -100,11 +105,21 @@ enum request_state {
  * before. */
 typedef void request_read_fn(void *arg, struct request *request, struct slices *message);
 
+/* Wants to know of a caller that goes: request_watch(). Embedded in an object of its owner. */
+struct request_watcher {
+	/* Not the place to answer: the owner of the request does. */
+	void (*gone)(void *arg, struct request *request);
+	void *arg;
+	/* Private. */
+	LIST_ENTRY(request_watcher) link;
+	bool watching;
+};
+
 enum { REQUEST_TOLD_MAX = 256 };
 
 /* Embedded by front-ends; others use the functions below, and read what stands first. */
 struct request {
-	const struct service *service;
+	const struct service *service; /* NULL, as method: an unknown one, for interceptors */
 	const struct method *method;
 	const char *path; /* as the caller has written it; may be NULL */
 	const struct peer *peer;
@@ -124,15 +139,19 @@ struct request {
 	char told_details[REQUEST_TOLD_MAX];
 	void (*on_cancel)(void *arg, struct request *request);
 	void *on_cancel_arg;
+	LIST_HEAD(, request_watcher) watchers;
 	void (*on_sent)(void *arg, struct request *request); /* NULL: no message is on its way */
 	void *on_sent_arg;
 	request_read_fn *on_read; /* NULL: none is waited for */
 	void *on_read_arg;
 };
 
-/* Front-ends: a request has arrived (method found by service_method()); calls the interceptors and
- * admit(). */
+/* Front-ends: a request has arrived (method found by service_method(), or NULL); calls the
+ * interceptors and admit(), or ends it with UNIMPLEMENTED. */
 void request_arrived(struct request *request);
+/* Front-ends: a request that has just come is answered with outcome and details, and will not
+ * arrive. Tells the interceptors. */
+void request_refused(struct request *request, enum outcome outcome, const char *details);
 /* Front-ends: the body is in request->body; calls handle(). */
 void request_received(struct request *request);
 /*
@@ -204,11 +223,23 @@ void request_reply(struct request *request, struct slices *body);
 void request_fail(struct request *request, enum outcome outcome, const char *details);
 /*
  * Call fn(arg, request) once when the caller goes before the answer, not if it has gone already;
- * NULL takes it back. There is one place for it, which interceptors, admit() and handle() share: an
- * interceptor that has waited takes its own back before request_proceed().
+ * NULL takes it back. fn may answer inside. There is one place for it, which belongs to the one
+ * that owes the answer: an interceptor that has waited takes its own back before request_proceed(),
+ * then it is admit()'s or handle()'s. Others watch.
  */
 void request_on_cancel(
 	struct request *request, void (*fn)(void *arg, struct request *request), void *arg);
+/*
+ * Call watcher->gone(arg, request) once when the caller goes before the answer, not if it has gone
+ * already; before on_cancel(), the watcher that came last first. Any number may watch a request.
+ * watcher is borrowed until then, or until the request ends: no function tells of that, but an
+ * interceptor's end().
+ */
+void request_watch(struct request *request, struct request_watcher *watcher);
+/* Watch no longer. Also of a watcher that was told, or whose request has ended: no effect. */
+void request_unwatch(struct request_watcher *watcher);
+/* Is the caller there, and the answer not given? */
+bool request_is_active(const struct request *request);
 /* Milliseconds until the deadline of the caller, not below 0; CLOCK_NEVER: it has none. */
 int64_t request_time_left_ms(const struct request *request);
 /* A header of the request, borrowed; NULL when absent. */

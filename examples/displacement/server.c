@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 {
 	const struct rpc_port port = {.address = argc > 1 ? argv[1] : "127.0.0.1:50051"};
 	struct log *log = log_new(STDERR_FILENO, "displacement", LOG_LEVEL_INFO);
-	const struct interceptor logging = log_interceptor(log);
+	const struct interceptor logging = log_interceptor(log, LOG_LEVEL_INFO);
 	const struct rpc_server_options options = {.services = &service,
 		.n_services = 1,
 		.interceptors = &logging,

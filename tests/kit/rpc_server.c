@@ -6,6 +6,7 @@
  */
 #include "kit/rpc_server.h"
 #include "common/base/cleanup.h"
+#include "common/rpc/context.h"
 #include "common/rpc/server.h"
 #include "common/service/interceptors.h"
 
@@ -23,6 +24,8 @@ static struct {
 	struct interceptor interceptors[3];
 	struct metrics metrics;
 	struct token_check token;
+	struct request_watcher watchers[2]; /* of the last request */
+	bool watch;
 	struct rpc_server_options options;
 	const char *wait_ms; /* NULL: the loop runs until it is stopped */
 	char input[4096];
@@ -98,6 +101,8 @@ static void setting(const char *name, char *value)
 		options->keepalive_ms = options->keepalive_timeout_ms = number(value);
 	else if (strcmp(name, "token") == 0)
 		test.token = (struct token_check){"x-token", value};
+	else if (strcmp(name, "watch") == 0)
+		test.watch = true;
 	else if (strcmp(name, "wait") == 0)
 		test.wait_ms = value;
 	else if (strcmp(name, "arg") == 0 && text) {
@@ -123,8 +128,8 @@ static void print_metrics(void)
 	for (size_t i = 0; i < test.metrics.n; i++) {
 		const struct metrics_row *row = &test.metrics.v[i];
 
-		say("metrics %s %s %llu", row->method->name, outcome_name(row->outcome),
-			(unsigned long long)row->n);
+		say("metrics %s %s %llu", row->method ? row->method->name : "unknown",
+			outcome_name(row->outcome), (unsigned long long)row->n);
 	}
 	say("at work %llu", (unsigned long long)test.metrics.at_work);
 }
@@ -190,6 +195,39 @@ static void refused(void *arg, const struct peer *peer, const char *method, enum
 	say("refused %s %s: %s", method, outcome_name(outcome), details);
 }
 
+/* ---- two who watch each request, and what an interceptor reads at its end ---- */
+
+static void watcher_gone(void *arg, struct request *request)
+{
+	say("watcher %td told, active %d", (struct request_watcher *)arg - test.watchers,
+		request_is_active(request));
+}
+
+static void watch_begin(void *arg, struct request *request)
+{
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_LEN(test.watchers); i++) {
+		request_unwatch(&test.watchers[i]);
+		test.watchers[i].gone = watcher_gone;
+		test.watchers[i].arg = &test.watchers[i];
+		request_watch(request, &test.watchers[i]);
+	}
+	request_proceed(request);
+}
+
+static void watch_end(void *arg, struct request *request, enum outcome outcome, const char *details)
+{
+	auto_(rpc_headers_done) struct rpc_headers trailers = {0};
+
+	(void)arg;
+	(void)outcome;
+	(void)details;
+	must(rpc_request_trailers(request, &trailers) == 0, "trailers");
+	say("over, active %d status %s details \"%s\" trailers %zu", request_is_active(request),
+		rpc_status_name(rpc_request_status(request)), rpc_request_details(request),
+		trailers.n);
+}
+
 static int serve(void)
 {
 	struct log *log = log_new(STDOUT_FILENO, NULL, LOG_LEVEL_INFO);
@@ -197,11 +235,13 @@ static int serve(void)
 	int r;
 
 	must(log && loop_new(&test.loop) == 0 && rpc_new(test.loop, &test.rpc) == 0, "no memory");
-	test.interceptors[0] = log_interceptor(log);
+	test.interceptors[0] = log_interceptor(log, LOG_LEVEL_INFO);
 	test.interceptors[1] = metrics_interceptor(&test.metrics);
 	test.interceptors[2] = token_interceptor(&test.token);
 	test.options.interceptors = test.interceptors;
-	test.options.n_interceptors = test.token.value ? 3 : 2;
+	if (test.watch)
+		test.interceptors[2] = (struct interceptor){.begin = watch_begin, .end = watch_end};
+	test.options.n_interceptors = test.watch || test.token.value ? 3 : 2;
 	r = rpc_server_new(test.rpc, &test.options, &test.server);
 	if (r == 0) {
 		for (size_t i = 0; i < test.options.n_ports; i++)

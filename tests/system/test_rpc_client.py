@@ -42,6 +42,13 @@ class Service:
         context.set_trailing_metadata([("x-why", "because")])
         context.abort(grpc.StatusCode.ABORTED, "not \u00e4 now")
 
+    def unary_unary_Away(self, request, context):
+        context.abort(grpc.StatusCode.UNAVAILABLE, "not at home")
+
+    def stream_stream_Away(self, requests, context):
+        self.unary_unary_Away(b"", context)
+        yield b""
+
     def unary_unary_Inflate(self, request, context):
         context.set_compression(grpc.Compression.Gzip)
         return bytes(MIB)
@@ -91,7 +98,8 @@ class Service:
         context.set_details("enough")
 
     def until_cancelled(self, context):
-        context.add_callback(self.cancelled.set)
+        if not context.add_callback(self.cancelled.set):
+            self.cancelled.set()
         assert self.cancelled.wait(SECONDS)
         return b""
 
@@ -288,6 +296,60 @@ def test_cancel_unary(service, client):
     client.do("unary path=/test.Service/Wait header=x-kind:unary_unary")
     client.do("cancel-call")
     assert client.next("result")["status"] == 1
+
+
+def test_cancel_after_half_close(service, client):
+    client.start("Deaf")
+    client.do("send text=x last")
+    assert {client.next("sent", "opened").name for _ in range(2)} == {"sent", "opened"}
+    client.do("cancel")
+    assert client.next("ended")["status"] == 1
+    assert service.cancelled.wait(SECONDS)
+
+
+def unused_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("end", ["cancelled", "expired"])
+def test_end_while_waiting_for_ready(end):
+    words = ["wait", f"timeout={30000 if end == 'cancelled' else 300}"]
+    with RpcClient(f"127.0.0.1:{unused_port()}") as client:
+        client.do(" ".join(["unary path=/test.Service/Echo", *words]))
+        client.start("Echo", "drain", *words)
+        client.do("send text=x last")
+        if end == "cancelled":
+            client.do("cancel-call")
+            client.do("cancel")
+        lines = [client.next("result", "ended") for _ in range(2)]
+        assert {line.name for line in lines} == {"result", "ended"}
+        assert {line["status"] for line in lines} == {1 if end == "cancelled" else 4}
+
+
+def test_stream_waits_for_ready():
+    port = unused_port()
+    with RpcClient(f"127.0.0.1:{port}") as client:
+        client.start("Echo", BIDI, "drain")  # one that does not wait
+        assert client.next("ended")["status"] == 14
+        client.start("Echo", BIDI, "drain", "wait", "timeout=30000")
+        client.do("send text=patient last")
+        with serving(port=port):
+            before, end = client.until("ended", "opened", "sent", "received")
+        assert [line["body"] for line in before if line.name == "received"] == [b"patient"]
+        assert end["status"] == 0
+
+
+def test_nothing_is_tried_again(service, client):
+    """A call that fails as unavailable comes to the server once."""
+    result = client.unary("Away", "text=x", "header=x-kind:unary_unary")
+    assert (result["status"], result["details"]) == (14, "not at home")
+    client.start("Away", BIDI, "drain")
+    client.do("send text=x last")
+    end = client.until("ended", "opened", "sent")[1]
+    assert end["status"] == 14
+    assert client.unary("Echo", "text=after")["body"] == b"after"
+    assert [method.rpartition("/")[2] for method, _ in service.calls] == ["Away", "Away", "Echo"]
 
 
 def test_channel_is_freed_with_calls_out(client):

@@ -100,7 +100,7 @@ def test_slow_handler_holds_back_its_caller(server):
         server.tell("read")
         server.expect(f"^got {MIB}$")
     assert len(sent) < 32
-    assert server.memory() - before < 16 * MIB
+    assert server.held(before) < 16 * MIB
     for _ in range(61):
         server.tell("read")
         server.expect(f"^got {MIB}$")
@@ -117,7 +117,7 @@ def test_caller_that_never_reads(server):
         caller.wait(lambda: caller.count(Frame.DATA) > 0, "data")
         for _ in range(5):
             assert unary(server.channel(), "Echo", b"meanwhile") == b"meanwhile"
-        assert server.memory() - before < 16 * MIB
+        assert server.held(before) < 16 * MIB
         caller.send(reset(1))
         assert int(server.expect(r"^gone after (\d+)$").group(1)) < 64
 
@@ -149,7 +149,7 @@ def test_caller_that_sends_and_never_reads(server):
     call = server.channel(options=options).stream_stream(path("Chat"))(bodies(), timeout=60)
     for _ in range(20):
         assert unary(server.channel(), "Echo", b"meanwhile") == b"meanwhile"
-    assert server.memory() - before < 16 * MIB
+    assert server.held(before) < 16 * MIB
     assert len(sent) < 32
     call.cancel()
     server.expect("^gone after [0-9]$")
@@ -164,7 +164,7 @@ def test_caller_that_sends_more_than_its_window(server):
         for _ in range(20):
             caller.send(data(1, message(bytes(MIB))))
         caller.wait(lambda: caller.count(Frame.RST_STREAM), "a reset")
-        assert server.memory() - before < 16 * MIB
+        assert server.held(before) < 16 * MIB
 
 
 # ---- callers that break off ----
@@ -219,6 +219,26 @@ def test_cancelled_by_the_caller(server):
     server.expect("^cancelled$")
 
 
+def test_several_watch_a_call(serve):
+    """Interceptors and the handler, each on its own, hear that the caller has gone."""
+    server = serve("port=127.0.0.1:0", "watch=1")
+    call = server.channel().unary_unary(path("Wait")).future(b"", timeout=60)
+    server.expect("^waiting$")
+    call.cancel()
+    for line in ("watcher 1 told, active 0", "watcher 0 told, active 0", "cancelled"):
+        server.expect(f"^{line}$")
+    server.expect('^over, active 0 status OK details "" trailers 0$')
+    assert unary(server.channel(), "Echo", b"x") == b"x"
+    server.expect('^over, active 1 status OK details "" trailers 0$')
+    error = fails(
+        lambda: unary(server.channel(), "Status", b"abort 9 why not"),
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "why not",
+    )
+    assert error.trailing_metadata()
+    server.expect('^over, active 1 status FAILED_PRECONDITION details "why not" trailers 1$')
+
+
 def test_message_larger_than_its_method_takes(server):
     sum_small = server.channel().stream_unary(path("SumSmall"))
     assert sum_small(iter([bytes(10)] * 5), timeout=30) == b"5 50"
@@ -263,6 +283,16 @@ def test_interceptors(serve):
             "the token is missing or wrong",
         )
         server.expect(r": /test\.Rpc/Echo: UNAUTHENTICATED: the token is missing or wrong after ")
+    # As with grpcio's server what is unknown passes them, too.
+    unknown = channel.unary_unary("/no.Such/Method")
+    fails(lambda: unknown(b"", timeout=30), grpc.StatusCode.UNAUTHENTICATED)
+    server.expect(r": /no\.Such/Method: UNAUTHENTICATED: the token is missing or wrong after ")
+    fails(
+        lambda: unknown(b"", timeout=30, metadata=good),
+        grpc.StatusCode.UNIMPLEMENTED,
+        "no such method",
+    )
+    server.expect(r": /no\.Such/Method: UNIMPLEMENTED: no such method after ")
     fails(
         lambda: channel.stream_unary(path("Sum"))(iter([b""]), timeout=30),
         grpc.StatusCode.UNAUTHENTICATED,
@@ -271,8 +301,16 @@ def test_interceptors(serve):
     server.tell("metrics")
     server.expect("^metrics Echo OK 2$")
     server.expect("^metrics Echo UNAUTHENTICATED 4$")
+    server.expect("^metrics unknown UNAUTHENTICATED 1$")
+    server.expect("^metrics unknown UNIMPLEMENTED 1$")
     server.expect("^metrics Sum UNAUTHENTICATED 1$")
     server.expect("^at work 0$")
+
+
+def test_refused_before_a_handler(server):
+    """The owner of the server hears of calls that no service gets."""
+    fails(lambda: unary(server.channel(), "None"), grpc.StatusCode.UNIMPLEMENTED, "no such method")
+    server.expect("^refused a call UNIMPLEMENTED: no such method$")
 
 
 def test_limit_of_calls(serve):
@@ -285,7 +323,10 @@ def test_limit_of_calls(serve):
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "too many calls at once",
     )
+    server.expect(r": /test\.Rpc/Echo refused: RESOURCE_EXHAUSTED: too many calls at once$")
     server.expect("^refused a call RESOURCE_EXHAUSTED: too many calls at once$")
+    server.tell("metrics")
+    server.expect("^metrics unknown RESOURCE_EXHAUSTED 1$")
     server.tell("finish")
     assert kept.result() == b"finished"
     assert unary(channel, "Echo", b"again") == b"again"

@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/service/interceptors.h"
 #include "kit/clock.h"
+#include "kit/log.h"
 #include "kit/test.h"
 
 #include <errno.h>
@@ -154,6 +155,45 @@ static void one_may_take_its_time(void **state)
 	assert_string_equal(story, "2R-2too largeRESOURCE_EXHAUSTED");
 }
 
+/* Requests of unknown methods pass them, too. */
+static void they_see_what_is_unknown(void **state)
+{
+	const struct interceptor row[] = {
+		INTERCEPTOR(go_on, "1"), INTERCEPTOR(wait_begin, "2"), INTERCEPTOR(refuse, "3")};
+	struct request request = request_of(row, 2);
+
+	request.method = NULL;
+	request.service = NULL;
+	request_arrived(&request);
+	assert_string_equal(story, "12");
+	request_proceed(waiting);
+	assert_string_equal(story, "12-2no such method-1no such methodUNIMPLEMENTED");
+	request = request_of(row + 2, 1);
+	request.method = NULL;
+	request.service = NULL;
+	request_arrived(&request);
+	assert_string_equal(story, "3-3noPERMISSION_DENIED");
+}
+
+static void note_refused(
+	void *arg, const struct request *request, enum outcome outcome, const char *details)
+{
+	note(arg);
+	note(outcome_name(outcome));
+	note(details);
+}
+
+static void they_hear_of_refusals(void **state)
+{
+	char first[] = "1", second[] = "2";
+	const struct interceptor row[] = {{.refused = note_refused, .arg = first},
+		INTERCEPTOR(go_on, "none"), {.refused = note_refused, .arg = second}};
+	struct request request = request_of(row, 3);
+
+	request_refused(&request, OUTCOME_INTERNAL, "x");
+	assert_string_equal(story, "1INTERNALx2INTERNALx");
+}
+
 /* ---- reading ---- */
 
 static void nobody_reads(void *arg, struct request *request)
@@ -279,8 +319,47 @@ static void numbers(void **state)
 	assert_int_equal(metrics.v[1].outcome, OUTCOME_NOT_FOUND);
 	assert_int_equal(metrics.v[1].n, 1);
 	request_fail(&request, OUTCOME_NOT_FOUND, "");
+	request = request_of(&interceptor, 1);
+	request.service = NULL;
+	request.method = NULL;
+	request_arrived(&request);
+	request_refused(&request, OUTCOME_UNIMPLEMENTED, "");
+	assert_int_equal(metrics.n, 3);
+	assert_null(metrics.v[2].method);
+	assert_int_equal(metrics.v[2].n, 2);
 	assert_int_equal(metrics.at_work, 0);
 	metrics_done(&metrics);
+}
+
+static void lines(void **state)
+{
+	static const char path[] = "/a.S/\n= caller\x1b";
+	static const char unknown[] =
+		"INFO  peer 1: /a.S/???caller?: UNIMPLEMENTED: no such method after 0 ms\n";
+	struct request request;
+	struct interceptor interceptor;
+	struct kit_log log;
+
+	kit_log_init(&log, NULL, LOG_LEVEL_INFO);
+	for (int debug = 0; debug < 2; debug++) {
+		interceptor = log_interceptor(log.log, debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+		run(&interceptor, 7, OUTCOME_OK);
+		kit_log_expect(&log, debug ? "" : "INFO  peer 1: /a.S/One: OK after 7 ms\n");
+		request = request_of(&interceptor, 1);
+		request.path = path;
+		request.service = NULL;
+		request.method = NULL;
+		request_arrived(&request);
+		kit_log_expect(&log, debug ? "" : unknown);
+		request.path = NULL;
+		request_refused(&request, OUTCOME_RESOURCE_EXHAUSTED, "too many");
+		kit_log_expect(&log,
+			debug ? "" : "INFO  peer 1: call refused: RESOURCE_EXHAUSTED: too many\n");
+	}
+	log_set_level(log.log, LOG_LEVEL_DEBUG);
+	run(&interceptor, 7, OUTCOME_NOT_FOUND);
+	kit_log_expect(&log, "DEBUG peer 1: /a.S/One: NOT_FOUND: why not after 7 ms\n");
+	kit_log_done(&log);
 }
 
 static void a_token(void **state)
@@ -331,9 +410,12 @@ int main(void)
 		cmocka_unit_test(they_stand_in_a_row),
 		cmocka_unit_test(one_may_refuse),
 		cmocka_unit_test(one_may_take_its_time),
+		cmocka_unit_test(they_see_what_is_unknown),
+		cmocka_unit_test(they_hear_of_refusals),
 		cmocka_unit_test(messages_are_asked_for),
 		cmocka_unit_test(a_front_end_may_not_know_streams),
 		cmocka_unit_test(paths_without_a_row),
+		cmocka_unit_test(lines),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(a_token),
 		cmocka_unit_test(the_time_that_is_left),

@@ -281,6 +281,76 @@ static void test_on_cancel_taken_back(void **state)
 	assert_string_equal(handler.log.text, "aRhF");
 }
 
+static struct watched {
+	struct request_watcher watcher;
+	struct log *log;
+	char name;
+} watched[3];
+
+static void watcher_told(void *arg, struct request *request)
+{
+	struct watched *told = arg;
+
+	note(told->log, told->name);
+	assert_false(request_is_active(request));
+	/* Again, and another one that waits to be told. */
+	request_unwatch(&told->watcher);
+	if (told == &watched[2])
+		request_unwatch(&watched[1].watcher);
+	request_watch(request, &told->watcher);
+}
+
+static void watch(struct fake *fake, struct handler *handler)
+{
+	for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
+		watched[i] = (struct watched){.watcher = {.gone = watcher_told, .arg = &watched[i]},
+			.log = &handler->log,
+			.name = (char)('0' + i)};
+		request_watch(&fake->request, &watched[i].watcher);
+	}
+	assert_true(request_is_active(&fake->request));
+}
+
+/* Any number may watch beside the one that owes the answer. */
+static void test_watched(void **state)
+{
+	struct handler handler = {.watch = true, .answer_inside = true, .handle_later = true};
+	struct service service = service_of(&handler);
+	struct fake fake;
+
+	arrive(&fake, &service, 0, &handler);
+	receive(&fake);
+	watch(&fake, &handler);
+	request_cancelled(&fake.request);
+	assert_string_equal(handler.log.text, "aRh20CF");
+	/* Nobody else cares: the request ends while its body comes. */
+	handler = (struct handler){0};
+	arrive(&fake, &service, 0, &handler);
+	watch(&fake, &handler);
+	request_cancelled(&fake.request);
+	assert_string_equal(handler.log.text, "aR20F");
+}
+
+/* Watchers of a request that is answered are let go. */
+static void test_watched_and_answered(void **state)
+{
+	struct handler handler = {.handle_later = true};
+	struct service service = service_of(&handler);
+	struct fake fake;
+
+	arrive(&fake, &service, 0, &handler);
+	receive(&fake);
+	watch(&fake, &handler);
+	request_unwatch(&watched[1].watcher);
+	request_unwatch(&watched[1].watcher);
+	reply(&fake.request);
+	assert_string_equal(handler.log.text, "aRhF");
+	for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
+		assert_false(watched[i].watcher.watching);
+		request_unwatch(&watched[i].watcher);
+	}
+}
+
 static void sent(void *arg, struct request *request)
 {
 	struct handler *handler = arg;
@@ -384,6 +454,8 @@ int main(void)
 		cmocka_unit_test(test_fail_while_receiving),
 		cmocka_unit_test(test_cancelled),
 		cmocka_unit_test(test_on_cancel_taken_back),
+		cmocka_unit_test(test_watched),
+		cmocka_unit_test(test_watched_and_answered),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_stream_cancelled),
 		cmocka_unit_test(test_stream_unknown),
