@@ -21,6 +21,7 @@ struct api_calls {
 	struct log *log;
 	struct rpc_channel *channel;
 	char *task_token;
+	struct rpc_header token; /* that shows it */
 	int64_t retry_ms;
 	LIST_HEAD(, pending) pending;
 	bool away; /* it cannot be reached, which has been said */
@@ -108,7 +109,6 @@ static void call_done(void *arg, struct rpc_result *result)
 static int call_start(struct pending *pending)
 {
 	const struct api_calls *calls = pending->calls;
-	struct rpc_header header;
 	struct rpc_call_options options = {.path = pending->what.path,
 		.timeout_ms = pending->what.timeout_ms,
 		.what = pending->what.what,
@@ -117,7 +117,6 @@ static int call_start(struct pending *pending)
 	struct slices body = {0};
 	int r = slices_append_refs(&body, &pending->body);
 
-	api_call_show_token(&options, calls->task_token, &header);
 	return r ? r : rpc_call_start(calls->channel, &options, &body, &pending->call);
 }
 
@@ -168,7 +167,13 @@ int api_calls_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	calls->log = log;
 	calls->retry_ms = options->retry_ms;
 	calls->task_token = options->task_token ? strdup(options->task_token) : NULL;
-	r = api_channel_new(rpc, options->address, RECEIVE_MAX_BYTES, log, &calls->channel);
+	calls->token = api_token_header(calls->task_token);
+	r = api_channel_new(rpc,
+		&(struct api_channel_options){.address = options->address,
+			.receive_max_bytes = RECEIVE_MAX_BYTES,
+			.log = log,
+			.token = calls->task_token ? &calls->token : NULL},
+		&calls->channel);
 	if (r == 0 && !calls->task_token != !options->task_token)
 		r = -ENOMEM;
 	if (r) {

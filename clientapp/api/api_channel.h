@@ -7,12 +7,20 @@
 
 #include "common/rpc/call.h"
 
-/*
- * A channel to address, as gRPC takes it (copied). Answers have receive_max_bytes at most; the
- * progress of contents is written to log; NULL: it is not. 0, -EINVAL, -ENOMEM.
- */
-int api_channel_new(struct rpc *rpc, const char *address, uint64_t receive_max_bytes,
-	struct log *log, struct rpc_channel **out);
+struct api_channel_options {
+	const char *address; /* as gRPC takes it; copied */
+	uint64_t receive_max_bytes;
+	struct log *log; /* for the progress of contents; NULL: it is not told */
+	/* Of each call, see rpc_show_header(); NULL: none. */
+	const struct rpc_header *token;
+};
+
+/* 0, -EINVAL, -ENOMEM. */
+int api_channel_new(
+	struct rpc *rpc, const struct api_channel_options *options, struct rpc_channel **out);
+
+/* The header that shows task_token (borrowed; NULL: none, and its key is NULL). */
+struct rpc_header api_token_header(const char *task_token);
 
 /* Show task_token (borrowed; NULL: none) in a call, by header, which must live until the call has
  * been started. */

@@ -105,7 +105,10 @@ int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	poll->arg = options->arg;
 	poll->pace = (struct pace){POLL_MIN_MS, POLL_MAX_MS, clock_now_ms()};
 	poll->address = strdup(options->address);
-	r = api_channel_new(rpc, options->address, RECEIVE_MAX_BYTES, NULL, &poll->channel);
+	r = api_channel_new(rpc,
+		&(struct api_channel_options){
+			.address = options->address, .receive_max_bytes = RECEIVE_MAX_BYTES},
+		&poll->channel);
 	for (size_t i = 0; i < ASK_N; i++) {
 		struct question *question = &poll->questions[i];
 

@@ -193,6 +193,9 @@ static int copy_interceptors(struct rpc_channel *channel, const struct rpc_chann
 
 static void channel_dispose(struct rpc_channel *channel)
 {
+	for (size_t i = 0; channel->made && i < channel->n_interceptors; i++)
+		if (channel->interceptors[i].gone)
+			channel->interceptors[i].gone(channel->interceptors[i].arg);
 	timer_free(channel->late);
 	timer_free(channel->progress);
 	timer_free(channel->told);
@@ -224,6 +227,7 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 	if (options->log)
 		channel->progress = timer_new(rpc_loop(rpc), channel_look, channel);
 	rpc_opened(rpc);
+	channel->made = true;
 	*out = channel;
 	return 0;
 }

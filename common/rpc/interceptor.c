@@ -9,22 +9,39 @@
 #include <inttypes.h>
 #include <string.h>
 
-static void log_ended(void *arg, const struct rpc_call_info *call, const struct rpc_end *end,
-	const struct rpc_call_traffic *traffic)
+static void log_call(struct log *log, enum log_level level, const struct rpc_call_info *call,
+	const struct rpc_end *end, const struct rpc_call_traffic *traffic)
 {
 	char quoted[256];
 
+	if (!log_enabled(log, level))
+		return;
 	text_quote(end->details, strlen(end->details), quoted, sizeof quoted);
-	log_line(arg, end->outcome == OUTCOME_OK ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+	log_line(log, level,
 		"call %s: %s took_ms=%" PRId64 " sent=%" PRIu64 " bytes=%" PRIu64
 		" received=%" PRIu64 " bytes=%" PRIu64 " details=%s",
 		call->path, rpc_status_name(end->status), traffic->took_ms, traffic->sent,
 		traffic->sent_bytes, traffic->received, traffic->received_bytes, quoted);
 }
 
-struct rpc_interceptor rpc_log_calls(struct log *log)
+static void warn_ended(void *arg, const struct rpc_call_info *call, const struct rpc_end *end,
+	const struct rpc_call_traffic *traffic)
 {
-	return (struct rpc_interceptor){.ended = log_ended, .arg = log};
+	log_call(arg, end->outcome == OUTCOME_OK ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, call, end,
+		traffic);
+}
+
+static void debug_ended(void *arg, const struct rpc_call_info *call, const struct rpc_end *end,
+	const struct rpc_call_traffic *traffic)
+{
+	if (end->outcome != OUTCOME_OK)
+		log_call(arg, LOG_LEVEL_DEBUG, call, end, traffic);
+}
+
+struct rpc_interceptor rpc_log_calls(struct log *log, enum log_level failed)
+{
+	return (struct rpc_interceptor){
+		.ended = failed == LOG_LEVEL_DEBUG ? debug_ended : warn_ended, .arg = log};
 }
 
 static int count_starting(void *arg, const struct rpc_call_info *call, struct rpc_headers *headers)
@@ -56,6 +73,20 @@ struct rpc_interceptor rpc_count_calls(struct rpc_metrics *metrics)
 {
 	return (struct rpc_interceptor){
 		.starting = count_starting, .ended = count_ended, .arg = metrics};
+}
+
+void rpc_metrics_log(
+	const struct rpc_metrics *metrics, struct log *log, enum log_level level, const char *head)
+{
+	const struct rpc_call_traffic *sum = &metrics->traffic;
+
+	if (metrics->started == 0)
+		return;
+	log_line(log, level,
+		"%s: calls=%" PRIu64 " ok=%" PRIu64 " took_ms=%" PRId64 " sent=%" PRIu64
+		" bytes=%" PRIu64 " received=%" PRIu64 " bytes=%" PRIu64,
+		head, metrics->started, metrics->ended[OUTCOME_OK], sum->took_ms, sum->sent,
+		sum->sent_bytes, sum->received, sum->received_bytes);
 }
 
 static int show_starting(void *arg, const struct rpc_call_info *call, struct rpc_headers *headers)

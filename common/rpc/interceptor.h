@@ -29,11 +29,18 @@ struct rpc_interceptor {
 	 * let none start. May be NULL. */
 	void (*ended)(void *arg, const struct rpc_call_info *call, const struct rpc_end *end,
 		const struct rpc_call_traffic *traffic);
-	void *arg; /* borrowed, for as long as calls of the channel are out */
+	void *arg; /* borrowed until gone() */
+	/* The channel is gone with its calls: nothing reads arg any more. Not of a channel that
+	 * could not be made. May be NULL. */
+	void (*gone)(void *arg);
 };
 
-/* A line of level debug for each call that succeeded, of level warn for one that failed. */
-struct rpc_interceptor rpc_log_calls(struct log *log);
+/*
+ * A line for each call that failed, of level failed: LOG_LEVEL_WARN, and then a line of level debug
+ * for each one that succeeded; or LOG_LEVEL_DEBUG, where callers tell of failures and there are
+ * many calls, and then none for others. log is borrowed.
+ */
+struct rpc_interceptor rpc_log_calls(struct log *log, enum log_level failed);
 
 /* Numbers of the calls of one or several channels. Zero-initialised is none. */
 struct rpc_metrics {
@@ -43,6 +50,9 @@ struct rpc_metrics {
 };
 
 struct rpc_interceptor rpc_count_calls(struct rpc_metrics *metrics);
+/* One line: head, then the numbers. Without calls: none. */
+void rpc_metrics_log(
+	const struct rpc_metrics *metrics, struct log *log, enum log_level level, const char *head);
 
 /* Show header with each call: a token, say. It is borrowed, and may change between calls; without a
  * key nothing is shown. */

@@ -53,6 +53,7 @@ struct rpc_channel {
 	bool ready; /* as it was told last */
 	rpc_ready_fn *ready_fn;
 	void *ready_arg;
+	bool made;   /* its owner has, or had it: interceptors are told when it is gone */
 	bool direct; /* over a socket that was given: such a one cannot be watched */
 };
 

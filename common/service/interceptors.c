@@ -1,5 +1,6 @@
 #include "common/service/interceptors.h"
 
+#include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
 
@@ -140,6 +141,25 @@ struct interceptor metrics_interceptor(struct metrics *metrics)
 		.end = metrics_end,
 		.refused = metrics_refused,
 		.arg = metrics};
+}
+
+void metrics_log(
+	const struct metrics *metrics, struct log *log, enum log_level level, const char *head)
+{
+	auto_(text_done) struct text text = {0};
+
+	if (metrics->n == 0 || !log_enabled(log, level))
+		return;
+	for (size_t i = 0; i < metrics->n; i++) {
+		const struct metrics_row *row = &metrics->v[i];
+
+		if (text_printf(&text, "%s%s %s n=%llu ms=%lld longest_ms=%lld", i ? "; " : "",
+			    row->method ? row->method->name : "(none)", outcome_name(row->outcome),
+			    (unsigned long long)row->n, (long long)row->total_ms,
+			    (long long)row->longest_ms) < 0)
+			return;
+	}
+	log_line(log, level, "%s: %s", head, text.data);
 }
 
 void metrics_done(struct metrics *metrics)

@@ -33,6 +33,9 @@ struct metrics {
 };
 
 struct interceptor metrics_interceptor(struct metrics *metrics);
+/* One line: head, then what there is of each row. Without rows: none. */
+void metrics_log(
+	const struct metrics *metrics, struct log *log, enum log_level level, const char *head);
 void metrics_done(struct metrics *metrics);
 
 /* ---- a token ---- */

@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/rpc/server.h"
+#include "common/service/interceptors.h"
 #include "common/wire/message.h"
 #include "health.pb-c.h"
 #include "supernode/listen/door.h"
@@ -46,6 +47,9 @@ struct health {
 	struct door *door;
 	struct rpc_server *server;
 	struct service service;
+	/* With a log of level debug. */
+	struct interceptor interceptors[2];
+	struct metrics metrics;
 	struct watcher *watchers;
 	unsigned n_watchers;
 	unsigned n_kept; /* connections */
@@ -376,6 +380,8 @@ int health_new(const struct health_options *options, struct health **out, struct
 		.methods = methods,
 		.n_methods = ARRAY_LEN(methods),
 		.server = health};
+	health->interceptors[0] = log_interceptor(options->log, LOG_LEVEL_DEBUG);
+	health->interceptors[1] = metrics_interceptor(&health->metrics);
 	r = address_listen(options->address, &sockets, why);
 	if (r == 0)
 		r = door_new(options->loop, options->log, &sockets,
@@ -390,6 +396,10 @@ int health_new(const struct health_options *options, struct health **out, struct
 			&(struct rpc_server_options){
 				.services = &health->service,
 				.n_services = 1,
+				.interceptors = health->interceptors,
+				.n_interceptors = log_enabled(options->log, LOG_LEVEL_DEBUG)
+							  ? ARRAY_LEN(health->interceptors)
+							  : 0,
 				.receive_max_bytes = REQUEST_MAX_BYTES,
 				.memory_max_bytes = MEMORY_MAX_BYTES,
 				.calls_max = HEALTH_CALLS_MAX,
@@ -442,6 +452,7 @@ static void server_down(void *arg)
 	struct health *health = arg;
 
 	health->server = NULL;
+	metrics_log(&health->metrics, health->log, LOG_LEVEL_DEBUG, "health: calls");
 	door_detach(health->door);
 	assert(!health->watchers);
 	if (health->done)
@@ -463,5 +474,6 @@ void health_free(struct health *health)
 	if (!health)
 		return;
 	door_free(health->door);
+	metrics_done(&health->metrics);
 	free(health);
 }

@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/rpc/call.h"
+#include "common/rpc/interceptor.h"
 #include "supernode/link/flower_error.h"
 
 #include <errno.h>
@@ -13,10 +14,19 @@
 #define GRPC_MIDDLE_MEMORY_BYTES (3 * (uint64_t)TRANSPORT_MIDDLE_BYTES)
 #define GRPC_HEADERS_MAX         3
 
+/* Numbers of all calls, for a log of level debug. Channels outlive the transport. */
+struct grpc_numbers {
+	struct rpc_metrics metrics;
+	struct log *log;
+	char head[128];
+	unsigned users; /* the transport, its channels */
+};
+
 struct grpc_transport {
 	struct transport transport;
 	const struct over_grpc_form *form;
 	struct rpc_channel *small, *middle, *large; /* by the size of the answers */
+	struct grpc_numbers *numbers;               /* NULL: nobody reads them */
 };
 
 struct grpc_handle {
@@ -29,6 +39,32 @@ struct grpc_handle {
 static struct grpc_transport *grpc_of(struct transport *transport)
 {
 	return container_of(transport, struct grpc_transport, transport);
+}
+
+static void numbers_unref(struct grpc_numbers *numbers)
+{
+	if (!numbers || --numbers->users > 0)
+		return;
+	rpc_metrics_log(&numbers->metrics, numbers->log, LOG_LEVEL_DEBUG, numbers->head);
+	free(numbers);
+}
+
+static void numbers_gone(void *metrics)
+{
+	numbers_unref(container_of((struct rpc_metrics *)metrics, struct grpc_numbers, metrics));
+}
+
+/* NULL on no memory: it can be done without. */
+static struct grpc_numbers *numbers_new(struct log *log, const char *address)
+{
+	struct grpc_numbers *numbers = calloc(1, sizeof *numbers);
+
+	if (!numbers)
+		return NULL;
+	numbers->log = log;
+	numbers->users = 1;
+	snprintf(numbers->head, sizeof numbers->head, "calls to %s", address);
+	return numbers;
 }
 
 static void grpc_done(void *arg, struct rpc_result *from)
@@ -151,6 +187,7 @@ static void grpc_free(struct transport *transport)
 	rpc_channel_free(grpc->small);
 	rpc_channel_free(grpc->middle);
 	rpc_channel_free(grpc->large);
+	numbers_unref(grpc->numbers);
 	free(grpc);
 }
 
@@ -166,6 +203,28 @@ static const struct transport_ops grpc_ops = {
 	.reconnect = grpc_reconnect,
 	.free = grpc_free,
 };
+
+/* One of the three channels. 0, -EINVAL, -ENOMEM. */
+static int open_channel(struct rpc *rpc, const struct grpc_transport *grpc,
+	const struct rpc_channel_options *wanted, struct rpc_channel **out)
+{
+	struct rpc_channel_options options = *wanted;
+	struct grpc_numbers *numbers = grpc->numbers;
+	struct rpc_interceptor interceptors[2];
+	int r;
+
+	if (numbers) {
+		interceptors[0] = rpc_log_calls(options.log, LOG_LEVEL_DEBUG);
+		interceptors[1] = rpc_count_calls(&numbers->metrics);
+		interceptors[1].gone = numbers_gone;
+		options.interceptors = interceptors;
+		options.n_interceptors = ARRAY_LEN(interceptors);
+	}
+	r = rpc_channel_new(rpc, &options, out);
+	if (r == 0 && numbers)
+		numbers->users++;
+	return r;
+}
 
 int over_grpc_new(const struct transport_options *wanted, const struct over_grpc_form *form,
 	struct transport **out)
@@ -190,17 +249,19 @@ int over_grpc_new(const struct transport_options *wanted, const struct over_grpc
 	grpc->transport.receive_max_bytes = wanted->receive_max_bytes;
 	if (wanted->memory_max_bytes)
 		options.memory_max_bytes = wanted->memory_max_bytes + wanted->receive_max_bytes;
-	r = rpc_channel_new(wanted->rpc, &options, &grpc->large);
+	if (log_enabled(wanted->log, LOG_LEVEL_DEBUG))
+		grpc->numbers = numbers_new(wanted->log, wanted->address);
+	r = open_channel(wanted->rpc, grpc, &options, &grpc->large);
 	options.own_connection = true;
 	/* gRPC looks at the size when all of a message is here; memory_max_bytes bounds that. */
 	options.receive_max_bytes = TRANSPORT_SMALL_BYTES + form->more_bytes;
 	options.memory_max_bytes = GRPC_SMALL_MEMORY_BYTES;
 	if (!r)
-		r = rpc_channel_new(wanted->rpc, &options, &grpc->small);
+		r = open_channel(wanted->rpc, grpc, &options, &grpc->small);
 	options.receive_max_bytes = TRANSPORT_MIDDLE_BYTES + form->more_bytes;
 	options.memory_max_bytes = GRPC_MIDDLE_MEMORY_BYTES;
 	if (!r)
-		r = rpc_channel_new(wanted->rpc, &options, &grpc->middle);
+		r = open_channel(wanted->rpc, grpc, &options, &grpc->middle);
 	if (r)
 		return r;
 	*out = &((struct grpc_transport *)take_pointer(&grpc))->transport;

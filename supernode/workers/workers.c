@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/message/worker_api.h"
 #include "common/rpc/server.h"
+#include "common/service/interceptors.h"
 #include "supernode/workers/absence.h"
 #include "supernode/workers/dialect1.h"
 #include "supernode/workers/dialect6.h"
@@ -26,6 +27,9 @@ struct workers {
 	struct service *services; /* of all dialects */
 	size_t n_services;
 	struct rpc_server *server;
+	/* With a log of level debug. */
+	struct interceptor interceptors[2];
+	struct metrics metrics;
 	void (*done)(void *arg);
 	void *done_arg;
 };
@@ -185,10 +189,16 @@ static int new_guests(
 static int new_server(
 	struct workers *workers, struct rpc *rpc, const struct workers_options *options)
 {
+	workers->interceptors[0] = log_interceptor(options->log, LOG_LEVEL_DEBUG);
+	workers->interceptors[1] = metrics_interceptor(&workers->metrics);
 	return rpc_server_new(rpc,
 		&(struct rpc_server_options){
 			.services = workers->services,
 			.n_services = workers->n_services,
+			.interceptors = workers->interceptors,
+			.n_interceptors = log_enabled(options->log, LOG_LEVEL_DEBUG)
+						  ? ARRAY_LEN(workers->interceptors)
+						  : 0,
 			.receive_max_bytes = options->receive_max_bytes,
 			.memory_max_bytes = options->memory_max_bytes,
 			.calls_max = WORKERS_CALLS_MAX,
@@ -252,6 +262,8 @@ static void server_down(void *arg)
 	struct workers *workers = arg;
 
 	workers->server = NULL;
+	metrics_log(
+		&workers->metrics, workers->admission.log, LOG_LEVEL_DEBUG, "worker API: calls");
 	guests_detach(workers->admission.guests);
 	workers->done(workers->done_arg);
 }
@@ -275,6 +287,7 @@ void workers_free(struct workers *workers)
 	held_calls_free(workers->held_calls);
 	contents_free(workers->admission.contents);
 	absence_free(workers->absence);
+	metrics_done(&workers->metrics);
 	free(workers->services);
 	free(workers);
 }

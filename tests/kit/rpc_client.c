@@ -379,7 +379,7 @@ static void channel_open(struct rpc *rpc, const struct words *words, struct log 
 	const struct rpc_tls tls = {.trusted_pem = trusted, .chain_pem = chain, .key_pem = key};
 	const char *compress = word_get(words, "compress");
 	const struct rpc_interceptor interceptors[] = {rpc_show_header(&client.token),
-		rpc_count_calls(&client.metrics), rpc_log_calls(log)};
+		rpc_count_calls(&client.metrics), rpc_log_calls(log, LOG_LEVEL_WARN)};
 	const struct rpc_option user = {
 		.name = "grpc.secondary_user_agent", .text = word_get(words, "second-agent")};
 	const struct rpc_option limit = {.name = "grpc.max_receive_message_length",

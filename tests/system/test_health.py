@@ -81,3 +81,4 @@ def test_health(federation, orchestrator):
     assert node.stop() == 0
     watcher.hears("NOT_SERVING")
     watcher.hears("UNAVAILABLE")
+    assert node.find(r"health: calls: .*Check OK n=[45] ")

@@ -43,6 +43,28 @@ def test_one_node_two_runs(federation, tmp_path):
     assert seen[0]["messages"] == [3]
 
 
+CALLS_AT_DEBUG = (
+    r"DEBUG .* call /flwr\.proto\.Fleet/RegisterNode: UNAUTHENTICATED took_ms=\d+ sent=1 ",
+    r"DEBUG .* calls to \S+: calls=\d+ ok=\d+ ",
+    r"DEBUG .* pid \d+, uid \d+: /flwr\.proto\.\w+/\w+: OK after \d+ ms",
+    r"DEBUG .* worker API: calls: .*Push\w+ OK n=\d+ ",
+)
+
+
+def test_calls_are_counted_at_debug(federation, tmp_path):
+    """A line for each call of a worker, and for those to the SuperLink that fail, and the numbers at
+    the end; at other levels none."""
+    federation.start_superlink()
+    nodes = [federation.start_node()]
+    run_averaging(federation, tmp_path / "first", 1, rounds=1)
+    assert nodes[0].stop() == 0
+    nodes.append(federation.start_node(options={"--log-level": "info"}))
+    run_averaging(federation, tmp_path / "second", 1, rounds=1)
+    assert nodes[1].stop() == 0
+    for pattern in CALLS_AT_DEBUG:
+        assert [bool(re.search(pattern, node.text())) for node in nodes] == [True, False]
+
+
 def test_two_nodes(federation, tmp_path):
     federation.start_superlink()
     for partition in (0, 1):

@@ -192,6 +192,11 @@ static void ended(void *who, const struct rpc_call_info *call, const struct rpc_
 	assert_false(call->streams);
 }
 
+static void gone(void *who)
+{
+	tell("gone", who);
+}
+
 static struct rpc_channel *intercepted(
 	struct world *world, struct rpc_interceptor *interceptors, size_t n)
 {
@@ -208,7 +213,7 @@ static void test_interceptors(void **state)
 {
 	struct world *world = *state;
 	struct rpc_interceptor interceptors[] = {
-		{starting, ended, one}, {NULL, NULL, NULL}, {NULL, ended, two}};
+		{starting, ended, one, gone}, {NULL, NULL, NULL, NULL}, {NULL, ended, two, gone}};
 	struct rpc_channel *channel = intercepted(world, interceptors, 3);
 	struct answer answer = {0};
 
@@ -218,15 +223,42 @@ static void test_interceptors(void **state)
 	assert_answer(&answer, "one|peer 0");
 	assert_string_equal(told, "start one, OK two, OK one, ");
 	answer_done(&answer);
+	told[0] = '\0';
 	rpc_channel_free(channel);
+	assert_string_equal(told, "gone one, gone two, ");
+}
+
+/* Interceptors are let go after the last call, not with the channel. */
+static void test_interceptors_are_let_go(void **state)
+{
+	struct world *world = *state;
+	struct rpc_interceptor interceptors[] = {{NULL, NULL, one, gone}};
+	struct rpc_channel_options options = {.interceptors = interceptors, .n_interceptors = 1};
+	struct rpc_channel *channel = intercepted(world, interceptors, 1);
+	struct answer answer = {0};
+
+	told[0] = '\0';
+	call_start(channel, "Later", text_body("x"), 0, &answer);
+	world_wait_waiting(world);
+	rpc_channel_free(channel);
+	assert_string_equal(told, "");
+	world_wait(world, &answer.done);
+	assert_string_equal(told, "gone one, ");
+	request_fail(world_take_waiting(world), OUTCOME_CANCELLED, "");
+	/* One that could not be made. */
+	told[0] = '\0';
+	assert_int_equal(rpc_channel_from_fd(world->rpc, -1, &options, &channel), -EINVAL);
+	options.target = "ipv4:nothing";
+	assert_int_equal(rpc_channel_new(world->rpc, &options, &channel), -EINVAL);
+	assert_string_equal(told, "");
 }
 
 /* The first one hears that there is no call, the last one is not asked. */
 static void test_interceptor_refuses(void **state)
 {
 	struct world *world = *state;
-	struct rpc_interceptor interceptors[] = {
-		{starting, ended, one}, {starting, ended, refuses}, {starting, ended, two}};
+	struct rpc_interceptor interceptors[] = {{starting, ended, one, NULL},
+		{starting, ended, refuses, NULL}, {starting, ended, two, NULL}};
 	struct rpc_channel *channel = intercepted(world, interceptors, 3);
 	struct rpc_call_options options = {.path = "/test.Service/Header"};
 	struct answer answer = {0};
@@ -265,6 +297,7 @@ int main(void)
 		WITH_WORLD(test_misused),
 		WITH_WORLD(test_channel_freed),
 		WITH_WORLD(test_interceptors),
+		WITH_WORLD(test_interceptors_are_let_go),
 		WITH_WORLD(test_interceptor_refuses),
 		WITH_WORLD(test_half_a_certificate),
 	};

@@ -298,6 +298,23 @@ static void run(const struct interceptor *interceptor, int64_t ms, enum outcome 
 	}
 }
 
+static void numbers_as_a_line(const struct metrics *metrics)
+{
+	static const char line[] =
+		"DEBUG calls: One OK n=2 ms=40 longest_ms=30; One NOT_FOUND n=2 ms=5 longest_ms=5; (none) UNIMPLEMENTED n=2 ms=0 longest_ms=0\n";
+	const struct metrics none = {0};
+	struct kit_log log;
+
+	kit_log_init(&log, NULL, LOG_LEVEL_INFO);
+	metrics_log(metrics, log.log, LOG_LEVEL_DEBUG, "calls");
+	log_set_level(log.log, LOG_LEVEL_DEBUG);
+	metrics_log(&none, log.log, LOG_LEVEL_DEBUG, "calls");
+	kit_log_expect(&log, "");
+	metrics_log(metrics, log.log, LOG_LEVEL_DEBUG, "calls");
+	kit_log_expect(&log, line);
+	kit_log_done(&log);
+}
+
 static void numbers(void **state)
 {
 	struct metrics metrics = {0};
@@ -328,6 +345,7 @@ static void numbers(void **state)
 	assert_null(metrics.v[2].method);
 	assert_int_equal(metrics.v[2].n, 2);
 	assert_int_equal(metrics.at_work, 0);
+	numbers_as_a_line(&metrics);
 	metrics_done(&metrics);
 }
 
