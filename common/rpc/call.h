@@ -16,8 +16,10 @@ struct rpc_result {
 	int status;          /* gRPC's number */
 	const char *details; /* the peer's or gRPC's words, never NULL; a peer's bytes: quote them
 				in log lines */
-	struct slices body;  /* with OUTCOME_OK; may be taken (slices_move) */
-	bool too_large;      /* more than answer_max_bytes came */
+	struct slices body; /* with OUTCOME_OK; may be taken (slices_move). A message that is marked
+			       as compressed, by an algorithm that gRPC does not know or by none,
+			       comes as it is: gRPC does not tell */
+	bool too_large;     /* more than answer_max_bytes came */
 	struct rpc_headers headers, trailers; /* of the answer, if there was one: also of a failure;
 						 may be taken */
 };

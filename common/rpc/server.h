@@ -56,10 +56,11 @@ struct rpc_server_options {
 	enum rpc_compression compression;
 	/*
 	 * Compressions that requests may have, RPC_ACCEPT(); requests with others are answered with
-	 * UNIMPLEMENTED. Dangerous: gRPC unpacks all of a message before it or we can look at its
-	 * size, and outside of memory_max_bytes. Until then only the packed bytes are held to
-	 * receive_max_bytes: for a moment a caller makes us hold about 1,030 times as many, with
-	 * each of its calls.
+	 * UNIMPLEMENTED, but for algorithms that gRPC does not know, and for messages marked as
+	 * compressed by none: those come as they are, and nothing tells. Dangerous: gRPC unpacks
+	 * all of a message before it or we can look at its size, and outside of memory_max_bytes.
+	 * Until then only the packed bytes are held to receive_max_bytes: for a moment a caller
+	 * makes us hold about 1,030 times as many, with each of its calls.
 	 */
 	unsigned accept;
 	/* They take the place of what the others say; borrowed until rpc_server_new() returns. */

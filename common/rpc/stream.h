@@ -24,7 +24,9 @@ struct rpc_stream_options {
 	 * it: the next one may be given. One that cannot be sent ends the stream; messages that
 	 * were not asked for are dropped then. */
 	void (*sent)(void *arg);
-	/* The message that was asked for; may be taken (slices_move). */
+	/* The message that was asked for; may be taken (slices_move). One that is marked as
+	 * compressed, by an algorithm that gRPC does not know or by none, comes as it is: gRPC does
+	 * not tell. */
 	void (*received)(void *arg, struct slices *message);
 	/* The last callback, always: the stream is gone when it returns. All messages that came
 	 * before a status OK were given. */

@@ -3,6 +3,8 @@
 import contextlib
 import math
 import os
+import re
+import socket
 import subprocess
 from concurrent import futures
 from pathlib import Path
@@ -98,17 +100,21 @@ def test_displacement_client(spring):
     def displace(load, context):
         asked.append((load.force, load.stiffness))
         if not load.stiffness > 0:
-            context.abort(grpc.StatusCode.OUT_OF_RANGE, "no spring")
-        return Displacement(length=load.force / load.stiffness)
+            if load.stiffness < 0:
+                return b"\xff\xff"
+            context.abort(grpc.StatusCode.OUT_OF_RANGE, "no\nspring")
+        return Displacement(length=load.force / load.stiffness).SerializeToString()
 
-    handler = grpc.unary_unary_rpc_method_handler(displace, Load.FromString, Displacement.SerializeToString)
+    handler = grpc.unary_unary_rpc_method_handler(displace, Load.FromString)
     with serving(DISPLACE, handler) as address:
         for force, stiffness in LOADS:
             done = run("displacement-client", address, repr(force), repr(stiffness))
             assert (done.returncode, float(done.stdout)) == (0, force / stiffness)
         done = run("displacement-client", address, "1", "0")
-    assert (done.returncode, done.stderr) == (1, "OUT_OF_RANGE: no spring\n")
-    assert asked == [*LOADS, (1, 0)]
+        wrong = run("displacement-client", address, "1", "-1")
+    assert (done.returncode, done.stderr) == (1, 'OUT_OF_RANGE: "no\\x0aspring"\n')
+    assert (wrong.returncode, wrong.stderr) == (1, "not a Displacement\n")
+    assert asked == [*LOADS, (1, 0), (1, -1)]
 
 
 def test_displacement_both():
@@ -116,7 +122,7 @@ def test_displacement_both():
         done = run("displacement-client", address, "1", "3")
         wrong = run("displacement-client", address, "1", "0")
     assert (done.returncode, float(done.stdout)) == (0, 1 / 3)
-    assert (wrong.returncode, wrong.stderr) == (1, f"INVALID_ARGUMENT: {NO_SPRING}\n")
+    assert (wrong.returncode, wrong.stderr) == (1, f'INVALID_ARGUMENT: "{NO_SPRING}"\n')
 
 
 # ---- state-stream ----
@@ -155,6 +161,7 @@ def test_state_server(state):
         with pytest.raises(grpc.RpcError) as wrong:
             raw(iter([b"\xff\xff"]), timeout=SECONDS)
         assert wrong.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert wrong.value.details() == "not a Sample"
 
 
 def test_state_client(state):
@@ -176,10 +183,74 @@ def test_state_client_is_refused():
     with serving("/none", None) as address:
         done = run("state-client", address, "3")
     assert done.returncode == 1
-    assert done.stderr.startswith("UNIMPLEMENTED: ")
+    assert done.stderr.startswith('no summary: UNIMPLEMENTED "')
+
+
+def test_state_client_gets_no_summary():
+    handler = grpc.stream_unary_rpc_method_handler(lambda samples, context: b"\xff\xff")
+    with serving(RECORD, handler) as address:
+        done = run("state-client", address, "3")
+    assert (done.returncode, done.stderr) == (1, 'no summary: OK ""\n')
 
 
 def test_state_both():
     with running("state-server", "127.0.0.1:0") as address:
         done = run("state-client", address, "100")
     assert (done.returncode, done.stdout) == (0, summary_line(sine(100)))
+
+
+# ---- wrong words ----
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["displacement-client"],
+        ["displacement-client", "127.0.0.1:1", "1"],
+        ["displacement-client", "127.0.0.1:1", "1", "1N"],
+        ["displacement-client", "127.0.0.1:1", "nan", "1"],
+        ["state-client"],
+        ["state-client", "127.0.0.1:1"],
+        ["state-client", "127.0.0.1:1", "-1"],
+        ["state-client", "127.0.0.1:1", "1x"],
+    ],
+)
+def test_usage(words):
+    done = run(*words)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith(f"usage: {words[0]} TARGET ")
+
+
+@pytest.mark.parametrize("name", ["displacement-server", "state-server"])
+def test_address_in_use(name):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        done = run(name, address)
+    # gRPC has its own lines before.
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"cannot serve at {address}")
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("[ds]*/*.c")))
+def test_they_are_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 80
+
+
+# ---- docs/rpc.md ----
+
+
+def test_the_walk_names_what_there_is():
+    """Its functions are in headers, its methods in the examples' services."""
+    text = (EXAMPLES.parent / "docs/rpc.md").read_text(encoding="utf-8")
+    headers = "".join(path.read_text(encoding="utf-8") for path in EXAMPLES.parent.glob("common/*/*.h"))
+    called = set(re.findall(r"\b((?:rpc|request|wire|loop|text|number|auto)_\w*)\(", text))
+    assert {"rpc_call_start", "request_read", "wire_decode"} < called
+    assert not {name for name in called if not re.search(rf"\b{name}\(", headers)}
+    services = {}
+    for path in EXAMPLES.glob("*/*.proto"):
+        proto = path.read_text(encoding="utf-8")
+        (package,) = re.findall(r"^package (\w+);", proto, re.MULTILINE)
+        (service,) = re.findall(r"^service (\w+)", proto, re.MULTILINE)
+        services[f"{package}.{service}"] = re.findall(r"rpc (\w+)\(", proto)
+    paths = re.findall(r'"/([\w.]+)/(\w+)"', text)
+    assert paths
+    assert not [path for path in paths if path[1] not in services.get(path[0], ())]
