@@ -1,8 +1,8 @@
 /*
  * answer: what a call sends: its head, messages, and the status at the end.
  */
-#include "common/rpc/bytes.h"
-#include "common/rpc/inbound.h"
+#include "common/rpc/internal/bytes.h"
+#include "common/rpc/internal/inbound.h"
 #include "common/rpc/status.h"
 
 #include <grpc/byte_buffer.h>

@@ -3,8 +3,8 @@
  */
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/rpc/bytes.h"
-#include "common/rpc/inbound.h"
+#include "common/rpc/internal/bytes.h"
+#include "common/rpc/internal/inbound.h"
 
 #include <assert.h>
 #include <errno.h>

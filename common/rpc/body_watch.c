@@ -4,7 +4,7 @@
  */
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/rpc/inbound.h"
+#include "common/rpc/internal/inbound.h"
 #include "common/rpc/traffic.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
  * bytes: each slice of ours becomes one of gRPC that keeps a reference to our owner; each of gRPC's
  * becomes one of ours whose owner keeps a reference to gRPC's.
  */
-#include "common/rpc/bytes.h"
+#include "common/rpc/internal/bytes.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/number.h"

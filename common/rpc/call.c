@@ -6,8 +6,8 @@
 #include "common/rpc/call.h"
 
 #include "common/base/cleanup.h"
-#include "common/rpc/bytes.h"
-#include "common/rpc/outgoing.h"
+#include "common/rpc/internal/bytes.h"
+#include "common/rpc/internal/outgoing.h"
 #include "common/rpc/status.h"
 
 #include <assert.h>

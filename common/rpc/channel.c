@@ -6,8 +6,8 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/rpc/args.h"
-#include "common/rpc/outgoing.h"
+#include "common/rpc/internal/args.h"
+#include "common/rpc/internal/outgoing.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #include "common/rpc/context.h"
 
 #include "common/base/cleanup.h"
-#include "common/rpc/inbound.h"
+#include "common/rpc/internal/inbound.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -3,10 +3,10 @@
  * services (until finished), and the peer (until answered or gone); the first two must have let go
  * before it is freed.
  */
-#include "common/rpc/inbound.h"
+#include "common/rpc/internal/inbound.h"
 
 #include "common/base/cleanup.h"
-#include "common/rpc/bytes.h"
+#include "common/rpc/internal/bytes.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include "common/rpc/metadata.h"
 
 #include "common/base/cleanup.h"
-#include "common/rpc/grpc_metadata.h"
+#include "common/rpc/internal/grpc_metadata.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -2,11 +2,11 @@
  * outgoing: the headers of a call are those of its caller, then those of the interceptors, then
  * one by which gRPC is told of the compression, and which it takes out.
  */
-#include "common/rpc/outgoing.h"
+#include "common/rpc/internal/outgoing.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/rpc/bytes.h"
+#include "common/rpc/internal/bytes.h"
 #include "common/rpc/status.h"
 
 #include <errno.h>

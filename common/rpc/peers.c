@@ -2,7 +2,7 @@
  * peers: a table by descriptor number, in which a number rests for a while before it means another
  * connection.
  */
-#include "common/rpc/peers.h"
+#include "common/rpc/internal/peers.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"

@@ -1,4 +1,4 @@
-#include "common/rpc/progress.h"
+#include "common/rpc/internal/progress.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/thread.h"
-#include "common/rpc/tag.h"
+#include "common/rpc/internal/tag.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,7 +1,8 @@
 /*
  * rpc: the gRPC library's life in one program: initialisation, the completion queue, and the one
  * thread that hands finished tags to the main loop and does nothing else. Main thread, but for that
- * thread. No type of gRPC appears in the headers of this folder.
+ * thread. No type of gRPC appears in the headers of this folder; those of internal/, which have
+ * some, are for common/rpc alone.
  */
 #ifndef FLWR_RPC_RPC_H
 #define FLWR_RPC_RPC_H

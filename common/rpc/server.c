@@ -6,8 +6,8 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
-#include "common/rpc/args.h"
-#include "common/rpc/inbound.h"
+#include "common/rpc/internal/args.h"
+#include "common/rpc/internal/inbound.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -5,8 +5,8 @@
 #include "common/rpc/stream.h"
 
 #include "common/base/cleanup.h"
-#include "common/rpc/bytes.h"
-#include "common/rpc/outgoing.h"
+#include "common/rpc/internal/bytes.h"
+#include "common/rpc/internal/outgoing.h"
 #include "common/rpc/status.h"
 
 #include <errno.h>

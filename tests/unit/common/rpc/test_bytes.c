@@ -1,7 +1,7 @@
 /*
  * Slices to gRPC's byte buffers and back: the same bytes, not copied, and given back.
  */
-#include "common/rpc/bytes.h"
+#include "common/rpc/internal/bytes.h"
 #include "kit/test.h"
 
 #include <grpc/byte_buffer.h>

@@ -1,7 +1,7 @@
 /*
  * Whose a descriptor number is, when numbers are used again.
  */
-#include "common/rpc/peers.h"
+#include "common/rpc/internal/peers.h"
 #include "kit/test.h"
 
 #include <fcntl.h>

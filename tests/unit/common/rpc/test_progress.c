@@ -2,7 +2,7 @@
  * How far a call is, and when that is told. The clock stands still but for time_passes(), and what
  * has passed over the connections is what the test says.
  */
-#include "common/rpc/progress.h"
+#include "common/rpc/internal/progress.h"
 
 #include "common/rpc/traffic.h"
 #include "fixture.h"

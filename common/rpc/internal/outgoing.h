@@ -1,16 +1,16 @@
 /*
  * outgoing: what unary calls and streams to a server have in common: the call inside its channel,
- * headers both ways, the status, the interceptors. Main thread. Private to this folder.
+ * headers both ways, the status, the interceptors. Main thread. Private to common/rpc.
  */
 #ifndef FLWR_RPC_OUTGOING_H
 #define FLWR_RPC_OUTGOING_H
 
 #include "common/base/slice.h"
 #include "common/rpc/channel.h"
-#include "common/rpc/grpc_metadata.h"
 #include "common/rpc/interceptor.h"
-#include "common/rpc/progress.h"
-#include "common/rpc/tag.h"
+#include "common/rpc/internal/grpc_metadata.h"
+#include "common/rpc/internal/progress.h"
+#include "common/rpc/internal/tag.h"
 
 #include <grpc/grpc.h>
 #include <sys/queue.h>

@@ -1,6 +1,6 @@
 /*
  * bytes: our slices as gRPC's byte buffers and back, by reference, and small conversions between
- * the two worlds. Any thread. Private to this folder.
+ * the two worlds. Any thread. Private to common/rpc.
  */
 #ifndef FLWR_RPC_BYTES_H
 #define FLWR_RPC_BYTES_H

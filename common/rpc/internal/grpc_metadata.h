@@ -1,5 +1,5 @@
 /*
- * grpc_metadata: headers as gRPC's metadata and back. Any thread. Private to this folder.
+ * grpc_metadata: headers as gRPC's metadata and back. Any thread. Private to common/rpc.
  */
 #ifndef FLWR_RPC_GRPC_METADATA_H
 #define FLWR_RPC_GRPC_METADATA_H

@@ -1,6 +1,6 @@
 /*
  * tag: a started batch (or another request to the completion queue), which keeps the queue alive
- * until it is finished. Main thread. Private to this folder.
+ * until it is finished. Main thread. Private to common/rpc.
  */
 #ifndef FLWR_RPC_TAG_H
 #define FLWR_RPC_TAG_H

@@ -1,14 +1,13 @@
 /*
- * inbound: the inside of a server, and the calls it is serving. Main thread. Private to this
- * folder.
+ * inbound: the inside of a server, and the calls it is serving. Main thread. Private to common/rpc.
  */
 #ifndef FLWR_RPC_INBOUND_H
 #define FLWR_RPC_INBOUND_H
 
-#include "common/rpc/grpc_metadata.h"
-#include "common/rpc/peers.h"
+#include "common/rpc/internal/grpc_metadata.h"
+#include "common/rpc/internal/peers.h"
+#include "common/rpc/internal/tag.h"
 #include "common/rpc/server.h"
-#include "common/rpc/tag.h"
 
 #include <sys/queue.h>
 

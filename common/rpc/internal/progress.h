@@ -1,6 +1,6 @@
 /*
  * progress: the progress of a call by the bytes that have passed over the connections to its peer,
- * since gRPC does not tell. Main thread. Private to this folder.
+ * since gRPC does not tell. Main thread. Private to common/rpc.
  */
 #ifndef FLWR_RPC_PROGRESS_H
 #define FLWR_RPC_PROGRESS_H

@@ -1,7 +1,7 @@
 /*
  * peers: the peer behind a descriptor number. gRPC names the connection of a call by that number
  * only, which the system gives to another connection as soon as it is closed. Main thread. Private
- * to this folder.
+ * to common/rpc.
  */
 #ifndef FLWR_RPC_PEERS_H
 #define FLWR_RPC_PEERS_H

@@ -1,6 +1,6 @@
 /*
  * args: gRPC's channel arguments, as channels and servers of ours have them in common. Private to
- * this folder.
+ * common/rpc.
  */
 #ifndef FLWR_RPC_ARGS_H
 #define FLWR_RPC_ARGS_H
