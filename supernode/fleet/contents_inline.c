@@ -39,7 +39,8 @@ static void pushed(struct call *call, struct transport_result *result)
 	struct fleet *fleet = push->fleet;
 
 	/* An answer that cannot be read is no reason to push again: the reply is there. */
-	if (result->outcome == OUTCOME_OK && fleet_decode_push_messages(&result->body, &answer))
+	if (result->outcome == OUTCOME_OK &&
+		(result->unreadable || fleet_decode_push_messages(&result->body, &answer)))
 		log_warn(fleet->log,
 			"SuperLink %s: the answer to a reply could not be read; taken as delivered",
 			link_address(fleet->link));
@@ -55,6 +56,7 @@ static const struct call_kind push_messages = {
 	.method = "PushMessages",
 	.what = "a reply",
 	.odd_tries = CALL_ODD_PUSH_TRIES,
+	.stores = true,
 	.done = pushed,
 };
 

@@ -191,7 +191,8 @@ static void announced(struct call *call, struct transport_result *result)
 	int r = 0;
 
 	if (result->outcome == OUTCOME_OK)
-		r = fleet_decode_push_messages(&result->body, &upload->wanted);
+		r = result->unreadable ? -EBADMSG
+				       : fleet_decode_push_messages(&result->body, &upload->wanted);
 	/* The SuperLink may be told of the same message once more: it takes it once. */
 	if (r)
 		upload->again = true;
@@ -210,6 +211,7 @@ static const struct call_kind push_messages = {
 	.method = "PushMessages",
 	.what = "a reply",
 	.odd_tries = CALL_ODD_PUSH_TRIES,
+	.stores = true,
 	.done = announced,
 };
 

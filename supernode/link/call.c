@@ -124,6 +124,13 @@ static void call_ended(struct call *call, struct transport_result *result)
 		call_finish(call, result, false);
 		return;
 	}
+	if (result->unreadable && !kind->stores)
+		result->outcome = OUTCOME_INTERNAL;
+	/* There is no such answer but with OK. */
+	if (result->too_large && kind->stores) {
+		result->outcome = OUTCOME_OK;
+		result->unreadable = true;
+	}
 	if (result->outcome == OUTCOME_OK && kind->read)
 		answer = kind->read(call, result);
 	if (answer == CALL_UNREADABLE)

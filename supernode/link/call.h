@@ -37,7 +37,9 @@ struct call_kind {
 	 * tried again whatever the outcome, as long as --max-retries and the like allow. */
 	int odd_tries;
 	const char *final; /* UNKNOWN with these words in it is an answer; NULL: none is */
-	bool awaited;      /* link_close_calls() lets the try that is out end */
+	bool stores;  /* the SuperLink has what was sent as soon as it says OK, however the answer
+			 reads: done() comes with unreadable ones, too, which fail other calls */
+	bool awaited; /* link_close_calls() lets the try that is out end */
 	/* Before each try: fills call->request if that is empty. 0; CALL_NOT_NOW: the call is not
 	 * under way any more, without done(), but keeps its tries until tries_left(); CALL_LATER,
 	 * after call_start_at(); -errno. NULL: nothing is to be prepared. */

@@ -33,6 +33,8 @@ struct transport_result {
 	const char *details; /* never NULL; a peer's words: quote them */
 	int code; /* Flower's number of an application error (2004 ...), 0 when none was told */
 	bool too_large;   /* the answer is larger than answer_max_bytes; with RESOURCE_EXHAUSTED */
+	bool unreadable;  /* with OK: the call was done, but its answer cannot be unpacked: body is
+			     empty, details are words about it */
 	bool told_to_end; /* the peer wants this program to end; whatever the outcome */
 	double date_s;    /* the peer's clock, when it told it (HTTP's Date); 0 else */
 	struct slices body;

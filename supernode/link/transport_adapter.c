@@ -30,12 +30,6 @@ static bool says_not_running(const struct transport_result *result)
 	return false;
 }
 
-static void failed(struct transport_result *result, enum outcome outcome, struct text *words)
-{
-	result->outcome = outcome;
-	result->details = words->data ? words->data : "";
-}
-
 static void adapter_answer(const char *method, struct transport_result *result, struct text *words)
 {
 	auto_(adapter_answer_done) struct adapter_answer answer = {0};
@@ -51,17 +45,20 @@ static void adapter_answer(const char *method, struct transport_result *result, 
 	r = adapter_decode(method, &result->body, &answer);
 	slices_done(&result->body);
 	result->told_to_end = !r && answer.told_to_end;
+	if (!r && answer.named) {
+		result->body = slices_take(&answer.content);
+		return;
+	}
+	/* Whatever the container is: there is one, so the call was done. */
+	result->unreadable = true;
 	if (r) {
 		text_printf(words, r == -ENOMEM ? "no memory for the answer's container"
 						: "the answer's container could not be read");
-		failed(result, r == -ENOMEM ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_INTERNAL, words);
-	} else if (!answer.named) {
+	} else {
 		text_quote(answer.name.data, answer.name.len, name, sizeof name);
 		text_printf(words, "answered with %s instead of the answer to %s", name, method);
-		failed(result, OUTCOME_UNKNOWN, words);
-	} else {
-		result->body = slices_take(&answer.content);
 	}
+	result->details = words->data ? words->data : "";
 }
 
 static int adapter_open(const struct transport_options *options, struct transport **out)

@@ -202,6 +202,7 @@ void rig_answer(struct rig *rig, struct rig_call *handle, enum outcome outcome, 
 		.details = details,
 		.code = rig->code,
 		.too_large = rig->too_large,
+		.unreadable = rig->unreadable,
 		.told_to_end = rig->told_to_end,
 		.date_s = rig->date_s};
 	struct rig_call **at = &rig->out;
@@ -211,7 +212,7 @@ void rig_answer(struct rig *rig, struct rig_call *handle, enum outcome outcome, 
 		at = &(*at)->next;
 	*at = handle->next;
 	rig->code = 0;
-	rig->too_large = false;
+	rig->too_large = rig->unreadable = false;
 	rig->told_to_end = false;
 	if (body) {
 		result.body = *body;

@@ -78,6 +78,7 @@ struct rig {
 	unsigned contents;          /* content() was called */
 	enum outcome content_outcome;
 	bool too_large;       /* the next answer is; 0 afterwards */
+	bool unreadable;      /* as too_large */
 	struct budget budget; /* for who gives it to the fleet */
 	char content_details[256];
 	bool no_use;             /* what message() answers */

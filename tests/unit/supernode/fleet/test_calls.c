@@ -329,6 +329,40 @@ static void test_calls_are_cancelled(void **state)
 	}
 }
 
+/* It says OK, but not what else: a reply is there then, while what is asked for did not come. */
+static void test_an_answer_that_cannot_be_unpacked(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		bool push = i == 2;
+		struct rig *rig = online(NULL);
+
+		assert_int_equal(begin(rig, methods[i]), 0);
+		rig_pass(rig, 0);
+		rig->unreadable = true;
+		rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_OK, "of another name", NULL);
+		assert_int_equal(rig->ends, push);
+		assert_int_equal(rig_lines(rig, "taken as delivered"), push);
+		assert_int_equal(rig_lines(rig, "INTERNAL \"of another name\""), !push);
+		rig_pass(rig, 500);
+		assert_int_equal(rig_sent(rig, methods[i]) != NULL, !push);
+		rig_free(rig);
+	}
+}
+
+static void test_the_answer_to_a_reply_is_too_large(void **state)
+{
+	struct rig *rig = online(NULL);
+
+	assert_int_equal(begin(rig, "PushMessages"), 0);
+	rig_pass(rig, 0);
+	rig->too_large = true;
+	rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_RESOURCE_EXHAUSTED, "", NULL);
+	assert_int_equal(rig->ends, 1);
+	assert_int_equal(rig->outcome, OUTCOME_OK);
+	assert_int_equal(rig_lines(rig, "taken as delivered"), 1);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +378,8 @@ int main(void)
 		cmocka_unit_test(test_a_reply_and_the_next_poll),
 		cmocka_unit_test(test_a_reply_that_is_dropped),
 		cmocka_unit_test(test_calls_are_cancelled),
+		cmocka_unit_test(test_an_answer_that_cannot_be_unpacked),
+		cmocka_unit_test(test_the_answer_to_a_reply_is_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

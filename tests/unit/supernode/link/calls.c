@@ -17,6 +17,7 @@ static void on_done(void *arg, struct transport_result *result)
 	answer->outcome = result->outcome;
 	answer->code = result->code;
 	answer->too_large = result->too_large;
+	answer->unreadable = result->unreadable;
 	answer->told_to_end = result->told_to_end;
 	answer->date_s = result->date_s;
 	snprintf(answer->details, sizeof answer->details, "%s", result->details);
@@ -27,7 +28,9 @@ static void on_done(void *arg, struct transport_result *result)
 void start(const char *method, struct slices *body, bool sign, struct answer *answer)
 {
 	struct transport_call call = {.method = method,
-		.timeout_ms = answer->timeout_ms ? answer->timeout_ms : CALL_TIMEOUT_MS,
+		.timeout_ms = answer->timeout_ms < 0 ? 0
+			      : answer->timeout_ms   ? answer->timeout_ms
+						     : CALL_TIMEOUT_MS,
 		.answer_max_bytes = answer->max_bytes,
 		.done = on_done,
 		.arg = answer,

@@ -27,14 +27,14 @@ struct answer {
 	bool done;
 	enum outcome outcome;
 	int code;
-	bool too_large, told_to_end;
+	bool too_large, unreadable, told_to_end;
 	double date_s;
 	char details[256];
 	struct slices body;
 	struct transport_handle *handle;
 	/* Of the call; 0: the transport's limit. */
 	uint64_t max_bytes;
-	int64_t timeout_ms; /* 0: CALL_TIMEOUT_MS */
+	int64_t timeout_ms; /* 0: CALL_TIMEOUT_MS; below: none */
 };
 
 void open_transport(const struct transport_kind *kind, const char *address, const char *ca_pem);
