@@ -50,7 +50,8 @@ struct http_call {
 	enum http_failure failure; /* our own, that made us end it */
 	bool asks;
 	bool h2;     /* both ends have agreed on HTTP/2 */
-	bool enough; /* has the first bytes that were asked for */
+	bool enough; /* has all of the answer that is wanted; the rest is not waited for */
+	struct timer *impatience; /* of a refusal: ends the wait for its words */
 	char words[CURL_ERROR_SIZE];
 	char names[256];
 };

@@ -159,6 +159,7 @@ static void call_free(struct http_call *call)
 {
 	if (!call)
 		return;
+	timer_free(call->impatience);
 	curl_easy_cleanup(call->transfer.easy);
 	curl_slist_free_all(call->headers);
 	slices_done(&call->source.body);
@@ -353,5 +354,6 @@ int http_call_start(struct http_client *client, const struct http_call_options *
 
 void http_call_cancel(struct http_call *call)
 {
+	call->failure = HTTP_FAILURE_CANCELLED; /* whatever has come meanwhile */
 	http_transfer_end(&call->transfer, CURLE_ABORTED_BY_CALLBACK);
 }

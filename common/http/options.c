@@ -2,6 +2,7 @@
  * options: the options of a call for libcurl, and its callbacks.
  */
 #include "common/base/cleanup.h"
+#include "common/base/clock.h"
 #include "common/base/number.h"
 #include "common/base/text.h"
 #include "common/http/call.h"
@@ -32,6 +33,7 @@
 #define ASK_BYTES          9 /* a frame's head of HTTP/2 */
 #define HEADER_BYTES       4096
 #define STATUS_FIRST_BAD   300
+#define REFUSAL_MS         5000 /* that a refusal's words may take after its head */
 
 /* ---- what libcurl asks ---- */
 
@@ -77,19 +79,22 @@ static long call_status(const struct http_call *call)
 	return status;
 }
 
+static bool is_refused(const struct http_call *call)
+{
+	return !call->asks && call_status(call) >= STATUS_FIRST_BAD;
+}
+
 static size_t write_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct http_call *call = arg;
 	size_t len = size * n;
-	bool refused = !call->asks && call_status(call) >= STATUS_FIRST_BAD;
-	int r;
+	int r = http_sink_add(&call->sink, data, len);
 
-	r = http_sink_add(&call->sink, data, len);
-	/* A refusal's body is read for a sentence, not for a book. */
-	if (refused && (r < 0 || http_sink_bytes(&call->sink) > ERROR_BODY_BYTES)) {
+	/* A refusal's body is read for a sentence, not for a book, which need not have an end. */
+	if (is_refused(call) && (r < 0 || http_sink_bytes(&call->sink) > ERROR_BODY_BYTES)) {
 		http_sink_done(&call->sink);
-		call->sink.max_bytes = 0; /* nor do we listen on */
-		return len;
+		call->enough = true;
+		return 0;
 	}
 	if (r == -EMSGSIZE)
 		return give_up(call, HTTP_FAILURE_TOO_LARGE);
@@ -97,6 +102,27 @@ static size_t write_body(char *data, size_t size, size_t n, void *arg)
 		return give_up(call, HTTP_FAILURE_MEMORY);
 	call->enough = call->asks && http_sink_bytes(&call->sink) >= ASK_BYTES;
 	return call->enough ? 0 : len;
+}
+
+static void refusal_due(void *arg)
+{
+	struct http_call *call = arg;
+
+	call->enough = true;
+	http_transfer_end(&call->transfer, CURLE_OPERATION_TIMEDOUT);
+}
+
+/* The status says enough by itself: a call without a time-out does not wait for ever for the rest.
+ */
+static enum http_failure limit_refusal(struct http_call *call)
+{
+	if (call->impatience || !is_refused(call))
+		return HTTP_FAILURE_NONE;
+	call->impatience = timer_new(http_loop(call->client->http), refusal_due, call);
+	if (!call->impatience)
+		return HTTP_FAILURE_MEMORY;
+	timer_set(call->impatience, clock_after(clock_now_ms(), REFUSAL_MS));
+	return HTTP_FAILURE_NONE;
 }
 
 /* The value of line when it is the header of that name; NULL: it is another one. */
@@ -120,12 +146,20 @@ static enum http_failure take_length(struct http_call *call, const char *value)
 		return HTTP_FAILURE_BROKEN;
 	call->head.has_length = true;
 	call->head.length = length;
-	if (call_status(call) >= STATUS_FIRST_BAD)
+	if (is_refused(call))
 		return HTTP_FAILURE_NONE;
 	if (length > call->sink.max_bytes)
 		return HTTP_FAILURE_TOO_LARGE;
 	call->sink.expected = length;
 	return HTTP_FAILURE_NONE;
+}
+
+/* The call has asked for none, and nothing here undoes it. */
+static enum http_failure take_encoding(const struct http_call *call, const char *value)
+{
+	if (call->asks || is_refused(call) || strcasecmp(value, "identity") == 0)
+		return HTTP_FAILURE_NONE;
+	return HTTP_FAILURE_BROKEN;
 }
 
 static enum http_failure take_line(struct http_call *call, const char *line)
@@ -136,12 +170,16 @@ static enum http_failure take_line(struct http_call *call, const char *line)
 		call->head = (struct http_head){0}; /* what came before was another head */
 	else if ((value = value_of(line, "content-length")))
 		return take_length(call, value);
+	else if ((value = value_of(line, "content-encoding")))
+		return take_encoding(call, value);
 	else if ((value = value_of(line, "date")))
 		call->head.date_s = (double)curl_getdate(value, NULL);
 	else if ((value = value_of(line, "content-type")))
 		call->head.grpc |= strncmp(value, "application/grpc", 16) == 0;
 	else if (value_of(line, "grpc-status"))
 		call->head.grpc = true;
+	else if (!line[0])
+		return limit_refusal(call);
 	return HTTP_FAILURE_NONE;
 }
 
@@ -326,6 +364,8 @@ static int set_headers(
 	int r = list ? 0 : -ENOMEM;
 
 	call->headers = list;
+	if (r == 0)
+		r = add_header(call, "accept-encoding", "identity");
 	for (size_t i = 0; i < options->n_headers && r == 0; i++)
 		r = add_header(call, options->headers[i].name, options->headers[i].value);
 	SET(s, HTTPHEADER, call->headers);

@@ -6,11 +6,15 @@
 
 #include "common/base/outcome.h"
 
-#define HTTP_STATUS_OK 200
+#define HTTP_STATUS_OK             200
+#define HTTP_STATUS_UNAUTHORIZED   401
+#define HTTP_STATUS_FORBIDDEN      403
+#define HTTP_STATUS_PROXY_PASSWORD 407
 
 /*
  * The outcome that a SuperLink, or a proxy before it, means by a status; code is Flower's number in
- * the answer's JSON, 0 when there was none. Numbers out of range are OUTCOME_UNKNOWN.
+ * the answer's JSON, 0 when there was none. Statuses that no SuperLink uses, and numbers out of
+ * range, are OUTCOME_UNKNOWN.
  */
 enum outcome http_outcome_of(int status, int code);
 

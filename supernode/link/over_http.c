@@ -27,6 +27,7 @@ struct http_transport {
 struct http_handle {
 	struct transport_handle handle;
 	struct http_call *call;
+	const struct over_http_form *form;
 };
 
 static struct http_transport *http_of(struct transport *transport)
@@ -44,23 +45,38 @@ static bool is_type(const char *type, const char *wanted)
 	return strncasecmp(type, wanted, len) == 0 && strchr("; \t", type[len]);
 }
 
-/* JSON, or plain words. */
-static void read_error(const struct http_result *from, int *code_out, struct text *details)
+/* Flower's JSON, or plain words. */
+static void read_error(
+	const struct http_result *from, int *code_out, struct text *json, struct text *plain)
 {
 	auto_(slice_unref) struct slice text = {0};
 
 	if (from->body.bytes > FLOWER_ERROR_MAX_BYTES || slices_flatten(&from->body, &text) < 0)
 		return;
-	flower_error_read((const char *)text.data, text.len, code_out, details);
-	if (details->len == 0 && is_type(from->content_type, PLAIN_TYPE) && text.len)
-		text_printf(details, "HTTP status %d: %.*s", from->status, (int)text.len,
-			(const char *)text.data);
+	flower_error_read((const char *)text.data, text.len, code_out, json);
+	if (json->len == 0 && is_type(from->content_type, PLAIN_TYPE) && text.len)
+		text_printf(plain, ": %.*s", (int)text.len, (const char *)text.data);
 }
 
-static void read_answer(
-	struct http_result *from, struct transport_result *result, struct text *details)
+/*
+ * Does a proxy or a portal before the SuperLink refuse the call? SuperLinks that speak REST use
+ * neither 401 nor 403. Those that check signatures say 401 in JSON, and 403 with a code.
+ */
+static bool is_of_proxy(const struct over_http_form *form, int status, int code, bool json)
 {
+	if (status == HTTP_STATUS_UNAUTHORIZED)
+		return !form->signs || !json;
+	if (status == HTTP_STATUS_FORBIDDEN)
+		return !form->signs || code == 0;
+	return http_outcome_of(status, code) == OUTCOME_UNKNOWN; /* no SuperLink has it */
+}
+
+static void read_answer(const struct over_http_form *form, struct http_result *from,
+	struct transport_result *result, struct text *details)
+{
+	auto_(text_done) struct text json = {0}, plain = {0};
 	char type[64];
+	bool proxy;
 
 	if (from->status == HTTP_STATUS_OK && is_type(from->content_type, CONTENT_TYPE)) {
 		result->outcome = OUTCOME_OK;
@@ -69,16 +85,22 @@ static void read_answer(
 		return;
 	}
 	if (from->status == HTTP_STATUS_OK) {
-		/* Somebody else answers, a proxy or a portal: perhaps not for long. */
-		result->outcome = OUTCOME_UNKNOWN;
+		result->outcome = OUTCOME_UNAVAILABLE;
 		text_quote(from->content_type, strlen(from->content_type), type, sizeof type);
-		text_printf(details, "answered with content of type %s, not " CONTENT_TYPE, type);
+		text_printf(details, "HTTP status 200 with content of type %s, as proxies say it",
+			type);
 		return;
 	}
-	read_error(from, &result->code, details);
-	result->outcome = http_outcome_of(from->status, result->code);
-	if (details->len == 0)
-		text_printf(details, "HTTP status %d", from->status);
+	read_error(from, &result->code, &json, &plain);
+	proxy = is_of_proxy(form, from->status, result->code, json.len > 0);
+	result->outcome = proxy ? OUTCOME_UNAVAILABLE : http_outcome_of(from->status, result->code);
+	if (proxy)
+		result->code = 0;
+	if (json.len && !proxy)
+		text_add(details, json.data, json.len);
+	else
+		text_printf(details, "HTTP status %d%s%s", from->status,
+			proxy ? ", as proxies say it" : "", plain.len ? plain.data : "");
 }
 
 static void http_done(void *arg, struct http_result *from)
@@ -88,7 +110,7 @@ static void http_done(void *arg, struct http_result *from)
 	struct transport_result result = {.date_s = from->date_s};
 
 	if (from->failure == HTTP_FAILURE_NONE) {
-		read_answer(from, &result, &details);
+		read_answer(out->form, from, &result, &details);
 		result.details = details.data ? details.data : "";
 	} else {
 		result.outcome = from->outcome;
@@ -163,6 +185,7 @@ static int http_call(struct transport *transport, const struct transport_call *c
 	if (made) {
 		made->handle.done = call->done;
 		made->handle.arg = call->arg;
+		made->form = http_of(transport)->form;
 		r = call_send(http_of(transport), call, body, made);
 	}
 	slices_done(body);

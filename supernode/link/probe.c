@@ -7,6 +7,7 @@
 #include "supernode/link/probe.h"
 
 #include "common/base/cleanup.h"
+#include "common/http/status.h"
 #include "supernode/link/probe_words.h"
 
 #include <errno.h>
@@ -17,7 +18,6 @@
 #define NEXT_MS       2000 /* each of at most two more: PROBE_MAX_MS in all */
 #define ANSWER_BYTES  4096
 #define FRAME_BYTES   4
-#define STATUS_OK     200
 #define STATUS_BAD    400
 #define STATUS_BROKEN 500
 
@@ -93,7 +93,7 @@ static bool is_answer(const struct http_result *result)
 static bool is_grpc(const struct http_result *result)
 {
 	if (result->version == 2)
-		return result->grpc || result->status != STATUS_OK;
+		return result->grpc || result->status != HTTP_STATUS_OK;
 	return result->version == 0 && is_settings(&result->body);
 }
 
@@ -112,13 +112,16 @@ static void ask_again(struct probe *probe, enum question question, enum probe_re
 /* An answer by HTTP/1. */
 static void heard_http(struct probe *probe, const struct http_result *result)
 {
-	if (result->status > STATUS_BROKEN) {
+	if (result->status == HTTP_STATUS_PROXY_PASSWORD) {
+		probe_say_password(probe->address, &probe->why);
+		ask_again(probe, DIRECTLY, PROBE_ABSENT);
+	} else if (result->status > STATUS_BROKEN) {
 		probe_say_status(probe->address, result, &probe->why);
 		ask_again(probe, DIRECTLY, PROBE_ABSENT);
 	} else if (result->status == STATUS_BAD && !probe->tls) {
 		/* Web servers answer so when TLS is missing. */
 		ask_again(probe, OTHERWISE, PROBE_HTTP);
-	} else if (result->status != STATUS_OK) {
+	} else if (result->status != HTTP_STATUS_OK) {
 		/* Perhaps that was a proxy of ours, which gRPC would not use. */
 		ask_again(probe, DIRECTLY, PROBE_HTTP);
 	} else {

@@ -84,6 +84,13 @@ void probe_say_status(const char *address, const struct http_result *result, str
 		address, result->status);
 }
 
+void probe_say_password(const char *address, struct reason *why)
+{
+	reason_set(why,
+		"the proxy on the way to %s wants a password (HTTP status 407): see http_proxy and no_proxy in the environment",
+		address);
+}
+
 void probe_say_stranger(const char *address, const struct slices *body, struct reason *why)
 {
 	char bytes[STRANGER_BYTES], quoted[STRANGER_BYTES * 4 + 3];

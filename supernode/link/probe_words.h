@@ -15,6 +15,8 @@ bool probe_is_certificate(enum http_failure failure);
 void probe_say_failure(const char *address, const struct http_result *result, struct reason *why);
 /* A proxy before it answers. */
 void probe_say_status(const char *address, const struct http_result *result, struct reason *why);
+/* A proxy that passes on plain HTTP wants to know who asks. */
+void probe_say_password(const char *address, struct reason *why);
 /* Something else answers. */
 void probe_say_stranger(const char *address, const struct slices *body, struct reason *why);
 /* TLS where none is configured; none where it is. */

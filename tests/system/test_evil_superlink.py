@@ -15,16 +15,19 @@ from evil.protos import newest
 from evil.steps import (
     after,
     changed_message,
+    contain,
     deep,
     deep_tree,
     edit,
     field,
     fake_id,
     honest,
+    misname,
     never,
     raw,
     refuse,
     wide_tree,
+    wire,
     with_tree,
 )
 from evil.superlink import LINES, EvilSuperLink
@@ -95,7 +98,10 @@ class Scene:
         """A good message is answered with what it brought, once."""
         parcel = self.link.send(bytes=bytes)
         self.good(parcel)
-        # Else a node that is stopped now waits for its reply to be fetched.
+        self.delivered(parcel)  # else a node that is stopped now waits for its reply to be fetched
+
+    def delivered(self, parcel):
+        """The node knows that the reply is there: it does not push it any more."""
         sent = rf"reply sent: .* message_id={re.escape(parcel.id)}"
         wait_until(lambda: self.node.find(sent), "the node knows that its reply is there")
 
@@ -177,6 +183,8 @@ def test_poll_refused_for_a_while(federation, dialect, transport, status):
 @spoken
 def test_node_forgotten(federation, dialect, transport):
     """UNAUTHENTICATED: it registers again, and goes on under another number."""
+    if transport == "rest":
+        pytest.skip("REST does not say so: a 401 is a proxy's")
     with scene(federation, dialect, transport, FORGOTTEN) as at:
         before = at.link.node_id
         at.link.script("PullMessages", refuse("UNAUTHENTICATED", "Invalid node ID"))
@@ -195,14 +203,15 @@ def test_call_refused_once(federation, dialect, transport, method, status):
 
 
 UNKNOWN_RUN = refuse("NOT_FOUND")
+RUN_IS_OVER = refuse("PERMISSION_DENIED", "Run is not running", 2007)
 
 
 @spoken
 @pytest.mark.parametrize(
     "method, step",
     [
-        ("GetRun", refuse("PERMISSION_DENIED", "Run is not running", 2007)),
-        ("GetFab", refuse("PERMISSION_DENIED", "Run is not running", 2007)),
+        ("GetRun", RUN_IS_OVER),
+        ("GetFab", RUN_IS_OVER),
         ("GetRun", UNKNOWN_RUN),
         ("GetRun", raw(b"")),  # so does Flower's say that it does not know it
     ],
@@ -211,6 +220,8 @@ def test_run_is_over(federation, dialect, transport, method, step):
     """The run is not running, or not known: nobody waits for an answer."""
     if LINES[transport] == "http" and step is UNKNOWN_RUN:
         pytest.skip("over HTTP a 404 says that there is no such method")
+    if transport == "rest" and step is RUN_IS_OVER:
+        pytest.skip("REST does not say so: a 403 is a proxy's")
     with scene(federation, dialect, transport, DROPPED) as at:
         at.link.script(method, step)
         parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8))
@@ -340,12 +351,14 @@ def wait_registered(at):
 )
 def test_every_status_on_every_call(federation, dialect, transport, method):
     """Answered, failed or given up: the node lives, and serves the next one."""
+    # REST has no other word for a node that is forgotten, but as the SuperLink of another release.
+    forgotten = "UNIMPLEMENTED" if transport == "rest" else "UNAUTHENTICATED"
     with scene(federation, dialect, transport) as at:
         federation.expect(r"(WARN|ERROR)\s+supernode: ")
         for number, step in enumerate(ALL_STATUSES[LINES[transport]]):
             at.link.script(method, step)
             if method in HEARTBEATS:  # one comes at once after each registration
-                at.link.script("PullMessages", refuse("UNAUTHENTICATED", "Invalid node ID"))
+                at.link.script("PullMessages", refuse(forgotten, "Invalid node ID"))
                 at.link.wait(lambda: not at.link.scripted(method), "a heartbeat")
                 wait_registered(at)
             before = len(re.findall(UNANSWERED, at.node.text()))
@@ -444,6 +457,122 @@ def test_registration_unreadable(federation, dialect, transport, body):
         assert at.node.stop() == 0
     finally:
         at.close()
+
+
+# ---- what is no SuperLink's ----
+
+
+def says(status, *lines, text=b"<html>"):
+    """A proxy, or a portal in its place."""
+    lines = ["content-type: text/html", f"content-length: {len(text)}", *lines]
+    return wire([f"HTTP/1.1 {status} Words", *lines], text)
+
+
+OF_PROXIES = {
+    "denied": says(403),
+    "wants its own password": says(401, "www-authenticate: Basic"),
+    "wants a password": says(407, "proxy-authenticate: Basic"),
+    "redirects": says(302, "location: http://portal.invalid/", text=b""),
+    "portal": says(200),
+}
+OVER_HTTP = [each for each in SPOKEN if LINES[each[1]] == "http"]
+
+
+@pytest.mark.parametrize("dialect, transport", OVER_HTTP)
+def test_proxy_in_the_way(federation, dialect, transport):
+    """However long it answers in the SuperLink's place, whatever it says: nothing is over, nobody is
+    forgotten, nothing is lost."""
+    federation.expect(FAILED)
+    at = Scene(federation, dialect, transport, {})
+    try:
+        at.link.script("ActivateNode" if dialect == "C" else "CreateNode", says(403))
+        at.link.wait_online()
+        at.serves()
+        node_id = at.link.node_id
+        at.link.script("PullMessages", says(401))
+        at.link.script("GetRun", says(403))
+        at.link.script("GetFab", says(403))
+        at.link.script("PushMessages", *OF_PROXIES.values())  # more than odd answers may be
+        parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8))
+        at.good(parcel, 120)
+        at.delivered(parcel)
+        assert not any(at.link.scripts.values())
+        assert len(at.link.replies_to(parcel.id)) == 1
+        assert at.link.node_id == node_id
+        assert at.node.find("as proxies say it")
+        at.serves()
+        assert at.node.stop() == 0
+    finally:
+        at.close()
+
+
+GOOD = ["HTTP/1.1 200 OK", "content-type: application/protobuf"]
+CHUNKED = "transfer-encoding: chunked"
+# Each in place of one answer.
+WIRE = {
+    "another type": says(200),
+    "another status": says(403),
+    "shorter than it says": wire([*GOOD, "content-length: 1000"], b"\x12\x03"),
+    "two lengths": wire([*GOOD, "content-length: 2", "content-length: 3"], b"\x12\x00\x00"),
+    "length is no number": wire([*GOOD, "content-length: +2"], b"\x12\x00"),
+    "too large": wire([*GOOD, f"content-length: {1 << 40}"]),
+    "no chunk": wire([*GOOD, CHUNKED], b"zz\r\n\x12\x00\r\n0\r\n\r\n"),
+    "cut in a chunk": wire([*GOOD, CHUNKED], b"ff\r\n\x12\x00"),
+    "no last chunk": wire([*GOOD, CHUNKED], b"2\r\n\x12\x00\r\n"),
+    "compressed": wire([*GOOD, "content-encoding: gzip", "content-length: 2"], b"\x1f\x8b"),
+    "part": wire(["HTTP/1.1 206 Part", *GOOD[1:], "content-length: 2"], b"\x12\x00"),
+    "no HTTP": wire(["SSH-2.0-OpenSSH_9.2"]),
+    "refusal without end": wire(
+        ["HTTP/1.1 500 Words", CHUNKED], b"100000\r\n" + bytes(1 << 20) + b"\r\n", stays=True
+    ),
+    "half a refusal": wire(["HTTP/1.1 503 Words", "content-length: 1000"], b"x" * 10, stays=True),
+}
+
+
+@pytest.mark.parametrize(
+    "dialect, transport, method",
+    [(*each, method) for method in ("PushMessages", "GetRun", "PullMessages") for each in OVER_HTTP],
+)
+def test_wire(federation, dialect, transport, method):
+    """Wrong in type, length, chunks, status: each costs another try, and nothing is lost."""
+    with scene(federation, dialect, transport, FAILED) as at:
+        federation.expect(UNREAD)
+        for number, (name, step) in enumerate(WIRE.items()):
+            # It is an OK, by which a reply is there.
+            done = name == "too large" and method == "PushMessages"
+            at.link.script(method, after(step) if done else step)
+            run_id = 8 + number if method == "GetRun" else 7
+            parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=run_id))
+            at.good(parcel)
+            at.delivered(parcel)
+            assert not at.link.scripted(method), name
+
+
+CONTAINERS = {
+    "another name": misname(),
+    "no container": contain(b"\xff\xff"),
+    "nothing": contain(b""),
+}
+
+
+@pytest.mark.parametrize("dialect", ["A", "C"])
+def test_containers(federation, dialect):
+    """By the adapter: the SuperLink has done what was asked, but its answer is called something else,
+    or cannot be unpacked. A reply is there then: it is not pushed again."""
+    with scene(federation, dialect, "adapter") as at:
+        federation.expect(FAILED, UNREAD)
+        run_id = 7
+        for method in ("PushMessages", "GetRun"):
+            for name, step in CONTAINERS.items():
+                run_id += method == "GetRun"
+                at.link.script(method, step)
+                parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=run_id))
+                at.good(parcel)
+                at.delivered(parcel)
+                assert not at.link.scripted(method), name
+                assert len(at.link.replies_to(parcel.id)) == 1, name
+        at.link.script("PullMessages", *CONTAINERS.values())
+        at.link.wait(lambda: not at.link.scripted("PullMessages"), "polls")
 
 
 # ---- too much ----

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 from flwr.proto.grpcadapter_pb2 import MessageContainer
 
-from .link import Never, Refusal
+from .link import Never, Raw, Refusal
 
 SERVICE = "/flwr.proto.Fleet/"
 ADAPTER = "/flwr.proto.GrpcAdapter/SendReceive"
@@ -38,12 +38,12 @@ class GrpcLink(grpc.GenericRpcHandler):
         if not details.method.startswith(SERVICE) or method not in self.link.methods:
             return None
         return grpc.unary_unary_rpc_method_handler(
-            lambda body, context: self.handle(method, body, context)
+            lambda body, context: self.handle(method, body, context).body
         )
 
     def handle(self, method, body, context):
         try:
-            return self.link.take(method, body).body
+            return self.link.take(method, body)
         except Refusal as refusal:
             context.abort(CODES[refusal.status], self.details(refusal))
         except Never:
@@ -51,7 +51,7 @@ class GrpcLink(grpc.GenericRpcHandler):
             if context.add_callback(gone.set):
                 while not gone.wait(0.1) and not self.link.closing.is_set():
                     pass
-            return b""
+            return Raw(b"")
 
     def details(self, refusal):
         if refusal.code is None:
@@ -72,8 +72,10 @@ class AdapterLink(GrpcLink):
         container = MessageContainer.FromString(body)
         for method, (request, response) in self.link.methods.items():
             if container.grpc_message_name == request:
-                content = self.handle(method, container.grpc_message_content, context)
-                return self.wrap(response, content).SerializeToString()
+                answer = self.handle(method, container.grpc_message_content, context)
+                if answer.container is not None:
+                    return answer.container
+                return self.wrap(answer.name or response, answer.body).SerializeToString()
         # What Flower's raises there becomes this.
         said = f"Exception calling application: Invalid grpc_message_name: {container.grpc_message_name}"
         context.abort(grpc.StatusCode.UNKNOWN, said)

@@ -103,7 +103,8 @@ class HttpLink:
         if honest or b"content-length: %d\r\n" % len(answer.body) in answer.head:
             return True
         # What the head says is not what follows: the end is where the connection's is.
-        writer.write_eof()
+        if not answer.stays:
+            writer.write_eof()
         await reader.read(1)
         return False
 

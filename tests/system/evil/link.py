@@ -54,10 +54,14 @@ class Refusal(Exception):
 
 @dataclass
 class Raw:
-    """Bytes in place of the response message; head is one of HTTP, in place of the right one."""
+    """Bytes in place of the response message. Over HTTP: head in place of the right one; stays: the
+    connection is not ended behind it. By the adapter: name or container in place of the right one."""
 
     body: bytes
     head: bytes | None = None
+    stays: bool = False
+    name: str | None = None
+    container: bytes | None = None
 
 
 class Never(Exception):

@@ -21,6 +21,22 @@ def raw(body, head=None):
     return lambda call: Raw(body, head)
 
 
+def wire(head, body=b"", stays=False):
+    """These bytes over HTTP, lines of a head first, then the connection ends, or stays as it is."""
+    text = "\r\n".join(head) + "\r\n\r\n"
+    return lambda call: Raw(body, text.encode(), stays)
+
+
+def misname(name="PullObjectResponse"):
+    """The honest answer in a container of the adapter that calls it something else."""
+    return lambda call: Raw(call.answer().SerializeToString(), name=name)
+
+
+def contain(container):
+    """These bytes in place of the adapter's container."""
+    return lambda call: Raw(call.answer().SerializeToString(), container=container)
+
+
 def never(call):
     """No answer, until the node gives up or the connection ends."""
     raise Never

@@ -91,7 +91,10 @@ class Peer:
         self.answer(b"x" * MIB, "500 Words")
 
     def v1(self, body, fields, *rest):
-        """What Flower's would see."""
+        """What Flower's would see; or what the method's name says, as here."""
+        what = rest[-1].replace("-", "_")
+        if hasattr(self, what):
+            return getattr(self, what)(body, fields)
         names = ("content-type", "flwr-public-key", "flwr-timestamp", "flwr-signature")
         text = "/".join(rest) + "".join(f"|{fields.get(name, 'none')}" for name in names)
         self.answer(text.encode(), headers=["content-type: application/protobuf; charset=x"])
@@ -108,6 +111,54 @@ class Peer:
     def password(self, body, fields):
         """A proxy wants one."""
         self.answer(b"", "407 Words", ["Proxy-Authenticate: Basic"])
+
+    def portal(self, body, fields):
+        self.answer(b"<html>log in</html>", headers=["Content-Type: text/html"])
+
+    def moved(self, body, fields):
+        self.answer(b"", "302 Words", ["Location: http://elsewhere.invalid/"])
+
+    def part(self, body, fields):
+        self.answer(b"body", "206 Words", ["content-type: application/protobuf"])
+
+    def unauthorized(self, body, fields):
+        self.answer(b"<html>", "401 Words", ["WWW-Authenticate: Basic", "Content-Type: text/html"])
+
+    def denied(self, body, fields):
+        self.answer(b"go away", "403 Words", ["Content-Type: text/plain"])
+
+    def refuse_in_json(self, status, text):
+        self.answer(text, f"{status} Words", ["Content-Type: application/json"])
+
+    def flowers_unauthorized(self, body, fields):
+        self.refuse_in_json(401, b'{"detail": "said so"}')
+
+    def flowers_denied(self, body, fields):
+        self.refuse_in_json(403, b'{"code": 2007, "detail": "said so"}')
+
+    def another_denied(self, body, fields):
+        self.refuse_in_json(403, b'{"detail": "said so"}')
+
+    def gzip(self, body, fields):
+        self.answer(b"body", headers=["content-type: application/protobuf", "Content-Encoding: gzip"])
+
+    def identity(self, body, fields):
+        self.answer(b"body", headers=["content-type: application/protobuf", "Content-Encoding: Identity"])
+
+    def bad_chunk(self, body, fields):
+        self.sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/protobuf\r\n")
+        self.sock.sendall(b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n")
+        return "close"
+
+    def endless_refusal(self, body, fields):
+        self.sock.sendall(b"HTTP/1.1 500 Words\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            self.sock.sendall(b"100000\r\n" + b"\xa5" * MIB + b"\r\n")
+
+    def half_refusal(self, body, fields):
+        self.answer(b"not today,", "503 Words", ["Content-Type: text/plain"], length=1000)
+        gate.wait()
+        return "close"
 
     def teapot(self, body, fields):
         self.answer(b"I am\x00 one", "418 Words", ["Content-Type: text/plain; charset=utf-8"])

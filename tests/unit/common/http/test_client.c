@@ -85,6 +85,7 @@ static void broken_answers_fail_one_call_only(void **state)
 		{"/lengths", HTTP_FAILURE_BROKEN},
 		{"/plus", HTTP_FAILURE_BROKEN},
 		{"/babble", HTTP_FAILURE_BROKEN},
+		{"/bad_chunk", HTTP_FAILURE_CLOSED},
 		{"/huge", HTTP_FAILURE_TOO_LARGE},
 		{"/big/97", HTTP_FAILURE_TOO_LARGE},
 		{"/endless", HTTP_FAILURE_TOO_LARGE},
@@ -140,6 +141,40 @@ static void a_call_ends_in_its_time(void **state)
 	assert_int_equal(answer.outcome, OUTCOME_DEADLINE_EXCEEDED);
 	assert_int_equal(answer.body.bytes, 0);
 	expect_text(world, "/open", "");
+}
+
+/* A refusal whose words have no end, or stop coming, is one all the same, without a time-out. */
+static void a_refusal_ends_by_itself(void **state)
+{
+	static const struct {
+		const char *path;
+		int status;
+		const char *body;
+	} rows[] = {{"/endless_refusal", 500, ""}, {"/half_refusal", 503, "not today,"}};
+	struct world *world = *state;
+	struct answer answer;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		ask(world, rows[i].path, NULL, 0, NULL, &answer);
+		wait_for(world, &answer);
+		assert_int_equal(answer.failure, HTTP_FAILURE_NONE);
+		assert_int_equal(answer.outcome, OUTCOME_OK);
+		assert_int_equal(answer.status, rows[i].status);
+		expect_body(&answer, rows[i].body);
+		answer_done(&answer);
+	}
+	expect_text(world, "/open", "");
+}
+
+static void nothing_is_compressed(void **state)
+{
+	struct world *world = *state;
+	struct answer answer;
+
+	expect_text(world, "/header/accept-encoding", "identity");
+	expect_text(world, "/identity", "body");
+	call(world, "/gzip", NULL, &answer);
+	assert_int_equal(answer.failure, HTTP_FAILURE_BROKEN);
 }
 
 static void a_cancelled_call_ends_once(void **state)
@@ -244,6 +279,8 @@ int main(void)
 		TEST(broken_answers_fail_one_call_only),
 		TEST(a_call_may_bound_its_answer),
 		TEST(a_call_ends_in_its_time),
+		TEST(a_refusal_ends_by_itself),
+		TEST(nothing_is_compressed),
 		TEST(a_cancelled_call_ends_once),
 		TEST(nobody_there_is_said),
 		TEST(a_proxy_is_asked_for_other_machines_only),

@@ -267,6 +267,18 @@ static void test_strangers(void **state)
 	}
 }
 
+/* A proxy for plain text answers itself, and wants to know who asks. */
+static void test_password(void **state)
+{
+	struct stranger proxy = {
+		SAYS("HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n"), .listens_first = true};
+
+	stranger_open(&proxy, 5);
+	expect_at(proxy.address, NULL, PROBE_ABSENT, "the proxy on the way to ",
+		" wants a password (HTTP status 407): see http_proxy and no_proxy in the environment");
+	stranger_close(&proxy);
+}
+
 static void test_strangers_with_tls(void **state)
 {
 	struct stranger ssh = {SAYS("SSH-2.0-OpenSSH_9.2\r\n"), .stays = true};
@@ -399,6 +411,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_strangers),
+		TEST(test_password),
 		TEST(test_strangers_with_tls),
 		TEST(test_unreachable),
 		TEST(test_cancelled),

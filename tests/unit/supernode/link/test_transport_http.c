@@ -57,6 +57,41 @@ static void test_calls(void **state)
 	kit_child_end(&world.peer);
 }
 
+/* Flower's words are told from those of a proxy before it. */
+static void test_refusals(void **state)
+{
+	static const struct {
+		const char *method;
+		enum outcome outcome;
+		int code;
+		const char *says;
+	} rows[] = {
+		{"FlowersUnauthorized", OUTCOME_UNAUTHENTICATED, 0, "said so"},
+		{"FlowersDenied", OUTCOME_PERMISSION_DENIED, 2007, "said so"},
+		{"AnotherDenied", OUTCOME_UNAVAILABLE, 0, "HTTP status 403, as proxies say it"},
+		{"Unauthorized", OUTCOME_UNAVAILABLE, 0, "HTTP status 401, as proxies say it"},
+		{"Denied", OUTCOME_UNAVAILABLE, 0, "HTTP status 403, as proxies say it: go away"},
+		{"Password", OUTCOME_UNAVAILABLE, 0, "HTTP status 407, as proxies say it"},
+		{"Moved", OUTCOME_UNAVAILABLE, 0, "HTTP status 302, as proxies say it"},
+		{"Portal", OUTCOME_UNAVAILABLE, 0,
+			"HTTP status 200 with content of type \"text/html\", as proxies say it"},
+	};
+
+	kit_child_start(&world.peer, KIT_OLDEST, STAND_IN);
+	open_transport(&transport_http, kit_child_value(&world.peer, "address"), NULL);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct answer answer;
+
+		call(rows[i].method, NULL, true, &answer);
+		print_message("%s: %s\n", rows[i].method, answer.details);
+		assert_int_equal(answer.outcome, rows[i].outcome);
+		assert_int_equal(answer.code, rows[i].code);
+		assert_string_equal(answer.details, rows[i].says);
+	}
+	close_transport();
+	kit_child_end(&world.peer);
+}
+
 /* ---- a real SuperLink ---- */
 
 static struct slices built(struct wire_writer *writer)
@@ -177,7 +212,11 @@ static void test_a_real_superlink(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(test_calls), TEST(test_a_real_superlink)};
+	const struct CMUnitTest tests[] = {
+		TEST(test_calls),
+		TEST(test_refusals),
+		TEST(test_a_real_superlink),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

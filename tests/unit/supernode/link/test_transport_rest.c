@@ -48,12 +48,22 @@ static void test_wrong_answers(void **state)
 		enum outcome outcome;
 		const char *says;
 	} rows[] = {
-		{"Echo", OUTCOME_UNKNOWN, "content of type \"text/plain\", not application/"},
-		{"Untyped", OUTCOME_UNKNOWN, "content of type \"\""},
+		{"Echo", OUTCOME_UNAVAILABLE,
+			"HTTP status 200 with content of type \"text/plain\", as proxies say it"},
+		{"Portal", OUTCOME_UNAVAILABLE, "content of type \"text/html\", as proxies"},
+		{"Untyped", OUTCOME_UNAVAILABLE, "content of type \"\""},
 		{"Broken", OUTCOME_INTERNAL, "HTTP status 500: Internal Server Error"},
-		{"Teapot", OUTCOME_UNKNOWN, "HTTP status 418: I am"},
+		{"Teapot", OUTCOME_UNAVAILABLE, "HTTP status 418, as proxies say it: I am"},
 		{"Missing", OUTCOME_UNIMPLEMENTED, "HTTP status 404"},
-		{"Password", OUTCOME_UNKNOWN, "HTTP status 407"},
+		{"Password", OUTCOME_UNAVAILABLE, "HTTP status 407, as proxies say it"},
+		{"Moved", OUTCOME_UNAVAILABLE, "HTTP status 302, as proxies say it"},
+		{"Part", OUTCOME_UNAVAILABLE, "HTTP status 206, as proxies say it"},
+		{"Unauthorized", OUTCOME_UNAVAILABLE, "HTTP status 401, as proxies say it"},
+		{"Denied", OUTCOME_UNAVAILABLE, "HTTP status 403, as proxies say it: go away"},
+		{"FlowersUnauthorized", OUTCOME_UNAVAILABLE, "HTTP status 401, as proxies"},
+		{"FlowersDenied", OUTCOME_UNAVAILABLE, "HTTP status 403, as proxies say it"},
+		{"Gzip", OUTCOME_UNAVAILABLE, "no proper HTTP"},
+		{"BadChunk", OUTCOME_UNAVAILABLE, ""},
 		{"Cut", OUTCOME_UNAVAILABLE, ""},
 		{"CutChunked", OUTCOME_UNAVAILABLE, ""},
 		{"HangUp", OUTCOME_UNAVAILABLE, ""},
@@ -82,7 +92,33 @@ static void test_wrong_answers(void **state)
 		assert_int_equal(answer.outcome, rows[i].outcome);
 		assert_non_null(strstr(answer.details, rows[i].says));
 		assert_int_equal(answer.too_large, rows[i].outcome == OUTCOME_RESOURCE_EXHAUSTED);
+		assert_int_equal(answer.code, 0);
 		assert_int_equal(answer.body.bytes, 0);
+	}
+	expect_served();
+	close_stand_in();
+}
+
+/* Calls with content have no time-out, and yet do not wait for words without an end. */
+static void test_refusals_without_end(void **state)
+{
+	static const struct {
+		const char *method;
+		enum outcome outcome;
+		const char *says;
+	} rows[] = {
+		{"EndlessRefusal", OUTCOME_INTERNAL, "HTTP status 500"},
+		{"HalfRefusal", OUTCOME_UNAVAILABLE, "HTTP status 503: not today,"},
+	};
+
+	open_stand_in();
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct answer answer = {.timeout_ms = -1};
+
+		start(rows[i].method, NULL, false, &answer);
+		wait_for(&answer);
+		assert_int_equal(answer.outcome, rows[i].outcome);
+		assert_string_equal(answer.details, rows[i].says);
 	}
 	expect_served();
 	close_stand_in();
@@ -97,8 +133,8 @@ static void test_proxies(void **state)
 		enum outcome outcome;
 		const char *says;
 	} rows[] = {
-		{"Password", OUTCOME_UNKNOWN, "HTTP status 407"},
-		{"Teapot", OUTCOME_UNKNOWN, "HTTP status 418"},
+		{"Password", OUTCOME_UNAVAILABLE, "HTTP status 407, as proxies say it"},
+		{"Teapot", OUTCOME_UNAVAILABLE, "HTTP status 418, as proxies say it"},
 		{"Cut", OUTCOME_UNAVAILABLE, ""},
 	};
 	char proxy[128];
@@ -130,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_calls),
 		TEST(test_wrong_answers),
+		TEST(test_refusals_without_end),
 		TEST(test_proxies),
 	};
 
