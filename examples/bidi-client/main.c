@@ -146,15 +146,15 @@ static void on_instruction(void *arg, struct slices *message)
 	enum bidi_kind kind;
 	int r = -1;
 
-	if (bidi_records_decode(message, &kind, &asked, &why) == 0 &&
-		handlers[kind](&asked, &reply) == 0 &&
-		bidi_records_encode(kind, &reply, &answer, &why) == 0)
-		r = bidi_reply(client->bidi, &answer);
-	/* A stream that has ended takes no reply: there will be another one. */
-	if (r < 0 && r != -EPIPE) {
-		fprintf(stderr, "bidi-client: no answer to this instruction %s\n", why.text);
-		loop_stop(client->loop);
+	if (bidi_records_decode(message, &kind, &asked, &why) == 0) {
+		reason_set(&why, "the model of this instruction is none of this client's");
+		if (handlers[kind](&asked, &reply) == 0 &&
+			bidi_records_encode(kind, &reply, &answer, &why) == 0)
+			r = bidi_reply(client->bidi, &answer);
 	}
+	/* A stream that has ended takes no reply: there will be another one. */
+	if (r < 0 && r != -EPIPE)
+		bidi_refuse(client->bidi, why.text);
 }
 
 static void on_lost(void *arg)

@@ -6,6 +6,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/reason.h"
 #include "common/base/text.h"
 #include "common/message/bidi_codec.h"
 #include "common/rpc/stream.h"
@@ -31,10 +32,14 @@ struct bidi {
 	struct rpc_stream *stream; /* NULL: between connections */
 	struct timer *timer;
 	struct retry retry;
-	const char *broken; /* why this side has ended the stream; NULL: it has not */
-	bool awaited;       /* a reply */
-	bool leaving;       /* the stream ends as agreed; wait_s follows */
-	int64_t wait_s;     /* then, from leave_ms on; 0: for ever */
+	const char *broken;        /* why this side has ended the stream; NULL: it has not */
+	struct reason why;         /* the owner's, behind broken */
+	bool instructed;           /* ever */
+	struct retry retry_before; /* the last instruction came */
+	int64_t since_before_ms;
+	bool awaited;   /* a reply */
+	bool leaving;   /* the stream ends as agreed; wait_s follows */
+	int64_t wait_s; /* then, from leave_ms on; 0: for ever */
 	int64_t leave_ms;
 	bool freed; /* by its owner; goes with the stream */
 	/* An outage. */
@@ -78,6 +83,18 @@ static void say_works(struct bidi *bidi)
 	bidi->since_ms = 0;
 }
 
+/*
+ * A server that has given instructions has the stream, and wants this client: a proxy before it may
+ * say something else for a while, in the words that gRPC makes of HTTP's 401, 403 and 404.
+ */
+static bool is_final(const struct bidi *bidi, enum outcome outcome)
+{
+	bool may_pass = outcome == OUTCOME_UNAUTHENTICATED ||
+			outcome == OUTCOME_PERMISSION_DENIED || outcome == OUTCOME_UNIMPLEMENTED;
+
+	return !retry_again(outcome, true) && !(may_pass && bidi->instructed);
+}
+
 static void bidi_failed(struct bidi *bidi, enum outcome outcome, const char *details)
 {
 	const struct bidi_options *options = &bidi->options;
@@ -86,7 +103,7 @@ static void bidi_failed(struct bidi *bidi, enum outcome outcome, const char *det
 
 	text_quote(details, strlen(details), quoted, sizeof quoted);
 	snprintf(cause, sizeof cause, "%s %s", outcome_name(outcome), quoted);
-	if (!retry_again(outcome, true)) {
+	if (is_final(bidi, outcome)) {
 		bidi_ended(bidi, BIDI_REFUSED, cause);
 		return;
 	}
@@ -152,11 +169,14 @@ static void stream_received(void *arg, struct slices *message)
 		stream_break(bidi, r == -ENOMEM ? "no memory for a message" : UNREADABLE);
 		return;
 	}
+	bidi->retry_before = bidi->retry;
+	bidi->since_before_ms = bidi->since_ms;
 	say_works(bidi);
 	if (kind == BIDI_RECONNECT) {
 		stream_leave(bidi, seconds);
 		return;
 	}
+	bidi->instructed = true;
 	bidi->awaited = true;
 	bidi->options.instruction(bidi->options.arg, message);
 }
@@ -267,6 +287,17 @@ int bidi_reply(struct bidi *bidi, struct slices *message)
 		return r;
 	bidi->awaited = false; /* stream_sent() reads on */
 	return 0;
+}
+
+void bidi_refuse(struct bidi *bidi, const char *why)
+{
+	if (!bidi->awaited)
+		return;
+	/* Else a server that always says the same would be asked again and again at once. */
+	bidi->retry = bidi->retry_before;
+	bidi->since_ms = bidi->since_before_ms;
+	reason_set(&bidi->why, "%s", why);
+	stream_break(bidi, bidi->why.text);
 }
 
 void bidi_free(struct bidi *bidi)

@@ -17,7 +17,8 @@ struct bidi;
 enum bidi_end {
 	BIDI_DISMISSED, /* the server has said that this client is not needed any more */
 	BIDI_GAVE_UP,   /* the tries are used up */
-	BIDI_REFUSED    /* by an outcome that no other try would change */
+	BIDI_REFUSED    /* by an outcome that no other try would change; before the first
+			   instruction also UNAUTHENTICATED, PERMISSION_DENIED, UNIMPLEMENTED */
 };
 
 struct bidi_options {
@@ -30,7 +31,8 @@ struct bidi_options {
 	struct retry_policy retry;     /* of a connection until its first instruction */
 	double (*random01)(void *arg); /* in [0, 1) */
 	void *random_arg;
-	/* An instruction, which may be taken (slices_move). bidi_reply() follows, now or later. */
+	/* An instruction, which may be taken (slices_move). bidi_reply() or bidi_refuse() follows,
+	 * now or later. */
 	void (*instruction)(void *arg, struct slices *message);
 	/* The stream of the last instruction is gone: its reply is not awaited any more.
 	 * bidi_free() not inside. */
@@ -46,6 +48,10 @@ int bidi_new(const struct bidi_options *options, struct bidi **out);
 /* The ClientMessage for the last instruction, which is taken over (empty afterwards, on failure
  * too). 0; -EPIPE: none is awaited; -EINVAL (2 GiB or more), -ENOMEM: it may be tried again. */
 int bidi_reply(struct bidi *bidi, struct slices *message);
+
+/* There is no reply to the last instruction, for this reason: the stream is given up, and another
+ * one begins as after a failure. lost() comes, later. Nothing happens when none is awaited. */
+void bidi_refuse(struct bidi *bidi, const char *why);
 
 /* No callback comes afterwards. NULL is fine. */
 void bidi_free(struct bidi *bidi);

@@ -2,6 +2,7 @@
 and at servers that misbehave."""
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import grpc
+import http2
+import numpy as np
 import pytest
 from federation.credentials import Certificates
 from federation.processes import free_ports, wait_until
@@ -146,14 +149,19 @@ def test_wrong_certificate(start, tmp_path):
 class Judge:
     """Join is a function of the test: it is given the client's messages, and yields bytes."""
 
-    def __init__(self, join, port=0):
+    def __init__(self, join, port=0, files=None):
         self.join = join
         self.joined = 0
         handler = grpc.stream_stream_rpc_method_handler(self.serve)
         found = SimpleNamespace(service=lambda details: handler if details.method == JOIN else None)
         self.server = grpc.server(futures.ThreadPoolExecutor(4), options=OPTIONS)
         self.server.add_generic_rpc_handlers((found,))
-        self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
+        where = f"127.0.0.1:{port}"
+        if files:
+            pair = files.key.read_bytes(), files.certificate.read_bytes()
+            self.port = self.server.add_secure_port(where, grpc.ssl_server_credentials([pair]))
+        else:
+            self.port = self.server.add_insecure_port(where)
         self.target = f"127.0.0.1:{self.port}"
         self.server.start()
 
@@ -249,32 +257,31 @@ def test_leaves_a_server_that_does_not_end(start):
         assert all(cancelled.acquire(timeout=SECONDS) for _ in range(2))
 
 
-def test_training_of_nothing(start):
-    """A model without arrays: this client has no answer to that, and ends."""
-
-    def join(number, messages, context):
-        yield ServerMessage(fit_ins=ServerMessage.FitIns()).SerializeToString()
-        list(messages)
-
-    with judged(join) as judge:
-        client = start(judge.target)
-        assert client.wait() == 1
-        assert "no answer" in client.lines[-1]
+LARGE = (500 if os.environ.get("FLWR_TEST_LARGE") else 64) << 20
 
 
-def test_a_large_model(start):
-    tensor = npy(bytes((500 if os.environ.get("FLWR_TEST_LARGE") else 100) << 20))
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_a_large_model(start, tmp_path, secure):
+    """There and back, each number as it has to be; the client holds it once as it came, and once
+    with what it has added."""
+    numbers = np.random.default_rng(7).random(LARGE // 4, dtype=np.float32)
+    wanted = hashlib.sha256(npy((numbers + 1).tobytes())).digest()
+    tensor = npy(numbers.tobytes())
+    files = Certificates(tmp_path) if secure else None
 
     def join(number, messages, context):
         yield fit(tensor)
         result = serde.fit_res_from_proto(next(messages).fit_res)
-        assert len(result.parameters.tensors[0]) == len(tensor)
-        assert result.parameters.tensors[0][-4:] == b"\x00\x00\x80\x3f"  # 1.0
+        assert [hashlib.sha256(each).digest() for each in result.parameters.tensors] == [wanted]
         yield from dismiss(messages)
 
-    with judged(join) as judge:
-        client = start(judge.target)
+    with judged(join, files=files) as judge:
+        client = start(judge.target, *([str(files.authority)] if secure else []))
+        most = client.memory()
         assert client.wait(5 * SECONDS) == 0, client.lines
+        assert judge.joined == 1
+        if os.environ.get("FLWR_SANITIZE") != "1":
+            assert most < 2 * LARGE + (96 << 20)
 
 
 def test_instructions_ahead(start):
@@ -311,13 +318,16 @@ def test_a_wrong_model(start, ask, tensor):
     """The example has no answer, and reads nothing that is not there."""
 
     def join(number, messages, context):
-        yield ask(tensor)
-        list(messages)
+        if number == 1:
+            yield ask(tensor)
+            assert list(messages) == []
+        else:
+            yield from dismiss(messages)
 
     with judged(join) as judge:
         client = start(judge.target)
-        assert client.wait() == 1
-        assert "no answer" in client.lines[-1]
+        assert client.wait() == 0
+        assert any("none of this client's" in line for line in client.lines), client.lines
 
 
 @pytest.mark.skipif(os.environ.get("FLWR_SANITIZE") == "1", reason="sanitizers keep what was freed")
@@ -349,6 +359,11 @@ def unknown_instruction(messages, context):
     yield bytes([9 << 3 | 2, 0])
 
 
+def no_model(messages, context):
+    yield ServerMessage(fit_ins=ServerMessage.FitIns()).SerializeToString()
+    list(messages)
+
+
 def bad_value(messages, context):
     ins = ServerMessage.GetPropertiesIns(config={"key": Scalar()})
     yield ServerMessage(get_properties_ins=ins).SerializeToString()
@@ -358,6 +373,12 @@ def bad_value(messages, context):
 def client_message(messages, context):
     """The kind that only a client sends: its fields are those of others here."""
     yield ClientMessage(fit_res=ClientMessage.FitRes(num_examples=5)).SerializeToString()
+    list(messages)
+
+
+def client_message_with_model(messages, context):
+    result = ClientMessage.FitRes(parameters=parameters(npy(bytes(8))), num_examples=5)
+    yield ClientMessage(fit_res=result).SerializeToString()
     list(messages)
 
 
@@ -393,6 +414,18 @@ def cancels(messages, context):
     yield properties()
 
 
+def refuses(code):
+    """As gRPC understands a proxy that says 401, 403 or 404 for a while."""
+
+    def refuse(messages, context):
+        yield properties()
+        next(messages)
+        context.abort(code, "not you, now")
+
+    refuse.__name__ = code.name
+    return refuse
+
+
 def never_ends_leaving(messages, context):
     """Instructions go on after the one to leave."""
     yield reconnect(1)
@@ -410,6 +443,13 @@ AGAIN = {
     aborts: "not now",
     cancels: "CANCELLED",
     never_ends_leaving: "come back in 1 s",
+    no_model: "none of this client's",
+    bad_value: "the instruction cannot be read",
+    client_message: "none of this client's",
+    client_message_with_model: "cannot be read",
+    refuses(grpc.StatusCode.UNAUTHENTICATED): "not you, now",
+    refuses(grpc.StatusCode.PERMISSION_DENIED): "not you, now",
+    refuses(grpc.StatusCode.UNIMPLEMENTED): "not you, now",
 }
 
 
@@ -432,12 +472,22 @@ def test_misuse(start, first):
         assert judge.joined == 2
 
 
-@pytest.mark.parametrize("first", [bad_value, client_message], ids=lambda first: first.__name__)
-def test_unreadable(start, first):
-    with judged(lambda number, messages, context: first(messages, context)) as judge:
+REFUSED = ["UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED"]
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_refused_from_the_start(start, code):
+    """Another try would change nothing."""
+
+    def join(number, messages, context):
+        context.abort(grpc.StatusCode[code], "not you")
+        yield
+
+    with judged(join) as judge:
         client = start(judge.target)
-        wait_until(lambda: client.process.poll() is not None or client.lines, "a word", SECONDS)
-        assert client.lines
+        assert client.wait() == 1
+        assert f'{code} "not you"' in client.lines[-1]
+        assert judge.joined == 1
 
 
 def test_no_such_service(start):
@@ -498,3 +548,78 @@ def test_broken_in_a_message(start):
             assert judge.joined == 2
         finally:
             relay.close()
+
+
+def test_silent(start):
+    """Something takes the connection and says nothing: a line, and other tries."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = start(f"127.0.0.1:{listener.getsockname()[1]}")
+        connections = [listener.accept()]
+        client.wait_line("UNAVAILABLE")
+        connections.append(listener.accept())
+        assert client.process.poll() is None
+        for connection, _ in connections:
+            connection.close()
+
+
+class ByHand:
+    """A server of this test's own, frame by frame: it resets the first stream in a message."""
+
+    def __init__(self, code):
+        self.code = code
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.target = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.joined = 0
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(SECONDS)
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                with connection, connection.makefile("rb") as frames:
+                    self.serve(connection, frames)
+
+    def serve(self, connection, frames):
+        frames.read(len(http2.PREFACE))
+        connection.sendall(http2.settings())
+        while head := frames.read(9):
+            kind, flags, stream = struct.unpack(">BBI", head[3:])
+            frames.read(int.from_bytes(head[:3], "big"))
+            if kind == http2.Frame.SETTINGS and not flags & http2.ACK:
+                connection.sendall(http2.settings(ack=True))
+            if kind == http2.Frame.HEADERS:
+                self.joined += 1
+                connection.sendall(self.answer(stream))
+            if kind == http2.Frame.DATA and flags & http2.END_STREAM:
+                connection.sendall(self.trailers(stream))
+
+    def answer(self, stream):
+        fields = b"\x88" + http2.field("content-type", "application/grpc")
+        head = http2.frame(http2.Frame.HEADERS, http2.END_HEADERS, stream, fields)
+        if self.joined > 1:
+            return head + http2.data(stream, http2.message(reconnect(0)))
+        cut = http2.message(fit(npy(bytes(1000))))[:500]
+        return head + http2.data(stream, cut) + http2.reset(stream, self.code)
+
+    def trailers(self, stream):
+        flags = http2.END_HEADERS | http2.END_STREAM
+        return http2.frame(http2.Frame.HEADERS, flags, stream, http2.field("grpc-status", "0"))
+
+
+@pytest.mark.parametrize("code", [0, 2, 7, 8], ids=["no error", "internal", "refused", "cancel"])
+def test_reset_in_a_message(start, code):
+    """By a frame of HTTP/2; the connection stays."""
+    server = ByHand(code)
+    try:
+        client = start(server.target)
+        assert client.wait() == 0, client.lines
+        assert any("trying again" in line for line in client.lines)
+        assert server.joined == 2
+    finally:
+        server.close()
