@@ -284,6 +284,8 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 			options->parent_pid);
 		return EXIT_SUCCESS;
 	}
+	if (options->warning)
+		log_warn(program->log, "%s", options->warning);
 	program->has_token = options->token_text;
 	return run_launcher(program, &(struct launcher_options){.given = options,
 					     .flwr_home = home.path,

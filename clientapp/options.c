@@ -102,11 +102,21 @@ static struct option_table table_of(
 
 /* ---- the address ---- */
 
-static int check_address(const char *option, const char *address, struct reason *why)
+/* Without its scheme, if it has one. */
+static int take_address(struct clientapp_options *options, const char *option, struct reason *why)
 {
 	struct reason cause = {0};
-	int r = address_check_unix(address, false, &cause);
+	bool taken = false;
+	int r = address_take_plain(options->address, &taken, &options->bare, &cause);
 
+	if (r == -ENOMEM)
+		return r;
+	if (r == 0)
+		r = address_check_unix(options->bare, false, &cause);
+	if (r == 0)
+		options->address = options->bare;
+	if (taken)
+		options->warning = "the scheme before the SuperNode's address is not needed";
 	return r ? reason_exit(why, r, EXIT_CODE_ADDRESS_INVALID, "--%s %s", option, cause.text)
 		 : 0;
 }
@@ -130,7 +140,7 @@ static int choose_address(struct clientapp_options *options, struct reason *why)
 		return reason_code(why, -EINVAL,
 			"--runtime-api-address ADDR is needed: the address of the SuperNode's worker API");
 	}
-	return check_address(older, options->address, why);
+	return take_address(options, older, why);
 }
 
 /* ---- the token ---- */
@@ -274,6 +284,8 @@ void clientapp_options_done(struct clientapp_options *options)
 		explicit_bzero(options->file_token, strlen(options->file_token));
 	free(options->file_token);
 	options->file_token = NULL;
+	free(options->bare);
+	options->bare = NULL;
 	options_free_paths(&table, options);
 }
 

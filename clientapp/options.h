@@ -14,6 +14,8 @@ struct clientapp_options {
 	const char *core_limit; /* with it: of core files of another worker program, in bytes */
 	struct launch_options launch;
 	const char *address;         /* whichever of the next two was given, or the default */
+	char *bare;                  /* that, without a scheme, ours */
+	const char *warning;         /* a sentence for the log; NULL: there is none */
 	const char *runtime_address; /* --runtime-api-address */
 	const char *appio_address;   /* --clientappio-api-address, --appio-api-address */
 	const char *token_text;      /* also what the file has, ours then */

@@ -61,7 +61,7 @@ static const struct option_spec rows[] = {
 	ROW_PATH("state-dir", AT(state_dir), "DIR",
 		"What outlives the program is kept below it (default: $STATE_DIRECTORY, else $XDG_STATE_HOME/flwr-native, else flwr-native below the Flower home)."),
 	ROW_FLAG("no-state", AT(no_state), "Keep nothing that outlives the program."),
-	ROW_TEXT("health-server-address", AT(health_server_address), "HOST:PORT",
+	ROW_TEXT("health-server-address", AT(health_server_text), "HOST:PORT",
 		"Where gRPC's health service is offered, without TLS (default: nowhere)."),
 	LAUNCH_ROW_PYTHON(LAUNCH),
 	LAUNCH_ROW_APP_USER(LAUNCH),
@@ -274,7 +274,7 @@ static int check_worker_api(struct supernode_options *options, struct reason *wh
 	struct reason cause = {0};
 	int r;
 
-	options->worker_api_address = options->worker_api_text;
+	options->worker_api_address = options->worker_api_bare;
 	r = options->worker_api_address
 		    ? address_check_unix(options->worker_api_address, true, &cause)
 		    : 0;
@@ -298,6 +298,36 @@ static int check_worker_api(struct supernode_options *options, struct reason *wh
 	}
 	options->worker_api_address = options->host_port;
 	return check_address("host", options->host_port, true, why);
+}
+
+/* An address of the program's own. *bare_out is left as it is when text is NULL. */
+static int take_plain(
+	const char *option, const char *text, bool *taken_out, char **bare_out, struct reason *why)
+{
+	struct reason cause = {0};
+	int r = text ? address_take_plain(text, taken_out, bare_out, &cause) : 0;
+
+	return r == -EINVAL ? reason_exit(why, r, EXIT_CODE_ADDRESS_INVALID, "--%s %s", option,
+				      cause.text)
+			    : r;
+}
+
+static int take_plain_schemes(struct supernode_options *options, struct reason *why)
+{
+	bool worker_api = false, health = false;
+	int r = take_plain("clientappio-api-address", options->worker_api_text, &worker_api,
+		&options->worker_api_bare, why);
+
+	if (r == 0)
+		r = take_plain("health-server-address", options->health_server_text, &health,
+			&options->health_server_address, why);
+	if (worker_api)
+		options->warnings[2] =
+			"--clientappio-api-address: the scheme before the address is not needed";
+	if (health)
+		options->warnings[3] =
+			"--health-server-address: the scheme before the address is not needed";
+	return r;
 }
 
 /* http:// and https:// are as good as --insecure and its absence. */
@@ -325,6 +355,8 @@ static int check_addresses(struct supernode_options *options, struct reason *why
 {
 	int r = take_scheme(options, why);
 
+	if (r == 0)
+		r = take_plain_schemes(options, why);
 	if (r == 0)
 		r = check_address("superlink", options->superlink, false, why);
 	if (r == 0)
@@ -401,7 +433,10 @@ void supernode_options_done(struct supernode_options *options)
 	options_free_paths(&table, options);
 	free(options->host_port);
 	free(options->superlink);
+	free(options->worker_api_bare);
+	free(options->health_server_address);
 	options->host_port = options->superlink = NULL;
+	options->worker_api_bare = options->health_server_address = NULL;
 }
 
 void supernode_options_help(FILE *file)

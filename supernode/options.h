@@ -8,7 +8,7 @@
 #include "common/base/value.h"
 #include "common/launch/launch_options.h"
 
-#define OPTIONS_WARNINGS 2
+#define OPTIONS_WARNINGS 4
 
 struct app_bounds;
 
@@ -21,11 +21,12 @@ struct supernode_options {
 	const char *superlink_text;
 	char *superlink; /* that, without a scheme, ours; NULL: 127.0.0.1:8000 is tried, then
 			    127.0.0.1:9092 */
-	const char *root_certificates;     /* PEM file; NULL: the system's */
-	const char *auth_private_key;      /* the operator's key, a file; NULL: one of our own */
-	const char *auth_public_key;       /* says nothing that the private one does not */
-	const char *trusted_entities;      /* YAML file; NULL: apps need no signature */
-	const char *health_server_address; /* NULL: no health service */
+	const char *root_certificates; /* PEM file; NULL: the system's */
+	const char *auth_private_key;  /* the operator's key, a file; NULL: one of our own */
+	const char *auth_public_key;   /* says nothing that the private one does not */
+	const char *trusted_entities;  /* YAML file; NULL: apps need no signature */
+	const char *health_server_text;
+	char *health_server_address; /* that, without a scheme, ours; NULL: no health service */
 	const char *state_dir; /* what outlives the program is below it; NULL: the usual places */
 	bool no_state;         /* nothing outlives the program */
 	const char *node_config_text;
@@ -33,6 +34,7 @@ struct supernode_options {
 	const char *isolation;
 	bool workers_come; /* --isolation process: nothing is started, workers ask for messages */
 	const char *worker_api_text;
+	char *worker_api_bare;          /* that, without a scheme, ours */
 	const char *worker_api_address; /* that, or --host and --port, or the default; NULL: a
 					   private unix socket */
 	const char *socket_group;       /* of a unix socket; NULL: the process's own */

@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -171,5 +172,26 @@ int address_take_scheme(const char *text, enum address_scheme *scheme_out, char 
 	if (!*bare_out)
 		return -ENOMEM;
 	*scheme_out = scheme;
+	return 0;
+}
+
+int address_take_plain(const char *text, bool *taken_out, char **bare_out, struct reason *why)
+{
+	enum address_scheme scheme;
+	char shown[REASON_BYTES / 2];
+	char *bare;
+	int r = address_take_scheme(text, &scheme, &bare);
+
+	if (r)
+		return r;
+	if (scheme == ADDRESS_HTTPS) {
+		text_quote(text, strlen(text), shown, sizeof shown);
+		free(bare);
+		return reason_code(why, -EINVAL,
+			"address %s asks for TLS, which is not spoken there: leave out https://",
+			shown);
+	}
+	*taken_out = scheme != ADDRESS_BARE;
+	*bare_out = bare;
 	return 0;
 }

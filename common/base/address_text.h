@@ -31,4 +31,10 @@ enum address_scheme {
  */
 int address_take_scheme(const char *text, enum address_scheme *scheme_out, char **bare_out);
 
+/*
+ * The same for an address where no TLS is spoken. *taken_out: was there a scheme? 0, -ENOMEM,
+ * -EINVAL for https:// with one line in why.
+ */
+int address_take_plain(const char *text, bool *taken_out, char **bare_out, struct reason *why);
+
 #endif

@@ -30,8 +30,8 @@ ADDRESSES = [
     ("127.0.0.1:18446744073709551617", "65535"),
     ("127.0.0.1:port", "the port must be a number"),
     ("127.0.0.1:9092/path", "the port must be a number"),
-    ("http://127.0.0.1:9092", "without a scheme"),
-    ("grpc://127.0.0.1:9092", "without a scheme"),
+    ("grpc://127.0.0.1:9092/path", "the port must be a number"),
+    ("grpc://127.0.0.1", "has no port"),
     ("dns:///127.0.0.1:9092", "without a scheme"),
     ("ipv4:127.0.0.1:9092", "without a scheme"),
     (":9092", "has no valid host"),
@@ -184,9 +184,12 @@ SUPERNODE += [
     (["--insecure", option, address], f"{option} address ", says)
     for option in ("--superlink", "--clientappio-api-address")
     for address, says in ADDRESSES
-    if option != "--superlink" or not address.startswith(("http://", "grpc://"))
 ]
 SUPERNODE += [(["--insecure", "--superlink", "unix:/run/node.sock"], "without a scheme")]
+SUPERNODE += [
+    (["--insecure", option, "https://127.0.0.1:1"], f"{option} address ", "leave out https://")
+    for option in ("--clientappio-api-address", "--health-server-address")
+]
 SUPERNODE += [(["--insecure", "--superlink", "127.0.0.1:0"], "--superlink", "from 1 to 65535")]
 SUPERNODE += [
     (["--insecure", "--node-config", config], "--node-config: ", says)
@@ -278,7 +281,11 @@ CLIENTAPP += [
         "--clientappio-api-address address ",
         says,
     )
-    for address, says in [*ADDRESSES, ("127.0.0.1:0", "from 1 to 65535")]
+    for address, says in [
+        *ADDRESSES,
+        ("127.0.0.1:0", "from 1 to 65535"),
+        ("https://127.0.0.1:1", "asks for TLS, which is not spoken there: leave out https://"),
+    ]
 ]
 CLIENTAPP += [
     (["--insecure", "--token", "1", *more], *says)
@@ -323,7 +330,7 @@ SUPEREXEC = [
     (["--insecure", "--health-server-address", "h:1"], "--health-server-address is not in this"),
     (["--insecure", "--root-certificates", "FILE"], "--insecure", "(Exit Code: 603, "),
     (["--root-certificates", "FILE"], "--root-certificates", "not in this version"),
-    (["--insecure", "--runtime-api-address", "http://h:1"], "write h:1", "(Exit Code: 600, "),
+    (["--insecure", "--runtime-api-address", "https://h:1"], "leave out https://", "(Exit Code: 600, "),
     (["--insecure", "--parent-pid", "0"], "--parent-pid"),
     NO_DEPENDENCIES,
 ]
@@ -454,6 +461,8 @@ def warnings_of(done):
         (["--insecure", "--superlink", "HTTP://127.0.0.1:1/"], 1),
         (["--superlink", "http://127.0.0.1:1/"], 0),
         (["--superlink", "https://127.0.0.1:1"], 1),
+        (["--insecure", "--clientappio-api-address", "http://127.0.0.1:0/"], 1),
+        (["--insecure", "--health-server-address", "grpc://127.0.0.1:0"], 1),
     ],
 )
 def test_more_than_is_needed(arguments, warned, tmp_path):
@@ -464,6 +473,21 @@ def test_more_than_is_needed(arguments, warned, tmp_path):
     warnings = warnings_of(done)
     assert len(warnings) == warned, done.stderr
     assert all("scheme before the address is not needed" in line for line in warnings)
+
+
+@pytest.mark.parametrize("option", ["--clientappio-api-address", "--runtime-api-address"])
+def test_scheme_for_a_worker(option, peer, tmp_path):
+    """It connects, and says that the scheme was not needed."""
+    environ = {**os.environ, "HOME": str(tmp_path), "FLWR_HOME": str(tmp_path)}
+    program = Path(os.environ["FLWR_BIN_DIR"], "flwr-clientapp")
+    command = [program, "--insecure", option, f"grpc://{address_of(peer)}"]
+    peer.settimeout(30)
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as worker:
+        connection, _ = peer.accept()
+        connection.close()
+        worker.terminate()
+        _, said = worker.communicate(timeout=30)
+    assert said.count("the scheme before the SuperNode's address is not needed") == 1
 
 
 def test_nowhere_to_keep_large_messages(tmp_path):

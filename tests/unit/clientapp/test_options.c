@@ -79,6 +79,9 @@ static void taken(void **state)
 		 "h:1",
 			"h:1", 0, 0, false},
 		{"flwr-clientapp --insecure --runtime-api-address unix:/s", "unix:/s", 0, 0, false},
+		{"flwr-clientapp --insecure --runtime-api-address http://h:1/", "h:1", 0, 0, false},
+		{"flower-superexec --insecure --appio-api-address grpc://[::1]:1", "[::1]:1", 0, 0,
+			false},
 		{"flower-superexec --insecure --runtime-api-address=h:1 --appio-api-address h:1 "
 		 "--executor subprocess --flwr-dir /tmp",
 			"h:1", 0, 0, false},
@@ -92,7 +95,8 @@ static void taken(void **state)
 			command.options.token != rows[i].token ||
 			!command.options.token_text != !rows[i].token ||
 			command.options.parent_pid != rows[i].parent_pid ||
-			command.options.run_once != rows[i].run_once)
+			command.options.run_once != rows[i].run_once ||
+			!command.options.warning != !strstr(rows[i].line, "://"))
 			fail_msg("%s: %d, %s", rows[i].line, r, command.why.text);
 		clientapp_options_done(&command.options);
 	}
@@ -119,7 +123,7 @@ static void refused(void **state)
 		{"flwr-clientapp --insecure --runtime-api-address h:1 --clientappio-api-address "
 		 "h:2",
 			"two names", EXIT_CODE_NONE},
-		{"flwr-clientapp --insecure --runtime-api-address http://h:1", "write h:1",
+		{"flwr-clientapp --insecure --runtime-api-address https://h:1", "asks for TLS",
 			EXIT_CODE_ADDRESS_INVALID},
 		{"flwr-clientapp --insecure --root-certificates f", "--insecure turns off",
 			EXIT_CODE_CERTIFICATES_WITH_INSECURE},

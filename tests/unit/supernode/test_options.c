@@ -119,6 +119,9 @@ static void where_workers_connect(void **state)
 		{"--port -1", ""},
 		{"--superlink 127.0.0.1:1 --port 1", ""},
 		{"--clientappio-api-address unix:/run/x", "unix:/run/x"},
+		{"--clientappio-api-address http://10.0.0.7:1/", "10.0.0.7:1"},
+		{"--clientappio-api-address grpc://[::1]:1 --host ::1", "[::1]:1"},
+		{"--clientappio-api-address https://10.0.0.7:1", ""},
 		{"--isolation process --socket-group g --clientappio-api-address unix:x", "unix:x"},
 		{"--clientappio-api-address unix:", ""},
 		{"--clientappio-api-address unix:/run/x --host 10.0.0.7", ""},
@@ -173,6 +176,14 @@ static void warned(void **state)
 			assert_non_null(strstr(command.options.warnings[0], rows[i].says));
 		supernode_options_done(&command.options);
 	}
+	assert_int_equal(
+		read_line(&command,
+			"--clientappio-api-address http://h:1 --health-server-address grpc://h:2/"),
+		0);
+	assert_string_equal(command.options.health_server_address, "h:2");
+	assert_non_null(strstr(command.options.warnings[2], "not needed"));
+	assert_non_null(strstr(command.options.warnings[3], "not needed"));
+	supernode_options_done(&command.options);
 	for (size_t i = 0; i < ARRAY_LEN(secret); i++) {
 		assert_int_equal(read_line(&command, secret[i]), 0);
 		assert_string_equal(command.options.launcher_secret, "/proc/self/exe");

@@ -106,11 +106,39 @@ static void schemes_are_taken_off(void **state)
 	}
 }
 
+static void tls_is_not_taken_everywhere(void **state)
+{
+	static const struct {
+		const char *text;
+		bool taken;
+		const char *bare;
+	} rows[] = {
+		{"h:1", false, "h:1"},
+		{"unix:/run/x", false, "unix:/run/x"},
+		{"http://h:1/", true, "h:1"},
+		{"grpc://h:1", true, "h:1"},
+		{"dns:///h:1", false, "dns:///h:1"},
+	};
+	struct reason why = {0};
+	bool taken;
+	char *bare;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(address_take_plain(rows[i].text, &taken, &bare, &why), 0);
+		assert_int_equal(taken, rows[i].taken);
+		assert_string_equal(bare, rows[i].bare);
+		free(bare);
+	}
+	assert_int_equal(address_take_plain("https://h:1", &taken, &bare, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "\"https://h:1\" asks for TLS"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_are_told_from_mistakes),
 		cmocka_unit_test(schemes_are_taken_off),
+		cmocka_unit_test(tls_is_not_taken_everywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
