@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 KINDS = {
     "test_run": "two nodes, full run",
     "test_run_with_tls_and_keys": "the same with TLS and registered keys",
-    "test_run_with_tls": "the same with TLS, and keys that are not used",
+    "test_run_with_tls": "the same with TLS",
     "test_judge": "one node: state, run configuration, an exception, a large message",
     "test_package_of_another_release": "the same, the app's Python has another release",
     "test_upgrade": "upgraded from 1.39 to 1.41 under running nodes",
@@ -22,6 +22,9 @@ replaced after a month, is no target. The rows with one node are of another app,
 
 `scripts/compatibility` runs all of them and writes this page; `scripts/compatibility 1.39` runs those of one release again. Without it,
 `scripts/test` runs 1.15, 1.26, 1.39 and 1.41; REST and the adapter with 1.15 and 1.26.
+
+The legacy stream (`flwr.server.start_server`, "grpc-bidi") is no SuperLink's: `tests/system/test_bidi.py` has ten clients at once of
+`examples/bidi-client` at the server of 1.15.2 and at that of 1.41.0, plain and by TLS. There are no keys over it.
 
 | date | release | Fleet API over | what | result |
 |---|---|---|---|---|
@@ -38,6 +41,8 @@ def row_of(case, date):
     what = KINDS[name]
     if name == "test_upgrade":
         what += "; the database is kept" if parameter == "True]" else "; what it knew is lost"
+    if name == "test_run_with_tls" and not parameter.endswith("-0]"):
+        what += ", and keys that are not used"
     if name == "test_package_of_another_release":
         what += f": {parameter.rstrip(']').rpartition('-')[2]}"
     release = noted.get("release", "?")

@@ -86,18 +86,28 @@ def test_memory(federation, clientapp):
     wait_until(lambda: field(node, "VmRSS") <= idle + 4 * MIB, "the memory is given back", 10)
 
 
+by_tls = pytest.mark.skipif(not os.environ.get("FLWR_TEST_LARGE"), reason="takes long")
+
+
 @ours
-@pytest.mark.parametrize("transport", ["grpc-adapter", "rest"])
-def test_transports(federation, transport):
-    """The other ways to a SuperLink hold a message once, too."""
+@pytest.mark.parametrize("secure", [False, pytest.param(True, marks=by_tls)], ids=["plain", "tls"])
+@pytest.mark.parametrize("transport", ["grpc-adapter", "rest", None])
+def test_transports(federation, transport, secure):
+    """All ways to a SuperLink hold a message once, also by TLS."""
+    if not transport and not secure:
+        pytest.skip("as test_memory")
     federation.fleet_api_type = transport
-    federation.expect("Ping failed: DEADLINE_EXCEEDED")
+    # As measured: gRPC takes a quarter more than what it has decrypted.
+    spare = SIZE // 3 if secure and transport != "rest" else 0
+    if secure:
+        federation.secure()
+    federation.expect("Ping failed: (DEADLINE_EXCEEDED|UNAVAILABLE .*timed out)")
     node, node_id, judge = start(federation, "ours", "started")
     assert serves(judge, node_id) == 1
     idle = field(node, "VmRSS")
     there_and_back(judge, node_id, SIZE)
     if os.environ.get("FLWR_SANITIZE") != "1":
-        assert field(node, "VmHWM") - idle <= SIZE + 8 * MIB
+        assert field(node, "VmHWM") - idle <= SIZE + spare + 8 * MIB
     assert serves(judge, node_id) == 2
 
 

@@ -43,17 +43,19 @@ def test_run(federation, tmp_path, transport, version, record_property):
     check(federation, run(federation, tmp_path / "result"))
 
 
+@pytest.mark.parametrize("keys", [0, 2])
 @pytest.mark.parametrize("transport, version", cases("1.15"))
-def test_run_with_tls(federation, tmp_path, transport, version, record_property):
-    """With keys, too, at which SuperLinks look over no transport of these."""
+def test_run_with_tls(federation, tmp_path, transport, version, keys, record_property):
+    """Without keys, and with some, at which SuperLinks look over no transport of these."""
     use_transport(federation, transport, version, record_property)
-    federation.secure(keys=2)
-    federation.expect(NO_KEYS)
+    federation.secure(keys=keys)
+    if keys:
+        federation.expect(NO_KEYS)
     federation.start_superlink()
     start_nodes(federation)
     check(federation, run(federation, tmp_path / "result"))
     for node in federation.nodes:
-        assert len(re.findall(NO_KEYS, node.text())) == 1
+        assert len(re.findall(NO_KEYS, node.text())) == bool(keys)
 
 
 def test_told_to_end(federation):
