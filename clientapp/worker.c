@@ -194,18 +194,21 @@ static uint64_t expanded_bytes(const struct worker *worker)
 
 static bool is_too_large(const struct worker *worker)
 {
-	return expanded_bytes(worker) > worker->content_max_bytes;
+	return worker->inputs.too_large || expanded_bytes(worker) > worker->content_max_bytes;
 }
 
 static void answer_expanded(struct worker *worker)
 {
+	const struct conversation_inputs *inputs = &worker->inputs;
 	struct reason why;
 
 	reason_set(&why,
-		"the message takes %" PRIu64
+		"the message takes %s%" PRIu64
 		" bytes when its arrays are written out for the app, and the memory budget is %" PRIu64
 		" bytes",
-		expanded_bytes(worker), worker->content_max_bytes);
+		inputs->too_large ? "more than " : "",
+		inputs->too_large ? worker->content_max_bytes : expanded_bytes(worker),
+		worker->content_max_bytes);
 	log_error(worker->log, "%s", why.text);
 	answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
 }
@@ -440,7 +443,7 @@ static void pull_done(
 	if (knows_message(worker))
 		log_info(worker->log, "works on run_id=%" PRIu64 " message_id=%s type=%s",
 			metadata->run_id, metadata->message_id, metadata->message_type);
-	if (worker->inputs.broken.text[0])
+	if (worker->inputs.broken.text[0] && !worker->inputs.too_large)
 		answer_error(worker,
 			worker->inputs.unavailable ? ERROR_CODE_MESSAGE_UNAVAILABLE
 						   : ERROR_CODE_CLIENT_APP_CRASHED,
@@ -468,10 +471,13 @@ int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct worker_options *options, struct worker **out)
 {
 	const struct control_start *start = options->start;
+	const uint64_t content_max_bytes =
+		start->content_max_bytes ? start->content_max_bytes : budget_default_limit();
 	const struct conversation_options conversation = {.address = start->address,
 		.token = start->token,
 		.task_token = start->task_token,
-		.retry_ms = WORKER_RETRY_MS};
+		.retry_ms = WORKER_RETRY_MS,
+		.content_max_bytes = content_max_bytes};
 	auto_(close_at_exit) int control = options->control;
 	auto_(worker_free_at_exit) struct worker *worker = calloc(1, sizeof *worker);
 	int r;
@@ -483,8 +489,7 @@ int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	worker->done = options->done;
 	worker->arg = options->arg;
 	worker->stderr_in_replies = start->stderr_in_replies;
-	worker->content_max_bytes =
-		start->content_max_bytes ? start->content_max_bytes : budget_default_limit();
+	worker->content_max_bytes = content_max_bytes;
 	worker->signed_apps = start->signed_apps;
 	worker->flwr_home = strdup(start->flwr_home);
 	worker->hung_up = timer_new(loop, hung_up_late, worker);

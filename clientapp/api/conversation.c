@@ -16,7 +16,8 @@ int conversation_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		.task_token = options->task_token,
 		.retry_ms = options->retry_ms};
 	struct conversation *conversation =
-		options->task_token ? task_new(loop, log) : instruction_new(options->token);
+		options->task_token ? task_new(loop, log, options->content_max_bytes)
+				    : instruction_new(options->token);
 	int r;
 
 	if (!conversation)

@@ -22,6 +22,8 @@ struct conversation_options {
 				   is inline (dialect 1) */
 	int64_t retry_ms; /* how long a SuperNode that cannot be reached is tried in each call;
 			     CLOCK_NEVER: for ever */
+	uint64_t content_max_bytes; /* that the content of inputs may have when it is written out
+				       (record_dict_bytes()); 0: no limit */
 };
 
 /* 0, -EINVAL, -ENOMEM. Strings are copied. */
@@ -34,6 +36,7 @@ struct conversation_inputs {
 		message; /* its content is in records, below; here only whether it has one */
 	struct record_dict content;
 	uint64_t content_bytes;      /* of what was received for it */
+	bool too_large;              /* broken: the content has more than content_max_bytes */
 	struct memory_file *file;    /* where large arrays lie already; NULL: nowhere */
 	struct slices context_bytes; /* as they came */
 	struct context context;

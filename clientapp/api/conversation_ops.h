@@ -24,7 +24,7 @@ struct conversation {
 
 /* calloc()ed; calls is set afterwards. NULL on no memory. */
 struct conversation *instruction_new(uint64_t token);
-struct conversation *task_new(struct loop *loop, struct log *log);
+struct conversation *task_new(struct loop *loop, struct log *log, uint64_t content_max_bytes);
 
 /* Decode the inputs that both dialects have: Run, Context and Fab from their bytes (taken over). 0,
  * -EBADMSG, -EMSGSIZE, -ENOMEM. */

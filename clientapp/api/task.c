@@ -124,7 +124,7 @@ static void task_free(struct conversation *conversation)
 static const struct conversation_ops ops = {
 	.pull = task_pull, .push = task_push, .fail = task_fail, .free = task_free};
 
-struct conversation *task_new(struct loop *loop, struct log *log)
+struct conversation *task_new(struct loop *loop, struct log *log, uint64_t content_max_bytes)
 {
 	struct task *task = calloc(1, sizeof *task);
 
@@ -133,6 +133,7 @@ struct conversation *task_new(struct loop *loop, struct log *log)
 	task->conversation.ops = &ops;
 	task->loop = loop;
 	task->log = log;
+	task->content_max_bytes = content_max_bytes ? content_max_bytes : UINT64_MAX;
 	task->heartbeat = timer_new(loop, heartbeat, task);
 	if (!task->heartbeat) {
 		task_free(&task->conversation);

@@ -47,6 +47,7 @@ struct task_pull {
 	size_t laid; /* so many of the tree were looked at for the file; the jobs' */
 	struct task_fetch fetch[TASK_IN_FLIGHT];
 	size_t next;          /* of the tree, to be fetched */
+	uint64_t bytes_max;   /* of all objects */
 	enum outcome outcome; /* not OK: it has failed, details say why */
 	bool broken;          /* no more is fetched: inputs.broken says why */
 	struct reason details;
@@ -81,6 +82,7 @@ struct task {
 	struct conversation conversation;
 	struct loop *loop;
 	struct log *log;
+	uint64_t content_max_bytes;
 	struct timer *heartbeat;
 	bool told_unknown; /* that the SuperNode does not know it any more */
 	bool closing;

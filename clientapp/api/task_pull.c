@@ -14,6 +14,7 @@
 #include "common/records/items_codec.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -21,8 +22,6 @@
 #define AWAIT_FIRST_MS  1000
 #define AWAIT_MAX_MS    10000
 #define AWAIT_TRIES_MAX 500
-/* Limit of what a message may stand for when its objects are used again and again. */
-#define CONTENT_MAX_BYTES (1ull << 36)
 /* A smaller piece of an array stays where it came. */
 #define LAID_MIN_BYTES 65536
 
@@ -121,13 +120,16 @@ static int get_object(void *arg, const struct object_id *id, struct slices *out)
 static void decode_run(struct job *job)
 {
 	struct task_pull *pull = container_of(job, struct task_pull, decode);
+	const struct task *task = container_of(pull, const struct task, pull);
+	const struct objects_source source = {get_object, pull, task->content_max_bytes};
 	const struct object_node *root = &pull->tree.v[pull->tree.n - 1];
 	struct conversation_inputs *inputs = &pull->inputs;
 	int r = 0;
 
 	if (inputs->message.has_content)
-		r = objects_decode(&(struct objects_source){get_object, pull, CONTENT_MAX_BYTES},
-			&pull->tree.v[root->children[0]].id, &inputs->content, &inputs->broken);
+		r = objects_decode(&source, &pull->tree.v[root->children[0]].id, &inputs->content,
+			&inputs->broken);
+	inputs->too_large = r == -EDQUOT;
 	if (r == 0)
 		r = items_decode(&inputs->context.state, &inputs->state, &inputs->broken);
 	if (r && !inputs->broken.text[0])
@@ -170,6 +172,17 @@ static void fetched(struct task *task)
 }
 
 /* ---- objects ---- */
+
+/* The message has too much; its other objects are not fetched. */
+static void fetch_is_too_large(struct task_fetch *fetch)
+{
+	struct task_pull *pull = &fetch->task->pull;
+
+	pull->broken = pull->inputs.too_large = true;
+	reason_set(&pull->inputs.broken,
+		"the objects of the message have more than %" PRIu64 " bytes", pull->bytes_max);
+	fetch_next(fetch);
+}
 
 /* End the fetch, and begin no other. */
 static void fetch_failed(struct task_fetch *fetch, enum outcome outcome, const char *details)
@@ -280,6 +293,8 @@ static void fetch_answered(void *arg, struct rpc_result *result)
 		if (!wait_for_object(fetch))
 			fetch_failed(fetch, OUTCOME_OK,
 				"an object of the message did not come to the SuperNode");
+	} else if (pulled.content.bytes > pull->bytes_max - pull->inputs.content_bytes) {
+		fetch_is_too_large(fetch);
 	} else {
 		slices_done(&result->body);
 		pull->inputs.content_bytes += pulled.content.bytes;
@@ -329,6 +344,7 @@ static int fetch_begin(struct task *task)
 {
 	struct task_pull *pull = &task->pull;
 
+	pull->bytes_max = object_tree_bytes_max(&pull->tree, task->content_max_bytes);
 	pull->objects = calloc(pull->tree.n, sizeof *pull->objects);
 	if (!pull->objects)
 		return -ENOMEM;

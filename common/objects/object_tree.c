@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define ALLOWANCE_BYTES 1024 /* of an object: its head, its id and name in its parent */
+
 /* An object whose message is being read. */
 struct level {
 	struct wire_reader reader;
@@ -206,6 +208,13 @@ void object_tree_done(struct object_tree *tree)
 	slices_done(&tree->bytes);
 	object_index_done(&tree->index);
 	*tree = (struct object_tree){0};
+}
+
+uint64_t object_tree_bytes_max(const struct object_tree *tree, uint64_t content_bytes)
+{
+	uint64_t more = content_bytes / 4 + ALLOWANCE_BYTES * (tree->n + 1);
+
+	return content_bytes > UINT64_MAX - more ? UINT64_MAX : content_bytes + more;
 }
 
 ptrdiff_t object_tree_find(const struct object_tree *tree, const struct object_id *id)

@@ -39,6 +39,12 @@ struct object_tree {
 int object_tree_decode(const struct slices *bytes, struct object_tree *out, struct reason *why);
 void object_tree_done(struct object_tree *tree);
 
+/*
+ * The bytes that the objects of a tree can have at most whose records have content_bytes
+ * (record_dict_bytes()). Objects have heads and name their children; numbers take up to ten bytes.
+ */
+uint64_t object_tree_bytes_max(const struct object_tree *tree, uint64_t content_bytes);
+
 /* Index of an object, or -1. Takes the same time whatever the ids are. */
 ptrdiff_t object_tree_find(const struct object_tree *tree, const struct object_id *id);
 

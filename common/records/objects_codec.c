@@ -11,12 +11,15 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
-#define PIECES_MAX (4 << 20) /* slices of all arrays: 64 GiB as gRPC hands them out */
+#define PIECES_MAX     (4 << 20)    /* slices of all arrays: 64 GiB as gRPC hands them out */
+#define READ_BYTES_MAX (1ull << 36) /* of all objects, each as often as it is read */
 
 struct reading {
 	const struct objects_source *source;
-	uint64_t bytes_left;
+	uint64_t bytes_left; /* that the records may still get */
+	uint64_t read_left;
 	size_t pieces_left;
 	struct record_decoding decoding;
 	struct reason *why;
@@ -54,11 +57,11 @@ static int refuse_text(struct reading *reading, const struct object_id *id, cons
 	return refuse(reading, id, -EBADMSG, &detail);
 }
 
-/* bytes more are read, or used again. */
-static int take_bytes(struct reading *reading, size_t bytes)
+/* The records get bytes more. */
+static int take_bytes(struct reading *reading, uint64_t bytes)
 {
 	if (bytes > reading->bytes_left)
-		return reason_code(reading->why, -EBADMSG,
+		return reason_code(reading->why, -EDQUOT,
 			"the records have more than %" PRIu64 " bytes", reading->source->bytes_max);
 	reading->bytes_left -= bytes;
 	return 0;
@@ -81,7 +84,12 @@ static int get_object(struct reading *reading, const struct object_id *id, struc
 		reason_set(&detail, "it is not here (%s)", strerror(-r));
 		return refuse(reading, id, r, &detail);
 	}
-	return take_bytes(reading, bytes->bytes);
+	if (bytes->bytes > reading->read_left)
+		return reason_code(reading->why, -EBADMSG,
+			"the objects of the records are used so often that %llu bytes are too few",
+			READ_BYTES_MAX);
+	reading->read_left -= bytes->bytes;
+	return 0;
 }
 
 /* The object, which the caller closes in any case. */
@@ -180,10 +188,9 @@ static int append_chunk(struct reading *reading, const struct opened *object, si
 	if (number >= chunks->n)
 		return refuse_text(reading, object->id, "its body names a child that it has not");
 	chunk = &chunks->v[number];
-	if (chunks->used[number])
+	r = chunks->used[number] ? 0 : read_chunk(reading, &object->head.children[number], chunk);
+	if (r == 0)
 		r = take_bytes(reading, chunk->bytes);
-	else
-		r = read_chunk(reading, &object->head.children[number], chunk);
 	if (r < 0)
 		return r;
 	chunks->used[number] = true;
@@ -248,6 +255,8 @@ static int read_arrays(struct reading *reading, const struct opened *object, str
 		struct array *array;
 
 		r = take_entry(reading);
+		if (r == 0)
+			r = take_bytes(reading, strlen(refs.v[i].name));
 		if (r < 0)
 			return r;
 		array = record_add_array(record, refs.v[i].name);
@@ -271,7 +280,7 @@ static int read_values(struct reading *reading, const struct opened *object, str
 	if (r == 0)
 		r = record_unique(record);
 	if (r == 0)
-		return 0;
+		return take_bytes(reading, record_values_bytes(&record->values));
 	r = record_refused(&reading->decoding, "its body", r, &detail);
 	return refuse(reading, object->id, r, &detail);
 }
@@ -284,6 +293,8 @@ static int read_record(
 	int r;
 
 	r = take_entry(reading);
+	if (r == 0)
+		r = take_bytes(reading, strlen(ref->name));
 	if (r == 0)
 		r = open_object(reading, &ref->id, &object);
 	if (r < 0)
@@ -324,6 +335,7 @@ int objects_decode(const struct objects_source *source, const struct object_id *
 	auto_(record_dict_done) struct record_dict dict = {0};
 	struct reading reading = {.source = source,
 		.bytes_left = source->bytes_max,
+		.read_left = READ_BYTES_MAX,
 		.pieces_left = PIECES_MAX,
 		.decoding = {.left = RECORD_ENTRIES_MAX},
 		.why = why};

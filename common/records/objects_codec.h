@@ -20,15 +20,16 @@ typedef int objects_get_fn(void *arg, const struct object_id *id, struct slices 
 struct objects_source {
 	objects_get_fn *get;
 	void *arg;
-	uint64_t bytes_max; /* of all objects that are read, each as often as it is used: a small
+	uint64_t bytes_max; /* that the records may have as record_dict_bytes() counts them: a small
 			       message can stand for a very large one */
 };
 
 /*
  * The records of the RecordDict with this id. Order is as written; array bytes are references to
- * what get() gave, a piece that is used again too. 0; -EBADMSG with a sentence (an object that is
- * not as it must be, more than RECORD_ENTRIES_MAX entries, more than bytes_max); -ENOMEM; what
- * get() said, with a sentence. Blocks only as get() does.
+ * what get() gave, a piece that is used again too; values are copied at each use. 0; -EBADMSG with
+ * a sentence (an object that is not as it must be, more than RECORD_ENTRIES_MAX entries, objects
+ * that are used too often); -EDQUOT with a sentence (more than bytes_max, of which no more than one
+ * record is built in excess); -ENOMEM; what get() said, with a sentence. Blocks only as get() does.
  */
 int objects_decode(const struct objects_source *source, const struct object_id *id,
 	struct record_dict *out, struct reason *why);

@@ -121,6 +121,15 @@ static uint64_t value_bytes(const struct value *value)
 	return bytes;
 }
 
+uint64_t record_values_bytes(const struct value_map *values)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < values->n; i++)
+		bytes += strlen(values->v[i].key) + value_bytes(&values->v[i].value);
+	return bytes;
+}
+
 uint64_t record_dict_bytes(const struct record_dict *dict)
 {
 	uint64_t bytes = 0;
@@ -128,12 +137,9 @@ uint64_t record_dict_bytes(const struct record_dict *dict)
 	for (size_t i = 0; i < dict->n; i++) {
 		const struct record *record = &dict->v[i];
 
-		bytes += strlen(record->name);
+		bytes += strlen(record->name) + record_values_bytes(&record->values);
 		for (size_t j = 0; j < record->n_arrays; j++)
 			bytes += strlen(record->arrays[j].key) + record->arrays[j].data.bytes;
-		for (size_t j = 0; j < record->values.n; j++)
-			bytes += strlen(record->values.v[j].key) +
-				 value_bytes(&record->values.v[j].value);
 	}
 	return bytes;
 }

@@ -64,6 +64,8 @@ int record_dict_unique(struct record_dict *dict);
 /* Bytes of the dict's names, values and arrays when each is written out: an array's pieces as often
  * as they are used. */
 uint64_t record_dict_bytes(const struct record_dict *dict);
+/* The same of a record's values. */
+uint64_t record_values_bytes(const struct value_map *values);
 
 /* May a metric record hold such a value? (numbers and lists of numbers, no bool) */
 bool record_metric_kind(enum value_kind kind);

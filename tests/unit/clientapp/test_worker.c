@@ -40,6 +40,7 @@ int __wrap_conversation_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct conversation_options *options, struct conversation **out)
 {
 	assert_int_equal(options->token, 41);
+	assert_int_equal(options->content_max_bytes, 1000);
 	*out = NULL;
 	return 0;
 }
@@ -155,8 +156,10 @@ static void on_done(void *arg)
 static int setup(void **state)
 {
 	static struct rig rig;
-	const struct control_start start = {
-		.token = 41, .address = (char *)"127.0.0.1:9094", .flwr_home = (char *)"/home"};
+	const struct control_start start = {.token = 41,
+		.address = (char *)"127.0.0.1:9094",
+		.flwr_home = (char *)"/home",
+		.content_max_bytes = 1000};
 	struct control_message message;
 	int ends[2];
 
@@ -328,6 +331,40 @@ static void inputs_that_cannot_be_run_are_answered(void **state)
 	assert_string_equal(world.reason, "the run has no FAB");
 }
 
+static void records_over_the_budget_are_answered(void **state)
+{
+	struct conversation_inputs inputs = good_inputs();
+	struct value value = {0};
+	char bytes[1000] = "";
+
+	assert_int_equal(value_set_bytes(&value, VALUE_BYTES, bytes, sizeof bytes), 0);
+	assert_int_equal(
+		value_map_set(&record_dict_add(&inputs.content, "r", RECORD_CONFIGS)->values, "b",
+			&value),
+		0);
+	give(inputs);
+	assert_int_equal(world.code, ERROR_CODE_CLIENT_APP_CRASHED);
+	assert_string_equal(world.reason,
+		"the message takes 1010 bytes when its arrays are written out for the app, and the memory budget is 1000 bytes");
+	assert_int_equal(world.installs, 0);
+}
+
+/* What is over the budget was not built, so that nobody knows how large it is. */
+static void a_message_that_was_not_read_to_its_end_is_answered(void **state)
+{
+	struct rig *rig = *state;
+	struct conversation_inputs inputs = good_inputs();
+
+	inputs.too_large = true;
+	reason_set(&inputs.broken, "the records have more than 1000 bytes");
+	give(inputs);
+	assert_int_equal(world.code, ERROR_CODE_CLIENT_APP_CRASHED);
+	assert_string_equal(world.reason,
+		"the message takes more than 1000 bytes when its arrays are written out for the app, and the memory budget is 1000 bytes");
+	assert_true(kit_log_count(&rig->log, "takes more than 1000 bytes") > 0);
+	assert_int_equal(world.installs, 0);
+}
+
 static void a_fab_that_is_refused_is_answered(void **state)
 {
 	struct rig *rig = *state;
@@ -424,6 +461,8 @@ int main(void)
 		TEST(a_reply_that_is_too_large_becomes_an_error_once),
 		TEST(without_inputs_there_is_no_reply),
 		TEST(inputs_that_cannot_be_run_are_answered),
+		TEST(records_over_the_budget_are_answered),
+		TEST(a_message_that_was_not_read_to_its_end_is_answered),
 		TEST(a_fab_that_is_refused_is_answered),
 		TEST(an_app_that_crashes_is_answered_for),
 		TEST(an_app_that_crashes_before_the_inputs_are_there_is_answered_with_them),

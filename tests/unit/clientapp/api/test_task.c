@@ -19,6 +19,7 @@ static struct {
 	struct conversation *conversation;
 	struct kit_child supernode;
 	char said[4096];
+	uint64_t content_max_bytes;
 	/* what came */
 	struct conversation_inputs inputs;
 	bool done;
@@ -42,7 +43,8 @@ static void begin(const char *orders)
 				 &(struct conversation_options){
 					 .address = kit_child_value(&rig.supernode, "address"),
 					 .task_token = token,
-					 .retry_ms = 10000},
+					 .retry_ms = 10000,
+					 .content_max_bytes = rig.content_max_bytes},
 				 &rig.conversation),
 		0);
 }
@@ -250,6 +252,36 @@ static void an_object_that_is_wrong_or_gone(void **state)
 	}
 }
 
+/* Its bytes come, but each use of an array counts. */
+static void records_over_the_limit_are_not_built(void **state)
+{
+	rig.content_max_bytes = 20000000;
+	begin("");
+	pull();
+	assert_int_equal(rig.outcome, OUTCOME_OK);
+	assert_true(rig.inputs.too_large);
+	assert_string_equal(rig.inputs.broken.text, "the records have more than 20000000 bytes");
+	assert_true(rig.inputs.content_bytes > 12000000);
+	assert_int_equal(rig.inputs.content.n, 0);
+	end();
+}
+
+static void objects_over_the_limit_are_not_fetched(void **state)
+{
+	rig.content_max_bytes = 4000000;
+	begin("");
+	pull();
+	assert_int_equal(rig.outcome, OUTCOME_OK);
+	assert_true(rig.inputs.too_large);
+	assert_non_null(strstr(rig.inputs.broken.text, "the objects of the message have more"));
+	assert_true(rig.inputs.content_bytes < 5100000);
+	/* The caller is answered all the same. */
+	push(true, false);
+	assert_int_equal(rig.outcome, OUTCOME_OK);
+	end();
+	assert_said("sub_status failed\n");
+}
+
 static void no_message(void **state)
 {
 	begin("no-message");
@@ -320,7 +352,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {TEST(there_and_back), TEST(an_error),
 		TEST(what_is_known_is_not_sent), TEST(calls_are_made_again),
 		TEST(an_object_may_come_later), TEST(an_object_that_is_wrong_or_gone),
-		TEST(no_message), TEST(a_reply_that_is_not_taken), TEST(in_a_worker_s_place),
+		TEST(records_over_the_limit_are_not_built),
+		TEST(objects_over_the_limit_are_not_fetched), TEST(no_message),
+		TEST(a_reply_that_is_not_taken), TEST(in_a_worker_s_place),
 		TEST(freed_at_any_time)};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -410,8 +410,56 @@ static void few_bytes_do_not_become_many(void **state)
 	expect_refusal(&store, "more than 1000000 entries");
 	assert_int_equal(objects_decode(&(struct objects_source){store_get, &store, 1000000}, &id,
 				 &dict, &why),
-		-EBADMSG);
+		-EDQUOT);
 	assert_string_equal(why.text, "the records have more than 1000000 bytes");
+}
+
+/* A get() that counts what it gives. */
+struct counted_store {
+	struct object_store store;
+	unsigned gets;
+};
+
+static int counted_get(void *arg, const struct object_id *id, struct slices *out)
+{
+	struct counted_store *counted = arg;
+
+	counted->gets++;
+	return store_get(&counted->store, id, out);
+}
+
+/* Each name that points to a record of values has a copy of them. */
+static void a_record_of_many_names_is_counted_at_each(void **state)
+{
+	enum { NAMES = 300, LEN = 5000 };
+	static const char payload[LEN];
+	auto_(record_dict_done) struct record_dict made = {0}, dict = {0};
+	auto_(object_list_done) struct object_list list = {0};
+	auto_(free_at_exit) char *records = NULL;
+	struct counted_store counted = {0};
+	const struct objects_source source = {counted_get, &counted, 3 * LEN};
+	struct value value = {0};
+	struct reason why = {0};
+	struct object_id id;
+
+	assert_int_equal(value_set_bytes(&value, VALUE_BYTES, payload, LEN), 0);
+	assert_int_equal(
+		value_map_set(&record_dict_add(&made, "r", RECORD_CONFIGS)->values, "b", &value),
+		0);
+	assert_int_equal(objects_encode(&made, 100, &list), 0);
+	assert_int_equal(list.n, 2);
+	/* The dict is made anew, with many names. */
+	id = list.v[0].id;
+	assert_int_equal(slices_move(&store_add(&counted.store)->bytes, &list.v[0].bytes), 0);
+	counted.store.v[0].id = id;
+	records = repeat(&id, NAMES);
+	id = store_make(&counted.store, OBJECT_RECORD_DICT, &id, 1, records);
+	assert_int_equal(objects_decode(&source, &id, &dict, &why), -EDQUOT);
+	assert_string_equal(why.text, "the records have more than 15000 bytes");
+	/* The dict, and the record for the three names that are too many. */
+	assert_int_equal(counted.gets, 4);
+	assert_int_equal(dict.n, 0);
+	store_done(&counted.store);
 }
 
 /* Short values need much memory when they are parsed. */
@@ -464,6 +512,7 @@ int main(void)
 		cmocka_unit_test(leaves_have_no_children),
 		cmocka_unit_test(a_missing_object_is_named),
 		cmocka_unit_test(few_bytes_do_not_become_many),
+		cmocka_unit_test(a_record_of_many_names_is_counted_at_each),
 		cmocka_unit_test(many_short_values_are_bounded),
 		cmocka_unit_test(long_names_are_refused)};
 
