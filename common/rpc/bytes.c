@@ -1,6 +1,7 @@
 /*
  * bytes: each slice of ours becomes one of gRPC that keeps a reference to our owner; each of gRPC's
- * becomes one of ours whose owner keeps a reference to gRPC's.
+ * becomes one of ours whose owner keeps a reference to gRPC's, but for small ones, which are copied
+ * together.
  */
 #include "common/rpc/internal/bytes.h"
 
@@ -13,6 +14,8 @@
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/slice.h>
 #include <stdlib.h>
+
+#define SMALL_BYTES 256 /* a reference to less than this costs more than a copy */
 
 struct grpc_bytes {
 	struct slice_owner owner;
@@ -67,14 +70,22 @@ int bytes_to_grpc(const struct slices *list, grpc_byte_buffer **out)
 /* Takes over the reference to slice. */
 static int append_grpc_slice(struct slices *list, grpc_slice slice)
 {
-	struct grpc_bytes *bytes = malloc(sizeof *bytes);
+	struct grpc_bytes *bytes;
+	int r;
 
+	/* A peer may cut its bytes into very many frames, each of which is a slice. */
+	if (GRPC_SLICE_LENGTH(slice) < SMALL_BYTES) {
+		r = slices_append_small(
+			list, GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice));
+		grpc_slice_unref(slice);
+		return r;
+	}
+	bytes = malloc(sizeof *bytes);
 	if (!bytes) {
 		grpc_slice_unref(slice);
 		return -ENOMEM;
 	}
 	slice_owner_init(&bytes->owner, grpc_bytes_release);
-	/* Short slices carry their bytes inside, so data must point into our copy of the struct. */
 	bytes->slice = slice;
 	return slices_append(list, (struct slice){.data = GRPC_SLICE_START_PTR(bytes->slice),
 					   .len = GRPC_SLICE_LENGTH(bytes->slice),

@@ -17,8 +17,8 @@ struct grpc_slice;
  */
 int bytes_to_grpc(const struct slices *list, struct grpc_byte_buffer **out);
 
-/* Append references to the bytes of buffer, which stays the caller's. 0, or -ENOMEM and list is as
- * before. */
+/* Append references to the bytes of buffer, which stays the caller's; small pieces of it are copied
+ * together. 0, or -ENOMEM and list is as before. */
 int bytes_from_grpc(struct grpc_byte_buffer *buffer, struct slices *list);
 
 /* A NUL-terminated copy of slice, which may hold anything. NULL on no memory. */

@@ -97,6 +97,35 @@ static void test_short(void **state)
 	slices_done(&back);
 }
 
+/* A peer may cut its bytes into very many frames: they cost about their bytes. */
+static void test_many_small(void **state)
+{
+	enum { N = 100000, LEN = 24 };
+	auto_(free_at_exit) grpc_slice *v = calloc(N, sizeof *v);
+	struct slices back = {0};
+	grpc_byte_buffer *buffer;
+	char text[LEN];
+
+	assert_non_null(v);
+	for (size_t i = 0; i < N; i++) {
+		memset(text, 'a' + (int)(i % 26), LEN);
+		v[i] = grpc_slice_from_copied_buffer(text, LEN);
+	}
+	buffer = grpc_raw_byte_buffer_create(v, N);
+	for (size_t i = 0; i < N; i++)
+		grpc_slice_unref(v[i]);
+	assert_int_equal(bytes_from_grpc(buffer, &back), 0);
+	grpc_byte_buffer_destroy(buffer);
+	assert_int_equal(back.bytes, (size_t)N * LEN);
+	assert_true(back.n < 1000);
+	for (size_t i = 0; i < N; i += 997) {
+		assert_int_equal(slices_read(&back, i * LEN, text, LEN), 0);
+		assert_int_equal(text[0], 'a' + (int)(i % 26));
+		assert_int_equal(text[LEN - 1], 'a' + (int)(i % 26));
+	}
+	slices_done(&back);
+}
+
 static void test_text(void **state)
 {
 	grpc_slice slice = grpc_slice_from_copied_buffer("some text", 4);
@@ -127,6 +156,7 @@ int main(void)
 		cmocka_unit_test(test_by_reference),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_many_small),
 		cmocka_unit_test(test_text),
 	};
 
