@@ -52,6 +52,7 @@ struct http_call {
 	bool h2;     /* both ends have agreed on HTTP/2 */
 	bool enough; /* has all of the answer that is wanted; the rest is not waited for */
 	struct timer *impatience; /* of a refusal: ends the wait for its words */
+	bool keeps_head;
 	char words[CURL_ERROR_SIZE];
 	char names[256];
 };

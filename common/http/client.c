@@ -276,7 +276,8 @@ static void call_result(struct http_call *call, CURLcode code, struct http_resul
 	result->names = "";
 	if (call->asks)
 		call_answer(call, result);
-	if ((result->failure == HTTP_FAILURE_NONE || call->asks) &&
+	if ((result->failure == HTTP_FAILURE_NONE || call->asks ||
+		    (result->failure == HTTP_FAILURE_TOO_LARGE && call->keeps_head)) &&
 		http_sink_take(&call->sink, &result->body) < 0)
 		result->failure = HTTP_FAILURE_MEMORY;
 	result->outcome = http_failure_outcome(result->failure);
@@ -319,6 +320,7 @@ static int call_start(struct http_client *client, const struct http_call_options
 	call->done = options->done;
 	call->arg = options->arg;
 	call->asks = options->ask != NULL;
+	call->keeps_head = options->keeps_head;
 	call->sink.max_bytes = client->receive_max_bytes;
 	if (options->answer_max_bytes && options->answer_max_bytes < call->sink.max_bytes)
 		call->sink.max_bytes = options->answer_max_bytes;

@@ -62,6 +62,8 @@ struct http_result {
 	const char *names; /* that the certificate is for, "a, b"; never NULL; a peer's bytes */
 };
 
+#define HTTP_KEPT_HEAD_BYTES ((size_t)64 << 10)
+
 typedef void http_done_fn(void *arg, struct http_result *result);
 
 struct http_call_options {
@@ -71,6 +73,7 @@ struct http_call_options {
 	int64_t timeout_ms;        /* 0: none (calls that carry content); dead connections end it */
 	uint64_t answer_max_bytes; /* of the body; 0: the client's receive_max_bytes, which bounds
 				      this one, too */
+	bool keeps_head;  /* of a larger answer result->body has the first HTTP_KEPT_HEAD_BYTES */
 	const char *what; /* static: what passes, "a reply": its progress is told; NULL: is not */
 	/*
 	 * A question, on a connection of its own: GET, no body; HTTP/2 is offered with TLS, and

@@ -84,6 +84,19 @@ static bool is_refused(const struct http_call *call)
 	return !call->asks && call_status(call) >= STATUS_FIRST_BAD;
 }
 
+/* The first bytes of an answer that is too large. Without memory for them there are none. */
+static void keep_head(struct http_call *call, const char *data, size_t len)
+{
+	uint64_t bytes = http_sink_bytes(&call->sink);
+
+	if (bytes >= HTTP_KEPT_HEAD_BYTES)
+		return;
+	call->sink.max_bytes = HTTP_KEPT_HEAD_BYTES;
+	if (len > HTTP_KEPT_HEAD_BYTES - bytes)
+		len = (size_t)(HTTP_KEPT_HEAD_BYTES - bytes);
+	(void)http_sink_add(&call->sink, data, len);
+}
+
 static size_t write_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct http_call *call = arg;
@@ -96,6 +109,8 @@ static size_t write_body(char *data, size_t size, size_t n, void *arg)
 		call->enough = true;
 		return 0;
 	}
+	if (r == -EMSGSIZE && call->keeps_head)
+		keep_head(call, data, len);
 	if (r == -EMSGSIZE)
 		return give_up(call, HTTP_FAILURE_TOO_LARGE);
 	if (r < 0)
@@ -148,6 +163,10 @@ static enum http_failure take_length(struct http_call *call, const char *value)
 	call->head.length = length;
 	if (is_refused(call))
 		return HTTP_FAILURE_NONE;
+	if (length > call->sink.max_bytes && call->keeps_head) {
+		call->sink.max_bytes = 0; /* write_body() ends the call, with the head */
+		return HTTP_FAILURE_NONE;
+	}
 	if (length > call->sink.max_bytes)
 		return HTTP_FAILURE_TOO_LARGE;
 	call->sink.expected = length;

@@ -146,7 +146,7 @@ int fleet_decode_pull_messages(const struct slices *bytes, struct envelope *out,
 int fleet_decode_pulled_metadata(const struct slices *bytes, struct envelope *out)
 {
 	auto_(slices_done) struct slices first = {0};
-	int r = wire_first_bytes(bytes, NUMBER_PULL_MESSAGES_RESPONSE_MESSAGES_LIST, &first);
+	int r = wire_first_bytes_cut(bytes, NUMBER_PULL_MESSAGES_RESPONSE_MESSAGES_LIST, &first);
 
 	*out = (struct envelope){0};
 	return r < 0 ? r : envelope_decode_metadata(&first, out);

@@ -32,8 +32,8 @@ int fleet_encode_pull_messages(uint64_t node_id, struct slices *out);
  */
 int fleet_decode_pull_messages(const struct slices *bytes, struct envelope *out,
 	struct slices *tree_out, unsigned *more_out);
-/* Only the metadata of the message, also when the rest cannot be read; 0, -EBADMSG (also: there is
- * no message), -EMSGSIZE, -ENOMEM. */
+/* Only the metadata of the message, also when the rest cannot be read, or is not there; 0, -EBADMSG
+ * (also: there is no message), -EMSGSIZE, -ENOMEM. */
 int fleet_decode_pulled_metadata(const struct slices *bytes, struct envelope *out);
 /* tree: of the reply's objects, NULL in dialect A; runtime_s: from the worker's pull to its push.
  */

@@ -15,6 +15,8 @@
 #include <grpc/byte_buffer.h>
 #include <stdlib.h>
 
+#define KEPT_HEAD_BYTES ((size_t)64 << 10)
+
 struct rpc_call {
 	struct outgoing out;
 	struct tag status, message, second;
@@ -26,6 +28,7 @@ struct rpc_call {
 	grpc_byte_buffer *request;
 	grpc_byte_buffer *response, *surplus; /* the message, and another one */
 	uint64_t answer_max_bytes;            /* 0: any */
+	bool keeps_head;
 };
 
 /* Free a call that is in no list any more, or not yet; half-built ones too. */
@@ -55,6 +58,18 @@ static void result_fail(struct rpc_result *result, enum outcome outcome, const c
 	result->details = details;
 }
 
+/* The first bytes of an answer that is too large. Without memory for them there are none. */
+static void result_keep_head(struct rpc_result *result, const struct rpc_call *call)
+{
+	auto_(slices_done) struct slices body = {0};
+	enum outcome outcome;
+
+	if (outgoing_unpack(call->response, &body, &outcome))
+		return;
+	(void)slices_append_range(&result->body, &body, 0,
+		body.bytes < KEPT_HEAD_BYTES ? body.bytes : KEPT_HEAD_BYTES);
+}
+
 static void result_take(struct rpc_result *result, const struct rpc_call *call)
 {
 	enum outcome outcome;
@@ -68,6 +83,8 @@ static void result_take(struct rpc_result *result, const struct rpc_call *call)
 			    grpc_byte_buffer_length(call->response) > call->answer_max_bytes;
 	if (result->too_large) {
 		result_fail(result, OUTCOME_RESOURCE_EXHAUSTED, "the answer is too large");
+		if (call->keeps_head)
+			result_keep_head(result, call);
 		return;
 	}
 	why = outgoing_unpack(call->response, &result->body, &outcome);
@@ -229,6 +246,7 @@ static int call_start(struct rpc_channel *channel, const struct rpc_call_options
 	call->done = options->done;
 	call->arg = options->arg;
 	call->answer_max_bytes = options->answer_max_bytes;
+	call->keeps_head = options->keeps_head;
 	call->out.traffic = (struct rpc_call_traffic){.sent = 1, .sent_bytes = body->bytes};
 	r = outgoing_init(&call->out, channel, &head);
 	if (r == 0)

@@ -36,6 +36,7 @@ struct rpc_call_options {
 	uint64_t answer_max_bytes; /* a larger answer becomes RESOURCE_EXHAUSTED, too_large; 0: the
 				      channel's receive_max_bytes. It is looked at when all of it
 				      is here: memory_max_bytes bounds what it takes until then */
+	bool keeps_head;           /* of a larger answer result->body has the first 64 KiB */
 	bool wait_for_ready;       /* needs a timeout */
 	const enum rpc_compression *compression; /* NULL: the channel's */
 	const char

@@ -41,6 +41,7 @@ void wire_reader_enter(
 	assert(field->type == WIRE_BYTES);
 	reader_seek(&inner, field->offset);
 	inner.end = field->offset + field->len;
+	inner.cut = false;
 	*reader = inner;
 }
 
@@ -118,8 +119,13 @@ static int read_length(struct wire_reader *reader, struct wire_field *field)
 {
 	uint64_t len;
 
-	if (read_varint(reader, &len) < 0 || len > reader->end - reader->offset)
+	if (read_varint(reader, &len) < 0)
 		return -EBADMSG;
+	if (len > reader->end - reader->offset) {
+		if (!reader->cut)
+			return -EBADMSG;
+		len = reader->end - reader->offset;
+	}
 	field->offset = reader->offset;
 	field->len = (size_t)len;
 	reader_seek(reader, field->offset + field->len);
@@ -262,16 +268,31 @@ int wire_refs(const struct wire_reader *reader, const struct wire_field *field, 
 	return 0;
 }
 
+static int first_bytes(struct wire_reader *reader, uint32_t number, struct slices *out)
+{
+	struct wire_field field;
+
+	while (wire_next(reader, &field) > 0)
+		if (field.number == number && field.type == WIRE_BYTES)
+			return wire_refs(reader, &field, out);
+	return -EBADMSG;
+}
+
 int wire_first_bytes(const struct slices *list, uint32_t number, struct slices *out)
 {
 	struct wire_reader reader;
-	struct wire_field field;
 
 	wire_reader_init(&reader, list);
-	while (wire_next(&reader, &field) > 0)
-		if (field.number == number && field.type == WIRE_BYTES)
-			return wire_refs(&reader, &field, out);
-	return -EBADMSG;
+	return first_bytes(&reader, number, out);
+}
+
+int wire_first_bytes_cut(const struct slices *list, uint32_t number, struct slices *out)
+{
+	struct wire_reader reader;
+
+	wire_reader_init(&reader, list);
+	reader.cut = true;
+	return first_bytes(&reader, number, out);
 }
 
 uint64_t wire_first_varint(const struct slices *list, uint32_t number)

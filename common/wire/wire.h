@@ -19,6 +19,7 @@ struct wire_reader {
 	size_t within; /* its offset there */
 	size_t offset; /* of the next byte in list */
 	size_t end;    /* where reading ends */
+	bool cut;      /* what comes behind that is missing: a BYTES field may end there */
 };
 
 /* A field. The contents of WIRE_BYTES are at [offset, offset + len) of the list. */
@@ -56,6 +57,8 @@ int wire_refs(const struct wire_reader *reader, const struct wire_field *field, 
 /* References to the contents of the first BYTES field of this number in a whole message, appended
  * to *out; what comes behind it may be broken. 0; -EBADMSG when there is none; -ENOMEM. */
 int wire_first_bytes(const struct slices *list, uint32_t number, struct slices *out);
+/* The same of a message of which the end may be missing: what is there of the field. */
+int wire_first_bytes_cut(const struct slices *list, uint32_t number, struct slices *out);
 
 /* The VARINT field of this number if it is the first of a whole message, as encoders write it; else
  * 0: a look that costs the same however many bytes there are. */

@@ -59,6 +59,7 @@ void ask(struct world *world, const char *path, struct slices *body, int64_t tim
 		.n_headers = 1,
 		.timeout_ms = timeout_ms,
 		.answer_max_bytes = world->answer_max_bytes,
+		.keeps_head = world->keeps_head,
 		.what = what,
 		.done = finish,
 		.arg = answer};

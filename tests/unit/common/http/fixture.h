@@ -19,6 +19,7 @@ struct world {
 	char address[64];
 	struct kit_log log;
 	uint64_t answer_max_bytes; /* of the next calls */
+	bool keeps_head;
 };
 
 int world_setup(void **state); /* SIGPIPE is ignored, too */

@@ -127,6 +127,30 @@ static void a_call_may_bound_its_answer(void **state)
 	world->answer_max_bytes = 0;
 }
 
+/* With its length told ahead, or without: not more than the bound, and the head, is taken. */
+static void the_head_of_a_larger_answer_is_kept(void **state)
+{
+	static const char *const paths[] = {"/big/1", "/endless"};
+	struct world *world = *state;
+
+	world->keeps_head = true;
+	for (size_t i = 0; i < 2 * ARRAY_LEN(paths); i++) {
+		const uint64_t bound = i % 2 ? 100000 : 1000;
+		struct answer answer;
+
+		world->answer_max_bytes = bound;
+		ask(world, paths[i / 2], NULL, 20000, NULL, &answer);
+		wait_for(world, &answer);
+		assert_int_equal(answer.failure, HTTP_FAILURE_TOO_LARGE);
+		assert_in_range(answer.body.bytes, 1000,
+			bound > HTTP_KEPT_HEAD_BYTES ? bound : HTTP_KEPT_HEAD_BYTES);
+		answer_done(&answer);
+		expect_text(world, "/echo", "");
+	}
+	world->keeps_head = false;
+	world->answer_max_bytes = 0;
+}
+
 static void a_call_ends_in_its_time(void **state)
 {
 	struct world *world = *state;
@@ -278,6 +302,7 @@ int main(void)
 		TEST(a_status_is_told_with_its_words),
 		TEST(broken_answers_fail_one_call_only),
 		TEST(a_call_may_bound_its_answer),
+		TEST(the_head_of_a_larger_answer_is_kept),
 		TEST(a_call_ends_in_its_time),
 		TEST(a_refusal_ends_by_itself),
 		TEST(nothing_is_compressed),

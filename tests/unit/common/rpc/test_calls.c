@@ -222,16 +222,19 @@ static void test_bounded(void **state)
 	struct world *world = *state;
 	struct rpc_channel *channel = world_channel(world, 0);
 
-	for (int over = 0; over < 2; over++) {
+	for (int i = 0; i < 4; i++) {
+		bool over = i % 2, keeps_head = i / 2;
 		struct rpc_call_options options = {.path = "/test.Service/Echo",
 			.timeout_ms = 20000,
-			.answer_max_bytes = 1000 - (uint64_t)over};
-		struct slices body = body_of(1000);
+			.answer_max_bytes = 100000 - (uint64_t)over,
+			.keeps_head = keeps_head};
+		struct slices body = body_of(100000);
 		struct answer answer = {0};
 
 		assert_int_equal(call_begin(channel, &options, &body, &answer), 0);
 		world_wait(world, &answer.done);
 		assert_int_equal(answer.outcome, over ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_OK);
+		assert_int_equal(answer.body.bytes, !over ? 100000 : keeps_head ? 65536 : 0);
 		answer_done(&answer);
 	}
 	rpc_channel_free(channel);

@@ -131,10 +131,28 @@ static void test_small_pieces(void **state)
 	slice_unref(&flat);
 }
 
+/* Of a message that breaks off what is there of the field is given. */
+static void test_cut(void **state)
+{
+	static const uint8_t bytes[] = {0x12, 8, 'a', 'b', 'c'};
+
+	for (size_t len = 0; len <= sizeof bytes; len++) {
+		auto_(slices_done) struct slices list = {0}, out = {0}, strict = {0};
+		int r;
+
+		assert_int_equal(slices_append_copy(&list, bytes, len), 0);
+		assert_int_equal(wire_first_bytes(&list, 2, &strict), -EBADMSG);
+		r = wire_first_bytes_cut(&list, 2, &out);
+		assert_int_equal(r, len < 2 ? -EBADMSG : 0);
+		assert_int_equal(out.bytes, len < 2 ? 0 : len - 2);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_round),
-		cmocka_unit_test(test_broken), cmocka_unit_test(test_small_pieces)};
+		cmocka_unit_test(test_broken), cmocka_unit_test(test_small_pieces),
+		cmocka_unit_test(test_cut)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
