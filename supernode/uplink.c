@@ -103,6 +103,14 @@ static void on_content(void *arg, uint64_t number, enum outcome outcome, const c
 	supernode_pump(supernode);
 }
 
+static void on_over_budget(void *arg, uint64_t number, const char *details)
+{
+	struct supernode *supernode = arg;
+
+	node_content(supernode->node, supernode_now(), number, NODE_FETCH_TOO_LARGE, details);
+	supernode_pump(supernode);
+}
+
 static void on_told_to_end(void *arg)
 {
 	struct supernode *supernode = arg;
@@ -124,6 +132,7 @@ const struct fleet_ops uplink_events = {
 	.wants_message = on_wants_message,
 	.message = on_message,
 	.content = on_content,
+	.over_budget = on_over_budget,
 	.told_to_end = on_told_to_end,
 	.over = on_over,
 };

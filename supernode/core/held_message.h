@@ -14,6 +14,7 @@ struct held_message {
 	struct object_set *objects; /* 1.20 and later: the content's objects, the Message object
 				       among them; a reference; NULL: the content is inline, or
 				       there is none */
+	bool over_budget;           /* its content was not taken, for there is no room for it */
 };
 
 void held_message_done(struct held_message *message);

@@ -307,7 +307,10 @@ int node_message(struct node *node, struct node_now now, struct held_message *gi
 	if (!node->registered) {
 		message_drop(node, message, now, "the node is not registered");
 	} else if (refused) {
-		message_fail(node, message, now, ERROR_CODE_MESSAGE_UNAVAILABLE, refused);
+		message_fail(node, message, now,
+			message->instruction.over_budget ? ERROR_CODE_CLIENT_APP_CRASHED
+							 : ERROR_CODE_MESSAGE_UNAVAILABLE,
+			refused);
 	} else if (message_check(node, message, &why) < 0) {
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
 	} else if (node_run_join(node, message->instruction.envelope.metadata.run_id,
@@ -331,6 +334,8 @@ void node_content(struct node *node, struct node_now now, uint64_t number, enum 
 		node_run_over(message->run, "its run is over");
 	else if (fetch == NODE_FETCH_REFUSED)
 		message_fail(node, message, now, ERROR_CODE_MESSAGE_UNAVAILABLE, reason);
+	else if (fetch == NODE_FETCH_TOO_LARGE)
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, reason);
 	node_reconcile(node, now);
 }
 

@@ -130,13 +130,14 @@ int node_message(struct node *node, struct node_now now, struct held_message *me
 
 enum node_fetch {
 	NODE_FETCHED,
-	NODE_RUN_OVER,     /* PERMISSION_DENIED, NOT_FOUND: its messages are dropped, it is freed */
-	NODE_FETCH_REFUSED /* of no use: error reply (code 7 for a FAB, 8 for a run) with the
-			      sentence */
+	NODE_RUN_OVER, /* PERMISSION_DENIED, NOT_FOUND: its messages are dropped, it is freed */
+	NODE_FETCH_REFUSED,  /* of no use: error reply (code 7 for a FAB, 8 for a run) with the
+				sentence */
+	NODE_FETCH_TOO_LARGE /* of objects only: over the memory budget */
 };
 
-/* The objects of message are all there (NODE_FETCHED), or will not come: error reply with code 3
- * and the sentence. */
+/* The objects of message are all there (NODE_FETCHED), or will not come: error reply with code 3,
+ * or 8 with NODE_FETCH_TOO_LARGE, and the sentence. */
 void node_content(struct node *node, struct node_now now, uint64_t message, enum node_fetch fetch,
 	const char *reason);
 

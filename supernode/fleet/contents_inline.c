@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static void inline_take(struct fleet *fleet, struct held_message *message, struct slices *tree)
+static void inline_take(struct fleet *fleet, struct held_message *message, struct pulled_tree *tree)
 {
 	(void)tree;
 	if (reconnect_is(&message->envelope))

@@ -10,35 +10,29 @@
 
 /* A set for the objects of a message, none of which is here. Negative: the message is of no use,
  * with a sentence for its sender. */
-static int make_set(struct fleet *fleet, const struct slices *bytes, struct object_set **out,
-	struct reason *why)
+static int make_set(struct fleet *fleet, struct pulled_tree *tree, struct object_set **out)
 {
-	auto_(object_tree_done) struct object_tree tree = {0};
-	int r;
+	int r = tree->result;
 
-	if (bytes->bytes == 0)
-		return reason_code(why, -EBADMSG, "the message came without a tree of its objects");
-	r = object_tree_decode(bytes, &tree, why);
 	if (r == 0)
-		r = object_set_new(fleet->options.spool, &tree, out);
+		r = object_set_new(fleet->options.spool, &tree->tree, out);
 	if (r == 0 && fleet->options.own_workers)
 		object_set_skip_large_hashes(*out);
 	return r;
 }
 
-static void objects_take(struct fleet *fleet, struct held_message *message, struct slices *tree)
+static void objects_take(
+	struct fleet *fleet, struct held_message *message, struct pulled_tree *tree)
 {
 	struct object_set *set = NULL;
 	uint64_t run_id = message->envelope.metadata.run_id;
-	struct reason why = {0};
 	uint64_t number;
-	int r = make_set(fleet, tree, &set, &why);
+	int r = make_set(fleet, tree, &set);
 
-	slices_done(tree); /* large, and of no use any more */
-	if (r && !why.text[0])
-		reason_set(&why, "the SuperNode has no memory for the message's objects");
+	if (r && !tree->why.text[0])
+		reason_set(&tree->why, "the SuperNode has no memory for the message's objects");
 	message->objects = set ? object_set_ref(set) : NULL;
-	number = fleet_hand_over(fleet, message, r ? why.text : NULL);
+	number = fleet_hand_over(fleet, message, r ? tree->why.text : NULL);
 	if (!r && number && download_start(fleet, number, run_id, set))
 		fleet_content(fleet, number, OUTCOME_RESOURCE_EXHAUSTED,
 			"the SuperNode has no memory to ask for the message's objects");

@@ -8,6 +8,8 @@
 #include "supernode/fleet/fleet.h"
 #include "supernode/link/call.h"
 
+struct pulled_tree;
+
 struct dialect {
 	const char *releases; /* "Flower-1.15-to-1.18" */
 	const struct call_kind *heartbeat;
@@ -16,7 +18,7 @@ struct dialect {
 	int64_t proof_ms;      /* a signature is used again for so long */
 	uint64_t object_bytes; /* of an object, at most, unless its maker was told otherwise */
 	/* PullMessages has brought a message; what is left in message and tree is the caller's. */
-	void (*take)(struct fleet *fleet, struct held_message *message, struct slices *tree);
+	void (*take)(struct fleet *fleet, struct held_message *message, struct pulled_tree *tree);
 	/* The dialect's part of fleet_push(). */
 	int (*push)(struct fleet *fleet, const struct fleet_push *push);
 };

@@ -187,7 +187,7 @@ static bool on_poll_wants(void *arg)
 }
 
 static void on_poll_message(
-	void *arg, struct held_message *message, struct slices *tree, const char *refused)
+	void *arg, struct held_message *message, struct pulled_tree *tree, const char *refused)
 {
 	struct fleet *fleet = arg;
 
@@ -448,6 +448,7 @@ static int make_parts(struct fleet *fleet, const struct fleet_options *options)
 
 	fleet->poll.pace = (struct pace){options->poll_min_ms, options->poll_max_ms, 0};
 	fleet->poll.ops = &poll_ops;
+	fleet->poll.budget = options->budget;
 	fleet->leave.left = on_left;
 	fleet->poll.arg = fleet->leave.arg = fleet;
 	fleet->phase = timer_new(options->link.loop, phase_fire, fleet);

@@ -27,7 +27,8 @@ struct fleet_options {
 				  once to a key; copied; NULL: it is not kept */
 	struct spool *spool;   /* for objects; borrowed, as budget */
 	struct budget *budget; /* where objects on their way are reserved; NULL: nowhere */
-	bool own_workers;      /* who hash large objects (object_set_skip_large_hashes()) */
+	bool own_workers;      /* who hash large objects (object_set_skip_large_hashes()), and
+				  refuse a message that is larger than the budget */
 	int64_t poll_min_ms, poll_max_ms;
 	const struct fleet_ops *ops;
 	void *arg;
@@ -54,6 +55,9 @@ struct fleet_ops {
 	/* All objects of message are there (OUTCOME_OK); or they will not come (PERMISSION_DENIED:
 	 * its run is over). Not called when the node is lost, or after fleet_drop_content(). */
 	void (*content)(void *arg, uint64_t number, enum outcome outcome, const char *details);
+	/* Instead of content(): they have no room in the memory budget, and no more of them come.
+	 */
+	void (*over_budget)(void *arg, uint64_t number, const char *details);
 	/* The SuperLink, or who relays calls to it, wants this program to end as if it was asked to
 	 * by its operator. Called once; fleet_stop() is next, when the messages at work are
 	 * answered. */

@@ -34,6 +34,8 @@
 /* An object on its way, or a place for one. */
 struct fetch {
 	struct call call;
+	struct object_pulled pulled; /* the answer, taken apart ... */
+	int pulled_result;           /* ... if that is 0 */
 	struct download *download;
 	size_t index;
 	bool busy;
@@ -57,8 +59,10 @@ struct download {
 	size_t again[DOWNLOAD_SLOTS];
 	unsigned n_again;
 	unsigned busy;
-	uint64_t largest; /* an object may be, as far as is known */
-	bool over;        /* no more is asked for */
+	uint64_t largest;   /* an object may be, as far as is known */
+	uint64_t bytes_max; /* of all objects */
+	bool over;          /* no more is asked for ... */
+	bool over_budget;   /* ... for that reason */
 	enum outcome outcome;
 	struct reason why;
 	struct timer *go;
@@ -113,7 +117,10 @@ static void download_end(struct download *download)
 	struct fleet *fleet = download->fleet;
 
 	LIST_REMOVE(download, link);
-	if (download->outcome != OUTCOME_CANCELLED)
+	if (download->outcome != OUTCOME_CANCELLED && download->over_budget)
+		fleet->options.ops->over_budget(
+			fleet->options.arg, download->number, download->why.text);
+	else if (download->outcome != OUTCOME_CANCELLED)
 		fleet_content(fleet, download->number, download->outcome, download->why.text);
 	confirm_and_free(download);
 	fleet_look_idle(fleet);
@@ -138,6 +145,29 @@ static void download_fail(struct download *download, enum outcome outcome, const
 }
 
 /* ---- the budget ---- */
+
+/* The outcome of a download that ends for want of room, unless it has ended before. */
+static enum outcome over_budget(struct download *download)
+{
+	download->over_budget = download->over_budget || !download->over;
+	return OUTCOME_RESOURCE_EXHAUSTED;
+}
+
+/* Objects may lie in files, which are larger than the memory: but workers of ours refuse a message
+ * that is over the budget when all of it is there. */
+static void look_at_sum(struct download *download)
+{
+	uint64_t limit_bytes;
+
+	if (object_set_bytes(download->set) <= download->bytes_max)
+		return;
+	limit_bytes = download->fleet->options.budget->limit_bytes;
+	download_fail(download, over_budget(download),
+		"the message takes more than %" PRIu64
+		" bytes when its arrays are written out for the app, and the memory budget is %" PRIu64
+		" bytes",
+		limit_bytes, limit_bytes);
+}
 
 /* The bound of the next answer. */
 static uint64_t next_bound(const struct download *download)
@@ -224,6 +254,8 @@ static void put_done(void *arg, size_t index, int r, const struct reason *why)
 			r == -EBADMSG ? "an object of the message is broken at the SuperLink: %s"
 				      : "an object of the message could not be kept: %s",
 			why->text);
+	else
+		look_at_sum(download);
 	fetch_over(fetch);
 }
 
@@ -283,17 +315,24 @@ static bool fetch_larger(struct fetch *fetch)
 	return true;
 }
 
+static void digest(struct call *call, const struct slices *body)
+{
+	struct fetch *fetch = container_of(call, struct fetch, call);
+
+	fetch->pulled_result = object_pulled_decode(body, &fetch->pulled);
+}
+
 static void fetched(struct call *call, struct transport_result *result)
 {
-	auto_(object_pulled_done) struct object_pulled pulled = {0};
 	struct fetch *fetch = container_of(call, struct fetch, call);
+	auto_(object_pulled_done) struct object_pulled pulled = fetch->pulled;
 	struct download *download = fetch->download;
 	char cause[LINK_CAUSE_BYTES];
-	int r = 0;
+	int r = fetch->pulled_result;
 
-	if (result->outcome == OUTCOME_OK)
-		r = object_pulled_decode(&result->body, &pulled);
-	if (r)
+	fetch->pulled = (struct object_pulled){0};
+	fetch->pulled_result = 0;
+	if (result->outcome == OUTCOME_OK && r)
 		call_unreadable(result, r);
 	link_cause(result, cause);
 	slices_done(&result->body);
@@ -306,7 +345,7 @@ static void fetched(struct call *call, struct transport_result *result)
 		return;
 	}
 	if (result->too_large && fetch->cut)
-		download_fail(download, result->outcome,
+		download_fail(download, over_budget(download),
 			"an object of the message is larger than the %" PRIu64
 			" bytes that are left for it in the SuperNode's memory budget",
 			fetch->bound);
@@ -337,6 +376,7 @@ static const struct call_kind pull_object = {
 	.odd_tries = CALL_ODD_TRIES,
 	.final = NOT_YET,
 	.prepare = fetch_prepare,
+	.digest = digest,
 	.done = fetched,
 };
 
@@ -384,7 +424,7 @@ static void download_go_on(void *arg)
 
 		if (!reserve(fetch)) {
 			if (download->busy == 0)
-				download_fail(download, OUTCOME_RESOURCE_EXHAUSTED,
+				download_fail(download, over_budget(download),
 					"there is no room in the SuperNode's memory budget for an object of the message");
 			break;
 		}
@@ -427,6 +467,10 @@ int download_start(struct fleet *fleet, uint64_t number, uint64_t run_id, struct
 	download->run_id = run_id;
 	download->set = object_set_ref(set);
 	download->largest = fleet->node.dialect->object_bytes;
+	download->bytes_max = UINT64_MAX;
+	if (fleet->options.own_workers && fleet->options.budget)
+		download->bytes_max = object_tree_bytes_max(
+			object_set_tree(set), fleet->options.budget->limit_bytes);
 	LIST_INSERT_HEAD(&fleet->downloads, download, link);
 	timer_set(download->go, 0);
 	/* The owner may have answered the message when it was handed over. */

@@ -5,21 +5,38 @@
 #ifndef FLWR_FLEET_POLL_H
 #define FLWR_FLEET_POLL_H
 
+#include "common/base/budget.h"
 #include "common/base/pace.h"
+#include "common/objects/object_tree.h"
 #include "supernode/core/held_message.h"
 #include "supernode/link/call.h"
 
 extern const struct call_kind poll_inline;  /* a message brings its content along */
 extern const struct call_kind poll_objects; /* a message comes without its content */
 
+/* The objects of a message, as PullMessages tells them. */
+struct pulled_tree {
+	struct object_tree tree;
+	int result; /* negative: it is of no use ... */
+	struct reason why;
+};
+
+/* An answer, taken apart. */
+struct pulled {
+	struct held_message message;
+	struct pulled_tree tree;
+	unsigned more; /* messages than one */
+	int result;    /* 0; 1: there is no message; negative: it cannot be read */
+};
+
 struct poll_ops {
 	/* Shall a message be asked for now? */
 	bool (*wants)(void *arg);
-	/* A message came, with the tree of its objects if it has one; what is left in both is the
-	 * caller's. refused: it could not be read but for its metadata, and that is why; else NULL.
-	 */
-	void (*message)(
-		void *arg, struct held_message *message, struct slices *tree, const char *refused);
+	/* A message came, with the tree of its objects in dialects that have one; what is left in
+	 * both is the caller's. refused: nothing but its metadata is here, and that is why; else
+	 * NULL. */
+	void (*message)(void *arg, struct held_message *message, struct pulled_tree *tree,
+		const char *refused);
 	/* A poll has ended, after message(): does polling go on? */
 	bool (*ended)(void *arg);
 };
@@ -29,6 +46,9 @@ struct poll {
 	const struct poll_ops *ops;
 	void *arg;
 	struct pace pace;
+	struct budget *budget; /* that messages which bring their content along have room in; NULL:
+				  any have */
+	struct pulled pulled;
 	uint64_t node_id;
 	bool parked; /* due, but no message is wanted */
 };

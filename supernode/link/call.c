@@ -91,7 +91,8 @@ static bool is_final(struct call *call, const struct transport_result *result)
 {
 	const struct call_kind *kind = call->kind;
 
-	if (result->outcome == OUTCOME_OK || kind->once || call->last)
+	if (result->outcome == OUTCOME_OK || kind->once || call->last ||
+		(result->too_large && kind->keeps_head))
 		return true;
 	if (!kind->odd_tries)
 		return false;
@@ -113,7 +114,48 @@ static bool is_lost(const struct call *call, enum outcome outcome)
 	       (outcome == OUTCOME_UNIMPLEMENTED && !call->kind->odd_tries);
 }
 
-static void call_ended(struct call *call, struct transport_result *result)
+static void digest_run(struct job *job)
+{
+	struct call *call = container_of(job, struct call, job);
+
+	call->kind->digest(call, &call->body);
+}
+
+static void digest_done(struct job *job)
+{
+	struct call *call = container_of(job, struct call, job);
+	struct link *link = call->link;
+	bool told_to_end = call->told_to_end;
+	auto_(slices_done) struct slices body = slices_take(&call->body);
+	struct transport_result result = {.outcome = OUTCOME_OK, .details = "", .body = body};
+
+	body = (struct slices){0};
+	call->digesting = false;
+	if (call->cancelled)
+		result.outcome = OUTCOME_CANCELLED;
+	call_finish(call, &result, !call->cancelled && !call->last); /* may free the call */
+	slices_done(&result.body);
+	if (told_to_end)
+		link->options.news(link->options.arg, LINK_TOLD_TO_END, NULL);
+}
+
+/* True: the answer is away, and digest_done() is next. */
+static bool digest(struct call *call, struct transport_result *result)
+{
+	if (result->body.bytes >= CALL_LARGE_BYTES) {
+		call->body = slices_take(&result->body);
+		call->job = (struct job){.run = digest_run, .done = digest_done};
+		call->digesting = loop_job(call->link->options.loop, &call->job) == 0;
+		if (call->digesting)
+			return true;
+		result->body = slices_take(&call->body);
+	}
+	call->kind->digest(call, &result->body);
+	return false;
+}
+
+/* False: it will end later, when its answer was digested. */
+static bool call_ended(struct call *call, struct transport_result *result)
 {
 	const struct call_kind *kind = call->kind;
 	struct link *link = call->link;
@@ -122,7 +164,7 @@ static void call_ended(struct call *call, struct transport_result *result)
 	if (call->cancelled) {
 		result->outcome = OUTCOME_CANCELLED;
 		call_finish(call, result, false);
-		return;
+		return true;
 	}
 	if (result->unreadable && !kind->stores)
 		result->outcome = OUTCOME_INTERNAL;
@@ -131,6 +173,8 @@ static void call_ended(struct call *call, struct transport_result *result)
 		result->outcome = OUTCOME_OK;
 		result->unreadable = true;
 	}
+	if (result->outcome == OUTCOME_OK && kind->digest && digest(call, result))
+		return false;
 	if (result->outcome == OUTCOME_OK && kind->read)
 		answer = kind->read(call, result);
 	if (answer == CALL_UNREADABLE)
@@ -145,6 +189,7 @@ static void call_ended(struct call *call, struct transport_result *result)
 	} else {
 		call_failed(call, result);
 	}
+	return true;
 }
 
 static void call_home(void *arg, struct transport_result *result)
@@ -163,9 +208,10 @@ static void call_home(void *arg, struct transport_result *result)
 	}
 	if (call->transport == link->retired)
 		link_retired_home(link);
-	call_ended(call, result);
 	/* The answer counts first: it may carry a message. */
-	if (told_to_end)
+	if (!call_ended(call, result))
+		call->told_to_end = told_to_end;
+	else if (told_to_end)
 		link->options.news(link->options.arg, LINK_TOLD_TO_END, NULL);
 }
 
@@ -194,6 +240,8 @@ static int send_signed(struct call *call, struct slices *body)
 		.timeout_ms = kind->timeout_ms,
 		.what = kind->what,
 		.answer_max_bytes = bound_of(call, transport),
+		.keeps_head = kind->keeps_head,
+		.kind_max_bytes = kind->answer_max_bytes,
 		.auth = key,
 		.done = call_home,
 		.arg = call,
@@ -319,7 +367,7 @@ void call_now(struct call *call, const struct call_kind *kind, int error, struct
 
 void call_break(struct call *call)
 {
-	if (!call_is_out(call) || call->cancelled || call->broken)
+	if (!call->handle || call->cancelled || call->broken)
 		return;
 	call->broken = true;
 	call->transport->ops->cancel(call->handle);

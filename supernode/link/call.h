@@ -13,6 +13,7 @@
 
 #define CALL_TIMEOUT_MS     30000      /* of a call without content */
 #define CALL_ANSWER_BYTES   (64 << 10) /* of an answer with a number, a yes */
+#define CALL_LARGE_BYTES    (1 << 20)  /* of an answer that is taken apart on the io thread */
 #define CALL_ODD_TRIES      3          /* odd_tries of a request of the owner ... */
 #define CALL_ODD_PUSH_TRIES 5          /* ... and of a push: there is a reply to lose */
 
@@ -28,9 +29,10 @@ struct call_kind {
 	const char *method;
 	int64_t timeout_ms;        /* of a try; 0: it carries content, which takes what it takes */
 	uint64_t answer_max_bytes; /* 0: CALL_ANSWER_BYTES */
-	const char *what;          /* as in struct transport_call; too large is final then */
-	bool once;                 /* every outcome is final, and says nothing about the node */
-	bool endless;              /* tried without end; waits count from a try's beginning */
+	bool keeps_head; /* an answer that is too large is final, and done() gets its first bytes */
+	const char *what; /* as in struct transport_call; too large is final then */
+	bool once;        /* every outcome is final, and says nothing about the node */
+	bool endless;     /* tried without end; waits count from a try's beginning */
 	/* A request of the owner: outcomes are final as retry_again() says; and so is the last of
 	 * so many that are odd: UNKNOWN or INTERNAL, by which a handler of the SuperLink has
 	 * raised, or cannot read the request. 0: a call without which the node cannot go on: it is
@@ -47,6 +49,12 @@ struct call_kind {
 	/* An answer with OK came. With CALL_NODE_UNKNOWN result->details is for the log. NULL:
 	 * every answer is CALL_ANSWERED. */
 	enum call_answer (*read)(struct call *call, struct transport_result *result);
+	/*
+	 * An answer with OK came, which is the final outcome: take it apart, into what the call is
+	 * embedded in, before done(), which comes always. On the io thread when the answer is
+	 * large: nothing else may touch that meanwhile. NULL: done() takes it apart.
+	 */
+	void (*digest)(struct call *call, const struct slices *body);
 	/* The final outcome; CANCELLED: by us, what had come is in result->body. May free the call,
 	 * or start it anew. */
 	void (*done)(struct call *call, struct transport_result *result);
@@ -65,7 +73,11 @@ struct call {
 	struct transport_handle *handle; /* non-NULL while a try is out */
 	struct tries tries;
 	int odd;
-	bool started; /* under way: done() comes */
+	struct job job;     /* digests body */
+	struct slices body; /* while digesting */
+	bool digesting;
+	bool told_to_end; /* by the answer that is digested */
+	bool started;     /* under way: done() comes */
 	bool cancelled;
 	bool broken; /* the try that is out was ended by us, and is repeated */
 	bool last;   /* the outcome of the try that is out is final */
@@ -89,9 +101,10 @@ void call_hurry(struct call *call);
  */
 void call_now(struct call *call, const struct call_kind *kind, int error, struct slices *request);
 
+/* Does a try have to come home, or its answer from the io thread? */
 static inline bool call_is_out(const struct call *call)
 {
-	return call->handle != NULL;
+	return call->handle != NULL || call->digesting;
 }
 
 /* An answer that cannot be read (r as a codec gives it): result becomes one that says so. */

@@ -129,7 +129,7 @@ static int move(struct link *link, enum probe_result result)
 	link->kind = link->kinds[result];
 	LIST_FOREACH(call, &link->calls, entry)
 	{
-		link->retired_out += call_is_out(call);
+		link->retired_out += call->handle != NULL;
 		call_break(call);
 	}
 	timer_set(link->retirement, 0);

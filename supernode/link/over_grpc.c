@@ -12,6 +12,7 @@
 /* A connection may hold some answers of the largest size that goes there. */
 #define GRPC_SMALL_MEMORY_BYTES  (4 * TRANSPORT_SMALL_BYTES)
 #define GRPC_MIDDLE_MEMORY_BYTES (3 * (uint64_t)TRANSPORT_MIDDLE_BYTES)
+#define GRPC_ANSWER_MORE_BYTES   ((uint64_t)64 << 20)
 #define GRPC_HEADERS_MAX         3
 
 /* Numbers of all calls, for a log of level debug. Channels outlive the transport. */
@@ -34,6 +35,7 @@ struct grpc_handle {
 	struct rpc_call *call;
 	const struct over_grpc_form *form;
 	const char *method;
+	bool keeps_head;
 };
 
 static struct grpc_transport *grpc_of(struct transport *transport)
@@ -67,6 +69,16 @@ static struct grpc_numbers *numbers_new(struct log *log, const char *address)
 	return numbers;
 }
 
+/* gRPC's own words about an answer that is larger than the connection, or its memory, takes. */
+static bool is_given_up(const struct rpc_result *from)
+{
+	static const char full[] = "Buffers full", larger[] = "Received message larger than max";
+
+	return from->outcome == OUTCOME_RESOURCE_EXHAUSTED &&
+	       (strcmp(from->details, full) == 0 ||
+		       strncmp(from->details, larger, sizeof larger - 1) == 0);
+}
+
 static void grpc_done(void *arg, struct rpc_result *from)
 {
 	auto_(free_at_exit) struct grpc_handle *out = arg;
@@ -75,7 +87,8 @@ static void grpc_done(void *arg, struct rpc_result *from)
 		.outcome = from->outcome,
 		.details = from->details,
 		.body = from->body,
-		.too_large = from->too_large,
+		/* Of other calls the words may be the SuperLink's, about what it was sent. */
+		.too_large = from->too_large || (out->keeps_head && is_given_up(from)),
 	};
 
 	from->body = (struct slices){0};
@@ -91,7 +104,8 @@ static void grpc_done(void *arg, struct rpc_result *from)
 static struct rpc_channel *channel_for(
 	const struct grpc_transport *grpc, const struct transport_call *call)
 {
-	uint64_t bytes = call->answer_max_bytes;
+	uint64_t bytes = call->answer_max_bytes > call->kind_max_bytes ? call->answer_max_bytes
+								       : call->kind_max_bytes;
 
 	if (bytes <= TRANSPORT_SMALL_BYTES && !call->what)
 		return grpc->small;
@@ -143,6 +157,8 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	struct rpc_call_options options = {.headers = headers,
 		.timeout_ms = call->timeout_ms,
 		.answer_max_bytes = call->answer_max_bytes + grpc->form->more_bytes,
+		/* What is wrapped cannot be read in parts. */
+		.keeps_head = call->keeps_head && !grpc->form->answer,
 		.what = call->what,
 		.done = grpc_done,
 		.arg = made};
@@ -157,6 +173,7 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	options.n_headers = set_headers(call, headers);
 	made->form = grpc->form;
 	made->method = call->method;
+	made->keeps_head = call->keeps_head;
 	made->handle.done = call->done;
 	made->handle.arg = call->arg;
 	r = rpc_call_start(channel_for(grpc, call), &options, &request, &made->call);
@@ -226,6 +243,16 @@ static int open_channel(struct rpc *rpc, const struct grpc_transport *grpc,
 	return r;
 }
 
+/* What is kept, and one answer more. One that is much larger than all that may be kept is given up
+ * while it comes: what is a little larger comes whole, so that its sender can be told. */
+static uint64_t large_memory(const struct transport_options *wanted)
+{
+	uint64_t more = wanted->memory_max_bytes / 2 + GRPC_ANSWER_MORE_BYTES;
+
+	return wanted->memory_max_bytes +
+	       (more < wanted->receive_max_bytes ? more : wanted->receive_max_bytes);
+}
+
 int over_grpc_new(const struct transport_options *wanted, const struct over_grpc_form *form,
 	struct transport **out)
 {
@@ -248,7 +275,7 @@ int over_grpc_new(const struct transport_options *wanted, const struct over_grpc
 	grpc->form = form;
 	grpc->transport.receive_max_bytes = wanted->receive_max_bytes;
 	if (wanted->memory_max_bytes)
-		options.memory_max_bytes = wanted->memory_max_bytes + wanted->receive_max_bytes;
+		options.memory_max_bytes = large_memory(wanted);
 	if (log_enabled(wanted->log, LOG_LEVEL_DEBUG))
 		grpc->numbers = numbers_new(wanted->log, wanted->address);
 	r = open_channel(wanted->rpc, grpc, &options, &grpc->large);

@@ -116,6 +116,7 @@ static void http_done(void *arg, struct http_result *from)
 		result.outcome = from->outcome;
 		result.details = from->details;
 		result.too_large = from->failure == HTTP_FAILURE_TOO_LARGE;
+		result.body = slices_take(&from->body);
 	}
 	out->handle.done(out->handle.arg, &result);
 	slices_done(&result.body);
@@ -148,6 +149,7 @@ static int call_send(struct http_transport *http, const struct transport_call *c
 		.n_headers = 2,
 		.timeout_ms = call->timeout_ms,
 		.answer_max_bytes = call->answer_max_bytes,
+		.keeps_head = call->keeps_head,
 		.what = call->what,
 		.done = http_done,
 		.arg = handle};

@@ -22,6 +22,9 @@ struct transport_call {
 	const char *what; /* static: the content that passes, "a reply": its progress is logged when
 			     it takes long; NULL: it is not */
 	uint64_t answer_max_bytes; /* a larger answer is not taken; at most receive_max_bytes */
+	bool keeps_head; /* ... but its first bytes, where that can be: result->body has them */
+	uint64_t kind_max_bytes; /* that an answer of this kind may have at another time, when it is
+				    more; which connection the call takes depends on that */
 	const struct auth *auth;
 	const struct auth_proof *proof; /* borrowed during the start; NULL: unsigned */
 	transport_done_fn *done;

@@ -54,6 +54,7 @@ if os.environ.get("FLWR_EVIL"):
 # ---- what our log says ----
 FAILED = r"SuperLink .*: \w+ failed: .*; trying again in"
 LOST = r"SuperLink .*: a message of \d+ bytes could not be read and is lost"
+TOO_LARGE = r"SuperLink .*: a message is lost: the message is larger than the \d+ bytes that"
 TOO_MANY = r"SuperLink .*: sent \d+ more messages at once than a node takes; they are lost"
 FORGOTTEN = r"SuperLink .*: has forgotten node \d+ .*; registering again"
 MESSAGE_FAILED = r"message failed: .* code={}: "
@@ -584,9 +585,30 @@ def test_answer_too_large(federation, dialect, transport):
     """More than the node takes: refused before it is decoded, and polling goes on."""
     options = {"--grpc-max-message-length": LARGEST * MIB}
     with scene(federation, dialect, transport, options=options) as at:
-        federation.expect(FAILED, LOST)
+        federation.expect(LOST, TOO_LARGE)
         at.link.script("PullMessages", raw(field(2, bytes((LARGEST + 1) * MIB))))
         at.link.wait(lambda: not at.link.scripted("PullMessages"), "a poll")
+
+
+@pytest.mark.parametrize("transport, largest", [("rest", 128), ("grpc", 320)])
+def test_message_over_the_budget(federation, transport, largest):
+    """Its content is not taken; its sender is told all the same."""
+    options = {"--memory-budget": "64M"}
+    with scene(federation, "A", transport, MESSAGE_FAILED.format(8), options=options) as at:
+        at.fails(at.link.send(bytes=90 * MIB), 8, "larger than .* memory budget")
+        assert SANITIZED or memory(at.node, "VmHWM") < largest
+
+
+@large
+@pytest.mark.parametrize("transport", ["rest", "grpc"])
+def test_message_far_over_the_budget(federation, transport):
+    """It is given up while it comes: memory is bounded, and polling goes on."""
+    options = {"--memory-budget": "64M"}
+    with scene(federation, "A", transport, options=options) as at:
+        federation.expect(TOO_LARGE)
+        at.link.script("PullMessages", raw(field(2, bytes(600 * MIB))))
+        at.node.wait_log(TOO_LARGE)
+        assert SANITIZED or memory(at.node, "VmHWM") < 320
 
 
 @spoken

@@ -148,6 +148,10 @@ static void test_objects_do_not_come(void **state)
 	node_content(rig.f.node, rig.f.now, message, NODE_FETCH_REFUSED, "not found");
 	assert_int_equal(spool_memory_bytes(rig.objects.spool), 0);
 	expect_error(&rig.f, 3, "not found");
+	message = give_objects(&rig.f, &rig.objects, &rig.in, 2, NULL);
+	node_content(rig.f.node, rig.f.now, message, NODE_FETCH_TOO_LARGE, "too large");
+	assert_int_equal(spool_memory_bytes(rig.objects.spool), 0);
+	expect_error(&rig.f, 8, "too large");
 	/* The run is over: it is forgotten, with all of its messages. */
 	message = give_objects(&rig.f, &rig.objects, &rig.in, 2, NULL);
 	node_content(rig.f.node, rig.f.now, message, NODE_RUN_OVER, NULL);

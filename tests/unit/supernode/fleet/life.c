@@ -168,7 +168,7 @@ static void base_done(struct base *base)
 static void live(struct base *base, struct owner *owner, const char *address, const char *speaks)
 {
 	static const struct fleet_ops ops = {
-		on_registered, on_lost, on_wants, on_message, on_content, NULL, on_over};
+		on_registered, on_lost, on_wants, on_message, on_content, NULL, NULL, on_over};
 	struct connector *connector = NULL;
 
 	assert_int_equal(connector_new(base->rpc, base->http, base->log.log,

@@ -426,6 +426,7 @@ static uint64_t on_message(void *arg, struct held_message *message, const char *
 	auto_(held_message_done) struct held_message reply = {0};
 
 	rig->messages++;
+	rig->over_budget_messages += taken.over_budget;
 	snprintf(rig->refused, sizeof rig->refused, "%s", refused ? refused : "");
 	object_set_unref(rig->objects);
 	rig->objects = take_pointer(&taken.objects);
@@ -451,6 +452,14 @@ static void on_content(void *arg, uint64_t number, enum outcome outcome, const c
 	rig->contents++;
 	rig->content_outcome = outcome;
 	snprintf(rig->content_details, sizeof rig->content_details, "%s", details);
+}
+
+static void on_over_budget(void *arg, uint64_t number, const char *details)
+{
+	struct rig *rig = arg;
+
+	rig->over_budget++;
+	on_content(arg, number, OUTCOME_RESOURCE_EXHAUSTED, details);
 }
 
 static void on_told_to_end(void *arg)
@@ -536,8 +545,8 @@ struct rig *rig_new(const struct retry_policy *policy)
 struct rig *rig_new_with(
 	const struct retry_policy *policy, struct auth *operator_key, const char *state_dir)
 {
-	static const struct fleet_ops ops = {
-		on_registered, on_lost, on_wants, on_message, on_content, on_told_to_end, on_over};
+	static const struct fleet_ops ops = {on_registered, on_lost, on_wants, on_message,
+		on_content, on_over_budget, on_told_to_end, on_over};
 	struct rig *rig = calloc(1, sizeof *rig);
 	struct fleet_options options = {
 		.link = {.key = operator_key, .retry = {-1, -1}, .random01 = rig_random},

@@ -75,7 +75,9 @@ struct rig {
 	char over_sentence[REASON_BYTES];
 	struct object_set *objects; /* of the last message */
 	char refused[REASON_BYTES]; /* as it was told with the last message; "" */
-	unsigned contents;          /* content() was called */
+	unsigned over_budget_messages;
+	unsigned contents;    /* content() or over_budget() was called */
+	unsigned over_budget; /* ... the latter */
 	enum outcome content_outcome;
 	bool too_large;       /* the next answer is; 0 afterwards */
 	bool unreadable;      /* as too_large */

@@ -158,8 +158,39 @@ static void test_objects_on_their_way_are_in_the_budget(void **state)
 	rig->fleet->options.budget = &rig->budget;
 	rig_take_message(rig, &sample);
 	assert_non_null(strstr(rig->content_details, "memory budget"));
+	assert_int_equal(rig->over_budget, 1);
 	ends(rig, &sample, OUTCOME_RESOURCE_EXHAUSTED);
 	sample_done(&sample);
+}
+
+/* A worker of ours would refuse the message when all of it is there: no more of it is asked for.
+ * Other workers may have more memory. */
+static void test_a_message_over_the_budget_is_not_fetched(void **state)
+{
+	for (int own = 0; own < 2; own++) {
+		struct rig_call *handle;
+		struct sample sample;
+		struct rig *rig = rig_new(NULL);
+
+		sample_init(&sample, 8, 4 * MIB);
+		rig->lacks = rig_lacks_c;
+		budget_init(&rig->budget, 16 * MIB);
+		rig->fleet->options.budget = &rig->budget;
+		rig->fleet->options.own_workers = own;
+		rig_take_message(rig, &sample);
+		while ((handle = rig_sent(rig, "PullObject"))) {
+			rig_answer_object(
+				rig, handle, &sample.bytes[sample_index(&sample, handle)]);
+			rig_pass(rig, 0);
+		}
+		assert_int_equal(rig->over_budget, own);
+		assert_int_equal(object_set_missing(rig->objects) > 0, own);
+		if (own)
+			assert_non_null(strstr(rig->content_details,
+				"the message takes more than 16777216 bytes when its arrays"));
+		ends(rig, &sample, own ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_OK);
+		sample_done(&sample);
+	}
 }
 
 /* There is room for one at a time: the one that waits gives its room to the next, and does not take
@@ -474,6 +505,7 @@ int main(void)
 		cmocka_unit_test(test_a_larger_one_is_asked_for_alone),
 		cmocka_unit_test(test_one_that_is_too_large_ends_the_message),
 		cmocka_unit_test(test_objects_on_their_way_are_in_the_budget),
+		cmocka_unit_test(test_a_message_over_the_budget_is_not_fetched),
 		cmocka_unit_test(test_one_that_waits_in_a_small_budget),
 		cmocka_unit_test(test_large_ones_are_fewer_at_a_time),
 		cmocka_unit_test(test_those_of_old_releases_come_one_by_one),

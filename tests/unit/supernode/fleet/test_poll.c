@@ -212,6 +212,120 @@ static void test_a_message_that_comes_too_late(void **state)
 	}
 }
 
+/* A content that comes along has the room that the budget has left; nothing of it is reserved. */
+static void test_a_message_may_be_as_large_as_the_room_for_it(void **state)
+{
+	const uint64_t mib = 1 << 20;
+	struct rig *rig = rig_new(NULL);
+
+	budget_init(&rig->budget, 8 * mib);
+	rig->fleet->poll.budget = &rig->budget;
+	rig_register(rig);
+	assert_int_equal(rig_sent(rig, "PullMessages")->answer_max_bytes, 9 * mib);
+	assert_int_equal(rig->budget.used_bytes, 0);
+	assert_int_equal(budget_reserve(&rig->budget, 5 * mib), 0);
+	rig_answer_pull_empty(rig);
+	rig_pass(rig, 3000);
+	assert_int_equal(rig_sent(rig, "PullMessages")->answer_max_bytes, 4 * mib);
+	rig_free(rig);
+}
+
+/* The SuperLink has handed it out: it is not asked for again, and who sent it is told if its head
+ * came. */
+static void test_a_message_that_is_too_large(void **state)
+{
+	/* Metadata {run_id = 7, message_id = "m"} of a message that is larger than what is here. */
+	static const char cut[] = "\x12\xff\x7f\x0a\x05\x08\x07\x12\x01m\x1a\x80\x20";
+
+	for (int told = 0; told < 2; told++) {
+		struct rig *rig = rig_new(NULL);
+		struct slices head = {0};
+
+		budget_init(&rig->budget, 1 << 20);
+		rig->fleet->poll.budget = &rig->budget;
+		rig_register(rig);
+		if (told)
+			assert_int_equal(slices_append_copy(&head, cut, sizeof cut - 1), 0);
+		rig->too_large = true;
+		rig_answer(
+			rig, rig_sent(rig, "PullMessages"), OUTCOME_RESOURCE_EXHAUSTED, "", &head);
+		assert_int_equal(rig->messages, told);
+		assert_int_equal(rig->over_budget_messages, told);
+		assert_int_equal(
+			rig_lines(rig, "a message is lost: the message is larger than"), !told);
+		if (told)
+			assert_string_equal(rig->refused,
+				"the message is larger than the 2097152 bytes that are left for it in the SuperNode's memory budget");
+		assert_int_equal(rig_lines(rig, "trying again"), 0);
+		rig_pass(rig, 100);
+		assert_non_null(rig_sent(rig, "PullMessages"));
+		rig_free(rig);
+	}
+}
+
+static struct slices large_content(void)
+{
+	static const uint8_t bytes[CALL_LARGE_BYTES];
+	struct slices content = {0};
+
+	assert_int_equal(slices_append(&content, slice_static(bytes, sizeof bytes)), 0);
+	return content;
+}
+
+/* While the io thread takes it apart, the node does what else there is to do. */
+static void test_a_large_message_is_read_on_the_io_thread(void **state)
+{
+	auto_(slices_done) struct slices content = large_content();
+	struct rig *rig = rig_new(NULL);
+
+	rig_register(rig);
+	rig->hold_jobs = true;
+	rig_answer_pull(rig, "train", &content);
+	assert_int_equal(rig->messages, 0);
+	rig_pass(rig, 30000);
+	rig_answer_ping(rig, true);
+	fleet_poke(rig->fleet);
+	rig_pass(rig, 0);
+	assert_null(rig_sent(rig, "PullMessages"));
+	rig->hold_jobs = false;
+	rig_pass(rig, 0);
+	assert_int_equal(rig->messages, 1);
+	assert_string_equal(rig->message.message_id, "message-1");
+	rig_pass(rig, 100);
+	assert_non_null(rig_sent(rig, "PullMessages"));
+	rig_free(rig);
+}
+
+/* The node that it was for is forgotten meanwhile, or the program stops. */
+static void test_what_happens_while_a_message_is_read(void **state)
+{
+	for (int stops = 0; stops < 2; stops++) {
+		auto_(slices_done) struct slices content = large_content();
+		struct rig *rig = rig_new(NULL);
+
+		rig_register(rig);
+		rig_pass(rig, 30000);
+		rig->hold_jobs = true;
+		rig->told_to_end = stops;
+		rig_answer_pull(rig, "train", &content);
+		assert_int_equal(rig->told, 0);
+		if (stops)
+			fleet_stop(rig->fleet, rig_stopped, rig);
+		else
+			rig_answer_ping(rig, false);
+		rig_pass(rig, 500);
+		assert_int_equal(rig->messages, 0);
+		assert_int_equal(rig->stopped, 0);
+		rig->hold_jobs = false;
+		rig_pass(rig, 0);
+		/* A stopping node takes what was on its way. */
+		assert_int_equal(rig->messages, stops);
+		assert_int_equal(rig_lines(rig, "a message came too late and is lost"), !stops);
+		assert_int_equal(rig->lost, !stops);
+		rig_free(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +339,10 @@ int main(void)
 		cmocka_unit_test(test_a_new_node_polls_anew),
 		cmocka_unit_test(test_stops_with_a_pull_out),
 		cmocka_unit_test(test_a_message_that_comes_too_late),
+		cmocka_unit_test(test_a_message_may_be_as_large_as_the_room_for_it),
+		cmocka_unit_test(test_a_message_that_is_too_large),
+		cmocka_unit_test(test_a_large_message_is_read_on_the_io_thread),
+		cmocka_unit_test(test_what_happens_while_a_message_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
