@@ -49,9 +49,11 @@ void join_failed(struct join *join, const char *what, const struct transport_res
 /*
  * A refusal may end by itself, or come from another peer: a proxy, a portal, a SuperLink that is
  * being set up. It is waited out: the next try is a minute later, the log says it once an hour.
+ * kind tells one sentence from another one, whatever numbers and peer's words are in it: those may
+ * change with each try.
  */
 static void wait_out(struct join *join, const char *what, const struct transport_result *result,
-	const char *sentence)
+	const char *kind, const char *sentence)
 {
 	const struct retry_policy *policy = &link_options(join->link)->retry;
 	struct retry *retry = &join->tries.retry;
@@ -59,6 +61,7 @@ static void wait_out(struct join *join, const char *what, const struct transport
 	int64_t next_ms = retry_next(retry, policy, now_ms, link_random01(join->link));
 	int64_t slow_ms = clock_after(
 		now_ms, SLOW_MS + (int64_t)(SLOW_VARIES_MS * link_random01(join->link)));
+	struct reason said;
 
 	join->step = JOIN_FIND;
 	if (next_ms == CLOCK_NEVER) {
@@ -68,9 +71,10 @@ static void wait_out(struct join *join, const char *what, const struct transport
 	/* The last try is made at the very end of the time that was allowed. */
 	if (policy->max_wait_ms >= 0 && slow_ms > retry->first_ms + policy->max_wait_ms)
 		slow_ms = retry->first_ms + policy->max_wait_ms;
-	if (strcmp(sentence, join->slow_said.text) != 0 ||
+	reason_set(&said, "%s %s %s", what, outcome_name(result->outcome), kind);
+	if (strcmp(said.text, join->slow_said.text) != 0 ||
 		now_ms - join->slow_said_ms >= SLOW_LINE_MS) {
-		reason_set(&join->slow_said, "%s", sentence);
+		join->slow_said = said;
 		join->slow_said_ms = now_ms;
 		log_error(link_options(join->link)->log, "%s; trying again each minute", sentence);
 	}
@@ -91,7 +95,7 @@ static void key_refused(
 	vsnprintf(sentence.text, sizeof sentence.text, format, args);
 	va_end(args);
 	if (join_was_online(join))
-		wait_out(join, method_of(join), result, sentence.text);
+		wait_out(join, method_of(join), result, format, sentence.text);
 	else
 		join->options.ops->refused(join->options.arg, FLEET_OVER_KEY, sentence.text);
 }
@@ -114,7 +118,8 @@ void join_found_wrong(struct join *join, const char *what, const struct transpor
 	} else if (link_next_address(join->link)) {
 		join_find_again(join);
 	} else {
-		wait_out(join, what, result, sentence);
+		wait_out(join, what, result,
+			result->outcome == OUTCOME_UNIMPLEMENTED ? "" : sentence, sentence);
 	}
 }
 

@@ -42,7 +42,7 @@ struct join {
 	bool kept_tried;       /* node_id comes from there */
 
 	int64_t refused_ms;      /* since when an activation is refused; -1: it is not */
-	struct reason slow_said; /* what is being waited out, as it was said last; "": nothing is */
+	struct reason slow_said; /* the kind of what is waited out and was said; "": nothing is */
 	int64_t slow_said_ms;
 	struct retry flap;     /* for being forgotten soon after a registration */
 	int64_t registered_ms; /* last; -1: never */

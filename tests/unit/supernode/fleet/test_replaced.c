@@ -53,6 +53,29 @@ static void test_a_superlink_that_has_lost_its_keys(void **state)
 	rig_free(rig);
 }
 
+/* The numbers in a sentence may differ from try to try: it is the same one all the same. */
+static void test_what_flickers_is_said_once_an_hour(void **state)
+{
+	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
+
+	rig_answer_node(rig, RIG_NODE_ID);
+	rig_pass(rig, JOIN_STABLE_MS);
+	rig_fail(rig, "SendNodeHeartbeat", OUTCOME_UNAUTHENTICATED);
+	for (int i = 0; i < 65; i++) {
+		rig_pass(rig, 70000);
+		rig->date_s = clock_wall_s() + 400 + i % 2;
+		rig_fail(rig, "ActivateNode", OUTCOME_UNAUTHENTICATED);
+		rig_pass(rig, 0);
+	}
+	assert_int_equal(rig_lines(rig, "this machine's clock is 40"), 2);
+	/* Another sentence is told at once. */
+	rig->date_s = 0;
+	rig_pass(rig, 70000);
+	rig_fail(rig, "ActivateNode", OUTCOME_UNAUTHENTICATED);
+	assert_int_equal(rig_lines(rig, "trying again each minute"), 3);
+	rig_free(rig);
+}
+
 static void test_replaced_by_one_that_speaks_http(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_a, NULL, NULL);
@@ -158,6 +181,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_node_that_was_up_does_not_give_up),
 		cmocka_unit_test(test_a_superlink_that_has_lost_its_keys),
+		cmocka_unit_test(test_what_flickers_is_said_once_an_hour),
 		cmocka_unit_test(test_replaced_by_one_that_speaks_http),
 		cmocka_unit_test(test_replaced_by_one_that_knows_the_node),
 		cmocka_unit_test(test_replaced_by_one_of_another_release),
