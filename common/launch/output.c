@@ -119,7 +119,8 @@ int output_flow_init(struct output_flow *flow, struct loop *loop, struct log *lo
 		.may_bytes = OUTPUT_BURST_BYTES,
 		.filled_ms = clock_now_ms()};
 	for (enum output_kind kind = 0; kind < OUTPUT_KINDS; kind++)
-		flow->held[kind].max_bytes = OUTPUT_HELD_BYTES;
+		flow->held[kind].max_bytes =
+			kind == OUTPUT_TRACEBACK ? OUTPUT_TRACE_BYTES : OUTPUT_HELD_BYTES;
 	flow->timer = timer_new(loop, flow_step, flow);
 	return flow->timer ? 0 : -ENOMEM;
 }

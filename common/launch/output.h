@@ -14,7 +14,8 @@
 
 #define OUTPUT_BURST_BYTES (1 << 20)   /* of one process's log lines, that may come at once */
 #define OUTPUT_BYTES_PER_S (32 << 10)  /* afterwards */
-#define OUTPUT_HELD_BYTES  (256 << 10) /* of each kind */
+#define OUTPUT_HELD_BYTES  (256 << 10) /* of stdout, and of stderr */
+#define OUTPUT_TRACE_BYTES (2 << 20)   /* of tracebacks: a RecursionError's has thousands */
 #define OUTPUT_LINE_COST   80          /* what a line takes beside its text, in the log too */
 #define OUTPUT_AFTER_BYTES (32 << 10)  /* behind a frame of a traceback: the error's text */
 #define OUTPUT_STEP_MS     1000        /* between two looks at the lines held */

@@ -243,6 +243,29 @@ static void test_traceback_is_whole(void **state)
 	finish(rig, &to);
 }
 
+/* Of an endless recursion, with carets: its head is there, too. */
+static void test_long_traceback_is_whole(void **state)
+{
+	enum { FRAMES = 4000 };
+	struct rig *rig = *state;
+	struct pipe_rig to;
+
+	pipe_open(rig, &to);
+	flood(rig, &to, 1, 20000);
+	SAY(rig, &to, "Traceback (most recent call last):\n");
+	for (int i = 0; i < FRAMES; i++)
+		SAY(rig, &to,
+			"  File \"/home/somebody/apps/model.py\", line 12, in step\n"
+			"    return self.step(values)\n           ^^^^^^^^^^^^^^^^^\n");
+	SAY(rig, &to, "RecursionError: maximum recursion depth exceeded\n");
+	flood(rig, &to, 20001, 40000);
+	output_flow_flush(&to.flow);
+	assert_int_equal(rig_log_count(rig, "err: Traceback (most recent call last):\n"), 1);
+	assert_int_equal(rig_log_count(rig, "line 12, in step\n"), FRAMES);
+	assert_int_equal(rig_log_count(rig, "err: RecursionError: maximum"), 1);
+	finish(rig, &to);
+}
+
 /* As wide as a line of JSON may be. */
 static void test_long_lines_stay_whole(void **state)
 {
@@ -318,6 +341,7 @@ int main(void)
 		TEST(test_flood),
 		TEST(test_flood_that_ends),
 		TEST(test_traceback_is_whole),
+		TEST(test_long_traceback_is_whole),
 		TEST(test_long_lines_stay_whole),
 		TEST(test_it_is_no_matter_of_levels),
 		TEST(test_random_bytes),
