@@ -29,7 +29,8 @@ struct stored {
 	uint64_t bytes;
 	/* Made and written by the io thread; main maps what it was told to be there. */
 	struct spool_file file;
-	bool filing; /* a put to the file was started: main leaves it to the io thread */
+	bool filing;   /* a put to the file was started: main leaves it to the io thread */
+	uint64_t room; /* of a file that was another set's: what is still to be written over */
 };
 
 /* An object that is being put into its set. */
@@ -81,6 +82,7 @@ static void stored_free_unused(struct stored *stored)
 	for (size_t i = 0; i < stored->set.tree.n; i++)
 		entry_drop(stored, &stored->entries[i]);
 	free(stored->entries);
+	spool_leave_room(stored->spool, stored->room);
 	spool_give_spare(stored->spool, &stored->file);
 	object_tree_done(&stored->set.tree);
 	free(stored);
@@ -307,14 +309,14 @@ static void put_to_file(struct put *put)
 {
 	struct stored *stored = put->stored;
 
-	put->r = spool_take_file(stored->spool, put->bytes, &put->why);
+	if (!stored->filing)
+		stored->room = spool_take_spare(stored->spool, &stored->file);
+	stored->filing = true;
+	put->r = spool_take_file(stored->spool, put->bytes, &stored->room, &put->why);
 	if (put->r < 0)
 		return;
 	put->file_coming = put->bytes;
 	put->to_file = true;
-	if (!stored->filing)
-		spool_take_spare(stored->spool, &stored->file);
-	stored->filing = true;
 }
 
 int object_set_put(struct object_set *set, size_t index, struct slices *content,

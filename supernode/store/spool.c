@@ -73,13 +73,23 @@ void spool_trim_later(struct spool *spool, int64_t after_ms)
 		spool_trim(spool);
 }
 
-void spool_take_spare(struct spool *spool, struct spool_file *file)
+uint64_t spool_take_spare(struct spool *spool, struct spool_file *file)
 {
+	uint64_t room;
+
 	if (spool->trim)
 		timer_set(spool->trim, CLOCK_NEVER);
 	if (spool_file_unused(&spool->spare))
 		spool_file_move(&spool->spare, file);
 	spool_file_done(&spool->spare);
+	room = spool_file_size(file);
+	spool->file_room_bytes += room;
+	return room;
+}
+
+void spool_leave_room(struct spool *spool, uint64_t room)
+{
+	spool->file_room_bytes -= room;
 }
 
 void spool_give_spare(struct spool *spool, struct spool_file *file)
@@ -96,8 +106,9 @@ void spool_set_file_max(struct spool *spool, uint64_t bytes)
 	spool->file_max_bytes = bytes;
 }
 
-/* Half of what is free where the files are made; the directory itself may not be there yet. */
-static uint64_t half_of_free(const char *dir)
+/* Half of what is free, but for ours bytes, where the files are made; the directory itself may not
+ * be there yet. */
+static uint64_t half_of_free(const char *dir, uint64_t ours)
 {
 	auto_(free_at_exit) char *path = strdup(dir);
 	struct statvfs fs;
@@ -109,25 +120,40 @@ static uint64_t half_of_free(const char *dir)
 			return UINT64_MAX; /* whoever writes will see */
 		*slash = '\0';
 	}
-	return path ? (uint64_t)fs.f_bavail * fs.f_frsize / 2 : UINT64_MAX;
+	return path ? ((uint64_t)fs.f_bavail * fs.f_frsize + ours) / 2 : UINT64_MAX;
 }
 
-int spool_take_file(struct spool *spool, uint64_t bytes, struct reason *why)
+/* Do bytes fit into what max leaves? */
+static bool fits(uint64_t bytes, uint64_t used, uint64_t max)
+{
+	return used <= max && bytes <= max - used;
+}
+
+/* A file that was taken over takes as much of the disk as before, until the set is larger. */
+int spool_take_file(struct spool *spool, uint64_t bytes, uint64_t *room, struct reason *why)
 {
 	uint64_t used = spool->file_bytes + spool->file_coming_bytes;
+	uint64_t spare = spool_file_size(&spool->spare);
+	uint64_t over = bytes < *room ? bytes : *room;
 	uint64_t max = spool->file_max_bytes;
 
 	if (max == 0 && used == 0)
-		spool->file_max_found_bytes = half_of_free(spool->dir);
+		spool->file_max_found_bytes =
+			half_of_free(spool->dir, spool->file_room_bytes + spare);
 	if (max == 0)
 		max = spool->file_max_found_bytes;
-	if (used > max || bytes > max - used)
+	if (bytes > over && !fits(bytes - over, used + spool->file_room_bytes + spare, max))
+		spool_trim(spool);
+	if (!fits(bytes, used, max) ||
+		(bytes > over && !fits(bytes - over, used + spool->file_room_bytes, max)))
 		return reason_code(why, -EDQUOT,
 			"an object of %" PRIu64
 			" bytes does not fit into the files for objects: %" PRIu64
 			" of at most %" PRIu64 " bytes are used (--spool-max)",
 			bytes, used, max);
 	spool->file_coming_bytes += bytes;
+	spool->file_room_bytes -= over;
+	*room -= over;
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #define DIR_MODE 0700
 
@@ -133,6 +134,13 @@ int spool_file_map(const struct spool_file *file, uint64_t offset, size_t len, s
 		.len = len,
 		.owner = &mapping->owner};
 	return 0;
+}
+
+uint64_t spool_file_size(const struct spool_file *file)
+{
+	struct stat st;
+
+	return file->fd >= 0 && fstat(file->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
 bool spool_file_unused(const struct spool_file *file)

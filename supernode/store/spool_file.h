@@ -34,6 +34,11 @@ int spool_file_append(struct spool_file *file, const char *dir, const struct sli
  * -errno. */
 int spool_file_map(const struct spool_file *file, uint64_t offset, size_t len, struct slice *out);
 
+/* What it takes on the disk: more than end_bytes when it was another set's before. 0: there is
+ * none.
+ */
+uint64_t spool_file_size(const struct spool_file *file);
+
 /* True: the file exists and is not mapped any more, so that its content may be written over.
  * Call from the thread that maps. */
 bool spool_file_unused(const struct spool_file *file);

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 /* ---- a message of n_chunks chunks, and the programs around it ---- */
 
@@ -193,6 +194,56 @@ static void files_are_bounded(void **state)
 	object_set_unref(other);
 	assert_int_equal(put_now(&rig, set, 2, &sample.bytes[2]), 0);
 	object_set_unref(set);
+	rig_done(&rig);
+}
+
+static uint64_t disk_bytes; /* free, less what the test has written; 0: as it is */
+
+int __real_statvfs(const char *path, struct statvfs *fs);
+int __wrap_statvfs(const char *path, struct statvfs *fs);
+int __wrap_statvfs(const char *path, struct statvfs *fs)
+{
+	int r = __real_statvfs(path, fs);
+
+	if (r == 0 && disk_bytes) {
+		fs->f_frsize = 1;
+		fs->f_bavail = disk_bytes;
+	}
+	return r;
+}
+
+/* The file that a round leaves is no less room for the next one. */
+static void half_of_the_disk_in_each_round(void **state)
+{
+	auto_(sample_done) struct sample sample;
+	struct object_set *set;
+	uint64_t bytes;
+	struct rig rig;
+
+	sample_make(&sample, 4, 100000);
+	bytes = sample_bytes(&sample);
+	rig_init(&rig, 0);
+	disk_bytes = 2 * bytes + 1000;
+	for (int round = 0; round < 4; round++) {
+		set = rig_set(&rig, &sample);
+		for (size_t i = 0; i < sample.n; i++)
+			assert_int_equal(put_now(&rig, set, i, &sample.bytes[i]), 0);
+		object_set_unref(set);
+		disk_bytes = bytes + 1000;
+	}
+	/* Of two sets each counts with its file, as large as it is. */
+	spool_set_file_max(rig.spool, bytes + 50000);
+	set = rig_set(&rig, &sample);
+	assert_int_equal(put_now(&rig, set, 0, &sample.bytes[0]), 0);
+	for (int other = 0; other < 2; other++) {
+		struct object_set *more = rig_set(&rig, &sample);
+
+		assert_int_equal(put_now(&rig, more, 1, &sample.bytes[1]), -EDQUOT);
+		object_set_unref(more);
+	}
+	assert_int_equal(put_now(&rig, set, 1, &sample.bytes[1]), 0);
+	object_set_unref(set);
+	disk_bytes = 0;
 	rig_done(&rig);
 }
 
@@ -719,6 +770,7 @@ static void random_operations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(files_are_bounded),
+		cmocka_unit_test(half_of_the_disk_in_each_round),
 		cmocka_unit_test(memory_first_then_one_file), cmocka_unit_test(no_memory_at_all),
 		cmocka_unit_test(small_objects_are_copied),
 		cmocka_unit_test(what_is_not_the_object), cmocka_unit_test(hashes_are_left),
