@@ -235,28 +235,47 @@ static int unpack_one(struct target *target, struct bundle *bundle,
 	return 0;
 }
 
-/* The directories of all files, too. */
+static int sync_directory(int dir, const char *path, struct reason *why)
+{
+	auto_(close_at_exit) int fd =
+		openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT) /* .info */
+		return 0;
+	return fd < 0 || fsync(fd) < 0 ? io_failed(why, -errno, path) : 0;
+}
+
+/* Is the path's part of len bytes a directory that the path before lies below, too? */
+static bool is_known(const char *before, const char *path, size_t len)
+{
+	return strncmp(before, path, len) == 0 && (before[len] == '/' || before[len] == '\0');
+}
+
+/* The directories of all files, and those that they lie in. */
 static int sync_directories(int dir, const struct content_list *list, struct reason *why)
 {
-	char last[DIRECTORY_NAME_MAX_BYTES + 1] = "", path[DIRECTORY_NAME_MAX_BYTES + 1];
+	char before[DIRECTORY_NAME_MAX_BYTES + 1] = "", path[DIRECTORY_NAME_MAX_BYTES + 1];
 
 	for (size_t i = 0; i < list->n; i++) {
-		auto_(close_at_exit) int fd = -1;
-		const char *slash = memrchr(list->v[i].path, '/', list->v[i].path_len);
-		size_t len = slash ? (size_t)(slash - list->v[i].path) : 0;
+		const struct content_line *line = &list->v[i];
+		const char *slash = memrchr(line->path, '/', line->path_len);
+		size_t len = slash ? (size_t)(slash - line->path) : 0;
 
 		if (len == 0 || len > DIRECTORY_NAME_MAX_BYTES)
 			continue;
-		memcpy(path, list->v[i].path, len);
-		path[len] = '\0';
-		if (strcmp(path, last) == 0)
-			continue;
-		memcpy(last, path, len + 1);
-		fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0 && errno == ENOENT) /* .info */
-			continue;
-		if (fd < 0 || fsync(fd) < 0)
-			return io_failed(why, -errno, path);
+		memcpy(path, line->path, len);
+		for (size_t at = 1; at <= len; at++) {
+			int r;
+
+			if (at < len && line->path[at] != '/')
+				continue;
+			path[at] = '\0';
+			r = is_known(before, path, at) ? 0 : sync_directory(dir, path, why);
+			if (r < 0)
+				return r;
+			path[at] = at < len ? '/' : '\0';
+		}
+		memcpy(before, path, len + 1);
 	}
 	return fsync(dir) < 0 ? io_failed(why, -errno, ".") : 0;
 }

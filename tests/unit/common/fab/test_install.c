@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -193,6 +194,51 @@ static void test_real(void **state)
 		assert_int_equal(count_entries(home, "apps"), 1);
 		slices_done(&fab.content);
 	}
+}
+
+static ino_t synced[4096]; /* directories, in this process */
+static size_t n_synced;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && n_synced < ARRAY_LEN(synced))
+		synced[n_synced++] = st.st_ino;
+	return __real_fsync(fd);
+}
+
+static int is_synced(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	bool found = false;
+
+	if (type != FTW_D)
+		return 0;
+	for (size_t i = 0; i < n_synced; i++)
+		found = found || synced[i] == st->st_ino;
+	if (!found)
+		fail_msg("%s was not synced", path);
+	return 0;
+}
+
+/* A power cut leaves no app without some of its directories. */
+static void test_directories_are_synced(void **state)
+{
+	auto_(free_at_exit) char *dir = NULL;
+	char home[HOME_BYTES];
+	struct reason why = {0};
+	struct fab fab;
+
+	/* A directory in it holds nothing but another one. */
+	new_home(home);
+	n_synced = 0;
+	fab_load("real.fab", 1000, &fab);
+	assert_int_equal(install(&fab, home, &dir, &why), 0);
+	assert_true(n_synced < ARRAY_LEN(synced));
+	assert_int_equal(nftw(dir, is_synced, 16, FTW_PHYS), 0);
+	slices_done(&fab.content);
 }
 
 static void test_good_variants(void **state)
@@ -853,6 +899,7 @@ int main(void)
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_manifest),
 		cmocka_unit_test(test_real),
+		cmocka_unit_test(test_directories_are_synced),
 		cmocka_unit_test(test_good_variants),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_limits),
