@@ -13,8 +13,8 @@
 struct toml; /* a parsed document */
 
 /*
- * Parse len bytes of TOML 1.0. 0; -EINVAL with line and cause in why (also for nesting deeper than
- * 64); -ENOMEM. The caller owns *out.
+ * Parse len bytes of TOML 1.1, of any depth. 0; -EINVAL with line and cause in why; -ENOMEM. The
+ * caller owns *out.
  */
 int toml_parse(const char *text, size_t len, struct toml **out, struct reason *why);
 
@@ -25,8 +25,8 @@ const char *toml_string(const struct toml *doc, const char *path);
 /*
  * Append all values below the table at path ("" is the document; "tool.flwr.app.config") to *out,
  * in the file's order, with the names of nested tables joined by dots. bool, integer, float and
- * string only: anything else is -EINVAL, why names the key. A path that is not there adds nothing
- * and is 0.
+ * string only: anything else is -EINVAL, as are more than 64 levels; why names the key. A path that
+ * is not there adds nothing and is 0.
  */
 int toml_flatten(
 	const struct toml *doc, const char *path, struct value_map *out, struct reason *why);
