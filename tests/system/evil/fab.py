@@ -42,9 +42,9 @@ clientapp = "evil_app.client_app:app"
 
 
 class Fab:
-    def __init__(self, remark):
+    def __init__(self, remark, pyproject=PYPROJECT):
         files = {
-            "pyproject.toml": PYPROJECT,
+            "pyproject.toml": pyproject,
             "evil_app/__init__.py": "",
             "evil_app/client_app.py": remark + CLIENT_APP,
         }
