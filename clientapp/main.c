@@ -344,7 +344,7 @@ int main(int argc, char **argv)
 	} else if (r == OPTIONS_HELP) {
 		clientapp_options_help(stdout, &options);
 	} else if (r == OPTIONS_VERSION) {
-		printf("%s (flwr-native) " FLWR_VERSION ", Flower 1.15-1.42\n", options.program);
+		printf("%s (flwr-native) " FLWR_RELEASE ", Flower 1.15-1.42\n", options.program);
 	} else {
 		status = run(&options, core_bytes);
 	}

@@ -17,7 +17,7 @@ function(flwr_flags target)
 		target_compile_options(${target} PRIVATE -Werror)
 	endif()
 	target_compile_definitions(${target} PRIVATE _GNU_SOURCE
-		"FLWR_VERSION=\"${PROJECT_VERSION}\"")
+		"FLWR_RELEASE=\"${PROJECT_VERSION}\"")
 	# Variables of the environment by which tests change what the programs do; not in what users run.
 	if(FLWR_TESTS)
 		target_compile_definitions(${target} PRIVATE FLWR_TEST_HOOKS)

@@ -168,7 +168,7 @@ int main(int argc, char **argv)
 		supernode_options_help(stdout);
 		status = EXIT_SUCCESS;
 	} else if (r == OPTIONS_VERSION) {
-		puts("flower-supernode (flwr-native) " FLWR_VERSION ", Flower 1.15-1.42");
+		puts("flower-supernode (flwr-native) " FLWR_RELEASE ", Flower 1.15-1.42");
 		status = EXIT_SUCCESS;
 	} else {
 		options.bounds = &bounds;

@@ -29,7 +29,7 @@ int api_channel_new(
 
 	/* A SuperNode on the same machine learns which process calls. */
 	process_mark_own(mark);
-	snprintf(agent, sizeof agent, "flwr-native/%s %s", FLWR_VERSION, mark);
+	snprintf(agent, sizeof agent, "flwr-native/%s %s", FLWR_RELEASE, mark);
 	return rpc_channel_new(rpc, &channel, out);
 }
 

@@ -257,7 +257,7 @@ int bidi_new(const struct bidi_options *options, struct bidi **out)
 		.keepalive_ms = TRANSPORT_KEEPALIVE_MS,
 		.keepalive_timeout_ms = TRANSPORT_KEEPALIVE_TIMEOUT_MS,
 		.own_connection = true,
-		.user_agent = "flwr-native/" FLWR_VERSION};
+		.user_agent = "flwr-native/" FLWR_RELEASE};
 	struct bidi *bidi = calloc(1, sizeof *bidi);
 	int r;
 

@@ -264,7 +264,7 @@ int over_grpc_new(const struct transport_options *wanted, const struct over_grpc
 		.receive_max_bytes = wanted->receive_max_bytes,
 		.keepalive_ms = TRANSPORT_KEEPALIVE_MS,
 		.keepalive_timeout_ms = TRANSPORT_KEEPALIVE_TIMEOUT_MS,
-		.user_agent = "flwr-native/" FLWR_VERSION,
+		.user_agent = "flwr-native/" FLWR_RELEASE,
 		.log = wanted->log,
 	};
 	int r;

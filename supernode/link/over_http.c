@@ -230,7 +230,7 @@ int over_http_new(const struct transport_options *wanted, const struct over_http
 		.address = wanted->address,
 		.ca_pem = wanted->ca_pem,
 		.receive_max_bytes = wanted->receive_max_bytes,
-		.user_agent = "flwr-native/" FLWR_VERSION,
+		.user_agent = "flwr-native/" FLWR_RELEASE,
 		.log = wanted->log,
 	};
 	int r;

@@ -236,7 +236,7 @@ int probe_start(struct http *http, const struct probe_options *wanted, struct pr
 		.address = wanted->address,
 		.ca_pem = wanted->ca_pem,
 		.receive_max_bytes = ANSWER_BYTES,
-		.user_agent = "flwr-native/" FLWR_VERSION,
+		.user_agent = "flwr-native/" FLWR_RELEASE,
 	};
 	int r;
 
