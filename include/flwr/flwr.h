@@ -2,19 +2,20 @@
  * flwr/flwr.h - what all of libflwr has in common: results, sentences, log lines, versions.
  *
  * Include <flwr/clientapp.h> to write a ClientApp, <flwr/client.h> to run a node in a program of
- * your own; both include this. C11, C17 and C++17; Linux.
+ * your own; both include this. C11, C17 and C++17 (<flwr/flwr.hpp> makes C++ shorter); Linux.
  *
  * Rules that hold everywhere:
- *  - What a function returns is borrowed, and what it is given stays the caller's, unless the
- *    comment says otherwise. Only what a ..._new() has made is freed, by its ..._free(); NULL is
- *    fine there.
- *  - Text is UTF-8, NUL-terminated. What is given is copied, except array memory by
+ *  - A pointer that a function returns is borrowed, and one that it is given stays the caller's,
+ *    unless the comment says otherwise. Only objects of a ..._new() are freed, by their ..._free(),
+ *    which takes NULL, too.
+ *  - Text is UTF-8, NUL-terminated. Functions copy what they are given, but for array memory in
  *    flwr_set_array_ref().
  *  - An object belongs to one thread at a time. Different objects: any threads at once.
  *  - Every callback gets the user pointer that came with it, and is called on the thread that runs
  *    the node (or called the function), never on a thread of the library's.
- *  - Structs that you fill begin with their size, sizeof the struct; whatever else is zero means
- *    "the default". Structs that the library fills may grow at their end: do not copy them.
+ *  - Structs that you fill begin with their size, sizeof the struct; every other member that is
+ *    zero means "the default". Structs that the library fills may grow at their end: do not copy
+ *    them.
  *  - No function exits the process, prints, starts a process, or changes signal handlers and masks,
  *    the working directory, the locale or malloc's options.
  *  - After fork() the child must not touch any object but by exec() or _exit().
@@ -33,18 +34,19 @@
 extern "C" {
 #endif
 
-/* Of these headers: major * 10000 + minor * 100 + patch. Another major is another ABI (and another
- * soname); a greater minor has more functions, and structs that are longer at their end. */
+/* The version of these headers: major * 10000 + minor * 100 + patch. Another major is another ABI
+ * (and another soname); a greater minor has more functions, and structs that are longer at their
+ * end. */
 enum { FLWR_VERSION = 100 };
 
-/* Of the library that runs: the same number, and as text ("0.1.0, Flower 1.15-1.42"). */
+/* The version of the library that runs: such a number, and a text ("0.1.0, Flower 1.15-1.42"). */
 FLWR_API int flwr_version(void);
 FLWR_API const char *flwr_version_text(void);
 
 /*
- * What functions return: 0, a positive outcome that their comment names, or one of the negative
- * ones. A handler may return any of them, FLWR_FAILED when it has none at hand: its error reply
- * then says what flwr_error() says.
+ * Results of functions: 0, a positive outcome that the function's comment names, or one of the
+ * negative ones. A handler may return any of them, FLWR_FAILED when it has none at hand: its error
+ * reply then says what flwr_error() says.
  */
 enum flwr_result {
 	FLWR_OK = 0,
@@ -70,17 +72,17 @@ enum flwr_result {
 FLWR_API const char *flwr_result_name(int result);
 
 /*
- * Why the last function of this library that returned FLWR_ABSENT, a negative result or NULL on
- * this thread did so, in one sentence without a full stop: `config "lr" is a string ("0.1"), not a
- * number`. Each of them sets it, none that succeeds does. Never NULL; valid until the next such
- * function on this thread. Languages that move work between threads: ask in the same place as the
- * call.
+ * The reason why a function of this library returned FLWR_ABSENT, a negative result or NULL, the
+ * last time on this thread, in one sentence without a full stop: `config "lr" is a string ("0.1"),
+ * not a number`. Every such function sets it, functions that succeed leave it alone. Never NULL;
+ * the text is valid until the next one fails on this thread, and cut at 511 bytes. A language that
+ * moves work between threads must ask where it called.
  */
 FLWR_API const char *flwr_error(void);
 
 /*
- * Say why something of yours failed: sets flwr_error() to sentence and returns FLWR_E_APP, so that
- * a handler can `return flwr_fail("no data below /var/lib/sensor")`. The second one formats.
+ * Say why something of yours failed: set flwr_error() to sentence and return FLWR_E_APP, so that a
+ * handler can `return flwr_fail("no data below /var/lib/sensor")`. The second one formats.
  */
 FLWR_API int flwr_fail(const char *sentence);
 FLWR_API int flwr_failf(const char *format, ...) FLWR_PRINTF(1, 2);
@@ -95,12 +97,13 @@ enum flwr_level {
 };
 
 /*
- * Takes a line: without newline, control characters escaped, at most 8 KiB. time_s: seconds since
- * 1970 when it came up, which is earlier than now for lines from while a handler worked.
+ * A function that takes a line: without newline, control characters escaped, at most 8 KiB. time_s:
+ * seconds since 1970 when it was logged, which is earlier than now for lines that waited while a
+ * handler worked.
  */
 typedef void flwr_log_fn(int level, double time_s, const char *line, void *user);
 
-/* One that is ready: writes `12:00:00.123 INFO  line` to stderr. The user pointer is ignored. */
+/* Such a function: it writes `12:00:00.123 INFO  line` to stderr. The user pointer is ignored. */
 FLWR_API void flwr_log_to_stderr(int level, double time_s, const char *line, void *user);
 
 #ifdef __cplusplus

@@ -10,13 +10,12 @@
  *                 ConfigRecord       ...                        FLWR_CONFIGS
  *
  * Reading: pointers lead into the dict and live as long as it does (in a handler: until it
- * returns), or until their own value or record is set anew or removed. Array bytes are not copied
- * where their layout allows.
+ * returns), or until their own value or record is set anew, edited or removed. Records and entries
+ * stay where they are while others are added. Array bytes are not copied where their layout allows.
  *
- * Writing: a function that fails where the comment says (spoilt) marks the dict so. A reply or a
- * state that is spoilt is not sent: an error reply says which call failed. So results of setters
- * need not be looked at one by one, and they take a record that is NULL (its dict is spoilt
- * already).
+ * Writing: a function whose comment says "spoilt" marks the dict when it fails. A spoilt reply or
+ * state is not sent: an error reply says which call failed. So the results of setters need not be
+ * looked at one by one, and setters take a record that is NULL (its dict is spoilt already).
  */
 #ifndef FLWR_RECORDS_H
 #define FLWR_RECORDS_H
@@ -34,22 +33,23 @@ enum flwr_kind { FLWR_ARRAYS = 1, FLWR_METRICS = 2, FLWR_CONFIGS = 3 };
 
 /* ---- records by name ---- */
 
-/* An empty one, for tests and for what a program keeps. NULL on no memory. */
+/* An empty dict, for tests and for what a program keeps. NULL on no memory. */
 FLWR_API struct flwr_dict *flwr_dict_new(void);
 FLWR_API void flwr_dict_free(struct flwr_dict *dict);
 /* Empty it, and forget that it is spoilt. */
 FLWR_API void flwr_dict_clear(struct flwr_dict *dict);
 
 FLWR_API size_t flwr_dict_count(const struct flwr_dict *dict);
+/* Record i, in order; NULL when i is not below the count. */
 FLWR_API const struct flwr_record *flwr_dict_at(const struct flwr_dict *dict, size_t i);
-/* NULL when there is none of that name; the sentence lists those that there are. */
+/* NULL when there is none of that name; flwr_error() lists those that there are. */
 FLWR_API const struct flwr_record *flwr_dict_get(const struct flwr_dict *dict, const char *name);
 
-/* The record of that name, to be written to; put at the end, empty, when there is none yet. NULL
+/* The record of that name, to be written to; a new one at the end when there is none yet. NULL
  * (spoilt) when there is one of another kind, or no memory. */
 FLWR_API struct flwr_record *flwr_dict_add(
 	struct flwr_dict *dict, const char *name, enum flwr_kind kind);
-FLWR_API int flwr_dict_remove(struct flwr_dict *dict, const char *name); /* 0, ABSENT */
+FLWR_API int flwr_dict_remove(struct flwr_dict *dict, const char *name); /* 0, FLWR_ABSENT */
 
 /* ---- entries by key ---- */
 
@@ -58,29 +58,31 @@ FLWR_API enum flwr_kind flwr_record_kind(const struct flwr_record *record);
 FLWR_API size_t flwr_record_count(const struct flwr_record *record); /* 0 for NULL */
 /* The key of entry i, in order; NULL when i is not below the count. */
 FLWR_API const char *flwr_record_key(const struct flwr_record *record, size_t i);
-FLWR_API int flwr_record_remove(struct flwr_record *record, const char *key); /* 0, ABSENT */
-/* to holds what from does, in place of what it held; both are of one kind. Array bytes are shared,
- * not copied. 0 or negative (spoilt); so too when from is NULL. */
+FLWR_API int flwr_record_remove(struct flwr_record *record, const char *key); /* 0, FLWR_ABSENT */
+/* Put what from holds into to, in place of what it held; both are of one kind. Array bytes are
+ * shared, not copied, until one of both edits them: write first, then copy. 0 or negative (spoilt);
+ * negative, too, when from is NULL, with the sentence of the function that returned NULL. */
 FLWR_API int flwr_record_copy(struct flwr_record *to, const struct flwr_record *from);
 
 /*
- * Getters: 0 and the value is in *out; FLWR_ABSENT (1) when there is no such key, or record is NULL
- * (then flwr_error() stays as it was: it says why), and *out is as it was; FLWR_E_TYPE or
- * FLWR_E_RANGE for a value that is something else. So
+ * Getters: 0 and the value is in *out. Else *out is as it was: FLWR_ABSENT (1) when there is no
+ * such key, or record is NULL (then flwr_error() still says why it is); FLWR_E_TYPE or FLWR_E_RANGE
+ * when the value is something else. So
  *
  *     double lr = 0.1;                                   taken when there is no "lr"
  *     if (flwr_get_double(config, "lr", &lr) < 0) ...    there is one that is no number
  *     if (flwr_get_double(config, "lr", &lr) != 0) ...   there must be one
  *
- * A double may be asked for where an int is (Python's `lr = 1`), if it is exact; nothing else is
- * converted. An int above 2^63 - 1 is FLWR_E_RANGE: take flwr_get_value().
+ * flwr_get_double() takes an int, too (Python's `lr = 1`), if a double is exactly it; nothing else
+ * is converted. An int above 2^63 - 1 is FLWR_E_RANGE: take flwr_get_value().
  */
 FLWR_API int flwr_get_bool(const struct flwr_record *record, const char *key, bool *out);
 FLWR_API int flwr_get_int(const struct flwr_record *record, const char *key, int64_t *out);
 FLWR_API int flwr_get_double(const struct flwr_record *record, const char *key, double *out);
 /* A text that has a NUL inside is FLWR_E_TYPE: take flwr_get_value() for those. */
 FLWR_API int flwr_get_string(const struct flwr_record *record, const char *key, const char **out);
-/* n_out: bytes, or elements of a list. Other lists: flwr_get_value(). */
+/* n_out: bytes, or elements of a list. An empty list is one of any type (in Python it has none).
+ * Other lists: flwr_get_value(). */
 FLWR_API int flwr_get_bytes(
 	const struct flwr_record *record, const char *key, const void **out, size_t *n_out);
 FLWR_API int flwr_get_ints(
@@ -88,8 +90,9 @@ FLWR_API int flwr_get_ints(
 FLWR_API int flwr_get_doubles(
 	const struct flwr_record *record, const char *key, const double **out, size_t *n_out);
 
-/* Setters: an entry that exists keeps its place. 0 or negative (spoilt): a record of arrays, or one
- * of metrics for other than numbers (FLWR_E_TYPE); no UTF-8 (FLWR_E_DATA); FLWR_E_MEMORY. */
+/* Setters: an entry that exists keeps its place. 0 or negative (spoilt): the record holds arrays,
+ * or metrics and the value is no number or list of numbers (FLWR_E_TYPE); a text is not UTF-8
+ * (FLWR_E_DATA); FLWR_E_ARGUMENT; FLWR_E_MEMORY. */
 FLWR_API int flwr_set_bool(struct flwr_record *record, const char *key, bool value);
 FLWR_API int flwr_set_int(struct flwr_record *record, const char *key, int64_t value);
 FLWR_API int flwr_set_double(struct flwr_record *record, const char *key, double value);
@@ -101,7 +104,7 @@ FLWR_API int flwr_set_ints(
 FLWR_API int flwr_set_doubles(
 	struct flwr_record *record, const char *key, const double *values, size_t n);
 
-/* Any value as it is: for types that have no getter above, and for bindings. These structs do not
+/* Any value as it is: for types that have no getter above, and for bindings. These structs will not
  * change; more types may come. */
 enum flwr_value_type {
 	FLWR_VALUE_DOUBLE = 1,
@@ -179,67 +182,72 @@ enum flwr_array_flag {
 	FLWR_UNALIGNED = 8
 };
 
-/* An array where it lies. Made by the library, which may add to its end. */
+/* An array where it lies. The library makes these structs, and may add to their end. */
 struct flwr_array {
 	uint32_t dtype;         /* enum flwr_dtype */
 	uint32_t flags;         /* enum flwr_array_flag */
 	size_t ndim;            /* 0: a single number */
 	const int64_t *shape;   /* ndim lengths; empty arrays have a 0 among them */
-	const int64_t *strides; /* ndim distances from an element to the next, in bytes */
+	const int64_t *strides; /* ndim distances from an element to the next, in bytes; NULL for
+				   FLWR_OTHER */
 	const void *data;       /* NULL for FLWR_OTHER */
 	size_t count;           /* elements */
 	size_t size;            /* bytes of data: count * flwr_dtype_size() */
-	const char *stype;      /* how it travelled: "numpy.ndarray" is .npy */
-	const void *raw;        /* ... and the bytes that did, raw_size of them */
+	const char *stype;      /* the form in which it travels: "numpy.ndarray" is .npy */
+	const void *raw;        /* the bytes that travel, raw_size of them; NULL after
+				   flwr_set_array_ref() */
 	size_t raw_size;
 };
 
-/* How it is, nothing converted. NULL: no such key, or a .npy that is broken or holds objects
- * (never unpickled). An array of another stype is there, as FLWR_OTHER. */
+/* The array as it is, nothing converted. NULL: no such key, or a .npy that is broken or holds
+ * Python objects (which are never unpickled). An array of another stype is there, as FLWR_OTHER. */
 FLWR_API const struct flwr_array *flwr_get_array(const struct flwr_record *record, const char *key);
 
 /*
- * Its elements in one piece, in C order, in this machine's byte order, aligned; their number in
- * *count (which may be NULL). Where it lies when it is like that already, else a copy that is made
- * once and belongs to the record. Not NULL for an empty array. NULL, and *count is 0: no such key,
- * another dtype than this (the sentence says which), broken, no memory.
+ * Its elements in one piece, in C order, in this machine's byte order, aligned; their number goes
+ * to *count (which may be NULL). They are not copied when they lie like that already, else
+ * converted once, to memory of the record's. Not NULL for an empty array. NULL, and *count is 0: no
+ * such key, another dtype than this (flwr_error() says which), broken, no memory.
  */
 FLWR_API const void *flwr_get_data(
 	const struct flwr_record *record, const char *key, enum flwr_dtype dtype, size_t *count);
 
 /*
- * The same to be written to: the array is the record's own from then on. What a training step
- * takes: flwr_record_copy() the message's arrays to the reply, and change them there. NULL
- * (spoilt), so look at flwr_get_array() first where the dtype may be one of several.
+ * The same to be written to: the array is the record's own from then on, copied once if others
+ * share its bytes. A training step does so: it copies the message's arrays to the reply by
+ * flwr_record_copy() and changes them there. NULL is (spoilt), so look at flwr_get_array() first
+ * where the dtype may be one of several.
  */
 FLWR_API void *flwr_edit_data(
 	struct flwr_record *record, const char *key, enum flwr_dtype dtype, size_t *count);
 
 /*
- * A new array, its elements to be written by you where they are returned: aligned to 64 bytes, in C
- * order, zero. The way without any copy: in an app process it lies in the memory that goes to the
- * worker. Valid until the handler returns. NULL (spoilt): too large, no memory. Each length of
- * shape is below 2^31.
+ * A new array. Write its elements where they are returned: aligned to 64 bytes, in C order, zero at
+ * first. This is the way without any copy: in an app process they lie in the memory that goes to
+ * the worker. They are valid until the handler returns. NULL (spoilt): too large, no memory. Each
+ * length of shape is below 2^31, and there are at most 64.
  */
 FLWR_API void *flwr_new_array(struct flwr_record *record, const char *key, enum flwr_dtype dtype,
 	size_t ndim, const int64_t *shape);
 
-/* An array of elements that lie in C order at data: copied. 0 or negative (spoilt). */
+/* A copy of elements that lie in C order at data. 0 or negative (spoilt). */
 FLWR_API int flwr_set_array(struct flwr_record *record, const char *key, enum flwr_dtype dtype,
 	size_t ndim, const int64_t *shape, const void *data);
 
 /*
- * ... by reference: in a node of your own not copied if it is in C or Fortran order without gaps,
- * in an app process copied once, when the handler has returned. strides: bytes, NULL for C order.
- * The memory must stay as it is until release(user) is called: once, on the thread that runs the
- * node, after the reply is delivered or given up (if this call fails, before it returns). release
- * may be NULL for memory that outlives the node.
+ * An array of elements that stay at data, if they are in C or Fortran order without gaps: a node of
+ * your own does not copy them, an app process copies them once, when the handler has returned.
+ * Others are copied at once. strides: bytes, NULL for C order. The memory must stay as it is until
+ * release(user) is called: once, on the thread that runs the node, after the reply is delivered or
+ * given up (before this function returns if it fails, or has copied). release may be NULL for
+ * memory that outlives the node. 0 or negative (spoilt).
  */
 FLWR_API int flwr_set_array_ref(struct flwr_record *record, const char *key, enum flwr_dtype dtype,
 	size_t ndim, const int64_t *shape, const int64_t *strides, const void *data,
 	void (*release)(void *user), void *user);
 
-/* Bytes of a tensor in a form of your own, which the ServerApp must know: copied. */
+/* A copy of the bytes of a tensor in a form of your own (stype), which the ServerApp must know;
+ * with "numpy.ndarray" they are a whole .npy, of any type. 0 or negative (spoilt). */
 FLWR_API int flwr_set_tensor(struct flwr_record *record, const char *key, const char *stype,
 	const void *bytes, size_t n);
 
