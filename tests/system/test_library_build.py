@@ -1,0 +1,149 @@
+"""libflwr-app as strangers build against it: headers, symbols, CMake, Makefiles, C and C++."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from flwr_library import folder
+
+pytestmark = pytest.mark.ours
+
+ROOT = Path(__file__).resolve().parents[2]
+STRANGERS = Path(__file__).parent / "strangers"
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
+HEADERS = sorted(path.name for path in (ROOT / "include" / "flwr").iterdir())
+COMPILERS = [
+    pytest.param(
+        program,
+        marks=pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed"),
+    )
+    for program in ("gcc", "clang", "g++", "clang++")
+]
+
+
+def run(*command, **more):
+    done = subprocess.run(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+        **more,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    """All that `cmake --install` puts somewhere, moved after it: nothing may know where it was."""
+    place = tmp_path_factory.mktemp("installed")
+    run("cmake", "--install", Path(os.environ["FLWR_BIN_DIR"]).parent, "--prefix", place / "first")
+    (place / "first").rename(place / "moved")
+    return place / "moved"
+
+
+def library_dir(prefix):
+    return next(prefix.rglob("libflwr-app.so")).parent
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("header", HEADERS)
+def test_header_alone(tmp_path, header, compiler):
+    """Each header needs no other before it and brings no warning, in each language."""
+    plus = compiler.endswith("++")
+    if header.endswith(".hpp") and not plus:
+        pytest.skip("a header for C++ alone")
+    source = tmp_path / ("alone.cpp" if plus else "alone.c")
+    source.write_text(f"#include <flwr/{header}>\n#include <flwr/{header}>\n", encoding="utf-8")
+    more = ["-Wold-style-cast"] if plus else ["-Wstrict-prototypes"]
+    for standard in ["c++17", "c++20"] if plus else ["c11", "c17"]:
+        run(compiler, f"-std={standard}", *WARNINGS, *more, "-I", ROOT / "include", "-c", source, "-o", tmp_path / "o")
+
+
+def test_cpp_header_is_short():
+    assert len((ROOT / "include/flwr/flwr.hpp").read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def declared():
+    """The functions that the headers of libflwr-app declare."""
+    names = set()
+    for header in ("flwr.h", "records.h", "message.h", "clientapp.h"):
+        text = (ROOT / "include/flwr" / header).read_text(encoding="utf-8")
+        text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        names |= set(re.findall(r"FLWR_API\b[^;(]*?\b(flwr_\w+)\s*\(", text))
+    return names - {"flwr_app"}  # the app's
+
+
+def symbols(*options):
+    """The defined symbols, each with its version."""
+    lines = run("nm", "--with-symbol-versions", *options).splitlines()
+    return dict(line.split()[-1].partition("@@")[::2] for line in lines if line.split()[-2:-1] != ["U"])
+
+
+def test_symbols_of_the_shared_library():
+    """All that is declared is there, and nothing else; the same names as in the list of the ABI."""
+    seen = symbols("--dynamic", "--defined-only", "--extern-only", folder() / "libflwr-app.so")
+    versions = {"FLWR_0", "FLWR_PRIVATE"}
+    assert {name for name, version in seen.items() if version == "FLWR_0"} - versions == declared()
+    private = {name for name, version in seen.items() if version == "FLWR_PRIVATE"} - versions
+    assert private and all(name.startswith("flwr_private_") for name in private)
+    assert set(seen) - versions == declared() | private
+
+
+def test_symbols_of_the_static_library():
+    """Internal names are local: a program may have its own slice_ref() and error_set()."""
+    lines = run("nm", "--defined-only", "--extern-only", folder() / "libflwr-app.a").splitlines()
+    seen = {line.split()[-1] for line in lines if len(line.split()) == 3}
+    assert {name for name in seen if not name.startswith("flwr_private_")} == declared()
+
+
+def test_needs_libc_only():
+    """No other library comes into an app's process."""
+    lines = run("readelf", "--dynamic", folder() / "libflwr-app.so").splitlines()
+    needed = {line.split("[")[1].rstrip("]") for line in lines if "(NEEDED)" in line}
+    assert needed <= {"libc.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
+    assert any("(SONAME)" in line and "[libflwr-app.so.0]" in line for line in lines)
+
+
+@pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
+def test_makefile(prefix, tmp_path, static):
+    """A stranger's Makefile, with pkg-config."""
+    shutil.copytree(STRANGERS, tmp_path / "project")
+    libraries = library_dir(prefix)
+    environment = os.environ | {
+        "PKG_CONFIG_PATH": str(libraries / "pkgconfig"),
+        "LD_LIBRARY_PATH": str(libraries),
+    }
+    run("make", "-C", tmp_path / "project", "check", *(["STATIC=1"] if static else []), env=environment)
+    linked = run("readelf", "--dynamic", tmp_path / "project" / "program")
+    assert ("libflwr-app.so.0" in linked) is not static
+
+
+def test_cmake(prefix, tmp_path):
+    """A stranger's CMake project: a program of each kind, an app, and C++."""
+    run("cmake", "-S", STRANGERS, "-B", tmp_path, f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Debug")
+    run("cmake", "--build", tmp_path)
+    for program in ("program", "program-static", "program-cpp"):
+        assert run(tmp_path / program).strip() == "w = 0.5 0.75", program
+    assert "libflwr-app.so.0" in run("readelf", "--dynamic", tmp_path / "libapp.so")
+    assert " flwr_app" in run("nm", "--dynamic", "--defined-only", tmp_path / "libapp.so")
+
+
+def test_cmake_asks_for_a_version(prefix, tmp_path):
+    """find_package(Flwr 9) fails: there is none."""
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\nproject(x C)\nfind_package(Flwr 9 REQUIRED)\n", encoding="utf-8"
+    )
+    done = subprocess.run(
+        ["cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0 and "0.1.0" in done.stderr
