@@ -33,9 +33,7 @@
 namespace flwr
 {
 /* A result of the library, and its sentence as what(). */
-class error : public std::runtime_error
-{
-public:
+struct error : std::runtime_error {
 	explicit error(int result) : std::runtime_error(flwr_error()), result_(result) {}
 	int result() const noexcept { return result_; }
 
@@ -91,19 +89,18 @@ template <class T> constexpr flwr_dtype dtype_of()
 class record_view
 {
 public:
-	record_view(const flwr_record *record) : record_(record) {}
+	record_view(const flwr_record *r) : record_(r) {}
 	const flwr_record *c() const { return record_; }
 	explicit operator bool() const { return record_ != nullptr; }
 	std::size_t size() const { return flwr_record_count(record_); }
 	const char *key(std::size_t i) const { return check(flwr_record_key(record_, i)); }
 
-	/* The value of key, if there is one. */
+	/* A value, if there is one; a value, which must be there; or else another one. */
 	template <class T> std::optional<T> find(const char *key) const
 	{
 		T value{};
 		return check(read(key, value)) == 0 ? std::optional<T>(value) : std::nullopt;
 	}
-	/* The value, which must be there; or else another one. */
 	template <class T> T get(const char *key) const
 	{
 		std::optional<T> value = find<T>(key);
@@ -169,22 +166,23 @@ private:
 class record : public record_view
 {
 public:
-	record(flwr_record *record) : record_view(record), record_(record) {}
+	record(flwr_record *r) : record_view(r), record_(r) {}
 	flwr_record *c() const { return record_; }
 
 	template <class T> std::enable_if_t<std::is_arithmetic_v<T>> set(const char *key, T value)
 	{
 		if constexpr (std::is_same_v<T, bool>)
 			check(flwr_set_bool(record_, key, value));
-		else if constexpr (std::is_integral_v<T>)
-			check(flwr_set_int(record_, key, static_cast<std::int64_t>(value)));
-		else
+		else if constexpr (std::is_floating_point_v<T>)
 			check(flwr_set_double(record_, key, static_cast<double>(value)));
+		else if (std::is_unsigned_v<T> && static_cast<std::uint64_t>(value) >> 63)
+			throw std::out_of_range(key); /* flwr_set_value() takes it */
+		else
+			check(flwr_set_int(record_, key, static_cast<std::int64_t>(value)));
 	}
 	void set(const char *key, std::string_view text)
 	{
-		flwr_value value{};
-		value.type = FLWR_VALUE_STRING;
+		flwr_value value{FLWR_VALUE_STRING, 0, 0, {}};
 		value.as.s = {text.data(), text.size()};
 		check(flwr_set_value(record_, key, &value));
 	}
@@ -216,11 +214,11 @@ private:
 	flwr_record *record_;
 };
 
-/* A dict that somebody else owns, and one of your own. */
+/* A dict of somebody else, and one of your own. */
 class dict_view
 {
 public:
-	dict_view(flwr_dict *dict) : dict_(dict) {}
+	dict_view(flwr_dict *d) : dict_(d) {}
 	flwr_dict *c() const { return dict_; }
 	std::size_t size() const { return flwr_dict_count(dict_); }
 	record_view operator[](const char *name) const { return flwr_dict_get(dict_, name); }
@@ -230,9 +228,7 @@ private:
 	flwr_dict *dict_;
 };
 
-class dict : public dict_view
-{
-public:
+struct dict : dict_view {
 	dict() : dict_view(check(flwr_dict_new())), own_(c(), flwr_dict_free) {}
 
 private:
@@ -243,7 +239,7 @@ private:
 class call
 {
 public:
-	explicit call(flwr_call *call) : call_(call) {}
+	explicit call(flwr_call *c) : call_(c) {}
 	flwr_call *c() const { return call_; }
 	dict_view content() const { return call_->content; }
 	dict_view reply() const { return call_->reply; }
@@ -260,7 +256,7 @@ private:
 class next
 {
 public:
-	explicit next(flwr_next *next) : next_(next) {}
+	explicit next(flwr_next *n) : next_(n) {}
 	void operator()() const { check(flwr_call_next(next_)); }
 
 private:

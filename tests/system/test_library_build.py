@@ -130,6 +130,7 @@ def test_cmake(prefix, tmp_path):
     run("cmake", "--build", tmp_path)
     for program in ("program", "program-static", "program-cpp"):
         assert run(tmp_path / program).strip() == "w = 0.5 0.75", program
+    assert run(tmp_path / "check-cpp") == ""
     assert "libflwr-app.so.0" in run("readelf", "--dynamic", tmp_path / "libapp.so")
     assert " flwr_app" in run("nm", "--dynamic", "--defined-only", tmp_path / "libapp.so")
 
