@@ -23,35 +23,39 @@ static int array_failed(
 		why->text[0] ? why->text : "out of memory");
 }
 
-/* Find a tensor and make its view. 0, FLWR_ABSENT or negative with flwr_error(). */
-static int find_tensor(const struct flwr_record *record, const char *key, struct tensor **out)
+/* Find a tensor and make its view. NULL with flwr_error(). */
+static struct tensor *find_tensor(const struct flwr_record *record, const char *key)
 {
 	struct reason why = {0};
 	struct tensor *tensor;
 	size_t at;
-	int r = record_readable(record, key);
+	int r;
 
-	if (r != 0)
-		return r;
-	if (record->kind != FLWR_ARRAYS)
-		return error_set(FLWR_E_TYPE, "%s holds %s, not arrays (\"%s\")",
-			record_label(record), kind_name(record->kind), key);
+	if (record_readable(record, key) != 0)
+		return NULL;
+	if (record->kind != FLWR_ARRAYS) {
+		error_set(FLWR_E_TYPE, "%s holds %s, not arrays (\"%s\")", record_label(record),
+			kind_name(record->kind), key);
+		return NULL;
+	}
 	at = record_find(record, key);
-	if (at == KEY_NOT_FOUND)
-		return record_lacks(record, key);
+	if (at == KEY_NOT_FOUND) {
+		record_lacks(record, key);
+		return NULL;
+	}
 	tensor = record->tensors[at];
 	r = tensor_read(tensor, &why);
-	if (r < 0)
-		return array_failed(record, key, r, &why);
-	*out = tensor;
-	return 0;
+	if (r == 0)
+		return tensor;
+	array_failed(record, key, r, &why);
+	return NULL;
 }
 
 const struct flwr_array *flwr_get_array(const struct flwr_record *record, const char *key)
 {
-	struct tensor *tensor;
+	const struct tensor *tensor = find_tensor(record, key);
 
-	return find_tensor(record, key, &tensor) == 0 ? &tensor->view : NULL;
+	return tensor ? &tensor->view : NULL;
 }
 
 /* What the head of a .npy calls the type of its elements, for a sentence. */
@@ -66,48 +70,38 @@ static void describe_other(const struct tensor *tensor, struct text *out)
 }
 
 /* find_tensor() of one dtype. */
-static int find_dtype(const struct flwr_record *record, const char *key, enum flwr_dtype dtype,
-	struct tensor **out)
+static struct tensor *find_dtype(
+	const struct flwr_record *record, const char *key, enum flwr_dtype dtype)
 {
 	auto_(text_done) struct text other = {0};
 	struct tensor *tensor;
-	int r;
 
-	if (dtype_row(dtype)->size == 0)
-		return error_set(FLWR_E_ARGUMENT, "%d is no type of numbers", (int)dtype);
-	r = find_tensor(record, key, &tensor);
-	if (r != 0)
-		return r;
-	if (tensor->view.dtype == FLWR_OTHER) {
-		describe_other(tensor, &other);
-		return error_set(FLWR_E_TYPE, "array \"%s\" of %s is %s, not %s", key,
-			record_label(record), other.len ? other.data : "no array of numbers",
-			flwr_dtype_name(dtype));
+	if (dtype_row(dtype)->size == 0) {
+		error_set(FLWR_E_ARGUMENT, "%d is no type of numbers", (int)dtype);
+		return NULL;
 	}
-	if (tensor->view.dtype != (uint32_t)dtype)
-		return error_set(FLWR_E_TYPE, "array \"%s\" of %s is %s, not %s", key,
-			record_label(record), flwr_dtype_name((enum flwr_dtype)tensor->view.dtype),
-			flwr_dtype_name(dtype));
-	*out = tensor;
-	return 0;
+	tensor = find_tensor(record, key);
+	if (!tensor || tensor->view.dtype == (uint32_t)dtype)
+		return tensor;
+	if (tensor->view.dtype == FLWR_OTHER)
+		describe_other(tensor, &other);
+	error_set(FLWR_E_TYPE, "array \"%s\" of %s is %s, not %s", key, record_label(record),
+		other.len ? other.data : flwr_dtype_name((enum flwr_dtype)tensor->view.dtype),
+		flwr_dtype_name(dtype));
+	return NULL;
 }
 
 const void *flwr_get_data(
 	const struct flwr_record *record, const char *key, enum flwr_dtype dtype, size_t *count)
 {
-	struct tensor *tensor;
-	const void *data;
+	struct tensor *tensor = find_dtype(record, key, dtype);
+	const void *data = tensor ? tensor_data(tensor) : NULL;
 
 	if (count)
-		*count = 0;
-	if (find_dtype(record, key, dtype, &tensor) != 0)
-		return NULL;
-	data = tensor_data(tensor);
-	if (!data)
+		*count = data ? tensor->view.count : 0;
+	if (tensor && !data)
 		error_set(FLWR_E_MEMORY, "array \"%s\" of %s: no memory to convert it to C order",
 			key, record_label(record));
-	else if (count)
-		*count = tensor->view.count;
 	return data;
 }
 
@@ -116,46 +110,41 @@ static struct tensor_memory memory_of(const struct flwr_record *record)
 	return (struct tensor_memory){.get = record->dict->memory, .arg = record->dict->memory_arg};
 }
 
-/* Put a new tensor of the same elements in place of one whose bytes others use, too. */
-static int make_own(struct flwr_record *record, struct tensor *tensor, struct tensor **out)
+/* A new tensor of the same elements in place of one whose bytes others use, too. NULL with
+ * flwr_error(). */
+static struct tensor *make_own(struct flwr_record *record, const struct tensor *tensor)
 {
 	const struct flwr_array *view = &tensor->view;
 	const struct tensor_shape shape = {
 		.dtype = (enum flwr_dtype)view->dtype, .ndim = view->ndim, .shape = view->shape};
 	const struct tensor_memory memory = memory_of(record);
 	struct reason why = {0};
-	int r = tensor_make(tensor->sent.key, &shape, &memory, out, &why);
+	struct tensor *own;
+	int r = tensor_make(tensor->sent.key, &shape, &memory, &own, &why);
 
-	if (r < 0)
-		return array_failed(record, tensor->sent.key, r, &why);
-	tensor_convert(tensor, tensor_elements(*out));
-	record_put_tensor(record, *out); /* over the other: needs no memory */
-	return 0;
+	if (r < 0) {
+		array_failed(record, tensor->sent.key, r, &why);
+		return NULL;
+	}
+	tensor_convert(tensor, tensor_elements(own));
+	record_put_tensor(record, own); /* over the other: needs no memory */
+	return own;
 }
 
 void *flwr_edit_data(
 	struct flwr_record *record, const char *key, enum flwr_dtype dtype, size_t *count)
 {
-	struct tensor *tensor;
-	int r;
+	struct tensor *tensor = find_dtype(record, key, dtype);
 
+	if (tensor && !tensor_is_own(tensor))
+		tensor = make_own(record, tensor);
 	if (count)
-		*count = 0;
-	if (!record) { /* its dict is spoilt already */
-		record_writable(record, key, true);
-		return NULL;
-	}
-	r = find_dtype(record, key, dtype, &tensor);
-	if (r == 0 && !tensor_is_own(tensor))
-		r = make_own(record, tensor, &tensor);
-	if (r != 0) {
-		if (record_known(record) == 0)
-			record_spoil(record, r);
-		return NULL;
-	}
-	if (count)
-		*count = tensor->view.count;
-	return tensor_elements(tensor);
+		*count = tensor ? tensor->view.count : 0;
+	if (tensor)
+		return tensor_elements(tensor);
+	if (record && record_known(record) == 0)
+		record_spoil(record, FLWR_E_ARGUMENT);
+	return NULL;
 }
 
 /* tensor_make() for a record. 0 or negative with flwr_error(), spoilt. */

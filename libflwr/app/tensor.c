@@ -152,11 +152,13 @@ static bool one_order(const struct flwr_array *view)
 	return view->count == 0 || long_ones < 2;
 }
 
-static bool bools_odd(const uint8_t *data, size_t n)
+/* Is it an array of bools with bytes that are neither 0 nor 1? */
+static bool has_odd_bools(const struct flwr_array *view)
 {
+	const uint8_t *data = view->dtype == FLWR_BOOL ? view->data : NULL;
 	uint8_t all = 0;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; data && i < view->count; i++)
 		all |= data[i];
 	return all > 1;
 }
@@ -373,8 +375,7 @@ int tensor_read(struct tensor *tensor, struct reason *why)
 		return r;
 	tensor->view.raw = raw;
 	tensor->view.raw_size = tensor->sent.data.bytes;
-	tensor->odd_bools =
-		tensor->view.dtype == FLWR_BOOL && bools_odd(tensor->view.data, tensor->view.count);
+	tensor->odd_bools = has_odd_bools(&tensor->view);
 	return 0;
 }
 

@@ -48,7 +48,7 @@ static const char *const kind_names[VALUE_N] = {
 static int wrong_type(const struct flwr_record *record, const char *key, const struct value *value,
 	const char *wanted)
 {
-	char shown[SHOWN_BYTES] = "";
+	char text[SHOWN_BYTES], shown[SHOWN_BYTES + sizeof " ()"] = "";
 
 	switch (value->kind) {
 	case VALUE_DOUBLE:
@@ -64,9 +64,8 @@ static int wrong_type(const struct flwr_record *record, const char *key, const s
 		snprintf(shown, sizeof shown, " (%s)", value->b ? "True" : "False");
 		break;
 	case VALUE_STRING:
-		text_quote(value->s.data, value->s.len, shown + 2, sizeof shown - 3);
-		memcpy(shown, " (", 2);
-		strcat(shown, ")");
+		text_quote(value->s.data, value->s.len, text, sizeof text);
+		snprintf(shown, sizeof shown, " (%s)", text);
 		break;
 	case VALUE_NONE:
 	case VALUE_BYTES:
@@ -83,52 +82,48 @@ static int wrong_type(const struct flwr_record *record, const char *key, const s
 		kind_names[value->kind], shown, wanted);
 }
 
-/* Find a value. 0, FLWR_ABSENT or negative with flwr_error(). */
-static int find_value(const struct flwr_record *record, const char *key, const struct value **out)
+/* Find a value. NULL: *r is FLWR_ABSENT or negative, with flwr_error(). */
+static const struct value *find_value(const struct flwr_record *record, const char *key, int *r)
 {
-	int r = record_readable(record, key);
 	size_t at;
 
-	if (r != 0)
-		return r;
-	if (record->kind == FLWR_ARRAYS)
-		return error_set(FLWR_E_TYPE, "%s holds arrays, not values (\"%s\")",
+	*r = record_readable(record, key);
+	if (*r != 0)
+		return NULL;
+	if (record->kind == FLWR_ARRAYS) {
+		*r = error_set(FLWR_E_TYPE, "%s holds arrays, not values (\"%s\")",
 			record_label(record), key);
+		return NULL;
+	}
 	at = record_find(record, key);
-	if (at == KEY_NOT_FOUND)
-		return record_lacks(record, key);
-	*out = &record->values.v[at].value;
-	return 0;
+	if (at != KEY_NOT_FOUND)
+		return &record->values.v[at].value;
+	*r = record_lacks(record, key);
+	return NULL;
 }
 
 /* find_value() of one kind. */
-static int find_kind(const struct flwr_record *record, const char *key, enum value_kind kind,
-	const struct value **out)
+static const struct value *find_kind(
+	const struct flwr_record *record, const char *key, enum value_kind kind, int *r)
 {
-	const struct value *value;
-	int r = find_value(record, key, &value);
+	const struct value *value = find_value(record, key, r);
 
-	if (r != 0)
-		return r;
-	if (value->kind != kind)
-		return wrong_type(record, key, value, kind_names[kind]);
-	*out = value;
-	return 0;
+	if (!value || value->kind == kind)
+		return value;
+	*r = wrong_type(record, key, value, kind_names[kind]);
+	return NULL;
 }
 
 /* find_kind() of lists: an empty one has no type in Python, so it is one of any kind. */
-static int find_list(const struct flwr_record *record, const char *key, enum value_kind kind,
-	const struct value **out)
+static const struct value *find_list(
+	const struct flwr_record *record, const char *key, enum value_kind kind, int *r)
 {
-	const struct value *value;
-	int r = find_value(record, key, &value);
+	const struct value *value = find_value(record, key, r);
 
-	if (r != 0)
-		return r;
-	if (value->kind != kind && (value->kind < VALUE_DOUBLE_LIST || value->n))
-		return wrong_type(record, key, value, kind_names[kind]);
-	*out = value;
-	return 0;
+	if (!value || value->kind == kind || (value->kind >= VALUE_DOUBLE_LIST && value->n == 0))
+		return value;
+	*r = wrong_type(record, key, value, kind_names[kind]);
+	return NULL;
 }
 
 static bool is_null(const void *out)
@@ -145,8 +140,8 @@ int flwr_get_bool(const struct flwr_record *record, const char *key, bool *out)
 
 	if (is_null(out))
 		return FLWR_E_ARGUMENT;
-	r = find_kind(record, key, VALUE_BOOL, &value);
-	if (r == 0)
+	value = find_kind(record, key, VALUE_BOOL, &r);
+	if (value)
 		*out = value->b;
 	return r;
 }
@@ -158,8 +153,8 @@ int flwr_get_int(const struct flwr_record *record, const char *key, int64_t *out
 
 	if (is_null(out))
 		return FLWR_E_ARGUMENT;
-	r = find_value(record, key, &value);
-	if (r != 0)
+	value = find_value(record, key, &r);
+	if (!value)
 		return r;
 	if (value->kind == VALUE_SINT)
 		*out = value->i;
@@ -196,8 +191,8 @@ int flwr_get_double(const struct flwr_record *record, const char *key, double *o
 
 	if (is_null(out))
 		return FLWR_E_ARGUMENT;
-	r = find_value(record, key, &value);
-	if (r != 0)
+	value = find_value(record, key, &r);
+	if (!value)
 		return r;
 	if (value->kind == VALUE_DOUBLE) {
 		*out = value->d;
@@ -218,8 +213,8 @@ int flwr_get_string(const struct flwr_record *record, const char *key, const cha
 
 	if (is_null(out))
 		return FLWR_E_ARGUMENT;
-	r = find_kind(record, key, VALUE_STRING, &value);
-	if (r != 0)
+	value = find_kind(record, key, VALUE_STRING, &r);
+	if (!value)
 		return r;
 	if (strlen(value->s.data) != value->s.len)
 		return error_set(FLWR_E_TYPE, "%s \"%s\" is a string with a NUL inside",
@@ -236,8 +231,8 @@ int flwr_get_bytes(
 
 	if (is_null(out) || is_null(n_out))
 		return FLWR_E_ARGUMENT;
-	r = find_kind(record, key, VALUE_BYTES, &value);
-	if (r == 0) {
+	value = find_kind(record, key, VALUE_BYTES, &r);
+	if (value) {
 		*out = value->s.data;
 		*n_out = value->s.len;
 	}
@@ -252,8 +247,8 @@ int flwr_get_ints(
 
 	if (is_null(out) || is_null(n_out))
 		return FLWR_E_ARGUMENT;
-	r = find_list(record, key, VALUE_SINT_LIST, &value);
-	if (r == 0) {
+	value = find_list(record, key, VALUE_SINT_LIST, &r);
+	if (value) {
 		*out = value->is;
 		*n_out = value->n;
 	}
@@ -268,8 +263,8 @@ int flwr_get_doubles(
 
 	if (is_null(out) || is_null(n_out))
 		return FLWR_E_ARGUMENT;
-	r = find_list(record, key, VALUE_DOUBLE_LIST, &value);
-	if (r == 0) {
+	value = find_list(record, key, VALUE_DOUBLE_LIST, &r);
+	if (value) {
 		*out = value->ds;
 		*n_out = value->n;
 	}
@@ -301,8 +296,8 @@ int flwr_get_value(const struct flwr_record *record, const char *key, struct flw
 
 	if (is_null(out))
 		return FLWR_E_ARGUMENT;
-	r = find_value(record, key, &value);
-	if (r == 0)
+	value = find_value(record, key, &r);
+	if (value)
 		*out = value_outside(value);
 	return r;
 }

@@ -4,9 +4,7 @@
 static void types_are_parsed(void **state)
 {
 	static const char *const good[] = {"train", "evaluate", "query", "train.default",
-		"train.custom", "query._x1",
-		"evaluate.gr\xc3\xb6\xc3\x9f"
-		"e"};
+		"train.custom", "query._x1", "evaluate.gr\xc3\xb6\xc3\x9f"};
 	static const char *const bad[] = {"", "trai", "trainx", "Train", "train.", "train.1x",
 		"train.a.b", "train.a b", "train.a-b", ".custom", "system", "train.\xff"};
 	struct message_type parts;

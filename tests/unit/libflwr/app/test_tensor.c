@@ -209,9 +209,10 @@ static void shapes_that_cannot_be_are_refused(void **state)
 		struct reason why = {0};
 		struct tensor *tensor;
 
-		/* Sanitizers end the program when somebody asks for that much. */
-		if (rows[i].result == -ENOMEM && getenv("ASAN_OPTIONS"))
+#ifdef __SANITIZE_ADDRESS__ /* it ends the program when somebody asks for that much */
+		if (rows[i].result == -ENOMEM)
 			continue;
+#endif
 		assert_int_equal(
 			tensor_make("a", &rows[i].shape, &memory, &tensor, &why), rows[i].result);
 		if (!strstr(why.text, rows[i].why))
