@@ -121,7 +121,7 @@ int call_run(const struct flwr_clientapp *app, struct flwr_call *call)
 	if (r == 0 && dict_spoilt(call->reply))
 		r = error_set(FLWR_E_APP, "the reply of %s cannot be sent: %s", type,
 			dict_spoilt(call->reply));
-	if (r == 0 && dict_spoilt(call->context->state))
+	if (r == 0 && call->context->state && dict_spoilt(call->context->state))
 		r = error_set(FLWR_E_APP, "the state that %s left cannot be kept: %s", type,
 			dict_spoilt(call->context->state));
 	return r;

@@ -125,6 +125,15 @@ static void spoilt_replies_are_not_sent(void **state)
 	expect_sentence("the state that train left cannot be kept: m holds metrics", __LINE__);
 }
 
+static void a_call_may_have_no_state(void **state)
+{
+	struct rig *rig = *state;
+	int result = 0;
+
+	rig->context.pub.state = NULL;
+	assert_int_equal(run_one(rig, gives, &result), 0);
+}
+
 static void handlers_are_found_by_type(void **state)
 {
 	struct rig *rig = *state;
@@ -297,6 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(results_become_sentences, setup, teardown),
 		cmocka_unit_test_setup_teardown(spoilt_replies_are_not_sent, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_call_may_have_no_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(handlers_are_found_by_type, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			mods_are_called_from_the_outermost, setup, teardown),
