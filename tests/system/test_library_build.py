@@ -85,6 +85,39 @@ def symbols(*options):
     return dict(line.split()[-1].partition("@@")[::2] for line in lines if line.split()[-2:-1] != ["U"])
 
 
+PAGE = (ROOT / "docs/library.md").read_text(encoding="utf-8")
+
+
+def test_page_names_every_function():
+    assert {name for name in declared() if f"{name}(" not in PAGE} <= NAMED_TOGETHER
+
+
+# flwr_get_...() and flwr_set_...() are told of as pairs.
+NAMED_TOGETHER = {
+    f"flwr_set_{kind}" for kind in ("bool", "int", "double", "string", "bytes", "ints", "doubles", "value")
+}
+
+
+@pytest.mark.parametrize("language, compiler", [("c", "gcc"), ("cpp", "g++")])
+def test_apps_of_the_page(tmp_path, language, compiler):
+    """The page's apps are built as it says, and train."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (block,) = [block for block in blocks if re.search(r"\*flwr_app\((void)?\)\n", block)]
+    source = tmp_path / f"app.{language}"
+    source.write_text(block, encoding="utf-8")
+    run(
+        compiler, *WARNINGS, "-g", "-I", ROOT / "include", "-o", tmp_path / "program", source,
+        STRANGERS / "program.c" if language == "c" else program_object(tmp_path),
+        f"-L{folder()}", "-lflwr-app", f"-Wl,-rpath,{folder()}",
+    )  # fmt: skip
+    assert run(tmp_path / "program").strip() == "w = 0.5 0.75"
+
+
+def program_object(place):
+    run("gcc", "-c", "-I", ROOT / "include", "-o", place / "program.o", STRANGERS / "program.c")
+    return place / "program.o"
+
+
 def test_symbols_of_the_shared_library():
     """All that is declared is there, and nothing else; the same names as in the list of the ABI."""
     seen = symbols("--dynamic", "--defined-only", "--extern-only", folder() / "libflwr-app.so")

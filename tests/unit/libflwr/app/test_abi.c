@@ -1,0 +1,116 @@
+/*
+ * Where the members of public structs lie: programs that were built against these headers count on
+ * it. A struct may grow at its end; nothing else here may ever change.
+ */
+#include "kit/test.h"
+
+#include <flwr/client.h>
+
+struct member {
+	const char *name;
+	size_t offset, expected;
+};
+
+#define MEMBER(type, member, expected)                                                             \
+	{                                                                                          \
+#type "." #member, offsetof(struct type, member), expected                         \
+	}
+
+static const struct member members[] = {
+	MEMBER(flwr_handler, type, 0),
+	MEMBER(flwr_handler, handle, 8),
+	MEMBER(flwr_handler, user, 16),
+	MEMBER(flwr_mod, type, 0),
+	MEMBER(flwr_mod, call, 8),
+	MEMBER(flwr_mod, user, 16),
+	MEMBER(flwr_clientapp, size, 0),
+	MEMBER(flwr_clientapp, version, 4),
+	MEMBER(flwr_clientapp, handlers, 8),
+	MEMBER(flwr_clientapp, mods, 16),
+	MEMBER(flwr_message, type, 0),
+	MEMBER(flwr_message, id, 8),
+	MEMBER(flwr_message, group_id, 16),
+	MEMBER(flwr_message, run_id, 24),
+	MEMBER(flwr_message, src_node_id, 32),
+	MEMBER(flwr_message, created_at, 40),
+	MEMBER(flwr_message, ttl, 48),
+	MEMBER(flwr_context, run_id, 0),
+	MEMBER(flwr_context, node_id, 8),
+	MEMBER(flwr_context, node_config, 16),
+	MEMBER(flwr_context, run_config, 24),
+	MEMBER(flwr_context, state, 32),
+	MEMBER(flwr_call, content, 0),
+	MEMBER(flwr_call, reply, 8),
+	MEMBER(flwr_call, context, 16),
+	MEMBER(flwr_call, message, 24),
+	MEMBER(flwr_call, user, 32),
+	MEMBER(flwr_bytes, data, 0),
+	MEMBER(flwr_bytes, n, 8),
+	MEMBER(flwr_value, type, 0),
+	MEMBER(flwr_value, n, 8),
+	MEMBER(flwr_value, as, 16),
+	MEMBER(flwr_array, dtype, 0),
+	MEMBER(flwr_array, flags, 4),
+	MEMBER(flwr_array, ndim, 8),
+	MEMBER(flwr_array, shape, 16),
+	MEMBER(flwr_array, strides, 24),
+	MEMBER(flwr_array, data, 32),
+	MEMBER(flwr_array, count, 40),
+	MEMBER(flwr_array, size, 48),
+	MEMBER(flwr_array, stype, 56),
+	MEMBER(flwr_array, raw, 64),
+	MEMBER(flwr_array, raw_size, 72),
+};
+
+static void members_stay_where_they_are(void **state)
+{
+	if (sizeof(void *) != 8)
+		skip();
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		if (members[i].offset != members[i].expected)
+			fail_msg("%s is at %zu, not %zu", members[i].name, members[i].offset,
+				members[i].expected);
+	}
+}
+
+/* These do not even grow: they stand in arrays of the program's, or are filled without a size. */
+static void some_structs_never_grow(void **state)
+{
+	if (sizeof(void *) != 8)
+		skip();
+	assert_int_equal(sizeof(struct flwr_handler), 24);
+	assert_int_equal(sizeof(struct flwr_mod), 24);
+	assert_int_equal(sizeof(struct flwr_bytes), 16);
+	assert_int_equal(sizeof(struct flwr_value), 32);
+}
+
+/* Tables that a program fills end without padding: a new member makes them longer. */
+static void tables_end_without_padding(void **state)
+{
+#define END(type, last) (offsetof(struct type, last) + sizeof(((struct type *)NULL)->last))
+	assert_int_equal(sizeof(struct flwr_clientapp), END(flwr_clientapp, mods));
+	assert_int_equal(sizeof(struct flwr_client), END(flwr_client, release));
+	assert_int_equal(sizeof(struct flwr_options), END(flwr_options, reserved));
+}
+
+static void numbers_stay(void **state)
+{
+	assert_int_equal(FLWR_CLONGDOUBLE, 16);
+	assert_int_equal(FLWR_VALUE_BYTES_LIST, 12);
+	assert_int_equal(FLWR_CONFIGS, 3);
+	assert_int_equal(FLWR_LOG_DEBUG, 4);
+	assert_int_equal(FLWR_E_SYSTEM, -1012);
+	assert_int_equal(FLWR_UNALIGNED, 8);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(members_stay_where_they_are),
+		cmocka_unit_test(some_structs_never_grow),
+		cmocka_unit_test(tables_end_without_padding),
+		cmocka_unit_test(numbers_stay),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
