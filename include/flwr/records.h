@@ -166,7 +166,7 @@ enum flwr_dtype {
 	FLWR_FLOAT16 = 10, /* IEEE binary16, as uint16_t */
 	FLWR_FLOAT32 = 11,
 	FLWR_FLOAT64 = 12,
-	FLWR_LONGDOUBLE = 13, /* this machine's long double; from others FLWR_OTHER */
+	FLWR_LONGDOUBLE = 13, /* this machine's long double; one of another size is FLWR_OTHER */
 	FLWR_COMPLEX64 = 14,  /* two floats */
 	FLWR_COMPLEX128 = 15, /* two doubles */
 	FLWR_CLONGDOUBLE = 16

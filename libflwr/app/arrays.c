@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* What kept an array from being made or read, as a result; with flwr_error(). */
+/* The result for an array that cannot be made or read, with flwr_error(). */
 static int array_failed(
 	const struct flwr_record *record, const char *key, int r, const struct reason *why)
 {
@@ -58,7 +58,7 @@ const struct flwr_array *flwr_get_array(const struct flwr_record *record, const 
 	return tensor ? &tensor->view : NULL;
 }
 
-/* What the head of a .npy calls the type of its elements, for a sentence. */
+/* Name a tensor that has no numbers, for a sentence: its form, or what its head calls its type. */
 static void describe_other(const struct tensor *tensor, struct text *out)
 {
 	struct npy npy;
@@ -267,11 +267,11 @@ static size_t shape_bytes(const struct tensor_shape *shape)
 /* A tensor that refers to the program's memory. The owner (or NULL) moves into it, or is released.
  */
 static int refer_elements(struct flwr_record *record, const char *key,
-	const struct tensor_shape *shape, bool fortran, struct slice elements)
+	const struct tensor_shape *shape, struct slice elements)
 {
 	struct reason why = {0};
 	struct tensor *tensor;
-	int r = tensor_refer(key, shape, fortran, elements, &tensor, &why);
+	int r = tensor_refer(key, shape, elements, &tensor, &why);
 
 	if (r < 0)
 		return record_spoil(record, array_failed(record, key, r, &why));
@@ -284,10 +284,11 @@ static int set_ref(struct flwr_record *record, const char *key, const struct ten
 	const int64_t *strides, struct slice elements)
 {
 	const bool strided = strides && (shape->ndim == 0 || shape->shape);
-	const bool in_order = !strided || is_dense(shape, strides, false);
+	struct tensor_shape dense = *shape;
 	int r;
 
-	if (!in_order && !is_dense(shape, strides, true)) {
+	dense.fortran = strided && !is_dense(shape, strides, false);
+	if (dense.fortran && !is_dense(shape, strides, true)) {
 		r = copy_elements(record, key, shape, strides, elements.data);
 		slice_unref(&elements);
 		return r;
@@ -297,7 +298,7 @@ static int set_ref(struct flwr_record *record, const char *key, const struct ten
 		slice_unref(&elements);
 		return data_is_null(record, key);
 	}
-	return refer_elements(record, key, shape, !in_order, elements);
+	return refer_elements(record, key, &dense, elements);
 }
 
 int flwr_set_array_ref(struct flwr_record *record, const char *key, enum flwr_dtype dtype,

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What is called next: the mods from mod on, then the handler. */
+/* The rest of a call: the mods from mod on, then the handler. */
 struct flwr_next {
 	const void *mark;
 	const struct flwr_clientapp *app;

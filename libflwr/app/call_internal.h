@@ -10,8 +10,8 @@
 
 #include <flwr/clientapp.h>
 
-/* What flwr_log(), flwr_progress() and flwr_stopping() do. Called by any thread of the handler's,
- * several at once. Each may be NULL: nothing, nothing, false. */
+/* Functions behind flwr_log(), flwr_progress() and flwr_stopping(). Any thread of the handler's
+ * calls them, several at once. Each may be NULL: nothing, nothing, false. */
 struct context_hooks {
 	/* line is one line: cut at 8 KiB, control characters escaped. */
 	void (*log)(void *arg, int level, const char *line);
@@ -55,7 +55,7 @@ int app_check(const struct flwr_clientapp *app, const char *name) FLWR_PRIVATE(a
 int call_run(const struct flwr_clientapp *app, struct flwr_call *call) FLWR_PRIVATE(call_run);
 
 /*
- * What the result of a user's function means, as for handlers: 0 is 0; any of enum flwr_result is
+ * Translate the result of a user's function, as of handlers: 0 is 0; any of enum flwr_result is
  * FLWR_E_APP with flwr_error() as it stands; any other number is FLWR_E_APP with "what returned
  * -1". For methods of a flwr_client.
  */

@@ -42,7 +42,7 @@ static int set_config(struct flwr_record *record, const char *key, const char *t
 		      : error_set(FLWR_E_MEMORY, "node_config: out of memory");
 }
 
-/* Where a value ends: at a space that is in no quotes. */
+/* The length of a value, which ends at a space that is in no quotes. */
 static size_t value_length(const char *text)
 {
 	size_t len = 0;

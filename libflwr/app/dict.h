@@ -58,7 +58,7 @@ size_t record_find(const struct flwr_record *record, const char *key);
 /* Set flwr_error() to that there is no such key and return FLWR_ABSENT. */
 int record_lacks(const struct flwr_record *record, const char *key);
 
-/* What record is called in sentences: its name in quotes, or what it holds. */
+/* The record's name in sentences; "record" when it has none. */
 const char *record_label(const struct flwr_record *record);
 
 /* "arrays", "metrics", "configs". */

@@ -70,7 +70,7 @@ const char *dict_spoilt(const struct flwr_dict *dict) FLWR_PRIVATE(dict_spoilt);
  */
 typedef int array_memory_fn(void *arg, size_t bytes, struct slice *out);
 
-/* Where new arrays of dict lie from now on; memory NULL: on the heap, as at first. */
+/* Let new arrays of dict lie in this memory from now on; NULL: on the heap, as at first. */
 void dict_set_memory(struct flwr_dict *dict, array_memory_fn *memory, void *arg)
 	FLWR_PRIVATE(dict_set_memory);
 

@@ -7,7 +7,23 @@
 
 #include <string.h>
 
-#define LONG_DOUBLE_IS(bytes) (sizeof(long double) == (bytes))
+/* NumPy names a long double after its size, padding included; a .npy says no more of it. */
+#if __SIZEOF_LONG_DOUBLE__ == 16
+#define REAL_NAME    "float128"
+#define REAL_CODE    "f16"
+#define COMPLEX_NAME "complex256"
+#define COMPLEX_CODE "c32"
+#elif __SIZEOF_LONG_DOUBLE__ == 12
+#define REAL_NAME    "float96"
+#define REAL_CODE    "f12"
+#define COMPLEX_NAME "complex192"
+#define COMPLEX_CODE "c24"
+#else /* it is a double */
+#define REAL_NAME    "float64"
+#define REAL_CODE    "f8"
+#define COMPLEX_NAME "complex128"
+#define COMPLEX_CODE "c16"
+#endif
 
 static const struct dtype rows[] = {
 	[FLWR_OTHER] = {.name = "other", .code = ""},
@@ -23,23 +39,12 @@ static const struct dtype rows[] = {
 	[FLWR_FLOAT16] = {"float16", "f2", 2, 2, _Alignof(uint16_t)},
 	[FLWR_FLOAT32] = {"float32", "f4", 4, 4, _Alignof(float)},
 	[FLWR_FLOAT64] = {"float64", "f8", 8, 8, _Alignof(double)},
-	/* NumPy names these after their size here, padding included. */
-	[FLWR_LONGDOUBLE] = {LONG_DOUBLE_IS(16)   ? "float128"
-			     : LONG_DOUBLE_IS(12) ? "float96"
-						  : "float64",
-		LONG_DOUBLE_IS(16)   ? "f16"
-		: LONG_DOUBLE_IS(12) ? "f12"
-				     : "f8",
-		sizeof(long double), sizeof(long double), _Alignof(long double)},
+	[FLWR_LONGDOUBLE] = {REAL_NAME, REAL_CODE, sizeof(long double), sizeof(long double),
+		_Alignof(long double)},
 	[FLWR_COMPLEX64] = {"complex64", "c8", 8, 4, _Alignof(float)},
 	[FLWR_COMPLEX128] = {"complex128", "c16", 16, 8, _Alignof(double)},
-	[FLWR_CLONGDOUBLE] = {LONG_DOUBLE_IS(16)   ? "complex256"
-			      : LONG_DOUBLE_IS(12) ? "complex192"
-						   : "complex128",
-		LONG_DOUBLE_IS(16)   ? "c32"
-		: LONG_DOUBLE_IS(12) ? "c24"
-				     : "c16",
-		2 * sizeof(long double), sizeof(long double), _Alignof(long double)},
+	[FLWR_CLONGDOUBLE] = {COMPLEX_NAME, COMPLEX_CODE, 2 * sizeof(long double),
+		sizeof(long double), _Alignof(long double)},
 };
 
 _Static_assert(2 * sizeof(long double) <= DTYPE_SIZE_MAX, "no element is larger");

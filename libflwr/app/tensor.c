@@ -14,7 +14,7 @@
 
 #define HEAP_ALIGN 64
 
-/* Where the elements of an empty array lie. */
+/* The place of the elements of an empty array. */
 static _Alignas(HEAP_ALIGN) uint8_t nothing[DTYPE_SIZE_MAX];
 
 struct heap_bytes {
@@ -214,7 +214,7 @@ static struct tensor *npy_tensor(const char *key, const struct npy *npy)
 	return tensor;
 }
 
-/* What a program has said of its array; and how many bytes its elements have. */
+/* Check what a program has said of its array, and count the bytes of its elements. */
 static int npy_new(
 	const struct tensor_shape *shape, struct npy *npy, size_t *bytes_out, struct reason *why)
 {
@@ -224,7 +224,7 @@ static int npy_new(
 		return reason_code(why, -EINVAL, "%d is no type of numbers", (int)shape->dtype);
 	if (shape->ndim && !shape->shape)
 		return reason_code(why, -EINVAL, "its shape is NULL");
-	*npy = (struct npy){.dtype = shape->dtype, .ndim = shape->ndim};
+	*npy = (struct npy){.dtype = shape->dtype, .ndim = shape->ndim, .fortran = shape->fortran};
 	for (size_t i = 0; i < shape->ndim && i < NPY_DIMENSIONS_MAX; i++)
 		npy->shape[i] = shape->shape[i];
 	return npy_size(npy, row->size, bytes_out, why);
@@ -275,8 +275,8 @@ void *tensor_elements(struct tensor *tensor)
 	return (void *)(uintptr_t)tensor->view.data;
 }
 
-int tensor_refer(const char *key, const struct tensor_shape *shape, bool fortran,
-	struct slice elements, struct tensor **out, struct reason *why)
+int tensor_refer(const char *key, const struct tensor_shape *shape, struct slice elements,
+	struct tensor **out, struct reason *why)
 {
 	auto_(slice_unref) struct slice left = elements;
 	auto_(text_done) struct text head = {0};
@@ -288,7 +288,6 @@ int tensor_refer(const char *key, const struct tensor_shape *shape, bool fortran
 	r = npy_new(shape, &npy, &bytes, why);
 	if (r < 0)
 		return r;
-	npy.fortran = fortran;
 	tensor = npy_tensor(key, &npy);
 	if (!tensor || npy_write(&head, &npy) < 0 ||
 		slices_append_copy(&tensor->sent.data, head.data, head.len) < 0 ||

@@ -20,17 +20,18 @@ struct tensor {
 	void *converted; /* elements in C order and so on, when view.data is not like that; owned */
 };
 
-/* Where the memory of new tensors comes from: that of a dict. */
+/* The source of memory for new tensors: that of a dict. */
 struct tensor_memory {
 	array_memory_fn *get; /* NULL: the heap */
 	void *arg;
 };
 
-/* What a program gives for a new one. */
+/* The elements of a new one, as a program describes them. */
 struct tensor_shape {
 	enum flwr_dtype dtype;
 	size_t ndim;
 	const int64_t *shape;
+	bool fortran; /* first index fastest */
 };
 
 /* One with these texts and nothing else; NULL on no memory. */
@@ -44,7 +45,7 @@ void tensor_free(struct tensor *tensor);
 struct tensor *tensor_copy(const struct tensor *tensor);
 
 /*
- * Make a .npy in memory, elements zero, C order. 0 and *out is the caller's; -EINVAL (no such
+ * Make a .npy in memory, elements zero. 0 and *out is the caller's; -EINVAL (no such
  * dtype, no shape), -ERANGE (a shape that cannot be), -ENOMEM, all with a sentence.
  */
 int tensor_make(const char *key, const struct tensor_shape *shape,
@@ -54,11 +55,11 @@ int tensor_make(const char *key, const struct tensor_shape *shape,
 void *tensor_elements(struct tensor *tensor);
 
 /*
- * Make a .npy whose elements are the owner's bytes, in C or Fortran order without gaps. The
+ * Make a .npy whose elements are those of a slice, without gaps. The
  * reference moves into it (on failure, too: dropped). Results as tensor_make().
  */
-int tensor_refer(const char *key, const struct tensor_shape *shape, bool fortran,
-	struct slice elements, struct tensor **out, struct reason *why);
+int tensor_refer(const char *key, const struct tensor_shape *shape, struct slice elements,
+	struct tensor **out, struct reason *why);
 
 /* Fill an empty one with a copy of n bytes. 0 or -ENOMEM. */
 int tensor_fill(

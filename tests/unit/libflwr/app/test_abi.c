@@ -1,6 +1,6 @@
 /*
- * Where the members of public structs lie: programs that were built against these headers count on
- * it. A struct may grow at its end; nothing else here may ever change.
+ * The places of members in public structs: programs that were built against these headers count on
+ * them. A struct may grow at its end; nothing else here may ever change.
  */
 #include "kit/test.h"
 

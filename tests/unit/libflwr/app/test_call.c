@@ -163,7 +163,7 @@ static void handlers_are_found_by_type(void **state)
 	assert_null(rig->call.user);
 }
 
-/* What was called, in order: each mod and handler adds its letter; mods a capital one afterwards.
+/* The calls in order: each mod and handler adds its letter; mods a capital one afterwards.
  */
 static char trace[64];
 

@@ -112,6 +112,28 @@ static void new_arrays_are_npy_in_one_piece(void **state)
 	flwr_dict_free(dict);
 }
 
+static void references_in_fortran_order_say_so(void **state)
+{
+	struct flwr_dict *dict = flwr_dict_new();
+	struct flwr_record *arrays = flwr_dict_add(dict, "arrays", FLWR_ARRAYS);
+	const int64_t shape[] = {2, 3}, strides[] = {4, 8};
+	const float lent[] = {11, 21, 12, 22, 13, 23}, c_order[] = {11, 12, 13, 21, 22, 23};
+	struct record_dict out = {0};
+	struct npy npy;
+
+	assert_succeeds(
+		flwr_set_array_ref(arrays, "f", FLWR_FLOAT32, 2, shape, strides, lent, NULL, NULL));
+	assert_succeeds(dict_give_records(dict, &out));
+	assert_int_equal(npy_read(&out.v[0].arrays[0].data, &npy, NULL, NULL), 0);
+	assert_true(npy.fortran);
+	assert_ptr_equal(out.v[0].arrays[0].data.v[1].data, lent);
+	flwr_dict_clear(dict);
+	assert_succeeds(dict_take_records(dict, &out));
+	assert_memory_equal(flwr_get_data(flwr_dict_get(dict, "arrays"), "f", FLWR_FLOAT32, NULL),
+		c_order, sizeof lent);
+	flwr_dict_free(dict);
+}
+
 static void spoilt_dicts_give_nothing(void **state)
 {
 	struct flwr_dict *dict = flwr_dict_new();
@@ -151,6 +173,7 @@ int main(void)
 		cmocka_unit_test(records_pass_through_untouched),
 		cmocka_unit_test(broken_arrays_are_found_when_they_are_read),
 		cmocka_unit_test(new_arrays_are_npy_in_one_piece),
+		cmocka_unit_test(references_in_fortran_order_say_so),
 		cmocka_unit_test(spoilt_dicts_give_nothing),
 		cmocka_unit_test(values_are_moved_and_copied),
 	};

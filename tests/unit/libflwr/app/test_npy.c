@@ -140,7 +140,7 @@ static void all_formats_are_known(void **state)
 	}
 }
 
-/* Of the first n bytes no more is read than is there. */
+/* Bytes that are cut anywhere are read no further than they go. */
 static void cut_bytes_are_refused(void **state)
 {
 	static const char literal[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
@@ -200,7 +200,7 @@ static void the_text_of_a_type_is_given(void **state)
 	}
 }
 
-/* That it is NumPy's own head, byte for byte, is shown by tests/system/test_library_arrays.py. */
+/* tests/system/test_library_arrays.py shows that it is NumPy's own head, byte for byte. */
 static void heads_that_are_written_are_read(void **state)
 {
 	struct npy npy = {.ndim = 3, .shape = {4, 0, 2147483647}}, again;

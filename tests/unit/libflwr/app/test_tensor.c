@@ -164,7 +164,7 @@ static void other_tensors_are_raw(void **state)
 static void copies_share_bytes_until_one_is_alone(void **state)
 {
 	const int64_t lengths[] = {4, 2};
-	const struct tensor_shape shape = {FLWR_INT32, 2, lengths};
+	const struct tensor_shape shape = {FLWR_INT32, 2, lengths, false};
 	const struct tensor_memory memory = {NULL, NULL};
 	struct tensor *tensor, *copy;
 
@@ -193,15 +193,15 @@ static void shapes_that_cannot_be_are_refused(void **state)
 		int result;
 		const char *why;
 	} rows[] = {
-		{{FLWR_OTHER, 1, large}, -EINVAL, "0 is no type of numbers"},
-		{{(enum flwr_dtype)17, 1, large}, -EINVAL, "17 is no type of numbers"},
-		{{FLWR_INT8, 1, NULL}, -EINVAL, "its shape is NULL"},
-		{{FLWR_INT8, 2, negative}, -ERANGE, "dimension 1 is -1 long"},
-		{{FLWR_INT8, 1, large}, -ERANGE, "dimension 0 is 2147483648 long"},
-		{{FLWR_INT8, 3, huge}, -ERANGE, "larger than any memory"},
-		{{FLWR_INT8, 65, many}, -ERANGE, "65 dimensions, more than 64"},
-		{{FLWR_COMPLEX128, 2, huge}, -ERANGE, "larger than any memory"},
-		{{FLWR_INT8, 2, huge}, -ENOMEM, "no memory for 46116860"},
+		{{FLWR_OTHER, 1, large, false}, -EINVAL, "0 is no type of numbers"},
+		{{(enum flwr_dtype)17, 1, large, false}, -EINVAL, "17 is no type of numbers"},
+		{{FLWR_INT8, 1, NULL, false}, -EINVAL, "its shape is NULL"},
+		{{FLWR_INT8, 2, negative, false}, -ERANGE, "dimension 1 is -1 long"},
+		{{FLWR_INT8, 1, large, false}, -ERANGE, "dimension 0 is 2147483648 long"},
+		{{FLWR_INT8, 3, huge, false}, -ERANGE, "larger than any memory"},
+		{{FLWR_INT8, 65, many, false}, -ERANGE, "65 dimensions, more than 64"},
+		{{FLWR_COMPLEX128, 2, huge, false}, -ERANGE, "larger than any memory"},
+		{{FLWR_INT8, 2, huge, false}, -ENOMEM, "no memory for 46116860"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -219,8 +219,8 @@ static void shapes_that_cannot_be_are_refused(void **state)
 			fail_msg("row %zu: %s", i, why.text);
 		if (rows[i].result == -ENOMEM)
 			continue;
-		assert_int_equal(tensor_refer("a", &rows[i].shape, false, nothing, &tensor, &why),
-			rows[i].result);
+		assert_int_equal(
+			tensor_refer("a", &rows[i].shape, nothing, &tensor, &why), rows[i].result);
 	}
 }
 
@@ -268,7 +268,7 @@ static int too_little(void *arg, size_t bytes, struct slice *out)
 static void memory_may_be_refused(void **state)
 {
 	const int64_t ten = 10;
-	const struct tensor_shape shape = {FLWR_INT64, 1, &ten};
+	const struct tensor_shape shape = {FLWR_INT64, 1, &ten, false};
 	size_t wanted = 0;
 	const struct tensor_memory memory = {too_little, &wanted};
 	struct reason why = {0};
