@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define HEAP_ALIGN 64
+#define TILE       32 /* elements of a row that are gathered before the next row */
 
 /* The place of the elements of an empty array. */
 static _Alignas(HEAP_ALIGN) uint8_t nothing[DTYPE_SIZE_MAX];
@@ -417,41 +418,104 @@ static void gather_any(uint8_t *to, const uint8_t *from, size_t n, int64_t strid
 	}
 }
 
+/* An axis of an array on its way to C order: its length, and bytes from one place to the next. */
+struct axis {
+	int64_t length, from, to;
+};
+
+/* All places of two axes, by tiles: what is near in one of both memories is used soon. */
+static void gather_plane(
+	uint8_t *to, const uint8_t *from, const struct axis *rows, const struct axis *columns)
+{
+	for (int64_t j = 0; j < columns->length; j += TILE) {
+		const int64_t left = columns->length - j;
+		const size_t n = (size_t)(left < TILE ? left : TILE);
+
+		for (int64_t i = 0; i < rows->length; i++)
+			gather_any(to + i * rows->to + j * columns->to,
+				from + i * rows->from + j * columns->from, n, columns->from,
+				(size_t)columns->to);
+	}
+}
+
+/* The axes of an array without those of length 1; the last two are the ones to go through first:
+ * that of neighbours in from, and that of neighbours in C order. Their number, at least 2. */
+static size_t order_axes(const struct flwr_array *from, struct axis *axes)
+{
+	int64_t stride = (int64_t)dtype_row((enum flwr_dtype)from->dtype)->size;
+	size_t n = 0, nearest = 0;
+
+	axes[n++] = (struct axis){.length = 1, .to = stride};
+	for (size_t i = from->ndim; i-- > 0; stride *= from->shape[i]) {
+		if (from->shape[i] > 1)
+			axes[n++] = (struct axis){from->shape[i], from->strides[i], stride};
+	}
+	if (n == 1)
+		axes[n++] = (struct axis){.length = 1, .to = stride};
+	/* axes[0] is a place for the nearest one, axes[1] is the last. */
+	for (size_t i = 2; i < n; i++) {
+		if (nearest == 0 || llabs(axes[i].from) < llabs(axes[nearest].from))
+			nearest = i;
+	}
+	if (nearest) {
+		axes[0] = axes[nearest];
+		axes[nearest] = axes[--n];
+	}
+	return n;
+}
+
 void tensor_gather(const struct flwr_array *from, void *to)
 {
-	const size_t size = dtype_row((enum flwr_dtype)from->dtype)->size;
-	const size_t last = from->ndim ? from->ndim - 1 : 0;
-	const size_t row = from->ndim ? (size_t)from->shape[last] : 1;
-	const int64_t stride = from->ndim ? from->strides[last] : 0;
-	int64_t at[NPY_DIMENSIONS_MAX] = {0};
+	struct axis axes[NPY_DIMENSIONS_MAX + 2];
+	int64_t at[NPY_DIMENSIONS_MAX + 2] = {0};
 	const uint8_t *data = from->data;
-	size_t axis;
+	uint8_t *place = to;
+	size_t n, i;
 
 	if (from->count == 0)
 		return;
-	for (uint8_t *row_to = to;; row_to += row * size) {
-		gather_any(row_to, data, row, stride, size);
-		for (axis = last; axis > 0; axis--) {
-			data += from->strides[axis - 1];
-			if (++at[axis - 1] < from->shape[axis - 1])
+	n = order_axes(from, axes);
+	do {
+		gather_plane(place, data, &axes[0], &axes[1]);
+		for (i = 2; i < n; i++) {
+			data += axes[i].from;
+			place += axes[i].to;
+			if (++at[i] < axes[i].length)
 				break;
-			data -= from->shape[axis - 1] * from->strides[axis - 1];
-			at[axis - 1] = 0;
+			data -= axes[i].length * axes[i].from;
+			place -= axes[i].length * axes[i].to;
+			at[i] = 0;
 		}
-		if (axis == 0)
-			return;
-	}
+	} while (i < n);
 }
 
 /* Turn the bytes of each of n parts around. */
 static void swap_parts(uint8_t *data, size_t n, size_t part)
 {
-	for (; n; n--, data += part) {
-		for (size_t i = 0; i < part / 2; i++) {
-			uint8_t byte = data[i];
+	uint16_t two;
+	uint32_t four;
+	uint64_t eight;
 
-			data[i] = data[part - 1 - i];
-			data[part - 1 - i] = byte;
+	for (; n; n--, data += part) {
+		if (part == sizeof two) {
+			memcpy(&two, data, sizeof two);
+			two = __builtin_bswap16(two);
+			memcpy(data, &two, sizeof two);
+		} else if (part == sizeof four) {
+			memcpy(&four, data, sizeof four);
+			four = __builtin_bswap32(four);
+			memcpy(data, &four, sizeof four);
+		} else if (part == sizeof eight) {
+			memcpy(&eight, data, sizeof eight);
+			eight = __builtin_bswap64(eight);
+			memcpy(data, &eight, sizeof eight);
+		} else {
+			for (size_t i = 0; i < part / 2; i++) {
+				uint8_t byte = data[i];
+
+				data[i] = data[part - 1 - i];
+				data[part - 1 - i] = byte;
+			}
 		}
 	}
 }

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.ours
 
 SEED = int(os.environ.get("FLWR_TEST_SEED", random.randrange(2**32)))
 SHAPES = [(), (1,), (7,), (3, 5), (2, 3, 4), (0,), (0, 4), (4, 0, 2), (1, 6, 1), (2, 1, 3, 2, 2)]
+SHAPES += [(70, 33), (3, 40, 37)]  # longer than what is copied at a time
 
 
 @pytest.fixture(scope="module")
@@ -115,17 +116,18 @@ def test_to_numpy(library, record, name):
 def test_strides(library, record, name):
     """References of any strides: views of NumPy's, turned, cut, with gaps, backwards."""
     dtype = numpy.dtype(name)
-    whole = random_array(dtype, (6, 5, 4)).copy()
+    whole = random_array(dtype, (6, 35, 40)).copy()
     views = [
         whole,
         whole.T,
         whole[::2],
-        whole[::-1, 1:4, ::-2],
+        whole[::-1, 1:34, ::-2],
+        whole.transpose(2, 0, 1)[::3],
         whole.transpose(1, 0, 2),
         whole[2],
         whole[:, 3, 1],
         whole[1:1],
-        numpy.broadcast_to(whole[0, 0], (3, 4)),
+        numpy.broadcast_to(whole[0, 0], (3, 40)),
     ]
     for view in views:
         status = library.flwr_set_array_ref(
