@@ -3,6 +3,8 @@
 
 #include <flwr/records.h>
 
+#include <pthread.h>
+
 struct rig {
 	struct flwr_dict *dict;
 	struct flwr_record *arrays, *config;
@@ -341,6 +343,45 @@ static void only_numbers_pass_for_numpy_clients(void **state)
 		"array \"1\" of arrays is a tensor of the form \"torch\", not numbers");
 }
 
+/* A dict of its own that shares bytes with those of other threads. */
+static void *edit_copy(void *arg)
+{
+	struct flwr_dict *dict = arg;
+	struct flwr_record *record = flwr_dict_add(dict, "copy", FLWR_ARRAYS);
+
+	for (int i = 0; i < 100; i++) {
+		struct flwr_dict *more = flwr_dict_new();
+		struct flwr_record *again = flwr_dict_add(more, "again", FLWR_ARRAYS);
+		int32_t *data;
+
+		flwr_record_copy(again, record);
+		data = flwr_edit_data(again, "w", FLWR_INT32, NULL);
+		data[i % 6] = -1;
+		flwr_dict_free(more);
+	}
+	((int32_t *)flwr_edit_data(record, "w", FLWR_INT32, NULL))[0] = -1;
+	flwr_dict_free(dict);
+	return NULL;
+}
+
+static void threads_share_bytes(void **state)
+{
+	struct rig *rig = *state;
+	const int32_t data[] = {1, 2, 3, 4, 5, 6};
+	pthread_t threads[4];
+
+	flwr_set_array(rig->arrays, "w", FLWR_INT32, 2, shape_2x3, data);
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+		struct flwr_dict *dict = flwr_dict_new();
+
+		flwr_record_copy(flwr_dict_add(dict, "copy", FLWR_ARRAYS), rig->arrays);
+		assert_int_equal(pthread_create(&threads[i], NULL, edit_copy, dict), 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_memory_equal(flwr_get_data(rig->arrays, "w", FLWR_INT32, NULL), data, sizeof data);
+}
+
 /* Memory of the dict's own, as a host gives it. */
 struct room {
 	_Alignas(64) uint8_t bytes[4096];
@@ -410,6 +451,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_npy_is_set_as_it_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			only_numbers_pass_for_numpy_clients, setup, teardown),
+		cmocka_unit_test_setup_teardown(threads_share_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(arrays_lie_where_the_dict_says, setup, teardown),
 	};
 
