@@ -410,7 +410,7 @@ void launcher_start(struct launcher *launcher)
 	}
 	log_info(launcher->log, "waiting for messages of the SuperNode at %s",
 		launcher->given->address);
-	agent_tell_python(launcher->agent);
+	agent_tell_apps(launcher->agent);
 	work_poll_ask(launcher->poll);
 }
 

@@ -54,6 +54,8 @@ static const struct row rows[] = {
 	{BOTH, LAUNCH_ROW_PYTHON(LAUNCH)},
 	{BOTH, LAUNCH_ROW_APP_USER(LAUNCH)},
 	{BOTH, LAUNCH_ROW_APP_ENV_HIDE(LAUNCH)},
+	{BOTH, LAUNCH_ROW_NATIVE_APP(LAUNCH)},
+	{BOTH, LAUNCH_ROW_ALLOW_NATIVE(LAUNCH)},
 	{BOTH, LAUNCH_ROW_GRACE(LAUNCH,
 		       "Without a token: for the message at work when the program is told to stop (default 10).")},
 	{BOTH, LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH)},

@@ -6,6 +6,7 @@
 #include "common/base/files.h"
 #include "common/base/number.h"
 #include "common/config/config.h"
+#include "common/launch/native_apps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,6 +67,8 @@ static const struct option_spec rows[] = {
 	LAUNCH_ROW_PYTHON(LAUNCH),
 	LAUNCH_ROW_APP_USER(LAUNCH),
 	LAUNCH_ROW_APP_ENV_HIDE(LAUNCH),
+	LAUNCH_ROW_NATIVE_APP(LAUNCH),
+	LAUNCH_ROW_ALLOW_NATIVE(LAUNCH),
 	ROW_TEXT("clientapp-command", AT(clientapp_command), "TEMPLATE",
 		"Another worker program to start for each message, with {address}, {token}, {token_file} and {parent_pid} (default: the flwr-clientapp beside this program)."),
 	ROW_INTEGER("max-retries", AT(max_retries), 0, INT32_MAX, "N",
@@ -120,6 +123,10 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 	if (options->clientapp_command && options->launch.app_user)
 		return reason_code(why, -EINVAL,
 			"--app-user has no effect with --clientapp-command, which starts another worker: leave one out");
+	if (options->clientapp_command && native_apps_any(&options->launch))
+		return reason_code(why, -EINVAL,
+			"--%s has no effect with --clientapp-command, which starts another worker: leave one out",
+			options->launch.native_app.v[0] ? "native-app" : "allow-native");
 	if (!options->workers_come) {
 		if (options->launcher_secret)
 			options->warnings[1] =
@@ -145,6 +152,10 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --isolation process: give it to flwr-clientapp",
 			options->launch.app_user ? "app-user" : "app-env-hide");
+	if (native_apps_any(&options->launch))
+		return reason_code(why, -EINVAL,
+			"--%s has no effect with --isolation process: give it to flwr-clientapp",
+			options->launch.native_app.v[0] ? "native-app" : "allow-native");
 	if (!options->worker_api_address)
 		options->worker_api_address = "127.0.0.1:9094";
 	if (options->worker_reconnect_ms < 0)

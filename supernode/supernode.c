@@ -316,7 +316,7 @@ void supernode_start(struct supernode *supernode)
 	else if (!supernode->dir.path)
 		fprintf(stderr, "worker API: address=%s\n", address);
 	if (supernode->agent && !supernode->options->clientapp_command)
-		agent_tell_python(supernode->agent);
+		agent_tell_apps(supernode->agent);
 	if (!supernode->runner && supernode->credentials.trusted)
 		log_warn(supernode->log,
 			"--trusted-entities: FABs are checked here, installed apps by the workers that come: start each flwr-clientapp with --signed-apps");

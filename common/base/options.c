@@ -44,6 +44,7 @@ static bool takes_value(const struct option_spec *spec)
 	case OPTION_BYTES:
 	case OPTION_CHOICE:
 	case OPTION_NAMES:
+	case OPTION_TEXTS:
 		break;
 	}
 	return true;
@@ -239,25 +240,33 @@ static bool names_valid(const char *list)
 	}
 }
 
-static int names_store(const struct parse *parse, const struct option_spec *spec, const char *value)
+static int names_add(const struct parse *parse, const struct option_spec *spec, const char *value)
 {
 	struct option_names *names = (void *)((char *)parse->into + spec->offset);
-	char shown[BOUND_BYTES];
 	size_t n = 0;
 
 	while (names->v[n])
 		n++;
 	if (n == OPTION_NAMES_MAX)
-		return reason_code(parse->why, -EINVAL,
-			"option --%s is given more than %d times: put several names into one, with commas between",
-			spec->name, OPTION_NAMES_MAX);
+		return reason_code(parse->why, -EINVAL, "option --%s is given more than %d times%s",
+			spec->name, OPTION_NAMES_MAX,
+			spec->kind == OPTION_NAMES
+				? ": put several names into one, with commas between"
+				: "");
+	names->v[n] = value;
+	return 0;
+}
+
+static int names_store(const struct parse *parse, const struct option_spec *spec, const char *value)
+{
+	char shown[BOUND_BYTES];
+
 	text_quote(value, strlen(value), shown, sizeof shown);
 	if (!names_valid(value))
 		return reason_code(parse->why, -EINVAL,
 			"option --%s: %s must be names of environment variables with commas between; a name may end in *",
 			spec->name, shown);
-	names->v[n] = value;
-	return 0;
+	return names_add(parse, spec, value);
 }
 
 static int row_store(const struct parse *parse, const struct option_spec *spec, const char *value)
@@ -282,6 +291,8 @@ static int row_store(const struct parse *parse, const struct option_spec *spec, 
 		return choice_store(parse, spec, value);
 	case OPTION_NAMES:
 		return names_store(parse, spec, value);
+	case OPTION_TEXTS:
+		return names_add(parse, spec, value);
 	case OPTION_REFUSED:
 		return reason_code(parse->why, -EINVAL, "%s", spec->why_refused);
 	case OPTION_ACTION:

@@ -23,6 +23,7 @@ enum option_kind {
 	OPTION_BYTES,   /* uint64_t, "64M"; within min .. max */
 	OPTION_CHOICE,  /* const char *, one of choices */
 	OPTION_NAMES,   /* struct option_names: "NAME,PREFIX*"; each time given adds to it */
+	OPTION_TEXTS,   /* struct option_names: texts of any kind; each time given adds to it */
 	OPTION_REFUSED, /* known, not there (yet): why_refused is the sentence; takes a value if
 			   metavar is set */
 	OPTION_ACTION,  /* stops parsing: options_parse() returns action (>= 1) */
@@ -34,7 +35,8 @@ enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
 #define OPTION_NAMES_MAX 32
 #define OPTION_DAY_MS    86400000LL
 
-/* Names of environment variables, by lists "NAME,PREFIX*" that point into argv; ends in NULL. */
+/* Names of environment variables, by lists "NAME,PREFIX*", or texts; they point into argv. Ends in
+ * NULL. */
 struct option_names {
 	const char *v[OPTION_NAMES_MAX + 1];
 };
@@ -72,6 +74,7 @@ struct option_spec {
 #define ROW_TEXT(option, at, value, text)  ROW_VALUE(OPTION_TEXT, option, at, value, text)
 #define ROW_PATH(option, at, value, text)  ROW_VALUE(OPTION_PATH, option, at, value, text)
 #define ROW_NAMES(option, at, value, text) ROW_VALUE(OPTION_NAMES, option, at, value, text)
+#define ROW_TEXTS(option, at, value, text) ROW_VALUE(OPTION_TEXTS, option, at, value, text)
 #define ROW_NUMBER(of, option, at, least, most, value, text)                                       \
 	{                                                                                          \
 		.name = (option), .kind = (of), .offset = (at), .min = (least), .max = (most),     \

@@ -1,6 +1,7 @@
 #include "common/launch/agent_internal.h"
 
 #include "common/base/cleanup.h"
+#include "common/launch/native_apps.h"
 #include "common/launch/python.h"
 
 #include <errno.h>
@@ -60,15 +61,18 @@ int agent_check_python(const char *python, struct reason *why)
 	return r ? reason_code(why, r, "--python: %s", cause.text) : 0;
 }
 
-void agent_tell_python(const struct agent *agent)
+void agent_tell_apps(const struct agent *agent)
 {
 	auto_(free_at_exit) char *found = NULL;
 	struct reason cause = {0};
 
-	if (python_find(agent->options->python, &found, &cause))
-		log_warn(agent->log, "no app can run yet: %s", cause.text);
-	else
+	native_apps_tell(agent->options, agent->log);
+	if (python_find(agent->options->python, &found, &cause) == 0)
 		log_info(agent->log, "apps run with %s", found);
+	else if (native_apps_any(agent->options))
+		log_info(agent->log, "only native apps can run: %s", cause.text);
+	else
+		log_warn(agent->log, "no app can run yet: %s", cause.text);
 	if (agent->bounds)
 		app_bounds_warn(agent->bounds, agent->log);
 }

@@ -35,9 +35,9 @@ unsigned agent_count(const struct agent *agent);
 /* At the start: is there the interpreter that --python names (NULL: none)? -errno with a sentence
  * that names the option. */
 int agent_check_python(const char *python, struct reason *why);
-/* Into the log: which interpreter runs apps, or that none can be found yet; that they run as root.
- */
-void agent_tell_python(const struct agent *agent);
+/* Into the log: which apps are native, which interpreter runs the others, or that none can be found
+ * yet; that they run as root. */
+void agent_tell_apps(const struct agent *agent);
 
 struct worker_process_ops {
 	/* The worker process has ended (whatever its app does); everything it and its app started

@@ -60,7 +60,7 @@ static void control_ready(void *arg, int ready)
 	}
 	if (message.kind == CONTROL_APP_STARTED && client->asked && !client->started) {
 		client->started = true;
-		client->ops->started(client->arg, take_fd(&message.fd));
+		client->ops->started(client->arg, take_fd(&message.fd), message.native);
 	} else if (message.kind == CONTROL_APP_ENDED && client->asked) {
 		client_end(client, &message.end);
 	} else if (message.kind == CONTROL_GIVE_UP) {
@@ -93,13 +93,12 @@ int agent_client_new(struct loop *loop, int control, const struct agent_client_o
 	return 0;
 }
 
-static void client_ask(struct agent_client *client, enum control_kind kind)
+static void client_ask(struct agent_client *client, const struct control_message *message)
 {
-	struct control_message message = {.kind = kind, .fd = -1};
-	int r = client->control < 0 ? -EPIPE : control_send(client->control, &message);
+	int r = client->control < 0 ? -EPIPE : control_send(client->control, message);
 
 	/* When the agent has gone, that comes as an event. */
-	if (r == 0 || r == -EPIPE || kind != CONTROL_APP_START)
+	if (r == 0 || r == -EPIPE || message->kind != CONTROL_APP_START)
 		return;
 	client->failed = (struct process_end){.kind = PROCESS_NOT_STARTED, .value = -r};
 	reason_set(&client->failed.why, "its agent could not be asked for a process: %s",
@@ -107,17 +106,22 @@ static void client_ask(struct agent_client *client, enum control_kind kind)
 	timer_set(client->timer, clock_now_ms());
 }
 
-void agent_client_start(struct agent_client *client)
+void agent_client_start(struct agent_client *client, const struct control_app *app)
 {
+	struct control_message message = {.kind = CONTROL_APP_START, .fd = -1};
+
 	assert(!client->asked);
 	client->asked = true;
-	client_ask(client, CONTROL_APP_START);
+	if (app)
+		message.app = *app;
+	client_ask(client, &message);
 }
 
 void agent_client_stop(struct agent_client *client)
 {
 	if (client->asked && !client->ended)
-		client_ask(client, CONTROL_APP_STOP);
+		client_ask(client,
+			&(struct control_message){.kind = CONTROL_APP_STOP, .fd = -1});
 }
 
 void agent_client_free(struct agent_client *client)

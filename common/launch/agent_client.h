@@ -10,7 +10,8 @@
 struct agent_client;
 
 struct agent_client_ops {
-	void (*started)(void *arg, int fd); /* our end of the socketpair, now the callee's */
+	/* fd: our end of the socketpair, now the callee's. native: the app is a shared object. */
+	void (*started)(void *arg, int fd, bool native);
 	void (*ended)(void *arg,
 		const struct process_end *end); /* once; also when it could not be started */
 	/* The message is to be answered with an error now. */
@@ -24,8 +25,9 @@ struct agent_client_ops {
 int agent_client_new(struct loop *loop, int control, const struct agent_client_ops *ops, void *arg,
 	struct agent_client **out);
 
-/* Ask for the app process, once. A failure comes by ended(). */
-void agent_client_start(struct agent_client *client);
+/* Ask for the app process, once; app: of this one (borrowed), NULL: of any that is Python's. A
+ * failure comes by ended(). */
+void agent_client_start(struct agent_client *client, const struct control_app *app);
 /* End it: TERM, grace, KILL. ended() comes. */
 void agent_client_stop(struct agent_client *client);
 

@@ -4,6 +4,7 @@
 #include "common/launch/agent_internal.h"
 #include "common/launch/app_user.h"
 #include "common/launch/end.h"
+#include "common/launch/native_apps.h"
 #include "common/launch/python.h"
 
 #include <errno.h>
@@ -19,7 +20,13 @@
 static const char *const user_services[] = {"SSH_AUTH_SOCK,SSH_AGENT_PID,GPG_AGENT_INFO,DBUS_*",
 	"XDG_RUNTIME_DIR,TMUX,TMUX_PANE,STY", NULL};
 
-/* The words before the interpreter, and the app's settings of the environment. Texts of numbers. */
+/* The program of an app. */
+struct app_program {
+	char *python; /* the interpreter; NULL: the app is native */
+	struct native_app native;
+};
+
+/* The words of the command, and the app's settings of the environment. Texts of numbers. */
 struct app_start {
 	const char *argv[16];
 	const char *env[8];
@@ -28,7 +35,14 @@ struct app_start {
 	char agent_pid[16];
 };
 
-static void app_start_fill(struct app_start *start, const struct agent *agent, const char *python)
+static void app_program_done(struct app_program *program)
+{
+	free_at_exit(&program->python);
+	native_app_done(&program->native);
+}
+
+static void app_start_fill(
+	struct app_start *start, const struct agent *agent, const struct app_program *program)
 {
 	const struct app_bounds *bounds = agent->bounds;
 	const char **word = start->argv, **setting = start->env;
@@ -51,9 +65,15 @@ static void app_start_fill(struct app_start *start, const struct agent *agent, c
 	}
 	snprintf(start->agent_pid, sizeof start->agent_pid, "%d", (int)getpid());
 	*word++ = start->agent_pid;
-	*word++ = python;
-	*word++ = "-u";
-	*word++ = agent->paths->bridge;
+	if (program->python) {
+		*word++ = program->python;
+		*word++ = "-u";
+		*word++ = agent->paths->bridge;
+	} else {
+		*word++ = agent->paths->host;
+		*word++ = program->native.file;
+		*word++ = program->native.symbol;
+	}
 	*word = NULL;
 	*setting++ = "FLWR_APP_FD=" STRING_OF(PROCESS_FD);
 	*setting = NULL;
@@ -70,41 +90,67 @@ static int socketpair_open(int *ours_out, int *theirs_out, struct reason *why)
 	return 0;
 }
 
-int app_process_start(struct agent *agent, const char *name, const struct process_ops *ops,
-	void *arg, struct app_process *out)
+/* Find what runs the app. 0; -errno with a sentence for the log and one for the reply. */
+static int program_find(struct agent *agent, const struct control_app *app,
+	struct app_program *out, struct reason *why, struct reason *told)
 {
-	auto_(free_at_exit) char *python = NULL;
+	int r = 0;
+
+	if (app->fab_id)
+		r = native_apps_choose(agent->options,
+			&(struct native_question){.fab_id = app->fab_id,
+				.component = app->component,
+				.app_dir = app->dir},
+			&out->native, told);
+	if (r) {
+		*why = *told;
+		return r;
+	}
+	if (out->native.file)
+		return 0;
+	r = python_find(agent->options->python, &out->python, why);
+	if (r)
+		reason_set(told,
+			"no python3 that can be executed on this node: give --python or install python3 with the flwr package");
+	return r;
+}
+
+int app_process_start(
+	struct agent *agent, const struct app_process_spec *wanted, struct app_process *out)
+{
+	auto_(app_program_done) struct app_program program = {0};
 	auto_(close_at_exit) int theirs = -1;
 	auto_(close_at_exit) int ours = -1;
 	struct app_start start;
-	struct process_spec spec = {.name = name,
+	struct process_spec spec = {.name = wanted->name,
 		.argv = start.argv,
 		.env = start.env,
 		.env_drop = user_services,
 		.env_hide = agent->bounds ? agent->bounds->env_hide : NULL,
 		.inherits_output = agent->options->passes_output,
-		.ops = ops,
-		.arg = arg};
-	struct reason why = {.text = ""};
-	int r = python_find(agent->options->python, &python, &why);
-	bool no_python = r < 0;
+		.ops = wanted->ops,
+		.arg = wanted->arg};
+	struct reason why = {.text = ""}, told = {.text = ""};
+	int r = program_find(agent, wanted->app, &program, &why, &told);
 
 	if (!r)
 		r = socketpair_open(&ours, &theirs, &why);
 	if (!r) {
-		app_start_fill(&start, agent, python);
+		app_start_fill(&start, agent, &program);
 		spec.fd = theirs;
+		/* Lines of flwr_log() have levels. */
+		out->native = program.native.file != NULL;
+		spec.logs = out->native;
 		r = process_start(agent->set, &spec, &out->process, &why);
 	}
 	if (!r) {
 		out->fd = take_fd(&ours);
 		return 0;
 	}
-	log_error(agent->log, "%s: could not be started: %s", name, why.text);
+	log_error(agent->log, "%s: could not be started: %s", wanted->name, why.text);
 	out->failed = (struct process_end){.kind = PROCESS_NOT_STARTED, .value = -r};
-	if (no_python)
-		reason_set(&out->failed.why,
-			"no python3 that can be executed on this node: give --python or install python3 with the flwr package");
+	if (told.text[0])
+		out->failed.why = told;
 	else
 		reason_set(&out->failed.why, "no process for it could be started on this node: %s",
 			strerror(-r));

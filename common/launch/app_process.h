@@ -1,7 +1,7 @@
 /*
  * app_process: how the process of an app is started: by flwr-app-start, which ties it to this
- * program, with the Python bridge in it and one end of a socketpair. Main thread. Private to
- * common/launch.
+ * program, with the Python bridge or the native host in it and one end of a socketpair. Main
+ * thread. Private to common/launch.
  */
 #ifndef FLWR_LAUNCH_APP_PROCESS_H
 #define FLWR_LAUNCH_APP_PROCESS_H
@@ -12,13 +12,21 @@
 struct app_process {
 	struct process *process; /* as from process_start() */
 	int fd;                  /* the caller's end of the socketpair (SOCK_SEQPACKET, CLOEXEC) */
+	bool native;             /* flwr-native-host runs in it */
 	struct process_end failed; /* PROCESS_NOT_STARTED; its sentence names no path, the log's
 				      does */
 };
 
-/* Start one in the agent's set. 0: process and fd are set; -errno: failed is. */
-int app_process_start(struct agent *agent, const char *name, const struct process_ops *ops,
-	void *arg, struct app_process *out);
+struct app_process_spec {
+	const char *name;              /* for log lines */
+	const struct control_app *app; /* what will run in it, if that is known */
+	const struct process_ops *ops;
+	void *arg;
+};
+
+/* Start one in the agent's set. 0: process, fd and native are set; -errno: failed is. */
+int app_process_start(
+	struct agent *agent, const struct app_process_spec *wanted, struct app_process *out);
 
 /* The WARN line of an app that was at its end, its reply taken over, and was cut off. */
 void app_process_tell_cut(

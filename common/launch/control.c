@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CONTROL_VERSION      4
+#define CONTROL_VERSION      5
 #define CONTROL_BYTES        16384
 #define CONTROL_STRING_BYTES 3072 /* four of them fit, and a token */
 #define CONTROL_TOKEN_BYTES  1024
@@ -45,6 +45,12 @@ static void put_string(struct packet *packet, const char *text, size_t max)
 	}
 	put(packet, &head, sizeof head);
 	put(packet, text, len);
+}
+
+/* NULL is "". */
+static void put_optional(struct packet *packet, const char *text, size_t max)
+{
+	put_string(packet, text ? text : "", max);
 }
 
 /* Zeros when it is not there. */
@@ -105,25 +111,24 @@ static void start_put(struct packet *packet, const struct control_message *messa
 	int32_t log_level = message->start.log_level;
 	uint8_t stderr_in_replies = message->start.stderr_in_replies;
 	uint8_t signed_apps = message->start.signed_apps;
+	uint8_t names_apps = message->start.names_apps;
 
 	put(packet, &message->start.token, sizeof message->start.token);
 	put(packet, &message->start.content_max_bytes, sizeof message->start.content_max_bytes);
 	put(packet, &log_level, sizeof log_level);
 	put(packet, &stderr_in_replies, sizeof stderr_in_replies);
 	put(packet, &signed_apps, sizeof signed_apps);
+	put(packet, &names_apps, sizeof names_apps);
 	put_string(packet, message->start.address, CONTROL_STRING_BYTES);
 	put_string(packet, message->start.flwr_home, CONTROL_STRING_BYTES);
-	put_string(
-		packet, message->start.command ? message->start.command : "", CONTROL_STRING_BYTES);
-	put_string(packet, message->start.token_file ? message->start.token_file : "",
-		CONTROL_STRING_BYTES);
-	put_string(packet, message->start.task_token ? message->start.task_token : "",
-		CONTROL_TOKEN_BYTES);
+	put_optional(packet, message->start.command, CONTROL_STRING_BYTES);
+	put_optional(packet, message->start.token_file, CONTROL_STRING_BYTES);
+	put_optional(packet, message->start.task_token, CONTROL_TOKEN_BYTES);
 }
 
 static void start_get(struct packet *packet, struct control_message *message)
 {
-	uint8_t stderr_in_replies = 0, signed_apps = 0;
+	uint8_t stderr_in_replies = 0, signed_apps = 0, names_apps = 0;
 	int32_t log_level;
 
 	get(packet, &message->start.token, sizeof message->start.token);
@@ -131,6 +136,7 @@ static void start_get(struct packet *packet, struct control_message *message)
 	get(packet, &log_level, sizeof log_level);
 	get(packet, &stderr_in_replies, sizeof stderr_in_replies);
 	get(packet, &signed_apps, sizeof signed_apps);
+	get(packet, &names_apps, sizeof names_apps);
 	message->start.log_level = log_level;
 	message->start.address = get_string(packet);
 	message->start.flwr_home = get_string(packet);
@@ -139,7 +145,9 @@ static void start_get(struct packet *packet, struct control_message *message)
 	message->start.task_token = get_optional(packet);
 	message->start.stderr_in_replies = stderr_in_replies;
 	message->start.signed_apps = signed_apps;
-	if (log_level < 0 || log_level >= LOG_LEVEL_N || stderr_in_replies > 1 || signed_apps > 1)
+	message->start.names_apps = names_apps;
+	if (log_level < 0 || log_level >= LOG_LEVEL_N || stderr_in_replies > 1 || signed_apps > 1 ||
+		names_apps > 1)
 		packet->broken = true;
 }
 
@@ -153,6 +161,42 @@ static void nothing_get(struct packet *packet, struct control_message *message)
 {
 	(void)packet;
 	(void)message;
+}
+
+static void app_put(struct packet *packet, const struct control_message *message)
+{
+	put_optional(packet, message->app.fab_id, CONTROL_STRING_BYTES);
+	put_optional(packet, message->app.component, CONTROL_STRING_BYTES);
+	put_optional(packet, message->app.dir, CONTROL_STRING_BYTES);
+}
+
+/* An app has all three. */
+static void app_get(struct packet *packet, struct control_message *message)
+{
+	struct control_app *app = &message->app;
+
+	app->fab_id = get_optional(packet);
+	app->component = get_optional(packet);
+	app->dir = get_optional(packet);
+	if (!app->fab_id != !app->component || !app->fab_id != !app->dir)
+		packet->broken = true;
+}
+
+static void started_put(struct packet *packet, const struct control_message *message)
+{
+	uint8_t native = message->native;
+
+	put(packet, &native, sizeof native);
+}
+
+static void started_get(struct packet *packet, struct control_message *message)
+{
+	uint8_t native;
+
+	get(packet, &native, sizeof native);
+	message->native = native;
+	if (native > 1)
+		packet->broken = true;
 }
 
 static void ended_put(struct packet *packet, const struct control_message *message)
@@ -196,8 +240,8 @@ static const struct {
 	bool with_fd;
 } kinds[] = {
 	[CONTROL_START] = {start_put, start_get, false},
-	[CONTROL_APP_START] = {nothing_put, nothing_get, false},
-	[CONTROL_APP_STARTED] = {nothing_put, nothing_get, true},
+	[CONTROL_APP_START] = {app_put, app_get, false},
+	[CONTROL_APP_STARTED] = {started_put, started_get, true},
 	[CONTROL_APP_STOP] = {nothing_put, nothing_get, false},
 	[CONTROL_GIVE_UP] = {nothing_put, nothing_get, false},
 	[CONTROL_APP_ENDED] = {ended_put, ended_get, false},
@@ -213,6 +257,10 @@ void control_message_done(struct control_message *message)
 	if (message->start.task_token)
 		explicit_bzero(message->start.task_token, strlen(message->start.task_token));
 	free(message->start.task_token);
+	free(message->app.fab_id);
+	free(message->app.component);
+	free(message->app.dir);
+	message->app = (struct control_app){0};
 	close_fd(&message->fd);
 	explicit_bzero(&message->start, sizeof message->start);
 }

@@ -23,12 +23,20 @@ struct control_start {
 				       0: the worker's own default */
 	int log_level;              /* enum log_level */
 	bool signed_apps;           /* refuse an app that is not as it was signed */
+	bool names_apps;            /* APP_START must say which app it is for: some are native */
 	bool stderr_in_replies;     /* may error replies quote the stderr of an app? */
+};
+
+/* The app that a process is wanted for. Strings owned; all NULL: any of Python. */
+struct control_app {
+	char *fab_id;    /* "PUBLISHER/NAME" */
+	char *component; /* what its pyproject.toml names as its clientapp */
+	char *dir;       /* where it is installed */
 };
 
 enum control_kind {
 	CONTROL_START,       /* agent -> worker, first */
-	CONTROL_APP_START,   /* worker -> agent: start an app process */
+	CONTROL_APP_START,   /* worker -> agent: start an app process; of which app, or of Python */
 	CONTROL_APP_STARTED, /* agent -> worker: our end of the socketpair */
 	CONTROL_APP_STOP,    /* worker -> agent: end the app process */
 	CONTROL_APP_ENDED,   /* agent -> worker: how it ended (also: could not be started) */
@@ -40,7 +48,9 @@ enum control_kind {
 struct control_message {
 	enum control_kind kind;
 	struct control_start start; /* strings owned */
+	struct control_app app;     /* APP_START */
 	int fd;                     /* APP_STARTED; owned; -1 else */
+	bool native;                /* APP_STARTED: the process is no Python */
 	struct process_end end;
 };
 

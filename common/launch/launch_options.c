@@ -2,6 +2,7 @@
 
 #include "common/base/files.h"
 #include "common/base/flower_env.h"
+#include "common/launch/native_apps.h"
 
 #include <errno.h>
 #include <string.h>
@@ -21,6 +22,9 @@ int launch_options_check(struct launch_options *options, struct reason *why)
 	if (options->passes_output && options->stderr_in_replies)
 		return reason_code(why, -EINVAL,
 			"--stderr-in-replies has no effect with --app-output pass, which keeps nothing of it: leave one out");
+	r = native_apps_check(options, why);
+	if (r)
+		return r;
 	r = options->flwr_dir ? dir_check(options->flwr_dir, &cause) : 0;
 	return r ? reason_code(why, r, "--flwr-dir %s", cause.text) : 0;
 }

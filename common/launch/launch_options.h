@@ -14,6 +14,8 @@ struct launch_options {
 	const char *python;   /* NULL: $VIRTUAL_ENV/bin/python3, else python3 on PATH */
 	const char *app_user;
 	struct option_names app_env_hide;
+	struct option_names native_app;   /* as native_apps.h reads them */
+	struct option_names allow_native; /* "PUBLISHER/NAME" */
 	int64_t grace_ms;          /* for the messages at work when the program is stopped */
 	int64_t app_exit_grace_ms; /* for an app to end by itself when its reply was taken over */
 	const char *app_output;    /* "log", "pass" or NULL */
@@ -39,6 +41,12 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 #define LAUNCH_ROW_APP_ENV_HIDE(launch)                                                            \
 	ROW_NAMES("app-env-hide", LAUNCH_AT(launch, app_env_hide), "NAMES",                        \
 		"Environment variables that apps do not get; a name may end in *. Can be given several times.")
+#define LAUNCH_ROW_NATIVE_APP(launch)                                                              \
+	ROW_TEXTS("native-app", LAUNCH_AT(launch, native_app), "APP",                              \
+		"PUBLISHER/NAME=FILE.so[:SYMBOL]: that app runs from this shared object, without Python; or a directory with files PUBLISHER/NAME.so. Can be given several times.")
+#define LAUNCH_ROW_ALLOW_NATIVE(launch)                                                            \
+	ROW_TEXTS("allow-native", LAUNCH_AT(launch, allow_native), "PUBLISHER/NAME",               \
+		"That app may bring a shared object of its own (clientapp = \"native:FILE.so\"). Can be given several times.")
 #define LAUNCH_ROW_GRACE(launch, help)                                                             \
 	ROW_SECONDS("grace", LAUNCH_AT(launch, grace_ms), 0, OPTION_DAY_MS, help)
 #define LAUNCH_ROW_APP_EXIT_GRACE(launch)                                                          \

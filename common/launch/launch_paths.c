@@ -15,7 +15,8 @@ int launch_paths_find(struct launch_paths *out)
 	paths.worker = path_join(dir, "flwr-clientapp");
 	paths.start = path_installed("libexec/flwr-native/flwr-app-start");
 	paths.bridge = path_installed("share/flwr-native/flwr_native_bridge/main.py");
-	if (!paths.worker || !paths.start || !paths.bridge)
+	paths.host = path_installed("libexec/flwr-native/flwr-native-host");
+	if (!paths.worker || !paths.start || !paths.bridge || !paths.host)
 		return -ENOMEM;
 	*out = paths;
 	paths = (struct launch_paths){0};
@@ -27,5 +28,6 @@ void launch_paths_done(struct launch_paths *paths)
 	free(paths->worker);
 	free(paths->start);
 	free(paths->bridge);
+	free(paths->host);
 	*paths = (struct launch_paths){0};
 }

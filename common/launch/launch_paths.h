@@ -8,6 +8,7 @@ struct launch_paths {
 	char *worker; /* flwr-clientapp */
 	char *start;  /* flwr-app-start: keeps an app's orphans, ends with its agent */
 	char *bridge; /* the Python bridge's main.py */
+	char *host;   /* flwr-native-host: runs an app that is a shared object */
 };
 
 /*

@@ -10,6 +10,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/launch/app_process.h"
+#include "common/launch/native_apps.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -115,12 +116,17 @@ static void app_gone(void *arg, struct process *process)
 
 static const struct process_ops app_ops = {.ended = app_ended, .gone = app_gone};
 
-static void app_begin(struct worker_process *worker)
+static void app_begin(struct worker_process *worker, const struct control_app *wanted)
 {
 	struct control_message message = {.kind = CONTROL_APP_STARTED, .fd = -1};
 	struct app_process app;
 
-	if (app_process_start(worker->agent, worker->app_name, &app_ops, worker, &app) < 0) {
+	if (app_process_start(worker->agent,
+		    &(struct app_process_spec){.name = worker->app_name,
+			    .app = wanted,
+			    .ops = &app_ops,
+			    .arg = worker},
+		    &app) < 0) {
 		message.kind = CONTROL_APP_ENDED;
 		message.end = app.failed;
 		worker_tell(worker, &message);
@@ -129,6 +135,7 @@ static void app_begin(struct worker_process *worker)
 	worker->app = app.process;
 	auto_(close_at_exit) int fd = app.fd;
 	message.fd = fd;
+	message.native = app.native;
 	if (worker_tell(worker, &message) < 0)
 		process_kill(worker->app);
 }
@@ -150,7 +157,7 @@ static void control_handle(struct worker_process *worker, const struct control_m
 {
 	if (message->kind == CONTROL_APP_START && !worker->app_asked) {
 		worker->app_asked = true;
-		app_begin(worker);
+		app_begin(worker, &message->app);
 	} else if (message->kind == CONTROL_APP_STOP && worker->app_asked) {
 		if (worker->app)
 			process_stop(worker->app, WORKER_GRACE_MS);
@@ -244,6 +251,7 @@ static int control_open(
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
+	message.start.names_apps = native_apps_any(worker->agent->options);
 	worker->control = ends[0];
 	auto_(close_at_exit) int theirs = ends[1];
 	r = control_send(worker->control, &message);

@@ -54,7 +54,7 @@ void agent_free(struct agent *agent)
 {
 }
 
-void agent_tell_python(const struct agent *agent)
+void agent_tell_apps(const struct agent *agent)
 {
 }
 
