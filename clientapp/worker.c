@@ -1,6 +1,7 @@
 /*
  * Two things go on at once: the app process starts (an interpreter's imports take longest of all),
- * and the inputs are fetched and the FAB installed. When both are there the app runs. Whatever
+ * and the inputs are fetched and the FAB installed. When both are there the app runs. Where some
+ * apps are native, the process starts when the installed FAB has said which app it is for. Whatever
  * fails ends in one reply: answer().
  */
 #include "clientapp/worker.h"
@@ -15,6 +16,7 @@
 #include "common/fab/install.h"
 #include "common/launch/agent_client.h"
 #include "common/launch/end.h"
+#include "common/launch/native_apps.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -38,6 +40,8 @@ struct worker {
 	uint64_t content_max_bytes;
 	bool stderr_in_replies;
 	bool signed_apps;
+	bool names_apps; /* the agent must be told which app a process is for */
+	bool native;     /* the app process is no Python */
 	struct conversation_inputs inputs;
 	/* The FAB's installation, on the io thread. */
 	struct job install;
@@ -261,14 +265,15 @@ static void settle_app(struct worker *worker)
 	if (worker->answered || !knows_message(worker))
 		return;
 	if (worker->said && worker->said_event == APP_HOST_REPLY) {
-		if (app_host_refused(worker->host))
+		if (app_host_refused(worker->host) && !worker->native)
 			log_error(worker->log,
 				"no app can run: install the flwr package for the python that was named at the start, or give --python one that has it");
 		take_reply(worker);
 	} else if (worker->said) {
 		answer_error(worker, ERROR_CODE_CLIENT_APP_CRASHED,
-			worker->said_event == APP_HOST_BROKEN
-				? app_host_reason(worker->host)
+			worker->said_event == APP_HOST_BROKEN ? app_host_reason(worker->host)
+			: worker->native
+				? "the native app was not loaded within 120 s: its constructors or the function that returns it hang"
 				: "the app process did not say hello within 120 s: python or the import of flwr hangs");
 		agent_client_stop(worker->agent);
 	} else if (worker->app_ended) {
@@ -310,10 +315,11 @@ static void host_event(void *arg, enum app_host_event event)
 	}
 }
 
-static void app_started(void *arg, int fd)
+static void app_started(void *arg, int fd, bool native)
 {
 	struct worker *worker = arg;
 
+	worker->native = native;
 	worker->host = app_host_new(worker->loop, fd, host_event, worker);
 	if (!worker->host) {
 		agent_client_stop(worker->agent);
@@ -381,6 +387,28 @@ static void install_run(struct job *job)
 	worker->install_result = r;
 }
 
+/* The FAB has no app that Python could load, and no app may be native here. */
+static void answer_native(struct worker *worker)
+{
+	struct reason why;
+
+	reason_set(&why,
+		"An exception was raised when attempting to load `ClientApp`: the app brings native code (%.100s), which this node takes only where its operator allows it: --allow-native %.100s",
+		worker->manifest.clientapp, worker->manifest.fab_id);
+	answer_error(worker, ERROR_CODE_LOAD_CLIENT_APP, why.text);
+	agent_client_stop(worker->agent);
+}
+
+static void ask_for_app(struct worker *worker)
+{
+	if (worker->answered)
+		return;
+	agent_client_start(worker->agent,
+		&(struct control_app){.fab_id = worker->manifest.fab_id,
+			.component = worker->manifest.clientapp,
+			.dir = worker->app_dir});
+}
+
 static void install_done(struct job *job)
 {
 	struct worker *worker = container_of(job, struct worker, install);
@@ -402,8 +430,12 @@ static void install_done(struct job *job)
 			"An exception was raised when attempting to load `ClientApp`: the FAB could not be installed: %s",
 			strerror(-r));
 		answer_error(worker, ERROR_CODE_LOAD_CLIENT_APP, why.text);
+	} else if (!worker->names_apps && native_component(worker->manifest.clientapp)) {
+		answer_native(worker);
 	} else {
 		worker->installed = true;
+		if (worker->names_apps)
+			ask_for_app(worker);
 		proceed(worker);
 	}
 }
@@ -491,6 +523,7 @@ int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	worker->stderr_in_replies = start->stderr_in_replies;
 	worker->content_max_bytes = content_max_bytes;
 	worker->signed_apps = start->signed_apps;
+	worker->names_apps = start->names_apps;
 	worker->flwr_home = strdup(start->flwr_home);
 	worker->hung_up = timer_new(loop, hung_up_late, worker);
 	if (!worker->flwr_home || !worker->hung_up)
@@ -509,7 +542,8 @@ void worker_start(struct worker *worker)
 {
 	int r;
 
-	agent_client_start(worker->agent);
+	if (!worker->names_apps)
+		agent_client_start(worker->agent, NULL);
 	r = conversation_pull(worker->conversation, pull_done, worker);
 	if (r)
 		push_done(worker, OUTCOME_RESOURCE_EXHAUSTED, "no memory", 0);

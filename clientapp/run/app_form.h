@@ -1,8 +1,8 @@
 /*
  * app_form: the form in which messages, contexts and replies pass between the worker and an app
  * process: one memory file (memfd) with a small head (structure, names, metadata) and the bytes of
- * all arrays behind it. The form is ours and independent of Flower's releases; bridge/form.py is
- * its other end. docs/app-form.md describes it.
+ * all arrays behind it. The form is ours and independent of Flower's releases; bridge/form.py and
+ * clientapp/native are its other ends. docs/app-form.md describes it.
  */
 #ifndef FLWR_RUN_APP_FORM_H
 #define FLWR_RUN_APP_FORM_H
@@ -10,8 +10,6 @@
 #include "common/base/memory_file.h"
 #include "common/message/envelope.h"
 #include "common/records/records.h"
-
-#define APP_FORM_VERSION 4 /* both ends must agree; the bridge says its own in its hello */
 
 /* A message to handle, as a worker knows it. Everything is borrowed. */
 struct app_task {

@@ -5,7 +5,7 @@
  */
 #include "clientapp/run/app_host.h"
 
-#include "clientapp/run/form_layout.h"
+#include "clientapp/form/form_layout.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"

@@ -41,6 +41,11 @@ static void app_program_done(struct app_program *program)
 	native_app_done(&program->native);
 }
 
+static const char *level_word(enum log_level level)
+{
+	return launch_log_levels[level > LOG_LEVEL_ERROR ? level - LOG_LEVEL_ERROR : 0];
+}
+
 static void app_start_fill(
 	struct app_start *start, const struct agent *agent, const struct app_program *program)
 {
@@ -71,6 +76,8 @@ static void app_start_fill(
 		*word++ = agent->paths->bridge;
 	} else {
 		*word++ = agent->paths->host;
+		*word++ = "-l";
+		*word++ = level_word(agent->options->log_level);
 		*word++ = program->native.file;
 		*word++ = program->native.symbol;
 	}

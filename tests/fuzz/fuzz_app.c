@@ -6,7 +6,7 @@
 #include "fuzz.h"
 
 #include "clientapp/run/app_host.h"
-#include "clientapp/run/form_layout.h"
+#include "clientapp/form/form_layout.h"
 #include "common/base/text.h"
 
 #include <sys/socket.h>

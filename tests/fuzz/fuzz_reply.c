@@ -4,8 +4,8 @@
  */
 #include "fuzz.h"
 
+#include "clientapp/form/form_layout.h"
 #include "clientapp/run/app_form.h"
-#include "clientapp/run/form_layout.h"
 #include "common/base/text.h"
 #include "common/records/items_codec.h"
 

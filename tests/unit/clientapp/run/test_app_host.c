@@ -3,8 +3,8 @@
  * life.
  */
 
+#include "clientapp/form/form_layout.h"
 #include "clientapp/run/app_host.h"
-#include "clientapp/run/form_layout.h"
 #include "common/base/clock.h"
 #include "common/records/maps_codec.h"
 #include "kit/vectors.h"

@@ -200,9 +200,10 @@ static int be_worker(void)
 
 static struct loop *loop;
 
-static void client_started(void *arg, int fd)
+static void client_started(void *arg, int fd, bool native)
 {
 	(void)arg;
+	(void)native;
 	app_listen(fd);
 	printf("worker %d waits\n", (int)getpid());
 	fflush(stdout);
@@ -234,7 +235,7 @@ static int be_client_worker(void)
 	if (loop_new(&loop) < 0 ||
 		agent_client_new(loop, PROCESS_FD, &client_ops, NULL, &client) < 0)
 		return 95;
-	agent_client_start(client);
+	agent_client_start(client, NULL);
 	loop_run(loop);
 	agent_client_free(client);
 	loop_free(loop);

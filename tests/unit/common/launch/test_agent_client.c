@@ -12,18 +12,19 @@ static const char app_stays[] = "trap '' TERM\nsleep 1000 &\necho member $! .\n"
 				"(setsid sleep 1000 & echo member $! .)\n"
 				"echo member $$ .\nprintf hello >&3\nwhile :; do sleep 1; done\n";
 struct heard {
-	bool started, ended;
+	bool started, native, ended;
 	int fd;
 	struct process_end end;
 };
 
-static void on_started(void *arg, int fd)
+static void on_started(void *arg, int fd, bool native)
 {
 	struct heard *heard = arg;
 
 	assert_false(heard->started);
 	heard->started = true;
 	heard->fd = fd;
+	heard->native = native;
 }
 
 static void on_ended(void *arg, const struct process_end *end)
@@ -49,7 +50,7 @@ static void on_lost(void *arg)
 	*lost = true;
 }
 
-static void must_not_start(void *arg, int fd)
+static void must_not_start(void *arg, int fd, bool native)
 {
 	fail_msg("started with %d", fd);
 }
@@ -87,18 +88,27 @@ static void an_app_is_asked_for_and_stopped(void **state)
 {
 	struct rig *rig = *state;
 	struct heard heard = {.fd = -1};
-	struct control_message message = {.kind = CONTROL_APP_STARTED, .fd = 2};
+	const struct control_app app = {.fab_id = (char *)"acme/robot",
+		.component = (char *)"robot.app:app",
+		.dir = (char *)"/apps/robot"};
+	struct control_message message = {
+		.kind = CONTROL_APP_STARTED, .fd = 2, .native = true};
 	struct control_message got;
 	struct agent_client *client;
 	int ends[2];
 
 	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), errno);
 	assert_int_equal(agent_client_new(rig->loop, ends[1], &ops, &heard, &client), 0);
-	agent_client_start(client);
+	agent_client_start(client, &app);
 	assert_int_equal(control_receive(ends[0], &got), 1);
 	assert_int_equal(got.kind, CONTROL_APP_START);
+	assert_string_equal(got.app.fab_id, "acme/robot");
+	assert_string_equal(got.app.component, "robot.app:app");
+	assert_string_equal(got.app.dir, "/apps/robot");
+	control_message_done(&got);
 	control_reply(ends[0], &message);
 	rig_until(rig, &heard.started);
+	assert_true(heard.native);
 	close(heard.fd);
 	agent_client_stop(client);
 	assert_int_equal(control_receive(ends[0], &got), 1);

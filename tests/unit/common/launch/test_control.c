@@ -45,10 +45,17 @@ static void example(enum control_kind kind, int fd, struct control_message *out)
 			.address = (char *)"unix:/tmp/x/sock",
 			.flwr_home = (char *)"/home/\xff/.flwr",
 			.log_level = LOG_LEVEL_DEBUG,
+			.names_apps = true,
 			.content_max_bytes = 12345678901234};
 		break;
 	case CONTROL_APP_STARTED:
 		out->fd = fd;
+		out->native = true;
+		break;
+	case CONTROL_APP_START:
+		out->app = (struct control_app){.fab_id = (char *)"acme/robot",
+			.component = (char *)"native:lib/x.so",
+			.dir = (char *)"/home/\xff/apps/acme.robot"};
 		break;
 	case CONTROL_APP_ENDED:
 		out->end = (struct process_end){.kind = PROCESS_KILLED,
@@ -59,7 +66,6 @@ static void example(enum control_kind kind, int fd, struct control_message *out)
 			.why = {"for this reason"}};
 		memset(out->end.tail, 'x', PROCESS_TAIL_BYTES);
 		break;
-	case CONTROL_APP_START:
 	case CONTROL_APP_STOP:
 	case CONTROL_GIVE_UP:
 	case CONTROL_KIND_N:
@@ -88,6 +94,13 @@ static void test_round_trip(void **state)
 			assert_string_equal(got.start.flwr_home, sent.start.flwr_home);
 			assert_int_equal(got.start.content_max_bytes, sent.start.content_max_bytes);
 			assert_int_equal(got.start.log_level, sent.start.log_level);
+			assert_true(got.start.names_apps);
+		}
+		assert_int_equal(got.native, sent.native);
+		if (kind == CONTROL_APP_START) {
+			assert_string_equal(got.app.fab_id, sent.app.fab_id);
+			assert_string_equal(got.app.component, sent.app.component);
+			assert_string_equal(got.app.dir, sent.app.dir);
 		}
 		if (kind == CONTROL_APP_ENDED) {
 			assert_int_equal(got.end.kind, sent.end.kind);
@@ -255,23 +268,25 @@ static void test_refused(void **state)
 	int *ends = *state;
 	const unsigned before = fds_open();
 	struct control_message got;
-	char big[20000] = {4, CONTROL_APP_START};
+	char big[20000] = {5, CONTROL_APP_START};
 	static const struct {
 		const char *bytes;
 		size_t len, n_fds;
 	} cases[] = {
-		{"\4", 1, 0}, {"\1\1", 2, 0},                /* another version */
-		{"\4\6", 2, 0},                              /* no such kind */
-		{"\4\1x", 3, 0},                             /* something behind it */
-		{"\4\1", 2, 1},                              /* a descriptor where none belongs */
-		{"\4\2", 2, 0},                              /* none where one belongs */
-		{"\4\2", 2, 2},                              /* two */
-		{"\4\2", 2, 8},                              /* more than there is room for */
-		{"\4\4\3\0\0\0\0\0\0\0\0\0\0\0", 14, 0},     /* no such end */
-		{"\4\4\0\0\2\0\0\0\0\0\0\0\0\0", 14, 0},     /* neither true nor false */
-		{"\4\4\0\0\0\0\0\0\0\0\0\0\1\0\xff", 15, 0}, /* not UTF-8 */
-		{"\4\4\0\0\0\0\0\0\0\0\1\0\0\0\0", 15, 0},   /* a NUL inside */
-		{"\4\4\0\0\0\0\0\0\0\0\0\2\0\0", 14, 0},     /* longer than the text can be */
+		{"\5", 1, 0}, {"\1\1", 2, 0},                /* another version */
+		{"\5\6", 2, 0},                              /* no such kind */
+		{"\5\3x", 3, 0},                             /* something behind it */
+		{"\5\3", 2, 1},                              /* a descriptor where none belongs */
+		{"\5\1\1\0a\0\0\0\0", 9, 0},               /* an app that has only a name */
+		{"\5\2\0", 3, 0},                            /* none where one belongs */
+		{"\5\2\0", 3, 2},                            /* two */
+		{"\5\2\0", 3, 8},                            /* more than there is room for */
+		{"\5\2\2", 3, 1},                            /* neither native nor not */
+		{"\5\4\3\0\0\0\0\0\0\0\0\0\0\0", 14, 0},     /* no such end */
+		{"\5\4\0\0\2\0\0\0\0\0\0\0\0\0", 14, 0},     /* neither true nor false */
+		{"\5\4\0\0\0\0\0\0\0\0\0\0\1\0\xff", 15, 0}, /* not UTF-8 */
+		{"\5\4\0\0\0\0\0\0\0\0\1\0\0\0\0", 15, 0},   /* a NUL inside */
+		{"\5\4\0\0\0\0\0\0\0\0\0\2\0\0", 14, 0},     /* longer than the text can be */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -279,7 +294,7 @@ static void test_refused(void **state)
 			receive_raw(ends, cases[i].bytes, cases[i].len, cases[i].n_fds, &got),
 			-EBADMSG);
 	assert_int_equal(receive_raw(ends, big, sizeof big, 0, &got), -EBADMSG);
-	assert_int_equal(receive_raw(ends, "\4\1", 2, 0, &got), 1);
+	assert_int_equal(receive_raw(ends, "\5\1\0\0\0\0\0\0", 8, 0, &got), 1);
 	assert_int_equal(fds_open(), before);
 }
 
@@ -299,7 +314,7 @@ static void test_random(void **state)
 
 		for (size_t i = 0; i < len; i++)
 			bytes[i] = (unsigned char)(random() % 3 ? 0 : random() % 256);
-		bytes[0] = 4;
+		bytes[0] = 5;
 		bytes[1] = (unsigned char)(random() % (CONTROL_KIND_N + 1));
 		int r = receive_raw(ends, bytes, len, (size_t)random() % 3, &got);
 		if (r == 1) {

@@ -1,8 +1,9 @@
 /*
- * form_layout: the numbers of the app form (docs/app-form.md). Private to clientapp/run.
+ * form_layout: the numbers of the app form (docs/app-form.md), for a worker and for the native host.
+ * Any thread.
  */
-#ifndef FLWR_RUN_FORM_LAYOUT_H
-#define FLWR_RUN_FORM_LAYOUT_H
+#ifndef FLWR_FORM_FORM_LAYOUT_H
+#define FLWR_FORM_FORM_LAYOUT_H
 
 #include "common/base/value.h"
 #include "common/records/records.h"
@@ -10,8 +11,9 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define FORM_MAGIC "FLWA"
-#define FORM_ALIGN 64 /* of an array's bytes in the file */
+#define APP_FORM_VERSION 4 /* both ends must agree; an app process says its own in its hello */
+#define FORM_MAGIC       "FLWA"
+#define FORM_ALIGN       64 /* of an array's bytes in the file */
 
 enum form_content { FORM_TASK = 1, FORM_REPLY = 2 };
 

@@ -1,0 +1,141 @@
+#include "clientapp/native/app_file.h"
+
+#include "common/base/cleanup.h"
+#include "libflwr/app/call_internal.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The header of this program, where the linker has put it. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+typedef const struct flwr_clientapp *app_fn(void);
+
+const char *app_file_name(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	return slash ? slash + 1 : file;
+}
+
+/* Read how file begins; fewer bytes than an ELF header has are zeros behind. 0 or negative. */
+static int read_header(const char *file, ElfW(Ehdr) *out)
+{
+	/* A pipe that nobody writes to must not hold us up. */
+	auto_(close_at_exit) int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const char *name = app_file_name(file);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set(FLWR_E_FILE, "%s: %s", name, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return error_set(FLWR_E_FILE, "%s is no file", name);
+	memset(out, 0, sizeof *out);
+	if (read(fd, out, sizeof *out) < 0)
+		return error_set(FLWR_E_FILE, "%s: %s", name, strerror(errno));
+	return 0;
+}
+
+/* Before anything of the file runs: is it a shared object for this machine? */
+static int check_header(const char *file)
+{
+	const ElfW(Ehdr) *own = &__ehdr_start;
+	const char *name = app_file_name(file);
+	ElfW(Ehdr) its;
+	int r = read_header(file, &its);
+
+	if (r)
+		return r;
+	if (memcmp(its.e_ident, ELFMAG, SELFMAG) != 0)
+		return error_set(FLWR_E_FILE, "%s is no shared object", name);
+	if (its.e_ident[EI_DATA] != own->e_ident[EI_DATA])
+		return error_set(
+			FLWR_E_FILE, "%s is for a machine with another byte order", name);
+	if (its.e_ident[EI_CLASS] != own->e_ident[EI_CLASS] || its.e_machine != own->e_machine)
+		return error_set(FLWR_E_FILE,
+			"%s is for another machine (ELF machine %d with %d bits, this one is %d with %d)",
+			name, its.e_machine, its.e_ident[EI_CLASS] == ELFCLASS32 ? 32 : 64,
+			own->e_machine, own->e_ident[EI_CLASS] == ELFCLASS32 ? 32 : 64);
+	return its.e_type == ET_DYN
+		       ? 0
+		       : error_set(FLWR_E_FILE,
+				 "%s is no shared object: link it with -shared (and -fPIC)", name);
+}
+
+/* What the linker says, without the folders of file. */
+static int cannot_load(const char *file, const char *cause)
+{
+	const char *name = app_file_name(file);
+	size_t folders = (size_t)(name - file);
+	char text[REASON_BYTES];
+	size_t n = 0;
+
+	while (*cause && n < sizeof text - 1) {
+		if (folders && strncmp(cause, file, folders) == 0)
+			cause += folders;
+		text[n++] = *cause++;
+	}
+	text[n] = '\0';
+	/* It mostly begins with the name. */
+	if (strncmp(text, name, strlen(name)) == 0 &&
+		strncmp(text + strlen(name), ": ", 2) == 0)
+		memmove(text, text + strlen(name) + 2, strlen(text + strlen(name) + 2) + 1);
+	return error_set(FLWR_E_FILE, "%s cannot be loaded: %s", name, text);
+}
+
+/* A copy of the library in the file itself, or that it brings, would take our objects for its own.
+ */
+static int check_library(const char *file, void *handle)
+{
+	const void *theirs = dlsym(handle, "flwr_version");
+
+	if (!theirs || theirs == dlsym(RTLD_DEFAULT, "flwr_version"))
+		return 0;
+	return error_set(FLWR_E_VERSION,
+		"%s brings a libflwr-app of its own: link it with the shared one (-lflwr-app)",
+		app_file_name(file));
+}
+
+static int make_app(
+	const char *file, void *handle, const char *symbol, const struct flwr_clientapp **out)
+{
+	const char *name = app_file_name(file);
+	const struct flwr_clientapp *app;
+	void *address = dlsym(handle, symbol);
+	app_fn *make;
+	int r;
+
+	if (!address)
+		return error_set(FLWR_E_FILE,
+			"%s has no function %s(), or hides it: declare it FLWR_API", name, symbol);
+	memcpy(&make, &address, sizeof make);
+	error_set(FLWR_E_APP, "%s() of %s returned NULL without a reason", symbol, name);
+	app = make();
+	if (!app)
+		return FLWR_E_APP;
+	r = app_check(app, name);
+	if (r == 0)
+		*out = app;
+	return r;
+}
+
+int app_file_load(const char *file, const char *symbol, const struct flwr_clientapp **out)
+{
+	int r = check_header(file);
+	void *handle;
+
+	if (r)
+		return r;
+	/* At once: a function that this release lacks is said now, not when it is called. */
+	handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+	if (!handle)
+		return cannot_load(file, dlerror());
+	r = check_library(file, handle);
+	/* It stays loaded, also on failure: its constructors may have started threads. */
+	return r ? r : make_app(file, handle, symbol, out);
+}
