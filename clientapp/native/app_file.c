@@ -88,13 +88,55 @@ static int cannot_load(const char *file, const char *cause)
 	return error_set(FLWR_E_FILE, "%s cannot be loaded: %s", name, text);
 }
 
-/* A copy of the library in the file itself, or that it brings, would take our objects for its own.
- */
-static int check_library(const char *file, void *handle)
+/* Is the library's note (libflwr/app/version.c) among these? */
+static bool has_note(const uint8_t *at, size_t left)
 {
-	const void *theirs = dlsym(handle, "flwr_version");
+	const size_t align = 4;
 
-	if (!theirs || theirs == dlsym(RTLD_DEFAULT, "flwr_version"))
+	while (left >= sizeof(ElfW(Nhdr))) {
+		ElfW(Nhdr) note;
+		size_t bytes;
+
+		memcpy(&note, at, sizeof note);
+		bytes = sizeof note + (note.n_namesz + align - 1) / align * align +
+			(note.n_descsz + align - 1) / align * align;
+		if (bytes > left)
+			return false;
+		if (note.n_namesz == sizeof LIBRARY_NOTE && note.n_type == LIBRARY_NOTE_TYPE &&
+			memcmp(at + sizeof note, LIBRARY_NOTE, sizeof LIBRARY_NOTE) == 0)
+			return true;
+		at += bytes;
+		left -= bytes;
+	}
+	return false;
+}
+
+/* Count the object at *arg if it has the library inside. */
+static int count_library(struct dl_phdr_info *object, size_t size, void *arg)
+{
+	unsigned *n = arg;
+
+	(void)size;
+	for (ElfW(Half) i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+
+		if (part->p_type == PT_NOTE &&
+			has_note((const uint8_t *)object->dlpi_addr + part->p_vaddr, part->p_memsz)) {
+			++*n;
+			break;
+		}
+	}
+	return 0;
+}
+
+/* A copy of the library in the file itself, or in one that it brings, would take our objects for
+ * its own. Its symbols may be hidden, its note is not. */
+static int check_library(const char *file)
+{
+	unsigned libraries = 0;
+
+	dl_iterate_phdr(count_library, &libraries);
+	if (libraries == 1)
 		return 0;
 	return error_set(FLWR_E_VERSION,
 		"%s brings a libflwr-app of its own: link it with the shared one (-lflwr-app)",
@@ -135,7 +177,7 @@ int app_file_load(const char *file, const char *symbol, const struct flwr_client
 	handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
 	if (!handle)
 		return cannot_load(file, dlerror());
-	r = check_library(file, handle);
+	r = check_library(file);
 	/* It stays loaded, also on failure: its constructors may have started threads. */
 	return r ? r : make_app(file, handle, symbol, out);
 }

@@ -83,8 +83,10 @@ static void taken(void **state)
 		{"flower-superexec --insecure --appio-api-address grpc://[::1]:1", "[::1]:1", 0, 0,
 			false},
 		{"flower-superexec --insecure --runtime-api-address=h:1 --appio-api-address h:1 "
-		 "--executor subprocess --flwr-dir /tmp",
+		 "--executor subprocess --flwr-dir /tmp --native-app /tmp",
 			"h:1", 0, 0, false},
+		{"flwr-clientapp --insecure --native-app a/b=x.so:f --allow-native a/b",
+			"127.0.0.1:9094", 0, 0, false},
 	};
 	struct command command;
 
@@ -130,6 +132,10 @@ static void refused(void **state)
 		{"flwr-clientapp --root-certificates f", "not in this version", EXIT_CODE_NONE},
 		{"flwr-clientapp --insecure --plugin-type clientapp", "unknown option",
 			EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --native-app robot=x.so", "must be PUBLISHER/NAME",
+			EXIT_CODE_NONE},
+		{"flower-superexec --insecure --runtime-api-address h:1 --allow-native robot",
+			"--allow-native \"robot\" must be PUBLISHER/NAME", EXIT_CODE_NONE},
 	};
 	struct command command;
 

@@ -29,6 +29,8 @@ static struct {
 	bool app_has_error;
 	int install_result;
 	unsigned installs;
+	const char *component; /* of the app's manifest */
+	bool refused;
 	unsigned done;
 } world;
 
@@ -102,7 +104,7 @@ const char *app_host_reason(const struct app_host *host)
 
 bool app_host_refused(const struct app_host *host)
 {
-	return false;
+	return world.refused;
 }
 
 const char *app_host_hello_text(const struct app_host *host)
@@ -136,6 +138,8 @@ int __wrap_fab_install(const struct slices *content, const struct fab_install_op
 	if (world.install_result)
 		return reason_code(why, world.install_result, "the FAB is of no use");
 	*dir_out = strdup("/home/apps/x");
+	manifest_out->fab_id = strdup("lab/robot");
+	manifest_out->clientapp = strdup(world.component);
 	return 0;
 }
 
@@ -153,17 +157,18 @@ static void on_done(void *arg)
 	world.done++;
 }
 
-static int setup(void **state)
+static int start_worker(void **state, bool names_apps)
 {
 	static struct rig rig;
 	const struct control_start start = {.token = 41,
 		.address = (char *)"127.0.0.1:9094",
 		.flwr_home = (char *)"/home",
-		.content_max_bytes = 1000};
-	struct control_message message;
+		.content_max_bytes = 1000,
+		.names_apps = names_apps};
 	int ends[2];
 
 	memset(&world, 0, sizeof world);
+	world.component = "robot.client_app:app";
 	memset(&rig, 0, sizeof rig);
 	kit_log_init(&rig.log, NULL, LOG_LEVEL_INFO);
 	assert_int_equal(loop_new(&rig.loop), 0);
@@ -176,10 +181,29 @@ static int setup(void **state)
 				 &rig.worker),
 		0);
 	worker_start(rig.worker);
-	assert_int_equal(control_receive(rig.agent, &message), 1);
-	assert_int_equal(message.kind, CONTROL_APP_START);
 	*state = &rig;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	struct control_message message;
+	int r = start_worker(state, false);
+
+	assert_int_equal(control_receive(((struct rig *)*state)->agent, &message), 1);
+	assert_int_equal(message.kind, CONTROL_APP_START);
+	assert_null(message.app.fab_id);
+	return r;
+}
+
+/* Its agent wants to know which app a process is for. */
+static int setup_naming(void **state)
+{
+	struct control_message message;
+	int r = start_worker(state, true);
+
+	assert_int_equal(control_receive(((struct rig *)*state)->agent, &message), -EAGAIN);
+	return r;
 }
 
 static int teardown(void **state)
@@ -226,12 +250,18 @@ static void agent_says(struct rig *rig, const struct control_message *message)
 	loop_step(rig->loop, 1000);
 }
 
-static void app_starts(struct rig *rig)
+static void app_of_kind_starts(struct rig *rig, bool native)
 {
 	auto_(close_at_exit) int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	const struct control_message message = {.kind = CONTROL_APP_STARTED, .fd = fd};
+	const struct control_message message = {
+		.kind = CONTROL_APP_STARTED, .fd = fd, .native = native};
 
 	agent_says(rig, &message);
+}
+
+static void app_starts(struct rig *rig)
+{
+	app_of_kind_starts(rig, false);
 }
 
 /* A worker whose app has its task. */
@@ -376,6 +406,98 @@ static void a_fab_that_is_refused_is_answered(void **state)
 	assert_string_equal(world.reason, "the FAB is of no use");
 }
 
+/* ---- native apps ---- */
+
+static void run_named(struct rig *rig, bool native)
+{
+	struct control_message message;
+
+	give(good_inputs());
+	kit_loop_until(rig->loop, control_receive(rig->agent, &message) == 1);
+	assert_int_equal(message.kind, CONTROL_APP_START);
+	assert_string_equal(message.app.fab_id, "lab/robot");
+	assert_string_equal(message.app.component, world.component);
+	assert_string_equal(message.app.dir, "/home/apps/x");
+	control_message_done(&message);
+	app_of_kind_starts(rig, native);
+	kit_loop_until(rig->loop, world.tasks == 1);
+}
+
+static void an_app_is_named_when_it_is_installed(void **state)
+{
+	struct rig *rig = *state;
+
+	world.component = "native:robot.so";
+	run_named(rig, true);
+	world.said(world.app_arg, APP_HOST_REPLY);
+	assert_int_equal(world.pushes, 1);
+	assert_false(world.pushed_error);
+}
+
+static void what_a_native_app_cannot_do_is_no_matter_of_python(void **state)
+{
+	struct rig *rig = *state;
+
+	world.refused = world.app_has_error = true;
+	run_named(rig, true);
+	world.said(world.app_arg, APP_HOST_REPLY);
+	assert_int_equal(world.pushes, 1);
+	assert_int_equal(kit_log_count(&rig->log, "install the flwr package"), 0);
+}
+
+static void a_python_without_flwr_is_told_of(void **state)
+{
+	struct rig *rig = *state;
+
+	world.refused = world.app_has_error = true;
+	run_named(rig, false);
+	world.said(world.app_arg, APP_HOST_REPLY);
+	assert_int_equal(kit_log_count(&rig->log, "install the flwr package"), 1);
+}
+
+static void a_native_app_that_does_not_load_in_time_is_answered_for(void **state)
+{
+	struct rig *rig = *state;
+
+	run_named(rig, true);
+	world.said(world.app_arg, APP_HOST_SILENT);
+	assert_int_equal(world.code, ERROR_CODE_CLIENT_APP_CRASHED);
+	assert_non_null(strstr(world.reason, "the native app was not loaded within 120 s"));
+}
+
+static void a_fab_with_native_code_is_refused_where_no_app_is_native(void **state)
+{
+	struct rig *rig = *state;
+
+	world.component = "native:robot.so";
+	give(good_inputs());
+	kit_loop_until(rig->loop, world.pushes == 1);
+	assert_int_equal(world.code, ERROR_CODE_LOAD_CLIENT_APP);
+	assert_non_null(strstr(world.reason, "--allow-native lab/robot"));
+	agent_hears(rig, CONTROL_APP_STOP);
+}
+
+/* The agent has told why: there is no process. */
+static void an_app_that_the_agent_refuses_is_answered_for(void **state)
+{
+	struct rig *rig = *state;
+	struct control_message message = {.kind = CONTROL_APP_ENDED,
+		.fd = -1,
+		.end = {.kind = PROCESS_NOT_STARTED,
+			.value = EACCES,
+			.why = {.text = "the app brings native code"}}};
+	struct control_message asked;
+
+	give(good_inputs());
+	kit_loop_until(rig->loop, control_receive(rig->agent, &asked) == 1);
+	control_message_done(&asked);
+	agent_says(rig, &message);
+	assert_int_equal(world.code, ERROR_CODE_LOAD_CLIENT_APP);
+	assert_string_equal(world.reason,
+		"An exception was raised when attempting to load `ClientApp`: the app brings "
+		"native code");
+}
+
 /* ---- the end of the app ---- */
 
 static void app_ends(struct rig *rig)
@@ -450,7 +572,8 @@ static void told_to_give_up_before_the_inputs_are_there_it_ends_without_a_reply(
 	assert_false(worker_succeeded(rig->worker));
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define TEST(function)        cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define NAMING_TEST(function) cmocka_unit_test_setup_teardown(function, setup_naming, teardown)
 
 int main(void)
 {
@@ -464,6 +587,12 @@ int main(void)
 		TEST(records_over_the_budget_are_answered),
 		TEST(a_message_that_was_not_read_to_its_end_is_answered),
 		TEST(a_fab_that_is_refused_is_answered),
+		NAMING_TEST(an_app_is_named_when_it_is_installed),
+		NAMING_TEST(what_a_native_app_cannot_do_is_no_matter_of_python),
+		NAMING_TEST(a_python_without_flwr_is_told_of),
+		NAMING_TEST(a_native_app_that_does_not_load_in_time_is_answered_for),
+		NAMING_TEST(an_app_that_the_agent_refuses_is_answered_for),
+		TEST(a_fab_with_native_code_is_refused_where_no_app_is_native),
 		TEST(an_app_that_crashes_is_answered_for),
 		TEST(an_app_that_crashes_before_the_inputs_are_there_is_answered_with_them),
 		TEST(an_app_that_hangs_up_and_lives_on_is_stopped),

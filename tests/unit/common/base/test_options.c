@@ -11,6 +11,7 @@ struct settings {
 	const char *choice;
 	const char *path;
 	struct option_names names;
+	struct option_names texts;
 };
 
 static const char *const colours[] = {"red", "green", "blue", NULL};
@@ -30,6 +31,7 @@ static const struct option_spec specs[] = {
 		"Memory."),
 	ROW_CHOICE("colour", offsetof(struct settings, choice), colours, "COLOUR", "Colour."),
 	ROW_NAMES("hide", offsetof(struct settings, names), "NAMES", "Names."),
+	ROW_TEXTS("map", offsetof(struct settings, texts), "TEXT", "Texts."),
 	{.name = "rest",
 		.kind = OPTION_REFUSED,
 		.why_refused = "There is no REST here.",
@@ -90,6 +92,7 @@ static void every_row(void **state)
 			[OPTION_BYTES] = "2M",
 			[OPTION_CHOICE] = "green",
 			[OPTION_NAMES] = "A,B_*",
+			[OPTION_TEXTS] = "x=/y",
 			[OPTION_ACTION] = NULL};
 		const struct option_spec *spec = &specs[i];
 		struct settings settings = {0};
@@ -117,7 +120,7 @@ static void every_row(void **state)
 			spec->kind == OPTION_ACTION)
 			refused(line, spec->name, "takes no value");
 		else if (spec->kind != OPTION_TEXT && spec->kind != OPTION_PATH &&
-			 spec->kind != OPTION_REFUSED)
+			 spec->kind != OPTION_TEXTS && spec->kind != OPTION_REFUSED)
 			refused(line, spec->name, "must be");
 	}
 }
@@ -177,6 +180,29 @@ static void names_add_up(void **state)
 				 &settings, &why),
 		-EINVAL);
 	assert_non_null(strstr(why.text, "more than 32 times"));
+}
+
+static void texts_add_up(void **state)
+{
+	const char *const words[] = {"program", "--map", "a b", "--map=", "--map", "c,*=d"};
+	const char *many[OPTION_NAMES_MAX + 3] = {"program"};
+	struct settings settings = {0};
+	struct reason why = {0};
+
+	assert_int_equal(options_parse(&table, ARRAY_LEN(words), (char *const *)words, &settings,
+				 &why),
+		0);
+	assert_string_equal(settings.texts.v[0], "a b");
+	assert_string_equal(settings.texts.v[1], "");
+	assert_string_equal(settings.texts.v[2], "c,*=d");
+	assert_null(settings.texts.v[3]);
+	settings = (struct settings){0};
+	for (int i = 0; i <= OPTION_NAMES_MAX; i++)
+		many[i + 1] = "--map=x";
+	assert_int_equal(options_parse(&table, OPTION_NAMES_MAX + 2, (char *const *)many,
+				 &settings, &why),
+		-EINVAL);
+	assert_string_equal(why.text, "option --map is given more than 32 times");
 }
 
 static void mistakes_are_named(void **state)
@@ -248,6 +274,7 @@ int main(void)
 		cmocka_unit_test(every_row),
 		cmocka_unit_test(values_are_stored),
 		cmocka_unit_test(names_add_up),
+		cmocka_unit_test(texts_add_up),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(help_is_wrapped),
 	};

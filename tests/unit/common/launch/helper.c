@@ -127,6 +127,15 @@ static void say(enum control_kind kind)
 		_exit(98);
 }
 
+/* Ask for a process of this app. */
+static void ask_for(const struct control_app *app)
+{
+	struct control_message message = {.kind = CONTROL_APP_START, .fd = -1, .app = *app};
+
+	if (control_send(PROCESS_FD, &message) < 0)
+		_exit(98);
+}
+
 /* Wait for what the app says on its socket, and print it. */
 static void app_listen(int fd)
 {
@@ -138,18 +147,26 @@ static void app_listen(int fd)
 	fflush(stdout);
 }
 
-/* A worker that asks for an app process; behaviours 4 to 8. */
+/* A worker that asks for an app process; behaviours 4 to 10. */
 static int run_app(uint64_t behaviour)
 {
+	static const struct control_app app = {.fab_id = (char *)"lab/robot",
+		.component = (char *)"native:robot.so",
+		.dir = (char *)"/apps/robot"};
 	auto_(control_message_done) struct control_message started = {.fd = -1};
 	auto_(control_message_done) struct control_message ended = {.fd = -1};
 
-	say(CONTROL_APP_START);
+	if (behaviour == 9)
+		ask_for(&app);
+	else
+		say(CONTROL_APP_START);
 	next(&started);
 	if (started.kind == CONTROL_APP_ENDED) {
 		printf("app not started: %d %s\n", started.end.value, started.end.why.text);
 		return 0;
 	}
+	if (started.native)
+		printf("app is native\n");
 	app_listen(started.fd);
 	if (behaviour == 5) /* ends before the app */
 		return 0;
@@ -176,6 +193,8 @@ static int be_worker(void)
 	printf("start token=%llu address=%s home=%s level=%d\n",
 		(unsigned long long)start.start.token, start.start.address, start.start.flwr_home,
 		start.start.log_level);
+	if (start.start.names_apps)
+		printf("apps have names\n");
 	fflush(stdout);
 	switch (start.start.token) {
 	case 1:

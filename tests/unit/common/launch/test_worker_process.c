@@ -120,6 +120,80 @@ static void test_no_python(void **state)
 	agent_free(agent);
 }
 
+/* ---- native apps ---- */
+
+static const char host_script[] = "#!/bin/sh\necho arguments $@ .\necho 'WARN  careful' >&2\n"
+				  "printf hello >&3\n";
+
+static void run_named(struct rig *rig, const char *native_app, const char *allow_native)
+{
+	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/nonexistent/python3", "/x");
+	struct seen seen = {.ended = false};
+	char host[64];
+
+	script_new(host, host_script);
+	rig->paths.host = host;
+	rig->launch.native_app.v[0] = native_app;
+	rig->launch.allow_native.v[0] = allow_native;
+	start(agent, 9, &seen);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(seen.end.value, 0);
+	agent_free(agent);
+	unlink(host);
+}
+
+/* The host gets the file, its lines have levels; no Python is needed. */
+static void test_native_app(void **state)
+{
+	struct rig *rig = *state;
+
+	run_named(rig, "lab/robot=/opt/robot.so:make", NULL);
+	assert_int_equal(rig_log_count(rig, "out: apps have names\n"), 1);
+	assert_int_equal(rig_log_count(rig, "out: app is native\n"), 1);
+	assert_int_equal(rig_log_count(rig, "out: app said hello\n"), 1);
+	assert_int_equal(
+		rig_log_count(rig, "app out: arguments -l debug /opt/robot.so make ."), 1);
+	assert_int_equal(rig_log_count(rig, "WARN  test: worker 7 app: careful\n"), 1);
+}
+
+static void test_native_app_of_a_fab(void **state)
+{
+	struct rig *rig = *state;
+
+	run_named(rig, NULL, "lab/robot");
+	assert_int_equal(
+		rig_log_count(rig, "app out: arguments -l debug /apps/robot/robot.so ."), 1);
+}
+
+/* The worker, which decides nothing, is told why. */
+static void test_native_app_not_allowed(void **state)
+{
+	struct rig *rig = *state;
+
+	run_named(rig, NULL, "lab/arm");
+	assert_int_equal(rig_log_count(rig, "out: app not started: 13 the app brings native code"),
+		1);
+	assert_int_equal(rig_log_count(rig, "ERROR test: worker 7 app: could not be started"), 1);
+}
+
+static void test_what_runs_is_told(void **state)
+{
+	struct rig *rig = *state;
+	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", "/x");
+
+	agent_tell_apps(agent);
+	assert_int_equal(rig_log_count(rig, "INFO  test: apps run with /bin/sh"), 1);
+	rig->launch.python = "/nonexistent/python3";
+	agent_tell_apps(agent);
+	assert_int_equal(rig_log_count(rig, "WARN  test: no app can run yet: /nonexistent"), 1);
+	rig->launch.native_app.v[0] = "lab/robot=/bin/sh";
+	agent_tell_apps(agent);
+	assert_int_equal(rig_log_count(rig, "INFO  test: app lab/robot runs from /bin/sh"), 1);
+	assert_int_equal(rig_log_count(rig, "INFO  test: only native apps can run: /nonexist"), 1);
+	assert_int_equal(rig_log_count(rig, "WARN"), 1);
+	agent_free(agent);
+}
+
 static void test_no_worker(void **state)
 {
 	struct rig *rig = *state;
@@ -243,6 +317,10 @@ int main(void)
 		TEST(test_start_message),
 		TEST(test_app_to_its_end),
 		TEST(test_no_python),
+		TEST(test_native_app),
+		TEST(test_native_app_of_a_fab),
+		TEST(test_native_app_not_allowed),
+		TEST(test_what_runs_is_told),
 		TEST(test_no_worker),
 		TEST(test_nonsense),
 		TEST(test_asks_twice),
