@@ -10,11 +10,11 @@ NEWEST = "1.41.0"
 
 
 @contextlib.contextmanager
-def newest_federation(request, folder):
+def federation_of(request, folder, version):
     """A federation of that release, in which nothing runs yet; its logs are shown when a test has
     failed meanwhile."""
     try:
-        release = find(NEWEST)
+        release = find(version)
     except LookupError as error:
         pytest.skip(str(error))
     if request.config.getoption("--programs") != "ours":
@@ -28,3 +28,7 @@ def newest_federation(request, folder):
         if wrong or request.session.testsfailed > failed:
             federation.show_logs()
     assert not wrong, "\n".join(wrong)
+
+
+def newest_federation(request, folder):
+    return federation_of(request, folder, NEWEST)

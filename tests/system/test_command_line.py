@@ -223,6 +223,10 @@ SUPERNODE += [
     (["--insecure", "--clientapp-command", "sh; date"], "--clientapp-command: it has one of"),
     (["--insecure", "--clientapp-command", "sh $NOT_SET"], "names a variable that is not set"),
     (["--insecure", "--clientapp-command", "sh", "--python", "sh"], "--python has no effect"),
+    (["--insecure", "--clientapp-command", "sh", "--native-app", "a/b=c"], "--native-app has no"),
+    (["--insecure", "--clientapp-command", "sh", "--allow-native", "a/b"], "--allow-native has no"),
+    (["--insecure", "--native-app", "b=c.so"], "must be PUBLISHER/NAME"),
+    (["--insecure", "--native-app", "/nonexistent"], "neither PUBLISHER/NAME=FILE.so nor a directory"),
     (
         ["--insecure", "--isolation", "process", "--clientapp-command", "sh"],
         "--clientapp-command is for --isolation subprocess",

@@ -250,6 +250,12 @@ static void refused(void **state)
 			EXIT_CODE_NONE},
 		{"--isolation process --stderr-in-replies", "give it to flwr-clientapp",
 			EXIT_CODE_NONE},
+		{"--isolation process --native-app a/b=c.so",
+			"--native-app has no effect with --isolation process: give it to flwr-clientapp",
+			EXIT_CODE_NONE},
+		{"--isolation process --allow-native a/b", "--allow-native has no effect",
+			EXIT_CODE_NONE},
+		{"--native-app a/b=c.so:d:e-f", "must be the name of a function", EXIT_CODE_NONE},
 	};
 	struct command command;
 
