@@ -4,6 +4,7 @@ import argparse
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ NODES = 2
 GOOD = 0.90
 RUN_S = 240
 ROOT = Path(__file__).resolve().parents[2]
+NATIVE_APP = ROOT / "examples/native-digits"
 
 
 class Interrupted(Exception):
@@ -65,15 +67,33 @@ def show_progress(federation, log, started):
     return float(accuracies[-1][1]) if accuracies else 0.0
 
 
+def start_native(federation, index):
+    """A node without Python, whose digits are in a file."""
+    data = federation.folder / "digits"
+    export = ["-m", "native_digits.data", index, NODES, data]
+    subprocess.run(
+        [str(word) for word in (federation.bin / "python", "-B", *export)],
+        cwd=NATIVE_APP,
+        check=True,
+    )
+    library = federation.binaries.parent / "examples/bin/native-digits.so"
+    options = {"--native-app": f"flwr-native/native-digits={library}", "--python": None}
+    federation.start_node(f'data="{data}"', options, wait=False)
+
+
 def federate(federation, options, started):
     say(f"Starting a SuperLink (Flower {options.flower}) and {NODES} SuperNodes ...")
     federation.start_superlink()
+    app = NATIVE_APP if options.native else ROOT / "examples/digits"
     for index in range(NODES):
-        federation.start_node(f"partition-id={index} num-partitions={NODES}", wait=False)
+        if options.native and index == 0:
+            start_native(federation, index)
+        else:
+            federation.start_node(f"partition-id={index} num-partitions={NODES}", wait=False)
     for node in federation.nodes:
         federation.wait_registered(node)
-    say(f"Running examples/digits, {options.rounds} rounds ...")
-    run_id = federation.run(ROOT / "examples/digits", f"num-server-rounds={options.rounds}")
+    say(f"Running examples/{app.name}, {options.rounds} rounds ...")
+    run_id = federation.run(app, f"num-server-rounds={options.rounds}")
     return show_progress(federation, federation.follow_run(run_id), started)
 
 
@@ -97,12 +117,19 @@ def parse():
     parser.add_argument(
         "--programs", choices=PROGRAMS, default="ours", help="whose SuperNode to run (ours)"
     )
+    parser.add_argument(
+        "--native", action="store_true", help="one node runs an app in C, and needs no Python"
+    )
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     try:
         options.flower = release.find(options.flower).version
     except LookupError as missing:
         parser.error(str(missing))
+    if options.native and options.programs != "ours":
+        parser.error("--native is for --programs ours")
+    if options.native and not release.find(options.flower).has_records_api:
+        parser.error("--native: the example needs Flower 1.21 or later")
     return options
 
 

@@ -352,3 +352,24 @@ def test_fab_may_not_bring_code(federation, judge_so, options):
     federation.expect(r"ERROR .* app: could not be started: the app brings native code")
     lab = Lab(federation, "subprocess", options)
     lab.fails("count", 1, NOT_LOADED, "native:lib/judge.so", f"--allow-native {NAME}")
+
+
+# ---- an app that learns ----
+
+
+def test_digits(request, tmp_path):
+    """A party in C and one in Python learn together, under Flower's own FedAvg."""
+    example = ROOT / "examples/native-digits"
+    library = Path(os.environ["FLWR_BIN_DIR"]).parent / "examples/bin/native-digits.so"
+    data = tmp_path / "digits"
+    with federation_of(request, tmp_path, "1.41.0") as federation:
+        export = [federation.bin / "python", "-B", "-m", "native_digits.data", "0", "2", data]
+        subprocess.run(export, cwd=example, check=True, timeout=60)
+        federation.start_superlink()
+        mapped = f"flwr-native/native-digits={library}"
+        federation.start_node(f'data="{data}"', {"--native-app": mapped, "--python": None})
+        federation.start_node("partition-id=1 num-partitions=2")
+        log = federation.follow_run(federation.run(example))
+        accuracy = log.wait_log(r"\[SUMMARY\] accuracy (\d\.\d+)", 180).group(1)
+        assert float(accuracy) >= 0.90
+        assert all("reply sent" in node.text() for node in federation.nodes)

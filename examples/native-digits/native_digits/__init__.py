@@ -1,0 +1,1 @@
+"""Handwritten digits, learnt by a party in C and one in Python."""
