@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "libflwr/app/call_internal.h"
+#include "libflwr/app/note_internal.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -88,7 +89,7 @@ static int cannot_load(const char *file, const char *cause)
 	return error_set(FLWR_E_FILE, "%s cannot be loaded: %s", name, text);
 }
 
-/* Is the library's note (libflwr/app/version.c) among these? */
+/* Is the library's note among these? */
 static bool has_note(const uint8_t *at, size_t left)
 {
 	const size_t align = 4;

@@ -93,7 +93,7 @@ static int check_folder(const char *value, struct reason *why)
 	auto_(free_at_exit) char *path = path_absolute(value);
 	char shown[SHOWN_BYTES];
 	struct stat st;
-	int r = !path ? -ENOMEM : stat(path, &st) < 0 ? -errno : 0;
+	int r = !*value ? -ENOENT : !path ? -ENOMEM : stat(path, &st) < 0 ? -errno : 0;
 
 	if (r == 0 && S_ISDIR(st.st_mode))
 		return 0;
