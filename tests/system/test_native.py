@@ -100,7 +100,7 @@ def test_no_python_is_needed(lab):
 @pytest.mark.parametrize("what", ["echo", "copy"])
 def test_arrays(lab, what):
     """Of all sizes there and back, bit by bit."""
-    arrays = {"small": {f"w{n}": n for n in range(1, 40)}, "large": {"a": 9 << 20, "b": 7 << 20}}
+    arrays = {"all": {f"w{n}": n for n in range(1, 40)} | {"a": 9 << 20, "b": 7 << 20}}
     message = lab.judge.send(lab.id, what, arrays=arrays, type="train")
     reply = lab.judge.reply(message)
     assert reply["code"] == 0, reply
@@ -241,6 +241,7 @@ def test_bad_files(federation, judge_so, tmp_path):
     apps = tmp_path / "apps/flwr-native"
     apps.mkdir(parents=True)
     file = apps / "judge.so"
+    federation.expect(r"ERROR .* app: /.*/judge\.so: ")
     lab = Lab(federation, "subprocess", {"--native-app": apps.parent})
     good = Path(judge_so).read_bytes()
     texts = sources(
@@ -283,6 +284,7 @@ def test_bad_files(federation, judge_so, tmp_path):
 def test_missing_file(federation, tmp_path):
     """Told at the start, and in each reply."""
     federation.expect(rf"WARN .*: app {NAME} cannot run yet: .*/judge\.so: No such file")
+    federation.expect(r"ERROR .* app: /.*/judge\.so: judge\.so: No such file")
     missing = tmp_path / "judge.so"
     lab = Lab(federation, "subprocess", {"--native-app": f"{NAME}={missing}"})
     lab.fails("echo", 1, NOT_LOADED + ": judge.so: No such file or directory")
