@@ -403,10 +403,9 @@ static void ask_for_app(struct worker *worker)
 {
 	if (worker->answered)
 		return;
-	agent_client_start(worker->agent,
-		&(struct control_app){.fab_id = worker->manifest.fab_id,
-			.component = worker->manifest.clientapp,
-			.dir = worker->app_dir});
+	agent_client_start(worker->agent, &(struct control_app){.fab_id = worker->manifest.fab_id,
+						  .component = worker->manifest.clientapp,
+						  .dir = worker->app_dir});
 }
 
 static void install_done(struct job *job)

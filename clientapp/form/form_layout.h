@@ -1,6 +1,6 @@
 /*
- * form_layout: the numbers of the app form (docs/app-form.md), for a worker and for the native host.
- * Any thread.
+ * form_layout: the numbers of the app form (docs/app-form.md), for a worker and for the native
+ * host. Any thread.
  */
 #ifndef FLWR_FORM_FORM_LAYOUT_H
 #define FLWR_FORM_FORM_LAYOUT_H

@@ -342,8 +342,7 @@ int form_open(const struct slice *file, enum form_content content, struct form_r
 	head_bytes = le64toh(header.head_bytes);
 	data_start = le64toh(header.data_start);
 	if (memcmp(header.magic, FORM_MAGIC, sizeof header.magic) != 0 ||
-		le16toh(header.version) != APP_FORM_VERSION ||
-		le16toh(header.content) != content)
+		le16toh(header.version) != APP_FORM_VERSION || le16toh(header.content) != content)
 		return -EBADMSG;
 	if (head_start < sizeof header || head_start > file->len ||
 		head_bytes > file->len - head_start || data_start < sizeof header ||

@@ -25,7 +25,7 @@ const char *app_file_name(const char *file)
 }
 
 /* Read how file begins; fewer bytes than an ELF header has are zeros behind. 0 or negative. */
-static int read_header(const char *file, ElfW(Ehdr) *out)
+static int read_header(const char *file, ElfW(Ehdr) * out)
 {
 	/* A pipe that nobody writes to must not hold us up. */
 	auto_(close_at_exit) int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -55,8 +55,7 @@ static int check_header(const char *file)
 	if (memcmp(its.e_ident, ELFMAG, SELFMAG) != 0)
 		return error_set(FLWR_E_FILE, "%s is no shared object", name);
 	if (its.e_ident[EI_DATA] != own->e_ident[EI_DATA])
-		return error_set(
-			FLWR_E_FILE, "%s is for a machine with another byte order", name);
+		return error_set(FLWR_E_FILE, "%s is for a machine with another byte order", name);
 	if (its.e_ident[EI_CLASS] != own->e_ident[EI_CLASS] || its.e_machine != own->e_machine)
 		return error_set(FLWR_E_FILE,
 			"%s is for another machine (ELF machine %d with %d bits, this one is %d with %d)",
@@ -83,8 +82,7 @@ static int cannot_load(const char *file, const char *cause)
 	}
 	text[n] = '\0';
 	/* It mostly begins with the name. */
-	if (strncmp(text, name, strlen(name)) == 0 &&
-		strncmp(text + strlen(name), ": ", 2) == 0)
+	if (strncmp(text, name, strlen(name)) == 0 && strncmp(text + strlen(name), ": ", 2) == 0)
 		memmove(text, text + strlen(name) + 2, strlen(text + strlen(name) + 2) + 1);
 	return error_set(FLWR_E_FILE, "%s cannot be loaded: %s", name, text);
 }
@@ -122,7 +120,8 @@ static int count_library(struct dl_phdr_info *object, size_t size, void *arg)
 		const ElfW(Phdr) *part = &object->dlpi_phdr[i];
 
 		if (part->p_type == PT_NOTE &&
-			has_note((const uint8_t *)object->dlpi_addr + part->p_vaddr, part->p_memsz)) {
+			has_note((const uint8_t *)object->dlpi_addr + part->p_vaddr,
+				part->p_memsz)) {
 			++*n;
 			break;
 		}

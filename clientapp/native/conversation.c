@@ -43,8 +43,7 @@ int conversation_hello(int socket, uint32_t code, const struct reason *text)
 int conversation_reply(int socket, uint64_t bytes)
 {
 	return say(socket,
-		(struct form_datagram){
-			.type = htole32(FORM_GIVE_REPLY), .number = htole64(bytes)},
+		(struct form_datagram){.type = htole32(FORM_GIVE_REPLY), .number = htole64(bytes)},
 		NULL);
 }
 

@@ -43,7 +43,7 @@ struct reply_file {
 	pid_t pid;         /* a forked child has the file, too, and must leave it alone */
 	struct slice task; /* mapping of its beginning */
 	uint64_t end;      /* of the file */
-	unsigned refs;     /* the caller's, and one for each area: pieces may outlive the caller's */
+	unsigned refs; /* the caller's, and one for each area: pieces may outlive the caller's */
 	bool sealed;
 	pthread_mutex_t lock;
 	LIST_HEAD(, area) areas; /* the one that is shared first, if there is one with room */
@@ -118,9 +118,8 @@ static int area_new(struct reply_file *file, size_t bytes, struct area **out)
 	area->data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file->fd,
 		(off_t)offset);
 	if (area->data == MAP_FAILED) {
-		r = -errno;
 		resize(file->fd, file->end);
-		return r;
+		return -ENOMEM;
 	}
 	/* A child of the app's would keep the file from being sealed. */
 	madvise(area->data, bytes, MADV_DONTFORK);
@@ -144,8 +143,8 @@ static void area_free(struct area *area)
 		resize(file->fd, area->offset) == 0)
 		file->end = area->offset;
 	else if (!file->sealed)
-		fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			(off_t)area->offset, (off_t)area->bytes);
+		fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)area->offset,
+			(off_t)area->bytes);
 	LIST_REMOVE(area, link);
 	file->refs--;
 	free(area);

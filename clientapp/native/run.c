@@ -119,8 +119,7 @@ static int prepare(struct job *job)
 static int call_app(const struct run_spec *spec, struct job *job)
 {
 	const struct task *task = &job->task;
-	struct listener listener = {
-		.socket = spec->socket, .end_s = task->created_at + task->ttl};
+	struct listener listener = {.socket = spec->socket, .end_s = task->created_at + task->ttl};
 	const struct flwr_message message = {.type = task->message_type,
 		.id = task->message_id,
 		.group_id = task->group_id,
@@ -186,8 +185,8 @@ static int give(const struct run_spec *spec, struct job *job)
 				.run_config = &run_config},
 			&bytes);
 	if (r)
-		return tell_unwritten(spec, r,
-			record_dict_bytes(&content) + record_dict_bytes(&state));
+		return tell_unwritten(
+			spec, r, record_dict_bytes(&content) + record_dict_bytes(&state));
 	return conversation_reply(spec->socket, bytes);
 }
 

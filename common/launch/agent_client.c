@@ -120,8 +120,7 @@ void agent_client_start(struct agent_client *client, const struct control_app *a
 void agent_client_stop(struct agent_client *client)
 {
 	if (client->asked && !client->ended)
-		client_ask(client,
-			&(struct control_message){.kind = CONTROL_APP_STOP, .fd = -1});
+		client_ask(client, &(struct control_message){.kind = CONTROL_APP_STOP, .fd = -1});
 }
 
 void agent_client_free(struct agent_client *client)

@@ -98,8 +98,8 @@ static int socketpair_open(int *ours_out, int *theirs_out, struct reason *why)
 }
 
 /* Find what runs the app. 0; -errno with a sentence for the log and one for the reply. */
-static int program_find(struct agent *agent, const struct control_app *app,
-	struct app_program *out, struct reason *why, struct reason *told)
+static int program_find(struct agent *agent, const struct control_app *app, struct app_program *out,
+	struct reason *why, struct reason *told)
 {
 	int r = 0;
 

@@ -16,7 +16,7 @@ struct launch_options {
 	struct option_names app_env_hide;
 	struct option_names native_app;   /* as native_apps.h reads them */
 	struct option_names allow_native; /* "PUBLISHER/NAME" */
-	int64_t grace_ms;          /* for the messages at work when the program is stopped */
+	int64_t grace_ms;                 /* for the messages at work when the program is stopped */
 	int64_t app_exit_grace_ms; /* for an app to end by itself when its reply was taken over */
 	const char *app_output;    /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */

@@ -79,8 +79,7 @@ static int check_mapping(const char *value, const char *equals, struct reason *w
 			"--native-app %s: what is before the = must be PUBLISHER/NAME, as in the app's pyproject.toml",
 			shown);
 	if (!equals[1] || colon == equals + 1)
-		return reason_code(
-			why, -EINVAL, "--native-app %s: no file is behind the =", shown);
+		return reason_code(why, -EINVAL, "--native-app %s: no file is behind the =", shown);
 	if (colon && !is_identifier(colon + 1))
 		return reason_code(why, -EINVAL,
 			"--native-app %s: what is behind the : must be the name of a function",
@@ -152,7 +151,8 @@ void native_apps_tell(const struct launch_options *options, struct log *log)
 		if (equals)
 			tell_mapping(value, equals, log);
 		else
-			log_info(log, "apps that have a file PUBLISHER/NAME.so below %s run from it",
+			log_info(log,
+				"apps that have a file PUBLISHER/NAME.so below %s run from it",
 				value);
 	}
 	for (size_t i = 0; options->allow_native.v[i]; i++)

@@ -63,12 +63,12 @@ struct network {
 static const struct {
 	const char *name;
 	size_t n;
-} parts[] = {{"hidden.weight", PIXELS * HIDDEN}, {"hidden.bias", HIDDEN},
-	{"out.weight", HIDDEN * DIGITS}, {"out.bias", DIGITS}};
+} parts[] = {{"hidden.weight", PIXELS *HIDDEN}, {"hidden.bias", HIDDEN},
+	{"out.weight", HIDDEN *DIGITS}, {"out.bias", DIGITS}};
 
 /* One digit: the hidden units, and how likely it is each of the ten. */
-static void forward(const struct network *net, const unsigned char *row, float *hidden,
-	float *chance)
+static void forward(
+	const struct network *net, const unsigned char *row, float *hidden, float *chance)
 {
 	float sum = 0, most;
 
@@ -149,8 +149,8 @@ static int train(struct flwr_call *call)
 		if (!weights[i])
 			return FLWR_FAILED;
 		if (n != parts[i].n)
-			return flwr_failf("%s has %zu numbers, not %zu", parts[i].name, n,
-				parts[i].n);
+			return flwr_failf(
+				"%s has %zu numbers, not %zu", parts[i].name, n, parts[i].n);
 	}
 	net = (struct network){weights[0], weights[1], weights[2], weights[3]};
 	if (digits_load(call->context, &digits) != 0)
@@ -181,12 +181,12 @@ static int evaluate(struct flwr_call *call)
 		if (!weights[i])
 			return FLWR_FAILED;
 		if (n != parts[i].n)
-			return flwr_failf("%s has %zu numbers, not %zu", parts[i].name, n,
-				parts[i].n);
+			return flwr_failf(
+				"%s has %zu numbers, not %zu", parts[i].name, n, parts[i].n);
 	}
 	/* They are only read. */
-	net = (struct network){(float *)weights[0], (float *)weights[1], (float *)weights[2],
-		(float *)weights[3]};
+	net = (struct network){
+		(float *)weights[0], (float *)weights[1], (float *)weights[2], (float *)weights[3]};
 	if (digits_load(call->context, &digits) != 0)
 		return FLWR_FAILED;
 	for (size_t i = digits.n; i < digits.n + digits.held_out; i++) {

@@ -5,8 +5,8 @@
  */
 #include "fuzz.h"
 
-#include "clientapp/run/app_host.h"
 #include "clientapp/form/form_layout.h"
+#include "clientapp/run/app_host.h"
 #include "common/base/text.h"
 
 #include <sys/socket.h>

@@ -72,8 +72,7 @@ static int copy(struct flwr_call *call)
 
 static int count(struct flwr_call *call)
 {
-	struct flwr_record *kept =
-		flwr_dict_add(call->context->state, "counter", FLWR_METRICS);
+	struct flwr_record *kept = flwr_dict_add(call->context->state, "counter", FLWR_METRICS);
 	int64_t n = 0;
 
 	if (flwr_get_int(kept, "n", &n) < 0)

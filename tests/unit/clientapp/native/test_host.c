@@ -208,7 +208,7 @@ static void add_floats(
 	memset(file, ' ', 128);
 	memcpy(file, begin, sizeof begin);
 	file[10 + sprintf(file + 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu,), }",
-			n)] = ' ';
+			  n)] = ' ';
 	file[127] = '\n';
 	for (size_t i = 0; i < n; i++)
 		memcpy(file + 128 + i * sizeof(float), &(float){first + (float)i}, sizeof(float));
@@ -245,9 +245,9 @@ static uint32_t element(const struct array *array, size_t i)
 {
 	uint32_t value;
 
-	assert_int_equal(slices_read(&array->data,
-				 array->data.bytes - (array->shape[0] - i) * sizeof value, &value,
-				 sizeof value),
+	assert_int_equal(
+		slices_read(&array->data, array->data.bytes - (array->shape[0] - i) * sizeof value,
+			&value, sizeof value),
 		0);
 	return value;
 }
@@ -297,8 +297,7 @@ static void arrays_are_edited_and_what_came_stays_as_it_was(void **state)
 	assert_int_equal(element(&halves->arrays[2], 0), 0x3f800000); /* 1.0 */
 	came = find(&fixture.reply.content, "came");
 	for (size_t i = 0; i < 3; i++)
-		assert_true(slices_equal(
-			&came->arrays[i].data, &content.v[0].arrays[i].data));
+		assert_true(slices_equal(&came->arrays[i].data, &content.v[0].arrays[i].data));
 	close_fixture(&fixture);
 }
 
@@ -315,8 +314,7 @@ static void arrays_of_all_sizes_are_made_and_thrown_away(void **state)
 		const struct array *array = &made->arrays[i];
 		const uint32_t number = (uint32_t)strtoul(array->key, NULL, 10);
 
-		assert_int_equal(
-			array->shape[0], number % 20 == 19 ? 100000 + number : number);
+		assert_int_equal(array->shape[0], number % 20 == 19 ? 100000 + number : number);
 		for (size_t k = 0; k < (size_t)array->shape[0]; k += 977)
 			assert_int_equal(element(array, k), number * k);
 	}
@@ -421,8 +419,7 @@ static void a_limit_for_files_is_not_for_the_reply(void **state)
 	add_floats(&content, "arrays", "w", 100000, 2);
 	run_app(&fixture, "train.limit_files", &content, NULL);
 	assert_replied(&fixture);
-	assert_int_equal(
-		element(&fixture.reply.content.v[0].arrays[0], 0), 0x3f800000); /* 1.0 */
+	assert_int_equal(element(&fixture.reply.content.v[0].arrays[0], 0), 0x3f800000); /* 1.0 */
 	close_fixture(&fixture);
 }
 
@@ -521,7 +518,8 @@ static void a_child_that_stays_changes_nothing(void **state)
 
 	open_app(&fixture, "sample.so", NULL);
 	/* A group of its own, to be killed with the child in it. */
-	assert_return_code(setpgid(fixture.pid, fixture.pid) < 0 && errno != EACCES ? -1 : 0, errno);
+	assert_return_code(
+		setpgid(fixture.pid, fixture.pid) < 0 && errno != EACCES ? -1 : 0, errno);
 	give_task(&fixture, "query.fork_child", NULL, NULL);
 	wait_over(&fixture, true);
 	assert_replied(&fixture);
@@ -630,8 +628,7 @@ static void each_wrong_file_has_its_sentence(void **state)
 		"small.so is for another machine (ELF machine 62 with 32 bits, this one is 62 with 64)");
 #endif
 	refused(swapped, NULL, "swapped.so is for a machine with another byte order");
-	refused(program, NULL,
-		"program.so is no shared object: link it with -shared (and -fPIC)");
+	refused(program, NULL, "program.so is no shared object: link it with -shared (and -fPIC)");
 	refused(object, NULL, "object.so is no shared object: link it with -shared (and -fPIC)");
 }
 
@@ -643,8 +640,7 @@ static void each_wrong_app_has_its_sentence(void **state)
 		"hidden_function.so has no function make(), or hides it: declare it FLWR_API");
 	refused("sample.so", "nothing",
 		"sample.so has no function nothing(), or hides it: declare it FLWR_API");
-	refused("no_reason.so", NULL,
-		"flwr_app() of no_reason.so returned NULL without a reason");
+	refused("no_reason.so", NULL, "flwr_app() of no_reason.so returned NULL without a reason");
 	refused("missing.so", NULL,
 		"missing.so cannot be loaded: undefined symbol: flwr_of_the_future");
 	refused("own_library.so", NULL,

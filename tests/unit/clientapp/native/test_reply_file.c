@@ -229,15 +229,13 @@ static void pieces_are_put_together(void **state)
 	one = memory(&rig, 300, 9);
 	two = memory(&rig, 300, 9);
 	add(&rig, slice_sub(one, 100, 200));
-	assert_int_equal(
-		slices_append(&rig.content.v[0].arrays[0].data, slice_ref(two)), 0);
+	assert_int_equal(slices_append(&rig.content.v[0].arrays[0].data, slice_ref(two)), 0);
 	add(&rig, slice_sub(rig.task.content.v[0].arrays[0].data.v[0], 1, 500));
 	write_reply(&rig);
 	read_reply(&rig, &reply);
 	assert_array(&reply, 0, 500, 9);
 	assert_array(&reply, 1, 500, 7);
-	assert_int_equal(
-		(uintptr_t)reply.content.v[0].arrays[0].data.v[0].data % FORM_ALIGN, 0);
+	assert_int_equal((uintptr_t)reply.content.v[0].arrays[0].data.v[0].data % FORM_ALIGN, 0);
 	app_reply_done(&reply);
 	slice_unref(&one);
 	slice_unref(&two);
@@ -286,8 +284,8 @@ static void memory_comes_and_goes(void **state)
 	rig_open(&rig, 100);
 	for (int i = 0; i < RANDOM_STEPS; i++) {
 		const size_t at = vector_random() % ARRAY_LEN(held);
-		const size_t bytes = vector_random() % 4 ? vector_random() % 5000
-							 : vector_random() % 500000;
+		const size_t bytes =
+			vector_random() % 4 ? vector_random() % 5000 : vector_random() % 500000;
 
 		slice_unref(&held[at].slice);
 		held[at].value = (uint8_t)(vector_random() % 255 + 1);

@@ -189,9 +189,8 @@ static void texts_add_up(void **state)
 	struct settings settings = {0};
 	struct reason why = {0};
 
-	assert_int_equal(options_parse(&table, ARRAY_LEN(words), (char *const *)words, &settings,
-				 &why),
-		0);
+	assert_int_equal(
+		options_parse(&table, ARRAY_LEN(words), (char *const *)words, &settings, &why), 0);
 	assert_string_equal(settings.texts.v[0], "a b");
 	assert_string_equal(settings.texts.v[1], "");
 	assert_string_equal(settings.texts.v[2], "c,*=d");
@@ -199,8 +198,8 @@ static void texts_add_up(void **state)
 	settings = (struct settings){0};
 	for (int i = 0; i <= OPTION_NAMES_MAX; i++)
 		many[i + 1] = "--map=x";
-	assert_int_equal(options_parse(&table, OPTION_NAMES_MAX + 2, (char *const *)many,
-				 &settings, &why),
+	assert_int_equal(
+		options_parse(&table, OPTION_NAMES_MAX + 2, (char *const *)many, &settings, &why),
 		-EINVAL);
 	assert_string_equal(why.text, "option --map is given more than 32 times");
 }

@@ -18,7 +18,7 @@ struct rig {
 	struct log *log; /* of lines, as log_fd is */
 	int log_fd;
 	struct launch_options launch; /* of agent_of() */
-	struct launch_paths paths; /* host: for the test to set, when it needs one */
+	struct launch_paths paths;    /* host: for the test to set, when it needs one */
 };
 
 int rig_setup(void **state);

@@ -91,8 +91,7 @@ static void an_app_is_asked_for_and_stopped(void **state)
 	const struct control_app app = {.fab_id = (char *)"acme/robot",
 		.component = (char *)"robot.app:app",
 		.dir = (char *)"/apps/robot"};
-	struct control_message message = {
-		.kind = CONTROL_APP_STARTED, .fd = 2, .native = true};
+	struct control_message message = {.kind = CONTROL_APP_STARTED, .fd = 2, .native = true};
 	struct control_message got;
 	struct agent_client *client;
 	int ends[2];

@@ -277,7 +277,7 @@ static void test_refused(void **state)
 		{"\5\6", 2, 0},                              /* no such kind */
 		{"\5\3x", 3, 0},                             /* something behind it */
 		{"\5\3", 2, 1},                              /* a descriptor where none belongs */
-		{"\5\1\1\0a\0\0\0\0", 9, 0},               /* an app that has only a name */
+		{"\5\1\1\0a\0\0\0\0", 9, 0},                 /* an app that has only a name */
 		{"\5\2\0", 3, 0},                            /* none where one belongs */
 		{"\5\2\0", 3, 2},                            /* two */
 		{"\5\2\0", 3, 8},                            /* more than there is room for */

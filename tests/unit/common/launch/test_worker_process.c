@@ -151,8 +151,7 @@ static void test_native_app(void **state)
 	assert_int_equal(rig_log_count(rig, "out: apps have names\n"), 1);
 	assert_int_equal(rig_log_count(rig, "out: app is native\n"), 1);
 	assert_int_equal(rig_log_count(rig, "out: app said hello\n"), 1);
-	assert_int_equal(
-		rig_log_count(rig, "app out: arguments -l debug /opt/robot.so make ."), 1);
+	assert_int_equal(rig_log_count(rig, "app out: arguments -l debug /opt/robot.so make ."), 1);
 	assert_int_equal(rig_log_count(rig, "WARN  test: worker 7 app: careful\n"), 1);
 }
 
@@ -171,8 +170,8 @@ static void test_native_app_not_allowed(void **state)
 	struct rig *rig = *state;
 
 	run_named(rig, NULL, "lab/arm");
-	assert_int_equal(rig_log_count(rig, "out: app not started: 13 the app brings native code"),
-		1);
+	assert_int_equal(
+		rig_log_count(rig, "out: app not started: 13 the app brings native code"), 1);
 	assert_int_equal(rig_log_count(rig, "ERROR test: worker 7 app: could not be started"), 1);
 }
 

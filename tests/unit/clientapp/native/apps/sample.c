@@ -16,8 +16,8 @@ static int copy_all(struct flwr_dict *to, const struct flwr_dict *from)
 	for (size_t i = 0; i < flwr_dict_count(from); i++) {
 		const struct flwr_record *record = flwr_dict_at(from, i);
 
-		flwr_record_copy(flwr_dict_add(to, flwr_record_name(record),
-					 flwr_record_kind(record)),
+		flwr_record_copy(
+			flwr_dict_add(to, flwr_record_name(record), flwr_record_kind(record)),
 			record);
 	}
 	return 0;
@@ -36,8 +36,8 @@ static int halve(struct flwr_call *call)
 	flwr_record_copy(arrays, flwr_dict_get(call->content, "arrays"));
 	for (size_t i = 0; i < flwr_record_count(arrays); i++) {
 		size_t n;
-		float *values = flwr_edit_data(
-			arrays, flwr_record_key(arrays, i), FLWR_FLOAT32, &n);
+		float *values =
+			flwr_edit_data(arrays, flwr_record_key(arrays, i), FLWR_FLOAT32, &n);
 
 		for (size_t k = 0; k < n; k++)
 			values[k] /= 2;
@@ -311,11 +311,10 @@ const struct flwr_clientapp *flwr_app(void)
 		{"query.wrong_type", wrong_type, NULL}, {"query.spoil", spoil, NULL},
 		{"query.minus_one", minus_one, NULL}, {"query.bad_text", bad_text, NULL},
 		{"query.crash", crash, NULL}, {"query.leave", leave, NULL},
-		{"query.wait", wait_for_stop, NULL},
-		{"query.fork_twice", fork_twice, NULL}, {"query.fork_child", fork_child, NULL},
-		{"query.print", print, NULL}, {"query.garbage", garbage, NULL},
-		{"query.say", say, NULL}, {"query.leave_thread", leave_thread, NULL},
-		{NULL, NULL, NULL}};
+		{"query.wait", wait_for_stop, NULL}, {"query.fork_twice", fork_twice, NULL},
+		{"query.fork_child", fork_child, NULL}, {"query.print", print, NULL},
+		{"query.garbage", garbage, NULL}, {"query.say", say, NULL},
+		{"query.leave_thread", leave_thread, NULL}, {NULL, NULL, NULL}};
 	static const struct flwr_clientapp app = {sizeof app, FLWR_VERSION, handlers, NULL};
 
 	return &app;
