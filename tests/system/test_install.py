@@ -46,3 +46,19 @@ def test_link(federation, installed, tmp_path):
     links.mkdir()
     (links / "flower-supernode").symlink_to(installed / "flower-supernode")
     check(federation, links, installed)
+
+
+def test_native_app(federation, installed, tmp_path):
+    """An app in C is built and run with what is installed alone."""
+    prefix = installed.parent
+    source = Path(__file__).parent / "native/judge.c"
+    (library,) = prefix.glob("lib*/**/libflwr-app.so")
+    flags = [f"-I{prefix / 'include'}", f"-L{library.parent}", "-lflwr-app"]
+    app = tmp_path / "judge.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", app, source, *flags], check=True, timeout=60)
+    federation.binaries = installed
+    federation.start_superlink()
+    federation.start_node(options={"--native-app": f"flwr-native/judge={app}", "--python": None})
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    assert serves(judge, node_id) == 1
