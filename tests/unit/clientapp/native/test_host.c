@@ -423,10 +423,19 @@ static void a_limit_for_files_is_not_for_the_reply(void **state)
 	close_fixture(&fixture);
 }
 
+/* The shadow memory of a sanitizer does not fit into any limit. */
+static void skip_with_sanitizers(void)
+{
+#ifdef FLWR_SANITIZED
+	skip();
+#endif
+}
+
 static void memory_of_an_array_that_was_replaced_serves_the_next(void **state)
 {
 	struct fixture fixture;
 
+	skip_with_sanitizers();
 	run_app(&fixture, "train.replace", NULL, NULL);
 	assert_replied(&fixture);
 	close_fixture(&fixture);
@@ -460,10 +469,7 @@ static void memory_without_end_is_an_error(void **state)
 {
 	struct fixture fixture;
 
-	/* The shadow memory of a sanitizer does not fit into any limit. */
-#ifdef FLWR_SANITIZED
-	skip();
-#endif
+	skip_with_sanitizers();
 	run_app(&fixture, "train.allocate", NULL, NULL);
 	assert_error(&fixture, 2, "");
 	close_fixture(&fixture);
