@@ -19,9 +19,13 @@
 /* The run as workers get it: what it is called is the FAB's word, not the SuperLink's. */
 static int encode_run(struct node_run *run, struct slices *out)
 {
-	auto_(free_at_exit) char *fab_id = strdup(run->fab->manifest.fab_id);
-	auto_(free_at_exit) char *fab_version = strdup(run->fab->manifest.version);
+	auto_(free_at_exit) char *fab_id = NULL;
+	auto_(free_at_exit) char *fab_version = NULL;
 
+	if (!run->fab)
+		return run_encode(&run->info, out);
+	fab_id = strdup(run->fab->manifest.fab_id);
+	fab_version = strdup(run->fab->manifest.version);
 	if (!fab_id || !fab_version)
 		return -ENOMEM;
 	free(run->info.fab_id);
@@ -233,9 +237,10 @@ int context_prepare(struct node *node, struct node_run *run, struct reason *why)
 {
 	auto_(value_map_done) struct value_map config = {0};
 	auto_(slices_done) struct slices bytes = {0};
+	const struct value_map *overrides = &run->info.override_config;
 	struct reason cause = {0};
 	int r = config_fuse(
-		&run->fab->manifest.config, &run->info.override_config, &config, &cause);
+		run->fab ? &run->fab->manifest.config : overrides, overrides, &config, &cause);
 
 	if (r == -EINVAL)
 		return reason_code(

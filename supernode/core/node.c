@@ -18,6 +18,7 @@ struct node *node_new(const struct node_options *options)
 		return NULL;
 	node->slots = options->slots;
 	node->workers_come = options->workers_come;
+	node->without_fab = options->without_fab;
 	node->offer_ms = options->offer_ms;
 	node->worker_timeout_ms = options->worker_timeout_ms;
 	node->budget = options->budget;

@@ -50,6 +50,8 @@ struct node_options {
 	const struct value_map *node_config; /* copied */
 	unsigned slots;                      /* messages worked on at a time; 1 for now */
 	bool workers_come; /* process isolation: workers are not started, they ask for messages */
+	bool without_fab;  /* apps are the owner's own: FABs are not asked for, and a run's
+			      configuration is what was set for the run */
 	int64_t offer_ms;  /* how long a message waits for a worker to ask; 0: the ttl bounds it */
 	int64_t worker_timeout_ms; /* from the first pull to the reply; 0: only the message's ttl
 				      bounds it */
@@ -245,7 +247,7 @@ struct task_inputs {
 	bool again; /* they were pulled before */
 	struct slices context;
 	struct slices run;
-	struct slices fab;
+	struct slices fab; /* empty: the node is without FABs */
 };
 
 void task_inputs_done(struct task_inputs *inputs);

@@ -101,7 +101,7 @@ struct node_run {
 	bool asking;       /* its information was asked for (also as a probe) */
 	bool fab_asking;
 	bool want_info, want_fab; /* the owner has not been told yet */
-	struct held_fab *fab;
+	struct held_fab *fab;         /* NULL for good in a node without FABs */
 	struct slices bytes;          /* the Run as a worker gets it */
 	struct value_map config;      /* fused */
 	struct held_context *context; /* from RUN_READY on; before, what its series has left */
@@ -127,6 +127,7 @@ struct node {
 	struct value_map node_config;
 	unsigned slots;
 	bool workers_come;
+	bool without_fab;
 	int64_t offer_ms;
 	int64_t worker_timeout_ms;
 	struct budget *budget;

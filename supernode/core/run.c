@@ -95,7 +95,8 @@ void node_run_over(struct node_run *run, const char *why)
 	reason_set(&run->fail, "%s", why);
 }
 
-/* The FAB is here: fuse the configuration. Only what can never succeed is remembered. */
+/* The FAB, if one is needed, is here: fuse the configuration. Only what can never succeed is
+ * remembered. */
 static void run_prepare(struct node *node, struct node_run *run)
 {
 	struct reason why = {0};
@@ -135,9 +136,9 @@ void node_run_advance(struct node *node, struct node_run *run)
 		run_ask(run);
 	if (run->state != RUN_BARE)
 		return;
-	if (!run->fab)
+	if (!run->fab && !node->without_fab)
 		run->fab = held_fab_ref(node, run->info.fab_hash);
-	if (run->fab)
+	if (run->fab || node->without_fab)
 		run_prepare(node, run);
 	else
 		run_ask_fab(run);
@@ -145,11 +146,13 @@ void node_run_advance(struct node *node, struct node_run *run)
 
 /* ---- answers ---- */
 
-static void take_info(struct node_run *run, struct run *info)
+static void take_info(const struct node *node, struct node_run *run, struct run *info)
 {
 	run->info = *info;
 	*info = (struct run){0};
 	run->state = RUN_BARE;
+	if (node->without_fab)
+		return;
 	if (!run->info.fab_hash || !run->info.fab_hash[0])
 		run_break(run, ERROR_CODE_INVALID_FAB, "the run names no FAB");
 	else if (!sha256_is_hex(run->info.fab_hash))
@@ -172,7 +175,7 @@ void node_run_fetched(struct node *node, struct node_now now, const struct node_
 		} else if (fetched->fetch == NODE_FETCH_REFUSED) {
 			run_fail(run, ERROR_CODE_CLIENT_APP_CRASHED, fetched->reason);
 		} else {
-			take_info(run, info);
+			take_info(node, run, info);
 			context_join(node, run);
 		}
 	}

@@ -72,6 +72,11 @@ static void fail(
 	node_reconcile(node, now);
 }
 
+static int append_fab(const struct node_run *run, struct slices *out)
+{
+	return run->fab ? slices_append_refs(out, &run->fab->bytes) : 0;
+}
+
 enum outcome node_pull_inputs(struct node *node, struct node_now now, struct message *message,
 	struct instruction_inputs *out, const char **details_out)
 {
@@ -85,7 +90,7 @@ enum outcome node_pull_inputs(struct node *node, struct node_now now, struct mes
 	if (envelope_encode(&message->instruction.envelope, &out->message) < 0 ||
 		context_get(node, run, &out->context) < 0 ||
 		slices_append_refs(&out->run, &run->bytes) < 0 ||
-		slices_append_refs(&out->fab, &run->fab->bytes) < 0) {
+		append_fab(run, &out->fab) < 0) {
 		instruction_inputs_done(out);
 		return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
 	}
@@ -209,7 +214,7 @@ enum outcome node_pull_task(struct node *node, struct node_now now, struct messa
 	run = message->run;
 	if (context_get(node, run, &out->context) < 0 ||
 		slices_append_refs(&out->run, &run->bytes) < 0 ||
-		slices_append_refs(&out->fab, &run->fab->bytes) < 0) {
+		append_fab(run, &out->fab) < 0) {
 		task_inputs_done(out);
 		return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
 	}

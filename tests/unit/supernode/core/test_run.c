@@ -170,6 +170,37 @@ static void test_fab_over_budget(void **state)
 	fixture_done(&f);
 }
 
+/* The owner has the app: a run needs no FAB, even if it names none. */
+static void a_node_without_fabs(void **state)
+{
+	struct instruction_inputs inputs = {0};
+	struct context context = {0};
+	struct run run = {0};
+	const char *details = NULL;
+	struct fixture f;
+
+	fixture_open(&f, &(struct node_options){.slots = 1, .without_fab = true});
+	give_message(&f, 1, 100);
+	expect(&f, NODE_FETCH_RUN);
+	give_run(&f, 1, "", "rate");
+	expect(&f, NODE_START_WORKER);
+	expect_nothing(&f);
+	assert_int_equal(
+		pull_inputs(f.node, f.now, f.action.token, &inputs, &details), OUTCOME_OK);
+	assert_int_equal(inputs.fab.bytes, 0);
+	assert_int_equal(run_decode(&inputs.run, &run), 0);
+	assert_string_equal(run.fab_id, "said/superlink");
+	assert_int_equal(context_decode(&inputs.context, &context), 0);
+	assert_int_equal(context.run_config.n, 1);
+	assert_true(value_map_get(&context.run_config, "rate")->d == 0.5);
+	run_done(&run);
+	context_done(&context);
+	instruction_inputs_done(&inputs);
+	assert_int_equal(push(&f, f.token, "reply", 100), OUTCOME_OK);
+	expect(&f, NODE_PUSH_REPLY);
+	fixture_done(&f);
+}
+
 static void test_probes(void **state)
 {
 	struct fixture f;
@@ -221,6 +252,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_broken_runs),
 		cmocka_unit_test(test_fab_over_budget),
+		cmocka_unit_test(a_node_without_fabs),
 		cmocka_unit_test(test_probes),
 	};
 
