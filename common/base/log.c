@@ -26,6 +26,8 @@
 
 struct log {
 	int fd;
+	log_take_fn *take; /* gets the lines; NULL: fd does */
+	void *take_arg;
 	mode_t type; /* S_IFIFO, S_IFSOCK, ... */
 	enum log_level level;
 	atomic_ulong dropped; /* lines since the last one that got through */
@@ -78,6 +80,17 @@ struct log *log_new(int fd, const char *name, enum log_level level)
 	atomic_init(&log->dropped, 0);
 	atomic_init(&log->torn, false);
 	atomic_init(&log->kept, 0);
+	return log;
+}
+
+struct log *log_new_for(log_take_fn *take, void *arg, enum log_level level)
+{
+	struct log *log = log_new(-1, NULL, level);
+
+	if (!log)
+		return NULL;
+	log->take = take;
+	log->take_arg = arg;
 	return log;
 }
 
@@ -354,6 +367,13 @@ static void line_end(struct log *log, struct line *line, bool passing)
 		atomic_fetch_add(&log->dropped, dropped + 1);
 }
 
+/* Give the line, of which there is nothing but text, to who takes lines. */
+static void line_give(struct log *log, const struct line *line, enum log_level level)
+{
+	line->data[line->len] = '\0';
+	log->take(log->take_arg, level, line->data);
+}
+
 static void write_line(
 	struct log *log, enum log_level level, bool passing, const char *format, va_list args)
 {
@@ -363,9 +383,13 @@ static void write_line(
 
 	if (!log_enabled(log, level) || vsnprintf(text, sizeof text, format, args) < 0)
 		return;
-	line_begin(log, &line, level);
+	if (!log->take)
+		line_begin(log, &line, level);
 	line_add(&line, text, strlen(text));
-	line_end(log, &line, passing);
+	if (log->take)
+		line_give(log, &line, level);
+	else
+		line_end(log, &line, passing);
 }
 
 void log_level_output(struct log *log)
@@ -389,10 +413,14 @@ void log_output(
 		return;
 	}
 	line.data = data;
-	line_begin(log, &line, level);
+	if (!log->take)
+		line_begin(log, &line, level);
 	line_add(&line, head, strlen(head));
 	line_add(&line, bytes, len);
-	line_end(log, &line, false);
+	if (log->take)
+		line_give(log, &line, level);
+	else
+		line_end(log, &line, false);
 }
 
 void log_line(struct log *log, enum log_level level, const char *format, ...)

@@ -28,6 +28,12 @@ struct log;
  * into its log.
  */
 struct log *log_new(int fd, const char *name, enum log_level level);
+/*
+ * A log that gives lines up to level to take(), on the thread that writes them: text is escaped and
+ * cut as elsewhere, and has no time, level, name or newline. NULL on no memory.
+ */
+typedef void log_take_fn(void *arg, enum log_level level, const char *text);
+struct log *log_new_for(log_take_fn *take, void *arg, enum log_level level);
 void log_free(struct log *log);
 void log_set_level(struct log *log, enum log_level level);
 

@@ -365,9 +365,51 @@ static void level_names(void **state)
 	assert_int_equal(log_level_parse("", &level), -EINVAL);
 }
 
+struct taken {
+	enum log_level level;
+	char text[10000];
+	unsigned lines;
+};
+
+static void take(void *arg, enum log_level level, const char *text)
+{
+	struct taken *taken = arg;
+
+	taken->level = level;
+	taken->lines++;
+	snprintf(taken->text, sizeof taken->text, "%s", text);
+}
+
+static void lines_that_are_given(void **state)
+{
+	static char much[20000];
+	static struct taken taken;
+	struct log *log = log_new_for(take, &taken, LOG_LEVEL_INFO);
+
+	(void)state;
+	assert_non_null(log);
+	log_warn(log, "worker %u:\nstarted", 3u);
+	assert_int_equal(taken.level, LOG_LEVEL_WARN);
+	assert_string_equal(taken.text, "worker 3:\\nstarted");
+	log_debug(log, "not at this level");
+	assert_int_equal(taken.lines, 1);
+	log_progress(log, "half");
+	assert_int_equal(taken.level, LOG_LEVEL_INFO);
+	assert_string_equal(taken.text, "half");
+	log_output(log, LOG_LEVEL_ERROR, "app: ", "x\x1b", 2);
+	assert_int_equal(taken.level, LOG_LEVEL_ERROR);
+	assert_string_equal(taken.text, "app: x\\x1b");
+	memset(much, 'y', sizeof much - 1);
+	log_error(log, "%s", much);
+	assert_int_equal(taken.lines, 4);
+	assert_in_range(strlen(taken.text), 8000, 8192);
+	log_free(log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_that_are_given),
 		cmocka_unit_test(the_form_of_a_line),
 		cmocka_unit_test(output_is_not_cut),
 		cmocka_unit_test(lines_are_kept),
