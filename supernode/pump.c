@@ -1,6 +1,6 @@
 /*
- * pump: does what the node decides, after each event that reached it: from the SuperLink
- * (uplink.c), from workers and their processes (here), from time.
+ * pump: does what the node decides, after each event that reached it: from the SuperLink (by
+ * uplink.c), from workers and their processes, from time.
  */
 #include "supernode/supernode_internal.h"
 
@@ -55,7 +55,37 @@ static void on_worker_gone(void *arg, uint64_t message)
 
 const struct runner_ops runner_events = {.ended = on_worker_ended, .gone = on_worker_gone};
 
+/* ---- what comes from the SuperLink ---- */
+
+static void on_told_to_end(void *arg)
+{
+	struct supernode *supernode = arg;
+
+	if (supernode->phase != PHASE_WORKING)
+		return;
+	supernode_stop(supernode);
+	supernode->told = true;
+}
+
+static void on_over(void *arg, enum fleet_over over, const char *sentence)
+{
+	supernode_over(arg, over, sentence);
+}
+
+const struct uplink_ops pump_uplink = {
+	.changed = on_changed, .told_to_end = on_told_to_end, .over = on_over};
+
 /* ---- what the node decides ---- */
+
+static void do_fetch_run(struct supernode *supernode, const struct node_action *action)
+{
+	uplink_fetch_run(&supernode->uplink, action);
+}
+
+static void do_push_reply(struct supernode *supernode, const struct node_action *action)
+{
+	uplink_push_reply(&supernode->uplink, action);
+}
 
 static void do_start_worker(struct supernode *supernode, const struct node_action *action)
 {
@@ -128,11 +158,11 @@ static void do_finished(struct supernode *supernode, const struct node_action *a
 }
 
 static void (*const does[NODE_ACTION_N])(struct supernode *, const struct node_action *) = {
-	[NODE_FETCH_RUN] = uplink_fetch_run,
-	[NODE_FETCH_FAB] = uplink_fetch_fab,
+	[NODE_FETCH_RUN] = do_fetch_run,
+	[NODE_FETCH_FAB] = fab_fetch,
 	[NODE_START_WORKER] = do_start_worker,
 	[NODE_STOP_WORKER] = do_stop_worker,
-	[NODE_PUSH_REPLY] = uplink_push_reply,
+	[NODE_PUSH_REPLY] = do_push_reply,
 	[NODE_FINISHED] = do_finished,
 };
 

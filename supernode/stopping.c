@@ -42,9 +42,9 @@ static void leave(struct supernode *supernode)
 /* Leave, now that messages are answered, or stay until the ServerApp has fetched the last reply. */
 static void answered(struct supernode *supernode)
 {
-	int64_t until_ms = clock_after(supernode->answered_ms, FETCH_MS);
+	int64_t until_ms = clock_after(supernode->uplink.answered_ms, FETCH_MS);
 
-	if (!supernode->answered_ms || until_ms <= clock_now_ms()) {
+	if (!supernode->uplink.answered_ms || until_ms <= clock_now_ms()) {
 		leave(supernode);
 		return;
 	}
@@ -134,7 +134,7 @@ void supernode_over(struct supernode *supernode, enum fleet_over over, const cha
 	}
 	if (supernode->phase >= PHASE_LEAVING)
 		return;
-	supernode->answered_ms = 0;
+	supernode->uplink.answered_ms = 0;
 	node_close(supernode->node);
 	node_give_up(supernode->node, supernode_now(),
 		over == FLEET_OVER_TOLD ? "the SuperNode was told to end"

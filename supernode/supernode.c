@@ -217,7 +217,7 @@ static int new_fleet(struct supernode *supernode)
 
 	if (r)
 		return r;
-	return fleet_new(
+	r = fleet_new(
 		&(struct fleet_options){
 			.link = {.loop = supernode->loop,
 				.log = supernode->log,
@@ -234,9 +234,16 @@ static int new_fleet(struct supernode *supernode)
 			.poll_min_ms = options->poll_min_ms,
 			.poll_max_ms = options->poll_max_ms,
 			.ops = &uplink_events,
-			.arg = supernode,
+			.arg = &supernode->uplink,
 		},
 		&supernode->fleet);
+	supernode->uplink = (struct uplink){.log = supernode->log,
+		.node = supernode->node,
+		.fleet = supernode->fleet,
+		.guess = options->transport,
+		.ops = &pump_uplink,
+		.arg = supernode};
+	return r;
 }
 
 static int new_parts(struct supernode *supernode, struct reason *why)
@@ -253,7 +260,6 @@ static int new_parts(struct supernode *supernode, struct reason *why)
 				 strstr(options->clientapp_command, COMMAND_TOKEN_FILE);
 	supernode->tick = timer_new(supernode->loop, pump_tick, supernode);
 	supernode->end = timer_new(supernode->loop, stopping_over, supernode);
-	supernode->guess = options->transport;
 	supernode->trim_timer = timer_new(supernode->loop, pump_trim, supernode);
 	supernode->offers = timer_new(supernode->loop, pump_say_offer, supernode);
 	supernode->health_timer = timer_new(supernode->loop, pump_health, supernode);

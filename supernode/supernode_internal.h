@@ -19,6 +19,7 @@
 #include "supernode/run/runner.h"
 #include "supernode/state_dir.h"
 #include "supernode/supernode.h"
+#include "supernode/uplink.h"
 #include "supernode/workers/workers.h"
 
 /* WORKING, DRAINING, ANSWERING if the grace was too short, LINGERING if a reply may be fetched yet,
@@ -45,9 +46,9 @@ struct supernode {
 	struct state_dir state;
 	struct health *health; /* NULL: nobody wants to know */
 	struct timer *health_timer;
-	const char *guess; /* options->transport; NULL when it has been said to be wrong */
 	struct node *node;
 	struct fleet *fleet;
+	struct uplink uplink; /* between these two */
 	struct workers *workers;
 	struct agent *agent; /* NULL, as runner, when workers come by themselves */
 	struct runner *runner;
@@ -64,9 +65,8 @@ struct supernode {
 	struct timer *trim_timer; /* armed after a large message */
 	uint64_t passed_bytes;    /* of the spool, when it was armed last */
 	enum phase phase;
-	int64_t answered_ms; /* when the last reply was delivered; 0: none was */
-	bool apps_stopped;   /* the last ones, in PHASE_ENDING */
-	unsigned leaving;    /* parts that have not said that they are done */
+	bool apps_stopped; /* the last ones, in PHASE_ENDING */
+	unsigned leaving;  /* parts that have not said that they are done */
 	bool pumping;
 	bool told;    /* to end, by the SuperLink; not yet by a signal */
 	bool hurried; /* asked to stop twice */
@@ -75,7 +75,7 @@ struct supernode {
 
 static inline struct node_now supernode_now(void)
 {
-	return (struct node_now){clock_now_ms(), clock_wall_s()};
+	return uplink_now();
 }
 
 /* ---- pump.c ---- */
@@ -83,6 +83,7 @@ static inline struct node_now supernode_now(void)
 void supernode_pump(struct supernode *supernode);
 extern const struct workers_ops workers_events; /* arg is the supernode */
 extern const struct runner_ops runner_events;   /* arg is the supernode */
+extern const struct uplink_ops pump_uplink;     /* arg is the supernode */
 /* Callbacks of the timers; arg is the supernode. */
 void pump_tick(void *arg);
 void pump_say_offer(void *arg);
@@ -97,10 +98,8 @@ void stopping_check(struct supernode *supernode);
 /* arg is the supernode: the time of the phase is over. */
 void stopping_over(void *arg);
 
-/* ---- uplink.c: what comes from the SuperLink, and what the node wants of it ---- */
-extern const struct fleet_ops uplink_events; /* arg is the supernode */
-void uplink_fetch_run(struct supernode *supernode, const struct node_action *action);
-void uplink_fetch_fab(struct supernode *supernode, const struct node_action *action);
-void uplink_push_reply(struct supernode *supernode, const struct node_action *action);
+/* ---- fab_fetch.c ---- */
+/* Get and check the FAB of an action of the core. */
+void fab_fetch(struct supernode *supernode, const struct node_action *action);
 
 #endif

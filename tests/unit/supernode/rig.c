@@ -42,7 +42,7 @@ const struct transport_kind *fleet_transport(const struct fleet *fleet)
 
 int fleet_get_run(struct fleet *fleet, uint64_t run_id, fleet_run_fn *done, void *arg)
 {
-	assert_ptr_equal(arg, &rig.node);
+	assert_ptr_equal(arg, &rig.node.uplink);
 	world.run_done = done;
 	return 0;
 }
@@ -174,6 +174,8 @@ static void rig_open(const struct node_options *options)
 	node->node = rig.f.node;
 	node->budget = rig.f.budget;
 	node->options = &told;
+	node->uplink = (struct uplink){
+		.log = node->log, .node = node->node, .ops = &pump_uplink, .arg = node};
 	/* Only looked at. */
 	node->runner = options->workers_come ? NULL : (struct runner *)&world;
 	node->agent = options->workers_come ? NULL : (struct agent *)&world;
@@ -236,7 +238,7 @@ void come(void)
 
 void pushed(enum outcome outcome)
 {
-	world.pushed(&rig.node, world.pushed_message, outcome, "said so");
+	world.pushed(&rig.node.uplink, world.pushed_message, outcome, "said so");
 }
 
 void gone(void)

@@ -136,7 +136,7 @@ static void a_third_signal_does_not_wait_for_the_superlink(void **state)
 static void a_lost_superlink_ends_what_is_at_work(void **state)
 {
 	come();
-	uplink_events.over(&rig.node, FLEET_OVER_LOST, "the SuperLink is gone");
+	uplink_events.over(&rig.node.uplink, FLEET_OVER_LOST, "the SuperLink is gone");
 	assert_int_equal(kit_log_count(&rig.log, "the SuperLink is gone (Exit Code: "), 1);
 	assert_int_equal(rig.node.phase, PHASE_ANSWERING);
 	assert_int_equal(world.stops, 1);
@@ -151,12 +151,12 @@ static void a_lost_superlink_ends_what_is_at_work(void **state)
 
 static void a_superlink_that_sends_it_away_is_no_failure(void **state)
 {
-	uplink_events.over(&rig.node, FLEET_OVER_TOLD, "told to shut down");
+	uplink_events.over(&rig.node.uplink, FLEET_OVER_TOLD, "told to shut down");
 	assert_int_equal(rig.node.phase, PHASE_LEAVING);
 	parts_leave();
 	assert_int_equal(rig.node.status, 0);
 	/* Said again, it changes nothing. */
-	uplink_events.over(&rig.node, FLEET_OVER_LOST, "lost");
+	uplink_events.over(&rig.node.uplink, FLEET_OVER_LOST, "lost");
 	assert_int_equal(rig.node.phase, PHASE_LEFT);
 }
 
@@ -164,10 +164,10 @@ static void a_superlink_that_sends_it_away_is_no_failure(void **state)
 static void a_superlink_that_tells_it_to_end_waits_for_the_messages(void **state)
 {
 	come();
-	uplink_events.told_to_end(&rig.node);
+	uplink_events.told_to_end(&rig.node.uplink);
 	assert_int_equal(rig.node.phase, PHASE_DRAINING);
 	assert_int_equal(kit_log_count(&rig.log, "stopping: 1 message at work"), 1);
-	uplink_events.told_to_end(&rig.node);
+	uplink_events.told_to_end(&rig.node.uplink);
 	assert_int_equal(rig.node.phase, PHASE_DRAINING);
 	/* The first signal of an operator is no second one either. */
 	supernode_stop(&rig.node);
@@ -260,11 +260,11 @@ static void each_event_asks_for_the_next_message(void **state)
 {
 	unsigned pokes = world.pokes;
 
-	uplink_events.registered(&rig.node, NODE_ID);
+	uplink_events.registered(&rig.node.uplink, NODE_ID);
 	assert_int_equal(world.pokes, pokes + 1);
-	assert_true(uplink_events.wants_message(&rig.node));
+	assert_true(uplink_events.wants_message(&rig.node.uplink));
 	come();
-	assert_false(uplink_events.wants_message(&rig.node));
+	assert_false(uplink_events.wants_message(&rig.node.uplink));
 }
 
 static void outcomes_of_a_push_are_told_apart(void **state)

@@ -11,7 +11,7 @@ static void run_answered(enum outcome outcome, const char *hash)
 		.fab_hash = strdup(hash)};
 
 	assert_non_null(world.run_done);
-	world.run_done(&rig.node, 1, outcome, &run, "said \"so\"");
+	world.run_done(&rig.node.uplink, 1, outcome, &run, "said \"so\"");
 	run_done(&run);
 }
 
