@@ -123,6 +123,7 @@ void stopping_over(void *arg)
 void supernode_over(struct supernode *supernode, enum fleet_over over, const char *sentence)
 {
 	static const int codes[] = {[FLEET_OVER_LOST] = EXIT_CODE_NO_SUPERLINK,
+		[FLEET_OVER_REFUSED] = EXIT_CODE_NO_SUPERLINK,
 		[FLEET_OVER_KEY] = EXIT_CODE_KEY_INVALID};
 
 	if (over == FLEET_OVER_TOLD) {

@@ -35,9 +35,10 @@ struct fleet_options {
 };
 
 enum fleet_over {
-	FLEET_OVER_TOLD, /* by the SuperLink, to shut down */
-	FLEET_OVER_LOST, /* given up (--max-retries, --max-wait-time), or a final refusal */
-	FLEET_OVER_KEY   /* the operator's key, or the clock, at the first registration */
+	FLEET_OVER_TOLD,    /* by the SuperLink, to shut down */
+	FLEET_OVER_LOST,    /* given up (--max-retries, --max-wait-time) */
+	FLEET_OVER_REFUSED, /* a final refusal */
+	FLEET_OVER_KEY      /* the operator's key, or the clock, at the first registration */
 };
 
 struct fleet_ops {

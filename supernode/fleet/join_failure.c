@@ -210,7 +210,7 @@ static void step_refused(struct join *join, const struct transport_result *resul
 	} else {
 		reason_set(&sentence, "SuperLink %s refused %s: %s", link_address(join->link),
 			method_of(join), cause);
-		join->options.ops->refused(join->options.arg, FLEET_OVER_LOST, sentence.text);
+		join->options.ops->refused(join->options.arg, FLEET_OVER_REFUSED, sentence.text);
 	}
 }
 

@@ -24,6 +24,7 @@
 #define DETAILS_BYTES 256
 #define UNREADABLE    "the server's message cannot be read"
 #define ENDED_BY_PEER "the server has ended the stream"
+#define LEFT          "this client has left"
 
 struct bidi {
 	struct bidi_options options; /* its strings are not kept */
@@ -39,6 +40,7 @@ struct bidi {
 	int64_t since_before_ms;
 	bool awaited;   /* a reply */
 	bool leaving;   /* the stream ends as agreed; wait_s follows */
+	bool quitting;  /* by its owner's wish: nothing follows */
 	int64_t wait_s; /* then, from leave_ms on; 0: for ever */
 	int64_t leave_ms;
 	bool freed; /* by its owner; goes with the stream */
@@ -101,6 +103,10 @@ static void bidi_failed(struct bidi *bidi, enum outcome outcome, const char *det
 	char quoted[DETAILS_BYTES], cause[DETAILS_BYTES + 32];
 	int64_t now_ms = clock_now_ms(), next_ms;
 
+	if (bidi->quitting) {
+		bidi_ended(bidi, BIDI_LEFT, LEFT);
+		return;
+	}
 	text_quote(details, strlen(details), quoted, sizeof quoted);
 	snprintf(cause, sizeof cause, "%s %s", outcome_name(outcome), quoted);
 	if (is_final(bidi, outcome)) {
@@ -147,7 +153,7 @@ static void stream_sent(void *arg)
 {
 	struct bidi *bidi = arg;
 
-	if (bidi->leaving)
+	if (bidi->leaving || bidi->quitting)
 		timer_set(bidi->timer, clock_after(clock_now_ms(), CLOSE_MS));
 	else
 		rpc_stream_read(bidi->stream);
@@ -160,7 +166,7 @@ static void stream_received(void *arg, struct slices *message)
 	int64_t seconds;
 	int r;
 
-	if (bidi->leaving) {
+	if (bidi->leaving || bidi->quitting) {
 		stream_break(bidi, UNREADABLE);
 		return;
 	}
@@ -183,6 +189,10 @@ static void stream_received(void *arg, struct slices *message)
 
 static void stream_left(struct bidi *bidi)
 {
+	if (bidi->quitting) {
+		bidi_ended(bidi, BIDI_LEFT, LEFT);
+		return;
+	}
 	if (bidi->wait_s == 0) {
 		bidi_ended(bidi, BIDI_DISMISSED, "the server has dismissed this client");
 		return;
@@ -241,6 +251,8 @@ static void timer_due(void *arg)
 
 	if (bidi->stream)
 		rpc_stream_cancel(bidi->stream);
+	else if (bidi->quitting)
+		bidi_ended(bidi, BIDI_LEFT, LEFT);
 	else
 		connect_now(bidi);
 }
@@ -278,6 +290,14 @@ int bidi_new(const struct bidi_options *options, struct bidi **out)
 	return 0;
 }
 
+/* Nothing is sent any more after what is on its way; the server may end the stream itself. */
+static void stream_close(struct bidi *bidi)
+{
+	rpc_stream_close(bidi->stream);
+	rpc_stream_read(bidi->stream);
+	timer_set(bidi->timer, clock_after(clock_now_ms(), LEAVE_MS));
+}
+
 int bidi_reply(struct bidi *bidi, struct slices *message)
 {
 	int r = bidi->awaited ? rpc_stream_send(bidi->stream, message, 0) : -EPIPE;
@@ -286,6 +306,8 @@ int bidi_reply(struct bidi *bidi, struct slices *message)
 	if (r < 0)
 		return r;
 	bidi->awaited = false; /* stream_sent() reads on */
+	if (bidi->quitting)
+		stream_close(bidi);
 	return 0;
 }
 
@@ -298,6 +320,17 @@ void bidi_refuse(struct bidi *bidi, const char *why)
 	bidi->since_ms = bidi->since_before_ms;
 	reason_set(&bidi->why, "%s", why);
 	stream_break(bidi, bidi->why.text);
+}
+
+void bidi_leave(struct bidi *bidi)
+{
+	if (bidi->quitting)
+		return;
+	bidi->quitting = true;
+	if (!bidi->stream)
+		timer_set(bidi->timer, 0);
+	else if (!bidi->awaited && !bidi->leaving)
+		stream_close(bidi);
 }
 
 void bidi_free(struct bidi *bidi)

@@ -17,8 +17,9 @@ struct bidi;
 enum bidi_end {
 	BIDI_DISMISSED, /* the server has said that this client is not needed any more */
 	BIDI_GAVE_UP,   /* the tries are used up */
-	BIDI_REFUSED    /* by an outcome that no other try would change; before the first
+	BIDI_REFUSED,   /* by an outcome that no other try would change; before the first
 			   instruction also UNAUTHENTICATED, PERMISSION_DENIED, UNIMPLEMENTED */
+	BIDI_LEFT       /* by bidi_leave() */
 };
 
 struct bidi_options {
@@ -52,6 +53,10 @@ int bidi_reply(struct bidi *bidi, struct slices *message);
 /* There is no reply to the last instruction, for this reason: the stream is given up, and another
  * one begins as after a failure. lost() comes, later. Nothing happens when none is awaited. */
 void bidi_refuse(struct bidi *bidi, const char *why);
+
+/* Leave for good: takes no other instruction; a reply that is awaited is still taken, and what is
+ * on its way is sent. Then ended(BIDI_LEFT) comes, from the loop. Again: no effect. */
+void bidi_leave(struct bidi *bidi);
 
 /* No callback comes afterwards. NULL is fine. */
 void bidi_free(struct bidi *bidi);

@@ -99,7 +99,7 @@ static void check_again(
 static void check_end(struct rig *rig, const char *method, enum outcome outcome)
 {
 	bool key = outcome == OUTCOME_UNAUTHENTICATED || outcome == OUTCOME_FAILED_PRECONDITION;
-	enum fleet_over what = key ? FLEET_OVER_KEY : FLEET_OVER_LOST;
+	enum fleet_over what = key ? FLEET_OVER_KEY : FLEET_OVER_REFUSED;
 
 	if (outcome == OUTCOME_UNIMPLEMENTED) { /* something else may be there by and by */
 		assert_int_equal(rig->over, 0);
@@ -111,7 +111,7 @@ static void check_end(struct rig *rig, const char *method, enum outcome outcome)
 	assert_int_equal(rig->over_what, what);
 	assert_non_null(strstr(rig->over_sentence, "superlink.test:9092"));
 	assert_non_null(strstr(rig->over_sentence, outcome_name(outcome)));
-	if (what == FLEET_OVER_LOST)
+	if (what == FLEET_OVER_REFUSED)
 		assert_non_null(strstr(rig->over_sentence, method));
 	assert_int_equal(rig_warnings(rig), 0);
 	assert_null(rig->out);

@@ -133,7 +133,7 @@ static void test_a_key_of_its_own_is_not_taken(void **state)
 	/* Something else is wrong with the call. */
 	rig = rig_begin(rig_lacks_c, NULL, NULL);
 	rig_fail(rig, "RegisterNode", OUTCOME_INVALID_ARGUMENT);
-	assert_int_equal(rig->over_what, FLEET_OVER_LOST);
+	assert_int_equal(rig->over_what, FLEET_OVER_REFUSED);
 	assert_non_null(strstr(rig->over_sentence, "refused RegisterNode: INVALID_ARGUMENT"));
 	rig_free(rig);
 }
