@@ -237,19 +237,37 @@ static int finish(int r, const char *path, const struct reason *cause, struct re
 		cause->text[0] ? cause->text : "cannot be used: OpenSSL refuses it");
 }
 
+/* what: the file's path, or a name of the text. */
+static int read_private(
+	struct key_text *text, const char *what, EVP_PKEY **out, struct reason *why)
+{
+	struct reason cause = {0};
+	int r = openssh_is_private(text->data) ? openssh_private(text->data, out, &cause)
+					       : pem_private(text, out, &cause);
+
+	return finish(r, what, &cause, why);
+}
+
 int key_file_private(const char *path, struct log *log, EVP_PKEY **out, struct reason *why)
 {
 	auto_(key_text_done) struct key_text text = {0};
-	struct reason cause = {0};
 	int r = read_text(path, log, &text, why);
 
-	if (r < 0)
-		return r;
-	if (openssh_is_private(text.data))
-		r = openssh_private(text.data, out, &cause);
-	else
-		r = pem_private(&text, out, &cause);
-	return finish(r, path, &cause, why);
+	return r < 0 ? r : read_private(&text, path, out, why);
+}
+
+int key_text_private(const char *given, const char *what, EVP_PKEY **out, struct reason *why)
+{
+	auto_(key_text_done) struct key_text text = {.len = strlen(given)};
+
+	if (text.len > KEY_FILE_MAX_BYTES)
+		return reason_code(why, -EFBIG, "the key %s is none: it has over %d bytes", what,
+			KEY_FILE_MAX_BYTES);
+	text.data = calloc(1, KEY_FILE_MAX_BYTES + 1);
+	if (!text.data)
+		return -ENOMEM;
+	memcpy(text.data, given, text.len);
+	return read_private(&text, what, out, why);
 }
 
 int key_file_public(const char *path, EVP_PKEY **out, struct reason *why)

@@ -23,6 +23,9 @@
  */
 int key_file_private(const char *path, struct log *log, EVP_PKEY **out, struct reason *why);
 
+/* The same of a key that is at hand, which what calls in sentences ("authentication_key_pem"). */
+int key_text_private(const char *text, const char *what, EVP_PKEY **out, struct reason *why);
+
 /* A public key, an OpenSSH line or PEM. As above. */
 int key_file_public(const char *path, EVP_PKEY **out, struct reason *why);
 

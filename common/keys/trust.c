@@ -34,6 +34,13 @@ static bool has_certificate(const char *pem, size_t len)
 	return found;
 }
 
+static int no_certificate(const char *what, struct reason *why)
+{
+	return reason_code(why, -EINVAL,
+		"%s has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\") that can be read",
+		what);
+}
+
 static int load_file(const char *path, char **pem_out, struct reason *why)
 {
 	auto_(free_at_exit) char *pem = NULL;
@@ -45,9 +52,7 @@ static int load_file(const char *path, char **pem_out, struct reason *why)
 			why, r, "the certificates in %s cannot be read: %s", path, strerror(-r));
 	/* The file is handed on as text. */
 	if (strlen(pem) != len || !has_certificate(pem, len))
-		return reason_code(why, -EINVAL,
-			"%s has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\") that can be read",
-			path);
+		return no_certificate(path, why);
 	*pem_out = take_pointer(&pem);
 	return 0;
 }
@@ -68,4 +73,12 @@ int trust_load(const char *path, char **pem_out, struct reason *why)
 			return 0;
 	return reason_code(why, -ENOENT,
 		"this system has no list of trusted certificates (package ca-certificates): name a file with --root-certificates");
+}
+
+int trust_take(const char *pem, const char *what, char **pem_out, struct reason *why)
+{
+	if (strlen(pem) > TRUST_MAX_BYTES || !has_certificate(pem, strlen(pem)))
+		return no_certificate(what, why);
+	*pem_out = strdup(pem);
+	return *pem_out ? 0 : -ENOMEM;
 }

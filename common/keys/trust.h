@@ -15,4 +15,8 @@
  */
 int trust_load(const char *path, char **pem_out, struct reason *why);
 
+/* The same of certificates that are at hand as text, which what calls in sentences. 0, -EINVAL,
+ * -ENOMEM. */
+int trust_take(const char *pem, const char *what, char **pem_out, struct reason *why);
+
 #endif

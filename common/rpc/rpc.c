@@ -194,6 +194,12 @@ void rpc_silence(void)
 		gpr_set_log_function(print_assertions);
 }
 
+void rpc_silence_unless_used(void)
+{
+	if (!grpc_is_initialized())
+		rpc_silence();
+}
+
 struct loop *rpc_loop(struct rpc *rpc)
 {
 	return rpc->loop;

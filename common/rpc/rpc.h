@@ -34,4 +34,7 @@ void rpc_free(struct rpc *rpc);
  */
 void rpc_silence(void);
 
+/* The same for a library: no effect when the program that it is in uses gRPC by itself. */
+void rpc_silence_unless_used(void);
+
 #endif

@@ -43,6 +43,10 @@ int auth_new(struct auth **out);
 int auth_load(const char *private_path, const char *public_path, struct log *log, struct auth **out,
 	struct reason *why);
 
+/* The same of a private key as text, which what calls in sentences. Does not block. */
+int auth_load_text(
+	const char *private_key, const char *what, struct auth **out, struct reason *why);
+
 /* Flower's number for a result of auth_load(): an enum exit_code; EXIT_CODE_NONE: the key was not
  * at fault. */
 int auth_exit_code(int result);

@@ -110,12 +110,25 @@ static void the_systems_certificates_are_found(void **state)
 	}
 }
 
+static void certificates_as_text(void **state)
+{
+	struct reason why = {0};
+	char *pem = NULL;
+
+	assert_int_equal(trust_take(certificate, "root_certificates_pem", &pem, &why), 0);
+	assert_string_equal(pem, certificate);
+	free(pem);
+	assert_int_equal(trust_take("", "root_certificates_pem", &pem, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "root_certificates_pem has no certificate"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_of_certificates_is_handed_on_as_it_is),
 		cmocka_unit_test(a_file_without_a_certificate_is_refused),
 		cmocka_unit_test(the_systems_certificates_are_found),
+		cmocka_unit_test(certificates_as_text),
 	};
 
 	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);

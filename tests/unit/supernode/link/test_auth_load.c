@@ -66,7 +66,8 @@ static void prove(const char *name, struct kit_child *judge)
 {
 	auto_(free_at_exit) char *public = NULL;
 	const struct auth_proof *proof;
-	struct auth *auth = NULL, *same = NULL;
+	struct auth *auth = NULL, *same = NULL, *read = NULL;
+	auto_(free_at_exit) char *text = NULL;
 	struct reason why = {0};
 	const char *pem;
 	size_t len;
@@ -78,6 +79,9 @@ static void prove(const char *name, struct kit_child *judge)
 		fail_msg("%s", why.text);
 	pem = auth_public_key(auth, &len);
 	assert_string_equal(pem, auth_public_key(same, &len));
+	text = load(name, &len);
+	assert_int_equal(auth_load_text(text, "the text", &read, &why), 0);
+	assert_string_equal(pem, auth_public_key(read, &len));
 	proof = auth_proof(auth, NOW_MS, WALL_S, AUTH_REUSE_MS);
 	assert_non_null(proof);
 	fprintf(judge->to, "%s/%s ", kit_dir, name);
@@ -87,6 +91,20 @@ static void prove(const char *name, struct kit_child *judge)
 	fputc('\n', judge->to);
 	auth_free(auth);
 	auth_free(same);
+	auth_free(read);
+}
+
+static void a_text_that_is_no_key(void **state)
+{
+	static char much[100000];
+	struct auth *auth = NULL;
+	struct reason why = {0};
+
+	assert_int_equal(auth_load_text("", "the text", &auth, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "the key the text is neither"));
+	memset(much, '-', sizeof much - 1);
+	assert_int_equal(auth_load_text(much, "the text", &auth, &why), -EFBIG);
+	assert_int_equal(ERR_peek_error(), 0);
 }
 
 static void check_good(enum kit_python python)
@@ -344,6 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flower_accepts_what_good_keys_sign),
 		cmocka_unit_test(keys_that_are_refused_have_a_sentence),
+		cmocka_unit_test(a_text_that_is_no_key),
 		cmocka_unit_test(a_public_key_alone_is_refused),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_named),
 		cmocka_unit_test(a_key_that_others_can_read_is_warned_of),
