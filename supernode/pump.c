@@ -142,17 +142,7 @@ static bool was_large(struct supernode *supernode)
 
 static void do_finished(struct supernode *supernode, const struct node_action *action)
 {
-	char text[512];
-
-	fleet_drop_content(supernode->fleet, action->message);
-	node_describe(supernode->node, action->message, text, sizeof text);
-	if (action->code < 0)
-		log_warn(supernode->log, "message dropped: %s: %s", text, action->text);
-	else if (action->code > 0)
-		log_warn(supernode->log, "message failed: %s code=%" PRId64 ": %s", text,
-			action->code, action->text);
-	else
-		log_debug(supernode->log, "message finished: %s", text);
+	uplink_finished(&supernode->uplink, action);
 	if (supernode->options->trim && was_large(supernode))
 		timer_set(supernode->trim_timer, clock_after(clock_now_ms(), TRIM_MS));
 }

@@ -229,3 +229,18 @@ void uplink_push_reply(struct uplink *uplink, const struct node_action *action)
 			r == -ENOMEM ? NODE_PUSH_FAILED : NODE_PUSH_REFUSED,
 			r == -ENOMEM ? "no memory to push the reply" : "it cannot be encoded");
 }
+
+void uplink_finished(struct uplink *uplink, const struct node_action *action)
+{
+	char text[512];
+
+	fleet_drop_content(uplink->fleet, action->message);
+	node_describe(uplink->node, action->message, text, sizeof text);
+	if (action->code < 0)
+		log_warn(uplink->log, "message dropped: %s: %s", text, action->text);
+	else if (action->code > 0)
+		log_warn(uplink->log, "message failed: %s code=%" PRId64 ": %s", text,
+			action->code, action->text);
+	else
+		log_debug(uplink->log, "message finished: %s", text);
+}

@@ -39,6 +39,8 @@ static inline struct node_now uplink_now(void)
 /* Do an action of the core. */
 void uplink_fetch_run(struct uplink *uplink, const struct node_action *action);
 void uplink_push_reply(struct uplink *uplink, const struct node_action *action);
+/* NODE_FINISHED: nothing of its content is wanted any more; say how it ended. */
+void uplink_finished(struct uplink *uplink, const struct node_action *action);
 
 /* The meaning of the final outcome of a call for a FAB or an object. */
 enum node_fetch uplink_meaning_of_part(enum outcome outcome);

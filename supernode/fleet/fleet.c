@@ -370,7 +370,7 @@ static void leave(struct fleet *fleet)
 /* Every call has ended. */
 static void go_on(struct fleet *fleet)
 {
-	if (fleet->node.node_id && (fleet->next == NEXT_AWAY || fleet->next == NEXT_END)) {
+	if (fleet->node.node_id && !fleet->abandoned && (fleet->next == NEXT_AWAY || fleet->next == NEXT_END)) {
 		leave(fleet);
 		return;
 	}
@@ -509,6 +509,15 @@ void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg)
 	link_close_calls(fleet->link);
 	download_cancel(fleet, 0);
 	timer_set(fleet->phase, clock_now_ms() + FLEET_CLOSE_PULL_MS);
+}
+
+void fleet_abandon(struct fleet *fleet, void (*done)(void *arg), void *arg)
+{
+	assert(fleet->state != FLEET_ENDED && done);
+	fleet->stopped = done;
+	fleet->stopped_arg = arg;
+	fleet->abandoned = true;
+	drain(fleet, NEXT_END);
 }
 
 void fleet_free(struct fleet *fleet)

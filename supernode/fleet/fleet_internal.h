@@ -60,6 +60,7 @@ struct fleet {
 	bool reply_expected; /* CLOSING: a message came, its reply has not gone */
 	uint64_t dropped;    /* the largest number that fleet_drop_content() was told */
 	bool told;           /* told_to_end() was called */
+	bool abandoned;      /* the SuperLink is told nothing any more */
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 };

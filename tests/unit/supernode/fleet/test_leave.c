@@ -41,6 +41,30 @@ static void test_leaves_one_that_does_not_listen(void **state)
 	}
 }
 
+/* At once, whatever it is doing: no call follows. */
+static void test_is_abandoned(void **state)
+{
+	for (int answers = 0; answers < 4; answers++) {
+		struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);
+		unsigned sent;
+
+		for (int i = 0; i < answers && i < 2; i++)
+			rig_answer_node(rig, RIG_NODE_ID);
+		if (answers == 3) {
+			fleet_stop(rig->fleet, rig_stopped, rig);
+			rig_pass(rig, 0);
+			assert_non_null(rig_sent(rig, "DeactivateNode"));
+		}
+		sent = rig->sent;
+		fleet_abandon(rig->fleet, rig_stopped, rig);
+		assert_int_equal(rig->stopped, 0);
+		rig_pass(rig, 0);
+		assert_int_equal(rig->stopped, 1);
+		assert_int_equal(rig->sent, sent);
+		rig_free(rig);
+	}
+}
+
 /* Leaving takes back all that the steps so far have made. */
 static void test_stops_half_way(void **state)
 {
@@ -80,6 +104,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_leaves),
+		cmocka_unit_test(test_is_abandoned),
 		cmocka_unit_test(test_leaves_one_that_does_not_listen),
 		cmocka_unit_test(test_stops_half_way),
 	};
