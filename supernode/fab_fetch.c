@@ -51,7 +51,8 @@ static void on_fab(void *arg, uint64_t run_id, struct fleet_fab *fab)
 	}
 	uplink_refused("the FAB", fab->outcome, fab->details, &why);
 	node_fab_fetched(supernode->node, supernode_now(),
-		&(struct node_fetched){run_id, uplink_meaning_of_part(fab->outcome), why.text}, NULL);
+		&(struct node_fetched){run_id, uplink_meaning_of_part(fab->outcome), why.text},
+		NULL);
 	supernode_pump(supernode);
 }
 
@@ -72,4 +73,3 @@ void fab_fetch(struct supernode *supernode, const struct node_action *action)
 			NULL);
 	}
 }
-

@@ -49,11 +49,10 @@ static void on_registered(void *arg, uint64_t node_id)
 	/* The last words are Flower's, which tools look for. */
 	log_info(uplink->log,
 		"registered: node_id=%" PRIu64 " superlink=%s speaks=%s SuperNode ID: %" PRIu64,
-		node_id, fleet_superlink(uplink->fleet), fleet_speaks(uplink->fleet),
-		node_id);
+		node_id, fleet_superlink(uplink->fleet), fleet_speaks(uplink->fleet), node_id);
 	if (uplink->guess && (!kind->option || strcmp(uplink->guess, kind->option) != 0)) {
-		log_warn(uplink->log, "--%s has no effect: SuperLink %s speaks %s",
-			uplink->guess, fleet_superlink(uplink->fleet), kind->name);
+		log_warn(uplink->log, "--%s has no effect: SuperLink %s speaks %s", uplink->guess,
+			fleet_superlink(uplink->fleet), kind->name);
 		uplink->guess = NULL;
 	}
 	node_registered(uplink->node, uplink_now(), node_id);
@@ -141,8 +140,7 @@ const struct fleet_ops uplink_events = {
 	.over = on_over,
 };
 
-void uplink_refused(
-	const char *what, enum outcome outcome, const char *details, struct reason *why)
+void uplink_refused(const char *what, enum outcome outcome, const char *details, struct reason *why)
 {
 	char quoted[256];
 
@@ -165,8 +163,8 @@ static void on_run(
 	changed(uplink);
 }
 
-static void say_pushed(const struct uplink *uplink, uint64_t message, enum outcome outcome,
-	const char *details)
+static void say_pushed(
+	const struct uplink *uplink, uint64_t message, enum outcome outcome, const char *details)
 {
 	char quoted[256];
 	char text[512];
@@ -188,8 +186,8 @@ static void say_pushed(const struct uplink *uplink, uint64_t message, enum outco
 		break;
 	case NODE_PUSH_FAILED:
 		if (outcome != OUTCOME_CANCELLED)
-			log_warn(uplink->log, "reply lost: %s: %s: %s", text,
-				outcome_name(outcome), quoted);
+			log_warn(uplink->log, "reply lost: %s: %s: %s", text, outcome_name(outcome),
+				quoted);
 		break;
 	}
 }
@@ -201,8 +199,7 @@ static void on_pushed(void *arg, uint64_t message, enum outcome outcome, const c
 	if (outcome == OUTCOME_OK)
 		uplink->answered_ms = clock_now_ms();
 	say_pushed(uplink, message, outcome, details);
-	node_reply_pushed(
-		uplink->node, uplink_now(), message, meanings[outcome].push, details);
+	node_reply_pushed(uplink->node, uplink_now(), message, meanings[outcome].push, details);
 	changed(uplink);
 }
 
@@ -239,8 +236,8 @@ void uplink_finished(struct uplink *uplink, const struct node_action *action)
 	if (action->code < 0)
 		log_warn(uplink->log, "message dropped: %s: %s", text, action->text);
 	else if (action->code > 0)
-		log_warn(uplink->log, "message failed: %s code=%" PRId64 ": %s", text,
-			action->code, action->text);
+		log_warn(uplink->log, "message failed: %s code=%" PRId64 ": %s", text, action->code,
+			action->text);
 	else
 		log_debug(uplink->log, "message finished: %s", text);
 }

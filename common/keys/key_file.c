@@ -238,8 +238,7 @@ static int finish(int r, const char *path, const struct reason *cause, struct re
 }
 
 /* what: the file's path, or a name of the text. */
-static int read_private(
-	struct key_text *text, const char *what, EVP_PKEY **out, struct reason *why)
+static int read_private(struct key_text *text, const char *what, EVP_PKEY **out, struct reason *why)
 {
 	struct reason cause = {0};
 	int r = openssh_is_private(text->data) ? openssh_private(text->data, out, &cause)

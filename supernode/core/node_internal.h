@@ -100,7 +100,7 @@ struct node_run {
 	unsigned messages; /* that point here */
 	bool asking;       /* its information was asked for (also as a probe) */
 	bool fab_asking;
-	bool want_info, want_fab; /* the owner has not been told yet */
+	bool want_info, want_fab;     /* the owner has not been told yet */
 	struct held_fab *fab;         /* NULL for good in a node without FABs */
 	struct slices bytes;          /* the Run as a worker gets it */
 	struct value_map config;      /* fused */

@@ -89,8 +89,7 @@ enum outcome node_pull_inputs(struct node *node, struct node_now now, struct mes
 	run = message->run;
 	if (envelope_encode(&message->instruction.envelope, &out->message) < 0 ||
 		context_get(node, run, &out->context) < 0 ||
-		slices_append_refs(&out->run, &run->bytes) < 0 ||
-		append_fab(run, &out->fab) < 0) {
+		slices_append_refs(&out->run, &run->bytes) < 0 || append_fab(run, &out->fab) < 0) {
 		instruction_inputs_done(out);
 		return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
 	}
@@ -213,8 +212,7 @@ enum outcome node_pull_task(struct node *node, struct node_now now, struct messa
 			details_out);
 	run = message->run;
 	if (context_get(node, run, &out->context) < 0 ||
-		slices_append_refs(&out->run, &run->bytes) < 0 ||
-		append_fab(run, &out->fab) < 0) {
+		slices_append_refs(&out->run, &run->bytes) < 0 || append_fab(run, &out->fab) < 0) {
 		task_inputs_done(out);
 		return refuse(OUTCOME_RESOURCE_EXHAUSTED, NO_MEMORY, details_out);
 	}

@@ -370,7 +370,8 @@ static void leave(struct fleet *fleet)
 /* Every call has ended. */
 static void go_on(struct fleet *fleet)
 {
-	if (fleet->node.node_id && !fleet->abandoned && (fleet->next == NEXT_AWAY || fleet->next == NEXT_END)) {
+	if (fleet->node.node_id && !fleet->abandoned &&
+		(fleet->next == NEXT_AWAY || fleet->next == NEXT_END)) {
 		leave(fleet);
 		return;
 	}

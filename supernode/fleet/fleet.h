@@ -124,8 +124,8 @@ const struct transport_kind *fleet_transport(const struct fleet *fleet);
 /* End: no more polls; pending calls are cancelled; the SuperLink is told, one try of at most 2 s
  * for each of the one or two calls that it takes; then done(arg), from the loop. */
 void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg);
-/* The same at once, in any state but after its done(): all calls are cancelled, and the SuperLink is
- * told nothing. */
+/* The same at once, in any state but after its done(): all calls are cancelled, and the SuperLink
+ * is told nothing. */
 void fleet_abandon(struct fleet *fleet, void (*done)(void *arg), void *arg);
 void fleet_free(struct fleet *fleet); /* after done, or before fleet_start() */
 

@@ -116,8 +116,7 @@ int auth_load(const char *private_path, const char *public_path, struct log *log
 	return 0;
 }
 
-int auth_load_text(
-	const char *private_key, const char *what, struct auth **out, struct reason *why)
+int auth_load_text(const char *private_key, const char *what, struct auth **out, struct reason *why)
 {
 	auto_(auth_free_at_exit) struct auth *auth = calloc(1, sizeof *auth);
 	int r = auth ? key_text_private(private_key, what, &auth->key, why) : -ENOMEM;

@@ -149,12 +149,12 @@ def test_wrong_certificate(start, tmp_path):
 class Judge:
     """Join is a function of the test: it is given the client's messages, and yields bytes."""
 
-    def __init__(self, join, port=0, files=None):
+    def __init__(self, join, port=0, files=None, threads=4):
         self.join = join
         self.joined = 0
         handler = grpc.stream_stream_rpc_method_handler(self.serve)
         found = SimpleNamespace(service=lambda details: handler if details.method == JOIN else None)
-        self.server = grpc.server(futures.ThreadPoolExecutor(4), options=OPTIONS)
+        self.server = grpc.server(futures.ThreadPoolExecutor(threads), options=OPTIONS)
         self.server.add_generic_rpc_handlers((found,))
         where = f"127.0.0.1:{port}"
         if files:

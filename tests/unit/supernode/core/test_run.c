@@ -185,8 +185,7 @@ static void a_node_without_fabs(void **state)
 	give_run(&f, 1, "", "rate");
 	expect(&f, NODE_START_WORKER);
 	expect_nothing(&f);
-	assert_int_equal(
-		pull_inputs(f.node, f.now, f.action.token, &inputs, &details), OUTCOME_OK);
+	assert_int_equal(pull_inputs(f.node, f.now, f.action.token, &inputs, &details), OUTCOME_OK);
 	assert_int_equal(inputs.fab.bytes, 0);
 	assert_int_equal(run_decode(&inputs.run, &run), 0);
 	assert_string_equal(run.fab_id, "said/superlink");

@@ -1,0 +1,1 @@
+/* A library needs a source; all of this one is in libflwr_node. */

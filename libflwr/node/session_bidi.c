@@ -1,0 +1,260 @@
+/*
+ * session_bidi: an instruction is a task, whose answer is the reply. There are no error replies: a
+ * method that fails ends the session, as it ends Flower's client. The state of the Context is kept
+ * here from one instruction to the next, through reconnects.
+ */
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/records/bidi_records.h"
+#include "common/records/items_codec.h"
+#include "libflwr/node/session.h"
+#include "supernode/link/bidi.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ID_WORDS 2
+
+struct session_bidi {
+	struct session session;
+	struct session_options options;
+	struct bidi *bidi;
+	struct task *task;   /* that is out, and whose answer is awaited by the server */
+	struct slices state; /* of the Context, encoded */
+	bool ended;
+};
+
+static struct session_bidi *of(struct session *session)
+{
+	return container_of(session, struct session_bidi, session);
+}
+
+static double random_01(void *arg)
+{
+	uint64_t number;
+
+	(void)arg;
+	randombytes_buf(&number, sizeof number);
+	/* 53 bits: what a double holds. */
+	return (double)(number >> 11) / 9007199254740992.0;
+}
+
+static void session_end(struct session_bidi *session, int result, const char *sentence)
+{
+	if (session->ended)
+		return;
+	session->ended = true;
+	bidi_free(take_pointer(&session->bidi));
+	session->options.ready(session->options.arg, false, 0);
+	session->options.ended(session->options.arg, result, sentence);
+}
+
+/* ---- instructions ---- */
+
+/* Each message has a fresh id: the stream has none. */
+static char *make_id(void)
+{
+	uint64_t words[ID_WORDS];
+	char *id = NULL;
+
+	randombytes_buf(words, sizeof words);
+	if (asprintf(&id, "%016llx%016llx", (unsigned long long)words[0],
+		    (unsigned long long)words[1]) < 0)
+		return NULL;
+	return id;
+}
+
+static int fill_metadata(struct task *task, enum bidi_kind kind)
+{
+	static const char *const types[BIDI_N] = {
+		[BIDI_NONE] = "",
+		[BIDI_RECONNECT] = "reconnect",
+		[BIDI_GET_PROPERTIES] = "get_properties",
+		[BIDI_GET_PARAMETERS] = "get_parameters",
+		[BIDI_TRAIN] = "train",
+		[BIDI_EVALUATE] = "evaluate",
+	};
+	struct metadata *metadata = &task->metadata;
+
+	metadata->message_id = make_id();
+	metadata->group_id = strdup("");
+	metadata->reply_to_message_id = strdup("");
+	metadata->message_type = strdup(types[kind]);
+	metadata->created_at = clock_wall_s();
+	metadata->ttl = 3600; /* as Flower's client says of every instruction */
+	return metadata->message_id && metadata->group_id && metadata->reply_to_message_id &&
+			       metadata->message_type
+		       ? 0
+		       : -ENOMEM;
+}
+
+static int fill_task(
+	struct session_bidi *session, struct slices *message, struct task *task, struct reason *why)
+{
+	enum bidi_kind kind = BIDI_NONE;
+	int r = bidi_records_decode(message, &kind, &task->content, why);
+
+	slices_done(message);
+	task->kind = (int)kind;
+	if (r == 0)
+		r = fill_metadata(task, kind);
+	if (r == 0)
+		r = items_decode(&session->state, &task->state, why);
+	return r;
+}
+
+static void on_instruction(void *arg, struct slices *message)
+{
+	struct session_bidi *session = arg;
+	struct task *task = task_new(session->options.mailbox, &session->session);
+	struct reason why = {.text = "no memory for an instruction"};
+	int r = task ? fill_task(session, message, task, &why) : -ENOMEM;
+
+	if (r < 0) {
+		task_unref(task);
+		session_end(session, r == -ENOMEM ? FLWR_E_MEMORY : FLWR_E_DATA, why.text);
+		return;
+	}
+	session->options.ready(session->options.arg, true, 0);
+	log_info(session->options.log, "Received: %s message %s", task->metadata.message_type,
+		task->metadata.message_id);
+	session->task = task;
+	mailbox_task(session->options.mailbox, task);
+}
+
+static void on_lost(void *arg)
+{
+	struct session_bidi *session = arg;
+
+	session->options.ready(session->options.arg, false, 0);
+	if (session->task)
+		atomic_store(&session->task->unwanted, true);
+	session->task = NULL;
+}
+
+static void on_ended(void *arg, enum bidi_end end, const char *details)
+{
+	static const int results[] = {
+		[BIDI_DISMISSED] = FLWR_OK,
+		[BIDI_GAVE_UP] = FLWR_E_CONNECT,
+		[BIDI_REFUSED] = FLWR_E_REFUSED,
+		[BIDI_LEFT] = FLWR_OK,
+	};
+	struct session_bidi *session = arg;
+	struct reason why = {0};
+
+	if (results[end] == FLWR_OK)
+		log_info(session->options.log, "Disconnect and shut down: %s", details);
+	else
+		reason_set(&why, "server %s: Join failed: %s", session->options.settings->address,
+			details);
+	session_end(session, results[end], why.text);
+}
+
+/* ---- answers ---- */
+
+static int keep_state(struct session_bidi *session, struct task *task)
+{
+	auto_(slices_done) struct slices state = {0};
+	int r = items_encode(&task->state, &state);
+
+	if (r == 0) {
+		slices_done(&session->state);
+		session->state = slices_take(&state);
+	}
+	return r;
+}
+
+static void send_answer(struct session_bidi *session, struct task *task)
+{
+	auto_(slices_done) struct slices reply = {0};
+	struct reason why = {.text = "no memory for the reply"};
+	int r = bidi_records_encode((enum bidi_kind)task->kind, &task->reply, &reply, &why);
+
+	if (r == 0)
+		r = keep_state(session, task);
+	if (r == 0)
+		r = bidi_reply(session->bidi, &reply);
+	if (r == -EINVAL && !why.text[0])
+		reason_set(&why, "the reply has 2 GiB or more");
+	if (r == 0)
+		log_info(session->options.log, "Sent reply");
+	else if (r != -EPIPE) /* its stream has ended: there will be another one */
+		session_end(session, r == -ENOMEM ? FLWR_E_MEMORY : FLWR_E_APP, why.text);
+}
+
+static void session_answered(struct session *base, struct task *task)
+{
+	struct session_bidi *session = of(base);
+	bool wanted = session->task == task;
+
+	if (wanted)
+		session->task = NULL;
+	if (task->result && !session->ended) {
+		log_error(session->options.log, "Client raised an exception. %s", task->sentence);
+		session_end(session, task->result, task->sentence);
+	} else if (wanted && !session->ended) {
+		send_answer(session, task);
+	}
+	task_unref(task);
+}
+
+/* ---- its life ---- */
+
+static void session_stop(struct session *base)
+{
+	struct session_bidi *session = of(base);
+
+	if (!session->ended)
+		bidi_leave(session->bidi);
+}
+
+static void session_abandon(struct session *base)
+{
+	struct session_bidi *session = of(base);
+	const struct session_options options = session->options;
+
+	bidi_free(session->bidi);
+	slices_done(&session->state);
+	free(session);
+	options.gone(options.arg);
+}
+
+static const struct session_ops ops = {
+	.answered = session_answered, .stop = session_stop, .abandon = session_abandon};
+
+int session_bidi_new(
+	const struct session_options *options, struct session **out, struct reason *why)
+{
+	const struct settings *settings = options->settings;
+	struct session_bidi *session = calloc(1, sizeof *session);
+	struct bidi_options bidi = {.loop = options->engine->loop,
+		.rpc = options->engine->rpc,
+		.log = options->log,
+		.address = settings->address,
+		.ca_pem = settings->ca_pem,
+		.receive_max_bytes = settings->message_max_bytes,
+		.retry = settings->retry,
+		.random01 = random_01,
+		.instruction = on_instruction,
+		.lost = on_lost,
+		.ended = on_ended,
+		.arg = session};
+	int r;
+
+	if (!session)
+		return -ENOMEM;
+	session->session.ops = &ops;
+	session->options = *options;
+	r = bidi_new(&bidi, &session->bidi);
+	if (r) {
+		free(session);
+		return reason_code(why, r, "the way to server %s cannot be opened: %s",
+			settings->address, strerror(-r));
+	}
+	*out = &session->session;
+	return 0;
+}

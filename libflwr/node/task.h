@@ -1,0 +1,55 @@
+/*
+ * task: a message on its way from the session to the thread that runs the node, and its answer on
+ * the way back. It belongs to one of the two at a time; its arrays may be referred to by anyone
+ * until task_unref() was called and all of these references are gone: then it is put into the
+ * mailbox again, because what the program gave by reference is released on its own thread.
+ */
+#ifndef FLWR_NODE_TASK_H
+#define FLWR_NODE_TASK_H
+
+#include "common/loop/loop.h"
+#include "common/message/envelope.h"
+#include "common/records/records.h"
+#include "libflwr/node/mailbox.h"
+
+#include <stdatomic.h>
+
+struct flwr_dict;
+struct session;
+
+struct task {
+	struct slice_owner pin; /* first */
+	struct task *next;      /* the mailbox's */
+	struct mailbox *mailbox;
+	struct loop_work work; /* back to the session */
+	struct session *session;
+	/* The session's. */
+	uint64_t number;
+	uint64_t token;
+	int kind;
+	atomic_bool unwanted; /* nobody waits for the answer any more */
+	/* What is asked. */
+	struct metadata metadata;
+	uint64_t run_id, node_id;
+	struct value_map node_config, run_config;
+	struct record_dict content;
+	struct record_dict state;
+	/* The answer. result 0: reply, and the new state in place of the old; else an enum
+	 * flwr_result and a sentence. */
+	int result;
+	char *sentence;
+	struct record_dict reply;
+	/* They hold what the records of the answer refer to. */
+	struct flwr_dict *reply_dict, *state_dict;
+};
+
+/* One reference is the caller's. NULL on no memory. */
+struct task *task_new(struct mailbox *mailbox, struct session *session);
+/* Drop the caller's reference. Any thread. NULL is fine. */
+void task_unref(struct task *task);
+/* Have all arrays of dict, which refer to what the task's dicts hold, keep the task. */
+void task_pin(struct task *task, struct record_dict *dict);
+/* Free one that came out of the mailbox as over, on the thread that runs the node. */
+void task_free(struct task *task);
+
+#endif

@@ -1,0 +1,584 @@
+"""libflwr in programs: library-client (tests/kit) and the examples, at flwr.server.start_server and
+at SuperLinks of several releases."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from federation import release
+from federation.credentials import Certificates
+from federation.processes import free_ports, wait_until
+from flwr.proto.transport_pb2 import Reason
+from judge import AWAY, serves
+from test_bidi import dismiss, fit, judged, npy, properties, reconnect, result_of, server
+from test_releases import use
+from test_runs import AVERAGING, check_averages
+
+SECONDS = 60
+BUILD = Path(os.environ["FLWR_BIN_DIR"]).parent
+OK = ["OK", "Success"]
+SANITIZED = os.environ.get("FLWR_SANITIZE") == "1"
+
+
+class Program:
+    """A program of the library's, and what it has written."""
+
+    def __init__(self, folder, argv, env=None):
+        Program.number += 1
+        self.log = Path(folder) / f"program-{Program.number}.log"
+        with self.log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [str(word) for word in argv], stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=env
+            )
+
+    number = 0
+
+    def text(self):
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def wait(self, seconds=SECONDS):
+        return self.process.wait(seconds)
+
+    def wait_line(self, text, seconds=SECONDS):
+        def seen():
+            assert text in self.text() or self.process.poll() is None, self.text()
+            return text in self.text()
+
+        wait_until(seen, text, seconds)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def start(tmp_path):
+    programs = []
+
+    def start(*argv, env=None):
+        programs.append(Program(tmp_path, argv, env))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.end()
+        print(f"--- {program.log}:\n{program.text()[-5000:]}")
+        assert "AddressSanitizer" not in program.text() and "runtime error" not in program.text()
+
+
+@pytest.fixture
+def client(start):
+    def client(address, *words):
+        return start(BUILD / "tests/library-client", address, *words)
+
+    return client
+
+
+def example(name):
+    return BUILD / "examples/bin" / name
+
+
+# ---- flwr.server.start_server ----
+
+
+@pytest.mark.parametrize("release, mode, secure", [
+    ("1.15.2", "client", False),
+    ("1.15.2", "numpy", True),
+    ("1.41.0", "fn", False),
+    ("1.41.0", "numpy", True),
+])
+def test_start_server(client, tmp_path, release, mode, secure):
+    """Ten clients at once, which come before the server: every method, FedAvg, state."""
+    number, rounds = 10, 2
+    (port,) = free_ports(1)
+    files = Certificates(tmp_path) if secure else None
+    words = [f"mode={mode}", *([f"ca={files.authority}"] if secure else [])]
+    clients = [client(f"127.0.0.1:{port}", *words) for _ in range(number)]
+    clients[0].wait_line("trying again")
+    seen = result_of(server(release, port, number, rounds, *([str(tmp_path)] if secure else [])))
+    assert [each.wait() for each in clients] == [0] * number
+    assert seen["failures"] == 0
+    assert seen["properties"] == [[OK, {"adds": 1.0}]] * number * rounds
+    zeros = [[[0.0] * 3] * 2, [0.0] * 4]
+    assert seen["parameters"] == [[OK, zeros]] * number * rounds
+    assert seen["fit"] == [[[OK, 10, {"round": 0, "step": 1}]] * number] * rounds
+    assert seen["model"] == [[[float(rounds)] * 3] * 2, [float(rounds)] * 4]
+    assert seen["losses"] == [[n + 1, float(n + 1)] for n in range(rounds)]
+    # One of them was asked for the first parameters, too.
+    counts = [sorted(res[2]["messages"] for res in each) for each in seen["evaluate"]]
+    assert counts == [[4] * 9 + [5], [8] * 9 + [9]]
+    for each in clients:
+        text = each.text()
+        assert text.count("is deprecated") == 1
+        assert "Disconnect and shut down" in text
+        # Two calls to get_parameters, and another one of whom was asked for the first ones.
+        if mode == "fn":
+            assert text.rstrip().endswith(("released 10", "released 12")), text
+        else:
+            assert text.rstrip().endswith(("released 2", "released 3")), text
+
+
+def test_nobody_is_there(client):
+    (port,) = free_ports(1)
+    for words in (["retries=-1"], ["retries=2"], ["wait=0.5"], ["transport=grpc-rere", "wait=0.5"]):
+        started = time.monotonic()
+        each = client(f"127.0.0.1:{port}", *words)
+        assert each.wait() == 1
+        assert "error FLWR_E_CONNECT: " in each.text(), each.text()
+        assert f"127.0.0.1:{port}" in each.text()
+        assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("words, said", [
+    (["mode=none"], "FLWR_E_ARGUMENT: Both `client_fn` and `client` are `None`, but one is required"),
+    (["transport=none"], "FLWR_E_ARGUMENT: Unknown transport type: none"),
+    (["transport=rest"], "FLWR_E_ARGUMENT: When using the REST API"),
+    (["ca=/nowhere"], "FLWR_E_FILE: root certificates: "),
+    (["key=/nowhere"], "FLWR_E_FILE: authentication key: "),
+    (["mode=app"], "FLWR_E_ARGUMENT: options.app is for flwr_node_new()"),
+])
+def test_wrong_options(client, words, said):
+    each = client("127.0.0.1:1", *words)
+    assert each.wait() == 1
+    assert f"error {said}" in each.text()
+
+
+def test_reconnect(client):
+    """It leaves for as long as it is told, and comes back by itself, with its state."""
+    counts = []
+
+    def join(number, messages, context):
+        yield properties()
+        counts.append(next(messages).get_properties_res.properties["adds"].double)
+        if number == 1:
+            yield reconnect(1)
+            assert next(messages).disconnect_res.reason == Reason.RECONNECT
+            assert list(messages) == []
+            return
+        yield from dismiss(messages)
+
+    with judged(join) as judge:
+        each = client(judge.target, "nodes=1", "config=partition-id=6")
+        assert each.wait() == 0
+        assert judge.joined == 2 and counts == [7.0, 7.0]
+        assert "come back in 1 s" in each.text()
+
+
+def test_a_method_fails(client):
+    """There are no error replies: the client ends, as Flower's."""
+
+    def join(number, messages, context):
+        yield properties()
+        list(messages)
+
+    with judged(join) as judge:
+        each = client(judge.target, "fail=get_properties")
+        assert each.wait() == 1
+        assert each.text().count("error FLWR_E_APP: no data on this device") == 1
+        assert judge.joined == 1
+
+
+def test_no_pickles(client):
+    """A tensor that is no array of numbers does not reach a NumPy client."""
+
+    def join(number, messages, context):
+        yield fit(b"\x80\x04K\x01.")
+        list(messages)
+
+    with judged(join) as judge:
+        each = client(judge.target, "mode=numpy")
+        assert each.wait() == 1
+        assert "error FLWR_E_DATA: " in each.text()
+
+
+def test_no_such_service(client):
+    with judged(lambda *_: ()) as judge:
+        each = client(judge.target.replace(str(judge.port), str(other_server(judge))))
+        assert each.wait() == 1
+        assert "error FLWR_E_REFUSED: " in each.text() and "UNIMPLEMENTED" in each.text()
+
+
+def other_server(judge):
+    """A server without the stream."""
+    import grpc
+    from concurrent import futures
+
+    judge.other = grpc.server(futures.ThreadPoolExecutor(1))
+    port = judge.other.add_insecure_port("127.0.0.1:0")
+    judge.other.start()
+    return port
+
+
+def test_lost_at_work(client):
+    """The server goes away while a method works, which is told; another one is served."""
+
+    def first(number, messages, context):
+        yield properties()
+        next(messages)
+        yield properties()
+        context.abort_with_status if False else None
+        judge_gone.wait(SECONDS)
+
+    import threading
+
+    judge_gone = threading.Event()
+    with judged(first) as judge:
+        each = client(judge.target, "nodes=1", "work=60000", "patience=1")
+        each.wait_line("get_properties begins")
+        port = judge.port
+        judge_gone.set()
+    each.wait_line("trying again")
+    with judged(lambda number, messages, context: dismiss(messages), port=port):
+        assert each.wait() == 0
+
+
+@pytest.mark.parametrize("loop", ["run", "poll"])
+def test_stopped_by_a_signal(client, loop):
+    """While it waits; and while a method works, whose reply is sent."""
+    replies = []
+
+    def join(number, messages, context):
+        yield properties()
+        replies.append(next(messages).WhichOneof("msg"))
+        replies.append(list(messages))
+
+    with judged(join) as judge:
+        each = client(judge.target, "nodes=1", f"loop={loop}", "work=60000", "patience=1")
+        each.wait_line("get_properties begins")
+        assert each.stop() == 0
+        wait_until(lambda: len(replies) == 2, "the stream's end", SECONDS)
+        assert replies == ["get_properties_res", []]
+        each = client(judge.target, "nodes=1", f"loop={loop}")
+        each.wait_line("Received: get_properties")
+        wait_until(lambda: len(replies) >= 3, "the reply", SECONDS)
+        assert each.stop() == 0
+
+
+def test_stopped_without_a_server(client):
+    (port,) = free_ports(1)
+    each = client(f"127.0.0.1:{port}", "nodes=3")
+    each.wait_line("trying again")
+    assert each.stop() == 0
+
+
+@pytest.mark.parametrize("loop", ["run", "poll"])
+def test_a_hundred_nodes(client, loop):
+    """In one process, each on a thread of its own, and all on one."""
+    number = 100
+    seen = []
+
+    def join(_, messages, context):
+        for _ in range(3):
+            yield properties()
+            seen.append(next(messages).get_properties_res.properties["adds"].double)
+        yield from dismiss(messages)
+
+    with judged(join, threads=number + 10) as judge:
+        each = client(judge.target, f"nodes={number}", f"loop={loop}")
+        assert each.wait(3 * SECONDS) == 0
+        assert sorted(seen) == sorted([float(n + 1) for n in range(number)] * 3)
+
+
+def test_a_large_model(client):
+    size = (500 if os.environ.get("FLWR_TEST_LARGE") else 100) << 20
+    tensor = npy_doubles(size // 8)
+
+    def join(number, messages, context):
+        yield fit(tensor)
+        (result,) = next(messages).fit_res.parameters.tensors
+        assert len(result) == len(tensor)
+        assert result[-8:] == b"\x00\x00\x00\x00\x00\x00\xf0\x3f"  # 1.0
+        yield from dismiss(messages)
+
+    with judged(join) as judge:
+        each = client(judge.target)
+        assert each.wait(5 * SECONDS) == 0
+
+
+def npy_doubles(number):
+    import io
+
+    import numpy
+
+    file = io.BytesIO()
+    numpy.save(file, numpy.zeros(number))
+    return file.getvalue()
+
+
+# ---- SuperLinks ----
+
+# release, what its SuperLink speaks (None: its default), the option
+LINKS = [
+    ("1.15", None, "grpc-rere"),
+    ("1.15", "rest", "rest"),
+    ("1.15", "grpc-adapter", "grpc-adapter"),
+    ("1.26", None, "grpc-rere"),
+    ("1.26", "rest", "rest"),
+    ("1.39", None, "grpc-rere"),
+    ("1.39", "grpc-adapter", "grpc-adapter"),
+    ("1.41", None, "grpc-rere"),
+]
+USUAL = [LINKS[0], LINKS[3], LINKS[5], LINKS[7]]
+
+
+@contextlib.contextmanager
+def node_of(federation, *words, env=None):
+    """library-client as a node of the federation."""
+    name = federation.name("library-client")
+    address = federation.address
+    if "transport=rest" in words:
+        address = f"http://{address}"
+    if federation.certificates:
+        words += (f"ca={federation.certificates.authority}",)
+    argv = [BUILD / "tests/library-client", address, *words]
+    node = federation.start(name, argv, {**federation.environ(name), **(env or {})})
+    node.programs = "ours"
+    federation.nodes.append(node)
+    yield node
+
+
+def begin(federation, link, record_property, *words):
+    """A SuperLink and a node with the app; (node, its id, judge)"""
+    version, fleet_api_type, transport = link
+    use(federation, version, record_property)
+    federation.fleet_api_type = fleet_api_type
+    federation.start_superlink()
+    with node_of(federation, "mode=app", "nodes=1", f"transport={transport}", *words) as node:
+        federation.wait_registered(node, seconds=60)
+    judge = federation.judge("an-int=7")
+    (node_id,) = judge.nodes(1)
+    return node, node_id, judge
+
+
+@pytest.mark.parametrize("link", LINKS, ids="-".join)
+def test_app(federation, link, record_property):
+    """State, configurations, errors, large contents, kinds of messages; the end."""
+    node, node_id, judge = begin(
+        federation, [*link], record_property, "config=partition-id=3 name=\"a b\""
+    )
+    assert [serves(judge, node_id) for _ in range(2)] == [1, 2]
+    for reply in (judge.ask(node_id, "context"), judge.ask(node_id, "context", type="train")):
+        assert reply["code"] == 0, reply
+        assert reply["configs"]["node_config"] == {"partition-id": 3, "name": "a b"}
+        assert reply["configs"]["run_config"]["an-int"] == 7
+        assert reply["configs"]["known"]["node_id"] == str(node_id)
+    message = judge.send(node_id, "echo", bytes=20_000_000, arrays={"more": {"x": 0, "y": 7}})
+    reply = judge.reply(message)
+    assert (reply["bytes"], reply["digest"]) == (20_000_007, judge.digests[message])
+    for what, reason in (("raise", "cannot raise"), ("count-and-raise", "cannot count-and-raise")):
+        reply = judge.ask(node_id, what)
+        assert (reply["code"], reply["reason"]) == (2, reason)
+    assert serves(judge, node_id) == 3
+    assert node.stop() == 0
+    judge.nodes(0)
+
+
+@pytest.mark.parametrize("link", USUAL, ids="-".join)
+def test_a_message_that_is_late(federation, link, record_property):
+    """Its ttl is over while the app works: an error reply, and the app is told."""
+    node, node_id, judge = begin(federation, link, record_property)
+    reply = judge.ask(node_id, "sit", ttl=6.0)
+    assert reply["code"] == 8 and "ttl" in reply["reason"], reply
+    assert serves(judge, node_id) == 1
+
+
+@pytest.mark.parametrize("link", USUAL, ids="-".join)
+def test_heartbeats_go_on_and_the_last_reply_is_sent(federation, link, record_property):
+    """The node is stopped while its app works: the reply comes."""
+    node, node_id, judge = begin(federation, link, record_property)
+    message = judge.send(node_id, "sit")
+    node.wait_log("waits to be stopped", 30)
+    node.signal(signal.SIGTERM)
+    assert judge.reply(message, 30)["code"] == 0
+    assert node.wait(30) == 0
+
+
+def test_restarted_superlink(federation, record_property):
+    """It has forgotten the node, which registers again."""
+    node, node_id, judge = begin(federation, LINKS[0], record_property)
+    assert serves(judge, node_id) == 1
+    federation.superlink.kill()
+    node.wait_log("trying again", 60)
+    start = node.size()
+    federation.start_superlink()
+    after = federation.wait_registered(node, start, 60)
+    again = federation.judge()
+    assert again.nodes(1) == [after] != [node_id]
+    assert serves(again, after) == 1
+
+
+@pytest.mark.parametrize("link", [LINKS[0], LINKS[7]], ids="-".join)
+def test_told_to_reconnect(federation, link, record_property):
+    """To 1.18 a message may say so; 0 ends the node."""
+    node, node_id, judge = begin(federation, link, record_property)
+    if federation.release.minor >= 20:
+        pytest.skip("a message like any other there")
+    judge.reply(judge.send_reconnect(node_id, {"seconds": 1}))
+    start = node.size()
+    federation.wait_registered(node, start, 60)
+    (node_id,) = judge.nodes(1)
+    judge.reply(judge.send_reconnect(node_id, {"seconds": 0}))
+    assert node.wait(60) == 0
+
+
+@pytest.mark.parametrize("link", [LINKS[0], LINKS[5], LINKS[7]], ids="-".join)
+def test_keys_and_tls(federation, link, record_property):
+    """The SuperLink takes only nodes whose keys it has been told."""
+    use(federation, link[0], record_property)
+    federation.secure(keys=1)
+    federation.start_superlink()
+    with node_of(federation, "mode=app", "nodes=1", "transport=grpc-rere", "wait=5") as node:
+        assert node.wait(60) == 1
+        assert "error FLWR_E_REFUSED" in node.text() or "error FLWR_E_CONNECT" in node.text()
+    federation.nodes.clear()
+    words = ["mode=app", "nodes=1", "transport=grpc-rere", f"key={federation.keys[0].private}"]
+    with node_of(federation, *words) as node:
+        federation.wait_registered(node, seconds=60)
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    assert serves(judge, node_id) == 1
+
+
+@pytest.mark.parametrize("mode", ["client", "numpy"])
+@pytest.mark.parametrize("link", USUAL, ids="-".join)
+def test_clients(federation, tmp_path, link, mode, record_property):
+    """An unmodified ServerApp with FedAvg, two nodes in one process: start_client's client."""
+    use(federation, link[0], record_property)
+    federation.start_superlink()
+    with node_of(federation, f"mode={mode}", "nodes=2", f"transport={link[2]}") as node:
+        wait_until(lambda: node.text().count("registered: node_id=") == 2, "two nodes", 60)
+    result = tmp_path / "result"
+    federation.run(AVERAGING, f'nodes=2 rounds=2 result="{result}"')
+
+    def ended():
+        assert "raised an exception" not in federation.superlink.text()
+        return result.exists()
+
+    wait_until(ended, "the run ends", 120, 0.1)
+    seen = json.loads(result.read_text(encoding="utf-8"))
+    check_averages(seen, [1, 2])
+    assert [sum(each["messages"]) for each in seen] == [5, 9]
+
+
+def test_start_client_at_a_superlink(federation, record_property):
+    """flwr_start_client() itself; what is left out is not implemented."""
+    use(federation, "1.15", record_property)
+    federation.start_superlink()
+    with node_of(federation, "transport=grpc-rere") as node:
+        federation.wait_registered(node, seconds=60)
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    reply = judge.ask(node_id, "count", type="train")
+    assert reply["code"] == 2 and "fitins.parameters" in reply["reason"], reply
+    reply = judge.ask(node_id, "count")
+    assert (reply["code"], reply["reason"]) == (2, "Invalid message type: query")
+    node.kill()
+    federation.nodes.clear()
+
+
+# ---- examples ----
+
+
+class Fitting:
+    """A server that trains one array with whoever comes."""
+
+    def __init__(self, tensor, config=None):
+        self.tensor, self.config = tensor, config
+
+    def join(self, number, messages, context):
+        from flwr.proto.transport_pb2 import Scalar, ServerMessage
+
+        ins = ServerMessage.FitIns.FromString(b"")
+        message = ServerMessage.FromString(fit(self.tensor))
+        for key, value in (self.config or {}).items():
+            message.fit_ins.config[key].CopyFrom(Scalar(**{type(value).__name__.replace("int", "sint64"): value}))
+        yield message.SerializeToString()
+        self.result = next(messages).fit_res
+        yield from dismiss(messages)
+
+
+def saved(array):
+    import io
+
+    import numpy
+
+    file = io.BytesIO()
+    numpy.save(file, array)
+    return file.getvalue()
+
+
+def loaded(bytes):
+    import io
+
+    import numpy
+
+    return numpy.load(io.BytesIO(bytes)).tolist()
+
+
+def test_example_start_client(start):
+    import numpy
+
+    fitting = Fitting(saved(numpy.zeros(2)), {"epochs": 200})
+    with judged(fitting.join) as judge:
+        each = start(example("start_client"), judge.target)
+        assert each.wait() == 0
+    (slope, offset) = loaded(fitting.result.parameters.tensors[0])
+    assert abs(slope - 2) < 0.1 and abs(offset - 1) < 0.1
+    assert fitting.result.num_examples == 4
+
+
+def test_example_start_numpy_client(start):
+    import numpy
+
+    fitting = Fitting(saved(numpy.full((2, 3), 8, numpy.float32)))
+    with judged(fitting.join) as judge:
+        each = start(example("start_numpy_client"), judge.target)
+        assert each.wait() == 0
+    assert loaded(fitting.result.parameters.tensors[0]) == [[4.0] * 3] * 2
+
+
+@pytest.mark.skipif(SANITIZED, reason="Python loads no sanitized library")
+def test_example_ctypes(start):
+    import numpy
+
+    fitting = Fitting(saved(numpy.zeros(3, numpy.float32)))
+    with judged(fitting.join) as judge:
+        script = BUILD.parents[1] / "examples/ctypes_client.py"
+        each = start(sys.executable, "-u", script, BUILD / "lib/libflwr.so.0", judge.target)
+        assert each.wait() == 0
+        assert "Received: train message" in each.text()
+    assert loaded(fitting.result.parameters.tensors[0]) == [1.0] * 3
+    assert fitting.result.num_examples == 10
+
+
+def test_example_poll_loop(federation, record_property):
+    use(federation, "1.41", record_property)
+    federation.start_superlink()
+    name = federation.name("poll-loop")
+    reader, writer = os.pipe()
+    log = federation.folder / f"{name}.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [example("poll_loop"), federation.address],
+            stdin=reader, stdout=file, stderr=file, env=federation.environ(name),
+        )
+    os.close(reader)
+    try:
+        wait_until(lambda: b"registered: node_id=" in log.read_bytes(), "the node", 60)
+        os.close(writer)  # what the program has else to look at
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
