@@ -105,7 +105,8 @@ static void one_thread_for_all(void **state)
 	look_at(second, &looks[0]);
 	engine_release(second);
 	pthread_sigmask(SIG_SETMASK, NULL, &after);
-	assert_memory_equal(&before, &after, sizeof before);
+	for (int number = 1; number < NSIG; number++)
+		assert_int_equal(sigismember(&before, number), sigismember(&after, number));
 	engine_release(NULL);
 	/* And again. */
 	assert_int_equal(engine_hold(&first, &why), 0);

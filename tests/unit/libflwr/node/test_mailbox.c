@@ -56,7 +56,7 @@ static void lines_in_order_and_counted(void **state)
 {
 	const struct mail_line *line;
 	struct mail mail;
-	char text[16];
+	char text[32];
 	int n = 0;
 
 	for (int i = 0; i < MAILBOX_LINES + 3; i++) {
