@@ -102,8 +102,8 @@ static int fill_task(
 	if (r == 0)
 		r = fill_metadata(task, kind);
 	if (r == 0)
-		r = items_decode(&session->state, &task->state, why);
-	return r;
+		r = value_map_copy(&session->options.settings->node_config, &task->node_config);
+	return r ? r : items_decode(&session->state, &task->state, why);
 }
 
 static void on_instruction(void *arg, struct slices *message)

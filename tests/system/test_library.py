@@ -1,25 +1,23 @@
-"""libflwr in programs: library-client (tests/kit) and the examples, at flwr.server.start_server and
-at SuperLinks of several releases."""
+"""libflwr in programs at flwr.server.start_server, and at servers that misbehave: library-client
+(tests/kit) and the examples."""
 
-import contextlib
-import json
+import io
 import os
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent import futures
 from pathlib import Path
 
+import grpc
+import numpy
 import pytest
-from federation import release
 from federation.credentials import Certificates
 from federation.processes import free_ports, wait_until
-from flwr.proto.transport_pb2 import Reason
-from judge import AWAY, serves
-from test_bidi import dismiss, fit, judged, npy, properties, reconnect, result_of, server
-from test_releases import use
-from test_runs import AVERAGING, check_averages
+from flwr.proto.transport_pb2 import Reason, Scalar, ServerMessage
+from test_bidi import dismiss, fit, judged, properties, reconnect, result_of, server
 
 SECONDS = 60
 BUILD = Path(os.environ["FLWR_BIN_DIR"]).parent
@@ -212,9 +210,6 @@ def test_no_such_service(client):
 
 def other_server(judge):
     """A server without the stream."""
-    import grpc
-    from concurrent import futures
-
     judge.other = grpc.server(futures.ThreadPoolExecutor(1))
     port = judge.other.add_insecure_port("127.0.0.1:0")
     judge.other.start()
@@ -228,10 +223,7 @@ def test_lost_at_work(client):
         yield properties()
         next(messages)
         yield properties()
-        context.abort_with_status if False else None
         judge_gone.wait(SECONDS)
-
-    import threading
 
     judge_gone = threading.Event()
     with judged(first) as judge:
@@ -293,7 +285,7 @@ def test_a_hundred_nodes(client, loop):
 
 def test_a_large_model(client):
     size = (500 if os.environ.get("FLWR_TEST_LARGE") else 100) << 20
-    tensor = npy_doubles(size // 8)
+    tensor = saved(numpy.zeros(size // 8))
 
     def join(number, messages, context):
         yield fit(tensor)
@@ -307,187 +299,6 @@ def test_a_large_model(client):
         assert each.wait(5 * SECONDS) == 0
 
 
-def npy_doubles(number):
-    import io
-
-    import numpy
-
-    file = io.BytesIO()
-    numpy.save(file, numpy.zeros(number))
-    return file.getvalue()
-
-
-# ---- SuperLinks ----
-
-# release, what its SuperLink speaks (None: its default), the option
-LINKS = [
-    ("1.15", None, "grpc-rere"),
-    ("1.15", "rest", "rest"),
-    ("1.15", "grpc-adapter", "grpc-adapter"),
-    ("1.26", None, "grpc-rere"),
-    ("1.26", "rest", "rest"),
-    ("1.39", None, "grpc-rere"),
-    ("1.39", "grpc-adapter", "grpc-adapter"),
-    ("1.41", None, "grpc-rere"),
-]
-USUAL = [LINKS[0], LINKS[3], LINKS[5], LINKS[7]]
-
-
-@contextlib.contextmanager
-def node_of(federation, *words, env=None):
-    """library-client as a node of the federation."""
-    name = federation.name("library-client")
-    address = federation.address
-    if "transport=rest" in words:
-        address = f"http://{address}"
-    if federation.certificates:
-        words += (f"ca={federation.certificates.authority}",)
-    argv = [BUILD / "tests/library-client", address, *words]
-    node = federation.start(name, argv, {**federation.environ(name), **(env or {})})
-    node.programs = "ours"
-    federation.nodes.append(node)
-    yield node
-
-
-def begin(federation, link, record_property, *words):
-    """A SuperLink and a node with the app; (node, its id, judge)"""
-    version, fleet_api_type, transport = link
-    use(federation, version, record_property)
-    federation.fleet_api_type = fleet_api_type
-    federation.start_superlink()
-    with node_of(federation, "mode=app", "nodes=1", f"transport={transport}", *words) as node:
-        federation.wait_registered(node, seconds=60)
-    judge = federation.judge("an-int=7")
-    (node_id,) = judge.nodes(1)
-    return node, node_id, judge
-
-
-@pytest.mark.parametrize("link", LINKS, ids="-".join)
-def test_app(federation, link, record_property):
-    """State, configurations, errors, large contents, kinds of messages; the end."""
-    node, node_id, judge = begin(
-        federation, [*link], record_property, "config=partition-id=3 name=\"a b\""
-    )
-    assert [serves(judge, node_id) for _ in range(2)] == [1, 2]
-    for reply in (judge.ask(node_id, "context"), judge.ask(node_id, "context", type="train")):
-        assert reply["code"] == 0, reply
-        assert reply["configs"]["node_config"] == {"partition-id": 3, "name": "a b"}
-        assert reply["configs"]["run_config"]["an-int"] == 7
-        assert reply["configs"]["known"]["node_id"] == str(node_id)
-    message = judge.send(node_id, "echo", bytes=20_000_000, arrays={"more": {"x": 0, "y": 7}})
-    reply = judge.reply(message)
-    assert (reply["bytes"], reply["digest"]) == (20_000_007, judge.digests[message])
-    for what, reason in (("raise", "cannot raise"), ("count-and-raise", "cannot count-and-raise")):
-        reply = judge.ask(node_id, what)
-        assert (reply["code"], reply["reason"]) == (2, reason)
-    assert serves(judge, node_id) == 3
-    assert node.stop() == 0
-    judge.nodes(0)
-
-
-@pytest.mark.parametrize("link", USUAL, ids="-".join)
-def test_a_message_that_is_late(federation, link, record_property):
-    """Its ttl is over while the app works: an error reply, and the app is told."""
-    node, node_id, judge = begin(federation, link, record_property)
-    reply = judge.ask(node_id, "sit", ttl=6.0)
-    assert reply["code"] == 8 and "ttl" in reply["reason"], reply
-    assert serves(judge, node_id) == 1
-
-
-@pytest.mark.parametrize("link", USUAL, ids="-".join)
-def test_heartbeats_go_on_and_the_last_reply_is_sent(federation, link, record_property):
-    """The node is stopped while its app works: the reply comes."""
-    node, node_id, judge = begin(federation, link, record_property)
-    message = judge.send(node_id, "sit")
-    node.wait_log("waits to be stopped", 30)
-    node.signal(signal.SIGTERM)
-    assert judge.reply(message, 30)["code"] == 0
-    assert node.wait(30) == 0
-
-
-def test_restarted_superlink(federation, record_property):
-    """It has forgotten the node, which registers again."""
-    node, node_id, judge = begin(federation, LINKS[0], record_property)
-    assert serves(judge, node_id) == 1
-    federation.superlink.kill()
-    node.wait_log("trying again", 60)
-    start = node.size()
-    federation.start_superlink()
-    after = federation.wait_registered(node, start, 60)
-    again = federation.judge()
-    assert again.nodes(1) == [after] != [node_id]
-    assert serves(again, after) == 1
-
-
-@pytest.mark.parametrize("link", [LINKS[0], LINKS[7]], ids="-".join)
-def test_told_to_reconnect(federation, link, record_property):
-    """To 1.18 a message may say so; 0 ends the node."""
-    node, node_id, judge = begin(federation, link, record_property)
-    if federation.release.minor >= 20:
-        pytest.skip("a message like any other there")
-    judge.reply(judge.send_reconnect(node_id, {"seconds": 1}))
-    start = node.size()
-    federation.wait_registered(node, start, 60)
-    (node_id,) = judge.nodes(1)
-    judge.reply(judge.send_reconnect(node_id, {"seconds": 0}))
-    assert node.wait(60) == 0
-
-
-@pytest.mark.parametrize("link", [LINKS[0], LINKS[5], LINKS[7]], ids="-".join)
-def test_keys_and_tls(federation, link, record_property):
-    """The SuperLink takes only nodes whose keys it has been told."""
-    use(federation, link[0], record_property)
-    federation.secure(keys=1)
-    federation.start_superlink()
-    with node_of(federation, "mode=app", "nodes=1", "transport=grpc-rere", "wait=5") as node:
-        assert node.wait(60) == 1
-        assert "error FLWR_E_REFUSED" in node.text() or "error FLWR_E_CONNECT" in node.text()
-    federation.nodes.clear()
-    words = ["mode=app", "nodes=1", "transport=grpc-rere", f"key={federation.keys[0].private}"]
-    with node_of(federation, *words) as node:
-        federation.wait_registered(node, seconds=60)
-    judge = federation.judge()
-    (node_id,) = judge.nodes(1)
-    assert serves(judge, node_id) == 1
-
-
-@pytest.mark.parametrize("mode", ["client", "numpy"])
-@pytest.mark.parametrize("link", USUAL, ids="-".join)
-def test_clients(federation, tmp_path, link, mode, record_property):
-    """An unmodified ServerApp with FedAvg, two nodes in one process: start_client's client."""
-    use(federation, link[0], record_property)
-    federation.start_superlink()
-    with node_of(federation, f"mode={mode}", "nodes=2", f"transport={link[2]}") as node:
-        wait_until(lambda: node.text().count("registered: node_id=") == 2, "two nodes", 60)
-    result = tmp_path / "result"
-    federation.run(AVERAGING, f'nodes=2 rounds=2 result="{result}"')
-
-    def ended():
-        assert "raised an exception" not in federation.superlink.text()
-        return result.exists()
-
-    wait_until(ended, "the run ends", 120, 0.1)
-    seen = json.loads(result.read_text(encoding="utf-8"))
-    check_averages(seen, [1, 2])
-    assert [sum(each["messages"]) for each in seen] == [5, 9]
-
-
-def test_start_client_at_a_superlink(federation, record_property):
-    """flwr_start_client() itself; what is left out is not implemented."""
-    use(federation, "1.15", record_property)
-    federation.start_superlink()
-    with node_of(federation, "transport=grpc-rere") as node:
-        federation.wait_registered(node, seconds=60)
-    judge = federation.judge()
-    (node_id,) = judge.nodes(1)
-    reply = judge.ask(node_id, "count", type="train")
-    assert reply["code"] == 2 and "fitins.parameters" in reply["reason"], reply
-    reply = judge.ask(node_id, "count")
-    assert (reply["code"], reply["reason"]) == (2, "Invalid message type: query")
-    node.kill()
-    federation.nodes.clear()
-
-
 # ---- examples ----
 
 
@@ -498,38 +309,25 @@ class Fitting:
         self.tensor, self.config = tensor, config
 
     def join(self, number, messages, context):
-        from flwr.proto.transport_pb2 import Scalar, ServerMessage
-
-        ins = ServerMessage.FitIns.FromString(b"")
         message = ServerMessage.FromString(fit(self.tensor))
         for key, value in (self.config or {}).items():
-            message.fit_ins.config[key].CopyFrom(Scalar(**{type(value).__name__.replace("int", "sint64"): value}))
+            message.fit_ins.config[key].CopyFrom(Scalar(sint64=value))
         yield message.SerializeToString()
         self.result = next(messages).fit_res
         yield from dismiss(messages)
 
 
 def saved(array):
-    import io
-
-    import numpy
-
     file = io.BytesIO()
     numpy.save(file, array)
     return file.getvalue()
 
 
 def loaded(bytes):
-    import io
-
-    import numpy
-
     return numpy.load(io.BytesIO(bytes)).tolist()
 
 
 def test_example_start_client(start):
-    import numpy
-
     fitting = Fitting(saved(numpy.zeros(2)), {"epochs": 200})
     with judged(fitting.join) as judge:
         each = start(example("start_client"), judge.target)
@@ -540,8 +338,6 @@ def test_example_start_client(start):
 
 
 def test_example_start_numpy_client(start):
-    import numpy
-
     fitting = Fitting(saved(numpy.full((2, 3), 8, numpy.float32)))
     with judged(fitting.join) as judge:
         each = start(example("start_numpy_client"), judge.target)
@@ -551,8 +347,6 @@ def test_example_start_numpy_client(start):
 
 @pytest.mark.skipif(SANITIZED, reason="Python loads no sanitized library")
 def test_example_ctypes(start):
-    import numpy
-
     fitting = Fitting(saved(numpy.zeros(3, numpy.float32)))
     with judged(fitting.join) as judge:
         script = BUILD.parents[1] / "examples/ctypes_client.py"
@@ -561,24 +355,3 @@ def test_example_ctypes(start):
         assert "Received: train message" in each.text()
     assert loaded(fitting.result.parameters.tensors[0]) == [1.0] * 3
     assert fitting.result.num_examples == 10
-
-
-def test_example_poll_loop(federation, record_property):
-    use(federation, "1.41", record_property)
-    federation.start_superlink()
-    name = federation.name("poll-loop")
-    reader, writer = os.pipe()
-    log = federation.folder / f"{name}.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [example("poll_loop"), federation.address],
-            stdin=reader, stdout=file, stderr=file, env=federation.environ(name),
-        )
-    os.close(reader)
-    try:
-        wait_until(lambda: b"registered: node_id=" in log.read_bytes(), "the node", 60)
-        os.close(writer)  # what the program has else to look at
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.wait()
