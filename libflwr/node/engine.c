@@ -56,10 +56,13 @@ static int engine_open(struct engine *engine)
 	if (r == 0)
 		r = rpc_new(engine->loop, &engine->rpc);
 	if (r == 0)
-		r = http_new(engine->loop, &engine->http);
-	if (r == 0)
 		r = spool_make(engine);
 	return r;
+}
+
+int engine_need_http(struct engine *engine)
+{
+	return engine->http ? 0 : http_new(engine->loop, &engine->http);
 }
 
 static void engine_close(struct engine *engine)

@@ -16,7 +16,7 @@
 struct engine {
 	struct loop *loop;
 	struct rpc *rpc;
-	struct http *http;
+	struct http *http;    /* NULL before engine_need_http() */
 	struct spool *spool;  /* of all nodes */
 	struct budget budget; /* the same */
 };
@@ -24,6 +24,9 @@ struct engine {
 /* The engine, which is started for the first that holds it. Blocks until it runs. 0; -errno with a
  * sentence. */
 int engine_hold(struct engine **out, struct reason *why);
+
+/* On the engine's thread: have http. 0 or -errno. */
+int engine_need_http(struct engine *engine);
 
 /* Its end, for the last one; everything of that holder's in the engine has ended. Blocks until the
  * thread is gone. */

@@ -103,10 +103,11 @@ static int take_objects(
 	enum outcome outcome =
 		node_pull_task(superlink->node, uplink_now(), message, &inputs, &details);
 	const struct held_message *held = node_instruction(message);
-	int r = outcome == OUTCOME_OK && held ? 0 : failed(outcome, details, why);
+	int r;
 
-	if (r == 0)
-		r = metadata_copy(&held->envelope.metadata, &task->metadata);
+	if (outcome != OUTCOME_OK || !held)
+		return failed(outcome, details, why);
+	r = metadata_copy(&held->envelope.metadata, &task->metadata);
 	if (r == 0)
 		r = read_objects(held, task, why);
 	return r ? r : read_context(superlink, &inputs.context, task, why);

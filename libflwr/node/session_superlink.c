@@ -370,7 +370,9 @@ int session_superlink_new(
 	superlink->session.ops = &ops;
 	superlink->options = *options;
 	superlink->log = options->log;
-	r = new_node(superlink);
+	r = engine_need_http(options->engine);
+	if (r == 0)
+		r = new_node(superlink);
 	if (r == 0)
 		r = new_fleet(superlink);
 	if (r) {

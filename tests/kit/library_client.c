@@ -398,7 +398,7 @@ int main(int argc, char **argv)
 		.node_config = value_of(argc, argv, "config"),
 		.max_retries = number_of(argc, argv, "retries"),
 		.max_wait_time = wait ? atof(wait) : 0,
-		.log = write_log,
+		.log = value_of(argc, argv, "quiet") ? NULL : write_log,
 		.log_level = FLWR_LOG_DEBUG};
 	int r;
 

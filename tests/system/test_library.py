@@ -4,6 +4,7 @@
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -137,6 +138,24 @@ def test_nobody_is_there(client):
         assert "error FLWR_E_CONNECT: " in each.text(), each.text()
         assert f"127.0.0.1:{port}" in each.text()
         assert time.monotonic() - started < 20
+
+
+def test_prints_nothing(client, tmp_path):
+    """Without a log callback there is not one line, not even of gRPC."""
+    port, nobody = free_ports(2)
+    Certificates(tmp_path / "server")
+    other = Certificates(tmp_path / "other")
+    process = server("1.15.2", port, 1, 1, str(tmp_path / "server"))
+    try:
+        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, "server", SECONDS)
+        for at, words in ((port, [f"ca={other.authority}"]), (port, []), (nobody, ["transport=grpc-rere"])):
+            each = client(f"127.0.0.1:{at}", "quiet=1", "retries=2", *words)
+            assert each.wait() == 1
+            (error, released) = each.text().splitlines()
+            assert error.startswith("error FLWR_E_CONNECT: ") and released == "released 0"
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("words, said", [
