@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from flwr_library import folder
-from test_library_build import ROOT, STRANGERS, library_dir, prefix, run, symbols
+from test_library_build import PAGE, ROOT, STRANGERS, library_dir, prefix, run, symbols
 
 __all__ = ["prefix"]  # a fixture
 
@@ -18,6 +18,10 @@ def declared():
     text = (ROOT / "include/flwr/client.h").read_text(encoding="utf-8")
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     return set(re.findall(r"FLWR_API\b[^;(]*?\b(flwr_\w+)\s*\(", text))
+
+
+def test_page_names_every_function():
+    assert {name for name in declared() if f"{name}(" not in PAGE} == set()
 
 
 def test_symbols_of_the_shared_library():
