@@ -113,18 +113,17 @@ static int get_parameters(const struct flwr_ins *ins, struct flwr_res *res)
 static int add(struct flwr_record *record, const char *key, int64_t step)
 {
 	const struct flwr_array *array = flwr_get_array(record, key);
+	/* The view ends when the array is edited. */
+	enum flwr_dtype dtype = array ? (enum flwr_dtype)array->dtype : FLWR_OTHER;
 	size_t n = 0;
-	void *data;
+	void *data = array ? flwr_edit_data(record, key, dtype, &n) : NULL;
 
-	if (!array)
-		return FLWR_FAILED;
-	data = flwr_edit_data(record, key, (enum flwr_dtype)array->dtype, &n);
 	if (!data)
 		return FLWR_FAILED;
 	for (size_t i = 0; i < n; i++) {
-		if (array->dtype == FLWR_FLOAT32)
+		if (dtype == FLWR_FLOAT32)
 			((float *)data)[i] += (float)step;
-		else if (array->dtype == FLWR_FLOAT64)
+		else if (dtype == FLWR_FLOAT64)
 			((double *)data)[i] += (double)step;
 	}
 	return 0;
