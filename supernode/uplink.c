@@ -109,10 +109,10 @@ static void on_content(void *arg, uint64_t number, enum outcome outcome, const c
 
 static void on_over_budget(void *arg, uint64_t number, const char *details)
 {
-	struct supernode *supernode = arg;
+	struct uplink *uplink = arg;
 
-	node_content(supernode->node, supernode_now(), number, NODE_FETCH_TOO_LARGE, details);
-	supernode_pump(supernode);
+	node_content(uplink->node, uplink_now(), number, NODE_FETCH_TOO_LARGE, details);
+	changed(uplink);
 }
 
 static void on_told_to_end(void *arg)

@@ -1,1 +1,0 @@
-/* A library needs a source; all of this one is in libflwr_node. */
