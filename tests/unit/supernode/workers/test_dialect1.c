@@ -504,6 +504,17 @@ static void who_attends_holds_the_token(void **state)
 	assert_true(token_live(rig.token));
 }
 
+static void whom_there_is_no_memory_for_attends_nothing(void **state)
+{
+	auto_(call_done) struct call call;
+
+	work_begins();
+	rig.no_memory_to_hold = true;
+	attend(&call, rig.token);
+	assert_int_equal(call.outcome, OUTCOME_UNAVAILABLE);
+	assert_int_equal(rig.busy, 0);
+}
+
 static void who_attends_learns_that_outputs_were_taken(void **state)
 {
 	auto_(call_done) struct call call;
@@ -603,6 +614,7 @@ int main(void)
 		OFFERING(outputs_that_nothing_waits_for_are_received_no_more),
 		OFFERING(the_holders_outputs_wait_for_their_turn),
 		TEST(who_attends_holds_the_token),
+		TEST(whom_there_is_no_memory_for_attends_nothing),
 		TEST(who_attends_learns_that_outputs_were_taken),
 		TEST(who_attends_learns_that_others_answered),
 		TEST(what_lives_no_longer_is_not_attended),

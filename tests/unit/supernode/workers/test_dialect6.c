@@ -206,6 +206,25 @@ static void a_task_is_claimed_once(void **state)
 	assert_int_equal(answer.bytes, 0);
 }
 
+/* The end of the claimer's connection would not be known to be the task's. */
+static void a_task_that_cannot_be_remembered_is_for_others(void **state)
+{
+	auto_(slices_done) struct slices first = {0}, second = {0};
+	auto_(free_at_exit) char *token = NULL;
+	struct slices body = {0};
+
+	message_comes();
+	objects_message_to_node();
+	rig.no_memory_to_hold = true;
+	assert_int_equal(task_encode_claim(2, &body), 0);
+	assert_int_equal(say("ClaimTask", &body, &first), OUTCOME_RESOURCE_EXHAUSTED);
+	rig.no_memory_to_hold = false;
+	assert_int_equal(task_encode_claim(2, &body), 0);
+	assert_int_equal(say("ClaimTask", &body, &second), OUTCOME_OK);
+	assert_int_equal(task_decode_claimed(&second, &token), 0);
+	assert_non_null(token);
+}
+
 static enum outcome get_run(uint64_t run_id, struct slices *answer)
 {
 	struct wire_writer writer = {0};
@@ -713,6 +732,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {OFFERING(a_task_is_claimed_once),
+		OFFERING(a_task_that_cannot_be_remembered_is_for_others),
 		OFFERING(with_a_secret_only_launchers_may_ask), OFFERING(run_of_a_task_is_told),
 		OFFERING(who_waits_is_told_of_the_task_that_comes),
 		TEST(nobody_without_a_live_token_is_received),
