@@ -7,8 +7,8 @@
 
 #include <flwr/clientapp.h>
 
-#define APP_FILE_SYMBOL "flwr_app" /* the function that returns the app, unless another is named   \
-				    */
+/* The function that returns the app, unless another is named. */
+#define APP_FILE_SYMBOL "flwr_app"
 
 /*
  * Load file (a path with a slash in it) and have its function symbol make the app. 0; negative with

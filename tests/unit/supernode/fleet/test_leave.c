@@ -58,6 +58,7 @@ static void test_is_abandoned(void **state)
 		sent = rig->sent;
 		fleet_abandon(rig->fleet, rig_stopped, rig);
 		assert_int_equal(rig->stopped, 0);
+		rig_answer_cancelled(rig);
 		rig_pass(rig, 0);
 		assert_int_equal(rig->stopped, 1);
 		assert_int_equal(rig->sent, sent);
