@@ -23,9 +23,9 @@ int form_get_i64(struct form_reader *reader, int64_t *out);
 int form_get_double(struct form_reader *reader, double *out);
 /* UTF-8 without NUL, malloc()ed, instead of what *out was. */
 int form_get_string(struct form_reader *reader, char **out);
-/* To the end of values, in which names may be there twice; metric: numbers alone. */
+/* Appends to values, in which names may be there twice; metric: takes numbers alone. */
 int form_get_values(struct form_reader *reader, bool metric, struct value_map *values);
-/* To the end of dict, each name once. Array bytes are references into the file. */
+/* Appends to dict, each name once. Array bytes are references into the file. */
 int form_get_records(struct form_reader *reader, struct record_dict *dict);
 
 #endif

@@ -42,7 +42,7 @@ static int read_header(const char *file, ElfW(Ehdr) * out)
 	return 0;
 }
 
-/* Before anything of the file runs: is it a shared object for this machine? */
+/* Check, before anything of the file runs, that it is a shared object for this machine. */
 static int check_header(const char *file)
 {
 	const ElfW(Ehdr) *own = &__ehdr_start;
@@ -67,7 +67,7 @@ static int check_header(const char *file)
 				 "%s is no shared object: link it with -shared (and -fPIC)", name);
 }
 
-/* What the linker says, without the folders of file. */
+/* Set the sentence of the dynamic linker, without the folders of file. Returns its code. */
 static int cannot_load(const char *file, const char *cause)
 {
 	const char *name = app_file_name(file);
@@ -81,7 +81,7 @@ static int cannot_load(const char *file, const char *cause)
 		text[n++] = *cause++;
 	}
 	text[n] = '\0';
-	/* It mostly begins with the name. */
+	/* The linker mostly begins with the name, which stands there already. */
 	if (strncmp(text, name, strlen(name)) == 0 && strncmp(text + strlen(name), ": ", 2) == 0)
 		memmove(text, text + strlen(name) + 2, strlen(text + strlen(name) + 2) + 1);
 	return error_set(FLWR_E_FILE, "%s cannot be loaded: %s", name, text);
@@ -178,6 +178,6 @@ int app_file_load(const char *file, const char *symbol, const struct flwr_client
 	if (!handle)
 		return cannot_load(file, dlerror());
 	r = check_library(file);
-	/* It stays loaded, also on failure: its constructors may have started threads. */
+	/* The object stays loaded, also on failure: its constructors may have started threads. */
 	return r ? r : make_app(file, handle, symbol, out);
 }

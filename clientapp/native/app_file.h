@@ -7,7 +7,7 @@
 
 #include <flwr/clientapp.h>
 
-/* The function that returns the app, unless another is named. */
+/* The function that returns the app, unless the operator names another one. */
 #define APP_FILE_SYMBOL "flwr_app"
 
 /*

@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 			"flwr-native-host is started by flower-supernode or flwr-clientapp\n");
 		return EXIT_FAILURE;
 	}
-	/* What an app prints is in the log when it crashes. */
+	/* Lines that an app has printed are in the log when it crashes. */
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	/* A limit for files (RLIMIT_FSIZE) is an error of the write that meets it, as in Python. */
 	signal(SIGXFSZ, SIG_IGN);

@@ -15,7 +15,7 @@
 
 #define PROGRESS_MS 1000 /* between two lines about it */
 
-/* What the app's calls of flwr_log() and the others come with. */
+/* The argument of the hooks: flwr_log() and the others lead to them. */
 struct listener {
 	int socket;
 	double end_s; /* of the message's time, seconds since 1970 */

@@ -19,7 +19,7 @@ void task_done(struct task *task)
 	slice_unref(&task->file);
 }
 
-/* Of the parts that an app in C is not told. */
+/* The app in C is not told of these parts. */
 static int skip_u64(struct form_reader *reader)
 {
 	uint64_t number;

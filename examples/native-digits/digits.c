@@ -66,7 +66,7 @@ static const struct {
 } parts[] = {{"hidden.weight", PIXELS *HIDDEN}, {"hidden.bias", HIDDEN},
 	{"out.weight", HIDDEN *DIGITS}, {"out.bias", DIGITS}};
 
-/* One digit: the hidden units, and how likely it is each of the ten. */
+/* Read one digit: the hidden units, and how likely each of the ten is. */
 static void forward(
 	const struct network *net, const unsigned char *row, float *hidden, float *chance)
 {

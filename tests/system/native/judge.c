@@ -21,7 +21,7 @@ static const char *word(struct flwr_call *call, const char *key)
 	return value;
 }
 
-/* For the test: written as a whole, or not at all. */
+/* The test reads the file: it is written as a whole, or not at all. */
 static void tell_pids(const char *file, pid_t child)
 {
 	char other[512];
@@ -147,7 +147,7 @@ static int leave(struct flwr_call *call)
 	exit((int)status);
 }
 
-/* With a child in its group and one that has left it. */
+/* Hang, with a child in the group and one that has left it. */
 static int sit(struct flwr_call *call)
 {
 	pid_t child = fork();
@@ -196,7 +196,7 @@ static int print(struct flwr_call *call)
 	return count(call);
 }
 
-/* To everything that is open, the socket to the worker too. */
+/* Write to everything that is open, the socket to the worker too. */
 static int garbage(struct flwr_call *call)
 {
 	(void)call;

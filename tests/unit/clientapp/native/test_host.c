@@ -515,7 +515,7 @@ static void a_child_that_comes_back_gives_no_reply(void **state)
 	close_fixture(&fixture);
 }
 
-/* It does not keep the reply from being sealed. */
+/* The child does not keep the reply from being sealed. */
 static void a_child_that_stays_changes_nothing(void **state)
 {
 	struct fixture fixture;

@@ -259,7 +259,7 @@ static void memory_is_private_after_the_reply(void **state)
 	assert_int_equal(kept.data[0], 2);
 	assert_int_not_equal(reply_file_memory(rig.file, 10, &kept), 0);
 	app_reply_done(&reply);
-	/* It outlives the file. */
+	/* The memory outlives the file. */
 	record_dict_done(&rig.content);
 	reply_file_free(rig.file);
 	rig.file = NULL;
@@ -318,7 +318,7 @@ static void memory_that_cannot_be_had_is_an_error(void **state)
 	assert_int_equal(reply_file_memory(rig.file, SIZE_MAX, &slice), -EFBIG);
 	assert_int_equal(reply_file_memory(rig.file, SIZE_MAX / 2 - 4096, &slice), -EFBIG);
 	assert_true(reply_file_memory(rig.file, 1UL << 60, &slice) < 0);
-	/* It goes on. */
+	/* The file can be used as before. */
 	add(&rig, memory(&rig, 10, 1));
 	write_reply(&rig);
 	rig_close(&rig);

@@ -42,7 +42,7 @@ static int halve(struct flwr_call *call)
 		for (size_t k = 0; k < n; k++)
 			values[k] /= 2;
 	}
-	/* What came is as it was: the edited ones are copies. */
+	/* The edited ones are copies: the message is as it was. */
 	return flwr_record_copy(flwr_dict_add(call->reply, "came", FLWR_ARRAYS),
 		flwr_dict_get(call->content, "arrays"));
 }
@@ -73,7 +73,7 @@ static int make(struct flwr_call *call)
 	return flwr_set_int(flwr_dict_add(call->reply, "metrics", FLWR_METRICS), "n", n);
 }
 
-/* What is known of message and context. */
+/* Tell all that is known of message and context. */
 static int describe(struct flwr_call *call)
 {
 	const struct flwr_message *message = call->message;
@@ -171,7 +171,7 @@ __attribute__((noreturn)) static int leave(struct flwr_call *call)
 	exit(3);
 }
 
-/* Until nobody wants the reply. */
+/* Work until nobody wants the reply. */
 static int wait_for_stop(struct flwr_call *call)
 {
 	while (!flwr_stopping(call->context))
@@ -179,7 +179,7 @@ static int wait_for_stop(struct flwr_call *call)
 	return flwr_set_bool(flwr_dict_add(call->reply, "known", FLWR_CONFIGS), "stopped", true);
 }
 
-/* Both come back. */
+/* Parent and child come back. */
 static int fork_twice(struct flwr_call *call)
 {
 	const int64_t shape[] = {10};

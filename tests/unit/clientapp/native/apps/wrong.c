@@ -1,4 +1,4 @@
-/* One wrong app each: WRONG says which. */
+/* WRONG says which wrong app this is. */
 #include <flwr/clientapp.h>
 
 #include <stdlib.h>
