@@ -187,6 +187,19 @@ class Bench(Rounds):
         finally:
             federation.end()
 
+    def round_native(self, programs):
+        """Messages alone: small ones, a large one."""
+        federation, node = self.start(programs, None)
+        try:
+            (idle,) = status_field(f"/proc/{node.pid}/status", "VmRSS")
+            self.messages(programs)
+            self.large(programs, node, idle / 1024, self.options.large)
+        except Exception:
+            print(node.text()[-5000:], file=sys.stderr)
+            raise
+        finally:
+            federation.end()
+
     def imports(self):
         """What Python needs for Flower alone, in ms."""
         argv = [self.environment / "bin/python", "-c", "import flwr.client"]
@@ -206,6 +219,9 @@ def run(options, programs, binaries):
         for run in range(options.runs):
             for each in programs:
                 print(f"run {run + 1} of {options.runs}: {each}", file=sys.stderr, flush=True)
+                if options.native:
+                    bench.round_native(each)
+                    continue
                 bench.round(each)
                 bench.isolation(each)
                 if each == "ours":
@@ -213,6 +229,8 @@ def run(options, programs, binaries):
                 bench.restarts(each)
             imports.append(bench.imports())
     standin.close()
+    if options.native:
+        bench.FIGURES = bench.only({"tiny message, whole round trip": "1/40 of Python's"})
     return [
         f"Medians (smallest - largest) of {options.runs} runs in turn, {options.messages} messages "
         f"each, one of {options.large} MiB, by `{shlex.join(['scripts/bench', *sys.argv[1:]])}` on "

@@ -100,7 +100,9 @@ class Bench(Rounds):
     def round(self, programs):
         federation, node = self.start(programs, None)
         try:
-            if not self.options.only_large:
+            if self.options.native:
+                self.messages(programs)
+            elif not self.options.only_large:
                 self.idle(programs, node)
                 self.messages(programs)
             else:
@@ -141,10 +143,14 @@ def main():
             for each in programs:
                 print(f"run {run + 1} of {options.runs}: {each}", file=sys.stderr, flush=True)
                 bench.round(each)
-                for _ in range(0 if options.only_large else 3):
+                for _ in range(0 if options.only_large or options.native else 3):
                     bench.restarts(each)
             imports.append(bench.imports())
     standin.close()
+    if options.native:
+        goals = {"tiny message, whole round trip": "1/100 of Python's"}
+        goals |= {f"{mib} MiB: there and back": "5 times Python's" for mib in bench.sizes}
+        bench.FIGURES = bench.only(goals)
     sizes = " and ".join(f"{mib} MiB" for mib in bench.sizes)
     print(
         f"Medians (smallest - largest) of {options.runs} runs in turn, {options.messages} messages "

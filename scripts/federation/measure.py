@@ -79,7 +79,9 @@ def role(pid, node):
     if pid == node:
         return "supervisor"
     program = Path(command_of(pid).split(" ")[0]).name
-    return "worker" if program == "flwr-clientapp" else "app" if "python" in program else None
+    if program == "flwr-clientapp":
+        return "worker"
+    return "app" if "python" in program or program == "flwr-native-host" else None
 
 
 class Peaks(threading.Thread):
@@ -147,6 +149,9 @@ class Rounds:
             options[self.transport] = True
         if programs == "ours":
             options.setdefault("--log-level", "info")
+        if programs == "ours" and self.options.native:
+            library = self.binaries.parent / "tests/bench-app.so"
+            options |= {"--native-app": f"flwr-native/tiny={library}", "--python": None}
         before = time.time()
         node = federation.start_node(superlink=self.standin.address, wait=False, options=options)
         registered = self.standin.wait_registered()
@@ -194,6 +199,15 @@ class Rounds:
             self.add("... ready to pulled", programs, (pulled - ready) * 1e3)
             self.add("... pulled to user code", programs, (began - pulled) * 1e3)
             self.add("... user code to reply", programs, (came - ended) * 1e3)
+
+    def only(self, goals):
+        """The figures that were measured; goals: of those that have another one here."""
+        seen = {figure for figure, _ in self.values}
+        return [
+            (figure, unit, goals.get(figure, goal))
+            for figure, unit, goal in self.FIGURES
+            if figure in seen
+        ]
 
     def restarts(self, programs):
         """Starting is short: more of it for the same time."""
@@ -259,6 +273,9 @@ def parse(description):
     parser.add_argument("--release", choices=("1.15", "1.41"), help="only beside this one's")
     parser.add_argument(
         "--transports", action="store_true", help="instead: each transport of 1.15, and gRPC itself"
+    )
+    parser.add_argument(
+        "--native", action="store_true", help="ours with an app in C: messages, small and large"
     )
     parser.add_argument("--only-large", action="store_true", help="of 1.41 only large messages")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the table, also to a file")
