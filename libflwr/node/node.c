@@ -24,6 +24,7 @@
 #include <string.h>
 
 #define PROGRESS_GAP_MS   10000 /* between lines about it */
+#define LINE_BYTES        8192  /* of a line, at most */
 #define OPTIONS_BYTES_MIN (offsetof(struct flwr_options, log) + sizeof(flwr_log_fn *))
 
 struct flwr_node {
@@ -119,13 +120,13 @@ static void hook_progress(void *arg, double fraction, const char *text)
 {
 	struct flwr_node *node = arg;
 	int64_t now_ms = clock_now_ms(), last_ms = atomic_load(&node->progress_ms);
-	char line[256];
+	char line[LINE_BYTES + 64];
 
 	write_waiting(node);
 	if (node->settings.log_level < LOG_LEVEL_INFO || now_ms - last_ms < PROGRESS_GAP_MS ||
 		!atomic_compare_exchange_strong(&node->progress_ms, &last_ms, now_ms))
 		return;
-	snprintf(line, sizeof line, "progress: %d %%%s%.200s", (int)(fraction * 100),
+	snprintf(line, sizeof line, "progress: %d %%%s%s", (int)(fraction * 100),
 		text[0] ? ": " : "", text);
 	hook_log(node, FLWR_LOG_INFO, line);
 }

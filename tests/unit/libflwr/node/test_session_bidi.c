@@ -1,0 +1,366 @@
+/*
+ * A session over the legacy stream, which stand-ins play: instructions become tasks, answers become
+ * replies; state, losses, failures, ends. The test is both threads.
+ */
+#include "common/base/cleanup.h"
+#include "kit/log.h"
+#include "libflwr/node/session.h"
+#include "supernode/link/bidi.h"
+
+#include <flwr/flwr.h>
+
+/* ---- the stream ---- */
+
+static struct {
+	struct bidi_options options;
+	bool made, freed, left;
+	int refuse;        /* what bidi_reply() returns */
+	struct slices got; /* by it */
+	unsigned replies;
+} world;
+
+int bidi_new(const struct bidi_options *options, struct bidi **out)
+{
+	if (strcmp(options->address, "nowhere") == 0)
+		return -EINVAL;
+	world.options = *options;
+	world.made = true;
+	*out = (struct bidi *)&world;
+	return 0;
+}
+
+int bidi_reply(struct bidi *bidi, struct slices *message)
+{
+	assert_false(world.freed);
+	slices_done(&world.got);
+	world.got = slices_take(message);
+	world.replies += world.refuse == 0;
+	return world.refuse;
+}
+
+void bidi_leave(struct bidi *bidi)
+{
+	assert_false(world.freed);
+	world.left = true;
+}
+
+void bidi_free(struct bidi *bidi)
+{
+	if (!bidi)
+		return;
+	assert_false(world.freed);
+	world.freed = true;
+}
+
+/* ---- the session's owner ---- */
+
+struct rig {
+	struct engine engine;
+	struct settings settings;
+	struct kit_log log;
+	struct mailbox mailbox;
+	struct session *session;
+	bool ready, ended, gone;
+	int result;
+	struct reason sentence;
+};
+
+static struct rig rig;
+
+static void on_ready(void *arg, bool ready, uint64_t node_id)
+{
+	assert_int_equal(node_id, 0);
+	rig.ready = ready;
+}
+
+static void on_ended(void *arg, int result, const char *sentence)
+{
+	assert_false(rig.ended);
+	rig.ended = true;
+	rig.result = result;
+	reason_set(&rig.sentence, "%s", sentence);
+}
+
+static void on_gone(void *arg)
+{
+	rig.gone = true;
+}
+
+static int open_session(struct reason *why)
+{
+	const struct session_options options = {.settings = &rig.settings,
+		.engine = &rig.engine,
+		.log = rig.log.log,
+		.mailbox = &rig.mailbox,
+		.ready = on_ready,
+		.ended = on_ended,
+		.gone = on_gone};
+
+	return session_bidi_new(&options, &rig.session, why);
+}
+
+static int setup(void **state)
+{
+	struct value partition = {.kind = VALUE_SINT, .i = 3};
+	struct reason why = {0};
+
+	memset(&world, 0, sizeof world);
+	memset(&rig, 0, sizeof rig);
+	kit_log_init(&rig.log, "node", LOG_LEVEL_DEBUG);
+	assert_int_equal(mailbox_init(&rig.mailbox), 0);
+	rig.settings.address = strdup("localhost:8080");
+	rig.settings.retry.max_retries = 7;
+	assert_int_equal(value_map_set(&rig.settings.node_config, "partition-id", &partition), 0);
+	return open_session(&why);
+}
+
+static struct task *take_task(void)
+{
+	struct task *next;
+	struct mail mail;
+
+	mailbox_take(&rig.mailbox, &mail);
+	for (; mail.over; mail.over = next) {
+		next = mail.over->next;
+		task_free(mail.over);
+	}
+	return mail.task;
+}
+
+static int teardown(void **state)
+{
+	rig.session->ops->abandon(rig.session);
+	assert_true(rig.gone);
+	assert_true(world.freed);
+	slices_done(&world.got);
+	assert_null(take_task());
+	assert_false(mailbox_wait_over(&rig.mailbox, false));
+	mailbox_done(&rig.mailbox);
+	kit_log_done(&rig.log);
+	settings_done(&rig.settings);
+	return 0;
+}
+
+/* ---- messages ---- */
+
+/* An instruction without anything in it: its field's number in ServerMessage tells which. */
+static void instruct(unsigned field)
+{
+	const uint8_t bytes[] = {(uint8_t)(field << 3 | 2), 0};
+	auto_(slices_done) struct slices message = {0};
+
+	assert_int_equal(slices_append_copy(&message, bytes, sizeof bytes), 0);
+	world.options.instruction(world.options.arg, &message);
+}
+
+enum { GET_PROPERTIES = 2, GET_PARAMETERS = 3, FIT = 4, EVALUATE = 5 };
+
+static void set(struct record_dict *dict, const char *name, const char *key, struct value value)
+{
+	struct record *record = record_dict_add(dict, name, RECORD_CONFIGS);
+
+	assert_int_equal(value_map_set(&record->values, key, &value), 0);
+}
+
+/* The answer to GET_PROPERTIES; the state counts. */
+static void answer(struct task *task)
+{
+	int64_t n = task->state.n ? task->state.v[0].values.v[0].value.i : 0;
+	struct value text = {0};
+
+	record_dict_done(&task->state);
+	set(&task->state, "s", "n", (struct value){.kind = VALUE_SINT, .i = n + 1});
+	set(&task->reply, "getpropertiesres.properties", "n",
+		(struct value){.kind = VALUE_SINT, .i = n + 1});
+	set(&task->reply, "getpropertiesres.status", "code", (struct value){.kind = VALUE_SINT});
+	assert_int_equal(value_set_bytes(&text, VALUE_STRING, "Success", 7), 0);
+	assert_int_equal(value_map_set(&task->reply.v[1].values, "message", &text), 0);
+	rig.session->ops->answered(rig.session, task);
+}
+
+/* ---- tests ---- */
+
+static void instructions_become_tasks(void **state)
+{
+	static const struct {
+		unsigned field;
+		const char *type, *record;
+	} rows[] = {
+		{GET_PROPERTIES, "get_properties", "getpropertiesins.config"},
+		{GET_PARAMETERS, "get_parameters", "getparametersins.config"},
+		{FIT, "train", "fitins.parameters"},
+		{EVALUATE, "evaluate", "evaluateins.parameters"},
+	};
+
+	assert_string_equal(world.options.address, "localhost:8080");
+	assert_int_equal(world.options.retry.max_retries, 7);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct task *task;
+
+		instruct(rows[i].field);
+		assert_true(rig.ready);
+		task = take_task();
+		assert_non_null(task);
+		assert_string_equal(task->metadata.message_type, rows[i].type);
+		assert_int_equal(strlen(task->metadata.message_id), 32);
+		assert_string_equal(task->content.v[0].name, rows[i].record);
+		assert_int_equal(task->node_config.v[0].value.i, 3);
+		assert_int_equal(task->state.n, 0);
+		world.options.lost(world.options.arg);
+		task_unref(task);
+	}
+}
+
+static void replies_and_state(void **state)
+{
+	for (int64_t n = 1; n <= 3; n++) {
+		struct task *task;
+
+		instruct(GET_PROPERTIES);
+		task = take_task();
+		assert_int_equal(n > 1 ? task->state.v[0].values.v[0].value.i : 0, n - 1);
+		answer(task);
+		assert_int_equal(world.replies, n);
+		assert_true(world.got.bytes > 10);
+	}
+	assert_false(rig.ended);
+}
+
+/* Its reply is dropped, and with it the state; the method was told. */
+static void a_stream_that_is_lost(void **state)
+{
+	struct task *task;
+
+	instruct(GET_PROPERTIES);
+	task = take_task();
+	world.options.lost(world.options.arg);
+	assert_true(atomic_load(&task->unwanted));
+	assert_false(rig.ready);
+	answer(task);
+	assert_int_equal(world.replies, 0);
+	instruct(GET_PROPERTIES);
+	task = take_task();
+	assert_int_equal(task->state.n, 0);
+	world.refuse = -EPIPE; /* lost while it is sent: there will be another stream */
+	answer(task);
+	assert_false(rig.ended);
+}
+
+static void a_method_that_fails(void **state)
+{
+	struct task *task;
+
+	instruct(FIT);
+	task = take_task();
+	task->result = FLWR_E_APP;
+	task->sentence = strdup("no data");
+	rig.session->ops->answered(rig.session, task);
+	assert_true(rig.ended && world.freed);
+	assert_int_equal(rig.result, FLWR_E_APP);
+	assert_string_equal(rig.sentence.text, "no data");
+	rig.session->ops->stop(rig.session); /* too late */
+}
+
+static void an_answer_that_is_none(void **state)
+{
+	struct task *task;
+
+	instruct(FIT);
+	task = take_task();
+	rig.session->ops->answered(rig.session, task);
+	assert_int_equal(rig.result, FLWR_E_APP);
+	assert_non_null(strstr(rig.sentence.text, "fitres"));
+}
+
+static void a_reply_that_is_too_large(void **state)
+{
+	instruct(GET_PROPERTIES);
+	world.refuse = -EINVAL;
+	answer(take_task());
+	assert_int_equal(rig.result, FLWR_E_APP);
+	assert_non_null(strstr(rig.sentence.text, "2 GiB"));
+}
+
+static void an_instruction_that_cannot_be_read(void **state)
+{
+	instruct(9);
+	assert_null(take_task());
+	assert_int_equal(rig.result, FLWR_E_DATA);
+	assert_true(world.freed);
+}
+
+static void its_ends(void **state)
+{
+	static const struct {
+		enum bidi_end end;
+		int result;
+	} rows[] = {
+		{BIDI_DISMISSED, FLWR_OK},
+		{BIDI_GAVE_UP, FLWR_E_CONNECT},
+		{BIDI_REFUSED, FLWR_E_REFUSED},
+		{BIDI_LEFT, FLWR_OK},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (i > 0)
+			setup(state);
+		world.options.ended(world.options.arg, rows[i].end, "that is why");
+		assert_true(rig.ended);
+		assert_int_equal(rig.result, rows[i].result);
+		assert_int_equal(strstr(rig.sentence.text, "localhost:8080") != NULL,
+			rows[i].result != FLWR_OK);
+		if (i + 1 < ARRAY_LEN(rows))
+			teardown(state);
+	}
+}
+
+static void stopped_at_work(void **state)
+{
+	instruct(GET_PROPERTIES);
+	rig.session->ops->stop(rig.session);
+	assert_true(world.left);
+	answer(take_task());
+	assert_int_equal(world.replies, 1);
+	assert_false(rig.ended);
+	world.options.ended(world.options.arg, BIDI_LEFT, "left");
+	assert_true(rig.ended);
+}
+
+static void abandoned_with_a_task_out(void **state)
+{
+	instruct(GET_PROPERTIES);
+	task_unref(take_task());
+}
+
+static void an_address_that_is_none(void **state)
+{
+	struct session *first = rig.session;
+	struct reason why = {0};
+
+	free(rig.settings.address);
+	rig.settings.address = strdup("nowhere");
+	assert_int_equal(open_session(&why), -EINVAL);
+	assert_non_null(strstr(why.text, "nowhere"));
+	rig.session = first;
+}
+
+#define RIG_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIG_TEST(instructions_become_tasks),
+		RIG_TEST(replies_and_state),
+		RIG_TEST(a_stream_that_is_lost),
+		RIG_TEST(a_method_that_fails),
+		RIG_TEST(an_answer_that_is_none),
+		RIG_TEST(a_reply_that_is_too_large),
+		RIG_TEST(an_instruction_that_cannot_be_read),
+		RIG_TEST(its_ends),
+		RIG_TEST(stopped_at_work),
+		RIG_TEST(abandoned_with_a_task_out),
+		RIG_TEST(an_address_that_is_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
