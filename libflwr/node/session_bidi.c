@@ -176,10 +176,11 @@ static void send_answer(struct session_bidi *session, struct task *task)
 
 	if (r == 0)
 		r = keep_state(session, task);
-	if (r == 0)
+	if (r == 0) {
 		r = bidi_reply(session->bidi, &reply);
-	if (r == -EINVAL && !why.text[0])
-		reason_set(&why, "the reply has 2 GiB or more");
+		if (r == -EINVAL)
+			reason_set(&why, "the reply has 2 GiB or more");
+	}
 	if (r == 0)
 		log_info(session->options.log, "Sent reply");
 	else if (r != -EPIPE) /* its stream has ended: there will be another one */
