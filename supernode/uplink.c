@@ -86,10 +86,17 @@ static uint64_t on_message(void *arg, struct held_message *message, const char *
 	text_word(metadata->message_id, id, sizeof id);
 	text_word(metadata->message_type, type, sizeof type);
 	text_word(metadata->group_id, group, sizeof group);
-	log_info(uplink->log,
-		"message received: run_id=%" PRIu64 " message_id=%s type=%s group=%s %s=%zu",
-		run_id, id, type, group, objects ? "objects" : "bytes",
-		objects ? objects : message->envelope.content.bytes);
+	if (refused)
+		log_info(uplink->log,
+			"message received: run_id=%" PRIu64
+			" message_id=%s type=%s group=%s, refused: %s",
+			run_id, id, type, group, refused);
+	else
+		log_info(uplink->log,
+			"message received: run_id=%" PRIu64
+			" message_id=%s type=%s group=%s %s=%zu",
+			run_id, id, type, group, objects ? "objects" : "bytes",
+			objects ? objects : message->envelope.content.bytes);
 	if (node_message(uplink->node, uplink_now(), message, refused, &number))
 		log_error(uplink->log,
 			"no memory for a message of run %" PRIu64

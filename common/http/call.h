@@ -29,6 +29,7 @@ struct http_head {
 	uint64_t length;
 	double date_s;
 	bool grpc;
+	bool too_long; /* longer than the sink takes: known when all of the head is */
 };
 
 /* Bytes of all heads of one answer together: 100 Continue and the like come in any number. */

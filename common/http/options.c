@@ -163,13 +163,12 @@ static enum http_failure take_length(struct http_call *call, const char *value)
 	call->head.length = length;
 	if (is_refused(call))
 		return HTTP_FAILURE_NONE;
-	if (length > call->sink.max_bytes && call->keeps_head) {
-		call->sink.max_bytes = 0; /* write_body() ends the call, with the head */
-		return HTTP_FAILURE_NONE;
-	}
-	if (length > call->sink.max_bytes)
-		return HTTP_FAILURE_TOO_LARGE;
-	call->sink.expected = length;
+	if (length <= call->sink.max_bytes)
+		call->sink.expected = length;
+	else if (!call->keeps_head)
+		call->head.too_long = true; /* what it is may stand further down */
+	else if (call->sink.max_bytes > HTTP_KEPT_HEAD_BYTES)
+		call->sink.max_bytes = HTTP_KEPT_HEAD_BYTES; /* write_body() ends the call then */
 	return HTTP_FAILURE_NONE;
 }
 
@@ -198,7 +197,7 @@ static enum http_failure take_line(struct http_call *call, const char *line)
 	else if (value_of(line, "grpc-status"))
 		call->head.grpc = true;
 	else if (!line[0])
-		return limit_refusal(call);
+		return call->head.too_long ? HTTP_FAILURE_TOO_LARGE : limit_refusal(call);
 	return HTTP_FAILURE_NONE;
 }
 

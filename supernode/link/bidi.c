@@ -39,10 +39,12 @@ struct bidi {
 	struct retry retry_before; /* the last instruction came */
 	int64_t since_before_ms;
 	bool awaited;   /* a reply */
+	bool sending;   /* a reply is on its way */
 	bool leaving;   /* the stream ends as agreed; wait_s follows */
 	bool quitting;  /* by its owner's wish: nothing follows */
 	int64_t wait_s; /* then, from leave_ms on; 0: for ever */
 	int64_t leave_ms;
+	bool over;  /* ended() was called */
 	bool freed; /* by its owner; goes with the stream */
 	/* An outage. */
 	int64_t since_ms; /* 0: none */
@@ -59,6 +61,10 @@ static void bidi_dispose(struct bidi *bidi)
 
 static void bidi_ended(struct bidi *bidi, enum bidi_end end, const char *details)
 {
+	timer_set(bidi->timer, CLOCK_NEVER);
+	if (bidi->over)
+		return;
+	bidi->over = true;
 	bidi->options.ended(bidi->options.arg, end, details);
 }
 
@@ -153,7 +159,10 @@ static void stream_sent(void *arg)
 {
 	struct bidi *bidi = arg;
 
-	if (bidi->leaving || bidi->quitting)
+	bidi->sending = false;
+	if (bidi->quitting) /* gRPC may still have to bring it to the network */
+		timer_set(bidi->timer, clock_after(clock_now_ms(), LEAVE_MS));
+	else if (bidi->leaving)
 		timer_set(bidi->timer, clock_after(clock_now_ms(), CLOSE_MS));
 	else
 		rpc_stream_read(bidi->stream);
@@ -208,7 +217,7 @@ static void stream_ended(void *arg, const struct rpc_end *end)
 	bool awaited = bidi->awaited;
 
 	bidi->stream = NULL;
-	bidi->awaited = false;
+	bidi->awaited = bidi->sending = false;
 	timer_set(bidi->timer, CLOCK_NEVER);
 	if (bidi->freed) {
 		bidi_dispose(bidi);
@@ -295,7 +304,9 @@ static void stream_close(struct bidi *bidi)
 {
 	rpc_stream_close(bidi->stream);
 	rpc_stream_read(bidi->stream);
-	timer_set(bidi->timer, clock_after(clock_now_ms(), LEAVE_MS));
+	/* A reply takes as long as it takes: a server that is gone is found by keepalive. */
+	if (!bidi->sending)
+		timer_set(bidi->timer, clock_after(clock_now_ms(), LEAVE_MS));
 }
 
 int bidi_reply(struct bidi *bidi, struct slices *message)
@@ -306,6 +317,7 @@ int bidi_reply(struct bidi *bidi, struct slices *message)
 	if (r < 0)
 		return r;
 	bidi->awaited = false; /* stream_sent() reads on */
+	bidi->sending = true;
 	if (bidi->quitting)
 		stream_close(bidi);
 	return 0;

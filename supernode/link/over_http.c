@@ -45,6 +45,12 @@ static bool is_type(const char *type, const char *wanted)
 	return strncasecmp(type, wanted, len) == 0 && strchr("; \t", type[len]);
 }
 
+/* Not of a proxy or a portal. */
+static bool is_answer(const struct http_result *from)
+{
+	return from->status == HTTP_STATUS_OK && is_type(from->content_type, CONTENT_TYPE);
+}
+
 /* Flower's JSON, or plain words. */
 static void read_error(
 	const struct http_result *from, int *code_out, struct text *json, struct text *plain)
@@ -78,7 +84,7 @@ static void read_answer(const struct over_http_form *form, struct http_result *f
 	char type[64];
 	bool proxy;
 
-	if (from->status == HTTP_STATUS_OK && is_type(from->content_type, CONTENT_TYPE)) {
+	if (is_answer(from)) {
 		result->outcome = OUTCOME_OK;
 		result->body = from->body;
 		from->body = (struct slices){0};
@@ -115,7 +121,11 @@ static void http_done(void *arg, struct http_result *from)
 	} else {
 		result.outcome = from->outcome;
 		result.details = from->details;
-		result.too_large = from->failure == HTTP_FAILURE_TOO_LARGE;
+		result.too_large = from->failure == HTTP_FAILURE_TOO_LARGE && is_answer(from);
+		if (from->failure == HTTP_FAILURE_TOO_LARGE && !result.too_large) {
+			result.outcome = OUTCOME_UNAVAILABLE;
+			result.details = "a large answer of another type, as proxies give it";
+		}
 		result.body = slices_take(&from->body);
 	}
 	out->handle.done(out->handle.arg, &result);

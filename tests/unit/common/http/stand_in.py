@@ -224,8 +224,9 @@ class Peer:
             self.sock.sendall(b"100000\r\n" + b"\xa5" * MIB + b"\r\n")
         self.sock.sendall(b"0\r\n\r\n")
 
-    def endless(self, body, fields):
-        self.sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    def endless(self, body, fields, kind=b"application/protobuf"):
+        self.sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n")
+        self.sock.sendall(b"Content-Type: " + kind + b"\r\n\r\n")
         while True:
             self.sock.sendall(b"100000\r\n" + b"\xa5" * MIB + b"\r\n")
 
@@ -259,8 +260,14 @@ class Peer:
     def plus(self, body, fields):
         self.answer(b"xxx", length="+3")
 
+    def endless_page(self, body, fields):
+        self.endless(body, fields, b"text/html")
+
     def huge(self, body, fields):
-        self.answer(b"xxx", length=1 << 40)
+        self.answer(b"xxx", headers=["Content-Type: application/protobuf"], length=1 << 40)
+
+    def huge_page(self, body, fields):
+        self.answer(b"<p>", headers=["Content-Type: text/html"], length=1 << 40)
 
     def babble(self, body, fields):
         self.sock.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")

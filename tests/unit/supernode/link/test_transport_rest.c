@@ -75,6 +75,8 @@ static void test_wrong_answers(void **state)
 		{"ManyHeads", OUTCOME_UNAVAILABLE, ""},
 		{"Huge", OUTCOME_RESOURCE_EXHAUSTED, ""},
 		{"Endless", OUTCOME_RESOURCE_EXHAUSTED, ""},
+		{"HugePage", OUTCOME_UNAVAILABLE, "another type, as proxies give it"},
+		{"EndlessPage", OUTCOME_UNAVAILABLE, "another type, as proxies give it"},
 		{"Silent", OUTCOME_DEADLINE_EXCEEDED, ""},
 		{"Half", OUTCOME_DEADLINE_EXCEEDED, ""},
 	};
