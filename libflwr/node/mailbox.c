@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "libflwr/node/task.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -68,8 +69,19 @@ void mailbox_line(struct mailbox *mailbox, int level, const char *text)
 void mailbox_task(struct mailbox *mailbox, struct task *task)
 {
 	pthread_mutex_lock(&mailbox->lock);
+	assert(!mailbox->mail.task);
 	mailbox->mail.task = task;
 	unlock_changed(mailbox);
+}
+
+struct task *mailbox_take_task(struct mailbox *mailbox)
+{
+	struct task *task;
+
+	pthread_mutex_lock(&mailbox->lock);
+	task = take_pointer(&mailbox->mail.task);
+	pthread_mutex_unlock(&mailbox->lock);
+	return task;
 }
 
 void mailbox_over(struct mailbox *mailbox, struct task *task)

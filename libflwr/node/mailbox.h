@@ -54,8 +54,10 @@ void mailbox_wake(const struct mailbox *mailbox);
 
 /* ---- in ---- */
 void mailbox_line(struct mailbox *mailbox, int level, const char *text);
-/* A task to be worked on; one at a time. */
+/* A task to be worked on; there must be none in there. */
 void mailbox_task(struct mailbox *mailbox, struct task *task);
+/* Take it back, if it is still in there; else NULL. The caller's. Any thread. */
+struct task *mailbox_take_task(struct mailbox *mailbox);
 /* A task that nothing refers to any more. */
 void mailbox_over(struct mailbox *mailbox, struct task *task);
 /* Once. */

@@ -42,11 +42,23 @@ static double random_01(void *arg)
 	return (double)(number >> 11) / 9007199254740992.0;
 }
 
+/* Nobody waits for the answer any more. A task that still lies in the mailbox ends here, to make
+ * room for the next one; else the thread that works on it gives it back. */
+static void forget_task(struct session_bidi *session)
+{
+	if (!session->task)
+		return;
+	atomic_store(&session->task->unwanted, true);
+	session->task = NULL;
+	task_unref(mailbox_take_task(session->options.mailbox));
+}
+
 static void session_end(struct session_bidi *session, int result, const char *sentence)
 {
 	if (session->ended)
 		return;
 	session->ended = true;
+	forget_task(session);
 	bidi_free(take_pointer(&session->bidi));
 	session->options.ready(session->options.arg, false, 0);
 	session->options.ended(session->options.arg, result, sentence);
@@ -130,9 +142,7 @@ static void on_lost(void *arg)
 	struct session_bidi *session = arg;
 
 	session->options.ready(session->options.arg, false, 0);
-	if (session->task)
-		atomic_store(&session->task->unwanted, true);
-	session->task = NULL;
+	forget_task(session);
 }
 
 static void on_ended(void *arg, enum bidi_end end, const char *details)

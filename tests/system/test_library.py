@@ -255,6 +255,33 @@ def test_lost_at_work(client):
         assert each.wait() == 0
 
 
+def test_lost_twice_at_work(client):
+    """Two streams break during one method: the instruction between them is not worked on, and the
+    program ends."""
+    came = [threading.Event() for _ in range(3)]
+    gone = [threading.Event() for _ in range(2)]
+
+    def join(number, messages, context):
+        yield properties()
+        came[number - 1].set()
+        if number <= len(gone):
+            gone[number - 1].wait(SECONDS)
+            context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+        assert next(messages).WhichOneof("msg") == "get_properties_res"
+        yield from dismiss(messages)
+
+    with judged(join) as judge:
+        each = client(judge.target, "nodes=1", "work=6000")
+        each.wait_line("get_properties begins")
+        for event in gone:
+            event.set()
+        assert came[2].wait(SECONDS)
+        assert "ends" not in each.text()
+        assert each.wait() == 0
+        assert judge.joined == 3
+        assert each.text().count("get_properties begins") == 2
+
+
 @pytest.mark.parametrize("loop", ["run", "poll"])
 def test_stopped_by_a_signal(client, loop):
     """While it waits; and while a method works, whose reply is sent."""

@@ -246,6 +246,39 @@ static void a_stream_that_is_lost(void **state)
 	assert_false(rig.ended);
 }
 
+/* While a method works, instructions come and are lost again: none of them stays anywhere
+ * (teardown looks), and only the last one is worked on. */
+static void streams_that_are_lost_meanwhile(void **state)
+{
+	struct task *first, *last;
+
+	instruct(GET_PROPERTIES);
+	first = take_task();
+	world.options.lost(world.options.arg);
+	instruct(FIT);
+	world.options.lost(world.options.arg);
+	instruct(EVALUATE);
+	world.options.lost(world.options.arg);
+	instruct(GET_PROPERTIES);
+	answer(first);
+	assert_int_equal(world.replies, 0);
+	last = take_task();
+	assert_string_equal(last->metadata.message_type, "get_properties");
+	assert_false(atomic_load(&last->unwanted));
+	answer(last);
+	assert_int_equal(world.replies, 1);
+	instruct(FIT);
+	world.options.lost(world.options.arg);
+}
+
+/* Nobody works on an instruction that waits when the session ends. */
+static void an_end_with_a_task_that_waits(void **state)
+{
+	instruct(FIT);
+	world.options.ended(world.options.arg, BIDI_GAVE_UP, "that is why");
+	assert_null(take_task());
+}
+
 static void a_method_that_fails(void **state)
 {
 	struct task *task;
@@ -352,6 +385,8 @@ int main(void)
 		RIG_TEST(instructions_become_tasks),
 		RIG_TEST(replies_and_state),
 		RIG_TEST(a_stream_that_is_lost),
+		RIG_TEST(streams_that_are_lost_meanwhile),
+		RIG_TEST(an_end_with_a_task_that_waits),
 		RIG_TEST(a_method_that_fails),
 		RIG_TEST(an_answer_that_is_none),
 		RIG_TEST(a_reply_that_is_too_large),
