@@ -238,7 +238,15 @@ static int node_start(struct flwr_node *node)
 	return 0;
 }
 
-static void node_work(struct flwr_node *node, struct task *task)
+/* Its time was over before the node was stepped, say. */
+static void skip_task(struct task *task)
+{
+	task->skipped = true;
+	task->result = FLWR_E_APP;
+	task->sentence = strdup("the answer was not wanted any more when the message's turn came");
+}
+
+static void call_program(struct flwr_node *node, struct task *task)
 {
 	/* The two kinds of levels have the same numbers; where nobody listens there are none. */
 	const struct work_hooks all = {.hooks = &hooks,
@@ -249,6 +257,14 @@ static void node_work(struct flwr_node *node, struct task *task)
 	atomic_store(&node->progress_ms, clock_now_ms());
 	work_on(&node->settings, &all, task);
 	atomic_store(&node->task, NULL);
+}
+
+static void node_work(struct flwr_node *node, struct task *task)
+{
+	if (atomic_load(&task->unwanted))
+		skip_task(task);
+	else
+		call_program(node, task);
 	task->work.run = run_answered;
 	loop_post(node->engine->loop, &task->work);
 }

@@ -204,10 +204,10 @@ static void session_answered(struct session *base, struct task *task)
 
 	if (wanted)
 		session->task = NULL;
-	if (task->result && !session->ended) {
+	if (task->result && !task->skipped && !session->ended) {
 		log_error(session->options.log, "Client raised an exception. %s", task->sentence);
 		session_end(session, task->result, task->sentence);
-	} else if (wanted && !session->ended) {
+	} else if (wanted && !task->result && !session->ended) {
 		send_answer(session, task);
 	}
 	task_unref(task);

@@ -38,6 +38,7 @@ struct task {
 	 * flwr_result and a sentence. */
 	int result;
 	char *sentence;
+	bool skipped; /* it was not wanted any more when its turn came: nothing was called */
 	struct record_dict reply;
 	/* They hold what the records of the answer refer to. */
 	struct flwr_dict *reply_dict, *state_dict;

@@ -24,7 +24,7 @@ struct play {
 	struct task *task;
 	struct slices kept; /* of the last reply, as a network would */
 	bool keep;
-	int stops;
+	int stops, skipped;
 };
 
 static struct {
@@ -45,7 +45,8 @@ static void play_answered(struct session *session, struct task *task)
 	if (play->keep && task->reply.n && task->reply.v[0].n_arrays)
 		assert_int_equal(
 			slices_append_refs(&play->kept, &task->reply.v[0].arrays[0].data), 0);
-	if (task->result)
+	play->skipped += task->skipped;
+	if (task->result && !task->skipped)
 		play->options.ended(play->options.arg, task->result, task->sentence);
 	task_unref(task);
 }
@@ -410,6 +411,22 @@ static void not_wanted_any_more(void **state)
 	assert_int_equal(flwr_node_get_state(program.node), FLWR_NODE_CONNECTING);
 }
 
+/* The program has stepped its node too late: its method is not called. */
+static void not_wanted_before_its_turn(void **state)
+{
+	start();
+	on_engine(send_task);
+	on_engine(unwant_task);
+	assert_int_equal(step(), 0);
+	assert_int_equal(program.calls, 0);
+	on_engine(nothing);
+	assert_int_equal(world.play->skipped, 1);
+	assert_int_equal(step(), 0);
+	on_engine(send_task);
+	assert_int_equal(step(), 0);
+	assert_int_equal(program.calls, 1);
+}
+
 static void stop_before_the_first_step(void **state)
 {
 	flwr_node_stop(program.node);
@@ -511,6 +528,7 @@ int main(void)
 		RIG_TEST(a_method_that_fails),
 		RIG_TEST(stopped_at_work),
 		RIG_TEST(not_wanted_any_more),
+		RIG_TEST(not_wanted_before_its_turn),
 		RIG_TEST(stop_before_the_first_step),
 		RIG_TEST(stopped_by_a_signal),
 		RIG_TEST(stopped_by_another_thread),

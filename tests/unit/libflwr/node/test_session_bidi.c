@@ -271,6 +271,23 @@ static void streams_that_are_lost_meanwhile(void **state)
 	world.options.lost(world.options.arg);
 }
 
+/* The stream was lost before the method was called: that is no failure of it. */
+static void a_task_that_was_skipped(void **state)
+{
+	struct task *task;
+
+	instruct(FIT);
+	task = take_task();
+	world.options.lost(world.options.arg);
+	task->skipped = true;
+	task->result = FLWR_E_APP;
+	rig.session->ops->answered(rig.session, task);
+	assert_false(rig.ended);
+	instruct(GET_PROPERTIES);
+	answer(take_task());
+	assert_int_equal(world.replies, 1);
+}
+
 /* Nobody works on an instruction that waits when the session ends. */
 static void an_end_with_a_task_that_waits(void **state)
 {
@@ -386,6 +403,7 @@ int main(void)
 		RIG_TEST(replies_and_state),
 		RIG_TEST(a_stream_that_is_lost),
 		RIG_TEST(streams_that_are_lost_meanwhile),
+		RIG_TEST(a_task_that_was_skipped),
 		RIG_TEST(an_end_with_a_task_that_waits),
 		RIG_TEST(a_method_that_fails),
 		RIG_TEST(an_answer_that_is_none),
