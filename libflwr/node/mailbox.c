@@ -84,12 +84,12 @@ struct task *mailbox_take_task(struct mailbox *mailbox)
 	return task;
 }
 
-void mailbox_over(struct mailbox *mailbox, struct task *task)
+void mailbox_over(struct mailbox *mailbox, struct task_part *part)
 {
 	pthread_mutex_lock(&mailbox->lock);
-	task->next = mailbox->mail.over;
-	mailbox->mail.over = task;
-	/* The mailbox may be gone as soon as the lock is: its owner waits for this task. */
+	part->next = mailbox->mail.over;
+	mailbox->mail.over = part;
+	/* The mailbox may be gone as soon as the lock is: its owner waits for this part. */
 	pthread_cond_signal(&mailbox->changed);
 	mailbox_wake(mailbox);
 	pthread_mutex_unlock(&mailbox->lock);

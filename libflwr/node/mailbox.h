@@ -1,6 +1,7 @@
 /*
- * mailbox: what waits for the thread that runs a node: log lines, a task, tasks that are over, the
- * end. Putting something in is for any thread, taking it out for the one that runs the node.
+ * mailbox: what waits for the thread that runs a node: log lines, a task, parts of tasks that are
+ * over, the end. Putting something in is for any thread, taking it out for the one that runs the
+ * node.
  */
 #ifndef FLWR_NODE_MAILBOX_H
 #define FLWR_NODE_MAILBOX_H
@@ -13,6 +14,7 @@
 #define MAILBOX_LINES 256 /* that may wait; more are counted */
 
 struct task;
+struct task_part;
 
 struct mail_line {
 	struct mail_line *next;
@@ -26,7 +28,7 @@ struct mail {
 	struct mail_line *lines; /* in order */
 	unsigned dropped;        /* lines after these */
 	struct task *task;       /* to be worked on; NULL: none */
-	struct task *over;       /* to be freed, linked by next */
+	struct task_part *over;  /* to be freed, linked by next */
 	bool ended;
 	int result; /* of the end: 0, or an enum flwr_result */
 	struct reason sentence;
@@ -41,7 +43,7 @@ struct mailbox {
 	struct mail_line **last_line;
 	unsigned lines;
 	unsigned tasks; /* that are not freed */
-	bool gone;      /* nobody puts anything in any more, but tasks that are over */
+	bool gone;      /* nobody puts anything in any more, but parts that are over */
 };
 
 /* Readable at first. 0 or -errno. */
@@ -58,8 +60,8 @@ void mailbox_line(struct mailbox *mailbox, int level, const char *text);
 void mailbox_task(struct mailbox *mailbox, struct task *task);
 /* Take it back, if it is still in there; else NULL. The caller's. Any thread. */
 struct task *mailbox_take_task(struct mailbox *mailbox);
-/* A task that nothing refers to any more. */
-void mailbox_over(struct mailbox *mailbox, struct task *task);
+/* A part of a task that nothing refers to any more. */
+void mailbox_over(struct mailbox *mailbox, struct task_part *part);
 /* Once. */
 void mailbox_end(struct mailbox *mailbox, int result, const char *sentence);
 /* The session is gone. Once, the last of its calls. */

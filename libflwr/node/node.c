@@ -269,13 +269,13 @@ static void node_work(struct flwr_node *node, struct task *task)
 	loop_post(node->engine->loop, &task->work);
 }
 
-static void free_tasks(struct task *over)
+static void free_parts(struct task_part *over)
 {
-	struct task *next;
+	struct task_part *next;
 
 	for (; over; over = next) {
 		next = over->next;
-		task_free(over);
+		task_part_free(over);
 	}
 }
 
@@ -298,7 +298,7 @@ static int node_step(struct flwr_node *node)
 	}
 	mailbox_take(&node->mailbox, &mail);
 	write_lines(node, mail.lines, mail.dropped);
-	free_tasks(mail.over);
+	free_parts(mail.over);
 	if (mail.task)
 		node_work(node, mail.task);
 	return mail.ended ? node_end(node, &mail) : 0;
@@ -421,7 +421,7 @@ static void node_drain(struct flwr_node *node)
 		left = mailbox_wait_over(&node->mailbox, session);
 		mailbox_take(&node->mailbox, &mail);
 		write_lines(node, mail.lines, mail.dropped);
-		free_tasks(mail.over);
+		free_parts(mail.over);
 		task_unref(mail.task);
 	} while (left);
 }

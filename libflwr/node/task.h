@@ -1,8 +1,9 @@
 /*
  * task: a message on its way from the session to the thread that runs the node, and its answer on
- * the way back. It belongs to one of the two at a time; its arrays may be referred to by anyone
- * until task_unref() was called and all of these references are gone: then it is put into the
- * mailbox again, because what the program gave by reference is released on its own thread.
+ * the way back. It belongs to one of the two at a time. The arrays of its answer may be referred to
+ * by anyone, those of the state for much longer than those of the reply; after task_unref() each of
+ * the two parts is put into the mailbox when its references are gone, because what the program gave
+ * by reference is released on its own thread. The task goes with the last part.
  */
 #ifndef FLWR_NODE_TASK_H
 #define FLWR_NODE_TASK_H
@@ -17,9 +18,17 @@
 struct flwr_dict;
 struct session;
 
+/* What the arrays of a reply, or of a state, refer to. */
+struct task_part {
+	struct slice_owner pin;
+	struct task_part *next; /* the mailbox's */
+	struct task *task;
+	struct flwr_dict *dict;
+};
+
 struct task {
-	struct slice_owner pin; /* first */
-	struct task *next;      /* the mailbox's */
+	struct task_part reply_part, state_part;
+	unsigned parts; /* that are not freed; of the thread that runs the node */
 	struct mailbox *mailbox;
 	struct loop_work work; /* back to the session */
 	struct session *session;
@@ -40,17 +49,16 @@ struct task {
 	char *sentence;
 	bool skipped; /* it was not wanted any more when its turn came: nothing was called */
 	struct record_dict reply;
-	/* They hold what the records of the answer refer to. */
-	struct flwr_dict *reply_dict, *state_dict;
 };
 
 /* One reference is the caller's. NULL on no memory. */
 struct task *task_new(struct mailbox *mailbox, struct session *session);
 /* Drop the caller's reference. Any thread. NULL is fine. */
 void task_unref(struct task *task);
-/* Have all arrays of dict, which refer to what the task's dicts hold, keep the task. */
-void task_pin(struct task *task, struct record_dict *dict);
-/* Free one that came out of the mailbox as over, on the thread that runs the node. */
-void task_free(struct task *task);
+/* Have all arrays of dict, which refer to what the part's dict holds, keep the part. */
+void task_pin(struct task_part *part, struct record_dict *dict);
+/* Free one that came out of the mailbox as over, on the thread that runs the node; with the last
+ * one the task. */
+void task_part_free(struct task_part *part);
 
 #endif

@@ -37,9 +37,9 @@ static int make_dicts(struct work *work, struct task *task)
 {
 	work->content = flwr_dict_new();
 	work->configs = flwr_dict_new();
-	task->reply_dict = flwr_dict_new();
-	task->state_dict = flwr_dict_new();
-	return work->content && work->configs && task->reply_dict && task->state_dict
+	task->reply_part.dict = flwr_dict_new();
+	task->state_part.dict = flwr_dict_new();
+	return work->content && work->configs && task->reply_part.dict && task->state_part.dict
 		       ? 0
 		       : error_set(FLWR_E_MEMORY, "no memory for the message");
 }
@@ -54,10 +54,10 @@ static int show_context(struct work *work, struct task *task)
 		r = show_config(
 			work->configs, "run_config", &task->run_config, &context->run_config);
 	if (r == 0)
-		r = dict_take_records(task->state_dict, &task->state);
+		r = dict_take_records(task->state_part.dict, &task->state);
 	context->run_id = task->run_id;
 	context->node_id = task->node_id;
-	context->state = task->state_dict;
+	context->state = task->state_part.dict;
 	return r;
 }
 
@@ -76,26 +76,27 @@ static void show_message(struct work *work, const struct task *task)
 
 /* ---- after it ---- */
 
-/* The records of the answer, which keep the task as long as somebody refers to them. */
+/* The records of the answer, which keep their part of the task as long as somebody refers to them.
+ */
 static int take_answer(const struct settings *settings, struct task *task)
 {
-	int r = dict_give_records(task->reply_dict, &task->reply);
+	int r = dict_give_records(task->reply_part.dict, &task->reply);
 
 	if (r == 0)
-		r = dict_give_records(task->state_dict, &task->state);
+		r = dict_give_records(task->state_part.dict, &task->state);
 	if (r)
 		return FLWR_E_APP; /* flwr_error() says why */
 	if (!settings->app && client_shape_reply(&task->reply))
 		return error_set(FLWR_E_MEMORY, "no memory for the reply");
-	task_pin(task, &task->reply);
-	task_pin(task, &task->state);
+	task_pin(&task->reply_part, &task->reply);
+	task_pin(&task->state_part, &task->state);
 	return 0;
 }
 
 static int answer(const struct settings *settings, const struct work_hooks *hooks,
 	struct work *work, struct task *task)
 {
-	struct flwr_call call = {.reply = task->reply_dict, .message = &work->message};
+	struct flwr_call call = {.reply = task->reply_part.dict, .message = &work->message};
 	int r;
 
 	context_init(&work->context, hooks->hooks, hooks->arg, hooks->log_level);

@@ -95,36 +95,55 @@ static void the_end(void **state)
 	assert_false(mailbox_wait_over(&mailbox, true));
 }
 
-/* Arrays of an answer that somebody refers to keep its task; the last one brings it back. */
+static void add_array(struct record_dict *dict, struct slices *held)
+{
+	struct array *array = record_add_array(record_dict_add(dict, "r", RECORD_ARRAYS), "a");
+
+	assert_int_equal(slices_append_copy(&array->data, "0123456789abcdef", ARRAY_BYTES), 0);
+	assert_int_equal(slices_append_refs(held, &array->data), 0); /* a dict does */
+}
+
+static struct task_part *take_over(void)
+{
+	struct mail mail;
+
+	mailbox_take(&mailbox, &mail);
+	if (mail.over)
+		assert_null(mail.over->next);
+	return mail.over;
+}
+
+/* Arrays of an answer that somebody refers to keep their part of the task, and only that; the last
+ * reference brings it back. */
 static void a_task_that_is_referred_to(void **state)
 {
 	struct task *task = task_new(&mailbox, NULL);
-	struct slices held = {0}, kept = {0}, again = {0};
-	struct array *array;
-	struct mail mail;
+	struct slices held = {0}, reply = {0}, kept = {0}, again = {0};
 
 	assert_non_null(task);
-	array = record_add_array(record_dict_add(&task->reply, "r", RECORD_ARRAYS), "a");
-	assert_int_equal(slices_append_copy(&array->data, "0123456789abcdef", ARRAY_BYTES), 0);
-	assert_int_equal(slices_append_refs(&held, &array->data), 0); /* a dict does */
-	task_pin(task, &task->reply);
+	add_array(&task->reply, &held);
+	add_array(&task->state, &held);
+	task_pin(&task->reply_part, &task->reply);
+	task_pin(&task->state_part, &task->state);
 	/* A second time changes nothing: it is pinned already. */
-	task_pin(task, &task->reply);
-	assert_int_equal(slices_append_refs(&kept, &array->data), 0);
+	task_pin(&task->reply_part, &task->state);
+	assert_int_equal(slices_append_refs(&reply, &task->reply.v[0].arrays[0].data), 0);
+	assert_int_equal(slices_append_refs(&kept, &task->state.v[0].arrays[0].data), 0);
 	assert_memory_equal(kept.v[0].data, "0123456789abcdef", ARRAY_BYTES);
 	task_unref(task);
-	mailbox_take(&mailbox, &mail);
-	assert_null(mail.over);
-	assert_int_equal(slices_append_refs(&again, &kept), 0);
-	slices_done(&kept);
-	mailbox_take(&mailbox, &mail);
-	assert_null(mail.over);
-	slices_done(&again);
+	assert_null(take_over());
+	slices_done(&reply);
 	assert_true(readable());
 	assert_true(mailbox_wait_over(&mailbox, false));
-	mailbox_take(&mailbox, &mail);
-	assert_ptr_equal(mail.over, task);
-	task_free(mail.over);
+	assert_ptr_equal(&task->reply_part, take_over());
+	task_part_free(&task->reply_part);
+	assert_int_equal(slices_append_refs(&again, &kept), 0);
+	slices_done(&kept);
+	assert_null(take_over());
+	slices_done(&again);
+	assert_true(mailbox_wait_over(&mailbox, false));
+	assert_ptr_equal(&task->state_part, take_over());
+	task_part_free(&task->state_part);
 	slices_done(&held);
 	assert_false(mailbox_wait_over(&mailbox, false));
 }

@@ -3,6 +3,7 @@
  * engine's thread: what runs on which thread, when, and how it ends.
  */
 #include "common/base/cleanup.h"
+#include "common/records/items_codec.h"
 #include "kit/test.h"
 #include "libflwr/node/engine.h"
 #include "libflwr/node/session.h"
@@ -22,7 +23,8 @@ struct play {
 	struct session session;
 	struct session_options options;
 	struct task *task;
-	struct slices kept; /* of the last reply, as a network would */
+	struct slices kept;  /* of the last reply, as a network would */
+	struct slices state; /* of the Context, encoded */
 	bool keep;
 	int stops, skipped;
 };
@@ -45,6 +47,10 @@ static void play_answered(struct session *session, struct task *task)
 	if (play->keep && task->reply.n && task->reply.v[0].n_arrays)
 		assert_int_equal(
 			slices_append_refs(&play->kept, &task->reply.v[0].arrays[0].data), 0);
+	if (!task->result) {
+		slices_done(&play->state);
+		assert_int_equal(items_encode(&task->state, &play->state), 0);
+	}
 	play->skipped += task->skipped;
 	if (task->result && !task->skipped)
 		play->options.ended(play->options.arg, task->result, task->sentence);
@@ -65,6 +71,7 @@ static void play_abandon(struct session *session)
 	const struct session_options options = play->options;
 
 	slices_done(&play->kept);
+	slices_done(&play->state);
 	free(play);
 	world.play = NULL;
 	world.gone++;
@@ -144,6 +151,7 @@ static void send_task(void)
 	task->node_id = 42;
 	config = record_dict_add(&task->content, "getparametersins.config", RECORD_CONFIGS);
 	assert_non_null(config);
+	assert_int_equal(items_decode(&play->state, &task->state, NULL), 0);
 	play->task = task;
 	mailbox_task(play->options.mailbox, task);
 }
@@ -190,6 +198,7 @@ struct program {
 	bool stop_inside, stopping_before, stopping_after;
 	void (*inside)(void);
 	bool fail;
+	bool keep_state; /* as large as travels by reference */
 };
 
 static struct program program;
@@ -213,6 +222,20 @@ static void release(void *user)
 	own->thread = pthread_self();
 }
 
+/* The state counts. */
+static void count(struct flwr_context *context)
+{
+	const int64_t shape = 1000;
+	struct flwr_record *record = flwr_dict_add(context->state, "s", FLWR_ARRAYS);
+	double *data = flwr_get_array(record, "a")
+			       ? flwr_edit_data(record, "a", FLWR_FLOAT64, NULL)
+			       : flwr_new_array(record, "a", FLWR_FLOAT64, 1, &shape);
+
+	assert_non_null(data);
+	assert_true(data[999] == program.calls - 1);
+	data[999]++;
+}
+
 static int get_parameters(const struct flwr_ins *ins, struct flwr_res *res)
 {
 	const int64_t two = 2;
@@ -225,6 +248,8 @@ static int get_parameters(const struct flwr_ins *ins, struct flwr_res *res)
 	own->stopping_before = flwr_stopping(ins->context);
 	if (own->inside)
 		own->inside();
+	if (own->keep_state)
+		count(ins->context);
 	if (own->stop_inside)
 		flwr_node_stop(own->node);
 	flwr_log(ins->context, FLWR_LOG_INFO, "from the method");
@@ -361,6 +386,21 @@ static void what_was_given_by_reference_is_released_here(void **state)
 	program.node = NULL;
 	assert_int_equal(program.releases, 2);
 	assert_int_equal(world.gone, 1);
+}
+
+/* The state of the run, which is kept, does not hold the arrays of the reply. */
+static void a_state_that_stays(void **state)
+{
+	start();
+	program.keep_state = true;
+	for (int n = 1; n <= 3; n++) {
+		on_engine(send_task);
+		assert_int_equal(step(), 0);
+		assert_int_equal(program.calls, n);
+		on_engine(nothing);
+		assert_int_equal(step(), 0);
+		assert_int_equal(program.releases, n);
+	}
 }
 
 static void a_task_that_nobody_works_on(void **state)
@@ -524,6 +564,7 @@ int main(void)
 		RIG_TEST(steps),
 		RIG_TEST(lines_come_on_this_thread),
 		RIG_TEST(what_was_given_by_reference_is_released_here),
+		RIG_TEST(a_state_that_stays),
 		RIG_TEST(a_task_that_nobody_works_on),
 		RIG_TEST(a_method_that_fails),
 		RIG_TEST(stopped_at_work),

@@ -183,13 +183,13 @@ static int setup(void **state)
 /* The task that waits, if there is one; those that are over are freed. */
 static struct task *take_task(void)
 {
-	struct task *next;
+	struct task_part *next;
 	struct mail mail;
 
 	mailbox_take(&rig.mailbox, &mail);
 	for (; mail.over; mail.over = next) {
 		next = mail.over->next;
-		task_free(mail.over);
+		task_part_free(mail.over);
 	}
 	return mail.task;
 }
