@@ -155,6 +155,10 @@ static int read_server(const struct flwr_options *options, struct settings *out)
 {
 	int r = read_transport(options, out);
 
+	/* Over the legacy stream come the four methods of a client only. */
+	if (r == 0 && out->app && out->bidi)
+		r = error_set(FLWR_E_ARGUMENT,
+			"options.app needs a transport of SuperLinks: grpc-rere, grpc-adapter or rest");
 	return r ? r : read_numbers(options, out);
 }
 

@@ -165,6 +165,7 @@ def test_prints_nothing(client, tmp_path):
     (["ca=/nowhere"], "FLWR_E_FILE: root certificates: "),
     (["key=/nowhere"], "FLWR_E_FILE: authentication key: "),
     (["mode=app"], "FLWR_E_ARGUMENT: options.app is for flwr_node_new()"),
+    (["mode=app", "nodes=1"], "FLWR_E_ARGUMENT: options.app needs a transport of SuperLinks"),
 ])
 def test_wrong_options(client, words, said):
     each = client("127.0.0.1:1", *words)

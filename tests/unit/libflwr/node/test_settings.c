@@ -81,6 +81,11 @@ static void who_answers(void **state)
 	options.app = &app;
 	expect_refused(&options, FLWR_E_ARGUMENT, "only one of them is allowed");
 	options.client = NULL;
+	expect_refused(&options, FLWR_E_ARGUMENT,
+		"options.app needs a transport of SuperLinks: grpc-rere, grpc-adapter or rest");
+	options.transport = "grpc-bidi";
+	expect_refused(&options, FLWR_E_ARGUMENT, "options.app needs a transport");
+	options.transport = "grpc-rere";
 	settings = take(&options);
 	assert_ptr_equal(settings.app, &app);
 	settings_done(&settings);
