@@ -31,25 +31,27 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	sigaction(SIGINT, &action, NULL);
+	struct pollfd fds[] = {
+		{flwr_node_fd(node), POLLIN, 0},
+		{STDIN_FILENO, POLLIN, 0}, /* what the program has else */
+	};
 	while (result == 0) {
-		struct pollfd fds[] = {
-			{flwr_node_fd(node), POLLIN, 0},
-			{STDIN_FILENO, POLLIN, 0}, /* what the program has else */
-		};
-
 		if (poll(fds, 2, -1) < 0)
 			continue; /* a signal */
 		if (fds[1].revents != 0) {
 			char line[256];
 
-			if (read(STDIN_FILENO, line, sizeof line) <= 0)
+			if (read(STDIN_FILENO, line, sizeof line) <= 0) {
 				flwr_node_stop(node);
+				fds[1].fd = -1; /* its end would be told again and again */
+			}
 		}
 		if (fds[0].revents != 0)
 			result = flwr_node_step(node);
 	}
 	if (result != FLWR_ENDED)
 		fprintf(stderr, "node: %s\n", flwr_error());
+	signal(SIGINT, SIG_DFL); /* on_signal() must not meet a node that is being freed */
 	flwr_node_free(node);
 	return result == FLWR_ENDED ? 0 : 1;
 }

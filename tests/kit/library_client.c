@@ -348,6 +348,7 @@ static int run_nodes(const struct flwr_options *options, const char *config)
 	}
 	sigaction(SIGTERM, &action, NULL);
 	bad = strcmp(told.loop, "poll") == 0 ? step_all(n) : run_all(n);
+	atomic_store(&n_nodes, 0); /* for on_signal() */
 	for (int i = 0; i < n; i++)
 		flwr_node_free(nodes[i]);
 	return bad;

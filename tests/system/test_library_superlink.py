@@ -4,6 +4,7 @@ obeys the judge and as a client of an unmodified ServerApp; an example."""
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 
@@ -202,8 +203,15 @@ def test_example_poll_loop(federation, record_property):
     os.close(reader)
     try:
         wait_until(lambda: b"registered: node_id=" in log.read_bytes(), "the node", 60)
+        judge = federation.judge()
+        (node_id,) = judge.nodes(1)
+        assert "arrays" in judge.ask(node_id, "count", type="train")["reason"]
         os.close(writer)  # what the program has else to look at
+        # The node stays until the reply can have been fetched; the program sleeps meanwhile.
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert process.wait(30) == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
     finally:
         process.kill()
         process.wait()
