@@ -82,7 +82,8 @@ FLWR_API const char *flwr_error(void);
 
 /*
  * Say why something of yours failed: set flwr_error() to sentence and return FLWR_E_APP, so that a
- * handler can `return flwr_fail("no data below /var/lib/sensor")`. The second one formats.
+ * handler can `return flwr_fail("no data below /var/lib/sensor")`. The second one formats. What
+ * cannot be shown on one line becomes '?'.
  */
 FLWR_API int flwr_fail(const char *sentence);
 FLWR_API int flwr_failf(const char *format, ...) FLWR_PRINTF(1, 2);

@@ -19,6 +19,7 @@ static void error_vset(const char *format, va_list args)
 
 	if (vsnprintf(why.text, sizeof why.text, format, args) < 0)
 		why.text[0] = '\0';
+	reason_clean(&why); /* it may have names in it that a peer gave */
 	memcpy(last.text, why.text, sizeof why.text);
 }
 
@@ -29,7 +30,6 @@ int error_set(int code, const char *format, ...)
 	va_start(args, format);
 	error_vset(format, args);
 	va_end(args);
-	reason_clean(&last); /* it may have names in it that a peer gave */
 	return code;
 }
 

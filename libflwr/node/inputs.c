@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 /* Of what a message may stand for when its objects are used again and again. */
 #define CONTENT_MAX_BYTES (1ull << 36)
@@ -17,6 +18,14 @@ static int failed(enum outcome outcome, const char *details, struct reason *why)
 {
 	return reason_code(
 		why, outcome == OUTCOME_RESOURCE_EXHAUSTED ? -ENOMEM : -EINVAL, "%s", details);
+}
+
+/* Decoders of envelopes say nothing beside their code; of -ENOMEM the caller knows what to say. */
+static int undecoded(int r, const char *what, struct reason *why)
+{
+	return r == 0 || r == -ENOMEM
+		       ? r
+		       : reason_code(why, r, "%s cannot be decoded: %s", what, strerror(-r));
 }
 
 /* ---- the Context ---- */
@@ -29,7 +38,7 @@ static int read_context(struct superlink *superlink, const struct slices *bytes,
 
 	context_done(context);
 	*context = (struct context){0};
-	r = context_decode(bytes, context);
+	r = undecoded(context_decode(bytes, context), "the Context", why);
 	if (r == 0)
 		r = (superlink->form == MESSAGE_OBJECTS ? items_decode : maps_decode)(
 			&context->state, &task->state, why);
@@ -49,7 +58,7 @@ static int read_message(
 	const struct instruction_inputs *inputs, struct task *task, struct reason *why)
 {
 	auto_(envelope_done) struct envelope message = {0};
-	int r = envelope_decode(&inputs->message, &message);
+	int r = undecoded(envelope_decode(&inputs->message, &message), "the message", why);
 
 	if (r == 0)
 		r = maps_decode(&message.content, &task->content, why);

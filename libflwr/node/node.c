@@ -8,6 +8,7 @@
  */
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/text.h"
 #include "libflwr/app/call_internal.h"
 #include "libflwr/node/engine.h"
 #include "libflwr/node/mailbox.h"
@@ -128,6 +129,7 @@ static void hook_progress(void *arg, double fraction, const char *text)
 		return;
 	snprintf(line, sizeof line, "progress: %d %%%s%s", (int)(fraction * 100),
 		text[0] ? ": " : "", text);
+	text_cut(line, LINE_BYTES);
 	hook_log(node, FLWR_LOG_INFO, line);
 }
 

@@ -235,8 +235,10 @@ static void outputs_encoded(struct outputs *outputs)
 	}
 	if (r == 0 && outputs->superlink->form == MESSAGE_OBJECTS)
 		r = put_objects(outputs);
-	if (r && !outputs->why.text[0])
+	if (r == -ENOMEM)
 		reason_set(&outputs->why, "no memory for the reply");
+	else if (r && !outputs->why.text[0])
+		reason_set(&outputs->why, "the reply cannot be encoded: %s", strerror(-r));
 	objects_put(outputs);
 }
 

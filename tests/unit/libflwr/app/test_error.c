@@ -37,6 +37,10 @@ static void sentences_are_formatted_and_cut(void **state)
 	assert_string_equal(flwr_error(), "flwr_fail() was given no sentence");
 	assert_int_equal(error_set(FLWR_E_DATA, "\"%s\"", "a\nb\x1b"), FLWR_E_DATA);
 	assert_string_equal(flwr_error(), "\"a?b?\"");
+	assert_int_equal(flwr_failf("\"%s\"", "a\nb\x1b"), FLWR_E_APP);
+	assert_string_equal(flwr_error(), "\"a?b?\"");
+	assert_int_equal(flwr_fail("a\x1b[2J"), FLWR_E_APP);
+	assert_string_equal(flwr_error(), "a?[2J");
 }
 
 static void errors_of_other_kinds_become_sentences(void **state)

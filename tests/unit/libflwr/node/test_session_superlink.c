@@ -467,6 +467,18 @@ static void content_that_cannot_be_read(void **state)
 	assert_true(world.ops->wants_message(world.arg));
 }
 
+/* ... says so, and no word about memory. */
+static void an_envelope_that_cannot_be_read(void **state)
+{
+	struct held_message message = {0};
+
+	make_envelope(&message.envelope);
+	message.envelope.metadata.group_id[0] = '\xff';
+	give(&message);
+	assert_null(take_task());
+	expect_error(1, 8, "the message cannot be decoded");
+}
+
 static void the_superlink_forgets_the_node(void **state)
 {
 	struct task *task;
@@ -608,6 +620,7 @@ int main(void)
 		RIG_TEST(a_failure_leaves_the_state),
 		RIG_TEST(a_message_that_takes_too_long),
 		RIG_TEST(content_that_cannot_be_read),
+		RIG_TEST(an_envelope_that_cannot_be_read),
 		RIG_TEST(the_superlink_forgets_the_node),
 		RIG_TEST(stopped_while_idle),
 		RIG_TEST(stopped_at_work),
