@@ -77,6 +77,19 @@ int number_double(const char *text, double *out)
 	return 0;
 }
 
+locale_t number_locale_enter(void)
+{
+	locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+
+	return c_locale ? uselocale(c_locale) : (locale_t)0;
+}
+
+void number_locale_leave(locale_t before)
+{
+	if (before)
+		freelocale(uselocale(before));
+}
+
 static int shift_of_unit(const char *unit)
 {
 	static const char letters[] = "KMGT";

@@ -4,6 +4,7 @@
 #ifndef FLWR_BASE_NUMBER_H
 #define FLWR_BASE_NUMBER_H
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,11 @@ int number_i64(const char *text, int64_t *out);
 /* A finite number as strtod() reads it in the C locale, without space around it. 0, -EINVAL or
  * -ERANGE. */
 int number_double(const char *text, double *out);
+
+/* Have the C library's functions read and write numbers of this thread as in the C locale, whatever
+ * the program has set, until number_locale_leave() of what this returns. Never fails with glibc. */
+locale_t number_locale_enter(void);
+void number_locale_leave(locale_t before);
 
 /* Bytes: a decimal with an optional K, M, G or T (powers of 1024; KiB, MiB ... too). As above. */
 int number_bytes(const char *text, uint64_t *out);

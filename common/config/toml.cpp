@@ -27,6 +27,7 @@
 #define toml toml_document
 extern "C" {
 #include "common/config/toml.h"
+#include "common/base/number.h"
 }
 #undef toml
 #include "common/config/toml_source.h"
@@ -391,12 +392,14 @@ struct parsing {
 void *parsing_run(void *arg)
 {
 	auto *task = static_cast<parsing *>(arg);
+	locale_t before = number_locale_enter();
 
 	try {
 		task->result = parse(task->text, task->out, task->why);
 	} catch (...) { /* of memory, that is */
 		task->result = -ENOMEM;
 	}
+	number_locale_leave(before);
 	return nullptr;
 }
 

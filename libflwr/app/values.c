@@ -4,6 +4,7 @@
 #include "libflwr/app/dict.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/number.h"
 #include "common/base/text.h"
 
 #include <inttypes.h>
@@ -44,6 +45,14 @@ static const char *const kind_names[VALUE_N] = {
 	[VALUE_BYTES_LIST] = "a list of bytes",
 };
 
+static void show_double(double value, char *out, size_t size)
+{
+	locale_t before = number_locale_enter();
+
+	snprintf(out, size, " (%g)", value);
+	number_locale_leave(before);
+}
+
 /* Say that a value is another one than wanted, and what it is. */
 static int wrong_type(const struct flwr_record *record, const char *key, const struct value *value,
 	const char *wanted)
@@ -52,7 +61,7 @@ static int wrong_type(const struct flwr_record *record, const char *key, const s
 
 	switch (value->kind) {
 	case VALUE_DOUBLE:
-		snprintf(shown, sizeof shown, " (%g)", value->d);
+		show_double(value->d, shown, sizeof shown);
 		break;
 	case VALUE_SINT:
 		snprintf(shown, sizeof shown, " (%" PRId64 ")", value->i);

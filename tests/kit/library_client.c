@@ -6,6 +6,7 @@
  */
 #include <flwr/client.h>
 
+#include <locale.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -402,6 +403,7 @@ int main(int argc, char **argv)
 		.log_level = FLWR_LOG_DEBUG};
 	int r;
 
+	setlocale(LC_ALL, "");
 	told.mode = mode ? mode : told.mode;
 	told.loop = loop ? loop : told.loop;
 	told.fail = fail ? fail : told.fail;

@@ -3,6 +3,7 @@
 
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -171,6 +172,43 @@ def test_wrong_options(client, words, said):
     each = client("127.0.0.1:1", *words)
     assert each.wait() == 1
     assert f"error {said}" in each.text()
+
+
+COMMA = """\
+comment_char %
+escape_char /
+LC_NUMERIC
+decimal_point ","
+thousands_sep ""
+grouping -1
+END LC_NUMERIC
+"""
+
+
+@pytest.mark.skipif(not shutil.which("localedef"), reason="no localedef")
+def test_a_locale_with_commas(start, tmp_path):
+    """Numbers in node_config and in sentences are written with a point, wherever the program is."""
+    (tmp_path / "comma").write_text(COMMA)
+    # Exit status 1: other categories are missing.
+    subprocess.run(["localedef", "-c", "-i", "./comma", "-f", "ANSI_X3.4-1968", tmp_path / "xx"], cwd=tmp_path)
+    env = {**os.environ, "LOCPATH": str(tmp_path), "LC_NUMERIC": "xx"}
+    env.pop("LC_ALL", None)
+    assert "1,5" in subprocess.run(["printf", "%.1f", "1,5"], env=env, capture_output=True, text=True).stdout
+
+    def join(number, messages, context):
+        yield properties()
+        assert next(messages).get_properties_res.properties["adds"].double == 7.0
+        message = ServerMessage.FromString(fit(saved(numpy.zeros(2))))
+        message.fit_ins.config["round"].CopyFrom(Scalar(double=0.5))
+        yield message.SerializeToString()
+        list(messages)
+
+    odd = "1.50000000000000000000000000000e400"  # the TOML library does not take it as it is
+    with judged(join) as judge:
+        words = ["nodes=1", f"config=partition-id=6 x={odd}"]
+        each = start(BUILD / "tests/library-client", judge.target, *words, env=env)
+        assert each.wait() == 1
+        assert 'error FLWR_E_APP: fitins.config "round" is a float (0.5), not an int' in each.text()
 
 
 def test_reconnect(client):
