@@ -335,7 +335,7 @@ int flwr_node_run(struct flwr_node *node)
 
 int flwr_node_fd(const struct flwr_node *node)
 {
-	return node->mailbox.fd;
+	return node ? node->mailbox.fd : -1;
 }
 
 void flwr_node_stop(struct flwr_node *node)
@@ -352,7 +352,8 @@ void flwr_node_stop(struct flwr_node *node)
 
 enum flwr_node_state flwr_node_get_state(const struct flwr_node *node)
 {
-	enum flwr_node_state state = (enum flwr_node_state)atomic_load(&node->state);
+	enum flwr_node_state state =
+		node ? (enum flwr_node_state)atomic_load(&node->state) : FLWR_NODE_ENDED;
 
 	if (state == FLWR_NODE_ENDED)
 		return state;
@@ -363,7 +364,7 @@ enum flwr_node_state flwr_node_get_state(const struct flwr_node *node)
 
 uint64_t flwr_node_id(const struct flwr_node *node)
 {
-	return atomic_load(&node->node_id);
+	return node ? atomic_load(&node->node_id) : 0;
 }
 
 /* ---- its life ---- */

@@ -22,13 +22,16 @@ static void say_deprecated(const struct flwr_options *options, atomic_bool *said
 static int start(const struct flwr_options *options)
 {
 	struct flwr_node *node;
+	struct reason why;
 	int r = flwr_node_new(options, &node);
 
 	if (r)
 		return r;
 	r = flwr_node_run(node);
+	reason_set(&why, "%s", flwr_error());
+	/* A release() or a log function of the program may set another sentence. */
 	flwr_node_free(node);
-	return r;
+	return r ? error_from(r, &why) : 0;
 }
 
 static int read_options(const struct flwr_options *given, struct flwr_options *out)

@@ -32,6 +32,7 @@ struct play {
 static struct {
 	struct play *play; /* the engine's thread; read by the test when that is at rest */
 	int refuse;        /* what session_bidi_new() returns */
+	bool hopeless;     /* a session ends at once */
 	atomic_int gone, made;
 } world;
 
@@ -70,6 +71,7 @@ static void play_abandon(struct session *session)
 	struct play *play = play_of(session);
 	const struct session_options options = play->options;
 
+	log_info(options.log, "abandoned");
 	slices_done(&play->kept);
 	slices_done(&play->state);
 	free(play);
@@ -94,6 +96,8 @@ int session_bidi_new(
 	play->options = *options;
 	world.play = play;
 	*out = &play->session;
+	if (world.hopeless)
+		options->ended(options->arg, FLWR_E_CONNECT, "nobody is there");
 	return 0;
 }
 
@@ -198,6 +202,7 @@ struct program {
 	bool stop_inside, stopping_before, stopping_after;
 	void (*inside)(void);
 	bool fail;
+	bool fail_in_lines;
 	bool keep_state; /* as large as travels by reference */
 };
 
@@ -210,6 +215,8 @@ static void take_line(int level, double time_s, const char *line, void *user)
 	size_t len = strlen(own->lines);
 
 	own->thread = pthread_self();
+	if (own->fail_in_lines)
+		flwr_fail("of a line");
 	assert_true(time_s > 1e9);
 	snprintf(own->lines + len, sizeof own->lines - len, "%d %s\n", level, line);
 }
@@ -278,6 +285,7 @@ static int setup(void **state)
 	memset(&program, 0, sizeof program);
 	world.play = NULL;
 	world.refuse = 0;
+	world.hopeless = false;
 	world.gone = world.made = 0;
 	return flwr_node_new(&options, &program.node);
 }
@@ -320,6 +328,10 @@ static void a_node_that_is_not_run(void **state)
 	flwr_node_free(NULL);
 	flwr_node_stop(NULL);
 	assert_int_equal(flwr_node_step(NULL), FLWR_E_ARGUMENT);
+	assert_int_equal(flwr_node_run(NULL), FLWR_E_ARGUMENT);
+	assert_int_equal(flwr_node_fd(NULL), -1);
+	assert_int_equal(flwr_node_get_state(NULL), FLWR_NODE_ENDED);
+	assert_int_equal(flwr_node_id(NULL), 0);
 }
 
 static void steps(void **state)
@@ -555,6 +567,18 @@ static void started_clients(void **state)
 	assert_non_null(strstr(flwr_error(), "options.app is for flwr_node_new()"));
 }
 
+/* ... whatever is called while the node is freed. */
+static void a_started_client_says_why_it_ended(void **state)
+{
+	struct flwr_options options = options_of();
+
+	world.hopeless = true;
+	program.fail_in_lines = true;
+	assert_int_equal(flwr_start_client(&options), FLWR_E_CONNECT);
+	assert_string_equal(flwr_error(), "nobody is there");
+	assert_non_null(strstr(program.lines, "abandoned"));
+}
+
 #define RIG_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -576,6 +600,7 @@ int main(void)
 		RIG_TEST(a_session_that_cannot_be),
 		RIG_TEST(options_are_checked_and_copied),
 		RIG_TEST(started_clients),
+		RIG_TEST(a_started_client_says_why_it_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
