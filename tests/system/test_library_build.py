@@ -1,5 +1,6 @@
 """libflwr-app as strangers build against it: headers, symbols, CMake, Makefiles, C and C++."""
 
+import ctypes as C
 import os
 import re
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from flwr_library import folder
+from flwr_library import ARRAYS, DTYPES, POINTER, TEXT, folder, load
 
 pytestmark = pytest.mark.ours
 
@@ -111,6 +112,31 @@ def test_apps_of_the_page(tmp_path, language, compiler):
         f"-L{folder()}", "-lflwr-app", f"-Wl,-rpath,{folder()}",
     )  # fmt: skip
     assert run(tmp_path / "program").strip() == "w = 0.5 0.75"
+
+
+def test_example_cpp():
+    """The app of examples/cpp is called, with weights that fit and with others."""
+    library = load()
+    app = C.CDLL(folder().parent / "examples/bin/cpp-app.so").flwr_app
+    app.restype = POINTER
+    library.flwr_clientapp_call.argtypes = [POINTER, TEXT, POINTER, TEXT, POINTER, POINTER]
+    library.flwr_get_double.argtypes = [POINTER, TEXT, C.POINTER(C.c_double)]
+    content, reply = library.flwr_dict_new(), library.flwr_dict_new()
+
+    def evaluate(*weights):
+        shape, data = (C.c_int64 * 1)(len(weights)), (C.c_float * len(weights))(*weights)
+        arrays = library.flwr_dict_add(content, b"arrays", ARRAYS)
+        assert library.flwr_set_array(arrays, b"w", DTYPES["float32"], 1, shape, data) == 0
+        return library.flwr_clientapp_call(app(), b"evaluate", content, None, None, reply)
+
+    distance = C.c_double()
+    assert evaluate(1, 2, 3, 9) == 0
+    assert library.flwr_get_double(library.flwr_dict_get(reply, b"metrics"), b"distance", distance) == 0
+    assert distance.value == 5
+    assert evaluate(1, 2) < 0
+    assert library.flwr_error() == b"w has 2 elements, not 4"
+    library.flwr_dict_free(content)
+    library.flwr_dict_free(reply)
 
 
 def program_object(place):
