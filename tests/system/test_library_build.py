@@ -145,13 +145,25 @@ def program_object(place):
 
 
 def test_symbols_of_the_shared_library():
-    """All that is declared is there, and nothing else; the same names as in the list of the ABI."""
+    """All that is declared is there, and nothing else."""
     seen = symbols("--dynamic", "--defined-only", "--extern-only", folder() / "libflwr-app.so")
     versions = {"FLWR_0", "FLWR_PRIVATE"}
     assert {name for name, version in seen.items() if version == "FLWR_0"} - versions == declared()
     private = {name for name, version in seen.items() if version == "FLWR_PRIVATE"} - versions
     assert private and all(name.startswith("flwr_private_") for name in private)
     assert set(seen) - versions == declared() | private
+
+
+@pytest.mark.parametrize("file", ["app/flwr-app.abi", "node/flwr.abi"])
+def test_no_function_is_taken_away(file):
+    """The list changes when a function is added, and never otherwise."""
+    listed = (ROOT / "libflwr" / file).read_text(encoding="utf-8").splitlines()[1:]
+    assert listed == sorted(set(listed))
+    library = folder() / f"lib{Path(file).stem}.so"
+    seen = symbols("--dynamic", "--defined-only", "--extern-only", library)
+    public = {name for name, version in seen.items() if version == "FLWR_0"} - {"FLWR_0"}
+    assert set(listed) - public == set(), "programs that call these would not start any more"
+    assert public - set(listed) == set(), f"new ones: add them to libflwr/{file}"
 
 
 def test_symbols_of_the_static_library():
