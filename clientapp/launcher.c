@@ -341,7 +341,7 @@ static void got_token(void *arg, uint64_t token, const char *task_token)
 	launcher->succeeded = false;
 	assignment = assignment_new(launcher, token, task_token);
 	if (!assignment) {
-		/* It cannot even be refused: its time will end. */
+		/* The message cannot even be refused: its time will end. */
 		log_error(launcher->log, "no memory for message %" PRIu64, launcher->assigned);
 		timer_set(launcher->next, 0);
 		return;

@@ -11,7 +11,7 @@ struct api_channel_options {
 	const char *address; /* as gRPC takes it; copied */
 	uint64_t receive_max_bytes;
 	struct log *log; /* for the progress of contents; NULL: it is not told */
-	/* Of each call, see rpc_show_header(); NULL: none. */
+	/* Each call shows this header (rpc_show_header()); NULL: none. */
 	const struct rpc_header *token;
 };
 

@@ -13,7 +13,7 @@
 #define NUMPY      "numpy.ndarray"
 #define NAME_BYTES 48
 
-/* What a method's records have beside the status. */
+/* A method's records have these beside the status. */
 enum { HAS_PARAMETERS = 1, HAS_EXAMPLES = 2, HAS_LOSS = 4, HAS_METRICS = 8, HAS_PROPERTIES = 16 };
 
 struct method {

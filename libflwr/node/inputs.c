@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Of what a message may stand for when its objects are used again and again. */
+/* A message may stand for so much when its objects are used again and again. */
 #define CONTENT_MAX_BYTES (1ull << 36)
 
 static int failed(enum outcome outcome, const char *details, struct reason *why)

@@ -23,7 +23,7 @@ struct mail_line {
 	char text[];
 };
 
-/* What was in it; the taker's. */
+/* The taker owns these contents of the mailbox. */
 struct mail {
 	struct mail_line *lines; /* in order */
 	unsigned dropped;        /* lines after these */

@@ -18,7 +18,7 @@ struct outputs {
 	struct task *task;
 	struct job encode;
 	int result;
-	/* What was encoded. */
+	/* The encoded answer. */
 	struct held_message reply; /* inline: with its content */
 	struct given_context context;
 	struct object_list list; /* without the Message object */

@@ -18,7 +18,7 @@
 struct flwr_dict;
 struct session;
 
-/* What the arrays of a reply, or of a state, refer to. */
+/* The arrays of a reply, or of a state, refer to this memory. */
 struct task_part {
 	struct slice_owner pin;
 	struct task_part *next; /* the mailbox's */
@@ -37,7 +37,7 @@ struct task {
 	uint64_t token;
 	int kind;
 	atomic_bool unwanted; /* nobody waits for the answer any more */
-	/* What is asked. */
+	/* The question. */
 	struct metadata metadata;
 	uint64_t run_id, node_id;
 	struct value_map node_config, run_config;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the program is shown of a task, beside what goes back in the answer. */
+/* The program is shown this of a task, beside what goes back in the answer. */
 struct work {
 	struct call_context context;
 	struct flwr_message message;

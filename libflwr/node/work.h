@@ -9,7 +9,7 @@
 #include "libflwr/node/settings.h"
 #include "libflwr/node/task.h"
 
-/* What flwr_log() and the others do meanwhile. */
+/* flwr_log() and the others call these meanwhile. */
 struct work_hooks {
 	const struct context_hooks *hooks;
 	void *arg;

@@ -47,7 +47,7 @@ struct health {
 	struct door *door;
 	struct rpc_server *server;
 	struct service service;
-	/* With a log of level debug. */
+	/* The server has these when the log is at level debug. */
 	struct interceptor interceptors[2];
 	struct metrics metrics;
 	struct watcher *watchers;

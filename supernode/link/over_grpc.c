@@ -87,7 +87,7 @@ static void grpc_done(void *arg, struct rpc_result *from)
 		.outcome = from->outcome,
 		.details = from->details,
 		.body = from->body,
-		/* Of other calls the words may be the SuperLink's, about what it was sent. */
+		/* In other calls the words may be the SuperLink's, about what it was sent. */
 		.too_large = from->too_large || (out->keeps_head && is_given_up(from)),
 	};
 
