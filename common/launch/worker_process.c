@@ -32,6 +32,7 @@ struct worker_process {
 	struct process *process; /* NULL when gone */
 	struct process *app;     /* NULL before it was asked for, and when gone */
 	bool app_asked;
+	bool app_unwanted; /* the worker has answered without it, and had it stopped */
 	bool ended;
 	struct timer *app_timer; /* until the app must have ended by itself */
 	char cut[64];            /* why the app was not left to its own end; "": it was */
@@ -100,7 +101,7 @@ static void app_ended(void *arg, struct process *process, const struct process_e
 	struct control_message message = {.kind = CONTROL_APP_ENDED, .fd = -1, .end = *end};
 
 	(void)process;
-	if (worker->cut[0])
+	if (worker->cut[0] && !worker->app_unwanted)
 		app_process_tell_cut(worker->agent->log, worker->app_name, worker->cut, end);
 	worker_tell(worker, &message);
 }
@@ -159,6 +160,7 @@ static void control_handle(struct worker_process *worker, const struct control_m
 		worker->app_asked = true;
 		app_begin(worker, &message->app);
 	} else if (message->kind == CONTROL_APP_STOP && worker->app_asked) {
+		worker->app_unwanted = true;
 		if (worker->app)
 			process_stop(worker->app, WORKER_GRACE_MS);
 	} else {

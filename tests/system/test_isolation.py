@@ -331,7 +331,7 @@ def test_run_once(federation):
 def test_clientapp_stopped(federation, tmp_path):
     """At SIGTERM the message at work gets its grace, then an error reply; nothing is left."""
     pair = Pair(federation)
-    federation.expect(FAILED, TOLD, r"cut off at its end, when it was told to stop")
+    federation.expect(FAILED, TOLD)
     clientapp = pair.start_clientapp(grace=1)
     message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
     clientapp.signal(signal.SIGTERM)

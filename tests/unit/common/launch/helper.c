@@ -147,7 +147,7 @@ static void app_listen(int fd)
 	fflush(stdout);
 }
 
-/* A worker that asks for an app process; behaviours 4 to 10. */
+/* A worker that asks for an app process; behaviours 4 to 11. */
 static int run_app(uint64_t behaviour)
 {
 	static const struct control_app app = {.fab_id = (char *)"lab/robot",
@@ -174,8 +174,10 @@ static int run_app(uint64_t behaviour)
 		abort();
 	if (behaviour == 7) /* hangs */
 		pause_for_ever();
-	if (behaviour == 8) /* stops the app */
+	if (behaviour == 8 || behaviour == 11) /* stops the app */
 		say(CONTROL_APP_STOP);
+	if (behaviour == 11) /* and ends before it */
+		return 0;
 	next(&ended);
 	printf("app ended kind=%d value=%d tail=%s\n", ended.end.kind, ended.end.value,
 		ended.end.tail);

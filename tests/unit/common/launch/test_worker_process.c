@@ -289,6 +289,27 @@ static void test_worker_stops_app(void **state)
 	assert_int_equal(rig_log_count(rig, "worker 7 out: app ended kind=1 value=15"), 1);
 }
 
+/* The error reply has been given: the app had no end of its own that could be cut off. */
+static void test_stopped_app_is_not_at_its_end(void **state)
+{
+	struct rig *rig = *state;
+	struct seen seen = {.ended = false};
+	char path[64];
+	struct worker_process *worker;
+
+	script_new(path, app_stays);
+	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", path);
+	worker = start(agent, 11, &seen);
+	rig_until(rig, &seen.ended);
+	assert_false(seen.gone);
+	worker_process_stop(worker, 200);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(rig_log_count(rig, "cut off"), 0);
+	members_gone(rig, 3);
+	agent_free(agent);
+	unlink(path);
+}
+
 static void test_free_with_all_running(void **state)
 {
 	struct rig *rig = *state;
@@ -327,6 +348,7 @@ int main(void)
 		TEST(test_worker_crashes),
 		TEST(test_stop),
 		TEST(test_worker_stops_app),
+		TEST(test_stopped_app_is_not_at_its_end),
 		TEST(test_free_with_all_running),
 	};
 
