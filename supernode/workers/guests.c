@@ -1,15 +1,15 @@
 #include "supernode/workers/guests.h"
 
-#include "common/base/array.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "supernode/listen/door.h"
+#include "supernode/workers/held_tokens.h"
 #include "supernode/workers/peer_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -22,23 +22,11 @@
 #define CLIENT_IDLE_SLACK_MS 5000
 #define CLIENTS_RETURN_MS    180000
 
-/* A token that a connection has shown, or was given. */
-struct hold {
-	uint64_t token;
-	bool claimed; /* for a worker that will show it, too */
-};
-
-/* Grown by array_grow(). */
-struct holds {
-	struct hold *v;
-	size_t n;
-};
-
 /* A connection, and what its peer has shown and done. */
 struct guest {
 	struct connection connection;
 	int64_t used_ms;
-	struct holds holds;
+	struct held_tokens held;
 	int busy; /* calls that are receiving a body, or wait for a message */
 	unsigned calls;
 	int64_t first_ms; /* its first call has ended */
@@ -54,7 +42,7 @@ struct look {
 	struct job job;
 	struct guests *guests; /* waits for it */
 	struct peer peer;
-	struct holds holds; /* of the connection, if it has ended meanwhile */
+	struct held_tokens held; /* of the connection, if it has ended meanwhile */
 	int fd;
 	char said[SAID_BYTES];
 	int process;
@@ -91,59 +79,16 @@ static bool token_lives(const struct guests *guests, uint64_t token)
 	return guests->ops->live(guests->arg, token);
 }
 
-static struct hold *holds_find(const struct holds *holds, uint64_t token)
-{
-	for (size_t i = 0; i < holds->n; i++)
-		if (holds->v[i].token == token)
-			return &holds->v[i];
-	return NULL;
-}
-
-static void holds_remove(struct holds *holds, struct hold *hold)
-{
-	holds->n--;
-	memmove(hold, hold + 1, (size_t)(holds->v + holds->n - hold) * sizeof *hold);
-}
-
-static void holds_done(struct holds *holds)
-{
-	free(holds->v);
-	*holds = (struct holds){0};
-}
-
-/* Add a token that was shown, in the place of those that live no more. -ENOMEM. */
-static int holds_show(const struct guests *guests, struct holds *holds, uint64_t token)
-{
-	struct hold *hold;
-	int r;
-
-	for (size_t i = holds->n; i > 0; i--)
-		if (!token_lives(guests, holds->v[i - 1].token))
-			holds_remove(holds, &holds->v[i - 1]);
-	hold = holds_find(holds, token);
-	if (hold) {
-		hold->claimed = false;
-		return 0;
-	}
-	r = array_grow(&holds->v, holds->n, sizeof *holds->v);
-	if (r == 0)
-		holds->v[holds->n++] = (struct hold){.token = token};
-	return r;
-}
-
 /* Does the connection hold a token that lives? */
 static bool is_host(const struct guests *guests, const struct guest *guest)
 {
-	for (size_t i = 0; i < guest->holds.n; i++)
-		if (token_lives(guests, guest->holds.v[i].token))
-			return true;
-	return false;
+	return held_tokens_live(&guest->held, guests->ops->live, guests->arg);
 }
 
 static bool is_held(const struct guests *guests, uint64_t token)
 {
 	for (struct connection *at = door_connections(guests->door); at; at = at->next)
-		if (holds_find(&guest_of(at)->holds, token))
+		if (held_tokens_find(&guest_of(at)->held, token))
 			return true;
 	return false;
 }
@@ -151,13 +96,8 @@ static bool is_held(const struct guests *guests, uint64_t token)
 /* Guests that claimed a token for the worker that now shows it hold it no more. */
 static void release_claims(const struct guests *guests, uint64_t token)
 {
-	for (struct connection *at = door_connections(guests->door); at; at = at->next) {
-		struct guest *guest = guest_of(at);
-		struct hold *hold = holds_find(&guest->holds, token);
-
-		if (hold && hold->claimed)
-			holds_remove(&guest->holds, hold);
-	}
+	for (struct connection *at = door_connections(guests->door); at; at = at->next)
+		held_tokens_release_claim(&guest_of(at)->held, token);
 }
 
 /* ---- complaints ---- */
@@ -221,8 +161,8 @@ static void tell_cut(const struct guests *guests, const struct guest *guest)
 {
 	bool idle = client_is_idle(guests, guest);
 
-	for (size_t i = 0; i < guest->holds.n; i++) {
-		uint64_t token = guest->holds.v[i].token;
+	for (size_t i = 0; i < guest->held.n; i++) {
+		uint64_t token = guest->held.v[i].token;
 
 		if (token_lives(guests, token) && !is_held(guests, token))
 			guests->ops->cut(guests->arg, token, process_dup(guest->process), idle,
@@ -250,9 +190,9 @@ static void guest_ended(void *arg, struct connection *connection, bool by_peer)
 	if (guests->served && guests->ops->cut)
 		tell_cut(guests, guest);
 	if (look)
-		look->holds = guest->holds;
+		look->held = guest->held;
 	else
-		holds_done(&guest->holds);
+		held_tokens_done(&guest->held);
 	close_fd(&guest->process);
 }
 
@@ -476,7 +416,7 @@ static void look_free(struct look *look)
 	close_fd(&look->fd);
 	if (look->process >= 0)
 		close_fd(&look->process);
-	holds_done(&look->holds);
+	held_tokens_done(&look->held);
 	free(look);
 }
 
@@ -493,8 +433,8 @@ static void look_done(struct job *job)
 	guest = guest_find(guests, &look->peer);
 	if (guest)
 		guest->process = take_fd(&look->process);
-	for (size_t i = 0; i < look->holds.n && look->process >= 0 && guests->served; i++)
-		guests->ops->found(guests->arg, look->holds.v[i].token, process_dup(look->process));
+	for (size_t i = 0; i < look->held.n && look->process >= 0 && guests->served; i++)
+		guests->ops->found(guests->arg, look->held.v[i].token, process_dup(look->process));
 	look_free(look);
 }
 
@@ -527,7 +467,7 @@ int guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, 
 
 	if (!guest)
 		return 0;
-	r = holds_show(guests, &guest->holds, token);
+	r = held_tokens_show(&guest->held, token, guests->ops->live, guests->arg);
 	if (r)
 		return r;
 	release_claims(guests, token);
@@ -544,10 +484,10 @@ int guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, 
 void guests_claimed(struct guests *guests, const struct peer *peer, uint64_t token)
 {
 	const struct guest *guest = guest_find(guests, peer);
-	struct hold *hold = guest ? holds_find(&guest->holds, token) : NULL;
+	struct held_token *entry = guest ? held_tokens_find(&guest->held, token) : NULL;
 
-	if (hold)
-		hold->claimed = true;
+	if (entry)
+		entry->claimed = true;
 }
 
 void guests_busy(struct guests *guests, const struct peer *peer, int change)
@@ -578,8 +518,8 @@ uint64_t guests_holds(const struct guests *guests, const struct peer *peer, size
 {
 	const struct guest *guest = guest_find(guests, peer);
 
-	for (size_t at = 0; guest && at < guest->holds.n; at++) {
-		uint64_t token = guest->holds.v[at].token;
+	for (size_t at = 0; guest && at < guest->held.n; at++) {
+		uint64_t token = guest->held.v[at].token;
 
 		if (token_lives(guests, token) && i-- == 0)
 			return token;
