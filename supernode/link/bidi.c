@@ -24,7 +24,6 @@
 #define DETAILS_BYTES 256
 #define UNREADABLE    "the server's message cannot be read"
 #define ENDED_BY_PEER "the server has ended the stream"
-#define LEFT          "this client has left"
 
 struct bidi {
 	struct bidi_options options; /* its strings are not kept */
@@ -68,6 +67,12 @@ static void bidi_ended(struct bidi *bidi, enum bidi_end end, const char *details
 	bidi->options.ended(bidi->options.arg, end, details);
 }
 
+/* By bidi_leave(), and nothing is under way any more. */
+static void bidi_left(struct bidi *bidi)
+{
+	bidi_ended(bidi, BIDI_LEFT, "this client has left");
+}
+
 /* ---- failures ---- */
 
 static void say_failed(struct bidi *bidi, const char *cause, int64_t now_ms, int64_t next_ms)
@@ -109,10 +114,6 @@ static void bidi_failed(struct bidi *bidi, enum outcome outcome, const char *det
 	char quoted[DETAILS_BYTES], cause[DETAILS_BYTES + 32];
 	int64_t now_ms = clock_now_ms(), next_ms;
 
-	if (bidi->quitting) {
-		bidi_ended(bidi, BIDI_LEFT, LEFT);
-		return;
-	}
 	text_quote(details, strlen(details), quoted, sizeof quoted);
 	snprintf(cause, sizeof cause, "%s %s", outcome_name(outcome), quoted);
 	if (is_final(bidi, outcome)) {
@@ -196,12 +197,9 @@ static void stream_received(void *arg, struct slices *message)
 	bidi->options.instruction(bidi->options.arg, message);
 }
 
+/* The stream has ended as agreed. */
 static void stream_left(struct bidi *bidi)
 {
-	if (bidi->quitting) {
-		bidi_ended(bidi, BIDI_LEFT, LEFT);
-		return;
-	}
 	if (bidi->wait_s == 0) {
 		bidi_ended(bidi, BIDI_DISMISSED, "the server has dismissed this client");
 		return;
@@ -223,13 +221,13 @@ static void stream_ended(void *arg, const struct rpc_end *end)
 		bidi_dispose(bidi);
 		return;
 	}
-	if (bidi->leaving) {
-		stream_left(bidi);
-		return;
-	}
 	if (awaited)
 		bidi->options.lost(bidi->options.arg);
-	if (bidi->broken)
+	if (bidi->quitting)
+		bidi_left(bidi);
+	else if (bidi->leaving)
+		stream_left(bidi);
+	else if (bidi->broken)
 		bidi_failed(bidi, OUTCOME_INTERNAL, bidi->broken);
 	else if (end->outcome == OUTCOME_OK)
 		bidi_failed(bidi, OUTCOME_UNAVAILABLE, ENDED_BY_PEER);
@@ -261,7 +259,7 @@ static void timer_due(void *arg)
 	if (bidi->stream)
 		rpc_stream_cancel(bidi->stream);
 	else if (bidi->quitting)
-		bidi_ended(bidi, BIDI_LEFT, LEFT);
+		bidi_left(bidi);
 	else
 		connect_now(bidi);
 }
