@@ -55,6 +55,23 @@ static void call_finish_cancelled(struct call *call)
 	call_finish(call, &cancelled, false);
 }
 
+/* The call is not tried again: the answer counts unless the call was cancelled meanwhile. */
+static void call_settle(struct call *call, struct transport_result *result)
+{
+	bool cancelled = call->cancelled;
+
+	if (cancelled)
+		result->outcome = OUTCOME_CANCELLED;
+	call_finish(call, result, !cancelled && !call->last);
+}
+
+/* The answer to a call that has just been settled may have asked the node to end. */
+static void say_told_to_end(struct link *link, bool told_to_end)
+{
+	if (told_to_end)
+		link->options.news(link->options.arg, LINK_TOLD_TO_END, NULL);
+}
+
 static void call_failed(struct call *call, struct transport_result *result)
 {
 	struct link *link = call->link;
@@ -131,12 +148,9 @@ static void digest_done(struct job *job)
 
 	body = (struct slices){0};
 	call->digesting = false;
-	if (call->cancelled)
-		result.outcome = OUTCOME_CANCELLED;
-	call_finish(call, &result, !call->cancelled && !call->last); /* may free the call */
+	call_settle(call, &result); /* may free the call */
 	slices_done(&result.body);
-	if (told_to_end)
-		link->options.news(link->options.arg, LINK_TOLD_TO_END, NULL);
+	say_told_to_end(link, told_to_end);
 }
 
 /* True: the answer is away, and digest_done() is next. */
@@ -162,8 +176,7 @@ static bool call_ended(struct call *call, struct transport_result *result)
 	enum call_answer answer = CALL_ANSWERED;
 
 	if (call->cancelled) {
-		result->outcome = OUTCOME_CANCELLED;
-		call_finish(call, result, false);
+		call_settle(call, result);
 		return true;
 	}
 	if (result->unreadable && !kind->stores)
@@ -185,7 +198,7 @@ static bool call_ended(struct call *call, struct transport_result *result)
 			&(struct link_cause){kind->method, result, &call->tries.retry});
 		assert(call->cancelled);
 	} else if (is_final(call, result)) {
-		call_finish(call, result, !call->last);
+		call_settle(call, result);
 	} else {
 		call_failed(call, result);
 	}
@@ -211,8 +224,8 @@ static void call_home(void *arg, struct transport_result *result)
 	/* The answer counts first: it may carry a message. */
 	if (!call_ended(call, result))
 		call->told_to_end = told_to_end;
-	else if (told_to_end)
-		link->options.news(link->options.arg, LINK_TOLD_TO_END, NULL);
+	else
+		say_told_to_end(link, told_to_end);
 }
 
 /* ---- tries ---- */
