@@ -2,14 +2,13 @@
  * The judge's ClientApp in C: does what the record "do" of the message says (test_native.py). What
  * the one in Python does too has its names.
  */
-#include <flwr/clientapp.h>
+#include "../../kit/app_handlers.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,18 +33,6 @@ static void tell_pids(const char *file, pid_t child)
 	fprintf(out, "%d %d", (int)getpid(), (int)child);
 	fclose(out);
 	rename(other, file);
-}
-
-static int echo(struct flwr_call *call)
-{
-	for (size_t i = 0; i < flwr_dict_count(call->content); i++) {
-		const struct flwr_record *record = flwr_dict_at(call->content, i);
-
-		flwr_record_copy(flwr_dict_add(call->reply, flwr_record_name(record),
-					 flwr_record_kind(record)),
-			record);
-	}
-	return 0;
 }
 
 /* All bytes of each array, anew: nothing of the reply lies where the message lay. */
@@ -106,12 +93,6 @@ static int wrong_type(struct flwr_call *call)
 	double lr;
 
 	return flwr_get_double(flwr_dict_get(call->content, "do"), "what", &lr);
-}
-
-static int minus_one(struct flwr_call *call)
-{
-	(void)call;
-	return -1;
 }
 
 static int spoil(struct flwr_call *call)
@@ -194,28 +175,6 @@ static int print(struct flwr_call *call)
 	flwr_progress(call->context, 1, "all done");
 	printf("without a newline");
 	return count(call);
-}
-
-/* Write to everything that is open, the socket to the worker too. */
-static int garbage(struct flwr_call *call)
-{
-	(void)call;
-	for (int fd = 3; fd < 64; fd++)
-		send(fd, "garbage", 7, MSG_NOSIGNAL);
-	return 0;
-}
-
-static int allocate(struct flwr_call *call)
-{
-	const struct rlimit limit = {1UL << 30, 1UL << 30};
-	struct flwr_record *arrays = flwr_dict_add(call->reply, "a", FLWR_ARRAYS);
-	const int64_t shape[] = {64 << 20};
-	char key[16] = "";
-
-	setrlimit(RLIMIT_AS, &limit);
-	for (int i = 0; flwr_new_array(arrays, key, FLWR_INT8, 1, shape); i++)
-		snprintf(key, sizeof key, "%d", i);
-	return FLWR_FAILED;
 }
 
 /* malloc() does not end it: what it did not get is written to. */

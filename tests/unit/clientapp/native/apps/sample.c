@@ -1,5 +1,5 @@
 /* Does what the type of the message says, in every good and wrong way. */
-#include <flwr/clientapp.h>
+#include "kit/app_handlers.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -7,26 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static int copy_all(struct flwr_dict *to, const struct flwr_dict *from)
-{
-	for (size_t i = 0; i < flwr_dict_count(from); i++) {
-		const struct flwr_record *record = flwr_dict_at(from, i);
-
-		flwr_record_copy(
-			flwr_dict_add(to, flwr_record_name(record), flwr_record_kind(record)),
-			record);
-	}
-	return 0;
-}
-
-static int echo(struct flwr_call *call)
-{
-	return copy_all(call->reply, call->content);
-}
 
 /* Half of each array of floats, written where it lies. */
 static int halve(struct flwr_call *call)
@@ -136,12 +118,6 @@ static int spoil(struct flwr_call *call)
 	return 0;
 }
 
-static int minus_one(struct flwr_call *call)
-{
-	(void)call;
-	return -1;
-}
-
 static int bad_text(struct flwr_call *call)
 {
 	(void)call;
@@ -216,28 +192,6 @@ static int print(struct flwr_call *call)
 	fflush(stdout);
 	fprintf(stderr, "a line on stderr\n");
 	return 0;
-}
-
-/* Junk to whatever is open: the socket to the worker is, too. */
-static int garbage(struct flwr_call *call)
-{
-	(void)call;
-	for (int fd = 3; fd < 64; fd++)
-		send(fd, "garbage", 7, MSG_NOSIGNAL);
-	return 0;
-}
-
-static int allocate(struct flwr_call *call)
-{
-	const struct rlimit limit = {1UL << 30, 1UL << 30};
-	struct flwr_record *arrays = flwr_dict_add(call->reply, "a", FLWR_ARRAYS);
-	const int64_t shape[] = {64 << 20};
-	char key[16] = "";
-
-	setrlimit(RLIMIT_AS, &limit);
-	for (int i = 0; flwr_new_array(arrays, key, FLWR_INT8, 1, shape); i++)
-		snprintf(key, sizeof key, "%d", i);
-	return FLWR_FAILED;
 }
 
 /* The same array again and again: memory of the one before serves the next. */
