@@ -1,4 +1,4 @@
-"""Replies in the app form, as the bridge writes them: lines "name hex" for test_app_host.c."""
+"""Replies in the app form, as the bridge writes them: lines "name hex" for test_app_host_peer.c."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""ClientApps of every kind, for test_app_host.c, for any release of Flower."""
+"""ClientApps of every kind, for test_app_host*.c, for any release of Flower."""
 
 import atexit
 import os
