@@ -25,21 +25,6 @@ bool fleet_is_online(const struct fleet *fleet)
 	return world.online;
 }
 
-const char *fleet_superlink(const struct fleet *fleet)
-{
-	return "127.0.0.1:9092";
-}
-
-const char *fleet_speaks(const struct fleet *fleet)
-{
-	return "Flower-1.15";
-}
-
-const struct transport_kind *fleet_transport(const struct fleet *fleet)
-{
-	return NULL;
-}
-
 int fleet_get_run(struct fleet *fleet, uint64_t run_id, fleet_run_fn *done, void *arg)
 {
 	assert_ptr_equal(arg, &rig.node.uplink);

@@ -3,8 +3,7 @@
  * replies; state, losses, failures, ends. The test is both threads.
  */
 #include "common/base/cleanup.h"
-#include "kit/log.h"
-#include "libflwr/node/session.h"
+#include "kit/session.h"
 #include "supernode/link/bidi.h"
 
 #include <flwr/flwr.h>
@@ -54,77 +53,16 @@ void bidi_free(struct bidi *bidi)
 
 /* ---- the session's owner ---- */
 
-struct rig {
-	struct engine engine;
-	struct settings settings;
-	struct kit_log log;
-	struct mailbox mailbox;
-	struct session *session;
-	bool ready, ended, gone;
-	int result;
-	struct reason sentence;
-};
-
-static struct rig rig;
-
-static void on_ready(void *arg, bool ready, uint64_t node_id)
-{
-	assert_int_equal(node_id, 0);
-	rig.ready = ready;
-}
-
-static void on_ended(void *arg, int result, const char *sentence)
-{
-	assert_false(rig.ended);
-	rig.ended = true;
-	rig.result = result;
-	reason_set(&rig.sentence, "%s", sentence);
-}
-
-static void on_gone(void *arg)
-{
-	rig.gone = true;
-}
-
-static int open_session(struct reason *why)
-{
-	const struct session_options options = {.settings = &rig.settings,
-		.engine = &rig.engine,
-		.log = rig.log.log,
-		.mailbox = &rig.mailbox,
-		.ready = on_ready,
-		.ended = on_ended,
-		.gone = on_gone};
-
-	return session_bidi_new(&options, &rig.session, why);
-}
+static struct kit_session rig;
 
 static int setup(void **state)
 {
-	struct value partition = {.kind = VALUE_SINT, .i = 3};
 	struct reason why = {0};
 
 	memset(&world, 0, sizeof world);
-	memset(&rig, 0, sizeof rig);
-	kit_log_init(&rig.log, "node", LOG_LEVEL_DEBUG);
-	assert_int_equal(mailbox_init(&rig.mailbox), 0);
-	rig.settings.address = strdup("localhost:8080");
+	kit_session_init(&rig, "localhost:8080");
 	rig.settings.retry.max_retries = 7;
-	assert_int_equal(value_map_set(&rig.settings.node_config, "partition-id", &partition), 0);
-	return open_session(&why);
-}
-
-static struct task *take_task(void)
-{
-	struct task_part *next;
-	struct mail mail;
-
-	mailbox_take(&rig.mailbox, &mail);
-	for (; mail.over; mail.over = next) {
-		next = mail.over->next;
-		task_part_free(mail.over);
-	}
-	return mail.task;
+	return kit_session_open(&rig, session_bidi_new, &why);
 }
 
 static int teardown(void **state)
@@ -132,12 +70,9 @@ static int teardown(void **state)
 	rig.session->ops->abandon(rig.session);
 	assert_true(rig.gone);
 	assert_true(world.freed);
+	assert_int_equal(rig.node_id, 0);
 	slices_done(&world.got);
-	assert_null(take_task());
-	assert_false(mailbox_wait_over(&rig.mailbox, false));
-	mailbox_done(&rig.mailbox);
-	kit_log_done(&rig.log);
-	settings_done(&rig.settings);
+	kit_session_done(&rig);
 	return 0;
 }
 
@@ -199,7 +134,7 @@ static void instructions_become_tasks(void **state)
 
 		instruct(rows[i].field);
 		assert_true(rig.ready);
-		task = take_task();
+		task = kit_session_take_task(&rig);
 		assert_non_null(task);
 		assert_string_equal(task->metadata.message_type, rows[i].type);
 		assert_int_equal(strlen(task->metadata.message_id), 32);
@@ -211,13 +146,13 @@ static void instructions_become_tasks(void **state)
 	}
 }
 
-static void replies_and_state(void **state)
+static void each_reply_carries_the_state_on(void **state)
 {
 	for (int64_t n = 1; n <= 3; n++) {
 		struct task *task;
 
 		instruct(GET_PROPERTIES);
-		task = take_task();
+		task = kit_session_take_task(&rig);
 		assert_int_equal(n > 1 ? task->state.v[0].values.v[0].value.i : 0, n - 1);
 		answer(task);
 		assert_int_equal(world.replies, n);
@@ -227,19 +162,19 @@ static void replies_and_state(void **state)
 }
 
 /* Its reply is dropped, and with it the state; the method was told. */
-static void a_stream_that_is_lost(void **state)
+static void a_lost_stream_takes_its_reply_and_state_along(void **state)
 {
 	struct task *task;
 
 	instruct(GET_PROPERTIES);
-	task = take_task();
+	task = kit_session_take_task(&rig);
 	world.options.lost(world.options.arg);
 	assert_true(atomic_load(&task->unwanted));
 	assert_false(rig.ready);
 	answer(task);
 	assert_int_equal(world.replies, 0);
 	instruct(GET_PROPERTIES);
-	task = take_task();
+	task = kit_session_take_task(&rig);
 	assert_int_equal(task->state.n, 0);
 	world.refuse = -EPIPE; /* lost while it is sent: there will be another stream */
 	answer(task);
@@ -248,12 +183,12 @@ static void a_stream_that_is_lost(void **state)
 
 /* While a method works, instructions come and are lost again: none of them stays anywhere
  * (teardown looks), and only the last one is worked on. */
-static void streams_that_are_lost_meanwhile(void **state)
+static void only_the_last_of_many_streams_is_worked_on(void **state)
 {
 	struct task *first, *last;
 
 	instruct(GET_PROPERTIES);
-	first = take_task();
+	first = kit_session_take_task(&rig);
 	world.options.lost(world.options.arg);
 	instruct(FIT);
 	world.options.lost(world.options.arg);
@@ -262,7 +197,7 @@ static void streams_that_are_lost_meanwhile(void **state)
 	instruct(GET_PROPERTIES);
 	answer(first);
 	assert_int_equal(world.replies, 0);
-	last = take_task();
+	last = kit_session_take_task(&rig);
 	assert_string_equal(last->metadata.message_type, "get_properties");
 	assert_false(atomic_load(&last->unwanted));
 	answer(last);
@@ -272,36 +207,36 @@ static void streams_that_are_lost_meanwhile(void **state)
 }
 
 /* The stream was lost before the method was called: that is no failure of it. */
-static void a_task_that_was_skipped(void **state)
+static void a_skipped_task_is_no_failure(void **state)
 {
 	struct task *task;
 
 	instruct(FIT);
-	task = take_task();
+	task = kit_session_take_task(&rig);
 	world.options.lost(world.options.arg);
 	task->skipped = true;
 	task->result = FLWR_E_APP;
 	rig.session->ops->answered(rig.session, task);
 	assert_false(rig.ended);
 	instruct(GET_PROPERTIES);
-	answer(take_task());
+	answer(kit_session_take_task(&rig));
 	assert_int_equal(world.replies, 1);
 }
 
 /* Nobody works on an instruction that waits when the session ends. */
-static void an_end_with_a_task_that_waits(void **state)
+static void an_end_drops_the_task_that_waits(void **state)
 {
 	instruct(FIT);
 	world.options.ended(world.options.arg, BIDI_GAVE_UP, "that is why");
-	assert_null(take_task());
+	assert_null(kit_session_take_task(&rig));
 }
 
-static void a_method_that_fails(void **state)
+static void a_failed_method_ends_the_session(void **state)
 {
 	struct task *task;
 
 	instruct(FIT);
-	task = take_task();
+	task = kit_session_take_task(&rig);
 	task->result = FLWR_E_APP;
 	task->sentence = strdup("no data");
 	rig.session->ops->answered(rig.session, task);
@@ -311,35 +246,35 @@ static void a_method_that_fails(void **state)
 	rig.session->ops->stop(rig.session); /* too late */
 }
 
-static void an_answer_that_is_none(void **state)
+static void an_answer_without_its_records_ends_the_session(void **state)
 {
 	struct task *task;
 
 	instruct(FIT);
-	task = take_task();
+	task = kit_session_take_task(&rig);
 	rig.session->ops->answered(rig.session, task);
 	assert_int_equal(rig.result, FLWR_E_APP);
 	assert_non_null(strstr(rig.sentence.text, "fitres"));
 }
 
-static void a_reply_that_is_too_large(void **state)
+static void a_reply_over_two_gigabytes_ends_the_session(void **state)
 {
 	instruct(GET_PROPERTIES);
 	world.refuse = -EINVAL;
-	answer(take_task());
+	answer(kit_session_take_task(&rig));
 	assert_int_equal(rig.result, FLWR_E_APP);
 	assert_non_null(strstr(rig.sentence.text, "2 GiB"));
 }
 
-static void an_instruction_that_cannot_be_read(void **state)
+static void an_unreadable_instruction_ends_the_session(void **state)
 {
 	instruct(9);
-	assert_null(take_task());
+	assert_null(kit_session_take_task(&rig));
 	assert_int_equal(rig.result, FLWR_E_DATA);
 	assert_true(world.freed);
 }
 
-static void its_ends(void **state)
+static void each_end_of_the_stream_has_its_result(void **state)
 {
 	static const struct {
 		enum bidi_end end;
@@ -364,32 +299,32 @@ static void its_ends(void **state)
 	}
 }
 
-static void stopped_at_work(void **state)
+static void a_stopped_session_still_replies(void **state)
 {
 	instruct(GET_PROPERTIES);
 	rig.session->ops->stop(rig.session);
 	assert_true(world.left);
-	answer(take_task());
+	answer(kit_session_take_task(&rig));
 	assert_int_equal(world.replies, 1);
 	assert_false(rig.ended);
 	world.options.ended(world.options.arg, BIDI_LEFT, "left");
 	assert_true(rig.ended);
 }
 
-static void abandoned_with_a_task_out(void **state)
+static void it_may_be_abandoned_while_a_task_is_out(void **state)
 {
 	instruct(GET_PROPERTIES);
-	task_unref(take_task());
+	task_unref(kit_session_take_task(&rig));
 }
 
-static void an_address_that_is_none(void **state)
+static void a_wrong_address_opens_no_session(void **state)
 {
 	struct session *first = rig.session;
 	struct reason why = {0};
 
 	free(rig.settings.address);
 	rig.settings.address = strdup("nowhere");
-	assert_int_equal(open_session(&why), -EINVAL);
+	assert_int_equal(kit_session_open(&rig, session_bidi_new, &why), -EINVAL);
 	assert_non_null(strstr(why.text, "nowhere"));
 	rig.session = first;
 }
@@ -400,19 +335,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(instructions_become_tasks),
-		RIG_TEST(replies_and_state),
-		RIG_TEST(a_stream_that_is_lost),
-		RIG_TEST(streams_that_are_lost_meanwhile),
-		RIG_TEST(a_task_that_was_skipped),
-		RIG_TEST(an_end_with_a_task_that_waits),
-		RIG_TEST(a_method_that_fails),
-		RIG_TEST(an_answer_that_is_none),
-		RIG_TEST(a_reply_that_is_too_large),
-		RIG_TEST(an_instruction_that_cannot_be_read),
-		RIG_TEST(its_ends),
-		RIG_TEST(stopped_at_work),
-		RIG_TEST(abandoned_with_a_task_out),
-		RIG_TEST(an_address_that_is_none),
+		RIG_TEST(each_reply_carries_the_state_on),
+		RIG_TEST(a_lost_stream_takes_its_reply_and_state_along),
+		RIG_TEST(only_the_last_of_many_streams_is_worked_on),
+		RIG_TEST(a_skipped_task_is_no_failure),
+		RIG_TEST(an_end_drops_the_task_that_waits),
+		RIG_TEST(a_failed_method_ends_the_session),
+		RIG_TEST(an_answer_without_its_records_ends_the_session),
+		RIG_TEST(a_reply_over_two_gigabytes_ends_the_session),
+		RIG_TEST(an_unreadable_instruction_ends_the_session),
+		RIG_TEST(each_end_of_the_stream_has_its_result),
+		RIG_TEST(a_stopped_session_still_replies),
+		RIG_TEST(it_may_be_abandoned_while_a_task_is_out),
+		RIG_TEST(a_wrong_address_opens_no_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

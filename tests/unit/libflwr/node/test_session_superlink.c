@@ -7,9 +7,8 @@
 #include "common/records/maps_codec.h"
 #include "common/records/objects_codec.h"
 #include "kit/clock.h"
-#include "kit/log.h"
 #include "kit/loop.h"
-#include "libflwr/node/session.h"
+#include "kit/session.h"
 #include "supernode/fleet/fleet.h"
 
 #include <flwr/flwr.h>
@@ -34,6 +33,7 @@ static struct {
 	void (*left)(void *arg); /* of fleet_stop() or fleet_abandon() */
 	void *left_arg;
 	bool abandoned;
+	unsigned made; /* messages */
 } world;
 
 int fleet_new(const struct fleet_options *options, struct fleet **out)
@@ -87,21 +87,6 @@ bool fleet_is_online(const struct fleet *fleet)
 	return true;
 }
 
-const char *fleet_superlink(const struct fleet *fleet)
-{
-	return "127.0.0.1:9092";
-}
-
-const char *fleet_speaks(const struct fleet *fleet)
-{
-	return "Flower-1.15";
-}
-
-const struct transport_kind *fleet_transport(const struct fleet *fleet)
-{
-	return NULL;
-}
-
 void fleet_stop(struct fleet *fleet, void (*done)(void *arg), void *arg)
 {
 	world.left = done;
@@ -116,82 +101,22 @@ void fleet_abandon(struct fleet *fleet, void (*done)(void *arg), void *arg)
 
 /* ---- the session's owner ---- */
 
-struct rig {
-	struct engine engine;
-	struct settings settings;
-	struct kit_log log;
-	struct mailbox mailbox;
-	struct session *session;
-	bool ready, ended, gone;
-	uint64_t node_id;
-	int result;
-	struct reason sentence;
-	unsigned made;
-};
-
-static struct rig rig;
-
-static void on_ready(void *arg, bool ready, uint64_t node_id)
-{
-	rig.ready = ready;
-	rig.node_id = node_id;
-}
-
-static void on_ended(void *arg, int result, const char *sentence)
-{
-	assert_false(rig.ended);
-	rig.ended = true;
-	rig.result = result;
-	reason_set(&rig.sentence, "%s", sentence);
-}
-
-static void on_gone(void *arg)
-{
-	assert_false(rig.gone);
-	rig.gone = true;
-}
+static struct kit_session rig;
 
 static int setup(void **state)
 {
-	struct value partition = {.kind = VALUE_SINT, .i = 3};
 	struct reason why = {0};
-	struct session_options options;
 
 	memset(&world, 0, sizeof world);
-	memset(&rig, 0, sizeof rig);
-	kit_log_init(&rig.log, "node", LOG_LEVEL_DEBUG);
+	kit_session_init(&rig, "127.0.0.1:9092");
 	assert_int_equal(loop_new(&rig.engine.loop), 0);
 	assert_int_equal(spool_new(rig.engine.loop, "/nowhere", 1 << 20, &rig.engine.spool), 0);
 	budget_init(&rig.engine.budget, 1 << 20);
 	rig.engine.http = (struct http *)&world; /* only looked at */
-	rig.settings.address = strdup("127.0.0.1:9092");
-	assert_int_equal(value_map_set(&rig.settings.node_config, "partition-id", &partition), 0);
-	assert_int_equal(mailbox_init(&rig.mailbox), 0);
-	options = (struct session_options){.settings = &rig.settings,
-		.engine = &rig.engine,
-		.log = rig.log.log,
-		.mailbox = &rig.mailbox,
-		.ready = on_ready,
-		.ended = on_ended,
-		.gone = on_gone};
 	kit_clock_start(rig.engine.loop);
-	assert_int_equal(session_superlink_new(&options, &rig.session, &why), 0);
+	assert_int_equal(kit_session_open(&rig, session_superlink_new, &why), 0);
 	world.ops->registered(world.arg, NODE_ID);
 	return 0;
-}
-
-/* The task that waits, if there is one; those that are over are freed. */
-static struct task *take_task(void)
-{
-	struct task_part *next;
-	struct mail mail;
-
-	mailbox_take(&rig.mailbox, &mail);
-	for (; mail.over; mail.over = next) {
-		next = mail.over->next;
-		task_part_free(mail.over);
-	}
-	return mail.task;
 }
 
 static int teardown(void **state)
@@ -202,16 +127,12 @@ static int teardown(void **state)
 			world.left(world.left_arg);
 		kit_loop_until(rig.engine.loop, rig.gone);
 	}
-	assert_null(take_task());
-	assert_false(mailbox_wait_over(&rig.mailbox, false));
+	kit_session_done(&rig);
 	assert_int_equal(rig.engine.budget.used_bytes, 0);
 	assert_int_equal(spool_memory_bytes(rig.engine.spool), 0);
 	kit_clock_done();
 	spool_free(rig.engine.spool);
 	loop_free(rig.engine.loop);
-	mailbox_done(&rig.mailbox);
-	kit_log_done(&rig.log);
-	settings_done(&rig.settings);
 	return 0;
 }
 
@@ -239,7 +160,7 @@ static void make_envelope(struct envelope *out)
 		.message_type = (char *)"query",
 		.created_at = clock_wall_s()};
 
-	snprintf(id, sizeof id, "message-%u", ++rig.made);
+	snprintf(id, sizeof id, "message-%u", ++world.made);
 	*out = (struct envelope){.has_content = true};
 	assert_int_equal(metadata_copy(&metadata, &out->metadata), 0);
 }
@@ -391,7 +312,7 @@ static void check_messages(uint64_t (*give_message)(void))
 
 		assert_true(world.ops->wants_message(world.arg));
 		give_message();
-		task = take_task();
+		task = kit_session_take_task(&rig);
 		assert_non_null(task);
 		assert_false(world.ops->wants_message(world.arg));
 		assert_string_equal(task->metadata.message_type, "query");
@@ -406,85 +327,85 @@ static void check_messages(uint64_t (*give_message)(void))
 	}
 }
 
-static void inline_messages(void **state)
+static void inline_messages_are_answered(void **state)
 {
 	assert_true(rig.ready);
 	assert_int_equal(rig.node_id, NODE_ID);
 	check_messages(give_inline);
 }
 
-static void messages_that_are_objects(void **state)
+static void messages_of_objects_are_answered(void **state)
 {
 	check_messages(give_objects);
 }
 
-static void a_failure_leaves_the_state(void **state)
+static void a_failed_task_leaves_the_state(void **state)
 {
 	struct task *task;
 
 	give_inline();
-	answer(take_task());
+	answer(kit_session_take_task(&rig));
 	expect_reply(1, 1);
 	give_inline();
-	answer_failed(take_task(), "no data");
+	answer_failed(kit_session_take_task(&rig), "no data");
 	expect_error(2, 2, "no data");
 	give_inline();
-	task = take_task();
+	task = kit_session_take_task(&rig);
 	assert_int_equal(task->state.v[0].values.v[0].value.i, 1);
 	answer(task);
 	expect_reply(3, 2);
 }
 
 /* Its time is over: an error reply; the slot is free when the function has returned. */
-static void a_message_that_takes_too_long(void **state)
+static void a_message_beyond_its_ttl_gets_an_error(void **state)
 {
 	struct task *task;
 
 	give_inline();
-	task = take_task();
+	task = kit_session_take_task(&rig);
 	assert_false(atomic_load(&task->unwanted));
 	kit_clock_pass(TTL_S * 1000);
 	assert_true(atomic_load(&task->unwanted));
 	expect_error(1, 8, "ttl");
 	give_inline();
-	assert_null(take_task());
+	assert_null(kit_session_take_task(&rig));
 	answer(task);
-	task = take_task();
+	task = kit_session_take_task(&rig);
 	assert_non_null(task);
 	answer(task);
 	expect_reply(2, 1);
 }
 
-static void content_that_cannot_be_read(void **state)
+static void unreadable_content_gets_an_error(void **state)
 {
 	struct held_message message = {0};
 
 	make_envelope(&message.envelope);
 	assert_int_equal(slices_append_copy(&message.envelope.content, "\xff\xff", 2), 0);
 	give(&message);
-	assert_null(take_task());
+	assert_null(kit_session_take_task(&rig));
 	expect_error(1, 8, "");
 	assert_true(world.ops->wants_message(world.arg));
 }
 
 /* ... says so, and no word about memory. */
-static void an_envelope_that_cannot_be_read(void **state)
+static void an_unreadable_envelope_gets_an_error(void **state)
 {
 	struct held_message message = {0};
 
 	make_envelope(&message.envelope);
 	message.envelope.metadata.group_id[0] = '\xff';
 	give(&message);
-	assert_null(take_task());
+	assert_null(kit_session_take_task(&rig));
 	expect_error(1, 8, "the message cannot be decoded");
 }
 
-static void the_superlink_forgets_the_node(void **state)
+static void a_forgotten_node_registers_again(void **state)
 {
 	struct task *task;
 
 	give_inline();
-	task = take_task();
+	task = kit_session_take_task(&rig);
 	world.ops->lost(world.arg);
 	assert_true(atomic_load(&task->unwanted));
 	assert_int_equal(rig.node_id, 0);
@@ -494,7 +415,7 @@ static void the_superlink_forgets_the_node(void **state)
 	assert_int_equal(rig.node_id, NODE_ID + 1);
 }
 
-static void stopped_while_idle(void **state)
+static void a_session_stopped_while_idle_leaves_at_once(void **state)
 {
 	stop();
 	assert_non_null(world.left);
@@ -508,12 +429,12 @@ static void stopped_while_idle(void **state)
 }
 
 /* The function is not hurried, its reply is pushed, and the ServerApp has time to fetch it. */
-static void stopped_at_work(void **state)
+static void a_session_stopped_at_work_replies_first(void **state)
 {
 	struct task *task;
 
 	give_inline();
-	task = take_task();
+	task = kit_session_take_task(&rig);
 	stop();
 	kit_clock_pass(50000);
 	assert_null(world.left);
@@ -530,10 +451,10 @@ static void stopped_at_work(void **state)
 	assert_int_equal(rig.result, 0);
 }
 
-static void stopped_and_the_superlink_is_away(void **state)
+static void a_stopped_session_does_not_wait_for_a_lost_superlink(void **state)
 {
 	give_inline();
-	answer(take_task());
+	answer(kit_session_take_task(&rig));
 	kit_loop_until(rig.engine.loop, world.pushes == 1);
 	stop();
 	kit_clock_pass(4999);
@@ -544,7 +465,7 @@ static void stopped_and_the_superlink_is_away(void **state)
 	world.pushed(world.pushed_arg, world.pushed_number, OUTCOME_CANCELLED, "");
 }
 
-static void the_superlink_is_lost(void **state)
+static void each_end_of_the_fleet_has_its_result(void **state)
 {
 	static const struct {
 		enum fleet_over over;
@@ -562,7 +483,7 @@ static void the_superlink_is_lost(void **state)
 		if (i > 0)
 			setup(state);
 		give_inline();
-		task = take_task();
+		task = kit_session_take_task(&rig);
 		world.ops->over(world.arg, rows[i].over, "that is why");
 		assert_true(atomic_load(&task->unwanted));
 		world.left(world.left_arg);
@@ -576,17 +497,17 @@ static void the_superlink_is_lost(void **state)
 	}
 }
 
-static void told_to_end(void **state)
+static void a_session_told_to_end_leaves(void **state)
 {
 	world.ops->told_to_end(world.arg);
 	assert_non_null(world.left);
 }
 
 /* In the middle of everything; teardown looks that nothing is left. */
-static void abandoned(void **state)
+static void it_may_be_abandoned_while_it_replies(void **state)
 {
 	give_objects();
-	answer(take_task());
+	answer(kit_session_take_task(&rig));
 	rig.session->ops->abandon(rig.session);
 	assert_true(world.abandoned);
 	assert_false(rig.gone);
@@ -597,12 +518,12 @@ static void abandoned(void **state)
 	assert_false(rig.ended);
 }
 
-static void abandoned_with_a_task_out(void **state)
+static void it_may_be_abandoned_while_a_task_is_out(void **state)
 {
 	struct task *task;
 
 	give_inline();
-	task = take_task();
+	task = kit_session_take_task(&rig);
 	rig.session->ops->abandon(rig.session);
 	world.left(world.left_arg);
 	world.left = NULL;
@@ -615,20 +536,20 @@ static void abandoned_with_a_task_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(inline_messages),
-		RIG_TEST(messages_that_are_objects),
-		RIG_TEST(a_failure_leaves_the_state),
-		RIG_TEST(a_message_that_takes_too_long),
-		RIG_TEST(content_that_cannot_be_read),
-		RIG_TEST(an_envelope_that_cannot_be_read),
-		RIG_TEST(the_superlink_forgets_the_node),
-		RIG_TEST(stopped_while_idle),
-		RIG_TEST(stopped_at_work),
-		RIG_TEST(stopped_and_the_superlink_is_away),
-		RIG_TEST(the_superlink_is_lost),
-		RIG_TEST(told_to_end),
-		RIG_TEST(abandoned),
-		RIG_TEST(abandoned_with_a_task_out),
+		RIG_TEST(inline_messages_are_answered),
+		RIG_TEST(messages_of_objects_are_answered),
+		RIG_TEST(a_failed_task_leaves_the_state),
+		RIG_TEST(a_message_beyond_its_ttl_gets_an_error),
+		RIG_TEST(unreadable_content_gets_an_error),
+		RIG_TEST(an_unreadable_envelope_gets_an_error),
+		RIG_TEST(a_forgotten_node_registers_again),
+		RIG_TEST(a_session_stopped_while_idle_leaves_at_once),
+		RIG_TEST(a_session_stopped_at_work_replies_first),
+		RIG_TEST(a_stopped_session_does_not_wait_for_a_lost_superlink),
+		RIG_TEST(each_end_of_the_fleet_has_its_result),
+		RIG_TEST(a_session_told_to_end_leaves),
+		RIG_TEST(it_may_be_abandoned_while_it_replies),
+		RIG_TEST(it_may_be_abandoned_while_a_task_is_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
