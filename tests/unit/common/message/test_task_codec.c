@@ -60,6 +60,7 @@ static const struct codec codecs[] = {{"input", input_again}, {"pulled", pulled_
 	{"push", push_again}, {"pushed", pushed_again}, {"output", output_again},
 	{"heartbeat", heartbeat_again}};
 
+/* A message whose first field is inner. */
 static void assert_message(const struct slices *made, const struct slices *inner)
 {
 	auto_(slices_done) struct slices expected = {0};

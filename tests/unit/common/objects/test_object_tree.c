@@ -141,6 +141,7 @@ static void check_raw(const char *bytes, size_t len, const char *sentence)
 #define ID_B "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define ID_X "E3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
+/* 0a is the head of an object_id (40: of 64 bytes), 12 that of one of the children. */
 static void forms_of_the_message(void **state)
 {
 	check_raw("", 0, "id that is none");

@@ -89,6 +89,7 @@ static void as_flower_reads_and_makes_them(void **state)
 
 static void tensors_are_references(void **state)
 {
+	/* fit_ins.parameters.tensors, of 512 bytes; then its tensor_type "x" follows. */
 	static const uint8_t head[] = {0x22, 0x89, 0x04, 0x0a, 0x86, 0x04, 0x0a, 0x80, 0x04};
 	static uint8_t tensor[512];
 	auto_(slices_done) struct slices bytes = {0};

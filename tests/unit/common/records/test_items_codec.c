@@ -6,6 +6,7 @@
 #include "common/records/items_codec.h"
 #include "common/wire/wire.h"
 #include "kit/vectors.h"
+#include "numbers.h"
 
 static int again(const struct slices *bytes, struct slices *out)
 {
@@ -22,7 +23,7 @@ static int again(const struct slices *bytes, struct slices *out)
 	return items_encode(&dict, out);
 }
 
-/* Context {state = 4}. */
+/* The state of a Context is written as it came. */
 static void check_context(const struct slices *bytes)
 {
 	auto_(slices_done) struct slices records = {0}, made = {0};
@@ -31,7 +32,7 @@ static void check_context(const struct slices *bytes)
 
 	wire_reader_init(&reader, bytes);
 	while (wire_next(&reader, &field) > 0) {
-		if (field.number == 4)
+		if (field.number == NUMBER_CONTEXT_STATE)
 			assert_int_equal(wire_refs(&reader, &field, &records), 0);
 	}
 	assert_int_equal(again(&records, &made), 0);
@@ -133,12 +134,12 @@ static void make_config(size_t len, struct slices *out)
 
 	assert_non_null(bytes);
 	memset(bytes, 'x', len);
-	wire_put_bytes(&value, 5, bytes, len);
-	wire_put_string(&entry, 1, "k");
-	wire_put_message(&entry, 2, &value);
-	wire_put_message(&record, 1, &entry);
-	wire_put_message(&item, 4, &record);
-	wire_put_message(&dict, 1, &item);
+	wire_put_bytes(&value, NUMBER_RECORD_VALUE_STRING, bytes, len);
+	wire_put_string(&entry, NUMBER_VALUE_ITEM_KEY, "k");
+	wire_put_message(&entry, NUMBER_VALUE_ITEM_VALUE, &value);
+	wire_put_message(&record, NUMBER_VALUE_RECORD_ITEMS, &entry);
+	wire_put_message(&item, NUMBER_RECORD_ITEM_CONFIG_RECORD, &record);
+	wire_put_message(&dict, NUMBER_RECORD_DICT_ITEMS, &item);
 	assert_int_equal(wire_writer_take(&dict, out), 0);
 }
 
@@ -156,10 +157,10 @@ static void packed_numbers_are_counted(void **state)
 
 		for (size_t i = 0; i < most + over; i++)
 			wire_put_raw_varint(&value, 1);
-		wire_put_message(&list, 1, &value);
-		wire_put_message(&value, 23, &list);
-		wire_put_message(&entry, 2, &value);
-		wire_put_message(&whole, 1, &entry);
+		wire_put_message(&list, NUMBER_UINT_LIST_VALS, &value);
+		wire_put_message(&value, NUMBER_RECORD_VALUE_UINT_LIST, &list);
+		wire_put_message(&entry, NUMBER_VALUE_ITEM_VALUE, &value);
+		wire_put_message(&whole, NUMBER_VALUE_RECORD_ITEMS, &entry);
 		assert_int_equal(wire_writer_take(&whole, &bytes), 0);
 		wire_reader_init(&reader, &bytes);
 		assert_int_equal(wire_next(&reader, &field), 1);

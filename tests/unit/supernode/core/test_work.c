@@ -207,6 +207,7 @@ static void test_bad_outputs(void **state)
 			assert_int_equal(envelope_encode(&none, &outputs.message), 0);
 		if (i == 1)
 			assert_int_equal(envelope_encode(&both, &outputs.message), 0);
+		/* An error, and a node_config, that are cut off. */
 		if (i == 2)
 			assert_int_equal(slices_append_copy(&outputs.message, "\x1a\xff", 2), 0);
 		if (i == 3)

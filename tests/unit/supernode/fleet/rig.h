@@ -127,6 +127,8 @@ struct rig_call *rig_sent(struct rig *rig, const char *method);
 /* End a call. body (may be NULL) is taken over. */
 void rig_answer(struct rig *rig, struct rig_call *handle, enum outcome outcome, const char *details,
 	struct slices *body);
+/* The oldest call of this method succeeds with a message of proto/, a generated struct. */
+void rig_answer_with(struct rig *rig, const char *method, const void *message);
 /* The oldest call of this method fails; what follows from that happens. */
 void rig_fail(struct rig *rig, const char *method, enum outcome outcome);
 /* Answer the calls that were cancelled. */

@@ -4,6 +4,8 @@
 #include "rig.h"
 
 #include "common/base/clock.h"
+#include "common/message/parts.h"
+#include "fleet.pb-c.h"
 
 const char *const rig_lacks_a[] = {
 	"RegisterNode", "ActivateNode", "SendNodeHeartbeat", "PullObject", NULL};
@@ -91,49 +93,45 @@ bool rig_answer_lacking(struct rig *rig)
 
 /* ---- answers ---- */
 
-static struct slices taken(struct wire_writer *writer)
+void rig_answer_with(struct rig *rig, const char *method, const void *message)
 {
-	struct slices bytes = {0};
+	struct slices body = {0};
 
-	assert_int_equal(wire_writer_take(writer, &bytes), 0);
-	return bytes;
+	assert_int_equal(wire_encode(message, &body), 0);
+	rig_answer(rig, rig_sent(rig, method), OUTCOME_OK, "", &body);
 }
 
 void rig_answer_node(struct rig *rig, uint64_t node_id)
 {
-	static const char *const methods[] = {"RegisterNode", "ActivateNode"};
-	struct wire_writer writer = {0}, node = {0};
-	struct slices body;
+	Flwr__RegisterNodeFleetResponse registered = FLWR__REGISTER_NODE_FLEET_RESPONSE__INIT;
+	Flwr__ActivateNodeResponse activated = FLWR__ACTIVATE_NODE_RESPONSE__INIT;
+	Flwr__CreateNodeResponse created = FLWR__CREATE_NODE_RESPONSE__INIT;
+	Flwr__Node node = FLWR__NODE__INIT;
 
-	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-		if (!rig_sent(rig, methods[i]))
-			continue;
-		wire_put_varint(&writer, 1, node_id);
-		body = taken(&writer);
-		rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_OK, "", &body);
+	registered.node_id = activated.node_id = node.node_id = node_id;
+	created.node = &node;
+	if (rig_sent(rig, "RegisterNode")) {
+		rig_answer_with(rig, "RegisterNode", &registered);
 		return;
 	}
-	wire_put_varint(&node, 1, node_id);
-	wire_put_message(&writer, 1, &node);
-	body = taken(&writer);
+	if (rig_sent(rig, "ActivateNode")) {
+		rig_answer_with(rig, "ActivateNode", &activated);
+		return;
+	}
 	free(rig->node_pem);
 	assert_non_null(rig_sent(rig, "CreateNode"));
 	rig->node_pem = strdup(rig_sent(rig, "CreateNode")->pem);
-	rig_answer(rig, rig_sent(rig, "CreateNode"), OUTCOME_OK, "", &body);
+	rig_answer_with(rig, "CreateNode", &created);
 	while (rig_answer_lacking(rig))
 		;
 }
 
 void rig_answer_ping(struct rig *rig, bool success)
 {
-	struct wire_writer writer = {0};
-	struct slices body;
+	Flwr__PingResponse response = FLWR__PING_RESPONSE__INIT; /* SendNodeHeartbeat's is alike */
 
-	if (success)
-		wire_put_varint(&writer, 1, 1);
-	body = taken(&writer);
-	rig_answer(rig, rig_sent(rig, rig_sent(rig, "Ping") ? "Ping" : "SendNodeHeartbeat"),
-		OUTCOME_OK, "", &body);
+	response.success = success;
+	rig_answer_with(rig, rig_sent(rig, "Ping") ? "Ping" : "SendNodeHeartbeat", &response);
 }
 
 void rig_answer_pull_empty(struct rig *rig)
@@ -145,9 +143,9 @@ void rig_answer_pull_empty(struct rig *rig)
 static void answer_pull(struct rig *rig, const char *type, const struct envelope *content,
 	const struct slices *tree)
 {
+	Flwr__PullMessagesResponse response = FLWR__PULL_MESSAGES_RESPONSE__INIT;
 	struct envelope message = *content; /* borrows */
-	struct wire_writer writer = {0};
-	struct slices bytes = {0}, body;
+	auto_(slices_done) struct slices bytes = {0};
 
 	message.metadata = (struct metadata){.run_id = 7,
 		.message_id = (char *)"message-1",
@@ -159,12 +157,10 @@ static void answer_pull(struct rig *rig, const char *type, const struct envelope
 		.message_type = (char *)type,
 		.created_at = clock_wall_s() - 1.0};
 	assert_int_equal(envelope_encode(&message, &bytes), 0);
-	wire_put_refs(&writer, 2, &bytes);
+	part_set(&response, messages_list, &bytes);
 	if (tree)
-		wire_put_refs(&writer, 3, tree);
-	body = taken(&writer);
-	slices_done(&bytes);
-	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &body);
+		part_set(&response, message_object_trees, tree);
+	rig_answer_with(rig, "PullMessages", &response);
 }
 
 void rig_answer_pull(struct rig *rig, const char *type, const struct slices *content)
@@ -183,29 +179,25 @@ void rig_answer_pull_tree(struct rig *rig, const struct slices *tree)
 
 void rig_answer_push(struct rig *rig, const char *key)
 {
-	struct wire_writer writer = {0}, entry = {0};
-	struct slices body;
+	Flwr__PushMessagesResponse response = FLWR__PUSH_MESSAGES_RESPONSE__INIT;
+	Flwr__NumberEntry result = FLWR__NUMBER_ENTRY__INIT;
 
-	wire_put_string(&entry, 1, key);
-	wire_put_varint(&entry, 2, 0);
-	wire_put_message(&writer, 2, &entry);
-	body = taken(&writer);
-	rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_OK, "", &body);
+	result.has_key_case = FLWR__NUMBER_ENTRY__HAS_KEY_KEY;
+	result.key = (char *)(uintptr_t)key;
+	response.n_results = 1;
+	response.results = &(Flwr__NumberEntry *){&result};
+	rig_answer_with(rig, "PushMessages", &response);
 }
 
 void rig_pushed(struct rig *rig, struct envelope *out)
 {
 	struct rig_call *push = rig_sent(rig, "PushMessages");
-	struct wire_reader reader;
-	struct wire_field field;
-	auto_(slices_done) struct slices bytes = {0};
+	auto_(wire_free) Flwr__PushMessagesRequest *request = NULL;
 
 	assert_non_null(push);
-	wire_reader_init(&reader, &push->body);
-	while (wire_next(&reader, &field) == 1)
-		if (field.number == 2)
-			assert_int_equal(wire_refs(&reader, &field, &bytes), 0);
-	assert_int_equal(envelope_decode(&bytes, out), 0);
+	assert_int_equal(call_decode(push_messages_request, &push->body, &request), 0);
+	assert_int_equal(request->n_messages_list, 1);
+	assert_int_equal(envelope_decode(&request->messages_list[0], out), 0);
 }
 
 void rig_register(struct rig *rig)

@@ -1,3 +1,5 @@
+#include "common/message/parts.h"
+#include "fleet.pb-c.h"
 #include "rig.h"
 
 static struct held_message reply = {.envelope = {
@@ -189,17 +191,16 @@ static void test_a_run(void **state)
 		.fab_id = (char *)"a/b",
 		.fab_version = (char *)"1",
 		.fab_hash = (char *)"cafe"};
-	struct wire_writer writer = {0};
-	struct slices bytes = {0}, body = {0};
+	Flwr__GetRunResponse response = FLWR__GET_RUN_RESPONSE__INIT;
+	auto_(slices_done) struct slices bytes = {0};
+	struct slices broken = {0};
 	struct rig *rig = online(NULL);
 
 	assert_int_equal(run_encode(&run, &bytes), 0);
-	wire_put_refs(&writer, 1, &bytes);
-	assert_int_equal(wire_writer_take(&writer, &body), 0);
-	slices_done(&bytes);
+	part_set(&response, run, &bytes);
 	assert_int_equal(begin(rig, "GetRun"), 0);
 	rig_pass(rig, 0);
-	rig_answer(rig, rig_sent(rig, "GetRun"), OUTCOME_OK, "", &body);
+	rig_answer_with(rig, "GetRun", &response);
 	assert_int_equal(rig->outcome, OUTCOME_OK);
 	assert_int_equal(rig->number, 7);
 	assert_string_equal(rig->fab_hash, "cafe");
@@ -209,11 +210,11 @@ static void test_a_run(void **state)
 	rig_answer(rig, rig_sent(rig, "GetRun"), OUTCOME_OK, "", NULL);
 	assert_int_equal(rig->ends, 2);
 	assert_int_equal(rig->outcome, OUTCOME_NOT_FOUND);
-	/* An answer that is none. */
+	/* The run of the answer is cut off. */
 	assert_int_equal(begin(rig, "GetRun"), 0);
 	rig_pass(rig, 0);
-	assert_int_equal(slices_append_copy(&body, "\x0a\x7f", 2), 0);
-	rig_answer(rig, rig_sent(rig, "GetRun"), OUTCOME_OK, "", &body);
+	assert_int_equal(slices_append_copy(&broken, "\x0a\x7f", 2), 0);
+	rig_answer(rig, rig_sent(rig, "GetRun"), OUTCOME_OK, "", &broken);
 	assert_int_equal(rig->ends, 3);
 	assert_int_equal(rig->outcome, OUTCOME_INTERNAL);
 	rig_free(rig);
@@ -221,19 +222,16 @@ static void test_a_run(void **state)
 
 static void test_a_fab(void **state)
 {
-	struct wire_writer writer = {0};
-	auto_(slices_done) struct slices content = {0};
-	struct slices bytes = {0}, body = {0};
+	Flwr__GetFabResponse response = FLWR__GET_FAB_RESPONSE__INIT;
+	auto_(slices_done) struct slices content = {0}, bytes = {0};
 	struct rig *rig = online(NULL);
 
 	assert_int_equal(slices_append_copy(&content, "PK-something", 12), 0);
 	assert_int_equal(fab_encode("abc", &content, &bytes), 0);
-	wire_put_refs(&writer, 1, &bytes);
-	assert_int_equal(wire_writer_take(&writer, &body), 0);
-	slices_done(&bytes);
+	part_set(&response, fab, &bytes);
 	assert_int_equal(begin(rig, "GetFab"), 0);
 	rig_pass(rig, 0);
-	rig_answer(rig, rig_sent(rig, "GetFab"), OUTCOME_OK, "", &body);
+	rig_answer_with(rig, "GetFab", &response);
 	assert_int_equal(rig->outcome, OUTCOME_OK);
 	assert_int_equal(rig->content_bytes, 12);
 	rig_free(rig);
@@ -288,7 +286,7 @@ static void test_a_reply_that_is_dropped(void **state)
 	rig_answer_push(rig, "None");
 	assert_int_equal(rig->outcome, OUTCOME_OK);
 	assert_int_equal(rig_lines(rig, "dropped the reply"), 1);
-	/* Delivered, whatever the answer looks like. */
+	/* The reply is delivered, though the results of the answer are cut off. */
 	assert_int_equal(begin(rig, "PushMessages"), 0);
 	rig_pass(rig, 0);
 	assert_int_equal(slices_append_copy(&junk, "\x12\x7f", 2), 0);

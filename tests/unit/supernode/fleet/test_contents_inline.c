@@ -95,6 +95,7 @@ static void test_an_answer_without_a_node_is_no_registration(void **state)
 	rig_pass(rig, 0);
 	rig_answer_node(rig, 0);
 	rig_pass(rig, 1000);
+	/* The node is cut off. */
 	assert_int_equal(slices_append_copy(&junk, "\x0a\xff", 2), 0);
 	rig_answer(rig, rig_sent(rig, "CreateNode"), OUTCOME_OK, "", &junk);
 	rig_pass(rig, 2000);

@@ -1,6 +1,7 @@
 /*
  * Random schedules in all dialects: whatever happens, every call ends once and nothing is left.
  */
+#include "fleet.pb-c.h"
 #include "sample.h"
 
 static struct sample sample;
@@ -33,8 +34,7 @@ static int begin(struct rig *rig, uint32_t *seed)
 
 static void answer_push(struct rig *rig, uint32_t *seed)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
-	struct slices body = {0};
+	Flwr__PushMessagesResponse response = FLWR__PUSH_MESSAGES_RESPONSE__INIT;
 	char text[OBJECT_ID_TEXT_BYTES];
 
 	if (chance(seed, 3)) {
@@ -42,9 +42,9 @@ static void answer_push(struct rig *rig, uint32_t *seed)
 		return;
 	}
 	object_id_format(&sample.ids[0], text);
-	wire_put_string(&writer, 3, text);
-	assert_int_equal(wire_writer_take(&writer, &body), 0);
-	rig_answer(rig, rig_sent(rig, "PushMessages"), OUTCOME_OK, "", &body);
+	response.n_objects_to_push = 1;
+	response.objects_to_push = &(char *){text};
+	rig_answer_with(rig, "PushMessages", &response);
 }
 
 static void answer_pull(struct rig *rig, uint32_t *seed)

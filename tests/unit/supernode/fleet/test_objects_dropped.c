@@ -206,6 +206,7 @@ static void test_a_message_that_comes_while_stopping(void **state)
 
 static void test_messages_that_are_refused(void **state)
 {
+	/* ObjectTree {object_id = "abc"}, which is no id. */
 	static const char junk[] = "\x0a\x03"
 				   "abc";
 	auto_(slices_done) struct slices broken = {0};

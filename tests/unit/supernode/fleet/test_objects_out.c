@@ -2,6 +2,8 @@
 
 #include "common/message/fleet_codec.h"
 #include "common/message/object_calls_codec.h"
+#include "common/message/parts.h"
+#include "fleet.pb-c.h"
 
 static const struct envelope plain = {
 	.metadata = RIG_REPLY_METADATA,
@@ -49,34 +51,19 @@ static void case_done(struct case_ *c)
 static size_t announced(struct case_ *c, struct envelope *message_out)
 {
 	struct rig_call *push = rig_sent(c->rig, "PushMessages");
-	auto_(slices_done) struct slices bytes = {0}, tree_bytes = {0};
+	auto_(wire_free) Flwr__PushMessagesRequest *request = NULL;
 	auto_(object_tree_done) struct object_tree tree = {0};
 	struct reason why = {0};
-	struct wire_reader reader;
-	struct wire_field field;
-	double runtime_s = 0;
 
 	assert_non_null(push);
 	assert_int_equal(push->timeout_ms, 0);
-	wire_reader_init(&reader, &push->body);
-	while (wire_next(&reader, &field) == 1) {
-		if (field.number == 2)
-			assert_int_equal(wire_refs(&reader, &field, &bytes), 0);
-		if (field.number == 3)
-			assert_int_equal(wire_refs(&reader, &field, &tree_bytes), 0);
-		if (field.number == 4) {
-			auto_(slices_done) struct slices list = {0};
-			uint64_t bits;
-
-			assert_int_equal(wire_refs(&reader, &field, &list), 0);
-			assert_int_equal(list.bytes, sizeof bits);
-			assert_int_equal(slices_read(&list, 0, &bits, sizeof bits), 0);
-			runtime_s = wire_double(bits);
-		}
-	}
-	assert_true(runtime_s == 2.5);
-	assert_int_equal(envelope_decode(&bytes, message_out), 0);
-	assert_int_equal(object_tree_decode(&tree_bytes, &tree, &why), 0);
+	assert_int_equal(call_decode(push_messages_request, &push->body, &request), 0);
+	assert_int_equal(request->n_messages_list, 1);
+	assert_int_equal(request->n_message_object_trees, 1);
+	assert_int_equal(request->n_clientapp_runtime_list, 1);
+	assert_true(request->clientapp_runtime_list[0] == 2.5);
+	assert_int_equal(envelope_decode(&request->messages_list[0], message_out), 0);
+	assert_int_equal(object_tree_decode(&request->message_object_trees[0], &tree, &why), 0);
 	c->root = tree.v[tree.n - 1].id;
 	return tree.n;
 }
@@ -84,19 +71,20 @@ static size_t announced(struct case_ *c, struct envelope *message_out)
 /* Answer the announcement: these are wanted. */
 static void want(struct case_ *c, const struct object_id *ids, size_t n, const char *session)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0};
-	struct slices body = {0};
+	Flwr__PushMessagesResponse response = FLWR__PUSH_MESSAGES_RESPONSE__INIT;
+	char texts[SAMPLE_MAX][OBJECT_ID_TEXT_BYTES];
+	char *wanted[SAMPLE_MAX];
 
+	assert_true(n <= SAMPLE_MAX);
 	for (size_t i = 0; i < n; i++) {
-		char text[OBJECT_ID_TEXT_BYTES];
-
-		object_id_format(&ids[i], text);
-		wire_put_string(&writer, 3, text);
+		object_id_format(&ids[i], texts[i]);
+		wanted[i] = texts[i];
 	}
+	response.n_objects_to_push = n;
+	response.objects_to_push = wanted;
 	if (session)
-		wire_put_string(&writer, 4, session);
-	assert_int_equal(wire_writer_take(&writer, &body), 0);
-	rig_answer(c->rig, rig_sent(c->rig, "PushMessages"), OUTCOME_OK, "", &body);
+		response.session_id = (char *)(uintptr_t)session;
+	rig_answer_with(c->rig, "PushMessages", &response);
 	rig_pass(c->rig, 0);
 }
 
@@ -397,20 +385,22 @@ static void test_an_error(void **state)
 
 static void test_one_that_is_dropped(void **state)
 {
-	auto_(wire_writer_done) struct wire_writer writer = {0}, entry = {0};
+	Flwr__PushMessagesResponse response = FLWR__PUSH_MESSAGES_RESPONSE__INIT;
+	Flwr__NumberEntry result = FLWR__NUMBER_ENTRY__INIT;
 	char text[OBJECT_ID_TEXT_BYTES];
-	struct slices body = {0};
 	struct case_ c;
 
 	case_init(&c, 3);
 	case_push(&c);
 	/* 1.20 names what it lacks all the same. */
-	wire_put_string(&entry, 1, "None");
-	wire_put_message(&writer, 2, &entry);
+	result.has_key_case = FLWR__NUMBER_ENTRY__HAS_KEY_KEY;
+	result.key = (char *)"None";
+	response.n_results = 1;
+	response.results = &(Flwr__NumberEntry *){&result};
 	object_id_format(&c.sample.ids[0], text);
-	wire_put_string(&writer, 3, text);
-	assert_int_equal(wire_writer_take(&writer, &body), 0);
-	rig_answer(c.rig, rig_sent(c.rig, "PushMessages"), OUTCOME_OK, "", &body);
+	response.n_objects_to_push = 1;
+	response.objects_to_push = &(char *){text};
+	rig_answer_with(c.rig, "PushMessages", &response);
 	rig_pass(c.rig, 0);
 	assert_null(rig_sent(c.rig, "PushObject"));
 	assert_int_equal(c.rig->ends, 1);
@@ -421,6 +411,7 @@ static void test_one_that_is_dropped(void **state)
 
 static void test_an_answer_that_cannot_be_read(void **state)
 {
+	/* Results that are cut off; the id of a wanted object that is none. */
 	static const char *const junk[] = {"\x12\x7f", "\x1a\x03"
 						       "abc"};
 

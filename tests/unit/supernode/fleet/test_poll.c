@@ -102,6 +102,7 @@ static void test_a_broken_message_is_no_end(void **state)
 	struct slices junk = {0};
 
 	rig_register(rig);
+	/* A message whose metadata are cut off. */
 	assert_int_equal(slices_append_copy(&junk, "\x12\x03\x0a\xff\xff", 5), 0);
 	rig_answer(rig, rig_sent(rig, "PullMessages"), OUTCOME_OK, "", &junk);
 	assert_int_equal(rig_lines(rig, "could not be read and is lost"), 1);
@@ -193,6 +194,7 @@ static void test_stops_with_a_pull_out(void **state)
 /* The log tells of a message in the answer to a cancelled pull, not of a reconnect field alone. */
 static void test_a_message_that_comes_too_late(void **state)
 {
+	/* Reconnect {reconnect = 5}; a message with the metadata {message_id = "m"}. */
 	static const char *const answers[] = {"\x0a\x02\x08\x05", "\x12\x05\x0a\x03\x12\x01m"};
 
 	for (unsigned i = 0; i < ARRAY_LEN(answers); i++) {

@@ -166,6 +166,7 @@ static void test_malformed(void **state)
 	refused(&order);
 	order = content("configuration", "seconds", NULL);
 	refused(&order);
+	/* Configs that are cut off. */
 	assert_int_equal(slices_append_copy(&order, "\x1a\x05zz", 4), 0);
 	refused(&order);
 	refused(NULL);

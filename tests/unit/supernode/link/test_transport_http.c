@@ -5,7 +5,7 @@
 #include "calls.h"
 #include "common/base/clock.h"
 #include "common/keys/trust.h"
-#include "common/wire/wire.h"
+#include "common/message/fleet_codec.h"
 
 #define STAND_IN FLWR_TEST_DIR "/../../common/http/stand_in.py"
 
@@ -94,36 +94,39 @@ static void test_refusals(void **state)
 
 /* ---- a real SuperLink ---- */
 
-static struct slices built(struct wire_writer *writer)
-{
-	struct slices body = {0};
-
-	assert_int_equal(wire_writer_take(writer, &body), 0);
-	return body;
-}
-
 static struct slices key_body(double interval_s)
 {
-	struct wire_writer writer = {0};
+	struct slices body = {0};
 	size_t len;
 	const char *pem = auth_public_key(world.auth, &len);
 
-	wire_put_bytes(&writer, 1, pem, len);
-	if (interval_s > 0)
-		wire_put_double(&writer, 2, interval_s);
-	return built(&writer);
+	assert_int_equal(fleet_encode_key(pem, len, interval_s, &body), 0);
+	return body;
 }
 
-/* Node as field 1; interval as field 2 unless it is 0. */
-static struct slices node_body(uint64_t node_id, double interval_s)
+static struct slices heartbeat_body(uint64_t node_id)
 {
-	struct wire_writer writer = {0}, node = {0};
+	struct slices body = {0};
 
-	wire_put_varint(&node, 1, node_id);
-	wire_put_message(&writer, 1, &node);
-	if (interval_s > 0)
-		wire_put_double(&writer, 2, interval_s);
-	return built(&writer);
+	assert_int_equal(fleet_encode_ping(node_id, 30, &body), 0);
+	return body;
+}
+
+static struct slices pull_body(uint64_t node_id)
+{
+	struct slices body = {0};
+
+	assert_int_equal(fleet_encode_pull_messages(node_id, &body), 0);
+	return body;
+}
+
+/* Of the calls that end a node. */
+static struct slices id_body(uint64_t node_id)
+{
+	struct slices body = {0};
+
+	assert_int_equal(fleet_encode_node_id(node_id, &body), 0);
+	return body;
 }
 
 static void check_answer(
@@ -149,38 +152,36 @@ static void a_life(void)
 {
 	struct slices unsigned_body = key_body(0);
 	struct answer answer;
-	uint64_t node_id, again, success;
-	struct wire_writer writer = {0};
+	uint64_t node_id, again;
+	struct slices broken = {0};
+	bool success;
 
 	call("RegisterNode", &unsigned_body, false, &answer);
 	check_answer("RegisterNode", &answer, OUTCOME_UNAUTHENTICATED, 0);
 	assert_string_equal(answer.details, "Invalid SuperNode authentication");
 	expect_outcome("RegisterNode", key_body(0), OUTCOME_OK, 0, &answer);
-	node_id = wire_first_varint(&answer.body, 1);
+	assert_int_equal(fleet_decode_node_id(&answer.body, &node_id), 0);
 	assert_int_not_equal(node_id, 0);
 	slices_done(&answer.body);
 	expect_outcome("RegisterNode", key_body(0), OUTCOME_FAILED_PRECONDITION, 23, &answer);
 	expect_outcome("ActivateNode", key_body(5), OUTCOME_INVALID_ARGUMENT, 2003, &answer);
 	expect_outcome("ActivateNode", key_body(30), OUTCOME_OK, 0, &answer);
-	again = wire_first_varint(&answer.body, 1);
+	assert_int_equal(fleet_decode_node_id(&answer.body, &again), 0);
 	assert_true(again == node_id);
 	slices_done(&answer.body);
 	expect_outcome("ActivateNode", key_body(30), OUTCOME_FAILED_PRECONDITION, 2004, &answer);
-	expect_outcome("SendNodeHeartbeat", node_body(node_id, 30), OUTCOME_OK, 0, &answer);
-	success = wire_first_varint(&answer.body, 1);
-	assert_int_equal(success, 1);
+	expect_outcome("SendNodeHeartbeat", heartbeat_body(node_id), OUTCOME_OK, 0, &answer);
+	assert_int_equal(fleet_decode_ping(&answer.body, &success), 0);
+	assert_true(success);
 	slices_done(&answer.body);
-	expect_outcome("PullMessages", node_body(node_id, 0), OUTCOME_OK, 0, &answer);
+	expect_outcome("PullMessages", pull_body(node_id), OUTCOME_OK, 0, &answer);
 	assert_int_equal(answer.body.bytes, 0);
-	expect_outcome(
-		"PullMessages", node_body(node_id + 1, 0), OUTCOME_UNAUTHENTICATED, 0, &answer);
-	wire_put_raw(&writer, "\xff\xff", 2);
-	expect_outcome("PullMessages", built(&writer), OUTCOME_INVALID_ARGUMENT, 1003, &answer);
+	expect_outcome("PullMessages", pull_body(node_id + 1), OUTCOME_UNAUTHENTICATED, 0, &answer);
+	assert_int_equal(slices_append_copy(&broken, "\xff\xff", 2), 0);
+	expect_outcome("PullMessages", broken, OUTCOME_INVALID_ARGUMENT, 1003, &answer);
 	expect_outcome("NoSuchMethod", key_body(0), OUTCOME_UNIMPLEMENTED, 0, &answer);
-	wire_put_varint(&writer, 1, node_id);
-	expect_outcome("DeactivateNode", built(&writer), OUTCOME_OK, 0, &answer);
-	wire_put_varint(&writer, 1, node_id);
-	expect_outcome("UnregisterNode", built(&writer), OUTCOME_OK, 0, &answer);
+	expect_outcome("DeactivateNode", id_body(node_id), OUTCOME_OK, 0, &answer);
+	expect_outcome("UnregisterNode", id_body(node_id), OUTCOME_OK, 0, &answer);
 }
 
 static void test_a_real_superlink(void **state)

@@ -4,6 +4,7 @@
 #include "common/message/object_calls_codec.h"
 #include "common/message/task_codec.h"
 #include "common/wire/wire.h"
+#include "numbers.h"
 
 struct made given;
 
@@ -119,7 +120,7 @@ enum outcome get_run(uint64_t run_id, struct slices *answer)
 	struct wire_writer writer = {0};
 	struct slices body = {0};
 
-	wire_put_varint(&writer, 2, run_id);
+	wire_put_varint(&writer, NUMBER_GET_RUN_REQUEST_RUN_ID, run_id);
 	assert_int_equal(wire_writer_take(&writer, &body), 0);
 	return say("GetRun", &body, answer);
 }

@@ -16,7 +16,8 @@
 #define NODE_ID 11
 #define RUN_ID  22
 
-#define RIG_TOKEN         4711 /* the first one that the node makes; then 4712 ... */
+#define RIG_TOKEN 4711 /* the first one that the node makes; then 4712 ... */
+/* RecordSet {arrays {key = "p", value {data_values {}}}} */
 #define RIG_CONTENT       "\x0a\x07\x0a\x01p\x12\x02\x0a\x00"
 #define RIG_CONTENT_BYTES (sizeof RIG_CONTENT - 1)
 

@@ -1,6 +1,7 @@
 /*
  * The conversation of dialect 1: inputs and outputs.
  */
+#include "common/records/maps_codec.h"
 #include "common/wire/wire.h"
 #include "rig.h"
 
@@ -73,13 +74,14 @@ static void broken_outputs_are_refused_and_the_token_lives_on(void **state)
 
 	work_begins();
 	outputs_make(rig.token, &right);
+	/* A token of more than 64 bits. */
 	slices_append(
 		&broken, slice_static("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12));
 	assert_int_equal(push(&broken), OUTCOME_INVALID_ARGUMENT);
 	assert_int_equal(push(&right), OUTCOME_OK);
 }
 
-/* 2 MiB that nobody knows, behind what body has. */
+/* 2 MiB of a field that no release has, behind the fields of body. */
 static void make_large(struct slices *body)
 {
 	enum { LARGE = 2 << 20 };
@@ -147,20 +149,19 @@ static void nothing_large_is_taken_apart_without_a_token(void **state)
 /* Of this run and node; its state is one config record with a text of so many bytes. */
 static void make_context(size_t len, const char *end, struct slices *out)
 {
-	auto_(wire_writer_done) struct wire_writer value = {0}, entry = {0}, record = {0},
-						   config = {0}, state = {0};
+	auto_(record_dict_done) struct record_dict state = {0};
+	struct value value = {0};
 	struct context context = {.run_id = RUN_ID, .node_id = NODE_ID};
 	auto_(free_at_exit) char *text = malloc(len + 1);
 
 	assert_non_null(text);
 	memset(text, 'x', len);
 	memcpy(text + len - strlen(end), end, strlen(end) + 1);
-	wire_put_string(&value, 5, text);
-	wire_put_message(&entry, 2, &value);
-	wire_put_message(&record, 1, &entry);
-	wire_put_message(&config, 2, &record);
-	wire_put_message(&state, 3, &config);
-	assert_int_equal(wire_writer_take(&state, &context.state), 0);
+	assert_int_equal(value_set_bytes(&value, VALUE_STRING, text, len), 0);
+	assert_int_equal(
+		value_map_set(&record_dict_add(&state, "r", RECORD_CONFIGS)->values, "k", &value),
+		0);
+	assert_int_equal(maps_encode(&state, &context.state), 0);
 	assert_int_equal(context_encode(&context, out), 0);
 	slices_done(&context.state);
 }

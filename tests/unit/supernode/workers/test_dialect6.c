@@ -6,6 +6,7 @@
 #include "common/message/task_codec.h"
 #include "common/wire/wire.h"
 #include "dialect6_rig.h"
+#include "numbers.h"
 
 static void sign(const struct launcher_auth *auth, const char *path, const struct slices *body)
 {
@@ -136,6 +137,7 @@ static void run_of_a_task_is_told(void **state)
 	assert_int_equal(run.run_id, 22);
 	assert_int_equal(get_run(99, &unknown), OUTCOME_OK);
 	assert_int_equal(unknown.bytes, 0);
+	/* A run_id without its number. */
 	assert_int_equal(slices_append_copy(&broken, "\x10", 1), 0);
 	assert_int_equal(say("GetRun", &broken, NULL), OUTCOME_INVALID_ARGUMENT);
 }
@@ -242,7 +244,7 @@ static void inputs_are_given_until_they_are_confirmed(void **state)
 		assert_int_equal(say_nothing("PullTaskInput", &answer), OUTCOME_OK);
 		assert_int_equal(task_decode_input(&answer, &input), 0);
 		assert_int_equal(input.task_id, 2);
-		run_id = wire_first_varint(&input.run, 1);
+		run_id = wire_first_varint(&input.run, NUMBER_RUN_RUN_ID);
 		assert_int_equal(run_id, 22);
 		assert_true(input.context.bytes > 0 && input.fab.bytes > 0);
 		check_message(1);

@@ -5,6 +5,7 @@
 #include "common/message/task_codec.h"
 #include "common/wire/wire.h"
 #include "dialect6_rig.h"
+#include "numbers.h"
 
 static bool push_object(size_t i, const struct made *made)
 {
@@ -200,10 +201,10 @@ static void a_token_is_good_for_its_run_and_message_only(void **state)
 	}
 	object_body(MADE_OBJECTS - 1, &made, false, &body);
 	assert_int_equal(say("ConfirmMessageReceived", &body, NULL), OUTCOME_PERMISSION_DENIED);
-	wire_put_string(&writer, 2, made.message_id);
+	wire_put_string(&writer, NUMBER_PULL_APP_MESSAGES_REQUEST_MESSAGE_IDS, made.message_id);
 	assert_int_equal(wire_writer_take(&writer, &body), 0);
 	assert_int_equal(say("PullMessages", &body, NULL), OUTCOME_PERMISSION_DENIED);
-	wire_put_string(&writer, 2, given.message_id);
+	wire_put_string(&writer, NUMBER_PULL_APP_MESSAGES_REQUEST_MESSAGE_IDS, given.message_id);
 	assert_int_equal(wire_writer_take(&writer, &body), 0);
 	assert_int_equal(say("PullMessages", &body, NULL), OUTCOME_OK);
 	/* None of them has taken the inputs away. */
