@@ -3,6 +3,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/exit_code.h"
 #include "common/base/files.h"
+#include "common/base/random.h"
 #include "common/launch/app_user.h"
 
 #include <errno.h>
@@ -16,21 +17,6 @@
 #define OBJECTS_MEMORY_BYTES (32 << 20) /* of all messages; as much again may be on its way */
 #define WORKERS_SPARE_BYTES  (64 << 20) /* for requests of workers, above the budget */
 #define COMMAND_MAX          3000 /* of --clientapp-command: what a control socket passes on */
-
-static uint64_t random_u64(void *arg)
-{
-	uint64_t number;
-
-	(void)arg;
-	randombytes_buf(&number, sizeof number);
-	return number;
-}
-
-static double random_01(void *arg)
-{
-	/* 53 bits: what a double holds. */
-	return (double)(random_u64(arg) >> 11) / 9007199254740992.0;
-}
 
 static int new_node(struct supernode *supernode)
 {

@@ -5,18 +5,17 @@
  */
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/random.h"
 #include "common/records/bidi_records.h"
 #include "common/records/items_codec.h"
 #include "libflwr/node/session.h"
 #include "supernode/link/bidi.h"
 
 #include <errno.h>
-#include <sodium.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ID_WORDS 2
 
 struct session_bidi {
 	struct session session;
@@ -30,16 +29,6 @@ struct session_bidi {
 static struct session_bidi *of(struct session *session)
 {
 	return container_of(session, struct session_bidi, session);
-}
-
-static double random_01(void *arg)
-{
-	uint64_t number;
-
-	(void)arg;
-	randombytes_buf(&number, sizeof number);
-	/* 53 bits: what a double holds. */
-	return (double)(number >> 11) / 9007199254740992.0;
 }
 
 /* Nobody waits for the answer any more. A task that still lies in the mailbox ends here, to make
@@ -69,12 +58,9 @@ static void session_end(struct session_bidi *session, int result, const char *se
 /* Each message has a fresh id: the stream has none. */
 static char *make_id(void)
 {
-	uint64_t words[ID_WORDS];
 	char *id = NULL;
 
-	randombytes_buf(words, sizeof words);
-	if (asprintf(&id, "%016llx%016llx", (unsigned long long)words[0],
-		    (unsigned long long)words[1]) < 0)
+	if (asprintf(&id, "%016" PRIx64 "%016" PRIx64, random_u64(NULL), random_u64(NULL)) < 0)
 		return NULL;
 	return id;
 }

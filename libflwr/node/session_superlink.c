@@ -8,10 +8,10 @@
  */
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/random.h"
 #include "libflwr/node/superlink_internal.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,21 +22,6 @@
 #define SPOOL_KEEP_MS 600000
 
 #define STOPPED "the node was stopped"
-
-static uint64_t random_u64(void *arg)
-{
-	uint64_t number;
-
-	(void)arg;
-	randombytes_buf(&number, sizeof number);
-	return number;
-}
-
-static double random_01(void *arg)
-{
-	/* 53 bits: what a double holds. */
-	return (double)(random_u64(arg) >> 11) / 9007199254740992.0;
-}
 
 /* ---- the end of it ---- */
 
