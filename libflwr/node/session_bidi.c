@@ -67,20 +67,12 @@ static char *make_id(void)
 
 static int fill_metadata(struct task *task, enum bidi_kind kind)
 {
-	static const char *const types[BIDI_N] = {
-		[BIDI_NONE] = "",
-		[BIDI_RECONNECT] = "reconnect",
-		[BIDI_GET_PROPERTIES] = "get_properties",
-		[BIDI_GET_PARAMETERS] = "get_parameters",
-		[BIDI_TRAIN] = "train",
-		[BIDI_EVALUATE] = "evaluate",
-	};
 	struct metadata *metadata = &task->metadata;
 
 	metadata->message_id = make_id();
 	metadata->group_id = strdup("");
 	metadata->reply_to_message_id = strdup("");
-	metadata->message_type = strdup(types[kind]);
+	metadata->message_type = strdup(bidi_message_type(kind));
 	metadata->created_at = clock_wall_s();
 	metadata->ttl = 3600; /* as Flower's client says of every instruction */
 	return metadata->message_id && metadata->group_id && metadata->reply_to_message_id &&
