@@ -452,6 +452,14 @@ static void start_with_token(struct rig *rig)
 	assert_int_equal(world.polls + world.attended, 0);
 }
 
+/* The launcher is stopped while the message of its token is at work. */
+static void stop_with_token(struct rig *rig)
+{
+	start_with_token(rig);
+	launcher_stop(rig->launcher);
+	kit_clock_pass(0);
+}
+
 static void the_message_of_a_token_is_the_only_one(void **state)
 {
 	struct rig *rig = *state;
@@ -479,9 +487,7 @@ static void a_worker_of_a_token_that_ends_while_it_is_stopped_is_answered_for(vo
 {
 	struct rig *rig = *state;
 
-	start_with_token(rig);
-	launcher_stop(rig->launcher);
-	kit_clock_pass(0);
+	stop_with_token(rig);
 	worker_ends(PROCESS_EXITED, EXIT_FAILURE);
 	worker_is_gone();
 	assert_int_equal(world.replies, 1);
@@ -494,9 +500,7 @@ static void a_reply_that_is_on_its_way_is_not_cut_off_at_once(void **state)
 {
 	struct rig *rig = *state;
 
-	start_with_token(rig);
-	launcher_stop(rig->launcher);
-	kit_clock_pass(0);
+	stop_with_token(rig);
 	assert_int_equal(world.give_ups, 1);
 	kit_clock_pass(29999);
 	assert_int_equal(world.stops, 0);
@@ -511,9 +515,7 @@ static void an_app_whose_reply_was_taken_meanwhile_is_stopped_at_once(void **sta
 {
 	struct rig *rig = *state;
 
-	start_with_token(rig);
-	launcher_stop(rig->launcher);
-	kit_clock_pass(0);
+	stop_with_token(rig);
 	assert_int_equal(world.give_ups, 1);
 	worker_ends(PROCESS_EXITED, 0);
 	kit_clock_pass(0);
@@ -541,9 +543,7 @@ static void the_message_of_a_token_has_no_grace(void **state)
 {
 	struct rig *rig = *state;
 
-	start_with_token(rig);
-	launcher_stop(rig->launcher);
-	kit_clock_pass(0);
+	stop_with_token(rig);
 	assert_int_equal(world.give_ups, 1);
 	worker_ends(PROCESS_EXITED, 0);
 	worker_is_gone();

@@ -212,24 +212,24 @@ static void test_no_worker(void **state)
 	agent_free(agent);
 }
 
-static void test_nonsense(void **state)
+/* A worker that behaves like this is killed, with a line in the log. */
+static void assert_killed(struct rig *rig, uint64_t behaviour, const char *app)
 {
-	struct rig *rig = *state;
 	struct seen seen;
 
-	run(rig, 2, app_ends, &seen);
+	run(rig, behaviour, app, &seen);
 	assert_int_equal(seen.end.value, SIGKILL);
 	assert_int_equal(rig_log_count(rig, "WARN  test: worker 7: "), 1);
 }
 
+static void test_nonsense(void **state)
+{
+	assert_killed(*state, 2, app_ends);
+}
+
 static void test_asks_twice(void **state)
 {
-	struct rig *rig = *state;
-	struct seen seen;
-
-	run(rig, 3, app_stays, &seen);
-	assert_int_equal(seen.end.value, SIGKILL);
-	assert_int_equal(rig_log_count(rig, "WARN  test: worker 7: "), 1);
+	assert_killed(*state, 3, app_stays);
 }
 
 static void test_worker_exits_first(void **state)

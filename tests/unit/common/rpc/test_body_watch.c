@@ -76,6 +76,23 @@ static int64_t raw_allowed(const struct raw *raw)
 	return stream < connection ? stream : connection;
 }
 
+/* Half of a small body has come on stream 1; it is not sent yet. */
+static void open_with_small(struct raw *raw, struct world *world)
+{
+	raw_open(raw, world);
+	put_head(raw, "Patient", 0, NULL);
+	put_text(raw, 0, "\0\0\0\0\7some", 9);
+}
+
+/* The server refuses that body, and goes by what has passed on the connection. */
+static void expect_too_large(struct raw *raw, struct world *world)
+{
+	raw_expect(raw, "the message is too large");
+	expect_refusal(world, "Patient", OUTCOME_RESOURCE_EXHAUSTED, "the message is too large");
+	raw_close(raw);
+	script.on = false;
+}
+
 /* Of the GiB that is announced only the first bytes have come. */
 static void test_small_becomes_large(void **state)
 {
@@ -120,19 +137,14 @@ static void test_small_beside_others(void **state)
 
 	world->answer_cancelled = true;
 	script = (struct script){.on = true, .received = 7 * MIB};
-	raw_open(&raw, world);
-	put_head(&raw, "Patient", 0, NULL);
-	put_text(&raw, 0, "\0\0\0\0\7some", 9);
+	open_with_small(&raw, world);
 	raw_send(&raw);
 	expect_looks(&raw, 1);
 	script.received += MIB;
 	expect_looks(&raw, script.looks + 3);
 	assert_int_equal(world->refusal.n, 0);
 	script.received++;
-	raw_expect(&raw, "the message is too large");
-	expect_refusal(world, "Patient", OUTCOME_RESOURCE_EXHAUSTED, "the message is too large");
-	raw_close(&raw);
-	script.on = false;
+	expect_too_large(&raw, world);
 }
 
 /* Beside a content that comes by the same connection nothing can be said about a small body. */
@@ -143,9 +155,7 @@ static void test_small_beside_content(void **state)
 
 	world->answer_cancelled = true;
 	script = (struct script){.on = true};
-	raw_open(&raw, world);
-	put_head(&raw, "Patient", 0, NULL);
-	put_text(&raw, 0, "\0\0\0\0\7some", 9);
+	open_with_small(&raw, world);
 	raw.stream = 3;
 	put_head(&raw, "Gate", 0, NULL);
 	put_text(&raw, 0, "\0\0\0\0\7any", 8);
@@ -177,9 +187,7 @@ static void test_small_beside_stream(void **state)
 
 	world->answer_cancelled = true;
 	script = (struct script){.on = true};
-	raw_open(&raw, world);
-	put_head(&raw, "Patient", 0, NULL);
-	put_text(&raw, 0, "\0\0\0\0\7some", 9);
+	open_with_small(&raw, world);
 	raw.stream = 3;
 	put_head(&raw, "Samples", 0, NULL);
 	raw_send(&raw);
@@ -191,10 +199,7 @@ static void test_small_beside_stream(void **state)
 	expect_looks(&raw, script.looks + 3);
 	assert_int_equal(world->refusal.n, 0);
 	script.received++;
-	raw_expect(&raw, "the message is too large");
-	expect_refusal(world, "Patient", OUTCOME_RESOURCE_EXHAUSTED, "the message is too large");
-	raw_close(&raw);
-	script.on = false;
+	expect_too_large(&raw, world);
 }
 
 #define LIMITED_TEST(test)                                                                         \

@@ -132,6 +132,15 @@ static inline void give_run(
 	assert_null(run.fab_hash);
 }
 
+/* A message comes whose run the node does not know yet, and is told of as by give_run(). */
+static inline void give_message_of_run(
+	struct fixture *f, uint64_t run_id, const char *hash, const char *override)
+{
+	give_message(f, run_id, 100);
+	expect(f, NODE_FETCH_RUN);
+	give_run(f, run_id, hash, override);
+}
+
 static inline void give_fab(struct fixture *f, uint64_t run_id, size_t bytes)
 {
 	struct value value = {.kind = VALUE_DOUBLE, .d = 0.1};

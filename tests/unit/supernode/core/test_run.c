@@ -30,9 +30,7 @@ static void test_fab_is_shared(void **state)
 
 	fixture_new(&f, 2, 0);
 	start_message(&f, 100);
-	give_message(&f, 2, 100);
-	expect(&f, NODE_FETCH_RUN);
-	give_run(&f, 2, HASH, NULL);
+	give_message_of_run(&f, 2, HASH, NULL);
 	expect(&f, NODE_START_WORKER);
 	assert_int_equal(node_count(f.node).runs, 2);
 	assert_int_equal(node_count(f.node).fabs, 1);
@@ -50,9 +48,7 @@ static void test_run_that_is_over(void **state)
 	expect_dropped(&f, "run is over");
 	expect_nothing(&f);
 	assert_int_equal(node_count(f.node).runs, 0);
-	give_message(&f, 1, 100);
-	expect(&f, NODE_FETCH_RUN);
-	give_run(&f, 1, HASH, NULL);
+	give_message_of_run(&f, 1, HASH, NULL);
 	expect(&f, NODE_FETCH_FAB);
 	node_fab_fetched(f.node, f.now, &(struct node_fetched){1, NODE_RUN_OVER, "over"}, NULL);
 	expect_dropped(&f, "run is over");
@@ -74,13 +70,9 @@ static void a_refused_fab_that_is_here_already_changes_nothing(void **state)
 
 	(void)state;
 	fixture_new(&f, 2, 0);
-	give_message(&f, 1, 100);
-	expect(&f, NODE_FETCH_RUN);
-	give_run(&f, 1, HASH, NULL);
+	give_message_of_run(&f, 1, HASH, NULL);
 	expect(&f, NODE_FETCH_FAB);
-	give_message(&f, 2, 100);
-	expect(&f, NODE_FETCH_RUN);
-	give_run(&f, 2, HASH, "nothing");
+	give_message_of_run(&f, 2, HASH, "nothing");
 	expect(&f, NODE_FETCH_FAB);
 	give_fab(&f, 1, 10);
 	expect_error(&f, 1, "cannot be fused");
@@ -105,9 +97,7 @@ static void test_refusals(void **state)
 	expect_nothing(&f);
 	assert_int_equal(node_count(f.node).runs, 0);
 	/* A refused FAB is asked for again for the next message. */
-	give_message(&f, 1, 100);
-	expect(&f, NODE_FETCH_RUN);
-	give_run(&f, 1, HASH, NULL);
+	give_message_of_run(&f, 1, HASH, NULL);
 	expect(&f, NODE_FETCH_FAB);
 	node_fab_fetched(
 		f.node, f.now, &(struct node_fetched){1, NODE_FETCH_REFUSED, "wrong hash"}, NULL);
@@ -131,19 +121,13 @@ static void test_broken_runs(void **state)
 	struct fixture f;
 
 	fixture_new(&f, 1, 0);
-	give_message(&f, 1, 100);
-	expect(&f, NODE_FETCH_RUN);
-	give_run(&f, 1, "", NULL);
+	give_message_of_run(&f, 1, "", NULL);
 	expect_error(&f, 7, "names no FAB");
 	give_message(&f, 1, 100);
 	expect_error(&f, 7, "names no FAB");
-	give_message(&f, 2, 100);
-	expect(&f, NODE_FETCH_RUN);
-	give_run(&f, 2, "../etc", NULL);
+	give_message_of_run(&f, 2, "../etc", NULL);
 	expect_error(&f, 7, "no SHA-256");
-	give_message(&f, 3, 100);
-	expect(&f, NODE_FETCH_RUN);
-	give_run(&f, 3, HASH, "unknown-key");
+	give_message_of_run(&f, 3, HASH, "unknown-key");
 	expect(&f, NODE_FETCH_FAB);
 	give_fab(&f, 3, 10);
 	expect_error(&f, 1, "unknown-key");
@@ -159,9 +143,7 @@ static void test_fab_over_budget(void **state)
 	struct fixture f;
 
 	fixture_new(&f, 1, 0);
-	give_message(&f, 1, 100);
-	expect(&f, NODE_FETCH_RUN);
-	give_run(&f, 1, HASH, NULL);
+	give_message_of_run(&f, 1, HASH, NULL);
 	expect(&f, NODE_FETCH_FAB);
 	give_fab(&f, 1, 2 << 20);
 	expect_error(&f, 8, "the FAB of 2097152 bytes");
@@ -180,9 +162,7 @@ static void a_node_without_fabs(void **state)
 	struct fixture f;
 
 	fixture_open(&f, &(struct node_options){.slots = 1, .without_fab = true});
-	give_message(&f, 1, 100);
-	expect(&f, NODE_FETCH_RUN);
-	give_run(&f, 1, "", "rate");
+	give_message_of_run(&f, 1, "", "rate");
 	expect(&f, NODE_START_WORKER);
 	expect_nothing(&f);
 	assert_int_equal(pull_inputs(f.node, f.now, f.action.token, &inputs, &details), OUTCOME_OK);

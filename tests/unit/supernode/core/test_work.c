@@ -117,9 +117,7 @@ static void test_inputs(void **state)
 	struct fixture f;
 
 	fixture_new(&f, 1, 0);
-	give_message(&f, 1, 100);
-	expect(&f, NODE_FETCH_RUN);
-	give_run(&f, 1, HASH, "rate");
+	give_message_of_run(&f, 1, HASH, "rate");
 	expect(&f, NODE_FETCH_FAB);
 	give_fab(&f, 1, 100);
 	expect(&f, NODE_START_WORKER);

@@ -138,21 +138,29 @@ static void test_a_key_of_its_own_is_not_taken(void **state)
 	rig_free(rig);
 }
 
+/* A node at a SuperLink that does not accept its signature, and whose clock is so many seconds
+ * ahead (0: it tells no date, which only HTTP does). */
+static struct rig *refuse_signature(struct auth *key, const char *method, double ahead_s)
+{
+	struct rig *rig = rig_new_with(NULL, key, NULL);
+
+	rig->found = PROBE_HTTP;
+	rig->lacks = rig_lacks_c;
+	fleet_start(rig->fleet);
+	rig_pass(rig, 0);
+	rig->date_s = ahead_s == 0 ? 0 : clock_wall_s() + ahead_s;
+	rig_fail(rig, method, OUTCOME_UNAUTHENTICATED);
+	return rig;
+}
+
 static void test_signatures_that_are_not_accepted(void **state)
 {
 	static const double dates_s[] = {0, 1, 400, -400};
 
 	for (size_t i = 0; i < ARRAY_LEN(dates_s); i++) {
-		struct rig *rig = rig_new_with(NULL, rig_key(), NULL);
+		struct rig *rig = refuse_signature(rig_key(), "ActivateNode", dates_s[i]);
 		bool hint = dates_s[i] > 300 || dates_s[i] < -4;
 
-		/* Only HTTP tells a date. */
-		rig->found = PROBE_HTTP;
-		rig->lacks = rig_lacks_c;
-		fleet_start(rig->fleet);
-		rig_pass(rig, 0);
-		rig->date_s = dates_s[i] == 0 ? 0 : clock_wall_s() + dates_s[i];
-		rig_fail(rig, "ActivateNode", OUTCOME_UNAUTHENTICATED);
 		assert_int_equal(rig->over, 1);
 		assert_int_equal(rig->over_what, FLEET_OVER_KEY);
 		assert_int_equal(
@@ -160,13 +168,7 @@ static void test_signatures_that_are_not_accepted(void **state)
 		rig_free(rig);
 
 		/* A key of its own may be a bad one; a clock may be set right. */
-		rig = rig_new(NULL);
-		rig->found = PROBE_HTTP;
-		rig->lacks = rig_lacks_c;
-		fleet_start(rig->fleet);
-		rig_pass(rig, 0);
-		rig->date_s = dates_s[i] == 0 ? 0 : clock_wall_s() + dates_s[i];
-		rig_fail(rig, "RegisterNode", OUTCOME_UNAUTHENTICATED);
+		rig = refuse_signature(NULL, "RegisterNode", dates_s[i]);
 		assert_int_equal(rig->over, 0);
 		assert_int_equal(rig_lines(rig, "RegisterNode failed: UNAUTHENTICATED"), 1);
 		assert_int_equal(rig_lines(rig, "this machine's clock is 400 s"), hint);

@@ -93,18 +93,25 @@ static void make_large(struct slices *body)
 	assert_int_equal(wire_writer_take(&writer, body), 0);
 }
 
-static void large_outputs_do_not_hold_others_up(void **state)
+/* The worker of a message pushes large outputs. */
+static void push_large(struct call *call)
 {
-	auto_(call_done) struct call large;
-	auto_(call_done) struct call other;
 	struct slices body = {0};
 
 	work_begins();
 	outputs_make(rig.token, &body);
 	make_large(&body);
-	call_make(&large, "PushClientAppOutputs");
-	call_body(&large, &body);
+	call_make(call, "PushClientAppOutputs");
+	call_body(call, &body);
 	slices_done(&body);
+}
+
+static void large_outputs_do_not_hold_others_up(void **state)
+{
+	auto_(call_done) struct call large;
+	auto_(call_done) struct call other;
+
+	push_large(&large);
 	/* They are being taken apart by another thread: this one serves. */
 	assert_false(large.finished);
 	assert_true(contents_at_hand(rig.admission.contents));
@@ -120,14 +127,8 @@ static void large_outputs_do_not_hold_others_up(void **state)
 static void the_caller_of_large_outputs_may_go(void **state)
 {
 	auto_(call_done) struct call large;
-	struct slices body = {0};
 
-	work_begins();
-	outputs_make(rig.token, &body);
-	make_large(&body);
-	call_make(&large, "PushClientAppOutputs");
-	call_body(&large, &body);
-	slices_done(&body);
+	push_large(&large);
 	request_cancelled(&large.request);
 	while (contents_at_hand(rig.admission.contents))
 		loop_step(rig.loop, 1000);

@@ -81,6 +81,18 @@ static void connection_open(
 	assert_return_code(connection->fd, errno);
 }
 
+/* The same over the loopback of IPv4; the address that was dialled. */
+static union address open_over_ipv4(struct connection *connection)
+{
+	union address address = {
+		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+	int listener = listen_at(&address, sizeof address.v4);
+
+	assert_true(listener >= 0);
+	connection_open(connection, listener, &address, sizeof address.v4);
+	return address;
+}
+
 static void connection_close(struct connection *connection)
 {
 	if (connection->child > 0) {
@@ -164,12 +176,8 @@ static void a_socketpair(void **state)
 static void tcp_over_ipv4(void **state)
 {
 	auto_(connection_close) struct connection connection = {-1, -1, 0};
-	union address address = {
-		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-	int listener = listen_at(&address, sizeof address.v4);
 
-	assert_true(listener >= 0);
-	connection_open(&connection, listener, &address, sizeof address.v4);
+	open_over_ipv4(&connection);
 	child_is_found(&connection);
 }
 
@@ -213,13 +221,10 @@ static void connections_are_told_apart(void **state)
 {
 	auto_(connection_close) struct connection first = {-1, -1, 0};
 	auto_(connection_close) struct connection second = {-1, -1, 0};
-	union address address = {
-		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-	int listener = listen_at(&address, sizeof address.v4);
+	union address address = open_over_ipv4(&first);
 
-	assert_true(listener >= 0);
-	connection_open(&first, listener, &address, sizeof address.v4);
-	connection_open(&second, fcntl(listener, F_DUPFD_CLOEXEC, 3), &address, sizeof address.v4);
+	connection_open(
+		&second, fcntl(first.listener, F_DUPFD_CLOEXEC, 3), &address, sizeof address.v4);
 	assert_int_not_equal(first.child, second.child);
 	child_is_found(&second);
 	child_is_found(&first);
@@ -229,12 +234,8 @@ static void connections_are_told_apart(void **state)
 static void a_peer_that_has_gone(void **state)
 {
 	auto_(connection_close) struct connection connection = {-1, -1, 0};
-	union address address = {
-		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-	int listener = listen_at(&address, sizeof address.v4);
 
-	assert_true(listener >= 0);
-	connection_open(&connection, listener, &address, sizeof address.v4);
+	open_over_ipv4(&connection);
 	kill(connection.child, SIGKILL);
 	assert_int_equal(waitpid(connection.child, NULL, 0), connection.child);
 	connection.child = 0;
