@@ -77,7 +77,7 @@ static void members_gone(struct rig *rig, size_t n)
 		assert_false(pid_exists(pids[i]));
 }
 
-static void test_start_message(void **state)
+static void a_worker_gets_its_start_message(void **state)
 {
 	struct rig *rig = *state;
 	struct seen seen;
@@ -92,7 +92,7 @@ static void test_start_message(void **state)
 		1);
 }
 
-static void test_app_to_its_end(void **state)
+static void a_worker_hears_of_its_app_to_its_end(void **state)
 {
 	struct rig *rig = *state;
 	struct seen seen;
@@ -104,7 +104,7 @@ static void test_app_to_its_end(void **state)
 	assert_int_equal(rig_log_count(rig, "worker 7 out: app ended kind=0 value=7 tail=oops"), 1);
 }
 
-static void test_no_python(void **state)
+static void a_missing_python_is_told_to_the_worker(void **state)
 {
 	struct rig *rig = *state;
 	struct seen seen = {.ended = false};
@@ -143,7 +143,7 @@ static void run_named(struct rig *rig, const char *native_app, const char *allow
 }
 
 /* The host gets the file, its lines have levels; no Python is needed. */
-static void test_native_app(void **state)
+static void a_native_app_gets_its_file_and_needs_no_python(void **state)
 {
 	struct rig *rig = *state;
 
@@ -155,7 +155,7 @@ static void test_native_app(void **state)
 	assert_int_equal(rig_log_count(rig, "WARN  test: worker 7 app: careful\n"), 1);
 }
 
-static void test_native_app_of_a_fab(void **state)
+static void a_fab_may_bring_its_native_app(void **state)
 {
 	struct rig *rig = *state;
 
@@ -165,7 +165,7 @@ static void test_native_app_of_a_fab(void **state)
 }
 
 /* The worker, which decides nothing, is told why. */
-static void test_native_app_not_allowed(void **state)
+static void a_native_app_that_is_not_allowed_is_not_started(void **state)
 {
 	struct rig *rig = *state;
 
@@ -175,7 +175,7 @@ static void test_native_app_not_allowed(void **state)
 	assert_int_equal(rig_log_count(rig, "ERROR test: worker 7 app: could not be started"), 1);
 }
 
-static void test_what_runs_is_told(void **state)
+static void the_log_says_which_apps_can_run(void **state)
 {
 	struct rig *rig = *state;
 	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", "/x");
@@ -193,7 +193,7 @@ static void test_what_runs_is_told(void **state)
 	agent_free(agent);
 }
 
-static void test_no_worker(void **state)
+static void a_worker_program_that_is_missing_is_an_error(void **state)
 {
 	struct rig *rig = *state;
 	struct agent *agent = agent_of(rig, "/nonexistent/worker", "/bin/sh", "/x");
@@ -222,17 +222,17 @@ static void assert_killed(struct rig *rig, uint64_t behaviour, const char *app)
 	assert_int_equal(rig_log_count(rig, "WARN  test: worker 7: "), 1);
 }
 
-static void test_nonsense(void **state)
+static void a_worker_that_talks_nonsense_is_killed(void **state)
 {
 	assert_killed(*state, 2, app_ends);
 }
 
-static void test_asks_twice(void **state)
+static void a_worker_that_asks_twice_is_killed(void **state)
 {
 	assert_killed(*state, 3, app_stays);
 }
 
-static void test_worker_exits_first(void **state)
+static void an_app_that_outlives_its_worker_is_cut_off(void **state)
 {
 	struct rig *rig = *state;
 	struct seen seen;
@@ -246,7 +246,7 @@ static void test_worker_exits_first(void **state)
 		1);
 }
 
-static void test_worker_crashes(void **state)
+static void a_crashed_worker_takes_its_app_along(void **state)
 {
 	struct rig *rig = *state;
 	struct seen seen;
@@ -259,7 +259,7 @@ static void test_worker_crashes(void **state)
 	members_gone(rig, 3);
 }
 
-static void test_stop(void **state)
+static void a_worker_can_be_stopped(void **state)
 {
 	struct rig *rig = *state;
 	struct seen seen = {.ended = false};
@@ -280,7 +280,7 @@ static void test_stop(void **state)
 	unlink(path);
 }
 
-static void test_worker_stops_app(void **state)
+static void a_worker_can_stop_its_app(void **state)
 {
 	struct rig *rig = *state;
 	struct seen seen;
@@ -290,7 +290,7 @@ static void test_worker_stops_app(void **state)
 }
 
 /* The error reply has been given: the app had no end of its own that could be cut off. */
-static void test_stopped_app_is_not_at_its_end(void **state)
+static void a_stopped_app_is_not_called_cut_off(void **state)
 {
 	struct rig *rig = *state;
 	struct seen seen = {.ended = false};
@@ -310,7 +310,7 @@ static void test_stopped_app_is_not_at_its_end(void **state)
 	unlink(path);
 }
 
-static void test_free_with_all_running(void **state)
+static void an_agent_that_is_freed_ends_all_that_run(void **state)
 {
 	struct rig *rig = *state;
 	struct seen seen[4];
@@ -334,22 +334,22 @@ static void test_free_with_all_running(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_start_message),
-		TEST(test_app_to_its_end),
-		TEST(test_no_python),
-		TEST(test_native_app),
-		TEST(test_native_app_of_a_fab),
-		TEST(test_native_app_not_allowed),
-		TEST(test_what_runs_is_told),
-		TEST(test_no_worker),
-		TEST(test_nonsense),
-		TEST(test_asks_twice),
-		TEST(test_worker_exits_first),
-		TEST(test_worker_crashes),
-		TEST(test_stop),
-		TEST(test_worker_stops_app),
-		TEST(test_stopped_app_is_not_at_its_end),
-		TEST(test_free_with_all_running),
+		TEST(a_worker_gets_its_start_message),
+		TEST(a_worker_hears_of_its_app_to_its_end),
+		TEST(a_missing_python_is_told_to_the_worker),
+		TEST(a_native_app_gets_its_file_and_needs_no_python),
+		TEST(a_fab_may_bring_its_native_app),
+		TEST(a_native_app_that_is_not_allowed_is_not_started),
+		TEST(the_log_says_which_apps_can_run),
+		TEST(a_worker_program_that_is_missing_is_an_error),
+		TEST(a_worker_that_talks_nonsense_is_killed),
+		TEST(a_worker_that_asks_twice_is_killed),
+		TEST(an_app_that_outlives_its_worker_is_cut_off),
+		TEST(a_crashed_worker_takes_its_app_along),
+		TEST(a_worker_can_be_stopped),
+		TEST(a_worker_can_stop_its_app),
+		TEST(a_stopped_app_is_not_called_cut_off),
+		TEST(an_agent_that_is_freed_ends_all_that_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

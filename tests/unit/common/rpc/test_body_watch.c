@@ -94,7 +94,7 @@ static void expect_too_large(struct raw *raw, struct world *world)
 }
 
 /* Of the GiB that is announced only the first bytes have come. */
-static void test_small_becomes_large(void **state)
+static void a_small_body_that_becomes_large_is_refused(void **state)
 {
 	static const char zeros[8192];
 	const int64_t enough = 3 * (int64_t)MIB / 2;
@@ -130,7 +130,7 @@ static void test_small_becomes_large(void **state)
 }
 
 /* What has passed before its admission does not count, and some may pass beside it. */
-static void test_small_beside_others(void **state)
+static void traffic_before_a_body_does_not_count(void **state)
 {
 	struct world *world = *state;
 	struct raw raw;
@@ -148,7 +148,7 @@ static void test_small_beside_others(void **state)
 }
 
 /* Beside a content that comes by the same connection nothing can be said about a small body. */
-static void test_small_beside_content(void **state)
+static void a_small_body_beside_a_content_is_left_alone(void **state)
 {
 	struct world *world = *state;
 	struct raw raw;
@@ -180,7 +180,7 @@ static void test_small_beside_content(void **state)
 
 /* A stream of small messages, though it always waits for one, is no such content; and each of its
  * messages is taken off. */
-static void test_small_beside_stream(void **state)
+static void messages_of_a_stream_are_taken_off(void **state)
 {
 	struct world *world = *state;
 	struct raw raw;
@@ -208,10 +208,10 @@ static void test_small_beside_stream(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LIMITED_TEST(test_small_becomes_large),
-		LIMITED_TEST(test_small_beside_others),
-		LIMITED_TEST(test_small_beside_content),
-		LIMITED_TEST(test_small_beside_stream),
+		LIMITED_TEST(a_small_body_that_becomes_large_is_refused),
+		LIMITED_TEST(traffic_before_a_body_does_not_count),
+		LIMITED_TEST(a_small_body_beside_a_content_is_left_alone),
+		LIMITED_TEST(messages_of_a_stream_are_taken_off),
 	};
 
 	rpc_silence();

@@ -3,7 +3,7 @@
  */
 #include "fixture.h"
 
-static void test_one_fetch_for_all(void **state)
+static void a_run_is_fetched_once_for_all_its_messages(void **state)
 {
 	struct fixture f;
 
@@ -24,7 +24,7 @@ static void test_one_fetch_for_all(void **state)
 	fixture_done(&f);
 }
 
-static void test_fab_is_shared(void **state)
+static void runs_share_a_fab(void **state)
 {
 	struct fixture f;
 
@@ -37,7 +37,7 @@ static void test_fab_is_shared(void **state)
 	fixture_done(&f);
 }
 
-static void test_run_that_is_over(void **state)
+static void messages_of_a_run_that_is_over_are_dropped(void **state)
 {
 	struct fixture f;
 
@@ -84,7 +84,7 @@ static void a_refused_fab_that_is_here_already_changes_nothing(void **state)
 	fixture_done(&f);
 }
 
-static void test_refusals(void **state)
+static void a_refused_run_or_fab_is_answered_with_an_error(void **state)
 {
 	struct fixture f;
 
@@ -116,7 +116,7 @@ static void test_refusals(void **state)
 }
 
 /* The run remembers a failure that can never become a success. */
-static void test_broken_runs(void **state)
+static void a_broken_run_stays_broken(void **state)
 {
 	struct fixture f;
 
@@ -138,7 +138,7 @@ static void test_broken_runs(void **state)
 	fixture_done(&f);
 }
 
-static void test_fab_over_budget(void **state)
+static void a_fab_over_the_budget_is_answered_with_an_error(void **state)
 {
 	struct fixture f;
 
@@ -180,7 +180,7 @@ static void a_node_without_fabs(void **state)
 	fixture_done(&f);
 }
 
-static void test_probes(void **state)
+static void an_idle_run_is_probed_more_and_more_rarely(void **state)
 {
 	struct fixture f;
 	uint64_t message;
@@ -224,15 +224,15 @@ static void test_probes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_fetch_for_all),
-		cmocka_unit_test(test_fab_is_shared),
-		cmocka_unit_test(test_run_that_is_over),
+		cmocka_unit_test(a_run_is_fetched_once_for_all_its_messages),
+		cmocka_unit_test(runs_share_a_fab),
+		cmocka_unit_test(messages_of_a_run_that_is_over_are_dropped),
 		cmocka_unit_test(a_refused_fab_that_is_here_already_changes_nothing),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_broken_runs),
-		cmocka_unit_test(test_fab_over_budget),
+		cmocka_unit_test(a_refused_run_or_fab_is_answered_with_an_error),
+		cmocka_unit_test(a_broken_run_stays_broken),
+		cmocka_unit_test(a_fab_over_the_budget_is_answered_with_an_error),
 		cmocka_unit_test(a_node_without_fabs),
-		cmocka_unit_test(test_probes),
+		cmocka_unit_test(an_idle_run_is_probed_more_and_more_rarely),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

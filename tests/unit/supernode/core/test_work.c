@@ -94,18 +94,18 @@ static unsigned compare(const char *mode, bool workers_come)
 	return n;
 }
 
-static void test_statuses_of_flower(void **state)
+static void calls_of_a_worker_have_the_statuses_of_flower(void **state)
 {
 	assert_int_equal(compare("subprocess", false), 2 * (4 + 16 + 64 + 256));
 }
 
 /* The same where a worker has to ask for the token. */
-static void test_statuses_with_process_isolation(void **state)
+static void calls_have_flowers_statuses_with_process_isolation_too(void **state)
 {
 	assert_int_equal(compare("process", true), 2 * (5 + 25 + 125 + 625));
 }
 
-static void test_inputs(void **state)
+static void inputs_are_message_context_run_and_fab(void **state)
 {
 	struct instruction_inputs inputs = {0};
 	struct envelope message;
@@ -150,7 +150,7 @@ static void test_inputs(void **state)
 
 /* The Context that a worker leaves is what the next one gets, byte for byte; also after an error of
  * the app. */
-static void test_context_travels(void **state)
+static void the_next_worker_gets_the_context_byte_for_byte(void **state)
 {
 	static const char *const contents[] = {"reply", NULL};
 	struct fixture f;
@@ -182,7 +182,7 @@ static void test_context_travels(void **state)
 	fixture_done(&f);
 }
 
-static void test_bad_outputs(void **state)
+static void bad_outputs_are_refused(void **state)
 {
 	struct envelope none = {0};
 	struct envelope both = {.has_content = true, .has_error = true, .error_reason = (char *)""};
@@ -225,7 +225,7 @@ static void test_bad_outputs(void **state)
 	fixture_done(&f);
 }
 
-static void test_outputs_over_budget(void **state)
+static void outputs_over_the_budget_become_an_error(void **state)
 {
 	struct fixture f;
 
@@ -240,7 +240,7 @@ static void test_outputs_over_budget(void **state)
 	fixture_done(&f);
 }
 
-static void test_get_token(void **state)
+static void a_token_is_given_out_once(void **state)
 {
 	const char *details = NULL;
 	uint64_t token;
@@ -259,13 +259,13 @@ static void test_get_token(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_statuses_of_flower),
-		cmocka_unit_test(test_statuses_with_process_isolation),
-		cmocka_unit_test(test_inputs),
-		cmocka_unit_test(test_context_travels),
-		cmocka_unit_test(test_bad_outputs),
-		cmocka_unit_test(test_outputs_over_budget),
-		cmocka_unit_test(test_get_token),
+		cmocka_unit_test(calls_of_a_worker_have_the_statuses_of_flower),
+		cmocka_unit_test(calls_have_flowers_statuses_with_process_isolation_too),
+		cmocka_unit_test(inputs_are_message_context_run_and_fab),
+		cmocka_unit_test(the_next_worker_gets_the_context_byte_for_byte),
+		cmocka_unit_test(bad_outputs_are_refused),
+		cmocka_unit_test(outputs_over_the_budget_become_an_error),
+		cmocka_unit_test(a_token_is_given_out_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

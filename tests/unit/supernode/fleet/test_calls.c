@@ -29,7 +29,7 @@ static int begin(struct rig *rig, const char *method)
 
 static const char *const methods[] = {"GetRun", "GetFab", "PushMessages"};
 
-static void test_every_outcome_of_every_call(void **state)
+static void every_outcome_of_every_call_is_retried_or_final(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
 		for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
@@ -60,7 +60,7 @@ static void test_every_outcome_of_every_call(void **state)
 		}
 }
 
-static void test_a_try_again_sends_the_same(void **state)
+static void a_try_again_sends_the_same(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		auto_(slices_done) struct slices first = {0};
@@ -77,7 +77,7 @@ static void test_a_try_again_sends_the_same(void **state)
 	}
 }
 
-static void test_the_last_try(void **state)
+static void the_outcome_of_the_last_try_counts(void **state)
 {
 	struct retry_policy one = {.max_retries = 1, .max_wait_ms = -1};
 
@@ -104,7 +104,7 @@ static void test_the_last_try(void **state)
 static const int odd_tries[ARRAY_LEN(methods)] = {3, 3, 5};
 
 /* By UNKNOWN and INTERNAL a SuperLink says that it cannot do it, sooner or later for good. */
-static void test_odd_outcomes_become_final(void **state)
+static void odd_outcomes_become_final(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
 		for (int first = 0; first < 2; first++) {
@@ -131,7 +131,7 @@ static void test_odd_outcomes_become_final(void **state)
 }
 
 /* Other failures neither count as odd ones nor make them forgotten. */
-static void test_only_odd_outcomes_count(void **state)
+static void only_odd_outcomes_count(void **state)
 {
 	static const enum outcome others[] = {
 		OUTCOME_UNAVAILABLE, OUTCOME_DEADLINE_EXCEEDED, OUTCOME_CANCELLED};
@@ -157,7 +157,7 @@ static void test_only_odd_outcomes_count(void **state)
 }
 
 /* What the owner sends instead of a reply that the SuperLink cannot take has all its tries. */
-static void test_an_error_instead_of_a_reply(void **state)
+static void an_error_instead_of_a_reply_has_all_its_tries(void **state)
 {
 	auto_(envelope_done) struct envelope pushed = {0};
 	struct rig *rig = online(NULL);
@@ -185,7 +185,7 @@ static void test_an_error_instead_of_a_reply(void **state)
 	rig_free(rig);
 }
 
-static void test_a_run(void **state)
+static void a_run_is_fetched_or_not_found(void **state)
 {
 	struct run run = {.run_id = 7,
 		.fab_id = (char *)"a/b",
@@ -220,7 +220,7 @@ static void test_a_run(void **state)
 	rig_free(rig);
 }
 
-static void test_a_fab(void **state)
+static void a_fab_is_fetched(void **state)
 {
 	Flwr__GetFabResponse response = FLWR__GET_FAB_RESPONSE__INIT;
 	auto_(slices_done) struct slices content = {0}, bytes = {0};
@@ -238,7 +238,7 @@ static void test_a_fab(void **state)
 }
 
 /* Flower says it with the status of a run that is over, and a number of its own. */
-static void test_no_fab(void **state)
+static void a_missing_fab_is_told_from_a_run_that_is_over(void **state)
 {
 	struct rig *rig = online(NULL);
 
@@ -255,7 +255,7 @@ static void test_no_fab(void **state)
 	rig_free(rig);
 }
 
-static void test_a_reply_and_the_next_poll(void **state)
+static void a_pushed_reply_is_followed_by_a_poll(void **state)
 {
 	struct rig *rig = online(NULL);
 	auto_(envelope_done) struct envelope pushed = {0};
@@ -276,7 +276,7 @@ static void test_a_reply_and_the_next_poll(void **state)
 	rig_free(rig);
 }
 
-static void test_a_reply_that_is_dropped(void **state)
+static void a_reply_that_is_dropped_counts_as_delivered(void **state)
 {
 	struct rig *rig = online(NULL);
 	struct slices junk = {0};
@@ -296,7 +296,7 @@ static void test_a_reply_that_is_dropped(void **state)
 	rig_free(rig);
 }
 
-static void test_calls_are_cancelled(void **state)
+static void a_stop_cancels_all_calls(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		struct rig *rig = online(NULL);
@@ -328,7 +328,7 @@ static void test_calls_are_cancelled(void **state)
 }
 
 /* It says OK, but not what else: a reply is there then, while what is asked for did not come. */
-static void test_an_answer_that_cannot_be_unpacked(void **state)
+static void an_answer_that_cannot_be_unpacked_is_odd_but_to_a_reply(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		bool push = i == 2;
@@ -347,7 +347,7 @@ static void test_an_answer_that_cannot_be_unpacked(void **state)
 	}
 }
 
-static void test_the_answer_to_a_reply_is_too_large(void **state)
+static void an_answer_to_a_reply_may_be_too_large(void **state)
 {
 	struct rig *rig = online(NULL);
 
@@ -364,20 +364,20 @@ static void test_the_answer_to_a_reply_is_too_large(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_outcome_of_every_call),
-		cmocka_unit_test(test_a_try_again_sends_the_same),
-		cmocka_unit_test(test_the_last_try),
-		cmocka_unit_test(test_odd_outcomes_become_final),
-		cmocka_unit_test(test_only_odd_outcomes_count),
-		cmocka_unit_test(test_an_error_instead_of_a_reply),
-		cmocka_unit_test(test_a_run),
-		cmocka_unit_test(test_a_fab),
-		cmocka_unit_test(test_no_fab),
-		cmocka_unit_test(test_a_reply_and_the_next_poll),
-		cmocka_unit_test(test_a_reply_that_is_dropped),
-		cmocka_unit_test(test_calls_are_cancelled),
-		cmocka_unit_test(test_an_answer_that_cannot_be_unpacked),
-		cmocka_unit_test(test_the_answer_to_a_reply_is_too_large),
+		cmocka_unit_test(every_outcome_of_every_call_is_retried_or_final),
+		cmocka_unit_test(a_try_again_sends_the_same),
+		cmocka_unit_test(the_outcome_of_the_last_try_counts),
+		cmocka_unit_test(odd_outcomes_become_final),
+		cmocka_unit_test(only_odd_outcomes_count),
+		cmocka_unit_test(an_error_instead_of_a_reply_has_all_its_tries),
+		cmocka_unit_test(a_run_is_fetched_or_not_found),
+		cmocka_unit_test(a_fab_is_fetched),
+		cmocka_unit_test(a_missing_fab_is_told_from_a_run_that_is_over),
+		cmocka_unit_test(a_pushed_reply_is_followed_by_a_poll),
+		cmocka_unit_test(a_reply_that_is_dropped_counts_as_delivered),
+		cmocka_unit_test(a_stop_cancels_all_calls),
+		cmocka_unit_test(an_answer_that_cannot_be_unpacked_is_odd_but_to_a_reply),
+		cmocka_unit_test(an_answer_to_a_reply_may_be_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

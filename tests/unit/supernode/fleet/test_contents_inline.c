@@ -1,6 +1,6 @@
 #include "rig.h"
 
-static void test_registers_and_begins(void **state)
+static void a_node_registers_and_begins(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 	struct rig_call *handle;
@@ -35,7 +35,7 @@ static void test_registers_and_begins(void **state)
 	rig_free(rig);
 }
 
-static void test_each_registration_has_a_fresh_key(void **state)
+static void each_registration_has_a_fresh_key(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 	char *last = NULL;
@@ -60,7 +60,7 @@ static void test_each_registration_has_a_fresh_key(void **state)
 	rig_free(rig);
 }
 
-static void test_every_outcome_of_create_node(void **state)
+static void every_outcome_of_create_node_is_retried_or_final(void **state)
 {
 	for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
 		bool again = outcome == OUTCOME_UNAUTHENTICATED ||
@@ -86,7 +86,7 @@ static void test_every_outcome_of_create_node(void **state)
 	}
 }
 
-static void test_an_answer_without_a_node_is_no_registration(void **state)
+static void an_answer_without_a_node_is_no_registration(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 	struct slices junk = {0};
@@ -105,7 +105,7 @@ static void test_an_answer_without_a_node_is_no_registration(void **state)
 	rig_free(rig);
 }
 
-static void test_heartbeats_go_on(void **state)
+static void heartbeats_go_on(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -132,7 +132,7 @@ static void test_heartbeats_go_on(void **state)
 	rig_free(rig);
 }
 
-static void test_a_timed_out_heartbeat_has_waited(void **state)
+static void a_timed_out_heartbeat_has_waited(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -188,7 +188,7 @@ static void forgotten(const char *method, bool success_false)
 	rig_free(rig);
 }
 
-static void test_forgotten(void **state)
+static void a_forgotten_node_registers_again(void **state)
 {
 	forgotten("Ping", false);
 	forgotten("Ping", true);
@@ -196,7 +196,7 @@ static void test_forgotten(void **state)
 	forgotten("GetRun", false);
 }
 
-static void test_forgotten_again_and_again_backs_off(void **state)
+static void a_node_forgotten_again_and_again_backs_off(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 	unsigned sent;
@@ -218,7 +218,7 @@ static void test_forgotten_again_and_again_backs_off(void **state)
 	rig_free(rig);
 }
 
-static void test_an_outage_is_told_every_ten_seconds(void **state)
+static void an_outage_is_told_every_ten_seconds(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -244,7 +244,7 @@ static void test_an_outage_is_told_every_ten_seconds(void **state)
 	rig_free(rig);
 }
 
-static void test_gives_up_registering(void **state)
+static void a_node_gives_up_registering(void **state)
 {
 	struct retry_policy retries = {.max_retries = 2, .max_wait_ms = -1};
 	struct retry_policy wait = {.max_retries = -1, .max_wait_ms = 2000};
@@ -274,7 +274,7 @@ static void test_gives_up_registering(void **state)
 	rig_free(rig);
 }
 
-static void test_stops_with_delete_node(void **state)
+static void a_node_stops_with_delete_node(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -291,7 +291,7 @@ static void test_stops_with_delete_node(void **state)
 	rig_free(rig);
 }
 
-static void test_stops_before_the_start_and_between_tries(void **state)
+static void a_node_stops_before_its_start_and_between_tries(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -313,7 +313,7 @@ static void test_stops_before_the_start_and_between_tries(void **state)
 	rig_free(rig);
 }
 
-static void test_stops_with_create_node_out(void **state)
+static void a_node_stops_with_create_node_out(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -330,7 +330,7 @@ static void test_stops_with_create_node_out(void **state)
 	rig_free(rig);
 }
 
-static void test_answers_a_message_that_comes_while_stopping(void **state)
+static void a_message_that_comes_while_stopping_is_answered(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -352,7 +352,7 @@ static void test_answers_a_message_that_comes_while_stopping(void **state)
 	rig_free(rig);
 }
 
-static void test_a_reply_does_not_hold_up_the_stop(void **state)
+static void a_reply_does_not_hold_up_the_stop(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -370,7 +370,7 @@ static void test_a_reply_does_not_hold_up_the_stop(void **state)
 	rig_free(rig);
 }
 
-static void test_no_memory_for_a_call_is_tried_again(void **state)
+static void a_call_without_memory_is_tried_again(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -389,22 +389,22 @@ static void test_no_memory_for_a_call_is_tried_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_registers_and_begins),
-		cmocka_unit_test(test_each_registration_has_a_fresh_key),
-		cmocka_unit_test(test_every_outcome_of_create_node),
-		cmocka_unit_test(test_an_answer_without_a_node_is_no_registration),
-		cmocka_unit_test(test_heartbeats_go_on),
-		cmocka_unit_test(test_a_timed_out_heartbeat_has_waited),
-		cmocka_unit_test(test_forgotten),
-		cmocka_unit_test(test_forgotten_again_and_again_backs_off),
-		cmocka_unit_test(test_an_outage_is_told_every_ten_seconds),
-		cmocka_unit_test(test_gives_up_registering),
-		cmocka_unit_test(test_stops_with_delete_node),
-		cmocka_unit_test(test_stops_before_the_start_and_between_tries),
-		cmocka_unit_test(test_stops_with_create_node_out),
-		cmocka_unit_test(test_answers_a_message_that_comes_while_stopping),
-		cmocka_unit_test(test_a_reply_does_not_hold_up_the_stop),
-		cmocka_unit_test(test_no_memory_for_a_call_is_tried_again),
+		cmocka_unit_test(a_node_registers_and_begins),
+		cmocka_unit_test(each_registration_has_a_fresh_key),
+		cmocka_unit_test(every_outcome_of_create_node_is_retried_or_final),
+		cmocka_unit_test(an_answer_without_a_node_is_no_registration),
+		cmocka_unit_test(heartbeats_go_on),
+		cmocka_unit_test(a_timed_out_heartbeat_has_waited),
+		cmocka_unit_test(a_forgotten_node_registers_again),
+		cmocka_unit_test(a_node_forgotten_again_and_again_backs_off),
+		cmocka_unit_test(an_outage_is_told_every_ten_seconds),
+		cmocka_unit_test(a_node_gives_up_registering),
+		cmocka_unit_test(a_node_stops_with_delete_node),
+		cmocka_unit_test(a_node_stops_before_its_start_and_between_tries),
+		cmocka_unit_test(a_node_stops_with_create_node_out),
+		cmocka_unit_test(a_message_that_comes_while_stopping_is_answered),
+		cmocka_unit_test(a_reply_does_not_hold_up_the_stop),
+		cmocka_unit_test(a_call_without_memory_is_tried_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
 
 #include "common/message/fleet_codec.h"
 
-static void test_a_key_of_its_own(void **state)
+static void a_node_registers_a_key_of_its_own(void **state)
 {
 	static const char *const speaks[] = {
 		[PROBE_GRPC] = "Flower-1.23-to-1.39", [PROBE_HTTP] = "Flower-1.40-and-later"};
@@ -44,7 +44,7 @@ static void test_a_key_of_its_own(void **state)
 	}
 }
 
-static void test_an_operators_key_is_activated(void **state)
+static void an_operators_key_is_activated(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
 
@@ -64,7 +64,7 @@ static void test_an_operators_key_is_activated(void **state)
 	rig_free(rig);
 }
 
-static void test_an_operators_key_that_nobody_knows(void **state)
+static void an_operators_key_that_nobody_knows_ends_the_node(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
 	int64_t begin_ms = rig_now();
@@ -84,7 +84,7 @@ static void test_an_operators_key_that_nobody_knows(void **state)
 }
 
 /* An outage between refusals: how long it was refused is counted anew. */
-static void test_a_refused_activation_and_an_outage(void **state)
+static void an_outage_between_refusals_starts_their_time_anew(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
 
@@ -103,7 +103,7 @@ static void test_a_refused_activation_and_an_outage(void **state)
 	rig_free(rig);
 }
 
-static void test_a_key_of_its_own_is_not_taken(void **state)
+static void a_refused_key_of_its_own_is_final_or_replaced(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, NULL, NULL);
 	char *key;
@@ -153,7 +153,7 @@ static struct rig *refuse_signature(struct auth *key, const char *method, double
 	return rig;
 }
 
-static void test_signatures_that_are_not_accepted(void **state)
+static void refused_signatures_hint_at_clocks_that_differ(void **state)
 {
 	static const double dates_s[] = {0, 1, 400, -400};
 
@@ -178,7 +178,7 @@ static void test_signatures_that_are_not_accepted(void **state)
 	}
 }
 
-static void test_signatures_over_grpc(void **state)
+static void refused_signatures_over_grpc_hint_at_clocks(void **state)
 {
 	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
 
@@ -192,7 +192,7 @@ static void test_signatures_over_grpc(void **state)
 /* ---- dialects A and B ---- */
 
 /* Released SuperLinks look at keys before methods. */
-static void test_keys_before_methods(void **state)
+static void keys_may_be_looked_at_before_methods(void **state)
 {
 	for (int b = 0; b < 2; b++)
 		for (int operators = 0; operators < 2; operators++) {
@@ -219,14 +219,14 @@ static void test_keys_before_methods(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_key_of_its_own),
-		cmocka_unit_test(test_an_operators_key_is_activated),
-		cmocka_unit_test(test_an_operators_key_that_nobody_knows),
-		cmocka_unit_test(test_a_refused_activation_and_an_outage),
-		cmocka_unit_test(test_a_key_of_its_own_is_not_taken),
-		cmocka_unit_test(test_signatures_that_are_not_accepted),
-		cmocka_unit_test(test_signatures_over_grpc),
-		cmocka_unit_test(test_keys_before_methods),
+		cmocka_unit_test(a_node_registers_a_key_of_its_own),
+		cmocka_unit_test(an_operators_key_is_activated),
+		cmocka_unit_test(an_operators_key_that_nobody_knows_ends_the_node),
+		cmocka_unit_test(an_outage_between_refusals_starts_their_time_anew),
+		cmocka_unit_test(a_refused_key_of_its_own_is_final_or_replaced),
+		cmocka_unit_test(refused_signatures_hint_at_clocks_that_differ),
+		cmocka_unit_test(refused_signatures_over_grpc_hint_at_clocks),
+		cmocka_unit_test(keys_may_be_looked_at_before_methods),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,7 +192,7 @@ static void random_life(uint32_t seed)
 	rig_free(rig);
 }
 
-static void test_random_lives(void **state)
+static void random_lives_leave_nothing_behind(void **state)
 {
 	const char *from = getenv("FLWR_TEST_SEED");
 	uint32_t first = from ? (uint32_t)strtoul(from, NULL, 10) : 0;
@@ -212,7 +212,7 @@ static void test_random_lives(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_lives),
+		cmocka_unit_test(random_lives_leave_nothing_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
  */
 #include "sample.h"
 
-static void test_nobody_wants_them(void **state)
+static void unwanted_objects_are_confirmed(void **state)
 {
 	for (int waits = 0; waits < 2; waits++) {
 		struct sample sample;
@@ -36,7 +36,7 @@ static void test_nobody_wants_them(void **state)
 }
 
 /* The owner is not told of a failure either. */
-static void test_nobody_wants_them_after_a_failure(void **state)
+static void unwanted_objects_are_confirmed_after_a_failure(void **state)
 {
 	struct sample sample;
 	struct rig *rig;
@@ -54,7 +54,7 @@ static void test_nobody_wants_them_after_a_failure(void **state)
 }
 
 /* Neither the outage nor the next call's tries are those of objects that are not wanted. */
-static void test_nobody_wants_them_while_calls_fail(void **state)
+static void objects_may_become_unwanted_while_calls_fail(void **state)
 {
 	const struct retry_policy one = {.max_retries = 1, .max_wait_ms = -1};
 	struct sample sample;
@@ -82,7 +82,7 @@ static void test_nobody_wants_them_while_calls_fail(void **state)
 }
 
 /* Its objects are not asked for; the SuperLink need not keep them. */
-static void test_a_message_that_is_answered_when_it_comes(void **state)
+static void a_message_may_be_answered_as_it_comes(void **state)
 {
 	struct sample sample;
 	struct rig *rig = rig_new(NULL);
@@ -116,7 +116,7 @@ static void test_a_message_that_is_answered_when_it_comes(void **state)
 	sample_done(&sample);
 }
 
-static void test_lost_while_objects_are_kept(void **state)
+static void a_node_may_be_lost_while_objects_are_stored(void **state)
 {
 	for (int stop = 0; stop < 2; stop++) {
 		struct sample sample;
@@ -151,7 +151,7 @@ static void test_lost_while_objects_are_kept(void **state)
 	}
 }
 
-static void test_stopped_while_one_waits(void **state)
+static void a_node_may_be_stopped_while_an_object_is_waited_for(void **state)
 {
 	struct sample sample;
 	struct rig *rig;
@@ -174,7 +174,7 @@ static void test_stopped_while_one_waits(void **state)
 }
 
 /* It is answered, whatever becomes of its objects. */
-static void test_a_message_that_comes_while_stopping(void **state)
+static void a_message_of_objects_may_come_while_stopping(void **state)
 {
 	for (int no_use = 0; no_use < 2; no_use++) {
 		struct sample sample;
@@ -204,7 +204,7 @@ static void test_a_message_that_comes_while_stopping(void **state)
 	}
 }
 
-static void test_messages_that_are_refused(void **state)
+static void messages_with_broken_trees_are_refused(void **state)
 {
 	/* ObjectTree {object_id = "abc"}, which is no id. */
 	static const char junk[] = "\x0a\x03"
@@ -234,14 +234,14 @@ static void test_messages_that_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nobody_wants_them),
-		cmocka_unit_test(test_nobody_wants_them_after_a_failure),
-		cmocka_unit_test(test_nobody_wants_them_while_calls_fail),
-		cmocka_unit_test(test_a_message_that_is_answered_when_it_comes),
-		cmocka_unit_test(test_lost_while_objects_are_kept),
-		cmocka_unit_test(test_stopped_while_one_waits),
-		cmocka_unit_test(test_a_message_that_comes_while_stopping),
-		cmocka_unit_test(test_messages_that_are_refused),
+		cmocka_unit_test(unwanted_objects_are_confirmed),
+		cmocka_unit_test(unwanted_objects_are_confirmed_after_a_failure),
+		cmocka_unit_test(objects_may_become_unwanted_while_calls_fail),
+		cmocka_unit_test(a_message_may_be_answered_as_it_comes),
+		cmocka_unit_test(a_node_may_be_lost_while_objects_are_stored),
+		cmocka_unit_test(a_node_may_be_stopped_while_an_object_is_waited_for),
+		cmocka_unit_test(a_message_of_objects_may_come_while_stopping),
+		cmocka_unit_test(messages_with_broken_trees_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

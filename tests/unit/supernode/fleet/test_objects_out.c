@@ -112,7 +112,7 @@ static void store(struct case_ *c, bool stored)
 	rig_pass(c->rig, 0);
 }
 
-static void test_all_of_it(void **state)
+static void a_reply_goes_out_with_all_its_objects(void **state)
 {
 	auto_(envelope_done) struct envelope message = {0};
 	struct object_id wanted[SAMPLE_MAX];
@@ -159,7 +159,7 @@ static void test_all_of_it(void **state)
 	case_done(&c);
 }
 
-static void test_only_what_is_wanted(void **state)
+static void only_wanted_objects_are_pushed(void **state)
 {
 	auto_(envelope_done) struct envelope message = {0};
 	auto_(object_request_done) struct object_request request = {0};
@@ -185,7 +185,7 @@ static void test_only_what_is_wanted(void **state)
 }
 
 /* A SuperLink may look at a signature only when a long upload is over. */
-static void test_a_long_upload_begins_with_a_young_signature(void **state)
+static void a_long_upload_begins_with_a_young_signature(void **state)
 {
 	static const struct {
 		size_t bytes;
@@ -215,7 +215,7 @@ static void test_a_long_upload_begins_with_a_young_signature(void **state)
 	}
 }
 
-static void test_one_that_is_no_part_of_it(void **state)
+static void a_wanted_object_must_be_part_of_the_reply(void **state)
 {
 	struct object_id wanted[2] = {0};
 	struct case_ c;
@@ -233,7 +233,7 @@ static void test_one_that_is_no_part_of_it(void **state)
 	case_done(&c);
 }
 
-static void test_one_that_is_not_stored(void **state)
+static void a_reply_is_announced_again_for_objects_not_stored(void **state)
 {
 	for (int tries = 2; tries <= 4; tries++) {
 		struct case_ c;
@@ -257,7 +257,7 @@ static void test_one_that_is_not_stored(void **state)
 	}
 }
 
-static void test_outcomes_that_are_final(void **state)
+static void final_outcomes_end_a_push(void **state)
 {
 	static const enum outcome outcomes[] = {OUTCOME_PERMISSION_DENIED, OUTCOME_NOT_FOUND,
 		OUTCOME_INVALID_ARGUMENT, OUTCOME_RESOURCE_EXHAUSTED, OUTCOME_FAILED_PRECONDITION};
@@ -284,7 +284,7 @@ static void test_outcomes_that_are_final(void **state)
 		}
 }
 
-static void test_taken_up_where_it_broke_off(void **state)
+static void a_push_is_taken_up_where_it_broke_off(void **state)
 {
 	auto_(object_request_done) struct object_request request = {0};
 	struct case_ c;
@@ -307,7 +307,7 @@ static void test_taken_up_where_it_broke_off(void **state)
 	case_done(&c);
 }
 
-static void test_lost_on_the_way(void **state)
+static void a_push_ends_when_the_node_is_lost_or_stopped(void **state)
 {
 	for (int stop = 0; stop < 2; stop++) {
 		struct case_ c;
@@ -338,7 +338,7 @@ static void test_lost_on_the_way(void **state)
 }
 
 /* With and without a tree of the worker's. */
-static void test_an_error(void **state)
+static void an_error_has_one_object(void **state)
 {
 	for (int set = 0; set < 2; set++) {
 		auto_(envelope_done) struct envelope message = {0};
@@ -383,7 +383,7 @@ static void test_an_error(void **state)
 	}
 }
 
-static void test_one_that_is_dropped(void **state)
+static void a_dropped_reply_pushes_no_object(void **state)
 {
 	Flwr__PushMessagesResponse response = FLWR__PUSH_MESSAGES_RESPONSE__INIT;
 	Flwr__NumberEntry result = FLWR__NUMBER_ENTRY__INIT;
@@ -409,7 +409,7 @@ static void test_one_that_is_dropped(void **state)
 	case_done(&c);
 }
 
-static void test_an_answer_that_cannot_be_read(void **state)
+static void an_unreadable_answer_is_asked_for_three_times(void **state)
 {
 	/* Results that are cut off; the id of a wanted object that is none. */
 	static const char *const junk[] = {"\x12\x7f", "\x1a\x03"
@@ -435,7 +435,7 @@ static void test_an_answer_that_cannot_be_read(void **state)
 }
 
 /* The next message is asked for at once. */
-static void test_the_next_poll(void **state)
+static void a_pushed_reply_is_followed_by_a_poll(void **state)
 {
 	struct case_ c;
 
@@ -453,18 +453,18 @@ static void test_the_next_poll(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_of_it),
-		cmocka_unit_test(test_only_what_is_wanted),
-		cmocka_unit_test(test_a_long_upload_begins_with_a_young_signature),
-		cmocka_unit_test(test_one_that_is_no_part_of_it),
-		cmocka_unit_test(test_one_that_is_not_stored),
-		cmocka_unit_test(test_outcomes_that_are_final),
-		cmocka_unit_test(test_taken_up_where_it_broke_off),
-		cmocka_unit_test(test_lost_on_the_way),
-		cmocka_unit_test(test_an_error),
-		cmocka_unit_test(test_one_that_is_dropped),
-		cmocka_unit_test(test_an_answer_that_cannot_be_read),
-		cmocka_unit_test(test_the_next_poll),
+		cmocka_unit_test(a_reply_goes_out_with_all_its_objects),
+		cmocka_unit_test(only_wanted_objects_are_pushed),
+		cmocka_unit_test(a_long_upload_begins_with_a_young_signature),
+		cmocka_unit_test(a_wanted_object_must_be_part_of_the_reply),
+		cmocka_unit_test(a_reply_is_announced_again_for_objects_not_stored),
+		cmocka_unit_test(final_outcomes_end_a_push),
+		cmocka_unit_test(a_push_is_taken_up_where_it_broke_off),
+		cmocka_unit_test(a_push_ends_when_the_node_is_lost_or_stopped),
+		cmocka_unit_test(an_error_has_one_object),
+		cmocka_unit_test(a_dropped_reply_pushes_no_object),
+		cmocka_unit_test(an_unreadable_answer_is_asked_for_three_times),
+		cmocka_unit_test(a_pushed_reply_is_followed_by_a_poll),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 #include "rig.h"
 
-static void test_polls_at_the_pace_of_what_happens(void **state)
+static void polls_follow_the_pace_of_messages(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 	int64_t begin_ms = rig_now(), last_ms = begin_ms;
@@ -33,7 +33,7 @@ static void test_polls_at_the_pace_of_what_happens(void **state)
 	rig_free(rig);
 }
 
-static void test_polls_only_when_wanted(void **state)
+static void a_node_polls_only_when_wanted(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -61,7 +61,7 @@ static void test_polls_only_when_wanted(void **state)
 	rig_free(rig);
 }
 
-static void test_a_pull_is_never_cancelled_by_time(void **state)
+static void a_pull_is_never_cancelled_by_time(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -77,7 +77,7 @@ static void test_a_pull_is_never_cancelled_by_time(void **state)
 	rig_free(rig);
 }
 
-static void test_every_outcome_of_a_pull(void **state)
+static void every_outcome_of_a_pull_is_retried_or_final(void **state)
 {
 	for (int outcome = OUTCOME_OK + 1; outcome < OUTCOME_N; outcome++) {
 		bool lost = outcome == OUTCOME_UNAUTHENTICATED || outcome == OUTCOME_UNIMPLEMENTED;
@@ -96,7 +96,7 @@ static void test_every_outcome_of_a_pull(void **state)
 	}
 }
 
-static void test_a_broken_message_is_no_end(void **state)
+static void a_broken_message_is_lost_and_polls_go_on(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 	struct slices junk = {0};
@@ -113,7 +113,7 @@ static void test_a_broken_message_is_no_end(void **state)
 }
 
 /* Its sender can be told. */
-static void test_a_broken_message_with_metadata_is_refused(void **state)
+static void a_broken_message_with_metadata_is_refused(void **state)
 {
 	/* Metadata {run_id = 7, message_id = "m"}, then an error that is cut. */
 	static const char bytes[] = "\x12\x0a\x0a\x05\x08\x07\x12\x01m\x1a\x01\x12";
@@ -129,7 +129,7 @@ static void test_a_broken_message_with_metadata_is_refused(void **state)
 	rig_free(rig);
 }
 
-static void test_gives_up_polling(void **state)
+static void a_node_gives_up_polling(void **state)
 {
 	struct retry_policy retries = {.max_retries = 1, .max_wait_ms = -1};
 	struct rig *rig = rig_new(&retries);
@@ -151,7 +151,7 @@ static void test_gives_up_polling(void **state)
 }
 
 /* A poll that failed, and then was not wanted: the next node's polls have all their tries. */
-static void test_a_new_node_polls_anew(void **state)
+static void a_new_node_polls_anew(void **state)
 {
 	struct retry_policy retries = {.max_retries = 1, .max_wait_ms = -1};
 	struct rig *rig = rig_new(&retries);
@@ -173,7 +173,7 @@ static void test_a_new_node_polls_anew(void **state)
 	rig_free(rig);
 }
 
-static void test_stops_with_a_pull_out(void **state)
+static void a_node_stops_with_a_pull_out(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -192,7 +192,7 @@ static void test_stops_with_a_pull_out(void **state)
 }
 
 /* The log tells of a message in the answer to a cancelled pull, not of a reconnect field alone. */
-static void test_a_message_that_comes_too_late(void **state)
+static void a_message_that_comes_too_late_is_told_of(void **state)
 {
 	/* Reconnect {reconnect = 5}; a message with the metadata {message_id = "m"}. */
 	static const char *const answers[] = {"\x0a\x02\x08\x05", "\x12\x05\x0a\x03\x12\x01m"};
@@ -215,7 +215,7 @@ static void test_a_message_that_comes_too_late(void **state)
 }
 
 /* A content that comes along has the room that the budget has left; nothing of it is reserved. */
-static void test_a_message_may_be_as_large_as_the_room_for_it(void **state)
+static void a_message_may_be_as_large_as_the_room_for_it(void **state)
 {
 	const uint64_t mib = 1 << 20;
 	struct rig *rig = rig_new(NULL);
@@ -234,7 +234,7 @@ static void test_a_message_may_be_as_large_as_the_room_for_it(void **state)
 
 /* The SuperLink has handed it out: it is not asked for again, and who sent it is told if its head
  * came. */
-static void test_a_message_that_is_too_large(void **state)
+static void a_message_that_is_too_large_is_refused(void **state)
 {
 	/* Metadata {run_id = 7, message_id = "m"} of a message that is larger than what is here. */
 	static const char cut[] = "\x12\xff\x7f\x0a\x05\x08\x07\x12\x01m\x1a\x80\x20";
@@ -275,7 +275,7 @@ static struct slices large_content(void)
 }
 
 /* While the io thread takes it apart, the node does what else there is to do. */
-static void test_a_large_message_is_read_on_the_io_thread(void **state)
+static void a_large_message_is_read_on_the_io_thread(void **state)
 {
 	auto_(slices_done) struct slices content = large_content();
 	struct rig *rig = rig_new(NULL);
@@ -299,7 +299,7 @@ static void test_a_large_message_is_read_on_the_io_thread(void **state)
 }
 
 /* The node that it was for is forgotten meanwhile, or the program stops. */
-static void test_what_happens_while_a_message_is_read(void **state)
+static void a_message_may_be_read_while_its_node_ends(void **state)
 {
 	for (int stops = 0; stops < 2; stops++) {
 		auto_(slices_done) struct slices content = large_content();
@@ -331,20 +331,20 @@ static void test_what_happens_while_a_message_is_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_polls_at_the_pace_of_what_happens),
-		cmocka_unit_test(test_polls_only_when_wanted),
-		cmocka_unit_test(test_a_pull_is_never_cancelled_by_time),
-		cmocka_unit_test(test_every_outcome_of_a_pull),
-		cmocka_unit_test(test_a_broken_message_is_no_end),
-		cmocka_unit_test(test_a_broken_message_with_metadata_is_refused),
-		cmocka_unit_test(test_gives_up_polling),
-		cmocka_unit_test(test_a_new_node_polls_anew),
-		cmocka_unit_test(test_stops_with_a_pull_out),
-		cmocka_unit_test(test_a_message_that_comes_too_late),
-		cmocka_unit_test(test_a_message_may_be_as_large_as_the_room_for_it),
-		cmocka_unit_test(test_a_message_that_is_too_large),
-		cmocka_unit_test(test_a_large_message_is_read_on_the_io_thread),
-		cmocka_unit_test(test_what_happens_while_a_message_is_read),
+		cmocka_unit_test(polls_follow_the_pace_of_messages),
+		cmocka_unit_test(a_node_polls_only_when_wanted),
+		cmocka_unit_test(a_pull_is_never_cancelled_by_time),
+		cmocka_unit_test(every_outcome_of_a_pull_is_retried_or_final),
+		cmocka_unit_test(a_broken_message_is_lost_and_polls_go_on),
+		cmocka_unit_test(a_broken_message_with_metadata_is_refused),
+		cmocka_unit_test(a_node_gives_up_polling),
+		cmocka_unit_test(a_new_node_polls_anew),
+		cmocka_unit_test(a_node_stops_with_a_pull_out),
+		cmocka_unit_test(a_message_that_comes_too_late_is_told_of),
+		cmocka_unit_test(a_message_may_be_as_large_as_the_room_for_it),
+		cmocka_unit_test(a_message_that_is_too_large_is_refused),
+		cmocka_unit_test(a_large_message_is_read_on_the_io_thread),
+		cmocka_unit_test(a_message_may_be_read_while_its_node_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,7 @@ static void comes_back(struct value *value)
 	rig_free(rig);
 }
 
-static void test_away_and_back(void **state)
+static void a_node_goes_away_and_comes_back(void **state)
 {
 	struct value sint = {.kind = VALUE_SINT, .i = 20};
 	struct value uint = {.kind = VALUE_UINT, .u = 20};
@@ -81,7 +81,7 @@ static void test_away_and_back(void **state)
 	comes_back(&uint);
 }
 
-static void test_shut_down(void **state)
+static void an_order_without_time_ends_or_is_acknowledged(void **state)
 {
 	struct value zero = {.kind = VALUE_SINT, .i = 0};
 	struct slices order = content("config", "seconds", &zero);
@@ -109,7 +109,7 @@ static void test_shut_down(void **state)
 }
 
 /* What an answer brings counts although it tells the program to end; and it is told once. */
-static void test_told_to_end(void **state)
+static void an_answer_that_tells_the_node_to_end_counts_first(void **state)
 {
 	struct rig *rig = rig_new(NULL);
 
@@ -149,7 +149,7 @@ static void refused(struct slices *order)
 	rig_free(rig);
 }
 
-static void test_malformed(void **state)
+static void malformed_orders_are_refused(void **state)
 {
 	struct value negative = {.kind = VALUE_SINT, .i = -1};
 	struct value huge = {.kind = VALUE_UINT, .u = UINT64_MAX};
@@ -173,7 +173,7 @@ static void test_malformed(void **state)
 }
 
 /* The end of a refusal is not that of the acknowledgement which is out then. */
-static void test_told_while_refusing(void **state)
+static void an_order_may_come_while_another_is_refused(void **state)
 {
 	struct value half = {.kind = VALUE_DOUBLE, .d = 0.5};
 	struct value sint = {.kind = VALUE_SINT, .i = 20};
@@ -197,7 +197,7 @@ static void test_told_while_refusing(void **state)
 	rig_free(rig);
 }
 
-static void test_forgotten_while_acknowledging(void **state)
+static void a_node_may_be_forgotten_while_it_acknowledges(void **state)
 {
 	struct value sint = {.kind = VALUE_SINT, .i = 20};
 	struct slices order = content("config", "seconds", &sint);
@@ -218,12 +218,12 @@ static void test_forgotten_while_acknowledging(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_away_and_back),
-		cmocka_unit_test(test_shut_down),
-		cmocka_unit_test(test_told_to_end),
-		cmocka_unit_test(test_malformed),
-		cmocka_unit_test(test_told_while_refusing),
-		cmocka_unit_test(test_forgotten_while_acknowledging),
+		cmocka_unit_test(a_node_goes_away_and_comes_back),
+		cmocka_unit_test(an_order_without_time_ends_or_is_acknowledged),
+		cmocka_unit_test(an_answer_that_tells_the_node_to_end_counts_first),
+		cmocka_unit_test(malformed_orders_are_refused),
+		cmocka_unit_test(an_order_may_come_while_another_is_refused),
+		cmocka_unit_test(a_node_may_be_forgotten_while_it_acknowledges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

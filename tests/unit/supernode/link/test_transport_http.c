@@ -27,7 +27,7 @@ static void expect_signed(const struct answer *answer)
 	assert_non_null(strstr(body, "|MG"));
 }
 
-static void test_calls(void **state)
+static void calls_are_posts_that_may_be_signed(void **state)
 {
 	struct answer answer;
 	struct transport_call unknown = {.method = ""};
@@ -58,7 +58,7 @@ static void test_calls(void **state)
 }
 
 /* Flower's words are told from those of a proxy before it. */
-static void test_refusals(void **state)
+static void refusals_of_flower_are_told_from_those_of_proxies(void **state)
 {
 	static const struct {
 		const char *method;
@@ -184,7 +184,7 @@ static void a_life(void)
 	expect_outcome("UnregisterNode", id_body(node_id), OUTCOME_OK, 0, &answer);
 }
 
-static void test_a_real_superlink(void **state)
+static void a_real_superlink_takes_the_calls_of_a_life(void **state)
 {
 	static const char *const unused[] = {"name", "expired", "future"};
 	char directory[128], plain[64], good[64], other[64], path[256];
@@ -214,9 +214,9 @@ static void test_a_real_superlink(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_calls),
-		TEST(test_refusals),
-		TEST(test_a_real_superlink),
+		TEST(calls_are_posts_that_may_be_signed),
+		TEST(refusals_of_flower_are_told_from_those_of_proxies),
+		TEST(a_real_superlink_takes_the_calls_of_a_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
