@@ -7,6 +7,7 @@ import signal
 import socket
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from relay import Relay
@@ -150,8 +151,9 @@ def stays_registered(federation, database):
     assert len(node.text().split("registered: node_id=")) == 2
 
 
-def after_a_cut(federation, cut_at, failed, **order):
-    """The connection breaks after so many bytes of a reply, and is mended: (judge, message, reply)."""
+@contextmanager
+def behind_relay(federation):
+    """A node that has served a message through a relay, and stops well: (relay, node, judge, id)."""
     federation.start_superlink()
     relay = Relay(federation.fleet)
     try:
@@ -159,6 +161,15 @@ def after_a_cut(federation, cut_at, failed, **order):
         judge = federation.judge()
         (node_id,) = judge.nodes(1)
         assert serves(judge, node_id) == 1
+        yield relay, node, judge, node_id
+        assert node.stop() == 0
+    finally:
+        relay.close()
+
+
+def after_a_cut(federation, cut_at, failed, **order):
+    """The connection breaks after so many bytes of a reply, and is mended: (judge, message, reply)."""
+    with behind_relay(federation) as (relay, node, judge, node_id):
         federation.expect(AWAY)
         relay.cut_when(cut_at)
         message = judge.send(node_id, "echo", **order)
@@ -168,9 +179,6 @@ def after_a_cut(federation, cut_at, failed, **order):
         reply = judge.reply(message, 60)
         assert reply["code"] == 0, reply
         assert serves(judge, node_id) == 2
-        assert node.stop() == 0
-    finally:
-        relay.close()
     return judge, message, reply
 
 

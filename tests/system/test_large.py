@@ -7,7 +7,7 @@ import os
 import threading
 
 import pytest
-from judge import serves
+from judge import behind_relay, serves
 from relay import Relay
 
 from federation.processes import free_ports, wait_until
@@ -129,22 +129,13 @@ def test_reply_too_large(federation):
 )
 def test_progress(federation):
     """A slow line: how much of it, and how fast, every ten seconds."""
-    federation.start_superlink()
-    relay = Relay(federation.fleet)
-    try:
-        node = federation.start_node(superlink=f"127.0.0.1:{relay.port}")
-        judge = federation.judge()
-        (node_id,) = judge.nodes(1)
-        assert serves(judge, node_id) == 1
+    with behind_relay(federation) as (relay, node, judge, node_id):
         relay.rate = 1.5 * MIB
         message = judge.send(node_id, "echo", bytes=24 * MIB)
         node.wait_log(r"INFO .* receiving a message: \d+\.\d MiB so far, \d+\.\d MiB/s", 40)
         node.wait_log(r"INFO .* sending a reply: \d+\.\d of 24\.0 MiB, \d+ %, \d+\.\d MiB/s", 60)
         relay.rate = None
         assert judge.reply(message, 60)["code"] == 0
-        assert node.stop() == 0
-    finally:
-        relay.close()
 
 
 @ours

@@ -84,17 +84,18 @@ def test_other_kind_than_called(server):
 # ---- flow control ----
 
 
+def offered(sent):
+    """64 bodies of 1 MiB; sent gets the number of each when it is taken."""
+    for number in range(64):
+        sent.append(number)
+        yield bytes(MIB)
+
+
 def test_slow_handler_holds_back_its_caller(server):
     """64 MiB are offered; a handler that does not read gets a window of them."""
     sent = []
-
-    def bodies():
-        for number in range(64):
-            sent.append(number)
-            yield bytes(MIB)
-
     before = server.memory()
-    call = server.channel().stream_unary(path("Slow")).future(bodies(), timeout=60)
+    call = server.channel().stream_unary(path("Slow")).future(offered(sent), timeout=60)
     server.expect("^slow begun$")
     for _ in range(3):
         server.tell("read")
@@ -138,15 +139,9 @@ def test_caller_that_goes_while_a_message_is_stuck(server):
 def test_caller_that_sends_and_never_reads(server):
     """Chat's answers are not read: so Chat does not read either."""
     sent = []
-
-    def bodies():
-        for number in range(64):
-            sent.append(number)
-            yield bytes(MIB)
-
     before = server.memory()
     options = [("grpc.http2.bdp_probe", 0)]
-    call = server.channel(options=options).stream_stream(path("Chat"))(bodies(), timeout=60)
+    call = server.channel(options=options).stream_stream(path("Chat"))(offered(sent), timeout=60)
     for _ in range(20):
         assert unary(server.channel(), "Echo", b"meanwhile") == b"meanwhile"
     assert server.held(before) < 16 * MIB

@@ -2,8 +2,7 @@
 
 import pytest
 
-from judge import AWAY, after_a_cut, serves, stays_registered
-from relay import Relay
+from judge import AWAY, after_a_cut, behind_relay, serves, stays_registered
 
 FORGOTTEN = r"SuperLink .*(forgot|register)"
 
@@ -59,21 +58,12 @@ def test_gone_during_push(federation):
 @pytest.mark.ours
 def test_heartbeats_go_alone(federation):
     """On a connection of their own: a long upload on the other one does not make them late."""
-    federation.start_superlink()
-    relay = Relay(federation.fleet)
-    try:
-        node = federation.start_node(superlink=f"127.0.0.1:{relay.port}")
-        judge = federation.judge()
-        (node_id,) = judge.nodes(1)
-        assert serves(judge, node_id) == 1
+    with behind_relay(federation) as (relay, _, _, _):
         # The question what listens there had a connection, too; to join, one is asked with Ping.
         used = list(filter(None, relay.methods))
         (beats,) = [methods for methods in used if "Ping" in methods]
         assert not {"PullMessages", "PushMessages", "GetFab"} & beats
         assert {"CreateNode", "PullMessages", "PushMessages", "GetFab"} <= set().union(*used)
-        assert node.stop() == 0
-    finally:
-        relay.close()
 
 
 @pytest.mark.ours
