@@ -50,7 +50,7 @@ void kit_app_wait(struct kit_app *app);
 /* Close the worker's end, and wait for the end of the process, which must be with this status. */
 void kit_app_leave(struct kit_app *app, int status);
 
-/* It has replied, without an error, and ended with status 0. */
+/* The app has replied, without an error, and ended with status 0. */
 void kit_app_assert_replied(const struct kit_app *app);
 
 /* All that it has printed; borrowed until the next call. */

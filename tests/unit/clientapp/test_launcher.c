@@ -233,7 +233,7 @@ static void after_a_message_the_next_is_asked_for(void **state)
 	assert_int_equal(world.attended, 1);
 	worker_ends(PROCESS_EXITED, 0);
 	kit_clock_pass(0);
-	/* Its app is still at its end. */
+	/* The app is still at its end. */
 	assert_int_equal(world.polls, 1);
 	worker_is_gone();
 	assert_int_equal(world.polls, 2);
@@ -305,7 +305,7 @@ static void each_message_at_work_has_its_own_end(void **state)
 	reply_is_taken();
 	assert_int_equal(world.attended_no_more, 1);
 	assert_int_equal(world.polls, 1);
-	/* What is said of the first one is not said of another one. */
+	/* The log says it of the first message only. */
 	world.unwanted(first_attendant);
 	assert_int_equal(world.stops, 1);
 	assert_int_equal(kit_log_count(&rig->log, "message 1 is wanted from here no more"), 1);
@@ -329,7 +329,7 @@ static void each_message_at_work_gets_the_grace(void **state)
 	kit_clock_pass(GRACE_MS);
 	assert_int_equal(world.give_ups, 2);
 	worker_ends(PROCESS_EXITED, 0);
-	/* Its app is stopped at once, the other worker is not. */
+	/* The app of the first is stopped at once, the other worker is not. */
 	kit_clock_pass(0);
 	assert_int_equal(world.stops, 1);
 	worker_is_gone();

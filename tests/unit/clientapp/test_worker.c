@@ -113,7 +113,7 @@ static void records_over_the_budget_are_answered(void **state)
 	assert_int_equal(world.installs, 0);
 }
 
-/* What is over the budget was not built, so that nobody knows how large it is. */
+/* Records over the budget are not built, so that nobody knows how large they are. */
 static void a_message_that_was_not_read_to_its_end_is_answered(void **state)
 {
 	struct rig *rig = *state;

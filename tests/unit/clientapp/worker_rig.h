@@ -40,7 +40,7 @@ struct rig {
 	struct worker *worker;
 };
 
-/* Its app is asked for at once; or, naming, when it is known which app it is. */
+/* A worker that asks for its app at once; or, naming, when it knows which app it is. */
 int setup(void **state);
 int setup_naming(void **state);
 int teardown(void **state);

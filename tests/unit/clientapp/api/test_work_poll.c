@@ -318,7 +318,7 @@ static void stopped_between_two_questions(void **state)
 	assert_int_equal(asker.tokens, 2);
 }
 
-/* One that answers at once has given the token away: whoever stops has to answer for it. */
+/* A SuperNode that answers at once has given the token away: the poll has to answer for it. */
 static void a_token_that_is_on_its_way_when_it_is_stopped(void **state)
 {
 	supernode_comes();

@@ -355,7 +355,7 @@ static void a_handler_knows_when_nobody_wants_its_reply(void **state)
 {
 	struct kit_app app;
 
-	/* Its time is over. */
+	/* The time of the message is over. */
 	open_app(&app, "sample.so", NULL);
 	kit_app_give(&app, &(struct kit_app_task){
 				   .type = "query.wait", .ttl = 0.2, .created_at = clock_wall_s()});

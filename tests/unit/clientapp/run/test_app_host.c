@@ -254,7 +254,7 @@ static void an_app_may_end_after_its_reply(void **state)
 	kit_loop_until(app.loop, kit_app_is_over(&app));
 	assert_int_equal(app.events[APP_HOST_REPLY], 1);
 	assert_int_equal(waitpid(app.pid, &status, WNOHANG), 0);
-	/* Its thread waits for this. */
+	/* The thread of the app waits for this. */
 	close(open(pipe, O_WRONLY | O_CLOEXEC));
 	kit_app_leave(&app, 0);
 	auto_(close_at_exit) int fd = open(file, O_RDONLY | O_CLOEXEC);

@@ -100,7 +100,7 @@ static void changed_files_are_restored(void **state)
 	slices_done(&fab.content);
 }
 
-/* With strict, no file that Python would import may lie beside the listed files. */
+/* Under strict, no file that Python would import may lie beside the listed files. */
 static void strict_refuses_unlisted_files_that_python_would_import(void **state)
 {
 	static const struct {

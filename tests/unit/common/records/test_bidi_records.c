@@ -53,7 +53,7 @@ static void to_message(const char *name, const struct slices *records, struct sl
 		fail_msg("%s: %s", name, why.text);
 }
 
-/* What Flower makes of the same. */
+/* The records that Flower makes of the same. */
 static void next_is(struct vectors *vectors, const struct slices *made)
 {
 	assert_true(vectors_next(vectors));

@@ -4,7 +4,7 @@
 #include "common/rpc/traffic.h"
 #include "raw.h"
 
-/* What the server sees of its connections' traffic. */
+/* The traffic of connections, as the server sees it. */
 static struct script {
 	bool on;
 	uint64_t received;
@@ -93,7 +93,7 @@ static void expect_too_large(struct raw *raw, struct world *world)
 	script.on = false;
 }
 
-/* Of the GiB that is announced only the first bytes have come. */
+/* A GiB is announced; only its first bytes have come. */
 static void a_small_body_that_becomes_large_is_refused(void **state)
 {
 	static const char zeros[8192];
@@ -129,7 +129,7 @@ static void a_small_body_that_becomes_large_is_refused(void **state)
 	raw_close(&raw);
 }
 
-/* What has passed before its admission does not count, and some may pass beside it. */
+/* Traffic before the admission of a body does not count, and some may pass beside it. */
 static void traffic_before_a_body_does_not_count(void **state)
 {
 	struct world *world = *state;

@@ -34,7 +34,7 @@ extern struct world {
 	atomic_int gone, made;
 } world;
 
-/* What the callbacks of the program were called with, and what they do. */
+/* The arguments of the callbacks of the program, and what these do. */
 struct program {
 	struct flwr_node *node;
 	pthread_t thread; /* of the last callback */

@@ -161,7 +161,7 @@ static void each_reply_carries_the_state_on(void **state)
 	assert_false(rig.ended);
 }
 
-/* Its reply is dropped, and with it the state; the method was told. */
+/* The reply of a lost stream is dropped, and the state with it; the method is told. */
 static void a_lost_stream_takes_its_reply_and_state_along(void **state)
 {
 	struct task *task;

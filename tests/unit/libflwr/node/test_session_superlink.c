@@ -243,7 +243,7 @@ static uint64_t give_objects(void)
 
 /* ---- what is answered ---- */
 
-/* Its reply says how often it was asked, which is its state. */
+/* The reply says how often the function was asked, and so does the state. */
 static void answer(struct task *task)
 {
 	int64_t n = task->state.n ? task->state.v[0].values.v[0].value.i : 0;
@@ -356,7 +356,8 @@ static void a_failed_task_leaves_the_state(void **state)
 	expect_reply(3, 2);
 }
 
-/* Its time is over: an error reply; the slot is free when the function has returned. */
+/* An error reply is pushed when the time is over; the slot is free when the function has
+ * returned. */
 static void a_message_beyond_its_ttl_gets_an_error(void **state)
 {
 	struct task *task;
@@ -388,7 +389,7 @@ static void unreadable_content_gets_an_error(void **state)
 	assert_true(world.ops->wants_message(world.arg));
 }
 
-/* ... says so, and no word about memory. */
+/* The error says so, without a word about memory. */
 static void an_unreadable_envelope_gets_an_error(void **state)
 {
 	struct held_message message = {0};

@@ -20,7 +20,7 @@ static void started_clients_warn_once_and_check_options(void **state)
 	assert_non_null(strstr(flwr_error(), "options.app is for flwr_node_new()"));
 }
 
-/* ... whatever is called while the node is freed. */
+/* The reason stays, whatever is called while the node is freed. */
 static void a_started_client_says_why_it_ended(void **state)
 {
 	struct flwr_options options = options_of();

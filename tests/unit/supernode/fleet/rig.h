@@ -77,7 +77,7 @@ struct rig {
 	char refused[REASON_BYTES]; /* as it was told with the last message; "" */
 	unsigned over_budget_messages;
 	unsigned contents;    /* content() or over_budget() was called */
-	unsigned over_budget; /* ... the latter */
+	unsigned over_budget; /* over_budget() was */
 	enum outcome content_outcome;
 	bool too_large;       /* the next answer is; 0 afterwards */
 	bool unreadable;      /* as too_large */

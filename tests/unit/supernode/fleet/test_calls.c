@@ -103,7 +103,7 @@ static void the_outcome_of_the_last_try_counts(void **state)
 /* How many tries of each method the SuperLink may answer oddly. */
 static const int odd_tries[ARRAY_LEN(methods)] = {3, 3, 5};
 
-/* By UNKNOWN and INTERNAL a SuperLink says that it cannot do it, sooner or later for good. */
+/* A SuperLink says by UNKNOWN and INTERNAL that it cannot do it, sooner or later for good. */
 static void odd_outcomes_become_final(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
@@ -156,7 +156,8 @@ static void only_odd_outcomes_count(void **state)
 	}
 }
 
-/* What the owner sends instead of a reply that the SuperLink cannot take has all its tries. */
+/* An error that the owner sends instead of a reply, which the SuperLink cannot take, has all its
+ * tries. */
 static void an_error_instead_of_a_reply_has_all_its_tries(void **state)
 {
 	auto_(envelope_done) struct envelope pushed = {0};
@@ -301,7 +302,7 @@ static void a_stop_cancels_all_calls(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		struct rig *rig = online(NULL);
 
-		/* Of three calls one is out, one waits for its next try, one has not begun. */
+		/* Three calls: one is out, one waits for its next try, one has not begun. */
 		assert_int_equal(begin(rig, methods[i]), 0);
 		rig_pass(rig, 0);
 		rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_UNAVAILABLE, "", NULL);
@@ -327,7 +328,8 @@ static void a_stop_cancels_all_calls(void **state)
 	}
 }
 
-/* It says OK, but not what else: a reply is there then, while what is asked for did not come. */
+/* The answer says OK, but not what else: a reply is delivered then, while a run or a FAB that was
+ * asked for did not come. */
 static void an_answer_that_cannot_be_unpacked_is_odd_but_to_a_reply(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {

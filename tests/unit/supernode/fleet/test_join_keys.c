@@ -49,7 +49,7 @@ static void an_operators_key_is_activated(void **state)
 	struct rig *rig = rig_begin(rig_lacks_c, rig_key(), NULL);
 
 	assert_null(rig_sent(rig, "RegisterNode"));
-	/* Its last node still counts as online: for half a minute. */
+	/* The last node with that key still counts as online: for half a minute. */
 	for (int i = 0; i < 20; i++) {
 		rig->code = 2004;
 		rig_fail(rig, "ActivateNode", OUTCOME_FAILED_PRECONDITION);

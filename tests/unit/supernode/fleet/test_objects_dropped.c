@@ -72,7 +72,7 @@ static void objects_may_become_unwanted_while_calls_fail(void **state)
 	assert_int_equal(rig_lines(rig, "works again"), 0);
 	rig_answer_ping(rig, true);
 	assert_int_equal(rig_lines(rig, "works again after 0.5 s"), 1);
-	/* Its first failure is not its last. */
+	/* The first failure of this call is not its last. */
 	rig_fail(rig, "ConfirmMessageReceived", OUTCOME_DEADLINE_EXCEEDED);
 	rig_pass(rig, 500);
 	rig_answer(rig, rig_sent(rig, "ConfirmMessageReceived"), OUTCOME_OK, "", NULL);
@@ -81,7 +81,7 @@ static void objects_may_become_unwanted_while_calls_fail(void **state)
 	sample_done(&sample);
 }
 
-/* Its objects are not asked for; the SuperLink need not keep them. */
+/* The objects are not asked for; the SuperLink need not keep them. */
 static void a_message_may_be_answered_as_it_comes(void **state)
 {
 	struct sample sample;
@@ -105,7 +105,7 @@ static void a_message_may_be_answered_as_it_comes(void **state)
 	}
 	assert_int_equal(rig->contents, 0);
 	assert_true(LIST_EMPTY(&rig->fleet->downloads));
-	/* One that is not answered has its objects. */
+	/* A message that is not answered has its objects. */
 	rig->push_in_message = false;
 	rig_answer_pull_tree(rig, &sample.tree);
 	rig_pass(rig, 0);
@@ -173,7 +173,7 @@ static void a_node_may_be_stopped_while_an_object_is_waited_for(void **state)
 	sample_done(&sample);
 }
 
-/* It is answered, whatever becomes of its objects. */
+/* The message is answered, whatever becomes of its objects. */
 static void a_message_of_objects_may_come_while_stopping(void **state)
 {
 	for (int no_use = 0; no_use < 2; no_use++) {

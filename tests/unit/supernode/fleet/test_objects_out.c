@@ -337,7 +337,7 @@ static void a_push_ends_when_the_node_is_lost_or_stopped(void **state)
 	}
 }
 
-/* With and without a tree of the worker's. */
+/* The worker may have brought a tree or not. */
 static void an_error_has_one_object(void **state)
 {
 	for (int set = 0; set < 2; set++) {

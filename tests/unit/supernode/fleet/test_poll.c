@@ -112,7 +112,7 @@ static void a_broken_message_is_lost_and_polls_go_on(void **state)
 	rig_free(rig);
 }
 
-/* Its sender can be told. */
+/* The sender of such a message can be told. */
 static void a_broken_message_with_metadata_is_refused(void **state)
 {
 	/* Metadata {run_id = 7, message_id = "m"}, then an error that is cut. */

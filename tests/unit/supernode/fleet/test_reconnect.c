@@ -108,7 +108,7 @@ static void an_order_without_time_ends_or_is_acknowledged(void **state)
 	rig_free(rig);
 }
 
-/* What an answer brings counts although it tells the program to end; and it is told once. */
+/* The content of an answer counts although it tells the program to end, which is told once. */
 static void an_answer_that_tells_the_node_to_end_counts_first(void **state)
 {
 	struct rig *rig = rig_new(NULL);

@@ -120,7 +120,7 @@ static struct slices pull_body(uint64_t node_id)
 	return body;
 }
 
-/* Of the calls that end a node. */
+/* The body of calls that end a node. */
 static struct slices id_body(uint64_t node_id)
 {
 	struct slices body = {0};
@@ -136,7 +136,7 @@ static void check_answer(
 		answer->details);
 	assert_int_equal(answer->outcome, outcome);
 	assert_int_equal(answer->code, code);
-	/* Its clock is this machine's. */
+	/* The clock of the SuperLink is this machine's. */
 	assert_true(answer->date_s > clock_wall_s() - 60 && answer->date_s < clock_wall_s() + 60);
 }
 

@@ -27,7 +27,7 @@ struct rig {
 	struct loop *loop;
 	struct spool *spool;
 	unsigned n_fds; /* before */
-	/* What the last put has ended with, and how many have ended: */
+	/* The end of the last put, and how many have ended: */
 	unsigned n_done;
 	size_t index;
 	int r;

@@ -145,8 +145,7 @@ static void bytes_that_are_not_the_object_are_refused(void **state)
 	assert_int_equal(put_now(&rig, set, 0, &sample.bytes[0]), 0);
 	object_set_unref(set);
 
-	/* It has the announced hash, but is no object; or the root of none; or with other children.
-	 */
+	/* Bytes with the announced hash that are no object, no root, or have other children. */
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		slices_done(&tree);
 		slices_done(&chunk_tree);

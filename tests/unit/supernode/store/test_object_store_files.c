@@ -76,7 +76,7 @@ static void each_round_may_take_half_of_the_disk(void **state)
 		object_set_unref(set);
 		disk_bytes = bytes + 1000;
 	}
-	/* Of two sets each counts with its file, as large as it is. */
+	/* Each of two sets counts with its file, as large as it is. */
 	spool_set_file_max(rig.spool, bytes + 50000);
 	set = rig_set(&rig, &sample);
 	assert_int_equal(put_now(&rig, set, 0, &sample.bytes[0]), 0);

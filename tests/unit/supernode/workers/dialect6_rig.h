@@ -12,7 +12,7 @@
 
 extern struct made given; /* the instruction's objects */
 
-/* Of a message of the run, or of a reply to one. */
+/* The metadata of a message of the run, or of a reply to one. */
 struct metadata metadata_of(const char *id, bool reply);
 
 /* A message of objects; nothing of it has been given out. */

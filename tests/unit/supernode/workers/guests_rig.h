@@ -38,7 +38,7 @@ struct rig {
 extern struct rig *rig; /* of the running test */
 
 int setup(void **state);
-/* With an owner that is told whose connection has ended. */
+/* The same for an owner that is told whose connection has ended. */
 int setup_cutting(void **state);
 int teardown(void **state);
 

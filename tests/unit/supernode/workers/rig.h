@@ -80,7 +80,7 @@ void work_begins(void);
 
 /* A call arrives. */
 void call_make(struct call *call, const char *method);
-/* Its body follows, for it was admitted. */
+/* The body of a call that was admitted follows. */
 void call_body(struct call *call, struct slices *body);
 void call_done(struct call *call);
 

@@ -147,7 +147,7 @@ static void nothing_large_is_taken_apart_without_a_token(void **state)
 	assert_int_equal(push(&none), OUTCOME_INVALID_ARGUMENT);
 }
 
-/* Of this run and node; its state is one config record with a text of so many bytes. */
+/* A Context of this run and node, whose state is one config record with a text of so many bytes. */
 static void make_context(size_t len, const char *end, struct slices *out)
 {
 	auto_(record_dict_done) struct record_dict state = {0};
@@ -239,7 +239,7 @@ static void anonymous_contents_are_received_one_at_a_time(void **state)
 	call_make(&third, "PushClientAppOutputs");
 	assert_true(first.admitted);
 	assert_false(second.admitted);
-	/* One that waits may go, and so may the one that is being received. */
+	/* A call that waits may go, and so may the one that is being received. */
 	request_cancelled(&second.request);
 	assert_false(third.admitted);
 	request_cancelled(&first.request);

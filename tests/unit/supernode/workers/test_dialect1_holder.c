@@ -29,7 +29,7 @@ static void the_holders_outputs_take_the_place_of_the_content(void **state)
 	call_make(&call, "PushClientAppOutputs");
 	assert_true(call.admitted);
 	assert_int_equal(rig.budget.used_bytes, before - RIG_CONTENT_BYTES);
-	/* It is not one of the anonymous callers that must wait for one another. */
+	/* The holder is not one of the anonymous callers, which must wait for one another. */
 	assert_false(contents_at_hand(rig.admission.contents));
 	assert_int_equal(rig.busy, 1);
 	call_body(&call, &body);
@@ -37,7 +37,7 @@ static void the_holders_outputs_take_the_place_of_the_content(void **state)
 	action_of(NODE_PUSH_REPLY);
 }
 
-/* One that is cut off while it sends, and asks for its inputs again, has failed. */
+/* A worker that is cut off while it sends, and asks for its inputs again, has failed. */
 static void the_holders_content_is_gone_for_good(void **state)
 {
 	auto_(call_done) struct call call;
@@ -69,7 +69,7 @@ static void anonymous_outputs_take_no_content_away(void **state)
 	assert_int_equal(pull(rig.token, NULL), OUTCOME_OK);
 }
 
-/* Its inputs are not taken for pulled. */
+/* The inputs are not taken for pulled. */
 static void whose_connection_has_ended_pulls_nothing(void **state)
 {
 	work_begins();
@@ -129,7 +129,7 @@ static void an_anonymous_caller_may_be_slow_while_nobody_waits(void **state)
 	request_cancelled(&second.request);
 }
 
-/* Its outputs may be of either. */
+/* The outputs of that worker may be of either. */
 static void who_holds_two_messages_takes_no_content_away(void **state)
 {
 	auto_(call_done) struct call call, asks, again;
@@ -229,7 +229,7 @@ static void who_attends_holds_the_token(void **state)
 	assert_false(call.finished);
 	assert_int_equal(rig.held, rig.token);
 	assert_int_equal(rig.busy, 1);
-	/* It waits for as long as it takes, and is no worker's sign of life. */
+	/* The call waits for as long as it takes, and is no worker's sign of life. */
 	time_passes(3600000);
 	held_calls_offer(rig.held_calls);
 	assert_false(call.finished);
@@ -303,7 +303,7 @@ static void what_lives_no_longer_is_not_attended(void **state)
 	assert_int_equal(rig.busy, 0);
 }
 
-/* Who attends is not who waits for a message. */
+/* A caller that attends does not wait for a message. */
 static void who_attends_is_given_no_token(void **state)
 {
 	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};

@@ -80,7 +80,7 @@ static struct launcher_auth *load_secret(void)
 	return auth;
 }
 
-/* With a secret, whoever has not signed learns nothing and gets nothing. */
+/* A caller that has not signed learns nothing and gets nothing, where there is a secret. */
 static void with_a_secret_only_launchers_may_ask(void **state)
 {
 	static const char *const methods[] = {
@@ -120,7 +120,7 @@ static void with_a_secret_only_launchers_may_ask(void **state)
 	launcher_auth_free(launchers);
 }
 
-/* As Flower's own launcher asks, which has no token: of the run that it was told of. */
+/* Flower's own launcher, which has no token, asks for the run that it was told of. */
 static void run_of_a_task_is_told(void **state)
 {
 	auto_(slices_done) struct slices pending = {0}, expected = {0}, known = {0}, unknown = {0};

@@ -59,7 +59,7 @@ static void a_reply_comes_in_pieces(void **state)
 	assert_int_equal(announce(&made, false, &pushed), OUTCOME_OK);
 	assert_int_equal(pushed.n_wanted, MADE_OBJECTS);
 	assert_string_equal(pushed.message_id, made.message_id);
-	/* Of another message; of another content. */
+	/* An object of another message; one of another content. */
 	assert_false(push_object(0, &other));
 	other.v[0].id = made.v[0].id;
 	assert_false(push_object(0, &other));
@@ -251,7 +251,7 @@ static void contents_wait_for_their_turn(void **state)
 		assert_true(calls[i].admitted == (i < MAX));
 	}
 	assert_int_equal(rig.busy, MAX + 2);
-	/* One that waits goes; one that is being received goes; one is received. */
+	/* A call that waits goes; one that is being received goes; one is received. */
 	request_cancelled(&calls[MAX].request);
 	assert_false(calls[MAX + 1].admitted);
 	request_cancelled(&calls[0].request);

@@ -113,7 +113,7 @@ static void a_preface_in_pieces_is_waited_for(void **state)
 
 /* ---- guests: connections that have shown no token ---- */
 
-/* One that speaks HTTP/2 by hand; it is the first that comes. */
+/* A guest that speaks HTTP/2 by hand; it is the first that comes. */
 static int guest_new(void)
 {
 	static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
@@ -177,7 +177,7 @@ static void a_guest_with_a_token_may_send_much(void **state)
 	assert_false(send_pings(fd, 8 << 20));
 }
 
-/* Its last bytes may be looked at after its message has ended. */
+/* The last bytes of a worker may be looked at after its message has ended. */
 static void bytes_that_came_for_a_token_do_not_close_a_connection(void **state)
 {
 	const struct peer first = {.connection = 1};

@@ -41,7 +41,7 @@ static void the_end_of_the_one_that_holds_a_message_is_told(void **state)
 	assert_int_equal(rig->cut.token, 7);
 	assert_int_equal(rig->cut.peer.connection, peer.connection);
 	assert_string_equal(rig->cut.peer.text, peer.text);
-	/* It was this process, which is not looked for. */
+	/* The peer was this process, which is not looked for. */
 	assert_true(rig->cut.process < 0);
 }
 
@@ -239,7 +239,7 @@ static void gate_run(struct job *job)
 		;
 }
 
-/* Who was there is not known yet when the connection ends; it is told later. */
+/* The peer is not known yet when the connection ends; it is told later. */
 static void a_connection_may_end_while_its_process_is_looked_for(void **state)
 {
 	struct job waits = {.run = gate_run, .done = nothing_done};
@@ -257,7 +257,7 @@ static void a_connection_may_end_while_its_process_is_looked_for(void **state)
 	jobs_done();
 	close(gate[0]);
 	assert_int_equal(rig->cut.times, 1);
-	/* It was this process, which is not looked for. */
+	/* The peer was this process, which is not looked for. */
 	assert_int_equal(rig->found, -1);
 }
 

@@ -128,7 +128,7 @@ static pid_t pid_of(int pidfd)
 	return pid;
 }
 
-/* Its child is found, and its end is seen. */
+/* The child of the connection is found, and its end is seen. */
 static void child_is_found(struct connection *connection)
 {
 	int pidfd = peer_process_open(connection->fd, "");
@@ -159,7 +159,7 @@ static void an_accepted_unix_socket(void **state)
 	child_is_found(&connection);
 }
 
-/* It knows who made it. */
+/* A socketpair knows which process made it. */
 static void a_socketpair(void **state)
 {
 	int fds[2], pidfd;
@@ -260,8 +260,8 @@ static bool network_new(void)
 	return ioctl(fd, SIOCSIFADDR, &request) == 0;
 }
 
-/* What peer_process_open() says of a connection at an address of that network, as an exit status;
- * 0: of none that can be made. */
+/* The answer of peer_process_open() about a connection at an address of that network, as an exit
+ * status; 0: of none that can be made. */
 static int look_in_a_network(in_addr_t host)
 {
 	struct connection connection = {-1, -1, 0};
