@@ -3,7 +3,9 @@
 #include "adapter.pb-c.h"
 #include "common/base/cleanup.h"
 #include "common/wire/message.h"
+#include "common/wire/wire.h"
 #include "fleet.pb-c.h"
+#include "numbers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -65,6 +67,11 @@ int adapter_decode(const char *method, const struct slices *bytes, struct adapte
 		text_printf(&out->name, "%s", container->grpc_message_name);
 	out->content = slices_take(&container->grpc_message_content);
 	return 0;
+}
+
+int adapter_decode_cut(const struct slices *bytes, struct slices *out)
+{
+	return wire_first_bytes_cut(bytes, NUMBER_MESSAGE_CONTAINER_GRPC_MESSAGE_CONTENT, out);
 }
 
 void adapter_answer_done(struct adapter_answer *answer)

@@ -157,8 +157,7 @@ static int grpc_call_start(struct transport *transport, const struct transport_c
 	struct rpc_call_options options = {.headers = headers,
 		.timeout_ms = call->timeout_ms,
 		.answer_max_bytes = call->answer_max_bytes + grpc->form->more_bytes,
-		/* What is wrapped cannot be read in parts. */
-		.keeps_head = call->keeps_head && !grpc->form->answer,
+		.keeps_head = call->keeps_head,
 		.what = call->what,
 		.done = grpc_done,
 		.arg = made};

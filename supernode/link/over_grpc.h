@@ -20,7 +20,7 @@ struct over_grpc_form {
 	 * NULL: body is sent. */
 	int (*request)(const char *method, const struct slices *body, struct slices *out);
 	/* Make what came, whatever its outcome, the result of method's call; words (empty) are for
-	 * its details. NULL: it is the result. */
+	 * its details. Of a too_large one the body is what was kept. NULL: it is the result. */
 	void (*answer)(const char *method, struct transport_result *result, struct text *words);
 	size_t more_bytes; /* of an answer, around the method's own */
 };

@@ -30,6 +30,15 @@ static bool says_not_running(const struct transport_result *result)
 	return false;
 }
 
+/* Of an answer that was too large there is the head, if it was asked for: so is its content's. */
+static void unwrap_head(struct transport_result *result)
+{
+	auto_(slices_done) struct slices container = slices_take(&result->body);
+
+	if (adapter_decode_cut(&container, &result->body))
+		slices_done(&result->body);
+}
+
 static void adapter_answer(const char *method, struct transport_result *result, struct text *words)
 {
 	auto_(adapter_answer_done) struct adapter_answer answer = {0};
@@ -40,6 +49,8 @@ static void adapter_answer(const char *method, struct transport_result *result, 
 		result->outcome = OUTCOME_UNIMPLEMENTED;
 	else if (says_not_running(result))
 		result->outcome = OUTCOME_PERMISSION_DENIED;
+	if (result->too_large)
+		unwrap_head(result);
 	if (result->outcome != OUTCOME_OK)
 		return;
 	r = adapter_decode(method, &result->body, &answer);

@@ -121,8 +121,11 @@ static int again_fab(const struct slices *bytes, struct slices *again)
 static int again_adapter(const struct slices *bytes, struct slices *again)
 {
 	auto_(adapter_answer_done) struct adapter_answer answer = {0};
+	auto_(slices_done) struct slices head = {0};
 	int r = adapter_decode("PullMessages", bytes, &answer);
 
+	if (adapter_decode_cut(bytes, &head) == 0)
+		CHECK(head.bytes <= bytes->bytes);
 	if (r)
 		return r;
 	CHECK(answer.content.bytes <= bytes->bytes);

@@ -590,7 +590,7 @@ def test_answer_too_large(federation, dialect, transport):
         at.link.wait(lambda: not at.link.scripted("PullMessages"), "a poll")
 
 
-@pytest.mark.parametrize("transport, largest", [("rest", 128), ("grpc", 320)])
+@pytest.mark.parametrize("transport, largest", [("rest", 128), ("adapter", 320), ("grpc", 320)])
 def test_message_over_the_budget(federation, transport, largest):
     """Its content is not taken; its sender is told all the same."""
     options = {"--memory-budget": "64M"}

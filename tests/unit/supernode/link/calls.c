@@ -32,6 +32,7 @@ void start(const char *method, struct slices *body, bool sign, struct answer *an
 			      : answer->timeout_ms   ? answer->timeout_ms
 						     : CALL_TIMEOUT_MS,
 		.answer_max_bytes = answer->max_bytes,
+		.keeps_head = answer->keeps_head,
 		.done = on_done,
 		.arg = answer,
 		.auth = world.auth,

@@ -34,6 +34,7 @@ struct answer {
 	struct transport_handle *handle;
 	/* Of the call; 0: the transport's limit. */
 	uint64_t max_bytes;
+	bool keeps_head;
 	int64_t timeout_ms; /* 0: CALL_TIMEOUT_MS; below: none */
 };
 

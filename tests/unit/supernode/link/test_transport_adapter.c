@@ -75,6 +75,23 @@ static void test_large(void **state)
 	ask("PullMessages", "large 3145728", &answer);
 	assert_int_equal(answer.outcome, OUTCOME_RESOURCE_EXHAUSTED);
 	assert_true(answer.too_large);
+	assert_int_equal(answer.body.bytes, 0);
+	close_peer();
+}
+
+/* What was kept of an answer that is too large is the beginning of its content. */
+static void test_head_of_a_large_answer(void **state)
+{
+	struct answer answer = {.max_bytes = 1 << 20, .keeps_head = true};
+
+	open_peer();
+	ask("PullMessages", "large 3145728", &answer);
+	assert_true(answer.too_large);
+	assert_in_range(answer.body.bytes, 60000, 65536);
+	for (size_t i = 0; i < answer.body.n; i++)
+		for (size_t at = 0; at < answer.body.v[i].len; at++)
+			assert_int_equal(answer.body.v[i].data[at], 0);
+	slices_done(&answer.body);
 	close_peer();
 }
 
@@ -138,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_calls),
 		TEST(test_large),
+		TEST(test_head_of_a_large_answer),
 		TEST(test_wrong_answers),
 	};
 
