@@ -2,6 +2,7 @@
 (tests/kit) and the examples."""
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -387,6 +388,57 @@ def test_a_large_model(client):
 
 # ---- examples ----
 
+# name, what it is asked to fit
+EXAMPLES = {
+    "start_client": {"array": ["float64", [0, 0]], "config": {"epochs": 200}},
+    "start_numpy_client": {"array": ["float32", [[8] * 3] * 2], "config": {"scale": 0.25}},
+    "ctypes": {"array": ["float32", [0, 0, 0]], "config": {}},
+}
+
+
+def example_argv(name, address):
+    if name != "ctypes":
+        return [example(name), address]
+    script = BUILD.parents[1] / "examples/ctypes_client.py"
+    return [sys.executable, "-u", script, BUILD / "lib/libflwr.so.0", address]
+
+
+@pytest.mark.parametrize("release", ["1.15.2", "1.41.0"])
+def test_examples(start, release):
+    """Under flwr.server.start_server, one after the other: fit, evaluate, goodbye."""
+    names = [name for name in EXAMPLES if name != "ctypes" or not SANITIZED]
+    (port,) = free_ports(1)
+    questions = json.dumps([EXAMPLES[name] for name in names])
+    process = server(release, port, questions, program="visitor_server.py")
+    try:
+        for name in names:
+            each = start(*example_argv(name, f"127.0.0.1:{port}"))
+            assert each.wait() == 0
+            assert "Received: train message" in each.text()
+            assert "Disconnect and shut down" in each.text()
+    except BaseException:
+        process.kill()
+        raise
+    seen = dict(zip(names, result_of(process)))
+    ((dtype, (slope, offset)),) = seen["start_client"]["arrays"]
+    assert dtype == "float64" and abs(slope - 2) < 0.1 and abs(offset - 1) < 0.1
+    assert seen["start_client"]["fit"] == ["OK", 4, {"slope": slope}]
+    assert seen["start_client"]["evaluate"] == ["OK", 4, {}]
+    assert 0 <= seen["start_client"]["loss"] < 0.01
+    assert seen["start_numpy_client"] == {
+        "fit": ["OK", 10, {}],
+        "arrays": [["float32", [[2.0] * 3] * 2]],
+        "evaluate": ["OK", 10, {"device": "example"}],
+        "loss": 6.0,
+    }
+    if "ctypes" in seen:
+        assert seen["ctypes"]["fit"] == ["OK", 10, {}]
+        assert seen["ctypes"]["arrays"] == [["float32", [1.0] * 3]]
+        assert seen["ctypes"]["evaluate"][0] == "EVALUATE_NOT_IMPLEMENTED"
+
+
+# ... and at a server of this test's own.
+
 
 class Fitting:
     """A server that trains one array with whoever comes."""
@@ -435,8 +487,7 @@ def test_example_start_numpy_client(start):
 def test_example_ctypes(start):
     fitting = Fitting(saved(numpy.zeros(3, numpy.float32)))
     with judged(fitting.join) as judge:
-        script = BUILD.parents[1] / "examples/ctypes_client.py"
-        each = start(sys.executable, "-u", script, BUILD / "lib/libflwr.so.0", judge.target)
+        each = start(*example_argv("ctypes", judge.target))
         assert each.wait() == 0
         assert "Received: train message" in each.text()
     assert loaded(fitting.result.parameters.tensors[0]) == [1.0] * 3
