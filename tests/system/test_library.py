@@ -1,6 +1,7 @@
 """libflwr in programs at flwr.server.start_server, and at servers that misbehave: library-client
 (tests/kit) and the examples."""
 
+import contextlib
 import io
 import json
 import os
@@ -19,6 +20,7 @@ import numpy
 import pytest
 from federation.credentials import Certificates
 from federation.processes import free_ports, wait_until
+from federation.standin_fleet import GrpcStandIn, RestStandIn
 from flwr.proto.transport_pb2 import Reason, Scalar, ServerMessage
 from test_bidi import dismiss, fit, judged, properties, reconnect, result_of, server
 
@@ -158,6 +160,47 @@ def test_prints_nothing(client, tmp_path):
     finally:
         process.kill()
         process.communicate()
+
+
+@contextlib.contextmanager
+def look_at_host(start, tmp_path, address, transport):
+    """What library-host has found out about itself; it prints nothing."""
+    file = tmp_path / "found"
+    each = start(BUILD / "tests/library-host", address, transport, file)
+    yield
+    assert each.wait() == 0
+    assert each.text() == ""
+    assert file.read_text(encoding="utf-8").splitlines() == ["done: FLWR_OK, with lines"]
+
+
+def test_the_program_stays_as_it_is(start, tmp_path):
+    """In a method and afterwards: working directory, signals, locale, umask, environment, limits;
+    no processes; nothing on stdout and stderr."""
+
+    def join(number, messages, context):
+        yield fit(saved(numpy.zeros(2)))
+        next(messages)
+        yield from dismiss(messages)
+
+    with judged(join) as judge, look_at_host(start, tmp_path, judge.target, "grpc-bidi"):
+        pass
+
+
+def test_the_program_of_a_node_stays_as_it_is(start, tmp_path):
+    """At SuperLinks, with flwr_node_...(); both at the same time, since they leave slowly."""
+    superlinks = {"grpc-rere": GrpcStandIn("", b""), "rest": RestStandIn("", b"")}
+    try:
+        with contextlib.ExitStack() as stack:
+            for transport, superlink in superlinks.items():
+                folder = tmp_path / transport
+                folder.mkdir()
+                stack.enter_context(look_at_host(start, folder, superlink.address, transport))
+            for superlink in superlinks.values():
+                superlink.wait_registered()
+                superlink.send_fit()
+    finally:
+        for superlink in superlinks.values():
+            superlink.close()
 
 
 @pytest.mark.parametrize("words, said", [
