@@ -120,3 +120,12 @@ function(flwr_test_clock)
 		target_link_options(${test} PRIVATE -Wl,--wrap=clock_now_ms)
 	endforeach()
 endfunction()
+
+# flwr_test_allocations(unit.x ...): allocations of these programs fail when tests/kit/failing.h says so.
+function(flwr_test_allocations)
+	foreach(test ${ARGN})
+		target_link_options(${test} PRIVATE
+			-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=aligned_alloc,--wrap=strdup
+			-Wl,--wrap=strndup,--wrap=asprintf)
+	endforeach()
+endfunction()
