@@ -4,6 +4,9 @@
  */
 #include "kit/failing.h"
 #include "kit/test.h"
+#include "libflwr/app/dict_internal.h"
+#include "libflwr/node/task.h"
+#include "libflwr/node/work.h"
 
 #include <flwr/client.h>
 
@@ -117,12 +120,106 @@ static void a_client_of_a_superlink_says_no_memory(void **state)
 	client_says_no_memory("http://127.0.0.1:1", "rest");
 }
 
+/* ---- a message ---- */
+
+static const int64_t three = 3;
+static const float weights[] = {1, 2, 3};
+
+static int learn(const struct flwr_ins *ins, struct flwr_res *res)
+{
+	double rate = 0;
+	float *data;
+
+	if (flwr_get_double(ins->config, "rate", &rate) < 0 ||
+		flwr_record_copy(res->parameters, ins->parameters) != 0)
+		return FLWR_FAILED;
+	data = flwr_edit_data(res->parameters, "0", FLWR_FLOAT32, NULL);
+	if (!data)
+		return FLWR_FAILED;
+	data[0] += (float)rate;
+	res->num_examples = 10;
+	flwr_set_int(flwr_dict_add(ins->context->state, "seen", FLWR_METRICS), "n", 1);
+	return flwr_set_double(res->metrics, "loss", 0.5);
+}
+
+/* The question of a fit; its arrays refer to what is in memory. */
+static struct task *new_task(struct mailbox *mailbox, struct flwr_dict *memory)
+{
+	struct task *task = task_new(mailbox, NULL);
+
+	assert_non_null(task);
+	task->metadata.message_type = strdup("train");
+	task->metadata.message_id = strdup("m");
+	task->metadata.group_id = strdup("1");
+	assert_int_equal(dict_give_records(memory, &task->content), 0);
+	return task;
+}
+
+static struct flwr_dict *new_question(void)
+{
+	struct flwr_dict *question = flwr_dict_new();
+
+	flwr_set_array(flwr_dict_add(question, "fitins.parameters", FLWR_ARRAYS), "0", FLWR_FLOAT32,
+		1, &three, weights);
+	assert_int_equal(flwr_set_double(flwr_dict_add(question, "fitins.config", FLWR_CONFIGS),
+				 "rate", 0.25),
+		0);
+	return question;
+}
+
+/* What the thread of a node does with a task that is done with. */
+static void task_over(struct mailbox *mailbox, struct task *task)
+{
+	struct mail mail;
+
+	task_unref(task);
+	mailbox_take(mailbox, &mail);
+	for (struct task_part *part = mail.over, *next; part; part = next) {
+		next = part->next;
+		task_part_free(part);
+	}
+}
+
+static void a_message_says_no_memory(void **state)
+{
+	const struct settings settings = {
+		.has_client = true, .client = {.size = sizeof(struct flwr_client), .fit = learn}};
+	const struct work_hooks hooks = {0};
+	bool failed = true;
+
+	for (size_t n = 1; failed; n++) {
+		struct flwr_dict *question = new_question();
+		struct mailbox mailbox;
+		struct task *task;
+
+		assert_int_equal(mailbox_init(&mailbox), 0);
+		task = new_task(&mailbox, question);
+		failing_at(n);
+		work_on(&settings, &hooks, task);
+		failed = failing_stop();
+		if (!failed)
+			assert_int_equal(task->result, 0);
+		if (task->result) {
+			if (!strstr(task->sentence, "memory"))
+				fail_msg("%zu: %s", n, task->sentence);
+		} else {
+			assert_int_equal(task->reply.n, 4);
+			assert_int_equal(task->state.n, 1);
+		}
+		task_over(&mailbox, task);
+		mailbox_done(&mailbox);
+		flwr_dict_free(question);
+		assert_true(n < 1000);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_node_says_no_memory),
 		cmocka_unit_test(a_client_of_a_server_says_no_memory),
 		cmocka_unit_test(a_client_of_a_superlink_says_no_memory),
+		cmocka_unit_test(a_message_says_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
