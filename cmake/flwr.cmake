@@ -26,6 +26,9 @@ function(flwr_flags target)
 		target_compile_options(${target} PRIVATE -fsanitize=address,undefined
 			-fno-sanitize-recover=all -fno-omit-frame-pointer)
 		target_link_options(${target} PUBLIC -fsanitize=address,undefined)
+	elseif(FLWR_TSAN)
+		target_compile_options(${target} PRIVATE -fsanitize=thread -fno-omit-frame-pointer)
+		target_link_options(${target} PUBLIC -fsanitize=thread)
 	else()
 		target_compile_options(${target} PRIVATE "$<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>")
 	endif()
@@ -66,6 +69,14 @@ function(flwr_program name)
 	target_link_libraries(${name} PRIVATE ${ARG_USES})
 endfunction()
 
+# What ThreadSanitizer looks at (scripts/test --tsan): what has threads, codecs that hash on several of them, the
+# libraries for other people's programs. gRPC, whose locks it does not know, is not linked.
+set(FLWR_TSAN_TESTS
+	"^(common\\.base\\.(log|parallel|slice)|common\\.loop\\..*|common\\.records\\.(bidi_records|objects_codec)|supernode\\.store\\..*|libflwr\\.app\\..*|libflwr\\.node\\.(client_calls|engine|mailbox|node|session_bidi|settings))$")
+if(FLWR_TSAN)
+	add_custom_target(tsan-tests)
+endif()
+
 # flwr_unit_test(test_x.c USES targets ...): one cmocka program, one ctest entry, named after its place below
 # tests/unit: unit.common.base.x. It is linked with tests/kit, finds files beside its source in FLWR_TEST_DIR, and
 # Flower's Python, if there is one, in the environment as FLWR_TEST_PYTHON (the oldest release) and
@@ -85,6 +96,14 @@ function(flwr_unit_test source)
 	add_test(NAME unit.${name} COMMAND unit.${name})
 	set_tests_properties(unit.${name} PROPERTIES TIMEOUT 60 LABELS unit
 		ENVIRONMENT "FLWR_SOURCE_DIR=${PROJECT_SOURCE_DIR};PYTHONDONTWRITEBYTECODE=1")
+	if(FLWR_TSAN AND name MATCHES "${FLWR_TSAN_TESTS}")
+		add_dependencies(tsan-tests unit.${name})
+		target_link_options(unit.${name} PRIVATE -Wl,--as-needed)
+		set_property(TEST unit.${name} APPEND PROPERTY LABELS tsan)
+		set_property(TEST unit.${name} PROPERTY TIMEOUT 300)
+		# Tests ask for sizes that nobody has.
+		set_property(TEST unit.${name} APPEND PROPERTY ENVIRONMENT "TSAN_OPTIONS=allocator_may_return_null=1")
+	endif()
 	if(FLWR_PYTHON_ENV)
 		set_property(TEST unit.${name} APPEND PROPERTY ENVIRONMENT
 			"FLWR_TEST_PYTHON=${FLWR_PYTHON_ENV}/bin/python")
@@ -99,5 +118,14 @@ endfunction()
 function(flwr_test_clock)
 	foreach(test ${ARGN})
 		target_link_options(${test} PRIVATE -Wl,--wrap=clock_now_ms)
+	endforeach()
+endfunction()
+
+# flwr_test_allocations(unit.x ...): allocations of these programs fail when tests/kit/failing.h says so.
+function(flwr_test_allocations)
+	foreach(test ${ARGN})
+		target_link_options(${test} PRIVATE
+			-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=aligned_alloc,--wrap=strdup
+			-Wl,--wrap=strndup,--wrap=asprintf)
 	endforeach()
 endfunction()

@@ -3,29 +3,47 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define UNIX_SCHEME "unix:"
+#define UNIX_SCHEME     "unix:"
+#define ENTRY_BYTES     1024
+#define ENTRY_MAX_BYTES (1 << 20)
+
+/* The home in the entry of that user (NULL: the user of this process), or NULL. Other threads,
+ * which may be of somebody else's program, may ask for entries meanwhile. */
+static char *home_in_entry(const char *user)
+{
+	struct passwd entry, *found = NULL;
+
+	for (size_t bytes = ENTRY_BYTES; bytes <= ENTRY_MAX_BYTES; bytes *= 2) {
+		auto_(free_at_exit) char *texts = malloc(bytes);
+		int r = ENOMEM;
+
+		if (texts)
+			r = user ? getpwnam_r(user, &entry, texts, bytes, &found)
+				 : getpwuid_r(getuid(), &entry, texts, bytes, &found);
+		if (r != ERANGE)
+			return r == 0 && found && entry.pw_dir ? strdup(entry.pw_dir) : NULL;
+	}
+	return NULL;
+}
 
 /* The home of the user whose name has len bytes at name (0: the user of this process), or NULL: not
  * known.  */
 static char *home_of(const char *name, size_t len)
 {
 	auto_(free_at_exit) char *user = NULL;
-	const struct passwd *entry;
 	const char *home = len ? NULL : getenv("HOME");
 
 	if (home)
 		return strdup(home);
 	user = text_dup(name, len);
-	if (!user)
-		return NULL;
-	entry = len ? getpwnam(user) : getpwuid(getuid());
-	return entry && entry->pw_dir ? strdup(entry->pw_dir) : NULL;
+	return user ? home_in_entry(len ? user : NULL) : NULL;
 }
 
 char *path_expand(const char *path)

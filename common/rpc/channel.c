@@ -143,8 +143,10 @@ static grpc_channel_credentials *credentials_new(const struct rpc_tls *tls)
 		tls->trusted_pem, tls->chain_pem ? &own : NULL, NULL, NULL);
 }
 
-/* gRPC's channel; NULL when it takes no such options. fd is taken over unless it is -1. */
-static grpc_channel *create(const struct rpc_channel_options *options, int fd)
+/* gRPC's channel: 0, -ENOMEM, or -EINVAL: it takes no such options. fd is taken over unless it is
+ * -1.
+ */
+static int create(const struct rpc_channel_options *options, int fd, grpc_channel **out)
 {
 	auto_(free_at_exit) grpc_arg *v = calloc(CHANNEL_ARGS + options->n_options, sizeof *v);
 	grpc_channel_args args = {.args = v};
@@ -154,7 +156,7 @@ static grpc_channel *create(const struct rpc_channel_options *options, int fd)
 
 	if (!credentials) {
 		close_fd(&fd);
-		return NULL;
+		return v ? -EINVAL : -ENOMEM;
 	}
 	channel_args(options, v, &args.num_args);
 	if (options->memory_max_bytes > 0)
@@ -174,7 +176,8 @@ static grpc_channel *create(const struct rpc_channel_options *options, int fd)
 		grpc_channel_destroy(channel);
 		channel = NULL;
 	}
-	return channel;
+	*out = channel;
+	return channel ? 0 : -EINVAL;
 }
 
 static int copy_interceptors(struct rpc_channel *channel, const struct rpc_channel_options *options)
@@ -208,6 +211,7 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 	struct rpc_channel **out)
 {
 	struct rpc_channel *channel = calloc(1, sizeof *channel);
+	int r;
 
 	if (!channel || copy_interceptors(channel, options) < 0) {
 		close_fd(&fd);
@@ -219,10 +223,10 @@ static int channel_create(struct rpc *rpc, const struct rpc_channel_options *opt
 	channel->compression = options->compression;
 	channel->direct = fd >= 0;
 	channel->state.done = state_changed;
-	channel->channel = create(options, fd);
-	if (!channel->channel) {
+	r = create(options, fd, &channel->channel);
+	if (r) {
 		channel_dispose(channel);
-		return -EINVAL;
+		return r;
 	}
 	if (options->log)
 		channel->progress = timer_new(rpc_loop(rpc), channel_look, channel);

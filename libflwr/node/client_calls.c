@@ -110,21 +110,25 @@ static struct flwr_record *res_record(
 	return flwr_dict_add(dict, name, kind);
 }
 
-/* In the order in which Flower has them. NULL: no memory, and the dict is spoilt. */
-static void make_res(const struct method *method, struct flwr_dict *reply,
-	struct flwr_dict *scratch, struct flwr_res *res)
+/* In the order in which Flower has them. */
+static int make_res(const struct method *method, struct flwr_dict *reply, struct flwr_dict *scratch,
+	struct flwr_res *res)
 {
-	bool gives = method->gives & HAS_PROPERTIES;
+	bool gives = method->gives & HAS_PROPERTIES, made = true;
 
 	res->properties = res_record(method, gives ? reply : scratch, "properties", FLWR_CONFIGS);
 	if (method->gives & HAS_LOSS)
-		res_record(method, reply, "loss", FLWR_METRICS);
+		made = res_record(method, reply, "loss", FLWR_METRICS);
 	if (method->gives & HAS_EXAMPLES)
-		res_record(method, reply, "num_examples", FLWR_METRICS);
+		made = res_record(method, reply, "num_examples", FLWR_METRICS) && made;
 	gives = method->gives & HAS_METRICS;
 	res->metrics = res_record(method, gives ? reply : scratch, "metrics", FLWR_CONFIGS);
 	gives = method->gives & HAS_PARAMETERS;
 	res->parameters = res_record(method, gives ? reply : scratch, "parameters", FLWR_ARRAYS);
+	/* The program is not called with records that are not there: it would have to say why. */
+	return made && res->properties && res->metrics && res->parameters
+		       ? 0
+		       : error_set(FLWR_E_MEMORY, "no memory for a reply");
 }
 
 static int put_status(
@@ -193,9 +197,10 @@ static int call_method(const struct settings *settings, const struct method *met
 
 	if (r == 0)
 		r = take_ins(settings, method, call, scratch, &ins);
+	if (r == 0)
+		r = make_res(method, call->reply, scratch, &res);
 	if (r)
 		return r;
-	make_res(method, call->reply, scratch, &res);
 	if (!function)
 		return put_not_implemented(method, call->reply);
 	call_begin(method->name);

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from flwr.common import array_from_numpy
 
+from . import clients
 from .measure import (
     ARRAYS,
     Peaks,
@@ -27,7 +28,7 @@ from .measure import (
     table,
 )
 from .processes import command_of, free_ports, tree_of, wait_until
-from .standin_fleet import GrpcStandIn
+from .standin_fleet import AdapterStandIn, GrpcStandIn, RestStandIn
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = Path(__file__).parent / "tiny"
@@ -55,6 +56,8 @@ FIGURES = [
     ("... peak of the app process", "MiB", ""),
 ]
 IMPORTS = "python imports flwr.client, and ends"
+BIDI_STATIC = "grpc-bidi, libflwr.a"
+CLIENTS = [("grpc-rere", GrpcStandIn), ("grpc-adapter", AdapterStandIn), ("rest", RestStandIn)]
 
 
 class Bench(Rounds):
@@ -213,7 +216,9 @@ def run(options, programs, binaries):
     """The table of 1.15.2, as lines."""
     environment = ROOT / "build/python/flower-1.15.2"
     imports = []
-    standin = GrpcStandIn(*build_fab(environment, APP))
+    fab = build_fab(environment, APP)
+    standin = GrpcStandIn(*fab)
+    more = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(options, environment, binaries, Path(folder), standin)
         for run in range(options.runs):
@@ -228,6 +233,8 @@ def run(options, programs, binaries):
                     bench.crossed()
                 bench.restarts(each)
             imports.append(bench.imports())
+        if options.native:
+            more = run_clients(bench, programs, fab)
     standin.close()
     if options.native:
         bench.FIGURES = bench.only({"tiny message, whole round trip": "1/40 of Python's"})
@@ -238,7 +245,41 @@ def run(options, programs, binaries):
         "",
         *table(bench, "1.15.2", {"app killed": "worker killed to error reply"}),
         f"| {IMPORTS}, ms | {cell(imports)} | | | |",
+        *more,
     ]
+
+
+def run_clients(bench, programs, fab):
+    """The rows of programs with a client in them; lines for below the table."""
+    standins = {name: stand_in(*fab) for name, stand_in in CLIENTS}
+    bench.FIGURES = [
+        *bench.FIGURES,
+        *clients.BIDI,
+        *(row for name in standins for row in clients.fits(name)),
+        *(row for case in ("grpc-bidi", BIDI_STATIC, "grpc-rere") for row in clients.idle(case)),
+        *clients.SIZES,
+    ]
+    for run in range(bench.options.runs):
+        for each in programs:
+            print(f"clients, run {run + 1}: {each}", file=sys.stderr, flush=True)
+            clients.bidi(bench, each)
+            for name, standin in standins.items():
+                clients.fit(bench, each, name, standin)
+        idle_clients(bench, programs, standins["grpc-rere"])
+    for standin in standins.values():
+        standin.close()
+    return ["", clients.sizes(bench)] if "ours" in programs else []
+
+
+def idle_clients(bench, programs, standin):
+    """Over the legacy stream, and at a SuperLink."""
+    server = clients.IdleServer()
+    for each in programs:
+        clients.at_rest(bench, each, "grpc-bidi", "grpc-bidi", server)
+        clients.at_rest(bench, each, "grpc-rere", "grpc-rere", standin)
+    if "ours" in programs:
+        clients.at_rest(bench, "ours", BIDI_STATIC, "grpc-bidi", server, clients.STATIC)
+    server.close()
 
 
 def run_transports(options, programs, binaries):

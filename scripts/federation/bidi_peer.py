@@ -1,6 +1,7 @@
 """Flower's ends of the legacy stream, for calls.py:
     serve PORT SECONDS [CA CHAIN KEY]    how many calls of its one client it has answered, each second
     client ADDRESS [CA]                  does nothing in each call
+    client-over TRANSPORT ADDRESS        the same over another transport, for clients.py
 """
 
 import json
@@ -76,5 +77,12 @@ def client(address, *files):
     )
 
 
+def client_over(transport, address):
+    start_client(
+        server_address=address, client=Idle().to_client(), insecure=True, transport=transport
+    )
+
+
 if __name__ == "__main__":
-    {"serve": serve, "client": client}[sys.argv[1]](*sys.argv[2:])
+    told = {"serve": serve, "client": client, "client-over": client_over}
+    told[sys.argv[1]](*sys.argv[2:])

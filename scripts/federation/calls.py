@@ -10,6 +10,7 @@ from .processes import Guard, free_ports
 
 SECONDS = 3  # of each kind of small call
 MESSAGES = 1024  # of 1 MiB
+ADDRESS = "ADDRESS"  # in a command line: where the server is
 
 STREAM = {
     "get_properties": "get_properties and its answer",
@@ -66,23 +67,31 @@ def python(bench, module):
 
 def stream(bench, guard, programs, security, certificates):
     """The server asks one client again and again; its client does next to nothing."""
-    client = [built(bench, "examples/bin/bidi-client")]
+    files = [certificates.authority] if certificates else []
+    client = [built(bench, "examples/bin/bidi-client"), ADDRESS, *files]
     if programs == "python":
-        client = [*python(bench, "bidi_peer"), "client"]
+        client = [*python(bench, "bidi_peer"), "client", ADDRESS, *files]
     elif not client[0].exists():
         return
+    seen = answered(bench, guard, client, certificates)
+    for kind, text in STREAM.items():
+        bench.add(f"legacy stream, {security}: {text}", programs, seen[kind])
+
+
+def answered(bench, guard, client, certificates=None):
+    """How much a client of the server answers each second, by kinds of STREAM; client: its command
+    line, in which ADDRESS is where the server is."""
     (port,) = free_ports(1)
-    files = [certificates.authority] if certificates else []
     argv = [*python(bench, "bidi_peer"), "serve", port, SECONDS]
     if certificates:
         argv += [certificates.authority, certificates.certificate, certificates.key]
     server = start(guard, "bidi-server", argv)
     server.wait_log("gRPC server running", 60)
-    start(guard, "bidi-client", [*client, f"127.0.0.1:{port}", *files])
+    address = f"127.0.0.1:{port}"
+    start(guard, "bidi-client", [address if word == ADDRESS else word for word in client])
     seen = json.loads(server.wait_log(r"^RESULT (.*)$", 60 + 4 * SECONDS).group(1))
     server.wait()
-    for kind, text in STREAM.items():
-        bench.add(f"legacy stream, {security}: {text}", programs, seen[kind])
+    return seen
 
 
 def grpc(bench, guard, programs, security, certificates):

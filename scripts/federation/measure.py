@@ -275,7 +275,7 @@ def parse(description):
         "--transports", action="store_true", help="instead: each transport of 1.15, and gRPC itself"
     )
     parser.add_argument(
-        "--native", action="store_true", help="ours with an app in C: messages, small and large"
+        "--native", action="store_true", help="ours with an app in C, and clients in C"
     )
     parser.add_argument("--only-large", action="store_true", help="of 1.41 only large messages")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the table, also to a file")

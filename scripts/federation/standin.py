@@ -5,16 +5,20 @@ import threading
 import time
 import uuid
 
+import numpy as np
+from flwr.common import FitIns, ndarrays_to_parameters
 from flwr.proto import fab_pb2, run_pb2
 
 from .processes import Late
 
 SUPERLINK_NODE_ID = 1
 RUN_ID = 7
+FIT = FitIns(ndarrays_to_parameters([np.zeros(4, dtype=np.float32)]), {})  # of a client
 
 
 class StandIn:
-    """Messages are made by send() and replies come out of reply(). A subclass has send() and port."""
+    """Messages are made by send(), or by send_fit() for a client, and replies come out of reply(). A
+    subclass has these and port."""
 
     def __init__(self, fab_hash, fab_content):
         self.fab = fab_pb2.Fab(hash_str=fab_hash, content=fab_content)
@@ -54,9 +58,9 @@ class StandIn:
 
     # ---- for subclasses ----
 
-    def fill(self, meta):
+    def fill(self, meta, message_type="query"):
         """The metadata of a message for the node, but for its id."""
-        meta.run_id, meta.group_id, meta.message_type = RUN_ID, "1", "query"
+        meta.run_id, meta.group_id, meta.message_type = RUN_ID, "1", message_type
         meta.src_node_id, meta.dst_node_id = SUPERLINK_NODE_ID, self.node_id
         meta.ttl, meta.created_at = 3600.0, time.time()
 

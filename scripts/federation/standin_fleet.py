@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from flwr.common import ConfigsRecord, ParametersRecord, RecordSet
+from flwr.common.recordset_compat import fitins_to_recordset
 from flwr.common.serde import recordset_to_proto
 from flwr.proto import fab_pb2, fleet_pb2, grpcadapter_pb2, message_pb2, node_pb2, run_pb2
 
 from .http_server import Server
-from .standin import StandIn
+from .standin import FIT, StandIn
 
 
 class FleetStandIn(StandIn):
@@ -34,9 +35,15 @@ class FleetStandIn(StandIn):
             if arrays:
                 records.parameters_records["bulk"] = ParametersRecord(arrays, keep_input=True)
             self.kept, self.content = arrays, recordset_to_proto(records)
+        return self.hand_in("query", self.content)
+
+    def send_fit(self):
+        return self.hand_in("train", recordset_to_proto(fitins_to_recordset(FIT, True)))
+
+    def hand_in(self, message_type, content):
         meta = message_pb2.Metadata(message_id=str(uuid.uuid4()))
-        self.fill(meta)
-        message = message_pb2.Message(metadata=meta, content=self.content)
+        self.fill(meta, message_type)
+        message = message_pb2.Message(metadata=meta, content=content)
         answer = fleet_pb2.PullMessagesResponse(messages_list=[message]).SerializeToString()
         answer = self.wrap("PullMessages", answer)
         with self.changed:

@@ -7,6 +7,7 @@ import time
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 from flwr.common.serde import message_from_proto
+from flwr.compat.common.recorddict_compat import fitins_to_recorddict
 from flwr.proto import fab_pb2, fleet_pb2, message_pb2, run_pb2
 from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects,
@@ -16,7 +17,7 @@ from flwr.supercore.inflatable.inflatable_object import (
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
 from .http_server import Server
-from .standin import StandIn
+from .standin import FIT, StandIn
 
 PREFIX = "/v1/fleet/"
 OBJECT_ID, OBJECT_CONTENT = 3, 4  # fields of PushObjectRequest
@@ -85,8 +86,14 @@ class HttpStandIn(StandIn):
         if arrays is not None:
             self.keep(arrays)
             records["bulk"] = self.arrays
+        return self.hand_in("query", records)
+
+    def send_fit(self):
+        return self.hand_in("train", fitins_to_recorddict(FIT, True))
+
+    def hand_in(self, message_type, records):
         bare = message_pb2.Message()
-        self.fill(bare.metadata)
+        self.fill(bare.metadata, message_type)
         bare.content.SetInParent()
         message = message_from_proto(bare)
         message.content = records

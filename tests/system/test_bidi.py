@@ -88,12 +88,13 @@ def start():
 # ---- flwr.server.start_server ----
 
 
-def server(release, port, clients, rounds, *folder):
+def server(release, port, *words, program="bidi_server.py"):
+    """bidi_server.py, with CLIENTS ROUNDS [FOLDER], or another program beside it."""
     try:
         python = find(release).python
     except LookupError as error:
         pytest.skip(str(error))
-    command = [python, "-B", HERE / "bidi_server.py", str(port), str(clients), str(rounds), *folder]
+    command = [python, "-B", HERE / program, *map(str, (port, *words))]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -1,7 +1,9 @@
 """libflwr in programs at flwr.server.start_server, and at servers that misbehave: library-client
 (tests/kit) and the examples."""
 
+import contextlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -18,6 +20,7 @@ import numpy
 import pytest
 from federation.credentials import Certificates
 from federation.processes import free_ports, wait_until
+from federation.standin_fleet import GrpcStandIn, RestStandIn
 from flwr.proto.transport_pb2 import Reason, Scalar, ServerMessage
 from test_bidi import dismiss, fit, judged, properties, reconnect, result_of, server
 
@@ -157,6 +160,47 @@ def test_prints_nothing(client, tmp_path):
     finally:
         process.kill()
         process.communicate()
+
+
+@contextlib.contextmanager
+def look_at_host(start, tmp_path, address, transport):
+    """What library-host has found out about itself; it prints nothing."""
+    file = tmp_path / "found"
+    each = start(BUILD / "tests/library-host", address, transport, file)
+    yield
+    assert each.wait() == 0
+    assert each.text() == ""
+    assert file.read_text(encoding="utf-8").splitlines() == ["done: FLWR_OK, with lines"]
+
+
+def test_the_program_stays_as_it_is(start, tmp_path):
+    """In a method and afterwards: working directory, signals, locale, umask, environment, limits;
+    no processes; nothing on stdout and stderr."""
+
+    def join(number, messages, context):
+        yield fit(saved(numpy.zeros(2)))
+        next(messages)
+        yield from dismiss(messages)
+
+    with judged(join) as judge, look_at_host(start, tmp_path, judge.target, "grpc-bidi"):
+        pass
+
+
+def test_the_program_of_a_node_stays_as_it_is(start, tmp_path):
+    """At SuperLinks, with flwr_node_...(); both at the same time, since they leave slowly."""
+    superlinks = {"grpc-rere": GrpcStandIn("", b""), "rest": RestStandIn("", b"")}
+    try:
+        with contextlib.ExitStack() as stack:
+            for transport, superlink in superlinks.items():
+                folder = tmp_path / transport
+                folder.mkdir()
+                stack.enter_context(look_at_host(start, folder, superlink.address, transport))
+            for superlink in superlinks.values():
+                superlink.wait_registered()
+                superlink.send_fit()
+    finally:
+        for superlink in superlinks.values():
+            superlink.close()
 
 
 @pytest.mark.parametrize("words, said", [
@@ -387,6 +431,57 @@ def test_a_large_model(client):
 
 # ---- examples ----
 
+# name, what it is asked to fit
+EXAMPLES = {
+    "start_client": {"array": ["float64", [0, 0]], "config": {"epochs": 200}},
+    "start_numpy_client": {"array": ["float32", [[8] * 3] * 2], "config": {"scale": 0.25}},
+    "ctypes": {"array": ["float32", [0, 0, 0]], "config": {}},
+}
+
+
+def example_argv(name, address):
+    if name != "ctypes":
+        return [example(name), address]
+    script = BUILD.parents[1] / "examples/ctypes_client.py"
+    return [sys.executable, "-u", script, BUILD / "lib/libflwr.so.0", address]
+
+
+@pytest.mark.parametrize("release", ["1.15.2", "1.41.0"])
+def test_examples(start, release):
+    """Under flwr.server.start_server, one after the other: fit, evaluate, goodbye."""
+    names = [name for name in EXAMPLES if name != "ctypes" or not SANITIZED]
+    (port,) = free_ports(1)
+    questions = json.dumps([EXAMPLES[name] for name in names])
+    process = server(release, port, questions, program="visitor_server.py")
+    try:
+        for name in names:
+            each = start(*example_argv(name, f"127.0.0.1:{port}"))
+            assert each.wait() == 0
+            assert "Received: train message" in each.text()
+            assert "Disconnect and shut down" in each.text()
+    except BaseException:
+        process.kill()
+        raise
+    seen = dict(zip(names, result_of(process)))
+    ((dtype, (slope, offset)),) = seen["start_client"]["arrays"]
+    assert dtype == "float64" and abs(slope - 2) < 0.1 and abs(offset - 1) < 0.1
+    assert seen["start_client"]["fit"] == ["OK", 4, {"slope": slope}]
+    assert seen["start_client"]["evaluate"] == ["OK", 4, {}]
+    assert 0 <= seen["start_client"]["loss"] < 0.01
+    assert seen["start_numpy_client"] == {
+        "fit": ["OK", 10, {}],
+        "arrays": [["float32", [[2.0] * 3] * 2]],
+        "evaluate": ["OK", 10, {"device": "example"}],
+        "loss": 6.0,
+    }
+    if "ctypes" in seen:
+        assert seen["ctypes"]["fit"] == ["OK", 10, {}]
+        assert seen["ctypes"]["arrays"] == [["float32", [1.0] * 3]]
+        assert seen["ctypes"]["evaluate"][0] == "EVALUATE_NOT_IMPLEMENTED"
+
+
+# ... and at a server of this test's own.
+
 
 class Fitting:
     """A server that trains one array with whoever comes."""
@@ -435,8 +530,7 @@ def test_example_start_numpy_client(start):
 def test_example_ctypes(start):
     fitting = Fitting(saved(numpy.zeros(3, numpy.float32)))
     with judged(fitting.join) as judge:
-        script = BUILD.parents[1] / "examples/ctypes_client.py"
-        each = start(sys.executable, "-u", script, BUILD / "lib/libflwr.so.0", judge.target)
+        each = start(*example_argv("ctypes", judge.target))
         assert each.wait() == 0
         assert "Received: train message" in each.text()
     assert loaded(fitting.result.parameters.tensors[0]) == [1.0] * 3

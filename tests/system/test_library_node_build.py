@@ -45,6 +45,23 @@ def test_needed_libraries():
     assert "[libflwr-app.so.0]" in text and "archive" not in text
 
 
+# What would end, fork or change the program that a library is in, or write to its output.
+NOT_CALLED = """
+    _exit abort atexit chdir clearenv clone daemon execl execlp execv execve execvp exit fchdir fork
+    mallopt malloc_trim on_exit popen posix_spawn posix_spawnp printf prctl putchar putenv puts quick_exit
+    setenv setlocale setpgid setpriority setsid sigaction signal stdout system umask unsetenv vfork
+    vprintf getpwnam getpwuid localtime strtok
+"""
+
+
+@pytest.mark.parametrize("name", ["libflwr.so", "libflwr-app.so"])
+def test_what_a_library_does_not_call(name):
+    lines = run("nm", "--dynamic", "--undefined-only", folder() / name).splitlines()
+    seen = {line.split()[-1].partition("@")[0] for line in lines}
+    assert "malloc" in seen
+    assert seen & set(NOT_CALLED.split()) == set()
+
+
 @pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
 def test_makefile(prefix, tmp_path, static):
     shutil.copytree(STRANGERS / "node", tmp_path / "project")

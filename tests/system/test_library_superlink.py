@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 from federation.processes import wait_until
+from federation.standin_fleet import GrpcStandIn
 from judge import serves
 from test_library import BUILD, example
 from test_releases import use
@@ -218,3 +219,37 @@ def test_example_poll_loop(federation, record_property):
     finally:
         process.kill()
         process.wait()
+
+
+class RefusingHeartbeats(GrpcStandIn):
+    """A SuperLink that takes none: they are soon tried again, not after half a minute."""
+
+    beats = 0
+
+    def answer(self, name, came, request):
+        if name == "Ping":
+            with self.changed:
+                self.beats += 1
+                self.changed.notify_all()
+            raise ValueError("no heartbeats now")
+        return super().answer(name, came, request)
+
+
+def test_heartbeats_while_a_method_works(federation):
+    """They go on while the program's thread is busy."""
+    superlink = RefusingHeartbeats("", b"")
+    federation.expect("Ping failed")
+    try:
+        argv = [superlink.address, "nodes=1", "transport=grpc-rere", "work=600000", "patience=1"]
+        node = federation.start("library-client", [BUILD / "tests/library-client", *argv], os.environ)
+        superlink.wait_registered()
+        message = superlink.send_fit()
+        node.wait_log("fit begins", 60)
+        before = superlink.beats
+        superlink.wait(lambda: superlink.beats >= before + 2, "two heartbeats")
+        assert "ends" not in node.text() and message not in superlink.replies
+        node.signal(signal.SIGTERM)
+        superlink.reply(message)
+        assert node.wait(60) == 0
+    finally:
+        superlink.close()

@@ -30,7 +30,7 @@ SANITIZED = os.environ.get("FLWR_SANITIZE") == "1"
 ALL = os.environ.get("FLWR_TEST_ALL_RELEASES") == "1"
 PAIRS = ["1.15.2-subprocess", "1.41.0-process"]
 if ALL:
-    PAIRS += ["1.15.2-process", "1.41.0-subprocess"]
+    PAIRS += ["1.15.2-process", "1.26-subprocess", "1.39-process", "1.41.0-subprocess"]
 
 
 def build(file, *more, source=SOURCE):

@@ -3,60 +3,9 @@
  * looks), and what was there before is still there.
  */
 #include "expect.h"
+#include "kit/failing.h"
 #include "libflwr/app/call_internal.h"
 #include "libflwr/app/dict.h"
-
-static size_t left = SIZE_MAX; /* allocations until one fails */
-
-static bool fails(void)
-{
-	if (left == SIZE_MAX || --left)
-		return false;
-	left = SIZE_MAX;
-	return true;
-}
-
-void *__real_malloc(size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_malloc(size_t bytes)
-{
-	return fails() ? NULL : __real_malloc(bytes);
-}
-
-void *__real_calloc(size_t n, size_t bytes);
-void *__wrap_calloc(size_t n, size_t bytes);
-void *__wrap_calloc(size_t n, size_t bytes)
-{
-	return fails() ? NULL : __real_calloc(n, bytes);
-}
-
-void *__real_realloc(void *memory, size_t bytes);
-void *__wrap_realloc(void *memory, size_t bytes);
-void *__wrap_realloc(void *memory, size_t bytes)
-{
-	return fails() ? NULL : __real_realloc(memory, bytes);
-}
-
-void *__real_reallocarray(void *memory, size_t n, size_t bytes);
-void *__wrap_reallocarray(void *memory, size_t n, size_t bytes);
-void *__wrap_reallocarray(void *memory, size_t n, size_t bytes)
-{
-	return fails() ? NULL : __real_reallocarray(memory, n, bytes);
-}
-
-void *__real_aligned_alloc(size_t align, size_t bytes);
-void *__wrap_aligned_alloc(size_t align, size_t bytes);
-void *__wrap_aligned_alloc(size_t align, size_t bytes)
-{
-	return fails() ? NULL : __real_aligned_alloc(align, bytes);
-}
-
-char *__real_strdup(const char *text);
-char *__wrap_strdup(const char *text);
-char *__wrap_strdup(const char *text)
-{
-	return fails() ? NULL : __real_strdup(text);
-}
 
 struct rig {
 	struct flwr_dict *dict;
@@ -177,9 +126,9 @@ static void setters_spoil_on_no_memory(void **state)
 
 			rig_init(&rig);
 			forget_error();
-			left = n;
+			failing_at(n);
 			done = setters[t](&rig);
-			left = SIZE_MAX;
+			failing_stop();
 			if (!done) {
 				expect_sentence("memory", __LINE__);
 				assert_non_null(dict_spoilt(rig.dict));
@@ -203,9 +152,9 @@ static void getters_say_no_memory(void **state)
 		flwr_set_array_ref(
 			rig.arrays, "f", FLWR_FLOAT32, 2, shape, fortran, elements, NULL, NULL);
 		forget_error();
-		left = n;
+		failing_at(n);
 		done = flwr_get_data(rig.arrays, "f", FLWR_FLOAT32, NULL);
-		left = SIZE_MAX;
+		failing_stop();
 		if (!done)
 			expect_sentence("no memory to convert it to C order", __LINE__);
 		assert_null(dict_spoilt(rig.dict));
@@ -226,17 +175,17 @@ static void exchanges_say_no_memory(void **state)
 
 		rig_init(&rig);
 		forget_error();
-		left = n;
+		failing_at(n);
 		given = dict_give_records(rig.dict, &records) == 0;
-		left = SIZE_MAX;
+		failing_stop();
 		if (!given) {
 			expect_sentence("records of a reply: out of memory", __LINE__);
 			assert_int_equal(records.n, 0);
 			assert_int_equal(dict_give_records(rig.dict, &records), 0);
 		}
-		left = n;
+		failing_at(n);
 		taken = dict_take_records(back, &records) == 0;
-		left = SIZE_MAX;
+		failing_stop();
 		assert_int_equal(records.n, 0);
 		assert_int_equal(flwr_dict_count(back), taken ? 3 : 0);
 		if (!taken)
@@ -272,9 +221,9 @@ static void reading_says_no_memory(void **state)
 		flwr_dict_clear(rig.dict);
 		assert_int_equal(dict_take_records(rig.dict, &records), 0);
 		forget_error();
-		left = n;
+		failing_at(n);
 		done = flwr_get_array(flwr_dict_get(rig.dict, "arrays"), "w");
-		left = SIZE_MAX;
+		failing_stop();
 		if (!done)
 			expect_sentence("out of memory", __LINE__);
 		assert_non_null(flwr_get_array(flwr_dict_get(rig.dict, "arrays"), "w"));
@@ -304,10 +253,10 @@ static void calls_say_no_memory(void **state)
 		rig_init(&rig);
 		flwr_dict_add(kept, "before", FLWR_CONFIGS);
 		forget_error();
-		left = n;
+		failing_at(n);
 		done = flwr_clientapp_call(
 			       &app, "train", rig.dict, "a=1 b='x' c=0.5", kept, reply) == 0;
-		left = SIZE_MAX;
+		failing_stop();
 		if (!done)
 			expect_sentence("memory", __LINE__);
 		assert_int_equal(flwr_dict_count(reply), done ? 1 : 0);
@@ -318,9 +267,9 @@ static void calls_say_no_memory(void **state)
 		flwr_dict_free(kept);
 		assert_true(n < 200);
 	}
-	left = 1;
+	failing_at(1);
 	assert_null(flwr_dict_new());
-	left = SIZE_MAX;
+	failing_stop();
 	assert_string_equal(flwr_error(), "out of memory");
 }
 
