@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from relay import Relay
+from kit.relay import Relay
 
 from federation.processes import Late, wait_until
 

@@ -3,7 +3,7 @@
 import pytest
 
 from judge import AWAY, after_a_cut, serves, stays_registered
-from relay import Relay
+from kit.relay import Relay
 
 FORGOTTEN = r"SuperLink .*(forgot|register)"
 
