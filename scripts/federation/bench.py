@@ -28,7 +28,9 @@ from .measure import (
     table,
 )
 from .processes import command_of, free_ports, tree_of, wait_until
-from .standin_fleet import AdapterStandIn, GrpcStandIn, RestStandIn
+from .standin import PlainStandIn
+from .superlink.grpc_link import AdapterLink, GrpcLink
+from .superlink.http_link import RestLink
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = Path(__file__).parent / "tiny"
@@ -57,7 +59,7 @@ FIGURES = [
 ]
 IMPORTS = "python imports flwr.client, and ends"
 BIDI_STATIC = "grpc-bidi, libflwr.a"
-CLIENTS = [("grpc-rere", GrpcStandIn), ("grpc-adapter", AdapterStandIn), ("rest", RestStandIn)]
+CLIENTS = {"grpc-rere": GrpcLink, "grpc-adapter": AdapterLink, "rest": RestLink}
 
 
 class Bench(Rounds):
@@ -82,14 +84,14 @@ class Bench(Rounds):
         """(when it was pulled, when the app began, when it ended, when the reply was here)"""
         self.standin.room((mib + 64) << 20)
         message = self.standin.send(self.arrays(mib), sit="")
-        came, reply = self.standin.reply(message, 300)
+        reply = self.standin.wait_reply(message.id, 300)
         self.standin.check(programs, reply)
         sent = {name: array.data for name, array in self.arrays(mib).items()}
-        record = reply.content.parameters["bulk"]
+        record = reply.message.content.parameters["bulk"]
         if dict(zip(record.data_keys, (each.data for each in record.data_values))) != sent:
             raise RuntimeError(f"{programs}: the arrays came back changed")
         self.standin.replies.clear()
-        return self.standin.pulled[message], *self.standin.times(reply), came
+        return message.pulled, *self.standin.times(reply), reply.came
 
     def large(self, programs, node, idle, before):
         """Arrays there and back, after some of this size before them, which do not count; the
@@ -121,9 +123,9 @@ class Bench(Rounds):
         try:
             quiet = {"--log-level": "info"} if programs == "ours" else None
             federation.start_clientapp(address, quiet)
-            for ready, _, came, _ in self.back_to_back(programs):
+            for ready, _, reply in self.back_to_back(programs):
                 figure = "process isolation: tiny message, round trip"
-                self.add(figure, programs, (came - ready) * 1e3)
+                self.add(figure, programs, (reply.came - ready) * 1e3)
         except Exception:
             print(node.text()[-5000:], file=sys.stderr)
             raise
@@ -159,11 +161,11 @@ class Bench(Rounds):
             ]
         killed = time.time()
         os.kill(pid, signal.SIGKILL)
-        came, reply = self.standin.reply(message)
-        if not reply.HasField("error"):
+        reply = self.standin.wait_reply(message.id, 60)
+        if not reply.message.HasField("error"):
             raise RuntimeError(f"{programs}: a killed {victim} gave a result")
         if figure:
-            self.add(figure.format(victim), programs, (came - killed) * 1e3)
+            self.add(figure.format(victim), programs, (reply.came - killed) * 1e3)
         return killed
 
     def round(self, programs):
@@ -217,7 +219,7 @@ def run(options, programs, binaries):
     environment = ROOT / "build/python/flower-1.15.2"
     imports = []
     fab = build_fab(environment, APP)
-    standin = GrpcStandIn(*fab)
+    standin = PlainStandIn(GrpcLink, fab)
     more = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(options, environment, binaries, Path(folder), standin)
@@ -251,7 +253,7 @@ def run(options, programs, binaries):
 
 def run_clients(bench, programs, fab):
     """The rows of programs with a client in them; lines for below the table."""
-    standins = {name: stand_in(*fab) for name, stand_in in CLIENTS}
+    standins = {name: PlainStandIn(carrier, fab) for name, carrier in CLIENTS.items()}
     bench.FIGURES = [
         *bench.FIGURES,
         *clients.BIDI,

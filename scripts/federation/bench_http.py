@@ -15,7 +15,7 @@ from flwr.app import Array
 from . import clients
 from .measure import ARRAYS, Peaks, Rounds, build_fab, cell, machine, own_cpu, parse, status_field, table
 from .processes import tree_of, wait_until
-from .standin_http import HttpStandIn
+from .standin_objects import ObjectsStandIn
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = Path(__file__).parent / "tiny-objects"
@@ -92,11 +92,11 @@ class Bench(Rounds):
         wait_until(lambda: programs == "python" or len(tree_of(node.pid)) == 1, "the worker is gone")
         cpu = own_cpu(node.pid)
         message = self.standin.send(self.arrays[mib], sit="")
-        came, reply = self.standin.reply(message, 600)
+        reply = self.standin.wait_reply(message.id, 600)
         self.standin.check(programs, reply)
         if not self.standin.has_arrays(reply):
             raise RuntimeError(f"{programs}: the arrays came back changed")
-        return came - self.standin.pulled[message], own_cpu(node.pid) - cpu
+        return reply.came - message.pulled, own_cpu(node.pid) - cpu
 
     def round(self, programs):
         federation, node = self.start(programs, None)
@@ -107,7 +107,7 @@ class Bench(Rounds):
                 self.idle(programs, node)
                 self.messages(programs)
             else:
-                self.standin.reply(self.standin.send(sit=""))
+                self.standin.wait_reply(self.standin.send(sit="").id, 60)
             idle = self.resident(programs, node)
             for mib in self.sizes:
                 self.large(programs, node, mib, idle)
@@ -146,7 +146,7 @@ def main():
     environment = ROOT / "build/python/flower-1.41.0"
     binaries = Path(os.environ.get("FLWR_BIN_DIR", ROOT / "build/release/bin"))
     programs = [options.programs] if options.programs else ["python", "ours"]
-    standin = HttpStandIn(*build_fab(environment, APP))
+    standin = ObjectsStandIn(build_fab(environment, APP))
     imports = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(options, environment, binaries, Path(folder), standin)

@@ -81,31 +81,29 @@ def bidi(bench, programs):
 
 def fit(bench, programs, transport, standin):
     """The next message is ready when the reply of the last one has come, for so many seconds."""
-    ready, took = {}, {}
+    took = []
     over = threading.Event()
-    end = None
+    ready = end = None
 
     def next_one(came):
-        nonlocal end
-        for message in ready.keys() & standin.replies.keys() - took.keys():
-            took[message] = came - ready[message]
+        nonlocal ready, end
         if end is None:  # the first one finds out, and connects
-            took.clear()
             end = came + SECONDS
+        else:
+            took.append(came - ready)
         if came > end:
             over.set()
             return
-        message = standin.send_fit()
-        ready.clear()
-        ready[message] = time.time()
+        standin.send_fit()
+        ready = time.time()
 
     standin.forget()
     with guard_of(bench) as guard:
         client = launch(guard, argv_of(bench, programs, transport), standin.address)
         try:
-            standin.wait_registered()
-            ready[standin.send_fit()] = time.time()
+            standin.wait_online(60)
             standin.on_reply = next_one
+            standin.send_fit()
             if not over.wait(60 + SECONDS):
                 raise RuntimeError(f"{programs}: no replies over {transport}")
         except Exception:
@@ -113,13 +111,13 @@ def fit(bench, programs, transport, standin):
             raise
         finally:
             standin.on_reply = None
-    for _, reply in standin.replies.values():
+    for reply in standin.replies:
         standin.check(programs, reply)
     standin.replies.clear()
     (trip, *_), (rate, *_) = fits(transport)
-    for seconds in took.values():
+    for seconds in took:
         bench.add(trip, programs, seconds * 1e3)
-    bench.add(rate, programs, len(took) / sum(took.values()))
+    bench.add(rate, programs, len(took) / sum(took))
 
 
 # ---- memory ----
@@ -142,8 +140,8 @@ class IdleServer:
         with contextlib.suppress(grpc.RpcError):
             yield from (b"" for _ in messages)
 
-    def wait_registered(self):
-        if not self.joined.acquire(timeout=60):
+    def wait_online(self, seconds):
+        if not self.joined.acquire(timeout=seconds):
             raise RuntimeError("no client has come")
 
     def forget(self):
@@ -158,7 +156,7 @@ def at_rest(bench, programs, case, transport, server, which=SHARED):
     server.forget()
     with guard_of(bench) as guard:
         client = launch(guard, argv_of(bench, programs, transport, which), server.address)
-        server.wait_registered()
+        server.wait_online(60)
         time.sleep(min(bench.options.settle, SETTLE_S))  # what is measured is time without events
         for (figure, *_), mib in zip(idle(case), memory(client.pid)):
             bench.add(figure, programs, mib)

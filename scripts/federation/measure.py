@@ -154,7 +154,7 @@ class Rounds:
             options |= {"--native-app": f"flwr-native/tiny={library}", "--python": None}
         before = time.time()
         node = federation.start_node(superlink=self.standin.address, wait=False, options=options)
-        registered = self.standin.wait_registered()
+        registered = self.standin.wait_online(60)
         if figure:
             self.add(figure, programs, (registered - before) * 1e3)
         return federation, node
@@ -172,33 +172,34 @@ class Rounds:
         self.add("idle context switches", programs, (after[1] - before[1]) / elapsed)
 
     def back_to_back(self, programs):
-        """The next message is ready when the reply of the last one has come: (ready, reply) of each."""
+        """The next message is ready when the reply of the last one has come: (when it was, when it was
+        pulled, reply) of each."""
         standin = self.standin
         ready = {}
         wanted = self.options.messages + 2  # the first ones fetch and install the app
 
         def next_one(came):
             if len(ready) < wanted:
-                ready[standin.send(sit="")] = came
+                ready[standin.send(sit="").id] = came
 
         standin.on_reply = next_one
         next_one(time.time())
         standin.wait(
-            lambda: len(ready) == wanted and set(ready) <= set(standin.replies), "replies", 120
+            lambda: len(ready) == wanted and all(map(standin.replies_to, ready)), "replies", 120
         )
         standin.on_reply = None
         for message in list(ready)[2:]:
-            came, reply = standin.replies[message]
+            reply = standin.wait_reply(message)
             standin.check(programs, reply)
-            yield ready[message], standin.pulled[message], came, reply
+            yield ready[message], standin.parcels[message].pulled, reply
 
     def messages(self, programs):
-        for ready, pulled, came, reply in self.back_to_back(programs):
+        for ready, pulled, reply in self.back_to_back(programs):
             began, ended = self.standin.times(reply)
-            self.add("tiny message, whole round trip", programs, (came - ready) * 1e3)
+            self.add("tiny message, whole round trip", programs, (reply.came - ready) * 1e3)
             self.add("... ready to pulled", programs, (pulled - ready) * 1e3)
             self.add("... pulled to user code", programs, (began - pulled) * 1e3)
-            self.add("... user code to reply", programs, (came - ended) * 1e3)
+            self.add("... user code to reply", programs, (reply.came - ended) * 1e3)
 
     def only(self, goals):
         """The figures that were measured; goals: of those that have another one here."""

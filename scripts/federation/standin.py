@@ -1,84 +1,91 @@
-"""What the stand-ins for a SuperLink have in common, whatever carries them (standin_fleet.py,
-standin_http.py): one node, one run, and when each call came."""
+"""Stand-ins for the SuperLink that are measured with. Messages are made before they are handed out and
+read after they came, so that what is measured is the node's work."""
 
-import threading
 import time
-import uuid
 
 import numpy as np
 from flwr.common import FitIns, ndarrays_to_parameters
-from flwr.proto import fab_pb2, run_pb2
 
-from .processes import Late
+from .superlink.link import Fab, Link
+from .superlink.parcel import make_plain, metadata, plain_content
+from .superlink.protos import own
 
-SUPERLINK_NODE_ID = 1
-RUN_ID = 7
+
 FIT = FitIns(ndarrays_to_parameters([np.zeros(4, dtype=np.float32)]), {})  # of a client
 
 
-class StandIn:
-    """Messages are made by send(), or by send_fit() for a client, and replies come out of reply(). A
-    subclass has these and port."""
+class StandIn(Link):
+    """A subclass makes messages, by make(arrays, order), and those of a client, by make_fit()."""
 
-    def __init__(self, fab_hash, fab_content):
-        self.fab = fab_pb2.Fab(hash_str=fab_hash, content=fab_content)
-        self.run = run_pb2.Run(
-            run_id=RUN_ID, fab_id="flwr-native/tiny", fab_version="1.0.0", fab_hash=fab_hash
-        )
-        self.changed = threading.Condition()
-        self.node_id = 0
-        self.registered = None  # when the node did, by time.time()
-        self.waiting = []  # (message id, the answer that hands it out)
-        self.pulled = {}  # message id -> when it was handed out
-        self.replies = {}  # message id -> (when all of it was here, the reply)
+    def __init__(self, dialect, carrier, fab, certificates=None):
+        super().__init__(dialect, own(), lambda run_id: Fab(*fab, "flwr-native/tiny"))
         self.on_reply = None
-
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.port}"
+        self.carrier = carrier(self, certificates)
+        self.address, self.close = self.carrier.address, self.carrier.close
 
     def forget(self):
-        """Ready for the next node."""
+        """The next node may come."""
         with self.changed:
-            self.registered, self.waiting, self.on_reply = None, [], None
+            self.online, self.waiting, self.on_reply = None, [], None
 
-    def wait(self, condition, what, seconds=60):
-        with self.changed:
-            if not self.changed.wait_for(condition, seconds):
-                raise Late(f"the stand-in SuperLink has waited {seconds} s for {what}")
+    def room(self, size):
+        """The next reply and its objects have so many bytes; the last ones are forgotten."""
+        self.replies.clear()
+        self.carrier.reserve(size)
 
-    def wait_registered(self):
-        self.wait(lambda: self.registered, "the node")
-        return self.registered
+    def send(self, arrays=None, **order):
+        """A message that is ready now."""
+        return self.hand_in_ready(self.make(arrays, order))
 
-    def reply(self, message_id, seconds=60):
-        """(when all of it was here, the reply)"""
-        self.wait(lambda: message_id in self.replies, "a reply", seconds)
-        return self.replies[message_id]
+    def send_fit(self):
+        """One for a client."""
+        return self.hand_in_ready(self.make_fit())
 
-    # ---- for subclasses ----
+    def hand_in_ready(self, parcel):
+        answer = self.protos.PullMessagesResponse(messages_list=[parcel.message])
+        if parcel.tree is not None:
+            answer.message_object_trees.append(parcel.tree)
+        parcel.message = self.carrier.ready("PullMessages", answer.SerializeToString())
+        parcel.content = None
+        return self.hand_in(parcel)
 
-    def fill(self, meta, message_type="query"):
-        """The metadata of a message for the node, but for its id."""
-        meta.run_id, meta.group_id, meta.message_type = RUN_ID, "1", message_type
-        meta.src_node_id, meta.dst_node_id = SUPERLINK_NODE_ID, self.node_id
-        meta.ttl, meta.created_at = 3600.0, time.time()
+    def hand_out(self, parcel, response):
+        parcel.pulled = time.time()
+        self.handed_out[parcel.id] = parcel
+        answer, parcel.message = parcel.message, None  # large ones would add up
+        return answer
 
-    def new_node(self):
-        with self.changed:
-            self.node_id = uuid.uuid4().int >> 65 | 1
-            return self.node_id
+    def complete(self, reply):
+        """The call is not answered yet: the next message is then ready."""
+        super().complete(reply)
+        if self.on_reply:
+            self.on_reply(reply.came)
 
-    def node_registered(self):
-        with self.changed:
-            self.registered = time.time()
-            self.changed.notify_all()
+    def check(self, programs, reply):
+        if reply.message.HasField("error"):
+            raise RuntimeError(f"{programs}: {reply.message.error}")
 
-    def hand_out(self):
-        """What PullMessages is answered with."""
-        with self.changed:
-            if not self.waiting:
-                return b""
-            message_id, answer = self.waiting.pop(0)
-            self.pulled[message_id] = time.time()
-            return answer
+
+class PlainStandIn(StandIn):
+    """A SuperLink of Flower 1.15."""
+
+    def __init__(self, *arguments):
+        super().__init__("A", *arguments)
+        self.kept = self.content = None
+
+    def make(self, arrays, order):
+        if arrays is None or self.kept is not arrays:  # those are sent again and again
+            self.kept, self.content = arrays, plain_content(order, arrays)
+        return make_plain(metadata(self.protos, self.node_id), self.content)
+
+    def make_fit(self):
+        from flwr.common.recordset_compat import fitins_to_recordset
+        from flwr.common.serde import recordset_to_proto
+
+        its = metadata(self.protos, self.node_id, message_type="train")
+        return make_plain(its, recordset_to_proto(fitins_to_recordset(FIT, True)))
+
+    def times(self, reply):
+        """When the app began and ended."""
+        times = reply.message.content.metrics["times"].data
+        return times["began"].double, times["ended"].double

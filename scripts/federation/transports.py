@@ -11,13 +11,15 @@ from .bench import APP, ROOT, Bench
 from .calls import CALLS, measure
 from .credentials import Certificates
 from .measure import build_fab, machine, status_field, table
-from .standin_fleet import AdapterStandIn, GrpcStandIn, RestStandIn
+from .standin import PlainStandIn
+from .superlink.grpc_link import AdapterLink, GrpcLink
+from .superlink.http_link import RestLink
 
-# what it is called, the option, the stand-in
+# what it is called, the option, what carries calls
 TRANSPORTS = [
-    ("grpc-rere", None, GrpcStandIn),
-    ("grpc-adapter", "--grpc-adapter", AdapterStandIn),
-    ("REST", "--rest", RestStandIn),
+    ("grpc-rere", None, GrpcLink),
+    ("grpc-adapter", "--grpc-adapter", AdapterLink),
+    ("REST", "--rest", RestLink),
 ]
 SECURITY = ("plain", "TLS")
 RATE = {"plain": "4 times Python's", "TLS": "2 times Python's"}
@@ -84,11 +86,11 @@ def run(options, programs, binaries):
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         certificates = Certificates(folder / "tls")
         bench = Transports(options, environment, binaries, folder, None)
-        for name, bench.transport, stand_in in TRANSPORTS:
+        for name, bench.transport, carrier in TRANSPORTS:
             for security in SECURITY:
                 bench.case = f"{name}, {security}"
                 bench.certificates = certificates if security == "TLS" else None
-                bench.standin = stand_in(*fab, bench.certificates)
+                bench.standin = PlainStandIn(carrier, fab, bench.certificates)
                 for number in range(options.runs):
                     for each in programs:
                         say(f"{bench.case}, run {number + 1} of {options.runs}: {each}")

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from relay import Relay
+from kit.relay import Relay
 
 from federation.processes import Late, wait_until
 

@@ -23,7 +23,7 @@ from federation.processes import free_ports, wait_until
 from federation.release import find
 from flwr.common import serde
 from flwr.proto.transport_pb2 import ClientMessage, Reason, Scalar, ServerMessage
-from relay import Relay
+from kit.relay import Relay
 from rpc_driver import SECONDS
 
 HERE = Path(__file__).parent

@@ -2,9 +2,14 @@
 lies."""
 
 import pytest
-from evil.contents import in_pieces, many_chunks, one_chunk_of_many_uses, one_record_of_many_names
-from evil.fab import Fab
-from evil.steps import raw
+from kit.superlink.contents import (
+    in_pieces,
+    many_chunks,
+    one_chunk_of_many_uses,
+    one_record_of_many_names,
+)
+from kit.superlink.fab import make_fab
+from kit.superlink.steps import raw
 from test_evil_superlink import MESSAGE_FAILED, scene, spoken, with_objects
 
 pytestmark = pytest.mark.ours
@@ -73,5 +78,5 @@ def test_bundle_of_odd_toml(federation, dialect, transport, project):
     """It is no bundle, and its reader costs no more than it may."""
     with scene(federation, dialect, transport, MESSAGE_FAILED.format(7)) as at:
         federation.expect(r"FAB refused: ")
-        at.link.fabs[8] = Fab("", project)
-        at.fails(at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8)), 7)
+        at.link.fabs[8] = make_fab("", project)
+        at.fails(at.link.send(run_id=8), 7)

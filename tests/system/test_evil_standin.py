@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from evil.parcel import content_of
-from evil.protos import newest
-from evil.superlink import EvilSuperLink
+from kit.superlink.evil import EvilSuperLink
+from kit.superlink.parcels import content_of
 
 from federation.processes import Late, free_ports
+from federation.superlink.protos import newest
 
 RELEASES = Path(sys.prefix).parent / "releases"
 # release, dialect and transport, its options
@@ -57,10 +57,9 @@ def test_python_node(federation, release, dialect, transport):
     environment = environment_of(release)
     if not (environment / "bin/flower-supernode").exists() or not newest():
         pytest.skip(f"Flower {release} is not installed")
-    superlink = EvilSuperLink(dialect, transport)
-    link = superlink.link
+    link = EvilSuperLink(dialect, transport)
     try:
-        node = start_python_node(federation, environment, release, transport, superlink.address)
+        node = start_python_node(federation, environment, release, transport, link.address)
         link.wait_online(60)
         # In dialect B chunks are larger: what is one chunk in both is the same object again.
         for bytes in (0, (4 if dialect == "B" else 20) << 20, 0):
@@ -75,4 +74,4 @@ def test_python_node(federation, release, dialect, transport):
         with contextlib.suppress(Late):  # some of them never end after that, sometimes
             node.stop(5)
     finally:
-        superlink.close()
+        link.close()

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from evil.grpc_link import CODES
-from evil.link import METHODS, reply_to
-from evil.parcel import content_of
-from evil.protos import newest
-from evil.steps import (
+from flwr.proto.fab_pb2 import Fab, GetFabResponse
+from flwr.proto.fleet_pb2 import PullMessagesResponse
+from flwr.proto.message_pb2 import Message, Metadata
+from flwr.proto.run_pb2 import GetRunResponse, Run
+from kit.superlink.evil import PROTOCOLS, EvilSuperLink
+from kit.superlink.parcels import content_of
+from kit.superlink.steps import (
     after,
     changed_message,
     contain,
-    deep,
     deep_tree,
     edit,
-    field,
     fake_id,
     honest,
     misname,
@@ -30,9 +30,12 @@ from evil.steps import (
     wire,
     with_tree,
 )
-from evil.superlink import LINES, EvilSuperLink
+from kit.wire import UNKNOWN, field, nested, number_of, start_of
 
 from federation.processes import free_ports, wait_until
+from federation.superlink.grpc_link import CODES
+from federation.superlink.link import METHODS, reply_to
+from federation.superlink.protos import newest, protos_of
 
 pytestmark = pytest.mark.ours
 
@@ -88,11 +91,9 @@ class Scene:
     def __init__(self, federation, dialect, transport, options):
         self.federation = federation
         self.dialect = dialect
-        self.superlink = EvilSuperLink(dialect, transport)
-        self.link = self.superlink.link
-        self.line = self.superlink.line
+        self.link = EvilSuperLink(dialect, transport)
         self.node = federation.start_node(
-            options={**SETTINGS, **options}, superlink=self.superlink.address, wait=False
+            options={**SETTINGS, **options}, superlink=self.link.address, wait=False
         )
 
     def serves(self, bytes=0):
@@ -122,7 +123,7 @@ class Scene:
         assert its.dst_node_id == asked.src_node_id
 
     def close(self):
-        self.superlink.close()
+        self.link.close()
 
 
 @contextmanager
@@ -162,7 +163,7 @@ def of_each(statuses, superlinks):
     """(dialect, transport, status)"""
     return pytest.mark.parametrize(
         "dialect, transport, status",
-        [(*each, status) for each in superlinks for status in statuses[LINES[each[1]]]],
+        [(*each, status) for each in superlinks for status in statuses[PROTOCOLS[each[1]]]],
     )
 
 
@@ -198,7 +199,7 @@ def test_call_refused_once(federation, dialect, transport, method, status):
     """Tried again, and nothing is lost. The run must be new for GetRun and GetFab."""
     with scene(federation, dialect, transport, FAILED) as at:
         at.link.script(method, refuse(status))
-        parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8))
+        parcel = at.link.send(run_id=8)
         at.good(parcel)
         assert not at.link.scripted(method)
 
@@ -219,13 +220,13 @@ RUN_IS_OVER = refuse("PERMISSION_DENIED", "Run is not running", 2007)
 )
 def test_run_is_over(federation, dialect, transport, method, step):
     """The run is not running, or not known: nobody waits for an answer."""
-    if LINES[transport] == "http" and step is UNKNOWN_RUN:
+    if PROTOCOLS[transport] == "http" and step is UNKNOWN_RUN:
         pytest.skip("over HTTP a 404 says that there is no such method")
     if transport == "rest" and step is RUN_IS_OVER:
         pytest.skip("REST does not say so: a 403 is a proxy's")
     with scene(federation, dialect, transport, DROPPED) as at:
         at.link.script(method, step)
-        parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8))
+        parcel = at.link.send(run_id=8)
         at.serves()
         assert not at.link.replies_to(parcel.id)
 
@@ -237,7 +238,7 @@ def test_fab_is_not_there(federation, dialect, transport):
         pytest.skip("was over before 1.33")
     with scene(federation, dialect, transport, MESSAGE_FAILED.format("7")) as at:
         at.link.script("GetFab", refuse("PERMISSION_DENIED", "no, says the test", 2009))
-        parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8))
+        parcel = at.link.send(run_id=8)
         at.fails(parcel, 7, "no, says the test")
 
 
@@ -250,7 +251,7 @@ def test_run_cannot_be_had(federation, dialect, transport, method, status):
     with scene(federation, dialect, transport, MESSAGE_FAILED.format(code)) as at:
         federation.expect(REFUSED)
         at.link.script(method, refuse(status))
-        parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8))
+        parcel = at.link.send(run_id=8)
         at.fails(parcel, code, "the SuperLink did not give .*no, says the test")
 
 
@@ -356,7 +357,7 @@ def test_every_status_on_every_call(federation, dialect, transport, method):
     forgotten = "UNIMPLEMENTED" if transport == "rest" else "UNAUTHENTICATED"
     with scene(federation, dialect, transport) as at:
         federation.expect(r"(WARN|ERROR)\s+supernode: ")
-        for number, step in enumerate(ALL_STATUSES[LINES[transport]]):
+        for number, step in enumerate(ALL_STATUSES[PROTOCOLS[transport]]):
             at.link.script(method, step)
             if method in HEARTBEATS:  # one comes at once after each registration
                 at.link.script("PullMessages", refuse(forgotten, "Invalid node ID"))
@@ -364,7 +365,7 @@ def test_every_status_on_every_call(federation, dialect, transport, method):
                 wait_registered(at)
             before = len(re.findall(UNANSWERED, at.node.text()))
             run_id = 8 + number if method in RUN_CODES else 7
-            parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=run_id))
+            parcel = at.link.send(run_id=run_id)
             at.link.wait(lambda: not at.link.scripted(method), f"{method}")
             wait_until(
                 lambda parcel=parcel, before=before: at.link.replies_to(parcel.id)
@@ -385,10 +386,15 @@ BROKEN = {
     "field 0": b"\x02\x00",
     "message of 2 GiB": b"\x12\xff\xff\xff\xff\x07",
     "metadata cut": b"\x12\x04\x0a\x09\x08\x07",
-    "bad UTF-8": field(2, field(1, b"\x08\x07" + field(2, b"\xff\xfe"))),
+    "bad UTF-8": field(
+        PullMessagesResponse,
+        "messages_list",
+        field(Message, "metadata", field(Metadata, "message_id", b"\xff\xfe")),
+    ),
 }
 # Can be read, and says nothing: no run, no id.
-EMPTY = {"deep": field(2, deep(2, 100_000)), "nothing": b"\x12\x00"}
+NO_MESSAGE = PullMessagesResponse(messages_list=[Message()]).SerializeToString()
+EMPTY = {"nothing": NO_MESSAGE, "deep": nested(number_of(PullMessagesResponse, "messages_list"), 100_000)}
 
 
 @spoken
@@ -418,11 +424,11 @@ def test_message_empty(federation, dialect, transport, body):
     [
         ("GetRun", b"\xff\xff", 8),
         ("GetRun", b"\x0a\x7f", 8),
-        ("GetRun", b"\x0a\x00", 7),  # a run without a FAB
+        ("GetRun", GetRunResponse(run=Run()).SerializeToString(), 7),  # a run without a FAB
         ("GetFab", b"\xff\xff", 7),
         ("GetFab", b"\x0a\x7f", 7),
         ("GetFab", b"", 7),
-        ("GetFab", b"\x0a\x00", 7),  # an empty FAB
+        ("GetFab", GetFabResponse(fab=Fab()).SerializeToString(), 7),  # an empty FAB
     ],
 )
 def test_run_unreadable(federation, dialect, transport, method, body, code):
@@ -430,7 +436,7 @@ def test_run_unreadable(federation, dialect, transport, method, body, code):
     with scene(federation, dialect, transport, MESSAGE_FAILED.format(code)) as at:
         federation.expect(FAILED, REFUSED)
         at.link.script(method, *[raw(body)] * 3)
-        parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8))
+        parcel = at.link.send(run_id=8)
         at.fails(parcel, code)
         at.link.scripts.clear()
 
@@ -476,7 +482,7 @@ OF_PROXIES = {
     "redirects": says(302, "location: http://portal.invalid/", text=b""),
     "portal": says(200),
 }
-OVER_HTTP = [each for each in SPOKEN if LINES[each[1]] == "http"]
+OVER_HTTP = [each for each in SPOKEN if PROTOCOLS[each[1]] == "http"]
 
 
 @pytest.mark.parametrize("dialect, transport", OVER_HTTP)
@@ -494,7 +500,7 @@ def test_proxy_in_the_way(federation, dialect, transport):
         at.link.script("GetRun", says(403))
         at.link.script("GetFab", says(403))
         at.link.script("PushMessages", *OF_PROXIES.values())  # more than odd answers may be
-        parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8))
+        parcel = at.link.send(run_id=8)
         at.good(parcel, 120)
         at.delivered(parcel)
         assert not any(at.link.scripts.values())
@@ -514,14 +520,14 @@ WIRE = {
     "another type": says(200),
     "another status": says(403),
     "shorter than it says": wire([*GOOD, "content-length: 1000"], b"\x12\x03"),
-    "two lengths": wire([*GOOD, "content-length: 2", "content-length: 3"], b"\x12\x00\x00"),
-    "length is no number": wire([*GOOD, "content-length: +2"], b"\x12\x00"),
+    "two lengths": wire([*GOOD, "content-length: 2", "content-length: 3"], NO_MESSAGE + b"\0"),
+    "length is no number": wire([*GOOD, "content-length: +2"], NO_MESSAGE),
     "too large": wire([*GOOD, f"content-length: {1 << 40}"]),
-    "no chunk": wire([*GOOD, CHUNKED], b"zz\r\n\x12\x00\r\n0\r\n\r\n"),
-    "cut in a chunk": wire([*GOOD, CHUNKED], b"ff\r\n\x12\x00"),
-    "no last chunk": wire([*GOOD, CHUNKED], b"2\r\n\x12\x00\r\n"),
+    "no chunk": wire([*GOOD, CHUNKED], b"zz\r\n%b\r\n0\r\n\r\n" % NO_MESSAGE),
+    "cut in a chunk": wire([*GOOD, CHUNKED], b"ff\r\n" + NO_MESSAGE),
+    "no last chunk": wire([*GOOD, CHUNKED], b"2\r\n%b\r\n" % NO_MESSAGE),
     "compressed": wire([*GOOD, "content-encoding: gzip", "content-length: 2"], b"\x1f\x8b"),
-    "part": wire(["HTTP/1.1 206 Part", *GOOD[1:], "content-length: 2"], b"\x12\x00"),
+    "part": wire(["HTTP/1.1 206 Part", *GOOD[1:], "content-length: 2"], NO_MESSAGE),
     "no HTTP": wire(["SSH-2.0-OpenSSH_9.2"]),
     "refusal without end": wire(
         ["HTTP/1.1 500 Words", CHUNKED], b"100000\r\n" + bytes(1 << 20) + b"\r\n", stays=True
@@ -543,7 +549,7 @@ def test_wire(federation, dialect, transport, method):
             done = name == "too large" and method == "PushMessages"
             at.link.script(method, after(step) if done else step)
             run_id = 8 + number if method == "GetRun" else 7
-            parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=run_id))
+            parcel = at.link.send(run_id=run_id)
             at.good(parcel)
             at.delivered(parcel)
             assert not at.link.scripted(method), name
@@ -567,7 +573,7 @@ def test_containers(federation, dialect):
             for name, step in CONTAINERS.items():
                 run_id += method == "GetRun"
                 at.link.script(method, step)
-                parcel = at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=run_id))
+                parcel = at.link.send(run_id=run_id)
                 at.good(parcel)
                 at.delivered(parcel)
                 assert not at.link.scripted(method), name
@@ -579,6 +585,10 @@ def test_containers(federation, dialect):
 # ---- too much ----
 
 
+def of_one_message(bytes_of_it):
+    return field(PullMessagesResponse, "messages_list", bytes(bytes_of_it))
+
+
 @large
 @spoken
 def test_answer_too_large(federation, dialect, transport):
@@ -586,7 +596,7 @@ def test_answer_too_large(federation, dialect, transport):
     options = {"--grpc-max-message-length": LARGEST * MIB}
     with scene(federation, dialect, transport, options=options) as at:
         federation.expect(LOST, TOO_LARGE)
-        at.link.script("PullMessages", raw(field(2, bytes((LARGEST + 1) * MIB))))
+        at.link.script("PullMessages", raw(of_one_message((LARGEST + 1) * MIB)))
         at.link.wait(lambda: not at.link.scripted("PullMessages"), "a poll")
 
 
@@ -606,7 +616,7 @@ def test_message_far_over_the_budget(federation, transport):
     options = {"--memory-budget": "64M"}
     with scene(federation, "A", transport, options=options) as at:
         federation.expect(TOO_LARGE)
-        at.link.script("PullMessages", raw(field(2, bytes(600 * MIB))))
+        at.link.script("PullMessages", raw(of_one_message(600 * MIB)))
         at.node.wait_log(TOO_LARGE)
         assert SANITIZED or memory(at.node, "VmHWM") < 320
 
@@ -618,7 +628,7 @@ def test_fat_heartbeat(federation, dialect, transport):
     at = Scene(federation, dialect, transport, {})
     method = "Ping" if dialect == "A" else "SendNodeHeartbeat"
     try:
-        at.link.script(method, *PROBE[dialect], raw(field(15, bytes(128 * MIB))))
+        at.link.script(method, *PROBE[dialect], raw(start_of(UNKNOWN, 128 * MIB) + bytes(128 * MIB)))
         at.link.wait_online()
         at.link.wait(lambda: not at.link.scripted(method), "a beat")
         at.serves()
@@ -630,13 +640,14 @@ def test_fat_heartbeat(federation, dialect, transport):
         at.close()
 
 
-@pytest.mark.parametrize("dialect, transport", [each for each in OBJECTS if LINES[each[1]] == "http"])
+@pytest.mark.parametrize("dialect, transport", [each for each in OBJECTS if PROTOCOLS[each[1]] == "http"])
 def test_fat_object(federation, dialect, transport):
     """Objects have a bound: the message is answered with an error. (Over gRPC the memory of the
     connection has one, and which of several calls at a time suffers is gRPC's choice.)"""
     with scene(federation, dialect, transport, MESSAGE_FAILED.format(3)) as at:
-        parcel = at.link.maker.make(at.link.node_id)
-        at.link.script("PullObject", *[raw(field(3, bytes(65 * MIB)))] * 2 * len(parcel.objects))
+        parcel = at.link.make()
+        fat = at.link.protos.PullObjectResponse(object_content=bytes(65 * MIB)).SerializeToString()
+        at.link.script("PullObject", *[raw(fat)] * 2 * len(parcel.objects))
         at.fails(at.link.hand_in(parcel), 3, "larger")
         at.link.scripts.pop("PullObject", None)
 
@@ -646,7 +657,7 @@ def test_many_empty_messages(federation, dialect, transport):
     """Millions in few bytes; the first is of no use, the others are lost."""
     with scene(federation, dialect, transport, TOO_MANY) as at:
         federation.expect(MESSAGE_FAILED.format("(8|3)"))
-        at.link.script("PullMessages", raw(b"\x12\x00" * (3 * MIB)))
+        at.link.script("PullMessages", raw(NO_MESSAGE * (3 * MIB)))
         at.link.wait(lambda: not at.link.scripted("PullMessages"), "a poll")
 
 
@@ -654,7 +665,7 @@ def test_many_empty_messages(federation, dialect, transport):
 def test_two_messages_at_once(federation, dialect, transport):
     """The first is answered, and the log says that the other one is lost."""
     with scene(federation, dialect, transport, TOO_MANY) as at:
-        first, second = (at.link.maker.make(at.link.node_id) for _ in range(2))
+        first, second = (at.link.make() for _ in range(2))
         at.link.parcels |= {first.id: first, second.id: second}
 
         def both(call):
@@ -679,7 +690,7 @@ def test_fab_is_a_bomb(federation, dialect, transport):
 
         at.link.script("GetFab", *[edit(bomb)] * 4)
         for run_id in range(8, 12):
-            at.fails(at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=run_id)), 7)
+            at.fails(at.link.send(run_id=run_id), 7)
 
 
 @spoken
@@ -693,7 +704,7 @@ def test_fab_is_not_what_it_should_be(federation, dialect, transport, length):
             response.fab.content = response.fab.content[:length]
 
         at.link.script("GetFab", *[edit(cut)] * 3)
-        at.fails(at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8)), 7)
+        at.fails(at.link.send(run_id=8), 7)
         at.link.scripts.clear()
 
 
@@ -824,16 +835,16 @@ def test_poll_never_answered_then_cut(federation, dialect, transport):
         federation.expect(FAILED)  # HTTP's client may have another try by itself
         at.link.script("PullMessages", never)
         at.link.wait(lambda: not at.link.scripted("PullMessages"), "a poll")
-        at.line.cut()
+        at.link.relay.cut()
 
 
 @spoken
 def test_cut_in_a_message(federation, dialect, transport):
     """A message that breaks off in the middle is lost in dialect A; its objects are not, later."""
     with scene(federation, dialect, transport, FAILED) as at:
-        at.line.cut_in_answer(3 * MIB)
+        at.link.relay.cut_in_answer(3 * MIB)
         parcel = at.link.send(bytes=6 * MIB)
-        assert at.line.was_cut.wait(30)
+        assert at.link.relay.was_cut.wait(30)
         if dialect != "A":
             at.good(parcel)
 
@@ -847,32 +858,38 @@ def test_cut_in_the_fab(federation, dialect, transport):
             response.fab.content += big
 
         at.link.script("GetFab", edit(grow))
-        at.line.cut_in_answer(MIB)
-        at.good(at.link.hand_in(at.link.maker.make(at.link.node_id, run_id=8)))
-        assert at.line.was_cut.is_set()
+        at.link.relay.cut_in_answer(MIB)
+        at.good(at.link.send(run_id=8))
+        assert at.link.relay.was_cut.is_set()
 
 
 @spoken
 def test_slow_drip(federation, dialect, transport):
     """A few bytes at a time: slow is not dead."""
     with scene(federation, dialect, transport) as at:
-        at.line.down_rate = 4000
+        at.link.relay.answer_rate = 4000
         at.serves()
         at.serves(bytes=8000)
-        at.line.down_rate = None
+        at.link.relay.answer_rate = None
 
 
 # ---- objects ----
 
 
+TREES = {
+    "broken": lambda protos: b"\xff\xff",
+    "deep": lambda protos: deep_tree(protos, 100_000),
+    "wide": lambda protos: wide_tree(protos, 1_000_000),
+    "deep without ids": lambda protos: nested(number_of(protos.ObjectTree, "children"), 100_000),
+    "empty": lambda protos: b"",
+}
+
+
 @with_objects
-@pytest.mark.parametrize(
-    "tree",
-    [b"\xff\xff", deep_tree(100_000), wide_tree(1_000_000), deep(2, 100_000), b""],
-    ids=["broken", "deep", "wide", "deep without ids", "empty"],
-)
-def test_odd_tree(federation, dialect, transport, tree):
+@pytest.mark.parametrize("make", TREES.values(), ids=TREES.keys())
+def test_odd_tree(federation, dialect, transport, make):
     """Refused with a sentence; what the largest took may stay with the program."""
+    tree = make(protos_of(newest()))
     room = SMALL + len(tree) // MIB
     with scene(federation, dialect, transport, room=room) as at:
         federation.expect(MESSAGE_FAILED.format(r"\d+"), LOST)
@@ -881,16 +898,19 @@ def test_odd_tree(federation, dialect, transport, tree):
         at.link.wait_reply(parcel.id)
 
 
-def cycle():
-    own = field(1, fake_id(1).encode())
-    inner = field(1, fake_id(2).encode()) + field(2, own + field(2, field(1, fake_id(2).encode())))
-    return own + field(2, inner)
+def cycle(protos):
+    """An object is its own grandchild, and so is its child."""
+    first, second, again = fake_id(1), fake_id(2), protos.ObjectTree(object_id=fake_id(2))
+    tree = protos.ObjectTree(object_id=first)
+    child = tree.children.add(object_id=second)
+    child.children.add(object_id=first, children=[again])
+    return tree.SerializeToString()
 
 
 @with_objects
 def test_tree_with_a_cycle(federation, dialect, transport):
     with scene(federation, dialect, transport, MESSAGE_FAILED.format(r"\d+")) as at:
-        parcel, step = with_tree(at.link, cycle())
+        parcel, step = with_tree(at.link, cycle(at.link.protos))
         at.link.script("PullMessages", step)
         at.fails(parcel, 3)
 

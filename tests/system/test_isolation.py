@@ -7,7 +7,7 @@ import grpc
 import pytest
 from http2 import PREFACE, Connection
 from judge import at_its_end, at_work, serves
-from relay import Relay
+from kit.relay import Relay
 
 from federation.processes import free_ports, wait_until
 from flwr.proto import clientappio_pb2 as api

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from judge import behind_relay, serves
-from relay import Relay
+from kit.relay import Relay
 
 from federation.processes import free_ports, wait_until
 

@@ -20,7 +20,9 @@ import numpy
 import pytest
 from federation.credentials import Certificates
 from federation.processes import free_ports, wait_until
-from federation.standin_fleet import GrpcStandIn, RestStandIn
+from federation.standin import PlainStandIn
+from federation.superlink.grpc_link import GrpcLink
+from federation.superlink.http_link import RestLink
 from flwr.proto.transport_pb2 import Reason, Scalar, ServerMessage
 from test_bidi import dismiss, fit, judged, properties, reconnect, result_of, server
 
@@ -188,7 +190,10 @@ def test_the_program_stays_as_it_is(start, tmp_path):
 
 def test_the_program_of_a_node_stays_as_it_is(start, tmp_path):
     """At SuperLinks, with flwr_node_...(); both at the same time, since they leave slowly."""
-    superlinks = {"grpc-rere": GrpcStandIn("", b""), "rest": RestStandIn("", b"")}
+    superlinks = {
+        "grpc-rere": PlainStandIn(GrpcLink, ("", b"")),
+        "rest": PlainStandIn(RestLink, ("", b"")),
+    }
     try:
         with contextlib.ExitStack() as stack:
             for transport, superlink in superlinks.items():
@@ -196,7 +201,7 @@ def test_the_program_of_a_node_stays_as_it_is(start, tmp_path):
                 folder.mkdir()
                 stack.enter_context(look_at_host(start, folder, superlink.address, transport))
             for superlink in superlinks.values():
-                superlink.wait_registered()
+                superlink.wait_online()
                 superlink.send_fit()
     finally:
         for superlink in superlinks.values():

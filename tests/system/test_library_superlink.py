@@ -10,7 +10,9 @@ import subprocess
 
 import pytest
 from federation.processes import wait_until
-from federation.standin_fleet import GrpcStandIn
+from federation.standin import PlainStandIn
+from federation.superlink.grpc_link import GrpcLink
+from federation.superlink.link import Refusal
 from judge import serves
 from test_library import BUILD, example
 from test_releases import use
@@ -221,35 +223,27 @@ def test_example_poll_loop(federation, record_property):
         process.wait()
 
 
-class RefusingHeartbeats(GrpcStandIn):
+class RefusingHeartbeats(PlainStandIn):
     """A SuperLink that takes none: they are soon tried again, not after half a minute."""
 
-    beats = 0
-
-    def answer(self, name, came, request):
-        if name == "Ping":
-            with self.changed:
-                self.beats += 1
-                self.changed.notify_all()
-            raise ValueError("no heartbeats now")
-        return super().answer(name, came, request)
+    def Ping(self, request, response):
+        raise Refusal("UNAVAILABLE", "no heartbeats now")
 
 
 def test_heartbeats_while_a_method_works(federation):
     """They go on while the program's thread is busy."""
-    superlink = RefusingHeartbeats("", b"")
+    superlink = RefusingHeartbeats(GrpcLink, ("", b""))
     federation.expect("Ping failed")
     try:
         argv = [superlink.address, "nodes=1", "transport=grpc-rere", "work=600000", "patience=1"]
         node = federation.start("library-client", [BUILD / "tests/library-client", *argv], os.environ)
-        superlink.wait_registered()
-        message = superlink.send_fit()
+        superlink.wait_online()
+        message = superlink.send_fit().id
         node.wait_log("fit begins", 60)
-        before = superlink.beats
-        superlink.wait(lambda: superlink.beats >= before + 2, "two heartbeats")
-        assert "ends" not in node.text() and message not in superlink.replies
+        superlink.wait_calls("Ping", 2)
+        assert "ends" not in node.text() and not superlink.replies
         node.signal(signal.SIGTERM)
-        superlink.reply(message)
+        superlink.wait_reply(message)
         assert node.wait(60) == 0
     finally:
         superlink.close()

@@ -38,10 +38,14 @@ from http2 import (
     reset,
     settings,
 )
+from kit import wire
 
 from flwr.common import serde
 from flwr.proto import clientappio_pb2 as api
 from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
+from flwr.proto.error_pb2 import Error
+from flwr.proto.message_pb2 import Context, Message, Metadata
+from flwr.proto.recordset_pb2 import RecordSet
 
 pytestmark = pytest.mark.ours
 
@@ -574,7 +578,7 @@ def test_reader_who_does_not_read(victim):
     windows += frame(Frame.WINDOW_UPDATE, 0, 0, (1 << 30).to_bytes(4, "big"))
     with victim.unharmed(grows=50 + SMALL), ExitStack() as stack:
         with Work(victim, bytes=50 * MIB) as work:
-            body = data(1, message(b"\x08" + varint(work.token)), END_STREAM)
+            body = data(1, message(asks(work.token)), END_STREAM)
             for _ in range(20):
                 opening = PREFACE + windows + headers(1, PULL) + body
                 connection = Connection(victim.address, opening, receive_buffer=4096)
@@ -756,29 +760,15 @@ def test_outputs_of_an_ended_message(victim):
 # ---- messages that are none ----
 
 
-def varint(value):
-    out = b""
-    while value >= 128:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
-
-
-def part(number, content):
-    """A protobuf field that holds bytes, a string or a message."""
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
-def nested(number, depth=10000):
-    """A message in a message in a message ..."""
-    heads, size = [], 0
-    for _ in range(depth):
-        heads.append(varint(number << 3 | 2) + varint(size))
-        size += len(heads[-1])
-    return b"".join(reversed(heads))
-
-
 GROUPS = b"\x0b" * 10000 + b"\x0c" * 10000  # nested, too, in protobuf's older way
+
+
+OUTPUTS = api.PushClientAppOutputsRequest
+
+
+def asks(token):
+    """A request that has nothing but a token, of any method."""
+    return api.PullClientAppInputsRequest(token=token).SerializeToString()
 
 
 def outputs(work, *, token=None, message=None, context=None):
@@ -787,42 +777,52 @@ def outputs(work, *, token=None, message=None, context=None):
     token = work.token if token is None else token
     message = good.message.SerializeToString() if message is None else message
     context = good.context.SerializeToString() if context is None else context
-    return b"\x08" + varint(token) + part(2, message) + part(3, context)
+    parts = wire.field(OUTPUTS, "message", message) + wire.field(OUTPUTS, "context", context)
+    return asks(token) + parts
 
 
 def broken_outputs(work):
     """{name: bytes}: what must not be taken for outputs, from whoever has the right token."""
     good = work.answer()
-    metadata = part(1, good.message.metadata.SerializeToString())
-    content = part(2, good.message.content.SerializeToString())
-    error = b"\x08\x04"  # a code
+    metadata = Message(metadata=good.message.metadata).SerializeToString()
+    content = Message(content=good.message.content).SerializeToString()
+    failed = Message(error=Error(code=4)).SerializeToString()
+
+    def of_metadata(name, bytes):
+        return wire.field(Message, "metadata", wire.field(Metadata, name, bytes))
+
     messages = {
         "no content": metadata,
-        "content and error": metadata + content + part(3, error),
-        "nested metadata": part(1, nested(1)) + part(1, nested(2)),
-        "nested unknown fields": metadata + nested(15),
+        "content and error": metadata + content + failed,
+        "nested metadata": b"".join(
+            wire.field(Message, "metadata", wire.nested(wire.number_of(Metadata, name)))
+            for name in ("run_id", "message_id")
+        ),
+        "nested unknown fields": metadata + wire.nested(wire.UNKNOWN),
         "nested groups": metadata + content + GROUPS,
-        "nested groups in metadata": part(1, GROUPS) + content,
-        "a type that is no UTF-8": part(1, part(8, b"\xff\xfe")) + content,
-        "a group with a NUL": part(1, part(6, b"a\0b")) + content,
-        "a group in overlong UTF-8": part(1, part(6, b"\xc0\x80")) + content,
-        "a reason with a surrogate": metadata + part(3, error + part(2, b"\xed\xa0\x80")),
-        "a group of 1 MiB": part(1, part(6, b"a" * MIB)) + content,
+        "nested groups in metadata": wire.field(Message, "metadata", GROUPS) + content,
+        "a type that is no UTF-8": of_metadata("message_type", b"\xff\xfe") + content,
+        "a group with a NUL": of_metadata("group_id", b"a\0b") + content,
+        "a group in overlong UTF-8": of_metadata("group_id", b"\xc0\x80") + content,
+        "a reason with a surrogate": metadata
+        + failed
+        + wire.field(Message, "error", wire.field(Error, "reason", b"\xed\xa0\x80")),
+        "a group of 1 MiB": of_metadata("group_id", b"a" * MIB) + content,
         "rubbish": b"\xff" * 100,
     }
     contexts = {
         "no context": b"",
-        "a context of nobody": b"\x08\x05\x10\x05",
-        "a nested context": nested(4),
+        "a context of nobody": Context(run_id=5, node_id=5).SerializeToString(),
+        "a nested context": wire.nested(wire.number_of(Context, "state")),
         "a context of groups": GROUPS,
         "a broken context": good.context.SerializeToString() + b"\xff",
     }
     return {
         "nothing": b"",
-        "nested requests": nested(2),
+        "nested requests": wire.nested(wire.number_of(OUTPUTS, "message")),
         "groups behind good outputs": outputs(work) + GROUPS,
         "a token of 11 bytes": b"\x08" + b"\xff" * 10 + b"\1",
-        "a token in words": part(1, b"token") + outputs(work, token=0),
+        "a token in words": wire.field(OUTPUTS, "token", b"token") + outputs(work, token=0),
         **{name: outputs(work, message=each) for name, each in messages.items()},
         **{name: outputs(work, context=each) for name, each in contexts.items()},
     }
@@ -854,8 +854,10 @@ def test_bad_content(victim):
     victim.stuck = True
     with Work(victim) as work:
         work.pull()
-        metadata = part(1, work.answer().message.metadata.SerializeToString())
-        no_utf8 = part(2, part(1, part(1, b"\xff") + part(2, b"")))  # a record's name
+        metadata = Message(metadata=work.answer().message.metadata).SerializeToString()
+        named = wire.field(RecordSet.ParametersEntry, "key", b"\xff")  # a record's name
+        named += wire.field(RecordSet.ParametersEntry, "value", b"")
+        no_utf8 = wire.field(Message, "content", wire.field(RecordSet, "parameters", named))
         work.status(outputs(work, message=metadata + no_utf8))
     assert victim.judge.reply(work.message, 60)["code"] == 8
     victim.serve()
@@ -866,7 +868,8 @@ def test_bad_state(victim):
     """A context whose state cannot be read is not kept for the next message."""
     with Work(victim) as work:
         work.pull()
-        context = work.inputs.context.SerializeToString() + part(4, b"\xff" * 20)
+        context = work.inputs.context.SerializeToString()
+        context += wire.field(Context, "state", b"\xff" * 20)
         work.status(outputs(work, context=context))
     victim.judge.reply(work.message, 10)
     victim.serve()
@@ -883,11 +886,11 @@ def test_wrong_tokens(victim):
         striking = [0, 1, 2**63, 2**64 - 1, work.token ^ 1, work.token ^ 1 << 63]
         with grpc.insecure_channel(victim.address, ALONE) as channel:
             for token in striking:
-                assert status_of(channel, PULL, b"\x08" + varint(token)) == INVALID
-                assert status_of(channel, ATTEND, b"\x08" + varint(token)) == INVALID
+                assert status_of(channel, PULL, asks(token)) == INVALID
+                assert status_of(channel, ATTEND, asks(token)) == INVALID
                 assert status_of(channel, PUSH, outputs(work, token=token)) == INVALID
             guesses = [
-                channel.unary_unary(PULL).future(b"\x08" + varint(token), timeout=20)
+                channel.unary_unary(PULL).future(asks(token), timeout=20)
                 for token in [rng.getrandbits(64) for _ in range(1000)]
             ]
             # Who is refused so often is cut off.
@@ -907,9 +910,7 @@ def test_attended_by_many(victim):
             for _ in range(10):
                 channel = stack.enter_context(grpc.insecure_channel(victim.address, ALONE))
                 attend = channel.unary_unary(ATTEND)
-                calls += [
-                    attend.future(b"\x08" + varint(work.token), timeout=30) for _ in range(15)
-                ]
+                calls += [attend.future(asks(work.token), timeout=30) for _ in range(15)]
             wait_until(lambda: sum(not call.running() for call in calls) >= 150 - 64, "the rest")
             full = [call for call in calls if not call.running()]
             assert {call.code() for call in full} == {grpc.StatusCode.UNAVAILABLE}
@@ -924,7 +925,7 @@ def test_replayed_outputs(victim):
     with victim.unharmed(says="refused: "):
         with Work(victim) as work:
             work.pull()
-            pull, push = b"\x08" + varint(work.token), outputs(work)
+            pull, push = asks(work.token), outputs(work)
             assert work.status(push) == 0
             assert work.status(push) == PRECONDITION
             assert work.status(pull, PULL) == PRECONDITION
@@ -951,7 +952,7 @@ def test_finished_twice_at_once(victim):
                 stack.enter_context(grpc.insecure_channel(victim.address, ALONE)) for _ in range(5)
             ]
             for channel in channels:
-                assert status_of(channel, PULL, b"\x08" + varint(work.token)) == 0
+                assert status_of(channel, PULL, asks(work.token)) == 0
             work.pull()
             push = outputs(work)
             calls = [channel.unary_unary(PUSH).future(push, timeout=10) for channel in channels]

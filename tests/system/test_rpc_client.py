@@ -14,7 +14,7 @@ import http2
 import pytest
 from federation.credentials import Certificates
 from http2 import END_HEADERS, END_STREAM, Frame, data, field, frame, message
-from relay import Relay
+from kit.relay import Relay
 from rpc_driver import SECONDS, RpcClient
 
 MIB = 1 << 20

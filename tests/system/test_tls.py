@@ -7,7 +7,7 @@ import threading
 import pytest
 from federation.credentials import Certificates
 from federation.processes import free_ports
-from relay import Relay
+from kit.relay import Relay
 from secured import RELEASES, lab_of, per_test, serves, trouble, waited_out
 
 pytestmark = pytest.mark.ours

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from evil.superlink import EvilSuperLink
 from federation import release
 from judge import AWAY, serves
+from kit.superlink.evil import EvilSuperLink
 from test_releases import ALL, CHANGED, check, run, start_nodes, use
 
 # The last minor release that has it, and its name in log lines.
@@ -63,7 +63,7 @@ def test_told_to_end(federation):
     superlink = EvilSuperLink("C", "adapter")
     try:
         node = federation.start_node(superlink=superlink.address)
-        superlink.link.wait_online()
+        superlink.wait_online()
         superlink.carrier.metadata = {"should-exit": "true"}
         assert node.wait(60) == 0
         assert node.text().count("told this program to end") == 1

@@ -27,9 +27,11 @@ class Relay:
         self.pairs = []
         self.methods = []  # of each connection there has been: the names that went to the target
         self.cut_after = None
+        self.cut_answer_after = None
         self.cutting = False
         self.refusing = False
-        self.rate = None  # bytes a second of a slow line; None: as fast as can be
+        self.rate = None  # bytes a second of a slow connection; None: as fast as can be
+        self.answer_rate = None  # the same of what comes from the target
         self.was_cut = threading.Event()
         self.closed = False
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -40,6 +42,12 @@ class Relay:
         for pair in self.pairs:
             pair["sent"] = 0
         self.cut_after = number
+
+    def cut_in_answer(self, number):
+        """End the connection on which so many bytes have come from the target from now on."""
+        for pair in self.pairs:
+            pair["came"] = 0
+        self.cut_answer_after = number
 
     def cut(self):
         """End all connections that there are, now; new ones are taken."""
@@ -83,17 +91,18 @@ class Relay:
         except OSError:
             node.close()
             return
-        pair = {"node": node, "link": link, "sent": 0, "methods": set()}
+        pair = {"node": node, "link": link, "sent": 0, "came": 0, "methods": set()}
         self.pairs.append(pair)
         self.methods.append(pair["methods"])
         self.selector.register(node, selectors.EVENT_READ, (pair, "node"))
         self.selector.register(link, selectors.EVENT_READ, (pair, "link"))
 
     def pass_on(self, pair, end):
+        rate = self.rate if end == "node" else self.answer_rate or self.rate
         try:
-            data = pair[end].recv(65536)
-            if data and self.rate:
-                time.sleep(len(data) / self.rate)
+            data = pair[end].recv(64 if end == "link" and self.answer_rate else 65536)
+            if data and rate:
+                time.sleep(len(data) / rate)
             if data:
                 pair["link" if end == "node" else "node"].sendall(data)
         except OSError:
@@ -107,6 +116,12 @@ class Relay:
                 self.cut_after = None
                 self.refusing = True
                 self.cut_now()
+        else:
+            pair["came"] += len(data)
+            if self.cut_answer_after is not None and pair["came"] > self.cut_answer_after:
+                self.cut_answer_after = None
+                self.drop(pair)
+                self.was_cut.set()
 
     def run(self):
         while not self.closed:

@@ -1,12 +1,13 @@
-"""Flower's messages as a release has them, in a process that runs on another release."""
+"""Flower's messages as a release has them, also in a process that runs on another release."""
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-# Run by the release's own python: all that fleet.proto needs, what is needed first.
+# A release's own python runs it: it writes all files that fleet.proto needs, those that others need first.
 DUMP = """
 import sys
 from google.protobuf import descriptor_pb2
@@ -25,8 +26,7 @@ sys.stdout.buffer.write(files.SerializeToString())
 
 
 def newest():
-    """The environment of the newest release, beside the one that runs the tests; None: it is not
-    there."""
+    """The environment of the newest release, beside the one that runs now; None: it is not there."""
     environment = Path(sys.prefix).parent / "flower-1.41.0"
     return environment if (environment / "bin/python").exists() else None
 
@@ -34,13 +34,27 @@ def newest():
 class Protos:
     """Message classes by name: protos.PullMessagesRequest"""
 
-    def __init__(self, environment):
-        command = [Path(environment) / "bin/python", "-c", DUMP]
-        dumped = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-        self.pool = descriptor_pool.DescriptorPool()
-        for file in descriptor_pb2.FileDescriptorSet.FromString(dumped).file:
-            self.pool.Add(file)
+    def __init__(self, pool):
+        self.pool = pool
 
     def __getattr__(self, name):
         found = self.pool.FindMessageTypeByName(f"flwr.proto.{name}")
         return message_factory.GetMessageClass(found)
+
+
+@cache
+def own():
+    """Those of the release that runs now."""
+    from flwr.proto import fab_pb2, fleet_pb2, message_pb2, run_pb2  # noqa: F401
+
+    return Protos(descriptor_pool.Default())
+
+
+@cache
+def protos_of(environment):
+    command = [Path(environment) / "bin/python", "-c", DUMP]
+    dumped = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(dumped).file:
+        pool.Add(file)
+    return Protos(pool)

@@ -4,6 +4,8 @@ import hashlib
 import io
 import zipfile
 
+from federation.superlink.link import Fab
+
 CLIENT_APP = '''
 try:
     from flwr.clientapp import ClientApp
@@ -41,21 +43,20 @@ clientapp = "evil_app.client_app:app"
 """
 
 
-class Fab:
-    def __init__(self, remark, pyproject=PYPROJECT):
-        files = {
-            "pyproject.toml": pyproject,
-            "evil_app/__init__.py": "",
-            "evil_app/client_app.py": remark + CLIENT_APP,
-        }
-        listed = ""
+def make_fab(remark, pyproject=PYPROJECT):
+    files = {
+        "pyproject.toml": pyproject,
+        "evil_app/__init__.py": "",
+        "evil_app/client_app.py": remark + CLIENT_APP,
+    }
+    listed = ""
+    for path, text in files.items():
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        listed += f"{path},{digest},{len(text.encode()) * 8}\n"
+    files[".info/CONTENT"] = listed.rstrip("\n")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as bundle:
         for path, text in files.items():
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            listed += f"{path},{digest},{len(text.encode()) * 8}\n"
-        files[".info/CONTENT"] = listed.rstrip("\n")
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w") as bundle:
-            for path, text in files.items():
-                bundle.writestr(path, text)
-        self.content = packed.getvalue()
-        self.hash = hashlib.sha256(self.content).hexdigest()
+            bundle.writestr(path, text)
+    content = packed.getvalue()
+    return Fab(hashlib.sha256(content).hexdigest(), content)

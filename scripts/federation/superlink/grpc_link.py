@@ -7,16 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 from flwr.proto.grpcadapter_pb2 import MessageContainer
 
-from .link import Never, Raw, Refusal
+from .link import Carrier, Never, Raw, Refusal, names_of
 
 SERVICE = "/flwr.proto.Fleet/"
 ADAPTER = "/flwr.proto.GrpcAdapter/SendReceive"
 CODES = {code.name: code for code in grpc.StatusCode}
 
 
-class GrpcLink(grpc.GenericRpcHandler):
-    def __init__(self, link):
-        self.link = link
+class GrpcLink(Carrier, grpc.GenericRpcHandler):
+    def __init__(self, link, certificates=None):
+        super().__init__(link)
         self.server = grpc.server(
             ThreadPoolExecutor(32),
             handlers=(self,),
@@ -26,7 +26,12 @@ class GrpcLink(grpc.GenericRpcHandler):
                 ("grpc.so_reuseport", 0),
             ],
         )
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        if certificates:
+            files = (certificates.key.read_bytes(), certificates.certificate.read_bytes())
+            credentials = grpc.ssl_server_credentials([files])
+            self.port = self.server.add_secure_port("127.0.0.1:0", credentials)
+        else:
+            self.port = self.server.add_insecure_port("127.0.0.1:0")
         self.server.start()
 
     def close(self):
@@ -61,7 +66,13 @@ class GrpcLink(grpc.GenericRpcHandler):
 
 
 class AdapterLink(GrpcLink):
-    """One method that carries all others, and names their messages."""
+    """One method carries all others, and names their messages."""
+
+    metadata = {"flower-package-name": "flwr", "flower-version": "1.39.0"}
+
+    def __init__(self, link, certificates=None):
+        self.by_request = {names_of(method)[0]: method for method in link.methods}
+        super().__init__(link, certificates)
 
     def service(self, details):
         if details.method != ADAPTER:
@@ -70,19 +81,19 @@ class AdapterLink(GrpcLink):
 
     def unwrap(self, body, context):
         container = MessageContainer.FromString(body)
-        for method, (request, response) in self.link.methods.items():
-            if container.grpc_message_name == request:
-                answer = self.handle(method, container.grpc_message_content, context)
-                if answer.container is not None:
-                    return answer.container
-                return self.wrap(answer.name or response, answer.body).SerializeToString()
-        # What Flower's raises there becomes this.
-        said = f"Exception calling application: Invalid grpc_message_name: {container.grpc_message_name}"
-        context.abort(grpc.StatusCode.UNKNOWN, said)
+        method = self.by_request.get(container.grpc_message_name)
+        if not method:  # Flower's server raises an exception, which gRPC says like this.
+            said = f"Invalid grpc_message_name: {container.grpc_message_name}"
+            context.abort(grpc.StatusCode.UNKNOWN, f"Exception calling application: {said}")
+        answer = self.handle(method, container.grpc_message_content, context)
+        if answer.container is not None:
+            return answer.container
+        return self.wrap(answer.name or names_of(method)[1], answer.body)
 
     def wrap(self, response, content):
         return MessageContainer(
             metadata=self.metadata, grpc_message_name=response, grpc_message_content=content
-        )
+        ).SerializeToString()
 
-    metadata = {"flower-package-name": "flwr", "flower-version": "1.39.0"}
+    def ready(self, method, body):
+        return Raw(b"", container=self.wrap(names_of(method)[1], body))

@@ -3,8 +3,10 @@
 import hashlib
 import json
 
-from .parcel import Parcel, children_of, metadata
-from .steps import field
+from federation.superlink.parcel import Parcel, metadata
+
+from ..wire import field
+from .parcels import children_of
 
 
 def object_of(type, children, body):
@@ -32,8 +34,9 @@ def parcel_of(link, records, objects):
 
 def one_record_of_many_names(link, names, bytes):
     """Each name stands for all bytes of one value."""
-    value = field(1, b"v") + field(2, field(6, b"\0" * bytes))
-    id, content = object_of("ConfigRecord", [], field(1, value))
+    record = link.protos.ConfigRecord()
+    record.items.add(key="v").value.bytes = b"\0" * bytes
+    id, content = object_of("ConfigRecord", [], record.SerializeToString())
     return parcel_of(link, {f"r{number}": id for number in range(names)}, {id: content})
 
 
@@ -71,7 +74,9 @@ def many_chunks(link, n, bytes):
 
 def in_pieces(link, bytes):
     """A message whose content comes one byte a field: its parcel, and what PullMessages answers."""
-    parcel = link.maker.make(link.node_id)
+    parcel = link.make()
     link.parcels[parcel.id] = parcel
-    its = field(1, parcel.message.metadata.SerializeToString())
-    return parcel, field(2, its + field(2, b"\x0a") * (bytes // 3))
+    message, pulled = link.protos.Message, link.protos.PullMessagesResponse
+    its = message(metadata=parcel.message.metadata).SerializeToString()
+    content = field(message, "content", b"\x0a") * (bytes // 3)
+    return parcel, field(pulled, "messages_list", its + content)
