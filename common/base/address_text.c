@@ -92,15 +92,17 @@ static int host_check(
 	return 0;
 }
 
-/* Say what to write: the text behind the scheme, when that is an address by itself. */
+/* Say what to write: the text behind the scheme, when that is an address by itself in plain ASCII.
+ */
 static int scheme_code(const char *text, bool zero_ok, const char *shown, struct reason *why)
 {
 	const char *rest = strstr(text, "://");
-	char bare[HOST_BYTES + sizeof("[]:65535")];
+	char bare[HOST_BYTES + sizeof("[]:65535")] = "", quoted[sizeof bare + 2];
 	int len = rest ? snprintf(bare, sizeof bare, "%.*s", (int)strcspn(rest + 3, "/"), rest + 3)
 		       : 0;
 
-	if (len > 0 && (size_t)len < sizeof bare && !strstr(bare, "://") &&
+	text_quote(bare, strnlen(bare, sizeof bare), quoted, sizeof quoted);
+	if (len > 0 && strlen(quoted) == (size_t)len + 2 && !strstr(bare, "://") &&
 		address_check(bare, zero_ok, NULL) == 0)
 		return reason_code(why, -EINVAL,
 			"address %s must be host:port, without a scheme: write %s", shown, bare);

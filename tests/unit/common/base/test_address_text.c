@@ -34,6 +34,7 @@ static void addresses_are_told_from_mistakes(void **state)
 		{"https://h:9092/path", "without a scheme: write h:9092"},
 		{"http://http://h:9092", "without a scheme, as in"},
 		{"http://h:0", "without a scheme, as in"},
+		{"http://h\xc3\xb6st:9092", "without a scheme, as in"},
 		{"unix:/run/worker.sock", "without a scheme"},
 		{"unix:", "without a scheme"},
 		{"dns:h:9092", "without a scheme"},
