@@ -308,6 +308,7 @@ void inbound_orphan(struct rpc_server *server, const struct peer *peer)
 		if (call->request.peer != peer)
 			continue;
 		call->stand_in = *peer;
+		call->stand_in.received = NULL;
 		call->request.peer = &call->stand_in;
 		grpc_call_cancel(call->call, NULL);
 	}

@@ -81,9 +81,9 @@ int rpc_server_new(
 int rpc_server_port(const struct rpc_server *server, size_t i);
 
 /*
- * Serve a connected socket on which the whole HTTP/2 preface is waiting to be read. fd is taken
- * over. peer is borrowed until rpc_server_peer_gone(); calls on this connection carry it
- * (request->peer).
+ * Serve a connected socket whose peer speaks HTTP/2: its preface is waiting to be read, or is sent
+ * when the server's settings have come. fd is taken over. peer is borrowed until
+ * rpc_server_peer_gone(); calls on this connection carry it (request->peer).
  */
 void rpc_server_add(struct rpc_server *server, int fd, const struct peer *peer);
 

@@ -387,6 +387,7 @@ int health_new(const struct health_options *options, struct health **out, struct
 		r = door_new(options->loop, options->log, &sockets,
 			&(struct door_options){.name = "health",
 				.connections_max = HEALTH_CONNECTIONS_MAX,
+				.streams_max = HEALTH_OPEN_CALLS_MAX,
 				.connection_bytes = sizeof(struct health_connection),
 				.ops = &door_events,
 				.arg = health},

@@ -45,7 +45,6 @@ struct limit {
 static const struct limit connection_streams = {
 	GUARD_CONNECTION_STREAMS, GUARD_CONNECTION_STREAMS_S};
 static const struct limit pool_streams = {GUARD_POOL_STREAMS, GUARD_POOL_STREAMS_S};
-static const struct limit resets = {GUARD_RESETS, GUARD_RESETS_S};
 static const struct limit idle_frames = {GUARD_IDLE_FRAMES, GUARD_IDLE_FRAMES_S};
 static const struct limit window_updates = {GUARD_WINDOWS, GUARD_WINDOWS_S};
 
@@ -55,6 +54,11 @@ static bool has_room(struct debt *debt, struct limit limit, unsigned times, int6
 {
 	debt_add(debt, 0, (double)limit.per_s * times, now_ms);
 	return debt->amount + 1 <= (double)limit.burst * times;
+}
+
+static struct limit resets(const struct guard *guard)
+{
+	return (struct limit){guard->streams_max + GUARD_RESETS, GUARD_RESETS_S};
 }
 
 static unsigned times_allowed(const struct guard *guard)
@@ -250,8 +254,8 @@ static enum guard_verdict on_reset(struct guard *guard, const struct frame *fram
 	if (!stream)
 		return charge_idle(
 			guard, now_ms, "resets too many streams that have ended: closed");
-	verdict =
-		charge(guard, &guard->resets, resets, now_ms, "takes back too many calls: closed");
+	verdict = charge(
+		guard, &guard->resets, resets(guard), now_ms, "takes back too many calls: closed");
 	if (verdict == GUARD_PASS)
 		stream_remove(guard, stream);
 	return verdict;
@@ -437,10 +441,6 @@ static enum guard_verdict step_in(
 		in->left -= (uint32_t)*n_out;
 		return GUARD_PASS;
 	}
-	if (guard->begun && !guard->acknowledged) {
-		guard->acknowledged = true;
-		return GUARD_ACKNOWLEDGE;
-	}
 	memcpy(in->head + in->have, bytes, k);
 	if (in->have + k == GUARD_HEAD_BYTES) {
 		frame = head_read(in);
@@ -457,6 +457,12 @@ static enum guard_verdict step_in(
 	return GUARD_PASS;
 }
 
+/* The peer's SETTINGS have passed, to the last byte. */
+static bool must_acknowledge(const struct guard *guard)
+{
+	return guard->begun && !guard->acknowledged && !guard->in.have && !guard->in.left;
+}
+
 enum guard_verdict guard_in(
 	struct guard *guard, const uint8_t *bytes, size_t n, int64_t now_ms, size_t *passed_out)
 {
@@ -468,7 +474,11 @@ enum guard_verdict guard_in(
 
 		verdict = step_in(guard, bytes + *passed_out, n - *passed_out, now_ms, &k);
 		*passed_out += k;
+		if (verdict == GUARD_PASS && must_acknowledge(guard))
+			verdict = GUARD_ACKNOWLEDGE;
 	}
+	if (verdict == GUARD_ACKNOWLEDGE)
+		guard->acknowledged = true;
 	guard->bytes += *passed_out;
 	return verdict;
 }
@@ -548,7 +558,7 @@ void guard_trust(struct guard *guard, bool trusted)
 	}
 	guard->pool->open += guard->open;
 	forgive(&guard->new_streams, connection_streams);
-	forgive(&guard->resets, resets);
+	forgive(&guard->resets, resets(guard));
 	forgive(&guard->idle_frames, idle_frames);
 	forgive(&guard->window_updates, window_updates);
 }

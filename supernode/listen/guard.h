@@ -18,8 +18,8 @@
 #define GUARD_CONNECTION_STREAMS_S 50
 #define GUARD_POOL_STREAMS         500
 #define GUARD_POOL_STREAMS_S       1000
-/* A client of 16 calls whose deadlines pass at once resets all of them. */
-#define GUARD_RESETS   20
+/* More than streams may be open: a client whose deadlines pass at once resets all of them. */
+#define GUARD_RESETS   4
 #define GUARD_RESETS_S 10
 /* PING, SETTINGS, PRIORITY, unknown frames, empty DATA, frames of streams that have ended. */
 #define GUARD_IDLE_FRAMES   100
@@ -30,8 +30,9 @@
 #define GUARD_TRUSTED_TIMES 10
 
 /* The same for peers that are trusted. */
-#define GUARD_HEADER_BYTES 16384 /* of a header block, packed; gRPC's limit is for unpacked ones   \
-				  */
+#define GUARD_HEADER_BYTES                                                                         \
+	16384 /* of a header block, packed; gRPC's limit is for unpacked ones                      \
+	       */
 #define GUARD_HEADER_FRAMES  8
 #define GUARD_SETTINGS_BYTES 240
 #define GUARD_GOAWAYS        3
@@ -42,7 +43,7 @@
 #define GUARD_DATA_STREAM_FRAMES 16
 #define GUARD_DATA_FRAME_BYTES   512
 
-/* What all connections of a door share whose peers are not trusted. Zero-initialised but for
+/* The share of all connections of a door whose peers are not trusted. Zero-initialised but for
  * streams_max. */
 struct guard_pool {
 	unsigned streams_max; /* open at a time */
@@ -63,11 +64,11 @@ struct guard_side {
 	uint32_t left; /* bytes of the payload */
 };
 
-/* Of one connection, embedded. Others read why, data_bytes, streams and open. */
+/* The guard of one connection, embedded. Others read why, data_bytes, streams and open. */
 struct guard {
 	struct guard_pool *pool;
 	const char *why; /* the sentence of GUARD_CUT, static */
-	/* What has passed from the peer. */
+	/* The peer's bytes, frames and streams that have passed. */
 	uint64_t bytes;      /* in all */
 	uint64_t data_bytes; /* of DATA */
 	uint64_t data_frames;
@@ -83,7 +84,7 @@ struct guard {
 	uint32_t last_id;  /* the highest stream that was opened */
 	uint32_t block_id; /* the stream whose header block is not complete; 0: none */
 	uint32_t block_bytes, block_frames;
-	/* What the server has announced. */
+	/* The server's announcements. */
 	uint8_t setting[6];
 	uint8_t setting_have;
 	uint32_t frame_max;
@@ -121,8 +122,7 @@ void guard_trust(struct guard *guard, bool trusted);
 /* Has the server sent its SETTINGS? The peer's bytes must not be asked about before. */
 bool guard_is_ready(const struct guard *guard);
 
-/* n bytes of the peer; *passed_out of them may go to the server: all with GUARD_PASS, fewer
- * otherwise. */
+/* n bytes of the peer; *passed_out of them may go to the server, with GUARD_PASS all. */
 enum guard_verdict guard_in(
 	struct guard *guard, const uint8_t *bytes, size_t n, int64_t now_ms, size_t *passed_out);
 /* n bytes of the server, on their way to the peer. */

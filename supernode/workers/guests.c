@@ -306,12 +306,13 @@ static const char *guest_judge(void *arg, struct connection *connection)
 {
 	struct guests *guests = arg;
 	struct guest *guest = guest_of(connection);
-	bool host = guest->contents || is_host(guests, guest);
+	bool holds = is_host(guests, guest), host = guest->contents || holds;
 
+	connection_trust(connection, holds);
 	/* The bytes until now may be of the token that has just ended. */
 	if (host || guest->host) {
 		guest->host = host;
-		allowance_forgive(&connection->allowance, connection->fd);
+		connection_forgive(connection);
 		return NULL;
 	}
 	if (connection_sends_too_much(connection))
@@ -351,16 +352,17 @@ static void guests_sweep(void *arg)
 	timer_set(guests->sweep, clock_after(now, SWEEP_MS));
 }
 
-/* Connections take two descriptors each; some are left for the rest of the program. */
-static unsigned connections_max(void)
+/* Some descriptors are left for the rest of the program. */
+static unsigned connections_max(bool direct)
 {
+	const rlim_t each = direct ? 2 : 3;
 	struct rlimit limit = {0};
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= DESCRIPTORS_SPARE)
 		return 1;
-	if (limit.rlim_cur - DESCRIPTORS_SPARE >= 2 * (rlim_t)GUESTS_CONNECTIONS_MAX)
+	if (limit.rlim_cur - DESCRIPTORS_SPARE >= each * GUESTS_CONNECTIONS_MAX)
 		return GUESTS_CONNECTIONS_MAX;
-	return (unsigned)((limit.rlim_cur - DESCRIPTORS_SPARE) / 2);
+	return (unsigned)((limit.rlim_cur - DESCRIPTORS_SPARE) / each);
 }
 
 static int listen_somewhere(
@@ -405,7 +407,9 @@ int guests_new(const struct guests_options *options, struct guests **out, struct
 	if (r == 0)
 		r = door_new(options->loop, options->log, &sockets,
 			&(struct door_options){.name = "worker API",
-				.connections_max = connections_max(),
+				.connections_max = connections_max(!options->address),
+				.streams_max = options->streams_max,
+				.direct = !options->address,
 				.connection_bytes = sizeof(struct guest),
 				.ops = &door_events,
 				.arg = guests},
@@ -532,6 +536,7 @@ int guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, 
 		return r;
 	release_claims(guests, token);
 	connection_lift(&guest->connection);
+	connection_trust(&guest->connection, true);
 	guest->host = true;
 	guest->connection.refused = (struct debt){0};
 	if (guests->ops->held)

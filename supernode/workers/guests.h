@@ -47,6 +47,7 @@ struct guests_options {
 	const char *socket_group; /* of PATH; NULL: the process's own */
 	const char *dir;          /* private, not removed */
 	bool guarded;             /* whoever asks for work must prove that he may */
+	unsigned streams_max;     /* open calls of all peers that have shown no live token */
 	const struct guests_ops *ops;
 	void *arg;
 };

@@ -174,6 +174,7 @@ static int new_guests(
 			.socket_group = options->socket_group,
 			.dir = options->dir,
 			.guarded = options->launchers != NULL,
+			.streams_max = WORKERS_GUEST_CALLS_MAX,
 			.ops = options->workers_come ? &coming_events : &started_events,
 			.arg = workers,
 		},

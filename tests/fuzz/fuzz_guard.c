@@ -29,7 +29,7 @@ static void check(const struct run *run)
 {
 	const struct guard *guard = &run->guard;
 
-	CHECK(guard->open <= guard->streams_max && guard->streams_max <= GUARD_STREAMS_MAX);
+	CHECK(guard->open <= GUARD_STREAMS_MAX && guard->streams_max <= GUARD_STREAMS_MAX);
 	CHECK(run->pool.open == (guard->trusted ? 0 : guard->open));
 	CHECK(run->pool.open <= POOL_STREAMS || guard->streams > POOL_STREAMS);
 	CHECK(run->pool.waiting == guard->waiting);

@@ -1,26 +1,27 @@
 /*
  * Small bodies that become large, alone on their connection and beside other calls.
  */
-#include "common/rpc/traffic.h"
 #include "raw.h"
 
-/* What the server sees of its connections' traffic. */
+/* The number of the connection's bytes that the server is told. */
 static struct script {
-	bool on;
 	uint64_t received;
 	unsigned looks;
 } script;
 
-bool __real_traffic_of(int fd, struct traffic *out);
-bool __wrap_traffic_of(int fd, struct traffic *out);
-
-bool __wrap_traffic_of(int fd, struct traffic *out)
+static uint64_t scripted(const struct peer *peer)
 {
-	if (!script.on)
-		return __real_traffic_of(fd, out);
+	assert_int_not_equal(peer->connection, 0);
 	script.looks++;
-	*out = (struct traffic){.received = script.received};
-	return true;
+	return script.received;
+}
+
+/* A connection with so many bytes by now. */
+static void raw_open_counted(struct raw *raw, struct world *world, uint64_t received)
+{
+	script = (struct script){.received = received};
+	world->peers[0].received = scripted;
+	raw_open(raw, world);
 }
 
 /* Until the server has looked so often. */
@@ -86,7 +87,7 @@ static void test_small_becomes_large(void **state)
 	struct raw raw;
 
 	world->answer_cancelled = true;
-	raw_open_tcp(&raw, world);
+	raw_open_counted(&raw, world, 0);
 	put_head(&raw, "Patient", 0, NULL);
 	raw_send(&raw);
 	raw_confirm(&raw);
@@ -99,6 +100,7 @@ static void test_small_becomes_large(void **state)
 			put_text(&raw, 0, zeros, sizeof zeros);
 			raw_send(&raw);
 			sent += more;
+			script.received = (uint64_t)sent;
 		} else {
 			kit_loop_step(world->loop, end_ms, "refused", __FILE__, __LINE__);
 		}
@@ -119,8 +121,7 @@ static void test_small_beside_others(void **state)
 	struct raw raw;
 
 	world->answer_cancelled = true;
-	script = (struct script){.on = true, .received = 7 * MIB};
-	raw_open(&raw, world);
+	raw_open_counted(&raw, world, 7 * MIB);
 	put_head(&raw, "Patient", 0, NULL);
 	put_text(&raw, 0, "\0\0\0\0\7some", 9);
 	raw_send(&raw);
@@ -132,7 +133,6 @@ static void test_small_beside_others(void **state)
 	raw_expect(&raw, "the message is too large");
 	expect_refusal(world, "Patient", OUTCOME_RESOURCE_EXHAUSTED, "the message is too large");
 	raw_close(&raw);
-	script.on = false;
 }
 
 /* Beside a content that comes by the same connection nothing can be said about a small body. */
@@ -142,8 +142,7 @@ static void test_small_beside_content(void **state)
 	struct raw raw;
 
 	world->answer_cancelled = true;
-	script = (struct script){.on = true};
-	raw_open(&raw, world);
+	raw_open_counted(&raw, world, 0);
 	put_head(&raw, "Patient", 0, NULL);
 	put_text(&raw, 0, "\0\0\0\0\7some", 9);
 	raw.stream = 3;
@@ -165,7 +164,6 @@ static void test_small_beside_content(void **state)
 	assert_int_equal(world->handled, 2);
 	assert_int_equal(world->refusal.n, 0);
 	raw_close(&raw);
-	script.on = false;
 }
 
 /* A stream of small messages, though it always waits for one, is no such content; and each of its
@@ -176,8 +174,7 @@ static void test_small_beside_stream(void **state)
 	struct raw raw;
 
 	world->answer_cancelled = true;
-	script = (struct script){.on = true};
-	raw_open(&raw, world);
+	raw_open_counted(&raw, world, 0);
 	put_head(&raw, "Patient", 0, NULL);
 	put_text(&raw, 0, "\0\0\0\0\7some", 9);
 	raw.stream = 3;
@@ -194,7 +191,6 @@ static void test_small_beside_stream(void **state)
 	raw_expect(&raw, "the message is too large");
 	expect_refusal(world, "Patient", OUTCOME_RESOURCE_EXHAUSTED, "the message is too large");
 	raw_close(&raw);
-	script.on = false;
 }
 
 #define LIMITED_TEST(test)                                                                         \
