@@ -249,11 +249,12 @@ static enum guard_verdict on_reset(struct guard *guard, const struct frame *fram
 	struct guard_stream *stream = find(guard, frame->id);
 	enum guard_verdict verdict;
 
-	if (!frame->id || frame->id > guard->last_id)
+	if (!frame->id)
 		return cut(guard, "resets no stream: closed");
+	/* The server has ended it; or gRPC's client has taken back a call before it began. */
 	if (!stream)
 		return charge_idle(
-			guard, now_ms, "resets too many streams that have ended: closed");
+			guard, now_ms, "resets too many streams that are not open: closed");
 	verdict = charge(
 		guard, &guard->resets, resets(guard), now_ms, "takes back too many calls: closed");
 	if (verdict == GUARD_PASS)
@@ -542,8 +543,10 @@ bool guard_is_ready(const struct guard *guard)
 /* A peer that was trusted may have used more than it now has. */
 static void forgive(struct debt *debt, struct limit limit)
 {
-	if (debt->amount > limit.burst / 2)
-		debt->amount = limit.burst / 2;
+	const double half = limit.burst / 2.0;
+
+	if (debt->amount > half)
+		debt->amount = half;
 }
 
 void guard_trust(struct guard *guard, bool trusted)

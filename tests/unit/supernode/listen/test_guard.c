@@ -249,6 +249,16 @@ static void frames_on_the_way_to_an_ended_stream(void **state)
 	assert_int_equal(said(&rig.guard), GUARD_PASS);
 }
 
+/* gRPC's client gives a call its number before it has begun, and then takes it back. */
+static void calls_that_never_began_are_taken_back(void **state)
+{
+	put(&rig.in, 4, RST_STREAM, 0, 1);
+	put(&rig.in, 10, HEADERS, WHOLE, 3);
+	put(&rig.in, 4, RST_STREAM, 0, 5);
+	assert_int_equal(said(&rig.guard), GUARD_PASS);
+	assert_int_equal(rig.guard.open, 1);
+}
+
 static void trailers_end_a_stream(void **state)
 {
 	put(&rig.in, 100, HEADERS, END_HEADERS, 1);
@@ -376,6 +386,7 @@ static const struct flood {
 	{"many SETTINGS", SETTINGS, 0, 6, 0, GUARD_IDLE_FRAMES, GUARD_IDLE_FRAMES_S},
 	{"PRIORITY", PRIORITY, 0, 5, 1, GUARD_IDLE_FRAMES, GUARD_IDLE_FRAMES_S},
 	{"unknown frames", UNKNOWN, 0, 100, 0, GUARD_IDLE_FRAMES, GUARD_IDLE_FRAMES_S},
+	{"not open", RST_STREAM, 0, 4, 9, GUARD_IDLE_FRAMES, GUARD_IDLE_FRAMES_S},
 	{"empty", DATA, 0, 0, 1, GUARD_IDLE_FRAMES, GUARD_IDLE_FRAMES_S},
 	{"WINDOW_UPDATE", WINDOW_UPDATE, 0, 4, 0, GUARD_WINDOWS, GUARD_WINDOWS_S},
 };
@@ -470,7 +481,6 @@ static const struct wrong {
 	{"HEADERS within a stream", 5, HEADERS, WHOLE, 3},
 	{"headers that are too large", GUARD_HEADER_BYTES + 1, HEADERS, WHOLE, 5},
 	{"continues no headers", 5, CONTINUATION, END_HEADERS, 1},
-	{"resets no stream", 4, RST_STREAM, 0, 5},
 	{"resets no stream", 4, RST_STREAM, 0, 0},
 	{"PUSH_PROMISE", 5, PUSH_PROMISE, END_HEADERS, 1},
 	{"broken WINDOW_UPDATE", 5, WINDOW_UPDATE, 0, 1},
@@ -624,6 +634,7 @@ int main(void)
 		TEST(a_large_answer_is_taken),
 		TEST(a_large_message_is_passed),
 		TEST(frames_on_the_way_to_an_ended_stream),
+		TEST(calls_that_never_began_are_taken_back),
 		TEST(trailers_end_a_stream),
 		TEST(what_the_server_announces_holds),
 		TEST(more_streams_than_announced_are_held_back),

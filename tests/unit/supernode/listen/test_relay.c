@@ -304,7 +304,7 @@ static void a_peer_that_is_cut_is_told(void **state)
 	begin(&rig.line);
 	open_stream(&rig.line, 5);
 	say_frame(rig.line.peer, 8, PING, 0, 0);
-	say_frame(rig.line.peer, 4, RST_STREAM, 0, 7);
+	say_frame(rig.line.peer, 4, RST_STREAM, 0, 0);
 	run_until(rig.line.ended);
 	assert_string_equal(rig.line.why, "resets no stream: closed");
 	assert_int_equal(hear(rig.line.peer, bytes, sizeof bytes), 17);
@@ -321,7 +321,7 @@ static void a_peer_that_is_cut_amid_a_frame_is_not_told(void **state)
 	begin(&rig.line);
 	say(rig.line.server, "\0\0\10\6\0", 5);
 	run_until(hear(rig.line.peer, bytes, sizeof bytes) == 5);
-	say_frame(rig.line.peer, 4, RST_STREAM, 0, 7);
+	say_frame(rig.line.peer, 4, RST_STREAM, 0, 0);
 	run_until(rig.line.ended);
 	assert_int_equal(hear(rig.line.peer, bytes, sizeof bytes), 0);
 }
