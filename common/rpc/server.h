@@ -46,9 +46,7 @@ struct rpc_server_options {
 	 * log. May be NULL. */
 	void (*refused)(void *arg, const struct peer *peer, const char *method,
 		enum outcome outcome, const char *details);
-	/* A call was taken back by its peer before it was answered. May be NULL. */
-	void (*cancelled)(void *arg, const struct peer *peer);
-	void *refused_arg;            /* given to both */
+	void *refused_arg;
 	int64_t keepalive_ms;         /* between pings to a peer, with calls and without; 0: none */
 	int64_t keepalive_timeout_ms; /* for the answer to one */
 	/* Answers are compressed so if the caller accepts it; a request may choose for itself

@@ -16,8 +16,7 @@
 
 #define DOOR_PREFACE_MS     10000 /* from accept to first bytes that a front-end knows */
 #define DOOR_FRONT_ENDS_MAX 2
-/* Calls on a connection that may be refused, or taken back before they are answered: at once, and a
- * second. */
+/* Calls on a connection that may be refused: at once, and a second. */
 #define DOOR_REFUSED_MAX 64
 #define DOOR_REFUSED_S   1
 
@@ -112,7 +111,7 @@ bool connection_is_refused_often(const struct connection *connection);
 /* End it now. */
 void connection_end(struct connection *connection);
 
-/* A call of peer was refused, or taken back: it is judged soon, from the loop, if they are many. */
+/* A call of peer was refused: it is judged soon, from the loop, if they are many. */
 void door_count_refused(struct door *door, const struct peer *peer);
 
 /* A line at level warn about a peer: at most one in ten seconds, which counts those that were left

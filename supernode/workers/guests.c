@@ -177,11 +177,6 @@ void guests_complain_refused(struct guests *guests, const struct peer *peer, con
 	guests_complain(guests, peer, what);
 }
 
-void guests_count_cancelled(struct guests *guests, const struct peer *peer)
-{
-	door_count_refused(guests->door, peer);
-}
-
 /* ---- what the door tells ---- */
 
 /* May the client of this connection end it now for want of calls? When it looks is known unless it
@@ -318,7 +313,7 @@ static const char *guest_judge(void *arg, struct connection *connection)
 	if (connection_sends_too_much(connection))
 		return "sends too much without a token: closed";
 	return connection_is_refused_often(connection)
-		       ? "too many calls were refused or taken back: closed"
+		       ? "too many calls were refused: closed"
 		       : NULL;
 }
 

@@ -103,9 +103,6 @@ void guests_complain(struct guests *guests, const struct peer *peer, const char 
 void guests_complain_refused(struct guests *guests, const struct peer *peer, const char *method,
 	enum outcome outcome, const char *details);
 
-/* A call was taken back before it was answered. */
-void guests_count_cancelled(struct guests *guests, const struct peer *peer);
-
 /* Stop listening and close connections that are not served yet; the others end with their
  * server. */
 void guests_stop(struct guests *guests);

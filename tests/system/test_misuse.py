@@ -672,11 +672,11 @@ def test_large_request_at_unix_socket(victim, path):
 
 
 def one_by_one(address, bad, good):
-    """A hundred bad calls on a connection, after each of them a good one that is answered; until
-    the connection ends."""
+    """Bad calls on a connection, after each of them a good one that is answered; until the
+    connection ends."""
     with Connection(address) as connection:
         connection.shake_hands()
-        for number in range(1, 401, 4):
+        for number in range(1, 1201, 4):
             after = number + 2
             connection.send(bad(number))
             connection.send(headers(after, good) + data(after, message(b""), END_STREAM))
@@ -690,28 +690,34 @@ def one_by_one(address, bad, good):
         connection.wait_end()
 
 
-REFUSED_OFTEN = "too many calls were refused or taken back: closed"
+REFUSED_OFTEN = "too many calls were refused: closed"
+TAKEN_BACK = "takes back too many calls: closed"
 
 
 def test_calls_taken_back(victim):
-    """Who takes back one call after the other is cut off, though it sends little. Some of them are
-    calls without a message by the time that they are looked at, which is a line of its own."""
+    """A peer that takes back one call after the other is cut off, though it sends little. Some of
+    them are calls without a message by the time that they are looked at, which is a line of its
+    own."""
     with victim.unharmed():
         one_by_one(victim.address, lambda number: headers(number, GET) + reset(number), GET)
 
 
 @pytest.mark.parametrize("victim", [{"--health-server-address": "127.0.0.1:0"}], indirect=True)
-@pytest.mark.parametrize("kind", ["refused", "taken-back"])
-def test_calls_at_health(victim, kind):
-    """At the health service whose calls are refused, or taken back, again and again is cut off."""
+@pytest.mark.parametrize(
+    "bad, says",
+    [
+        (lambda number: headers(number, "/nothing", END_HEADERS | END_STREAM), REFUSED_OFTEN),
+        (lambda number: headers(number, HEALTH) + reset(number), TAKEN_BACK),
+    ],
+    ids=["refused", "taken-back"],
+)
+def test_calls_at_health(victim, bad, says):
+    """The health service cuts off a peer whose calls are refused, or taken back, again and
+    again."""
     health = victim.node.find(r"health: listening at (\S+)").group(1)
-    victim.federation.expect(rf"health: \S+: {REFUSED_OFTEN}")
-    bad = {
-        "refused": lambda number: headers(number, "/nothing", END_HEADERS | END_STREAM),
-        "taken-back": lambda number: headers(number, HEALTH) + reset(number),
-    }
-    with victim.unharmed(says=REFUSED_OFTEN):
-        one_by_one(health, bad[kind], HEALTH)
+    victim.federation.expect(rf"health: \S+: {says}")
+    with victim.unharmed(says=says):
+        one_by_one(health, bad, HEALTH)
 
 
 @pytest.mark.parametrize("victim", [{"--memory-budget": "64M"}], indirect=True)
