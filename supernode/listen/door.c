@@ -8,11 +8,11 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "supernode/listen/acceptor.h"
+#include "supernode/listen/way.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #define COMPLAIN_MS 10000
@@ -79,13 +79,6 @@ static void connection_close(struct connection *connection, bool by_peer)
 void connection_end(struct connection *connection)
 {
 	connection_close(connection, false);
-}
-
-static bool half_closed(const struct connection *connection)
-{
-	struct pollfd end = {.fd = connection->fd, .events = POLLRDHUP};
-
-	return poll(&end, 1, 0) == 1;
 }
 
 bool connection_sends_too_much(struct connection *connection)
@@ -170,7 +163,7 @@ static void connection_served(void *arg, int ready)
 
 	(void)ready;
 	allowance_event(&connection->allowance, connection->fd);
-	if (half_closed(connection))
+	if (way_has_hung_up(connection->fd))
 		connection_close(connection, true);
 	else
 		connection_look(connection);
@@ -275,7 +268,7 @@ static void connection_first_bytes(void *arg, int ready)
 		connection_serve(connection, front_end);
 		return;
 	}
-	if (n && match == MATCH_PART && !half_closed(connection))
+	if (n && match == MATCH_PART && !way_has_hung_up(connection->fd))
 		return;
 	options->ops->unserved(options->arg, &connection->peer,
 		match == MATCH_NONE ? DOOR_OTHER : DOOR_ENDED, bytes, (size_t)n);

@@ -7,6 +7,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "supernode/listen/way.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -25,13 +26,6 @@
 
 #define GOAWAY            7
 #define ENHANCE_YOUR_CALM 11
-
-/* Bytes that were read and not written yet. */
-struct way {
-	uint8_t *v; /* NULL: none */
-	size_t at, n;
-	size_t passed; /* up to here, by the guard */
-};
 
 /* Where a relay waits that is held back: for its own limits, or for room in the pool. */
 enum queue { QUEUE_NONE, QUEUE_OWN, QUEUE_POOL, QUEUES };
@@ -145,47 +139,6 @@ static void set_stalled(struct relay *relay, bool stalled)
 
 /* ---- bytes ---- */
 
-static void way_clear(struct way *way)
-{
-	free(way->v);
-	*way = (struct way){0};
-}
-
-/* Keep what is left of n bytes, of which sent were sent and passed were passed. -ENOMEM. */
-static int way_keep(struct way *way, const uint8_t *bytes, size_t n, size_t sent, size_t passed)
-{
-	if (!way->v) {
-		way->v = malloc(n - sent);
-		if (!way->v)
-			return -ENOMEM;
-		memcpy(way->v, bytes + sent, n - sent);
-		*way = (struct way){.v = way->v, .n = n - sent, .passed = passed - sent};
-		return 0;
-	}
-	way->at += sent;
-	way->passed = way->at + passed - sent;
-	return 0;
-}
-
-/* So many of the n bytes go now; negative: the other side is gone. */
-static ssize_t send_some(int fd, const uint8_t *bytes, size_t n)
-{
-	size_t sent = 0;
-
-	while (sent < n) {
-		ssize_t r = send(fd, bytes + sent, n - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0 && errno == EAGAIN)
-			break;
-		if (r < 0)
-			return -errno;
-		sent += (size_t)r;
-	}
-	return (ssize_t)sent;
-}
-
 /* Read into the shared buffer. *n_out bytes with STEP_MORE. */
 static enum step receive(struct relay *relay, int fd, size_t *n_out)
 {
@@ -200,13 +153,6 @@ static enum step receive(struct relay *relay, int fd, size_t *n_out)
 		return STEP_ENDED;
 	*n_out = (size_t)n;
 	return STEP_MORE;
-}
-
-static bool has_hung_up(int fd)
-{
-	struct pollfd end = {.fd = fd, .events = POLLRDHUP};
-
-	return poll(&end, 1, 0) == 1;
 }
 
 /* ---- from the server to the peer ---- */
@@ -228,7 +174,7 @@ static enum step pump_out(struct relay *relay)
 			return step;
 		guard_out(&relay->guard, bytes, n);
 	}
-	sent = send_some(relay->options.fd, bytes, n);
+	sent = way_send(relay->options.fd, bytes, n);
 	if (sent < 0)
 		return STEP_ENDED;
 	if ((size_t)sent == n) {
@@ -238,7 +184,7 @@ static enum step pump_out(struct relay *relay)
 	}
 	if (sent > 0 || !relay->stalled)
 		set_stalled(relay, true);
-	if (!relay->server_ended_ms && has_hung_up(relay->server))
+	if (!relay->server_ended_ms && way_has_hung_up(relay->server))
 		relay->server_ended_ms = clock_now_ms();
 	return way_keep(out, bytes, n, (size_t)sent, n) ? STEP_ENDED : STEP_IDLE;
 }
@@ -265,22 +211,20 @@ static struct relay *find_busiest_held(const struct relays *relays)
 static enum step hold(struct relay *relay)
 {
 	struct relays *relays = relay->relays;
+	struct relay *busiest;
 
 	/* Nobody waits for the answer. */
-	if (has_hung_up(relay->options.fd))
+	if (way_has_hung_up(relay->options.fd))
 		return STEP_ENDED;
 	relay->guard.turn = false;
 	set_queue(relay, relay->guard.waiting ? QUEUE_POOL : QUEUE_OWN);
-	if (count_held(relays) > RELAY_HELD_MAX) {
-		struct relay *busiest = find_busiest_held(relays);
-
-		if (busiest == relay) {
-			relay->guard.why = "too many connections wait for a call: closed";
-			return STEP_CUT;
-		}
-		if (busiest)
-			relay_cut(busiest, "too many connections wait for a call: closed");
-	}
+	busiest = count_held(relays) > RELAY_HELD_MAX ? find_busiest_held(relays) : NULL;
+	if (!busiest)
+		return STEP_IDLE;
+	busiest->guard.why = "too many connections wait for a call: closed";
+	if (busiest == relay)
+		return STEP_CUT;
+	relay_cut(busiest, busiest->guard.why);
 	return STEP_IDLE;
 }
 
@@ -332,13 +276,13 @@ static enum step pump_in(struct relay *relay)
 		return STEP_CUT;
 	if (verdict != GUARD_HOLD)
 		set_queue(relay, QUEUE_NONE);
-	sent = send_some(relay->server, bytes, passed);
+	sent = way_send(relay->server, bytes, passed);
 	if (sent < 0)
 		return STEP_ENDED;
 	/* The first bytes on this connection: there is room for all of them. */
 	if (verdict == GUARD_ACKNOWLEDGE &&
 		((size_t)sent < passed ||
-			send_some(relay->server, guard_acknowledgement,
+			way_send(relay->server, guard_acknowledgement,
 				sizeof guard_acknowledgement) != sizeof guard_acknowledgement))
 		return STEP_ENDED;
 	if ((size_t)sent == n) {
@@ -351,7 +295,7 @@ static enum step pump_in(struct relay *relay)
 		return STEP_MORE;
 	if (verdict == GUARD_HOLD && (size_t)sent == passed)
 		return hold(relay);
-	return has_hung_up(relay->options.fd) ? STEP_ENDED : STEP_IDLE;
+	return way_has_hung_up(relay->options.fd) ? STEP_ENDED : STEP_IDLE;
 }
 
 /* ---- a connection ---- */
@@ -364,7 +308,7 @@ void relay_cut(struct relay *relay, const char *why)
 		ENHANCE_YOUR_CALM};
 
 	if (guard_is_ready(&relay->guard) && guard_out_is_between(&relay->guard) && !relay->out.v)
-		(void)send_some(relay->options.fd, goaway, sizeof goaway);
+		(void)way_send(relay->options.fd, goaway, sizeof goaway);
 	relay->options.ops->ended(relay->options.arg, why);
 }
 
@@ -400,7 +344,7 @@ static void peer_ready(void *arg, int ready)
 
 	(void)ready;
 	/* Bytes that wait here are of no use any more, and would hide the end. */
-	if (relay->in.v && has_hung_up(relay->options.fd))
+	if (relay->in.v && way_has_hung_up(relay->options.fd))
 		relay->options.ops->ended(relay->options.arg, NULL);
 	else
 		relay_work(relay);
@@ -487,7 +431,7 @@ static void end_stalled(struct relays *relays, int64_t now_ms)
 
 	for (struct relay *at = TAILQ_FIRST(&relays->stalled); at; at = next) {
 		next = TAILQ_NEXT(at, stalled_link);
-		if (!at->server_ended_ms && has_hung_up(at->server))
+		if (!at->server_ended_ms && way_has_hung_up(at->server))
 			at->server_ended_ms = now_ms;
 		if (has_stalled_long(at, now_ms))
 			at->options.ops->ended(at->options.arg, NULL);
