@@ -426,7 +426,7 @@ def test_floods(victim, read):
                 connection.send(flood, read, 30 if read else 1)
 
 
-FLOOD_S = 0.6
+FLOOD_S = 0.5
 FLOODING = 64  # MiB that a flood may cost at any time, however long it lasts
 HEALTH = "/grpc.health.v1.Health/Check"
 LASTING = {  # what one stream is
@@ -453,7 +453,7 @@ def flood_for(address, path, make, end):
     ]
     while time.monotonic() < end:
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 5) as peer:
-            peer.settimeout(1)
+            peer.settimeout(0.2)
             peer.sendall(PREFACE + settings() + settings(ack=True))
             for piece in pieces:
                 if time.monotonic() > end:

@@ -716,6 +716,28 @@ static void whoever_holds_a_token_may_send_much(void **state)
 	assert_false(send_frames(fd, 8 << 20));
 }
 
+/* Small frames that nobody knows, as many of which a peer may send only while it is trusted. */
+static void trust_ends_with_the_token(void **state)
+{
+	enum { FRAMES = 150, SMALL_BYTES = 20 };
+	static const char frame[SMALL_BYTES] = "\0\0\13\372\0\0\0\0";
+	const struct peer first = {.connection = 1};
+	auto_(close_at_exit) int fd = guest_new();
+
+	rig->live = 7;
+	assert_int_equal(guests_hold(rig->guests, &first, 7, NULL), 0);
+	for (unsigned i = 0; i < FRAMES; i++)
+		assert_int_equal(write(fd, frame, sizeof frame), sizeof frame);
+	for (int i = 0; i < 20; i++)
+		loop_step(rig->loop, 10);
+	assert_true(guests_open(rig->guests, &first));
+	rig->live = 8;
+	for (unsigned i = 0; i < FRAMES; i++)
+		(void)!send(fd, frame, sizeof frame, MSG_NOSIGNAL);
+	run_until(closed(fd));
+	assert_true(logged("sends too many unknown frames: closed"));
+}
+
 /* Its last bytes may be looked at after its message has ended. */
 static void what_came_for_a_token_is_nobodys_fault(void **state)
 {
@@ -829,6 +851,7 @@ int main(void)
 		TEST(a_preface_in_pieces_is_waited_for),
 		TEST(a_guest_that_sends_much_is_cut),
 		TEST(whoever_holds_a_token_may_send_much),
+		TEST(trust_ends_with_the_token),
 		TEST(what_came_for_a_token_is_nobodys_fault),
 		TEST(a_content_may_be_large),
 		TEST(a_guest_whose_calls_are_refused_is_cut),
