@@ -1,11 +1,10 @@
 /*
- * body_watch: gRPC looks at the size of a message when all of it is there; so the bytes that the
- * connection has received tell that a small body has become too large.
+ * body_watch: gRPC looks at the size of a message when all of it is there; so the bytes of bodies
+ * that the connection has received tell that a small one has become too large.
  */
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/rpc/internal/inbound.h"
-#include "common/rpc/traffic.h"
 
 #include <errno.h>
 #include <grpc/byte_buffer.h>
@@ -15,11 +14,9 @@
 
 static uint64_t connection_received(const struct inbound *call)
 {
-	struct traffic traffic;
+	const struct peer *peer = call->request.peer;
 
-	return traffic_of(peers_fd(&call->server->peers, call->request.peer), &traffic)
-		       ? traffic.received
-		       : 0;
+	return peer->received ? peer->received(peer) : 0;
 }
 
 /* Are its messages so small that they do not hide a body that is too large? */

@@ -170,22 +170,11 @@ const struct request_ops inbound_ops = {.admit = receive,
 
 /* ---- tags that are done ---- */
 
-/* The peer's doing, unless its connection has ended. */
-static void call_tell_cancelled(const struct inbound *call)
-{
-	const struct rpc_server_options *options = &call->server->options;
-	const struct peer *peer = call->request.peer;
-
-	if (options->cancelled && peer && peer != &call->stand_in && !call->answered && !call->gone)
-		options->cancelled(options->refused_arg, peer);
-}
-
 static void inbound_closed(struct tag *tag, bool ok)
 {
 	struct inbound *call = container_of(tag, struct inbound, closed);
 
 	if (!ok || call->cancelled) {
-		call_tell_cancelled(call);
 		call->gone = true;
 		call_withdraw(call, OUTCOME_CANCELLED, "the caller is gone");
 	}
@@ -308,6 +297,7 @@ void inbound_orphan(struct rpc_server *server, const struct peer *peer)
 		if (call->request.peer != peer)
 			continue;
 		call->stand_in = *peer;
+		call->stand_in.received = NULL;
 		call->request.peer = &call->stand_in;
 		grpc_call_cancel(call->call, NULL);
 	}

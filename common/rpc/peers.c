@@ -99,14 +99,6 @@ const struct peer *peers_find(const struct peers *peers, const char *text)
 	return peers->v[fd].peer;
 }
 
-int peers_fd(const struct peers *peers, const struct peer *peer)
-{
-	for (size_t i = 0; i < peers->n; i++)
-		if (peers->v[i].peer == peer)
-			return (int)i;
-	return -1;
-}
-
 void peers_gone(struct peers *peers, const struct peer *peer, int64_t now_ms)
 {
 	for (size_t i = 0; i < peers->n; i++) {

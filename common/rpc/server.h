@@ -46,9 +46,7 @@ struct rpc_server_options {
 	 * log. May be NULL. */
 	void (*refused)(void *arg, const struct peer *peer, const char *method,
 		enum outcome outcome, const char *details);
-	/* A call was taken back by its peer before it was answered. May be NULL. */
-	void (*cancelled)(void *arg, const struct peer *peer);
-	void *refused_arg;            /* given to both */
+	void *refused_arg;
 	int64_t keepalive_ms;         /* between pings to a peer, with calls and without; 0: none */
 	int64_t keepalive_timeout_ms; /* for the answer to one */
 	/* Answers are compressed so if the caller accepts it; a request may choose for itself
@@ -81,9 +79,9 @@ int rpc_server_new(
 int rpc_server_port(const struct rpc_server *server, size_t i);
 
 /*
- * Serve a connected socket on which the whole HTTP/2 preface is waiting to be read. fd is taken
- * over. peer is borrowed until rpc_server_peer_gone(); calls on this connection carry it
- * (request->peer).
+ * Serve a connected socket whose peer speaks HTTP/2: its preface is waiting to be read, or is sent
+ * when the server's settings have come. fd is taken over. peer is borrowed until
+ * rpc_server_peer_gone(); calls on this connection carry it (request->peer).
  */
 void rpc_server_add(struct rpc_server *server, int fd, const struct peer *peer);
 

@@ -36,7 +36,8 @@ static bool is_peer(int fd, const char *peer)
 	return strcmp(text, peer) == 0;
 }
 
-bool traffic_of(int fd, struct traffic *out)
+/* The same of one socket; false: it is no TCP connection. */
+static bool traffic_of(int fd, struct traffic *out)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof info;

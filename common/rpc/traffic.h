@@ -17,7 +17,4 @@ struct traffic {
  * it. */
 bool traffic_with(const char *peer, struct traffic *out);
 
-/* The same of one socket; false: it is no TCP connection. */
-bool traffic_of(int fd, struct traffic *out);
-
 #endif

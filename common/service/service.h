@@ -73,6 +73,8 @@ struct peer {
 	pid_t pid;           /* of a local peer (unix socket), 0 else */
 	uid_t uid;           /* with pid */
 	char text[64];       /* for log lines: "pid 123", "127.0.0.1:51234" */
+	/* Bytes of bodies that have come on the connection; NULL: nobody counts them. */
+	uint64_t (*received)(const struct peer *peer);
 };
 
 /* The operations of a front-end on its requests. This module keeps the state of a request; the

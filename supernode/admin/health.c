@@ -182,7 +182,7 @@ static const char *connection_judge(void *arg, struct connection *connection)
 	if (connection_sends_too_much(connection))
 		return "sends too much: closed";
 	return connection_is_refused_often(connection)
-		       ? "too many calls were refused or taken back: closed"
+		       ? "too many calls were refused: closed"
 		       : NULL;
 }
 
@@ -359,13 +359,6 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 		outcome_name(outcome), details);
 }
 
-static void call_cancelled(void *arg, const struct peer *peer)
-{
-	const struct health *health = arg;
-
-	door_count_refused(health->door, peer);
-}
-
 int health_new(const struct health_options *options, struct health **out, struct reason *why)
 {
 	struct health *health = calloc(1, sizeof *health);
@@ -387,6 +380,7 @@ int health_new(const struct health_options *options, struct health **out, struct
 		r = door_new(options->loop, options->log, &sockets,
 			&(struct door_options){.name = "health",
 				.connections_max = HEALTH_CONNECTIONS_MAX,
+				.streams_max = HEALTH_OPEN_CALLS_MAX,
 				.connection_bytes = sizeof(struct health_connection),
 				.ops = &door_events,
 				.arg = health},
@@ -405,7 +399,6 @@ int health_new(const struct health_options *options, struct health **out, struct
 				.calls_max = HEALTH_CALLS_MAX,
 				.connection_calls_max = HEALTH_CONNECTION_CALLS_MAX,
 				.refused = call_refused,
-				.cancelled = call_cancelled,
 				.refused_arg = health,
 				.keepalive_ms = KEEPALIVE_MS,
 				.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,

@@ -1,7 +1,5 @@
 #include "supernode/listen/allowance.h"
 
-#include "common/rpc/traffic.h"
-
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -52,31 +50,23 @@ void allowance_event(struct allowance *allowance, int fd)
 	/* When not more wait than before, the server has read, and these came since; it may also
 	 * have read some that were not seen here. */
 	if (waiting > allowance->waiting)
-		allowance->estimate += (uint64_t)(waiting - allowance->waiting);
+		allowance->received += (uint64_t)(waiting - allowance->waiting);
 	else
-		allowance->estimate += waiting > 0 ? (uint64_t)waiting : 1;
+		allowance->received += waiting > 0 ? (uint64_t)waiting : 1;
 	allowance->waiting = waiting;
 }
 
-uint64_t allowance_received(const struct allowance *allowance, int fd)
+bool allowance_exceeded(struct allowance *allowance, struct debt *all, int64_t now_ms)
 {
-	struct traffic traffic;
+	double more = (double)(allowance->received - allowance->seen);
 
-	return traffic_of(fd, &traffic) ? traffic.received : allowance->estimate;
-}
-
-bool allowance_exceeded(struct allowance *allowance, struct debt *all, int fd, int64_t now_ms)
-{
-	uint64_t received = allowance_received(allowance, fd);
-	double more = (double)(received - allowance->seen);
-
-	allowance->seen = received;
+	allowance->seen = allowance->received;
 	debt_add(&allowance->debt, more, ALLOWANCE_BYTES_S, now_ms);
 	debt_add(all, more, ALLOWANCE_ALL_BYTES_S, now_ms);
 	return allowance->debt.amount > debt_max(all);
 }
 
-void allowance_forgive(struct allowance *allowance, int fd)
+void allowance_forgive(struct allowance *allowance)
 {
-	allowance->seen = allowance_received(allowance, fd);
+	allowance->seen = allowance->received;
 }

@@ -26,9 +26,9 @@ struct debt {
 /* Embedded, zero-initialised: of one connection. */
 struct allowance {
 	struct debt debt;
-	uint64_t seen;     /* bytes that had come at the last look */
-	uint64_t estimate; /* that came at a unix socket */
-	int waiting;       /* in it, at the last event */
+	uint64_t received; /* bytes; their owner counts them, or allowance_event() */
+	uint64_t seen;     /* of these, at the last look */
+	int waiting;       /* in the socket, at the last event */
 	bool lifted;
 };
 
@@ -41,17 +41,15 @@ void allowance_begin(struct allowance *allowance, int fd, int64_t now_ms);
 /* Somebody vouches for fd, or it has something to bring: the kernel's own limits hold again. */
 void allowance_lift(struct allowance *allowance, int fd);
 
-/* Bytes came on fd. */
+/* Bytes came on fd, which somebody else reads: received becomes an estimate from what waits in it
+ * each time that some come. */
 void allowance_event(struct allowance *allowance, int fd);
-/* Bytes that have come on fd; of a unix socket, whose kernel does not count, an estimate from what
- * waited in it each time that some came. */
-uint64_t allowance_received(const struct allowance *allowance, int fd);
 
-/* Was more sent on fd than is allowed by now? all: what all such connections of the address have
+/* Was more received than is allowed by now? all: what all such connections of the address have
  * sent. */
-bool allowance_exceeded(struct allowance *allowance, struct debt *all, int fd, int64_t now_ms);
+bool allowance_exceeded(struct allowance *allowance, struct debt *all, int64_t now_ms);
 
 /* Bytes that came since the last look were asked for. */
-void allowance_forgive(struct allowance *allowance, int fd);
+void allowance_forgive(struct allowance *allowance);
 
 #endif

@@ -1,17 +1,18 @@
 /*
- * A connection is looked at until its first bytes are known; then a duplicate of its descriptor
- * goes to a front-end, and the descriptor stays here, which tells bytes and the end.
+ * A connection is looked at until its first bytes are known. Then a relay carries its bytes to a
+ * front-end, past a guard; or, if it is direct, the front-end has a duplicate of its descriptor,
+ * and the descriptor stays here, which tells bytes and the end.
  */
 #include "supernode/listen/door.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "supernode/listen/acceptor.h"
+#include "supernode/listen/way.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #define COMPLAIN_MS 10000
@@ -23,6 +24,7 @@ struct door {
 	struct front_end front_ends[DOOR_FRONT_ENDS_MAX];
 	size_t n_front_ends;
 	struct acceptor *acceptor;
+	struct relays *relays;
 	struct timer *silent; /* for the oldest that is not served */
 	bool silent_set;
 	struct timer *refused;          /* some connection has had many calls refused */
@@ -59,13 +61,12 @@ static void connection_close(struct connection *connection, bool by_peer)
 	struct door *door = connection->door;
 
 	watch_free(connection->watch);
-	if (connection->front_end) {
-		/* The server holds a descriptor of its own, and closes it when it sees the end. */
-		shutdown(connection->fd, SHUT_RDWR);
-		if (door->n_front_ends)
-			connection->front_end->peer_gone(
-				connection->front_end->server, &connection->peer);
-	}
+	relay_free(connection->relay);
+	/* There are duplicates, of a direct one the server's; the server closes what it has when it
+	 * sees the end. */
+	shutdown(connection->fd, SHUT_RDWR);
+	if (connection->front_end && door->n_front_ends)
+		connection->front_end->peer_gone(connection->front_end->server, &connection->peer);
 	close_fd(&connection->fd);
 	*connection->at = connection->next;
 	if (connection->next)
@@ -80,22 +81,24 @@ void connection_end(struct connection *connection)
 	connection_close(connection, false);
 }
 
-static bool half_closed(const struct connection *connection)
-{
-	struct pollfd end = {.fd = connection->fd, .events = POLLRDHUP};
-
-	return poll(&end, 1, 0) == 1;
-}
-
 bool connection_sends_too_much(struct connection *connection)
 {
-	return allowance_exceeded(
-		&connection->allowance, &connection->door->debt, connection->fd, clock_now_ms());
+	struct allowance *allowance = &connection->allowance;
+
+	if (connection->relay)
+		allowance->received = relay_received(connection->relay);
+	return allowance_exceeded(allowance, &connection->door->debt, clock_now_ms());
 }
 
 uint64_t connection_received(const struct connection *connection)
 {
-	return allowance_received(&connection->allowance, connection->fd);
+	return connection->relay ? relay_body_bytes(connection->relay)
+				 : connection->allowance.received;
+}
+
+static uint64_t peer_received(const struct peer *peer)
+{
+	return connection_received(container_of(peer, struct connection, peer));
 }
 
 void connection_lift(struct connection *connection)
@@ -103,19 +106,40 @@ void connection_lift(struct connection *connection)
 	allowance_lift(&connection->allowance, connection->fd);
 }
 
+void connection_forgive(struct connection *connection)
+{
+	if (connection->relay)
+		connection->allowance.received = relay_received(connection->relay);
+	allowance_forgive(&connection->allowance);
+}
+
+void connection_trust(struct connection *connection, bool trusted)
+{
+	if (connection->relay)
+		relay_trust(connection->relay, trusted);
+}
+
+static const char *connection_verdict(void *arg)
+{
+	struct connection *connection = arg;
+	const struct door_options *options = &connection->door->options;
+
+	return options->ops->judge(options->arg, connection);
+}
+
 /* false: it was cut off, and is gone. */
 static bool connection_judge(struct connection *connection)
 {
-	struct door *door = connection->door;
-	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-	const char *why = door->options.ops->judge(door->options.arg, connection);
+	const char *why = connection_verdict(connection);
 
 	if (!why)
 		return true;
-	door_complain(door, &connection->peer, why);
-	/* A TCP socket then drops the bytes that wait to be read, which shutdown() does not do. */
-	(void)connect(connection->fd, &nobody, sizeof nobody);
-	connection_end(connection);
+	if (connection->relay) {
+		relay_cut(connection->relay, why);
+	} else {
+		door_complain(connection->door, &connection->peer, why);
+		connection_end(connection);
+	}
 	return false;
 }
 
@@ -139,10 +163,47 @@ static void connection_served(void *arg, int ready)
 
 	(void)ready;
 	allowance_event(&connection->allowance, connection->fd);
-	if (half_closed(connection))
+	if (way_has_hung_up(connection->fd))
 		connection_close(connection, true);
 	else
 		connection_look(connection);
+}
+
+static void relay_ended(void *arg, const char *why)
+{
+	struct connection *connection = arg;
+
+	if (why)
+		door_complain(connection->door, &connection->peer, why);
+	connection_close(connection, !why);
+}
+
+static const struct relay_ops relay_events = {.judge = connection_verdict, .ended = relay_ended};
+
+/* The front-end's descriptor of a connection whose bytes the door carries; -1: there is none. */
+static int connection_relay(struct connection *connection)
+{
+	int fd;
+
+	if (relay_new(connection->door->relays,
+		    &(struct relay_options){
+			    .fd = connection->fd, .ops = &relay_events, .arg = connection},
+		    &connection->relay, &fd))
+		return -1;
+	return fd;
+}
+
+/* The same of a direct one. */
+static int connection_share(struct connection *connection)
+{
+	int fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 3);
+
+	if (fd >= 0)
+		connection->watch = watch_new(connection->door->loop, connection->fd,
+			WATCH_READ | WATCH_EDGE, connection_served, connection);
+	if (!connection->watch)
+		close_fd(&fd);
+	return fd;
 }
 
 /* All first bytes are there: the server speaks from now on. */
@@ -154,22 +215,20 @@ static void connection_serve(struct connection *connection, const struct front_e
 	/* The owner may cut the connection off already: the server need not read its bytes then. */
 	if (!connection_judge(connection))
 		return;
-	fd = fcntl(connection->fd, F_DUPFD_CLOEXEC, 3);
 	watch_free(connection->watch);
 	connection->watch = NULL;
-	if (fd >= 0)
-		connection->watch = watch_new(door->loop, connection->fd, WATCH_READ | WATCH_EDGE,
-			connection_served, connection);
-	if (!connection->watch) {
-		close_fd(&fd);
+	fd = front_end->http2 && !door->options.direct ? connection_relay(connection)
+						       : connection_share(connection);
+	if (fd < 0) {
 		door_complain(door, &connection->peer, "no descriptor left: closed");
 		connection_end(connection);
 		return;
 	}
 	connection->front_end = front_end;
 	front_end->add(front_end->server, fd, &connection->peer);
-	/* A connection that has ended by now makes no edge. */
-	connection_served(connection, WATCH_READ);
+	/* A direct connection that has ended by now makes no edge. */
+	if (!connection->relay)
+		connection_served(connection, WATCH_READ);
 }
 
 /* Find the front-end that knows these bytes. MATCH_NONE: no front-end will, whatever bytes
@@ -209,7 +268,7 @@ static void connection_first_bytes(void *arg, int ready)
 		connection_serve(connection, front_end);
 		return;
 	}
-	if (n && match == MATCH_PART && !half_closed(connection))
+	if (n && match == MATCH_PART && !way_has_hung_up(connection->fd))
 		return;
 	options->ops->unserved(options->arg, &connection->peer,
 		match == MATCH_NONE ? DOOR_OTHER : DOOR_ENDED, bytes, (size_t)n);
@@ -267,6 +326,7 @@ static void door_accepted(void *arg, int fd, const struct sockaddr_storage *addr
 	take_pointer(&made);
 	connection->door = door;
 	connection->fd = take_fd(&owned);
+	connection->peer.received = peer_received;
 	connection->deadline_ms = clock_after(clock_now_ms(), DOOR_PREFACE_MS);
 	allowance_begin(&connection->allowance, connection->fd, clock_now_ms());
 	connection->next = door->connections;
@@ -354,7 +414,7 @@ int door_new(struct loop *loop, struct log *log, struct address_sockets *sockets
 	door->silent = timer_new(loop, door_silent, door);
 	door->refused = timer_new(loop, door_look_at_refused, door);
 	if (acceptor_new(loop, sockets, &acceptor_events, door, &door->acceptor) || !door->silent ||
-		!door->refused) {
+		!door->refused || relays_new(loop, options->streams_max, &door->relays)) {
 		door_free(door);
 		return -ENOMEM;
 	}
@@ -421,6 +481,7 @@ void door_free(struct door *door)
 	while (door->connections)
 		connection_end(door->connections);
 	acceptor_free(door->acceptor);
+	relays_free(door->relays);
 	timer_free(door->silent);
 	timer_free(door->refused);
 	free(door);

@@ -12,11 +12,11 @@
 #include "supernode/listen/address.h"
 #include "supernode/listen/allowance.h"
 #include "supernode/listen/front_end.h"
+#include "supernode/listen/relay.h"
 
 #define DOOR_PREFACE_MS     10000 /* from accept to first bytes that a front-end knows */
 #define DOOR_FRONT_ENDS_MAX 2
-/* Calls on a connection that may be refused, or taken back before they are answered: at once, and a
- * second. */
+/* Calls on a connection that may be refused: at once, and a second. */
 #define DOOR_REFUSED_MAX 64
 #define DOOR_REFUSED_S   1
 
@@ -27,8 +27,9 @@ struct connection {
 	struct connection *next, **at; /* in the list, the newest first */
 	struct door *door;
 	struct peer peer;
-	int fd;                            /* once it is served a duplicate of the front-end's */
-	struct watch *watch;               /* of fd */
+	int fd;              /* once it is served without a relay a duplicate of the front-end's */
+	struct watch *watch; /* of fd; NULL once it has a relay */
+	struct relay *relay; /* NULL: its bytes go to the front-end directly */
 	const struct front_end *front_end; /* that serves it; NULL: none does yet */
 	int64_t deadline_ms;               /* for its first bytes */
 	struct allowance allowance;
@@ -61,9 +62,14 @@ struct door_ops {
 
 struct door_options {
 	const char *name; /* for log lines, borrowed for good */
-	/* A connection takes two descriptors, which the rest of the program must be able to do
-	 * without. */
+	/* A connection takes three descriptors (if it is direct two), which the rest of the program
+	 * must be able to do without. */
 	unsigned connections_max;
+	/* Streams of HTTP/2 that are open at a time on connections which are not trusted: fewer
+	 * than the server has calls, so that some are left for the others. */
+	unsigned streams_max;
+	/* Front-ends read the connections themselves, without a guard: all peers are of ours. */
+	bool direct;
 	size_t connection_bytes; /* of the owner's struct of one */
 	const struct door_ops *ops;
 	void *arg;
@@ -89,9 +95,15 @@ struct connection *door_find(const struct door *door, const struct peer *peer);
 
 /* Have a connection that is served judged now; one that is cut off is gone afterwards. */
 void connection_look(struct connection *connection);
-/* Bytes that have come on it (allowance.h); it may send any number from now on. */
+/* Bytes of bodies that have come on it; of a direct one an estimate of all its bytes. */
 uint64_t connection_received(const struct connection *connection);
+/* Let it send any number of bytes from now on. */
 void connection_lift(struct connection *connection);
+/* Its peer is trusted from now on, or no longer: others have smaller limits, and are held back
+ * together (guard.h). */
+void connection_trust(struct connection *connection, bool trusted);
+/* The bytes until now were asked for: they do not count against it. */
+void connection_forgive(struct connection *connection);
 /* Has it sent more by now than one may that nobody vouches for? */
 bool connection_sends_too_much(struct connection *connection);
 /* Were more calls of it refused by now than one may have refused that nobody vouches for? */
@@ -99,7 +111,7 @@ bool connection_is_refused_often(const struct connection *connection);
 /* End it now. */
 void connection_end(struct connection *connection);
 
-/* A call of peer was refused, or taken back: it is judged soon, from the loop, if they are many. */
+/* A call of peer was refused: it is judged soon, from the loop, if they are many. */
 void door_count_refused(struct door *door, const struct peer *peer);
 
 /* A line at level warn about a peer: at most one in ten seconds, which counts those that were left

@@ -27,5 +27,6 @@ struct front_end front_end_grpc(struct rpc_server *server)
 	return (struct front_end){.matches = grpc_matches,
 		.add = grpc_add,
 		.peer_gone = grpc_peer_gone,
-		.server = server};
+		.server = server,
+		.http2 = true};
 }

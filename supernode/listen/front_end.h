@@ -15,12 +15,14 @@ struct front_end {
 	/* Judge the first n bytes of a connection, 1 to FRONT_END_BYTES: enough to serve it,
 	 * the beginning of what may be enough, or another protocol's. */
 	enum match (*matches)(const char *bytes, size_t n);
-	/* Serve a connection: fd, of which nothing was read, is taken over. peer is borrowed until
-	 * peer_gone(). */
+	/* Serve a connection: fd, of which nothing was read, is taken over; behind a relay its
+	 * first bytes come when the server's have. peer is borrowed until peer_gone(). */
 	void (*add)(void *server, int fd, const struct peer *peer);
 	/* The connection of peer has ended; calls that still name it are cancelled. */
 	void (*peer_gone)(void *server, const struct peer *peer);
 	void *server; /* borrowed */
+	/* It speaks HTTP/2: connections whose bytes the door carries go past a guard. */
+	bool http2;
 };
 
 struct front_end front_end_grpc(struct rpc_server *server);

@@ -117,11 +117,6 @@ void guests_complain_refused(struct guests *guests, const struct peer *peer, con
 	guests_complain(guests, peer, what);
 }
 
-void guests_count_cancelled(struct guests *guests, const struct peer *peer)
-{
-	door_count_refused(guests->door, peer);
-}
-
 /* ---- what the door tells ---- */
 
 /* May the client of this connection end it now for want of calls? When it looks is known unless it
@@ -246,18 +241,19 @@ static const char *guest_judge(void *arg, struct connection *connection)
 {
 	struct guests *guests = arg;
 	struct guest *guest = guest_of(connection);
-	bool host = guest->contents || is_host(guests, guest);
+	bool holds = is_host(guests, guest), host = guest->contents || holds;
 
+	connection_trust(connection, holds);
 	/* The bytes until now may be of the token that has just ended. */
 	if (host || guest->host) {
 		guest->host = host;
-		allowance_forgive(&connection->allowance, connection->fd);
+		connection_forgive(connection);
 		return NULL;
 	}
 	if (connection_sends_too_much(connection))
 		return "sends too much without a token: closed";
 	return connection_is_refused_often(connection)
-		       ? "too many calls were refused or taken back: closed"
+		       ? "too many calls were refused: closed"
 		       : NULL;
 }
 
@@ -291,16 +287,17 @@ static void guests_sweep(void *arg)
 	timer_set(guests->sweep, clock_after(now, SWEEP_MS));
 }
 
-/* Connections take two descriptors each; some are left for the rest of the program. */
-static unsigned connections_max(void)
+/* Some descriptors are left for the rest of the program. */
+static unsigned connections_max(bool direct)
 {
+	const rlim_t each = direct ? 2 : 3;
 	struct rlimit limit = {0};
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= DESCRIPTORS_SPARE)
 		return 1;
-	if (limit.rlim_cur - DESCRIPTORS_SPARE >= 2 * (rlim_t)GUESTS_CONNECTIONS_MAX)
+	if (limit.rlim_cur - DESCRIPTORS_SPARE >= each * GUESTS_CONNECTIONS_MAX)
 		return GUESTS_CONNECTIONS_MAX;
-	return (unsigned)((limit.rlim_cur - DESCRIPTORS_SPARE) / 2);
+	return (unsigned)((limit.rlim_cur - DESCRIPTORS_SPARE) / each);
 }
 
 static int listen_somewhere(
@@ -345,7 +342,9 @@ int guests_new(const struct guests_options *options, struct guests **out, struct
 	if (r == 0)
 		r = door_new(options->loop, options->log, &sockets,
 			&(struct door_options){.name = "worker API",
-				.connections_max = connections_max(),
+				.connections_max = connections_max(!options->address),
+				.streams_max = options->streams_max,
+				.direct = !options->address,
 				.connection_bytes = sizeof(struct guest),
 				.ops = &door_events,
 				.arg = guests},
@@ -472,6 +471,7 @@ int guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, 
 		return r;
 	release_claims(guests, token);
 	connection_lift(&guest->connection);
+	connection_trust(&guest->connection, true);
 	guest->host = true;
 	guest->connection.refused = (struct debt){0};
 	if (guests->ops->held)

@@ -47,6 +47,7 @@ struct guests_options {
 	const char *socket_group; /* of PATH; NULL: the process's own */
 	const char *dir;          /* private, not removed */
 	bool guarded;             /* whoever asks for work must prove that he may */
+	unsigned streams_max;     /* open calls of all peers that have shown no live token */
 	const struct guests_ops *ops;
 	void *arg;
 };
@@ -101,9 +102,6 @@ void guests_complain(struct guests *guests, const struct peer *peer, const char 
 /* The same of a call that was refused; method is its name, or "a call". */
 void guests_complain_refused(struct guests *guests, const struct peer *peer, const char *method,
 	enum outcome outcome, const char *details);
-
-/* A call was taken back before it was answered. */
-void guests_count_cancelled(struct guests *guests, const struct peer *peer);
 
 /* Stop listening and close connections that are not served yet; the others end with their
  * server. */

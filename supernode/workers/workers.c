@@ -126,11 +126,6 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 	guests_complain_refused(workers->admission.guests, peer, method, outcome, details);
 }
 
-static void call_cancelled(void *arg, const struct peer *peer)
-{
-	guests_count_cancelled(((struct workers *)arg)->admission.guests, peer);
-}
-
 /* Put the services of all dialects together. 0, -ENOMEM. */
 static int gather_services(struct workers *workers)
 {
@@ -174,6 +169,7 @@ static int new_guests(
 			.socket_group = options->socket_group,
 			.dir = options->dir,
 			.guarded = options->launchers != NULL,
+			.streams_max = WORKERS_GUEST_CALLS_MAX,
 			.ops = options->workers_come ? &coming_events : &started_events,
 			.arg = workers,
 		},
@@ -204,7 +200,6 @@ static int new_server(
 			.calls_max = WORKERS_CALLS_MAX,
 			.connection_calls_max = WORKERS_CONNECTION_CALLS_MAX,
 			.refused = call_refused,
-			.cancelled = call_cancelled,
 			.refused_arg = workers,
 			.keepalive_ms = KEEPALIVE_MS,
 			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,

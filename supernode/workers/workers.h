@@ -11,6 +11,7 @@
 
 #define WORKERS_CALLS_MAX            256 /* at work at a time; further ones: RESOURCE_EXHAUSTED */
 #define WORKERS_CONNECTION_CALLS_MAX 16  /* of them on one connection */
+#define WORKERS_GUEST_CALLS_MAX      128 /* of them from peers that have shown no live token */
 
 struct workers;
 

@@ -32,9 +32,6 @@ int peers_add(struct peers *peers, int *fd, const struct peer *peer, int64_t now
 /* The peer that gRPC calls text ("fd:12"), or NULL. */
 const struct peer *peers_find(const struct peers *peers, const char *text);
 
-/* The descriptor of peer's connection; -1: it has ended. */
-int peers_fd(const struct peers *peers, const struct peer *peer);
-
 /* peer's connection has ended. */
 void peers_gone(struct peers *peers, const struct peer *peer, int64_t now_ms);
 

@@ -177,14 +177,6 @@ static void on_refused(void *arg, const struct peer *peer, const char *method, e
 	snprintf(refusal->details, sizeof refusal->details, "%s", details);
 }
 
-static void on_cancelled(void *arg, const struct peer *peer)
-{
-	struct refusal *refusal = arg;
-
-	refusal->n_cancelled++;
-	refusal->peer = peer;
-}
-
 static int setup(void **state, uint64_t memory_max_bytes, bool limited)
 {
 	struct world *world = calloc(1, sizeof *world);
@@ -194,7 +186,6 @@ static int setup(void **state, uint64_t memory_max_bytes, bool limited)
 		.calls_max = CALLS_MAX,
 		.connection_calls_max = limited ? CONNECTION_CALLS_MAX : 0,
 		.refused = limited ? on_refused : NULL,
-		.cancelled = on_cancelled,
 		.keepalive_ms = 60000,
 		.keepalive_timeout_ms = 20000};
 

@@ -16,10 +16,9 @@
 
 enum { WORLD_PEERS = 4, SMALL_MAX = 10, BODY_MS = 50, CALLS_MAX = 5, CONNECTION_CALLS_MAX = 2 };
 
-/* What rpc_server_options.refused was told last, and how often cancelled was called. */
+/* The last refusal that rpc_server_options.refused was told, and how many there were. */
 struct refusal {
 	unsigned n;
-	unsigned n_cancelled;
 	const struct peer *peer;
 	char method[32];
 	enum outcome outcome;

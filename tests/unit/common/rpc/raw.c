@@ -101,26 +101,6 @@ void raw_open(struct raw *raw, struct world *world)
 	*raw = (struct raw){.world = world, .fd = world_connect(world, 0), .stream = 1};
 }
 
-/* The same over TCP. */
-void raw_open_tcp(struct raw *raw, struct world *world)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	struct sockaddr *any = (struct sockaddr *)&address;
-	socklen_t len = sizeof address;
-	auto_(close_at_exit) int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int fd;
-
-	*raw = (struct raw){.world = world, .stream = 1};
-	assert_int_equal(bind(listening, any, len), 0);
-	assert_int_equal(listen(listening, 1), 0);
-	assert_int_equal(getsockname(listening, any, &len), 0);
-	raw->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(raw->fd, any, len), 0);
-	fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
-	assert_true(fd >= 0);
-	rpc_server_add(world->server, fd, &world->peers[0]);
-}
-
 void raw_close(struct raw *raw)
 {
 	close_fd(&raw->fd);

@@ -42,9 +42,8 @@ size_t long_field(uint8_t *at, const char *name, size_t len);
 size_t head_block(uint8_t *block, const char *method, const char *encoding);
 void raw_send(struct raw *raw);
 
-/* A connection to the server as its peer 0; the same over TCP; its end. */
+/* A connection to the server as its peer 0; its end. */
 void raw_open(struct raw *raw, struct world *world);
-void raw_open_tcp(struct raw *raw, struct world *world);
 void raw_close(struct raw *raw);
 void raw_receive(struct raw *raw);
 

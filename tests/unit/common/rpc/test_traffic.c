@@ -208,49 +208,6 @@ static void test_names_of_nobody(void **state)
 	lines_close(&lines);
 }
 
-static void test_one_socket(void **state)
-{
-	struct lines lines;
-	struct traffic before, traffic;
-
-	assert_true(lines_open(&lines, AF_INET));
-	lines_add(&lines);
-	lines_add(&lines);
-	assert_true(traffic_of(lines.near[0], &before));
-	exchange(&lines, 0, 1000, 1);
-	exchange(&lines, 1, 200, 20);
-	assert_true(traffic_of(lines.near[0], &traffic));
-	assert_int_equal(traffic.sent - before.sent, 1000);
-	assert_int_equal(traffic.received, 1);
-	assert_true(traffic_of(lines.far[0], &traffic));
-	assert_int_equal(traffic.received, 1000);
-	lines_close(&lines);
-}
-
-static void expect_no_connection(int fd)
-{
-	struct traffic traffic = {.sent = 1, .received = 1};
-
-	assert_false(traffic_of(fd, &traffic));
-	assert_int_equal(traffic.sent, 0);
-	assert_int_equal(traffic.received, 0);
-	close_fd(&fd);
-}
-
-static void test_what_is_no_connection(void **state)
-{
-	int ends[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-	expect_no_connection(ends[0]);
-	expect_no_connection(ends[1]);
-	assert_int_equal(pipe(ends), 0);
-	expect_no_connection(ends[0]);
-	expect_no_connection(ends[1]);
-	expect_no_connection(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-	expect_no_connection(-1);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,8 +216,6 @@ int main(void)
 		cmocka_unit_test(test_ipv4_by_a_socket_of_ipv6),
 		cmocka_unit_test(test_connections_are_added_up),
 		cmocka_unit_test(test_names_of_nobody),
-		cmocka_unit_test(test_one_socket),
-		cmocka_unit_test(test_what_is_no_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,7 @@ static int setup_with(void **state, const struct guests_ops *ops)
 	assert_int_equal(guests_new(&(struct guests_options){.loop = rig->loop,
 					    .log = rig->log.log,
 					    .address = "127.0.0.1:0",
+					    .streams_max = 16,
 					    .ops = ops,
 					    .arg = rig},
 				 &rig->guests, NULL),
