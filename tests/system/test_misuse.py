@@ -486,7 +486,7 @@ def test_lasting_floods(victim):
                 ]
                 for flood in floods:
                     flood.start()
-                assert work.status(b"\x08" + varint(work.token), PULL) == 0
+                assert work.status(api.PullClientAppInputsRequest(token=work.token).SerializeToString(), PULL) == 0
                 with grpc.insecure_channel(victim.address, ALONE) as channel:
                     assert status_of(channel, GET, b"") == PRECONDITION
                 for flood in floods:
