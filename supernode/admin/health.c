@@ -181,9 +181,8 @@ static const char *connection_judge(void *arg, struct connection *connection)
 	(void)arg;
 	if (connection_sends_too_much(connection))
 		return "sends too much: closed";
-	return connection_is_refused_often(connection)
-		       ? "too many calls were refused: closed"
-		       : NULL;
+	return connection_is_refused_often(connection) ? "too many calls were refused: closed"
+						       : NULL;
 }
 
 static void connection_ended(void *arg, struct connection *connection, bool by_peer)

@@ -252,9 +252,8 @@ static const char *guest_judge(void *arg, struct connection *connection)
 	}
 	if (connection_sends_too_much(connection))
 		return "sends too much without a token: closed";
-	return connection_is_refused_often(connection)
-		       ? "too many calls were refused: closed"
-		       : NULL;
+	return connection_is_refused_often(connection) ? "too many calls were refused: closed"
+						       : NULL;
 }
 
 static const struct door_ops door_events = {.begun = guest_begun,
