@@ -529,7 +529,7 @@ def test_call_flood(victim, path, rest):
 
 @pytest.mark.parametrize("peers", [1, 20])
 def test_unfinished_calls(victim, peers):
-    """Peers that open calls and send no message have sixteen each, and more are held back; when
+    """Peers that open calls and send no message have a hundred each, and more are held back; when
     there are too many of them, some are cut, and others are served meanwhile. All are forgotten
     with their connections."""
     calls = b"".join(headers(number, GET) for number in NUMBERS[:300])
@@ -541,6 +541,21 @@ def test_unfinished_calls(victim, peers):
         many[0].receive()
         assert peers > 1 or not many[0].ended
         assert many[0].count(Frame.HEADERS) == 0
+
+
+def test_calls_before_settings(victim):
+    """A client that has not heard the node's limit yet begins twenty calls before it sends their
+    messages: each is answered."""
+    numbers = NUMBERS[:20]
+    opening = b"".join(headers(number, GET) for number in numbers)
+    opening += b"".join(data(number, message(b""), END_STREAM) for number in numbers)
+    with victim.unharmed(), Connection(victim.address, PREFACE + settings() + opening) as client:
+        ends = (Frame.HEADERS, END_HEADERS | END_STREAM)
+        assert client.wait(
+            lambda: len([each for each in client.frames if each[:2] == ends]) == len(numbers),
+            "all are answered",
+            5,
+        )
 
 
 # ---- too little, too late ----

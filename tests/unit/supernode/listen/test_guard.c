@@ -187,6 +187,21 @@ static void a_hundred_calls_at_once(void **state)
 	}
 }
 
+/* A client that does not know the server's limit yet sends the HEADERS of all calls first. */
+static void calls_before_the_limit_is_known(void **state)
+{
+	const uint32_t end = 2 * GUARD_STREAMS_ASSUMED;
+
+	guard_done(&rig.guard);
+	begin(&rig.guard, GUARD_STREAMS_ASSUMED);
+	for (uint32_t id = 1; id < end; id += 2)
+		put(&rig.in, 100, HEADERS, END_HEADERS, id);
+	for (uint32_t id = 1; id < end; id += 2)
+		put(&rig.in, 5, DATA, END_STREAM, id);
+	assert_int_equal(said(&rig.guard), GUARD_PASS);
+	assert_int_equal(rig.guard.streams, GUARD_STREAMS_ASSUMED);
+}
+
 static void deadlines_that_pass_at_once(void **state)
 {
 	for (uint32_t id = 1; id < 32; id += 2)
@@ -629,6 +644,7 @@ int main(void)
 		TEST(settings_are_acknowledged_in_the_peers_place),
 		TEST(calls_come_and_go),
 		TEST(a_hundred_calls_at_once),
+		TEST(calls_before_the_limit_is_known),
 		TEST(deadlines_that_pass_at_once),
 		TEST(keepalive_and_answered_pings),
 		TEST(a_large_answer_is_taken),
