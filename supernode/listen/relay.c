@@ -48,7 +48,8 @@ struct relay {
 	bool stalled; /* the peer does not take what is in out */
 	TAILQ_ENTRY(relay) stalled_link;
 	int64_t stalled_ms;      /* since when */
-	int64_t server_ended_ms; /* when that was seen; 0: it was not */
+	int64_t server_ended_ms; /* when that was seen; 0: it was not. The peer's bytes go nowhere
+				  * then */
 };
 
 struct relays {
@@ -157,6 +158,16 @@ static enum step receive(struct relay *relay, int fd, size_t *n_out)
 
 /* ---- from the server to the peer ---- */
 
+/* The server takes nothing any more; its last bytes are still on their way to the peer. */
+static void server_gone(struct relay *relay)
+{
+	relay->server_ended_ms = clock_now_ms();
+	way_clear(&relay->in);
+	set_queue(relay, QUEUE_NONE);
+	/* Its streams have ended with it. */
+	guard_done(&relay->guard);
+}
+
 static enum step pump_out(struct relay *relay)
 {
 	struct way *out = &relay->out;
@@ -185,7 +196,7 @@ static enum step pump_out(struct relay *relay)
 	if (sent > 0 || !relay->stalled)
 		set_stalled(relay, true);
 	if (!relay->server_ended_ms && way_has_hung_up(relay->server))
-		relay->server_ended_ms = clock_now_ms();
+		server_gone(relay);
 	return way_keep(out, bytes, n, (size_t)sent, n) ? STEP_ENDED : STEP_IDLE;
 }
 
@@ -255,6 +266,8 @@ static enum step pump_in(struct relay *relay)
 	/* So that all that the peer says is held to the server's settings. */
 	if (!guard_is_ready(&relay->guard))
 		return STEP_IDLE;
+	if (relay->server_ended_ms)
+		return receive_in(relay, &n);
 	if (in->v) {
 		bytes = in->v + in->at;
 		n = in->n - in->at;
@@ -277,6 +290,10 @@ static enum step pump_in(struct relay *relay)
 	if (verdict != GUARD_HOLD)
 		set_queue(relay, QUEUE_NONE);
 	sent = way_send(relay->server, bytes, passed);
+	if (sent == -EPIPE || sent == -ECONNRESET) {
+		server_gone(relay);
+		return STEP_MORE;
+	}
 	if (sent < 0)
 		return STEP_ENDED;
 	/* The first bytes on this connection: there is room for all of them. */
@@ -432,7 +449,7 @@ static void end_stalled(struct relays *relays, int64_t now_ms)
 	for (struct relay *at = TAILQ_FIRST(&relays->stalled); at; at = next) {
 		next = TAILQ_NEXT(at, stalled_link);
 		if (!at->server_ended_ms && way_has_hung_up(at->server))
-			at->server_ended_ms = now_ms;
+			server_gone(at);
 		if (has_stalled_long(at, now_ms))
 			at->options.ops->ended(at->options.arg, NULL);
 	}

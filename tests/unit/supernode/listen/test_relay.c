@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-enum { DATA, HEADERS, RST_STREAM = 3, SETTINGS, PING = 6, GOAWAY };
+enum { DATA, HEADERS, RST_STREAM = 3, SETTINGS, PING = 6, GOAWAY, WINDOW_UPDATE };
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
 
 #define STREAMS_MAX 8
@@ -240,6 +240,11 @@ static void the_last_words_of_a_server_arrive(void **state)
 	}
 	assert_true(sent > 200000 && sent < MIB);
 	close_fd(&rig.line.server);
+	/* What the peer says meanwhile goes nowhere. */
+	for (int i = 0; i < 3; i++) {
+		say_frame(rig.line.peer, 4, WINDOW_UPDATE, 0, 0);
+		pass(0);
+	}
 	pass(RELAY_FLUSH_MS - 1000);
 	assert_int_equal(rig.line.ended, 0);
 	while (!rig.line.ended) {
@@ -250,6 +255,23 @@ static void the_last_words_of_a_server_arrive(void **state)
 		got += (size_t)n;
 	assert_int_equal(got, sent);
 	assert_null(rig.line.why);
+}
+
+/* The same when nobody has seen yet that the server has gone. */
+static void last_words_that_are_more_than_a_chunk(void **state)
+{
+	static uint8_t bytes[MIB];
+	size_t got = 0;
+	ssize_t n;
+
+	begin(&rig.line);
+	say(rig.line.server, bytes, 100000);
+	close_fd(&rig.line.server);
+	say_frame(rig.line.peer, 4, WINDOW_UPDATE, 0, 0);
+	run_until(rig.line.ended);
+	while ((n = (ssize_t)hear(rig.line.peer, bytes, sizeof bytes)) > 0)
+		got += (size_t)n;
+	assert_int_equal(got, 100000);
 }
 
 /* ---- ends ---- */
@@ -445,6 +467,7 @@ int main(void)
 		TEST(nothing_passes_before_the_servers_settings),
 		TEST(a_slow_server_slows_its_peer),
 		TEST(the_last_words_of_a_server_arrive),
+		TEST(last_words_that_are_more_than_a_chunk),
 		TEST(a_peer_that_takes_nothing_is_left),
 		TEST(the_end_of_a_peer_is_the_servers),
 		TEST(half_an_end_is_one),
