@@ -58,7 +58,7 @@ struct relays {
 	struct timer *timer;
 	int64_t timer_ms;       /* it is set for */
 	int64_t held_ms;        /* the next look at the queues */
-	int64_t full_ms;        /* since when streams have waited for a place; 0: none does */
+	int64_t full_ms;        /* since when streams wait and get no place; 0: none does */
 	LIST_HEAD(, relay) all; /* the newest first */
 	struct relay_list queues[QUEUES];
 	unsigned n[QUEUES];
@@ -279,11 +279,16 @@ static enum step pump_in(struct relay *relay)
 			return step;
 	}
 	if (passed < n) {
+		const uint64_t streams = relay->guard.streams;
+		const bool waited = relay->guard.waiting;
 		size_t more;
 
 		verdict =
 			guard_in(&relay->guard, bytes + passed, n - passed, clock_now_ms(), &more);
 		passed += more;
+		/* Places become free by themselves. */
+		if (waited && relay->guard.streams > streams)
+			relay->relays->full_ms = 0;
 	}
 	if (verdict == GUARD_CUT)
 		return STEP_CUT;
@@ -375,13 +380,13 @@ static void server_ready(void *arg, int ready)
 
 /* ---- all of a door ---- */
 
-/* Among equals the oldest. */
+/* Among equals the newest: a worker's connection stays. */
 static struct relay *find_most_open(const struct relays *relays)
 {
 	struct relay *most = NULL, *at;
 
 	LIST_FOREACH(at, &relays->all, link)
-	if (!at->guard.trusted && at->guard.open && (!most || at->guard.open >= most->guard.open))
+	if (!at->guard.trusted && at->guard.open && (!most || at->guard.open > most->guard.open))
 		most = at;
 	return most;
 }
@@ -473,6 +478,8 @@ static void relays_tick(void *arg)
 		set_timer(relays, 0);
 	if (count_held(relays))
 		set_timer(relays, relays->held_ms);
+	else
+		relays->full_ms = 0;
 	if (!TAILQ_EMPTY(&relays->stalled))
 		set_timer(relays, clock_after(now_ms, STALLED_MS));
 }

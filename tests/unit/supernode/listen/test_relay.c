@@ -412,6 +412,82 @@ static void whoever_has_most_makes_room(void **state)
 	line_close(&newcomer);
 }
 
+/* All places are taken, half of them by each of two; first is the older one. */
+static void two_take_all_places(struct line *first, struct line *second)
+{
+	begin(first);
+	line_begin(second);
+	for (uint32_t id = 1; id < STREAMS_MAX; id += 2) {
+		open_stream(first, id);
+		open_stream(second, id);
+	}
+}
+
+static void of_two_that_have_most_the_newer_makes_room(void **state)
+{
+	struct line second, newcomer;
+
+	two_take_all_places(&rig.line, &second);
+	line_begin(&newcomer);
+	open_stream(&newcomer, 1);
+	for (int i = 0; i < 5; i++)
+		pass(20);
+	assert_int_equal(rig.line.ended, 0);
+	assert_int_equal(second.ended, 1);
+	line_close(&second);
+	line_close(&newcomer);
+}
+
+static void nobody_makes_room_for_one_that_has_gone(void **state)
+{
+	struct line second, first_comer, next_comer;
+
+	two_take_all_places(&rig.line, &second);
+	line_begin(&first_comer);
+	line_begin(&next_comer);
+	open_stream(&first_comer, 1);
+	pass(20);
+	close_fd(&first_comer.peer);
+	run_until(first_comer.ended);
+	for (int i = 0; i < 10; i++)
+		pass(20);
+	open_stream(&next_comer, 1);
+	pass(20);
+	pass(20);
+	assert_int_equal(rig.line.ended + second.ended, 0);
+	line_close(&second);
+	line_close(&first_comer);
+	line_close(&next_comer);
+}
+
+/* A stream that waits gets the place of another one before anybody looks, and one more waits. */
+static void nobody_makes_room_while_places_become_free(void **state)
+{
+	struct line second, first_comer, next_comer;
+
+	two_take_all_places(&rig.line, &second);
+	line_begin(&first_comer);
+	line_begin(&next_comer);
+	open_stream(&first_comer, 1);
+	pass(20);
+	pass(20);
+	say_frame(rig.line.server, 4, RST_STREAM, 0, 1);
+	pass(0);
+	say_frame(first_comer.peer, 8, PING, 0, 0);
+	pass(0);
+	assert_int_equal(hear(first_comer.server, (char[100]){0}, 100), 19 + 17);
+	open_stream(&next_comer, 1);
+	pass(20);
+	pass(20);
+	assert_int_equal(rig.line.ended + second.ended, 0);
+	for (int i = 0; i < 5; i++)
+		pass(20);
+	assert_int_equal(second.ended, 1);
+	line_close(&second);
+	line_close(&first_comer);
+	line_close(&next_comer);
+}
+
 static void a_trusted_peer_needs_no_room(void **state)
 {
 	struct line worker;
@@ -477,6 +553,9 @@ int main(void)
 		TEST(streams_wait_for_the_end_of_others),
 		TEST(a_held_peer_that_goes_is_dropped),
 		TEST(whoever_has_most_makes_room),
+		TEST(of_two_that_have_most_the_newer_makes_room),
+		TEST(nobody_makes_room_for_one_that_has_gone),
+		TEST(nobody_makes_room_while_places_become_free),
 		TEST(a_trusted_peer_needs_no_room),
 		TEST(too_many_that_wait),
 	};
