@@ -87,6 +87,14 @@ static enum guard_verdict charge_idle(struct guard *guard, int64_t now_ms, const
 	return charge(guard, &guard->idle_frames, idle_frames, now_ms, why);
 }
 
+double guard_new_streams(const struct guard *guard, int64_t now_ms)
+{
+	struct debt debt = guard->new_streams;
+
+	debt_add(&debt, 0, (double)connection_streams.per_s * times_allowed(guard), now_ms);
+	return debt.amount;
+}
+
 bool guard_pool_has_room(struct guard_pool *pool, int64_t now_ms)
 {
 	return pool->open < pool->streams_max && has_room(&pool->streams, pool_streams, 1, now_ms);

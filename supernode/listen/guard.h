@@ -136,6 +136,9 @@ void guard_out(struct guard *guard, const uint8_t *bytes, size_t n);
 /* Are the server's bytes between two frames? */
 bool guard_out_is_between(const struct guard *guard);
 
+/* Streams that were opened, less those that time has allowed. */
+double guard_new_streams(const struct guard *guard, int64_t now_ms);
+
 /* Is there room for one more stream of a peer that is not trusted? */
 bool guard_pool_has_room(struct guard_pool *pool, int64_t now_ms);
 

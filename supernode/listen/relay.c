@@ -202,18 +202,26 @@ static enum step pump_out(struct relay *relay)
 
 /* ---- from the peer to the server ---- */
 
-/* The one that has opened most streams of those that are held back; among equals the one that is
- * held longest. */
+/* The one that has opened most streams lately of those that are held back; among equals the one
+ * that is held longest. */
 static struct relay *find_busiest_held(const struct relays *relays)
 {
+	const int64_t now_ms = clock_now_ms();
 	struct relay *most = NULL;
+	double most_new = 0;
 
 	for (enum queue queue = QUEUE_OWN; queue <= QUEUE_POOL; queue++) {
 		struct relay *at;
 
 		TAILQ_FOREACH(at, &relays->queues[queue], held_link)
-		if (!at->guard.trusted && (!most || at->guard.streams > most->guard.streams))
+		{
+			double new = guard_new_streams(&at->guard, now_ms);
+
+			if (at->guard.trusted || (most && new <= most_new))
+				continue;
 			most = at;
+			most_new = new;
+		}
 	}
 	return most;
 }

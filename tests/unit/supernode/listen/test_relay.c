@@ -507,7 +507,16 @@ static void a_trusted_peer_needs_no_room(void **state)
 
 enum { MANY = RELAY_HELD_MAX + 2 };
 
-/* The most that may wait do; one more ends the one that has had most. */
+/* A call that the server ends at once. */
+static void call_once(struct line *line, uint32_t id)
+{
+	open_stream(line, id);
+	assert_int_equal(streams_heard(line), 1);
+	say_frame(line->server, 4, RST_STREAM, 0, id);
+	pass(0);
+}
+
+/* The most that may wait do; one more ends the one that has had most lately. */
 static void too_many_that_wait(void **state)
 {
 	static struct line lines[MANY];
@@ -519,19 +528,27 @@ static void too_many_that_wait(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	if (limit.rlim_cur < 5 * MANY)
 		skip();
+	for (size_t i = 0; i < MANY; i++)
+		line_begin(&lines[i]);
+	/* The first one has had calls for long. */
+	for (uint32_t id = 1; id < 41; id += 2)
+		call_once(&lines[0], id);
+	pass(10000);
+	for (uint32_t id = 1; id < 11; id += 2) {
+		call_once(&lines[1], id);
+		call_once(&lines[2], id);
+	}
 	begin(&rig.line);
 	for (uint32_t id = 1; id < 2 * STREAMS_MAX; id += 2)
 		open_stream(&rig.line, id);
-	for (size_t i = 0; i < MANY; i++) {
-		line_begin(&lines[i]);
-		say_frame(lines[i].peer, 10, HEADERS, END_HEADERS, 1);
-	}
+	for (size_t i = 0; i < MANY; i++)
+		say_frame(lines[i].peer, 10, HEADERS, END_HEADERS, 41);
 	pass(0);
-	run_until(lines[0].ended);
+	run_until(lines[1].ended && lines[2].ended);
 	for (size_t i = 0; i < MANY; i++)
 		ended += lines[i].ended;
 	assert_int_equal(ended, MANY - RELAY_HELD_MAX);
-	assert_string_equal(lines[0].why, "too many connections wait for a call: closed");
+	assert_string_equal(lines[1].why, "too many connections wait for a call: closed");
 	for (size_t i = 0; i < MANY; i++)
 		line_close(&lines[i]);
 }
