@@ -24,9 +24,10 @@
 #define GUARD_CONNECTION_STREAMS_S 50
 #define GUARD_POOL_STREAMS         500
 #define GUARD_POOL_STREAMS_S       1000
-/* More than streams may be open: a client whose deadlines pass at once resets all of them. */
+/* More than streams may be open: a client whose deadlines pass at once resets all of them. A second
+ * as many as streams may be opened: each may have a deadline. */
 #define GUARD_RESETS   4
-#define GUARD_RESETS_S 10
+#define GUARD_RESETS_S GUARD_CONNECTION_STREAMS_S
 /* PING, SETTINGS, PRIORITY, unknown frames, empty DATA, frames of streams that have ended. */
 #define GUARD_IDLE_FRAMES   100
 #define GUARD_IDLE_FRAMES_S 20

@@ -212,6 +212,17 @@ static void deadlines_that_pass_at_once(void **state)
 	assert_int_equal(rig.guard.open, 0);
 }
 
+/* Sixteen calls a second, and each takes too long. */
+static void deadlines_that_pass_all_the_time(void **state)
+{
+	for (uint32_t id = 1; id < 20000; id += 2) {
+		rig.now_ms += 1000 / 16;
+		put(&rig.in, 100, HEADERS, WHOLE, id);
+		put(&rig.in, 4, RST_STREAM, 0, id);
+		assert_int_equal(said(&rig.guard), GUARD_PASS);
+	}
+}
+
 static void keepalive_and_answered_pings(void **state)
 {
 	for (unsigned i = 0; i < 1000; i++) {
@@ -443,9 +454,9 @@ static void resets(void **state)
 	const unsigned burst = 16 + GUARD_RESETS;
 	uint32_t id = 1;
 
-	for (unsigned i = 0; i < burst + GUARD_RESETS_S; i++, id += 2) {
+	for (unsigned i = 0; i < burst + GUARD_RESETS_S / 5; i++, id += 2) {
 		if (i == burst)
-			rig.now_ms += 1000;
+			rig.now_ms += 1000 / 5;
 		put(&rig.in, 10, HEADERS, END_HEADERS, id);
 		put(&rig.in, 4, RST_STREAM, 0, id);
 		assert_int_equal(said(&rig.guard), GUARD_PASS);
@@ -646,6 +657,7 @@ int main(void)
 		TEST(a_hundred_calls_at_once),
 		TEST(calls_before_the_limit_is_known),
 		TEST(deadlines_that_pass_at_once),
+		TEST(deadlines_that_pass_all_the_time),
 		TEST(keepalive_and_answered_pings),
 		TEST(a_large_answer_is_taken),
 		TEST(a_large_message_is_passed),
