@@ -23,6 +23,7 @@
 #define HELD_MS     10   /* between looks at those that are held back */
 #define FULL_MS     50   /* that all places may be taken while some wait for one */
 #define STALLED_MS  1000 /* between looks at peers that take nothing */
+#define CUT_READS   4    /* chunks of a peer that is cut */
 
 #define GOAWAY            7
 #define ENHANCE_YOUR_CALM 11
@@ -330,6 +331,18 @@ static enum step pump_in(struct relay *relay)
 
 /* ---- a connection ---- */
 
+/* End our half, and read what is there: bytes that are unread when the socket is closed make a
+ * reset, which may overtake what was sent. */
+static void finish(struct relay *relay)
+{
+	size_t n;
+
+	shutdown(relay->options.fd, SHUT_WR);
+	for (int i = 0; i < CUT_READS; i++)
+		if (receive(relay, relay->options.fd, &n) != STEP_MORE)
+			return;
+}
+
 void relay_cut(struct relay *relay, const char *why)
 {
 	const uint32_t last = relay->guard.last_id;
@@ -337,8 +350,9 @@ void relay_cut(struct relay *relay, const char *why)
 		(uint8_t)(last >> 16), (uint8_t)(last >> 8), (uint8_t)last, 0, 0, 0,
 		ENHANCE_YOUR_CALM};
 
-	if (guard_is_ready(&relay->guard) && guard_out_is_between(&relay->guard) && !relay->out.v)
-		(void)way_send(relay->options.fd, goaway, sizeof goaway);
+	if (guard_is_ready(&relay->guard) && guard_out_is_between(&relay->guard) && !relay->out.v &&
+		way_send(relay->options.fd, goaway, sizeof goaway) == sizeof goaway)
+		finish(relay);
 	relay->options.ops->ended(relay->options.arg, why);
 }
 

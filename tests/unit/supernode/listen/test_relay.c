@@ -6,6 +6,7 @@
 #include "kit/clock.h"
 #include "kit/loop.h"
 
+#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -55,18 +56,40 @@ static void on_ended(void *arg, const char *why)
 
 static const struct relay_ops events = {.judge = on_judge, .ended = on_ended};
 
+static void line_open_with(struct line *line, int peer, int fd)
+{
+	*line = (struct line){.peer = peer, .fd = fd};
+	assert_int_equal(
+		relay_new(rig.relays,
+			&(struct relay_options){.fd = line->fd, .ops = &events, .arg = line},
+			&line->relay, &line->server),
+		0);
+}
+
 static void line_open(struct line *line)
 {
 	int ends[2];
 
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-	*line = (struct line){.peer = ends[0], .fd = ends[1]};
-	assert_int_equal(
-		relay_new(rig.relays,
-			&(struct relay_options){.fd = line->fd, .ops = &events, .arg = line},
-			&line->relay, &line->server),
-		0);
+	line_open_with(line, ends[0], ends[1]);
+}
+
+static void line_open_tcp(struct line *line)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof address;
+	auto_(close_at_exit) int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+	assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof address), 0);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	assert_true(fd >= 0);
+	line_open_with(line, peer, fd);
 }
 
 static void line_close(struct line *line)
@@ -335,6 +358,23 @@ static void a_peer_that_is_cut_is_told(void **state)
 	assert_int_equal(bytes[16], 11);
 }
 
+/* What it has sent besides does not make a reset, which may overtake the words. */
+static void a_peer_that_is_cut_has_time_to_hear_it(void **state)
+{
+	static const uint8_t bad[200000] = {0, 0, 4, RST_STREAM};
+	uint8_t bytes[100];
+	struct line line;
+
+	line_open_tcp(&line);
+	begin(&line);
+	say(line.peer, bad, sizeof bad);
+	run_until(line.ended);
+	assert_int_equal(recv(line.peer, bytes, sizeof bytes, 0), 17);
+	assert_int_equal(bytes[3], GOAWAY);
+	assert_int_equal(recv(line.peer, bytes, sizeof bytes, 0), 0);
+	line_close(&line);
+}
+
 /* Within the server's frame another one would be taken for a part of it. */
 static void a_peer_that_is_cut_amid_a_frame_is_not_told(void **state)
 {
@@ -565,6 +605,7 @@ int main(void)
 		TEST(the_end_of_a_peer_is_the_servers),
 		TEST(half_an_end_is_one),
 		TEST(a_peer_that_is_cut_is_told),
+		TEST(a_peer_that_is_cut_has_time_to_hear_it),
 		TEST(a_peer_that_is_cut_amid_a_frame_is_not_told),
 		TEST(the_owner_judges_before_bytes_pass),
 		TEST(streams_wait_for_the_end_of_others),
