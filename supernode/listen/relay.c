@@ -49,6 +49,7 @@ struct relay {
 	bool stalled; /* the peer does not take what is in out */
 	TAILQ_ENTRY(relay) stalled_link;
 	int64_t stalled_ms;      /* since when */
+	int64_t look_ms;         /* the next look at it */
 	int64_t server_ended_ms; /* when that was seen; 0: it was not. The peer's bytes go nowhere
 				  * then */
 };
@@ -63,7 +64,8 @@ struct relays {
 	LIST_HEAD(, relay) all; /* the newest first */
 	struct relay_list queues[QUEUES];
 	unsigned n[QUEUES];
-	struct relay_list again, stalled;
+	struct relay_list again;
+	struct relay_list stalled; /* in the order of look_ms */
 	unsigned n_again;
 	uint8_t *chunk;
 };
@@ -123,6 +125,13 @@ static void set_again(struct relay *relay, bool again)
 	set_timer(relays, 0);
 }
 
+/* The look at a stalled relay comes behind those at the others. */
+static void look_later(struct relay *relay, int64_t now_ms)
+{
+	relay->look_ms = clock_after(now_ms, STALLED_MS);
+	TAILQ_INSERT_TAIL(&relay->relays->stalled, relay, stalled_link);
+}
+
 static void set_stalled(struct relay *relay, bool stalled)
 {
 	struct relays *relays = relay->relays;
@@ -135,8 +144,8 @@ static void set_stalled(struct relay *relay, bool stalled)
 		TAILQ_REMOVE(&relays->stalled, relay, stalled_link);
 		return;
 	}
-	TAILQ_INSERT_TAIL(&relays->stalled, relay, stalled_link);
-	set_timer(relays, clock_after(relay->stalled_ms, STALLED_MS));
+	look_later(relay, relay->stalled_ms);
+	set_timer(relays, relay->look_ms);
 }
 
 /* ---- bytes ---- */
@@ -471,10 +480,11 @@ static bool has_stalled_long(const struct relay *relay, int64_t now_ms)
 
 static void end_stalled(struct relays *relays, int64_t now_ms)
 {
-	struct relay *next;
+	struct relay *at;
 
-	for (struct relay *at = TAILQ_FIRST(&relays->stalled); at; at = next) {
-		next = TAILQ_NEXT(at, stalled_link);
+	while ((at = TAILQ_FIRST(&relays->stalled)) && now_ms >= at->look_ms) {
+		TAILQ_REMOVE(&relays->stalled, at, stalled_link);
+		look_later(at, now_ms);
 		if (!at->server_ended_ms && way_has_hung_up(at->server))
 			server_gone(at);
 		if (has_stalled_long(at, now_ms))
@@ -503,7 +513,7 @@ static void relays_tick(void *arg)
 	else
 		relays->full_ms = 0;
 	if (!TAILQ_EMPTY(&relays->stalled))
-		set_timer(relays, clock_after(now_ms, STALLED_MS));
+		set_timer(relays, TAILQ_FIRST(&relays->stalled)->look_ms);
 }
 
 /* ---- life ---- */

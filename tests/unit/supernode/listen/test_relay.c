@@ -7,6 +7,7 @@
 #include "kit/loop.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -25,6 +26,18 @@ struct line {
 	const char *verdict; /* of its judge */
 	uint64_t judged;     /* bytes */
 };
+
+static unsigned polls; /* calls of poll() by the code under test */
+
+int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	const struct timespec timeout = {.tv_nsec = timeout_ms};
+
+	/* There are only looks without waiting. */
+	assert_int_equal(timeout_ms, 0);
+	polls++;
+	return ppoll(fds, n, &timeout, NULL);
+}
 
 static struct rig {
 	struct loop *loop;
@@ -321,6 +334,29 @@ static void a_peer_that_takes_nothing_is_left(void **state)
 	}
 }
 
+/* Another connection is held, so that the timer comes often. */
+static void a_peer_that_takes_nothing_costs_little(void **state)
+{
+	static uint8_t bytes[MIB];
+	struct line held;
+
+	line_begin(&held);
+	relay_trust(held.relay, true);
+	for (uint32_t id = 1; id < 41; id += 2)
+		open_stream(&held, id);
+	begin(&rig.line);
+	while (send(rig.line.server, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		pass(0);
+	pass(1000);
+	polls = 0;
+	for (int i = 0; i < 40; i++)
+		pass(20);
+	/* One for each look at the held one. */
+	assert_in_range(polls, 30, 42);
+	assert_int_equal(rig.line.ended + held.ended, 0);
+	line_close(&held);
+}
+
 static void the_end_of_a_peer_is_the_servers(void **state)
 {
 	begin(&rig.line);
@@ -602,6 +638,7 @@ int main(void)
 		TEST(the_last_words_of_a_server_arrive),
 		TEST(last_words_that_are_more_than_a_chunk),
 		TEST(a_peer_that_takes_nothing_is_left),
+		TEST(a_peer_that_takes_nothing_costs_little),
 		TEST(the_end_of_a_peer_is_the_servers),
 		TEST(half_an_end_is_one),
 		TEST(a_peer_that_is_cut_is_told),
