@@ -506,6 +506,7 @@ void guard_out(struct guard *guard, const uint8_t *bytes, size_t n)
 			frame = head_read(out);
 			if (frame.type == SETTINGS && !(frame.flags & ACK))
 				read_settings(guard, bytes + i, k);
+			guard->announced |= guard->settings_out && !out->left;
 			continue;
 		}
 		k = least(n - i, GUARD_HEAD_BYTES - out->have);
@@ -517,6 +518,7 @@ void guard_out(struct guard *guard, const uint8_t *bytes, size_t n)
 		on_frame_of_server(guard, &frame);
 		out->left = frame.len;
 		out->have = 0;
+		guard->announced |= guard->settings_out && !out->left;
 	}
 }
 
@@ -545,7 +547,7 @@ void guard_done(struct guard *guard)
 
 bool guard_is_ready(const struct guard *guard)
 {
-	return guard->settings_out > 0;
+	return guard->announced;
 }
 
 /* A peer that was trusted may have used more than it now has. */

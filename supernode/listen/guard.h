@@ -97,6 +97,7 @@ struct guard {
 	uint32_t frame_max;
 	uint32_t streams_max;
 	unsigned settings_out; /* of the server */
+	bool announced;        /* its first SETTINGS have passed, to the last byte */
 	unsigned settings_acks;
 	unsigned goaways;
 	uint64_t pongs;   /* that the server has asked for */
@@ -126,7 +127,7 @@ void guard_done(struct guard *guard);
 /* The peer is trusted from now on, or no longer. */
 void guard_trust(struct guard *guard, bool trusted);
 
-/* Has the server sent its SETTINGS? The peer's bytes must not be asked about before. */
+/* Has the server sent all of its SETTINGS? The peer's bytes must not be asked about before. */
 bool guard_is_ready(const struct guard *guard);
 
 /* n bytes of the peer; *passed_out of them may go to the server, with GUARD_PASS all. */

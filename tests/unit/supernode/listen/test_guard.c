@@ -159,6 +159,26 @@ static void settings_are_acknowledged_in_the_peers_place(void **state)
 	guard_done(&guard);
 }
 
+static void the_servers_settings_are_waited_for(void **state)
+{
+	const uint8_t bytes[] = {0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 5};
+	struct guard guard;
+
+	guard_init(&guard, &rig.pool);
+	for (size_t i = 0; i < sizeof bytes; i++) {
+		assert_false(guard_is_ready(&guard));
+		guard_out(&guard, bytes + i, 1);
+	}
+	assert_true(guard_is_ready(&guard));
+	assert_int_equal(guard.streams_max, 5);
+	guard_done(&guard);
+	/* There may be none. */
+	guard_init(&guard, &rig.pool);
+	guard_out(&guard, (const uint8_t[]){0, 0, 0, SETTINGS, 0, 0, 0, 0, 0}, 9);
+	assert_true(guard_is_ready(&guard));
+	guard_done(&guard);
+}
+
 static void calls_come_and_go(void **state)
 {
 	for (uint32_t id = 1; id < 400; id += 2) {
@@ -653,6 +673,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(settings_are_acknowledged_in_the_peers_place),
+		TEST(the_servers_settings_are_waited_for),
 		TEST(calls_come_and_go),
 		TEST(a_hundred_calls_at_once),
 		TEST(calls_before_the_limit_is_known),
