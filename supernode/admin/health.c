@@ -18,6 +18,9 @@
 #define KEEPALIVE_MS         60000
 #define KEEPALIVE_TIMEOUT_MS 20000
 
+static_assert(HEALTH_CONNECTION_CALLS_MAX >= GUARD_STREAMS_ASSUMED,
+	"a client may wait for DATA that is held back behind its HEADERS");
+
 enum status {
 	STATUS_NONE = -1,
 	STATUS_SERVING = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING,

@@ -81,13 +81,19 @@ void connection_end(struct connection *connection)
 	connection_close(connection, false);
 }
 
-bool connection_sends_too_much(struct connection *connection)
+uint64_t connection_fresh(struct connection *connection)
 {
 	struct allowance *allowance = &connection->allowance;
 
 	if (connection->relay)
 		allowance->received = relay_received(connection->relay);
-	return allowance_exceeded(allowance, &connection->door->debt, clock_now_ms());
+	return allowance->received - allowance->seen;
+}
+
+bool connection_sends_too_much(struct connection *connection)
+{
+	(void)connection_fresh(connection);
+	return allowance_exceeded(&connection->allowance, &connection->door->debt, clock_now_ms());
 }
 
 uint64_t connection_received(const struct connection *connection)
@@ -108,8 +114,7 @@ void connection_lift(struct connection *connection)
 
 void connection_forgive(struct connection *connection)
 {
-	if (connection->relay)
-		connection->allowance.received = relay_received(connection->relay);
+	(void)connection_fresh(connection);
 	allowance_forgive(&connection->allowance);
 }
 

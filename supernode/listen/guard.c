@@ -87,6 +87,14 @@ static enum guard_verdict charge_idle(struct guard *guard, int64_t now_ms, const
 	return charge(guard, &guard->idle_frames, idle_frames, now_ms, why);
 }
 
+double guard_new_streams(const struct guard *guard, int64_t now_ms)
+{
+	struct debt debt = guard->new_streams;
+
+	debt_add(&debt, 0, (double)connection_streams.per_s * times_allowed(guard), now_ms);
+	return debt.amount;
+}
+
 bool guard_pool_has_room(struct guard_pool *pool, int64_t now_ms)
 {
 	return pool->open < pool->streams_max && has_room(&pool->streams, pool_streams, 1, now_ms);
@@ -498,6 +506,7 @@ void guard_out(struct guard *guard, const uint8_t *bytes, size_t n)
 			frame = head_read(out);
 			if (frame.type == SETTINGS && !(frame.flags & ACK))
 				read_settings(guard, bytes + i, k);
+			guard->announced |= guard->settings_out && !out->left;
 			continue;
 		}
 		k = least(n - i, GUARD_HEAD_BYTES - out->have);
@@ -509,6 +518,7 @@ void guard_out(struct guard *guard, const uint8_t *bytes, size_t n)
 		on_frame_of_server(guard, &frame);
 		out->left = frame.len;
 		out->have = 0;
+		guard->announced |= guard->settings_out && !out->left;
 	}
 }
 
@@ -537,7 +547,7 @@ void guard_done(struct guard *guard)
 
 bool guard_is_ready(const struct guard *guard)
 {
-	return guard->settings_out > 0;
+	return guard->announced;
 }
 
 /* A peer that was trusted may have used more than it now has. */

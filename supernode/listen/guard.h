@@ -10,17 +10,24 @@
 
 #include <stddef.h>
 
-#define GUARD_HEAD_BYTES  9  /* of a frame */
-#define GUARD_STREAMS_MAX 64 /* open on a connection; fewer when the server announces fewer */
+#define GUARD_HEAD_BYTES  9   /* of a frame */
+#define GUARD_STREAMS_MAX 100 /* open on a connection; fewer when the server announces fewer */
+/*
+ * Clients open so many before they know the server's limit, and send the HEADERS of all of them
+ * before the first DATA. A server that announces fewer has them wait for DATA that is held back
+ * behind their HEADERS.
+ */
+#define GUARD_STREAMS_ASSUMED 100
 
 /* At once, and a second. */
 #define GUARD_CONNECTION_STREAMS   200
 #define GUARD_CONNECTION_STREAMS_S 50
 #define GUARD_POOL_STREAMS         500
 #define GUARD_POOL_STREAMS_S       1000
-/* More than streams may be open: a client whose deadlines pass at once resets all of them. */
+/* More than streams may be open: a client whose deadlines pass at once resets all of them. A second
+ * as many as streams may be opened: each may have a deadline. */
 #define GUARD_RESETS   4
-#define GUARD_RESETS_S 10
+#define GUARD_RESETS_S GUARD_CONNECTION_STREAMS_S
 /* PING, SETTINGS, PRIORITY, unknown frames, empty DATA, frames of streams that have ended. */
 #define GUARD_IDLE_FRAMES   100
 #define GUARD_IDLE_FRAMES_S 20
@@ -90,6 +97,7 @@ struct guard {
 	uint32_t frame_max;
 	uint32_t streams_max;
 	unsigned settings_out; /* of the server */
+	bool announced;        /* its first SETTINGS have passed, to the last byte */
 	unsigned settings_acks;
 	unsigned goaways;
 	uint64_t pongs;   /* that the server has asked for */
@@ -119,7 +127,7 @@ void guard_done(struct guard *guard);
 /* The peer is trusted from now on, or no longer. */
 void guard_trust(struct guard *guard, bool trusted);
 
-/* Has the server sent its SETTINGS? The peer's bytes must not be asked about before. */
+/* Has the server sent all of its SETTINGS? The peer's bytes must not be asked about before. */
 bool guard_is_ready(const struct guard *guard);
 
 /* n bytes of the peer; *passed_out of them may go to the server, with GUARD_PASS all. */
@@ -129,6 +137,9 @@ enum guard_verdict guard_in(
 void guard_out(struct guard *guard, const uint8_t *bytes, size_t n);
 /* Are the server's bytes between two frames? */
 bool guard_out_is_between(const struct guard *guard);
+
+/* Streams that were opened, less those that time has allowed. */
+double guard_new_streams(const struct guard *guard, int64_t now_ms);
 
 /* Is there room for one more stream of a peer that is not trusted? */
 bool guard_pool_has_room(struct guard_pool *pool, int64_t now_ms);

@@ -23,6 +23,7 @@
 #define HELD_MS     10   /* between looks at those that are held back */
 #define FULL_MS     50   /* that all places may be taken while some wait for one */
 #define STALLED_MS  1000 /* between looks at peers that take nothing */
+#define CUT_READS   4    /* chunks of a peer that is cut */
 
 #define GOAWAY            7
 #define ENHANCE_YOUR_CALM 11
@@ -48,7 +49,9 @@ struct relay {
 	bool stalled; /* the peer does not take what is in out */
 	TAILQ_ENTRY(relay) stalled_link;
 	int64_t stalled_ms;      /* since when */
-	int64_t server_ended_ms; /* when that was seen; 0: it was not */
+	int64_t look_ms;         /* the next look at it */
+	int64_t server_ended_ms; /* when that was seen; 0: it was not. The peer's bytes go nowhere
+				  * then */
 };
 
 struct relays {
@@ -57,11 +60,12 @@ struct relays {
 	struct timer *timer;
 	int64_t timer_ms;       /* it is set for */
 	int64_t held_ms;        /* the next look at the queues */
-	int64_t full_ms;        /* since when streams have waited for a place; 0: none does */
+	int64_t full_ms;        /* since when streams wait and get no place; 0: none does */
 	LIST_HEAD(, relay) all; /* the newest first */
 	struct relay_list queues[QUEUES];
 	unsigned n[QUEUES];
-	struct relay_list again, stalled;
+	struct relay_list again;
+	struct relay_list stalled; /* in the order of look_ms */
 	unsigned n_again;
 	uint8_t *chunk;
 };
@@ -121,6 +125,13 @@ static void set_again(struct relay *relay, bool again)
 	set_timer(relays, 0);
 }
 
+/* The look at a stalled relay comes behind those at the others. */
+static void look_later(struct relay *relay, int64_t now_ms)
+{
+	relay->look_ms = clock_after(now_ms, STALLED_MS);
+	TAILQ_INSERT_TAIL(&relay->relays->stalled, relay, stalled_link);
+}
+
 static void set_stalled(struct relay *relay, bool stalled)
 {
 	struct relays *relays = relay->relays;
@@ -133,8 +144,8 @@ static void set_stalled(struct relay *relay, bool stalled)
 		TAILQ_REMOVE(&relays->stalled, relay, stalled_link);
 		return;
 	}
-	TAILQ_INSERT_TAIL(&relays->stalled, relay, stalled_link);
-	set_timer(relays, clock_after(relay->stalled_ms, STALLED_MS));
+	look_later(relay, relay->stalled_ms);
+	set_timer(relays, relay->look_ms);
 }
 
 /* ---- bytes ---- */
@@ -156,6 +167,16 @@ static enum step receive(struct relay *relay, int fd, size_t *n_out)
 }
 
 /* ---- from the server to the peer ---- */
+
+/* The server takes nothing any more; its last bytes are still on their way to the peer. */
+static void server_gone(struct relay *relay)
+{
+	relay->server_ended_ms = clock_now_ms();
+	way_clear(&relay->in);
+	set_queue(relay, QUEUE_NONE);
+	/* Its streams have ended with it. */
+	guard_done(&relay->guard);
+}
 
 static enum step pump_out(struct relay *relay)
 {
@@ -185,24 +206,32 @@ static enum step pump_out(struct relay *relay)
 	if (sent > 0 || !relay->stalled)
 		set_stalled(relay, true);
 	if (!relay->server_ended_ms && way_has_hung_up(relay->server))
-		relay->server_ended_ms = clock_now_ms();
+		server_gone(relay);
 	return way_keep(out, bytes, n, (size_t)sent, n) ? STEP_ENDED : STEP_IDLE;
 }
 
 /* ---- from the peer to the server ---- */
 
-/* The one that has opened most streams of those that are held back; among equals the one that is
- * held longest. */
+/* The one that has opened most streams lately of those that are held back; among equals the one
+ * that is held longest. */
 static struct relay *find_busiest_held(const struct relays *relays)
 {
+	const int64_t now_ms = clock_now_ms();
 	struct relay *most = NULL;
+	double most_new = 0;
 
 	for (enum queue queue = QUEUE_OWN; queue <= QUEUE_POOL; queue++) {
 		struct relay *at;
 
 		TAILQ_FOREACH(at, &relays->queues[queue], held_link)
-		if (!at->guard.trusted && (!most || at->guard.streams > most->guard.streams))
+		{
+			double new = guard_new_streams(&at->guard, now_ms);
+
+			if (at->guard.trusted || (most && new <= most_new))
+				continue;
 			most = at;
+			most_new = new;
+		}
 	}
 	return most;
 }
@@ -255,6 +284,8 @@ static enum step pump_in(struct relay *relay)
 	/* So that all that the peer says is held to the server's settings. */
 	if (!guard_is_ready(&relay->guard))
 		return STEP_IDLE;
+	if (relay->server_ended_ms)
+		return receive_in(relay, &n);
 	if (in->v) {
 		bytes = in->v + in->at;
 		n = in->n - in->at;
@@ -266,17 +297,26 @@ static enum step pump_in(struct relay *relay)
 			return step;
 	}
 	if (passed < n) {
+		const uint64_t streams = relay->guard.streams;
+		const bool waited = relay->guard.waiting;
 		size_t more;
 
 		verdict =
 			guard_in(&relay->guard, bytes + passed, n - passed, clock_now_ms(), &more);
 		passed += more;
+		/* Places become free by themselves. */
+		if (waited && relay->guard.streams > streams)
+			relay->relays->full_ms = 0;
 	}
 	if (verdict == GUARD_CUT)
 		return STEP_CUT;
 	if (verdict != GUARD_HOLD)
 		set_queue(relay, QUEUE_NONE);
 	sent = way_send(relay->server, bytes, passed);
+	if (sent == -EPIPE || sent == -ECONNRESET) {
+		server_gone(relay);
+		return STEP_MORE;
+	}
 	if (sent < 0)
 		return STEP_ENDED;
 	/* The first bytes on this connection: there is room for all of them. */
@@ -300,6 +340,18 @@ static enum step pump_in(struct relay *relay)
 
 /* ---- a connection ---- */
 
+/* End our half, and read what is there: bytes that are unread when the socket is closed make a
+ * reset, which may overtake what was sent. */
+static void finish(struct relay *relay)
+{
+	size_t n;
+
+	shutdown(relay->options.fd, SHUT_WR);
+	for (int i = 0; i < CUT_READS; i++)
+		if (receive(relay, relay->options.fd, &n) != STEP_MORE)
+			return;
+}
+
 void relay_cut(struct relay *relay, const char *why)
 {
 	const uint32_t last = relay->guard.last_id;
@@ -307,8 +359,9 @@ void relay_cut(struct relay *relay, const char *why)
 		(uint8_t)(last >> 16), (uint8_t)(last >> 8), (uint8_t)last, 0, 0, 0,
 		ENHANCE_YOUR_CALM};
 
-	if (guard_is_ready(&relay->guard) && guard_out_is_between(&relay->guard) && !relay->out.v)
-		(void)way_send(relay->options.fd, goaway, sizeof goaway);
+	if (guard_is_ready(&relay->guard) && guard_out_is_between(&relay->guard) && !relay->out.v &&
+		way_send(relay->options.fd, goaway, sizeof goaway) == sizeof goaway)
+		finish(relay);
 	relay->options.ops->ended(relay->options.arg, why);
 }
 
@@ -358,13 +411,13 @@ static void server_ready(void *arg, int ready)
 
 /* ---- all of a door ---- */
 
-/* Among equals the oldest. */
+/* Among equals the newest: a worker's connection stays. */
 static struct relay *find_most_open(const struct relays *relays)
 {
 	struct relay *most = NULL, *at;
 
 	LIST_FOREACH(at, &relays->all, link)
-	if (!at->guard.trusted && at->guard.open && (!most || at->guard.open >= most->guard.open))
+	if (!at->guard.trusted && at->guard.open && (!most || at->guard.open > most->guard.open))
 		most = at;
 	return most;
 }
@@ -427,12 +480,13 @@ static bool has_stalled_long(const struct relay *relay, int64_t now_ms)
 
 static void end_stalled(struct relays *relays, int64_t now_ms)
 {
-	struct relay *next;
+	struct relay *at;
 
-	for (struct relay *at = TAILQ_FIRST(&relays->stalled); at; at = next) {
-		next = TAILQ_NEXT(at, stalled_link);
+	while ((at = TAILQ_FIRST(&relays->stalled)) && now_ms >= at->look_ms) {
+		TAILQ_REMOVE(&relays->stalled, at, stalled_link);
+		look_later(at, now_ms);
 		if (!at->server_ended_ms && way_has_hung_up(at->server))
-			at->server_ended_ms = now_ms;
+			server_gone(at);
 		if (has_stalled_long(at, now_ms))
 			at->options.ops->ended(at->options.arg, NULL);
 	}
@@ -456,8 +510,10 @@ static void relays_tick(void *arg)
 		set_timer(relays, 0);
 	if (count_held(relays))
 		set_timer(relays, relays->held_ms);
+	else
+		relays->full_ms = 0;
 	if (!TAILQ_EMPTY(&relays->stalled))
-		set_timer(relays, clock_after(now_ms, STALLED_MS));
+		set_timer(relays, TAILQ_FIRST(&relays->stalled)->look_ms);
 }
 
 /* ---- life ---- */

@@ -17,6 +17,10 @@
 #define SWEEP_MS          5000
 #define DESCRIPTORS_SPARE 128
 #define SAID_BYTES        256
+/* The rest of a body is on its way when its token ends: gRPC has announced 1 MiB to the peer, and
+ * sockets hold some more. */
+#define GRACE_BYTES (2 << 20)
+#define GRACE_MS    5000
 /* A client's idle time: how far off its clock may be, and how long after our start connections come
  * that are new to us, but not to clients which were there before. */
 #define CLIENT_IDLE_SLACK_MS 5000
@@ -29,11 +33,13 @@ struct guest {
 	struct held_tokens held;
 	int busy; /* calls that are receiving a body, or wait for a message */
 	unsigned calls;
-	int64_t first_ms; /* its first call has ended */
-	bool looked;      /* its peer's process has been looked for, or is being */
-	int process;      /* a pidfd of it; -1 */
-	int contents;     /* bodies of any size that it may send without a token */
-	bool host;        /* it has shown a live one, or sends such a body, at the last look */
+	int64_t first_ms;     /* its first call has ended */
+	bool looked;          /* its peer's process has been looked for, or is being */
+	int process;          /* a pidfd of it; -1 */
+	int contents;         /* bodies of any size that it may send without a token */
+	bool host;            /* it has shown a live one, or sends such a body, at the last look */
+	uint64_t grace_bytes; /* that it may still send since it is no host any more */
+	int64_t grace_end_ms;
 };
 
 /* The search for the process of a connection's peer, on the io thread. */
@@ -236,6 +242,25 @@ static void guests_crowded(void *arg)
 	connection_end(&oldest->connection);
 }
 
+/* The bytes until now may be of the token that has just ended, and some more of it follow. */
+static void grace_begin(struct guest *guest)
+{
+	guest->grace_bytes = GRACE_BYTES;
+	guest->grace_end_ms = clock_after(clock_now_ms(), GRACE_MS);
+}
+
+static void grace_use(struct guest *guest)
+{
+	uint64_t fresh = connection_fresh(&guest->connection);
+
+	if (fresh > guest->grace_bytes || clock_now_ms() >= guest->grace_end_ms) {
+		guest->grace_bytes = 0;
+		return;
+	}
+	guest->grace_bytes -= fresh;
+	connection_forgive(&guest->connection);
+}
+
 /* Bytes came on the connection, or a call of it was refused. */
 static const char *guest_judge(void *arg, struct connection *connection)
 {
@@ -244,12 +269,14 @@ static const char *guest_judge(void *arg, struct connection *connection)
 	bool holds = is_host(guests, guest), host = guest->contents || holds;
 
 	connection_trust(connection, holds);
-	/* The bytes until now may be of the token that has just ended. */
 	if (host || guest->host) {
+		if (!host)
+			grace_begin(guest);
 		guest->host = host;
 		connection_forgive(connection);
 		return NULL;
 	}
+	grace_use(guest);
 	if (connection_sends_too_much(connection))
 		return "sends too much without a token: closed";
 	return connection_is_refused_often(connection) ? "too many calls were refused: closed"

@@ -86,8 +86,8 @@ void guests_busy(struct guests *guests, const struct peer *peer, int change);
 void guests_content(struct guests *guests, const struct peer *peer, int change);
 /* The live token that it holds, number i (from 0) of them; 0: it holds no more. */
 uint64_t guests_holds(const struct guests *guests, const struct peer *peer, size_t i);
-/* Bytes received on this connection so far (of a unix socket those that are known of); 0: it has
- * ended. */
+/* Bytes of bodies received on this connection so far (of the private socket an estimate of all its
+ * bytes); 0: it has ended. */
 uint64_t guests_received(const struct guests *guests, const struct peer *peer);
 
 /* Connections that are open, those not served yet among them. */

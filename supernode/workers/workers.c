@@ -5,17 +5,22 @@
 #include "common/message/worker_api.h"
 #include "common/rpc/server.h"
 #include "common/service/interceptors.h"
+#include "supernode/listen/guard.h"
 #include "supernode/workers/absence.h"
 #include "supernode/workers/dialect1.h"
 #include "supernode/workers/dialect6.h"
 #include "supernode/workers/held_calls.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 
 #define KEEPALIVE_MS         60000
 #define KEEPALIVE_TIMEOUT_MS 20000
+
+static_assert(WORKERS_CONNECTION_CALLS_MAX >= GUARD_STREAMS_ASSUMED,
+	"a client may wait for DATA that is held back behind its HEADERS");
 
 struct workers {
 	struct admission admission;

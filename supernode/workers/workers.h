@@ -10,7 +10,7 @@
 #include "supernode/workers/admission.h"
 
 #define WORKERS_CALLS_MAX            256 /* at work at a time; further ones: RESOURCE_EXHAUSTED */
-#define WORKERS_CONNECTION_CALLS_MAX 16  /* of them on one connection */
+#define WORKERS_CONNECTION_CALLS_MAX 100 /* of them on one connection */
 #define WORKERS_GUEST_CALLS_MAX      128 /* of them from peers that have shown no live token */
 
 struct workers;

@@ -529,7 +529,7 @@ def test_call_flood(victim, path, rest):
 
 @pytest.mark.parametrize("peers", [1, 20])
 def test_unfinished_calls(victim, peers):
-    """Peers that open calls and send no message have sixteen each, and more are held back; when
+    """Peers that open calls and send no message have a hundred each, and more are held back; when
     there are too many of them, some are cut, and others are served meanwhile. All are forgotten
     with their connections."""
     calls = b"".join(headers(number, GET) for number in NUMBERS[:300])
@@ -541,6 +541,21 @@ def test_unfinished_calls(victim, peers):
         many[0].receive()
         assert peers > 1 or not many[0].ended
         assert many[0].count(Frame.HEADERS) == 0
+
+
+def test_calls_before_settings(victim):
+    """A client that has not heard the node's limit yet begins twenty calls before it sends their
+    messages: each is answered."""
+    numbers = NUMBERS[:20]
+    opening = b"".join(headers(number, GET) for number in numbers)
+    opening += b"".join(data(number, message(b""), END_STREAM) for number in numbers)
+    with victim.unharmed(), Connection(victim.address, PREFACE + settings() + opening) as client:
+        ends = (Frame.HEADERS, END_HEADERS | END_STREAM)
+        assert client.wait(
+            lambda: len([each for each in client.frames if each[:2] == ends]) == len(numbers),
+            "all are answered",
+            5,
+        )
 
 
 # ---- too little, too late ----
@@ -675,14 +690,17 @@ def test_large_request_at_unix_socket(victim, path):
             connection.wait_end()
 
 
-def one_by_one(address, bad, good):
-    """Bad calls on a connection, after each of them a good one that is answered; until the
-    connection ends."""
+BAD = 8
+
+
+def after_one_another(address, bad, good):
+    """Bad calls on a connection, some at a time, and then a good one that is answered; until the
+    connection ends. All are so many that new ones wait soon."""
     with Connection(address) as connection:
         connection.shake_hands()
-        for number in range(1, 1201, 4):
-            after = number + 2
-            connection.send(bad(number))
+        for number in range(1, 1201, 2 * BAD + 2):
+            after = number + 2 * BAD
+            connection.send(b"".join(bad(each) for each in range(number, after, 2)))
             connection.send(headers(after, good) + data(after, message(b""), END_STREAM))
             connection.wait(
                 lambda it=after: any(
@@ -703,7 +721,7 @@ def test_calls_taken_back(victim):
     them are calls without a message by the time that they are looked at, which is a line of its
     own."""
     with victim.unharmed():
-        one_by_one(victim.address, lambda number: headers(number, GET) + reset(number), GET)
+        after_one_another(victim.address, lambda number: headers(number, GET) + reset(number), GET)
 
 
 @pytest.mark.parametrize("victim", [{"--health-server-address": "127.0.0.1:0"}], indirect=True)
@@ -721,7 +739,7 @@ def test_calls_at_health(victim, bad, says):
     health = victim.node.find(r"health: listening at (\S+)").group(1)
     victim.federation.expect(rf"health: \S+: {says}")
     with victim.unharmed(says=says):
-        one_by_one(health, bad, HEALTH)
+        after_one_another(health, bad, HEALTH)
 
 
 @pytest.mark.parametrize("victim", [{"--memory-budget": "64M"}], indirect=True)

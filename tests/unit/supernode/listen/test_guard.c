@@ -159,6 +159,26 @@ static void settings_are_acknowledged_in_the_peers_place(void **state)
 	guard_done(&guard);
 }
 
+static void the_servers_settings_are_waited_for(void **state)
+{
+	const uint8_t bytes[] = {0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 5};
+	struct guard guard;
+
+	guard_init(&guard, &rig.pool);
+	for (size_t i = 0; i < sizeof bytes; i++) {
+		assert_false(guard_is_ready(&guard));
+		guard_out(&guard, bytes + i, 1);
+	}
+	assert_true(guard_is_ready(&guard));
+	assert_int_equal(guard.streams_max, 5);
+	guard_done(&guard);
+	/* There may be none. */
+	guard_init(&guard, &rig.pool);
+	guard_out(&guard, (const uint8_t[]){0, 0, 0, SETTINGS, 0, 0, 0, 0, 0}, 9);
+	assert_true(guard_is_ready(&guard));
+	guard_done(&guard);
+}
+
 static void calls_come_and_go(void **state)
 {
 	for (uint32_t id = 1; id < 400; id += 2) {
@@ -187,6 +207,21 @@ static void a_hundred_calls_at_once(void **state)
 	}
 }
 
+/* A client that does not know the server's limit yet sends the HEADERS of all calls first. */
+static void calls_before_the_limit_is_known(void **state)
+{
+	const uint32_t end = 2 * GUARD_STREAMS_ASSUMED;
+
+	guard_done(&rig.guard);
+	begin(&rig.guard, GUARD_STREAMS_ASSUMED);
+	for (uint32_t id = 1; id < end; id += 2)
+		put(&rig.in, 100, HEADERS, END_HEADERS, id);
+	for (uint32_t id = 1; id < end; id += 2)
+		put(&rig.in, 5, DATA, END_STREAM, id);
+	assert_int_equal(said(&rig.guard), GUARD_PASS);
+	assert_int_equal(rig.guard.streams, GUARD_STREAMS_ASSUMED);
+}
+
 static void deadlines_that_pass_at_once(void **state)
 {
 	for (uint32_t id = 1; id < 32; id += 2)
@@ -195,6 +230,17 @@ static void deadlines_that_pass_at_once(void **state)
 		put(&rig.in, 4, RST_STREAM, 0, id);
 	assert_int_equal(said(&rig.guard), GUARD_PASS);
 	assert_int_equal(rig.guard.open, 0);
+}
+
+/* Sixteen calls a second, and each takes too long. */
+static void deadlines_that_pass_all_the_time(void **state)
+{
+	for (uint32_t id = 1; id < 20000; id += 2) {
+		rig.now_ms += 1000 / 16;
+		put(&rig.in, 100, HEADERS, WHOLE, id);
+		put(&rig.in, 4, RST_STREAM, 0, id);
+		assert_int_equal(said(&rig.guard), GUARD_PASS);
+	}
 }
 
 static void keepalive_and_answered_pings(void **state)
@@ -428,9 +474,9 @@ static void resets(void **state)
 	const unsigned burst = 16 + GUARD_RESETS;
 	uint32_t id = 1;
 
-	for (unsigned i = 0; i < burst + GUARD_RESETS_S; i++, id += 2) {
+	for (unsigned i = 0; i < burst + GUARD_RESETS_S / 5; i++, id += 2) {
 		if (i == burst)
-			rig.now_ms += 1000;
+			rig.now_ms += 1000 / 5;
 		put(&rig.in, 10, HEADERS, END_HEADERS, id);
 		put(&rig.in, 4, RST_STREAM, 0, id);
 		assert_int_equal(said(&rig.guard), GUARD_PASS);
@@ -627,9 +673,12 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(settings_are_acknowledged_in_the_peers_place),
+		TEST(the_servers_settings_are_waited_for),
 		TEST(calls_come_and_go),
 		TEST(a_hundred_calls_at_once),
+		TEST(calls_before_the_limit_is_known),
 		TEST(deadlines_that_pass_at_once),
+		TEST(deadlines_that_pass_all_the_time),
 		TEST(keepalive_and_answered_pings),
 		TEST(a_large_answer_is_taken),
 		TEST(a_large_message_is_passed),

@@ -6,10 +6,12 @@
 #include "kit/clock.h"
 #include "kit/loop.h"
 
+#include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-enum { DATA, HEADERS, RST_STREAM = 3, SETTINGS, PING = 6, GOAWAY };
+enum { DATA, HEADERS, RST_STREAM = 3, SETTINGS, PING = 6, GOAWAY, WINDOW_UPDATE };
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
 
 #define STREAMS_MAX 8
@@ -24,6 +26,18 @@ struct line {
 	const char *verdict; /* of its judge */
 	uint64_t judged;     /* bytes */
 };
+
+static unsigned polls; /* calls of poll() by the code under test */
+
+int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	const struct timespec timeout = {.tv_nsec = timeout_ms};
+
+	/* There are only looks without waiting. */
+	assert_int_equal(timeout_ms, 0);
+	polls++;
+	return ppoll(fds, n, &timeout, NULL);
+}
 
 static struct rig {
 	struct loop *loop;
@@ -55,18 +69,40 @@ static void on_ended(void *arg, const char *why)
 
 static const struct relay_ops events = {.judge = on_judge, .ended = on_ended};
 
+static void line_open_with(struct line *line, int peer, int fd)
+{
+	*line = (struct line){.peer = peer, .fd = fd};
+	assert_int_equal(
+		relay_new(rig.relays,
+			&(struct relay_options){.fd = line->fd, .ops = &events, .arg = line},
+			&line->relay, &line->server),
+		0);
+}
+
 static void line_open(struct line *line)
 {
 	int ends[2];
 
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-	*line = (struct line){.peer = ends[0], .fd = ends[1]};
-	assert_int_equal(
-		relay_new(rig.relays,
-			&(struct relay_options){.fd = line->fd, .ops = &events, .arg = line},
-			&line->relay, &line->server),
-		0);
+	line_open_with(line, ends[0], ends[1]);
+}
+
+static void line_open_tcp(struct line *line)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof address;
+	auto_(close_at_exit) int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+	assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof address), 0);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	assert_true(fd >= 0);
+	line_open_with(line, peer, fd);
 }
 
 static void line_close(struct line *line)
@@ -240,6 +276,11 @@ static void the_last_words_of_a_server_arrive(void **state)
 	}
 	assert_true(sent > 200000 && sent < MIB);
 	close_fd(&rig.line.server);
+	/* What the peer says meanwhile goes nowhere. */
+	for (int i = 0; i < 3; i++) {
+		say_frame(rig.line.peer, 4, WINDOW_UPDATE, 0, 0);
+		pass(0);
+	}
 	pass(RELAY_FLUSH_MS - 1000);
 	assert_int_equal(rig.line.ended, 0);
 	while (!rig.line.ended) {
@@ -250,6 +291,23 @@ static void the_last_words_of_a_server_arrive(void **state)
 		got += (size_t)n;
 	assert_int_equal(got, sent);
 	assert_null(rig.line.why);
+}
+
+/* The same when nobody has seen yet that the server has gone. */
+static void last_words_that_are_more_than_a_chunk(void **state)
+{
+	static uint8_t bytes[MIB];
+	size_t got = 0;
+	ssize_t n;
+
+	begin(&rig.line);
+	say(rig.line.server, bytes, 100000);
+	close_fd(&rig.line.server);
+	say_frame(rig.line.peer, 4, WINDOW_UPDATE, 0, 0);
+	run_until(rig.line.ended);
+	while ((n = (ssize_t)hear(rig.line.peer, bytes, sizeof bytes)) > 0)
+		got += (size_t)n;
+	assert_int_equal(got, 100000);
 }
 
 /* ---- ends ---- */
@@ -274,6 +332,29 @@ static void a_peer_that_takes_nothing_is_left(void **state)
 		line_close(&rig.line);
 		line_open(&rig.line);
 	}
+}
+
+/* Another connection is held, so that the timer comes often. */
+static void a_peer_that_takes_nothing_costs_little(void **state)
+{
+	static uint8_t bytes[MIB];
+	struct line held;
+
+	line_begin(&held);
+	relay_trust(held.relay, true);
+	for (uint32_t id = 1; id < 41; id += 2)
+		open_stream(&held, id);
+	begin(&rig.line);
+	while (send(rig.line.server, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		pass(0);
+	pass(1000);
+	polls = 0;
+	for (int i = 0; i < 40; i++)
+		pass(20);
+	/* One for each look at the held one. */
+	assert_in_range(polls, 30, 42);
+	assert_int_equal(rig.line.ended + held.ended, 0);
+	line_close(&held);
 }
 
 static void the_end_of_a_peer_is_the_servers(void **state)
@@ -311,6 +392,23 @@ static void a_peer_that_is_cut_is_told(void **state)
 	assert_int_equal(bytes[3], GOAWAY);
 	assert_int_equal(bytes[12], 5);
 	assert_int_equal(bytes[16], 11);
+}
+
+/* What it has sent besides does not make a reset, which may overtake the words. */
+static void a_peer_that_is_cut_has_time_to_hear_it(void **state)
+{
+	static const uint8_t bad[200000] = {0, 0, 4, RST_STREAM};
+	uint8_t bytes[100];
+	struct line line;
+
+	line_open_tcp(&line);
+	begin(&line);
+	say(line.peer, bad, sizeof bad);
+	run_until(line.ended);
+	assert_int_equal(recv(line.peer, bytes, sizeof bytes, 0), 17);
+	assert_int_equal(bytes[3], GOAWAY);
+	assert_int_equal(recv(line.peer, bytes, sizeof bytes, 0), 0);
+	line_close(&line);
 }
 
 /* Within the server's frame another one would be taken for a part of it. */
@@ -390,6 +488,82 @@ static void whoever_has_most_makes_room(void **state)
 	line_close(&newcomer);
 }
 
+/* All places are taken, half of them by each of two; first is the older one. */
+static void two_take_all_places(struct line *first, struct line *second)
+{
+	begin(first);
+	line_begin(second);
+	for (uint32_t id = 1; id < STREAMS_MAX; id += 2) {
+		open_stream(first, id);
+		open_stream(second, id);
+	}
+}
+
+static void of_two_that_have_most_the_newer_makes_room(void **state)
+{
+	struct line second, newcomer;
+
+	two_take_all_places(&rig.line, &second);
+	line_begin(&newcomer);
+	open_stream(&newcomer, 1);
+	for (int i = 0; i < 5; i++)
+		pass(20);
+	assert_int_equal(rig.line.ended, 0);
+	assert_int_equal(second.ended, 1);
+	line_close(&second);
+	line_close(&newcomer);
+}
+
+static void nobody_makes_room_for_one_that_has_gone(void **state)
+{
+	struct line second, first_comer, next_comer;
+
+	two_take_all_places(&rig.line, &second);
+	line_begin(&first_comer);
+	line_begin(&next_comer);
+	open_stream(&first_comer, 1);
+	pass(20);
+	close_fd(&first_comer.peer);
+	run_until(first_comer.ended);
+	for (int i = 0; i < 10; i++)
+		pass(20);
+	open_stream(&next_comer, 1);
+	pass(20);
+	pass(20);
+	assert_int_equal(rig.line.ended + second.ended, 0);
+	line_close(&second);
+	line_close(&first_comer);
+	line_close(&next_comer);
+}
+
+/* A stream that waits gets the place of another one before anybody looks, and one more waits. */
+static void nobody_makes_room_while_places_become_free(void **state)
+{
+	struct line second, first_comer, next_comer;
+
+	two_take_all_places(&rig.line, &second);
+	line_begin(&first_comer);
+	line_begin(&next_comer);
+	open_stream(&first_comer, 1);
+	pass(20);
+	pass(20);
+	say_frame(rig.line.server, 4, RST_STREAM, 0, 1);
+	pass(0);
+	say_frame(first_comer.peer, 8, PING, 0, 0);
+	pass(0);
+	assert_int_equal(hear(first_comer.server, (char[100]){0}, 100), 19 + 17);
+	open_stream(&next_comer, 1);
+	pass(20);
+	pass(20);
+	assert_int_equal(rig.line.ended + second.ended, 0);
+	for (int i = 0; i < 5; i++)
+		pass(20);
+	assert_int_equal(second.ended, 1);
+	line_close(&second);
+	line_close(&first_comer);
+	line_close(&next_comer);
+}
+
 static void a_trusted_peer_needs_no_room(void **state)
 {
 	struct line worker;
@@ -409,7 +583,16 @@ static void a_trusted_peer_needs_no_room(void **state)
 
 enum { MANY = RELAY_HELD_MAX + 2 };
 
-/* The most that may wait do; one more ends the one that has had most. */
+/* A call that the server ends at once. */
+static void call_once(struct line *line, uint32_t id)
+{
+	open_stream(line, id);
+	assert_int_equal(streams_heard(line), 1);
+	say_frame(line->server, 4, RST_STREAM, 0, id);
+	pass(0);
+}
+
+/* The most that may wait do; one more ends the one that has had most lately. */
 static void too_many_that_wait(void **state)
 {
 	static struct line lines[MANY];
@@ -421,19 +604,27 @@ static void too_many_that_wait(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	if (limit.rlim_cur < 5 * MANY)
 		skip();
+	for (size_t i = 0; i < MANY; i++)
+		line_begin(&lines[i]);
+	/* The first one has had calls for long. */
+	for (uint32_t id = 1; id < 41; id += 2)
+		call_once(&lines[0], id);
+	pass(10000);
+	for (uint32_t id = 1; id < 11; id += 2) {
+		call_once(&lines[1], id);
+		call_once(&lines[2], id);
+	}
 	begin(&rig.line);
 	for (uint32_t id = 1; id < 2 * STREAMS_MAX; id += 2)
 		open_stream(&rig.line, id);
-	for (size_t i = 0; i < MANY; i++) {
-		line_begin(&lines[i]);
-		say_frame(lines[i].peer, 10, HEADERS, END_HEADERS, 1);
-	}
+	for (size_t i = 0; i < MANY; i++)
+		say_frame(lines[i].peer, 10, HEADERS, END_HEADERS, 41);
 	pass(0);
-	run_until(lines[0].ended);
+	run_until(lines[1].ended && lines[2].ended);
 	for (size_t i = 0; i < MANY; i++)
 		ended += lines[i].ended;
 	assert_int_equal(ended, MANY - RELAY_HELD_MAX);
-	assert_string_equal(lines[0].why, "too many connections wait for a call: closed");
+	assert_string_equal(lines[1].why, "too many connections wait for a call: closed");
 	for (size_t i = 0; i < MANY; i++)
 		line_close(&lines[i]);
 }
@@ -445,15 +636,21 @@ int main(void)
 		TEST(nothing_passes_before_the_servers_settings),
 		TEST(a_slow_server_slows_its_peer),
 		TEST(the_last_words_of_a_server_arrive),
+		TEST(last_words_that_are_more_than_a_chunk),
 		TEST(a_peer_that_takes_nothing_is_left),
+		TEST(a_peer_that_takes_nothing_costs_little),
 		TEST(the_end_of_a_peer_is_the_servers),
 		TEST(half_an_end_is_one),
 		TEST(a_peer_that_is_cut_is_told),
+		TEST(a_peer_that_is_cut_has_time_to_hear_it),
 		TEST(a_peer_that_is_cut_amid_a_frame_is_not_told),
 		TEST(the_owner_judges_before_bytes_pass),
 		TEST(streams_wait_for_the_end_of_others),
 		TEST(a_held_peer_that_goes_is_dropped),
 		TEST(whoever_has_most_makes_room),
+		TEST(of_two_that_have_most_the_newer_makes_room),
+		TEST(nobody_makes_room_for_one_that_has_gone),
+		TEST(nobody_makes_room_while_places_become_free),
 		TEST(a_trusted_peer_needs_no_room),
 		TEST(too_many_that_wait),
 	};

@@ -226,6 +226,42 @@ static void bytes_that_came_for_a_token_do_not_close_a_connection(void **state)
 	assert_true(guests_open(rig->guests, &first));
 }
 
+/* A worker hears of its token's end when the rest of a body is on its way. */
+static void the_rest_of_a_body_does_not_count(void **state)
+{
+	const struct peer first = {.connection = 1}, second = {.connection = 2};
+	auto_(close_at_exit) int fd = guest_new();
+	auto_(close_at_exit) int other = -1;
+
+	rig->live = 7;
+	assert_int_equal(guests_hold(rig->guests, &first, 7, NULL), 0);
+	assert_true(send_frames(fd, 100 << 10));
+	rig->live = 8;
+	assert_true(send_frames(fd, 1 << 20));
+	assert_true(guests_open(rig->guests, &first));
+	/* Nor against others, who would have to be content with less. */
+	other = guest_new();
+	assert_true(send_frames(other, 64 << 10));
+	assert_true(guests_open(rig->guests, &second));
+}
+
+static void the_rest_of_a_body_comes_soon(void **state)
+{
+	const struct peer first = {.connection = 1};
+	auto_(close_at_exit) int fd = guest_new();
+
+	rig->live = 7;
+	assert_int_equal(guests_hold(rig->guests, &first, 7, NULL), 0);
+	assert_true(send_frames(fd, 100 << 10));
+	rig->live = 8;
+	assert_true(send_frames(fd, 100 << 10));
+	for (int i = 0; i < 20; i++)
+		loop_step(rig->loop, 10);
+	kit_clock_pass(6000);
+	assert_false(send_frames(fd, 1 << 20));
+	assert_true(logged("sends too much without a token: closed"));
+}
+
 static void a_content_may_be_large(void **state)
 {
 	const struct peer first = {.connection = 1};
@@ -304,6 +340,8 @@ int main(void)
 		TEST(a_guest_with_a_token_may_send_much),
 		TEST(trust_ends_with_the_token),
 		TEST(bytes_that_came_for_a_token_do_not_close_a_connection),
+		TEST(the_rest_of_a_body_does_not_count),
+		TEST(the_rest_of_a_body_comes_soon),
 		TEST(a_content_may_be_large),
 		TEST(a_guest_whose_calls_are_refused_is_cut),
 		TEST(a_guest_with_a_token_may_have_calls_refused),
