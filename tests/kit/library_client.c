@@ -403,6 +403,7 @@ int main(int argc, char **argv)
 		.log_level = FLWR_LOG_DEBUG};
 	int r;
 
+	options.grpc_max_message_length = (uint64_t)number_of(argc, argv, "max");
 	setlocale(LC_ALL, "");
 	told.mode = mode ? mode : told.mode;
 	told.loop = loop ? loop : told.loop;
