@@ -100,17 +100,20 @@ def example(name):
 
 
 @pytest.mark.parametrize("release, mode, secure", [
-    ("1.15.2", "client", False),
-    ("1.15.2", "numpy", True),
-    ("1.41.0", "fn", False),
-    ("1.41.0", "numpy", True),
+    ("1.15.2", "client", None),
+    ("1.15.2", "numpy", "ca"),
+    ("1.41.0", "fn", None),
+    ("1.41.0", "numpy", "capem"),
 ])
 def test_start_server(client, tmp_path, release, mode, secure):
-    """Ten clients at once, which come before the server: every method, FedAvg, state."""
+    """Ten clients at once, which come before the server: every method, FedAvg, state. Certificates
+    come as a file or as text."""
     number, rounds = 10, 2
     (port,) = free_ports(1)
     files = Certificates(tmp_path) if secure else None
-    words = [f"mode={mode}", *([f"ca={files.authority}"] if secure else [])]
+    words = [f"mode={mode}"]
+    if secure:
+        words.append(f"ca={files.authority}" if secure == "ca" else f"capem={files.authority.read_text()}")
     clients = [client(f"127.0.0.1:{port}", *words) for _ in range(number)]
     clients[0].wait_line("trying again")
     seen = result_of(server(release, port, number, rounds, *([str(tmp_path)] if secure else [])))

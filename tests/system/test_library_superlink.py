@@ -49,8 +49,8 @@ def node_of(federation, *words, env=None):
     name = federation.name("library-client")
     address = federation.address
     if "transport=rest" in words:
-        address = f"http://{address}"
-    if federation.certificates:
+        address = f"{'https' if federation.certificates else 'http'}://{address}"
+    if federation.certificates and not any(word.startswith(("ca=", "capem=")) for word in words):
         words += (f"ca={federation.certificates.authority}",)
     argv = [BUILD / "tests/library-client", address, *words]
     node = federation.start(name, argv, {**federation.environ(name), **(env or {})})
@@ -142,7 +142,7 @@ def test_told_to_reconnect(federation, record_property):
 
 @pytest.mark.parametrize("link", [*ENDS, LINKS[5]] if ALL else ENDS, ids=name_of)
 def test_keys_and_tls(federation, link, record_property):
-    """The SuperLink takes only nodes whose keys it has been told."""
+    """The SuperLink takes only nodes whose keys it has been told; they are in files, or texts."""
     use(federation, link[0], record_property)
     federation.secure(keys=1)
     federation.start_superlink()
@@ -150,8 +150,11 @@ def test_keys_and_tls(federation, link, record_property):
         assert node.wait(60) == 1
         assert "error FLWR_E_REFUSED" in node.text() or "error FLWR_E_CONNECT" in node.text()
     federation.nodes.clear()
-    words = ["mode=app", "nodes=1", "transport=grpc-rere", f"key={federation.keys[0].private}"]
-    with node_of(federation, *words) as node:
+    key, authority = federation.keys[0].private, federation.certificates.authority
+    words = [f"key={key}", f"ca={authority}"]
+    if link == ENDS[1]:
+        words = [f"keypem={key.read_text()}", f"capem={authority.read_text()}"]
+    with node_of(federation, "mode=app", "nodes=1", "transport=grpc-rere", *words) as node:
         federation.wait_registered(node, seconds=60)
     judge = federation.judge()
     (node_id,) = judge.nodes(1)
