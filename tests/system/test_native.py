@@ -310,10 +310,12 @@ def test_other_apps_are_python(federation, judge_so):
 
 
 def fab_with(judge_so):
-    """The judge's app with its ClientApp in C inside."""
+    """The judge's app with its ClientApp in C inside; None: it names one, and has none."""
     text = (APP / "pyproject.toml").read_text(encoding="utf-8")
     text = text.replace('clientapp = "judge.client_app:app"', 'clientapp = "native:lib/judge.so"')
-    files = {"pyproject.toml": text.encode(), "lib/judge.so": Path(judge_so).read_bytes()}
+    files = {"pyproject.toml": text.encode()}
+    if judge_so:
+        files["lib/judge.so"] = Path(judge_so).read_bytes()
     for each in sorted((APP / "judge").glob("*.py")):
         files[f"judge/{each.name}"] = each.read_bytes()
     listed = [
@@ -348,6 +350,14 @@ def test_fab_brings_code(federation, judge_so):
     lab = Lab(federation, "subprocess", {"--allow-native": NAME, "--python": None})
     assert lab.serves() == 1
     assert f"app {NAME} may bring native code" in lab.node.text()
+
+
+def test_fab_without_its_code(federation):
+    """It names a file that it does not have."""
+    run_fab(federation, fab_with(None))
+    federation.expect(r"ERROR .* app: /.*/lib/judge\.so: judge\.so: No such file")
+    lab = Lab(federation, "subprocess", {"--allow-native": NAME})
+    lab.fails("count", 1, NOT_LOADED + ": judge.so: No such file or directory")
 
 
 @pytest.mark.parametrize("options", [{}, {"--allow-native": "somebody/else"}], ids=["none", "other"])
