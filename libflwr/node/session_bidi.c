@@ -156,6 +156,20 @@ static int keep_state(struct session_bidi *session, struct task *task)
 	return r;
 }
 
+/* Flower's client sends no larger reply either: its call fails with RESOURCE_EXHAUSTED, and the
+ * client ends. */
+static int check_size(
+	const struct session_bidi *session, const struct slices *reply, struct reason *why)
+{
+	uint64_t max_bytes = session->options.settings->message_max_bytes;
+
+	if (reply->bytes <= max_bytes)
+		return 0;
+	return reason_code(why, -EMSGSIZE,
+		"RESOURCE_EXHAUSTED: the reply has %zu bytes, grpc_max_message_length allows %" PRIu64,
+		reply->bytes, max_bytes);
+}
+
 static void send_answer(struct session_bidi *session, struct task *task)
 {
 	auto_(slices_done) struct slices reply = {0};
@@ -163,12 +177,11 @@ static void send_answer(struct session_bidi *session, struct task *task)
 	int r = bidi_records_encode((enum bidi_kind)task->kind, &task->reply, &reply, &why);
 
 	if (r == 0)
+		r = check_size(session, &reply, &why);
+	if (r == 0)
 		r = keep_state(session, task);
-	if (r == 0) {
+	if (r == 0)
 		r = bidi_reply(session->bidi, &reply);
-		if (r == -EINVAL)
-			reason_set(&why, "the reply has 2 GiB or more");
-	}
 	if (r == 0)
 		log_info(session->options.log, "Sent reply");
 	else if (r != -EPIPE) /* its stream has ended: there will be another one */
@@ -238,6 +251,9 @@ int session_bidi_new(
 		return -ENOMEM;
 	session->session.ops = &ops;
 	session->options = *options;
+	if (settings->key) /* as Flower's client, and in its words */
+		log_warn(options->log,
+			"Client authentication is not supported for this transport type. The authentication key has no use over grpc-bidi: the server does not see it");
 	r = bidi_new(&bidi, &session->bidi);
 	if (r) {
 		free(session);

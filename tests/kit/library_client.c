@@ -2,7 +2,8 @@
  * A program with a node of libflwr in it, driven by tests/system/test_library.py:
  * library-client ADDRESS [KEY=VALUE ...]. mode: client, fn (client_fn), numpy, app. The clients add
  * their partition's number plus one to all parameters; the app does what a message of the judge
- * asks for. It has nothing of this project but its public headers.
+ * asks for. capem and keypem are certificates and a key as text, ca and key are files of them. The
+ * program has nothing of this project but its public headers.
  */
 #include <flwr/client.h>
 
@@ -395,7 +396,9 @@ int main(int argc, char **argv)
 		.server_address = argc > 1 ? argv[1] : NULL,
 		.transport = value_of(argc, argv, "transport"),
 		.root_certificates_path = value_of(argc, argv, "ca"),
+		.root_certificates_pem = value_of(argc, argv, "capem"),
 		.authentication_key_path = value_of(argc, argv, "key"),
+		.authentication_key_pem = value_of(argc, argv, "keypem"),
 		.node_config = value_of(argc, argv, "config"),
 		.max_retries = number_of(argc, argv, "retries"),
 		.max_wait_time = wait ? atof(wait) : 0,
@@ -403,6 +406,7 @@ int main(int argc, char **argv)
 		.log_level = FLWR_LOG_DEBUG};
 	int r;
 
+	options.grpc_max_message_length = (uint64_t)number_of(argc, argv, "max");
 	setlocale(LC_ALL, "");
 	told.mode = mode ? mode : told.mode;
 	told.loop = loop ? loop : told.loop;

@@ -36,6 +36,7 @@ void kit_session_init(struct kit_session *self, const char *address)
 	kit_log_init(&self->log, "node", LOG_LEVEL_DEBUG);
 	assert_int_equal(mailbox_init(&self->mailbox), 0);
 	self->settings.address = strdup(address);
+	self->settings.message_max_bytes = 1 << 20;
 	assert_int_equal(value_map_set(&self->settings.node_config, "partition-id", &partition), 0);
 }
 

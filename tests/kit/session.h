@@ -24,7 +24,8 @@ struct kit_session {
 typedef int kit_session_new_fn(
 	const struct session_options *options, struct session **out, struct reason *why);
 
-/* Settings with this address and the node's configuration partition-id=3; no session yet. */
+/* Settings with this address, messages of up to 1 MiB and the node's configuration partition-id=3;
+ * no session yet. */
 void kit_session_init(struct kit_session *self, const char *address);
 
 /* The outcome of new. */

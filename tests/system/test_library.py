@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ from pathlib import Path
 import grpc
 import numpy
 import pytest
-from federation.credentials import Certificates
+from federation.credentials import Certificates, NodeKey
 from federation.processes import free_ports, wait_until
 from federation.standin import PlainStandIn
 from federation.superlink.grpc_link import GrpcLink
@@ -99,17 +100,20 @@ def example(name):
 
 
 @pytest.mark.parametrize("release, mode, secure", [
-    ("1.15.2", "client", False),
-    ("1.15.2", "numpy", True),
-    ("1.41.0", "fn", False),
-    ("1.41.0", "numpy", True),
+    ("1.15.2", "client", None),
+    ("1.15.2", "numpy", "ca"),
+    ("1.41.0", "fn", None),
+    ("1.41.0", "numpy", "capem"),
 ])
 def test_start_server(client, tmp_path, release, mode, secure):
-    """Ten clients at once, which come before the server: every method, FedAvg, state."""
+    """Ten clients at once, which come before the server: every method, FedAvg, state. Certificates
+    come as a file or as text."""
     number, rounds = 10, 2
     (port,) = free_ports(1)
     files = Certificates(tmp_path) if secure else None
-    words = [f"mode={mode}", *([f"ca={files.authority}"] if secure else [])]
+    words = [f"mode={mode}"]
+    if secure:
+        words.append(f"ca={files.authority}" if secure == "ca" else f"capem={files.authority.read_text()}")
     clients = [client(f"127.0.0.1:{port}", *words) for _ in range(number)]
     clients[0].wait_line("trying again")
     seen = result_of(server(release, port, number, rounds, *([str(tmp_path)] if secure else [])))
@@ -307,6 +311,39 @@ def test_no_pickles(client):
         each = client(judge.target, "mode=numpy")
         assert each.wait() == 1
         assert "error FLWR_E_DATA: " in each.text()
+
+
+def test_a_key_has_no_use(client, tmp_path):
+    """There are no keys over this stream: a warning says so, in Flower's words, and it serves."""
+    key = NodeKey(tmp_path / "key")
+    with judged(lambda number, messages, context: dismiss(messages)) as judge:
+        each = client(judge.target, f"key={key.private}")
+        assert each.wait() == 0
+        warned = r"WARN .*Client authentication is not supported for this transport type\."
+        assert len(re.findall(warned, each.text())) == 1
+
+
+@pytest.mark.parametrize("message, said", [
+    (fit(bytes(1000)), "FLWR_E_REFUSED: .*RESOURCE_EXHAUSTED"),
+    (
+        ServerMessage(get_parameters_ins=ServerMessage.GetParametersIns()).SerializeToString(),
+        r"FLWR_E_APP: RESOURCE_EXHAUSTED: the reply has \d+ bytes, grpc_max_message_length allows 200",
+    ),
+], ids=["received", "sent"])
+def test_a_message_that_is_too_large(client, message, said):
+    """It ends the client, as Flower's, whichever way it goes."""
+
+    def join(number, messages, context):
+        yield message
+        replies.extend(messages)
+
+    replies = []
+    with judged(join) as judge:
+        each = client(judge.target, "max=200")
+        assert each.wait() == 1
+        assert re.search(f"error {said}", each.text()), each.text()
+        assert judge.joined == 1
+    assert not replies
 
 
 def test_no_such_service(client):

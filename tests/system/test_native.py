@@ -1,5 +1,6 @@
 """ClientApps in C under real SuperLinks, in both isolations: what they answer, and how they end."""
 
+import contextlib
 import hashlib
 import io
 import os
@@ -14,6 +15,8 @@ import pytest
 from judge import APP, serves
 from newest import federation_of
 from test_failures import FAILED, NOT_LOADED, TOLD
+from test_library_superlink import node_of
+from test_releases import use
 
 from federation.processes import free_ports, wait_until
 from flwr.proto.exec_pb2 import StartRunRequest
@@ -88,6 +91,33 @@ def lab(request, tmp_path_factory, judge_so):
     folder = tmp_path_factory.mktemp("lab")
     with federation_of(request, folder, release) as federation:
         yield Lab(federation, isolation, options)
+
+
+# ---- SuperLinks of other releases and transports ----
+
+
+# PAIRS have 1.15.2 by gRPC, and 1.41.0.
+@pytest.mark.skipif(SANITIZED, reason="of our programs nothing else runs than with the releases of PAIRS")
+@pytest.mark.parametrize("release, fleet_api_type", [
+    ("1.15", "rest"), ("1.15", "grpc-adapter"), ("1.26", None), ("1.39", None),
+])
+def test_superlinks(federation, judge_so, release, fleet_api_type, record_property):
+    """An app in C, and at releases that test_library_superlink.py leaves out a node in a program."""
+    use(federation, release, record_property)
+    federation.fleet_api_type = fleet_api_type
+    federation.start_superlink()
+    federation.start_node(options={"--native-app": f"{NAME}={judge_so}", "--python": None})
+    nodes = 1
+    with contextlib.ExitStack() as stack:
+        if not fleet_api_type:
+            node = stack.enter_context(node_of(federation, "mode=app", "nodes=1", "transport=grpc-rere"))
+            federation.wait_registered(node)
+            nodes = 2
+        judge = federation.judge()
+        assert [serves(judge, node_id) for node_id in judge.nodes(nodes)] == [1] * nodes
+    for node in federation.nodes[1:]:
+        node.kill()  # to leave takes seconds
+    del federation.nodes[1:]
 
 
 # ---- answers ----
@@ -310,10 +340,12 @@ def test_other_apps_are_python(federation, judge_so):
 
 
 def fab_with(judge_so):
-    """The judge's app with its ClientApp in C inside."""
+    """The judge's app with its ClientApp in C inside; None: it names one, and has none."""
     text = (APP / "pyproject.toml").read_text(encoding="utf-8")
     text = text.replace('clientapp = "judge.client_app:app"', 'clientapp = "native:lib/judge.so"')
-    files = {"pyproject.toml": text.encode(), "lib/judge.so": Path(judge_so).read_bytes()}
+    files = {"pyproject.toml": text.encode()}
+    if judge_so:
+        files["lib/judge.so"] = Path(judge_so).read_bytes()
     for each in sorted((APP / "judge").glob("*.py")):
         files[f"judge/{each.name}"] = each.read_bytes()
     listed = [
@@ -348,6 +380,14 @@ def test_fab_brings_code(federation, judge_so):
     lab = Lab(federation, "subprocess", {"--allow-native": NAME, "--python": None})
     assert lab.serves() == 1
     assert f"app {NAME} may bring native code" in lab.node.text()
+
+
+def test_fab_without_its_code(federation):
+    """It names a file that it does not have."""
+    run_fab(federation, fab_with(None))
+    federation.expect(r"ERROR .* app: /.*/lib/judge\.so: judge\.so: No such file")
+    lab = Lab(federation, "subprocess", {"--allow-native": NAME})
+    lab.fails("count", 1, NOT_LOADED + ": judge.so: No such file or directory")
 
 
 @pytest.mark.parametrize("options", [{}, {"--allow-native": "somebody/else"}], ids=["none", "other"])

@@ -8,6 +8,7 @@
 #include "rig.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static void add_value(struct value_map *map, const char *key, struct value value)
@@ -289,6 +290,24 @@ static void memory_without_end_is_an_error(void **state)
 	kit_app_close(&app);
 }
 
+/* As an administrator sets one: before the node starts, and so its apps. */
+static void a_limit_of_memory_from_outside_is_an_error(void **state)
+{
+	struct rlimit before, limit;
+	struct kit_app app;
+
+	skip_with_sanitizers();
+	assert_return_code(getrlimit(RLIMIT_AS, &before), errno);
+	limit = (struct rlimit){1UL << 30, before.rlim_max};
+	assert_return_code(setrlimit(RLIMIT_AS, &limit), errno);
+	open_app(&app, "sample.so", NULL);
+	assert_return_code(setrlimit(RLIMIT_AS, &before), errno);
+	give_task(&app, "train.fill_memory", NULL, NULL);
+	kit_app_wait(&app);
+	assert_error(&app, 2, "");
+	kit_app_close(&app);
+}
+
 static void an_app_that_ends_says_nothing(void **state)
 {
 	auto_(record_dict_done) struct record_dict content = {0};
@@ -396,6 +415,7 @@ int main(void)
 		cmocka_unit_test(memory_of_an_array_that_was_replaced_serves_the_next),
 		cmocka_unit_test(what_a_handler_says_is_the_reason),
 		cmocka_unit_test(memory_without_end_is_an_error),
+		cmocka_unit_test(a_limit_of_memory_from_outside_is_an_error),
 		cmocka_unit_test(an_app_that_ends_says_nothing),
 		cmocka_unit_test(garbage_breaks_the_conversation),
 		cmocka_unit_test(a_child_that_comes_back_gives_no_reply),

@@ -3,22 +3,10 @@
  */
 #include "common/keys/trust.h"
 
+#include "kit/certificate.h"
 #include "kit/dir.h"
 
 #include <fcntl.h>
-
-/* Self-signed, made by openssl. */
-static const char certificate[] =
-	"-----BEGIN CERTIFICATE-----\n"
-	"MIIBdDCCARugAwIBAgIUM2DDGF9W+U3qR28vii21pjf0KdAwCgYIKoZIzj0EAwIw\n"
-	"DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjExMTQ3MzNaGA8yMTI2MTAyODExNDcz\n"
-	"M1owDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABB5i\n"
-	"wWI+t3XQb+cex2kEGfkubwn4vlvghDraT5rxrRs40v7bsywl6PQMrWE9KodHaOY3\n"
-	"E8fXaH5xF8Rqe/ZC7dqjUzBRMB0GA1UdDgQWBBTZRLX+Md7jJ+znlQcSjxxxVC66\n"
-	"EDAfBgNVHSMEGDAWgBTZRLX+Md7jJ+znlQcSjxxxVC66EDAPBgNVHRMBAf8EBTAD\n"
-	"AQH/MAoGCCqGSM49BAMCA0cAMEQCIDhQkZ+wzPDkKWw4bUFkyHEXOUTOrSvtPGNg\n"
-	"FDtkwUjwAiBj44oReTEOGP8UwvzwNGXCMhDiPT8gDUITkpkBVViVjg==\n"
-	"-----END CERTIFICATE-----\n";
 
 static char *path; /* of a file of certificates */
 
@@ -58,10 +46,10 @@ static void a_file_of_certificates_is_handed_on_as_it_is(void **state)
 {
 	char text[2048];
 
-	write_file(certificate, strlen(certificate));
-	expect_pem(path, certificate);
+	write_file(kit_certificate, strlen(kit_certificate));
+	expect_pem(path, kit_certificate);
 	/* Words around it, and another one, are fine. */
-	snprintf(text, sizeof text, "# my CA\n%s\n%s", certificate, certificate);
+	snprintf(text, sizeof text, "# my CA\n%s\n%s", kit_certificate, kit_certificate);
 	write_file(text, strlen(text));
 	expect_pem(path, text);
 }
@@ -77,11 +65,11 @@ static void a_file_without_a_certificate_is_refused(void **state)
 	expect_refused("", 0);
 	expect_refused(key, strlen(key));
 	expect_refused(der, sizeof der);
-	expect_refused(certificate, strlen(certificate) - 30);
-	memcpy(text, certificate, sizeof certificate);
+	expect_refused(kit_certificate, strlen(kit_certificate) - 30);
+	memcpy(text, kit_certificate, sizeof kit_certificate);
 	memset(text + 40, 'A', 40);
 	expect_refused(text, strlen(text));
-	expect_refused(certificate, sizeof certificate); /* with its NUL */
+	expect_refused(kit_certificate, sizeof kit_certificate); /* with its NUL */
 	unlink(path);
 	assert_int_equal(trust_load(path, &pem, &why), -ENOENT);
 	snprintf(text, sizeof text, "the certificates in %s cannot be read: %s", path,
@@ -95,9 +83,9 @@ static void the_systems_certificates_are_found(void **state)
 	char *pem = NULL;
 	struct reason why = {0};
 
-	write_file(certificate, strlen(certificate));
+	write_file(kit_certificate, strlen(kit_certificate));
 	setenv("SSL_CERT_FILE", path, 1);
-	expect_pem(NULL, certificate);
+	expect_pem(NULL, kit_certificate);
 	/* What is named is meant. */
 	write_file("", 0);
 	assert_int_equal(trust_load(NULL, &pem, &why), -EINVAL);
@@ -115,8 +103,8 @@ static void certificates_as_text(void **state)
 	struct reason why = {0};
 	char *pem = NULL;
 
-	assert_int_equal(trust_take(certificate, "root_certificates_pem", &pem, &why), 0);
-	assert_string_equal(pem, certificate);
+	assert_int_equal(trust_take(kit_certificate, "root_certificates_pem", &pem, &why), 0);
+	assert_string_equal(pem, kit_certificate);
 	free(pem);
 	assert_int_equal(trust_take("", "root_certificates_pem", &pem, &why), -EINVAL);
 	assert_non_null(strstr(why.text, "root_certificates_pem has no certificate"));

@@ -60,6 +60,45 @@ static const struct member members[] = {
 	MEMBER(flwr_array, stype, 56),
 	MEMBER(flwr_array, raw, 64),
 	MEMBER(flwr_array, raw_size, 72),
+	MEMBER(flwr_options, size, 0),
+	MEMBER(flwr_options, numpy, 4),
+	MEMBER(flwr_options, server_address, 8),
+	MEMBER(flwr_options, client, 16),
+	MEMBER(flwr_options, client_fn, 24),
+	MEMBER(flwr_options, client_user, 32),
+	MEMBER(flwr_options, app, 40),
+	MEMBER(flwr_options, transport, 48),
+	MEMBER(flwr_options, grpc_max_message_length, 56),
+	MEMBER(flwr_options, tls, 64),
+	MEMBER(flwr_options, max_retries, 68),
+	MEMBER(flwr_options, max_wait_time, 72),
+	MEMBER(flwr_options, root_certificates_path, 80),
+	MEMBER(flwr_options, root_certificates_pem, 88),
+	MEMBER(flwr_options, authentication_key_path, 96),
+	MEMBER(flwr_options, authentication_key_pem, 104),
+	MEMBER(flwr_options, node_config, 112),
+	MEMBER(flwr_options, log, 120),
+	MEMBER(flwr_options, log_user, 128),
+	MEMBER(flwr_options, log_level, 136),
+	MEMBER(flwr_options, reserved, 140),
+	MEMBER(flwr_client, size, 0),
+	MEMBER(flwr_client, user, 8),
+	MEMBER(flwr_client, get_properties, 16),
+	MEMBER(flwr_client, get_parameters, 24),
+	MEMBER(flwr_client, fit, 32),
+	MEMBER(flwr_client, evaluate, 40),
+	MEMBER(flwr_client, release, 48),
+	MEMBER(flwr_ins, parameters, 0),
+	MEMBER(flwr_ins, config, 8),
+	MEMBER(flwr_ins, context, 16),
+	MEMBER(flwr_ins, user, 24),
+	MEMBER(flwr_res, parameters, 0),
+	MEMBER(flwr_res, num_examples, 8),
+	MEMBER(flwr_res, loss, 16),
+	MEMBER(flwr_res, metrics, 24),
+	MEMBER(flwr_res, properties, 32),
+	MEMBER(flwr_res, status_code, 40),
+	MEMBER(flwr_res, status_message, 48),
 };
 
 static void members_stay_where_they_are(void **state)
@@ -101,6 +140,18 @@ static void numbers_stay(void **state)
 	assert_int_equal(FLWR_LOG_DEBUG, 4);
 	assert_int_equal(FLWR_E_SYSTEM, -1012);
 	assert_int_equal(FLWR_UNALIGNED, 8);
+	assert_int_equal(FLWR_ABSENT, 1);
+	assert_int_equal(FLWR_ENDED, 2);
+	assert_int_equal(FLWR_NEVER, -1);
+	assert_int_equal(FLWR_TLS_DEFAULT, 0);
+	assert_int_equal(FLWR_TLS_ON, 1);
+	assert_int_equal(FLWR_TLS_OFF, 2);
+	assert_int_equal(FLWR_NODE_NEW, 0);
+	assert_int_equal(FLWR_NODE_CONNECTING, 1);
+	assert_int_equal(FLWR_NODE_READY, 2);
+	assert_int_equal(FLWR_NODE_WORKING, 3);
+	assert_int_equal(FLWR_NODE_STOPPING, 4);
+	assert_int_equal(FLWR_NODE_ENDED, 5);
 }
 
 int main(void)

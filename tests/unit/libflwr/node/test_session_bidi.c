@@ -257,13 +257,39 @@ static void an_answer_without_its_records_ends_the_session(void **state)
 	assert_non_null(strstr(rig.sentence.text, "fitres"));
 }
 
-static void a_reply_over_two_gigabytes_ends_the_session(void **state)
+/* The largest reply is sent, one of a byte more is not. */
+static void a_reply_that_is_too_large_ends_the_session(void **state)
 {
 	instruct(GET_PROPERTIES);
-	world.refuse = -EINVAL;
 	answer(kit_session_take_task(&rig));
+	rig.settings.message_max_bytes = world.got.bytes;
+	instruct(GET_PROPERTIES);
+	answer(kit_session_take_task(&rig));
+	assert_int_equal(world.replies, 2);
+	rig.settings.message_max_bytes--;
+	instruct(GET_PROPERTIES);
+	answer(kit_session_take_task(&rig));
+	assert_int_equal(world.replies, 2);
 	assert_int_equal(rig.result, FLWR_E_APP);
-	assert_non_null(strstr(rig.sentence.text, "2 GiB"));
+	assert_non_null(strstr(rig.sentence.text, "RESOURCE_EXHAUSTED: the reply has "));
+}
+
+/* It is said that the server does not see it; without a key there is not a word. */
+static void a_key_has_no_use(void **state)
+{
+	static const char said[] =
+		"Client authentication is not supported for this transport type.";
+	struct session *first = rig.session;
+	struct reason why = {0};
+
+	assert_int_equal(kit_log_count(&rig.log, said), 0);
+	rig.settings.key = (struct auth *)&world;
+	assert_int_equal(kit_session_open(&rig, session_bidi_new, &why), 0);
+	rig.settings.key = NULL;
+	assert_int_equal(kit_log_count(&rig.log, said), 1);
+	first->ops->abandon(first);
+	assert_true(rig.gone);
+	rig.gone = world.freed = false;
 }
 
 static void an_unreadable_instruction_ends_the_session(void **state)
@@ -342,11 +368,12 @@ int main(void)
 		RIG_TEST(an_end_drops_the_task_that_waits),
 		RIG_TEST(a_failed_method_ends_the_session),
 		RIG_TEST(an_answer_without_its_records_ends_the_session),
-		RIG_TEST(a_reply_over_two_gigabytes_ends_the_session),
+		RIG_TEST(a_reply_that_is_too_large_ends_the_session),
 		RIG_TEST(an_unreadable_instruction_ends_the_session),
 		RIG_TEST(each_end_of_the_stream_has_its_result),
 		RIG_TEST(a_stopped_session_still_replies),
 		RIG_TEST(it_may_be_abandoned_while_a_task_is_out),
+		RIG_TEST(a_key_has_no_use),
 		RIG_TEST(a_wrong_address_opens_no_session),
 	};
 

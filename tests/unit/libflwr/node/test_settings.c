@@ -2,6 +2,8 @@
  * The options of flwr_start_client(): each of Flower's parameters, its default, and the sentences.
  */
 #include "common/base/cleanup.h"
+#include "kit/certificate.h"
+#include "kit/dir.h"
 #include "kit/test.h"
 #include "libflwr/node/settings.h"
 
@@ -208,6 +210,40 @@ static void tls(void **state)
 	settings_done(&settings);
 }
 
+/* On without certificates (Python's insecure=False): the system's list. */
+static void tls_with_the_systems_certificates(void **state)
+{
+	auto_(free_at_exit) char *path =
+		kit_dir_write("system.pem", kit_certificate, strlen(kit_certificate));
+	struct flwr_options options = good();
+	struct settings settings;
+
+	options.tls = FLWR_TLS_ON;
+	setenv("SSL_CERT_FILE", path, 1);
+	settings = take(&options);
+	assert_int_equal(settings_load(&options, NULL, &settings), 0);
+	assert_string_equal(settings.ca_pem, kit_certificate);
+	settings_done(&settings);
+	setenv("SSL_CERT_FILE", "/nowhere.pem", 1);
+	settings = take(&options);
+	assert_int_equal(settings_load(&options, NULL, &settings), FLWR_E_FILE);
+	assert_non_null(strstr(flwr_error(), "/nowhere.pem cannot be read"));
+	settings_done(&settings);
+	unsetenv("SSL_CERT_FILE");
+}
+
+static void certificates_as_text(void **state)
+{
+	struct flwr_options options = good();
+	struct settings settings;
+
+	options.root_certificates_pem = kit_certificate;
+	settings = take(&options);
+	assert_int_equal(settings_load(&options, NULL, &settings), 0);
+	assert_string_equal(settings.ca_pem, kit_certificate);
+	settings_done(&settings);
+}
+
 static void keys(void **state)
 {
 	static const char other[] =
@@ -255,9 +291,11 @@ int main(void)
 		cmocka_unit_test(transports_and_addresses),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(tls),
+		cmocka_unit_test(tls_with_the_systems_certificates),
+		cmocka_unit_test(certificates_as_text),
 		cmocka_unit_test(keys),
 		cmocka_unit_test(node_config),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, kit_dir_make, kit_dir_remove);
 }
