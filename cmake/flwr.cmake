@@ -72,7 +72,7 @@ endfunction()
 # What ThreadSanitizer looks at (scripts/test --tsan): what has threads, codecs that hash on several of them, the
 # libraries for other people's programs. gRPC, whose locks it does not know, is not linked.
 set(FLWR_TSAN_TESTS
-	"^(common\\.base\\.(log|parallel|slice)|common\\.loop\\..*|common\\.records\\.(bidi_records|objects_codec)|supernode\\.store\\..*|libflwr\\.app\\..*|libflwr\\.node\\.(client_calls|engine|mailbox|node|session_bidi|settings))$")
+	"^(clientapp\\.native\\..*|common\\.base\\.(log|parallel|slice)|common\\.loop\\..*|common\\.records\\.(bidi_records|objects_codec)|supernode\\.store\\..*|libflwr\\.app\\..*|libflwr\\.node\\.(client_calls|engine|mailbox|node|session_bidi|settings|start))$")
 if(FLWR_TSAN)
 	add_custom_target(tsan-tests)
 endif()

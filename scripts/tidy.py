@@ -20,7 +20,7 @@ def fingerprint(root):
     """Of all that can change what clang-tidy says of any file."""
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True).stdout
     whole = hashlib.sha256(version + (root / ".clang-tidy").read_bytes())
-    for header in sorted(root.rglob("*.h")):
+    for header in sorted([*root.rglob("*.h"), *root.rglob("*.hpp")]):
         if root / "build" not in header.parents:
             whole.update(header.read_bytes())
     return whole

@@ -1,34 +1,28 @@
-/* A ClientApp in C++17 with nothing but the C headers: what does this node's data make of the
- * weights "w"? Build it with: c++ -shared -fPIC -o app.so app.cpp -lflwr-app */
-#include <flwr/clientapp.h>
+/* A ClientApp in C++17: how far are the weights "w" from this node's data?
+ * Build it with: c++ -shared -fPIC -o app.so app.cpp -lflwr-app */
+#include <flwr/flwr.hpp>
 
 #include <cmath>
-#include <functional>
-#include <numeric>
-#include <vector>
 
 static const std::vector<float> measured = {1, 2, 3, 4};
 
-static int evaluate(flwr_call *call)
+static void evaluate(flwr::call &call)
 {
-	const flwr_record *arrays = flwr_dict_get(call->content, "arrays");
-	std::size_t n = 0;
-	auto *w = static_cast<const float *>(flwr_get_data(arrays, "w", FLWR_FLOAT32, &n));
+	auto w = call.content()["arrays"].data<float>("w"); /* not there: throws, an error reply */
+	double squares = 0;
 
-	if (w == nullptr)
-		return FLWR_FAILED; /* flwr_error() says why, and so does the error reply */
-	if (n != measured.size())
-		return flwr_failf("w has %zu elements, not %zu", n, measured.size());
-	double squares = std::transform_reduce(measured.begin(), measured.end(), w, 0.0,
-		std::plus<>(), [](float a, float b) { return std::pow(a - b, 2); });
-	flwr_record *metrics = flwr_dict_add(call->reply, "metrics", FLWR_METRICS);
-	flwr_set_double(metrics, "distance", std::sqrt(squares));
-	return flwr_set_int(metrics, "num-examples", static_cast<int64_t>(n));
+	if (w.size() != measured.size())
+		throw std::length_error("w has not as many elements as there is data");
+	for (std::size_t i = 0; i < w.size(); i++)
+		squares += std::pow(w[i] - measured[i], 2);
+	flwr::record metrics = call.reply().add("metrics", FLWR_METRICS);
+	metrics.set("distance", std::sqrt(squares));
+	metrics.set("num-examples", w.size());
 }
 
 const flwr_clientapp *flwr_app()
 {
-	static const flwr_handler handlers[] = {{"evaluate", evaluate, nullptr}, {}};
-	static const flwr_clientapp app = {sizeof app, FLWR_VERSION, handlers, nullptr};
+	static const flwr_handler handlers[] = {{"evaluate", flwr::handler<evaluate>, nullptr}, {}};
+	static const flwr_clientapp app = flwr::app(handlers);
 	return &app;
 }

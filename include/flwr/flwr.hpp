@@ -41,10 +41,7 @@ private:
 	int result_;
 };
 
-inline int check(int result)
-{
-	return result < 0 ? throw error(result) : result;
-}
+inline int check(int result) { return result < 0 ? throw error(result) : result; }
 
 template <class T> T *check(T *pointer)
 {
@@ -71,16 +68,18 @@ private:
 /* The dtype of elements of type T. (float16 has no type in C++17: take the C functions.) */
 template <class T> constexpr flwr_dtype dtype_of()
 {
-	constexpr int width = sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 1 : sizeof(T) == 4 ? 2 : 3;
+	constexpr std::size_t n = sizeof(T);
+	constexpr int step = n == 1 ? 0 : n == 2 ? 1 : n == 4 ? 2 : 3;
 	if (std::is_same_v<T, bool>)
 		return FLWR_BOOL;
 	if (std::is_integral_v<T>)
-		return static_cast<flwr_dtype>((std::is_signed_v<T> ? FLWR_INT8 : FLWR_UINT8) + width);
+		return flwr_dtype((std::is_signed_v<T> ? FLWR_INT8 : FLWR_UINT8) + step);
 	if (std::is_floating_point_v<T>)
-		return sizeof(T) == 4 ? FLWR_FLOAT32 : sizeof(T) == 8 ? FLWR_FLOAT64 : FLWR_LONGDOUBLE;
-	return std::is_same_v<T, std::complex<float>>    ? FLWR_COMPLEX64
-	       : std::is_same_v<T, std::complex<double>> ? FLWR_COMPLEX128
-	       : std::is_same_v<T, std::complex<long double>> ? FLWR_CLONGDOUBLE : FLWR_OTHER;
+		return n == 4 ? FLWR_FLOAT32 : n == 8 ? FLWR_FLOAT64 : FLWR_LONGDOUBLE;
+	return std::is_same_v<T, std::complex<float>>         ? FLWR_COMPLEX64
+	       : std::is_same_v<T, std::complex<double>>      ? FLWR_COMPLEX128
+	       : std::is_same_v<T, std::complex<long double>> ? FLWR_CLONGDOUBLE
+							      : FLWR_OTHER;
 }
 
 /* A record to be read; one that is not there has no entries. Values may be asked for as bool, any
@@ -141,23 +140,22 @@ private:
 		out = {data, n};
 		return result;
 	}
-	template <class T>
-	std::enable_if_t<std::is_constructible_v<T, const char *>, int> read(const char *key, T &out) const
+	template <class T> int read(const char *key, T &out) const
 	{
-		const char *text = "";
-		int result = flwr_get_string(record_, key, &text);
-		out = text;
-		return result;
-	}
-	template <class T> std::enable_if_t<std::is_integral_v<T>, int> read(const char *key, T &out) const
-	{
-		std::int64_t value = 0;
-		int result = flwr_get_int(record_, key, &value);
-		out = static_cast<T>(value);
-		if (static_cast<std::int64_t>(out) == value && (out < T(1)) == (value < 1))
+		if constexpr (std::is_integral_v<T>) {
+			std::int64_t value = 0;
+			int result = flwr_get_int(record_, key, &value);
+			out = static_cast<T>(value);
+			if (static_cast<std::int64_t>(out) == value && (out < T(1)) == (value < 1))
+				return result;
+			flwr_failf("\"%s\" is too large or too small", key);
+			return FLWR_E_RANGE;
+		} else {
+			const char *text = "";
+			int result = flwr_get_string(record_, key, &text);
+			out = text;
 			return result;
-		flwr_failf("\"%s\" is too large or too small", key);
-		return FLWR_E_RANGE;
+		}
 	}
 	const flwr_record *record_;
 };
@@ -197,7 +195,7 @@ public:
 	void copy(record_view from) { check(flwr_record_copy(record_, from.c())); }
 	bool remove(const char *key) { return check(flwr_record_remove(record_, key)) == 0; }
 
-	/* Elements to be written to: those of a new array, zero at first, or of one that is there. */
+	/* Elements to be written to: of a new array, zero at first, or of one that is there. */
 	template <class T> span<T> make(const char *key, std::initializer_list<std::int64_t> shape)
 	{
 		check(flwr_new_array(record_, key, dtype_of<T>(), shape.size(), shape.begin()));
@@ -222,7 +220,7 @@ public:
 	flwr_dict *c() const { return dict_; }
 	std::size_t size() const { return flwr_dict_count(dict_); }
 	record_view operator[](const char *name) const { return flwr_dict_get(dict_, name); }
-	record add(const char *name, flwr_kind kind) { return check(flwr_dict_add(dict_, name, kind)); }
+	record add(const char *name, flwr_kind k) { return check(flwr_dict_add(dict_, name, k)); }
 
 private:
 	flwr_dict *dict_;
@@ -279,11 +277,13 @@ template <class F> int guard(F f) noexcept
 /* Functions of C++ for the tables of C. */
 template <void (*F)(call &)> int handler(flwr_call *c) noexcept
 {
-	return guard([c] { call wrapped(c); F(wrapped); });
+	call wrapped(c);
+	return guard([&] { F(wrapped); });
 }
 template <void (*F)(call &, next)> int mod(flwr_call *c, flwr_next *n) noexcept
 {
-	return guard([c, n] { call wrapped(c); F(wrapped, next(n)); });
+	call wrapped(c);
+	return guard([&] { F(wrapped, next(n)); });
 }
 template <void (*F)(const flwr_ins &, flwr_res &)>
 int method(const flwr_ins *ins, flwr_res *res) noexcept

@@ -26,6 +26,11 @@ replaced after a month, is no target. The rows with one node are of another app,
 The legacy stream (`flwr.server.start_server`, "grpc-bidi") is no SuperLink's: `tests/system/test_bidi.py` has ten clients at once of
 `examples/bidi-client` at the server of 1.15.2 and at that of 1.41.0, plain and by TLS. There are no keys over it.
 
+Apps in C and libflwr are part of every `scripts/test`: an app in C at the SuperLinks of 1.15.2 (gRPC, REST and the adapter), 1.26, 1.39
+and 1.41.0 (`tests/system/test_native.py`), nodes of libflwr at the same ones (there and in `tests/system/test_library_superlink.py`),
+`flwr_start_client()` and `flwr_start_numpy_client()` at `flwr.server.start_server` of 1.15.2 and of 1.41.0, plain and by TLS
+(`tests/system/test_library.py`). The table has only apps in Python.
+
 | date | release | Fleet API over | what | result |
 |---|---|---|---|---|
 {rows}

@@ -141,10 +141,12 @@ static void check_error(const char *type, const char *sentence)
 
 int main()
 {
-	check_values();
-	check_arrays();
-	check_error("train", "no data here");
-	check_error("evaluate", "an exception that is no std::exception");
-	check_error("query", "there is no record \"config\"; there is none");
+	CHECK(flwr::guard([] {
+		check_values();
+		check_arrays();
+		check_error("train", "no data here");
+		check_error("evaluate", "an exception that is no std::exception");
+		check_error("query", "there is no record \"config\"; there is none");
+	}) == 0);
 	return bad;
 }

@@ -44,7 +44,9 @@ int main(void)
 {
 	if (slice_ref() + error_set() != 2 || call(NULL) != 0)
 		return 1;
+#ifndef WITHOUT_LR
 	if (call("0.1") == 0)
 		return 2;
+#endif
 	return flwr_version() == FLWR_VERSION ? 0 : 3;
 }
