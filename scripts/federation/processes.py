@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import random
 import re
 import select
 import signal
@@ -14,6 +15,7 @@ import uuid
 
 MARKER = "FEDERATION_LAB_ID"
 POLL_S = 0.02
+PORTS = range(20000, 32000)  # below those that Linux takes for connections by itself
 
 
 class Late(AssertionError):
@@ -33,11 +35,17 @@ def wait_until(condition, what, seconds=30.0, every=POLL_S):
 
 
 def free_ports(number):
-    """Ports that nobody uses now. All are held until the last is known, so that they differ."""
-    holders = [socket.socket() for _ in range(number)]
+    """Ports that nobody uses now, and that no connection gets before a server has them. All are held
+    until the last is known, so that they differ."""
+    holders = []
     try:
-        for holder in holders:
-            holder.bind(("127.0.0.1", 0))
+        while len(holders) < number:
+            holder = socket.socket()
+            holders.append(holder)
+            try:
+                holder.bind(("127.0.0.1", random.choice(PORTS)))
+            except OSError:
+                holders.pop().close()
         return [holder.getsockname()[1] for holder in holders]
     finally:
         for holder in holders:

@@ -503,6 +503,7 @@ def test_examples(start, release):
             assert "Disconnect and shut down" in each.text()
     except BaseException:
         process.kill()
+        print(process.communicate()[1][-5000:])
         raise
     seen = dict(zip(names, result_of(process)))
     ((dtype, (slope, offset)),) = seen["start_client"]["arrays"]
