@@ -282,7 +282,8 @@ def test_a_large_model(start, tmp_path, secure):
         assert client.wait(5 * SECONDS) == 0, client.lines
         assert judge.joined == 1
         if os.environ.get("FLWR_SANITIZE") != "1":
-            assert most < 2 * LARGE + (96 << 20)
+            # What TLS has decrypted lies in pieces of gRPC's that are not full.
+            assert most < 2 * LARGE + (96 << 20) + (LARGE // 4 if secure else 0)
 
 
 def test_instructions_ahead(start):
