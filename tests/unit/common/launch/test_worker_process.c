@@ -259,25 +259,43 @@ static void a_crashed_worker_takes_its_app_along(void **state)
 	members_gone(rig, 3);
 }
 
+/* A worker whose app, which does not want to end, has begun. */
+struct stayer {
+	char path[64];
+	struct agent *agent;
+	struct worker_process *worker;
+	struct seen seen;
+};
+
+static void stayer_start(struct stayer *stayer, struct rig *rig, uint64_t behaviour)
+{
+	*stayer = (struct stayer){0};
+	script_new(stayer->path, app_stays);
+	stayer->agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", stayer->path);
+	stayer->worker = start(stayer->agent, behaviour, &stayer->seen);
+}
+
+/* Stop both, which leaves nothing. */
+static void stayer_stop(struct stayer *stayer, struct rig *rig)
+{
+	worker_process_stop(stayer->worker, 200);
+	rig_until(rig, &stayer->seen.gone);
+	members_gone(rig, 3);
+	agent_free(stayer->agent);
+	unlink(stayer->path);
+}
+
 static void a_worker_can_be_stopped(void **state)
 {
 	struct rig *rig = *state;
-	struct seen seen = {.ended = false};
-	char path[64];
-	struct worker_process *worker;
+	struct stayer stayer;
 
-	script_new(path, app_stays);
-	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", path);
-	worker = start(agent, 7, &seen);
+	stayer_start(&stayer, rig, 7);
 	rig_until_log(rig, "app said hello");
-	assert_int_equal(agent_count(agent), 2);
-	worker_process_stop(worker, 200);
-	rig_until(rig, &seen.gone);
-	assert_int_equal(seen.end.value, SIGTERM);
-	assert_int_equal(seen.end.stop, PROCESS_STOPPED);
-	members_gone(rig, 3);
-	agent_free(agent);
-	unlink(path);
+	assert_int_equal(agent_count(stayer.agent), 2);
+	stayer_stop(&stayer, rig);
+	assert_int_equal(stayer.seen.end.value, SIGTERM);
+	assert_int_equal(stayer.seen.end.stop, PROCESS_STOPPED);
 }
 
 static void a_worker_can_stop_its_app(void **state)
@@ -293,21 +311,13 @@ static void a_worker_can_stop_its_app(void **state)
 static void a_stopped_app_is_not_called_cut_off(void **state)
 {
 	struct rig *rig = *state;
-	struct seen seen = {.ended = false};
-	char path[64];
-	struct worker_process *worker;
+	struct stayer stayer;
 
-	script_new(path, app_stays);
-	struct agent *agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", path);
-	worker = start(agent, 11, &seen);
-	rig_until(rig, &seen.ended);
-	assert_false(seen.gone);
-	worker_process_stop(worker, 200);
-	rig_until(rig, &seen.gone);
+	stayer_start(&stayer, rig, 11);
+	rig_until(rig, &stayer.seen.ended);
+	assert_false(stayer.seen.gone);
+	stayer_stop(&stayer, rig);
 	assert_int_equal(rig_log_count(rig, "cut off"), 0);
-	members_gone(rig, 3);
-	agent_free(agent);
-	unlink(path);
 }
 
 static void an_agent_that_is_freed_ends_all_that_run(void **state)

@@ -514,15 +514,22 @@ static void of_two_that_have_most_the_newer_makes_room(void **state)
 	line_close(&newcomer);
 }
 
+/* All places are taken, and a third connection has begun to wait for one; a fourth has come. */
+static void one_waits_for_a_place(
+	struct line *second, struct line *first_comer, struct line *next_comer)
+{
+	two_take_all_places(&rig.line, second);
+	line_begin(first_comer);
+	line_begin(next_comer);
+	open_stream(first_comer, 1);
+	pass(20);
+}
+
 static void nobody_makes_room_for_one_that_has_gone(void **state)
 {
 	struct line second, first_comer, next_comer;
 
-	two_take_all_places(&rig.line, &second);
-	line_begin(&first_comer);
-	line_begin(&next_comer);
-	open_stream(&first_comer, 1);
-	pass(20);
+	one_waits_for_a_place(&second, &first_comer, &next_comer);
 	close_fd(&first_comer.peer);
 	run_until(first_comer.ended);
 	for (int i = 0; i < 10; i++)
@@ -541,11 +548,7 @@ static void nobody_makes_room_while_places_become_free(void **state)
 {
 	struct line second, first_comer, next_comer;
 
-	two_take_all_places(&rig.line, &second);
-	line_begin(&first_comer);
-	line_begin(&next_comer);
-	open_stream(&first_comer, 1);
-	pass(20);
+	one_waits_for_a_place(&second, &first_comer, &next_comer);
 	pass(20);
 	say_frame(rig.line.server, 4, RST_STREAM, 0, 1);
 	pass(0);
