@@ -25,8 +25,8 @@ struct adapter_answer {
 
 /* The answer to method: 0; -EBADMSG; -EMSGSIZE (its head); -ENOMEM; *out is empty then. */
 int adapter_decode(const char *method, const struct slices *bytes, struct adapter_answer *out);
-/* Of an answer of which the end may be missing: what is there of its content, by reference,
- * appended to *out. 0; -EBADMSG when it is not there; -ENOMEM. */
+/* Append the part of the content that is there, by reference, to *out; the answer may be cut off.
+ * 0; -EBADMSG when none is there; -ENOMEM. */
 int adapter_decode_cut(const struct slices *bytes, struct slices *out);
 void adapter_answer_done(struct adapter_answer *answer);
 

@@ -67,7 +67,7 @@ static void bidi_ended(struct bidi *bidi, enum bidi_end end, const char *details
 	bidi->options.ended(bidi->options.arg, end, details);
 }
 
-/* By bidi_leave(), and nothing is under way any more. */
+/* The client has left, as bidi_leave() asked, and nothing is under way any more. */
 static void bidi_left(struct bidi *bidi)
 {
 	bidi_ended(bidi, BIDI_LEFT, "this client has left");

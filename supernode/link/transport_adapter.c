@@ -30,7 +30,7 @@ static bool says_not_running(const struct transport_result *result)
 	return false;
 }
 
-/* Of an answer that was too large there is the head, if it was asked for: so is its content's. */
+/* The head that was kept of an answer too large is the container's: take the content's head out. */
 static void unwrap_head(struct transport_result *result)
 {
 	auto_(slices_done) struct slices container = slices_take(&result->body);

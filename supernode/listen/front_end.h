@@ -21,7 +21,7 @@ struct front_end {
 	/* The connection of peer has ended; calls that still name it are cancelled. */
 	void (*peer_gone)(void *server, const struct peer *peer);
 	void *server; /* borrowed */
-	/* It speaks HTTP/2: connections whose bytes the door carries go past a guard. */
+	/* The server speaks HTTP/2: connections whose bytes the door carries go past a guard. */
 	bool http2;
 };
 

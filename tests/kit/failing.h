@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From now on the n-th allocation fails, once; n is 1 or more. */
+/* The n-th allocation from now on fails, once; n is 1 or more. */
 void failing_at(size_t n);
 
 /* None fails any more. Has one failed since failing_at()? */

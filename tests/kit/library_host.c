@@ -23,7 +23,7 @@
 
 extern char **environ;
 
-/* What there is, as lines of text. */
+/* The state of the process, as lines of text. */
 struct state {
 	char text[STATE_BYTES];
 	size_t len;
@@ -196,7 +196,7 @@ static void on_signal(int number)
 	(void)number;
 }
 
-/* What nobody has who has asked for nothing. */
+/* The program changes all that a library might, to values that no other program has. */
 static void become_odd(void)
 {
 	const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};

@@ -290,7 +290,7 @@ static void memory_without_end_is_an_error(void **state)
 	kit_app_close(&app);
 }
 
-/* As an administrator sets one: before the node starts, and so its apps. */
+/* An administrator sets the limit before the node starts, and so for its apps. */
 static void a_limit_of_memory_from_outside_is_an_error(void **state)
 {
 	struct rlimit before, limit;

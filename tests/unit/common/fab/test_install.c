@@ -1,5 +1,5 @@
 /*
- * What is installed of a FAB, and which FABs are refused.
+ * A good FAB is installed with all its files, and others are refused.
  */
 #include "common/base/files.h"
 #include "install_rig.h"

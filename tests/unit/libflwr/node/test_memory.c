@@ -100,7 +100,7 @@ static void client_says_no_memory(const char *address, const char *transport)
 		r = flwr_start_client(&options);
 		failed = failing_stop();
 		assert_true(r < 0);
-		/* What is lost may be a line, or a try. */
+		/* The memory may have been for a line of the log, or for a try. */
 		if (r != FLWR_E_CONNECT)
 			expect_no_memory(r);
 		else if (!strstr(flwr_error(), "127.0.0.1:1"))
@@ -167,7 +167,7 @@ static struct flwr_dict *new_question(void)
 	return question;
 }
 
-/* What the thread of a node does with a task that is done with. */
+/* The thread of a node does this with a task that is done with. */
 static void task_over(struct mailbox *mailbox, struct task *task)
 {
 	struct mail mail;
