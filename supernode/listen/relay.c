@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define ROUNDS    8 /* of one connection, before others have their turn */
-#define CUT_READS 4 /* chunks of a peer that is cut */
+#define ROUNDS 8 /* of one connection, before others have their turn */
 
 #define GOAWAY            7
 #define ENHANCE_YOUR_CALM 11
@@ -25,13 +24,13 @@ enum step { STEP_IDLE, STEP_MORE, STEP_ENDED, STEP_CUT };
 
 /* ---- bytes ---- */
 
-/* Read into the shared buffer. *n_out bytes with STEP_MORE. */
-static enum step receive(struct relay *relay, int fd, size_t *n_out)
+/* Read what the server has sent into the shared buffer. *n_out bytes with STEP_MORE. */
+static enum step receive_out(struct relay *relay, size_t *n_out)
 {
 	ssize_t n;
 
 	do
-		n = recv(fd, relay->relays->chunk, RELAY_CHUNK_BYTES, MSG_DONTWAIT);
+		n = recv(relay->server, relay->relays->chunk, RELAY_CHUNK_BYTES, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return STEP_IDLE;
@@ -63,13 +62,14 @@ static enum step pump_out(struct relay *relay)
 		bytes = out->v + out->at;
 		n = out->n - out->at;
 	} else {
-		enum step step = receive(relay, relay->server, &n);
+		enum step step = receive_out(relay, &n);
 
 		if (step != STEP_MORE)
 			return step;
-		guard_out(&relay->guard, bytes, n);
+		if (relay->options.guarded)
+			guard_out(&relay->guard, bytes, n);
 	}
-	sent = way_send(relay->options.fd, bytes, n);
+	sent = stream_write(relay->options.stream, bytes, n);
 	if (sent < 0)
 		return STEP_ENDED;
 	if ((size_t)sent == n) {
@@ -93,7 +93,7 @@ static enum step hold(struct relay *relay)
 	struct relay *busiest;
 
 	/* Nobody waits for the answer. */
-	if (way_has_hung_up(relay->options.fd))
+	if (way_has_hung_up(relay->options.stream->fd))
 		return STEP_ENDED;
 	relay->guard.turn = false;
 	relay_set_queue(relay, relay->guard.waiting ? QUEUE_POOL : QUEUE_OWN);
@@ -111,17 +111,19 @@ static enum step hold(struct relay *relay)
 /* The next bytes from the peer. */
 static enum step receive_in(struct relay *relay, size_t *n_out)
 {
-	enum step step = receive(relay, relay->options.fd, n_out);
-	const char *why;
+	struct stream *stream = relay->options.stream;
+	ssize_t n = stream_read(stream, relay->relays->chunk, RELAY_CHUNK_BYTES);
 
-	if (step != STEP_MORE)
-		return step;
+	if (n == STREAM_AGAIN)
+		return STEP_IDLE;
+	if (n <= 0) {
+		relay->guard.why = stream->why;
+		return stream->why ? STEP_CUT : STEP_ENDED;
+	}
+	*n_out = (size_t)n;
 	relay->received += *n_out;
-	why = relay->options.ops->judge(relay->options.arg);
-	if (!why)
-		return STEP_MORE;
-	relay->guard.why = why;
-	return STEP_CUT;
+	relay->guard.why = relay->options.ops->judge(relay->options.arg);
+	return relay->guard.why ? STEP_CUT : STEP_MORE;
 }
 
 static enum step pump_in(struct relay *relay)
@@ -133,7 +135,7 @@ static enum step pump_in(struct relay *relay)
 	ssize_t sent;
 
 	/* So that all that the peer says is held to the server's settings. */
-	if (!guard_is_ready(&relay->guard))
+	if (relay->options.guarded && !guard_is_ready(&relay->guard))
 		return STEP_IDLE;
 	if (relay->server_ended_ms)
 		return receive_in(relay, &n);
@@ -147,7 +149,9 @@ static enum step pump_in(struct relay *relay)
 		if (step != STEP_MORE)
 			return step;
 	}
-	if (passed < n) {
+	if (!relay->options.guarded) {
+		passed = n;
+	} else if (passed < n) {
 		const uint64_t streams = relay->guard.streams;
 		const bool waited = relay->guard.waiting;
 		size_t more;
@@ -186,22 +190,10 @@ static enum step pump_in(struct relay *relay)
 		return STEP_MORE;
 	if (verdict == GUARD_HOLD && (size_t)sent == passed)
 		return hold(relay);
-	return way_has_hung_up(relay->options.fd) ? STEP_ENDED : STEP_IDLE;
+	return way_has_hung_up(relay->options.stream->fd) ? STEP_ENDED : STEP_IDLE;
 }
 
 /* ---- a connection ---- */
-
-/* End our half, and read what is there: bytes that are unread when the socket is closed make a
- * reset, which may overtake what was sent. */
-static void finish(struct relay *relay)
-{
-	size_t n;
-
-	shutdown(relay->options.fd, SHUT_WR);
-	for (int i = 0; i < CUT_READS; i++)
-		if (receive(relay, relay->options.fd, &n) != STEP_MORE)
-			return;
-}
 
 void relay_cut(struct relay *relay, const char *why)
 {
@@ -211,8 +203,8 @@ void relay_cut(struct relay *relay, const char *why)
 		ENHANCE_YOUR_CALM};
 
 	if (guard_is_ready(&relay->guard) && guard_out_is_between(&relay->guard) && !relay->out.v &&
-		way_send(relay->options.fd, goaway, sizeof goaway) == sizeof goaway)
-		finish(relay);
+		stream_write(relay->options.stream, goaway, sizeof goaway) == sizeof goaway)
+		stream_finish(relay->options.stream);
 	relay->options.ops->ended(relay->options.arg, why);
 }
 
@@ -248,7 +240,7 @@ static void peer_ready(void *arg, int ready)
 
 	(void)ready;
 	/* Bytes that wait here are of no use any more, and would hide the end. */
-	if (relay->in.v && way_has_hung_up(relay->options.fd))
+	if (relay->in.v && way_has_hung_up(relay->options.stream->fd))
 		relay->options.ops->ended(relay->options.arg, NULL);
 	else
 		relay_work(relay);
@@ -276,11 +268,11 @@ int relay_new(struct relays *relays, const struct relay_options *options, struct
 		return -errno;
 	}
 	/* Unix sockets know no delay and say so. */
-	(void)setsockopt(options->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	(void)setsockopt(options->stream->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	*relay = (struct relay){.relays = relays, .options = *options, .server = ends[0]};
 	guard_init(&relay->guard, &relays->pool);
 	LIST_INSERT_HEAD(&relays->all, relay, link);
-	relay->peer_watch = watch_new(relays->loop, options->fd, events, peer_ready, relay);
+	relay->peer_watch = watch_new(relays->loop, options->stream->fd, events, peer_ready, relay);
 	relay->server_watch = watch_new(relays->loop, relay->server, events, server_ready, relay);
 	if (!relay->peer_watch || !relay->server_watch) {
 		relay_free(relay);
@@ -325,5 +317,5 @@ uint64_t relay_received(const struct relay *relay)
 
 uint64_t relay_body_bytes(const struct relay *relay)
 {
-	return relay->guard.data_bytes;
+	return relay->options.guarded ? relay->guard.data_bytes : relay->received;
 }

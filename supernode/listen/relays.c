@@ -91,37 +91,58 @@ void relay_set_stalled(struct relay *relay, bool stalled)
 
 /* ---- whom to cut ---- */
 
-struct relay *relays_find_busiest_held(const struct relays *relays)
+/* What is summed up about a relay; below 0: it does not count. */
+typedef double measure(const struct relay *relay, int64_t now_ms);
+
+static double new_streams(const struct relay *relay, int64_t now_ms)
+{
+	return relay->guard.trusted || relay->queue == QUEUE_NONE
+		       ? -1
+		       : guard_new_streams(&relay->guard, now_ms);
+}
+
+static double open_streams(const struct relay *relay, int64_t now_ms)
+{
+	(void)now_ms;
+	return relay->guard.trusted || !relay->guard.open ? -1.0 : (double)relay->guard.open;
+}
+
+/* Does a come before b in what is measured, by address first? */
+static bool has_more(const struct relay *a, double of_a, const struct relay *b, double of_b)
+{
+	const double share_a = a->options.share->weight, share_b = b->options.share->weight;
+
+	return share_a > share_b || (share_a == share_b && of_a > of_b);
+}
+
+/* The relay that has most, of the address that has most; among equals the newest. NULL: none
+ * counts. */
+static struct relay *find_most(const struct relays *relays, measure *of)
 {
 	const int64_t now_ms = clock_now_ms();
-	struct relay *most = NULL;
-	double most_new = 0;
+	struct relay *most = NULL, *at;
+	double of_most = 0;
 
-	for (enum queue queue = QUEUE_OWN; queue <= QUEUE_POOL; queue++) {
-		struct relay *at;
+	LIST_FOREACH(at, &relays->all, link)
+	at->options.share->weight = 0;
+	LIST_FOREACH(at, &relays->all, link)
+	if (of(at, now_ms) > 0)
+		at->options.share->weight += of(at, now_ms);
+	LIST_FOREACH(at, &relays->all, link)
+	{
+		const double has = of(at, now_ms);
 
-		TAILQ_FOREACH(at, &relays->queues[queue], held_link)
-		{
-			double new = guard_new_streams(&at->guard, now_ms);
-
-			if (at->guard.trusted || (most && new <= most_new))
-				continue;
-			most = at;
-			most_new = new;
-		}
+		if (has < 0 || (most && !has_more(at, has, most, of_most)))
+			continue;
+		most = at;
+		of_most = has;
 	}
 	return most;
 }
 
-/* Among equals the newest: a worker's connection stays. */
-static struct relay *find_most_open(const struct relays *relays)
+struct relay *relays_find_busiest_held(const struct relays *relays)
 {
-	struct relay *most = NULL, *at;
-
-	LIST_FOREACH(at, &relays->all, link)
-	if (!at->guard.trusted && at->guard.open && (!most || at->guard.open > most->guard.open))
-		most = at;
-	return most;
+	return find_most(relays, new_streams);
 }
 
 /* All places for streams are taken, and have been while some wait: the connection that has most of
@@ -140,7 +161,7 @@ static void make_room(struct relays *relays, int64_t now_ms)
 	if (now_ms < relays->full_ms + FULL_MS)
 		return;
 	relays->full_ms = now_ms;
-	most = find_most_open(relays);
+	most = find_most(relays, open_streams);
 	if (most)
 		relay_cut(most, "has most of too many open calls: closed");
 }
