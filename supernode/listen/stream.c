@@ -164,11 +164,17 @@ static ssize_t begin_tls(struct stream *stream, uint8_t *bytes, size_t n, size_t
 
 static ssize_t greet(struct stream *stream)
 {
+	ssize_t outcome;
 	int r;
 
 	ERR_clear_error();
 	r = SSL_do_handshake(stream->ssl);
-	return r == 1 ? 1 : ssl_outcome(stream, r);
+	outcome = r == 1 ? 1 : ssl_outcome(stream, r);
+	/* Not each client says why it goes. */
+	if (outcome != 1 && outcome != STREAM_AGAIN && !stream->why)
+		return fail(stream,
+			"ends in the TLS handshake: it may not trust the certificate of this address (--root-certificates)");
+	return outcome;
 }
 
 ssize_t stream_peek(struct stream *stream, uint8_t *bytes, size_t n, size_t *plain_out)

@@ -238,6 +238,19 @@ static void garbage_in_the_handshake_is_the_end(void **state)
 	assert_int_equal(peek(bytes, 24), STREAM_FAILED);
 }
 
+static void a_peer_that_goes_in_the_handshake_is_told_from_others(void **state)
+{
+	static const uint8_t hello[] = {22, 3, 1, 0, 10, 1, 0, 0, 6};
+	uint8_t bytes[24];
+
+	assert_int_equal(send(rig.peer, hello, sizeof hello, 0), sizeof hello);
+	assert_int_equal(peek(bytes, 24), STREAM_AGAIN);
+	assert_true(stream_is_greeting(&rig.stream));
+	shutdown(rig.peer, SHUT_WR);
+	assert_int_equal(peek(bytes, 24), STREAM_FAILED);
+	assert_non_null(strstr(rig.stream.why, "--root-certificates"));
+}
+
 static void a_broken_record_is_the_end(void **state)
 {
 	uint8_t bytes[24];
@@ -286,6 +299,7 @@ int main(void)
 		TEST(an_end_without_a_word_is_no_fault_of_tls),
 		TEST(a_peer_without_tls_is_told_from_others),
 		TEST(garbage_in_the_handshake_is_the_end),
+		TEST(a_peer_that_goes_in_the_handshake_is_told_from_others),
 		TEST(a_broken_record_is_the_end),
 		TEST(records_that_carry_nothing_are_bounded),
 	};
