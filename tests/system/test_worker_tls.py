@@ -1,7 +1,6 @@
 """TLS of the worker API: our SuperNode's and Flower's, with workers of both."""
 
 import contextlib
-import shutil
 import signal
 import socket
 import ssl
@@ -189,12 +188,7 @@ def test_reload(request, tmp_path):
             with lab.connect() as first:
                 before = first.getpeercert(binary_form=True)
             kept = lab.connect()
-            newer = Certificates(tmp_path / "newer")
-            # By the same authority as seen by the worker: it trusts both.
-            both = lab.certificates.authority.read_bytes() + newer.authority.read_bytes()
-            for name in ("certificate", "key"):
-                shutil.copy(getattr(newer, name), getattr(lab.certificates, name))
-            lab.certificates.authority.write_bytes(both)
+            lab.certificates.renew()
             lab.node.signal(signal.SIGHUP)
             lab.node.wait_log(r"INFO .*its certificates were read again")
             with lab.connect() as second:
