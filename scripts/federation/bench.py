@@ -291,6 +291,13 @@ def run_transports(options, programs, binaries):
     return measure(options, programs, binaries)
 
 
+def run_workers(options, programs, binaries):
+    """The tables of process isolation; that module needs what is above."""
+    from .workers import run as measure
+
+    return measure(options, programs, binaries)
+
+
 def run_newest():
     """The table of the newest release, by its own python: one process has one flwr."""
     python = ROOT / "build/python/flower-1.41.0/bin/python"
@@ -307,7 +314,8 @@ def main():
     if options.transports:
         lines = run_transports(options, programs, binaries)
     else:
-        lines = [] if options.release == "1.41" else run(options, programs, binaries)
+        measure = run_workers if options.workers else run
+        lines = [] if options.release == "1.41" else measure(options, programs, binaries)
         if options.release != "1.15":
             lines += [""] * bool(lines) + run_newest()
     text = "\n".join(lines) + "\n"

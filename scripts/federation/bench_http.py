@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from flwr.app import Array
 
-from . import clients
+from . import clients, workers
 from .measure import ARRAYS, Peaks, Rounds, build_fab, cell, machine, own_cpu, parse, status_field, table
 from .processes import tree_of, wait_until
 from .standin_objects import ObjectsStandIn
@@ -146,6 +146,9 @@ def main():
     environment = ROOT / "build/python/flower-1.41.0"
     binaries = Path(os.environ.get("FLWR_BIN_DIR", ROOT / "build/release/bin"))
     programs = [options.programs] if options.programs else ["python", "ours"]
+    if options.workers:
+        print(*workers.run_newest(options, programs, binaries), sep="\n")
+        return 0
     standin = ObjectsStandIn(build_fab(environment, APP))
     imports = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:

@@ -278,6 +278,12 @@ def parse(description):
     parser.add_argument(
         "--native", action="store_true", help="ours with an app in C, and clients in C"
     )
+    parser.add_argument(
+        "--workers", action="store_true", help="process isolation: each node with each worker; floods"
+    )
+    parser.add_argument(
+        "--flood", type=float, default=30, help="seconds of each flood; 0: none (30)"
+    )
     parser.add_argument("--only-large", action="store_true", help="of 1.41 only large messages")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the table, also to a file")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
