@@ -68,6 +68,8 @@ static const struct option_spec rows[] = {
 	ROW_FLAG("no-state", AT(no_state), "Keep nothing that outlives the program."),
 	ROW_TEXT("health-server-address", AT(health_server_text), "HOST:PORT",
 		"Where gRPC's health service is offered, without TLS (default: nowhere)."),
+	ROW_TEXT("healthcheck", AT(healthcheck), "HOST:PORT",
+		"Start nothing: ask the node whose --health-server-address this is, say in one line how it is, and exit: 0 when it is serving, else 1."),
 	LAUNCH_ROW_PYTHON(LAUNCH),
 	LAUNCH_ROW_APP_USER(LAUNCH),
 	LAUNCH_ROW_APP_ENV_HIDE(LAUNCH),
@@ -416,6 +418,8 @@ static int check_addresses(struct supernode_options *options, struct reason *why
 	if (r == 0)
 		r = check_address(
 			"health-server-address", options->health_server_address, true, why);
+	if (r == 0)
+		r = check_address("healthcheck", options->healthcheck, false, why);
 	if (r == 0)
 		r = check_worker_api(options, why);
 	if (r == 0 && options->superlink && options->worker_api_address &&

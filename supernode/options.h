@@ -27,6 +27,7 @@ struct supernode_options {
 	const char *trusted_entities;  /* YAML file; NULL: apps need no signature */
 	const char *health_server_text;
 	char *health_server_address; /* that, without a scheme, ours; NULL: no health service */
+	const char *healthcheck;     /* an address: ask there, start nothing; NULL: not so */
 	const char *state_dir; /* what outlives the program is below it; NULL: the usual places */
 	bool no_state;         /* nothing outlives the program */
 	const char *node_config_text;

@@ -40,6 +40,7 @@ static void as_before(void **state)
 	assert_null(command.options.auth_private_key);
 	assert_null(command.options.trusted_entities);
 	assert_null(command.options.health_server_address);
+	assert_null(command.options.healthcheck);
 	assert_null(command.options.state_dir);
 	assert_null(command.options.worker_api_address);
 	assert_null(command.options.warnings[0]);
@@ -278,6 +279,8 @@ static void refused(void **state)
 		{"--superlink http://a:1 --auth-supernode-private-key FILE", "http://",
 			EXIT_CODE_KEY_WITHOUT_TLS},
 		{"--health-server-address a", "--health-server-address", EXIT_CODE_ADDRESS_INVALID},
+		{"--healthcheck a", "--healthcheck", EXIT_CODE_ADDRESS_INVALID},
+		{"--healthcheck a:0", "--healthcheck", EXIT_CODE_ADDRESS_INVALID},
 		{"--host a/b", "--host", EXIT_CODE_ADDRESS_INVALID},
 		{"--state-dir /proc/self/exe", "--state-dir", EXIT_CODE_NONE},
 		{"--grpc-rere --rest", "different transports", EXIT_CODE_NONE},
