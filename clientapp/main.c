@@ -211,6 +211,23 @@ static void end_by_signal(struct program *program)
 	end_as(&end);
 }
 
+/*
+ * gRPC's shutdown takes longer than a small message, and the next message waits for the end of this
+ * process, which gives back all that a worker holds. Programs that look for leaks shut down.
+ */
+static void end_worker(struct program *program, int status)
+{
+#ifdef __SANITIZE_ADDRESS__
+	(void)status;
+	rpc_free(program->rpc);
+#else
+	const struct process_end end = {.kind = PROCESS_EXITED, .value = status};
+
+	log_drain(program->log);
+	end_as(&end);
+#endif
+}
+
 /* Started by an agent: what there is to do comes first on the control socket, or (a spare worker)
  * later. */
 static int run_controlled(struct program *program, const struct clientapp_options *given)
@@ -241,9 +258,9 @@ static int run_controlled(struct program *program, const struct clientapp_option
 		status = EXIT_USAGE;
 	}
 	control_message_done(&message);
-	rpc_free(program->rpc);
 	if (status != EXIT_SUCCESS && program->signal)
 		end_by_signal(program);
+	end_worker(program, status);
 	return status;
 }
 

@@ -135,8 +135,7 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 		return reason_code(why, -EINVAL,
 			"--warm-idle has no effect with --isolation process: give it to flwr-clientapp");
 	if (options->launch.warm_idle_ms < 0)
-		options->launch.warm_idle_ms =
-			options->clientapp_command ? 0 : LAUNCH_WARM_IDLE_MS;
+		options->launch.warm_idle_ms = options->clientapp_command ? 0 : LAUNCH_WARM_IDLE_MS;
 	if (!options->workers_come) {
 		if (options->launcher_secret)
 			options->warnings[1] =

@@ -43,10 +43,10 @@ void spare_idle(void *arg);
 /* A message is at work, or has been: have a spare worker for the next one. */
 void spare_want(struct agent *agent);
 /* Give the message to the spare worker. false: there is none that could take it. */
-bool spare_use(struct agent *agent, const struct worker_process_spec *spec,
-	struct worker_process **out);
+bool spare_use(
+	struct agent *agent, const struct worker_process_spec *spec, struct worker_process **out);
 /* A worker without a message has ended. */
-void spare_ended(struct agent *agent, const struct worker_process *worker,
-	const struct process_end *end);
+void spare_ended(
+	struct agent *agent, const struct worker_process *worker, const struct process_end *end);
 
 #endif

@@ -18,8 +18,8 @@ struct launch_options {
 	struct option_names allow_native; /* "PUBLISHER/NAME" */
 	int64_t grace_ms;                 /* for the messages at work when the program is stopped */
 	int64_t app_exit_grace_ms; /* for an app to end by itself when its reply was taken over */
-	int64_t warm_idle_ms; /* for a spare worker without a message; -1: not given; then the
-				 program sets LAUNCH_WARM_IDLE_MS or, where there is none, 0 */
+	int64_t warm_idle_ms;      /* for a spare worker without a message; -1: not given; then the
+				      program sets LAUNCH_WARM_IDLE_MS or, where there is none, 0 */
 	const char *app_output;    /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */

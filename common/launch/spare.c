@@ -1,9 +1,10 @@
 /*
  * A spare worker: one that is started before there is a message for it, since the links of its
- * libraries take longer than a small message. An agent has one at most, and only while messages come:
+ * libraries take longer than a small message. An agent has one at most, and only while messages
+ * come:
  *
  *   message begins its app, or ends   start one, if there is none
- *   next message                      give it to the spare
+ *   next message                      give it to the spare, and start another one
  *   warm_idle_ms without a message    kill it
  *   it ends by itself                 the next message starts a worker as without it
  */
@@ -48,8 +49,8 @@ void spare_want(struct agent *agent)
 		log_debug(agent->log, "no spare worker: %s", why.text);
 }
 
-bool spare_use(struct agent *agent, const struct worker_process_spec *spec,
-	struct worker_process **out)
+bool spare_use(
+	struct agent *agent, const struct worker_process_spec *spec, struct worker_process **out)
 {
 	struct worker_process *worker = agent->spare;
 	pid_t pid;
@@ -64,7 +65,9 @@ bool spare_use(struct agent *agent, const struct worker_process_spec *spec,
 	}
 	log_debug(agent->log, "spare worker pid=%d: takes %s", (int)pid, spec->name);
 	agent->spare = NULL;
-	timer_set(agent->spare_idle, CLOCK_NEVER);
+	/* It starts while this one connects: when messages follow each other there is no time
+	 * later. */
+	spare_want(agent);
 	*out = worker;
 	return true;
 }

@@ -270,7 +270,8 @@ static int control_open(struct worker_process *worker, int *theirs_out)
 }
 
 /* Make one, whose process is not started. theirs: its end of the control socket. 0 or -errno. */
-static int worker_new(struct agent *agent, const char *name, struct worker_process **out, int *theirs)
+static int worker_new(
+	struct agent *agent, const char *name, struct worker_process **out, int *theirs)
 {
 	auto_(worker_process_free_at_exit) struct worker_process *worker =
 		calloc(1, sizeof *worker);

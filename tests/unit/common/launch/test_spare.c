@@ -107,13 +107,19 @@ static void the_next_message_goes_to_the_spare(void **state)
 	struct keeper keeper = keeper_of(rig, app_ends, IDLE_MS);
 	int first = message(rig, &keeper, "1", 4);
 	int spare = spare_of(rig);
+	struct seen seen;
 
 	assert_int_not_equal(first, spare);
-	assert_int_equal(message(rig, &keeper, "2", 4), spare);
+	assert_int_equal(begin(&keeper, "2", 4, &seen), spare);
+	/* Another one follows at once. */
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(seen.end.value, 0);
 	/* It has the message's name from then on, and the message is its own. */
 	assert_int_equal(rig_log_count(rig, " 2 out: start token=4 "), 1);
 	assert_int_equal(rig_log_count(rig, " 2 out: app ended "), 1);
 	assert_int_equal(rig_log_count(rig, "spare worker out:"), 0);
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
 	assert_int_not_equal(spare_of(rig), spare);
 	keeper_free(&keeper);
 }
