@@ -394,8 +394,9 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		r = -ENOMEM;
 	if (r == 0)
 		r = agent_new(loop, log,
-			&(struct agent_options){
-				.launch = &options->given->launch, .bounds = options->bounds},
+			&(struct agent_options){.launch = &options->given->launch,
+				.bounds = options->bounds,
+				.warm_idle_ms = options->given->launch.warm_idle_ms},
 			&launcher->agent);
 	if (r == 0 && !has_token(launcher))
 		r = new_poll(launcher);
@@ -430,6 +431,7 @@ void launcher_stop(struct launcher *launcher)
 		return;
 	}
 	launcher->stopping = true;
+	agent_stop_spare(launcher->agent);
 	if (!launcher->assignments) {
 		log_info(launcher->log, "stopping");
 		if (!has_token(launcher))

@@ -88,6 +88,7 @@ static const struct option_spec rows[] = {
 	LAUNCH_ROW_GRACE(
 		LAUNCH, "For messages at work when the program is told to stop (default 10)."),
 	LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH),
+	LAUNCH_ROW_WARM_IDLE(LAUNCH),
 	ROW_SECONDS("worker-timeout", AT(worker_timeout_ms), 1, 3650 * DAY_MS,
 		"From a worker's first call to its reply (default: the message's ttl)."),
 	ROW_BYTES("spool-max", AT(spool_max_bytes), 1 << 20, INT64_MAX,
@@ -131,6 +132,14 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --clientapp-command, which starts another worker: leave one out",
 			options->launch.native_app.v[0] ? "native-app" : "allow-native");
+	if (options->clientapp_command && options->launch.warm_idle_ms >= 0)
+		return reason_code(why, -EINVAL,
+			"--warm-idle has no effect with --clientapp-command, which starts another worker: leave one out");
+	if (options->workers_come && options->launch.warm_idle_ms >= 0)
+		return reason_code(why, -EINVAL,
+			"--warm-idle has no effect with --isolation process: give it to flwr-clientapp");
+	if (options->launch.warm_idle_ms < 0)
+		options->launch.warm_idle_ms = options->clientapp_command ? 0 : LAUNCH_WARM_IDLE_MS;
 	if (!options->workers_come) {
 		if (options->launcher_secret)
 			options->warnings[1] =
@@ -481,7 +490,7 @@ int supernode_options_read(
 		.worker_reconnect_ms = -1,
 		.poll_min_ms = 100,
 		.poll_max_ms = 3000,
-		.launch = {.grace_ms = 10000, .app_exit_grace_ms = 30000},
+		.launch = {.grace_ms = 10000, .app_exit_grace_ms = 30000, .warm_idle_ms = -1},
 	};
 	r = options_parse(&table, argc, argv, out, why);
 	return r ? r : check(out, why);

@@ -64,7 +64,9 @@ static int new_agent(struct supernode *supernode, struct reason *why)
 	if (r)
 		return r;
 	return agent_new(supernode->loop, supernode->log,
-		&(struct agent_options){.launch = &options->launch, .bounds = options->bounds},
+		&(struct agent_options){.launch = &options->launch,
+			.bounds = options->bounds,
+			.warm_idle_ms = options->launch.warm_idle_ms},
 		&supernode->agent);
 }
 

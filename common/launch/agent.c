@@ -31,6 +31,10 @@ int agent_new(
 	r = process_set_new(loop, log, &agent->set);
 	if (r < 0)
 		return r;
+	agent->warm_idle_ms = options->warm_idle_ms;
+	agent->spare_idle = timer_new(loop, spare_idle, agent);
+	if (!agent->spare_idle)
+		return -ENOMEM;
 	*out = take_pointer(&agent);
 	return 0;
 }
@@ -42,6 +46,7 @@ void agent_free(struct agent *agent)
 	process_set_free(agent->set);
 	while (!LIST_EMPTY(&agent->workers))
 		worker_process_free(LIST_FIRST(&agent->workers));
+	timer_free(agent->spare_idle);
 	launch_paths_done(&agent->installed);
 	free(agent);
 }
@@ -84,5 +89,5 @@ struct process_set *agent_processes(struct agent *agent)
 
 unsigned agent_count(const struct agent *agent)
 {
-	return process_set_count(agent->set);
+	return process_set_count(agent->set) - agent->spares;
 }

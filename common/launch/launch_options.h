@@ -18,12 +18,16 @@ struct launch_options {
 	struct option_names allow_native; /* "PUBLISHER/NAME" */
 	int64_t grace_ms;                 /* for the messages at work when the program is stopped */
 	int64_t app_exit_grace_ms; /* for an app to end by itself when its reply was taken over */
+	int64_t warm_idle_ms;      /* for a spare worker without a message; -1: not given; then the
+				      program sets LAUNCH_WARM_IDLE_MS or, where there is none, 0 */
 	const char *app_output;    /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	const char *log_level_text;
 	enum log_level log_level;
 };
+
+#define LAUNCH_WARM_IDLE_MS 600000
 
 extern const char *const launch_outputs[], *const launch_log_levels[];
 
@@ -52,6 +56,9 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 #define LAUNCH_ROW_APP_EXIT_GRACE(launch)                                                          \
 	ROW_SECONDS("app-exit-grace", LAUNCH_AT(launch, app_exit_grace_ms), 0, OPTION_DAY_MS,      \
 		"For an app to end by itself when its reply was taken over: its threads, exit handlers and open files (default 30).")
+#define LAUNCH_ROW_WARM_IDLE(launch)                                                               \
+	ROW_SECONDS("warm-idle", LAUNCH_AT(launch, warm_idle_ms), 0, OPTION_DAY_MS,                \
+		"A worker that has been started ahead is kept for so long without a message; 0: none is (default 600).")
 #define LAUNCH_ROW_APP_OUTPUT(launch)                                                              \
 	ROW_CHOICE("app-output", LAUNCH_AT(launch, app_output), launch_outputs, "WAY",             \
 		"What apps print: log (default) puts it into the log by lines; pass hands it through to stdout and stderr as it is.")

@@ -84,6 +84,12 @@ def role(pid, node):
     return "app" if "python" in program or program == "flwr-native-host" else None
 
 
+def at_rest(node):
+    """Is no message at work? A worker that was started ahead may wait for the next one."""
+    rest = tree_of(node)[1:]
+    return not rest or (len(rest) == 1 and role(rest[0], node) == "worker")
+
+
 class Peaks(threading.Thread):
     """The largest resident memory of each role in a node's tree, in MiB, while it is watched; anon:
     of the supervisor what is in no file, as seen every now and then."""

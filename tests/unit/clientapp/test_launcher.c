@@ -54,6 +54,10 @@ void agent_free(struct agent *agent)
 {
 }
 
+void agent_stop_spare(struct agent *agent)
+{
+}
+
 void agent_tell_apps(const struct agent *agent)
 {
 }

@@ -91,6 +91,28 @@ static void what_flower_1_41_has(void **state)
 	supernode_options_done(&command.options);
 }
 
+static void how_long_a_spare_worker_is_kept(void **state)
+{
+	static const struct {
+		const char *line;
+		int64_t ms;
+	} rows[] = {
+		{"", 600000},
+		{"--warm-idle 0", 0},
+		{"--warm-idle 1.5", 1500},
+		{"--isolation process", 600000},
+		{"--clientapp-command x", 0},
+	};
+	struct command command;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (read_line(&command, rows[i].line) ||
+			command.options.launch.warm_idle_ms != rows[i].ms)
+			fail_msg("%s: %s", rows[i].line, command.why.text);
+		supernode_options_done(&command.options);
+	}
+}
+
 static void where_workers_connect(void **state)
 {
 	static const struct {
@@ -307,6 +329,11 @@ static void refused(void **state)
 		 "--ssl-ca-certfile FILE",
 			"leave one out", EXIT_CODE_NONE},
 		{"--host h --ssl-require-client-certificate", "is for TLS", EXIT_CODE_NONE},
+		{"--isolation process --warm-idle 0",
+			"--warm-idle has no effect with --isolation process: give it to flwr-clientapp",
+			EXIT_CODE_NONE},
+		{"--clientapp-command x --warm-idle 1",
+			"--warm-idle has no effect with --clientapp-command", EXIT_CODE_NONE},
 		{"--native-app a/b=c.so:d:e-f", "must be the name of a function", EXIT_CODE_NONE},
 	};
 	struct command command;
@@ -328,6 +355,7 @@ int main(void)
 		cmocka_unit_test(as_before),
 		cmocka_unit_test(what_flower_1_15_has),
 		cmocka_unit_test(what_flower_1_41_has),
+		cmocka_unit_test(how_long_a_spare_worker_is_kept),
 		cmocka_unit_test(where_workers_connect),
 		cmocka_unit_test(warned),
 		cmocka_unit_test(tls_of_the_worker_api),
