@@ -351,9 +351,9 @@ static int worker_start(struct agent *agent, const struct worker_process_spec *w
 	auto_(close_at_exit) int theirs = -1;
 	int r = worker_new(agent, name, &worker, &theirs);
 
-	if (r == 0 && wanted)
+	if (worker && wanted)
 		r = worker_process_begin(worker, wanted);
-	if (r < 0)
+	if (!worker || r < 0)
 		return reason_code(why, r, "cannot start %s: %s", name, strerror(-r));
 	r = worker_launch(worker, wanted ? wanted->start->command : NULL, theirs, why);
 	if (r < 0)
