@@ -59,8 +59,8 @@ struct worker_process_spec {
 
 /*
  * Start a worker for one message. 0; -errno with a sentence, and no event comes. A spare worker,
- * one that was started after an earlier message began and has waited since, is given the message,
- * if there is one and it lives, and the message is not another program's (control_start.command).
+ * one that was started for an earlier message's successor and has waited since, is given the
+ * message, if there is one and it lives, unless another program is to work (control_start.command).
  */
 int agent_start_worker(struct agent *agent, const struct worker_process_spec *spec,
 	struct worker_process **out, struct reason *why);

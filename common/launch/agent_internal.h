@@ -22,6 +22,7 @@ struct agent {
 	struct timer *spare_idle;     /* ends it */
 	struct worker_process *spare; /* NULL: there is none now */
 	unsigned spares;              /* processes of such, not yet gone */
+	int64_t message_end_ms;       /* when the worker of a message ended last */
 };
 
 /* Free it, whatever state it is in; its processes are not touched. */
@@ -40,8 +41,8 @@ void worker_process_drop(struct worker_process *worker);
 
 /* From the loop, in agent->spare_idle: no message has come for a while. */
 void spare_idle(void *arg);
-/* A message is at work, or has been: have a spare worker for the next one. */
-void spare_want(struct agent *agent);
+/* The worker of a message has ended: have a spare one for the next message. */
+void spare_message_ended(struct agent *agent);
 /* Give the message to the spare worker. false: there is none that could take it. */
 bool spare_use(
 	struct agent *agent, const struct worker_process_spec *spec, struct worker_process **out);

@@ -3,8 +3,9 @@
  * libraries take longer than a small message. An agent has one at most, and only while messages
  * come:
  *
- *   message begins its app, or ends   start one, if there is none
- *   next message                      give it to the spare, and start another one
+ *   the worker of a message ends      start one, if there is none: the machine has time
+ *   next message                      give it to the spare; start another one at once when messages
+ *                                     follow each other
  *   warm_idle_ms without a message    kill it
  *   it ends by itself                 the next message starts a worker as without it
  */
@@ -12,6 +13,9 @@
 
 #include "common/base/clock.h"
 #include "common/launch/end.h"
+
+/* Messages that follow each other so soon leave no time for a start between them. */
+#define SPARE_SOON_MS 1000
 
 static void spare_drop(struct agent *agent)
 {
@@ -34,7 +38,8 @@ void spare_idle(void *arg)
 	spare_drop(agent);
 }
 
-void spare_want(struct agent *agent)
+/* Have one, from now on for warm_idle_ms. */
+static void spare_start(struct agent *agent)
 {
 	struct reason why = {.text = ""};
 	int r;
@@ -65,11 +70,17 @@ bool spare_use(
 	}
 	log_debug(agent->log, "spare worker pid=%d: takes %s", (int)pid, spec->name);
 	agent->spare = NULL;
-	/* It starts while this one connects: when messages follow each other there is no time
-	 * later. */
-	spare_want(agent);
+	/* The next one starts while this one connects. */
+	if (clock_now_ms() - agent->message_end_ms < SPARE_SOON_MS)
+		spare_start(agent);
 	*out = worker;
 	return true;
+}
+
+void spare_message_ended(struct agent *agent)
+{
+	agent->message_end_ms = clock_now_ms();
+	spare_start(agent);
 }
 
 void spare_ended(

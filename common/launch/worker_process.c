@@ -144,7 +144,6 @@ static void app_begin(struct worker_process *worker, const struct control_app *w
 	message.native = app.native;
 	if (worker_tell(worker, &message) < 0)
 		process_kill(worker->app);
-	spare_want(worker->agent);
 }
 
 static void app_late(void *arg)
@@ -219,7 +218,7 @@ static void worker_ended(void *arg, struct process *process, const struct proces
 			process_kill(worker->app);
 	}
 	worker->ops->ended(worker->arg, worker, end);
-	spare_want(worker->agent);
+	spare_message_ended(worker->agent);
 }
 
 static void worker_gone(void *arg, struct process *process)
@@ -233,7 +232,7 @@ static void worker_gone(void *arg, struct process *process)
 
 static const struct process_ops process_ops = {.ended = worker_ended, .gone = worker_gone};
 
-/* The messages of the worker, its app and what it does are of name from now on. 0 or -ENOMEM. */
+/* From now on the worker and its app have this name in log lines. 0 or -ENOMEM. */
 static int worker_rename(struct worker_process *worker, const char *name)
 {
 	auto_(free_at_exit) char *copy = strdup(name);
@@ -351,9 +350,9 @@ static int worker_start(struct agent *agent, const struct worker_process_spec *w
 	auto_(close_at_exit) int theirs = -1;
 	int r = worker_new(agent, name, &worker, &theirs);
 
-	if (r == 0 && wanted)
+	if (worker && wanted)
 		r = worker_process_begin(worker, wanted);
-	if (r < 0)
+	if (!worker || r < 0)
 		return reason_code(why, r, "cannot start %s: %s", name, strerror(-r));
 	r = worker_launch(worker, wanted ? wanted->start->command : NULL, theirs, why);
 	if (r < 0)

@@ -27,7 +27,7 @@ def takes(agent, spare):
 
 
 def test_next_message(one_node):
-    """Each message goes to the worker that was started while the last one was at work."""
+    """Each message goes to the worker that was started ahead of it."""
     _, node, node_id, judge = one_node
     assert "spare worker" not in node.text()
     for number in range(1, 4):
@@ -100,17 +100,18 @@ def test_none(federation):
 
 
 def test_worker_killed(one_node, tmp_path):
-    """A worker that was a spare is watched as any other, and the spare beside it goes on."""
+    """A worker that was a spare is watched as any other, and another spare follows it."""
     federation, node, node_id, judge = one_node
     federation.expect(r"message failed: ")
     assert serves(judge, node_id) == 1
     message, pids = at_work(judge, node_id, tmp_path / "at-work")
-    worker, spare = spare_of(node), spare_of(node, 2)
+    worker = spare_of(node)
     assert takes(node, worker)
     os.kill(worker, signal.SIGKILL)
     reply = judge.reply(message)
     assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
     federation.wait_gone([worker, *pids])
+    spare = spare_of(node, 2)
     assert alive(spare)
     assert serves(judge, node_id) == 2
     assert takes(node, spare)

@@ -15,25 +15,23 @@ struct keeper {
 	struct agent *agent;
 };
 
-static struct keeper keeper_of(struct rig *rig, const char *script, int64_t warm_idle_ms)
+static void keeper_init(
+	struct keeper *keeper, struct rig *rig, const char *script, int64_t warm_idle_ms)
 {
-	struct keeper keeper;
-
-	script_new(keeper.script, script);
+	script_new(keeper->script, script);
 	rig->launch = (struct launch_options){
 		.python = "/bin/sh", .log_level = LOG_LEVEL_DEBUG, .app_exit_grace_ms = 300};
 	rig->paths = (struct launch_paths){.worker = (char *)LAUNCH_HELPER,
 		.start = (char *)APP_START,
-		.bridge = keeper.script};
+		.bridge = keeper->script};
 	/* What is due later is held, and made due by the test. */
 	rig_long_waits = false;
 	assert_int_equal(agent_new(rig->loop, rig->log,
 				 &(struct agent_options){.launch = &rig->launch,
 					 .paths = &rig->paths,
 					 .warm_idle_ms = warm_idle_ms},
-				 &keeper.agent),
+				 &keeper->agent),
 		0);
-	return keeper;
 }
 
 static void keeper_free(struct keeper *keeper)
@@ -104,11 +102,13 @@ static int spare_of(struct rig *rig)
 static void the_next_message_goes_to_the_spare(void **state)
 {
 	struct rig *rig = *state;
-	struct keeper keeper = keeper_of(rig, app_ends, IDLE_MS);
-	int first = message(rig, &keeper, "1", 4);
-	int spare = spare_of(rig);
+	struct keeper keeper;
 	struct seen seen;
+	int first, spare;
 
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
+	first = message(rig, &keeper, "1", 4);
+	spare = spare_of(rig);
 	assert_int_not_equal(first, spare);
 	assert_int_equal(begin(&keeper, "2", 4, &seen), spare);
 	/* Another one follows at once. */
@@ -124,16 +124,35 @@ static void the_next_message_goes_to_the_spare(void **state)
 	keeper_free(&keeper);
 }
 
-/* It is there before the message at work ends. */
-static void a_spare_is_started_when_an_app_is(void **state)
+/* When there is time the machine is left to the message at work. */
+static void a_spare_after_a_pause_has_none_beside_it(void **state)
 {
 	struct rig *rig = *state;
-	struct keeper keeper = keeper_of(rig, app_waits, IDLE_MS);
+	struct keeper keeper;
 	struct seen seen;
 
-	begin(&keeper, "1", 7, &seen);
-	rig_until_log(rig, "spare worker: started");
-	assert_false(seen.ended);
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
+	message(rig, &keeper, "1", 1);
+	rig_ahead_ms = 1000;
+	begin(&keeper, "2", 4, &seen);
+	assert_int_equal(rig_log_count(rig, "takes 2"), 1);
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 1);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	keeper_free(&keeper);
+}
+
+static void a_spare_is_not_counted(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	struct seen seen;
+
+	keeper_init(&keeper, rig, app_waits, IDLE_MS);
+	message(rig, &keeper, "1", 1);
+	begin(&keeper, "2", 7, &seen);
+	rig_until_log(rig, "app said hello");
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
 	assert_int_equal(agent_count(keeper.agent), 2);
 	keeper_free(&keeper);
 	assert_false(pid_exists(spare_of(rig)));
@@ -142,8 +161,9 @@ static void a_spare_is_started_when_an_app_is(void **state)
 static void before_the_first_message_there_is_none(void **state)
 {
 	struct rig *rig = *state;
-	struct keeper keeper = keeper_of(rig, app_ends, IDLE_MS);
+	struct keeper keeper;
 
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
 	loop_step(rig->loop, 0);
 	assert_int_equal(rig_log_count(rig, "spare"), 0);
 	assert_int_equal(agent_count(keeper.agent), 0);
@@ -153,8 +173,9 @@ static void before_the_first_message_there_is_none(void **state)
 static void a_message_without_an_app_has_a_spare_follow(void **state)
 {
 	struct rig *rig = *state;
-	struct keeper keeper = keeper_of(rig, app_ends, IDLE_MS);
+	struct keeper keeper;
 
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
 	message(rig, &keeper, "1", 1);
 	assert_int_equal(rig_log_count(rig, "spare worker: started"), 1);
 	/* The slot is free, and nothing is left to wait for when the program ends. */
@@ -166,8 +187,9 @@ static void a_message_without_an_app_has_a_spare_follow(void **state)
 static void without_warm_idle_there_is_none(void **state)
 {
 	struct rig *rig = *state;
-	struct keeper keeper = keeper_of(rig, app_ends, 0);
+	struct keeper keeper;
 
+	keeper_init(&keeper, rig, app_ends, 0);
 	message(rig, &keeper, "1", 4);
 	assert_int_equal(rig_log_count(rig, "spare"), 0);
 	keeper_free(&keeper);
@@ -177,9 +199,10 @@ static void without_warm_idle_there_is_none(void **state)
 static void a_spare_that_dies_is_missed_by_nobody(void **state)
 {
 	struct rig *rig = *state;
-	struct keeper keeper = keeper_of(rig, app_ends, IDLE_MS);
+	struct keeper keeper;
 	int spare;
 
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
 	message(rig, &keeper, "1", 1);
 	spare = spare_of(rig);
 	assert_int_equal(kill(spare, SIGKILL), 0);
@@ -195,10 +218,11 @@ static void a_spare_that_dies_is_missed_by_nobody(void **state)
 static void a_spare_that_has_just_died_gets_no_message(void **state)
 {
 	struct rig *rig = *state;
-	struct keeper keeper = keeper_of(rig, app_ends, IDLE_MS);
+	struct keeper keeper;
 	siginfo_t info = {.si_pid = 0};
 	int spare;
 
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
 	message(rig, &keeper, "1", 1);
 	spare = spare_of(rig);
 	assert_int_equal(kill(spare, SIGKILL), 0);
@@ -213,29 +237,32 @@ static void a_spare_that_has_just_died_gets_no_message(void **state)
 static void a_spare_is_given_back_when_no_message_comes(void **state)
 {
 	struct rig *rig = *state;
-	struct keeper keeper = keeper_of(rig, app_waits, IDLE_MS);
+	struct keeper keeper;
 	struct seen seen;
-	int worker = begin(&keeper, "1", 7, &seen);
-	int spare;
+	int worker, spare;
 
-	rig_until_log(rig, "spare worker: started");
+	keeper_init(&keeper, rig, app_waits, IDLE_MS);
+	message(rig, &keeper, "1", 1);
+	worker = begin(&keeper, "2", 7, &seen);
 	spare = spare_of(rig);
+	assert_int_not_equal(worker, spare);
 	assert_in_range(rig_wait_over(), IDLE_MS - 10000, IDLE_MS);
 	rig_until_log(rig, "no message for a while, not kept");
 	kit_loop_until(rig->loop, !pid_exists(spare));
-	assert_int_equal(rig_log_count(rig, "spare worker: started"), 1);
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
 	assert_int_equal(kill(worker, SIGKILL), 0);
 	rig_until(rig, &seen.ended);
-	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 3);
 	keeper_free(&keeper);
 }
 
 static void a_program_that_stops_has_no_spare(void **state)
 {
 	struct rig *rig = *state;
-	struct keeper keeper = keeper_of(rig, app_ends, IDLE_MS);
+	struct keeper keeper;
 	int spare;
 
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
 	message(rig, &keeper, "1", 1);
 	spare = spare_of(rig);
 	agent_stop_spare(keeper.agent);
@@ -249,9 +276,10 @@ static void a_program_that_stops_has_no_spare(void **state)
 static void a_missing_program_is_said_when_it_is_needed(void **state)
 {
 	struct rig *rig = *state;
-	struct keeper keeper = keeper_of(rig, app_ends, IDLE_MS);
+	struct keeper keeper;
 	struct seen seen;
 
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
 	begin(&keeper, "1", 1, &seen);
 	rig->paths.worker = (char *)"/nonexistent/worker";
 	rig_until(rig, &seen.gone);
@@ -266,7 +294,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_next_message_goes_to_the_spare),
-		TEST(a_spare_is_started_when_an_app_is),
+		TEST(a_spare_after_a_pause_has_none_beside_it),
+		TEST(a_spare_is_not_counted),
 		TEST(before_the_first_message_there_is_none),
 		TEST(a_message_without_an_app_has_a_spare_follow),
 		TEST(without_warm_idle_there_is_none),
