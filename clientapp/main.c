@@ -9,6 +9,7 @@
  *   io    verifies and unpacks the FAB, makes objects (common/loop), large ones with some
  *         threads beside it (common/base/parallel.h)
  */
+#include "clientapp/api/spelling.h"
 #include "clientapp/foreign_worker.h"
 #include "clientapp/launcher.h"
 #include "clientapp/options.h"
@@ -18,6 +19,7 @@
 #include "common/base/files.h"
 #include "common/base/flower_env.h"
 #include "common/base/harden.h"
+#include "common/http/http.h"
 #include "common/launch/agent.h"
 #include "common/launch/app_user.h"
 #include "common/launch/control.h"
@@ -89,7 +91,7 @@ static int cannot_work(struct program *program, int r, const struct reason *why)
 /* Handle one message for an agent. */
 static int run_worker(struct program *program, const struct control_start *start)
 {
-	const struct worker_options options = {
+	struct worker_options options = {
 		.start = start, .control = PROCESS_FD, .done = on_done, .arg = program};
 	const sigset_t signals = loop_block_signals();
 	const struct reason nothing = {0};
@@ -97,6 +99,8 @@ static int run_worker(struct program *program, const struct control_start *start
 	int status = EXIT_FAILURE;
 	int r = rpc_new(program->loop, &rpc);
 
+	if (r == 0 && spelling_find(start->spelling)->carrier == CARRIER_HTTP)
+		r = http_new(program->loop, &options.http);
 	if (r == 0)
 		r = worker_new(program->loop, rpc, program->log, &options, &program->worker);
 	if (r == 0)
@@ -111,13 +115,14 @@ static int run_worker(struct program *program, const struct control_start *start
 	else if (worker_succeeded(program->worker))
 		status = EXIT_SUCCESS;
 	worker_free(program->worker);
+	http_free(options.http);
 	if (rpc)
 		rpc_free(rpc);
 	return status;
 }
 
 /* Message after message, or that of a token. */
-static int run_launcher(struct program *program, const struct launcher_options *options)
+static int run_launcher(struct program *program, struct launcher_options *options)
 {
 	const sigset_t signals = loop_block_signals();
 	const struct reason nothing = {0};
@@ -125,6 +130,8 @@ static int run_launcher(struct program *program, const struct launcher_options *
 	int status = EXIT_SUCCESS;
 	int r = rpc_new(program->loop, &rpc);
 
+	if (r == 0)
+		r = http_new(program->loop, &options->http);
 	if (r == 0)
 		r = launcher_new(program->loop, rpc, program->log, options, &program->launcher);
 	if (r == 0)
@@ -141,6 +148,7 @@ static int run_launcher(struct program *program, const struct launcher_options *
 	launcher_free(program->launcher);
 	/* rpc_free() runs the loop, which may bring signals. */
 	program->launcher = NULL;
+	http_free(options->http);
 	if (rpc)
 		rpc_free(rpc);
 	return status;

@@ -8,8 +8,11 @@
 #include "common/launch/control.h"
 #include "common/rpc/rpc.h"
 
+struct http;
+
 struct worker_options {
 	const struct control_start *start; /* what the agent has said; strings are copied */
+	struct http *http;                 /* of a spelling that HTTP carries */
 	int control;                       /* socket to the agent; taken over, on failure too */
 	void (*done)(void *arg);           /* from the loop, once: the message is settled */
 	void *arg;

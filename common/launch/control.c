@@ -124,6 +124,7 @@ static void start_put(struct packet *packet, const struct control_message *messa
 	put_optional(packet, message->start.command, CONTROL_STRING_BYTES);
 	put_optional(packet, message->start.token_file, CONTROL_STRING_BYTES);
 	put_optional(packet, message->start.task_token, CONTROL_TOKEN_BYTES);
+	put_optional(packet, message->start.spelling, CONTROL_STRING_BYTES);
 }
 
 static void start_get(struct packet *packet, struct control_message *message)
@@ -143,6 +144,7 @@ static void start_get(struct packet *packet, struct control_message *message)
 	message->start.command = get_optional(packet);
 	message->start.token_file = get_optional(packet);
 	message->start.task_token = get_optional(packet);
+	message->start.spelling = get_optional(packet);
 	message->start.stderr_in_replies = stderr_in_replies;
 	message->start.signed_apps = signed_apps;
 	message->start.names_apps = names_apps;
@@ -257,6 +259,7 @@ void control_message_done(struct control_message *message)
 	if (message->start.task_token)
 		explicit_bzero(message->start.task_token, strlen(message->start.task_token));
 	free(message->start.task_token);
+	free(message->start.spelling);
 	free(message->app.fab_id);
 	free(message->app.component);
 	free(message->app.dir);
