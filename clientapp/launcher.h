@@ -8,6 +8,7 @@
 
 #include "clientapp/options.h"
 #include "common/launch/app_bounds.h"
+#include "common/rpc/credentials.h"
 #include "common/rpc/rpc.h"
 
 struct http;
@@ -20,6 +21,7 @@ struct launcher_options {
 	const struct app_bounds *bounds;
 	struct http *http;
 	const struct launcher_auth *auth; /* NULL: questions are not signed */
+	const struct rpc_tls *tls;        /* NULL: plain text */
 };
 
 struct launcher;

@@ -518,6 +518,7 @@ int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const uint64_t content_max_bytes =
 		start->content_max_bytes ? start->content_max_bytes : budget_default_limit();
 	struct conversation_options conversation = {.address = start->address,
+		.tls = options->tls,
 		.token = start->token,
 		.task_token = start->task_token,
 		.spelling = spelling_find(start->spelling),
