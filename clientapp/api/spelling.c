@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-#define CLIENT_APP_IO "/" WORKER_API_CLIENT_APP_IO "/"
-#define RUNTIME       "/" WORKER_API_RUNTIME "/"
-
 /* ---- requests of tasks: the token is in a header, the run is the task's ---- */
 
 static int no_token(const char *token, struct slices *out)
@@ -58,63 +55,77 @@ static int run_output_request(
 #define OF_RUNS                                                                                    \
 	.token_header = WORKER_API_APP_TOKEN, .token = app_encode_token, .pull = app_encode_pull,  \
 	.push = app_encode_push, .output = run_output_request
-#define OBJECTS(service)                                                                           \
-	[API_PULL_OBJECT] = service "PullObject", [API_PUSH_OBJECT] = service "PushObject",        \
-	[API_CONFIRM] = service "ConfirmMessageReceived"
 
 /* ---- the table ---- */
 
 const struct spelling spelling_1_20 = {.since = "1.20",
-	.paths = {[API_HEARTBEAT] = CLIENT_APP_IO "SendAppHeartbeat",
-		[API_PULL_INPUT] = CLIENT_APP_IO "PullClientAppInputs",
-		[API_PULL_MESSAGE] = CLIENT_APP_IO "PullMessage",
-		[API_PUSH_MESSAGE] = CLIENT_APP_IO "PushMessage",
-		[API_PUSH_OUTPUT] = CLIENT_APP_IO "PushClientAppOutputs",
-		OBJECTS(CLIENT_APP_IO)},
+	.paths = {[API_HEARTBEAT] = "/flwr.proto.ClientAppIo/SendAppHeartbeat",
+		[API_PULL_INPUT] = "/flwr.proto.ClientAppIo/PullClientAppInputs",
+		[API_PULL_MESSAGE] = "/flwr.proto.ClientAppIo/PullMessage",
+		[API_PULL_OBJECT] = "/flwr.proto.ClientAppIo/PullObject",
+		[API_CONFIRM] = "/flwr.proto.ClientAppIo/ConfirmMessageReceived",
+		[API_PUSH_MESSAGE] = "/flwr.proto.ClientAppIo/PushMessage",
+		[API_PUSH_OBJECT] = "/flwr.proto.ClientAppIo/PushObject",
+		[API_PUSH_OUTPUT] = "/flwr.proto.ClientAppIo/PushClientAppOutputs"},
 	OF_RUNS};
 
 const struct spelling spelling_1_26 = {.since = "1.26",
-	.paths = {[API_HEARTBEAT] = CLIENT_APP_IO "SendAppHeartbeat",
-		[API_PULL_INPUT] = CLIENT_APP_IO "PullAppInputs",
-		[API_PULL_MESSAGE] = CLIENT_APP_IO "PullMessage",
-		[API_PUSH_MESSAGE] = CLIENT_APP_IO "PushMessage",
-		[API_PUSH_OUTPUT] = CLIENT_APP_IO "PushAppOutputs",
-		OBJECTS(CLIENT_APP_IO)},
+	.paths = {[API_HEARTBEAT] = "/flwr.proto.ClientAppIo/SendAppHeartbeat",
+		[API_PULL_INPUT] = "/flwr.proto.ClientAppIo/PullAppInputs",
+		[API_PULL_MESSAGE] = "/flwr.proto.ClientAppIo/PullMessage",
+		[API_PULL_OBJECT] = "/flwr.proto.ClientAppIo/PullObject",
+		[API_CONFIRM] = "/flwr.proto.ClientAppIo/ConfirmMessageReceived",
+		[API_PUSH_MESSAGE] = "/flwr.proto.ClientAppIo/PushMessage",
+		[API_PUSH_OBJECT] = "/flwr.proto.ClientAppIo/PushObject",
+		[API_PUSH_OUTPUT] = "/flwr.proto.ClientAppIo/PushAppOutputs"},
 	.older = &spelling_1_20,
 	OF_RUNS};
 
 const struct spelling spelling_1_30 = {.since = "1.30",
-	.paths = {[API_HEARTBEAT] = CLIENT_APP_IO "SendTaskHeartbeat",
-		[API_PULL_INPUT] = CLIENT_APP_IO "PullTaskInput",
-		[API_PULL_MESSAGE] = CLIENT_APP_IO "PullMessage",
-		[API_PUSH_MESSAGE] = CLIENT_APP_IO "PushMessage",
-		[API_PUSH_OUTPUT] = CLIENT_APP_IO "PushTaskOutput",
-		OBJECTS(CLIENT_APP_IO)},
+	.paths = {[API_HEARTBEAT] = "/flwr.proto.ClientAppIo/SendTaskHeartbeat",
+		[API_PULL_INPUT] = "/flwr.proto.ClientAppIo/PullTaskInput",
+		[API_PULL_MESSAGE] = "/flwr.proto.ClientAppIo/PullMessage",
+		[API_PULL_OBJECT] = "/flwr.proto.ClientAppIo/PullObject",
+		[API_CONFIRM] = "/flwr.proto.ClientAppIo/ConfirmMessageReceived",
+		[API_PUSH_MESSAGE] = "/flwr.proto.ClientAppIo/PushMessage",
+		[API_PUSH_OBJECT] = "/flwr.proto.ClientAppIo/PushObject",
+		[API_PUSH_OUTPUT] = "/flwr.proto.ClientAppIo/PushTaskOutput"},
 	OF_TASKS};
 
 const struct spelling spelling_1_32 = {.since = "1.32",
-	.paths = {[API_HEARTBEAT] = CLIENT_APP_IO "SendTaskHeartbeat",
-		[API_PULL_INPUT] = CLIENT_APP_IO "PullTaskInput",
-		[API_PULL_MESSAGE] = CLIENT_APP_IO "PullMessages",
-		[API_PUSH_MESSAGE] = CLIENT_APP_IO "PushMessages",
-		[API_PUSH_OUTPUT] = CLIENT_APP_IO "PushTaskOutput",
-		OBJECTS(CLIENT_APP_IO)},
+	.paths = {[API_HEARTBEAT] = "/flwr.proto.ClientAppIo/SendTaskHeartbeat",
+		[API_PULL_INPUT] = "/flwr.proto.ClientAppIo/PullTaskInput",
+		[API_PULL_MESSAGE] = "/flwr.proto.ClientAppIo/PullMessages",
+		[API_PULL_OBJECT] = "/flwr.proto.ClientAppIo/PullObject",
+		[API_CONFIRM] = "/flwr.proto.ClientAppIo/ConfirmMessageReceived",
+		[API_PUSH_MESSAGE] = "/flwr.proto.ClientAppIo/PushMessages",
+		[API_PUSH_OBJECT] = "/flwr.proto.ClientAppIo/PushObject",
+		[API_PUSH_OUTPUT] = "/flwr.proto.ClientAppIo/PushTaskOutput"},
 	.older = &spelling_1_30,
 	OF_TASKS};
 
-#define RUNTIME_PATHS                                                                              \
-	{                                                                                          \
-		[API_HEARTBEAT] = RUNTIME "SendTaskHeartbeat",                                     \
-		[API_PULL_INPUT] = RUNTIME "PullTaskInput",                                        \
-		[API_PULL_MESSAGE] = RUNTIME "PullMessages",                                       \
-		[API_PUSH_MESSAGE] = RUNTIME "PushMessages",                                       \
-		[API_PUSH_OUTPUT] = RUNTIME "PushTaskOutput", OBJECTS(RUNTIME)                     \
-	}
+const struct spelling spelling_1_34 = {.since = "1.34",
+	.paths = {[API_HEARTBEAT] = "/flwr.proto.Runtime/SendTaskHeartbeat",
+		[API_PULL_INPUT] = "/flwr.proto.Runtime/PullTaskInput",
+		[API_PULL_MESSAGE] = "/flwr.proto.Runtime/PullMessages",
+		[API_PULL_OBJECT] = "/flwr.proto.Runtime/PullObject",
+		[API_CONFIRM] = "/flwr.proto.Runtime/ConfirmMessageReceived",
+		[API_PUSH_MESSAGE] = "/flwr.proto.Runtime/PushMessages",
+		[API_PUSH_OBJECT] = "/flwr.proto.Runtime/PushObject",
+		[API_PUSH_OUTPUT] = "/flwr.proto.Runtime/PushTaskOutput"},
+	OF_TASKS};
 
-const struct spelling spelling_1_34 = {.since = "1.34", .paths = RUNTIME_PATHS, OF_TASKS};
-
-const struct spelling spelling_1_35 = {
-	.since = "1.35", .carrier = CARRIER_HTTP, .paths = RUNTIME_PATHS, OF_TASKS};
+const struct spelling spelling_1_35 = {.since = "1.35",
+	.paths = {[API_HEARTBEAT] = "/flwr.proto.Runtime/SendTaskHeartbeat",
+		[API_PULL_INPUT] = "/flwr.proto.Runtime/PullTaskInput",
+		[API_PULL_MESSAGE] = "/flwr.proto.Runtime/PullMessages",
+		[API_PULL_OBJECT] = "/flwr.proto.Runtime/PullObject",
+		[API_CONFIRM] = "/flwr.proto.Runtime/ConfirmMessageReceived",
+		[API_PUSH_MESSAGE] = "/flwr.proto.Runtime/PushMessages",
+		[API_PUSH_OBJECT] = "/flwr.proto.Runtime/PushObject",
+		[API_PUSH_OUTPUT] = "/flwr.proto.Runtime/PushTaskOutput"},
+	.carrier = CARRIER_HTTP,
+	OF_TASKS};
 
 const struct spelling *spelling_find(const char *since)
 {

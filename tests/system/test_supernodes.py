@@ -125,6 +125,43 @@ def test_secret(federation, tmp_path, version, record_property):
     assert stranger.stop() == 0
 
 
+def expires(version):
+    """Do a release's tokens live from heartbeat to heartbeat?"""
+    return minor(version) >= 24
+
+
+@pytest.mark.skipif(not ALL, reason="takes a minute, in which a token expires")
+@pytest.mark.parametrize("version", [each for each in JUDGED if expires(each)])
+def test_worker_killed(federation, tmp_path, version, record_property):
+    """A message is handed out once, so the launcher cannot answer: the SuperNode does, in the end."""
+    use(federation, version, record_property)
+    _, launcher, judge, node_id = meet(federation, "flwr-clientapp")
+    message, pids = at_work(judge, node_id, tmp_path / "at-work")
+    os.kill(int(launcher.wait_log(r"worker started: message=\d+ pid=(\d+)").group(1)), signal.SIGKILL)
+    federation.wait_gone(pids)
+    reply = judge.reply(message, 180)
+    assert reply["code"] == 8, reply
+    assert serves(judge, node_id) == 1
+    assert launcher.stop() == 0
+
+
+@pytest.mark.parametrize("version", [each for each in JUDGED if minor(each) in (34, 41)])
+def test_tls(federation, version, record_property):
+    """Over gRPC and over HTTP."""
+    use(federation, version, record_property)
+    federation.secure()
+    federation.start_superlink()
+    made = federation.certificates
+    flag = "ssl" if minor(version) >= 37 else "appio_ssl"
+    options = {f"{flag}_ca_certfile": made.authority, f"{flag}_certfile": made.certificate}
+    pair = Pair(federation, **options, **{f"{flag}_keyfile": made.key}).start_node()
+    launcher = pair.launcher("flower-superexec", insecure=None, root_certificates=made.authority)
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    assert serves(judge, node_id) == 1
+    assert launcher.stop() == 0
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_subprocess(federation, tmp_path, version, record_property):
     """Flower's SuperNodes start what they find on PATH, with the arguments of their release."""
