@@ -24,7 +24,7 @@ def minor(version):
 # The judge's app has no names for what Flower 1.16 - 1.20 call theirs.
 JUDGED = [each for each in VERSIONS if minor(each) not in range(16, 21)]
 SIGNED = [each for each in JUDGED if minor(each) >= 29]
-FAILED = r"clientapp: (\d+: )?message \w+ failed: "
+FAILED = r"clientapp: (\d+: )?message \S+ failed: "
 # Flower's SuperNodes to 1.23 do not say when they are there.
 AWAY = r"clientapp: the SuperNode at \S+ cannot be reached"
 # Flower's launchers, in whose place ours is.
