@@ -10,6 +10,7 @@
  *         threads beside it (common/base/parallel.h)
  */
 #include "clientapp/api/api_tls.h"
+#include "clientapp/api/spelling.h"
 #include "clientapp/foreign_worker.h"
 #include "clientapp/launcher.h"
 #include "clientapp/options.h"
@@ -19,6 +20,7 @@
 #include "common/base/files.h"
 #include "common/base/flower_env.h"
 #include "common/base/harden.h"
+#include "common/http/http.h"
 #include "common/launch/agent.h"
 #include "common/launch/app_user.h"
 #include "common/launch/control.h"
@@ -131,7 +133,7 @@ static int run_worker(struct program *program, const struct control_start *start
 		.client_certificate = start->client_certificate,
 		.client_key = start->client_key};
 	auto_(api_tls_done) struct api_tls tls = {0};
-	const struct worker_options options = {.start = start,
+	struct worker_options options = {.start = start,
 		.tls = start->tls ? &tls.tls : NULL,
 		.control = PROCESS_FD,
 		.done = on_done,
@@ -142,6 +144,8 @@ static int run_worker(struct program *program, const struct control_start *start
 
 	if (r == 0 && !program->rpc)
 		r = prepare_worker(program);
+	if (r == 0 && spelling_find(start->spelling)->carrier == CARRIER_HTTP)
+		r = http_new(program->loop, &options.http);
 	if (r == 0)
 		r = worker_new(
 			program->loop, program->rpc, program->log, &options, &program->worker);
@@ -155,11 +159,12 @@ static int run_worker(struct program *program, const struct control_start *start
 	else if (worker_succeeded(program->worker))
 		status = EXIT_SUCCESS;
 	worker_free(program->worker);
+	http_free(options.http);
 	return status;
 }
 
 /* Message after message, or that of a token. */
-static int run_launcher(struct program *program, const struct launcher_options *options)
+static int run_launcher(struct program *program, struct launcher_options *options)
 {
 	const sigset_t signals = loop_block_signals();
 	const struct reason nothing = {0};
@@ -167,6 +172,8 @@ static int run_launcher(struct program *program, const struct launcher_options *
 	int status = EXIT_SUCCESS;
 	int r = rpc_new(program->loop, &rpc);
 
+	if (r == 0)
+		r = http_new(program->loop, &options->http);
 	if (r == 0)
 		r = launcher_new(program->loop, rpc, program->log, options, &program->launcher);
 	if (r == 0)
@@ -183,6 +190,7 @@ static int run_launcher(struct program *program, const struct launcher_options *
 	launcher_free(program->launcher);
 	/* rpc_free() runs the loop, which may bring signals. */
 	program->launcher = NULL;
+	http_free(options->http);
 	if (rpc)
 		rpc_free(rpc);
 	return status;

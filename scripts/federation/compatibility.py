@@ -58,6 +58,13 @@ def row_of(case, date):
     return order, f"| {date} | {release} | {transport} | {what} | {result} |"
 
 
+def by_hand(page):
+    """What stands in the page from its first heading below the title on."""
+    text = Path(page).read_text(encoding="utf-8") if Path(page).exists() else ""
+    _, heading, rest = text.partition("\n## ")
+    return heading + rest
+
+
 def main(page, *results):
     """The last of several results of a test counts."""
     rows = {}
@@ -71,7 +78,7 @@ def main(page, *results):
                 rows[case.get("name")] = row_of(case, date)
             seen.add(case.get("name"))
     table = "\n".join(row for _, row in sorted(rows.values()))
-    Path(page).write_text(PAGE.format(rows=table), encoding="utf-8")
+    Path(page).write_text(PAGE.format(rows=table) + by_hand(page), encoding="utf-8")
 
 
 if __name__ == "__main__":
