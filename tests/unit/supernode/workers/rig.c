@@ -126,20 +126,16 @@ void call_done(struct call *call)
 /* The method of this name, of whichever service. */
 static const struct method *find_method(const char *name, const struct service **service_out)
 {
-	const struct service *services[] = {held_calls_service(rig.held_calls),
-		dialect1_service(rig.dialect1), dialect6_service(rig.dialect6),
-		dialect6_failure_service(rig.dialect6)};
+	const struct service *service = held_calls_service(rig.held_calls);
+	const struct method *method = NULL;
 
-	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
-		const struct method *method;
+	for (size_t i = 0; !method && service; service = dialects_service(rig.dialects, i++)) {
 		char path[128];
 
-		snprintf(path, sizeof path, "/%s/%s", services[i]->name, name);
-		method = service_method(services[i], 1, path, service_out);
-		if (method)
-			return method;
+		snprintf(path, sizeof path, "/%s/%s", service->name, name);
+		method = service_method(service, 1, path, service_out);
 	}
-	return NULL;
+	return method;
 }
 
 void call_make(struct call *call, const char *method)
@@ -351,11 +347,9 @@ static int setup_with(const struct node_options *options, bool own_workers)
 	assert_non_null(rig.admission.contents);
 	rig.held_calls = held_calls_new(&rig.admission);
 	assert_non_null(rig.held_calls);
-	rig.dialect1 = dialect1_new(&rig.admission, rig.held_calls);
-	assert_non_null(rig.dialect1);
-	rig.dialect6 = dialect6_new(&rig.admission, rig.held_calls,
-		&(struct dialect6_options){.spool = rig.spool, .own_workers = own_workers});
-	assert_non_null(rig.dialect6);
+	rig.dialects = dialects_new(&rig.admission, rig.held_calls,
+		&(struct dialects_options){.spool = rig.spool, .own_workers = own_workers});
+	assert_non_null(rig.dialects);
 	return 0;
 }
 
@@ -378,8 +372,7 @@ int rig_teardown(void **state)
 {
 	assert_int_equal(rig.busy, 0);
 	kit_clock_done();
-	dialect1_free(rig.dialect1);
-	dialect6_free(rig.dialect6);
+	dialects_free(rig.dialects);
 	held_calls_free(rig.held_calls);
 	contents_free(rig.admission.contents);
 	node_free(rig.node);

@@ -10,8 +10,7 @@
 #include "kit/clock.h"
 #include "kit/dir.h"
 #include "kit/loop.h"
-#include "supernode/workers/dialect1.h"
-#include "supernode/workers/dialect6.h"
+#include "supernode/workers/dialects.h"
 
 #define NODE_ID 11
 #define RUN_ID  22
@@ -37,8 +36,7 @@ extern struct rig {
 	struct node *node;
 	struct admission admission;
 	struct held_calls *held_calls;
-	struct dialect1 *dialect1;
-	struct dialect6 *dialect6;
+	struct dialects *dialects;
 	struct spool *spool;
 	char task_token[NODE_TOKEN_TEXT_BYTES]; /* what calls about tasks show; "": nothing */
 	char proof[PROOF_N][PROOF_TEXT_BYTES];  /* of a launcher, the same way */

@@ -1,4 +1,4 @@
-#include "dialect6_rig.h"
+#include "tasks_rig.h"
 
 #include "common/message/fleet_codec.h"
 #include "common/message/object_calls_codec.h"

@@ -5,8 +5,8 @@
 #include "common/message/object_calls_codec.h"
 #include "common/message/task_codec.h"
 #include "common/wire/wire.h"
-#include "dialect6_rig.h"
 #include "numbers.h"
+#include "tasks_rig.h"
 
 static void sign(const struct launcher_auth *auth, const char *path, const struct slices *body)
 {

@@ -1,9 +1,9 @@
 /*
- * dialect6_rig: tasks of dialect 6 in the rig: a message of objects at work, and the calls about
+ * tasks_rig: tasks of dialect 6 in the rig: a message of objects at work, and the calls about
  * it.
  */
-#ifndef FLWR_TEST_DIALECT6_RIG_H
-#define FLWR_TEST_DIALECT6_RIG_H
+#ifndef FLWR_TEST_TASKS_RIG_H
+#define FLWR_TEST_TASKS_RIG_H
 
 #include "common/message/envelope.h"
 #include "objects.h"
