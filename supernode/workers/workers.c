@@ -7,8 +7,7 @@
 #include "common/service/interceptors.h"
 #include "supernode/listen/guard.h"
 #include "supernode/workers/absence.h"
-#include "supernode/workers/dialect1.h"
-#include "supernode/workers/dialect6.h"
+#include "supernode/workers/dialects.h"
 #include "supernode/workers/held_calls.h"
 
 #include <assert.h>
@@ -27,8 +26,7 @@ struct workers {
 	struct absence *absence; /* NULL: workers do not come by themselves */
 	int64_t reconnect_ms;
 	struct held_calls *held_calls;
-	struct dialect1 *dialect1;
-	struct dialect6 *dialect6;
+	struct dialects *dialects;
 	struct service *services; /* of all dialects */
 	size_t n_services;
 	struct rpc_server *server;
@@ -134,18 +132,17 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 /* Put the services of all dialects together. 0, -ENOMEM. */
 static int gather_services(struct workers *workers)
 {
-	const struct service *const services[] = {
-		dialect1_service(workers->dialect1),
-		dialect6_service(workers->dialect6),
-		dialect6_failure_service(workers->dialect6),
-		held_calls_service(workers->held_calls),
-	};
+	const struct service *service;
+	size_t n = 0;
 
-	workers->services = calloc(ARRAY_LEN(services), sizeof *workers->services);
+	while (dialects_service(workers->dialects, n))
+		n++;
+	workers->services = calloc(n + 1, sizeof *workers->services);
 	if (!workers->services)
 		return -ENOMEM;
-	for (size_t i = 0; i < ARRAY_LEN(services); i++)
-		workers->services[workers->n_services++] = *services[i];
+	for (; (service = dialects_service(workers->dialects, workers->n_services));)
+		workers->services[workers->n_services++] = *service;
+	workers->services[workers->n_services++] = *held_calls_service(workers->held_calls);
 	return 0;
 }
 
@@ -156,11 +153,10 @@ static int new_dialects(struct workers *workers, const struct workers_options *o
 	workers->held_calls = held_calls_new(&workers->admission);
 	if (!workers->admission.contents || !workers->held_calls)
 		return -ENOMEM;
-	workers->dialect1 = dialect1_new(&workers->admission, workers->held_calls);
-	workers->dialect6 = dialect6_new(&workers->admission, workers->held_calls,
-		&(struct dialect6_options){
+	workers->dialects = dialects_new(&workers->admission, workers->held_calls,
+		&(struct dialects_options){
 			.spool = options->spool, .own_workers = options->own_workers});
-	return workers->dialect1 && workers->dialect6 ? gather_services(workers) : -ENOMEM;
+	return workers->dialects ? gather_services(workers) : -ENOMEM;
 }
 
 static int new_guests(
@@ -283,8 +279,7 @@ void workers_free(struct workers *workers)
 	if (!workers)
 		return;
 	guests_free(workers->admission.guests);
-	dialect6_free(workers->dialect6);
-	dialect1_free(workers->dialect1);
+	dialects_free(workers->dialects);
 	held_calls_free(workers->held_calls);
 	contents_free(workers->admission.contents);
 	absence_free(workers->absence);

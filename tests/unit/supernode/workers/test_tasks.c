@@ -5,13 +5,8 @@
 #include "common/message/object_calls_codec.h"
 #include "common/message/task_codec.h"
 #include "common/wire/wire.h"
-#include "dialect6_rig.h"
 #include "numbers.h"
-
-static void sign(const struct launcher_auth *auth, const char *path, const struct slices *body)
-{
-	assert_int_equal(launcher_auth_sign(auth, path, body, clock_wall_s(), rig.proof), 0);
-}
+#include "tasks_rig.h"
 
 static void pull_object(size_t i, struct object_pulled *out)
 {
@@ -47,6 +42,8 @@ static void a_task_is_claimed_once(void **state)
 	assert_int_equal(task_decode_claimed(&second, &none), 0);
 	assert_null(none);
 	slices_done(&answer);
+	assert_int_equal(
+		node_get_token(rig.node, now_is(), &id, &(const char *){NULL}), OUTCOME_OK);
 	assert_int_equal(say_nothing("PullPendingTasks", &answer), OUTCOME_OK);
 	assert_int_equal(answer.bytes, 0);
 }
@@ -68,16 +65,6 @@ static void a_task_that_cannot_be_remembered_is_for_others(void **state)
 	assert_int_equal(say("ClaimTask", &body, &second), OUTCOME_OK);
 	assert_int_equal(task_decode_claimed(&second, &token), 0);
 	assert_non_null(token);
-}
-
-static struct launcher_auth *load_secret(void)
-{
-	auto_(free_at_exit) char *path = kit_dir_write_text("secret", "secret");
-	struct launcher_auth *auth = NULL;
-
-	assert_int_equal(launcher_auth_load(path, &auth, NULL), 0);
-	unlink(path);
-	return auth;
 }
 
 /* A caller that has not signed learns nothing and gets nothing, where there is a secret. */

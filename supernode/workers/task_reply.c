@@ -1,24 +1,18 @@
 /*
- * A reply is announced by PushMessages (its tree says which objects it has), filled by PushObject
- * in any order, and taken with the Context by PushTaskOutput.
+ * task_reply: a reply is announced by PushMessages (its tree says which objects it has), filled by
+ * PushObject in any order, and taken with the Context by PushTaskOutput.
  */
 #include "common/base/cleanup.h"
-#include "common/base/clock.h"
+#include "common/message/app_codec.h"
 #include "common/message/envelope.h"
 #include "common/message/object_calls_codec.h"
-#include "common/message/task_codec.h"
 #include "supernode/store/object_store.h"
-#include "supernode/workers/dialect6_internal.h"
 #include "supernode/workers/given_context.h"
+#include "supernode/workers/handlers.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct node_now now(void)
-{
-	return (struct node_now){clock_now_ms(), clock_wall_s()};
-}
 
 /* ---- PushMessages ---- */
 
@@ -28,7 +22,10 @@ static int read_announced(const struct slices *body, struct envelope *reply,
 {
 	auto_(task_messages_done) struct task_messages messages = {0};
 	char root[OBJECT_ID_TEXT_BYTES];
-	int r = task_decode_push(body, &messages);
+	char token[TASK_TOKEN_DIGITS + 1];
+	/* A method of one name has both forms. */
+	int r = app_first_token(body, token) ? app_decode_push(body, &messages)
+					     : task_decode_push(body, &messages);
 
 	if (r == 0 && (messages.n_messages != 1 || messages.n_trees != 1))
 		return reason_code(why, -EBADMSG, "one message and one object tree are expected");
@@ -59,7 +56,7 @@ static int list_missing(const struct object_set *set, struct task_pushed *pushed
 }
 
 /* A reply is content, which needs objects, or an error, which needs none. */
-static int prepare(struct dialect6 *dialect, struct held_message *reply, struct object_tree *tree,
+static int prepare(struct dialects *dialects, struct held_message *reply, struct object_tree *tree,
 	struct task_pushed *pushed, struct reason *why)
 {
 	int r;
@@ -69,22 +66,22 @@ static int prepare(struct dialect6 *dialect, struct held_message *reply, struct 
 		return -ENOMEM;
 	if (reply->envelope.has_error)
 		return 0;
-	if (!dialect->options.spool)
+	if (!dialects->options.spool)
 		return reason_code(why, -ENOMEM, "the SuperNode keeps no objects");
 	slices_done(&reply->envelope.content);
-	r = object_set_new(dialect->options.spool, tree, &reply->objects);
-	if (r == 0 && dialect->options.own_workers)
+	r = object_set_new(dialects->options.spool, tree, &reply->objects);
+	if (r == 0 && dialects->options.own_workers)
 		object_set_skip_large_hashes(reply->objects);
 	return r ? r : list_missing(reply->objects, pushed);
 }
 
 static void refuse_announced(
-	struct dialect6 *dialect, struct request *request, int r, const struct reason *why)
+	struct dialects *dialects, struct request *request, int r, const struct reason *why)
 {
 	if (r == -ENOMEM || !why->text[0])
-		refuse_errno(dialect->admission, request, r);
+		refuse_errno(dialects->admission, request, r);
 	else
-		refuse(dialect->admission, request,
+		refuse(dialects->admission, request,
 			r == -EMSGSIZE ? OUTCOME_RESOURCE_EXHAUSTED : OUTCOME_INVALID_ARGUMENT,
 			why->text);
 }
@@ -107,7 +104,7 @@ static int announcement_read(struct content *content)
 static bool announcement_take(struct content *content, struct message *message)
 {
 	struct announcement *said = container_of(content, struct announcement, content);
-	struct dialect6 *dialect = content->service->dialect;
+	struct dialects *dialects = content->service->dialect;
 	struct request *request = content->request;
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 	auto_(slices_done) struct slices body = {0};
@@ -116,21 +113,21 @@ static bool announcement_take(struct content *content, struct message *message)
 	int r = content->result;
 
 	if (r == 0 &&
-		!dialect6_own_run(dialect, request, message, said->reply.envelope.metadata.run_id))
+		!handlers_own_run(dialects, request, message, said->reply.envelope.metadata.run_id))
 		return true;
 	if (r == 0)
-		r = prepare(dialect, &said->reply, &said->tree, &pushed, &said->why);
+		r = prepare(dialects, &said->reply, &said->tree, &pushed, &said->why);
 	if (r) {
-		refuse_announced(dialect, request, r, &said->why);
+		refuse_announced(dialects, request, r, &said->why);
 		return true;
 	}
-	outcome =
-		node_reply_begin(dialect->admission->node, now(), message, &said->reply, &details);
+	outcome = node_reply_begin(
+		dialects->admission->node, handlers_now(), message, &said->reply, &details);
 	if (outcome != OUTCOME_OK)
-		refuse(dialect->admission, request, outcome, details);
+		refuse(dialects->admission, request, outcome, details);
 	else
-		dialect6_answer(dialect, request, task_encode_pushed(&pushed, &body), &body);
-	dialect6_changed(dialect);
+		handlers_answer(dialects, request, task_encode_pushed(&pushed, &body), &body);
+	handlers_changed(dialects);
 	return true;
 }
 
@@ -142,7 +139,7 @@ static void announcement_done(struct content *content)
 	object_tree_done(&said->tree);
 }
 
-const struct content_kind dialect6_messages = {.bytes = sizeof(struct announcement),
+const struct content_kind tasks_messages = {.bytes = sizeof(struct announcement),
 	.read = announcement_read,
 	.take = announcement_take,
 	.done = announcement_done};
@@ -168,7 +165,7 @@ static void answer_stored(const struct content *content, bool stored)
 {
 	auto_(slices_done) struct slices body = {0};
 
-	dialect6_answer(content->service->dialect, content->request,
+	handlers_answer(content->service->dialect, content->request,
 		object_stored_encode(stored, &body), &body);
 }
 
@@ -210,7 +207,7 @@ static bool object_take(struct content *content, struct message *message)
 
 	/* Flower's node needs no run here: it may be left out. */
 	if (r == 0 && pushed->object.run_id &&
-		!dialect6_own_run(content->service->dialect, content->request, message,
+		!handlers_own_run(content->service->dialect, content->request, message,
 			pushed->object.run_id))
 		return true;
 	if (r == 0)
@@ -230,7 +227,7 @@ static void object_done(struct content *content)
 	object_request_done(&container_of(content, struct pushed_object, content)->object);
 }
 
-const struct content_kind dialect6_object = {.bytes = sizeof(struct pushed_object),
+const struct content_kind tasks_object = {.bytes = sizeof(struct pushed_object),
 	.read = object_read,
 	.take = object_take,
 	.done = object_done};
@@ -252,26 +249,26 @@ static enum outcome fail(struct node *node, struct message *message, int64_t cod
 	if (!reply.envelope.error_reason)
 		return OUTCOME_RESOURCE_EXHAUSTED;
 	/* A worker that has failed early has not pulled the inputs, which the node expects. */
-	(void)node_pull_task(node, now(), message, &inputs, details_out);
-	outcome = node_reply_begin(node, now(), message, &reply, details_out);
+	(void)node_pull_task(node, handlers_now(), message, &inputs, details_out);
+	outcome = node_reply_begin(node, handlers_now(), message, &reply, details_out);
 	return outcome == OUTCOME_OK
-		       ? node_push_task(node, now(), message, &no_context, details_out)
+		       ? node_push_task(node, handlers_now(), message, &no_context, details_out)
 		       : outcome;
 }
 
 /* How it ended. token: the message's, which is spent now if outcome is OUTCOME_OK. */
-static void answer_end(struct dialect6 *dialect, struct request *request, uint64_t token,
+static void answer_end(struct dialects *dialects, struct request *request, uint64_t token,
 	enum outcome outcome, const char *details)
 {
 	struct slices nothing = {0};
 
 	if (outcome == OUTCOME_OK) {
-		held_calls_taken(dialect->held_calls, token);
+		held_calls_taken(dialects->held_calls, token);
 		request_reply(request, &nothing);
 	} else {
-		refuse(dialect->admission, request, outcome, details);
+		refuse(dialects->admission, request, outcome, details);
 	}
-	dialect6_changed(dialect);
+	handlers_changed(dialects);
 }
 
 struct ending {
@@ -291,13 +288,14 @@ static int ending_read(struct content *content)
 	return r;
 }
 
-static void output_came(struct dialect6 *dialect, struct request *request, struct message *message,
+static void output_came(struct dialects *dialects, struct request *request, struct message *message,
 	struct task_output *output)
 {
-	struct node *node = dialect->admission->node;
+	struct node *node = dialects->admission->node;
 	uint64_t token = node_message_token(message);
 	const char *details = "";
-	enum outcome outcome = node_push_task(node, now(), message, &output->context, &details);
+	enum outcome outcome =
+		node_push_task(node, handlers_now(), message, &output->context, &details);
 
 	/* A task without a reply can only have failed. */
 	if (outcome == OUTCOME_FAILED_PRECONDITION && output->sub_status[0] &&
@@ -305,7 +303,7 @@ static void output_came(struct dialect6 *dialect, struct request *request, struc
 		outcome = fail(node, message, ERROR_CODE_CLIENT_APP_CRASHED,
 			output->details[0] ? output->details : "the task has ended without a reply",
 			&details);
-	answer_end(dialect, request, token, outcome, details);
+	answer_end(dialects, request, token, outcome, details);
 }
 
 static bool ending_take(struct content *content, struct message *message)
@@ -328,14 +326,62 @@ static void ending_done(struct content *content)
 	task_output_done(&container_of(content, struct ending, content)->output);
 }
 
-const struct content_kind dialect6_output = {.bytes = sizeof(struct ending),
+const struct content_kind tasks_output = {.bytes = sizeof(struct ending),
 	.read = ending_read,
 	.take = ending_take,
 	.done = ending_done};
 
-void dialect6_fail(void *arg, struct request *request, struct message *message)
+struct app_ending {
+	struct content content;
+	struct app_output output;
+	int context; /* as above */
+};
+
+static int app_ending_read(struct content *content)
 {
-	struct dialect6 *dialect = arg;
+	struct app_ending *ending = container_of(content, struct app_ending, content);
+	int r = app_decode_output(&content->request->body, &ending->output);
+
+	slices_done(&content->request->body);
+	if (r == 0 && ending->output.context.bytes.bytes)
+		ending->context = given_context_check(&ending->output.context, MESSAGE_OBJECTS);
+	return r;
+}
+
+static bool app_ending_take(struct content *content, struct message *message)
+{
+	struct app_ending *ending = container_of(content, struct app_ending, content);
+	struct dialects *dialects = content->service->dialect;
+	uint64_t token = node_message_token(message);
+	const char *details = "";
+	enum outcome outcome;
+
+	if (content->result) {
+		refuse_errno(dialects->admission, content->request, content->result);
+	} else if (ending->context) {
+		refuse_context(dialects->admission, content->request, ending->context);
+	} else if (!ending->output.run_id ||
+		   handlers_own_run(dialects, content->request, message, ending->output.run_id)) {
+		outcome = node_push_task(dialects->admission->node, handlers_now(), message,
+			&ending->output.context, &details);
+		answer_end(dialects, content->request, token, outcome, details);
+	}
+	return true;
+}
+
+static void app_ending_done(struct content *content)
+{
+	app_output_done(&container_of(content, struct app_ending, content)->output);
+}
+
+const struct content_kind tasks_app_output = {.bytes = sizeof(struct app_ending),
+	.read = app_ending_read,
+	.take = app_ending_take,
+	.done = app_ending_done};
+
+void tasks_fail(void *arg, struct request *request, struct message *message)
+{
+	struct dialects *dialects = arg;
 	auto_(envelope_done) struct envelope error = {0};
 	uint64_t token = node_message_token(message);
 	const char *details = "";
@@ -343,10 +389,10 @@ void dialect6_fail(void *arg, struct request *request, struct message *message)
 	int r = envelope_decode(&request->body, &error);
 
 	if (r || !error.has_error) {
-		refuse_errno(dialect->admission, request, r ? r : -EBADMSG);
+		refuse_errno(dialects->admission, request, r ? r : -EBADMSG);
 		return;
 	}
 	outcome = fail(
-		dialect->admission->node, message, error.error_code, error.error_reason, &details);
-	answer_end(dialect, request, token, outcome, details);
+		dialects->admission->node, message, error.error_code, error.error_reason, &details);
+	answer_end(dialects, request, token, outcome, details);
 }

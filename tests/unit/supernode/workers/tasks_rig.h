@@ -1,9 +1,9 @@
 /*
- * dialect6_rig: tasks of dialect 6 in the rig: a message of objects at work, and the calls about
+ * tasks_rig: tasks of dialect 6 in the rig: a message of objects at work, and the calls about
  * it.
  */
-#ifndef FLWR_TEST_DIALECT6_RIG_H
-#define FLWR_TEST_DIALECT6_RIG_H
+#ifndef FLWR_TEST_TASKS_RIG_H
+#define FLWR_TEST_TASKS_RIG_H
 
 #include "common/message/envelope.h"
 #include "objects.h"
@@ -30,6 +30,11 @@ enum outcome say_nothing(const char *method, struct slices *answer);
 void object_body(size_t i, const struct made *made, bool with_content, struct slices *out);
 /* The request that announces a reply with that tree. */
 void messages_body(const struct envelope *reply, const struct slices *tree, struct slices *out);
+
+/* The secret of launchers. */
+struct launcher_auth *load_secret(void);
+/* The next call is signed as a launcher's: of the method of this path, with this body. */
+void sign(const struct launcher_auth *auth, const char *path, const struct slices *body);
 
 void pull_input(void);
 void confirm(void);
