@@ -120,6 +120,7 @@ void connection_forgive(struct connection *connection)
 
 void connection_trust(struct connection *connection, bool trusted)
 {
+	connection->peer.trusted = trusted;
 	if (connection->relay)
 		relay_trust(connection->relay, trusted);
 }
@@ -186,13 +187,16 @@ static void relay_ended(void *arg, const char *why)
 static const struct relay_ops relay_events = {.judge = connection_verdict, .ended = relay_ended};
 
 /* The front-end's descriptor of a connection whose bytes the door carries; -1: there is none. */
-static int connection_relay(struct connection *connection)
+static int connection_relay(struct connection *connection, bool guarded)
 {
 	int fd;
 
 	if (relay_new(connection->door->relays,
 		    &(struct relay_options){
-			    .fd = connection->fd, .ops = &relay_events, .arg = connection},
+			    .fd = connection->fd,
+			    .guarded = guarded,
+			    .ops = &relay_events,
+			    .arg = connection},
 		    &connection->relay, &fd))
 		return -1;
 	return fd;
@@ -222,8 +226,8 @@ static void connection_serve(struct connection *connection, const struct front_e
 		return;
 	watch_free(connection->watch);
 	connection->watch = NULL;
-	fd = front_end->http2 && !door->options.direct ? connection_relay(connection)
-						       : connection_share(connection);
+	fd = door->options.direct ? connection_share(connection)
+				  : connection_relay(connection, front_end->http2);
 	if (fd < 0) {
 		door_complain(door, &connection->peer, "no descriptor left: closed");
 		connection_end(connection);

@@ -191,7 +191,8 @@ static enum step pump_out(struct relay *relay)
 
 		if (step != STEP_MORE)
 			return step;
-		guard_out(&relay->guard, bytes, n);
+		if (relay->options.guarded)
+			guard_out(&relay->guard, bytes, n);
 	}
 	sent = way_send(relay->options.fd, bytes, n);
 	if (sent < 0)
@@ -280,7 +281,7 @@ static enum step pump_in(struct relay *relay)
 	ssize_t sent;
 
 	/* So that all that the peer says is held to the server's settings. */
-	if (!guard_is_ready(&relay->guard))
+	if (relay->options.guarded && !guard_is_ready(&relay->guard))
 		return STEP_IDLE;
 	if (relay->server_ended_ms)
 		return receive_in(relay, &n);
@@ -294,7 +295,9 @@ static enum step pump_in(struct relay *relay)
 		if (step != STEP_MORE)
 			return step;
 	}
-	if (passed < n) {
+	if (!relay->options.guarded) {
+		passed = n;
+	} else if (passed < n) {
 		const uint64_t streams = relay->guard.streams;
 		const bool waited = relay->guard.waiting;
 		size_t more;
@@ -366,10 +369,14 @@ void relay_cut(struct relay *relay, const char *why)
 /* false: it has ended, and is gone. */
 static bool relay_step_done(struct relay *relay, enum step step)
 {
-	if (step == STEP_ENDED)
+	if (step == STEP_ENDED) {
+		/* A caller that was refused may be sending its body still. */
+		if (!relay->options.guarded)
+			finish(relay);
 		relay->options.ops->ended(relay->options.arg, NULL);
-	else if (step == STEP_CUT)
+	} else if (step == STEP_CUT) {
 		relay_cut(relay, relay->guard.why);
+	}
 	return step != STEP_ENDED && step != STEP_CUT;
 }
 
@@ -612,5 +619,5 @@ uint64_t relay_received(const struct relay *relay)
 
 uint64_t relay_body_bytes(const struct relay *relay)
 {
-	return relay->guard.data_bytes;
+	return relay->options.guarded ? relay->guard.data_bytes : relay->received;
 }

@@ -1,7 +1,7 @@
 /*
- * relay: carries a connection of HTTP/2 between its peer's socket and a socketpair whose other end
- * the server has, past a guard. What the guard holds back waits here, in turn with the others. Main
- * thread. Knows no server.
+ * relay: carries a connection between its peer's socket and a socketpair whose other end the server
+ * has; one of HTTP/2 past a guard. What the guard holds back waits here, in turn with the others.
+ * Main thread. Knows no server.
  */
 #ifndef FLWR_LISTEN_RELAY_H
 #define FLWR_LISTEN_RELAY_H
@@ -28,6 +28,7 @@ struct relay_ops {
 
 struct relay_options {
 	int fd; /* the peer's, non-blocking; borrowed for the relay's life */
+	bool guarded; /* it speaks HTTP/2 */
 	const struct relay_ops *ops;
 	void *arg;
 };
@@ -47,11 +48,11 @@ void relay_free(struct relay *relay);
 
 /* The peer is trusted from now on, or no longer: see guard.h. */
 void relay_trust(struct relay *relay, bool trusted);
-/* Bytes that have come from the peer; those of bodies that have passed. */
+/* Bytes that have come from the peer; those of bodies that have passed, without a guard all. */
 uint64_t relay_received(const struct relay *relay);
 uint64_t relay_body_bytes(const struct relay *relay);
-/* Tell the peer to come back later, if that can be said now, and end the connection: ended() is
- * called inside. */
+/* Tell the peer of HTTP/2 to come back later, if that can be said now, and end the connection:
+ * ended() is called inside. */
 void relay_cut(struct relay *relay, const char *why);
 
 #endif

@@ -202,17 +202,13 @@ static void guest_unserved(
 {
 	struct guests *guests = arg;
 	char quoted[48];
-	char what[96];
+	char what[112];
 
 	if (why == DOOR_SILENT) {
-		guests_complain(guests, peer, "said nothing that is gRPC in time: closed");
-	} else if (why == DOOR_OTHER && n >= 4 &&
-		   (memcmp(bytes, "POST", 4) == 0 || memcmp(bytes, "GET ", 4) == 0)) {
-		guests_complain(guests, peer,
-			"speaks HTTP/1.1, as workers of Flower 1.40 and later do; this worker API is served over gRPC, to flwr-clientapp: closed");
+		guests_complain(guests, peer, "said nothing that is gRPC or HTTP/1.1 in time: closed");
 	} else if (why == DOOR_OTHER) {
 		text_quote(bytes, n, quoted, sizeof quoted);
-		snprintf(what, sizeof what, "says %s, which is not gRPC: closed", quoted);
+		snprintf(what, sizeof what, "says %s, which is neither gRPC nor HTTP/1.1: closed", quoted);
 		guests_complain(guests, peer, what);
 	}
 }

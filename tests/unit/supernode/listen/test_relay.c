@@ -74,7 +74,8 @@ static void line_open_with(struct line *line, int peer, int fd)
 	*line = (struct line){.peer = peer, .fd = fd};
 	assert_int_equal(
 		relay_new(rig.relays,
-			&(struct relay_options){.fd = line->fd, .ops = &events, .arg = line},
+			&(struct relay_options){
+				.fd = line->fd, .guarded = true, .ops = &events, .arg = line},
 			&line->relay, &line->server),
 		0);
 }
