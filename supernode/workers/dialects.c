@@ -33,6 +33,7 @@ static const struct worker_method client_app_io[] = {
 static const struct worker_method runtime[] = {
 	{.name = "PullPendingTasks", BY_LAUNCHER, .handle = tasks_pending},
 	{.name = "ClaimTask", BY_LAUNCHER, .handle = tasks_claim},
+	{.name = "AcquireTask", BY_LAUNCHER, .handle = tasks_acquire},
 	{.name = "GetRun", SMALL, .rule = ADMIT_LAUNCHER_OR_WORKER, .handle = tasks_get_run},
 	{.name = "SendTaskHeartbeat", BY_WORKER, .handle = tasks_heartbeat},
 	{.name = "PullTaskInput", BY_WORKER, .handle = tasks_pull_input},

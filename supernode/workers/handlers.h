@@ -50,6 +50,10 @@ void tasks_pull_object(void *arg, struct request *request, struct message *messa
 void tasks_confirm(void *arg, struct request *request, struct message *message);
 void tasks_logs(void *arg, struct request *request, struct message *message);
 
+/* ---- task_acquire.c ---- */
+
+void tasks_acquire(void *arg, struct request *request, struct message *message);
+
 /* ---- task_reply.c: what a worker gives back ---- */
 
 extern const struct content_kind tasks_messages, tasks_object, tasks_output;
