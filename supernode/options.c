@@ -6,6 +6,7 @@
 #include "common/base/files.h"
 #include "common/base/number.h"
 #include "common/config/config.h"
+#include "common/launch/command.h"
 #include "common/launch/native_apps.h"
 
 #include <errno.h>
@@ -114,6 +115,17 @@ static const struct option_spec rows[] = {
 
 static const struct option_table table = {rows, ARRAY_LEN(rows)};
 
+/* What was not said about workers that come by themselves. */
+static void come_by_default(struct supernode_options *options, const char *address)
+{
+	if (!options->worker_api_address)
+		options->worker_api_address = address;
+	if (options->worker_reconnect_ms < 0)
+		options->worker_reconnect_ms = 30000;
+	if (options->clientapp_wait_ms < 0)
+		options->clientapp_wait_ms = 0;
+}
+
 /* Options that only one of the two isolations has. */
 static int check_isolation(struct supernode_options *options, struct reason *why)
 {
@@ -138,6 +150,10 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 								: "worker-reconnect");
 		return 0;
 	}
+	if (options->is_launcher) {
+		come_by_default(options, "127.0.0.1:0");
+		return 0;
+	}
 	if (options->clientapp_command)
 		return reason_code(why, -EINVAL,
 			"--clientapp-command is for --isolation subprocess: with process nothing is started");
@@ -156,12 +172,7 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --isolation process: give it to flwr-clientapp",
 			options->launch.native_app.v[0] ? "native-app" : "allow-native");
-	if (!options->worker_api_address)
-		options->worker_api_address = "127.0.0.1:9094";
-	if (options->worker_reconnect_ms < 0)
-		options->worker_reconnect_ms = 30000;
-	if (options->clientapp_wait_ms < 0)
-		options->clientapp_wait_ms = 0;
+	come_by_default(options, "127.0.0.1:9094");
 	return 0;
 }
 
@@ -390,6 +401,9 @@ static int check(struct supernode_options *options, struct reason *why)
 	int r = check_addresses(options, why);
 
 	options->workers_come = strcmp(options->isolation, "process") == 0;
+	options->is_launcher = !options->workers_come && options->clientapp_command &&
+			       command_is_launcher(options->clientapp_command);
+	options->workers_come = options->workers_come || options->is_launcher;
 	if (r == 0)
 		r = check_isolation(options, why);
 	if (r == 0)

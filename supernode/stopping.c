@@ -22,6 +22,15 @@ static void part_left(void *arg)
 	stopping_check(supernode);
 }
 
+/* End what this node has started. */
+static void stop_workers(struct supernode *supernode)
+{
+	if (supernode->runner)
+		runner_stop_all(supernode->runner, WORKER_GRACE_MS);
+	if (supernode->launcher)
+		launcher_process_stop(supernode->launcher, WORKER_GRACE_MS);
+}
+
 static void leave(struct supernode *supernode)
 {
 	/* A pull that is out may still bring a message: nobody would work on it any more. */
@@ -32,6 +41,9 @@ static void leave(struct supernode *supernode)
 	fleet_stop(supernode->fleet, part_left, supernode);
 	workers_stop(supernode->workers, CALLS_GRACE_MS, part_left, supernode);
 	fab_checks_stop(supernode->fab_checks);
+	/* A launcher has nothing of its own to end with. */
+	if (supernode->launcher)
+		launcher_process_stop(supernode->launcher, WORKER_GRACE_MS);
 	timer_set(supernode->health_timer, CLOCK_NEVER);
 	if (supernode->health) {
 		supernode->leaving++;
@@ -79,7 +91,7 @@ static void apps_late(struct supernode *supernode)
 	}
 	supernode->apps_stopped = true;
 	timer_set(supernode->end, clock_after(clock_now_ms(), 2 * WORKER_GRACE_MS));
-	runner_stop_all(supernode->runner, WORKER_GRACE_MS);
+	stop_workers(supernode);
 }
 
 void stopping_check(struct supernode *supernode)
@@ -106,8 +118,7 @@ void stopping_over(void *arg)
 		timer_set(supernode->end, clock_after(clock_now_ms(), WORKER_GRACE_MS + ANSWER_MS));
 		node_give_up(supernode->node, supernode_now(), "the SuperNode was stopped");
 		/* Apps that have replied, too. */
-		if (supernode->runner)
-			runner_stop_all(supernode->runner, WORKER_GRACE_MS);
+		stop_workers(supernode);
 		supernode_pump(supernode);
 	} else if (supernode->phase == PHASE_ANSWERING) {
 		log_warn(supernode->log, "stopping: some replies could not be sent");

@@ -89,6 +89,24 @@ static int new_runner(struct supernode *supernode)
 	return supernode->runner ? 0 : -ENOMEM;
 }
 
+static int new_launcher(struct supernode *supernode)
+{
+	const struct supernode_options *options = supernode->options;
+
+	supernode->launcher = launcher_process_new(&(struct launcher_process_options){
+		.loop = supernode->loop,
+		.log = supernode->log,
+		.agent = supernode->agent,
+		.address = workers_address(supernode->workers),
+		.flwr_home = supernode->flwr_home.path,
+		.command = options->clientapp_command,
+		.log_level = options->launch.log_level,
+		.gone = pump_launcher_gone,
+		.arg = supernode,
+	});
+	return supernode->launcher ? 0 : -ENOMEM;
+}
+
 /* Bundles are read in children, in both isolations. */
 static int new_fab_checks(struct supernode *supernode)
 {
@@ -261,7 +279,7 @@ static int new_parts(struct supernode *supernode, struct reason *why)
 		r = http_new(supernode->loop, &supernode->http);
 	if (r == 0)
 		r = new_spool(supernode);
-	if (r == 0 && !options->workers_come)
+	if (r == 0 && (!options->workers_come || options->is_launcher))
 		r = new_agent(supernode, why);
 	if (r == 0)
 		r = new_fab_checks(supernode);
@@ -269,6 +287,8 @@ static int new_parts(struct supernode *supernode, struct reason *why)
 		r = new_workers(supernode, why);
 	if (r == 0 && !options->workers_come)
 		r = new_runner(supernode);
+	if (r == 0 && options->is_launcher)
+		r = new_launcher(supernode);
 	if (r == 0 && options->health_server_address)
 		r = health_new(&(struct health_options){supernode->loop, supernode->rpc,
 				       supernode->log, options->health_server_address},
@@ -366,6 +386,7 @@ void supernode_free(struct supernode *supernode)
 	if (supernode->rpc)
 		rpc_free(supernode->rpc);
 	runner_free(supernode->runner);
+	launcher_process_free(supernode->launcher);
 	node_free(supernode->node);
 	spool_free(supernode->spool);
 	timer_free(supernode->tick);

@@ -16,6 +16,8 @@
 #define WORKER_API_PATHS "/v1/runtime/"
 /* A header on calls of a worker that has a task: its token. */
 #define WORKER_API_TASK_TOKEN "flwr-task-token"
+/* The same of 1.29, whose tokens are in the messages, too. */
+#define WORKER_API_APP_TOKEN "flwr-app-token"
 
 /* ---- ours ---- */
 

@@ -9,54 +9,85 @@
 #include "common/message/worker_api.h"
 #include "supernode/workers/handlers.h"
 
-#define TOKEN_BODY_MAX 64   /* bytes of a request that is a number at most */
-#define SMALL_BODY_MAX 4096 /* of one without content */
+#define SMALL_BODY_MAX 4096 /* bytes of a request without content */
 #define SMALL_BODY_MS  10000
 #define LOGS_MAX       (1 << 20)
 #define MESSAGES_MAX   (OBJECT_TREE_BYTES_MAX + (1 << 20))
 
 #define SMALL       .body_max = SMALL_BODY_MAX, .body_ms = SMALL_BODY_MS
+#define MESSAGES    .body_max = MESSAGES_MAX, .content = &tasks_messages
+#define OBJECT      .body_max = INT32_MAX, .content = &tasks_object
 #define BY_LAUNCHER SMALL, .rule = ADMIT_LAUNCHER
 #define BY_WORKER   SMALL, .rule = ADMIT_WORKER
-#define NUMBER      .body_max = TOKEN_BODY_MAX, .body_ms = SMALL_BODY_MS
 
-static const struct worker_method client_app_io[] = {
-	/* Dialect 1. */
-	{.name = "GetToken", NUMBER, .rule = ADMIT_LAUNCHER, .handle = instructions_get_token},
-	{.name = "PullClientAppInputs", NUMBER, .rule = ADMIT_INLINE, .handle = instructions_pull},
-	{.name = "PushClientAppOutputs",
-		.body_max = INT32_MAX,
-		.rule = ADMIT_OUTPUTS,
-		.content = &instructions_outputs},
-};
+/* The methods of tasks that have other names, or are not there, in dialects before 5. */
+#define TASKS                                                                                      \
+	{.name = "PullPendingTasks", BY_LAUNCHER, .handle = tasks_pending},                        \
+		{.name = "ClaimTask", BY_LAUNCHER, .handle = tasks_claim},                         \
+		{.name = "SendTaskHeartbeat", BY_WORKER, .handle = tasks_heartbeat},               \
+		{.name = "PullTaskInput", BY_WORKER, .handle = tasks_pull_input},                  \
+		{.name = "PullMessages", BY_WORKER, .handle = tasks_pull_messages},                \
+		{.name = "PushMessages", MESSAGES, .rule = ADMIT_WORKER},                          \
+		{.name = "PushTaskOutput",                                                         \
+			.body_max = INT32_MAX,                                                     \
+			.rule = ADMIT_WORKER,                                                      \
+			.content = &tasks_output},                                                 \
+	{                                                                                          \
+		.name = "PushLogs", .body_max = LOGS_MAX, .body_ms = SMALL_BODY_MS,                \
+		.rule = ADMIT_WORKER, .handle = tasks_logs                                         \
+	}
 
+/* Dialect 6 (1.34), and 7 (1.35 and later) over HTTP. */
 static const struct worker_method runtime[] = {
-	{.name = "PullPendingTasks", BY_LAUNCHER, .handle = tasks_pending},
-	{.name = "ClaimTask", BY_LAUNCHER, .handle = tasks_claim},
+	TASKS,
 	{.name = "AcquireTask", BY_LAUNCHER, .handle = tasks_acquire},
 	{.name = "GetRun", SMALL, .rule = ADMIT_LAUNCHER_OR_WORKER, .handle = tasks_get_run},
-	{.name = "SendTaskHeartbeat", BY_WORKER, .handle = tasks_heartbeat},
-	{.name = "PullTaskInput", BY_WORKER, .handle = tasks_pull_input},
-	{.name = "PullMessages", BY_WORKER, .handle = tasks_pull_messages},
 	{.name = "PullObject", BY_WORKER, .handle = tasks_pull_object},
+	{.name = "PushObject", OBJECT, .rule = ADMIT_WORKER},
 	{.name = "ConfirmMessageReceived", BY_WORKER, .handle = tasks_confirm},
-	{.name = "PushMessages",
-		.body_max = MESSAGES_MAX,
-		.rule = ADMIT_CONTENT,
-		.content = &tasks_messages},
-	{.name = "PushObject",
+};
+
+/* Dialects 2 and 3 (1.20 - 1.25) have these by names of dialect 1. Workers before 1.24 send no
+ * heartbeats. */
+static const struct worker_method pull_by_text = {
+	.name = "PullClientAppInputs", SMALL, .rule = ADMIT_TEXT, .handle = tasks_pull_input_only};
+static const struct worker_method push_by_text = {.name = "PushClientAppOutputs",
+	.body_max = INT32_MAX,
+	.rule = ADMIT_TEXT,
+	.content = &tasks_app_output};
+
+static const struct worker_method client_app_io[] = {
+	/* Dialect 1 (1.15 - 1.18). */
+	{.name = "GetToken", BY_LAUNCHER, .handle = instructions_get_token},
+	{.name = "PullClientAppInputs",
+		SMALL,
+		.rule = ADMIT_NUMBER,
+		.handle = instructions_pull,
+		.text = &pull_by_text},
+	{.name = "PushClientAppOutputs",
 		.body_max = INT32_MAX,
-		.rule = ADMIT_CONTENT,
-		.content = &tasks_object},
-	{.name = "PushTaskOutput",
+		.rule = ADMIT_NUMBER,
+		.content = &instructions_outputs,
+		.text = &push_by_text},
+	/* Dialects 2 (1.20), 3 (1.21 - 1.25) and 4 (1.26 - 1.29). */
+	{.name = "GetRunIdsWithPendingMessages", BY_LAUNCHER, .handle = tasks_list_runs},
+	{.name = "ListAppsToLaunch", BY_LAUNCHER, .handle = tasks_list_runs},
+	{.name = "RequestToken", BY_LAUNCHER, .handle = tasks_request_token},
+	{.name = "SendAppHeartbeat", SMALL, .rule = ADMIT_ANYONE, .handle = tasks_app_heartbeat},
+	{.name = "PullAppInputs", SMALL, .rule = ADMIT_TEXT, .handle = tasks_pull_input},
+	{.name = "PushAppOutputs",
 		.body_max = INT32_MAX,
-		.rule = ADMIT_CONTENT,
-		.content = &tasks_output},
-	{.name = "PushLogs",
-		.body_max = LOGS_MAX,
-		.body_ms = SMALL_BODY_MS,
-		.rule = ADMIT_WORKER,
-		.handle = tasks_logs},
+		.rule = ADMIT_TEXT,
+		.content = &tasks_app_output},
+	/* Dialects 2 - 5: a token in the body, a header, or none. */
+	{.name = "GetRun", SMALL, .rule = ADMIT_LAUNCHER_OR_WORKER, .handle = tasks_get_run},
+	{.name = "PullMessage", SMALL, .rule = ADMIT_TEXT, .handle = tasks_pull_messages},
+	{.name = "PushMessage", MESSAGES, .rule = ADMIT_TEXT},
+	{.name = "PullObject", SMALL, .rule = ADMIT_SHOWN, .handle = tasks_pull_object},
+	{.name = "PushObject", OBJECT, .rule = ADMIT_SHOWN},
+	{.name = "ConfirmMessageReceived", SMALL, .rule = ADMIT_SHOWN, .handle = tasks_confirm},
+	/* Dialect 5 (1.30 - 1.33). */
+	TASKS,
 };
 
 static const struct worker_method failure[] = {
@@ -72,9 +103,9 @@ static const struct {
 	const struct worker_method *table;
 	size_t n;
 } services[DIALECTS_SERVICES] = {
+	[DIALECTS_RUNTIME] = {WORKER_API_RUNTIME, runtime, ARRAY_LEN(runtime)},
 	[DIALECTS_CLIENT_APP_IO] = {WORKER_API_CLIENT_APP_IO, client_app_io,
 		ARRAY_LEN(client_app_io)},
-	[DIALECTS_RUNTIME] = {WORKER_API_RUNTIME, runtime, ARRAY_LEN(runtime)},
 	[DIALECTS_FAILURE] = {WORKER_API_FAILURE, failure, ARRAY_LEN(failure)},
 };
 
@@ -106,6 +137,31 @@ bool handlers_own_run(struct dialects *dialects, struct request *request,
 	refuse(dialects->admission, request, OUTCOME_PERMISSION_DENIED,
 		"the call is about another run than the task");
 	return false;
+}
+
+void handlers_answer_nothing(struct request *request)
+{
+	struct slices nothing = {0};
+
+	request_reply(request, &nothing);
+}
+
+bool handlers_wrong_kind(struct dialects *dialects, struct request *request, enum message_form form)
+{
+	enum message_form other = form == MESSAGE_INLINE ? MESSAGE_OBJECTS : MESSAGE_INLINE;
+	const char *sentence =
+		other == MESSAGE_OBJECTS ? ADMISSION_NEEDS_OBJECTS : ADMISSION_NEEDS_INLINE;
+	int64_t since_ms;
+
+	if (request_header(request, WORKER_API_WAIT_MS) ||
+		!node_offered(dialects->admission->node, other, &since_ms))
+		return false;
+	if (!dialects->told[other])
+		log_warn(dialects->admission->log, "worker API: %s: %s refused: %s",
+			request->peer->text, request->method->name, sentence);
+	dialects->told[other] = true;
+	refuse_quietly(dialects->admission, request, OUTCOME_FAILED_PRECONDITION, sentence);
+	return true;
 }
 
 /* ---- life ---- */

@@ -1,9 +1,8 @@
 /*
  * instructions: a worker shows a token, is given one message with its content, gives back one
- * reply. The token lies inside the body: a pull's body is nothing else (ADMIT_INLINE), outputs are
- * admitted by what their connection has shown (ADMIT_OUTPUTS).
+ * reply. The token is a number in the body: a pull's body is nothing else, outputs are
+ * admitted by what their connection has shown.
  */
-
 #include "common/base/cleanup.h"
 #include "common/message/instruction_codec.h"
 #include "supernode/workers/given_context.h"
@@ -43,9 +42,10 @@ static bool give_token(void *arg, struct request *request, const char **details_
 
 static void none(void *arg, struct request *request, const char *details)
 {
-	const struct dialects *dialects = arg;
+	struct dialects *dialects = arg;
 
-	refuse_quietly(dialects->admission, request, OUTCOME_FAILED_PRECONDITION, details);
+	if (!handlers_wrong_kind(dialects, request, MESSAGE_INLINE))
+		refuse_quietly(dialects->admission, request, OUTCOME_FAILED_PRECONDITION, details);
 }
 
 static const struct held_question question = {

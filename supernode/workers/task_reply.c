@@ -3,9 +3,9 @@
  * PushObject in any order, and taken with the Context by PushTaskOutput.
  */
 #include "common/base/cleanup.h"
+#include "common/message/app_codec.h"
 #include "common/message/envelope.h"
 #include "common/message/object_calls_codec.h"
-#include "common/message/task_codec.h"
 #include "supernode/store/object_store.h"
 #include "supernode/workers/given_context.h"
 #include "supernode/workers/handlers.h"
@@ -22,7 +22,10 @@ static int read_announced(const struct slices *body, struct envelope *reply,
 {
 	auto_(task_messages_done) struct task_messages messages = {0};
 	char root[OBJECT_ID_TEXT_BYTES];
-	int r = task_decode_push(body, &messages);
+	char token[TASK_TOKEN_DIGITS + 1];
+	/* A method of one name has both forms. */
+	int r = app_first_token(body, token) ? app_decode_push(body, &messages)
+					     : task_decode_push(body, &messages);
 
 	if (r == 0 && (messages.n_messages != 1 || messages.n_trees != 1))
 		return reason_code(why, -EBADMSG, "one message and one object tree are expected");
@@ -327,6 +330,54 @@ const struct content_kind tasks_output = {.bytes = sizeof(struct ending),
 	.read = ending_read,
 	.take = ending_take,
 	.done = ending_done};
+
+struct app_ending {
+	struct content content;
+	struct app_output output;
+	int context; /* as above */
+};
+
+static int app_ending_read(struct content *content)
+{
+	struct app_ending *ending = container_of(content, struct app_ending, content);
+	int r = app_decode_output(&content->request->body, &ending->output);
+
+	slices_done(&content->request->body);
+	if (r == 0 && ending->output.context.bytes.bytes)
+		ending->context = given_context_check(&ending->output.context, MESSAGE_OBJECTS);
+	return r;
+}
+
+static bool app_ending_take(struct content *content, struct message *message)
+{
+	struct app_ending *ending = container_of(content, struct app_ending, content);
+	struct dialects *dialects = content->service->dialect;
+	uint64_t token = node_message_token(message);
+	const char *details = "";
+	enum outcome outcome;
+
+	if (content->result) {
+		refuse_errno(dialects->admission, content->request, content->result);
+	} else if (ending->context) {
+		refuse_context(dialects->admission, content->request, ending->context);
+	} else if (!ending->output.run_id ||
+		   handlers_own_run(dialects, content->request, message, ending->output.run_id)) {
+		outcome = node_push_task(dialects->admission->node, handlers_now(), message,
+			&ending->output.context, &details);
+		answer_end(dialects, content->request, token, outcome, details);
+	}
+	return true;
+}
+
+static void app_ending_done(struct content *content)
+{
+	app_output_done(&container_of(content, struct app_ending, content)->output);
+}
+
+const struct content_kind tasks_app_output = {.bytes = sizeof(struct app_ending),
+	.read = app_ending_read,
+	.take = app_ending_take,
+	.done = app_ending_done};
 
 void tasks_fail(void *arg, struct request *request, struct message *message)
 {

@@ -3,7 +3,6 @@
  * the message, gives back a reply as objects, and the Context. The same live token may ask for its
  * inputs again until it has confirmed them: its worker may have lost its connection.
  */
-
 #include "common/base/cleanup.h"
 #include "common/message/envelope.h"
 #include "common/message/object_calls_codec.h"
@@ -13,13 +12,6 @@
 
 #include <errno.h>
 #include <string.h>
-
-static void answer_nothing(struct request *request)
-{
-	struct slices nothing = {0};
-
-	request_reply(request, &nothing);
-}
 
 /* Read which object a call is about; not 0: the request was refused. */
 static int read_object(struct dialects *dialects, struct request *request,
@@ -43,98 +35,36 @@ static bool own_message(struct dialects *dialects, struct request *request, bool
 	return own;
 }
 
-/* ---- launchers ---- */
-
-static bool give_pending(void *arg, struct request *request, const char **details_out)
-{
-	struct dialects *dialects = arg;
-	const struct node *node = dialects->admission->node;
-	auto_(slices_done) struct slices body = {0};
-	int64_t since_ms;
-	uint64_t message = node_offered(node, MESSAGE_OBJECTS, &since_ms);
-
-	*details_out = "no message waits for a worker";
-	if (!message)
-		return false;
-	handlers_answer(dialects, request,
-		task_encode_pending(message, node_run_of(node, message), &body), &body);
-	return true;
-}
-
-static void no_pending(void *arg, struct request *request, const char *details)
-{
-	(void)arg;
-	(void)details;
-	answer_nothing(request);
-}
-
-static const struct held_question question = {
-	.form = MESSAGE_OBJECTS, .give = give_pending, .none = no_pending};
-
-void tasks_pending(void *arg, struct request *request, struct message *message)
-{
-	struct dialects *dialects = arg;
-
-	(void)message;
-	held_calls_ask(dialects->held_calls, &question, dialects, request);
-}
-
-void tasks_get_run(void *arg, struct request *request, struct message *message)
-{
-	struct dialects *dialects = arg;
-	auto_(slices_done) struct slices body = {0};
-	const struct slices *run;
-	uint64_t run_id = 0;
-	int r = task_decode_get_run(&request->body, &run_id);
-
-	if (r == 0 && message && !handlers_own_run(dialects, request, message, run_id))
-		return;
-	run = r ? NULL : node_run_bytes(dialects->admission->node, run_id);
-	if (run)
-		r = task_encode_get_run(run, &body);
-	handlers_answer(dialects, request, r, &body);
-}
-
-/* The token of a task that is offered; without one in the answer somebody else has it. */
-void tasks_claim(void *arg, struct request *request, struct message *message)
-{
-	struct dialects *dialects = arg;
-	struct node *node = dialects->admission->node;
-	auto_(slices_done) struct slices body = {0};
-	char text[NODE_TOKEN_TEXT_BYTES];
-	uint64_t number = 0;
-	uint64_t token = 0;
-	bool claimed;
-	int r = task_decode_claim(&request->body, &number);
-
-	(void)message;
-	if (r) {
-		refuse_errno(dialects->admission, request, r);
-		return;
-	}
-	claimed = node_claim(node, handlers_now(), number, &token) &&
-		  node_token_text(node, token, text);
-	r = task_encode_claimed(claimed ? text : NULL, &body);
-	explicit_bzero(text, sizeof text);
-	if (claimed && r == 0)
-		r = admission_hold(dialects->admission, request, token);
-	if (claimed && r)
-		node_worker_lost(node, handlers_now(), number, "no memory");
-	else if (claimed)
-		guests_claimed(dialects->admission->guests, request->peer, token);
-	handlers_answer(dialects, request, r, &body);
-	if (claimed)
-		handlers_changed(dialects);
-}
-
 /* ---- what a worker is given ---- */
 
 void tasks_heartbeat(void *arg, struct request *request, struct message *message)
 {
+	struct dialects *dialects = arg;
 	auto_(slices_done) struct slices body = {0};
 
-	(void)message;
-	handlers_answer(arg, request, task_encode_heartbeat(true, &body), &body);
+	node_heartbeat(dialects->admission->node, handlers_now(), message);
+	handlers_answer(dialects, request, task_encode_heartbeat(true, &body), &body);
+	handlers_changed(dialects);
+}
+
+/* A token that is of no use is answered, not refused. */
+void tasks_app_heartbeat(void *arg, struct request *request, struct message *message)
+{
+	struct dialects *dialects = arg;
+	auto_(slices_done) struct slices body = {0};
+	int r = 0;
+
+	message = admission_find(dialects->admission, request);
+	if (message && node_message_form(message) != MESSAGE_OBJECTS)
+		message = NULL;
+	if (message)
+		r = admission_hold(dialects->admission, request, node_message_token(message));
+	if (message && r == 0)
+		node_heartbeat(dialects->admission->node, handlers_now(), message);
+	if (r == 0)
+		r = task_encode_heartbeat(message != NULL, &body);
+	handlers_answer(dialects, request, r, &body);
+	handlers_changed(dialects);
 }
 
 static int encode_input(
@@ -148,7 +78,7 @@ static int encode_input(
 	return task_encode_input(&input, out);
 }
 
-void tasks_pull_input(void *arg, struct request *request, struct message *message)
+void tasks_pull_input_only(void *arg, struct request *request, struct message *message)
 {
 	struct dialects *dialects = arg;
 	struct admission *admission = dialects->admission;
@@ -169,6 +99,14 @@ void tasks_pull_input(void *arg, struct request *request, struct message *messag
 		handlers_answer(dialects, request, r, &body);
 	}
 	handlers_changed(dialects);
+}
+
+void tasks_pull_input(void *arg, struct request *request, struct message *message)
+{
+	struct dialects *dialects = arg;
+
+	node_heartbeat(dialects->admission->node, handlers_now(), message);
+	tasks_pull_input_only(dialects, request, message);
 }
 
 /* The message without its content, which is there and empty; after the worker has confirmed it, an
@@ -262,7 +200,7 @@ void tasks_confirm(void *arg, struct request *request, struct message *message)
 			!own_message(dialects, request, is_root(instruction, &what.id))))
 		return;
 	node_outputs_coming(dialects->admission->node, message);
-	answer_nothing(request);
+	handlers_answer_nothing(request);
 }
 
 /* Workers of ours log to where they were started. */
@@ -270,5 +208,5 @@ void tasks_logs(void *arg, struct request *request, struct message *message)
 {
 	(void)arg;
 	(void)message;
-	answer_nothing(request);
+	handlers_answer_nothing(request);
 }

@@ -98,6 +98,15 @@ static void where_workers_connect(void **state)
 	} rows[] = {
 		{"", NULL},
 		{"--isolation process", "127.0.0.1:9094"},
+		/* A launcher needs a port; a worker of one message does not. */
+		{"--clientapp-command x{address}", "127.0.0.1:0"},
+		{"--clientapp-command x{address} --clientapp-wait 5 --worker-reconnect 5",
+			"127.0.0.1:0"},
+		{"--clientapp-command x{address} --clientappio-api-address unix:/run/x",
+			"unix:/run/x"},
+		{"--clientapp-command x{address}{token}", NULL},
+		{"--clientapp-command x{address}{token} --clientapp-wait 5", ""},
+		{"--clientapp-command x{address} --isolation process", ""},
 		{"--host 10.0.0.7", "10.0.0.7:9094"},
 		{"--port 0", "127.0.0.1:0"},
 		{"--isolation process --port 1234", "127.0.0.1:1234"},

@@ -97,13 +97,14 @@ static void call_finish(
 	assert_false(call->finished);
 	call->finished = true;
 	call->outcome = outcome;
+	snprintf(call->details, sizeof call->details, "%s", details ? details : "");
 	if (body)
 		assert_int_equal(slices_move(&call->body, body), 0);
 }
 
 static const char *call_header(const struct request *request, const char *key)
 {
-	if (strcmp(key, WORKER_API_TASK_TOKEN) == 0)
+	if (strcmp(key, rig.token_header) == 0)
 		return rig.task_token[0] ? rig.task_token : NULL;
 	for (size_t i = 0; i < PROOF_N; i++)
 		if (strcmp(key, launcher_headers[i]) == 0)
@@ -123,7 +124,7 @@ void call_done(struct call *call)
 	slices_done(&call->body);
 }
 
-/* The method of this name, of whichever service. */
+/* The method of this name, of whichever service; or its path. */
 static const struct method *find_method(const char *name, const struct service **service_out)
 {
 	const struct service *service = held_calls_service(rig.held_calls);
@@ -132,7 +133,10 @@ static const struct method *find_method(const char *name, const struct service *
 	for (size_t i = 0; !method && service; service = dialects_service(rig.dialects, i++)) {
 		char path[128];
 
-		snprintf(path, sizeof path, "/%s/%s", service->name, name);
+		if (name[0] == '/')
+			snprintf(path, sizeof path, "%s", name);
+		else
+			snprintf(path, sizeof path, "/%s/%s", service->name, name);
 		method = service_method(service, 1, path, service_out);
 	}
 	return method;
@@ -321,6 +325,7 @@ uint64_t assert_given(const struct call *call, uint64_t token)
 static int setup_with(const struct node_options *options, bool own_workers)
 {
 	memset(&rig, 0, sizeof rig);
+	rig.token_header = WORKER_API_TASK_TOKEN;
 	assert_int_equal(kit_dir_make(NULL), 0);
 	assert_int_equal(loop_new(&rig.loop), 0);
 	kit_clock_run(rig.loop);

@@ -47,6 +47,8 @@ static void a_task_is_claimed_once(void **state)
 	assert_int_equal(task_decode_claimed(&second, &none), 0);
 	assert_null(none);
 	slices_done(&answer);
+	assert_int_equal(
+		node_get_token(rig.node, now_is(), &id, &(const char *){NULL}), OUTCOME_OK);
 	assert_int_equal(say_nothing("PullPendingTasks", &answer), OUTCOME_OK);
 	assert_int_equal(answer.bytes, 0);
 }
