@@ -75,6 +75,7 @@ int failure_reply_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct failure_reply_options *options, struct failure_reply **out)
 {
 	const struct conversation_options conversation = {.address = options->address,
+		.tls = options->tls,
 		.token = options->token,
 		.task_token = options->task_token,
 		.retry_ms = options->patient ? CLOCK_NEVER : RETRY_MS};

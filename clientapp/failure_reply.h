@@ -6,13 +6,15 @@
 #define FLWR_CLIENTAPP_FAILURE_REPLY_H
 
 #include "common/base/log.h"
+#include "common/rpc/credentials.h"
 #include "common/rpc/rpc.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct failure_reply_options {
-	const char *address; /* of the worker API, as gRPC takes it */
+	const char *address;       /* of the worker API, as gRPC takes it */
+	const struct rpc_tls *tls; /* copied; NULL: plain text */
 	uint64_t token;
 	const char *task_token; /* of a message that is objects; NULL: it is inline */
 	int64_t code;           /* Flower's error code */

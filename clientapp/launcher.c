@@ -147,6 +147,7 @@ static void answer(struct assignment *assignment, int64_t code, const char *reas
 	struct launcher *launcher = assignment->launcher;
 	const struct failure_reply_options options = {
 		.address = launcher->given->address,
+		.tls = launcher->options.tls,
 		.token = assignment->token,
 		.task_token = assignment->task_token,
 		.code = code,
@@ -248,6 +249,10 @@ static void start_worker(struct assignment *assignment)
 		.token = assignment->token,
 		.task_token = assignment->task_token,
 		.address = (char *)launcher->given->address,
+		.tls = !launcher->given->insecure,
+		.root_certificates = (char *)launcher->given->root_certificates,
+		.client_certificate = (char *)launcher->given->client_certificate,
+		.client_key = (char *)launcher->given->client_key,
 		.flwr_home = (char *)launcher->options.flwr_home,
 		.log_level = (int)launcher->given->launch.log_level,
 		.signed_apps = launcher->given->signed_apps,
@@ -362,6 +367,7 @@ static int new_poll(struct launcher *launcher)
 {
 	return work_poll_new(launcher->loop, launcher->rpc, launcher->log,
 		&(struct work_poll_options){.address = launcher->given->address,
+			.tls = launcher->options.tls,
 			.auth = launcher->options.auth,
 			.got = got_token,
 			.arg = launcher},

@@ -8,6 +8,7 @@
 
 #include "clientapp/options.h"
 #include "common/launch/app_bounds.h"
+#include "common/rpc/credentials.h"
 #include "common/rpc/rpc.h"
 
 struct launcher_auth;
@@ -18,6 +19,7 @@ struct launcher_options {
 	const char *flwr_home; /* where apps are installed */
 	const struct app_bounds *bounds;
 	const struct launcher_auth *auth; /* NULL: questions are not signed */
+	const struct rpc_tls *tls;        /* NULL: plain text */
 };
 
 struct launcher;

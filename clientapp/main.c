@@ -9,6 +9,7 @@
  *   io    verifies and unpacks the FAB, makes objects (common/loop), large ones with some
  *         threads beside it (common/base/parallel.h)
  */
+#include "clientapp/api/api_tls.h"
 #include "clientapp/foreign_worker.h"
 #include "clientapp/launcher.h"
 #include "clientapp/options.h"
@@ -89,14 +90,23 @@ static int cannot_work(struct program *program, int r, const struct reason *why)
 /* Handle one message for an agent. */
 static int run_worker(struct program *program, const struct control_start *start)
 {
-	const struct worker_options options = {
-		.start = start, .control = PROCESS_FD, .done = on_done, .arg = program};
+	const struct api_tls_files files = {.root_certificates = start->root_certificates,
+		.client_certificate = start->client_certificate,
+		.client_key = start->client_key};
+	auto_(api_tls_done) struct api_tls tls = {0};
+	const struct worker_options options = {.start = start,
+		.tls = start->tls ? &tls.tls : NULL,
+		.control = PROCESS_FD,
+		.done = on_done,
+		.arg = program};
 	const sigset_t signals = loop_block_signals();
-	const struct reason nothing = {0};
+	struct reason why = {0};
 	struct rpc *rpc = NULL;
 	int status = EXIT_FAILURE;
-	int r = rpc_new(program->loop, &rpc);
+	int r = start->tls ? api_tls_load(&files, &tls, &why) : 0;
 
+	if (r == 0)
+		r = rpc_new(program->loop, &rpc);
 	if (r == 0)
 		r = worker_new(program->loop, rpc, program->log, &options, &program->worker);
 	if (r == 0)
@@ -106,7 +116,7 @@ static int run_worker(struct program *program, const struct control_start *start
 		r = loop_run(program->loop);
 	}
 	if (r)
-		cannot_work(program, r, &nothing);
+		cannot_work(program, r, &why);
 	/* The agent takes success for an answer. */
 	else if (worker_succeeded(program->worker))
 		status = EXIT_SUCCESS;
@@ -251,11 +261,25 @@ static void launcher_auth_at_exit(struct launcher_auth **auth)
 	launcher_auth_free(*auth);
 }
 
+/* What the command line says of TLS. 0, or -errno with a sentence. */
+static int load_tls(
+	const struct clientapp_options *options, struct api_tls *out, struct reason *why)
+{
+	return options->insecure
+		       ? 0
+		       : api_tls_load(&(struct api_tls_files){.root_certificates =
+								      options->root_certificates,
+					      .client_certificate = options->client_certificate,
+					      .client_key = options->client_key},
+				 out, why);
+}
+
 /* Started by somebody else: this program is the agent. */
 static int run_alone(struct program *program, const struct clientapp_options *options)
 {
 	auto_(flwr_home_done) struct flwr_home home = {0};
 	auto_(launcher_auth_at_exit) struct launcher_auth *auth = NULL;
+	auto_(api_tls_done) struct api_tls tls = {0};
 	struct reason why = {0}, cause = {0};
 	int r;
 
@@ -265,6 +289,8 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 	r = agent_check_python(options->launch.python, &why);
 	if (r == 0)
 		r = app_bounds_init(&program->bounds, program->core_bytes, &options->launch, &why);
+	if (r == 0)
+		r = load_tls(options, &tls, &why);
 	if (r == 0 && program->bounds.user)
 		r = app_user_check(program->bounds.user, home.path, options->launch.python, &why);
 	if (r) {
@@ -290,7 +316,8 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 	return run_launcher(program, &(struct launcher_options){.given = options,
 					     .flwr_home = home.path,
 					     .bounds = &program->bounds,
-					     .auth = auth});
+					     .auth = auth,
+					     .tls = options->insecure ? NULL : &tls.tls});
 }
 
 /* The program proper, once the command line is understood: its exit status. */

@@ -44,6 +44,12 @@ static const struct row rows[] = {
 	{BOTH, ROW_PATH("superexec-auth-secret-file", AT(secret_file), "FILE",
 		       "Without a token: the secret of the SuperNode's launchers, to sign with when asking for messages.")},
 	{BOTH, ROW_FLAG("insecure", AT(insecure), "Talk to the SuperNode without TLS.")},
+	{BOTH, ROW_PATH("root-certificates", AT(root_certificates), "FILE",
+		       "PEM file of the authorities that the SuperNode's certificate may come from (default: those of the system).")},
+	{BOTH, ROW_PATH("client-certificate", AT(client_certificate), "FILE",
+		       "PEM file of the certificate to show to a SuperNode that wants one (--ssl-require-client-certificate).")},
+	{BOTH, ROW_PATH("client-key", AT(client_key), "FILE",
+		       "PEM file of the key of that certificate.")},
 	{BOTH, ROW_INTEGER("parent-pid", AT(parent_pid), 1, INT32_MAX, "PID",
 		       "End when this process has ended.")},
 	{LAUNCHER, ROW_TEXT("plugin-type", AT(plugin_type), "TYPE",
@@ -70,8 +76,6 @@ static const struct row rows[] = {
 	{CLIENTAPP, ROW_TEXT("core-limit", AT(core_limit), "BYTES", NULL)},
 	{BOTH, ROW_ACTION("version", 'V', OPTIONS_VERSION, "Print the version and exit.")},
 	{BOTH, ROW_ACTION("help", 'h', OPTIONS_HELP, "Print this text and exit.")},
-	/* check_tls() refuses it: with --insecure as a contradiction, else as not there. */
-	{BOTH, ROW_PATH("root-certificates", AT(root_certificates), "FILE", NULL)},
 	/* Flower's name before 1.15. */
 	{CLIENTAPP, ROW_REFUSED("supernode", "HOST:PORT",
 			    "--supernode is called --clientappio-api-address ADDR")},
@@ -104,23 +108,30 @@ static struct option_table table_of(
 
 /* ---- the address ---- */
 
-/* Without its scheme, if it has one. */
+/* Without its scheme, if it has one: http:// and https:// are as good as --insecure and its
+ * absence. */
 static int take_address(struct clientapp_options *options, const char *option, struct reason *why)
 {
 	struct reason cause = {0};
-	bool taken = false;
-	int r = address_take_plain(options->address, &taken, &options->bare, &cause);
+	enum address_scheme scheme = ADDRESS_BARE;
+	int r = address_take_scheme(options->address, &scheme, &options->bare);
 
-	if (r == -ENOMEM)
+	if (r)
 		return r;
-	if (r == 0)
-		r = address_check_unix(options->bare, false, &cause);
-	if (r == 0)
-		options->address = options->bare;
-	if (taken)
+	if (scheme == ADDRESS_HTTPS && options->insecure)
+		return reason_code(why, -EINVAL,
+			"--%s https:// is for TLS, which --insecure turns off: leave one out",
+			option);
+	if (scheme == ADDRESS_HTTP)
+		options->insecure = true;
+	r = address_check_unix(options->bare, false, &cause);
+	if (r)
+		return reason_exit(
+			why, r, EXIT_CODE_ADDRESS_INVALID, "--%s %s", option, cause.text);
+	options->address = options->bare;
+	if (scheme != ADDRESS_BARE)
 		options->warning = "the scheme before the SuperNode's address is not needed";
-	return r ? reason_exit(why, r, EXIT_CODE_ADDRESS_INVALID, "--%s %s", option, cause.text)
-		 : 0;
+	return 0;
 }
 
 /* The address has two names. */
@@ -204,18 +215,42 @@ static int check_token(struct clientapp_options *options, struct reason *why)
 
 /* ---- all of it ---- */
 
+/* Is it a file that can be read? NULL is fine. */
+static int check_file(const char *option, const char *path, struct reason *why)
+{
+	struct stat file;
+
+	if (!path)
+		return 0;
+	if (stat(path, &file) < 0)
+		return reason_exit(why, -errno, EXIT_CODE_PATH_INVALID,
+			"--%s %s cannot be read: %s", option, path, strerror(errno));
+	return S_ISREG(file.st_mode) ? 0
+				     : reason_exit(why, -EINVAL, EXIT_CODE_PATH_INVALID,
+					       "--%s %s is no file", option, path);
+}
+
 static int check_tls(const struct clientapp_options *options, struct reason *why)
 {
+	int r;
+
 	if (options->insecure && options->root_certificates)
 		return reason_exit(why, -EINVAL, EXIT_CODE_CERTIFICATES_WITH_INSECURE,
 			"--root-certificates is for TLS, which --insecure turns off: leave it out");
-	if (options->root_certificates)
+	if (options->insecure && (options->client_certificate || options->client_key))
+		return reason_exit(why, -EINVAL, EXIT_CODE_CERTIFICATES_WITH_INSECURE,
+			"--client-certificate is for TLS, which --insecure turns off: leave it out");
+	if (!options->client_certificate != !options->client_key)
 		return reason_code(why, -EINVAL,
-			"--root-certificates: TLS to the SuperNode is not in this version; use --insecure");
-	return options->insecure
-		       ? 0
-		       : reason_code(why, -EINVAL,
-				 "TLS to the SuperNode is not in this version: give --insecure to talk to it without");
+			"--client-certificate and --client-key belong together: give both, or none");
+	if (!options->insecure && strncmp(options->address, "unix:", 5) == 0)
+		return reason_code(why, -EINVAL,
+			"there is no TLS at %s, where nobody can read along: give --insecure",
+			options->address);
+	r = check_file("root-certificates", options->root_certificates, why);
+	if (r == 0)
+		r = check_file("client-certificate", options->client_certificate, why);
+	return r ? r : check_file("client-key", options->client_key, why);
 }
 
 static int check_launcher(const struct clientapp_options *options, struct reason *why)
@@ -247,8 +282,8 @@ static int check(struct clientapp_options *options, struct reason *why)
 	if (r == 0)
 		r = check_token(options, why);
 	if (r == 0)
-		r = check_tls(options, why);
-	return r ? r : choose_address(options, why);
+		r = choose_address(options, why);
+	return r ? r : check_tls(options, why);
 }
 
 /* The last part of a path names the program. */
@@ -297,10 +332,10 @@ void clientapp_options_help(FILE *file, const struct clientapp_options *options)
 	const struct option_table table = table_of(options, specs);
 
 	if (is_launcher(options))
-		fputs("usage: flower-superexec --insecure --runtime-api-address ADDR [options]\n\n",
+		fputs("usage: flower-superexec --runtime-api-address ADDR [--insecure] [options]\n\n",
 			file);
 	else
-		fputs("usage: flwr-clientapp --insecure [--clientappio-api-address ADDR] [options]\n\n",
+		fputs("usage: flwr-clientapp [--insecure] [--clientappio-api-address ADDR] [options]\n\n",
 			file);
 	fputs("Asks a Flower SuperNode (--isolation process) for messages, runs the ClientApp for each, returns the\nreplies.",
 		file);

@@ -24,7 +24,10 @@ struct clientapp_options {
 	uint64_t token;         /* of an inline message */
 	const char *task_token; /* token_text, when it is that of a message that is objects */
 	bool insecure;
-	const char *root_certificates;
+	/* With TLS: PEM files. */
+	const char *root_certificates;  /* NULL: the system's */
+	const char *client_certificate; /* with client_key; NULL: none is shown */
+	const char *client_key;
 	int64_t parent_pid; /* 0: not given */
 	const char *plugin_type, *executor;
 	const char *secret_file; /* of the launchers */

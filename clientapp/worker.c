@@ -505,6 +505,7 @@ int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const uint64_t content_max_bytes =
 		start->content_max_bytes ? start->content_max_bytes : budget_default_limit();
 	const struct conversation_options conversation = {.address = start->address,
+		.tls = options->tls,
 		.token = start->token,
 		.task_token = start->task_token,
 		.retry_ms = WORKER_RETRY_MS,

@@ -6,10 +6,12 @@
 #define FLWR_CLIENTAPP_WORKER_H
 
 #include "common/launch/control.h"
+#include "common/rpc/credentials.h"
 #include "common/rpc/rpc.h"
 
 struct worker_options {
 	const struct control_start *start; /* what the agent has said; strings are copied */
+	const struct rpc_tls *tls;         /* to the SuperNode; NULL: plain text */
 	int control;                       /* socket to the agent; taken over, on failure too */
 	void (*done)(void *arg);           /* from the loop, once: the message is settled */
 	void *arg;

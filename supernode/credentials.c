@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int load_key(const struct supernode_options *options, struct log *log, struct auth **out,
 	struct reason *why)
@@ -14,6 +15,24 @@ static int load_key(const struct supernode_options *options, struct log *log, st
 	int r = auth_load(options->auth_private_key, options->auth_public_key, log, out, &cause);
 
 	return r ? reason_exit(why, r, auth_exit_code(r), "%s", cause.text) : 0;
+}
+
+static int load_worker_tls(
+	const struct supernode_options *options, struct tls **out, struct reason *why)
+{
+	struct reason cause = {0};
+	int r;
+
+	if (!options->ssl_certificate)
+		return 0;
+	r = tls_new(&(struct tls_files){.certificate = options->ssl_certificate,
+			    .key = options->ssl_key,
+			    .authorities = options->ssl_authorities,
+			    .require_client = options->ssl_require_client},
+		out, &cause);
+	return r && cause.text[0] ? reason_exit(why, r, EXIT_CODE_SERVER_CERTIFICATES_INVALID,
+					    "TLS of the worker API: %s", cause.text)
+				  : r;
 }
 
 int credentials_load(const struct supernode_options *options, struct log *log,
@@ -40,7 +59,23 @@ int credentials_load(const struct supernode_options *options, struct log *log,
 			return reason_exit(why, r, EXIT_CODE_TRUSTED_ENTITIES_INVALID,
 				"--trusted-entities: %s", cause.text);
 	}
-	return r;
+	return r ? r : load_worker_tls(options, &out->workers, why);
+}
+
+void credentials_reload(const struct credentials *credentials, struct log *log)
+{
+	struct reason why = {0};
+	int r;
+
+	if (!credentials->workers)
+		return;
+	r = tls_reload(credentials->workers, &why);
+	if (r)
+		log_error(log, "worker API: its certificates were not read again, and stay: %s",
+			why.text[0] ? why.text : strerror(-r));
+	else
+		log_info(log,
+			"worker API: its certificates were read again, for connections from now on");
 }
 
 void credentials_done(struct credentials *credentials)
@@ -49,5 +84,6 @@ void credentials_done(struct credentials *credentials)
 	auth_free(credentials->key);
 	trusted_free(credentials->trusted);
 	launcher_auth_free(credentials->launchers);
+	tls_free(credentials->workers);
 	*credentials = (struct credentials){0};
 }

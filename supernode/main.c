@@ -33,7 +33,9 @@
 
 static void on_signal(void *arg, int signal)
 {
-	if (signal != SIGHUP)
+	if (signal == SIGHUP)
+		supernode_reload(arg);
+	else
 		supernode_stop(arg);
 }
 

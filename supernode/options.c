@@ -24,9 +24,6 @@
 #define WORKER_HOST  "127.0.0.1"
 #define WORKER_PORT  9094
 
-#define NO_WORKER_TLS                                                                              \
-	"workers are spoken to without TLS; leave it out, and keep the worker API on loopback or in a network of its own"
-
 static const char *const isolations[] = {"subprocess", "process", NULL};
 
 static const struct option_spec rows[] = {
@@ -51,6 +48,13 @@ static const struct option_spec rows[] = {
 		"The group whose members may connect to unix:PATH (default: that of the process)."),
 	ROW_PATH("superexec-auth-secret-file", AT(launcher_secret), "FILE",
 		"With --isolation process: the secret with which launchers sign when they ask for messages; others are refused."),
+	ROW_PATH("ssl-certfile", AT(ssl_certificate), "FILE",
+		"TLS of the worker API: PEM file of its certificate, and of those between that and its authority. With the next two."),
+	ROW_PATH("ssl-keyfile", AT(ssl_key), "FILE", "PEM file of the key of that certificate."),
+	ROW_PATH("ssl-ca-certfile", AT(ssl_authorities), "FILE",
+		"PEM file of the authorities that the certificates of the worker API and of its workers may come from."),
+	ROW_FLAG("ssl-require-client-certificate", AT(ssl_require_client),
+		"Refuse a worker that shows no certificate by --ssl-ca-certfile."),
 	ROW_TEXT("host", AT(host), "HOST",
 		"As --clientappio-api-address HOST:9094, or with --port."),
 	ROW_INTEGER("port", AT(port), 0, 65535, "PORT",
@@ -103,13 +107,11 @@ static const struct option_spec rows[] = {
 	ROW_ACTION("help", 'h', OPTIONS_HELP, "Print this text and exit."),
 	/* Flower's name before 1.15. */
 	ROW_REFUSED("server", "HOST:PORT", "--server is called --superlink HOST:PORT"),
+	/* Their names before 1.37. */
+	ROW_PATH("appio-ssl-certfile", AT(appio_ssl_certificate), "FILE", NULL),
+	ROW_PATH("appio-ssl-keyfile", AT(appio_ssl_key), "FILE", NULL),
+	ROW_PATH("appio-ssl-ca-certfile", AT(appio_ssl_authorities), "FILE", NULL),
 	/* Options of Flower's releases that are not there. */
-	ROW_NOT_HERE("ssl-certfile", "FILE", NO_WORKER_TLS),
-	ROW_NOT_HERE("ssl-keyfile", "FILE", NO_WORKER_TLS),
-	ROW_NOT_HERE("ssl-ca-certfile", "FILE", NO_WORKER_TLS),
-	ROW_NOT_HERE("appio-ssl-certfile", "FILE", NO_WORKER_TLS),
-	ROW_NOT_HERE("appio-ssl-keyfile", "FILE", NO_WORKER_TLS),
-	ROW_NOT_HERE("appio-ssl-ca-certfile", "FILE", NO_WORKER_TLS),
 	LAUNCH_ROW_DEPENDENCIES,
 };
 
@@ -221,6 +223,52 @@ static int check_tls(struct supernode_options *options, struct reason *why)
 					  : 0;
 }
 
+static bool is_unix(const char *address)
+{
+	return address && strncmp(address, "unix:", 5) == 0;
+}
+
+/* The name from 1.37 on wins. */
+static void choose(const char **newer, const char **older)
+{
+	if (!*newer)
+		*newer = take_pointer(older);
+}
+
+/* TLS of the worker API. */
+static int check_worker_tls(struct supernode_options *options, struct reason *why)
+{
+	int r;
+
+	if (options->appio_ssl_certificate || options->appio_ssl_key ||
+		options->appio_ssl_authorities)
+		options->warnings[4] =
+			"--appio-ssl-certfile, --appio-ssl-keyfile and --appio-ssl-ca-certfile are called --ssl-certfile, --ssl-keyfile and --ssl-ca-certfile now";
+	choose(&options->ssl_certificate, &options->appio_ssl_certificate);
+	choose(&options->ssl_key, &options->appio_ssl_key);
+	choose(&options->ssl_authorities, &options->appio_ssl_authorities);
+	if (!options->ssl_certificate && !options->ssl_key && !options->ssl_authorities)
+		return options->ssl_require_client
+			       ? reason_code(why, -EINVAL,
+					 "--ssl-require-client-certificate is for TLS: give --ssl-certfile, --ssl-keyfile and --ssl-ca-certfile")
+			       : 0;
+	if (!options->ssl_certificate || !options->ssl_key || !options->ssl_authorities)
+		return reason_exit(why, -EINVAL, EXIT_CODE_SERVER_CERTIFICATES_INVALID,
+			"--ssl-certfile, --ssl-keyfile and --ssl-ca-certfile belong together: give all three, or none");
+	if (is_unix(options->worker_api_address))
+		return reason_code(why, -EINVAL,
+			"--ssl-certfile is for a worker API at HOST:PORT: nobody can read along at unix:PATH; leave one out");
+	if (!options->worker_api_address)
+		options->warnings[5] =
+			"--ssl-certfile has no effect: the worker API is at a private unix socket, where nobody can read along";
+	r = check_file("ssl-certfile", options->ssl_certificate, EXIT_CODE_PATH_INVALID, why);
+	if (r == 0)
+		r = check_file("ssl-keyfile", options->ssl_key, EXIT_CODE_PATH_INVALID, why);
+	return r ? r
+		 : check_file("ssl-ca-certfile", options->ssl_authorities, EXIT_CODE_PATH_INVALID,
+			   why);
+}
+
 static int check_keys(struct supernode_options *options, struct reason *why)
 {
 	int r = 0;
@@ -280,11 +328,6 @@ static bool contradicts(const struct supernode_options *options)
 		return true;
 	return options->port >= 0 &&
 	       (number_u64(colon + 1, &port) != 0 || port != (uint64_t)options->port);
-}
-
-static bool is_unix(const char *address)
-{
-	return address && strncmp(address, "unix:", 5) == 0;
 }
 
 /* --host and --port are the halves of --clientappio-api-address. */
@@ -410,6 +453,8 @@ static int check(struct supernode_options *options, struct reason *why)
 		r = launch_options_check(&options->launch, why);
 	if (r == 0)
 		r = check_tls(options, why);
+	if (r == 0)
+		r = check_worker_tls(options, why);
 	if (r == 0)
 		r = check_keys(options, why);
 	if (r == 0)

@@ -8,7 +8,7 @@
 #include "common/base/value.h"
 #include "common/launch/launch_options.h"
 
-#define OPTIONS_WARNINGS 4
+#define OPTIONS_WARNINGS 6
 
 struct app_bounds;
 
@@ -39,6 +39,10 @@ struct supernode_options {
 					   private unix socket */
 	const char *socket_group;       /* of a unix socket; NULL: the process's own */
 	const char *launcher_secret;    /* a file; NULL: everybody may ask for messages */
+	/* TLS of the worker API at host:port: PEM files, all three or none; NULL: plain text. */
+	const char *ssl_certificate, *ssl_key, *ssl_authorities;
+	const char *appio_ssl_certificate, *appio_ssl_key, *appio_ssl_authorities; /* older names */
+	bool ssl_require_client;       /* workers must show a certificate */
 	const char *host;              /* with port the same as worker_api_address, in two halves */
 	int64_t port;                  /* -1: not given */
 	char *host_port;               /* both as worker_api_address, ours */

@@ -77,6 +77,13 @@ static int new_runner(struct supernode *supernode)
 			.log = supernode->log,
 			.agent = supernode->agent,
 			.address = workers_address(supernode->workers),
+			.tls = options->worker_api_address && supernode->credentials.workers,
+			.root_certificates = options->ssl_authorities,
+			/* Workers of the node show that they are of it. */
+			.client_certificate = options->ssl_require_client
+						      ? options->ssl_certificate
+						      : NULL,
+			.client_key = options->ssl_require_client ? options->ssl_key : NULL,
 			.flwr_home = supernode->flwr_home.path,
 			.command = options->clientapp_command,
 			.token_dir = supernode->token_files ? supernode->dir.path : NULL,
@@ -151,6 +158,8 @@ static int new_server(struct supernode *supernode, struct reason *why)
 			.address = options->worker_api_address,
 			.socket_group = options->socket_group,
 			.launchers = supernode->credentials.launchers,
+			.tls = supernode->credentials.workers,
+			.shows_certificates = options->ssl_require_client,
 			.dir = supernode->dir.path,
 			.receive_max_bytes = options->grpc_max_bytes,
 			.memory_max_bytes = supernode->budget.limit_bytes + WORKERS_SPARE_BYTES,
@@ -333,6 +342,11 @@ void supernode_start(struct supernode *supernode)
 		log_warn(supernode->log,
 			"--trusted-entities: FABs are checked here, installed apps by the workers that come: start each flwr-clientapp with --signed-apps");
 	fleet_start(supernode->fleet);
+}
+
+void supernode_reload(struct supernode *supernode)
+{
+	credentials_reload(&supernode->credentials, supernode->log);
 }
 
 bool supernode_hurried(const struct supernode *supernode)

@@ -25,6 +25,9 @@ void supernode_start(struct supernode *supernode);
  */
 void supernode_stop(struct supernode *supernode);
 
+/* Read the certificates of the worker API again; connections that are there go on. */
+void supernode_reload(struct supernode *supernode);
+
 /* 0: stopped, or told to by the SuperLink; 1: gave up. */
 int supernode_status(const struct supernode *supernode);
 

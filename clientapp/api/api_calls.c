@@ -170,6 +170,7 @@ int api_calls_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	calls->token = api_token_header(calls->task_token);
 	r = api_channel_new(rpc,
 		&(struct api_channel_options){.address = options->address,
+			.tls = options->tls,
 			.receive_max_bytes = RECEIVE_MAX_BYTES,
 			.log = log,
 			.token = calls->task_token ? &calls->token : NULL},

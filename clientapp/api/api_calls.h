@@ -14,8 +14,9 @@
 struct api_calls;
 
 struct api_calls_options {
-	const char *address;    /* as gRPC takes it */
-	const char *task_token; /* shown in each call; NULL: none */
+	const char *address;       /* as gRPC takes it */
+	const struct rpc_tls *tls; /* copied; NULL: plain text */
+	const char *task_token;    /* shown in each call; NULL: none */
 	int64_t retry_ms; /* how long a SuperNode that cannot be reached is tried in each call;
 			     CLOCK_NEVER: for ever */
 };

@@ -18,6 +18,7 @@ int api_channel_new(
 	const struct rpc_interceptor token = rpc_show_header(options->token);
 	const struct rpc_channel_options channel = {
 		.target = options->address,
+		.tls = options->tls,
 		.receive_max_bytes = options->receive_max_bytes,
 		.keepalive_ms = KEEPALIVE_MS,
 		.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,

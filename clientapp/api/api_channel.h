@@ -8,7 +8,8 @@
 #include "common/rpc/call.h"
 
 struct api_channel_options {
-	const char *address; /* as gRPC takes it; copied */
+	const char *address;       /* as gRPC takes it; copied */
+	const struct rpc_tls *tls; /* copied; NULL: plain text */
 	uint64_t receive_max_bytes;
 	struct log *log; /* for the progress of contents; NULL: it is not told */
 	/* Each call shows this header (rpc_show_header()); NULL: none. */

@@ -13,6 +13,7 @@ int conversation_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct conversation_options *options, struct conversation **out)
 {
 	const struct api_calls_options calls = {.address = options->address,
+		.tls = options->tls,
 		.task_token = options->task_token,
 		.retry_ms = options->retry_ms};
 	struct conversation *conversation =

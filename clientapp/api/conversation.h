@@ -16,7 +16,8 @@
 struct conversation;
 
 struct conversation_options {
-	const char *address; /* of the worker API, as gRPC takes it */
+	const char *address;       /* of the worker API, as gRPC takes it */
+	const struct rpc_tls *tls; /* copied; NULL: plain text */
 	uint64_t token;
 	const char *task_token; /* of a message that is objects (dialect 6); NULL: token is all, it
 				   is inline (dialect 1) */

@@ -106,8 +106,9 @@ int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	poll->pace = (struct pace){POLL_MIN_MS, POLL_MAX_MS, clock_now_ms()};
 	poll->address = strdup(options->address);
 	r = api_channel_new(rpc,
-		&(struct api_channel_options){
-			.address = options->address, .receive_max_bytes = RECEIVE_MAX_BYTES},
+		&(struct api_channel_options){.address = options->address,
+			.tls = options->tls,
+			.receive_max_bytes = RECEIVE_MAX_BYTES},
 		&poll->channel);
 	for (size_t i = 0; i < ASK_N; i++) {
 		struct question *question = &poll->questions[i];

@@ -22,6 +22,7 @@ typedef void work_poll_fn(void *arg, uint64_t token, const char *task_token);
 
 struct work_poll_options {
 	const char *address;              /* as gRPC takes it; copied */
+	const struct rpc_tls *tls;        /* copied; NULL: plain text */
 	const struct launcher_auth *auth; /* borrowed; NULL: what is asked is not signed */
 	work_poll_fn *got;
 	void *arg;

@@ -18,6 +18,8 @@ static const struct {
 	{EXIT_CODE_NO_SUPERLINK, "no connection to the SuperLink"},
 	{EXIT_CODE_ADDRESS_INVALID, "address invalid"},
 	{EXIT_CODE_CERTIFICATES_WITH_INSECURE, "certificates together with --insecure"},
+	{EXIT_CODE_PATH_INVALID, "path invalid"},
+	{EXIT_CODE_SERVER_CERTIFICATES_INVALID, "server certificates invalid"},
 };
 
 const char *exit_code_meaning(int code)

@@ -15,6 +15,8 @@ enum exit_code {
 	EXIT_CODE_NO_SUPERLINK = 305, /* since 1.40 */
 	EXIT_CODE_ADDRESS_INVALID = 600,
 	EXIT_CODE_CERTIFICATES_WITH_INSECURE = 603,
+	EXIT_CODE_PATH_INVALID = 604,
+	EXIT_CODE_SERVER_CERTIFICATES_INVALID = 605,
 };
 
 /* The code's meaning in a few words; NULL for EXIT_CODE_NONE and numbers that are none of these. */

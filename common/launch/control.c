@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CONTROL_VERSION      5
-#define CONTROL_BYTES        16384
-#define CONTROL_STRING_BYTES 3072 /* four of them fit, and a token */
+#define CONTROL_VERSION      6
+#define CONTROL_BYTES        32768
+#define CONTROL_STRING_BYTES 3072 /* nine of them fit, and a token */
 #define CONTROL_TOKEN_BYTES  1024
 #define CONTROL_FDS          4 /* more than one is wrong, but must be seen to be closed */
 
@@ -112,6 +112,7 @@ static void start_put(struct packet *packet, const struct control_message *messa
 	uint8_t stderr_in_replies = message->start.stderr_in_replies;
 	uint8_t signed_apps = message->start.signed_apps;
 	uint8_t names_apps = message->start.names_apps;
+	uint8_t tls = message->start.tls;
 
 	put(packet, &message->start.token, sizeof message->start.token);
 	put(packet, &message->start.content_max_bytes, sizeof message->start.content_max_bytes);
@@ -119,16 +120,20 @@ static void start_put(struct packet *packet, const struct control_message *messa
 	put(packet, &stderr_in_replies, sizeof stderr_in_replies);
 	put(packet, &signed_apps, sizeof signed_apps);
 	put(packet, &names_apps, sizeof names_apps);
+	put(packet, &tls, sizeof tls);
 	put_string(packet, message->start.address, CONTROL_STRING_BYTES);
 	put_string(packet, message->start.flwr_home, CONTROL_STRING_BYTES);
 	put_optional(packet, message->start.command, CONTROL_STRING_BYTES);
 	put_optional(packet, message->start.token_file, CONTROL_STRING_BYTES);
 	put_optional(packet, message->start.task_token, CONTROL_TOKEN_BYTES);
+	put_optional(packet, message->start.root_certificates, CONTROL_STRING_BYTES);
+	put_optional(packet, message->start.client_certificate, CONTROL_STRING_BYTES);
+	put_optional(packet, message->start.client_key, CONTROL_STRING_BYTES);
 }
 
 static void start_get(struct packet *packet, struct control_message *message)
 {
-	uint8_t stderr_in_replies = 0, signed_apps = 0, names_apps = 0;
+	uint8_t stderr_in_replies = 0, signed_apps = 0, names_apps = 0, tls = 0;
 	int32_t log_level;
 
 	get(packet, &message->start.token, sizeof message->start.token);
@@ -137,17 +142,22 @@ static void start_get(struct packet *packet, struct control_message *message)
 	get(packet, &stderr_in_replies, sizeof stderr_in_replies);
 	get(packet, &signed_apps, sizeof signed_apps);
 	get(packet, &names_apps, sizeof names_apps);
+	get(packet, &tls, sizeof tls);
 	message->start.log_level = log_level;
 	message->start.address = get_string(packet);
 	message->start.flwr_home = get_string(packet);
 	message->start.command = get_optional(packet);
 	message->start.token_file = get_optional(packet);
 	message->start.task_token = get_optional(packet);
+	message->start.root_certificates = get_optional(packet);
+	message->start.client_certificate = get_optional(packet);
+	message->start.client_key = get_optional(packet);
 	message->start.stderr_in_replies = stderr_in_replies;
 	message->start.signed_apps = signed_apps;
 	message->start.names_apps = names_apps;
+	message->start.tls = tls;
 	if (log_level < 0 || log_level >= LOG_LEVEL_N || stderr_in_replies > 1 || signed_apps > 1 ||
-		names_apps > 1)
+		names_apps > 1 || tls > 1)
 		packet->broken = true;
 }
 
@@ -254,6 +264,9 @@ void control_message_done(struct control_message *message)
 	free(message->start.flwr_home);
 	free(message->start.command);
 	free(message->start.token_file);
+	free(message->start.root_certificates);
+	free(message->start.client_certificate);
+	free(message->start.client_key);
 	if (message->start.task_token)
 		explicit_bzero(message->start.task_token, strlen(message->start.task_token));
 	free(message->start.task_token);

@@ -16,6 +16,8 @@ struct control_start {
 	char *task_token; /* of a message that is objects (dialect 6 of the worker API); NULL:
 			     it is inline (dialect 1), token is all */
 	char *address;    /* of the worker API, as gRPC takes it */
+	bool tls;         /* spoken there; with these PEM files, where they are not NULL: */
+	char *root_certificates, *client_certificate, *client_key;
 	char *flwr_home;  /* where apps are installed */
 	char *command;    /* template of another worker to be kept (command.h); NULL: none */
 	char *token_file; /* for the command: the token is in it; NULL: none */

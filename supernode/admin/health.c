@@ -158,7 +158,8 @@ static void connections_crowded(void *arg)
 	struct connection *oldest = NULL;
 
 	for (struct connection *at = door_connections(health->door); at; at = at->next)
-		if (!health_connection(at)->kept)
+		if (!health_connection(at)->kept &&
+			(!oldest || at->share->connections >= oldest->share->connections))
 			oldest = at;
 	/* HEALTH_KEPT_MAX sees to it that there is one. */
 	door_complain(

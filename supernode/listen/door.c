@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define COMPLAIN_MS 10000
@@ -30,6 +31,8 @@ struct door {
 	struct timer *refused;          /* some connection has had many calls refused */
 	struct connection *connections; /* the newest first */
 	unsigned count;
+	unsigned handshakes; /* that have not ended */
+	struct shares shares;
 	uint64_t numbers;
 	struct debt debt;      /* of all connections */
 	int64_t complained_ms; /* when the last line was written; 0: none was */
@@ -56,12 +59,24 @@ void door_complain(struct door *door, const struct peer *peer, const char *what)
 
 /* ---- a connection ---- */
 
+static void connection_set_greeting(struct connection *connection, bool greeting)
+{
+	if (connection->greeting == greeting)
+		return;
+	connection->greeting = greeting;
+	connection->share->handshakes += greeting ? 1 : -1U;
+	connection->door->handshakes += greeting ? 1 : -1U;
+}
+
 static void connection_close(struct connection *connection, bool by_peer)
 {
 	struct door *door = connection->door;
 
 	watch_free(connection->watch);
 	relay_free(connection->relay);
+	stream_done(&connection->stream);
+	connection_set_greeting(connection, false);
+	share_drop(connection->share);
 	/* There are duplicates, of a direct one the server's; the server closes what it has when it
 	 * sees the end. */
 	shutdown(connection->fd, SHUT_RDWR);
@@ -192,8 +207,8 @@ static int connection_relay(struct connection *connection, bool guarded)
 	int fd;
 
 	if (relay_new(connection->door->relays,
-		    &(struct relay_options){
-			    .fd = connection->fd,
+		    &(struct relay_options){.stream = &connection->stream,
+			    .share = connection->share,
 			    .guarded = guarded,
 			    .ops = &relay_events,
 			    .arg = connection},
@@ -258,30 +273,69 @@ static enum match find_front_end(
 	return best;
 }
 
+/* It ends without a front-end: the owner is told why, by the n bytes. */
+static void connection_unserved(
+	struct connection *connection, enum door_unserved why, const void *bytes, size_t n)
+{
+	const struct door_options *options = &connection->door->options;
+
+	options->ops->unserved(options->arg, &connection->peer, why, bytes, n);
+	/* Words of TLS about it are on their way. */
+	if (why == DOOR_TLS)
+		stream_finish(&connection->stream);
+	connection_end(connection);
+}
+
+/* Too many handshakes have not ended: the oldest ends of the address that has most of them. */
+static void door_cut_handshake(struct door *door)
+{
+	static const char why[] = "too many TLS handshakes at once: the oldest is closed";
+	struct connection *cut = NULL;
+
+	/* The newest come first. */
+	for (struct connection *at = door->connections; at; at = at->next)
+		if (at->greeting && (!cut || at->share->handshakes >= cut->share->handshakes))
+			cut = at;
+	connection_unserved(cut, DOOR_TLS, why, sizeof why - 1);
+}
+
 static void connection_first_bytes(void *arg, int ready)
 {
 	struct connection *connection = arg;
-	const struct door_options *options = &connection->door->options;
+	struct door *door = connection->door;
+	struct stream *stream = &connection->stream;
 	const struct front_end *front_end = NULL;
-	char bytes[FRONT_END_BYTES];
-	ssize_t n = recv(connection->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+	uint8_t bytes[FRONT_END_BYTES];
+	size_t plain = 0;
+	ssize_t n = stream_peek(stream, bytes, sizeof bytes, &plain);
 	enum match match;
 
 	(void)ready;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	connection_set_greeting(connection, stream_is_greeting(stream));
+	if (n == STREAM_AGAIN) {
+		if (door->handshakes > DOOR_HANDSHAKES_MAX)
+			door_cut_handshake(door);
 		return;
+	}
+	if (n == STREAM_PLAIN) {
+		connection_unserved(connection, DOOR_PLAIN, bytes, plain);
+		return;
+	}
+	if (n < 0 && stream->why) {
+		connection_unserved(connection, DOOR_TLS, stream->why, strlen(stream->why));
+		return;
+	}
 	if (n < 0)
 		n = 0;
-	match = n ? find_front_end(connection->door, bytes, (size_t)n, &front_end) : MATCH_PART;
+	match = n ? find_front_end(door, (char *)bytes, (size_t)n, &front_end) : MATCH_PART;
 	if (match == MATCH_WHOLE) {
 		connection_serve(connection, front_end);
 		return;
 	}
 	if (n && match == MATCH_PART && !way_has_hung_up(connection->fd))
 		return;
-	options->ops->unserved(options->arg, &connection->peer,
-		match == MATCH_NONE ? DOOR_OTHER : DOOR_ENDED, bytes, (size_t)n);
-	connection_end(connection);
+	connection_unserved(
+		connection, match == MATCH_NONE ? DOOR_OTHER : DOOR_ENDED, bytes, (size_t)n);
 }
 
 static void peer_describe(int fd, const struct sockaddr_storage *address, struct peer *peer)
@@ -328,13 +382,20 @@ static void door_accepted(void *arg, int fd, const struct sockaddr_storage *addr
 	peer_describe(fd, address, &connection->peer);
 	if (!door_has_room(door, &connection->peer))
 		return;
-	connection->watch = watch_new(
-		door->loop, fd, WATCH_READ | WATCH_EDGE, connection_first_bytes, connection);
-	if (!connection->watch)
+	connection->share = share_take(&door->shares, address, connection->peer.uid);
+	if (!connection->share)
 		return;
+	connection->watch = watch_new(door->loop, fd,
+		WATCH_READ | WATCH_EDGE | (door->options.tls ? WATCH_WRITE : 0),
+		connection_first_bytes, connection);
+	if (!connection->watch) {
+		share_drop(connection->share);
+		return;
+	}
 	take_pointer(&made);
 	connection->door = door;
 	connection->fd = take_fd(&owned);
+	stream_init(&connection->stream, connection->fd, door->options.tls);
 	connection->peer.received = peer_received;
 	connection->deadline_ms = clock_after(clock_now_ms(), DOOR_PREFACE_MS);
 	allowance_begin(&connection->allowance, connection->fd, clock_now_ms());

@@ -13,8 +13,11 @@
 #include "supernode/listen/allowance.h"
 #include "supernode/listen/front_end.h"
 #include "supernode/listen/relay.h"
+#include "supernode/listen/share.h"
+#include "supernode/listen/stream.h"
 
-#define DOOR_PREFACE_MS     10000 /* from accept to first bytes that a front-end knows */
+#define DOOR_PREFACE_MS     10000 /* from accept, through TLS, to first bytes of a front-end */
+#define DOOR_HANDSHAKES_MAX 128   /* of TLS, that have not ended */
 #define DOOR_FRONT_ENDS_MAX 2
 /* Calls on a connection that may be refused: at once, and a second. */
 #define DOOR_REFUSED_MAX 64
@@ -27,9 +30,12 @@ struct connection {
 	struct connection *next, **at; /* in the list, the newest first */
 	struct door *door;
 	struct peer peer;
-	int fd;              /* once it is served without a relay a duplicate of the front-end's */
-	struct watch *watch; /* of fd; NULL once it has a relay */
-	struct relay *relay; /* NULL: its bytes go to the front-end directly */
+	int fd;               /* once it is served without a relay a duplicate of the front-end's */
+	struct stream stream; /* over fd */
+	struct share *share;  /* of its address */
+	bool greeting;        /* its handshake has not ended */
+	struct watch *watch;  /* of fd; NULL once it has a relay */
+	struct relay *relay;  /* NULL: its bytes go to the front-end directly */
 	const struct front_end *front_end; /* that serves it; NULL: none does yet */
 	int64_t deadline_ms;               /* for its first bytes */
 	struct allowance allowance;
@@ -41,6 +47,8 @@ enum door_unserved {
 	DOOR_ENDED,  /* by its peer, before first bytes were complete */
 	DOOR_OTHER,  /* the first bytes are of no protocol that is served */
 	DOOR_SILENT, /* they did not come in time */
+	DOOR_PLAIN,  /* they are not TLS, which this address speaks */
+	DOOR_TLS,    /* its TLS is not right */
 };
 
 struct door_ops {
@@ -49,7 +57,8 @@ struct door_ops {
 	/* There is one connection more than connections_max: make room by connection_end(), or
 	 * the new connection is closed. */
 	void (*crowded)(void *arg);
-	/* A connection ends unserved; bytes: the n first ones that its peer has sent. */
+	/* A connection ends unserved; bytes: the n first ones that its peer has sent; with
+	 * DOOR_TLS the sentence what is wrong. */
 	void (*unserved)(void *arg, const struct peer *peer, enum door_unserved why,
 		const char *bytes, size_t n);
 	/* Bytes came on one that is served, or will be: the sentence why it is to be cut off,
@@ -70,6 +79,7 @@ struct door_options {
 	unsigned streams_max;
 	/* Front-ends read the connections themselves, without a guard: all peers are of ours. */
 	bool direct;
+	struct tls *tls;         /* that all connections begin with; borrowed; NULL: none */
 	size_t connection_bytes; /* of the owner's struct of one */
 	const struct door_ops *ops;
 	void *arg;

@@ -1,6 +1,6 @@
 /*
- * relay: carries a connection between its peer's socket and a socketpair whose other end the server
- * has; one of HTTP/2 past a guard. What the guard holds back waits here, in turn with the others.
+ * relay: carries a connection between its peer's stream and a socketpair whose other end the server
+ * has, that of HTTP/2 past a guard. What the guard holds back waits here, in turn with the others.
  * Main thread. Knows no server.
  */
 #ifndef FLWR_LISTEN_RELAY_H
@@ -8,6 +8,8 @@
 
 #include "common/loop/loop.h"
 #include "supernode/listen/guard.h"
+#include "supernode/listen/share.h"
+#include "supernode/listen/stream.h"
 
 #define RELAY_HELD_MAX 256 /* connections of a door that are held back */
 /* The peer takes nothing: for so long while the server is there, and in all when that has gone. */
@@ -27,8 +29,9 @@ struct relay_ops {
 };
 
 struct relay_options {
-	int fd; /* the peer's, non-blocking; borrowed for the relay's life */
-	bool guarded; /* it speaks HTTP/2 */
+	struct stream *stream; /* the peer's; borrowed for the relay's life, as share */
+	struct share *share;   /* of the peer's address */
+	bool guarded;          /* it is HTTP/2; else its bytes pass as they come */
 	const struct relay_ops *ops;
 	void *arg;
 };
@@ -48,7 +51,7 @@ void relay_free(struct relay *relay);
 
 /* The peer is trusted from now on, or no longer: see guard.h. */
 void relay_trust(struct relay *relay, bool trusted);
-/* Bytes that have come from the peer; those of bodies that have passed, without a guard all. */
+/* Bytes that have come from the peer; those of bodies that have passed (without a guard: all). */
 uint64_t relay_received(const struct relay *relay);
 uint64_t relay_body_bytes(const struct relay *relay);
 /* Tell the peer of HTTP/2 to come back later, if that can be said now, and end the connection:

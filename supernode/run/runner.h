@@ -23,6 +23,9 @@ struct runner_options {
 	struct log *log;
 	struct agent *agent;
 	const char *address; /* of the worker API */
+	bool tls;            /* spoken there */
+	/* With it, for our workers: PEM files. */
+	const char *root_certificates, *client_certificate, *client_key;
 	const char *flwr_home;
 	const char *command;   /* template of another worker (launch/command.h); NULL: ours */
 	const char *token_dir; /* where it finds its token in a file; NULL: it needs none */

@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "supernode/listen/door.h"
+#include "supernode/workers/exposure.h"
 #include "supernode/workers/held_tokens.h"
 #include "supernode/workers/peer_process.h"
 
@@ -202,10 +203,22 @@ static void guest_unserved(
 {
 	struct guests *guests = arg;
 	char quoted[48];
-	char what[112];
+	char what[128];
 
 	if (why == DOOR_SILENT) {
-		guests_complain(guests, peer, "said nothing that is gRPC or HTTP/1.1 in time: closed");
+		guests_complain(
+			guests, peer, "said nothing that is gRPC or HTTP/1.1 in time: closed");
+	} else if (why == DOOR_TLS) {
+		guests_complain(guests, peer, bytes);
+	} else if (why == DOOR_PLAIN) {
+		text_quote(bytes, n, quoted, sizeof quoted);
+		snprintf(what, sizeof what,
+			"says %s without TLS, which this worker API is spoken to with: closed",
+			quoted);
+		guests_complain(guests, peer, what);
+	} else if (why == DOOR_OTHER && n >= 2 && memcmp(bytes, "\x16\x03", 2) == 0) {
+		guests_complain(guests, peer,
+			"speaks TLS, which this worker API is without (--ssl-certfile): closed");
 	} else if (why == DOOR_OTHER) {
 		text_quote(bytes, n, quoted, sizeof quoted);
 		snprintf(what, sizeof what, "says %s, which is neither gRPC nor HTTP/1.1: closed", quoted);
@@ -218,8 +231,17 @@ static bool is_idle(const struct guests *guests, const struct guest *guest)
 	return !guest->busy && !is_host(guests, guest);
 }
 
-/* End the one that has been idle longest (the list begins with the newest), if not all are of use.
- */
+/* Is it rather a than b that ends for a new one? The address that has most connections goes before
+ * the others, then the one that is idle longer. */
+static bool goes_first(const struct guest *a, const struct guest *b)
+{
+	const unsigned of_a = a->connection.share->connections;
+	const unsigned of_b = b->connection.share->connections;
+
+	return of_a > of_b || (of_a == of_b && a->used_ms <= b->used_ms);
+}
+
+/* End one that is idle, if not all are of use (the list begins with the newest). */
 static void guests_crowded(void *arg)
 {
 	struct guests *guests = arg;
@@ -228,7 +250,7 @@ static void guests_crowded(void *arg)
 	for (struct connection *at = door_connections(guests->door); at; at = at->next) {
 		struct guest *guest = guest_of(at);
 
-		if (is_idle(guests, guest) && (!oldest || guest->used_ms <= oldest->used_ms))
+		if (is_idle(guests, guest) && (!oldest || goes_first(guest, oldest)))
 			oldest = guest;
 	}
 	if (!oldest)
@@ -247,8 +269,11 @@ static void grace_begin(struct guest *guest)
 
 static void grace_use(struct guest *guest)
 {
-	uint64_t fresh = connection_fresh(&guest->connection);
+	uint64_t fresh;
 
+	if (!guest->grace_bytes)
+		return;
+	fresh = connection_fresh(&guest->connection);
 	if (fresh > guest->grace_bytes || clock_now_ms() >= guest->grace_end_ms) {
 		guest->grace_bytes = 0;
 		return;
@@ -333,19 +358,6 @@ static int listen_somewhere(
 	return address_listen(options->address, sockets, why);
 }
 
-/* A line about the dangers of an address that other machines reach. */
-static void warn_open(const struct guests_options *options)
-{
-	if (options->guarded)
-		log_info(options->log,
-			"worker API: %s is open to other machines and has no TLS: who can read along sees messages; keep it in a network of its own",
-			options->address);
-	else
-		log_warn(options->log,
-			"worker API: %s is open to other machines and has no TLS: whoever reaches it can take messages, read what is in them and answer them; use unix:PATH, or --superexec-auth-secret-file in a network of its own",
-			options->address);
-}
-
 int guests_new(const struct guests_options *options, struct guests **out, struct reason *why)
 {
 	struct guests *guests = calloc(1, sizeof *guests);
@@ -367,12 +379,13 @@ int guests_new(const struct guests_options *options, struct guests **out, struct
 				.connections_max = connections_max(!options->address),
 				.streams_max = options->streams_max,
 				.direct = !options->address,
+				.tls = options->address ? options->tls : NULL,
 				.connection_bytes = sizeof(struct guest),
 				.ops = &door_events,
 				.arg = guests},
 			&guests->door);
 	if (r == 0 && open)
-		warn_open(options);
+		exposure_tell(options->log, options->address, options->tls, options->guarded);
 	guests->sweep = r ? NULL : timer_new(options->loop, guests_sweep, guests);
 	if (!guests->sweep) {
 		guests_free(guests);

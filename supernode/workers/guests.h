@@ -9,6 +9,7 @@
 #include "common/base/reason.h"
 #include "common/loop/loop.h"
 #include "supernode/listen/front_end.h"
+#include "supernode/listen/tls.h"
 
 #define GUESTS_IDLE_MS         60000 /* a connection without a call and without a live token is ended */
 #define GUESTS_CONNECTIONS_MAX 2048 /* or what the limit of descriptors allows */
@@ -46,6 +47,7 @@ struct guests_options {
 	const char *address; /* host:port (port 0: any), unix:PATH; NULL: a unix socket in dir */
 	const char *socket_group; /* of PATH; NULL: the process's own */
 	const char *dir;          /* private, not removed */
+	struct tls *tls;          /* of host:port; borrowed; NULL: none */
 	bool guarded;             /* whoever asks for work must prove that he may */
 	unsigned streams_max;     /* open calls of all peers that have shown no live token */
 	const struct guests_ops *ops;

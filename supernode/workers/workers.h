@@ -25,6 +25,8 @@ struct workers_options {
 	const char *address;      /* host:port or unix:PATH; NULL: a private unix socket in dir */
 	const char *socket_group; /* whose members may connect to PATH; NULL: the process's */
 	struct launcher_auth *launchers; /* NULL: everybody may ask for messages */
+	struct tls *tls;                 /* of host:port; NULL: none */
+	bool shows_certificates;         /* with tls: peers must show one */
 	const char *dir;                 /* private directory */
 	uint64_t receive_max_bytes;
 	uint64_t memory_max_bytes; /* that requests may take before they are looked at */

@@ -233,9 +233,22 @@ SUPERNODE += [
     ),
 ]
 SUPERNODE += [
-    (["--insecure", f"--{option}", "FILE"], f"--{option} is not in this version: ")
+    (["--insecure", "--host", "h", f"--{option}", "FILE"], "give all three, or none", "Code: 605")
     for prefix in ("", "appio-")
     for option in [f"{prefix}ssl-{name}" for name in ("certfile", "keyfile", "ca-certfile")]
+]
+TLS = ["--insecure", "--ssl-certfile", "PLACE/good.toml", "--ssl-keyfile", "PLACE/good.toml"]
+SUPERNODE += [
+    (
+        [*TLS, "--port", "0", "--ssl-ca-certfile", "PLACE/good.toml"],
+        "TLS of the worker API: the certificate in PLACE/good.toml cannot be used",
+        "(Exit Code: 605, ",
+    ),
+    ([*TLS, "--port", "0", "--ssl-ca-certfile", "PLACE"], "is no file", "(Exit Code: 604, "),
+    (
+        [*TLS, "--clientappio-api-address", "unix:/s", "--ssl-ca-certfile", "PLACE/good.toml"],
+        "nobody can read along",
+    ),
 ]
 NO_DEPENDENCIES = (
     ["--insecure", "--allow-runtime-dependency-installation"],
@@ -288,7 +301,6 @@ CLIENTAPP += [
     for address, says in [
         *ADDRESSES,
         ("127.0.0.1:0", "from 1 to 65535"),
-        ("https://127.0.0.1:1", "asks for TLS, which is not spoken there: leave out https://"),
     ]
 ]
 CLIENTAPP += [
@@ -315,7 +327,9 @@ CLIENTAPP += [
     (["--insecure", "--token-file", "PLACE/good.toml"], "--token-file takes the decimal number"),
     (["--insecure", "--token-file", "PLACE/large.toml"], "--token-file", "too large"),
     (["--insecure", "--root-certificates", "FILE"], "--insecure", "(Exit Code: 603, "),
-    (["--root-certificates", "FILE"], "--root-certificates", "not in this version"),
+    (["--root-certificates", "FILE"], "--root-certificates FILE cannot", "(Exit Code: 604, "),
+    (["--root-certificates", "PLACE/good.toml"], "--root-certificates: PLACE/good.toml has no cert"),
+    (["--client-key", "PLACE/good.toml"], "give both, or none"),
     (["--insecure", "--runtime-api-address", "h:1"], "are two names of one thing"),
     NO_DEPENDENCIES,
 ]
@@ -324,7 +338,6 @@ CLIENTAPP += [
     for pid in ("0", "-1", "", "init", "1x", "2147483648")
 ]
 SUPEREXEC = [
-    ([], "--insecure"),
     (["--insecure", "--nonsense"], "unknown option --nonsense"),
     (["--insecure", "--token", "1"], "unknown option --token"),
     (["--insecure", "--appio-api-address", "h:1"], "are two names of one thing"),
@@ -333,8 +346,8 @@ SUPEREXEC = [
     (["--insecure", "--executor-config", "FILE"], "--executor-config is not in this version: "),
     (["--insecure", "--health-server-address", "h:1"], "--health-server-address is not in this"),
     (["--insecure", "--root-certificates", "FILE"], "--insecure", "(Exit Code: 603, "),
-    (["--root-certificates", "FILE"], "--root-certificates", "not in this version"),
-    (["--insecure", "--runtime-api-address", "https://h:1"], "leave out https://", "(Exit Code: 600, "),
+    (["--root-certificates", "FILE"], "--root-certificates FILE cannot", "(Exit Code: 604, "),
+    (["--insecure", "--runtime-api-address", "https://h:1"], "--insecure turns off: leave one out"),
     (["--insecure", "--parent-pid", "0"], "--parent-pid"),
     NO_DEPENDENCIES,
 ]

@@ -104,6 +104,34 @@ static void taken(void **state)
 	}
 }
 
+static void tls(void **state)
+{
+	static const struct {
+		const char *line;
+		bool tls;
+	} rows[] = {
+		{"flwr-clientapp --insecure", false},
+		{"flwr-clientapp", true},
+		{"flower-superexec --runtime-api-address h:1 --root-certificates /proc/self/exe",
+			true},
+		{"flower-superexec --runtime-api-address https://h:1 --client-certificate "
+		 "/proc/self/exe --client-key /proc/self/exe",
+			true},
+		{"flower-superexec --runtime-api-address http://h:1", false},
+	};
+	struct command command;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(read_line(&command, rows[i].line), 0);
+		assert_int_equal(command.options.insecure, !rows[i].tls);
+		assert_int_equal(!command.options.root_certificates,
+			!strstr(rows[i].line, "--root-certificates"));
+		assert_int_equal(
+			!command.options.client_key, !strstr(rows[i].line, "--client-key"));
+		clientapp_options_done(&command.options);
+	}
+}
+
 static void refused(void **state)
 {
 	static const struct {
@@ -113,7 +141,6 @@ static void refused(void **state)
 	} rows[] = {
 		{"flower-superexec --insecure", "--runtime-api-address ADDR is needed",
 			EXIT_CODE_NONE},
-		{"flower-superexec --runtime-api-address h:1", "--insecure", EXIT_CODE_NONE},
 		{"flower-superexec --insecure --appio-api-address h", "--appio-api-address address",
 			EXIT_CODE_ADDRESS_INVALID},
 		{"flower-superexec --insecure --runtime-api-address h:1 --appio-api-address h:2",
@@ -125,11 +152,16 @@ static void refused(void **state)
 		{"flwr-clientapp --insecure --runtime-api-address h:1 --clientappio-api-address "
 		 "h:2",
 			"two names", EXIT_CODE_NONE},
-		{"flwr-clientapp --insecure --runtime-api-address https://h:1", "asks for TLS",
-			EXIT_CODE_ADDRESS_INVALID},
+		{"flwr-clientapp --insecure --runtime-api-address https://h:1", "leave one out",
+			EXIT_CODE_NONE},
 		{"flwr-clientapp --insecure --root-certificates f", "--insecure turns off",
 			EXIT_CODE_CERTIFICATES_WITH_INSECURE},
-		{"flwr-clientapp --root-certificates f", "not in this version", EXIT_CODE_NONE},
+		{"flwr-clientapp --root-certificates /", "--root-certificates / is no file",
+			EXIT_CODE_PATH_INVALID},
+		{"flwr-clientapp --insecure --client-key /proc/self/exe", "--insecure turns off",
+			EXIT_CODE_CERTIFICATES_WITH_INSECURE},
+		{"flwr-clientapp --client-key /proc/self/exe", "give both", EXIT_CODE_NONE},
+		{"flwr-clientapp --runtime-api-address unix:/s", "give --insecure", EXIT_CODE_NONE},
 		{"flwr-clientapp --insecure --plugin-type clientapp", "unknown option",
 			EXIT_CODE_NONE},
 		{"flwr-clientapp --insecure --native-app robot=x.so", "must be PUBLISHER/NAME",
@@ -213,6 +245,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(taken),
+		cmocka_unit_test(tls),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(a_token_of_a_task),
 		cmocka_unit_test(a_token_in_a_file),

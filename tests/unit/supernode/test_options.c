@@ -201,6 +201,43 @@ static void warned(void **state)
 	}
 }
 
+/* The newer name wins, and the older one is said to be that. */
+static void tls_of_the_worker_api(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *certificate;
+		bool older, no_effect;
+	} rows[] = {
+		{"--host h --ssl-certfile FILE --ssl-keyfile FILE --ssl-ca-certfile FILE",
+			"/proc/self/exe", false, false},
+		{"--isolation process --appio-ssl-certfile FILE --appio-ssl-keyfile FILE "
+		 "--appio-ssl-ca-certfile FILE",
+			"/proc/self/exe", true, false},
+		{"--host h --appio-ssl-certfile /none --ssl-keyfile FILE --ssl-ca-certfile FILE "
+		 "--ssl-certfile FILE",
+			"/proc/self/exe", true, false},
+		{"--insecure --ssl-certfile FILE --ssl-keyfile FILE --ssl-ca-certfile FILE",
+			"/proc/self/exe", false, true},
+		{"--isolation process", NULL, false, false},
+	};
+	struct command command;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct supernode_options *options = &command.options;
+
+		assert_int_equal(read_line(&command, rows[i].line), 0);
+		if (rows[i].certificate)
+			assert_string_equal(options->ssl_certificate, rows[i].certificate);
+		assert_int_equal(!options->ssl_certificate, !rows[i].certificate);
+		assert_int_equal(!options->ssl_key, !rows[i].certificate);
+		assert_int_equal(!options->ssl_authorities, !rows[i].certificate);
+		assert_int_equal(!options->warnings[4], !rows[i].older);
+		assert_int_equal(!options->warnings[5], !rows[i].no_effect);
+		supernode_options_done(&command.options);
+	}
+}
+
 static void what_apps_print(void **state)
 {
 	static const struct {
@@ -264,6 +301,18 @@ static void refused(void **state)
 			EXIT_CODE_NONE},
 		{"--isolation process --allow-native a/b", "--allow-native has no effect",
 			EXIT_CODE_NONE},
+		{"--isolation process --ssl-certfile FILE --ssl-keyfile FILE", "give all three",
+			EXIT_CODE_SERVER_CERTIFICATES_INVALID},
+		{"--isolation process --appio-ssl-ca-certfile FILE", "give all three",
+			EXIT_CODE_SERVER_CERTIFICATES_INVALID},
+		{"--host h --ssl-certfile FILE --ssl-keyfile /none --ssl-ca-certfile FILE",
+			"--ssl-keyfile /none cannot be read", EXIT_CODE_PATH_INVALID},
+		{"--host h --ssl-certfile FILE --ssl-keyfile FILE --ssl-ca-certfile /",
+			"--ssl-ca-certfile / is no file", EXIT_CODE_PATH_INVALID},
+		{"--clientappio-api-address unix:/s --ssl-certfile FILE --ssl-keyfile FILE "
+		 "--ssl-ca-certfile FILE",
+			"leave one out", EXIT_CODE_NONE},
+		{"--host h --ssl-require-client-certificate", "is for TLS", EXIT_CODE_NONE},
 		{"--native-app a/b=c.so:d:e-f", "must be the name of a function", EXIT_CODE_NONE},
 	};
 	struct command command;
@@ -287,6 +336,7 @@ int main(void)
 		cmocka_unit_test(what_flower_1_41_has),
 		cmocka_unit_test(where_workers_connect),
 		cmocka_unit_test(warned),
+		cmocka_unit_test(tls_of_the_worker_api),
 		cmocka_unit_test(what_apps_print),
 		cmocka_unit_test(refused),
 	};

@@ -5,7 +5,8 @@ static void every_number_has_its_own_meaning(void **state)
 {
 	static const int codes[] = {EXIT_CODE_KEYS_MISSING, EXIT_CODE_KEY_INVALID,
 		EXIT_CODE_KEY_WITHOUT_TLS, EXIT_CODE_TRUSTED_ENTITIES_INVALID,
-		EXIT_CODE_ADDRESS_INVALID, EXIT_CODE_CERTIFICATES_WITH_INSECURE};
+		EXIT_CODE_ADDRESS_INVALID, EXIT_CODE_CERTIFICATES_WITH_INSECURE,
+		EXIT_CODE_PATH_INVALID, EXIT_CODE_SERVER_CERTIFICATES_INVALID};
 
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
 		assert_non_null(exit_code_meaning(codes[i]));

@@ -46,6 +46,9 @@ static void example(enum control_kind kind, int fd, struct control_message *out)
 			.flwr_home = (char *)"/home/\xff/.flwr",
 			.log_level = LOG_LEVEL_DEBUG,
 			.names_apps = true,
+			.tls = true,
+			.root_certificates = (char *)"/etc/\xff/ca.pem",
+			.client_key = (char *)"worker.key",
 			.content_max_bytes = 12345678901234};
 		break;
 	case CONTROL_APP_STARTED:
@@ -95,6 +98,11 @@ static void test_round_trip(void **state)
 			assert_int_equal(got.start.content_max_bytes, sent.start.content_max_bytes);
 			assert_int_equal(got.start.log_level, sent.start.log_level);
 			assert_true(got.start.names_apps);
+			assert_true(got.start.tls);
+			assert_string_equal(
+				got.start.root_certificates, sent.start.root_certificates);
+			assert_null(got.start.client_certificate);
+			assert_string_equal(got.start.client_key, sent.start.client_key);
 		}
 		assert_int_equal(got.native, sent.native);
 		if (kind == CONTROL_APP_START) {
@@ -182,11 +190,14 @@ static void test_longest(void **state)
 	message.start.task_token = token;
 	text[3072] = '\0';
 	message.start.address = message.start.flwr_home = message.start.command = text;
+	message.start.token_file = message.start.root_certificates = text;
+	message.start.client_certificate = message.start.client_key = text;
 	assert_int_equal(control_send(ends[0], &message), 0);
 	assert_int_equal(control_receive(ends[1], &got), 1);
 	assert_string_equal(got.start.address, text);
 	assert_string_equal(got.start.flwr_home, text);
 	assert_string_equal(got.start.command, text);
+	assert_string_equal(got.start.client_key, text);
 	assert_string_equal(got.start.task_token, token);
 	control_message_done(&got);
 	text[3072] = 'x';
@@ -268,25 +279,25 @@ static void test_refused(void **state)
 	int *ends = *state;
 	const unsigned before = fds_open();
 	struct control_message got;
-	char big[20000] = {5, CONTROL_APP_START};
+	char big[40000] = {6, CONTROL_APP_START};
 	static const struct {
 		const char *bytes;
 		size_t len, n_fds;
 	} cases[] = {
-		{"\5", 1, 0}, {"\1\1", 2, 0},                /* another version */
-		{"\5\6", 2, 0},                              /* no such kind */
-		{"\5\3x", 3, 0},                             /* something behind it */
-		{"\5\3", 2, 1},                              /* a descriptor where none belongs */
-		{"\5\1\1\0a\0\0\0\0", 9, 0},                 /* an app that has only a name */
-		{"\5\2\0", 3, 0},                            /* none where one belongs */
-		{"\5\2\0", 3, 2},                            /* two */
-		{"\5\2\0", 3, 8},                            /* more than there is room for */
-		{"\5\2\2", 3, 1},                            /* neither native nor not */
-		{"\5\4\3\0\0\0\0\0\0\0\0\0\0\0", 14, 0},     /* no such end */
-		{"\5\4\0\0\2\0\0\0\0\0\0\0\0\0", 14, 0},     /* neither true nor false */
-		{"\5\4\0\0\0\0\0\0\0\0\0\0\1\0\xff", 15, 0}, /* not UTF-8 */
-		{"\5\4\0\0\0\0\0\0\0\0\1\0\0\0\0", 15, 0},   /* a NUL inside */
-		{"\5\4\0\0\0\0\0\0\0\0\0\2\0\0", 14, 0},     /* longer than the text can be */
+		{"\6", 1, 0}, {"\1\1", 2, 0},                /* another version */
+		{"\6\6", 2, 0},                              /* no such kind */
+		{"\6\3x", 3, 0},                             /* something behind it */
+		{"\6\3", 2, 1},                              /* a descriptor where none belongs */
+		{"\6\1\1\0a\0\0\0\0", 9, 0},                 /* an app that has only a name */
+		{"\6\2\0", 3, 0},                            /* none where one belongs */
+		{"\6\2\0", 3, 2},                            /* two */
+		{"\6\2\0", 3, 8},                            /* more than there is room for */
+		{"\6\2\2", 3, 1},                            /* neither native nor not */
+		{"\6\4\3\0\0\0\0\0\0\0\0\0\0\0", 14, 0},     /* no such end */
+		{"\6\4\0\0\2\0\0\0\0\0\0\0\0\0", 14, 0},     /* neither true nor false */
+		{"\6\4\0\0\0\0\0\0\0\0\0\0\1\0\xff", 15, 0}, /* not UTF-8 */
+		{"\6\4\0\0\0\0\0\0\0\0\1\0\0\0\0", 15, 0},   /* a NUL inside */
+		{"\6\4\0\0\0\0\0\0\0\0\0\2\0\0", 14, 0},     /* longer than the text can be */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -294,7 +305,7 @@ static void test_refused(void **state)
 			receive_raw(ends, cases[i].bytes, cases[i].len, cases[i].n_fds, &got),
 			-EBADMSG);
 	assert_int_equal(receive_raw(ends, big, sizeof big, 0, &got), -EBADMSG);
-	assert_int_equal(receive_raw(ends, "\5\1\0\0\0\0\0\0", 8, 0, &got), 1);
+	assert_int_equal(receive_raw(ends, "\6\1\0\0\0\0\0\0", 8, 0, &got), 1);
 	assert_int_equal(fds_open(), before);
 }
 
@@ -314,7 +325,7 @@ static void test_random(void **state)
 
 		for (size_t i = 0; i < len; i++)
 			bytes[i] = (unsigned char)(random() % 3 ? 0 : random() % 256);
-		bytes[0] = 5;
+		bytes[0] = 6;
 		bytes[1] = (unsigned char)(random() % (CONTROL_KIND_N + 1));
 		int r = receive_raw(ends, bytes, len, (size_t)random() % 3, &got);
 		if (r == 1) {

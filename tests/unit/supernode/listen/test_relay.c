@@ -20,6 +20,8 @@ enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
 /* One connection. */
 struct line {
 	struct relay *relay; /* NULL: it has ended */
+	struct stream stream;
+	struct share share;
 	int peer, fd, server;
 	unsigned ended;
 	const char *why;     /* of its end */
@@ -72,11 +74,14 @@ static const struct relay_ops events = {.judge = on_judge, .ended = on_ended};
 static void line_open_with(struct line *line, int peer, int fd)
 {
 	*line = (struct line){.peer = peer, .fd = fd};
-	assert_int_equal(
-		relay_new(rig.relays,
-			&(struct relay_options){
-				.fd = line->fd, .guarded = true, .ops = &events, .arg = line},
-			&line->relay, &line->server),
+	stream_init(&line->stream, fd, NULL);
+	assert_int_equal(relay_new(rig.relays,
+				 &(struct relay_options){.stream = &line->stream,
+					 .share = &line->share,
+					 .guarded = true,
+					 .ops = &events,
+					 .arg = line},
+				 &line->relay, &line->server),
 		0);
 }
 
