@@ -40,6 +40,7 @@
 /* Dialect 6 (1.34), and 7 (1.35 and later) over HTTP. */
 static const struct worker_method runtime[] = {
 	TASKS,
+	{.name = "AcquireTask", BY_LAUNCHER, .handle = tasks_acquire},
 	{.name = "GetRun", SMALL, .rule = ADMIT_LAUNCHER_OR_WORKER, .handle = tasks_get_run},
 	{.name = "PullObject", BY_WORKER, .handle = tasks_pull_object},
 	{.name = "PushObject", OBJECT, .rule = ADMIT_WORKER},

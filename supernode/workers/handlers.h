@@ -52,6 +52,8 @@ void tasks_pending(void *arg, struct request *request, struct message *message);
 void tasks_claim(void *arg, struct request *request, struct message *message);
 void tasks_list_runs(void *arg, struct request *request, struct message *message);
 void tasks_request_token(void *arg, struct request *request, struct message *message);
+/* A task and its token in one. */
+void tasks_acquire(void *arg, struct request *request, struct message *message);
 void tasks_get_run(void *arg, struct request *request, struct message *message);
 
 /* ---- tasks.c: what workers ask ---- */

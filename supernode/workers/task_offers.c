@@ -95,9 +95,26 @@ void tasks_get_run(void *arg, struct request *request, struct message *message)
 /* ---- claims ---- */
 
 /* Without a token in the answer somebody else has it. */
-typedef int encode_claimed_fn(const char *token, struct slices *out);
+typedef int encode_claimed_fn(
+	uint64_t number, uint64_t run_id, const char *token, struct slices *out);
 
-static void claim(struct dialects *dialects, struct request *request, uint64_t number,
+static int encode_claimed(uint64_t number, uint64_t run_id, const char *token, struct slices *out)
+{
+	(void)number;
+	(void)run_id;
+	return task_encode_claimed(token, out);
+}
+
+static int encode_requested(uint64_t number, uint64_t run_id, const char *token, struct slices *out)
+{
+	(void)number;
+	(void)run_id;
+	return app_encode_requested(token, out);
+}
+
+/* Answer with the token of task number, if it is offered: true. The connection holds it from now
+ * on for the worker that its caller starts. */
+static bool claim(struct dialects *dialects, struct request *request, uint64_t number,
 	encode_claimed_fn *encode)
 {
 	struct node *node = dialects->admission->node;
@@ -106,7 +123,8 @@ static void claim(struct dialects *dialects, struct request *request, uint64_t n
 	uint64_t token = 0;
 	bool claimed = node_claim(node, handlers_now(), number, &token) &&
 		       node_token_text(node, token, text);
-	int r = encode(claimed ? text : NULL, &body);
+	int r = encode(number, claimed ? node_run_of(node, number) : 0, claimed ? text : NULL,
+		&body);
 
 	explicit_bzero(text, sizeof text);
 	if (claimed && r == 0)
@@ -116,8 +134,7 @@ static void claim(struct dialects *dialects, struct request *request, uint64_t n
 	else if (claimed)
 		guests_claimed(dialects->admission->guests, request->peer, token);
 	handlers_answer(dialects, request, r, &body);
-	if (claimed)
-		handlers_changed(dialects);
+	return claimed;
 }
 
 void tasks_claim(void *arg, struct request *request, struct message *message)
@@ -129,8 +146,8 @@ void tasks_claim(void *arg, struct request *request, struct message *message)
 	(void)message;
 	if (r)
 		refuse_errno(dialects->admission, request, r);
-	else
-		claim(dialects, request, number, task_encode_claimed);
+	else if (claim(dialects, request, number, encode_claimed))
+		handlers_changed(dialects);
 }
 
 void tasks_request_token(void *arg, struct request *request, struct message *message)
@@ -142,7 +159,38 @@ void tasks_request_token(void *arg, struct request *request, struct message *mes
 	(void)message;
 	if (r)
 		refuse_errno(dialects->admission, request, r);
-	else
-		claim(dialects, request, node_offered_of_run(dialects->admission->node, run_id),
-			app_encode_requested);
+	else if (claim(dialects, request, node_offered_of_run(dialects->admission->node, run_id),
+			 encode_requested))
+		handlers_changed(dialects);
+}
+
+static bool give_acquired(void *arg, struct request *request, const char **details_out)
+{
+	struct dialects *dialects = arg;
+	int64_t since_ms;
+	uint64_t number = node_offered(dialects->admission->node, MESSAGE_OBJECTS, &since_ms);
+
+	*details_out = "no message waits for a worker";
+	if (!number || !guests_open(dialects->admission->guests, request->peer))
+		return false;
+	claim(dialects, request, number, task_encode_acquired);
+	return true;
+}
+
+static const struct held_question acquired = {
+	.form = MESSAGE_OBJECTS, .give = give_acquired, .none = none};
+
+void tasks_acquire(void *arg, struct request *request, struct message *message)
+{
+	struct dialects *dialects = arg;
+	bool wanted;
+	int r = task_decode_acquire(&request->body, &wanted);
+
+	(void)message;
+	if (r)
+		refuse_errno(dialects->admission, request, r);
+	else if (!wanted)
+		handlers_answer_nothing(request);
+	else if (held_calls_ask(dialects->held_calls, &acquired, dialects, request))
+		handlers_changed(dialects);
 }

@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/http/server.h"
 #include "common/message/worker_api.h"
 #include "common/rpc/server.h"
 #include "common/service/interceptors.h"
@@ -17,6 +18,7 @@
 
 #define KEEPALIVE_MS         60000
 #define KEEPALIVE_TIMEOUT_MS 20000
+#define WORKERS_INTERCEPTORS 2
 
 static_assert(WORKERS_CONNECTION_CALLS_MAX >= GUARD_STREAMS_ASSUMED,
 	"a client may wait for DATA that is held back behind its HEADERS");
@@ -30,9 +32,11 @@ struct workers {
 	struct service *services; /* of all dialects */
 	size_t n_services;
 	struct rpc_server *server;
+	struct http_server *http;
 	/* With a log of level debug. */
-	struct interceptor interceptors[2];
+	struct interceptor interceptors[WORKERS_INTERCEPTORS];
 	struct metrics metrics;
+	int64_t end_ms; /* of the grace */
 	void (*done)(void *arg);
 	void *done_arg;
 };
@@ -184,19 +188,49 @@ static int new_guests(
 	return workers->absence ? 0 : -ENOMEM;
 }
 
+/* Whoever looks whether we are well is no caller without a call. */
+static void health_asked(void *arg, const struct peer *peer)
+{
+	struct workers *workers = arg;
+
+	guests_used(workers->admission.guests, peer);
+}
+
+static size_t count_interceptors(const struct workers_options *options)
+{
+	return log_enabled(options->log, LOG_LEVEL_DEBUG) ? WORKERS_INTERCEPTORS : 0;
+}
+
+static int new_http_server(struct workers *workers, const struct workers_options *options)
+{
+	return http_server_new(
+		&(struct http_server_options){
+			.loop = options->loop,
+			.services = workers->services,
+			.n_services = workers->n_services,
+			.route = {WORKER_API_PATHS, WORKER_API_RUNTIME},
+			.interceptors = workers->interceptors,
+			.n_interceptors = count_interceptors(options),
+			.memory_max_bytes = options->memory_max_bytes,
+			.connections_max = GUESTS_CONNECTIONS_MAX,
+			.calls_max = WORKERS_CALLS_MAX,
+			.guest_calls_max = WORKERS_GUEST_CALLS_MAX,
+			.refused = call_refused,
+			.health = health_asked,
+			.arg = workers,
+		},
+		&workers->http);
+}
+
 static int new_server(
 	struct workers *workers, struct rpc *rpc, const struct workers_options *options)
 {
-	workers->interceptors[0] = log_interceptor(options->log, LOG_LEVEL_DEBUG);
-	workers->interceptors[1] = metrics_interceptor(&workers->metrics);
 	return rpc_server_new(rpc,
 		&(struct rpc_server_options){
 			.services = workers->services,
 			.n_services = workers->n_services,
 			.interceptors = workers->interceptors,
-			.n_interceptors = log_enabled(options->log, LOG_LEVEL_DEBUG)
-						  ? ARRAY_LEN(workers->interceptors)
-						  : 0,
+			.n_interceptors = count_interceptors(options),
 			.receive_max_bytes = options->receive_max_bytes,
 			.memory_max_bytes = options->memory_max_bytes,
 			.calls_max = WORKERS_CALLS_MAX,
@@ -213,7 +247,7 @@ int workers_new(struct rpc *rpc, const struct workers_options *options, struct w
 	struct reason *why)
 {
 	struct workers *workers = calloc(1, sizeof *workers);
-	struct front_end grpc;
+	struct front_end grpc, http;
 	int r;
 
 	if (!workers)
@@ -225,9 +259,13 @@ int workers_new(struct rpc *rpc, const struct workers_options *options, struct w
 		.ops = options->ops,
 		.arg = options->arg};
 	workers->reconnect_ms = options->reconnect_ms;
+	workers->interceptors[0] = log_interceptor(options->log, LOG_LEVEL_DEBUG);
+	workers->interceptors[1] = metrics_interceptor(&workers->metrics);
 	r = new_guests(workers, options, why);
 	if (r == 0)
 		r = new_dialects(workers, options);
+	if (r == 0)
+		r = new_http_server(workers, options);
 	if (r == 0)
 		r = new_server(workers, rpc, options);
 	if (r) {
@@ -235,7 +273,9 @@ int workers_new(struct rpc *rpc, const struct workers_options *options, struct w
 		return r;
 	}
 	grpc = front_end_grpc(workers->server);
+	http = front_end_http(workers->http);
 	guests_register(workers->admission.guests, &grpc);
+	guests_register(workers->admission.guests, &http);
 	guests_start(workers->admission.guests);
 	*out = workers;
 	return 0;
@@ -265,13 +305,22 @@ static void server_down(void *arg)
 	workers->done(workers->done_arg);
 }
 
+static void http_down(void *arg)
+{
+	struct workers *workers = arg;
+	int64_t left_ms = workers->end_ms - clock_now_ms();
+
+	rpc_server_shutdown(workers->server, left_ms > 0 ? left_ms : 0, server_down, workers);
+}
+
 void workers_stop(struct workers *workers, int64_t grace_ms, void (*done)(void *arg), void *arg)
 {
 	workers->done = done;
 	workers->done_arg = arg;
 	held_calls_stop(workers->held_calls);
 	guests_stop(workers->admission.guests);
-	rpc_server_shutdown(workers->server, grace_ms, server_down, workers);
+	workers->end_ms = clock_after(clock_now_ms(), grace_ms);
+	http_server_shutdown(workers->http, grace_ms, http_down, workers);
 }
 
 void workers_free(struct workers *workers)
@@ -279,6 +328,7 @@ void workers_free(struct workers *workers)
 	if (!workers)
 		return;
 	guests_free(workers->admission.guests);
+	http_server_free(workers->http);
 	dialects_free(workers->dialects);
 	held_calls_free(workers->held_calls);
 	contents_free(workers->admission.contents);
