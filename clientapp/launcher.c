@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/launch/agent.h"
+#include "common/launch/dependencies.h"
 #include "common/launch/end.h"
 #include "common/message/envelope.h"
 
@@ -388,8 +389,9 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		r = -ENOMEM;
 	if (r == 0)
 		r = agent_new(loop, log,
-			&(struct agent_options){
-				.launch = &options->given->launch, .bounds = options->bounds},
+			&(struct agent_options){.launch = &options->given->launch,
+				.bounds = options->bounds,
+				.dependencies = options->dependencies},
 			&launcher->agent);
 	if (r == 0 && !has_token(launcher))
 		r = new_poll(launcher);
@@ -405,6 +407,7 @@ void launcher_start(struct launcher *launcher)
 {
 	if (has_token(launcher)) {
 		app_bounds_warn(launcher->options.bounds, launcher->log);
+		dependencies_warn(&launcher->given->launch, launcher->log);
 		got_token(launcher, launcher->given->token, launcher->given->task_token);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "common/launch/app_bounds.h"
 #include "common/rpc/rpc.h"
 
+struct dependencies;
 struct launcher_auth;
 
 /* All is borrowed, for as long as the launcher is there. */
@@ -17,6 +18,7 @@ struct launcher_options {
 	const struct clientapp_options *given;
 	const char *flwr_home; /* where apps are installed */
 	const struct app_bounds *bounds;
+	const struct dependencies *dependencies;
 	const struct launcher_auth *auth; /* NULL: questions are not signed */
 };
 

@@ -69,6 +69,9 @@ static const struct option_spec rows[] = {
 	LAUNCH_ROW_APP_ENV_HIDE(LAUNCH),
 	LAUNCH_ROW_NATIVE_APP(LAUNCH),
 	LAUNCH_ROW_ALLOW_NATIVE(LAUNCH),
+	LAUNCH_ROW_DEPENDENCIES(LAUNCH),
+	LAUNCH_ROW_DEPENDENCY_INDEX(LAUNCH),
+	LAUNCH_ROW_DEPENDENCY_TIMEOUT(LAUNCH),
 	ROW_TEXT("clientapp-command", AT(clientapp_command), "TEMPLATE",
 		"Another worker program to start for each message, with {address}, {token}, {token_file} and {parent_pid} (default: the flwr-clientapp beside this program)."),
 	ROW_INTEGER("max-retries", AT(max_retries), 0, INT32_MAX, "N",
@@ -109,7 +112,6 @@ static const struct option_spec rows[] = {
 	ROW_NOT_HERE("appio-ssl-certfile", "FILE", NO_WORKER_TLS),
 	ROW_NOT_HERE("appio-ssl-keyfile", "FILE", NO_WORKER_TLS),
 	ROW_NOT_HERE("appio-ssl-ca-certfile", "FILE", NO_WORKER_TLS),
-	LAUNCH_ROW_DEPENDENCIES,
 };
 
 static const struct option_table table = {rows, ARRAY_LEN(rows)};
@@ -127,6 +129,12 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --clientapp-command, which starts another worker: leave one out",
 			options->launch.native_app.v[0] ? "native-app" : "allow-native");
+	if (options->launch.installs_dependencies && options->clientapp_command)
+		options->warnings[4] =
+			"--allow-runtime-dependency-installation has no effect with --clientapp-command: say it in the template, to the program that runs the apps";
+	if (options->launch.installs_dependencies && options->workers_come)
+		options->warnings[4] =
+			"--allow-runtime-dependency-installation has no effect with --isolation process: give it to flower-superexec or flwr-clientapp";
 	if (!options->workers_come) {
 		if (options->launcher_secret)
 			options->warnings[1] =
@@ -432,7 +440,9 @@ int supernode_options_read(
 		.worker_reconnect_ms = -1,
 		.poll_min_ms = 100,
 		.poll_max_ms = 3000,
-		.launch = {.grace_ms = 10000, .app_exit_grace_ms = 30000},
+		.launch = {.grace_ms = 10000,
+			.app_exit_grace_ms = 30000,
+			.dependency_timeout_ms = -1},
 	};
 	r = options_parse(&table, argc, argv, out, why);
 	return r ? r : check(out, why);

@@ -8,7 +8,7 @@
 #include "common/base/value.h"
 #include "common/launch/launch_options.h"
 
-#define OPTIONS_WARNINGS 4
+#define OPTIONS_WARNINGS 5
 
 struct app_bounds;
 

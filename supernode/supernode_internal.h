@@ -9,6 +9,7 @@
 #include "common/base/files.h"
 #include "common/launch/agent.h"
 #include "common/launch/command.h"
+#include "common/launch/dependencies.h"
 #include "common/rpc/rpc.h"
 #include "supernode/admin/health.h"
 #include "supernode/core/node.h"
@@ -50,6 +51,7 @@ struct supernode {
 	struct fleet *fleet;
 	struct uplink uplink; /* between these two */
 	struct workers *workers;
+	struct dependencies dependencies;
 	struct agent *agent; /* NULL, as runner, when workers come by themselves */
 	struct runner *runner;
 	struct process_set *processes; /* ours, where there is no agent; else NULL */

@@ -237,11 +237,14 @@ SUPERNODE += [
     for prefix in ("", "appio-")
     for option in [f"{prefix}ssl-{name}" for name in ("certfile", "keyfile", "ca-certfile")]
 ]
-NO_DEPENDENCIES = (
-    ["--insecure", "--allow-runtime-dependency-installation"],
-    "--allow-runtime-dependency-installation is not in this version: ",
-)
-SUPERNODE += [NO_DEPENDENCIES]
+ALLOW = "--allow-runtime-dependency-installation"
+DEPENDENCIES = [
+    (["--insecure", "--dependency-index", "none"], "--dependency-index has no effect without"),
+    (["--insecure", "--dependency-timeout", "9"], "--dependency-timeout has no effect without"),
+    (["--insecure", ALLOW, "--dependency-index", "/nonexistent"], "--dependency-index /nonexistent"),
+    (["--insecure", ALLOW, "--dependency-timeout", "0"], "--dependency-timeout"),
+]
+SUPERNODE += DEPENDENCIES
 SECRET = [
     ("/nonexistent/secret", "--superexec-auth-secret-file: /nonexistent/secret cannot be read"),
     ("/dev/null", "--superexec-auth-secret-file: /dev/null is empty"),
@@ -317,7 +320,7 @@ CLIENTAPP += [
     (["--insecure", "--root-certificates", "FILE"], "--insecure", "(Exit Code: 603, "),
     (["--root-certificates", "FILE"], "--root-certificates", "not in this version"),
     (["--insecure", "--runtime-api-address", "h:1"], "are two names of one thing"),
-    NO_DEPENDENCIES,
+    *DEPENDENCIES,
 ]
 CLIENTAPP += [
     (["--insecure", "--parent-pid", pid], f'option --parent-pid: "{pid}" must be ')
@@ -336,7 +339,7 @@ SUPEREXEC = [
     (["--root-certificates", "FILE"], "--root-certificates", "not in this version"),
     (["--insecure", "--runtime-api-address", "https://h:1"], "leave out https://", "(Exit Code: 600, "),
     (["--insecure", "--parent-pid", "0"], "--parent-pid"),
-    NO_DEPENDENCIES,
+    *DEPENDENCIES,
 ]
 SUPEREXEC += [(["--insecure", "--superexec-auth-secret-file", file], says) for file, says in SECRET]
 TO = {
