@@ -1,11 +1,15 @@
 """The part of the bridge that installs an app's dependencies, by itself: which command it gives to
 which tool, what it makes of what the tool does, what is in the way of two at once."""
 
+import contextlib
+import functools
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -344,18 +348,21 @@ def test_flower_stays(place):
     assert [path.name for path in Path(said["path"]).iterdir() if "flwr" in path.name] == []
 
 
+def environments():
+    """Of Flower: one that has no uv, and one that has it."""
+    found = [Path(sys.prefix), Path(sys.prefix).parent / "flower-1.41.0"]
+    return [each for each in found if (each / "bin/python").exists()]
+
+
 def test_real_tools(place, tmp_path):
     """Of this interpreter: uv, where it has it, else pip; another interpreter has another folder."""
     wheels = tmp_path / "wheels"
     make_wheel(wheels, "small-arm", requires=["small-leg>=1"])
     make_wheel(wheels, "small-leg", "1.5")
     place.needs("small-arm")
-    environments = [Path(sys.prefix), Path(sys.prefix).parent / "flower-1.41.0"]
     tools = {}
-    for environment in environments:
+    for environment in environments():
         python = environment / "bin/python"
-        if not python.exists():
-            continue
         said = place.install("small_arm", "small_leg", index=wheels, python=python, fake=False)
         assert (said["error"], said["small_arm"], said["small_leg"]) == (None, "1.0", "1.5"), said
         has_uv = list(environment.glob("lib/python*/site-packages/uv"))
@@ -369,6 +376,30 @@ def test_real_tools(place, tmp_path):
         assert str(wheels) not in said["error"]
         place.needs("small-arm")
     assert sorted(tools) == sorted(str(place.root / name / "packages") for name in place.made())
+
+
+@contextlib.contextmanager
+def index_server(folder):
+    """An index: for each package a folder, whose listing is its page."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_index_of_real_tools(place, tmp_path):
+    """uv and pip ask the index of the operator, and no other that their variables name."""
+    for name in ("small-arm", "small-leg"):
+        make_wheel(tmp_path / "index" / name, name, requires=["small-leg"] * (name == "small-arm"))
+    place.needs("small-arm")
+    other = {"UV_INDEX_URL": "http://127.0.0.1:1/", "PIP_INDEX_URL": "http://127.0.0.1:1/"}
+    with index_server(tmp_path / "index") as url:
+        for environment in environments():
+            python = environment / "bin/python"
+            modules = ("small_arm", "small_leg")
+            said = place.install(*modules, index=url, python=python, fake=False, **other)
+            assert (said["error"], said["small_arm"], said["small_leg"]) == (None, "1.0", "1.0")
 
 
 def test_wheel_that_asks_for_what_is_not_in_the_folder(place, tmp_path):
