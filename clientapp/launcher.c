@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/launch/agent.h"
+#include "common/launch/dependencies.h"
 #include "common/launch/end.h"
 #include "common/message/envelope.h"
 
@@ -407,7 +408,8 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		r = agent_new(loop, log,
 			&(struct agent_options){.launch = &options->given->launch,
 				.bounds = options->bounds,
-				.warm_idle_ms = options->given->launch.warm_idle_ms},
+				.warm_idle_ms = options->given->launch.warm_idle_ms,
+				.dependencies = options->dependencies},
 			&launcher->agent);
 	if (r == 0 && !has_token(launcher))
 		r = new_poll(launcher);
@@ -462,6 +464,7 @@ static void start_with_token(struct launcher *launcher)
 void launcher_start(struct launcher *launcher)
 {
 	if (has_token(launcher)) {
+		dependencies_warn(&launcher->given->launch, launcher->log);
 		start_with_token(launcher);
 		return;
 	}

@@ -24,6 +24,7 @@
 #include "common/launch/agent.h"
 #include "common/launch/app_user.h"
 #include "common/launch/control.h"
+#include "common/launch/dependencies.h"
 #include "common/launch/end.h"
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
@@ -44,7 +45,8 @@
 /* Worker, launcher or foreign worker: one of them is there. */
 struct program {
 	struct app_bounds bounds; /* of apps that it starts by itself */
-	uint64_t core_bytes;      /* soft limit of core files that there was */
+	struct dependencies dependencies;
+	uint64_t core_bytes; /* soft limit of core files that there was */
 	struct loop *loop;
 	struct log *log;
 	struct rpc *rpc; /* a worker's */
@@ -359,6 +361,9 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 		r = load_tls(options, &tls, &why);
 	if (r == 0 && program->bounds.user)
 		r = app_user_check(program->bounds.user, home.path, options->launch.python, &why);
+	if (r == 0)
+		r = dependencies_init(&program->dependencies, &options->launch, home.path,
+			program->bounds.user, &why);
 	if (r) {
 		reason_print(&why, options->program, r);
 		return EXIT_USAGE;
@@ -382,6 +387,7 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 	return run_launcher(program, &(struct launcher_options){.given = options,
 					     .flwr_home = home.path,
 					     .bounds = &program->bounds,
+					     .dependencies = &program->dependencies,
 					     .auth = auth,
 					     .tls = options->insecure ? NULL : &tls.tls});
 }
@@ -419,6 +425,7 @@ static int run(const struct clientapp_options *options, uint64_t core_bytes)
 	close_fd(&program.parent);
 	loop_free(program.loop);
 	log_free(program.log);
+	dependencies_done(&program.dependencies);
 	app_bounds_done(&program.bounds);
 	return status;
 }

@@ -62,6 +62,9 @@ static const struct row rows[] = {
 	{BOTH, LAUNCH_ROW_APP_ENV_HIDE(LAUNCH)},
 	{BOTH, LAUNCH_ROW_NATIVE_APP(LAUNCH)},
 	{BOTH, LAUNCH_ROW_ALLOW_NATIVE(LAUNCH)},
+	{BOTH, LAUNCH_ROW_DEPENDENCIES(LAUNCH)},
+	{BOTH, LAUNCH_ROW_DEPENDENCY_INDEX(LAUNCH)},
+	{BOTH, LAUNCH_ROW_DEPENDENCY_TIMEOUT(LAUNCH)},
 	{BOTH, LAUNCH_ROW_GRACE(LAUNCH,
 		       "Without a token: for the message at work when the program is told to stop (default 10).")},
 	{BOTH, LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH)},
@@ -81,7 +84,6 @@ static const struct row rows[] = {
 	{CLIENTAPP, ROW_REFUSED("supernode", "HOST:PORT",
 			    "--supernode is called --clientappio-api-address ADDR")},
 	/* Options of Flower's releases that are not there. */
-	{BOTH, LAUNCH_ROW_DEPENDENCIES},
 	{LAUNCHER, ROW_NOT_HERE("health-server-address", "HOST:PORT",
 			   "leave it out; the program ends when it cannot work")},
 	{LAUNCHER, ROW_NOT_HERE("executor-config", "FILE",
@@ -313,7 +315,10 @@ int clientapp_options_read(
 	*out = (struct clientapp_options){
 		.program = name_of(argv[0]),
 		.address = "127.0.0.1:9094",
-		.launch = {.grace_ms = -1, .app_exit_grace_ms = 30000, .warm_idle_ms = -1},
+		.launch = {.grace_ms = -1,
+			.app_exit_grace_ms = 30000,
+			.warm_idle_ms = -1,
+			.dependency_timeout_ms = -1},
 	};
 	table = table_of(out, specs);
 	r = options_parse(&table, argc, argv, out, why);

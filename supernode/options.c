@@ -76,6 +76,9 @@ static const struct option_spec rows[] = {
 	LAUNCH_ROW_APP_ENV_HIDE(LAUNCH),
 	LAUNCH_ROW_NATIVE_APP(LAUNCH),
 	LAUNCH_ROW_ALLOW_NATIVE(LAUNCH),
+	LAUNCH_ROW_DEPENDENCIES(LAUNCH),
+	LAUNCH_ROW_DEPENDENCY_INDEX(LAUNCH),
+	LAUNCH_ROW_DEPENDENCY_TIMEOUT(LAUNCH),
 	ROW_TEXT("clientapp-command", AT(clientapp_command), "TEMPLATE",
 		"Another worker program to start for each message, with {address}, {token}, {token_file} and {parent_pid} (default: the flwr-clientapp beside this program)."),
 	ROW_INTEGER("max-retries", AT(max_retries), 0, INT32_MAX, "N",
@@ -115,7 +118,6 @@ static const struct option_spec rows[] = {
 	ROW_PATH("appio-ssl-keyfile", AT(appio_ssl_key), "FILE", NULL),
 	ROW_PATH("appio-ssl-ca-certfile", AT(appio_ssl_authorities), "FILE", NULL),
 	/* Options of Flower's releases that are not there. */
-	LAUNCH_ROW_DEPENDENCIES,
 };
 
 static const struct option_table table = {rows, ARRAY_LEN(rows)};
@@ -152,6 +154,12 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 			"--warm-idle has no effect with --isolation process: give it to flwr-clientapp");
 	if (options->launch.warm_idle_ms < 0)
 		options->launch.warm_idle_ms = options->clientapp_command ? 0 : LAUNCH_WARM_IDLE_MS;
+	if (options->launch.installs_dependencies && options->clientapp_command)
+		options->warnings[6] =
+			"--allow-runtime-dependency-installation has no effect with --clientapp-command: say it in the template, to the program that runs the apps";
+	if (options->launch.installs_dependencies && options->workers_come)
+		options->warnings[6] =
+			"--allow-runtime-dependency-installation has no effect with --isolation process: give it to flower-superexec or flwr-clientapp";
 	if (!options->workers_come) {
 		if (options->launcher_secret)
 			options->warnings[1] =
@@ -504,7 +512,10 @@ int supernode_options_read(
 		.worker_reconnect_ms = -1,
 		.poll_min_ms = 100,
 		.poll_max_ms = 3000,
-		.launch = {.grace_ms = 10000, .app_exit_grace_ms = 30000, .warm_idle_ms = -1},
+		.launch = {.grace_ms = 10000,
+			.app_exit_grace_ms = 30000,
+			.warm_idle_ms = -1,
+			.dependency_timeout_ms = -1},
 	};
 	r = options_parse(&table, argc, argv, out, why);
 	return r ? r : check(out, why);

@@ -8,7 +8,7 @@
 #include "common/base/value.h"
 #include "common/launch/launch_options.h"
 
-#define OPTIONS_WARNINGS 6
+#define OPTIONS_WARNINGS 7
 
 struct app_bounds;
 

@@ -1,6 +1,7 @@
 #include "common/launch/agent_internal.h"
 
 #include "common/base/cleanup.h"
+#include "common/launch/dependencies.h"
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
 
@@ -24,6 +25,7 @@ int agent_new(
 	agent->log = log;
 	agent->options = options->launch;
 	agent->bounds = options->bounds;
+	agent->dependencies = options->dependencies;
 	agent->paths = options->paths ? options->paths : &agent->installed;
 	r = options->paths ? 0 : launch_paths_find(&agent->installed);
 	if (r < 0)
@@ -80,6 +82,7 @@ void agent_tell_apps(const struct agent *agent)
 		log_warn(agent->log, "no app can run yet: %s", cause.text);
 	if (agent->bounds)
 		app_bounds_warn(agent->bounds, agent->log);
+	dependencies_warn(agent->options, agent->log);
 }
 
 struct process_set *agent_processes(struct agent *agent)

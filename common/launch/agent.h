@@ -11,13 +11,15 @@
 #include "common/launch/process.h"
 
 struct agent;
+struct dependencies;
 struct worker_process;
 
 /* All is borrowed, for as long as the agent is there. */
 struct agent_options {
 	const struct launch_options *launch;
-	const struct app_bounds *bounds;  /* NULL: an app has what we have */
-	const struct launch_paths *paths; /* NULL: where they are installed */
+	const struct app_bounds *bounds;         /* NULL: an app has what we have */
+	const struct dependencies *dependencies; /* NULL: none are installed */
+	const struct launch_paths *paths;        /* NULL: where they are installed */
 	int64_t warm_idle_ms; /* a spare worker is kept for so long after a message; 0: there is
 				 none */
 };
@@ -38,7 +40,7 @@ unsigned agent_count(const struct agent *agent);
  * that names the option. */
 int agent_check_python(const char *python, struct reason *why);
 /* Into the log: which apps are native, which interpreter runs the others, or that none can be found
- * yet; that they run as root. */
+ * yet; that they run as root, that packages are installed for them. */
 void agent_tell_apps(const struct agent *agent);
 
 struct worker_process_ops {

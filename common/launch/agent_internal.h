@@ -12,7 +12,8 @@ struct agent {
 	struct loop *loop;
 	struct log *log;
 	const struct launch_options *options;
-	const struct app_bounds *bounds; /* may be NULL */
+	const struct app_bounds *bounds;         /* may be NULL */
+	const struct dependencies *dependencies; /* may be NULL */
 	const struct launch_paths *paths;
 	struct launch_paths installed; /* paths, when none were given */
 	struct process_set *set;

@@ -87,6 +87,12 @@ static void taken(void **state)
 			"h:1", 0, 0, false},
 		{"flwr-clientapp --insecure --native-app a/b=x.so:f --allow-native a/b",
 			"127.0.0.1:9094", 0, 0, false},
+		{"flwr-clientapp --insecure --token 1 --allow-runtime-dependency-installation",
+			"127.0.0.1:9094", 1, 0, false},
+		{"flower-superexec --insecure --runtime-api-address h:1 "
+		 "--allow-runtime-dependency-installation --dependency-index none "
+		 "--dependency-timeout 9",
+			"h:1", 0, 0, false},
 	};
 	struct command command;
 
@@ -165,6 +171,8 @@ static void refused(void **state)
 		{"flwr-clientapp --insecure --plugin-type clientapp", "unknown option",
 			EXIT_CODE_NONE},
 		{"flwr-clientapp --insecure --native-app robot=x.so", "must be PUBLISHER/NAME",
+			EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --dependency-index none", "has no effect without",
 			EXIT_CODE_NONE},
 		{"flower-superexec --insecure --runtime-api-address h:1 --allow-native robot",
 			"--allow-native \"robot\" must be PUBLISHER/NAME", EXIT_CODE_NONE},

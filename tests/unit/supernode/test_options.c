@@ -261,6 +261,45 @@ static void tls_of_the_worker_api(void **state)
 	}
 }
 
+/* Flower's option is taken wherever it is given, and a line says where it has no effect. */
+static void dependencies_of_apps(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *index;
+		int64_t timeout_ms;
+		const char *warns; /* NULL: not at all */
+	} rows[] = {
+		{"--allow-runtime-dependency-installation", NULL, 600000, NULL},
+		{"--allow-runtime-dependency-installation --dependency-index none "
+		 "--dependency-timeout 1.5",
+			"none", 1500, NULL},
+		{"--allow-runtime-dependency-installation --isolation process", NULL, 600000,
+			"no effect with --isolation process"},
+		{"--allow-runtime-dependency-installation --clientapp-command sh", NULL, 600000,
+			"no effect with --clientapp-command"},
+	};
+	struct command command;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct launch_options *launch = &command.options.launch;
+
+		assert_int_equal(read_line(&command, rows[i].line), 0);
+		assert_true(launch->installs_dependencies);
+		assert_int_equal(launch->dependency_timeout_ms, rows[i].timeout_ms);
+		assert_int_equal(!launch->dependency_index, !rows[i].index);
+		if (rows[i].index)
+			assert_string_equal(launch->dependency_index, rows[i].index);
+		assert_int_equal(!command.options.warnings[6], !rows[i].warns);
+		if (rows[i].warns)
+			assert_non_null(strstr(command.options.warnings[6], rows[i].warns));
+		supernode_options_done(&command.options);
+	}
+	assert_int_equal(read_line(&command, "--insecure"), 0);
+	assert_false(command.options.launch.installs_dependencies);
+	supernode_options_done(&command.options);
+}
+
 static void what_apps_print(void **state)
 {
 	static const struct {
@@ -368,6 +407,7 @@ int main(void)
 		cmocka_unit_test(where_workers_connect),
 		cmocka_unit_test(warned),
 		cmocka_unit_test(tls_of_the_worker_api),
+		cmocka_unit_test(dependencies_of_apps),
 		cmocka_unit_test(what_apps_print),
 		cmocka_unit_test(refused),
 	};
