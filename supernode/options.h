@@ -8,7 +8,7 @@
 #include "common/base/value.h"
 #include "common/launch/launch_options.h"
 
-#define OPTIONS_WARNINGS 6
+#define OPTIONS_WARNINGS 7
 
 struct app_bounds;
 
@@ -27,12 +27,13 @@ struct supernode_options {
 	const char *trusted_entities;  /* YAML file; NULL: apps need no signature */
 	const char *health_server_text;
 	char *health_server_address; /* that, without a scheme, ours; NULL: no health service */
+	const char *healthcheck;     /* an address: ask there, start nothing; NULL: not so */
 	const char *state_dir; /* what outlives the program is below it; NULL: the usual places */
 	bool no_state;         /* nothing outlives the program */
 	const char *node_config_text;
 	struct value_map node_config; /* parsed */
 	const char *isolation;
-	bool workers_come; /* --isolation process: nothing is started, workers ask for messages */
+	bool workers_come; /* --isolation process, or is_launcher: workers ask for messages */
 	const char *worker_api_text;
 	char *worker_api_bare;          /* that, without a scheme, ours */
 	const char *worker_api_address; /* that, or --host and --port, or the default; NULL: a
@@ -48,6 +49,7 @@ struct supernode_options {
 	char *host_port;               /* both as worker_api_address, ours */
 	const char *clientapp_command; /* template of another worker (launch/command.h); NULL: our
 					  own */
+	bool is_launcher;              /* that is a launcher, which runs as long as the node */
 	int64_t clientapp_wait_ms;     /* with workers_come: a message waits so long for a worker;
 					  0: its ttl; -1: not given */
 	int64_t worker_reconnect_ms;   /* with workers_come: a worker may be so long without a

@@ -32,6 +32,8 @@ static void on_ready(void *arg, uint64_t message, const struct peer *peer)
 	} else {
 		node_describe(supernode->node, message, text, sizeof text);
 		log_info(supernode->log, "worker came: from=%s %s", peer->text, text);
+		if (supernode->launcher)
+			launcher_process_ready(supernode->launcher);
 	}
 }
 
@@ -54,6 +56,11 @@ static void on_worker_gone(void *arg, uint64_t message)
 }
 
 const struct runner_ops runner_events = {.ended = on_worker_ended, .gone = on_worker_gone};
+
+void pump_launcher_gone(void *arg)
+{
+	supernode_pump(arg);
+}
 
 /* ---- what comes from the SuperLink ---- */
 
@@ -193,8 +200,12 @@ void pump_say_offer(void *arg)
 		node_describe(supernode->node, message, text, sizeof text);
 		log_warn(supernode->log,
 			"no worker has asked for a message that has been here for %" PRId64
-			" s: %s: start flwr-clientapp --insecure --clientappio-api-address %s",
-			(clock_now_ms() - since_ms) / 1000, text, address);
+			" s: %s: %s %s",
+			(clock_now_ms() - since_ms) / 1000, text,
+			supernode->launcher
+				? "is --clientapp-command a launcher? It is told to ask at"
+				: "start flwr-clientapp --insecure --clientappio-api-address",
+			address);
 	}
 	offers_set_timer(supernode);
 }

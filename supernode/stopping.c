@@ -22,6 +22,15 @@ static void part_left(void *arg)
 	stopping_check(supernode);
 }
 
+/* End what this node has started. */
+static void stop_workers(struct supernode *supernode)
+{
+	if (supernode->runner)
+		runner_stop_all(supernode->runner, WORKER_GRACE_MS);
+	if (supernode->launcher)
+		launcher_process_stop(supernode->launcher, WORKER_GRACE_MS);
+}
+
 static void leave(struct supernode *supernode)
 {
 	/* A pull that is out may still bring a message: nobody would work on it any more. */
@@ -32,6 +41,9 @@ static void leave(struct supernode *supernode)
 	fleet_stop(supernode->fleet, part_left, supernode);
 	workers_stop(supernode->workers, CALLS_GRACE_MS, part_left, supernode);
 	fab_checks_stop(supernode->fab_checks);
+	/* A launcher has nothing of its own to end with. */
+	if (supernode->launcher)
+		launcher_process_stop(supernode->launcher, WORKER_GRACE_MS);
 	timer_set(supernode->health_timer, CLOCK_NEVER);
 	if (supernode->health) {
 		supernode->leaving++;
@@ -79,7 +91,7 @@ static void apps_late(struct supernode *supernode)
 	}
 	supernode->apps_stopped = true;
 	timer_set(supernode->end, clock_after(clock_now_ms(), 2 * WORKER_GRACE_MS));
-	runner_stop_all(supernode->runner, WORKER_GRACE_MS);
+	stop_workers(supernode);
 }
 
 void stopping_check(struct supernode *supernode)
@@ -106,8 +118,7 @@ void stopping_over(void *arg)
 		timer_set(supernode->end, clock_after(clock_now_ms(), WORKER_GRACE_MS + ANSWER_MS));
 		node_give_up(supernode->node, supernode_now(), "the SuperNode was stopped");
 		/* Apps that have replied, too. */
-		if (supernode->runner)
-			runner_stop_all(supernode->runner, WORKER_GRACE_MS);
+		stop_workers(supernode);
 		supernode_pump(supernode);
 	} else if (supernode->phase == PHASE_ANSWERING) {
 		log_warn(supernode->log, "stopping: some replies could not be sent");
@@ -117,6 +128,14 @@ void stopping_over(void *arg)
 	} else if (supernode->phase == PHASE_ENDING) {
 		apps_late(supernode);
 	}
+}
+
+/* No message is taken any more. */
+static void close_node(struct supernode *supernode)
+{
+	node_close(supernode->node);
+	if (supernode->agent)
+		agent_stop_spare(supernode->agent);
 }
 
 /* The SuperLink is lost for good, or has told the node to leave. */
@@ -136,7 +155,7 @@ void supernode_over(struct supernode *supernode, enum fleet_over over, const cha
 	if (supernode->phase >= PHASE_LEAVING)
 		return;
 	supernode->uplink.answered_ms = 0;
-	node_close(supernode->node);
+	close_node(supernode);
 	node_give_up(supernode->node, supernode_now(),
 		over == FLEET_OVER_TOLD ? "the SuperNode was told to end"
 					: "the SuperNode has lost its SuperLink");
@@ -174,7 +193,7 @@ void supernode_stop(struct supernode *supernode)
 			messages, messages == 1 ? "" : "s",
 			(double)supernode->options->launch.grace_ms / 1000);
 	log_info(supernode->log, "stopping%s", said);
-	node_close(supernode->node);
+	close_node(supernode);
 	supernode->phase = PHASE_DRAINING;
 	supernode->grace_end_ms = clock_after(clock_now_ms(), supernode->options->launch.grace_ms);
 	timer_set(supernode->end, supernode->grace_end_ms);

@@ -61,10 +61,17 @@ static int new_agent(struct supernode *supernode, struct reason *why)
 	if (r == 0 && options->bounds && options->bounds->user)
 		r = app_user_check(options->bounds->user, supernode->flwr_home.path,
 			options->launch.python, why);
+	if (r == 0 && !options->clientapp_command)
+		r = dependencies_init(&supernode->dependencies, &options->launch,
+			supernode->flwr_home.path, options->bounds ? options->bounds->user : NULL,
+			why);
 	if (r)
 		return r;
 	return agent_new(supernode->loop, supernode->log,
-		&(struct agent_options){.launch = &options->launch, .bounds = options->bounds},
+		&(struct agent_options){.launch = &options->launch,
+			.bounds = options->bounds,
+			.warm_idle_ms = options->launch.warm_idle_ms,
+			.dependencies = &supernode->dependencies},
 		&supernode->agent);
 }
 
@@ -93,6 +100,24 @@ static int new_runner(struct supernode *supernode)
 		},
 		&runner_events, supernode);
 	return supernode->runner ? 0 : -ENOMEM;
+}
+
+static int new_launcher(struct supernode *supernode)
+{
+	const struct supernode_options *options = supernode->options;
+
+	supernode->launcher = launcher_process_new(&(struct launcher_process_options){
+		.loop = supernode->loop,
+		.log = supernode->log,
+		.agent = supernode->agent,
+		.address = workers_address(supernode->workers),
+		.flwr_home = supernode->flwr_home.path,
+		.command = options->clientapp_command,
+		.log_level = options->launch.log_level,
+		.gone = pump_launcher_gone,
+		.arg = supernode,
+	});
+	return supernode->launcher ? 0 : -ENOMEM;
 }
 
 /* Bundles are read in children, in both isolations. */
@@ -269,7 +294,7 @@ static int new_parts(struct supernode *supernode, struct reason *why)
 		r = http_new(supernode->loop, &supernode->http);
 	if (r == 0)
 		r = new_spool(supernode);
-	if (r == 0 && !options->workers_come)
+	if (r == 0 && (!options->workers_come || options->is_launcher))
 		r = new_agent(supernode, why);
 	if (r == 0)
 		r = new_fab_checks(supernode);
@@ -277,6 +302,8 @@ static int new_parts(struct supernode *supernode, struct reason *why)
 		r = new_workers(supernode, why);
 	if (r == 0 && !options->workers_come)
 		r = new_runner(supernode);
+	if (r == 0 && options->is_launcher)
+		r = new_launcher(supernode);
 	if (r == 0 && options->health_server_address)
 		r = health_new(&(struct health_options){supernode->loop, supernode->rpc,
 				       supernode->log, options->health_server_address},
@@ -379,6 +406,7 @@ void supernode_free(struct supernode *supernode)
 	if (supernode->rpc)
 		rpc_free(supernode->rpc);
 	runner_free(supernode->runner);
+	launcher_process_free(supernode->launcher);
 	node_free(supernode->node);
 	spool_free(supernode->spool);
 	timer_free(supernode->tick);
@@ -389,6 +417,7 @@ void supernode_free(struct supernode *supernode)
 	private_dir_close(&supernode->dir);
 	credentials_done(&supernode->credentials);
 	state_dir_close(&supernode->state);
+	dependencies_done(&supernode->dependencies);
 	flwr_home_done(&supernode->flwr_home);
 	free(supernode);
 }

@@ -9,12 +9,14 @@
 #include "common/base/files.h"
 #include "common/launch/agent.h"
 #include "common/launch/command.h"
+#include "common/launch/dependencies.h"
 #include "common/rpc/rpc.h"
 #include "supernode/admin/health.h"
 #include "supernode/core/node.h"
 #include "supernode/credentials.h"
 #include "supernode/fleet/fleet.h"
 #include "supernode/run/fab_check.h"
+#include "supernode/run/launcher_process.h"
 #include "supernode/run/private_dir.h"
 #include "supernode/run/runner.h"
 #include "supernode/state_dir.h"
@@ -50,9 +52,11 @@ struct supernode {
 	struct fleet *fleet;
 	struct uplink uplink; /* between these two */
 	struct workers *workers;
-	struct agent *agent; /* NULL, as runner, when workers come by themselves */
+	struct dependencies dependencies;
+	struct agent *agent; /* NULL when nothing is started, the next when workers come */
 	struct runner *runner;
-	struct process_set *processes; /* ours, where there is no agent; else NULL */
+	struct launcher_process *launcher; /* in the runner's place; NULL: none is ours */
+	struct process_set *processes;     /* ours, where there is no agent; else NULL */
 	struct fab_checks *fab_checks;
 	struct timer *offers;  /* of the next line about a message that waits for a worker */
 	int64_t offer_line_ms; /* when the last one was written */
@@ -88,6 +92,8 @@ extern const struct uplink_ops pump_uplink;     /* arg is the supernode */
 void pump_tick(void *arg);
 void pump_say_offer(void *arg);
 void pump_health(void *arg);
+/* The processes of the launcher that this node runs are gone. */
+void pump_launcher_gone(void *arg);
 void pump_trim(void *arg);
 
 /* ---- stopping.c ---- */

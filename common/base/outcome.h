@@ -1,6 +1,6 @@
 /*
  * outcome: the end of a call, whatever carried it. rpc/status.c maps outcomes to gRPC statuses,
- * http/status.c from HTTP statuses; nothing else does. Any thread.
+ * http/status.c to and from HTTP statuses; nothing else does. Any thread.
  */
 #ifndef FLWR_BASE_OUTCOME_H
 #define FLWR_BASE_OUTCOME_H

@@ -44,3 +44,34 @@ enum outcome http_outcome_of(int status, int code)
 		return OUTCOME_UNAVAILABLE;
 	return OUTCOME_UNKNOWN;
 }
+
+/* Workers of Flower's try again after 502, 503 and 504, and after nothing else. */
+static const struct {
+	int status, code;
+} answers[] = {
+	[OUTCOME_OK] = {HTTP_STATUS_OK, 0},
+	[OUTCOME_CANCELLED] = {503, 0},
+	[OUTCOME_UNKNOWN] = {STATUS_SERVERS, 0},
+	[OUTCOME_INVALID_ARGUMENT] = {400, 1003},
+	[OUTCOME_DEADLINE_EXCEEDED] = {408, 0},
+	[OUTCOME_NOT_FOUND] = {STATUS_NOT_FOUND, 16},
+	[OUTCOME_PERMISSION_DENIED] = {HTTP_STATUS_FORBIDDEN, 3014},
+	[OUTCOME_UNAUTHENTICATED] = {HTTP_STATUS_UNAUTHORIZED, 1008},
+	[OUTCOME_RESOURCE_EXHAUSTED] = {413, 0},
+	[OUTCOME_FAILED_PRECONDITION] = {412, 3002},
+	[OUTCOME_UNIMPLEMENTED] = {STATUS_NOT_FOUND, 0},
+	[OUTCOME_INTERNAL] = {STATUS_SERVERS, 0},
+	[OUTCOME_UNAVAILABLE] = {503, 0},
+};
+
+_Static_assert(ARRAY_LEN(answers) == OUTCOME_N, "each outcome has a status");
+
+int http_status_of(enum outcome outcome)
+{
+	return answers[outcome].status;
+}
+
+int http_code_of(enum outcome outcome)
+{
+	return answers[outcome].code;
+}

@@ -1,5 +1,5 @@
 /*
- * status: the one place that maps HTTP statuses to outcomes. Any thread.
+ * status: the one place that maps HTTP statuses to outcomes, and outcomes to statuses. Any thread.
  */
 #ifndef FLWR_HTTP_STATUS_H
 #define FLWR_HTTP_STATUS_H
@@ -17,5 +17,10 @@
  * range, are OUTCOME_UNKNOWN.
  */
 enum outcome http_outcome_of(int status, int code);
+
+/* The status that tells a caller of an outcome, and Flower's number for the JSON beside it; 0:
+ * none. */
+int http_status_of(enum outcome outcome);
+int http_code_of(enum outcome outcome);
 
 #endif

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <string.h>
 #include <wordexp.h>
 
@@ -44,6 +43,20 @@ static int place_at(const char *text)
 		if (strncmp(text, places[place], strlen(places[place])) == 0)
 			return place;
 	return 0;
+}
+
+bool command_is_launcher(const char *template)
+{
+	bool any = false;
+
+	for (const char *at = template; *at; at++) {
+		int place = place_at(at);
+
+		if (place == PLACE_TOKEN || place == PLACE_TOKEN_FILE)
+			return false;
+		any = any || place;
+	}
+	return any;
 }
 
 /* Append the template with each placeholder as one byte. *any_out: there was one. */

@@ -7,6 +7,7 @@
 
 #include "common/base/reason.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,6 +20,10 @@ struct command_values {
 	const char *token_file; /* a file with the token in it; NULL: none */
 	pid_t parent_pid;       /* the process whose end the worker has to follow */
 };
+
+/* Is it the template of a launcher: it has placeholders, but none of a token, so that its program
+ * has to ask for messages itself? */
+bool command_is_launcher(const char *template);
 
 /*
  * The words of template, with quotes, backslashes, ~ and $NAME as in a shell (but neither commands

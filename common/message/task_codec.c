@@ -94,6 +94,59 @@ int task_decode_claimed(const struct slices *bytes, char **token_out)
 	return 0;
 }
 
+int task_encode_acquire(struct slices *out)
+{
+	Flwr__AcquireTaskRequest message = FLWR__ACQUIRE_TASK_REQUEST__INIT;
+	char *type = (char *)TASK_TYPE;
+
+	message.n_supported_task_types = 1;
+	message.supported_task_types = &type;
+	return wire_encode(&message, out);
+}
+
+int task_decode_acquired(const struct slices *bytes, char **token_out)
+{
+	auto_(wire_free) Flwr__AcquireTaskResponse *message = NULL;
+	int r = call_decode(acquire_task_response, bytes, &message);
+
+	*token_out = NULL;
+	if (r < 0 || !*message->token)
+		return r < 0 ? r : 0;
+	if (strlen(message->token) > TASK_TOKEN_MAX)
+		return -EMSGSIZE;
+	*token_out = take_pointer(&message->token);
+	return 0;
+}
+
+int task_decode_acquire(const struct slices *bytes, bool *wanted_out)
+{
+	auto_(wire_free) Flwr__AcquireTaskRequest *message = NULL;
+	int r = call_decode(acquire_task_request, bytes, &message);
+
+	*wanted_out = false;
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < message->n_supported_task_types && !*wanted_out; i++)
+		*wanted_out = strcmp(message->supported_task_types[i], TASK_TYPE) == 0;
+	return 0;
+}
+
+int task_encode_acquired(
+	uint64_t task_id, uint64_t run_id, const char *token, struct slices *out)
+{
+	Flwr__AcquireTaskResponse message = FLWR__ACQUIRE_TASK_RESPONSE__INIT;
+	Flwr__Task task = FLWR__TASK__INIT;
+
+	if (!token)
+		return 0;
+	task.task_id = task_id;
+	task.type = (char *)TASK_TYPE;
+	task.run_id = run_id;
+	message.task = &task;
+	message.token = (char *)token;
+	return wire_encode(&message, out);
+}
+
 int task_encode_heartbeat(bool success, struct slices *out)
 {
 	Flwr__SendTaskHeartbeatResponse message = FLWR__SEND_TASK_HEARTBEAT_RESPONSE__INIT;

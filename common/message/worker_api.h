@@ -11,8 +11,13 @@
 /* Dialects 1 - 5 (1.15 - 1.33), and 6 (1.34). */
 #define WORKER_API_CLIENT_APP_IO "flwr.proto.ClientAppIo"
 #define WORKER_API_RUNTIME       "flwr.proto.Runtime"
+/* Dialect 7 (1.35 and later) is 6 over HTTP/1.1: below this path are the methods of Runtime, as
+ * "pull-task-input". */
+#define WORKER_API_PATHS "/v1/runtime/"
 /* A header on calls of a worker that has a task: its token. */
 #define WORKER_API_TASK_TOKEN "flwr-task-token"
+/* The same of 1.29, whose tokens are in the messages, too. */
+#define WORKER_API_APP_TOKEN "flwr-app-token"
 
 /* ---- ours ---- */
 

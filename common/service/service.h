@@ -73,6 +73,7 @@ struct peer {
 	pid_t pid;           /* of a local peer (unix socket), 0 else */
 	uid_t uid;           /* with pid */
 	char text[64];       /* for log lines: "pid 123", "127.0.0.1:51234" */
+	bool trusted;        /* somebody vouches for it now; a front-end may serve others less */
 	/* Bytes of bodies that have come on the connection; NULL: nobody counts them. */
 	uint64_t (*received)(const struct peer *peer);
 };

@@ -1,4 +1,5 @@
-"""Writes docs/compatibility.md from what pytest has noted about tests/system/test_releases.py and test_transports.py."""
+"""Writes docs/compatibility.md from what pytest has noted about test_releases.py, test_transports.py
+and test_official_workers.py of tests/system."""
 
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ KINDS = {
     "test_judge": "one node: state, run configuration, an exception, a large message",
     "test_package_of_another_release": "the same, the app's Python has another release",
     "test_upgrade": "upgraded from 1.39 to 1.41 under running nodes",
+    "test_official_workers": "launcher and workers of the same release",
+    "test_official_workers_of_another_release": "launcher and workers of another release",
 }
 
 PAGE = """# Compatibility
@@ -34,11 +37,21 @@ and 1.41.0 (`tests/system/test_native.py`), nodes of libflwr at the same ones (t
 | date | release | Fleet API over | what | result |
 |---|---|---|---|---|
 {rows}
+
+## Flower's workers under our SuperNode
+
+The same run, with Flower's own launchers and workers (`flower-superexec` and `flwr-clientapp`; to 1.20 `flwr-clientapp` alone): one node with
+`--isolation process`, beside which a launcher runs, and one that runs a launcher by `--clientapp-command`
+(`tests/system/test_official_workers.py`; `scripts/test` runs 1.15, 1.26 and 1.34).
+
+| date | release of the SuperLink | Fleet API over | what | result |
+|---|---|---|---|---|
+{workers}
 """
 
 
 def row_of(case, date):
-    """(what to sort by, the row)"""
+    """(is it one of Flower's workers, what to sort by, the row)"""
     name, _, parameter = case.get("name").partition("[")
     noted = {each.get("name"): each.get("value") for each in case.iter("property")}
     ways = {"failure": "failed", "error": "failed", "skipped": "not run"}
@@ -50,12 +63,25 @@ def row_of(case, date):
         what += ", and keys that are not used"
     if name == "test_package_of_another_release":
         what += f": {parameter.rstrip(']').rpartition('-')[2]}"
+    if name == "test_official_workers_of_another_release":
+        what += f": {parameter.partition('-')[0]}"
     release = noted.get("release", "?")
     transport = noted.get("transport", "?")
     result = found[0] if found else f"works ({float(case.get('time')):.0f} s)"
     minor = int(release.split(".")[1]) if release != "?" else 0
     order = (minor, list(KINDS).index(name), parameter)
-    return order, f"| {date} | {release} | {transport} | {what} | {result} |"
+    of_workers = name.startswith("test_official")
+    return of_workers, order, f"| {date} | {release} | {transport} | {what} | {result} |"
+
+
+BY_HAND = "\n## Our worker"
+
+
+def by_hand(page):
+    """What stands in the page from this heading on."""
+    text = Path(page).read_text(encoding="utf-8") if Path(page).exists() else ""
+    _, heading, rest = text.partition(BY_HAND)
+    return heading + rest
 
 
 def main(page, *results):
@@ -66,12 +92,17 @@ def main(page, *results):
         date = suite.get("timestamp").partition("T")[0]
         seen = set()
         for case in suite.iter("testcase"):
+            if case.get("name").partition("[")[0] not in KINDS:
+                continue
             # One that passes and then leaves something behind is there twice.
             if case.get("name") not in seen or case.find("error") is not None:
                 rows[case.get("name")] = row_of(case, date)
             seen.add(case.get("name"))
-    table = "\n".join(row for _, row in sorted(rows.values()))
-    Path(page).write_text(PAGE.format(rows=table), encoding="utf-8")
+    tables = [
+        "\n".join(row for of_workers, _, row in sorted(rows.values()) if of_workers == wanted)
+        for wanted in (False, True)
+    ]
+    Path(page).write_text(PAGE.format(rows=tables[0], workers=tables[1]) + by_hand(page), encoding="utf-8")
 
 
 if __name__ == "__main__":

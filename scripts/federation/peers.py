@@ -166,6 +166,18 @@ class Federation(Guard):
         self.clientapps.append(clientapp)
         return clientapp
 
+    def start_launcher(self, address, release=None):
+        """Flower's own program, of this release, that asks the SuperNode there for messages."""
+        release = release or self.release
+        program, *arguments = release.launcher(address)
+        name = self.name(program)
+        env = self.environ(name)
+        env["PATH"] = f"{release.bin}:{env['PATH']}"
+        launcher = self.start(name, [release.bin / program, *arguments], env)
+        launcher.programs = "python"
+        self.clientapps.append(launcher)
+        return launcher
+
     def wait_registered(self, node, start=0, seconds=30.0):
         """The node's id, from its log; of one of Python's to 1.23, which logs none: True."""
         if node.programs == "python" and self.release.minor < 24:

@@ -67,6 +67,14 @@ class Release:
             return fleet, tls
         return (appio, tls and self.minor >= 37) if self.minor >= 35 else (None, False)
 
+    def launcher(self, address):
+        """The command line of what asks a SuperNode for messages, and starts their workers."""
+        if self.minor < 21:
+            return ["flwr-clientapp", "--insecure", "--clientappio-api-address", address]
+        where = "--runtime-api-address" if self.minor >= 36 else "--appio-api-address"
+        plugin = ["--plugin-type", "clientapp"] if self.minor < 38 else []
+        return ["flower-superexec", "--insecure", where, address, *plugin]
+
     def superlink_options(self):
         """What a SuperLink needs to work without a package index."""
         return {"--disable-runtime-dependency-installation": True} if self.minor >= 32 else {}

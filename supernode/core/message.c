@@ -105,6 +105,7 @@ static void message_finish(
 	held_message_done(&message->reply);
 	message->is_substitute = message->state == MESSAGE_REFUSED;
 	message->state = MESSAGE_ANSWERED;
+	message->alive_end_ms = CLOCK_NEVER;
 	message->reply = held_message_take(reply);
 	message->reply_reserved = reserved;
 	message->code = made->has_error && made->error_code > 0 ? made->error_code : 0;
@@ -117,6 +118,7 @@ static void message_settle(
 	reply_done(node, message);
 	message_draft_done(node, message);
 	message->state = MESSAGE_SETTLED;
+	message->alive_end_ms = CLOCK_NEVER;
 	message->code = code;
 	if (message->run)
 		node_run_used(message->run, now);
@@ -253,10 +255,12 @@ static struct message *message_new(
 		return NULL;
 	message->number = ++node->last_number;
 	message->form = instruction->objects ? MESSAGE_OBJECTS : MESSAGE_INLINE;
+	message->in_body = message->form == MESSAGE_INLINE;
 	message->state = instruction->objects && object_set_missing(instruction->objects) > 0
 				 ? MESSAGE_COMING
 				 : MESSAGE_WAITING;
 	message->work_end_ms = CLOCK_NEVER;
+	message->alive_end_ms = CLOCK_NEVER;
 	message->ttl_end_ms = answer_by_ms(&instruction->envelope.metadata, now);
 	message->instruction = held_message_take(instruction);
 	while (*at)
@@ -351,6 +355,9 @@ static void message_offer(struct node *node, struct message *message, struct nod
 	message->worker = WORKER_GUEST;
 	message->state = MESSAGE_OFFERED;
 	message->offered_ms = now.ms;
+	message->beats = false;
+	message->in_body = message->form == MESSAGE_INLINE;
+	message->alive_end_ms = CLOCK_NEVER;
 	message->work_end_ms = node->offer_ms ? clock_after(now.ms, node->offer_ms) : CLOCK_NEVER;
 }
 
@@ -401,16 +408,22 @@ void node_worker_gone(struct node *node, struct node_now now, uint64_t number)
 	node_reconcile(node, now);
 }
 
+static void lose_worker(
+	struct node *node, struct message *message, struct node_now now, const char *reason)
+{
+	if (message->state == MESSAGE_STARTED && message->worker == WORKER_GUEST)
+		message_offer(node, message, now);
+	else
+		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, reason);
+}
+
 void node_worker_lost(struct node *node, struct node_now now, uint64_t number, const char *reason)
 {
 	struct message *message = message_find(node, number);
 
 	if (!message || !message_at_work(message))
 		return;
-	if (message->state == MESSAGE_STARTED && message->worker == WORKER_GUEST)
-		message_offer(node, message, now);
-	else
-		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, reason);
+	lose_worker(node, message, now, reason);
 	node_reconcile(node, now);
 }
 
@@ -420,6 +433,16 @@ void node_outputs_coming(struct node *node, struct message *message)
 		return;
 	content_done(node, message);
 	message->state = MESSAGE_RETURNING;
+}
+
+uint64_t node_offered_of_run(const struct node *node, uint64_t run_id)
+{
+	for (const struct message *message = node->messages; message; message = message->next) {
+		if (message->state == MESSAGE_OFFERED && message->form == MESSAGE_OBJECTS &&
+			message->instruction.envelope.metadata.run_id == run_id)
+			return message->number;
+	}
+	return 0;
 }
 
 uint64_t node_offered(const struct node *node, enum message_form form, int64_t *since_ms_out)
@@ -519,6 +542,10 @@ void message_tick(struct node *node, struct message *message, struct node_now no
 		reason_set(&why, "the message took longer than its ttl of %g s, waiting for %s",
 			message->instruction.envelope.metadata.ttl, waits_for[message->state]);
 		message_fail(node, message, now, ERROR_CODE_CLIENT_APP_CRASHED, why.text);
+	} else if (message->alive_end_ms <= now.ms) {
+		reason_set(&why, "the worker has not said for %d s that it lives",
+			NODE_HEARTBEAT_MS / 1000);
+		lose_worker(node, message, now, why.text);
 	} else if (message->work_end_ms <= now.ms) {
 		if (message_at_work(message) || message->state == MESSAGE_OFFERED)
 			fail_late(node, message, now);
@@ -530,6 +557,7 @@ void message_tick(struct node *node, struct message *message, struct node_now no
 int64_t message_next_ms(const struct message *message)
 {
 	int64_t ttl_ms = is_answered(message) ? CLOCK_NEVER : message->ttl_end_ms;
+	int64_t next_ms = ttl_ms < message->work_end_ms ? ttl_ms : message->work_end_ms;
 
-	return ttl_ms < message->work_end_ms ? ttl_ms : message->work_end_ms;
+	return next_ms < message->alive_end_ms ? next_ms : message->alive_end_ms;
 }

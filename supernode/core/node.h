@@ -30,6 +30,10 @@
 #define NODE_RUN_PROBE_MAX_MS 3600000
 /* A worker's first pull after its start. */
 #define NODE_WORKER_READY_MS 120000
+/* Workers that come for messages that are objects, as Flower's nodes have it: so long from the
+ * claim to the first pull or heartbeat, and from a heartbeat to the next. */
+#define NODE_CLAIM_MS     30000
+#define NODE_HEARTBEAT_MS 60000
 /* A worker has this time to end after its message was answered; then it is stopped, since it
  * holds the slot. */
 #define NODE_WORKER_LEAVE_MS 60000
@@ -208,6 +212,8 @@ bool node_claim(struct node *node, struct node_now now, uint64_t message, uint64
 
 /* The run that message is of; 0: no message of that number is at hand. */
 uint64_t node_run_of(const struct node *node, uint64_t message);
+/* The oldest message of this run that is offered, in the form of objects; 0: none is. */
+uint64_t node_offered_of_run(const struct node *node, uint64_t run_id);
 /* GetRun: a Run as workers get it; borrowed until the next event. NULL: no run of that number is
  * here with all that a worker needs. */
 const struct slices *node_run_bytes(const struct node *node, uint64_t run_id);
@@ -238,9 +244,20 @@ enum outcome node_pull_inputs(struct node *node, struct node_now now, struct mes
 enum outcome node_push_outputs(struct node *node, struct node_now now,
 	struct instruction_outputs *outputs, const char **details_out);
 
-/* Is there an inline message whose inputs were pulled (a push with content may come)? Before a body
- * is received. */
+/* The worker of message, which is objects, shows its token in bodies (dialects 2 - 4), as those of
+ * inline messages do. */
+void node_token_in_body(struct message *message);
+
+/* Is there a message whose inputs were pulled, and whose worker shows the token in bodies (a push
+ * with content may come)? Before a body is received. */
 bool node_expects_outputs(const struct node *node);
+
+/*
+ * A worker that has come by itself says that it lives, or asks for its inputs in a dialect in which
+ * it has to say so: from now on it must within NODE_HEARTBEAT_MS each, else its message is offered
+ * again (before the pull) or answered with an error. No effect on others, whose end is seen.
+ */
+void node_heartbeat(struct node *node, struct node_now now, struct message *message);
 
 /* The inputs of a task without its message. The caller owns the references. */
 struct task_inputs {

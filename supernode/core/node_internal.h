@@ -57,8 +57,11 @@ struct message {
 	int64_t ttl_end_ms;
 	int64_t work_end_ms; /* OFFERED: of the first question; STARTED: of the first pull; WORKING:
 				of the reply; answered: of the worker */
-	int64_t pulled_ms;   /* WORKING: since when */
-	double runtime_s;    /* from there to the reply */
+	int64_t alive_end_ms;      /* at work: its worker must have said by then that it lives */
+	bool beats;                /* its worker sends heartbeats */
+	bool in_body;              /* its worker shows the token in bodies */
+	int64_t pulled_ms;         /* WORKING: since when */
+	double runtime_s;          /* from there to the reply */
 	struct held_message draft; /* MESSAGE_OBJECTS: the reply as its worker has announced it */
 	uint64_t draft_reserved;
 	struct held_message reply;

@@ -95,6 +95,8 @@ static void claim(struct message *message, struct node_now now, uint64_t *token_
 {
 	message->state = MESSAGE_STARTED;
 	message->work_end_ms = clock_after(now.ms, NODE_WORKER_READY_MS);
+	if (message->form == MESSAGE_OBJECTS)
+		message->alive_end_ms = clock_after(now.ms, NODE_CLAIM_MS);
 	*token_out = message->token;
 }
 
@@ -123,10 +125,15 @@ enum outcome node_get_token(
 	return OUTCOME_FAILED_PRECONDITION;
 }
 
+void node_token_in_body(struct message *message)
+{
+	message->in_body = true;
+}
+
 bool node_expects_outputs(const struct node *node)
 {
 	for (const struct message *message = node->messages; message; message = message->next) {
-		if (message->form == MESSAGE_INLINE && message_is_pulled(message))
+		if (message->in_body && message_is_pulled(message))
 			return true;
 	}
 	return false;

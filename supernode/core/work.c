@@ -60,6 +60,8 @@ static void pulled(const struct node *node, struct message *message, struct node
 		return;
 	message->state = MESSAGE_WORKING;
 	message->pulled_ms = now.ms;
+	if (!message->beats)
+		message->alive_end_ms = CLOCK_NEVER;
 	message->work_end_ms = node->worker_timeout_ms
 				       ? clock_after(now.ms, node->worker_timeout_ms)
 				       : CLOCK_NEVER;
@@ -159,6 +161,15 @@ static enum outcome answer(struct node *node, struct message *message, struct no
 	return OUTCOME_OK;
 }
 
+static bool expects_inline(const struct node *node)
+{
+	for (const struct message *message = node->messages; message; message = message->next) {
+		if (message->form == MESSAGE_INLINE && message_is_pulled(message))
+			return true;
+	}
+	return false;
+}
+
 enum outcome node_push_outputs(struct node *node, struct node_now now,
 	struct instruction_outputs *outputs, const char **details_out)
 {
@@ -169,7 +180,7 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
 	int r;
 
 	/* Flower looks at what was pulled before it looks at the token. */
-	if (outcome == OUTCOME_INVALID_ARGUMENT && !node_expects_outputs(node))
+	if (outcome == OUTCOME_INVALID_ARGUMENT && !expects_inline(node))
 		return refuse(OUTCOME_FAILED_PRECONDITION, NOT_PULLED, details_out);
 	if (outcome != OUTCOME_OK)
 		return outcome;
@@ -194,6 +205,15 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
 }
 
 /* ---- messages that are objects ---- */
+
+void node_heartbeat(struct node *node, struct node_now now, struct message *message)
+{
+	(void)node;
+	if (message->worker != WORKER_GUEST)
+		return;
+	message->beats = true;
+	message->alive_end_ms = clock_after(now.ms, NODE_HEARTBEAT_MS);
+}
 
 void task_inputs_done(struct task_inputs *inputs)
 {

@@ -135,6 +135,7 @@ void connection_forgive(struct connection *connection)
 
 void connection_trust(struct connection *connection, bool trusted)
 {
+	connection->peer.trusted = trusted;
 	if (connection->relay)
 		relay_trust(connection->relay, trusted);
 }

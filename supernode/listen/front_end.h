@@ -5,6 +5,7 @@
 #ifndef FLWR_LISTEN_FRONT_END_H
 #define FLWR_LISTEN_FRONT_END_H
 
+#include "common/http/server.h"
 #include "common/rpc/server.h"
 
 #define FRONT_END_BYTES 24 /* so many first bytes are looked at: HTTP/2's preface */
@@ -26,5 +27,6 @@ struct front_end {
 };
 
 struct front_end front_end_grpc(struct rpc_server *server);
+struct front_end front_end_http(struct http_server *server);
 
 #endif

@@ -211,10 +211,14 @@ void relay_cut(struct relay *relay, const char *why)
 /* false: it has ended, and is gone. */
 static bool relay_step_done(struct relay *relay, enum step step)
 {
-	if (step == STEP_ENDED)
+	if (step == STEP_ENDED) {
+		/* A caller that was refused may be sending its body still. */
+		if (!relay->options.guarded)
+			stream_finish(relay->options.stream);
 		relay->options.ops->ended(relay->options.arg, NULL);
-	else if (step == STEP_CUT)
+	} else if (step == STEP_CUT) {
 		relay_cut(relay, relay->guard.why);
+	}
 	return step != STEP_ENDED && step != STEP_CUT;
 }
 

@@ -54,8 +54,8 @@ void relay_trust(struct relay *relay, bool trusted);
 /* Bytes that have come from the peer; those of bodies that have passed (without a guard: all). */
 uint64_t relay_received(const struct relay *relay);
 uint64_t relay_body_bytes(const struct relay *relay);
-/* Tell the peer to come back later, if that can be said now, and end the connection: ended() is
- * called inside. */
+/* Tell the peer of HTTP/2 to come back later, if that can be said now, and end the connection:
+ * ended() is called inside. */
 void relay_cut(struct relay *relay, const char *why);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/number.h"
+#include "common/message/app_codec.h"
 #include "common/message/instruction_codec.h"
 #include "common/message/worker_api.h"
 
@@ -9,6 +11,23 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+static const struct worker_method *method_of(const struct request *request)
+{
+	const struct worker_service *service = request->service->server;
+
+	return &service->table[request->method - service->methods];
+}
+
+/* The same of one whose body is here. */
+static const struct worker_method *method_of_body(const struct request *request)
+{
+	const struct worker_method *method = method_of(request);
+	char text[TASK_TOKEN_DIGITS + 1];
+	bool is_text = method->text && app_first_token(&request->body, text);
+
+	return is_text ? method->text : method;
+}
 
 /* ---- refusals ---- */
 
@@ -59,26 +78,94 @@ int admission_hold(struct admission *admission, const struct request *request, u
 		request_header(request, GUESTS_SAID_HEADER));
 }
 
+/* The token that is shown in a header; NULL: none is. */
+static const char *header_token(const struct request *request)
+{
+	const char *text = request_header(request, WORKER_API_TASK_TOKEN);
+
+	return text ? text : request_header(request, WORKER_API_APP_TOKEN);
+}
+
 static struct message *find_message(
 	const struct admission *admission, const struct request *request)
 {
-	const char *text = request_header(request, WORKER_API_TASK_TOKEN);
+	const char *text = header_token(request);
 
 	return text ? node_message_of_text(admission->node, text) : NULL;
 }
 
-/* The message of a task's token; NULL: the request was refused. */
-static struct message *admit_token(struct admission *admission, struct request *request)
+struct message *admission_find(const struct admission *admission, const struct request *request)
 {
-	struct message *message = find_message(admission, request);
+	char text[TASK_TOKEN_DIGITS + 1] = "";
+	struct message *message;
 
+	if (header_token(request) || !app_first_token(&request->body, text))
+		return find_message(admission, request);
+	message = node_message_of_text(admission->node, text);
+	explicit_bzero(text, sizeof text);
+	return message;
+}
+
+/* The one message at work whose token the caller's connection holds. NULL: it holds none, or
+ * several. */
+static struct message *find_held(const struct admission *admission, const struct request *request)
+{
+	struct message *found = NULL;
+	uint64_t token;
+
+	for (size_t i = 0; (token = guests_holds(admission->guests, request->peer, i)); i++) {
+		if (found)
+			return NULL;
+		found = node_message_of(admission->node, token);
+	}
+	return found;
+}
+
+/* Is text the token of an inline message, which an agent has given to a worker of another kind? */
+static bool is_number(const struct admission *admission, const char *text)
+{
+	uint64_t token = 0;
+
+	return number_u64(text, &token) == 0 && node_message_of(admission->node, token);
+}
+
+/* The caller shows no token that lives. text: the one that it shows, or NULL. */
+static void refuse_token(struct admission *admission, struct request *request, const char *text)
+{
+	if (text && is_number(admission, text))
+		refuse(admission, request, OUTCOME_FAILED_PRECONDITION, ADMISSION_NEEDS_INLINE);
+	else
+		refuse(admission, request,
+			header_token(request) || method_of(request)->rule == ADMIT_WORKER
+				? OUTCOME_UNAUTHENTICATED
+				: OUTCOME_PERMISSION_DENIED,
+			ADMISSION_TOKEN_OVER);
+}
+
+/* Is it the message of a task? Else the request was refused. text as above. */
+static struct message *admit_task(struct admission *admission, struct request *request,
+	struct message *message, const char *text)
+{
 	if (message && node_message_form(message) == MESSAGE_OBJECTS)
 		return message;
 	if (message)
 		refuse(admission, request, OUTCOME_INVALID_ARGUMENT, "the token is of no task");
 	else
-		refuse(admission, request, OUTCOME_UNAUTHENTICATED, ADMISSION_TOKEN_OVER);
+		refuse_token(admission, request, text);
 	return NULL;
+}
+
+/* The message of a task's token, which is not in the body; NULL: the request was refused. */
+static struct message *admit_token(struct admission *admission, struct request *request)
+{
+	const char *text = header_token(request);
+	struct message *message = NULL;
+
+	if (text)
+		message = node_message_of_text(admission->node, text);
+	else if (method_of(request)->rule == ADMIT_SHOWN)
+		message = find_held(admission, request);
+	return admit_task(admission, request, message, text);
 }
 
 /* Is its caller still there? Else the request was refused: nobody would learn what became of it. */
@@ -91,10 +178,31 @@ static bool admit_present(const struct admission *admission, struct request *req
 	return open;
 }
 
-/* The same, of one that may have waited meanwhile. */
-static struct message *admit_again(struct admission *admission, struct request *request)
+/* The message of a task's token that was not shown before; NULL: the request was refused. */
+static struct message *admit_text(struct admission *admission, struct request *request)
 {
-	return admit_present(admission, request) ? admit_token(admission, request) : NULL;
+	struct message *message = admit_task(
+		admission, request, admission_find(admission, request), header_token(request));
+	int r;
+
+	if (!message)
+		return NULL;
+	if (!header_token(request))
+		node_token_in_body(message);
+	r = admission_hold(admission, request, node_message_token(message));
+	if (r)
+		refuse_errno(admission, request, r);
+	return r ? NULL : message;
+}
+
+/* Admit a call with a task's token whose body is here: it may have waited meanwhile. */
+static struct message *admit_worker(
+	struct admission *admission, struct request *request, enum admission_rule rule)
+{
+	if (!admit_present(admission, request))
+		return NULL;
+	return rule == ADMIT_TEXT ? admit_text(admission, request)
+				  : admit_token(admission, request);
 }
 
 /* false: the request was refused. */
@@ -117,12 +225,6 @@ static bool admit_launcher(struct admission *admission, struct request *request)
 
 /* ---- bodies of any size ---- */
 
-static const struct worker_method *method_of(
-	const struct worker_service *service, const struct request *request)
-{
-	return &service->table[request->method - service->methods];
-}
-
 void content_end(struct content *content)
 {
 	struct admission *admission = content->service->admission;
@@ -140,25 +242,34 @@ static void content_run(struct job *job)
 	content->result = content->method->content->read(content);
 }
 
+/* The message may have been answered meanwhile. false: it was, and the request refused. */
+static bool content_admit(const struct content *content, struct message **message_out)
+{
+	struct admission *admission = content->service->admission;
+
+	if (!content->token)
+		return true;
+	if (!admit_present(admission, content->request))
+		return false;
+	*message_out = node_message_of(admission->node, content->token);
+	if (!*message_out)
+		refuse_token(admission, content->request, NULL);
+	return *message_out != NULL;
+}
+
 static void content_done(struct job *job)
 {
 	struct content *content = container_of(job, struct content, job);
 	struct message *message = NULL;
-	bool of_use = true;
 
-	/* The message may have been answered meanwhile. */
-	if (content->method->rule == ADMIT_CONTENT) {
-		message = admit_again(content->service->admission, content->request);
-		of_use = message != NULL;
-	}
-	if (!of_use || content->method->content->take(content, message))
+	if (!content_admit(content, &message) || content->method->content->take(content, message))
 		content_end(content);
 }
 
 /* false: there is no memory for it; the request was refused. */
-static bool content_start(struct worker_service *service, struct request *request)
+static bool content_start(struct worker_service *service, const struct worker_method *method,
+	struct request *request, uint64_t token)
 {
-	const struct worker_method *method = method_of(service, request);
 	struct content *content = calloc(1, method->content->bytes);
 
 	if (!content) {
@@ -168,7 +279,8 @@ static bool content_start(struct worker_service *service, struct request *reques
 	*content = (struct content){.job = {.run = content_run, .done = content_done},
 		.service = service,
 		.method = method,
-		.request = request};
+		.request = request,
+		.token = token};
 	if (request->body.bytes < CONTENT_LARGE_BYTES) {
 		content_run(&content->job);
 	} else {
@@ -180,61 +292,60 @@ static bool content_start(struct worker_service *service, struct request *reques
 	return true;
 }
 
+/* false: the request was refused, or answered. */
+static bool begin_content(struct worker_service *service, struct request *request)
+{
+	const struct worker_method *method = method_of_body(request);
+	const struct message *message = NULL;
+
+	if (method->rule != ADMIT_NUMBER) {
+		message = admit_worker(service->admission, request, method->rule);
+		if (!message)
+			return false;
+	}
+	if (method->content->look && !method->content->look(service, request))
+		return false;
+	return content_start(service, method, request, message ? node_message_token(message) : 0);
+}
+
 static void handle_content(struct worker_service *service, struct request *request)
 {
 	struct admission *admission = service->admission;
-	const struct worker_method *method = method_of(service, request);
 
 	contents_received(admission->contents, request);
-	if ((method->rule == ADMIT_CONTENT && !admit_again(admission, request)) ||
-		(method->content->look && !method->content->look(service, request)) ||
-		!content_start(service, request))
+	if (!begin_content(service, request))
 		contents_release(admission->contents);
 }
 
 /* ---- the wrapper ---- */
 
-/* The inline message at work whose token the caller's connection holds. NULL: it holds none, or
- * several: its outputs may be of any of them. */
-static const struct message *find_inline(
-	const struct admission *admission, const struct request *request)
-{
-	const struct message *found = NULL;
-	uint64_t token;
-
-	for (size_t i = 0; (token = guests_holds(admission->guests, request->peer, i)); i++) {
-		const struct message *message = node_message_of(admission->node, token);
-
-		if (!message || node_message_form(message) != MESSAGE_INLINE)
-			continue;
-		if (found)
-			return NULL;
-		found = message;
-	}
-	return found;
-}
-
 /* The token is not known before the body is here. */
 static void admit_outputs(struct admission *admission, struct request *request)
 {
+	const struct message *message;
+
 	if (!node_expects_outputs(admission->node)) {
 		refuse(admission, request, OUTCOME_FAILED_PRECONDITION, ADMISSION_NO_OUTPUTS);
 		return;
 	}
-	contents_admit(admission->contents, request, find_inline(admission, request));
+	message = find_held(admission, request);
+	if (message && method_of(request)->rule == ADMIT_TEXT &&
+		node_message_form(message) != MESSAGE_OBJECTS)
+		message = NULL;
+	contents_admit(admission->contents, request, message);
 }
 
-/* Before the body is received, of those who show a token. */
+/* Before the body is received, of those who show a token, or will. */
 static void call_admit(void *server, struct request *request)
 {
 	struct worker_service *service = server;
 	struct admission *admission = service->admission;
-	const struct worker_method *method = method_of(service, request);
+	const struct worker_method *method = method_of(request);
 	const struct message *message;
 	int r;
 
 	guests_used(admission->guests, request->peer);
-	if (method->rule == ADMIT_OUTPUTS) {
+	if (method->rule >= ADMIT_TEXT && !header_token(request)) {
 		admit_outputs(admission, request);
 		return;
 	}
@@ -245,7 +356,7 @@ static void call_admit(void *server, struct request *request)
 	r = admission_hold(admission, request, node_message_token(message));
 	if (r)
 		refuse_errno(admission, request, r);
-	else if (method->rule == ADMIT_CONTENT)
+	else if (method->content)
 		contents_admit(admission->contents, request, message);
 	else
 		request_admit(request);
@@ -273,7 +384,6 @@ static struct message *admit_inline(struct admission *admission, struct request 
 	enum outcome outcome = OUTCOME_OK;
 	int r;
 
-	guests_used(admission->guests, request->peer);
 	if (!admit_present(admission, request))
 		return NULL;
 	r = instruction_decode_token(&request->body, &token);
@@ -291,27 +401,35 @@ static struct message *admit_inline(struct admission *admission, struct request 
 	return r ? NULL : message;
 }
 
+/* Is it admitted before its body is received? */
+static bool is_admitted_first(const struct worker_method *method)
+{
+	return method->rule >= ADMIT_WORKER && (method->rule < ADMIT_TEXT || method->content);
+}
+
 /* Apply the rule of a method whose body is here. false: the request was refused. */
-static bool admit_call(struct admission *admission, enum admission_rule rule,
+static bool admit_call(struct admission *admission, const struct worker_method *method,
 	struct request *request, struct message **message_out)
 {
-	if (rule < ADMIT_INLINE)
-		return admit_tokenless(admission, rule, request, message_out);
-	*message_out = rule == ADMIT_INLINE ? admit_inline(admission, request)
-					    : admit_again(admission, request);
+	if (method->rule < ADMIT_WORKER)
+		return admit_tokenless(admission, method->rule, request, message_out);
+	if (!is_admitted_first(method))
+		guests_used(admission->guests, request->peer);
+	*message_out = method->rule == ADMIT_NUMBER
+			       ? admit_inline(admission, request)
+			       : admit_worker(admission, request, method->rule);
 	return *message_out != NULL;
 }
 
 static void call_handle(void *server, struct request *request)
 {
 	struct worker_service *service = server;
-	struct admission *admission = service->admission;
-	const struct worker_method *method = method_of(service, request);
+	const struct worker_method *method = method_of_body(request);
 	struct message *message = NULL;
 
 	if (method->content)
 		handle_content(service, request);
-	else if (admit_call(admission, method->rule, request, &message))
+	else if (admit_call(service->admission, method, request, &message))
 		method->handle(service->dialect, request, message);
 }
 
@@ -328,7 +446,7 @@ void worker_service_init(struct worker_service *service)
 		service->methods[i] = (struct method){.name = from->name,
 			.body_max = from->body_max,
 			.body_ms = from->body_ms,
-			.admit = from->rule >= ADMIT_WORKER ? call_admit : NULL,
+			.admit = is_admitted_first(from) ? call_admit : NULL,
 			.handle = call_handle};
 	}
 }

@@ -42,18 +42,21 @@ enum admission_rule {
 	ADMIT_ANYONE,             /* the handler looks who it is */
 	ADMIT_LAUNCHER,           /* it asks for work: signed, if there is a secret for that */
 	ADMIT_LAUNCHER_OR_WORKER, /* or it shows the token of a message at work */
-	/* The body is the token of an inline message at work; the handler is given the message. */
-	ADMIT_INLINE,
-	/* The caller shows the token of a task in a header, before its body is received; the
-	 * handler is given the message. */
+	/*
+	 * The rules that follow have the handler given the message of a token that is shown. A body
+	 * of any size is received when there is room for it.
+	 */
+	/* The token of a task in a header, before the body is received. */
 	ADMIT_WORKER,
-	/* The same; its body may be of any size: it is received when there is room, and read as
-	 * content says. */
-	ADMIT_CONTENT,
-	/* The token lies in the body, which may be of any size: it is received while outputs are
-	 * expected, at once from a connection that holds the token of one such message, of the
-	 * others one at a time. */
-	ADMIT_OUTPUTS,
+	/* The same; without a header the one token that its connection has shown. */
+	ADMIT_SHOWN,
+	/* The token of a task in a header, or as the text that the body begins with (dialects 2 -
+	 * 4). Such a body of any size is received while outputs are expected, at once from a
+	 * connection that has shown one token, of the others one at a time. */
+	ADMIT_TEXT,
+	/* The token of an inline message, a number in the body (dialect 1). Bodies of any size as
+	 * for ADMIT_TEXT; their content finds the message itself. */
+	ADMIT_NUMBER,
 };
 
 struct worker_service;
@@ -65,7 +68,8 @@ struct content {
 	struct worker_service *service;
 	const struct worker_method *method;
 	struct request *request;
-	int result; /* what read() has returned; or -ENOMEM: it was not called */
+	uint64_t token; /* of the message; 0: of ADMIT_NUMBER */
+	int result;     /* what read() has returned; or -ENOMEM: it was not called */
 };
 
 struct content_kind {
@@ -74,8 +78,8 @@ struct content_kind {
 	bool (*look)(struct worker_service *service, struct request *request);
 	/* Takes the request's body apart, touching nothing else; perhaps on the io thread. */
 	int (*read)(struct content *content);
-	/* Answers the request, whose caller may have gone meanwhile. message: of ADMIT_CONTENT,
-	 * of ADMIT_OUTPUTS NULL. false: later, then content_end() follows. */
+	/* Answers the request, whose caller may have gone meanwhile. message: NULL of ADMIT_NUMBER.
+	 * false: later, then content_end() follows. */
 	bool (*take)(struct content *content, struct message *message);
 	/* Frees what was read. */
 	void (*done)(struct content *content);
@@ -89,14 +93,15 @@ struct worker_method {
 	size_t body_max; /* these two as in struct method */
 	int64_t body_ms;
 	enum admission_rule rule;
-	/* message: of the token that was shown, which only ADMIT_INLINE and ADMIT_WORKER are sure
-	 * of, or NULL. Answers the request, now or later. */
+	/* message: of the token that was shown; NULL: none was, which only the first rules allow.
+	 * Answers the request, now or later. */
 	void (*handle)(void *dialect, struct request *request, struct message *message);
-	const struct content_kind *content; /* ADMIT_CONTENT and ADMIT_OUTPUTS: in the place of
-					       handle() */
+	const struct content_kind *content; /* a body of any size: in the place of handle() */
+	/* ADMIT_NUMBER: what the method is when its body begins with a text; NULL: the same. */
+	const struct worker_method *text;
 };
 
-#define WORKER_METHODS_MAX 16
+#define WORKER_METHODS_MAX 32
 
 /* Embedded in a dialect, which sets the first five. */
 struct worker_service {
@@ -115,9 +120,18 @@ void worker_service_init(struct worker_service *service);
 /* The caller of request has shown the token: its connection holds it from now on. 0, -ENOMEM. */
 int admission_hold(struct admission *admission, const struct request *request, uint64_t token);
 
+/* The message of the token that a request, whose body is here, shows in a header or as the text
+ * that the body begins with; NULL: none, or one that is of no use. */
+struct message *admission_find(const struct admission *admission, const struct request *request);
+
 /* Sentences for callers: a task's token is spent; nothing waits for outputs. */
 #define ADMISSION_TOKEN_OVER "the task's token is not valid, or is no more"
 #define ADMISSION_NO_OUTPUTS "no message waits for outputs"
+/* The same: a worker of the wrong kind. */
+#define ADMISSION_NEEDS_OBJECTS                                                                    \
+	"the messages of this SuperNode need a worker of Flower 1.20 or later, as their SuperLink is"
+#define ADMISSION_NEEDS_INLINE                                                                     \
+	"the messages of this SuperNode need a worker of Flower 1.15 to 1.18, as their SuperLink is"
 
 /* ---- refusals: the caller is told, and the log; the request is gone afterwards ---- */
 

@@ -206,7 +206,8 @@ static void guest_unserved(
 	char what[128];
 
 	if (why == DOOR_SILENT) {
-		guests_complain(guests, peer, "said nothing that is gRPC in time: closed");
+		guests_complain(
+			guests, peer, "said nothing that is gRPC or HTTP/1.1 in time: closed");
 	} else if (why == DOOR_TLS) {
 		guests_complain(guests, peer, bytes);
 	} else if (why == DOOR_PLAIN) {
@@ -218,13 +219,9 @@ static void guest_unserved(
 	} else if (why == DOOR_OTHER && n >= 2 && memcmp(bytes, "\x16\x03", 2) == 0) {
 		guests_complain(guests, peer,
 			"speaks TLS, which this worker API is without (--ssl-certfile): closed");
-	} else if (why == DOOR_OTHER && n >= 4 &&
-		   (memcmp(bytes, "POST", 4) == 0 || memcmp(bytes, "GET ", 4) == 0)) {
-		guests_complain(guests, peer,
-			"speaks HTTP/1.1, as workers of Flower 1.40 and later do; this worker API is served over gRPC, to flwr-clientapp: closed");
 	} else if (why == DOOR_OTHER) {
 		text_quote(bytes, n, quoted, sizeof quoted);
-		snprintf(what, sizeof what, "says %s, which is not gRPC: closed", quoted);
+		snprintf(what, sizeof what, "says %s, which is neither gRPC nor HTTP/1.1: closed", quoted);
 		guests_complain(guests, peer, what);
 	}
 }

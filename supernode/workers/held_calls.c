@@ -21,18 +21,15 @@
 
 struct held_call {
 	struct request *request;
-	uint64_t token;         /* whose end is waited for; 0: a message is */
-	enum message_form form; /* of the message */
+	uint64_t token;                       /* whose end is waited for; 0: a message is */
+	const struct held_question *question; /* without a token */
+	void *arg;
 	int64_t end_ms;
 };
 
 struct held_calls {
 	struct admission *admission;
 	struct worker_service service;
-	struct {
-		const struct held_calls_ops *ops;
-		void *arg;
-	} forms[MESSAGE_OBJECTS + 1];
 	struct held_call v[HELD_CALLS_MAX];
 	size_t n;
 	struct timer *timer;
@@ -89,18 +86,6 @@ static void add(struct held_calls *held, const struct held_call *call)
 	set_timer(held);
 }
 
-static void none(struct held_calls *held, enum message_form form, struct request *request,
-	const char *details)
-{
-	held->forms[form].ops->none(held->forms[form].arg, request, details);
-}
-
-static bool give(struct held_calls *held, enum message_form form, struct request *request,
-	const char **details_out)
-{
-	return held->forms[form].ops->give(held->forms[form].arg, request, details_out);
-}
-
 static void late(void *arg)
 {
 	struct held_calls *held = arg;
@@ -115,7 +100,7 @@ static void late(void *arg)
 		}
 		take(held, i);
 		if (!call.token)
-			none(held, call.form, call.request,
+			call.question->none(call.arg, call.request,
 				held->stopping ? "the SuperNode is stopping" : "no message came");
 		else
 			refuse_quietly(held->admission, call.request, OUTCOME_FAILED_PRECONDITION,
@@ -137,20 +122,22 @@ static int64_t waits_ms(const struct request *request)
 	return wait_ms < WORKER_API_WAIT_MAX_MS ? (int64_t)wait_ms : WORKER_API_WAIT_MAX_MS;
 }
 
-bool held_calls_ask(struct held_calls *held, enum message_form form, struct request *request)
+bool held_calls_ask(struct held_calls *held, const struct held_question *question, void *arg,
+	struct request *request)
 {
 	const char *details = "";
 	int64_t wait_ms;
 
-	if (give(held, form, request, &details))
+	if (question->give(arg, request, &details))
 		return true;
 	wait_ms = waits_ms(request);
 	if (wait_ms && has_room(held))
 		add(held, &(struct held_call){.request = request,
-				  .form = form,
+				  .question = question,
+				  .arg = arg,
 				  .end_ms = clock_after(clock_now_ms(), wait_ms)});
 	else
-		none(held, form, request, details);
+		question->none(arg, request, details);
 	return false;
 }
 
@@ -238,7 +225,7 @@ static size_t first(const struct held_calls *held, enum message_form form)
 {
 	size_t i = 0;
 
-	while (i < held->n && (held->v[i].token || held->v[i].form != form))
+	while (i < held->n && (held->v[i].token || held->v[i].question->form != form))
 		i++;
 	return i;
 }
@@ -250,10 +237,11 @@ static void offer_form(struct held_calls *held, enum message_form form)
 
 	for (size_t i; (i = first(held, form)) < held->n &&
 		       node_offered(held->admission->node, form, &since_ms);) {
-		struct request *request = take(held, i);
+		struct held_call call = held->v[i];
 
-		if (!give(held, form, request, &details))
-			none(held, form, request, details);
+		take(held, i);
+		if (!call.question->give(call.arg, call.request, &details))
+			call.question->none(call.arg, call.request, details);
 	}
 }
 
@@ -300,13 +288,6 @@ struct held_calls *held_calls_new(struct admission *admission)
 		return NULL;
 	}
 	return held;
-}
-
-void held_calls_serve(struct held_calls *held, enum message_form form,
-	const struct held_calls_ops *ops, void *arg)
-{
-	held->forms[form].ops = ops;
-	held->forms[form].arg = arg;
 }
 
 void held_calls_free(struct held_calls *held)

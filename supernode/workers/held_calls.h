@@ -12,19 +12,19 @@ struct held_calls;
 /* admission is borrowed. NULL on no memory. */
 struct held_calls *held_calls_new(struct admission *admission);
 
-struct held_calls_ops {
+/* A kind of question for work, static. */
+struct held_question {
+	enum message_form form; /* of the messages that it is for */
 	/* Answer request with work, if there is some: true. Else *details_out says why not. */
 	bool (*give)(void *arg, struct request *request, const char **details_out);
 	/* Answer that there is none. */
 	void (*none)(void *arg, struct request *request, const char *details);
 };
 
-/* Have ops answer questions for messages of this form. */
-void held_calls_serve(struct held_calls *held, enum message_form form,
-	const struct held_calls_ops *ops, void *arg);
-
-/* A question: given work at once (true), or when there is some, or told that there is none. */
-bool held_calls_ask(struct held_calls *held, enum message_form form, struct request *request);
+/* A question: given work at once (true), or when there is some, or told that there is none. arg is
+ * for the functions of question. */
+bool held_calls_ask(struct held_calls *held, const struct held_question *question, void *arg,
+	struct request *request);
 
 /* The outputs of token were taken: those who attend it are told. */
 void held_calls_taken(struct held_calls *held, uint64_t token);

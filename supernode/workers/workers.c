@@ -2,13 +2,13 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/http/server.h"
 #include "common/message/worker_api.h"
 #include "common/rpc/server.h"
 #include "common/service/interceptors.h"
 #include "supernode/listen/guard.h"
 #include "supernode/workers/absence.h"
-#include "supernode/workers/dialect1.h"
-#include "supernode/workers/dialect6.h"
+#include "supernode/workers/dialects.h"
 #include "supernode/workers/held_calls.h"
 
 #include <assert.h>
@@ -18,6 +18,7 @@
 
 #define KEEPALIVE_MS         60000
 #define KEEPALIVE_TIMEOUT_MS 20000
+#define WORKERS_INTERCEPTORS 2
 
 static_assert(WORKERS_CONNECTION_CALLS_MAX >= GUARD_STREAMS_ASSUMED,
 	"a client may wait for DATA that is held back behind its HEADERS");
@@ -27,14 +28,15 @@ struct workers {
 	struct absence *absence; /* NULL: workers do not come by themselves */
 	int64_t reconnect_ms;
 	struct held_calls *held_calls;
-	struct dialect1 *dialect1;
-	struct dialect6 *dialect6;
+	struct dialects *dialects;
 	struct service *services; /* of all dialects */
 	size_t n_services;
 	struct rpc_server *server;
+	struct http_server *http;
 	/* With a log of level debug. */
-	struct interceptor interceptors[2];
+	struct interceptor interceptors[WORKERS_INTERCEPTORS];
 	struct metrics metrics;
+	int64_t end_ms; /* of the grace */
 	void (*done)(void *arg);
 	void *done_arg;
 };
@@ -134,18 +136,17 @@ static void call_refused(void *arg, const struct peer *peer, const char *method,
 /* Put the services of all dialects together. 0, -ENOMEM. */
 static int gather_services(struct workers *workers)
 {
-	const struct service *const services[] = {
-		dialect1_service(workers->dialect1),
-		dialect6_service(workers->dialect6),
-		dialect6_failure_service(workers->dialect6),
-		held_calls_service(workers->held_calls),
-	};
+	const struct service *service;
+	size_t n = 0;
 
-	workers->services = calloc(ARRAY_LEN(services), sizeof *workers->services);
+	while (dialects_service(workers->dialects, n))
+		n++;
+	workers->services = calloc(n + 1, sizeof *workers->services);
 	if (!workers->services)
 		return -ENOMEM;
-	for (size_t i = 0; i < ARRAY_LEN(services); i++)
-		workers->services[workers->n_services++] = *services[i];
+	for (; (service = dialects_service(workers->dialects, workers->n_services));)
+		workers->services[workers->n_services++] = *service;
+	workers->services[workers->n_services++] = *held_calls_service(workers->held_calls);
 	return 0;
 }
 
@@ -156,11 +157,10 @@ static int new_dialects(struct workers *workers, const struct workers_options *o
 	workers->held_calls = held_calls_new(&workers->admission);
 	if (!workers->admission.contents || !workers->held_calls)
 		return -ENOMEM;
-	workers->dialect1 = dialect1_new(&workers->admission, workers->held_calls);
-	workers->dialect6 = dialect6_new(&workers->admission, workers->held_calls,
-		&(struct dialect6_options){
+	workers->dialects = dialects_new(&workers->admission, workers->held_calls,
+		&(struct dialects_options){
 			.spool = options->spool, .own_workers = options->own_workers});
-	return workers->dialect1 && workers->dialect6 ? gather_services(workers) : -ENOMEM;
+	return workers->dialects ? gather_services(workers) : -ENOMEM;
 }
 
 static int new_guests(
@@ -188,19 +188,49 @@ static int new_guests(
 	return workers->absence ? 0 : -ENOMEM;
 }
 
+/* Whoever looks whether we are well is no caller without a call. */
+static void health_asked(void *arg, const struct peer *peer)
+{
+	struct workers *workers = arg;
+
+	guests_used(workers->admission.guests, peer);
+}
+
+static size_t count_interceptors(const struct workers_options *options)
+{
+	return log_enabled(options->log, LOG_LEVEL_DEBUG) ? WORKERS_INTERCEPTORS : 0;
+}
+
+static int new_http_server(struct workers *workers, const struct workers_options *options)
+{
+	return http_server_new(
+		&(struct http_server_options){
+			.loop = options->loop,
+			.services = workers->services,
+			.n_services = workers->n_services,
+			.route = {WORKER_API_PATHS, WORKER_API_RUNTIME},
+			.interceptors = workers->interceptors,
+			.n_interceptors = count_interceptors(options),
+			.memory_max_bytes = options->memory_max_bytes,
+			.connections_max = GUESTS_CONNECTIONS_MAX,
+			.calls_max = WORKERS_CALLS_MAX,
+			.guest_calls_max = WORKERS_GUEST_CALLS_MAX,
+			.refused = call_refused,
+			.health = health_asked,
+			.arg = workers,
+		},
+		&workers->http);
+}
+
 static int new_server(
 	struct workers *workers, struct rpc *rpc, const struct workers_options *options)
 {
-	workers->interceptors[0] = log_interceptor(options->log, LOG_LEVEL_DEBUG);
-	workers->interceptors[1] = metrics_interceptor(&workers->metrics);
 	return rpc_server_new(rpc,
 		&(struct rpc_server_options){
 			.services = workers->services,
 			.n_services = workers->n_services,
 			.interceptors = workers->interceptors,
-			.n_interceptors = log_enabled(options->log, LOG_LEVEL_DEBUG)
-						  ? ARRAY_LEN(workers->interceptors)
-						  : 0,
+			.n_interceptors = count_interceptors(options),
 			.receive_max_bytes = options->receive_max_bytes,
 			.memory_max_bytes = options->memory_max_bytes,
 			.calls_max = WORKERS_CALLS_MAX,
@@ -217,7 +247,7 @@ int workers_new(struct rpc *rpc, const struct workers_options *options, struct w
 	struct reason *why)
 {
 	struct workers *workers = calloc(1, sizeof *workers);
-	struct front_end grpc;
+	struct front_end grpc, http;
 	int r;
 
 	if (!workers)
@@ -229,9 +259,13 @@ int workers_new(struct rpc *rpc, const struct workers_options *options, struct w
 		.ops = options->ops,
 		.arg = options->arg};
 	workers->reconnect_ms = options->reconnect_ms;
+	workers->interceptors[0] = log_interceptor(options->log, LOG_LEVEL_DEBUG);
+	workers->interceptors[1] = metrics_interceptor(&workers->metrics);
 	r = new_guests(workers, options, why);
 	if (r == 0)
 		r = new_dialects(workers, options);
+	if (r == 0)
+		r = new_http_server(workers, options);
 	if (r == 0)
 		r = new_server(workers, rpc, options);
 	if (r) {
@@ -239,7 +273,9 @@ int workers_new(struct rpc *rpc, const struct workers_options *options, struct w
 		return r;
 	}
 	grpc = front_end_grpc(workers->server);
+	http = front_end_http(workers->http);
 	guests_register(workers->admission.guests, &grpc);
+	guests_register(workers->admission.guests, &http);
 	guests_start(workers->admission.guests);
 	*out = workers;
 	return 0;
@@ -269,13 +305,22 @@ static void server_down(void *arg)
 	workers->done(workers->done_arg);
 }
 
+static void http_down(void *arg)
+{
+	struct workers *workers = arg;
+	int64_t left_ms = workers->end_ms - clock_now_ms();
+
+	rpc_server_shutdown(workers->server, left_ms > 0 ? left_ms : 0, server_down, workers);
+}
+
 void workers_stop(struct workers *workers, int64_t grace_ms, void (*done)(void *arg), void *arg)
 {
 	workers->done = done;
 	workers->done_arg = arg;
 	held_calls_stop(workers->held_calls);
 	guests_stop(workers->admission.guests);
-	rpc_server_shutdown(workers->server, grace_ms, server_down, workers);
+	workers->end_ms = clock_after(clock_now_ms(), grace_ms);
+	http_server_shutdown(workers->http, grace_ms, http_down, workers);
 }
 
 void workers_free(struct workers *workers)
@@ -283,8 +328,8 @@ void workers_free(struct workers *workers)
 	if (!workers)
 		return;
 	guests_free(workers->admission.guests);
-	dialect6_free(workers->dialect6);
-	dialect1_free(workers->dialect1);
+	http_server_free(workers->http);
+	dialects_free(workers->dialects);
 	held_calls_free(workers->held_calls);
 	contents_free(workers->admission.contents);
 	absence_free(workers->absence);

@@ -125,6 +125,9 @@ void sim_step_pull_task(struct sim_world *world)
 		return;
 	outcome = pull_task_inputs(world->node, world->now,
 		sim_one_in(world, 10) ? message->token ^ 1 : message->token, &inputs, &details);
+	if (outcome == OUTCOME_OK && sim_one_in(world, 3))
+		node_heartbeat(
+			world->node, world->now, node_message_of(world->node, message->token));
 	if (outcome == OUTCOME_OK) {
 		message->pulls++;
 		sim_check(world,

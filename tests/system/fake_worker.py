@@ -6,11 +6,11 @@ import struct
 import sys
 
 packet = socket.socket(fileno=3).recv(8192)
-# As common/launch/control.c packs it: version, kind, token, content's limit, log level, three flags,
+# As common/launch/control.c packs it: version, kind, token, content's limit, log level, four flags,
 # the address, and more.
-HEAD = "=BBQQiBBBH"
-version, _, token, _, _, _, _, _, length = struct.unpack_from(HEAD, packet)
-assert version == 5, f"another form of the control socket: {version}"
+HEAD = "=BBQQiBBBBH"
+version, _, token, _, _, _, _, _, _, length = struct.unpack_from(HEAD, packet)
+assert version == 6, f"another form of the control socket: {version}"
 address = packet[struct.calcsize(HEAD) :][:length].decode()
 with socket.socket(socket.AF_UNIX) as test:
     test.connect(sys.argv[1])

@@ -19,8 +19,9 @@ import conftest
 import grpc
 import pytest
 from desk import Desk
-from federation.processes import wait_until
-from http2 import (
+from federation.floods import FLOODS as FLOODS_OF_STREAMS
+from federation.floods import flooding
+from federation.http2 import (
     END_HEADERS,
     END_STREAM,
     INITIAL_WINDOW_SIZE,
@@ -38,6 +39,7 @@ from http2 import (
     reset,
     settings,
 )
+from federation.processes import wait_until
 from kit import wire
 
 from flwr.common import serde
@@ -280,7 +282,7 @@ def test_slow_ones(slow):
     assert not any(ready(each.socket, select.POLLIN, 0) for each in silent)
 
 
-# ---- what is not gRPC at all ----
+# ---- what is neither gRPC nor HTTP/1.1 ----
 
 
 def tls_hello():
@@ -293,21 +295,12 @@ def tls_hello():
     return sent.read()
 
 
-NO_GRPC = "which is not gRPC: closed"
+NO_GRPC = "which is neither gRPC nor HTTP/1.1: closed"
 OPENINGS = {
     "random": (random.Random(4).randbytes(100000), NO_GRPC),
     "zeros": (bytes(100000), NO_GRPC),
     "tls": (tls_hello(), NO_GRPC),
     "ssh": (b"SSH-2.0-OpenSSH_9.2p1\r\n", NO_GRPC),
-    "http-get": (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "speaks HTTP/1.1"),
-    "http-post": (
-        b"POST " + PULL.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n",
-        "speaks HTTP/1.1",
-    ),
-    "upgrade": (
-        b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
-        NO_GRPC,
-    ),
     "almost": (PREFACE[:-1] + b"\r", NO_GRPC),
 }
 
@@ -325,7 +318,7 @@ def test_no_grpc(victim, opening, says):
 @pytest.mark.parametrize("victim", [{"--clientappio-api-address": None}], indirect=True)
 def test_no_grpc_on_private_socket(victim):
     """The node's user can reach it, too; the line says which process that was."""
-    opening, says = OPENINGS["http-get"]
+    opening, says = OPENINGS["ssh"]
     with victim.unharmed(says=f"pid {os.getpid()}, uid {os.getuid()}: {says}"):
         with Connection(victim.address, opening) as connection:
             connection.wait_end()
@@ -433,36 +426,6 @@ def test_floods(victim, read):
 FLOOD_S = 0.5
 FLOODING = 64  # MiB that a flood may cost at any time, however long it lasts
 HEALTH = "/grpc.health.v1.Health/Check"
-LASTING = {  # what one stream is
-    "rapid-reset": lambda path, number: headers(number, path) + reset(number),
-    "reset-after-data": lambda path, number: headers(number, path)
-    + data(number, message(b"ab", 5))
-    + reset(number),
-    "calls": lambda path, number: headers(number, path) + data(number, message(b""), END_STREAM),
-    "never-finished": lambda path, number: headers(number, path),
-    "slow-bodies": lambda path, number: headers(number, path) + data(number, message(b"", 60)),
-    "no-method": lambda path, number: headers(number, "/nothing", END_HEADERS | END_STREAM),
-    "large-heads": lambda path, number: headers(
-        number, path, END_HEADERS | END_STREAM, x="y" * 7500
-    ),
-    "pings": lambda path, number: frame(Frame.PING, 0, 0, bytes(8)) * 20,
-}
-
-
-def flood_for(address, path, make, end):
-    """Streams without a pause, on one connection after the other when they are cut."""
-    host, port = address.rsplit(":", 1)
-    pieces = [
-        b"".join(make(path, first + i) for i in range(0, 400, 2)) for first in range(1, 2000, 400)
-    ]
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 5) as peer:
-            peer.settimeout(0.2)
-            peer.sendall(PREFACE + settings() + settings(ack=True))
-            for piece in pieces:
-                if time.monotonic() > end:
-                    break
-                peer.sendall(piece)
 
 
 @pytest.mark.parametrize("victim", [{"--health-server-address": "127.0.0.1:0"}], indirect=True)
@@ -476,21 +439,14 @@ def test_lasting_floods(victim):
     before = victim.kib("VmRSS")
     with Work(victim) as work:
         work.pull()
-        for number, make in enumerate(LASTING.values()):
+        for number, make in enumerate(FLOODS_OF_STREAMS.values()):
             address, path = (health, HEALTH) if number % 4 == 2 else (victim.address, GET)
             for peers in (1, 8):
-                end = time.monotonic() + FLOOD_S
-                floods = [
-                    threading.Thread(target=flood_for, args=(address, path, make, end))
-                    for _ in range(peers)
-                ]
-                for flood in floods:
-                    flood.start()
-                assert work.status(api.PullClientAppInputsRequest(token=work.token).SerializeToString(), PULL) == 0
-                with grpc.insecure_channel(victim.address, ALONE) as channel:
-                    assert status_of(channel, GET, b"") == PRECONDITION
-                for flood in floods:
-                    flood.join()
+                with flooding(address, path, make, peers, FLOOD_S):
+                    request = api.PullClientAppInputsRequest(token=work.token)
+                    assert work.status(request.SerializeToString(), PULL) == 0
+                    with grpc.insecure_channel(victim.address, ALONE) as channel:
+                        assert status_of(channel, GET, b"") == PRECONDITION
         work.push(work.answer())
         assert victim.judge.reply(work.message, 10)["code"] == 0
     victim.serve()
@@ -1033,4 +989,4 @@ def test_slow_ones_end(slow):
     assert SANITIZED or victim.kib("VmHWM") < victim.kib("VmRSS") + SMALL * 1024
     lines = victim.complaints(0)
     assert 0 < len(lines) < 4
-    assert any(re.search("said nothing that is gRPC in time|not arrive in time", e) for e in lines)
+    assert any(re.search("said nothing that is gRPC or HTTP/1.1 in time|not arrive in time", e) for e in lines)

@@ -12,7 +12,7 @@ from newest import newest_federation
 from test_failures import FAILED
 
 from federation.processes import alive, free_ports, wait_until
-from federation.release import find
+from federation.release import find, known
 
 pytestmark = pytest.mark.ours
 
@@ -209,64 +209,120 @@ def children(pid):
     return [int(child) for child in text.split() if alive(int(child))]
 
 
+ALL = os.environ.get("FLWR_TEST_ALL_RELEASES") == "1"
+# Their launchers speak gRPC; HTTP/1.1; and ask for a task and its token in one.
+USUAL = ("1.34", "1.36", "1.39", "1.41")
+FLOWERS = [
+    version
+    for version in known()
+    if int(version.split(".")[1]) >= 34 and (ALL or version.rpartition(".")[0] in USUAL)
+]
+
+
+@pytest.fixture(params=FLOWERS)
+def flowers_release(request):
+    try:
+        return find(request.param)
+    except LookupError as error:
+        if ALL:
+            raise
+        pytest.skip(str(error))
+
+
 class FlowersLauncher:
-    """The launcher of 1.34, which speaks gRPC and signs, at a node that wants that."""
+    """A launcher of a release of Flower's at a node that perhaps wants its calls signed."""
 
-    def __init__(self, lab, secret):
-        try:
-            self.release = find("1.34.0")
-        except LookupError as error:
-            pytest.skip(str(error))
+    def __init__(self, lab, release, secret=None):
+        self.release = release
         self.federation = lab.federation
-        options = {"--superexec-auth-secret-file": secret}
-        self.guarded = Guarded(lab, {"--clientappio-api-address": "127.0.0.1:0", **options})
+        self.judge = lab.judge
+        options = {"--superexec-auth-secret-file": secret} if secret else {}
+        self.guarded = Guarded(lab, {"--host": "127.0.0.1", "--port": free_ports(1)[0], **options})
+        self.id = self.guarded.id
 
-    def start(self, name, secret=None, workers=None):
+    def start(self, secret=None, workers=None):
         """workers: the folder whose flwr-clientapp it starts."""
-        argv = [self.release.bin / "flower-superexec", "--insecure", "--plugin-type", "clientapp"]
-        argv += ["--appio-api-address", self.guarded.address]
+        minor = self.release.minor
+        argv = [self.release.bin / "flower-superexec", "--insecure"]
+        argv += ["--plugin-type", "clientapp"] if minor <= 37 else []
+        argv += ["--runtime-api-address" if minor >= 36 else "--appio-api-address"]
+        argv += [self.guarded.address]
         argv += ["--superexec-auth-secret-file", secret] if secret else []
-        env = self.federation.environ("superexec")
+        name = self.federation.name(f"superexec-{self.release}")
+        env = self.federation.environ(name)
         env["PATH"] = f"{workers or self.release.bin}:{self.release.bin}:{env['PATH']}"
         env["VIRTUAL_ENV"] = str(self.release.bin.parent)
         return self.federation.start(name, argv, env)
 
 
-def test_flowers_launcher(lab, secret):
+@pytest.fixture
+def flowers(lab, flowers_release):
+    launcher = FlowersLauncher(lab, flowers_release)
+    yield launcher
+    assert launcher.guarded.node.stop() == 0
+
+
+def test_flowers_messages(flowers):
+    """State is kept, an app's error is an answer, contents are what they were."""
+    superexec = flowers.start()
+    judge = flowers.judge
+    assert serves(judge, flowers.id) == 1
+    reply = judge.ask(flowers.id, "raise")
+    assert reply["code"] == 2 and "ZeroDivisionError" in reply["reason"], reply
+    message = judge.send(flowers.id, "echo", arrays={"a": {"x": 7 << 20}, "b": {}})
+    reply = judge.reply(message, 60)
+    assert reply["code"] == 0 and reply["digest"] == judge.digests[message]
+    assert serves(judge, flowers.id) == 2
+    wait_until(lambda: not children(superexec.pid), "its worker has ended", 60)
+    superexec.kill()
+
+
+@pytest.mark.parametrize("flowers_release", FLOWERS[-1:], indirect=True)
+def test_flowers_large(flowers):
+    """100 MiB both ways."""
+    superexec = flowers.start()
+    message = flowers.judge.send(flowers.id, "echo", arrays={"a": {"x": 100 << 20}})
+    reply = flowers.judge.reply(message, 120)
+    assert reply["code"] == 0 and reply["digest"] == flowers.judge.digests[message]
+    wait_until(lambda: not children(superexec.pid), "its worker has ended", 60)
+    superexec.kill()
+
+
+def test_flowers_launcher(lab, flowers_release, secret):
+    """One that does not sign gets nothing."""
     lab.federation.expect(NO_SECRET)
-    flowers = FlowersLauncher(lab, secret)
-    stranger = flowers.start("stranger-1.34")
-    flowers.guarded.node.wait_log(r"PullPendingTasks refused: UNAUTHENTICATED")
+    flowers = FlowersLauncher(lab, flowers_release, secret)
+    stranger = flowers.start()
+    flowers.guarded.node.wait_log(r"(PullPendingTasks|AcquireTask) refused: UNAUTHENTICATED")
     stranger.kill()
-    message = lab.judge.send(flowers.guarded.id, "count")
-    superexec = flowers.start("superexec-1.34", secret)
+    message = lab.judge.send(flowers.id, "count")
+    superexec = flowers.start(secret)
     assert lab.judge.reply(message, 60)["code"] == 0
     wait_until(lambda: not children(superexec.pid), "its worker has ended", 60)
     superexec.kill()
     assert flowers.guarded.node.stop() == 0
 
 
-def test_flowers_worker_killed(lab, secret, tmp_path):
+def test_flowers_worker_killed(flowers, tmp_path):
     """Its launcher, which claimed the message, runs on: the node notices the worker's end itself."""
-    flowers = FlowersLauncher(lab, secret)
-    superexec = flowers.start("superexec-1.34", secret)
-    message, pids = at_work(lab.judge, flowers.guarded.id, tmp_path / "at-work")
+    superexec = flowers.start()
+    message, pids = at_work(flowers.judge, flowers.id, tmp_path / "at-work")
     os.kill(pids[0], signal.SIGKILL)
-    reply = lab.judge.reply(message)
+    reply = flowers.judge.reply(message)
     assert reply["code"] == 8 and "process has ended" in reply["reason"], reply
     assert alive(superexec.pid)
     for left in pids[1:]:  # by Flower's programs
         os.kill(left, signal.SIGKILL)
     wait_until(lambda: not children(superexec.pid), "its worker has ended", 60)
     superexec.kill()
-    assert flowers.guarded.node.stop() == 0
 
 
-def test_our_worker_of_flowers_launcher(lab, secret, tmp_path):
+@pytest.mark.parametrize("flowers_release", FLOWERS[:1], indirect=True)
+def test_our_worker_of_flowers_launcher(lab, flowers_release, secret, tmp_path):
     """It serves messages, and answers and ends with all it has started when the launcher dies."""
     lab.federation.expect(FAILED, r"message \w+ failed: ")
-    flowers = FlowersLauncher(lab, secret)
-    superexec = flowers.start("superexec-1.34", secret, os.environ["FLWR_BIN_DIR"])
+    flowers = FlowersLauncher(lab, flowers_release, secret)
+    superexec = flowers.start(secret, os.environ["FLWR_BIN_DIR"])
     assert serves(lab.judge, flowers.guarded.id) == 1
     message, pids = at_work(lab.judge, flowers.guarded.id, tmp_path / "at-work")
     superexec.kill()

@@ -71,11 +71,28 @@ static void no_other_status_is_a_success_or_final(void **state)
 		assert_int_equal(http_outcome_of(status, 0), OUTCOME_UNAVAILABLE);
 }
 
+/* A caller of ours hears what its server has said. */
+static void an_outcome_comes_back_from_its_status(void **state)
+{
+	for (enum outcome outcome = 0; outcome < OUTCOME_N; outcome++) {
+		int status = http_status_of(outcome);
+
+		if (outcome == OUTCOME_CANCELLED || outcome == OUTCOME_DEADLINE_EXCEEDED)
+			assert_int_equal(http_outcome_of(status, 0), OUTCOME_UNAVAILABLE);
+		else if (outcome == OUTCOME_UNKNOWN)
+			assert_int_equal(status, 500);
+		else
+			assert_int_equal(
+				http_outcome_of(status, http_code_of(outcome)), outcome);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(statuses_have_the_outcome_of_flowers_errors),
 		cmocka_unit_test(no_other_status_is_a_success_or_final),
+		cmocka_unit_test(an_outcome_comes_back_from_its_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

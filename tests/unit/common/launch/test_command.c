@@ -281,6 +281,24 @@ static void test_no_program(void **state)
 	command_free(NULL);
 }
 
+static void test_launchers(void **state)
+{
+	static const struct {
+		const char *template;
+		bool launcher;
+	} cases[] = {
+		{"tool", false}, /* gets a token appended */
+		{"tool --token {token} {address}", false},
+		{"tool {address} --token-file {token_file}", false},
+		{"tool --address {address}", true},
+		{"tool --parent-pid {parent_pid} {address}", true},
+		{"tool {tokens}", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(command_is_launcher(cases[i].template), cases[i].launcher);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, folder_setup, folder_teardown)
 
 int main(void)
@@ -297,6 +315,7 @@ int main(void)
 		TEST(test_a_command_is_not_run),
 		TEST(test_program),
 		TEST(test_no_program),
+		TEST(test_launchers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

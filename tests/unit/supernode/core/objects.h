@@ -102,6 +102,10 @@ static inline struct object_set *objects_set(struct objects *self, const struct 
 	return set;
 }
 
+#ifndef OBJECTS_TTL_S /* a test that waits for long has another one */
+#define OBJECTS_TTL_S 100
+#endif
+
 /* A message of run 1 of which the first n_here objects are there; its number. *set_out (may be
  * NULL) is borrowed. */
 static inline uint64_t give_objects(struct fixture *f, struct objects *self,
@@ -110,7 +114,7 @@ static inline uint64_t give_objects(struct fixture *f, struct objects *self,
 	struct held_message given = {0};
 	uint64_t number = 0;
 
-	envelope_make(f, 1, 100, &given.envelope);
+	envelope_make(f, 1, OBJECTS_TTL_S, &given.envelope);
 	slices_done(&given.envelope.content);
 	given.objects = objects_set(self, &sample->tree);
 	for (size_t i = 0; i < n_here; i++)

@@ -335,6 +335,9 @@ static void test_other_form(void **state)
 	/* Nobody is let in for the sake of a task whose outputs come in another way. */
 	assert_false(node_expects_outputs(rig.f.node));
 	assert_int_equal(push(&rig.f, rig.token, "reply", 5), OUTCOME_FAILED_PRECONDITION);
+	node_token_in_body(node_message_of(rig.f.node, rig.token));
+	assert_true(node_expects_outputs(rig.f.node));
+	assert_int_equal(push(&rig.f, rig.token, "reply", 5), OUTCOME_FAILED_PRECONDITION);
 	assert_true(node_message_live(rig.f.node, rig.message));
 	rig_done(&rig);
 	rig_open(&rig);

@@ -97,13 +97,14 @@ static void call_finish(
 	assert_false(call->finished);
 	call->finished = true;
 	call->outcome = outcome;
+	snprintf(call->details, sizeof call->details, "%s", details ? details : "");
 	if (body)
 		assert_int_equal(slices_move(&call->body, body), 0);
 }
 
 static const char *call_header(const struct request *request, const char *key)
 {
-	if (strcmp(key, WORKER_API_TASK_TOKEN) == 0)
+	if (strcmp(key, rig.token_header) == 0)
 		return rig.task_token[0] ? rig.task_token : NULL;
 	for (size_t i = 0; i < PROOF_N; i++)
 		if (strcmp(key, launcher_headers[i]) == 0)
@@ -123,23 +124,22 @@ void call_done(struct call *call)
 	slices_done(&call->body);
 }
 
-/* The method of this name, of whichever service. */
+/* The method of this name, of whichever service; or its path. */
 static const struct method *find_method(const char *name, const struct service **service_out)
 {
-	const struct service *services[] = {held_calls_service(rig.held_calls),
-		dialect1_service(rig.dialect1), dialect6_service(rig.dialect6),
-		dialect6_failure_service(rig.dialect6)};
+	const struct service *service = held_calls_service(rig.held_calls);
+	const struct method *method = NULL;
 
-	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
-		const struct method *method;
+	for (size_t i = 0; !method && service; service = dialects_service(rig.dialects, i++)) {
 		char path[128];
 
-		snprintf(path, sizeof path, "/%s/%s", services[i]->name, name);
-		method = service_method(services[i], 1, path, service_out);
-		if (method)
-			return method;
+		if (name[0] == '/')
+			snprintf(path, sizeof path, "%s", name);
+		else
+			snprintf(path, sizeof path, "/%s/%s", service->name, name);
+		method = service_method(service, 1, path, service_out);
 	}
-	return NULL;
+	return method;
 }
 
 void call_make(struct call *call, const char *method)
@@ -325,6 +325,7 @@ uint64_t assert_given(const struct call *call, uint64_t token)
 static int setup_with(const struct node_options *options, bool own_workers)
 {
 	memset(&rig, 0, sizeof rig);
+	rig.token_header = WORKER_API_TASK_TOKEN;
 	assert_int_equal(kit_dir_make(NULL), 0);
 	assert_int_equal(loop_new(&rig.loop), 0);
 	kit_clock_run(rig.loop);
@@ -351,11 +352,9 @@ static int setup_with(const struct node_options *options, bool own_workers)
 	assert_non_null(rig.admission.contents);
 	rig.held_calls = held_calls_new(&rig.admission);
 	assert_non_null(rig.held_calls);
-	rig.dialect1 = dialect1_new(&rig.admission, rig.held_calls);
-	assert_non_null(rig.dialect1);
-	rig.dialect6 = dialect6_new(&rig.admission, rig.held_calls,
-		&(struct dialect6_options){.spool = rig.spool, .own_workers = own_workers});
-	assert_non_null(rig.dialect6);
+	rig.dialects = dialects_new(&rig.admission, rig.held_calls,
+		&(struct dialects_options){.spool = rig.spool, .own_workers = own_workers});
+	assert_non_null(rig.dialects);
 	return 0;
 }
 
@@ -378,8 +377,7 @@ int rig_teardown(void **state)
 {
 	assert_int_equal(rig.busy, 0);
 	kit_clock_done();
-	dialect1_free(rig.dialect1);
-	dialect6_free(rig.dialect6);
+	dialects_free(rig.dialects);
 	held_calls_free(rig.held_calls);
 	contents_free(rig.admission.contents);
 	node_free(rig.node);

@@ -10,8 +10,7 @@
 #include "kit/clock.h"
 #include "kit/dir.h"
 #include "kit/loop.h"
-#include "supernode/workers/dialect1.h"
-#include "supernode/workers/dialect6.h"
+#include "supernode/workers/dialects.h"
 
 #define NODE_ID 11
 #define RUN_ID  22
@@ -28,6 +27,7 @@ struct call {
 	bool admitted;
 	bool finished;
 	enum outcome outcome;
+	char details[256];
 	struct slices body;
 };
 
@@ -37,10 +37,10 @@ extern struct rig {
 	struct node *node;
 	struct admission admission;
 	struct held_calls *held_calls;
-	struct dialect1 *dialect1;
-	struct dialect6 *dialect6;
+	struct dialects *dialects;
 	struct spool *spool;
 	char task_token[NODE_TOKEN_TEXT_BYTES]; /* what calls about tasks show; "": nothing */
+	const char *token_header;               /* in this header */
 	char proof[PROOF_N][PROOF_TEXT_BYTES];  /* of a launcher, the same way */
 	uint64_t token;                         /* of the message at work */
 	uint64_t words;                         /* of tokens that were made */
@@ -78,7 +78,7 @@ void work_begins(void);
 
 /* ---- what workers do ---- */
 
-/* A call arrives. */
+/* A call arrives. method: its name, or its path where a name is in several services. */
 void call_make(struct call *call, const char *method);
 /* The body of a call that was admitted follows. */
 void call_body(struct call *call, struct slices *body);

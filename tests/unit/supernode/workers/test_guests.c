@@ -78,7 +78,7 @@ static void garbage_costs_one_line_and_harms_nobody(void **state)
 	assert_int_equal(write(fd, "\x15\x03\x01 tls?", 8), 8);
 	run_until(closed(fd));
 	assert_true(logged("WARN"));
-	assert_true(logged("is not gRPC"));
+	assert_true(logged("is neither gRPC nor HTTP/1.1"));
 	assert_int_equal(echo(channel), OUTCOME_OK);
 	rpc_channel_free(channel);
 	run_until(guests_count(rig->guests) == 0);
@@ -91,16 +91,6 @@ static void tls_is_told_apart(void **state)
 	assert_int_equal(write(fd, "\x16\x03\x01 tls", 7), 7);
 	run_until(closed(fd));
 	assert_true(logged("speaks TLS, which this worker API is without"));
-}
-
-static void http_1_is_told_apart(void **state)
-{
-	auto_(close_at_exit) int fd = dial();
-	static const char request[] = "POST /v1/runtime/acquire-task HTTP/1.1\r\n";
-
-	assert_int_equal(write(fd, request, sizeof request - 1), sizeof request - 1);
-	run_until(closed(fd));
-	assert_true(logged("HTTP/1.1"));
 }
 
 static void a_preface_in_pieces_is_waited_for(void **state)
@@ -344,7 +334,6 @@ int main(void)
 		TEST(bytes_are_counted),
 		TEST(garbage_costs_one_line_and_harms_nobody),
 		TEST(tls_is_told_apart),
-		TEST(http_1_is_told_apart),
 		TEST(a_preface_in_pieces_is_waited_for),
 		TEST(a_guest_that_sends_much_is_cut),
 		TEST(a_guest_with_a_token_may_send_much),
