@@ -204,6 +204,8 @@ void pump_say_offer(void *arg)
 			(clock_now_ms() - since_ms) / 1000, text,
 			supernode->launcher
 				? "is --clientapp-command a launcher? It is told to ask at"
+			: supernode->credentials.workers
+				? "start flwr-clientapp --root-certificates FILE --clientappio-api-address"
 				: "start flwr-clientapp --insecure --clientappio-api-address",
 			address);
 	}

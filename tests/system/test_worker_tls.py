@@ -16,9 +16,10 @@ pytestmark = pytest.mark.ours
 
 FAILED = r"message failed: "
 ENDED = r"the worker's connection has ended"
+WAITS = r"no worker has asked for a message .* flwr-clientapp --root-certificates FILE"
 GRPC_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-# Of Flower's releases with TLS of the worker API the last one over gRPC.
-OVER_GRPC = "1.34.0"
+# Of Flower's releases with TLS of the worker API: over gRPC and over HTTP.
+RELEASES = ["1.34.0", NEWEST]
 
 
 class Lab:
@@ -28,11 +29,15 @@ class Lab:
         self.federation = federation
         self.certificates = Certificates(federation.folder / "worker-tls")
         federation.start_superlink()
-        self.address = f"127.0.0.1:{free_ports(1)[0]}"
-        self.port = int(self.address.split(":")[1])
-        usual = {"--isolation": "process", "--clientappio-api-address": self.address}
-        prefix = "--ssl" if programs == "ours" else "--appio-ssl"
-        usual |= self.files(prefix)
+        (self.port,) = free_ports(1)
+        self.address = f"127.0.0.1:{self.port}"
+        usual = {"--isolation": "process"}
+        if programs == "ours":
+            usual["--clientappio-api-address"] = self.address
+        else:
+            usual |= federation.release.supernode_ports(self.port)
+        older = programs == "python" and federation.release.minor < 37
+        usual |= self.files("--appio-ssl" if older else "--ssl")
         self.options = usual | {f"--{name.replace('_', '-')}": v for name, v in options.items()}
         self.node = federation.start_node(options=self.options, programs=programs)
         self.judge = federation.judge()
@@ -48,9 +53,10 @@ class Lab:
     def worker(self, programs="ours", program="flwr-clientapp", **more):
         options = {"--insecure": None, "--root-certificates": self.certificates.authority}
         if program == "flower-superexec":
-            name = "--appio-api-address"
+            newer = programs == "ours" or self.federation.release.minor >= 36
+            name = "--runtime-api-address" if newer else "--appio-api-address"
             options |= {"--clientappio-api-address": None, name: self.address}
-            options |= {"--plugin-type": "clientapp"}
+            options["--plugin-type"] = None if newer else "clientapp"
         options |= {f"--{name.replace('_', '-')}": value for name, value in more.items()}
         return self.federation.start_clientapp(self.address, options, programs, program)
 
@@ -72,7 +78,7 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(request, tmp_path_factory):
     with federation_of(request, tmp_path_factory.mktemp("worker-tls"), NEWEST) as federation:
-        federation.expect(FAILED, ENDED)
+        federation.expect(FAILED, ENDED, WAITS)
         yield Lab(federation)
 
 
@@ -105,19 +111,21 @@ def test_our_worker(lab, program):
         assert lab.serves() == before + 1
 
 
-@pytest.mark.parametrize("program", ["flower-superexec"])
-def test_flowers_worker(request, tmp_path, program):
-    with federation_of(request, tmp_path, OVER_GRPC) as federation:
+@pytest.mark.parametrize("version", RELEASES)
+def test_flowers_worker(request, tmp_path, version):
+    with federation_of(request, tmp_path, version) as federation:
+        federation.expect(ENDED, WAITS)
         lab = Lab(federation)
-        launcher = lab.worker("python", program)
+        launcher = lab.worker("python", "flower-superexec")
         assert lab.serves() == 1
         message = lab.judge.send(lab.id, "echo", arrays={"a": {"x": 7 << 20}})
         assert lab.judge.reply(message)["code"] == 0
         launcher.stop()
 
 
-def test_our_worker_at_flowers_node(request, tmp_path):
-    with federation_of(request, tmp_path, OVER_GRPC) as federation:
+@pytest.mark.parametrize("version", RELEASES)
+def test_our_worker_at_flowers_node(request, tmp_path, version):
+    with federation_of(request, tmp_path, version) as federation:
         lab = Lab(federation, "python")
         with worker_of(lab):
             assert lab.serves() == 1
@@ -150,7 +158,7 @@ def test_workers_that_do_not_trust_the_node(lab, tmp_path):
 def test_client_certificates(request, tmp_path):
     with federation_of(request, tmp_path, NEWEST) as federation:
         federation.expect(
-            FAILED, ENDED, r"cannot be reached", r"shows no certificate", r"does not vouch for"
+            FAILED, ENDED, WAITS, r"cannot be reached", r"shows no certificate", r"does not vouch for"
         )
         lab = Lab(federation, ssl_require_client_certificate=True)
         other = Certificates(tmp_path / "other")
@@ -181,7 +189,7 @@ def test_client_certificates(request, tmp_path):
 def test_reload(request, tmp_path):
     """New connections get the new certificate; a launcher's call that waits goes on."""
     with federation_of(request, tmp_path, NEWEST) as federation:
-        federation.expect(r"were not read again, and stay", r"ended without a call")
+        federation.expect(r"were not read again, and stay", r"ended without a call", WAITS)
         lab = Lab(federation)
         with worker_of(lab) as worker:
             assert lab.serves() == 1
