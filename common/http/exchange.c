@@ -396,6 +396,7 @@ enum MHD_Result exchange_handle(void *arg, struct MHD_Connection *connection, co
 	struct exchange *exchange = *state;
 
 	(void)arg;
+	link->server->turns = 0;
 	if (exchange) {
 		exchange->handling = true;
 		go_on(exchange, data, *n);

@@ -28,6 +28,7 @@ struct http_server {
 	struct watch *watch; /* of the library's epoll descriptor */
 	struct timer *timer; /* the library wants to run then */
 	struct timer *sweep; /* peers have gone, or the server may end */
+	unsigned turns;      /* of the library since it has got or given bytes */
 	struct http_link *adding;
 	LIST_HEAD(, http_link) links;
 	LIST_HEAD(, exchange) exchanges;

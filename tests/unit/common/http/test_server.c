@@ -150,6 +150,21 @@ static void test_chunks(void **state)
 	assert_int_equal(rig->refused, 1);
 }
 
+/* The library waits for the end of a line that is longer than its memory. */
+static void test_long_chunk_size(void **state)
+{
+	WORLD;
+	static char zeros[100001];
+
+	memset(zeros, '0', sizeof zeros - 1);
+	caller_say(caller,
+		"POST /v1/test/small-echo HTTP/1.1\r\nHost: x\r\n"
+		"Content-Type: application/protobuf\r\nTransfer-Encoding: chunked\r\n\r\n");
+	caller_say(caller, zeros);
+	assert_int_equal(caller_hears(rig, caller, NULL), 408);
+	caller_ends(rig, caller);
+}
+
 /* What a body is to be, and how large, is known from the head. */
 static void test_heads(void **state)
 {
@@ -543,6 +558,7 @@ int main(void)
 		TEST(test_refused_at_head),
 		TEST(test_expect),
 		TEST(test_chunks),
+		TEST(test_long_chunk_size),
 		TEST(test_heads),
 		TEST(test_large_heads),
 		TEST(test_garbage),
