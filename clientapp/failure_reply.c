@@ -1,6 +1,7 @@
 #include "clientapp/failure_reply.h"
 
 #include "clientapp/api/conversation.h"
+#include "clientapp/api/spelling.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
@@ -20,16 +21,6 @@ struct failure_reply {
 	void (*done)(void *arg);
 	void *arg;
 };
-
-/* The reply may come late: the worker, or its SuperNode, has answered. */
-static void told(void *arg, enum outcome outcome, const char *details, uint64_t bytes)
-{
-	struct failure_reply *reply = arg;
-
-	(void)bytes;
-	log_debug(reply->log, "the SuperNode was told: %s: %s", outcome_name(outcome), details);
-	reply->done(reply->arg);
-}
 
 static void pushed(void *arg, enum outcome outcome, const char *details, uint64_t bytes)
 {
@@ -66,6 +57,18 @@ static void pulled(
 		pushed(reply, OUTCOME_RESOURCE_EXHAUSTED, strerror(-r), 0);
 }
 
+/* The reply may come late: the worker, or its SuperNode, has answered. A SuperNode of Flower's does
+ * not know the call. */
+static void told(void *arg, enum outcome outcome, const char *details, uint64_t bytes)
+{
+	struct failure_reply *reply = arg;
+
+	(void)bytes;
+	log_debug(reply->log, "the SuperNode was told: %s: %s", outcome_name(outcome), details);
+	if (!spelling_is_unknown(outcome) || conversation_pull(reply->conversation, pulled, reply))
+		reply->done(reply->arg);
+}
+
 static void failure_reply_free_at_exit(struct failure_reply **reply)
 {
 	failure_reply_free(*reply);
@@ -78,6 +81,8 @@ int failure_reply_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		.tls = options->tls,
 		.token = options->token,
 		.task_token = options->task_token,
+		.spelling = options->spelling,
+		.http = options->http,
 		.retry_ms = options->patient ? CLOCK_NEVER : RETRY_MS};
 	auto_(failure_reply_free_at_exit) struct failure_reply *reply = calloc(1, sizeof *reply);
 	int r;

@@ -12,12 +12,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct http;
+struct spelling;
+
 struct failure_reply_options {
 	const char *address;       /* of the worker API, as gRPC takes it */
 	const struct rpc_tls *tls; /* copied; NULL: plain text */
 	uint64_t token;
-	const char *task_token; /* of a message that is objects; NULL: it is inline */
-	int64_t code;           /* Flower's error code */
+	const char *task_token;          /* of a message that is objects; NULL: it is inline */
+	const struct spelling *spelling; /* of the calls about it; NULL: as conversation.h has it */
+	struct http *http;               /* of a spelling that HTTP carries */
+	int64_t code;                    /* Flower's error code */
 	const char *reason;
 	bool patient; /* try a SuperNode that cannot be reached for ever */
 	void (*done)(void *arg);

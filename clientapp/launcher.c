@@ -1,12 +1,14 @@
 #include "clientapp/launcher.h"
 
 #include "clientapp/api/attendance.h"
+#include "clientapp/api/spelling_search.h"
 #include "clientapp/api/work_poll.h"
 #include "clientapp/failure_reply.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/launch/agent.h"
+#include "common/launch/dependencies.h"
 #include "common/launch/end.h"
 #include "common/message/envelope.h"
 
@@ -18,6 +20,7 @@
 
 /* Stopping: for the answer in a worker's place, when the SuperNode cannot be reached. */
 #define ANSWER_MS      5000
+#define SEARCH_MS      30000 /* with --token: for a SuperNode that cannot be reached */
 #define TOKEN_REPLY_MS 30000 /* with --token: a reply that is on its way when we are stopped */
 
 struct launcher {
@@ -28,6 +31,7 @@ struct launcher {
 	const struct clientapp_options *given; /* of options */
 	struct agent *agent;
 	struct work_poll *poll;
+	struct spelling_search *search; /* with --token: for the SuperNode's; NULL: none is on */
 	struct assignment *assignments; /* the messages at work */
 	uint64_t assigned;              /* how many there were */
 	struct timer *next; /* when one may be done: from the loop, with nothing above us */
@@ -41,10 +45,11 @@ struct assignment {
 	struct launcher *launcher;
 	uint64_t number; /* for log lines */
 	uint64_t token;
-	char *task_token;              /* of a message that is objects; else NULL */
-	struct worker_process *worker; /* NULL: gone */
-	struct failure_reply *answer;  /* in the worker's place */
-	struct attendance *attendance; /* NULL: of --token; or there was no memory */
+	char *task_token;                /* of a message that is objects; else NULL */
+	const struct spelling *spelling; /* of the calls about it; else NULL */
+	struct worker_process *worker;   /* NULL: gone */
+	struct failure_reply *answer;    /* in the worker's place */
+	struct attendance *attendance;   /* NULL: of --token; or there was no memory */
 	struct timer *grace;
 	struct timer *answer_end;
 	bool answered;  /* by whom ever, or it cannot be */
@@ -150,6 +155,8 @@ static void answer(struct assignment *assignment, int64_t code, const char *reas
 		.tls = launcher->options.tls,
 		.token = assignment->token,
 		.task_token = assignment->task_token,
+		.spelling = assignment->spelling,
+		.http = launcher->options.http,
 		.code = code,
 		.reason = reason,
 		.patient = !is_last(launcher),
@@ -248,6 +255,7 @@ static void start_worker(struct assignment *assignment)
 	const struct control_start start = {
 		.token = assignment->token,
 		.task_token = assignment->task_token,
+		.spelling = assignment->spelling ? (char *)assignment->spelling->since : NULL,
 		.address = (char *)launcher->given->address,
 		.tls = !launcher->given->insecure,
 		.root_certificates = (char *)launcher->given->root_certificates,
@@ -296,9 +304,9 @@ static void grace_over(void *arg)
 }
 
 /* Put a message on the list. NULL on no memory. */
-static struct assignment *assignment_new(
-	struct launcher *launcher, uint64_t token, const char *task_token)
+static struct assignment *assignment_new(struct launcher *launcher, const struct work *work)
 {
+	const char *task_token = work->task_token;
 	struct assignment *assignment = calloc(1, sizeof *assignment);
 
 	if (!assignment)
@@ -307,7 +315,8 @@ static struct assignment *assignment_new(
 		.next = launcher->assignments,
 		.launcher = launcher,
 		.number = launcher->assigned,
-		.token = token,
+		.token = work->token,
+		.spelling = work->spelling,
 		.task_token = task_token ? strdup(task_token) : NULL,
 		.grace = timer_new(launcher->loop, grace_over, assignment),
 		.answer_end = timer_new(launcher->loop, answer_late, assignment),
@@ -325,6 +334,8 @@ static void attend(struct assignment *assignment)
 {
 	struct launcher *launcher = assignment->launcher;
 
+	if (assignment->spelling && assignment->spelling != &spelling_1_34)
+		return;
 	assignment->attendance = attendance_new(launcher->loop, launcher->log,
 		&(struct attendance_options){.channel = work_poll_channel(launcher->poll),
 			.token = assignment->token,
@@ -333,18 +344,18 @@ static void attend(struct assignment *assignment)
 			.arg = assignment});
 }
 
-static void got_token(void *arg, uint64_t token, const char *task_token)
+static void got_work(void *arg, const struct work *work)
 {
 	struct launcher *launcher = arg;
 	struct assignment *assignment;
 
-	if (!token && !task_token) {
+	if (!work->token && !work->task_token) {
 		finish(launcher);
 		return;
 	}
 	launcher->assigned++;
 	launcher->succeeded = false;
-	assignment = assignment_new(launcher, token, task_token);
+	assignment = assignment_new(launcher, work);
 	if (!assignment) {
 		/* The message cannot even be refused: its time will end. */
 		log_error(launcher->log, "no memory for message %" PRIu64, launcher->assigned);
@@ -369,7 +380,8 @@ static int new_poll(struct launcher *launcher)
 		&(struct work_poll_options){.address = launcher->given->address,
 			.tls = launcher->options.tls,
 			.auth = launcher->options.auth,
-			.got = got_token,
+			.http = launcher->options.http,
+			.got = got_work,
 			.arg = launcher},
 		&launcher->poll);
 }
@@ -394,8 +406,10 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		r = -ENOMEM;
 	if (r == 0)
 		r = agent_new(loop, log,
-			&(struct agent_options){
-				.launch = &options->given->launch, .bounds = options->bounds},
+			&(struct agent_options){.launch = &options->given->launch,
+				.bounds = options->bounds,
+				.warm_idle_ms = options->given->launch.warm_idle_ms,
+				.dependencies = options->dependencies},
 			&launcher->agent);
 	if (r == 0 && !has_token(launcher))
 		r = new_poll(launcher);
@@ -407,11 +421,51 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	return 0;
 }
 
+/* The release of the SuperNode that has issued the token is known now, or none is there. */
+static void found_spelling(void *arg, const struct spelling *spelling, const char *details)
+{
+	struct launcher *launcher = arg;
+
+	if (spelling) {
+		got_work(launcher, &(struct work){.task_token = launcher->given->task_token,
+					   .spelling = spelling});
+	} else {
+		log_error(launcher->log, "no SuperNode answers at %s: %s", launcher->given->address,
+			details);
+		loop_stop(launcher->loop);
+	}
+}
+
+static void start_with_token(struct launcher *launcher)
+{
+	const struct spelling_search_options options = {.rpc = launcher->rpc,
+		.http = launcher->options.http,
+		.log = launcher->log,
+		.address = launcher->given->address,
+		.tls = launcher->options.tls,
+		.task_token = launcher->given->task_token,
+		.retry_ms = SEARCH_MS,
+		.found = found_spelling,
+		.arg = launcher};
+	int r;
+
+	app_bounds_warn(launcher->options.bounds, launcher->log);
+	if (!launcher->given->task_token) {
+		got_work(launcher, &(struct work){.token = launcher->given->token});
+		return;
+	}
+	r = spelling_search_new(launcher->loop, &options, &launcher->search);
+	if (r == 0)
+		return;
+	log_error(launcher->log, "cannot work: %s", strerror(-r));
+	loop_stop(launcher->loop);
+}
+
 void launcher_start(struct launcher *launcher)
 {
 	if (has_token(launcher)) {
-		app_bounds_warn(launcher->options.bounds, launcher->log);
-		got_token(launcher, launcher->given->token, launcher->given->task_token);
+		dependencies_warn(&launcher->given->launch, launcher->log);
+		start_with_token(launcher);
 		return;
 	}
 	log_info(launcher->log, "waiting for messages of the SuperNode at %s",
@@ -430,10 +484,13 @@ void launcher_stop(struct launcher *launcher)
 		return;
 	}
 	launcher->stopping = true;
+	agent_stop_spare(launcher->agent);
 	if (!launcher->assignments) {
 		log_info(launcher->log, "stopping");
 		if (!has_token(launcher))
 			work_poll_stop(launcher->poll);
+		else
+			loop_stop(launcher->loop);
 		return;
 	}
 	if (has_token(launcher))
@@ -465,6 +522,7 @@ void launcher_free(struct launcher *launcher)
 		following = at->next;
 		assignment_free(at);
 	}
+	spelling_search_free(launcher->search);
 	work_poll_free(launcher->poll);
 	timer_free(launcher->next);
 	free(launcher);

@@ -11,6 +11,8 @@
 #include "common/rpc/credentials.h"
 #include "common/rpc/rpc.h"
 
+struct dependencies;
+struct http;
 struct launcher_auth;
 
 /* All is borrowed, for as long as the launcher is there. */
@@ -18,6 +20,8 @@ struct launcher_options {
 	const struct clientapp_options *given;
 	const char *flwr_home; /* where apps are installed */
 	const struct app_bounds *bounds;
+	const struct dependencies *dependencies;
+	struct http *http;
 	const struct launcher_auth *auth; /* NULL: questions are not signed */
 	const struct rpc_tls *tls;        /* NULL: plain text */
 };

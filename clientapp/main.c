@@ -10,6 +10,7 @@
  *         threads beside it (common/base/parallel.h)
  */
 #include "clientapp/api/api_tls.h"
+#include "clientapp/api/spelling.h"
 #include "clientapp/foreign_worker.h"
 #include "clientapp/launcher.h"
 #include "clientapp/options.h"
@@ -19,9 +20,11 @@
 #include "common/base/files.h"
 #include "common/base/flower_env.h"
 #include "common/base/harden.h"
+#include "common/http/http.h"
 #include "common/launch/agent.h"
 #include "common/launch/app_user.h"
 #include "common/launch/control.h"
+#include "common/launch/dependencies.h"
 #include "common/launch/end.h"
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
@@ -42,9 +45,11 @@
 /* Worker, launcher or foreign worker: one of them is there. */
 struct program {
 	struct app_bounds bounds; /* of apps that it starts by itself */
-	uint64_t core_bytes;      /* soft limit of core files that there was */
+	struct dependencies dependencies;
+	uint64_t core_bytes; /* soft limit of core files that there was */
 	struct loop *loop;
 	struct log *log;
+	struct rpc *rpc; /* a worker's */
 	struct worker *worker;
 	struct launcher *launcher;
 	struct foreign_worker *foreign_worker;
@@ -87,6 +92,42 @@ static int cannot_work(struct program *program, int r, const struct reason *why)
 	return EXIT_FAILURE;
 }
 
+/* Make what every worker needs, whatever its message is. 0 or -errno. */
+static int prepare_worker(struct program *program)
+{
+	const sigset_t signals = loop_block_signals();
+	int r = rpc_new(program->loop, &program->rpc);
+
+	return r ? r : loop_signals(program->loop, &signals, on_signal, program);
+}
+
+static void start_came(void *arg, int ready)
+{
+	struct program *program = arg;
+
+	(void)ready;
+	loop_stop(program->loop);
+}
+
+/* Wait for the message, as a spare worker. 1: it is in *out; 0: there will be none; -errno. */
+static int wait_for_start(struct program *program, struct control_message *out)
+{
+	struct watch *start;
+	int r = prepare_worker(program);
+
+	if (r)
+		return r;
+	start = watch_new(program->loop, PROCESS_FD, WATCH_READ, start_came, program);
+	r = start ? -EAGAIN : -ENOMEM;
+	while (r == -EAGAIN) {
+		r = loop_run(program->loop);
+		if (r == 0 && !program->signal)
+			r = control_receive(PROCESS_FD, out);
+	}
+	watch_free(start);
+	return r;
+}
+
 /* Handle one message for an agent. */
 static int run_worker(struct program *program, const struct control_start *start)
 {
@@ -94,23 +135,22 @@ static int run_worker(struct program *program, const struct control_start *start
 		.client_certificate = start->client_certificate,
 		.client_key = start->client_key};
 	auto_(api_tls_done) struct api_tls tls = {0};
-	const struct worker_options options = {.start = start,
+	struct worker_options options = {.start = start,
 		.tls = start->tls ? &tls.tls : NULL,
 		.control = PROCESS_FD,
 		.done = on_done,
 		.arg = program};
-	const sigset_t signals = loop_block_signals();
 	struct reason why = {0};
-	struct rpc *rpc = NULL;
 	int status = EXIT_FAILURE;
 	int r = start->tls ? api_tls_load(&files, &tls, &why) : 0;
 
+	if (r == 0 && !program->rpc)
+		r = prepare_worker(program);
+	if (r == 0 && spelling_find(start->spelling)->carrier == CARRIER_HTTP)
+		r = http_new(program->loop, &options.http);
 	if (r == 0)
-		r = rpc_new(program->loop, &rpc);
-	if (r == 0)
-		r = worker_new(program->loop, rpc, program->log, &options, &program->worker);
-	if (r == 0)
-		r = loop_signals(program->loop, &signals, on_signal, program);
+		r = worker_new(
+			program->loop, program->rpc, program->log, &options, &program->worker);
 	if (r == 0) {
 		worker_start(program->worker);
 		r = loop_run(program->loop);
@@ -121,13 +161,12 @@ static int run_worker(struct program *program, const struct control_start *start
 	else if (worker_succeeded(program->worker))
 		status = EXIT_SUCCESS;
 	worker_free(program->worker);
-	if (rpc)
-		rpc_free(rpc);
+	http_free(options.http);
 	return status;
 }
 
 /* Message after message, or that of a token. */
-static int run_launcher(struct program *program, const struct launcher_options *options)
+static int run_launcher(struct program *program, struct launcher_options *options)
 {
 	const sigset_t signals = loop_block_signals();
 	const struct reason nothing = {0};
@@ -135,6 +174,8 @@ static int run_launcher(struct program *program, const struct launcher_options *
 	int status = EXIT_SUCCESS;
 	int r = rpc_new(program->loop, &rpc);
 
+	if (r == 0)
+		r = http_new(program->loop, &options->http);
 	if (r == 0)
 		r = launcher_new(program->loop, rpc, program->log, options, &program->launcher);
 	if (r == 0)
@@ -151,6 +192,7 @@ static int run_launcher(struct program *program, const struct launcher_options *
 	launcher_free(program->launcher);
 	/* rpc_free() runs the loop, which may bring signals. */
 	program->launcher = NULL;
+	http_free(options->http);
 	if (rpc)
 		rpc_free(rpc);
 	return status;
@@ -189,30 +231,56 @@ static void end_by_signal(struct program *program)
 	end_as(&end);
 }
 
-/* Started by an agent: what there is to do comes first on the control socket. */
+/*
+ * gRPC's shutdown takes longer than a small message, and the next message waits for the end of this
+ * process, which gives back all that a worker holds. Programs that look for leaks shut down.
+ */
+static void end_worker(struct program *program, int status)
+{
+#ifdef __SANITIZE_ADDRESS__
+	(void)status;
+	rpc_free(program->rpc);
+#else
+	const struct process_end end = {.kind = PROCESS_EXITED, .value = status};
+
+	log_drain(program->log);
+	end_as(&end);
+#endif
+}
+
+/* Started by an agent: what there is to do comes first on the control socket, or (a spare worker)
+ * later. */
 static int run_controlled(struct program *program, const struct clientapp_options *given)
 {
 	struct control_message message = {.fd = -1};
 	int status = EXIT_FAILURE;
+	bool spare = false;
 	int r;
 
 	/* A worker that is stopped while its agent dies must wake up and see the hang-up: it has
 	 * things to end. */
 	prctl(PR_SET_PDEATHSIG, SIGCONT);
 	r = fcntl(PROCESS_FD, F_SETFD, FD_CLOEXEC) ? -errno : control_receive(PROCESS_FD, &message);
+	if (r == -EAGAIN) {
+		spare = true;
+		r = wait_for_start(program, &message);
+	}
 	if (r == 1 && message.kind == CONTROL_START) {
 		log_set_level(program->log, (enum log_level)message.start.log_level);
 		if (message.start.command)
 			return run_foreign_worker(program, &message.start, given->core_limit);
 		status = run_worker(program, &message.start);
-		if (status != EXIT_SUCCESS && program->signal)
-			end_by_signal(program);
+	} else if (r == 0 && spare) {
+		status = program->signal ? EXIT_FAILURE : EXIT_SUCCESS;
 	} else {
 		log_error(program->log, "--control is for SuperNodes that start this program: %s",
 			r < 0 ? strerror(-r) : "nothing was said");
 		status = EXIT_USAGE;
 	}
 	control_message_done(&message);
+	if (status != EXIT_SUCCESS && program->signal)
+		end_by_signal(program);
+	end_worker(program, status);
 	return status;
 }
 
@@ -293,6 +361,9 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 		r = load_tls(options, &tls, &why);
 	if (r == 0 && program->bounds.user)
 		r = app_user_check(program->bounds.user, home.path, options->launch.python, &why);
+	if (r == 0)
+		r = dependencies_init(&program->dependencies, &options->launch, home.path,
+			program->bounds.user, &why);
 	if (r) {
 		reason_print(&why, options->program, r);
 		return EXIT_USAGE;
@@ -316,6 +387,7 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 	return run_launcher(program, &(struct launcher_options){.given = options,
 					     .flwr_home = home.path,
 					     .bounds = &program->bounds,
+					     .dependencies = &program->dependencies,
 					     .auth = auth,
 					     .tls = options->insecure ? NULL : &tls.tls});
 }
@@ -353,6 +425,7 @@ static int run(const struct clientapp_options *options, uint64_t core_bytes)
 	close_fd(&program.parent);
 	loop_free(program.loop);
 	log_free(program.log);
+	dependencies_done(&program.dependencies);
 	app_bounds_done(&program.bounds);
 	return status;
 }

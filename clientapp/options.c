@@ -62,9 +62,13 @@ static const struct row rows[] = {
 	{BOTH, LAUNCH_ROW_APP_ENV_HIDE(LAUNCH)},
 	{BOTH, LAUNCH_ROW_NATIVE_APP(LAUNCH)},
 	{BOTH, LAUNCH_ROW_ALLOW_NATIVE(LAUNCH)},
+	{BOTH, LAUNCH_ROW_DEPENDENCIES(LAUNCH)},
+	{BOTH, LAUNCH_ROW_DEPENDENCY_INDEX(LAUNCH)},
+	{BOTH, LAUNCH_ROW_DEPENDENCY_TIMEOUT(LAUNCH)},
 	{BOTH, LAUNCH_ROW_GRACE(LAUNCH,
 		       "Without a token: for the message at work when the program is told to stop (default 10).")},
 	{BOTH, LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH)},
+	{BOTH, LAUNCH_ROW_WARM_IDLE(LAUNCH)},
 	{BOTH, LAUNCH_ROW_APP_OUTPUT(LAUNCH)},
 	{BOTH, ROW_FLAG("signed-apps", AT(signed_apps),
 		       "Refuse an installed app that is not as its SuperNode got it; for one with --trusted-entities.")},
@@ -80,7 +84,6 @@ static const struct row rows[] = {
 	{CLIENTAPP, ROW_REFUSED("supernode", "HOST:PORT",
 			    "--supernode is called --clientappio-api-address ADDR")},
 	/* Options of Flower's releases that are not there. */
-	{BOTH, LAUNCH_ROW_DEPENDENCIES},
 	{LAUNCHER, ROW_NOT_HERE("health-server-address", "HOST:PORT",
 			   "leave it out; the program ends when it cannot work")},
 	{LAUNCHER, ROW_NOT_HERE("executor-config", "FILE",
@@ -200,6 +203,13 @@ static int check_token(struct clientapp_options *options, struct reason *why)
 	if (options->token_text && options->secret_file)
 		return reason_code(why, -EINVAL,
 			"--superexec-auth-secret-file and --token: the secret is for asking for messages; leave one out");
+	if ((options->token_text || options->run_once) && options->launch.warm_idle_ms >= 0)
+		return reason_code(why, -EINVAL,
+			"--warm-idle has no effect with %s: no other message follows; leave one out",
+			options->run_once ? "--run-once" : "a token");
+	if (options->launch.warm_idle_ms < 0)
+		options->launch.warm_idle_ms =
+			options->token_text || options->run_once ? 0 : LAUNCH_WARM_IDLE_MS;
 	if (options->launch.grace_ms < 0)
 		options->launch.grace_ms = 10000;
 	if (options->token_text && task_token_valid(options->token_text))
@@ -305,7 +315,10 @@ int clientapp_options_read(
 	*out = (struct clientapp_options){
 		.program = name_of(argv[0]),
 		.address = "127.0.0.1:9094",
-		.launch = {.grace_ms = -1, .app_exit_grace_ms = 30000},
+		.launch = {.grace_ms = -1,
+			.app_exit_grace_ms = 30000,
+			.warm_idle_ms = -1,
+			.dependency_timeout_ms = -1},
 	};
 	table = table_of(out, specs);
 	r = options_parse(&table, argc, argv, out, why);

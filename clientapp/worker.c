@@ -7,6 +7,7 @@
 #include "clientapp/worker.h"
 
 #include "clientapp/api/conversation.h"
+#include "clientapp/api/spelling.h"
 #include "clientapp/run/app_host.h"
 #include "common/base/budget.h"
 #include "common/base/cleanup.h"
@@ -354,6 +355,18 @@ static void give_up(void *arg)
 	}
 }
 
+/* Nobody takes a reply any more: what the app does is for nothing. */
+static void token_gone(void *arg)
+{
+	struct worker *worker = arg;
+
+	if (worker->answered)
+		return;
+	worker->answered = true;
+	agent_client_stop(worker->agent);
+	worker->done(worker->arg);
+}
+
 static void agent_lost(void *arg)
 {
 	(void)arg;
@@ -504,12 +517,15 @@ int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct control_start *start = options->start;
 	const uint64_t content_max_bytes =
 		start->content_max_bytes ? start->content_max_bytes : budget_default_limit();
-	const struct conversation_options conversation = {.address = start->address,
+	struct conversation_options conversation = {.address = start->address,
 		.tls = options->tls,
 		.token = start->token,
 		.task_token = start->task_token,
+		.spelling = spelling_find(start->spelling),
+		.http = options->http,
 		.retry_ms = WORKER_RETRY_MS,
-		.content_max_bytes = content_max_bytes};
+		.content_max_bytes = content_max_bytes,
+		.gone = token_gone};
 	auto_(close_at_exit) int control = options->control;
 	auto_(worker_free_at_exit) struct worker *worker = calloc(1, sizeof *worker);
 	int r;
@@ -528,6 +544,7 @@ int worker_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	worker->hung_up = timer_new(loop, hung_up_late, worker);
 	if (!worker->flwr_home || !worker->hung_up)
 		return -ENOMEM;
+	conversation.arg = worker;
 	r = conversation_new(loop, rpc, log, &conversation, &worker->conversation);
 	if (r == 0)
 		r = agent_client_new(

@@ -9,8 +9,11 @@
 #include "common/rpc/credentials.h"
 #include "common/rpc/rpc.h"
 
+struct http;
+
 struct worker_options {
 	const struct control_start *start; /* what the agent has said; strings are copied */
+	struct http *http;                 /* of a spelling that HTTP carries */
 	const struct rpc_tls *tls;         /* to the SuperNode; NULL: plain text */
 	int control;                       /* socket to the agent; taken over, on failure too */
 	void (*done)(void *arg);           /* from the loop, once: the message is settled */

@@ -18,6 +18,7 @@
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/rpc/rpc.h"
+#include "supernode/admin/healthcheck.h"
 #include "supernode/supernode.h"
 
 #include <errno.h>
@@ -30,6 +31,8 @@
 /* Free memory that is still ours at two looks in turn goes back to the system. */
 #define HEAP_LOOK_MS     5000
 #define HEAP_SPARE_BYTES (32ull << 20)
+
+#define HEALTHCHECK_MS 5000
 
 static void on_signal(void *arg, int signal)
 {
@@ -149,6 +152,28 @@ static void settle_process(void)
 	fd_limit_raise();
 }
 
+/* --healthcheck: the exit status. */
+static int check_health(const char *address)
+{
+	struct loop *loop = NULL;
+	struct rpc *rpc = NULL;
+	struct reason said = {0};
+	int r = loop_new(&loop);
+
+	rpc_silence();
+	if (r == 0)
+		r = rpc_new(loop, &rpc);
+	if (r == 0)
+		r = healthcheck(loop, rpc, address, HEALTHCHECK_MS, &said);
+	if (r == HEALTHCHECK_SERVING)
+		puts(said.text);
+	else
+		complain(&said, r);
+	rpc_free(rpc);
+	loop_free(loop);
+	return r == HEALTHCHECK_SERVING ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	const uint64_t core_bytes = harden_program();
@@ -161,7 +186,7 @@ int main(int argc, char **argv)
 	int status = EXIT_FAILURE;
 	int r = supernode_options_read(argc, argv, &options, &why);
 
-	if (r == OPTIONS_RUN)
+	if (r == OPTIONS_RUN && !options.healthcheck)
 		r = app_bounds_init(&bounds, core_bytes, &options.launch, &why);
 	if (r < 0) {
 		complain(&why, r);
@@ -172,6 +197,8 @@ int main(int argc, char **argv)
 	} else if (r == OPTIONS_VERSION) {
 		puts("flower-supernode (flwr-native) " FLWR_RELEASE ", Flower 1.15-1.42");
 		status = EXIT_SUCCESS;
+	} else if (options.healthcheck) {
+		status = check_health(options.healthcheck);
 	} else {
 		options.bounds = &bounds;
 		options.trim = trim;

@@ -69,11 +69,16 @@ static const struct option_spec rows[] = {
 	ROW_FLAG("no-state", AT(no_state), "Keep nothing that outlives the program."),
 	ROW_TEXT("health-server-address", AT(health_server_text), "HOST:PORT",
 		"Where gRPC's health service is offered, without TLS (default: nowhere)."),
+	ROW_TEXT("healthcheck", AT(healthcheck), "HOST:PORT",
+		"Start nothing: ask the node whose --health-server-address this is, say in one line how it is, and exit: 0 when it is serving, else 1."),
 	LAUNCH_ROW_PYTHON(LAUNCH),
 	LAUNCH_ROW_APP_USER(LAUNCH),
 	LAUNCH_ROW_APP_ENV_HIDE(LAUNCH),
 	LAUNCH_ROW_NATIVE_APP(LAUNCH),
 	LAUNCH_ROW_ALLOW_NATIVE(LAUNCH),
+	LAUNCH_ROW_DEPENDENCIES(LAUNCH),
+	LAUNCH_ROW_DEPENDENCY_INDEX(LAUNCH),
+	LAUNCH_ROW_DEPENDENCY_TIMEOUT(LAUNCH),
 	ROW_TEXT("clientapp-command", AT(clientapp_command), "TEMPLATE",
 		"Another worker program to start for each message, with {address}, {token}, {token_file} and {parent_pid} (default: the flwr-clientapp beside this program)."),
 	ROW_INTEGER("max-retries", AT(max_retries), 0, INT32_MAX, "N",
@@ -87,6 +92,7 @@ static const struct option_spec rows[] = {
 	LAUNCH_ROW_GRACE(
 		LAUNCH, "For messages at work when the program is told to stop (default 10)."),
 	LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH),
+	LAUNCH_ROW_WARM_IDLE(LAUNCH),
 	ROW_SECONDS("worker-timeout", AT(worker_timeout_ms), 1, 3650 * DAY_MS,
 		"From a worker's first call to its reply (default: the message's ttl)."),
 	ROW_BYTES("spool-max", AT(spool_max_bytes), 1 << 20, INT64_MAX,
@@ -112,7 +118,6 @@ static const struct option_spec rows[] = {
 	ROW_PATH("appio-ssl-keyfile", AT(appio_ssl_key), "FILE", NULL),
 	ROW_PATH("appio-ssl-ca-certfile", AT(appio_ssl_authorities), "FILE", NULL),
 	/* Options of Flower's releases that are not there. */
-	LAUNCH_ROW_DEPENDENCIES,
 };
 
 static const struct option_table table = {rows, ARRAY_LEN(rows)};
@@ -141,6 +146,20 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --clientapp-command, which starts another worker: leave one out",
 			options->launch.native_app.v[0] ? "native-app" : "allow-native");
+	if (options->clientapp_command && options->launch.warm_idle_ms >= 0)
+		return reason_code(why, -EINVAL,
+			"--warm-idle has no effect with --clientapp-command, which starts another worker: leave one out");
+	if (options->workers_come && options->launch.warm_idle_ms >= 0)
+		return reason_code(why, -EINVAL,
+			"--warm-idle has no effect with --isolation process: give it to flwr-clientapp");
+	if (options->launch.warm_idle_ms < 0)
+		options->launch.warm_idle_ms = options->clientapp_command ? 0 : LAUNCH_WARM_IDLE_MS;
+	if (options->launch.installs_dependencies && options->clientapp_command)
+		options->warnings[6] =
+			"--allow-runtime-dependency-installation has no effect with --clientapp-command: say it in the template, to the program that runs the apps";
+	if (options->launch.installs_dependencies && options->workers_come)
+		options->warnings[6] =
+			"--allow-runtime-dependency-installation has no effect with --isolation process: give it to flower-superexec or flwr-clientapp";
 	if (!options->workers_come) {
 		if (options->launcher_secret)
 			options->warnings[1] =
@@ -428,6 +447,8 @@ static int check_addresses(struct supernode_options *options, struct reason *why
 		r = check_address(
 			"health-server-address", options->health_server_address, true, why);
 	if (r == 0)
+		r = check_address("healthcheck", options->healthcheck, false, why);
+	if (r == 0)
 		r = check_worker_api(options, why);
 	if (r == 0 && options->superlink && options->worker_api_address &&
 		strcmp(options->worker_api_address, options->superlink) == 0)
@@ -491,7 +512,10 @@ int supernode_options_read(
 		.worker_reconnect_ms = -1,
 		.poll_min_ms = 100,
 		.poll_max_ms = 3000,
-		.launch = {.grace_ms = 10000, .app_exit_grace_ms = 30000},
+		.launch = {.grace_ms = 10000,
+			.app_exit_grace_ms = 30000,
+			.warm_idle_ms = -1,
+			.dependency_timeout_ms = -1},
 	};
 	r = options_parse(&table, argc, argv, out, why);
 	return r ? r : check(out, why);

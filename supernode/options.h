@@ -8,7 +8,7 @@
 #include "common/base/value.h"
 #include "common/launch/launch_options.h"
 
-#define OPTIONS_WARNINGS 6
+#define OPTIONS_WARNINGS 7
 
 struct app_bounds;
 
@@ -27,6 +27,7 @@ struct supernode_options {
 	const char *trusted_entities;  /* YAML file; NULL: apps need no signature */
 	const char *health_server_text;
 	char *health_server_address; /* that, without a scheme, ours; NULL: no health service */
+	const char *healthcheck;     /* an address: ask there, start nothing; NULL: not so */
 	const char *state_dir; /* what outlives the program is below it; NULL: the usual places */
 	bool no_state;         /* nothing outlives the program */
 	const char *node_config_text;

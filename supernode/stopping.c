@@ -130,6 +130,14 @@ void stopping_over(void *arg)
 	}
 }
 
+/* No message is taken any more. */
+static void close_node(struct supernode *supernode)
+{
+	node_close(supernode->node);
+	if (supernode->agent)
+		agent_stop_spare(supernode->agent);
+}
+
 /* The SuperLink is lost for good, or has told the node to leave. */
 void supernode_over(struct supernode *supernode, enum fleet_over over, const char *sentence)
 {
@@ -147,7 +155,7 @@ void supernode_over(struct supernode *supernode, enum fleet_over over, const cha
 	if (supernode->phase >= PHASE_LEAVING)
 		return;
 	supernode->uplink.answered_ms = 0;
-	node_close(supernode->node);
+	close_node(supernode);
 	node_give_up(supernode->node, supernode_now(),
 		over == FLEET_OVER_TOLD ? "the SuperNode was told to end"
 					: "the SuperNode has lost its SuperLink");
@@ -185,7 +193,7 @@ void supernode_stop(struct supernode *supernode)
 			messages, messages == 1 ? "" : "s",
 			(double)supernode->options->launch.grace_ms / 1000);
 	log_info(supernode->log, "stopping%s", said);
-	node_close(supernode->node);
+	close_node(supernode);
 	supernode->phase = PHASE_DRAINING;
 	supernode->grace_end_ms = clock_after(clock_now_ms(), supernode->options->launch.grace_ms);
 	timer_set(supernode->end, supernode->grace_end_ms);

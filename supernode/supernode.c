@@ -61,10 +61,17 @@ static int new_agent(struct supernode *supernode, struct reason *why)
 	if (r == 0 && options->bounds && options->bounds->user)
 		r = app_user_check(options->bounds->user, supernode->flwr_home.path,
 			options->launch.python, why);
+	if (r == 0 && !options->clientapp_command)
+		r = dependencies_init(&supernode->dependencies, &options->launch,
+			supernode->flwr_home.path, options->bounds ? options->bounds->user : NULL,
+			why);
 	if (r)
 		return r;
 	return agent_new(supernode->loop, supernode->log,
-		&(struct agent_options){.launch = &options->launch, .bounds = options->bounds},
+		&(struct agent_options){.launch = &options->launch,
+			.bounds = options->bounds,
+			.warm_idle_ms = options->launch.warm_idle_ms,
+			.dependencies = &supernode->dependencies},
 		&supernode->agent);
 }
 
@@ -411,6 +418,7 @@ void supernode_free(struct supernode *supernode)
 	private_dir_close(&supernode->dir);
 	credentials_done(&supernode->credentials);
 	state_dir_close(&supernode->state);
+	dependencies_done(&supernode->dependencies);
 	flwr_home_done(&supernode->flwr_home);
 	free(supernode);
 }

@@ -9,6 +9,7 @@
 #include "common/base/files.h"
 #include "common/launch/agent.h"
 #include "common/launch/command.h"
+#include "common/launch/dependencies.h"
 #include "common/rpc/rpc.h"
 #include "supernode/admin/health.h"
 #include "supernode/core/node.h"
@@ -51,6 +52,7 @@ struct supernode {
 	struct fleet *fleet;
 	struct uplink uplink; /* between these two */
 	struct workers *workers;
+	struct dependencies dependencies;
 	struct agent *agent; /* NULL when nothing is started, the next when workers come */
 	struct runner *runner;
 	struct launcher_process *launcher; /* in the runner's place; NULL: none is ours */

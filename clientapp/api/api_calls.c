@@ -1,7 +1,5 @@
 #include "clientapp/api/api_calls.h"
 
-#include "clientapp/api/api_channel.h"
-
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/pace.h"
@@ -19,7 +17,7 @@
 struct api_calls {
 	struct loop *loop;
 	struct log *log;
-	struct rpc_channel *channel;
+	struct carrier *carrier;
 	char *task_token;
 	struct rpc_header token; /* that shows it */
 	int64_t retry_ms;
@@ -33,10 +31,10 @@ struct pending {
 	struct api_call what;
 	struct slices body; /* kept for another try */
 	struct timer *retry;
-	struct rpc_call *call;
+	struct carrier_handle *call;
 	int64_t first_ms; /* of its first failure; 0: none yet */
 	int64_t wait_ms;
-	rpc_done_fn *done;
+	carrier_done_fn *done;
 	void *arg;
 };
 
@@ -75,12 +73,12 @@ static void tell_away(
 	calls->away = true;
 }
 
-static void call_done(void *arg, struct rpc_result *result)
+static void call_done(void *arg, struct carrier_result *result)
 {
 	struct pending *pending = arg;
 	struct api_calls *calls = pending->calls;
 	int64_t now = clock_now_ms();
-	rpc_done_fn *done = pending->done;
+	carrier_done_fn *done = pending->done;
 	void *done_arg = pending->arg;
 	int64_t at_ms;
 	char quoted[512];
@@ -93,7 +91,7 @@ static void call_done(void *arg, struct rpc_result *result)
 	text_quote(result->details, strlen(result->details), quoted, sizeof quoted);
 	if (again(pending, result->outcome, now, &at_ms)) {
 		tell_away(calls, result->outcome, quoted, at_ms - now);
-		rpc_channel_reconnect_now(calls->channel);
+		carrier_reconnect(calls->carrier);
 		timer_set(pending->retry, at_ms);
 		return;
 	}
@@ -109,7 +107,7 @@ static void call_done(void *arg, struct rpc_result *result)
 static int call_start(struct pending *pending)
 {
 	const struct api_calls *calls = pending->calls;
-	struct rpc_call_options options = {.path = pending->what.path,
+	const struct carrier_call call = {.path = pending->what.path,
 		.timeout_ms = pending->what.timeout_ms,
 		.what = pending->what.what,
 		.done = call_done,
@@ -117,20 +115,21 @@ static int call_start(struct pending *pending)
 	struct slices body = {0};
 	int r = slices_append_refs(&body, &pending->body);
 
-	return r ? r : rpc_call_start(calls->channel, &options, &body, &pending->call);
+	return r ? r : carrier_call(calls->carrier, &call, &body, &pending->call);
 }
 
 static void call_again(void *arg)
 {
 	struct pending *pending = arg;
-	struct rpc_result result = {.outcome = OUTCOME_RESOURCE_EXHAUSTED, .details = "no memory"};
+	struct carrier_result result = {
+		.outcome = OUTCOME_RESOURCE_EXHAUSTED, .details = "no memory"};
 
 	if (call_start(pending))
 		call_done(pending, &result);
 }
 
 int api_calls_start(struct api_calls *calls, const struct api_call *call, struct slices *body,
-	rpc_done_fn *done, void *arg)
+	carrier_done_fn *done, void *arg)
 {
 	struct pending *pending = calloc(1, sizeof *pending);
 	int r;
@@ -167,14 +166,18 @@ int api_calls_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	calls->log = log;
 	calls->retry_ms = options->retry_ms;
 	calls->task_token = options->task_token ? strdup(options->task_token) : NULL;
-	calls->token = api_token_header(calls->task_token);
-	r = api_channel_new(rpc,
-		&(struct api_channel_options){.address = options->address,
-			.tls = options->tls,
-			.receive_max_bytes = RECEIVE_MAX_BYTES,
-			.log = log,
-			.token = calls->task_token ? &calls->token : NULL},
-		&calls->channel);
+	if (calls->task_token)
+		calls->token = (struct rpc_header){
+			options->token_header, calls->task_token, strlen(calls->task_token)};
+	r = carrier_new(&(struct carrier_options){.kind = options->carrier,
+				.rpc = rpc,
+				.http = options->http,
+				.address = options->address,
+				.tls = options->tls,
+				.receive_max_bytes = RECEIVE_MAX_BYTES,
+				.log = log,
+				.token = calls->task_token ? &calls->token : NULL},
+		&calls->carrier);
 	if (r == 0 && !calls->task_token != !options->task_token)
 		r = -ENOMEM;
 	if (r) {
@@ -196,11 +199,11 @@ void api_calls_free(struct api_calls *calls)
 		pending->calls = NULL;
 		timer_set(pending->retry, CLOCK_NEVER);
 		if (pending->call)
-			rpc_call_cancel(pending->call);
+			carrier_cancel(pending->call);
 		else
 			dispose(pending);
 	}
-	rpc_channel_free(calls->channel);
+	carrier_free(calls->carrier);
 	if (calls->task_token)
 		explicit_bzero(calls->task_token, strlen(calls->task_token));
 	free(calls->task_token);

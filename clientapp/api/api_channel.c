@@ -23,6 +23,7 @@ int api_channel_new(
 		.keepalive_ms = KEEPALIVE_MS,
 		.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
 		.user_agent = agent,
+		.own_connection = options->own_connection,
 		.log = options->log,
 		.interceptors = &token,
 		.n_interceptors = options->token ? 1 : 0,
@@ -34,19 +35,12 @@ int api_channel_new(
 	return rpc_channel_new(rpc, &channel, out);
 }
 
-struct rpc_header api_token_header(const char *task_token)
-{
-	if (!task_token)
-		return (struct rpc_header){0};
-	return (struct rpc_header){WORKER_API_TASK_TOKEN, task_token, strlen(task_token)};
-}
-
 void api_call_show_token(
 	struct rpc_call_options *call, const char *task_token, struct rpc_header *header)
 {
 	if (!task_token)
 		return;
-	*header = api_token_header(task_token);
+	*header = (struct rpc_header){WORKER_API_TASK_TOKEN, task_token, strlen(task_token)};
 	call->headers = header;
 	call->n_headers = 1;
 }

@@ -14,14 +14,12 @@ struct api_channel_options {
 	struct log *log; /* for the progress of contents; NULL: it is not told */
 	/* Each call shows this header (rpc_show_header()); NULL: none. */
 	const struct rpc_header *token;
+	bool own_connection; /* of the channel alone: it tells of the peer as it is now */
 };
 
 /* 0, -EINVAL, -ENOMEM. */
 int api_channel_new(
 	struct rpc *rpc, const struct api_channel_options *options, struct rpc_channel **out);
-
-/* The header that shows task_token (borrowed; NULL: none, and its key is NULL). */
-struct rpc_header api_token_header(const char *task_token);
 
 /* Show task_token (borrowed; NULL: none) in a call, by header, which must live until the call has
  * been started. */

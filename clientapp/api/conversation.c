@@ -1,6 +1,7 @@
 #include "clientapp/api/conversation.h"
 
 #include "clientapp/api/conversation_ops.h"
+#include "clientapp/api/spelling.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
@@ -12,13 +13,17 @@
 int conversation_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct conversation_options *options, struct conversation **out)
 {
-	const struct api_calls_options calls = {.address = options->address,
+	const struct spelling *spelling = options->spelling ? options->spelling : &spelling_1_34;
+	const struct api_calls_options calls = {
+		.carrier = options->task_token ? spelling->carrier : CARRIER_GRPC,
+		.http = options->http,
+		.address = options->address,
 		.tls = options->tls,
 		.task_token = options->task_token,
+		.token_header = spelling->token_header,
 		.retry_ms = options->retry_ms};
-	struct conversation *conversation =
-		options->task_token ? task_new(loop, log, options->content_max_bytes)
-				    : instruction_new(options->token);
+	struct conversation *conversation = options->task_token ? task_new(loop, log, options)
+								: instruction_new(options->token);
 	int r;
 
 	if (!conversation)

@@ -14,17 +14,23 @@
 #include "common/rpc/rpc.h"
 
 struct conversation;
+struct http;
+struct spelling;
 
 struct conversation_options {
 	const char *address;       /* of the worker API, as gRPC takes it */
 	const struct rpc_tls *tls; /* copied; NULL: plain text */
 	uint64_t token;
-	const char *task_token; /* of a message that is objects (dialect 6); NULL: token is all, it
-				   is inline (dialect 1) */
+	const char *task_token; /* of a message that is objects; NULL: token is all, it is inline
+				   (dialect 1) */
+	const struct spelling *spelling; /* with a task_token; NULL: that of dialect 6 */
+	struct http *http;               /* of a spelling that HTTP carries */
 	int64_t retry_ms; /* how long a SuperNode that cannot be reached is tried in each call;
 			     CLOCK_NEVER: for ever */
 	uint64_t content_max_bytes; /* that the content of inputs may have when it is written out
 				       (record_dict_bytes()); 0: no limit */
+	void (*gone)(void *arg);    /* the token is of no use any more: once; NULL: not told */
+	void *arg;
 };
 
 /* 0, -EINVAL, -ENOMEM. Strings are copied. */

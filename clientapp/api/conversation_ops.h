@@ -24,9 +24,10 @@ struct conversation {
 
 /* calloc()ed; calls is set afterwards. NULL on no memory. */
 struct conversation *instruction_new(uint64_t token);
-struct conversation *task_new(struct loop *loop, struct log *log, uint64_t content_max_bytes);
+struct conversation *task_new(
+	struct loop *loop, struct log *log, const struct conversation_options *options);
 
-/* Decode the inputs that both dialects have: Run, Context and Fab from their bytes (taken over). 0,
+/* Decode the inputs that all dialects have: Run, Context and Fab from their bytes (taken over). 0,
  * -EBADMSG, -EMSGSIZE, -ENOMEM. */
 int conversation_decode_rest(struct conversation_inputs *inputs, struct slices *context,
 	const struct slices *run, const struct slices *fab);

@@ -45,7 +45,7 @@ static int decode_inputs(struct instruction_inputs *from, struct conversation_in
 	return 0;
 }
 
-static void pull_done(void *arg, struct rpc_result *result)
+static void pull_done(void *arg, struct carrier_result *result)
 {
 	struct instruction *instruction = arg;
 	auto_(instruction_inputs_done) struct instruction_inputs parts = {0};
@@ -80,7 +80,7 @@ static int instruction_pull(
 	return r ? r : api_calls_start(conversation->calls, &call, &body, pull_done, instruction);
 }
 
-static void push_done(void *arg, struct rpc_result *result)
+static void push_done(void *arg, struct carrier_result *result)
 {
 	struct instruction *instruction = arg;
 	auto_(free_at_exit) char *text = NULL;

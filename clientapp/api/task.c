@@ -1,6 +1,6 @@
 /*
- * task: the worker's end of dialect 6 (service Runtime of Flower 1.34): shows a token in a header,
- * takes a message as objects, gives back a reply as objects, and the Context.
+ * task: the worker's end of dialects 2 - 7: shows a token, takes a message as objects, gives back a
+ * reply as objects, and the Context. What differs between them is in spelling.h.
  */
 #include "clientapp/api/task_internal.h"
 
@@ -37,31 +37,48 @@ bool task_job_over(struct task *task)
 	return !task->closing;
 }
 
+/* ---- calls ---- */
+
+int task_call(struct task *task, enum api_method method, const struct api_call *how,
+	struct slices *body, carrier_done_fn *done, void *arg)
+{
+	struct api_call call = *how;
+
+	call.path = task->spelling->paths[method];
+	return api_calls_start(task->conversation.calls, &call, body, done, arg);
+}
+
 /* ---- heartbeats ---- */
 
-static void heartbeat_done(void *arg, struct rpc_result *result)
+static void heartbeat_done(void *arg, struct carrier_result *result)
 {
 	struct task *task = arg;
 	bool success = true;
 
 	if (result->outcome == OUTCOME_OK)
 		(void)task_decode_heartbeat(&result->body, &success);
-	if (task->told_unknown || (success && result->outcome != OUTCOME_UNAUTHENTICATED))
+	if (result->outcome == OUTCOME_UNIMPLEMENTED) /* to 1.23: a token lives without */
+		task_heartbeat_end(task);
+	if (task->ending || task->is_gone ||
+		(success && result->outcome != OUTCOME_UNAUTHENTICATED))
 		return;
-	task->told_unknown = true;
+	task->is_gone = true;
 	log_warn(task->log, "the SuperNode does not know the task any more");
+	task_heartbeat_end(task);
+	if (task->gone)
+		task->gone(task->arg);
 }
 
 static void heartbeat(void *arg)
 {
-	static const struct api_call call = {
-		.path = TASK_PATH "SendTaskHeartbeat", .timeout_ms = HEARTBEAT_TIMEOUT_MS};
+	static const struct api_call call = {.timeout_ms = HEARTBEAT_TIMEOUT_MS};
 	struct task *task = arg;
-	struct slices nothing = {0};
+	struct slices body = {0};
 	uint16_t random = 0;
 
 	(void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
-	(void)api_calls_start(task->conversation.calls, &call, &nothing, heartbeat_done, task);
+	if (task->spelling->token(task->token, &body) == 0)
+		(void)task_call(task, API_HEARTBEAT, &call, &body, heartbeat_done, task);
 	timer_set(task->heartbeat,
 		clock_after(clock_now_ms(),
 			HEARTBEAT_MS - HEARTBEAT_JITTER_MS + random % (2 * HEARTBEAT_JITTER_MS)));
@@ -79,7 +96,7 @@ void task_heartbeat_end(struct task *task)
 
 /* ---- in a worker's place ---- */
 
-static void fail_done(void *arg, struct rpc_result *result)
+static void fail_done(void *arg, struct carrier_result *result)
 {
 	struct task *task = arg;
 
@@ -96,6 +113,8 @@ static int task_fail(struct conversation *conversation, int64_t code, const char
 		.has_error = true, .error_code = code, .error_reason = strdup(reason)};
 	int r = error.error_reason ? 0 : -ENOMEM;
 
+	if (task->spelling != &spelling_1_34)
+		return 1;
 	if (r == 0) {
 		text_cut(error.error_reason, ENVELOPE_STRING_MAX);
 		r = envelope_encode(&error, &body);
@@ -118,13 +137,17 @@ static void task_free(struct conversation *conversation)
 	timer_free(task->heartbeat);
 	task_pull_done(&task->pull);
 	task_push_done(&task->push);
+	if (task->token)
+		explicit_bzero(task->token, strlen(task->token));
+	free(task->token);
 	free(task);
 }
 
 static const struct conversation_ops ops = {
 	.pull = task_pull, .push = task_push, .fail = task_fail, .free = task_free};
 
-struct conversation *task_new(struct loop *loop, struct log *log, uint64_t content_max_bytes)
+struct conversation *task_new(
+	struct loop *loop, struct log *log, const struct conversation_options *options)
 {
 	struct task *task = calloc(1, sizeof *task);
 
@@ -133,9 +156,14 @@ struct conversation *task_new(struct loop *loop, struct log *log, uint64_t conte
 	task->conversation.ops = &ops;
 	task->loop = loop;
 	task->log = log;
-	task->content_max_bytes = content_max_bytes ? content_max_bytes : UINT64_MAX;
+	task->spelling = options->spelling ? options->spelling : &spelling_1_34;
+	task->token = strdup(options->task_token);
+	task->content_max_bytes =
+		options->content_max_bytes ? options->content_max_bytes : UINT64_MAX;
+	task->gone = options->gone;
+	task->arg = options->arg;
 	task->heartbeat = timer_new(loop, heartbeat, task);
-	if (!task->heartbeat) {
+	if (!task->heartbeat || !task->token) {
 		task_free(&task->conversation);
 		return NULL;
 	}

@@ -1,20 +1,19 @@
 /*
- * task_internal: the worker's end of dialect 6 in its three parts: what is common (task.c), the
- * inputs (task_pull.c), the reply (task_push.c). Main thread, but for what their jobs do. Private
- * to this folder.
+ * task_internal: the worker's end of dialects 2 - 7 in its three parts: what is common (task.c),
+ * the inputs (task_pull.c), the reply (task_push.c). Main thread, but for what their jobs do.
+ * Private to this folder.
  */
 #ifndef FLWR_API_TASK_INTERNAL_H
 #define FLWR_API_TASK_INTERNAL_H
 
 #include "clientapp/api/conversation_ops.h"
+#include "clientapp/api/spelling.h"
 #include "common/loop/loop.h"
 #include "common/message/task_codec.h"
-#include "common/message/worker_api.h"
 #include "common/objects/object_tree.h"
 #include "common/records/objects_codec.h"
 
 #define TASK_IN_FLIGHT 4 /* objects at a time */
-#define TASK_PATH      "/" WORKER_API_RUNTIME "/"
 
 struct task;
 
@@ -82,9 +81,14 @@ struct task {
 	struct conversation conversation;
 	struct loop *loop;
 	struct log *log;
+	const struct spelling *spelling;
+	char *token;
 	uint64_t content_max_bytes;
 	struct timer *heartbeat;
-	bool told_unknown; /* that the SuperNode does not know it any more */
+	bool ending;             /* the last call is on its way: what heartbeats say is old */
+	bool is_gone;            /* the SuperNode does not know it any more */
+	void (*gone)(void *arg); /* NULL: nobody wants to know */
+	void *arg;
 	bool closing;
 	unsigned jobs; /* that run */
 	struct task_pull pull;
@@ -95,6 +99,10 @@ static inline struct task *task_of(struct conversation *conversation)
 {
 	return (struct task *)((char *)conversation - offsetof(struct task, conversation));
 }
+
+/* Make one of the spelling's calls; how has no path. As api_calls_start(). */
+int task_call(struct task *task, enum api_method method, const struct api_call *how,
+	struct slices *body, carrier_done_fn *done, void *arg);
 
 /* Start a job whose done() ends with task_job_over(). 0 or -errno. */
 int task_job(struct task *task, struct job *job);

@@ -43,7 +43,7 @@ void task_pull_done(struct task_pull *pull)
 
 /* ---- its end ---- */
 
-static void confirmed(void *arg, struct rpc_result *result)
+static void confirmed(void *arg, struct carrier_result *result)
 {
 	const struct task *task = arg;
 
@@ -55,7 +55,7 @@ static void confirmed(void *arg, struct rpc_result *result)
 /* The SuperNode may forget the objects: nobody waits for its answer. */
 static void confirm(struct task *task)
 {
-	static const struct api_call call = {.path = TASK_PATH "ConfirmMessageReceived"};
+	static const struct api_call call = {0};
 	const struct task_pull *pull = &task->pull;
 	const struct object_request request = {.node_id = pull->inputs.context.node_id,
 		.run_id = pull->inputs.context.run_id,
@@ -63,7 +63,7 @@ static void confirm(struct task *task)
 	struct slices body = {0};
 
 	if (object_request_encode(&request, &body) ||
-		api_calls_start(task->conversation.calls, &call, &body, confirmed, task))
+		task_call(task, API_CONFIRM, &call, &body, confirmed, task))
 		slices_done(&body);
 }
 
@@ -276,7 +276,7 @@ static bool wait_for_object(struct task_fetch *fetch)
 	return true;
 }
 
-static void fetch_answered(void *arg, struct rpc_result *result)
+static void fetch_answered(void *arg, struct carrier_result *result)
 {
 	struct task_fetch *fetch = arg;
 	struct task_pull *pull = &fetch->task->pull;
@@ -308,9 +308,8 @@ static void fetch_answered(void *arg, struct rpc_result *result)
 
 static void fetch_ask(void *arg)
 {
-	static const struct api_call call = {.path = TASK_PATH "PullObject",
-		.what = "an object of the message",
-		.again_if_full = true};
+	static const struct api_call call = {
+		.what = "an object of the message", .again_if_full = true};
 	struct task_fetch *fetch = arg;
 	const struct task_pull *pull = &fetch->task->pull;
 	const struct object_request request = {.node_id = pull->inputs.context.node_id,
@@ -319,8 +318,7 @@ static void fetch_ask(void *arg)
 	struct slices body = {0};
 
 	if (object_request_encode(&request, &body) ||
-		api_calls_start(
-			fetch->task->conversation.calls, &call, &body, fetch_answered, fetch))
+		task_call(fetch->task, API_PULL_OBJECT, &call, &body, fetch_answered, fetch))
 		fetch_failed(fetch, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
 }
 
@@ -382,12 +380,28 @@ static int read_message(struct task_pull *pull, const struct task_messages *mess
 	return r == -ENOMEM ? r : r ? 1 : 0;
 }
 
-static void message_came(void *arg, struct rpc_result *result)
+/* Did the SuperNode not know the method, and does another release call it otherwise? That spelling
+ * is the task's from now on. */
+static bool spelt_otherwise(struct task *task, enum outcome outcome)
+{
+	if (!task->spelling->older || !spelling_is_unknown(outcome))
+		return false;
+	task->spelling = task->spelling->older;
+	return true;
+}
+
+static void ask_for_message(struct task *task);
+
+static void message_came(void *arg, struct carrier_result *result)
 {
 	struct task *task = arg;
 	auto_(task_messages_done) struct task_messages messages = {0};
 	int r;
 
+	if (spelt_otherwise(task, result->outcome)) {
+		ask_for_message(task);
+		return;
+	}
 	if (result->outcome != OUTCOME_OK) {
 		give_up(task, result->outcome, result->details);
 		return;
@@ -407,15 +421,29 @@ static void message_came(void *arg, struct rpc_result *result)
 		give_up(task, OUTCOME_INTERNAL, "the SuperNode's answer cannot be decoded");
 }
 
-static void input_came(void *arg, struct rpc_result *result)
+static void ask_for_message(struct task *task)
 {
-	static const struct api_call call = {
-		.path = TASK_PATH "PullMessages", .again_if_full = true};
+	static const struct api_call call = {.again_if_full = true};
+	struct slices body = {0};
+
+	if (task->spelling->pull(task->token, task->pull.inputs.run.run_id, &body) ||
+		task_call(task, API_PULL_MESSAGE, &call, &body, message_came, task))
+		give_up(task, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
+}
+
+static int ask_for_input(struct task *task);
+
+static void input_came(void *arg, struct carrier_result *result)
+{
 	struct task *task = arg;
 	auto_(task_input_done) struct task_input input = {0};
-	struct slices nothing = {0};
 	int r;
 
+	if (spelt_otherwise(task, result->outcome)) {
+		if (ask_for_input(task))
+			give_up(task, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
+		return;
+	}
 	if (result->outcome != OUTCOME_OK) {
 		give_up(task, result->outcome, result->details);
 		return;
@@ -428,18 +456,23 @@ static void input_came(void *arg, struct rpc_result *result)
 		give_up(task, OUTCOME_INTERNAL, "the SuperNode's answer cannot be decoded");
 		return;
 	}
-	if (api_calls_start(task->conversation.calls, &call, &nothing, message_came, task))
-		give_up(task, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
+	ask_for_message(task);
+}
+
+static int ask_for_input(struct task *task)
+{
+	static const struct api_call call = {.what = "the inputs", .again_if_full = true};
+	struct slices body = {0};
+	int r = task->spelling->token(task->token, &body);
+
+	return r ? r : task_call(task, API_PULL_INPUT, &call, &body, input_came, task);
 }
 
 int task_pull(struct conversation *conversation, conversation_pulled_fn *done, void *arg)
 {
-	static const struct api_call call = {
-		.path = TASK_PATH "PullTaskInput", .what = "the inputs", .again_if_full = true};
 	struct task *task = task_of(conversation);
-	struct slices nothing = {0};
 
 	task->pull = (struct task_pull){.done = done, .arg = arg};
 	task_heartbeat_begin(task);
-	return api_calls_start(conversation->calls, &call, &nothing, input_came, task);
+	return ask_for_input(task);
 }

@@ -45,15 +45,14 @@ static void finish(struct task *task, enum outcome outcome, const char *details)
 
 /* ---- the end ---- */
 
-static void output_taken(void *arg, struct rpc_result *result)
+static void output_taken(void *arg, struct carrier_result *result)
 {
 	finish(arg, result->outcome, result->details);
 }
 
 static void push_output(struct task *task)
 {
-	static const struct api_call call = {
-		.path = TASK_PATH "PushTaskOutput", .what = "the context"};
+	static const struct api_call call = {.what = "the context"};
 	struct task_push *push = &task->push;
 	const struct envelope *message = &push->reply.message;
 	const struct task_output output = {.has_context = true,
@@ -63,8 +62,9 @@ static void push_output(struct task *task)
 		.details = message->has_error ? message->error_reason : NULL};
 	struct slices body = {0};
 
-	if (task_encode_output(&output, &body) ||
-		api_calls_start(task->conversation.calls, &call, &body, output_taken, task))
+	task->ending = true;
+	if (task->spelling->output(task->token, push->reply.context->run_id, &output, &body) ||
+		task_call(task, API_PUSH_OUTPUT, &call, &body, output_taken, task))
 		finish(task, OUTCOME_RESOURCE_EXHAUSTED, "no memory");
 }
 
@@ -116,7 +116,7 @@ static void failed(struct task_push *push, enum outcome outcome, const char *det
 	reason_set(&push->details, "%.400s", details);
 }
 
-static void object_taken(void *arg, struct rpc_result *result)
+static void object_taken(void *arg, struct carrier_result *result)
 {
 	struct task *task = arg;
 	bool stored = false;
@@ -132,8 +132,7 @@ static void object_taken(void *arg, struct rpc_result *result)
 
 static int send_object(struct task *task, struct object_request *request)
 {
-	static const struct api_call call = {
-		.path = TASK_PATH "PushObject", .what = "an object of the reply"};
+	static const struct api_call call = {.what = "an object of the reply"};
 	struct task_push *push = &task->push;
 	const struct context *context = push->reply.context;
 	struct slices body = {0};
@@ -149,7 +148,7 @@ static int send_object(struct task *task, struct object_request *request)
 		request->content = (struct slices){0};
 	}
 	slices_done(&request->content);
-	return r ? r : api_calls_start(task->conversation.calls, &call, &body, object_taken, task);
+	return r ? r : task_call(task, API_PUSH_OBJECT, &call, &body, object_taken, task);
 }
 
 static void send_next(struct task *task)
@@ -174,7 +173,7 @@ static void send_next(struct task *task)
 
 /* ---- the message ---- */
 
-static void message_taken(void *arg, struct rpc_result *result)
+static void message_taken(void *arg, struct carrier_result *result)
 {
 	struct task *task = arg;
 	struct task_push *push = &task->push;
@@ -196,7 +195,7 @@ static void message_taken(void *arg, struct rpc_result *result)
 /* The message without its content, which is there and empty, under its id. */
 static int push_message(struct task *task)
 {
-	static const struct api_call call = {.path = TASK_PATH "PushMessages"};
+	static const struct api_call call = {0};
 	struct task_push *push = &task->push;
 	struct envelope *message = &push->reply.message;
 	auto_(task_messages_done) struct task_messages messages = {.n_messages = 1, .n_trees = 1};
@@ -212,8 +211,9 @@ static int push_message(struct task *task)
 	if (r == 0)
 		r = slices_append_refs(&messages.tree, &push->tree);
 	if (r == 0)
-		r = task_encode_push(&messages, &body);
-	return r ? r : api_calls_start(task->conversation.calls, &call, &body, message_taken, task);
+		r = task->spelling->push(
+			task->token, push->reply.context->run_id, &messages, &body);
+	return r ? r : task_call(task, API_PUSH_MESSAGE, &call, &body, message_taken, task);
 }
 
 static int encode(struct task_push *push)
@@ -271,6 +271,7 @@ int task_push(struct conversation *conversation, struct conversation_reply *repl
 	int r;
 
 	task_push_done(&task->push);
+	task->ending = false;
 	task->push = (struct task_push){.done = done,
 		.arg = arg,
 		.reply = *reply,

@@ -1,18 +1,19 @@
 /*
- * Two questions are out at a time, at most. GetToken's is the first: its answers tell whether the
- * SuperNode is there, as long as it knows that question. A task is claimed only when no token can
- * come any more, for that would be lost.
+ * Two questions are out at a time, at most: for an inline message (GetToken), and for one that is
+ * objects, in one way after the other until the SuperNode knows one. GetToken's is the first: its
+ * answers tell whether the SuperNode is there, as long as it knows that question. A task is claimed
+ * only when no token can come any more, for that would be lost.
  */
 #include "clientapp/api/work_poll.h"
 
-#include "clientapp/api/api_channel.h"
+#include "clientapp/api/finder.h"
+#include "clientapp/api/work_ways.h"
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/pace.h"
 #include "common/base/text.h"
 #include "common/message/instruction_codec.h"
-#include "common/message/task_codec.h"
 #include "common/message/worker_api.h"
 
 #include <errno.h>
@@ -31,15 +32,10 @@
 
 enum { ASK_TOKEN, ASK_TASK, ASK_N };
 
-static const char *const paths[ASK_N] = {
-	[ASK_TOKEN] = "/" WORKER_API_CLIENT_APP_IO "/GetToken",
-	[ASK_TASK] = "/" WORKER_API_RUNTIME "/PullPendingTasks",
-};
-
 struct question {
 	struct work_poll *poll;
-	struct rpc_call *call;
-	struct timer *timer; /* of the next time; of GetToken's, when stopped, of the end */
+	struct carrier_handle *call;
+	struct timer *timer; /* of the next time; of the giver's, when stopped, of the end */
 	bool due;            /* to be asked when its last call has come home */
 	int64_t asked_ms;
 	bool unknown; /* the SuperNode does not know it */
@@ -48,16 +44,20 @@ struct question {
 struct work_poll {
 	struct log *log;
 	char *address;
-	struct rpc_channel *channel;
+	struct finder *finder;
 	const struct launcher_auth *auth; /* NULL: calls are not signed */
+	const struct work_way *way;       /* in which a task is asked for */
 	struct question questions[ASK_N];
-	struct rpc_call *claim;
+	struct carrier_handle *claim;
 	uint64_t task; /* to be claimed; 0: none */
 	struct pace pace;
 	int64_t away_ms; /* the last wait for a SuperNode that is away; 0: it is there */
 	work_poll_fn *got;
 	void *arg;
-	bool met; /* it has been there */
+	bool refused;   /* in one of the ways: it knows that, but not us */
+	bool looking;   /* for another carrier */
+	char lost[256]; /* words that are told when there is none */
+	bool met;       /* it has been there */
 	bool asking;
 	bool stopped;
 	bool orphaned; /* freed while a call is out: its end frees */
@@ -71,6 +71,30 @@ struct heading {
 };
 
 static void ask_again(void *arg);
+static void looked(void *arg, bool found);
+
+/* The question whose answers tell whether the SuperNode is there. */
+static struct question *leader(struct work_poll *poll)
+{
+	return &poll->questions[finder_kind(poll->finder) == CARRIER_GRPC ? ASK_TOKEN : ASK_TASK];
+}
+
+/* The question whose answer may have a token in it, which must not be lost. */
+static struct question *giver(struct work_poll *poll)
+{
+	return &poll->questions[poll->way->claim ? ASK_TOKEN : ASK_TASK];
+}
+
+/* Nothing is known of the SuperNode, but what carries the calls to it. */
+static void begin_anew(struct work_poll *poll)
+{
+	enum carrier_kind kind = finder_kind(poll->finder);
+
+	poll->questions[ASK_TOKEN].unknown = kind != CARRIER_GRPC;
+	poll->questions[ASK_TASK].unknown = false;
+	poll->way = work_way_first(kind);
+	poll->refused = false;
+}
 
 static void heading_add(struct heading *heading, const char *name, const char *value)
 {
@@ -105,11 +129,14 @@ int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	poll->arg = options->arg;
 	poll->pace = (struct pace){POLL_MIN_MS, POLL_MAX_MS, clock_now_ms()};
 	poll->address = strdup(options->address);
-	r = api_channel_new(rpc,
-		&(struct api_channel_options){.address = options->address,
-			.tls = options->tls,
-			.receive_max_bytes = RECEIVE_MAX_BYTES},
-		&poll->channel);
+	r = finder_new(&(struct carrier_options){.rpc = rpc,
+			       .http = options->http,
+			       .address = options->address,
+			       .tls = options->tls,
+			       .receive_max_bytes = RECEIVE_MAX_BYTES},
+		looked, poll, &poll->finder);
+	if (r == 0)
+		begin_anew(poll);
 	for (size_t i = 0; i < ASK_N; i++) {
 		struct question *question = &poll->questions[i];
 
@@ -149,6 +176,8 @@ static bool orphaned(struct work_poll *poll)
 
 static void is_there(struct work_poll *poll)
 {
+	finder_settle(poll->finder);
+	poll->refused = false;
 	if (poll->away_ms)
 		log_info(poll->log, "the SuperNode at %s is there%s", poll->address,
 			poll->met ? " again" : "");
@@ -158,35 +187,72 @@ static void is_there(struct work_poll *poll)
 
 static const char *away_because(const struct work_poll *poll, enum outcome outcome)
 {
-	if (outcome == OUTCOME_UNAUTHENTICATED)
+	if (poll->refused && spelling_is_unknown(outcome))
 		return poll->auth
 			       ? "takes no message requests of ours (has it another secret than --superexec-auth-secret-file, or another clock?)"
 			       : "takes no message requests of ours (does it want --superexec-auth-secret-file?)";
 	if (outcome == OUTCOME_UNIMPLEMENTED)
-		return "hands out no messages (is it Flower 1.15 - 1.18 or 1.34, with --isolation process?)";
+		return "hands out no messages (does it have --isolation process?)";
 	return "cannot be reached";
 }
 
-/* When to ask a SuperNode that cannot answer; said the first time. */
-static int64_t is_away(struct work_poll *poll, const struct rpc_result *result, int64_t now)
+/* Ask a SuperNode that cannot answer later; said the first time. */
+static void is_away(struct work_poll *poll, enum outcome outcome, const char *details)
 {
+	int64_t now = clock_now_ms();
 	char quoted[512];
 
 	if (!poll->away_ms) {
-		text_quote(result->details, strlen(result->details), quoted, sizeof quoted);
+		text_quote(details, strlen(details), quoted, sizeof quoted);
 		log_warn(poll->log, "the SuperNode at %s %s: %s %s; trying again until it is there",
-			poll->address, away_because(poll, result->outcome),
-			outcome_name(result->outcome), quoted);
+			poll->address, away_because(poll, outcome), outcome_name(outcome), quoted);
 	}
-	for (size_t i = 0; i < ASK_N; i++)
-		poll->questions[i].unknown = false;
-	rpc_channel_reconnect_now(poll->channel);
-	return clock_after(now, pace_double(&poll->away_ms, AWAY_FIRST_MS, AWAY_MAX_MS));
+	begin_anew(poll);
+	carrier_reconnect(finder_carrier(poll->finder));
+	timer_set(leader(poll)->timer,
+		clock_after(now, pace_double(&poll->away_ms, AWAY_FIRST_MS, AWAY_MAX_MS)));
+}
+
+/* The leading question was not answered as it should be. */
+static void no_answer(struct work_poll *poll, const struct carrier_result *result)
+{
+	if (poll->looking)
+		return;
+	if (result->outcome != OUTCOME_UNAVAILABLE) {
+		is_away(poll, result->outcome, result->details);
+		return;
+	}
+	poll->looking = true;
+	snprintf(poll->lost, sizeof poll->lost, "%s", result->details);
+	finder_look(poll->finder);
+}
+
+/* Something else carries the calls now, or nothing does. */
+static void looked(void *arg, bool found)
+{
+	struct work_poll *poll = arg;
+
+	poll->looking = false;
+	if (!poll->asking) {
+		begin_anew(poll);
+	} else if (found) {
+		begin_anew(poll);
+		for (size_t i = 0; i < ASK_N; i++) {
+			/* The call goes by the carrier that was. */
+			poll->questions[i].due =
+				poll->questions[i].call && !poll->questions[i].unknown;
+			timer_set(poll->questions[i].timer, CLOCK_NEVER);
+		}
+		if (!leader(poll)->call)
+			timer_set(leader(poll)->timer, 0);
+	} else {
+		is_away(poll, OUTCOME_UNAVAILABLE, poll->lost);
+	}
 }
 
 /* ---- the end of asking ---- */
 
-static void give(struct work_poll *poll, uint64_t token, const char *task_token)
+static void give(struct work_poll *poll, const struct work *work)
 {
 	poll->asking = false;
 	poll->task = 0;
@@ -194,16 +260,23 @@ static void give(struct work_poll *poll, uint64_t token, const char *task_token)
 		poll->questions[i].due = false;
 		timer_set(poll->questions[i].timer, CLOCK_NEVER);
 		if (poll->questions[i].call)
-			rpc_call_cancel(poll->questions[i].call);
+			carrier_cancel(poll->questions[i].call);
 	}
 	poll->pace.active_ms = clock_now_ms();
-	poll->got(poll->arg, token, task_token);
+	poll->got(poll->arg, work);
 }
 
 static void give_nothing(struct work_poll *poll)
 {
-	if (!poll->questions[ASK_TOKEN].call && !poll->claim)
-		give(poll, 0, NULL);
+	if (!giver(poll)->call && !poll->claim)
+		give(poll, &(struct work){0});
+}
+
+/* task_token is wiped. */
+static void give_task(struct work_poll *poll, char *task_token)
+{
+	give(poll, &(struct work){.task_token = task_token, .spelling = poll->way->spelling});
+	explicit_bzero(task_token, strlen(task_token));
 }
 
 /* ---- questions ---- */
@@ -232,7 +305,7 @@ static void ask_for_task(struct work_poll *poll)
 		timer_set(task->timer, 0);
 }
 
-static void claim_done(void *arg, struct rpc_result *result)
+static void claim_done(void *arg, struct carrier_result *result)
 {
 	struct work_poll *poll = arg;
 	auto_(free_at_exit) char *token = NULL;
@@ -242,11 +315,10 @@ static void claim_done(void *arg, struct rpc_result *result)
 	if (orphaned(poll))
 		return;
 	poll->task = 0;
-	if (result->outcome == OUTCOME_OK && task_decode_claimed(&result->body, &token))
+	if (result->outcome == OUTCOME_OK && poll->way->token(&result->body, &token))
 		result->outcome = OUTCOME_INTERNAL;
 	if (result->outcome == OUTCOME_OK && token) {
-		give(poll, 0, token);
-		explicit_bzero(token, strlen(token));
+		give_task(poll, token);
 	} else if (poll->stopped) {
 		give_nothing(poll);
 	} else {
@@ -261,7 +333,7 @@ static void claim_done(void *arg, struct rpc_result *result)
 static void claim(struct work_poll *poll)
 {
 	struct heading heading = {0};
-	struct rpc_call_options options = {.path = "/" WORKER_API_RUNTIME "/ClaimTask",
+	struct carrier_call options = {.path = poll->way->claim,
 		.timeout_ms = CLAIM_MS,
 		.headers = heading.v,
 		.done = claim_done,
@@ -272,45 +344,43 @@ static void claim(struct work_poll *poll)
 
 	timer_set(token->timer, CLOCK_NEVER);
 	if (token->call) {
-		rpc_call_cancel(token->call);
+		carrier_cancel(token->call);
 		return;
 	}
-	r = task_encode_claim(poll->task, &body);
+	r = poll->way->claim_request(poll->task, &body);
 	if (r == 0)
 		r = heading_sign(&heading, poll, options.path, &body);
 	options.n_headers = heading.n;
-	if (r || rpc_call_start(poll->channel, &options, &body, &poll->claim)) {
+	if (r || carrier_call(finder_carrier(poll->finder), &options, &body, &poll->claim)) {
 		slices_done(&body);
 		poll->task = 0;
-		timer_set(token->timer, clock_after(clock_now_ms(), POLL_MAX_MS));
+		timer_set(leader(poll)->timer, clock_after(clock_now_ms(), POLL_MAX_MS));
 	}
 }
 
-/* The SuperNode does not know this question, which is no news when it knows the other one. */
-static void is_unknown(struct question *question, const struct rpc_result *result, int64_t now)
+/* The SuperNode does not know this question, which is no news when it knows another one. */
+static void is_unknown(struct question *question, const struct carrier_result *result)
 {
 	struct work_poll *poll = question->poll;
+	const struct work_way *next = work_way_next(poll->way);
 	bool all = true;
 
+	poll->refused = poll->refused || result->outcome == OUTCOME_UNAUTHENTICATED;
+	if (question == &poll->questions[ASK_TASK] && next) {
+		poll->way = next;
+		timer_set(question->timer, 0);
+		return;
+	}
 	question->unknown = true;
 	for (size_t i = 0; i < ASK_N; i++)
 		all = all && poll->questions[i].unknown;
-	if (all) {
-		timer_set(poll->questions[ASK_TOKEN].timer, is_away(poll, result, now));
-		return;
-	}
-	if (question == &poll->questions[ASK_TOKEN])
+	if (all)
+		is_away(poll, result->outcome, result->details);
+	else if (question == &poll->questions[ASK_TOKEN])
 		ask_for_task(poll);
 }
 
-static bool says_unknown(const struct rpc_result *result)
-{
-	/* Flower's since 1.29 answer so to whoever calls what they do not have. */
-	return result->outcome == OUTCOME_UNIMPLEMENTED ||
-	       result->outcome == OUTCOME_UNAUTHENTICATED;
-}
-
-static void token_answered(struct question *question, struct rpc_result *result)
+static void token_answered(struct question *question, struct carrier_result *result)
 {
 	struct work_poll *poll = question->poll;
 	int64_t now = clock_now_ms();
@@ -323,7 +393,7 @@ static void token_answered(struct question *question, struct rpc_result *result)
 	}
 	if (result->outcome == OUTCOME_OK) {
 		is_there(poll);
-		give(poll, token, NULL);
+		give(poll, &(struct work){.token = token});
 	} else if (poll->stopped) {
 		give_nothing(poll);
 	} else if (poll->task) {
@@ -332,39 +402,53 @@ static void token_answered(struct question *question, struct rpc_result *result)
 		is_there(poll);
 		timer_set(question->timer, again_ms(question, now));
 		ask_for_task(poll);
-	} else if (says_unknown(result)) {
-		is_unknown(question, result, now);
+	} else if (spelling_is_unknown(result->outcome)) {
+		is_unknown(question, result);
 	} else {
-		timer_set(question->timer, is_away(poll, result, now));
+		no_answer(poll, result);
 	}
 }
 
-static void task_answered(struct question *question, struct rpc_result *result)
+/* Read what was answered: a token, where there is no claim, or what can be claimed. */
+static int read_task(struct work_poll *poll, const struct carrier_result *result, char **token_out)
+{
+	return poll->way->claim ? poll->way->offered(&result->body, &poll->task)
+				: poll->way->token(&result->body, token_out);
+}
+
+static void task_answered(struct question *question, struct carrier_result *result)
 {
 	struct work_poll *poll = question->poll;
+	auto_(free_at_exit) char *token = NULL;
 	int64_t now = clock_now_ms();
-	bool first = poll->questions[ASK_TOKEN].unknown; /* it speaks for the SuperNode */
+	bool leads = poll->questions[ASK_TOKEN].unknown; /* it speaks for the SuperNode */
 
-	if (poll->stopped)
+	if (poll->stopped && poll->way->claim)
 		return;
-	if (result->outcome == OUTCOME_OK && task_decode_pending(&result->body, &poll->task)) {
+	if (result->outcome == OUTCOME_OK && read_task(poll, result, &token)) {
 		result->outcome = OUTCOME_INTERNAL;
 		result->details = "its answer cannot be decoded";
 	}
 	if (result->outcome == OUTCOME_OK) {
 		is_there(poll);
-		if (poll->task)
+		if (token)
+			give_task(poll, token);
+		else if (poll->stopped)
+			give_nothing(poll);
+		else if (poll->task)
 			claim(poll);
 		else
 			timer_set(question->timer, again_ms(question, now));
-	} else if (says_unknown(result)) {
-		is_unknown(question, result, now);
-	} else if (first) {
-		timer_set(poll->questions[ASK_TOKEN].timer, is_away(poll, result, now));
+	} else if (poll->stopped) {
+		give_nothing(poll);
+	} else if (spelling_is_unknown(result->outcome)) {
+		is_unknown(question, result);
+	} else if (leads) {
+		no_answer(poll, result);
 	}
 }
 
-static void call_done(void *arg, struct rpc_result *result)
+static void call_done(void *arg, struct carrier_result *result)
 {
 	struct question *question = arg;
 	struct work_poll *poll = question->poll;
@@ -388,16 +472,18 @@ static void ask_again(void *arg)
 	struct question *question = arg;
 	struct work_poll *poll = question->poll;
 	struct heading heading = {0};
-	struct rpc_call_options options = {.path = paths[question - poll->questions],
+	bool task = question == &poll->questions[ASK_TASK];
+	struct carrier_call options = {
+		.path = task ? poll->way->ask : "/" WORKER_API_CLIENT_APP_IO "/GetToken",
 		.headers = heading.v,
 		.done = call_done,
 		.arg = question};
 	struct slices body = {0};
-	int r;
+	int r = 0;
 
 	if (poll->stopped) {
 		if (question->call)
-			rpc_call_cancel(question->call);
+			carrier_cancel(question->call);
 		else
 			give_nothing(poll);
 		return;
@@ -406,9 +492,12 @@ static void ask_again(void *arg)
 	if (!poll->away_ms)
 		heading_add(&heading, WORKER_API_WAIT_MS, WAIT_TEXT);
 	question->asked_ms = clock_now_ms();
-	r = heading_sign(&heading, poll, options.path, &body);
+	if (task && poll->way->request)
+		r = poll->way->request(&body);
+	if (r == 0)
+		r = heading_sign(&heading, poll, options.path, &body);
 	options.n_headers = heading.n;
-	if (r || rpc_call_start(poll->channel, &options, &body, &question->call))
+	if (r || carrier_call(finder_carrier(poll->finder), &options, &body, &question->call))
 		timer_set(question->timer, clock_after(question->asked_ms, POLL_MAX_MS));
 }
 
@@ -425,19 +514,22 @@ void work_poll_ask(struct work_poll *poll)
 
 void work_poll_stop(struct work_poll *poll)
 {
-	struct question *token = &poll->questions[ASK_TOKEN];
-	struct question *task = &poll->questions[ASK_TASK];
+	struct question *last = giver(poll);
 
 	poll->stopped = true;
-	timer_set(task->timer, CLOCK_NEVER);
-	if (task->call)
-		rpc_call_cancel(task->call);
-	timer_set(token->timer, token->call ? clock_after(token->asked_ms, WAITED_MS) : 0);
+	for (size_t i = 0; i < ASK_N; i++) {
+		struct question *question = &poll->questions[i];
+
+		timer_set(question->timer, CLOCK_NEVER);
+		if (question != last && question->call)
+			carrier_cancel(question->call);
+	}
+	timer_set(last->timer, last->call ? clock_after(last->asked_ms, WAITED_MS) : 0);
 }
 
 struct rpc_channel *work_poll_channel(const struct work_poll *poll)
 {
-	return poll->channel;
+	return carrier_channel(finder_carrier(poll->finder));
 }
 
 void work_poll_free(struct work_poll *poll)
@@ -448,11 +540,11 @@ void work_poll_free(struct work_poll *poll)
 	for (size_t i = 0; i < ASK_N; i++) {
 		timer_free(poll->questions[i].timer);
 		if (poll->questions[i].call)
-			rpc_call_cancel(poll->questions[i].call);
+			carrier_cancel(poll->questions[i].call);
 	}
 	if (poll->claim)
-		rpc_call_cancel(poll->claim);
-	rpc_channel_free(poll->channel);
+		carrier_cancel(poll->claim);
+	finder_free(poll->finder);
 	if (!calls_out(poll)) {
 		free(poll->address);
 		free(poll);

@@ -1,28 +1,34 @@
 /*
- * work_poll: asks a SuperNode for something to do until there is some, in both ways that there
- * are: GetToken (inline messages, Flower 1.15 - 1.18), PullPendingTasks and ClaimTask (messages
- * that are objects, gRPC service Runtime of 1.34). Main thread; callbacks come from the loop.
+ * work_poll: asks a SuperNode for something to do until there is some, in all ways that there are:
+ * GetToken (inline messages, Flower 1.15 - 1.18), and those of work_ways.h (messages that are
+ * objects). Main thread; callbacks come from the loop.
  *
  * A SuperNode of this project keeps the questions until a message comes. Flower's own answers at
  * once: it is asked again after a tenth of the idle time, between 0.1 and 1 s. A way that it does
- * not know is not gone again before it has been away.
+ * not know is not gone again before it has been away, nor a carrier that finds nobody.
  */
 #ifndef FLWR_API_WORK_POLL_H
 #define FLWR_API_WORK_POLL_H
 
-#include "common/base/log.h"
+#include "clientapp/api/spelling.h"
 #include "common/message/launcher_auth.h"
 #include "common/rpc/call.h"
 
 struct work_poll;
 
-/* task_token (borrowed): of a task; else NULL, and token is all. Neither (0, NULL): it was stopped,
- * and none came. */
-typedef void work_poll_fn(void *arg, uint64_t token, const char *task_token);
+/* A message to be done. Neither token: the poll was stopped, and none came. */
+struct work {
+	uint64_t token;                  /* of an inline message */
+	const char *task_token;          /* of one that is objects; borrowed; NULL: it is inline */
+	const struct spelling *spelling; /* of the calls about it; NULL: it is inline */
+};
+
+typedef void work_poll_fn(void *arg, const struct work *work);
 
 struct work_poll_options {
 	const char *address;              /* as gRPC takes it; copied */
-	const struct rpc_tls *tls;        /* copied; NULL: plain text */
+	const struct rpc_tls *tls;        /* borrowed; NULL: plain text */
+	struct http *http;                /* NULL: only gRPC is spoken */
 	const struct launcher_auth *auth; /* borrowed; NULL: what is asked is not signed */
 	work_poll_fn *got;
 	void *arg;
@@ -40,7 +46,8 @@ void work_poll_ask(struct work_poll *poll);
 /* While asking: ask no more. got() comes soon, with the token that was on its way, or none. */
 void work_poll_stop(struct work_poll *poll);
 
-/* The channel to the SuperNode, for other calls; borrowed. */
+/* The channel to the SuperNode, for other calls, until the next question; borrowed. NULL: it is no
+ * gRPC. */
 struct rpc_channel *work_poll_channel(const struct work_poll *poll);
 
 /* No callback comes afterwards. */

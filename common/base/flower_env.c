@@ -13,9 +13,9 @@
  * Variables that have no effect here. FLWR_LOG_LEVEL, FLWR_HOME, GRPC_VERBOSITY, GRPC_TRACE,
  * SSL_CERT_FILE and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH hold. Of no meaning are
  * FLWR_TELEMETRY_ENABLED, FLWR_TELEMETRY_LOGGING, FLWR_TELEMETRY_PARTNER_ID (nothing is sent to
- * anybody), FLWR_DISABLE_UPDATE_CHECK (nobody is asked for updates),
- * FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION (nothing is installed), and those of the SuperLink,
- * the ServerApp and the command line of Flower.
+ * anybody), FLWR_DISABLE_UPDATE_CHECK (nobody is asked for updates), and those of the SuperLink
+ * (FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION among them), the ServerApp and the command line of
+ * Flower.
  */
 static const struct {
 	const char *name;

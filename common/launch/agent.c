@@ -1,6 +1,7 @@
 #include "common/launch/agent_internal.h"
 
 #include "common/base/cleanup.h"
+#include "common/launch/dependencies.h"
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
 
@@ -24,6 +25,7 @@ int agent_new(
 	agent->log = log;
 	agent->options = options->launch;
 	agent->bounds = options->bounds;
+	agent->dependencies = options->dependencies;
 	agent->paths = options->paths ? options->paths : &agent->installed;
 	r = options->paths ? 0 : launch_paths_find(&agent->installed);
 	if (r < 0)
@@ -31,6 +33,10 @@ int agent_new(
 	r = process_set_new(loop, log, &agent->set);
 	if (r < 0)
 		return r;
+	agent->warm_idle_ms = options->warm_idle_ms;
+	agent->spare_idle = timer_new(loop, spare_idle, agent);
+	if (!agent->spare_idle)
+		return -ENOMEM;
 	*out = take_pointer(&agent);
 	return 0;
 }
@@ -42,6 +48,7 @@ void agent_free(struct agent *agent)
 	process_set_free(agent->set);
 	while (!LIST_EMPTY(&agent->workers))
 		worker_process_free(LIST_FIRST(&agent->workers));
+	timer_free(agent->spare_idle);
 	launch_paths_done(&agent->installed);
 	free(agent);
 }
@@ -75,6 +82,7 @@ void agent_tell_apps(const struct agent *agent)
 		log_warn(agent->log, "no app can run yet: %s", cause.text);
 	if (agent->bounds)
 		app_bounds_warn(agent->bounds, agent->log);
+	dependencies_warn(agent->options, agent->log);
 }
 
 struct process_set *agent_processes(struct agent *agent)
@@ -84,5 +92,5 @@ struct process_set *agent_processes(struct agent *agent)
 
 unsigned agent_count(const struct agent *agent)
 {
-	return process_set_count(agent->set);
+	return process_set_count(agent->set) - agent->spares;
 }

@@ -11,13 +11,17 @@
 #include "common/launch/process.h"
 
 struct agent;
+struct dependencies;
 struct worker_process;
 
 /* All is borrowed, for as long as the agent is there. */
 struct agent_options {
 	const struct launch_options *launch;
-	const struct app_bounds *bounds;  /* NULL: an app has what we have */
-	const struct launch_paths *paths; /* NULL: where they are installed */
+	const struct app_bounds *bounds;         /* NULL: an app has what we have */
+	const struct dependencies *dependencies; /* NULL: none are installed */
+	const struct launch_paths *paths;        /* NULL: where they are installed */
+	int64_t warm_idle_ms; /* a spare worker is kept for so long after a message; 0: there is
+				 none */
 };
 
 /* 0 or -errno. */
@@ -29,14 +33,14 @@ void agent_free(struct agent *agent);
 /* For other children of this program: there is one set. Borrowed. */
 struct process_set *agent_processes(struct agent *agent);
 
-/* Processes that are not yet gone. */
+/* Processes that are not yet gone; a spare worker, which has no message, does not count. */
 unsigned agent_count(const struct agent *agent);
 
 /* At the start: is there the interpreter that --python names (NULL: none)? -errno with a sentence
  * that names the option. */
 int agent_check_python(const char *python, struct reason *why);
 /* Into the log: which apps are native, which interpreter runs the others, or that none can be found
- * yet; that they run as root. */
+ * yet; that they run as root, that packages are installed for them. */
 void agent_tell_apps(const struct agent *agent);
 
 struct worker_process_ops {
@@ -55,9 +59,15 @@ struct worker_process_spec {
 	void *arg;
 };
 
-/* Start a worker for one message. 0; -errno with a sentence, and no event comes. */
+/*
+ * Start a worker for one message. 0; -errno with a sentence, and no event comes. A spare worker,
+ * one that was started for an earlier message's successor and has waited since, is given the
+ * message, if there is one and it lives, unless another program is to work (control_start.command).
+ */
 int agent_start_worker(struct agent *agent, const struct worker_process_spec *spec,
 	struct worker_process **out, struct reason *why);
+/* This program is stopping: end the spare worker, and start none any more. */
+void agent_stop_spare(struct agent *agent);
 
 /* Have the worker answer its message with an error now, and end with 0. Its app is told to stop
  * when the worker asks for that. */

@@ -1,5 +1,5 @@
 /*
- * agent_internal: what agent.c and worker_process.c share. Private to common/launch.
+ * agent_internal: what agent.c, spare.c and worker_process.c share. Private to common/launch.
  */
 #ifndef FLWR_LAUNCH_AGENT_INTERNAL_H
 #define FLWR_LAUNCH_AGENT_INTERNAL_H
@@ -12,14 +12,43 @@ struct agent {
 	struct loop *loop;
 	struct log *log;
 	const struct launch_options *options;
-	const struct app_bounds *bounds; /* may be NULL */
+	const struct app_bounds *bounds;         /* may be NULL */
+	const struct dependencies *dependencies; /* may be NULL */
 	const struct launch_paths *paths;
 	struct launch_paths installed; /* paths, when none were given */
 	struct process_set *set;
 	LIST_HEAD(, worker_process) workers; /* linked by worker_process.c */
+	/* The spare worker, by spare.c. */
+	int64_t warm_idle_ms;         /* 0: there is none, or there will be none any more */
+	struct timer *spare_idle;     /* ends it */
+	struct worker_process *spare; /* NULL: there is none now */
+	unsigned spares;              /* processes of such, not yet gone */
+	int64_t message_end_ms;       /* when the worker of a message ended last */
 };
 
 /* Free it, whatever state it is in; its processes are not touched. */
 void worker_process_free(struct worker_process *worker);
+
+/* ---- a worker without a message ---- */
+
+/* Start one. 0; -errno with a sentence. It is freed when it is gone. */
+int worker_process_prepare(struct agent *agent, struct worker_process **out, struct reason *why);
+/* Give it its message, from where on it is as any other. 0; -errno: it cannot be used. */
+int worker_process_begin(struct worker_process *worker, const struct worker_process_spec *spec);
+/* Kill it: it holds nothing. */
+void worker_process_drop(struct worker_process *worker);
+
+/* ---- spare.c ---- */
+
+/* From the loop, in agent->spare_idle: no message has come for a while. */
+void spare_idle(void *arg);
+/* The worker of a message has ended: have a spare one for the next message. */
+void spare_message_ended(struct agent *agent);
+/* Give the message to the spare worker. false: there is none that could take it. */
+bool spare_use(
+	struct agent *agent, const struct worker_process_spec *spec, struct worker_process **out);
+/* A worker without a message has ended. */
+void spare_ended(
+	struct agent *agent, const struct worker_process *worker, const struct process_end *end);
 
 #endif

@@ -3,6 +3,7 @@
 #include "common/base/cleanup.h"
 #include "common/launch/agent_internal.h"
 #include "common/launch/app_user.h"
+#include "common/launch/dependencies.h"
 #include "common/launch/end.h"
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
@@ -29,7 +30,7 @@ struct app_program {
 /* The words of the command, and the app's settings of the environment. Texts of numbers. */
 struct app_start {
 	const char *argv[16];
-	const char *env[8];
+	const char *env[12];
 	char core[24];
 	char mask[8];
 	char agent_pid[16];
@@ -74,6 +75,9 @@ static void app_start_fill(
 		*word++ = program->python;
 		*word++ = "-u";
 		*word++ = agent->paths->bridge;
+		for (char *const *each = agent->dependencies ? agent->dependencies->env : NULL;
+			each && *each; each++)
+			*setting++ = *each;
 	} else {
 		*word++ = agent->paths->host;
 		*word++ = "-l";

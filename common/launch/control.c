@@ -126,6 +126,7 @@ static void start_put(struct packet *packet, const struct control_message *messa
 	put_optional(packet, message->start.command, CONTROL_STRING_BYTES);
 	put_optional(packet, message->start.token_file, CONTROL_STRING_BYTES);
 	put_optional(packet, message->start.task_token, CONTROL_TOKEN_BYTES);
+	put_optional(packet, message->start.spelling, CONTROL_STRING_BYTES);
 	put_optional(packet, message->start.root_certificates, CONTROL_STRING_BYTES);
 	put_optional(packet, message->start.client_certificate, CONTROL_STRING_BYTES);
 	put_optional(packet, message->start.client_key, CONTROL_STRING_BYTES);
@@ -149,6 +150,7 @@ static void start_get(struct packet *packet, struct control_message *message)
 	message->start.command = get_optional(packet);
 	message->start.token_file = get_optional(packet);
 	message->start.task_token = get_optional(packet);
+	message->start.spelling = get_optional(packet);
 	message->start.root_certificates = get_optional(packet);
 	message->start.client_certificate = get_optional(packet);
 	message->start.client_key = get_optional(packet);
@@ -270,6 +272,7 @@ void control_message_done(struct control_message *message)
 	if (message->start.task_token)
 		explicit_bzero(message->start.task_token, strlen(message->start.task_token));
 	free(message->start.task_token);
+	free(message->start.spelling);
 	free(message->app.fab_id);
 	free(message->app.component);
 	free(message->app.dir);

@@ -13,8 +13,10 @@
 /* Knowledge that a worker needs; by this socket, since argv can be read by everyone. */
 struct control_start {
 	uint64_t token;
-	char *task_token; /* of a message that is objects (dialect 6 of the worker API); NULL:
-			     it is inline (dialect 1), token is all */
+	char *task_token; /* of a message that is objects; NULL: it is inline (dialect 1 of the
+			     worker API), token is all */
+	char *spelling;   /* of the calls about it, by the release that first had it; NULL: that
+			     of a SuperNode of this project */
 	char *address;    /* of the worker API, as gRPC takes it */
 	bool tls;         /* spoken there; with these PEM files, where they are not NULL: */
 	char *root_certificates, *client_certificate, *client_key;

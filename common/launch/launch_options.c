@@ -2,6 +2,7 @@
 
 #include "common/base/files.h"
 #include "common/base/flower_env.h"
+#include "common/launch/dependencies.h"
 #include "common/launch/native_apps.h"
 
 #include <errno.h>
@@ -23,6 +24,8 @@ int launch_options_check(struct launch_options *options, struct reason *why)
 		return reason_code(why, -EINVAL,
 			"--stderr-in-replies has no effect with --app-output pass, which keeps nothing of it: leave one out");
 	r = native_apps_check(options, why);
+	if (r == 0)
+		r = dependencies_check(options, why);
 	if (r)
 		return r;
 	r = options->flwr_dir ? dir_check(options->flwr_dir, &cause) : 0;

@@ -16,14 +16,21 @@ struct launch_options {
 	struct option_names app_env_hide;
 	struct option_names native_app;   /* as native_apps.h reads them */
 	struct option_names allow_native; /* "PUBLISHER/NAME" */
+	bool installs_dependencies;       /* of apps, at run time */
+	const char *dependency_index;     /* a URL, a directory, "none"; NULL: the tool's own */
+	int64_t dependency_timeout_ms;    /* -1 before launch_options_check(): not given */
 	int64_t grace_ms;                 /* for the messages at work when the program is stopped */
 	int64_t app_exit_grace_ms; /* for an app to end by itself when its reply was taken over */
+	int64_t warm_idle_ms;      /* for a spare worker without a message; -1: not given; then the
+				      program sets LAUNCH_WARM_IDLE_MS or, where there is none, 0 */
 	const char *app_output;    /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	const char *log_level_text;
 	enum log_level log_level;
 };
+
+#define LAUNCH_WARM_IDLE_MS 600000
 
 extern const char *const launch_outputs[], *const launch_log_levels[];
 
@@ -52,6 +59,9 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 #define LAUNCH_ROW_APP_EXIT_GRACE(launch)                                                          \
 	ROW_SECONDS("app-exit-grace", LAUNCH_AT(launch, app_exit_grace_ms), 0, OPTION_DAY_MS,      \
 		"For an app to end by itself when its reply was taken over: its threads, exit handlers and open files (default 30).")
+#define LAUNCH_ROW_WARM_IDLE(launch)                                                               \
+	ROW_SECONDS("warm-idle", LAUNCH_AT(launch, warm_idle_ms), 0, OPTION_DAY_MS,                \
+		"A worker that has been started ahead is kept for so long without a message; 0: none is (default 600).")
 #define LAUNCH_ROW_APP_OUTPUT(launch)                                                              \
 	ROW_CHOICE("app-output", LAUNCH_AT(launch, app_output), launch_outputs, "WAY",             \
 		"What apps print: log (default) puts it into the log by lines; pass hands it through to stdout and stderr as it is.")
@@ -63,10 +73,16 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 #define LAUNCH_ROW_LOG_LEVEL(launch)                                                               \
 	ROW_CHOICE("log-level", LAUNCH_AT(launch, log_level_text), launch_log_levels, "LEVEL",     \
 		"error, warn, info or debug (default: $FLWR_LOG_LEVEL, else info).")
-/* Flower's programs have it, ours do not. */
-#define LAUNCH_ROW_DEPENDENCIES                                                                    \
-	ROW_NOT_HERE("allow-runtime-dependency-installation", NULL,                                \
-		"leave it out, and install what apps import for the interpreter of --python")
+#define LAUNCH_ROW_DEPENDENCIES(launch)                                                            \
+	ROW_FLAG("allow-runtime-dependency-installation",                                          \
+		LAUNCH_AT(launch, installs_dependencies),                                          \
+		"Install what an app's pyproject.toml asks for and the interpreter does not have, before its first message.")
+#define LAUNCH_ROW_DEPENDENCY_INDEX(launch)                                                        \
+	ROW_PATH("dependency-index", LAUNCH_AT(launch, dependency_index), "URL|DIR|none",          \
+		"With it: packages come from this index alone, from the wheels in DIR, or must be there (default: as uv or pip are set up).")
+#define LAUNCH_ROW_DEPENDENCY_TIMEOUT(launch)                                                      \
+	ROW_SECONDS("dependency-timeout", LAUNCH_AT(launch, dependency_timeout_ms), 1000,          \
+		OPTION_DAY_MS, "With it: how long an installation may take (default 600).")
 
 /*
  * After options_parse(): set passes_output and log_level, look at the directory. 0; -EINVAL or

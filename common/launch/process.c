@@ -265,6 +265,19 @@ pid_t process_pid(const struct process *process)
 	return process->pid;
 }
 
+int process_begin_as(struct process *process, const char *name)
+{
+	char *copy = strdup(name);
+
+	if (!copy)
+		return -ENOMEM;
+	free(process->name);
+	process->name = copy;
+	process->flow.name = copy;
+	process->oom_before = oom_count(&process->set->oom);
+	return 0;
+}
+
 /* ---- the start ---- */
 
 static void output_prepare(struct process *process, struct output *output, const char *label)

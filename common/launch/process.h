@@ -99,6 +99,10 @@ int process_start(struct process_set *set, const struct process_spec *spec, stru
 
 pid_t process_pid(const struct process *process);
 
+/* The process, which has done nothing so far, begins its work: from now on it has this name in log
+ * lines, and only the kernel's OOM kills from now on may be its own. 0 or -ENOMEM. */
+int process_begin_as(struct process *process, const char *name);
+
 /* TERM and CONT to its group; KILL after grace_ms. Again with a shorter grace: the shorter one
  * counts. */
 void process_stop(struct process *process, int64_t grace_ms);

@@ -4,6 +4,8 @@
  *   worker exits with 0     the app gets exit_grace_ms to end by itself, then it is cut off
  *   worker ends otherwise   the app is killed
  *   app ends                the worker is told, and goes on
+ *
+ * A spare worker (spare.c) has no ops until it is given its message.
  */
 #include "common/launch/agent_internal.h"
 
@@ -22,7 +24,7 @@ struct worker_process {
 	struct agent *agent;
 	LIST_ENTRY(worker_process) link;
 	bool linked;
-	const struct worker_process_ops *ops;
+	const struct worker_process_ops *ops; /* NULL: it has no message yet */
 	void *arg;
 	char *name;
 	char *app_name;
@@ -67,7 +69,10 @@ static void worker_settle(struct worker_process *worker)
 {
 	if (worker->process || worker->app)
 		return;
-	worker->ops->gone(worker->arg, worker);
+	if (worker->ops)
+		worker->ops->gone(worker->arg, worker);
+	else
+		worker->agent->spares--;
 	worker_process_free(worker);
 }
 
@@ -156,7 +161,7 @@ static void app_late(void *arg)
 
 static void control_handle(struct worker_process *worker, const struct control_message *message)
 {
-	if (message->kind == CONTROL_APP_START && !worker->app_asked) {
+	if (message->kind == CONTROL_APP_START && worker->ops && !worker->app_asked) {
 		worker->app_asked = true;
 		app_begin(worker, &message->app);
 	} else if (message->kind == CONTROL_APP_STOP && worker->app_asked) {
@@ -197,6 +202,10 @@ static void worker_ended(void *arg, struct process *process, const struct proces
 	(void)process;
 	worker->ended = true;
 	control_close(worker);
+	if (!worker->ops) {
+		spare_ended(worker->agent, worker, end);
+		return;
+	}
 	if (worker->app) {
 		/* The error that it has answered with is in the log when the reply is on its way.
 		 */
@@ -209,6 +218,7 @@ static void worker_ended(void *arg, struct process *process, const struct proces
 			process_kill(worker->app);
 	}
 	worker->ops->ended(worker->arg, worker, end);
+	spare_message_ended(worker->agent);
 }
 
 static void worker_gone(void *arg, struct process *process)
@@ -222,90 +232,153 @@ static void worker_gone(void *arg, struct process *process)
 
 static const struct process_ops process_ops = {.ended = worker_ended, .gone = worker_gone};
 
-static struct worker_process *worker_new(
-	struct agent *agent, const struct worker_process_spec *spec)
+/* From now on the worker and its app have this name in log lines. 0 or -ENOMEM. */
+static int worker_rename(struct worker_process *worker, const char *name)
 {
-	auto_(worker_process_free_at_exit) struct worker_process *worker =
-		calloc(1, sizeof *worker);
+	auto_(free_at_exit) char *copy = strdup(name);
+	auto_(free_at_exit) char *app_name = NULL;
+	int r = 0;
 
-	if (!worker)
-		return NULL;
-	worker->agent = agent;
-	worker->ops = spec->ops;
-	worker->arg = spec->arg;
-	worker->control = -1;
-	worker->name = strdup(spec->name);
-	if (asprintf(&worker->app_name, "%s app", spec->name) < 0)
-		worker->app_name = NULL;
-	worker->app_timer = timer_new(agent->loop, app_late, worker);
-	if (!worker->name || !worker->app_name || !worker->app_timer)
-		return NULL;
-	return take_pointer(&worker);
-}
-
-/* Open the control socket and put the start message into it. 0 and the worker's end; -errno. */
-static int control_open(
-	struct worker_process *worker, const struct control_start *start, int *theirs_out)
-{
-	struct control_message message = {.kind = CONTROL_START, .fd = -1, .start = *start};
-	int ends[2];
-	int r;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return -errno;
-	message.start.names_apps = native_apps_any(worker->agent->options);
-	worker->control = ends[0];
-	auto_(close_at_exit) int theirs = ends[1];
-	r = control_send(worker->control, &message);
-	explicit_bzero(&message, sizeof message);
-	if (r < 0)
-		return r;
-	worker->watch =
-		watch_new(worker->agent->loop, worker->control, WATCH_READ, control_ready, worker);
-	if (!worker->watch)
+	if (!copy || asprintf(&app_name, "%s app", name) < 0) {
+		app_name = NULL;
 		return -ENOMEM;
-	*theirs_out = take_fd(&theirs);
+	}
+	if (worker->process)
+		r = process_begin_as(worker->process, name);
+	if (r)
+		return r;
+	free(worker->name);
+	free(worker->app_name);
+	worker->name = take_pointer(&copy);
+	worker->app_name = take_pointer(&app_name);
 	return 0;
 }
 
-int agent_start_worker(struct agent *agent, const struct worker_process_spec *wanted,
-	struct worker_process **out, struct reason *why)
+/* Open the control socket: 0 and the worker's end; -errno. */
+static int control_open(struct worker_process *worker, int *theirs_out)
 {
-	const struct control_start *start = wanted->start;
-	const char *name = wanted->name;
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	worker->control = ends[0];
+	*theirs_out = ends[1];
+	worker->watch =
+		watch_new(worker->agent->loop, worker->control, WATCH_READ, control_ready, worker);
+	return worker->watch ? 0 : -ENOMEM;
+}
+
+/* Make one, whose process is not started. theirs: its end of the control socket. 0 or -errno. */
+static int worker_new(
+	struct agent *agent, const char *name, struct worker_process **out, int *theirs)
+{
 	auto_(worker_process_free_at_exit) struct worker_process *worker =
-		worker_new(agent, wanted);
-	auto_(close_at_exit) int theirs = -1;
+		calloc(1, sizeof *worker);
+	int r;
+
+	if (!worker)
+		return -ENOMEM;
+	worker->agent = agent;
+	worker->control = -1;
+	worker->app_timer = timer_new(agent->loop, app_late, worker);
+	if (!worker->app_timer)
+		return -ENOMEM;
+	r = worker_rename(worker, name);
+	if (r == 0)
+		r = control_open(worker, theirs);
+	if (r == 0)
+		*out = take_pointer(&worker);
+	return r;
+}
+
+int worker_process_begin(struct worker_process *worker, const struct worker_process_spec *spec)
+{
+	struct control_message message = {.kind = CONTROL_START, .fd = -1, .start = *spec->start};
+	int r = worker_rename(worker, spec->name);
+
+	if (r)
+		return r;
+	message.start.names_apps = native_apps_any(worker->agent->options);
+	r = control_send(worker->control, &message);
+	explicit_bzero(&message, sizeof message);
+	if (r)
+		return r;
+	if (worker->process)
+		worker->agent->spares--;
+	worker->ops = spec->ops;
+	worker->arg = spec->arg;
+	return 0;
+}
+
+/* Start its process. command: another program in its place, or NULL. 0; -errno with a sentence. */
+static int worker_launch(
+	struct worker_process *worker, const char *command, int theirs, struct reason *why)
+{
+	struct agent *agent = worker->agent;
 	const struct app_bounds *bounds = agent->bounds;
 	char core[24];
 	const char *const argv[] = {agent->paths->worker, "--control",
-		bounds && start->command ? "--core-limit" : NULL, core, NULL};
+		bounds && command ? "--core-limit" : NULL, core, NULL};
 	/* flwr-clientapp in another worker's place hands on its output; our worker has nothing but
 	 * a log. */
-	struct process_spec spec = {.name = name,
+	const struct process_spec spec = {.name = worker->name,
 		.argv = argv,
 		.env_hide = bounds ? bounds->env_hide : NULL,
-		.logs = !start->command,
-		.inherits_output = start->command && agent->options->passes_output,
+		.fd = theirs,
+		.logs = !command,
+		.inherits_output = command && agent->options->passes_output,
 		.ops = &process_ops,
 		.arg = worker};
 	int r;
 
-	if (!worker)
-		return reason_code(why, -ENOMEM, "no memory to start %s", name);
 	snprintf(core, sizeof core, "%" PRIu64, bounds ? bounds->core_bytes : 0);
-	r = control_open(worker, start, &theirs);
-	if (r < 0)
-		return reason_code(why, r, "no control socket for %s: %s", name, strerror(-r));
-	spec.fd = theirs;
 	r = process_start(agent->set, &spec, &worker->process, why);
 	if (r < 0)
 		return r;
 	worker->pid = process_pid(worker->process);
 	LIST_INSERT_HEAD(&agent->workers, worker, link);
 	worker->linked = true;
+	return 0;
+}
+
+/* Start a worker, with its message or (wanted NULL) without. 0; -errno with a sentence. */
+static int worker_start(struct agent *agent, const struct worker_process_spec *wanted,
+	struct worker_process **out, struct reason *why)
+{
+	const char *name = wanted ? wanted->name : "spare worker";
+	auto_(worker_process_free_at_exit) struct worker_process *worker = NULL;
+	auto_(close_at_exit) int theirs = -1;
+	int r = worker_new(agent, name, &worker, &theirs);
+
+	if (worker && wanted)
+		r = worker_process_begin(worker, wanted);
+	if (!worker || r < 0)
+		return reason_code(why, r, "cannot start %s: %s", name, strerror(-r));
+	r = worker_launch(worker, wanted ? wanted->start->command : NULL, theirs, why);
+	if (r < 0)
+		return r;
 	*out = take_pointer(&worker);
 	return 0;
+}
+
+int worker_process_prepare(struct agent *agent, struct worker_process **out, struct reason *why)
+{
+	int r = worker_start(agent, NULL, out, why);
+
+	if (r == 0)
+		agent->spares++;
+	return r;
+}
+
+int agent_start_worker(struct agent *agent, const struct worker_process_spec *wanted,
+	struct worker_process **out, struct reason *why)
+{
+	return spare_use(agent, wanted, out) ? 0 : worker_start(agent, wanted, out, why);
+}
+
+void worker_process_drop(struct worker_process *worker)
+{
+	process_kill(worker->process);
 }
 
 void worker_process_give_up(struct worker_process *worker)

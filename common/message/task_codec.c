@@ -94,6 +94,30 @@ int task_decode_claimed(const struct slices *bytes, char **token_out)
 	return 0;
 }
 
+int task_encode_acquire(struct slices *out)
+{
+	Flwr__AcquireTaskRequest message = FLWR__ACQUIRE_TASK_REQUEST__INIT;
+	char *type = (char *)TASK_TYPE;
+
+	message.n_supported_task_types = 1;
+	message.supported_task_types = &type;
+	return wire_encode(&message, out);
+}
+
+int task_decode_acquired(const struct slices *bytes, char **token_out)
+{
+	auto_(wire_free) Flwr__AcquireTaskResponse *message = NULL;
+	int r = call_decode(acquire_task_response, bytes, &message);
+
+	*token_out = NULL;
+	if (r < 0 || !*message->token)
+		return r < 0 ? r : 0;
+	if (strlen(message->token) > TASK_TOKEN_MAX)
+		return -EMSGSIZE;
+	*token_out = take_pointer(&message->token);
+	return 0;
+}
+
 int task_decode_acquire(const struct slices *bytes, bool *wanted_out)
 {
 	auto_(wire_free) Flwr__AcquireTaskRequest *message = NULL;

@@ -1,6 +1,7 @@
 """Measures Python's SuperNode and ours in turn on the same work; prints a table."""
 
 import os
+import re
 import shlex
 import signal
 import statistics
@@ -19,6 +20,7 @@ from .measure import (
     ARRAYS,
     Peaks,
     Rounds,
+    at_rest,
     build_fab,
     cell,
     machine,
@@ -27,7 +29,7 @@ from .measure import (
     status_field,
     table,
 )
-from .processes import command_of, free_ports, tree_of, wait_until
+from .processes import free_ports, wait_until
 from .standin import PlainStandIn
 from .superlink.grpc_link import AdapterLink, GrpcLink
 from .superlink.http_link import RestLink
@@ -98,7 +100,7 @@ class Bench(Rounds):
         moments of there_and_back()."""
         mib = self.options.large
         self.there_and_back(programs, before)
-        wait_until(lambda: tree_of(node.pid)[1:2] == [] or programs == "python", "the worker is gone")
+        wait_until(lambda: programs == "python" or at_rest(node.pid), "the worker is gone")
         time.sleep(1)
         cpu = own_cpu(node.pid)
         with Peaks(node.pid) as peaks:
@@ -154,11 +156,7 @@ class Bench(Rounds):
         wait_until(file.exists, "the app is at work", 60)
         pid = int(file.read_text(encoding="utf-8"))
         if victim == "worker" and programs == "ours":
-            (pid,) = [
-                each
-                for each in tree_of(node.pid)
-                if Path(command_of(each).split(" ")[0]).name == "flwr-clientapp"
-            ]
+            pid = int(re.findall(r"worker started: .*pid=(\d+)", node.text())[-1])
         killed = time.time()
         os.kill(pid, signal.SIGKILL)
         reply = self.standin.wait_reply(message.id, 60)
@@ -291,6 +289,13 @@ def run_transports(options, programs, binaries):
     return measure(options, programs, binaries)
 
 
+def run_workers(options, programs, binaries):
+    """The tables of process isolation; that module needs what is above."""
+    from .workers import run as measure
+
+    return measure(options, programs, binaries)
+
+
 def run_newest():
     """The table of the newest release, by its own python: one process has one flwr."""
     python = ROOT / "build/python/flower-1.41.0/bin/python"
@@ -307,7 +312,8 @@ def main():
     if options.transports:
         lines = run_transports(options, programs, binaries)
     else:
-        lines = [] if options.release == "1.41" else run(options, programs, binaries)
+        measure = run_workers if options.workers else run
+        lines = [] if options.release == "1.41" else measure(options, programs, binaries)
         if options.release != "1.15":
             lines += [""] * bool(lines) + run_newest()
     text = "\n".join(lines) + "\n"

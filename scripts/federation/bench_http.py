@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from flwr.app import Array
 
-from . import clients
-from .measure import ARRAYS, Peaks, Rounds, build_fab, cell, machine, own_cpu, parse, status_field, table
-from .processes import tree_of, wait_until
+from . import clients, workers
+from .measure import ARRAYS, Peaks, Rounds, at_rest, build_fab, cell, machine, own_cpu, parse, status_field, table
+from .processes import wait_until
 from .standin_objects import ObjectsStandIn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +89,7 @@ class Bench(Rounds):
 
     def there_and_back(self, programs, node, mib):
         """(seconds from its pull to its reply, of the supervisor's CPU)"""
-        wait_until(lambda: programs == "python" or len(tree_of(node.pid)) == 1, "the worker is gone")
+        wait_until(lambda: programs == "python" or at_rest(node.pid), "the worker is gone")
         cpu = own_cpu(node.pid)
         message = self.standin.send(self.arrays[mib], sit="")
         reply = self.standin.wait_reply(message.id, 600)
@@ -119,7 +119,7 @@ class Bench(Rounds):
 
     def resident(self, programs, node):
         """(RSS, RssAnon) of the supervisor that has nothing to do, in MiB."""
-        wait_until(lambda: programs == "python" or len(tree_of(node.pid)) == 1, "the worker is gone")
+        wait_until(lambda: programs == "python" or at_rest(node.pid), "the worker is gone")
         time.sleep(1)
         return [kib / 1024 for kib in status_field(f"/proc/{node.pid}/status", "VmRSS", "RssAnon")]
 
@@ -146,6 +146,9 @@ def main():
     environment = ROOT / "build/python/flower-1.41.0"
     binaries = Path(os.environ.get("FLWR_BIN_DIR", ROOT / "build/release/bin"))
     programs = [options.programs] if options.programs else ["python", "ours"]
+    if options.workers:
+        print(*workers.run_newest(options, programs, binaries), sep="\n")
+        return 0
     standin = ObjectsStandIn(build_fab(environment, APP))
     imports = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:

@@ -74,6 +74,16 @@ def row_of(case, date):
     return of_workers, order, f"| {date} | {release} | {transport} | {what} | {result} |"
 
 
+BY_HAND = "\n## Our worker"
+
+
+def by_hand(page):
+    """What stands in the page from this heading on."""
+    text = Path(page).read_text(encoding="utf-8") if Path(page).exists() else ""
+    _, heading, rest = text.partition(BY_HAND)
+    return heading + rest
+
+
 def main(page, *results):
     """The last of several results of a test counts."""
     rows = {}
@@ -92,7 +102,7 @@ def main(page, *results):
         "\n".join(row for of_workers, _, row in sorted(rows.values()) if of_workers == wanted)
         for wanted in (False, True)
     ]
-    Path(page).write_text(PAGE.format(rows=tables[0], workers=tables[1]), encoding="utf-8")
+    Path(page).write_text(PAGE.format(rows=tables[0], workers=tables[1]) + by_hand(page), encoding="utf-8")
 
 
 if __name__ == "__main__":

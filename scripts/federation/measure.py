@@ -84,6 +84,12 @@ def role(pid, node):
     return "app" if "python" in program or program == "flwr-native-host" else None
 
 
+def at_rest(node):
+    """Is no message at work? A worker that was started ahead may wait for the next one."""
+    rest = tree_of(node)[1:]
+    return not rest or (len(rest) == 1 and role(rest[0], node) == "worker")
+
+
 class Peaks(threading.Thread):
     """The largest resident memory of each role in a node's tree, in MiB, while it is watched; anon:
     of the supervisor what is in no file, as seen every now and then."""
@@ -277,6 +283,12 @@ def parse(description):
     )
     parser.add_argument(
         "--native", action="store_true", help="ours with an app in C, and clients in C"
+    )
+    parser.add_argument(
+        "--workers", action="store_true", help="process isolation: each node with each worker; floods"
+    )
+    parser.add_argument(
+        "--flood", type=float, default=30, help="seconds of each flood; 0: none (30)"
     )
     parser.add_argument("--only-large", action="store_true", help="of 1.41 only large messages")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the table, also to a file")

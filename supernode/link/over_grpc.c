@@ -1,9 +1,9 @@
 #include "supernode/link/over_grpc.h"
 
 #include "common/base/cleanup.h"
+#include "common/http/flower_error.h"
 #include "common/rpc/call.h"
 #include "common/rpc/interceptor.h"
-#include "supernode/link/flower_error.h"
 
 #include <errno.h>
 #include <inttypes.h>

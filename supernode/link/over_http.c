@@ -3,20 +3,14 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/http/client.h"
-#include "common/http/status.h"
+#include "common/http/flower_answer.h"
 #include "common/keys/base64.h"
-#include "supernode/link/flower_error.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CONTENT_TYPE "application/protobuf"
-#define PLAIN_TYPE   "text/plain"
-#define PATH_BYTES   128
-#define HEADERS_MAX  5
+#define HEADERS_MAX 5
 
 struct http_transport {
 	struct transport transport;
@@ -37,78 +31,6 @@ static struct http_transport *http_of(struct transport *transport)
 
 /* ---- answers ---- */
 
-/* "application/protobuf", with or without parameters. */
-static bool is_type(const char *type, const char *wanted)
-{
-	size_t len = strlen(wanted);
-
-	return strncasecmp(type, wanted, len) == 0 && strchr("; \t", type[len]);
-}
-
-/* Not of a proxy or a portal. */
-static bool is_answer(const struct http_result *from)
-{
-	return from->status == HTTP_STATUS_OK && is_type(from->content_type, CONTENT_TYPE);
-}
-
-/* Flower's JSON, or plain words. */
-static void read_error(
-	const struct http_result *from, int *code_out, struct text *json, struct text *plain)
-{
-	auto_(slice_unref) struct slice text = {0};
-
-	if (from->body.bytes > FLOWER_ERROR_MAX_BYTES || slices_flatten(&from->body, &text) < 0)
-		return;
-	flower_error_read((const char *)text.data, text.len, code_out, json);
-	if (json->len == 0 && is_type(from->content_type, PLAIN_TYPE) && text.len)
-		text_printf(plain, ": %.*s", (int)text.len, (const char *)text.data);
-}
-
-/*
- * Does a proxy or a portal before the SuperLink refuse the call? SuperLinks that speak REST use
- * neither 401 nor 403. Those that check signatures say 401 in JSON, and 403 with a code.
- */
-static bool is_of_proxy(const struct over_http_form *form, int status, int code, bool json)
-{
-	if (status == HTTP_STATUS_UNAUTHORIZED)
-		return !form->signs || !json;
-	if (status == HTTP_STATUS_FORBIDDEN)
-		return !form->signs || code == 0;
-	return http_outcome_of(status, code) == OUTCOME_UNKNOWN; /* no SuperLink has it */
-}
-
-static void read_answer(const struct over_http_form *form, struct http_result *from,
-	struct transport_result *result, struct text *details)
-{
-	auto_(text_done) struct text json = {0}, plain = {0};
-	char type[64];
-	bool proxy;
-
-	if (is_answer(from)) {
-		result->outcome = OUTCOME_OK;
-		result->body = from->body;
-		from->body = (struct slices){0};
-		return;
-	}
-	if (from->status == HTTP_STATUS_OK) {
-		result->outcome = OUTCOME_UNAVAILABLE;
-		text_quote(from->content_type, strlen(from->content_type), type, sizeof type);
-		text_printf(details, "HTTP status 200 with content of type %s, as proxies say it",
-			type);
-		return;
-	}
-	read_error(from, &result->code, &json, &plain);
-	proxy = is_of_proxy(form, from->status, result->code, json.len > 0);
-	result->outcome = proxy ? OUTCOME_UNAVAILABLE : http_outcome_of(from->status, result->code);
-	if (proxy)
-		result->code = 0;
-	if (json.len && !proxy)
-		text_add(details, json.data, json.len);
-	else
-		text_printf(details, "HTTP status %d%s%s", from->status,
-			proxy ? ", as proxies say it" : "", plain.len ? plain.data : "");
-}
-
 static void http_done(void *arg, struct http_result *from)
 {
 	auto_(free_at_exit) struct http_handle *out = arg;
@@ -116,12 +38,15 @@ static void http_done(void *arg, struct http_result *from)
 	struct transport_result result = {.date_s = from->date_s};
 
 	if (from->failure == HTTP_FAILURE_NONE) {
-		read_answer(out->form, from, &result, &details);
+		result.outcome = flower_answer_read(from, out->form->signs, &result.code, &details);
 		result.details = details.data ? details.data : "";
+		if (result.outcome == OUTCOME_OK)
+			result.body = slices_take(&from->body);
 	} else {
 		result.outcome = from->outcome;
 		result.details = from->details;
-		result.too_large = from->failure == HTTP_FAILURE_TOO_LARGE && is_answer(from);
+		result.too_large =
+			from->failure == HTTP_FAILURE_TOO_LARGE && flower_is_answer(from);
 		if (from->failure == HTTP_FAILURE_TOO_LARGE && !result.too_large) {
 			result.outcome = OUTCOME_UNAVAILABLE;
 			result.details = "a large answer of another type, as proxies give it";
@@ -134,27 +59,11 @@ static void http_done(void *arg, struct http_result *from)
 
 /* ---- calls ---- */
 
-/* "PullMessages" to "/v1/fleet/pull-messages". */
-static int set_path(const char *prefix, const char *method, char path[PATH_BYTES])
-{
-	size_t n = (size_t)snprintf(path, PATH_BYTES, "%s", prefix);
-
-	for (const char *c = method; *c; c++) {
-		if (n + 3 > PATH_BYTES)
-			return -EINVAL;
-		if (isupper((unsigned char)*c) && c > method)
-			path[n++] = '-';
-		path[n++] = (char)tolower((unsigned char)*c);
-	}
-	path[n] = '\0';
-	return n > strlen(prefix) ? 0 : -EINVAL;
-}
-
 static int call_send(struct http_transport *http, const struct transport_call *call,
 	struct slices *body, struct http_handle *handle)
 {
 	struct http_header headers[HEADERS_MAX] = {
-		{"content-type", CONTENT_TYPE}, {"accept", CONTENT_TYPE}};
+		{"content-type", FLOWER_CONTENT_TYPE}, {"accept", FLOWER_CONTENT_TYPE}};
 	struct http_call_options options = {.headers = headers,
 		.n_headers = 2,
 		.timeout_ms = call->timeout_ms,
@@ -164,12 +73,12 @@ static int call_send(struct http_transport *http, const struct transport_call *c
 		.done = http_done,
 		.arg = handle};
 	auto_(free_at_exit) char *key = NULL, *signature = NULL;
-	char path[PATH_BYTES];
+	char path[FLOWER_PATH_BYTES];
 	const char *pem;
 	size_t pem_len;
 	int r;
 
-	if (set_path(http->form->prefix, call->method, path) < 0)
+	if (flower_path(http->form->prefix, call->method, path) < 0)
 		return -EINVAL;
 	options.path = path;
 	if (http->form->signs && call->auth && call->proof) {

@@ -5,8 +5,8 @@
 #include "fuzz.h"
 
 #include "common/base/text.h"
+#include "common/http/flower_error.h"
 #include "common/http/status.h"
-#include "supernode/link/flower_error.h"
 #include "supernode/link/probe_words.h"
 
 FUZZ_MEMORY(64, 256);

@@ -1,9 +1,12 @@
-"""A stand-in for a SuperNode: the gRPC service Runtime with one task, made of the newest release's
-messages and objects. Takes orders, as one argument; prints its address and, at the end of input,
-what was done as lines "name value"."""
+"""A stand-in for a SuperNode: one task, made of the newest release's messages and objects, which is
+asked for as the releases from the one of the second argument on do (1.34 without it). Takes orders,
+as the first argument; prints its address and, at the end of input, what was done as lines
+"name value"."""
 
 import concurrent.futures
+import http.server
 import sys
+import threading
 
 import grpc
 import numpy as np
@@ -14,10 +17,13 @@ from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects, get_object_tree, iterate_object_tree)
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.supercore.task_identity import TaskIdentity
+from google.protobuf.internal.decoder import _DecodeVarint
 
 TOKEN = "0123456789abcdef" * 16
 NODE, RUN = 11, 22
 orders = set(sys.argv[1].split())
+since = sys.argv[2] if len(sys.argv) > 2 else "1.34"
+of_runs = since in ("1.20", "1.26")  # tokens are in requests
 calls = {}
 TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = RUN, 1, 4
 
@@ -43,9 +49,47 @@ outputs = []
 
 
 def expect_token(context):
-    metadata = [value for key, value in context.invocation_metadata() if key == "flwr-task-token"]
+    name = "flwr-app-token" if of_runs else "flwr-task-token"
+    metadata = [value for key, value in context.invocation_metadata() if key == name]
     if metadata != [TOKEN]:
         context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is wrong")
+
+
+def fields_of(body):
+    """What a message has by number, each once: numbers, and bytes."""
+    fields, at = {}, 0
+    while at < len(body):
+        key, at = _DecodeVarint(body, at)
+        value, at = _DecodeVarint(body, at)
+        if key & 7 == 2:
+            value, at = body[at : at + value], at + value
+        assert key >> 3 not in fields
+        fields[key >> 3] = value
+    return fields
+
+
+def as_of_tasks(name, body):
+    """A request that has its token in it, as those of tasks are, which have none."""
+    fields = fields_of(body)
+    assert fields.pop(1) == TOKEN.encode()
+    if name in ("PullMessages", "PushMessages"):
+        assert fields.pop(3) == RUN
+    if name == "PullMessages":
+        assert not fields
+        return runtime_pb2.PullAppMessagesRequest()
+    if name == "PushMessages":
+        head = message_pb2.Message.FromString(fields.pop(2))
+        its_tree = message_pb2.ObjectTree.FromString(fields.pop(4))
+        assert not fields
+        return runtime_pb2.PushAppMessagesRequest(
+            messages_list=[head], message_object_trees=[its_tree])
+    if name == "PushTaskOutput":
+        assert fields.pop(2) == RUN
+        its_context = message_pb2.Context.FromString(fields.pop(3))
+        assert not fields
+        return runtime_pb2.PushTaskOutputRequest(context=its_context)
+    assert not fields and name in ("PullTaskInput", "SendTaskHeartbeat")
+    return METHODS[name][1]()
 
 
 def pull_task_input(request, context):
@@ -96,11 +140,11 @@ def push_messages(request, context):
     if "known" in orders:
         ids = ids[1:]
     return runtime_pb2.PushAppMessagesResponse(
-        message_ids=[""], objects_to_push=ids, session_id="the session")
+        message_ids=[""], objects_to_push=ids, session_id="" if of_runs else "the session")
 
 
 def push_object(request, context):
-    assert request.session_id == "the session"
+    assert request.session_id == ("" if of_runs else "the session")
     if "full" in orders:
         context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no room")
     replies[request.object_id] = request.object_content
@@ -113,7 +157,7 @@ def push_task_output(request, context):
 
 
 def heartbeat(request, context):
-    return runtime_pb2.SendTaskHeartbeatResponse(success=True)
+    return runtime_pb2.SendTaskHeartbeatResponse(success="expired" not in orders)
 
 
 METHODS = {
@@ -128,17 +172,77 @@ METHODS = {
 }
 
 
-def handler(name):
+NAMES = {
+    "1.20": {"PullTaskInput": "PullClientAppInputs", "PushTaskOutput": "PushClientAppOutputs"},
+    "1.26": {"PullTaskInput": "PullAppInputs", "PushTaskOutput": "PushAppOutputs"},
+}
+for each in NAMES.values():
+    each["SendTaskHeartbeat"] = "SendAppHeartbeat"
+NAMES["1.30"] = {}
+for each in NAMES.values():
+    each.update({"PullMessages": "PullMessage", "PushMessages": "PushMessage"})
+SERVICE = "Runtime" if since in ("1.34", "1.35") else "ClientAppIo"
+
+
+def handle(name, body, context):
+    expect_token(context)
+    calls[name] = calls.get(name, 0) + 1
     function, request = METHODS[name]
+    in_it = of_runs and "Object" not in name and name != "ConfirmMessageReceived"
+    return function(as_of_tasks(name, body) if in_it else request.FromString(body), context)
 
-    def handle(body, context):
-        expect_token(context)
-        calls[name] = calls.get(name, 0) + 1
-        return function(body, context)
 
+def handler(name):
     return grpc.unary_unary_rpc_method_handler(
-        handle, request_deserializer=request.FromString,
+        lambda body, context: handle(name, body, context),
         response_serializer=lambda answer: answer.SerializeToString())
+
+
+class Refusal(Exception):
+    pass
+
+
+class OverHttp(http.server.BaseHTTPRequestHandler):
+    """Is the context of a call, too."""
+
+    protocol_version = "HTTP/1.1"
+    STATUS = {grpc.StatusCode.UNAUTHENTICATED: 401, grpc.StatusCode.UNAVAILABLE: 503,
+              grpc.StatusCode.RESOURCE_EXHAUSTED: 413}
+
+    def invocation_metadata(self):
+        return [(key.lower(), value) for key, value in self.headers.items()]
+
+    def abort(self, code, details):
+        raise Refusal(self.STATUS[code], details)
+
+    def answer(self, status, kind, body):
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(200, "application/json", b'{"status":"ok"}')
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        words = self.path.removeprefix("/v1/runtime/").split("-")
+        name = "".join(word.capitalize() for word in words)
+        try:
+            if name not in METHODS:
+                raise Refusal(404, "Not Found")
+            assert self.headers["content-type"] == "application/protobuf"
+            answer = handle(name, body, self).SerializeToString()
+            self.answer(200, "application/protobuf", answer)
+        except Refusal as refusal:
+            status, words = refusal.args
+            code = 1008 if status == 401 else 0
+            text = f'{{"code": {code}, "detail": "{words}"}}'.encode()
+            self.answer(status, "application/json", text)
+
+    def log_message(self, *_):
+        pass
 
 
 def tell():
@@ -164,13 +268,25 @@ def tell():
                                        message.content["arrays"].to_numpy_ndarrays())))
 
 
-server = grpc.server(concurrent.futures.ThreadPoolExecutor(8), options=[
-    ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)])
-server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
-    "flwr.proto.Runtime", {name: handler(name) for name in METHODS}),))
-port = server.add_insecure_port("127.0.0.1:0")
-server.start()
+def serve_grpc():
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(8), options=[
+        ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)])
+    names = NAMES.get(since, {})
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
+        f"flwr.proto.{SERVICE}", {names.get(name, name): handler(name) for name in METHODS}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    return port, lambda: server.stop(0).wait()
+
+
+def serve_http():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), OverHttp)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_port, server.shutdown
+
+
+port, stop = serve_http() if since == "1.35" else serve_grpc()
 print(f"address 127.0.0.1:{port}", flush=True)
 sys.stdin.read()
-server.stop(0).wait()
+stop()
 tell()

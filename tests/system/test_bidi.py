@@ -15,9 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import grpc
-import http2
 import numpy as np
 import pytest
+from federation import http2
 from federation.credentials import Certificates
 from federation.processes import free_ports, wait_until
 from federation.release import find

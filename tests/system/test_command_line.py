@@ -250,11 +250,14 @@ SUPERNODE += [
         "nobody can read along",
     ),
 ]
-NO_DEPENDENCIES = (
-    ["--insecure", "--allow-runtime-dependency-installation"],
-    "--allow-runtime-dependency-installation is not in this version: ",
-)
-SUPERNODE += [NO_DEPENDENCIES]
+ALLOW = "--allow-runtime-dependency-installation"
+DEPENDENCIES = [
+    (["--insecure", "--dependency-index", "none"], "--dependency-index has no effect without"),
+    (["--insecure", "--dependency-timeout", "9"], "--dependency-timeout has no effect without"),
+    (["--insecure", ALLOW, "--dependency-index", "/nonexistent"], "--dependency-index /nonexistent"),
+    (["--insecure", ALLOW, "--dependency-timeout", "0"], "--dependency-timeout"),
+]
+SUPERNODE += DEPENDENCIES
 SECRET = [
     ("/nonexistent/secret", "--superexec-auth-secret-file: /nonexistent/secret cannot be read"),
     ("/dev/null", "--superexec-auth-secret-file: /dev/null is empty"),
@@ -331,7 +334,7 @@ CLIENTAPP += [
     (["--root-certificates", "PLACE/good.toml"], "--root-certificates: PLACE/good.toml has no cert"),
     (["--client-key", "PLACE/good.toml"], "give both, or none"),
     (["--insecure", "--runtime-api-address", "h:1"], "are two names of one thing"),
-    NO_DEPENDENCIES,
+    *DEPENDENCIES,
 ]
 CLIENTAPP += [
     (["--insecure", "--parent-pid", pid], f'option --parent-pid: "{pid}" must be ')
@@ -349,7 +352,7 @@ SUPEREXEC = [
     (["--root-certificates", "FILE"], "--root-certificates FILE cannot", "(Exit Code: 604, "),
     (["--insecure", "--runtime-api-address", "https://h:1"], "--insecure turns off: leave one out"),
     (["--insecure", "--parent-pid", "0"], "--parent-pid"),
-    NO_DEPENDENCIES,
+    *DEPENDENCIES,
 ]
 SUPEREXEC += [(["--insecure", "--superexec-auth-secret-file", file], says) for file, says in SECRET]
 TO = {

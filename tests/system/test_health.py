@@ -1,7 +1,9 @@
 """--health-server-address: what an orchestrator is told while a node lives."""
 
 import contextlib
+import os
 import queue
+import re
 import subprocess
 import threading
 from pathlib import Path
@@ -53,6 +55,34 @@ def orchestrator():
             return Orchestrator(process)
 
         yield begin
+
+
+def healthcheck(address):
+    """(exit status, what it says) of a container's health check."""
+    program = Path(os.environ["FLWR_BIN_DIR"]) / "flower-supernode"
+    argv = [program, "--healthcheck", address]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    return done.returncode, line
+
+
+@pytest.mark.ours
+def test_healthcheck(federation):
+    """What Docker's HEALTHCHECK and Kubernetes' exec probes are told."""
+    node = federation.start_node(options={"--health-server-address": "127.0.0.1:0"}, wait=False)
+    address = node.wait_log(r"health: listening at (\S+)$").group(1)
+    federation.expect(r"trying again in")
+    assert healthcheck(address) == (1, f"flower-supernode: {address}: not serving")
+    federation.start_superlink()
+    federation.wait_registered(node)
+    assert healthcheck(address) == (0, f"{address}: serving")
+    assert healthcheck(address.replace("127.0.0.1", "localhost"))[0] == 0
+    # Another server at gRPC, and none at all.
+    status, said = healthcheck(federation.address)
+    assert status == 1 and "no health service answers" in said
+    assert node.stop() == 0
+    status, said = healthcheck(address)
+    assert status == 1 and re.search(r"no health service answers at \S+: UNAVAILABLE", said)
 
 
 @pytest.mark.ours

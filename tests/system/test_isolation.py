@@ -5,11 +5,11 @@ import signal
 
 import grpc
 import pytest
-from http2 import PREFACE, Connection
+from federation.http2 import PREFACE, Connection
+from federation.processes import free_ports, wait_until
 from judge import at_its_end, at_work, serves
 from kit.relay import Relay
 
-from federation.processes import free_ports, wait_until
 from flwr.proto import clientappio_pb2 as api
 from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
 

@@ -19,8 +19,9 @@ import conftest
 import grpc
 import pytest
 from desk import Desk
-from federation.processes import wait_until
-from http2 import (
+from federation.floods import FLOODS as FLOODS_OF_STREAMS
+from federation.floods import flooding
+from federation.http2 import (
     END_HEADERS,
     END_STREAM,
     INITIAL_WINDOW_SIZE,
@@ -38,6 +39,7 @@ from http2 import (
     reset,
     settings,
 )
+from federation.processes import wait_until
 from kit import wire
 
 from flwr.common import serde
@@ -424,36 +426,6 @@ def test_floods(victim, read):
 FLOOD_S = 0.5
 FLOODING = 64  # MiB that a flood may cost at any time, however long it lasts
 HEALTH = "/grpc.health.v1.Health/Check"
-LASTING = {  # what one stream is
-    "rapid-reset": lambda path, number: headers(number, path) + reset(number),
-    "reset-after-data": lambda path, number: headers(number, path)
-    + data(number, message(b"ab", 5))
-    + reset(number),
-    "calls": lambda path, number: headers(number, path) + data(number, message(b""), END_STREAM),
-    "never-finished": lambda path, number: headers(number, path),
-    "slow-bodies": lambda path, number: headers(number, path) + data(number, message(b"", 60)),
-    "no-method": lambda path, number: headers(number, "/nothing", END_HEADERS | END_STREAM),
-    "large-heads": lambda path, number: headers(
-        number, path, END_HEADERS | END_STREAM, x="y" * 7500
-    ),
-    "pings": lambda path, number: frame(Frame.PING, 0, 0, bytes(8)) * 20,
-}
-
-
-def flood_for(address, path, make, end):
-    """Streams without a pause, on one connection after the other when they are cut."""
-    host, port = address.rsplit(":", 1)
-    pieces = [
-        b"".join(make(path, first + i) for i in range(0, 400, 2)) for first in range(1, 2000, 400)
-    ]
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 5) as peer:
-            peer.settimeout(0.2)
-            peer.sendall(PREFACE + settings() + settings(ack=True))
-            for piece in pieces:
-                if time.monotonic() > end:
-                    break
-                peer.sendall(piece)
 
 
 @pytest.mark.parametrize("victim", [{"--health-server-address": "127.0.0.1:0"}], indirect=True)
@@ -467,21 +439,14 @@ def test_lasting_floods(victim):
     before = victim.kib("VmRSS")
     with Work(victim) as work:
         work.pull()
-        for number, make in enumerate(LASTING.values()):
+        for number, make in enumerate(FLOODS_OF_STREAMS.values()):
             address, path = (health, HEALTH) if number % 4 == 2 else (victim.address, GET)
             for peers in (1, 8):
-                end = time.monotonic() + FLOOD_S
-                floods = [
-                    threading.Thread(target=flood_for, args=(address, path, make, end))
-                    for _ in range(peers)
-                ]
-                for flood in floods:
-                    flood.start()
-                assert work.status(api.PullClientAppInputsRequest(token=work.token).SerializeToString(), PULL) == 0
-                with grpc.insecure_channel(victim.address, ALONE) as channel:
-                    assert status_of(channel, GET, b"") == PRECONDITION
-                for flood in floods:
-                    flood.join()
+                with flooding(address, path, make, peers, FLOOD_S):
+                    request = api.PullClientAppInputsRequest(token=work.token)
+                    assert work.status(request.SerializeToString(), PULL) == 0
+                    with grpc.insecure_channel(victim.address, ALONE) as channel:
+                        assert status_of(channel, GET, b"") == PRECONDITION
         work.push(work.answer())
         assert victim.judge.reply(work.message, 10)["code"] == 0
     victim.serve()

@@ -10,10 +10,10 @@ from concurrent import futures
 from types import SimpleNamespace
 
 import grpc
-import http2
 import pytest
+from federation import http2
 from federation.credentials import Certificates
-from http2 import END_HEADERS, END_STREAM, Frame, data, field, frame, message
+from federation.http2 import END_HEADERS, END_STREAM, Frame, data, field, frame, message
 from kit.relay import Relay
 from rpc_driver import SECONDS, RpcClient
 

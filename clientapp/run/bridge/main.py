@@ -16,9 +16,9 @@ HELLO, TASK, REPLY, FAILURE = 1, 2, 3, 4
 
 
 def own_modules():
-    """flower and form, of a package with a name that no app has. They are loaded from where this
-    file lies, not looked for: an operator's hook on imports need not know them, and sys.path is
-    the app's."""
+    """flower, form and, where they may be installed, dependencies (else None), of a package with a
+    name that no app has. They are loaded from where this file lies, not looked for: an operator's
+    hook on imports need not know them, and sys.path is the app's."""
     import importlib.util
 
     here = os.path.dirname(os.path.abspath(__file__))
@@ -33,7 +33,9 @@ def own_modules():
         return module
 
     load(PACKAGE, "__init__.py", submodule_search_locations=[here])
-    return load(PACKAGE + ".flower", "flower.py"), load(PACKAGE + ".form", "form.py")
+    names = ["flower", "form"] + ["dependencies"] * ("FLWR_APP_DEPENDENCIES" in os.environ)
+    loaded = [load(f"{PACKAGE}.{name}", name + ".py") for name in names]
+    return loaded if len(loaded) == 3 else (*loaded, None)
 
 
 def open_socket():
@@ -76,23 +78,31 @@ def text_of(ex):
         return f"(no text: {type(other).__name__} in its __str__)"
 
 
+def is_own(raised):
+    """Is it a failed installation of dependencies, which says all by itself?"""
+    return type(raised).__module__ == PACKAGE + ".dependencies"
+
+
 def explain(flower, raised):
     """(Flower's error code, reason, last line of the traceback)"""
     import traceback
 
     short = "".join(traceback.format_exception_only(type(raised), raised)).strip()
+    if is_own(raised):
+        return 2, text_of(raised), ""
     if isinstance(raised, flower.LoadClientAppError):
         return 1, f"{LOAD_REASON}: {text_of(raised.__cause__ or raised)}", short
     return 2, str(type(raised)) + ":<'" + text_of(raised) + "'>", short
 
 
-def answer(flower, form, fd):
+def answer(flower, form, fd, prepare):
     """Run the app; the reply in its form, whatever the app does but end the process."""
     import traceback
 
     task = None
     try:
         task = form.read_task(flower, fd)
+        prepare(task)
         app = flower.load_app(task.app_dir, task.fab_id, task.fab_version, task.fab_hash)
         reply = app(message=task.message, context=task.context)
         if not isinstance(reply, flower.Message):
@@ -101,7 +111,8 @@ def answer(flower, form, fd):
     except Exception as ex:
         raised = ex
     try:
-        traceback.print_exception(type(raised), raised, raised.__traceback__)
+        if not is_own(raised):
+            traceback.print_exception(type(raised), raised, raised.__traceback__)
     except Exception:  # the app has closed or replaced stderr: the reply says it all the same
         pass
     code, reason, short = explain(flower, raised)
@@ -136,8 +147,14 @@ def load(flower):
 
 def main():
     sock = open_socket()
-    flower, form = own_modules()
+    flower, form, dependencies = own_modules()
+    settings = dependencies.take_settings() if dependencies else None
     sys.argv = ["flwr-clientapp"]
+
+    def prepare(task):
+        if settings:
+            dependencies.install(settings, task.app_dir, task.fab_id)
+
     try:
         load(flower)
     except Exception as ex:
@@ -150,7 +167,7 @@ def main():
     about = f"python {sys.version.split()[0]}, flwr {flower.version}"
     send(sock, form.VERSION, HELLO, os.getpid(), 0, about)
     fd = receive_task(sock)
-    give(sock, form, answer(flower, form, fd), fd)
+    give(sock, form, answer(flower, form, fd, prepare), fd)
     # The rest is Python's own end: threads, exit handlers, finalizers, files.
 
 

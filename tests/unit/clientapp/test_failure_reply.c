@@ -140,6 +140,21 @@ static void else_the_inputs_are_pulled_and_an_error_is_pushed(void **state)
 	assert_int_equal(kit_log_count(&rig->log, "did not take the outputs: UNAVAILABLE"), 1);
 }
 
+/* Flower 1.34 has the calls, but not that one. */
+static void a_supernode_that_does_not_know_the_call_is_asked_for_the_inputs(void **state)
+{
+	struct rig *rig = *state;
+	struct conversation_inputs none = {.content_bytes = 0};
+
+	assert_int_equal(send(rig, true), 0);
+	world.told(world.arg, OUTCOME_UNAUTHENTICATED, "Unauthenticated", 0);
+	assert_int_equal(world.done, 0);
+	assert_non_null(world.pulled);
+	world.pulled(world.arg, OUTCOME_FAILED_PRECONDITION, &none, "handed out already");
+	assert_int_equal(world.done, 1);
+	assert_string_equal(kit_log_text(&rig->log), "");
+}
+
 static void inputs_that_are_not_given_need_no_reply(void **state)
 {
 	struct rig *rig = *state;
@@ -170,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_supernode_that_knows_the_call_is_told),
 		TEST(else_the_inputs_are_pulled_and_an_error_is_pushed),
+		TEST(a_supernode_that_does_not_know_the_call_is_asked_for_the_inputs),
 		TEST(inputs_that_are_not_given_need_no_reply),
 		TEST(without_memory_it_is_not_sent),
 	};

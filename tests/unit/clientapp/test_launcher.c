@@ -54,6 +54,10 @@ void agent_free(struct agent *agent)
 {
 }
 
+void agent_stop_spare(struct agent *agent)
+{
+}
+
 void agent_tell_apps(const struct agent *agent)
 {
 }
@@ -199,7 +203,7 @@ static void start_with_message(struct rig *rig)
 {
 	start(rig);
 	assert_int_equal(world.polls, 1);
-	world.got(rig->launcher, 41, NULL);
+	world.got(rig->launcher, &(struct work){.token = 41});
 	assert_int_equal(world.started, 41);
 }
 
@@ -263,7 +267,7 @@ static void a_worker_that_cannot_be_started_is_answered_for(void **state)
 
 	world.start_result = -EAGAIN;
 	start(rig);
-	world.got(rig->launcher, 41, NULL);
+	world.got(rig->launcher, &(struct work){.token = 41});
 	assert_string_equal(world.reason, "no worker could be started");
 	reply_is_taken();
 	assert_int_equal(world.polls, 2);
@@ -293,7 +297,7 @@ static void each_message_at_work_has_its_own_end(void **state)
 	start_with_message(rig);
 	first = world.worker_arg;
 	first_attendant = world.attendant;
-	world.got(rig->launcher, 42, NULL);
+	world.got(rig->launcher, &(struct work){.token = 42});
 	assert_int_equal(world.started, 42);
 	assert_int_equal(world.attended, 2);
 	assert_ptr_not_equal(first, world.worker_arg);
@@ -324,7 +328,7 @@ static void each_message_at_work_gets_the_grace(void **state)
 
 	start_with_message(rig);
 	first = world.worker_arg;
-	world.got(rig->launcher, 42, NULL);
+	world.got(rig->launcher, &(struct work){.token = 42});
 	launcher_stop(rig->launcher);
 	kit_clock_pass(GRACE_MS);
 	assert_int_equal(world.give_ups, 2);
@@ -362,7 +366,7 @@ static void stopped_without_a_message_it_ends_when_no_token_can_come(void **stat
 	launcher_stop(rig->launcher);
 	assert_int_equal(world.polls_stopped, 1);
 	assert_false(world.loop_stopped);
-	world.got(rig->launcher, 0, NULL);
+	world.got(rig->launcher, &(struct work){.token = 0});
 	assert_true(world.loop_stopped);
 }
 
@@ -372,7 +376,7 @@ static void a_token_that_comes_while_stopping_is_answered(void **state)
 
 	start(rig);
 	launcher_stop(rig->launcher);
-	world.got(rig->launcher, 41, NULL);
+	world.got(rig->launcher, &(struct work){.token = 41});
 	assert_int_equal(world.starts, 0);
 	assert_string_equal(world.reason, "the worker was stopped");
 	reply_is_taken();

@@ -87,6 +87,12 @@ static void taken(void **state)
 			"h:1", 0, 0, false},
 		{"flwr-clientapp --insecure --native-app a/b=x.so:f --allow-native a/b",
 			"127.0.0.1:9094", 0, 0, false},
+		{"flwr-clientapp --insecure --token 1 --allow-runtime-dependency-installation",
+			"127.0.0.1:9094", 1, 0, false},
+		{"flower-superexec --insecure --runtime-api-address h:1 "
+		 "--allow-runtime-dependency-installation --dependency-index none "
+		 "--dependency-timeout 9",
+			"h:1", 0, 0, false},
 	};
 	struct command command;
 
@@ -166,8 +172,14 @@ static void refused(void **state)
 			EXIT_CODE_NONE},
 		{"flwr-clientapp --insecure --native-app robot=x.so", "must be PUBLISHER/NAME",
 			EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --dependency-index none", "has no effect without",
+			EXIT_CODE_NONE},
 		{"flower-superexec --insecure --runtime-api-address h:1 --allow-native robot",
 			"--allow-native \"robot\" must be PUBLISHER/NAME", EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --token 1 --warm-idle 0",
+			"--warm-idle has no effect with a token", EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --run-once --warm-idle 5",
+			"--warm-idle has no effect with --run-once", EXIT_CODE_NONE},
 	};
 	struct command command;
 
@@ -178,6 +190,28 @@ static void refused(void **state)
 			command.why.exit_code != rows[i].exit_code)
 			fail_msg("%s: %d, %s, %d", rows[i].line, r, command.why.text,
 				command.why.exit_code);
+		clientapp_options_done(&command.options);
+	}
+}
+
+static void how_long_a_spare_worker_is_kept(void **state)
+{
+	static const struct {
+		const char *line;
+		int64_t ms;
+	} rows[] = {
+		{"flwr-clientapp --insecure", 600000},
+		{"flwr-clientapp --insecure --warm-idle 0", 0},
+		{"flower-superexec --insecure --runtime-api-address h:1 --warm-idle 7", 7000},
+		{"flwr-clientapp --insecure --token 1", 0},
+		{"flwr-clientapp --insecure --run-once", 0},
+	};
+	struct command command;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (read_line(&command, rows[i].line) ||
+			command.options.launch.warm_idle_ms != rows[i].ms)
+			fail_msg("%s: %s", rows[i].line, command.why.text);
 		clientapp_options_done(&command.options);
 	}
 }
@@ -246,6 +280,7 @@ int main(void)
 		cmocka_unit_test(names),
 		cmocka_unit_test(taken),
 		cmocka_unit_test(tls),
+		cmocka_unit_test(how_long_a_spare_worker_is_kept),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(a_token_of_a_task),
 		cmocka_unit_test(a_token_in_a_file),

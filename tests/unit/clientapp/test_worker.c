@@ -85,6 +85,19 @@ static void without_inputs_there_is_no_reply(void **state)
 	assert_int_equal(kit_log_count(&rig->log, "gave no inputs: NOT_FOUND: who are you?"), 1);
 }
 
+/* There is nobody to give a reply to. */
+static void an_app_whose_token_is_gone_is_stopped(void **state)
+{
+	struct rig *rig = *state;
+
+	run_app(rig);
+	world.gone(world.gone_arg);
+	agent_hears(rig, CONTROL_APP_STOP);
+	assert_int_equal(world.done, 1);
+	assert_int_equal(world.pushes, 0);
+	assert_false(worker_succeeded(rig->worker));
+}
+
 static void inputs_that_cannot_be_run_are_answered(void **state)
 {
 	struct conversation_inputs inputs = good_inputs();
@@ -223,6 +236,7 @@ int main(void)
 		TEST(the_error_of_an_app_is_an_answer),
 		TEST(a_reply_that_is_too_large_becomes_an_error_once),
 		TEST(without_inputs_there_is_no_reply),
+		TEST(an_app_whose_token_is_gone_is_stopped),
 		TEST(inputs_that_cannot_be_run_are_answered),
 		TEST(records_over_the_budget_are_answered),
 		TEST(a_message_that_was_not_read_to_its_end_is_answered),

@@ -17,6 +17,8 @@ int __wrap_conversation_new(struct loop *loop, struct rpc *rpc, struct log *log,
 {
 	assert_int_equal(options->token, 41);
 	assert_int_equal(options->content_max_bytes, 1000);
+	world.gone = options->gone;
+	world.gone_arg = options->arg;
 	*out = NULL;
 	return 0;
 }

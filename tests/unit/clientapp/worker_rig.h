@@ -18,6 +18,8 @@ extern struct world {
 	conversation_pulled_fn *pulled;
 	conversation_pushed_fn *pushed;
 	void *conversation_arg;
+	void (*gone)(void *arg);
+	void *gone_arg;
 	unsigned pushes;
 	bool pushed_error;
 	int64_t code;

@@ -124,6 +124,11 @@ unsigned fab_checks_count(const struct fab_checks *checks)
 	return world.checks;
 }
 
+void agent_stop_spare(struct agent *agent)
+{
+	world.spares_stopped++;
+}
+
 unsigned agent_count(const struct agent *agent)
 {
 	return world.apps;

@@ -34,6 +34,7 @@ extern struct world {
 	char checked_hash[128]; /* that the FAB should have */
 	int check_result;
 	unsigned pushes, pokes, offers, trims, starts, stops, all_stopped, checks_stopped;
+	unsigned spares_stopped;
 	uint64_t started;
 	unsigned apps, checks; /* that are at work */
 	bool online, serving;

@@ -40,6 +40,7 @@ static void as_before(void **state)
 	assert_null(command.options.auth_private_key);
 	assert_null(command.options.trusted_entities);
 	assert_null(command.options.health_server_address);
+	assert_null(command.options.healthcheck);
 	assert_null(command.options.state_dir);
 	assert_null(command.options.worker_api_address);
 	assert_null(command.options.warnings[0]);
@@ -88,6 +89,28 @@ static void what_flower_1_41_has(void **state)
 	assert_string_equal(command.options.state_dir, "/tmp");
 	assert_null(command.options.warnings[0]);
 	supernode_options_done(&command.options);
+}
+
+static void how_long_a_spare_worker_is_kept(void **state)
+{
+	static const struct {
+		const char *line;
+		int64_t ms;
+	} rows[] = {
+		{"", 600000},
+		{"--warm-idle 0", 0},
+		{"--warm-idle 1.5", 1500},
+		{"--isolation process", 600000},
+		{"--clientapp-command x", 0},
+	};
+	struct command command;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (read_line(&command, rows[i].line) ||
+			command.options.launch.warm_idle_ms != rows[i].ms)
+			fail_msg("%s: %s", rows[i].line, command.why.text);
+		supernode_options_done(&command.options);
+	}
 }
 
 static void where_workers_connect(void **state)
@@ -238,6 +261,45 @@ static void tls_of_the_worker_api(void **state)
 	}
 }
 
+/* Flower's option is taken wherever it is given, and a line says where it has no effect. */
+static void dependencies_of_apps(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *index;
+		int64_t timeout_ms;
+		const char *warns; /* NULL: not at all */
+	} rows[] = {
+		{"--allow-runtime-dependency-installation", NULL, 600000, NULL},
+		{"--allow-runtime-dependency-installation --dependency-index none "
+		 "--dependency-timeout 1.5",
+			"none", 1500, NULL},
+		{"--allow-runtime-dependency-installation --isolation process", NULL, 600000,
+			"no effect with --isolation process"},
+		{"--allow-runtime-dependency-installation --clientapp-command sh", NULL, 600000,
+			"no effect with --clientapp-command"},
+	};
+	struct command command;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct launch_options *launch = &command.options.launch;
+
+		assert_int_equal(read_line(&command, rows[i].line), 0);
+		assert_true(launch->installs_dependencies);
+		assert_int_equal(launch->dependency_timeout_ms, rows[i].timeout_ms);
+		assert_int_equal(!launch->dependency_index, !rows[i].index);
+		if (rows[i].index)
+			assert_string_equal(launch->dependency_index, rows[i].index);
+		assert_int_equal(!command.options.warnings[6], !rows[i].warns);
+		if (rows[i].warns)
+			assert_non_null(strstr(command.options.warnings[6], rows[i].warns));
+		supernode_options_done(&command.options);
+	}
+	assert_int_equal(read_line(&command, "--insecure"), 0);
+	assert_false(command.options.launch.installs_dependencies);
+	supernode_options_done(&command.options);
+}
+
 static void what_apps_print(void **state)
 {
 	static const struct {
@@ -287,6 +349,8 @@ static void refused(void **state)
 		{"--superlink http://a:1 --auth-supernode-private-key FILE", "http://",
 			EXIT_CODE_KEY_WITHOUT_TLS},
 		{"--health-server-address a", "--health-server-address", EXIT_CODE_ADDRESS_INVALID},
+		{"--healthcheck a", "--healthcheck", EXIT_CODE_ADDRESS_INVALID},
+		{"--healthcheck a:0", "--healthcheck", EXIT_CODE_ADDRESS_INVALID},
 		{"--host a/b", "--host", EXIT_CODE_ADDRESS_INVALID},
 		{"--state-dir /proc/self/exe", "--state-dir", EXIT_CODE_NONE},
 		{"--grpc-rere --rest", "different transports", EXIT_CODE_NONE},
@@ -313,6 +377,11 @@ static void refused(void **state)
 		 "--ssl-ca-certfile FILE",
 			"leave one out", EXIT_CODE_NONE},
 		{"--host h --ssl-require-client-certificate", "is for TLS", EXIT_CODE_NONE},
+		{"--isolation process --warm-idle 0",
+			"--warm-idle has no effect with --isolation process: give it to flwr-clientapp",
+			EXIT_CODE_NONE},
+		{"--clientapp-command x --warm-idle 1",
+			"--warm-idle has no effect with --clientapp-command", EXIT_CODE_NONE},
 		{"--native-app a/b=c.so:d:e-f", "must be the name of a function", EXIT_CODE_NONE},
 	};
 	struct command command;
@@ -334,9 +403,11 @@ int main(void)
 		cmocka_unit_test(as_before),
 		cmocka_unit_test(what_flower_1_15_has),
 		cmocka_unit_test(what_flower_1_41_has),
+		cmocka_unit_test(how_long_a_spare_worker_is_kept),
 		cmocka_unit_test(where_workers_connect),
 		cmocka_unit_test(warned),
 		cmocka_unit_test(tls_of_the_worker_api),
+		cmocka_unit_test(dependencies_of_apps),
 		cmocka_unit_test(what_apps_print),
 		cmocka_unit_test(refused),
 	};

@@ -18,7 +18,9 @@ static void with_nothing_at_hand_it_leaves_at_once(void **state)
 static void a_message_at_work_has_the_grace_to_end(void **state)
 {
 	come();
+	assert_int_equal(world.spares_stopped, 0);
 	supernode_stop(&rig.node);
+	assert_int_equal(world.spares_stopped, 1);
 	assert_int_equal(kit_log_count(&rig.log, "1 message at work, up to 10 s (--grace)"), 1);
 	kit_clock_pass(GRACE_MS - 1);
 	assert_int_equal(rig.node.phase, PHASE_DRAINING);

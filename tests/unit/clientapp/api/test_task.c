@@ -1,10 +1,13 @@
 /*
- * The worker's end of dialect 6 at a SuperNode that tests/kit/supernode.py plays: with messages,
- * objects and functions of the newest Flower.
+ * The worker's end of dialects 2 - 7 at a SuperNode that tests/kit/supernode.py plays: with
+ * messages, objects and functions of the newest Flower. What is no matter of spelling is tested in
+ * that of dialect 6.
  */
 #include "clientapp/api/conversation.h"
+#include "clientapp/api/spelling_search.h"
 
 #include "common/base/clock.h"
+#include "common/http/http.h"
 #include "kit/child.h"
 #include "kit/loop.h"
 
@@ -16,9 +19,13 @@
 static struct {
 	struct loop *loop;
 	struct rpc *rpc;
+	struct http *http;
 	struct conversation *conversation;
+	struct spelling_search *search;
+	const struct spelling *found;
 	struct kit_child supernode;
 	char said[4096];
+	char address[64];
 	uint64_t content_max_bytes;
 	/* what came */
 	struct conversation_inputs inputs;
@@ -26,27 +33,49 @@ static struct {
 	enum outcome outcome;
 	char details[512];
 	uint64_t bytes;
+	unsigned gone;
 } rig;
+
+#define TOKEN_256(text)                                                                            \
+	text text text text text text text text text text text text text text text text
+static const char token[] = TOKEN_256("0123456789abcdef");
+
+static void on_gone(void *arg)
+{
+	assert_ptr_equal(arg, &rig);
+	rig.gone++;
+}
+
+static void supernode_comes(const char *orders, const char *since)
+{
+	kit_child_start(&rig.supernode, KIT_NEWEST, FLWR_TEST_DIR "/../../../kit/supernode.py",
+		orders, since);
+	assert_int_equal(loop_new(&rig.loop), 0);
+	assert_int_equal(rpc_new(rig.loop, &rig.rpc), 0);
+	assert_int_equal(http_new(rig.loop, &rig.http), 0);
+	kit_child_copy_value(&rig.supernode, "address", rig.address, sizeof rig.address);
+}
+
+static void meet(const struct spelling *spelling)
+{
+	assert_int_equal(conversation_new(rig.loop, rig.rpc, NULL,
+				 &(struct conversation_options){.address = rig.address,
+					 .task_token = token,
+					 .spelling = spelling,
+					 .http = rig.http,
+					 .retry_ms = 10000,
+					 .content_max_bytes = rig.content_max_bytes,
+					 .gone = on_gone,
+					 .arg = &rig},
+				 &rig.conversation),
+		0);
+}
 
 /* Meet a SuperNode that has these orders. */
 static void begin(const char *orders)
 {
-	char token[257] = "";
-
-	for (size_t i = 0; i < 256; i++)
-		token[i] = "0123456789abcdef"[i % 16];
-	kit_child_start(
-		&rig.supernode, KIT_NEWEST, FLWR_TEST_DIR "/../../../kit/supernode.py", orders);
-	assert_int_equal(loop_new(&rig.loop), 0);
-	assert_int_equal(rpc_new(rig.loop, &rig.rpc), 0);
-	assert_int_equal(conversation_new(rig.loop, rig.rpc, NULL,
-				 &(struct conversation_options){
-					 .address = kit_child_value(&rig.supernode, "address"),
-					 .task_token = token,
-					 .retry_ms = 10000,
-					 .content_max_bytes = rig.content_max_bytes},
-				 &rig.conversation),
-		0);
+	supernode_comes(orders, "1.34");
+	meet(NULL);
 }
 
 /* The words of its last report. */
@@ -136,6 +165,8 @@ static int teardown(void **state)
 {
 	conversation_inputs_done(&rig.inputs);
 	conversation_free(rig.conversation);
+	spelling_search_free(rig.search);
+	http_free(rig.http);
 	if (rig.rpc)
 		rpc_free(rig.rpc);
 	loop_free(rig.loop);
@@ -182,6 +213,76 @@ static void there_and_back(void **state)
 	assert_said("content True error False\n");
 	assert_said("sub_status completed\ndetails -\nseries 3\n");
 	assert_said("id True\nreply_to True\nsame_content True\nsame_values True\n");
+}
+
+static void on_found(void *arg, const struct spelling *spelling, const char *details)
+{
+	assert_ptr_equal(arg, &rig);
+	assert_null(rig.found);
+	assert_non_null(spelling);
+	rig.found = spelling;
+}
+
+/* Which spelling it is, and all of it, there and back. The names of some methods are found out
+ * later. */
+static void in_each_spelling(void **state)
+{
+	static const struct {
+		const char *since;
+		const struct spelling *found;
+	} rows[] = {{"1.20", &spelling_1_26}, {"1.26", &spelling_1_26}, {"1.30", &spelling_1_32},
+		{"1.32", &spelling_1_32}, {"1.34", &spelling_1_34}, {"1.35", &spelling_1_35}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		setup(state);
+		supernode_comes("", rows[i].since);
+		assert_int_equal(spelling_search_new(rig.loop,
+					 &(struct spelling_search_options){.rpc = rig.rpc,
+						 .http = rig.http,
+						 .address = rig.address,
+						 .task_token = token,
+						 .retry_ms = 10000,
+						 .found = on_found,
+						 .arg = &rig},
+					 &rig.search),
+			0);
+		kit_loop_until(rig.loop, rig.found);
+		assert_string_equal(rig.found->since, rows[i].found->since);
+		assert_ptr_equal(spelling_find(rig.found->since), rows[i].found);
+		meet(rig.found);
+		pull();
+		assert_inputs();
+		push(false, true);
+		assert_int_equal(rig.outcome, OUTCOME_OK);
+		end();
+		assert_said("PullTaskInput 1\n");
+		assert_said("ConfirmMessageReceived 1\n");
+		assert_said("PushMessages 1\n");
+		assert_said("PushTaskOutput 1\n");
+		assert_said("series 3\n");
+		assert_said("id True\nreply_to True\nsame_content True\nsame_values True\n");
+		assert_int_equal(rig.gone, 0);
+		if (i + 1 < ARRAY_LEN(rows))
+			teardown(state);
+	}
+}
+
+/* The first heartbeat says so already. */
+static void a_token_that_is_gone(void **state)
+{
+	static const struct spelling *const rows[] = {
+		&spelling_1_26, &spelling_1_32, &spelling_1_34, &spelling_1_35};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		setup(state);
+		supernode_comes("expired", rows[i]->since);
+		meet(rows[i]);
+		assert_int_equal(conversation_pull(rig.conversation, on_pulled, &rig), 0);
+		kit_loop_until(rig.loop, rig.gone == 1);
+		end();
+		if (i + 1 < ARRAY_LEN(rows))
+			teardown(state);
+	}
 }
 
 static void an_error(void **state)
@@ -349,10 +450,10 @@ static void freed_at_any_time(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(there_and_back), TEST(an_error),
-		TEST(what_is_known_is_not_sent), TEST(calls_are_made_again),
-		TEST(an_object_may_come_later), TEST(an_object_that_is_wrong_or_gone),
-		TEST(records_over_the_limit_are_not_built),
+	const struct CMUnitTest tests[] = {TEST(there_and_back), TEST(in_each_spelling),
+		TEST(a_token_that_is_gone), TEST(an_error), TEST(what_is_known_is_not_sent),
+		TEST(calls_are_made_again), TEST(an_object_may_come_later),
+		TEST(an_object_that_is_wrong_or_gone), TEST(records_over_the_limit_are_not_built),
 		TEST(objects_over_the_limit_are_not_fetched), TEST(no_message),
 		TEST(a_reply_that_is_not_taken), TEST(in_a_worker_s_place),
 		TEST(freed_at_any_time)};

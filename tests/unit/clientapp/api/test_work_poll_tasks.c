@@ -4,6 +4,7 @@
  */
 #include "clientapp/api/work_poll.h"
 
+#include "common/message/app_codec.h"
 #include "common/message/instruction_codec.h"
 #include "common/message/task_codec.h"
 #include "common/message/worker_api.h"
@@ -22,6 +23,7 @@ static struct {
 	unsigned got;
 	uint64_t token;
 	char task_token[64];
+	const struct spelling *spelling;
 } asker;
 
 static void reply_token(struct request *request)
@@ -73,6 +75,26 @@ static void handle_claim(void *server, struct request *request)
 	request_reply(request, &body);
 }
 
+static void handle_runs(void *server, struct request *request)
+{
+	struct slices body = {0};
+
+	assert_int_equal(app_encode_runs(asker.task == GIVES ? 42 : 0, &body), 0);
+	request_reply(request, &body);
+}
+
+static void handle_request(void *server, struct request *request)
+{
+	struct slices body = {0};
+	uint64_t id = 0;
+
+	asker.claims++;
+	assert_int_equal(app_decode_request(&request->body, &id), 0);
+	assert_int_equal(id, 42);
+	assert_int_equal(app_encode_requested(TOKEN, &body), 0);
+	request_reply(request, &body);
+}
+
 static const struct method instruction_methods[] = {
 	{.name = "GetToken", .body_max = 64, .handle = handle_get_token}};
 static const struct method task_methods[] = {
@@ -82,11 +104,34 @@ static const struct service services[] = {
 	{.name = "flwr.proto.ClientAppIo", .methods = instruction_methods, .n_methods = 1},
 	{.name = WORKER_API_RUNTIME, .methods = task_methods, .n_methods = 2}};
 
-static void on_token(void *arg, uint64_t token, const char *task_token)
+/* Of releases that know no other way. */
+static const struct method runs_methods[] = {
+	{.name = "GetRunIdsWithPendingMessages", .body_max = 64, .handle = handle_runs},
+	{.name = "RequestToken", .body_max = 64, .handle = handle_request}};
+static const struct method apps_methods[] = {
+	{.name = "ListAppsToLaunch", .body_max = 64, .handle = handle_runs},
+	{.name = "RequestToken", .body_max = 64, .handle = handle_request}};
+static const struct {
+	struct service service;
+	const struct spelling *spelling;
+} others[] = {
+	{{.name = "flwr.proto.ClientAppIo", .methods = runs_methods, .n_methods = 2},
+		&spelling_1_20},
+	{{.name = "flwr.proto.ClientAppIo", .methods = apps_methods, .n_methods = 2},
+		&spelling_1_26},
+	{{.name = "flwr.proto.ClientAppIo", .methods = task_methods, .n_methods = 2},
+		&spelling_1_32},
+	{{.name = WORKER_API_RUNTIME, .methods = task_methods, .n_methods = 2}, &spelling_1_34},
+};
+
+static void on_token(void *arg, const struct work *work)
 {
+	const char *task_token = work->task_token;
+
 	assert_ptr_equal(arg, &asker);
 	asker.got++;
-	asker.token = token;
+	asker.token = work->token;
+	asker.spelling = work->spelling;
 	snprintf(asker.task_token, sizeof asker.task_token, "%s", task_token ? task_token : "");
 }
 
@@ -145,6 +190,30 @@ static void of_one_that_knows_tasks_only(void **state)
 	assert_int_equal(asker.token_questions, 1);
 	assert_int_equal(asker.claims, 2);
 	assert_int_equal(kit_log_count(&rig.log, "test: "), 0);
+}
+
+/* Flower 1.20, 1.21 - 1.29, 1.30 - 1.33, 1.34. */
+static void in_the_way_that_it_knows(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		rig.service = &others[i].service;
+		rig.n_services = 1;
+		ask_one(DISOWNS, HAS_NONE);
+		settle();
+		asker.task = GIVES;
+		until(&asker.got, 1);
+		assert_task(1);
+		assert_ptr_equal(asker.spelling, others[i].spelling);
+		assert_int_equal(asker.claims, 1);
+		/* Found once and for all. */
+		work_poll_ask(asker.poll);
+		assert_task(2);
+		assert_int_equal(kit_log_count(&rig.log, "test: "), 0);
+		if (i + 1 < ARRAY_LEN(others)) {
+			teardown(state);
+			assert_int_equal(setup(state), 0);
+		}
+	}
 }
 
 /* Flower 1.15. */
@@ -234,7 +303,7 @@ static void stopped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(of_one_that_knows_tasks_only),
-		TEST(of_one_that_knows_messages_only),
+		TEST(in_the_way_that_it_knows), TEST(of_one_that_knows_messages_only),
 		TEST(a_question_is_taken_back_before_a_task_is_claimed),
 		TEST(a_token_is_worth_more_than_a_task), TEST(others_may_be_quicker),
 		TEST(one_that_knows_neither_is_asked_again), TEST(one_that_was_away_is_asked_both),

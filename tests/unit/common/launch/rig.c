@@ -15,6 +15,7 @@ int rig_setup(void **state)
 	rig->log = rig->lines.log;
 	rig->log_fd = rig->lines.fd;
 	rig_long_waits = true;
+	rig_ahead_ms = 0;
 	*state = rig;
 	return 0;
 }
@@ -32,8 +33,17 @@ int rig_teardown(void **state)
 /* ---- timers ---- */
 
 bool rig_long_waits;
+int64_t rig_ahead_ms;
 static struct timer *held; /* the last that was held back */
 static int64_t held_ms;    /* how long it would have waited */
+
+int64_t __real_clock_now_ms(void);
+int64_t __wrap_clock_now_ms(void);
+
+int64_t __wrap_clock_now_ms(void)
+{
+	return __real_clock_now_ms() + rig_ahead_ms;
+}
 
 void __real_timer_set(struct timer *timer, int64_t at_ms);
 void __wrap_timer_set(struct timer *timer, int64_t at_ms);
@@ -47,7 +57,7 @@ void __wrap_timer_set(struct timer *timer, int64_t at_ms)
 		held_ms = wait_ms;
 		at_ms = CLOCK_NEVER;
 	}
-	__real_timer_set(timer, at_ms);
+	__real_timer_set(timer, at_ms == CLOCK_NEVER ? at_ms : at_ms - rig_ahead_ms);
 }
 
 int64_t rig_wait_over(void)

@@ -46,6 +46,9 @@ struct agent *agent_of(struct rig *rig, const char *worker, const char *python, 
  */
 extern bool rig_long_waits;
 
+/* The clock is so far ahead; timers are not. Each test begins with 0. */
+extern int64_t rig_ahead_ms;
+
 /* Make the last timer that was held back due now; how long it would have waited, in ms. */
 int64_t rig_wait_over(void);
 

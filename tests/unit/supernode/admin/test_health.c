@@ -3,10 +3,15 @@
  * state is to change.
  */
 #include "supernode/admin/health.h"
+#include "supernode/admin/healthcheck.h"
 
 #include "kit/child.h"
 #include "kit/log.h"
 #include "kit/loop.h"
+#include "supernode/listen/address.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #define GRACE_MS 200
 
@@ -203,6 +208,68 @@ static void it_ends_when_nobody_has_come(void **state)
 	assert_int_equal(logged(rig, "health: listening at 127.0.0.1:"), 1);
 }
 
+/* ---- a container's health check ---- */
+
+static void a_healthcheck_says_how_it_is(void **state)
+{
+	struct rig *rig = *state;
+	const char *address = health_address(rig->health);
+	struct reason said = {0};
+
+	assert_int_equal(healthcheck(rig->loop, rig->rpc, address, KIT_WAIT_MS, &said),
+		HEALTHCHECK_NOT_SERVING);
+	assert_non_null(strstr(said.text, ": not serving"));
+	health_set(rig->health, true);
+	assert_int_equal(
+		healthcheck(rig->loop, rig->rpc, address, KIT_WAIT_MS, &said), HEALTHCHECK_SERVING);
+	assert_non_null(strstr(said.text, ": serving"));
+	assert_non_null(strstr(said.text, address));
+}
+
+static void a_healthcheck_needs_no_proxy(void **state)
+{
+	struct rig *rig = *state;
+	struct reason said = {0};
+
+	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	health_set(rig->health, true);
+	assert_int_equal(
+		healthcheck(rig->loop, rig->rpc, health_address(rig->health), KIT_WAIT_MS, &said),
+		HEALTHCHECK_SERVING);
+	unsetenv("http_proxy");
+}
+
+/* A socket that is bound and does not listen: nobody else takes the port. */
+static void a_healthcheck_of_nobody_says_so(void **state)
+{
+	struct rig *rig = *state;
+	auto_(close_at_exit) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof at;
+	char address[32];
+	struct reason said = {0};
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(at.sin_port));
+	assert_int_equal(healthcheck(rig->loop, rig->rpc, address, KIT_WAIT_MS, &said),
+		HEALTHCHECK_NO_ANSWER);
+	assert_non_null(strstr(said.text, "no health service answers at 127.0.0.1:"));
+}
+
+/* The kernel accepts; nobody reads. */
+static void a_healthcheck_of_a_silent_peer_ends(void **state)
+{
+	struct rig *rig = *state;
+	auto_(address_sockets_done) struct address_sockets silent = {0};
+	struct reason said = {0};
+
+	assert_int_equal(address_listen("127.0.0.1:0", &silent, &said), 0);
+	assert_int_equal(
+		healthcheck(rig->loop, rig->rpc, silent.dial, 100, &said), HEALTHCHECK_NO_ANSWER);
+	assert_non_null(strstr(said.text, "DEADLINE_EXCEEDED"));
+}
+
 #define RIG_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -219,6 +286,10 @@ int main(void)
 		RIG_TEST(the_last_change_is_said_before_the_end),
 		RIG_TEST(an_address_in_use_is_named),
 		RIG_TEST(it_ends_when_nobody_has_come),
+		RIG_TEST(a_healthcheck_says_how_it_is),
+		RIG_TEST(a_healthcheck_needs_no_proxy),
+		RIG_TEST(a_healthcheck_of_nobody_says_so),
+		RIG_TEST(a_healthcheck_of_a_silent_peer_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,21 @@ enum outcome end_task(const char *sub_status, const char *details)
 	return say("PushTaskOutput", &body, NULL);
 }
 
+struct launcher_auth *load_secret(void)
+{
+	auto_(free_at_exit) char *path = kit_dir_write_text("secret", "secret");
+	struct launcher_auth *auth = NULL;
+
+	assert_int_equal(launcher_auth_load(path, &auth, NULL), 0);
+	unlink(path);
+	return auth;
+}
+
+void sign(const struct launcher_auth *auth, const char *path, const struct slices *body)
+{
+	assert_int_equal(launcher_auth_sign(auth, path, body, clock_wall_s(), rig.proof), 0);
+}
+
 void pull_input(void)
 {
 	assert_int_equal(say_nothing("PullTaskInput", NULL), OUTCOME_OK);

@@ -31,6 +31,11 @@ void object_body(size_t i, const struct made *made, bool with_content, struct sl
 /* The request that announces a reply with that tree. */
 void messages_body(const struct envelope *reply, const struct slices *tree, struct slices *out);
 
+/* The secret of launchers. */
+struct launcher_auth *load_secret(void);
+/* The next call is signed as a launcher's: of the method of this path, with this body. */
+void sign(const struct launcher_auth *auth, const char *path, const struct slices *body);
+
 void pull_input(void);
 void confirm(void);
 enum outcome get_run(uint64_t run_id, struct slices *answer);

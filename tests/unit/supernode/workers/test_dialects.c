@@ -262,6 +262,65 @@ static void a_text_that_is_no_token_is_refused(void **state)
 	assert_int_equal(pull_with(IO("PullAppInputs"), other), OUTCOME_OK);
 }
 
+/* Nothing of it is believed, and the token lives on. */
+static void broken_bodies_are_refused(void **state)
+{
+	static const struct {
+		const char *method;
+		const char *body;
+		size_t len;
+		enum outcome outcome;
+	} cases[] = {
+		{IO("RequestToken"), "\x08", 1, OUTCOME_INVALID_ARGUMENT},
+		/* A text that is longer than the body; a number; a field of no type. */
+		{IO("PullAppInputs"), "\x0a\x80\x02x", 4, OUTCOME_PERMISSION_DENIED},
+		{IO("PullAppInputs"), "\x08\x01", 2, OUTCOME_PERMISSION_DENIED},
+		{IO("PullMessage"), "\x0f", 1, OUTCOME_PERMISSION_DENIED},
+		{IO("PullClientAppInputs"), "\x0a\x80\x02x", 4, OUTCOME_INVALID_ARGUMENT},
+		{IO("PullClientAppInputs"), "\x0a\x01x", 3, OUTCOME_PERMISSION_DENIED},
+		{IO("PullObject"), "\x1a\x02xy", 4, OUTCOME_INVALID_ARGUMENT},
+		{IO("PushObject"), "\x1a\x80", 2, OUTCOME_INVALID_ARGUMENT},
+		{IO("PushMessage"), "\x12\x80", 2, OUTCOME_PERMISSION_DENIED},
+		{IO("PushAppOutputs"), "", 0, OUTCOME_PERMISSION_DENIED},
+		{IO("PushClientAppOutputs"), "\x0a\x01x", 3, OUTCOME_PERMISSION_DENIED},
+		{IO("PushClientAppOutputs"), "\x0a\x80", 2, OUTCOME_INVALID_ARGUMENT},
+	};
+
+	offer();
+	request_token(RUN_ID);
+	assert_int_equal(pull_with(IO("PullClientAppInputs"), token), OUTCOME_OK);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct slices body = {0};
+
+		assert_int_equal(slices_append_copy(&body, cases[i].body, cases[i].len), 0);
+		assert_int_equal(say(cases[i].method, &body, NULL), cases[i].outcome);
+	}
+	pull_objects();
+}
+
+/* With a secret a launcher of each release has to sign, once for each call. */
+static void with_a_secret_launchers_sign(void **state)
+{
+	static const char *const methods[] = {IO("GetRunIdsWithPendingMessages"),
+		IO("ListAppsToLaunch"), IO("RequestToken"), IO("PullPendingTasks"), IO("ClaimTask"),
+		IO("GetRun")};
+	struct launcher_auth *launchers = load_secret();
+	const struct slices nothing = {0};
+
+	offer();
+	rig.admission.launchers = launchers;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		memset(rig.proof, 0, sizeof rig.proof);
+		assert_int_equal(say_nothing(methods[i], NULL), OUTCOME_UNAUTHENTICATED);
+		sign(launchers, methods[(i + 1) % ARRAY_LEN(methods)], &nothing);
+		assert_int_equal(say_nothing(methods[i], NULL), OUTCOME_UNAUTHENTICATED);
+		sign(launchers, methods[i], &nothing);
+		assert_int_equal(say_nothing(methods[i], NULL), OUTCOME_OK);
+		assert_int_equal(say_nothing(methods[i], NULL), OUTCOME_UNAUTHENTICATED);
+	}
+	launcher_auth_free(launchers);
+}
+
 static bool beats(const char *text)
 {
 	auto_(slices_done) struct slices answer = {0};
@@ -400,6 +459,8 @@ int main(void)
 		OFFERING(a_message_is_served_as_1_29_asks),
 		OFFERING(a_message_is_served_as_1_30_asks),
 		OFFERING(a_text_that_is_no_token_is_refused),
+		OFFERING(broken_bodies_are_refused),
+		OFFERING(with_a_secret_launchers_sign),
 		OFFERING(a_heartbeat_says_whether_the_token_lives),
 		OFFERING(heartbeats_are_expected_of_who_sends_them),
 		OFFERING(objects_are_those_of_the_connection),

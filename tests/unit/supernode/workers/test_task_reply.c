@@ -4,8 +4,8 @@
 #include "common/message/object_calls_codec.h"
 #include "common/message/task_codec.h"
 #include "common/wire/wire.h"
-#include "tasks_rig.h"
 #include "numbers.h"
+#include "tasks_rig.h"
 
 static bool push_object(size_t i, const struct made *made)
 {

@@ -8,11 +8,6 @@
 #include "numbers.h"
 #include "tasks_rig.h"
 
-static void sign(const struct launcher_auth *auth, const char *path, const struct slices *body)
-{
-	assert_int_equal(launcher_auth_sign(auth, path, body, clock_wall_s(), rig.proof), 0);
-}
-
 static void pull_object(size_t i, struct object_pulled *out)
 {
 	auto_(slices_done) struct slices answer = {0};
@@ -70,16 +65,6 @@ static void a_task_that_cannot_be_remembered_is_for_others(void **state)
 	assert_int_equal(say("ClaimTask", &body, &second), OUTCOME_OK);
 	assert_int_equal(task_decode_claimed(&second, &token), 0);
 	assert_non_null(token);
-}
-
-static struct launcher_auth *load_secret(void)
-{
-	auto_(free_at_exit) char *path = kit_dir_write_text("secret", "secret");
-	struct launcher_auth *auth = NULL;
-
-	assert_int_equal(launcher_auth_load(path, &auth, NULL), 0);
-	unlink(path);
-	return auth;
 }
 
 /* A caller that has not signed learns nothing and gets nothing, where there is a secret. */

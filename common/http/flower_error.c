@@ -1,4 +1,4 @@
-#include "supernode/link/flower_error.h"
+#include "common/http/flower_error.h"
 
 #include <jansson.h>
 #include <limits.h>

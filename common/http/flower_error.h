@@ -1,10 +1,10 @@
 /*
- * flower_error: the JSON that a SuperLink describes a refusal with: {code, detail} over HTTP (1.40
- * and later), {code, public_message, public_details} as details of a gRPC status (1.33 - 1.39).
- * Pure.
+ * flower_error: the JSON that a server of Flower describes a refusal with: {code, detail} over HTTP
+ * (1.40 and later), {code, public_message, public_details} as details of a gRPC status (1.33
+ * - 1.39). Pure.
  */
-#ifndef FLWR_LINK_FLOWER_ERROR_H
-#define FLWR_LINK_FLOWER_ERROR_H
+#ifndef FLWR_HTTP_FLOWER_ERROR_H
+#define FLWR_HTTP_FLOWER_ERROR_H
 
 #include "common/base/text.h"
 

@@ -2,8 +2,8 @@
  * Refusals in the words of SuperLinks of 1.39 (gRPC) and 1.41 (HTTP), and texts that are no
  * refusals.
  */
+#include "common/http/flower_error.h"
 #include "kit/test.h"
-#include "supernode/link/flower_error.h"
 
 static void test_refusals(void **state)
 {

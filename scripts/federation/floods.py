@@ -1,0 +1,96 @@
+"""Floods of HTTP/2 against a worker API or a health service: what strangers send without a pause."""
+
+import contextlib
+import socket
+import threading
+import time
+
+from .http2 import (
+    END_HEADERS,
+    END_STREAM,
+    INITIAL_WINDOW_SIZE,
+    PREFACE,
+    Frame,
+    data,
+    field,
+    frame,
+    headers,
+    message,
+    request_fields,
+    reset,
+    settings,
+)
+
+STREAMS = 200  # in a piece
+PIECES = 5  # with numbers of their own; then the connection is a new one
+TAKEN_S = 0.2  # a server that takes nothing for so long is left
+
+
+def whole(path, stream, **more):
+    return headers(stream, path, END_HEADERS | END_STREAM, **more)
+
+
+# name -> what one stream is
+FLOODS = {
+    "rapid-reset": lambda path, stream: headers(stream, path) + reset(stream),
+    "reset-after-data": lambda path, stream: headers(stream, path)
+    + data(stream, message(b"ab", 5))
+    + reset(stream),
+    "calls": lambda path, stream: headers(stream, path) + data(stream, message(b""), END_STREAM),
+    "never-finished": lambda path, stream: headers(stream, path),
+    "slow-bodies": lambda path, stream: headers(stream, path) + data(stream, message(b"", 60)),
+    "no-method": lambda path, stream: whole("/nothing", stream),
+    "large-heads": lambda path, stream: whole(path, stream, x="y" * 7500),
+    "pings": lambda path, stream: frame(Frame.PING, 0, 0, bytes(8)) * 20,
+}
+# Those of them that a test has no time for.
+MORE = {
+    "settings": lambda path, stream: settings((INITIAL_WINDOW_SIZE, 70000)) * 20,
+    "windows": lambda path, stream: frame(Frame.WINDOW_UPDATE, 0, 0, b"\0\0\0\1") * 20,
+    "priorities": lambda path, stream: frame(Frame.PRIORITY, 0, 1, bytes(5)) * 20,
+    "unknown-frames": lambda path, stream: frame(0xEE, 0xFF, 1, bytes(100)) * 20,
+    "goodbyes": lambda path, stream: frame(Frame.GOAWAY, 0, 0, bytes(8) + b"x" * 100) * 20,
+    "continuations": lambda path, stream: frame(Frame.HEADERS, 0, 1, request_fields(path))
+    + frame(Frame.CONTINUATION, 0, 1, field("a", "b" * 100) * 100) * 20,
+    "many-heads": lambda path, stream: frame(
+        Frame.HEADERS,
+        END_HEADERS | END_STREAM,
+        stream,
+        request_fields(path) + b"".join(field(f"k{number}", "v") for number in range(150)),
+    ),
+    "churn": lambda path, stream: b"",
+}
+
+
+def flood_for(address, path, make, end):
+    """Streams without a pause until then (time.monotonic()), on one connection after the other when
+    they are cut."""
+    host, port = address.rsplit(":", 1)
+    count = 2 * STREAMS
+    pieces = [
+        b"".join(make(path, first + number) for number in range(0, count, 2))
+        for first in range(1, PIECES * count, count)
+    ]
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 5) as peer:
+            peer.settimeout(TAKEN_S)
+            peer.sendall(PREFACE + settings() + settings(ack=True))
+            for piece in pieces:
+                if time.monotonic() > end:
+                    break
+                peer.sendall(piece)
+
+
+@contextlib.contextmanager
+def flooding(address, path, make, peers, seconds):
+    """So many peers flood it meanwhile."""
+    end = time.monotonic() + seconds
+    arguments = (address, path, make, end)
+    floods = [threading.Thread(target=flood_for, args=arguments) for _ in range(peers)]
+    for flood in floods:
+        flood.start()
+    try:
+        yield
+    finally:
+        for flood in floods:
+            flood.join()

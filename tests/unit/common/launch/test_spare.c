@@ -1,0 +1,310 @@
+#include "common/launch/agent.h"
+#include "rig.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#define IDLE_MS 600000
+
+static const char app_ends[] = "printf hello >&3\n";
+static const char app_waits[] = "printf hello >&3\nwhile :; do sleep 0.01; done\n";
+
+/* An agent that keeps a spare worker, and the script of its apps. */
+struct keeper {
+	char script[64];
+	struct agent *agent;
+};
+
+static void keeper_init(
+	struct keeper *keeper, struct rig *rig, const char *script, int64_t warm_idle_ms)
+{
+	script_new(keeper->script, script);
+	rig->launch = (struct launch_options){
+		.python = "/bin/sh", .log_level = LOG_LEVEL_DEBUG, .app_exit_grace_ms = 300};
+	rig->paths = (struct launch_paths){.worker = (char *)LAUNCH_HELPER,
+		.start = (char *)APP_START,
+		.bridge = keeper->script};
+	/* What is due later is held, and made due by the test. */
+	rig_long_waits = false;
+	assert_int_equal(agent_new(rig->loop, rig->log,
+				 &(struct agent_options){.launch = &rig->launch,
+					 .paths = &rig->paths,
+					 .warm_idle_ms = warm_idle_ms},
+				 &keeper->agent),
+		0);
+}
+
+static void keeper_free(struct keeper *keeper)
+{
+	agent_free(keeper->agent);
+	unlink(keeper->script);
+}
+
+static void on_ended(void *arg, struct worker_process *worker, const struct process_end *end)
+{
+	struct seen *seen = arg;
+
+	assert_non_null(worker);
+	seen->ended = true;
+	seen->end = *end;
+}
+
+static void on_gone(void *arg, struct worker_process *worker)
+{
+	struct seen *seen = arg;
+
+	assert_non_null(worker);
+	assert_true(seen->ended);
+	seen->gone = true;
+}
+
+/* Start the worker of a message, which does what launch_helper says of its token. Its pid. */
+static int begin(struct keeper *keeper, const char *name, uint64_t behaviour, struct seen *seen)
+{
+	static const struct worker_process_ops ops = {.ended = on_ended, .gone = on_gone};
+	const struct control_start start = {.token = behaviour,
+		.address = (char *)"unix:/nowhere",
+		.flwr_home = (char *)"/home/of/it",
+		.log_level = LOG_LEVEL_WARN};
+	struct worker_process *worker = NULL;
+	struct reason why = {.text = ""};
+
+	*seen = (struct seen){0};
+	if (agent_start_worker(keeper->agent,
+		    &(struct worker_process_spec){
+			    .name = name, .start = &start, .ops = &ops, .arg = seen},
+		    &worker, &why) < 0)
+		fail_msg("%s", why.text);
+	return worker_process_pid(worker);
+}
+
+static int message(struct rig *rig, struct keeper *keeper, const char *name, uint64_t behaviour)
+{
+	struct seen seen;
+	int pid = begin(keeper, name, behaviour, &seen);
+
+	rig_until(rig, &seen.gone);
+	assert_int_equal(seen.end.kind, PROCESS_EXITED);
+	assert_int_equal(seen.end.value, 0);
+	return pid;
+}
+
+/* The pid of the spare worker that was started last. */
+static int spare_of(struct rig *rig)
+{
+	int pids[8];
+	size_t n = rig_log_numbers(rig, "spare worker: started pid=", pids, 8);
+
+	assert_true(n > 0);
+	return pids[n - 1];
+}
+
+static void the_next_message_goes_to_the_spare(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	struct seen seen;
+	int first, spare;
+
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
+	first = message(rig, &keeper, "1", 4);
+	spare = spare_of(rig);
+	assert_int_not_equal(first, spare);
+	assert_int_equal(begin(&keeper, "2", 4, &seen), spare);
+	/* Another one follows at once. */
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(seen.end.value, 0);
+	/* It has the message's name from then on, and the message is its own. */
+	assert_int_equal(rig_log_count(rig, " 2 out: start token=4 "), 1);
+	assert_int_equal(rig_log_count(rig, " 2 out: app ended "), 1);
+	assert_int_equal(rig_log_count(rig, "spare worker out:"), 0);
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	assert_int_not_equal(spare_of(rig), spare);
+	keeper_free(&keeper);
+}
+
+/* When there is time the machine is left to the message at work. */
+static void a_spare_after_a_pause_has_none_beside_it(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	struct seen seen;
+
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
+	message(rig, &keeper, "1", 1);
+	rig_ahead_ms = 1000;
+	begin(&keeper, "2", 4, &seen);
+	assert_int_equal(rig_log_count(rig, "takes 2"), 1);
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 1);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	keeper_free(&keeper);
+}
+
+static void a_spare_is_not_counted(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	struct seen seen;
+
+	keeper_init(&keeper, rig, app_waits, IDLE_MS);
+	message(rig, &keeper, "1", 1);
+	begin(&keeper, "2", 7, &seen);
+	rig_until_log(rig, "app said hello");
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	assert_int_equal(agent_count(keeper.agent), 2);
+	keeper_free(&keeper);
+	assert_false(pid_exists(spare_of(rig)));
+}
+
+static void before_the_first_message_there_is_none(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
+	loop_step(rig->loop, 0);
+	assert_int_equal(rig_log_count(rig, "spare"), 0);
+	assert_int_equal(agent_count(keeper.agent), 0);
+	keeper_free(&keeper);
+}
+
+static void a_message_without_an_app_has_a_spare_follow(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
+	message(rig, &keeper, "1", 1);
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 1);
+	/* The slot is free, and nothing is left to wait for when the program ends. */
+	assert_int_equal(agent_count(keeper.agent), 0);
+	keeper_free(&keeper);
+	assert_false(pid_exists(spare_of(rig)));
+}
+
+static void without_warm_idle_there_is_none(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+
+	keeper_init(&keeper, rig, app_ends, 0);
+	message(rig, &keeper, "1", 4);
+	assert_int_equal(rig_log_count(rig, "spare"), 0);
+	keeper_free(&keeper);
+}
+
+/* One debug line; the next message is served by a worker of its own. */
+static void a_spare_that_dies_is_missed_by_nobody(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	int spare;
+
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
+	message(rig, &keeper, "1", 1);
+	spare = spare_of(rig);
+	assert_int_equal(kill(spare, SIGKILL), 0);
+	rig_until_log(rig, "killed by signal 9");
+	assert_int_equal(rig_log_count(rig, "DEBUG test: spare worker pid="), 1);
+	assert_int_not_equal(message(rig, &keeper, "2", 4), spare);
+	assert_int_equal(rig_log_count(rig, "WARN"), 0);
+	assert_int_equal(rig_log_count(rig, "takes 2"), 0);
+	keeper_free(&keeper);
+}
+
+/* The message comes before its end is known. */
+static void a_spare_that_has_just_died_gets_no_message(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	siginfo_t info = {.si_pid = 0};
+	int spare;
+
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
+	message(rig, &keeper, "1", 1);
+	spare = spare_of(rig);
+	assert_int_equal(kill(spare, SIGKILL), 0);
+	/* Dead, but not reaped. */
+	assert_int_equal(waitid(P_PID, (id_t)spare, &info, WEXITED | WNOWAIT), 0);
+	assert_int_not_equal(message(rig, &keeper, "2", 4), spare);
+	assert_int_equal(rig_log_count(rig, "cannot take 2"), 1);
+	keeper_free(&keeper);
+}
+
+/* Also while a message is at work for long; its end is the beginning of another one. */
+static void a_spare_is_given_back_when_no_message_comes(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	struct seen seen;
+	int worker, spare;
+
+	keeper_init(&keeper, rig, app_waits, IDLE_MS);
+	message(rig, &keeper, "1", 1);
+	worker = begin(&keeper, "2", 7, &seen);
+	spare = spare_of(rig);
+	assert_int_not_equal(worker, spare);
+	assert_in_range(rig_wait_over(), IDLE_MS - 10000, IDLE_MS);
+	rig_until_log(rig, "no message for a while, not kept");
+	kit_loop_until(rig->loop, !pid_exists(spare));
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	assert_int_equal(kill(worker, SIGKILL), 0);
+	rig_until(rig, &seen.ended);
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 3);
+	keeper_free(&keeper);
+}
+
+static void a_program_that_stops_has_no_spare(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	int spare;
+
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
+	message(rig, &keeper, "1", 1);
+	spare = spare_of(rig);
+	agent_stop_spare(keeper.agent);
+	assert_int_equal(agent_count(keeper.agent), 0);
+	kit_loop_until(rig->loop, !pid_exists(spare));
+	message(rig, &keeper, "2", 4);
+	assert_int_equal(rig_log_count(rig, "spare worker: started"), 1);
+	keeper_free(&keeper);
+}
+
+static void a_missing_program_is_said_when_it_is_needed(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	struct seen seen;
+
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
+	begin(&keeper, "1", 1, &seen);
+	rig->paths.worker = (char *)"/nonexistent/worker";
+	rig_until(rig, &seen.gone);
+	assert_int_equal(rig_log_count(rig, "DEBUG test: no spare worker: "), 1);
+	assert_int_equal(rig_log_count(rig, "ERROR"), 0);
+	keeper_free(&keeper);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_next_message_goes_to_the_spare),
+		TEST(a_spare_after_a_pause_has_none_beside_it),
+		TEST(a_spare_is_not_counted),
+		TEST(before_the_first_message_there_is_none),
+		TEST(a_message_without_an_app_has_a_spare_follow),
+		TEST(without_warm_idle_there_is_none),
+		TEST(a_spare_that_dies_is_missed_by_nobody),
+		TEST(a_spare_that_has_just_died_gets_no_message),
+		TEST(a_spare_is_given_back_when_no_message_comes),
+		TEST(a_program_that_stops_has_no_spare),
+		TEST(a_missing_program_is_said_when_it_is_needed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
