@@ -257,6 +257,8 @@ class FlowersLauncher:
 
 @pytest.fixture
 def flowers(lab, flowers_release):
+    # Python programs start slowly on a busy machine.
+    lab.federation.expect("no worker has asked for a message", "SendTaskHeartbeat refused")
     launcher = FlowersLauncher(lab, flowers_release)
     yield launcher
     assert launcher.guarded.node.stop() == 0
