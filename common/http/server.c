@@ -220,9 +220,9 @@ int http_server_new(const struct http_server_options *options, struct http_serve
 	server->daemon = start_daemon(server);
 	info = server->daemon ? MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)
 			      : NULL;
-	server->watch = info ? watch_new(options->loop, info->epoll_fd, WATCH_READ, watch_ready,
-				       server)
-			     : NULL;
+	server->watch =
+		info ? watch_new(options->loop, info->epoll_fd, WATCH_READ, watch_ready, server)
+		     : NULL;
 	if (!server->timer || !server->sweep || !server->watch) {
 		http_server_free(server);
 		return -ENOMEM;

@@ -152,10 +152,8 @@ void absence_begin(struct absence *absence, uint64_t token, int process, bool fo
 	absence_end(absence, token);
 	away = calloc(1, sizeof *away);
 	if (away) {
-		*away = (struct away){.absence = absence,
-			.token = token,
-			.for_good = for_good,
-			.process = -1};
+		*away = (struct away){
+			.absence = absence, .token = token, .for_good = for_good, .process = -1};
 		away->timer = timer_new(absence->loop, too_late, away);
 	}
 	if (!away || !away->timer) {

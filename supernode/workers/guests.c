@@ -225,7 +225,8 @@ static void guest_unserved(
 			"speaks TLS, which this worker API is without (--ssl-certfile): closed");
 	} else if (why == DOOR_OTHER) {
 		text_quote(bytes, n, quoted, sizeof quoted);
-		snprintf(what, sizeof what, "says %s, which is neither gRPC nor HTTP/1.1: closed", quoted);
+		snprintf(what, sizeof what, "says %s, which is neither gRPC nor HTTP/1.1: closed",
+			quoted);
 		guests_complain(guests, peer, what);
 	}
 }

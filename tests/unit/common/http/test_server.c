@@ -120,10 +120,9 @@ static void test_expect(void **state)
 	WORLD;
 	static const char says[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-	caller_say(caller,
-		"POST /v1/test/admit-later HTTP/1.1\r\nHost: x\r\n"
-		"Content-Type: application/protobuf\r\nExpect: 100-continue\r\n"
-		"Content-Length: 4\r\n\r\n");
+	caller_say(caller, "POST /v1/test/admit-later HTTP/1.1\r\nHost: x\r\n"
+			   "Content-Type: application/protobuf\r\nExpect: 100-continue\r\n"
+			   "Content-Length: 4\r\n\r\n");
 	request_admit(rig_take(rig));
 	kit_loop_until(rig->loop, (recv(caller->fd, caller->text, sizeof says - 1,
 					   MSG_DONTWAIT | MSG_PEEK) == sizeof says - 1));
@@ -254,8 +253,7 @@ static void test_garbage(void **state)
 	caller_say(caller, "GARBAGE \r\n\r\n\r\n");
 	caller_ends(rig, caller);
 	kit_loop_until(rig->loop, rig->refused == 1);
-	assert_string_equal(
-		rig->refusal, "a call: INVALID_ARGUMENT: it is no request of HTTP/1.1");
+	assert_string_equal(rig->refusal, "a call: INVALID_ARGUMENT: it is no request of HTTP/1.1");
 }
 
 static void test_health(void **state)
@@ -435,9 +433,8 @@ static void test_slow_body(void **state)
 {
 	WORLD;
 
-	caller_say(caller,
-		"POST /v1/test/small-echo HTTP/1.1\r\nHost: x\r\n"
-		"Content-Type: application/protobuf\r\nContent-Length: 10\r\n\r\n12345");
+	caller_say(caller, "POST /v1/test/small-echo HTTP/1.1\r\nHost: x\r\n"
+			   "Content-Type: application/protobuf\r\nContent-Length: 10\r\n\r\n12345");
 	expect(rig, caller, 408, "{\"detail\":\"the body came too slowly\"}");
 	caller_ends(rig, caller);
 	assert_int_equal(rig->refused, 1);
@@ -447,8 +444,8 @@ static void test_slow_body(void **state)
 
 static void test_crowds(void **state)
 {
-	struct rig *rig = rig_new(
-		&(struct http_server_options){.calls_max = 3, .guest_calls_max = 1});
+	struct rig *rig =
+		rig_new(&(struct http_server_options){.calls_max = 3, .guest_calls_max = 1});
 	struct caller *callers[4];
 	struct slices body = {0};
 
@@ -479,8 +476,7 @@ static void test_crowds(void **state)
 
 static void test_memory(void **state)
 {
-	struct rig *rig =
-		rig_new(&(struct http_server_options){.memory_max_bytes = 1 << 20});
+	struct rig *rig = rig_new(&(struct http_server_options){.memory_max_bytes = 1 << 20});
 	struct caller *one = caller_new(rig), *other = caller_new(rig);
 	static char head[256];
 
