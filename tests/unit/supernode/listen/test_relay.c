@@ -1,7 +1,7 @@
 /*
  * Relays between sockets of the test: one end plays the peer, the other one the server.
  */
-#include "supernode/listen/relay.h"
+#include "supernode/listen/relay_internal.h"
 
 #include "kit/clock.h"
 #include "kit/loop.h"
@@ -468,6 +468,34 @@ static void a_held_peer_that_goes_is_dropped(void **state)
 	assert_true(is_over(rig.line.server));
 }
 
+/* Two connections of one address have more than a third one that has most. */
+static void the_address_that_has_most_makes_room(void **state)
+{
+	struct line first, second, newcomer;
+
+	begin(&rig.line);
+	line_begin(&first);
+	line_begin(&second);
+	line_begin(&newcomer);
+	second.relay->options.share = first.relay->options.share;
+	for (uint32_t id = 1; id < 7; id += 2)
+		open_stream(&rig.line, id);
+	for (uint32_t id = 1; id < 7; id += 2)
+		open_stream(&first, id);
+	for (uint32_t id = 1; id < 5; id += 2)
+		open_stream(&second, id);
+	pass(1000);
+	open_stream(&newcomer, 1);
+	for (int i = 0; i < 10; i++)
+		pass(20);
+	assert_int_equal(rig.line.ended + second.ended + newcomer.ended, 0);
+	assert_int_equal(first.ended, 1);
+	assert_int_equal(streams_heard(&newcomer), 1);
+	line_close(&first);
+	line_close(&second);
+	line_close(&newcomer);
+}
+
 /* All places are taken; the connection that has most of them goes when another one waits. */
 static void whoever_has_most_makes_room(void **state)
 {
@@ -656,6 +684,7 @@ int main(void)
 		TEST(the_owner_judges_before_bytes_pass),
 		TEST(streams_wait_for_the_end_of_others),
 		TEST(a_held_peer_that_goes_is_dropped),
+		TEST(the_address_that_has_most_makes_room),
 		TEST(whoever_has_most_makes_room),
 		TEST(of_two_that_have_most_the_newer_makes_room),
 		TEST(nobody_makes_room_for_one_that_has_gone),
