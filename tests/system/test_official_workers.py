@@ -15,10 +15,13 @@ from test_releases import check, run, use
 pytestmark = pytest.mark.ours
 
 ALL = os.environ.get("FLWR_TEST_ALL_RELEASES") == "1"
-MINORS = (15, 18, 20, 22, 25, 26, 29, 30, 32, 34) if ALL else (15, 26, 34)
+# From 1.35 on they speak HTTP/1.1, from 1.39 on a task comes with its token.
+NEW = (36, 38, 39, 41, 42) if ALL else (39, 41)
+MINORS = (15, 18, 20, 22, 25, 26, 29, 30, 32, 34, *NEW) if ALL else (15, 26, 34, *NEW)
 VERSIONS = [each for each in release.known() if int(each.split(".")[1]) in MINORS]
 # (of the workers, of the SuperLink)
-CROSSES = [("1.26", "1.39"), ("1.34", "1.41")] if ALL else [("1.26", "1.39")]
+CROSSES = [("1.26", "1.39")]
+CROSSES += [("1.34", "1.41"), ("1.36", "1.41"), ("1.42", "1.26")] if ALL else []
 
 
 def come(federation, workers, config=None):
@@ -69,7 +72,7 @@ def test_official_workers_of_another_release(federation, tmp_path, workers, supe
     full_run(federation, found, tmp_path)
 
 
-@pytest.mark.parametrize("version", ["1.26", "1.34"])
+@pytest.mark.parametrize("version", ["1.26", "1.34", "1.41"])
 def test_worker_killed(federation, tmp_path, version, record_property):
     """Known by its process, long before its token would be over; the launcher serves the next."""
     use(federation, version, record_property)
