@@ -80,7 +80,7 @@ static const struct option_spec rows[] = {
 	LAUNCH_ROW_DEPENDENCY_INDEX(LAUNCH),
 	LAUNCH_ROW_DEPENDENCY_TIMEOUT(LAUNCH),
 	ROW_TEXT("clientapp-command", AT(clientapp_command), "TEMPLATE",
-		"Another worker program to start for each message, with {address}, {token}, {token_file} and {parent_pid} (default: the flwr-clientapp beside this program)."),
+		"Another worker program to start for each message, with {address}, {token}, {token_file} and {parent_pid}; with some of these but no token a launcher, for as long as the node runs (default: the flwr-clientapp beside this program)."),
 	ROW_INTEGER("max-retries", AT(max_retries), 0, INT32_MAX, "N",
 		"Give up after N further tries of one call (default: never)."),
 	ROW_SECONDS("max-wait-time", AT(max_wait_ms), 0, 3650 * DAY_MS,

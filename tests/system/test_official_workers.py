@@ -24,6 +24,10 @@ CROSSES = [("1.26", "1.39")]
 CROSSES += [("1.34", "1.41"), ("1.36", "1.41"), ("1.42", "1.26")] if ALL else []
 
 
+# Said when a launcher takes its time, on a busy machine or because it is not there yet.
+WAITS = r"no worker has asked for a message"
+
+
 def come(federation, workers, config=None):
     """(a SuperNode that starts nothing, a launcher of that release)"""
     address = f"127.0.0.1:{free_ports(1)[0]}"
@@ -47,7 +51,7 @@ def start_command(federation, workers, config=None):
 
 def full_run(federation, workers, tmp_path):
     """One node of each kind; contents, state, errors are what they are with our workers."""
-    federation.expect(FAILED)
+    federation.expect(FAILED, WAITS)
     federation.start_superlink()
     come(federation, workers, "partition-id=0 num-partitions=2")
     node = start_command(federation, workers, "partition-id=1 num-partitions=2")
@@ -76,7 +80,7 @@ def test_official_workers_of_another_release(federation, tmp_path, workers, supe
 def test_worker_killed(federation, tmp_path, version, record_property):
     """Known by its process, long before its token would be over; the launcher serves the next."""
     use(federation, version, record_property)
-    federation.expect(FAILED, ENDED)
+    federation.expect(FAILED, ENDED, WAITS)
     federation.start_superlink()
     come(federation, federation.release)
     judge = federation.judge()
@@ -95,7 +99,7 @@ def test_worker_killed(federation, tmp_path, version, record_property):
 def test_worker_stopped(federation, tmp_path, version, record_property):
     """It lives and is connected, but says nothing: its token is over after a minute."""
     use(federation, version, record_property)
-    federation.expect(FAILED, ENDED)
+    federation.expect(FAILED, ENDED, WAITS)
     federation.start_superlink()
     come(federation, federation.release)
     judge = federation.judge()
@@ -115,7 +119,7 @@ def test_worker_stopped(federation, tmp_path, version, record_property):
 def test_secret(federation, tmp_path, version, record_property):
     """A launcher that has the secret is served, one that has another is not."""
     use(federation, version, record_property)
-    federation.expect(r"must sign with the secret", FAILED)
+    federation.expect(r"must sign with the secret", WAITS)
     secrets = []
     for number in (0, 1):
         secrets.append(tmp_path / f"secret-{number}")
@@ -139,7 +143,7 @@ def test_wrong_kind(federation, tmp_path, record_property):
     workers = federation.release
     use(federation, "1.34", record_property)
     needed = r"need a worker of Flower 1\.20 or later"
-    federation.expect(needed)
+    federation.expect(needed, WAITS)
     federation.start_superlink()
     node, _ = come(federation, workers)
     judge = federation.judge()
@@ -159,7 +163,7 @@ def node_address(node):
 def test_launcher_restarted(federation, tmp_path, record_property):
     """One that ends is started again, a wait later; nothing of it outlives the node."""
     use(federation, "1.34", record_property)
-    federation.expect(r"launcher \(--clientapp-command\): .*started again in")
+    federation.expect(r"launcher \(--clientapp-command\): .*started again in", WAITS)
     federation.start_superlink()
     node = start_command(federation, federation.release)
     judge = federation.judge()
