@@ -20,6 +20,7 @@
 #include "common/base/files.h"
 #include "common/base/flower_env.h"
 #include "common/base/harden.h"
+#include "common/base/sha256.h"
 #include "common/http/http.h"
 #include "common/launch/agent.h"
 #include "common/launch/app_user.h"
@@ -29,6 +30,7 @@
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/message/launcher_auth.h"
+#include "common/rpc/channel.h"
 #include "common/rpc/rpc.h"
 
 #include <errno.h>
@@ -50,6 +52,8 @@ struct program {
 	struct loop *loop;
 	struct log *log;
 	struct rpc *rpc; /* a worker's */
+	struct job warm; /* a spare worker's, as nowhere */
+	struct rpc_channel *nowhere;
 	struct worker *worker;
 	struct launcher *launcher;
 	struct foreign_worker *foreign_worker;
@@ -101,6 +105,32 @@ static int prepare_worker(struct program *program)
 	return r ? r : loop_signals(program->loop, &signals, on_signal, program);
 }
 
+/* What is slow the first time: OpenSSL finds its digests, the io thread starts. */
+static void warm_run(struct job *job)
+{
+	char hex[SHA256_HEX_BYTES];
+	const struct slices nothing = {0};
+
+	(void)job;
+	(void)sha256_slices(&nothing, hex);
+}
+
+static void warm_done(struct job *job)
+{
+	(void)job;
+}
+
+/* Do what each message would wait for otherwise. gRPC starts threads with its first channel; this
+ * one is never used. */
+static void warm_up(struct program *program)
+{
+	const struct rpc_channel_options nowhere = {.target = "unix:/"};
+
+	program->warm = (struct job){.run = warm_run, .done = warm_done};
+	(void)loop_job(program->loop, &program->warm);
+	(void)rpc_channel_new(program->rpc, &nowhere, &program->nowhere);
+}
+
 static void start_came(void *arg, int ready)
 {
 	struct program *program = arg;
@@ -117,6 +147,7 @@ static int wait_for_start(struct program *program, struct control_message *out)
 
 	if (r)
 		return r;
+	warm_up(program);
 	start = watch_new(program->loop, PROCESS_FD, WATCH_READ, start_came, program);
 	r = start ? -EAGAIN : -ENOMEM;
 	while (r == -EAGAIN) {
@@ -239,6 +270,7 @@ static void end_worker(struct program *program, int status)
 {
 #ifdef __SANITIZE_ADDRESS__
 	(void)status;
+	rpc_channel_free(program->nowhere);
 	rpc_free(program->rpc);
 #else
 	const struct process_end end = {.kind = PROCESS_EXITED, .value = status};

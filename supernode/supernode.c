@@ -87,9 +87,8 @@ static int new_runner(struct supernode *supernode)
 			.tls = options->worker_api_address && supernode->credentials.workers,
 			.root_certificates = options->ssl_authorities,
 			/* Workers of the node show that they are of it. */
-			.client_certificate = options->ssl_require_client
-						      ? options->ssl_certificate
-						      : NULL,
+			.client_certificate =
+				options->ssl_require_client ? options->ssl_certificate : NULL,
 			.client_key = options->ssl_require_client ? options->ssl_key : NULL,
 			.flwr_home = supernode->flwr_home.path,
 			.command = options->clientapp_command,

@@ -506,7 +506,7 @@ void options_help(FILE *file, const struct option_table *table)
 			snprintf(letter, sizeof letter, "-%c, ", spec->letter);
 		column = fprintf(file, "  %s--%s%s%s", letter, spec->name,
 			takes_value(spec) ? " " : "", takes_value(spec) ? metavar_of(spec) : "");
-		if (column >= HELP_COLUMN) {
+		if (column >= HELP_COLUMN - 1) {
 			fputc('\n', file);
 			column = 0;
 		}

@@ -81,8 +81,7 @@ static struct MHD_Response *failure_response(int code, const char *details)
 
 static bool add_headers(struct MHD_Response *response, const struct exchange *exchange)
 {
-	const char *content =
-		exchange->status == HTTP_STATUS_OK ? HTTP_CONTENT : CONTENT_JSON;
+	const char *content = exchange->status == HTTP_STATUS_OK ? HTTP_CONTENT : CONTENT_JSON;
 
 	if (exchange->close && !MHD_add_response_header(response, "Connection", "close"))
 		return false;
@@ -110,8 +109,8 @@ enum MHD_Result answer_queue(struct exchange *exchange)
 
 void answer_beside(const struct exchange *exchange)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	auto_(free_at_exit) char *body = failure_text(exchange->code, exchange->details);
 	char text[EXCHANGE_DETAILS_BYTES * 2 + 256];
 	int n;

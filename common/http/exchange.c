@@ -87,8 +87,7 @@ static void answer(struct exchange *exchange, unsigned status, int code, const c
 	}
 }
 
-static void tell_refused(
-	const struct exchange *exchange, enum outcome outcome, const char *details)
+static void tell_refused(const struct exchange *exchange, enum outcome outcome, const char *details)
 {
 	const struct http_server_options *options = &exchange->server->options;
 	const struct request *request = &exchange->request;
@@ -205,9 +204,9 @@ static const char *find_header(const struct request *request, const char *key)
 {
 	const struct exchange *exchange = container_of(request, struct exchange, request);
 
-	return exchange->connection ? MHD_lookup_connection_value(exchange->connection,
-					      MHD_HEADER_KIND, key)
-				    : NULL;
+	return exchange->connection
+		       ? MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, key)
+		       : NULL;
 }
 
 static const struct request_ops exchange_ops = {
@@ -215,8 +214,8 @@ static const struct request_ops exchange_ops = {
 
 /* ---- the head ---- */
 
-static struct exchange *exchange_new(struct http_link *link, struct MHD_Connection *connection,
-	const char *url)
+static struct exchange *exchange_new(
+	struct http_link *link, struct MHD_Connection *connection, const char *url)
 {
 	struct http_server *server = link->server;
 	size_t len = strlen(url) + 1;
@@ -244,8 +243,8 @@ static void find_method(struct exchange *exchange)
 	char path[HTTP_ROUTE_BYTES];
 
 	if (http_route_find(&options->route, exchange->path, path) == 0)
-		exchange->request.method = service_method(options->services, options->n_services,
-			path, &exchange->request.service);
+		exchange->request.method = service_method(
+			options->services, options->n_services, path, &exchange->request.service);
 }
 
 /* What is wrong with a request that is proper HTTP/1.1: as head_judge(). */
@@ -263,9 +262,8 @@ static unsigned judge(struct exchange *exchange, const char *verb, const char **
 		*details_out = "Method Not Allowed";
 		return STATUS_NOT_ALLOWED;
 	}
-	status = exchange->request.method
-			 ? head_judge_content(exchange->connection, details_out)
-			 : 0;
+	status = exchange->request.method ? head_judge_content(exchange->connection, details_out)
+					  : 0;
 	if (status)
 		return status;
 	*details_out = "too many calls at once";
@@ -396,6 +394,7 @@ enum MHD_Result exchange_handle(void *arg, struct MHD_Connection *connection, co
 	struct exchange *exchange = *state;
 
 	(void)arg;
+	link->server->turns = 0;
 	if (exchange) {
 		exchange->handling = true;
 		go_on(exchange, data, *n);

@@ -28,6 +28,7 @@ struct http_server {
 	struct watch *watch; /* of the library's epoll descriptor */
 	struct timer *timer; /* the library wants to run then */
 	struct timer *sweep; /* peers have gone, or the server may end */
+	unsigned turns;      /* of the library since it has got or given bytes */
 	struct http_link *adding;
 	LIST_HEAD(, http_link) links;
 	LIST_HEAD(, exchange) exchanges;
@@ -51,18 +52,18 @@ struct exchange {
 	struct http_server *server;
 	struct MHD_Connection *connection; /* NULL: the library is done with it */
 	enum exchange_step step;
-	bool serving;    /* the services have it */
-	bool withdrawn;  /* and were told that their answer is not wanted any more */
-	bool gone;       /* the peer is */
-	bool suspended;  /* the library waits for us */
-	bool head_again; /* the library will ask once more what to do with the head */
+	bool serving;     /* the services have it */
+	bool withdrawn;   /* and were told that their answer is not wanted any more */
+	bool gone;        /* the peer is */
+	bool suspended;   /* the library waits for us */
+	bool head_again;  /* the library will ask once more what to do with the head */
 	bool head_passed; /* it knows that the head is all */
-	bool handling;   /* the library is asking */
+	bool handling;    /* the library is asking */
 	bool answered;
-	bool broken;      /* its connection ends without the library's answer */
-	bool close;       /* or with it */
-	unsigned status;  /* of the answer */
-	int code;         /* Flower's; 0: none */
+	bool broken;       /* its connection ends without the library's answer */
+	bool close;        /* or with it */
+	unsigned status;   /* of the answer */
+	int code;          /* Flower's; 0: none */
 	const char *allow; /* static; NULL: see status */
 	char details[EXCHANGE_DETAILS_BYTES];
 	struct slices reply;

@@ -16,12 +16,23 @@
 /* Of one connection: its head, and what is read of a body at a time. */
 #define CONNECTION_BYTES ((size_t)64 << 10)
 #define READ_BYTES       ((size_t)16 << 10)
+#define TURNS_MAX        100 /* of the library, without a pause, in which no byte goes on */
+#define TURN_MS          10
 
 /* ---- the library's turns ---- */
 
 void http_server_run_soon(struct http_server *server)
 {
-	timer_set(server->timer, 0);
+	timer_set(server->timer, clock_now_ms());
+}
+
+/* The library wants to run at once as long as it has bytes; also when it can do nothing with them,
+ * as with a chunk's size that does not end in its memory. */
+static int64_t next_run_ms(struct http_server *server, MHD_UNSIGNED_LONG_LONG wait_ms)
+{
+	if (wait_ms == 0)
+		wait_ms = ++server->turns > TURNS_MAX ? TURN_MS : 0;
+	return clock_after(clock_now_ms(), (int64_t)wait_ms);
 }
 
 static void server_run(struct http_server *server)
@@ -30,14 +41,16 @@ static void server_run(struct http_server *server)
 
 	MHD_run(server->daemon);
 	if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES)
-		timer_set(server->timer,
-			wait_ms ? clock_after(clock_now_ms(), (int64_t)wait_ms) : 0);
+		timer_set(server->timer, next_run_ms(server, wait_ms));
 }
 
 static void watch_ready(void *arg, int ready)
 {
+	struct http_server *server = arg;
+
 	(void)ready;
-	server_run(arg);
+	server->turns = 0;
+	server_run(server);
 }
 
 static void timer_due(void *arg)
@@ -107,7 +120,7 @@ void http_server_peer_gone(struct http_server *server, const struct peer *peer)
 	LIST_FOREACH(at, &server->exchanges, entry)
 	if (at->request.peer == peer)
 		exchange_orphan(at);
-	timer_set(server->sweep, 0);
+	timer_set(server->sweep, clock_now_ms());
 }
 
 /* ---- life ---- */
@@ -115,7 +128,7 @@ void http_server_peer_gone(struct http_server *server, const struct peer *peer)
 void http_server_changed(struct http_server *server)
 {
 	if (server->stopping)
-		timer_set(server->sweep, 0);
+		timer_set(server->sweep, clock_now_ms());
 }
 
 static void stop_daemon(struct http_server *server)
@@ -161,7 +174,7 @@ void http_server_shutdown(
 	server->done = done;
 	server->done_arg = arg;
 	server->end_ms = clock_after(clock_now_ms(), grace_ms);
-	timer_set(server->sweep, 0);
+	timer_set(server->sweep, clock_now_ms());
 }
 
 /* A URL is taken as it was written. */
@@ -207,9 +220,9 @@ int http_server_new(const struct http_server_options *options, struct http_serve
 	server->daemon = start_daemon(server);
 	info = server->daemon ? MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)
 			      : NULL;
-	server->watch = info ? watch_new(options->loop, info->epoll_fd, WATCH_READ, watch_ready,
-				       server)
-			     : NULL;
+	server->watch =
+		info ? watch_new(options->loop, info->epoll_fd, WATCH_READ, watch_ready, server)
+		     : NULL;
 	if (!server->timer || !server->sweep || !server->watch) {
 		http_server_free(server);
 		return -ENOMEM;

@@ -2,9 +2,9 @@
  * server: an HTTP/1.1 front-end of common/service: protobuf in the bodies of POST. It is given
  * accepted connections. Main thread. No type of libmicrohttpd appears here.
  *
- * A request is refused with its headers when admit() says so, before its body is received. A body is
- * received into slices, no faster than it is wanted; an answer is sent from its slices, whenever it
- * is given. GET and HEAD of HTTP_HEALTH_PATH are answered with an empty 200.
+ * A request is refused with its headers when admit() says so, before its body is received. A body
+ * is received into slices, no faster than it is wanted; an answer is sent from its slices, whenever
+ * it is given. GET and HEAD of HTTP_HEALTH_PATH are answered with an empty 200.
  */
 #ifndef FLWR_HTTP_SERVER_H
 #define FLWR_HTTP_SERVER_H

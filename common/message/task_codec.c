@@ -131,8 +131,7 @@ int task_decode_acquire(const struct slices *bytes, bool *wanted_out)
 	return 0;
 }
 
-int task_encode_acquired(
-	uint64_t task_id, uint64_t run_id, const char *token, struct slices *out)
+int task_encode_acquired(uint64_t task_id, uint64_t run_id, const char *token, struct slices *out)
 {
 	Flwr__AcquireTaskResponse message = FLWR__ACQUIRE_TASK_RESPONSE__INIT;
 	Flwr__Task task = FLWR__TASK__INIT;

@@ -32,12 +32,11 @@ int task_decode_claim(const struct slices *bytes, uint64_t *task_id_out);
 int task_encode_claimed(const char *token, struct slices *out);
 int task_decode_claimed(const struct slices *bytes, char **token_out); /* the caller's */
 
-/* AcquireTaskRequest for a task that is TASK_TYPE: is it for one? And its response; token NULL: there
- * is none. */
+/* AcquireTaskRequest for a task that is TASK_TYPE: is it for one? And its response; token NULL:
+ * there is none. */
 int task_encode_acquire(struct slices *out);
 int task_decode_acquire(const struct slices *bytes, bool *wanted_out);
-int task_encode_acquired(
-	uint64_t task_id, uint64_t run_id, const char *token, struct slices *out);
+int task_encode_acquired(uint64_t task_id, uint64_t run_id, const char *token, struct slices *out);
 int task_decode_acquired(const struct slices *bytes, char **token_out); /* the caller's */
 
 /* SendTaskHeartbeatResponse. */

@@ -47,6 +47,36 @@ The same run, with Flower's own launchers and workers (`flower-superexec` and `f
 | date | release of the SuperLink | Fleet API over | what | result |
 |---|---|---|---|---|
 {workers}
+
+## Our worker under Flower's SuperNodes
+
+Unmodified SuperNodes of Flower, each at a SuperLink of its release; nobody has told our programs which one it is (`tests/system/test_supernodes.py`:
+`scripts/test` runs 1.15, 1.26, 1.34, 1.39 and 1.41, `scripts/test --all-releases` all). With `--isolation process` beside `flwr-clientapp` or
+`flower-superexec` of ours: *messages* are one after the other, state that is kept, an exception, an app that is killed and answered for by our worker;
+*run* is a full run on two nodes, one with each of the two programs. *subprocess*: the SuperNode starts our program, found first on `PATH`, with the arguments of
+its release; a full run on two nodes.
+
+| date | release | the launcher asks by | over | what was seen |
+|---|---|---|---|---|
+| 2026-11-28 | 1.15.2 | GetToken | gRPC | messages |
+| 2026-11-28 | 1.18.0 | GetToken | gRPC | run |
+| 2026-11-28 | 1.20.0 | GetRunIdsWithPendingMessages, RequestToken | gRPC | run; subprocess |
+| 2026-11-28 | 1.22.0 | ListAppsToLaunch, RequestToken | gRPC | messages; subprocess |
+| 2026-11-28 | 1.25.0 | the same | gRPC | messages |
+| 2026-11-28 | 1.26.1 | the same | gRPC | messages; 30 MiB in one array both ways; subprocess |
+| 2026-11-28 | 1.29.0 | the same | gRPC | messages; launcher secret |
+| 2026-11-28 | 1.30.0 | PullPendingTasks, ClaimTask | gRPC | messages |
+| 2026-11-28 | 1.32.1 | the same | gRPC | messages |
+| 2026-11-28 | 1.34.0 | the same | gRPC | messages; run; launcher secret; TLS; subprocess |
+| 2026-11-28 | 1.36.0 | the same | HTTP | messages |
+| 2026-11-28 | 1.38.0 | the same | HTTP | messages |
+| 2026-11-28 | 1.39.0 | AcquireTask | HTTP | messages |
+| 2026-11-28 | 1.41.0 | AcquireTask | HTTP | messages; launcher secret; TLS; 30 MiB in one array both ways; subprocess |
+| 2026-11-28 | 1.42.0 | AcquireTask | HTTP | messages |
+
+A worker that is killed after it has got its message: Flower's SuperNode hands a message out once and answers itself, with error 8, a minute after the last
+heartbeat (seen with 1.41.0; that of 1.26.1 tries to and fails, "Start time or end time for message ID ... is missing"). TLS was seen over gRPC (1.34.0) and
+HTTP (1.41.0).
 """
 
 

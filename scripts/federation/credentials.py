@@ -42,10 +42,15 @@ class Certificates:
         self.authority = folder / "ca.pem"
         self.certificate = folder / "server.pem"
         self.key = folder / "server.key"
-        signing, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+        self.signing = signing = ec.generate_private_key(ec.SECP256R1())
         root = certificate("test root", "test root", signing.public_key(), signing, True)
         self.authority.write_bytes(root)
-        own = certificate("localhost", "test root", key.public_key(), signing, False, hours)
+        self.renew(hours)
+
+    def renew(self, hours=24):
+        """Another certificate and key of the server, in the place of those before."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        own = certificate("localhost", "test root", key.public_key(), self.signing, False, hours)
         self.certificate.write_bytes(own)
         form = serialization.PrivateFormat.PKCS8
         self.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, NO_PASSWORD))

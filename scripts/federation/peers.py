@@ -166,14 +166,15 @@ class Federation(Guard):
         self.clientapps.append(clientapp)
         return clientapp
 
-    def start_launcher(self, address, release=None):
-        """Flower's own program, of this release, that asks the SuperNode there for messages."""
+    def start_launcher(self, address, release=None, *more):
+        """Flower's own program, of this release, that asks the SuperNode there for messages; more:
+        options."""
         release = release or self.release
         program, *arguments = release.launcher(address)
         name = self.name(program)
         env = self.environ(name)
         env["PATH"] = f"{release.bin}:{env['PATH']}"
-        launcher = self.start(name, [release.bin / program, *arguments], env)
+        launcher = self.start(name, [release.bin / program, *arguments, *more], env)
         launcher.programs = "python"
         self.clientapps.append(launcher)
         return launcher

@@ -12,6 +12,7 @@ struct away {
 	struct away *next;
 	struct absence *absence;
 	uint64_t token;
+	bool for_good;
 	int process;
 	struct watch *watch; /* of the process's end */
 	struct timer *timer;
@@ -59,6 +60,14 @@ static void away_remove(struct away **at)
 
 	*at = away->next;
 	away_free(away);
+}
+
+bool absence_is_for_good(const struct absence *absence, uint64_t token)
+{
+	for (const struct away *at = absence->first; at; at = at->next)
+		if (at->token == token)
+			return at->for_good;
+	return false;
 }
 
 bool absence_end(struct absence *absence, uint64_t token)
@@ -143,7 +152,8 @@ void absence_begin(struct absence *absence, uint64_t token, int process, bool fo
 	absence_end(absence, token);
 	away = calloc(1, sizeof *away);
 	if (away) {
-		*away = (struct away){.absence = absence, .token = token, .process = -1};
+		*away = (struct away){
+			.absence = absence, .token = token, .for_good = for_good, .process = -1};
 		away->timer = timer_new(absence->loop, too_late, away);
 	}
 	if (!away || !away->timer) {

@@ -31,6 +31,8 @@ void absence_begin(struct absence *absence, uint64_t token, int process, bool fo
 /* The process of token's worker has become known: a pidfd, taken over. The worker need not be away.
  */
 void absence_found(struct absence *absence, uint64_t token, int process);
+/* Is it away, and may stay so? */
+bool absence_is_for_good(const struct absence *absence, uint64_t token);
 /* The worker of token is back. false: it was not away. */
 bool absence_end(struct absence *absence, uint64_t token);
 /* Forget those for whom live() is false. */

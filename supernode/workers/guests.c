@@ -126,13 +126,17 @@ void guests_complain_refused(struct guests *guests, const struct peer *peer, con
 
 /* ---- what the door tells ---- */
 
-/* May the client of this connection end it now for want of calls? When it looks is known unless it
- * has looked before it came here; and it need not be when we see the end of its process. */
+/* May the client of this connection end it now for want of calls? Those of HTTP/1.1 do after some
+ * seconds: heartbeats say that they live. When one of gRPC looks is known unless it has looked
+ * before it came here; and it need not be when we see the end of its process. */
 static bool client_is_idle(const struct guests *guests, const struct guest *guest)
 {
+	const struct front_end *front_end = guest->connection.front_end;
 	int64_t now = clock_now_ms();
 	int64_t since_look_ms = (now - guest->first_ms) % GUESTS_CLIENT_IDLE_MS;
 
+	if (front_end && !front_end->http2)
+		return !guest->busy;
 	if (guest->busy || !guest->calls ||
 		now < guest->used_ms + GUESTS_CLIENT_IDLE_MS - CLIENT_IDLE_SLACK_MS)
 		return false;
@@ -221,7 +225,8 @@ static void guest_unserved(
 			"speaks TLS, which this worker API is without (--ssl-certfile): closed");
 	} else if (why == DOOR_OTHER) {
 		text_quote(bytes, n, quoted, sizeof quoted);
-		snprintf(what, sizeof what, "says %s, which is neither gRPC nor HTTP/1.1: closed", quoted);
+		snprintf(what, sizeof what, "says %s, which is neither gRPC nor HTTP/1.1: closed",
+			quoted);
 		guests_complain(guests, peer, what);
 	}
 }

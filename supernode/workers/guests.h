@@ -32,8 +32,8 @@ struct guests_ops {
 	/*
 	 * The last connection that held token, which still lives, has ended; told for each token
 	 * that it held. process (the callee's) is a pidfd of its peer, -1 when that is not known.
-	 * idle: a gRPC client may have ended it that has had no call for half an hour; it opens
-	 * another one when it has.
+	 * idle: a client may have ended it for want of calls (of gRPC after half an hour); it opens
+	 * another one when it has one.
 	 */
 	void (*cut)(void *arg, uint64_t token, int process, bool idle, const struct peer *peer);
 	/* The process (the callee's) of the peer of a connection that held token and has ended

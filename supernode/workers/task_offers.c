@@ -123,8 +123,8 @@ static bool claim(struct dialects *dialects, struct request *request, uint64_t n
 	uint64_t token = 0;
 	bool claimed = node_claim(node, handlers_now(), number, &token) &&
 		       node_token_text(node, token, text);
-	int r = encode(number, claimed ? node_run_of(node, number) : 0, claimed ? text : NULL,
-		&body);
+	int r = encode(
+		number, claimed ? node_run_of(node, number) : 0, claimed ? text : NULL, &body);
 
 	explicit_bzero(text, sizeof text);
 	if (claimed && r == 0)

@@ -61,13 +61,14 @@ static void describe(const struct workers *workers, uint64_t token, char *text, 
 static void worker_held(void *arg, uint64_t token, const struct peer *peer)
 {
 	struct workers *workers = arg;
+	const bool idle = absence_is_for_good(workers->absence, token);
 	char text[512];
 
 	if (!absence_end(workers->absence, token))
 		return;
 	describe(workers, token, text, sizeof text);
-	log_info(
-		workers->admission.log, "worker API: %s: the worker is back: %s", peer->text, text);
+	log_line(workers->admission.log, idle ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+		"worker API: %s: the worker is back: %s", peer->text, text);
 }
 
 static void worker_cut(void *arg, uint64_t token, int process, bool idle, const struct peer *peer)
@@ -82,7 +83,7 @@ static void worker_cut(void *arg, uint64_t token, int process, bool idle, const 
 	if (!idle)
 		snprintf(
 			within, sizeof within, "within %g s", (double)workers->reconnect_ms / 1000);
-	log_line(workers->admission.log, idle ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+	log_line(workers->admission.log, idle ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
 		"worker API: %s: the worker's connection has ended%s; it may come back %s%s: %s",
 		peer->text, idle ? " for want of calls" : "", within,
 		process >= 0 ? ", as long as its process lives" : "", text);

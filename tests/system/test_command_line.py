@@ -278,8 +278,6 @@ SUPERNODE += [
 SUPERNODE += [(["--insecure", "--memory-budget", "8388608T"], "--memory-budget", "is too large")]
 CLIENTAPP = [
     (["--insecure", "--token", "1", "--superexec-auth-secret-file", "FILE"], "leave one out"),
-    ([], "--insecure"),
-    (["--token", "12"], "--insecure"),
     (["--insecure", "--token", "1", "--nonsense"], "unknown option --nonsense"),
     (["--insecure", "--tokn", "1"], "did you mean --token?"),
     (["--insecure", "-token", "1"], "did you mean --token?"),

@@ -108,6 +108,28 @@ def test_worker_stopped(federation, tmp_path, version, record_property):
     assert serves(judge, node) == 1
 
 
+@pytest.mark.parametrize("version", ["1.29", "1.34"] if ALL else ["1.34"])
+def test_secret(federation, tmp_path, version, record_property):
+    """A launcher that has the secret is served, one that has another is not."""
+    use(federation, version, record_property)
+    federation.expect(r"must sign with the secret", FAILED)
+    secrets = []
+    for number in (0, 1):
+        secrets.append(tmp_path / f"secret-{number}")
+        secrets[number].write_text(f"secret {number}", encoding="utf-8")
+    federation.start_superlink()
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    options = {"--isolation": "process", "--clientappio-api-address": address}
+    option = "--superexec-auth-secret-file"
+    node = federation.start_node(options={**options, option: secrets[0]})
+    federation.start_launcher(address, None, option, secrets[1])
+    node.wait_log(r"refused: UNAUTHENTICATED: who asks for work must sign", 60)
+    federation.start_launcher(address, None, option, secrets[0])
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    assert serves(judge, node_id) == 1
+
+
 def test_wrong_kind(federation, tmp_path, record_property):
     """A worker of 1.15 at a SuperLink of 1.34 is told which one is needed, once in the log."""
     use(federation, "1.15.2", record_property)
@@ -123,7 +145,8 @@ def test_wrong_kind(federation, tmp_path, record_property):
     node.wait_log(needed)
     federation.start_launcher(node_address(node))
     assert judge.reply(message)["code"] == 0
-    assert len([line for line in node.text().splitlines() if "WARN" in line and "need a" in line]) == 1
+    lines = [line for line in node.text().splitlines() if "WARN" in line]
+    assert len([line for line in lines if "need a worker" in line]) == 1
 
 
 def node_address(node):

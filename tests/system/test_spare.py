@@ -8,7 +8,7 @@ import pytest
 from judge import at_work, serves
 from test_isolation import Pair
 
-from federation.processes import alive, tree_of
+from federation.processes import alive, tree_of, wait_until
 
 pytestmark = [pytest.mark.ours, pytest.mark.shared]
 
@@ -71,6 +71,8 @@ def test_supernode_killed(one_node, held):
     assert serves(judge, node_id) == 1
     spare = spare_of(node)
     if held:
+        # It asks to be woken at the end of its agent before it starts threads.
+        wait_until(lambda: len(os.listdir(f"/proc/{spare}/task")) > 1, "the spare worker waits")
         os.kill(spare, signal.SIGSTOP)
     node.kill()
     federation.wait_gone([spare])

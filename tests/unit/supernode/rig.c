@@ -101,6 +101,16 @@ void runner_stop_all(struct runner *runner, int64_t grace_ms)
 	world.all_stopped++;
 }
 
+void launcher_process_ready(struct launcher_process *launcher)
+{
+	fail_msg("the node has no launcher");
+}
+
+void launcher_process_stop(struct launcher_process *launcher, int64_t grace_ms)
+{
+	fail_msg("the node has no launcher");
+}
+
 int fab_checks_start(struct fab_checks *checks, uint64_t run_id, struct unchecked_fab *fab,
 	fab_check_fn *done, void *arg)
 {

@@ -11,8 +11,7 @@ static void kept_cancelled(void *arg, struct request *request)
 		if (rig->kept[i] != request)
 			continue;
 		rig->n_kept--;
-		memmove(rig->kept + i, rig->kept + i + 1,
-			(rig->n_kept - i) * sizeof rig->kept[0]);
+		memmove(rig->kept + i, rig->kept + i + 1, (rig->n_kept - i) * sizeof rig->kept[0]);
 		break;
 	}
 	request_fail(request, OUTCOME_CANCELLED, "the caller has gone");
@@ -236,8 +235,7 @@ int caller_hears(struct rig *rig, struct caller *caller, const char **body_out)
 	assert_true(n);
 	assert_memory_equal(caller->text, "HTTP/1.1 ", 9);
 	status = atoi(caller->text + 9);
-	snprintf(body, sizeof body, "%.*s", (int)n,
-		strstr(caller->text, "\r\n\r\n") + 4);
+	snprintf(body, sizeof body, "%.*s", (int)n, strstr(caller->text, "\r\n\r\n") + 4);
 	body[n - (size_t)(strstr(caller->text, "\r\n\r\n") + 4 - caller->text)] = '\0';
 	caller->n -= n;
 	memmove(caller->text, caller->text + n, caller->n + 1);

@@ -14,7 +14,7 @@
 struct caller {
 	int fd;
 	struct peer peer;
-	bool open; /* the server knows the peer */
+	bool open;          /* the server knows the peer */
 	char text[1 << 16]; /* what came, NUL-terminated, and was not looked at */
 	size_t n;
 	bool ended;

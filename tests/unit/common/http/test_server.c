@@ -120,10 +120,9 @@ static void test_expect(void **state)
 	WORLD;
 	static const char says[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-	caller_say(caller,
-		"POST /v1/test/admit-later HTTP/1.1\r\nHost: x\r\n"
-		"Content-Type: application/protobuf\r\nExpect: 100-continue\r\n"
-		"Content-Length: 4\r\n\r\n");
+	caller_say(caller, "POST /v1/test/admit-later HTTP/1.1\r\nHost: x\r\n"
+			   "Content-Type: application/protobuf\r\nExpect: 100-continue\r\n"
+			   "Content-Length: 4\r\n\r\n");
 	request_admit(rig_take(rig));
 	kit_loop_until(rig->loop, (recv(caller->fd, caller->text, sizeof says - 1,
 					   MSG_DONTWAIT | MSG_PEEK) == sizeof says - 1));
@@ -148,6 +147,21 @@ static void test_chunks(void **state)
 	expect(rig, caller, 413, "{\"detail\":\"the message is too large\"}");
 	caller_ends(rig, caller);
 	assert_int_equal(rig->refused, 1);
+}
+
+/* The library waits for the end of a line that is longer than its memory. */
+static void test_long_chunk_size(void **state)
+{
+	WORLD;
+	static char zeros[100001];
+
+	memset(zeros, '0', sizeof zeros - 1);
+	caller_say(caller,
+		"POST /v1/test/small-echo HTTP/1.1\r\nHost: x\r\n"
+		"Content-Type: application/protobuf\r\nTransfer-Encoding: chunked\r\n\r\n");
+	caller_say(caller, zeros);
+	assert_int_equal(caller_hears(rig, caller, NULL), 408);
+	caller_ends(rig, caller);
 }
 
 /* What a body is to be, and how large, is known from the head. */
@@ -239,8 +253,7 @@ static void test_garbage(void **state)
 	caller_say(caller, "GARBAGE \r\n\r\n\r\n");
 	caller_ends(rig, caller);
 	kit_loop_until(rig->loop, rig->refused == 1);
-	assert_string_equal(
-		rig->refusal, "a call: INVALID_ARGUMENT: it is no request of HTTP/1.1");
+	assert_string_equal(rig->refusal, "a call: INVALID_ARGUMENT: it is no request of HTTP/1.1");
 }
 
 static void test_health(void **state)
@@ -420,9 +433,8 @@ static void test_slow_body(void **state)
 {
 	WORLD;
 
-	caller_say(caller,
-		"POST /v1/test/small-echo HTTP/1.1\r\nHost: x\r\n"
-		"Content-Type: application/protobuf\r\nContent-Length: 10\r\n\r\n12345");
+	caller_say(caller, "POST /v1/test/small-echo HTTP/1.1\r\nHost: x\r\n"
+			   "Content-Type: application/protobuf\r\nContent-Length: 10\r\n\r\n12345");
 	expect(rig, caller, 408, "{\"detail\":\"the body came too slowly\"}");
 	caller_ends(rig, caller);
 	assert_int_equal(rig->refused, 1);
@@ -432,8 +444,8 @@ static void test_slow_body(void **state)
 
 static void test_crowds(void **state)
 {
-	struct rig *rig = rig_new(
-		&(struct http_server_options){.calls_max = 3, .guest_calls_max = 1});
+	struct rig *rig =
+		rig_new(&(struct http_server_options){.calls_max = 3, .guest_calls_max = 1});
 	struct caller *callers[4];
 	struct slices body = {0};
 
@@ -464,8 +476,7 @@ static void test_crowds(void **state)
 
 static void test_memory(void **state)
 {
-	struct rig *rig =
-		rig_new(&(struct http_server_options){.memory_max_bytes = 1 << 20});
+	struct rig *rig = rig_new(&(struct http_server_options){.memory_max_bytes = 1 << 20});
 	struct caller *one = caller_new(rig), *other = caller_new(rig);
 	static char head[256];
 
@@ -543,6 +554,7 @@ int main(void)
 		TEST(test_refused_at_head),
 		TEST(test_expect),
 		TEST(test_chunks),
+		TEST(test_long_chunk_size),
 		TEST(test_heads),
 		TEST(test_large_heads),
 		TEST(test_garbage),

@@ -82,8 +82,7 @@ static void an_outcome_comes_back_from_its_status(void **state)
 		else if (outcome == OUTCOME_UNKNOWN)
 			assert_int_equal(status, 500);
 		else
-			assert_int_equal(
-				http_outcome_of(status, http_code_of(outcome)), outcome);
+			assert_int_equal(http_outcome_of(status, http_code_of(outcome)), outcome);
 	}
 }
 

@@ -127,6 +127,32 @@ static void a_claim_has_a_token_or_none(void **state)
 	assert_null(no_token);
 }
 
+/* As task_encode_acquire() asks, and what answers it. */
+static void an_acquired_task_has_its_token(void **state)
+{
+	static const uint8_t others[] = {0x0a, 1, 'x', 0x0a, 1, 'y'};
+	auto_(slices_done) struct slices request = {0}, answer = {0}, no_answer = {0};
+	auto_(slices_done) struct slices other = vector_whole(others, sizeof others);
+	auto_(free_at_exit) char *token = NULL, *no_token = NULL;
+	bool wanted = false;
+
+	assert_int_equal(task_encode_acquire(&request), 0);
+	assert_int_equal(task_decode_acquire(&request, &wanted), 0);
+	assert_true(wanted);
+	assert_int_equal(task_decode_acquire(&other, &wanted), 0);
+	assert_false(wanted);
+	assert_int_equal(slices_append_refs(&other, &request), 0);
+	assert_int_equal(task_decode_acquire(&other, &wanted), 0);
+	assert_true(wanted);
+	assert_int_equal(task_encode_acquired(7, RUN, "abc", &answer), 0);
+	assert_int_equal(task_decode_acquired(&answer, &token), 0);
+	assert_string_equal(token, "abc");
+	assert_int_equal(task_encode_acquired(7, RUN, NULL, &no_answer), 0);
+	assert_int_equal(no_answer.bytes, 0);
+	assert_int_equal(task_decode_acquired(&no_answer, &no_token), 0);
+	assert_null(no_token);
+}
+
 /* An id that is none, a text that is none. */
 static void ids_and_texts_that_are_none_are_refused(void **state)
 {
@@ -145,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(real_bytes_are_written_again),
 		cmocka_unit_test(a_claim_has_a_token_or_none),
+		cmocka_unit_test(an_acquired_task_has_its_token),
 		cmocka_unit_test(ids_and_texts_that_are_none_are_refused)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

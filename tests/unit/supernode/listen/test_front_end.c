@@ -19,16 +19,17 @@ static void test_preface(void **state)
 {
 	(void)state;
 	for (size_t n = 1; n <= FRONT_END_BYTES; n++) {
-		assert_int_equal(grpc_says(preface, n),
-			n < FRONT_END_BYTES ? MATCH_PART : MATCH_WHOLE);
+		assert_int_equal(
+			grpc_says(preface, n), n < FRONT_END_BYTES ? MATCH_PART : MATCH_WHOLE);
 		assert_int_equal(http_says(preface, n), n < 4 ? MATCH_PART : MATCH_NONE);
 	}
 }
 
 static void test_requests(void **state)
 {
-	static const char *const texts[] = {"POST /v1/runtime/acquire", "GET /health HTTP/1.1\r\n\r\n",
-		"HEAD /health HTTP/1.1\r\n\r", "P / HTTP/1.1\r\nHost: x\r\n\r\n",
+	static const char *const texts[] = {"POST /v1/runtime/acquire",
+		"GET /health HTTP/1.1\r\n\r\n", "HEAD /health HTTP/1.1\r\n\r",
+		"P / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"PRIOR / HTTP/1.1\r\nHost: ", "ABCDEFGHIJKLMNOPQRSTUVW "};
 
 	(void)state;
@@ -36,15 +37,16 @@ static void test_requests(void **state)
 		size_t letters = strcspn(texts[i], " ");
 
 		for (size_t n = 1; n <= FRONT_END_BYTES; n++)
-			assert_int_equal(http_says(texts[i], n),
-				n <= letters ? MATCH_PART : MATCH_WHOLE);
+			assert_int_equal(
+				http_says(texts[i], n), n <= letters ? MATCH_PART : MATCH_WHOLE);
 		assert_int_equal(grpc_says(texts[i], FRONT_END_BYTES), MATCH_NONE);
 	}
 }
 
 static void test_others(void **state)
 {
-	static const char *const texts[] = {"post / HTTP/1.1\r\nHost: x\r\n", " POST / HTTP/1.1\r\nHost: x",
+	static const char *const texts[] = {"post / HTTP/1.1\r\nHost: x\r\n",
+		" POST / HTTP/1.1\r\nHost: x",
 		"\r\nPOST / HTTP/1.1\r\nHost:", "\x16\x03\x01\x02 that is TLS, or not",
 		"PO$T / HTTP/1.1\r\nHost: x\r\n", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"};
 

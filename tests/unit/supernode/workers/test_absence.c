@@ -296,6 +296,8 @@ static void one_that_may_stay_away_has_no_time(void **state)
 
 	absence_begin(rig.absence, 7, -1, true);
 	absence_begin(rig.absence, 8, pidfd, true);
+	assert_true(absence_is_for_good(rig.absence, 7));
+	assert_false(absence_is_for_good(rig.absence, 9));
 	assert_int_equal(n_armed, 0);
 	process_end(pid);
 	until_lost(1);

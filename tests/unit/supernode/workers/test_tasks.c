@@ -48,6 +48,33 @@ static void a_task_is_claimed_once(void **state)
 	assert_int_equal(answer.bytes, 0);
 }
 
+/* By launchers of Flower 1.39 and later. */
+static void a_task_is_acquired_with_its_token(void **state)
+{
+	auto_(slices_done) struct slices answer = {0}, other = {0};
+	auto_(free_at_exit) char *token = NULL;
+	struct slices body = {0};
+	/* AcquireTaskRequest of a type that is another's. */
+	static const uint8_t agents[] = {0x0a, 3, 'x', '-', 'y'};
+
+	assert_int_equal(task_encode_acquire(&body), 0);
+	assert_int_equal(say("AcquireTask", &body, &answer), OUTCOME_OK);
+	assert_int_equal(answer.bytes, 0);
+	message_comes();
+	objects_message_to_node();
+	assert_int_equal(slices_append_copy(&body, agents, sizeof agents), 0);
+	assert_int_equal(say("AcquireTask", &body, &other), OUTCOME_OK);
+	assert_int_equal(other.bytes, 0);
+	assert_int_equal(task_encode_acquire(&body), 0);
+	assert_int_equal(say("AcquireTask", &body, &answer), OUTCOME_OK);
+	assert_int_equal(task_decode_acquired(&answer, &token), 0);
+	assert_int_equal(strlen(token), 256);
+	assert_true(token_live(rig.held));
+	assert_int_equal(task_encode_acquire(&body), 0);
+	/* Somebody has it; what else waits is inline. */
+	assert_int_equal(say("AcquireTask", &body, NULL), OUTCOME_FAILED_PRECONDITION);
+}
+
 /* The end of the claimer's connection would not be known to be the task's. */
 static void a_task_that_cannot_be_remembered_is_for_others(void **state)
 {
@@ -274,6 +301,7 @@ int main(void)
 #define OFFERING(name) cmocka_unit_test_setup_teardown(name, rig_setup_offering, teardown)
 	const struct CMUnitTest tests[] = {
 		OFFERING(a_task_is_claimed_once),
+		OFFERING(a_task_is_acquired_with_its_token),
 		OFFERING(a_task_that_cannot_be_remembered_is_for_others),
 		OFFERING(with_a_secret_only_launchers_may_ask),
 		OFFERING(run_of_a_task_is_told),
