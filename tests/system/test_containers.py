@@ -26,8 +26,8 @@ PROJECT = f"flwr-test-{os.getpid()}"
 IMAGES = {target: f"{PROJECT}/{target}" for target in ("supernode", "superexec", "clientapp")}
 PACKAGES = "numpy scikit-learn"
 BUILD_S = 3000
-COMMAND_S = 120
-READY_S = 120
+COMMAND_S = 300
+READY_S = 300
 CLI = """
 [superlink]
 default = "local"
