@@ -55,9 +55,17 @@ function(flwr_library name)
 	target_link_libraries(${name} PUBLIC ${ARG_USES} PRIVATE ${ARG_PRIVATE})
 endfunction()
 
-# flwr_program(NAME SOURCES ... USES targets ...)
+# flwr_static(program): without a dynamic linker. Position-independent all the same, by our own flags, since CMake's
+# would make it dynamic again.
+function(flwr_static program)
+	set_property(TARGET ${program} PROPERTY POSITION_INDEPENDENT_CODE)
+	target_compile_options(${program} PRIVATE -fPIE)
+	target_link_options(${program} PRIVATE -static-pie)
+endfunction()
+
+# flwr_program(NAME [SHARED] SOURCES ... USES targets ...); SHARED: needs shared libraries in every build.
 function(flwr_program name)
-	cmake_parse_arguments(ARG "" "" "SOURCES;USES" ${ARGN})
+	cmake_parse_arguments(ARG "SHARED" "" "SOURCES;USES" ${ARGN})
 	file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
 	set(layer ${PROJECT_BINARY_DIR}/layers/${name})
 	cmake_path(GET folder PARENT_PATH parent)
@@ -67,6 +75,9 @@ function(flwr_program name)
 	flwr_flags(${name})
 	target_include_directories(${name} PRIVATE ${layer})
 	target_link_libraries(${name} PRIVATE ${ARG_USES})
+	if(FLWR_STATIC AND NOT ARG_SHARED)
+		flwr_static(${name})
+	endif()
 endfunction()
 
 # What ThreadSanitizer looks at (scripts/test --tsan): what has threads, codecs that hash on several of them, the

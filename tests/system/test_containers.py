@@ -1,0 +1,285 @@
+"""docker/compose.yaml with the images of docker/Dockerfile: scripts/test --containers."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from federation.processes import wait_until
+
+pytestmark = [
+    pytest.mark.ours,
+    pytest.mark.skipif(
+        not os.environ.get("FLWR_TEST_CONTAINERS"), reason="scripts/test --containers"
+    ),
+]
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples/digits"
+KNOCK = Path(__file__).parent / "apps/knock"
+PROJECT = f"flwr-test-{os.getpid()}"
+IMAGES = {target: f"{PROJECT}/{target}" for target in ("supernode", "superexec", "clientapp")}
+PACKAGES = "numpy scikit-learn"
+BUILD_S = 3000
+COMMAND_S = 300
+READY_S = 300
+CLI = """
+[superlink]
+default = "local"
+
+[superlink.local]
+address = "127.0.0.1:8000"
+root-certificates = "/certificates/ca.crt"
+"""
+
+
+def run(*argv, check=True, seconds=COMMAND_S, **more):
+    done = subprocess.run(argv, capture_output=True, timeout=seconds, check=False, **more)
+    said = (done.stdout + done.stderr).decode(errors="replace")
+    assert not check or done.returncode == 0, f"{argv}: {done.returncode}\n{said}"
+    return said
+
+
+def docker(*argv, **more):
+    return run("docker", *argv, **more)
+
+
+def compose_command():
+    if shutil.which("docker-compose"):
+        return ["docker-compose"]
+    return ["docker", "compose"]
+
+
+@pytest.fixture(scope="module")
+def images():
+    """The images, of what git would commit."""
+    if subprocess.run(["docker", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("no Docker engine")
+    files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(files, cwd=ROOT, capture_output=True, check=True).stdout
+    there = b"\0".join(name for name in listed.split(b"\0") if name and (ROOT / os.fsdecode(name)).exists())
+    tar = ["tar", "-c", "--null", "-T", "-"]
+    context = subprocess.run(tar, cwd=ROOT, input=there, capture_output=True, check=True).stdout
+    packages = ["--build-arg", f"APP_PACKAGES={PACKAGES}"]
+    for target, tag in IMAGES.items():
+        build = ["build", "-f", "docker/Dockerfile", "--target", target, "-t", tag, *packages, "-"]
+        docker(*build, input=context, seconds=BUILD_S)
+    yield IMAGES
+    docker("rmi", *IMAGES.values(), check=False)
+
+
+class Composed:
+    """The federation of compose.yaml."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.number = 0
+        self.environ = {
+            **os.environ,
+            "SUPERNODE_IMAGE": IMAGES["supernode"],
+            "SUPEREXEC_IMAGE": IMAGES["superexec"],
+            "COMPOSE_PROJECT_NAME": PROJECT,
+        }
+
+    def compose(self, *argv, **more):
+        return run(*compose_command(), "-f", ROOT / "docker/compose.yaml", *argv, env=self.environ, **more)
+
+    def container(self, service):
+        said = run(*compose_command(), "-f", ROOT / "docker/compose.yaml", "ps", "-q", service, env=self.environ)
+        return said.split()[-1]
+
+    def inspect(self, service, what):
+        return docker("inspect", "-f", what, self.container(service)).strip()
+
+    def logs(self, service):
+        return docker("logs", self.container(service))
+
+    def stop(self, service):
+        """Its exit status."""
+        docker("stop", "-t", "40", self.container(service))
+        return int(self.inspect(service, "{{.State.ExitCode}}"))
+
+    def kill(self, service):
+        docker("kill", self.container(service))
+        docker("wait", self.container(service))
+
+    def start(self, service):
+        docker("start", self.container(service))
+
+    def healthy(self, service):
+        return self.inspect(service, "{{.State.Health.Status}}") == "healthy"
+
+    def wait_healthy(self, *services):
+        for service in services:
+            wait_until(lambda: self.healthy(service), f"{service} is healthy", READY_S, 0.5)
+
+    def has(self, service, path):
+        return "yes" in docker("exec", self.container(service), "sh", "-c", f"test -e {path} && echo yes", check=False)
+
+    def touch(self, service, path):
+        docker("exec", self.container(service), "touch", path)
+
+    def flwr(self, *argv, **more):
+        return docker("exec", self.container("superlink"), "flwr", *argv, **more)
+
+    def copy_app(self, folder):
+        """Hand the app to the SuperLink's container, which has a folder in memory for it."""
+        self.number += 1
+        at = f"/tmp/{self.number}"
+        config = f"mkdir -p {at} $FLWR_HOME; cat > $FLWR_HOME/config.toml"
+        superlink = self.container("superlink")
+        docker("exec", "-i", superlink, "sh", "-c", config, input=CLI.encode())
+        packed = subprocess.run(["tar", "-c", "-C", folder, "."], capture_output=True, check=True)
+        docker("exec", "-i", superlink, "tar", "-x", "-C", at, input=packed.stdout)
+        # It would take the place of what config.toml says.
+        docker("exec", superlink, "sed", "-i", r"/^\[tool.flwr.federations/,$d", f"{at}/pyproject.toml")
+        return at
+
+    def knock(self, gate=""):
+        """A run that sends a message to each node; what is at the path in the end is what came back."""
+        at = self.copy_app(KNOCK)
+        config = f'nodes=2 result="{at}/result" gate="{gate}"'
+        self.flwr("run", at, "local", "--run-config", config)
+        return f"{at}/result"
+
+    def came_back(self, result):
+        """[code, reason] of each node's reply, sorted."""
+        wait_until(lambda: self.has("superlink", result), "the run's result", READY_S, 0.5)
+        found = json.loads(docker("exec", self.container("superlink"), "cat", result))
+        return sorted(reply for replies in found.values() for reply in replies)
+
+    def wait_at_gate(self, gate, *services):
+        for service in services:
+            wait_until(lambda: self.has(service, f"{gate}.reached"), f"{service} is at work", READY_S, 0.5)
+
+
+@pytest.fixture(scope="module")
+def composed(images, tmp_path_factory, request):
+    federation = Composed(tmp_path_factory.mktemp("compose"))
+    failed = request.session.testsfailed
+    try:
+        federation.compose("up", "-d", seconds=600)
+        federation.wait_healthy("supernode-1", "supernode-2")
+        yield federation
+    finally:
+        if request.session.testsfailed > failed:
+            print(federation.compose("logs", "--no-color", check=False)[-40000:])
+        federation.compose("down", "-v", "-t", "30", check=False)
+
+
+@pytest.fixture
+def gate(composed):
+    composed.number += 1
+    return f"/tmp/gate-{composed.number}"
+
+
+def test_run(composed):
+    """Three rounds on two nodes, over TLS."""
+    said = composed.flwr("run", composed.copy_app(EXAMPLE), "local", "--stream", seconds=300)
+    (accuracy,) = re.findall(r"round 3 +accuracy (0\.\d+)", said)
+    assert float(accuracy) > 0.9
+
+
+def test_read_only(composed):
+    """Nothing is written but in volumes, of which one has a folder of its own."""
+    for service in ("supernode-1", "superexec-1", "superlink"):
+        assert composed.inspect(service, "{{.HostConfig.ReadonlyRootfs}}") == "true"
+        assert set(docker("diff", composed.container(service)).splitlines()) <= {"A /certificates"}
+        assert composed.inspect(service, "{{.Config.User}}") == "49999:49999"
+
+
+def test_network_cut(composed, gate):
+    """A reply that is ready meanwhile arrives when the network is back."""
+    result = composed.knock(gate)
+    composed.wait_at_gate(gate, "superexec-1", "superexec-2")
+    node = composed.container("supernode-1")
+    docker("network", "disconnect", f"{PROJECT}_fleet", node)
+    try:
+        composed.touch("superexec-1", gate)
+        composed.touch("superexec-2", gate)
+        wait_until(lambda: "trying again" in composed.logs("supernode-1"), "the cut is seen", READY_S, 0.5)
+    finally:
+        docker("network", "connect", "--alias", "supernode-1", f"{PROJECT}_fleet", node)
+    assert composed.came_back(result) == [[0, ""], [0, ""]]
+    composed.wait_healthy("supernode-1")
+
+
+def test_launcher_killed(composed, gate):
+    """Its message is answered for, and the next one is served when it is back."""
+    result = composed.knock(gate)
+    composed.wait_at_gate(gate, "superexec-1", "superexec-2")
+    composed.kill("superexec-1")
+    composed.touch("superexec-2", gate)
+    good, bad = composed.came_back(result)
+    assert good == [0, ""] and bad[0] == 8, bad
+    composed.start("superexec-1")
+    assert composed.came_back(composed.knock()) == [[0, ""], [0, ""]]
+
+
+def test_launcher_stopped(composed, gate):
+    """By SIGTERM, with a message: its status is 0, and the node's reply says what happened."""
+    result = composed.knock(gate)
+    composed.wait_at_gate(gate, "superexec-1", "superexec-2")
+    assert composed.stop("superexec-1") == 0
+    composed.touch("superexec-2", gate)
+    good, bad = composed.came_back(result)
+    assert good == [0, ""] and bad[0] == 8, bad
+    composed.start("superexec-1")
+    assert composed.came_back(composed.knock()) == [[0, ""], [0, ""]]
+
+
+def test_node_stopped(composed, gate):
+    """By SIGTERM, with a message: it answers first, and its status is 0."""
+    result = composed.knock(gate)
+    composed.wait_at_gate(gate, "superexec-1", "superexec-2")
+    composed.touch("superexec-2", gate)
+    assert composed.stop("supernode-1") == 0
+    good, bad = composed.came_back(result)
+    assert good == [0, ""] and bad[0] == 8, bad
+    composed.start("supernode-1")
+    composed.wait_healthy("supernode-1")
+    assert composed.came_back(composed.knock()) == [[0, ""], [0, ""]]
+
+
+def test_node_killed(composed):
+    """Started again it is a node again, with the launcher that has waited."""
+    composed.kill("supernode-1")
+    composed.start("supernode-1")
+    composed.wait_healthy("supernode-1")
+    assert composed.came_back(composed.knock()) == [[0, ""], [0, ""]]
+
+
+@contextlib.contextmanager
+def container(*argv):
+    name = docker("run", "-d", *argv).split()[-1]
+    try:
+        yield name
+    finally:
+        docker("rm", "-f", name)
+
+
+@pytest.mark.parametrize("root", [[], ["--read-only"]], ids=["writable", "read-only"])
+def test_other_user(composed, root):
+    """A node of a user that the image does not know."""
+    options = [*root, "--user", "4242:4242", "--cap-drop", "ALL", "--network", f"{PROJECT}_fleet"]
+    options += ["-v", f"{PROJECT}_public-certificates:/certificates:ro"]
+    arguments = ["--superlink=superlink:8000", "--root-certificates=/certificates/ca.crt"]
+    arguments += ["--isolation=process", "--clientappio-api-address=0.0.0.0:9094"]
+    with container(*options, IMAGES["supernode"], *arguments) as node:
+        healthy = ["inspect", "-f", "{{.State.Health.Status}}", node]
+        wait_until(lambda: docker(*healthy).strip() == "healthy", "it is healthy", READY_S, 0.5)
+        asked = docker("exec", node, "/usr/local/bin/flower-supernode", "--healthcheck", "localhost:19094")
+        assert asked == "localhost:19094: serving\n"
+
+
+def test_programs(images):
+    """What the images start; one has all programs."""
+    for target, name in [("supernode", "flower-supernode"), ("superexec", "flower-superexec"), ("clientapp", "flwr-clientapp")]:
+        assert docker("run", "--rm", images[target], "--version").startswith(f"{name} (flwr-native)")
+    superexec = ["run", "--rm", "--entrypoint", "flower-supernode", images["superexec"], "--version"]
+    assert docker(*superexec).startswith("flower-supernode (flwr-native)")

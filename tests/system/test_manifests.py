@@ -1,0 +1,173 @@
+"""The manifests, the chart and the compose file of docker/: their schemas, what pod security asks for, and
+that our programs know each option in them."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from federation.release import PYTHON
+
+pytestmark = pytest.mark.ours
+
+DOCKER = Path(__file__).parents[2] / "docker"
+KUSTOMIZATIONS = ["one-pod", "two-deployments"]
+TOOLS = PYTHON / "manifests/bin"  # by scripts/setup --for-tests
+RENDER = Path(__file__).parent / "render_chart.py"
+
+CHARTS = {
+    "defaults": "{}",
+    "socket": """
+        superlink: {rootCertificates: "-----BEGIN CERTIFICATE-----\\nAA==\\n-----END CERTIFICATE-----\\n"}
+        nodes:
+          - {name: a, config: 'partition-id=0 name="alice"', privateKey: "a key\\n"}
+          - {name: b, config: "", privateKeySecret: key-of-b}
+        gpus: {count: 2}
+        image: {pullSecrets: [{name: registry}]}
+        volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+        volumeMounts: [{name: data, mountPath: /data, readOnly: true}]
+        supernodeArgs: [--log-level=debug]
+        superexecArgs: [--log-level=debug]
+        nodeSelector: {gpu: "yes"}
+        tolerations: [{key: gpu, operator: Exists}]
+        affinity: {nodeAffinity: {}}
+    """,
+    "tls": """
+        superlink: {insecure: true}
+        nodes: [{name: a, config: partition-id=0}, {name: b, config: partition-id=1}]
+        workerApi: {mode: tls, launchers: 3}
+        gpus: {count: 1, resource: amd.com/gpu}
+        volumes: [{name: data, emptyDir: {}}]
+        volumeMounts: [{name: data, mountPath: /data}]
+        superexecArgs: [--log-level=debug]
+        networkPolicy: {superlinkPort: 9092}
+    """,
+}
+
+
+def run(*argv, **more):
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, **more)
+    assert done.returncode == 0, f"{argv}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def tool(name):
+    if not (TOOLS / name).exists():
+        pytest.skip("scripts/setup --for-tests installs what checks manifests")
+    return TOOLS / name
+
+
+def render(name, tmp_path):
+    values = tmp_path / "values.yaml"
+    values.write_text(CHARTS[name], encoding="utf-8")
+    return run(tool("python"), "-B", RENDER, DOCKER / "helm", values)
+
+
+@pytest.fixture(params=[*KUSTOMIZATIONS, *(f"chart: {name}" for name in CHARTS)])
+def manifests(request, tmp_path):
+    """The objects, as a cluster would be given them."""
+    if request.param not in KUSTOMIZATIONS:
+        text = render(request.param.removeprefix("chart: "), tmp_path)
+    elif shutil.which("kubectl"):
+        text = run("kubectl", "kustomize", DOCKER / "kubernetes" / request.param)
+    else:
+        folder = DOCKER / "kubernetes" / request.param
+        resources = yaml.safe_load((folder / "kustomization.yaml").read_text("utf-8"))["resources"]
+        text = "---\n".join((folder / name).read_text("utf-8") for name in resources)
+    return [each for each in yaml.safe_load_all(text) if each]
+
+
+def pods(objects):
+    return [each["spec"]["template"]["spec"] for each in objects if each["kind"] == "Deployment"]
+
+
+def containers(pod):
+    return [*pod.get("initContainers", []), *pod["containers"]]
+
+
+def test_schema(manifests, tmp_path):
+    """Each object is one that Kubernetes takes, without a field that it would pass over."""
+    validate = tool("kubernetes-validate")
+    file = tmp_path / "objects.yaml"
+    file.write_text(yaml.safe_dump_all(manifests), encoding="utf-8")
+    run(validate, "--strict", file)
+
+
+def test_restricted(manifests):
+    """Pod security, profile restricted, and a root that nobody writes to."""
+    assert pods(manifests)
+    for pod in pods(manifests):
+        security = pod["securityContext"]
+        assert security["runAsNonRoot"] and security["runAsUser"] == 49999
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        for container in containers(pod):
+            assert container["securityContext"] == {
+                "readOnlyRootFilesystem": True,
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert container["resources"]["limits"]["memory"]
+
+
+def test_volumes(manifests):
+    """Each mount has its volume, each volume a mount."""
+    for pod in pods(manifests):
+        mounted = {mount["name"] for each in containers(pod) for mount in each["volumeMounts"]}
+        assert mounted == {volume["name"] for volume in pod["volumes"]}
+
+
+def test_network_policies(manifests):
+    """Each pod has one, in both directions."""
+    policies = [each["spec"] for each in manifests if each["kind"] == "NetworkPolicy"]
+    for each in manifests:
+        if each["kind"] == "Deployment":
+            labels = each["spec"]["template"]["metadata"]["labels"]
+            mine = [policy for policy in policies if policy["podSelector"]["matchLabels"].items() <= labels.items()]
+            assert [policy["policyTypes"] for policy in mine] == [["Ingress", "Egress"]]
+
+
+def program_of(image):
+    for target in ("supernode", "superexec"):
+        if target in image:
+            return Path(os.environ["FLWR_BIN_DIR"]) / f"flower-{target}"
+    raise AssertionError(image)
+
+
+def test_options(manifests):
+    """They are known, and their values are good ones: --version ends the reading without complaint."""
+    for pod in pods(manifests):
+        for container in pod["containers"]:
+            run(program_of(container["image"]), *container["args"], "--version")
+        for container in pod["containers"]:
+            if "readinessProbe" in container:
+                port = container["readinessProbe"]["grpc"]["port"]
+                assert f"--health-server-address=0.0.0.0:{port}" in container["args"]
+
+
+def test_gpus(tmp_path):
+    for chart, gpus in (("socket", {"nvidia.com/gpu": 2}), ("tls", {"amd.com/gpu": 1})):
+        objects = [each for each in yaml.safe_load_all(render(chart, tmp_path)) if each]
+        limits = [each["resources"]["limits"] for pod in pods(objects) for each in pod["containers"]]
+        with_gpus = [limit for limit in limits if any("gpu" in name for name in limit)]
+        assert len(with_gpus) == 2 and all(gpus.items() <= limit.items() for limit in with_gpus)
+
+
+def test_mode(tmp_path):
+    """A word that is none of the two modes is refused."""
+    values = tmp_path / "values.yaml"
+    values.write_text("workerApi: {mode: plain}", encoding="utf-8")
+    argv = [tool("python"), "-B", RENDER, DOCKER / "helm", values]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode and "workerApi.mode must be socket or tls" in done.stderr
+
+
+def test_compose():
+    """The options in the compose file."""
+    services = yaml.safe_load((DOCKER / "compose.yaml").read_text("utf-8"))["services"]
+    for name in ("supernode-1", "supernode-2", "superexec-1", "superexec-2"):
+        run(program_of(name), *services[name]["command"], "--version")
+        assert services[name]["read_only"] and services[name]["cap_drop"] == ["ALL"]
