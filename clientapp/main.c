@@ -105,7 +105,7 @@ static int prepare_worker(struct program *program)
 	return r ? r : loop_signals(program->loop, &signals, on_signal, program);
 }
 
-/* What is slow the first time: OpenSSL finds its digests, the io thread starts. */
+/* Steps that are slow the first time: OpenSSL finds its digests, the io thread starts. */
 static void warm_run(struct job *job)
 {
 	char hex[SHA256_HEX_BYTES];
@@ -361,7 +361,7 @@ static void launcher_auth_at_exit(struct launcher_auth **auth)
 	launcher_auth_free(*auth);
 }
 
-/* What the command line says of TLS. 0, or -errno with a sentence. */
+/* Reads the TLS options of the command line. 0, or -errno with a sentence. */
 static int load_tls(
 	const struct clientapp_options *options, struct api_tls *out, struct reason *why)
 {

@@ -47,7 +47,7 @@ static const struct option_spec rows[] = {
 	ROW_TEXT("socket-group", AT(socket_group), "GROUP",
 		"The group whose members may connect to unix:PATH (default: that of the process)."),
 	ROW_PATH("superexec-auth-secret-file", AT(launcher_secret), "FILE",
-		"With --isolation process: the secret with which launchers sign when they ask for messages; others are refused."),
+		"With --isolation process or a launcher of --clientapp-command: the secret with which launchers sign when they ask for messages; others are refused."),
 	ROW_PATH("ssl-certfile", AT(ssl_certificate), "FILE",
 		"TLS of the worker API: PEM file of its certificate, and of those between that and its authority. With the next two."),
 	ROW_PATH("ssl-keyfile", AT(ssl_key), "FILE", "PEM file of the key of that certificate."),
@@ -60,9 +60,9 @@ static const struct option_spec rows[] = {
 	ROW_INTEGER("port", AT(port), 0, 65535, "PORT",
 		"As --clientappio-api-address 127.0.0.1:PORT, or with --host."),
 	ROW_SECONDS("clientapp-wait", AT(clientapp_wait_ms), 1, 3650 * DAY_MS,
-		"With --isolation process: answer a message with an error when no worker has asked for it within this time (default: the message's ttl)."),
+		"With --isolation process or a launcher of --clientapp-command: answer a message with an error when no worker has asked for it within this time (default: the message's ttl)."),
 	ROW_SECONDS("worker-reconnect", AT(worker_reconnect_ms), 0, DAY_MS,
-		"With --isolation process: how long the worker of a message may be without a connection (default 30)."),
+		"With --isolation process or a launcher of --clientapp-command: how long the worker of a message may be without a connection (default 30)."),
 	LAUNCH_ROW_FLWR_DIR(LAUNCH),
 	ROW_PATH("state-dir", AT(state_dir), "DIR",
 		"What outlives the program is kept below it (default: $STATE_DIRECTORY, else $XDG_STATE_HOME/flwr-native, else flwr-native below the Flower home)."),
@@ -71,9 +71,13 @@ static const struct option_spec rows[] = {
 		"Where gRPC's health service is offered, without TLS (default: nowhere)."),
 	ROW_TEXT("healthcheck", AT(healthcheck), "HOST:PORT",
 		"Start nothing: ask the node whose --health-server-address this is, say in one line how it is, and exit: 0 when it is serving, else 1."),
-	LAUNCH_ROW_PYTHON(LAUNCH), LAUNCH_ROW_APP_USER(LAUNCH), LAUNCH_ROW_APP_ENV_HIDE(LAUNCH),
-	LAUNCH_ROW_NATIVE_APP(LAUNCH), LAUNCH_ROW_ALLOW_NATIVE(LAUNCH),
-	LAUNCH_ROW_DEPENDENCIES(LAUNCH), LAUNCH_ROW_DEPENDENCY_INDEX(LAUNCH),
+	LAUNCH_ROW_PYTHON(LAUNCH),
+	LAUNCH_ROW_APP_USER(LAUNCH),
+	LAUNCH_ROW_APP_ENV_HIDE(LAUNCH),
+	LAUNCH_ROW_NATIVE_APP(LAUNCH),
+	LAUNCH_ROW_ALLOW_NATIVE(LAUNCH),
+	LAUNCH_ROW_DEPENDENCIES(LAUNCH),
+	LAUNCH_ROW_DEPENDENCY_INDEX(LAUNCH),
 	LAUNCH_ROW_DEPENDENCY_TIMEOUT(LAUNCH),
 	ROW_TEXT("clientapp-command", AT(clientapp_command), "TEMPLATE",
 		"Another worker program to start for each message, with {address}, {token}, {token_file} and {parent_pid}; with some of these but no token a launcher, for as long as the node runs (default: the flwr-clientapp beside this program)."),
@@ -87,7 +91,8 @@ static const struct option_spec rows[] = {
 		"Longest time, when nothing has happened for a while (default 3)."),
 	LAUNCH_ROW_GRACE(
 		LAUNCH, "For messages at work when the program is told to stop (default 10)."),
-	LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH), LAUNCH_ROW_WARM_IDLE(LAUNCH),
+	LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH),
+	LAUNCH_ROW_WARM_IDLE(LAUNCH),
 	ROW_SECONDS("worker-timeout", AT(worker_timeout_ms), 1, 3650 * DAY_MS,
 		"From a worker's first call to its reply (default: the message's ttl)."),
 	ROW_BYTES("spool-max", AT(spool_max_bytes), 1 << 20, INT64_MAX,
@@ -96,7 +101,8 @@ static const struct option_spec rows[] = {
 		"What peers may make us hold, with K, M or G (default: half of the memory limit that applies)."),
 	ROW_BYTES("grpc-max-message-length", AT(grpc_max_bytes), GRPC_MAX_MIN, GRPC_MAX,
 		"Largest message of the SuperLink or a worker (default 2147483647)."),
-	LAUNCH_ROW_APP_OUTPUT(LAUNCH), LAUNCH_ROW_STDERR_IN_REPLIES(LAUNCH),
+	LAUNCH_ROW_APP_OUTPUT(LAUNCH),
+	LAUNCH_ROW_STDERR_IN_REPLIES(LAUNCH),
 	LAUNCH_ROW_NO_STDERR_IN_REPLIES(LAUNCH, "Keep them in the log of this node (default)."),
 	LAUNCH_ROW_LOG_LEVEL(LAUNCH),
 	ROW_FLAG("grpc-rere", AT(grpc_rere),
@@ -111,12 +117,11 @@ static const struct option_spec rows[] = {
 	ROW_PATH("appio-ssl-certfile", AT(appio_ssl_certificate), "FILE", NULL),
 	ROW_PATH("appio-ssl-keyfile", AT(appio_ssl_key), "FILE", NULL),
 	ROW_PATH("appio-ssl-ca-certfile", AT(appio_ssl_authorities), "FILE", NULL),
-	/* Options of Flower's releases that are not there. */
 };
 
 static const struct option_table table = {rows, ARRAY_LEN(rows)};
 
-/* What was not said about workers that come by themselves. */
+/* Defaults for workers that come by themselves. */
 static void come_by_default(struct supernode_options *options, const char *address)
 {
 	if (!options->worker_api_address)

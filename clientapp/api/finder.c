@@ -106,7 +106,7 @@ void finder_look(struct finder *finder)
 	} else if (grpc && finder->options.http && look_start(finder) == 0) {
 		return;
 	} else if (!grpc) {
-		/* Who comes back may be of another release. */
+		/* The SuperNode that comes back may be of another release. */
 		(void)open_carrier(finder, CARRIER_GRPC, true);
 	}
 	finder->looked(finder->arg, found);

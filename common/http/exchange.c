@@ -247,7 +247,7 @@ static void find_method(struct exchange *exchange)
 			options->services, options->n_services, path, &exchange->request.service);
 }
 
-/* What is wrong with a request that is proper HTTP/1.1: as head_judge(). */
+/* The fault of a request that is proper HTTP/1.1: as head_judge(). */
 static unsigned judge(struct exchange *exchange, const char *verb, const char **details_out)
 {
 	const struct http_server *server = exchange->server;

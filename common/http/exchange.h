@@ -89,7 +89,7 @@ void exchange_cancel_all(struct http_server *server);
 
 /* ---- head.c ---- */
 
-/* What is wrong with the head of a request: the status to refuse it with and a static sentence; 0:
+/* The fault of a request's head: the status to refuse it with and a static sentence; 0:
  * nothing. *length_out as exchange->length. */
 unsigned head_judge(struct MHD_Connection *connection, const char *version, uint64_t *length_out,
 	const char **details_out);

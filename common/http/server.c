@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of one connection: its head, and what is read of a body at a time. */
+/* A connection's: its head, and what is read of a body at a time. */
 #define CONNECTION_BYTES ((size_t)64 << 10)
 #define READ_BYTES       ((size_t)16 << 10)
 #define TURNS_MAX        100 /* of the library, without a pause, in which no byte goes on */

@@ -15,7 +15,7 @@
 
 #define HTTP_HEALTH_PATH "/health"
 #define HTTP_CONTENT     "application/protobuf"
-/* Of a request: the lines before its body, and how many of them are headers. */
+/* A request's: the lines before its body, and how many of them are headers. */
 #define HTTP_HEAD_MAX    16384
 #define HTTP_HEADERS_MAX 64
 
@@ -67,7 +67,7 @@ void http_server_peer_gone(struct http_server *server, const struct peer *peer);
 void http_server_shutdown(
 	struct http_server *server, int64_t grace_ms, void (*done)(void *arg), void *arg);
 
-/* Of a server that was shut down, or has had no connection. NULL is fine. */
+/* The server was shut down, or has had no connection. NULL is fine. */
 void http_server_free(struct http_server *server);
 
 #endif

@@ -24,7 +24,7 @@ project; the ServerApp checks every number that comes back, an app's exception, 
 replaced after a month, is no target. The rows with one node are of another app, which knows the names of 1.15 and of 1.21 and later.
 
 `scripts/compatibility` runs all of them and writes this page; `scripts/compatibility 1.39` runs those of one release again. Without it,
-`scripts/test` runs 1.15, 1.26, 1.39 and 1.41; REST and the adapter with 1.15 and 1.26.
+`scripts/test` runs 1.15, 1.26, 1.39 and 1.41; REST and the adapter with 1.15 and 1.26. Seconds are wall time, and no measure.
 
 The legacy stream (`flwr.server.start_server`, "grpc-bidi") is no SuperLink's: `tests/system/test_bidi.py` has ten clients at once of
 `examples/bidi-client` at the server of 1.15.2 and at that of 1.41.0, plain and by TLS. There are no keys over it.

@@ -1,4 +1,4 @@
-"""Floods of HTTP/2 against a worker API or a health service: what strangers send without a pause."""
+"""Floods of HTTP/2 against a worker API or a health service: what callers without a token send without a pause."""
 
 import contextlib
 import socket
@@ -49,7 +49,7 @@ MORE = {
     "windows": lambda path, stream: frame(Frame.WINDOW_UPDATE, 0, 0, b"\0\0\0\1") * 20,
     "priorities": lambda path, stream: frame(Frame.PRIORITY, 0, 1, bytes(5)) * 20,
     "unknown-frames": lambda path, stream: frame(0xEE, 0xFF, 1, bytes(100)) * 20,
-    "goodbyes": lambda path, stream: frame(Frame.GOAWAY, 0, 0, bytes(8) + b"x" * 100) * 20,
+    "goaways": lambda path, stream: frame(Frame.GOAWAY, 0, 0, bytes(8) + b"x" * 100) * 20,
     "continuations": lambda path, stream: frame(Frame.HEADERS, 0, 1, request_fields(path))
     + frame(Frame.CONTINUATION, 0, 1, field("a", "b" * 100) * 100) * 20,
     "many-heads": lambda path, stream: frame(

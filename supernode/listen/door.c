@@ -273,7 +273,7 @@ static enum match find_front_end(
 	return best;
 }
 
-/* It ends without a front-end: the owner is told why, by the n bytes. */
+/* The connection ends without a front-end: the owner is told why, by the n bytes. */
 static void connection_unserved(
 	struct connection *connection, enum door_unserved why, const void *bytes, size_t n)
 {

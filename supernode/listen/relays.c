@@ -91,7 +91,7 @@ void relay_set_stalled(struct relay *relay, bool stalled)
 
 /* ---- whom to cut ---- */
 
-/* What is summed up about a relay; below 0: it does not count. */
+/* A sum about a relay; below 0: it does not count. */
 typedef double measure(const struct relay *relay, int64_t now_ms);
 
 static double new_streams(const struct relay *relay, int64_t now_ms)

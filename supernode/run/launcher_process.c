@@ -64,7 +64,7 @@ static void start(void *arg)
 	struct reason why = {0};
 
 	if (launcher->process) {
-		/* What it has started is not all gone. */
+		/* Processes that it has started are left. */
 		timer_set(launcher->timer, clock_after(clock_now_ms(), LAUNCHER_AGAIN_MS));
 		return;
 	}

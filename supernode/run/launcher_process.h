@@ -29,7 +29,7 @@ struct launcher_process_options {
 
 /* Start it, from the loop. NULL on no memory. */
 struct launcher_process *launcher_process_new(const struct launcher_process_options *options);
-/* It must be gone, or killed right after. NULL is fine. */
+/* The launcher must be gone, or killed right after. NULL is fine. */
 void launcher_process_free(struct launcher_process *launcher);
 
 /* A worker has come: the launcher does its work. */

@@ -24,7 +24,7 @@ struct runner_options {
 	struct agent *agent;
 	const char *address; /* of the worker API */
 	bool tls;            /* spoken there */
-	/* With it, for our workers: PEM files. */
+	/* PEM files for our workers, with TLS. */
 	const char *root_certificates, *client_certificate, *client_key;
 	const char *flwr_home;
 	const char *command;   /* template of another worker (launch/command.h); NULL: ours */

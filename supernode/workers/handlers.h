@@ -47,7 +47,7 @@ extern const struct content_kind instructions_outputs;
 
 /* ---- task_offers.c: what launchers ask for messages that are objects ---- */
 
-/* By the number of a task, or by runs. */
+/* Messages by the number of a task, or by runs. */
 void tasks_pending(void *arg, struct request *request, struct message *message);
 void tasks_claim(void *arg, struct request *request, struct message *message);
 void tasks_list_runs(void *arg, struct request *request, struct message *message);

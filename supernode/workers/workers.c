@@ -189,7 +189,7 @@ static int new_guests(
 	return workers->absence ? 0 : -ENOMEM;
 }
 
-/* Whoever looks whether we are well is no caller without a call. */
+/* A peer that asks for our health is none without a call. */
 static void health_asked(void *arg, const struct peer *peer)
 {
 	struct workers *workers = arg;

@@ -34,7 +34,7 @@ WORDS_MAX = 600  # characters of its last sentence that go into the reply
 NAMES_MAX = 10  # packages in a sentence
 DIGITS = 16  # of the digest in a folder's name
 
-# What tells the tools of other places to take packages from.
+# Variables that tell the tools of other places to take packages from.
 PLACES = (
     "PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_NO_INDEX PIP_ONLY_BINARY PIP_NO_BINARY "
     "UV_INDEX UV_DEFAULT_INDEX UV_INDEX_URL UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_NO_INDEX"
@@ -308,7 +308,7 @@ def folder_name(fab_id, requirements, limits, index):
 
 
 def check_root(root):
-    """Who could write there could put a package into any app."""
+    """A user who can write there could put a package into any app."""
     about = os.stat(root)
     if about.st_uid != os.geteuid() or about.st_mode & 0o022:
         raise DependencyError(
