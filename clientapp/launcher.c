@@ -20,8 +20,9 @@
 
 /* Stopping: for the answer in a worker's place, when the SuperNode cannot be reached. */
 #define ANSWER_MS      5000
-#define SEARCH_MS      30000 /* with --token: for a SuperNode that cannot be reached */
-#define TOKEN_REPLY_MS 30000 /* with --token: a reply that is on its way when we are stopped */
+#define PATIENCE_MS    600000 /* its token is of no use any more; another release may be there */
+#define SEARCH_MS      30000  /* with --token: for a SuperNode that cannot be reached */
+#define TOKEN_REPLY_MS 30000  /* with --token: a reply that is on its way when we are stopped */
 
 struct launcher {
 	struct loop *loop;
@@ -172,8 +173,8 @@ static void answer(struct assignment *assignment, int64_t code, const char *reas
 		answer_done(assignment);
 		return;
 	}
-	if (launcher->stopping)
-		timer_set(assignment->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
+	timer_set(assignment->answer_end,
+		clock_after(clock_now_ms(), launcher->stopping ? ANSWER_MS : PATIENCE_MS));
 }
 
 static void answer_late(void *arg)
@@ -181,8 +182,8 @@ static void answer_late(void *arg)
 	struct assignment *assignment = arg;
 
 	log_error(assignment->launcher->log,
-		"message %" PRIu64 " is not answered: no SuperNode in %d s", assignment->number,
-		ANSWER_MS / 1000);
+		"message %" PRIu64 " is not answered: the SuperNode was not there in time",
+		assignment->number);
 	answer_done(assignment);
 }
 

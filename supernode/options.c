@@ -171,6 +171,10 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 		return 0;
 	}
 	if (options->is_launcher) {
+		if (options->launch.app_output || options->launch.stderr_in_replies)
+			return reason_code(why, -EINVAL,
+				"--%s has no effect with --clientapp-command, whose launcher starts the apps: leave it out",
+				options->launch.app_output ? "app-output" : "stderr-in-replies");
 		come_by_default(options, "127.0.0.1:0");
 		return 0;
 	}

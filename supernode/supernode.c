@@ -388,6 +388,9 @@ void supernode_free(struct supernode *supernode)
 		return;
 	fab_checks_free(supernode->fab_checks);
 	process_set_free(supernode->processes);
+	/* It would be started by an agent that is gone. */
+	if (supernode->launcher)
+		launcher_process_stop(supernode->launcher, 0);
 	agent_free(supernode->agent);
 	fleet_free(supernode->fleet);
 	/* Only one that was never started still has its server. */

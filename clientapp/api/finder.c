@@ -52,7 +52,8 @@ static void heard(void *arg, struct http_result *result)
 {
 	struct look *look = arg;
 	struct finder *finder = look->finder;
-	bool http = result->version == 1 && result->status > 0;
+	/* A proxy says 502 and more of a server that is not there. */
+	bool http = result->version == 1 && result->status > 0 && result->status < 500;
 
 	look_free(look);
 	if (!finder)
@@ -115,6 +116,12 @@ void finder_look(struct finder *finder)
 void finder_settle(struct finder *finder)
 {
 	finder->answers_http = false;
+	if (!finder->look)
+		return;
+	/* What it would find is older. */
+	finder->look->finder = NULL;
+	http_call_cancel(finder->look->call);
+	finder->look = NULL;
 }
 
 int finder_new(const struct carrier_options *options, finder_looked_fn *looked, void *arg,

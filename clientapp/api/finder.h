@@ -30,7 +30,8 @@ enum carrier_kind finder_kind(const struct finder *finder);
  */
 void finder_look(struct finder *finder);
 
-/* A call was answered: whoever is there speaks what the carrier does. */
+/* A call was answered: whoever is there speaks what the carrier does. A look that is out ends, and
+ * looked() does not come. */
 void finder_settle(struct finder *finder);
 
 /* No callback comes afterwards. NULL is fine. */

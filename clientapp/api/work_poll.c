@@ -177,6 +177,10 @@ static bool orphaned(struct work_poll *poll)
 static void is_there(struct work_poll *poll)
 {
 	finder_settle(poll->finder);
+	/* The leading question waited for the look, which has ended. */
+	if (poll->looking && !leader(poll)->call)
+		timer_set(leader(poll)->timer, clock_after(clock_now_ms(), POLL_MAX_MS));
+	poll->looking = false;
 	poll->refused = false;
 	if (poll->away_ms)
 		log_info(poll->log, "the SuperNode at %s is there%s", poll->address,

@@ -315,13 +315,14 @@ static void begin(struct exchange *exchange, const char *verb, const char *versi
 
 static void receive_piece(struct exchange *exchange, const char *data, size_t n)
 {
+	const uint64_t before = http_sink_bytes(&exchange->body);
 	int r = has_room(exchange->server, n) ? http_sink_add(&exchange->body, data, n) : -ENOMEM;
 
-	if (r == 0)
-		exchange->server->body_bytes += n;
-	else if (r == -EMSGSIZE)
+	/* A part of it may be there when memory has run out. */
+	exchange->server->body_bytes += http_sink_bytes(&exchange->body) - before;
+	if (r == -EMSGSIZE)
 		refuse(exchange, STATUS_TOO_LARGE, "the message is too large");
-	else
+	else if (r)
 		refuse(exchange, STATUS_BUSY, "no memory for the message");
 }
 
@@ -375,6 +376,8 @@ static enum MHD_Result handled(struct exchange *exchange)
 		if (answer_queue(exchange) == MHD_YES)
 			return MHD_YES;
 		exchange->broken = true;
+		if (exchange->status == HTTP_STATUS_OK)
+			exchange->status = STATUS_BUSY; /* its body is lost */
 		answer_beside(exchange);
 		return MHD_NO;
 	}
@@ -394,6 +397,8 @@ enum MHD_Result exchange_handle(void *arg, struct MHD_Connection *connection, co
 	struct exchange *exchange = *state;
 
 	(void)arg;
+	if (!link)
+		return MHD_NO;
 	link->server->turns = 0;
 	if (exchange) {
 		exchange->handling = true;

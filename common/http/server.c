@@ -13,6 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* From libmicrohttpd 1.0 on connections are otherwise taken in later, by MHD_run(). */
+#if MHD_VERSION >= 0x00097707
+#define SINGLE_THREAD MHD_USE_NO_THREAD_SAFETY
+#else
+#define SINGLE_THREAD 0
+#endif
+
 /* A connection's: its head, and what is read of a body at a time. */
 #define CONNECTION_BYTES ((size_t)64 << 10)
 #define READ_BYTES       ((size_t)16 << 10)
@@ -156,7 +163,7 @@ static void server_sweep(void *arg)
 	if (over)
 		exchange_cancel_all(server);
 	/* Those that were suspended go on, so that the library may end. */
-	MHD_run(server->daemon);
+	server_run(server);
 	if (server->serving || (!over && !LIST_EMPTY(&server->exchanges))) {
 		/* Else http_server_changed() comes. */
 		if (!over)
@@ -187,7 +194,8 @@ static size_t leave_escaped(void *arg, struct MHD_Connection *connection, char *
 
 static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME,
+	return MHD_start_daemon(
+		SINGLE_THREAD | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME,
 		0, NULL, NULL, exchange_handle, server, MHD_OPTION_NOTIFY_COMPLETED,
 		exchange_completed, server, MHD_OPTION_NOTIFY_CONNECTION, link_changed, server,
 		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_CONNECTION_LIMIT,

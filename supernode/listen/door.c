@@ -296,7 +296,8 @@ static void door_cut_handshake(struct door *door)
 	for (struct connection *at = door->connections; at; at = at->next)
 		if (at->greeting && (!cut || at->share->handshakes >= cut->share->handshakes))
 			cut = at;
-	connection_unserved(cut, DOOR_TLS, why, sizeof why - 1);
+	if (cut)
+		connection_unserved(cut, DOOR_TLS, why, sizeof why - 1);
 }
 
 static void connection_first_bytes(void *arg, int ready)

@@ -64,7 +64,8 @@ void tasks_app_heartbeat(void *arg, struct request *request, struct message *mes
 	if (r == 0)
 		r = task_encode_heartbeat(message != NULL, &body);
 	handlers_answer(dialects, request, r, &body);
-	handlers_changed(dialects);
+	if (message)
+		handlers_changed(dialects);
 }
 
 static int encode_input(

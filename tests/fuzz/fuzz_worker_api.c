@@ -12,14 +12,14 @@
 
 FUZZ_MEMORY(4096, 128);
 
-#define IO "/flwr.proto.ClientAppIo/"
-
 static const char *const methods[] = {"GetToken", "PullClientAppInputs", "PushClientAppOutputs",
 	"PullPendingTasks", "ClaimTask", "GetRun", "SendTaskHeartbeat", "PullTaskInput",
 	"PullMessages", "PullObject", "ConfirmMessageReceived", "PushMessages", "PushObject",
 	"PushTaskOutput", "PushLogs", "Fail", "Attend", "ListAppsToLaunch", "RequestToken",
-	"SendAppHeartbeat", "PullAppInputs", "PushAppOutputs", IO "PullMessage", IO "PushMessage",
-	IO "PullObject", IO "PushObject", IO "ConfirmMessageReceived"};
+	"SendAppHeartbeat", "PullAppInputs", "PushAppOutputs",
+	"/flwr.proto.ClientAppIo/PullMessage", "/flwr.proto.ClientAppIo/PushMessage",
+	"/flwr.proto.ClientAppIo/PullObject", "/flwr.proto.ClientAppIo/PushObject",
+	"/flwr.proto.ClientAppIo/ConfirmMessageReceived"};
 
 /* A message that is objects, at work: its token is shown by the calls. */
 static void task_begins(struct made *made)

@@ -106,6 +106,8 @@ def read_wanted(app_dir):
     wanted = []
     for text in listed:
         try:
+            if not text.isprintable():  # lines of their own in the tool's files
+                raise ValueError("it has control characters")
             wanted.append(read(text))
         except ValueError as ex:
             first = str(ex).splitlines()[0]
@@ -127,7 +129,10 @@ def is_there(wanted, seen=()):
         found = importlib.metadata.distribution(wanted.name)
     except importlib.metadata.PackageNotFoundError:
         return False
-    if not wanted.specifier.contains(found.version, prereleases=True):
+    try:
+        if not wanted.specifier.contains(found.version, prereleases=True):
+            return False
+    except (TypeError, ValueError):  # no version, or none that can be compared
         return False
     seen = (*seen, plain(wanted.name))
     for text in (found.requires or ()) if wanted.extras else ():
@@ -338,6 +343,16 @@ def write_lines(path, lines):
         file.writelines(line + "\n" for line in lines)
 
 
+def write_back(root):
+    """So that a crash of the machine leaves no package without its contents."""
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path):
+                with open(path, "rb") as file:
+                    os.fsync(file.fileno())
+
+
 class Installation:
     """One list of packages for one app."""
 
@@ -380,7 +395,7 @@ class Installation:
             raise failure(self.blamed(words), f"{self.tool.name} says: {words}")
         shutil.rmtree(os.path.join(self.scratch, "cache"), ignore_errors=True)
         drop_flower(os.path.join(self.scratch, "packages"))
-        os.sync()
+        write_back(self.scratch)
         os.rename(self.scratch, self.place)
         took = time.monotonic() - began
         print(f"installed {count} for the app {self.fab_id} in {took:.1f} s", flush=True)

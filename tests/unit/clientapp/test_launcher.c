@@ -12,8 +12,9 @@
 #include "kit/clock.h"
 #include "kit/log.h"
 
-#define GRACE_MS  10000
-#define ANSWER_MS 5000
+#define GRACE_MS    10000
+#define ANSWER_MS   5000
+#define PATIENCE_MS 600000
 
 /* The arguments that the stand-ins were called with, and the results that they give. */
 static struct {
@@ -417,7 +418,25 @@ static void a_worker_that_does_not_give_up_is_stopped_and_answered_for(void **st
 	kit_clock_pass(ANSWER_MS);
 	kit_clock_pass(0);
 	assert_true(world.loop_stopped);
-	assert_int_equal(kit_log_count(&rig->log, "is not answered: no SuperNode in 5 s"), 1);
+	assert_int_equal(
+		kit_log_count(&rig->log, "is not answered: the SuperNode was not there in time"),
+		1);
+}
+
+/* One of another release may be there by then. */
+static void a_reply_that_cannot_be_given_is_waited_for_only_so_long(void **state)
+{
+	struct rig *rig = *state;
+
+	start_with_message(rig);
+	worker_ends(PROCESS_KILLED, 9);
+	worker_is_gone();
+	kit_clock_pass(PATIENCE_MS - 1);
+	assert_int_equal(world.polls, 1);
+	kit_clock_pass(1);
+	kit_clock_pass(0);
+	assert_int_equal(world.polls, 2);
+	assert_false(world.loop_stopped);
 }
 
 static void an_app_at_its_end_is_cut_off_after_the_grace(void **state)
@@ -560,6 +579,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(after_a_message_the_next_is_asked_for),
+		TEST(a_reply_that_cannot_be_given_is_waited_for_only_so_long),
 		TEST(a_worker_that_crashed_is_answered_for),
 		TEST(a_worker_that_cannot_be_started_is_answered_for),
 		TEST(what_is_wanted_no_more_is_stopped_and_not_answered),

@@ -144,7 +144,7 @@ static const struct method *find_method(const char *name, const struct service *
 
 void call_make(struct call *call, const char *method)
 {
-	const struct service *service;
+	const struct service *service = NULL;
 
 	*call = (struct call){.request = {.ops = &call_ops, .peer = &caller}};
 	call->request.method = find_method(method, &service);
