@@ -73,9 +73,8 @@ def homes(folder):
     return sorted(path.name for path in folder.glob("dependencies/*/*"))
 
 
-def test_two_nodes(federation, wheels, tmp_path):
+def test_two_nodes(federation, wheels, tmp_path, home):
     """Both have a message at once, and one home: it is installed once, and told at the start."""
-    home = tmp_path / "home"
     federation.expect(WARNED)
     federation.start_superlink()
     options = {ALLOW: True, "--dependency-index": wheels, "--flwr-dir": home}
@@ -127,6 +126,13 @@ def at_installing(tool):
 
 
 @pytest.fixture
+def home():
+    """A Flower home with a short path: sockets are in it."""
+    with tempfile.TemporaryDirectory(prefix="home-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
 def staying(tmp_path):
     """A folder for PYTHONPATH with a uv that never ends."""
     folder = tmp_path / "tool"
@@ -136,10 +142,9 @@ def staying(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["node", "--worker-timeout", "--dependency-timeout"])
-def test_installation_that_does_not_end(federation, staying, tmp_path, how):
+def test_installation_that_does_not_end(federation, staying, tmp_path, home, how):
     """It ends when the node is stopped, or its time is over. What a killed app process leaves half
     made bears another name, and is removed by the next one."""
-    home = tmp_path / "home"
     federation.expect(WARNED, FAILED, TOLD, r"stopping")
     federation.start_superlink()
     options = {ALLOW: True, "--flwr-dir": home, "--grace": 1}
