@@ -259,7 +259,8 @@ class Guard:
             except Late:
                 continue
         try:
-            wait_until(lambda: not self.marked(), "helpers of the programs are gone", 15.0)
+            # A launcher of Flower's looks for its parent between two waits, which grow.
+            wait_until(lambda: not self.marked(), "helpers of the programs are gone", 60.0)
         except Late:
             pass
         left = {pid: command_of(pid) for pid in self.marked()}
