@@ -15,13 +15,13 @@ from test_releases import check, run, use
 pytestmark = pytest.mark.ours
 
 ALL = os.environ.get("FLWR_TEST_ALL_RELEASES") == "1"
+# By default what test_foreign_worker.py (1.15) and test_newest_isolation.py (1.34, 1.41) have not.
 # From 1.35 on they speak HTTP/1.1, from 1.39 on a task comes with its token.
-NEW = (36, 38, 39, 41, 42) if ALL else (39, 41)
-MINORS = (15, 18, 20, 22, 25, 26, 29, 30, 32, 34, *NEW) if ALL else (15, 26, 34, *NEW)
+NEW = (36, 38, 39, 41, 42) if ALL else (39,)
+MINORS = (15, 18, 20, 22, 25, 26, 29, 30, 32, 34, *NEW) if ALL else (26, *NEW)
 VERSIONS = [each for each in release.known() if int(each.split(".")[1]) in MINORS]
 # (of the workers, of the SuperLink)
-CROSSES = [("1.26", "1.39")]
-CROSSES += [("1.34", "1.41"), ("1.36", "1.41"), ("1.42", "1.26")] if ALL else []
+CROSSES = [("1.26", "1.39"), ("1.34", "1.41"), ("1.36", "1.41"), ("1.42", "1.26")] if ALL else []
 
 
 # Said when a launcher takes its time, on a busy machine or because it is not there yet.

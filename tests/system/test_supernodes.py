@@ -67,7 +67,7 @@ def meet(federation, program, **options):
     return pair, launcher, judge, node_id
 
 
-@pytest.mark.parametrize("version", VERSIONS if ALL else ["1.34"])
+@pytest.mark.parametrize("version", VERSIONS if ALL else [])
 def test_run(federation, tmp_path, version, record_property):
     """A run on two nodes, one of which has each of the two names of our launcher."""
     use(federation, version, record_property)
@@ -192,9 +192,10 @@ def test_subprocess(federation, tmp_path, version, record_property):
     assert all("clientapp: " in node.text() for node in federation.nodes)  # ours
 
 
+@pytest.mark.skipif(not ALL, reason="takes minutes")
 def test_exchanged(federation, record_property):
     """A SuperNode of another release takes the place of one: the launcher goes on."""
-    versions = ("1.41", "1.34", "1.39") if not ALL else ("1.41", "1.34", "1.26", "1.39")
+    versions = ("1.41", "1.34", "1.26", "1.39")
     use(federation, versions[0], record_property)
     port = free_ports(1)[0]
     federation.expect(AWAY, r"clientapp: the SuperNode at \S+ hands out no messages")
