@@ -6,7 +6,7 @@ import threading
 
 import grpc
 import pytest
-from http2 import END_STREAM, Connection, Frame, data, frame, headers, message, reset
+from federation.http2 import END_STREAM, Connection, Frame, data, frame, headers, message, reset
 from rpc_peer import fails, path, serve, server, unary  # noqa: F401
 
 NONE, DEFLATE, GZIP = range(3)

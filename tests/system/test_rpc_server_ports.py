@@ -7,7 +7,7 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from http2 import END_STREAM, Connection, Frame, data, headers, message
+from federation.http2 import END_STREAM, Connection, Frame, data, headers, message
 from rpc_peer import Peer, fails, path, program, serve, server, unary  # noqa: F401
 
 from federation.credentials import certificate

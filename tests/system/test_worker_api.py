@@ -111,7 +111,7 @@ def test_garbage(federation, desk):
         assert status_of(raw, b"\xff" * 9) is INVALID
         raw = channel.unary_unary(service + "PushClientAppOutputs")
         assert status_of(raw, b"\x0a\xff\xff") in (INVALID, PRECONDITION)
-        raw = channel.unary_unary(service + "RequestToken")
+        raw = channel.unary_unary(service + "NoSuchMethod")
         assert status_of(raw, b"") is grpc.StatusCode.UNIMPLEMENTED
         inputs = stub.PullClientAppInputs(api.PullClientAppInputsRequest(token=token), timeout=10)
         assert stub.PushClientAppOutputs(pushed(token, inputs), timeout=10).status.code == 0
