@@ -105,7 +105,7 @@ function(flwr_unit_test source)
 	target_link_libraries(unit.${name} PRIVATE ${ARG_USES} test_kit)
 	set_target_properties(unit.${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 	add_test(NAME unit.${name} COMMAND unit.${name})
-	set_tests_properties(unit.${name} PROPERTIES TIMEOUT 60 LABELS unit
+	set_tests_properties(unit.${name} PROPERTIES TIMEOUT 180 LABELS unit
 		ENVIRONMENT "FLWR_SOURCE_DIR=${PROJECT_SOURCE_DIR};PYTHONDONTWRITEBYTECODE=1")
 	if(FLWR_TSAN AND name MATCHES "${FLWR_TSAN_TESTS}")
 		add_dependencies(tsan-tests unit.${name})
