@@ -24,7 +24,7 @@ struct clientapp_options {
 	uint64_t token;         /* of an inline message */
 	const char *task_token; /* token_text, when it is that of a message that is objects */
 	bool insecure;
-	/* With TLS: PEM files. */
+	/* PEM files, with TLS. */
 	const char *root_certificates;  /* NULL: the system's */
 	const char *client_certificate; /* with client_key; NULL: none is shown */
 	const char *client_key;

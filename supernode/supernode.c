@@ -388,7 +388,7 @@ void supernode_free(struct supernode *supernode)
 		return;
 	fab_checks_free(supernode->fab_checks);
 	process_set_free(supernode->processes);
-	/* It would be started by an agent that is gone. */
+	/* The launcher's timer would start it by an agent that is gone. */
 	if (supernode->launcher)
 		launcher_process_stop(supernode->launcher, 0);
 	agent_free(supernode->agent);

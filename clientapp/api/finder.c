@@ -118,7 +118,7 @@ void finder_settle(struct finder *finder)
 	finder->answers_http = false;
 	if (!finder->look)
 		return;
-	/* What it would find is older. */
+	/* The look would find what was there before. */
 	finder->look->finder = NULL;
 	http_call_cancel(finder->look->call);
 	finder->look = NULL;

@@ -11,7 +11,7 @@ struct work_way {
 	const char *ask;   /* path */
 	const char *claim; /* path; NULL: the answer to the first call has the token already */
 	int (*request)(struct slices *out); /* of the first call; NULL: it is empty */
-	/* What was offered: the id of a task or run; 0: nothing. */
+	/* The id of the task or run that was offered; 0: nothing was. */
 	int (*offered)(const struct slices *bytes, uint64_t *id_out);
 	int (*claim_request)(uint64_t id, struct slices *out);
 	/* The token, the caller's; NULL: somebody else has it, or there is none. */

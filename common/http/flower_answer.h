@@ -18,10 +18,11 @@ int flower_path(const char *prefix, const char *method, char path[FLOWER_PATH_BY
 bool flower_is_answer(const struct http_result *result);
 
 /*
- * What a whole answer says: the outcome; Flower's number to *code_out, 0 when there was none; words
- * about a failure appended to *words (empty). The body of OUTCOME_OK stays where it is. A status
- * that the server itself never uses is that of a proxy before it, and is waited out: UNAVAILABLE.
- * refuses: the server checks who calls, so 401 (in JSON) and 403 (with a code) may be its own.
+ * Reads a whole answer: returns the outcome; Flower's number to *code_out, 0 when there was none;
+ * words about a failure appended to *words (empty). The body of OUTCOME_OK stays where it is. A
+ * status that the server itself never uses is that of a proxy before it, and is waited out:
+ * UNAVAILABLE. refuses: the server checks who calls, so 401 (in JSON) and 403 (with a code) may be
+ * its own.
  */
 enum outcome flower_answer_read(
 	const struct http_result *result, bool refuses, int *code_out, struct text *words);

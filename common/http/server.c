@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From libmicrohttpd 1.0 on connections are otherwise taken in later, by MHD_run(). */
+/* libmicrohttpd from 1.0 on takes connections in later otherwise, by MHD_run(). */
 #if MHD_VERSION >= 0x00097707
 #define SINGLE_THREAD MHD_USE_NO_THREAD_SAFETY
 #else
@@ -162,7 +162,7 @@ static void server_sweep(void *arg)
 	over = clock_now_ms() >= server->end_ms;
 	if (over)
 		exchange_cancel_all(server);
-	/* Those that were suspended go on, so that the library may end. */
+	/* Suspended exchanges go on, so that the library may end. */
 	server_run(server);
 	if (server->serving || (!over && !LIST_EMPTY(&server->exchanges))) {
 		/* Else http_server_changed() comes. */

@@ -40,7 +40,7 @@ void worker_process_drop(struct worker_process *worker);
 
 /* ---- spare.c ---- */
 
-/* From the loop, in agent->spare_idle: no message has come for a while. */
+/* No message has come for a while: agent->spare_idle calls it, from the loop. */
 void spare_idle(void *arg);
 /* The worker of a message has ended: have a spare one for the next message. */
 void spare_message_ended(struct agent *agent);

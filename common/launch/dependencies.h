@@ -14,7 +14,7 @@ struct dependencies {
 };
 
 /*
- * With --allow-runtime-dependency-installation: make <flwr_home>/dependencies/<uid>, which belongs
+ * Make, with --allow-runtime-dependency-installation, <flwr_home>/dependencies/<uid>, which belongs
  * to the user of the apps (user; NULL: ours) and nobody else may enter. 0: dependencies_done() is
  * due; -EPERM: a directory on the way is somebody else's, or -errno, with a sentence.
  */

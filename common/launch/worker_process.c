@@ -232,7 +232,7 @@ static void worker_gone(void *arg, struct process *process)
 
 static const struct process_ops process_ops = {.ended = worker_ended, .gone = worker_gone};
 
-/* From now on the worker and its app have this name in log lines. 0 or -ENOMEM. */
+/* The worker and its app have this name in log lines from now on. 0 or -ENOMEM. */
 static int worker_rename(struct worker_process *worker, const char *name)
 {
 	auto_(free_at_exit) char *copy = strdup(name);

@@ -66,8 +66,8 @@ void relay_set_again(struct relay *relay, bool again);
 void relay_set_stalled(struct relay *relay, bool stalled);
 
 unsigned relays_count_held(const struct relays *relays);
-/* Of those that are held back, of the address whose relays have opened most streams lately, the one
- * that has; among equals the newest. NULL: all are trusted. */
+/* The relay that has opened most streams lately, of those that are held back of the address whose
+ * relays have; among equals the newest. NULL: all are trusted. */
 struct relay *relays_find_busiest_held(const struct relays *relays);
 
 #endif

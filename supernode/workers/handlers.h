@@ -60,7 +60,7 @@ void tasks_get_run(void *arg, struct request *request, struct message *message);
 
 void tasks_app_heartbeat(void *arg, struct request *request, struct message *message);
 void tasks_heartbeat(void *arg, struct request *request, struct message *message);
-/* From the pull on heartbeats are expected; not so of a release whose workers may send none. */
+/* Heartbeats are expected from the pull on; not so of a release whose workers may send none. */
 void tasks_pull_input(void *arg, struct request *request, struct message *message);
 void tasks_pull_input_only(void *arg, struct request *request, struct message *message);
 void tasks_pull_messages(void *arg, struct request *request, struct message *message);
