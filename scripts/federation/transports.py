@@ -86,7 +86,9 @@ def run(options, programs, binaries):
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         certificates = Certificates(folder / "tls")
         bench = Transports(options, environment, binaries, folder, None)
-        for name, bench.transport, carrier in TRANSPORTS:
+        if options.only_calls:
+            bench.FIGURES = CALLS
+        for name, bench.transport, carrier in [] if options.only_calls else TRANSPORTS:
             for security in SECURITY:
                 bench.case = f"{name}, {security}"
                 bench.certificates = certificates if security == "TLS" else None
