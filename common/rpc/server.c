@@ -25,7 +25,7 @@
 #define SERVER_PING_MIN_MS 1000
 #define SERVER_WAIT_MS     60000 /* that a step of the loop takes at most */
 
-enum { SERVER_ARGS = ARGS_COMMON + 7 };
+enum { SERVER_ARGS = ARGS_COMMON + 6 };
 
 /* Fill args with what a server has beside what its user names, and say how many these are. */
 static size_t server_args(
@@ -48,9 +48,6 @@ static size_t server_args(
 		options->connection_calls_max ? (int64_t)options->connection_calls_max : INT_MAX);
 	/* Answering a ping costs less than counting how many were too many. */
 	args[n++] = arg_int(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
-	/* Callers are near. With the probe, megabytes of a content that was not admitted yet
-	 * arrive. */
-	args[n++] = arg_int(GRPC_ARG_HTTP2_BDP_PROBE, 0);
 	/* Two servers at one port would share the calls that come. */
 	args[n++] = arg_int(GRPC_ARG_ALLOW_REUSEPORT, 0);
 	if (options->memory_max_bytes > 0)

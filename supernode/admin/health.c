@@ -405,6 +405,8 @@ int health_new(const struct health_options *options, struct health **out, struct
 				.refused_arg = health,
 				.keepalive_ms = KEEPALIVE_MS,
 				.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
+				.options = &front_end_grpc_windows,
+				.n_options = 1,
 			},
 			&health->server);
 	if (r) {

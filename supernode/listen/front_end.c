@@ -5,6 +5,8 @@
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 _Static_assert(sizeof preface - 1 == FRONT_END_BYTES, "the preface and its length");
 
+const struct rpc_option front_end_grpc_windows = {.name = "grpc.http2.bdp_probe", .number = 0};
+
 static enum match grpc_matches(const char *bytes, size_t n)
 {
 	if (memcmp(bytes, preface, n) != 0)

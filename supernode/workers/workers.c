@@ -240,6 +240,8 @@ static int new_server(
 			.refused_arg = workers,
 			.keepalive_ms = KEEPALIVE_MS,
 			.keepalive_timeout_ms = KEEPALIVE_TIMEOUT_MS,
+			.options = &front_end_grpc_windows,
+			.n_options = 1,
 		},
 		&workers->server);
 }
