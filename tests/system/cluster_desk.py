@@ -1,4 +1,5 @@
-"""What kubectl asks a cluster before it would change anything: which kinds of objects there are, and that none is there."""
+"""What kubectl asks a cluster before it would change anything: which kinds of objects it knows, and
+whether an object is there already; none is."""
 
 import contextlib
 import http.server
@@ -10,6 +11,8 @@ KINDS = {
     "apps/v1": ["Deployment"],
     "networking.k8s.io/v1": ["NetworkPolicy"],
 }
+
+MISSING = {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}
 
 
 def plural(kind):
@@ -23,14 +26,16 @@ def group(version):
 
 def resource(kind):
     verbs = ["create", "get", "list", "patch"]
-    return {"name": plural(kind), "singularName": kind.lower(), "namespaced": True, "kind": kind, "verbs": verbs}
+    names = {"name": plural(kind), "singularName": kind.lower(), "kind": kind}
+    return {**names, "namespaced": True, "verbs": verbs}
 
 
 def answers():
     """The answer for each path."""
+    groups = [group(each) for each in KINDS if "/" in each]
     found = {
         "/api": {"kind": "APIVersions", "versions": ["v1"]},
-        "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group(each) for each in KINDS if "/" in each]},
+        "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups},
     }
     for version, kinds in KINDS.items():
         path = f"/apis/{version}" if "/" in version else f"/api/{version}"
@@ -43,10 +48,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     answers = answers()
 
     def do_GET(self):
-        missing = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
-        answer = self.answers.get(self.path.partition("?")[0], missing)
+        answer = self.answers.get(self.path.partition("?")[0], MISSING)
         body = json.dumps(answer).encode()
-        self.send_response(404 if answer is missing else 200)
+        self.send_response(404 if answer is MISSING else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

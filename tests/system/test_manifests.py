@@ -19,6 +19,8 @@ DOCKER = Path(__file__).parents[2] / "docker"
 KUSTOMIZATIONS = ["one-pod", "two-deployments"]
 TOOLS = PYTHON / "manifests/bin"  # by scripts/setup --for-tests
 RENDER = Path(__file__).parent / "render_chart.py"
+# kubectl, for the commands of docs/deployment.md: says what it would make.
+DRY = 'kubectl() { [ $1 = apply ] || command kubectl "$@" --dry-run=client -o yaml; echo ---; }\n'
 
 CHARTS = {
     "defaults": "{}",
@@ -100,14 +102,15 @@ def test_schema(manifests, tmp_path):
 
 @pytest.mark.parametrize("verb", ["create", "apply"])
 def test_kubectl(manifests, tmp_path, verb):
-    """kubectl would send each object: --dry-run=client, with a stand-in for what it asks a cluster first."""
+    """kubectl would send each object; a stand-in answers what it asks a cluster first."""
     if not shutil.which("kubectl"):
         pytest.skip("no kubectl")
     file = tmp_path / "objects.yaml"
     file.write_text(yaml.safe_dump_all(manifests), encoding="utf-8")
     argv = [verb, "--dry-run=client", "--validate=false", "-o", "name", "-f", file]
+    environ = {**os.environ, "KUBECONFIG": "", "HOME": str(tmp_path)}
     with cluster_desk() as address:
-        sent = run("kubectl", "--server", address, *argv, env={**os.environ, "KUBECONFIG": "", "HOME": str(tmp_path)})
+        sent = run("kubectl", "--server", address, *argv, env=environ)
     names = [each.rpartition("/")[2] for each in sent.split()]
     assert sorted(names) == sorted(each["metadata"]["name"] for each in manifests)
 
@@ -120,10 +123,10 @@ def test_commands(tmp_path):
     (block,) = re.findall(r"```\n(kubectl create configmap.*?)```", text, re.S)
     (tmp_path / "docker").symlink_to(DOCKER)
     (tmp_path / "ca.crt").write_text("a certificate\n", encoding="utf-8")
-    script = f"kubectl() {{ [ $1 = apply ] || command kubectl \"$@\" --dry-run=client -o yaml; echo ---; }}\n{block}"
-    made = [each for each in yaml.safe_load_all(run("bash", "-ec", script, cwd=tmp_path)) if each]
+    said = run("bash", "-ec", DRY + block, cwd=tmp_path)
+    made = [each for each in yaml.safe_load_all(said) if each]
     keys = {each["metadata"]["name"]: set(each["data"]) for each in made}
-    files = [file for name in KUSTOMIZATIONS for file in sorted((DOCKER / "kubernetes" / name).glob("*.yaml"))]
+    files = sorted((DOCKER / "kubernetes").glob("*/*.yaml"))
     objects = [each for file in files for each in yaml.safe_load_all(file.read_text("utf-8"))]
     for volume in (volume for pod in pods(objects) for volume in pod["volumes"]):
         source = volume.get("configMap") or volume.get("secret")
