@@ -1,4 +1,4 @@
-"""docker/kubernetes with the images of docker/Dockerfile, run by podman: scripts/test --containers."""
+"""docker/kubernetes with the images of docker/Dockerfile, by podman: scripts/test --containers."""
 
 import base64
 import json
@@ -26,14 +26,18 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 PROJECT = f"flwr-test-{os.getpid()}"
 IMAGES = {target: f"{PROJECT}/{target}" for target in ("supernode", "superexec")}
-# As root without all rights podman starts nothing unless its limits are below those that it has, and some of its
-# runtimes cannot do with two kinds of control groups: runc, where there is one, can.
-SETTINGS = """
-[containers]
-default_ulimits = ["nofile={}:{}", "nproc={}:{}"]
-[engine]
-{}
-"""
+
+
+def settings():
+    """Of podman. Where root cannot raise limits it starts nothing with those that it has by itself;
+    runc copes with both kinds of control groups, other runtimes with one."""
+    limits = []
+    for name, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
+        hard = resource.getrlimit(number)[1]
+        limit = 4096 if hard < 0 else min(hard, 4096)
+        limits.append(f"{name}={limit}:{limit}")
+    text = f"[containers]\ndefault_ulimits = {json.dumps(limits)}\n"
+    return text + '[engine]\nruntime = "runc"\n' * bool(shutil.which("runc"))
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +47,10 @@ def images(tmp_path_factory):
         pytest.skip("no podman (Debian: podman, netavark, aardvark-dns, catatonit)")
     if not has_engine():
         pytest.skip("no Docker engine, which builds the images")
-    limits = [resource.getrlimit(each)[1] for each in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC)]
-    numbers = [number for limit in limits for number in 2 * [4096 if limit < 0 else min(limit, 4096)]]
-    settings = tmp_path_factory.mktemp("podman") / "containers.conf"
-    settings.write_text(SETTINGS.format(*numbers, 'runtime = "runc"' * bool(shutil.which("runc"))), encoding="utf-8")
+    file = tmp_path_factory.mktemp("podman") / "containers.conf"
+    file.write_text(settings(), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONTAINERS_CONF", str(settings))
+        patch.setenv("CONTAINERS_CONF", str(file))
         build(IMAGES, APP_PACKAGES="numpy scikit-learn")
         for image in IMAGES.values():
             with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
@@ -66,13 +68,14 @@ def deployments_of(name):
     """Name -> Deployment, as podman takes it."""
     files = sorted((ROOT / "docker/kubernetes" / name).glob("*.yaml"))
     objects = [each for file in files for each in yaml.safe_load_all(text_of(file))]
-    # By way of JSON nothing is there twice by an anchor.
-    return {each["metadata"]["name"]: adapt(json.loads(json.dumps(each))) for each in objects if each["kind"] == "Deployment"}
+    found = [each for each in objects if each["kind"] == "Deployment"]
+    # By way of JSON no part is there twice, as by an anchor.
+    return {each["metadata"]["name"]: adapt(json.loads(json.dumps(each))) for each in found}
 
 
 def adapt(deployment):
-    """What podman 4.3 has otherwise than a cluster. Probes: it has none of gRPC, and asks systemd for the others.
-    Ports: it publishes them. Secrets: it mounts them undecoded. Init containers: it removes them while they end."""
+    """podman 4.3 differs from a cluster: it has no probes of gRPC, and systemd runs the others; it
+    publishes ports; it mounts secrets undecoded; it removes init containers too early."""
     deployment["metadata"]["annotations"] = {"io.podman.annotations.init.container.type": "always"}
     deployment["metadata"]["name"] = f"{PROJECT}-{deployment['metadata']['name']}"
     pod = deployment["spec"]["template"]["spec"]
@@ -94,7 +97,8 @@ def adapt(deployment):
 
 
 def config_map(name, data):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{PROJECT}-{name}"}, "data": data}
+    metadata = {"name": f"{PROJECT}-{name}"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 class Pods(Contained):
@@ -115,12 +119,16 @@ class Pods(Contained):
         certificates = self.folder / "certificates"
         certificates.mkdir()
         run(ROOT / "docker/certificates.sh", certificates, "49999", "superlink", "worker-api")
-        superlink = yaml.safe_load(text_of(ROOT / "docker/compose.yaml"))["services"]["superlink"]
-        environ = [word for pair in superlink["environment"].items() for word in ("-e", "=".join(pair))]
-        options = ["--network", f"{PROJECT}:alias=superlink", "--tmpfs", superlink["tmpfs"][0], "--read-only", *environ]
-        options += ["-v", f"{certificates}/superlink:/certificates:ro", "--entrypoint", superlink["entrypoint"][0]]
+        composed = yaml.safe_load(text_of(ROOT / "docker/compose.yaml"))["services"]["superlink"]
+        options = ["--name", self.names["superlink"], "--network", f"{PROJECT}:alias=superlink"]
+        for pair in composed["environment"].items():
+            options += ["-e", "=".join(pair)]
+        options += ["--read-only", "--tmpfs", composed["tmpfs"][0]]
+        options += ["-v", f"{certificates}/superlink:/certificates:ro"]
+        options += ["--entrypoint", composed["entrypoint"][0]]
+        image = f"localhost/{IMAGES['superexec']}"
         self.run("network", "create", PROJECT)
-        self.run("run", "-d", "--name", self.names["superlink"], *options, f"localhost/{IMAGES['superexec']}", *superlink["command"])
+        self.run("run", "-d", *options, image, *composed["command"])
 
     def certificate(self, name, file="ca.crt"):
         return text_of(self.folder / "certificates" / name / file)
@@ -138,14 +146,15 @@ class Pods(Contained):
 
     def ready(self):
         """As the kubelet would ask."""
-        argv = ["exec", self.container("supernode"), "flower-supernode", "--healthcheck=127.0.0.1:9095"]
-        return "127.0.0.1:9095: serving" in self.run(*argv, check=False)
+        asked = ["flower-supernode", "--healthcheck=127.0.0.1:9095"]
+        said = self.run("exec", self.container("supernode"), *asked, check=False)
+        return "127.0.0.1:9095: serving" in said
 
     def wait_ready(self):
         wait_until(self.ready, "the node is registered", READY_S, 0.5)
 
     def kill(self, service):
-        """As the kernel does it that is out of memory; podman starts nothing again that podman has killed."""
+        """As a kernel without memory does: what podman has killed it does not start again."""
         os.kill(int(self.inspect(service, "{{.State.Pid}}")), signal.SIGKILL)
 
     def stop(self, pod):
@@ -192,10 +201,11 @@ def superlink_ca(pods):
 
 
 def check_restricted(pods, *services):
-    """No user of the machine's, no capability, no way to more rights, a root that is not written to."""
+    """User 49999, no capability, no way to more rights, a root that is not written to."""
     for service in services:
         assert pods.inspect(service, "{{.HostConfig.ReadonlyRootfs}}") == "true"
-        lines = text_of(Path(f"/proc/{pods.inspect(service, '{{.State.Pid}}')}/status")).splitlines()
+        pid = pods.inspect(service, "{{.State.Pid}}")
+        lines = text_of(Path("/proc") / pid / "status").splitlines()
         status = dict(line.split(":\t", 1) for line in lines)
         assert status["Uid"].split() == 4 * ["49999"]
         assert int(status["CapBnd"], 16) == int(status["CapEff"], 16) == 0
@@ -203,8 +213,8 @@ def check_restricted(pods, *services):
 
 
 def test_one_pod(pods):
-    """Node and launcher meet at the socket; a launcher that is killed is answered for, and is there again; a pod that is
-    stopped ends well."""
+    """Node and launcher meet at the socket; a launcher that is killed is answered for, and is there
+    again; a pod that is stopped ends well."""
     pod = pods.play(deployments_of("one-pod")["flower-node"], superlink_ca(pods))
     pods.wait_ready()
     check_restricted(pods, "supernode", "superexec")
@@ -226,8 +236,9 @@ def test_two_deployments(pods):
     tls = {file: pods.certificate("worker-api", file) for file in ("ca.crt", "tls.crt", "tls.key")}
     shared = [config_map("worker-api-tls", tls)]
     shared.append(config_map("launcher", {"launcher": base64.b64encode(os.urandom(32)).decode()}))
-    pods.play(deployments["flower-supernode"], superlink_ca(pods), *shared, alias=":alias=worker-api")
-    pods.play(deployments["flower-superexec"], *shared)
+    supernode, superexec = (deployments[f"flower-{each}"] for each in ("supernode", "superexec"))
+    pods.play(supernode, superlink_ca(pods), *shared, alias=":alias=worker-api")
+    pods.play(superexec, *shared)
     pods.wait_ready()
     check_restricted(pods, "supernode", "superexec")
     assert pods.came_back(pods.knock(1)) == [[0, ""]]
