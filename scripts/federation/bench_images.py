@@ -1,5 +1,5 @@
-"""The sizes of the images of docker/, and how long a node takes from a registry to the SuperLink, beside Python's.
-Run by the python of the newest release, for scripts/bench --images."""
+"""The sizes of the images of docker/, and how long a node takes from a registry to the SuperLink,
+beside Python's. Run by the python of the newest release, for scripts/bench --images."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ RELEASE = "1.41.0"
 PROJECT = f"flwr-bench-{os.getpid()}"
 # What is pulled instead of Flower's own image has what that has, with the base of ours.
 TARGETS = {"ours": "supernode", "python": "flower"}
-TYPES = "application/vnd.docker.distribution.manifest.v2+json"
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MB = 1e6
 FIGURES = [
     ("image, unpacked", "MB", "1/8 of Python's"),
@@ -61,7 +61,8 @@ def size(image):
 
 def pulled_size(address, name):
     """What a pull transfers, in MB: the layers as the registry has them."""
-    request = urllib.request.Request(f"http://{address}/v2/{name}/manifests/latest", headers={"Accept": TYPES})
+    where = f"http://{address}/v2/{name}/manifests/latest"
+    request = urllib.request.Request(where, headers={"Accept": MANIFEST})
     with urllib.request.urlopen(request, timeout=30) as answer:
         manifest = json.load(answer)
     return sum(layer["size"] for layer in manifest["layers"]) / MB
@@ -71,7 +72,8 @@ def push(image, tag):
     """As one layer: an engine does not pull the layers that other images here have, too."""
     (config,) = [each["Config"] for each in json.loads(docker("image", "inspect", image))]
     changes = [f"ENV {each}" for each in config["Env"]]
-    changes += [f"USER {config['User']}", f"WORKDIR {config['WorkingDir']}", 'ENTRYPOINT ["flower-supernode"]']
+    changes += [f"USER {config['User']}", f"WORKDIR {config['WorkingDir']}"]
+    changes += ['ENTRYPOINT ["flower-supernode"]']
     container = docker("create", image, "nothing").split()[-1]
     try:
         with subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE) as export:
@@ -90,17 +92,20 @@ def arguments(programs, address):
     if programs == "python":
         ports = Release(Path(sys.prefix)).supernode_ports(worker_api)
         return usual + [str(word) for pair in ports.items() for word in pair]
-    return [*usual, "--clientappio-api-address", f"127.0.0.1:{worker_api}", "--health-server-address", f"127.0.0.1:{health}"]
+    usual += ["--clientappio-api-address", f"127.0.0.1:{worker_api}"]
+    return [*usual, "--health-server-address", f"127.0.0.1:{health}"]
 
 
 def start(programs, tag, standin):
     """(seconds of the pull, seconds until the node is registered)"""
     standin.forget()
-    quiet = ["-e", "FLWR_TELEMETRY_ENABLED=0", "-e", "FLWR_DISABLE_UPDATE_CHECK=1"]
+    options = ["-d", "--network", "host"]
+    options += ["-e", "FLWR_TELEMETRY_ENABLED=0", "-e", "FLWR_DISABLE_UPDATE_CHECK=1"]
     begin = time.time()
     docker("pull", "-q", tag)
     pulled = time.time()
-    node = docker("run", "-d", "--network", "host", *quiet, tag, *arguments(programs, standin.address)).split()[-1]
+    started = docker("run", *options, tag, *arguments(programs, standin.address))
+    node = started.split()[-1]
     try:
         registered = standin.wait_online(120)
     except Exception:
@@ -132,14 +137,16 @@ def measure(options, programs, values, folder):
 
 def row(values, figure, unit, goal):
     theirs, ours = (values.get((figure, each), []) for each in ("python", "ours"))
-    ratio = number(statistics.median(ours) / statistics.median(theirs)) if theirs and ours else "-"
+    ratio = "-"
+    if theirs and ours:
+        ratio = f"{statistics.median(ours) / statistics.median(theirs):.3f}"
     return f"| {figure}, {unit} | {cell(theirs)} | {cell(ours)} | {ratio} | {goal} |"
 
 
 def main():
     options = parse(__doc__)
     if not has_engine() or not Path("/usr/bin/docker-registry").exists():
-        sys.exit("scripts/bench --images needs a Docker engine, and Debian's package docker-registry.")
+        sys.exit("--images needs a Docker engine, and Debian's package docker-registry")
     programs = [options.programs] if options.programs else ["python", "ours"]
     images = {target: f"{PROJECT}/{target}" for target in ("supernode", "flower", "superexec")}
     values = {}
