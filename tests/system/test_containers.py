@@ -203,6 +203,19 @@ def test_other_user(composed, root):
         assert asked == "localhost:19094: serving\n"
 
 
+def test_plain_launcher(composed):
+    """As Flower's compose files have it: apps are installed in the home that the image has."""
+    options = ["-v", f"{PROJECT}_worker-api-2:/run/worker-api", IMAGES["superexec"]]
+    arguments = ["--insecure", "--plugin-type", "clientapp"]
+    arguments += ["--appio-api-address", "unix:/run/worker-api/socket"]
+    composed.stop("superexec-2")
+    try:
+        with container(*options, *arguments):
+            assert composed.came_back(composed.knock()) == [[0, ""], [0, ""]]
+    finally:
+        composed.start("superexec-2")
+
+
 def test_programs(images):
     """What the images start; one has all programs."""
     for target, name in [("supernode", "flower-supernode"), ("superexec", "flower-superexec"), ("clientapp", "flwr-clientapp")]:
