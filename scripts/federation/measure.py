@@ -291,6 +291,9 @@ def parse(description):
         "--flood", type=float, default=30, help="seconds of each flood; 0: none (30)"
     )
     parser.add_argument("--only-calls", action="store_true", help="of --transports gRPC's calls alone")
+    parser.add_argument(
+        "--images", action="store_true", help="instead: the images of docker/, pulled and run"
+    )
     parser.add_argument("--only-large", action="store_true", help="of 1.41 only large messages")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the table, also to a file")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)

@@ -1,15 +1,15 @@
 """docker/compose.yaml with the images of docker/Dockerfile: scripts/test --containers."""
 
 import contextlib
-import json
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from contained import READY_S, Contained
+from federation.images import build, docker, has_engine, run
 from federation.processes import wait_until
 
 pytestmark = [
@@ -21,32 +21,8 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/digits"
-KNOCK = Path(__file__).parent / "apps/knock"
 PROJECT = f"flwr-test-{os.getpid()}"
 IMAGES = {target: f"{PROJECT}/{target}" for target in ("supernode", "superexec", "clientapp")}
-PACKAGES = "numpy scikit-learn"
-BUILD_S = 3000
-COMMAND_S = 300
-READY_S = 300
-CLI = """
-[superlink]
-default = "local"
-
-[superlink.local]
-address = "127.0.0.1:8000"
-root-certificates = "/certificates/ca.crt"
-"""
-
-
-def run(*argv, check=True, seconds=COMMAND_S, **more):
-    done = subprocess.run(argv, capture_output=True, timeout=seconds, check=False, **more)
-    said = (done.stdout + done.stderr).decode(errors="replace")
-    assert not check or done.returncode == 0, f"{argv}: {done.returncode}\n{said}"
-    return said
-
-
-def docker(*argv, **more):
-    return run("docker", *argv, **more)
 
 
 def compose_command():
@@ -58,27 +34,19 @@ def compose_command():
 @pytest.fixture(scope="module")
 def images():
     """The images, of what git would commit."""
-    if subprocess.run(["docker", "version"], capture_output=True, check=False).returncode:
+    if not has_engine():
         pytest.skip("no Docker engine")
-    files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(files, cwd=ROOT, capture_output=True, check=True).stdout
-    there = b"\0".join(name for name in listed.split(b"\0") if name and (ROOT / os.fsdecode(name)).exists())
-    tar = ["tar", "-c", "--null", "-T", "-"]
-    context = subprocess.run(tar, cwd=ROOT, input=there, capture_output=True, check=True).stdout
-    packages = ["--build-arg", f"APP_PACKAGES={PACKAGES}"]
-    for target, tag in IMAGES.items():
-        build = ["build", "-f", "docker/Dockerfile", "--target", target, "-t", tag, *packages, "-"]
-        docker(*build, input=context, seconds=BUILD_S)
+    build(IMAGES, APP_PACKAGES="numpy scikit-learn")
     yield IMAGES
     docker("rmi", *IMAGES.values(), check=False)
 
 
-class Composed:
+class Composed(Contained):
     """The federation of compose.yaml."""
 
-    def __init__(self, folder):
-        self.folder = folder
-        self.number = 0
+    def __init__(self):
+        super().__init__()
+        self.containers = {}
         self.environ = {
             **os.environ,
             "SUPERNODE_IMAGE": IMAGES["supernode"],
@@ -90,22 +58,17 @@ class Composed:
         return run(*compose_command(), "-f", ROOT / "docker/compose.yaml", *argv, env=self.environ, **more)
 
     def container(self, service):
-        said = run(*compose_command(), "-f", ROOT / "docker/compose.yaml", "ps", "-q", service, env=self.environ)
-        return said.split()[-1]
-
-    def inspect(self, service, what):
-        return docker("inspect", "-f", what, self.container(service)).strip()
-
-    def logs(self, service):
-        return docker("logs", self.container(service))
+        if service not in self.containers:
+            self.containers[service] = self.compose("ps", "-q", service).split()[-1]
+        return self.containers[service]
 
     def stop(self, service):
         """Its exit status."""
         docker("stop", "-t", "40", self.container(service))
-        return int(self.inspect(service, "{{.State.ExitCode}}"))
+        return self.exit_status(service)
 
     def kill(self, service):
-        docker("kill", self.container(service))
+        super().kill(service)
         docker("wait", self.container(service))
 
     def start(self, service):
@@ -118,49 +81,13 @@ class Composed:
         for service in services:
             wait_until(lambda: self.healthy(service), f"{service} is healthy", READY_S, 0.5)
 
-    def has(self, service, path):
-        return "yes" in docker("exec", self.container(service), "sh", "-c", f"test -e {path} && echo yes", check=False)
-
-    def touch(self, service, path):
-        docker("exec", self.container(service), "touch", path)
-
-    def flwr(self, *argv, **more):
-        return docker("exec", self.container("superlink"), "flwr", *argv, **more)
-
-    def copy_app(self, folder):
-        """Hand the app to the SuperLink's container, which has a folder in memory for it."""
-        self.number += 1
-        at = f"/tmp/{self.number}"
-        config = f"mkdir -p {at} $FLWR_HOME; cat > $FLWR_HOME/config.toml"
-        superlink = self.container("superlink")
-        docker("exec", "-i", superlink, "sh", "-c", config, input=CLI.encode())
-        packed = subprocess.run(["tar", "-c", "-C", folder, "."], capture_output=True, check=True)
-        docker("exec", "-i", superlink, "tar", "-x", "-C", at, input=packed.stdout)
-        # It would take the place of what config.toml says.
-        docker("exec", superlink, "sed", "-i", r"/^\[tool.flwr.federations/,$d", f"{at}/pyproject.toml")
-        return at
-
     def knock(self, gate=""):
-        """A run that sends a message to each node; what is at the path in the end is what came back."""
-        at = self.copy_app(KNOCK)
-        config = f'nodes=2 result="{at}/result" gate="{gate}"'
-        self.flwr("run", at, "local", "--run-config", config)
-        return f"{at}/result"
-
-    def came_back(self, result):
-        """[code, reason] of each node's reply, sorted."""
-        wait_until(lambda: self.has("superlink", result), "the run's result", READY_S, 0.5)
-        found = json.loads(docker("exec", self.container("superlink"), "cat", result))
-        return sorted(reply for replies in found.values() for reply in replies)
-
-    def wait_at_gate(self, gate, *services):
-        for service in services:
-            wait_until(lambda: self.has(service, f"{gate}.reached"), f"{service} is at work", READY_S, 0.5)
+        return super().knock(2, gate)
 
 
 @pytest.fixture(scope="module")
-def composed(images, tmp_path_factory, request):
-    federation = Composed(tmp_path_factory.mktemp("compose"))
+def composed(images, request):
+    federation = Composed()
     failed = request.session.testsfailed
     try:
         federation.compose("up", "-d", seconds=600)
@@ -174,8 +101,7 @@ def composed(images, tmp_path_factory, request):
 
 @pytest.fixture
 def gate(composed):
-    composed.number += 1
-    return f"/tmp/gate-{composed.number}"
+    return composed.new_gate()
 
 
 def test_run(composed):
@@ -275,6 +201,19 @@ def test_other_user(composed, root):
         wait_until(lambda: docker(*healthy).strip() == "healthy", "it is healthy", READY_S, 0.5)
         asked = docker("exec", node, "/usr/local/bin/flower-supernode", "--healthcheck", "localhost:19094")
         assert asked == "localhost:19094: serving\n"
+
+
+def test_plain_launcher(composed):
+    """As Flower's compose files have it: apps are installed in the home that the image has."""
+    options = ["-v", f"{PROJECT}_worker-api-2:/run/worker-api", IMAGES["superexec"]]
+    arguments = ["--insecure", "--plugin-type", "clientapp"]
+    arguments += ["--appio-api-address", "unix:/run/worker-api/socket"]
+    composed.stop("superexec-2")
+    try:
+        with container(*options, *arguments):
+            assert composed.came_back(composed.knock()) == [[0, ""], [0, ""]]
+    finally:
+        composed.start("superexec-2")
 
 
 def test_programs(images):

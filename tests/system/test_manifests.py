@@ -2,6 +2,7 @@
 that our programs know each option in them."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cluster_desk import cluster_desk
 from federation.release import PYTHON
 
 pytestmark = pytest.mark.ours
@@ -17,6 +19,8 @@ DOCKER = Path(__file__).parents[2] / "docker"
 KUSTOMIZATIONS = ["one-pod", "two-deployments"]
 TOOLS = PYTHON / "manifests/bin"  # by scripts/setup --for-tests
 RENDER = Path(__file__).parent / "render_chart.py"
+# kubectl, for the commands of docs/deployment.md: says what it would make.
+DRY = 'kubectl() { [ $1 = apply ] || command kubectl "$@" --dry-run=client -o yaml; echo ---; }\n'
 
 CHARTS = {
     "defaults": "{}",
@@ -94,6 +98,46 @@ def test_schema(manifests, tmp_path):
     file = tmp_path / "objects.yaml"
     file.write_text(yaml.safe_dump_all(manifests), encoding="utf-8")
     run(validate, "--strict", file)
+
+
+@pytest.mark.parametrize("verb", ["create", "apply"])
+def test_kubectl(manifests, tmp_path, verb):
+    """kubectl would send each object; a stand-in answers what it asks a cluster first."""
+    if not shutil.which("kubectl"):
+        pytest.skip("no kubectl")
+    file = tmp_path / "objects.yaml"
+    file.write_text(yaml.safe_dump_all(manifests), encoding="utf-8")
+    argv = [verb, "--dry-run=client", "--validate=false", "-o", "name", "-f", file]
+    environ = {**os.environ, "KUBECONFIG": "", "HOME": str(tmp_path)}
+    with cluster_desk() as address:
+        sent = run("kubectl", "--server", address, *argv, env=environ)
+    names = [each.rpartition("/")[2] for each in sent.split()]
+    assert sorted(names) == sorted(each["metadata"]["name"] for each in manifests)
+
+
+def test_commands(tmp_path):
+    """The commands of docs/deployment.md make what the manifests mount."""
+    if not shutil.which("kubectl") or not shutil.which("openssl"):
+        pytest.skip("no kubectl, or no openssl")
+    text = (DOCKER.parent / "docs/deployment.md").read_text("utf-8")
+    (block,) = re.findall(r"```\n(kubectl create configmap.*?)```", text, re.S)
+    (tmp_path / "docker").symlink_to(DOCKER)
+    (tmp_path / "ca.crt").write_text("a certificate\n", encoding="utf-8")
+    said = run("bash", "-ec", DRY + block, cwd=tmp_path)
+    made = [each for each in yaml.safe_load_all(said) if each]
+    keys = {each["metadata"]["name"]: set(each["data"]) for each in made}
+    files = sorted((DOCKER / "kubernetes").glob("*/*.yaml"))
+    objects = [each for file in files for each in yaml.safe_load_all(file.read_text("utf-8"))]
+    for volume in (volume for pod in pods(objects) for volume in pod["volumes"]):
+        source = volume.get("configMap") or volume.get("secret")
+        if source:
+            name = source.get("name") or source["secretName"]
+            assert {item["key"] for item in source.get("items", [])} <= keys[name]
+    assert keys == {
+        "superlink-ca": {"ca.crt"},
+        "worker-api-tls": {"ca.crt", "tls.crt", "tls.key"},
+        "launcher": {"launcher"},
+    }
 
 
 def test_restricted(manifests):
