@@ -125,15 +125,30 @@ static struct message *find_held(const struct admission *admission, const struct
 /* Is text the token of an inline message, which an agent has given to a worker of another kind? */
 static bool is_number(const struct admission *admission, const char *text)
 {
+	const struct message *message;
 	uint64_t token = 0;
 
-	return number_u64(text, &token) == 0 && node_message_of(admission->node, token);
+	if (number_u64(text, &token))
+		return false;
+	message = node_message_of(admission->node, token);
+	return message && node_message_form(message) == MESSAGE_INLINE;
 }
 
-/* The caller shows no token that lives. text: the one that it shows, or NULL. */
-static void refuse_token(struct admission *admission, struct request *request, const char *text)
+/* Does the request show such a token, in a header or as the text that its body begins with? */
+static bool shows_number(const struct admission *admission, const struct request *request)
 {
-	if (text && is_number(admission, text))
+	const char *header = header_token(request);
+	char text[TASK_TOKEN_DIGITS + 1];
+
+	if (header)
+		return is_number(admission, header);
+	return app_first_token(&request->body, text) && is_number(admission, text);
+}
+
+/* The caller shows no token that lives. */
+static void refuse_token(struct admission *admission, struct request *request)
+{
+	if (shows_number(admission, request))
 		refuse(admission, request, OUTCOME_FAILED_PRECONDITION, ADMISSION_NEEDS_INLINE);
 	else
 		refuse(admission, request,
@@ -143,24 +158,23 @@ static void refuse_token(struct admission *admission, struct request *request, c
 			ADMISSION_TOKEN_OVER);
 }
 
-/* Is it the message of a task? Else the request was refused. text as above. */
-static struct message *admit_task(struct admission *admission, struct request *request,
-	struct message *message, const char *text)
+/* Is it the message of a task? Else the request was refused. */
+static struct message *admit_task(
+	struct admission *admission, struct request *request, struct message *message)
 {
 	if (message && node_message_form(message) == MESSAGE_OBJECTS)
 		return message;
 	if (message)
 		refuse(admission, request, OUTCOME_INVALID_ARGUMENT, "the token is of no task");
 	else
-		refuse_token(admission, request, text);
+		refuse_token(admission, request);
 	return NULL;
 }
 
 /* The message of a task's token in a header; NULL: the request was refused. */
 static struct message *admit_header(struct admission *admission, struct request *request)
 {
-	return admit_task(admission, request, find_message(admission, request),
-		header_token(request));
+	return admit_task(admission, request, find_message(admission, request));
 }
 
 /* Is its caller still there? Else the request was refused: nobody would learn what became of it. */
@@ -200,8 +214,8 @@ static struct message *find_shown(const struct admission *admission, const struc
 static struct message *admit_shown(
 	struct admission *admission, struct request *request, enum admission_rule rule)
 {
-	struct message *message = admit_task(
-		admission, request, find_shown(admission, request, rule), header_token(request));
+	struct message *message =
+		admit_task(admission, request, find_shown(admission, request, rule));
 	int r;
 
 	if (!message)
@@ -272,7 +286,7 @@ static bool content_admit(const struct content *content, struct message **messag
 		return false;
 	*message_out = node_message_of(admission->node, content->token);
 	if (!*message_out)
-		refuse_token(admission, content->request, NULL);
+		refuse_token(admission, content->request);
 	return *message_out != NULL;
 }
 

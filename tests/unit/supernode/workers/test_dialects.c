@@ -252,7 +252,8 @@ static void a_text_that_is_no_token_is_refused(void **state)
 	other[200] = other[200] == '0' ? '1' : '0';
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		assert_int_equal(pull_with(methods[i], other), OUTCOME_PERMISSION_DENIED);
-		assert_int_equal(pull_with(methods[i], "4711"), OUTCOME_PERMISSION_DENIED);
+		/* A part of one is none. */
+		assert_int_equal(pull_with(methods[i], "4712"), OUTCOME_PERMISSION_DENIED);
 	}
 	assert_int_equal(say_nothing(IO("PullAppInputs"), NULL), OUTCOME_PERMISSION_DENIED);
 	/* A header is looked at first. */
@@ -491,6 +492,28 @@ static enum outcome ask_for(const char *method, char details[256])
 	return call.outcome;
 }
 
+/* The same of a worker of dialects 2 - 4, which shows the number in its bodies. */
+static void check_told_by_body(uint64_t inline_token)
+{
+	static const char *const methods[] = {IO("PullAppInputs"), IO("PullClientAppInputs"),
+		IO("PullMessage"), IO("PushAppOutputs")};
+	char text[32];
+
+	rig.task_token[0] = '\0';
+	snprintf(text, sizeof text, "%llu", (unsigned long long)inline_token);
+	assert_int_equal(pull(inline_token, NULL), OUTCOME_OK);
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		auto_(call_done) struct call call;
+		struct slices body = {0};
+
+		token_body(text, &body);
+		call_make(&call, methods[i]);
+		call_body(&call, &body);
+		assert_int_equal(call.outcome, OUTCOME_FAILED_PRECONDITION);
+		assert_non_null(strstr(call.details, "need a worker of Flower 1.15 to 1.18"));
+	}
+}
+
 static void a_worker_of_the_wrong_kind_is_told_which_is_needed(void **state)
 {
 	static const char *const methods[] = {IO("ListAppsToLaunch"),
@@ -510,7 +533,7 @@ static void a_worker_of_the_wrong_kind_is_told_which_is_needed(void **state)
 		assert_int_equal(ask_for(methods[i], details), OUTCOME_OK);
 	snprintf(rig.task_token, sizeof rig.task_token, "%llu", (unsigned long long)inline_token);
 	assert_int_equal(say_nothing("PullTaskInput", NULL), OUTCOME_FAILED_PRECONDITION);
-	rig.task_token[0] = '\0';
+	check_told_by_body(inline_token);
 	objects_message_to_node();
 	assert_int_equal(ask_for("GetToken", details), OUTCOME_FAILED_PRECONDITION);
 	assert_non_null(strstr(details, "need a worker of Flower 1.20 or later"));
