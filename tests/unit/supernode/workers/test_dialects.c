@@ -348,6 +348,26 @@ static void a_heartbeat_says_whether_the_token_lives(void **state)
 	assert_int_equal(listed(IO("ListAppsToLaunch")), RUN_ID);
 }
 
+/* Whatever the launcher's release: nothing in its calls tells 1.21 from 1.29. */
+static void a_token_that_is_not_used_is_for_the_next_one(void **state)
+{
+	char first[NODE_TOKEN_TEXT_BYTES];
+
+	offer();
+	request_token(RUN_ID);
+	memcpy(first, token, sizeof first);
+	kit_clock_pass(NODE_CLAIM_MS - 1);
+	node_tick(rig.node, now_is());
+	assert_int_equal(listed(IO("ListAppsToLaunch")), 0);
+	kit_clock_pass(1);
+	node_tick(rig.node, now_is());
+	assert_int_equal(listed(IO("GetRunIdsWithPendingMessages")), RUN_ID);
+	request_token(RUN_ID);
+	assert_string_not_equal(token, first);
+	assert_int_equal(pull_with(IO("PullClientAppInputs"), first), OUTCOME_PERMISSION_DENIED);
+	assert_int_equal(pull_with(IO("PullClientAppInputs"), token), OUTCOME_OK);
+}
+
 /* From 1.26 on a worker that asks for its inputs sends heartbeats; 1.20 does not. */
 static void heartbeats_are_expected_of_who_sends_them(void **state)
 {
@@ -552,6 +572,7 @@ int main(void)
 		OFFERING(broken_bodies_are_refused),
 		OFFERING(with_a_secret_launchers_sign),
 		OFFERING(a_heartbeat_says_whether_the_token_lives),
+		OFFERING(a_token_that_is_not_used_is_for_the_next_one),
 		OFFERING(heartbeats_are_expected_of_who_sends_them),
 		OFFERING(objects_are_those_of_a_worker_s_message),
 		OFFERING(objects_are_those_of_a_run),
