@@ -449,7 +449,7 @@ static void server_down(void *arg)
 
 	health->server = NULL;
 	metrics_log(&health->metrics, health->log, LOG_LEVEL_DEBUG, "health: calls");
-	door_detach(health->door);
+	door_detach(health->door, NULL);
 	assert(!health->watchers);
 	if (health->done)
 		health->done(health->done_arg);

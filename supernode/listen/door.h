@@ -130,8 +130,9 @@ void door_count_refused(struct door *door, const struct peer *peer);
  * out. */
 void door_complain(struct door *door, const struct peer *peer, const char *what);
 
-/* The servers have been shut down. */
-void door_detach(struct door *door);
+/* This server (front_end.server) has been shut down: it is told and given nothing any more. NULL:
+ * all of them. */
+void door_detach(struct door *door, const void *server);
 
 /* Stop accepting, close connections that are not served yet; the others end with their server. */
 void door_close(struct door *door);

@@ -48,7 +48,7 @@ struct guests {
 	const struct guests_ops *ops;
 	void *arg;
 	struct door *door;
-	bool served; /* from the start of the server to its end */
+	bool served; /* from the start of the servers until they are stopped */
 	struct timer *sweep;
 	struct process_looks *looks;
 	int64_t started_ms;
@@ -509,13 +509,14 @@ unsigned guests_count(const struct guests *guests)
 
 void guests_stop(struct guests *guests)
 {
+	guests->served = false;
 	door_close(guests->door);
 }
 
-void guests_detach(struct guests *guests)
+void guests_detach(struct guests *guests, const void *server)
 {
-	guests->served = false;
-	door_detach(guests->door);
+	guests->served = guests->served && server;
+	door_detach(guests->door, server);
 }
 
 void guests_free(struct guests *guests)
@@ -524,7 +525,7 @@ void guests_free(struct guests *guests)
 		return;
 	if (guests->door) {
 		guests_stop(guests);
-		guests_detach(guests);
+		guests_detach(guests, NULL);
 	}
 	process_looks_free(take_pointer(&guests->looks));
 	door_free(guests->door);

@@ -158,7 +158,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	door_detach(rig.door);
+	door_detach(rig.door, NULL);
 	door_free(rig.door);
 	assert_int_equal(rig.ended, rig.begun);
 	close_fd(&rig.alpha.fd);

@@ -122,7 +122,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	door_detach(rig.door);
+	door_detach(rig.door, NULL);
 	door_free(rig.door);
 	if (rig.server >= 0)
 		close_fd(&rig.server);
