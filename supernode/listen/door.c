@@ -111,6 +111,11 @@ bool connection_sends_too_much(struct connection *connection)
 	return allowance_exceeded(&connection->allowance, &connection->door->debt, clock_now_ms());
 }
 
+bool connection_is_half_closed(const struct connection *connection)
+{
+	return connection->relay && relay_is_half_closed(connection->relay);
+}
+
 uint64_t connection_received(const struct connection *connection)
 {
 	return connection->relay ? relay_body_bytes(connection->relay)

@@ -424,6 +424,13 @@ bool guests_open(const struct guests *guests, const struct peer *peer)
 	return guest_find(guests, peer) != NULL;
 }
 
+bool guests_stays(const struct guests *guests, const struct peer *peer)
+{
+	const struct guest *guest = guest_find(guests, peer);
+
+	return guest && !connection_is_half_closed(&guest->connection);
+}
+
 uint64_t guests_received(const struct guests *guests, const struct peer *peer)
 {
 	const struct guest *guest = guest_find(guests, peer);

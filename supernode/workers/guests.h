@@ -71,6 +71,9 @@ const char *guests_address(const struct guests *guests);
 void guests_used(struct guests *guests, const struct peer *peer);
 /* Is it still there? Calls may come home after their connection's end. */
 bool guests_open(const struct guests *guests, const struct peer *peer);
+/* The same, and it has not ended its half: then it may have gone, and what must not be lost is not
+ * given to it. */
+bool guests_stays(const struct guests *guests, const struct peer *peer);
 /* Callers describe themselves in this header: with the mark of a peer of ours
  * (base/process_mark.h). */
 #define GUESTS_SAID_HEADER "user-agent"
