@@ -22,8 +22,8 @@
 
 #define WAIT_TEXT "30000"
 /* An answer that took so long was worth waiting for; whoever takes longer keeps the question. */
-#define WAITED_MS         1000
-#define CLAIM_MS          30000 /* for the answer to a claim */
+#define WAITED_MS 1000
+#define CLAIM_MS  30000 /* for the answer to a claim */
 /* For the answer to a question over HTTP, which has no keepalive: longer than a SuperNode that
  * keeps the question lets it wait. */
 #define HTTP_ANSWER_MS    90000
@@ -57,11 +57,11 @@ struct work_poll {
 	int64_t away_ms; /* the last wait for a SuperNode that is away; 0: it is there */
 	work_poll_fn *got;
 	void *arg;
-	bool refused;   /* in one of the ways: it knows that, but not us */
-	bool looking;   /* for another carrier */
+	bool refused;              /* in one of the ways: it knows that, but not us */
+	bool looking;              /* for another carrier */
 	enum outcome lost_outcome; /* of the call that was not answered, and its words: told when */
 	char lost[256];            /* there is none */
-	bool met;       /* it has been there */
+	bool met;                  /* it has been there */
 	bool asking;
 	bool stopped;
 	bool orphaned; /* freed while a call is out: its end frees */
