@@ -266,7 +266,8 @@ static bool names_object(const struct message *message, const struct object_id *
 
 	object_id_format(id, text);
 	return strcmp(message->instruction.envelope.metadata.message_id, text) == 0 ||
-	       (message->state == MESSAGE_WORKING && has_object(message->instruction.objects, id)) ||
+	       (message->state == MESSAGE_WORKING &&
+		       has_object(message->instruction.objects, id)) ||
 	       has_object(node_reply_objects(message), id);
 }
 

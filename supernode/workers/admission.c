@@ -199,8 +199,8 @@ static struct message *find_named(const struct admission *admission, const struc
 
 /* The message of a call whose token, if it shows one, is in a header or in the body; NULL: of none.
  */
-static struct message *find_shown(const struct admission *admission, const struct request *request,
-	enum admission_rule rule)
+static struct message *find_shown(
+	const struct admission *admission, const struct request *request, enum admission_rule rule)
 {
 	struct message *message;
 

@@ -123,9 +123,9 @@ static int setup(void **state)
 	asker.kind = CARRIER_HTTP;
 	assert_int_equal(loop_new(&asker.loop), 0);
 	kit_log_init(&asker.log, "test", LOG_LEVEL_INFO);
-	assert_int_equal(work_poll_new(asker.loop, NULL, asker.log.log,
-				 &(struct work_poll_options){.address = "host:1", .got = got},
-				 &asker.poll),
+	assert_int_equal(
+		work_poll_new(asker.loop, NULL, asker.log.log,
+			&(struct work_poll_options){.address = "host:1", .got = got}, &asker.poll),
 		0);
 	work_poll_ask(asker.poll);
 	next_call();
