@@ -83,6 +83,9 @@ int failure_reply_new(struct loop *loop, struct rpc *rpc, struct log *log,
 		.task_token = options->task_token,
 		.spelling = options->spelling,
 		.http = options->http,
+		/* Of an inline message all inputs are one answer: it cannot be had without content.
+		 */
+		.without_content = true,
 		.retry_ms = options->patient ? CLOCK_NEVER : RETRY_MS};
 	auto_(failure_reply_free_at_exit) struct failure_reply *reply = calloc(1, sizeof *reply);
 	int r;

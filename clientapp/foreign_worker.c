@@ -105,6 +105,8 @@ int foreign_worker_new(struct loop *loop, struct log *log,
 		.token = start->token,
 		.task_token = start->task_token,
 		.token_file = start->token_file,
+		.tls = start->tls,
+		.root_certificates = start->root_certificates,
 		.parent_pid = getpid()};
 	auto_(command_free_at_exit) char **command = NULL;
 	struct foreign_worker *worker;

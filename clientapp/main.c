@@ -12,6 +12,7 @@
 #include "clientapp/api/api_tls.h"
 #include "clientapp/api/spelling.h"
 #include "clientapp/foreign_worker.h"
+#include "clientapp/health_port.h"
 #include "clientapp/launcher.h"
 #include "clientapp/options.h"
 #include "clientapp/worker.h"
@@ -200,7 +201,9 @@ static int run_worker(struct program *program, const struct control_start *start
 static int run_launcher(struct program *program, struct launcher_options *options)
 {
 	const sigset_t signals = loop_block_signals();
-	const struct reason nothing = {0};
+	const char *health = options->given->health_server_address;
+	struct health_port *health_port = NULL;
+	struct reason why = {0};
 	struct rpc *rpc = NULL;
 	int status = EXIT_SUCCESS;
 	int r = rpc_new(program->loop, &rpc);
@@ -209,6 +212,8 @@ static int run_launcher(struct program *program, struct launcher_options *option
 		r = http_new(program->loop, &options->http);
 	if (r == 0)
 		r = launcher_new(program->loop, rpc, program->log, options, &program->launcher);
+	if (r == 0 && health)
+		r = health_port_new(rpc, program->log, health, &health_port, &why);
 	if (r == 0)
 		r = loop_signals(program->loop, &signals, on_signal, program);
 	if (r == 0) {
@@ -216,13 +221,14 @@ static int run_launcher(struct program *program, struct launcher_options *option
 		r = loop_run(program->loop);
 	}
 	if (r)
-		status = cannot_work(program, r, &nothing);
+		status = cannot_work(program, r, &why);
 	else if ((options->given->run_once || options->given->token_text) &&
 		 !program->interrupted && !launcher_succeeded(program->launcher))
 		status = EXIT_FAILURE;
 	launcher_free(program->launcher);
 	/* rpc_free() runs the loop, which may bring signals. */
 	program->launcher = NULL;
+	health_port_free(health_port);
 	http_free(options->http);
 	if (rpc)
 		rpc_free(rpc);

@@ -56,6 +56,9 @@ static const struct row rows[] = {
 			   "clientapp (default, and all there is).")},
 	{LAUNCHER, ROW_TEXT("executor", AT(executor), "NAME",
 			   "subprocess (default, and all there is).")},
+	{LAUNCHER,
+		ROW_TEXT("health-server-address", AT(health_server_address), "HOST:PORT",
+			"Answer gRPC health checks there, without TLS, as long as this program runs.")},
 	{BOTH, LAUNCH_ROW_FLWR_DIR(LAUNCH)},
 	{BOTH, LAUNCH_ROW_PYTHON(LAUNCH)},
 	{BOTH, LAUNCH_ROW_APP_USER(LAUNCH)},
@@ -83,9 +86,7 @@ static const struct row rows[] = {
 	/* Flower's name before 1.15. */
 	{CLIENTAPP, ROW_REFUSED("supernode", "HOST:PORT",
 			    "--supernode is called --clientappio-api-address ADDR")},
-	/* Options of Flower's releases that are not there. */
-	{LAUNCHER, ROW_NOT_HERE("health-server-address", "HOST:PORT",
-			   "leave it out; the program ends when it cannot work")},
+	/* An option of Flower's releases that is not there. */
 	{LAUNCHER, ROW_NOT_HERE("executor-config", "FILE",
 			   "it is for executors other than subprocess; leave it out")},
 };
@@ -265,7 +266,9 @@ static int check_tls(const struct clientapp_options *options, struct reason *why
 
 static int check_launcher(const struct clientapp_options *options, struct reason *why)
 {
+	struct reason cause = {0};
 	char shown[64];
+	int r;
 
 	if (options->plugin_type && strcmp(options->plugin_type, "clientapp") != 0) {
 		text_quote(options->plugin_type, strlen(options->plugin_type), shown, sizeof shown);
@@ -279,7 +282,12 @@ static int check_launcher(const struct clientapp_options *options, struct reason
 			"--executor %s is not in this version: apps run as processes beside this program, use --executor subprocess",
 			shown);
 	}
-	return 0;
+	r = options->health_server_address
+		    ? address_check(options->health_server_address, true, &cause)
+		    : 0;
+	return r ? reason_exit(why, r, EXIT_CODE_ADDRESS_INVALID, "--health-server-address %s",
+			   cause.text)
+		 : 0;
 }
 
 static int check(struct clientapp_options *options, struct reason *why)

@@ -30,7 +30,8 @@ struct clientapp_options {
 	const char *client_key;
 	int64_t parent_pid; /* 0: not given */
 	const char *plugin_type, *executor;
-	const char *secret_file; /* of the launchers */
+	const char *secret_file;           /* of the launchers */
+	const char *health_server_address; /* NULL: none */
 	bool run_once;
 	bool signed_apps; /* refuse an installed app that is not as its FAB */
 };

@@ -113,6 +113,7 @@ static const struct carrier_ops http_ops = {
 int carrier_http_new(const struct carrier_options *options, struct carrier **out)
 {
 	auto_(free_at_exit) struct http_carrier *made = calloc(1, sizeof *made);
+	const struct rpc_tls none = {0}, *tls = options->tls ? options->tls : &none;
 	int r;
 
 	if (!made)
@@ -121,7 +122,9 @@ int carrier_http_new(const struct carrier_options *options, struct carrier **out
 	made->token = options->token;
 	r = http_client_new(options->http,
 		&(struct http_client_options){.address = options->address,
-			.ca_pem = options->tls ? options->tls->trusted_pem : NULL,
+			.ca_pem = tls->trusted_pem,
+			.chain_pem = tls->chain_pem,
+			.key_pem = tls->key_pem,
 			.receive_max_bytes = options->receive_max_bytes,
 			.user_agent = "flwr-native/" FLWR_RELEASE,
 			.log = options->log},

@@ -29,7 +29,9 @@ struct conversation_options {
 			     CLOCK_NEVER: for ever */
 	uint64_t content_max_bytes; /* that the content of inputs may have when it is written out
 				       (record_dict_bytes()); 0: no limit */
-	void (*gone)(void *arg);    /* the token is of no use any more: once; NULL: not told */
+	bool without_content;    /* the inputs are for an answer that needs no content: its objects
+				    are not fetched. An inline message comes whole all the same */
+	void (*gone)(void *arg); /* the token is of no use any more: once; NULL: not told */
 	void *arg;
 };
 

@@ -77,6 +77,8 @@ static int look_start(struct finder *finder)
 	r = http_client_new(finder->options.http,
 		&(struct http_client_options){.address = finder->address,
 			.ca_pem = tls ? tls->trusted_pem : NULL,
+			.chain_pem = tls ? tls->chain_pem : NULL,
+			.key_pem = tls ? tls->key_pem : NULL,
 			.receive_max_bytes = ANSWER_BYTES,
 			.user_agent = "flwr-native/" FLWR_RELEASE},
 		&look->client);

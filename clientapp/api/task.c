@@ -160,6 +160,7 @@ struct conversation *task_new(
 	task->token = strdup(options->task_token);
 	task->content_max_bytes =
 		options->content_max_bytes ? options->content_max_bytes : UINT64_MAX;
+	task->without_content = options->without_content;
 	task->gone = options->gone;
 	task->arg = options->arg;
 	task->heartbeat = timer_new(loop, heartbeat, task);

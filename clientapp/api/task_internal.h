@@ -84,6 +84,7 @@ struct task {
 	const struct spelling *spelling;
 	char *token;
 	uint64_t content_max_bytes;
+	bool without_content; /* no objects are pulled */
 	struct timer *heartbeat;
 	bool ending;             /* the last call is on its way: what heartbeats say is old */
 	bool is_gone;            /* the SuperNode does not know it any more */

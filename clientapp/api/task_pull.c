@@ -413,6 +413,10 @@ static void message_came(void *arg, struct carrier_result *result)
 	}
 	if (r == 0)
 		r = read_message(&task->pull, &messages);
+	if (r == 0 && task->without_content) {
+		confirm(task);
+		r = 1;
+	}
 	if (r == 0)
 		r = fetch_begin(task);
 	if (r > 0)

@@ -22,8 +22,11 @@
 
 #define WAIT_TEXT "30000"
 /* An answer that took so long was worth waiting for; whoever takes longer keeps the question. */
-#define WAITED_MS         1000
-#define CLAIM_MS          30000 /* for the answer to a claim */
+#define WAITED_MS 1000
+#define CLAIM_MS  30000 /* for the answer to a claim */
+/* For the answer to a question over HTTP, which has no keepalive: longer than a SuperNode that
+ * keeps the question lets it wait. */
+#define HTTP_ANSWER_MS    90000
 #define POLL_MIN_MS       100
 #define POLL_MAX_MS       1000
 #define AWAY_FIRST_MS     100 /* between tries of a SuperNode that cannot be reached, doubled */
@@ -54,10 +57,11 @@ struct work_poll {
 	int64_t away_ms; /* the last wait for a SuperNode that is away; 0: it is there */
 	work_poll_fn *got;
 	void *arg;
-	bool refused;   /* in one of the ways: it knows that, but not us */
-	bool looking;   /* for another carrier */
-	char lost[256]; /* words that are told when there is none */
-	bool met;       /* it has been there */
+	bool refused;              /* in one of the ways: it knows that, but not us */
+	bool looking;              /* for another carrier */
+	enum outcome lost_outcome; /* of the call that was not answered, and its words: told when */
+	char lost[256];            /* there is none */
+	bool met;                  /* it has been there */
 	bool asking;
 	bool stopped;
 	bool orphaned; /* freed while a call is out: its end frees */
@@ -217,16 +221,18 @@ static void is_away(struct work_poll *poll, enum outcome outcome, const char *de
 		clock_after(now, pace_double(&poll->away_ms, AWAY_FIRST_MS, AWAY_MAX_MS)));
 }
 
-/* The leading question was not answered as it should be. */
+/* The leading question was not answered as it should be. Over HTTP, which says little about who
+ * answers, it may be another release by now: gRPC is looked for again, whatever has come. */
 static void no_answer(struct work_poll *poll, const struct carrier_result *result)
 {
 	if (poll->looking)
 		return;
-	if (result->outcome != OUTCOME_UNAVAILABLE) {
+	if (result->outcome != OUTCOME_UNAVAILABLE && finder_kind(poll->finder) == CARRIER_GRPC) {
 		is_away(poll, result->outcome, result->details);
 		return;
 	}
 	poll->looking = true;
+	poll->lost_outcome = result->outcome;
 	snprintf(poll->lost, sizeof poll->lost, "%s", result->details);
 	finder_look(poll->finder);
 }
@@ -250,7 +256,7 @@ static void looked(void *arg, bool found)
 		if (!leader(poll)->call)
 			timer_set(leader(poll)->timer, 0);
 	} else {
-		is_away(poll, OUTCOME_UNAVAILABLE, poll->lost);
+		is_away(poll, poll->lost_outcome, poll->lost);
 	}
 }
 
@@ -379,7 +385,7 @@ static void is_unknown(struct question *question, const struct carrier_result *r
 	for (size_t i = 0; i < ASK_N; i++)
 		all = all && poll->questions[i].unknown;
 	if (all)
-		is_away(poll, result->outcome, result->details);
+		no_answer(poll, result);
 	else if (question == &poll->questions[ASK_TOKEN])
 		ask_for_task(poll);
 }
@@ -480,6 +486,7 @@ static void ask_again(void *arg)
 	struct carrier_call options = {
 		.path = task ? poll->way->ask : "/" WORKER_API_CLIENT_APP_IO "/GetToken",
 		.headers = heading.v,
+		.timeout_ms = finder_kind(poll->finder) == CARRIER_HTTP ? HTTP_ANSWER_MS : 0,
 		.done = call_done,
 		.arg = question};
 	struct slices body = {0};

@@ -13,7 +13,8 @@ struct http_client {
 	struct http *http;
 	LIST_HEAD(, http_call) calls; /* all that are out */
 	char *address;
-	char *ca_pem; /* NULL: plain text */
+	char *ca_pem;              /* NULL: plain text */
+	char *chain_pem, *key_pem; /* NULL: none is shown */
 	char *user_agent;
 	uint64_t receive_max_bytes;
 	bool loopback; /* never a proxy */

@@ -87,6 +87,10 @@ static void client_drop(struct http_client *client)
 	timer_free(client->progress);
 	free(client->address);
 	free(client->ca_pem);
+	free(client->chain_pem);
+	if (client->key_pem)
+		explicit_bzero(client->key_pem, strlen(client->key_pem));
+	free(client->key_pem);
 	free(client->user_agent);
 	free(client);
 }
@@ -116,6 +120,8 @@ int http_client_new(
 		return -ENOMEM;
 	if (!copy_text(options->address, &client->address) ||
 		!copy_text(options->ca_pem, &client->ca_pem) ||
+		!copy_text(options->chain_pem, &client->chain_pem) ||
+		!copy_text(options->key_pem, &client->key_pem) ||
 		!copy_text(options->user_agent, &client->user_agent))
 		return -ENOMEM;
 	client->http = http;

@@ -19,6 +19,9 @@ struct http_call;
 struct http_client_options {
 	const char *address; /* "host:port", "[::1]:8000" */
 	const char *ca_pem;  /* TLS, with these trusted certificates (PEM); NULL: plain text */
+	/* With TLS: the own certificate, with those between it and the root, and its key, both PEM,
+	 * for a server that asks for one; both or none. */
+	const char *chain_pem, *key_pem;
 	uint64_t receive_max_bytes;
 	const char *user_agent; /* NULL: none */
 	struct log *log;        /* for the progress of long calls; borrowed; NULL: not told */

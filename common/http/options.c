@@ -309,6 +309,14 @@ static void set_trust(struct setter *s, const struct http_client *client, bool v
 	pem.data = client->ca_pem;
 	pem.len = strlen(client->ca_pem);
 	SET(s, CAINFO_BLOB, &pem);
+	if (!client->key_pem)
+		return;
+	pem.data = client->chain_pem;
+	pem.len = strlen(client->chain_pem);
+	SET(s, SSLCERT_BLOB, &pem);
+	pem.data = client->key_pem;
+	pem.len = strlen(client->key_pem);
+	SET(s, SSLKEY_BLOB, &pem);
 }
 
 static void set_post(struct setter *s, struct http_call *call)

@@ -13,9 +13,11 @@
 #include <string.h>
 #include <wordexp.h>
 
-#define DEFAULT_ARGUMENTS " --clientappio-api-address {address} --token {token} --insecure"
+#define DEFAULT_ARGUMENTS " --clientappio-api-address {address} --token {token}"
 
 enum { PLACE_ADDRESS = 1, PLACE_TOKEN, PLACE_TOKEN_FILE, PLACE_PARENT_PID, PLACES_END };
+/* The same kind of byte for a value that templates cannot name. */
+enum { PLACE_ROOT_CERTIFICATES = PLACES_END };
 
 static const char *const places[PLACES_END] = {
 	[PLACE_ADDRESS] = "{address}",
@@ -84,6 +86,21 @@ static int hide_places(const char *template, struct text *out, bool *any_out, st
 	return 0;
 }
 
+/* Append what a template without placeholders is to have. */
+static int add_default(const struct command_values *values, struct text *out, struct reason *why)
+{
+	bool any;
+	int r = hide_places(DEFAULT_ARGUMENTS, out, &any, why);
+
+	if (r)
+		return r;
+	if (!values->tls)
+		r = text_printf(out, " --insecure");
+	else if (values->root_certificates)
+		r = text_printf(out, " --root-certificates %c", PLACE_ROOT_CERTIFICATES);
+	return r ? reason_code(why, -ENOMEM, "no memory") : 0;
+}
+
 static const char *refusal(int r)
 {
 	switch (r) {
@@ -115,6 +132,8 @@ static char *fill(const char *word, const struct command_values *values)
 					       : text_printf(&text, "%" PRIu64, values->token);
 		else if (*at == PLACE_TOKEN_FILE)
 			r = text_printf(&text, "%s", values->token_file ? values->token_file : "");
+		else if (*at == PLACE_ROOT_CERTIFICATES)
+			r = text_printf(&text, "%s", values->root_certificates);
 		else if (*at == PLACE_PARENT_PID)
 			r = text_printf(&text, "%d", (int)values->parent_pid);
 		else
@@ -160,7 +179,7 @@ int command_build(const char *template, const struct command_values *values, cha
 		return reason_code(why, -EINVAL, "it names no program");
 	r = hide_places(template, &hidden, &any, why);
 	if (!r && !any)
-		r = hide_places(DEFAULT_ARGUMENTS, &hidden, &any, why);
+		r = add_default(values, &hidden, why);
 	if (r)
 		return r;
 	r = wordexp(hidden.data, &words, WRDE_NOCMD | WRDE_UNDEF);

@@ -21,7 +21,7 @@ bool app_first_token(const struct slices *bytes, char out[TASK_TOKEN_DIGITS + 1]
 	if (wire_next(&reader, &field) != 1 ||
 		field.number != NUMBER_PULL_APP_INPUTS_REQUEST_TOKEN || field.type != WIRE_BYTES)
 		return false;
-	if (field.len == TASK_TOKEN_DIGITS) {
+	if (field.len <= TASK_TOKEN_DIGITS) {
 		wire_reader_enter(&inside, &reader, &field);
 		out[wire_next_bytes(&inside, out, TASK_TOKEN_DIGITS)] = '\0';
 	}

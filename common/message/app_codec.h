@@ -11,7 +11,7 @@
 /* Encoders append to *out: 0 or -ENOMEM. Decoders: 0, -EBADMSG, -EMSGSIZE, -ENOMEM. */
 
 /* Does a request begin with a text, as those of these dialects with a token do? Copied to out, or
- * "" when it has another length than tokens have. A look that costs the same however many bytes
+ * "" when it is longer than tokens are. A look that costs the same however many bytes
  * there are. */
 bool app_first_token(const struct slices *bytes, char out[TASK_TOKEN_DIGITS + 1]);
 

@@ -1,10 +1,9 @@
 #include "supernode/admin/health.h"
 
 #include "common/base/cleanup.h"
+#include "common/message/health_codec.h"
 #include "common/rpc/server.h"
 #include "common/service/interceptors.h"
-#include "common/wire/message.h"
-#include "health.pb-c.h"
 #include "supernode/listen/door.h"
 
 #include <assert.h>
@@ -12,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUEST_MAX_BYTES    4096
 #define REQUEST_MS           5000       /* all of it must have come */
 #define MEMORY_MAX_BYTES     (32 << 20) /* that all callers together may make gRPC hold */
 #define KEEPALIVE_MS         60000
@@ -21,21 +19,13 @@
 static_assert(HEALTH_CONNECTION_CALLS_MAX >= GUARD_STREAMS_ASSUMED,
 	"a client may wait for DATA that is held back behind its HEADERS");
 
-enum status {
-	STATUS_NONE = -1,
-	STATUS_SERVING = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING,
-	STATUS_NOT_SERVING = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING,
-	STATUS_UNKNOWN_NAME =
-		GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVICE_UNKNOWN
-};
-
 /* A Watch that is at work. */
 struct watcher {
 	struct watcher *prev, *next;
 	struct health *health;
 	struct request *request;
-	bool known;       /* the name that it asks for */
-	enum status sent; /* last */
+	bool known;              /* the name that it asks for */
+	enum health_status sent; /* last; 0: nothing was */
 	bool sending;
 };
 
@@ -62,39 +52,15 @@ struct health {
 	void *done_arg;
 };
 
-static int status_encode(enum status status, struct slices *out)
+static enum health_status status_of(const struct health *health)
 {
-	Grpc__Health__V1__HealthCheckResponse response =
-		GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
-
-	response.status = (Grpc__Health__V1__HealthCheckResponse__ServingStatus)status;
-	return wire_encode(&response, out);
-}
-
-/*
- * The one name there is: "", the whole program. Flower's servers register no other. 0; -EBADMSG;
- * -ENOMEM.
- */
-static int read_name(const struct request *request, bool *known_out)
-{
-	auto_(wire_free) Grpc__Health__V1__HealthCheckRequest *message = NULL;
-	int r = wire_decode(&grpc__health__v1__health_check_request__descriptor, &request->body,
-		2 * REQUEST_MAX_BYTES, &message);
-
-	if (r == 0)
-		*known_out = !*message->service;
-	return r;
-}
-
-static enum status health_status(const struct health *health)
-{
-	return health->serving ? STATUS_SERVING : STATUS_NOT_SERVING;
+	return health->serving ? HEALTH_SERVING : HEALTH_NOT_SERVING;
 }
 
 /* The name that is asked for, or the end of the request. */
 static bool request_begin(struct request *request, bool *known_out)
 {
-	int r = read_name(request, known_out);
+	int r = health_decode_name(&request->body, known_out);
 
 	if (r == -ENOMEM)
 		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the call");
@@ -115,7 +81,7 @@ static void handle_check(void *server, struct request *request)
 		return;
 	if (!known)
 		request_fail(request, OUTCOME_NOT_FOUND, "unknown service");
-	else if (status_encode(health_status(health), &body) < 0)
+	else if (health_encode_status(status_of(health), &body) < 0)
 		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the answer");
 	else
 		request_reply(request, &body);
@@ -242,7 +208,8 @@ static void watcher_told(void *arg, struct request *request)
 /* Say the present status; end the watcher when it has heard that and the server is ending. */
 static void watcher_tell(struct watcher *watcher)
 {
-	enum status status = watcher->known ? health_status(watcher->health) : STATUS_UNKNOWN_NAME;
+	enum health_status status =
+		watcher->known ? status_of(watcher->health) : HEALTH_UNKNOWN_NAME;
 	struct slices body = {0};
 
 	if (watcher->sending)
@@ -252,7 +219,7 @@ static void watcher_tell(struct watcher *watcher)
 			watcher_end(watcher, OUTCOME_UNAVAILABLE, "the server is ending");
 		return;
 	}
-	if (status_encode(status, &body) < 0 ||
+	if (health_encode_status(status, &body) < 0 ||
 		request_send(watcher->request, &body, watcher_told, watcher) < 0) {
 		watcher_end(watcher, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the answer");
 		return;
@@ -324,11 +291,8 @@ static void handle_watch(void *server, struct request *request)
 		request_fail(request, OUTCOME_RESOURCE_EXHAUSTED, "no memory for the call");
 		return;
 	}
-	*watcher = (struct watcher){.next = health->watchers,
-		.health = health,
-		.request = request,
-		.known = known,
-		.sent = STATUS_NONE};
+	*watcher = (struct watcher){
+		.next = health->watchers, .health = health, .request = request, .known = known};
 	if (watcher->next)
 		watcher->next->prev = watcher;
 	health->watchers = watcher;
@@ -339,11 +303,11 @@ static void handle_watch(void *server, struct request *request)
 
 static const struct method methods[] = {
 	{.name = "Check",
-		.body_max = REQUEST_MAX_BYTES,
+		.body_max = HEALTH_REQUEST_MAX_BYTES,
 		.body_ms = REQUEST_MS,
 		.handle = handle_check},
 	{.name = "Watch",
-		.body_max = REQUEST_MAX_BYTES,
+		.body_max = HEALTH_REQUEST_MAX_BYTES,
 		.body_ms = REQUEST_MS,
 		.streams = true,
 		.handle = handle_watch},
@@ -372,7 +336,7 @@ int health_new(const struct health_options *options, struct health **out, struct
 	if (!health)
 		return -ENOMEM;
 	health->log = options->log;
-	health->service = (struct service){.name = "grpc.health.v1.Health",
+	health->service = (struct service){.name = HEALTH_SERVICE,
 		.methods = methods,
 		.n_methods = ARRAY_LEN(methods),
 		.server = health};
@@ -397,7 +361,7 @@ int health_new(const struct health_options *options, struct health **out, struct
 				.n_interceptors = log_enabled(options->log, LOG_LEVEL_DEBUG)
 							  ? ARRAY_LEN(health->interceptors)
 							  : 0,
-				.receive_max_bytes = REQUEST_MAX_BYTES,
+				.receive_max_bytes = HEALTH_REQUEST_MAX_BYTES,
 				.memory_max_bytes = MEMORY_MAX_BYTES,
 				.calls_max = HEALTH_CALLS_MAX,
 				.connection_calls_max = HEALTH_CONNECTION_CALLS_MAX,
@@ -451,7 +415,7 @@ static void server_down(void *arg)
 
 	health->server = NULL;
 	metrics_log(&health->metrics, health->log, LOG_LEVEL_DEBUG, "health: calls");
-	door_detach(health->door);
+	door_detach(health->door, NULL);
 	assert(!health->watchers);
 	if (health->done)
 		health->done(health->done_arg);

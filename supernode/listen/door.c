@@ -80,7 +80,7 @@ static void connection_close(struct connection *connection, bool by_peer)
 	/* There are duplicates, of a direct one the server's; the server closes what it has when it
 	 * sees the end. */
 	shutdown(connection->fd, SHUT_RDWR);
-	if (connection->front_end && door->n_front_ends)
+	if (connection->front_end)
 		connection->front_end->peer_gone(connection->front_end->server, &connection->peer);
 	close_fd(&connection->fd);
 	*connection->at = connection->next;
@@ -109,6 +109,11 @@ bool connection_sends_too_much(struct connection *connection)
 {
 	(void)connection_fresh(connection);
 	return allowance_exceeded(&connection->allowance, &connection->door->debt, clock_now_ms());
+}
+
+bool connection_is_half_closed(const struct connection *connection)
+{
+	return connection->relay && relay_is_half_closed(connection->relay);
 }
 
 uint64_t connection_received(const struct connection *connection)
@@ -527,9 +532,30 @@ struct connection *door_find(const struct door *door, const struct peer *peer)
 	return NULL;
 }
 
-void door_detach(struct door *door)
+static enum match matches_nothing(const char *bytes, size_t n)
 {
-	door->n_front_ends = 0;
+	(void)bytes;
+	(void)n;
+	return MATCH_NONE;
+}
+
+static void tell_nobody(void *server, const struct peer *peer)
+{
+	(void)server;
+	(void)peer;
+}
+
+/* Connections still point to their front-end. */
+void door_detach(struct door *door, const void *server)
+{
+	for (size_t i = 0; i < door->n_front_ends; i++) {
+		struct front_end *front_end = &door->front_ends[i];
+
+		if (server && front_end->server != server)
+			continue;
+		front_end->matches = matches_nothing;
+		front_end->peer_gone = tell_nobody;
+	}
 }
 
 void door_close(struct door *door)

@@ -107,6 +107,8 @@ struct connection *door_find(const struct door *door, const struct peer *peer);
 void connection_look(struct connection *connection);
 /* Bytes of bodies that have come on it; of a direct one an estimate of all its bytes. */
 uint64_t connection_received(const struct connection *connection);
+/* Has its peer ended its half? It waits for no later answer, and may have gone. */
+bool connection_is_half_closed(const struct connection *connection);
 /* Let it send any number of bytes from now on. */
 void connection_lift(struct connection *connection);
 /* Its peer is trusted from now on, or no longer: others have smaller limits, and are held back
@@ -130,8 +132,9 @@ void door_count_refused(struct door *door, const struct peer *peer);
  * out. */
 void door_complain(struct door *door, const struct peer *peer, const char *what);
 
-/* The servers have been shut down. */
-void door_detach(struct door *door);
+/* This server (front_end.server) has been shut down: it is told and given nothing any more. NULL:
+ * all of them. */
+void door_detach(struct door *door, const void *server);
 
 /* Stop accepting, close connections that are not served yet; the others end with their server. */
 void door_close(struct door *door);

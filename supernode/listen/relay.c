@@ -19,8 +19,8 @@
 #define GOAWAY            7
 #define ENHANCE_YOUR_CALM 11
 
-/* The outcome of a step. */
-enum step { STEP_IDLE, STEP_MORE, STEP_ENDED, STEP_CUT };
+/* The outcome of a step. STEP_SERVED: the server has ended, and the peer has all its bytes. */
+enum step { STEP_IDLE, STEP_MORE, STEP_SERVED, STEP_ENDED, STEP_CUT };
 
 /* ---- bytes ---- */
 
@@ -35,9 +35,17 @@ static enum step receive_out(struct relay *relay, size_t *n_out)
 	if (n < 0 && errno == EAGAIN)
 		return STEP_IDLE;
 	if (n <= 0)
-		return STEP_ENDED;
+		return STEP_SERVED;
 	*n_out = (size_t)n;
 	return STEP_MORE;
+}
+
+/* One side has ended: the other one has some time. */
+static void linger(struct relay *relay)
+{
+	if (!relay->linger_end_ms)
+		relay->linger_end_ms = clock_after(clock_now_ms(), RELAY_LINGER_MS);
+	relay_set_stalled(relay, true);
 }
 
 /* ---- from the server to the peer ---- */
@@ -74,7 +82,7 @@ static enum step pump_out(struct relay *relay)
 		return STEP_ENDED;
 	if ((size_t)sent == n) {
 		way_clear(out);
-		relay_set_stalled(relay, false);
+		relay_set_stalled(relay, relay->linger_end_ms != 0);
 		return STEP_MORE;
 	}
 	if (sent > 0 || !relay->stalled)
@@ -116,6 +124,12 @@ static enum step receive_in(struct relay *relay, size_t *n_out)
 
 	if (n == STREAM_AGAIN)
 		return STEP_IDLE;
+	if (n == STREAM_ENDED && !relay->options.guarded && !relay->server_ended_ms) {
+		relay->half_closed = true;
+		shutdown(relay->server, SHUT_WR);
+		linger(relay);
+		return STEP_IDLE;
+	}
 	if (n <= 0) {
 		relay->guard.why = stream->why;
 		return stream->why ? STEP_CUT : STEP_ENDED;
@@ -134,6 +148,8 @@ static enum step pump_in(struct relay *relay)
 	size_t n, passed = 0;
 	ssize_t sent;
 
+	if (relay->half_closed)
+		return STEP_IDLE;
 	/* So that all that the peer says is held to the server's settings. */
 	if (relay->options.guarded && !guard_is_ready(&relay->guard))
 		return STEP_IDLE;
@@ -208,18 +224,43 @@ void relay_cut(struct relay *relay, const char *why)
 	relay->options.ops->ended(relay->options.arg, why);
 }
 
-/* false: it has ended, and is gone. */
+/* A peer that was refused may be sending its body still. */
+static void drop(struct relay *relay)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		ssize_t n =
+			stream_drop(relay->options.stream, relay->relays->chunk, RELAY_CHUNK_BYTES);
+
+		if (n == STREAM_AGAIN)
+			return;
+		relay->dropped += n > 0 ? (size_t)n : 0;
+		if (n <= 0 || relay->dropped > RELAY_DROP_BYTES) {
+			relay->options.ops->ended(relay->options.arg, NULL);
+			return;
+		}
+	}
+	relay_set_again(relay, true);
+}
+
+static void begin_dropping(struct relay *relay)
+{
+	stream_finish(relay->options.stream);
+	way_clear(&relay->in);
+	relay->dropping = true;
+	linger(relay);
+	drop(relay);
+}
+
+/* false: it has ended, and may be gone. */
 static bool relay_step_done(struct relay *relay, enum step step)
 {
-	if (step == STEP_ENDED) {
-		/* A caller that was refused may be sending its body still. */
-		if (!relay->options.guarded)
-			stream_finish(relay->options.stream);
+	if (step == STEP_SERVED && !relay->options.guarded && !relay->half_closed)
+		begin_dropping(relay);
+	else if (step == STEP_SERVED || step == STEP_ENDED)
 		relay->options.ops->ended(relay->options.arg, NULL);
-	} else if (step == STEP_CUT) {
+	else if (step == STEP_CUT)
 		relay_cut(relay, relay->guard.why);
-	}
-	return step != STEP_ENDED && step != STEP_CUT;
+	return step == STEP_IDLE || step == STEP_MORE;
 }
 
 void relay_work(struct relay *relay)
@@ -228,6 +269,10 @@ void relay_work(struct relay *relay)
 	 * has come. */
 	const int rounds = relay->options.guarded ? ROUNDS : 1;
 
+	if (relay->dropping) {
+		drop(relay);
+		return;
+	}
 	for (int i = 0; i < rounds; i++) {
 		enum step out = pump_out(relay), in;
 
@@ -316,6 +361,11 @@ void relay_trust(struct relay *relay, bool trusted)
 	/* A trusted peer waits for no room. */
 	if (trusted && relay->queue == QUEUE_POOL)
 		relay_set_queue(relay, QUEUE_OWN);
+}
+
+bool relay_is_half_closed(const struct relay *relay)
+{
+	return relay->half_closed;
 }
 
 uint64_t relay_received(const struct relay *relay)

@@ -15,6 +15,14 @@
 /* The peer takes nothing: for so long while the server is there, and in all when that has gone. */
 #define RELAY_STALL_MS 100000
 #define RELAY_FLUSH_MS 10000
+/*
+ * Without a guard: one side has ended, and the other one goes on for so long. A peer may have ended
+ * its half behind its request; it gets the answer. A server may have refused a body that the peer
+ * still sends: so much of it is dropped, as unread bytes would make a reset, which may overtake the
+ * answer.
+ */
+#define RELAY_LINGER_MS  2000
+#define RELAY_DROP_BYTES (32 << 20)
 
 struct relay;
 struct relays;
@@ -54,6 +62,8 @@ void relay_trust(struct relay *relay, bool trusted);
 /* Bytes that have come from the peer; those of bodies that have passed (without a guard: all). */
 uint64_t relay_received(const struct relay *relay);
 uint64_t relay_body_bytes(const struct relay *relay);
+/* Has the peer ended its half of the connection? It may have gone altogether. */
+bool relay_is_half_closed(const struct relay *relay);
 /* Tell the peer of HTTP/2 to come back later, if that can be said now, and end the connection:
  * ended() is called inside. */
 void relay_cut(struct relay *relay, const char *why);

@@ -36,6 +36,11 @@ struct relay {
 	int64_t look_ms;         /* the next look at it */
 	int64_t server_ended_ms; /* when that was seen; 0: it was not. The peer's bytes go nowhere
 				  * then */
+	/* Without a guard. */
+	bool half_closed;      /* the peer has ended its half */
+	bool dropping;         /* the server has ended: what the peer sends is dropped */
+	uint64_t dropped;      /* bytes */
+	int64_t linger_end_ms; /* of these two; 0: it is neither */
 };
 
 struct relays {

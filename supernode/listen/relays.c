@@ -1,6 +1,6 @@
 /*
  * One timer serves all relays of a door that wait: those that are held back, those that had more
- * than a turn's work, those whose peers take nothing.
+ * than a turn's work, those whose peers take nothing, those of which one side has ended.
  */
 #include "supernode/listen/relay_internal.h"
 
@@ -197,6 +197,7 @@ static void serve_again(struct relays *relays)
 static bool has_stalled_long(const struct relay *relay, int64_t now_ms)
 {
 	return now_ms >= clock_after(relay->stalled_ms, RELAY_STALL_MS) ||
+	       (relay->linger_end_ms && now_ms >= relay->linger_end_ms) ||
 	       (relay->server_ended_ms &&
 		       now_ms >= clock_after(relay->server_ended_ms, RELAY_FLUSH_MS));
 }
@@ -208,7 +209,7 @@ static void end_stalled(struct relays *relays, int64_t now_ms)
 	while ((at = TAILQ_FIRST(&relays->stalled)) && now_ms >= at->look_ms) {
 		TAILQ_REMOVE(&relays->stalled, at, stalled_link);
 		look_later(at, now_ms);
-		if (!at->server_ended_ms && way_has_hung_up(at->server))
+		if (!at->server_ended_ms && !at->linger_end_ms && way_has_hung_up(at->server))
 			relay_server_gone(at);
 		if (has_stalled_long(at, now_ms))
 			at->options.ops->ended(at->options.arg, NULL);

@@ -252,6 +252,11 @@ void stream_finish(struct stream *stream)
 			return;
 }
 
+ssize_t stream_drop(struct stream *stream, uint8_t *bytes, size_t n)
+{
+	return socket_read(stream, bytes, n, 0);
+}
+
 void stream_done(struct stream *stream)
 {
 	say_end(stream);

@@ -58,7 +58,9 @@ ssize_t stream_read(struct stream *stream, uint8_t *bytes, size_t n);
  * next call must begin with those that have not.
  */
 ssize_t stream_write(struct stream *stream, const uint8_t *bytes, size_t n);
-/* No more bytes follow; the peer's can still be read. */
+/* No more bytes follow; the peer's can still be dropped. */
 void stream_finish(struct stream *stream);
+/* After that: drop bytes of the peer's, of TLS undecrypted. As stream_read(). */
+ssize_t stream_drop(struct stream *stream, uint8_t *bytes, size_t n);
 
 #endif

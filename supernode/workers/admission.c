@@ -5,6 +5,7 @@
 #include "common/base/number.h"
 #include "common/message/app_codec.h"
 #include "common/message/instruction_codec.h"
+#include "common/message/object_calls_codec.h"
 #include "common/message/worker_api.h"
 
 #include <assert.h>
@@ -124,15 +125,30 @@ static struct message *find_held(const struct admission *admission, const struct
 /* Is text the token of an inline message, which an agent has given to a worker of another kind? */
 static bool is_number(const struct admission *admission, const char *text)
 {
+	const struct message *message;
 	uint64_t token = 0;
 
-	return number_u64(text, &token) == 0 && node_message_of(admission->node, token);
+	if (number_u64(text, &token))
+		return false;
+	message = node_message_of(admission->node, token);
+	return message && node_message_form(message) == MESSAGE_INLINE;
 }
 
-/* The caller shows no token that lives. text: the one that it shows, or NULL. */
-static void refuse_token(struct admission *admission, struct request *request, const char *text)
+/* Does the request show such a token, in a header or as the text that its body begins with? */
+static bool shows_number(const struct admission *admission, const struct request *request)
 {
-	if (text && is_number(admission, text))
+	const char *header = header_token(request);
+	char text[TASK_TOKEN_DIGITS + 1];
+
+	if (header)
+		return is_number(admission, header);
+	return app_first_token(&request->body, text) && is_number(admission, text);
+}
+
+/* The caller shows no token that lives. */
+static void refuse_token(struct admission *admission, struct request *request)
+{
+	if (shows_number(admission, request))
 		refuse(admission, request, OUTCOME_FAILED_PRECONDITION, ADMISSION_NEEDS_INLINE);
 	else
 		refuse(admission, request,
@@ -142,30 +158,23 @@ static void refuse_token(struct admission *admission, struct request *request, c
 			ADMISSION_TOKEN_OVER);
 }
 
-/* Is it the message of a task? Else the request was refused. text as above. */
-static struct message *admit_task(struct admission *admission, struct request *request,
-	struct message *message, const char *text)
+/* Is it the message of a task? Else the request was refused. */
+static struct message *admit_task(
+	struct admission *admission, struct request *request, struct message *message)
 {
 	if (message && node_message_form(message) == MESSAGE_OBJECTS)
 		return message;
 	if (message)
 		refuse(admission, request, OUTCOME_INVALID_ARGUMENT, "the token is of no task");
 	else
-		refuse_token(admission, request, text);
+		refuse_token(admission, request);
 	return NULL;
 }
 
-/* The message of a task's token, which is not in the body; NULL: the request was refused. */
-static struct message *admit_token(struct admission *admission, struct request *request)
+/* The message of a task's token in a header; NULL: the request was refused. */
+static struct message *admit_header(struct admission *admission, struct request *request)
 {
-	const char *text = header_token(request);
-	struct message *message = NULL;
-
-	if (text)
-		message = node_message_of_text(admission->node, text);
-	else if (method_of(request)->rule == ADMIT_SHOWN)
-		message = find_held(admission, request);
-	return admit_task(admission, request, message, text);
+	return admit_task(admission, request, find_message(admission, request));
 }
 
 /* Is its caller still there? Else the request was refused: nobody would learn what became of it. */
@@ -178,16 +187,40 @@ static bool admit_present(const struct admission *admission, struct request *req
 	return open;
 }
 
-/* The message of a task's token that was not shown before; NULL: the request was refused. */
-static struct message *admit_text(struct admission *admission, struct request *request)
+/* The message of the object that a body names; NULL: of none. */
+static struct message *find_named(const struct admission *admission, const struct request *request)
 {
-	struct message *message = admit_task(
-		admission, request, admission_find(admission, request), header_token(request));
+	auto_(object_request_done) struct object_request what = {0};
+
+	if (object_request_decode(&request->body, &what))
+		return NULL;
+	return node_message_of_object(admission->node, what.run_id, &what.id);
+}
+
+/* The message of a call whose token, if it shows one, is in a header or in the body; NULL: of none.
+ */
+static struct message *find_shown(
+	const struct admission *admission, const struct request *request, enum admission_rule rule)
+{
+	struct message *message;
+
+	if (rule == ADMIT_TEXT || header_token(request))
+		return admission_find(admission, request);
+	message = find_held(admission, request);
+	return message ? message : find_named(admission, request);
+}
+
+/* The same; its connection holds the token from now on. NULL: the request was refused. */
+static struct message *admit_shown(
+	struct admission *admission, struct request *request, enum admission_rule rule)
+{
+	struct message *message =
+		admit_task(admission, request, find_shown(admission, request, rule));
 	int r;
 
 	if (!message)
 		return NULL;
-	if (!header_token(request))
+	if (rule == ADMIT_TEXT && !header_token(request))
 		node_token_in_body(message);
 	r = admission_hold(admission, request, node_message_token(message));
 	if (r)
@@ -201,8 +234,8 @@ static struct message *admit_worker(
 {
 	if (!admit_present(admission, request))
 		return NULL;
-	return rule == ADMIT_TEXT ? admit_text(admission, request)
-				  : admit_token(admission, request);
+	return rule == ADMIT_WORKER ? admit_header(admission, request)
+				    : admit_shown(admission, request, rule);
 }
 
 /* false: the request was refused. */
@@ -253,7 +286,7 @@ static bool content_admit(const struct content *content, struct message **messag
 		return false;
 	*message_out = node_message_of(admission->node, content->token);
 	if (!*message_out)
-		refuse_token(admission, content->request, NULL);
+		refuse_token(admission, content->request);
 	return *message_out != NULL;
 }
 
@@ -329,7 +362,7 @@ static void admit_outputs(struct admission *admission, struct request *request)
 		return;
 	}
 	message = find_held(admission, request);
-	if (message && method_of(request)->rule == ADMIT_TEXT &&
+	if (message && method_of(request)->rule != ADMIT_NUMBER &&
 		node_message_form(message) != MESSAGE_OBJECTS)
 		message = NULL;
 	contents_admit(admission->contents, request, message);
@@ -349,7 +382,7 @@ static void call_admit(void *server, struct request *request)
 		admit_outputs(admission, request);
 		return;
 	}
-	message = admit_token(admission, request);
+	message = admit_header(admission, request);
 	if (!message)
 		return;
 	/* The caller's bytes are not limited from now on. */

@@ -6,7 +6,7 @@
 #include "supernode/listen/door.h"
 #include "supernode/workers/exposure.h"
 #include "supernode/workers/held_tokens.h"
-#include "supernode/workers/peer_process.h"
+#include "supernode/workers/process_looks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,6 @@
 
 #define SWEEP_MS          5000
 #define DESCRIPTORS_SPARE 128
-#define SAID_BYTES        256
 /* The rest of a body is on its way when its token ends: gRPC has announced 1 MiB to the peer, and
  * sockets hold some more. */
 #define GRACE_BYTES (2 << 20)
@@ -43,27 +42,15 @@ struct guest {
 	int64_t grace_end_ms;
 };
 
-/* The search for the process of a connection's peer, on the io thread. */
-struct look {
-	struct look *next;
-	struct job job;
-	struct guests *guests; /* waits for it */
-	struct peer peer;
-	struct held_tokens held; /* of the connection, if it has ended meanwhile */
-	int fd;
-	char said[SAID_BYTES];
-	int process;
-};
-
 struct guests {
 	struct loop *loop;
 	struct log *log;
 	const struct guests_ops *ops;
 	void *arg;
 	struct door *door;
-	bool served; /* from the start of the server to its end */
+	bool served; /* from the start of the servers until they are stopped */
 	struct timer *sweep;
-	struct look *looks;
+	struct process_looks *looks;
 	int64_t started_ms;
 };
 
@@ -176,20 +163,24 @@ static void tell_cut(const struct guests *guests, const struct guest *guest)
 	}
 }
 
-static struct look *look_find(const struct guests *guests, const struct peer *peer)
+/* Who is at the other end of a connection, which may have ended meanwhile. */
+static void process_looked(
+	void *arg, const struct peer *peer, int process, const struct held_tokens *held)
 {
-	struct look *look = guests->looks;
+	struct guests *guests = arg;
+	auto_(close_at_exit) int owned = process;
+	struct guest *guest = guest_find(guests, peer);
 
-	while (look && look->peer.connection != peer->connection)
-		look = look->next;
-	return look;
+	if (guest)
+		guest->process = take_fd(&owned);
+	for (size_t i = 0; i < held->n && process >= 0 && guests->served; i++)
+		guests->ops->found(guests->arg, held->v[i].token, process_dup(process));
 }
 
 static void guest_ended(void *arg, struct connection *connection, bool by_peer)
 {
 	struct guests *guests = arg;
 	struct guest *guest = guest_of(connection);
-	struct look *look = look_find(guests, &connection->peer);
 
 	/* A worker that is stopped early does so, and so does whoever looks whether the port is open. */
 	if (guests->served && by_peer && !guest->calls)
@@ -197,9 +188,7 @@ static void guest_ended(void *arg, struct connection *connection, bool by_peer)
 			connection->peer.text);
 	if (guests->served && guests->ops->cut)
 		tell_cut(guests, guest);
-	if (look)
-		look->held = guest->held;
-	else
+	if (!process_looks_keep(guests->looks, &connection->peer, &guest->held))
 		held_tokens_done(&guest->held);
 	close_fd(&guest->process);
 }
@@ -394,7 +383,8 @@ int guests_new(const struct guests_options *options, struct guests **out, struct
 	if (r == 0 && open)
 		exposure_tell(options->log, options->address, options->tls, options->guarded);
 	guests->sweep = r ? NULL : timer_new(options->loop, guests_sweep, guests);
-	if (!guests->sweep) {
+	guests->looks = r ? NULL : process_looks_new(options->loop, process_looked, guests);
+	if (!guests->sweep || !guests->looks) {
 		guests_free(guests);
 		return r ? r : -ENOMEM;
 	}
@@ -436,69 +426,18 @@ bool guests_open(const struct guests *guests, const struct peer *peer)
 	return guest_find(guests, peer) != NULL;
 }
 
+bool guests_stays(const struct guests *guests, const struct peer *peer)
+{
+	const struct guest *guest = guest_find(guests, peer);
+
+	return guest && !connection_is_half_closed(&guest->connection);
+}
+
 uint64_t guests_received(const struct guests *guests, const struct peer *peer)
 {
 	const struct guest *guest = guest_find(guests, peer);
 
 	return guest ? connection_received(&guest->connection) : 0;
-}
-
-/* ---- who is at the other end ---- */
-
-static void look_run(struct job *job)
-{
-	struct look *look = container_of(job, struct look, job);
-
-	look->process = peer_process_open(look->fd, look->said);
-}
-
-static void look_free(struct look *look)
-{
-	close_fd(&look->fd);
-	if (look->process >= 0)
-		close_fd(&look->process);
-	held_tokens_done(&look->held);
-	free(look);
-}
-
-static void look_done(struct job *job)
-{
-	struct look *look = container_of(job, struct look, job);
-	struct guest *guest;
-	struct guests *guests = look->guests;
-	struct look **link = &guests->looks;
-
-	while (*link != look)
-		link = &(*link)->next;
-	*link = look->next;
-	guest = guest_find(guests, &look->peer);
-	if (guest)
-		guest->process = take_fd(&look->process);
-	for (size_t i = 0; i < look->held.n && look->process >= 0 && guests->served; i++)
-		guests->ops->found(guests->arg, look->held.v[i].token, process_dup(look->process));
-	look_free(look);
-}
-
-/* said: the caller's words about itself, or NULL. */
-static void look_begin(struct guests *guests, struct guest *guest, const char *said)
-{
-	struct look *look = calloc(1, sizeof *look);
-
-	guest->looked = true;
-	if (!look)
-		return;
-	*look = (struct look){.job = {.run = look_run, .done = look_done},
-		.guests = guests,
-		.peer = guest->connection.peer,
-		.fd = fcntl(guest->connection.fd, F_DUPFD_CLOEXEC, 3),
-		.process = -1};
-	snprintf(look->said, sizeof look->said, "%s", said ? said : "");
-	if (look->fd < 0 || loop_job(guests->loop, &look->job)) {
-		look_free(look);
-		return;
-	}
-	look->next = guests->looks;
-	guests->looks = look;
 }
 
 int guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, const char *said)
@@ -518,8 +457,11 @@ int guests_hold(struct guests *guests, const struct peer *peer, uint64_t token, 
 	guest->connection.refused = (struct debt){0};
 	if (guests->ops->held)
 		guests->ops->held(guests->arg, token, &guest->connection.peer);
-	if (guests->ops->cut && !guest->looked && guest->connection.fd >= 0)
-		look_begin(guests, guest, said);
+	if (guests->ops->cut && !guest->looked && guest->connection.fd >= 0) {
+		guest->looked = true;
+		process_looks_begin(
+			guests->looks, &guest->connection.peer, guest->connection.fd, said);
+	}
 	return 0;
 }
 
@@ -576,13 +518,14 @@ unsigned guests_count(const struct guests *guests)
 
 void guests_stop(struct guests *guests)
 {
+	guests->served = false;
 	door_close(guests->door);
 }
 
-void guests_detach(struct guests *guests)
+void guests_detach(struct guests *guests, const void *server)
 {
-	guests->served = false;
-	door_detach(guests->door);
+	guests->served = guests->served && server;
+	door_detach(guests->door, server);
 }
 
 void guests_free(struct guests *guests)
@@ -591,10 +534,9 @@ void guests_free(struct guests *guests)
 		return;
 	if (guests->door) {
 		guests_stop(guests);
-		guests_detach(guests);
+		guests_detach(guests, NULL);
 	}
-	while (guests->looks)
-		loop_step(guests->loop, 1000);
+	process_looks_free(take_pointer(&guests->looks));
 	door_free(guests->door);
 	timer_free(guests->sweep);
 	free(guests);

@@ -71,6 +71,9 @@ const char *guests_address(const struct guests *guests);
 void guests_used(struct guests *guests, const struct peer *peer);
 /* Is it still there? Calls may come home after their connection's end. */
 bool guests_open(const struct guests *guests, const struct peer *peer);
+/* The same, and it has not ended its half: then it may have gone, and what must not be lost is not
+ * given to it. */
+bool guests_stays(const struct guests *guests, const struct peer *peer);
 /* Callers describe themselves in this header: with the mark of a peer of ours
  * (base/process_mark.h). */
 #define GUESTS_SAID_HEADER "user-agent"
@@ -95,8 +98,9 @@ uint64_t guests_received(const struct guests *guests, const struct peer *peer);
 /* Connections that are open, those not served yet among them. */
 unsigned guests_count(const struct guests *guests);
 
-/* The servers have been shut down: connections that are left are closed without them. */
-void guests_detach(struct guests *guests);
+/* This server of a front-end has been shut down: connections of it that are left are closed without
+ * it. NULL: all servers. */
+void guests_detach(struct guests *guests, const void *server);
 
 /* Say what a peer did: at most one line in ten seconds, which counts those that were left out. */
 void guests_complain(struct guests *guests, const struct peer *peer, const char *what);
@@ -106,7 +110,7 @@ void guests_complain_refused(struct guests *guests, const struct peer *peer, con
 	enum outcome outcome, const char *details);
 
 /* Stop listening and close connections that are not served yet; the others end with their
- * server. */
+ * server, and nobody is told of them any more. */
 void guests_stop(struct guests *guests);
 /* After the server was shut down. */
 void guests_free(struct guests *guests);

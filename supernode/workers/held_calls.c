@@ -168,6 +168,14 @@ static int remember(struct held_calls *held, uint64_t token)
 	return r;
 }
 
+/* A number is the whole token of an inline message, but a part of a task's only. */
+static struct message *find_inline(const struct held_calls *held, uint64_t token)
+{
+	struct message *message = node_message_of(held->admission->node, token);
+
+	return message && node_message_form(message) == MESSAGE_INLINE ? message : NULL;
+}
+
 /* A task's token is in a header, and its message is given; an inline message's token is the body.
  */
 static void handle_attend(void *dialect, struct request *request, struct message *message)
@@ -179,7 +187,7 @@ static void handle_attend(void *dialect, struct request *request, struct message
 	if (message)
 		call.token = node_message_token(message);
 	else
-		message = node_message_of(held->admission->node, call.token);
+		message = find_inline(held, call.token);
 	if (r)
 		refuse_errno(held->admission, request, r);
 	else if (!message)

@@ -24,7 +24,7 @@ static bool give_token(void *arg, struct request *request, const char **details_
 
 	/* A token that is lost on the way would not be missed. */
 	*details_out = "the caller has gone";
-	if (!guests_open(admission->guests, request->peer) ||
+	if (!guests_stays(admission->guests, request->peer) ||
 		node_get_token(admission->node, handlers_now(), &token, details_out) != OUTCOME_OK)
 		return false;
 	r = instruction_encode_token(token, &body);

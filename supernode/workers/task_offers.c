@@ -171,7 +171,7 @@ static bool give_acquired(void *arg, struct request *request, const char **detai
 	uint64_t number = node_offered(dialects->admission->node, MESSAGE_OBJECTS, &since_ms);
 
 	*details_out = "no message waits for a worker";
-	if (!number || !guests_open(dialects->admission->guests, request->peer))
+	if (!number || !guests_stays(dialects->admission->guests, request->peer))
 		return false;
 	claim(dialects, request, number, task_encode_acquired);
 	return true;

@@ -36,7 +36,7 @@ struct workers {
 	/* With a log of level debug. */
 	struct interceptor interceptors[WORKERS_INTERCEPTORS];
 	struct metrics metrics;
-	int64_t end_ms; /* of the grace */
+	unsigned stopping; /* servers that are being shut down */
 	void (*done)(void *arg);
 	void *done_arg;
 };
@@ -297,33 +297,40 @@ void workers_offer(struct workers *workers)
 		absence_sweep(workers->absence, token_live, workers);
 }
 
+static void part_down(struct workers *workers)
+{
+	if (--workers->stopping > 0)
+		return;
+	guests_detach(workers->admission.guests, NULL);
+	metrics_log(
+		&workers->metrics, workers->admission.log, LOG_LEVEL_DEBUG, "worker API: calls");
+	workers->done(workers->done_arg);
+}
+
 static void server_down(void *arg)
 {
 	struct workers *workers = arg;
 
+	/* It is gone; the other one may be at work. */
+	guests_detach(workers->admission.guests, workers->server);
 	workers->server = NULL;
-	metrics_log(
-		&workers->metrics, workers->admission.log, LOG_LEVEL_DEBUG, "worker API: calls");
-	guests_detach(workers->admission.guests);
-	workers->done(workers->done_arg);
+	part_down(workers);
 }
 
 static void http_down(void *arg)
 {
-	struct workers *workers = arg;
-	int64_t left_ms = workers->end_ms - clock_now_ms();
-
-	rpc_server_shutdown(workers->server, left_ms > 0 ? left_ms : 0, server_down, workers);
+	part_down(arg);
 }
 
 void workers_stop(struct workers *workers, int64_t grace_ms, void (*done)(void *arg), void *arg)
 {
 	workers->done = done;
 	workers->done_arg = arg;
+	workers->stopping = 2;
 	held_calls_stop(workers->held_calls);
 	guests_stop(workers->admission.guests);
-	workers->end_ms = clock_after(clock_now_ms(), grace_ms);
 	http_server_shutdown(workers->http, grace_ms, http_down, workers);
+	rpc_server_shutdown(workers->server, grace_ms, server_down, workers);
 }
 
 void workers_free(struct workers *workers)

@@ -345,7 +345,7 @@ SUPEREXEC = [
     (["--insecure", "--plugin-type", "serverapp"], '--plugin-type "serverapp" is not in this'),
     (["--insecure", "--executor", "kubernetes"], '--executor "kubernetes" is not in this version'),
     (["--insecure", "--executor-config", "FILE"], "--executor-config is not in this version: "),
-    (["--insecure", "--health-server-address", "h:1"], "--health-server-address is not in this"),
+    (["--insecure", "--health-server-address", ":1"], "--health-server-address", "Code: 600"),
     (["--insecure", "--root-certificates", "FILE"], "--insecure", "(Exit Code: 603, "),
     (["--root-certificates", "FILE"], "--root-certificates FILE cannot", "(Exit Code: 604, "),
     (["--insecure", "--runtime-api-address", "https://h:1"], "--insecure turns off: leave one out"),

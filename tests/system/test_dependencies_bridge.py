@@ -39,6 +39,18 @@ for name in sys.argv[3:]:
 print(json.dumps(said))
 """
 
+# SIGTERM comes when the tool is at work already, and before its process is known.
+SIGNALLED = """
+import signal, subprocess
+start = subprocess.Popen
+def interrupted(*words, **options):
+    process = start(*words, **options)
+    open(os.environ["AT_WORK"]).close()
+    os.kill(os.getpid(), signal.SIGTERM)
+    return process
+subprocess.Popen = interrupted
+"""
+
 # A uv that writes down what it is asked for, and does what the file beside it says.
 FAKE_UV = """
 import json, os, pathlib, subprocess, sys
@@ -98,7 +110,16 @@ class Place:
         text = f"[project]\nname = 'robot'\ndependencies = {json.dumps(requirements)}\n"
         (self.app / "pyproject.toml").write_text(text, encoding="utf-8")
 
-    def start(self, *modules, index=None, timeout="600", python=sys.executable, fake=True, **env):
+    def start(
+        self,
+        *modules,
+        before="",
+        index=None,
+        timeout="600",
+        python=sys.executable,
+        fake=True,
+        **env,
+    ):
         env = {**os.environ, "FLWR_APP_DEPENDENCIES": str(self.root), **env}
         env.update(FLWR_APP_DEPENDENCY_TIMEOUT=timeout, PYTHONDONTWRITEBYTECODE="1")
         env.pop("PYTHONPATH", None)
@@ -106,7 +127,8 @@ class Place:
             env["PYTHONPATH"] = str(self.uv.parent)
         if index is not None:
             env["FLWR_APP_DEPENDENCY_INDEX"] = str(index)
-        argv = [python, "-c", DRIVER, BRIDGE, self.app, *modules]
+        driver = DRIVER.replace("settings =", before + "settings =", 1)
+        argv = [python, "-c", driver, BRIDGE, self.app, *modules]
         return subprocess.Popen(
             argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
         )
@@ -294,6 +316,20 @@ def test_stopped(place):
     process.communicate(timeout=30)
     assert process.returncode == -signal.SIGTERM
     gone(pids)
+    assert place.made() == []
+
+
+def test_stopped_at_its_start(place):
+    """The same when the signal comes while the tool is being started."""
+    place.needs("leg")
+    tells = 'open(os.environ["AT_WORK"], "w").close()\n'
+    place.does(HANGS.replace("child.wait", tells + "child.wait"))
+    pipe = place.folder / "at-work"
+    os.mkfifo(pipe)
+    process = place.start(before=SIGNALLED, AT_WORK=str(pipe))
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM, err
+    gone(place.pids())
     assert place.made() == []
 
 

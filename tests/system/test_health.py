@@ -5,6 +5,7 @@ import os
 import queue
 import re
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -64,6 +65,31 @@ def healthcheck(address):
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     (line,) = (done.stdout + done.stderr).splitlines()
     return done.returncode, line
+
+
+@pytest.mark.ours
+def test_launcher(tmp_path):
+    """flower-superexec answers as Flower's does, whether its SuperNode is there or not."""
+    programs = Path(os.environ["FLWR_BIN_DIR"])
+    argv = [programs / "flower-superexec", "--insecure", "--runtime-api-address", "127.0.0.1:1"]
+    argv += ["--health-server-address", "127.0.0.1:0", "--flwr-dir", tmp_path / "home"]
+    argv += ["--python", sys.executable]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as launcher:
+        try:
+            lines = iter(launcher.stderr.readline, "")
+            said = (re.search(r"health: listening at (127\.0\.0\.1:\d+)$", each) for each in lines)
+            address = next(found.group(1) for found in said if found)
+            assert healthcheck(address) == (0, f"{address}: serving")
+        finally:
+            launcher.terminate()
+            launcher.communicate(timeout=30)
+    assert launcher.returncode == 0
+    taken = subprocess.run(
+        [*argv[:4], "--health-server-address", "192.0.2.1:9", *argv[6:]],
+        capture_output=True, text=True, timeout=60, check=False,
+    )
+    assert taken.returncode == 1
+    assert "--health-server-address 192.0.2.1:9 cannot be listened at" in taken.stderr
 
 
 @pytest.mark.ours

@@ -233,6 +233,25 @@ def test_bodies_without_token(victim):
     assert all(answer is None or answer[0] == 401 for answer in heard)
 
 
+def test_half_closed(victim):
+    """A client that has said all, and ends its half, gets the answer."""
+    with victim.unharmed():
+        for status, lines in ((200, ("GET /health HTTP/1.1", HOST)), HEADS["no type"]):
+            with Caller(victim) as caller:
+                caller.say(*lines)
+                caller.socket.shutdown(socket.SHUT_WR)
+                assert caller.answer()[0] == status
+                assert not caller.more()
+
+
+def test_refused_while_it_sends(victim):
+    """A client that sends all of its body before it looks finds why that was refused."""
+    with victim.unharmed(), Caller(victim) as caller:
+        body = bytes(16 * MIB)
+        caller.post(RUNTIME + "push-object", "flwr-task-token: " + "0" * 256, body=body)
+        assert caller.answer()[0] == 401
+
+
 def test_slow_body(victim):
     with victim.unharmed(), Caller(victim) as caller:
         caller.say(POST, HOST, PROTOBUF, "Content-Length: 10", body=b"abc")

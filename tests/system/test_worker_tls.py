@@ -121,6 +121,17 @@ def test_flowers_worker(request, tmp_path, version):
         message = lab.judge.send(lab.id, "echo", arrays={"a": {"x": 7 << 20}})
         assert lab.judge.reply(message)["code"] == 0
         launcher.stop()
+        if version == "1.34.0":  # the newest one whose options our node has by itself
+            is_started(lab)
+
+
+def is_started(lab):
+    """Flower's worker, by a template without placeholders, is told of TLS."""
+    options = {"--isolation": None, "--clientapp-command": lab.federation.bin / "flwr-clientapp"}
+    options["--clientappio-api-address"] = f"127.0.0.1:{free_ports(1)[0]}"
+    lab.federation.start_node(options={**lab.options, **options})
+    (added,) = set(lab.judge.nodes(2)) - {lab.id}
+    assert serves(lab.judge, added) == 1
 
 
 @pytest.mark.parametrize("version", RELEASES)

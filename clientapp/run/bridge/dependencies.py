@@ -179,6 +179,13 @@ def check_index(settings, missing):
 # ---- the tool ----
 
 
+def end_group(process):
+    """Kill it and what it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 class Tool:
     """name, command, said (its last lines)."""
 
@@ -230,28 +237,30 @@ class Tool:
             env.setdefault("PIP_NO_CACHE_DIR", "1")
         return env
 
-    def run(self, settings, app_dir, place, lock):
+    def run(self, settings, app_dir, place, lock, bound):
         """Its exit status. It holds the lock, too, so that nobody else begins before it is gone."""
-        process = subprocess.Popen(
-            self.arguments(settings, app_dir, place),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=settings.root,
-            env=self.environment(settings, place),
-            pass_fds=(lock,),
-            start_new_session=True,
-        )
+        process = None
         try:
+            with bound.whole():  # else nobody would know that it was started
+                process = subprocess.Popen(
+                    self.arguments(settings, app_dir, place),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    cwd=settings.root,
+                    env=self.environment(settings, place),
+                    pass_fds=(lock,),
+                    start_new_session=True,
+                )
             for line in process.stdout:
                 text = line.decode("utf-8", "replace").rstrip()
                 if text:
                     self.said.append(text)
             return process.wait()
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if process:
+                with bound.whole():
+                    end_group(process)
 
     def last_words(self, hidden):
         """Its last sentence, in one line, without what belongs to this machine."""
@@ -285,22 +294,42 @@ def locked(path, how=fcntl.LOCK_EX):
             os.close(lock)
 
 
-@contextlib.contextmanager
-def bounded(timeout_s):
+class Bound:
     """Late or Stopped is raised inside, at most one of them."""
 
-    def interrupt(number, frame):
+    def __init__(self, timeout_s):
+        self.timeout_s = timeout_s
+        self.is_whole = False
+        self.raised = None  # what waits for the end of what is whole
+
+    def interrupt(self, number, frame):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Late if number == signal.SIGALRM else Stopped
+        self.raised = Late if number == signal.SIGALRM else Stopped
+        if not self.is_whole:
+            raise self.raised
 
-    before = [(each, signal.signal(each, interrupt)) for each in (signal.SIGALRM, signal.SIGTERM)]
-    signal.setitimer(signal.ITIMER_REAL, timeout_s)
-    try:
-        yield
-    finally:
+    @contextlib.contextmanager
+    def whole(self):
+        """Nothing is raised before the end of what is inside."""
+        before = self.raised
+        self.is_whole = True
+        try:
+            yield
+        finally:
+            self.is_whole = False
+            if self.raised is not before:
+                raise self.raised
+
+    def __enter__(self):
+        signals = (signal.SIGALRM, signal.SIGTERM)
+        self.before = [(each, signal.signal(each, self.interrupt)) for each in signals]
+        signal.setitimer(signal.ITIMER_REAL, self.timeout_s)
+        return self
+
+    def __exit__(self, *error):
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before:
+        for number, handler in self.before:
             signal.signal(number, handler)
 
 
@@ -374,7 +403,7 @@ class Installation:
         named = [n for n in self.names if re.search(pattern.format(re.escape(plain(n))), said)]
         return named or self.names
 
-    def make(self, lock):
+    def make(self, lock, bound):
         began = time.monotonic()
         count = f"{len(self.names)} package{'s' if len(self.names) > 1 else ''}"
         print(
@@ -387,7 +416,7 @@ class Installation:
         os.mkdir(os.path.join(self.scratch, "packages"))
         write_lines(os.path.join(self.scratch, "requirements.txt"), self.requirements)
         write_lines(os.path.join(self.scratch, "constraints.txt"), self.constraints)
-        status = self.tool.run(self.settings, self.app_dir, self.scratch, lock)
+        status = self.tool.run(self.settings, self.app_dir, self.scratch, lock, bound)
         if status != 0:
             print("\n".join(self.tool.said), file=sys.stderr, flush=True)
             hidden = (self.settings.index, self.settings.root, os.path.expanduser("~"))
@@ -403,13 +432,13 @@ class Installation:
     def run(self):
         """packages of the folder, made if it is not there."""
         try:
-            with bounded(self.settings.timeout_s):
+            with Bound(self.settings.timeout_s) as bound:
                 if not os.path.isdir(self.place):
                     sweep(self.settings.root)
                     with locked(self.lock) as lock:
                         if not os.path.isdir(self.place):
                             try:
-                                self.make(lock)
+                                self.make(lock, bound)
                             finally:
                                 shutil.rmtree(self.scratch, ignore_errors=True)
         except Late:

@@ -21,6 +21,7 @@ int __wrap_conversation_new(struct loop *loop, struct rpc *rpc, struct log *log,
 int __wrap_conversation_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct conversation_options *options, struct conversation **out)
 {
+	assert_true(options->without_content);
 	world.retry_ms = options->retry_ms;
 	*out = NULL;
 	return 0;

@@ -27,6 +27,7 @@ static struct {
 	char said[4096];
 	char address[64];
 	uint64_t content_max_bytes;
+	bool without_content;
 	/* what came */
 	struct conversation_inputs inputs;
 	bool done;
@@ -65,6 +66,7 @@ static void meet(const struct spelling *spelling)
 					 .http = rig.http,
 					 .retry_ms = 10000,
 					 .content_max_bytes = rig.content_max_bytes,
+					 .without_content = rig.without_content,
 					 .gone = on_gone,
 					 .arg = &rig},
 				 &rig.conversation),
@@ -298,6 +300,24 @@ static void an_error(void **state)
 	assert_said("PushObject 1\n");
 }
 
+/* In a worker's place: no object is fetched, the error has its id and the Context. */
+static void an_error_without_the_content(void **state)
+{
+	rig.without_content = true;
+	begin("");
+	pull();
+	assert_int_equal(rig.outcome, OUTCOME_OK);
+	assert_string_equal(rig.inputs.broken.text, "");
+	assert_int_equal(rig.inputs.content_bytes, 0);
+	push(true, false);
+	assert_int_equal(rig.outcome, OUTCOME_OK);
+	end();
+	assert_null(strstr(rig.said, "PullObject"));
+	assert_said("ConfirmMessageReceived 1\n");
+	assert_said("content False error True\n");
+	assert_said("sub_status failed\ndetails it raised\nseries 3\n");
+}
+
 static void what_is_known_is_not_sent(void **state)
 {
 	begin("known");
@@ -451,9 +471,10 @@ static void freed_at_any_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(there_and_back), TEST(in_each_spelling),
-		TEST(a_token_that_is_gone), TEST(an_error), TEST(what_is_known_is_not_sent),
-		TEST(calls_are_made_again), TEST(an_object_may_come_later),
-		TEST(an_object_that_is_wrong_or_gone), TEST(records_over_the_limit_are_not_built),
+		TEST(a_token_that_is_gone), TEST(an_error), TEST(an_error_without_the_content),
+		TEST(what_is_known_is_not_sent), TEST(calls_are_made_again),
+		TEST(an_object_may_come_later), TEST(an_object_that_is_wrong_or_gone),
+		TEST(records_over_the_limit_are_not_built),
 		TEST(objects_over_the_limit_are_not_fetched), TEST(no_message),
 		TEST(a_reply_that_is_not_taken), TEST(in_a_worker_s_place),
 		TEST(freed_at_any_time)};

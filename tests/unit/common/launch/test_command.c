@@ -195,6 +195,27 @@ static void test_values_of_default_arguments(void **state)
 		text, "--clientappio-api-address\nunix:/tmp/a b'c\n--token\n7\n--insecure\n");
 }
 
+/* With TLS: what Flower's worker takes for that from 1.30 on. */
+static void test_default_arguments_of_tls(void **state)
+{
+	struct command_values tls = {.address = ADDRESS,
+		.token = 7,
+		.tls = true,
+		.root_certificates = "/tmp/a b'c/$HOME/{token}.pem"};
+	char text[512];
+
+	build_with("tool", &tls, text, sizeof text);
+	assert_string_equal(text,
+		"--clientappio-api-address\n" ADDRESS
+		"\n--token\n7\n--root-certificates\n/tmp/a b'c/$HOME/{token}.pem\n");
+	tls.root_certificates = NULL;
+	build_with("tool", &tls, text, sizeof text);
+	assert_string_equal(text, "--clientappio-api-address\n" ADDRESS "\n--token\n7\n");
+	/* A template says all itself. */
+	build_with("tool {token}", &tls, text, sizeof text);
+	assert_string_equal(text, "7\n");
+}
+
 static void test_unknown_placeholders(void **state)
 {
 	refused("tool {adress} {token}", -EINVAL, "{adress} is no placeholder");
@@ -310,6 +331,7 @@ int main(void)
 		TEST(test_default_arguments),
 		TEST(test_values_are_no_syntax),
 		TEST(test_values_of_default_arguments),
+		TEST(test_default_arguments_of_tls),
 		TEST(test_unknown_placeholders),
 		TEST(test_syntax_refused),
 		TEST(test_a_command_is_not_run),

@@ -7,6 +7,7 @@
 #include "common/message/instruction_codec.h"
 #include "kit/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char token[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -17,8 +18,8 @@ static const char token[] = "0123456789abcdef0123456789abcdef0123456789abcdef012
 static void a_text_is_told_from_a_number(void **state)
 {
 	auto_(slices_done) struct slices number = {0}, nothing = {0}, text = {0}, other = {0},
-					 task = {0}, cut = {0};
-	char out[TASK_TOKEN_DIGITS + 1];
+					 task = {0}, more = {0}, cut = {0};
+	char out[TASK_TOKEN_DIGITS + 1], longer[TASK_TOKEN_DIGITS + 2];
 
 	assert_int_equal(instruction_encode_token(4711, &number), 0);
 	assert_false(app_first_token(&number, out));
@@ -30,6 +31,10 @@ static void a_text_is_told_from_a_number(void **state)
 	assert_string_equal(out, token);
 	assert_int_equal(app_encode_token("4711", &other), 0);
 	assert_true(app_first_token(&other, out));
+	assert_string_equal(out, "4711");
+	snprintf(longer, sizeof longer, "%s0", token);
+	assert_int_equal(app_encode_token(longer, &more), 0);
+	assert_true(app_first_token(&more, out));
 	assert_string_equal(out, "");
 	/* The text's head, and less of it than that says. */
 	assert_int_equal(slices_append_copy(&cut,

@@ -158,7 +158,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	door_detach(rig.door);
+	door_detach(rig.door, NULL);
 	door_free(rig.door);
 	assert_int_equal(rig.ended, rig.begun);
 	close_fd(&rig.alpha.fd);
@@ -261,11 +261,15 @@ static void a_connection_that_says_nothing_is_closed_in_time(void **state)
 
 static void the_end_of_a_peer_is_told_to_its_server_and_the_owner(void **state)
 {
+	char bytes[8];
 	int fd = dial();
 
 	say(fd, "alpha");
 	run_until(rig.alpha.added == 1);
 	close(fd);
+	/* The server sees it, and has nothing to say. */
+	run_until(recv(rig.alpha.fd, bytes, sizeof bytes, MSG_DONTWAIT) == 0);
+	close_fd(&rig.alpha.fd);
 	run_until(rig.ended == 1);
 	assert_int_equal(rig.ended_by_peer, 1);
 	assert_int_equal(rig.alpha.gone, 1);

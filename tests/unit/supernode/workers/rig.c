@@ -14,6 +14,7 @@ void __wrap_guests_claimed(struct guests *guests, const struct peer *peer, uint6
 int __wrap_guests_hold(
 	struct guests *guests, const struct peer *peer, uint64_t token, const char *said);
 bool __wrap_guests_open(const struct guests *guests, const struct peer *peer);
+bool __wrap_guests_stays(const struct guests *guests, const struct peer *peer);
 uint64_t __wrap_guests_received(const struct guests *guests, const struct peer *peer);
 uint64_t __wrap_guests_holds(const struct guests *guests, const struct peer *peer, size_t i);
 
@@ -45,6 +46,13 @@ int __wrap_guests_hold(
 }
 
 bool __wrap_guests_open(const struct guests *guests, const struct peer *peer)
+{
+	assert_ptr_equal(guests, rig.admission.guests);
+	assert_non_null(peer);
+	return !rig.gone;
+}
+
+bool __wrap_guests_stays(const struct guests *guests, const struct peer *peer)
 {
 	assert_ptr_equal(guests, rig.admission.guests);
 	assert_non_null(peer);

@@ -252,7 +252,8 @@ static void a_text_that_is_no_token_is_refused(void **state)
 	other[200] = other[200] == '0' ? '1' : '0';
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		assert_int_equal(pull_with(methods[i], other), OUTCOME_PERMISSION_DENIED);
-		assert_int_equal(pull_with(methods[i], "4711"), OUTCOME_PERMISSION_DENIED);
+		/* A part of one is none. */
+		assert_int_equal(pull_with(methods[i], "4712"), OUTCOME_PERMISSION_DENIED);
 	}
 	assert_int_equal(say_nothing(IO("PullAppInputs"), NULL), OUTCOME_PERMISSION_DENIED);
 	/* A header is looked at first. */
@@ -347,6 +348,26 @@ static void a_heartbeat_says_whether_the_token_lives(void **state)
 	assert_int_equal(listed(IO("ListAppsToLaunch")), RUN_ID);
 }
 
+/* Whatever the launcher's release: nothing in its calls tells 1.21 from 1.29. */
+static void a_token_that_is_not_used_is_for_the_next_one(void **state)
+{
+	char first[NODE_TOKEN_TEXT_BYTES];
+
+	offer();
+	request_token(RUN_ID);
+	memcpy(first, token, sizeof first);
+	kit_clock_pass(NODE_CLAIM_MS - 1);
+	node_tick(rig.node, now_is());
+	assert_int_equal(listed(IO("ListAppsToLaunch")), 0);
+	kit_clock_pass(1);
+	node_tick(rig.node, now_is());
+	assert_int_equal(listed(IO("GetRunIdsWithPendingMessages")), RUN_ID);
+	request_token(RUN_ID);
+	assert_string_not_equal(token, first);
+	assert_int_equal(pull_with(IO("PullClientAppInputs"), first), OUTCOME_PERMISSION_DENIED);
+	assert_int_equal(pull_with(IO("PullClientAppInputs"), token), OUTCOME_OK);
+}
+
 /* From 1.26 on a worker that asks for its inputs sends heartbeats; 1.20 does not. */
 static void heartbeats_are_expected_of_who_sends_them(void **state)
 {
@@ -373,23 +394,90 @@ static void heartbeats_are_expected_of_who_sends_them(void **state)
 	}
 }
 
-/* Calls about objects have no token: they are about the message of their connection's. */
-static void objects_are_those_of_the_connection(void **state)
+static enum outcome about_object(const char *method, size_t i, const struct made *made)
 {
+	struct slices body = {0};
+
+	object_body(i, made, strcmp(method, IO("PushObject")) == 0, &body);
+	return say(method, &body, NULL);
+}
+
+/* Calls about objects have no token: they are about the message of their connection's, or of their
+ * object's. */
+static void objects_are_those_of_a_worker_s_message(void **state)
+{
+	static const char *const methods[] = {
+		IO("PullObject"), IO("PushObject"), IO("ConfirmMessageReceived")};
+	const struct metadata metadata = metadata_of("another", true);
+	auto_(made_done) struct made other;
+
+	made_new(&metadata, RECORD_BYTES + 1, &other);
+	offer();
+	request_token(RUN_ID);
+	by_another_connection();
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		assert_int_not_equal(
+			about_object(methods[i], MADE_OBJECTS - 1, &given), OUTCOME_OK);
+	assert_int_equal(pull_with(IO("PullAppInputs"), token), OUTCOME_OK);
+	by_another_connection();
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		assert_int_equal(about_object(methods[i], MADE_OBJECTS - 1, &other),
+			OUTCOME_PERMISSION_DENIED);
+	assert_int_equal(rig.held, 0);
+	assert_int_equal(about_object(IO("PullObject"), 0, &given), OUTCOME_OK);
+	assert_true(token_live(rig.held));
+}
+
+/* A call about an object whose run is named is about a message of that run. */
+static void objects_are_those_of_a_run(void **state)
+{
+	struct object_request request = {.run_id = RUN_ID + 1};
 	struct slices body = {0};
 
 	offer();
 	request_token(RUN_ID);
 	assert_int_equal(pull_with(IO("PullAppInputs"), token), OUTCOME_OK);
 	by_another_connection();
-	for (int i = 0; i < 2; i++) {
-		object_body(0, &given, i == 1, &body);
-		assert_int_equal(say(i ? IO("PushObject") : IO("PullObject"), &body, NULL),
-			OUTCOME_PERMISSION_DENIED);
-	}
-	assert_int_equal(pull_with(IO("PullAppInputs"), token), OUTCOME_OK);
-	object_body(0, &given, false, &body);
+	request.id = given.v[0].id;
+	assert_int_equal(object_request_encode(&request, &body), 0);
+	assert_int_equal(say(IO("PullObject"), &body, NULL), OUTCOME_PERMISSION_DENIED);
+	request.run_id = RUN_ID;
+	assert_int_equal(object_request_encode(&request, &body), 0);
 	assert_int_equal(say(IO("PullObject"), &body, NULL), OUTCOME_OK);
+}
+
+/* A worker whose connection ends after each call gets its message and gives back the reply. */
+static void each_call_may_come_on_another_connection(void **state)
+{
+	const struct metadata metadata = metadata_of("", true);
+	auto_(made_done) struct made made;
+	struct slices body = {0};
+
+	offer();
+	request_token(RUN_ID);
+	assert_int_equal(pull_with(IO("PullAppInputs"), token), OUTCOME_OK);
+	for (size_t i = 0; i < MADE_OBJECTS; i++) {
+		by_another_connection();
+		assert_int_equal(about_object(IO("PullObject"), i, &given), OUTCOME_OK);
+	}
+	/* The answer of the first one was lost with its connection. */
+	for (size_t i = 0; i < 2; i++) {
+		by_another_connection();
+		assert_int_equal(
+			about_object(IO("ConfirmMessageReceived"), MADE_OBJECTS - 1, &given),
+			OUTCOME_OK);
+	}
+	made_new(&metadata, RECORD_BYTES, &made);
+	by_another_connection();
+	push_body(token, &made, &body);
+	assert_int_equal(say(IO("PushMessage"), &body, NULL), OUTCOME_OK);
+	for (size_t i = 0; i < MADE_OBJECTS; i++) {
+		by_another_connection();
+		assert_int_equal(about_object(IO("PushObject"), i, &made), OUTCOME_OK);
+	}
+	by_another_connection();
+	assert_int_equal(push_output(IO("PushAppOutputs"), RUN_ID), OUTCOME_OK);
+	assert_true(action_of(NODE_PUSH_REPLY).reply->envelope.has_content);
 }
 
 /* After its connection has ended a worker of 1.20 comes back with its reply. */
@@ -424,6 +512,28 @@ static enum outcome ask_for(const char *method, char details[256])
 	return call.outcome;
 }
 
+/* The same of a worker of dialects 2 - 4, which shows the number in its bodies. */
+static void check_told_by_body(uint64_t inline_token)
+{
+	static const char *const methods[] = {IO("PullAppInputs"), IO("PullClientAppInputs"),
+		IO("PullMessage"), IO("PushAppOutputs")};
+	char text[32];
+
+	rig.task_token[0] = '\0';
+	snprintf(text, sizeof text, "%llu", (unsigned long long)inline_token);
+	assert_int_equal(pull(inline_token, NULL), OUTCOME_OK);
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		auto_(call_done) struct call call;
+		struct slices body = {0};
+
+		token_body(text, &body);
+		call_make(&call, methods[i]);
+		call_body(&call, &body);
+		assert_int_equal(call.outcome, OUTCOME_FAILED_PRECONDITION);
+		assert_non_null(strstr(call.details, "need a worker of Flower 1.15 to 1.18"));
+	}
+}
+
 static void a_worker_of_the_wrong_kind_is_told_which_is_needed(void **state)
 {
 	static const char *const methods[] = {IO("ListAppsToLaunch"),
@@ -443,7 +553,7 @@ static void a_worker_of_the_wrong_kind_is_told_which_is_needed(void **state)
 		assert_int_equal(ask_for(methods[i], details), OUTCOME_OK);
 	snprintf(rig.task_token, sizeof rig.task_token, "%llu", (unsigned long long)inline_token);
 	assert_int_equal(say_nothing("PullTaskInput", NULL), OUTCOME_FAILED_PRECONDITION);
-	rig.task_token[0] = '\0';
+	check_told_by_body(inline_token);
 	objects_message_to_node();
 	assert_int_equal(ask_for("GetToken", details), OUTCOME_FAILED_PRECONDITION);
 	assert_non_null(strstr(details, "need a worker of Flower 1.20 or later"));
@@ -462,8 +572,11 @@ int main(void)
 		OFFERING(broken_bodies_are_refused),
 		OFFERING(with_a_secret_launchers_sign),
 		OFFERING(a_heartbeat_says_whether_the_token_lives),
+		OFFERING(a_token_that_is_not_used_is_for_the_next_one),
 		OFFERING(heartbeats_are_expected_of_who_sends_them),
-		OFFERING(objects_are_those_of_the_connection),
+		OFFERING(objects_are_those_of_a_worker_s_message),
+		OFFERING(objects_are_those_of_a_run),
+		OFFERING(each_call_may_come_on_another_connection),
 		OFFERING(a_reply_comes_on_another_connection),
 		OFFERING(a_worker_of_the_wrong_kind_is_told_which_is_needed),
 	};

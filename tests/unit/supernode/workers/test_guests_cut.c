@@ -334,7 +334,7 @@ static void nothing_is_told_when_the_server_has_ended(void **state)
 {
 	struct rpc_channel *channel = holding(7);
 
-	guests_detach(rig->guests);
+	guests_detach(rig->guests, NULL);
 	rig->live = 7;
 	rpc_channel_free(channel);
 	run_until(guests_count(rig->guests) == 0);

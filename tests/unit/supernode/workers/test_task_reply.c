@@ -233,6 +233,27 @@ static void who_attends_a_task_is_told_of_its_end(void **state)
 	assert_int_equal(call.outcome, OUTCOME_OK);
 }
 
+/* The first 64 bits of a task's token are not the token. */
+static void a_part_of_a_token_attends_nothing(void **state)
+{
+	auto_(call_done) struct call part, wrong;
+	auto_(slices_done) struct slices number = {0};
+	struct slices nothing = {0};
+	char *last = rig.task_token + sizeof rig.task_token - 2;
+
+	task_begins();
+	assert_int_equal(instruction_encode_token(rig.token, &number), 0);
+	*last = *last == '0' ? '1' : '0';
+	call_make(&wrong, "Attend");
+	call_body(&wrong, &nothing);
+	assert_int_equal(wrong.outcome, OUTCOME_INVALID_ARGUMENT);
+	rig.task_token[0] = '\0';
+	call_make(&part, "Attend");
+	call_body(&part, &number);
+	assert_int_equal(part.outcome, OUTCOME_INVALID_ARGUMENT);
+	assert_int_equal(rig.held, 0);
+}
+
 static void contents_wait_for_their_turn(void **state)
 {
 	enum { MAX = CONTENTS_MAX };
@@ -309,6 +330,7 @@ int main(void)
 		TEST(an_agent_answers_for_its_worker),
 		TEST(what_is_announced_is_looked_at),
 		TEST(who_attends_a_task_is_told_of_its_end),
+		TEST(a_part_of_a_token_attends_nothing),
 		TEST(contents_wait_for_their_turn),
 		TEST(a_token_is_good_for_its_run_and_message_only),
 		TEST(contents_end_with_their_token),

@@ -1,0 +1,216 @@
+/*
+ * Relays without a guard, as those of HTTP/1.1: what becomes of a connection of which one side has
+ * ended. The test plays both.
+ */
+#include "supernode/listen/relay.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "kit/clock.h"
+#include "kit/loop.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MIB (1 << 20)
+
+static struct {
+	struct loop *loop;
+	struct relays *relays;
+	struct relay *relay; /* NULL: it has ended */
+	struct stream stream;
+	struct share share;
+	int peer, fd, server;
+	unsigned ended;
+	const char *why;
+} rig;
+
+static const char *on_judge(void *arg)
+{
+	return NULL;
+}
+
+static void on_ended(void *arg, const char *why)
+{
+	rig.ended++;
+	rig.why = why;
+	relay_free(rig.relay);
+	rig.relay = NULL;
+	close_fd(&rig.fd);
+}
+
+static void connect_tcp(void)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof address;
+	auto_(close_at_exit) int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	rig.peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+	assert_int_equal(connect(rig.peer, (struct sockaddr *)&address, sizeof address), 0);
+	rig.fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	assert_true(rig.fd >= 0);
+}
+
+static int setup(void **state)
+{
+	static const struct relay_ops events = {.judge = on_judge, .ended = on_ended};
+
+	memset(&rig, 0, sizeof rig);
+	assert_int_equal(loop_new(&rig.loop), 0);
+	kit_clock_start(rig.loop);
+	assert_int_equal(relays_new(rig.loop, 8, &rig.relays), 0);
+	connect_tcp();
+	stream_init(&rig.stream, rig.fd, NULL);
+	return relay_new(rig.relays,
+		&(struct relay_options){.stream = &rig.stream, .share = &rig.share, .ops = &events},
+		&rig.relay, &rig.server);
+}
+
+static int teardown(void **state)
+{
+	relay_free(rig.relay);
+	close_fd(&rig.peer);
+	close_fd(&rig.fd);
+	close_fd(&rig.server);
+	relays_free(rig.relays);
+	kit_clock_done();
+	loop_free(rig.loop);
+	return 0;
+}
+
+#define run_until(condition) kit_loop_until(rig.loop, condition)
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* The next bytes are these; then, with the end, nothing follows. */
+static void hear(int fd, const char *text, bool end)
+{
+	char got[256] = "";
+	size_t n = 0;
+	ssize_t more = -1;
+
+	while (n < strlen(text)) {
+		run_until((more = recv(fd, got + n, sizeof got - 1 - n, MSG_DONTWAIT)) >= 0 ||
+			  errno != EAGAIN);
+		assert_true(more > 0);
+		n += (size_t)more;
+	}
+	assert_string_equal(got, text);
+	if (end)
+		run_until(recv(fd, got, 1, MSG_DONTWAIT) == 0);
+}
+
+/* `nc -N` does so, and health checks of some. */
+static void a_peer_that_has_said_all_is_answered(void **state)
+{
+	say(rig.peer, "request");
+	assert_int_equal(shutdown(rig.peer, SHUT_WR), 0);
+	hear(rig.server, "request", true);
+	assert_int_equal(rig.ended, 0);
+	assert_true(relay_is_half_closed(rig.relay));
+	say(rig.server, "answer");
+	close_fd(&rig.server);
+	hear(rig.peer, "answer", true);
+	run_until(rig.ended);
+	assert_null(rig.why);
+}
+
+/* It may have gone altogether: nothing tells. */
+static void a_peer_that_has_ended_is_not_kept_long(void **state)
+{
+	say(rig.peer, "request");
+	close_fd(&rig.peer);
+	hear(rig.server, "request", true);
+	assert_int_equal(rig.ended, 0);
+	kit_clock_pass(RELAY_LINGER_MS + 1000);
+	run_until(rig.ended);
+}
+
+/* A server that has nothing to say to it ends, too. */
+static void a_peer_without_a_request_is_not_kept(void **state)
+{
+	close_fd(&rig.peer);
+	hear(rig.server, "", true);
+	close_fd(&rig.server);
+	run_until(rig.ended);
+}
+
+static void send_much(size_t n)
+{
+	static const uint8_t bytes[65536];
+
+	while (n > 0) {
+		ssize_t sent = send(rig.peer, bytes, n < sizeof bytes ? n : sizeof bytes,
+			MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		assert_true(sent > 0 || errno == EAGAIN);
+		n -= sent > 0 ? (size_t)sent : 0;
+		loop_step(rig.loop, 0);
+	}
+}
+
+static void a_refusal_arrives_at_a_peer_that_is_sending(void **state)
+{
+
+	say(rig.peer, "head");
+	hear(rig.server, "head", false);
+	say(rig.server, "refused");
+	close_fd(&rig.server);
+	/* Without being read these bytes would make a reset. */
+	send_much(8 * MIB);
+	hear(rig.peer, "refused", true);
+	assert_int_equal(rig.ended, 0);
+	close_fd(&rig.peer);
+	run_until(rig.ended);
+	assert_null(rig.why);
+}
+
+static void dropping_has_bounds(void **state)
+{
+	static const uint8_t bytes[65536];
+	uint64_t sent = 0;
+
+	close_fd(&rig.server);
+	while (!rig.ended && sent < 4ull * RELAY_DROP_BYTES) {
+		ssize_t n = send(rig.peer, bytes, sizeof bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		sent += n > 0 ? (size_t)n : 0;
+		loop_step(rig.loop, 0);
+	}
+	assert_int_equal(rig.ended, 1);
+	assert_true(sent > RELAY_DROP_BYTES);
+}
+
+static void a_peer_that_stays_is_left(void **state)
+{
+	close_fd(&rig.server);
+	hear(rig.peer, "", true);
+	assert_int_equal(rig.ended, 0);
+	kit_clock_pass(RELAY_LINGER_MS + 1000);
+	run_until(rig.ended);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_peer_that_has_said_all_is_answered),
+		TEST(a_peer_that_has_ended_is_not_kept_long),
+		TEST(a_peer_without_a_request_is_not_kept),
+		TEST(a_refusal_arrives_at_a_peer_that_is_sending),
+		TEST(dropping_has_bounds),
+		TEST(a_peer_that_stays_is_left),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
