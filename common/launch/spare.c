@@ -13,6 +13,7 @@
 
 #include "common/base/clock.h"
 #include "common/launch/end.h"
+#include "common/launch/zygote.h"
 
 /* Messages that follow each other so soon leave no time for a start between them. */
 #define SPARE_SOON_MS 1000
@@ -81,6 +82,8 @@ void spare_message_ended(struct agent *agent)
 {
 	agent->message_end_ms = clock_now_ms();
 	spare_start(agent);
+	if (agent->zygote)
+		zygote_message_ended(agent->zygote);
 }
 
 void spare_ended(
@@ -98,4 +101,6 @@ void agent_stop_spare(struct agent *agent)
 {
 	agent->warm_idle_ms = 0;
 	spare_drop(agent);
+	if (agent->zygote)
+		zygote_stop(agent->zygote);
 }
