@@ -15,8 +15,8 @@
  * Exit status, where PROGRAM was not executed: 125 wrong usage or the agent has gone, 126 it cannot
  * be executed, 127 it is not there.
  *
- * flwr-app-start -a PID AGENT_PID: PROGRAM runs already, as PID, a child of this process (exec keeps
- * them): be its parent as above.
+ * flwr-app-start -a PID AGENT_PID: PROGRAM runs already, as PID, a child of this process (exec
+ * keeps them): be its parent as above.
  *
  * flwr-app-start -u UID:GID[,GROUP...] -r PATH...: can that user read the files, enter the
  * directories, execute the programs? Exit status 0: all of them; N: not the Nth.
@@ -37,10 +37,10 @@
 
 struct command {
 	struct bounds bounds;
-	bool in_place; /* -e */
-	bool checks;   /* -r */
+	bool in_place;       /* -e */
+	bool checks;         /* -r */
 	const char *adopted; /* -a */
-	char **rest;   /* AGENT_PID PROGRAM [ARGUMENT...], or PATH... */
+	char **rest;         /* AGENT_PID PROGRAM [ARGUMENT...], or PATH... */
 };
 
 static bool command_read(int argc, char **argv, struct command *out)
@@ -159,8 +159,8 @@ __attribute__((noreturn)) static void stay(pid_t agent, pid_t program, const sig
 	}
 }
 
-/* Begin to be the parent: signals wait, orphans come here, it is known when the agent dies. 0 or the
- * exit status. */
+/* Begin to be the parent: signals wait, orphans come here, it is known when the agent dies. 0 or
+ * the exit status. */
 static int be_parent(pid_t agent, sigset_t *all, sigset_t *before)
 {
 	sigfillset(all);

@@ -22,7 +22,7 @@ struct agent_options {
 	const struct launch_paths *paths;        /* NULL: where they are installed */
 	int64_t warm_idle_ms; /* a spare worker is kept for so long after a message; 0: there is
 				 none */
-	bool warm_python; /* while there is a spare worker a zygote forks the apps of Python */
+	bool warm_python;     /* while there is a spare worker a zygote forks the apps of Python */
 };
 
 /* 0 or -errno. */

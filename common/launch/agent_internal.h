@@ -1,5 +1,6 @@
 /*
- * agent_internal: what agent.c, spare.c, worker_process.c and the zygote's files share. Private to common/launch.
+ * agent_internal: what agent.c, spare.c, worker_process.c and the zygote's files share. Private to
+ * common/launch.
  */
 #ifndef FLWR_LAUNCH_AGENT_INTERNAL_H
 #define FLWR_LAUNCH_AGENT_INTERNAL_H

@@ -25,7 +25,8 @@ static bool modules_valid(const char *list)
 		if (!*list || !strchr(first, *list))
 			return false;
 		list += strspn(list, first);
-		list += strspn(list, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+		list += strspn(
+			list, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
 		if (!*list)
 			return true;
 		if (*list != '.' && *list != ',')

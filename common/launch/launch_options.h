@@ -25,7 +25,7 @@ struct launch_options {
 				      program sets LAUNCH_WARM_IDLE_MS or, where there is none, 0 */
 	struct option_names preload; /* lists "MODULE,MODULE"; or "none" */
 	bool no_preload;             /* it is "none": no Python is warm */
-	const char *app_output;    /* "log", "pass" or NULL */
+	const char *app_output;      /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	const char *log_level_text;
@@ -93,8 +93,8 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 bool launch_options_preloads(const struct launch_options *options);
 
 /*
- * After options_parse(): set passes_output, no_preload and log_level, look at the directory. 0; -EINVAL or
- * another -errno with a sentence.
+ * After options_parse(): set passes_output, no_preload and log_level, look at the directory. 0;
+ * -EINVAL or another -errno with a sentence.
  */
 int launch_options_check(struct launch_options *options, struct reason *why);
 

@@ -101,15 +101,15 @@ int process_start(struct process_set *set, const struct process_spec *spec, stru
 
 /*
  * A process that another one of the set forks, on our behalf: all but the fork. 0: *out, and the
- * ends of its stdout and stderr, which are the caller's; -errno. Of the spec argv, env, fd and forks
- * have no meaning.
+ * ends of its stdout and stderr, which are the caller's; -errno. Of the spec argv, env, fd and
+ * forks have no meaning.
  */
 int process_prepare(struct process_set *set, const struct process_spec *spec, struct process **out,
 	int *out_fd, int *err_fd);
 /*
- * It has been forked: pid is it. 0: it is as if it was started by process_start(), once it leads its
- * own session; -ECHILD: pid is no child of this program, or another process of the set, and -errno:
- * process_discard() is due.
+ * It has been forked: pid is it. 0: it is as if it was started by process_start(), once it leads
+ * its own session; -ECHILD: pid is no child of this program, or another process of the set, and
+ * -errno: process_discard() is due.
  */
 int process_adopt(struct process *process, pid_t pid);
 /* One that was not adopted: free it. No event comes. NULL is fine. */

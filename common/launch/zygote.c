@@ -27,10 +27,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define ZYGOTE_FAILURES   3     /* without an app that it has run; then there is none any more */
-#define ZYGOTE_REFUSED    16    /* packages that are left out; then nothing more is learnt */
-#define ZYGOTE_NAMES      16384 /* bytes of the names that a fresh one is told */
-#define ZYGOTE_DEPENDS    65536 /* bytes of what it depends on */
+#define ZYGOTE_FAILURES 3     /* without an app that it has run; then there is none any more */
+#define ZYGOTE_REFUSED  16    /* packages that are left out; then nothing more is learnt */
+#define ZYGOTE_NAMES    16384 /* bytes of the names that a fresh one is told */
+#define ZYGOTE_DEPENDS  65536 /* bytes of what it depends on */
 
 enum zygote_state {
 	ZYGOTE_NONE,    /* or it is ending */
@@ -41,9 +41,9 @@ enum zygote_state {
 struct zygote {
 	struct agent *agent;
 	enum zygote_state state;
-	bool off;      /* there will be none any more */
-	bool dropped;  /* its end is our wish */
-	bool again;    /* start another one when it has gone */
+	bool off;     /* there will be none any more */
+	bool dropped; /* its end is our wish */
+	bool again;   /* start another one when it has gone */
 	bool learns;
 	bool learning; /* what it imports now was learnt since its start */
 	char *python;  /* the interpreter; NULL: no app of Python has run */
@@ -58,7 +58,7 @@ struct zygote {
 	struct text learned;       /* names, a line each */
 	struct text refused;       /* packages as lines "-NAME" */
 	unsigned n_refused;
-	struct text depends;       /* lines "NANOSECONDS PATH" */
+	struct text depends; /* lines "NANOSECONDS PATH" */
 };
 
 static void control_close(struct zygote *zygote)
@@ -213,6 +213,7 @@ static int zygote_import(struct zygote *zygote, const char *names, size_t len)
 
 	if (r)
 		return r;
+	log_debug(zygote->agent->log, "zygote pid=%d: imports", (int)process_pid(zygote->process));
 	zygote->asked++;
 	zygote->state = ZYGOTE_IMPORTS;
 	timer_set(zygote->late, clock_after(clock_now_ms(), ZYGOTE_IMPORT_MS));
@@ -227,6 +228,8 @@ void zygote_learn(struct zygote *zygote, const char *names)
 
 	if (!zygote->learns || zygote->state == ZYGOTE_NONE || strspn(names, letters) != len)
 		return;
+	/* A message that comes meanwhile has a fork without them. */
+	fork_ahead(zygote);
 	/* Else it is told again after a later message. */
 	if (zygote_import(zygote, names, len) == 0)
 		zygote->learning = true;
@@ -264,8 +267,8 @@ static void take_misfit(struct zygote *zygote, char *text)
 	char package[128];
 
 	snprintf(package, sizeof package, "%.*s", (int)strcspn(module, "."), module);
-	log_info(zygote->agent->log,
-		"zygote: the module %s is not imported ahead: %s", module, text ? text : "");
+	log_info(zygote->agent->log, "zygote: the module %s is not imported ahead: %s", module,
+		text ? text : "");
 	learned_forget(zygote, package);
 	if (text_printf(&zygote->refused, "-%s\n", package) ||
 		++zygote->n_refused >= ZYGOTE_REFUSED)
@@ -393,7 +396,7 @@ static int names_fill(struct text *names, const struct zygote *zygote)
 		while (r == 0 && *name) {
 			size_t len = strcspn(name, ",");
 
-			r = text_printf(names, "%.*s\n", (int)len, name);
+			r = text_printf(names, "+%.*s\n", (int)len, name);
 			name += len + (name[len] == ',');
 		}
 	}
@@ -423,15 +426,14 @@ static void zygote_start(struct zygote *zygote)
 	if (r == 0)
 		r = zygote_socket_open(&zygote->control, &theirs);
 	if (r == 0) {
-		zygote->watch = watch_new(zygote->agent->loop, zygote->control, WATCH_READ,
-			control_ready, zygote);
+		zygote->watch = watch_new(
+			zygote->agent->loop, zygote->control, WATCH_READ, control_ready, zygote);
 		r = zygote->watch ? zygote_launch(zygote, theirs, &why) : -ENOMEM;
 	}
 	if (r == 0)
 		r = zygote_import(zygote, names.data, names.len);
 	if (r == 0) {
-		zygote->pressure =
-			memory_pressure_new(zygote->agent->loop, memory_short, zygote);
+		zygote->pressure = memory_pressure_new(zygote->agent->loop, memory_short, zygote);
 		return;
 	}
 	log_debug(zygote->agent->log, "no zygote: %s", why.text[0] ? why.text : strerror(-r));
@@ -504,7 +506,8 @@ int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, con
 	if (zygote->process && !zygote->dropped && zygote->state != ZYGOTE_NONE &&
 		zygote->depends.len && depends_changed(zygote)) {
 		zygote_drop(zygote);
-		return reason_code(why, -ESTALE, "packages have changed since the zygote imported them");
+		return reason_code(
+			why, -ESTALE, "packages have changed since the zygote imported them");
 	}
 	child = take_pointer(&zygote->next);
 	if (!child && zygote->state == ZYGOTE_IMPORTS)

@@ -21,7 +21,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum child_state { CHILD_FORKING, CHILD_ADOPTED, CHILD_WAITS, CHILD_BEGINS, CHILD_WORKS, CHILD_OVER };
+#define CHILD_LESSONS 8 /* of ZYGOTE_BYTES; nobody imports as much */
+
+enum child_state {
+	CHILD_FORKING,
+	CHILD_ADOPTED,
+	CHILD_WAITS,
+	CHILD_BEGINS,
+	CHILD_WORKS,
+	CHILD_OVER
+};
 
 struct zygote_child {
 	struct agent *agent;
@@ -37,6 +46,7 @@ struct zygote_child {
 	struct app_process_spec spec; /* its name is ours; app has no meaning */
 	char *name, *python;
 	struct text settings;
+	unsigned lessons; /* datagrams with what it has imported */
 	int ours, theirs; /* the app's socketpair */
 };
 
@@ -99,7 +109,8 @@ static void child_fail(struct zygote_child *child, const char *what)
 	zygote_child_lost(agent->zygote, child, forking, what);
 	if (!taken)
 		return;
-	log_debug(agent->log, "%s: no fork of the zygote (%s), so it is started plainly", name, what);
+	log_debug(
+		agent->log, "%s: no fork of the zygote (%s), so it is started plainly", name, what);
 	spec.name = name;
 	app_process_start_later(agent, &spec, python);
 }
@@ -213,7 +224,8 @@ static int gate_take(struct zygote_child *child, int letter, const char *text, p
 		return child_waits(child);
 	if (letter == 'B' && child->state == CHILD_BEGINS)
 		return child_begun(child);
-	if (letter == 'L' && child->state == CHILD_WORKS) {
+	if (letter == 'L' && child->state == CHILD_WORKS && child->lessons < CHILD_LESSONS) {
+		child->lessons++;
 		zygote_learn(child->agent->zygote, text);
 		return 0;
 	}
@@ -284,8 +296,8 @@ static int child_ask(struct zygote_child *child, int control)
 	if (r == 0)
 		r = process_prepare(child->agent->set, &spec, &child->process, &out, &err);
 	if (r == 0) {
-		child->watch = watch_new(
-			child->agent->loop, child->gate, WATCH_READ, gate_ready, child);
+		child->watch =
+			watch_new(child->agent->loop, child->gate, WATCH_READ, gate_ready, child);
 		r = child->watch ? 0 : -ENOMEM;
 	}
 	if (r == 0)
@@ -302,7 +314,8 @@ int zygote_child_new(
 	if (r && child)
 		child_end(child);
 	if (r)
-		return reason_code(why, r, "the zygote cannot be asked for a fork: %s", strerror(-r));
+		return reason_code(
+			why, r, "the zygote cannot be asked for a fork: %s", strerror(-r));
 	answer_awaited(child);
 	*out = child;
 	return 0;

@@ -1,11 +1,12 @@
 /*
- * zygote_socket: what passes between an agent, its zygote and that one's forks: datagrams that begin
- * with a letter. clientapp/run/bridge/zygote.py is the other end. Main thread. Private to
+ * zygote_socket: what passes between an agent, its zygote and that one's forks: datagrams that
+ * begin with a letter. clientapp/run/bridge/zygote.py is the other end. Main thread. Private to
  * common/launch.
  *
  *   to the zygote                                from the zygote
- *   I  modules to import, a line each; "-NAME"   R  done: lines "N NAME" of modules that were new,
- *      is a package that it shall not import        "F NANOSECONDS PATH" of what it depends on
+ *   I  modules to import, a line each; "+NAME"   R  done: lines "N NAME" of modules that were new
+ *      is the operator's wish, "-NAME" a            and not "+NAME", "F NANOSECONDS PATH" of what
+ *      package that it shall not import             it depends on
  *   F  fork; a gate, stdout and stderr           M  a module that no fork could live with, and why
  *      come with it                              U  why there will be no fork at all
  *                                                   (after M and U it ends)

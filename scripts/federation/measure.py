@@ -7,6 +7,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -122,6 +123,23 @@ class Peaks(threading.Thread):
                     self.mib[mine] = max(self.mib.get(mine, 0), kib / 1024)
 
 
+# Of a node whose Python has imported what apps need; the other rows have each app start one.
+WARM_TRIP = "tiny message, warm, whole round trip"
+WARM_IDLE = "... warm, to a node that was idle: pulled to reply"
+WARM_RATE = "... warm, one after the other"
+WARM_PSS = "idle after messages, warm: shared pages divided (PSS)"
+
+
+def warm_figures(goal):
+    """Rows; goal: of the round trip."""
+    return [
+        (WARM_TRIP, "ms", goal),
+        (WARM_IDLE, "ms", ""),
+        (WARM_RATE, "1/s", "30"),
+        (WARM_PSS, "MiB", "Python's"),
+    ]
+
+
 class Rounds:
     """Nodes that are started one after the other, and what was seen of them."""
 
@@ -155,6 +173,7 @@ class Rounds:
             options[self.transport] = True
         if programs == "ours":
             options.setdefault("--log-level", "info")
+            options.setdefault("--preload", "none")
         if programs == "ours" and self.options.native:
             library = self.binaries.parent / "tests/bench-app.so"
             options |= {"--native-app": f"flwr-native/tiny={library}", "--python": None}
@@ -206,6 +225,38 @@ class Rounds:
             self.add("... ready to pulled", programs, (pulled - ready) * 1e3)
             self.add("... pulled to user code", programs, (began - pulled) * 1e3)
             self.add("... user code to reply", programs, (reply.came - ended) * 1e3)
+
+    def warm(self, programs):
+        """A node of its own, that has had a message a while ago."""
+        more = {"--preload": "numpy"} if programs == "ours" else {}
+        federation, node = self.start(programs, None, **more)
+        try:
+            self.alone(programs)
+            time.sleep(5)
+            self.alone(programs)
+            trips = list(self.back_to_back(programs))
+            for ready, _, reply in trips:
+                self.add(WARM_TRIP, programs, (reply.came - ready) * 1e3)
+            elapsed = trips[-1][2].came - trips[0][0]
+            self.add(WARM_RATE, programs, len(trips) / elapsed)
+            for _ in range(min(self.options.messages, 10)):
+                time.sleep(1)
+                message, reply = self.alone(programs)
+                self.add(WARM_IDLE, programs, (reply.came - message.pulled) * 1e3)
+            time.sleep(2)
+            self.add(WARM_PSS, programs, memory(node.pid)[2])
+        except Exception:
+            print(node.text()[-5000:], file=sys.stderr)
+            raise
+        finally:
+            federation.end()
+
+    def alone(self, programs):
+        """A tiny message: it, its reply."""
+        message = self.standin.send(sit="")
+        reply = self.standin.wait_reply(message.id, 120)
+        self.standin.check(programs, reply)
+        return message, reply
 
     def only(self, goals):
         """The figures that were measured; goals: of those that have another one here."""
@@ -289,6 +340,9 @@ def parse(description):
     )
     parser.add_argument(
         "--flood", type=float, default=30, help="seconds of each flood; 0: none (30)"
+    )
+    parser.add_argument(
+        "--warm", action="store_true", help="only messages of a node whose Python is warm"
     )
     parser.add_argument("--only-large", action="store_true", help="of 1.41 only large messages")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the table, also to a file")

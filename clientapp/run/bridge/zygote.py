@@ -171,30 +171,43 @@ class Modules:
             if complaint:
                 raise Misfit(name, complaint)
 
-    def import_all(self, names, preload):
-        """Import those that are not there yet; the names of those that were learnt and are new.
-        The first names, preload of them, are the operator's, who may name what they like."""
+    def import_one(self, name):
+        """Import it, if it is installed: was it new?"""
+        package = package_of(name)
+        if package not in sys.modules:
+            if not is_installed(importlib.machinery.PathFinder.find_spec(package)):
+                return False
+        try:
+            self.import_checked(name, lambda: importlib.import_module(name))
+        except Misfit:
+            raise
+        except BaseException:  # also what ends a program
+            return False
+        return True
+
+    def import_named(self, name):
+        """Import what the operator has named."""
+        try:
+            self.import_checked(name, lambda: importlib.import_module(name))
+        except Misfit:
+            raise
+        except BaseException as ex:
+            print(f"--preload {name}: {type(ex).__name__}: {ex}", file=sys.stderr)
+
+    def import_all(self, names):
+        """Import those that are not there yet; the names of those that were learnt and are new."""
         learned = []
-        for number, name in enumerate(names):
-            if name.startswith("-"):
-                self.refused.add(name[1:])
+        for name in names:
+            sign, name = (name[0], name[1:]) if name[0] in "+-" else ("", name)
+            if sign == "-":
+                self.refused.add(name)
                 continue
             self.known.add(name)
-            package = package_of(name)
-            if name in sys.modules or package in self.refused:
+            if name in sys.modules or package_of(name) in self.refused:
                 continue
-            try:
-                if number >= preload and package not in sys.modules:
-                    if not is_installed(importlib.machinery.PathFinder.find_spec(package)):
-                        continue
-                self.import_checked(name, lambda name=name: importlib.import_module(name))
-            except Misfit:
-                raise
-            except BaseException as ex:  # also what ends a program
-                if number < preload:
-                    print(f"--preload {name}: {type(ex).__name__}: {ex}", file=sys.stderr)
-                continue
-            if number >= preload:
+            if sign:
+                self.import_named(name)
+            elif self.import_one(name):
                 learned.append(name)
         self.note()
         return learned
@@ -294,11 +307,11 @@ class Fork:
 
     def begin(self):
         """Wait for the app."""
+        renew()
         self.gate.send(b"R")
         data, fds, _, _ = socket.recv_fds(self.gate, DATAGRAM_MAX, 1, socket.MSG_CMSG_CLOEXEC)
         if data[:1] != b"B" or len(fds) != 1:
             os._exit(0)  # it is not wanted
-        renew()
         for setting in data[1:].split(b"\0"):
             name, is_setting, value = setting.partition(b"=")
             if is_setting and name != b"FLWR_APP_FD":
@@ -326,8 +339,9 @@ class Zygote:
         self.control, self.start = control, start
         self.modules = Modules()
         self.depends = depends()
+        with open("/proc/self/comm", "rb") as file:
+            self.name = file.read().rstrip(b"\n")
         self.leaving = Leaving()
-        self.preload = None
 
     def check(self):
         """Is there what is needed, and nothing that hinders?"""
@@ -338,7 +352,8 @@ class Zygote:
         for number, target in open_files().items():
             if number != self.control.fileno():
                 raise Unfit(f"{target} is open in Python from its start")
-        libc.prctl(SETTING_DUMPABLE, 0, 0, 0, 0)
+        libc.prctl(SETTING_DUMPABLE, 0, 0, 0, 0)  # no app reads in it
+        libc.prctl(SETTING_NAME, b"flwr-zygote", 0, 0, 0)
 
     def load(self, load):
         """Flower, and what it needs."""
@@ -348,17 +363,15 @@ class Zygote:
             raise Unfit(f"flwr cannot be imported ahead: {ex.why}") from ex
         except Exception as ex:
             raise Unfit(f"flwr cannot be imported: {type(ex).__name__}") from ex
+        self.modules.import_one("numpy.random")  # later releases of numpy import it when it is used
         self.modules.note()
+        self.leaving.arm()
 
     def answer(self, data):
         """Import what it names."""
-        names = data.decode("ascii").split()
-        # The operator's come with the first question, before those that are refused or learnt.
-        preload = 0
-        if self.preload is None:
-            self.preload = preload = len(names)
         gc.disable()
-        learned = self.modules.import_all(names, preload)
+        learned = self.modules.import_all(data.decode("ascii").split())
+        self.leaving.arm()
         gc.collect()
         gc.freeze()
         lines = [f"N {name}" for name in learned] + self.depends
@@ -378,6 +391,7 @@ class Zygote:
         own = False
         try:
             parent(gate, self.start, fds[1], fds[2])
+            libc.prctl(SETTING_NAME, self.name, 0, 0, 0)
             own = True
         finally:
             if not own:
@@ -422,6 +436,5 @@ def serve(control, start, load):
         os._exit(0)
     if collects:
         gc.enable()
-    zygote.leaving.arm()
     fork.begin()
     return fork
