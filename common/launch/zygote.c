@@ -450,7 +450,8 @@ int zygote_new(struct agent *agent, struct zygote **out)
 		return -ENOMEM;
 	zygote->agent = agent;
 	zygote->control = -1;
-	zygote->learns = true;
+	/* Packages that are installed for one app may be other ones than those that are there. */
+	zygote->learns = !agent->options->installs_dependencies;
 	zygote->late = timer_new(agent->loop, zygote_late, zygote);
 	zygote->idle = timer_new(agent->loop, zygote_idle, zygote);
 	if (!zygote->late || !zygote->idle) {

@@ -208,6 +208,8 @@ static int child_begun(struct zygote_child *child)
 {
 	struct app_process app = {.process = child->process, .fd = take_fd(&child->ours)};
 
+	log_debug(child->agent->log, "fork of the zygote pid=%d: takes %s",
+		(int)process_pid(child->process), child->name);
 	child->state = CHILD_WORKS;
 	child->agent->spares--;
 	timer_set(child->late, CLOCK_NEVER);

@@ -159,6 +159,8 @@ def main():
     settings = dependencies.take_settings() if dependencies else None
 
     def prepare(task):
+        if fork:
+            fork.make_way(task.app_dir)
         if settings:
             dependencies.install(settings, task.app_dir, task.fab_id)
 

@@ -10,6 +10,7 @@ What passes over the sockets is described in common/launch/zygote_socket.h.
 """
 
 import atexit
+import contextlib
 import ctypes
 import functools
 import gc
@@ -153,10 +154,21 @@ def package_of(name):
 
 
 class Modules:
-    """known: modules that a fork need not tell of; refused: packages that stay out."""
+    """base: modules that each app process has before its app is loaded; known: modules that a fork
+    need not tell of; refused: packages that stay out."""
 
     def __init__(self):
-        self.known, self.refused = set(), set()
+        self.base, self.known, self.refused = set(), set(), set()
+
+    def make_way(self, folder):
+        """Forget what was imported ahead where this folder, which comes first when its app imports,
+        has something of that name."""
+        names = set()
+        with contextlib.suppress(OSError):  # the app will not be found, either
+            names.update(entry.partition(".")[0] for entry in os.listdir(folder))
+        for name in list(sys.modules):
+            if package_of(name) in names and name in self.known and name not in self.base:
+                del sys.modules[name]
 
     def note(self):
         self.known.update(sys.modules)
@@ -320,6 +332,9 @@ class Fork:
         self.socket.settimeout(None)
         self.gate.send(b"B")
 
+    def make_way(self, folder):
+        self.modules.make_way(folder)
+
     def tell_imports(self):
         """So that later forks have them."""
         names = self.modules.new()
@@ -365,6 +380,7 @@ class Zygote:
             raise Unfit(f"flwr cannot be imported: {type(ex).__name__}") from ex
         self.modules.import_one("numpy.random")  # later releases of numpy import it when it is used
         self.modules.note()
+        self.modules.base = set(sys.modules)
         self.leaving.arm()
 
     def answer(self, data):

@@ -92,7 +92,12 @@ def own():
 
 
 def look(order, message, context):
+    import curses
+    import wave
+
     found = {"seen": seen(), "own": own(), "forked": is_forked()}
+    found["own module"] = hasattr(wave, "OWN")
+    found["curses"] = curses.__name__
     return records(configs={"known": ConfigRecord({"json": json.dumps(found)})})
 
 
