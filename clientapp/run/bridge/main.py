@@ -1,8 +1,8 @@
 """The Python end of an app process: imports flwr, waits for its task, runs the ClientApp, replies.
 
 Started by an agent as `python3 -u main.py` with the descriptor number of its socket in
-FLWR_APP_FD. What passes over the socket is described in docs/app-form.md. With FLWR_APP_ZYGOTE it is
-the zygote (zygote.py), and what is said here happens in its forks.
+FLWR_APP_FD. What passes over the socket is described in docs/app-form.md. With FLWR_APP_ZYGOTE it
+is the zygote (zygote.py), and what is said here happens in its forks.
 """
 
 import gc
@@ -17,8 +17,8 @@ HELLO, TASK, REPLY, FAILURE = 1, 2, 3, 4
 
 
 def own_modules(is_zygote):
-    """flower, form and, where they are needed, dependencies and zygote (else None), of a package with
-    a name that no app has. They are loaded from where this file lies, not looked for: an operator's
+    """flower, form and, where they are needed, dependencies and zygote (else None), of a package
+    with a name that no app has. They are loaded from where this file lies, not looked for: an operator's
     hook on imports need not know them, and sys.path is the app's."""
     import importlib.util
 

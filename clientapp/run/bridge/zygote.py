@@ -241,9 +241,9 @@ class Modules:
 
 
 class Leaving:
-    """Has the interpreter leave out, at the end of a fork, the modules of the zygote that are as they
-    were: to clear them would first copy them, page by page. It runs after all other exit handlers,
-    where it can."""
+    """Has the interpreter leave out, at the end of a fork, the modules of the zygote that are as
+    they were: to clear them would first copy them, page by page. It runs after all other exit
+    handlers, where it can."""
 
     def __init__(self):
         self.sizes = None
@@ -288,8 +288,8 @@ def renew():
 
 
 def parent(gate, start, out, err):
-    """In the child of the agent: fork the app process, and become flwr-app-start. Returns in the app
-    process."""
+    """In the child of the agent: fork the app process, and become flwr-app-start. Returns in the
+    app process."""
     gate.send(b"P")
     if gate.recv(64) != b"G":
         os._exit(0)
