@@ -50,8 +50,11 @@ def memory(pid):
     """(RSS, RssAnon, PSS) of the tree, in MiB."""
     totals = [0, 0, 0]
     for each in tree_of(pid):
-        sizes = status_field(f"/proc/{each}/status", "VmRSS", "RssAnon")
-        sizes += status_field(f"/proc/{each}/smaps_rollup", "Pss")
+        try:
+            sizes = status_field(f"/proc/{each}/status", "VmRSS", "RssAnon")
+            sizes += status_field(f"/proc/{each}/smaps_rollup", "Pss")
+        except ProcessLookupError:  # it has ended; Flower's launcher does not wait for its workers
+            continue
         for index, kib in enumerate(sizes):
             totals[index] += kib / 1024
     return totals
