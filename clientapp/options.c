@@ -78,6 +78,7 @@ static const struct row rows[] = {
 		       LAUNCH, "Keep them in the log of this program (default).")},
 	{BOTH, LAUNCH_ROW_LOG_LEVEL(LAUNCH)},
 	{CLIENTAPP, ROW_FLAG("control", AT(control), NULL)},
+	{CLIENTAPP, ROW_FLAG("fork-server", AT(fork_server), NULL)},
 	{CLIENTAPP, ROW_TEXT("core-limit", AT(core_limit), "BYTES", NULL)},
 	{BOTH, ROW_ACTION("version", 'V', OPTIONS_VERSION, "Print the version and exit.")},
 	{BOTH, ROW_ACTION("help", 'h', OPTIONS_HELP, "Print this text and exit.")},
@@ -291,7 +292,7 @@ static int check(struct clientapp_options *options, struct reason *why)
 {
 	int r = launch_options_check(&options->launch, why);
 
-	if (r || options->control)
+	if (r || options->control || options->fork_server)
 		return r;
 	r = check_launcher(options, why);
 	if (r == 0)

@@ -25,6 +25,7 @@ struct agent {
 	struct worker_process *spare; /* NULL: there is none now */
 	unsigned spares;              /* processes without a message, not yet gone */
 	int64_t message_end_ms;       /* when the worker of a message ended last */
+	struct fork_server *fork_server;
 	/* What forks apps of Python, by zygote.c, and its forks, by zygote_child.c. */
 	struct zygote *zygote; /* NULL: each starts a Python of its own */
 	LIST_HEAD(, zygote_child) zygote_children;
@@ -48,6 +49,8 @@ void worker_process_drop(struct worker_process *worker);
 void spare_idle(void *arg);
 /* The worker of a message has ended: have a spare one, and a zygote, for the next message. */
 void spare_message_ended(struct agent *agent);
+/* The app of a message has been started: its worker needs the agent no more until it ends. */
+void spare_app_started(struct agent *agent);
 /* Give the message to the spare worker. false: there is none that could take it. */
 bool spare_use(
 	struct agent *agent, const struct worker_process_spec *spec, struct worker_process **out);

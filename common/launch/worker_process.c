@@ -12,6 +12,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/launch/app_process.h"
+#include "common/launch/fork_server.h"
 #include "common/launch/native_apps.h"
 
 #include <errno.h>
@@ -142,6 +143,7 @@ static void app_take(struct worker_process *worker, struct app_process *app, int
 		process_kill(worker->app);
 	else if (worker->app_unwanted)
 		process_stop(worker->app, WORKER_GRACE_MS);
+	spare_app_started(worker->agent);
 }
 
 static void app_later(void *arg, struct app_process *app, int r)
@@ -356,7 +358,9 @@ static int worker_launch(
 	int r;
 
 	snprintf(core, sizeof core, "%" PRIu64, bounds ? bounds->core_bytes : 0);
-	r = process_start(agent->set, &spec, &worker->process, why);
+	r = command ? -ENOENT : fork_server_start(agent->fork_server, &spec, &worker->process);
+	if (r < 0)
+		r = process_start(agent->set, &spec, &worker->process, why);
 	if (r < 0)
 		return r;
 	worker->pid = process_pid(worker->process);

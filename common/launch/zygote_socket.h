@@ -25,7 +25,7 @@
 #include <sys/types.h>
 
 #define ZYGOTE_BYTES 32768 /* of a datagram, with its letter */
-#define ZYGOTE_FDS   3
+#define ZYGOTE_FDS   4
 
 /* A new pair, non-blocking at our end, whose messages say from which process they come. 0 or
  * -errno. */

@@ -89,9 +89,10 @@ def role(pid, node):
 
 
 def at_rest(node):
-    """Is no message at work? A worker that was started ahead may wait for the next one."""
+    """Is no message at work? A worker that was started ahead may wait for the next one, and what forks
+    the one after that."""
     rest = tree_of(node)[1:]
-    return not rest or (len(rest) == 1 and role(rest[0], node) == "worker")
+    return len(rest) <= 2 and all(role(pid, node) == "worker" for pid in rest)
 
 
 class Peaks(threading.Thread):
