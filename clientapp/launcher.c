@@ -410,6 +410,7 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 			&(struct agent_options){.launch = &options->given->launch,
 				.bounds = options->bounds,
 				.warm_idle_ms = options->given->launch.warm_idle_ms,
+				.warm_python = !options->given->launch.no_preload,
 				.dependencies = options->dependencies},
 			&launcher->agent);
 	if (r == 0 && !has_token(launcher))

@@ -28,6 +28,7 @@
 #include "common/launch/control.h"
 #include "common/launch/dependencies.h"
 #include "common/launch/end.h"
+#include "common/launch/fork_server.h"
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/message/launcher_auth.h"
@@ -468,6 +469,16 @@ static int run(const struct clientapp_options *options, uint64_t core_bytes)
 	return status;
 }
 
+/* Fork workers for the agent. No thread may have been started, so gRPC is left to each of them. */
+static int fork_workers(struct clientapp_options *options, uint64_t core_bytes)
+{
+	struct job warm;
+
+	warm_run(&warm);
+	options->control = fork_server_serve();
+	return options->control ? run(options, core_bytes) : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	const uint64_t core_bytes = harden_program();
@@ -483,6 +494,8 @@ int main(int argc, char **argv)
 		clientapp_options_help(stdout, &options);
 	} else if (r == OPTIONS_VERSION) {
 		printf("%s (flwr-native) " FLWR_RELEASE ", Flower 1.15-1.42\n", options.program);
+	} else if (options.fork_server) {
+		status = fork_workers(&options, core_bytes);
 	} else {
 		status = run(&options, core_bytes);
 	}

@@ -72,6 +72,7 @@ static const struct row rows[] = {
 		       "Without a token: for the message at work when the program is told to stop (default 10).")},
 	{BOTH, LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH)},
 	{BOTH, LAUNCH_ROW_WARM_IDLE(LAUNCH)},
+	{BOTH, LAUNCH_ROW_PRELOAD(LAUNCH)},
 	{BOTH, LAUNCH_ROW_APP_OUTPUT(LAUNCH)},
 	{BOTH, ROW_FLAG("signed-apps", AT(signed_apps),
 		       "Refuse an installed app that is not as its SuperNode got it; for one with --trusted-entities.")},
@@ -80,6 +81,7 @@ static const struct row rows[] = {
 		       LAUNCH, "Keep them in the log of this program (default).")},
 	{BOTH, LAUNCH_ROW_LOG_LEVEL(LAUNCH)},
 	{CLIENTAPP, ROW_FLAG("control", AT(control), NULL)},
+	{CLIENTAPP, ROW_FLAG("fork-server", AT(fork_server), NULL)},
 	{CLIENTAPP, ROW_TEXT("core-limit", AT(core_limit), "BYTES", NULL)},
 	{BOTH, ROW_ACTION("version", 'V', OPTIONS_VERSION, "Print the version and exit.")},
 	{BOTH, ROW_ACTION("help", 'h', OPTIONS_HELP, "Print this text and exit.")},
@@ -208,6 +210,10 @@ static int check_token(struct clientapp_options *options, struct reason *why)
 		return reason_code(why, -EINVAL,
 			"--warm-idle has no effect with %s: no other message follows; leave one out",
 			options->run_once ? "--run-once" : "a token");
+	if ((options->token_text || options->run_once) && launch_options_preloads(&options->launch))
+		return reason_code(why, -EINVAL,
+			"--preload has no effect with %s: no other message follows; leave one out",
+			options->run_once ? "--run-once" : "a token");
 	if (options->launch.warm_idle_ms < 0)
 		options->launch.warm_idle_ms =
 			options->token_text || options->run_once ? 0 : LAUNCH_WARM_IDLE_MS;
@@ -294,7 +300,7 @@ static int check(struct clientapp_options *options, struct reason *why)
 {
 	int r = launch_options_check(&options->launch, why);
 
-	if (r || options->control)
+	if (r || options->control || options->fork_server)
 		return r;
 	r = check_launcher(options, why);
 	if (r == 0)

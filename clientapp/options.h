@@ -10,6 +10,7 @@
 /* Texts point into argv, paths are freed by clientapp_options_done(); NULL: not given. */
 struct clientapp_options {
 	const char *program; /* the name that it was started by: flwr-clientapp, if it is another */
+	bool fork_server;    /* started by an agent, to fork workers */
 	bool control;        /* started by an agent: everything else comes by the control socket */
 	const char *core_limit; /* with it: of core files of another worker program, in bytes */
 	struct launch_options launch;

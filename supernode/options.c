@@ -93,6 +93,7 @@ static const struct option_spec rows[] = {
 		LAUNCH, "For messages at work when the program is told to stop (default 10)."),
 	LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH),
 	LAUNCH_ROW_WARM_IDLE(LAUNCH),
+	LAUNCH_ROW_PRELOAD(LAUNCH),
 	ROW_SECONDS("worker-timeout", AT(worker_timeout_ms), 1, 3650 * DAY_MS,
 		"From a worker's first call to its reply (default: the message's ttl)."),
 	ROW_BYTES("spool-max", AT(spool_max_bytes), 1 << 20, INT64_MAX,
@@ -151,6 +152,12 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 	if (options->workers_come && options->launch.warm_idle_ms >= 0)
 		return reason_code(why, -EINVAL,
 			"--warm-idle has no effect with --isolation process: give it to flwr-clientapp");
+	if (options->clientapp_command && launch_options_preloads(&options->launch))
+		return reason_code(why, -EINVAL,
+			"--preload has no effect with --clientapp-command, which starts another worker: leave one out");
+	if (options->workers_come && launch_options_preloads(&options->launch))
+		return reason_code(why, -EINVAL,
+			"--preload has no effect with --isolation process: give it to flwr-clientapp");
 	if (options->launch.warm_idle_ms < 0)
 		options->launch.warm_idle_ms = options->clientapp_command ? 0 : LAUNCH_WARM_IDLE_MS;
 	if (options->launch.installs_dependencies && options->clientapp_command)

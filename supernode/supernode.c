@@ -71,6 +71,7 @@ static int new_agent(struct supernode *supernode, struct reason *why)
 		&(struct agent_options){.launch = &options->launch,
 			.bounds = options->bounds,
 			.warm_idle_ms = options->launch.warm_idle_ms,
+			.warm_python = !options->launch.no_preload,
 			.dependencies = &supernode->dependencies},
 		&supernode->agent);
 }

@@ -15,12 +15,16 @@
  * Exit status, where PROGRAM was not executed: 125 wrong usage or the agent has gone, 126 it cannot
  * be executed, 127 it is not there.
  *
+ * flwr-app-start -a PID AGENT_PID: PROGRAM runs already, as PID, a child of this process (exec
+ * keeps them): be its parent as above.
+ *
  * flwr-app-start -u UID:GID[,GROUP...] -r PATH...: can that user read the files, enter the
  * directories, execute the programs? Exit status 0: all of them; N: not the Nth.
  */
 #include "bounds.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,16 +37,17 @@
 
 struct command {
 	struct bounds bounds;
-	bool in_place; /* -e */
-	bool checks;   /* -r */
-	char **rest;   /* AGENT_PID PROGRAM [ARGUMENT...], or PATH... */
+	bool in_place;       /* -e */
+	bool checks;         /* -r */
+	const char *adopted; /* -a */
+	char **rest;         /* AGENT_PID PROGRAM [ARGUMENT...], or PATH... */
 };
 
 static bool command_read(int argc, char **argv, struct command *out)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "+enc:m:u:r")) != -1) {
+	while ((option = getopt(argc, argv, "+enc:m:u:ra:")) != -1) {
 		if (option == 'e')
 			out->in_place = true;
 		else if (option == 'n')
@@ -55,10 +60,14 @@ static bool command_read(int argc, char **argv, struct command *out)
 			out->bounds.user = optarg;
 		else if (option == 'r')
 			out->checks = true;
+		else if (option == 'a')
+			out->adopted = optarg;
 		else
 			return false;
 	}
 	out->rest = argv + optind;
+	if (out->adopted)
+		return argc - optind == 1;
 	return out->checks ? out->bounds.user != NULL : argc - optind >= 2;
 }
 
@@ -150,22 +159,42 @@ __attribute__((noreturn)) static void stay(pid_t agent, pid_t program, const sig
 	}
 }
 
+/* Begin to be the parent: signals wait, orphans come here, it is known when the agent dies. 0 or
+ * the exit status. */
+static int be_parent(pid_t agent, sigset_t *all, sigset_t *before)
+{
+	sigfillset(all);
+	sigprocmask(SIG_BLOCK, all, before);
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
+		fprintf(stderr, "flwr-app-start: cannot take orphans: %s\n", strerror(errno));
+		return EXIT_NOT_BEGUN;
+	}
+	return tie_to(agent, SIGHUP) ? 0 : EXIT_NOT_BEGUN;
+}
+
+/* Returns only when it cannot: the exit status. */
+static int adopt(pid_t agent, pid_t program)
+{
+	sigset_t all, before;
+	int r;
+
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	r = be_parent(agent, &all, &before);
+	if (r)
+		return r;
+	stay(agent, program, &all);
+}
+
 /* Returns only when PROGRAM cannot be started: the exit status. */
 static int start(pid_t agent, const struct command *command)
 {
 	pid_t self = getpid();
 	sigset_t all, before;
 	pid_t program;
-	int r;
+	int r = be_parent(agent, &all, &before);
 
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
-		fprintf(stderr, "flwr-app-start: cannot take orphans: %s\n", strerror(errno));
-		return EXIT_NOT_BEGUN;
-	}
-	if (!tie_to(agent, SIGHUP))
-		return EXIT_NOT_BEGUN;
+	if (r)
+		return r;
 	program = fork();
 	if (program < 0) {
 		fprintf(stderr, "flwr-app-start: no process: %s\n", strerror(errno));
@@ -188,11 +217,22 @@ static int start(pid_t agent, const struct command *command)
 	execute(command->rest + 1);
 }
 
+/* A process id; 0: it is none. */
+static pid_t pid_read(const char *text)
+{
+	char *end;
+	long pid = strtol(text, &end, 10);
+
+	if (pid > 0 && pid <= INT_MAX && !*end)
+		return (pid_t)pid;
+	fprintf(stderr, "flwr-app-start: not a process id: %s\n", text);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct command command = {.rest = NULL};
-	char *end;
-	long agent;
+	pid_t agent, adopted;
 	int r;
 
 	if (!command_read(argc, argv, &command)) {
@@ -203,17 +243,19 @@ int main(int argc, char **argv)
 	if (command.checks)
 		return bounds_check(command.bounds.user, command.rest);
 	argv = command.rest;
-	agent = strtol(argv[0], &end, 10);
-	if (agent <= 0 || *end) {
-		fprintf(stderr, "flwr-app-start: not a process id: %s\n", argv[0]);
+	agent = pid_read(argv[0]);
+	if (!agent)
 		return EXIT_NOT_BEGUN;
+	if (command.adopted) {
+		adopted = pid_read(command.adopted);
+		return adopted ? adopt(agent, adopted) : EXIT_NOT_BEGUN;
 	}
 	if (!command.in_place)
-		return start((pid_t)agent, &command);
+		return start(agent, &command);
 	r = bounds_apply(&command.bounds);
 	if (r)
 		return r;
-	if (!tie_to((pid_t)agent, SIGKILL))
+	if (!tie_to(agent, SIGKILL))
 		return EXIT_NOT_BEGUN;
 	execute(argv + 1);
 }

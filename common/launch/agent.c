@@ -2,8 +2,11 @@
 
 #include "common/base/cleanup.h"
 #include "common/launch/dependencies.h"
+#include "common/launch/fork_server.h"
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
+#include "common/launch/zygote.h"
+#include "common/launch/zygote_child.h"
 
 #include <errno.h>
 #include <string.h>
@@ -37,6 +40,12 @@ int agent_new(
 	agent->spare_idle = timer_new(loop, spare_idle, agent);
 	if (!agent->spare_idle)
 		return -ENOMEM;
+	r = fork_server_new(agent, &agent->fork_server);
+	if (r < 0)
+		return r;
+	r = options->warm_python && options->warm_idle_ms ? zygote_new(agent, &agent->zygote) : 0;
+	if (r < 0)
+		return r;
 	*out = take_pointer(&agent);
 	return 0;
 }
@@ -46,6 +55,9 @@ void agent_free(struct agent *agent)
 	if (!agent)
 		return;
 	process_set_free(agent->set);
+	zygote_child_free_all(agent);
+	zygote_free(agent->zygote);
+	fork_server_free(agent->fork_server);
 	while (!LIST_EMPTY(&agent->workers))
 		worker_process_free(LIST_FIRST(&agent->workers));
 	timer_free(agent->spare_idle);

@@ -22,6 +22,7 @@ struct agent_options {
 	const struct launch_paths *paths;        /* NULL: where they are installed */
 	int64_t warm_idle_ms; /* a spare worker is kept for so long after a message; 0: there is
 				 none */
+	bool warm_python;     /* while there is a spare worker a zygote forks the apps of Python */
 };
 
 /* 0 or -errno. */
@@ -33,7 +34,7 @@ void agent_free(struct agent *agent);
 /* For other children of this program: there is one set. Borrowed. */
 struct process_set *agent_processes(struct agent *agent);
 
-/* Processes that are not yet gone; a spare worker, which has no message, does not count. */
+/* Processes that are not yet gone; those without a message, as a spare worker, do not count. */
 unsigned agent_count(const struct agent *agent);
 
 /* At the start: is there the interpreter that --python names (NULL: none)? -errno with a sentence
@@ -66,7 +67,7 @@ struct worker_process_spec {
  */
 int agent_start_worker(struct agent *agent, const struct worker_process_spec *spec,
 	struct worker_process **out, struct reason *why);
-/* This program is stopping: end the spare worker, and start none any more. */
+/* This program is stopping: end the spare worker and the zygote, and start none any more. */
 void agent_stop_spare(struct agent *agent);
 
 /* Have the worker answer its message with an error now, and end with 0. Its app is told to stop

@@ -1,5 +1,6 @@
 /*
- * agent_internal: what agent.c, spare.c and worker_process.c share. Private to common/launch.
+ * agent_internal: what agent.c, spare.c, worker_process.c and the zygote's files share. Private to
+ * common/launch.
  */
 #ifndef FLWR_LAUNCH_AGENT_INTERNAL_H
 #define FLWR_LAUNCH_AGENT_INTERNAL_H
@@ -22,8 +23,12 @@ struct agent {
 	int64_t warm_idle_ms;         /* 0: there is none, or there will be none any more */
 	struct timer *spare_idle;     /* ends it */
 	struct worker_process *spare; /* NULL: there is none now */
-	unsigned spares;              /* processes of such, not yet gone */
+	unsigned spares;              /* processes without a message, not yet gone */
 	int64_t message_end_ms;       /* when the worker of a message ended last */
+	struct fork_server *fork_server;
+	/* What forks apps of Python, by zygote.c, and its forks, by zygote_child.c. */
+	struct zygote *zygote; /* NULL: each starts a Python of its own */
+	LIST_HEAD(, zygote_child) zygote_children;
 };
 
 /* Free it, whatever state it is in; its processes are not touched. */
@@ -42,8 +47,10 @@ void worker_process_drop(struct worker_process *worker);
 
 /* No message has come for a while: agent->spare_idle calls it, from the loop. */
 void spare_idle(void *arg);
-/* The worker of a message has ended: have a spare one for the next message. */
+/* The worker of a message has ended: have a spare one, and a zygote, for the next message. */
 void spare_message_ended(struct agent *agent);
+/* The app of a message has been started: its worker needs the agent no more until it ends. */
+void spare_app_started(struct agent *agent);
 /* Give the message to the spare worker. false: there is none that could take it. */
 bool spare_use(
 	struct agent *agent, const struct worker_process_spec *spec, struct worker_process **out);

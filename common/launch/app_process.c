@@ -2,93 +2,15 @@
 
 #include "common/base/cleanup.h"
 #include "common/launch/agent_internal.h"
-#include "common/launch/app_user.h"
-#include "common/launch/dependencies.h"
+#include "common/launch/app_start.h"
 #include "common/launch/end.h"
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
+#include "common/launch/zygote.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#define STRING_OF_(x) #x
-#define STRING_OF(x)  STRING_OF_(x)
-
-/* Behind these are services that can start programs, or speak, for the user of this program. */
-static const char *const user_services[] = {"SSH_AUTH_SOCK,SSH_AGENT_PID,GPG_AGENT_INFO,DBUS_*",
-	"XDG_RUNTIME_DIR,TMUX,TMUX_PANE,STY", NULL};
-
-/* The program of an app. */
-struct app_program {
-	char *python; /* the interpreter; NULL: the app is native */
-	struct native_app native;
-};
-
-/* The words of the command, and the app's settings of the environment. Texts of numbers. */
-struct app_start {
-	const char *argv[16];
-	const char *env[12];
-	char core[24];
-	char mask[8];
-	char agent_pid[16];
-};
-
-static void app_program_done(struct app_program *program)
-{
-	free_at_exit(&program->python);
-	native_app_done(&program->native);
-}
-
-static const char *level_word(enum log_level level)
-{
-	return launch_log_levels[level > LOG_LEVEL_ERROR ? level - LOG_LEVEL_ERROR : 0];
-}
-
-static void app_start_fill(
-	struct app_start *start, const struct agent *agent, const struct app_program *program)
-{
-	const struct app_bounds *bounds = agent->bounds;
-	const char **word = start->argv, **setting = start->env;
-
-	*word++ = agent->paths->start;
-	*word++ = "-n";
-	if (bounds) {
-		snprintf(start->core, sizeof start->core, "%" PRIu64, bounds->core_bytes);
-		*word++ = "-c";
-		*word++ = start->core;
-	}
-	if (bounds && bounds->user) {
-		snprintf(start->mask, sizeof start->mask, "%03o", (unsigned int)bounds->mask);
-		*word++ = "-m";
-		*word++ = start->mask;
-		*word++ = "-u";
-		*word++ = bounds->user->ids;
-		for (char *const *each = bounds->user->env; *each; each++)
-			*setting++ = *each;
-	}
-	snprintf(start->agent_pid, sizeof start->agent_pid, "%d", (int)getpid());
-	*word++ = start->agent_pid;
-	if (program->python) {
-		*word++ = program->python;
-		*word++ = "-u";
-		*word++ = agent->paths->bridge;
-		for (char *const *each = agent->dependencies ? agent->dependencies->env : NULL;
-			each && *each; each++)
-			*setting++ = *each;
-	} else {
-		*word++ = agent->paths->host;
-		*word++ = "-l";
-		*word++ = level_word(agent->options->log_level);
-		*word++ = program->native.file;
-		*word++ = program->native.symbol;
-	}
-	*word = NULL;
-	*setting++ = "FLWR_APP_FD=" STRING_OF(PROCESS_FD);
-	*setting = NULL;
-}
 
 static int socketpair_open(int *ours_out, int *theirs_out, struct reason *why)
 {
@@ -117,8 +39,10 @@ static int program_find(struct agent *agent, const struct control_app *app, stru
 		*why = *told;
 		return r;
 	}
-	if (out->native.file)
+	if (out->native.file) {
+		out->kind = APP_START_NATIVE;
 		return 0;
+	}
 	r = python_find(agent->options->python, &out->python, why);
 	if (r)
 		reason_set(told,
@@ -126,46 +50,97 @@ static int program_find(struct agent *agent, const struct control_app *app, stru
 	return r;
 }
 
-int app_process_start(
-	struct agent *agent, const struct app_process_spec *wanted, struct app_process *out)
+/* By flwr-app-start. 0; -errno with a sentence. */
+static int start_plainly(struct agent *agent, const struct app_process_spec *wanted,
+	const struct app_start *start, bool native, struct app_process *out, struct reason *why)
 {
-	auto_(app_program_done) struct app_program program = {0};
 	auto_(close_at_exit) int theirs = -1;
 	auto_(close_at_exit) int ours = -1;
-	struct app_start start;
 	struct process_spec spec = {.name = wanted->name,
-		.argv = start.argv,
-		.env = start.env,
-		.env_drop = user_services,
+		.argv = start->argv,
+		.env = start->env,
+		.env_drop = app_start_drops,
 		.env_hide = agent->bounds ? agent->bounds->env_hide : NULL,
 		.inherits_output = agent->options->passes_output,
+		/* Lines of flwr_log() have levels. */
+		.logs = native,
 		.ops = wanted->ops,
 		.arg = wanted->arg};
-	struct reason why = {.text = ""}, told = {.text = ""};
-	int r = program_find(agent, wanted->app, &program, &why, &told);
+	int r = socketpair_open(&ours, &theirs, why);
 
-	if (!r)
-		r = socketpair_open(&ours, &theirs, &why);
-	if (!r) {
-		app_start_fill(&start, agent, &program);
-		spec.fd = theirs;
-		/* Lines of flwr_log() have levels. */
-		out->native = program.native.file != NULL;
-		spec.logs = out->native;
-		r = process_start(agent->set, &spec, &out->process, &why);
-	}
-	if (!r) {
-		out->fd = take_fd(&ours);
-		return 0;
-	}
-	log_error(agent->log, "%s: could not be started: %s", wanted->name, why.text);
+	if (r)
+		return r;
+	spec.fd = theirs;
+	r = process_start(agent->set, &spec, &out->process, why);
+	if (r)
+		return r;
+	out->native = native;
+	out->fd = take_fd(&ours);
+	return 0;
+}
+
+/* Log why, and say so in out. */
+static void tell_failed(struct agent *agent, const char *name, int r, const struct reason *why,
+	const struct reason *told, struct app_process *out)
+{
+	log_error(agent->log, "%s: could not be started: %s", name, why->text);
 	out->failed = (struct process_end){.kind = PROCESS_NOT_STARTED, .value = -r};
-	if (told.text[0])
-		out->failed.why = told;
+	if (told->text[0])
+		out->failed.why = *told;
 	else
 		reason_set(&out->failed.why, "no process for it could be started on this node: %s",
 			strerror(-r));
+}
+
+/* Is it on its way, by the zygote? */
+static bool start_by_zygote(struct agent *agent, const struct app_process_spec *wanted,
+	const char *python, const struct app_start *start)
+{
+	struct reason why = {.text = ""};
+
+	if (!agent->zygote || !wanted->later)
+		return false;
+	if (zygote_use(agent->zygote, wanted, python, start, &why) == 0)
+		return true;
+	log_debug(agent->log, "%s: started plainly: %s", wanted->name, why.text);
+	return false;
+}
+
+int app_process_start(
+	struct agent *agent, const struct app_process_spec *wanted, struct app_process *out)
+{
+	auto_(app_program_done) struct app_program program = {.kind = APP_START_PYTHON};
+	auto_(app_start_done) struct app_start start = {.zygote = NULL};
+	struct reason why = {.text = ""}, told = {.text = ""};
+	bool native;
+	int r = program_find(agent, wanted->app, &program, &why, &told);
+
+	native = program.kind == APP_START_NATIVE;
+	if (r == 0)
+		r = app_start_fill(&start, agent, &program);
+	if (r == 0 && !native && start_by_zygote(agent, wanted, program.python, &start))
+		return APP_PROCESS_LATER;
+	if (r == 0)
+		r = start_plainly(agent, wanted, &start, native, out, &why);
+	if (r)
+		tell_failed(agent, wanted->name, r, &why, &told, out);
 	return r;
+}
+
+void app_process_start_later(
+	struct agent *agent, const struct app_process_spec *wanted, const char *python)
+{
+	const struct app_program program = {.kind = APP_START_PYTHON, .python = (char *)python};
+	auto_(app_start_done) struct app_start start = {.zygote = NULL};
+	struct reason why = {.text = ""}, told = {.text = ""};
+	struct app_process app = {.fd = -1};
+	int r = app_start_fill(&start, agent, &program);
+
+	if (r == 0)
+		r = start_plainly(agent, wanted, &start, false, &app, &why);
+	if (r)
+		tell_failed(agent, wanted->name, r, &why, &told, &app);
+	wanted->later(wanted->arg, &app, r);
 }
 
 void app_process_tell_cut(

@@ -1,7 +1,7 @@
 /*
- * app_process: how the process of an app is started: by flwr-app-start, which ties it to this
- * program, with the Python bridge or the native host in it and one end of a socketpair. Main
- * thread. Private to common/launch.
+ * app_process: how the process of an app is started: forked by the zygote, or plainly by
+ * flwr-app-start, which in both cases ties it to this program, with the Python bridge or the native
+ * host in it and one end of a socketpair. Main thread. Private to common/launch.
  */
 #ifndef FLWR_LAUNCH_APP_PROCESS_H
 #define FLWR_LAUNCH_APP_PROCESS_H
@@ -21,12 +21,21 @@ struct app_process_spec {
 	const char *name;              /* for log lines */
 	const struct control_app *app; /* what will run in it, if that is known */
 	const struct process_ops *ops;
-	void *arg;
+	void *arg; /* of ops and later */
+	/* After APP_PROCESS_LATER, once, from the loop; r and app are as of app_process_start(). */
+	void (*later)(void *arg, struct app_process *app, int r);
 };
 
-/* Start one in the agent's set. 0: process, fd and native are set; -errno: failed is. */
+enum { APP_PROCESS_LATER = 1 };
+
+/* Start one in the agent's set. 0: process, fd and native are set; -errno: failed is.
+ * APP_PROCESS_LATER: the zygote forks it, and later() will be called. */
 int app_process_start(
 	struct agent *agent, const struct app_process_spec *wanted, struct app_process *out);
+
+/* The zygote could not: start it plainly with that interpreter, and tell later(). */
+void app_process_start_later(
+	struct agent *agent, const struct app_process_spec *wanted, const char *python);
 
 /* The WARN line of an app that was at its end, its reply taken over, and was cut off. */
 void app_process_tell_cut(

@@ -7,7 +7,7 @@
 
 /* Variables by which a service manager, or this project, tells one process something. */
 static const char *const ours_alone[] = {"LISTEN_*,NOTIFY_SOCKET,WATCHDOG_PID,WATCHDOG_USEC",
-	"CREDENTIALS_DIRECTORY,FLWR_APP_FD,FLWR_APP_DEPENDENC*", NULL};
+	"CREDENTIALS_DIRECTORY,FLWR_APP_FD,FLWR_APP_ZYGOTE,FLWR_APP_DEPENDENC*", NULL};
 
 /* Is the name of setting ("NAME=value") in list ("NAME,PREFIX*")? */
 static bool setting_listed(const char *setting, const char *list)

@@ -11,6 +11,47 @@
 const char *const launch_outputs[] = {"log", "pass", NULL};
 const char *const launch_log_levels[] = {"error", "warn", "info", "debug", NULL};
 
+bool launch_options_preloads(const struct launch_options *options)
+{
+	return options->preload.v[0] && strcmp(options->preload.v[0], "none") != 0;
+}
+
+/* "MODULE,MODULE": names as Python has them, in ASCII. */
+static bool modules_valid(const char *list)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+
+	for (;;) {
+		if (!*list || !strchr(first, *list))
+			return false;
+		list += strspn(list, first);
+		list += strspn(
+			list, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+		if (!*list)
+			return true;
+		if (*list != '.' && *list != ',')
+			return false;
+		list++;
+	}
+}
+
+static int preload_check(struct launch_options *options, struct reason *why)
+{
+	const char *const *list = options->preload.v;
+
+	options->no_preload = list[0] && strcmp(list[0], "none") == 0;
+	if (options->no_preload)
+		return list[1] ? reason_code(why, -EINVAL,
+					 "--preload none and --preload %s: leave one out", list[1])
+			       : 0;
+	for (; *list; list++)
+		if (!modules_valid(*list) || strcmp(*list, "none") == 0)
+			return reason_code(why, -EINVAL,
+				"--preload %s: it takes names of Python modules with commas between, or none alone",
+				*list);
+	return 0;
+}
+
 int launch_options_check(struct launch_options *options, struct reason *why)
 {
 	struct reason cause = {0};
@@ -23,7 +64,9 @@ int launch_options_check(struct launch_options *options, struct reason *why)
 	if (options->passes_output && options->stderr_in_replies)
 		return reason_code(why, -EINVAL,
 			"--stderr-in-replies has no effect with --app-output pass, which keeps nothing of it: leave one out");
-	r = native_apps_check(options, why);
+	r = preload_check(options, why);
+	if (r == 0)
+		r = native_apps_check(options, why);
 	if (r == 0)
 		r = dependencies_check(options, why);
 	if (r)

@@ -23,7 +23,9 @@ struct launch_options {
 	int64_t app_exit_grace_ms; /* for an app to end by itself when its reply was taken over */
 	int64_t warm_idle_ms;      /* for a spare worker without a message; -1: not given; then the
 				      program sets LAUNCH_WARM_IDLE_MS or, where there is none, 0 */
-	const char *app_output;    /* "log", "pass" or NULL */
+	struct option_names preload; /* lists "MODULE,MODULE"; or "none" */
+	bool no_preload;             /* it is "none": no Python is warm */
+	const char *app_output;      /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	const char *log_level_text;
@@ -62,6 +64,9 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 #define LAUNCH_ROW_WARM_IDLE(launch)                                                               \
 	ROW_SECONDS("warm-idle", LAUNCH_AT(launch, warm_idle_ms), 0, OPTION_DAY_MS,                \
 		"A worker that has been started ahead is kept for so long without a message; 0: none is (default 600).")
+#define LAUNCH_ROW_PRELOAD(launch)                                                                 \
+	ROW_TEXTS("preload", LAUNCH_AT(launch, preload), "MODULES|none",                           \
+		"Python modules that the process which apps are forked from imports beside flwr, numpy and what apps have imported, with commas between; none: each app starts a Python of its own. Can be given several times.")
 #define LAUNCH_ROW_APP_OUTPUT(launch)                                                              \
 	ROW_CHOICE("app-output", LAUNCH_AT(launch, app_output), launch_outputs, "WAY",             \
 		"What apps print: log (default) puts it into the log by lines; pass hands it through to stdout and stderr as it is.")
@@ -84,9 +89,12 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 	ROW_SECONDS("dependency-timeout", LAUNCH_AT(launch, dependency_timeout_ms), 1000,          \
 		OPTION_DAY_MS, "With it: how long an installation may take (default 600).")
 
+/* Is --preload given, and would it do something? For programs without messages that follow. */
+bool launch_options_preloads(const struct launch_options *options);
+
 /*
- * After options_parse(): set passes_output and log_level, look at the directory. 0; -EINVAL or
- * another -errno with a sentence.
+ * After options_parse(): set passes_output, no_preload and log_level, look at the directory. 0;
+ * -EINVAL or another -errno with a sentence.
  */
 int launch_options_check(struct launch_options *options, struct reason *why);
 

@@ -54,6 +54,7 @@ struct process {
 	uint64_t oom_before;
 	bool reaped;
 	bool output_over; /* read to its end or given up */
+	bool forks;
 	int64_t orphans_until_ms;
 	struct output out;
 	struct output err;
@@ -92,15 +93,33 @@ static void process_free_at_exit(struct process **process)
 	process_free(*process);
 }
 
-static bool set_knows(void *arg, pid_t pid)
+static bool set_has(const struct process_set *set, pid_t pid)
 {
-	struct process_set *set = arg;
 	struct process *process;
 
 	LIST_FOREACH(process, &set->processes, link)
 	if (process->pid == pid && !process->reaped)
 		return true;
 	return false;
+}
+
+/* Is it a live fork of a process of the set, still in that one's session? */
+static bool set_expects(const struct process_set *set, pid_t pid)
+{
+	siginfo_t info = {.si_pid = 0};
+	pid_t session = getsid(pid);
+	struct process *process;
+
+	LIST_FOREACH(process, &set->processes, link)
+	if (process->forks && process->pid == session && !process->reaped)
+		return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+		       info.si_pid == 0;
+	return false;
+}
+
+static bool set_knows(void *arg, pid_t pid)
+{
+	return set_has(arg, pid) || set_expects(arg, pid);
 }
 
 /* ---- after the end ---- */
@@ -251,6 +270,8 @@ void process_kill(struct process *process)
 		return;
 	process->stop = PROCESS_STOPPED;
 	kill(-process->pid, SIGKILL);
+	/* One that was adopted a moment ago may not lead its group yet. */
+	kill(process->pid, SIGKILL);
 }
 
 void process_flush(struct process *process)
@@ -298,6 +319,7 @@ static struct process *process_new(struct process_set *set, const struct process
 	process->set = set;
 	process->ops = spec->ops;
 	process->arg = spec->arg;
+	process->forks = spec->forks;
 	process->pidfd = -1;
 	process->kill_at_ms = CLOCK_NEVER;
 	process->out.fd = -1;
@@ -399,6 +421,48 @@ int process_start(struct process_set *set, const struct process_spec *spec, stru
 	return 0;
 }
 
+/* ---- forked by another one ---- */
+
+int process_prepare(struct process_set *set, const struct process_spec *spec, struct process **out,
+	int *out_fd, int *err_fd)
+{
+	auto_(process_free_at_exit) struct process *process = process_new(set, spec);
+	auto_(close_at_exit) int its_out = -1;
+	auto_(close_at_exit) int its_err = -1;
+	int r = process ? output_begin(process, spec, &its_out, &its_err) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	process->oom_before = oom_count(&set->oom);
+	*out_fd = take_fd(&its_out);
+	*err_fd = take_fd(&its_err);
+	*out = take_pointer(&process);
+	return 0;
+}
+
+int process_adopt(struct process *process, pid_t pid)
+{
+	siginfo_t info;
+	int r;
+
+	if (set_has(process->set, pid))
+		return -ECHILD;
+	process->pid = pid;
+	r = process_watch(process);
+	if (r < 0)
+		return r;
+	if (waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return -errno;
+	set_add(process->set, process);
+	log_debug(process->set->log, "%s: forked pid=%d", process->name, (int)pid);
+	return 0;
+}
+
+void process_discard(struct process *process)
+{
+	process_free(process);
+}
+
 /* ---- the set ---- */
 
 static void set_free_at_exit(struct process_set **set)
@@ -484,8 +548,10 @@ void process_set_free(struct process_set *set)
 	if (!set)
 		return;
 	LIST_FOREACH(process, &set->processes, link)
-	if (!process->reaped)
+	if (!process->reaped) {
 		kill(-process->pid, SIGKILL);
+		kill(process->pid, SIGKILL);
+	}
 	LIST_FOREACH(process, &set->processes, link)
 	{
 		if (process->reaped)

@@ -74,6 +74,8 @@ struct process_spec {
 	int fd;               /* handed in as PROCESS_FD; borrowed; -1: none */
 	bool inherits_output; /* stdout and stderr are ours, not lines in the log */
 	bool logs;            /* its stderr is a log of ours: lines keep their levels */
+	bool forks; /* children of ours that appear in its session are its forks, not orphans, until
+		       they are adopted or have ended */
 	const struct process_ops *ops;
 	void *arg;
 };
@@ -96,6 +98,22 @@ unsigned process_set_count(const struct process_set *set);
  */
 int process_start(struct process_set *set, const struct process_spec *spec, struct process **out,
 	struct reason *why);
+
+/*
+ * A process that another one of the set forks, on our behalf: all but the fork. 0: *out, and the
+ * ends of its stdout and stderr, which are the caller's; -errno. Of the spec argv, env, fd and
+ * forks have no meaning.
+ */
+int process_prepare(struct process_set *set, const struct process_spec *spec, struct process **out,
+	int *out_fd, int *err_fd);
+/*
+ * It has been forked: pid is it. 0: it is as if it was started by process_start(), once it leads
+ * its own session; -ECHILD: pid is no child of this program, or another process of the set, and
+ * -errno: process_discard() is due.
+ */
+int process_adopt(struct process *process, pid_t pid);
+/* One that was not adopted: free it. No event comes. NULL is fine. */
+void process_discard(struct process *process);
 
 pid_t process_pid(const struct process *process);
 

@@ -4,8 +4,9 @@
  * come:
  *
  *   the worker of a message ends      start one, if there is none: the machine has time
- *   next message                      give it to the spare; start another one at once when messages
- *                                     follow each other
+ *   next message                      give it to the spare; start another one when messages follow
+ *                                     each other: when the app has started, or at once when it
+ *                                     cannot be forked
  *   warm_idle_ms without a message    kill it
  *   it ends by itself                 the next message starts a worker as without it
  */
@@ -13,6 +14,8 @@
 
 #include "common/base/clock.h"
 #include "common/launch/end.h"
+#include "common/launch/fork_server.h"
+#include "common/launch/zygote.h"
 
 /* Messages that follow each other so soon leave no time for a start between them. */
 #define SPARE_SOON_MS 1000
@@ -31,6 +34,7 @@ void spare_idle(void *arg)
 {
 	struct agent *agent = arg;
 
+	fork_server_drop(agent->fork_server);
 	if (!agent->spare)
 		return;
 	log_debug(agent->log, "spare worker pid=%d: no message for a while, not kept",
@@ -49,9 +53,21 @@ static void spare_start(struct agent *agent)
 	timer_set(agent->spare_idle, clock_after(clock_now_ms(), agent->warm_idle_ms));
 	if (agent->spare)
 		return;
+	fork_server_have(agent->fork_server);
 	r = worker_process_prepare(agent, &agent->spare, &why);
 	if (r)
 		log_debug(agent->log, "no spare worker: %s", why.text);
+}
+
+static bool is_soon(const struct agent *agent)
+{
+	return clock_now_ms() - agent->message_end_ms < SPARE_SOON_MS;
+}
+
+void spare_app_started(struct agent *agent)
+{
+	if (is_soon(agent))
+		spare_start(agent);
 }
 
 bool spare_use(
@@ -70,8 +86,9 @@ bool spare_use(
 	}
 	log_debug(agent->log, "spare worker pid=%d: takes %s", (int)pid, spec->name);
 	agent->spare = NULL;
-	/* The next one starts while this one connects. */
-	if (clock_now_ms() - agent->message_end_ms < SPARE_SOON_MS)
+	/* The next one starts while this one connects; a fork is so quick that it may wait until
+	 * this one's app has started, and the loop has time for it. */
+	if (is_soon(agent) && !fork_server_is_there(agent->fork_server))
 		spare_start(agent);
 	*out = worker;
 	return true;
@@ -81,6 +98,8 @@ void spare_message_ended(struct agent *agent)
 {
 	agent->message_end_ms = clock_now_ms();
 	spare_start(agent);
+	if (agent->zygote)
+		zygote_message_ended(agent->zygote);
 }
 
 void spare_ended(
@@ -97,5 +116,8 @@ void spare_ended(
 void agent_stop_spare(struct agent *agent)
 {
 	agent->warm_idle_ms = 0;
+	fork_server_drop(agent->fork_server);
 	spare_drop(agent);
+	if (agent->zygote)
+		zygote_stop(agent->zygote);
 }

@@ -12,6 +12,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/launch/app_process.h"
+#include "common/launch/fork_server.h"
 #include "common/launch/native_apps.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ struct worker_process {
 	struct process *process; /* NULL when gone */
 	struct process *app;     /* NULL before it was asked for, and when gone */
 	bool app_asked;
+	bool app_awaited;  /* it comes later */
 	bool app_unwanted; /* the worker has answered without it, and had it stopped */
 	bool ended;
 	struct timer *app_timer; /* until the app must have ended by itself */
@@ -67,7 +69,7 @@ static void worker_process_free_at_exit(struct worker_process **worker)
 
 static void worker_settle(struct worker_process *worker)
 {
-	if (worker->process || worker->app)
+	if (worker->process || worker->app || worker->app_awaited)
 		return;
 	if (worker->ops)
 		worker->ops->gone(worker->arg, worker);
@@ -122,28 +124,52 @@ static void app_gone(void *arg, struct process *process)
 
 static const struct process_ops app_ops = {.ended = app_ended, .gone = app_gone};
 
-static void app_begin(struct worker_process *worker, const struct control_app *wanted)
+/* r: as of app_process_start(). */
+static void app_take(struct worker_process *worker, struct app_process *app, int r)
 {
 	struct control_message message = {.kind = CONTROL_APP_STARTED, .fd = -1};
-	struct app_process app;
 
-	if (app_process_start(worker->agent,
-		    &(struct app_process_spec){.name = worker->app_name,
-			    .app = wanted,
-			    .ops = &app_ops,
-			    .arg = worker},
-		    &app) < 0) {
+	if (r < 0) {
 		message.kind = CONTROL_APP_ENDED;
-		message.end = app.failed;
+		message.end = app->failed;
 		worker_tell(worker, &message);
 		return;
 	}
-	worker->app = app.process;
-	auto_(close_at_exit) int fd = app.fd;
+	worker->app = app->process;
+	auto_(close_at_exit) int fd = app->fd;
 	message.fd = fd;
-	message.native = app.native;
-	if (worker_tell(worker, &message) < 0)
+	message.native = app->native;
+	if (worker_tell(worker, &message) < 0 || worker->ended)
 		process_kill(worker->app);
+	else if (worker->app_unwanted)
+		process_stop(worker->app, WORKER_GRACE_MS);
+	spare_app_started(worker->agent);
+}
+
+static void app_later(void *arg, struct app_process *app, int r)
+{
+	struct worker_process *worker = arg;
+
+	worker->app_awaited = false;
+	app_take(worker, app, r);
+	worker_settle(worker);
+}
+
+static void app_begin(struct worker_process *worker, const struct control_app *wanted)
+{
+	struct app_process app = {.fd = -1};
+	int r = app_process_start(worker->agent,
+		&(struct app_process_spec){.name = worker->app_name,
+			.app = wanted,
+			.ops = &app_ops,
+			.arg = worker,
+			.later = app_later},
+		&app);
+
+	if (r == APP_PROCESS_LATER)
+		worker->app_awaited = true;
+	else
+		app_take(worker, &app, r);
 }
 
 static void app_late(void *arg)
@@ -332,7 +358,9 @@ static int worker_launch(
 	int r;
 
 	snprintf(core, sizeof core, "%" PRIu64, bounds ? bounds->core_bytes : 0);
-	r = process_start(agent->set, &spec, &worker->process, why);
+	r = command ? -ENOENT : fork_server_start(agent->fork_server, &spec, &worker->process);
+	if (r < 0)
+		r = process_start(agent->set, &spec, &worker->process, why);
 	if (r < 0)
 		return r;
 	worker->pid = process_pid(worker->process);

@@ -28,6 +28,7 @@ from .measure import (
     parse,
     status_field,
     table,
+    warm_figures,
 )
 from .processes import free_ports, wait_until
 from .standin import PlainStandIn
@@ -48,6 +49,7 @@ FIGURES = [
     ("... ready to pulled", "ms", ""),
     ("... pulled to user code", "ms", ""),
     ("... user code to reply", "ms", ""),
+    *warm_figures("1/20 of Python's"),
     ("worker killed to error reply", "ms", "100 ms"),
     ("app killed to error reply", "ms", "100 ms"),
     ("... our worker, to Python's SuperNode", "ms", "100 ms"),
@@ -123,7 +125,9 @@ class Bench(Rounds):
         options = {"--isolation": "process", "--clientappio-api-address": address}
         federation, node = self.start(programs, None, **options)
         try:
-            quiet = {"--log-level": "info"} if programs == "ours" else None
+            quiet = None
+            if programs == "ours":
+                quiet = {"--log-level": "info", "--preload": "none"}
             federation.start_clientapp(address, quiet)
             for ready, _, reply in self.back_to_back(programs):
                 figure = "process isolation: tiny message, round trip"
@@ -227,6 +231,9 @@ def run(options, programs, binaries):
                 if options.native:
                     bench.round_native(each)
                     continue
+                bench.warm(each)
+                if options.warm:
+                    continue
                 bench.round(each)
                 bench.isolation(each)
                 if each == "ours":
@@ -236,6 +243,8 @@ def run(options, programs, binaries):
         if options.native:
             more = run_clients(bench, programs, fab)
     standin.close()
+    if options.warm:
+        bench.FIGURES = bench.only({})
     if options.native:
         bench.FIGURES = bench.only({"tiny message, whole round trip": "1/40 of Python's"})
     return [

@@ -13,7 +13,7 @@ import numpy as np
 from flwr.app import Array
 
 from . import clients, workers
-from .measure import ARRAYS, Peaks, Rounds, at_rest, build_fab, cell, machine, own_cpu, parse, status_field, table
+from .measure import ARRAYS, Peaks, Rounds, at_rest, build_fab, cell, machine, own_cpu, parse, status_field, table, warm_figures
 from .processes import wait_until
 from .standin_objects import ObjectsStandIn
 
@@ -33,6 +33,7 @@ FIGURES = [
     ("... ready to pulled", "ms", ""),
     ("... pulled to user code", "ms", ""),
     ("... user code to reply", "ms", ""),
+    *warm_figures("1/40 of Python's"),
 ]
 LARGE = [
     ("there and back", "MiB/s", "2.5 times Python's"),
@@ -156,6 +157,10 @@ def main():
         for run in range(options.runs):
             for each in programs:
                 print(f"run {run + 1} of {options.runs}: {each}", file=sys.stderr, flush=True)
+                if not (options.only_large or options.native):
+                    bench.warm(each)
+                if options.warm:
+                    continue
                 bench.round(each)
                 for _ in range(0 if options.only_large or options.native else 3):
                     bench.restarts(each)
@@ -163,6 +168,8 @@ def main():
         if options.native and "ours" in programs:
             run_clients(bench, standin)
     standin.close()
+    if options.warm:
+        bench.FIGURES = bench.only({})
     if options.native:
         goals = {"tiny message, whole round trip": "1/100 of Python's"}
         goals |= {f"{mib} MiB: there and back": "5 times Python's" for mib in bench.sizes}

@@ -7,6 +7,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -49,8 +50,11 @@ def memory(pid):
     """(RSS, RssAnon, PSS) of the tree, in MiB."""
     totals = [0, 0, 0]
     for each in tree_of(pid):
-        sizes = status_field(f"/proc/{each}/status", "VmRSS", "RssAnon")
-        sizes += status_field(f"/proc/{each}/smaps_rollup", "Pss")
+        try:
+            sizes = status_field(f"/proc/{each}/status", "VmRSS", "RssAnon")
+            sizes += status_field(f"/proc/{each}/smaps_rollup", "Pss")
+        except ProcessLookupError:  # it has ended; Flower's launcher does not wait for its workers
+            continue
         for index, kib in enumerate(sizes):
             totals[index] += kib / 1024
     return totals
@@ -85,9 +89,10 @@ def role(pid, node):
 
 
 def at_rest(node):
-    """Is no message at work? A worker that was started ahead may wait for the next one."""
+    """Is no message at work? A worker that was started ahead may wait for the next one, and what forks
+    the one after that."""
     rest = tree_of(node)[1:]
-    return not rest or (len(rest) == 1 and role(rest[0], node) == "worker")
+    return len(rest) <= 2 and all(role(pid, node) == "worker" for pid in rest)
 
 
 class Peaks(threading.Thread):
@@ -120,6 +125,23 @@ class Peaks(threading.Thread):
                         self.anon = max(self.anon, anon / 1024)
                     mine = role(pid, self.node)
                     self.mib[mine] = max(self.mib.get(mine, 0), kib / 1024)
+
+
+# Of a node whose Python has imported what apps need; the other rows have each app start one.
+WARM_TRIP = "tiny message, warm, whole round trip"
+WARM_IDLE = "... warm, to a node that was idle: pulled to reply"
+WARM_RATE = "... warm, one after the other"
+WARM_PSS = "idle after messages, warm: shared pages divided (PSS)"
+
+
+def warm_figures(goal):
+    """Rows; goal: of the round trip."""
+    return [
+        (WARM_TRIP, "ms", goal),
+        (WARM_IDLE, "ms", ""),
+        (WARM_RATE, "1/s", "30"),
+        (WARM_PSS, "MiB", "Python's"),
+    ]
 
 
 class Rounds:
@@ -155,6 +177,7 @@ class Rounds:
             options[self.transport] = True
         if programs == "ours":
             options.setdefault("--log-level", "info")
+            options.setdefault("--preload", "none")
         if programs == "ours" and self.options.native:
             library = self.binaries.parent / "tests/bench-app.so"
             options |= {"--native-app": f"flwr-native/tiny={library}", "--python": None}
@@ -206,6 +229,38 @@ class Rounds:
             self.add("... ready to pulled", programs, (pulled - ready) * 1e3)
             self.add("... pulled to user code", programs, (began - pulled) * 1e3)
             self.add("... user code to reply", programs, (reply.came - ended) * 1e3)
+
+    def warm(self, programs):
+        """A node of its own, that has had a message a while ago."""
+        more = {"--preload": "numpy"} if programs == "ours" else {}
+        federation, node = self.start(programs, None, **more)
+        try:
+            self.alone(programs)
+            time.sleep(5)
+            self.alone(programs)
+            trips = list(self.back_to_back(programs))
+            for ready, _, reply in trips:
+                self.add(WARM_TRIP, programs, (reply.came - ready) * 1e3)
+            elapsed = trips[-1][2].came - trips[0][0]
+            self.add(WARM_RATE, programs, len(trips) / elapsed)
+            for _ in range(min(self.options.messages, 10)):
+                time.sleep(1)
+                message, reply = self.alone(programs)
+                self.add(WARM_IDLE, programs, (reply.came - message.pulled) * 1e3)
+            time.sleep(2)
+            self.add(WARM_PSS, programs, memory(node.pid)[2])
+        except Exception:
+            print(node.text()[-5000:], file=sys.stderr)
+            raise
+        finally:
+            federation.end()
+
+    def alone(self, programs):
+        """A tiny message: it, its reply."""
+        message = self.standin.send(sit="")
+        reply = self.standin.wait_reply(message.id, 120)
+        self.standin.check(programs, reply)
+        return message, reply
 
     def only(self, goals):
         """The figures that were measured; goals: of those that have another one here."""
@@ -293,6 +348,9 @@ def parse(description):
     parser.add_argument("--only-calls", action="store_true", help="of --transports gRPC's calls alone")
     parser.add_argument(
         "--images", action="store_true", help="instead: the images of docker/, pulled and run"
+    )
+    parser.add_argument(
+        "--warm", action="store_true", help="only messages of a node whose Python is warm"
     )
     parser.add_argument("--only-large", action="store_true", help="of 1.41 only large messages")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the table, also to a file")

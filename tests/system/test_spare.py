@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.ours, pytest.mark.shared]
 
 def spare_of(agent, number=1):
     """The pid of the spare worker that was started as the numberth one."""
-    pattern = r"(?s:.*?spare worker: started pid=(\d+)$)" * number
+    pattern = r"(?s:.*?spare worker: (?:started|forked) pid=(\d+)$)" * number
     return int(agent.wait_log(pattern).group(number))
 
 

@@ -1,7 +1,8 @@
 """The Python end of an app process: imports flwr, waits for its task, runs the ClientApp, replies.
 
 Started by an agent as `python3 -u main.py` with the descriptor number of its socket in
-FLWR_APP_FD. What passes over the socket is described in docs/app-form.md.
+FLWR_APP_FD. What passes over the socket is described in docs/app-form.md. With FLWR_APP_ZYGOTE it
+is the zygote (zygote.py), and what is said here happens in its forks.
 """
 
 import gc
@@ -15,9 +16,9 @@ CRASHED = 8  # Flower's code of an app that gave no reply
 HELLO, TASK, REPLY, FAILURE = 1, 2, 3, 4
 
 
-def own_modules():
-    """flower, form and, where they may be installed, dependencies (else None), of a package with a
-    name that no app has. They are loaded from where this file lies, not looked for: an operator's
+def own_modules(is_zygote):
+    """flower, form and, where they are needed, dependencies and zygote (else None), of a package
+    with a name that no app has. They are loaded from where this file lies, not looked for: an operator's
     hook on imports need not know them, and sys.path is the app's."""
     import importlib.util
 
@@ -33,9 +34,11 @@ def own_modules():
         return module
 
     load(PACKAGE, "__init__.py", submodule_search_locations=[here])
-    names = ["flower", "form"] + ["dependencies"] * ("FLWR_APP_DEPENDENCIES" in os.environ)
-    loaded = [load(f"{PACKAGE}.{name}", name + ".py") for name in names]
-    return loaded if len(loaded) == 3 else (*loaded, None)
+    needed = {"dependencies": "FLWR_APP_DEPENDENCIES" in os.environ, "zygote": is_zygote}
+    return [
+        load(f"{PACKAGE}.{name}", name + ".py") if needed.get(name, True) else None
+        for name in ("flower", "form", "dependencies", "zygote")
+    ]
 
 
 def open_socket():
@@ -147,16 +150,23 @@ def load(flower):
 
 def main():
     sock = open_socket()
-    flower, form, dependencies = own_modules()
-    settings = dependencies.take_settings() if dependencies else None
+    start = os.environ.pop("FLWR_APP_ZYGOTE", None)  # the path of flwr-app-start
+    flower, form, dependencies, zygote = own_modules(start is not None)
     sys.argv = ["flwr-clientapp"]
+    fork = zygote.serve(sock, start, lambda: load(flower)) if zygote else None
+    if fork:
+        sock = fork.socket
+    settings = dependencies.take_settings() if dependencies else None
 
     def prepare(task):
+        if fork:
+            fork.make_way(task.app_dir)
         if settings:
             dependencies.install(settings, task.app_dir, task.fab_id)
 
     try:
-        load(flower)
+        if not fork:
+            load(flower)
     except Exception as ex:
         import traceback
 
@@ -168,6 +178,8 @@ def main():
     send(sock, form.VERSION, HELLO, os.getpid(), 0, about)
     fd = receive_task(sock)
     give(sock, form, answer(flower, form, fd, prepare), fd)
+    if fork:
+        fork.tell_imports()
     # The rest is Python's own end: threads, exit handlers, finalizers, files.
 
 

@@ -4,6 +4,7 @@
 #include "common/base/cleanup.h"
 #include "common/launch/agent_client.h"
 #include "common/launch/control.h"
+#include "common/launch/fork_server.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -263,6 +264,11 @@ static int be_client_worker(void)
 	return 0;
 }
 
+static int be_fork_server(void)
+{
+	return fork_server_serve() ? be_worker() : 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -275,6 +281,7 @@ int main(int argc, char **argv)
 		{"holder", be_holder},
 		{"--control", be_worker},
 		{"client", be_client_worker},
+		{FORK_SERVER_OPTION, be_fork_server},
 	};
 
 	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(kinds); i++)

@@ -5,6 +5,15 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#define HELD_MAX 16
+
+/* Those that were held back, the last one at the end. */
+static struct {
+	struct timer *timer;
+	int64_t ms; /* how long it would have waited */
+} held[HELD_MAX];
+static size_t n_held;
+
 int rig_setup(void **state)
 {
 	struct rig *rig = calloc(1, sizeof *rig);
@@ -16,6 +25,7 @@ int rig_setup(void **state)
 	rig->log_fd = rig->lines.fd;
 	rig_long_waits = true;
 	rig_ahead_ms = 0;
+	n_held = 0;
 	*state = rig;
 	return 0;
 }
@@ -34,8 +44,20 @@ int rig_teardown(void **state)
 
 bool rig_long_waits;
 int64_t rig_ahead_ms;
-static struct timer *held; /* the last that was held back */
-static int64_t held_ms;    /* how long it would have waited */
+static void held_remove(size_t at)
+{
+	n_held--;
+	memmove(&held[at], &held[at + 1], (n_held - at) * sizeof held[0]);
+}
+
+static void held_forget(const struct timer *timer)
+{
+	for (size_t i = 0; i < n_held; i++)
+		if (held[i].timer == timer) {
+			held_remove(i);
+			return;
+		}
+}
 
 int64_t __real_clock_now_ms(void);
 int64_t __wrap_clock_now_ms(void);
@@ -52,19 +74,44 @@ void __wrap_timer_set(struct timer *timer, int64_t at_ms)
 {
 	int64_t wait_ms = at_ms - clock_now_ms();
 
+	held_forget(timer);
 	if (!rig_long_waits && at_ms != CLOCK_NEVER && wait_ms > RIG_LONG_MS) {
-		held = timer;
-		held_ms = wait_ms;
+		assert_true(n_held < HELD_MAX);
+		held[n_held].timer = timer;
+		held[n_held++].ms = wait_ms;
 		at_ms = CLOCK_NEVER;
 	}
 	__real_timer_set(timer, at_ms == CLOCK_NEVER ? at_ms : at_ms - rig_ahead_ms);
 }
 
+void __real_timer_free(struct timer *timer);
+void __wrap_timer_free(struct timer *timer);
+
+void __wrap_timer_free(struct timer *timer)
+{
+	held_forget(timer);
+	__real_timer_free(timer);
+}
+
 int64_t rig_wait_over(void)
 {
-	assert_non_null(held);
-	__real_timer_set(take_pointer(&held), 0);
-	return held_ms;
+	return rig_wait_over_within(0, INT64_MAX);
+}
+
+int64_t rig_wait_over_within(int64_t least_ms, int64_t most_ms)
+{
+	for (size_t i = n_held; i-- > 0;) {
+		struct timer *timer = held[i].timer;
+		int64_t ms = held[i].ms;
+
+		if (ms < least_ms || ms > most_ms)
+			continue;
+		held_remove(i);
+		__real_timer_set(timer, 0);
+		return ms;
+	}
+	fail_msg("no timer was held back for so long");
+	return 0;
 }
 
 /* ---- the log ---- */

@@ -51,6 +51,8 @@ extern int64_t rig_ahead_ms;
 
 /* Make the last timer that was held back due now; how long it would have waited, in ms. */
 int64_t rig_wait_over(void);
+/* The last of those that would have waited for so long. */
+int64_t rig_wait_over_within(int64_t least_ms, int64_t most_ms);
 
 /* A file with this script in it, for the caller to unlink. */
 void script_new(char path[64], const char *text);

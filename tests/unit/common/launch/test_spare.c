@@ -1,7 +1,10 @@
+#include "common/base/cleanup.h"
 #include "common/launch/agent.h"
+#include "common/launch/fork_server.h"
 #include "rig.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define IDLE_MS 600000
@@ -89,14 +92,21 @@ static int message(struct rig *rig, struct keeper *keeper, const char *name, uin
 	return pid;
 }
 
-/* The pid of the spare worker that was started last. */
+/* How many spare workers there were: started, or forked. */
+static unsigned spares(struct rig *rig)
+{
+	return rig_log_count(rig, "spare worker: ");
+}
+
+/* The pid of the last of them. */
 static int spare_of(struct rig *rig)
 {
-	int pids[8];
-	size_t n = rig_log_numbers(rig, "spare worker: started pid=", pids, 8);
+	const char *at = rig_log(rig), *last = NULL;
 
-	assert_true(n > 0);
-	return pids[n - 1];
+	for (; (at = strstr(at, "spare worker: ")); at++)
+		last = at;
+	assert_non_null(last);
+	return atoi(strstr(last, " pid=") + 5);
 }
 
 static void the_next_message_goes_to_the_spare(void **state)
@@ -111,15 +121,13 @@ static void the_next_message_goes_to_the_spare(void **state)
 	spare = spare_of(rig);
 	assert_int_not_equal(first, spare);
 	assert_int_equal(begin(&keeper, "2", 4, &seen), spare);
-	/* Another one follows at once. */
-	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
 	rig_until(rig, &seen.gone);
 	assert_int_equal(seen.end.value, 0);
 	/* It has the message's name from then on, and the message is its own. */
 	assert_int_equal(rig_log_count(rig, " 2 out: start token=4 "), 1);
 	assert_int_equal(rig_log_count(rig, " 2 out: app ended "), 1);
 	assert_int_equal(rig_log_count(rig, "spare worker out:"), 0);
-	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	assert_int_equal(spares(rig), 2);
 	assert_int_not_equal(spare_of(rig), spare);
 	keeper_free(&keeper);
 }
@@ -136,9 +144,9 @@ static void a_spare_after_a_pause_has_none_beside_it(void **state)
 	rig_ahead_ms = 1000;
 	begin(&keeper, "2", 4, &seen);
 	assert_int_equal(rig_log_count(rig, "takes 2"), 1);
-	assert_int_equal(rig_log_count(rig, "spare worker: started"), 1);
+	assert_int_equal(spares(rig), 1);
 	rig_until(rig, &seen.gone);
-	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	assert_int_equal(spares(rig), 2);
 	keeper_free(&keeper);
 }
 
@@ -152,7 +160,7 @@ static void a_spare_is_not_counted(void **state)
 	message(rig, &keeper, "1", 1);
 	begin(&keeper, "2", 7, &seen);
 	rig_until_log(rig, "app said hello");
-	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	assert_int_equal(spares(rig), 2);
 	assert_int_equal(agent_count(keeper.agent), 2);
 	keeper_free(&keeper);
 	assert_false(pid_exists(spare_of(rig)));
@@ -177,7 +185,7 @@ static void a_message_without_an_app_has_a_spare_follow(void **state)
 
 	keeper_init(&keeper, rig, app_ends, IDLE_MS);
 	message(rig, &keeper, "1", 1);
-	assert_int_equal(rig_log_count(rig, "spare worker: started"), 1);
+	assert_int_equal(spares(rig), 1);
 	/* The slot is free, and nothing is left to wait for when the program ends. */
 	assert_int_equal(agent_count(keeper.agent), 0);
 	keeper_free(&keeper);
@@ -244,15 +252,16 @@ static void a_spare_is_given_back_when_no_message_comes(void **state)
 	keeper_init(&keeper, rig, app_waits, IDLE_MS);
 	message(rig, &keeper, "1", 1);
 	worker = begin(&keeper, "2", 7, &seen);
+	rig_until_log(rig, "app said hello");
 	spare = spare_of(rig);
 	assert_int_not_equal(worker, spare);
 	assert_in_range(rig_wait_over(), IDLE_MS - 10000, IDLE_MS);
 	rig_until_log(rig, "no message for a while, not kept");
 	kit_loop_until(rig->loop, !pid_exists(spare));
-	assert_int_equal(rig_log_count(rig, "spare worker: started"), 2);
+	assert_int_equal(spares(rig), 2);
 	assert_int_equal(kill(worker, SIGKILL), 0);
 	rig_until(rig, &seen.ended);
-	assert_int_equal(rig_log_count(rig, "spare worker: started"), 3);
+	assert_int_equal(spares(rig), 3);
 	keeper_free(&keeper);
 }
 
@@ -269,7 +278,7 @@ static void a_program_that_stops_has_no_spare(void **state)
 	assert_int_equal(agent_count(keeper.agent), 0);
 	kit_loop_until(rig->loop, !pid_exists(spare));
 	message(rig, &keeper, "2", 4);
-	assert_int_equal(rig_log_count(rig, "spare worker: started"), 1);
+	assert_int_equal(spares(rig), 1);
 	keeper_free(&keeper);
 }
 
@@ -285,6 +294,121 @@ static void a_missing_program_is_said_when_it_is_needed(void **state)
 	rig_until(rig, &seen.gone);
 	assert_int_equal(rig_log_count(rig, "DEBUG test: no spare worker: "), 1);
 	assert_int_equal(rig_log_count(rig, "ERROR"), 0);
+	keeper_free(&keeper);
+}
+
+/* ---- the fork server ---- */
+
+/* Two messages, and the pid of the fork server; the spare worker that there is then is its fork. */
+static int fork_server_of(struct rig *rig, struct keeper *keeper)
+{
+	int servers[4];
+
+	keeper_init(keeper, rig, app_ends, IDLE_MS);
+	message(rig, keeper, "1", 4);
+	/* It says that it is ready while another message is at work. */
+	for (int i = 0; i < 20 && !rig_log_count(rig, "spare worker: forked"); i++)
+		message(rig, keeper, "again", 4);
+	assert_int_equal(rig_log_numbers(rig, "fork server: started pid=", servers, 4), 1);
+	return servers[0];
+}
+
+static int parent_of(int pid)
+{
+	char path[32], line[128];
+	int parent = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	auto_(fclose_at_exit) FILE *status = fopen(path, "re");
+	assert_non_null(status);
+	while (!parent && fgets(line, sizeof line, status))
+		sscanf(line, "PPid: %d", &parent);
+	return parent;
+}
+
+/* It is as if it was started: our child, in a session of its own. */
+static void the_next_spares_are_forked(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	struct seen seen;
+	int spare;
+
+	fork_server_of(rig, &keeper);
+	spare = spare_of(rig);
+	assert_int_equal(parent_of(spare), getpid());
+	kit_loop_until(rig->loop, getsid(spare) == spare);
+	assert_int_equal(begin(&keeper, "last", 4, &seen), spare);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(seen.end.kind, PROCESS_EXITED);
+	assert_int_equal(seen.end.value, 0);
+	assert_int_equal(rig_log_count(rig, " last out: app ended "), 1);
+	assert_int_equal(agent_count(keeper.agent), 0);
+	keeper_free(&keeper);
+}
+
+static void a_fork_server_that_dies_is_replaced(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	int server = fork_server_of(rig, &keeper);
+
+	assert_int_equal(kill(server, SIGKILL), 0);
+	rig_until_log(rig, "fork server: killed by signal 9");
+	for (int i = 0; i < 20 && rig_log_count(rig, "fork server: started") < 2; i++)
+		message(rig, &keeper, "again", 4);
+	assert_int_equal(rig_log_count(rig, "fork server: started"), 2);
+	assert_int_equal(rig_log_count(rig, "WARN"), 0);
+	keeper_free(&keeper);
+}
+
+/* The loop waits for its answer, but not for long. */
+static void a_fork_server_that_hangs_is_killed(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	int server = fork_server_of(rig, &keeper);
+
+	assert_int_equal(kill(server, SIGSTOP), 0);
+	for (int i = 0; i < 20 && !rig_log_count(rig, "fork server: Resource temp"); i++)
+		message(rig, &keeper, "again", 4);
+	kit_loop_until(rig->loop, !pid_exists(server));
+	message(rig, &keeper, "last", 4);
+	keeper_free(&keeper);
+}
+
+static void a_fork_server_that_always_fails_is_given_up(void **state)
+{
+	static const char worker[] = "#!/bin/sh\n[ $1 = " FORK_SERVER_OPTION
+				     " ] && exit 3\nexec " LAUNCH_HELPER " \"$@\"\n";
+	struct rig *rig = *state;
+	struct keeper keeper;
+	char path[64];
+
+	keeper_init(&keeper, rig, app_ends, IDLE_MS);
+	script_new(path, worker);
+	assert_int_equal(chmod(path, 0700), 0);
+	rig->paths.worker = path;
+	for (int i = 0; i < 20 && !rig_log_count(rig, "there is none any more"); i++)
+		message(rig, &keeper, "again", 4);
+	assert_int_equal(rig_log_count(rig, "there is none any more"), 1);
+	message(rig, &keeper, "last", 4);
+	message(rig, &keeper, "after", 4);
+	assert_int_equal(rig_log_count(rig, "fork server: started"), 3);
+	assert_int_equal(rig_log_count(rig, "WARN"), 0);
+	keeper_free(&keeper);
+	unlink(path);
+}
+
+static void a_fork_server_is_given_back_when_no_message_comes(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	int server = fork_server_of(rig, &keeper);
+
+	assert_in_range(rig_wait_over(), IDLE_MS - 10000, IDLE_MS);
+	kit_loop_until(rig->loop, !pid_exists(server));
+	assert_int_equal(agent_count(keeper.agent), 0);
 	keeper_free(&keeper);
 }
 
@@ -304,6 +428,11 @@ int main(void)
 		TEST(a_spare_is_given_back_when_no_message_comes),
 		TEST(a_program_that_stops_has_no_spare),
 		TEST(a_missing_program_is_said_when_it_is_needed),
+		TEST(the_next_spares_are_forked),
+		TEST(a_fork_server_that_dies_is_replaced),
+		TEST(a_fork_server_that_hangs_is_killed),
+		TEST(a_fork_server_that_always_fails_is_given_up),
+		TEST(a_fork_server_is_given_back_when_no_message_comes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 
+from judge import traces
 from judge.flower import (
     Array,
     ArrayRecord,
@@ -241,6 +242,7 @@ ORDERS = {
     "config": change_config,
     "large": large,
     "shout": shout,
+    **traces.ORDERS,
 }
 
 

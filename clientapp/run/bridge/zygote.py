@@ -1,0 +1,456 @@
+"""The zygote: imports what apps need, and forks an app process for each message.
+
+    agent ── control socket ── zygote
+      │                          │ clone: a child of the agent
+      ├── flwr-app-start <───────┘ (this program until it has forked the app process)
+      │     └── app process: goes on where serve() was called
+      └── gate of each fork, to both
+
+What passes over the sockets is described in common/launch/zygote_socket.h.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import functools
+import gc
+import importlib
+import importlib.machinery
+import os
+import platform
+import signal
+import site
+import socket
+import sys
+import sysconfig
+import threading
+
+DATAGRAM_MAX = 32768
+SETTING_PDEATHSIG, SETTING_DUMPABLE, SETTING_NAME, SETTING_SUBREAPER = 1, 4, 15, 36  # of prctl()
+CLONE_PARENT = 0x8000
+CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}  # the numbers of the system call
+HARMLESS = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
+
+libc = ctypes.PyDLL(None, use_errno=True)
+
+
+class Unfit(Exception):
+    """Its text says why this interpreter cannot be a zygote."""
+
+
+class Misfit(Exception):
+    """module, why: it cannot be in a zygote."""
+
+    def __init__(self, module, why):
+        super().__init__(why)
+        self.module, self.why = module, why
+
+
+# ---- what a fork would not survive, or would share ----
+
+
+def count_threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+def keeps_threads():
+    """Are there threads that do not end by themselves when the process forks? (OpenBLAS's do.)"""
+    if count_threads() == 1:
+        return False
+    pid = libc.fork()  # with the handlers of libraries, and none of Python's
+    if pid == 0:
+        libc._exit(0)
+    os.waitpid(pid, 0)
+    return count_threads() > 1
+
+
+def open_files():
+    """{descriptor: what it is} of those that two processes should not share."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+            with open(f"/proc/self/fdinfo/{name}", encoding="ascii") as file:
+                flags = int(file.read().split("flags:")[1].split()[0], 8)
+        except OSError:  # that of the listing
+            continue
+        appends = target.startswith("/") and not target.startswith("/dev/") and flags & os.O_APPEND
+        if int(name) > 2 and target not in HARMLESS and not appends:
+            found[int(name)] = target
+    return found
+
+
+def has_children():
+    try:
+        with open("/proc/thread-self/children", encoding="ascii") as file:
+            return bool(file.read().split())
+    except OSError:  # a kernel without such lists
+        return False
+
+
+def handlers():
+    return [signal.getsignal(number) for number in range(1, 32)]
+
+
+class State:
+    """What an import must leave as it is."""
+
+    def __init__(self):
+        self.files, self.handlers, self.folder = open_files(), handlers(), os.getcwd()
+
+    def complaint(self):
+        """What has changed, as the end of a sentence; None: nothing."""
+        if keeps_threads():
+            return "it starts a thread"
+        if has_children():
+            return "it starts a process"
+        for number, target in open_files().items():
+            if self.files.get(number) != target:
+                return f"it keeps {target} open"
+        if handlers() != self.handlers:
+            return "it handles a signal"
+        return "it changes the directory" if os.getcwd() != self.folder else None
+
+
+# ---- modules ----
+
+
+@functools.lru_cache(maxsize=None)
+def places():
+    """The folders of what is installed for this interpreter."""
+    found = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    found.update(packages_places())
+    return tuple(os.path.join(path, "") for path in found if path)
+
+
+def packages_places():
+    found = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
+    found.update(getattr(site, "getsitepackages", list)())
+    if site.ENABLE_USER_SITE:
+        found.add(site.getusersitepackages())
+    return {path for path in found if path}
+
+
+def is_installed(spec):
+    """Does a module with this spec belong to the interpreter, and to no app?"""
+    if spec is None or not spec.origin:
+        return False
+    return spec.origin in ("built-in", "frozen") or spec.origin.startswith(places())
+
+
+def depends():
+    """Lines of files that change when packages are installed or removed."""
+    lines = []
+    for path in sorted(packages_places() | {os.path.realpath(sys.executable)}):
+        try:
+            lines.append(f"F {os.stat(path).st_mtime_ns} {path}")
+        except OSError:
+            lines.append(f"F 0 {path}")
+    return [line for line in lines if line.isprintable()]
+
+
+def package_of(name):
+    return name.partition(".")[0]
+
+
+class Modules:
+    """base: modules that each app process has before its app is loaded; known: modules that a fork
+    need not tell of; refused: packages that stay out."""
+
+    def __init__(self):
+        self.base, self.known, self.refused = set(), set(), set()
+
+    def make_way(self, folder):
+        """Forget what was imported ahead where this folder, which comes first when its app imports,
+        has something of that name."""
+        names = set()
+        with contextlib.suppress(OSError):  # the app will not be found, either
+            names.update(entry.partition(".")[0] for entry in os.listdir(folder))
+        for name in list(sys.modules):
+            if package_of(name) in names and name in self.known and name not in self.base:
+                del sys.modules[name]
+
+    def note(self):
+        self.known.update(sys.modules)
+
+    def import_checked(self, name, load):
+        """Import by load(); Misfit when no fork could live with what it did."""
+        state = State()
+        try:
+            load()
+        finally:
+            complaint = state.complaint()
+            if complaint:
+                raise Misfit(name, complaint)
+
+    def import_one(self, name):
+        """Import it, if it is installed: was it new?"""
+        package = package_of(name)
+        if package not in sys.modules:
+            if not is_installed(importlib.machinery.PathFinder.find_spec(package)):
+                return False
+        try:
+            self.import_checked(name, lambda: importlib.import_module(name))
+        except Misfit:
+            raise
+        except BaseException:  # also what ends a program
+            return False
+        return True
+
+    def import_named(self, name):
+        """Import what the operator has named."""
+        try:
+            self.import_checked(name, lambda: importlib.import_module(name))
+        except Misfit:
+            raise
+        except BaseException as ex:
+            print(f"--preload {name}: {type(ex).__name__}: {ex}", file=sys.stderr)
+
+    def import_all(self, names):
+        """Import those that are not there yet; the names of those that were learnt and are new."""
+        learned = []
+        for name in names:
+            sign, name = (name[0], name[1:]) if name[0] in "+-" else ("", name)
+            if sign == "-":
+                self.refused.add(name)
+                continue
+            self.known.add(name)
+            if name in sys.modules or package_of(name) in self.refused:
+                continue
+            if sign:
+                self.import_named(name)
+            elif self.import_one(name):
+                learned.append(name)
+        self.note()
+        return learned
+
+    def new(self):
+        """What is installed, and was imported since note()."""
+        return [
+            name
+            for name, module in list(sys.modules.items())
+            if name not in self.known
+            and name.isascii()
+            and package_of(name) not in self.refused
+            and getattr(getattr(module, "__spec__", None), "name", None) == name
+            and is_installed(module.__spec__)
+        ]
+
+
+# ---- an end that leaves alone what the zygote has made ----
+
+
+class Leaving:
+    """Has the interpreter leave out, at the end of a fork, the modules of the zygote that are as
+    they were: to clear them would first copy them, page by page. It runs after all other exit
+    handlers, where it can."""
+
+    def __init__(self):
+        self.sizes = None
+        self.last = getattr(atexit, "_ncallbacks", lambda: 1)() == 0
+        if self.last:
+            atexit.register(self.leave)
+
+    def arm(self):
+        if self.last:
+            own = ("sys", "builtins", "__main__")
+            self.sizes = [
+                (name, module, len(vars(module)))
+                for name, module in sys.modules.items()
+                if name not in own and hasattr(module, "__dict__")
+            ]
+
+    def leave(self):
+        if not self.sizes or threading.active_count() > 1:
+            return
+        kept = []
+        for name, module, size in self.sizes:
+            if sys.modules.get(name) is module and len(vars(module)) == size:
+                del sys.modules[name]
+                kept.append(module)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+
+
+# ---- forks ----
+
+
+def renew():
+    """What each interpreter has of its own is new in each fork. (Python sees to `random`.)"""
+    find = sys.modules.get
+    if find("numpy.random"):
+        find("numpy.random").seed()
+    if find("torch"):
+        find("torch").default_generator.seed()
+    if find("multiprocessing.process"):
+        find("multiprocessing.process").current_process().authkey = os.urandom(32)
+    if find("tempfile"):
+        find("tempfile").tempdir = None
+
+
+def parent(gate, start, out, err):
+    """In the child of the agent: fork the app process, and become flwr-app-start. Returns in the
+    app process."""
+    gate.send(b"P")
+    if gate.recv(64) != b"G":
+        os._exit(0)
+    os.setsid()
+    libc.prctl(SETTING_SUBREAPER, 1, 0, 0, 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    own = os.getpid()
+    executed, closed_by_exec = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.execv(start, [start, "-a", str(pid), str(os.getppid())])
+    libc.prctl(SETTING_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.close(closed_by_exec)
+    os.read(executed, 1)
+    os.close(executed)
+    if os.getppid() != own:
+        os._exit(0)
+    libc.prctl(SETTING_DUMPABLE, 1, 0, 0, 0)
+
+
+class Fork:
+    """An app process: socket (of its app)."""
+
+    def __init__(self, gate, modules):
+        self.gate, self.modules, self.socket = gate, modules, None
+
+    def begin(self):
+        """Wait for the app."""
+        renew()
+        self.gate.send(b"R")
+        data, fds, _, _ = socket.recv_fds(self.gate, DATAGRAM_MAX, 1, socket.MSG_CMSG_CLOEXEC)
+        if data[:1] != b"B" or len(fds) != 1:
+            os._exit(0)  # it is not wanted
+        for setting in data[1:].split(b"\0"):
+            name, is_setting, value = setting.partition(b"=")
+            if is_setting and name != b"FLWR_APP_FD":
+                os.environb[name] = value
+        self.socket = socket.socket(fileno=fds[0])
+        self.socket.settimeout(None)
+        self.gate.send(b"B")
+
+    def make_way(self, folder):
+        self.modules.make_way(folder)
+
+    def tell_imports(self):
+        """So that later forks have them."""
+        names = self.modules.new()
+        while names:
+            text = "L"
+            while names and len(text) + len(names[0]) + 1 < DATAGRAM_MAX:
+                text += names.pop(0) + "\n"
+            self.gate.setblocking(False)
+            try:
+                self.gate.send(text.encode("ascii"))
+            except OSError:
+                return  # another time
+
+
+class Zygote:
+    def __init__(self, control, start):
+        self.control, self.start = control, start
+        self.modules = Modules()
+        self.depends = depends()
+        with open("/proc/self/comm", "rb") as file:
+            self.name = file.read().rstrip(b"\n")
+        self.leaving = Leaving()
+
+    def check(self):
+        """Is there what is needed, and nothing that hinders?"""
+        if platform.machine() not in CLONE or sys.maxsize < 2**32:
+            raise Unfit("it cannot fork on this kind of machine")
+        if count_threads() > 1:
+            raise Unfit("a thread runs in Python from its start")
+        for number, target in open_files().items():
+            if number != self.control.fileno():
+                raise Unfit(f"{target} is open in Python from its start")
+        libc.prctl(SETTING_DUMPABLE, 0, 0, 0, 0)  # no app reads in it
+        libc.prctl(SETTING_NAME, b"flwr-zygote", 0, 0, 0)
+
+    def load(self, load):
+        """Flower, and what it needs."""
+        try:
+            self.modules.import_checked("flwr", load)
+        except Misfit as ex:
+            raise Unfit(f"flwr cannot be imported ahead: {ex.why}") from ex
+        except Exception as ex:
+            raise Unfit(f"flwr cannot be imported: {type(ex).__name__}") from ex
+        self.modules.import_one("numpy.random")  # later releases of numpy import it when it is used
+        self.modules.note()
+        self.modules.base = set(sys.modules)
+        self.leaving.arm()
+
+    def answer(self, data):
+        """Import what it names."""
+        gc.disable()
+        learned = self.modules.import_all(data.decode("ascii").split())
+        self.leaving.arm()
+        gc.collect()
+        gc.freeze()
+        lines = [f"N {name}" for name in learned] + self.depends
+        self.depends = []
+        self.control.send(("R" + "\n".join(lines)).encode("utf-8", "replace")[:DATAGRAM_MAX])
+
+    def fork(self, fds):
+        """The Fork, in it; None in the zygote."""
+        gate = socket.socket(fileno=fds[0])
+        number = CLONE[platform.machine()]
+        pid = libc.syscall(number, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+        if pid:
+            gate.close()
+            os.close(fds[1])
+            os.close(fds[2])
+            return None
+        own = False
+        try:
+            parent(gate, self.start, fds[1], fds[2])
+            libc.prctl(SETTING_NAME, self.name, 0, 0, 0)
+            own = True
+        finally:
+            if not own:
+                os._exit(125)
+        self.control.close()
+        os.close(fds[1])
+        os.close(fds[2])
+        return Fork(gate, self.modules)
+
+    def serve(self):
+        """Until the agent has gone, which ends the process; returns a Fork in each fork."""
+        while True:
+            data, fds, _, _ = socket.recv_fds(
+                self.control, DATAGRAM_MAX, 3, socket.MSG_CMSG_CLOEXEC
+            )
+            if not data:
+                os._exit(0)
+            if data[:1] == b"I":
+                self.answer(data[1:])
+            elif data[:1] == b"F" and len(fds) == 3:
+                fork = self.fork(fds)
+                if fork:
+                    return fork
+            else:
+                os._exit(1)
+
+
+def serve(control, start, load):
+    """Be the zygote of the agent at the other end of control; start: flwr-app-start's path; load()
+    imports Flower. Returns in each app process, when it has got its app: a Fork."""
+    collects = gc.isenabled()  # an operator's hook may have said no
+    zygote = Zygote(control, start)
+    try:
+        zygote.check()
+        zygote.load(load)
+        fork = zygote.serve()
+    except Misfit as ex:
+        control.send(f"M{ex.module}\n{ex.why}".encode("utf-8", "replace"))
+        os._exit(0)
+    except Unfit as ex:
+        control.send(f"U{ex}".encode("utf-8", "replace"))
+        os._exit(0)
+    if collects:
+        gc.enable()
+    fork.begin()
+    return fork

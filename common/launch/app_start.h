@@ -1,0 +1,41 @@
+/*
+ * app_start: the command line and the settings with which flwr-app-start starts an app's program.
+ * Private to common/launch.
+ */
+#ifndef FLWR_LAUNCH_APP_START_H
+#define FLWR_LAUNCH_APP_START_H
+
+#include "common/launch/agent.h"
+#include "common/launch/native_apps.h"
+
+/* What runs in it. */
+enum app_start_kind { APP_START_PYTHON, APP_START_NATIVE, APP_START_ZYGOTE };
+
+struct app_program {
+	enum app_start_kind kind;
+	char *python; /* the interpreter; NULL: the app is native */
+	struct native_app native;
+};
+
+void app_program_done(struct app_program *program);
+
+/* argv and env end in NULL; their texts are borrowed, or in here. */
+struct app_start {
+	const char *argv[16];
+	const char *env[14];
+	char core[24];
+	char mask[8];
+	char agent_pid[16];
+	char *zygote; /* malloc()ed */
+};
+
+/* 0: app_start_done() is due; -ENOMEM. */
+int app_start_fill(
+	struct app_start *start, const struct agent *agent, const struct app_program *program);
+void app_start_done(struct app_start *start);
+
+/* Lists for process_spec.env_drop: services that can start programs, or speak, for the user of this
+ * program. */
+extern const char *const app_start_drops[];
+
+#endif

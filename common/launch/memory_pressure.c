@@ -1,0 +1,141 @@
+#include "common/launch/memory_pressure.h"
+
+#include "common/base/cleanup.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define GROUPS "/sys/fs/cgroup"
+
+/* Some task waits for memory for a tenth of two seconds; shorter windows need privileges. */
+static const char trigger[] = "some 200000 2000000";
+
+struct memory_pressure {
+	void (*fn)(void *arg);
+	void *arg;
+	int psi;    /* -1: none */
+	int events; /* memory.events of our control group; -1: none */
+	int epoll;  /* of both: what they tell is "urgent", which the loop does not watch for */
+	struct watch *watch;
+	unsigned long long killed;
+};
+
+/* A file of our control group (version 2). false: there is none. */
+static bool group_file(const char *name, char *path, size_t room)
+{
+	auto_(fclose_at_exit) FILE *file = fopen("/proc/self/cgroup", "re");
+	char line[4096];
+
+	while (file && fgets(line, sizeof line, file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, "0::", 3) == 0)
+			return (size_t)snprintf(path, room, GROUPS "%s/%s", line + 3, name) < room;
+	}
+	return false;
+}
+
+static int psi_open_at(const char *path)
+{
+	auto_(close_at_exit) int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, trigger, sizeof trigger) < 0)
+		return -1;
+	return take_fd(&fd);
+}
+
+static int psi_open(void)
+{
+	char path[4200];
+	int fd = group_file("memory.pressure", path, sizeof path) ? psi_open_at(path) : -1;
+
+	return fd < 0 ? psi_open_at("/proc/pressure/memory") : fd;
+}
+
+/* How often a limit of the group could not be kept, or one of its processes was killed for it. */
+static unsigned long long killed_count(int events)
+{
+	char text[512], *rest = text, *line;
+	ssize_t n = pread(events, text, sizeof text - 1, 0);
+	unsigned long long value, sum = 0;
+
+	text[n > 0 ? n : 0] = '\0';
+	while ((line = strsep(&rest, "\n")))
+		if (sscanf(line, "oom %llu", &value) == 1 ||
+			sscanf(line, "oom_kill %llu", &value) == 1)
+			sum += value;
+	return sum;
+}
+
+static void epoll_ready(void *arg, int ready)
+{
+	struct memory_pressure *pressure = arg;
+	struct epoll_event events[2];
+	int n = epoll_wait(pressure->epoll, events, 2, 0);
+	bool is_short = false;
+
+	(void)ready;
+	for (int i = 0; i < n; i++) {
+		unsigned long long before = pressure->killed;
+
+		if (events[i].data.fd == pressure->psi) {
+			is_short = true;
+			continue;
+		}
+		pressure->killed = killed_count(pressure->events);
+		is_short = is_short || pressure->killed > before;
+	}
+	if (is_short)
+		pressure->fn(pressure->arg);
+}
+
+static void epoll_add(struct memory_pressure *pressure, int *fd)
+{
+	struct epoll_event event = {.events = EPOLLPRI | EPOLLET, .data.fd = *fd};
+
+	if (*fd >= 0 && epoll_ctl(pressure->epoll, EPOLL_CTL_ADD, *fd, &event) < 0)
+		close_fd(fd);
+}
+
+struct memory_pressure *memory_pressure_new(struct loop *loop, void (*fn)(void *arg), void *arg)
+{
+	struct memory_pressure *pressure = calloc(1, sizeof *pressure);
+	char path[4200];
+
+	if (!pressure)
+		return NULL;
+	*pressure = (struct memory_pressure){.fn = fn,
+		.arg = arg,
+		.psi = psi_open(),
+		.events = group_file("memory.events", path, sizeof path)
+				  ? open(path, O_RDONLY | O_CLOEXEC)
+				  : -1,
+		.epoll = epoll_create1(EPOLL_CLOEXEC)};
+	if (pressure->epoll >= 0) {
+		/* A file that was read once tells of changes only. */
+		if (pressure->events >= 0)
+			pressure->killed = killed_count(pressure->events);
+		epoll_add(pressure, &pressure->psi);
+		epoll_add(pressure, &pressure->events);
+	}
+	if (pressure->epoll >= 0 && (pressure->psi >= 0 || pressure->events >= 0))
+		pressure->watch =
+			watch_new(loop, pressure->epoll, WATCH_READ, epoll_ready, pressure);
+	if (!pressure->watch) {
+		memory_pressure_free(pressure);
+		return NULL;
+	}
+	return pressure;
+}
+
+void memory_pressure_free(struct memory_pressure *pressure)
+{
+	if (!pressure)
+		return;
+	watch_free(pressure->watch);
+	close_fd(&pressure->psi);
+	close_fd(&pressure->events);
+	close_fd(&pressure->epoll);
+	free(pressure);
+}

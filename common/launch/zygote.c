@@ -1,0 +1,547 @@
+/*
+ *   what happens                              what the zygote does
+ *   the worker of a message ends, whose app   it is started, if there is none; then, or when it is
+ *   was one of Python                         there, it forks a child ahead
+ *   next message                              the child takes its app; without one it forks
+ *   an app has imported more modules          it imports them; later forks have them
+ *   a module starts a thread or opens a       it ends; another one is started, which leaves that
+ *   device                                    module's package out
+ *   packages were installed or removed        it is replaced
+ *   warm_idle_ms without a message, memory    it is killed, and its child ahead
+ *   is short
+ *   it dies, hangs                            the app is started plainly; another one comes after
+ *                                             the message, ZYGOTE_FAILURES times in a row
+ */
+#include "common/launch/zygote.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/text.h"
+#include "common/launch/agent_internal.h"
+#include "common/launch/end.h"
+#include "common/launch/memory_pressure.h"
+#include "common/launch/zygote_child.h"
+#include "common/launch/zygote_socket.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define ZYGOTE_FAILURES 3     /* without an app that it has run; then there is none any more */
+#define ZYGOTE_REFUSED  16    /* packages that are left out; then nothing more is learnt */
+#define ZYGOTE_NAMES    16384 /* bytes of the names that a fresh one is told */
+#define ZYGOTE_DEPENDS  65536 /* bytes of what it depends on */
+
+enum zygote_state {
+	ZYGOTE_NONE,    /* or it is ending */
+	ZYGOTE_IMPORTS, /* it cannot fork now */
+	ZYGOTE_READY
+};
+
+struct zygote {
+	struct agent *agent;
+	enum zygote_state state;
+	bool off;     /* there will be none any more */
+	bool dropped; /* its end is our wish */
+	bool again;   /* start another one when it has gone */
+	bool learns;
+	bool learning; /* what it imports now was learnt since its start */
+	char *python;  /* the interpreter; NULL: no app of Python has run */
+	struct process *process;
+	int control;
+	struct watch *watch;
+	struct timer *late, *idle;
+	struct memory_pressure *pressure; /* NULL: not watched */
+	unsigned asked;                   /* imports that it has not answered */
+	unsigned failures;
+	struct zygote_child *next; /* forked ahead; NULL: none */
+	struct text learned;       /* names, a line each */
+	struct text refused;       /* packages as lines "-NAME" */
+	unsigned n_refused;
+	struct text depends; /* lines "NANOSECONDS PATH" */
+};
+
+static void control_close(struct zygote *zygote)
+{
+	watch_free(zygote->watch);
+	zygote->watch = NULL;
+	close_fd(&zygote->control);
+}
+
+static void next_drop(struct zygote *zygote)
+{
+	struct zygote_child *child = zygote->next;
+
+	zygote->next = NULL;
+	if (child)
+		zygote_child_drop(child);
+}
+
+/* End it. Its end comes as an event. */
+static void zygote_drop(struct zygote *zygote)
+{
+	next_drop(zygote);
+	timer_set(zygote->late, CLOCK_NEVER);
+	timer_set(zygote->idle, CLOCK_NEVER);
+	memory_pressure_free(zygote->pressure);
+	zygote->pressure = NULL;
+	control_close(zygote);
+	zygote->state = ZYGOTE_NONE;
+	zygote->dropped = true;
+	if (zygote->process)
+		process_kill(zygote->process);
+}
+
+static void zygote_off(struct zygote *zygote, const char *why)
+{
+	log_warn(zygote->agent->log, "zygote: %s; each app starts a Python of its own from now on",
+		why);
+	zygote->off = true;
+	zygote_drop(zygote);
+}
+
+/* It is no use as it is. One line says so, whatever follows from it. */
+static void zygote_fail(struct zygote *zygote, const char *what)
+{
+	if (zygote->state == ZYGOTE_NONE)
+		return;
+	zygote_drop(zygote);
+	if (++zygote->failures >= ZYGOTE_FAILURES)
+		zygote_off(zygote, what);
+	else
+		log_warn(zygote->agent->log,
+			"zygote: %s; the app of the next message starts without it", what);
+}
+
+static void zygote_late(void *arg)
+{
+	struct zygote *zygote = arg;
+
+	zygote_fail(zygote, "it does not come to an end with its imports");
+}
+
+static void zygote_idle(void *arg)
+{
+	struct zygote *zygote = arg;
+
+	log_debug(zygote->agent->log, "zygote: no message for a while, not kept");
+	zygote_drop(zygote);
+}
+
+static void memory_short(void *arg)
+{
+	struct zygote *zygote = arg;
+
+	log_info(zygote->agent->log, "zygote: memory is short, not kept");
+	zygote_drop(zygote);
+}
+
+/* ---- what it depends on ---- */
+
+static bool file_changed(const char *line)
+{
+	struct stat st = {.st_size = 0};
+	char *path;
+	long long then = strtoll(line, &path, 10), now;
+
+	if (*path++ != ' ')
+		return true;
+	/* A directory that is not there has the time 0. */
+	now = stat(path, &st) < 0 ? 0
+				  : (long long)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	return now != then;
+}
+
+/* Were packages installed, replaced or removed since it has imported them? */
+static bool depends_changed(const struct zygote *zygote)
+{
+	auto_(free_at_exit) char *lines =
+		text_dup(zygote->depends.data ? zygote->depends.data : "", zygote->depends.len);
+	char *rest = lines;
+	const char *line;
+
+	while (rest && (line = strsep(&rest, "\n")))
+		if (*line && file_changed(line))
+			return true;
+	return !lines;
+}
+
+/* ---- forks ---- */
+
+static struct zygote_child *zygote_fork(struct zygote *zygote, struct reason *why)
+{
+	struct zygote_child *child = NULL;
+
+	if (zygote_child_new(zygote->agent, zygote->control, &child, why))
+		return NULL;
+	return child;
+}
+
+static void fork_ahead(struct zygote *zygote)
+{
+	struct reason why = {.text = ""};
+
+	if (zygote->next || zygote->state != ZYGOTE_READY)
+		return;
+	zygote->next = zygote_fork(zygote, &why);
+	if (!zygote->next)
+		log_debug(zygote->agent->log, "zygote: %s", why.text);
+}
+
+void zygote_child_lost(
+	struct zygote *zygote, const struct zygote_child *child, bool forking, const char *what)
+{
+	if (zygote->next == child)
+		zygote->next = NULL;
+	log_debug(zygote->agent->log, "fork of the zygote: %s", what);
+	/* One that is at its imports may be another one already. */
+	if (forking && zygote->state == ZYGOTE_READY)
+		zygote_fail(zygote, "it does not fork");
+}
+
+void zygote_served(struct zygote *zygote)
+{
+	zygote->failures = 0;
+}
+
+/* ---- imports ---- */
+
+/* 0 or -errno. */
+static int zygote_import(struct zygote *zygote, const char *names, size_t len)
+{
+	int r = zygote_socket_send(zygote->control, 'I', names, len, NULL, 0);
+
+	if (r)
+		return r;
+	log_debug(zygote->agent->log, "zygote pid=%d: imports", (int)process_pid(zygote->process));
+	zygote->asked++;
+	zygote->state = ZYGOTE_IMPORTS;
+	timer_set(zygote->late, clock_after(clock_now_ms(), ZYGOTE_IMPORT_MS));
+	return 0;
+}
+
+void zygote_learn(struct zygote *zygote, const char *names)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.\n";
+	size_t len = strlen(names);
+
+	if (!zygote->learns || zygote->state == ZYGOTE_NONE || strspn(names, letters) != len)
+		return;
+	/* A message that comes meanwhile has a fork without them. */
+	fork_ahead(zygote);
+	/* Else it is told again after a later message. */
+	if (zygote_import(zygote, names, len) == 0)
+		zygote->learning = true;
+}
+
+static bool module_is_package(const char *line, const char *package)
+{
+	size_t len = strcspn(line, ".\n");
+
+	return len == strlen(package) && strncmp(line, package, len) == 0;
+}
+
+/* Remove what lies in the package from what was learnt. */
+static void learned_forget(struct zygote *zygote, const char *package)
+{
+	auto_(text_done) struct text kept = {0};
+	const char *line = zygote->learned.data;
+
+	while (line && *line) {
+		size_t len = strcspn(line, "\n") + 1;
+
+		if (!module_is_package(line, package))
+			(void)text_add(&kept, line, len);
+		line += len;
+	}
+	text_done(&zygote->learned);
+	zygote->learned = kept;
+	kept = (struct text){0};
+}
+
+/* M: "MODULE\nWHY". It ends by itself. */
+static void take_misfit(struct zygote *zygote, char *text)
+{
+	char *module = strsep(&text, "\n");
+	char package[128];
+
+	snprintf(package, sizeof package, "%.*s", (int)strcspn(module, "."), module);
+	log_info(zygote->agent->log, "zygote: the module %s is not imported ahead: %s", module,
+		text ? text : "");
+	learned_forget(zygote, package);
+	if (text_printf(&zygote->refused, "-%s\n", package) ||
+		++zygote->n_refused >= ZYGOTE_REFUSED)
+		zygote->learns = false;
+	zygote_drop(zygote);
+	zygote->again = true;
+}
+
+static void take_ready(struct zygote *zygote, char *text)
+{
+	const char *line;
+
+	while ((line = strsep(&text, "\n"))) {
+		if (strncmp(line, "N ", 2) == 0 && zygote->learned.len < ZYGOTE_NAMES)
+			(void)text_printf(&zygote->learned, "%s\n", line + 2);
+		else if (strncmp(line, "F ", 2) == 0 && zygote->depends.len < ZYGOTE_DEPENDS)
+			(void)text_printf(&zygote->depends, "%s\n", line + 2);
+	}
+	if (!zygote->asked || --zygote->asked)
+		return;
+	timer_set(zygote->late, CLOCK_NEVER);
+	zygote->state = ZYGOTE_READY;
+	zygote->learning = false;
+	log_debug(zygote->agent->log, "zygote pid=%d: ready", (int)process_pid(zygote->process));
+	/* An earlier fork has not what is there now. */
+	next_drop(zygote);
+	fork_ahead(zygote);
+}
+
+static void control_ready(void *arg, int ready)
+{
+	struct zygote *zygote = arg;
+	char text[ZYGOTE_BYTES];
+	size_t len;
+	pid_t pid;
+	int r = zygote_socket_receive(zygote->control, text, &len, &pid);
+
+	(void)ready;
+	if (r == -EAGAIN)
+		return;
+	if (r == 'R') {
+		take_ready(zygote, text);
+	} else if (r == 'M') {
+		take_misfit(zygote, text);
+	} else if (r == 'U') {
+		zygote_off(zygote, text);
+	} else if (r == 0) {
+		/* Its end comes as an event, which says how. */
+		control_close(zygote);
+	} else {
+		zygote_fail(zygote, "it says what it may not say");
+	}
+}
+
+/* ---- its process ---- */
+
+static void zygote_start(struct zygote *zygote);
+
+static void zygote_ended(void *arg, struct process *process, const struct process_end *end)
+{
+	struct zygote *zygote = arg;
+	char how[128], what[160];
+
+	end_describe(end, how, sizeof how);
+	/* It may have said why. */
+	while (zygote->state != ZYGOTE_NONE && zygote->control >= 0)
+		control_ready(zygote, WATCH_READ);
+	if (zygote->dropped) {
+		log_debug(zygote->agent->log, "zygote pid=%d: %s", (int)process_pid(process), how);
+		return;
+	}
+	if (zygote->learning) {
+		zygote->learns = false;
+		text_done(&zygote->learned);
+	}
+	snprintf(what, sizeof what, "%s", how);
+	zygote_fail(zygote, what);
+}
+
+static void zygote_gone(void *arg, struct process *process)
+{
+	struct zygote *zygote = arg;
+
+	(void)process;
+	zygote->process = NULL;
+	zygote->agent->spares--;
+	if (zygote->again)
+		zygote_start(zygote);
+}
+
+static const struct process_ops zygote_ops = {.ended = zygote_ended, .gone = zygote_gone};
+
+/* Start its process. theirs: the other end of control. 0; -errno with a sentence. */
+static int zygote_launch(struct zygote *zygote, int theirs, struct reason *why)
+{
+	struct agent *agent = zygote->agent;
+	const struct app_program program = {.kind = APP_START_ZYGOTE, .python = zygote->python};
+	auto_(app_start_done) struct app_start start = {.zygote = NULL};
+	const struct process_spec spec = {.name = "zygote",
+		.argv = start.argv,
+		.env = start.env,
+		.env_drop = app_start_drops,
+		.env_hide = agent->bounds ? agent->bounds->env_hide : NULL,
+		.fd = theirs,
+		.inherits_output = agent->options->passes_output,
+		.forks = true,
+		.ops = &zygote_ops,
+		.arg = zygote};
+	int r = app_start_fill(&start, agent, &program);
+
+	if (r == 0)
+		r = process_start(agent->set, &spec, &zygote->process, why);
+	if (r == 0)
+		agent->spares++;
+	return r;
+}
+
+static int names_fill(struct text *names, const struct zygote *zygote)
+{
+	int r = 0;
+
+	for (const char *const *each = zygote->agent->options->preload.v; r == 0 && *each; each++) {
+		const char *name = *each;
+
+		while (r == 0 && *name) {
+			size_t len = strcspn(name, ",");
+
+			r = text_printf(names, "+%.*s\n", (int)len, name);
+			name += len + (name[len] == ',');
+		}
+	}
+	if (r == 0 && zygote->refused.len)
+		r = text_add(names, zygote->refused.data, zygote->refused.len);
+	if (r == 0 && zygote->learned.len)
+		r = text_add(names, zygote->learned.data, zygote->learned.len);
+	return r;
+}
+
+static void zygote_start(struct zygote *zygote)
+{
+	auto_(text_done) struct text names = {0};
+	auto_(close_at_exit) int theirs = -1;
+	struct reason why = {.text = ""};
+	int r;
+
+	zygote->again = false;
+	if (zygote->off || zygote->process || !zygote->python)
+		return;
+	zygote->dropped = false;
+	zygote->learning = false;
+	zygote->asked = 0;
+	r = names_fill(&names, zygote);
+	text_done(&zygote->learned);
+	text_done(&zygote->depends);
+	if (r == 0)
+		r = zygote_socket_open(&zygote->control, &theirs);
+	if (r == 0) {
+		zygote->watch = watch_new(
+			zygote->agent->loop, zygote->control, WATCH_READ, control_ready, zygote);
+		r = zygote->watch ? zygote_launch(zygote, theirs, &why) : -ENOMEM;
+	}
+	if (r == 0)
+		r = zygote_import(zygote, names.data, names.len);
+	if (r == 0) {
+		zygote->pressure = memory_pressure_new(zygote->agent->loop, memory_short, zygote);
+		return;
+	}
+	log_debug(zygote->agent->log, "no zygote: %s", why.text[0] ? why.text : strerror(-r));
+	zygote_drop(zygote);
+}
+
+/* ---- for its agent ---- */
+
+int zygote_new(struct agent *agent, struct zygote **out)
+{
+	struct zygote *zygote = calloc(1, sizeof *zygote);
+
+	if (!zygote)
+		return -ENOMEM;
+	zygote->agent = agent;
+	zygote->control = -1;
+	/* Packages that are installed for one app may be other ones than those that are there. */
+	zygote->learns = !agent->options->installs_dependencies;
+	zygote->late = timer_new(agent->loop, zygote_late, zygote);
+	zygote->idle = timer_new(agent->loop, zygote_idle, zygote);
+	if (!zygote->late || !zygote->idle) {
+		zygote_free(zygote);
+		return -ENOMEM;
+	}
+	*out = zygote;
+	return 0;
+}
+
+void zygote_free(struct zygote *zygote)
+{
+	if (!zygote)
+		return;
+	control_close(zygote);
+	memory_pressure_free(zygote->pressure);
+	timer_free(zygote->late);
+	timer_free(zygote->idle);
+	text_done(&zygote->learned);
+	text_done(&zygote->refused);
+	text_done(&zygote->depends);
+	free(zygote->python);
+	free(zygote);
+}
+
+/* The interpreter of the app at hand is the zygote's from now on. 0 or -ENOMEM. */
+static int python_note(struct zygote *zygote, const char *python)
+{
+	char *copy;
+
+	if (zygote->python && strcmp(zygote->python, python) == 0)
+		return 0;
+	copy = strdup(python);
+	if (!copy)
+		return -ENOMEM;
+	if (zygote->process)
+		zygote_drop(zygote);
+	free(zygote->python);
+	zygote->python = copy;
+	return 0;
+}
+
+int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, const char *python,
+	const struct app_start *start, struct reason *why)
+{
+	struct zygote_child *child;
+	int r = python_note(zygote, python);
+
+	if (r)
+		return reason_code(why, r, "no memory for the zygote");
+	if (zygote->off)
+		return reason_code(why, -ENOENT, "there is no zygote any more");
+	if (zygote->process && !zygote->dropped && zygote->state != ZYGOTE_NONE &&
+		zygote->depends.len && depends_changed(zygote)) {
+		zygote_drop(zygote);
+		return reason_code(
+			why, -ESTALE, "packages have changed since the zygote imported them");
+	}
+	child = take_pointer(&zygote->next);
+	if (!child && zygote->state == ZYGOTE_IMPORTS)
+		return reason_code(why, -EAGAIN, "the zygote is at its imports");
+	if (!child && zygote->state == ZYGOTE_NONE)
+		return reason_code(why, -ENOENT, "there is no zygote yet");
+	if (!child)
+		child = zygote_fork(zygote, why);
+	if (!child)
+		return -EAGAIN;
+	r = zygote_child_begin(child, wanted, python, start);
+	timer_set(zygote->idle, clock_after(clock_now_ms(), zygote->agent->warm_idle_ms));
+	if (r == 0)
+		return 0;
+	zygote_child_drop(child);
+	return reason_code(why, r, "the zygote's fork cannot take it: %s", strerror(-r));
+}
+
+void zygote_message_ended(struct zygote *zygote)
+{
+	if (zygote->off || !zygote->python)
+		return;
+	timer_set(zygote->idle, clock_after(clock_now_ms(), zygote->agent->warm_idle_ms));
+	if (!zygote->process)
+		zygote_start(zygote);
+	else if (zygote->dropped)
+		zygote->again = true;
+	else
+		fork_ahead(zygote);
+}
+
+void zygote_stop(struct zygote *zygote)
+{
+	zygote->off = true;
+	zygote_drop(zygote);
+}

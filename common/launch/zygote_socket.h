@@ -1,0 +1,43 @@
+/*
+ * zygote_socket: what passes between an agent, its zygote and that one's forks: datagrams that
+ * begin with a letter. clientapp/run/bridge/zygote.py is the other end. Main thread. Private to
+ * common/launch.
+ *
+ *   to the zygote                                from the zygote
+ *   I  modules to import, a line each; "+NAME"   R  done: lines "N NAME" of modules that were new
+ *      is the operator's wish, "-NAME" a            and not "+NAME", "F NANOSECONDS PATH" of what
+ *      package that it shall not import             it depends on
+ *   F  fork; a gate, stdout and stderr           M  a module that no fork could live with, and why
+ *      come with it                              U  why there will be no fork at all
+ *                                                   (after M and U it ends)
+ *
+ *   to a gate                                    from a gate
+ *   G  you are known, go on                      P  the parent of an app process is there, a child
+ *                                                   of the agent
+ *   B  begin: settings of the environment, each  R  the app process is there, below that parent
+ *      with a NUL; the app's socket comes        B  it has begun
+ *      with it                                   L  modules that its app has imported, a line each
+ */
+#ifndef FLWR_LAUNCH_ZYGOTE_SOCKET_H
+#define FLWR_LAUNCH_ZYGOTE_SOCKET_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#define ZYGOTE_BYTES 32768 /* of a datagram, with its letter */
+#define ZYGOTE_FDS   4
+
+/* A new pair, non-blocking at our end, whose messages say from which process they come. 0 or
+ * -errno. */
+int zygote_socket_open(int *ours_out, int *theirs_out);
+
+/* Send a datagram, with n_fds descriptors (borrowed; at most ZYGOTE_FDS). Never blocks. 0; -EAGAIN;
+ * -EPIPE; -EMSGSIZE; -errno. */
+int zygote_socket_send(
+	int socket, char letter, const char *text, size_t len, const int *fds, int n_fds);
+
+/* Receive one: its letter; text gets the rest, with a NUL behind it, len its length, *pid who has
+ * sent it. 0: the other end has gone; -EAGAIN: none now; -EBADMSG; -errno. */
+int zygote_socket_receive(int socket, char text[ZYGOTE_BYTES], size_t *len, pid_t *pid);
+
+#endif

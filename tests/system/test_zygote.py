@@ -1,0 +1,198 @@
+"""Apps that are forked from a Python that has imported already: as fast as that, and as if each had an interpreter of its own."""
+
+import json
+import os
+import re
+import signal
+
+import pytest
+from judge import at_its_end, at_work, serves
+from newest import newest_federation
+from test_failures import FAILED, TOLD
+from test_isolation import Pair
+
+from federation.processes import tree_of
+
+pytestmark = [pytest.mark.ours, pytest.mark.shared]
+
+READY = r"zygote pid=(\d+): ready"
+
+
+@pytest.fixture(params=["1.15.2", "1.41.0"])
+def lab(request, tmp_path):
+    """A federation of the oldest or the newest release."""
+    if request.param == "1.15.2":
+        yield request.getfixturevalue("federation")
+        return
+    with newest_federation(request, tmp_path / "newest") as federation:
+        yield federation
+
+
+def start(federation, **more):
+    federation.start_superlink()
+    node = federation.start_node(**more)
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    return node, judge, node_id
+
+
+def warm(agent):
+    """Wait until its zygote has forked ahead; its pid."""
+    found = agent.wait_log(READY + r"(?s:.*)fork of the zygote: forked pid=\d+$")
+    return int(found.group(1))
+
+
+def traces(judge, node_id):
+    reply = judge.ask(node_id, "traces")
+    assert reply["code"] == 0, reply
+    return json.loads(reply["configs"]["known"]["json"])
+
+
+def test_nothing_is_left(lab, tmp_path):
+    """A message finds what it finds in an interpreter of its own, whatever the one before has left."""
+    node, judge, node_id = start(lab)
+    cold = traces(judge, node_id)
+    assert not cold["forked"]
+    warm(node)
+    file = tmp_path / "left"
+    first = traces(judge, node_id)
+    assert judge.ask(node_id, "soil", file=str(file))["code"] == 0
+    second = traces(judge, node_id)
+    assert first["forked"] and second["forked"]
+    assert (tmp_path / "left.forked").read_text(encoding="utf-8") == "True"
+    assert first["seen"] == cold["seen"]
+    assert second["seen"] == cold["seen"]
+    for name in cold["own"]:
+        assert len({found["own"][name] for found in (cold, first, second)}) == 3, name
+    # It has ended as Python does, before the next message.
+    assert file.read_text(encoding="utf-8") == "exit "
+
+
+def test_processes_below(lab):
+    node, judge, node_id = start(lab)
+    assert serves(judge, node_id) == 1
+    warm(node)
+    reply = judge.ask(node_id, "below")
+    assert reply["code"] == 0, reply
+    pids = reply["metrics"]["pids"]
+    assert pids.pop("forked") == 1
+    assert len(set(pids.values())) == 3
+
+
+def test_own_end(one_node, tmp_path):
+    """Threads are waited for, exit handlers run, files are written."""
+    federation, node, node_id, judge = one_node
+    assert serves(judge, node_id) == 1
+    warm(node)
+    pid, pipe, file = at_its_end(judge, node_id, tmp_path)
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        above = int(stat.read().rpartition(")")[2].split()[1])
+    with open(f"/proc/{above}/comm", encoding="ascii") as name:
+        assert name.read() == "flwr-app-start\n"
+    with open(pipe, "w", encoding="utf-8") as word:
+        word.write("go")
+    federation.wait_gone([pid, above])
+    assert file.read_text(encoding="utf-8") == "row thread exit"
+    assert serves(judge, node_id) == 2
+    assert len(re.findall("started plainly", node.text())) == 1
+
+
+def test_crash(one_node):
+    """It is known at once, and the next message has a fork again."""
+    federation, node, node_id, judge = one_node
+    federation.expect(FAILED, TOLD)
+    assert serves(judge, node_id) == 1
+    warm(node)
+    reply = judge.ask(node_id, "signal", signal=int(signal.SIGSEGV))
+    assert reply["code"] == 8 and "SIGSEGV" in reply["reason"]
+    assert serves(judge, node_id) == 2
+    assert len(re.findall("started plainly", node.text())) == 1
+
+
+def test_killed(one_node):
+    """One line; no message is lost."""
+    federation, node, node_id, judge = one_node
+    federation.expect(r"zygote: killed by signal 9")
+    assert serves(judge, node_id) == 1
+    os.kill(warm(node), signal.SIGKILL)
+    node.wait_log(r"WARN +\S+ zygote: killed by signal 9")
+    assert serves(judge, node_id) == 2
+    node.wait_log(READY + r"(?s:.*)" + READY)
+    assert serves(judge, node_id) == 3
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_node_ends(federation, tmp_path, how):
+    """Nothing is left of it, nor of a forked app at work."""
+    node, judge, node_id = start(federation, options={"--grace": 0})
+    federation.expect(FAILED, TOLD, "the grace of 0 s is over")
+    assert serves(judge, node_id) == 1
+    zygote = warm(node)
+    _, pids = at_work(judge, node_id, tmp_path / "at-work")
+    tree = tree_of(node.pid)
+    assert zygote in tree and set(pids) <= set(tree)
+    if how == signal.SIGKILL:
+        node.kill()
+    else:
+        node.signal(how)
+        assert node.wait(40) == 0
+    federation.wait_gone(tree)
+
+
+def test_learns(one_node):
+    """What the interpreter has and an app has imported is imported for the next one."""
+    federation, node, node_id, judge = one_node
+    assert serves(judge, node_id) == 1
+    zygote = warm(node)
+    assert "/_curses." not in maps_of(zygote)
+    assert traces(judge, node_id)["forked"]
+    node.wait_log(READY + r"(?s:.*)" + READY)
+    assert "/_curses." in maps_of(zygote)
+    assert traces(judge, node_id)["forked"]
+
+
+def maps_of(pid):
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+        return maps.read()
+
+
+def test_not_needed_any_more(federation):
+    node, judge, node_id = start(federation, options={"--warm-idle": 0.5})
+    assert serves(judge, node_id) == 1
+    zygote = int(node.wait_log(r"zygote: started pid=(\d+)").group(1))
+    node.wait_log("zygote: no message for a while, not kept")
+    federation.wait_gone([zygote])
+    assert serves(judge, node_id) == 2
+
+
+def test_none(federation):
+    node, judge, node_id = start(federation, options={"--preload": "none"})
+    assert [serves(judge, node_id) for _ in range(2)] == [1, 2]
+    node.wait_log("spare worker")
+    assert "zygote: started" not in node.text() and "fork of" not in node.text()
+
+
+def test_preload(federation):
+    """What is named is there before an app needs it; what cannot be imported is said."""
+    modules = "no_such_module,curses.panel,wave"
+    node, judge, node_id = start(federation, options={"--preload": modules})
+    assert serves(judge, node_id) == 1
+    zygote = warm(node)
+    assert "/_curses_panel." in maps_of(zygote)
+    node.wait_log("zygote err: --preload no_such_module: ModuleNotFoundError")
+    found = traces(judge, node_id)
+    assert found["forked"]
+    # The app's folder has a module of this name.
+    assert found["own module"]
+
+
+def test_process_isolation(federation):
+    """The launcher keeps it."""
+    pair = Pair(federation)
+    clientapp = pair.start_clientapp()
+    assert serves(pair.judge, pair.id) == 1
+    zygote = warm(clientapp)
+    assert traces(pair.judge, pair.id)["forked"]
+    clientapp.signal(signal.SIGTERM)
+    assert clientapp.wait(30) == 0
+    federation.wait_gone([zygote])
