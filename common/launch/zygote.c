@@ -298,17 +298,16 @@ static void take_ready(struct zygote *zygote, char *text)
 	fork_ahead(zygote);
 }
 
-static void control_ready(void *arg, int ready)
+/* Take one message; was there one? */
+static bool control_read(struct zygote *zygote)
 {
-	struct zygote *zygote = arg;
 	char text[ZYGOTE_BYTES];
 	size_t len;
 	pid_t pid;
 	int r = zygote_socket_receive(zygote->control, text, &len, &pid);
 
-	(void)ready;
 	if (r == -EAGAIN)
-		return;
+		return false;
 	if (r == 'R') {
 		take_ready(zygote, text);
 	} else if (r == 'M') {
@@ -321,6 +320,13 @@ static void control_ready(void *arg, int ready)
 	} else {
 		zygote_fail(zygote, "it says what it may not say");
 	}
+	return true;
+}
+
+static void control_ready(void *arg, int ready)
+{
+	(void)ready;
+	control_read(arg);
 }
 
 /* ---- its process ---- */
@@ -333,9 +339,9 @@ static void zygote_ended(void *arg, struct process *process, const struct proces
 	char how[128], what[160];
 
 	end_describe(end, how, sizeof how);
-	/* It may have said why. */
-	while (zygote->state != ZYGOTE_NONE && zygote->control >= 0)
-		control_ready(zygote, WATCH_READ);
+	/* It may have said why. A fork may still hold its end. */
+	while (zygote->control >= 0 && control_read(zygote))
+		;
 	if (zygote->dropped) {
 		log_debug(zygote->agent->log, "zygote pid=%d: %s", (int)process_pid(process), how);
 		return;
