@@ -26,8 +26,9 @@ struct front_end {
 	bool http2;
 };
 
-/* An option that a gRPC server behind a door must have: windows stay small. gRPC widens them when it
- * has measured a fast peer, and megabytes of a content that was not admitted yet would arrive. */
+/* An option that a gRPC server behind a door must have: windows stay small. gRPC widens them when
+ * it has measured a fast peer, and megabytes of a content that was not admitted yet would arrive.
+ */
 extern const struct rpc_option front_end_grpc_windows;
 struct front_end front_end_grpc(struct rpc_server *server);
 struct front_end front_end_http(struct http_server *server);

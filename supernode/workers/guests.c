@@ -182,7 +182,8 @@ static void guest_ended(void *arg, struct connection *connection, bool by_peer)
 	struct guests *guests = arg;
 	struct guest *guest = guest_of(connection);
 
-	/* A worker that is stopped early does so, and so does whoever looks whether the port is open. */
+	/* A worker that is stopped early does so, and so does whoever looks whether the port is
+	 * open. */
 	if (guests->served && by_peer && !guest->calls)
 		log_debug(guests->log, "worker API: %s: the connection ended without a call",
 			connection->peer.text);
