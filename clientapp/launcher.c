@@ -36,6 +36,7 @@ struct launcher {
 	struct assignment *assignments; /* the messages at work */
 	uint64_t assigned;              /* how many there were */
 	struct timer *next; /* when one may be done: from the loop, with nothing above us */
+	bool asking;        /* for another message */
 	bool stopping;
 	bool succeeded; /* the worker of the one that was given last has answered */
 };
@@ -125,17 +126,32 @@ static void sweep(struct launcher *launcher)
 	}
 }
 
+static unsigned at_work(const struct launcher *launcher)
+{
+	unsigned n = 0;
+
+	for (const struct assignment *at = launcher->assignments; at; at = at->next)
+		n++;
+	return n;
+}
+
+static void ask(struct launcher *launcher)
+{
+	launcher->asking = true;
+	work_poll_ask(launcher->poll);
+}
+
 static void next(void *arg)
 {
 	struct launcher *launcher = arg;
 
 	sweep(launcher);
-	if (launcher->assignments)
+	if (launcher->asking)
 		return;
-	if (is_last(launcher))
+	if (!is_last(launcher) && at_work(launcher) < launcher->given->launch.max_workers)
+		ask(launcher);
+	else if (is_last(launcher) && !launcher->assignments)
 		finish(launcher);
-	else
-		work_poll_ask(launcher->poll);
 }
 
 static void answer_done(void *arg)
@@ -334,15 +350,30 @@ static struct assignment *assignment_new(struct launcher *launcher, const struct
 static void attend(struct assignment *assignment)
 {
 	struct launcher *launcher = assignment->launcher;
+	struct rpc_channel *channel = work_poll_channel(launcher->poll);
 
-	if (assignment->spelling && assignment->spelling != &spelling_1_34)
+	if (!channel || assignment->answered ||
+		(assignment->spelling && assignment->spelling != &spelling_1_34))
 		return;
 	assignment->attendance = attendance_new(launcher->loop, launcher->log,
-		&(struct attendance_options){.channel = work_poll_channel(launcher->poll),
+		&(struct attendance_options){.channel = channel,
 			.token = assignment->token,
 			.task_token = assignment->task_token,
 			.unwanted = on_unwanted,
 			.arg = assignment});
+}
+
+/* The SuperNode is away, or there again. */
+static void on_channel(void *arg, bool there)
+{
+	struct launcher *launcher = arg;
+
+	for (struct assignment *at = launcher->assignments; at; at = at->next) {
+		attendance_free(at->attendance);
+		at->attendance = NULL;
+		if (there)
+			attend(at);
+	}
 }
 
 static void got_work(void *arg, const struct work *work)
@@ -350,17 +381,20 @@ static void got_work(void *arg, const struct work *work)
 	struct launcher *launcher = arg;
 	struct assignment *assignment;
 
+	launcher->asking = false;
 	if (!work->token && !work->task_token) {
-		finish(launcher);
+		if (!launcher->assignments)
+			finish(launcher);
 		return;
 	}
+	/* There may be room for another one. */
+	timer_set(launcher->next, 0);
 	launcher->assigned++;
 	launcher->succeeded = false;
 	assignment = assignment_new(launcher, work);
 	if (!assignment) {
 		/* The message cannot even be refused: its time will end. */
 		log_error(launcher->log, "no memory for message %" PRIu64, launcher->assigned);
-		timer_set(launcher->next, 0);
 		return;
 	}
 	if (launcher->stopping) {
@@ -383,6 +417,7 @@ static int new_poll(struct launcher *launcher)
 			.auth = launcher->options.auth,
 			.http = launcher->options.http,
 			.got = got_work,
+			.channel = on_channel,
 			.arg = launcher},
 		&launcher->poll);
 }
@@ -472,12 +507,13 @@ void launcher_start(struct launcher *launcher)
 	log_info(launcher->log, "waiting for messages of the SuperNode at %s",
 		launcher->given->address);
 	agent_tell_apps(launcher->agent);
-	work_poll_ask(launcher->poll);
+	ask(launcher);
 }
 
 void launcher_stop(struct launcher *launcher)
 {
 	int64_t grace_ms = has_token(launcher) ? 0 : launcher->given->launch.grace_ms;
+	bool many = at_work(launcher) > 1;
 
 	if (launcher->stopping) {
 		log_warn(launcher->log, "stopping now");
@@ -486,11 +522,11 @@ void launcher_stop(struct launcher *launcher)
 	}
 	launcher->stopping = true;
 	agent_stop_spare(launcher->agent);
+	if (launcher->asking)
+		work_poll_stop(launcher->poll);
 	if (!launcher->assignments) {
 		log_info(launcher->log, "stopping");
-		if (!has_token(launcher))
-			work_poll_stop(launcher->poll);
-		else
+		if (has_token(launcher))
 			loop_stop(launcher->loop);
 		return;
 	}
@@ -498,8 +534,8 @@ void launcher_stop(struct launcher *launcher)
 		log_info(launcher->log, "stopping");
 	else
 		log_info(launcher->log,
-			"stopping: the message at work gets up to %g s (--grace); a second signal stops at once",
-			(double)grace_ms / 1000);
+			"stopping: the message%s at work get%s up to %g s (--grace); a second signal stops at once",
+			many ? "s" : "", many ? "" : "s", (double)grace_ms / 1000);
 	for (struct assignment *at = launcher->assignments; at; at = at->next) {
 		if (at->answer && !at->answered)
 			timer_set(at->answer_end, clock_after(clock_now_ms(), ANSWER_MS));

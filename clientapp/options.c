@@ -69,6 +69,8 @@ static const struct row rows[] = {
 		       "Without a token: for the message at work when the program is told to stop (default 10).")},
 	{BOTH, LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH)},
 	{BOTH, LAUNCH_ROW_WARM_IDLE(LAUNCH)},
+	{BOTH, LAUNCH_ROW_MAX_WORKERS(LAUNCH,
+		       "Without a token: so many messages are asked for and worked on at a time (default 1).")},
 	{BOTH, LAUNCH_ROW_APP_OUTPUT(LAUNCH)},
 	{BOTH, ROW_FLAG("signed-apps", AT(signed_apps),
 		       "Refuse an installed app that is not as its SuperNode got it; for one with --trusted-entities.")},
@@ -207,6 +209,10 @@ static int check_token(struct clientapp_options *options, struct reason *why)
 		return reason_code(why, -EINVAL,
 			"--warm-idle has no effect with %s: no other message follows; leave one out",
 			options->run_once ? "--run-once" : "a token");
+	if ((options->token_text || options->run_once) && options->launch.max_workers > 1)
+		return reason_code(why, -EINVAL,
+			"--max-workers has no effect with %s: there is one message; leave one out",
+			options->run_once ? "--run-once" : "a token");
 	if (options->launch.warm_idle_ms < 0)
 		options->launch.warm_idle_ms =
 			options->token_text || options->run_once ? 0 : LAUNCH_WARM_IDLE_MS;
@@ -318,6 +324,7 @@ int clientapp_options_read(
 		.launch = {.grace_ms = -1,
 			.app_exit_grace_ms = 30000,
 			.warm_idle_ms = -1,
+			.max_workers = 1,
 			.dependency_timeout_ms = -1},
 	};
 	table = table_of(out, specs);

@@ -93,6 +93,10 @@ static const struct option_spec rows[] = {
 		LAUNCH, "For messages at work when the program is told to stop (default 10)."),
 	LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH),
 	LAUNCH_ROW_WARM_IDLE(LAUNCH),
+	LAUNCH_ROW_MAX_WORKERS(LAUNCH,
+		"So many messages are worked on at a time, those of several runs in turn (default 1). With --isolation process: so many are handed out."),
+	ROW_FLAG("parallel-in-run", AT(parallel_in_run),
+		"With --max-workers: messages of one run, too, at once; the Context of the last one to be answered stays (default: one after the other)."),
 	ROW_SECONDS("worker-timeout", AT(worker_timeout_ms), 1, 3650 * DAY_MS,
 		"From a worker's first call to its reply (default: the message's ttl)."),
 	ROW_BYTES("spool-max", AT(spool_max_bytes), 1 << 20, INT64_MAX,
@@ -488,6 +492,9 @@ static int check(struct supernode_options *options, struct reason *why)
 	r = options->state_dir ? dir_check(options->state_dir, &cause) : 0;
 	if (r)
 		return reason_code(why, r, "--state-dir %s", cause.text);
+	if (options->parallel_in_run && options->launch.max_workers == 1)
+		return reason_code(why, -EINVAL,
+			"--parallel-in-run has no effect with one worker: give --max-workers 2 or more");
 	if (options->poll_min_ms > options->poll_max_ms)
 		return reason_code(why, -EINVAL,
 			"--poll-min is larger than --poll-max: give --poll-max %g or more",
@@ -518,6 +525,7 @@ int supernode_options_read(
 		.launch = {.grace_ms = 10000,
 			.app_exit_grace_ms = 30000,
 			.warm_idle_ms = -1,
+			.max_workers = 1,
 			.dependency_timeout_ms = -1},
 	};
 	r = options_parse(&table, argc, argv, out, why);

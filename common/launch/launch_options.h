@@ -23,6 +23,7 @@ struct launch_options {
 	int64_t app_exit_grace_ms; /* for an app to end by itself when its reply was taken over */
 	int64_t warm_idle_ms;      /* for a spare worker without a message; -1: not given; then the
 				      program sets LAUNCH_WARM_IDLE_MS or, where there is none, 0 */
+	int64_t max_workers;       /* messages at work at a time */
 	const char *app_output;    /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
@@ -31,6 +32,7 @@ struct launch_options {
 };
 
 #define LAUNCH_WARM_IDLE_MS 600000
+#define LAUNCH_WORKERS_MAX  1024
 
 extern const char *const launch_outputs[], *const launch_log_levels[];
 
@@ -62,6 +64,8 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 #define LAUNCH_ROW_WARM_IDLE(launch)                                                               \
 	ROW_SECONDS("warm-idle", LAUNCH_AT(launch, warm_idle_ms), 0, OPTION_DAY_MS,                \
 		"A worker that has been started ahead is kept for so long without a message; 0: none is (default 600).")
+#define LAUNCH_ROW_MAX_WORKERS(launch, help)                                                       \
+	ROW_INTEGER("max-workers", LAUNCH_AT(launch, max_workers), 1, LAUNCH_WORKERS_MAX, "N", help)
 #define LAUNCH_ROW_APP_OUTPUT(launch)                                                              \
 	ROW_CHOICE("app-output", LAUNCH_AT(launch, app_output), launch_outputs, "WAY",             \
 		"What apps print: log (default) puts it into the log by lines; pass hands it through to stdout and stderr as it is.")
