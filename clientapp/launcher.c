@@ -148,7 +148,7 @@ static void next(void *arg)
 	sweep(launcher);
 	if (launcher->asking)
 		return;
-	if (!is_last(launcher) && at_work(launcher) < launcher->given->launch.max_workers)
+	if (!is_last(launcher) && at_work(launcher) < launcher->options.bounds->workers)
 		ask(launcher);
 	else if (is_last(launcher) && !launcher->assignments)
 		finish(launcher);

@@ -97,6 +97,10 @@ static const struct option_spec rows[] = {
 		"So many messages are worked on at a time, those of several runs in turn (default 1). With --isolation process: so many are handed out."),
 	ROW_FLAG("parallel-in-run", AT(parallel_in_run),
 		"With --max-workers: messages of one run, too, at once; the Context of the last one to be answered stays (default: one after the other)."),
+	LAUNCH_ROW_WORKER_MEMORY(LAUNCH),
+	LAUNCH_ROW_WORKER_CPUS(LAUNCH),
+	LAUNCH_ROW_WORKER_PIDS(LAUNCH),
+	LAUNCH_ROW_GPU_SLOTS(LAUNCH),
 	ROW_SECONDS("worker-timeout", AT(worker_timeout_ms), 1, 3650 * DAY_MS,
 		"From a worker's first call to its reply (default: the message's ttl)."),
 	ROW_BYTES("spool-max", AT(spool_max_bytes), 1 << 20, INT64_MAX,
@@ -136,6 +140,15 @@ static void come_by_default(struct supernode_options *options, const char *addre
 		options->clientapp_wait_ms = 0;
 }
 
+/* The first option that limits apps; NULL: none is given. */
+static const char *limit_given(const struct launch_options *launch)
+{
+	return launch->worker_memory_bytes ? "worker-memory"
+	       : launch->worker_cpus       ? "worker-cpus"
+	       : launch->worker_pids       ? "worker-pids"
+					   : NULL;
+}
+
 /* Options that only one of the two isolations has. */
 static int check_isolation(struct supernode_options *options, struct reason *why)
 {
@@ -155,6 +168,17 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 	if (options->workers_come && options->launch.warm_idle_ms >= 0)
 		return reason_code(why, -EINVAL,
 			"--warm-idle has no effect with --isolation process: give it to flwr-clientapp");
+	if (options->clientapp_command && limit_given(&options->launch))
+		return reason_code(why, -EINVAL,
+			"--%s has no effect with --clientapp-command, which starts another worker: leave one out",
+			limit_given(&options->launch));
+	if (options->workers_come && limit_given(&options->launch))
+		return reason_code(why, -EINVAL,
+			"--%s has no effect with --isolation process: give it to flwr-clientapp",
+			limit_given(&options->launch));
+	if (options->workers_come && options->launch.gpu_slots)
+		return reason_code(why, -EINVAL,
+			"--gpu-slots has no effect where the node starts no workers: give it to what starts them");
 	if (options->launch.warm_idle_ms < 0)
 		options->launch.warm_idle_ms = options->clientapp_command ? 0 : LAUNCH_WARM_IDLE_MS;
 	if (options->launch.installs_dependencies && options->clientapp_command)

@@ -26,7 +26,8 @@ static int new_node(struct supernode *supernode)
 								     : budget_default_limit());
 	supernode->node = node_new(&(struct node_options){
 		.node_config = &options->node_config,
-		.slots = (unsigned int)options->launch.max_workers,
+		.slots = options->bounds ? options->bounds->workers
+					 : (unsigned int)options->launch.max_workers,
 		.parallel_in_run = options->parallel_in_run,
 		.workers_come = options->workers_come,
 		.offer_ms = options->clientapp_wait_ms,

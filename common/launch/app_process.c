@@ -29,8 +29,8 @@ struct app_program {
 
 /* The words of the command, and the app's settings of the environment. Texts of numbers. */
 struct app_start {
-	const char *argv[16];
-	const char *env[12];
+	const char *argv[16 + APP_LIMITS_WORDS];
+	const char *env[16];
 	char core[24];
 	char mask[8];
 	char agent_pid[16];
@@ -47,8 +47,8 @@ static const char *level_word(enum log_level level)
 	return launch_log_levels[level > LOG_LEVEL_ERROR ? level - LOG_LEVEL_ERROR : 0];
 }
 
-static void app_start_fill(
-	struct app_start *start, const struct agent *agent, const struct app_program *program)
+static void app_start_fill(struct app_start *start, const struct agent *agent,
+	const struct app_program *program, const struct app_process_spec *wanted)
 {
 	const struct app_bounds *bounds = agent->bounds;
 	const char **word = start->argv, **setting = start->env;
@@ -69,6 +69,10 @@ static void app_start_fill(
 		for (char *const *each = bounds->user->env; *each; each++)
 			*setting++ = *each;
 	}
+	if (wanted->limits)
+		word = app_limits_words(wanted->limits, word);
+	if (wanted->setting)
+		*setting++ = wanted->setting;
 	snprintf(start->agent_pid, sizeof start->agent_pid, "%d", (int)getpid());
 	*word++ = start->agent_pid;
 	if (program->python) {
@@ -147,7 +151,7 @@ int app_process_start(
 	if (!r)
 		r = socketpair_open(&ours, &theirs, &why);
 	if (!r) {
-		app_start_fill(&start, agent, &program);
+		app_start_fill(&start, agent, &program, wanted);
 		spec.fd = theirs;
 		/* Lines of flwr_log() have levels. */
 		out->native = program.native.file != NULL;

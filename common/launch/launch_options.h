@@ -24,7 +24,11 @@ struct launch_options {
 	int64_t warm_idle_ms;      /* for a spare worker without a message; -1: not given; then the
 				      program sets LAUNCH_WARM_IDLE_MS or, where there is none, 0 */
 	int64_t max_workers;       /* messages at work at a time */
-	const char *app_output;    /* "log", "pass" or NULL */
+	/* Of the app of each worker; 0: not limited. */
+	uint64_t worker_memory_bytes;
+	int64_t worker_cpus, worker_pids;
+	const char *gpu_slots;  /* as leases.h reads them; NULL: none */
+	const char *app_output; /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	const char *log_level_text;
@@ -66,6 +70,18 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 		"A worker that has been started ahead is kept for so long without a message; 0: none is (default 600).")
 #define LAUNCH_ROW_MAX_WORKERS(launch, help)                                                       \
 	ROW_INTEGER("max-workers", LAUNCH_AT(launch, max_workers), 1, LAUNCH_WORKERS_MAX, "N", help)
+#define LAUNCH_ROW_WORKER_MEMORY(launch)                                                           \
+	ROW_BYTES("worker-memory", LAUNCH_AT(launch, worker_memory_bytes), 1 << 20, INT64_MAX,     \
+		"Memory that the app of each worker may use, with K, M or G (default: not limited).")
+#define LAUNCH_ROW_WORKER_CPUS(launch)                                                             \
+	ROW_INTEGER("worker-cpus", LAUNCH_AT(launch, worker_cpus), 1, 65536, "N",                  \
+		"CPUs that the app of each worker may use (default: not limited).")
+#define LAUNCH_ROW_WORKER_PIDS(launch)                                                             \
+	ROW_INTEGER("worker-pids", LAUNCH_AT(launch, worker_pids), 1, 4194304, "N",                \
+		"Processes and threads that the app of each worker may have (default: not limited).")
+#define LAUNCH_ROW_GPU_SLOTS(launch)                                                               \
+	ROW_TEXT("gpu-slots", LAUNCH_AT(launch, gpu_slots), "LIST|auto",                           \
+		"Each worker has one of these GPUs for itself: values of CUDA_VISIBLE_DEVICES, as 0,1; auto: all that there are. Not more workers than these are at work.")
 #define LAUNCH_ROW_APP_OUTPUT(launch)                                                              \
 	ROW_CHOICE("app-output", LAUNCH_AT(launch, app_output), launch_outputs, "WAY",             \
 		"What apps print: log (default) puts it into the log by lines; pass hands it through to stdout and stderr as it is.")

@@ -176,7 +176,8 @@ static int setup(void **state)
 	assert_int_equal(loop_new(&rig.loop), 0);
 	kit_clock_start(rig.loop);
 	rig.given = (struct clientapp_options){
-		.address = "127.0.0.1:9094", .launch = {.grace_ms = GRACE_MS, .max_workers = 1}};
+		.address = "127.0.0.1:9094", .launch = {.grace_ms = GRACE_MS}};
+	rig.bounds.workers = 1;
 	*state = &rig;
 	return 0;
 }
@@ -352,7 +353,7 @@ static void several_messages_are_asked_for_as_long_as_there_is_room(void **state
 	struct rig *rig = *state;
 	void *first;
 
-	rig->given.launch.max_workers = 2;
+	rig->bounds.workers = 2;
 	start_with_message(rig);
 	first = world.worker_arg;
 	kit_clock_pass(0);
@@ -377,7 +378,7 @@ static void with_messages_at_work_it_stops_asking_and_waits_for_them(void **stat
 {
 	struct rig *rig = *state;
 
-	rig->given.launch.max_workers = 2;
+	rig->bounds.workers = 2;
 	start_with_message(rig);
 	kit_clock_pass(0);
 	launcher_stop(rig->launcher);
@@ -396,7 +397,7 @@ static void what_is_at_work_is_attended_again_when_the_supernode_is_back(void **
 {
 	struct rig *rig = *state;
 
-	rig->given.launch.max_workers = 2;
+	rig->bounds.workers = 2;
 	start_with_message(rig);
 	world.channel(rig->launcher, false);
 	assert_int_equal(world.attended_no_more, 1);

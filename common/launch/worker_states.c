@@ -1,0 +1,293 @@
+/*
+ * worker_states: the table. A row is a step, with an answer for each event.
+ */
+#include "common/launch/worker_states.h"
+
+#include <assert.h>
+
+/* Go on there, and do that. */
+#define GO(step, what)                                                                             \
+	{                                                                                          \
+		.known = true, .next = WORKER_##step, .todo = (what)                               \
+	}
+#define NEVER                                                                                      \
+	{                                                                                          \
+		.known = true, .never = true                                                       \
+	}
+
+static const struct worker_answer table[WORKER_STEP_N][WORKER_EVENT_N] =
+	{
+		[WORKER_SPARE] =
+			{
+				[WORKER_BEGINS] = GO(ALONE, 0),
+				[WORKER_WANTS_APP] = GO(SPARE, DO_REFUSE),
+				[WORKER_WANTS_NO_APP] = GO(SPARE, DO_REFUSE),
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = NEVER,
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = GO(SPARE, 0),
+				[WORKER_ENDED_WELL] = GO(OVER_SPARE, DO_SPARE_OVER),
+				[WORKER_ENDED_BADLY] = GO(OVER_SPARE, DO_SPARE_OVER),
+				[WORKER_IS_GONE] = NEVER,
+				[WORKER_STOPPED] = GO(SPARE, DO_STOP_WORKER),
+			},
+		[WORKER_ALONE] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = GO(ASKED, DO_START_APP),
+				[WORKER_WANTS_NO_APP] = GO(ALONE, DO_REFUSE),
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = NEVER,
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = GO(ALONE, 0),
+				[WORKER_ENDED_WELL] = GO(OVER, DO_TELL_ENDED),
+				[WORKER_ENDED_BADLY] = GO(OVER, DO_TELL_ENDED),
+				[WORKER_IS_GONE] = NEVER,
+				[WORKER_STOPPED] = GO(ALONE, DO_STOP_WORKER),
+			},
+		[WORKER_ASKED] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = NEVER,
+				[WORKER_WANTS_NO_APP] = NEVER,
+				[WORKER_APP_STARTED] = GO(AT_WORK, 0),
+				[WORKER_APP_FAILED] = GO(BEREFT, DO_TELL_APP),
+				[WORKER_APP_ENDED] = NEVER,
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = NEVER,
+				[WORKER_ENDED_WELL] = NEVER,
+				[WORKER_ENDED_BADLY] = NEVER,
+				[WORKER_IS_GONE] = NEVER,
+				[WORKER_STOPPED] = NEVER,
+			},
+		[WORKER_AT_WORK] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = GO(AT_WORK, DO_REFUSE),
+				[WORKER_WANTS_NO_APP] = GO(REFUSES, DO_STOP_APP),
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = GO(HEARD, DO_TELL_APP),
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = GO(AT_WORK, 0),
+				[WORKER_ENDED_WELL] =
+					GO(OVER_APP, DO_FLUSH_APP | DO_WAIT_APP | DO_TELL_ENDED),
+				[WORKER_ENDED_BADLY] =
+					GO(OVER_CUT, DO_FLUSH_APP | DO_KILL_APP | DO_TELL_ENDED),
+				[WORKER_IS_GONE] = NEVER,
+				[WORKER_STOPPED] = GO(AT_WORK, DO_STOP_WORKER | DO_STOP_APP),
+			},
+		[WORKER_REFUSES] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = GO(REFUSES, DO_REFUSE),
+				[WORKER_WANTS_NO_APP] = GO(REFUSES, DO_STOP_APP),
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = GO(HEARD, DO_TELL_APP),
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = GO(REFUSES, 0),
+				[WORKER_ENDED_WELL] = GO(OVER_CUT, DO_FLUSH_APP | DO_TELL_ENDED),
+				[WORKER_ENDED_BADLY] =
+					GO(OVER_CUT, DO_FLUSH_APP | DO_KILL_APP | DO_TELL_ENDED),
+				[WORKER_IS_GONE] = NEVER,
+				[WORKER_STOPPED] = GO(REFUSES, DO_STOP_WORKER | DO_STOP_APP),
+			},
+		[WORKER_HEARD] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = GO(HEARD, DO_REFUSE),
+				[WORKER_WANTS_NO_APP] = GO(HEARD, 0),
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = NEVER,
+				[WORKER_APP_GONE] = GO(BEREFT, 0),
+				[WORKER_APP_LATE] = GO(HEARD, 0),
+				[WORKER_ENDED_WELL] = GO(OVER_HEARD, DO_TELL_ENDED),
+				[WORKER_ENDED_BADLY] = GO(OVER_HEARD, DO_TELL_ENDED),
+				[WORKER_IS_GONE] = NEVER,
+				[WORKER_STOPPED] = GO(HEARD, DO_STOP_WORKER),
+			},
+		[WORKER_BEREFT] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = GO(BEREFT, DO_REFUSE),
+				[WORKER_WANTS_NO_APP] = GO(BEREFT, 0),
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = NEVER,
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = GO(BEREFT, 0),
+				[WORKER_ENDED_WELL] = GO(OVER, DO_TELL_ENDED),
+				[WORKER_ENDED_BADLY] = GO(OVER, DO_TELL_ENDED),
+				[WORKER_IS_GONE] = NEVER,
+				[WORKER_STOPPED] = GO(BEREFT, DO_STOP_WORKER),
+			},
+		[WORKER_OVER] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = NEVER,
+				[WORKER_WANTS_NO_APP] = NEVER,
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = NEVER,
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = GO(OVER, 0),
+				[WORKER_ENDED_WELL] = NEVER,
+				[WORKER_ENDED_BADLY] = NEVER,
+				[WORKER_IS_GONE] = GO(GONE, DO_SETTLE),
+				[WORKER_STOPPED] = GO(OVER, 0),
+			},
+		[WORKER_OVER_SPARE] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = NEVER,
+				[WORKER_WANTS_NO_APP] = NEVER,
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = NEVER,
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = GO(OVER_SPARE, 0),
+				[WORKER_ENDED_WELL] = NEVER,
+				[WORKER_ENDED_BADLY] = NEVER,
+				[WORKER_IS_GONE] = GO(GONE, DO_SETTLE),
+				[WORKER_STOPPED] = GO(OVER_SPARE, 0),
+			},
+		[WORKER_OVER_APP] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = NEVER,
+				[WORKER_WANTS_NO_APP] = NEVER,
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = GO(OVER_HEARD, 0),
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = GO(OVER_CUT, DO_NOTE_LATE | DO_STOP_APP),
+				[WORKER_ENDED_WELL] = NEVER,
+				[WORKER_ENDED_BADLY] = NEVER,
+				[WORKER_IS_GONE] = GO(LEFT_APP, 0),
+				[WORKER_STOPPED] = GO(OVER_CUT, DO_NOTE_STOP | DO_STOP_APP),
+			},
+		[WORKER_OVER_CUT] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = NEVER,
+				[WORKER_WANTS_NO_APP] = NEVER,
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = GO(OVER_HEARD, DO_TELL_CUT),
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = GO(OVER_CUT, 0),
+				[WORKER_ENDED_WELL] = NEVER,
+				[WORKER_ENDED_BADLY] = NEVER,
+				[WORKER_IS_GONE] = GO(LEFT_CUT, 0),
+				[WORKER_STOPPED] = GO(OVER_CUT, DO_STOP_APP),
+			},
+		[WORKER_OVER_HEARD] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = NEVER,
+				[WORKER_WANTS_NO_APP] = NEVER,
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = NEVER,
+				[WORKER_APP_GONE] = GO(OVER, 0),
+				[WORKER_APP_LATE] = GO(OVER_HEARD, 0),
+				[WORKER_ENDED_WELL] = NEVER,
+				[WORKER_ENDED_BADLY] = NEVER,
+				[WORKER_IS_GONE] = GO(LEFT_HEARD, 0),
+				[WORKER_STOPPED] = GO(OVER_HEARD, 0),
+			},
+		[WORKER_LEFT_APP] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = NEVER,
+				[WORKER_WANTS_NO_APP] = NEVER,
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = GO(LEFT_HEARD, 0),
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = GO(LEFT_CUT, DO_NOTE_LATE | DO_STOP_APP),
+				[WORKER_ENDED_WELL] = NEVER,
+				[WORKER_ENDED_BADLY] = NEVER,
+				[WORKER_IS_GONE] = NEVER,
+				[WORKER_STOPPED] = GO(LEFT_CUT, DO_NOTE_STOP | DO_STOP_APP),
+			},
+		[WORKER_LEFT_CUT] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = NEVER,
+				[WORKER_WANTS_NO_APP] = NEVER,
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = GO(LEFT_HEARD, DO_TELL_CUT),
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = GO(LEFT_CUT, 0),
+				[WORKER_ENDED_WELL] = NEVER,
+				[WORKER_ENDED_BADLY] = NEVER,
+				[WORKER_IS_GONE] = NEVER,
+				[WORKER_STOPPED] = GO(LEFT_CUT, DO_STOP_APP),
+			},
+		[WORKER_LEFT_HEARD] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = NEVER,
+				[WORKER_WANTS_NO_APP] = NEVER,
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = NEVER,
+				[WORKER_APP_GONE] = GO(GONE, DO_SETTLE),
+				[WORKER_APP_LATE] = GO(LEFT_HEARD, 0),
+				[WORKER_ENDED_WELL] = NEVER,
+				[WORKER_ENDED_BADLY] = NEVER,
+				[WORKER_IS_GONE] = NEVER,
+				[WORKER_STOPPED] = GO(LEFT_HEARD, 0),
+			},
+		[WORKER_GONE] =
+			{
+				[WORKER_BEGINS] = NEVER,
+				[WORKER_WANTS_APP] = NEVER,
+				[WORKER_WANTS_NO_APP] = NEVER,
+				[WORKER_APP_STARTED] = NEVER,
+				[WORKER_APP_FAILED] = NEVER,
+				[WORKER_APP_ENDED] = NEVER,
+				[WORKER_APP_GONE] = NEVER,
+				[WORKER_APP_LATE] = NEVER,
+				[WORKER_ENDED_WELL] = NEVER,
+				[WORKER_ENDED_BADLY] = NEVER,
+				[WORKER_IS_GONE] = NEVER,
+				[WORKER_STOPPED] = NEVER,
+			},
+};
+
+const struct worker_answer *worker_answer(enum worker_step step, enum worker_event event)
+{
+	assert(step < WORKER_STEP_N && event < WORKER_EVENT_N);
+	return &table[step][event];
+}
+
+const char *worker_step_name(enum worker_step step)
+{
+	static const char *const names[WORKER_STEP_N] = {
+		[WORKER_SPARE] = "spare",
+		[WORKER_ALONE] = "alone",
+		[WORKER_ASKED] = "asked",
+		[WORKER_AT_WORK] = "at work",
+		[WORKER_REFUSES] = "refuses",
+		[WORKER_HEARD] = "heard",
+		[WORKER_BEREFT] = "bereft",
+		[WORKER_OVER] = "over",
+		[WORKER_OVER_SPARE] = "over spare",
+		[WORKER_OVER_APP] = "over app",
+		[WORKER_OVER_CUT] = "over cut",
+		[WORKER_OVER_HEARD] = "over heard",
+		[WORKER_LEFT_APP] = "left app",
+		[WORKER_LEFT_CUT] = "left cut",
+		[WORKER_LEFT_HEARD] = "left heard",
+		[WORKER_GONE] = "gone",
+	};
+
+	return names[step];
+}
