@@ -39,7 +39,8 @@ struct worker_process {
 	struct process *process; /* NULL when gone */
 	struct process *app;     /* NULL before it was asked for, and when gone */
 	struct app_limits limits;
-	int lease;               /* a GPU; LEASE_NONE: none */
+	struct leases *leases; /* of GPUs; NULL: lease is none of these */
+	int lease;
 	struct timer *app_timer; /* until the app must have ended by itself */
 	int64_t grace_ms;        /* of what is stopped now */
 	char cut[64];            /* why the app was not left to its own end; "": it was */
@@ -55,9 +56,9 @@ static void control_close(struct worker_process *worker)
 /* Before the owner is told that the worker is gone: it may start the next one then. */
 static void lease_return(struct worker_process *worker)
 {
-	if (worker->lease != LEASE_NONE)
-		lease_give_back(worker->agent->bounds->leases, worker->lease);
-	worker->lease = LEASE_NONE;
+	if (worker->leases)
+		lease_give_back(worker->leases, worker->lease);
+	worker->leases = NULL;
 }
 
 void worker_process_free(struct worker_process *worker)
@@ -188,9 +189,7 @@ static int limits_begin(struct worker_process *worker)
 
 static const char *app_setting(const struct worker_process *worker)
 {
-	return worker->lease == LEASE_NONE
-		       ? NULL
-		       : lease_setting(worker->agent->bounds->leases, worker->lease);
+	return worker->leases ? lease_setting(worker->leases, worker->lease) : NULL;
 }
 
 static void app_begin(struct worker_process *worker, const struct control_app *wanted)
@@ -336,7 +335,6 @@ static int worker_new(
 		return -ENOMEM;
 	worker->agent = agent;
 	worker->control = -1;
-	worker->lease = LEASE_NONE;
 	worker->step = WORKER_SPARE;
 	worker->grace_ms = WORKER_GRACE_MS;
 	worker->app_timer = timer_new(agent->loop, app_late, worker);
@@ -358,10 +356,11 @@ int worker_process_begin(struct worker_process *worker, const struct worker_proc
 
 	if (r)
 		return r;
-	if (leases && worker->lease == LEASE_NONE) {
+	if (leases) {
 		worker->lease = lease_take(leases);
 		if (worker->lease == LEASE_NONE)
 			return -EBUSY;
+		worker->leases = leases;
 	}
 	message.start.names_apps = native_apps_any(worker->agent->options);
 	r = control_send(worker->control, &message);
@@ -386,10 +385,7 @@ static int worker_launch(
 	const struct app_bounds *bounds = agent->bounds;
 	char core[24];
 	/* Another worker program has the app in itself. */
-	const char *const env[] = {command && worker->lease != LEASE_NONE
-					   ? lease_setting(bounds->leases, worker->lease)
-					   : NULL,
-		NULL};
+	const char *const env[] = {command ? app_setting(worker) : NULL, NULL};
 	const char *const argv[] = {agent->paths->worker, "--control",
 		bounds && command ? "--core-limit" : NULL, core, NULL};
 	/* flwr-clientapp in another worker's place hands on its output; our worker has nothing but

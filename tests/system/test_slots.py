@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from judge import serves
 from newest import newest_federation
+from test_failures import FAILED
 
 from federation.processes import free_ports
 
@@ -48,7 +49,7 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(request, tmp_path_factory):
     with newest_federation(request, tmp_path_factory.mktemp("slots")) as federation:
-        federation.expect(NO_EFFECT, REFUSED)
+        federation.expect(FAILED, NO_EFFECT, REFUSED)
         yield Lab(federation)
 
 
