@@ -55,7 +55,7 @@ struct work_poll {
 	work_poll_fn *got;
 	void (*channel)(void *arg, bool there); /* may be NULL */
 	void *arg;
-	bool left; /* channel() was told that it goes */
+	bool left;      /* channel() was told that it goes */
 	bool refused;   /* in one of the ways: it knows that, but not us */
 	bool looking;   /* for another carrier */
 	char lost[256]; /* words that are told when there is none */

@@ -110,8 +110,8 @@ struct node_run {
 	struct held_context *context; /* from RUN_READY on; before, what its series has left */
 	uint64_t reserved;            /* for bytes */
 	int64_t probe_ms, probe_gap_ms;
-	uint64_t served;        /* grows with each start of the node: runs with lower ones are next */
-	bool overlaps;          /* several of its messages were at work at once */
+	uint64_t served; /* grows with each start of the node: runs with lower ones are next */
+	bool overlaps;   /* several of its messages were at work at once */
 	bool want_overlap_told; /* the owner does not know it yet */
 	/* Its waiting messages fail with this code when the node reconciles; 0: they do not. It
 	 * lasts for a broken run only. */

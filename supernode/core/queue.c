@@ -95,8 +95,8 @@ void queue_start(struct node *node, struct node_now now)
 /* Messages ahead of their turn have half of the budget at most: the rest is for those at work. */
 static bool has_room_ahead(const struct node *node, unsigned ahead)
 {
-	return ahead == 0 || (ahead < NODE_AHEAD_MAX &&
-				     node->budget->used_bytes < node->budget->limit_bytes / 2);
+	return ahead == 0 ||
+	       (ahead < NODE_AHEAD_MAX && node->budget->used_bytes < node->budget->limit_bytes / 2);
 }
 
 bool queue_wants(const struct node *node)

@@ -173,8 +173,7 @@ static void answered(struct call *call, struct transport_result *result)
 	pulled_done(&poll->pulled);
 	/* Where a message was, another one may be: this node asks again while it wants one. */
 	if (poll->ops->ended(poll->arg) && ok)
-		call_start_at(call, call->kind,
-			came ? 0 : pace_next(&poll->pace, clock_now_ms()));
+		call_start_at(call, call->kind, came ? 0 : pace_next(&poll->pace, clock_now_ms()));
 }
 
 #define POLL_KIND(ms, bytes)                                                                       \

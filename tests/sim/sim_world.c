@@ -343,9 +343,9 @@ static void check_order(struct sim_world *world)
 			other = other->next) {
 			if (other == message || other->state >= MESSAGE_REFUSED)
 				continue;
-			sim_check(world, other->run != message->run ||
-						 (!at_work(other) &&
-							 other->number > message->number));
+			sim_check(world,
+				other->run != message->run ||
+					(!at_work(other) && other->number > message->number));
 			sim_check(world,
 				!at_work(other) || other->run->context != message->run->context);
 		}
@@ -406,9 +406,10 @@ static void check_message(struct sim_world *world, const struct message *message
 	case MESSAGE_READY:
 		for (const struct message *m = world->node->messages; m; m = m->next)
 			used += m->worker != WORKER_NONE;
-		sim_check(world, message->run && (used >= world->slots ||
-						 (!world->parallel &&
-							 queue_blocks(world->node, message))));
+		sim_check(world,
+			message->run &&
+				(used >= world->slots ||
+					(!world->parallel && queue_blocks(world->node, message))));
 		break;
 	case MESSAGE_OFFERED:
 		sim_check(world, world->workers_come && message->run && message->token);

@@ -67,7 +67,8 @@ struct sim_world {
 	uint64_t next_id;
 	unsigned slots;
 	bool parallel; /* messages of one run may be at work at once */
-	unsigned passed[SIM_RUNS][SIM_RUNS]; /* [a][b]: starts of b while a could start, and did not */
+	unsigned passed[SIM_RUNS]
+		       [SIM_RUNS]; /* [a][b]: starts of b while a could start, and did not */
 	bool workers_come; /* process isolation: no worker is started, they ask for tokens */
 	bool quiet;        /* no allocation fails */
 	bool calm;         /* little goes wrong: more is brought to its end */

@@ -82,8 +82,8 @@ static void test_one_of_a_run(void **state)
 	settle(&f, other);
 	expect_nothing(&f);
 	/* With the answer the next one of the run begins, while the last one's processes end. */
-	assert_int_equal(push(&f, node_message_token(message_find(f.node, first)), "done", 50),
-		OUTCOME_OK);
+	assert_int_equal(
+		push(&f, node_message_token(message_find(f.node, first)), "done", 50), OUTCOME_OK);
 	expect(&f, NODE_PUSH_REPLY);
 	assert_int_equal(f.action.message, first);
 	assert_int_equal(starts(&f, 1), first + 1);
@@ -179,8 +179,8 @@ static void test_guests(void **state)
 	assert_int_equal(node_message_number(node_message_of(f.node, token)), 1);
 	assert_int_equal(node_get_token(f.node, f.now, &token, &details), OUTCOME_OK);
 	assert_int_equal(node_message_number(node_message_of(f.node, token)), 3);
-	assert_int_equal(node_get_token(f.node, f.now, &token, &details),
-		OUTCOME_FAILED_PRECONDITION);
+	assert_int_equal(
+		node_get_token(f.node, f.now, &token, &details), OUTCOME_FAILED_PRECONDITION);
 	fixture_done(&f);
 }
 
