@@ -54,10 +54,12 @@ struct assignment {
 	struct attendance *attendance;   /* NULL: of --token; or there was no memory */
 	struct timer *grace;
 	struct timer *answer_end;
-	bool answered;  /* by whom ever, or it cannot be */
-	bool succeeded; /* by its worker */
-	bool unwanted;  /* the SuperNode has answered the message itself */
-	bool gave_up;   /* the worker was told to answer with an error */
+	struct timer *worker_end; /* --worker-timeout */
+	bool answered;            /* by whom ever, or it cannot be */
+	bool succeeded;           /* by its worker */
+	bool unwanted;            /* the SuperNode has answered the message itself */
+	bool gave_up;             /* the worker was told to answer with an error */
+	bool late;                /* the worker was stopped, for it took too long */
 };
 
 /* Is the message that of --token? */
@@ -99,6 +101,7 @@ static void assignment_free(struct assignment *assignment)
 	attendance_free(assignment->attendance);
 	timer_free(assignment->grace);
 	timer_free(assignment->answer_end);
+	timer_free(assignment->worker_end);
 	explicit_bzero(&assignment->token, sizeof assignment->token);
 	if (assignment->task_token)
 		explicit_bzero(assignment->task_token, strlen(assignment->task_token));
@@ -203,6 +206,16 @@ static void answer_late(void *arg)
 	answer_done(assignment);
 }
 
+/* What the error reply says of a worker that has ended; told: what is known of its end. */
+static const char *why_ended(const struct assignment *assignment, const char *told)
+{
+	if (assignment->late)
+		return "the worker took longer than --worker-timeout";
+	if (assignment->launcher->stopping)
+		return "the worker was stopped";
+	return told ? told : "the worker ended";
+}
+
 static void worker_ended(void *arg, struct worker_process *worker, const struct process_end *end)
 {
 	struct assignment *assignment = arg;
@@ -211,6 +224,7 @@ static void worker_ended(void *arg, struct worker_process *worker, const struct 
 	char text[128];
 	int code;
 
+	timer_set(assignment->worker_end, CLOCK_NEVER);
 	end_describe(end, text, sizeof text);
 	log_debug(launcher->log, "worker ended: message=%" PRIu64 " pid=%d: %s", assignment->number,
 		(int)worker_process_pid(worker), text);
@@ -228,10 +242,7 @@ static void worker_ended(void *arg, struct worker_process *worker, const struct 
 	if (assignment->answered)
 		return;
 	code = end_error(END_WORKER, end, launcher->given->launch.stderr_in_replies, &reason);
-	answer(assignment, code,
-		launcher->stopping ? "the worker was stopped"
-		: reason.data      ? reason.data
-				   : "the worker ended");
+	answer(assignment, code, why_ended(assignment, reason.data));
 	text_done(&reason);
 }
 
@@ -300,6 +311,23 @@ static void start_worker(struct assignment *assignment)
 	}
 	log_info(launcher->log, "worker started: message=%" PRIu64 " pid=%d", assignment->number,
 		(int)worker_process_pid(assignment->worker));
+	if (launcher->given->worker_timeout_ms)
+		timer_set(assignment->worker_end,
+			clock_after(clock_now_ms(), launcher->given->worker_timeout_ms));
+}
+
+/* A worker that hangs, or was stopped by somebody, can answer nothing: its end is answered for. */
+static void worker_late(void *arg)
+{
+	struct assignment *assignment = arg;
+
+	if (!assignment->worker || assignment->answered)
+		return;
+	assignment->late = true;
+	log_warn(assignment->launcher->log,
+		"message %" PRIu64 ": its worker takes longer than --worker-timeout: stopping it",
+		assignment->number);
+	worker_process_stop(assignment->worker, WORKER_GRACE_MS);
 }
 
 /* The worker knows its message and can answer it best; it has the same time for that as to end. */
@@ -337,9 +365,10 @@ static struct assignment *assignment_new(struct launcher *launcher, const struct
 		.task_token = task_token ? strdup(task_token) : NULL,
 		.grace = timer_new(launcher->loop, grace_over, assignment),
 		.answer_end = timer_new(launcher->loop, answer_late, assignment),
+		.worker_end = timer_new(launcher->loop, worker_late, assignment),
 	};
 	if ((task_token && !assignment->task_token) || !assignment->grace ||
-		!assignment->answer_end) {
+		!assignment->answer_end || !assignment->worker_end) {
 		assignment_free(assignment);
 		return NULL;
 	}

@@ -71,6 +71,8 @@ static const struct row rows[] = {
 	{BOTH, LAUNCH_ROW_WARM_IDLE(LAUNCH)},
 	{BOTH, LAUNCH_ROW_MAX_WORKERS(LAUNCH,
 		       "Without a token: so many messages are asked for and worked on at a time (default 1).")},
+	{BOTH, ROW_SECONDS("worker-timeout", AT(worker_timeout_ms), 1, 3650 * OPTION_DAY_MS,
+		       "Without a token: from a worker's start to its reply (default: the SuperNode says when its time is over).")},
 	{BOTH, LAUNCH_ROW_WORKER_MEMORY(LAUNCH)},
 	{BOTH, LAUNCH_ROW_WORKER_CPUS(LAUNCH)},
 	{BOTH, LAUNCH_ROW_WORKER_PIDS(LAUNCH)},
@@ -213,6 +215,9 @@ static int check_token(struct clientapp_options *options, struct reason *why)
 		return reason_code(why, -EINVAL,
 			"--warm-idle has no effect with %s: no other message follows; leave one out",
 			options->run_once ? "--run-once" : "a token");
+	if (options->token_text && options->worker_timeout_ms)
+		return reason_code(why, -EINVAL,
+			"--worker-timeout has no effect with a token: whoever issued it watches the time; leave one out");
 	if ((options->token_text || options->run_once) && options->launch.max_workers > 1)
 		return reason_code(why, -EINVAL,
 			"--max-workers has no effect with %s: there is one message; leave one out",

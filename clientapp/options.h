@@ -32,6 +32,7 @@ struct clientapp_options {
 	const char *plugin_type, *executor;
 	const char *secret_file; /* of the launchers */
 	bool run_once;
+	int64_t worker_timeout_ms; /* of each worker, from its start; 0: none */
 	bool signed_apps; /* refuse an installed app that is not as its FAB */
 };
 

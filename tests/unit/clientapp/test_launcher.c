@@ -411,6 +411,37 @@ static void what_is_at_work_is_attended_again_when_the_supernode_is_back(void **
 	assert_int_equal(world.attended, 2);
 }
 
+static void a_worker_that_hangs_is_stopped_and_answered_for(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->given.worker_timeout_ms = 7000;
+	start_with_message(rig);
+	kit_clock_pass(6999);
+	assert_int_equal(world.stops, 0);
+	kit_clock_pass(1);
+	assert_int_equal(world.stops, 1);
+	worker_ends(PROCESS_KILLED, 9);
+	worker_is_gone();
+	assert_string_equal(world.reason, "the worker took longer than --worker-timeout");
+	reply_is_taken();
+	assert_int_equal(world.polls, 2);
+	assert_int_equal(kit_log_count(&rig->log, "takes longer than --worker-timeout"), 1);
+}
+
+/* An app at its own end is no worker that hangs. */
+static void a_worker_that_has_answered_is_not_late(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->given.worker_timeout_ms = 7000;
+	start_with_message(rig);
+	worker_ends(PROCESS_EXITED, 0);
+	kit_clock_pass(8000);
+	assert_int_equal(world.stops, 0);
+	worker_is_gone();
+}
+
 static void run_once_ends_after_one_message(void **state)
 {
 	struct rig *rig = *state;
@@ -654,6 +685,8 @@ int main(void)
 		TEST(several_messages_are_asked_for_as_long_as_there_is_room),
 		TEST(with_messages_at_work_it_stops_asking_and_waits_for_them),
 		TEST(what_is_at_work_is_attended_again_when_the_supernode_is_back),
+		TEST(a_worker_that_hangs_is_stopped_and_answered_for),
+		TEST(a_worker_that_has_answered_is_not_late),
 		TEST(run_once_ends_after_one_message),
 		TEST(stopped_without_a_message_it_ends_when_no_token_can_come),
 		TEST(a_token_that_comes_while_stopping_is_answered),
