@@ -12,20 +12,23 @@
 
 enum worker_step {
 	/* The worker lives. */
-	WORKER_SPARE,   /* it has no message */
-	WORKER_ALONE,   /* it has a message, and has asked for no app */
-	WORKER_ASKED,   /* its app is being started */
-	WORKER_AT_WORK, /* its app lives */
+	WORKER_SPARE,     /* it has no message */
+	WORKER_ALONE,     /* it has a message, and has asked for no app */
+	WORKER_ASKED,     /* its app is being started */
+	WORKER_ASKED_NOT, /* the same, and the worker wants it no more */
+	WORKER_AT_WORK,   /* its app lives */
 	WORKER_REFUSES, /* its app lives, and was told to stop, since the worker wants it no more */
 	WORKER_HEARD,   /* its app has ended, and is not gone */
 	WORKER_BEREFT,  /* its app is gone, or could not be started */
 	/* The worker has ended, and is not gone. */
 	WORKER_OVER,       /* without an app that is not gone */
 	WORKER_OVER_SPARE, /* it had no message */
+	WORKER_OVER_ASKED, /* its app is being started: it will be killed */
 	WORKER_OVER_APP,   /* its app lives and may end by itself */
 	WORKER_OVER_CUT,   /* its app lives, and was stopped or killed */
 	WORKER_OVER_HEARD, /* its app has ended, and is not gone */
 	/* The worker is gone, its app is not. */
+	WORKER_LEFT_ASKED, /* it is being started, and will be killed */
 	WORKER_LEFT_APP,   /* which may end by itself */
 	WORKER_LEFT_CUT,   /* which was stopped or killed */
 	WORKER_LEFT_HEARD, /* which has ended */
@@ -51,8 +54,9 @@ enum worker_event {
 
 /* What to do, in this order; bits. */
 enum {
-	DO_REFUSE = 1 << 0,    /* it asked for what it may not ask: kill it */
-	DO_START_APP = 1 << 1, /* then WORKER_APP_STARTED or WORKER_APP_FAILED follows at once */
+	DO_REFUSE = 1 << 0, /* it asked for what it may not ask: kill it */
+	DO_START_APP =
+		1 << 1, /* then WORKER_APP_STARTED or WORKER_APP_FAILED follows, at once or later */
 	DO_TELL_APP = 1 << 2,  /* to the worker: how its app ended */
 	DO_TELL_CUT = 1 << 3,  /* to the log: the app was not left to its own end */
 	DO_FLUSH_APP = 1 << 4, /* what it has printed goes into the log before the reply */
