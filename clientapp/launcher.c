@@ -36,6 +36,7 @@ struct launcher {
 	struct assignment *assignments; /* the messages at work */
 	uint64_t assigned;              /* how many there were */
 	struct timer *next; /* when one may be done: from the loop, with nothing above us */
+	bool asking;        /* for another message */
 	bool stopping;
 	bool succeeded; /* the worker of the one that was given last has answered */
 };
@@ -53,10 +54,12 @@ struct assignment {
 	struct attendance *attendance;   /* NULL: of --token; or there was no memory */
 	struct timer *grace;
 	struct timer *answer_end;
-	bool answered;  /* by whom ever, or it cannot be */
-	bool succeeded; /* by its worker */
-	bool unwanted;  /* the SuperNode has answered the message itself */
-	bool gave_up;   /* the worker was told to answer with an error */
+	struct timer *worker_end; /* --worker-timeout */
+	bool answered;            /* by whom ever, or it cannot be */
+	bool succeeded;           /* by its worker */
+	bool unwanted;            /* the SuperNode has answered the message itself */
+	bool gave_up;             /* the worker was told to answer with an error */
+	bool late;                /* the worker was stopped, for it took too long */
 };
 
 /* Is the message that of --token? */
@@ -98,6 +101,7 @@ static void assignment_free(struct assignment *assignment)
 	attendance_free(assignment->attendance);
 	timer_free(assignment->grace);
 	timer_free(assignment->answer_end);
+	timer_free(assignment->worker_end);
 	explicit_bzero(&assignment->token, sizeof assignment->token);
 	if (assignment->task_token)
 		explicit_bzero(assignment->task_token, strlen(assignment->task_token));
@@ -125,17 +129,32 @@ static void sweep(struct launcher *launcher)
 	}
 }
 
+static unsigned at_work(const struct launcher *launcher)
+{
+	unsigned n = 0;
+
+	for (const struct assignment *at = launcher->assignments; at; at = at->next)
+		n++;
+	return n;
+}
+
+static void ask(struct launcher *launcher)
+{
+	launcher->asking = true;
+	work_poll_ask(launcher->poll);
+}
+
 static void next(void *arg)
 {
 	struct launcher *launcher = arg;
 
 	sweep(launcher);
-	if (launcher->assignments)
+	if (launcher->asking)
 		return;
-	if (is_last(launcher))
+	if (!is_last(launcher) && at_work(launcher) < launcher->options.bounds->workers)
+		ask(launcher);
+	else if (is_last(launcher) && !launcher->assignments)
 		finish(launcher);
-	else
-		work_poll_ask(launcher->poll);
 }
 
 static void answer_done(void *arg)
@@ -187,6 +206,16 @@ static void answer_late(void *arg)
 	answer_done(assignment);
 }
 
+/* What the error reply says of a worker that has ended; told: what is known of its end. */
+static const char *why_ended(const struct assignment *assignment, const char *told)
+{
+	if (assignment->late)
+		return "the worker took longer than --worker-timeout";
+	if (assignment->launcher->stopping)
+		return "the worker was stopped";
+	return told ? told : "the worker ended";
+}
+
 static void worker_ended(void *arg, struct worker_process *worker, const struct process_end *end)
 {
 	struct assignment *assignment = arg;
@@ -195,6 +224,7 @@ static void worker_ended(void *arg, struct worker_process *worker, const struct 
 	char text[128];
 	int code;
 
+	timer_set(assignment->worker_end, CLOCK_NEVER);
 	end_describe(end, text, sizeof text);
 	log_debug(launcher->log, "worker ended: message=%" PRIu64 " pid=%d: %s", assignment->number,
 		(int)worker_process_pid(worker), text);
@@ -212,10 +242,7 @@ static void worker_ended(void *arg, struct worker_process *worker, const struct 
 	if (assignment->answered)
 		return;
 	code = end_error(END_WORKER, end, launcher->given->launch.stderr_in_replies, &reason);
-	answer(assignment, code,
-		launcher->stopping ? "the worker was stopped"
-		: reason.data      ? reason.data
-				   : "the worker ended");
+	answer(assignment, code, why_ended(assignment, reason.data));
 	text_done(&reason);
 }
 
@@ -284,6 +311,23 @@ static void start_worker(struct assignment *assignment)
 	}
 	log_info(launcher->log, "worker started: message=%" PRIu64 " pid=%d", assignment->number,
 		(int)worker_process_pid(assignment->worker));
+	if (launcher->given->worker_timeout_ms)
+		timer_set(assignment->worker_end,
+			clock_after(clock_now_ms(), launcher->given->worker_timeout_ms));
+}
+
+/* A worker that hangs, or was stopped by somebody, can answer nothing: its end is answered for. */
+static void worker_late(void *arg)
+{
+	struct assignment *assignment = arg;
+
+	if (!assignment->worker || assignment->answered)
+		return;
+	assignment->late = true;
+	log_warn(assignment->launcher->log,
+		"message %" PRIu64 ": its worker takes longer than --worker-timeout: stopping it",
+		assignment->number);
+	worker_process_stop(assignment->worker, WORKER_GRACE_MS);
 }
 
 /* The worker knows its message and can answer it best; it has the same time for that as to end. */
@@ -321,9 +365,10 @@ static struct assignment *assignment_new(struct launcher *launcher, const struct
 		.task_token = task_token ? strdup(task_token) : NULL,
 		.grace = timer_new(launcher->loop, grace_over, assignment),
 		.answer_end = timer_new(launcher->loop, answer_late, assignment),
+		.worker_end = timer_new(launcher->loop, worker_late, assignment),
 	};
 	if ((task_token && !assignment->task_token) || !assignment->grace ||
-		!assignment->answer_end) {
+		!assignment->answer_end || !assignment->worker_end) {
 		assignment_free(assignment);
 		return NULL;
 	}
@@ -334,15 +379,30 @@ static struct assignment *assignment_new(struct launcher *launcher, const struct
 static void attend(struct assignment *assignment)
 {
 	struct launcher *launcher = assignment->launcher;
+	struct rpc_channel *channel = work_poll_channel(launcher->poll);
 
-	if (assignment->spelling && assignment->spelling != &spelling_1_34)
+	if (!channel || assignment->answered ||
+		(assignment->spelling && assignment->spelling != &spelling_1_34))
 		return;
 	assignment->attendance = attendance_new(launcher->loop, launcher->log,
-		&(struct attendance_options){.channel = work_poll_channel(launcher->poll),
+		&(struct attendance_options){.channel = channel,
 			.token = assignment->token,
 			.task_token = assignment->task_token,
 			.unwanted = on_unwanted,
 			.arg = assignment});
+}
+
+/* The SuperNode is away, or there again. */
+static void on_channel(void *arg, bool there)
+{
+	struct launcher *launcher = arg;
+
+	for (struct assignment *at = launcher->assignments; at; at = at->next) {
+		attendance_free(at->attendance);
+		at->attendance = NULL;
+		if (there)
+			attend(at);
+	}
 }
 
 static void got_work(void *arg, const struct work *work)
@@ -350,17 +410,20 @@ static void got_work(void *arg, const struct work *work)
 	struct launcher *launcher = arg;
 	struct assignment *assignment;
 
+	launcher->asking = false;
 	if (!work->token && !work->task_token) {
-		finish(launcher);
+		if (!launcher->assignments)
+			finish(launcher);
 		return;
 	}
+	/* There may be room for another one. */
+	timer_set(launcher->next, 0);
 	launcher->assigned++;
 	launcher->succeeded = false;
 	assignment = assignment_new(launcher, work);
 	if (!assignment) {
 		/* The message cannot even be refused: its time will end. */
 		log_error(launcher->log, "no memory for message %" PRIu64, launcher->assigned);
-		timer_set(launcher->next, 0);
 		return;
 	}
 	if (launcher->stopping) {
@@ -383,6 +446,7 @@ static int new_poll(struct launcher *launcher)
 			.auth = launcher->options.auth,
 			.http = launcher->options.http,
 			.got = got_work,
+			.channel = on_channel,
 			.arg = launcher},
 		&launcher->poll);
 }
@@ -473,12 +537,13 @@ void launcher_start(struct launcher *launcher)
 	log_info(launcher->log, "waiting for messages of the SuperNode at %s",
 		launcher->given->address);
 	agent_tell_apps(launcher->agent);
-	work_poll_ask(launcher->poll);
+	ask(launcher);
 }
 
 void launcher_stop(struct launcher *launcher)
 {
 	int64_t grace_ms = has_token(launcher) ? 0 : launcher->given->launch.grace_ms;
+	bool many = at_work(launcher) > 1;
 
 	if (launcher->stopping) {
 		log_warn(launcher->log, "stopping now");
@@ -487,11 +552,11 @@ void launcher_stop(struct launcher *launcher)
 	}
 	launcher->stopping = true;
 	agent_stop_spare(launcher->agent);
+	if (launcher->asking)
+		work_poll_stop(launcher->poll);
 	if (!launcher->assignments) {
 		log_info(launcher->log, "stopping");
-		if (!has_token(launcher))
-			work_poll_stop(launcher->poll);
-		else
+		if (has_token(launcher))
 			loop_stop(launcher->loop);
 		return;
 	}
@@ -499,8 +564,8 @@ void launcher_stop(struct launcher *launcher)
 		log_info(launcher->log, "stopping");
 	else
 		log_info(launcher->log,
-			"stopping: the message at work gets up to %g s (--grace); a second signal stops at once",
-			(double)grace_ms / 1000);
+			"stopping: the message%s at work get%s up to %g s (--grace); a second signal stops at once",
+			many ? "s" : "", many ? "" : "s", (double)grace_ms / 1000);
 	for (struct assignment *at = launcher->assignments; at; at = at->next) {
 		if (at->answer && !at->answered)
 			timer_set(at->answer_end, clock_after(clock_now_ms(), ANSWER_MS));

@@ -1,7 +1,7 @@
 /*
  * launcher: flwr-clientapp that runs by itself: asks a SuperNode for messages, the next one when
- * none is at work, or has one message by its token; is the agent of the worker of each, and answers
- * for one that ended without a reply. Main thread.
+ * fewer than --max-workers are at work, or has one message by its token; is the agent of the worker
+ * of each, and answers for one that ended without a reply. Main thread.
  */
 #ifndef FLWR_CLIENTAPP_LAUNCHER_H
 #define FLWR_CLIENTAPP_LAUNCHER_H

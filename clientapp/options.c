@@ -73,6 +73,14 @@ static const struct row rows[] = {
 	{BOTH, LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH)},
 	{BOTH, LAUNCH_ROW_WARM_IDLE(LAUNCH)},
 	{BOTH, LAUNCH_ROW_PRELOAD(LAUNCH)},
+	{BOTH, LAUNCH_ROW_MAX_WORKERS(LAUNCH,
+		       "Without a token: so many messages are asked for and worked on at a time (default 1).")},
+	{BOTH, ROW_SECONDS("worker-timeout", AT(worker_timeout_ms), 1, 3650 * OPTION_DAY_MS,
+		       "Without a token: from a worker's start to its reply (default: the SuperNode says when its time is over).")},
+	{BOTH, LAUNCH_ROW_WORKER_MEMORY(LAUNCH)},
+	{BOTH, LAUNCH_ROW_WORKER_CPUS(LAUNCH)},
+	{BOTH, LAUNCH_ROW_WORKER_PIDS(LAUNCH)},
+	{BOTH, LAUNCH_ROW_GPU_SLOTS(LAUNCH)},
 	{BOTH, LAUNCH_ROW_APP_OUTPUT(LAUNCH)},
 	{BOTH, ROW_FLAG("signed-apps", AT(signed_apps),
 		       "Refuse an installed app that is not as its SuperNode got it; for one with --trusted-entities.")},
@@ -214,6 +222,13 @@ static int check_token(struct clientapp_options *options, struct reason *why)
 		return reason_code(why, -EINVAL,
 			"--preload has no effect with %s: no other message follows; leave one out",
 			options->run_once ? "--run-once" : "a token");
+	if (options->token_text && options->worker_timeout_ms)
+		return reason_code(why, -EINVAL,
+			"--worker-timeout has no effect with a token: whoever issued it watches the time; leave one out");
+	if ((options->token_text || options->run_once) && options->launch.max_workers > 1)
+		return reason_code(why, -EINVAL,
+			"--max-workers has no effect with %s: there is one message; leave one out",
+			options->run_once ? "--run-once" : "a token");
 	if (options->launch.warm_idle_ms < 0)
 		options->launch.warm_idle_ms =
 			options->token_text || options->run_once ? 0 : LAUNCH_WARM_IDLE_MS;
@@ -332,6 +347,7 @@ int clientapp_options_read(
 		.launch = {.grace_ms = -1,
 			.app_exit_grace_ms = 30000,
 			.warm_idle_ms = -1,
+			.max_workers = 1,
 			.dependency_timeout_ms = -1},
 	};
 	table = table_of(out, specs);

@@ -34,7 +34,8 @@ struct clientapp_options {
 	const char *secret_file;           /* of the launchers */
 	const char *health_server_address; /* NULL: none */
 	bool run_once;
-	bool signed_apps; /* refuse an installed app that is not as its FAB */
+	int64_t worker_timeout_ms; /* of each worker, from its start; 0: none */
+	bool signed_apps;          /* refuse an installed app that is not as its FAB */
 };
 
 /*

@@ -94,6 +94,14 @@ static const struct option_spec rows[] = {
 	LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH),
 	LAUNCH_ROW_WARM_IDLE(LAUNCH),
 	LAUNCH_ROW_PRELOAD(LAUNCH),
+	LAUNCH_ROW_MAX_WORKERS(LAUNCH,
+		"So many messages are worked on at a time, those of several runs in turn (default 1). With --isolation process: so many are handed out."),
+	ROW_FLAG("parallel-in-run", AT(parallel_in_run),
+		"With --max-workers: messages of one run, too, at once; the Context of the last one to be answered stays (default: one after the other)."),
+	LAUNCH_ROW_WORKER_MEMORY(LAUNCH),
+	LAUNCH_ROW_WORKER_CPUS(LAUNCH),
+	LAUNCH_ROW_WORKER_PIDS(LAUNCH),
+	LAUNCH_ROW_GPU_SLOTS(LAUNCH),
 	ROW_SECONDS("worker-timeout", AT(worker_timeout_ms), 1, 3650 * DAY_MS,
 		"From a worker's first call to its reply (default: the message's ttl)."),
 	ROW_BYTES("spool-max", AT(spool_max_bytes), 1 << 20, INT64_MAX,
@@ -133,6 +141,15 @@ static void come_by_default(struct supernode_options *options, const char *addre
 		options->clientapp_wait_ms = 0;
 }
 
+/* The first option that limits apps; NULL: none is given. */
+static const char *limit_given(const struct launch_options *launch)
+{
+	return launch->worker_memory_bytes ? "worker-memory"
+	       : launch->worker_cpus       ? "worker-cpus"
+	       : launch->worker_pids       ? "worker-pids"
+					   : NULL;
+}
+
 /* Options that only one of the two isolations has. */
 static int check_isolation(struct supernode_options *options, struct reason *why)
 {
@@ -158,6 +175,17 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 	if (options->workers_come && launch_options_preloads(&options->launch))
 		return reason_code(why, -EINVAL,
 			"--preload has no effect with --isolation process: give it to flwr-clientapp");
+	if (options->clientapp_command && limit_given(&options->launch))
+		return reason_code(why, -EINVAL,
+			"--%s has no effect with --clientapp-command, which starts another worker: leave one out",
+			limit_given(&options->launch));
+	if (options->workers_come && limit_given(&options->launch))
+		return reason_code(why, -EINVAL,
+			"--%s has no effect with --isolation process: give it to flwr-clientapp",
+			limit_given(&options->launch));
+	if (options->workers_come && options->launch.gpu_slots)
+		return reason_code(why, -EINVAL,
+			"--gpu-slots has no effect where the node starts no workers: give it to what starts them");
 	if (options->launch.warm_idle_ms < 0)
 		options->launch.warm_idle_ms = options->clientapp_command ? 0 : LAUNCH_WARM_IDLE_MS;
 	if (options->launch.installs_dependencies && options->clientapp_command)
@@ -495,6 +523,9 @@ static int check(struct supernode_options *options, struct reason *why)
 	r = options->state_dir ? dir_check(options->state_dir, &cause) : 0;
 	if (r)
 		return reason_code(why, r, "--state-dir %s", cause.text);
+	if (options->parallel_in_run && options->launch.max_workers == 1)
+		return reason_code(why, -EINVAL,
+			"--parallel-in-run has no effect with one worker: give --max-workers 2 or more");
 	if (options->poll_min_ms > options->poll_max_ms)
 		return reason_code(why, -EINVAL,
 			"--poll-min is larger than --poll-max: give --poll-max %g or more",
@@ -525,6 +556,7 @@ int supernode_options_read(
 		.launch = {.grace_ms = 10000,
 			.app_exit_grace_ms = 30000,
 			.warm_idle_ms = -1,
+			.max_workers = 1,
 			.dependency_timeout_ms = -1},
 	};
 	r = options_parse(&table, argc, argv, out, why);

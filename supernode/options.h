@@ -54,6 +54,7 @@ struct supernode_options {
 					  0: its ttl; -1: not given */
 	int64_t worker_reconnect_ms;   /* with workers_come: a worker may be so long without a
 					  connection; -1: not given */
+	bool parallel_in_run;          /* messages of one run are worked on at once */
 	int64_t worker_timeout_ms;     /* 0: none */
 	uint64_t grpc_max_bytes;
 	uint64_t memory_budget_bytes; /* 0: half of what applies */

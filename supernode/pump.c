@@ -89,6 +89,15 @@ static void do_fetch_run(struct supernode *supernode, const struct node_action *
 	uplink_fetch_run(&supernode->uplink, action);
 }
 
+/* The node says it once a run. */
+static void do_run_overlaps(struct supernode *supernode, const struct node_action *action)
+{
+	log_info(supernode->log,
+		"run %" PRIu64
+		": several of its messages are at work at once (--parallel-in-run); each gets the Context as it is when it starts, and the Context of the last one to be answered stays",
+		action->run_id);
+}
+
 static void do_push_reply(struct supernode *supernode, const struct node_action *action)
 {
 	uplink_push_reply(&supernode->uplink, action);
@@ -157,6 +166,7 @@ static void do_finished(struct supernode *supernode, const struct node_action *a
 static void (*const does[NODE_ACTION_N])(struct supernode *, const struct node_action *) = {
 	[NODE_FETCH_RUN] = do_fetch_run,
 	[NODE_FETCH_FAB] = fab_fetch,
+	[NODE_RUN_OVERLAPS] = do_run_overlaps,
 	[NODE_START_WORKER] = do_start_worker,
 	[NODE_STOP_WORKER] = do_stop_worker,
 	[NODE_PUSH_REPLY] = do_push_reply,

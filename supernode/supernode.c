@@ -26,7 +26,9 @@ static int new_node(struct supernode *supernode)
 								     : budget_default_limit());
 	supernode->node = node_new(&(struct node_options){
 		.node_config = &options->node_config,
-		.slots = 1,
+		.slots = options->bounds ? options->bounds->workers
+					 : (unsigned int)options->launch.max_workers,
+		.parallel_in_run = options->parallel_in_run,
 		.workers_come = options->workers_come,
 		.offer_ms = options->clientapp_wait_ms,
 		.worker_timeout_ms = options->worker_timeout_ms,

@@ -56,7 +56,9 @@ struct work_poll {
 	struct pace pace;
 	int64_t away_ms; /* the last wait for a SuperNode that is away; 0: it is there */
 	work_poll_fn *got;
+	void (*channel)(void *arg, bool there); /* may be NULL */
 	void *arg;
+	bool left;                 /* channel() was told that it goes */
 	bool refused;              /* in one of the ways: it knows that, but not us */
 	bool looking;              /* for another carrier */
 	enum outcome lost_outcome; /* of the call that was not answered, and its words: told when */
@@ -130,6 +132,7 @@ int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	poll->log = log;
 	poll->auth = options->auth;
 	poll->got = options->got;
+	poll->channel = options->channel;
 	poll->arg = options->arg;
 	poll->pace = (struct pace){POLL_MIN_MS, POLL_MAX_MS, clock_now_ms()};
 	poll->address = strdup(options->address);
@@ -191,6 +194,9 @@ static void is_there(struct work_poll *poll)
 			poll->met ? " again" : "");
 	poll->away_ms = 0;
 	poll->met = true;
+	if (poll->left && poll->channel)
+		poll->channel(poll->arg, true);
+	poll->left = false;
 }
 
 static const char *away_because(const struct work_poll *poll, enum outcome outcome)
@@ -233,6 +239,9 @@ static void no_answer(struct work_poll *poll, const struct carrier_result *resul
 	}
 	poll->looking = true;
 	poll->lost_outcome = result->outcome;
+	poll->left = true;
+	if (poll->channel)
+		poll->channel(poll->arg, false);
 	snprintf(poll->lost, sizeof poll->lost, "%s", result->details);
 	finder_look(poll->finder);
 }

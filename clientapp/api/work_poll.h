@@ -31,6 +31,9 @@ struct work_poll_options {
 	struct http *http;                /* NULL: only gRPC is spoken */
 	const struct launcher_auth *auth; /* borrowed; NULL: what is asked is not signed */
 	work_poll_fn *got;
+	/* there false: the channel that work_poll_channel() has given is freed after this call;
+	 * true: the SuperNode is there again, with another one. May be NULL. */
+	void (*channel)(void *arg, bool there);
 	void *arg;
 };
 
@@ -46,8 +49,7 @@ void work_poll_ask(struct work_poll *poll);
 /* While asking: ask no more. got() comes soon, with the token that was on its way, or none. */
 void work_poll_stop(struct work_poll *poll);
 
-/* The channel to the SuperNode, for other calls, until the next question; borrowed. NULL: it is no
- * gRPC. */
+/* The channel to the SuperNode, for other calls, until channel(); borrowed. NULL: it is no gRPC. */
 struct rpc_channel *work_poll_channel(const struct work_poll *poll);
 
 /* No callback comes afterwards. */

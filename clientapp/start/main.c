@@ -1,16 +1,20 @@
 /*
- * flwr-app-start [-e] [-n] [-c BYTES] [-m MASK] [-u UID:GID[,GROUP...]] AGENT_PID PROGRAM
- * [ARGUMENT...]: starts PROGRAM (an absolute path) for an agent and stays as its parent: orphans of
- * PROGRAM's children come to this process, which reaps them, so that PROGRAM can wait for its own
- * children only. It ends as PROGRAM ended; what is left below it then comes to the agent. When the
- * agent dies, it kills everything below it. Links nothing but libc, because it lies on the way of
- * every message.
+ * flwr-app-start [-e] [-n] [-c BYTES] [-m MASK] [-u UID:GID[,GROUP...]] [-g FILE] [-d BYTES]
+ * [-p N] [-k CPU[,CPU...]] AGENT_PID PROGRAM [ARGUMENT...]: starts PROGRAM (an absolute path) for
+ * an agent and stays as its parent: orphans of PROGRAM's children come to this process, which reaps
+ * them, so that PROGRAM can wait for its own children only. It ends as PROGRAM ended; what is left
+ * below it then comes to the agent. When the agent dies, it kills everything below it. Links
+ * nothing but libc, because it lies on the way of every message.
  *
  *   -e  PROGRAM is executed in its place, tied to the agent: for an agent that does all that itself
  *   -n  no program that PROGRAM executes gains privileges (set-user-id, file capabilities)
  *   -c  the soft limit of PROGRAM's core files, in bytes
  *   -m  the umask, octal
  *   -u  the user, the group and all supplementary groups that PROGRAM has
+ *   -g  the control group that PROGRAM is in, by the file of its members
+ *   -d  the limit of PROGRAM's data, in bytes: of each process that it starts, too
+ *   -p  the limit of the processes and threads of its user
+ *   -k  the CPUs that it may use
  *
  * Exit status, where PROGRAM was not executed: 125 wrong usage or the agent has gone, 126 it cannot
  * be executed, 127 it is not there.
@@ -22,6 +26,7 @@
  * directories, execute the programs? Exit status 0: all of them; N: not the Nth.
  */
 #include "bounds.h"
+#include "limits.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -37,6 +42,7 @@
 
 struct command {
 	struct bounds bounds;
+	struct limits limits;
 	bool in_place;       /* -e */
 	bool checks;         /* -r */
 	const char *adopted; /* -a */
@@ -47,7 +53,7 @@ static bool command_read(int argc, char **argv, struct command *out)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "+enc:m:u:ra:")) != -1) {
+	while ((option = getopt(argc, argv, "+enc:m:u:rg:d:p:k:a:")) != -1) {
 		if (option == 'e')
 			out->in_place = true;
 		else if (option == 'n')
@@ -60,6 +66,14 @@ static bool command_read(int argc, char **argv, struct command *out)
 			out->bounds.user = optarg;
 		else if (option == 'r')
 			out->checks = true;
+		else if (option == 'g')
+			out->limits.group = optarg;
+		else if (option == 'd')
+			out->limits.data = optarg;
+		else if (option == 'p')
+			out->limits.processes = optarg;
+		else if (option == 'k')
+			out->limits.cpus = optarg;
 		else if (option == 'a')
 			out->adopted = optarg;
 		else
@@ -208,7 +222,9 @@ static int start(pid_t agent, const struct command *command)
 		stay(agent, program, &all);
 	}
 	/* The process keeps the node's user: a process of another user cannot kill it. */
-	r = bounds_apply(&command->bounds);
+	r = limits_apply(&command->limits);
+	if (r == 0)
+		r = bounds_apply(&command->bounds);
 	if (r)
 		_exit(r);
 	if (!tie_to(self, SIGKILL))
@@ -237,7 +253,7 @@ int main(int argc, char **argv)
 
 	if (!command_read(argc, argv, &command)) {
 		fprintf(stderr,
-			"usage: flwr-app-start [-e] [-n] [-c BYTES] [-m MASK] [-u UID:GID[,GROUP...]] AGENT_PID PROGRAM [ARGUMENT...]\n");
+			"usage: flwr-app-start [-e] [-n] [-c BYTES] [-m MASK] [-u UID:GID[,GROUP...]] [-g FILE] [-d BYTES] [-p N] [-k CPU[,CPU...]] AGENT_PID PROGRAM [ARGUMENT...]\n");
 		return EXIT_NOT_BEGUN;
 	}
 	if (command.checks)
@@ -252,7 +268,9 @@ int main(int argc, char **argv)
 	}
 	if (!command.in_place)
 		return start(agent, &command);
-	r = bounds_apply(&command.bounds);
+	r = limits_apply(&command.limits);
+	if (r == 0)
+		r = bounds_apply(&command.bounds);
 	if (r)
 		return r;
 	if (!tie_to(agent, SIGKILL))

@@ -4,6 +4,7 @@
 #include "common/launch/agent_internal.h"
 #include "common/launch/app_start.h"
 #include "common/launch/end.h"
+#include "common/launch/limits.h"
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
 #include "common/launch/zygote.h"
@@ -100,6 +101,12 @@ static bool start_by_zygote(struct agent *agent, const struct app_process_spec *
 
 	if (!agent->zygote || !wanted->later)
 		return false;
+	/* They hold for what the process that they are given to starts, and the zygote runs. */
+	if (wanted->limits && app_limits_any(wanted->limits)) {
+		log_debug(agent->log, "%s: started plainly: it has limits, which a fork would lack",
+			wanted->name);
+		return false;
+	}
 	if (zygote_use(agent->zygote, wanted, python, start, &why) == 0)
 		return true;
 	log_debug(agent->log, "%s: started plainly: %s", wanted->name, why.text);
@@ -117,7 +124,7 @@ int app_process_start(
 
 	native = program.kind == APP_START_NATIVE;
 	if (r == 0)
-		r = app_start_fill(&start, agent, &program);
+		r = app_start_fill(&start, agent, &program, wanted);
 	if (r == 0 && !native && start_by_zygote(agent, wanted, program.python, &start))
 		return APP_PROCESS_LATER;
 	if (r == 0)
@@ -134,7 +141,7 @@ void app_process_start_later(
 	auto_(app_start_done) struct app_start start = {.zygote = NULL};
 	struct reason why = {.text = ""}, told = {.text = ""};
 	struct app_process app = {.fd = -1};
-	int r = app_start_fill(&start, agent, &program);
+	int r = app_start_fill(&start, agent, &program, wanted);
 
 	if (r == 0)
 		r = start_plainly(agent, wanted, &start, false, &app, &why);

@@ -18,8 +18,10 @@ struct app_process {
 };
 
 struct app_process_spec {
-	const char *name;              /* for log lines */
-	const struct control_app *app; /* what will run in it, if that is known */
+	const char *name;                /* for log lines */
+	const struct control_app *app;   /* what will run in it, if that is known */
+	const struct app_limits *limits; /* NULL: none */
+	const char *setting;             /* "NAME=VALUE" of the environment; NULL: none */
 	const struct process_ops *ops;
 	void *arg; /* of ops and later */
 	/* After APP_PROCESS_LATER, once, from the loop; r and app are as of app_process_start(). */

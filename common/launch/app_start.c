@@ -33,8 +33,8 @@ static const char **add_all(const char **setting, char *const *list)
 	return setting;
 }
 
-int app_start_fill(
-	struct app_start *start, const struct agent *agent, const struct app_program *program)
+int app_start_fill(struct app_start *start, const struct agent *agent,
+	const struct app_program *program, const struct app_process_spec *wanted)
 {
 	const struct app_bounds *bounds = agent->bounds;
 	const char **word = start->argv, **setting = start->env;
@@ -58,6 +58,10 @@ int app_start_fill(
 		*word++ = bounds->user->ids;
 		setting = add_all(setting, bounds->user->env);
 	}
+	if (wanted && wanted->limits)
+		word = app_limits_words(wanted->limits, word);
+	if (wanted && wanted->setting)
+		*setting++ = wanted->setting;
 	snprintf(start->agent_pid, sizeof start->agent_pid, "%d", (int)getpid());
 	*word++ = start->agent_pid;
 	if (program->kind == APP_START_NATIVE) {

@@ -5,7 +5,8 @@
 #ifndef FLWR_LAUNCH_APP_START_H
 #define FLWR_LAUNCH_APP_START_H
 
-#include "common/launch/agent.h"
+#include "common/launch/app_process.h"
+#include "common/launch/limits.h"
 #include "common/launch/native_apps.h"
 
 /* What runs in it. */
@@ -21,17 +22,18 @@ void app_program_done(struct app_program *program);
 
 /* argv and env end in NULL; their texts are borrowed, or in here. */
 struct app_start {
-	const char *argv[16];
-	const char *env[14];
+	const char *argv[16 + APP_LIMITS_WORDS];
+	const char *env[16];
 	char core[24];
 	char mask[8];
 	char agent_pid[16];
 	char *zygote; /* malloc()ed */
 };
 
-/* 0: app_start_done() is due; -ENOMEM. */
-int app_start_fill(
-	struct app_start *start, const struct agent *agent, const struct app_program *program);
+/* wanted: whose limits and setting it has, borrowed; NULL: none. 0: app_start_done() is due;
+ * -ENOMEM. */
+int app_start_fill(struct app_start *start, const struct agent *agent,
+	const struct app_program *program, const struct app_process_spec *wanted);
 void app_start_done(struct app_start *start);
 
 /* Lists for process_spec.env_drop: services that can start programs, or speak, for the user of this

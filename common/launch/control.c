@@ -214,8 +214,8 @@ static void started_get(struct packet *packet, struct control_message *message)
 static void ended_put(struct packet *packet, const struct control_message *message)
 {
 	const struct process_end *end = &message->end;
-	const uint8_t head[] = {
-		(uint8_t)end->kind, (uint8_t)end->stop, end->out_of_memory, end->never_ready};
+	const uint8_t head[] = {(uint8_t)end->kind, (uint8_t)end->stop, end->out_of_memory,
+		end->never_ready, end->over_memory_limit};
 	int32_t value = end->value;
 
 	put(packet, head, sizeof head);
@@ -227,7 +227,7 @@ static void ended_put(struct packet *packet, const struct control_message *messa
 static void ended_get(struct packet *packet, struct control_message *message)
 {
 	struct process_end *end = &message->end;
-	uint8_t head[4];
+	uint8_t head[5];
 	int32_t value;
 
 	get(packet, head, sizeof head);
@@ -235,7 +235,7 @@ static void ended_get(struct packet *packet, struct control_message *message)
 	get_text(packet, end->why.text, sizeof end->why.text - 1, false);
 	get_text(packet, end->tail, sizeof end->tail - 1, true);
 	if (head[0] > PROCESS_NOT_STARTED || head[1] > PROCESS_STOPPED || head[2] > 1 ||
-		head[3] > 1) {
+		head[3] > 1 || head[4] > 1) {
 		packet->broken = true;
 		return;
 	}
@@ -243,6 +243,7 @@ static void ended_get(struct packet *packet, struct control_message *message)
 	end->stop = (enum process_stop)head[1];
 	end->out_of_memory = head[2];
 	end->never_ready = head[3];
+	end->over_memory_limit = head[4];
 	end->value = value;
 }
 

@@ -46,7 +46,10 @@ void end_describe(const struct process_end *end, char *text, size_t bytes)
 		return;
 	}
 	how_describe(end, how, sizeof how);
-	snprintf(text, bytes, "%s%s%s%s", how, end->out_of_memory ? ", out of memory" : "",
+	snprintf(text, bytes, "%s%s%s%s", how,
+		end->over_memory_limit ? ", over --worker-memory"
+		: end->out_of_memory   ? ", out of memory"
+				       : "",
 		end->stop == PROCESS_STOPPED ? ", stopped by us" : "",
 		end->never_ready ? ", never started to work" : "");
 }
@@ -77,7 +80,10 @@ int end_error(
 	how_describe(end, how, sizeof how);
 	text_printf(reason, "%s %s%s%s%s.", role_names[role],
 		end->kind == PROCESS_KILLED ? "was " : "", how,
-		end->out_of_memory ? ": the node ran out of memory" : "",
+		end->over_memory_limit
+			? ": it needed more memory than it may have (--worker-memory)"
+		: end->out_of_memory ? ": the node ran out of memory"
+				     : "",
 		end->stop == PROCESS_STOPPED ? ", because the node stopped it" : "");
 	if (end->never_ready)
 		text_printf(reason, " It never started to work.");

@@ -25,7 +25,12 @@ struct launch_options {
 				      program sets LAUNCH_WARM_IDLE_MS or, where there is none, 0 */
 	struct option_names preload; /* lists "MODULE,MODULE"; or "none" */
 	bool no_preload;             /* it is "none": no Python is warm */
-	const char *app_output;      /* "log", "pass" or NULL */
+	int64_t max_workers;         /* messages at work at a time */
+	/* Of the app of each worker; 0: not limited. */
+	uint64_t worker_memory_bytes;
+	int64_t worker_cpus, worker_pids;
+	const char *gpu_slots;  /* as leases.h reads them; NULL: none */
+	const char *app_output; /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
 	const char *log_level_text;
@@ -33,6 +38,7 @@ struct launch_options {
 };
 
 #define LAUNCH_WARM_IDLE_MS 600000
+#define LAUNCH_WORKERS_MAX  1024
 
 extern const char *const launch_outputs[], *const launch_log_levels[];
 
@@ -67,6 +73,20 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 #define LAUNCH_ROW_PRELOAD(launch)                                                                 \
 	ROW_TEXTS("preload", LAUNCH_AT(launch, preload), "MODULES|none",                           \
 		"Python modules that the process which apps are forked from imports beside flwr, numpy and what apps have imported, with commas between; none: each app starts a Python of its own. Can be given several times.")
+#define LAUNCH_ROW_MAX_WORKERS(launch, help)                                                       \
+	ROW_INTEGER("max-workers", LAUNCH_AT(launch, max_workers), 1, LAUNCH_WORKERS_MAX, "N", help)
+#define LAUNCH_ROW_WORKER_MEMORY(launch)                                                           \
+	ROW_BYTES("worker-memory", LAUNCH_AT(launch, worker_memory_bytes), 1 << 20, INT64_MAX,     \
+		"Memory that the app of each worker may use, with K, M or G (default: not limited).")
+#define LAUNCH_ROW_WORKER_CPUS(launch)                                                             \
+	ROW_INTEGER("worker-cpus", LAUNCH_AT(launch, worker_cpus), 1, 65536, "N",                  \
+		"CPUs that the app of each worker may use (default: not limited).")
+#define LAUNCH_ROW_WORKER_PIDS(launch)                                                             \
+	ROW_INTEGER("worker-pids", LAUNCH_AT(launch, worker_pids), 1, 4194304, "N",                \
+		"Processes and threads that the app of each worker may have (default: not limited).")
+#define LAUNCH_ROW_GPU_SLOTS(launch)                                                               \
+	ROW_TEXT("gpu-slots", LAUNCH_AT(launch, gpu_slots), "LIST|auto",                           \
+		"Each worker has one of these GPUs for itself: values of CUDA_VISIBLE_DEVICES, as 0,1; auto: all that there are. Not more workers than these are at work.")
 #define LAUNCH_ROW_APP_OUTPUT(launch)                                                              \
 	ROW_CHOICE("app-output", LAUNCH_AT(launch, app_output), launch_outputs, "WAY",             \
 		"What apps print: log (default) puts it into the log by lines; pass hands it through to stdout and stderr as it is.")

@@ -37,6 +37,8 @@ struct process_end {
 	enum process_stop stop;
 	bool out_of_memory; /* killed by SIGKILL that was not ours, and the kernel's count of OOM
 			       kills had risen */
+	bool over_memory_limit; /* set by the owner: it needed more than --worker-memory, and was
+				   killed for that */
 	bool never_ready; /* set by the owner: it ended (or was ended) before its first sign of life
 			   */
 	struct reason why; /* NOT_STARTED */

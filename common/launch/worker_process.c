@@ -1,5 +1,6 @@
 /*
- * A worker as its agent sees it. Its two processes end in any order:
+ * A worker as its agent sees it. Its two processes end in any order; worker_states.c has the table
+ * of what follows:
  *
  *   worker exits with 0     the app gets exit_grace_ms to end by itself, then it is cut off
  *   worker ends otherwise   the app is killed
@@ -14,15 +15,19 @@
 #include "common/launch/app_process.h"
 #include "common/launch/fork_server.h"
 #include "common/launch/native_apps.h"
+#include "common/launch/worker_states.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 struct worker_process {
 	struct agent *agent;
+	enum worker_step step;
 	LIST_ENTRY(worker_process) link;
 	bool linked;
 	const struct worker_process_ops *ops; /* NULL: it has no message yet */
@@ -34,11 +39,11 @@ struct worker_process {
 	struct watch *watch;
 	struct process *process; /* NULL when gone */
 	struct process *app;     /* NULL before it was asked for, and when gone */
-	bool app_asked;
-	bool app_awaited;  /* it comes later */
-	bool app_unwanted; /* the worker has answered without it, and had it stopped */
-	bool ended;
+	struct app_limits limits;
+	struct leases *leases; /* of GPUs; NULL: lease is none of these */
+	int lease;
 	struct timer *app_timer; /* until the app must have ended by itself */
+	int64_t grace_ms;        /* of what is stopped now */
 	char cut[64];            /* why the app was not left to its own end; "": it was */
 };
 
@@ -49,6 +54,14 @@ static void control_close(struct worker_process *worker)
 	close_fd(&worker->control);
 }
 
+/* Before the owner is told that the worker is gone: it may start the next one then. */
+static void lease_return(struct worker_process *worker)
+{
+	if (worker->leases)
+		lease_give_back(worker->leases, worker->lease);
+	worker->leases = NULL;
+}
+
 void worker_process_free(struct worker_process *worker)
 {
 	if (!worker)
@@ -57,6 +70,8 @@ void worker_process_free(struct worker_process *worker)
 		LIST_REMOVE(worker, link);
 	control_close(worker);
 	timer_free(worker->app_timer);
+	app_limits_done(&worker->limits);
+	lease_return(worker);
 	free(worker->name);
 	free(worker->app_name);
 	free(worker);
@@ -69,8 +84,8 @@ static void worker_process_free_at_exit(struct worker_process **worker)
 
 static void worker_settle(struct worker_process *worker)
 {
-	if (worker->process || worker->app || worker->app_awaited)
-		return;
+	app_limits_done(&worker->limits);
+	lease_return(worker);
 	if (worker->ops)
 		worker->ops->gone(worker->arg, worker);
 	else
@@ -100,17 +115,42 @@ static int worker_tell(struct worker_process *worker, const struct control_messa
 	return r;
 }
 
+/* Something has happened, with all that is known of it. */
+struct happening {
+	enum worker_event event;
+	const struct process_end *end;    /* of the worker or the app that has ended */
+	const struct control_app *wanted; /* WORKER_WANTS_APP */
+};
+
+static void happen(struct worker_process *worker, struct happening what);
+
 /* ---- the app ---- */
+
+/* How the app ended, with what its control group knows of that. */
+static struct process_end app_end(
+	const struct worker_process *worker, const struct process_end *end)
+{
+	const struct group *group = worker->limits.group;
+	struct process_end all = *end;
+
+	if (!group)
+		return all;
+	all.over_memory_limit = end->kind == PROCESS_KILLED && end->value == SIGKILL &&
+				group_memory_kills(group) > 0;
+	if (group_pid_refusals(group) > 0)
+		log_warn(worker->agent->log,
+			"%s: processes or threads that it wanted were refused: it may have %" PRId64
+			" (--worker-pids)",
+			worker->app_name, worker->agent->options->worker_pids);
+	return all;
+}
 
 static void app_ended(void *arg, struct process *process, const struct process_end *end)
 {
-	struct worker_process *worker = arg;
-	struct control_message message = {.kind = CONTROL_APP_ENDED, .fd = -1, .end = *end};
+	const struct process_end all = app_end(arg, end);
 
 	(void)process;
-	if (worker->cut[0] && !worker->app_unwanted)
-		app_process_tell_cut(worker->agent->log, worker->app_name, worker->cut, end);
-	worker_tell(worker, &message);
+	happen(arg, (struct happening){.event = WORKER_APP_ENDED, .end = &all});
 }
 
 static void app_gone(void *arg, struct process *process)
@@ -119,84 +159,107 @@ static void app_gone(void *arg, struct process *process)
 
 	(void)process;
 	worker->app = NULL;
-	worker_settle(worker);
+	happen(worker, (struct happening){.event = WORKER_APP_GONE});
 }
 
 static const struct process_ops app_ops = {.ended = app_ended, .gone = app_gone};
 
-/* r: as of app_process_start(). */
+static void app_failed(struct worker_process *worker, const struct process_end *failed)
+{
+	happen(worker, (struct happening){.event = WORKER_APP_FAILED, .end = failed});
+}
+
+/* The app may have no more than its limits: without them it does not start. */
+static int limits_begin(struct worker_process *worker)
+{
+	const struct app_bounds *bounds = worker->agent->bounds;
+	struct process_end failed = {.kind = PROCESS_NOT_STARTED};
+	struct reason why = {.text = ""};
+	int r = bounds ? app_limits_init(
+				 bounds->limits, app_bounds_uid(bounds), &worker->limits, &why)
+		       : 0;
+
+	if (r == 0)
+		return 0;
+	log_error(worker->agent->log, "%s: could not be started: %s", worker->app_name, why.text);
+	failed.value = -r;
+	reason_set(&failed.why, "its limits could not be set on this node: %s", strerror(-r));
+	app_failed(worker, &failed);
+	return r;
+}
+
+static const char *app_setting(const struct worker_process *worker)
+{
+	return worker->leases ? lease_setting(worker->leases, worker->lease) : NULL;
+}
+
+/* r: as of app_process_start(). It may free worker. */
 static void app_take(struct worker_process *worker, struct app_process *app, int r)
 {
 	struct control_message message = {.kind = CONTROL_APP_STARTED, .fd = -1};
+	struct agent *agent = worker->agent;
 
 	if (r < 0) {
-		message.kind = CONTROL_APP_ENDED;
-		message.end = app->failed;
-		worker_tell(worker, &message);
+		app_failed(worker, &app->failed);
 		return;
 	}
-	worker->app = app->process;
 	auto_(close_at_exit) int fd = app->fd;
+	worker->app = app->process;
+	happen(worker, (struct happening){.event = WORKER_APP_STARTED});
 	message.fd = fd;
 	message.native = app->native;
-	if (worker_tell(worker, &message) < 0 || worker->ended)
+	if (worker_tell(worker, &message) < 0)
 		process_kill(worker->app);
-	else if (worker->app_unwanted)
-		process_stop(worker->app, WORKER_GRACE_MS);
-	spare_app_started(worker->agent);
+	spare_app_started(agent);
 }
 
 static void app_later(void *arg, struct app_process *app, int r)
 {
-	struct worker_process *worker = arg;
-
-	worker->app_awaited = false;
-	app_take(worker, app, r);
-	worker_settle(worker);
+	app_take(arg, app, r);
 }
 
 static void app_begin(struct worker_process *worker, const struct control_app *wanted)
 {
 	struct app_process app = {.fd = -1};
-	int r = app_process_start(worker->agent,
+	int r;
+
+	if (limits_begin(worker) < 0)
+		return;
+	r = app_process_start(worker->agent,
 		&(struct app_process_spec){.name = worker->app_name,
 			.app = wanted,
+			.limits = &worker->limits,
+			.setting = app_setting(worker),
 			.ops = &app_ops,
 			.arg = worker,
 			.later = app_later},
 		&app);
-
-	if (r == APP_PROCESS_LATER)
-		worker->app_awaited = true;
-	else
+	if (r != APP_PROCESS_LATER)
 		app_take(worker, &app, r);
 }
 
 static void app_late(void *arg)
 {
-	struct worker_process *worker = arg;
+	happen(arg, (struct happening){.event = WORKER_APP_LATE});
+}
 
-	if (!worker->app)
-		return;
-	snprintf(worker->cut, sizeof worker->cut, "%g s after its reply (--app-exit-grace)",
-		(double)worker->agent->options->app_exit_grace_ms / 1000);
-	process_stop(worker->app, WORKER_GRACE_MS);
+static void app_tell_cut(const struct worker_process *worker, const struct process_end *end)
+{
+	if (worker->cut[0])
+		app_process_tell_cut(worker->agent->log, worker->app_name, worker->cut, end);
 }
 
 /* ---- the worker ---- */
 
 static void control_handle(struct worker_process *worker, const struct control_message *message)
 {
-	if (message->kind == CONTROL_APP_START && worker->ops && !worker->app_asked) {
-		worker->app_asked = true;
-		app_begin(worker, &message->app);
-	} else if (message->kind == CONTROL_APP_STOP && worker->app_asked) {
-		worker->app_unwanted = true;
-		if (worker->app)
-			process_stop(worker->app, WORKER_GRACE_MS);
-	} else {
+	if (message->kind == CONTROL_APP_START)
+		happen(worker,
+			(struct happening){.event = WORKER_WANTS_APP, .wanted = &message->app});
+	else if (message->kind == CONTROL_APP_STOP)
+		happen(worker, (struct happening){.event = WORKER_WANTS_NO_APP});
+	else
 		worker_refuse(worker, "asked for what it may not ask", -EBADMSG);
-	}
 }
 
 /* Take one message an event: a flood leaves the loop to others. */
@@ -224,27 +287,12 @@ static void control_ready(void *arg, int ready)
 static void worker_ended(void *arg, struct process *process, const struct process_end *end)
 {
 	struct worker_process *worker = arg;
+	bool well = end->kind == PROCESS_EXITED && end->value == 0;
 
 	(void)process;
-	worker->ended = true;
 	control_close(worker);
-	if (!worker->ops) {
-		spare_ended(worker->agent, worker, end);
-		return;
-	}
-	if (worker->app) {
-		/* The error that it has answered with is in the log when the reply is on its way.
-		 */
-		process_flush(worker->app);
-		if (end->kind == PROCESS_EXITED && end->value == 0)
-			timer_set(worker->app_timer,
-				clock_after(
-					clock_now_ms(), worker->agent->options->app_exit_grace_ms));
-		else
-			process_kill(worker->app);
-	}
-	worker->ops->ended(worker->arg, worker, end);
-	spare_message_ended(worker->agent);
+	happen(worker, (struct happening){
+			       .event = well ? WORKER_ENDED_WELL : WORKER_ENDED_BADLY, .end = end});
 }
 
 static void worker_gone(void *arg, struct process *process)
@@ -253,7 +301,7 @@ static void worker_gone(void *arg, struct process *process)
 
 	(void)process;
 	worker->process = NULL;
-	worker_settle(worker);
+	happen(worker, (struct happening){.event = WORKER_IS_GONE});
 }
 
 static const struct process_ops process_ops = {.ended = worker_ended, .gone = worker_gone};
@@ -306,6 +354,8 @@ static int worker_new(
 		return -ENOMEM;
 	worker->agent = agent;
 	worker->control = -1;
+	worker->step = WORKER_SPARE;
+	worker->grace_ms = WORKER_GRACE_MS;
 	worker->app_timer = timer_new(agent->loop, app_late, worker);
 	if (!worker->app_timer)
 		return -ENOMEM;
@@ -320,19 +370,29 @@ static int worker_new(
 int worker_process_begin(struct worker_process *worker, const struct worker_process_spec *spec)
 {
 	struct control_message message = {.kind = CONTROL_START, .fd = -1, .start = *spec->start};
+	struct leases *leases = worker->agent->bounds ? worker->agent->bounds->leases : NULL;
 	int r = worker_rename(worker, spec->name);
 
 	if (r)
 		return r;
+	if (leases) {
+		worker->lease = lease_take(leases);
+		if (worker->lease == LEASE_NONE)
+			return -EBUSY;
+		worker->leases = leases;
+	}
 	message.start.names_apps = native_apps_any(worker->agent->options);
 	r = control_send(worker->control, &message);
 	explicit_bzero(&message, sizeof message);
-	if (r)
+	if (r) {
+		lease_return(worker);
 		return r;
+	}
 	if (worker->process)
 		worker->agent->spares--;
 	worker->ops = spec->ops;
 	worker->arg = spec->arg;
+	happen(worker, (struct happening){.event = WORKER_BEGINS});
 	return 0;
 }
 
@@ -343,12 +403,15 @@ static int worker_launch(
 	struct agent *agent = worker->agent;
 	const struct app_bounds *bounds = agent->bounds;
 	char core[24];
+	/* Another worker program has the app in itself. */
+	const char *const env[] = {command ? app_setting(worker) : NULL, NULL};
 	const char *const argv[] = {agent->paths->worker, "--control",
 		bounds && command ? "--core-limit" : NULL, core, NULL};
 	/* flwr-clientapp in another worker's place hands on its output; our worker has nothing but
 	 * a log. */
 	const struct process_spec spec = {.name = worker->name,
 		.argv = argv,
+		.env = env,
 		.env_hide = bounds ? bounds->env_hide : NULL,
 		.fd = theirs,
 		.logs = !command,
@@ -416,16 +479,114 @@ void worker_process_give_up(struct worker_process *worker)
 
 void worker_process_stop(struct worker_process *worker, int64_t grace_ms)
 {
-	if (worker->process)
-		process_stop(worker->process, grace_ms);
-	if (!worker->app)
-		return;
-	if (worker->ended && !worker->cut[0])
-		snprintf(worker->cut, sizeof worker->cut, "when it was told to stop");
-	process_stop(worker->app, grace_ms);
+	worker->grace_ms = grace_ms;
+	happen(worker, (struct happening){.event = WORKER_STOPPED});
+	worker->grace_ms = WORKER_GRACE_MS;
 }
 
 pid_t worker_process_pid(const struct worker_process *worker)
 {
 	return worker->pid;
+}
+
+/* ---- what follows ---- */
+
+static void do_refuse(struct worker_process *worker, const struct happening *what)
+{
+	(void)what;
+	worker_refuse(worker, "asked for what it may not ask", -EBADMSG);
+}
+
+static void do_start_app(struct worker_process *worker, const struct happening *what)
+{
+	app_begin(worker, what->wanted);
+}
+
+static void do_tell_app(struct worker_process *worker, const struct happening *what)
+{
+	worker_tell(worker,
+		&(struct control_message){.kind = CONTROL_APP_ENDED, .fd = -1, .end = *what->end});
+}
+
+static void do_tell_cut(struct worker_process *worker, const struct happening *what)
+{
+	app_tell_cut(worker, what->end);
+}
+
+static void do_flush_app(struct worker_process *worker, const struct happening *what)
+{
+	(void)what;
+	process_flush(worker->app);
+}
+
+static void do_wait_app(struct worker_process *worker, const struct happening *what)
+{
+	(void)what;
+	timer_set(worker->app_timer,
+		clock_after(clock_now_ms(), worker->agent->options->app_exit_grace_ms));
+}
+
+static void do_note_late(struct worker_process *worker, const struct happening *what)
+{
+	(void)what;
+	snprintf(worker->cut, sizeof worker->cut, "%g s after its reply (--app-exit-grace)",
+		(double)worker->agent->options->app_exit_grace_ms / 1000);
+}
+
+static void do_note_stop(struct worker_process *worker, const struct happening *what)
+{
+	(void)what;
+	snprintf(worker->cut, sizeof worker->cut, "when it was told to stop");
+}
+
+static void do_stop_worker(struct worker_process *worker, const struct happening *what)
+{
+	(void)what;
+	process_stop(worker->process, worker->grace_ms);
+}
+
+static void do_stop_app(struct worker_process *worker, const struct happening *what)
+{
+	(void)what;
+	process_stop(worker->app, worker->grace_ms);
+}
+
+static void do_kill_app(struct worker_process *worker, const struct happening *what)
+{
+	(void)what;
+	process_kill(worker->app);
+}
+
+static void do_spare_over(struct worker_process *worker, const struct happening *what)
+{
+	spare_ended(worker->agent, worker, what->end);
+}
+
+static void do_tell_ended(struct worker_process *worker, const struct happening *what)
+{
+	worker->ops->ended(worker->arg, worker, what->end);
+	spare_message_ended(worker->agent);
+}
+
+static void do_settle(struct worker_process *worker, const struct happening *what)
+{
+	(void)what;
+	worker_settle(worker);
+}
+
+/* In the order of the bits. */
+static void (*const does[])(struct worker_process *, const struct happening *) = {do_refuse,
+	do_start_app, do_tell_app, do_tell_cut, do_flush_app, do_wait_app, do_note_late,
+	do_note_stop, do_stop_worker, do_stop_app, do_kill_app, do_spare_over, do_tell_ended,
+	do_settle};
+
+static void happen(struct worker_process *worker, struct happening what)
+{
+	const struct worker_answer *answer = worker_answer(worker->step, what.event);
+
+	assert(!answer->never);
+	worker->step = answer->next;
+	for (size_t i = 0; i < sizeof does / sizeof does[0]; i++)
+		if (answer->todo & 1U << i)
+			does[i](worker, &what);
 }

@@ -383,7 +383,7 @@ static int zygote_launch(struct zygote *zygote, int theirs, struct reason *why)
 		.forks = true,
 		.ops = &zygote_ops,
 		.arg = zygote};
-	int r = app_start_fill(&start, agent, &program);
+	int r = app_start_fill(&start, agent, &program, NULL);
 
 	if (r == 0)
 		r = process_start(agent->set, &spec, &zygote->process, why);

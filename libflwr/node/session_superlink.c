@@ -117,6 +117,13 @@ static void do_fetch_fab(struct superlink *superlink, const struct node_action *
 		NULL);
 }
 
+/* One message is at work at a time. */
+static void do_run_overlaps(struct superlink *superlink, const struct node_action *action)
+{
+	(void)superlink;
+	(void)action;
+}
+
 static void do_start_worker(struct superlink *superlink, const struct node_action *action)
 {
 	struct task *task = NULL;
@@ -155,6 +162,7 @@ static void do_finished(struct superlink *superlink, const struct node_action *a
 static void (*const does[NODE_ACTION_N])(struct superlink *, const struct node_action *) = {
 	[NODE_FETCH_RUN] = do_fetch_run,
 	[NODE_FETCH_FAB] = do_fetch_fab,
+	[NODE_RUN_OVERLAPS] = do_run_overlaps,
 	[NODE_START_WORKER] = do_start_worker,
 	[NODE_STOP_WORKER] = do_stop_worker,
 	[NODE_PUSH_REPLY] = do_push_reply,

@@ -54,6 +54,9 @@ FIGURES = [
     ("app killed to error reply", "ms", "100 ms"),
     ("... our worker, to Python's SuperNode", "ms", "100 ms"),
     ("process isolation: tiny message, round trip", "ms", "1/3 of Python's"),
+    ("tiny messages a second, 1 worker", "1/s", ""),
+    ("tiny messages a second, 2 workers", "1/s", ""),
+    ("tiny messages a second, 4 workers", "1/s", "30"),
     ("large message there and back", "MiB/s", "4 times Python's"),
     ("... CPU time of the supervisor", "s", "1/8 of Python's"),
     ("... peak of the supervisor above idle", "MiB", "the message + 8 MiB"),
@@ -137,6 +140,41 @@ class Bench(Rounds):
             raise
         finally:
             federation.end()
+
+    def rates(self, programs):
+        """Messages that are all there from the beginning, as many at a time as there are workers; a
+        node of Python's works on one at a time."""
+        for figure, workers in [("1 worker", 1), ("2 workers", 2), ("4 workers", 4)]:
+            if programs == "python" and workers > 1:
+                return
+            options = {"--max-workers": workers} if programs == "ours" else {}
+            if workers > 1:
+                options["--parallel-in-run"] = True
+            federation, node = self.start(programs, None, **options)
+            try:
+                rate = self.rate(programs, workers)
+                self.add(f"tiny messages a second, {figure}", programs, rate)
+            except Exception:
+                print(node.text()[-5000:], file=sys.stderr)
+                raise
+            finally:
+                federation.end()
+
+    def rate(self, programs, workers):
+        standin = self.standin
+        wanted = workers * max(4, self.options.messages)
+
+        def all_of(number):
+            """The replies to so many messages that are sent at once."""
+            sent = [standin.send(sit="").id for _ in range(number)]
+            return [standin.wait_reply(id, 120) for id in sent]
+
+        all_of(workers + 1)  # the first one fetches and installs the app
+        start = time.time()
+        replies = all_of(wanted)
+        for reply in replies:
+            standin.check(programs, reply)
+        return wanted / (max(reply.came for reply in replies) - start)
 
     def crossed(self):
         """The app of our worker is killed, until a SuperNode of Python has the error reply, which it
@@ -231,15 +269,21 @@ def run(options, programs, binaries):
                 if options.native:
                     bench.round_native(each)
                     continue
+                if options.slots:
+                    bench.rates(each)
+                    continue
                 bench.warm(each)
                 if options.warm:
                     continue
                 bench.round(each)
                 bench.isolation(each)
+                bench.rates(each)
                 if each == "ours":
                     bench.crossed()
                 bench.restarts(each)
             imports.append(bench.imports())
+        if options.slots:
+            bench.FIGURES = bench.only({})
         if options.native:
             more = run_clients(bench, programs, fab)
     standin.close()
@@ -323,7 +367,7 @@ def main():
     else:
         measure = run_workers if options.workers else run
         lines = [] if options.release == "1.41" else measure(options, programs, binaries)
-        if options.release != "1.15":
+        if options.release != "1.15" and not options.slots:
             lines += [""] * bool(lines) + run_newest()
     text = "\n".join(lines) + "\n"
     print(text, end="")

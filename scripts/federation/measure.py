@@ -337,6 +337,9 @@ def parse(description):
         "--transports", action="store_true", help="instead: each transport of 1.15, and gRPC itself"
     )
     parser.add_argument(
+        "--slots", action="store_true", help="instead: messages a second with 1, 2 and 4 workers"
+    )
+    parser.add_argument(
         "--native", action="store_true", help="ours with an app in C, and clients in C"
     )
     parser.add_argument(

@@ -17,6 +17,7 @@ struct node *node_new(const struct node_options *options)
 	if (!node)
 		return NULL;
 	node->slots = options->slots;
+	node->parallel_in_run = options->parallel_in_run;
 	node->workers_come = options->workers_come;
 	node->without_fab = options->without_fab;
 	node->offer_ms = options->offer_ms;
@@ -74,23 +75,6 @@ static void reconcile_message(struct node *node, struct message *message, struct
 	}
 }
 
-/* Start the oldest READY messages, as far as there are slots. */
-static void start_ready(struct node *node, struct node_now now)
-{
-	unsigned used = 0;
-
-	for (const struct message *message = node->messages; message; message = message->next)
-		used += message->worker != WORKER_NONE;
-	for (struct message *message = node->messages; message; message = message->next) {
-		if (message->state != MESSAGE_READY)
-			continue;
-		if (used >= node->slots)
-			return;
-		message_start(node, message, now);
-		used += message->worker != WORKER_NONE;
-	}
-}
-
 /* Free what nobody needs any more. */
 static void sweep(struct node *node)
 {
@@ -118,7 +102,7 @@ void node_reconcile(struct node *node, struct node_now now)
 		if (run->state != RUN_BROKEN)
 			run->fail_code = 0;
 	}
-	start_ready(node, now);
+	queue_start(node, now);
 	sweep(node);
 }
 
@@ -165,11 +149,7 @@ void node_give_up(struct node *node, struct node_now now, const char *reason)
 
 bool node_wants_message(const struct node *node)
 {
-	unsigned at_hand = 0;
-
-	for (const struct message *message = node->messages; message; message = message->next)
-		at_hand += message->state < MESSAGE_SETTLED;
-	return node->registered && !node->closed && at_hand < node->slots;
+	return node->registered && !node->closed && queue_wants(node);
 }
 
 int64_t node_next_ms(const struct node *node)
@@ -228,6 +208,7 @@ static void action_fill(
 		break;
 	case NODE_FETCH_RUN:
 	case NODE_FETCH_FAB:
+	case NODE_RUN_OVERLAPS:
 	case NODE_ACTION_N:
 		break;
 	}
@@ -246,6 +227,7 @@ static bool owner_must(const struct message *message, enum node_action_kind kind
 		return message->state == MESSAGE_SETTLED;
 	case NODE_FETCH_RUN:
 	case NODE_FETCH_FAB:
+	case NODE_RUN_OVERLAPS:
 	case NODE_ACTION_N:
 		break;
 	}
@@ -282,6 +264,12 @@ static bool run_action(struct node *node, struct node_action *out)
 			*out = (struct node_action){.kind = NODE_FETCH_FAB,
 				.run_id = run->run_id,
 				.fab_hash = run->info.fab_hash};
+			return true;
+		}
+		if (run->want_overlap_told) {
+			run->want_overlap_told = false;
+			*out = (struct node_action){
+				.kind = NODE_RUN_OVERLAPS, .run_id = run->run_id};
 			return true;
 		}
 	}

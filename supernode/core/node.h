@@ -38,6 +38,10 @@
  * holds the slot. */
 #define NODE_WORKER_LEAVE_MS 60000
 
+/* Messages that are held beside those in slots: they wait for another one of their run. A node that
+ * took none of them would never see what lies behind them at the SuperLink, of another run. */
+#define NODE_AHEAD_MAX 32
+
 struct node;
 
 /* Contexts of run series without a run at hand that are kept, those that were left last; fewer,
@@ -52,7 +56,9 @@ enum message_form {
 
 struct node_options {
 	const struct value_map *node_config; /* copied */
-	unsigned slots;                      /* messages worked on at a time; 1 for now */
+	unsigned slots;                      /* messages worked on at a time */
+	bool parallel_in_run; /* messages of one run are worked on at once; the Context of the last
+				 one to be answered stays */
 	bool workers_come; /* process isolation: workers are not started, they ask for messages */
 	bool without_fab;  /* apps are the owner's own: FABs are not asked for, and a run's
 			      configuration is what was set for the run */
@@ -80,6 +86,7 @@ void node_free(struct node *node);
 enum node_action_kind {
 	NODE_FETCH_RUN, /* run_id -> node_run_fetched() */
 	NODE_FETCH_FAB, /* run_id, fab_hash; get, verify, read its manifest -> node_fab_fetched() */
+	NODE_RUN_OVERLAPS, /* run_id, for the log: several messages of it are at work; once a run */
 	NODE_START_WORKER, /* message, token, form -> node_worker_ended() and node_worker_gone() in
 			      the end */
 	NODE_STOP_WORKER,  /* message: its work is of no use any more */
@@ -120,8 +127,10 @@ void node_close(struct node *node);
 /* Answer every message that has no reply yet with error 8 and this sentence; stop their workers. */
 void node_give_up(struct node *node, struct node_now now, const char *reason);
 
-/* Shall the SuperLink be asked for a message? (registered, not closed, fewer messages without a
- * settled reply than slots: the next one is fetched while the last one's processes end) */
+/* Shall the SuperLink be asked for a message? (registered, not closed, and a slot would have
+ * nothing to do: the next one is fetched while the last one's processes end. Messages that wait
+ * for others of their run do not count, as long as there are not too many of them, nor too large
+ * ones.) */
 bool node_wants_message(const struct node *node);
 
 /*

@@ -110,6 +110,9 @@ struct node_run {
 	struct held_context *context; /* from RUN_READY on; before, what its series has left */
 	uint64_t reserved;            /* for bytes */
 	int64_t probe_ms, probe_gap_ms;
+	uint64_t served; /* grows with each start of the node: runs with lower ones are next */
+	bool overlaps;   /* several of its messages were at work at once */
+	bool want_overlap_told; /* the owner does not know it yet */
 	/* Its waiting messages fail with this code when the node reconciles; 0: they do not. It
 	 * lasts for a broken run only. */
 	int64_t fail_code;
@@ -129,6 +132,7 @@ struct held_fab {
 struct node {
 	struct value_map node_config;
 	unsigned slots;
+	bool parallel_in_run;
 	bool workers_come;
 	bool without_fab;
 	int64_t offer_ms;
@@ -139,6 +143,7 @@ struct node {
 	bool registered, closed, given_up;
 	uint64_t node_id;
 	uint64_t last_number;
+	uint64_t last_served; /* of the run that was served last */
 	struct reason give_up_why;
 	struct message *messages; /* in the order in which they came */
 	struct node_run *runs;
@@ -154,6 +159,17 @@ struct node {
  * no effect.
  */
 void node_reconcile(struct node *node, struct node_now now);
+
+/* ---- queue.c ---- */
+
+/* Does another message have to be answered before this one may be started? */
+bool queue_blocks(const struct node *node, const struct message *message);
+/* A new run has its turn behind all that wait, but for the one that was served last. */
+void queue_join(const struct node *node, struct node_run *run);
+/* Start what is READY and may be started, as far as there are slots. */
+void queue_start(struct node *node, struct node_now now);
+/* Has a slot nothing to do, and may more messages be held? */
+bool queue_wants(const struct node *node);
 
 /* ---- message.c ---- */
 

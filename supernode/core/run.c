@@ -38,6 +38,7 @@ int node_run_join(struct node *node, uint64_t run_id, struct node_run **out)
 		run->run_id = run_id;
 		run->next = node->runs;
 		node->runs = run;
+		queue_join(node, run);
 	}
 	run->messages++;
 	run->probe_gap_ms = NODE_RUN_PROBE_MS;

@@ -159,6 +159,8 @@ static enum outcome answer(struct node *node, struct message *message, struct no
 	message->runtime_s = (double)(now.ms - message->pulled_ms) / 1000.0;
 	message_answer(node, message, now, &outputs->reply, outputs->reserved + more);
 	outputs->reserved = 0;
+	/* The next message of the run may have a slot already. */
+	node_reconcile(node, now);
 	return OUTCOME_OK;
 }
 

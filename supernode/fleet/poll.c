@@ -161,6 +161,7 @@ static void answered(struct call *call, struct transport_result *result)
 	struct poll *poll = poll_of(call);
 	bool fat = result->too_large && result->outcome != OUTCOME_CANCELLED;
 	bool ok = result->outcome == OUTCOME_OK || fat;
+	bool came = result->outcome == OUTCOME_OK && poll->pulled.result == 0;
 
 	if (fat)
 		too_large(poll, &result->body);
@@ -170,8 +171,9 @@ static void answered(struct call *call, struct transport_result *result)
 		log_warn(log_of(poll), "SuperLink %s: a message came too late and is lost",
 			link_address(call->link));
 	pulled_done(&poll->pulled);
+	/* Where a message was, another one may be: this node asks again while it wants one. */
 	if (poll->ops->ended(poll->arg) && ok)
-		call_start_at(call, call->kind, pace_next(&poll->pace, clock_now_ms()));
+		call_start_at(call, call->kind, came ? 0 : pace_next(&poll->pace, clock_now_ms()));
 }
 
 #define POLL_KIND(ms, bytes)                                                                       \

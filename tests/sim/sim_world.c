@@ -31,7 +31,8 @@ void sim_init(struct sim_world *world, struct sim_objects *objects, uint64_t see
 	world->objects = objects;
 	world->seed = seed;
 	world->random = seed;
-	world->slots = 1 + (unsigned)sim_below(world, 3);
+	world->slots = 1 + (unsigned)sim_below(world, 5);
+	world->parallel = sim_one_in(world, 4);
 	world->workers_come = sim_one_in(world, 2);
 	world->now = (struct node_now){1000, 1.7e9};
 	world->quiet = !sim_one_in(world, 3);
@@ -43,6 +44,7 @@ void sim_init(struct sim_world *world, struct sim_objects *objects, uint64_t see
 	budget_init(&world->budget, world->tight ? 150000 : 1 << 24);
 	world->node = node_new(&(struct node_options){
 		.slots = world->slots,
+		.parallel_in_run = world->parallel,
 		.workers_come = world->workers_come,
 		.offer_ms = sim_one_in(world, 2) ? 50000 : 0,
 		.worker_timeout_ms = sim_one_in(world, 2) ? 100000 : 0,
@@ -81,6 +83,7 @@ static struct sim_context *context_of(struct sim_world *world, uint64_t run)
 void sim_forget_run(struct sim_world *world, uint64_t run)
 {
 	world->runs[run] = (struct sim_run){.series = world->runs[run].series};
+	memset(world->passed[run], 0, sizeof world->passed[run]);
 	if (world->runs[run].series)
 		return;
 	slices_done(&world->contexts[run].bytes);
@@ -146,6 +149,20 @@ static void do_fetch_fab(struct sim_world *world, const struct node_action *acti
 	world->runs[action->run_id].fab_asked = true;
 }
 
+static void do_run_overlaps(struct sim_world *world, const struct node_action *action)
+{
+	sim_check(world, action->run_id < SIM_RUNS && world->parallel && world->slots > 1);
+	sim_check(world, !world->runs[action->run_id].overlap_told);
+	world->runs[action->run_id].overlap_told = true;
+}
+
+static void note_turn(struct sim_world *world, uint64_t run)
+{
+	memset(world->passed[run], 0, sizeof world->passed[run]);
+	for (uint64_t other = 0; other < SIM_RUNS; other++)
+		world->passed[other][run] += other != run;
+}
+
 static void do_start(struct sim_world *world, const struct node_action *action)
 {
 	struct sim_message *message = known(world, action);
@@ -159,6 +176,7 @@ static void do_start(struct sim_world *world, const struct node_action *action)
 	sim_check(world, workers < world->slots);
 	message->started = true;
 	message->token = action->token;
+	note_turn(world, message->run);
 }
 
 static void do_stop(struct sim_world *world, const struct node_action *action)
@@ -221,6 +239,7 @@ static void do_finished(struct sim_world *world, const struct node_action *actio
 static void (*const does[NODE_ACTION_N])(struct sim_world *, const struct node_action *) = {
 	[NODE_FETCH_RUN] = do_fetch_run,
 	[NODE_FETCH_FAB] = do_fetch_fab,
+	[NODE_RUN_OVERLAPS] = do_run_overlaps,
 	[NODE_START_WORKER] = do_start,
 	[NODE_STOP_WORKER] = do_stop,
 	[NODE_PUSH_REPLY] = do_push,
@@ -282,6 +301,82 @@ static uint64_t spooled(const struct sim_world *world)
 	return bytes;
 }
 
+/* The runs that have a message which could be started now, but for a slot. */
+static void find_startable(struct sim_world *world, bool startable[SIM_RUNS])
+{
+	memset(startable, 0, SIM_RUNS * sizeof *startable);
+	for (const struct message *message = world->node->messages; message;
+		message = message->next) {
+		if (message->state == MESSAGE_READY && !queue_blocks(world->node, message))
+			startable[message->run->run_id] = true;
+	}
+}
+
+/* While a run waits for a slot each other run gets one at most. */
+static void check_turns(struct sim_world *world)
+{
+	bool startable[SIM_RUNS];
+
+	find_startable(world, startable);
+	for (uint64_t run = 0; run < SIM_RUNS; run++) {
+		for (uint64_t other = 0; other < SIM_RUNS; other++) {
+			sim_check(world, !startable[run] || world->passed[run][other] <= 1);
+			if (!startable[run])
+				world->passed[run][other] = 0;
+		}
+	}
+}
+
+static bool at_work(const struct message *message)
+{
+	return message->state >= MESSAGE_OFFERED && message->state < MESSAGE_REFUSED;
+}
+
+/* Messages of one run, and of one series, are at work one by one, those of one run in order. */
+static void check_order(struct sim_world *world)
+{
+	for (const struct message *message = world->node->messages; message;
+		message = message->next) {
+		if (!at_work(message) || world->parallel)
+			continue;
+		for (const struct message *other = world->node->messages; other;
+			other = other->next) {
+			if (other == message || other->state >= MESSAGE_REFUSED)
+				continue;
+			sim_check(world,
+				other->run != message->run ||
+					(!at_work(other) && other->number > message->number));
+			sim_check(world,
+				!at_work(other) || other->run->context != message->run->context);
+		}
+	}
+}
+
+/* What is held is bounded, and a slot that has nothing to do asks for more. */
+static void check_wants(struct sim_world *world, unsigned working, unsigned unsettled)
+{
+	bool wants = node_wants_message(world->node);
+
+	if (world->node->registered && !world->node->closed && unsettled == 0)
+		sim_check(world, wants);
+	if (unsettled >= world->slots + NODE_AHEAD_MAX || working >= world->slots)
+		sim_check(world, !wants);
+	if (world->slots == 1 && unsettled)
+		sim_check(world, !wants);
+}
+
+static void check_demand(struct sim_world *world)
+{
+	unsigned working = 0, unsettled = 0;
+
+	for (const struct message *message = world->node->messages; message;
+		message = message->next) {
+		unsettled += message->state < MESSAGE_SETTLED;
+		working += message->state < MESSAGE_SETTLED && message->worker != WORKER_NONE;
+	}
+	check_wants(world, working, unsettled);
+}
+
 /* Somebody will move the message on. */
 static void check_message(struct sim_world *world, const struct message *message)
 {
@@ -311,7 +406,10 @@ static void check_message(struct sim_world *world, const struct message *message
 	case MESSAGE_READY:
 		for (const struct message *m = world->node->messages; m; m = m->next)
 			used += m->worker != WORKER_NONE;
-		sim_check(world, message->run && used >= world->slots);
+		sim_check(world,
+			message->run &&
+				(used >= world->slots ||
+					(!world->parallel && queue_blocks(world->node, message))));
 		break;
 	case MESSAGE_OFFERED:
 		sim_check(world, world->workers_come && message->run && message->token);
@@ -351,6 +449,9 @@ void sim_invariants(struct sim_world *world)
 	/* The event itself has reconciled everything. */
 	for (const struct message *message = node->messages; message; message = message->next)
 		check_message(world, message);
+	check_order(world);
+	check_demand(world);
+	check_turns(world);
 	node_reconcile(world->node, world->now);
 	sim_check(world, node_next_action(world->node, &action) == 0);
 	sim_check(world, world->budget.used_bytes == held(node));

@@ -42,6 +42,7 @@ struct sim_message {
 struct sim_run {
 	uint64_t series; /* 0: of none */
 	bool info_asked, fab_asked;
+	bool overlap_told;
 };
 
 /* The last Context of a worker that was accepted, of a run or series. */
@@ -65,6 +66,9 @@ struct sim_world {
 	uint64_t node_id;            /* 0: not registered */
 	uint64_t next_id;
 	unsigned slots;
+	bool parallel; /* messages of one run may be at work at once */
+	unsigned passed[SIM_RUNS]
+		       [SIM_RUNS]; /* [a][b]: starts of b while a could start, and did not */
 	bool workers_come; /* process isolation: no worker is started, they ask for tokens */
 	bool quiet;        /* no allocation fails */
 	bool calm;         /* little goes wrong: more is brought to its end */

@@ -19,6 +19,7 @@
 /* The arguments that the stand-ins were called with, and the results that they give. */
 static struct {
 	work_poll_fn *got;
+	void (*channel)(void *arg, bool there);
 	attendance_unwanted_fn *unwanted;
 	void *attendant;
 	const struct worker_process_ops *worker; /* of the last one, as what follows */
@@ -97,6 +98,7 @@ int work_poll_new(struct loop *loop, struct rpc *rpc, struct log *log,
 	const struct work_poll_options *options, struct work_poll **out)
 {
 	world.got = options->got;
+	world.channel = options->channel;
 	*out = NULL;
 	return 0;
 }
@@ -113,7 +115,7 @@ void work_poll_stop(struct work_poll *poll)
 
 struct rpc_channel *work_poll_channel(const struct work_poll *poll)
 {
-	return NULL;
+	return (void *)&world;
 }
 
 void work_poll_free(struct work_poll *poll)
@@ -175,6 +177,7 @@ static int setup(void **state)
 	kit_clock_start(rig.loop);
 	rig.given = (struct clientapp_options){
 		.address = "127.0.0.1:9094", .launch = {.grace_ms = GRACE_MS}};
+	rig.bounds.workers = 1;
 	*state = &rig;
 	return 0;
 }
@@ -343,6 +346,100 @@ static void each_message_at_work_gets_the_grace(void **state)
 	worker_ends(PROCESS_EXITED, 0);
 	worker_is_gone();
 	assert_true(world.loop_stopped);
+}
+
+static void several_messages_are_asked_for_as_long_as_there_is_room(void **state)
+{
+	struct rig *rig = *state;
+	void *first;
+
+	rig->bounds.workers = 2;
+	start_with_message(rig);
+	first = world.worker_arg;
+	kit_clock_pass(0);
+	assert_int_equal(world.polls, 2);
+	world.got(rig->launcher, &(struct work){.token = 42});
+	kit_clock_pass(0);
+	assert_int_equal(world.starts, 2);
+	assert_int_equal(world.polls, 2);
+	/* The second one ends first. */
+	worker_ends(PROCESS_EXITED, 0);
+	worker_is_gone();
+	assert_int_equal(world.polls, 3);
+	world.worker_arg = first;
+	worker_ends(PROCESS_EXITED, 0);
+	worker_is_gone();
+	/* That question is still out. */
+	assert_int_equal(world.polls, 3);
+	assert_int_equal(world.replies, 0);
+}
+
+static void with_messages_at_work_it_stops_asking_and_waits_for_them(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->bounds.workers = 2;
+	start_with_message(rig);
+	kit_clock_pass(0);
+	launcher_stop(rig->launcher);
+	assert_int_equal(world.polls_stopped, 1);
+	assert_int_equal(kit_log_count(&rig->log, "stopping: the message at work gets"), 1);
+	world.got(rig->launcher, &(struct work){.token = 0});
+	kit_clock_pass(0);
+	assert_false(world.loop_stopped);
+	worker_ends(PROCESS_EXITED, 0);
+	worker_is_gone();
+	assert_true(world.loop_stopped);
+	assert_int_equal(world.polls, 2);
+}
+
+static void what_is_at_work_is_attended_again_when_the_supernode_is_back(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->bounds.workers = 2;
+	start_with_message(rig);
+	world.channel(rig->launcher, false);
+	assert_int_equal(world.attended_no_more, 1);
+	assert_int_equal(world.attended, 1);
+	world.channel(rig->launcher, true);
+	assert_int_equal(world.attended, 2);
+	worker_ends(PROCESS_EXITED, 0);
+	world.channel(rig->launcher, false);
+	world.channel(rig->launcher, true);
+	/* It is answered. */
+	assert_int_equal(world.attended, 2);
+}
+
+static void a_worker_that_hangs_is_stopped_and_answered_for(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->given.worker_timeout_ms = 7000;
+	start_with_message(rig);
+	kit_clock_pass(6999);
+	assert_int_equal(world.stops, 0);
+	kit_clock_pass(1);
+	assert_int_equal(world.stops, 1);
+	worker_ends(PROCESS_KILLED, 9);
+	worker_is_gone();
+	assert_string_equal(world.reason, "the worker took longer than --worker-timeout");
+	reply_is_taken();
+	assert_int_equal(world.polls, 2);
+	assert_int_equal(kit_log_count(&rig->log, "takes longer than --worker-timeout"), 1);
+}
+
+/* An app at its own end is no worker that hangs. */
+static void a_worker_that_has_answered_is_not_late(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->given.worker_timeout_ms = 7000;
+	start_with_message(rig);
+	worker_ends(PROCESS_EXITED, 0);
+	kit_clock_pass(8000);
+	assert_int_equal(world.stops, 0);
+	worker_is_gone();
 }
 
 static void run_once_ends_after_one_message(void **state)
@@ -585,6 +682,11 @@ int main(void)
 		TEST(what_is_wanted_no_more_is_stopped_and_not_answered),
 		TEST(each_message_at_work_has_its_own_end),
 		TEST(each_message_at_work_gets_the_grace),
+		TEST(several_messages_are_asked_for_as_long_as_there_is_room),
+		TEST(with_messages_at_work_it_stops_asking_and_waits_for_them),
+		TEST(what_is_at_work_is_attended_again_when_the_supernode_is_back),
+		TEST(a_worker_that_hangs_is_stopped_and_answered_for),
+		TEST(a_worker_that_has_answered_is_not_late),
 		TEST(run_once_ends_after_one_message),
 		TEST(stopped_without_a_message_it_ends_when_no_token_can_come),
 		TEST(a_token_that_comes_while_stopping_is_answered),

@@ -188,6 +188,11 @@ static void refused(void **state)
 			"--warm-idle has no effect with a token", EXIT_CODE_NONE},
 		{"flwr-clientapp --insecure --run-once --warm-idle 5",
 			"--warm-idle has no effect with --run-once", EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --run-once --max-workers 2",
+			"--max-workers has no effect with --run-once", EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --token 1 --worker-timeout 3",
+			"--worker-timeout has no effect with a token", EXIT_CODE_NONE},
+		{"flwr-clientapp --insecure --max-workers 0", "--max-workers", EXIT_CODE_NONE},
 	};
 	struct command command;
 

@@ -387,6 +387,8 @@ static void refused(void **state)
 		{"--isolation process --warm-idle 0",
 			"--warm-idle has no effect with --isolation process: give it to flwr-clientapp",
 			EXIT_CODE_NONE},
+		{"--parallel-in-run", "give --max-workers 2 or more", EXIT_CODE_NONE},
+		{"--max-workers 1025", "--max-workers", EXIT_CODE_NONE},
 		{"--clientapp-command x --warm-idle 1",
 			"--warm-idle has no effect with --clientapp-command", EXIT_CODE_NONE},
 		{"--native-app a/b=c.so:d:e-f", "must be the name of a function", EXIT_CODE_NONE},

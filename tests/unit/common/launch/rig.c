@@ -202,6 +202,19 @@ bool pid_exists(int pid)
 	return kill(pid, 0) == 0 || errno != ESRCH;
 }
 
+bool pid_sleeps(int pid)
+{
+	char path[32], state = '?';
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+	fclose(file);
+	return state == 'S';
+}
+
 void pidfd_until_end(int pidfd)
 {
 	struct pollfd wanted = {.fd = pidfd, .events = POLLIN};

@@ -70,6 +70,8 @@ extern const struct process_ops seen_ops;
 
 /* Is there a process (a zombie is one) with this number? */
 bool pid_exists(int pid);
+/* Does it wait for something? */
+bool pid_sleeps(int pid);
 
 /* Wait (not by the loop) until pid, a child or not, has ended; a test that waits too long fails. */
 void pidfd_until_end(int pidfd);

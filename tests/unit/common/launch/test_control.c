@@ -66,6 +66,7 @@ static void example(enum control_kind kind, int fd, struct control_message *out)
 			.stop = PROCESS_STOPPED,
 			.out_of_memory = true,
 			.never_ready = true,
+			.over_memory_limit = true,
 			.why = {"for this reason"}};
 		memset(out->end.tail, 'x', PROCESS_TAIL_BYTES);
 		break;
@@ -114,7 +115,8 @@ static void test_round_trip(void **state)
 			assert_int_equal(got.end.kind, sent.end.kind);
 			assert_int_equal(got.end.value, sent.end.value);
 			assert_int_equal(got.end.stop, sent.end.stop);
-			assert_true(got.end.out_of_memory && got.end.never_ready);
+			assert_true(got.end.out_of_memory && got.end.never_ready &&
+				    got.end.over_memory_limit);
 			assert_string_equal(got.end.why.text, sent.end.why.text);
 			assert_string_equal(got.end.tail, sent.end.tail);
 		}
@@ -284,20 +286,20 @@ static void test_refused(void **state)
 		const char *bytes;
 		size_t len, n_fds;
 	} cases[] = {
-		{"\6", 1, 0}, {"\1\1", 2, 0},                /* another version */
-		{"\6\6", 2, 0},                              /* no such kind */
-		{"\6\3x", 3, 0},                             /* something behind it */
-		{"\6\3", 2, 1},                              /* a descriptor where none belongs */
-		{"\6\1\1\0a\0\0\0\0", 9, 0},                 /* an app that has only a name */
-		{"\6\2\0", 3, 0},                            /* none where one belongs */
-		{"\6\2\0", 3, 2},                            /* two */
-		{"\6\2\0", 3, 8},                            /* more than there is room for */
-		{"\6\2\2", 3, 1},                            /* neither native nor not */
-		{"\6\4\3\0\0\0\0\0\0\0\0\0\0\0", 14, 0},     /* no such end */
-		{"\6\4\0\0\2\0\0\0\0\0\0\0\0\0", 14, 0},     /* neither true nor false */
-		{"\6\4\0\0\0\0\0\0\0\0\0\0\1\0\xff", 15, 0}, /* not UTF-8 */
-		{"\6\4\0\0\0\0\0\0\0\0\1\0\0\0\0", 15, 0},   /* a NUL inside */
-		{"\6\4\0\0\0\0\0\0\0\0\0\2\0\0", 14, 0},     /* longer than the text can be */
+		{"\6", 1, 0}, {"\1\1", 2, 0},                  /* another version */
+		{"\6\6", 2, 0},                                /* no such kind */
+		{"\6\3x", 3, 0},                               /* something behind it */
+		{"\6\3", 2, 1},                                /* a descriptor where none belongs */
+		{"\6\1\1\0a\0\0\0\0", 9, 0},                   /* an app that has only a name */
+		{"\6\2\0", 3, 0},                              /* none where one belongs */
+		{"\6\2\0", 3, 2},                              /* two */
+		{"\6\2\0", 3, 8},                              /* more than there is room for */
+		{"\6\2\2", 3, 1},                              /* neither native nor not */
+		{"\6\4\3\0\0\0\0\0\0\0\0\0\0\0\0", 15, 0},     /* no such end */
+		{"\6\4\0\0\2\0\0\0\0\0\0\0\0\0\0", 15, 0},     /* neither true nor false */
+		{"\6\4\0\0\0\0\0\0\0\0\0\0\0\1\0\xff", 16, 0}, /* not UTF-8 */
+		{"\6\4\0\0\0\0\0\0\0\0\0\1\0\0\0\0", 16, 0},   /* a NUL inside */
+		{"\6\4\0\0\0\0\0\0\0\0\0\0\2\0\0", 15, 0},     /* longer than the text can be */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)

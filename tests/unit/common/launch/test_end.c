@@ -25,6 +25,10 @@ static const struct {
 		"out of "
 		"memory.",
 		"killed by signal 9 (SIGKILL), out of memory"},
+	{END_APP, {.kind = PROCESS_KILLED, .value = SIGKILL, .over_memory_limit = true}, true, 8,
+		"The process that ran the ClientApp was killed by signal 9 (SIGKILL): it needed "
+		"more memory than it may have (--worker-memory).",
+		"killed by signal 9 (SIGKILL), over --worker-memory"},
 	{END_APP,
 		{.kind = PROCESS_KILLED,
 			.value = SIGTERM,

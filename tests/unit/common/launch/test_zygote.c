@@ -223,6 +223,16 @@ static void warm_up(struct rig *rig, struct keeper *keeper, const char *load)
 	until_forks(rig, 1);
 }
 
+/* Its pid. It is in its own session when it has become flwr-app-start. */
+static int stop_fork_ahead(struct rig *rig)
+{
+	int child = last_of(rig, "fork of the zygote: forked pid=");
+
+	kit_loop_until(rig->loop, getsid(child) == child);
+	assert_int_equal(kill(-child, SIGSTOP), 0);
+	return child;
+}
+
 /* ---- tests ---- */
 
 static void the_next_app_is_forked(void **state)
@@ -260,11 +270,10 @@ static void messages_at_once_have_forks_of_their_own(void **state)
 	begin(&keeper, "2", 4, &seen[0]);
 	begin(&keeper, "3", 4, &seen[1]);
 	begin(&keeper, "4", 4, &seen[2]);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		rig_until(rig, &seen[i].gone);
-	assert_true(was_forked(rig, "2"));
-	assert_true(was_forked(rig, "3"));
-	assert_true(was_forked(rig, "4"));
+		assert_true(was_forked(rig, (const char *[]){"2", "3", "4"}[i]));
+	}
 	keeper_free(&keeper);
 }
 
@@ -323,8 +332,7 @@ static void one_that_has_just_died_gets_no_app(void **state)
 
 	warm_up(rig, &keeper, loads);
 	zygote = zygote_of(rig);
-	child = last_of(rig, "fork of the zygote: forked pid=");
-	kit_loop_until(rig->loop, getsid(child) == child);
+	child = stop_fork_ahead(rig);
 	assert_int_equal(kill(zygote, SIGKILL), 0);
 	assert_int_equal(waitid(P_PID, (id_t)zygote, &info, WEXITED | WNOWAIT), 0);
 	assert_int_equal(kill(-child, SIGKILL), 0);
@@ -368,10 +376,7 @@ static void a_fork_that_hangs_is_given_up(void **state)
 	int child;
 
 	warm_up(rig, &keeper, loads);
-	child = last_of(rig, "fork of the zygote: forked pid=");
-	/* It is in its own session when it has become flwr-app-start. */
-	kit_loop_until(rig->loop, getsid(child) == child);
-	assert_int_equal(kill(-child, SIGSTOP), 0);
+	child = stop_fork_ahead(rig);
 	begin(&keeper, "2", 4, &seen);
 	kit_loop_until(rig->loop, strstr(rig_log(rig), " 2 out: start token"));
 	loop_step(rig->loop, 50);
@@ -535,6 +540,38 @@ static void a_forked_app_ends_with_its_worker(void **state)
 	keeper_free(&keeper);
 }
 
+/* Its worker is killed while the fork ahead is stopped, which then gets this signal. */
+static void lose_worker(struct rig *rig, int signal, const char *what_follows)
+{
+	struct keeper keeper;
+	struct seen seen;
+	int child, worker;
+
+	warm_up(rig, &keeper, loads);
+	child = stop_fork_ahead(rig);
+	worker = worker_process_pid(begin(&keeper, "2", 4, &seen));
+	rig_until_log(rig, " 2 out: start token");
+	kit_loop_until(rig->loop, pid_sleeps(worker));
+	loop_step(rig->loop, 0);
+	assert_int_equal(kill(worker, SIGKILL), 0);
+	kit_loop_until(rig->loop, seen.ended && !pid_exists(worker));
+	assert_false(seen.gone);
+	assert_int_equal(kill(-child, signal), 0);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(rig_log_count(rig, what_follows), 1);
+	keeper_free(&keeper);
+}
+
+static void an_app_comes_when_its_worker_has_ended(void **state)
+{
+	lose_worker(*state, SIGCONT, ": takes 2 app");
+}
+
+static void so_does_one_in_the_place_of_its_fork(void **state)
+{
+	lose_worker(*state, SIGKILL, "2 app: no fork of the zygote");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
 
 int main(void)
@@ -555,6 +592,8 @@ int main(void)
 		TEST(a_program_that_stops_has_none),
 		TEST(apps_of_another_user_are_forked),
 		TEST(a_forked_app_ends_with_its_worker),
+		TEST(an_app_comes_when_its_worker_has_ended),
+		TEST(so_does_one_in_the_place_of_its_fork),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,7 +153,8 @@ static void test_two_offers(void **state)
 	struct fixture f;
 	uint64_t first, message = 0;
 
-	fixture_open(&f, &(struct node_options){.slots = 2, .workers_come = true});
+	fixture_open(&f,
+		&(struct node_options){.slots = 2, .parallel_in_run = true, .workers_come = true});
 	first = offer_message(&f, 100);
 	give_message(&f, 1, 100);
 	assert_int_equal(offered(&f, f.now.ms), first);
@@ -467,7 +468,8 @@ static void test_run_over_while_offered(void **state)
 	struct fixture f;
 	uint64_t first;
 
-	fixture_open(&f, &(struct node_options){.slots = 2, .workers_come = true});
+	fixture_open(&f,
+		&(struct node_options){.slots = 2, .parallel_in_run = true, .workers_come = true});
 	first = offer_message(&f, 100);
 	give_message(&f, 1, 100);
 	get_token(&f);

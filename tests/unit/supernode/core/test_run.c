@@ -7,7 +7,7 @@ static void a_run_is_fetched_once_for_all_its_messages(void **state)
 {
 	struct fixture f;
 
-	fixture_new(&f, 3, 0);
+	fixture_open(&f, &(struct node_options){.slots = 3, .parallel_in_run = true});
 	give_message(&f, 1, 100);
 	give_message(&f, 1, 100);
 	expect(&f, NODE_FETCH_RUN);
@@ -20,6 +20,7 @@ static void a_run_is_fetched_once_for_all_its_messages(void **state)
 	give_fab(&f, 1, 100);
 	for (int i = 0; i < 3; i++)
 		expect(&f, NODE_START_WORKER);
+	expect(&f, NODE_RUN_OVERLAPS);
 	expect_nothing(&f);
 	fixture_done(&f);
 }

@@ -346,6 +346,7 @@ static int setup_with(const struct node_options *options, bool own_workers)
 	rig.node = node_new(&(struct node_options){
 		.node_config = &(struct value_map){0},
 		.slots = options->slots,
+		.parallel_in_run = options->parallel_in_run,
 		.workers_come = options->workers_come,
 		.budget = &rig.budget,
 		.random = next_random,
@@ -378,7 +379,9 @@ int rig_setup_own_workers(void **state)
 
 int rig_setup_offering(void **state)
 {
-	return setup_with(&(struct node_options){.slots = 2, .workers_come = true}, false);
+	return setup_with(
+		&(struct node_options){.slots = 2, .parallel_in_run = true, .workers_come = true},
+		false);
 }
 
 int rig_teardown(void **state)

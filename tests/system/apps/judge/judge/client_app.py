@@ -222,6 +222,37 @@ def shout(order, message, context):
     the_place_that_fails()
 
 
+def need(order, message, context):
+    """Uses so many bytes of memory."""
+    return records(metrics={"need": MetricRecord({"bytes": len(b"x" * order["number"])})})
+
+
+def multiply(order, message, context):
+    """How many children it can have at a time, of so many that it wants."""
+    children = []
+    try:
+        while len(children) < order["number"]:
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+                os._exit(0)
+            children.append(child)
+    except OSError:
+        pass
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return records(metrics={"children": MetricRecord({"n": len(children)})})
+
+
+def tell_gpu(order, message, context):
+    """Which GPUs it may use; it goes on until the other end of a named pipe says a word."""
+    if "pipe" in order:
+        wait_for(order, message, context)
+    known = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return records(configs={"known": ConfigRecord({"json": json.dumps(known)})})
+
+
 ORDERS = {
     "echo": echo,
     "context": tell_context,
@@ -243,6 +274,9 @@ ORDERS = {
     "large": large,
     "shout": shout,
     **traces.ORDERS,
+    "need": need,
+    "multiply": multiply,
+    "gpu": tell_gpu,
 }
 
 

@@ -1,0 +1,181 @@
+/*
+ * Control groups as plain files: what is written where. A directory stands for the kernel's; it has
+ * the files already that the kernel would make.
+ */
+#include "common/launch/group.h"
+#include "common/launch/limits.h"
+#include "rig.h"
+
+#include "common/base/files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const files[] = {"cgroup.procs", "cgroup.subtree_control", "cgroup.kill",
+	"memory.max", "memory.swap.max", "memory.oom.group", "memory.events", "cpu.max", "pids.max",
+	"pids.events"};
+
+static void put(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void holds(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	char *found = NULL;
+	size_t len;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	assert_int_equal(file_read(path, 4096, &found, &len), 0);
+	assert_string_equal(found, text);
+	free(found);
+}
+
+static void make_group(char path[256], const char *parent, const char *name)
+{
+	snprintf(path, 256, "%s%s%s", parent, name ? "/" : "", name ? name : "");
+	mkdir(path, 0755);
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		put(path, files[i], "");
+}
+
+static void an_app_gets_its_limits(void **state)
+{
+	const bool wanted[] = {true, true, true};
+	const uint64_t values[] = {1048576, 2, 7};
+	char top[] = "/tmp/group-XXXXXX", dir[256], leaf[256], app[256];
+	struct groups *groups = NULL;
+	struct group *group = NULL;
+	struct reason why = {.text = ""};
+
+	assert_non_null(mkdtemp(top));
+	make_group(dir, top, NULL);
+	make_group(leaf, top, "flwr-node");
+	make_group(app, top, "app-1");
+	put(dir, "cgroup.controllers", "cpuset cpu memory pids\n");
+	assert_int_equal(groups_new(dir, wanted, &groups, &why), 0);
+	for (size_t i = 0; i < GROUP_LIMIT_N; i++)
+		assert_true(groups_limit(groups, (enum group_limit)i));
+	assert_int_equal(group_new(groups, "app-1", values, &group, &why), 0);
+	holds(app, "memory.max", "1048576");
+	holds(app, "memory.swap.max", "0");
+	holds(app, "memory.oom.group", "1");
+	holds(app, "cpu.max", "200000 100000");
+	holds(app, "pids.max", "7");
+	assert_int_equal(group_add(group, 4711), 0);
+	holds(app, "cgroup.procs", "4711");
+	assert_non_null(strstr(group_procs(group), "/app-1/cgroup.procs"));
+	assert_int_equal(group_memory_kills(group), 0);
+	put(app, "memory.events", "low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 1\n");
+	put(app, "pids.events", "max 5\n");
+	assert_int_equal(group_memory_kills(group), 2);
+	assert_int_equal(group_pid_refusals(group), 5);
+	group_free(group);
+	groups_free(groups);
+	dir_remove(top);
+}
+
+static void controllers_that_are_missing_are_done_without(void **state)
+{
+	const bool wanted[] = {true, true, false};
+	const uint64_t values[] = {1048576, 2, 0};
+	char top[] = "/tmp/group-XXXXXX", dir[256], leaf[256], app[256];
+	struct groups *groups = NULL;
+	struct group *group = NULL;
+	struct reason why = {.text = ""};
+
+	assert_non_null(mkdtemp(top));
+	make_group(dir, top, NULL);
+	make_group(leaf, top, "flwr-node");
+	make_group(app, top, "app-1");
+	put(dir, "cgroup.controllers", "memory pids\n");
+	assert_int_equal(groups_new(dir, wanted, &groups, &why), 0);
+	holds(dir, "cgroup.subtree_control", "+memory");
+	assert_true(groups_limit(groups, GROUP_MEMORY));
+	assert_false(groups_limit(groups, GROUP_CPUS));
+	assert_false(groups_limit(groups, GROUP_PIDS));
+	assert_int_equal(group_new(groups, "app-1", values, &group, &why), 0);
+	holds(app, "cpu.max", "");
+	group_free(group);
+	groups_free(groups);
+	/* None of those that are needed. */
+	put(dir, "cgroup.controllers", "hugetlb\n");
+	assert_int_equal(groups_new(dir, wanted, &groups, &why), -EOPNOTSUPP);
+	assert_non_null(strstr(why.text, "none of the controllers"));
+	dir_remove(top);
+}
+
+static void what_cannot_be_divided_stays_as_it_was(void **state)
+{
+	const bool wanted[] = {true, false, false};
+	char top[] = "/tmp/group-XXXXXX", dir[256];
+	struct groups *groups = NULL;
+	struct reason why = {.text = ""};
+
+	assert_non_null(mkdtemp(top));
+	make_group(dir, top, NULL);
+	put(dir, "cgroup.controllers", "memory\n");
+	put(dir, "cgroup.procs", "4711\n");
+	/* The leaf has no file of members. */
+	assert_int_equal(groups_new(dir, wanted, &groups, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "cannot be divided"));
+	assert_int_equal(access(dir, F_OK), 0);
+	snprintf(dir, sizeof dir, "%s/flwr-node", top);
+	assert_int_equal(access(dir, F_OK), -1);
+	dir_remove(top);
+}
+
+static void without_groups_an_app_has_limits_of_its_own(void **state)
+{
+	struct rig *rig = *state;
+	const struct launch_options options = {.worker_memory_bytes = 1 << 30, .worker_pids = 9};
+	struct limits *limits = NULL;
+	struct app_limits app;
+	const char *words[APP_LIMITS_WORDS + 1] = {NULL};
+	struct reason why = {.text = ""};
+
+	assert_int_equal(limits_new(&(struct launch_options){.worker_pids = 0}, &limits, &why), 0);
+	assert_null(limits);
+	assert_int_equal(app_limits_init(NULL, 0, &app, &why), 0);
+	assert_ptr_equal(app_limits_words(&app, words), words);
+	assert_int_equal(limits_new(&options, &limits, &why), 0);
+	limits_tell(limits, 0, rig->log);
+	assert_int_equal(
+		rig_log_count(rig, "limits of each worker's app: 1073741824 bytes of memory"), 1);
+	assert_int_equal(app_limits_init(limits, 12345, &app, &why), 0);
+	if (!app.group) {
+		/* Nobody else runs as that user. */
+		assert_string_equal(app.data_bytes, "1073741824");
+		assert_string_equal(app.processes, "9");
+		assert_ptr_equal(app_limits_words(&app, words), words + 4);
+		assert_string_equal(words[0], "-d");
+		assert_string_equal(words[2], "-p");
+		assert_int_equal(rig_log_count(rig, "--worker-pids has no effect"), 1);
+	}
+	app_limits_done(&app);
+	limits_free(limits);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_app_gets_its_limits),
+		TEST(controllers_that_are_missing_are_done_without),
+		TEST(what_cannot_be_divided_stays_as_it_was),
+		TEST(without_groups_an_app_has_limits_of_its_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
