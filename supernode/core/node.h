@@ -257,14 +257,6 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
  * inline messages do. */
 void node_token_in_body(struct message *message);
 
-/*
- * The message at work whose worker shows its token in bodies and was given this object, or has
- * begun to give it back. Ids of objects are hashes of what a message says: only its worker names
- * them. run_id: the message's; 0: it is not known. NULL: there is none, or several.
- */
-struct message *node_message_of_object(
-	const struct node *node, uint64_t run_id, const struct object_id *id);
-
 /* Is there a message whose inputs were pulled, and whose worker shows the token in bodies (a push
  * with content may come)? Before a body is received. */
 bool node_expects_outputs(const struct node *node);

@@ -256,40 +256,6 @@ const struct held_message *node_instruction(const struct message *message)
 	return message->state == MESSAGE_WORKING ? &message->instruction : NULL;
 }
 
-static bool has_object(const struct object_set *set, const struct object_id *id)
-{
-	return set && object_tree_find(object_set_tree(set), id) >= 0;
-}
-
-/* The Message object has the message's id, also after the inputs were given up. */
-static bool names_object(const struct message *message, const struct object_id *id)
-{
-	char text[OBJECT_ID_TEXT_BYTES];
-
-	object_id_format(id, text);
-	return strcmp(message->instruction.envelope.metadata.message_id, text) == 0 ||
-	       (message->state == MESSAGE_WORKING &&
-		       has_object(message->instruction.objects, id)) ||
-	       has_object(node_reply_objects(message), id);
-}
-
-struct message *node_message_of_object(
-	const struct node *node, uint64_t run_id, const struct object_id *id)
-{
-	struct message *found = NULL;
-
-	for (struct message *message = node->messages; message; message = message->next) {
-		if (message->form != MESSAGE_OBJECTS || !message->in_body ||
-			!message_is_pulled(message) || !names_object(message, id) ||
-			(run_id && run_id != message->instruction.envelope.metadata.run_id))
-			continue;
-		if (found)
-			return NULL;
-		found = message;
-	}
-	return found;
-}
-
 /* The SuperLink takes content that is one object below the message's, or an error without any. */
 static bool is_reply(const struct held_message *reply)
 {

@@ -5,7 +5,6 @@
 #include "common/base/number.h"
 #include "common/message/app_codec.h"
 #include "common/message/instruction_codec.h"
-#include "common/message/object_calls_codec.h"
 #include "common/message/worker_api.h"
 
 #include <assert.h>
@@ -171,10 +170,13 @@ static struct message *admit_task(
 	return NULL;
 }
 
-/* The message of a task's token in a header; NULL: the request was refused. */
-static struct message *admit_header(struct admission *admission, struct request *request)
+/* The message of a task's token, which is not in the body; NULL: the request was refused. */
+static struct message *admit_token(struct admission *admission, struct request *request)
 {
-	return admit_task(admission, request, find_message(admission, request));
+	bool shown = method_of(request)->rule == ADMIT_SHOWN && !header_token(request);
+
+	return admit_task(admission, request,
+		shown ? find_held(admission, request) : find_message(admission, request));
 }
 
 /* Is its caller still there? Else the request was refused: nobody would learn what became of it. */
@@ -187,40 +189,16 @@ static bool admit_present(const struct admission *admission, struct request *req
 	return open;
 }
 
-/* The message of the object that a body names; NULL: of none. */
-static struct message *find_named(const struct admission *admission, const struct request *request)
-{
-	auto_(object_request_done) struct object_request what = {0};
-
-	if (object_request_decode(&request->body, &what))
-		return NULL;
-	return node_message_of_object(admission->node, what.run_id, &what.id);
-}
-
-/* The message of a call whose token, if it shows one, is in a header or in the body; NULL: of none.
- */
-static struct message *find_shown(
-	const struct admission *admission, const struct request *request, enum admission_rule rule)
-{
-	struct message *message;
-
-	if (rule == ADMIT_TEXT || header_token(request))
-		return admission_find(admission, request);
-	message = find_held(admission, request);
-	return message ? message : find_named(admission, request);
-}
-
-/* The same; its connection holds the token from now on. NULL: the request was refused. */
-static struct message *admit_shown(
-	struct admission *admission, struct request *request, enum admission_rule rule)
+/* The message of a task's token that was not shown before; NULL: the request was refused. */
+static struct message *admit_text(struct admission *admission, struct request *request)
 {
 	struct message *message =
-		admit_task(admission, request, find_shown(admission, request, rule));
+		admit_task(admission, request, admission_find(admission, request));
 	int r;
 
 	if (!message)
 		return NULL;
-	if (rule == ADMIT_TEXT && !header_token(request))
+	if (!header_token(request))
 		node_token_in_body(message);
 	r = admission_hold(admission, request, node_message_token(message));
 	if (r)
@@ -234,8 +212,8 @@ static struct message *admit_worker(
 {
 	if (!admit_present(admission, request))
 		return NULL;
-	return rule == ADMIT_WORKER ? admit_header(admission, request)
-				    : admit_shown(admission, request, rule);
+	return rule == ADMIT_TEXT ? admit_text(admission, request)
+				  : admit_token(admission, request);
 }
 
 /* false: the request was refused. */
@@ -362,7 +340,7 @@ static void admit_outputs(struct admission *admission, struct request *request)
 		return;
 	}
 	message = find_held(admission, request);
-	if (message && method_of(request)->rule != ADMIT_NUMBER &&
+	if (message && method_of(request)->rule == ADMIT_TEXT &&
 		node_message_form(message) != MESSAGE_OBJECTS)
 		message = NULL;
 	contents_admit(admission->contents, request, message);
@@ -382,7 +360,7 @@ static void call_admit(void *server, struct request *request)
 		admit_outputs(admission, request);
 		return;
 	}
-	message = admit_header(admission, request);
+	message = admit_token(admission, request);
 	if (!message)
 		return;
 	/* The caller's bytes are not limited from now on. */

@@ -48,17 +48,12 @@ enum admission_rule {
 	 */
 	/* The token of a task in a header, before the body is received. */
 	ADMIT_WORKER,
+	/* The same; without a header the one token that its connection has shown. */
+	ADMIT_SHOWN,
 	/* The token of a task in a header, or as the text that the body begins with (dialects 2 -
 	 * 4). Such a body of any size is received while outputs are expected, at once from a
 	 * connection that has shown one token, of the others one at a time. */
 	ADMIT_TEXT,
-	/*
-	 * The token of a task in a header; else the one that its connection has shown; else of the
-	 * message that has the object which the body names (dialects 2 - 4: the worker's connection
-	 * has ended since it showed the token, and it called on another one). Bodies of any size as
-	 * for ADMIT_TEXT.
-	 */
-	ADMIT_SHOWN,
 	/* The token of an inline message, a number in the body (dialect 1). Bodies of any size as
 	 * for ADMIT_TEXT; their content finds the message itself. */
 	ADMIT_NUMBER,
