@@ -487,8 +487,7 @@ int zygote_new(struct agent *agent, struct zygote **out)
 		return -ENOMEM;
 	zygote->agent = agent;
 	zygote->control = -1;
-	/* Packages that are installed for one app may be other ones than those that are there. */
-	zygote->learns = !agent->options->installs_dependencies;
+	zygote->learns = true;
 	zygote->late = timer_new(agent->loop, zygote_late, zygote);
 	zygote->idle = timer_new(agent->loop, zygote_idle, zygote);
 	if (!zygote->late || !zygote->idle) {

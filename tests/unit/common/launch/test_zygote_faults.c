@@ -1,6 +1,7 @@
 #include "zygote_rig.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 
 /* Before load(): what happens at the import of NAME is what is defined as at_import(). */
 #define AT_IMPORT(name)                                                                            \
@@ -13,8 +14,8 @@
 	"def load(): importlib.import_module = changed\n"
 
 static const char preload_misfit[] = AT_IMPORT("wave") "def at_import(): found.append(os.pipe())\n";
-static const char learnt_misfit[] =
-	AT_IMPORT("fractions") "def at_import(): found.append(os.pipe())\n";
+static const char learnt_misfit[] = AT_IMPORT(
+	"fractions") "def at_import(): found.append(os.pipe()); os.kill(os.getpid(), 19)\n";
 static const char learnt_hangs[] =
 	AT_IMPORT("fractions") "def at_import(): os.read(os.pipe()[0], 1)\n";
 static const char always_misfit[] = "def answer(self, data): raise zygote.Misfit('wave.x', 'so')\n"
@@ -64,10 +65,14 @@ static void after_a_misfit_one_is_given_back_too(void **state)
 {
 	struct rig *rig = *state;
 	struct keeper keeper;
+	siginfo_t info;
 	int zygote;
 
 	warm_up(rig, &keeper, learnt_misfit);
 	message(rig, &keeper, "2");
+	/* It says so when the message is over. */
+	assert_int_equal(waitid(P_PID, (id_t)zygote_of(rig), &info, WSTOPPED | WNOWAIT), 0);
+	assert_int_equal(kill(zygote_of(rig), SIGCONT), 0);
 	until_ready(rig, 2);
 	assert_int_equal(rig_log_count(rig, "the module fractions is not imported ahead"), 1);
 	zygote = zygote_of(rig);
@@ -105,6 +110,21 @@ static void a_learnt_import_that_hangs_is_not_tried_again(void **state)
 	keeper_free(&keeper);
 }
 
+/* An app may bring another version of whatever was imported ahead. */
+static void with_dependencies_that_apps_install_there_is_none(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+
+	keeper_init_with(&keeper, rig, "def load(): pass\n", true);
+	message(rig, &keeper, "1");
+	message(rig, &keeper, "2");
+	assert_false(was_forked(rig, "2"));
+	assert_int_equal(rig_log_count(rig, "zygote: started"), 0);
+	assert_int_equal(rig_log_count(rig, "no zygote: apps may install"), 1);
+	keeper_free(&keeper);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, rig_setup, rig_teardown)
 
 int main(void)
@@ -114,6 +134,7 @@ int main(void)
 		TEST(one_that_leaves_nothing_out_is_given_up),
 		TEST(after_a_misfit_one_is_given_back_too),
 		TEST(a_learnt_import_that_hangs_is_not_tried_again),
+		TEST(with_dependencies_that_apps_install_there_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,12 +54,18 @@ void __wrap_memory_pressure_free(struct memory_pressure *pressure)
 
 void keeper_init(struct keeper *keeper, struct rig *rig, const char *load)
 {
+	keeper_init_with(keeper, rig, load, false);
+}
+
+void keeper_init_with(struct keeper *keeper, struct rig *rig, const char *load, bool installs)
+{
 	char text[4096];
 
 	snprintf(text, sizeof text, "import os, socket\n%s%s", load, bridge);
 	script_new(keeper->script, text);
 	rig->launch = (struct launch_options){.python = "/usr/bin/python3",
 		.log_level = LOG_LEVEL_DEBUG,
+		.installs_dependencies = installs,
 		.app_exit_grace_ms = 300};
 	rig->paths = (struct launch_paths){.worker = (char *)LAUNCH_HELPER,
 		.start = (char *)APP_START,

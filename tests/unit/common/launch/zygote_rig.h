@@ -23,6 +23,8 @@ struct keeper {
 
 /* load: lines of Python that define load(), and come before the bridge's. */
 void keeper_init(struct keeper *keeper, struct rig *rig, const char *load);
+/* installs: apps may install dependencies. */
+void keeper_init_with(struct keeper *keeper, struct rig *rig, const char *load, bool installs);
 void keeper_free(struct keeper *keeper);
 
 /* Start the worker of a message. */
