@@ -16,6 +16,18 @@ static void agent_free_at_exit(struct agent **agent)
 	agent_free(*agent);
 }
 
+static bool wants_zygote(const struct agent *agent, const struct agent_options *options)
+{
+	if (!options->warm_python || !options->warm_idle_ms)
+		return false;
+	if (!options->launch->installs_dependencies)
+		return true;
+	/* One of another version may be what the app asks for. */
+	log_debug(agent->log,
+		"no zygote: apps may install other versions of what it would import ahead");
+	return false;
+}
+
 int agent_new(
 	struct loop *loop, struct log *log, const struct agent_options *options, struct agent **out)
 {
@@ -43,7 +55,7 @@ int agent_new(
 	r = fork_server_new(agent, &agent->fork_server);
 	if (r < 0)
 		return r;
-	r = options->warm_python && options->warm_idle_ms ? zygote_new(agent, &agent->zygote) : 0;
+	r = wants_zygote(agent, options) ? zygote_new(agent, &agent->zygote) : 0;
 	if (r < 0)
 		return r;
 	*out = take_pointer(&agent);

@@ -49,6 +49,10 @@ static int preload_check(struct launch_options *options, struct reason *why)
 			return reason_code(why, -EINVAL,
 				"--preload %s: it takes names of Python modules with commas between, or none alone",
 				*list);
+	if (options->preload.v[0] && options->installs_dependencies)
+		return reason_code(why, -EINVAL,
+			"--preload %s and --allow-runtime-dependency-installation: an app that asks for another version of a module would find the one that was imported ahead; leave one out",
+			options->preload.v[0]);
 	return 0;
 }
 

@@ -113,10 +113,20 @@ static void zygote_fail(struct zygote *zygote, const char *what)
 			"zygote: %s; the app of the next message starts without it", what);
 }
 
+/* What apps have had it import may be why it is no use. */
+static void learning_failed(struct zygote *zygote)
+{
+	if (!zygote->learning)
+		return;
+	zygote->learns = false;
+	text_done(&zygote->learned);
+}
+
 static void zygote_late(void *arg)
 {
 	struct zygote *zygote = arg;
 
+	learning_failed(zygote);
 	zygote_fail(zygote, "it does not come to an end with its imports");
 }
 
@@ -126,6 +136,11 @@ static void zygote_idle(void *arg)
 
 	log_debug(zygote->agent->log, "zygote: no message for a while, not kept");
 	zygote_drop(zygote);
+}
+
+static void idle_set(struct zygote *zygote)
+{
+	timer_set(zygote->idle, clock_after(clock_now_ms(), zygote->agent->warm_idle_ms));
 }
 
 static void memory_short(void *arg)
@@ -260,6 +275,21 @@ static void learned_forget(struct zygote *zygote, const char *package)
 	kept = (struct text){0};
 }
 
+/* Have fresh ones leave it out. Was it not left out already? */
+static bool refuse(struct zygote *zygote, const char *package)
+{
+	char line[160];
+
+	snprintf(line, sizeof line, "-%s\n", package);
+	if (zygote->refused.data && strstr(zygote->refused.data, line))
+		return false;
+	if (text_add(&zygote->refused, line, strlen(line)))
+		return false;
+	if (++zygote->n_refused >= ZYGOTE_REFUSED)
+		zygote->learns = false;
+	return true;
+}
+
 /* M: "MODULE\nWHY". It ends by itself. */
 static void take_misfit(struct zygote *zygote, char *text)
 {
@@ -267,12 +297,14 @@ static void take_misfit(struct zygote *zygote, char *text)
 	char package[128];
 
 	snprintf(package, sizeof package, "%.*s", (int)strcspn(module, "."), module);
+	/* Another one would be told the same. */
+	if (!refuse(zygote, package)) {
+		zygote_fail(zygote, "it imports a module that it was to leave out");
+		return;
+	}
 	log_info(zygote->agent->log, "zygote: the module %s is not imported ahead: %s", module,
 		text ? text : "");
 	learned_forget(zygote, package);
-	if (text_printf(&zygote->refused, "-%s\n", package) ||
-		++zygote->n_refused >= ZYGOTE_REFUSED)
-		zygote->learns = false;
 	zygote_drop(zygote);
 	zygote->again = true;
 }
@@ -346,10 +378,7 @@ static void zygote_ended(void *arg, struct process *process, const struct proces
 		log_debug(zygote->agent->log, "zygote pid=%d: %s", (int)process_pid(process), how);
 		return;
 	}
-	if (zygote->learning) {
-		zygote->learns = false;
-		text_done(&zygote->learned);
-	}
+	learning_failed(zygote);
 	snprintf(what, sizeof what, "%s", how);
 	zygote_fail(zygote, what);
 }
@@ -392,10 +421,13 @@ static int zygote_launch(struct zygote *zygote, int theirs, struct reason *why)
 	return r;
 }
 
+/* It goes by them in this order: what it is to leave out comes first. */
 static int names_fill(struct text *names, const struct zygote *zygote)
 {
 	int r = 0;
 
+	if (zygote->refused.len)
+		r = text_add(names, zygote->refused.data, zygote->refused.len);
 	for (const char *const *each = zygote->agent->options->preload.v; r == 0 && *each; each++) {
 		const char *name = *each;
 
@@ -406,8 +438,6 @@ static int names_fill(struct text *names, const struct zygote *zygote)
 			name += len + (name[len] == ',');
 		}
 	}
-	if (r == 0 && zygote->refused.len)
-		r = text_add(names, zygote->refused.data, zygote->refused.len);
 	if (r == 0 && zygote->learned.len)
 		r = text_add(names, zygote->learned.data, zygote->learned.len);
 	return r;
@@ -439,6 +469,7 @@ static void zygote_start(struct zygote *zygote)
 	if (r == 0)
 		r = zygote_import(zygote, names.data, names.len);
 	if (r == 0) {
+		idle_set(zygote);
 		zygote->pressure = memory_pressure_new(zygote->agent->loop, memory_short, zygote);
 		return;
 	}
@@ -456,8 +487,7 @@ int zygote_new(struct agent *agent, struct zygote **out)
 		return -ENOMEM;
 	zygote->agent = agent;
 	zygote->control = -1;
-	/* Packages that are installed for one app may be other ones than those that are there. */
-	zygote->learns = !agent->options->installs_dependencies;
+	zygote->learns = true;
 	zygote->late = timer_new(agent->loop, zygote_late, zygote);
 	zygote->idle = timer_new(agent->loop, zygote_idle, zygote);
 	if (!zygote->late || !zygote->idle) {
@@ -526,7 +556,7 @@ int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, con
 	if (!child)
 		return -EAGAIN;
 	r = zygote_child_begin(child, wanted, python, start);
-	timer_set(zygote->idle, clock_after(clock_now_ms(), zygote->agent->warm_idle_ms));
+	idle_set(zygote);
 	if (r == 0)
 		return 0;
 	zygote_child_drop(child);
@@ -537,7 +567,7 @@ void zygote_message_ended(struct zygote *zygote)
 {
 	if (zygote->off || !zygote->python)
 		return;
-	timer_set(zygote->idle, clock_after(clock_now_ms(), zygote->agent->warm_idle_ms));
+	idle_set(zygote);
 	if (!zygote->process)
 		zygote_start(zygote);
 	else if (zygote->dropped)

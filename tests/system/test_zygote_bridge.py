@@ -14,13 +14,21 @@ pytestmark = pytest.mark.ours
 
 BRIDGE = Path(__file__).parents[2] / "clientapp/run/bridge"
 
+# With an app that does what is in APP, as the bridge's main.py would have it done.
 MAIN = """
 import importlib.util, os, socket
 spec = importlib.util.spec_from_file_location("zygote", os.environ["BRIDGE"] + "/zygote.py")
 zygote = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(zygote)
+installed = zygote.places() + (os.environ["PACKAGES"] + "/",)
+zygote.places = lambda: installed
+
+def load():
+    import logging, tempfile, warnings
+
 sock = socket.socket(fileno=int(os.environ.pop("FLWR_APP_FD")))
-zygote.serve(sock, "/nowhere/flwr-app-start", lambda: None)
+fork = zygote.serve(sock, os.environ["START"], load)
+exec(os.environ["APP"])
 """
 
 # What a module does when it is imported, and what is said of it.
@@ -42,6 +50,23 @@ MISFITS = {
     "moves": ("import os\nos.chdir('/')", "it changes the directory"),
     "breaks_and_keeps": ("import os\nends = os.pipe()\nraise ValueError", "open"),
 }
+# What is done by a module that another app may not find imported.
+CHANGES = {
+    "sets_variable": ("import os\nos.environ['FLAG'] = 'on'", "the environment"),
+    "sets_path": ("import sys\nsys.path.append('/nowhere')", "sys.path"),
+    "does_at_exit": ("import atexit\natexit.register(print)", "an exit handler"),
+    "filters_warnings": ("import warnings\nwarnings.simplefilter('ignore')", "of warnings"),
+    "sets_level": ("import logging\nlogging.root.setLevel(10)", "logging"),
+    "adds_handler": (
+        "import logging\nlogging.root.addHandler(logging.NullHandler())",
+        "logging",
+    ),
+    "asks_for_folder": ("import tempfile\nfolder = tempfile.gettempdir()", "temporary files"),
+    "makes_folder": (
+        "import os, tempfile\nos.rmdir(tempfile.mkdtemp())",
+        "temporary files",
+    ),
+}
 FINE = {
     "fine": "null = open('/dev/null')\nlog = open(__file__ + '.log', 'a')",
     "broken": "raise ValueError('no good')",
@@ -56,16 +81,26 @@ def ask(tmp_path):
         (tmp_path / f"{name}.py").write_text(text + "\n", encoding="utf-8")
     for name, text in FINE.items():
         (tmp_path / f"{name}.py").write_text(text + "\n", encoding="utf-8")
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for name, (text, _) in CHANGES.items():
+        (packages / f"{name}.py").write_text(text + "\n", encoding="utf-8")
+    waits = tmp_path / "start"
+    waits.write_text("#!/bin/sh\nexec sleep 60\n", encoding="ascii")
+    waits.chmod(0o755)
     started = []
 
-    def start():
+    def start(app=""):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(60)
         env = {
             **os.environ,
             "BRIDGE": str(BRIDGE),
             "FLWR_APP_FD": str(theirs.fileno()),
-            "PYTHONPATH": str(tmp_path),
+            "PACKAGES": str(packages),
+            "START": str(waits),
+            "APP": app,
+            "PYTHONPATH": f"{tmp_path}:{packages}",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         process = subprocess.Popen(
@@ -81,9 +116,13 @@ def ask(tmp_path):
 
         def question(*names):
             ours.send(("I" + "\n".join(names)).encode())
-            answer = ours.recv(65536).decode()
+            try:
+                answer = ours.recv(65536).decode()
+            except ConnectionResetError:  # it has ended without a look at the question
+                answer = ours.recv(65536).decode()
             return answer[:1], answer[1:].split("\n")
 
+        process.control = ours
         return question, process
 
     yield start
@@ -127,3 +166,136 @@ def test_learns_what_is_installed(ask):
     letter, lines = question("-wave", "fine", "wave", "../fine", "colorsys")
     assert letter == "R"
     assert [line for line in lines if line.startswith("N")] == ["N colorsys"]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changes(ask, name):
+    """What one app has imported changes nothing for the others; what the operator names may."""
+    question, _ = ask()
+    assert question("colorsys", "+" + name)[0] == "R"
+    question, process = ask()
+    letter, lines = question(name)
+    assert letter == "M" and lines[0] == name
+    assert CHANGES[name][1] in lines[1]
+    assert process.wait(60) == 0
+
+
+def test_temporary_file(ask):
+    """It is noticed also when the directory is known already."""
+    question, _ = ask()
+    letter, lines = question("+asks_for_folder", "makes_folder")
+    assert letter == "M" and lines[0] == "makes_folder"
+
+
+def test_numpy_misfit(ask, tmp_path):
+    """Nobody can leave it out: so there is no zygote, and none is tried again."""
+    numpy = tmp_path / "packages" / "numpy"
+    numpy.mkdir()
+    (numpy / "__init__.py").touch()
+    (numpy / "random.py").write_text("import os\nends = os.pipe()\n", encoding="ascii")
+    question, _ = ask()
+    letter, lines = question()
+    assert letter == "U" and "numpy cannot be imported ahead: it keeps pipe" in lines[0]
+
+
+def test_ended_thread(ask, tmp_path):
+    """A thread that was waited for is none, though the kernel may still have it for a moment."""
+    text = "import threading\nfor _ in range(50):\n    t = threading.Thread(target=int)\n"
+    text += "    t.start()\n    t.join()\n"
+    (tmp_path / "packages" / "waits_for_thread.py").write_text(text, encoding="ascii")
+    question, _ = ask()
+    letter, lines = question("waits_for_thread")
+    assert letter == "R" and "N waits_for_thread" in lines
+
+
+def test_no_program(ask, tmp_path):
+    """An app cannot have a package's program run in it."""
+    package = tmp_path / "packages" / "program"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    for name in ("__main__.py", "other.py"):
+        text = f"open({str(tmp_path / 'ran')!r}, 'a').write(__name__ + ' ')\n"
+        (package / name).write_text(text, encoding="ascii")
+    question, _ = ask()
+    assert question("program.__main__", "program.other")[0] == "R"
+    assert (tmp_path / "ran").read_text(encoding="ascii") == "program.other "
+
+
+# ---- forks ----
+
+
+def run_app(process):
+    """Have it fork, and the fork begin: what the app says, in lines, and on its gate."""
+    gate, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, app = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with gate, ours, open(os.devnull, "wb") as null:
+        for each in (gate, ours):
+            each.settimeout(60)
+        with theirs:
+            fds = [theirs.fileno(), null.fileno(), null.fileno()]
+            socket.send_fds(process.control, [b"F"], fds)
+            assert gate.recv(64) == b"P"
+        gate.send(b"G")
+        assert gate.recv(64) == b"R"
+        with app:
+            socket.send_fds(gate, [b"B"], [app.fileno()])
+        assert gate.recv(64) == b"B"
+        first, *said = ours.recv(65536).decode().split("\n")
+        told = gate.recv(65536).decode()
+    os.kill(int(first), signal.SIGKILL)
+    os.waitpid(int(first), 0)
+    return said, told
+
+
+SAYS = "fork.socket.send(f'{os.getppid()}\\n'.encode() + '\\n'.join(said).encode())\n"
+
+
+def test_descriptors_of_programs(ask):
+    """A program that an app executes has neither gate nor socket of it."""
+    app = "import subprocess\nlisting = ['ls', '-l', '/proc/self/fd']\n"
+    app += "done = subprocess.run(listing, close_fds=False, stdout=subprocess.PIPE, check=True)\n"
+    app += "said = done.stdout.decode().splitlines()\n" + SAYS
+    question, process = ask(app)
+    assert question()[0] == "R"
+    said, _ = run_app(process)
+    assert any("/dev/null" in line for line in said)
+    assert not any("socket:" in line for line in said)
+
+
+def test_make_way(ask, tmp_path):
+    """Only for what the app's folder has as a module."""
+    folder = tmp_path / "app"
+    for name in ("colorsys", "wave"):
+        (folder / name).mkdir(parents=True)
+    (folder / "wave" / "__init__.py").touch()
+    for name in ("stringprep.md", "tabnanny.py"):
+        (folder / name).touch()
+    app = f"import sys\nfork.make_way({str(folder)!r})\n"
+    app += "names = ['colorsys', 'stringprep', 'tabnanny', 'wave']\n"
+    app += "said = [name for name in names if name in sys.modules]\n" + SAYS
+    question, process = ask(app)
+    assert question("colorsys", "stringprep", "tabnanny", "wave")[0] == "R"
+    assert run_app(process)[0] == ["colorsys", "stringprep"]
+
+
+def test_tells_imports(ask, tmp_path):
+    """But no program."""
+    package = tmp_path / "packages" / "program"
+    package.mkdir()
+    for name in ("__init__.py", "__main__.py"):
+        (package / name).touch()
+    app = "import colorsys, program.__main__\nsaid = []\n" + SAYS + "fork.tell_imports()\n"
+    question, process = ask(app)
+    assert question()[0] == "R"
+    told = run_app(process)[1]
+    assert told[0] == "L"
+    assert sorted(told[1:].split()) == ["colorsys", "program"]
+
+
+def test_imports_that_cannot_be_told(ask):
+    """The app ends as it would."""
+    app = "import sys\nsaid = []\n" + SAYS
+    app += "sys.modules[3] = sys\nfork.tell_imports()\nfork.gate.send(b'end')\n"
+    question, process = ask(app)
+    assert question()[0] == "R"
+    assert run_app(process)[1] == "end"

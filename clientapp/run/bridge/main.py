@@ -63,13 +63,14 @@ def receive_task(sock):
     import socket
 
     try:
-        data, fds, _, _ = socket.recv_fds(sock, 64, 1, socket.MSG_CMSG_CLOEXEC)
+        data, fds, _, _ = socket.recv_fds(sock, 64, 1)
     except ConnectionError:
         data = b""
     if not data:
         sys.exit(0)  # the worker has gone, so there is nothing to do and nobody to tell
     if int.from_bytes(data[:4], "little") != TASK or len(fds) != 1:
         sys.exit("app process: what came from the worker is no task")
+    os.set_inheritable(fds[0], False)  # recv_fds() passes no flags on
     return fds[0]
 
 

@@ -24,11 +24,14 @@ import socket
 import sys
 import sysconfig
 import threading
+import time
 
 DATAGRAM_MAX = 32768
 SETTING_PDEATHSIG, SETTING_DUMPABLE, SETTING_NAME, SETTING_SUBREAPER = 1, 4, 15, 36  # of prctl()
 CLONE_PARENT = 0x8000
 CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}  # the numbers of the system call
+THREAD_END_S = 0.05  # a thread that was waited for may be there a little longer
+WARNING = 30  # the level of logging that is not set up
 HARMLESS = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
 
 libc = ctypes.PyDLL(None, use_errno=True)
@@ -61,7 +64,12 @@ def keeps_threads():
     if pid == 0:
         libc._exit(0)
     os.waitpid(pid, 0)
-    return count_threads() > 1
+    latest = time.monotonic() + THREAD_END_S
+    while count_threads() > 1:
+        if time.monotonic() > latest:
+            return True
+        time.sleep(0.001)
+    return False
 
 
 def open_files():
@@ -92,11 +100,32 @@ def handlers():
     return [signal.getsignal(number) for number in range(1, 32)]
 
 
-class State:
-    """What an import must leave as it is."""
+def settings():
+    """{what a change of it is: its value} of what all code of a process shares."""
+    find = sys.modules.get
+    root = getattr(find("logging"), "root", None)
+    return {
+        "it changes the environment": dict(os.environ),
+        "it changes sys.path": list(sys.path),
+        "it registers an exit handler": getattr(atexit, "_ncallbacks", int)(),
+        "it changes the filters of warnings": list(getattr(find("warnings"), "filters", ())),
+        "it sets up logging": (root.level, list(root.handlers)) if root else (WARNING, []),
+        "it uses the directory of temporary files": [
+            getattr(find("tempfile"), name, None) for name in ("tempdir", "_name_sequence")
+        ],
+    }
 
-    def __init__(self):
+
+class State:
+    """What an import must leave as it is. What an app has imported is there for all others, which
+    know nothing of it: so it must leave the settings of the process, too, when it is learnt. What
+    an operator has named may change them."""
+
+    def __init__(self, learnt):
         self.files, self.handlers, self.folder = open_files(), handlers(), os.getcwd()
+        if learnt and "tempfile" in sys.modules:
+            sys.modules["tempfile"]._name_sequence = None  # made again with the next name
+        self.settings = settings() if learnt else {}
 
     def complaint(self):
         """What has changed, as the end of a sentence; None: nothing."""
@@ -109,7 +138,10 @@ class State:
                 return f"it keeps {target} open"
         if handlers() != self.handlers:
             return "it handles a signal"
-        return "it changes the directory" if os.getcwd() != self.folder else None
+        if os.getcwd() != self.folder:
+            return "it changes the directory"
+        now = settings() if self.settings else {}
+        return next((what for what in now if now[what] != self.settings[what]), None)
 
 
 # ---- modules ----
@@ -138,6 +170,13 @@ def is_installed(spec):
     return spec.origin in ("built-in", "frozen") or spec.origin.startswith(places())
 
 
+def is_in(folder, name):
+    """Would this name be imported from the folder, if it comes first? (A folder without
+    __init__.py comes after all that is installed.)"""
+    spec = importlib.machinery.PathFinder.find_spec(name, [folder])
+    return spec is not None and spec.loader is not None
+
+
 def depends():
     """Lines of files that change when packages are installed or removed."""
     lines = []
@@ -153,6 +192,11 @@ def package_of(name):
     return name.partition(".")[0]
 
 
+def is_program(name):
+    """Would its import run a program?"""
+    return "__main__" in name.split(".")
+
+
 class Modules:
     """base: modules that each app process has before its app is loaded; known: modules that a fork
     need not tell of; refused: packages that stay out."""
@@ -163,19 +207,22 @@ class Modules:
     def make_way(self, folder):
         """Forget what was imported ahead where this folder, which comes first when its app imports,
         has something of that name."""
+        ahead = [name for name in sys.modules if name in self.known and name not in self.base]
         names = set()
         with contextlib.suppress(OSError):  # the app will not be found, either
             names.update(entry.partition(".")[0] for entry in os.listdir(folder))
-        for name in list(sys.modules):
-            if package_of(name) in names and name in self.known and name not in self.base:
+        names.intersection_update(map(package_of, ahead))
+        names = {name for name in names if is_in(folder, name)}
+        for name in ahead:
+            if package_of(name) in names:
                 del sys.modules[name]
 
     def note(self):
         self.known.update(sys.modules)
 
-    def import_checked(self, name, load):
+    def import_checked(self, name, load, learnt=False):
         """Import by load(); Misfit when no fork could live with what it did."""
-        state = State()
+        state = State(learnt)
         try:
             load()
         finally:
@@ -183,14 +230,14 @@ class Modules:
             if complaint:
                 raise Misfit(name, complaint)
 
-    def import_one(self, name):
+    def import_one(self, name, learnt):
         """Import it, if it is installed: was it new?"""
         package = package_of(name)
         if package not in sys.modules:
             if not is_installed(importlib.machinery.PathFinder.find_spec(package)):
                 return False
         try:
-            self.import_checked(name, lambda: importlib.import_module(name))
+            self.import_checked(name, lambda: importlib.import_module(name), learnt)
         except Misfit:
             raise
         except BaseException:  # also what ends a program
@@ -215,11 +262,11 @@ class Modules:
                 self.refused.add(name)
                 continue
             self.known.add(name)
-            if name in sys.modules or package_of(name) in self.refused:
+            if name in sys.modules or is_program(name) or package_of(name) in self.refused:
                 continue
             if sign:
                 self.import_named(name)
-            elif self.import_one(name):
+            elif self.import_one(name, learnt=True):
                 learned.append(name)
         self.note()
         return learned
@@ -231,6 +278,7 @@ class Modules:
             for name, module in list(sys.modules.items())
             if name not in self.known
             and name.isascii()
+            and not is_program(name)
             and package_of(name) not in self.refused
             and getattr(getattr(module, "__spec__", None), "name", None) == name
             and is_installed(module.__spec__)
@@ -308,7 +356,14 @@ def parent(gate, start, out, err):
     os.close(executed)
     if os.getppid() != own:
         os._exit(0)
-    libc.prctl(SETTING_DUMPABLE, 1, 0, 0, 0)
+
+
+def receive(sock, most):
+    """A datagram, and at most so many descriptors, which no program that is executed has."""
+    data, fds, _, _ = socket.recv_fds(sock, DATAGRAM_MAX, most)
+    for fd in fds:
+        os.set_inheritable(fd, False)  # recv_fds() passes no flags on
+    return data, fds
 
 
 class Fork:
@@ -321,7 +376,7 @@ class Fork:
         """Wait for the app."""
         renew()
         self.gate.send(b"R")
-        data, fds, _, _ = socket.recv_fds(self.gate, DATAGRAM_MAX, 1, socket.MSG_CMSG_CLOEXEC)
+        data, fds = receive(self.gate, 1)
         if data[:1] != b"B" or len(fds) != 1:
             os._exit(0)  # it is not wanted
         for setting in data[1:].split(b"\0"):
@@ -336,17 +391,17 @@ class Fork:
         self.modules.make_way(folder)
 
     def tell_imports(self):
-        """So that later forks have them."""
-        names = self.modules.new()
+        """So that later forks have them. An app may have left sys.modules in any state."""
+        with contextlib.suppress(Exception):
+            self.tell(self.modules.new())
+
+    def tell(self, names):
         while names:
             text = "L"
             while names and len(text) + len(names[0]) + 1 < DATAGRAM_MAX:
                 text += names.pop(0) + "\n"
             self.gate.setblocking(False)
-            try:
-                self.gate.send(text.encode("ascii"))
-            except OSError:
-                return  # another time
+            self.gate.send(text.encode("ascii"))  # if it cannot be, another time
 
 
 class Zygote:
@@ -378,7 +433,11 @@ class Zygote:
             raise Unfit(f"flwr cannot be imported ahead: {ex.why}") from ex
         except Exception as ex:
             raise Unfit(f"flwr cannot be imported: {type(ex).__name__}") from ex
-        self.modules.import_one("numpy.random")  # later releases of numpy import it when it is used
+        try:
+            # Later releases of numpy import it when it is used.
+            self.modules.import_one("numpy.random", learnt=False)
+        except Misfit as ex:
+            raise Unfit(f"numpy cannot be imported ahead: {ex.why}") from ex
         self.modules.note()
         self.modules.base = set(sys.modules)
         self.leaving.arm()
@@ -415,14 +474,13 @@ class Zygote:
         self.control.close()
         os.close(fds[1])
         os.close(fds[2])
+        libc.prctl(SETTING_DUMPABLE, 1, 0, 0, 0)  # others of the user may look from here on
         return Fork(gate, self.modules)
 
     def serve(self):
         """Until the agent has gone, which ends the process; returns a Fork in each fork."""
         while True:
-            data, fds, _, _ = socket.recv_fds(
-                self.control, DATAGRAM_MAX, 3, socket.MSG_CMSG_CLOEXEC
-            )
+            data, fds = receive(self.control, 3)
             if not data:
                 os._exit(0)
             if data[:1] == b"I":
