@@ -83,7 +83,8 @@ static struct sim_context *context_of(struct sim_world *world, uint64_t run)
 void sim_forget_run(struct sim_world *world, uint64_t run)
 {
 	world->runs[run] = (struct sim_run){.series = world->runs[run].series};
-	memset(world->passed[run], 0, sizeof world->passed[run]);
+	for (uint64_t other = 0; other < SIM_RUNS; other++)
+		world->passed[other][run] = world->passed[run][other] = 0;
 	if (world->runs[run].series)
 		return;
 	slices_done(&world->contexts[run].bytes);
@@ -156,13 +157,6 @@ static void do_run_overlaps(struct sim_world *world, const struct node_action *a
 	world->runs[action->run_id].overlap_told = true;
 }
 
-static void note_turn(struct sim_world *world, uint64_t run)
-{
-	memset(world->passed[run], 0, sizeof world->passed[run]);
-	for (uint64_t other = 0; other < SIM_RUNS; other++)
-		world->passed[other][run] += other != run;
-}
-
 static void do_start(struct sim_world *world, const struct node_action *action)
 {
 	struct sim_message *message = known(world, action);
@@ -176,7 +170,7 @@ static void do_start(struct sim_world *world, const struct node_action *action)
 	sim_check(world, workers < world->slots);
 	message->started = true;
 	message->token = action->token;
-	note_turn(world, message->run);
+	world->starts[message->run]++;
 }
 
 static void do_stop(struct sim_world *world, const struct node_action *action)
@@ -319,12 +313,17 @@ static void check_turns(struct sim_world *world)
 
 	find_startable(world, startable);
 	for (uint64_t run = 0; run < SIM_RUNS; run++) {
+		bool waits = startable[run] && world->waited[run] && !world->starts[run];
+
 		for (uint64_t other = 0; other < SIM_RUNS; other++) {
-			sim_check(world, !startable[run] || world->passed[run][other] <= 1);
-			if (!startable[run])
-				world->passed[run][other] = 0;
+			unsigned *passed = &world->passed[run][other];
+
+			*passed = waits ? *passed + world->starts[other] : 0;
+			sim_check(world, *passed <= 1);
 		}
 	}
+	memcpy(world->waited, startable, sizeof startable);
+	memset(world->starts, 0, sizeof world->starts);
 }
 
 static bool at_work(const struct message *message)

@@ -69,6 +69,8 @@ struct sim_world {
 	bool parallel; /* messages of one run may be at work at once */
 	unsigned passed[SIM_RUNS]
 		       [SIM_RUNS]; /* [a][b]: starts of b while a could start, and did not */
+	unsigned starts[SIM_RUNS]; /* in this step; actions have not the order of turns */
+	bool waited[SIM_RUNS];     /* it could start when the step began */
 	bool workers_come; /* process isolation: no worker is started, they ask for tokens */
 	bool quiet;        /* no allocation fails */
 	bool calm;         /* little goes wrong: more is brought to its end */
