@@ -46,7 +46,7 @@ static void messages_at_once_have_forks_of_their_own(void **state)
 	struct keeper keeper;
 	struct seen seen[3];
 
-	warm_up(rig, &keeper, loads);
+	warm_up(rig, &keeper, loads_all); /* while it learns it cannot fork */
 	begin(&keeper, "2", 4, &seen[0]);
 	begin(&keeper, "3", 4, &seen[1]);
 	begin(&keeper, "4", 4, &seen[2]);
@@ -132,6 +132,8 @@ static void one_that_hangs_is_given_up(void **state)
 
 	warm_up(rig, &keeper, loads_all);
 	zygote = zygote_of(rig);
+	/* It has closed what it handed to its fork, and waits. */
+	kit_loop_until(rig->loop, pid_sleeps(zygote));
 	assert_int_equal(kill(zygote, SIGSTOP), 0);
 	message(rig, &keeper, "2");
 	/* The fork ahead served the second message; the third waits for one. */
