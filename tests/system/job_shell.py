@@ -1,5 +1,5 @@
-"""job_shell.py PROGRAM: a shell with one job, in the foreground of the terminal that its stdin is. Says
-when the job and the program below it have stopped, and lets it go on; says how it has ended."""
+"""job_shell.py PROGRAM: a shell with one job, in the foreground of the terminal that its stdin is.
+Says when the job and the program below it have stopped, and lets it go on; says how it ended."""
 
 import fcntl
 import os

@@ -1,5 +1,5 @@
-"""The reaper that our programs start as: whatever ends, nothing is left below it. No SuperLink is there;
-a stand-in is in the program's place where that does not matter."""
+"""The reaper that our programs start as: whatever ends, nothing is left below it. No SuperLink is
+there; a stand-in is in the program's place where that does not matter."""
 
 import json
 import os
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.ours
 HERE = Path(__file__).parent
 SECONDS = 30
 TREE = 200
-# Of each kind of end: 200 in all with scripts/test --chaos.
+# Of each kind of end: 240 in all with scripts/test --chaos.
 TRIES = 40 if os.environ.get("FLWR_TEST_CHAOS") else 3
 SANITIZED = os.environ.get("FLWR_SANITIZE") == "1"
 
@@ -206,7 +206,7 @@ ASK_RESTART = "import os; os.write(int(os.environ['FLWR_REAPER'].split(':')[1]),
 
 
 def test_restart(standin, tmp_path):
-    """A program that wants it is started again after it was killed and after an error; 0 is the end."""
+    """Started again, when it wants that, after it was killed and after an error; 0 is the end."""
     count = tmp_path / "count"
     process = standin.start(
         f"{ASK_RESTART}"
@@ -248,7 +248,7 @@ def test_other_children(standin):
     process = standin.guard.start("shell", ["/bin/sh", "-c", shell], dict(os.environ))
     assert process.wait() == 0
     before = int(process.find(r"^before (\d+)").group(1))
-    assert process.find(r": 1 process that it left was ended$")
+    assert process.find(r": [12] process(es)? that it left (was|were) ended$")  # sh, a zombie
     assert not alive(int(process.find(r"^left (\d+)").group(1)))
     assert alive(before)
     os.kill(before, signal.SIGKILL)
@@ -313,7 +313,7 @@ def program_killed(tree):
 
 
 def program_killed_alone(tree):
-    """What would end the tree beside the reaper cannot: the worker's place, and the app's parent."""
+    """What else would end the tree cannot: what is in a worker's place, and the app's parent."""
     (keeper,) = children_of(tree.program)
     for pid in (*children_of(keeper), keeper):
         os.kill(pid, signal.SIGSTOP)

@@ -1,6 +1,6 @@
-"""tree.py NUMBER FIFO [ANYTHING ...]: starts so many processes in all, which do not want to end: they ignore
-SIGTERM, have sessions of their own, fork on. Each holds FIFO open for writing, and has written a byte
-to it when it is there: its reader sees the end of the last one."""
+"""tree.py NUMBER FIFO [ANYTHING ...]: starts so many processes in all, which do not want to end:
+they ignore SIGTERM, have sessions of their own, fork on. Each holds FIFO open for writing, and has
+written a byte to it when it is there: its reader sees the end of the last one."""
 
 import os
 import signal
