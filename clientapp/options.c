@@ -73,6 +73,7 @@ static const struct row rows[] = {
 	{BOTH, LAUNCH_ROW_APP_EXIT_GRACE(LAUNCH)},
 	{BOTH, LAUNCH_ROW_WARM_IDLE(LAUNCH)},
 	{BOTH, LAUNCH_ROW_PRELOAD(LAUNCH)},
+	{BOTH, LAUNCH_ROW_RESTART(LAUNCH)},
 	{BOTH, LAUNCH_ROW_APP_OUTPUT(LAUNCH)},
 	{BOTH, ROW_FLAG("signed-apps", AT(signed_apps),
 		       "Refuse an installed app that is not as its SuperNode got it; for one with --trusted-entities.")},
@@ -213,6 +214,10 @@ static int check_token(struct clientapp_options *options, struct reason *why)
 	if ((options->token_text || options->run_once) && launch_options_preloads(&options->launch))
 		return reason_code(why, -EINVAL,
 			"--preload has no effect with %s: no other message follows; leave one out",
+			options->run_once ? "--run-once" : "a token");
+	if ((options->token_text || options->run_once) && options->launch.restarts)
+		return reason_code(why, -EINVAL,
+			"--restart has no effect with %s: no other message follows; leave one out",
 			options->run_once ? "--run-once" : "a token");
 	if (options->launch.warm_idle_ms < 0)
 		options->launch.warm_idle_ms =
