@@ -179,8 +179,12 @@ static void on_refused(void *arg, const struct peer *peer, const char *method, e
 
 static int setup(void **state, uint64_t memory_max_bytes, bool limited)
 {
+	/* As behind a door: what a peer may send does not become more. */
+	static const struct rpc_option windows = {.name = "grpc.http2.bdp_probe"};
 	struct world *world = calloc(1, sizeof *world);
 	struct rpc_server_options options = {.n_services = 1,
+		.options = &windows,
+		.n_options = 1,
 		.memory_max_bytes = memory_max_bytes,
 		.receive_max_bytes = 128 * MIB,
 		.calls_max = CALLS_MAX,
