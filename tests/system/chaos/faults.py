@@ -116,8 +116,8 @@ def superlink_killed(lab, work):
     lab.federation.superlink.kill()
     for_a_moment(lab)
     start = lab.node.size()
+    work.release()  # before the node knows the new one, and ends the app
     lab.start_superlink()
-    work.release()
     lab.node.wait_log(r"reply (sent|dropped|lost)|message dropped|run is over", 90, start)
     lab.wait_registered(start)
 
