@@ -1,14 +1,16 @@
 /*
- * flwr-app-start [-e] [-n] [-c BYTES] [-m MASK] [-u UID:GID[,GROUP...]] AGENT_PID PROGRAM
- * [ARGUMENT...]: starts PROGRAM (an absolute path) for an agent and stays as its parent: orphans of
- * PROGRAM's children come to this process, which reaps them, so that PROGRAM can wait for its own
- * children only. It ends as PROGRAM ended; what is left below it then comes to the agent. When the
- * agent dies, it kills everything below it. Links nothing but libc, because it lies on the way of
- * every message.
+ * flwr-app-start [-e] [-n] [-c BYTES] [-d DIR] [-k CAGE] [-m MASK] [-u UID:GID[,GROUP...]]
+ * AGENT_PID PROGRAM [ARGUMENT...]: starts PROGRAM (an absolute path) for an agent and stays as its
+ * parent: orphans of PROGRAM's children come to this process, which reaps them, so that PROGRAM can
+ * wait for its own children only. It ends as PROGRAM ended; what is left below it then comes to the
+ * agent. When the agent dies, it kills everything below it. Links nothing but libc, because it lies
+ * on the way of every message.
  *
  *   -e  PROGRAM is executed in its place, tied to the agent: for an agent that does all that itself
  *   -n  no program that PROGRAM executes gains privileges (set-user-id, file capabilities)
  *   -c  the soft limit of PROGRAM's core files, in bytes
+ *   -d  the working directory
+ *   -k  what PROGRAM can reach, as cage.h describes it
  *   -m  the umask, octal
  *   -u  the user, the group and all supplementary groups that PROGRAM has
  *
@@ -17,8 +19,11 @@
  *
  * flwr-app-start -u UID:GID[,GROUP...] -r PATH...: can that user read the files, enter the
  * directories, execute the programs? Exit status 0: all of them; N: not the Nth.
+ *
+ * flwr-app-start [-u UID:GID[,GROUP...]] -p: what cages can there be for that user? Exit status:
+ * the version of Landlock's interface (0: none), and 64 more where there can be mounts.
  */
-#include "bounds.h"
+#include "clientapp/start/bounds.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -35,6 +40,7 @@ struct command {
 	struct bounds bounds;
 	bool in_place; /* -e */
 	bool checks;   /* -r */
+	bool probes;   /* -p */
 	char **rest;   /* AGENT_PID PROGRAM [ARGUMENT...], or PATH... */
 };
 
@@ -42,23 +48,31 @@ static bool command_read(int argc, char **argv, struct command *out)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "+enc:m:u:r")) != -1) {
+	while ((option = getopt(argc, argv, "+enc:d:k:m:u:rp")) != -1) {
 		if (option == 'e')
 			out->in_place = true;
 		else if (option == 'n')
 			out->bounds.no_new_privileges = true;
 		else if (option == 'c')
 			out->bounds.core = optarg;
+		else if (option == 'd')
+			out->bounds.directory = optarg;
+		else if (option == 'k')
+			out->bounds.cage = optarg;
 		else if (option == 'm')
 			out->bounds.mask = optarg;
 		else if (option == 'u')
 			out->bounds.user = optarg;
 		else if (option == 'r')
 			out->checks = true;
+		else if (option == 'p')
+			out->probes = true;
 		else
 			return false;
 	}
 	out->rest = argv + optind;
+	if (out->probes)
+		return argc == optind;
 	return out->checks ? out->bounds.user != NULL : argc - optind >= 2;
 }
 
@@ -197,9 +211,11 @@ int main(int argc, char **argv)
 
 	if (!command_read(argc, argv, &command)) {
 		fprintf(stderr,
-			"usage: flwr-app-start [-e] [-n] [-c BYTES] [-m MASK] [-u UID:GID[,GROUP...]] AGENT_PID PROGRAM [ARGUMENT...]\n");
+			"usage: flwr-app-start [-e] [-n] [-c BYTES] [-d DIR] [-k CAGE] [-m MASK] [-u UID:GID[,GROUP...]] AGENT_PID PROGRAM [ARGUMENT...]\n");
 		return EXIT_NOT_BEGUN;
 	}
+	if (command.probes)
+		return bounds_probe(command.bounds.user);
 	if (command.checks)
 		return bounds_check(command.bounds.user, command.rest);
 	argv = command.rest;
