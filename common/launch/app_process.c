@@ -7,6 +7,7 @@
 #include "common/launch/end.h"
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
+#include "common/launch/sandbox.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -29,8 +30,8 @@ struct app_program {
 
 /* The words of the command, and the app's settings of the environment. Texts of numbers. */
 struct app_start {
-	const char *argv[16];
-	const char *env[12];
+	const char *argv[20];
+	const char *env[12 + OPTION_NAMES_MAX];
 	char core[24];
 	char mask[8];
 	char agent_pid[16];
@@ -47,8 +48,8 @@ static const char *level_word(enum log_level level)
 	return launch_log_levels[level > LOG_LEVEL_ERROR ? level - LOG_LEVEL_ERROR : 0];
 }
 
-static void app_start_fill(
-	struct app_start *start, const struct agent *agent, const struct app_program *program)
+static void app_start_fill(struct app_start *start, const struct agent *agent,
+	const struct app_program *program, const struct sandbox_cage *cage)
 {
 	const struct app_bounds *bounds = agent->bounds;
 	const char **word = start->argv, **setting = start->env;
@@ -69,6 +70,16 @@ static void app_start_fill(
 		for (char *const *each = bounds->user->env; *each; each++)
 			*setting++ = *each;
 	}
+	if (cage->description) {
+		*word++ = "-k";
+		*word++ = cage->description;
+	}
+	if (cage->directory) {
+		*word++ = "-d";
+		*word++ = cage->directory;
+	}
+	for (char *const *each = cage->env; each && *each; each++)
+		*setting++ = *each;
 	snprintf(start->agent_pid, sizeof start->agent_pid, "%d", (int)getpid());
 	*word++ = start->agent_pid;
 	if (program->python) {
@@ -126,10 +137,29 @@ static int program_find(struct agent *agent, const struct control_app *app, stru
 	return r;
 }
 
+static int cage_make(const struct agent *agent, const struct control_app *app,
+	const struct app_program *program, struct sandbox_cage *out, struct reason *why)
+{
+	if (sandbox_kind(agent->sandbox) == SANDBOX_OFF)
+		return 0;
+	if (!app->dir)
+		return reason_code(why, -EPERM, "the worker has not said which app it is for");
+	return sandbox_cage(agent->sandbox,
+		&(struct sandbox_app){.dir = app->dir,
+			.interpreter = program->python,
+			.file = program->native.file,
+			.bridge = agent->paths->bridge,
+			.host = agent->paths->host,
+			.writable = dependencies_folder(agent->dependencies),
+			.run_id = app->run_id},
+		out, why);
+}
+
 int app_process_start(
 	struct agent *agent, const struct app_process_spec *wanted, struct app_process *out)
 {
 	auto_(app_program_done) struct app_program program = {0};
+	auto_(sandbox_cage_done) struct sandbox_cage cage = {0};
 	auto_(close_at_exit) int theirs = -1;
 	auto_(close_at_exit) int ours = -1;
 	struct app_start start;
@@ -145,9 +175,12 @@ int app_process_start(
 	int r = program_find(agent, wanted->app, &program, &why, &told);
 
 	if (!r)
+		r = cage_make(agent, wanted->app, &program, &cage, &why);
+	if (!r)
 		r = socketpair_open(&ours, &theirs, &why);
 	if (!r) {
-		app_start_fill(&start, agent, &program);
+		app_start_fill(&start, agent, &program, &cage);
+		spec.env_keep = cage.env_keep;
 		spec.fd = theirs;
 		/* Lines of flwr_log() have levels. */
 		out->native = program.native.file != NULL;

@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/launch/app_process.h"
 #include "common/launch/native_apps.h"
+#include "common/launch/sandbox.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -298,7 +299,9 @@ int worker_process_begin(struct worker_process *worker, const struct worker_proc
 
 	if (r)
 		return r;
-	message.start.names_apps = native_apps_any(worker->agent->options);
+	/* The cage of an app is made when its process starts. */
+	message.start.names_apps = native_apps_any(worker->agent->options) ||
+				   sandbox_kind(worker->agent->sandbox) != SANDBOX_OFF;
 	r = control_send(worker->control, &message);
 	explicit_bzero(&message, sizeof message);
 	if (r)

@@ -16,8 +16,8 @@ HELLO, TASK, REPLY, FAILURE = 1, 2, 3, 4
 
 
 def own_modules():
-    """flower, form and, where they may be installed, dependencies (else None), of a package with a
-    name that no app has. They are loaded from where this file lies, not looked for: an operator's
+    """flower, form and, where they may be installed, dependencies, in a cage cage (else None), of a
+    package with a name that no app has. They are loaded from where this file lies, not looked for: an operator's
     hook on imports need not know them, and sys.path is the app's."""
     import importlib.util
 
@@ -33,9 +33,13 @@ def own_modules():
         return module
 
     load(PACKAGE, "__init__.py", submodule_search_locations=[here])
-    names = ["flower", "form"] + ["dependencies"] * ("FLWR_APP_DEPENDENCIES" in os.environ)
-    loaded = [load(f"{PACKAGE}.{name}", name + ".py") for name in names]
-    return loaded if len(loaded) == 3 else (*loaded, None)
+    wanted = {
+        "flower": True,
+        "form": True,
+        "dependencies": "FLWR_APP_DEPENDENCIES" in os.environ,
+        "cage": "FLWR_APP_SANDBOX" in os.environ,
+    }
+    return [wanted[name] and load(f"{PACKAGE}.{name}", name + ".py") or None for name in wanted]
 
 
 def open_socket():
@@ -95,8 +99,9 @@ def explain(flower, raised):
     return 2, str(type(raised)) + ":<'" + text_of(raised) + "'>", short
 
 
-def answer(flower, form, fd, prepare):
-    """Run the app; the reply in its form, whatever the app does but end the process."""
+def answer(flower, form, fd, prepare, failed):
+    """Run the app; the reply in its form, whatever the app does but end the process. prepare and
+    failed are called with the task, failed with what was raised, too."""
     import traceback
 
     task = None
@@ -113,6 +118,7 @@ def answer(flower, form, fd, prepare):
     try:
         if not is_own(raised):
             traceback.print_exception(type(raised), raised, raised.__traceback__)
+            failed(task, raised)
     except Exception:  # the app has closed or replaced stderr: the reply says it all the same
         pass
     code, reason, short = explain(flower, raised)
@@ -147,13 +153,20 @@ def load(flower):
 
 def main():
     sock = open_socket()
-    flower, form, dependencies = own_modules()
+    flower, form, dependencies, cage = own_modules()
+    kind, is_first = cage.take_kind() if cage else (None, False)
     settings = dependencies.take_settings() if dependencies else None
     sys.argv = ["flwr-clientapp"]
 
     def prepare(task):
+        if kind and is_first:
+            cage.tell_needs(kind, task.app_dir)
         if settings:
             dependencies.install(settings, task.app_dir, task.fab_id)
+
+    def failed(task, raised):
+        if kind and task:
+            cage.tell_refusal(kind, raised, task.app_dir)
 
     try:
         load(flower)
@@ -167,7 +180,7 @@ def main():
     about = f"python {sys.version.split()[0]}, flwr {flower.version}"
     send(sock, form.VERSION, HELLO, os.getpid(), 0, about)
     fd = receive_task(sock)
-    give(sock, form, answer(flower, form, fd, prepare), fd)
+    give(sock, form, answer(flower, form, fd, prepare, failed), fd)
     # The rest is Python's own end: threads, exit handlers, finalizers, files.
 
 
