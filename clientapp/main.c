@@ -389,7 +389,8 @@ static int make_sandbox(struct program *program, const struct clientapp_options 
 
 	for (size_t i = 0; i < ARRAY_LEN(own) && r == 0; i++)
 		r = sandbox_hide(program->sandbox, own[i]);
-	return r;
+	/* Who reaches it can ask for messages. */
+	return r ? r : sandbox_hide_socket(program->sandbox, options->address);
 }
 
 /* Started by somebody else: this program is the agent. */

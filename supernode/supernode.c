@@ -66,7 +66,7 @@ static int new_sandbox(struct supernode *supernode, struct reason *why)
 
 	for (size_t i = 0; i < ARRAY_LEN(own) && r == 0; i++)
 		r = sandbox_hide(supernode->sandbox, own[i]);
-	return r;
+	return r ? r : sandbox_hide_socket(supernode->sandbox, options->worker_api_address);
 }
 
 static int new_agent(struct supernode *supernode, struct reason *why)

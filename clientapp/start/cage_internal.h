@@ -26,8 +26,8 @@ bool cage_is_entry(const char *path, const char *dir);
 /* A line on stderr; returns -error. */
 int cage_failed(const char *what, const char *path, int error);
 
-/* A mount namespace of this process alone, by its privileges or (as_user) by a user namespace in
- * which it has them until cage_mounts_drop(). 0 or -errno, without a line. */
+/* A mount namespace of this process alone, by its privileges or (as_user, not as root) by a user
+ * namespace in which it has them until cage_mounts_drop(). 0 or -errno, without a line. */
 int cage_mounts_begin(bool as_user);
 /* Cover what the description hides. 0, or -errno with a line. */
 int cage_mounts_make(const char *description);

@@ -57,6 +57,9 @@ int cage_mounts_begin(bool as_user)
 	unsigned int uid = geteuid(), gid = getegid();
 	int r = 0;
 
+	/* Root's namespace would have no other user's files in it, which apps of root can reach. */
+	if (as_user && uid == 0)
+		return -EPERM;
 	/* The maps belong to root after a change of the user. */
 	if (as_user)
 		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);

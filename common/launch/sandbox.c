@@ -119,6 +119,15 @@ int sandbox_hide(struct sandbox *sandbox, const char *path)
 	return 0;
 }
 
+int sandbox_hide_socket(struct sandbox *sandbox, const char *address)
+{
+	const char scheme[] = "unix:";
+
+	return address && strncmp(address, scheme, strlen(scheme)) == 0
+		       ? sandbox_hide(sandbox, address + strlen(scheme))
+		       : 0;
+}
+
 enum sandbox_kind sandbox_kind(const struct sandbox *sandbox)
 {
 	return sandbox ? sandbox->kind : SANDBOX_OFF;

@@ -36,6 +36,9 @@ void sandbox_free(struct sandbox *sandbox);
  */
 int sandbox_hide(struct sandbox *sandbox, const char *path);
 
+/* The same of the socket at "unix:PATH"; all other addresses, and NULL, are fine. */
+int sandbox_hide_socket(struct sandbox *sandbox, const char *address);
+
 /* Log which cage it is, and what it cannot keep from apps on this machine. NULL: nothing. */
 void sandbox_tell(const struct sandbox *sandbox, struct log *log);
 

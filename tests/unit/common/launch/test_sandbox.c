@@ -138,6 +138,8 @@ static void what_is_hidden(void **state)
 	auto_(free_at_exit) char *apps = kit_dir_path("apps");
 	auto_(free_at_exit) char *key = kit_dir_write_text("key", "k");
 	auto_(free_at_exit) char *link = kit_dir_path("link");
+	auto_(free_at_exit) char *socket = kit_dir_write_text("socket", "");
+	auto_(free_at_exit) char *address = NULL;
 	auto_(sandbox_cage_done) struct sandbox_cage cage = {0};
 	struct sandbox sandbox = sandbox_of(SANDBOX_NODE);
 	char self[32];
@@ -148,11 +150,16 @@ static void what_is_hidden(void **state)
 	assert_int_equal(sandbox_hide(&sandbox, NULL), 0);
 	assert_int_equal(sandbox_hide(&sandbox, "fd:4"), 0);
 	assert_int_equal(sandbox_hide(&sandbox, "/not/there"), 0);
+	assert_true(asprintf(&address, "unix:%s", socket) > 0);
+	assert_int_equal(sandbox_hide_socket(&sandbox, address), 0);
+	assert_int_equal(sandbox_hide_socket(&sandbox, "127.0.0.1:9094"), 0);
+	assert_int_equal(sandbox_hide_socket(&sandbox, NULL), 0);
 	assert_int_equal(cage_of(&sandbox, own, &cage), 0);
 	snprintf(self, sizeof self, "/proc/%d", (int)getpid());
 	assert_line(cage.description, true, "mounts", "");
 	assert_line(cage.description, true, "hide", key);
 	assert_line(cage.description, true, "hide", self);
+	assert_line(cage.description, true, "hide", socket);
 	assert_line(cage.description, true, "apps", apps);
 	assert_line(cage.description, true, "app", own);
 	assert_line(cage.description, false, "strict", "");
