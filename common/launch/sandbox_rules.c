@@ -27,10 +27,12 @@ static int add_real(char *path, char **out, size_t *n)
 
 	if (!owned)
 		return -ENOMEM;
-	out[*n] = realpath(owned, NULL);
-	if (out[*n])
-		++*n;
-	return !out[*n] && errno == ENOMEM ? -ENOMEM : 0;
+	char *real = realpath(owned, NULL);
+
+	if (!real)
+		return errno == ENOMEM ? -ENOMEM : 0;
+	out[(*n)++] = real;
+	return 0;
 }
 
 int sandbox_app_dirs(const struct sandbox *sandbox, char *dirs[2], size_t *n)
@@ -39,7 +41,6 @@ int sandbox_app_dirs(const struct sandbox *sandbox, char *dirs[2], size_t *n)
 
 	*n = 0;
 	dirs[0] = dirs[1] = NULL;
-	errno = 0;
 	r = add_real(path_join(sandbox->flwr_home, "apps"), dirs, n);
 	return r || !sandbox->older_home
 		       ? r
