@@ -173,29 +173,69 @@ void script_new(char path[64], const char *text)
 	close(fd);
 }
 
-static void seen_ended(void *arg, struct process *process, const struct process_end *end)
+static void note_ended(struct seen *seen, const void *what, const struct process_end *end)
 {
-	struct seen *seen = arg;
-
-	assert_non_null(process);
+	assert_non_null(what);
 	assert_false(seen->ended);
 	seen->ended = true;
 	seen->ended_ms = clock_now_ms();
 	seen->end = *end;
 }
 
-static void seen_gone(void *arg, struct process *process)
+static void note_gone(struct seen *seen, const void *what)
 {
-	struct seen *seen = arg;
-
-	assert_non_null(process);
+	assert_non_null(what);
 	assert_true(seen->ended);
 	assert_false(seen->gone);
 	seen->gone = true;
 	seen->gone_ms = clock_now_ms();
 }
 
+static void seen_ended(void *arg, struct process *process, const struct process_end *end)
+{
+	note_ended(arg, process, end);
+}
+
+static void seen_gone(void *arg, struct process *process)
+{
+	note_gone(arg, process);
+}
+
 const struct process_ops seen_ops = {.ended = seen_ended, .gone = seen_gone};
+
+static void worker_seen_ended(
+	void *arg, struct worker_process *worker, const struct process_end *end)
+{
+	note_ended(arg, worker, end);
+	assert_true(worker_process_pid(worker) > 1);
+}
+
+static void worker_seen_gone(void *arg, struct worker_process *worker)
+{
+	note_gone(arg, worker);
+}
+
+const struct worker_process_ops worker_seen_ops = {
+	.ended = worker_seen_ended, .gone = worker_seen_gone};
+
+struct worker_process *worker_begin(
+	struct agent *agent, const char *name, uint64_t behaviour, struct seen *seen)
+{
+	const struct control_start start = {.token = behaviour,
+		.address = (char *)"unix:/nowhere",
+		.flwr_home = (char *)"/home/of/it",
+		.log_level = LOG_LEVEL_WARN};
+	struct worker_process *worker = NULL;
+	struct reason why = {.text = ""};
+
+	*seen = (struct seen){0};
+	if (agent_start_worker(agent,
+		    &(struct worker_process_spec){
+			    .name = name, .start = &start, .ops = &worker_seen_ops, .arg = seen},
+		    &worker, &why) < 0)
+		fail_msg("%s", why.text);
+	return worker;
+}
 
 bool pid_exists(int pid)
 {

@@ -67,6 +67,12 @@ struct seen {
 };
 
 extern const struct process_ops seen_ops;
+extern const struct worker_process_ops worker_seen_ops;
+
+/* Start the worker of a message, which does what launch_helper says of its token. seen, which
+ * begins empty, is told what becomes of it. */
+struct worker_process *worker_begin(
+	struct agent *agent, const char *name, uint64_t behaviour, struct seen *seen);
 
 /* Is there a process (a zombie is one) with this number? */
 bool pid_exists(int pid);

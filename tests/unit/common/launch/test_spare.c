@@ -43,42 +43,10 @@ static void keeper_free(struct keeper *keeper)
 	unlink(keeper->script);
 }
 
-static void on_ended(void *arg, struct worker_process *worker, const struct process_end *end)
-{
-	struct seen *seen = arg;
-
-	assert_non_null(worker);
-	seen->ended = true;
-	seen->end = *end;
-}
-
-static void on_gone(void *arg, struct worker_process *worker)
-{
-	struct seen *seen = arg;
-
-	assert_non_null(worker);
-	assert_true(seen->ended);
-	seen->gone = true;
-}
-
-/* Start the worker of a message, which does what launch_helper says of its token. Its pid. */
+/* Start the worker of a message: its pid. */
 static int begin(struct keeper *keeper, const char *name, uint64_t behaviour, struct seen *seen)
 {
-	static const struct worker_process_ops ops = {.ended = on_ended, .gone = on_gone};
-	const struct control_start start = {.token = behaviour,
-		.address = (char *)"unix:/nowhere",
-		.flwr_home = (char *)"/home/of/it",
-		.log_level = LOG_LEVEL_WARN};
-	struct worker_process *worker = NULL;
-	struct reason why = {.text = ""};
-
-	*seen = (struct seen){0};
-	if (agent_start_worker(keeper->agent,
-		    &(struct worker_process_spec){
-			    .name = name, .start = &start, .ops = &ops, .arg = seen},
-		    &worker, &why) < 0)
-		fail_msg("%s", why.text);
-	return worker_process_pid(worker);
+	return worker_process_pid(worker_begin(keeper->agent, name, behaviour, seen));
 }
 
 static int message(struct rig *rig, struct keeper *keeper, const char *name, uint64_t behaviour)

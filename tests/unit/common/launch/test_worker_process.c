@@ -11,45 +11,9 @@ static const char app_stays[] = "trap '' TERM\nsetsid sleep 1000 &\necho member 
 static const char app_polite[] =
 	"printf hello >&3\nexec 3>&-\nread x\nwhile :; do sleep 0.01; done\n";
 
-static void on_ended(void *arg, struct worker_process *worker, const struct process_end *end)
-{
-	struct seen *seen = arg;
-
-	assert_true(worker_process_pid(worker) > 1);
-	assert_false(seen->ended);
-	seen->ended = true;
-	seen->ended_ms = clock_now_ms();
-	seen->end = *end;
-}
-
-static void on_gone(void *arg, struct worker_process *worker)
-{
-	struct seen *seen = arg;
-
-	assert_non_null(worker);
-	assert_true(seen->ended);
-	assert_false(seen->gone);
-	seen->gone = true;
-	seen->gone_ms = clock_now_ms();
-}
-
-static const struct worker_process_ops ops = {.ended = on_ended, .gone = on_gone};
-
 static struct worker_process *start(struct agent *agent, uint64_t behaviour, struct seen *seen)
 {
-	const struct control_start start = {.token = behaviour,
-		.address = (char *)"unix:/nowhere",
-		.flwr_home = (char *)"/home/of/it",
-		.log_level = LOG_LEVEL_WARN};
-	struct worker_process *worker = NULL;
-	struct reason why = {.text = ""};
-
-	if (agent_start_worker(agent,
-		    &(struct worker_process_spec){
-			    .name = "worker 7", .start = &start, .ops = &ops, .arg = seen},
-		    &worker, &why) < 0)
-		fail_msg("%s", why.text);
-	return worker;
+	return worker_begin(agent, "worker 7", behaviour, seen);
 }
 
 /* Run one worker with one script to the end of both. */
@@ -202,10 +166,11 @@ static void a_worker_program_that_is_missing_is_an_error(void **state)
 	struct worker_process *worker;
 	struct reason why;
 
-	assert_int_equal(agent_start_worker(agent,
-				 &(struct worker_process_spec){
-					 .name = "worker 7", .start = &message, .ops = &ops},
-				 &worker, &why),
+	assert_int_equal(
+		agent_start_worker(agent,
+			&(struct worker_process_spec){
+				.name = "worker 7", .start = &message, .ops = &worker_seen_ops},
+			&worker, &why),
 		-ENOENT);
 	assert_non_null(strstr(why.text, "/nonexistent/worker"));
 	assert_int_equal(agent_count(agent), 0);
