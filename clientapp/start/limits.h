@@ -5,7 +5,7 @@
 #ifndef FLWR_START_LIMITS_H
 #define FLWR_START_LIMITS_H
 
-/* As they stand on the command line; NULL: one is left as it is. */
+/* The command line gives them as texts; NULL: one is left as it is. */
 struct limits {
 	const char *group;     /* the file of its members */
 	const char *data;      /* bytes: RLIMIT_DATA */

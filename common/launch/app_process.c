@@ -51,7 +51,7 @@ static int program_find(struct agent *agent, const struct control_app *app, stru
 	return r;
 }
 
-/* By flwr-app-start. 0; -errno with a sentence. */
+/* Start the app by flwr-app-start. 0; -errno with a sentence. */
 static int start_plainly(struct agent *agent, const struct app_process_spec *wanted,
 	const struct app_start *start, bool native, struct app_process *out, struct reason *why)
 {

@@ -9,7 +9,7 @@
 #include "common/launch/limits.h"
 #include "common/launch/native_apps.h"
 
-/* What runs in it. */
+/* This runs in it. */
 enum app_start_kind { APP_START_PYTHON, APP_START_NATIVE, APP_START_ZYGOTE };
 
 struct app_program {

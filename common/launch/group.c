@@ -19,7 +19,7 @@
 #define CPU_PERIOD 100000      /* microseconds */
 #define FILE_MAX   65536
 
-/* Of each limit: its controller, and the file of a group that has it. */
+/* Each limit has a controller, and a file in the group. */
 static const struct {
 	const char *controller, *file;
 } limits[GROUP_LIMIT_N] = {
@@ -133,7 +133,7 @@ static bool says_delegated(const char *dir)
 	static const char *const names[] = {"user.delegate", "trusted.delegate"};
 	char value[2];
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (getxattr(dir, names[i], value, sizeof value) == 1 && value[0] == '1')
 			return true;
 	return false;
@@ -306,7 +306,7 @@ static void group_done_at_exit(struct group **group)
 		group_done(*group);
 }
 
-/* What was killed needs a moment to be gone. */
+/* Remove the groups that are left: what was killed in them needs a moment to be gone. */
 static void sweep(struct groups *groups)
 {
 	struct group *next;

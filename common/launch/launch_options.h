@@ -26,7 +26,7 @@ struct launch_options {
 	struct option_names preload; /* lists "MODULE,MODULE"; or "none" */
 	bool no_preload;             /* it is "none": no Python is warm */
 	int64_t max_workers;         /* messages at work at a time */
-	/* Of the app of each worker; 0: not limited. */
+	/* The app of each worker has these limits; 0: none. */
 	uint64_t worker_memory_bytes;
 	int64_t worker_cpus, worker_pids;
 	const char *gpu_slots;  /* as leases.h reads them; NULL: none */

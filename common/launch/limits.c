@@ -159,7 +159,7 @@ const char **app_limits_words(const struct app_limits *limits, const char **word
 		{"-k", limits->cpus},
 	};
 
-	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		if (!all[i][1][0])
 			continue;
 		*words++ = all[i][0];

@@ -586,7 +586,7 @@ static void happen(struct worker_process *worker, struct happening what)
 
 	assert(!answer->never);
 	worker->step = answer->next;
-	for (size_t i = 0; i < sizeof does / sizeof does[0]; i++)
+	for (size_t i = 0; i < ARRAY_LEN(does); i++)
 		if (answer->todo & 1U << i)
 			does[i](worker, &what);
 }
