@@ -16,12 +16,12 @@ BRIDGE = Path(__file__).parents[2] / "clientapp/run/bridge"
 
 # With an app that does what is in APP, as the bridge's main.py would have it done.
 MAIN = """
-import importlib.util, os, socket
+import functools, importlib.util, os, socket
 spec = importlib.util.spec_from_file_location("zygote", os.environ["BRIDGE"] + "/zygote.py")
 zygote = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(zygote)
 installed = zygote.places() + (os.environ["PACKAGES"] + "/",)
-zygote.places = lambda: installed
+zygote.places = functools.partial(tuple, installed)
 
 def load():
     import logging, tempfile, warnings
@@ -225,7 +225,7 @@ def test_no_program(ask, tmp_path):
 
 
 def run_app(process):
-    """Have it fork, and the fork begin: what the app says, in lines, and on its gate."""
+    """Have it fork, and the fork begin and end: what the app says, in lines, and on its gate."""
     gate, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours, app = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with gate, ours, open(os.devnull, "wb") as null:
@@ -241,7 +241,7 @@ def run_app(process):
             socket.send_fds(gate, [b"B"], [app.fileno()])
         assert gate.recv(64) == b"B"
         first, *said = ours.recv(65536).decode().split("\n")
-        told = gate.recv(65536).decode()
+        told = b"".join(iter(lambda: gate.recv(65536), b"")).decode()
     os.kill(int(first), signal.SIGKILL)
     os.waitpid(int(first), 0)
     return said, told
@@ -284,7 +284,7 @@ def test_tells_imports(ask, tmp_path):
     package.mkdir()
     for name in ("__init__.py", "__main__.py"):
         (package / name).touch()
-    app = "import colorsys, program.__main__\nsaid = []\n" + SAYS + "fork.tell_imports()\n"
+    app = "import colorsys, program.__main__\nsaid = []\n" + SAYS + "fork.replied()\n"
     question, process = ask(app)
     assert question()[0] == "R"
     told = run_app(process)[1]
@@ -295,7 +295,59 @@ def test_tells_imports(ask, tmp_path):
 def test_imports_that_cannot_be_told(ask):
     """The app ends as it would."""
     app = "import sys\nsaid = []\n" + SAYS
-    app += "sys.modules[3] = sys\nfork.tell_imports()\nfork.gate.send(b'end')\n"
+    app += "sys.modules[3] = sys\nfork.replied()\nfork.gate.send(b'end')\n"
     question, process = ask(app)
     assert question()[0] == "R"
     assert run_app(process)[1] == "end"
+
+
+ENDS = """
+import atexit, ctypes, os, sys, types
+
+out = os.open(FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+
+class Says:
+    def __init__(self, word):
+        self.word = word
+
+    def __del__(self, write=os.write, out=out):
+        write(out, (self.word + "\\n").encode())
+
+
+held = Says("held")
+cycle = [Says("in a cycle")]
+cycle.append(cycle)
+module = sys.modules["module_of_app"] = types.ModuleType("module_of_app")
+module.held = Says("held by a module")
+module.module = module
+exec("def function(): pass", vars(module))
+sys.displayhook = Says("held by sys")
+sys.stdout = open(FILE + ".stdout", "w")
+print("printed")
+kept = open(FILE + ".file", "w")
+kept.write("written")
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+libc.fputs(b"written in C", ctypes.c_void_p(libc.fopen((FILE + ".c").encode(), b"w")))
+atexit.register(os.write, out, b"exit handler\\n")
+"""
+
+
+def test_own_end(ask, tmp_path):
+    """A fork whose app has replied ends as Python does, as far as an app can see."""
+    seen = {}
+    for how in ("replied", "other"):
+        file = tmp_path / how
+        app = "import sys, types\nsys.modules['app'] = types.ModuleType('app')\n"
+        app += f"sys.modules['app'].FILE = {str(file)!r}\n"
+        app += f"exec({ENDS!r}, vars(sys.modules['app']))\n"
+        app += "said = []\n" + SAYS
+        question, process = ask(app + ("fork.replied()\n" if how == "replied" else ""))
+        assert question()[0] == "R"
+        run_app(process)
+        texts = [Path(f"{file}.{name}").read_text("ascii") for name in ("stdout", "file", "c")]
+        seen[how] = sorted(file.read_text("ascii").splitlines()), texts
+    words = ["exit handler", "held", "held by a module", "held by sys", "in a cycle"]
+    assert seen["other"] == (words, ["printed\n", "written", "written in C"])
+    assert seen["replied"] == seen["other"]

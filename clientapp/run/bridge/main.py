@@ -180,7 +180,7 @@ def main():
     fd = receive_task(sock)
     give(sock, form, answer(flower, form, fd, prepare), fd)
     if fork:
-        fork.tell_imports()
+        fork.replied()
     # The rest is Python's own end: threads, exit handlers, finalizers, files.
 
 

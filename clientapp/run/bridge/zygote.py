@@ -199,26 +199,30 @@ def is_program(name):
 
 class Modules:
     """base: modules that each app process has before its app is loaded; known: modules that a fork
-    need not tell of; refused: packages that stay out."""
+    need not tell of; refused: packages that stay out; ahead: {package: its modules that were imported
+    for the app}; last: the module that came last."""
 
     def __init__(self):
         self.base, self.known, self.refused = set(), set(), set()
+        self.ahead, self.last = {}, None
 
     def make_way(self, folder):
         """Forget what was imported ahead where this folder, which comes first when its app imports,
         has something of that name."""
-        ahead = [name for name in sys.modules if name in self.known and name not in self.base]
         names = set()
         with contextlib.suppress(OSError):  # the app will not be found, either
             names.update(entry.partition(".")[0] for entry in os.listdir(folder))
-        names.intersection_update(map(package_of, ahead))
-        names = {name for name in names if is_in(folder, name)}
-        for name in ahead:
-            if package_of(name) in names:
-                del sys.modules[name]
+        for package in names.intersection(self.ahead):
+            if is_in(folder, package):
+                for name in self.ahead[package]:
+                    sys.modules.pop(name, None)
 
     def note(self):
         self.known.update(sys.modules)
+        self.last = next(reversed(sys.modules))
+        self.ahead = {}
+        for name in self.known.intersection(sys.modules) - self.base:
+            self.ahead.setdefault(package_of(name), []).append(name)
 
     def import_checked(self, name, load, learnt=False):
         """Import by load(); Misfit when no fork could live with what it did."""
@@ -271,11 +275,22 @@ class Modules:
         self.note()
         return learned
 
+    def late(self):
+        """Names and modules that came since note(): they are the last ones. To look at all would copy
+        the pages that they lie in."""
+        modules = sys.modules
+        found = []
+        for name in reversed(modules) if self.last in modules else list(modules):
+            if name == self.last:
+                break
+            found.append((name, modules[name]))
+        return found[::-1]
+
     def new(self):
         """What is installed, and was imported since note()."""
         return [
             name
-            for name, module in list(sys.modules.items())
+            for name, module in self.late()
             if name not in self.known
             and name.isascii()
             and not is_program(name)
@@ -288,13 +303,28 @@ class Modules:
 # ---- an end that leaves alone what the zygote has made ----
 
 
-class Leaving:
-    """Has the interpreter leave out, at the end of a fork, the modules of the zygote that are as
-    they were: to clear them would first copy them, page by page. It runs after all other exit
-    handlers, where it can."""
+class Last:
+    """What the interpreter finalizes last of all that an app can see: a name in sys. What it does after
+    that is to give memory back, piece by piece, which the end of the process does at once. C's own
+    exit handlers run. Nothing else can be used in it: the modules have been cleared."""
 
     def __init__(self):
+        self.collect, self.exit = gc.collect, libc.exit
+
+    def __del__(self):
+        self.collect()
+        self.exit(0)
+
+
+class Leaving:
+    """Has the interpreter leave out, at the end of a fork, the modules of the zygote that are as
+    they were, and what it has noted of them: to clear them would first copy them, page by page. It
+    runs after all other exit handlers, where it can."""
+
+    def __init__(self, modules):
+        self.modules = modules
         self.sizes = None
+        self.replied = False  # else the exit status is the app's
         self.last = getattr(atexit, "_ncallbacks", lambda: 1)() == 0
         if self.last:
             atexit.register(self.leave)
@@ -311,12 +341,14 @@ class Leaving:
     def leave(self):
         if not self.sizes or threading.active_count() > 1:
             return
-        kept = []
+        kept = [self]
         for name, module, size in self.sizes:
             if sys.modules.get(name) is module and len(vars(module)) == size:
                 del sys.modules[name]
                 kept.append(module)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+        if self.replied:
+            sys.flwr_native_last = Last()
 
 
 # ---- forks ----
@@ -369,8 +401,8 @@ def receive(sock, most):
 class Fork:
     """An app process: socket (of its app)."""
 
-    def __init__(self, gate, modules):
-        self.gate, self.modules, self.socket = gate, modules, None
+    def __init__(self, gate, modules, leaving):
+        self.gate, self.modules, self.leaving, self.socket = gate, modules, leaving, None
 
     def begin(self):
         """Wait for the app."""
@@ -390,8 +422,10 @@ class Fork:
     def make_way(self, folder):
         self.modules.make_way(folder)
 
-    def tell_imports(self):
-        """So that later forks have them. An app may have left sys.modules in any state."""
+    def replied(self):
+        """Tell what was imported, so that later forks have it. An app may have left sys.modules in any
+        state."""
+        self.leaving.replied = True
         with contextlib.suppress(Exception):
             self.tell(self.modules.new())
 
@@ -411,7 +445,7 @@ class Zygote:
         self.depends = depends()
         with open("/proc/self/comm", "rb") as file:
             self.name = file.read().rstrip(b"\n")
-        self.leaving = Leaving()
+        self.leaving = Leaving(self.modules)
 
     def check(self):
         """Is there what is needed, and nothing that hinders?"""
@@ -438,8 +472,8 @@ class Zygote:
             self.modules.import_one("numpy.random", learnt=False)
         except Misfit as ex:
             raise Unfit(f"numpy cannot be imported ahead: {ex.why}") from ex
-        self.modules.note()
         self.modules.base = set(sys.modules)
+        self.modules.note()
         self.leaving.arm()
 
     def answer(self, data):
@@ -475,7 +509,7 @@ class Zygote:
         os.close(fds[1])
         os.close(fds[2])
         libc.prctl(SETTING_DUMPABLE, 1, 0, 0, 0)  # others of the user may look from here on
-        return Fork(gate, self.modules)
+        return Fork(gate, self.modules, self.leaving)
 
     def serve(self):
         """Until the agent has gone, which ends the process; returns a Fork in each fork."""

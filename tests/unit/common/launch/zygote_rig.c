@@ -22,7 +22,7 @@ static const char bridge[] =
 	"sock.send(f'pid={os.getpid()} parent={parent} fractions={has} fork={bool(fork)} user={user}.'.encode())\n"
 	"import fractions\n"
 	"if fork:\n"
-	"    fork.tell_imports()\n";
+	"    fork.replied()\n";
 
 /* ---- memory ---- */
 
