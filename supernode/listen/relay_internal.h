@@ -37,10 +37,11 @@ struct relay {
 	int64_t server_ended_ms; /* when that was seen; 0: it was not. The peer's bytes go nowhere
 				  * then */
 	/* Without a guard. */
-	bool half_closed;      /* the peer has ended its half */
+	bool half_closed;      /* the peer has ended its half, and the server was told */
+	uint64_t unanswered;   /* bytes that have come since the server spoke */
 	bool dropping;         /* the server has ended: what the peer sends is dropped */
 	uint64_t dropped;      /* bytes */
-	int64_t linger_end_ms; /* of these two; 0: it is neither */
+	int64_t linger_end_ms; /* one side has ended, or half of it; 0: it has not */
 };
 
 struct relays {
