@@ -51,6 +51,7 @@ struct relays {
 	int64_t timer_ms;       /* it is set for */
 	int64_t held_ms;        /* the next look at the queues */
 	int64_t full_ms;        /* since when streams wait and get no place; 0: none does */
+	struct relay *lent;     /* it may have more than there is room for; NULL: none may */
 	LIST_HEAD(, relay) all; /* the newest first */
 	struct relay_list queues[QUEUES];
 	unsigned n[QUEUES];
@@ -70,6 +71,9 @@ void relay_set_queue(struct relay *relay, enum queue queue);
 void relay_set_again(struct relay *relay, bool again);
 /* The peer takes nothing (again, something), from now on. */
 void relay_set_stalled(struct relay *relay, bool stalled);
+
+/* This relay alone may open streams although all places are taken. NULL: none may. */
+void relays_lend(struct relays *relays, struct relay *relay);
 
 unsigned relays_count_held(const struct relays *relays);
 /* The relay that has opened most streams lately, of those that are held back of the address whose

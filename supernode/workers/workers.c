@@ -22,6 +22,8 @@
 
 static_assert(WORKERS_CONNECTION_CALLS_MAX >= GUARD_STREAMS_ASSUMED,
 	"a client may wait for DATA that is held back behind its HEADERS");
+static_assert(WORKERS_GUEST_CALLS_MAX + GUARD_STREAMS_MAX <= WORKERS_CALLS_MAX,
+	"one connection may have its calls beside those of all others");
 
 struct workers {
 	struct admission admission;

@@ -185,9 +185,8 @@ static size_t take(size_t n)
 	ssize_t more = -1;
 
 	while (got < n && more != 0) {
-		run_until(
-			(more = recv(rig.server, bytes, sizeof bytes, MSG_DONTWAIT)) >= 0 ||
-			errno != EAGAIN);
+		run_until((more = recv(rig.server, bytes, sizeof bytes, MSG_DONTWAIT)) >= 0 ||
+			  errno != EAGAIN);
 		assert_true(more >= 0);
 		got += (size_t)more;
 	}
