@@ -141,10 +141,11 @@ def test_secret(federation, tmp_path, version, record_property):
 
 
 @pytest.mark.skipif(not ALL, reason="takes more than a minute: scripts/test --all-releases")
-def test_connection_cut(federation, tmp_path, record_property):
-    """A worker of 1.26 whose calls about objects show no token: its connection is cut while it gets
-    an object, and while it gives one back. Its heartbeat on the next one shows who it is."""
-    use(federation, "1.26", record_property)
+@pytest.mark.parametrize("version", ["1.24", "1.26", "1.28"])
+def test_connection_cut(federation, version, record_property):
+    """A worker whose calls about objects show no token: its connection is cut while it gets an
+    object, and while it gives one back. Its heartbeat on the next one shows who it is."""
+    use(federation, version, record_property)
     federation.expect(ENDED, WAITS)
     federation.start_superlink()
     address = f"127.0.0.1:{free_ports(1)[0]}"
