@@ -43,8 +43,8 @@ and 1.41.0 (`tests/system/test_native.py`), nodes of libflwr at the same ones (t
 The same run, with Flower's own launchers and workers (`flower-superexec` and `flwr-clientapp`; to 1.20 `flwr-clientapp` alone): one node with
 `--isolation process`, beside which a launcher runs, and one that runs a launcher by `--clientapp-command`
 (`tests/system/test_official_workers.py`; `scripts/test` runs 1.26 and 1.39, and Flower's workers of 1.15, 1.34 and 1.41 with single messages).
-At a SuperLink of 1.41.0 launchers and workers of 1.34.0, 1.36.0, 1.38.0, 1.39.0 and 1.42.0 were seen with state, errors and 7 MiB both ways,
-those of 1.41.0 with a launchers' secret and with a worker that is killed (`tests/system/test_newest_isolation.py`).
+At a SuperLink of 1.41.0 launchers and workers of each release from 1.34.0 to 1.42.0 were seen with state, errors, 7 MiB both ways, a launchers' secret, and
+a worker that is killed (`tests/system/test_newest_isolation.py`).
 
 | date | release of the SuperLink | Fleet API over | what | result |
 |---|---|---|---|---|

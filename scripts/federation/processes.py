@@ -142,7 +142,9 @@ class Process:
 
     def wait(self, seconds=30.0):
         """Its exit status (negative: the signal)."""
-        if not select.select([self.pidfd], [], [], seconds)[0]:
+        poll = select.poll()  # any number of descriptors may be open
+        poll.register(self.pidfd, select.POLLIN)
+        if not poll.poll(seconds * 1000):
             raise Late(f"{self.name} has not ended within {seconds:g} s")
         return self.popen.wait()
 

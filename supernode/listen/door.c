@@ -96,18 +96,13 @@ void connection_end(struct connection *connection)
 	connection_close(connection, false);
 }
 
-uint64_t connection_fresh(struct connection *connection)
+uint64_t connection_fresh(const struct connection *connection)
 {
-	struct allowance *allowance = &connection->allowance;
-
-	if (connection->relay)
-		allowance->received = relay_received(connection->relay);
-	return allowance->received - allowance->seen;
+	return connection->allowance.received - connection->allowance.seen;
 }
 
 bool connection_sends_too_much(struct connection *connection)
 {
-	(void)connection_fresh(connection);
 	return allowance_exceeded(&connection->allowance, &connection->door->debt, clock_now_ms());
 }
 
@@ -134,7 +129,6 @@ void connection_lift(struct connection *connection)
 
 void connection_forgive(struct connection *connection)
 {
-	(void)connection_fresh(connection);
 	allowance_forgive(&connection->allowance);
 }
 
@@ -150,6 +144,8 @@ static const char *connection_verdict(void *arg)
 	struct connection *connection = arg;
 	const struct door_options *options = &connection->door->options;
 
+	if (connection->relay)
+		connection->allowance.received = relay_received(connection->relay);
 	return options->ops->judge(options->arg, connection);
 }
 

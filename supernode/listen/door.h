@@ -115,7 +115,7 @@ void connection_lift(struct connection *connection);
  * together (guard.h). */
 void connection_trust(struct connection *connection, bool trusted);
 /* Bytes that have come on it and were neither judged nor forgiven yet. */
-uint64_t connection_fresh(struct connection *connection);
+uint64_t connection_fresh(const struct connection *connection);
 /* The bytes until now were asked for: they do not count against it. */
 void connection_forgive(struct connection *connection);
 /* Has it sent more by now than one may that nobody vouches for? */

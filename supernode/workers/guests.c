@@ -79,7 +79,7 @@ static bool is_host(const struct guests *guests, const struct guest *guest)
 	return held_tokens_live(&guest->held, guests->ops->live, guests->arg);
 }
 
-static bool is_held(const struct guests *guests, uint64_t token)
+bool guests_held(const struct guests *guests, uint64_t token)
 {
 	for (struct connection *at = door_connections(guests->door); at; at = at->next)
 		if (held_tokens_find(&guest_of(at)->held, token))
@@ -157,7 +157,7 @@ static void tell_cut(const struct guests *guests, const struct guest *guest)
 	for (size_t i = 0; i < guest->held.n; i++) {
 		uint64_t token = guest->held.v[i].token;
 
-		if (token_lives(guests, token) && !is_held(guests, token))
+		if (token_lives(guests, token) && !guests_held(guests, token))
 			guests->ops->cut(guests->arg, token, process_dup(guest->process), idle,
 				&guest->connection.peer);
 	}
