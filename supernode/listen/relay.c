@@ -124,8 +124,13 @@ static enum step hold(struct relay *relay)
 static enum step receive_in(struct relay *relay, size_t *n_out)
 {
 	struct stream *stream = relay->options.stream;
-	ssize_t n = stream_read(stream, relay->relays->chunk, RELAY_CHUNK_BYTES);
+	ssize_t n;
 
+	if (!relay->options.guarded && relay->options.ops->waits(relay->options.arg)) {
+		relay_set_queue(relay, QUEUE_PLAIN);
+		return STEP_IDLE;
+	}
+	n = stream_read(stream, relay->relays->chunk, RELAY_CHUNK_BYTES);
 	if (n == STREAM_AGAIN)
 		return STEP_IDLE;
 	if (n == STREAM_ENDED && !relay->options.guarded && !relay->server_ended_ms) {

@@ -33,6 +33,9 @@ struct relay_ops {
 	/* Bytes have come (relay_received()), and were passed to nobody yet: the sentence why the
 	 * connection is to be cut, static; NULL: it may go on. relay_trust() may be called. */
 	const char *(*judge)(void *arg);
+	/* Is nothing more to be read from the peer for now? Asked without a guard only, and again
+	 * soon. */
+	bool (*waits)(void *arg);
 	/* The connection has ended, by its peer or its server, or (why: the static sentence) was
 	 * cut: relay_free() now. */
 	void (*ended)(void *arg, const char *why);

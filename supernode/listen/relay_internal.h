@@ -12,8 +12,9 @@
 
 #define RELAY_CHUNK_BYTES (64 << 10) /* of the buffer that all relays share */
 
-/* Where a relay waits that is held back: for its own limits, or for room in the pool. */
-enum queue { QUEUE_NONE, QUEUE_OWN, QUEUE_POOL, QUEUES };
+/* Where a relay waits that is held back: for its own limits, for room in the pool, or, without a
+ * guard, since it has sent much. */
+enum queue { QUEUE_NONE, QUEUE_OWN, QUEUE_POOL, QUEUE_PLAIN, QUEUES };
 
 TAILQ_HEAD(relay_list, relay);
 
@@ -75,6 +76,7 @@ void relay_set_stalled(struct relay *relay, bool stalled);
 /* This relay alone may open streams although all places are taken. NULL: none may. */
 void relays_lend(struct relays *relays, struct relay *relay);
 
+/* Of those that have a guard. */
 unsigned relays_count_held(const struct relays *relays);
 /* The relay that has opened most streams lately, of those that are held back of the address whose
  * relays have; among equals the newest. NULL: all are trusted. */

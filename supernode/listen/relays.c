@@ -30,6 +30,12 @@ unsigned relays_count_held(const struct relays *relays)
 	return relays->n[QUEUE_OWN] + relays->n[QUEUE_POOL];
 }
 
+/* Does any wait for the next look at the queues? */
+static bool any_waits(const struct relays *relays)
+{
+	return relays_count_held(relays) || relays->n[QUEUE_PLAIN];
+}
+
 void relay_set_queue(struct relay *relay, enum queue queue)
 {
 	struct relays *relays = relay->relays;
@@ -44,7 +50,7 @@ void relay_set_queue(struct relay *relay, enum queue queue)
 	if (queue == QUEUE_NONE)
 		return;
 	TAILQ_INSERT_TAIL(&relays->queues[queue], relay, held_link);
-	if (relays_count_held(relays) == 0)
+	if (!any_waits(relays))
 		relays->held_ms = clock_after(clock_now_ms(), HELD_MS);
 	relays->n[queue]++;
 	set_timer(relays, relays->held_ms);
@@ -274,18 +280,19 @@ static void relays_tick(void *arg)
 
 	relays->timer_ms = CLOCK_NEVER;
 	serve_again(relays);
-	if (relays_count_held(relays) && now_ms >= relays->held_ms) {
+	if (any_waits(relays) && now_ms >= relays->held_ms) {
 		relays->held_ms = clock_after(now_ms, HELD_MS);
 		make_room(relays, now_ms);
 		serve_held(relays, QUEUE_OWN);
 		serve_held(relays, QUEUE_POOL);
+		serve_held(relays, QUEUE_PLAIN);
 	}
 	end_stalled(relays, now_ms);
 	if (!TAILQ_EMPTY(&relays->again))
 		set_timer(relays, 0);
-	if (relays_count_held(relays))
+	if (any_waits(relays))
 		set_timer(relays, relays->held_ms);
-	else
+	if (!relays_count_held(relays))
 		relays->full_ms = 0;
 	if (!TAILQ_EMPTY(&relays->stalled))
 		set_timer(relays, TAILQ_FIRST(&relays->stalled)->look_ms);

@@ -24,6 +24,7 @@ static struct {
 	struct stream stream;
 	struct share share;
 	int peer, fd, server;
+	bool waits;
 	unsigned ended;
 	const char *why;
 } rig;
@@ -31,6 +32,11 @@ static struct {
 static const char *on_judge(void *arg)
 {
 	return NULL;
+}
+
+static bool on_waits(void *arg)
+{
+	return rig.waits;
 }
 
 static void on_ended(void *arg, const char *why)
@@ -60,7 +66,8 @@ static void connect_tcp(void)
 
 static int setup(void **state)
 {
-	static const struct relay_ops events = {.judge = on_judge, .ended = on_ended};
+	static const struct relay_ops events = {
+		.judge = on_judge, .waits = on_waits, .ended = on_ended};
 
 	memset(&rig, 0, sizeof rig);
 	assert_int_equal(loop_new(&rig.loop), 0);
@@ -307,6 +314,26 @@ static void a_peer_that_stays_is_left(void **state)
 	run_until(rig.ended);
 }
 
+/* What it has sent before arrives; so does the rest, when it need not wait any more. */
+static void a_peer_may_have_to_wait(void **state)
+{
+	char byte;
+
+	say(rig.peer, "head");
+	hear(rig.server, "head", false);
+	rig.waits = true;
+	say(rig.peer, "body");
+	for (int i = 0; i < 3; i++) {
+		kit_clock_pass(100);
+		loop_step(rig.loop, 10);
+		assert_int_equal(recv(rig.server, &byte, 1, MSG_DONTWAIT), -1);
+	}
+	rig.waits = false;
+	kit_clock_pass(100);
+	hear(rig.server, "body", false);
+	assert_int_equal(rig.ended, 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -322,6 +349,7 @@ int main(void)
 		TEST(a_refusal_arrives_at_a_peer_that_is_sending),
 		TEST(dropping_has_bounds),
 		TEST(a_peer_that_stays_is_left),
+		TEST(a_peer_may_have_to_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
