@@ -70,11 +70,11 @@ its release; a full run on two nodes.
 | 2026-11-28 | 1.30.0 | PullPendingTasks, ClaimTask | gRPC | messages |
 | 2026-11-28 | 1.32.1 | the same | gRPC | messages |
 | 2026-11-28 | 1.34.0 | the same | gRPC | messages; run; launcher secret; TLS; subprocess |
-| 2026-11-28 | 1.36.0 | the same | HTTP | messages |
-| 2026-11-28 | 1.38.0 | the same | HTTP | messages |
+| 2026-11-29 | 1.36.0 | the same | HTTP | messages; run |
+| 2026-11-29 | 1.38.0 | the same | HTTP | messages; run |
 | 2026-11-28 | 1.39.0 | AcquireTask | HTTP | messages |
 | 2026-11-28 | 1.41.0 | AcquireTask | HTTP | messages; launcher secret; TLS; 30 MiB in one array both ways; subprocess |
-| 2026-11-28 | 1.42.0 | AcquireTask | HTTP | messages |
+| 2026-11-29 | 1.42.0 | AcquireTask | HTTP | messages; run |
 
 A worker that is killed after it has got its message: Flower's SuperNode hands a message out once and answers itself, with error 8, a minute after the last
 heartbeat (seen with 1.41.0; that of 1.26.1 tries to and fails, "Start time or end time for message ID ... is missing"). TLS was seen over gRPC (1.34.0) and
