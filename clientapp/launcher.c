@@ -540,16 +540,11 @@ void launcher_start(struct launcher *launcher)
 	ask(launcher);
 }
 
-void launcher_stop(struct launcher *launcher)
+/* Ask no more; messages at work get grace_ms. */
+static void stop_within(struct launcher *launcher, int64_t grace_ms)
 {
-	int64_t grace_ms = has_token(launcher) ? 0 : launcher->given->launch.grace_ms;
 	bool many = at_work(launcher) > 1;
 
-	if (launcher->stopping) {
-		log_warn(launcher->log, "stopping now");
-		loop_stop(launcher->loop);
-		return;
-	}
 	launcher->stopping = true;
 	agent_stop_spare(launcher->agent);
 	if (launcher->asking)
@@ -560,7 +555,7 @@ void launcher_stop(struct launcher *launcher)
 			loop_stop(launcher->loop);
 		return;
 	}
-	if (has_token(launcher))
+	if (grace_ms == 0)
 		log_info(launcher->log, "stopping");
 	else
 		log_info(launcher->log,
@@ -571,6 +566,21 @@ void launcher_stop(struct launcher *launcher)
 			timer_set(at->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
 		timer_set(at->grace, clock_after(clock_now_ms(), grace_ms));
 	}
+}
+
+void launcher_stop(struct launcher *launcher)
+{
+	if (launcher->stopping) {
+		log_warn(launcher->log, "stopping now");
+		loop_stop(launcher->loop);
+		return;
+	}
+	stop_within(launcher, has_token(launcher) ? 0 : launcher->given->launch.grace_ms);
+}
+
+void launcher_cut_short(struct launcher *launcher)
+{
+	stop_within(launcher, 0);
 }
 
 bool launcher_succeeded(const struct launcher *launcher)

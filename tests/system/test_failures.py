@@ -324,7 +324,7 @@ def test_supernode_killed_worker_stopped(one_node, tmp_path):
 def test_supernode_killed_early(one_node, tmp_path, moment):
     """Whatever has been started by then goes with it."""
     federation, node, node_id, judge = one_node
-    others = set(federation.marked()) - {node.pid}
+    others = set(federation.marked()) - {node.pid, node.popen.pid}
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     judge.send(node_id, "wait", pipe=str(pipe))
