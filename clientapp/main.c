@@ -444,6 +444,7 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 	}
 	if (options->warning)
 		log_warn(program->log, "%s", options->warning);
+	app_bounds_tell_reaper(&program->bounds, &program->reaper);
 	if (options->launch.restarts && !reaper_ask_restart(&program->reaper))
 		log_warn(program->log,
 			"--restart has no effect: the program was not started by its reaper");

@@ -253,6 +253,8 @@ static int64_t finish(struct reaper *reaper, int status)
 	}
 	if (letter.dir[0])
 		letter_remove(letter.dir);
+	if (letter.groups[0])
+		letter_remove_groups(letter.groups);
 	if (letter.restarts)
 		reaper->course.restarts = true;
 	say_end(reaper, status, left);

@@ -144,6 +144,7 @@ static int run(struct supernode_options *options, struct loop *loop, struct log 
 	program.supernode = supernode;
 	if (supernode_private_dir(supernode))
 		reaper_name_dir(reaper, supernode_private_dir(supernode));
+	app_bounds_tell_reaper(options->bounds, reaper);
 	if (options->launch.restarts && !reaper_ask_restart(reaper))
 		log_warn(log, "--restart has no effect: the program was not started by its reaper");
 	r = loop_signals(loop, &signals, on_signal, &program);

@@ -72,16 +72,26 @@ bool reaper_ask_restart(struct reaper *reaper)
 	return reaper->letter >= 0 && write(reaper->letter, "r", 1) == 1;
 }
 
-void reaper_name_dir(struct reaper *reaper, const char *dir)
+static void name_path(struct reaper *reaper, char kind, const char *path)
 {
-	char text[PATH_MAX + 1] = "d";
-	size_t len = strlen(dir) + 1;
+	char text[PIPE_BUF] = {kind};
+	size_t len = strlen(path) + 1;
 
 	if (reaper->letter < 0 || len >= sizeof text)
 		return;
-	memcpy(text + 1, dir, len);
+	memcpy(text + 1, path, len);
 	/* One write of this size comes whole or not at all. */
 	(void)!write(reaper->letter, text, len + 1);
+}
+
+void reaper_name_dir(struct reaper *reaper, const char *dir)
+{
+	name_path(reaper, 'd', dir);
+}
+
+void reaper_name_groups(struct reaper *reaper, const char *prefix)
+{
+	name_path(reaper, 'g', prefix);
 }
 
 /* ---- signals ---- */

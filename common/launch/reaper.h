@@ -39,6 +39,8 @@ int reaper_watch(struct reaper *reaper, struct loop *loop, void (*gone)(void *ar
 bool reaper_ask_restart(struct reaper *reaper);
 /* Name a directory that is to be removed, with its files, if this program cannot do it any more. */
 void reaper_name_dir(struct reaper *reaper, const char *dir);
+/* The same of all control groups whose paths begin so. */
+void reaper_name_groups(struct reaper *reaper, const char *prefix);
 
 /*
  * Has this signal come already, a moment ago, and once from the reaper? So it is when a service

@@ -60,6 +60,14 @@ def memory(pid):
     return totals
 
 
+def reaper_mib(node):
+    """The part of a node's resident memory that its reaper has."""
+    if not node.below_reaper:
+        return 0
+    (kib,) = status_field(f"/proc/{node.popen.pid}/status", "VmRSS")
+    return kib / 1024
+
+
 def effort(pid):
     """(CPU seconds, context switches) of the tree so far."""
     seconds = switches = 0

@@ -235,6 +235,21 @@ def test_stopped_while_it_waits(standin):
     assert process.text().count("starts again") == 1
 
 
+def test_groups(standin, tmp_path):
+    """Control groups that the program names are removed when it is killed; others stay. (A group is
+    a directory, and is removed as an empty one.)"""
+    for name in ("app-1-1", "app-1-2", "app-12-1"):
+        (tmp_path / "groups" / name).mkdir(parents=True)
+    prefix = f"{tmp_path}/groups/app-1-"
+    process = standin.start(
+        "import os, signal\n"
+        f"os.write(int(os.environ['FLWR_REAPER'].split(':')[1]), b'g{prefix}\\0')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert process.wait() == -signal.SIGKILL
+    assert [path.name for path in (tmp_path / "groups").iterdir()] == ["app-12-1"]
+
+
 def test_other_children(standin):
     """Those of a shell that became the reaper are spared; what the program leaves is not."""
     standin.write(

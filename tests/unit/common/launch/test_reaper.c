@@ -55,9 +55,10 @@ static void letters_are_written(void **state)
 	assert_int_equal(reaper.letter, ends[1]);
 	assert_int_equal(fcntl(reaper.letter, F_GETFD), FD_CLOEXEC);
 	reaper_name_dir(&reaper, "/tmp/x");
+	reaper_name_groups(&reaper, "/g/app-");
 	assert_true(reaper_ask_restart(&reaper));
-	assert_int_equal(read(ends[0], text, sizeof text), 9);
-	assert_memory_equal(text, "d/tmp/x\0r", 9);
+	assert_int_equal(read(ends[0], text, sizeof text), 18);
+	assert_memory_equal(text, "d/tmp/x\0g/g/app-\0r", 18);
 	reaper_done(&reaper);
 	close(ends[0]);
 }
