@@ -39,6 +39,15 @@ def worker_killed(lab, work):
     lab.answers(work, 8)
 
 
+@fault()
+def zygote_killed(lab, work):
+    """It is no part of the message at work."""
+    assert work.pids
+    os.kill(lab.zygote, signal.SIGKILL)
+    work.release()
+    lab.answers(work, 0)
+
+
 @fault(ttl=TTL_S)
 def program_killed(lab, work):
     """At any moment of the message; the reaper starts it again, as a new node of the SuperLink's. A
@@ -92,6 +101,12 @@ def app_paused(lab, work):
 def worker_paused(lab, work):
     assert work.pids
     paused(lab, work, lab.worker)
+
+
+@fault()
+def zygote_paused(lab, work):
+    assert work.pids
+    paused(lab, work, lab.zygote)
 
 
 @fault()

@@ -16,6 +16,7 @@ EXPECTED = (
     r"SuperLink .*: ",
     r"the reaper \(process \d+\) has ended",
     r"heartbeat",
+    r"zygote: killed by signal 9",
     r"reply (lost|dropped)",
     r"some replies could not be sent",
 )
@@ -108,6 +109,15 @@ class Lab:
     def worker(self):
         """Of the message at work."""
         return int(re.findall(r"worker started: .*pid=(\d+)", self.node.text())[-1])
+
+    @property
+    def zygote(self):
+        """It comes with the first message of a program."""
+        return wait_until(self.find_zygote, "there is a zygote", 60)
+
+    def find_zygote(self):
+        ready = {int(pid) for pid in re.findall(r"zygote pid=(\d+): ready", self.node.text())}
+        return next((pid for pid in tree_of(self.reaper) if pid in ready), None)
 
     def wait_registered(self, start):
         """Wait: the reaper has started the node anew, or the SuperLink is new."""
