@@ -261,6 +261,18 @@ static int64_t finish(struct reaper *reaper, int status)
 	return course_ended(&reaper->course, status, now_ms() - reaper->since);
 }
 
+/* The program from its start to its end, whose status is in *status_out; as finish(). */
+static int64_t run(struct reaper *reaper, int *status_out)
+{
+	if (!start(reaper)) {
+		SAY("no process: %s", strerror(errno));
+		*status_out = W_EXITCODE(EXIT_NOT_BEGUN, 0);
+		return course_ended(&reaper->course, *status_out, 0);
+	}
+	*status_out = stay(reaper);
+	return finish(reaper, *status_out);
+}
+
 /* Wait for so long. false: it was told to end meanwhile. */
 static bool pause_for(struct reaper *reaper, int64_t ms)
 {
@@ -298,12 +310,7 @@ int main(int argc, char **argv)
 		return EXIT_NOT_BEGUN;
 	}
 	do {
-		if (!start(&reaper)) {
-			SAY("no process: %s", strerror(errno));
-			return EXIT_NOT_BEGUN;
-		}
-		status = stay(&reaper);
-		pause_ms = finish(&reaper, status);
+		pause_ms = run(&reaper, &status);
 	} while (pause_ms != COURSE_OVER && pause_for(&reaper, pause_ms));
 	end_as(status);
 }

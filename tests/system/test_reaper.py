@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SECONDS = 30
 TREE = 200
 # Of each kind of end: 240 in all with scripts/test --chaos.
 TRIES = 40 if os.environ.get("FLWR_TEST_CHAOS") else 3
+AS_USER = ["setpriv", "--reuid=20002", "--regid=20002", "--clear-groups", "--"]
 SANITIZED = os.environ.get("FLWR_SANITIZE") == "1"
 
 
@@ -233,6 +235,32 @@ def test_stopped_while_it_waits(standin):
     process.signal(signal.SIGTERM)
     assert process.wait() == 1
     assert process.text().count("starts again") == 1
+
+
+@pytest.fixture
+def public():
+    """A folder that every user can reach, as pytest's folders cannot be."""
+    folder = Path(tempfile.mkdtemp(prefix="reaper-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to start it as another user")
+def test_restart_without_processes(guard, public):
+    """No process is to be had for the new start: it waits on."""
+    standin = StandIn(guard, public)
+    standin.write(f"{ASK_RESTART}import signal\nprint('here', flush=True)\nsignal.pause()")
+    process = guard.start("standin", [*AS_USER, standin.reaper], dict(os.environ))
+    process.wait_log("^here")
+    limit = [*AS_USER, "prlimit", f"--pid={process.popen.pid}"]
+    subprocess.run([*limit, "--nproc=0:"], check=True)
+    os.kill(children_of(process.popen.pid)[0], signal.SIGKILL)
+    process.wait_log(r"no process: .*(?s:.*)starts again in 2 s$")
+    subprocess.run([*limit, "--nproc=100:"], check=True)
+    process.wait_log(r"^here(?s:.*)^here")
+    process.signal(signal.SIGTERM)
+    assert process.wait() == -signal.SIGTERM
 
 
 def test_groups(standin, tmp_path):
