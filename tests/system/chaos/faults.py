@@ -139,6 +139,8 @@ def superlink_killed(lab, work):
 
 @fault()
 def connection_cut(lab, work):
+    """A message whose pull was cut would be lost: it is handed out once."""
+    lab.wait_received(work)
     for_a_moment(lab)
     lab.relay.cut()
     work.release()
