@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -543,24 +542,19 @@ void launcher_start(struct launcher *launcher)
 /* Ask no more; messages at work get grace_ms. */
 static void stop_within(struct launcher *launcher, int64_t grace_ms)
 {
-	bool many = at_work(launcher) > 1;
-
 	launcher->stopping = true;
 	agent_stop_spare(launcher->agent);
 	if (launcher->asking)
 		work_poll_stop(launcher->poll);
-	if (!launcher->assignments) {
-		log_info(launcher->log, "stopping");
-		if (has_token(launcher))
-			loop_stop(launcher->loop);
-		return;
-	}
-	if (grace_ms == 0)
+	if (grace_ms == 0 || !launcher->assignments)
 		log_info(launcher->log, "stopping");
 	else
 		log_info(launcher->log,
-			"stopping: the message%s at work get%s up to %g s (--grace); a second signal stops at once",
-			many ? "s" : "", many ? "" : "s", (double)grace_ms / 1000);
+			"stopping: the message%s up to %g s (--grace); a second signal stops at once",
+			at_work(launcher) > 1 ? "s at work get" : " at work gets",
+			(double)grace_ms / 1000);
+	if (!launcher->assignments && has_token(launcher))
+		loop_stop(launcher->loop);
 	for (struct assignment *at = launcher->assignments; at; at = at->next) {
 		if (at->answer && !at->answered)
 			timer_set(at->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
