@@ -233,6 +233,16 @@ def test_bodies_without_token(victim):
     assert all(answer is None or answer[0] == 401 for answer in heard)
 
 
+def test_much_at_once(victim):
+    """Who sends more than strangers may is held back, and answered: it may show a token yet."""
+    lines = ("GET /health HTTP/1.1", HOST, "Pad: " + "x" * 2000)
+    with victim.unharmed(), Caller(victim) as caller:
+        caller.socket.settimeout(30)
+        caller.socket.sendall(("\r\n".join([*lines, "", ""]) * 100).encode())
+        for _ in range(100):
+            assert caller.answer()[0] == 200
+
+
 def test_half_closed(victim):
     """A client that has said all, and ends its half, gets the answer."""
     with victim.unharmed():
