@@ -10,6 +10,7 @@
 #include "common/launch/agent.h"
 #include "common/launch/dependencies.h"
 #include "common/launch/end.h"
+#include "common/launch/sandbox.h"
 #include "common/message/envelope.h"
 
 #include <errno.h>
@@ -474,7 +475,8 @@ int launcher_new(struct loop *loop, struct rpc *rpc, struct log *log,
 				.bounds = options->bounds,
 				.warm_idle_ms = options->given->launch.warm_idle_ms,
 				.warm_python = !options->given->launch.no_preload,
-				.dependencies = options->dependencies},
+				.dependencies = options->dependencies,
+				.sandbox = options->sandbox},
 			&launcher->agent);
 	if (r == 0 && !has_token(launcher))
 		r = new_poll(launcher);
@@ -515,6 +517,7 @@ static void start_with_token(struct launcher *launcher)
 	int r;
 
 	app_bounds_warn(launcher->options.bounds, launcher->log);
+	sandbox_tell(launcher->options.sandbox, launcher->log);
 	if (!launcher->given->task_token) {
 		got_work(launcher, &(struct work){.token = launcher->given->token});
 		return;

@@ -20,6 +20,7 @@ struct launcher_options {
 	const struct clientapp_options *given;
 	const char *flwr_home; /* where apps are installed */
 	const struct app_bounds *bounds;
+	struct sandbox *sandbox; /* what apps can reach */
 	const struct dependencies *dependencies;
 	struct http *http;
 	const struct launcher_auth *auth; /* NULL: questions are not signed */

@@ -30,6 +30,7 @@
 #include "common/launch/end.h"
 #include "common/launch/fork_server.h"
 #include "common/launch/reaper.h"
+#include "common/launch/sandbox.h"
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/message/launcher_auth.h"
@@ -51,7 +52,8 @@
 struct program {
 	struct app_bounds bounds; /* of apps that it starts by itself */
 	struct dependencies dependencies;
-	uint64_t core_bytes; /* soft limit of core files that there was */
+	struct sandbox *sandbox; /* of these apps */
+	uint64_t core_bytes;     /* soft limit of core files that there was */
 	struct loop *loop;
 	struct log *log;
 	struct rpc *rpc; /* a worker's */
@@ -398,6 +400,23 @@ static int load_tls(
 				 out, why);
 }
 
+/* What apps can reach, and what of this program they cannot. */
+static int make_sandbox(struct program *program, const struct clientapp_options *options,
+	const char *flwr_home, struct reason *why)
+{
+	const char *const own[] = {options->client_certificate, options->client_key,
+		options->secret_file, options->token_file};
+	int r = sandbox_new(&(struct sandbox_options){.launch = &options->launch,
+				    .user = program->bounds.user,
+				    .flwr_home = flwr_home},
+		&program->sandbox, why);
+
+	for (size_t i = 0; i < ARRAY_LEN(own) && r == 0; i++)
+		r = sandbox_hide(program->sandbox, own[i]);
+	/* Who reaches it can ask for messages. */
+	return r ? r : sandbox_hide_socket(program->sandbox, options->address);
+}
+
 /* Started by somebody else: this program is the agent. */
 static int run_alone(struct program *program, const struct clientapp_options *options)
 {
@@ -420,6 +439,8 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 	if (r == 0)
 		r = dependencies_init(&program->dependencies, &options->launch, home.path,
 			program->bounds.user, &why);
+	if (r == 0)
+		r = make_sandbox(program, options, home.path, &why);
 	if (r) {
 		reason_print(&why, options->program, r);
 		return EXIT_USAGE;
@@ -452,6 +473,7 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 	return run_launcher(program, &(struct launcher_options){.given = options,
 					     .flwr_home = home.path,
 					     .bounds = &program->bounds,
+					     .sandbox = program->sandbox,
 					     .dependencies = &program->dependencies,
 					     .auth = auth,
 					     .tls = options->insecure ? NULL : &tls.tls});
@@ -492,6 +514,7 @@ static int run(const struct clientapp_options *options, uint64_t core_bytes)
 	close_fd(&program.parent);
 	loop_free(program.loop);
 	log_free(program.log);
+	sandbox_free(program.sandbox);
 	dependencies_done(&program.dependencies);
 	app_bounds_done(&program.bounds);
 	return status;

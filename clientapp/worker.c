@@ -418,7 +418,8 @@ static void ask_for_app(struct worker *worker)
 		return;
 	agent_client_start(worker->agent, &(struct control_app){.fab_id = worker->manifest.fab_id,
 						  .component = worker->manifest.clientapp,
-						  .dir = worker->app_dir});
+						  .dir = worker->app_dir,
+						  .run_id = worker->inputs.context.run_id});
 }
 
 static void install_done(struct job *job)

@@ -8,6 +8,7 @@
 #include "common/config/config.h"
 #include "common/launch/command.h"
 #include "common/launch/native_apps.h"
+#include "common/launch/sandbox_options.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,6 +75,11 @@ static const struct option_spec rows[] = {
 	LAUNCH_ROW_PYTHON(LAUNCH),
 	LAUNCH_ROW_APP_USER(LAUNCH),
 	LAUNCH_ROW_APP_ENV_HIDE(LAUNCH),
+	LAUNCH_ROW_SANDBOX(LAUNCH),
+	LAUNCH_ROW_APP_DIR_WRITABLE(LAUNCH),
+	LAUNCH_ROW_DATA_DIR(LAUNCH),
+	LAUNCH_ROW_APP_NETWORK(LAUNCH),
+	LAUNCH_ROW_APP_ENV(LAUNCH),
 	LAUNCH_ROW_NATIVE_APP(LAUNCH),
 	LAUNCH_ROW_ALLOW_NATIVE(LAUNCH),
 	LAUNCH_ROW_DEPENDENCIES(LAUNCH),
@@ -164,6 +170,10 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --clientapp-command, which starts another worker: leave one out",
 			options->launch.native_app.v[0] ? "native-app" : "allow-native");
+	if (options->clientapp_command && sandbox_options_any(&options->launch))
+		return reason_code(why, -EINVAL,
+			"--%s has no effect with --clientapp-command, which starts another worker: leave one out",
+			sandbox_options_any(&options->launch));
 	if (options->clientapp_command && options->launch.warm_idle_ms >= 0)
 		return reason_code(why, -EINVAL,
 			"--warm-idle has no effect with --clientapp-command, which starts another worker: leave one out");
@@ -228,6 +238,10 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --isolation process: give it to flwr-clientapp",
 			options->launch.app_user ? "app-user" : "app-env-hide");
+	if (sandbox_options_any(&options->launch))
+		return reason_code(why, -EINVAL,
+			"--%s has no effect with --isolation process: give it to flwr-clientapp",
+			sandbox_options_any(&options->launch));
 	if (native_apps_any(&options->launch))
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --isolation process: give it to flwr-clientapp",

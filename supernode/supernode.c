@@ -55,6 +55,23 @@ static int check_command(const char *template, struct reason *why)
 	return 0;
 }
 
+/* What apps can reach, and what of this node they cannot. */
+static int new_sandbox(struct supernode *supernode, struct reason *why)
+{
+	const struct supernode_options *options = supernode->options;
+	const char *const own[] = {options->auth_private_key, options->trusted_entities,
+		options->launcher_secret, options->ssl_certificate, options->ssl_key,
+		supernode->state.path};
+	int r = sandbox_new(&(struct sandbox_options){.launch = &options->launch,
+				    .user = options->bounds ? options->bounds->user : NULL,
+				    .flwr_home = supernode->flwr_home.path},
+		&supernode->sandbox, why);
+
+	for (size_t i = 0; i < ARRAY_LEN(own) && r == 0; i++)
+		r = sandbox_hide(supernode->sandbox, own[i]);
+	return r ? r : sandbox_hide_socket(supernode->sandbox, options->worker_api_address);
+}
+
 static int new_agent(struct supernode *supernode, struct reason *why)
 {
 	const struct supernode_options *options = supernode->options;
@@ -68,6 +85,8 @@ static int new_agent(struct supernode *supernode, struct reason *why)
 		r = dependencies_init(&supernode->dependencies, &options->launch,
 			supernode->flwr_home.path, options->bounds ? options->bounds->user : NULL,
 			why);
+	if (r == 0 && !options->clientapp_command)
+		r = new_sandbox(supernode, why);
 	if (r)
 		return r;
 	return agent_new(supernode->loop, supernode->log,
@@ -75,7 +94,8 @@ static int new_agent(struct supernode *supernode, struct reason *why)
 			.bounds = options->bounds,
 			.warm_idle_ms = options->launch.warm_idle_ms,
 			.warm_python = !options->launch.no_preload,
-			.dependencies = &supernode->dependencies},
+			.dependencies = &supernode->dependencies,
+			.sandbox = supernode->sandbox},
 		&supernode->agent);
 }
 
@@ -191,6 +211,8 @@ static int new_workers(struct supernode *supernode, struct reason *why)
 	if (!options->worker_api_address || supernode->token_files) {
 		option = options->launch.flwr_dir ? "--flwr-dir: " : "";
 		r = private_dir_open(options->launch.flwr_dir, &supernode->dir, &cause);
+		if (r == 0)
+			r = sandbox_hide(supernode->sandbox, supernode->dir.path);
 	}
 	if (r == 0)
 		r = new_server(supernode, &cause);
@@ -378,6 +400,7 @@ void supernode_abandon(struct supernode *supernode)
 {
 	agent_free(supernode->agent);
 	process_set_free(supernode->processes);
+	sandbox_free(supernode->sandbox);
 	flwr_home_done(&supernode->flwr_home);
 	private_dir_close(&supernode->dir);
 }
@@ -430,6 +453,7 @@ void supernode_free(struct supernode *supernode)
 	credentials_done(&supernode->credentials);
 	state_dir_close(&supernode->state);
 	dependencies_done(&supernode->dependencies);
+	sandbox_free(supernode->sandbox);
 	flwr_home_done(&supernode->flwr_home);
 	free(supernode);
 }

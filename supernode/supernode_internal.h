@@ -10,6 +10,7 @@
 #include "common/launch/agent.h"
 #include "common/launch/command.h"
 #include "common/launch/dependencies.h"
+#include "common/launch/sandbox.h"
 #include "common/rpc/rpc.h"
 #include "supernode/admin/health.h"
 #include "supernode/core/node.h"
@@ -53,7 +54,8 @@ struct supernode {
 	struct uplink uplink; /* between these two */
 	struct workers *workers;
 	struct dependencies dependencies;
-	struct agent *agent; /* NULL when nothing is started, the next when workers come */
+	struct sandbox *sandbox; /* NULL: there is none for apps */
+	struct agent *agent;     /* NULL when nothing is started, the next when workers come */
 	struct runner *runner;
 	struct launcher_process *launcher; /* in the runner's place; NULL: none is ours */
 	struct process_set *processes;     /* ours, where there is no agent; else NULL */

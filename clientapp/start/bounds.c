@@ -1,4 +1,6 @@
-#include "bounds.h"
+#include "clientapp/start/bounds.h"
+
+#include "clientapp/start/cage.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -84,14 +86,21 @@ static int mask_files(const char *text)
 
 int bounds_apply(const struct bounds *bounds)
 {
-	int r = bounds->core ? limit_core(bounds->core) : 0;
+	int opened = bounds->cage ? cage_open(bounds->cage) : 1;
+	int r = opened < 0 ? EXIT_NOT_BEGUN : 0;
 
+	if (r == 0 && bounds->core)
+		r = limit_core(bounds->core);
 	if (r == 0 && bounds->mask)
 		r = mask_files(bounds->mask);
 	if (r == 0 && bounds->user)
 		r = become(bounds->user);
+	if (r == 0 && bounds->directory && chdir(bounds->directory) < 0)
+		r = failed(bounds->directory, errno);
 	if (r == 0 && bounds->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		r = failed("cannot give up new privileges", errno);
+	if (r == 0 && bounds->cage && cage_close(bounds->cage, opened == 0) < 0)
+		r = EXIT_NOT_BEGUN;
 	return r;
 }
 
@@ -111,4 +120,18 @@ int bounds_check(const char *user, char *const *paths)
 		if (!reaches(paths[i]))
 			r = i + 1;
 	return r;
+}
+
+int bounds_probe(const char *user)
+{
+	bool opened = cage_mounts_open();
+	int r = user ? become(user) : 0;
+	int abi = cage_landlock_abi();
+
+	if (r)
+		return r;
+	r = abi < BOUNDS_ABI_MAX ? abi : BOUNDS_ABI_MAX;
+	if (!cage_mounts_possible(opened))
+		return r;
+	return r + BOUNDS_MOUNTS + (cage_mounts_again() ? BOUNDS_MOUNTS_AGAIN : 0);
 }

@@ -1,6 +1,6 @@
-#include "limits.h"
+#include "clientapp/start/limits.h"
 
-#include "bounds.h"
+#include "clientapp/start/bounds.h"
 
 #include <errno.h>
 #include <fcntl.h>

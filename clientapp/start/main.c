@@ -1,14 +1,16 @@
 /*
- * flwr-app-start [-e] [-n] [-c BYTES] [-m MASK] [-u UID:GID[,GROUP...]] [-g FILE] [-d BYTES]
- * [-p N] [-k CPU[,CPU...]] AGENT_PID PROGRAM [ARGUMENT...]: starts PROGRAM (an absolute path) for
- * an agent and stays as its parent: orphans of PROGRAM's children come to this process, which reaps
- * them, so that PROGRAM can wait for its own children only. It ends as PROGRAM ended; what is left
- * below it then comes to the agent. When the agent dies, it kills everything below it. Links
- * nothing but libc, because it lies on the way of every message.
+ * flwr-app-start [-e] [-n] [-c BYTES] [-s CAGE] [-w DIR] [-m MASK] [-u UID:GID[,GROUP...]]
+ * [-g FILE] [-d BYTES] [-p N] [-k CPU[,CPU...]] AGENT_PID PROGRAM [ARGUMENT...]: starts PROGRAM (an
+ * absolute path) for an agent and stays as its parent: orphans of PROGRAM's children come to this
+ * process, which reaps them, so that PROGRAM can wait for its own children only. It ends as PROGRAM
+ * ended; what is left below it then comes to the agent. When the agent dies, it kills everything
+ * below it. Links nothing but libc, because it lies on the way of every message.
  *
  *   -e  PROGRAM is executed in its place, tied to the agent: for an agent that does all that itself
  *   -n  no program that PROGRAM executes gains privileges (set-user-id, file capabilities)
  *   -c  the soft limit of PROGRAM's core files, in bytes
+ *   -s  what PROGRAM can reach, as cage.h describes it
+ *   -w  the working directory
  *   -m  the umask, octal
  *   -u  the user, the group and all supplementary groups that PROGRAM has
  *   -g  the control group that PROGRAM is in, by the file of its members
@@ -24,9 +26,13 @@
  *
  * flwr-app-start -u UID:GID[,GROUP...] -r PATH...: can that user read the files, enter the
  * directories, execute the programs? Exit status 0: all of them; N: not the Nth.
+ *
+ * flwr-app-start [-u UID:GID[,GROUP...]] -q: what cages can there be for that user? Exit status:
+ * the version of Landlock's interface (0: none), 64 more where there can be mounts, and 32 more
+ * where a process that has some can fork one with others.
  */
-#include "bounds.h"
-#include "limits.h"
+#include "clientapp/start/bounds.h"
+#include "clientapp/start/limits.h"
 
 #include "common/base/ending.h"
 #include "common/base/tree.h"
@@ -49,6 +55,7 @@ struct command {
 	struct limits limits;
 	bool in_place;       /* -e */
 	bool checks;         /* -r */
+	bool probes;         /* -q */
 	const char *adopted; /* -a */
 	char **rest;         /* AGENT_PID PROGRAM [ARGUMENT...], or PATH... */
 };
@@ -57,19 +64,25 @@ static bool command_read(int argc, char **argv, struct command *out)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "+enc:m:u:rg:d:p:k:a:")) != -1) {
+	while ((option = getopt(argc, argv, "+enc:s:w:m:u:rqg:d:p:k:a:")) != -1) {
 		if (option == 'e')
 			out->in_place = true;
 		else if (option == 'n')
 			out->bounds.no_new_privileges = true;
 		else if (option == 'c')
 			out->bounds.core = optarg;
+		else if (option == 's')
+			out->bounds.cage = optarg;
+		else if (option == 'w')
+			out->bounds.directory = optarg;
 		else if (option == 'm')
 			out->bounds.mask = optarg;
 		else if (option == 'u')
 			out->bounds.user = optarg;
 		else if (option == 'r')
 			out->checks = true;
+		else if (option == 'q')
+			out->probes = true;
 		else if (option == 'g')
 			out->limits.group = optarg;
 		else if (option == 'd')
@@ -86,6 +99,8 @@ static bool command_read(int argc, char **argv, struct command *out)
 	out->rest = argv + optind;
 	if (out->adopted)
 		return argc - optind == 1;
+	if (out->probes)
+		return argc == optind;
 	return out->checks ? out->bounds.user != NULL : argc - optind >= 2;
 }
 
@@ -224,9 +239,11 @@ int main(int argc, char **argv)
 
 	if (!command_read(argc, argv, &command)) {
 		fprintf(stderr,
-			"usage: flwr-app-start [-e] [-n] [-c BYTES] [-m MASK] [-u UID:GID[,GROUP...]] [-g FILE] [-d BYTES] [-p N] [-k CPU[,CPU...]] AGENT_PID PROGRAM [ARGUMENT...]\n");
+			"usage: flwr-app-start [-e] [-n] [-c BYTES] [-s CAGE] [-w DIR] [-m MASK] [-u UID:GID[,GROUP...]] [-g FILE] [-d BYTES] [-p N] [-k CPU[,CPU...]] AGENT_PID PROGRAM [ARGUMENT...]\n");
 		return EXIT_NOT_BEGUN;
 	}
+	if (command.probes)
+		return bounds_probe(command.bounds.user);
 	if (command.checks)
 		return bounds_check(command.bounds.user, command.rest);
 	argv = command.rest;

@@ -5,6 +5,7 @@
 #include "common/launch/fork_server.h"
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
+#include "common/launch/sandbox.h"
 #include "common/launch/zygote.h"
 #include "common/launch/zygote_child.h"
 
@@ -41,6 +42,7 @@ int agent_new(
 	agent->options = options->launch;
 	agent->bounds = options->bounds;
 	agent->dependencies = options->dependencies;
+	agent->sandbox = options->sandbox;
 	agent->paths = options->paths ? options->paths : &agent->installed;
 	r = options->paths ? 0 : launch_paths_find(&agent->installed);
 	if (r < 0)
@@ -106,6 +108,7 @@ void agent_tell_apps(const struct agent *agent)
 		log_warn(agent->log, "no app can run yet: %s", cause.text);
 	if (agent->bounds)
 		app_bounds_warn(agent->bounds, agent->log);
+	sandbox_tell(agent->sandbox, agent->log);
 	dependencies_warn(agent->options, agent->log);
 }
 

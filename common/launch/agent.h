@@ -12,6 +12,7 @@
 
 struct agent;
 struct dependencies;
+struct sandbox;
 struct worker_process;
 
 /* All is borrowed, for as long as the agent is there. */
@@ -19,6 +20,7 @@ struct agent_options {
 	const struct launch_options *launch;
 	const struct app_bounds *bounds;         /* NULL: an app has what we have */
 	const struct dependencies *dependencies; /* NULL: none are installed */
+	struct sandbox *sandbox;                 /* NULL: apps have no cage */
 	const struct launch_paths *paths;        /* NULL: where they are installed */
 	int64_t warm_idle_ms; /* a spare worker is kept for so long after a message; 0: there is
 				 none */

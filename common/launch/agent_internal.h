@@ -15,6 +15,7 @@ struct agent {
 	const struct launch_options *options;
 	const struct app_bounds *bounds;         /* may be NULL */
 	const struct dependencies *dependencies; /* may be NULL */
+	struct sandbox *sandbox;                 /* may be NULL */
 	const struct launch_paths *paths;
 	struct launch_paths installed; /* paths, when none were given */
 	struct process_set *set;

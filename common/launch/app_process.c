@@ -3,10 +3,12 @@
 #include "common/base/cleanup.h"
 #include "common/launch/agent_internal.h"
 #include "common/launch/app_start.h"
+#include "common/launch/dependencies.h"
 #include "common/launch/end.h"
 #include "common/launch/limits.h"
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
+#include "common/launch/sandbox.h"
 #include "common/launch/zygote.h"
 
 #include <errno.h>
@@ -51,6 +53,25 @@ static int program_find(struct agent *agent, const struct control_app *app, stru
 	return r;
 }
 
+/* Describe its cage. 0, with or without one; -errno with a sentence. */
+static int cage_make(const struct agent *agent, const struct control_app *app,
+	const struct app_program *program, struct sandbox_cage *out, struct reason *why)
+{
+	if (sandbox_kind(agent->sandbox) == SANDBOX_OFF)
+		return 0;
+	if (!app->dir)
+		return reason_code(why, -EPERM, "the worker has not said which app it is for");
+	return sandbox_cage(agent->sandbox,
+		&(struct sandbox_app){.dir = app->dir,
+			.interpreter = program->python,
+			.file = program->native.file,
+			.bridge = agent->paths->bridge,
+			.host = agent->paths->host,
+			.writable = dependencies_folder(agent->dependencies),
+			.run_id = app->run_id},
+		out, why);
+}
+
 /* Start the app by flwr-app-start. 0; -errno with a sentence. */
 static int start_plainly(struct agent *agent, const struct app_process_spec *wanted,
 	const struct app_start *start, bool native, struct app_process *out, struct reason *why)
@@ -62,6 +83,7 @@ static int start_plainly(struct agent *agent, const struct app_process_spec *wan
 		.env = start->env,
 		.env_drop = app_start_drops,
 		.env_hide = agent->bounds ? agent->bounds->env_hide : NULL,
+		.env_keep = start->env_keep,
 		.inherits_output = agent->options->passes_output,
 		/* Lines of flwr_log() have levels. */
 		.logs = native,
@@ -93,21 +115,21 @@ static void tell_failed(struct agent *agent, const char *name, int r, const stru
 			strerror(-r));
 }
 
-/* Is it on its way, by the zygote? */
+/* Is it on its way, by the zygote? Then it has the cage. */
 static bool start_by_zygote(struct agent *agent, const struct app_process_spec *wanted,
-	const char *python, const struct app_start *start)
+	const char *python, const struct app_start *start, struct sandbox_cage *cage)
 {
 	struct reason why = {.text = ""};
 
 	if (!agent->zygote || !wanted->later)
 		return false;
-	/* They hold for what the process that they are given to starts, and the zygote runs. */
-	if (wanted->limits && app_limits_any(wanted->limits)) {
-		log_debug(agent->log, "%s: started plainly: it has limits, which a fork would lack",
+	if (wanted->limits && wanted->limits->cpus[0]) {
+		log_debug(agent->log,
+			"%s: started plainly: its CPUs are chosen, and libraries count them when they are imported",
 			wanted->name);
 		return false;
 	}
-	if (zygote_use(agent->zygote, wanted, python, start, &why) == 0)
+	if (zygote_use(agent->zygote, wanted, python, start, cage, &why) == 0)
 		return true;
 	log_debug(agent->log, "%s: started plainly: %s", wanted->name, why.text);
 	return false;
@@ -117,6 +139,7 @@ int app_process_start(
 	struct agent *agent, const struct app_process_spec *wanted, struct app_process *out)
 {
 	auto_(app_program_done) struct app_program program = {.kind = APP_START_PYTHON};
+	auto_(sandbox_cage_done) struct sandbox_cage cage = {.description = NULL};
 	auto_(app_start_done) struct app_start start = {.zygote = NULL};
 	struct reason why = {.text = ""}, told = {.text = ""};
 	bool native;
@@ -124,8 +147,10 @@ int app_process_start(
 
 	native = program.kind == APP_START_NATIVE;
 	if (r == 0)
-		r = app_start_fill(&start, agent, &program, wanted);
-	if (r == 0 && !native && start_by_zygote(agent, wanted, program.python, &start))
+		r = cage_make(agent, wanted->app, &program, &cage, &why);
+	if (r == 0)
+		r = app_start_fill(&start, agent, &program, wanted, &cage);
+	if (r == 0 && !native && start_by_zygote(agent, wanted, program.python, &start, &cage))
 		return APP_PROCESS_LATER;
 	if (r == 0)
 		r = start_plainly(agent, wanted, &start, native, out, &why);
@@ -134,14 +159,14 @@ int app_process_start(
 	return r;
 }
 
-void app_process_start_later(
-	struct agent *agent, const struct app_process_spec *wanted, const char *python)
+void app_process_start_later(struct agent *agent, const struct app_process_spec *wanted,
+	const char *python, const struct sandbox_cage *cage)
 {
 	const struct app_program program = {.kind = APP_START_PYTHON, .python = (char *)python};
 	auto_(app_start_done) struct app_start start = {.zygote = NULL};
 	struct reason why = {.text = ""}, told = {.text = ""};
 	struct app_process app = {.fd = -1};
-	int r = app_start_fill(&start, agent, &program, wanted);
+	int r = app_start_fill(&start, agent, &program, wanted, cage);
 
 	if (r == 0)
 		r = start_plainly(agent, wanted, &start, false, &app, &why);

@@ -7,6 +7,7 @@
 #define FLWR_LAUNCH_APP_PROCESS_H
 
 #include "common/launch/agent.h"
+#include "common/launch/sandbox.h"
 
 /* Result of a start. */
 struct app_process {
@@ -35,9 +36,9 @@ enum { APP_PROCESS_LATER = 1 };
 int app_process_start(
 	struct agent *agent, const struct app_process_spec *wanted, struct app_process *out);
 
-/* The zygote could not: start it plainly with that interpreter, and tell later(). */
-void app_process_start_later(
-	struct agent *agent, const struct app_process_spec *wanted, const char *python);
+/* The zygote could not: start it plainly with that interpreter in that cage, and tell later(). */
+void app_process_start_later(struct agent *agent, const struct app_process_spec *wanted,
+	const char *python, const struct sandbox_cage *cage);
 
 /* The WARN line of an app that was at its end, its reply taken over, and was cut off. */
 void app_process_tell_cut(

@@ -33,13 +33,24 @@ static const char **add_all(const char **setting, char *const *list)
 	return setting;
 }
 
+static const char **add_word(const char **word, const char *option, const char *value)
+{
+	if (!value)
+		return word;
+	*word++ = option;
+	*word++ = value;
+	return word;
+}
+
 int app_start_fill(struct app_start *start, const struct agent *agent,
-	const struct app_program *program, const struct app_process_spec *wanted)
+	const struct app_program *program, const struct app_process_spec *wanted,
+	const struct sandbox_cage *cage)
 {
 	const struct app_bounds *bounds = agent->bounds;
 	const char **word = start->argv, **setting = start->env;
 
 	start->zygote = NULL;
+	start->env_keep = cage ? cage->env_keep : NULL;
 	*word++ = agent->paths->start;
 	/* The zygote has no parent but this program, which so becomes that of its forks. */
 	if (program->kind == APP_START_ZYGOTE)
@@ -57,6 +68,11 @@ int app_start_fill(struct app_start *start, const struct agent *agent,
 		*word++ = "-u";
 		*word++ = bounds->user->ids;
 		setting = add_all(setting, bounds->user->env);
+	}
+	if (cage) {
+		word = add_word(word, "-s", cage->description);
+		word = add_word(word, "-w", cage->directory);
+		setting = add_all(setting, cage->env);
 	}
 	if (wanted && wanted->limits)
 		word = app_limits_words(wanted->limits, word);

@@ -20,20 +20,24 @@ struct app_program {
 
 void app_program_done(struct app_program *program);
 
+#define APP_START_ENV (16 + OPTION_NAMES_MAX)
+
 /* argv and env end in NULL; their texts are borrowed, or in here. */
 struct app_start {
-	const char *argv[16 + APP_LIMITS_WORDS];
-	const char *env[16];
+	const char *argv[20 + APP_LIMITS_WORDS];
+	const char *env[APP_START_ENV];
+	const char *const *env_keep; /* as process_spec.env_keep */
 	char core[24];
 	char mask[8];
 	char agent_pid[16];
 	char *zygote; /* malloc()ed */
 };
 
-/* wanted: whose limits and setting it has, borrowed; NULL: none. 0: app_start_done() is due;
- * -ENOMEM. */
+/* wanted: whose limits and setting it has; cage: its own; both borrowed; NULL: none. 0:
+ * app_start_done() is due; -ENOMEM. */
 int app_start_fill(struct app_start *start, const struct agent *agent,
-	const struct app_program *program, const struct app_process_spec *wanted);
+	const struct app_program *program, const struct app_process_spec *wanted,
+	const struct sandbox_cage *cage);
 void app_start_done(struct app_start *start);
 
 /* Lists for process_spec.env_drop: services that can start programs, or speak, for the user of this

@@ -9,17 +9,15 @@
 #include "common/base/text.h"
 #include "common/launch/agent.h"
 #include "common/launch/python.h"
+#include "common/launch/run.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #define GROUPS_MAX 1024
 
@@ -173,24 +171,6 @@ void app_user_free(struct app_user *user)
 
 /* ---- what it can reach ---- */
 
-/* Run it to its end: its exit status, or -errno. */
-static int run(const char *const *argv)
-{
-	int status, r;
-	pid_t pid;
-
-	/* The kernel keeps no status while SIGCHLD is ignored, as it may be by inheritance. */
-	signal(SIGCHLD, SIG_DFL);
-	r = -posix_spawn(&pid, argv[0], NULL, NULL, (char *const *)argv, environ);
-	if (r < 0)
-		return r;
-	while ((r = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
-		;
-	if (r < 0)
-		return -errno;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
-}
-
 int app_user_check(
 	const struct app_user *user, const char *flwr_home, const char *python, struct reason *why)
 {
@@ -207,7 +187,7 @@ int app_user_check(
 		const char *const argv[] = {paths.start, "-u", user->ids, "-r", flwr_home,
 			paths.bridge, interpreter, NULL};
 
-		r = run(argv);
+		r = run_to_end(argv);
 		if (r >= 1 && r <= 3)
 			r = reason_code(why, -EACCES,
 				"--app-user: that user cannot reach %s: give it the right to enter the directories above, or name another place (%s)",

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CONTROL_VERSION      6
+#define CONTROL_VERSION      7
 #define CONTROL_BYTES        32768
 #define CONTROL_STRING_BYTES 3072 /* nine of them fit, and a token */
 #define CONTROL_TOKEN_BYTES  1024
@@ -180,9 +180,10 @@ static void app_put(struct packet *packet, const struct control_message *message
 	put_optional(packet, message->app.fab_id, CONTROL_STRING_BYTES);
 	put_optional(packet, message->app.component, CONTROL_STRING_BYTES);
 	put_optional(packet, message->app.dir, CONTROL_STRING_BYTES);
+	put(packet, &message->app.run_id, sizeof message->app.run_id);
 }
 
-/* An app has all three. */
+/* An app has all three names. */
 static void app_get(struct packet *packet, struct control_message *message)
 {
 	struct control_app *app = &message->app;
@@ -190,6 +191,7 @@ static void app_get(struct packet *packet, struct control_message *message)
 	app->fab_id = get_optional(packet);
 	app->component = get_optional(packet);
 	app->dir = get_optional(packet);
+	get(packet, &app->run_id, sizeof app->run_id);
 	if (!app->fab_id != !app->component || !app->fab_id != !app->dir)
 		packet->broken = true;
 }

@@ -36,6 +36,7 @@ struct control_app {
 	char *fab_id;    /* "PUBLISHER/NAME" */
 	char *component; /* what its pyproject.toml names as its clientapp */
 	char *dir;       /* where it is installed */
+	uint64_t run_id; /* 0: not known */
 };
 
 enum control_kind {

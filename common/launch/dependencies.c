@@ -205,6 +205,11 @@ int dependencies_init(struct dependencies *dependencies, const struct launch_opt
 	return r;
 }
 
+const char *dependencies_folder(const struct dependencies *dependencies)
+{
+	return dependencies && dependencies->env[0] ? strchr(dependencies->env[0], '=') + 1 : NULL;
+}
+
 void dependencies_done(struct dependencies *dependencies)
 {
 	for (size_t i = 0; i < ARRAY_LEN(dependencies->env); i++)

@@ -20,6 +20,8 @@ struct dependencies {
  */
 int dependencies_init(struct dependencies *dependencies, const struct launch_options *options,
 	const char *flwr_home, const struct app_user *user, struct reason *why);
+/* Where they are installed; NULL: nowhere. Borrowed. */
+const char *dependencies_folder(const struct dependencies *dependencies);
 void dependencies_done(struct dependencies *dependencies);
 
 /* Log one line of level WARN, if they are installed. */

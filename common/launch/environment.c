@@ -7,7 +7,8 @@
 
 /* Variables by which a service manager, or this project, tells one process something. */
 static const char *const ours_alone[] = {"LISTEN_*,NOTIFY_SOCKET,WATCHDOG_PID,WATCHDOG_USEC",
-	"CREDENTIALS_DIRECTORY,FLWR_APP_FD,FLWR_APP_ZYGOTE,FLWR_APP_DEPENDENC*", NULL};
+	"CREDENTIALS_DIRECTORY,FLWR_APP_FD,FLWR_APP_ZYGOTE,FLWR_APP_DEPENDENC*,FLWR_APP_SANDBOX",
+	NULL};
 
 /* Is the name of setting ("NAME=value") in list ("NAME,PREFIX*")? */
 static bool setting_listed(const char *setting, const char *list)
@@ -27,7 +28,7 @@ static bool setting_listed(const char *setting, const char *list)
 	return false;
 }
 
-static bool setting_dropped(const char *setting, const char *const *lists)
+static bool setting_in(const char *setting, const char *const *lists)
 {
 	for (; lists && *lists; lists++)
 		if (setting_listed(setting, *lists))
@@ -55,7 +56,8 @@ static size_t list_length(char *const *list)
 	return n;
 }
 
-char **environment_new(const char *const *set, const char *const *drop, const char *const *hide)
+char **environment_new(const char *const *set, const char *const *drop, const char *const *hide,
+	const char *const *keep)
 {
 	size_t n_set = list_length((char *const *)set);
 	size_t n = 0;
@@ -64,8 +66,9 @@ char **environment_new(const char *const *set, const char *const *drop, const ch
 	if (!list)
 		return NULL;
 	for (char **setting = environ; setting && *setting; setting++)
-		if (!setting_dropped(*setting, ours_alone) && !setting_dropped(*setting, drop) &&
-			!setting_dropped(*setting, hide) && !setting_replaced(*setting, set))
+		if (!setting_in(*setting, ours_alone) && !setting_in(*setting, drop) &&
+			!setting_in(*setting, hide) && !setting_replaced(*setting, set) &&
+			(!keep || setting_in(*setting, keep)))
 			list[n++] = *setting;
 	for (size_t i = 0; i < n_set; i++)
 		list[n++] = (char *)set[i];

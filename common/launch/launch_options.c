@@ -4,11 +4,13 @@
 #include "common/base/flower_env.h"
 #include "common/launch/dependencies.h"
 #include "common/launch/native_apps.h"
+#include "common/launch/sandbox_options.h"
 
 #include <errno.h>
 #include <string.h>
 
 const char *const launch_outputs[] = {"log", "pass", NULL};
+const char *const launch_sandboxes[] = {"node", "strict", "off", NULL};
 const char *const launch_log_levels[] = {"error", "warn", "info", "debug", NULL};
 
 bool launch_options_preloads(const struct launch_options *options)
@@ -73,6 +75,8 @@ int launch_options_check(struct launch_options *options, struct reason *why)
 		r = native_apps_check(options, why);
 	if (r == 0)
 		r = dependencies_check(options, why);
+	if (r == 0)
+		r = sandbox_options_check(options, why);
 	if (r)
 		return r;
 	r = options->flwr_dir ? dir_check(options->flwr_dir, &cause) : 0;

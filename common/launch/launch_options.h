@@ -16,10 +16,16 @@ struct launch_options {
 	struct option_names app_env_hide;
 	struct option_names native_app;   /* as native_apps.h reads them */
 	struct option_names allow_native; /* "PUBLISHER/NAME" */
-	bool installs_dependencies;       /* of apps, at run time */
-	const char *dependency_index;     /* a URL, a directory, "none"; NULL: the tool's own */
-	int64_t dependency_timeout_ms;    /* -1 before launch_options_check(): not given */
-	int64_t grace_ms;                 /* for the messages at work when the program is stopped */
+	const char *sandbox;   /* "node", "strict", "off"; NULL: node, where there can be a cage */
+	bool app_dir_writable; /* in a cage: apps may write beside their files */
+	/* Of the strict cage. */
+	struct option_names data_dir;  /* "DIR", "DIR:ro", "DIR:rw" */
+	const char *app_network;       /* "all" or "HOST:PORT,..."; NULL: none */
+	struct option_names app_env;   /* "NAME" or "NAME=VALUE" */
+	bool installs_dependencies;    /* of apps, at run time */
+	const char *dependency_index;  /* a URL, a directory, "none"; NULL: the tool's own */
+	int64_t dependency_timeout_ms; /* -1 before launch_options_check(): not given */
+	int64_t grace_ms;              /* for the messages at work when the program is stopped */
 	int64_t app_exit_grace_ms; /* for an app to end by itself when its reply was taken over */
 	int64_t warm_idle_ms;      /* for a spare worker without a message; -1: not given; then the
 				      program sets LAUNCH_WARM_IDLE_MS or, where there is none, 0 */
@@ -41,7 +47,7 @@ struct launch_options {
 #define LAUNCH_WARM_IDLE_MS 600000
 #define LAUNCH_WORKERS_MAX  1024
 
-extern const char *const launch_outputs[], *const launch_log_levels[];
+extern const char *const launch_outputs[], *const launch_log_levels[], *const launch_sandboxes[];
 
 /* Their rows. launch is the place of the struct in the program's own. */
 #define LAUNCH_AT(launch, member) ((launch) + offsetof(struct launch_options, member))
@@ -57,6 +63,21 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 #define LAUNCH_ROW_APP_ENV_HIDE(launch)                                                            \
 	ROW_NAMES("app-env-hide", LAUNCH_AT(launch, app_env_hide), "NAMES",                        \
 		"Environment variables that apps do not get; a name may end in *. Can be given several times.")
+#define LAUNCH_ROW_SANDBOX(launch)                                                                 \
+	ROW_CHOICE("sandbox", LAUNCH_AT(launch, sandbox), launch_sandboxes, "CAGE",                \
+		"What apps can reach: node (default, where the kernel has Landlock): all but what belongs to this program, its memory, and other apps; strict: only what is named; off: what their user can.")
+#define LAUNCH_ROW_APP_DIR_WRITABLE(launch)                                                        \
+	ROW_FLAG("app-dir-writable", LAUNCH_AT(launch, app_dir_writable),                          \
+		"In a cage apps may write beside their own files (default: that directory is read-only).")
+#define LAUNCH_ROW_DATA_DIR(launch)                                                                \
+	ROW_TEXTS("data-dir", LAUNCH_AT(launch, data_dir), "DIR[:ro|:rw]",                         \
+		"With --sandbox strict: a directory or file that apps may read (ro, default) or write, too (rw). Can be given several times.")
+#define LAUNCH_ROW_APP_NETWORK(launch)                                                             \
+	ROW_TEXT("app-network", LAUNCH_AT(launch, app_network), "all|HOST:PORT,...",               \
+		"With --sandbox strict: the network that apps have; with ports, TCP connections to these ports of any host (default: none).")
+#define LAUNCH_ROW_APP_ENV(launch)                                                                 \
+	ROW_TEXTS("app-env", LAUNCH_AT(launch, app_env), "NAME[=VALUE]",                           \
+		"With --sandbox strict: an environment variable that apps get, too, of this program or with this value. Can be given several times.")
 #define LAUNCH_ROW_NATIVE_APP(launch)                                                              \
 	ROW_TEXTS("native-app", LAUNCH_AT(launch, native_app), "APP",                              \
 		"PUBLISHER/NAME=FILE.so[:SYMBOL]: that app runs from this shared object, without Python; or a directory with files PUBLISHER/NAME.so. Can be given several times.")

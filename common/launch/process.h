@@ -73,9 +73,10 @@ struct process_spec {
 	/* Lists "NAME,PREFIX*" of what to leave out; each ends in NULL and may be NULL. What a
 	 * service manager tells this program alone always is left out (environment.h). */
 	const char *const *env_drop, *const *env_hide;
-	int fd;               /* handed in as PROCESS_FD; borrowed; -1: none */
-	bool inherits_output; /* stdout and stderr are ours, not lines in the log */
-	bool logs;            /* its stderr is a log of ours: lines keep their levels */
+	const char *const *env_keep; /* lists of what is inherited at all; NULL: all is */
+	int fd;                      /* handed in as PROCESS_FD; borrowed; -1: none */
+	bool inherits_output;        /* stdout and stderr are ours, not lines in the log */
+	bool logs;                   /* its stderr is a log of ours: lines keep their levels */
 	bool forks; /* children of ours that appear in its session are its forks, not orphans, until
 		       they are adopted or have ended */
 	const struct process_ops *ops;

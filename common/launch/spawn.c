@@ -68,7 +68,7 @@ static int spawn_planned(
 	auto_(close_at_exit) int err = lift(err_fd);
 	auto_(close_at_exit) int fd = spec->fd < 0 ? -1 : lift(spec->fd);
 	auto_(free_at_exit) char **environment =
-		environment_new(spec->env, spec->env_drop, spec->env_hide);
+		environment_new(spec->env, spec->env_drop, spec->env_hide, spec->env_keep);
 	pid_t pid;
 	int r;
 

@@ -15,6 +15,7 @@
 #include "common/launch/app_process.h"
 #include "common/launch/fork_server.h"
 #include "common/launch/native_apps.h"
+#include "common/launch/sandbox.h"
 #include "common/launch/worker_states.h"
 
 #include <assert.h>
@@ -381,7 +382,9 @@ int worker_process_begin(struct worker_process *worker, const struct worker_proc
 			return -EBUSY;
 		worker->leases = leases;
 	}
-	message.start.names_apps = native_apps_any(worker->agent->options);
+	/* The cage of an app is made when its process starts. */
+	message.start.names_apps = native_apps_any(worker->agent->options) ||
+				   sandbox_kind(worker->agent->sandbox) != SANDBOX_OFF;
 	r = control_send(worker->control, &message);
 	explicit_bzero(&message, sizeof message);
 	if (r) {

@@ -402,7 +402,8 @@ static int zygote_launch(struct zygote *zygote, int theirs, struct reason *why)
 	struct agent *agent = zygote->agent;
 	const struct app_program program = {.kind = APP_START_ZYGOTE, .python = zygote->python};
 	auto_(app_start_done) struct app_start start = {.zygote = NULL};
-	const struct process_spec spec = {.name = "zygote",
+	auto_(sandbox_cage_done) struct sandbox_cage cage = {.description = NULL};
+	struct process_spec spec = {.name = "zygote",
 		.argv = start.argv,
 		.env = start.env,
 		.env_drop = app_start_drops,
@@ -412,8 +413,11 @@ static int zygote_launch(struct zygote *zygote, int theirs, struct reason *why)
 		.forks = true,
 		.ops = &zygote_ops,
 		.arg = zygote};
-	int r = app_start_fill(&start, agent, &program, NULL);
+	int r = sandbox_zygote(agent->sandbox, zygote->python, &cage, why);
 
+	if (r == 0)
+		r = app_start_fill(&start, agent, &program, NULL, &cage);
+	spec.env_keep = start.env_keep;
 	if (r == 0)
 		r = process_start(agent->set, &spec, &zygote->process, why);
 	if (r == 0)
@@ -473,6 +477,11 @@ static void zygote_start(struct zygote *zygote)
 		zygote->pressure = memory_pressure_new(zygote->agent->loop, memory_short, zygote);
 		return;
 	}
+	/* Nothing can be done about it later. */
+	if (r == -EPERM && why.text[0]) {
+		zygote_off(zygote, why.text);
+		return;
+	}
 	log_debug(zygote->agent->log, "no zygote: %s", why.text[0] ? why.text : strerror(-r));
 	zygote_drop(zygote);
 }
@@ -487,7 +496,8 @@ int zygote_new(struct agent *agent, struct zygote **out)
 		return -ENOMEM;
 	zygote->agent = agent;
 	zygote->control = -1;
-	zygote->learns = true;
+	/* In the strict cage each run has a home of its own, which modules may have looked for. */
+	zygote->learns = sandbox_kind(agent->sandbox) != SANDBOX_STRICT;
 	zygote->late = timer_new(agent->loop, zygote_late, zygote);
 	zygote->idle = timer_new(agent->loop, zygote_idle, zygote);
 	if (!zygote->late || !zygote->idle) {
@@ -531,7 +541,7 @@ static int python_note(struct zygote *zygote, const char *python)
 }
 
 int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, const char *python,
-	const struct app_start *start, struct reason *why)
+	const struct app_start *start, struct sandbox_cage *cage, struct reason *why)
 {
 	struct zygote_child *child;
 	int r = python_note(zygote, python);
@@ -555,7 +565,7 @@ int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, con
 		child = zygote_fork(zygote, why);
 	if (!child)
 		return -EAGAIN;
-	r = zygote_child_begin(child, wanted, python, start);
+	r = zygote_child_begin(child, wanted, python, start, cage);
 	idle_set(zygote);
 	if (r == 0)
 		return 0;

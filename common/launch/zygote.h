@@ -20,11 +20,11 @@ int zygote_new(struct agent *agent, struct zygote **out);
 void zygote_free(struct zygote *zygote);
 
 /*
- * Have the app of a message run in a fork. 0: wanted->later() will be called. -errno: there is none
- * that could take it; why says why.
+ * Have the app of a message run in a fork. 0: wanted->later() will be called, cage is empty.
+ * -errno: there is none that could take it; why says why.
  */
 int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, const char *python,
-	const struct app_start *start, struct reason *why);
+	const struct app_start *start, struct sandbox_cage *cage, struct reason *why);
 
 /* The worker of a message has ended: have one, and a fork, for the next message. */
 void zygote_message_ended(struct zygote *zygote);

@@ -46,6 +46,8 @@ struct zygote_child {
 	struct app_process_spec spec; /* its name is ours; app has no meaning */
 	char *name, *python;
 	struct text settings;
+	struct sandbox_cage cage;
+	pid_t app_pid;
 	unsigned lessons; /* datagrams with what it has imported */
 	int ours, theirs; /* the app's socketpair */
 };
@@ -65,6 +67,7 @@ static void child_free(struct zygote_child *child)
 	close_fd(&child->ours);
 	close_fd(&child->theirs);
 	text_done(&child->settings);
+	sandbox_cage_done(&child->cage);
 	free(child->name);
 	free(child->python);
 	free(child);
@@ -103,7 +106,9 @@ static void child_fail(struct zygote_child *child, const char *what)
 	bool taken = child->taken, forking = child->state < CHILD_WAITS;
 	auto_(free_at_exit) char *name = take_pointer(&child->name);
 	auto_(free_at_exit) char *python = take_pointer(&child->python);
+	auto_(sandbox_cage_done) struct sandbox_cage cage = child->cage;
 
+	child->cage = (struct sandbox_cage){.description = NULL};
 	child->taken = false;
 	child_end(child);
 	zygote_child_lost(agent->zygote, child, forking, what);
@@ -112,7 +117,7 @@ static void child_fail(struct zygote_child *child, const char *what)
 	log_debug(
 		agent->log, "%s: no fork of the zygote (%s), so it is started plainly", name, what);
 	spec.name = name;
-	app_process_start_later(agent, &spec, python);
+	app_process_start_later(agent, &spec, python, &cage);
 }
 
 static void child_late(void *arg)
@@ -180,11 +185,16 @@ static int child_adopt(struct zygote_child *child, pid_t pid)
 	return zygote_socket_send(child->gate, 'G', "", 0, NULL, 0);
 }
 
-/* B: whatever its processes shall have or not have is settled by now. */
+/* B: whatever its processes shall have or not have is settled by now, or by the app process before
+ * it answers. */
 static int child_send(struct zygote_child *child)
 {
+	const struct app_limits *limits = child->spec.limits;
 	int r = process_begin_as(child->process, child->name);
 
+	/* The app's user may not write there. */
+	if (r == 0 && limits && limits->group)
+		r = group_add(limits->group, child->app_pid);
 	if (r == 0)
 		r = zygote_socket_send(child->gate, 'B', child->settings.data, child->settings.len,
 			&child->theirs, 1);
@@ -197,8 +207,9 @@ static int child_send(struct zygote_child *child)
 }
 
 /* R: the app process is there. */
-static int child_waits(struct zygote_child *child)
+static int child_waits(struct zygote_child *child, pid_t pid)
 {
+	child->app_pid = pid;
 	child->state = CHILD_WAITS;
 	timer_set(child->late, CLOCK_NEVER);
 	return child->taken ? child_send(child) : 0;
@@ -223,7 +234,7 @@ static int gate_take(struct zygote_child *child, int letter, const char *text, p
 	if (letter == 'P' && child->state == CHILD_FORKING)
 		return child_adopt(child, pid);
 	if (letter == 'R' && child->state == CHILD_ADOPTED)
-		return child_waits(child);
+		return child_waits(child, pid);
 	if (letter == 'B' && child->state == CHILD_BEGINS)
 		return child_begun(child);
 	if (letter == 'L' && child->state == CHILD_WORKS && child->lessons < CHILD_LESSONS) {
@@ -323,17 +334,33 @@ int zygote_child_new(
 	return 0;
 }
 
-static int settings_fill(struct text *settings, const char *const *env)
+static int setting_add(struct text *settings, const char *name, const char *value)
+{
+	if (!value || !*value)
+		return 0;
+	int r = text_printf(settings, "%s=%s", name, value);
+
+	return r ? r : text_add(settings, "", 1);
+}
+
+static int settings_fill(struct text *settings, const struct app_start *start,
+	const struct app_limits *limits, const struct sandbox_cage *cage)
 {
 	int r = 0;
 
-	for (; r == 0 && *env; env++)
-		r = text_add(settings, *env, strlen(*env) + 1);
-	return r;
+	for (const char *const *each = start->env; r == 0 && *each; each++)
+		r = text_add(settings, *each, strlen(*each) + 1);
+	if (r == 0 && limits)
+		r = setting_add(settings, ZYGOTE_DATA, limits->data_bytes);
+	if (r == 0 && limits)
+		r = setting_add(settings, ZYGOTE_PROCESSES, limits->processes);
+	if (r == 0)
+		r = setting_add(settings, ZYGOTE_DIRECTORY, cage->directory);
+	return r ? r : setting_add(settings, ZYGOTE_CAGE, cage->description);
 }
 
 int zygote_child_begin(struct zygote_child *child, const struct app_process_spec *wanted,
-	const char *python, const struct app_start *start)
+	const char *python, const struct app_start *start, struct sandbox_cage *cage)
 {
 	int ends[2];
 
@@ -341,22 +368,26 @@ int zygote_child_begin(struct zygote_child *child, const struct app_process_spec
 		return -EBUSY;
 	child->name = strdup(wanted->name);
 	child->python = strdup(python);
-	if (!child->name || !child->python || settings_fill(&child->settings, start->env))
+	if (!child->name || !child->python ||
+		settings_fill(&child->settings, start, wanted->limits, cage))
 		return -ENOMEM;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	child->ours = ends[0];
 	child->theirs = ends[1];
 	child->spec = *wanted;
-	child->taken = true;
 	if (child->state == CHILD_WAITS) {
 		int r = child_send(child);
 
-		child->taken = r == 0;
-		return r;
+		if (r)
+			return r;
+	} else {
+		/* The app waits for it from now on. */
+		answer_awaited(child);
 	}
-	/* The app waits for it from now on. */
-	answer_awaited(child);
+	child->taken = true;
+	child->cage = *cage;
+	*cage = (struct sandbox_cage){.description = NULL};
 	return 0;
 }
 

@@ -18,10 +18,10 @@ int zygote_child_new(
 
 /*
  * Give it an app, once. 0: wanted->later() will be called, from the loop, even when the child fails
- * (then the app is started plainly); -errno: it cannot take one.
+ * (then the app is started plainly), and cage is the child's; -errno: it cannot take one.
  */
 int zygote_child_begin(struct zygote_child *child, const struct app_process_spec *wanted,
-	const char *python, const struct app_start *start);
+	const char *python, const struct app_start *start, struct sandbox_cage *cage);
 
 /* One without an app: end it. No call comes. */
 void zygote_child_drop(struct zygote_child *child);

@@ -14,9 +14,12 @@
  *   to a gate                                    from a gate
  *   G  you are known, go on                      P  the parent of an app process is there, a child
  *                                                   of the agent
- *   B  begin: settings of the environment, each  R  the app process is there, below that parent
- *      with a NUL; the app's socket comes        B  it has begun
- *      with it                                   L  modules that its app has imported, a line each
+ *   B  begin: settings, each with a NUL; the     R  the app process is there, below that parent
+ *      app's socket comes with it                B  it has begun
+ *                                                L  modules that its app has imported, a line each
+ *
+ * Settings are those of the environment, and what the process is to do before any code of the app
+ * runs: the names below.
  */
 #ifndef FLWR_LAUNCH_ZYGOTE_SOCKET_H
 #define FLWR_LAUNCH_ZYGOTE_SOCKET_H
@@ -26,6 +29,11 @@
 
 #define ZYGOTE_BYTES 32768 /* of a datagram, with its letter */
 #define ZYGOTE_FDS   4
+
+#define ZYGOTE_DATA      "FLWR_APP_RLIMIT_DATA"
+#define ZYGOTE_PROCESSES "FLWR_APP_RLIMIT_NPROC"
+#define ZYGOTE_DIRECTORY "FLWR_APP_DIRECTORY" /* the working directory */
+#define ZYGOTE_CAGE      "FLWR_APP_CAGE"      /* a description (clientapp/start/cage.h) */
 
 /* A new pair, non-blocking at our end, whose messages say from which process they come. 0 or
  * -errno. */

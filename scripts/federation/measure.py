@@ -186,6 +186,8 @@ class Rounds:
         if programs == "ours":
             options.setdefault("--log-level", "info")
             options.setdefault("--preload", "none")
+            if self.options.sandbox:
+                options.setdefault("--sandbox", self.options.sandbox)
         if programs == "ours" and self.options.native:
             library = self.binaries.parent / "tests/bench-app.so"
             options |= {"--native-app": f"flwr-native/tiny={library}", "--python": None}
@@ -363,6 +365,9 @@ def parse(description):
     )
     parser.add_argument(
         "--warm", action="store_true", help="only messages of a node whose Python is warm"
+    )
+    parser.add_argument(
+        "--sandbox", choices=("node", "strict", "off"), help="the cage of our node's apps"
     )
     parser.add_argument("--only-large", action="store_true", help="of 1.41 only large messages")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the table, also to a file")

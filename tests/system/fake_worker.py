@@ -10,7 +10,7 @@ packet = socket.socket(fileno=3).recv(8192)
 # the address, and more.
 HEAD = "=BBQQiBBBBH"
 version, _, token, _, _, _, _, _, _, length = struct.unpack_from(HEAD, packet)
-assert version == 6, f"another form of the control socket: {version}"
+assert version == 7, f"another form of the control socket: {version}"
 address = packet[struct.calcsize(HEAD) :][:length].decode()
 with socket.socket(socket.AF_UNIX) as test:
     test.connect(sys.argv[1])

@@ -225,6 +225,11 @@ SUPERNODE += [
     (["--insecure", "--clientapp-command", "sh", "--python", "sh"], "--python has no effect"),
     (["--insecure", "--clientapp-command", "sh", "--native-app", "a/b=c"], "--native-app has no"),
     (["--insecure", "--clientapp-command", "sh", "--allow-native", "a/b"], "--allow-native has no"),
+    (["--insecure", "--clientapp-command", "sh", "--sandbox", "node"], "--sandbox has no effect"),
+    (["--insecure", "--isolation", "process", "--sandbox", "off"], "give it to flwr-clientapp"),
+    (["--insecure", "--sandbox", "tight"], "--sandbox"),
+    (["--insecure", "--data-dir", "/"], "--data-dir has no effect without --sandbox strict"),
+    (["--insecure", "--sandbox", "strict", "--data-dir", "/none:rw"], "--data-dir /none: No such"),
     (["--insecure", "--native-app", "b=c.so"], "must be PUBLISHER/NAME"),
     (["--insecure", "--native-app", "/nonexistent"], "neither PUBLISHER/NAME=FILE.so nor a directory"),
     (

@@ -140,7 +140,7 @@ def test_gpus(lab, tmp_path):
 
 
 def test_forks(lab, tmp_path):
-    """Both are forked from one Python, each with its GPU. A fork would lack limits."""
+    """Both are forked from one Python, each with its GPU."""
     first, second = lab.judges
     with lab.another_node(max_workers=2, gpu_slots="7,9") as (node, id):
         serves(first, id)
@@ -149,6 +149,28 @@ def test_forks(lab, tmp_path):
             other = known(second.ask(id, "gpu"))
         assert {known(first.reply(message)), other} == {"7", "9"}
         assert len(re.findall(r"fork of the zygote pid=\d+: takes", node.text())) == 2
-    serves(first, lab.id)
-    assert "started plainly: it has limits" in lab.node.text()
-    assert "zygote: started" not in lab.node.text()
+
+
+def test_forks_have_limits(lab):
+    judge = lab.judges[0]
+    with lab.another_node(worker_memory="1G", worker_pids=40) as (node, id):
+        serves(judge, id)
+        warm(node)
+        reply = judge.ask(id, "need", number=3 << 30)
+        assert re.search(r"fork of the zygote pid=\d+: takes", node.text())
+        if "bytes of memory by control group" in node.text():
+            assert reply["code"] == 8 and "(--worker-memory)" in reply["reason"], reply
+        else:
+            assert reply["code"] == 2 and "MemoryError" in reply["reason"], reply
+        if "processes and threads by control group" in node.text():
+            warm(node)
+            reply = judge.ask(id, "multiply", number=200)
+            assert 0 < reply["metrics"]["children"]["n"] < 40, reply
+
+
+def test_chosen_cpus_have_no_fork(lab):
+    """Libraries have counted the CPUs when they were imported."""
+    serves(lab.judges[0], lab.id)
+    if "CPUs by control group" not in lab.node.text():
+        assert "started plainly: its CPUs are chosen" in lab.node.text()
+        assert "zygote: started" not in lab.node.text()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ def load():
     import logging, tempfile, warnings
 
 sock = socket.socket(fileno=int(os.environ.pop("FLWR_APP_FD")))
-fork = zygote.serve(sock, os.environ["START"], load)
+fork = zygote.serve(sock, os.environ["START"], load, "CAGES" in os.environ)
 exec(os.environ["APP"])
 """
 
@@ -88,9 +89,11 @@ def ask(tmp_path):
     waits = tmp_path / "start"
     waits.write_text("#!/bin/sh\nexec sleep 60\n", encoding="ascii")
     waits.chmod(0o755)
+    library = Path(os.environ["FLWR_BIN_DIR"]).parent / "libexec/flwr-native/flwr-cage.so"
+    (tmp_path / library.name).symlink_to(library)
     started = []
 
-    def start(app=""):
+    def start(app="", cages=False):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(60)
         env = {
@@ -102,6 +105,7 @@ def ask(tmp_path):
             "APP": app,
             "PYTHONPATH": f"{tmp_path}:{packages}",
             "PYTHONDONTWRITEBYTECODE": "1",
+            **({"CAGES": "yes"} if cages else {}),
         }
         process = subprocess.Popen(
             [sys.executable, "-c", MAIN],
@@ -224,7 +228,30 @@ def test_no_program(ask, tmp_path):
 # ---- forks ----
 
 
-def run_app(process):
+def refuses_app(process, *settings):
+    """Have it fork, and the fork begin with these settings: does it end before that?"""
+    gate, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, app = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    gate.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    with gate, ours, open(os.devnull, "wb") as null:
+        gate.settimeout(60)
+        with theirs:
+            fds = [theirs.fileno(), null.fileno(), null.fileno()]
+            socket.send_fds(process.control, [b"F"], fds)
+            said, ((_, _, creds),), _, _ = gate.recvmsg(64, 64)
+        assert said == b"P"
+        gate.send(b"G")
+        assert gate.recv(64) == b"R"
+        with app:
+            socket.send_fds(gate, [b"B" + b"\0".join(settings)], [app.fileno()])
+        answer = gate.recv(64)
+    parent = struct.unpack("3i", creds)[0]
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    return answer == b""
+
+
+def run_app(process, *settings):
     """Have it fork, and the fork begin and end: what the app says, in lines, and on its gate."""
     gate, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours, app = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -238,7 +265,7 @@ def run_app(process):
         gate.send(b"G")
         assert gate.recv(64) == b"R"
         with app:
-            socket.send_fds(gate, [b"B"], [app.fileno()])
+            socket.send_fds(gate, [b"B" + b"\0".join(settings)], [app.fileno()])
         assert gate.recv(64) == b"B"
         first, *said = ours.recv(65536).decode().split("\n")
         told = b"".join(iter(lambda: gate.recv(65536), b"")).decode()
@@ -248,6 +275,49 @@ def run_app(process):
 
 
 SAYS = "fork.socket.send(f'{os.getppid()}\\n'.encode() + '\\n'.join(said).encode())\n"
+
+
+def test_no_app_without_its_cage(ask):
+    """A fork that is to have one, and has none, or cannot make it, ends before the app begins."""
+    question, process = ask(cages=True)
+    assert question()[0] == "R"
+    assert refuses_app(process)
+    assert refuses_app(process, b"FLWR_APP_CAGE=no rule")
+    assert refuses_app(process, b"FLWR_APP_DIRECTORY=/nowhere", b"FLWR_APP_CAGE=hide /nowhere")
+    assert not refuses_app(process, b"FLWR_APP_CAGE=hide /nowhere")
+    question, process = ask()
+    assert question()[0] == "R"
+    assert refuses_app(process, b"FLWR_APP_CAGE=hide /nowhere")
+    assert not refuses_app(process)
+
+
+def test_no_app_without_its_limits(ask):
+    question, process = ask()
+    assert question()[0] == "R"
+    assert refuses_app(process, b"FLWR_APP_RLIMIT_DATA=many")
+    assert refuses_app(process, b"FLWR_APP_RLIMIT_NPROC=")
+
+
+def test_settled(ask, tmp_path):
+    """What an app has and can reach is settled when it begins, and its environment says nothing of it."""
+    hidden = tmp_path / "hidden"
+    hidden.write_text("secret", encoding="ascii")
+    app = "import resource\n"
+    app += "said = [str(resource.getrlimit(each)) for each in (resource.RLIMIT_DATA, resource.RLIMIT_NPROC)]\n"
+    app += "said += [os.getcwd(), os.environ['A_SETTING']]\n"
+    app += "said += [name for name in os.environ if name.startswith('FLWR_APP')]\n"
+    app += f"try:\n    open({str(hidden)!r})\nexcept PermissionError:\n    said.append('refused')\n" + SAYS
+    question, process = ask(app, cages=True)
+    assert question()[0] == "R"
+    settings = {
+        "A_SETTING": "x",
+        "FLWR_APP_RLIMIT_DATA": 1 << 30,
+        "FLWR_APP_RLIMIT_NPROC": 5000,
+        "FLWR_APP_DIRECTORY": "/usr",
+        "FLWR_APP_CAGE": f"hide {hidden}",
+    }
+    said, _ = run_app(process, *(f"{name}={value}".encode() for name, value in settings.items()))
+    assert said == [f"({1 << 30}, {1 << 30})", "(5000, 5000)", "/usr", "x", "refused"]
 
 
 def test_descriptors_of_programs(ask):

@@ -14,6 +14,8 @@ TROUBLE = re.compile(
 )
 # Said at each start as root, which tests may run as.
 AS_ROOT = "apps run as root and can do all that root can"
+# Said where tests run in a container without user namespaces.
+NO_MOUNTS = "apps cannot have mounts of their own here"
 
 
 def binaries():
@@ -49,7 +51,7 @@ class TestedFederation(Federation):
         ours = [each for each in self.nodes + self.clientapps if each.programs == "ours"]
         for node in ours:
             for line in node.text().splitlines():
-                known = [*self.expected, AS_ROOT]
+                known = [*self.expected, AS_ROOT, NO_MOUNTS]
                 if TROUBLE.search(line) and not any(re.search(p, line) for p in known):
                     found.append(f"{node.name}: {line}")
         return found

@@ -17,7 +17,7 @@ HELLO, TASK, REPLY, FAILURE = 1, 2, 3, 4
 
 
 def own_modules(is_zygote):
-    """flower, form and, where they are needed, dependencies and zygote (else None), of a package
+    """flower, form and, where they are needed, dependencies, cage and zygote (else None), of a package
     with a name that no app has. They are loaded from where this file lies, not looked for: an operator's
     hook on imports need not know them, and sys.path is the app's."""
     import importlib.util
@@ -34,10 +34,14 @@ def own_modules(is_zygote):
         return module
 
     load(PACKAGE, "__init__.py", submodule_search_locations=[here])
-    needed = {"dependencies": "FLWR_APP_DEPENDENCIES" in os.environ, "zygote": is_zygote}
+    needed = {
+        "dependencies": "FLWR_APP_DEPENDENCIES" in os.environ,
+        "cage": "FLWR_APP_SANDBOX" in os.environ,
+        "zygote": is_zygote,
+    }
     return [
         load(f"{PACKAGE}.{name}", name + ".py") if needed.get(name, True) else None
-        for name in ("flower", "form", "dependencies", "zygote")
+        for name in ("flower", "form", "dependencies", "cage", "zygote")
     ]
 
 
@@ -99,8 +103,9 @@ def explain(flower, raised):
     return 2, str(type(raised)) + ":<'" + text_of(raised) + "'>", short
 
 
-def answer(flower, form, fd, prepare):
-    """Run the app; the reply in its form, whatever the app does but end the process."""
+def answer(flower, form, fd, prepare, failed):
+    """Run the app; the reply in its form, whatever the app does but end the process. prepare and
+    failed are called with the task, failed with what was raised, too."""
     import traceback
 
     task = None
@@ -117,6 +122,7 @@ def answer(flower, form, fd, prepare):
     try:
         if not is_own(raised):
             traceback.print_exception(type(raised), raised, raised.__traceback__)
+            failed(task, raised)
     except Exception:  # the app has closed or replaced stderr: the reply says it all the same
         pass
     code, reason, short = explain(flower, raised)
@@ -152,18 +158,25 @@ def load(flower):
 def main():
     sock = open_socket()
     start = os.environ.pop("FLWR_APP_ZYGOTE", None)  # the path of flwr-app-start
-    flower, form, dependencies, zygote = own_modules(start is not None)
+    flower, form, dependencies, cage, zygote = own_modules(start is not None)
     sys.argv = ["flwr-clientapp"]
-    fork = zygote.serve(sock, start, lambda: load(flower)) if zygote else None
+    fork = zygote.serve(sock, start, lambda: load(flower), cage is not None) if zygote else None
     if fork:
         sock = fork.socket
+    kind, is_first = cage.take_kind() if cage else (None, False)
     settings = dependencies.take_settings() if dependencies else None
 
     def prepare(task):
+        if kind and is_first:
+            cage.tell_needs(kind, task.app_dir)
         if fork:
             fork.make_way(task.app_dir)
         if settings:
             dependencies.install(settings, task.app_dir, task.fab_id)
+
+    def failed(task, raised):
+        if kind and task:
+            cage.tell_refusal(kind, raised, task.app_dir)
 
     try:
         if not fork:
@@ -178,7 +191,7 @@ def main():
     about = f"python {sys.version.split()[0]}, flwr {flower.version}"
     send(sock, form.VERSION, HELLO, os.getpid(), 0, about)
     fd = receive_task(sock)
-    give(sock, form, answer(flower, form, fd, prepare), fd)
+    give(sock, form, answer(flower, form, fd, prepare, failed), fd)
     if fork:
         fork.replied()
     # The rest is Python's own end: threads, exit handlers, finalizers, files.

@@ -18,6 +18,7 @@ import importlib
 import importlib.machinery
 import os
 import platform
+import resource
 import signal
 import site
 import socket
@@ -31,6 +32,14 @@ SETTING_PDEATHSIG, SETTING_DUMPABLE, SETTING_NAME, SETTING_SUBREAPER = 1, 4, 15,
 CLONE_PARENT = 0x8000
 CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}  # the numbers of the system call
 THREAD_END_S = 0.05  # a thread that was waited for may be there a little longer
+CAGE_LIBRARY = "flwr-cage.so"  # beside flwr-app-start
+# Settings that say what a fork is to do before it begins; all others go to the environment.
+LIMITS = {
+    b"FLWR_APP_RLIMIT_DATA": resource.RLIMIT_DATA,
+    b"FLWR_APP_RLIMIT_NPROC": resource.RLIMIT_NPROC,
+}
+DIRECTORY, CAGE = b"FLWR_APP_DIRECTORY", b"FLWR_APP_CAGE"
+FAILED = 125  # as flwr-app-start ends when it cannot start a program
 WARNING = 30  # the level of logging that is not set up
 HARMLESS = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
 
@@ -390,6 +399,29 @@ def parent(gate, start, out, err):
         os._exit(0)
 
 
+def limit(which, most):
+    """The hard limit, too: an app must not raise it again."""
+    _, hard = resource.getrlimit(which)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(which, (most, most))
+
+
+def settle(special, apply_cage):
+    """What an app has and can reach. apply_cage: None where none has a cage."""
+    if count_threads() > 1:
+        raise Unfit("a thread runs in the fork")  # it would have no cage
+    for name, which in LIMITS.items():
+        if name in special:
+            limit(which, int(special[name]))
+    if DIRECTORY in special:
+        os.chdir(special[DIRECTORY])
+    if (apply_cage is None) != (CAGE not in special):
+        raise Unfit("it has no cage, or is to have none")
+    if apply_cage and apply_cage(special[CAGE]) != 0:
+        raise Unfit("its cage cannot be made")
+
+
 def receive(sock, most):
     """A datagram, and at most so many descriptors, which no program that is executed has."""
     data, fds, _, _ = socket.recv_fds(sock, DATAGRAM_MAX, most)
@@ -401,20 +433,37 @@ def receive(sock, most):
 class Fork:
     """An app process: socket (of its app)."""
 
-    def __init__(self, gate, modules, leaving):
+    def __init__(self, gate, modules, leaving, apply_cage):
         self.gate, self.modules, self.leaving, self.socket = gate, modules, leaving, None
+        self.apply_cage, self.parent = apply_cage, os.getppid()
 
     def begin(self):
-        """Wait for the app."""
+        """Wait for the app. A fork that fails here ends: its app is started plainly then."""
+        try:
+            self.wait()
+        except BaseException as ex:
+            with contextlib.suppress(BaseException):
+                print(f"fork of the zygote: {ex}", file=sys.stderr, flush=True)
+            os._exit(FAILED)
+
+    def wait(self):
         renew()
         self.gate.send(b"R")
         data, fds = receive(self.gate, 1)
         if data[:1] != b"B" or len(fds) != 1:
             os._exit(0)  # it is not wanted
+        special = {}
         for setting in data[1:].split(b"\0"):
             name, is_setting, value = setting.partition(b"=")
-            if is_setting and name != b"FLWR_APP_FD":
+            if name in LIMITS or name in (DIRECTORY, CAGE):
+                special[name] = value
+            elif is_setting and name != b"FLWR_APP_FD":
                 os.environb[name] = value
+        settle(special, self.apply_cage)
+        # A change of what a process may do can make the kernel forget it.
+        libc.prctl(SETTING_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != self.parent:
+            os._exit(0)
         self.socket = socket.socket(fileno=fds[0])
         self.socket.settimeout(None)
         self.gate.send(b"B")
@@ -439,13 +488,21 @@ class Fork:
 
 
 class Zygote:
-    def __init__(self, control, start):
+    def __init__(self, control, start, cages):
         self.control, self.start = control, start
+        self.apply_cage = self.cage_function() if cages else None
         self.modules = Modules()
         self.depends = depends()
         with open("/proc/self/comm", "rb") as file:
             self.name = file.read().rstrip(b"\n")
         self.leaving = Leaving(self.modules)
+
+    def cage_function(self):
+        path = os.path.join(os.path.dirname(self.start), CAGE_LIBRARY)
+        try:
+            return ctypes.PyDLL(path).cage_apply
+        except (OSError, AttributeError) as ex:
+            raise Unfit(f"{CAGE_LIBRARY} cannot be loaded: {ex}") from ex
 
     def check(self):
         """Is there what is needed, and nothing that hinders?"""
@@ -509,7 +566,7 @@ class Zygote:
         os.close(fds[1])
         os.close(fds[2])
         libc.prctl(SETTING_DUMPABLE, 1, 0, 0, 0)  # others of the user may look from here on
-        return Fork(gate, self.modules, self.leaving)
+        return Fork(gate, self.modules, self.leaving, self.apply_cage)
 
     def serve(self):
         """Until the agent has gone, which ends the process; returns a Fork in each fork."""
@@ -527,12 +584,13 @@ class Zygote:
                 os._exit(1)
 
 
-def serve(control, start, load):
+def serve(control, start, load, cages=False):
     """Be the zygote of the agent at the other end of control; start: flwr-app-start's path; load()
-    imports Flower. Returns in each app process, when it has got its app: a Fork."""
+    imports Flower; cages: each app has a cage. Returns in each app process, when it has got its
+    app: a Fork."""
     collects = gc.isenabled()  # an operator's hook may have said no
-    zygote = Zygote(control, start)
     try:
+        zygote = Zygote(control, start, cages)
         zygote.check()
         zygote.load(load)
         fork = zygote.serve()

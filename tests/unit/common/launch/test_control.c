@@ -58,7 +58,8 @@ static void example(enum control_kind kind, int fd, struct control_message *out)
 	case CONTROL_APP_START:
 		out->app = (struct control_app){.fab_id = (char *)"acme/robot",
 			.component = (char *)"native:lib/x.so",
-			.dir = (char *)"/home/\xff/apps/acme.robot"};
+			.dir = (char *)"/home/\xff/apps/acme.robot",
+			.run_id = 18446744073709551615U};
 		break;
 	case CONTROL_APP_ENDED:
 		out->end = (struct process_end){.kind = PROCESS_KILLED,
@@ -110,6 +111,7 @@ static void test_round_trip(void **state)
 			assert_string_equal(got.app.fab_id, sent.app.fab_id);
 			assert_string_equal(got.app.component, sent.app.component);
 			assert_string_equal(got.app.dir, sent.app.dir);
+			assert_true(got.app.run_id == sent.app.run_id);
 		}
 		if (kind == CONTROL_APP_ENDED) {
 			assert_int_equal(got.end.kind, sent.end.kind);
@@ -281,25 +283,25 @@ static void test_refused(void **state)
 	int *ends = *state;
 	const unsigned before = fds_open();
 	struct control_message got;
-	char big[40000] = {6, CONTROL_APP_START};
+	char big[40000] = {7, CONTROL_APP_START};
 	static const struct {
 		const char *bytes;
 		size_t len, n_fds;
 	} cases[] = {
-		{"\6", 1, 0}, {"\1\1", 2, 0},                  /* another version */
-		{"\6\6", 2, 0},                                /* no such kind */
-		{"\6\3x", 3, 0},                               /* something behind it */
-		{"\6\3", 2, 1},                                /* a descriptor where none belongs */
-		{"\6\1\1\0a\0\0\0\0", 9, 0},                   /* an app that has only a name */
-		{"\6\2\0", 3, 0},                              /* none where one belongs */
-		{"\6\2\0", 3, 2},                              /* two */
-		{"\6\2\0", 3, 8},                              /* more than there is room for */
-		{"\6\2\2", 3, 1},                              /* neither native nor not */
-		{"\6\4\3\0\0\0\0\0\0\0\0\0\0\0\0", 15, 0},     /* no such end */
-		{"\6\4\0\0\2\0\0\0\0\0\0\0\0\0\0", 15, 0},     /* neither true nor false */
-		{"\6\4\0\0\0\0\0\0\0\0\0\0\0\1\0\xff", 16, 0}, /* not UTF-8 */
-		{"\6\4\0\0\0\0\0\0\0\0\0\1\0\0\0\0", 16, 0},   /* a NUL inside */
-		{"\6\4\0\0\0\0\0\0\0\0\0\0\2\0\0", 15, 0},     /* longer than the text can be */
+		{"\7", 1, 0}, {"\6\1", 2, 0},                  /* another version */
+		{"\7\6", 2, 0},                                /* no such kind */
+		{"\7\3x", 3, 0},                               /* something behind it */
+		{"\7\3", 2, 1},                                /* a descriptor where none belongs */
+		{"\7\1\1\0a\0\0\0\0\1\0\0\0\0\0\0\0", 17, 0},  /* an app that has only a name */
+		{"\7\2\0", 3, 0},                              /* none where one belongs */
+		{"\7\2\0", 3, 2},                              /* two */
+		{"\7\2\0", 3, 8},                              /* more than there is room for */
+		{"\7\2\2", 3, 1},                              /* neither native nor not */
+		{"\7\4\3\0\0\0\0\0\0\0\0\0\0\0\0", 15, 0},     /* no such end */
+		{"\7\4\0\0\2\0\0\0\0\0\0\0\0\0\0", 15, 0},     /* neither true nor false */
+		{"\7\4\0\0\0\0\0\0\0\0\0\0\0\1\0\xff", 16, 0}, /* not UTF-8 */
+		{"\7\4\0\0\0\0\0\0\0\0\0\1\0\0\0\0", 16, 0},   /* a NUL inside */
+		{"\7\4\0\0\0\0\0\0\0\0\0\0\2\0\0", 15, 0},     /* longer than the text can be */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -307,7 +309,7 @@ static void test_refused(void **state)
 			receive_raw(ends, cases[i].bytes, cases[i].len, cases[i].n_fds, &got),
 			-EBADMSG);
 	assert_int_equal(receive_raw(ends, big, sizeof big, 0, &got), -EBADMSG);
-	assert_int_equal(receive_raw(ends, "\6\1\0\0\0\0\0\0", 8, 0, &got), 1);
+	assert_int_equal(receive_raw(ends, "\7\1\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 16, 0, &got), 1);
 	assert_int_equal(fds_open(), before);
 }
 

@@ -1,0 +1,148 @@
+#include "clientapp/start/cage_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+int cage_failed(const char *what, const char *path, int error)
+{
+	fprintf(stderr, "flwr-app-start: the app's cage: %s%s%s: %s\n", what, path[0] ? " " : "",
+		path, strerror(error));
+	return -error;
+}
+
+int cage_rule_next(const char **text, struct cage_rule *out)
+{
+	const char *line = *text;
+	size_t len = strcspn(line, "\n");
+	size_t word = strcspn(line, " \n");
+	size_t value = word < len ? len - word - 1 : 0;
+
+	if (!*line)
+		return 0;
+	if (word == 0 || word >= sizeof out->word || value >= sizeof out->path)
+		return -EINVAL;
+	memcpy(out->word, line, word);
+	out->word[word] = '\0';
+	memcpy(out->path, line + len - value, value);
+	out->path[value] = '\0';
+	*text = line + len + (line[len] == '\n');
+	return 1;
+}
+
+bool cage_has(const char *description, const char *word, char *value)
+{
+	struct cage_rule rule;
+
+	while (cage_rule_next(&description, &rule) > 0) {
+		if (strcmp(rule.word, word) != 0)
+			continue;
+		if (value)
+			memcpy(value, rule.path, sizeof rule.path);
+		return true;
+	}
+	return false;
+}
+
+bool cage_is_entry(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && path[len] == '/' && path[len + 1] &&
+	       !strchr(path + len + 1, '/') && strcmp(path + len, "/..") != 0 &&
+	       strcmp(path + len, "/.") != 0;
+}
+
+static bool is_in(const char *word, const char *const *list)
+{
+	for (; *list; list++)
+		if (strcmp(word, *list) == 0)
+			return true;
+	return false;
+}
+
+/* Are all lines such as can be understood? A rule that is not must not be left out. */
+static int check(const char *description)
+{
+	static const char *const flags[] = {"mounts", "warm", "strict", NULL};
+	static const char *const paths[] = {
+		"hide", "apps", "app", "app-rw", "keep", "read", "write", "fresh", NULL};
+	struct cage_rule rule;
+	int r;
+
+	while ((r = cage_rule_next(&description, &rule)) > 0) {
+		bool known = strcmp(rule.word, "network") == 0 ? rule.path[0] != '\0'
+			     : is_in(rule.word, flags)         ? rule.path[0] == '\0'
+							       : false;
+
+		if (!known && !(is_in(rule.word, paths) && rule.path[0] == '/'))
+			return cage_failed("not a rule:", rule.word, EINVAL);
+	}
+	return r < 0 ? cage_failed("not a description", "", EINVAL) : 0;
+}
+
+int cage_open(const char *description)
+{
+	int r = check(description);
+
+	if (r < 0)
+		return r;
+	if (!cage_has(description, "mounts", NULL) || cage_mounts_begin(false) < 0)
+		return 1;
+	return cage_mounts_make(description);
+}
+
+/* Mounts by a user namespace. */
+static int cover(const char *description)
+{
+	int r = cage_mounts_begin(true);
+
+	if (r < 0)
+		return cage_failed("no mounts of its own", "", -r);
+	r = cage_mounts_make(description);
+	return r ? r : cage_mounts_drop();
+}
+
+int cage_close(const char *description, bool opened)
+{
+	const struct rlimit none = {0};
+	bool mounts = cage_has(description, "mounts", NULL);
+	bool strict = cage_has(description, "strict", NULL);
+	int r = mounts && !opened ? cover(description) : 0;
+
+	if (r < 0)
+		return r;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return cage_failed("cannot give up new privileges", "", errno);
+	/* A core file lies wherever the machine's administrator has them written. */
+	if (strict && setrlimit(RLIMIT_CORE, &none) < 0)
+		return cage_failed("cannot turn core files off", "", errno);
+	/* It would keep forks from mounts. */
+	r = mounts && cage_has(description, "warm", NULL) ? 0 : cage_landlock(description, mounts);
+	return r == 0 && strict ? cage_filter(description) : r;
+}
+
+int cage_apply(const char *description)
+{
+	int r = cage_open(description);
+
+	return r < 0 ? r : cage_close(description, r == 0);
+}
+
+bool cage_mounts_open(void)
+{
+	return cage_mounts_begin(false) == 0;
+}
+
+bool cage_mounts_possible(bool opened)
+{
+	return opened || (cage_mounts_begin(true) == 0 && cage_mounts_drop() == 0);
+}
+
+bool cage_mounts_again(void)
+{
+	return cage_mounts_possible(cage_mounts_open());
+}
