@@ -66,8 +66,7 @@ bool allowance_exceeded(struct allowance *allowance, struct debt *all, int64_t n
 	return allowance->debt.amount > debt_max(all);
 }
 
-bool allowance_owed(
-	const struct allowance *allowance, const struct debt *all, int64_t now_ms)
+bool allowance_owed(const struct allowance *allowance, const struct debt *all, int64_t now_ms)
 {
 	struct debt own = allowance->debt, others = *all;
 
