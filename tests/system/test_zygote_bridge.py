@@ -16,10 +16,10 @@ BRIDGE = Path(__file__).parents[2] / "clientapp/run/bridge"
 
 # With an app that does what is in APP, as the bridge's main.py would have it done.
 MAIN = """
-import functools, importlib.util, os, socket
-spec = importlib.util.spec_from_file_location("zygote", os.environ["BRIDGE"] + "/zygote.py")
-zygote = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(zygote)
+import functools, importlib.util, os, socket, sys
+spec = importlib.util.spec_from_file_location("bridge", os.environ["BRIDGE"] + "/__init__.py")
+sys.modules["bridge"] = importlib.util.module_from_spec(spec)
+from bridge import zygote
 installed = zygote.places() + (os.environ["PACKAGES"] + "/",)
 zygote.places = functools.partial(tuple, installed)
 

@@ -34,6 +34,8 @@ def own_modules(is_zygote):
         return module
 
     load(PACKAGE, "__init__.py", submodule_search_locations=[here])
+    if is_zygote:
+        load(f"{PACKAGE}.aside", "aside.py")
     needed = {"dependencies": "FLWR_APP_DEPENDENCIES" in os.environ, "zygote": is_zygote}
     return [
         load(f"{PACKAGE}.{name}", name + ".py") if needed.get(name, True) else None

@@ -26,6 +26,8 @@ import sysconfig
 import threading
 import time
 
+from .aside import Aside
+
 DATAGRAM_MAX = 32768
 SETTING_PDEATHSIG, SETTING_DUMPABLE, SETTING_NAME, SETTING_SUBREAPER = 1, 4, 15, 36  # of prctl()
 CLONE_PARENT = 0x8000
@@ -105,10 +107,9 @@ def settings():
     find = sys.modules.get
     root = getattr(find("logging"), "root", None)
     return {
-        "it changes the environment": dict(os.environ),
         "it changes sys.path": list(sys.path),
         "it registers an exit handler": getattr(atexit, "_ncallbacks", int)(),
-        "it changes the filters of warnings": list(getattr(find("warnings"), "filters", ())),
+        "it changes how warnings are shown": getattr(find("warnings"), "showwarning", None),
         "it sets up logging": (root.level, list(root.handlers)) if root else (WARNING, []),
         "it uses the directory of temporary files": [
             getattr(find("tempfile"), name, None) for name in ("tempdir", "_name_sequence")
@@ -118,8 +119,8 @@ def settings():
 
 class State:
     """What an import must leave as it is. What an app has imported is there for all others, which
-    know nothing of it: so it must leave the settings of the process, too, when it is learnt. What
-    an operator has named may change them."""
+    know nothing of it: so it must leave the settings of the process, too, when it is learnt, but for
+    those that aside.py takes back. What an operator has named may change them."""
 
     def __init__(self, learnt):
         self.files, self.handlers, self.folder = open_files(), handlers(), os.getcwd()
@@ -200,10 +201,11 @@ def is_program(name):
 class Modules:
     """base: modules that each app process has before its app is loaded; known: modules that a fork
     need not tell of; refused: packages that stay out; ahead: {package: its modules that were imported
-    for the app}; last: the module that came last."""
+    for the app}; last: the module that came last; aside: those that an app gets when it imports them."""
 
     def __init__(self):
         self.base, self.known, self.refused = set(), set(), set()
+        self.aside = Aside()
         self.ahead, self.last = {}, None
 
     def make_way(self, folder):
@@ -216,19 +218,33 @@ class Modules:
             if is_in(folder, package):
                 for name in self.ahead[package]:
                     sys.modules.pop(name, None)
+                    self.aside.drop(name)
+
+    def find(self, name):
+        return sys.modules.get(name) or self.aside.get(name)
+
+    def here(self):
+        """{name: module}, also of those that are aside."""
+        found = {name: self.aside.get(name) for name in self.aside.groups}
+        found.update(sys.modules)
+        return found
 
     def note(self):
-        self.known.update(sys.modules)
+        here = self.here()
+        self.known.update(here)
         self.last = next(reversed(sys.modules))
         self.ahead = {}
-        for name in self.known.intersection(sys.modules) - self.base:
+        for name in here.keys() - self.base:
             self.ahead.setdefault(package_of(name), []).append(name)
 
     def import_checked(self, name, load, learnt=False):
         """Import by load(); Misfit when no fork could live with what it did."""
         state = State(learnt)
         try:
-            load()
+            if learnt:
+                self.aside.load(load)
+            else:
+                load()
         finally:
             complaint = state.complaint()
             if complaint:
@@ -237,7 +253,7 @@ class Modules:
     def import_one(self, name, learnt):
         """Import it, if it is installed: was it new?"""
         package = package_of(name)
-        if package not in sys.modules:
+        if not self.find(package):
             if not is_installed(importlib.machinery.PathFinder.find_spec(package)):
                 return False
         try:
@@ -266,7 +282,7 @@ class Modules:
                 self.refused.add(name)
                 continue
             self.known.add(name)
-            if name in sys.modules or is_program(name) or package_of(name) in self.refused:
+            if self.find(name) or is_program(name) or package_of(name) in self.refused:
                 continue
             if sign:
                 self.import_named(name)
@@ -334,7 +350,7 @@ class Leaving:
             own = ("sys", "builtins", "__main__")
             self.sizes = [
                 (name, module, len(vars(module)))
-                for name, module in sys.modules.items()
+                for name, module in self.modules.here().items()
                 if name not in own and hasattr(module, "__dict__")
             ]
 
@@ -354,9 +370,9 @@ class Leaving:
 # ---- forks ----
 
 
-def renew():
-    """What each interpreter has of its own is new in each fork. (Python sees to `random`.)"""
-    find = sys.modules.get
+def renew(find):
+    """What each interpreter has of its own is new in each fork; find(): a module. (Python sees to
+    `random`.)"""
     if find("numpy.random"):
         find("numpy.random").seed()
     if find("torch"):
@@ -406,7 +422,7 @@ class Fork:
 
     def begin(self):
         """Wait for the app."""
-        renew()
+        renew(self.modules.find)
         self.gate.send(b"R")
         data, fds = receive(self.gate, 1)
         if data[:1] != b"B" or len(fds) != 1:
