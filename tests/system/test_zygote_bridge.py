@@ -325,6 +325,11 @@ TAKEN_BACK = {
         "hasattr(logging, 'own')",
         ["False", "True"],
     ),
+    "has_none": (
+        "import logging, os, sys\nsys.modules['none'] = logging.none = None\nos.environ['FLAG'] = 'on'",
+        "hasattr(logging, 'none')",
+        ["True", "True"],
+    ),
 }
 
 

@@ -186,7 +186,7 @@ class Aside:
     def put(self, group, before):
         """Aside, with what it has added to modules that were there before: their names for modules
         below them, and what they have got from it."""
-        new = {id(module) for module in group.modules.values()}
+        new = {id(module) for module in group.modules.values() if module}  # None: no such module
         for names, size in before:
             for name in list(names)[size:]:
                 value = names[name]
