@@ -95,8 +95,25 @@ def test_equal(lab, tmp_path, module):
     warm = messages(WARM, node, judge, node_id, TEACHING)
     both = cold + warm
     assert [each["forked"] for each in both] == [False] * (COLD + 1) + [True] * (WARM - 1)
-    for what in ("result", "variables", "children"):
+    for what in ("result", "variables", "modules", "children"):
         assert [each[what] for each in both] == [both[0][what]] * len(both), what
     for name in both[0]["own"]:
         assert len({each["own"][name] for each in both}) == len(both), name
+    assert "is not imported ahead" not in node.text()
+
+
+def test_side_by_side(lab, tmp_path):
+    """What one app has the zygote import is not there for another one, which imports other things."""
+    lab.start_superlink()
+    node = lab.start_node()
+    found = []
+    judges = [judge_of(lab, tmp_path / module, module) for module in ("torch_net", "logistic")]
+    (node_id,) = judges[0].nodes(1)
+    messages(1, node, judges[0], node_id, teaching=1)
+    for judge in judges:
+        messages(1, node, judge, node_id, teaching=1)
+    for judge in judges:
+        found += messages(1, node, judge, node_id)
+    assert [each["forked"] for each in found] == [True, True]
+    assert [each["modules"] for each in found] == [["torch"], ["sklearn"]]
     assert "is not imported ahead" not in node.text()

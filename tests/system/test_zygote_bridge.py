@@ -294,6 +294,17 @@ def test_tells_imports(ask, tmp_path):
     assert sorted(told[1:].split()) == ["colorsys", "program"]
 
 
+def test_tells_needed_first(ask, tmp_path):
+    """What a package has imported comes before all of it."""
+    package = tmp_path / "packages" / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("import package.part, colorsys\n", encoding="ascii")
+    (package / "part.py").touch()
+    question, process = ask("import package\nsaid = []\n" + SAYS + "fork.replied()\n")
+    assert question()[0] == "R"
+    assert run_app(process)[1][1:].split() == ["colorsys", "package.part", "package"]
+
+
 def test_imports_that_cannot_be_told(ask):
     """The app ends as it would."""
     app = "import sys\nsaid = []\n" + SAYS

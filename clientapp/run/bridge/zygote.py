@@ -193,6 +193,19 @@ def package_of(name):
     return name.partition(".")[0]
 
 
+def needed_first(names):
+    """Package by package, in the order in which their imports ended, as sys.modules has it: so one that
+    changes the process comes before those that need it, and is not put aside as a part of them. (The
+    first module of a package has the whole package imported, with what it needs.)"""
+    packages, ends = {}, {}
+    for number, name in enumerate(names):
+        package = package_of(name)
+        packages.setdefault(package, []).append(name)
+        if ends.get(package) is None or name == package:
+            ends[package] = number
+    return [name for package in sorted(packages, key=ends.get) for name in packages[package]]
+
+
 def is_program(name):
     """Would its import run a program?"""
     return "__main__" in name.split(".")
@@ -304,7 +317,7 @@ class Modules:
 
     def new(self):
         """What is installed, and was imported since note()."""
-        return [
+        return needed_first(
             name
             for name, module in self.late()
             if name not in self.known
@@ -313,7 +326,7 @@ class Modules:
             and package_of(name) not in self.refused
             and getattr(getattr(module, "__spec__", None), "name", None) == name
             and is_installed(module.__spec__)
-        ]
+        )
 
 
 # ---- an end that leaves alone what the zygote has made ----

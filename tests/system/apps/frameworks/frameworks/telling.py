@@ -17,6 +17,7 @@ def told(result, **own):
         "own": {"random": random.random(), "numpy": numpy.random.random(), **own},
         "forked": "flwr_native_bridge.zygote" in sys.modules,
         "variables": sorted(os.environ),
+        "modules": [name for name in ("sklearn", "torch", "xgboost") if name in sys.modules],
         "pid": os.getpid(),
         "children": len(multiprocessing.active_children()),
     }
