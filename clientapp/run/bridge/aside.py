@@ -1,9 +1,10 @@
 """Modules that change what all code of a process shares, imported ahead all the same.
 
-torch, joblib and scikit-learn set variables of the environment, filters of warnings and exit handlers when they
-are imported. These belong to the app that imports them, and to no other. So the zygote takes such changes
-back after the import, and puts the modules that came with it aside: out of sys.modules. When an app imports
-one of them, all of these modules are there again, and the changes are made again.
+torch, joblib and scikit-learn set variables of the environment, filters of warnings and exit
+handlers when they are imported. These belong to the app that imports them, and to no other. So the
+zygote takes such changes back after the import, and puts the modules that came with it aside: out of
+sys.modules. When an app imports one of them, all of these modules are there again, and the changes
+are made again.
 """
 
 import atexit
@@ -34,8 +35,8 @@ class Changes:
         return self
 
     def record(self, function, *args, **kwargs):
-        """In the place of atexit.register(), which a module may keep. A handler of a module that others
-        have, too, is one for all."""
+        """In the place of atexit.register(), which a module may keep. A handler of a module that was
+        there before is registered: the module may do so only once."""
         if self.ended or getattr(function, "__module__", None) in self.modules:
             return self.register(function, *args, **kwargs)
         self.handlers.append((function, args, kwargs))
