@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -540,37 +539,42 @@ void launcher_start(struct launcher *launcher)
 	ask(launcher);
 }
 
-void launcher_stop(struct launcher *launcher)
+/* Ask no more; messages at work get grace_ms. */
+static void stop_within(struct launcher *launcher, int64_t grace_ms)
 {
-	int64_t grace_ms = has_token(launcher) ? 0 : launcher->given->launch.grace_ms;
-	bool many = at_work(launcher) > 1;
-
-	if (launcher->stopping) {
-		log_warn(launcher->log, "stopping now");
-		loop_stop(launcher->loop);
-		return;
-	}
 	launcher->stopping = true;
 	agent_stop_spare(launcher->agent);
 	if (launcher->asking)
 		work_poll_stop(launcher->poll);
-	if (!launcher->assignments) {
-		log_info(launcher->log, "stopping");
-		if (has_token(launcher))
-			loop_stop(launcher->loop);
-		return;
-	}
-	if (has_token(launcher))
+	if (grace_ms == 0 || !launcher->assignments)
 		log_info(launcher->log, "stopping");
 	else
 		log_info(launcher->log,
-			"stopping: the message%s at work get%s up to %g s (--grace); a second signal stops at once",
-			many ? "s" : "", many ? "" : "s", (double)grace_ms / 1000);
+			"stopping: the message%s up to %g s (--grace); a second signal stops at once",
+			at_work(launcher) > 1 ? "s at work get" : " at work gets",
+			(double)grace_ms / 1000);
+	if (!launcher->assignments && has_token(launcher))
+		loop_stop(launcher->loop);
 	for (struct assignment *at = launcher->assignments; at; at = at->next) {
 		if (at->answer && !at->answered)
 			timer_set(at->answer_end, clock_after(clock_now_ms(), ANSWER_MS));
 		timer_set(at->grace, clock_after(clock_now_ms(), grace_ms));
 	}
+}
+
+void launcher_stop(struct launcher *launcher)
+{
+	if (launcher->stopping) {
+		log_warn(launcher->log, "stopping now");
+		loop_stop(launcher->loop);
+		return;
+	}
+	stop_within(launcher, has_token(launcher) ? 0 : launcher->given->launch.grace_ms);
+}
+
+void launcher_cut_short(struct launcher *launcher)
+{
+	stop_within(launcher, 0);
 }
 
 bool launcher_succeeded(const struct launcher *launcher)

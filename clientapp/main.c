@@ -29,6 +29,7 @@
 #include "common/launch/dependencies.h"
 #include "common/launch/end.h"
 #include "common/launch/fork_server.h"
+#include "common/launch/reaper.h"
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/message/launcher_auth.h"
@@ -59,6 +60,7 @@ struct program {
 	struct worker *worker;
 	struct launcher *launcher;
 	struct foreign_worker *foreign_worker;
+	struct reaper reaper;
 	int parent; /* pidfd of --parent-pid; -1: none */
 	struct watch *parent_watch;
 	struct timer *parent_end; /* of waiting for the last answer */
@@ -78,7 +80,8 @@ static void on_signal(void *arg, int signal)
 {
 	struct program *program = arg;
 
-	if (signal == SIGHUP)
+	if (signal == SIGHUP || reaper_repeats(&program->reaper, signal,
+					loop_signal_sender(program->loop), clock_now_ms()))
 		return;
 	if (program->foreign_worker) {
 		foreign_worker_stop(program->foreign_worker);
@@ -351,16 +354,30 @@ static void parent_ended(void *arg, int ready)
 	program->interrupted = true;
 }
 
+static void reaper_gone(void *arg)
+{
+	struct program *program = arg;
+
+	log_error(program->log, "the reaper (process %d) has ended: ending, with all that runs",
+		(int)program->reaper.pid);
+	program->interrupted = true;
+	if (!program->launcher) {
+		loop_stop(program->loop);
+		return;
+	}
+	launcher_cut_short(program->launcher);
+	timer_set(program->parent_end, clock_after(clock_now_ms(), REAPER_GONE_MS));
+}
+
 /* 0; 1 when it has ended already; -errno. */
 static int watch_parent(struct program *program, int64_t pid)
 {
 	program->parent = pidfd_open((pid_t)pid, 0);
 	if (program->parent < 0)
 		return errno == ESRCH ? 1 : -errno;
-	program->parent_end = timer_new(program->loop, parent_late, program);
 	program->parent_watch =
 		watch_new(program->loop, program->parent, WATCH_READ, parent_ended, program);
-	return program->parent_watch && program->parent_end ? 0 : -ENOMEM;
+	return program->parent_watch ? 0 : -ENOMEM;
 }
 
 static void launcher_auth_at_exit(struct launcher_auth **auth)
@@ -412,7 +429,12 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 		reason_print(&why, options->program, 0);
 		return EXIT_USAGE;
 	}
-	r = options->parent_pid ? watch_parent(program, options->parent_pid) : 0;
+	program->parent_end = timer_new(program->loop, parent_late, program);
+	r = program->parent_end
+		    ? reaper_watch(&program->reaper, program->loop, reaper_gone, program)
+		    : -ENOMEM;
+	if (r == 0 && options->parent_pid)
+		r = watch_parent(program, options->parent_pid);
 	if (r < 0)
 		return cannot_work(program, r, &why);
 	if (r) {
@@ -422,6 +444,10 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 	}
 	if (options->warning)
 		log_warn(program->log, "%s", options->warning);
+	app_bounds_tell_reaper(&program->bounds, &program->reaper);
+	if (options->launch.restarts && !reaper_ask_restart(&program->reaper))
+		log_warn(program->log,
+			"--restart has no effect: the program was not started by its reaper");
 	program->has_token = options->token_text;
 	return run_launcher(program, &(struct launcher_options){.given = options,
 					     .flwr_home = home.path,
@@ -438,6 +464,7 @@ static int run(const struct clientapp_options *options, uint64_t core_bytes)
 	struct log_watch *log_watch = NULL;
 	int status = EXIT_FAILURE;
 
+	reaper_find(&program.reaper);
 	/* A limit for files (RLIMIT_FSIZE) is an error of the write that meets it. */
 	signal(SIGXFSZ, SIG_IGN);
 	/* gRPC receives in small pieces, which lie densely in one heap; that keeps its free parts
@@ -458,6 +485,7 @@ static int run(const struct clientapp_options *options, uint64_t core_bytes)
 		status = options->control ? run_controlled(&program, options)
 					  : run_alone(&program, options);
 	}
+	reaper_done(&program.reaper);
 	log_watch_free(log_watch);
 	watch_free(program.parent_watch);
 	timer_free(program.parent_end);

@@ -81,6 +81,7 @@ static const struct row rows[] = {
 	{BOTH, LAUNCH_ROW_WORKER_CPUS(LAUNCH)},
 	{BOTH, LAUNCH_ROW_WORKER_PIDS(LAUNCH)},
 	{BOTH, LAUNCH_ROW_GPU_SLOTS(LAUNCH)},
+	{BOTH, LAUNCH_ROW_RESTART(LAUNCH)},
 	{BOTH, LAUNCH_ROW_APP_OUTPUT(LAUNCH)},
 	{BOTH, ROW_FLAG("signed-apps", AT(signed_apps),
 		       "Refuse an installed app that is not as its SuperNode got it; for one with --trusted-entities.")},
@@ -228,6 +229,10 @@ static int check_token(struct clientapp_options *options, struct reason *why)
 	if ((options->token_text || options->run_once) && options->launch.max_workers > 1)
 		return reason_code(why, -EINVAL,
 			"--max-workers has no effect with %s: there is one message; leave one out",
+			options->run_once ? "--run-once" : "a token");
+	if ((options->token_text || options->run_once) && options->launch.restarts)
+		return reason_code(why, -EINVAL,
+			"--restart has no effect with %s: no other message follows; leave one out",
 			options->run_once ? "--run-once" : "a token");
 	if (options->launch.warm_idle_ms < 0)
 		options->launch.warm_idle_ms =

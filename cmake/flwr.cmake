@@ -80,6 +80,13 @@ function(flwr_program name)
 	endif()
 endfunction()
 
+# flwr_behind_reaper(target name): the program in libexec/flwr-native that the reaper of this name executes.
+function(flwr_behind_reaper target name)
+	set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name}
+		RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/libexec/flwr-native)
+	install(TARGETS ${target} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/flwr-native)
+endfunction()
+
 # What ThreadSanitizer looks at (scripts/test --tsan): what has threads, codecs that hash on several of them, the
 # libraries for other people's programs. gRPC, whose locks it does not know, is not linked.
 set(FLWR_TSAN_TESTS

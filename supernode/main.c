@@ -15,6 +15,7 @@
 #include "common/base/heap.h"
 #include "common/base/number.h"
 #include "common/launch/app_bounds.h"
+#include "common/launch/reaper.h"
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/rpc/rpc.h"
@@ -34,12 +35,34 @@
 
 #define HEALTHCHECK_MS 5000
 
+/* What signals and the end of the reaper are about. */
+struct program {
+	struct loop *loop;
+	struct log *log;
+	struct supernode *supernode;
+	struct reaper *reaper;
+};
+
 static void on_signal(void *arg, int signal)
 {
+	struct program *program = arg;
+
+	if (reaper_repeats(
+		    program->reaper, signal, loop_signal_sender(program->loop), clock_now_ms()))
+		return;
 	if (signal == SIGHUP)
-		supernode_reload(arg);
+		supernode_reload(program->supernode);
 	else
-		supernode_stop(arg);
+		supernode_stop(program->supernode);
+}
+
+static void reaper_gone(void *arg)
+{
+	struct program *program = arg;
+
+	log_error(program->log, "the reaper (process %d) has ended: ending, with all that runs",
+		(int)program->reaper->pid);
+	supernode_cut_short(program->supernode, REAPER_GONE_MS);
 }
 
 static void complain(struct reason *why, int r)
@@ -95,8 +118,10 @@ static bool is_passing(int error)
 }
 
 /* The program proper, once the command line is understood: its exit status. */
-static int run(struct supernode_options *options, struct loop *loop, struct log *log)
+static int run(struct supernode_options *options, struct loop *loop, struct log *log,
+	struct reaper *reaper)
 {
+	struct program program = {.loop = loop, .log = log, .reaper = reaper};
 	struct supernode *supernode = NULL;
 	struct heap_watch heap = {.timer = timer_new(loop, heap_look, &heap)};
 	const sigset_t signals = loop_block_signals();
@@ -116,7 +141,15 @@ static int run(struct supernode_options *options, struct loop *loop, struct log 
 		if (options->warnings[i])
 			log_warn(log, "%s", options->warnings[i]);
 	}
-	r = loop_signals(loop, &signals, on_signal, supernode);
+	program.supernode = supernode;
+	if (supernode_private_dir(supernode))
+		reaper_name_dir(reaper, supernode_private_dir(supernode));
+	app_bounds_tell_reaper(options->bounds, reaper);
+	if (options->launch.restarts && !reaper_ask_restart(reaper))
+		log_warn(log, "--restart has no effect: the program was not started by its reaper");
+	r = loop_signals(loop, &signals, on_signal, &program);
+	if (r == 0)
+		r = reaper_watch(reaper, loop, reaper_gone, &program);
 	if (r == 0) {
 		supernode_start(supernode);
 		heap_look(&heap);
@@ -128,6 +161,7 @@ static int run(struct supernode_options *options, struct loop *loop, struct log 
 		log_drain(log);
 		_exit(status);
 	}
+	reaper_done(reaper);
 	timer_free(heap.timer);
 	supernode_free(supernode);
 	log_info(log, "stopped");
@@ -182,10 +216,12 @@ int main(int argc, char **argv)
 	struct reason why = {0};
 	struct loop *loop = NULL;
 	struct log *log = NULL;
+	struct reaper reaper;
 	struct log_watch *log_watch = NULL;
 	int status = EXIT_FAILURE;
 	int r = supernode_options_read(argc, argv, &options, &why);
 
+	reaper_find(&reaper);
 	if (r == OPTIONS_RUN && !options.healthcheck)
 		r = app_bounds_init(&bounds, core_bytes, &options.launch, &why);
 	if (r < 0) {
@@ -208,7 +244,8 @@ int main(int argc, char **argv)
 			log_watch = log_watch_new(loop, log);
 			if (options.launch.log_level_text)
 				log_level_output(log);
-			status = run(&options, loop, log);
+			status = run(&options, loop, log, &reaper);
+			reaper_done(&reaper);
 		} else {
 			fputs("flower-supernode: no memory or no descriptors\n", stderr);
 		}

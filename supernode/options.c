@@ -110,6 +110,7 @@ static const struct option_spec rows[] = {
 		"What peers may make us hold, with K, M or G (default: half of the memory limit that applies)."),
 	ROW_BYTES("grpc-max-message-length", AT(grpc_max_bytes), GRPC_MAX_MIN, GRPC_MAX,
 		"Largest message of the SuperLink or a worker (default 2147483647)."),
+	LAUNCH_ROW_RESTART(LAUNCH),
 	LAUNCH_ROW_APP_OUTPUT(LAUNCH),
 	LAUNCH_ROW_STDERR_IN_REPLIES(LAUNCH),
 	LAUNCH_ROW_NO_STDERR_IN_REPLIES(LAUNCH, "Keep them in the log of this node (default)."),
@@ -253,12 +254,16 @@ static int check_file(const char *option, const char *path, int exit_code, struc
 }
 
 /* The same of a key, which may be a descriptor. */
-static int check_key(const char *path, struct reason *why)
+static int check_key(const char *path, bool restarts, struct reason *why)
 {
 	int fd = fd_named(path);
 
 	if (fd == -1)
 		return check_file("auth-supernode-private-key", path, EXIT_CODE_KEY_INVALID, why);
+	if (restarts)
+		return reason_code(why, -EINVAL,
+			"--restart and --auth-supernode-private-key %s: a descriptor can be read once; leave one out, or name a file",
+			path);
 	if (fd < 0)
 		return reason_exit(why, -EINVAL, EXIT_CODE_KEY_INVALID,
 			"--auth-supernode-private-key %s: fd: is followed by the number of a descriptor to read from, 0 or 3 and above",
@@ -337,7 +342,7 @@ static int check_keys(struct supernode_options *options, struct reason *why)
 		return reason_exit(why, -EINVAL, EXIT_CODE_KEY_WITHOUT_TLS,
 			"--auth-supernode-private-key is for a SuperLink with TLS: leave out --insecure or http://, or the key");
 	if (options->auth_private_key)
-		r = check_key(options->auth_private_key, why);
+		r = check_key(options->auth_private_key, options->launch.restarts, why);
 	if (r == 0 && options->trusted_entities)
 		r = check_file("trusted-entities", options->trusted_entities,
 			EXIT_CODE_TRUSTED_ENTITIES_INVALID, why);

@@ -51,11 +51,21 @@ static void leave(struct supernode *supernode)
 	}
 }
 
+static void hurry(struct supernode *supernode)
+{
+	supernode->hurried = true;
+	loop_stop(supernode->loop);
+}
+
 /* Leave, now that messages are answered, or stay until the ServerApp has fetched the last reply. */
 static void answered(struct supernode *supernode)
 {
 	int64_t until_ms = clock_after(supernode->uplink.answered_ms, FETCH_MS);
 
+	if (supernode->cut_short) {
+		hurry(supernode);
+		return;
+	}
 	if (!supernode->uplink.answered_ms || until_ms <= clock_now_ms()) {
 		leave(supernode);
 		return;
@@ -122,7 +132,10 @@ void stopping_over(void *arg)
 		supernode_pump(supernode);
 	} else if (supernode->phase == PHASE_ANSWERING) {
 		log_warn(supernode->log, "stopping: some replies could not be sent");
-		leave(supernode);
+		if (supernode->cut_short)
+			hurry(supernode);
+		else
+			leave(supernode);
 	} else if (supernode->phase == PHASE_LINGERING) {
 		leave(supernode);
 	} else if (supernode->phase == PHASE_ENDING) {
@@ -183,8 +196,7 @@ void supernode_stop(struct supernode *supernode)
 	if (supernode->phase != PHASE_WORKING) {
 		log_warn(supernode->log,
 			"stopping now: no reply is sent any more, and the SuperLink is not told");
-		supernode->hurried = true;
-		loop_stop(supernode->loop);
+		hurry(supernode);
 		return;
 	}
 	if (messages)
@@ -197,5 +209,24 @@ void supernode_stop(struct supernode *supernode)
 	supernode->phase = PHASE_DRAINING;
 	supernode->grace_end_ms = clock_after(clock_now_ms(), supernode->options->launch.grace_ms);
 	timer_set(supernode->end, supernode->grace_end_ms);
+	supernode_pump(supernode);
+}
+
+void supernode_cut_short(struct supernode *supernode, int64_t within_ms)
+{
+	supernode->cut_short = true;
+	if (supernode->phase >= PHASE_LINGERING || node_count(supernode->node).messages == 0) {
+		hurry(supernode);
+		return;
+	}
+	if (supernode->phase == PHASE_WORKING)
+		close_node(supernode);
+	supernode->phase = PHASE_ANSWERING;
+	timer_set(supernode->end, clock_after(clock_now_ms(), within_ms));
+	if (supernode->runner)
+		runner_stop_all(supernode->runner, 0);
+	if (supernode->launcher)
+		launcher_process_stop(supernode->launcher, 0);
+	node_give_up(supernode->node, supernode_now(), "the SuperNode was killed");
 	supernode_pump(supernode);
 }

@@ -3,6 +3,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/exit_code.h"
 #include "common/base/files.h"
+#include "common/base/installed.h"
 #include "common/base/random.h"
 #include "common/launch/app_user.h"
 
@@ -356,6 +357,11 @@ void supernode_start(struct supernode *supernode)
 void supernode_reload(struct supernode *supernode)
 {
 	credentials_reload(&supernode->credentials, supernode->log);
+}
+
+const char *supernode_private_dir(const struct supernode *supernode)
+{
+	return supernode->dir.path;
 }
 
 bool supernode_hurried(const struct supernode *supernode)

@@ -25,6 +25,13 @@ void supernode_start(struct supernode *supernode);
  */
 void supernode_stop(struct supernode *supernode);
 
+/* As the second time, but messages at work are killed and answered with an error first, within
+ * within_ms. */
+void supernode_cut_short(struct supernode *supernode, int64_t within_ms);
+
+/* The directory that it removes at its end; NULL: none. */
+const char *supernode_private_dir(const struct supernode *supernode);
+
 /* Read the certificates of the worker API again; connections that are there go on. */
 void supernode_reload(struct supernode *supernode);
 

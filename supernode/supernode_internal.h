@@ -72,8 +72,9 @@ struct supernode {
 	bool apps_stopped; /* the last ones, in PHASE_ENDING */
 	unsigned leaving;  /* parts that have not said that they are done */
 	bool pumping;
-	bool told;    /* to end, by the SuperLink; not yet by a signal */
-	bool hurried; /* asked to stop twice */
+	bool told;      /* to end, by the SuperLink; not yet by a signal */
+	bool hurried;   /* asked to stop twice */
+	bool cut_short; /* hurried, once the last replies are out */
 	int status;
 };
 

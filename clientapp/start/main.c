@@ -28,6 +28,9 @@
 #include "bounds.h"
 #include "limits.h"
 
+#include "common/base/ending.h"
+#include "common/base/tree.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -36,9 +39,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define END_MS 60000 /* in one go */
 
 struct command {
 	struct bounds bounds;
@@ -98,48 +102,15 @@ static int tie_to(pid_t pid, int signal)
 	return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) == 0 && getppid() == pid;
 }
 
-static void kill_children(void)
-{
-	FILE *file = fopen("/proc/thread-self/children", "re");
-	int pid;
-
-	/* A kernel without such lists: the group is all that can be named, and this process is in
-	 * it. */
-	if (!file) {
-		kill(0, SIGKILL);
-		return;
-	}
-	while (fscanf(file, "%d", &pid) == 1)
-		kill(pid, SIGKILL);
-	fclose(file);
-}
-
 /* The agent has died: kill all that is below this process. What is killed leaves its own children
  * to it. */
 __attribute__((noreturn)) static void end_all(void)
 {
-	do
-		kill_children();
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
+	struct tree tree = {0};
+
+	while (tree_empty(&tree, END_MS) > 0)
+		continue;
 	_exit(EXIT_NOT_BEGUN);
-}
-
-/* A signal that ended PROGRAM ends this process, too. */
-__attribute__((noreturn)) static void end_as(int status)
-{
-	const struct rlimit none = {0};
-	sigset_t set;
-
-	if (WIFEXITED(status))
-		_exit(WEXITSTATUS(status));
-	/* PROGRAM has left its core already, if it leaves one. */
-	setrlimit(RLIMIT_CORE, &none);
-	signal(WTERMSIG(status), SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, WTERMSIG(status));
-	raise(WTERMSIG(status));
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	_exit(128 + WTERMSIG(status));
 }
 
 /* Reap whoever has ended, and end with program. */

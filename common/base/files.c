@@ -509,30 +509,6 @@ char *path_join(const char *dir, const char *name)
 	return path;
 }
 
-char *path_program_dir(void)
-{
-	char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-	char *slash;
-
-	if (n <= 0 || (size_t)n >= sizeof path)
-		return NULL;
-	slash = memrchr(path, '/', (size_t)n);
-	if (!slash)
-		return NULL;
-	return text_dup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
-char *path_installed(const char *name)
-{
-	auto_(free_at_exit) char *dir = path_program_dir();
-	char *path;
-
-	if (!dir || asprintf(&path, "%.*s/%s", (int)(strrchr(dir, '/') - dir), dir, name) < 0)
-		return NULL;
-	return path;
-}
-
 /* 0, -ENOENT or -EACCES. */
 static int file_check(const char *path)
 {

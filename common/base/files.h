@@ -105,9 +105,4 @@ char *path_join(const char *dir, const char *name);
  */
 int path_find_program(const char *name, char **out);
 
-/* The directory of the running program (/proc/self/exe), malloc()ed; NULL when unknown. */
-char *path_program_dir(void);
-/* A file of ours: name is relative to the directory above that. malloc()ed; NULL on no memory. */
-char *path_installed(const char *name);
-
 #endif

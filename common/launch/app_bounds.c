@@ -1,5 +1,6 @@
 #include "common/launch/app_bounds.h"
 
+#include "common/base/cleanup.h"
 #include "common/launch/app_user.h"
 
 #include <stdlib.h>
@@ -40,6 +41,15 @@ void app_bounds_done(struct app_bounds *bounds)
 	limits_free(bounds->limits);
 	leases_free(bounds->leases);
 	*bounds = (struct app_bounds){.env_hide = NULL};
+}
+
+void app_bounds_tell_reaper(const struct app_bounds *bounds, struct reaper *reaper)
+{
+	auto_(free_at_exit) char *prefix =
+		bounds->limits ? limits_groups_prefix(bounds->limits) : NULL;
+
+	if (prefix)
+		reaper_name_groups(reaper, prefix);
 }
 
 uid_t app_bounds_uid(const struct app_bounds *bounds)

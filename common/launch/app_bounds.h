@@ -8,6 +8,7 @@
 #include "common/launch/launch_options.h"
 #include "common/launch/leases.h"
 #include "common/launch/limits.h"
+#include "common/launch/reaper.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,6 +35,9 @@ struct app_bounds {
 int app_bounds_init(struct app_bounds *bounds, uint64_t core_bytes,
 	const struct launch_options *options, struct reason *why);
 void app_bounds_done(struct app_bounds *bounds);
+
+/* Have the reaper of this program remove the control groups of apps that this program leaves. */
+void app_bounds_tell_reaper(const struct app_bounds *bounds, struct reaper *reaper);
 
 /* The user of apps. */
 uid_t app_bounds_uid(const struct app_bounds *bounds);

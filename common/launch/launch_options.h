@@ -33,6 +33,7 @@ struct launch_options {
 	const char *app_output; /* "log", "pass" or NULL */
 	bool passes_output; /* what apps print goes to our stdout and stderr, not into the log */
 	bool stderr_in_replies; /* may error replies quote the stderr of an app? */
+	bool restarts;          /* the program asks its reaper to start it again when it fails */
 	const char *log_level_text;
 	enum log_level log_level;
 };
@@ -95,6 +96,9 @@ extern const char *const launch_outputs[], *const launch_log_levels[];
 		"Send an app's last lines of stderr in error replies, too.")
 #define LAUNCH_ROW_NO_STDERR_IN_REPLIES(launch, help)                                              \
 	ROW_OFF("no-stderr-in-replies", LAUNCH_AT(launch, stderr_in_replies), help)
+#define LAUNCH_ROW_RESTART(launch)                                                                 \
+	ROW_FLAG("restart", LAUNCH_AT(launch, restarts),                                           \
+		"When the program crashes, is killed or gives up, it is started again, after 1 s at first and up to 60 s (default: it ends).")
 #define LAUNCH_ROW_LOG_LEVEL(launch)                                                               \
 	ROW_CHOICE("log-level", LAUNCH_AT(launch, log_level_text), launch_log_levels, "LEVEL",     \
 		"error, warn, info or debug (default: $FLWR_LOG_LEVEL, else info).")

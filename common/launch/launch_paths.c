@@ -2,6 +2,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/files.h"
+#include "common/base/installed.h"
 
 #include <errno.h>
 

@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Of the group of an app, before its number. Several programs may share what was delegated. */
+#define GROUP_NAME "flwr-app-%d-"
+
 struct limits {
 	uint64_t values[GROUP_LIMIT_N]; /* 0: not limited */
 	struct groups *groups;          /* NULL: no_groups says why */
@@ -63,6 +66,16 @@ void limits_free(struct limits *limits)
 		return;
 	groups_free(limits->groups);
 	free(limits);
+}
+
+char *limits_groups_prefix(const struct limits *limits)
+{
+	char *prefix;
+
+	if (!limits->groups ||
+		asprintf(&prefix, "%s/" GROUP_NAME, groups_dir(limits->groups), (int)getpid()) < 0)
+		return NULL;
+	return prefix;
 }
 
 /* ---- limits of processes ---- */
@@ -134,8 +147,7 @@ int app_limits_init(struct limits *limits, uid_t uid, struct app_limits *out, st
 	limit_processes(limits, uid, out);
 	if (!limits->groups)
 		return 0;
-	/* Several programs may share what was delegated. */
-	snprintf(name, sizeof name, "flwr-app-%d-%" PRIu64, (int)getpid(), ++limits->made);
+	snprintf(name, sizeof name, GROUP_NAME "%" PRIu64, (int)getpid(), ++limits->made);
 	return group_new(limits->groups, name, limits->values, &out->group, why);
 }
 

@@ -19,6 +19,10 @@ struct limits;
 int limits_new(const struct launch_options *options, struct limits **out, struct reason *why);
 void limits_free(struct limits *limits);
 
+/* How the paths of the control groups of all its apps begin, malloc()ed. NULL: there are none, or
+ * no memory. */
+char *limits_groups_prefix(const struct limits *limits);
+
 /* Log one line: each limit, and what holds apps to it. WARN when one has no effect. uid: of apps.
  */
 void limits_tell(const struct limits *limits, uid_t uid, struct log *log);

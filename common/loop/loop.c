@@ -28,6 +28,7 @@ struct loop {
 	struct watch *signal_watch;
 	int wake_fd;
 	int signal_fd;
+	pid_t signal_sender; /* of the one that is told */
 	bool stopped;
 	signal_fn *on_signal;
 	void *on_signal_arg;
@@ -160,8 +161,15 @@ static void signals_read(void *arg, int ready)
 	ssize_t n = read(loop->signal_fd, info, sizeof info);
 
 	(void)ready;
-	for (ssize_t i = 0; i < n / (ssize_t)sizeof info[0]; i++)
+	for (ssize_t i = 0; i < n / (ssize_t)sizeof info[0]; i++) {
+		loop->signal_sender = (pid_t)info[i].ssi_pid;
 		loop->on_signal(loop->on_signal_arg, (int)info[i].ssi_signo);
+	}
+}
+
+pid_t loop_signal_sender(const struct loop *loop)
+{
+	return loop->signal_sender;
 }
 
 sigset_t loop_block_signals(void)

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct loop;
 
@@ -54,6 +55,8 @@ void watch_free(struct watch *watch);
  * broken pipes by their errors. */
 sigset_t loop_block_signals(void);
 typedef void signal_fn(void *arg, int signal);
+/* From within signal_fn: who has sent it; 0: the kernel, or a process of another namespace. */
+pid_t loop_signal_sender(const struct loop *loop);
 /* Take the signals of set, one set for each loop. 0 or -errno. */
 int loop_signals(struct loop *loop, const sigset_t *set, signal_fn *fn, void *arg);
 

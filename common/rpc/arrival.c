@@ -8,11 +8,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define HEADER_BYTES 32 /* that HTTP/2 counts for a header beside its name and value */
+/* A connection has so many times as many calls at most as there are places left: so some are left
+ * for others, whatever few connections do. */
+#define SHARE_TIMES 2
 
 /* The bytes of a call's head, counted as HTTP/2 counts them. */
 static size_t head_bytes(const struct inbound *call)
@@ -73,14 +77,19 @@ static unsigned connection_serving(const struct inbound *call)
 static bool is_too_many(const struct inbound *call, const char **details)
 {
 	const struct rpc_server_options *options = &call->server->options;
+	unsigned serving, left = UINT_MAX / SHARE_TIMES;
 
 	*details = "too many calls at once";
 	if (options->calls_max && call->server->serving >= options->calls_max)
 		return true;
+	if (!options->connection_calls_max)
+		return false;
+	if (options->calls_max)
+		left = options->calls_max - call->server->serving;
+	serving = connection_serving(call);
 	/* gRPC holds a peer to its limit only once that has confirmed it. */
 	*details = "too many calls at once on this connection";
-	return options->connection_calls_max &&
-	       connection_serving(call) >= options->connection_calls_max;
+	return serving >= options->connection_calls_max || serving >= SHARE_TIMES * left;
 }
 
 /* Prepare the request for the services. 0, or the outcome to refuse the call with. */

@@ -38,10 +38,12 @@ struct rpc_server_options {
 	 * receive_max_bytes, and we at a method's body_max, only when all of it is there.
 	 */
 	uint64_t memory_max_bytes;
-	unsigned calls_max;            /* further ones are answered with RESOURCE_EXHAUSTED; 0: no
-					  limit */
-	unsigned connection_calls_max; /* at a time on one connection, more wait at the caller, or
-					  are answered with RESOURCE_EXHAUSTED; 0: no limit */
+	unsigned calls_max; /* further ones are answered with RESOURCE_EXHAUSTED; 0: no
+			       limit */
+	/* At a time on one connection, more wait at the caller, or are answered with
+	 * RESOURCE_EXHAUSTED, as is a connection that has twice as many as calls_max leaves room
+	 * for; 0: no limit. */
+	unsigned connection_calls_max;
 	/* A call was answered here, in the services' place: method is theirs or "a call"; for the
 	 * log. May be NULL. */
 	void (*refused)(void *arg, const struct peer *peer, const char *method,

@@ -43,8 +43,8 @@ and 1.41.0 (`tests/system/test_native.py`), nodes of libflwr at the same ones (t
 The same run, with Flower's own launchers and workers (`flower-superexec` and `flwr-clientapp`; to 1.20 `flwr-clientapp` alone): one node with
 `--isolation process`, beside which a launcher runs, and one that runs a launcher by `--clientapp-command`
 (`tests/system/test_official_workers.py`; `scripts/test` runs 1.26 and 1.39, and Flower's workers of 1.15, 1.34 and 1.41 with single messages).
-At a SuperLink of 1.41.0 launchers and workers of 1.34.0, 1.36.0, 1.38.0, 1.39.0 and 1.42.0 were seen with state, errors and 7 MiB both ways,
-those of 1.41.0 with a launchers' secret and with a worker that is killed (`tests/system/test_newest_isolation.py`).
+At a SuperLink of 1.41.0 launchers and workers of each release from 1.34.0 to 1.42.0 were seen with state, errors, 7 MiB both ways, a launchers' secret, and
+a worker that is killed (`tests/system/test_newest_isolation.py`).
 
 | date | release of the SuperLink | Fleet API over | what | result |
 |---|---|---|---|---|
@@ -70,11 +70,11 @@ its release; a full run on two nodes.
 | 2026-11-28 | 1.30.0 | PullPendingTasks, ClaimTask | gRPC | messages |
 | 2026-11-28 | 1.32.1 | the same | gRPC | messages |
 | 2026-11-28 | 1.34.0 | the same | gRPC | messages; run; launcher secret; TLS; subprocess |
-| 2026-11-28 | 1.36.0 | the same | HTTP | messages |
-| 2026-11-28 | 1.38.0 | the same | HTTP | messages |
+| 2026-11-29 | 1.36.0 | the same | HTTP | messages; run |
+| 2026-11-29 | 1.38.0 | the same | HTTP | messages; run |
 | 2026-11-28 | 1.39.0 | AcquireTask | HTTP | messages |
 | 2026-11-28 | 1.41.0 | AcquireTask | HTTP | messages; launcher secret; TLS; 30 MiB in one array both ways; subprocess |
-| 2026-11-28 | 1.42.0 | AcquireTask | HTTP | messages |
+| 2026-11-29 | 1.42.0 | AcquireTask | HTTP | messages; run |
 
 A worker that is killed after it has got its message: Flower's SuperNode hands a message out once and answers itself, with error 8, a minute after the last
 heartbeat (seen with 1.41.0; that of 1.26.1 tries to and fails, "Start time or end time for message ID ... is missing"). TLS was seen over gRPC (1.34.0) and

@@ -60,6 +60,14 @@ def memory(pid):
     return totals
 
 
+def reaper_mib(node):
+    """The part of a node's resident memory that its reaper has."""
+    if not node.below_reaper:
+        return 0
+    (kib,) = status_field(f"/proc/{node.popen.pid}/status", "VmRSS")
+    return kib / 1024
+
+
 def effort(pid):
     """(CPU seconds, context switches) of the tree so far."""
     seconds = switches = 0
@@ -191,12 +199,13 @@ class Rounds:
 
     def idle(self, programs, node):
         time.sleep(self.options.settle)  # what is measured is time without events
-        for figure, mib in zip(self.MEMORY, memory(node.pid)):
+        whole = node.popen.pid  # with the reaper, if there is one
+        for figure, mib in zip(self.MEMORY, memory(whole)):
             self.add(f"idle, {figure}", programs, mib)
-        before = effort(node.pid)
+        before = effort(whole)
         start = time.monotonic()
         time.sleep(self.options.idle)
-        after = effort(node.pid)
+        after = effort(whole)
         elapsed = time.monotonic() - start
         self.add("idle CPU", programs, 100 * (after[0] - before[0]) / elapsed)
         self.add("idle context switches", programs, (after[1] - before[1]) / elapsed)
@@ -250,7 +259,7 @@ class Rounds:
                 message, reply = self.alone(programs)
                 self.add(WARM_IDLE, programs, (reply.came - message.pulled) * 1e3)
             time.sleep(2)
-            self.add(WARM_PSS, programs, memory(node.pid)[2])
+            self.add(WARM_PSS, programs, memory(node.popen.pid)[2])
         except Exception:
             print(node.text()[-5000:], file=sys.stderr)
             raise

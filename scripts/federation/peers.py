@@ -147,6 +147,7 @@ class Federation(Guard):
         node = self.start(name, argv, {**self.environ(name), **(env or {})})
         node.programs = programs
         if programs == "ours":
+            node.stands_below_reaper()
             node.lingers = r"stopping: up to \d+ s for the ServerApp"
         self.nodes.append(node)
         if wait:
@@ -163,6 +164,8 @@ class Federation(Guard):
         argv = self.argv(program, programs, usual, options)
         clientapp = self.start(name, argv, self.environ(name))
         clientapp.programs = programs
+        if programs == "ours":
+            clientapp.stands_below_reaper()
         self.clientapps.append(clientapp)
         return clientapp
 

@@ -114,6 +114,19 @@ def command_of(pid):
         return ""
 
 
+def program_below(reaper):
+    """The pid of the program that this reaper has started, which is its first child; None: gone."""
+    try:
+        with open(f"/proc/{reaper}/task/{reaper}/children", encoding="ascii") as file:
+            return int((file.read().split() or [0])[0]) or None
+    except (OSError, ValueError):
+        return None
+
+
+# A reaper stands before them: what is said to the program itself it would not hand on.
+NOT_HANDED_ON = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT)
+
+
 class Process:
     """One started program; its output is in a file."""
 
@@ -134,20 +147,40 @@ class Process:
                 start_new_session=True,
             )
         self.lingers = None  # a line of its log after which a second SIGTERM spares the rest
-        self.pid = self.popen.pid
-        self.pidfd = os.pidfd_open(self.pid)
+        self.below_reaper = False
+        self.last_pid = None
+        self.pidfd = os.pidfd_open(self.popen.pid)
+
+    @property
+    def pid(self):
+        """That of the program, also where a reaper has started it (whose is popen.pid)."""
+        if not self.below_reaper:
+            return self.popen.pid
+        self.last_pid = program_below(self.popen.pid) or self.last_pid
+        return self.last_pid
+
+    def stands_below_reaper(self):
+        """It is one of ours: from now on pid is that of the program proper, which must be there."""
+        self.below_reaper = True
+        wait_until(lambda: self.pid or not self.running(), f"{self.name} starts", 10)
 
     def running(self):
         return self.popen.poll() is None
 
     def wait(self, seconds=30.0):
         """Its exit status (negative: the signal)."""
-        if not select.select([self.pidfd], [], [], seconds)[0]:
+        poll = select.poll()  # any number of descriptors may be open
+        poll.register(self.pidfd, select.POLLIN)
+        if not poll.poll(seconds * 1000):
             raise Late(f"{self.name} has not ended within {seconds:g} s")
         return self.popen.wait()
 
     def signal(self, number):
-        if self.running():
+        if not self.running():
+            return
+        if self.below_reaper and number in NOT_HANDED_ON:
+            os.kill(self.pid, number)
+        else:
             self.popen.send_signal(number)
 
     def stop(self, seconds=30.0):

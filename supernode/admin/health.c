@@ -18,6 +18,8 @@
 
 static_assert(HEALTH_CONNECTION_CALLS_MAX >= GUARD_STREAMS_ASSUMED,
 	"a client may wait for DATA that is held back behind its HEADERS");
+static_assert(HEALTH_OPEN_CALLS_MAX + GUARD_STREAMS_MAX <= HEALTH_CALLS_MAX,
+	"one connection may have its calls beside those of all others");
 
 /* A Watch that is at work. */
 struct watcher {

@@ -17,7 +17,7 @@
 #define HEALTH_CONNECTIONS_MAX      32
 #define HEALTH_KEPT_MAX             24  /* of them with calls that stay */
 #define HEALTH_CALLS_MAX            256 /* at a time; further ones: RESOURCE_EXHAUSTED */
-#define HEALTH_OPEN_CALLS_MAX       192 /* that are taken up at all; others wait before the server */
+#define HEALTH_OPEN_CALLS_MAX       156 /* that are taken up at all; others wait before the server */
 #define HEALTH_CONNECTION_CALLS_MAX 100 /* of them on one connection; more wait at the caller */
 #define HEALTH_WATCHES_MAX          128 /* of them that stay */
 

@@ -257,6 +257,10 @@ enum outcome node_push_outputs(struct node *node, struct node_now now,
  * inline messages do. */
 void node_token_in_body(struct message *message);
 
+/* The token of message number i (from 0) of those that node_expects_outputs() is about, whose
+ * workers have come by themselves and send heartbeats; 0: there are no more. */
+uint64_t node_token_of_bodies(const struct node *node, size_t i);
+
 /* Is there a message whose inputs were pulled, and whose worker shows the token in bodies (a push
  * with content may come)? Before a body is received. */
 bool node_expects_outputs(const struct node *node);

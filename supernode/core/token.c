@@ -130,6 +130,14 @@ void node_token_in_body(struct message *message)
 	message->in_body = true;
 }
 
+uint64_t node_token_of_bodies(const struct node *node, size_t i)
+{
+	for (const struct message *message = node->messages; message; message = message->next)
+		if (message->in_body && message->beats && message_is_pulled(message) && i-- == 0)
+			return message->token;
+	return 0;
+}
+
 bool node_expects_outputs(const struct node *node)
 {
 	for (const struct message *message = node->messages; message; message = message->next) {

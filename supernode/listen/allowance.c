@@ -66,6 +66,16 @@ bool allowance_exceeded(struct allowance *allowance, struct debt *all, int64_t n
 	return allowance->debt.amount > debt_max(all);
 }
 
+bool allowance_owed(
+	const struct allowance *allowance, const struct debt *all, int64_t now_ms)
+{
+	struct debt own = allowance->debt, others = *all;
+
+	debt_add(&own, 0, ALLOWANCE_BYTES_S, now_ms);
+	debt_add(&others, 0, ALLOWANCE_ALL_BYTES_S, now_ms);
+	return own.amount > debt_max(&others);
+}
+
 void allowance_forgive(struct allowance *allowance)
 {
 	allowance->seen = allowance->received;

@@ -49,6 +49,10 @@ void allowance_event(struct allowance *allowance, int fd);
  * sent. */
 bool allowance_exceeded(struct allowance *allowance, struct debt *all, int64_t now_ms);
 
+/* Is more owed still, at now_ms, than is allowed? */
+bool allowance_owed(
+	const struct allowance *allowance, const struct debt *all, int64_t now_ms);
+
 /* Bytes that came since the last look were asked for. */
 void allowance_forgive(struct allowance *allowance);
 

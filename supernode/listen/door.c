@@ -96,19 +96,24 @@ void connection_end(struct connection *connection)
 	connection_close(connection, false);
 }
 
-uint64_t connection_fresh(struct connection *connection)
+uint64_t connection_fresh(const struct connection *connection)
 {
-	struct allowance *allowance = &connection->allowance;
-
-	if (connection->relay)
-		allowance->received = relay_received(connection->relay);
-	return allowance->received - allowance->seen;
+	return connection->allowance.received - connection->allowance.seen;
 }
 
 bool connection_sends_too_much(struct connection *connection)
 {
-	(void)connection_fresh(connection);
 	return allowance_exceeded(&connection->allowance, &connection->door->debt, clock_now_ms());
+}
+
+bool connection_owes(const struct connection *connection)
+{
+	return allowance_owed(&connection->allowance, &connection->door->debt, clock_now_ms());
+}
+
+bool connection_can_wait(const struct connection *connection)
+{
+	return connection->relay && connection->front_end && !connection->front_end->http2;
 }
 
 bool connection_is_half_closed(const struct connection *connection)
@@ -134,7 +139,6 @@ void connection_lift(struct connection *connection)
 
 void connection_forgive(struct connection *connection)
 {
-	(void)connection_fresh(connection);
 	allowance_forgive(&connection->allowance);
 }
 
@@ -150,6 +154,8 @@ static const char *connection_verdict(void *arg)
 	struct connection *connection = arg;
 	const struct door_options *options = &connection->door->options;
 
+	if (connection->relay)
+		connection->allowance.received = relay_received(connection->relay);
 	return options->ops->judge(options->arg, connection);
 }
 
@@ -204,7 +210,16 @@ static void relay_ended(void *arg, const char *why)
 	connection_close(connection, !why);
 }
 
-static const struct relay_ops relay_events = {.judge = connection_verdict, .ended = relay_ended};
+static bool connection_waits(void *arg)
+{
+	struct connection *connection = arg;
+	const struct door_options *options = &connection->door->options;
+
+	return options->ops->waits && options->ops->waits(options->arg, connection);
+}
+
+static const struct relay_ops relay_events = {
+	.judge = connection_verdict, .waits = connection_waits, .ended = relay_ended};
 
 /* The front-end's descriptor of a connection whose bytes the door carries; -1: there is none. */
 static int connection_relay(struct connection *connection, bool guarded)

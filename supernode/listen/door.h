@@ -64,6 +64,9 @@ struct door_ops {
 	/* Bytes came on one that is served, or will be: the sentence why it is to be cut off,
 	 * static; NULL: it may go on. */
 	const char *(*judge)(void *arg, struct connection *connection);
+	/* Is nothing more to be read from one for now? Asked of those that are not guarded: they
+	 * can be held back instead of cut off. NULL: none waits. */
+	bool (*waits)(void *arg, struct connection *connection);
 	/* The connection has left the list, and is freed afterwards. by_peer: its peer, or its
 	 * front-end, has ended it. */
 	void (*ended)(void *arg, struct connection *connection, bool by_peer);
@@ -115,11 +118,15 @@ void connection_lift(struct connection *connection);
  * together (guard.h). */
 void connection_trust(struct connection *connection, bool trusted);
 /* Bytes that have come on it and were neither judged nor forgiven yet. */
-uint64_t connection_fresh(struct connection *connection);
+uint64_t connection_fresh(const struct connection *connection);
 /* The bytes until now were asked for: they do not count against it. */
 void connection_forgive(struct connection *connection);
 /* Has it sent more by now than one may that nobody vouches for? */
 bool connection_sends_too_much(struct connection *connection);
+/* Does it owe time still for what it has sent? */
+bool connection_owes(const struct connection *connection);
+/* Can it be held back (door_ops.waits)? */
+bool connection_can_wait(const struct connection *connection);
 /* Were more calls of it refused by now than one may have refused that nobody vouches for? */
 bool connection_is_refused_often(const struct connection *connection);
 /* End it now. */

@@ -138,7 +138,7 @@ static bool pool_allows(struct guard *guard, int64_t now_ms)
 	struct guard_pool *pool = guard->pool;
 	bool others_wait = pool->waiting > (guard->waiting ? 1 : 0);
 
-	return (guard->turn || !others_wait) && guard_pool_has_room(pool, now_ms);
+	return guard->lent || ((guard->turn || !others_wait) && guard_pool_has_room(pool, now_ms));
 }
 
 static enum guard_verdict stream_open(

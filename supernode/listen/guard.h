@@ -84,6 +84,7 @@ struct guard {
 	bool trusted;
 	bool waiting; /* counted in the pool */
 	bool turn;    /* it may open a stream although others wait */
+	bool lent;    /* it may open streams although the pool has no room; its owner sets it */
 	uint8_t preface_left;
 	bool begun;        /* by the peer's SETTINGS */
 	bool acknowledged; /* the server's SETTINGS, by us */

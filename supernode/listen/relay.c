@@ -40,11 +40,12 @@ static enum step receive_out(struct relay *relay, size_t *n_out)
 	return STEP_MORE;
 }
 
-/* One side has ended: the other one has some time. */
+/* One side has ended: the other one has some time, from now on. */
 static void linger(struct relay *relay)
 {
-	if (!relay->linger_end_ms)
-		relay->linger_end_ms = clock_after(clock_now_ms(), RELAY_LINGER_MS);
+	const int64_t work_ms = (int64_t)(relay->unanswered / RELAY_LINGER_MS_BYTES);
+
+	relay->linger_end_ms = clock_after(clock_now_ms(), RELAY_LINGER_MS + work_ms);
 	relay_set_stalled(relay, true);
 }
 
@@ -80,6 +81,9 @@ static enum step pump_out(struct relay *relay)
 	sent = stream_write(relay->options.stream, bytes, n);
 	if (sent < 0)
 		return STEP_ENDED;
+	relay->unanswered = 0;
+	if (sent > 0 && relay->linger_end_ms)
+		linger(relay);
 	if ((size_t)sent == n) {
 		way_clear(out);
 		relay_set_stalled(relay, relay->linger_end_ms != 0);
@@ -120,8 +124,13 @@ static enum step hold(struct relay *relay)
 static enum step receive_in(struct relay *relay, size_t *n_out)
 {
 	struct stream *stream = relay->options.stream;
-	ssize_t n = stream_read(stream, relay->relays->chunk, RELAY_CHUNK_BYTES);
+	ssize_t n;
 
+	if (!relay->options.guarded && relay->options.ops->waits(relay->options.arg)) {
+		relay_set_queue(relay, QUEUE_PLAIN);
+		return STEP_IDLE;
+	}
+	n = stream_read(stream, relay->relays->chunk, RELAY_CHUNK_BYTES);
 	if (n == STREAM_AGAIN)
 		return STEP_IDLE;
 	if (n == STREAM_ENDED && !relay->options.guarded && !relay->server_ended_ms) {
@@ -136,8 +145,28 @@ static enum step receive_in(struct relay *relay, size_t *n_out)
 	}
 	*n_out = (size_t)n;
 	relay->received += *n_out;
+	relay->unanswered += *n_out;
 	relay->guard.why = relay->options.ops->judge(relay->options.arg);
 	return relay->guard.why ? STEP_CUT : STEP_MORE;
+}
+
+/* Do bytes that the server does not take yet wait for nobody? Those of HTTP/2 would hide the end;
+ * behind those of HTTP/1.1 half of it may have come. */
+static bool waits_in_vain(const struct relay *relay)
+{
+	const int fd = relay->options.stream->fd;
+
+	return relay->options.guarded ? way_has_hung_up(fd) : way_is_gone(fd);
+}
+
+/* The server does not take all bytes; moved: it has taken some now. */
+static enum step wait_for_server(struct relay *relay, bool moved)
+{
+	if (waits_in_vain(relay))
+		return STEP_ENDED;
+	if ((moved || !relay->linger_end_ms) && way_has_hung_up(relay->options.stream->fd))
+		linger(relay);
+	return STEP_IDLE;
 }
 
 static enum step pump_in(struct relay *relay)
@@ -206,7 +235,7 @@ static enum step pump_in(struct relay *relay)
 		return STEP_MORE;
 	if (verdict == GUARD_HOLD && (size_t)sent == passed)
 		return hold(relay);
-	return way_has_hung_up(relay->options.stream->fd) ? STEP_ENDED : STEP_IDLE;
+	return wait_for_server(relay, sent > 0);
 }
 
 /* ---- a connection ---- */
@@ -292,8 +321,7 @@ static void peer_ready(void *arg, int ready)
 	struct relay *relay = arg;
 
 	(void)ready;
-	/* Bytes that wait here are of no use any more, and would hide the end. */
-	if (relay->in.v && way_has_hung_up(relay->options.stream->fd))
+	if (relay->in.v && waits_in_vain(relay))
 		relay->options.ops->ended(relay->options.arg, NULL);
 	else
 		relay_work(relay);
@@ -341,6 +369,8 @@ void relay_free(struct relay *relay)
 {
 	if (!relay)
 		return;
+	if (relay->relays->lent == relay)
+		relays_lend(relay->relays, NULL);
 	relay_set_queue(relay, QUEUE_NONE);
 	relay_set_again(relay, false);
 	relay_set_stalled(relay, false);

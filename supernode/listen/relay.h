@@ -17,12 +17,14 @@
 #define RELAY_FLUSH_MS 10000
 /*
  * Without a guard: one side has ended, and the other one goes on for so long. A peer may have ended
- * its half behind its request; it gets the answer. A server may have refused a body that the peer
- * still sends: so much of it is dropped, as unread bytes would make a reset, which may overtake the
- * answer.
+ * its half behind its request: the server gets all of that, and the peer the answer, as long as
+ * bytes move, and a millisecond more for so many bytes that the server has to work on. A server may
+ * have refused a body that the peer still sends: so much of it is dropped, as unread bytes would
+ * make a reset, which may overtake the answer.
  */
-#define RELAY_LINGER_MS  2000
-#define RELAY_DROP_BYTES (32 << 20)
+#define RELAY_LINGER_MS       2000
+#define RELAY_LINGER_MS_BYTES (64 << 10)
+#define RELAY_DROP_BYTES      (32 << 20)
 
 struct relay;
 struct relays;
@@ -31,6 +33,9 @@ struct relay_ops {
 	/* Bytes have come (relay_received()), and were passed to nobody yet: the sentence why the
 	 * connection is to be cut, static; NULL: it may go on. relay_trust() may be called. */
 	const char *(*judge)(void *arg);
+	/* Is nothing more to be read from the peer for now? Asked without a guard only, and again
+	 * soon. */
+	bool (*waits)(void *arg);
 	/* The connection has ended, by its peer or its server, or (why: the static sentence) was
 	 * cut: relay_free() now. */
 	void (*ended)(void *arg, const char *why);

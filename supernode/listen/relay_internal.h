@@ -12,8 +12,9 @@
 
 #define RELAY_CHUNK_BYTES (64 << 10) /* of the buffer that all relays share */
 
-/* Where a relay waits that is held back: for its own limits, or for room in the pool. */
-enum queue { QUEUE_NONE, QUEUE_OWN, QUEUE_POOL, QUEUES };
+/* Where a relay waits that is held back: for its own limits, for room in the pool, or, without a
+ * guard, since it has sent much. */
+enum queue { QUEUE_NONE, QUEUE_OWN, QUEUE_POOL, QUEUE_PLAIN, QUEUES };
 
 TAILQ_HEAD(relay_list, relay);
 
@@ -37,10 +38,11 @@ struct relay {
 	int64_t server_ended_ms; /* when that was seen; 0: it was not. The peer's bytes go nowhere
 				  * then */
 	/* Without a guard. */
-	bool half_closed;      /* the peer has ended its half */
+	bool half_closed;      /* the peer has ended its half, and the server was told */
+	uint64_t unanswered;   /* bytes that have come since the server spoke */
 	bool dropping;         /* the server has ended: what the peer sends is dropped */
 	uint64_t dropped;      /* bytes */
-	int64_t linger_end_ms; /* of these two; 0: it is neither */
+	int64_t linger_end_ms; /* one side has ended, or half of it; 0: it has not */
 };
 
 struct relays {
@@ -50,6 +52,7 @@ struct relays {
 	int64_t timer_ms;       /* it is set for */
 	int64_t held_ms;        /* the next look at the queues */
 	int64_t full_ms;        /* since when streams wait and get no place; 0: none does */
+	struct relay *lent;     /* it may have more than there is room for; NULL: none may */
 	LIST_HEAD(, relay) all; /* the newest first */
 	struct relay_list queues[QUEUES];
 	unsigned n[QUEUES];
@@ -70,6 +73,10 @@ void relay_set_again(struct relay *relay, bool again);
 /* The peer takes nothing (again, something), from now on. */
 void relay_set_stalled(struct relay *relay, bool stalled);
 
+/* This relay alone may open streams although all places are taken. NULL: none may. */
+void relays_lend(struct relays *relays, struct relay *relay);
+
+/* Of those that have a guard. */
 unsigned relays_count_held(const struct relays *relays);
 /* The relay that has opened most streams lately, of those that are held back of the address whose
  * relays have; among equals the newest. NULL: all are trusted. */

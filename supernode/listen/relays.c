@@ -12,6 +12,7 @@
 
 #define HELD_MS    10   /* between looks at those that are held back */
 #define FULL_MS    50   /* that all places may be taken while some wait for one */
+#define LENT_MS    250  /* the same while one has more than its place */
 #define STALLED_MS 1000 /* between looks at peers that take nothing */
 
 /* ---- queues ---- */
@@ -29,6 +30,12 @@ unsigned relays_count_held(const struct relays *relays)
 	return relays->n[QUEUE_OWN] + relays->n[QUEUE_POOL];
 }
 
+/* Does any wait for the next look at the queues? */
+static bool any_waits(const struct relays *relays)
+{
+	return relays_count_held(relays) || relays->n[QUEUE_PLAIN];
+}
+
 void relay_set_queue(struct relay *relay, enum queue queue)
 {
 	struct relays *relays = relay->relays;
@@ -43,7 +50,7 @@ void relay_set_queue(struct relay *relay, enum queue queue)
 	if (queue == QUEUE_NONE)
 		return;
 	TAILQ_INSERT_TAIL(&relays->queues[queue], relay, held_link);
-	if (relays_count_held(relays) == 0)
+	if (!any_waits(relays))
 		relays->held_ms = clock_after(clock_now_ms(), HELD_MS);
 	relays->n[queue]++;
 	set_timer(relays, relays->held_ms);
@@ -115,6 +122,18 @@ static bool has_more(const struct relay *a, double of_a, const struct relay *b, 
 	return share_a > share_b || (share_a == share_b && of_a > of_b);
 }
 
+/* Sum up what is measured by address. */
+static void weigh(const struct relays *relays, measure *of, int64_t now_ms)
+{
+	struct relay *at;
+
+	LIST_FOREACH(at, &relays->all, link)
+	at->options.share->weight = 0;
+	LIST_FOREACH(at, &relays->all, link)
+	if (of(at, now_ms) > 0)
+		at->options.share->weight += of(at, now_ms);
+}
+
 /* The relay that has most, of the address that has most; among equals the newest. NULL: none
  * counts. */
 static struct relay *find_most(const struct relays *relays, measure *of)
@@ -123,11 +142,7 @@ static struct relay *find_most(const struct relays *relays, measure *of)
 	struct relay *most = NULL, *at;
 	double of_most = 0;
 
-	LIST_FOREACH(at, &relays->all, link)
-	at->options.share->weight = 0;
-	LIST_FOREACH(at, &relays->all, link)
-	if (of(at, now_ms) > 0)
-		at->options.share->weight += of(at, now_ms);
+	weigh(relays, of, now_ms);
 	LIST_FOREACH(at, &relays->all, link)
 	{
 		const double has = of(at, now_ms);
@@ -145,22 +160,64 @@ struct relay *relays_find_busiest_held(const struct relays *relays)
 	return find_most(relays, new_streams);
 }
 
-/* All places for streams are taken, and have been while some wait: the connection that has most of
- * them ends. */
+void relays_lend(struct relays *relays, struct relay *relay)
+{
+	if (relays->lent)
+		relays->lent->guard.lent = false;
+	relays->lent = relay;
+	if (relay)
+		relay->guard.lent = true;
+}
+
+/* Of those that wait for a place and have some, the relay that has most, of the address that has
+ * least. NULL: none has any, or more are taken than there are. */
+static struct relay *find_debtor(const struct relays *relays)
+{
+	struct relay *debtor = NULL, *at;
+
+	if (relays->lent || relays->pool.open > relays->pool.streams_max)
+		return NULL;
+	weigh(relays, open_streams, clock_now_ms());
+	TAILQ_FOREACH(at, &relays->queues[QUEUE_POOL], held_link)
+	{
+		const double has = at->options.share->weight;
+		const double least = debtor ? debtor->options.share->weight : has;
+
+		if (at->guard.open &&
+			(!debtor || has < least ||
+				(has == least && at->guard.open > debtor->guard.open)))
+			debtor = at;
+	}
+	return debtor;
+}
+
+/*
+ * All places for streams are taken, and have been while some wait. The bodies of the calls that
+ * have them may be held back behind the heads of those that wait: so one connection may have more
+ * first, up to its own limit. When that is of no avail, the connection that has most ends.
+ */
 static void make_room(struct relays *relays, int64_t now_ms)
 {
-	struct relay *most;
+	const bool full = relays->pool.open >= relays->pool.streams_max;
+	struct relay *debtor, *most;
 
-	if (relays->pool.open < relays->pool.streams_max ||
-		TAILQ_EMPTY(&relays->queues[QUEUE_POOL])) {
+	if (!full)
+		relays_lend(relays, NULL);
+	if (!full || TAILQ_EMPTY(&relays->queues[QUEUE_POOL])) {
 		relays->full_ms = 0;
 		return;
 	}
 	if (!relays->full_ms)
 		relays->full_ms = now_ms;
-	if (now_ms < relays->full_ms + FULL_MS)
+	if (now_ms < relays->full_ms + (relays->lent ? LENT_MS : FULL_MS))
 		return;
 	relays->full_ms = now_ms;
+	debtor = find_debtor(relays);
+	relays_lend(relays, debtor);
+	if (debtor) {
+		relay_work(debtor);
+		return;
+	}
 	most = find_most(relays, open_streams);
 	if (most)
 		relay_cut(most, "has most of too many open calls: closed");
@@ -223,18 +280,19 @@ static void relays_tick(void *arg)
 
 	relays->timer_ms = CLOCK_NEVER;
 	serve_again(relays);
-	if (relays_count_held(relays) && now_ms >= relays->held_ms) {
+	if (any_waits(relays) && now_ms >= relays->held_ms) {
 		relays->held_ms = clock_after(now_ms, HELD_MS);
 		make_room(relays, now_ms);
 		serve_held(relays, QUEUE_OWN);
 		serve_held(relays, QUEUE_POOL);
+		serve_held(relays, QUEUE_PLAIN);
 	}
 	end_stalled(relays, now_ms);
 	if (!TAILQ_EMPTY(&relays->again))
 		set_timer(relays, 0);
-	if (relays_count_held(relays))
+	if (any_waits(relays))
 		set_timer(relays, relays->held_ms);
-	else
+	if (!relays_count_held(relays))
 		relays->full_ms = 0;
 	if (!TAILQ_EMPTY(&relays->stalled))
 		set_timer(relays, TAILQ_FIRST(&relays->stalled)->look_ms);

@@ -53,3 +53,10 @@ bool way_has_hung_up(int fd)
 
 	return poll(&end, 1, 0) == 1;
 }
+
+bool way_is_gone(int fd)
+{
+	struct pollfd end = {.fd = fd};
+
+	return poll(&end, 1, 0) == 1;
+}

@@ -29,5 +29,7 @@ ssize_t way_send(int fd, const uint8_t *bytes, size_t n);
 
 /* Has the other side of fd ended, or half of it? */
 bool way_has_hung_up(int fd);
+/* Is it known that the whole has ended? Of TCP a reset tells, or both ends. */
+bool way_is_gone(int fd);
 
 #endif

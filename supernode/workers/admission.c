@@ -74,8 +74,12 @@ void refuse_gone(struct request *request)
 
 int admission_hold(struct admission *admission, const struct request *request, uint64_t token)
 {
-	return guests_hold(admission->guests, request->peer, token,
+	int r = guests_hold(admission->guests, request->peer, token,
 		request_header(request, GUESTS_SAID_HEADER));
+
+	if (r == 0)
+		awaited_look(admission->awaited);
+	return r;
 }
 
 /* The token that is shown in a header; NULL: none is. */
@@ -346,31 +350,41 @@ static void admit_outputs(struct admission *admission, struct request *request)
 	contents_admit(admission->contents, request, message);
 }
 
-/* Before the body is received, of those who show a token, or will. */
-static void call_admit(void *server, struct request *request)
+void admission_admit(struct admission *admission, struct request *request)
 {
-	struct worker_service *service = server;
-	struct admission *admission = service->admission;
-	const struct worker_method *method = method_of(request);
-	const struct message *message;
+	const struct message *message = admit_token(admission, request);
 	int r;
 
-	guests_used(admission->guests, request->peer);
-	if (method->rule >= ADMIT_TEXT && !header_token(request)) {
-		admit_outputs(admission, request);
-		return;
-	}
-	message = admit_token(admission, request);
 	if (!message)
 		return;
 	/* The caller's bytes are not limited from now on. */
 	r = admission_hold(admission, request, node_message_token(message));
 	if (r)
 		refuse_errno(admission, request, r);
-	else if (method->content)
+	else if (method_of(request)->content)
 		contents_admit(admission->contents, request, message);
 	else
 		request_admit(request);
+}
+
+/* Has neither the request nor its connection shown a token, although it must be known by one? */
+static bool shows_nothing(const struct admission *admission, const struct request *request)
+{
+	return method_of(request)->rule == ADMIT_SHOWN && !header_token(request) &&
+	       !guests_holds(admission->guests, request->peer, 0);
+}
+
+/* Before the body is received, of those who show a token, or will. */
+static void call_admit(void *server, struct request *request)
+{
+	struct worker_service *service = server;
+	struct admission *admission = service->admission;
+
+	guests_used(admission->guests, request->peer);
+	if (method_of(request)->rule >= ADMIT_TEXT && !header_token(request))
+		admit_outputs(admission, request);
+	else if (!shows_nothing(admission, request) || !awaited_keep(admission->awaited, request))
+		admission_admit(admission, request);
 }
 
 /* Admit a call of a method that needs no token; message: that of one that was shown all the same.

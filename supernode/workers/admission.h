@@ -13,6 +13,7 @@
 #include "common/message/launcher_auth.h"
 #include "common/service/service.h"
 #include "supernode/core/node.h"
+#include "supernode/workers/awaited.h"
 #include "supernode/workers/contents.h"
 #include "supernode/workers/guests.h"
 
@@ -33,6 +34,7 @@ struct admission {
 	struct node *node;
 	struct guests *guests;
 	struct contents *contents;
+	struct awaited *awaited;
 	struct launcher_auth *launchers; /* whose calls ask for work; NULL: everybody's may */
 	const struct workers_ops *ops;
 	void *arg;
@@ -48,7 +50,7 @@ enum admission_rule {
 	 */
 	/* The token of a task in a header, before the body is received. */
 	ADMIT_WORKER,
-	/* The same; without a header the one token that its connection has shown. */
+	/* The same; without a header the one token that its connection has shown, or shows soon. */
 	ADMIT_SHOWN,
 	/* The token of a task in a header, or as the text that the body begins with (dialects 2 -
 	 * 4). Such a body of any size is received while outputs are expected, at once from a
@@ -116,6 +118,10 @@ struct worker_service {
 
 /* Make service and methods of the table. */
 void worker_service_init(struct worker_service *service);
+
+/* Admit a request of ADMIT_WORKER or ADMIT_SHOWN, whose body is not here, by the token that it or
+ * its connection has shown; or refuse it. */
+void admission_admit(struct admission *admission, struct request *request);
 
 /* The caller of request has shown the token: its connection holds it from now on. 0, -ENOMEM. */
 int admission_hold(struct admission *admission, const struct request *request, uint64_t token);

@@ -79,7 +79,7 @@ static bool is_host(const struct guests *guests, const struct guest *guest)
 	return held_tokens_live(&guest->held, guests->ops->live, guests->arg);
 }
 
-static bool is_held(const struct guests *guests, uint64_t token)
+bool guests_held(const struct guests *guests, uint64_t token)
 {
 	for (struct connection *at = door_connections(guests->door); at; at = at->next)
 		if (held_tokens_find(&guest_of(at)->held, token))
@@ -157,7 +157,7 @@ static void tell_cut(const struct guests *guests, const struct guest *guest)
 	for (size_t i = 0; i < guest->held.n; i++) {
 		uint64_t token = guest->held.v[i].token;
 
-		if (token_lives(guests, token) && !is_held(guests, token))
+		if (token_lives(guests, token) && !guests_held(guests, token))
 			guests->ops->cut(guests->arg, token, process_dup(guest->process), idle,
 				&guest->connection.peer);
 	}
@@ -295,16 +295,26 @@ static const char *guest_judge(void *arg, struct connection *connection)
 		return NULL;
 	}
 	grace_use(guest);
-	if (connection_sends_too_much(connection))
+	if (connection_sends_too_much(connection) && !connection_can_wait(connection))
 		return "sends too much without a token: closed";
 	return connection_is_refused_often(connection) ? "too many calls were refused: closed"
 						       : NULL;
+}
+
+/* Before it has shown a token; what it has sent until then has the head of its request in it. */
+static bool guest_waits(void *arg, struct connection *connection)
+{
+	struct guests *guests = arg;
+	const struct guest *guest = guest_of(connection);
+
+	return connection_owes(connection) && !guest->contents && !is_host(guests, guest);
 }
 
 static const struct door_ops door_events = {.begun = guest_begun,
 	.crowded = guests_crowded,
 	.unserved = guest_unserved,
 	.judge = guest_judge,
+	.waits = guest_waits,
 	.ended = guest_ended};
 
 /* Connections that are idle without a token, or send too much, are closed. */

@@ -91,6 +91,8 @@ void guests_busy(struct guests *guests, const struct peer *peer, int change);
 void guests_content(struct guests *guests, const struct peer *peer, int change);
 /* The live token that it holds, number i (from 0) of them; 0: it holds no more. */
 uint64_t guests_holds(const struct guests *guests, const struct peer *peer, size_t i);
+/* Does a connection that is open hold this token? */
+bool guests_held(const struct guests *guests, uint64_t token);
 /* Bytes of bodies received on this connection so far (of the private socket an estimate of all its
  * bytes); 0: it has ended. */
 uint64_t guests_received(const struct guests *guests, const struct peer *peer);

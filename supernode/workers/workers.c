@@ -22,6 +22,8 @@
 
 static_assert(WORKERS_CONNECTION_CALLS_MAX >= GUARD_STREAMS_ASSUMED,
 	"a client may wait for DATA that is held back behind its HEADERS");
+static_assert(WORKERS_GUEST_CALLS_MAX + GUARD_STREAMS_MAX <= WORKERS_CALLS_MAX,
+	"one connection may have its calls beside those of all others");
 
 struct workers {
 	struct admission admission;
@@ -155,8 +157,9 @@ static int gather_services(struct workers *workers)
 static int new_dialects(struct workers *workers, const struct workers_options *options)
 {
 	workers->admission.contents = contents_new(&workers->admission);
+	workers->admission.awaited = awaited_new(&workers->admission);
 	workers->held_calls = held_calls_new(&workers->admission);
-	if (!workers->admission.contents || !workers->held_calls)
+	if (!workers->admission.contents || !workers->admission.awaited || !workers->held_calls)
 		return -ENOMEM;
 	workers->dialects = dialects_new(&workers->admission, workers->held_calls,
 		&(struct dialects_options){
@@ -292,6 +295,7 @@ const char *workers_address(const struct workers *workers)
 void workers_offer(struct workers *workers)
 {
 	contents_sweep(workers->admission.contents);
+	awaited_look(workers->admission.awaited);
 	held_calls_offer(workers->held_calls);
 	if (workers->absence)
 		absence_sweep(workers->absence, token_live, workers);
@@ -328,6 +332,7 @@ void workers_stop(struct workers *workers, int64_t grace_ms, void (*done)(void *
 	workers->done_arg = arg;
 	workers->stopping = 2;
 	held_calls_stop(workers->held_calls);
+	awaited_stop(workers->admission.awaited);
 	guests_stop(workers->admission.guests);
 	http_server_shutdown(workers->http, grace_ms, http_down, workers);
 	rpc_server_shutdown(workers->server, grace_ms, server_down, workers);
@@ -342,6 +347,7 @@ void workers_free(struct workers *workers)
 	dialects_free(workers->dialects);
 	held_calls_free(workers->held_calls);
 	contents_free(workers->admission.contents);
+	awaited_free(workers->admission.awaited);
 	absence_free(workers->absence);
 	metrics_done(&workers->metrics);
 	free(workers->services);

@@ -3,7 +3,8 @@
  * however the bytes are split; what a peer may make the guard hold is bounded.
  *
  * The input is a list of records: a byte (bit 0: of the server; bit 1: trust changes before; the
- * others: so many times 50 ms have passed), a length in two bytes, and bytes.
+ * others: so many times 50 ms have passed, and with all of them set it may open streams without
+ * room, or no longer), a length in two bytes, and bytes.
  */
 #include "fuzz.h"
 
@@ -14,6 +15,7 @@ FUZZ_MEMORY(64, 1);
 #define POOL_STREAMS 8 /* fewer than one connection may have: it is held back, too */
 #define HOLDS_MAX    4
 #define HOLD_MS      10000
+#define LEND         0x3f
 
 /* A connection whose bytes come in pieces of one size. */
 struct run {
@@ -103,6 +105,7 @@ void fuzz(const uint8_t *data, size_t len)
 		n = n < len - at ? n : len - at;
 		for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
 			runs[i].now_ms += 50 * (what >> 2);
+			runs[i].guard.lent ^= what >> 2 == LEND;
 			if (what & 2)
 				guard_trust(&runs[i].guard, !runs[i].guard.trusted);
 			on = feed(&runs[i], what & 1, data + at, n);

@@ -18,12 +18,19 @@ class Desk:
         self.listener.bind(str(folder / "socket"))
         self.listener.listen()
         self.listener.settimeout(30)
+        # The program looks for its worker beside itself, wherever links to it are.
+        prefix = federation.binaries.parent
+        libexec = folder / "libexec/flwr-native"
         (folder / "bin").mkdir()
-        shutil.copy2(federation.binaries / "flower-supernode", folder / "bin")
-        for beside in ("libexec", "share"):
-            if (federation.binaries.parent / beside).exists():
-                (folder / beside).symlink_to(federation.binaries.parent / beside)
-        worker = folder / "bin/flwr-clientapp"
+        libexec.mkdir(parents=True)
+        for program in ("bin/flower-supernode", "libexec/flwr-native/flower-supernode"):
+            shutil.copy2(prefix / program, folder / program)
+        for file in (prefix / "libexec/flwr-native").iterdir():
+            if file.name not in ("flower-supernode", "flwr-clientapp"):
+                (libexec / file.name).symlink_to(file)
+        if (prefix / "share").exists():
+            (folder / "share").symlink_to(prefix / "share")
+        worker = libexec / "flwr-clientapp"
         script = Path(__file__).parent / "fake_worker.py"
         worker.write_text(
             f'#!/bin/sh\nexec "{sys.executable}" "{script}" "{folder}/socket"\n', encoding="utf-8"

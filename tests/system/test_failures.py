@@ -14,6 +14,7 @@ pytestmark = pytest.mark.shared
 
 NOT_LOADED = "An exception was raised when attempting to load `ClientApp`"
 FAILED = r"message failed: "
+REAPER_ENDED = r"the reaper \(process \d+\) has ended"
 TOLD = r"(WARN|ERROR)\s+supernode: \d+: "  # the worker's own words on it
 
 ENDS = [
@@ -130,6 +131,23 @@ def test_supernode_killed(one_node, tmp_path):
     tree = tree_of(node.pid)
     assert set(pids) <= set(tree) and len(tree) >= 6
     node.kill()
+    federation.wait_gone(tree)
+
+
+@pytest.mark.ours
+def test_reaper_killed(federation, tmp_path):
+    """All messages at work are answered with an error; nothing of the node is left."""
+    federation.start_superlink()
+    node = federation.start_node(options={"--max-workers": 2})
+    federation.expect(FAILED, REAPER_ENDED)
+    judges = [federation.judge(), federation.judge()]
+    (node_id,) = judges[0].nodes(1)
+    sent = [at_work(judge, node_id, tmp_path / str(n))[0] for n, judge in enumerate(judges)]
+    tree = tree_of(node.pid)
+    os.kill(node.popen.pid, signal.SIGKILL)
+    for judge, message in zip(judges, sent):
+        reply = judge.reply(message)
+        assert reply["code"] == 8 and "SuperNode was killed" in reply["reason"], reply
     federation.wait_gone(tree)
 
 
@@ -324,7 +342,7 @@ def test_supernode_killed_worker_stopped(one_node, tmp_path):
 def test_supernode_killed_early(one_node, tmp_path, moment):
     """Whatever has been started by then goes with it."""
     federation, node, node_id, judge = one_node
-    others = set(federation.marked()) - {node.pid}
+    others = set(federation.marked()) - {node.pid, node.popen.pid}
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     judge.send(node_id, "wait", pipe=str(pipe))

@@ -29,7 +29,9 @@ def check(federation, binaries, installed):
     federation.binaries = binaries
     federation.start_superlink()
     node = federation.start_node()
-    assert os.readlink(f"/proc/{node.pid}/exe") == str(installed / "flower-supernode")
+    assert os.readlink(f"/proc/{node.pid}/exe") == str(
+        installed.parent / "libexec/flwr-native/flower-supernode"
+    )
     judge = federation.judge()
     (node_id,) = judge.nodes(1)
     assert serves(judge, node_id) == 1

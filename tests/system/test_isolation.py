@@ -6,9 +6,10 @@ import signal
 import grpc
 import pytest
 from federation.http2 import PREFACE, Connection
-from federation.processes import free_ports, wait_until
+from federation.processes import free_ports, tree_of, wait_until
 from judge import at_its_end, at_work, serves
 from kit.relay import Relay
+from test_failures import REAPER_ENDED
 
 from flwr.proto import clientappio_pb2 as api
 from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
@@ -257,6 +258,19 @@ def test_clientapp_killed(federation, tmp_path):
     federation.wait_gone(pids)
     pair.start_clientapp()
     assert serves(pair.judge, pair.id) == 1
+
+
+@ours
+def test_reaper_of_clientapp_killed(federation, tmp_path):
+    """The launcher answers for its message, and everything of it goes."""
+    pair = Pair(federation)
+    federation.expect(FAILED, TOLD, REAPER_ENDED)
+    clientapp = pair.start_clientapp()
+    message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
+    tree = tree_of(clientapp.pid)
+    os.kill(clientapp.popen.pid, signal.SIGKILL)
+    assert pair.judge.reply(message)["code"] == 8
+    federation.wait_gone(tree + pids)
 
 
 @ours

@@ -10,6 +10,7 @@ import pytest
 from federation.processes import alive, wait_until
 from flwr.proto import clientappio_pb2 as api
 from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
+from test_failures import REAPER_ENDED
 
 pytestmark = [pytest.mark.ours, pytest.mark.shared]
 
@@ -89,6 +90,18 @@ def test_killed(bench, tmp_path):
                 pass
     place.close()
     assert bench.judge.reply(message)["code"] == 8
+
+
+def test_reaper_killed(bench, tmp_path):
+    """It answers for its message with an error, and takes its app along."""
+    bench.federation.expect(FAILED, REAPER_ENDED)
+    message, place, worker, pids = bench.at_work(tmp_path / "at-work")
+    program = worker.pid
+    os.kill(worker.popen.pid, signal.SIGKILL)
+    reply = bench.judge.reply(message)  # the SuperNode's own worker is still there
+    assert reply["code"] == 8 and "stopped" in reply["reason"], reply
+    bench.federation.wait_gone([program, *pids])
+    place.close()
 
 
 @pytest.mark.parametrize("patient", [True, False])

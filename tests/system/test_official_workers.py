@@ -9,6 +9,7 @@ import pytest
 from federation import release
 from federation.processes import free_ports
 from judge import at_work, serves
+from kit.relay import Relay
 from test_isolation import ENDED, FAILED
 from test_releases import check, run, use
 
@@ -23,6 +24,8 @@ VERSIONS = [each for each in release.known() if int(each.split(".")[1]) in MINOR
 # (of the workers, of the SuperLink)
 CROSSES = [("1.26", "1.39"), ("1.34", "1.41"), ("1.36", "1.41"), ("1.42", "1.26")] if ALL else []
 
+
+MEGABYTES = 2 << 20
 
 # Said when a launcher takes its time, on a busy machine or because it is not there yet.
 WAITS = r"no worker has asked for a message"
@@ -135,6 +138,36 @@ def test_secret(federation, tmp_path, version, record_property):
     judge = federation.judge()
     (node_id,) = judge.nodes(1)
     assert serves(judge, node_id) == 1
+
+
+@pytest.mark.skipif(not ALL, reason="takes more than a minute: scripts/test --all-releases")
+@pytest.mark.parametrize("version", ["1.24", "1.26", "1.28"])
+def test_connection_cut(federation, version, record_property):
+    """A worker whose calls about objects show no token: its connection is cut while it gets an
+    object, and while it gives one back. Its heartbeat on the next one shows who it is."""
+    use(federation, version, record_property)
+    federation.expect(ENDED, WAITS)
+    federation.start_superlink()
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    options = {"--isolation": "process", "--clientappio-api-address": address}
+    node = federation.start_node(options=options)
+    relay = Relay(int(address.rsplit(":", 1)[1]))
+    try:
+        federation.start_launcher(f"127.0.0.1:{relay.port}")
+        judge = federation.judge()
+        (node_id,) = judge.nodes(1)
+        assert serves(judge, node_id) == 1
+        relay.cut_in_answer(MEGABYTES // 2)
+        message = judge.send(node_id, "echo", bytes=MEGABYTES)
+        assert relay.was_cut.wait(60)
+        relay.was_cut.clear()
+        relay.cut_when(MEGABYTES // 2)
+        assert relay.was_cut.wait(60)
+        relay.mend()
+        assert judge.reply(message, 60)["code"] == 0
+        assert len(node.text().split("the worker is back")) == 3
+    finally:
+        relay.close()
 
 
 def test_wrong_kind(federation, tmp_path, record_property):

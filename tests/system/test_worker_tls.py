@@ -1,6 +1,8 @@
 """TLS of the worker API: our SuperNode's and Flower's, with workers of both."""
 
 import contextlib
+import os
+import resource
 import signal
 import socket
 import ssl
@@ -18,6 +20,7 @@ FAILED = r"message failed: "
 ENDED = r"the worker's connection has ended"
 WAITS = r"no worker has asked for a message .* flwr-clientapp --root-certificates FILE"
 GRPC_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 # Of Flower's releases with TLS of the worker API: over gRPC and over HTTP.
 RELEASES = ["1.34.0", NEWEST]
 
@@ -72,6 +75,8 @@ class Lab:
     def connect(self, context=None):
         """A connection of the test's, through the handshake."""
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        # What follows the handshake does not wait for its acknowledgement.
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return (context or self.context()).wrap_socket(plain, server_hostname="127.0.0.1")
 
 
@@ -219,7 +224,7 @@ def test_reload(request, tmp_path):
             with lab.connect() as third:
                 assert third.getpeercert(binary_form=True) == after
             # Those that were there are there.
-            kept.sendall(GRPC_PREFACE + b"\0\0\0\4\0\0\0\0\0")
+            kept.sendall(GRPC_PREFACE + SETTINGS)
             assert kept.recv(9)[3:4] == b"\4"
             kept.close()
             assert lab.serves() == 2
@@ -309,6 +314,62 @@ def test_handshakes_that_do_not_end(lab):
         closed(one, 30)
         one.close()
     wait_until(lambda: lab.node.running(), "the node runs")
+
+
+@pytest.fixture
+def roomy_lab(request, tmp_path):
+    """A SuperNode of the test's own, which may have as many descriptors as the system allows."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    try:
+        with federation_of(request, tmp_path, NEWEST) as federation:
+            federation.expect(WAITS)
+            yield Lab(federation)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def idle_http2(lab, context, _):
+    """It has begun, and asks for nothing."""
+    connection = lab.connect(context)
+    connection.sendall(GRPC_PREFACE + SETTINGS)
+    assert connection.recv(9)[3:4] == b"\4"
+    return connection
+
+
+def idle_http(lab, context, number):
+    """It was served once, or is in the middle of a head."""
+    connection = lab.connect(context)
+    if number % 2:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    else:
+        connection.sendall(b"POST /v1/runtime/acquire")
+    return connection
+
+
+def is_open(connection):
+    """What has come is read."""
+    connection.settimeout(0)
+    try:
+        while connection.recv(65536):
+            pass
+    except ssl.SSLWantReadError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("protocol, idle", [("h2", idle_http2), ("http/1.1", idle_http)])
+def test_idle_connections(roomy_lab, protocol, idle):
+    """A thousand keep nobody from work, and no line is written about them."""
+    lab, context = roomy_lab, roomy_lab.context(protocol)
+    with contextlib.ExitStack() as stack:
+        many = [stack.enter_context(idle(lab, context, number)) for number in range(1000)]
+        with worker_of(lab):
+            assert lab.serves() == 1
+        assert len(os.listdir(f"/proc/{lab.node.pid}/fd")) > 1000
+        assert all(is_open(each) for each in many)
+        assert not lab.node.find("worker API: .*closed")
 
 
 @pytest.mark.parametrize("option", ["ssl-require-client-certificate"])

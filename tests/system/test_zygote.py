@@ -11,7 +11,7 @@ from newest import newest_federation
 from test_failures import FAILED, TOLD
 from test_isolation import Pair
 
-from federation.processes import tree_of
+from federation.processes import command_of, tree_of, wait_until
 
 pytestmark = [pytest.mark.ours, pytest.mark.shared]
 
@@ -137,6 +137,21 @@ def test_node_ends(federation, tmp_path, how):
         node.signal(how)
         assert node.wait(40) == 0
     federation.wait_gone(tree)
+
+
+def test_node_killed_alone(one_node):
+    """What waits for the next message was stopped, and does not see that: the reaper ends it."""
+    federation, node, node_id, judge = one_node
+    assert serves(judge, node_id) == 1
+    zygote = warm(node)
+    wait_until(lambda: any("--fork-server" in command_of(pid) for pid in tree_of(node.pid)), "the fork server")
+    tree = tree_of(node.pid)
+    assert zygote in tree
+    for pid in tree[1:]:
+        os.kill(pid, signal.SIGSTOP)
+    node.kill()
+    federation.wait_gone(tree)
+    assert node.wait(10) == -signal.SIGKILL
 
 
 def test_learns(one_node):

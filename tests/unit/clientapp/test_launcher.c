@@ -561,6 +561,22 @@ static void stopped_a_second_time_it_ends_at_once(void **state)
 	assert_true(world.loop_stopped);
 }
 
+/* Its caller ends the loop soon, in any case. */
+static void cut_short_it_gives_no_grace(void **state)
+{
+	struct rig *rig = *state;
+
+	start_with_message(rig);
+	launcher_cut_short(rig->launcher);
+	kit_clock_pass(0);
+	assert_int_equal(world.give_ups, 1);
+	/* Also while it stops already. */
+	launcher_cut_short(rig->launcher);
+	worker_ends(PROCESS_EXITED, 0);
+	worker_is_gone();
+	assert_true(world.loop_stopped);
+}
+
 /* ---- --token ---- */
 
 static void start_with_token(struct rig *rig)
@@ -694,6 +710,7 @@ int main(void)
 		TEST(a_worker_that_does_not_give_up_is_stopped_and_answered_for),
 		TEST(an_app_at_its_end_is_cut_off_after_the_grace),
 		TEST(stopped_a_second_time_it_ends_at_once),
+		TEST(cut_short_it_gives_no_grace),
 		TEST(the_message_of_a_token_is_the_only_one),
 		TEST(a_worker_that_could_not_answer_a_token_has_said_why),
 		TEST(a_worker_of_a_token_that_ends_while_it_is_stopped_is_answered_for),

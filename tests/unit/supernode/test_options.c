@@ -394,6 +394,8 @@ static void refused(void **state)
 		{"--max-workers 1025", "--max-workers", EXIT_CODE_NONE},
 		{"--clientapp-command x --warm-idle 1",
 			"--warm-idle has no effect with --clientapp-command", EXIT_CODE_NONE},
+		{"--restart --auth-supernode-private-key fd:0", "a descriptor can be read once",
+			EXIT_CODE_NONE},
 		{"--native-app a/b=c.so:d:e-f", "must be the name of a function", EXIT_CODE_NONE},
 	};
 	struct command command;

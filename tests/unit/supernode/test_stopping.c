@@ -135,6 +135,49 @@ static void a_third_signal_does_not_wait_for_the_superlink(void **state)
 	assert_true(rig.node.hurried);
 }
 
+static void cut_short_it_answers_and_does_not_leave(void **state)
+{
+	come();
+	supernode_cut_short(&rig.node, 300);
+	assert_int_equal(world.all_stopped, 1);
+	assert_int_equal(world.pushed_code, ERROR_CODE_CLIENT_APP_CRASHED);
+	assert_false(rig.node.hurried);
+	pushed(OUTCOME_OK);
+	gone();
+	assert_true(rig.node.hurried);
+	assert_null(world.fleet_left);
+}
+
+static void cut_short_it_waits_for_so_long(void **state)
+{
+	come();
+	supernode_stop(&rig.node);
+	supernode_cut_short(&rig.node, 300);
+	kit_clock_pass(299);
+	assert_false(rig.node.hurried);
+	kit_clock_pass(1);
+	assert_true(rig.node.hurried);
+	assert_int_equal(kit_log_count(&rig.log, "stopping: some replies could not be sent"), 1);
+}
+
+static void cut_short_with_nothing_at_hand_it_ends_now(void **state)
+{
+	supernode_cut_short(&rig.node, 300);
+	assert_true(rig.node.hurried);
+}
+
+static void cut_short_it_waits_for_nobody_who_fetches(void **state)
+{
+	come();
+	runner_events.ended(&rig.node, world.started, 8, "ended");
+	gone();
+	pushed(OUTCOME_OK);
+	supernode_stop(&rig.node);
+	assert_int_equal(rig.node.phase, PHASE_LINGERING);
+	supernode_cut_short(&rig.node, 300);
+	assert_true(rig.node.hurried);
+}
+
 static void a_lost_superlink_ends_what_is_at_work(void **state)
 {
 	come();
@@ -369,6 +412,10 @@ int main(void)
 		RIG_TEST(a_second_signal_ends_it_now),
 		RIG_TEST(a_second_signal_does_not_wait_for_the_reply_to_be_fetched),
 		RIG_TEST(a_third_signal_does_not_wait_for_the_superlink),
+		RIG_TEST(cut_short_it_answers_and_does_not_leave),
+		RIG_TEST(cut_short_it_waits_for_so_long),
+		RIG_TEST(cut_short_with_nothing_at_hand_it_ends_now),
+		RIG_TEST(cut_short_it_waits_for_nobody_who_fetches),
 		RIG_TEST(a_lost_superlink_ends_what_is_at_work),
 		RIG_TEST(a_superlink_that_sends_it_away_is_no_failure),
 		RIG_TEST(a_superlink_that_tells_it_to_end_waits_for_the_messages),

@@ -177,7 +177,7 @@ static void on_refused(void *arg, const struct peer *peer, const char *method, e
 	snprintf(refusal->details, sizeof refusal->details, "%s", details);
 }
 
-static int setup(void **state, uint64_t memory_max_bytes, bool limited)
+static int setup(void **state, uint64_t memory_max_bytes, unsigned connection_calls_max)
 {
 	/* As behind a door: what a peer may send does not become more. */
 	static const struct rpc_option windows = {.name = "grpc.http2.bdp_probe"};
@@ -188,8 +188,8 @@ static int setup(void **state, uint64_t memory_max_bytes, bool limited)
 		.memory_max_bytes = memory_max_bytes,
 		.receive_max_bytes = 128 * MIB,
 		.calls_max = CALLS_MAX,
-		.connection_calls_max = limited ? CONNECTION_CALLS_MAX : 0,
-		.refused = limited ? on_refused : NULL,
+		.connection_calls_max = connection_calls_max,
+		.refused = connection_calls_max ? on_refused : NULL,
 		.keepalive_ms = 60000,
 		.keepalive_timeout_ms = 20000};
 
@@ -213,17 +213,22 @@ static int setup(void **state, uint64_t memory_max_bytes, bool limited)
 
 int world_setup(void **state)
 {
-	return setup(state, 0, false);
+	return setup(state, 0, 0);
 }
 
 int world_setup_tight(void **state)
 {
-	return setup(state, WORLD_MEMORY, false);
+	return setup(state, WORLD_MEMORY, 0);
 }
 
 int world_setup_limited(void **state)
 {
-	return setup(state, 0, true);
+	return setup(state, 0, CONNECTION_CALLS_MAX);
+}
+
+int world_setup_shared(void **state)
+{
+	return setup(state, 0, CALLS_MAX);
 }
 
 static void server_ended(void *arg)

@@ -56,6 +56,8 @@ int world_setup(void **state);
 int world_setup_tight(void **state);
 /* With a server that takes CONNECTION_CALLS_MAX of a connection, and tells whom it refuses. */
 int world_setup_limited(void **state);
+/* The same with one that takes as many of a connection as of all. */
+int world_setup_shared(void **state);
 int world_teardown(void **state);
 
 /* Start the shutdown of the server. */

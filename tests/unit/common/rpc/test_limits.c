@@ -92,6 +92,35 @@ static void test_all_connections_together(void **state)
 		rpc_channel_free(channels[i]);
 }
 
+/* One connection alone does not take all places. */
+static void test_a_place_is_left_for_others(void **state)
+{
+	enum { SHARE = CALLS_MAX - 1 };
+	struct world *world = *state;
+	struct rpc_channel *channel = settled_channel(world, 0);
+	struct rpc_channel *other = settled_channel(world, 1);
+	struct request *requests[SHARE];
+	struct answer answers[SHARE] = {0}, one_more = {0};
+
+	for (unsigned i = 0; i < SHARE; i++) {
+		call_start(channel, "Later", body_of(1), 0, &answers[i]);
+		requests[i] = world_take_waiting(world);
+	}
+	call_run(world, channel, "Echo", body_of(1), &one_more);
+	assert_int_equal(one_more.outcome, OUTCOME_RESOURCE_EXHAUSTED);
+	assert_string_equal(one_more.details, "too many calls at once on this connection");
+	expect_works(world, other);
+	for (unsigned i = 0; i < SHARE; i++) {
+		reply_text(requests[i], "");
+		world_wait(world, &answers[i].done);
+		answer_done(&answers[i]);
+	}
+	expect_works(world, channel);
+	answer_done(&one_more);
+	rpc_channel_free(channel);
+	rpc_channel_free(other);
+}
+
 static void test_refusals_are_told(void **state)
 {
 	static const struct {
@@ -160,6 +189,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LIMITED_TEST(test_more_calls_wait),
 		LIMITED_TEST(test_all_connections_together),
+		cmocka_unit_test_setup_teardown(
+			test_a_place_is_left_for_others, world_setup_shared, world_teardown),
 		LIMITED_TEST(test_refusals_are_told),
 		LIMITED_TEST(test_what_is_no_refusal),
 	};

@@ -390,6 +390,33 @@ static void the_open_streams_of_all_are_bounded(void **state)
 		guard_done(&peers[i]);
 }
 
+/* Up to what a connection may have, and no longer than it is lent. */
+static void one_may_have_more_than_there_is_room_for(void **state)
+{
+	static struct guard others[POOL_STREAMS / 16], debtor;
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		begin(&others[i], 16);
+		assert_int_equal(open_all(&others[i], 1, 16), 0);
+	}
+	begin(&debtor, 16);
+	debtor.lent = true;
+	assert_int_equal(open_all(&debtor, 1, 15), 0);
+	debtor.lent = false;
+	put(&rig.in, 10, HEADERS, WHOLE, 31);
+	assert_int_equal(said(&debtor), GUARD_HOLD);
+	debtor.lent = true;
+	put(&rig.in, 10, HEADERS, WHOLE, 31);
+	put(&rig.in, 10, HEADERS, WHOLE, 33);
+	assert_int_equal(said(&debtor), GUARD_HOLD);
+	assert_int_equal(debtor.open, 16);
+	assert_int_equal(rig.pool.open, POOL_STREAMS + 16);
+	assert_int_equal(rig.pool.waiting, 0);
+	guard_done(&debtor);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		guard_done(&others[i]);
+}
+
 static void peers_that_wait_come_before_others(void **state)
 {
 	static struct guard first, second;
@@ -689,6 +716,7 @@ int main(void)
 		TEST(more_streams_than_announced_are_held_back),
 		TEST(new_streams_come_at_a_rate),
 		TEST(the_open_streams_of_all_are_bounded),
+		TEST(one_may_have_more_than_there_is_room_for),
 		TEST(peers_that_wait_come_before_others),
 		TEST(frames_that_only_cost),
 		TEST(resets),

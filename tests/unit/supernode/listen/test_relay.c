@@ -548,6 +548,68 @@ static void of_two_that_have_most_the_newer_makes_room(void **state)
 	line_close(&newcomer);
 }
 
+/* Each of them wants one place more, and sends the rest of its calls only behind that one's head,
+ * as nghttp2 does. */
+static void both_want_more(struct line *first, struct line *second)
+{
+	struct line *lines[] = {first, second};
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		(void)streams_heard(lines[i]);
+		say_frame(lines[i]->peer, 10, HEADERS, END_HEADERS | END_STREAM, STREAMS_MAX + 1);
+		for (uint32_t id = 1; id < STREAMS_MAX; id += 2)
+			say_frame(lines[i]->peer, 10, DATA, END_STREAM, id);
+	}
+	pass(0);
+}
+
+/* The server ends all calls of which it has the rest, and whose number that is. */
+static size_t answer_all(struct line *line)
+{
+	const size_t n = streams_heard(line);
+
+	for (uint32_t id = 1; n > 1 && id < STREAMS_MAX; id += 2)
+		say_frame(line->server, 4, RST_STREAM, 0, id);
+	pass(20);
+	return n;
+}
+
+static void those_that_wait_for_each_other_go_on(void **state)
+{
+	size_t first = 0, others = 0;
+	struct line second;
+
+	two_take_all_places(&rig.line, &second);
+	both_want_more(&rig.line, &second);
+	for (int i = 0; i < 20; i++) {
+		pass(20);
+		first += answer_all(&rig.line);
+		others += answer_all(&second);
+	}
+	assert_int_equal(rig.line.ended + second.ended, 0);
+	assert_int_equal(first, 1 + STREAMS_MAX / 2);
+	assert_int_equal(others, 1 + STREAMS_MAX / 2);
+	line_close(&second);
+}
+
+/* What one may have more is of no avail: it is as if there were none. */
+static void one_that_does_not_go_on_ends(void **state)
+{
+	struct line second;
+
+	two_take_all_places(&rig.line, &second);
+	both_want_more(&rig.line, &second);
+	for (int i = 0; i < 5; i++)
+		pass(20);
+	assert_int_equal(rig.line.ended + second.ended, 0);
+	assert_int_equal(rig.relays->pool.open, STREAMS_MAX + 1);
+	for (int i = 0; i < 20; i++)
+		pass(20);
+	assert_int_equal(rig.line.ended + second.ended, 1);
+	assert_true(rig.relays->pool.open <= STREAMS_MAX);
+	line_close(&second);
+}
+
 /* All places are taken, and a third connection has begun to wait for one; a fourth has come. */
 static void one_waits_for_a_place(
 	struct line *second, struct line *first_comer, struct line *next_comer)
@@ -687,6 +749,8 @@ int main(void)
 		TEST(the_address_that_has_most_makes_room),
 		TEST(whoever_has_most_makes_room),
 		TEST(of_two_that_have_most_the_newer_makes_room),
+		TEST(those_that_wait_for_each_other_go_on),
+		TEST(one_that_does_not_go_on_ends),
 		TEST(nobody_makes_room_for_one_that_has_gone),
 		TEST(nobody_makes_room_while_places_become_free),
 		TEST(a_trusted_peer_needs_no_room),

@@ -24,6 +24,7 @@ static struct {
 	struct stream stream;
 	struct share share;
 	int peer, fd, server;
+	bool waits;
 	unsigned ended;
 	const char *why;
 } rig;
@@ -31,6 +32,11 @@ static struct {
 static const char *on_judge(void *arg)
 {
 	return NULL;
+}
+
+static bool on_waits(void *arg)
+{
+	return rig.waits;
 }
 
 static void on_ended(void *arg, const char *why)
@@ -60,7 +66,8 @@ static void connect_tcp(void)
 
 static int setup(void **state)
 {
-	static const struct relay_ops events = {.judge = on_judge, .ended = on_ended};
+	static const struct relay_ops events = {
+		.judge = on_judge, .waits = on_waits, .ended = on_ended};
 
 	memset(&rig, 0, sizeof rig);
 	assert_int_equal(loop_new(&rig.loop), 0);
@@ -159,9 +166,116 @@ static void send_much(size_t n)
 	}
 }
 
+/* Send until the relay takes no more, as the server reads nothing. The bytes that were sent. */
+static size_t fill(void)
+{
+	static const uint8_t bytes[16384];
+	uint64_t received;
+	size_t sent = 0;
+
+	do {
+		received = relay_received(rig.relay);
+		assert_int_equal(send(rig.peer, bytes, sizeof bytes, MSG_NOSIGNAL), sizeof bytes);
+		sent += sizeof bytes;
+		for (int i = 0; i < 8; i++)
+			loop_step(rig.loop, 0);
+	} while (relay_received(rig.relay) > received);
+	return sent;
+}
+
+/* The server takes up to n bytes, more slowly than they come. How many there were to the end, or
+ * until then. */
+static size_t take(size_t n)
+{
+	static uint8_t bytes[16384];
+	size_t got = 0;
+	ssize_t more = -1;
+
+	while (got < n && more != 0) {
+		run_until((more = recv(rig.server, bytes, sizeof bytes, MSG_DONTWAIT)) >= 0 ||
+			  errno != EAGAIN);
+		assert_true(more >= 0);
+		got += (size_t)more;
+	}
+	return got;
+}
+
+static void a_body_arrives_whole_whose_sender_ends_its_half(void **state)
+{
+	const size_t sent = fill();
+
+	assert_int_equal(shutdown(rig.peer, SHUT_WR), 0);
+	for (int i = 0; i < 8; i++)
+		loop_step(rig.loop, 0);
+	/* Each taken part gives it its time again. */
+	assert_true(take(16384) == 16384);
+	kit_clock_pass(RELAY_LINGER_MS - 500);
+	loop_step(rig.loop, 0);
+	assert_int_equal(rig.ended, 0);
+	assert_int_equal(take(SIZE_MAX), sent - 16384);
+	say(rig.server, "answer");
+	close_fd(&rig.server);
+	hear(rig.peer, "answer", true);
+	run_until(rig.ended);
+	assert_null(rig.why);
+}
+
+static void a_body_that_nobody_takes_is_not_kept_long(void **state)
+{
+	(void)fill();
+	assert_int_equal(shutdown(rig.peer, SHUT_WR), 0);
+	loop_step(rig.loop, 0);
+	assert_int_equal(rig.ended, 0);
+	kit_clock_pass(2 * RELAY_LINGER_MS);
+	run_until(rig.ended);
+}
+
+static void a_reset_is_an_end_though_a_body_waits(void **state)
+{
+	const struct linger reset = {.l_onoff = 1};
+
+	(void)fill();
+	assert_int_equal(setsockopt(rig.peer, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+	close_fd(&rig.peer);
+	run_until(rig.ended);
+}
+
+/* The server hashes a large body before it answers. */
+static void a_large_body_has_more_time_to_be_answered(void **state)
+{
+	const size_t each = 65536;
+
+	for (size_t i = 0; i < 64 * MIB / each; i++) {
+		send_much(each);
+		assert_int_equal(take(each), each);
+	}
+	assert_int_equal(shutdown(rig.peer, SHUT_WR), 0);
+	hear(rig.server, "", true);
+	kit_clock_pass(RELAY_LINGER_MS + 500);
+	loop_step(rig.loop, 0);
+	assert_int_equal(rig.ended, 0);
+	kit_clock_pass(RELAY_LINGER_MS);
+	run_until(rig.ended);
+}
+
+static void an_answer_may_take_its_time(void **state)
+{
+	say(rig.peer, "request");
+	assert_int_equal(shutdown(rig.peer, SHUT_WR), 0);
+	hear(rig.server, "request", true);
+	for (int i = 0; i < 4; i++) {
+		say(rig.server, "part");
+		hear(rig.peer, "part", false);
+		kit_clock_pass(RELAY_LINGER_MS - 500);
+		loop_step(rig.loop, 0);
+		assert_int_equal(rig.ended, 0);
+	}
+	close_fd(&rig.server);
+	run_until(rig.ended);
+}
+
 static void a_refusal_arrives_at_a_peer_that_is_sending(void **state)
 {
-
 	say(rig.peer, "head");
 	hear(rig.server, "head", false);
 	say(rig.server, "refused");
@@ -200,6 +314,26 @@ static void a_peer_that_stays_is_left(void **state)
 	run_until(rig.ended);
 }
 
+/* What it has sent before arrives; so does the rest, when it need not wait any more. */
+static void a_peer_may_have_to_wait(void **state)
+{
+	char byte;
+
+	say(rig.peer, "head");
+	hear(rig.server, "head", false);
+	rig.waits = true;
+	say(rig.peer, "body");
+	for (int i = 0; i < 3; i++) {
+		kit_clock_pass(100);
+		loop_step(rig.loop, 10);
+		assert_int_equal(recv(rig.server, &byte, 1, MSG_DONTWAIT), -1);
+	}
+	rig.waits = false;
+	kit_clock_pass(100);
+	hear(rig.server, "body", false);
+	assert_int_equal(rig.ended, 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -207,9 +341,15 @@ int main(void)
 		TEST(a_peer_that_has_said_all_is_answered),
 		TEST(a_peer_that_has_ended_is_not_kept_long),
 		TEST(a_peer_without_a_request_is_not_kept),
+		TEST(a_body_arrives_whole_whose_sender_ends_its_half),
+		TEST(a_body_that_nobody_takes_is_not_kept_long),
+		TEST(a_reset_is_an_end_though_a_body_waits),
+		TEST(a_large_body_has_more_time_to_be_answered),
+		TEST(an_answer_may_take_its_time),
 		TEST(a_refusal_arrives_at_a_peer_that_is_sending),
 		TEST(dropping_has_bounds),
 		TEST(a_peer_that_stays_is_left),
+		TEST(a_peer_may_have_to_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

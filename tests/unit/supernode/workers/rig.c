@@ -17,6 +17,7 @@ bool __wrap_guests_open(const struct guests *guests, const struct peer *peer);
 bool __wrap_guests_stays(const struct guests *guests, const struct peer *peer);
 uint64_t __wrap_guests_received(const struct guests *guests, const struct peer *peer);
 uint64_t __wrap_guests_holds(const struct guests *guests, const struct peer *peer, size_t i);
+bool __wrap_guests_held(const struct guests *guests, uint64_t token);
 
 void __wrap_guests_busy(struct guests *guests, const struct peer *peer, int change)
 {
@@ -76,6 +77,13 @@ uint64_t __wrap_guests_holds(const struct guests *guests, const struct peer *pee
 		if (tokens[at] && token_live(tokens[at]) && i-- == 0)
 			return tokens[at];
 	return 0;
+}
+
+bool __wrap_guests_held(const struct guests *guests, uint64_t token)
+{
+	assert_ptr_equal(guests, rig.admission.guests);
+	assert_int_not_equal(token, 0);
+	return token == rig.held || token == rig.held_before || token == rig.held_elsewhere;
 }
 
 bool token_live(uint64_t token)
@@ -202,6 +210,7 @@ void outputs_make(uint64_t token, struct slices *body)
 
 void by_another_connection(void)
 {
+	rig.held_elsewhere = rig.held;
 	rig.held = rig.held_before = 0;
 }
 
@@ -359,6 +368,8 @@ static int setup_with(const struct node_options *options, bool own_workers)
 	rig.admission.ops = &workers_events;
 	rig.admission.contents = contents_new(&rig.admission);
 	assert_non_null(rig.admission.contents);
+	rig.admission.awaited = awaited_new(&rig.admission);
+	assert_non_null(rig.admission.awaited);
 	rig.held_calls = held_calls_new(&rig.admission);
 	assert_non_null(rig.held_calls);
 	rig.dialects = dialects_new(&rig.admission, rig.held_calls,
@@ -391,6 +402,7 @@ int rig_teardown(void **state)
 	dialects_free(rig.dialects);
 	held_calls_free(rig.held_calls);
 	contents_free(rig.admission.contents);
+	awaited_free(rig.admission.awaited);
 	node_free(rig.node);
 	spool_free(rig.spool);
 	guests_free(rig.admission.guests);

@@ -46,9 +46,10 @@ extern struct rig {
 	uint64_t words;                         /* of tokens that were made */
 	unsigned changes;
 	unsigned readies;
-	int busy;             /* what guests was told of calls that take their time */
-	uint64_t held;        /* the token that was shown, as guests was told */
-	uint64_t held_before; /* the other one that was shown before it */
+	int busy;                /* what guests was told of calls that take their time */
+	uint64_t held;           /* the token that was shown, as guests was told */
+	uint64_t held_before;    /* the other one that was shown before it */
+	uint64_t held_elsewhere; /* one that another connection has shown, which is open */
 	bool no_memory_to_hold;
 	bool gone;         /* callers' connections have ended */
 	uint64_t received; /* bytes, on them */
@@ -95,7 +96,8 @@ enum outcome pull(uint64_t token, struct instruction_inputs *out);
 void outputs_make(uint64_t token, struct slices *body);
 /* body is empty afterwards. */
 enum outcome push(struct slices *body);
-/* Requests come, from now on, by a connection on which no token was shown. */
+/* Requests come, from now on, by a connection on which no token was shown; the other one stays
+ * open. */
 void by_another_connection(void);
 
 #endif

@@ -1,5 +1,6 @@
 #include "tasks_rig.h"
 
+#include "common/message/app_codec.h"
 #include "common/message/fleet_codec.h"
 #include "common/message/object_calls_codec.h"
 #include "common/message/task_codec.h"
@@ -7,6 +8,7 @@
 #include "numbers.h"
 
 struct made given;
+char shown_token[NODE_TOKEN_TEXT_BYTES];
 
 struct metadata metadata_of(const char *id, bool reply)
 {
@@ -123,6 +125,41 @@ struct launcher_auth *load_secret(void)
 void sign(const struct launcher_auth *auth, const char *path, const struct slices *body)
 {
 	assert_int_equal(launcher_auth_sign(auth, path, body, clock_wall_s(), rig.proof), 0);
+}
+
+void offer(void)
+{
+	uint64_t other;
+
+	message_comes();
+	assert_int_equal(
+		node_get_token(rig.node, now_is(), &other, &(const char *){NULL}), OUTCOME_OK);
+	objects_message_to_node();
+}
+
+void token_body(const char *text, struct slices *out)
+{
+	assert_int_equal(app_encode_token(text, out), 0);
+}
+
+void request_token(uint64_t run_id)
+{
+	auto_(slices_done) struct slices answer = {0};
+	auto_(free_at_exit) char *got = NULL;
+	struct slices body = {0};
+
+	assert_int_equal(app_encode_request(run_id, &body), 0);
+	assert_int_equal(say(IO("RequestToken"), &body, &answer), OUTCOME_OK);
+	assert_int_equal(app_decode_requested(&answer, &got), 0);
+	snprintf(shown_token, sizeof shown_token, "%s", got ? got : "");
+}
+
+enum outcome pull_with(const char *method, const char *text)
+{
+	struct slices body = {0};
+
+	token_body(text, &body);
+	return say(method, &body, NULL);
 }
 
 void pull_input(void)

@@ -6,9 +6,13 @@
 #define FLWR_TEST_TASKS_RIG_H
 
 #include "common/message/envelope.h"
+#include "common/message/worker_api.h"
 #include "objects.h"
 
 #define RECORD_BYTES 1000
+
+/* A method of dialects 1 - 5. */
+#define IO(name) "/" WORKER_API_CLIENT_APP_IO "/" name
 
 extern struct made given; /* the instruction's objects */
 
@@ -35,6 +39,21 @@ void messages_body(const struct envelope *reply, const struct slices *tree, stru
 struct launcher_auth *load_secret(void);
 /* The next call is signed as a launcher's: of the method of this path, with this body. */
 void sign(const struct launcher_auth *auth, const char *path, const struct slices *body);
+
+/* ---- workers of dialects 2 - 4 ---- */
+
+extern char shown_token[NODE_TOKEN_TEXT_BYTES]; /* that the worker has */
+
+/* A message of objects, offered, and no other. */
+void offer(void);
+/* shown_token is one of the run's messages; "": there is none. */
+void request_token(uint64_t run_id);
+/* A request that has this token and nothing else. */
+void token_body(const char *text, struct slices *out);
+/* Call a method with that. */
+enum outcome pull_with(const char *method, const char *text);
+
+/* ---- those of dialect 6 ---- */
 
 void pull_input(void);
 void confirm(void);

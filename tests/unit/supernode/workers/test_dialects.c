@@ -8,8 +8,6 @@
 #include "common/wire/wire.h"
 #include "tasks_rig.h"
 
-#define IO(name) "/" WORKER_API_CLIENT_APP_IO "/" name
-
 /* How a release says what a worker asks. */
 struct spelling {
 	const char *releases;
@@ -28,41 +26,12 @@ static const struct spelling spellings[] = {
 };
 
 static const char no_token[] = "";
-static char token[NODE_TOKEN_TEXT_BYTES]; /* that a worker of dialects 2 - 4 has */
 
 /* The header says what text says. */
 static void show(const char *header, const char *text)
 {
 	rig.token_header = header ? header : WORKER_API_TASK_TOKEN;
 	snprintf(rig.task_token, sizeof rig.task_token, "%s", header ? text : "");
-}
-
-static void token_body(const char *text, struct slices *out)
-{
-	assert_int_equal(app_encode_token(text, out), 0);
-}
-
-/* A message of objects, offered, and no other. */
-static void offer(void)
-{
-	uint64_t other;
-
-	message_comes();
-	assert_int_equal(
-		node_get_token(rig.node, now_is(), &other, &(const char *){NULL}), OUTCOME_OK);
-	objects_message_to_node();
-}
-
-static void request_token(uint64_t run_id)
-{
-	auto_(slices_done) struct slices answer = {0};
-	auto_(free_at_exit) char *got = NULL;
-	struct slices body = {0};
-
-	assert_int_equal(app_encode_request(run_id, &body), 0);
-	assert_int_equal(say(IO("RequestToken"), &body, &answer), OUTCOME_OK);
-	assert_int_equal(app_decode_requested(&answer, &got), 0);
-	snprintf(token, sizeof token, "%s", got ? got : "");
 }
 
 static uint64_t listed(const char *method)
@@ -75,21 +44,13 @@ static uint64_t listed(const char *method)
 	return run_id;
 }
 
-static enum outcome pull_with(const char *method, const char *text)
-{
-	struct slices body = {0};
-
-	token_body(text, &body);
-	return say(method, &body, NULL);
-}
-
 static void pull_objects(void)
 {
 	auto_(slices_done) struct slices answer = {0};
 	auto_(task_messages_done) struct task_messages messages = {0};
 	struct slices body = {0};
 
-	assert_int_equal(app_encode_pull(token, RUN_ID, &body), 0);
+	assert_int_equal(app_encode_pull(shown_token, RUN_ID, &body), 0);
 	assert_int_equal(say(IO("PullMessage"), &body, &answer), OUTCOME_OK);
 	assert_int_equal(task_decode_pulled(&answer, &messages), 0);
 	assert_int_equal(messages.n_messages, 1);
@@ -143,7 +104,7 @@ static enum outcome push_output(const char *method, uint64_t run_id)
 	struct slices body = {0};
 
 	assert_int_equal(context_encode(&context, &output.context.bytes), 0);
-	assert_int_equal(app_encode_output(token, &output, &body), 0);
+	assert_int_equal(app_encode_output(shown_token, &output, &body), 0);
 	return say(method, &body, NULL);
 }
 
@@ -155,15 +116,15 @@ static void a_message_is_served(const struct spelling *how)
 
 	assert_int_equal(listed(how->list), RUN_ID);
 	request_token(RUN_ID + 1);
-	assert_string_equal(token, "");
+	assert_string_equal(shown_token, "");
 	request_token(RUN_ID);
-	assert_int_equal(strlen(token), 256);
-	show(how->header, token);
-	assert_int_equal(pull_with(how->pull_input, token), OUTCOME_OK);
+	assert_int_equal(strlen(shown_token), 256);
+	show(how->header, shown_token);
+	assert_int_equal(pull_with(how->pull_input, shown_token), OUTCOME_OK);
 	assert_true(token_live(rig.held));
 	pull_objects();
 	made_new(&metadata, RECORD_BYTES, &made);
-	push_objects(IO("PushMessage"), token, &made);
+	push_objects(IO("PushMessage"), shown_token, &made);
 	assert_int_equal(push_output(how->push_output, RUN_ID + 1), OUTCOME_PERMISSION_DENIED);
 	/* 1.26 does not say it. */
 	assert_int_equal(push_output(how->push_output, how->header ? RUN_ID : 0), OUTCOME_OK);
@@ -171,7 +132,7 @@ static void a_message_is_served(const struct spelling *how)
 	assert_true(reply->envelope.has_content);
 	assert_int_equal(object_set_missing(reply->objects), 0);
 	/* The token is spent. */
-	assert_int_equal(pull_with(how->pull_input, token),
+	assert_int_equal(pull_with(how->pull_input, shown_token),
 		how->header ? OUTCOME_UNAUTHENTICATED : OUTCOME_PERMISSION_DENIED);
 	assert_int_equal(listed(how->list), 0);
 }
@@ -248,7 +209,7 @@ static void a_text_that_is_no_token_is_refused(void **state)
 
 	offer();
 	request_token(RUN_ID);
-	memcpy(other, token, sizeof other);
+	memcpy(other, shown_token, sizeof other);
 	other[200] = other[200] == '0' ? '1' : '0';
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		assert_int_equal(pull_with(methods[i], other), OUTCOME_PERMISSION_DENIED);
@@ -258,8 +219,8 @@ static void a_text_that_is_no_token_is_refused(void **state)
 	assert_int_equal(say_nothing(IO("PullAppInputs"), NULL), OUTCOME_PERMISSION_DENIED);
 	/* A header is looked at first. */
 	show(WORKER_API_APP_TOKEN, other);
-	assert_int_equal(pull_with(IO("PullAppInputs"), token), OUTCOME_UNAUTHENTICATED);
-	show(WORKER_API_APP_TOKEN, token);
+	assert_int_equal(pull_with(IO("PullAppInputs"), shown_token), OUTCOME_UNAUTHENTICATED);
+	show(WORKER_API_APP_TOKEN, shown_token);
 	assert_int_equal(pull_with(IO("PullAppInputs"), other), OUTCOME_OK);
 }
 
@@ -289,7 +250,7 @@ static void broken_bodies_are_refused(void **state)
 
 	offer();
 	request_token(RUN_ID);
-	assert_int_equal(pull_with(IO("PullClientAppInputs"), token), OUTCOME_OK);
+	assert_int_equal(pull_with(IO("PullClientAppInputs"), shown_token), OUTCOME_OK);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct slices body = {0};
 
@@ -339,11 +300,11 @@ static void a_heartbeat_says_whether_the_token_lives(void **state)
 {
 	offer();
 	request_token(RUN_ID);
-	assert_true(beats(token));
+	assert_true(beats(shown_token));
 	assert_false(beats("nothing"));
 	kit_clock_pass(NODE_HEARTBEAT_MS);
 	node_tick(rig.node, now_is());
-	assert_false(beats(token));
+	assert_false(beats(shown_token));
 	/* It is for the next one. */
 	assert_int_equal(listed(IO("ListAppsToLaunch")), RUN_ID);
 }
@@ -355,7 +316,7 @@ static void a_token_that_is_not_used_is_for_the_next_one(void **state)
 
 	offer();
 	request_token(RUN_ID);
-	memcpy(first, token, sizeof first);
+	memcpy(first, shown_token, sizeof first);
 	kit_clock_pass(NODE_CLAIM_MS - 5000); /* the clock goes on meanwhile */
 	node_tick(rig.node, now_is());
 	assert_int_equal(listed(IO("ListAppsToLaunch")), 0);
@@ -363,9 +324,9 @@ static void a_token_that_is_not_used_is_for_the_next_one(void **state)
 	node_tick(rig.node, now_is());
 	assert_int_equal(listed(IO("GetRunIdsWithPendingMessages")), RUN_ID);
 	request_token(RUN_ID);
-	assert_string_not_equal(token, first);
+	assert_string_not_equal(shown_token, first);
 	assert_int_equal(pull_with(IO("PullClientAppInputs"), first), OUTCOME_PERMISSION_DENIED);
-	assert_int_equal(pull_with(IO("PullClientAppInputs"), token), OUTCOME_OK);
+	assert_int_equal(pull_with(IO("PullClientAppInputs"), shown_token), OUTCOME_OK);
 }
 
 /* From 1.26 on a worker that asks for its inputs sends heartbeats; 1.20 does not. */
@@ -382,10 +343,10 @@ static void heartbeats_are_expected_of_who_sends_them(void **state)
 		else
 			objects_message_to_node();
 		request_token(RUN_ID);
-		assert_int_equal(pull_with(cases[i].pull, token), OUTCOME_OK);
+		assert_int_equal(pull_with(cases[i].pull, shown_token), OUTCOME_OK);
 		kit_clock_pass(NODE_HEARTBEAT_MS);
 		node_tick(rig.node, now_is());
-		assert_int_equal(pull_with(cases[i].pull, token),
+		assert_int_equal(pull_with(cases[i].pull, shown_token),
 			cases[i].expected ? OUTCOME_PERMISSION_DENIED : OUTCOME_OK);
 		node_worker_lost(rig.node, now_is(), 2 + i, "the end of the test");
 		action_of(NODE_PUSH_REPLY);
@@ -401,14 +362,14 @@ static void objects_are_those_of_the_connection(void **state)
 
 	offer();
 	request_token(RUN_ID);
-	assert_int_equal(pull_with(IO("PullAppInputs"), token), OUTCOME_OK);
+	assert_int_equal(pull_with(IO("PullAppInputs"), shown_token), OUTCOME_OK);
 	by_another_connection();
 	for (int i = 0; i < 2; i++) {
 		object_body(0, &given, i == 1, &body);
 		assert_int_equal(say(i ? IO("PushObject") : IO("PullObject"), &body, NULL),
 			OUTCOME_PERMISSION_DENIED);
 	}
-	assert_int_equal(pull_with(IO("PullAppInputs"), token), OUTCOME_OK);
+	assert_int_equal(pull_with(IO("PullAppInputs"), shown_token), OUTCOME_OK);
 	object_body(0, &given, false, &body);
 	assert_int_equal(say(IO("PullObject"), &body, NULL), OUTCOME_OK);
 }
@@ -421,10 +382,10 @@ static void a_reply_comes_on_another_connection(void **state)
 
 	offer();
 	request_token(RUN_ID);
-	assert_int_equal(pull_with(IO("PullClientAppInputs"), token), OUTCOME_OK);
+	assert_int_equal(pull_with(IO("PullClientAppInputs"), shown_token), OUTCOME_OK);
 	by_another_connection();
 	made_new(&metadata, RECORD_BYTES, &made);
-	push_objects(IO("PushMessage"), token, &made);
+	push_objects(IO("PushMessage"), shown_token, &made);
 	by_another_connection();
 	assert_int_equal(push_output(IO("PushClientAppOutputs"), RUN_ID), OUTCOME_OK);
 	assert_int_equal(

@@ -120,6 +120,14 @@ def sit(order, message, context):
     return records()
 
 
+def hold(order, message, context):
+    """Has children, one in a session of its own, and stays until the pipe's other end says a word."""
+    child = subprocess.Popen(["sleep", "1000"])
+    away = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    write(order["file"], f"{os.getpid()} {child.pid} {away.pid}")
+    return wait_for(order, message, context)
+
+
 def wait_for(order, message, context):
     """Stays until the other end of a named pipe says a word."""
     with open(order["pipe"], encoding="utf-8") as pipe:
@@ -263,6 +271,7 @@ ORDERS = {
     "signal": be_killed,
     "sit": sit,
     "wait": wait_for,
+    "hold": hold,
     "count-and-raise": count_and_fail,
     "hide": hide,
     "daemon": leave_daemon,

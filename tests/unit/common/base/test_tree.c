@@ -1,0 +1,260 @@
+/*
+ * Each test is about a process of its own, which is the subreaper of what it starts.
+ */
+#include "common/base/tree.h"
+#include "kit/test.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define LONG_MS 20000
+
+/* Run what() in a process of its own; its result is that process's exit status. */
+static int apart(int (*what)(struct tree *tree))
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct tree tree;
+		sigset_t child;
+
+		sigemptyset(&child);
+		sigaddset(&child, SIGCHLD);
+		sigprocmask(SIG_BLOCK, &child, NULL);
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+		tree_begin(&tree);
+		_exit(what(&tree));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static bool empty(void)
+{
+	return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
+}
+
+/* Cannot be told to end. */
+__attribute__((noreturn)) static void stay(int ready)
+{
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	setsid();
+	(void)!write(ready, "", 1);
+	for (;;)
+		pause();
+}
+
+/* Wait until so many have said that they are there. */
+static void wait_for(int ready, unsigned n)
+{
+	char byte;
+
+	while (n > 0)
+		n -= read(ready, &byte, 1) == 1;
+}
+
+static int nothing(struct tree *tree)
+{
+	return tree_empty(tree, LONG_MS) == 0 && tree->ended == 0;
+}
+
+static void nothing_is_empty(void **state)
+{
+	assert_int_equal(apart(nothing), 1);
+}
+
+/* A chain of processes, each the child of the one before. */
+static int chain(struct tree *tree)
+{
+	int ends[2];
+
+	if (pipe(ends) < 0)
+		return 2;
+	if (fork() == 0) {
+		for (int i = 1; i < 40; i++) {
+			pid_t child = fork();
+
+			if (child > 0)
+				stay(ends[1]);
+		}
+		stay(ends[1]);
+	}
+	wait_for(ends[0], 40);
+	return tree_empty(tree, LONG_MS) == 0 && empty() && tree->ended == 40;
+}
+
+static void chain_is_ended(void **state)
+{
+	assert_int_equal(apart(chain), 1);
+}
+
+/* Daemons: their parents have ended. */
+static int daemons(struct tree *tree)
+{
+	int ends[2];
+
+	if (pipe(ends) < 0)
+		return 2;
+	for (int i = 0; i < 40; i++) {
+		if (fork() == 0) {
+			setsid();
+			if (fork() == 0)
+				stay(ends[1]);
+			_exit(0);
+		}
+	}
+	wait_for(ends[0], 40);
+	return tree_empty(tree, LONG_MS) == 0 && empty() && tree->ended == 80;
+}
+
+static void daemons_are_ended(void **state)
+{
+	assert_int_equal(apart(daemons), 1);
+}
+
+/* Starts its child anew whenever that ends. */
+__attribute__((noreturn)) static void start_again(int ready)
+{
+	for (bool first = true;; first = false) {
+		pid_t child = fork();
+
+		if (child == 0)
+			for (;;)
+				pause();
+		if (first)
+			(void)!write(ready, "", 1);
+		waitpid(child, NULL, 0);
+	}
+}
+
+/* Each generation has a session of its own and lives for no longer than it takes to fork. */
+__attribute__((noreturn)) static void run_away(int ready)
+{
+	(void)!write(ready, "", 1);
+	for (;;) {
+		pid_t child = fork();
+
+		if (child > 0)
+			_exit(0);
+		if (child == 0)
+			setsid();
+	}
+}
+
+static int runaways(struct tree *tree)
+{
+	int ends[2];
+
+	if (pipe(ends) < 0)
+		return 2;
+	for (int i = 0; i < 8; i++) {
+		if (fork() == 0) {
+			if (i % 2)
+				run_away(ends[1]);
+			start_again(ends[1]);
+		}
+	}
+	wait_for(ends[0], 8);
+	return tree_empty(tree, LONG_MS) == 0 && empty();
+}
+
+static void what_forks_on_and_on_is_ended(void **state)
+{
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(apart(runaways), 1);
+}
+
+static int stopped(struct tree *tree)
+{
+	int ends[2];
+	pid_t child = pipe(ends) < 0 ? -1 : fork();
+
+	if (child == 0)
+		stay(ends[1]);
+	wait_for(ends[0], 1);
+	kill(child, SIGSTOP);
+	return tree_empty(tree, LONG_MS) == 0 && empty() && tree->ended == 1;
+}
+
+static void what_is_stopped_is_ended(void **state)
+{
+	assert_int_equal(apart(stopped), 1);
+}
+
+/* Without time it kills, and says how many it has not seen end. */
+static int no_time(struct tree *tree)
+{
+	int ends[2];
+	unsigned left;
+
+	if (pipe(ends) < 0)
+		return 2;
+	if (fork() == 0)
+		stay(ends[1]);
+	wait_for(ends[0], 1);
+	left = tree_empty(tree, 0);
+	return left == 1 && tree_empty(tree, LONG_MS) == 0 && tree->ended == 1;
+}
+
+static void there_may_be_no_time(void **state)
+{
+	assert_int_equal(apart(no_time), 1);
+}
+
+/* The kernel's clock of starts has gone on. */
+static void pass_tick(void)
+{
+	struct timespec now;
+	long hz = sysconf(_SC_CLK_TCK), first;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	first = now.tv_nsec / (1000000000 / hz);
+	while (now.tv_nsec / (1000000000 / hz) == first)
+		clock_gettime(CLOCK_BOOTTIME, &now);
+}
+
+/* Children from before, as a shell's that was replaced by exec, are not its own. */
+static int inherited(struct tree *tree)
+{
+	int ends[2];
+	pid_t before = pipe(ends) < 0 ? -1 : fork();
+	bool spared;
+
+	if (before == 0)
+		stay(ends[1]);
+	pass_tick();
+	tree_begin(tree);
+	if (fork() == 0)
+		stay(ends[1]);
+	wait_for(ends[0], 2);
+	spared = tree_empty(tree, LONG_MS) == 0 && tree->ended == 1 &&
+		 waitpid(before, NULL, WNOHANG) == 0;
+	kill(before, SIGKILL);
+	return spared && waitpid(before, NULL, 0) == before;
+}
+
+static void children_from_before_are_spared(void **state)
+{
+	assert_int_equal(apart(inherited), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_empty),
+		cmocka_unit_test(chain_is_ended),
+		cmocka_unit_test(daemons_are_ended),
+		cmocka_unit_test(what_forks_on_and_on_is_ended),
+		cmocka_unit_test(what_is_stopped_is_ended),
+		cmocka_unit_test(there_may_be_no_time),
+		cmocka_unit_test(children_from_before_are_spared),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
