@@ -18,6 +18,8 @@ from flwr.common import array_from_numpy
 from . import clients
 from .measure import (
     ARRAYS,
+    COLD_TRIP,
+    WARM_TRIP,
     Peaks,
     Rounds,
     at_rest,
@@ -38,6 +40,7 @@ from .superlink.http_link import RestLink
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = Path(__file__).parent / "tiny"
+TORCH_APP = Path(__file__).parent / "tiny-torch"
 
 # figure, unit, what is to be reached
 FIGURES = [
@@ -46,7 +49,7 @@ FIGURES = [
     ("idle, anonymous (RssAnon)", "MiB", "4 MiB"),
     ("idle CPU", "%", ""),
     ("idle context switches", "1/s", ""),
-    ("tiny message, whole round trip", "ms", "0.65 of Python's, or the imports + 40 ms"),
+    (COLD_TRIP, "ms", "0.65 of Python's, or the imports + 40 ms"),
     ("... ready to pulled", "ms", ""),
     ("... pulled to user code", "ms", ""),
     ("... user code to reply", "ms", ""),
@@ -246,6 +249,17 @@ class Bench(Rounds):
         finally:
             federation.end()
 
+    def round_torch(self, programs):
+        """Each message starts its interpreter."""
+        federation, node = self.start(programs, None)
+        try:
+            self.messages(programs)
+        except Exception:
+            print(node.text()[-5000:], file=sys.stderr)
+            raise
+        finally:
+            federation.end()
+
     def imports(self):
         """What Python needs for Flower alone, in ms."""
         argv = [self.environment / "bin/python", "-c", "import flwr.client"]
@@ -257,9 +271,10 @@ class Bench(Rounds):
 
 def run(options, programs, binaries):
     """The table of 1.15.2, as lines."""
-    environment = ROOT / "build/python/flower-1.15.2"
+    kind, app = ("frameworks", TORCH_APP) if options.torch else ("flower", APP)
+    environment = ROOT / f"build/python/{kind}-1.15.2"
     imports = []
-    fab = build_fab(environment, APP)
+    fab = build_fab(environment, app)
     standin = PlainStandIn(GrpcLink, fab)
     more = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -273,6 +288,8 @@ def run(options, programs, binaries):
                 if options.slots:
                     bench.rates(each)
                     continue
+                if options.torch:
+                    bench.round_torch(each)
                 bench.warm(each)
                 if options.warm:
                     continue
@@ -288,7 +305,9 @@ def run(options, programs, binaries):
         if options.native:
             more = run_clients(bench, programs, fab)
     standin.close()
-    if options.warm:
+    if options.torch:
+        bench.FIGURES = bench.only({WARM_TRIP: "1/50 of Python's", COLD_TRIP: ""})
+    elif options.warm:
         bench.FIGURES = bench.only({})
     if options.native:
         bench.FIGURES = bench.only({"tiny message, whole round trip": "1/40 of Python's"})
@@ -368,7 +387,7 @@ def main():
     else:
         measure = run_workers if options.workers else run
         lines = [] if options.release == "1.41" else measure(options, programs, binaries)
-        if options.release != "1.15" and not options.slots:
+        if options.release != "1.15" and not options.slots and not options.torch:
             lines += [""] * bool(lines) + run_newest()
     text = "\n".join(lines) + "\n"
     print(text, end="")

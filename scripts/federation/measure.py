@@ -135,6 +135,7 @@ class Peaks(threading.Thread):
                     self.mib[mine] = max(self.mib.get(mine, 0), kib / 1024)
 
 
+COLD_TRIP = "tiny message, whole round trip"
 # Of a node whose Python has imported what apps need; the other rows have each app start one.
 WARM_TRIP = "tiny message, warm, whole round trip"
 WARM_IDLE = "... warm, to a node that was idle: pulled to reply"
@@ -236,7 +237,7 @@ class Rounds:
     def messages(self, programs):
         for ready, pulled, reply in self.back_to_back(programs):
             began, ended = self.standin.times(reply)
-            self.add("tiny message, whole round trip", programs, (reply.came - ready) * 1e3)
+            self.add(COLD_TRIP, programs, (reply.came - ready) * 1e3)
             self.add("... ready to pulled", programs, (pulled - ready) * 1e3)
             self.add("... pulled to user code", programs, (began - pulled) * 1e3)
             self.add("... user code to reply", programs, (reply.came - ended) * 1e3)
@@ -246,8 +247,9 @@ class Rounds:
         more = {"--preload": "numpy"} if programs == "ours" else {}
         federation, node = self.start(programs, None, **more)
         try:
-            self.alone(programs)
-            time.sleep(5)
+            for _ in range(2):  # after the first it has a Python, after the second what the app imports
+                self.alone(programs)
+                time.sleep(5)
             self.alone(programs)
             trips = list(self.back_to_back(programs))
             for ready, _, reply in trips:
@@ -367,6 +369,9 @@ def parse(description):
         "--warm", action="store_true", help="only messages of a node whose Python is warm"
     )
     parser.add_argument(
+        "--torch", action="store_true", help="of an app that imports torch, with --warm; also cold"
+    )
+    parser.add_argument(
         "--sandbox", choices=("node", "strict", "off"), help="the cage of our node's apps"
     )
     parser.add_argument("--only-large", action="store_true", help="of 1.41 only large messages")
@@ -375,6 +380,8 @@ def parse(description):
     options = parser.parse_args()
     if options.runs is None:
         options.runs = 2 if options.transports else 3
+    if options.torch and not options.warm:
+        parser.error("--torch goes with --warm")
     if options.runs < 1 or options.messages < 1:
         parser.error("--runs and --messages are 1 or more")
     return options

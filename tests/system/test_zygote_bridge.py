@@ -17,10 +17,10 @@ BRIDGE = Path(__file__).parents[2] / "clientapp/run/bridge"
 
 # With an app that does what is in APP, as the bridge's main.py would have it done.
 MAIN = """
-import functools, importlib.util, os, socket
-spec = importlib.util.spec_from_file_location("zygote", os.environ["BRIDGE"] + "/zygote.py")
-zygote = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(zygote)
+import functools, importlib.util, os, socket, sys
+spec = importlib.util.spec_from_file_location("bridge", os.environ["BRIDGE"] + "/__init__.py")
+sys.modules["bridge"] = importlib.util.module_from_spec(spec)
+from bridge import zygote
 installed = zygote.places() + (os.environ["PACKAGES"] + "/",)
 zygote.places = functools.partial(tuple, installed)
 
@@ -53,10 +53,12 @@ MISFITS = {
 }
 # What is done by a module that another app may not find imported.
 CHANGES = {
-    "sets_variable": ("import os\nos.environ['FLAG'] = 'on'", "the environment"),
     "sets_path": ("import sys\nsys.path.append('/nowhere')", "sys.path"),
-    "does_at_exit": ("import atexit\natexit.register(print)", "an exit handler"),
-    "filters_warnings": ("import warnings\nwarnings.simplefilter('ignore')", "of warnings"),
+    "does_at_exit": (
+        "import atexit, logging\natexit.register(logging.shutdown)",
+        "an exit handler",
+    ),
+    "shows_warnings": ("import warnings\nwarnings.showwarning = print", "warnings are shown"),
     "sets_level": ("import logging\nlogging.root.setLevel(10)", "logging"),
     "adds_handler": (
         "import logging\nlogging.root.addHandler(logging.NullHandler())",
@@ -362,6 +364,17 @@ def test_tells_imports(ask, tmp_path):
     assert sorted(told[1:].split()) == ["colorsys", "program"]
 
 
+def test_tells_needed_first(ask, tmp_path):
+    """What a package has imported comes before all of it."""
+    package = tmp_path / "packages" / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("import package.part, colorsys\n", encoding="ascii")
+    (package / "part.py").touch()
+    question, process = ask("import package\nsaid = []\n" + SAYS + "fork.replied()\n")
+    assert question()[0] == "R"
+    assert run_app(process)[1][1:].split() == ["colorsys", "package.part", "package"]
+
+
 def test_imports_that_cannot_be_told(ask):
     """The app ends as it would."""
     app = "import sys\nsaid = []\n" + SAYS
@@ -369,6 +382,117 @@ def test_imports_that_cannot_be_told(ask):
     question, process = ask(app)
     assert question()[0] == "R"
     assert run_app(process)[1] == "end"
+
+
+# What a module does when it is imported, and how an app sees it.
+TAKEN_BACK = {
+    "sets_variable": (
+        "import os\nos.environ['FLAG'] = 'on'",
+        "os.environ.get('FLAG')",
+        ["None", "on"],
+    ),
+    "filters_warnings": (
+        "import warnings\nwarnings.filterwarnings('ignore', 'x', FutureWarning, 'y', 3)",
+        "[f[0] for f in warnings.filters if f[2] == FutureWarning and f[4] == 3]",
+        ["[]", "['ignore']"],
+    ),
+    "does_at_exit": (
+        "import atexit\n@atexit.register\ndef at_exit(): pass\n",
+        "atexit._ncallbacks() - first",
+        ["0", "1"],
+    ),
+    "adds_name": (
+        "import atexit, logging, os\nclass Own: pass\nlogging.own = Own\nos.environ['FLAG'] = 'on'",
+        "hasattr(logging, 'own')",
+        ["False", "True"],
+    ),
+    "has_none": (
+        "import logging, os, sys\nsys.modules['none'] = logging.none = None\nos.environ['FLAG'] = 'on'",
+        "hasattr(logging, 'none')",
+        ["True", "True"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN_BACK)
+def test_taken_back(ask, tmp_path, name):
+    """What a module changes is changed for the apps that import it, and for no others."""
+    text, seen, expected = TAKEN_BACK[name]
+    (tmp_path / "packages" / f"{name}.py").write_text(text + "\n", encoding="ascii")
+    app = "import atexit, importlib.util, logging, os, sys, warnings\n"
+    app += f"first = atexit._ncallbacks()\nname = {name!r}\n"
+    app += f"look = lambda: [str({seen}), str(name in sys.modules)]\n"
+    app += "found = importlib.util.find_spec(name).origin\nsaid = [found] + look()\n"
+    app += f"import {name} as module\nsaid += look()\n"
+    app += "said += [str(module.__spec__.loader is module.__loader__)]\n"
+    app += f"import {name}\nsaid += look()\n"
+    question, process = ask(app + SAYS)
+    letter, lines = question(name)
+    assert letter == "R" and f"N {name}" in lines
+    origin, *said = run_app(process)[0]
+    assert origin == str(tmp_path / "packages" / f"{name}.py")
+    without, with_it = expected
+    assert said == [without, "False", with_it, "True", "True", with_it, "True"]
+
+
+@pytest.fixture
+def changer(tmp_path):
+    """A package that changes things, as torch does, and others that need it; the file in which is
+    written who was imported, and what was done at the exit."""
+    file = tmp_path / "done"
+    texts = {
+        "changer/__init__": "import changer.deep, os\nos.environ['FLAG'] = 'changer'\n",
+        "changer/deep": "import atexit\natexit.register(lambda: done('exit'))\n",
+        "changer/late": "import changer\n",
+        "user": "import changer, os\nos.environ['USER_FLAG'] = 'user'\n",
+    }
+    (tmp_path / "packages" / "changer").mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        head = f"def done(what):\n    with open({str(file)!r}, 'a') as file:\n"
+        head += "        file.write(what + ' ')\n\ndone(__name__)\n"
+        path = tmp_path / "packages" / f"{name}.py"
+        path.write_text(head + text, encoding="ascii")
+    return file
+
+
+CHANGED = "[os.environ.get(name, '-') for name in ('FLAG', 'USER_FLAG')]"
+HERE = "['+' if 'changer.' + n in sys.modules else '-' for n in ('deep', 'late')]"
+
+
+@pytest.mark.parametrize(
+    "does, said, done",
+    [
+        ("", "- - - -", ""),
+        ("import changer.deep", "changer - + -", "exit "),
+        ("import changer.late", "changer - + +", "exit "),
+        ("import user", "changer user + -", "exit "),
+        ("import changer, user, changer.deep", "changer user + -", "exit "),
+        ("import user, changer.late", "changer user + +", "exit "),
+        ("os.environ['FLAG'] = 'own'; import user", "own user + -", "exit "),
+    ],
+)
+def test_comes_back(ask, changer, does, said, done):
+    """With what it needs, once, and only then; an app's own setting stays."""
+    app = f"import os, sys\n{does}\nsaid = {CHANGED} + {HERE}\n" + SAYS
+    question, process = ask(app)
+    assert question("changer", "user")[0] == "R"
+    assert question("changer.late")[0] == "R"
+    imported = changer.read_text(encoding="ascii")
+    assert sorted(imported.split()) == ["changer", "changer.deep", "changer.late", "user"]
+    assert run_app(process)[0] == said.split()
+    assert changer.read_text(encoding="ascii") == imported + done
+
+
+def test_own_one_comes(ask, changer, tmp_path):
+    """Where an app has one of that name."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "changer.py").write_text("deep = 'own'\n", encoding="ascii")
+    app = f"import os, sys\nsys.path.insert(0, {str(folder)!r})\nfork.make_way({str(folder)!r})\n"
+    app += f"import changer\nsaid = [changer.deep] + {CHANGED}\n"
+    question, process = ask(app + SAYS)
+    assert question("changer", "user")[0] == "R"
+    assert run_app(process)[0] == ["own", "-", "-"]
 
 
 ENDS = """

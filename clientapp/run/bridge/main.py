@@ -34,6 +34,9 @@ def own_modules(is_zygote):
         return module
 
     load(PACKAGE, "__init__.py", submodule_search_locations=[here])
+    if is_zygote:
+        for name in ("aside", "leaving"):
+            load(f"{PACKAGE}.{name}", name + ".py")
     needed = {
         "dependencies": "FLWR_APP_DEPENDENCIES" in os.environ,
         "cage": "FLWR_APP_SANDBOX" in os.environ,

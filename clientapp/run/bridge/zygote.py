@@ -24,8 +24,10 @@ import site
 import socket
 import sys
 import sysconfig
-import threading
 import time
+
+from .aside import Aside
+from .leaving import Leaving
 
 DATAGRAM_MAX = 32768
 SETTING_PDEATHSIG, SETTING_DUMPABLE, SETTING_NAME, SETTING_SUBREAPER = 1, 4, 15, 36  # of prctl()
@@ -114,10 +116,9 @@ def settings():
     find = sys.modules.get
     root = getattr(find("logging"), "root", None)
     return {
-        "it changes the environment": dict(os.environ),
         "it changes sys.path": list(sys.path),
         "it registers an exit handler": getattr(atexit, "_ncallbacks", int)(),
-        "it changes the filters of warnings": list(getattr(find("warnings"), "filters", ())),
+        "it changes how warnings are shown": getattr(find("warnings"), "showwarning", None),
         "it sets up logging": (root.level, list(root.handlers)) if root else (WARNING, []),
         "it uses the directory of temporary files": [
             getattr(find("tempfile"), name, None) for name in ("tempdir", "_name_sequence")
@@ -127,8 +128,8 @@ def settings():
 
 class State:
     """What an import must leave as it is. What an app has imported is there for all others, which
-    know nothing of it: so it must leave the settings of the process, too, when it is learnt. What
-    an operator has named may change them."""
+    know nothing of it: so it must leave the settings of the process, too, when it is learnt, but for
+    those that aside.py takes back. What an operator has named may change them."""
 
     def __init__(self, learnt):
         self.files, self.handlers, self.folder = open_files(), handlers(), os.getcwd()
@@ -201,6 +202,19 @@ def package_of(name):
     return name.partition(".")[0]
 
 
+def needed_first(names):
+    """Package by package, in the order in which their imports ended, as sys.modules has it: so one that
+    changes the process comes before those that need it, and is not put aside as a part of them. (The
+    first module of a package has the whole package imported, with what it needs.)"""
+    packages, ends = {}, {}
+    for number, name in enumerate(names):
+        package = package_of(name)
+        packages.setdefault(package, []).append(name)
+        if ends.get(package) is None or name == package:
+            ends[package] = number
+    return [name for package in sorted(packages, key=ends.get) for name in packages[package]]
+
+
 def is_program(name):
     """Would its import run a program?"""
     return "__main__" in name.split(".")
@@ -209,10 +223,11 @@ def is_program(name):
 class Modules:
     """base: modules that each app process has before its app is loaded; known: modules that a fork
     need not tell of; refused: packages that stay out; ahead: {package: its modules that were imported
-    for the app}; last: the module that came last."""
+    for the app}; last: the module that came last; aside: those that an app gets when it imports them."""
 
     def __init__(self):
         self.base, self.known, self.refused = set(), set(), set()
+        self.aside = Aside()
         self.ahead, self.last = {}, None
 
     def make_way(self, folder):
@@ -225,19 +240,33 @@ class Modules:
             if is_in(folder, package):
                 for name in self.ahead[package]:
                     sys.modules.pop(name, None)
+                    self.aside.drop(name)
+
+    def find(self, name):
+        return sys.modules.get(name) or self.aside.get(name)
+
+    def here(self):
+        """{name: module}, also of those that are aside."""
+        found = {name: self.aside.get(name) for name in self.aside.groups}
+        found.update(sys.modules)
+        return found
 
     def note(self):
-        self.known.update(sys.modules)
+        here = self.here()
+        self.known.update(here)
         self.last = next(reversed(sys.modules))
         self.ahead = {}
-        for name in self.known.intersection(sys.modules) - self.base:
+        for name in here.keys() - self.base:
             self.ahead.setdefault(package_of(name), []).append(name)
 
     def import_checked(self, name, load, learnt=False):
         """Import by load(); Misfit when no fork could live with what it did."""
         state = State(learnt)
         try:
-            load()
+            if learnt:
+                self.aside.load(load)
+            else:
+                load()
         finally:
             complaint = state.complaint()
             if complaint:
@@ -246,7 +275,7 @@ class Modules:
     def import_one(self, name, learnt):
         """Import it, if it is installed: was it new?"""
         package = package_of(name)
-        if package not in sys.modules:
+        if not self.find(package):
             if not is_installed(importlib.machinery.PathFinder.find_spec(package)):
                 return False
         try:
@@ -275,7 +304,7 @@ class Modules:
                 self.refused.add(name)
                 continue
             self.known.add(name)
-            if name in sys.modules or is_program(name) or package_of(name) in self.refused:
+            if self.find(name) or is_program(name) or package_of(name) in self.refused:
                 continue
             if sign:
                 self.import_named(name)
@@ -297,7 +326,7 @@ class Modules:
 
     def new(self):
         """What is installed, and was imported since note()."""
-        return [
+        return needed_first(
             name
             for name, module in self.late()
             if name not in self.known
@@ -306,66 +335,15 @@ class Modules:
             and package_of(name) not in self.refused
             and getattr(getattr(module, "__spec__", None), "name", None) == name
             and is_installed(module.__spec__)
-        ]
-
-
-# ---- an end that leaves alone what the zygote has made ----
-
-
-class Last:
-    """What the interpreter finalizes last of all that an app can see: a name in sys. What it does after
-    that is to give memory back, piece by piece, which the end of the process does at once. C's own
-    exit handlers run. Nothing else can be used in it: the modules have been cleared."""
-
-    def __init__(self):
-        self.collect, self.exit = gc.collect, libc.exit
-
-    def __del__(self):
-        self.collect()
-        self.exit(0)
-
-
-class Leaving:
-    """Has the interpreter leave out, at the end of a fork, the modules of the zygote that are as
-    they were, and what it has noted of them: to clear them would first copy them, page by page. It
-    runs after all other exit handlers, where it can."""
-
-    def __init__(self, modules):
-        self.modules = modules
-        self.sizes = None
-        self.replied = False  # else the exit status is the app's
-        self.last = getattr(atexit, "_ncallbacks", lambda: 1)() == 0
-        if self.last:
-            atexit.register(self.leave)
-
-    def arm(self):
-        if self.last:
-            own = ("sys", "builtins", "__main__")
-            self.sizes = [
-                (name, module, len(vars(module)))
-                for name, module in sys.modules.items()
-                if name not in own and hasattr(module, "__dict__")
-            ]
-
-    def leave(self):
-        if not self.sizes or threading.active_count() > 1:
-            return
-        kept = [self]
-        for name, module, size in self.sizes:
-            if sys.modules.get(name) is module and len(vars(module)) == size:
-                del sys.modules[name]
-                kept.append(module)
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
-        if self.replied:
-            sys.flwr_native_last = Last()
+        )
 
 
 # ---- forks ----
 
 
-def renew():
-    """What each interpreter has of its own is new in each fork. (Python sees to `random`.)"""
-    find = sys.modules.get
+def renew(find):
+    """What each interpreter has of its own is new in each fork; find(): a module. (Python sees to
+    `random`.)"""
     if find("numpy.random"):
         find("numpy.random").seed()
     if find("torch"):
@@ -447,7 +425,7 @@ class Fork:
             os._exit(FAILED)
 
     def wait(self):
-        renew()
+        renew(self.modules.find)
         self.gate.send(b"R")
         data, fds = receive(self.gate, 1)
         if data[:1] != b"B" or len(fds) != 1:

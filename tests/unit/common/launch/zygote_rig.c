@@ -8,9 +8,9 @@
 /* The bridge, with an app that says which process it is in, below whom, and what it has. */
 static const char bridge[] =
 	"import importlib.util, os, socket, sys\n"
-	"spec = importlib.util.spec_from_file_location('zygote', '" BRIDGE "/zygote.py')\n"
-	"zygote = importlib.util.module_from_spec(spec)\n"
-	"spec.loader.exec_module(zygote)\n"
+	"spec = importlib.util.spec_from_file_location('bridge', '" BRIDGE "/__init__.py')\n"
+	"sys.modules['bridge'] = importlib.util.module_from_spec(spec)\n"
+	"from bridge import zygote\n"
 	"start = os.environ.pop('FLWR_APP_ZYGOTE', None)\n"
 	"sock = socket.socket(fileno=int(os.environ.pop('FLWR_APP_FD')))\n"
 	"fork = zygote.serve(sock, start, load) if start else None\n"

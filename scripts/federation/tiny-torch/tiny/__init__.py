@@ -1,0 +1,1 @@
+"""An app that imports torch, as most do, and tells when it ran."""

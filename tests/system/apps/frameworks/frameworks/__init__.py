@@ -1,0 +1,1 @@
+"""Apps that learn with real frameworks; the test puts the judge's package beside this one."""
