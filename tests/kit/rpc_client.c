@@ -247,13 +247,14 @@ static void start(const struct words *words)
 
 static void send_message(const struct words *words)
 {
-	struct slices body = body_of(words);
+	struct slices body = {0};
 
-	tell_start(!client.stream
-			   ? -EPIPE
-			   : rpc_stream_send(client.stream, &body,
-				     (word_get(words, "last") ? RPC_SEND_LAST : 0u) |
-					     (word_get(words, "plain") ? RPC_SEND_PLAIN : 0u)));
+	if (!client.stream) /* it has ended meanwhile */
+		return;
+	body = body_of(words);
+	tell_start(rpc_stream_send(client.stream, &body,
+		(word_get(words, "last") ? RPC_SEND_LAST : 0u) |
+			(word_get(words, "plain") ? RPC_SEND_PLAIN : 0u)));
 }
 
 static void stream_do(const struct words *words)
