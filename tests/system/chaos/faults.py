@@ -5,6 +5,8 @@ import os
 import signal
 import time
 
+from federation.processes import tree_of
+
 from .lab import TTL_S
 
 FAULTS = {}  # name: (function, ttl of its message)
@@ -72,12 +74,13 @@ def reaper_killed(lab, work):
 @fault(ttl=TTL_S)
 def both_killed(lab, work):
     for_a_moment(lab)
-    program = lab.node.pid
+    below = tree_of(lab.reaper)[1:]
     os.kill(lab.reaper, signal.SIGSTOP)
-    os.kill(program, signal.SIGKILL)
+    os.kill(lab.node.pid, signal.SIGKILL)
     os.kill(lab.reaper, signal.SIGKILL)
     lab.lost_with_node(work)
-    lab.federation.wait_gone([program], 5)
+    # The next node leaves alone what one of them has in use.
+    lab.federation.wait_gone(below, 5)
     lab.start_node()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kit.relay import Relay
 
-from federation.processes import alive, command_of, tree_of, wait_until
+from federation.processes import Late, alive, command_of, tree_of, wait_until
 
 # Lines of trouble that damage explains.
 EXPECTED = (
@@ -184,7 +184,10 @@ class Lab:
         return all(left >= 0 for left in room.values())
 
     def at_rest(self):
-        wait_until(self.is_at_rest, "only the node is left", 30)
+        try:
+            wait_until(self.is_at_rest, "only the node is left", 30)
+        except Late as late:
+            raise Late(f"{late}: {[command_of(pid) for pid in tree_of(self.reaper)]}") from late
 
     def is_small(self):
         rss, fds = self.measure()
