@@ -79,9 +79,19 @@ bool sandbox_hides(const struct sandbox *sandbox, const char *path)
 	return above != NULL;
 }
 
+/* Process 1 is looked at by those who want to know where they run. */
+static int hide_process(struct text *rules, pid_t pid)
+{
+	char path[32];
+
+	if (pid <= 1)
+		return 0;
+	snprintf(path, sizeof path, "/proc/%d", (int)pid);
+	return sandbox_rule(rules, "hide", path);
+}
+
 static int add_hidden(const struct sandbox *sandbox, struct text *rules)
 {
-	char self[32];
 	int r = 0;
 
 	for (size_t i = 0; i < sandbox->n_hidden && r == 0; i++) {
@@ -90,11 +100,11 @@ static int add_hidden(const struct sandbox *sandbox, struct text *rules)
 		if (path && sandbox_hides(sandbox, path))
 			r = sandbox_rule(rules, "hide", path);
 	}
-	/* Process 1 is looked at by those who want to know where they run. */
-	if (r || !sandbox->mounts || getpid() == 1)
+	if (r || !sandbox->mounts)
 		return r;
-	snprintf(self, sizeof self, "/proc/%d", (int)getpid());
-	return sandbox_rule(rules, "hide", self);
+	r = hide_process(rules, getpid());
+	/* The reaper has the same command line. */
+	return r ? r : hide_process(rules, getppid());
 }
 
 /* Is path an entry of dir? */

@@ -63,6 +63,10 @@ bool allowance_exceeded(struct allowance *allowance, struct debt *all, int64_t n
 	allowance->seen = allowance->received;
 	debt_add(&allowance->debt, more, ALLOWANCE_BYTES_S, now_ms);
 	debt_add(all, more, ALLOWANCE_ALL_BYTES_S, now_ms);
+	/* Peers that are held back, not cut off, pay on and on: others are not to wait for hours.
+	 */
+	if (all->amount > 2 * ALLOWANCE_ALL_BYTES)
+		all->amount = 2 * ALLOWANCE_ALL_BYTES;
 	return allowance->debt.amount > debt_max(all);
 }
 

@@ -127,6 +127,8 @@ static enum step receive_in(struct relay *relay, size_t *n_out)
 	ssize_t n;
 
 	if (!relay->options.guarded && relay->options.ops->waits(relay->options.arg)) {
+		if (way_is_gone(stream->fd))
+			return STEP_ENDED;
 		relay_set_queue(relay, QUEUE_PLAIN);
 		return STEP_IDLE;
 	}

@@ -234,6 +234,10 @@ static void serve_held(struct relays *relays, enum queue queue)
 		if (queue == QUEUE_POOL && !guard_pool_has_room(&relays->pool, clock_now_ms()))
 			return;
 		relay_set_queue(relay, QUEUE_NONE);
+		if (queue == QUEUE_PLAIN && relay->options.ops->waits(relay->options.arg)) {
+			relay_set_queue(relay, queue);
+			continue;
+		}
 		relay->guard.turn = queue == QUEUE_POOL;
 		relay_work(relay);
 	}

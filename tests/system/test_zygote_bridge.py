@@ -375,6 +375,15 @@ def test_tells_needed_first(ask, tmp_path):
     assert run_app(process)[1][1:].split() == ["colorsys", "package.part", "package"]
 
 
+def test_tells_imports_in_order(ask):
+    """As they came, also when the app has removed the module that was last before."""
+    app = "import sys\ndel sys.modules[fork.modules.last]\nimport colorsys, wave\n"
+    app += "said = [name for name, _ in fork.modules.late() if name in ('colorsys', 'wave')]\n" + SAYS
+    question, process = ask(app)
+    assert question()[0] == "R"
+    assert run_app(process)[0] == ["colorsys", "wave"]
+
+
 def test_imports_that_cannot_be_told(ask):
     """The app ends as it would."""
     app = "import sys\nsaid = []\n" + SAYS

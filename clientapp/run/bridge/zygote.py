@@ -318,7 +318,7 @@ class Modules:
         the pages that they lie in."""
         modules = sys.modules
         found = []
-        for name in reversed(modules) if self.last in modules else list(modules):
+        for name in reversed(modules if self.last in modules else list(modules)):
             if name == self.last:
                 break
             found.append((name, modules[name]))

@@ -159,6 +159,8 @@ static void what_is_hidden(void **state)
 	assert_line(cage.description, true, "mounts", "");
 	assert_line(cage.description, true, "hide", key);
 	assert_line(cage.description, true, "hide", self);
+	snprintf(self, sizeof self, "/proc/%d", (int)getppid());
+	assert_line(cage.description, getppid() != 1, "hide", self);
 	assert_line(cage.description, true, "hide", socket);
 	assert_line(cage.description, true, "apps", apps);
 	assert_line(cage.description, true, "app", own);

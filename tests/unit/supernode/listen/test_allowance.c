@@ -97,6 +97,19 @@ static void time_and_forgiveness_allow_more(void **state)
 	assert_false(allowance_exceeded(&allowance, &all, 100000));
 }
 
+/* However much strangers have sent, others need not wait for long. */
+static void what_all_owe_has_a_bound(void **state)
+{
+	struct allowance flood = {.received = 1 << 30}, other = {0};
+	struct debt all = {0};
+
+	(void)state;
+	assert_true(allowance_exceeded(&flood, &all, 0));
+	other.received = ALLOWANCE_BYTES / 2;
+	other.debt.at_ms = 10000;
+	assert_false(allowance_exceeded(&other, &all, 10000));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -104,6 +117,7 @@ int main(void)
 		TEST(bytes_at_a_unix_socket_are_seen),
 		TEST(much_at_a_unix_socket_is_too_much),
 		TEST(time_and_forgiveness_allow_more),
+		TEST(what_all_owe_has_a_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

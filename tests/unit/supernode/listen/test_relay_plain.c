@@ -334,6 +334,19 @@ static void a_peer_may_have_to_wait(void **state)
 	assert_int_equal(rig.ended, 0);
 }
 
+static void the_end_of_one_that_waits_is_seen(void **state)
+{
+	const struct linger reset = {.l_onoff = 1};
+
+	say(rig.peer, "head");
+	hear(rig.server, "head", false);
+	rig.waits = true;
+	say(rig.peer, "body");
+	assert_int_equal(setsockopt(rig.peer, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+	close_fd(&rig.peer);
+	run_until(rig.ended);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -350,6 +363,7 @@ int main(void)
 		TEST(dropping_has_bounds),
 		TEST(a_peer_that_stays_is_left),
 		TEST(a_peer_may_have_to_wait),
+		TEST(the_end_of_one_that_waits_is_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
