@@ -157,11 +157,6 @@ void app_limits_done(struct app_limits *limits)
 	limits->group = NULL;
 }
 
-bool app_limits_any(const struct app_limits *limits)
-{
-	return limits->group || limits->data_bytes[0] || limits->processes[0] || limits->cpus[0];
-}
-
 const char **app_limits_words(const struct app_limits *limits, const char **words)
 {
 	const char *const all[][2] = {

@@ -43,8 +43,6 @@ struct app_limits {
 int app_limits_init(struct limits *limits, uid_t uid, struct app_limits *out, struct reason *why);
 /* The app is gone, with all that it has started: what is still in its group is killed. */
 void app_limits_done(struct app_limits *limits);
-/* Is anything limited? */
-bool app_limits_any(const struct app_limits *limits);
 
 #define APP_LIMITS_WORDS 8 /* at most, of app_limits_words() */
 /* Add the words for flwr-app-start at words, which borrow; the place behind them. */

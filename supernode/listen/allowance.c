@@ -56,20 +56,6 @@ void allowance_event(struct allowance *allowance, int fd)
 	allowance->waiting = waiting;
 }
 
-bool allowance_exceeded(struct allowance *allowance, struct debt *all, int64_t now_ms)
-{
-	double more = (double)(allowance->received - allowance->seen);
-
-	allowance->seen = allowance->received;
-	debt_add(&allowance->debt, more, ALLOWANCE_BYTES_S, now_ms);
-	debt_add(all, more, ALLOWANCE_ALL_BYTES_S, now_ms);
-	/* Peers that are held back, not cut off, pay on and on: others are not to wait for hours.
-	 */
-	if (all->amount > 2 * ALLOWANCE_ALL_BYTES)
-		all->amount = 2 * ALLOWANCE_ALL_BYTES;
-	return allowance->debt.amount > debt_max(all);
-}
-
 bool allowance_owed(const struct allowance *allowance, const struct debt *all, int64_t now_ms)
 {
 	struct debt own = allowance->debt, others = *all;
@@ -77,6 +63,20 @@ bool allowance_owed(const struct allowance *allowance, const struct debt *all, i
 	debt_add(&own, 0, ALLOWANCE_BYTES_S, now_ms);
 	debt_add(&others, 0, ALLOWANCE_ALL_BYTES_S, now_ms);
 	return own.amount > debt_max(&others);
+}
+
+bool allowance_exceeded(struct allowance *allowance, struct debt *all, int64_t now_ms)
+{
+	double more = (double)(allowance->received - allowance->seen);
+
+	allowance->seen = allowance->received;
+	debt_add(&allowance->debt, more, ALLOWANCE_BYTES_S, now_ms);
+	debt_add(all, more, ALLOWANCE_ALL_BYTES_S, now_ms);
+	/* Peers that are held back, not cut off, owe more and more: others need not wait for hours.
+	 */
+	if (all->amount > 2 * ALLOWANCE_ALL_BYTES)
+		all->amount = 2 * ALLOWANCE_ALL_BYTES;
+	return allowance_owed(allowance, all, now_ms);
 }
 
 void allowance_forgive(struct allowance *allowance)
