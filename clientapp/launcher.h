@@ -41,7 +41,8 @@ void launcher_start(struct launcher *launcher);
  * then the loop is stopped. The second time: now. */
 void launcher_stop(struct launcher *launcher);
 
-/* As launcher_stop(), without any grace. The caller stops the loop when that takes too long. */
+/* Stop as launcher_stop() does, but without any grace. The caller stops the loop when that takes
+ * too long. */
 void launcher_cut_short(struct launcher *launcher);
 
 /* Was the message that was given last answered by its worker? */

@@ -400,7 +400,7 @@ static int load_tls(
 				 out, why);
 }
 
-/* What apps can reach, and what of this program they cannot. */
+/* Find out which cage apps can have, and keep them from what belongs to this program. */
 static int make_sandbox(struct program *program, const struct clientapp_options *options,
 	const char *flwr_home, struct reason *why)
 {
@@ -413,7 +413,7 @@ static int make_sandbox(struct program *program, const struct clientapp_options 
 
 	for (size_t i = 0; i < ARRAY_LEN(own) && r == 0; i++)
 		r = sandbox_hide(program->sandbox, own[i]);
-	/* Who reaches it can ask for messages. */
+	/* An app that reaches it can ask for messages. */
 	return r ? r : sandbox_hide_socket(program->sandbox, options->address);
 }
 

@@ -120,7 +120,7 @@ int cage_close(const char *description, bool opened)
 	/* A core file lies wherever the machine's administrator has them written. */
 	if (strict && setrlimit(RLIMIT_CORE, &none) < 0)
 		return cage_failed("cannot turn core files off", "", errno);
-	/* It would keep forks from mounts. */
+	/* Landlock would keep the forks of a warm Python from mounts. */
 	r = mounts && cage_has(description, "warm", NULL) ? 0 : cage_landlock(description, mounts);
 	return r == 0 && strict ? cage_filter(description) : r;
 }

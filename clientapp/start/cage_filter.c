@@ -133,7 +133,7 @@ static uint32_t error(int number)
 	return SECCOMP_RET_ERRNO | (uint32_t)number;
 }
 
-/* What follows, up to end_if(), is for this value only. The result is for end_if(). */
+/* The instructions up to end_if() are run for this value only. The result is for end_if(). */
 static unsigned short if_equal(struct program *program, uint32_t value)
 {
 	emit(program, BPF_JMP | BPF_JEQ | BPF_K, value, 0, 0);

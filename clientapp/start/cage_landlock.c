@@ -31,7 +31,7 @@
 #define FS_TRUNCATE   (1ULL << 14) /* ABI 3 */
 #define FS_IOCTL_DEV  (1ULL << 15) /* ABI 5 */
 #define FS_READ       (FS_EXECUTE | FS_READ_FILE | FS_READ_DIR)
-/* What a file that is no directory can have. */
+/* A rule for a file that is no directory can have these rights. */
 #define FS_OF_FILE (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 
 #define NET_BIND_TCP    (1ULL << 0) /* ABI 4 */

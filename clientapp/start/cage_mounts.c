@@ -161,7 +161,7 @@ static int cover_one(const char *path)
 	struct stat file;
 	int r;
 
-	/* What the user of the app cannot reach is hidden. */
+	/* A path that the user of the app cannot reach needs no cover. */
 	if (lstat(path, &file) < 0)
 		return errno == ENOENT || errno == ENOTDIR || errno == EACCES
 			       ? 0

@@ -18,7 +18,7 @@ struct launch_options {
 	struct option_names allow_native; /* "PUBLISHER/NAME" */
 	const char *sandbox;   /* "node", "strict", "off"; NULL: node, where there can be a cage */
 	bool app_dir_writable; /* in a cage: apps may write beside their files */
-	/* Of the strict cage. */
+	/* The strict cage has these. */
 	struct option_names data_dir;  /* "DIR", "DIR:ro", "DIR:rw" */
 	const char *app_network;       /* "all" or "HOST:PORT,..."; NULL: none */
 	struct option_names app_env;   /* "NAME" or "NAME=VALUE" */

@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Of the group of an app, before its number. Several programs may share what was delegated. */
+/* The name of an app's group begins so, before its number. Several programs may share what was
+ * delegated. */
 #define GROUP_NAME "flwr-app-%d-"
 
 struct limits {

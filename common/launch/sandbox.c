@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of the exit status of flwr-app-start -q (BOUNDS_MOUNTS, BOUNDS_MOUNTS_AGAIN, BOUNDS_ABI_MAX). */
+/* The exit status of flwr-app-start -q is made of these (BOUNDS_MOUNTS, BOUNDS_MOUNTS_AGAIN,
+ * BOUNDS_ABI_MAX). */
 #define WITH_MOUNTS       64
 #define WITH_MOUNTS_AGAIN 32
 #define WITH_ABI_MAX      28
@@ -33,7 +34,7 @@ static void set_user(struct sandbox *sandbox, const struct app_user *user)
 	sandbox->gid = (gid_t)strtoul(rest + 1, NULL, 10);
 }
 
-/* What cages can there be? 0 or -errno. */
+/* Find out which cages there can be. 0 or -errno. */
 static int probe(struct sandbox *sandbox, const struct app_user *user)
 {
 	auto_(launch_paths_done) struct launch_paths paths = {0};
@@ -144,7 +145,7 @@ static int add_path(struct text *list, const char *path)
 	return text_printf(list, "%s%s", list->data ? ", " : "", path);
 }
 
-/* What is not hidden because that would break apps. */
+/* List what is not hidden because that would break apps. */
 static int list_open(const struct sandbox *sandbox, struct text *list)
 {
 	char *dirs[2];

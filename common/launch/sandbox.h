@@ -45,7 +45,7 @@ void sandbox_tell(const struct sandbox *sandbox, struct log *log);
 /* NULL is off, here and below. */
 enum sandbox_kind sandbox_kind(const struct sandbox *sandbox);
 
-/* What runs in a cage. */
+/* The app that a cage is for. */
 struct sandbox_app {
 	const char *dir;           /* where the app is installed */
 	const char *interpreter;   /* its Python; NULL: it is native */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What Python runs and imports, below the directory that it is installed in. */
+/* Python runs and imports these, below the directory that it is installed in. */
 static const char *const installed[] = {"pyvenv.cfg", "bin", "lib*/python3*",
 	"lib*/python3*/lib-dynload", "lib*/python3*/site-packages", "lib*/python3*/dist-packages"};
 
