@@ -207,7 +207,10 @@ def test_deadline(server):
 
 
 def test_stop_with_grace(server):
-    """The call at work finishes; new ones are refused meanwhile."""
+    """The call at work finishes; new ones are refused meanwhile.
+
+    A call that crosses the stop on its way is CANCELLED. So it is by grpcio's own server.
+    """
     channel = server.channel()
     kept = channel.unary_unary(path("Wait")).future(b"", timeout=60)
     server.expect("^waiting$")
@@ -217,7 +220,7 @@ def test_stop_with_grace(server):
         try:
             refused(b"", timeout=30)
         except grpc.RpcError as error:
-            assert error.code() == grpc.StatusCode.UNAVAILABLE
+            assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
             break
     server.tell("finish")
     assert kept.result() == b"finished"
