@@ -81,12 +81,16 @@ def flood_for(address, path, make, end):
                 peer.sendall(piece)
 
 
-@contextlib.contextmanager
 def flooding(address, path, make, peers, seconds):
     """So many peers flood it meanwhile."""
     end = time.monotonic() + seconds
-    arguments = (address, path, make, end)
-    floods = [threading.Thread(target=flood_for, args=arguments) for _ in range(peers)]
+    return attacking(lambda: flood_for(address, path, make, end), peers)
+
+
+@contextlib.contextmanager
+def attacking(attack, peers):
+    """So many threads of this run meanwhile; each ends by itself."""
+    floods = [threading.Thread(target=attack) for _ in range(peers)]
     for flood in floods:
         flood.start()
     try:

@@ -6,8 +6,10 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
+from . import floods_http
 from .floods import FLOODS, MORE, flooding
 from .measure import Peaks, build_fab, cell, machine, number, status_field
 from .processes import Late, free_ports, wait_until
@@ -155,34 +157,27 @@ def door_table(bench):
 
 
 class GoodWorker:
-    """It has a message at work, and asks for its inputs again and again."""
+    """It has a message at work, and calls with its token again and again."""
 
-    def __init__(self, address, standin):
-        import grpc
-        from flwr.proto import clientappio_pb2 as api
-        from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
-
-        self.failure = grpc.RpcError
-        self.channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
-        self.stub = ClientAppIoStub(self.channel)
+    def __init__(self, standin):
         standin.send(sit="")
-        self.request = api.PullClientAppInputsRequest(
-            token=wait_until(lambda: self.token(api.GetTokenRequest()), "a message", 30)
-        )
         self.slowest = self.lost = 0
+        wait_until(self.acquire, "a message", 30)
         self.call()
 
-    def token(self, request):
-        try:
-            return self.stub.GetToken(request, timeout=5).token
-        except self.failure:
-            return None
+    def acquire(self):
+        """Is there a message now, which is this worker's?"""
+        raise NotImplementedError
+
+    def ask(self):
+        """One call that needs the token; an exception: it is lost."""
+        raise NotImplementedError
 
     def call(self):
         began = time.monotonic()
         try:
-            self.stub.PullClientAppInputs(self.request, timeout=10)
-        except self.failure:
+            self.ask()
+        except Exception:  # of either library
             self.lost += 1
         self.slowest = max(self.slowest, time.monotonic() - began)
 
@@ -194,15 +189,77 @@ class GoodWorker:
             time.sleep(BETWEEN_CALLS_S)
 
 
-def flood(bench, programs, make, peers):
-    """(peak above idle, afterwards above idle, in MiB; slowest good call in ms; calls lost); None: the
+class GrpcWorker(GoodWorker):
+    """As of 1.15: it asks for its inputs."""
+
+    def __init__(self, address, standin):
+        import grpc
+        from flwr.proto import clientappio_pb2
+        from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
+
+        self.api = clientappio_pb2
+        self.failure = grpc.RpcError
+        self.channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+        self.stub = ClientAppIoStub(self.channel)
+        super().__init__(standin)
+
+    def acquire(self):
+        try:
+            token = self.stub.GetToken(self.api.GetTokenRequest(), timeout=5).token
+        except self.failure:
+            return False
+        self.request = self.api.PullClientAppInputsRequest(token=token)
+        return bool(token)
+
+    def ask(self):
+        self.stub.PullClientAppInputs(self.request, timeout=10)
+
+
+class HttpWorker(GoodWorker):
+    """As of 1.41: it sends heartbeats."""
+
+    def __init__(self, address, standin):
+        self.address = address
+        self.launcher = self.client()
+        super().__init__(standin)
+
+    def client(self, *more):
+        from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
+        from flwr.supercore.runtime import RuntimeHttpClient
+
+        return RuntimeHttpClient.from_server_address(
+            self.address, True, None, [RuntimeVersionHttpInterceptor("flwr-clientapp"), *more]
+        )
+
+    def acquire(self):
+        import httpx
+        from flwr.proto.runtime_pb2 import AcquireTaskRequest
+        from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor
+
+        try:
+            request = AcquireTaskRequest(supported_task_types=["flwr-clientapp"])
+            token = self.launcher.AcquireTask(request).token
+        except httpx.HTTPError:
+            return False
+        if token:
+            self.worker = self.client(RuntimeTokenHttpInterceptor(token))
+        return bool(token)
+
+    def ask(self):
+        from flwr.proto.runtime_pb2 import SendTaskHeartbeatRequest
+
+        self.worker.SendTaskHeartbeat(SendTaskHeartbeatRequest())
+
+
+def flood(bench, programs, good, flooded, peers):
+    """flooded: flooding() of an address by so many peers for so many seconds. (peak above idle, afterwards above idle, in MiB; slowest good call in ms; calls lost); None: the
     node has ended, or answers no more."""
     federation, node, address = bench.start_pair(programs, None)
     try:
-        worker = GoodWorker(address, bench.standin)
+        worker = good(address, bench.standin)
         (idle,) = status_field(f"/proc/{node.pid}/status", "VmRSS")
         with Peaks(node.pid) as peaks:
-            with flooding(address, GET, make, peers, bench.options.flood):
+            with flooded(address, peers, bench.options.flood):
                 worker.work(bench.options.flood)
         time.sleep(AFTERWARDS_S)
         if not node.running():
@@ -216,17 +273,24 @@ def flood(bench, programs, make, peers):
         federation.end()
 
 
-def floods(bench, programs):
-    """Lines."""
+def of_streams(make, address, peers, seconds):
+    return flooding(address, GET, make, peers, seconds)
+
+
+def floods(bench, programs, good, kinds):
+    """Lines; kinds: {name: as flood() takes it}."""
     lines = [
+        "",
+        f"Floods of {bench.options.flood:g} s, a new node for each, beside {bench.release}:",
+        "",
         "| flood | connections | node | peak above idle, MiB | 10 s afterwards, MiB | slowest good call, ms | good calls lost |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, make in {**FLOODS, **MORE}.items():
+    for name, flooded in kinds.items():
         for peers in PEERS:
             for each in programs:
                 say(f"flood {name}, {peers} connections: {each}")
-                seen = flood(bench, each, make, peers)
+                seen = flood(bench, each, good, flooded, peers)
                 cells = [number(value) for value in seen[:3]] + [str(seen[3])] if seen else ["-"] * 4
                 lines.append(f"| {name} | {peers} | {each} | {' | '.join(cells)} |")
     return lines
@@ -255,13 +319,14 @@ def run(options, programs, binaries):
             door(bench)
             lines += ["", *door_table(bench)]
         if options.flood:
-            lines += ["", f"Floods of {options.flood:g} s, a new node for each:", "", *floods(bench, programs)]
+            kinds = {name: partial(of_streams, make) for name, make in {**FLOODS, **MORE}.items()}
+            lines += floods(bench, programs, GrpcWorker, kinds)
     standin.close()
     return lines
 
 
 def run_newest(options, programs, binaries):
-    """The pairs beside 1.41.0, as lines."""
+    """The pairs and floods of HTTP/1.1 beside 1.41.0, as lines."""
     from .bench_http import APP, ROOT, Bench
     from .standin_objects import ObjectsStandIn
 
@@ -276,6 +341,10 @@ def run_newest(options, programs, binaries):
         bench.FIGURES = Pairs.FIGURES
         bench.pairs(programs)
         lines = pairs_table(bench)
+        if options.flood:
+            names = {**floods_http.FLOODS, **floods_http.HOLDING}
+            kinds = {name: partial(floods_http.flooding, name) for name in names}
+            lines += floods(bench, programs, HttpWorker, kinds)
     standin.close()
     return lines
 
