@@ -371,8 +371,6 @@ void relay_free(struct relay *relay)
 {
 	if (!relay)
 		return;
-	if (relay->relays->lent == relay)
-		relays_lend(relay->relays, NULL);
 	relay_set_queue(relay, QUEUE_NONE);
 	relay_set_again(relay, false);
 	relay_set_stalled(relay, false);
