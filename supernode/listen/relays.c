@@ -244,10 +244,17 @@ static void serve_again(struct relays *relays)
 	}
 }
 
+/* A peer that is held back has not had its time after the end of one side. */
+static bool has_lingered(const struct relay *relay, int64_t now_ms)
+{
+	return relay->queue != QUEUE_PLAIN && relay->linger_end_ms &&
+	       now_ms >= relay->linger_end_ms;
+}
+
 static bool has_stalled_long(const struct relay *relay, int64_t now_ms)
 {
 	return now_ms >= clock_after(relay->stalled_ms, RELAY_STALL_MS) ||
-	       (relay->linger_end_ms && now_ms >= relay->linger_end_ms) ||
+	       has_lingered(relay, now_ms) ||
 	       (relay->server_ended_ms &&
 		       now_ms >= clock_after(relay->server_ended_ms, RELAY_FLUSH_MS));
 }
