@@ -163,6 +163,19 @@ static void tell_cut(const struct guests *guests, const struct guest *guest)
 	}
 }
 
+/* Other connections that hold a token of this one are its worker's, too: those whose process is not
+ * known yet have it from this one. */
+static void leave_process(const struct guests *guests, const struct guest *guest)
+{
+	for (struct connection *at = door_connections(guests->door); at; at = at->next) {
+		struct guest *other = guest_of(at);
+
+		for (size_t i = 0; i < guest->held.n && other->process < 0; i++)
+			if (held_tokens_find(&other->held, guest->held.v[i].token))
+				other->process = process_dup(guest->process);
+	}
+}
+
 /* Who is at the other end of a connection, which may have ended meanwhile. */
 static void process_looked(
 	void *arg, const struct peer *peer, int process, const struct held_tokens *held)
@@ -171,8 +184,11 @@ static void process_looked(
 	auto_(close_at_exit) int owned = process;
 	struct guest *guest = guest_find(guests, peer);
 
-	if (guest)
+	if (guest && process >= 0) {
+		log_debug(guests->log, "worker API: %s: the peer's process is known", peer->text);
+		close_fd(&guest->process);
 		guest->process = take_fd(&owned);
+	}
 	for (size_t i = 0; i < held->n && process >= 0 && guests->served; i++)
 		guests->ops->found(guests->arg, held->v[i].token, process_dup(process));
 }
@@ -187,8 +203,10 @@ static void guest_ended(void *arg, struct connection *connection, bool by_peer)
 	if (guests->served && by_peer && !guest->calls)
 		log_debug(guests->log, "worker API: %s: the connection ended without a call",
 			connection->peer.text);
-	if (guests->served && guests->ops->cut)
+	if (guests->served && guests->ops->cut) {
+		leave_process(guests, guest);
 		tell_cut(guests, guest);
+	}
 	if (!process_looks_keep(guests->looks, &connection->peer, &guest->held))
 		held_tokens_done(&guest->held);
 	close_fd(&guest->process);
