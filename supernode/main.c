@@ -30,8 +30,7 @@
 #define EXIT_USAGE 2
 
 /* Free memory that is still ours at two looks in turn goes back to the system. */
-#define HEAP_LOOK_MS     5000
-#define HEAP_SPARE_BYTES (32ull << 20)
+#define HEAP_LOOK_MS 4000
 
 #define HEALTHCHECK_MS 5000
 
@@ -75,21 +74,21 @@ static void trim(void)
 	malloc_trim(0);
 }
 
-struct heap_watch {
+struct heap {
 	struct timer *timer;
-	bool much; /* was free at the last look */
+	struct heap_watch watch;
 };
 
 /* Give back memory that gRPC took for peers, as supernode_options.trim does for messages. */
 static void heap_look(void *arg)
 {
-	struct heap_watch *watch = arg;
-	bool much = heap_free_bytes() > HEAP_SPARE_BYTES;
+	struct heap *heap = arg;
 
-	if (much && watch->much)
+	if (heap_watch_look(&heap->watch, heap_free_bytes())) {
 		trim();
-	watch->much = much && !watch->much;
-	timer_set(watch->timer, clock_after(clock_now_ms(), HEAP_LOOK_MS));
+		heap_watch_given(&heap->watch, heap_free_bytes());
+	}
+	timer_set(heap->timer, clock_after(clock_now_ms(), HEAP_LOOK_MS));
 }
 
 /* How far the clock is off that keys sign with, in seconds: 0 but in tests. 0, or -errno with a
@@ -123,7 +122,7 @@ static int run(struct supernode_options *options, struct loop *loop, struct log 
 {
 	struct program program = {.loop = loop, .log = log, .reaper = reaper};
 	struct supernode *supernode = NULL;
-	struct heap_watch heap = {.timer = timer_new(loop, heap_look, &heap)};
+	struct heap heap = {.timer = timer_new(loop, heap_look, &heap)};
 	const sigset_t signals = loop_block_signals();
 	struct reason why = {0};
 	int status;

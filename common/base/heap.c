@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 /* A process below this size has nothing worth a look: mallinfo2() walks over all free pieces. */
-#define HEAP_SMALL_BYTES (24ull << 20)
+#define HEAP_SMALL_BYTES (6ull << 20)
 
 /* Bytes of resident pages that are of no file. */
 static uint64_t anonymous_bytes(void)
@@ -34,4 +34,21 @@ uint64_t heap_free_bytes(void)
 	/* mallinfo2() counts memory as free that was given back already: use what is in use. */
 	used = (uint64_t)info.uordblks + info.hblkhd;
 	return resident > used ? resident - used : 0;
+}
+
+bool heap_watch_look(struct heap_watch *watch, uint64_t free_bytes)
+{
+	bool much, give;
+
+	if (free_bytes < watch->kept_bytes)
+		watch->kept_bytes = free_bytes;
+	much = free_bytes > watch->kept_bytes + HEAP_SPARE_BYTES;
+	give = much && watch->much;
+	watch->much = much && !give;
+	return give;
+}
+
+void heap_watch_given(struct heap_watch *watch, uint64_t free_bytes)
+{
+	watch->kept_bytes = free_bytes;
 }

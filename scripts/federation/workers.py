@@ -18,6 +18,8 @@ PAIRS = [(node, worker) for node in ("python", "ours") for worker in ("python", 
 PEERS = (1, 20)  # connections of a flood
 AFTERWARDS_S = 10
 BETWEEN_CALLS_S = 0.05
+LARGE = 3  # messages of a run that count
+WARM = {"--preload": "numpy"}  # whoever starts the apps
 GET = "/flwr.proto.ClientAppIo/GetToken"
 
 PAIR = [
@@ -56,8 +58,8 @@ class Pairs:
             self.start_worker(federation, worker, address)
         return federation, started, address
 
-    def start_worker(self, federation, worker, address):
-        options = {"--log-level": "info"} if worker == "ours" else {}
+    def start_worker(self, federation, worker, address, **more):
+        options = {"--log-level": "info", **more} if worker == "ours" else {}
         program = "flwr-clientapp"
         if self.release.minor >= 21:  # a launcher, which starts a worker for each message
             program = "flower-superexec"
@@ -122,22 +124,24 @@ def ratio_of(ours, others):
 
 
 def door(bench):
-    """The same messages by way of the node's private socket, which has no guard, and over TCP."""
+    """The same messages by way of the node's private socket, which has no guard, and over TCP; apps
+    are warm in both."""
     for run in range(bench.options.runs):
         for case in ("private socket", "TCP"):
             say(f"the door, run {run + 1} of {bench.options.runs}: {case}")
             if case == "TCP":
-                federation, node, _ = bench.start_pair("ours", "ours")
+                federation, _, address = bench.start_pair("ours", None)
+                bench.start_worker(federation, "ours", address, **WARM)
             else:
-                federation, node = bench.start("ours", None)
+                federation, _ = bench.start("ours", None, **WARM)
             try:
-                (kib,) = status_field(f"/proc/{node.pid}/status", "VmRSS")
                 for ready, _, reply in bench.back_to_back(case):
                     bench.add("tiny message, whole round trip", case, (reply.came - ready) * 1e3)
                 bench.there_and_back("ours", bench.options.large)
-                moments = bench.there_and_back("ours", bench.options.large)
-                rate = 2 * bench.options.large / (moments[-1] - moments[0])
-                bench.add("large message there and back", case, rate)
+                for _ in range(LARGE):
+                    moments = bench.there_and_back("ours", bench.options.large)
+                    rate = 2 * bench.options.large / (moments[-1] - moments[0])
+                    bench.add("large message there and back", case, rate)
             finally:
                 federation.end()
 

@@ -120,16 +120,18 @@ static void let_go(struct health *health, const struct peer *peer)
 		health->n_kept--;
 }
 
+static bool connection_is_idle(const void *arg, const struct connection *connection)
+{
+	(void)arg;
+	return !container_of(connection, struct health_connection, connection)->kept;
+}
+
 static void connections_crowded(void *arg)
 {
 	struct health *health = arg;
-	struct connection *oldest = NULL;
-
-	for (struct connection *at = door_connections(health->door); at; at = at->next)
-		if (!health_connection(at)->kept &&
-			(!oldest || at->share->connections >= oldest->share->connections))
-			oldest = at;
 	/* HEALTH_KEPT_MAX sees to it that there is one. */
+	struct connection *oldest = door_find_idle(health->door, connection_is_idle);
+
 	door_complain(
 		health->door, &oldest->peer, "too many connections: the oldest idle one is closed");
 	connection_end(oldest);

@@ -8,6 +8,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "supernode/listen/acceptor.h"
+#include "supernode/listen/peer.h"
 #include "supernode/listen/way.h"
 
 #include <assert.h>
@@ -29,7 +30,7 @@ struct door {
 	struct timer *silent; /* for the oldest that is not served */
 	bool silent_set;
 	struct timer *refused;          /* some connection has had many calls refused */
-	struct connection *connections; /* the newest first */
+	struct connections connections; /* the one used last first */
 	unsigned count;
 	unsigned handshakes; /* that have not ended */
 	struct shares shares;
@@ -83,9 +84,7 @@ static void connection_close(struct connection *connection, bool by_peer)
 	if (connection->front_end)
 		connection->front_end->peer_gone(connection->front_end->server, &connection->peer);
 	close_fd(&connection->fd);
-	*connection->at = connection->next;
-	if (connection->next)
-		connection->next->at = connection->at;
+	TAILQ_REMOVE(&door->connections, connection, link);
 	door->count--;
 	door->options.ops->ended(door->options.arg, connection, by_peer);
 	free(connection);
@@ -135,6 +134,12 @@ static uint64_t peer_received(const struct peer *peer)
 void connection_lift(struct connection *connection)
 {
 	allowance_lift(&connection->allowance, connection->fd);
+}
+
+void connection_touch(struct connection *connection)
+{
+	TAILQ_REMOVE(&connection->door->connections, connection, link);
+	TAILQ_INSERT_HEAD(&connection->door->connections, connection, link);
 }
 
 void connection_forgive(struct connection *connection)
@@ -310,12 +315,12 @@ static void connection_unserved(
 static void door_cut_handshake(struct door *door)
 {
 	static const char why[] = "too many TLS handshakes at once: the oldest is closed";
-	struct connection *cut = NULL;
+	struct connection *cut = NULL, *at;
 
 	/* The newest come first. */
-	for (struct connection *at = door->connections; at; at = at->next)
-		if (at->greeting && (!cut || at->share->handshakes >= cut->share->handshakes))
-			cut = at;
+	TAILQ_FOREACH(at, &door->connections, link)
+	if (at->greeting && (!cut || at->share->handshakes >= cut->share->handshakes))
+		cut = at;
 	if (cut)
 		connection_unserved(cut, DOOR_TLS, why, sizeof why - 1);
 }
@@ -357,24 +362,6 @@ static void connection_first_bytes(void *arg, int ready)
 		return;
 	connection_unserved(
 		connection, match == MATCH_NONE ? DOOR_OTHER : DOOR_ENDED, bytes, (size_t)n);
-}
-
-static void peer_describe(int fd, const struct sockaddr_storage *address, struct peer *peer)
-{
-	struct ucred credentials = {0};
-	socklen_t len = sizeof credentials;
-
-	if (address->ss_family != AF_UNIX) {
-		address_text(address, peer->text, sizeof peer->text);
-		return;
-	}
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) == 0) {
-		peer->pid = credentials.pid;
-		peer->uid = credentials.uid;
-	}
-	/* In another container's namespace it has no number here: 0. */
-	snprintf(peer->text, sizeof peer->text, "pid %d, uid %u", (int)peer->pid,
-		(unsigned)peer->uid);
 }
 
 /* ---- the door ---- */
@@ -420,11 +407,7 @@ static void door_accepted(void *arg, int fd, const struct sockaddr_storage *addr
 	connection->peer.received = peer_received;
 	connection->deadline_ms = clock_after(clock_now_ms(), DOOR_PREFACE_MS);
 	allowance_begin(&connection->allowance, connection->fd, clock_now_ms());
-	connection->next = door->connections;
-	connection->at = &door->connections;
-	if (connection->next)
-		connection->next->at = &connection->next;
-	door->connections = connection;
+	TAILQ_INSERT_HEAD(&door->connections, connection, link);
 	door->count++;
 	if (!door->silent_set)
 		timer_set(door->silent, connection->deadline_ms);
@@ -453,8 +436,8 @@ static void door_silent(void *arg)
 	int64_t now = clock_now_ms(), next_ms = CLOCK_NEVER;
 	struct connection *next;
 
-	for (struct connection *at = door->connections; at; at = next) {
-		next = at->next;
+	for (struct connection *at = TAILQ_FIRST(&door->connections); at; at = next) {
+		next = TAILQ_NEXT(at, link);
 		if (at->front_end)
 			continue;
 		if (now < at->deadline_ms) {
@@ -473,8 +456,8 @@ static void door_look_at_refused(void *arg)
 	struct door *door = arg;
 	struct connection *next;
 
-	for (struct connection *at = door->connections; at; at = next) {
-		next = at->next;
+	for (struct connection *at = TAILQ_FIRST(&door->connections); at; at = next) {
+		next = TAILQ_NEXT(at, link);
 		if (connection_is_refused_often(at))
 			connection_look(at);
 	}
@@ -502,6 +485,7 @@ int door_new(struct loop *loop, struct log *log, struct address_sockets *sockets
 		return -ENOMEM;
 	}
 	*door = (struct door){.loop = loop, .log = log, .options = *options};
+	TAILQ_INIT(&door->connections);
 	door->silent = timer_new(loop, door_silent, door);
 	door->refused = timer_new(loop, door_look_at_refused, door);
 	if (acceptor_new(loop, sockets, &acceptor_events, door, &door->acceptor) || !door->silent ||
@@ -529,9 +513,9 @@ const char *door_address(const struct door *door)
 	return acceptor_address(door->acceptor);
 }
 
-struct connection *door_connections(const struct door *door)
+const struct connections *door_connections(const struct door *door)
 {
-	return door->connections;
+	return &door->connections;
 }
 
 unsigned door_count(const struct door *door)
@@ -541,23 +525,31 @@ unsigned door_count(const struct door *door)
 
 struct connection *door_find(const struct door *door, const struct peer *peer)
 {
-	for (struct connection *at = door->connections; at; at = at->next)
-		if (at->peer.connection == peer->connection)
-			return at;
-	return NULL;
+	struct connection *at;
+
+	TAILQ_FOREACH(at, &door->connections, link)
+	if (at->peer.connection == peer->connection)
+		break;
+	return at;
 }
 
-static enum match matches_nothing(const char *bytes, size_t n)
+struct connection *door_find_idle(const struct door *door,
+	bool (*is_idle)(const void *arg, const struct connection *connection))
 {
-	(void)bytes;
-	(void)n;
-	return MATCH_NONE;
-}
+	const unsigned most = shares_most(&door->shares);
+	struct connection *found = NULL, *at;
 
-static void tell_nobody(void *server, const struct peer *peer)
-{
-	(void)server;
-	(void)peer;
+	TAILQ_FOREACH_REVERSE(at, &door->connections, connections, link)
+	{
+		const unsigned has = at->share->connections;
+
+		if ((found && has <= found->share->connections) || !is_idle(door->options.arg, at))
+			continue;
+		found = at;
+		if (has == most)
+			break;
+	}
+	return found;
 }
 
 /* Connections still point to their front-end. */
@@ -568,8 +560,7 @@ void door_detach(struct door *door, const void *server)
 
 		if (server && front_end->server != server)
 			continue;
-		front_end->matches = matches_nothing;
-		front_end->peer_gone = tell_nobody;
+		front_end_detach(front_end);
 	}
 }
 
@@ -578,8 +569,8 @@ void door_close(struct door *door)
 	struct connection *next;
 
 	acceptor_stop(door->acceptor);
-	for (struct connection *at = door->connections; at; at = next) {
-		next = at->next;
+	for (struct connection *at = TAILQ_FIRST(&door->connections); at; at = next) {
+		next = TAILQ_NEXT(at, link);
 		if (!at->front_end)
 			connection_end(at);
 	}
@@ -590,8 +581,8 @@ void door_free(struct door *door)
 	if (!door)
 		return;
 	door_close(door);
-	while (door->connections)
-		connection_end(door->connections);
+	while (!TAILQ_EMPTY(&door->connections))
+		connection_end(TAILQ_FIRST(&door->connections));
 	acceptor_free(door->acceptor);
 	relays_free(door->relays);
 	timer_free(door->silent);

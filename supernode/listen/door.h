@@ -16,6 +16,8 @@
 #include "supernode/listen/share.h"
 #include "supernode/listen/stream.h"
 
+#include <sys/queue.h>
+
 #define DOOR_PREFACE_MS     10000 /* from accept, through TLS, to first bytes of a front-end */
 #define DOOR_HANDSHAKES_MAX 128   /* of TLS, that have not ended */
 #define DOOR_FRONT_ENDS_MAX 2
@@ -25,9 +27,11 @@
 
 struct door;
 
+TAILQ_HEAD(connections, connection);
+
 /* A connection; the first member of the owner's struct of it. Others read it only. */
 struct connection {
-	struct connection *next, **at; /* in the list, the newest first */
+	TAILQ_ENTRY(connection) link; /* in the list of its door */
 	struct door *door;
 	struct peer peer;
 	int fd;               /* once it is served without a relay a duplicate of the front-end's */
@@ -100,12 +104,19 @@ void door_open(struct door *door);
 /* The address as somebody on this machine dials it; borrowed. */
 const char *door_address(const struct door *door);
 
-/* The connections that are open, those not served yet among them; the newest, and how many. */
-struct connection *door_connections(const struct door *door);
+/* The connections that are open, those not served yet among them, the one used last first; and how
+ * many. */
+const struct connections *door_connections(const struct door *door);
 unsigned door_count(const struct door *door);
+/* Of those that the owner calls idle the one that goes first: of the address that has most, the one
+ * used longest ago. NULL: none is idle. */
+struct connection *door_find_idle(const struct door *door,
+	bool (*is_idle)(const void *arg, const struct connection *connection));
 /* The one of peer; NULL: it has ended. */
 struct connection *door_find(const struct door *door, const struct peer *peer);
 
+/* It was used now; a new one counts as used. */
+void connection_touch(struct connection *connection);
 /* Have a connection that is served judged now; one that is cut off is gone afterwards. */
 void connection_look(struct connection *connection);
 /* Bytes of bodies that have come on it; of a direct one an estimate of all its bytes. */

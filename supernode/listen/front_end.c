@@ -64,3 +64,22 @@ struct front_end front_end_http(struct http_server *server)
 		.peer_gone = http_peer_gone,
 		.server = server};
 }
+
+static enum match matches_nothing(const char *bytes, size_t n)
+{
+	(void)bytes;
+	(void)n;
+	return MATCH_NONE;
+}
+
+static void tell_nobody(void *server, const struct peer *peer)
+{
+	(void)server;
+	(void)peer;
+}
+
+void front_end_detach(struct front_end *front_end)
+{
+	front_end->matches = matches_nothing;
+	front_end->peer_gone = tell_nobody;
+}

@@ -33,4 +33,7 @@ extern const struct rpc_option front_end_grpc_windows;
 struct front_end front_end_grpc(struct rpc_server *server);
 struct front_end front_end_http(struct http_server *server);
 
+/* Its server has gone: it knows no bytes any more, and is told nothing. */
+void front_end_detach(struct front_end *front_end);
+
 #endif

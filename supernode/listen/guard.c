@@ -110,11 +110,25 @@ static struct guard_stream *find(struct guard *guard, uint32_t id)
 	return NULL;
 }
 
+/* Streams of a peer that is not trusted have ended. */
+static void pool_leave(struct guard_pool *pool, unsigned streams)
+{
+	pool->open -= streams;
+	if (pool->open < pool->streams_max)
+		pool->lent = NULL;
+}
+
+static void loan_end(struct guard *guard)
+{
+	if (guard->pool->lent == guard)
+		guard->pool->lent = NULL;
+}
+
 static void stream_remove(struct guard *guard, struct guard_stream *stream)
 {
 	*stream = guard->stream[--guard->open];
 	if (!guard->trusted)
-		guard->pool->open--;
+		pool_leave(guard->pool, 1);
 }
 
 static void stream_ended_by_peer(struct guard *guard, struct guard_stream *stream)
@@ -138,7 +152,8 @@ static bool pool_allows(struct guard *guard, int64_t now_ms)
 	struct guard_pool *pool = guard->pool;
 	bool others_wait = pool->waiting > (guard->waiting ? 1 : 0);
 
-	return guard->lent || ((guard->turn || !others_wait) && guard_pool_has_room(pool, now_ms));
+	return pool->lent == guard ||
+	       ((guard->turn || !others_wait) && guard_pool_has_room(pool, now_ms));
 }
 
 static enum guard_verdict stream_open(
@@ -541,7 +556,8 @@ void guard_done(struct guard *guard)
 {
 	set_waiting(guard, false);
 	if (!guard->trusted)
-		guard->pool->open -= guard->open;
+		pool_leave(guard->pool, guard->open);
+	loan_end(guard);
 	guard->open = 0;
 }
 
@@ -566,7 +582,8 @@ void guard_trust(struct guard *guard, bool trusted)
 	guard->trusted = trusted;
 	if (trusted) {
 		set_waiting(guard, false);
-		guard->pool->open -= guard->open;
+		loan_end(guard);
+		pool_leave(guard->pool, guard->open);
 		return;
 	}
 	guard->pool->open += guard->open;

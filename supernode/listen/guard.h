@@ -50,6 +50,8 @@
 #define GUARD_DATA_STREAM_FRAMES 16
 #define GUARD_DATA_FRAME_BYTES   512
 
+struct guard;
+
 /* The share of all connections of a door whose peers are not trusted. Zero-initialised but for
  * streams_max. */
 struct guard_pool {
@@ -57,6 +59,10 @@ struct guard_pool {
 	unsigned open;        /* streams */
 	unsigned waiting;     /* connections that are held back until there is room for a stream */
 	struct debt streams;
+	/* The guard that may open streams although there is no room. The owner of the pool sets it;
+	 * the loan ends by itself when there is room again, or that guard needs none. NULL: none
+	 * may. */
+	const struct guard *lent;
 };
 
 struct guard_stream {
@@ -84,7 +90,6 @@ struct guard {
 	bool trusted;
 	bool waiting; /* counted in the pool */
 	bool turn;    /* it may open a stream although others wait */
-	bool lent;    /* it may open streams although the pool has no room; its owner sets it */
 	uint8_t preface_left;
 	bool begun;        /* by the peer's SETTINGS */
 	bool acknowledged; /* the server's SETTINGS, by us */

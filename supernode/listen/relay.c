@@ -148,6 +148,8 @@ static enum step receive_in(struct relay *relay, size_t *n_out)
 	*n_out = (size_t)n;
 	relay->received += *n_out;
 	relay->unanswered += *n_out;
+	if (relay->linger_end_ms)
+		linger(relay);
 	relay->guard.why = relay->options.ops->judge(relay->options.arg);
 	return relay->guard.why ? STEP_CUT : STEP_MORE;
 }
@@ -277,6 +279,7 @@ static void begin_dropping(struct relay *relay)
 {
 	stream_finish(relay->options.stream);
 	way_clear(&relay->in);
+	relay_set_queue(relay, QUEUE_NONE);
 	relay->dropping = true;
 	linger(relay);
 	drop(relay);
@@ -371,8 +374,6 @@ void relay_free(struct relay *relay)
 {
 	if (!relay)
 		return;
-	if (relay->relays->lent == relay)
-		relays_lend(relay->relays, NULL);
 	relay_set_queue(relay, QUEUE_NONE);
 	relay_set_again(relay, false);
 	relay_set_stalled(relay, false);

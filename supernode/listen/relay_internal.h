@@ -52,7 +52,6 @@ struct relays {
 	int64_t timer_ms;       /* it is set for */
 	int64_t held_ms;        /* the next look at the queues */
 	int64_t full_ms;        /* since when streams wait and get no place; 0: none does */
-	struct relay *lent;     /* it may have more than there is room for; NULL: none may */
 	LIST_HEAD(, relay) all; /* the newest first */
 	struct relay_list queues[QUEUES];
 	unsigned n[QUEUES];
@@ -72,9 +71,6 @@ void relay_set_queue(struct relay *relay, enum queue queue);
 void relay_set_again(struct relay *relay, bool again);
 /* The peer takes nothing (again, something), from now on. */
 void relay_set_stalled(struct relay *relay, bool stalled);
-
-/* This relay alone may open streams although all places are taken. NULL: none may. */
-void relays_lend(struct relays *relays, struct relay *relay);
 
 /* Of those that have a guard. */
 unsigned relays_count_held(const struct relays *relays);

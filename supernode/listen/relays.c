@@ -160,22 +160,13 @@ struct relay *relays_find_busiest_held(const struct relays *relays)
 	return find_most(relays, new_streams);
 }
 
-void relays_lend(struct relays *relays, struct relay *relay)
-{
-	if (relays->lent)
-		relays->lent->guard.lent = false;
-	relays->lent = relay;
-	if (relay)
-		relay->guard.lent = true;
-}
-
 /* Of those that wait for a place and have some, the relay that has most, of the address that has
  * least. NULL: none has any, or more are taken than there are. */
 static struct relay *find_debtor(const struct relays *relays)
 {
 	struct relay *debtor = NULL, *at;
 
-	if (relays->lent || relays->pool.open > relays->pool.streams_max)
+	if (relays->pool.lent || relays->pool.open > relays->pool.streams_max)
 		return NULL;
 	weigh(relays, open_streams, clock_now_ms());
 	TAILQ_FOREACH(at, &relays->queues[QUEUE_POOL], held_link)
@@ -201,19 +192,17 @@ static void make_room(struct relays *relays, int64_t now_ms)
 	const bool full = relays->pool.open >= relays->pool.streams_max;
 	struct relay *debtor, *most;
 
-	if (!full)
-		relays_lend(relays, NULL);
 	if (!full || TAILQ_EMPTY(&relays->queues[QUEUE_POOL])) {
 		relays->full_ms = 0;
 		return;
 	}
 	if (!relays->full_ms)
 		relays->full_ms = now_ms;
-	if (now_ms < relays->full_ms + (relays->lent ? LENT_MS : FULL_MS))
+	if (now_ms < relays->full_ms + (relays->pool.lent ? LENT_MS : FULL_MS))
 		return;
 	relays->full_ms = now_ms;
 	debtor = find_debtor(relays);
-	relays_lend(relays, debtor);
+	relays->pool.lent = debtor ? &debtor->guard : NULL;
 	if (debtor) {
 		relay_work(debtor);
 		return;
@@ -255,10 +244,17 @@ static void serve_again(struct relays *relays)
 	}
 }
 
+/* A peer that is held back has not had its time after the end of one side. */
+static bool has_lingered(const struct relay *relay, int64_t now_ms)
+{
+	return relay->queue != QUEUE_PLAIN && relay->linger_end_ms &&
+	       now_ms >= relay->linger_end_ms;
+}
+
 static bool has_stalled_long(const struct relay *relay, int64_t now_ms)
 {
 	return now_ms >= clock_after(relay->stalled_ms, RELAY_STALL_MS) ||
-	       (relay->linger_end_ms && now_ms >= relay->linger_end_ms) ||
+	       has_lingered(relay, now_ms) ||
 	       (relay->server_ended_ms &&
 		       now_ms >= clock_after(relay->server_ended_ms, RELAY_FLUSH_MS));
 }

@@ -58,3 +58,15 @@ void share_drop(struct share *share)
 	LIST_REMOVE(share, link);
 	free(share);
 }
+
+unsigned shares_most(const struct shares *shares)
+{
+	unsigned most = 0;
+	const struct share *share;
+
+	for (size_t i = 0; i < SHARE_BUCKETS; i++)
+		LIST_FOREACH(share, &shares->buckets[i], link)
+	if (share->connections > most)
+		most = share->connections;
+	return most;
+}

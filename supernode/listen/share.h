@@ -32,4 +32,7 @@ struct shares {
 struct share *share_take(struct shares *shares, const struct sockaddr_storage *address, uid_t user);
 void share_drop(struct share *share); /* NULL is fine */
 
+/* The connections of the address that has most. */
+unsigned shares_most(const struct shares *shares);
+
 #endif

@@ -45,12 +45,22 @@ static struct coming *find_anonymous(struct contents *contents)
 	return NULL;
 }
 
-static size_t count_waiting(const struct contents *contents, bool anonymous)
+static size_t count_waiting(const struct contents *contents)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < contents->n; i++)
-		n += !contents->v[i].receiving && (!anonymous || !contents->v[i].token);
+		n += !contents->v[i].receiving;
+	return n;
+}
+
+/* Count the contents of this token (0: of anonymous callers) that are being received, or wait. */
+static size_t count_of(const struct contents *contents, uint64_t token, bool receiving)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < contents->n; i++)
+		n += contents->v[i].token == token && contents->v[i].receiving == receiving;
 	return n;
 }
 
@@ -111,16 +121,24 @@ static struct coming *find_over(struct contents *contents)
 
 /* ---- who is next ---- */
 
+/* Find the content that waits whose token has fewest places; among equals the first. */
 static struct coming *find_next(struct contents *contents)
 {
-	bool anonymous = find_anonymous(contents) != NULL;
+	struct coming *next = NULL;
+	size_t of_next = 0;
 
-	if (contents->taken >= CONTENTS_MAX)
-		return NULL;
-	for (size_t i = 0; i < contents->n; i++)
-		if (!contents->v[i].receiving && (contents->v[i].token || !anonymous))
-			return &contents->v[i];
-	return NULL;
+	for (size_t i = 0; contents->taken < CONTENTS_MAX && i < contents->n; i++) {
+		struct coming *at = &contents->v[i];
+		const size_t has = count_of(contents, at->token, true);
+
+		if (at->receiving || has >= (at->token ? CONTENTS_TOKEN_MAX : 1))
+			continue;
+		if (!next || has < of_next) {
+			next = at;
+			of_next = has;
+		}
+	}
+	return next;
 }
 
 static void anonymous_begin(struct contents *contents, const struct request *request)
@@ -176,7 +194,7 @@ static void anonymous_late(void *arg)
 	struct contents *contents = arg;
 	struct coming *anonymous = find_anonymous(contents);
 	uint64_t bytes = guests_received(contents->admission->guests, anonymous->request->peer);
-	bool others_wait = count_waiting(contents, true) > 0;
+	bool others_wait = count_of(contents, 0, false) > 0;
 
 	if (bytes != contents->anonymous_bytes &&
 		!(others_wait && clock_now_ms() >= contents->anonymous_end_ms)) {
@@ -191,25 +209,63 @@ static void anonymous_late(void *arg)
 
 /* ---- what others call ---- */
 
-static bool is_full(const struct contents *contents, const struct message *message)
+static void refuse_full(struct contents *contents, struct request *request)
 {
-	return count_waiting(contents, false) == CONTENTS_QUEUE_MAX ||
-	       (!message && count_waiting(contents, true) == CONTENTS_ANONYMOUS_MAX);
+	refuse(contents->admission, request, OUTCOME_RESOURCE_EXHAUSTED,
+		"too many contents are waiting to be received");
+}
+
+/* Find the newest content that waits of the token that has most in the queue. */
+static struct coming *find_crowd(struct contents *contents, size_t *of_it_out)
+{
+	struct coming *crowd = NULL;
+
+	*of_it_out = 0;
+	for (size_t i = 0; i < contents->n; i++) {
+		struct coming *at = &contents->v[i];
+		const size_t waiting = count_of(contents, at->token, false);
+
+		if (!at->receiving && waiting >= *of_it_out) {
+			crowd = at;
+			*of_it_out = waiting;
+		}
+	}
+	return crowd;
+}
+
+/* May one more wait of this token (0: of an anonymous caller)? In a full queue a token that has
+ * more makes room. */
+static bool make_room(struct contents *contents, uint64_t token)
+{
+	const size_t waiting = count_of(contents, token, false);
+	struct coming *crowd;
+	size_t of_crowd;
+
+	if (!token && waiting == CONTENTS_ANONYMOUS_MAX)
+		return false;
+	if (count_waiting(contents) < CONTENTS_QUEUE_MAX)
+		return true;
+	crowd = find_crowd(contents, &of_crowd);
+	if (!token || of_crowd <= waiting + 1)
+		return false;
+	refuse_full(contents, give_up(contents, crowd));
+	return true;
 }
 
 void contents_admit(
 	struct contents *contents, struct request *request, const struct message *message)
 {
-	if (is_full(contents, message)) {
-		refuse(contents->admission, request, OUTCOME_RESOURCE_EXHAUSTED,
-			"too many contents are waiting to be received");
+	const uint64_t token = message ? node_message_token(message) : 0;
+
+	if (!make_room(contents, token)) {
+		refuse_full(contents, request);
 		return;
 	}
 	request_on_cancel(request, cancelled, contents);
 	guests_busy(contents->admission->guests, request->peer, 1);
 	contents->v[contents->n++] = (struct coming){
 		.request = request,
-		.token = message ? node_message_token(message) : 0,
+		.token = token,
 		.form = message ? node_message_form(message) : MESSAGE_INLINE,
 	};
 	contents_sweep(contents);

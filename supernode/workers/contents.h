@@ -16,6 +16,13 @@
 #define CONTENT_BYTES      (6 << 20)
 #define CONTENTS_MAX       (CONTENTS_BYTES / CONTENT_BYTES)
 #define CONTENTS_QUEUE_MAX 64 /* that wait; further ones: RESOURCE_EXHAUSTED */
+/*
+ * So many of one token are received at a time: of the other places one is left for an anonymous
+ * caller and one for another token. Workers of 1.20 - 1.22 send eight at once, ours four, others
+ * two. A place that becomes free goes to the token that has fewest; when the queue is full, the
+ * token that has most in it makes room.
+ */
+#define CONTENTS_TOKEN_MAX 3
 
 /* Contents of anonymous callers, which have shown no token, are received one at a time; so many may
  * wait. */

@@ -66,6 +66,12 @@ static struct guest *guest_find(const struct guests *guests, const struct peer *
 	return connection ? guest_of(connection) : NULL;
 }
 
+static void guest_touch(struct guest *guest)
+{
+	guest->used_ms = clock_now_ms();
+	connection_touch(&guest->connection);
+}
+
 /* ---- the tokens of a connection ---- */
 
 static bool token_lives(const struct guests *guests, uint64_t token)
@@ -81,17 +87,21 @@ static bool is_host(const struct guests *guests, const struct guest *guest)
 
 bool guests_held(const struct guests *guests, uint64_t token)
 {
-	for (struct connection *at = door_connections(guests->door); at; at = at->next)
-		if (held_tokens_find(&guest_of(at)->held, token))
-			return true;
+	struct connection *at;
+
+	TAILQ_FOREACH(at, door_connections(guests->door), link)
+	if (held_tokens_find(&guest_of(at)->held, token))
+		return true;
 	return false;
 }
 
 /* Guests that claimed a token for the worker that now shows it hold it no more. */
 static void release_claims(const struct guests *guests, uint64_t token)
 {
-	for (struct connection *at = door_connections(guests->door); at; at = at->next)
-		held_tokens_release_claim(&guest_of(at)->held, token);
+	struct connection *at;
+
+	TAILQ_FOREACH(at, door_connections(guests->door), link)
+	held_tokens_release_claim(&guest_of(at)->held, token);
 }
 
 /* ---- complaints ---- */
@@ -163,6 +173,24 @@ static void tell_cut(const struct guests *guests, const struct guest *guest)
 	}
 }
 
+/* Other connections that hold a token of this one are its worker's, too: those whose process is not
+ * known yet have it from this one. */
+static void leave_process(const struct guests *guests, const struct guest *guest)
+{
+	struct connection *at;
+
+	if (guest->process < 0)
+		return;
+	TAILQ_FOREACH(at, door_connections(guests->door), link)
+	{
+		struct guest *other = guest_of(at);
+
+		for (size_t i = 0; i < guest->held.n && other->process < 0; i++)
+			if (held_tokens_find(&other->held, guest->held.v[i].token))
+				other->process = process_dup(guest->process);
+	}
+}
+
 /* Who is at the other end of a connection, which may have ended meanwhile. */
 static void process_looked(
 	void *arg, const struct peer *peer, int process, const struct held_tokens *held)
@@ -171,8 +199,11 @@ static void process_looked(
 	auto_(close_at_exit) int owned = process;
 	struct guest *guest = guest_find(guests, peer);
 
-	if (guest)
+	if (guest && process >= 0) {
+		log_debug(guests->log, "worker API: %s: the peer's process is known", peer->text);
+		close_fd(&guest->process);
 		guest->process = take_fd(&owned);
+	}
 	for (size_t i = 0; i < held->n && process >= 0 && guests->served; i++)
 		guests->ops->found(guests->arg, held->v[i].token, process_dup(process));
 }
@@ -187,8 +218,10 @@ static void guest_ended(void *arg, struct connection *connection, bool by_peer)
 	if (guests->served && by_peer && !guest->calls)
 		log_debug(guests->log, "worker API: %s: the connection ended without a call",
 			connection->peer.text);
-	if (guests->served && guests->ops->cut)
+	if (guests->served && guests->ops->cut) {
+		leave_process(guests, guest);
 		tell_cut(guests, guest);
+	}
 	if (!process_looks_keep(guests->looks, &connection->peer, &guest->held))
 		held_tokens_done(&guest->held);
 	close_fd(&guest->process);
@@ -228,33 +261,22 @@ static bool is_idle(const struct guests *guests, const struct guest *guest)
 	return !guest->busy && !is_host(guests, guest);
 }
 
-/* Is it rather a than b that ends for a new one? The address that has most connections goes before
- * the others, then the one that is idle longer. */
-static bool goes_first(const struct guest *a, const struct guest *b)
+static bool connection_is_idle(const void *arg, const struct connection *connection)
 {
-	const unsigned of_a = a->connection.share->connections;
-	const unsigned of_b = b->connection.share->connections;
-
-	return of_a > of_b || (of_a == of_b && a->used_ms <= b->used_ms);
+	return is_idle(arg, container_of(connection, struct guest, connection));
 }
 
-/* End one that is idle, if not all are of use (the list begins with the newest). */
+/* End one that is idle, if not all are of use. */
 static void guests_crowded(void *arg)
 {
 	struct guests *guests = arg;
-	struct guest *oldest = NULL;
+	struct connection *idle = door_find_idle(guests->door, connection_is_idle);
 
-	for (struct connection *at = door_connections(guests->door); at; at = at->next) {
-		struct guest *guest = guest_of(at);
-
-		if (is_idle(guests, guest) && (!oldest || goes_first(guest, oldest)))
-			oldest = guest;
-	}
-	if (!oldest)
+	if (!idle)
 		return;
-	guests_complain(guests, &oldest->connection.peer,
-		"too many connections: the one idle longest is closed");
-	connection_end(&oldest->connection);
+	guests_complain(
+		guests, &idle->peer, "too many connections: the one idle longest is closed");
+	connection_end(idle);
 }
 
 /* The bytes until now may be of the token that has just ended, and some more of it follow. */
@@ -324,10 +346,10 @@ static void guests_sweep(void *arg)
 	int64_t now = clock_now_ms();
 	struct connection *next;
 
-	for (struct connection *at = door_connections(guests->door); at; at = next) {
+	for (struct connection *at = TAILQ_FIRST(door_connections(guests->door)); at; at = next) {
 		const struct guest *guest = guest_of(at);
 
-		next = at->next;
+		next = TAILQ_NEXT(at, link);
 		if (!at->front_end)
 			continue;
 		if (is_idle(guests, guest) && now >= clock_after(guest->used_ms, GUESTS_IDLE_MS))
@@ -427,7 +449,7 @@ void guests_used(struct guests *guests, const struct peer *peer)
 
 	if (!guest)
 		return;
-	guest->used_ms = clock_now_ms();
+	guest_touch(guest);
 	if (guest->calls++ == 0)
 		guest->first_ms = guest->used_ms;
 }
@@ -492,7 +514,7 @@ void guests_busy(struct guests *guests, const struct peer *peer, int change)
 	if (!guest)
 		return;
 	guest->busy += change;
-	guest->used_ms = clock_now_ms();
+	guest_touch(guest);
 	if (guest->calls == 1)
 		guest->first_ms = guest->used_ms;
 }

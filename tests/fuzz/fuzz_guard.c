@@ -105,7 +105,8 @@ void fuzz(const uint8_t *data, size_t len)
 		n = n < len - at ? n : len - at;
 		for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
 			runs[i].now_ms += 50 * (what >> 2);
-			runs[i].guard.lent ^= what >> 2 == LEND;
+			if (what >> 2 == LEND)
+				runs[i].pool.lent = runs[i].pool.lent ? NULL : &runs[i].guard;
 			if (what & 2)
 				guard_trust(&runs[i].guard, !runs[i].guard.trusted);
 			on = feed(&runs[i], what & 1, data + at, n);
@@ -118,5 +119,6 @@ void fuzz(const uint8_t *data, size_t len)
 		guard_done(&runs[i].guard);
 		CHECK(runs[i].pool.waiting == 0);
 		CHECK(runs[i].pool.open == 0);
+		CHECK(!runs[i].pool.lent);
 	}
 }

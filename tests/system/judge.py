@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -187,6 +188,13 @@ def at_work(judge, node, file, **order):
     message = judge.send(node, "sit", file=str(file), seconds=1000, **order)
     wait_until(file.exists, "the app is at work", 60)
     return message, [int(pid) for pid in file.read_text(encoding="utf-8").split()]
+
+
+def wait_known(node):
+    """The node has found out which process the first worker is that has come to it, some milliseconds
+    after the worker's first call: from then on it notices its end at once."""
+    came = node.wait_log(r"worker came: from=(\S+)").group(1)
+    node.wait_log(rf"worker API: {re.escape(came)}: the peer's process is known", 20)
 
 
 def at_its_end(judge, node, folder):

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from judge import at_work, serves
+from judge import at_work, serves, wait_known
 from newest import newest_federation
 from test_failures import FAILED
 
@@ -310,6 +310,7 @@ def test_flowers_worker_killed(flowers, tmp_path):
     """Its launcher, which claimed the message, runs on: the node notices the worker's end itself."""
     superexec = flowers.start()
     message, pids = at_work(flowers.judge, flowers.id, tmp_path / "at-work")
+    wait_known(flowers.guarded.node)
     os.kill(pids[0], signal.SIGKILL)
     reply = flowers.judge.reply(message)
     assert reply["code"] == 8 and "process has ended" in reply["reason"], reply

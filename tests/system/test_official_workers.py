@@ -8,7 +8,7 @@ import signal
 import pytest
 from federation import release
 from federation.processes import free_ports
-from judge import at_work, serves
+from judge import at_work, serves, wait_known
 from kit.relay import Relay
 from test_isolation import ENDED, FAILED
 from test_releases import check, run, use
@@ -85,10 +85,11 @@ def test_worker_killed(federation, tmp_path, version, record_property):
     use(federation, version, record_property)
     federation.expect(FAILED, ENDED, WAITS)
     federation.start_superlink()
-    come(federation, federation.release)
+    started, _ = come(federation, federation.release)
     judge = federation.judge()
     (node,) = judge.nodes(1)
     message, pids = at_work(judge, node, tmp_path / "at-work")
+    wait_known(started)
     os.kill(pids[0], signal.SIGKILL)
     reply = judge.reply(message, 30)
     assert reply["code"] == 8 and "process has ended" in reply["reason"], reply

@@ -10,7 +10,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-#define PLACES 3
+#define PLACES 4
 
 /* A server that knows connections by one word. */
 struct server {
@@ -92,7 +92,7 @@ static void on_crowded(void *arg)
 	assert_ptr_equal(arg, &rig);
 	rig.crowded++;
 	if (rig.makes_room)
-		connection_end(door_connections(rig.door));
+		connection_end(TAILQ_FIRST(door_connections(rig.door)));
 }
 
 static void on_unserved(
@@ -172,17 +172,26 @@ static int teardown(void **state)
 /* kit_loop_until() for the loop of the test. */
 #define run_until(condition) kit_loop_until(rig.loop, condition)
 
-static int dial(void)
+/* Connect from 127.0.0.(host). */
+static int dial_from(uint32_t host)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct sockaddr_in own = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~0xffu) | host)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	address.sin_port =
 		htons((uint16_t)strtoul(strrchr(door_address(rig.door), ':') + 1, NULL, 10));
 	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&own, sizeof own), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
 	return fd;
+}
+
+static int dial(void)
+{
+	return dial_from(1);
 }
 
 static void say(int fd, const char *words)
@@ -323,6 +332,47 @@ static void too_many_connections_ask_the_owner_for_room(void **state)
 		close(fds[i]);
 }
 
+static unsigned busy; /* the number of the visit that is not idle */
+
+static bool is_idle(const void *arg, const struct connection *connection)
+{
+	assert_ptr_equal(arg, &rig);
+	return container_of(connection, struct visit, connection)->number != busy;
+}
+
+/* The number of the visit that goes first. */
+static unsigned goes_first(void)
+{
+	return container_of(door_find_idle(rig.door, is_idle), struct visit, connection)->number;
+}
+
+static void of_the_address_that_has_most_the_one_idle_longest_goes_first(void **state)
+{
+	int fds[4];
+
+	busy = 0;
+	assert_null(door_find_idle(rig.door, is_idle));
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		fds[i] = dial_from(i == 1 || i == 3 ? 2 : 1);
+		run_until(rig.begun == i + 1);
+	}
+	/* Both addresses have two. */
+	assert_int_equal(goes_first(), 1);
+	connection_touch(door_find_idle(rig.door, is_idle));
+	assert_int_equal(goes_first(), 2);
+	busy = 2;
+	assert_int_equal(goes_first(), 3);
+	connection_end(door_find_idle(rig.door, is_idle));
+	/* The second address has two, one of which is not idle. */
+	assert_int_equal(goes_first(), 4);
+	busy = 4;
+	assert_int_equal(goes_first(), 2);
+	connection_end(door_find_idle(rig.door, is_idle));
+	assert_int_equal(goes_first(), 1);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -335,6 +385,7 @@ int main(void)
 		TEST(what_the_owner_condemns_is_cut_off),
 		TEST(what_has_sent_too_much_at_first_is_not_served),
 		TEST(too_many_connections_ask_the_owner_for_room),
+		TEST(of_the_address_that_has_most_the_one_idle_longest_goes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -400,12 +400,12 @@ static void one_may_have_more_than_there_is_room_for(void **state)
 		assert_int_equal(open_all(&others[i], 1, 16), 0);
 	}
 	begin(&debtor, 16);
-	debtor.lent = true;
+	rig.pool.lent = &debtor;
 	assert_int_equal(open_all(&debtor, 1, 15), 0);
-	debtor.lent = false;
+	rig.pool.lent = NULL;
 	put(&rig.in, 10, HEADERS, WHOLE, 31);
 	assert_int_equal(said(&debtor), GUARD_HOLD);
-	debtor.lent = true;
+	rig.pool.lent = &debtor;
 	put(&rig.in, 10, HEADERS, WHOLE, 31);
 	put(&rig.in, 10, HEADERS, WHOLE, 33);
 	assert_int_equal(said(&debtor), GUARD_HOLD);

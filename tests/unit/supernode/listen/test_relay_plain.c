@@ -347,6 +347,48 @@ static void the_end_of_one_that_waits_is_seen(void **state)
 	run_until(rig.ended);
 }
 
+/* What the relay has read of it has gone to the server, and the rest waits behind that. */
+static void the_rest_of_one_that_waits_is_not_lost(void **state)
+{
+	const size_t sent = fill();
+	size_t read;
+
+	assert_int_equal(shutdown(rig.peer, SHUT_WR), 0);
+	for (int i = 0; i < 8; i++)
+		loop_step(rig.loop, 0);
+	rig.waits = true;
+	read = (size_t)relay_received(rig.relay);
+	assert_true(read < sent);
+	assert_int_equal(take(read), read);
+	for (int i = 0; i < 8; i++) {
+		kit_clock_pass(RELAY_LINGER_MS);
+		loop_step(rig.loop, 10);
+	}
+	assert_int_equal(rig.ended, 0);
+	rig.waits = false;
+	kit_clock_pass(100);
+	assert_int_equal(take(SIZE_MAX), sent - read);
+	assert_true(relay_is_half_closed(rig.relay));
+	kit_clock_pass(RELAY_LINGER_MS + 1000);
+	run_until(rig.ended);
+}
+
+/* The server may refuse what it has until then: nobody waits any more. */
+static void one_that_waits_and_is_refused_is_not_kept(void **state)
+{
+	say(rig.peer, "head");
+	hear(rig.server, "head", false);
+	rig.waits = true;
+	say(rig.peer, "body");
+	for (int i = 0; i < 8; i++)
+		loop_step(rig.loop, 0);
+	say(rig.server, "refused");
+	close_fd(&rig.server);
+	hear(rig.peer, "refused", true);
+	kit_clock_pass(RELAY_LINGER_MS + 1000);
+	run_until(rig.ended);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -364,6 +406,8 @@ int main(void)
 		TEST(a_peer_that_stays_is_left),
 		TEST(a_peer_may_have_to_wait),
 		TEST(the_end_of_one_that_waits_is_seen),
+		TEST(the_rest_of_one_that_waits_is_not_lost),
+		TEST(one_that_waits_and_is_refused_is_not_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

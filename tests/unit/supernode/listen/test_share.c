@@ -74,12 +74,32 @@ static void shares_live_as_long_as_their_connections(void **state)
 		assert_true(LIST_EMPTY(&shares.buckets[i]));
 }
 
+static void the_address_that_has_most(void **state)
+{
+	struct shares shares = {0};
+	struct share *taken[3];
+
+	assert_int_equal(shares_most(&shares), 0);
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+		struct sockaddr_storage address = at(i == 1 ? "10.0.0.2" : "10.0.0.1");
+
+		taken[i] = share_take(&shares, &address, 0);
+	}
+	assert_int_equal(shares_most(&shares), 2);
+	share_drop(taken[0]);
+	assert_int_equal(shares_most(&shares), 1);
+	share_drop(taken[1]);
+	share_drop(taken[2]);
+	assert_int_equal(shares_most(&shares), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_address_has_one_share),
 		cmocka_unit_test(an_address_of_ipv6_is_a_network),
 		cmocka_unit_test(shares_live_as_long_as_their_connections),
+		cmocka_unit_test(the_address_that_has_most),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,6 +261,36 @@ static void a_connection_may_end_while_its_process_is_looked_for(void **state)
 	assert_int_equal(rig->found, -1);
 }
 
+/* A worker has two connections, and one of them is not known yet when it ends. */
+static void one_connection_of_a_worker_is_enough(void **state)
+{
+	struct job waits = {.run = gate_run, .done = nothing_done};
+	const struct peer first = {.connection = 1}, second = {.connection = 2};
+	pid_t known = process_connected();
+	pid_t other = process_connected();
+	struct pollfd ended = {.events = POLLIN};
+
+	rig->live = 7;
+	assert_int_equal(guests_hold(rig->guests, &first, 7, NULL), 0);
+	jobs_done();
+	assert_return_code(pipe2(gate, O_CLOEXEC), errno);
+	assert_int_equal(loop_job(rig->loop, &waits), 0);
+	assert_int_equal(guests_hold(rig->guests, &second, 7, NULL), 0);
+	assert_return_code(kill(known, SIGKILL), errno);
+	run_until(guests_count(rig->guests) == 1);
+	assert_return_code(kill(other, SIGKILL), errno);
+	run_until(rig->cut.times == 1);
+	assert_true(rig->cut.process >= 0);
+	ended.fd = rig->cut.process;
+	assert_int_equal(poll(&ended, 1, KIT_WAIT_MS), 1);
+	assert_int_equal(waitpid(known, NULL, 0), known);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	close(gate[1]);
+	jobs_done();
+	close(gate[0]);
+	run_until(guests_count(rig->guests) == 0);
+}
+
 static void pass_to(int64_t start_ms, double minutes)
 {
 	kit_clock_pass(start_ms + (int64_t)(minutes * 60000) - clock_now_ms());
@@ -355,6 +385,7 @@ int main(void)
 		CUTTING(the_process_of_the_peer_is_told_with_its_token),
 		CUTTING(a_claim_ends_when_the_worker_shows_the_token),
 		CUTTING(a_connection_may_end_while_its_process_is_looked_for),
+		CUTTING(one_connection_of_a_worker_is_enough),
 		CUTTING(nothing_is_told_when_the_server_has_ended),
 	};
 

@@ -192,15 +192,15 @@ static void outputs_that_nothing_waits_for_are_received_no_more(void **state)
 static void the_holders_outputs_wait_for_their_turn(void **state)
 {
 	auto_(instruction_inputs_done) struct instruction_inputs inputs = {0};
-	struct call calls[CONTENTS_MAX + 1];
+	struct call calls[CONTENTS_TOKEN_MAX + 1];
 
 	worker_comes(&inputs);
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		call_make(&calls[i], "PushClientAppOutputs");
-	assert_true(calls[CONTENTS_MAX - 1].admitted);
-	assert_false(calls[CONTENTS_MAX].admitted);
+	assert_true(calls[CONTENTS_TOKEN_MAX - 1].admitted);
+	assert_false(calls[CONTENTS_TOKEN_MAX].admitted);
 	request_cancelled(&calls[0].request);
-	assert_true(calls[CONTENTS_MAX].admitted);
+	assert_true(calls[CONTENTS_TOKEN_MAX].admitted);
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
 		if (!calls[i].finished)
 			request_cancelled(&calls[i].request);

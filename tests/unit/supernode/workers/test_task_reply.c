@@ -256,7 +256,7 @@ static void a_part_of_a_token_attends_nothing(void **state)
 
 static void contents_wait_for_their_turn(void **state)
 {
-	enum { MAX = CONTENTS_MAX };
+	enum { MAX = CONTENTS_TOKEN_MAX };
 	const struct metadata metadata = metadata_of("", true);
 	auto_(task_pushed_done) struct task_pushed pushed = {0};
 	auto_(made_done) struct made made;
@@ -305,7 +305,7 @@ static void contents_end_with_their_token(void **state)
 	contents_sweep(rig.admission.contents);
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
 		assert_true(calls[i].finished);
-		assert_int_equal(calls[i].admitted, i < CONTENTS_MAX);
+		assert_int_equal(calls[i].admitted, i < CONTENTS_TOKEN_MAX);
 		assert_int_equal(calls[i].outcome, OUTCOME_UNAUTHENTICATED);
 		call_done(&calls[i]);
 	}
