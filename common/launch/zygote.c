@@ -21,16 +21,13 @@
 #include "common/launch/end.h"
 #include "common/launch/memory_pressure.h"
 #include "common/launch/zygote_child.h"
+#include "common/launch/zygote_imports.h"
 #include "common/launch/zygote_socket.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define ZYGOTE_FAILURES 3     /* without an app that it has run; then there is none any more */
-#define ZYGOTE_REFUSED  16    /* packages that are left out; then nothing more is learnt */
-#define ZYGOTE_NAMES    16384 /* bytes of the names that a fresh one is told */
-#define ZYGOTE_DEPENDS  65536 /* bytes of what it depends on */
+#define ZYGOTE_FAILURES 3 /* without an app that it has run; then there is none any more */
 
 enum zygote_state {
 	ZYGOTE_NONE,    /* or it is ending */
@@ -41,10 +38,9 @@ enum zygote_state {
 struct zygote {
 	struct agent *agent;
 	enum zygote_state state;
-	bool off;     /* there will be none any more */
-	bool dropped; /* its end is our wish */
-	bool again;   /* start another one when it has gone */
-	bool learns;
+	bool off;      /* there will be none any more */
+	bool dropped;  /* its end is our wish */
+	bool again;    /* start another one when it has gone */
 	bool learning; /* what it imports now was learnt since its start */
 	char *python;  /* the interpreter; NULL: no app of Python has run */
 	struct process *process;
@@ -55,10 +51,7 @@ struct zygote {
 	unsigned asked;                   /* imports that it has not answered */
 	unsigned failures;
 	struct zygote_child *next; /* forked ahead; NULL: none */
-	struct text learned;       /* names, a line each */
-	struct text refused;       /* packages as lines "-NAME" */
-	unsigned n_refused;
-	struct text depends; /* lines "NANOSECONDS PATH" */
+	struct zygote_imports imports;
 };
 
 static void control_close(struct zygote *zygote)
@@ -116,10 +109,8 @@ static void zygote_fail(struct zygote *zygote, const char *what)
 /* What apps have had it import may be why it is no use. */
 static void learning_failed(struct zygote *zygote)
 {
-	if (!zygote->learning)
-		return;
-	zygote->learns = false;
-	text_done(&zygote->learned);
+	if (zygote->learning)
+		zygote_imports_unlearn(&zygote->imports);
 }
 
 static void zygote_late(void *arg)
@@ -149,36 +140,6 @@ static void memory_short(void *arg)
 
 	log_info(zygote->agent->log, "zygote: memory is short, not kept");
 	zygote_drop(zygote);
-}
-
-/* ---- what it depends on ---- */
-
-static bool file_changed(const char *line)
-{
-	struct stat st = {.st_size = 0};
-	char *path;
-	long long then = strtoll(line, &path, 10), now;
-
-	if (*path++ != ' ')
-		return true;
-	/* A directory that is not there has the time 0. */
-	now = stat(path, &st) < 0 ? 0
-				  : (long long)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-	return now != then;
-}
-
-/* Were packages installed, replaced or removed since it has imported them? */
-static bool depends_changed(const struct zygote *zygote)
-{
-	auto_(free_at_exit) char *lines =
-		text_dup(zygote->depends.data ? zygote->depends.data : "", zygote->depends.len);
-	char *rest = lines;
-	const char *line;
-
-	while (rest && (line = strsep(&rest, "\n")))
-		if (*line && file_changed(line))
-			return true;
-	return !lines;
 }
 
 /* ---- forks ---- */
@@ -237,57 +198,13 @@ static int zygote_import(struct zygote *zygote, const char *names, size_t len)
 
 void zygote_learn(struct zygote *zygote, const char *names)
 {
-	static const char letters[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.\n";
-	size_t len = strlen(names);
-
-	if (!zygote->learns || zygote->state == ZYGOTE_NONE || strspn(names, letters) != len)
+	if (zygote->state == ZYGOTE_NONE || !zygote_imports_accept(&zygote->imports, names))
 		return;
 	/* A message that comes meanwhile has a fork without them. */
 	fork_ahead(zygote);
 	/* Else it is told again after a later message. */
-	if (zygote_import(zygote, names, len) == 0)
+	if (zygote_import(zygote, names, strlen(names)) == 0)
 		zygote->learning = true;
-}
-
-static bool module_is_package(const char *line, const char *package)
-{
-	size_t len = strcspn(line, ".\n");
-
-	return len == strlen(package) && strncmp(line, package, len) == 0;
-}
-
-/* Remove what lies in the package from what was learnt. */
-static void learned_forget(struct zygote *zygote, const char *package)
-{
-	auto_(text_done) struct text kept = {0};
-	const char *line = zygote->learned.data;
-
-	while (line && *line) {
-		size_t len = strcspn(line, "\n") + 1;
-
-		if (!module_is_package(line, package))
-			(void)text_add(&kept, line, len);
-		line += len;
-	}
-	text_done(&zygote->learned);
-	zygote->learned = kept;
-	kept = (struct text){0};
-}
-
-/* Have fresh ones leave it out. Was it not left out already? */
-static bool refuse(struct zygote *zygote, const char *package)
-{
-	char line[160];
-
-	snprintf(line, sizeof line, "-%s\n", package);
-	if (zygote->refused.data && strstr(zygote->refused.data, line))
-		return false;
-	if (text_add(&zygote->refused, line, strlen(line)))
-		return false;
-	if (++zygote->n_refused >= ZYGOTE_REFUSED)
-		zygote->learns = false;
-	return true;
 }
 
 /* M: "MODULE\nWHY". It ends by itself. */
@@ -298,13 +215,12 @@ static void take_misfit(struct zygote *zygote, char *text)
 
 	snprintf(package, sizeof package, "%.*s", (int)strcspn(module, "."), module);
 	/* Another one would be told the same. */
-	if (!refuse(zygote, package)) {
+	if (!zygote_imports_refuse(&zygote->imports, package)) {
 		zygote_fail(zygote, "it imports a module that it was to leave out");
 		return;
 	}
 	log_info(zygote->agent->log, "zygote: the module %s is not imported ahead: %s", module,
 		text ? text : "");
-	learned_forget(zygote, package);
 	zygote_drop(zygote);
 	zygote->again = true;
 }
@@ -313,12 +229,8 @@ static void take_ready(struct zygote *zygote, char *text)
 {
 	const char *line;
 
-	while ((line = strsep(&text, "\n"))) {
-		if (strncmp(line, "N ", 2) == 0 && zygote->learned.len < ZYGOTE_NAMES)
-			(void)text_printf(&zygote->learned, "%s\n", line + 2);
-		else if (strncmp(line, "F ", 2) == 0 && zygote->depends.len < ZYGOTE_DEPENDS)
-			(void)text_printf(&zygote->depends, "%s\n", line + 2);
-	}
+	while ((line = strsep(&text, "\n")))
+		zygote_imports_take(&zygote->imports, line);
 	if (!zygote->asked || --zygote->asked)
 		return;
 	timer_set(zygote->late, CLOCK_NEVER);
@@ -425,28 +337,6 @@ static int zygote_launch(struct zygote *zygote, int theirs, struct reason *why)
 	return r;
 }
 
-/* It goes by them in this order: what it is to leave out comes first. */
-static int names_fill(struct text *names, const struct zygote *zygote)
-{
-	int r = 0;
-
-	if (zygote->refused.len)
-		r = text_add(names, zygote->refused.data, zygote->refused.len);
-	for (const char *const *each = zygote->agent->options->preload.v; r == 0 && *each; each++) {
-		const char *name = *each;
-
-		while (r == 0 && *name) {
-			size_t len = strcspn(name, ",");
-
-			r = text_printf(names, "+%.*s\n", (int)len, name);
-			name += len + (name[len] == ',');
-		}
-	}
-	if (r == 0 && zygote->learned.len)
-		r = text_add(names, zygote->learned.data, zygote->learned.len);
-	return r;
-}
-
 static void zygote_start(struct zygote *zygote)
 {
 	auto_(text_done) struct text names = {0};
@@ -460,9 +350,7 @@ static void zygote_start(struct zygote *zygote)
 	zygote->dropped = false;
 	zygote->learning = false;
 	zygote->asked = 0;
-	r = names_fill(&names, zygote);
-	text_done(&zygote->learned);
-	text_done(&zygote->depends);
+	r = zygote_imports_begin(&zygote->imports, &zygote->agent->options->preload, &names);
 	if (r == 0)
 		r = zygote_socket_open(&zygote->control, &theirs);
 	if (r == 0) {
@@ -497,7 +385,7 @@ int zygote_new(struct agent *agent, struct zygote **out)
 	zygote->agent = agent;
 	zygote->control = -1;
 	/* In the strict cage each run has a home of its own, which modules may have looked for. */
-	zygote->learns = sandbox_kind(agent->sandbox) != SANDBOX_STRICT;
+	zygote->imports.learns = sandbox_kind(agent->sandbox) != SANDBOX_STRICT;
 	zygote->late = timer_new(agent->loop, zygote_late, zygote);
 	zygote->idle = timer_new(agent->loop, zygote_idle, zygote);
 	if (!zygote->late || !zygote->idle) {
@@ -516,9 +404,7 @@ void zygote_free(struct zygote *zygote)
 	memory_pressure_free(zygote->pressure);
 	timer_free(zygote->late);
 	timer_free(zygote->idle);
-	text_done(&zygote->learned);
-	text_done(&zygote->refused);
-	text_done(&zygote->depends);
+	zygote_imports_done(&zygote->imports);
 	free(zygote->python);
 	free(zygote);
 }
@@ -551,7 +437,7 @@ int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, con
 	if (zygote->off)
 		return reason_code(why, -ENOENT, "there is no zygote any more");
 	if (zygote->process && !zygote->dropped && zygote->state != ZYGOTE_NONE &&
-		zygote->depends.len && depends_changed(zygote)) {
+		zygote_imports_changed(&zygote->imports)) {
 		zygote_drop(zygote);
 		return reason_code(
 			why, -ESTALE, "packages have changed since the zygote imported them");
