@@ -8,6 +8,7 @@
 #include "common/launch/sandbox.h"
 #include "common/launch/zygote.h"
 #include "common/launch/zygote_child.h"
+#include "common/launch/zygote_runs.h"
 
 #include <errno.h>
 #include <string.h>
@@ -57,7 +58,11 @@ int agent_new(
 	r = fork_server_new(agent, &agent->fork_server);
 	if (r < 0)
 		return r;
-	r = wants_zygote(agent, options) ? zygote_new(agent, &agent->zygote) : 0;
+	if (wants_zygote(agent, options)) {
+		r = zygote_new(agent, &agent->zygote);
+		if (r == 0)
+			r = zygote_runs_new(agent, &agent->runs);
+	}
 	if (r < 0)
 		return r;
 	*out = take_pointer(&agent);
@@ -70,6 +75,7 @@ void agent_free(struct agent *agent)
 		return;
 	process_set_free(agent->set);
 	zygote_child_free_all(agent);
+	zygote_runs_free(agent->runs);
 	zygote_free(agent->zygote);
 	fork_server_free(agent->fork_server);
 	while (!LIST_EMPTY(&agent->workers))

@@ -10,6 +10,7 @@
 #include "common/launch/python.h"
 #include "common/launch/sandbox.h"
 #include "common/launch/zygote.h"
+#include "common/launch/zygote_runs.h"
 
 #include <errno.h>
 #include <string.h>
@@ -67,6 +68,7 @@ static int cage_make(const struct agent *agent, const struct control_app *app,
 			.file = program->native.file,
 			.bridge = agent->paths->bridge,
 			.host = agent->paths->host,
+			.start = agent->runs ? agent->paths->start : NULL,
 			.writable = dependencies_folder(agent->dependencies),
 			.run_id = app->run_id},
 		out, why);
@@ -120,6 +122,7 @@ static bool start_by_zygote(struct agent *agent, const struct app_process_spec *
 	const char *python, const struct app_start *start, struct sandbox_cage *cage)
 {
 	struct reason why = {.text = ""};
+	struct zygote *of_run;
 
 	if (!agent->zygote || !wanted->later)
 		return false;
@@ -129,6 +132,13 @@ static bool start_by_zygote(struct agent *agent, const struct app_process_spec *
 			wanted->name);
 		return false;
 	}
+	of_run = zygote_runs_find(agent->runs, wanted->app, python, cage);
+	if (of_run && zygote_use(of_run, wanted, python, start, cage, &why) == 0)
+		return true;
+	if (of_run)
+		log_debug(agent->log, "%s: not from the zygote of its run: %s", wanted->name,
+			why.text);
+	why.text[0] = '\0';
 	if (zygote_use(agent->zygote, wanted, python, start, cage, &why) == 0)
 		return true;
 	log_debug(agent->log, "%s: started plainly: %s", wanted->name, why.text);

@@ -51,7 +51,9 @@ struct sandbox_app {
 	const char *interpreter;   /* its Python; NULL: it is native */
 	const char *file;          /* a native app's; else NULL */
 	const char *bridge, *host; /* as in launch_paths */
-	const char *writable;      /* one more directory that it may write to; NULL: none */
+	const char *start;    /* the same, where a process in the cage may have to execute it, with
+				 flwr-cage.so beside it; else NULL */
+	const char *writable; /* one more directory that it may write to; NULL: none */
 	uint64_t run_id;
 };
 

@@ -16,6 +16,7 @@
 #include "common/launch/end.h"
 #include "common/launch/fork_server.h"
 #include "common/launch/zygote.h"
+#include "common/launch/zygote_runs.h"
 
 /* Messages that follow each other so soon leave no time for a start between them. */
 #define SPARE_SOON_MS 1000
@@ -98,8 +99,10 @@ void spare_message_ended(struct agent *agent)
 {
 	agent->message_end_ms = clock_now_ms();
 	spare_start(agent);
-	if (agent->zygote)
-		zygote_message_ended(agent->zygote);
+	if (!agent->zygote)
+		return;
+	zygote_message_ended(agent->zygote);
+	zygote_runs_message_ended(agent->runs);
 }
 
 void spare_ended(
@@ -118,6 +121,8 @@ void agent_stop_spare(struct agent *agent)
 	agent->warm_idle_ms = 0;
 	fork_server_drop(agent->fork_server);
 	spare_drop(agent);
-	if (agent->zygote)
-		zygote_stop(agent->zygote);
+	if (!agent->zygote)
+		return;
+	zygote_stop(agent->zygote);
+	zygote_runs_stop(agent->runs);
 }

@@ -32,6 +32,8 @@ struct worker_process *begin(
 	struct keeper *keeper, const char *name, uint64_t behaviour, struct seen *seen);
 /* A message whose app says what it is, and ends with 0. */
 void message(struct rig *rig, struct keeper *keeper, const char *name);
+/* The same with another behaviour. */
+void message_of(struct rig *rig, struct keeper *keeper, const char *name, uint64_t behaviour);
 /* Did that message's app say so? */
 bool said(struct rig *rig, const char *name, const char *what);
 bool was_forked(struct rig *rig, const char *name);
