@@ -309,3 +309,14 @@ def test_process_isolation(federation, tmp_path):
     clientapp.signal(signal.SIGTERM)
     assert clientapp.wait(30) == 0
     federation.wait_gone([zygote])
+
+
+def test_example_itself(lab):
+    """With the ServerApp that belongs to it."""
+    lab.start_superlink()
+    lab.start_node()
+    run = lab.run(EXAMPLE, "rounds=3")
+    log = lab.follow_run(run)
+    assert lab.wait_run(run) == "finished:completed"
+    said = log.wait_log(r"round 3: sum (\S+), process \d+, loaded by \d+")
+    assert float(said.group(1)) == sum(range(3_000_000))
