@@ -6,6 +6,7 @@
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
 #include "common/launch/sandbox.h"
+#include "common/launch/spare_app.h"
 #include "common/launch/zygote.h"
 #include "common/launch/zygote_child.h"
 #include "common/launch/zygote_runs.h"
@@ -62,6 +63,8 @@ int agent_new(
 		r = zygote_new(agent, &agent->zygote);
 		if (r == 0)
 			r = zygote_runs_new(agent, &agent->runs);
+		if (r == 0)
+			r = spare_apps_new(agent, &agent->spare_apps);
 	}
 	if (r < 0)
 		return r;
@@ -76,6 +79,7 @@ void agent_free(struct agent *agent)
 	process_set_free(agent->set);
 	zygote_child_free_all(agent);
 	zygote_runs_free(agent->runs);
+	spare_apps_free(agent->spare_apps);
 	zygote_free(agent->zygote);
 	fork_server_free(agent->fork_server);
 	while (!LIST_EMPTY(&agent->workers))

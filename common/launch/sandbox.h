@@ -78,5 +78,7 @@ int sandbox_cage(struct sandbox *sandbox, const struct sandbox_app *app, struct 
 int sandbox_zygote(struct sandbox *sandbox, const char *interpreter, struct sandbox_cage *out,
 	struct reason *why);
 void sandbox_cage_done(struct sandbox_cage *cage);
+/* Can a process in the one reach what it can in the other? */
+bool sandbox_cage_same(const struct sandbox_cage *a, const struct sandbox_cage *b);
 
 #endif

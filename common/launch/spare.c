@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/launch/end.h"
 #include "common/launch/fork_server.h"
+#include "common/launch/spare_app.h"
 #include "common/launch/zygote.h"
 #include "common/launch/zygote_runs.h"
 
@@ -36,6 +37,8 @@ void spare_idle(void *arg)
 	struct agent *agent = arg;
 
 	fork_server_drop(agent->fork_server);
+	if (agent->spare_apps)
+		spare_apps_drop(agent->spare_apps);
 	if (!agent->spare)
 		return;
 	log_debug(agent->log, "spare worker pid=%d: no message for a while, not kept",
@@ -103,6 +106,7 @@ void spare_message_ended(struct agent *agent)
 		return;
 	zygote_message_ended(agent->zygote);
 	zygote_runs_message_ended(agent->runs);
+	spare_apps_message_ended(agent->spare_apps);
 }
 
 void spare_ended(
@@ -125,4 +129,5 @@ void agent_stop_spare(struct agent *agent)
 		return;
 	zygote_stop(agent->zygote);
 	zygote_runs_stop(agent->runs);
+	spare_apps_drop(agent->spare_apps);
 }

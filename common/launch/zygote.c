@@ -567,6 +567,11 @@ void zygote_stop(struct zygote *zygote)
 	zygote_drop(zygote);
 }
 
+bool zygote_is_off(const struct zygote *zygote)
+{
+	return zygote->off;
+}
+
 bool zygote_is_over(const struct zygote *zygote)
 {
 	return zygote->state == ZYGOTE_NONE;

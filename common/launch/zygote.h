@@ -52,6 +52,8 @@ int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, con
 void zygote_message_ended(struct zygote *zygote);
 /* This program is stopping, or the run has no use for it: end it, and start none any more. */
 void zygote_stop(struct zygote *zygote);
+/* Will there be none any more? */
+bool zygote_is_off(const struct zygote *zygote);
 /* Was it ended, whether its process is gone or not? */
 bool zygote_is_over(const struct zygote *zygote);
 

@@ -145,25 +145,19 @@ static struct run_zygote *run_live(struct zygote_runs *runs, uint64_t id)
 	return NULL;
 }
 
-/* Both may be NULL. */
-static bool same(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* Would a message of this app get the same as what runs in that zygote? */
 static bool run_serves(const struct run_zygote *run, const char *dir, const char *python,
 	const struct sandbox_cage *cage)
 {
-	return same(run->app.dir, dir) && same(run->app.python, python) &&
-	       same(run->app.cage.description, cage->description) &&
-	       same(run->app.cage.directory, cage->directory);
+	return strcmp(run->app.dir, dir) == 0 && strcmp(run->app.python, python) == 0 &&
+	       sandbox_cage_same(&run->app.cage, cage);
 }
 
 struct zygote *zygote_runs_find(struct zygote_runs *runs, const struct control_app *app,
 	const char *python, const struct sandbox_cage *cage)
 {
-	struct run_zygote *run = app && app->run_id ? run_live(runs, app->run_id) : NULL;
+	bool known = app && app->run_id && app->dir;
+	struct run_zygote *run = known ? run_live(runs, app->run_id) : NULL;
 
 	if (!run)
 		return NULL;

@@ -25,6 +25,8 @@ static const char bridge[] =
 	"ahead = fork.preloaded.result if fork and fork.preloaded else None\n"
 	"sock.send(f'pid={os.getpid()} parent={parent} fractions={has} fork={bool(fork)} user={user}. ahead={ahead}.'.encode())\n"
 	"import fractions\n"
+	"if not fork and 'waits' in globals():\n"
+	"    sock.recv(1)\n"
 	"if fork:\n"
 	"    fork.replied()\n";
 

@@ -21,7 +21,8 @@ struct keeper {
 	struct agent *agent;
 };
 
-/* load: lines of Python that define load(), and come before the bridge's. */
+/* load: lines of Python that define load(), and come before the bridge's; waits: an app that is
+ * started plainly ends when its socket does. */
 void keeper_init(struct keeper *keeper, struct rig *rig, const char *load);
 /* installs: apps may install dependencies. */
 void keeper_init_with(struct keeper *keeper, struct rig *rig, const char *load, bool installs);
