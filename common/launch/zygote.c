@@ -262,7 +262,7 @@ static void take_ready(struct zygote *zygote, char *text)
 
 	while ((line = strsep(&text, "\n")))
 		zygote_imports_take(&zygote->imports, line);
-	if (!zygote->asked || --zygote->asked)
+	if (--zygote->asked)
 		return;
 	timer_set(zygote->late, CLOCK_NEVER);
 	zygote->state = ZYGOTE_READY;
@@ -284,7 +284,7 @@ static bool control_read(struct zygote *zygote)
 
 	if (r == -EAGAIN)
 		return false;
-	if (r == 'R') {
+	if (r == 'R' && zygote->asked) {
 		take_ready(zygote, text);
 	} else if (r == 'M' && !zygote->app) {
 		take_misfit(zygote, text);

@@ -22,6 +22,7 @@
 static const char tells[] = PRELOADS("return os.getpid()");
 static const char hangs[] = PRELOADS("os.read(os.pipe()[0], 1)");
 static const char no_word[] = PRELOADS("sock.send(b'Zx')");
+static const char two_words[] = PRELOADS("sock.send(b'R')");
 
 /* Messages of the run until one has told of flwr_preload(): without a cage its worker says which
  * app it is for only when another one has told before. */
@@ -105,12 +106,11 @@ static void one_that_hangs_is_given_up(void **state)
 }
 
 /* It is an app's process, and may say anything. */
-static void one_that_says_what_it_may_not_say_is_given_up(void **state)
+static void says_wrong(struct rig *rig, const char *load)
 {
-	struct rig *rig = *state;
 	struct keeper keeper;
 
-	tell(rig, &keeper, no_word);
+	tell(rig, &keeper, load);
 	rig_until_log(rig,
 		"WARN  test: run 100: flwr_preload() of lab/robot cannot be used ahead: \"it says what it may not say\"");
 	message_of(rig, &keeper, "4", RUN);
@@ -119,6 +119,16 @@ static void one_that_says_what_it_may_not_say_is_given_up(void **state)
 	assert_int_equal(rig_log_count(rig, "zygote of run 100: started"), 1);
 	assert_int_equal(rig_log_count(rig, "WARN"), 1);
 	keeper_free(&keeper);
+}
+
+static void one_that_says_what_it_may_not_say_is_given_up(void **state)
+{
+	says_wrong(*state, no_word);
+}
+
+static void one_that_answers_twice_is_given_up(void **state)
+{
+	says_wrong(*state, two_words);
 }
 
 static void one_that_does_not_fork_is_given_up(void **state)
@@ -256,6 +266,7 @@ int main(void)
 		TEST(the_messages_of_a_run_share_it),
 		TEST(one_that_hangs_is_given_up),
 		TEST(one_that_says_what_it_may_not_say_is_given_up),
+		TEST(one_that_answers_twice_is_given_up),
 		TEST(one_that_does_not_fork_is_given_up),
 		TEST(one_is_given_back_when_memory_is_short),
 		TEST(another_run_takes_its_place),
