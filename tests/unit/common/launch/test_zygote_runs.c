@@ -1,5 +1,6 @@
 #include "zygote_rig.h"
 
+#include "common/base/cleanup.h"
 #include "common/launch/agent_internal.h"
 
 #include <signal.h>
@@ -24,11 +25,73 @@ static const char hangs[] = PRELOADS("os.read(os.pipe()[0], 1)");
 static const char no_word[] = PRELOADS("sock.send(b'Zx')");
 static const char two_words[] = PRELOADS("sock.send(b'R')");
 
+/* ---- control groups ---- */
+
+static char members[64];     /* the file of each group's members; "": apps have no group */
+static unsigned made, freed; /* groups */
+static pid_t added[16];
+static size_t n_added;
+
+int __real_app_limits_init(
+	struct limits *limits, uid_t uid, struct app_limits *out, struct reason *why);
+int __wrap_app_limits_init(
+	struct limits *limits, uid_t uid, struct app_limits *out, struct reason *why);
+const char *__wrap_group_procs(const struct group *group);
+int __wrap_group_add(const struct group *group, pid_t pid);
+uint64_t __wrap_group_memory_kills(const struct group *group);
+uint64_t __wrap_group_pid_refusals(const struct group *group);
+void __wrap_group_free(struct group *group);
+
+int __wrap_app_limits_init(
+	struct limits *limits, uid_t uid, struct app_limits *out, struct reason *why)
+{
+	int r = __real_app_limits_init(limits, uid, out, why);
+
+	if (members[0]) {
+		made++;
+		out->group = (struct group *)members;
+	}
+	return r;
+}
+
+const char *__wrap_group_procs(const struct group *group)
+{
+	assert_ptr_equal(group, members);
+	return members;
+}
+
+int __wrap_group_add(const struct group *group, pid_t pid)
+{
+	assert_ptr_equal(group, members);
+	assert_true(n_added < ARRAY_LEN(added));
+	added[n_added++] = pid;
+	return 0;
+}
+
+uint64_t __wrap_group_memory_kills(const struct group *group)
+{
+	assert_ptr_equal(group, members);
+	return 0;
+}
+
+uint64_t __wrap_group_pid_refusals(const struct group *group)
+{
+	assert_ptr_equal(group, members);
+	return 0;
+}
+
+void __wrap_group_free(struct group *group)
+{
+	if (group)
+		freed++;
+}
+
+/* ---- messages ---- */
+
 /* Messages of the run until one has told of flwr_preload(): without a cage its worker says which
  * app it is for only when another one has told before. */
-static void tell(struct rig *rig, struct keeper *keeper, const char *load)
+static void tell_on(struct rig *rig, struct keeper *keeper)
 {
-	keeper_init(keeper, rig, load);
 	message_of(rig, keeper, "1", RUN);
 	until_forks(rig, 1);
 	message_of(rig, keeper, "2", RUN);
@@ -37,6 +100,12 @@ static void tell(struct rig *rig, struct keeper *keeper, const char *load)
 	message_of(rig, keeper, "3", RUN);
 	assert_int_equal(rig_log_count(rig, "apps have names"), 1);
 	rig_until_log(rig, "zygote of run 100: started");
+}
+
+static void tell(struct rig *rig, struct keeper *keeper, const char *load)
+{
+	keeper_init(keeper, rig, load);
+	tell_on(rig, keeper);
 }
 
 static void until_ahead(struct rig *rig, const char *run)
@@ -242,6 +311,36 @@ static void another_app_gets_nothing_of_it(void **state)
 	keeper_free(&keeper);
 }
 
+/* What was a process of the app until it executed flwr-app-start has the limits of the message,
+ * too; what the zygote of all apps forks was none. */
+static void its_forks_go_into_the_group_of_their_message(void **state)
+{
+	const struct app_bounds bounds = {.mask = 022};
+	struct rig *rig = *state;
+	struct keeper keeper;
+	int child;
+
+	script_new(members, "");
+	made = freed = 0;
+	n_added = 0;
+	keeper_init(&keeper, rig, tells);
+	keeper.agent->bounds = &bounds;
+	tell_on(rig, &keeper);
+	assert_int_equal(made, 4); /* of three messages, and of the zygote of the run */
+	assert_int_equal(n_added, 2);
+	until_ahead(rig, "100");
+	child = last_of(rig, "fork of the zygote: forked pid=");
+	message_of(rig, &keeper, "4", RUN);
+	assert_true(from_run(rig, "4", run_zygote(rig)));
+	assert_int_equal(n_added, 4);
+	assert_int_equal(added[2], child);
+	assert_int_not_equal(added[3], child);
+	keeper_free(&keeper);
+	assert_int_equal(freed, made);
+	unlink(members);
+	members[0] = '\0';
+}
+
 static void a_program_that_stops_has_none(void **state)
 {
 	struct rig *rig = *state;
@@ -272,6 +371,7 @@ int main(void)
 		TEST(another_run_takes_its_place),
 		TEST(two_have_room_for_two),
 		TEST(another_app_gets_nothing_of_it),
+		TEST(its_forks_go_into_the_group_of_their_message),
 		TEST(a_program_that_stops_has_none),
 	};
 
