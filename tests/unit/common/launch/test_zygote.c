@@ -249,7 +249,8 @@ static void without_one_there_is_a_spare_python(void **state)
 	spare = last_of(rig, "spare Python: started pid=");
 	agent_stop_spare(keeper.agent);
 	kit_loop_until(rig->loop, !pid_exists(spare));
-	assert_int_equal(rig_log_count(rig, "WARN"), 1);
+	/* An app may take longer to its end than it is given here. */
+	assert_int_equal(rig_log_count(rig, "WARN  test: zygote: "), 1);
 	keeper_free(&keeper);
 }
 
