@@ -132,6 +132,12 @@ int cage_apply(const char *description)
 	return r < 0 ? r : cage_close(description, r == 0);
 }
 
+int cage_again(void)
+{
+	/* All is granted that the cage around it grants. */
+	return cage_landlock("", true);
+}
+
 bool cage_mounts_open(void)
 {
 	return cage_mounts_begin(false) == 0;

@@ -6,8 +6,10 @@
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
 #include "common/launch/sandbox.h"
+#include "common/launch/spare_app.h"
 #include "common/launch/zygote.h"
 #include "common/launch/zygote_child.h"
+#include "common/launch/zygote_runs.h"
 
 #include <errno.h>
 #include <string.h>
@@ -57,7 +59,13 @@ int agent_new(
 	r = fork_server_new(agent, &agent->fork_server);
 	if (r < 0)
 		return r;
-	r = wants_zygote(agent, options) ? zygote_new(agent, &agent->zygote) : 0;
+	if (wants_zygote(agent, options)) {
+		r = zygote_new(agent, &agent->zygote);
+		if (r == 0)
+			r = zygote_runs_new(agent, &agent->runs);
+		if (r == 0)
+			r = spare_apps_new(agent, &agent->spare_apps);
+	}
 	if (r < 0)
 		return r;
 	*out = take_pointer(&agent);
@@ -70,6 +78,8 @@ void agent_free(struct agent *agent)
 		return;
 	process_set_free(agent->set);
 	zygote_child_free_all(agent);
+	zygote_runs_free(agent->runs);
+	spare_apps_free(agent->spare_apps);
 	zygote_free(agent->zygote);
 	fork_server_free(agent->fork_server);
 	while (!LIST_EMPTY(&agent->workers))

@@ -30,6 +30,9 @@ struct agent {
 	/* What forks apps of Python, by zygote.c, and its forks, by zygote_child.c. */
 	struct zygote *zygote; /* NULL: each starts a Python of its own */
 	LIST_HEAD(, zygote_child) zygote_children;
+	struct zygote_runs *runs;      /* those of runs; NULL as zygote */
+	struct spare_apps *spare_apps; /* where it can fork none; NULL as zygote */
+	bool names_apps; /* some app has flwr_preload(): a worker has to say which it is for */
 };
 
 /* Free it, whatever state it is in; its processes are not touched. */

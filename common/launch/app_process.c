@@ -9,7 +9,9 @@
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
 #include "common/launch/sandbox.h"
+#include "common/launch/spare_app.h"
 #include "common/launch/zygote.h"
+#include "common/launch/zygote_runs.h"
 
 #include <errno.h>
 #include <string.h>
@@ -67,6 +69,7 @@ static int cage_make(const struct agent *agent, const struct control_app *app,
 			.file = program->native.file,
 			.bridge = agent->paths->bridge,
 			.host = agent->paths->host,
+			.start = agent->runs ? agent->paths->start : NULL,
 			.writable = dependencies_folder(agent->dependencies),
 			.run_id = app->run_id},
 		out, why);
@@ -115,24 +118,63 @@ static void tell_failed(struct agent *agent, const char *name, int r, const stru
 			strerror(-r));
 }
 
-/* Is it on its way, by the zygote? Then it has the cage. */
-static bool start_by_zygote(struct agent *agent, const struct app_process_spec *wanted,
-	const char *python, const struct app_start *start, struct sandbox_cage *cage)
+int app_process_start_ahead(struct agent *agent, const struct app_process_spec *wanted,
+	const char *python, struct sandbox_cage *cage_out, struct app_process *out,
+	struct reason *why)
 {
-	struct reason why = {.text = ""};
+	/* Its limits and its lease are a message's. */
+	const struct app_program program = {.kind = APP_START_PYTHON, .python = (char *)python};
+	auto_(sandbox_cage_done) struct sandbox_cage cage = {.description = NULL};
+	auto_(app_start_done) struct app_start start = {.zygote = NULL};
+	int r = cage_make(agent, wanted->app, &program, &cage, why);
 
-	if (!agent->zygote || !wanted->later)
-		return false;
+	if (r == 0)
+		r = app_start_fill(&start, agent, &program, wanted, &cage);
+	if (r == 0)
+		r = start_plainly(agent, wanted, &start, false, out, why);
+	if (r)
+		return r;
+	*cage_out = cage;
+	cage = (struct sandbox_cage){.description = NULL};
+	return 0;
+}
+
+/* Is it on its way, by the zygote? Then it has the cage; else why says why not. */
+static bool start_by_zygote(struct agent *agent, const struct app_process_spec *wanted,
+	const char *python, const struct app_start *start, struct sandbox_cage *cage,
+	struct reason *why)
+{
+	struct zygote *of_run;
+
 	if (wanted->limits && wanted->limits->cpus[0]) {
-		log_debug(agent->log,
-			"%s: started plainly: its CPUs are chosen, and libraries count them when they are imported",
-			wanted->name);
+		reason_set(why,
+			"its CPUs are chosen, and libraries count them when they are imported");
 		return false;
 	}
-	if (zygote_use(agent->zygote, wanted, python, start, cage, &why) == 0)
+	of_run = zygote_runs_find(agent->runs, wanted->app, python, cage);
+	if (of_run && zygote_use(of_run, wanted, python, start, cage, why) == 0)
 		return true;
-	log_debug(agent->log, "%s: started plainly: %s", wanted->name, why.text);
-	return false;
+	if (of_run)
+		log_debug(agent->log, "%s: not from the zygote of its run: %s", wanted->name,
+			why->text);
+	return zygote_use(agent->zygote, wanted, python, start, cage, why) == 0;
+}
+
+/* Does it run in the spare Python now? no_fork: why the zygote has not forked it. */
+static bool start_by_spare(struct agent *agent, const struct app_process_spec *wanted,
+	const char *python, const struct sandbox_cage *cage, struct app_process *out,
+	const struct reason *no_fork)
+{
+	struct reason why = {.text = ""};
+	int r = spare_apps_use(agent->spare_apps, wanted, python, cage, out, &why);
+
+	if (r == 0)
+		log_debug(agent->log, "%s: in a spare Python: %s", wanted->name, no_fork->text);
+	else
+		log_debug(agent->log, "%s: started plainly: %s%s%s", wanted->name, no_fork->text,
+			why.text[0] ? "; " : "", why.text);
+	spare_apps_note(agent->spare_apps, wanted->app, python);
+	return r == 0;
 }
 
 int app_process_start(
@@ -141,8 +183,8 @@ int app_process_start(
 	auto_(app_program_done) struct app_program program = {.kind = APP_START_PYTHON};
 	auto_(sandbox_cage_done) struct sandbox_cage cage = {.description = NULL};
 	auto_(app_start_done) struct app_start start = {.zygote = NULL};
-	struct reason why = {.text = ""}, told = {.text = ""};
-	bool native;
+	struct reason why = {.text = ""}, told = {.text = ""}, no_fork = {.text = ""};
+	bool native, warm;
 	int r = program_find(agent, wanted->app, &program, &why, &told);
 
 	native = program.kind == APP_START_NATIVE;
@@ -150,8 +192,11 @@ int app_process_start(
 		r = cage_make(agent, wanted->app, &program, &cage, &why);
 	if (r == 0)
 		r = app_start_fill(&start, agent, &program, wanted, &cage);
-	if (r == 0 && !native && start_by_zygote(agent, wanted, program.python, &start, &cage))
+	warm = r == 0 && !native && agent->zygote && wanted->later;
+	if (warm && start_by_zygote(agent, wanted, program.python, &start, &cage, &no_fork))
 		return APP_PROCESS_LATER;
+	if (warm && start_by_spare(agent, wanted, program.python, &cage, out, &no_fork))
+		return 0;
 	if (r == 0)
 		r = start_plainly(agent, wanted, &start, native, out, &why);
 	if (r)

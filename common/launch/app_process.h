@@ -40,6 +40,14 @@ int app_process_start(
 void app_process_start_later(struct agent *agent, const struct app_process_spec *wanted,
 	const char *python, const struct sandbox_cage *cage);
 
+/*
+ * Start one plainly, without limits, that waits for its task: wanted->app is what may come. 0: out
+ * and cage_out, in which it is, are the caller's; -errno with a sentence.
+ */
+int app_process_start_ahead(struct agent *agent, const struct app_process_spec *wanted,
+	const char *python, struct sandbox_cage *cage_out, struct app_process *out,
+	struct reason *why);
+
 /* The WARN line of an app that was at its end, its reply taken over, and was cut off. */
 void app_process_tell_cut(
 	struct log *log, const char *name, const char *why, const struct process_end *end);

@@ -51,7 +51,9 @@ struct sandbox_app {
 	const char *interpreter;   /* its Python; NULL: it is native */
 	const char *file;          /* a native app's; else NULL */
 	const char *bridge, *host; /* as in launch_paths */
-	const char *writable;      /* one more directory that it may write to; NULL: none */
+	const char *start;    /* the same, where a process in the cage may have to execute it, with
+				 flwr-cage.so beside it; else NULL */
+	const char *writable; /* one more directory that it may write to; NULL: none */
 	uint64_t run_id;
 };
 
@@ -76,5 +78,7 @@ int sandbox_cage(struct sandbox *sandbox, const struct sandbox_app *app, struct 
 int sandbox_zygote(struct sandbox *sandbox, const char *interpreter, struct sandbox_cage *out,
 	struct reason *why);
 void sandbox_cage_done(struct sandbox_cage *cage);
+/* Can a process in the one reach what it can in the other? */
+bool sandbox_cage_same(const struct sandbox_cage *a, const struct sandbox_cage *b);
 
 #endif

@@ -254,6 +254,17 @@ int sandbox_zygote(struct sandbox *sandbox, const char *interpreter, struct sand
 	return 0;
 }
 
+/* Both may be NULL. */
+static bool same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool sandbox_cage_same(const struct sandbox_cage *a, const struct sandbox_cage *b)
+{
+	return same(a->description, b->description) && same(a->directory, b->directory);
+}
+
 void sandbox_cage_done(struct sandbox_cage *cage)
 {
 	free(cage->description);

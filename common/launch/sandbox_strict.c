@@ -114,6 +114,21 @@ static int grant_python(struct text *rules, const char *interpreter)
 	return r;
 }
 
+/* What the zygote of a run executes and loads. */
+static int grant_start(struct text *rules, const char *start)
+{
+	auto_(free_at_exit) char *dir = NULL;
+	auto_(free_at_exit) char *cage = NULL;
+	int r;
+
+	if (!start)
+		return 0;
+	dir = above(start, 1);
+	cage = dir ? path_join(dir, "flwr-cage.so") : NULL;
+	r = grant_real(rules, "read", start);
+	return r ? r : grant_real(rules, "read", cage);
+}
+
 /* Our own files that an app process needs. */
 static int grant_ours(struct text *rules, const struct sandbox_app *app)
 {
@@ -126,7 +141,9 @@ static int grant_ours(struct text *rules, const struct sandbox_app *app)
 
 	if (app->interpreter) {
 		r = grant_real(rules, "read", links);
-		return r || !files ? r : sandbox_rule(rules, "read", files);
+		if (r == 0 && files)
+			r = sandbox_rule(rules, "read", files);
+		return r ? r : grant_start(rules, app->start);
 	}
 	r = grant_real(rules, "read", app->host);
 	if (r == 0)

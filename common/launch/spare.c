@@ -15,7 +15,9 @@
 #include "common/base/clock.h"
 #include "common/launch/end.h"
 #include "common/launch/fork_server.h"
+#include "common/launch/spare_app.h"
 #include "common/launch/zygote.h"
+#include "common/launch/zygote_runs.h"
 
 /* Messages that follow each other so soon leave no time for a start between them. */
 #define SPARE_SOON_MS 1000
@@ -35,6 +37,8 @@ void spare_idle(void *arg)
 	struct agent *agent = arg;
 
 	fork_server_drop(agent->fork_server);
+	if (agent->spare_apps)
+		spare_apps_drop(agent->spare_apps);
 	if (!agent->spare)
 		return;
 	log_debug(agent->log, "spare worker pid=%d: no message for a while, not kept",
@@ -98,8 +102,11 @@ void spare_message_ended(struct agent *agent)
 {
 	agent->message_end_ms = clock_now_ms();
 	spare_start(agent);
-	if (agent->zygote)
-		zygote_message_ended(agent->zygote);
+	if (!agent->zygote)
+		return;
+	zygote_message_ended(agent->zygote);
+	zygote_runs_message_ended(agent->runs);
+	spare_apps_message_ended(agent->spare_apps);
 }
 
 void spare_ended(
@@ -118,6 +125,9 @@ void agent_stop_spare(struct agent *agent)
 	agent->warm_idle_ms = 0;
 	fork_server_drop(agent->fork_server);
 	spare_drop(agent);
-	if (agent->zygote)
-		zygote_stop(agent->zygote);
+	if (!agent->zygote)
+		return;
+	zygote_stop(agent->zygote);
+	zygote_runs_stop(agent->runs);
+	spare_apps_drop(agent->spare_apps);
 }

@@ -383,7 +383,8 @@ int worker_process_begin(struct worker_process *worker, const struct worker_proc
 		worker->leases = leases;
 	}
 	/* The cage of an app is made when its process starts. */
-	message.start.names_apps = native_apps_any(worker->agent->options) ||
+	message.start.names_apps = worker->agent->names_apps ||
+				   native_apps_any(worker->agent->options) ||
 				   sandbox_kind(worker->agent->sandbox) != SANDBOX_OFF;
 	r = control_send(worker->control, &message);
 	explicit_bzero(&message, sizeof message);

@@ -11,6 +11,9 @@
  *   is short
  *   it dies, hangs                            the app is started plainly; another one comes after
  *                                             the message, ZYGOTE_FAILURES times in a row
+ *
+ * One of a run imports its app instead, calls flwr_preload(), and is not started again by itself
+ * (zygote_runs.c).
  */
 #include "common/launch/zygote.h"
 
@@ -21,16 +24,16 @@
 #include "common/launch/end.h"
 #include "common/launch/memory_pressure.h"
 #include "common/launch/zygote_child.h"
+#include "common/launch/zygote_imports.h"
+#include "common/launch/zygote_runs.h"
 #include "common/launch/zygote_socket.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define ZYGOTE_FAILURES 3     /* without an app that it has run; then there is none any more */
-#define ZYGOTE_REFUSED  16    /* packages that are left out; then nothing more is learnt */
-#define ZYGOTE_NAMES    16384 /* bytes of the names that a fresh one is told */
-#define ZYGOTE_DEPENDS  65536 /* bytes of what it depends on */
+#define ZYGOTE_FAILURES 3 /* without an app that it has run; then there is none any more */
 
 enum zygote_state {
 	ZYGOTE_NONE,    /* or it is ending */
@@ -40,11 +43,13 @@ enum zygote_state {
 
 struct zygote {
 	struct agent *agent;
+	char name[40];                /* for log lines */
+	const struct zygote_app *app; /* of whose run it is; NULL: of all apps */
+	struct app_limits limits;     /* of a run's */
 	enum zygote_state state;
-	bool off;     /* there will be none any more */
-	bool dropped; /* its end is our wish */
-	bool again;   /* start another one when it has gone */
-	bool learns;
+	bool off;      /* there will be none any more */
+	bool dropped;  /* its end is our wish */
+	bool again;    /* start another one when it has gone */
 	bool learning; /* what it imports now was learnt since its start */
 	char *python;  /* the interpreter; NULL: no app of Python has run */
 	struct process *process;
@@ -55,10 +60,7 @@ struct zygote {
 	unsigned asked;                   /* imports that it has not answered */
 	unsigned failures;
 	struct zygote_child *next; /* forked ahead; NULL: none */
-	struct text learned;       /* names, a line each */
-	struct text refused;       /* packages as lines "-NAME" */
-	unsigned n_refused;
-	struct text depends; /* lines "NANOSECONDS PATH" */
+	struct zygote_imports imports;
 };
 
 static void control_close(struct zygote *zygote)
@@ -94,8 +96,11 @@ static void zygote_drop(struct zygote *zygote)
 
 static void zygote_off(struct zygote *zygote, const char *why)
 {
-	log_warn(zygote->agent->log, "zygote: %s; each app starts a Python of its own from now on",
-		why);
+	if (zygote->app)
+		zygote_runs_failed(zygote->agent->runs, zygote->app, why);
+	else
+		log_warn(zygote->agent->log,
+			"zygote: %s; each app starts a Python of its own from now on", why);
 	zygote->off = true;
 	zygote_drop(zygote);
 }
@@ -106,7 +111,7 @@ static void zygote_fail(struct zygote *zygote, const char *what)
 	if (zygote->state == ZYGOTE_NONE)
 		return;
 	zygote_drop(zygote);
-	if (++zygote->failures >= ZYGOTE_FAILURES)
+	if (zygote->app || ++zygote->failures >= ZYGOTE_FAILURES)
 		zygote_off(zygote, what);
 	else
 		log_warn(zygote->agent->log,
@@ -116,10 +121,8 @@ static void zygote_fail(struct zygote *zygote, const char *what)
 /* What apps have had it import may be why it is no use. */
 static void learning_failed(struct zygote *zygote)
 {
-	if (!zygote->learning)
-		return;
-	zygote->learns = false;
-	text_done(&zygote->learned);
+	if (zygote->learning)
+		zygote_imports_unlearn(&zygote->imports);
 }
 
 static void zygote_late(void *arg)
@@ -127,14 +130,15 @@ static void zygote_late(void *arg)
 	struct zygote *zygote = arg;
 
 	learning_failed(zygote);
-	zygote_fail(zygote, "it does not come to an end with its imports");
+	zygote_fail(zygote, zygote->app ? "it does not come to an end"
+					: "it does not come to an end with its imports");
 }
 
 static void zygote_idle(void *arg)
 {
 	struct zygote *zygote = arg;
 
-	log_debug(zygote->agent->log, "zygote: no message for a while, not kept");
+	log_debug(zygote->agent->log, "%s: no message for a while, not kept", zygote->name);
 	zygote_drop(zygote);
 }
 
@@ -147,38 +151,8 @@ static void memory_short(void *arg)
 {
 	struct zygote *zygote = arg;
 
-	log_info(zygote->agent->log, "zygote: memory is short, not kept");
+	log_info(zygote->agent->log, "%s: memory is short, not kept", zygote->name);
 	zygote_drop(zygote);
-}
-
-/* ---- what it depends on ---- */
-
-static bool file_changed(const char *line)
-{
-	struct stat st = {.st_size = 0};
-	char *path;
-	long long then = strtoll(line, &path, 10), now;
-
-	if (*path++ != ' ')
-		return true;
-	/* A directory that is not there has the time 0. */
-	now = stat(path, &st) < 0 ? 0
-				  : (long long)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-	return now != then;
-}
-
-/* Were packages installed, replaced or removed since it has imported them? */
-static bool depends_changed(const struct zygote *zygote)
-{
-	auto_(free_at_exit) char *lines =
-		text_dup(zygote->depends.data ? zygote->depends.data : "", zygote->depends.len);
-	char *rest = lines;
-	const char *line;
-
-	while (rest && (line = strsep(&rest, "\n")))
-		if (*line && file_changed(line))
-			return true;
-	return !lines;
 }
 
 /* ---- forks ---- */
@@ -187,7 +161,7 @@ static struct zygote_child *zygote_fork(struct zygote *zygote, struct reason *wh
 {
 	struct zygote_child *child = NULL;
 
-	if (zygote_child_new(zygote->agent, zygote->control, &child, why))
+	if (zygote_child_new(zygote->agent, zygote, zygote->control, &child, why))
 		return NULL;
 	return child;
 }
@@ -200,7 +174,7 @@ static void fork_ahead(struct zygote *zygote)
 		return;
 	zygote->next = zygote_fork(zygote, &why);
 	if (!zygote->next)
-		log_debug(zygote->agent->log, "zygote: %s", why.text);
+		log_debug(zygote->agent->log, "%s: %s", zygote->name, why.text);
 }
 
 void zygote_child_lost(
@@ -217,77 +191,51 @@ void zygote_child_lost(
 void zygote_served(struct zygote *zygote)
 {
 	zygote->failures = 0;
+	if (zygote->app)
+		zygote_runs_used(zygote->agent->runs, zygote->app);
 }
 
 /* ---- imports ---- */
 
 /* 0 or -errno. */
-static int zygote_import(struct zygote *zygote, const char *names, size_t len)
+static int zygote_ask(
+	struct zygote *zygote, char letter, const char *text, size_t len, int64_t within_ms)
 {
-	int r = zygote_socket_send(zygote->control, 'I', names, len, NULL, 0);
+	int r = zygote_socket_send(zygote->control, letter, text, len, NULL, 0);
 
 	if (r)
 		return r;
-	log_debug(zygote->agent->log, "zygote pid=%d: imports", (int)process_pid(zygote->process));
+	log_debug(zygote->agent->log, "%s pid=%d: imports", zygote->name,
+		(int)process_pid(zygote->process));
 	zygote->asked++;
 	zygote->state = ZYGOTE_IMPORTS;
-	timer_set(zygote->late, clock_after(clock_now_ms(), ZYGOTE_IMPORT_MS));
+	timer_set(zygote->late, clock_after(clock_now_ms(), within_ms));
 	return 0;
+}
+
+static int zygote_import(struct zygote *zygote, const char *names, size_t len)
+{
+	return zygote_ask(zygote, 'I', names, len, ZYGOTE_IMPORT_MS);
+}
+
+/* Have the zygote of a run load its app, and call flwr_preload(). 0 or -errno. */
+static int zygote_load_app(struct zygote *zygote)
+{
+	auto_(text_done) struct text text = {0};
+	int r = text_printf(&text, "%s\n%s", zygote->app->dir, zygote->app->loaded);
+
+	return r ? r : zygote_ask(zygote, 'A', text.data, text.len, ZYGOTE_PRELOAD_MS);
 }
 
 void zygote_learn(struct zygote *zygote, const char *names)
 {
-	static const char letters[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.\n";
-	size_t len = strlen(names);
-
-	if (!zygote->learns || zygote->state == ZYGOTE_NONE || strspn(names, letters) != len)
+	if (zygote->state == ZYGOTE_NONE || !zygote_imports_accept(&zygote->imports, names))
 		return;
 	/* A message that comes meanwhile has a fork without them. */
 	fork_ahead(zygote);
 	/* Else it is told again after a later message. */
-	if (zygote_import(zygote, names, len) == 0)
+	if (zygote_import(zygote, names, strlen(names)) == 0)
 		zygote->learning = true;
-}
-
-static bool module_is_package(const char *line, const char *package)
-{
-	size_t len = strcspn(line, ".\n");
-
-	return len == strlen(package) && strncmp(line, package, len) == 0;
-}
-
-/* Remove what lies in the package from what was learnt. */
-static void learned_forget(struct zygote *zygote, const char *package)
-{
-	auto_(text_done) struct text kept = {0};
-	const char *line = zygote->learned.data;
-
-	while (line && *line) {
-		size_t len = strcspn(line, "\n") + 1;
-
-		if (!module_is_package(line, package))
-			(void)text_add(&kept, line, len);
-		line += len;
-	}
-	text_done(&zygote->learned);
-	zygote->learned = kept;
-	kept = (struct text){0};
-}
-
-/* Have fresh ones leave it out. Was it not left out already? */
-static bool refuse(struct zygote *zygote, const char *package)
-{
-	char line[160];
-
-	snprintf(line, sizeof line, "-%s\n", package);
-	if (zygote->refused.data && strstr(zygote->refused.data, line))
-		return false;
-	if (text_add(&zygote->refused, line, strlen(line)))
-		return false;
-	if (++zygote->n_refused >= ZYGOTE_REFUSED)
-		zygote->learns = false;
-	return true;
 }
 
 /* M: "MODULE\nWHY". It ends by itself. */
@@ -298,13 +246,12 @@ static void take_misfit(struct zygote *zygote, char *text)
 
 	snprintf(package, sizeof package, "%.*s", (int)strcspn(module, "."), module);
 	/* Another one would be told the same. */
-	if (!refuse(zygote, package)) {
+	if (!zygote_imports_refuse(&zygote->imports, package)) {
 		zygote_fail(zygote, "it imports a module that it was to leave out");
 		return;
 	}
 	log_info(zygote->agent->log, "zygote: the module %s is not imported ahead: %s", module,
 		text ? text : "");
-	learned_forget(zygote, package);
 	zygote_drop(zygote);
 	zygote->again = true;
 }
@@ -313,18 +260,15 @@ static void take_ready(struct zygote *zygote, char *text)
 {
 	const char *line;
 
-	while ((line = strsep(&text, "\n"))) {
-		if (strncmp(line, "N ", 2) == 0 && zygote->learned.len < ZYGOTE_NAMES)
-			(void)text_printf(&zygote->learned, "%s\n", line + 2);
-		else if (strncmp(line, "F ", 2) == 0 && zygote->depends.len < ZYGOTE_DEPENDS)
-			(void)text_printf(&zygote->depends, "%s\n", line + 2);
-	}
-	if (!zygote->asked || --zygote->asked)
+	while ((line = strsep(&text, "\n")))
+		zygote_imports_take(&zygote->imports, line);
+	if (--zygote->asked)
 		return;
 	timer_set(zygote->late, CLOCK_NEVER);
 	zygote->state = ZYGOTE_READY;
 	zygote->learning = false;
-	log_debug(zygote->agent->log, "zygote pid=%d: ready", (int)process_pid(zygote->process));
+	log_debug(zygote->agent->log, "%s pid=%d: ready", zygote->name,
+		(int)process_pid(zygote->process));
 	/* An earlier fork has not what is there now. */
 	next_drop(zygote);
 	fork_ahead(zygote);
@@ -340,9 +284,9 @@ static bool control_read(struct zygote *zygote)
 
 	if (r == -EAGAIN)
 		return false;
-	if (r == 'R') {
+	if (r == 'R' && zygote->asked) {
 		take_ready(zygote, text);
-	} else if (r == 'M') {
+	} else if (r == 'M' && !zygote->app) {
 		take_misfit(zygote, text);
 	} else if (r == 'U') {
 		zygote_off(zygote, text);
@@ -375,7 +319,8 @@ static void zygote_ended(void *arg, struct process *process, const struct proces
 	while (zygote->control >= 0 && control_read(zygote))
 		;
 	if (zygote->dropped) {
-		log_debug(zygote->agent->log, "zygote pid=%d: %s", (int)process_pid(process), how);
+		log_debug(zygote->agent->log, "%s pid=%d: %s", zygote->name,
+			(int)process_pid(process), how);
 		return;
 	}
 	learning_failed(zygote);
@@ -390,20 +335,23 @@ static void zygote_gone(void *arg, struct process *process)
 	(void)process;
 	zygote->process = NULL;
 	zygote->agent->spares--;
-	if (zygote->again)
+	if (zygote->app)
+		zygote_runs_gone(zygote->agent->runs, zygote->app);
+	else if (zygote->again)
 		zygote_start(zygote);
 }
 
 static const struct process_ops zygote_ops = {.ended = zygote_ended, .gone = zygote_gone};
 
-/* Start its process. theirs: the other end of control. 0; -errno with a sentence. */
-static int zygote_launch(struct zygote *zygote, int theirs, struct reason *why)
+/* Start its process with that cage. theirs: the other end of control. 0; -errno with a sentence. */
+static int launch_caged(
+	struct zygote *zygote, const struct sandbox_cage *cage, int theirs, struct reason *why)
 {
 	struct agent *agent = zygote->agent;
 	const struct app_program program = {.kind = APP_START_ZYGOTE, .python = zygote->python};
+	const struct app_process_spec wanted = {.limits = zygote->app ? &zygote->limits : NULL};
 	auto_(app_start_done) struct app_start start = {.zygote = NULL};
-	auto_(sandbox_cage_done) struct sandbox_cage cage = {.description = NULL};
-	struct process_spec spec = {.name = "zygote",
+	struct process_spec spec = {.name = zygote->name,
 		.argv = start.argv,
 		.env = start.env,
 		.env_drop = app_start_drops,
@@ -413,10 +361,8 @@ static int zygote_launch(struct zygote *zygote, int theirs, struct reason *why)
 		.forks = true,
 		.ops = &zygote_ops,
 		.arg = zygote};
-	int r = sandbox_zygote(agent->sandbox, zygote->python, &cage, why);
+	int r = app_start_fill(&start, agent, &program, &wanted, cage);
 
-	if (r == 0)
-		r = app_start_fill(&start, agent, &program, NULL, &cage);
 	spec.env_keep = start.env_keep;
 	if (r == 0)
 		r = process_start(agent->set, &spec, &zygote->process, why);
@@ -425,32 +371,43 @@ static int zygote_launch(struct zygote *zygote, int theirs, struct reason *why)
 	return r;
 }
 
-/* It goes by them in this order: what it is to leave out comes first. */
-static int names_fill(struct text *names, const struct zygote *zygote)
+/* What runs code of an app has the app's cage and limits. */
+static int zygote_launch(struct zygote *zygote, int theirs, struct reason *why)
 {
+	const struct app_bounds *bounds = zygote->agent->bounds;
+	auto_(sandbox_cage_done) struct sandbox_cage cage = {.description = NULL};
 	int r = 0;
 
-	if (zygote->refused.len)
-		r = text_add(names, zygote->refused.data, zygote->refused.len);
-	for (const char *const *each = zygote->agent->options->preload.v; r == 0 && *each; each++) {
-		const char *name = *each;
-
-		while (r == 0 && *name) {
-			size_t len = strcspn(name, ",");
-
-			r = text_printf(names, "+%.*s\n", (int)len, name);
-			name += len + (name[len] == ',');
-		}
+	if (!zygote->app) {
+		r = sandbox_zygote(zygote->agent->sandbox, zygote->python, &cage, why);
+		return r ? r : launch_caged(zygote, &cage, theirs, why);
 	}
-	if (r == 0 && zygote->learned.len)
-		r = text_add(names, zygote->learned.data, zygote->learned.len);
-	return r;
+	if (bounds)
+		r = app_limits_init(bounds->limits, app_bounds_uid(bounds), &zygote->limits, why);
+	return r ? r : launch_caged(zygote, &zygote->app->cage, theirs, why);
+}
+
+/* Start its process, and keep it as long as it is of use. 0; -errno: zygote_drop() is due. */
+static int zygote_open(struct zygote *zygote, struct reason *why)
+{
+	auto_(close_at_exit) int theirs = -1;
+	int r = zygote_socket_open(&zygote->control, &theirs);
+
+	if (r)
+		return r;
+	zygote->watch =
+		watch_new(zygote->agent->loop, zygote->control, WATCH_READ, control_ready, zygote);
+	r = zygote->watch ? zygote_launch(zygote, theirs, why) : -ENOMEM;
+	if (r)
+		return r;
+	idle_set(zygote);
+	zygote->pressure = memory_pressure_new(zygote->agent->loop, memory_short, zygote);
+	return 0;
 }
 
 static void zygote_start(struct zygote *zygote)
 {
 	auto_(text_done) struct text names = {0};
-	auto_(close_at_exit) int theirs = -1;
 	struct reason why = {.text = ""};
 	int r;
 
@@ -460,23 +417,13 @@ static void zygote_start(struct zygote *zygote)
 	zygote->dropped = false;
 	zygote->learning = false;
 	zygote->asked = 0;
-	r = names_fill(&names, zygote);
-	text_done(&zygote->learned);
-	text_done(&zygote->depends);
+	r = zygote_imports_begin(&zygote->imports, &zygote->agent->options->preload, &names);
 	if (r == 0)
-		r = zygote_socket_open(&zygote->control, &theirs);
-	if (r == 0) {
-		zygote->watch = watch_new(
-			zygote->agent->loop, zygote->control, WATCH_READ, control_ready, zygote);
-		r = zygote->watch ? zygote_launch(zygote, theirs, &why) : -ENOMEM;
-	}
+		r = zygote_open(zygote, &why);
 	if (r == 0)
 		r = zygote_import(zygote, names.data, names.len);
-	if (r == 0) {
-		idle_set(zygote);
-		zygote->pressure = memory_pressure_new(zygote->agent->loop, memory_short, zygote);
+	if (r == 0)
 		return;
-	}
 	/* Nothing can be done about it later. */
 	if (r == -EPERM && why.text[0]) {
 		zygote_off(zygote, why.text);
@@ -496,8 +443,9 @@ int zygote_new(struct agent *agent, struct zygote **out)
 		return -ENOMEM;
 	zygote->agent = agent;
 	zygote->control = -1;
+	snprintf(zygote->name, sizeof zygote->name, "zygote");
 	/* In the strict cage each run has a home of its own, which modules may have looked for. */
-	zygote->learns = sandbox_kind(agent->sandbox) != SANDBOX_STRICT;
+	zygote->imports.learns = sandbox_kind(agent->sandbox) != SANDBOX_STRICT;
 	zygote->late = timer_new(agent->loop, zygote_late, zygote);
 	zygote->idle = timer_new(agent->loop, zygote_idle, zygote);
 	if (!zygote->late || !zygote->idle) {
@@ -508,17 +456,42 @@ int zygote_new(struct agent *agent, struct zygote **out)
 	return 0;
 }
 
+static void zygote_free_at_exit(struct zygote **zygote)
+{
+	zygote_free(*zygote);
+}
+
+int zygote_new_of_run(
+	struct agent *agent, const struct zygote_app *app, struct zygote **out, struct reason *why)
+{
+	auto_(zygote_free_at_exit) struct zygote *zygote = NULL;
+	int r = zygote_new(agent, &zygote);
+
+	if (r)
+		return r;
+	zygote->app = app;
+	snprintf(zygote->name, sizeof zygote->name, "zygote of run %" PRIu64, app->run_id);
+	zygote->python = strdup(app->python);
+	r = zygote->python ? zygote_open(zygote, why) : -ENOMEM;
+	/* Its end comes as an event from here on. */
+	if (r == 0 && zygote_load_app(zygote))
+		zygote_off(zygote, "its process cannot be told of the app");
+	if (r == 0)
+		*out = take_pointer(&zygote);
+	return r;
+}
+
 void zygote_free(struct zygote *zygote)
 {
 	if (!zygote)
 		return;
+	zygote_children_disown(zygote->agent, zygote);
+	app_limits_done(&zygote->limits);
 	control_close(zygote);
 	memory_pressure_free(zygote->pressure);
 	timer_free(zygote->late);
 	timer_free(zygote->idle);
-	text_done(&zygote->learned);
-	text_done(&zygote->refused);
-	text_done(&zygote->depends);
+	zygote_imports_done(&zygote->imports);
 	free(zygote->python);
 	free(zygote);
 }
@@ -551,7 +524,7 @@ int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, con
 	if (zygote->off)
 		return reason_code(why, -ENOENT, "there is no zygote any more");
 	if (zygote->process && !zygote->dropped && zygote->state != ZYGOTE_NONE &&
-		zygote->depends.len && depends_changed(zygote)) {
+		zygote_imports_changed(&zygote->imports)) {
 		zygote_drop(zygote);
 		return reason_code(
 			why, -ESTALE, "packages have changed since the zygote imported them");
@@ -575,7 +548,9 @@ int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, con
 
 void zygote_message_ended(struct zygote *zygote)
 {
-	if (zygote->off || !zygote->python)
+	if (zygote->app)
+		fork_ahead(zygote);
+	if (zygote->app || zygote->off || !zygote->python)
 		return;
 	idle_set(zygote);
 	if (!zygote->process)
@@ -590,4 +565,24 @@ void zygote_stop(struct zygote *zygote)
 {
 	zygote->off = true;
 	zygote_drop(zygote);
+}
+
+bool zygote_is_off(const struct zygote *zygote)
+{
+	return zygote->off;
+}
+
+bool zygote_is_over(const struct zygote *zygote)
+{
+	return zygote->state == ZYGOTE_NONE;
+}
+
+void zygote_app_done(struct zygote_app *app)
+{
+	free(app->dir);
+	free(app->name);
+	free(app->python);
+	free(app->loaded);
+	sandbox_cage_done(&app->cage);
+	*app = (struct zygote_app){.dir = NULL};
 }

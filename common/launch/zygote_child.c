@@ -15,6 +15,7 @@
 #include "common/base/text.h"
 #include "common/launch/end.h"
 #include "common/launch/zygote.h"
+#include "common/launch/zygote_runs.h"
 #include "common/launch/zygote_socket.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ enum child_state {
 
 struct zygote_child {
 	struct agent *agent;
+	struct zygote *zygote; /* that forks it; NULL: it is gone */
 	LIST_ENTRY(zygote_child) link;
 	enum child_state state;
 	struct process *process; /* in the set from ADOPTED on */
@@ -42,11 +44,11 @@ struct zygote_child {
 	struct watch *watch;
 	struct timer *late;
 	/* The app. */
-	bool taken;
+	bool taken, of_run, told;
 	struct app_process_spec spec; /* its name is ours; app has no meaning */
-	char *name, *python;
+	char *name;
 	struct text settings;
-	struct sandbox_cage cage;
+	struct zygote_app app;
 	pid_t app_pid;
 	unsigned lessons; /* datagrams with what it has imported */
 	int ours, theirs; /* the app's socketpair */
@@ -67,9 +69,8 @@ static void child_free(struct zygote_child *child)
 	close_fd(&child->ours);
 	close_fd(&child->theirs);
 	text_done(&child->settings);
-	sandbox_cage_done(&child->cage);
+	zygote_app_done(&child->app);
 	free(child->name);
-	free(child->python);
 	free(child);
 }
 
@@ -82,6 +83,15 @@ void zygote_child_free_all(struct agent *agent)
 			process_discard(child->process);
 		child_free(child);
 	}
+}
+
+void zygote_children_disown(struct agent *agent, const struct zygote *zygote)
+{
+	struct zygote_child *child;
+
+	LIST_FOREACH(child, &agent->zygote_children, link)
+	if (child->zygote == zygote)
+		child->zygote = NULL;
 }
 
 /* It does nothing more: end what there is of it. Its app is the caller's business. May free it. */
@@ -105,19 +115,20 @@ static void child_fail(struct zygote_child *child, const char *what)
 	struct app_process_spec spec = child->spec;
 	bool taken = child->taken, forking = child->state < CHILD_WAITS;
 	auto_(free_at_exit) char *name = take_pointer(&child->name);
-	auto_(free_at_exit) char *python = take_pointer(&child->python);
-	auto_(sandbox_cage_done) struct sandbox_cage cage = child->cage;
+	auto_(zygote_app_done) struct zygote_app app = child->app;
+	struct zygote *zygote = child->zygote;
 
-	child->cage = (struct sandbox_cage){.description = NULL};
+	child->app = (struct zygote_app){.dir = NULL};
 	child->taken = false;
 	child_end(child);
-	zygote_child_lost(agent->zygote, child, forking, what);
+	if (zygote)
+		zygote_child_lost(zygote, child, forking, what);
 	if (!taken)
 		return;
 	log_debug(
 		agent->log, "%s: no fork of the zygote (%s), so it is started plainly", name, what);
 	spec.name = name;
-	app_process_start_later(agent, &spec, python, &cage);
+	app_process_start_later(agent, &spec, app.python, &app.cage);
 }
 
 static void child_late(void *arg)
@@ -192,7 +203,10 @@ static int child_send(struct zygote_child *child)
 	const struct app_limits *limits = child->spec.limits;
 	int r = process_begin_as(child->process, child->name);
 
-	/* The app's user may not write there. */
+	/* The app's user may not write there. Above a fork of a run's zygote is what was a process
+	 * of the app until it executed flwr-app-start. */
+	if (r == 0 && limits && limits->group && child->of_run)
+		r = group_add(limits->group, process_pid(child->process));
 	if (r == 0 && limits && limits->group)
 		r = group_add(limits->group, child->app_pid);
 	if (r == 0)
@@ -224,8 +238,19 @@ static int child_begun(struct zygote_child *child)
 	child->state = CHILD_WORKS;
 	child->agent->spares--;
 	timer_set(child->late, CLOCK_NEVER);
-	zygote_served(child->agent->zygote);
+	if (child->zygote)
+		zygote_served(child->zygote);
 	child->spec.later(child->spec.arg, &app, 0);
+	return 0;
+}
+
+/* A: its app has a flwr_preload(). */
+static int child_tells(struct zygote_child *child, const char *text)
+{
+	child->told = true;
+	child->app.loaded = strdup(text);
+	if (child->app.loaded)
+		zygote_runs_tell(child->agent->runs, &child->app);
 	return 0;
 }
 
@@ -242,6 +267,8 @@ static int gate_take(struct zygote_child *child, int letter, const char *text, p
 		zygote_learn(child->agent->zygote, text);
 		return 0;
 	}
+	if (letter == 'A' && child->state == CHILD_WORKS && !child->of_run && !child->told)
+		return child_tells(child, text);
 	return -EBADMSG;
 }
 
@@ -318,8 +345,8 @@ static int child_ask(struct zygote_child *child, int control)
 	return r;
 }
 
-int zygote_child_new(
-	struct agent *agent, int control, struct zygote_child **out, struct reason *why)
+int zygote_child_new(struct agent *agent, struct zygote *zygote, int control,
+	struct zygote_child **out, struct reason *why)
 {
 	struct zygote_child *child = child_new(agent);
 	int r = child ? child_ask(child, control) : -ENOMEM;
@@ -329,6 +356,8 @@ int zygote_child_new(
 	if (r)
 		return reason_code(
 			why, r, "the zygote cannot be asked for a fork: %s", strerror(-r));
+	child->zygote = zygote;
+	child->of_run = zygote != agent->zygote;
 	answer_awaited(child);
 	*out = child;
 	return 0;
@@ -359,6 +388,20 @@ static int settings_fill(struct text *settings, const struct app_start *start,
 	return r ? r : setting_add(settings, ZYGOTE_CAGE, cage->description);
 }
 
+/* What the worker has said of it, and its interpreter. 0 or -ENOMEM. */
+static int app_fill(struct zygote_app *app, const struct control_app *wanted, const char *python)
+{
+	app->python = strdup(python);
+	if (!app->python)
+		return -ENOMEM;
+	if (!wanted || !wanted->dir)
+		return 0;
+	app->run_id = wanted->run_id;
+	app->dir = strdup(wanted->dir);
+	app->name = strdup(wanted->fab_id);
+	return app->dir && app->name ? 0 : -ENOMEM;
+}
+
 int zygote_child_begin(struct zygote_child *child, const struct app_process_spec *wanted,
 	const char *python, const struct app_start *start, struct sandbox_cage *cage)
 {
@@ -367,8 +410,7 @@ int zygote_child_begin(struct zygote_child *child, const struct app_process_spec
 	if (child->taken || child->state > CHILD_WAITS)
 		return -EBUSY;
 	child->name = strdup(wanted->name);
-	child->python = strdup(python);
-	if (!child->name || !child->python ||
+	if (!child->name || app_fill(&child->app, wanted->app, python) ||
 		settings_fill(&child->settings, start, wanted->limits, cage))
 		return -ENOMEM;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
@@ -376,6 +418,7 @@ int zygote_child_begin(struct zygote_child *child, const struct app_process_spec
 	child->ours = ends[0];
 	child->theirs = ends[1];
 	child->spec = *wanted;
+	child->spec.app = NULL;
 	if (child->state == CHILD_WAITS) {
 		int r = child_send(child);
 
@@ -386,7 +429,7 @@ int zygote_child_begin(struct zygote_child *child, const struct app_process_spec
 		answer_awaited(child);
 	}
 	child->taken = true;
-	child->cage = *cage;
+	child->app.cage = *cage;
 	*cage = (struct sandbox_cage){.description = NULL};
 	return 0;
 }

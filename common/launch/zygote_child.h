@@ -9,12 +9,13 @@
 #include "common/launch/app_process.h"
 #include "common/launch/app_start.h"
 
+struct zygote;
 struct zygote_child;
 
 /* Ask the zygote at the other end of control for one. 0; -errno with a sentence. It is freed by
  * itself; zygote_child_lost() is called before that, unless it has got an app. */
-int zygote_child_new(
-	struct agent *agent, int control, struct zygote_child **out, struct reason *why);
+int zygote_child_new(struct agent *agent, struct zygote *zygote, int control,
+	struct zygote_child **out, struct reason *why);
 
 /*
  * Give it an app, once. 0: wanted->later() will be called, from the loop, even when the child fails
@@ -25,6 +26,9 @@ int zygote_child_begin(struct zygote_child *child, const struct app_process_spec
 
 /* One without an app: end it. No call comes. */
 void zygote_child_drop(struct zygote_child *child);
+
+/* The zygote is freed: tell it nothing more. */
+void zygote_children_disown(struct agent *agent, const struct zygote *zygote);
 
 /* Free all of the agent's, in whatever state they are; their processes are not touched. */
 void zygote_child_free_all(struct agent *agent);

@@ -7,6 +7,9 @@
  *   I  modules to import, a line each; "+NAME"   R  done: lines "N NAME" of modules that were new
  *      is the operator's wish, "-NAME" a            and not "+NAME", "F NANOSECONDS PATH" of what
  *      package that it shall not import             it depends on
+ *   A  of a run: the folder of an app, its FAB   R  (the same)
+ *      id, version and hash, a line each: load
+ *      it, and call its flwr_preload()
  *   F  fork; a gate, stdout and stderr           M  a module that no fork could live with, and why
  *      come with it                              U  why there will be no fork at all
  *                                                   (after M and U it ends)
@@ -17,6 +20,8 @@
  *   B  begin: settings, each with a NUL; the     R  the app process is there, below that parent
  *      app's socket comes with it                B  it has begun
  *                                                L  modules that its app has imported, a line each
+ *                                                A  its app has a flwr_preload(): FAB id, version
+ *                                                   and hash, a line each
  *
  * Settings are those of the environment, and what the process is to do before any code of the app
  * runs: the names below.

@@ -100,7 +100,8 @@ def app_with(folder):
     shutil.copy(Path(__file__).parent / "cage/attempts.py", app / "judge/attempts.py")
     client = app / "judge/client_app.py"
     text = client.read_text(encoding="utf-8")
-    orders = "from judge import attempts\n\n"
+    orders = "import functools\n\nfrom judge import attempts\n\n"
+    orders += "@functools.cache\ndef flwr_preload():\n    return os.getpid()\n\n"
     orders += 'ORDERS["escape"] = attempts.escape\nORDERS["need"] = attempts.need_data\n'
     client.write_text(text.replace("\n@app.query()", f"\n{orders}\n\n@app.query()"), "utf-8")
     pyproject = app / "pyproject.toml"
@@ -231,11 +232,15 @@ class Lab:
         return self.nodes[name]
 
     def escapes(self, node):
-        """What an app sees that starts plainly, then what one sees that the zygote has forked."""
+        """What an app sees that starts plainly, then what one sees that the zygote has forked, then one
+        that comes from the zygote of its run."""
         seen = [self.escape(node)]
         warm(node.process)
         seen.append(self.escape(node))
-        assert [about["forked"] for _, about in seen] == [False, True]
+        node.process.wait_log(r"zygote of run \d+ pid=\d+: ready(?s:.*)fork of the zygote: forked pid=\d+$")
+        seen.append(self.escape(node))
+        assert [about["forked"] for _, about in seen] == [False, True, True]
+        assert [about["ahead"] for _, about in seen] == [False, False, True]
         return seen
 
     def escape(self, node):

@@ -211,3 +211,57 @@ def test_process_isolation(federation):
     clientapp.signal(signal.SIGTERM)
     assert clientapp.wait(30) == 0
     federation.wait_gone([zygote])
+
+
+@pytest.fixture
+def unfit(federation, tmp_path):
+    """The environment of a node whose Python has a thread from its start, so that it cannot fork."""
+    federation.expect("zygote: a thread runs in Python from its start")
+    text = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    folder = tmp_path / "customized"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(text, encoding="ascii")
+    return {"PYTHONPATH": str(folder)}
+
+
+def spare_python(node, judge, node_id):
+    """Messages until one waits for the next; its pid."""
+    assert serves(judge, node_id) == 1
+    node.wait_log("zygote: a thread runs in Python from its start")
+    assert serves(judge, node_id) == 2
+    return int(node.wait_log(r"spare Python: started pid=(\d+)").group(1))
+
+
+def test_spare_python(federation, unfit):
+    """Where none can be forked a Python that has imported already is there for the next message, once."""
+    node, judge, node_id = start(federation, env=unfit)
+    pid = spare_python(node, judge, node_id)
+    first = traces(judge, node_id)
+    node.wait_log(rf"spare Python pid={pid}: takes 3 app")
+    node.wait_log("3 app: in a spare Python: there is no zygote any more")
+    federation.wait_gone([pid])
+    node.wait_log(r"takes 3 app(?s:.*)spare Python: started pid=(\d+)")
+    second = traces(judge, node_id)
+    node.wait_log(r"spare Python pid=\d+: takes 4 app")
+    assert not first["forked"] and not second["forked"]
+    assert first["seen"] == second["seen"]
+    for name in first["own"]:
+        assert first["own"][name] != second["own"][name], name
+
+
+def test_spare_python_of_another_cage(federation, unfit):
+    """It has the cage of the app that came last; another run's app has another one."""
+    node, judge, node_id = start(federation, env=unfit, options={"--sandbox": "strict"})
+    pid = spare_python(node, judge, node_id)
+    other = federation.judge()
+    assert serves(other, node_id) == 1
+    node.wait_log("3 app: started plainly: .*; not in the spare Python: the app has another cage")
+    federation.wait_gone([pid])
+    assert serves(other, node_id) == 2
+    node.wait_log("4 app: in a spare Python")
+
+
+def test_spare_python_not_needed_any_more(federation, unfit):
+    node, judge, node_id = start(federation, env=unfit, options={"--warm-idle": 2})
+    federation.wait_gone([spare_python(node, judge, node_id)])
+    assert serves(judge, node_id) == 3

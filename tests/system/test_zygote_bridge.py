@@ -28,7 +28,11 @@ def load():
     import logging, tempfile, warnings
 
 sock = socket.socket(fileno=int(os.environ.pop("FLWR_APP_FD")))
-fork = zygote.serve(sock, os.environ["START"], load, "CAGES" in os.environ)
+def load_app(folder, *names):
+    sys.path.insert(0, folder)
+    return importlib.import_module("the_app").app
+
+fork = zygote.serve(sock, os.environ["START"], load, load_app, "CAGES" in os.environ)
 exec(os.environ["APP"])
 """
 
@@ -342,7 +346,7 @@ def test_make_way(ask, tmp_path):
     (folder / "wave" / "__init__.py").touch()
     for name in ("stringprep.md", "tabnanny.py"):
         (folder / name).touch()
-    app = f"import sys\nfork.make_way({str(folder)!r})\n"
+    app = f"import sys\nfork.modules.make_way({str(folder)!r})\n"
     app += "names = ['colorsys', 'stringprep', 'tabnanny', 'wave']\n"
     app += "said = [name for name in names if name in sys.modules]\n" + SAYS
     question, process = ask(app)
@@ -497,7 +501,7 @@ def test_own_one_comes(ask, changer, tmp_path):
     folder = tmp_path / "app"
     folder.mkdir()
     (folder / "changer.py").write_text("deep = 'own'\n", encoding="ascii")
-    app = f"import os, sys\nsys.path.insert(0, {str(folder)!r})\nfork.make_way({str(folder)!r})\n"
+    app = f"import os, sys\nsys.path.insert(0, {str(folder)!r})\nfork.modules.make_way({str(folder)!r})\n"
     app += f"import changer\nsaid = [changer.deep] + {CHANGED}\n"
     question, process = ask(app + SAYS)
     assert question("changer", "user")[0] == "R"

@@ -28,24 +28,32 @@ class Leaving:
     def __init__(self, modules):
         self.modules = modules
         self.sizes = None
+        self.kept = [self]
         self.replied = False  # else the exit status is the app's
         self.last = getattr(atexit, "_ncallbacks", lambda: 1)() == 0
         if self.last:
             atexit.register(self.leave)
 
-    def arm(self):
+    def arm(self, own=None):
+        """Modules in the folder own belong to an app, and end as ever."""
         if self.last:
-            own = ("sys", "builtins", "__main__")
+            used = ("sys", "builtins", "__main__")
             self.sizes = [
                 (name, module, len(vars(module)))
                 for name, module in self.modules.here().items()
-                if name not in own and hasattr(module, "__dict__")
+                if name not in used
+                and hasattr(module, "__dict__")
+                and not (own and str(getattr(module, "__file__", "")).startswith(own))
             ]
+
+    def keep(self, thing):
+        """Leave this alone, too: what an app has loaded ahead."""
+        self.kept.append(thing)
 
     def leave(self):
         if not self.sizes or threading.active_count() > 1:
             return
-        kept = [self]
+        kept = self.kept
         for name, module, size in self.sizes:
             if sys.modules.get(name) is module and len(vars(module)) == size:
                 del sys.modules[name]

@@ -35,7 +35,7 @@ def own_modules(is_zygote):
 
     load(PACKAGE, "__init__.py", submodule_search_locations=[here])
     if is_zygote:
-        for name in ("aside", "leaving"):
+        for name in ("aside", "leaving", "state", "preload"):
             load(f"{PACKAGE}.{name}", name + ".py")
     needed = {
         "dependencies": "FLWR_APP_DEPENDENCIES" in os.environ,
@@ -106,7 +106,7 @@ def explain(flower, raised):
     return 2, str(type(raised)) + ":<'" + text_of(raised) + "'>", short
 
 
-def answer(flower, form, fd, prepare, failed):
+def answer(flower, form, fd, prepare, load_app, failed):
     """Run the app; the reply in its form, whatever the app does but end the process. prepare and
     failed are called with the task, failed with what was raised, too."""
     import traceback
@@ -115,7 +115,7 @@ def answer(flower, form, fd, prepare, failed):
     try:
         task = form.read_task(flower, fd)
         prepare(task)
-        app = flower.load_app(task.app_dir, task.fab_id, task.fab_version, task.fab_hash)
+        app = load_app(task.app_dir, task.fab_id, task.fab_version, task.fab_hash)
         reply = app(message=task.message, context=task.context)
         if not isinstance(reply, flower.Message):
             raise TypeError(f"ClientApp returned a {type(reply).__name__}, not a Message")
@@ -163,8 +163,9 @@ def main():
     start = os.environ.pop("FLWR_APP_ZYGOTE", None)  # the path of flwr-app-start
     flower, form, dependencies, cage, zygote = own_modules(start is not None)
     sys.argv = ["flwr-clientapp"]
-    fork = zygote.serve(sock, start, lambda: load(flower), cage is not None) if zygote else None
-    if fork:
+    fork = None
+    if zygote:
+        fork = zygote.serve(sock, start, lambda: load(flower), flower.load_app, cage is not None)
         sock = fork.socket
     kind, is_first = cage.take_kind() if cage else (None, False)
     settings = dependencies.take_settings() if dependencies else None
@@ -172,8 +173,6 @@ def main():
     def prepare(task):
         if kind and is_first:
             cage.tell_needs(kind, task.app_dir)
-        if fork:
-            fork.make_way(task.app_dir)
         if settings:
             dependencies.install(settings, task.app_dir, task.fab_id)
 
@@ -194,7 +193,8 @@ def main():
     about = f"python {sys.version.split()[0]}, flwr {flower.version}"
     send(sock, form.VERSION, HELLO, os.getpid(), 0, about)
     fd = receive_task(sock)
-    give(sock, form, answer(flower, form, fd, prepare, failed), fd)
+    load_app = fork.load_app if fork else flower.load_app
+    give(sock, form, answer(flower, form, fd, prepare, load_app, failed), fd)
     if fork:
         fork.replied()
     # The rest is Python's own end: threads, exit handlers, finalizers, files.

@@ -7,9 +7,11 @@
       └── gate of each fork, to both
 
 What passes over the sockets is described in common/launch/zygote_socket.h.
+
+The zygote of a run is in the cage of the run's app from its start, loads that app, calls its
+flwr_preload(), and forks processes that have the app loaded.
 """
 
-import atexit
 import contextlib
 import ctypes
 import functools
@@ -24,16 +26,16 @@ import site
 import socket
 import sys
 import sysconfig
-import time
 
 from .aside import Aside
 from .leaving import Leaving
+from .preload import Preloaded, preload_function
+from .state import State, Unfit, count_threads, libc, open_files
 
 DATAGRAM_MAX = 32768
 SETTING_PDEATHSIG, SETTING_DUMPABLE, SETTING_NAME, SETTING_SUBREAPER = 1, 4, 15, 36  # of prctl()
 CLONE_PARENT = 0x8000
 CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}  # the numbers of the system call
-THREAD_END_S = 0.05  # a thread that was waited for may be there a little longer
 CAGE_LIBRARY = "flwr-cage.so"  # beside flwr-app-start
 # Settings that say what a fork is to do before it begins; all others go to the environment.
 LIMITS = {
@@ -42,14 +44,6 @@ LIMITS = {
 }
 DIRECTORY, CAGE = b"FLWR_APP_DIRECTORY", b"FLWR_APP_CAGE"
 FAILED = 125  # as flwr-app-start ends when it cannot start a program
-WARNING = 30  # the level of logging that is not set up
-HARMLESS = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
-
-libc = ctypes.PyDLL(None, use_errno=True)
-
-
-class Unfit(Exception):
-    """Its text says why this interpreter cannot be a zygote."""
 
 
 class Misfit(Exception):
@@ -58,100 +52,6 @@ class Misfit(Exception):
     def __init__(self, module, why):
         super().__init__(why)
         self.module, self.why = module, why
-
-
-# ---- what a fork would not survive, or would share ----
-
-
-def count_threads():
-    return len(os.listdir("/proc/self/task"))
-
-
-def keeps_threads():
-    """Are there threads that do not end by themselves when the process forks? (OpenBLAS's do.)"""
-    if count_threads() == 1:
-        return False
-    pid = libc.fork()  # with the handlers of libraries, and none of Python's
-    if pid == 0:
-        libc._exit(0)
-    os.waitpid(pid, 0)
-    latest = time.monotonic() + THREAD_END_S
-    while count_threads() > 1:
-        if time.monotonic() > latest:
-            return True
-        time.sleep(0.001)
-    return False
-
-
-def open_files():
-    """{descriptor: what it is} of those that two processes should not share."""
-    found = {}
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{name}")
-            with open(f"/proc/self/fdinfo/{name}", encoding="ascii") as file:
-                flags = int(file.read().split("flags:")[1].split()[0], 8)
-        except OSError:  # that of the listing
-            continue
-        appends = target.startswith("/") and not target.startswith("/dev/") and flags & os.O_APPEND
-        if int(name) > 2 and target not in HARMLESS and not appends:
-            found[int(name)] = target
-    return found
-
-
-def has_children():
-    try:
-        with open("/proc/thread-self/children", encoding="ascii") as file:
-            return bool(file.read().split())
-    except OSError:  # a kernel without such lists
-        return False
-
-
-def handlers():
-    return [signal.getsignal(number) for number in range(1, 32)]
-
-
-def settings():
-    """{what a change of it is: its value} of what all code of a process shares."""
-    find = sys.modules.get
-    root = getattr(find("logging"), "root", None)
-    return {
-        "it changes sys.path": list(sys.path),
-        "it registers an exit handler": getattr(atexit, "_ncallbacks", int)(),
-        "it changes how warnings are shown": getattr(find("warnings"), "showwarning", None),
-        "it sets up logging": (root.level, list(root.handlers)) if root else (WARNING, []),
-        "it uses the directory of temporary files": [
-            getattr(find("tempfile"), name, None) for name in ("tempdir", "_name_sequence")
-        ],
-    }
-
-
-class State:
-    """What an import must leave as it is. What an app has imported is there for all others, which
-    know nothing of it: so it must leave the settings of the process, too, when it is learnt, but for
-    those that aside.py takes back. What an operator has named may change them."""
-
-    def __init__(self, learnt):
-        self.files, self.handlers, self.folder = open_files(), handlers(), os.getcwd()
-        if learnt and "tempfile" in sys.modules:
-            sys.modules["tempfile"]._name_sequence = None  # made again with the next name
-        self.settings = settings() if learnt else {}
-
-    def complaint(self):
-        """What has changed, as the end of a sentence; None: nothing."""
-        if keeps_threads():
-            return "it starts a thread"
-        if has_children():
-            return "it starts a process"
-        for number, target in open_files().items():
-            if self.files.get(number) != target:
-                return f"it keeps {target} open"
-        if handlers() != self.handlers:
-            return "it handles a signal"
-        if os.getcwd() != self.folder:
-            return "it changes the directory"
-        now = settings() if self.settings else {}
-        return next((what for what in now if now[what] != self.settings[what]), None)
 
 
 # ---- modules ----
@@ -411,9 +311,12 @@ def receive(sock, most):
 class Fork:
     """An app process: socket (of its app)."""
 
-    def __init__(self, gate, modules, leaving, apply_cage):
-        self.gate, self.modules, self.leaving, self.socket = gate, modules, leaving, None
-        self.apply_cage, self.parent = apply_cage, os.getppid()
+    def __init__(self, gate, zygote):
+        self.gate, self.modules, self.leaving = gate, zygote.modules, zygote.leaving
+        self.apply_cage, self.parent = zygote.apply_cage, os.getppid()
+        self.flower_load_app, self.preloaded = zygote.load_app, zygote.preloaded
+        self.socket = None
+        self.app, self.names = None, []  # when it was loaded here
 
     def begin(self):
         """Wait for the app. A fork that fails here ends: its app is started plainly then."""
@@ -446,15 +349,24 @@ class Fork:
         self.socket.settimeout(None)
         self.gate.send(b"B")
 
-    def make_way(self, folder):
-        self.modules.make_way(folder)
+    def load_app(self, app_dir, *names):
+        """The ClientApp; that of the run's zygote is there already. names: FAB id, version, hash."""
+        if self.preloaded:
+            return self.preloaded.app
+        self.modules.make_way(app_dir)
+        self.app, self.names = self.flower_load_app(app_dir, *names), names
+        return self.app
 
     def replied(self):
-        """Tell what was imported, so that later forks have it. An app may have left sys.modules in any
-        state."""
+        """Tell what was imported, so that later forks have it, and whether the app has a flwr_preload.
+        An app may have left sys.modules in any state."""
         self.leaving.replied = True
         with contextlib.suppress(Exception):
+            preloads = self.app is not None and preload_function(self.app, self.modules)
             self.tell(self.modules.new())
+            if preloads:
+                self.gate.setblocking(False)
+                self.gate.send(("A" + "\n".join(self.names)).encode())
 
     def tell(self, names):
         while names:
@@ -466,20 +378,21 @@ class Fork:
 
 
 class Zygote:
-    def __init__(self, control, start, cages):
-        self.control, self.start = control, start
-        self.apply_cage = self.cage_function() if cages else None
+    def __init__(self, control, start, load_app, cages):
+        self.control, self.start, self.load_app = control, start, load_app
+        self.preloaded = None  # in that of a run
+        self.apply_cage = self.cage_library().cage_apply if cages else None
         self.modules = Modules()
         self.depends = depends()
         with open("/proc/self/comm", "rb") as file:
             self.name = file.read().rstrip(b"\n")
         self.leaving = Leaving(self.modules)
 
-    def cage_function(self):
+    def cage_library(self):
         path = os.path.join(os.path.dirname(self.start), CAGE_LIBRARY)
         try:
-            return ctypes.PyDLL(path).cage_apply
-        except (OSError, AttributeError) as ex:
+            return ctypes.PyDLL(path)
+        except OSError as ex:
             raise Unfit(f"{CAGE_LIBRARY} cannot be loaded: {ex}") from ex
 
     def check(self):
@@ -516,9 +429,26 @@ class Zygote:
         gc.disable()
         learned = self.modules.import_all(data.decode("ascii").split())
         self.leaving.arm()
+        self.ready(f"N {name}" for name in learned)
+
+    def answer_app(self, data):
+        """Load the app of a run, in whose cage this process is, and have it preload."""
+        app_dir, *names = data.decode().split("\n")
+        os.environ.pop("FLWR_APP_SANDBOX", None)  # it is for the bridge
+        self.preloaded = Preloaded(self.load_app, app_dir, names, self.modules)
+        gc.disable()
+        self.modules.note()
+        self.leaving.arm(own=app_dir)
+        self.leaving.keep(self.preloaded)
+        if self.apply_cage:
+            again = self.cage_library().cage_again
+            self.apply_cage = lambda _: again()
+        self.ready([])
+
+    def ready(self, learned):
         gc.collect()
         gc.freeze()
-        lines = [f"N {name}" for name in learned] + self.depends
+        lines = [*learned, *self.depends]
         self.depends = []
         self.control.send(("R" + "\n".join(lines)).encode("utf-8", "replace")[:DATAGRAM_MAX])
 
@@ -544,7 +474,7 @@ class Zygote:
         os.close(fds[1])
         os.close(fds[2])
         libc.prctl(SETTING_DUMPABLE, 1, 0, 0, 0)  # others of the user may look from here on
-        return Fork(gate, self.modules, self.leaving, self.apply_cage)
+        return Fork(gate, self)
 
     def serve(self):
         """Until the agent has gone, which ends the process; returns a Fork in each fork."""
@@ -554,6 +484,8 @@ class Zygote:
                 os._exit(0)
             if data[:1] == b"I":
                 self.answer(data[1:])
+            elif data[:1] == b"A" and not self.preloaded:
+                self.answer_app(data[1:])
             elif data[:1] == b"F" and len(fds) == 3:
                 fork = self.fork(fds)
                 if fork:
@@ -562,13 +494,13 @@ class Zygote:
                 os._exit(1)
 
 
-def serve(control, start, load, cages=False):
+def serve(control, start, load, load_app, cages=False):
     """Be the zygote of the agent at the other end of control; start: flwr-app-start's path; load()
-    imports Flower; cages: each app has a cage. Returns in each app process, when it has got its
-    app: a Fork."""
+    imports Flower; load_app(folder, FAB id, version, hash) an app; cages: each app has a cage.
+    Returns in each app process, when it has got its app: a Fork."""
     collects = gc.isenabled()  # an operator's hook may have said no
     try:
-        zygote = Zygote(control, start, cages)
+        zygote = Zygote(control, start, load_app, cages)
         zygote.check()
         zygote.load(load)
         fork = zygote.serve()

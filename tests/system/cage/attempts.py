@@ -490,6 +490,7 @@ def kill_child():
 
 
 def escape(order, message, context):
+    from judge.client_app import flwr_preload
     from judge.flower import ConfigRecord, records
 
     # One that hangs is seen in the log of the node.
@@ -505,6 +506,7 @@ def escape(order, message, context):
         "directory": os.getcwd(),
         "path": sys.path,
         "forked": "flwr_native_bridge.zygote" in sys.modules,
+        "ahead": flwr_preload() != os.getpid(),
     }
     return records(configs={"known": ConfigRecord({"json": json.dumps([seen, about])})})
 

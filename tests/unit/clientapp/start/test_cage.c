@@ -438,6 +438,50 @@ static void test_signals(void **state)
 		assert_int_equal(in_cage(text, signal_parent), EPERM);
 }
 
+/* A fork in the cage signals its parent, which is in the cage as well; again: it has a domain of
+ * its own. All else it has as its parent. */
+static int signal_parent_as(bool again)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		if (again && cage_again() < 0)
+			_exit(NO_CAGE);
+		if (read_own() != 0 || read_key() != EACCES)
+			_exit(NO_CAGE);
+		_exit(kill(getppid(), 0) < 0 ? errno : 0);
+	}
+	return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status)
+									: NO_CAGE;
+}
+
+static int signal_parent_in_cage(void)
+{
+	return signal_parent_as(false);
+}
+
+static int signal_parent_in_domain(void)
+{
+	return signal_parent_as(true);
+}
+
+static void test_again(void **state)
+{
+	auto_(free_at_exit) char *text = describe("", "app");
+	auto_(free_at_exit) char *mounts = describe("mounts\n", "app");
+	char strict[4096];
+
+	if (cage_landlock_abi() < 6)
+		skip();
+	snprintf(strict, sizeof strict, "strict\napps %s\napp %s\nread /usr\n", place.apps,
+		place.own);
+	CHECK(text, ROW(signal_parent_in_cage, 0), ROW(signal_parent_in_domain, EPERM));
+	CHECK(strict, ROW(signal_parent_in_cage, 0), ROW(signal_parent_in_domain, EPERM));
+	if (can_mount())
+		CHECK(mounts, ROW(signal_parent_in_cage, 0), ROW(signal_parent_in_domain, EPERM));
+}
+
 static void test_strict(void **state)
 {
 	char text[4096];
@@ -489,6 +533,7 @@ int main(void)
 		cmocka_unit_test(test_warm),
 		cmocka_unit_test(test_node_by_landlock_alone),
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_strict),
 		cmocka_unit_test(test_network_of_strict),
 		cmocka_unit_test(test_bad_descriptions),

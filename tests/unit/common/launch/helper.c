@@ -148,16 +148,23 @@ static void app_listen(int fd)
 	fflush(stdout);
 }
 
-/* A worker that asks for an app process; behaviours 4 to 11. */
-static int run_app(uint64_t behaviour)
+/* A worker that asks for an app process; behaviours 4 to 11, and from 100 on: as 4, for run 100 to
+ * 199; from 200 on for the same runs with another app. */
+static int run_app(uint64_t behaviour, bool names_apps)
 {
-	static const struct control_app app = {.fab_id = (char *)"lab/robot",
+	struct control_app app = {.fab_id = (char *)"lab/robot",
 		.component = (char *)"native:robot.so",
 		.dir = (char *)"/apps/robot"};
 	auto_(control_message_done) struct control_message started = {.fd = -1};
 	auto_(control_message_done) struct control_message ended = {.fd = -1};
 
-	if (behaviour == 9)
+	if (behaviour >= 100) {
+		app.run_id = 100 + behaviour % 100;
+		app.component = (char *)"robot.client:app";
+	}
+	if (behaviour >= 200)
+		app.dir = (char *)"/apps/other";
+	if (behaviour == 9 || (app.run_id && names_apps))
 		ask_for(&app);
 	else
 		say(CONTROL_APP_START);
@@ -215,7 +222,7 @@ static int be_worker(void)
 	default:
 		break;
 	}
-	return run_app(start.start.token);
+	return run_app(start.start.token, start.start.names_apps);
 }
 
 /* ---- a worker that uses agent_client ---- */

@@ -13,6 +13,10 @@ static const char dies[] = "def load(): os._exit(3)\n";
 static const char has_thread[] =
 	"import threading\n"
 	"def load(): threading.Thread(target=threading.Event().wait, daemon=True).start()\n";
+static const char has_thread_and_waits[] =
+	"import threading\n"
+	"waits = True\n"
+	"def load(): threading.Thread(target=threading.Event().wait, daemon=True).start()\n";
 static const char waits[] = "def load(): os.read(os.pipe()[0], 1)\n";
 
 static void the_next_app_is_forked(void **state)
@@ -201,6 +205,55 @@ static void with_a_thread_in_it_there_is_none(void **state)
 	keeper_free(&keeper);
 }
 
+/* A message whose app ends when its worker has ended. */
+static void short_message(struct rig *rig, struct keeper *keeper, const char *name)
+{
+	struct seen seen;
+
+	begin(keeper, name, 5, &seen);
+	rig_until(rig, &seen.gone);
+}
+
+/* Then a Python waits for the next message, for that one alone. */
+static void without_one_there_is_a_spare_python(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	int spare;
+
+	keeper_init(&keeper, rig, has_thread_and_waits);
+	short_message(rig, &keeper, "1");
+	rig_until_log(rig, "WARN  test: zygote: flwr cannot be imported ahead");
+	assert_int_equal(rig_log_count(rig, "spare Python"), 0);
+	short_message(rig, &keeper, "2");
+	assert_int_equal(
+		rig_log_count(rig, "2 app: started plainly: there is no zygote any more"), 1);
+	spare = last_of(rig, "spare Python: started pid=");
+	assert_int_equal(agent_count(keeper.agent), 0);
+	short_message(rig, &keeper, "3");
+	assert_int_equal(rig_log_count(rig, "3 app: in a spare Python: there is no zygote"), 1);
+	assert_false(pid_exists(spare));
+	spare = last_of(rig, "spare Python: started pid=");
+	assert_int_equal(rig_log_count(rig, "spare Python: started pid="), 2);
+	/* One that dies is missed by nobody. */
+	assert_int_equal(kill(-spare, SIGKILL), 0);
+	kit_loop_until(rig->loop, !pid_exists(spare));
+	short_message(rig, &keeper, "4");
+	assert_int_equal(rig_log_count(rig, "4 app: started plainly: "), 1);
+	spare = last_of(rig, "spare Python: started pid=");
+	assert_int_equal(watched, 1);
+	short_fn(short_arg);
+	assert_int_equal(watched, 0);
+	kit_loop_until(rig->loop, !pid_exists(spare));
+	short_message(rig, &keeper, "5");
+	spare = last_of(rig, "spare Python: started pid=");
+	agent_stop_spare(keeper.agent);
+	kit_loop_until(rig->loop, !pid_exists(spare));
+	/* An app may take longer to its end than it is given here. */
+	assert_int_equal(rig_log_count(rig, "WARN  test: zygote: "), 1);
+	keeper_free(&keeper);
+}
+
 static void imports_that_do_not_end_are_given_up(void **state)
 {
 	struct rig *rig = *state;
@@ -368,6 +421,7 @@ int main(void)
 		TEST(a_fork_that_hangs_is_given_up),
 		TEST(one_that_always_dies_is_not_tried_for_ever),
 		TEST(with_a_thread_in_it_there_is_none),
+		TEST(without_one_there_is_a_spare_python),
 		TEST(imports_that_do_not_end_are_given_up),
 		TEST(one_is_given_back_when_no_message_comes),
 		TEST(one_is_given_back_when_memory_is_short),

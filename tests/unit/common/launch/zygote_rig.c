@@ -13,14 +13,20 @@ static const char bridge[] =
 	"from bridge import zygote\n"
 	"start = os.environ.pop('FLWR_APP_ZYGOTE', None)\n"
 	"sock = socket.socket(fileno=int(os.environ.pop('FLWR_APP_FD')))\n"
-	"fork = zygote.serve(sock, start, load) if start else None\n"
+	"load_app = globals().get('load_app')\n"
+	"fork = zygote.serve(sock, start, load, load_app) if start else None\n"
+	"if fork and load_app:\n"
+	"    fork.load_app('/nowhere', 'a', '1', 'h')\n"
 	"sock = fork.socket if fork else sock\n"
 	"with open(f'/proc/{os.getppid()}/comm') as file:\n"
 	"    parent = file.read().strip()\n"
 	"has = 'fractions' in sys.modules\n"
 	"user = os.getresuid()[2]\n"
-	"sock.send(f'pid={os.getpid()} parent={parent} fractions={has} fork={bool(fork)} user={user}.'.encode())\n"
+	"ahead = fork.preloaded.result if fork and fork.preloaded else None\n"
+	"sock.send(f'pid={os.getpid()} parent={parent} fractions={has} fork={bool(fork)} user={user}. ahead={ahead}.'.encode())\n"
 	"import fractions\n"
+	"if not fork and 'waits' in globals():\n"
+	"    sock.recv(1)\n"
 	"if fork:\n"
 	"    fork.replied()\n";
 
@@ -97,10 +103,15 @@ struct worker_process *begin(
 
 void message(struct rig *rig, struct keeper *keeper, const char *name)
 {
+	message_of(rig, keeper, name, 4);
+}
+
+void message_of(struct rig *rig, struct keeper *keeper, const char *name, uint64_t behaviour)
+{
 	struct seen seen;
 	char ended[64];
 
-	begin(keeper, name, 4, &seen);
+	begin(keeper, name, behaviour, &seen);
 	rig_until(rig, &seen.gone);
 	assert_int_equal(seen.end.kind, PROCESS_EXITED);
 	assert_int_equal(seen.end.value, 0);

@@ -21,7 +21,8 @@ struct keeper {
 	struct agent *agent;
 };
 
-/* load: lines of Python that define load(), and come before the bridge's. */
+/* load: lines of Python that define load(), and come before the bridge's; waits: an app that is
+ * started plainly ends when its socket does. */
 void keeper_init(struct keeper *keeper, struct rig *rig, const char *load);
 /* installs: apps may install dependencies. */
 void keeper_init_with(struct keeper *keeper, struct rig *rig, const char *load, bool installs);
@@ -32,6 +33,8 @@ struct worker_process *begin(
 	struct keeper *keeper, const char *name, uint64_t behaviour, struct seen *seen);
 /* A message whose app says what it is, and ends with 0. */
 void message(struct rig *rig, struct keeper *keeper, const char *name);
+/* The same with another behaviour. */
+void message_of(struct rig *rig, struct keeper *keeper, const char *name, uint64_t behaviour);
 /* Did that message's app say so? */
 bool said(struct rig *rig, const char *name, const char *what);
 bool was_forked(struct rig *rig, const char *name);

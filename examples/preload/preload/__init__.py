@@ -1,0 +1,1 @@
+"""Sums of a table that each node has, loaded once."""
