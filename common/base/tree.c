@@ -1,5 +1,6 @@
 #include "common/base/tree.h"
 
+#include "common/base/below.h"
 #include "common/base/cleanup.h"
 #include "common/base/process_mark.h"
 
@@ -12,7 +13,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define LOOK_MS     50 /* longest wait between two looks */
+#define LOOK_MS     50  /* longest wait between two looks */
+#define OUTRUN_MS   100 /* what is there after so long is all stopped first */
 #define CHUNK_BYTES 4096
 
 /* One look at the children. */
@@ -31,13 +33,24 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void child_visit(struct look *look, pid_t pid)
+static bool is_spared(uint64_t spared_ticks, pid_t pid)
 {
 	uint64_t start;
 	pid_t parent;
 
-	if (look->spared_ticks && process_stat(pid, &parent, &start) == 0 &&
-		start < look->spared_ticks)
+	return spared_ticks && process_stat(pid, &parent, &start) == 0 && start < spared_ticks;
+}
+
+static bool is_ours(void *arg, pid_t child)
+{
+	const struct tree *tree = arg;
+
+	return !is_spared(tree->spared_ticks, child);
+}
+
+static void child_visit(struct look *look, pid_t pid)
+{
+	if (is_spared(look->spared_ticks, pid))
 		return;
 	look->count++;
 	look->sum = (look->sum ^ (uint64_t)pid) * 1099511628211U;
@@ -128,7 +141,8 @@ void tree_begin(struct tree *tree)
 
 unsigned tree_empty(struct tree *tree, int64_t bound_ms)
 {
-	const int64_t end_ms = now_ms() + bound_ms;
+	const int64_t start_ms = now_ms();
+	const int64_t end_ms = start_ms + bound_ms;
 	uint64_t sum = 0;
 
 	tree->ended = 0;
@@ -139,6 +153,8 @@ unsigned tree_empty(struct tree *tree, int64_t bound_ms)
 
 		if (!reap_all(tree))
 			return 0;
+		if (now_ms() - start_ms > OUTRUN_MS)
+			below_end(is_ours, tree);
 		look = look_at(tree, true);
 		left_ms = end_ms - now_ms();
 		if (look.count == 0 && tree->spared_ticks)

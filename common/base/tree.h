@@ -18,8 +18,9 @@ void tree_begin(struct tree *tree);
 
 /*
  * KILL all children, reap them, and again, since their children come to this process, until there
- * are none; at most until bound_ms are over. A process that starts others faster than it is killed
- * is outrun: this looks again at once while there is anybody new, and waits for SIGCHLD otherwise.
+ * are none; at most until bound_ms are over. This looks again at once while there is anybody new,
+ * and waits for SIGCHLD otherwise. Processes that start others faster than they are killed are all
+ * stopped before (below.h).
  * Returns how many are left: 0, or some that cannot be killed (of another user, in the kernel).
  */
 unsigned tree_empty(struct tree *tree, int64_t bound_ms);

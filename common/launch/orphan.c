@@ -1,5 +1,6 @@
 #include "common/launch/orphan.h"
 
+#include "common/base/below.h"
 #include "common/base/cleanup.h"
 #include "common/base/number.h"
 #include "common/base/process_mark.h"
@@ -16,7 +17,7 @@
 
 struct sweep {
 	uint64_t born_ticks;
-	bool also_kill;
+	enum orphan_kill how;
 	orphan_known_fn *known;
 	void *arg;
 	int reaped;
@@ -33,22 +34,33 @@ uint64_t orphan_ticks_now(void)
 	return (uint64_t)now.tv_sec * hz + (uint64_t)now.tv_nsec * hz / 1000000000;
 }
 
+static bool is_older(const struct sweep *sweep, pid_t pid)
+{
+	uint64_t start = 0;
+	pid_t parent;
+
+	return process_stat(pid, &parent, &start) == 0 && start < sweep->born_ticks;
+}
+
+static bool is_orphan(void *arg, pid_t pid)
+{
+	const struct sweep *sweep = arg;
+
+	return !sweep->known(sweep->arg, pid) && !is_older(sweep, pid);
+}
+
 static void child_visit(struct sweep *sweep, pid_t pid)
 {
 	siginfo_t info = {.si_pid = 0};
-	uint64_t start = 0;
-	pid_t parent;
 	bool older;
 
 	if (sweep->known(sweep->arg, pid))
 		return;
-	if (process_stat(pid, &parent, &start) < 0)
-		start = UINT64_MAX;
-	older = start < sweep->born_ticks;
+	older = is_older(sweep, pid);
 	if (older && getpid() != 1)
 		return;
 	/* A child of ours keeps its number until it is reaped, right below. */
-	if (sweep->also_kill && !older)
+	if (sweep->how != ORPHAN_LEAVE && !older)
 		kill(pid, SIGKILL);
 	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG) < 0)
 		return;
@@ -102,11 +114,13 @@ static int visit_all(struct sweep *sweep)
 	return 0;
 }
 
-int orphan_sweep(
-	uint64_t born_ticks, bool also_kill, orphan_known_fn *known, void *arg, pid_t *left_out)
+int orphan_sweep(uint64_t born_ticks, enum orphan_kill how, orphan_known_fn *known, void *arg,
+	pid_t *left_out)
 {
-	struct sweep sweep = {
-		.born_ticks = born_ticks, .also_kill = also_kill, .known = known, .arg = arg};
+	struct sweep sweep = {.born_ticks = born_ticks, .how = how, .known = known, .arg = arg};
+
+	if (how == ORPHAN_KILL_BELOW)
+		below_end(is_orphan, &sweep);
 
 	/* A list that changes while it is read can be incomplete, and whoever was reaped may have
 	 * left us its children. */

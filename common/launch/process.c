@@ -154,10 +154,14 @@ static void set_hunt(void *arg)
 {
 	struct process_set *set = arg;
 	int64_t now_ms = clock_now_ms();
+	enum orphan_kill how = ORPHAN_LEAVE;
 	pid_t left;
+	int r;
 
-	set->hunting = orphan_sweep(set->born_ticks, set->hunting, set_knows, set, &left) != 0 &&
-		       set->hunting;
+	if (set->hunting)
+		how = set->pause_ms < ORPHAN_STEP_MS ? ORPHAN_KILL : ORPHAN_KILL_BELOW;
+	r = orphan_sweep(set->born_ticks, how, set_knows, set, &left);
+	set->hunting = r != 0 && set->hunting;
 	if (set->hunting) {
 		timer_set(set->orphan_timer,
 			now_ms + (now_ms < set->hunt_end_ms ? set->pause_ms : ORPHAN_LATER_MS));
@@ -532,7 +536,7 @@ static void orphans_end(struct process_set *set, int64_t end_ms)
 	while (clock_now_ms() < end_ms) {
 		pid_t left = 0;
 
-		if (orphan_sweep(set->born_ticks, true, set_knows, set, &left) == 0)
+		if (orphan_sweep(set->born_ticks, ORPHAN_KILL, set_knows, set, &left) == 0)
 			return;
 		auto_(close_at_exit) int pidfd = left > 0 ? pidfd_open(left, 0) : -1;
 		wait_short(pidfd, end_ms);

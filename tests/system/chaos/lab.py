@@ -7,7 +7,9 @@ from pathlib import Path
 
 from kit.relay import Relay
 
-from federation.processes import Late, alive, command_of, tree_of, wait_until
+from federation.processes import Late, command_of, tree_of, wait_until
+
+from .place import Link
 
 # Lines of trouble that damage explains.
 EXPECTED = (
@@ -20,6 +22,17 @@ EXPECTED = (
     r"reply (lost|dropped)",
     r"some replies could not be sent",
 )
+SLOTS = 3
+# Of apps, where the node is root: nobody else's, since its processes are counted.
+USER = 30000 + os.getpid() % 10000
+OPTIONS = {
+    "--restart": True,
+    "--grace": 1,
+    "--max-workers": SLOTS,
+    "--parallel-in-run": True,
+    "--worker-memory": "1G",
+    "--worker-pids": 60,
+}
 TTL_S = 25  # of a message that its node may not answer: then the SuperLink does
 RSS_MARGIN_KIB = 24 << 10
 # A spare worker, the fork server, the zygote, its fork ahead with the parent of that.
@@ -62,28 +75,36 @@ class Work:
 class Lab:
     """SuperLink, a relay before it, a node that is started again, a judge."""
 
-    def __init__(self, federation, folder, random):
+    def __init__(self, federation, place, random):
         self.federation = federation
-        self.folder = folder
+        self.place = place
+        self.disk = place.disk
         self.random = random
         self.number = 0
         self.late = {}  # messages of nodes that were killed: when the SuperLink must have answered
         self.judge = None
         federation.expect(*EXPECTED)
-        self.tmp = folder / "tmp"
-        self.tmp.mkdir()
         self.start_superlink()
         self.relay = Relay(federation.fleet)
+        self.link = Link(self.relay.port) if place.own else None
         self.node = None
         self.start_node()
         self.ask()
         self.at_rest()
         self.size = self.measure()
 
-    def close(self):
-        for work in list(self.late):
-            self.answered_late(work)
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.relay.close()
+
+    def settle(self):
+        """Each message has had one reply, those of nodes that were killed, too."""
+        self.forget_run()
+        text = "".join(node.text() for node in self.federation.nodes)
+        sent = re.findall(r"reply sent: .*message_id=(\S+)", text)
+        assert len(sent) == len(set(sent)), "a message was answered twice"
 
     # ---- what runs ----
 
@@ -95,10 +116,11 @@ class Lab:
 
     def start_node(self):
         """Anew: the last one has ended with its reaper."""
+        user = {"--app-user": f"{USER}:{USER}"} if os.geteuid() == 0 else {}
         self.node = self.federation.start_node(
-            options={"--restart": True, "--grace": 1},
+            options={**OPTIONS, **user},
             superlink=f"127.0.0.1:{self.relay.port}",
-            env={"TMPDIR": str(self.tmp)},
+            env={"TMPDIR": str(self.place.tmp), "FLWR_HOME": str(self.place.home)},
         )
         self.node_id = self.federation.wait_registered(self.node)
 
@@ -106,10 +128,11 @@ class Lab:
     def reaper(self):
         return self.node.popen.pid
 
-    @property
-    def worker(self):
-        """Of the message at work."""
-        return int(re.findall(r"worker started: .*pid=(\d+)", self.node.text())[-1])
+    def worker(self, work):
+        """The process that works on this message, whose app is at work."""
+        text = self.node.text(work.start)
+        number = re.search(rf" (\d+): works on .*message_id={work.id} ", text).group(1)
+        return int(re.search(rf"worker started: message={number} pid=(\d+)", text).group(1))
 
     @property
     def zygote(self):
@@ -127,33 +150,59 @@ class Lab:
     # ---- messages ----
 
     def begin(self, ttl=3600.0):
+        """A message for each slot."""
+        return [self.begin_one(ttl) for _ in range(SLOTS)]
+
+    def begin_one(self, ttl):
         self.number += 1
-        file, pipe = self.folder / f"pids-{self.number}", self.folder / f"word-{self.number}"
+        file, pipe = (self.place.words / f"{name}-{self.number}" for name in ("pids", "word"))
         os.mkfifo(pipe)
         start = self.node.size()
         id = self.judge.send(self.node_id, "hold", ttl=ttl, file=str(file), pipe=str(pipe))
         return Work(id, file, pipe, start)
 
-    def wait_received(self, work):
-        """The node has the message."""
-        self.node.wait_log("message received: ", 60, work.start)
+    def choose(self, works):
+        """One of them, and the others."""
+        first, *others = self.random.sample(works, len(works))
+        return first, others
 
-    def ask(self):
-        """A message is served as usual."""
-        reply = self.judge.ask(self.node_id, "echo", bytes=100_000, seconds=90)
-        assert reply["code"] == 0, reply
+    def wait_received(self, works):
+        """The node has these messages."""
+        for work in works:
+            self.node.wait_log(rf"message received: .*message_id={work.id} ", 60, work.start)
 
-    def answers(self, work, *codes, seconds=90):
-        reply = self.judge.reply(work.id, seconds)
+    def wait_at_work(self, works):
+        """Their apps are; the pids of these and their children."""
+        return [pid for work in works for pid in work.pids]
+
+    def ask(self, **order):
+        """As many messages as there are slots are served as usual."""
+        order = {"bytes": 100_000, **order}
+        for message in [self.judge.send(self.node_id, "echo", **order) for _ in range(SLOTS)]:
+            self.answers(message, 0)
+
+    def answers(self, message, *codes, seconds=90):
+        reply = self.judge.reply(message, seconds)
         assert reply["code"] in codes, (codes, reply)
 
-    def lost_with_node(self, work):
-        """Its node was killed: only the SuperLink can answer, when the message's ttl is over. What that
-        of 1.15.2 says then is of no run, and would end the ServerApp: it asks no more."""
+    def all_answer(self, works, *codes):
+        for work in works:
+            self.answers(work.id, *codes)
+
+    def finish(self, works):
+        """They have taken no harm."""
+        for work in works:
+            work.release()
+        self.all_answer(works, 0)
+
+    def lost_with_node(self, works):
+        """Their node was killed: only the SuperLink can answer, when the messages' ttl is over.
+        What that of 1.15.2 says then is of no run, and would end the ServerApp: it asks no more."""
         if self.federation.release.minor == 15:
             self.judge.forget()
             return
-        self.late[work] = time.monotonic() + 2 * TTL_S + 60
+        for work in works:
+            self.late[work] = time.monotonic() + 2 * TTL_S + 60
 
     def answered_late(self, work):
         left = max(1, self.late.pop(work) - time.monotonic())
@@ -193,19 +242,20 @@ class Lab:
         rss, fds = self.measure()
         return rss <= self.size[0] + RSS_MARGIN_KIB and fds <= self.size[1] + FD_MARGIN
 
-    def check(self, pids):
-        """The next message is served; no process and no file is left; memory is back."""
+    def check(self, works):
+        """The next messages are served; no process and no file is left; memory is back."""
         self.ask()
         self.at_rest()
-        self.federation.wait_gone(pids, 10)
+        started = [work for work in works if work.file.exists()]
+        self.federation.wait_gone(self.wait_at_work(started), 10)
         ours = set(tree_of(self.reaper))
         strays = [
             pid
             for pid in self.federation.marked()
-            if pid not in ours and alive(pid) and "sleep 1000" in command_of(pid)
+            if pid not in ours and "sleep 1000" in command_of(pid)
         ]
         assert not strays, strays
-        files = list(self.tmp.iterdir())
+        files = [path for path in self.place.tmp.iterdir() if path.name != "ballast"]
         assert len(files) <= 1, files
-        assert not list(self.folder.glob("lab/homes/*supernode/apps/*.tmp"))
+        assert not list(self.place.home.glob("apps/*.tmp"))
         wait_until(self.is_small, f"memory is back to {self.size} from {self.measure()}", 30, 0.5)

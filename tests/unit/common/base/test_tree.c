@@ -6,10 +6,13 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
-#define LONG_MS 20000
+#define LONG_MS   20000
+#define BOMB      60    /* processes */
+#define BOMB_USER 20003 /* has no others */
 
 /* Run what() in a process of its own; its result is that process's exit status. */
 static int apart(int (*what)(struct tree *tree))
@@ -170,6 +173,43 @@ static void what_forks_on_and_on_is_ended(void **state)
 		assert_int_equal(apart(runaways), 1);
 }
 
+/* Forks without end, and so do its children, half of which have sessions of their own: as many as
+ * the kernel lets their user have. */
+__attribute__((noreturn)) static void explode(int ready)
+{
+	const struct rlimit limit = {BOMB, BOMB};
+
+	setrlimit(RLIMIT_NPROC, &limit);
+	(void)!setresuid(BOMB_USER, BOMB_USER, BOMB_USER);
+	for (pid_t first = getpid();;) {
+		pid_t child = fork();
+
+		if (child == 0 && getpid() % 2)
+			setsid();
+		if (child < 0 && getpid() == first)
+			(void)!write(ready, "", 1);
+	}
+}
+
+static int bomb(struct tree *tree)
+{
+	int ends[2];
+
+	if (pipe(ends) < 0)
+		return 2;
+	if (fork() == 0)
+		explode(ends[1]);
+	wait_for(ends[0], 1);
+	return tree_empty(tree, LONG_MS) == 0 && empty();
+}
+
+static void fork_bomb_is_ended(void **state)
+{
+	if (geteuid() != 0)
+		skip(); /* another user's processes are counted */
+	assert_int_equal(apart(bomb), 1);
+}
+
 static int stopped(struct tree *tree)
 {
 	int ends[2];
@@ -251,6 +291,7 @@ int main(void)
 		cmocka_unit_test(chain_is_ended),
 		cmocka_unit_test(daemons_are_ended),
 		cmocka_unit_test(what_forks_on_and_on_is_ended),
+		cmocka_unit_test(fork_bomb_is_ended),
 		cmocka_unit_test(what_is_stopped_is_ended),
 		cmocka_unit_test(there_may_be_no_time),
 		cmocka_unit_test(children_from_before_are_spared),

@@ -13,7 +13,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+
+#define BOMB      60    /* processes */
+#define BOMB_USER 20003 /* has no others */
 
 static void pause_for_ever(void)
 {
@@ -83,6 +87,24 @@ static int be_tree(void)
 	fflush(stdout);
 	pause_for_ever();
 	return 0;
+}
+
+/* Ends, and leaves processes that fork as long as the kernel lets their user have more. */
+static int be_bomb(void)
+{
+	const struct rlimit limit = {BOMB, BOMB};
+
+	if (setrlimit(RLIMIT_NPROC, &limit) < 0 || setresuid(BOMB_USER, BOMB_USER, BOMB_USER) < 0)
+		return 1;
+	for (pid_t first = getpid();;) {
+		pid_t child = fork();
+
+		if (child == 0)
+			setsid();
+		/* A sanitizer would want a process more to look for leaks. */
+		if (child < 0 && getpid() == first)
+			_exit(0);
+	}
 }
 
 /* Hands its stderr to whoever has the other end of PROCESS_FD, and ends. */
@@ -285,6 +307,7 @@ int main(int argc, char **argv)
 		{"fds", be_fds},
 		{"signals", be_signals},
 		{"tree", be_tree},
+		{"bomb", be_bomb},
 		{"holder", be_holder},
 		{"--control", be_worker},
 		{"client", be_client_worker},

@@ -254,6 +254,26 @@ static void test_tree_at_free(void **state)
 	tree_gone(*state, (const char *const[]){APP_START, pid, LAUNCH_HELPER, "tree", NULL}, true);
 }
 
+/* No time is enough to kill them one by one. */
+static void test_fork_bomb(void **state)
+{
+	struct rig *rig = *state;
+	struct process_set *set = set_new(rig);
+	struct seen seen = {.ended = false};
+	siginfo_t info;
+
+	if (geteuid() != 0) {
+		process_set_free(set);
+		skip(); /* another user's processes are counted */
+	}
+	start(set, (const char *const[]){LAUNCH_HELPER, "bomb", NULL}, -1, &seen);
+	rig_until(rig, &seen.gone);
+	assert_int_equal(seen.end.kind, PROCESS_EXITED);
+	assert_int_equal(seen.end.value, 0);
+	kit_loop_until(rig->loop, waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0);
+	process_set_free(set);
+}
+
 static void test_daemon_holds_output(void **state)
 {
 	struct rig *rig = *state;
@@ -494,6 +514,7 @@ int main(void)
 		TEST(test_tree),
 		TEST(test_tree_of_subreaper),
 		TEST(test_tree_at_free),
+		TEST(test_fork_bomb),
 		TEST(test_daemon_holds_output),
 		TEST(test_foreigner_holds_output),
 		TEST(test_older_child_is_spared),

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 from judge import traces
 from judge.flower import (
@@ -253,6 +254,27 @@ def multiply(order, message, context):
     return records(metrics={"children": MetricRecord({"n": len(children)})})
 
 
+def multiply_for_ever(order, message, context):
+    """Forks until that is refused, then fails, or stays as well; its children never give up."""
+    own = os.getpid()
+    while True:
+        try:
+            if os.fork() == 0 and os.getpid() % 2:
+                os.setsid()
+        except OSError:
+            if os.getpid() == own and not order["stays"]:
+                raise
+            if os.getpid() == own and not os.path.exists(order["file"]):
+                write(order["file"], str(own))
+            time.sleep(0.001)
+
+
+def need_ever_more(order, message, context):
+    pieces = []
+    while True:
+        pieces.append(b"x" * (16 << 20))
+
+
 def tell_gpu(order, message, context):
     """Which GPUs it may use; it goes on until the other end of a named pipe says a word."""
     if "pipe" in order:
@@ -284,7 +306,9 @@ ORDERS = {
     "shout": shout,
     **traces.ORDERS,
     "need": need,
+    "hog": need_ever_more,
     "multiply": multiply,
+    "bomb": multiply_for_ever,
     "gpu": tell_gpu,
 }
 
