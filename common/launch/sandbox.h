@@ -11,6 +11,8 @@
 #include "common/launch/app_user.h"
 #include "common/launch/launch_options.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct sandbox;
@@ -76,5 +78,12 @@ int sandbox_cage(struct sandbox *sandbox, const struct sandbox_app *app, struct 
 int sandbox_zygote(struct sandbox *sandbox, const char *interpreter, struct sandbox_cage *out,
 	struct reason *why);
 void sandbox_cage_done(struct sandbox_cage *cage);
+
+/*
+ * Is this line of an app's stderr one about a refusal that the log has already, of this run? Else
+ * it counts as said from now on. The lines that a run has said are forgotten when many other runs
+ * have had messages since, or when it says many others. arg is the sandbox: a process_filter.
+ */
+bool sandbox_repeats(void *arg, uint64_t run_id, const char *line, size_t len);
 
 #endif

@@ -409,6 +409,64 @@ static void what_this_kernel_cannot(void **state)
 	assert_non_null(strstr(why.text, "needs Landlock's ABI 4"));
 }
 
+/* ---- what the log has already ---- */
+
+static bool repeats(struct sandbox *sandbox, uint64_t run_id, const char *line)
+{
+	return sandbox_repeats(sandbox, run_id, line, strlen(line));
+}
+
+#define REFUSAL(what) "--sandbox strict: the app was refused something: " what
+
+static void refusals_once_a_run(void **state)
+{
+	struct sandbox sandbox = sandbox_of(SANDBOX_STRICT);
+
+	/* A run that had no message here has nothing to repeat. */
+	assert_false(repeats(&sandbox, 1, REFUSAL("'/a'")));
+	assert_false(repeats(&sandbox, 1, REFUSAL("'/a'")));
+	assert_true(sandbox_run_is_new(&sandbox, 1));
+	assert_false(sandbox_run_is_new(&sandbox, 1));
+	assert_true(sandbox_run_is_new(&sandbox, 2));
+	assert_false(repeats(&sandbox, 1, REFUSAL("'/a'")));
+	assert_true(repeats(&sandbox, 1, REFUSAL("'/a'")));
+	assert_false(repeats(&sandbox, 1, REFUSAL("'/b'")));
+	assert_true(repeats(&sandbox, 1, REFUSAL("'/a'")));
+	assert_true(repeats(&sandbox, 1, REFUSAL("'/b'")));
+	assert_false(repeats(&sandbox, 2, REFUSAL("'/a'")));
+	/* Other lines are the app's own. */
+	for (int i = 0; i < 2; i++) {
+		assert_false(repeats(&sandbox, 1, "'/a'"));
+		assert_false(repeats(&sandbox, 1, ""));
+		assert_false(repeats(&sandbox, 1, "--sandbox "));
+		assert_false(repeats(&sandbox, 1, " " REFUSAL("'/a'")));
+		assert_false(repeats(&sandbox, 0, REFUSAL("'/a'")));
+	}
+}
+
+/* A run that says ever new things, and ever new runs, take no more memory; the oldest is forgotten.
+ */
+static void refusals_are_bounded(void **state)
+{
+	struct sandbox sandbox = sandbox_of(SANDBOX_STRICT);
+	char line[80];
+
+	assert_true(sandbox_run_is_new(&sandbox, 1));
+	for (int i = 0; i <= SANDBOX_SAID_MAX; i++) {
+		snprintf(line, sizeof line, REFUSAL("'/%d'"), i);
+		assert_false(repeats(&sandbox, 1, line));
+		assert_true(repeats(&sandbox, 1, line));
+	}
+	assert_false(repeats(&sandbox, 1, REFUSAL("'/0'")));
+	assert_true(repeats(&sandbox, 1, REFUSAL("'/2'")));
+	for (uint64_t run_id = 2; run_id <= SANDBOX_RUNS_MAX; run_id++)
+		assert_true(sandbox_run_is_new(&sandbox, run_id));
+	assert_true(repeats(&sandbox, 1, REFUSAL("'/0'")));
+	assert_true(sandbox_run_is_new(&sandbox, SANDBOX_RUNS_MAX + 1));
+	assert_true(sandbox_run_is_new(&sandbox, 1));
+	assert_false(repeats(&sandbox, 1, REFUSAL("'/0'")));
+}
+
 /* ---- the start ---- */
 
 static void what_there_is_here(void **state)
@@ -470,6 +528,8 @@ int main(void)
 		TEST(closed_python),
 		TEST(directories_of_runs),
 		TEST(what_this_kernel_cannot),
+		TEST(refusals_once_a_run),
+		TEST(refusals_are_bounded),
 		TEST(what_there_is_here),
 	};
 
