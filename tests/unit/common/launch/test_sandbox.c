@@ -501,6 +501,45 @@ static void what_there_is_here(void **state)
 	assert_int_equal(sandbox_kind(NULL), SANDBOX_OFF);
 }
 
+/* What the log says that each version of Landlock's interface cannot do. */
+static void what_the_log_says(void **state)
+{
+	static const struct {
+		const char *text;
+		int abi; /* with this version it is said no more */
+		bool node, bare, strict;
+	} rows[] = {{"cannot move files", 2, false, true, true},
+		{"cannot truncate files", 3, false, true, true},
+		{"but no ports", 4, false, false, true}, {"ioctls", 5, false, false, true},
+		{"signalling", 6, true, true, true}, {"abstract sockets", 6, true, true, true},
+		{"Landlock is of ABI 1:", 2, true, true, true},
+		{"Landlock is of ABI", 6, true, true, true}};
+
+	for (int abi = 1; abi <= 8; abi++)
+		for (int kind = 0; kind < 3; kind++) {
+			struct sandbox sandbox =
+				sandbox_of(kind == 2 ? SANDBOX_STRICT : SANDBOX_NODE);
+			struct rig *rig = *state;
+			struct log *log = rig->log;
+			size_t before = strlen(rig_log(rig));
+
+			sandbox.abi = abi;
+			sandbox.mounts = kind != 1;
+			sandbox_tell(&sandbox, log);
+			const char *said = rig_log(rig) + before;
+
+			for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+				bool should = abi < rows[i].abi && (kind == 2     ? rows[i].strict
+									   : kind ? rows[i].bare
+										  : rows[i].node);
+
+				if ((strstr(said, rows[i].text) != NULL) != should)
+					fail_msg("ABI %d, kind %d: %s: %s", abi, kind, rows[i].text,
+						said);
+			}
+		}
+}
+
 static int setup(void **state)
 {
 	return kit_dir_make(state) ? -1 : rig_setup(state);
@@ -531,6 +570,7 @@ int main(void)
 		TEST(refusals_once_a_run),
 		TEST(refusals_are_bounded),
 		TEST(what_there_is_here),
+		TEST(what_the_log_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
