@@ -79,6 +79,12 @@ int sandbox_zygote(struct sandbox *sandbox, const char *interpreter, struct sand
 	struct reason *why);
 void sandbox_cage_done(struct sandbox_cage *cage);
 
+/* The run is over, and its apps are gone: forget what they were refused; its directories are
+ * removed by sandbox_sweep(). NULL, and runs that had no cage, are fine. */
+void sandbox_run_ended(struct sandbox *sandbox, uint64_t run_id);
+/* Remove some files of runs that are over: an app may have left very many. Are there more? */
+bool sandbox_sweep(struct sandbox *sandbox);
+
 /*
  * Is this line of an app's stderr one about a refusal that the log has already, of this run? Else
  * it counts as said from now on. The lines that a run has said are forgotten when many other runs

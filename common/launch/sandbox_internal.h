@@ -43,6 +43,7 @@ struct sandbox {
 	/* strict */
 	char *runs; /* the directory of the runs' own directories; NULL: none is needed */
 	int runs_lock;
+	unsigned n_ended, n_swept; /* directories of runs that are over, and those removed */
 	const char *keep[OPTION_NAMES_MAX + 4]; /* lists of the environment; ends in NULL */
 };
 
@@ -73,6 +74,8 @@ bool sandbox_is_open(const struct sandbox *sandbox, const char *dir);
 /* Look at the options of the strict cage; make the place of the runs' directories. */
 int sandbox_strict_new(struct sandbox *sandbox, struct reason *why);
 void sandbox_strict_done(struct sandbox *sandbox);
+/* What a run has had is to be removed, by sandbox_sweep(). */
+void sandbox_strict_run_ended(struct sandbox *sandbox, uint64_t run_id);
 /* Add what an app is granted, and its directories and environment. */
 /* Add the part of the environment that is the same for all runs. */
 int sandbox_strict_env(const struct sandbox *sandbox, struct sandbox_cage *out);

@@ -21,11 +21,22 @@ static struct sandbox_run *run_find(struct sandbox *sandbox, uint64_t run_id)
 
 bool sandbox_run_is_new(struct sandbox *sandbox, uint64_t run_id)
 {
-	if (run_find(sandbox, run_id))
+	/* Id 0 stands for a run that is not known. */
+	if (!run_id || run_find(sandbox, run_id))
 		return false;
 	sandbox->seen[sandbox->run_at] = (struct sandbox_run){.id = run_id};
 	sandbox->run_at = (sandbox->run_at + 1) % SANDBOX_RUNS_MAX;
 	return true;
+}
+
+void sandbox_run_ended(struct sandbox *sandbox, uint64_t run_id)
+{
+	struct sandbox_run *run = sandbox && run_id ? run_find(sandbox, run_id) : NULL;
+
+	if (run)
+		*run = (struct sandbox_run){.id = 0};
+	if (sandbox && sandbox->runs)
+		sandbox_strict_run_ended(sandbox, run_id);
 }
 
 static bool is_refusal(const char *line, size_t len)
@@ -48,7 +59,6 @@ static uint64_t hash_of(const char *line, size_t len)
 
 bool sandbox_repeats(void *arg, uint64_t run_id, const char *line, size_t len)
 {
-	/* Id 0 stands for a run that is not known. */
 	struct sandbox_run *run = run_id && is_refusal(line, len) ? run_find(arg, run_id) : NULL;
 	uint64_t hash;
 

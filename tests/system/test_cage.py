@@ -20,7 +20,7 @@ from newest import newest_federation
 from test_failures import FAILED, TOLD
 from test_zygote import warm
 
-from federation.processes import free_ports
+from federation.processes import wait_until
 
 pytestmark = [
     pytest.mark.ours,
@@ -352,6 +352,25 @@ def test_told(lab, strict):
     line = strict.process.wait_log(f"{refused}(.*)")
     assert line.group(1) == f"'{lab.place.data}/other/file': --data-dir allows it, for a directory or a file"
     again.close()
+
+
+def test_run_over(lab, strict):
+    """What a run had of its own goes with it."""
+    lab.federation.expect(r"message dropped: .*its run is over")
+    pipe = lab.place.data / "write/pipe"
+    os.mkfifo(pipe)
+    os.chown(pipe, USER, USER)
+    (runs,) = (strict.home / "flwr").glob("runs-*")
+    before = set(os.listdir(runs))
+    other = lab.federation.judge(app=lab.app)
+    other.send(strict.id, "wait", pipe=str(pipe))
+    with open(pipe, "w", encoding="utf-8") as word:  # returns when the app has opened it
+        assert set(os.listdir(runs)) == before | {str(other.run_id)}
+        lab.federation.flwr("stop", other.run_id, "local")
+        word.write("go on")
+    strict.process.wait_log(r"its run is over")
+    wait_until(lambda: set(os.listdir(runs)) == before, "the run's directories are gone", 30)
+    assert serves(lab.judge, strict.id) >= 1
 
 
 APPLY = """

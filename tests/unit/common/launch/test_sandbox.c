@@ -377,6 +377,50 @@ static void closed_python(void **state)
 	unsetenv("PYTHONPATH");
 }
 
+/* What a run has goes with it, also what an app keeps others from; in steps, as it may be much. */
+static void directories_of_a_run_that_is_over(void **state)
+{
+	auto_(free_at_exit) char *own = app_dir();
+	auto_(sandbox_cage_done) struct sandbox_cage cage = {0}, again = {0};
+	auto_(free_at_exit) char *folder = NULL;
+	struct sandbox sandbox = sandbox_of(SANDBOX_STRICT);
+	struct reason why = {.text = ""};
+	unsigned steps = 1;
+	struct stat st;
+
+	assert_int_equal(sandbox_strict_new(&sandbox, &why), 0);
+	assert_int_equal(cage_of(&sandbox, own, &cage), 0);
+	assert_true(asprintf(&folder, "%s/full", cage.directory) > 0);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	for (int i = 0; i < 500; i++) {
+		auto_(free_at_exit) char *path = NULL;
+
+		assert_true(asprintf(&path, "%s/%d", folder, i) > 0);
+		kit_file_write(path, "");
+	}
+	assert_int_equal(chmod(folder, 0), 0);
+	/* Another run's stay. */
+	sandbox_run_ended(&sandbox, 8);
+	assert_false(sandbox_sweep(&sandbox));
+	assert_int_equal(stat(cage.directory, &st), 0);
+	sandbox_run_ended(&sandbox, 7);
+	assert_int_equal(stat(cage.directory, &st), -1);
+	/* It may come again, before all is removed, as a new one. */
+	assert_int_equal(cage_of(&sandbox, own, &again), 0);
+	assert_string_equal(again.env[0], "FLWR_APP_SANDBOX=strict:first");
+	assert_string_equal(again.directory, cage.directory);
+	assert_int_equal(kit_dir_count(sandbox.runs), 2);
+	while (sandbox_sweep(&sandbox))
+		steps++;
+	assert_in_range(steps, 3, 10);
+	assert_int_equal(kit_dir_count(sandbox.runs), 1);
+	assert_int_equal(stat(again.directory, &st), 0);
+	assert_false(sandbox_sweep(&sandbox));
+	assert_false(sandbox_sweep(NULL));
+	sandbox_run_ended(NULL, 7);
+	sandbox_strict_done(&sandbox);
+}
+
 /* What a killed program has left is removed by the next one, what is in use is not. */
 static void directories_of_runs(void **state)
 {
@@ -407,64 +451,6 @@ static void what_this_kernel_cannot(void **state)
 	sandbox.abi = 3;
 	assert_int_equal(sandbox_strict_new(&sandbox, &why), -EINVAL);
 	assert_non_null(strstr(why.text, "needs Landlock's ABI 4"));
-}
-
-/* ---- what the log has already ---- */
-
-static bool repeats(struct sandbox *sandbox, uint64_t run_id, const char *line)
-{
-	return sandbox_repeats(sandbox, run_id, line, strlen(line));
-}
-
-#define REFUSAL(what) "--sandbox strict: the app was refused something: " what
-
-static void refusals_once_a_run(void **state)
-{
-	struct sandbox sandbox = sandbox_of(SANDBOX_STRICT);
-
-	/* A run that had no message here has nothing to repeat. */
-	assert_false(repeats(&sandbox, 1, REFUSAL("'/a'")));
-	assert_false(repeats(&sandbox, 1, REFUSAL("'/a'")));
-	assert_true(sandbox_run_is_new(&sandbox, 1));
-	assert_false(sandbox_run_is_new(&sandbox, 1));
-	assert_true(sandbox_run_is_new(&sandbox, 2));
-	assert_false(repeats(&sandbox, 1, REFUSAL("'/a'")));
-	assert_true(repeats(&sandbox, 1, REFUSAL("'/a'")));
-	assert_false(repeats(&sandbox, 1, REFUSAL("'/b'")));
-	assert_true(repeats(&sandbox, 1, REFUSAL("'/a'")));
-	assert_true(repeats(&sandbox, 1, REFUSAL("'/b'")));
-	assert_false(repeats(&sandbox, 2, REFUSAL("'/a'")));
-	/* Other lines are the app's own. */
-	for (int i = 0; i < 2; i++) {
-		assert_false(repeats(&sandbox, 1, "'/a'"));
-		assert_false(repeats(&sandbox, 1, ""));
-		assert_false(repeats(&sandbox, 1, "--sandbox "));
-		assert_false(repeats(&sandbox, 1, " " REFUSAL("'/a'")));
-		assert_false(repeats(&sandbox, 0, REFUSAL("'/a'")));
-	}
-}
-
-/* A run that says ever new things, and ever new runs, take no more memory; the oldest is forgotten.
- */
-static void refusals_are_bounded(void **state)
-{
-	struct sandbox sandbox = sandbox_of(SANDBOX_STRICT);
-	char line[80];
-
-	assert_true(sandbox_run_is_new(&sandbox, 1));
-	for (int i = 0; i <= SANDBOX_SAID_MAX; i++) {
-		snprintf(line, sizeof line, REFUSAL("'/%d'"), i);
-		assert_false(repeats(&sandbox, 1, line));
-		assert_true(repeats(&sandbox, 1, line));
-	}
-	assert_false(repeats(&sandbox, 1, REFUSAL("'/0'")));
-	assert_true(repeats(&sandbox, 1, REFUSAL("'/2'")));
-	for (uint64_t run_id = 2; run_id <= SANDBOX_RUNS_MAX; run_id++)
-		assert_true(sandbox_run_is_new(&sandbox, run_id));
-	assert_true(repeats(&sandbox, 1, REFUSAL("'/0'")));
-	assert_true(sandbox_run_is_new(&sandbox, SANDBOX_RUNS_MAX + 1));
-	assert_true(sandbox_run_is_new(&sandbox, 1));
-	assert_false(repeats(&sandbox, 1, REFUSAL("'/0'")));
 }
 
 /* ---- the start ---- */
@@ -566,9 +552,8 @@ int main(void)
 		TEST(no_zygote),
 		TEST(closed_python),
 		TEST(directories_of_runs),
+		TEST(directories_of_a_run_that_is_over),
 		TEST(what_this_kernel_cannot),
-		TEST(refusals_once_a_run),
-		TEST(refusals_are_bounded),
 		TEST(what_there_is_here),
 		TEST(what_the_log_says),
 	};
