@@ -1,6 +1,7 @@
 #include "clientapp/options.h"
 
 #include "common/base/address_text.h"
+#include "common/base/argument.h"
 #include "common/base/cleanup.h"
 #include "common/base/exit_code.h"
 #include "common/base/files.h"
@@ -189,29 +190,41 @@ static int read_token(struct clientapp_options *options, struct reason *why)
 	if (r == 0 && !S_ISREG(file.st_mode))
 		return reason_code(why, -EINVAL, "--token-file %s is no file", path);
 	if (r == 0)
-		r = file_read(path, TOKEN_FILE_MAX, &options->file_token, &len);
+		r = file_read(path, TOKEN_FILE_MAX, &options->token_copy, &len);
 	if (r)
 		return reason_code(
 			why, r, "--token-file %s cannot be read: %s", path, strerror(-r));
-	while (len > 0 && isspace((unsigned char)options->file_token[len - 1]))
-		options->file_token[--len] = '\0';
-	while (isspace((unsigned char)options->file_token[from]))
+	while (len > 0 && isspace((unsigned char)options->token_copy[len - 1]))
+		options->token_copy[--len] = '\0';
+	while (isspace((unsigned char)options->token_copy[from]))
 		from++;
-	if (strlen(options->file_token) != len || from == len)
+	if (strlen(options->token_copy) != len || from == len)
 		return reason_code(why, -EINVAL, "--token-file %s has no token in it", path);
-	options->token_text = options->file_token + from;
+	options->token_text = options->token_copy + from;
 	return 0;
 }
 
-static int check_token(struct clientapp_options *options, struct reason *why)
+/* Other users can read the command line. */
+static int take_token(struct clientapp_options *options, char *const *argv, struct reason *why)
 {
-	int r = 0;
+	if (!options->token_text)
+		return 0;
+	options->token_copy = strdup(options->token_text);
+	if (!options->token_copy)
+		return reason_code(why, -ENOMEM, "no memory");
+	options->token_text = options->token_copy;
+	argument_hide(argv, "--token");
+	return 0;
+}
+
+static int check_token(struct clientapp_options *options, char *const *argv, struct reason *why)
+{
+	int r;
 
 	if (options->token_text && options->token_file)
 		return reason_code(why, -EINVAL,
 			"--token and --token-file: there is one token, leave one out");
-	if (options->token_file)
-		r = read_token(options, why);
+	r = options->token_file ? read_token(options, why) : take_token(options, argv, why);
 	if (r)
 		return r;
 	if (options->token_text && options->launch.grace_ms >= 0)
@@ -321,7 +334,7 @@ static int check_launcher(const struct clientapp_options *options, struct reason
 		 : 0;
 }
 
-static int check(struct clientapp_options *options, struct reason *why)
+static int check(struct clientapp_options *options, char *const *argv, struct reason *why)
 {
 	int r = launch_options_check(&options->launch, why);
 
@@ -329,7 +342,7 @@ static int check(struct clientapp_options *options, struct reason *why)
 		return r;
 	r = check_launcher(options, why);
 	if (r == 0)
-		r = check_token(options, why);
+		r = check_token(options, argv, why);
 	if (r == 0)
 		r = choose_address(options, why);
 	return r ? r : check_tls(options, why);
@@ -362,7 +375,7 @@ int clientapp_options_read(
 	};
 	table = table_of(out, specs);
 	r = options_parse(&table, argc, argv, out, why);
-	return r ? r : check(out, why);
+	return r ? r : check(out, argv, why);
 }
 
 void clientapp_options_done(struct clientapp_options *options)
@@ -370,10 +383,10 @@ void clientapp_options_done(struct clientapp_options *options)
 	struct option_spec specs[ARRAY_LEN(rows)];
 	const struct option_table table = table_of(options, specs);
 
-	if (options->file_token)
-		explicit_bzero(options->file_token, strlen(options->file_token));
-	free(options->file_token);
-	options->file_token = NULL;
+	if (options->token_copy)
+		explicit_bzero(options->token_copy, strlen(options->token_copy));
+	free(options->token_copy);
+	options->token_copy = NULL;
 	free(options->bare);
 	options->bare = NULL;
 	options_free_paths(&table, options);

@@ -19,9 +19,9 @@ struct clientapp_options {
 	const char *warning;         /* a sentence for the log; NULL: there is none */
 	const char *runtime_address; /* --runtime-api-address */
 	const char *appio_address;   /* --clientappio-api-address, --appio-api-address */
-	const char *token_text;      /* also what the file has, ours then */
+	const char *token_text;      /* in token_copy */
 	const char *token_file;
-	char *file_token;       /* NULL: there is none */
+	char *token_copy;       /* ours; argv has it no more; NULL: there is none */
 	uint64_t token;         /* of an inline message */
 	const char *task_token; /* token_text, when it is that of a message that is objects */
 	bool insecure;

@@ -8,6 +8,7 @@
  * Exit status, where the program was not executed: 125 there is no process or no /proc, 126 it
  * cannot be executed, 127 it is not there.
  */
+#include "common/base/argument.h"
 #include "common/base/cleanup.h"
 #include "common/base/ending.h"
 #include "common/base/tree.h"
@@ -173,6 +174,8 @@ static bool start(struct reaper *reaper)
 		return false;
 	}
 	setpgid(reaper->pid, reaper->pid);
+	/* The program has its own copy. One with a token is not started again. */
+	argument_hide(reaper->argv, "--token");
 	reaper->letters = ends[0];
 	reaper->since = now_ms();
 	keep_little(reaper);

@@ -98,6 +98,12 @@ static void do_run_overlaps(struct supernode *supernode, const struct node_actio
 		action->run_id);
 }
 
+static void do_run_ended(struct supernode *supernode, const struct node_action *action)
+{
+	if (supernode->agent)
+		agent_run_ended(supernode->agent, action->run_id);
+}
+
 static void do_push_reply(struct supernode *supernode, const struct node_action *action)
 {
 	uplink_push_reply(&supernode->uplink, action);
@@ -167,6 +173,7 @@ static void (*const does[NODE_ACTION_N])(struct supernode *, const struct node_a
 	[NODE_FETCH_RUN] = do_fetch_run,
 	[NODE_FETCH_FAB] = fab_fetch,
 	[NODE_RUN_OVERLAPS] = do_run_overlaps,
+	[NODE_RUN_ENDED] = do_run_ended,
 	[NODE_START_WORKER] = do_start_worker,
 	[NODE_STOP_WORKER] = do_stop_worker,
 	[NODE_PUSH_REPLY] = do_push_reply,

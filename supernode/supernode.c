@@ -30,6 +30,7 @@ static int new_node(struct supernode *supernode)
 		.slots = options->bounds ? options->bounds->workers
 					 : (unsigned int)options->launch.max_workers,
 		.parallel_in_run = options->parallel_in_run,
+		.tells_ends = true,
 		.workers_come = options->workers_come,
 		.offer_ms = options->clientapp_wait_ms,
 		.worker_timeout_ms = options->worker_timeout_ms,

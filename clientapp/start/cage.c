@@ -96,7 +96,7 @@ int cage_open(const char *description)
 }
 
 /* Mounts by a user namespace. */
-static int cover(const char *description)
+static int cover_by_namespace(const char *description)
 {
 	int r = cage_mounts_begin(true);
 
@@ -106,12 +106,38 @@ static int cover(const char *description)
 	return r ? r : cage_mounts_drop();
 }
 
-int cage_close(const char *description, bool opened)
+/*
+ * ABI 1 refuses every rename to another directory, which apps of the node's cage may do. Where
+ * mounts cover what is hidden a user namespace does the rest: its processes can trace none that is
+ * outside. opened: the mounts were made without one. Is this process in a namespace of its own?
+ */
+static bool namespace_will_do(const char *description, bool opened, int abi)
+{
+	if (abi > 1 || cage_has(description, "strict", NULL) ||
+		!cage_has(description, "mounts", NULL))
+		return false;
+	return !opened || (cage_mounts_begin(true) == 0 && cage_mounts_drop() == 0);
+}
+
+static int enforce(const char *description, bool opened, int abi)
+{
+	bool mounts = cage_has(description, "mounts", NULL);
+	int r;
+
+	/* Landlock would keep the forks of a warm Python from mounts. */
+	if ((mounts && cage_has(description, "warm", NULL)) ||
+		namespace_will_do(description, opened, abi))
+		return 0;
+	r = cage_landlock(description, mounts, abi);
+	return r ? r : cage_filter(description, abi);
+}
+
+int cage_close_as(const char *description, bool opened, int abi)
 {
 	const struct rlimit none = {0};
 	bool mounts = cage_has(description, "mounts", NULL);
 	bool strict = cage_has(description, "strict", NULL);
-	int r = mounts && !opened ? cover(description) : 0;
+	int r = mounts && !opened ? cover_by_namespace(description) : 0;
 
 	if (r < 0)
 		return r;
@@ -120,9 +146,12 @@ int cage_close(const char *description, bool opened)
 	/* A core file lies wherever the machine's administrator has them written. */
 	if (strict && setrlimit(RLIMIT_CORE, &none) < 0)
 		return cage_failed("cannot turn core files off", "", errno);
-	/* Landlock would keep the forks of a warm Python from mounts. */
-	r = mounts && cage_has(description, "warm", NULL) ? 0 : cage_landlock(description, mounts);
-	return r == 0 && strict ? cage_filter(description) : r;
+	return enforce(description, opened, abi);
+}
+
+int cage_close(const char *description, bool opened)
+{
+	return cage_close_as(description, opened, cage_landlock_abi());
 }
 
 int cage_apply(const char *description)

@@ -2,11 +2,14 @@
  * The filter of system calls of the strict cage, as BPF by hand: it refuses what reaches around the
  * file system, or into the kernel, and sockets that Landlock does not judge. The rest is allowed:
  * what apps and their libraries call cannot be listed. Refused calls fail with EPERM, sockets with
- * EACCES, as Landlock refuses files; so programs go on by what they do without.
+ * EACCES, as Landlock refuses files; so programs go on by what they do without. Before ABI 3
+ * Landlock does not judge truncation: there the filter refuses it by name, also in the node's cage
+ * where no mounts cover what is hidden.
  */
 #include "clientapp/start/cage_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -36,6 +39,7 @@
 		CLONE_NEWPID | CLONE_NEWNET)
 #define PROTOCOL_TCP 6
 #define FILTER_MAX   512
+#define ABI_TRUNCATE 3 /* Landlock judges truncation */
 
 #ifdef ARCHITECTURE
 
@@ -231,6 +235,32 @@ static void refuse_fast_open(struct program *program)
 	}
 }
 
+/* A file that can be read, but not written, can be emptied so. */
+static void refuse_reader_truncation(struct program *program, uint32_t call, unsigned flags)
+{
+	unsigned short opens = if_equal(program, call), truncates;
+
+	load(program, ARGUMENT_AT(flags));
+	truncates = if_any(program, O_TRUNC);
+	/* Landlock judges who opens it to write. */
+	emit(program, BPF_JMP | BPF_JSET | BPF_K, O_WRONLY | O_RDWR, 1, 0);
+	give(program, error(EACCES));
+	end_if(program, truncates);
+	give(program, SECCOMP_RET_ALLOW);
+	end_if(program, opens);
+}
+
+static void refuse_truncation(struct program *program)
+{
+	give_if_equal(program, SYS_truncate, error(EACCES));
+#ifdef SYS_open
+	refuse_reader_truncation(program, SYS_open, 1);
+#endif
+	refuse_reader_truncation(program, SYS_openat, 2);
+	/* Its flags lie in memory, where a filter cannot look. */
+	give_if_equal(program, SYS_openat2, error(ENOSYS));
+}
+
 /* Calls of another architecture, and of x32, have other numbers. */
 static void begin(struct program *program)
 {
@@ -242,20 +272,33 @@ static void begin(struct program *program)
 	give(program, error(ENOSYS));
 }
 
-int cage_filter(const char *description)
+static void refuse_for_strict(struct program *program, const char *description)
 {
-	static struct program program;
 	char network[PATH_MAX] = "";
-	struct sock_fprog filter = {.filter = program.code};
 	bool all = cage_has(description, "network", network) && strcmp(network, "all") == 0;
 
+	refuse_calls(program);
+	if (!all)
+		refuse_sockets(program, network[0] != '\0');
+	if (!all && network[0])
+		refuse_fast_open(program);
+}
+
+int cage_filter(const char *description, int abi)
+{
+	static struct program program;
+	struct sock_fprog filter = {.filter = program.code};
+	bool strict = cage_has(description, "strict", NULL);
+	bool truncation = abi < ABI_TRUNCATE && (strict || !cage_has(description, "mounts", NULL));
+
+	if (!strict && !truncation)
+		return 0;
 	program.n = 0;
 	begin(&program);
-	refuse_calls(&program);
-	if (!all)
-		refuse_sockets(&program, network[0] != '\0');
-	if (!all && network[0])
-		refuse_fast_open(&program);
+	if (truncation)
+		refuse_truncation(&program);
+	if (strict)
+		refuse_for_strict(&program, description);
 	give(&program, SECCOMP_RET_ALLOW);
 	if (program.n > FILTER_MAX)
 		return cage_failed("its filter is too long", "", E2BIG);
@@ -267,9 +310,11 @@ int cage_filter(const char *description)
 
 #else
 
-int cage_filter(const char *description)
+int cage_filter(const char *description, int abi)
 {
-	(void)description;
+	(void)abi;
+	if (!cage_has(description, "strict", NULL))
+		return 0;
 	return cage_failed("no filter of system calls for this processor", "", ENOSYS);
 }
 

@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A line of a description. */
 struct cage_rule {
@@ -34,10 +35,26 @@ int cage_mounts_make(const char *description);
 /* Give up all capabilities of the user namespace, for good. 0, or -errno with a line. */
 int cage_mounts_drop(void);
 
-/* Enforce Landlock. covered: what is hidden has been covered. 0, or -errno with a line. */
-int cage_landlock(const char *description, bool covered);
+/* What a ruleset of Landlock handles, by the kernel's bits: all that it does not grant is refused.
+ */
+struct cage_handled {
+	uint64_t fs, net, scopes;
+	unsigned int flags; /* of landlock_restrict_self() */
+};
 
-/* Enforce the filter of system calls of the strict cage. 0, or -errno with a line. */
-int cage_filter(const char *description);
+/* All of it that a version of the interface knows. tcp: with TCP's ports, from ABI 4 on. */
+void cage_landlock_handles(int abi, bool tcp, struct cage_handled *out);
+
+/* Enforce Landlock as a kernel of that ABI has it. covered: what is hidden has been covered. 0, or
+ * -errno with a line. */
+int cage_landlock(const char *description, bool covered, int abi);
+
+/* Enforce the filter of system calls, as what Landlock of that ABI has not makes it necessary; of
+ * the strict cage in any case. 0, or -errno with a line. */
+int cage_filter(const char *description, int abi);
+
+/* cage_close() for a kernel of that ABI, which may be an older one than this kernel's. Tests call
+ * it; a program has cage_close(). */
+int cage_close_as(const char *description, bool opened, int abi);
 
 #endif

@@ -40,9 +40,10 @@
 #define SCOPE_ABSTRACT_SOCKETS (1ULL << 0) /* ABI 6 */
 #define SCOPE_SIGNALS          (1ULL << 1)
 
-struct ruleset_attributes {
-	uint64_t fs, net, scopes;
-};
+/* Flags of restrict_self (ABI 7): the machine's audit log gets no record of what is refused to the
+ * code of an app, nor to domains that the app makes. An app could fill it. */
+#define LOG_SAME_EXEC_OFF  (1U << 0)
+#define LOG_SUBDOMAINS_OFF (1U << 2)
 
 struct path_rule {
 	uint64_t rights;
@@ -67,10 +68,21 @@ int cage_landlock_abi(void)
 	return abi < 0 ? 0 : (int)abi;
 }
 
-static uint64_t fs_rights(int abi)
+void cage_landlock_handles(int abi, bool tcp, struct cage_handled *out)
 {
-	return FS_ABI_1 | (abi >= 2 ? FS_REFER : 0) | (abi >= 3 ? FS_TRUNCATE : 0) |
-	       (abi >= 5 ? FS_IOCTL_DEV : 0);
+	*out = (struct cage_handled){.fs = abi >= 1 ? FS_ABI_1 : 0};
+	if (abi >= 2)
+		out->fs |= FS_REFER;
+	if (abi >= 3)
+		out->fs |= FS_TRUNCATE;
+	if (abi >= 4 && tcp)
+		out->net = NET_BIND_TCP | NET_CONNECT_TCP;
+	if (abi >= 5)
+		out->fs |= FS_IOCTL_DEV;
+	if (abi >= 6)
+		out->scopes = SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS;
+	if (abi >= 7)
+		out->flags = LOG_SAME_EXEC_OFF | LOG_SUBDOMAINS_OFF;
 }
 
 /* Grant rights to path and all below it. What is not there, or is a link, is left out. */
@@ -216,8 +228,6 @@ static int fill(const struct ruleset *rules, bool strict, bool covered)
 
 	if (strict)
 		return grant_named(rules);
-	if (!rules->fs)
-		return 0;
 	if (covered || place_of(rules->description, "") != PLACE_ABOVE)
 		return grant(rules, "/", rules->fs);
 	int r = grant(rules, "/", FS_READ_DIR);
@@ -226,33 +236,37 @@ static int fill(const struct ruleset *rules, bool strict, bool covered)
 	return r ? r : grant_named(rules);
 }
 
-int cage_landlock(const char *description, bool covered)
+/* The kernel reads fs, net and scopes, in this order. */
+static int ruleset_make(const struct cage_handled *handled)
 {
-	char network[PATH_MAX] = "";
-	int abi = cage_landlock_abi();
+	const uint64_t attributes[] = {handled->fs, handled->net, handled->scopes};
+
+	return (int)syscall(SYS_landlock_create_ruleset, attributes, sizeof attributes, 0);
+}
+
+int cage_landlock(const char *description, bool covered, int abi)
+{
+	char ports[PATH_MAX] = "";
 	bool strict = cage_has(description, "strict", NULL);
-	bool open = cage_has(description, "network", network) && strcmp(network, "all") == 0;
-	struct ruleset_attributes attributes = {.fs = abi ? fs_rights(abi) : 0};
+	bool open = cage_has(description, "network", ports) && strcmp(ports, "all") == 0;
+	struct ruleset rules = {.description = description};
+	struct cage_handled handled;
 	int r;
 
-	/* The strict cage is Landlock's; of the other one mounts do most without it. */
-	if (!abi)
-		return strict || !covered ? cage_failed("no Landlock", "", ENOSYS) : 0;
-	/* ABI 1 refuses every rename to another directory wherever it handles files. */
-	if (abi == 1 && covered && !strict && geteuid() != 0)
-		return 0;
-	if (abi >= 4 && strict && !open)
-		attributes.net = NET_BIND_TCP | NET_CONNECT_TCP;
-	if (abi >= 6)
-		attributes.scopes = SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS;
-	struct ruleset rules = {.fs = attributes.fs, .description = description};
-	rules.fd = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+	if (abi < 1)
+		return cage_failed("no Landlock", "", ENOSYS);
+	cage_landlock_handles(abi, strict && !open, &handled);
+	/* The filter of system calls allows TCP then. */
+	if (strict && !open && ports[0] && !handled.net)
+		return cage_failed("this kernel has no rules for ports", ports, ENOSYS);
+	rules.fs = handled.fs;
+	rules.fd = ruleset_make(&handled);
 	if (rules.fd < 0)
 		return cage_failed("no Landlock", "", errno);
 	r = fill(&rules, strict, covered);
-	if (r == 0 && attributes.net && network[0])
-		r = grant_ports(&rules, network);
-	if (r == 0 && syscall(SYS_landlock_restrict_self, rules.fd, 0) < 0)
+	if (r == 0 && handled.net && ports[0])
+		r = grant_ports(&rules, ports);
+	if (r == 0 && syscall(SYS_landlock_restrict_self, rules.fd, handled.flags) < 0)
 		r = cage_failed("no Landlock", "", errno);
 	close(rules.fd);
 	return r;

@@ -187,7 +187,8 @@ struct removal {
 	DIR *dir;        /* at hand */
 	struct text way; /* struct stat's st_ino of each directory above */
 	dev_t device;
-	ino_t inode; /* of the one at hand */
+	ino_t inode;   /* of the one at hand */
+	unsigned left; /* entries that may be removed */
 };
 
 static void removal_done(struct removal *removal)
@@ -292,16 +293,18 @@ static int removal_step(struct removal *removal)
 		r = entry_remove(dirfd(removal->dir), entry->d_name);
 		if (r > 0)
 			r = removal_descend(removal, entry->d_name);
-		else if (r == 0)
+		else if (r == 0 && --removal->left > 0)
 			continue;
+		else if (r == 0)
+			return -EINPROGRESS;
 		return r < 0 ? r : 1;
 	}
 	return -errno;
 }
 
-int dir_remove(const char *path)
+int dir_remove_some(const char *path, unsigned max)
 {
-	auto_(removal_done) struct removal removal = {0};
+	auto_(removal_done) struct removal removal = {.left = max};
 	int r = entry_remove(AT_FDCWD, path);
 
 	if (r <= 0)
@@ -316,6 +319,16 @@ int dir_remove(const char *path)
 	}
 	if (r == 0 && rmdir(path) < 0 && errno != ENOENT)
 		r = -errno;
+	return r == -EINPROGRESS ? 1 : r;
+}
+
+int dir_remove(const char *path)
+{
+	int r;
+
+	do {
+		r = dir_remove_some(path, UINT_MAX);
+	} while (r > 0);
 	return r;
 }
 

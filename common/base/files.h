@@ -45,6 +45,8 @@ int dir_make(const char *path, mode_t mode);
 /* Remove path and all below it, never following a link, never leaving the file system. 0 (also when
  * it is not there) or -errno. */
 int dir_remove(const char *path);
+/* The same, but for max entries at most. 0; 1: there is more; -errno. */
+int dir_remove_some(const char *path, unsigned max);
 
 /*
  * The Flower home: flwr_dir when not NULL, else $FLWR_HOME, else $HOME/.flwr (Flower 1.27 and

@@ -1,6 +1,7 @@
 #include "common/launch/agent_internal.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/clock.h"
 #include "common/launch/dependencies.h"
 #include "common/launch/fork_server.h"
 #include "common/launch/native_apps.h"
@@ -14,9 +15,19 @@
 #include <errno.h>
 #include <string.h>
 
+#define SWEEP_MS 20 /* between two goes */
+
 static void agent_free_at_exit(struct agent **agent)
 {
 	agent_free(*agent);
+}
+
+static void sweep(void *arg)
+{
+	struct agent *agent = arg;
+
+	if (sandbox_sweep(agent->sandbox))
+		timer_set(agent->sweep, clock_after(clock_now_ms(), SWEEP_MS));
 }
 
 static bool wants_zygote(const struct agent *agent, const struct agent_options *options)
@@ -54,7 +65,8 @@ int agent_new(
 		return r;
 	agent->warm_idle_ms = options->warm_idle_ms;
 	agent->spare_idle = timer_new(loop, spare_idle, agent);
-	if (!agent->spare_idle)
+	agent->sweep = timer_new(loop, sweep, agent);
+	if (!agent->spare_idle || !agent->sweep)
 		return -ENOMEM;
 	r = fork_server_new(agent, &agent->fork_server);
 	if (r < 0)
@@ -85,6 +97,7 @@ void agent_free(struct agent *agent)
 	while (!LIST_EMPTY(&agent->workers))
 		worker_process_free(LIST_FIRST(&agent->workers));
 	timer_free(agent->spare_idle);
+	timer_free(agent->sweep);
 	launch_paths_done(&agent->installed);
 	free(agent);
 }
@@ -120,6 +133,12 @@ void agent_tell_apps(const struct agent *agent)
 		app_bounds_warn(agent->bounds, agent->log);
 	sandbox_tell(agent->sandbox, agent->log);
 	dependencies_warn(agent->options, agent->log);
+}
+
+void agent_run_ended(struct agent *agent, uint64_t run_id)
+{
+	sandbox_run_ended(agent->sandbox, run_id);
+	timer_set(agent->sweep, clock_now_ms());
 }
 
 struct process_set *agent_processes(struct agent *agent)

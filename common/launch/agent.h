@@ -46,6 +46,9 @@ int agent_check_python(const char *python, struct reason *why);
  * yet; that they run as root, that packages are installed for them. */
 void agent_tell_apps(const struct agent *agent);
 
+/* No more messages of this run will come, and none is at work: forget it. */
+void agent_run_ended(struct agent *agent, uint64_t run_id);
+
 struct worker_process_ops {
 	/* The worker process has ended (whatever its app does); everything it and its app started
 	 * is being killed, unless the worker exited with 0. Once. */

@@ -24,6 +24,7 @@ struct agent {
 	int64_t warm_idle_ms;         /* 0: there is none, or there will be none any more */
 	struct timer *spare_idle;     /* ends it */
 	struct worker_process *spare; /* NULL: there is none now */
+	struct timer *sweep;          /* removes what runs have left */
 	unsigned spares;              /* processes without a message, not yet gone */
 	int64_t message_end_ms;       /* when the worker of a message ended last */
 	struct fork_server *fork_server;

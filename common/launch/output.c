@@ -263,6 +263,8 @@ static void line_end(struct output *output, size_t len)
 		return;
 	if (output->tail)
 		tail_add(output->tail, output->line, len);
+	if (output->filter && output->filter(output->filter_arg, output->topic, output->line, len))
+		return;
 	kind = kind_of(output, output->line, len);
 	flow->lines++;
 	if (flow_oldest(flow) == OUTPUT_KINDS && flow_take(flow, len)) {

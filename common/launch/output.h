@@ -48,7 +48,10 @@ struct output {
 	const char *label;        /* "out" or "err" */
 	enum output_kind kind;    /* OUTPUT_OUT or OUTPUT_ERR */
 	bool levels; /* lines may begin with their level, as a log of ours writes them */
-	struct output_tail *tail; /* borrowed; NULL: not kept */
+	struct output_tail *tail;  /* borrowed; NULL: not kept */
+	process_filter_fn *filter; /* of lines; NULL: all are logged */
+	void *filter_arg;          /* borrowed */
+	uint64_t topic;            /* for filter */
 	void (*closed)(
 		void *arg); /* the end was read; from the loop, the output may be freed inside */
 	void *arg;

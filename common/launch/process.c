@@ -303,6 +303,13 @@ int process_begin_as(struct process *process, const char *name)
 	return 0;
 }
 
+void process_filter(struct process *process, process_filter_fn *filter, void *arg, uint64_t topic)
+{
+	process->err.filter = filter;
+	process->err.filter_arg = arg;
+	process->err.topic = topic;
+}
+
 /* ---- the start ---- */
 
 static void output_prepare(struct process *process, struct output *output, const char *label)

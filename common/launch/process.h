@@ -11,6 +11,8 @@
 #include "common/loop/loop.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define WORKER_GRACE_MS    3000 /* from TERM to KILL */
@@ -123,6 +125,11 @@ pid_t process_pid(const struct process *process);
 /* The process, which has done nothing so far, begins its work: from now on it has this name in log
  * lines, and only the kernel's OOM kills from now on may be its own. 0 or -ENOMEM. */
 int process_begin_as(struct process *process, const char *name);
+
+/* A process_filter: true: the line is not logged. topic is as given. */
+typedef bool process_filter_fn(void *arg, uint64_t topic, const char *line, size_t len);
+/* From now on ask filter about each line of its stderr. arg must live as long as the process. */
+void process_filter(struct process *process, process_filter_fn *filter, void *arg, uint64_t topic);
 
 /* TERM and CONT to its group; KILL after grace_ms. Again with a shorter grace: the shorter one
  * counts. */

@@ -15,7 +15,6 @@
 #define WITH_MOUNTS       64
 #define WITH_MOUNTS_AGAIN 32
 #define WITH_ABI_MAX      28
-#define ABI_SCOPES        6 /* Landlock knows of signals and abstract sockets */
 
 static void free_sandbox_at_exit(struct sandbox **sandbox)
 {
@@ -181,6 +180,39 @@ static void tell_without_mounts(const struct sandbox *sandbox, struct log *log)
 			list.data);
 }
 
+/* What apps meet, or are not kept from, before this version of Landlock's interface. */
+static const struct {
+	int abi;
+	bool always; /* or, with mounts, in the strict cage alone */
+	bool strict; /* there alone, mounts or not */
+	const char *text;
+} lacks[] = {
+	{2, false, false, "apps cannot move files from one directory to another (EXDEV)"},
+	{3, false, false, "apps cannot truncate files by their names (EACCES)"},
+	{4, false, true,
+		"apps can be given the whole network (--app-network all), but no ports of it"},
+	{5, false, true, "apps are not kept from the ioctls of devices that they may only read"},
+	{6, true, false,
+		"apps are not kept from signalling other processes of their user, nor from abstract sockets of others"},
+};
+
+static void tell_lacks(const struct sandbox *sandbox, struct log *log)
+{
+	auto_(text_done) struct text list = {0};
+	bool strict = sandbox->kind == SANDBOX_STRICT;
+
+	for (size_t i = 0; i < ARRAY_LEN(lacks); i++) {
+		bool concerns =
+			lacks[i].strict ? strict : lacks[i].always || strict || !sandbox->mounts;
+
+		if (sandbox->abi < lacks[i].abi && concerns &&
+			text_printf(&list, "%s%s", list.data ? "; " : "", lacks[i].text))
+			return;
+	}
+	if (list.data)
+		log_info(log, "this kernel's Landlock is of ABI %d: %s", sandbox->abi, list.data);
+}
+
 void sandbox_tell(const struct sandbox *sandbox, struct log *log)
 {
 	if (!sandbox)
@@ -197,7 +229,5 @@ void sandbox_tell(const struct sandbox *sandbox, struct log *log)
 		sandbox->mounts ? "yes" : "no");
 	if (!sandbox->mounts)
 		tell_without_mounts(sandbox, log);
-	if (sandbox->abi < ABI_SCOPES)
-		log_info(log,
-			"this kernel (Landlock before ABI 6) does not keep apps from signalling other processes of their user");
+	tell_lacks(sandbox, log);
 }

@@ -11,6 +11,8 @@
 #include "common/launch/app_user.h"
 #include "common/launch/launch_options.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct sandbox;
@@ -80,5 +82,18 @@ int sandbox_zygote(struct sandbox *sandbox, const char *interpreter, struct sand
 void sandbox_cage_done(struct sandbox_cage *cage);
 /* Can a process in the one reach what it can in the other? */
 bool sandbox_cage_same(const struct sandbox_cage *a, const struct sandbox_cage *b);
+
+/* The run is over, and its apps are gone: forget what they were refused; its directories are
+ * removed by sandbox_sweep(). NULL, and runs that had no cage, are fine. */
+void sandbox_run_ended(struct sandbox *sandbox, uint64_t run_id);
+/* Remove some files of runs that are over: an app may have left very many. Are there more? */
+bool sandbox_sweep(struct sandbox *sandbox);
+
+/*
+ * Is this line of an app's stderr one about a refusal that the log has already, of this run? Else
+ * it counts as said from now on. The lines that a run has said are forgotten when many other runs
+ * have had messages since, or when it says many others. arg is the sandbox: a process_filter.
+ */
+bool sandbox_repeats(void *arg, uint64_t run_id, const char *line, size_t len);
 
 #endif

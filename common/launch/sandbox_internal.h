@@ -14,6 +14,15 @@
 #define SANDBOX_HIDDEN_MAX 16
 #define SANDBOX_ENV_MAX    (OPTION_NAMES_MAX + 8)
 #define SANDBOX_RUNS_MAX   64
+#define SANDBOX_SAID_MAX   16
+
+/* A run that had a message. */
+struct sandbox_run {
+	uint64_t id;
+	/* Hashes of the lines about refusals that the log has; the oldest of them is at said_at. */
+	uint64_t said[SANDBOX_SAID_MAX];
+	size_t said_at;
+};
 
 struct sandbox {
 	enum sandbox_kind kind;
@@ -28,12 +37,13 @@ struct sandbox {
 	int abi;     /* of Landlock; 0: there is none */
 	char *hidden[SANDBOX_HIDDEN_MAX];
 	size_t n_hidden;
-	/* Runs that had messages last; the oldest is at seen_at. */
-	uint64_t seen[SANDBOX_RUNS_MAX];
-	size_t seen_at;
+	/* Runs that had messages last; the oldest is at run_at. */
+	struct sandbox_run seen[SANDBOX_RUNS_MAX];
+	size_t run_at;
 	/* strict */
 	char *runs; /* the directory of the runs' own directories; NULL: none is needed */
 	int runs_lock;
+	unsigned n_ended, n_swept; /* directories of runs that are over, and those removed */
 	const char *keep[OPTION_NAMES_MAX + 4]; /* lists of the environment; ends in NULL */
 };
 
@@ -45,6 +55,11 @@ int sandbox_app_dirs(const struct sandbox *sandbox, char *dirs[2], size_t *n);
 /* Can path be hidden, without a word to those who use apps that worked before? Without mounts
  * nothing new could be made in the directories above it: so these must be closed to apps. */
 bool sandbox_hides(const struct sandbox *sandbox, const char *path);
+
+/* ---- sandbox_runs.c ---- */
+
+/* Note a message of the run. Is it the first one, as far as the sandbox remembers? */
+bool sandbox_run_is_new(struct sandbox *sandbox, uint64_t run_id);
 
 /* ---- sandbox_python.c ---- */
 
@@ -59,6 +74,8 @@ bool sandbox_is_open(const struct sandbox *sandbox, const char *dir);
 /* Look at the options of the strict cage; make the place of the runs' directories. */
 int sandbox_strict_new(struct sandbox *sandbox, struct reason *why);
 void sandbox_strict_done(struct sandbox *sandbox);
+/* What a run has had is to be removed, by sandbox_sweep(). */
+void sandbox_strict_run_ended(struct sandbox *sandbox, uint64_t run_id);
 /* Add what an app is granted, and its directories and environment. */
 /* Add the part of the environment that is the same for all runs. */
 int sandbox_strict_env(const struct sandbox *sandbox, struct sandbox_cage *out);

@@ -140,17 +140,6 @@ static int add_apps(
 		 : sandbox_rule(rules, sandbox->launch->app_dir_writable ? "app-rw" : "app", app);
 }
 
-/* Is it the first message of the run? */
-static bool is_first(struct sandbox *sandbox, uint64_t run_id)
-{
-	for (size_t i = 0; i < SANDBOX_RUNS_MAX; i++)
-		if (sandbox->seen[i] == run_id)
-			return false;
-	sandbox->seen[sandbox->seen_at] = run_id;
-	sandbox->seen_at = (sandbox->seen_at + 1) % SANDBOX_RUNS_MAX;
-	return true;
-}
-
 /* What the bridge says in the log depends on it. */
 static int begin_env(const struct sandbox *sandbox, bool first, struct sandbox_cage *out)
 {
@@ -176,7 +165,7 @@ int sandbox_cage(struct sandbox *sandbox, const struct sandbox_app *app, struct 
 	*out = cage;
 	if (sandbox_kind(sandbox) == SANDBOX_OFF)
 		return 0;
-	r = begin_env(sandbox, is_first(sandbox, app->run_id), &cage);
+	r = begin_env(sandbox, sandbox_run_is_new(sandbox, app->run_id), &cage);
 	if (r == 0 && sandbox->mounts)
 		r = sandbox_rule(&rules, "mounts", "");
 	if (r == 0)

@@ -26,6 +26,7 @@
 #define RUNS_START "runs-"
 #define RUNS_BYTES 11 /* with six random letters */
 #define RUNS_TRIES 8
+#define SWEEP_MAX  200 /* files that are removed in one go */
 
 /* Not all of /etc: what an administrator keeps there is data. */
 static const char *const readable[] = {"/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin",
@@ -230,18 +231,54 @@ int sandbox_strict_env(const struct sandbox *sandbox, struct sandbox_cage *out)
 	return r;
 }
 
+/* The directory of a run; malloc()ed; NULL on no memory. */
+static char *run_dir(const struct sandbox *sandbox, uint64_t run_id)
+{
+	char name[24];
+
+	snprintf(name, sizeof name, "%" PRIu64, run_id);
+	return path_join(sandbox->runs, name);
+}
+
+/* Where a run's directory waits to be removed, by its number; as run_dir(). */
+static char *ended_dir(const struct sandbox *sandbox, unsigned number)
+{
+	char name[32];
+
+	snprintf(name, sizeof name, "ended-%u", number);
+	return path_join(sandbox->runs, name);
+}
+
+void sandbox_strict_run_ended(struct sandbox *sandbox, uint64_t run_id)
+{
+	auto_(free_at_exit) char *run = run_dir(sandbox, run_id);
+	auto_(free_at_exit) char *ended = ended_dir(sandbox, sandbox->n_ended);
+
+	if (run && ended && rename(run, ended) == 0)
+		sandbox->n_ended++;
+}
+
+bool sandbox_sweep(struct sandbox *sandbox)
+{
+	auto_(free_at_exit) char *ended = NULL;
+
+	if (!sandbox || sandbox->n_swept == sandbox->n_ended)
+		return false;
+	ended = ended_dir(sandbox, sandbox->n_swept);
+	/* What cannot be removed stays until the program ends. */
+	if (!ended || dir_remove_some(ended, SWEEP_MAX) <= 0)
+		sandbox->n_swept++;
+	return sandbox->n_swept != sandbox->n_ended;
+}
+
 static int add_run(const struct sandbox *sandbox, uint64_t run_id, struct text *rules,
 	struct sandbox_cage *out)
 {
-	auto_(free_at_exit) char *run = NULL;
+	auto_(free_at_exit) char *run = run_dir(sandbox, run_id);
 	auto_(free_at_exit) char *home = NULL;
 	auto_(free_at_exit) char *temporary = NULL;
-	char name[24];
-	int r;
+	int r = run ? 0 : -ENOMEM;
 
-	snprintf(name, sizeof name, "%" PRIu64, run_id);
-	run = path_join(sandbox->runs, name);
-	r = run ? 0 : -ENOMEM;
 	/* Ours: the app can neither remove nor exchange what is in it. */
 	if (r == 0 && mkdir(run, 0711) < 0 && errno != EEXIST)
 		r = -errno;

@@ -40,6 +40,7 @@ struct worker_process {
 	struct watch *watch;
 	struct process *process; /* NULL when gone */
 	struct process *app;     /* NULL before it was asked for, and when gone */
+	uint64_t run_id;         /* of the app, as the worker says; 0: not known */
 	struct app_limits limits;
 	struct leases *leases; /* of GPUs; NULL: lease is none of these */
 	int lease;
@@ -206,6 +207,8 @@ static void app_take(struct worker_process *worker, struct app_process *app, int
 	}
 	auto_(close_at_exit) int fd = app->fd;
 	worker->app = app->process;
+	if (sandbox_kind(agent->sandbox) != SANDBOX_OFF)
+		process_filter(worker->app, sandbox_repeats, agent->sandbox, worker->run_id);
 	happen(worker, (struct happening){.event = WORKER_APP_STARTED});
 	message.fd = fd;
 	message.native = app->native;
@@ -226,6 +229,7 @@ static void app_begin(struct worker_process *worker, const struct control_app *w
 
 	if (limits_begin(worker) < 0)
 		return;
+	worker->run_id = wanted->run_id;
 	r = app_process_start(worker->agent,
 		&(struct app_process_spec){.name = worker->app_name,
 			.app = wanted,

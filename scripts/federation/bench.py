@@ -19,6 +19,7 @@ from . import clients
 from .measure import (
     ARRAYS,
     COLD_TRIP,
+    WARM_KILL,
     WARM_TRIP,
     Peaks,
     Rounds,
@@ -56,6 +57,7 @@ FIGURES = [
     *warm_figures("1/20 of Python's"),
     ("worker killed to error reply", "ms", "100 ms"),
     ("app killed to error reply", "ms", "100 ms"),
+    (WARM_KILL, "ms", "100 ms"),
     ("... our worker, to Python's SuperNode", "ms", "100 ms"),
     ("process isolation: tiny message, round trip", "ms", "1/3 of Python's"),
     ("tiny messages a second, warm, 1 worker", "1/s", ""),
@@ -202,6 +204,7 @@ class Bench(Rounds):
     def kill(self, programs, federation, node, victim, figure="{} killed to error reply"):
         """SIGKILL for the process of this role while the app is at work, until the error reply; when."""
         file = federation.folder / f"{victim}.pid"
+        file.unlink(missing_ok=True)
         message = self.standin.send(sit=str(file))
         wait_until(file.exists, "the app is at work", 60)
         pid = int(file.read_text(encoding="utf-8"))
@@ -215,6 +218,13 @@ class Bench(Rounds):
         if figure:
             self.add(figure.format(victim), programs, (reply.came - killed) * 1e3)
         return killed
+
+    def when_warm(self, programs, federation, node):
+        """The app is forked by a Python that is there. Python's worker is killed together with its app,
+        and its node is of no use any more."""
+        for _ in range(1 if programs == "python" else min(self.options.messages, 10)):
+            self.kill(programs, federation, node, "app", WARM_KILL)
+            time.sleep(1)
 
     def round(self, programs):
         federation, node = self.start(programs)
@@ -373,6 +383,13 @@ def run_workers(options, programs, binaries):
     return measure(options, programs, binaries)
 
 
+def run_fleet(options, programs, binaries):
+    """The table of many nodes at once; that module needs what is above."""
+    from .fleets import run as measure
+
+    return measure(options, programs, binaries)
+
+
 def run_newest():
     """The table of the newest release, by its own python: one process has one flwr."""
     python = ROOT / "build/python/flower-1.41.0/bin/python"
@@ -388,6 +405,8 @@ def main():
     programs = [options.programs] if options.programs else ["python", "ours"]
     if options.transports:
         lines = run_transports(options, programs, binaries)
+    elif options.fleet:
+        lines = run_fleet(options, programs, binaries)
     else:
         measure = run_workers if options.workers else run
         lines = [] if options.release == "1.41" else measure(options, programs, binaries)

@@ -140,6 +140,7 @@ COLD_TRIP = "tiny message, whole round trip"
 WARM_TRIP = "tiny message, warm, whole round trip"
 WARM_IDLE = "... warm, to a node that was idle: pulled to reply"
 WARM_RATE = "... warm, one after the other"
+WARM_KILL = "... warm, app killed to error reply"
 WARM_PSS = "idle after messages, warm: shared pages divided (PSS)"
 
 
@@ -262,11 +263,15 @@ class Rounds:
                 self.add(WARM_IDLE, programs, (reply.came - message.pulled) * 1e3)
             time.sleep(2)
             self.add(WARM_PSS, programs, memory(node.popen.pid)[2])
+            self.when_warm(programs, federation, node)
         except Exception:
             print(node.text()[-5000:], file=sys.stderr)
             raise
         finally:
             federation.end()
+
+    def when_warm(self, programs, federation, node):
+        """A subclass may do more with a node that is warm, as the last thing."""
 
     def alone(self, programs):
         """A tiny message: it, its reply."""
@@ -351,6 +356,12 @@ def parse(description):
     )
     parser.add_argument(
         "--slots", action="store_true", help="instead: messages a second with 1, 2 and 4 workers"
+    )
+    parser.add_argument(
+        "--fleet", type=int, default=0, metavar="N", help="instead: N nodes that are started at once"
+    )
+    parser.add_argument(
+        "--fleet-python", type=int, default=20, metavar="N", help="of Python's N at most (20)"
     )
     parser.add_argument(
         "--native", action="store_true", help="ours with an app in C, and clients in C"

@@ -20,6 +20,7 @@ struct node *node_new(const struct node_options *options)
 	node->parallel_in_run = options->parallel_in_run;
 	node->workers_come = options->workers_come;
 	node->without_fab = options->without_fab;
+	node->tells_ends = options->tells_ends;
 	node->offer_ms = options->offer_ms;
 	node->worker_timeout_ms = options->worker_timeout_ms;
 	node->budget = options->budget;
@@ -40,6 +41,10 @@ void node_free(struct node *node)
 		message_free(node, node->messages);
 	while (node->runs)
 		node_run_free(node, node->runs);
+	for (struct node_run *ended = node->ended, *next; ended; ended = next) {
+		next = ended->next;
+		free(ended);
+	}
 	contexts_drop_unused(node);
 	value_map_done(&node->node_config);
 	free(node);
@@ -209,6 +214,7 @@ static void action_fill(
 	case NODE_FETCH_RUN:
 	case NODE_FETCH_FAB:
 	case NODE_RUN_OVERLAPS:
+	case NODE_RUN_ENDED:
 	case NODE_ACTION_N:
 		break;
 	}
@@ -228,6 +234,7 @@ static bool owner_must(const struct message *message, enum node_action_kind kind
 	case NODE_FETCH_RUN:
 	case NODE_FETCH_FAB:
 	case NODE_RUN_OVERLAPS:
+	case NODE_RUN_ENDED:
 	case NODE_ACTION_N:
 		break;
 	}
@@ -251,8 +258,35 @@ static bool message_action(struct node *node, struct node_action *out)
 	return false;
 }
 
+/* Messages of a run that is over are dropped before their workers are gone. */
+static bool has_workers(const struct node *node, uint64_t run_id)
+{
+	for (const struct message *message = node->messages; message; message = message->next)
+		if (message->worker != WORKER_NONE &&
+			message->instruction.envelope.metadata.run_id == run_id)
+			return true;
+	return false;
+}
+
+static bool ended_action(struct node *node, struct node_action *out)
+{
+	for (struct node_run **at = &node->ended; *at; at = &(*at)->next) {
+		struct node_run *ended = *at;
+
+		if (has_workers(node, ended->run_id))
+			continue;
+		*out = (struct node_action){.kind = NODE_RUN_ENDED, .run_id = ended->run_id};
+		*at = ended->next;
+		free(ended);
+		return true;
+	}
+	return false;
+}
+
 static bool run_action(struct node *node, struct node_action *out)
 {
+	if (ended_action(node, out))
+		return true;
 	for (struct node_run *run = node->runs; run; run = run->next) {
 		if (run->want_info) {
 			run->want_info = false;

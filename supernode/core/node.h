@@ -62,6 +62,7 @@ struct node_options {
 	bool workers_come; /* process isolation: workers are not started, they ask for messages */
 	bool without_fab;  /* apps are the owner's own: FABs are not asked for, and a run's
 			      configuration is what was set for the run */
+	bool tells_ends;   /* NODE_RUN_ENDED is wanted */
 	int64_t offer_ms;  /* how long a message waits for a worker to ask; 0: the ttl bounds it */
 	int64_t worker_timeout_ms; /* from the first pull to the reply; 0: only the message's ttl
 				      bounds it */
@@ -87,6 +88,7 @@ enum node_action_kind {
 	NODE_FETCH_RUN, /* run_id -> node_run_fetched() */
 	NODE_FETCH_FAB, /* run_id, fab_hash; get, verify, read its manifest -> node_fab_fetched() */
 	NODE_RUN_OVERLAPS, /* run_id, for the log: several messages of it are at work; once a run */
+	NODE_RUN_ENDED,    /* run_id, with tells_ends: it is over, its workers are gone */
 	NODE_START_WORKER, /* message, token, form -> node_worker_ended() and node_worker_gone() in
 			      the end */
 	NODE_STOP_WORKER,  /* message: its work is of no use any more */

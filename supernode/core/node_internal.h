@@ -135,6 +135,7 @@ struct node {
 	bool parallel_in_run;
 	bool workers_come;
 	bool without_fab;
+	bool tells_ends;
 	int64_t offer_ms;
 	int64_t worker_timeout_ms;
 	struct budget *budget;
@@ -146,6 +147,7 @@ struct node {
 	uint64_t last_served; /* of the run that was served last */
 	struct reason give_up_why;
 	struct message *messages; /* in the order in which they came */
+	struct node_run *ended;   /* freed but for their ids, which the owner does not know yet */
 	struct node_run *runs;
 	struct held_fab *fabs;
 	struct held_context *contexts;

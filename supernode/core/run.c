@@ -72,7 +72,12 @@ void node_run_free(struct node *node, struct node_run *run)
 	node_release(node, &run->reserved);
 	held_fab_unref(node, run->fab);
 	run_done(&run->info);
-	free(run);
+	if (!node->tells_ends || run->state != RUN_OVER) {
+		free(run);
+		return;
+	}
+	*run = (struct node_run){.run_id = run->run_id, .next = node->ended};
+	node->ended = run;
 }
 
 /* ---- towards READY ---- */

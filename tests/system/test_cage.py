@@ -20,7 +20,7 @@ from newest import newest_federation
 from test_failures import FAILED, TOLD
 from test_zygote import warm
 
-from federation.processes import free_ports
+from federation.processes import wait_until
 
 pytestmark = [
     pytest.mark.ours,
@@ -223,7 +223,8 @@ class Lab:
         federation.secure(keys=7)
         federation.start_superlink()
         self.nodes = {}
-        self.judge = federation.judge(app=app_with(folder))
+        self.app = app_with(folder)
+        self.judge = federation.judge(app=self.app)
 
     def node(self, name, options=None, prefix=AS_USER, env=None):
         if name not in self.nodes:
@@ -340,13 +341,40 @@ def test_strict(lab, strict):
 
 def test_told(lab, strict):
     """What an app needs by its own word is shown and not granted; what it was refused is said, with
-    the option that allows it."""
+    the option that allows it. Both are said once a run."""
     lab.federation.expect(FAILED, TOLD)
-    reply = lab.judge.ask(strict.id, "need", data=str(lab.place.data))
-    assert reply["code"] == 2 and "PermissionError" in reply["reason"]
-    line = strict.process.wait_log(r"--sandbox strict: the app was refused something: (.*)")
+    refused = "--sandbox strict: the app was refused something: "
+    needs = "the app says that it needs: network, data"
+    again = lab.federation.judge(app=lab.app)
+    for judge, lines in ((lab.judge, 1), (again, 2)):
+        for _ in range(2):
+            reply = judge.ask(strict.id, "need", data=str(lab.place.data))
+            assert reply["code"] == 2 and "PermissionError" in reply["reason"]
+        assert serves(judge, strict.id) >= 1
+        # What the message before has printed is in the log by now.
+        assert strict.process.text().count(refused) == lines
+        assert strict.process.text().count(needs) == lines
+    line = strict.process.wait_log(f"{refused}(.*)")
     assert line.group(1) == f"'{lab.place.data}/other/file': --data-dir allows it, for a directory or a file"
-    assert strict.process.text().count("the app says that it needs: network, data") == 1
+    again.close()
+
+
+def test_run_over(lab, strict):
+    """What a run had of its own goes with it."""
+    lab.federation.expect(r"message dropped: .*its run is over")
+    pipe = lab.place.data / "write/pipe"
+    os.mkfifo(pipe)
+    os.chown(pipe, USER, USER)
+    (runs,) = (strict.home / "flwr").glob("runs-*")
+    before = set(os.listdir(runs))
+    other = lab.federation.judge(app=lab.app)
+    other.send(strict.id, "wait", pipe=str(pipe))
+    with open(pipe, "w", encoding="utf-8") as word:  # returns when the app has opened it
+        assert set(os.listdir(runs)) == before | {str(other.run_id)}
+        lab.federation.flwr("stop", other.run_id, "local")
+        word.write("go on")
+    strict.process.wait_log(r"its run is over")
+    wait_until(lambda: set(os.listdir(runs)) == before, "the run's directories are gone", 30)
     assert serves(lab.judge, strict.id) >= 1
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from federation.processes import alive, wait_until
+from federation.processes import alive, program_below, wait_until
 from flwr.proto import clientappio_pb2 as api
 from flwr.proto.clientappio_pb2_grpc import ClientAppIoStub
 from test_failures import REAPER_ENDED
@@ -73,6 +73,20 @@ def test_stopped(bench, tmp_path, number):
     assert worker.wait() == 0
     bench.federation.wait_gone(pids)
     place.close()
+
+
+def test_token_is_hidden(bench, tmp_path):
+    """No app reads it from a command line: nor that of the reaper, which a container has as PID 1."""
+    bench.federation.expect(FAILED)
+    message, place, worker, pids = bench.at_work(tmp_path / "at-work")
+    for pid in (worker.pid, program_below(worker.pid)):
+        words = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+        assert words[2] == "--token" and set(words[3]) == {"x"}
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0
+    bench.federation.wait_gone(pids)
+    place.close()
+    assert bench.judge.reply(message)["code"] == 8
 
 
 def test_killed(bench, tmp_path):

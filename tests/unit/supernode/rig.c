@@ -139,6 +139,12 @@ void agent_stop_spare(struct agent *agent)
 	world.spares_stopped++;
 }
 
+void agent_run_ended(struct agent *agent, uint64_t run_id)
+{
+	(void)agent;
+	(void)run_id;
+}
+
 unsigned agent_count(const struct agent *agent)
 {
 	return world.apps;

@@ -80,6 +80,34 @@ static void test_lines(void **state)
 	assert_int_equal(rig_log_count(rig, "app 1 err: two\n"), 1);
 }
 
+static bool is_unwanted(void *arg, uint64_t topic, const char *line, size_t len)
+{
+	unsigned *asked = arg;
+
+	assert_int_equal(topic, 7);
+	++*asked;
+	return len == 3 && memcmp(line, "two", len) == 0;
+}
+
+/* What the log is not to have is in the error reply all the same, and no line counts as lost. */
+static void test_filter(void **state)
+{
+	struct rig *rig = *state;
+	struct pipe_rig to;
+	unsigned asked = 0;
+
+	pipe_open(rig, &to);
+	to.output.filter = is_unwanted;
+	to.output.filter_arg = &asked;
+	to.output.topic = 7;
+	SAY(rig, &to, "one\ntwo\nthree\n");
+	assert_string_equal(finish(rig, &to), "one\ntwo\nthree");
+	assert_int_equal(asked, 3);
+	assert_int_equal(rig_log_count(rig, "app 1 err: "), 2);
+	assert_int_equal(rig_log_count(rig, "two"), 0);
+	assert_int_equal(rig_log_count(rig, "left out"), 0);
+}
+
 /* A line that a log of ours wrote keeps its level; a line that only looks like one does not. */
 static void test_levels(void **state)
 {
@@ -344,6 +372,7 @@ int main(void)
 		TEST(test_long_traceback_is_whole),
 		TEST(test_long_lines_stay_whole),
 		TEST(test_it_is_no_matter_of_levels),
+		TEST(test_filter),
 		TEST(test_random_bytes),
 	};
 

@@ -377,6 +377,50 @@ static void closed_python(void **state)
 	unsetenv("PYTHONPATH");
 }
 
+/* What a run has goes with it, also what an app keeps others from; in steps, as it may be much. */
+static void directories_of_a_run_that_is_over(void **state)
+{
+	auto_(free_at_exit) char *own = app_dir();
+	auto_(sandbox_cage_done) struct sandbox_cage cage = {0}, again = {0};
+	auto_(free_at_exit) char *folder = NULL;
+	struct sandbox sandbox = sandbox_of(SANDBOX_STRICT);
+	struct reason why = {.text = ""};
+	unsigned steps = 1;
+	struct stat st;
+
+	assert_int_equal(sandbox_strict_new(&sandbox, &why), 0);
+	assert_int_equal(cage_of(&sandbox, own, &cage), 0);
+	assert_true(asprintf(&folder, "%s/full", cage.directory) > 0);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	for (int i = 0; i < 500; i++) {
+		auto_(free_at_exit) char *path = NULL;
+
+		assert_true(asprintf(&path, "%s/%d", folder, i) > 0);
+		kit_file_write(path, "");
+	}
+	assert_int_equal(chmod(folder, 0), 0);
+	/* Another run's stay. */
+	sandbox_run_ended(&sandbox, 8);
+	assert_false(sandbox_sweep(&sandbox));
+	assert_int_equal(stat(cage.directory, &st), 0);
+	sandbox_run_ended(&sandbox, 7);
+	assert_int_equal(stat(cage.directory, &st), -1);
+	/* It may come again, before all is removed, as a new one. */
+	assert_int_equal(cage_of(&sandbox, own, &again), 0);
+	assert_string_equal(again.env[0], "FLWR_APP_SANDBOX=strict:first");
+	assert_string_equal(again.directory, cage.directory);
+	assert_int_equal(kit_dir_count(sandbox.runs), 2);
+	while (sandbox_sweep(&sandbox))
+		steps++;
+	assert_in_range(steps, 3, 10);
+	assert_int_equal(kit_dir_count(sandbox.runs), 1);
+	assert_int_equal(stat(again.directory, &st), 0);
+	assert_false(sandbox_sweep(&sandbox));
+	assert_false(sandbox_sweep(NULL));
+	sandbox_run_ended(NULL, 7);
+	sandbox_strict_done(&sandbox);
+}
+
 /* What a killed program has left is removed by the next one, what is in use is not. */
 static void directories_of_runs(void **state)
 {
@@ -443,6 +487,45 @@ static void what_there_is_here(void **state)
 	assert_int_equal(sandbox_kind(NULL), SANDBOX_OFF);
 }
 
+/* What the log says that each version of Landlock's interface cannot do. */
+static void what_the_log_says(void **state)
+{
+	static const struct {
+		const char *text;
+		int abi; /* with this version it is said no more */
+		bool node, bare, strict;
+	} rows[] = {{"cannot move files", 2, false, true, true},
+		{"cannot truncate files", 3, false, true, true},
+		{"but no ports", 4, false, false, true}, {"ioctls", 5, false, false, true},
+		{"signalling", 6, true, true, true}, {"abstract sockets", 6, true, true, true},
+		{"Landlock is of ABI 1:", 2, true, true, true},
+		{"Landlock is of ABI", 6, true, true, true}};
+
+	for (int abi = 1; abi <= 8; abi++)
+		for (int kind = 0; kind < 3; kind++) {
+			struct sandbox sandbox =
+				sandbox_of(kind == 2 ? SANDBOX_STRICT : SANDBOX_NODE);
+			struct rig *rig = *state;
+			struct log *log = rig->log;
+			size_t before = strlen(rig_log(rig));
+
+			sandbox.abi = abi;
+			sandbox.mounts = kind != 1;
+			sandbox_tell(&sandbox, log);
+			const char *said = rig_log(rig) + before;
+
+			for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+				bool should = abi < rows[i].abi && (kind == 2     ? rows[i].strict
+									   : kind ? rows[i].bare
+										  : rows[i].node);
+
+				if ((strstr(said, rows[i].text) != NULL) != should)
+					fail_msg("ABI %d, kind %d: %s: %s", abi, kind, rows[i].text,
+						said);
+			}
+		}
+}
+
 static int setup(void **state)
 {
 	return kit_dir_make(state) ? -1 : rig_setup(state);
@@ -469,8 +552,10 @@ int main(void)
 		TEST(no_zygote),
 		TEST(closed_python),
 		TEST(directories_of_runs),
+		TEST(directories_of_a_run_that_is_over),
 		TEST(what_this_kernel_cannot),
 		TEST(what_there_is_here),
+		TEST(what_the_log_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,36 @@ static void messages_of_a_run_that_is_over_are_dropped(void **state)
 	fixture_done(&f);
 }
 
+/* The owner of what belongs to a run is told once, when no worker can use it any more. */
+static void the_end_of_a_run_is_told(void **state)
+{
+	struct fixture f;
+	uint64_t number;
+
+	fixture_open(&f, &(struct node_options){.slots = 1, .tells_ends = true});
+	give_message_of_run(&f, 1, HASH, NULL);
+	expect(&f, NODE_FETCH_FAB);
+	give_fab(&f, 1, 100);
+	expect(&f, NODE_START_WORKER);
+	f.token = f.action.token;
+	number = f.action.message;
+	pull(&f, f.token);
+	push(&f, f.token, "reply", 5);
+	expect(&f, NODE_PUSH_REPLY);
+	node_reply_pushed(f.node, f.now, number, NODE_PUSH_OVER, "over");
+	expect_dropped(&f, "run is over");
+	expect_nothing(&f);
+	node_worker_gone(f.node, f.now, number);
+	expect(&f, NODE_RUN_ENDED);
+	assert_int_equal(f.action.run_id, 1);
+	expect_nothing(&f);
+	/* Nobody asks for this one. */
+	give_message(&f, 2, 100);
+	expect(&f, NODE_FETCH_RUN);
+	node_run_fetched(f.node, f.now, &(struct node_fetched){2, NODE_RUN_OVER, "over"}, NULL);
+	fixture_done(&f);
+}
+
 /* A run's own fetch of a FAB that another run has brought meanwhile says nothing. */
 static void a_refused_fab_that_is_here_already_changes_nothing(void **state)
 {
@@ -228,6 +258,7 @@ int main(void)
 		cmocka_unit_test(a_run_is_fetched_once_for_all_its_messages),
 		cmocka_unit_test(runs_share_a_fab),
 		cmocka_unit_test(messages_of_a_run_that_is_over_are_dropped),
+		cmocka_unit_test(the_end_of_a_run_is_told),
 		cmocka_unit_test(a_refused_fab_that_is_here_already_changes_nothing),
 		cmocka_unit_test(a_refused_run_or_fab_is_answered_with_an_error),
 		cmocka_unit_test(a_broken_run_stays_broken),
