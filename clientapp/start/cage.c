@@ -164,7 +164,7 @@ int cage_apply(const char *description)
 int cage_again(void)
 {
 	/* All is granted that the cage around it grants. */
-	return cage_landlock("", true);
+	return cage_landlock("", true, cage_landlock_abi());
 }
 
 bool cage_mounts_open(void)
