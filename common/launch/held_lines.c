@@ -36,9 +36,3 @@ void held_lines_add(struct held_lines *lines, const struct output *from, uint64_
 	lines->end = &line->next;
 	lines->bytes += cost_of(len);
 }
-
-void held_lines_done(struct held_lines *lines)
-{
-	while (lines->first)
-		free(held_lines_take(lines));
-}

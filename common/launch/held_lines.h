@@ -32,6 +32,4 @@ void held_lines_add(struct held_lines *lines, const struct output *from, uint64_
 /* Take the first off; it is the caller's, to be free()d. There is one. */
 struct held_line *held_lines_take(struct held_lines *lines);
 
-void held_lines_done(struct held_lines *lines);
-
 #endif
