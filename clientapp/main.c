@@ -42,9 +42,11 @@
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #define EXIT_USAGE 2
 
@@ -371,6 +373,33 @@ static void reaper_gone(void *arg)
 	timer_set(program->parent_end, clock_after(clock_now_ms(), REAPER_GONE_MS));
 }
 
+/* Is it a SuperLink of Flower's? Python runs those: the program is its first argument. */
+static bool is_superlink(int64_t pid)
+{
+	static const char end[] = "/flower-superlink";
+	char path[64], words[8192];
+	const char *program;
+	size_t len;
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/%" PRId64 "/cmdline", pid);
+	auto_(close_at_exit) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, words, sizeof words - 2);
+	if (n <= 0)
+		return false;
+	words[n] = words[n + 1] = '\0';
+	program = words + strlen(words) + 1;
+	len = strlen(program);
+	return len >= strlen(end) && strcmp(program + len - strlen(end), end) == 0;
+}
+
+static void warn_of_superlink(const struct program *program, int64_t pid)
+{
+	log_warn(program->log,
+		"process %" PRId64 " (--parent-pid) is a SuperLink, whose ServerApps this program does not run: start it with Flower's own flower-superexec before this one on PATH",
+		pid);
+}
+
 /* 0; 1 when it has ended already; -errno. */
 static int watch_parent(struct program *program, int64_t pid)
 {
@@ -465,6 +494,8 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 	}
 	if (options->warning)
 		log_warn(program->log, "%s", options->warning);
+	if (options->parent_pid && is_superlink(options->parent_pid))
+		warn_of_superlink(program, options->parent_pid);
 	app_bounds_tell_reaper(&program->bounds, &program->reaper);
 	if (options->launch.restarts && !reaper_ask_restart(&program->reaper))
 		log_warn(program->log,

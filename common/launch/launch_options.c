@@ -37,6 +37,17 @@ static bool modules_valid(const char *list)
 	}
 }
 
+/* Is one of these modules, with commas between, called none? */
+static bool has_none(const char *modules)
+{
+	for (const char *name = modules; name; name = strchr(name, ',')) {
+		name += *name == ',';
+		if (strncmp(name, "none", 4) == 0 && (name[4] == ',' || name[4] == '\0'))
+			return true;
+	}
+	return false;
+}
+
 static int preload_check(struct launch_options *options, struct reason *why)
 {
 	const char *const *list = options->preload.v;
@@ -47,7 +58,7 @@ static int preload_check(struct launch_options *options, struct reason *why)
 					 "--preload none and --preload %s: leave one out", list[1])
 			       : 0;
 	for (; *list; list++)
-		if (!modules_valid(*list) || strcmp(*list, "none") == 0)
+		if (!modules_valid(*list) || has_none(*list))
 			return reason_code(why, -EINVAL,
 				"--preload %s: it takes names of Python modules with commas between, or none alone",
 				*list);

@@ -174,3 +174,18 @@ def test_large(federation):
         assert field(node, "VmHWM") < field(node, "RssFile") + MEMORY
         wait_until(lambda: field(node, "RssAnon") < 20 * MIB, "the memory is given back", 10)
         assert spilt(node) == 0 if files_lie_in_memory() else spilt(node) > LARGE / 4
+
+
+def test_superlink_that_starts_our_launcher(federation, monkeypatch):
+    """Where ours is first on PATH: ServerApps would wait for ever, and nobody would know why."""
+    environ = federation.environ
+
+    def ours_first(name):
+        variables = environ(name)
+        return variables | {"PATH": f"{federation.binaries}:{variables['PATH']}"}
+
+    monkeypatch.setattr(federation, "environ", ours_first)
+    federation.start_superlink()
+    federation.superlink.wait_log(
+        rf"WARN +clientapp: process {federation.superlink.pid} \(--parent-pid\) is a SuperLink"
+    )

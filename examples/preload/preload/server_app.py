@@ -31,5 +31,9 @@ def main(grid, context):
         time.sleep(1)
     for round in range(1, context.run_config["rounds"] + 1):
         for reply in grid.send_and_receive([question(grid, node, round) for node in nodes]):
+            node = reply.metadata.src_node_id
+            if reply.has_error():
+                print(f"round {round}, node {node}: {reply.error.reason}")
+                continue
             said = metrics_of(reply)
-            print(f"round {round}: sum {said['sum']}, process {said['pid']}, loaded by {said['loader']}")
+            print(f"round {round}, node {node}: sum {said['sum']}, process {said['pid']}, loaded by {said['loader']}")

@@ -387,6 +387,8 @@ static void refused(void **state)
 			"--preload has no effect with --clientapp-command", EXIT_CODE_NONE},
 		{"--preload torch --preload none", "--preload none: it takes names",
 			EXIT_CODE_NONE},
+		{"--preload none,torch", "--preload none,torch: it takes names", EXIT_CODE_NONE},
+		{"--preload torch,none", "--preload torch,none: it takes names", EXIT_CODE_NONE},
 		{"--isolation process --warm-idle 0",
 			"--warm-idle has no effect with --isolation process: give it to flwr-clientapp",
 			EXIT_CODE_NONE},
