@@ -17,6 +17,7 @@ struct spare_app {
 	int fd;
 	char *python;
 	struct sandbox_cage cage;
+	uint64_t run_id; /* of the app for which it was started; 0: nobody has said */
 	bool taken;
 	struct app_process_spec spec; /* of the app that it has taken; its texts have no meaning */
 };
@@ -99,6 +100,14 @@ static void memory_short(void *arg)
 	spare_apps_drop(apps);
 }
 
+void spare_apps_run_ended(struct spare_apps *apps, uint64_t run_id)
+{
+	if (apps->next && apps->next->run_id == run_id)
+		spare_apps_drop(apps);
+	if (apps->app.run_id == run_id)
+		app_forget(apps);
+}
+
 /* ---- its process ---- */
 
 static void spare_ended_alone(struct spare_app *spare, const struct process_end *end)
@@ -174,6 +183,7 @@ static int spare_start(struct spare_apps *apps, struct reason *why)
 		return -ENOMEM;
 	spare->apps = apps;
 	spare->fd = -1;
+	spare->run_id = apps->app.run_id;
 	spare->python = copy(apps->python, &failed);
 	LIST_INSERT_HEAD(&apps->all, spare, link);
 	r = failed ? -ENOMEM

@@ -23,6 +23,8 @@ void spare_apps_note(struct spare_apps *apps, const struct control_app *app, con
 void spare_apps_message_ended(struct spare_apps *apps);
 /* End the one that waits. */
 void spare_apps_drop(struct spare_apps *apps);
+/* No message of this run will come any more: end the one that waits for one, and start none. */
+void spare_apps_run_ended(struct spare_apps *apps, uint64_t run_id);
 
 /*
  * Have the app of a message run in the one that waits. 0: out is as of app_process_start();

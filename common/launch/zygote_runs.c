@@ -246,6 +246,18 @@ void zygote_runs_message_ended(struct zygote_runs *runs)
 	zygote_message_ended(run->zygote);
 }
 
+void zygote_runs_ended(struct zygote_runs *runs, uint64_t id)
+{
+	struct run_zygote *run;
+
+	LIST_FOREACH(run, &runs->zygotes, link)
+	if (run->app.run_id == id)
+		zygote_stop(run->zygote);
+	for (size_t i = 0; i < RUNS_NOTED; i++)
+		if (runs->notes[i].id == id)
+			runs->notes[i] = (struct run_note){.id = 0};
+}
+
 void zygote_runs_stop(struct zygote_runs *runs)
 {
 	struct run_zygote *run;

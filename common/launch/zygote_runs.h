@@ -25,6 +25,9 @@ void zygote_runs_tell(struct zygote_runs *runs, struct zygote_app *app);
 
 /* The worker of a message has ended. */
 void zygote_runs_message_ended(struct zygote_runs *runs);
+/* No message of this run will come any more: end its zygote, and forget what is known of the run.
+ */
+void zygote_runs_ended(struct zygote_runs *runs, uint64_t id);
 /* This program is stopping: end them all, and start none any more. */
 void zygote_runs_stop(struct zygote_runs *runs);
 

@@ -341,6 +341,32 @@ static void its_forks_go_into_the_group_of_their_message(void **state)
 	members[0] = '\0';
 }
 
+static void the_end_of_the_run_is_its_end(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	int zygote, ahead;
+
+	tell(rig, &keeper, tells);
+	until_ahead(rig, "100");
+	zygote = run_zygote(rig);
+	ahead = last_of(rig, "fork of the zygote: forked pid=");
+	agent_run_ended(keeper.agent, 101);
+	message_of(rig, &keeper, "4", RUN);
+	assert_true(from_run(rig, "4", zygote));
+	agent_run_ended(keeper.agent, 100);
+	kit_loop_until(rig->loop, !pid_exists(zygote) && !pid_exists(ahead));
+	/* Nothing is known of the run any more, should it come back. */
+	message_of(rig, &keeper, "5", RUN);
+	assert_true(said(rig, "5", "ahead=None."));
+	kit_loop_until(rig->loop, rig_log_count(rig, "zygote of run 100: started") == 2);
+	until_ahead(rig, "100");
+	message_of(rig, &keeper, "6", RUN);
+	assert_true(from_run(rig, "6", run_zygote(rig)));
+	assert_int_equal(rig_log_count(rig, "run 100: flwr_preload() of lab/robot is in use"), 2);
+	keeper_free(&keeper);
+}
+
 static void a_program_that_stops_has_none(void **state)
 {
 	struct rig *rig = *state;
@@ -372,6 +398,7 @@ int main(void)
 		TEST(two_have_room_for_two),
 		TEST(another_app_gets_nothing_of_it),
 		TEST(its_forks_go_into_the_group_of_their_message),
+		TEST(the_end_of_the_run_is_its_end),
 		TEST(a_program_that_stops_has_none),
 	};
 
