@@ -260,7 +260,9 @@ static void take_ready(struct zygote *zygote, char *text)
 {
 	const char *line;
 
-	while ((line = strsep(&text, "\n")))
+	/* One of a run is a process of an app, which must not choose the paths that are looked at.
+	 */
+	while (!zygote->app && (line = strsep(&text, "\n")))
 		zygote_imports_take(&zygote->imports, line);
 	if (--zygote->asked)
 		return;
@@ -465,11 +467,16 @@ int zygote_new_of_run(
 	struct agent *agent, const struct zygote_app *app, struct zygote **out, struct reason *why)
 {
 	auto_(zygote_free_at_exit) struct zygote *zygote = NULL;
+	/* It may have imported what is newer than this, and ends too early then. */
+	const struct text *depends = &agent->zygote->imports.depends;
 	int r = zygote_new(agent, &zygote);
 
 	if (r)
 		return r;
 	zygote->app = app;
+	r = text_add(&zygote->imports.depends, depends->data, depends->len);
+	if (r)
+		return r;
 	snprintf(zygote->name, sizeof zygote->name, "zygote of run %" PRIu64, app->run_id);
 	zygote->python = strdup(app->python);
 	r = zygote->python ? zygote_open(zygote, why) : -ENOMEM;
@@ -494,6 +501,14 @@ void zygote_free(struct zygote *zygote)
 	zygote_imports_done(&zygote->imports);
 	free(zygote->python);
 	free(zygote);
+}
+
+/* Were packages changed since it has imported some? */
+static bool packages_changed(const struct zygote *zygote)
+{
+	const struct zygote *knows = zygote->imports.depends.len ? zygote : zygote->agent->zygote;
+
+	return zygote_imports_changed(&knows->imports);
 }
 
 /* The interpreter of the app at hand is the zygote's from now on. 0 or -ENOMEM. */
@@ -524,7 +539,7 @@ int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, con
 	if (zygote->off)
 		return reason_code(why, -ENOENT, "there is no zygote any more");
 	if (zygote->process && !zygote->dropped && zygote->state != ZYGOTE_NONE &&
-		zygote_imports_changed(&zygote->imports)) {
+		packages_changed(zygote)) {
 		zygote_drop(zygote);
 		return reason_code(
 			why, -ESTALE, "packages have changed since the zygote imported them");
@@ -575,14 +590,4 @@ bool zygote_is_off(const struct zygote *zygote)
 bool zygote_is_over(const struct zygote *zygote)
 {
 	return zygote->state == ZYGOTE_NONE;
-}
-
-void zygote_app_done(struct zygote_app *app)
-{
-	free(app->dir);
-	free(app->name);
-	free(app->python);
-	free(app->loaded);
-	sandbox_cage_done(&app->cage);
-	*app = (struct zygote_app){.dir = NULL};
 }

@@ -32,6 +32,16 @@ struct zygote_runs {
 	size_t notes_at; /* the oldest */
 };
 
+void zygote_app_done(struct zygote_app *app)
+{
+	free(app->dir);
+	free(app->name);
+	free(app->python);
+	free(app->loaded);
+	sandbox_cage_done(&app->cage);
+	*app = (struct zygote_app){.dir = NULL};
+}
+
 int zygote_runs_new(struct agent *agent, struct zygote_runs **out)
 {
 	struct zygote_runs *runs = calloc(1, sizeof *runs);

@@ -3,6 +3,7 @@
 #include "common/base/cleanup.h"
 #include "common/launch/agent_internal.h"
 
+#include <fcntl.h>
 #include <signal.h>
 
 #define RUN   100 /* a message's behaviour: of this run, */
@@ -24,6 +25,16 @@ static const char tells[] = PRELOADS("return os.getpid()");
 static const char hangs[] = PRELOADS("os.read(os.pipe()[0], 1)");
 static const char no_word[] = PRELOADS("sock.send(b'Zx')");
 static const char two_words[] = PRELOADS("sock.send(b'R')");
+
+/* Packages have changed when there is a file beside the script; the zygote of the run, which cannot
+ * say so, says that they have. */
+static const char installs[] = PRELOADS(
+	"return os.getpid()") "def ready(self, learned):\n"
+			      "    file = 'RF 1 /' if self.preloaded else f'RF 0 {sys.argv[0]}.new'\n"
+			      "    self.control.send(file.encode())\n"
+			      "def load():\n"
+			      "    import fractions\n"
+			      "    zygote.Zygote.ready = ready\n";
 
 /* ---- control groups ---- */
 
@@ -311,6 +322,32 @@ static void another_app_gets_nothing_of_it(void **state)
 	keeper_free(&keeper);
 }
 
+/* Its agent looks at no path that an app has chosen. */
+static void it_goes_when_packages_have_changed(void **state)
+{
+	static const char told[] =
+		"5 app: not from the zygote of its run: packages have changed since";
+	auto_(free_at_exit) char *file = NULL;
+	struct rig *rig = *state;
+	struct keeper keeper;
+	int zygote, fd;
+
+	tell(rig, &keeper, installs);
+	until_ahead(rig, "100");
+	zygote = run_zygote(rig);
+	message_of(rig, &keeper, "4", RUN);
+	assert_true(from_run(rig, "4", zygote));
+	assert_true(asprintf(&file, "%s.new", keeper.script) > 0);
+	fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	message_of(rig, &keeper, "5", RUN);
+	assert_int_equal(rig_log_count(rig, told), 1);
+	kit_loop_until(rig->loop, !pid_exists(zygote));
+	unlink(file);
+	keeper_free(&keeper);
+}
+
 /* What was a process of the app until it executed flwr-app-start has the limits of the message,
  * too; what the zygote of all apps forks was none. */
 static void its_forks_go_into_the_group_of_their_message(void **state)
@@ -397,6 +434,7 @@ int main(void)
 		TEST(another_run_takes_its_place),
 		TEST(two_have_room_for_two),
 		TEST(another_app_gets_nothing_of_it),
+		TEST(it_goes_when_packages_have_changed),
 		TEST(its_forks_go_into_the_group_of_their_message),
 		TEST(the_end_of_the_run_is_its_end),
 		TEST(a_program_that_stops_has_none),
