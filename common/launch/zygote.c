@@ -144,7 +144,9 @@ static void zygote_idle(void *arg)
 
 static void idle_set(struct zygote *zygote)
 {
-	timer_set(zygote->idle, clock_after(clock_now_ms(), zygote->agent->warm_idle_ms));
+	/* What it is at may take longer; the time begins when it is ready. */
+	if (zygote->state != ZYGOTE_IMPORTS)
+		timer_set(zygote->idle, clock_after(clock_now_ms(), zygote->agent->warm_idle_ms));
 }
 
 static void memory_short(void *arg)
@@ -209,6 +211,7 @@ static int zygote_ask(
 		(int)process_pid(zygote->process));
 	zygote->asked++;
 	zygote->state = ZYGOTE_IMPORTS;
+	timer_set(zygote->idle, CLOCK_NEVER);
 	timer_set(zygote->late, clock_after(clock_now_ms(), within_ms));
 	return 0;
 }
@@ -268,6 +271,7 @@ static void take_ready(struct zygote *zygote, char *text)
 		return;
 	timer_set(zygote->late, CLOCK_NEVER);
 	zygote->state = ZYGOTE_READY;
+	idle_set(zygote);
 	zygote->learning = false;
 	log_debug(zygote->agent->log, "%s pid=%d: ready", zygote->name,
 		(int)process_pid(zygote->process));
@@ -402,7 +406,6 @@ static int zygote_open(struct zygote *zygote, struct reason *why)
 	r = zygote->watch ? zygote_launch(zygote, theirs, why) : -ENOMEM;
 	if (r)
 		return r;
-	idle_set(zygote);
 	zygote->pressure = memory_pressure_new(zygote->agent->loop, memory_short, zygote);
 	return 0;
 }

@@ -157,6 +157,7 @@ static void the_messages_of_a_run_share_it(void **state)
 	message_of(rig, &keeper, "4", RUN);
 	message_of(rig, &keeper, "5", RUN);
 	assert_true(from_run(rig, "4", zygote) && from_run(rig, "5", zygote));
+	assert_int_equal(rig_held_within(IDLE_MS - 10000, IDLE_MS), 3);
 	assert_true(was_forked(rig, "5"));
 	message_of(rig, &keeper, "6", OTHER);
 	assert_true(was_forked(rig, "6"));
@@ -179,6 +180,9 @@ static void one_that_hangs_is_given_up(void **state)
 	message_of(rig, &keeper, "4", RUN);
 	assert_true(was_forked(rig, "4"));
 	assert_int_equal(rig_log_count(rig, "4 app: not from the zygote of its run: "), 1);
+	/* Those of the spare worker and of the zygote of all apps; its own begins when it is ready.
+	 */
+	assert_int_equal(rig_held_within(IDLE_MS - 10000, IDLE_MS), 2);
 	rig_wait_over_within(ZYGOTE_PRELOAD_MS - 30000, ZYGOTE_PRELOAD_MS);
 	rig_until_log(rig, "cannot be used ahead: \"it does not come to an end\"");
 	kit_loop_until(rig->loop, !pid_exists(run_zygote(rig)));
