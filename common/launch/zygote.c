@@ -33,8 +33,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ZYGOTE_FAILURES 3 /* without an app that it has run; then there is none any more */
-
 enum zygote_state {
 	ZYGOTE_NONE,    /* or it is ending */
 	ZYGOTE_IMPORTS, /* it cannot fork now */
@@ -186,7 +184,11 @@ void zygote_child_lost(
 		zygote->next = NULL;
 	log_debug(zygote->agent->log, "fork of the zygote: %s", what);
 	/* One that is at its imports may be another one already. */
-	if (forking && zygote->state == ZYGOTE_READY)
+	if (!forking || zygote->state != ZYGOTE_READY)
+		return;
+	if (zygote->app && zygote_runs_try_again(zygote->agent->runs, zygote->app))
+		zygote_drop(zygote);
+	else
 		zygote_fail(zygote, "it does not fork");
 }
 

@@ -22,6 +22,7 @@ struct run_zygote {
 struct run_note {
 	uint64_t id; /* 0: none */
 	bool used, failed;
+	unsigned failures; /* zygotes that did not fork, since a fork has begun with a message */
 };
 
 struct zygote_runs {
@@ -118,6 +119,18 @@ void zygote_runs_used(struct zygote_runs *runs, const struct zygote_app *app)
 			": flwr_preload() of %s is in use: the messages of this run share what it has loaded",
 			app->run_id, app->name);
 	note->used = true;
+	note->failures = 0;
+}
+
+bool zygote_runs_try_again(struct zygote_runs *runs, const struct zygote_app *app)
+{
+	if (++note_of(runs, app->run_id)->failures >= ZYGOTE_FAILURES)
+		return false;
+	log_warn(runs->agent->log,
+		"zygote of run %" PRIu64
+		": it does not fork; the app of the next message starts without it",
+		app->run_id);
+	return true;
 }
 
 void zygote_runs_failed(struct zygote_runs *runs, const struct zygote_app *app, const char *why)
