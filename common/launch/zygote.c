@@ -180,16 +180,19 @@ static void fork_ahead(struct zygote *zygote)
 void zygote_child_lost(
 	struct zygote *zygote, const struct zygote_child *child, bool forking, const char *what)
 {
+	char why[200];
+
 	if (zygote->next == child)
 		zygote->next = NULL;
 	log_debug(zygote->agent->log, "fork of the zygote: %s", what);
 	/* One that is at its imports may be another one already. */
 	if (!forking || zygote->state != ZYGOTE_READY)
 		return;
-	if (zygote->app && zygote_runs_try_again(zygote->agent->runs, zygote->app))
+	snprintf(why, sizeof why, "it does not fork: %s", what);
+	if (zygote->app && zygote_runs_try_again(zygote->agent->runs, zygote->app, why))
 		zygote_drop(zygote);
 	else
-		zygote_fail(zygote, "it does not fork");
+		zygote_fail(zygote, why);
 }
 
 void zygote_served(struct zygote *zygote)
@@ -543,8 +546,7 @@ int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, con
 		return reason_code(why, r, "no memory for the zygote");
 	if (zygote->off)
 		return reason_code(why, -ENOENT, "there is no zygote any more");
-	if (zygote->process && !zygote->dropped && zygote->state != ZYGOTE_NONE &&
-		packages_changed(zygote)) {
+	if (zygote->state != ZYGOTE_NONE && packages_changed(zygote)) {
 		zygote_drop(zygote);
 		return reason_code(
 			why, -ESTALE, "packages have changed since the zygote imported them");

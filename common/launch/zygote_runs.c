@@ -122,14 +122,13 @@ void zygote_runs_used(struct zygote_runs *runs, const struct zygote_app *app)
 	note->failures = 0;
 }
 
-bool zygote_runs_try_again(struct zygote_runs *runs, const struct zygote_app *app)
+bool zygote_runs_try_again(struct zygote_runs *runs, const struct zygote_app *app, const char *why)
 {
 	if (++note_of(runs, app->run_id)->failures >= ZYGOTE_FAILURES)
 		return false;
 	log_warn(runs->agent->log,
-		"zygote of run %" PRIu64
-		": it does not fork; the app of the next message starts without it",
-		app->run_id);
+		"zygote of run %" PRIu64 ": %s; the app of the next message starts without it",
+		app->run_id, why);
 	return true;
 }
 

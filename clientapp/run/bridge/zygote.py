@@ -457,6 +457,9 @@ class Zygote:
         gate = socket.socket(fileno=fds[0])
         number = CLONE[platform.machine()]
         pid = libc.syscall(number, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+        if pid < 0:
+            with contextlib.suppress(OSError):  # its agent may have given it up
+                gate.send(b"E%d" % ctypes.get_errno())
         if pid:
             gate.close()
             os.close(fds[1])

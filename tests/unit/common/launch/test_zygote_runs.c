@@ -262,7 +262,9 @@ static void one_that_does_not_fork_in_time_is_replaced(void **state)
 	rig_until(rig, &seen.gone);
 	assert_true(said(rig, "5", "fork=False"));
 	assert_int_equal(
-		rig_log_count(rig, "WARN  test: zygote of run 100: it does not fork; "), 1);
+		rig_log_count(rig,
+			"WARN  test: zygote of run 100: it does not fork: it does not answer; "),
+		1);
 	kit_loop_until(rig->loop, !pid_exists(zygote));
 	message_of(rig, &keeper, "6", RUN);
 	kit_loop_until(rig->loop, rig_log_count(rig, "zygote of run 100: started") == 2);
@@ -275,18 +277,21 @@ static void one_that_does_not_fork_in_time_is_replaced(void **state)
 
 static void one_that_never_forks_is_given_up(void **state)
 {
+	static const char no_fork[] =
+		"run 100: it does not fork: Resource temporarily unavailable; the app of";
 	struct rig *rig = *state;
 	struct keeper keeper;
 
 	tell(rig, &keeper, cannot_fork);
 	for (unsigned i = 1; i < ZYGOTE_FAILURES; i++) {
-		kit_loop_until(rig->loop, rig_log_count(rig, "run 100: it does not fork; ") == i);
+		kit_loop_until(rig->loop, rig_log_count(rig, no_fork) == i);
 		kit_loop_until(rig->loop, !pid_exists(run_zygote(rig)));
 		message_of(rig, &keeper, i == 1 ? "4" : "5", RUN);
 		kit_loop_until(
 			rig->loop, rig_log_count(rig, "zygote of run 100: started") == i + 1);
 	}
-	rig_until_log(rig, "cannot be used ahead: \"it does not fork\"");
+	rig_until_log(rig,
+		"cannot be used ahead: \"it does not fork: Resource temporarily unavailable\"");
 	kit_loop_until(rig->loop, !pid_exists(run_zygote(rig)));
 	message_of(rig, &keeper, "6", RUN);
 	assert_true(was_forked(rig, "6"));
