@@ -155,11 +155,26 @@ static char *copy(const char *text, bool *failed)
 	return made;
 }
 
-void spare_apps_note(struct spare_apps *apps, const struct control_app *app, const char *python)
+/* Is it to have what one that was started before its message has not? */
+static bool has_bounds(const struct app_process_spec *wanted)
 {
+	const struct app_limits *limits = wanted->limits;
+
+	return wanted->setting || (limits && (limits->group || limits->data_bytes[0] ||
+						     limits->processes[0] || limits->cpus[0]));
+}
+
+void spare_apps_note(
+	struct spare_apps *apps, const struct app_process_spec *wanted, const char *python)
+{
+	const struct control_app *app = wanted->app;
 	bool failed = false;
 
 	app_forget(apps);
+	if (has_bounds(wanted)) {
+		spare_apps_drop(apps);
+		return;
+	}
 	if (app) {
 		apps->app.fab_id = copy(app->fab_id, &failed);
 		apps->app.component = copy(app->component, &failed);
@@ -220,17 +235,11 @@ void spare_apps_message_ended(struct spare_apps *apps)
 
 /* ---- its message ---- */
 
-static bool limits_any(const struct app_limits *limits)
-{
-	return limits &&
-	       (limits->group || limits->data_bytes[0] || limits->processes[0] || limits->cpus[0]);
-}
-
 /* Why it cannot be what that app would get. NULL: it can. */
 static const char *differs(const struct spare_app *spare, const struct app_process_spec *wanted,
 	const char *python, const struct sandbox_cage *cage)
 {
-	if (limits_any(wanted->limits) || wanted->setting)
+	if (has_bounds(wanted))
 		return "the app has limits or a GPU of its own";
 	if (strcmp(spare->python, python) != 0)
 		return "the app has another interpreter";
