@@ -46,7 +46,8 @@ int agent_check_python(const char *python, struct reason *why);
  * yet; that they run as root, that packages are installed for them. */
 void agent_tell_apps(const struct agent *agent);
 
-/* No more messages of this run will come, and none is at work: forget it. */
+/* No more messages of this run will come, and none is at work: end what waits for one, and forget
+ * the run. */
 void agent_run_ended(struct agent *agent, uint64_t run_id);
 
 struct worker_process_ops {

@@ -173,7 +173,7 @@ static bool start_by_spare(struct agent *agent, const struct app_process_spec *w
 	else
 		log_debug(agent->log, "%s: started plainly: %s%s%s", wanted->name, no_fork->text,
 			why.text[0] ? "; " : "", why.text);
-	spare_apps_note(agent->spare_apps, wanted->app, python);
+	spare_apps_note(agent->spare_apps, wanted, python);
 	return r == 0;
 }
 

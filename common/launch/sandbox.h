@@ -83,8 +83,8 @@ void sandbox_cage_done(struct sandbox_cage *cage);
 /* Can a process in the one reach what it can in the other? */
 bool sandbox_cage_same(const struct sandbox_cage *a, const struct sandbox_cage *b);
 
-/* The run is over, and its apps are gone: forget what they were refused; its directories are
- * removed by sandbox_sweep(). NULL, and runs that had no cage, are fine. */
+/* The run is over, and its apps are gone, or have been killed: forget what they were refused; its
+ * directories are removed by sandbox_sweep(). NULL, and runs that had no cage, are fine. */
 void sandbox_run_ended(struct sandbox *sandbox, uint64_t run_id);
 /* Remove some files of runs that are over: an app may have left very many. Are there more? */
 bool sandbox_sweep(struct sandbox *sandbox);

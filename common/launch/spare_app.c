@@ -17,6 +17,7 @@ struct spare_app {
 	int fd;
 	char *python;
 	struct sandbox_cage cage;
+	uint64_t run_id; /* of the app for which it was started; 0: nobody has said */
 	bool taken;
 	struct app_process_spec spec; /* of the app that it has taken; its texts have no meaning */
 };
@@ -99,6 +100,14 @@ static void memory_short(void *arg)
 	spare_apps_drop(apps);
 }
 
+void spare_apps_run_ended(struct spare_apps *apps, uint64_t run_id)
+{
+	if (apps->next && apps->next->run_id == run_id)
+		spare_apps_drop(apps);
+	if (apps->app.run_id == run_id)
+		app_forget(apps);
+}
+
 /* ---- its process ---- */
 
 static void spare_ended_alone(struct spare_app *spare, const struct process_end *end)
@@ -146,11 +155,26 @@ static char *copy(const char *text, bool *failed)
 	return made;
 }
 
-void spare_apps_note(struct spare_apps *apps, const struct control_app *app, const char *python)
+/* Is it to have what one that was started before its message has not? */
+static bool has_bounds(const struct app_process_spec *wanted)
 {
+	const struct app_limits *limits = wanted->limits;
+
+	return wanted->setting || (limits && (limits->group || limits->data_bytes[0] ||
+						     limits->processes[0] || limits->cpus[0]));
+}
+
+void spare_apps_note(
+	struct spare_apps *apps, const struct app_process_spec *wanted, const char *python)
+{
+	const struct control_app *app = wanted->app;
 	bool failed = false;
 
 	app_forget(apps);
+	if (has_bounds(wanted)) {
+		spare_apps_drop(apps);
+		return;
+	}
 	if (app) {
 		apps->app.fab_id = copy(app->fab_id, &failed);
 		apps->app.component = copy(app->component, &failed);
@@ -174,6 +198,7 @@ static int spare_start(struct spare_apps *apps, struct reason *why)
 		return -ENOMEM;
 	spare->apps = apps;
 	spare->fd = -1;
+	spare->run_id = apps->app.run_id;
 	spare->python = copy(apps->python, &failed);
 	LIST_INSERT_HEAD(&apps->all, spare, link);
 	r = failed ? -ENOMEM
@@ -210,17 +235,11 @@ void spare_apps_message_ended(struct spare_apps *apps)
 
 /* ---- its message ---- */
 
-static bool limits_any(const struct app_limits *limits)
-{
-	return limits &&
-	       (limits->group || limits->data_bytes[0] || limits->processes[0] || limits->cpus[0]);
-}
-
 /* Why it cannot be what that app would get. NULL: it can. */
 static const char *differs(const struct spare_app *spare, const struct app_process_spec *wanted,
 	const char *python, const struct sandbox_cage *cage)
 {
-	if (limits_any(wanted->limits) || wanted->setting)
+	if (has_bounds(wanted))
 		return "the app has limits or a GPU of its own";
 	if (strcmp(spare->python, python) != 0)
 		return "the app has another interpreter";

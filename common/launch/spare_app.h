@@ -17,12 +17,15 @@ int spare_apps_new(struct agent *agent, struct spare_apps **out);
 void spare_apps_free(struct spare_apps *apps);
 
 /* The app of a message was started plainly, with that interpreter: the next message may have the
- * same app. app is as control_app; may be NULL. */
-void spare_apps_note(struct spare_apps *apps, const struct control_app *app, const char *python);
+ * same app, and one ahead is of use if that has no limits and no setting. */
+void spare_apps_note(
+	struct spare_apps *apps, const struct app_process_spec *wanted, const char *python);
 /* The worker of a message has ended: have one, if the zygote can fork none any more. */
 void spare_apps_message_ended(struct spare_apps *apps);
 /* End the one that waits. */
 void spare_apps_drop(struct spare_apps *apps);
+/* No message of this run will come any more: end the one that waits for one, and start none. */
+void spare_apps_run_ended(struct spare_apps *apps, uint64_t run_id);
 
 /*
  * Have the app of a message run in the one that waits. 0: out is as of app_process_start();

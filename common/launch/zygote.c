@@ -33,8 +33,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ZYGOTE_FAILURES 3 /* without an app that it has run; then there is none any more */
-
 enum zygote_state {
 	ZYGOTE_NONE,    /* or it is ending */
 	ZYGOTE_IMPORTS, /* it cannot fork now */
@@ -144,7 +142,9 @@ static void zygote_idle(void *arg)
 
 static void idle_set(struct zygote *zygote)
 {
-	timer_set(zygote->idle, clock_after(clock_now_ms(), zygote->agent->warm_idle_ms));
+	/* What it is at may take longer; the time begins when it is ready. */
+	if (zygote->state != ZYGOTE_IMPORTS)
+		timer_set(zygote->idle, clock_after(clock_now_ms(), zygote->agent->warm_idle_ms));
 }
 
 static void memory_short(void *arg)
@@ -180,12 +180,19 @@ static void fork_ahead(struct zygote *zygote)
 void zygote_child_lost(
 	struct zygote *zygote, const struct zygote_child *child, bool forking, const char *what)
 {
+	char why[200];
+
 	if (zygote->next == child)
 		zygote->next = NULL;
 	log_debug(zygote->agent->log, "fork of the zygote: %s", what);
 	/* One that is at its imports may be another one already. */
-	if (forking && zygote->state == ZYGOTE_READY)
-		zygote_fail(zygote, "it does not fork");
+	if (!forking || zygote->state != ZYGOTE_READY)
+		return;
+	snprintf(why, sizeof why, "it does not fork: %s", what);
+	if (zygote->app && zygote_runs_try_again(zygote->agent->runs, zygote->app, why))
+		zygote_drop(zygote);
+	else
+		zygote_fail(zygote, why);
 }
 
 void zygote_served(struct zygote *zygote)
@@ -209,6 +216,7 @@ static int zygote_ask(
 		(int)process_pid(zygote->process));
 	zygote->asked++;
 	zygote->state = ZYGOTE_IMPORTS;
+	timer_set(zygote->idle, CLOCK_NEVER);
 	timer_set(zygote->late, clock_after(clock_now_ms(), within_ms));
 	return 0;
 }
@@ -260,12 +268,15 @@ static void take_ready(struct zygote *zygote, char *text)
 {
 	const char *line;
 
-	while ((line = strsep(&text, "\n")))
+	/* One of a run is a process of an app, which must not choose the paths that are looked at.
+	 */
+	while (!zygote->app && (line = strsep(&text, "\n")))
 		zygote_imports_take(&zygote->imports, line);
 	if (--zygote->asked)
 		return;
 	timer_set(zygote->late, CLOCK_NEVER);
 	zygote->state = ZYGOTE_READY;
+	idle_set(zygote);
 	zygote->learning = false;
 	log_debug(zygote->agent->log, "%s pid=%d: ready", zygote->name,
 		(int)process_pid(zygote->process));
@@ -400,7 +411,6 @@ static int zygote_open(struct zygote *zygote, struct reason *why)
 	r = zygote->watch ? zygote_launch(zygote, theirs, why) : -ENOMEM;
 	if (r)
 		return r;
-	idle_set(zygote);
 	zygote->pressure = memory_pressure_new(zygote->agent->loop, memory_short, zygote);
 	return 0;
 }
@@ -465,11 +475,16 @@ int zygote_new_of_run(
 	struct agent *agent, const struct zygote_app *app, struct zygote **out, struct reason *why)
 {
 	auto_(zygote_free_at_exit) struct zygote *zygote = NULL;
+	/* It may have imported what is newer than this, and ends too early then. */
+	const struct text *depends = &agent->zygote->imports.depends;
 	int r = zygote_new(agent, &zygote);
 
 	if (r)
 		return r;
 	zygote->app = app;
+	r = text_add(&zygote->imports.depends, depends->data, depends->len);
+	if (r)
+		return r;
 	snprintf(zygote->name, sizeof zygote->name, "zygote of run %" PRIu64, app->run_id);
 	zygote->python = strdup(app->python);
 	r = zygote->python ? zygote_open(zygote, why) : -ENOMEM;
@@ -494,6 +509,14 @@ void zygote_free(struct zygote *zygote)
 	zygote_imports_done(&zygote->imports);
 	free(zygote->python);
 	free(zygote);
+}
+
+/* Were packages changed since it has imported some? */
+static bool packages_changed(const struct zygote *zygote)
+{
+	const struct zygote *knows = zygote->imports.depends.len ? zygote : zygote->agent->zygote;
+
+	return zygote_imports_changed(&knows->imports);
 }
 
 /* The interpreter of the app at hand is the zygote's from now on. 0 or -ENOMEM. */
@@ -523,8 +546,7 @@ int zygote_use(struct zygote *zygote, const struct app_process_spec *wanted, con
 		return reason_code(why, r, "no memory for the zygote");
 	if (zygote->off)
 		return reason_code(why, -ENOENT, "there is no zygote any more");
-	if (zygote->process && !zygote->dropped && zygote->state != ZYGOTE_NONE &&
-		zygote_imports_changed(&zygote->imports)) {
+	if (zygote->state != ZYGOTE_NONE && packages_changed(zygote)) {
 		zygote_drop(zygote);
 		return reason_code(
 			why, -ESTALE, "packages have changed since the zygote imported them");
@@ -575,14 +597,4 @@ bool zygote_is_off(const struct zygote *zygote)
 bool zygote_is_over(const struct zygote *zygote)
 {
 	return zygote->state == ZYGOTE_NONE;
-}
-
-void zygote_app_done(struct zygote_app *app)
-{
-	free(app->dir);
-	free(app->name);
-	free(app->python);
-	free(app->loaded);
-	sandbox_cage_done(&app->cage);
-	*app = (struct zygote_app){.dir = NULL};
 }

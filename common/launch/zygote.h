@@ -9,6 +9,7 @@
 #include "common/launch/app_process.h"
 #include "common/launch/app_start.h"
 
+#define ZYGOTE_FAILURES   3      /* without an app that it has run; then there is none any more */
 #define ZYGOTE_ANSWER_MS  3000   /* for a fork; then the app is started plainly */
 #define ZYGOTE_IMPORT_MS  120000 /* for imports */
 #define ZYGOTE_PRELOAD_MS 300000 /* for flwr_preload() */

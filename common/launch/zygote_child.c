@@ -1,6 +1,6 @@
 /*
  *   state      waits for                        then
- *   FORKING    P: its flwr-app-start is there   it is adopted, and told to go on
+ *   FORKING    P: its flwr-app-start is there   it is adopted, and told to go on; E: it fails
  *   ADOPTED    R: the app process is there      it waits for an app
  *   WAITS      an app                           B is sent
  *   BEGINS     B: it has begun                  its app is told; it is a process as any other
@@ -22,7 +22,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CHILD_LESSONS 8 /* of ZYGOTE_BYTES; nobody imports as much */
+#define ERROR_MAX     4095 /* of the kernel's */
+#define CHILD_LESSONS 8    /* of ZYGOTE_BYTES; nobody imports as much */
 
 enum child_state {
 	CHILD_FORKING,
@@ -254,10 +255,20 @@ static int child_tells(struct zygote_child *child, const char *text)
 	return 0;
 }
 
+/* E: there is none. -errno, of which an app may have chosen the number. */
+static int child_missing(const char *number)
+{
+	int error = atoi(number);
+
+	return error > 0 && error <= ERROR_MAX ? -error : -EBADMSG;
+}
+
 static int gate_take(struct zygote_child *child, int letter, const char *text, pid_t pid)
 {
 	if (letter == 'P' && child->state == CHILD_FORKING)
 		return child_adopt(child, pid);
+	if (letter == 'E' && child->state == CHILD_FORKING)
+		return child_missing(text);
 	if (letter == 'R' && child->state == CHILD_ADOPTED)
 		return child_waits(child, pid);
 	if (letter == 'B' && child->state == CHILD_BEGINS)

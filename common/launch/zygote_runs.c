@@ -22,6 +22,7 @@ struct run_zygote {
 struct run_note {
 	uint64_t id; /* 0: none */
 	bool used, failed;
+	unsigned failures; /* zygotes that did not fork, since a fork has begun with a message */
 };
 
 struct zygote_runs {
@@ -31,6 +32,16 @@ struct zygote_runs {
 	struct run_note notes[RUNS_NOTED];
 	size_t notes_at; /* the oldest */
 };
+
+void zygote_app_done(struct zygote_app *app)
+{
+	free(app->dir);
+	free(app->name);
+	free(app->python);
+	free(app->loaded);
+	sandbox_cage_done(&app->cage);
+	*app = (struct zygote_app){.dir = NULL};
+}
 
 int zygote_runs_new(struct agent *agent, struct zygote_runs **out)
 {
@@ -108,6 +119,17 @@ void zygote_runs_used(struct zygote_runs *runs, const struct zygote_app *app)
 			": flwr_preload() of %s is in use: the messages of this run share what it has loaded",
 			app->run_id, app->name);
 	note->used = true;
+	note->failures = 0;
+}
+
+bool zygote_runs_try_again(struct zygote_runs *runs, const struct zygote_app *app, const char *why)
+{
+	if (++note_of(runs, app->run_id)->failures >= ZYGOTE_FAILURES)
+		return false;
+	log_warn(runs->agent->log,
+		"zygote of run %" PRIu64 ": %s; the app of the next message starts without it",
+		app->run_id, why);
+	return true;
 }
 
 void zygote_runs_failed(struct zygote_runs *runs, const struct zygote_app *app, const char *why)
@@ -244,6 +266,18 @@ void zygote_runs_message_ended(struct zygote_runs *runs)
 
 	LIST_FOREACH(run, &runs->zygotes, link)
 	zygote_message_ended(run->zygote);
+}
+
+void zygote_runs_ended(struct zygote_runs *runs, uint64_t id)
+{
+	struct run_zygote *run;
+
+	LIST_FOREACH(run, &runs->zygotes, link)
+	if (run->app.run_id == id)
+		zygote_stop(run->zygote);
+	for (size_t i = 0; i < RUNS_NOTED; i++)
+		if (runs->notes[i].id == id)
+			runs->notes[i] = (struct run_note){.id = 0};
 }
 
 void zygote_runs_stop(struct zygote_runs *runs)

@@ -25,6 +25,9 @@ void zygote_runs_tell(struct zygote_runs *runs, struct zygote_app *app);
 
 /* The worker of a message has ended. */
 void zygote_runs_message_ended(struct zygote_runs *runs);
+/* No message of this run will come any more: end its zygote, and forget what is known of the run.
+ */
+void zygote_runs_ended(struct zygote_runs *runs, uint64_t id);
 /* This program is stopping: end them all, and start none any more. */
 void zygote_runs_stop(struct zygote_runs *runs);
 
@@ -32,6 +35,9 @@ void zygote_runs_stop(struct zygote_runs *runs);
 
 /* A fork has begun with a message. */
 void zygote_runs_used(struct zygote_runs *runs, const struct zygote_app *app);
+/* It is no use, and why; it may be chance. May the run have another one, when an app tells of
+ * flwr_preload() again? A log line says so then. */
+bool zygote_runs_try_again(struct zygote_runs *runs, const struct zygote_app *app, const char *why);
 /* It is no use, and why: the run has none any more. why may be the app's word. */
 void zygote_runs_failed(struct zygote_runs *runs, const struct zygote_app *app, const char *why);
 /* Its process is gone: it is freed. */

@@ -19,6 +19,7 @@
  *                                                   of the agent
  *   B  begin: settings, each with a NUL; the     R  the app process is there, below that parent
  *      app's socket comes with it                B  it has begun
+ *                                                E  the zygote cannot fork, and the error's number
  *                                                L  modules that its app has imported, a line each
  *                                                A  its app has a flwr_preload(): FAB id, version
  *                                                   and hash, a line each

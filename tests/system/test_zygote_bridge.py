@@ -558,3 +558,15 @@ def test_own_end(ask, tmp_path):
     words = ["exit handler", "held", "held by a module", "held by sys", "in a cycle"]
     assert seen["other"] == (words, ["printed\n", "written", "written in C"])
     assert seen["replied"] == seen["other"]
+
+
+def test_folder_that_is_not_utf8(ask, tmp_path):
+    """The app of a run lies where its node has said."""
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    os.mkdir(folder)
+    with open(folder + b"/the_app.py", "w", encoding="ascii") as file:
+        file.write("app = object()\ndef flwr_preload(): pass\n")
+    question, process = ask()
+    assert question()[0] == "R"
+    process.control.send(b"A" + folder + b"\na\n1\nh")
+    assert process.control.recv(65536)[:1] == b"R"

@@ -433,7 +433,7 @@ class Zygote:
 
     def answer_app(self, data):
         """Load the app of a run, in whose cage this process is, and have it preload."""
-        app_dir, *names = data.decode().split("\n")
+        app_dir, *names = os.fsdecode(data).split("\n")
         os.environ.pop("FLWR_APP_SANDBOX", None)  # it is for the bridge
         self.preloaded = Preloaded(self.load_app, app_dir, names, self.modules)
         gc.disable()
@@ -457,6 +457,9 @@ class Zygote:
         gate = socket.socket(fileno=fds[0])
         number = CLONE[platform.machine()]
         pid = libc.syscall(number, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+        if pid < 0:
+            with contextlib.suppress(OSError):  # its agent may have given it up
+                gate.send(b"E%d" % ctypes.get_errno())
         if pid:
             gate.close()
             os.close(fds[1])

@@ -18,7 +18,7 @@ EXPECTED = (
     r"SuperLink .*: ",
     r"the reaper \(process \d+\) has ended",
     r"heartbeat",
-    r"zygote: (killed by signal 9|it does not fork)",  # it may have been about to
+    r"zygote( of run \d+)?: (killed by signal 9|it does not fork)",  # it may have been about to
     r"reply (lost|dropped)",
     r"some replies could not be sent",
 )

@@ -114,6 +114,15 @@ int64_t rig_wait_over_within(int64_t least_ms, int64_t most_ms)
 	return 0;
 }
 
+size_t rig_held_within(int64_t least_ms, int64_t most_ms)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_held; i++)
+		n += held[i].ms >= least_ms && held[i].ms <= most_ms;
+	return n;
+}
+
 /* ---- the log ---- */
 
 const char *rig_log(struct rig *rig)

@@ -54,6 +54,9 @@ int64_t rig_wait_over(void);
 /* The last of those that would have waited for so long. */
 int64_t rig_wait_over_within(int64_t least_ms, int64_t most_ms);
 
+/* How many of those that are held back would have waited for so long. */
+size_t rig_held_within(int64_t least_ms, int64_t most_ms);
+
 /* A file with this script in it, for the caller to unlink. */
 void script_new(char path[64], const char *text);
 

@@ -2,6 +2,7 @@
 
 #include "common/launch/agent_internal.h"
 #include "common/launch/app_user.h"
+#include "common/launch/spare_app.h"
 
 #include <signal.h>
 #include <sys/stat.h>
@@ -254,6 +255,62 @@ static void without_one_there_is_a_spare_python(void **state)
 	keeper_free(&keeper);
 }
 
+/* It is in the cage of an app of that run. */
+static void the_end_of_a_run_is_that_of_its_spare_python(void **state)
+{
+	const struct control_app app = {.fab_id = (char *)"lab/robot",
+		.component = (char *)"robot:app",
+		.dir = (char *)"/apps/robot",
+		.run_id = 100};
+	struct rig *rig = *state;
+	struct spare_apps *apps;
+	struct keeper keeper;
+	int spare;
+
+	keeper_init(&keeper, rig, has_thread_and_waits);
+	short_message(rig, &keeper, "1");
+	rig_until_log(rig, "WARN  test: zygote: flwr cannot be imported ahead");
+	apps = keeper.agent->spare_apps;
+	spare_apps_note(apps, &(struct app_process_spec){.app = &app}, "/usr/bin/python3");
+	spare_apps_message_ended(apps);
+	spare = last_of(rig, "spare Python: started pid=");
+	agent_run_ended(keeper.agent, 101);
+	assert_int_equal(watched, 1);
+	agent_run_ended(keeper.agent, 100);
+	assert_int_equal(watched, 0);
+	kit_loop_until(rig->loop, !pid_exists(spare));
+	spare_apps_message_ended(apps);
+	assert_int_equal(rig_log_count(rig, "spare Python: started pid="), 1);
+	keeper_free(&keeper);
+}
+
+/* The next message has the same options. */
+static void no_spare_python_waits_for_an_app_with_bounds(void **state)
+{
+	const struct app_limits none = {.data_bytes = ""}, limits = {.data_bytes = "1000"};
+	const struct app_process_spec specs[] = {
+		{.limits = &none}, {.limits = &limits}, {.setting = "CUDA_VISIBLE_DEVICES=0"}};
+	struct rig *rig = *state;
+	struct spare_apps *apps;
+	struct keeper keeper;
+	int spare;
+
+	keeper_init(&keeper, rig, has_thread_and_waits);
+	short_message(rig, &keeper, "1");
+	rig_until_log(rig, "WARN  test: zygote: flwr cannot be imported ahead");
+	apps = keeper.agent->spare_apps;
+	for (unsigned i = 1; i <= 2; i++) {
+		spare_apps_note(apps, &specs[0], "/usr/bin/python3");
+		spare_apps_message_ended(apps);
+		spare = last_of(rig, "spare Python: started pid=");
+		spare_apps_note(apps, &specs[i], "/usr/bin/python3");
+		spare_apps_message_ended(apps);
+		kit_loop_until(rig->loop, !pid_exists(spare));
+		assert_int_equal(rig_log_count(rig, "spare Python: started pid="), i);
+	}
+	keeper_free(&keeper);
+}
+
 static void imports_that_do_not_end_are_given_up(void **state)
 {
 	struct rig *rig = *state;
@@ -422,6 +479,8 @@ int main(void)
 		TEST(one_that_always_dies_is_not_tried_for_ever),
 		TEST(with_a_thread_in_it_there_is_none),
 		TEST(without_one_there_is_a_spare_python),
+		TEST(the_end_of_a_run_is_that_of_its_spare_python),
+		TEST(no_spare_python_waits_for_an_app_with_bounds),
 		TEST(imports_that_do_not_end_are_given_up),
 		TEST(one_is_given_back_when_no_message_comes),
 		TEST(one_is_given_back_when_memory_is_short),

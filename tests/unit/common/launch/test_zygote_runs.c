@@ -3,6 +3,7 @@
 #include "common/base/cleanup.h"
 #include "common/launch/agent_internal.h"
 
+#include <fcntl.h>
 #include <signal.h>
 
 #define RUN   100 /* a message's behaviour: of this run, */
@@ -24,6 +25,39 @@ static const char tells[] = PRELOADS("return os.getpid()");
 static const char hangs[] = PRELOADS("os.read(os.pipe()[0], 1)");
 static const char no_word[] = PRELOADS("sock.send(b'Zx')");
 static const char two_words[] = PRELOADS("sock.send(b'R')");
+static const char cannot_fork[] =
+	PRELOADS("zygote.libc.syscall = lambda *_: [zygote.ctypes.set_errno(11), -1][1]");
+
+/* Packages have changed when there is a file beside the script; the zygote of the run, which cannot
+ * say so, says that they have. */
+static const char installs[] = PRELOADS(
+	"return os.getpid()") "def ready(self, learned):\n"
+			      "    file = 'RF 1 /' if self.preloaded else f'RF 0 {sys.argv[0]}.new'\n"
+			      "    self.control.send(file.encode())\n"
+			      "def load():\n"
+			      "    import fractions\n"
+			      "    zygote.Zygote.ready = ready\n";
+
+/* ---- what the zygotes take ---- */
+
+static unsigned n_taken; /* messages */
+
+int __real_zygote_use(struct zygote *zygote, const struct app_process_spec *wanted,
+	const char *python, const struct app_start *start, struct sandbox_cage *cage,
+	struct reason *why);
+int __wrap_zygote_use(struct zygote *zygote, const struct app_process_spec *wanted,
+	const char *python, const struct app_start *start, struct sandbox_cage *cage,
+	struct reason *why);
+
+int __wrap_zygote_use(struct zygote *zygote, const struct app_process_spec *wanted,
+	const char *python, const struct app_start *start, struct sandbox_cage *cage,
+	struct reason *why)
+{
+	int r = __real_zygote_use(zygote, wanted, python, start, cage, why);
+
+	n_taken += r == 0;
+	return r;
+}
 
 /* ---- control groups ---- */
 
@@ -146,6 +180,7 @@ static void the_messages_of_a_run_share_it(void **state)
 	message_of(rig, &keeper, "4", RUN);
 	message_of(rig, &keeper, "5", RUN);
 	assert_true(from_run(rig, "4", zygote) && from_run(rig, "5", zygote));
+	assert_int_equal(rig_held_within(IDLE_MS - 10000, IDLE_MS), 3);
 	assert_true(was_forked(rig, "5"));
 	message_of(rig, &keeper, "6", OTHER);
 	assert_true(was_forked(rig, "6"));
@@ -168,6 +203,9 @@ static void one_that_hangs_is_given_up(void **state)
 	message_of(rig, &keeper, "4", RUN);
 	assert_true(was_forked(rig, "4"));
 	assert_int_equal(rig_log_count(rig, "4 app: not from the zygote of its run: "), 1);
+	/* Those of the spare worker and of the zygote of all apps; its own begins when it is ready.
+	 */
+	assert_int_equal(rig_held_within(IDLE_MS - 10000, IDLE_MS), 2);
 	rig_wait_over_within(ZYGOTE_PRELOAD_MS - 30000, ZYGOTE_PRELOAD_MS);
 	rig_until_log(rig, "cannot be used ahead: \"it does not come to an end\"");
 	kit_loop_until(rig->loop, !pid_exists(run_zygote(rig)));
@@ -200,11 +238,13 @@ static void one_that_answers_twice_is_given_up(void **state)
 	says_wrong(*state, two_words);
 }
 
-static void one_that_does_not_fork_is_given_up(void **state)
+/* Once may be chance: an app may tell of flwr_preload() again. */
+static void one_that_does_not_fork_in_time_is_replaced(void **state)
 {
 	struct rig *rig = *state;
 	struct keeper keeper;
 	struct seen seen;
+	unsigned taken;
 	int zygote;
 
 	tell(rig, &keeper, tells);
@@ -215,14 +255,48 @@ static void one_that_does_not_fork_is_given_up(void **state)
 	message_of(rig, &keeper, "4", RUN);
 	assert_true(from_run(rig, "4", zygote));
 	rig_ahead_ms = 1000;
+	taken = n_taken;
 	begin(&keeper, "5", RUN, &seen);
-	rig_until_log(rig, " 5 out: start token");
-	loop_step(rig->loop, 50);
+	kit_loop_until(rig->loop, n_taken == taken + 1);
 	rig_wait_over_within(ZYGOTE_ANSWER_MS - 1000, ZYGOTE_ANSWER_MS);
 	rig_until(rig, &seen.gone);
-	assert_true(said(rig, "5", "ahead=None."));
-	rig_until_log(rig, "cannot be used ahead: \"it does not fork\"");
+	assert_true(said(rig, "5", "fork=False"));
+	assert_int_equal(
+		rig_log_count(rig,
+			"WARN  test: zygote of run 100: it does not fork: it does not answer; "),
+		1);
 	kit_loop_until(rig->loop, !pid_exists(zygote));
+	message_of(rig, &keeper, "6", RUN);
+	kit_loop_until(rig->loop, rig_log_count(rig, "zygote of run 100: started") == 2);
+	until_ahead(rig, "100");
+	message_of(rig, &keeper, "7", RUN);
+	assert_true(from_run(rig, "7", run_zygote(rig)));
+	assert_int_equal(rig_log_count(rig, "WARN"), 1);
+	keeper_free(&keeper);
+}
+
+static void one_that_never_forks_is_given_up(void **state)
+{
+	static const char no_fork[] =
+		"run 100: it does not fork: Resource temporarily unavailable; the app of";
+	struct rig *rig = *state;
+	struct keeper keeper;
+
+	tell(rig, &keeper, cannot_fork);
+	for (unsigned i = 1; i < ZYGOTE_FAILURES; i++) {
+		kit_loop_until(rig->loop, rig_log_count(rig, no_fork) == i);
+		kit_loop_until(rig->loop, !pid_exists(run_zygote(rig)));
+		message_of(rig, &keeper, i == 1 ? "4" : "5", RUN);
+		kit_loop_until(
+			rig->loop, rig_log_count(rig, "zygote of run 100: started") == i + 1);
+	}
+	rig_until_log(rig,
+		"cannot be used ahead: \"it does not fork: Resource temporarily unavailable\"");
+	kit_loop_until(rig->loop, !pid_exists(run_zygote(rig)));
+	message_of(rig, &keeper, "6", RUN);
+	assert_true(was_forked(rig, "6"));
+	assert_int_equal(rig_log_count(rig, "zygote of run 100: started"), ZYGOTE_FAILURES);
+	assert_int_equal(rig_log_count(rig, "WARN"), ZYGOTE_FAILURES);
 	keeper_free(&keeper);
 }
 
@@ -311,6 +385,32 @@ static void another_app_gets_nothing_of_it(void **state)
 	keeper_free(&keeper);
 }
 
+/* Its agent looks at no path that an app has chosen. */
+static void it_goes_when_packages_have_changed(void **state)
+{
+	static const char told[] =
+		"5 app: not from the zygote of its run: packages have changed since";
+	auto_(free_at_exit) char *file = NULL;
+	struct rig *rig = *state;
+	struct keeper keeper;
+	int zygote, fd;
+
+	tell(rig, &keeper, installs);
+	until_ahead(rig, "100");
+	zygote = run_zygote(rig);
+	message_of(rig, &keeper, "4", RUN);
+	assert_true(from_run(rig, "4", zygote));
+	assert_true(asprintf(&file, "%s.new", keeper.script) > 0);
+	fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	message_of(rig, &keeper, "5", RUN);
+	assert_int_equal(rig_log_count(rig, told), 1);
+	kit_loop_until(rig->loop, !pid_exists(zygote));
+	unlink(file);
+	keeper_free(&keeper);
+}
+
 /* What was a process of the app until it executed flwr-app-start has the limits of the message,
  * too; what the zygote of all apps forks was none. */
 static void its_forks_go_into_the_group_of_their_message(void **state)
@@ -341,6 +441,32 @@ static void its_forks_go_into_the_group_of_their_message(void **state)
 	members[0] = '\0';
 }
 
+static void the_end_of_the_run_is_its_end(void **state)
+{
+	struct rig *rig = *state;
+	struct keeper keeper;
+	int zygote, ahead;
+
+	tell(rig, &keeper, tells);
+	until_ahead(rig, "100");
+	zygote = run_zygote(rig);
+	ahead = last_of(rig, "fork of the zygote: forked pid=");
+	agent_run_ended(keeper.agent, 101);
+	message_of(rig, &keeper, "4", RUN);
+	assert_true(from_run(rig, "4", zygote));
+	agent_run_ended(keeper.agent, 100);
+	kit_loop_until(rig->loop, !pid_exists(zygote) && !pid_exists(ahead));
+	/* Nothing is known of the run any more, should it come back. */
+	message_of(rig, &keeper, "5", RUN);
+	assert_true(said(rig, "5", "ahead=None."));
+	kit_loop_until(rig->loop, rig_log_count(rig, "zygote of run 100: started") == 2);
+	until_ahead(rig, "100");
+	message_of(rig, &keeper, "6", RUN);
+	assert_true(from_run(rig, "6", run_zygote(rig)));
+	assert_int_equal(rig_log_count(rig, "run 100: flwr_preload() of lab/robot is in use"), 2);
+	keeper_free(&keeper);
+}
+
 static void a_program_that_stops_has_none(void **state)
 {
 	struct rig *rig = *state;
@@ -366,12 +492,15 @@ int main(void)
 		TEST(one_that_hangs_is_given_up),
 		TEST(one_that_says_what_it_may_not_say_is_given_up),
 		TEST(one_that_answers_twice_is_given_up),
-		TEST(one_that_does_not_fork_is_given_up),
+		TEST(one_that_does_not_fork_in_time_is_replaced),
+		TEST(one_that_never_forks_is_given_up),
 		TEST(one_is_given_back_when_memory_is_short),
 		TEST(another_run_takes_its_place),
 		TEST(two_have_room_for_two),
 		TEST(another_app_gets_nothing_of_it),
+		TEST(it_goes_when_packages_have_changed),
 		TEST(its_forks_go_into_the_group_of_their_message),
+		TEST(the_end_of_the_run_is_its_end),
 		TEST(a_program_that_stops_has_none),
 	};
 
