@@ -250,12 +250,49 @@ static int signal_outsider(void)
 	return result(kill(place.outsider, 0));
 }
 
-static int trace_outsider(void)
+static int trace(pid_t pid)
 {
 	char path[64];
 
-	snprintf(path, sizeof path, "/proc/%d/environ", (int)place.outsider);
+	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
 	return result(open(path, O_RDONLY));
+}
+
+static int trace_outsider(void)
+{
+	return trace(place.outsider);
+}
+
+/* ---- attempts of a fork in the cage, with a domain of its own ---- */
+
+static int fork_abi; /* it has what this version gives */
+
+static int in_fork(int (*attempt)(void))
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(cage_again_as(fork_abi) < 0 ? NO_CAGE : attempt());
+	return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status)
+									: NO_CAGE;
+}
+
+static int move_in_fork(void)
+{
+	return in_fork(move_to_another_directory);
+}
+
+static int trace_parent(void)
+{
+	return trace(getppid());
+}
+
+static int trace_parent_in_fork(void)
+{
+	/* Its user could trace it. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	return in_fork(trace_parent);
 }
 
 /* ---- cages ---- */
@@ -269,6 +306,7 @@ static int in_cage(const char *description, enum way way, int abi, int (*attempt
 	int status;
 
 	assert_true(child >= 0);
+	fork_abi = abi;
 	if (child == 0) {
 		bool opened = way == BY_PRIVILEGE && cage_open(description) == 0;
 
@@ -358,7 +396,8 @@ static void test_node_with_mounts(void **state)
 				ALWAYS(empty_own, 0), ALWAYS(connect_other, 0),
 				ALWAYS(control_device, ENOTTY), ALWAYS(trace_outsider, EACCES),
 				SINCE(signal_outsider, 0, 6, EPERM),
-				SINCE(connect_abstract, 0, 6, EPERM));
+				SINCE(connect_abstract, 0, 6, EPERM), ALWAYS(move_in_fork, 0),
+				SINCE(trace_parent_in_fork, 0, 2, EACCES));
 }
 
 static void test_node_by_landlock_alone(void **state)
@@ -377,7 +416,8 @@ static void test_node_by_landlock_alone(void **state)
 		ALWAYS(update_own_by_open, 0), SINCE(make_ring, EPERM, 3, ring),
 		ALWAYS(connect_other, 0), ALWAYS(control_device, ENOTTY),
 		ALWAYS(trace_outsider, EACCES), SINCE(signal_outsider, 0, 6, EPERM),
-		SINCE(connect_abstract, 0, 6, EPERM));
+		SINCE(connect_abstract, 0, 6, EPERM), SINCE(move_in_fork, EXDEV, 2, 0),
+		SINCE(trace_parent_in_fork, 0, 2, EACCES));
 }
 
 static void test_strict(void **state)
