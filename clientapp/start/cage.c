@@ -161,10 +161,18 @@ int cage_apply(const char *description)
 	return r < 0 ? r : cage_close(description, r == 0);
 }
 
+int cage_again_as(int abi)
+{
+	/* ABI 1 would refuse renames to another directory, which the cage around it may grant. */
+	if (abi == 1)
+		return 0;
+	/* All is granted that the cage around it grants. */
+	return cage_landlock("", true, abi);
+}
+
 int cage_again(void)
 {
-	/* All is granted that the cage around it grants. */
-	return cage_landlock("", true, cage_landlock_abi());
+	return cage_again_as(cage_landlock_abi());
 }
 
 bool cage_mounts_open(void)

@@ -43,8 +43,8 @@ int cage_close(const char *description, bool opened);
 /* Both of them. The shared object has this function and the next one alone. */
 __attribute__((visibility("default"))) int cage_apply(const char *description);
 /* For a fork of a process that is in the cage of an app, and so in it: from now on it can neither
- * trace nor (from ABI 6 of Landlock) signal any process outside the fork. 0, or -errno with a line
- * on stderr. */
+ * trace (from ABI 2 of Landlock) nor signal (from ABI 6) any process outside the fork. 0, or -errno
+ * with a line on stderr. */
 __attribute__((visibility("default"))) int cage_again(void);
 
 /* ---- what a kernel can ---- */

@@ -235,15 +235,18 @@ static void refuse_fast_open(struct program *program)
 	}
 }
 
-/* A file that can be read, but not written, can be emptied so. */
+/* A file that can be read, but not written, can be emptied so. Landlock judges who opens it to
+ * write, but not the fourth access mode (O_ACCMODE): such a file can be neither read nor written.
+ */
 static void refuse_reader_truncation(struct program *program, uint32_t call, unsigned flags)
 {
 	unsigned short opens = if_equal(program, call), truncates;
 
 	load(program, ARGUMENT_AT(flags));
 	truncates = if_any(program, O_TRUNC);
-	/* Landlock judges who opens it to write. */
-	emit(program, BPF_JMP | BPF_JSET | BPF_K, O_WRONLY | O_RDWR, 1, 0);
+	emit(program, BPF_ALU | BPF_AND | BPF_K, O_ACCMODE, 0, 0);
+	give_if_equal(program, O_WRONLY, SECCOMP_RET_ALLOW);
+	give_if_equal(program, O_RDWR, SECCOMP_RET_ALLOW);
 	give(program, error(EACCES));
 	end_if(program, truncates);
 	give(program, SECCOMP_RET_ALLOW);
@@ -259,6 +262,8 @@ static void refuse_truncation(struct program *program)
 	refuse_reader_truncation(program, SYS_openat, 2);
 	/* Its flags lie in memory, where a filter cannot look. */
 	give_if_equal(program, SYS_openat2, error(ENOSYS));
+	/* A ring opens files without a call that a filter sees. */
+	give_if_equal(program, SYS_io_uring_setup, error(EPERM));
 }
 
 /* Calls of another architecture, and of x32, have other numbers. */

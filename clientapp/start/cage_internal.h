@@ -56,5 +56,7 @@ int cage_filter(const char *description, int abi);
 /* cage_close() for a kernel of that ABI, which may be an older one than this kernel's. Tests call
  * it; a program has cage_close(). */
 int cage_close_as(const char *description, bool opened, int abi);
+/* The same of cage_again(). */
+int cage_again_as(int abi);
 
 #endif

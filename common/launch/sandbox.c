@@ -188,6 +188,8 @@ static const struct {
 	const char *text;
 } lacks[] = {
 	{2, false, false, "apps cannot move files from one directory to another (EXDEV)"},
+	{2, true, false,
+		"messages of one run are not kept from tracing each other, if it has flwr_preload()"},
 	{3, false, false, "apps cannot truncate files by their names (EACCES)"},
 	{4, false, true,
 		"apps can be given the whole network (--app-network all), but no ports of it"},

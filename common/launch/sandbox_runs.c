@@ -1,5 +1,5 @@
 /*
- * What the sandbox remembers of runs: whether they had a message before, and what their apps were
+ * The sandbox remembers of runs whether they had a message before, and what their apps were
  * refused, so that the log has that once a run. The memory is fixed; the oldest is forgotten.
  */
 #include "common/launch/sandbox_internal.h"

@@ -108,14 +108,14 @@ const char *door_address(const struct door *door);
  * many. */
 const struct connections *door_connections(const struct door *door);
 unsigned door_count(const struct door *door);
-/* Of those that the owner calls idle the one that goes first: of the address that has most, the one
- * used longest ago. NULL: none is idle. */
+/* Find the connection that goes first among those that the owner calls idle: the one used longest
+ * ago of the address that has most of them. NULL: none is idle. */
 struct connection *door_find_idle(const struct door *door,
 	bool (*is_idle)(const void *arg, const struct connection *connection));
 /* The one of peer; NULL: it has ended. */
 struct connection *door_find(const struct door *door, const struct peer *peer);
 
-/* It was used now; a new one counts as used. */
+/* The connection is being used now; a new one counts as used. */
 void connection_touch(struct connection *connection);
 /* Have a connection that is served judged now; one that is cut off is gone afterwards. */
 void connection_look(struct connection *connection);

@@ -244,10 +244,11 @@ void content_end(struct content *content)
 {
 	struct admission *admission = content->service->admission;
 	const struct worker_method *method = content->method;
+	const uint64_t place = content->place;
 
 	method->content->done(content);
 	free(content);
-	contents_release(admission->contents);
+	contents_release(admission->contents, place);
 }
 
 static void content_run(struct job *job)
@@ -283,7 +284,7 @@ static void content_done(struct job *job)
 
 /* false: there is no memory for it; the request was refused. */
 static bool content_start(struct worker_service *service, const struct worker_method *method,
-	struct request *request, uint64_t token)
+	struct request *request, uint64_t token, uint64_t place)
 {
 	struct content *content = calloc(1, method->content->bytes);
 
@@ -295,7 +296,8 @@ static bool content_start(struct worker_service *service, const struct worker_me
 		.service = service,
 		.method = method,
 		.request = request,
-		.token = token};
+		.token = token,
+		.place = place};
 	if (request->body.bytes < CONTENT_LARGE_BYTES) {
 		content_run(&content->job);
 	} else {
@@ -308,7 +310,7 @@ static bool content_start(struct worker_service *service, const struct worker_me
 }
 
 /* false: the request was refused, or answered. */
-static bool begin_content(struct worker_service *service, struct request *request)
+static bool begin_content(struct worker_service *service, struct request *request, uint64_t place)
 {
 	const struct worker_method *method = method_of_body(request);
 	const struct message *message = NULL;
@@ -320,16 +322,17 @@ static bool begin_content(struct worker_service *service, struct request *reques
 	}
 	if (method->content->look && !method->content->look(service, request))
 		return false;
-	return content_start(service, method, request, message ? node_message_token(message) : 0);
+	return content_start(
+		service, method, request, message ? node_message_token(message) : 0, place);
 }
 
 static void handle_content(struct worker_service *service, struct request *request)
 {
-	struct admission *admission = service->admission;
+	struct contents *contents = service->admission->contents;
+	const uint64_t place = contents_received(contents, request);
 
-	contents_received(admission->contents, request);
-	if (!begin_content(service, request))
-		contents_release(admission->contents);
+	if (!begin_content(service, request, place))
+		contents_release(contents, place);
 }
 
 /* ---- the wrapper ---- */

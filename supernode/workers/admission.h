@@ -71,6 +71,7 @@ struct content {
 	const struct worker_method *method;
 	struct request *request;
 	uint64_t token; /* of the message; 0: of ADMIT_NUMBER */
+	uint64_t place; /* private: for contents_release() */
 	int result;     /* what read() has returned; or -ENOMEM: it was not called */
 };
 

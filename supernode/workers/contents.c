@@ -21,8 +21,9 @@ struct contents {
 	struct admission *admission;
 	struct coming v[CONTENTS_MAX + CONTENTS_QUEUE_MAX];
 	size_t n;
-	size_t taken;   /* places; those of contents that are dealt with among them */
-	size_t handled; /* contents that are dealt with */
+	size_t taken; /* places; those of contents that are dealt with among them */
+	uint64_t handled[CONTENTS_MAX]; /* the tokens of contents that are dealt with */
+	size_t handled_n;
 	struct timer *timer;
 	int64_t anonymous_end_ms; /* of the anonymous content that is received, if others wait */
 	uint64_t anonymous_bytes; /* that have come on its connection */
@@ -61,6 +62,16 @@ static size_t count_of(const struct contents *contents, uint64_t token, bool rec
 
 	for (size_t i = 0; i < contents->n; i++)
 		n += contents->v[i].token == token && contents->v[i].receiving == receiving;
+	return n;
+}
+
+/* Count the places that this token (0: anonymous callers) has. */
+static size_t count_places(const struct contents *contents, uint64_t token)
+{
+	size_t n = count_of(contents, token, true);
+
+	for (size_t i = 0; i < contents->handled_n; i++)
+		n += contents->handled[i] == token;
 	return n;
 }
 
@@ -129,7 +140,7 @@ static struct coming *find_next(struct contents *contents)
 
 	for (size_t i = 0; contents->taken < CONTENTS_MAX && i < contents->n; i++) {
 		struct coming *at = &contents->v[i];
-		const size_t has = count_of(contents, at->token, true);
+		const size_t has = count_places(contents, at->token);
 
 		if (at->receiving || has >= (at->token ? CONTENTS_TOKEN_MAX : 1))
 			continue;
@@ -271,23 +282,29 @@ void contents_admit(
 	contents_sweep(contents);
 }
 
-void contents_received(struct contents *contents, struct request *request)
+uint64_t contents_received(struct contents *contents, struct request *request)
 {
-	take(contents, find(contents, request));
-	contents->handled++;
+	const uint64_t token = take(contents, find(contents, request)).token;
+
+	contents->handled[contents->handled_n++] = token;
 	contents_sweep(contents);
+	return token;
 }
 
-void contents_release(struct contents *contents)
+void contents_release(struct contents *contents, uint64_t place)
 {
-	contents->handled--;
+	size_t i = 0;
+
+	while (contents->handled[i] != place)
+		i++;
+	contents->handled[i] = contents->handled[--contents->handled_n];
 	contents->taken--;
 	contents_sweep(contents);
 }
 
 bool contents_at_hand(const struct contents *contents)
 {
-	if (contents->handled)
+	if (contents->handled_n)
 		return true;
 	for (size_t i = 0; i < contents->n; i++)
 		if (contents->v[i].receiving && !contents->v[i].token)

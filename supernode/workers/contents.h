@@ -17,15 +17,15 @@
 #define CONTENTS_MAX       (CONTENTS_BYTES / CONTENT_BYTES)
 #define CONTENTS_QUEUE_MAX 64 /* that wait; further ones: RESOURCE_EXHAUSTED */
 /*
- * So many of one token are received at a time: of the other places one is left for an anonymous
- * caller and one for another token. Workers of 1.20 - 1.22 send eight at once, ours four, others
- * two. A place that becomes free goes to the token that has fewest; when the queue is full, the
- * token that has most in it makes room.
+ * One token has so many places at most: of the others one is left for an anonymous caller and one
+ * for another token. Workers of 1.20 - 1.22 send eight at once, ours four, others two. A place that
+ * becomes free goes to the token that has fewest; when the queue is full, the token that has most
+ * in it makes room.
  */
 #define CONTENTS_TOKEN_MAX 3
 
-/* Contents of anonymous callers, which have shown no token, are received one at a time; so many may
- * wait. */
+/* Anonymous callers, which have shown no token, have one place; so many of their contents may wait.
+ */
 #define CONTENTS_ANONYMOUS_MAX 16
 /* An anonymous caller has so long to send its content, when others wait. */
 #define CONTENTS_ANONYMOUS_MS 120000
@@ -44,9 +44,10 @@ void contents_free(struct contents *contents);
  * that of the token that its caller has shown; NULL: none was. */
 void contents_admit(
 	struct contents *contents, struct request *request, const struct message *message);
-/* In handle(): the body of request is here. Its place is kept until contents_release(). */
-void contents_received(struct contents *contents, struct request *request);
-void contents_release(struct contents *contents);
+/* In handle(): the body of request is here. Its place is kept, and counts for its token, until
+ * contents_release() with what this returns. */
+uint64_t contents_received(struct contents *contents, struct request *request);
+void contents_release(struct contents *contents, uint64_t place);
 
 /* Tokens may have ended: their requests are answered. */
 void contents_sweep(struct contents *contents);

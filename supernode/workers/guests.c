@@ -202,7 +202,8 @@ static void process_looked(
 	if (guest && process >= 0) {
 		log_debug(guests->log, "worker API: %s: the peer's process is known", peer->text);
 		close_fd(&guest->process);
-		guest->process = take_fd(&owned);
+		/* The connection may end in found() below, and close its descriptor. */
+		guest->process = process_dup(process);
 	}
 	for (size_t i = 0; i < held->n && process >= 0 && guests->served; i++)
 		guests->ops->found(guests->arg, held->v[i].token, process_dup(process));

@@ -104,6 +104,7 @@ class Lab:
         self.forget_run()
         text = "".join(node.text() for node in self.federation.nodes)
         sent = re.findall(r"reply sent: .*message_id=(\S+)", text)
+        assert sent, "no node says which reply it has sent"
         assert len(sent) == len(set(sent)), "a message was answered twice"
 
     # ---- what runs ----

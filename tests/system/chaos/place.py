@@ -34,10 +34,10 @@ def own_namespaces():
     kinds = {"mnt": CLONE_NEWNS, "net": CLONE_NEWNET}
     before = {name: os.open(f"/proc/thread-self/ns/{name}", os.O_RDONLY) for name in kinds}
     here = Path.cwd()
-    call(libc.unshare, CLONE_NEWNS | CLONE_NEWNET)
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     try:
+        call(libc.unshare, CLONE_NEWNS | CLONE_NEWNET)
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         yield
     finally:
         # Who shares this thread's directory would share the mounts.

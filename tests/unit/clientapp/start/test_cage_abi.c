@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -154,6 +155,12 @@ static int empty_key(void)
 	return result(truncate(place.key, 0));
 }
 
+/* The fourth access mode: it asks for the rights to read and to write, and gives neither. */
+static int empty_key_by_open(void)
+{
+	return result(open(place.key, O_ACCMODE | O_TRUNC));
+}
+
 static int read_key(void)
 {
 	return result(open(place.key, O_RDONLY));
@@ -169,6 +176,11 @@ static int empty_readable_by_open(void)
 	return result(open(place.readable, O_RDONLY | O_TRUNC));
 }
 
+static int empty_readable_by_mode(void)
+{
+	return result(open(place.readable, O_ACCMODE | O_TRUNC));
+}
+
 static int read_readable(void)
 {
 	return result(open(place.readable, O_RDONLY));
@@ -182,6 +194,17 @@ static int empty_own(void)
 static int empty_own_by_open(void)
 {
 	return result(open(place.file, O_WRONLY | O_TRUNC));
+}
+
+static int update_own_by_open(void)
+{
+	return result(open(place.file, O_RDWR | O_TRUNC));
+}
+
+/* EFAULT: a ring would be made if it were told how. */
+static int make_ring(void)
+{
+	return result((int)syscall(SYS_io_uring_setup, 1, NULL));
 }
 
 static int connect_to(const void *address, size_t len, int family)
@@ -227,12 +250,49 @@ static int signal_outsider(void)
 	return result(kill(place.outsider, 0));
 }
 
-static int trace_outsider(void)
+static int trace(pid_t pid)
 {
 	char path[64];
 
-	snprintf(path, sizeof path, "/proc/%d/environ", (int)place.outsider);
+	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
 	return result(open(path, O_RDONLY));
+}
+
+static int trace_outsider(void)
+{
+	return trace(place.outsider);
+}
+
+/* ---- attempts of a fork in the cage, with a domain of its own ---- */
+
+static int fork_abi; /* it has what this version gives */
+
+static int in_fork(int (*attempt)(void))
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(cage_again_as(fork_abi) < 0 ? NO_CAGE : attempt());
+	return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status)
+									: NO_CAGE;
+}
+
+static int move_in_fork(void)
+{
+	return in_fork(move_to_another_directory);
+}
+
+static int trace_parent(void)
+{
+	return trace(getppid());
+}
+
+static int trace_parent_in_fork(void)
+{
+	/* Its user could trace it. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	return in_fork(trace_parent);
 }
 
 /* ---- cages ---- */
@@ -246,6 +306,7 @@ static int in_cage(const char *description, enum way way, int abi, int (*attempt
 	int status;
 
 	assert_true(child >= 0);
+	fork_abi = abi;
 	if (child == 0) {
 		bool opened = way == BY_PRIVILEGE && cage_open(description) == 0;
 
@@ -312,8 +373,8 @@ static void check(
 static void test_without_a_cage(void **state)
 {
 	static int (*const attempts[])(void) = {move_to_another_directory, read_key, empty_key,
-		empty_readable_by_open, connect_other, bind_port, connect_abstract, signal_outsider,
-		trace_outsider};
+		empty_key_by_open, empty_readable_by_open, empty_readable_by_mode, connect_other,
+		bind_port, connect_abstract, signal_outsider, trace_outsider};
 
 	for (size_t i = 0; i < ARRAY_LEN(attempts); i++)
 		if (in_cage(NULL, BY_NAMESPACE, 0, attempts[i]) != 0)
@@ -331,24 +392,32 @@ static void test_node_with_mounts(void **state)
 		if (can_mount(way))
 			CHECK(way == BY_PRIVILEGE ? "root's mounts" : "mounts", text, way,
 				ALWAYS(read_key, EACCES), ALWAYS(empty_key, -1),
-				ALWAYS(move_to_another_directory, 0), ALWAYS(empty_own, 0),
-				ALWAYS(connect_other, 0), ALWAYS(control_device, ENOTTY),
-				ALWAYS(trace_outsider, EACCES), SINCE(signal_outsider, 0, 6, EPERM),
-				SINCE(connect_abstract, 0, 6, EPERM));
+				ALWAYS(empty_key_by_open, -1), ALWAYS(move_to_another_directory, 0),
+				ALWAYS(empty_own, 0), ALWAYS(connect_other, 0),
+				ALWAYS(control_device, ENOTTY), ALWAYS(trace_outsider, EACCES),
+				SINCE(signal_outsider, 0, 6, EPERM),
+				SINCE(connect_abstract, 0, 6, EPERM), ALWAYS(move_in_fork, 0),
+				SINCE(trace_parent_in_fork, 0, 2, EACCES));
 }
 
 static void test_node_by_landlock_alone(void **state)
 {
 	auto_(free_at_exit) char *text = NULL;
+	int ring;
 
 	if (!cage_landlock_abi())
 		skip();
+	/* As this machine allows it. */
+	ring = in_cage(NULL, BY_NAMESPACE, 0, make_ring);
 	assert_true(asprintf(&text, "hide %s\n", place.key) > 0);
 	CHECK("no mounts", text, BY_NAMESPACE, ALWAYS(read_key, EACCES), ALWAYS(empty_key, EACCES),
 		SINCE(move_to_another_directory, EXDEV, 2, 0), SINCE(empty_own, EACCES, 3, 0),
-		ALWAYS(empty_own_by_open, 0), ALWAYS(connect_other, 0),
-		ALWAYS(control_device, ENOTTY), ALWAYS(trace_outsider, EACCES),
-		SINCE(signal_outsider, 0, 6, EPERM), SINCE(connect_abstract, 0, 6, EPERM));
+		ALWAYS(empty_key_by_open, EACCES), ALWAYS(empty_own_by_open, 0),
+		ALWAYS(update_own_by_open, 0), SINCE(make_ring, EPERM, 3, ring),
+		ALWAYS(connect_other, 0), ALWAYS(control_device, ENOTTY),
+		ALWAYS(trace_outsider, EACCES), SINCE(signal_outsider, 0, 6, EPERM),
+		SINCE(connect_abstract, 0, 6, EPERM), SINCE(move_in_fork, EXDEV, 2, 0),
+		SINCE(trace_parent_in_fork, 0, 2, EACCES));
 }
 
 static void test_strict(void **state)
@@ -361,7 +430,9 @@ static void test_strict(void **state)
 			    place.readable, place.data) > 0);
 	CHECK("strict", text, BY_NAMESPACE, ALWAYS(read_key, EACCES), ALWAYS(empty_key, EACCES),
 		ALWAYS(read_readable, 0), ALWAYS(empty_readable, EACCES),
-		ALWAYS(empty_readable_by_open, EACCES), ALWAYS(empty_own_by_open, 0),
+		ALWAYS(empty_readable_by_open, EACCES), ALWAYS(empty_key_by_open, EACCES),
+		ALWAYS(empty_readable_by_mode, EACCES), ALWAYS(empty_own_by_open, 0),
+		ALWAYS(update_own_by_open, 0), ALWAYS(make_ring, EPERM),
 		SINCE(empty_own, EACCES, 3, 0), SINCE(move_to_another_directory, EXDEV, 2, 0),
 		ALWAYS(connect_port, EACCES), ALWAYS(bind_port, EACCES),
 		SINCE(control_device, ENOTTY, 5, EACCES), ALWAYS(trace_outsider, EACCES),

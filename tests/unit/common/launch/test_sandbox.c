@@ -495,6 +495,7 @@ static void what_the_log_says(void **state)
 		int abi; /* with this version it is said no more */
 		bool node, bare, strict;
 	} rows[] = {{"cannot move files", 2, false, true, true},
+		{"tracing each other", 2, true, true, true},
 		{"cannot truncate files", 3, false, true, true},
 		{"but no ports", 4, false, false, true}, {"ioctls", 5, false, false, true},
 		{"signalling", 6, true, true, true}, {"abstract sockets", 6, true, true, true},

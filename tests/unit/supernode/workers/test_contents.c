@@ -1,6 +1,7 @@
 /*
  * The places for contents, when callers with different tokens, and without one, want them.
  */
+#include "common/wire/wire.h"
 #include "tasks_rig.h"
 
 static uint64_t inline_token; /* of the message that was given out before the task */
@@ -33,6 +34,22 @@ static void push_on(uint64_t token, struct call *call)
 	call_make(call, "PushClientAppOutputs");
 }
 
+/* The body follows: it is large, so that the io thread takes it apart. */
+static void is_here(struct call *call)
+{
+	auto_(free_at_exit) char *bytes = calloc(1, CONTENT_LARGE_BYTES);
+	struct wire_writer writer = {0};
+	struct slices body = {0};
+
+	assert_non_null(bytes);
+	/* A field that no release has. */
+	wire_put_bytes(&writer, 100, bytes, CONTENT_LARGE_BYTES);
+	assert_int_equal(wire_writer_take(&writer, &body), 0);
+	call_body(call, &body);
+	slices_done(&body);
+	assert_false(call->finished);
+}
+
 static void calls_end(struct call *calls, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -60,6 +77,28 @@ static void one_token_leaves_places(void **state)
 	assert_true(others[1].admitted);
 	calls_end(others, ARRAY_LEN(others));
 	assert_false(tasks[CONTENTS_TOKEN_MAX].admitted);
+	calls_end(tasks, ARRAY_LEN(tasks));
+}
+
+/* A content that is here keeps its place until it is dealt with. */
+static void contents_that_are_dealt_with_count(void **state)
+{
+	struct call tasks[CONTENTS_TOKEN_MAX + 1], other;
+
+	two_begin();
+	for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
+		push_of_task(&tasks[i]);
+	for (size_t i = 0; i < CONTENTS_TOKEN_MAX; i++)
+		is_here(&tasks[i]);
+	assert_false(tasks[CONTENTS_TOKEN_MAX].admitted);
+	push_on(inline_token, &other);
+	assert_true(other.admitted);
+	while (!tasks[CONTENTS_TOKEN_MAX].admitted)
+		loop_step(rig.loop, -1);
+	assert_true(tasks[0].finished);
+	while (contents_at_hand(rig.admission.contents))
+		loop_step(rig.loop, -1);
+	calls_end(&other, 1);
 	calls_end(tasks, ARRAY_LEN(tasks));
 }
 
@@ -114,6 +153,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup_offering, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(one_token_leaves_places),
+		TEST(contents_that_are_dealt_with_count),
 		TEST(places_go_to_the_token_that_has_fewest),
 		TEST(one_token_does_not_keep_others_out),
 	};
