@@ -116,7 +116,7 @@ void zygote_runs_used(struct zygote_runs *runs, const struct zygote_app *app)
 	if (!note->used)
 		log_info(runs->agent->log,
 			"run %" PRIu64
-			": flwr_preload() of %s is in use: the messages of this run share what it has loaded",
+			": flwr_preload() of %s is in use: the messages of this run come from a process that has called it",
 			app->run_id, app->name);
 	note->used = true;
 	note->failures = 0;
