@@ -4,107 +4,172 @@
 #include "common/base/process_mark.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/pidfd.h>
+#include <time.h>
 
-#define PASSES    8
-#define DEPTH_MAX 65536
-#define STOP_BIT  (1ULL << (SIGSTOP - 1))
+#define PASSES     8
+#define PASSES_MIN 4  /* these are made even when the time is over: a bomb needs about so many */
+#define BOUND_MS   50 /* no other pass of SIGSTOP begins later */
+#define ROOM_FIRST 1024
+
+enum answer { UNKNOWN, NOT_BELOW, BELOW };
+
+/* A process that was seen. Its number and the time of its start name it for ever. */
+struct seen {
+	pid_t pid; /* 0: this place of the table is free */
+	pid_t parent;
+	uint64_t start;
+	enum answer answer;
+	bool told; /* a signal was sent to it */
+};
 
 struct below {
 	below_chosen_fn *chosen;
 	void *arg;
+	pid_t self;
+	struct seen *table; /* a hash table by pid */
+	size_t room;        /* a power of two; 0: there is no table yet */
+	size_t n;
 };
 
-/* What /proc says of a process. */
-struct facts {
-	char text[4096];
-	char state; /* as the kernel writes it */
-	pid_t parent;
-	bool stops; /* it has stopped, or will before it does anything more: it forks no more */
-};
-
-/* What stands behind a name of a line of text; "": there is none. */
-static const char *value_of(const char *text, const char *name)
+static void below_done(struct below *below)
 {
-	const char *found = strstr(text, name);
-
-	return found ? found + strlen(name) : "";
+	free(below->table);
 }
 
-static bool facts_read(pid_t pid, struct facts *out)
+static int64_t now_ms(void)
 {
-	char path[64];
+	struct timespec now;
 
-	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	auto_(close_at_exit) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, out->text, sizeof out->text - 1);
-	if (n <= 0)
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The place of pid in the table, or the free one where it goes. The table has a free place. */
+static struct seen *place_of(const struct below *below, pid_t pid)
+{
+	size_t at = (size_t)pid & (below->room - 1);
+
+	while (below->table[at].pid && below->table[at].pid != pid)
+		at = (at + 1) & (below->room - 1);
+	return &below->table[at];
+}
+
+/* Make sure that half of the table is free. false: there is no memory. */
+static bool table_grow(struct below *below)
+{
+	struct below grown = *below;
+
+	if (below->n < below->room / 2)
+		return true;
+	grown.room = below->room ? below->room * 2 : ROOM_FIRST;
+	grown.table = calloc(grown.room, sizeof *grown.table);
+	if (!grown.table)
 		return false;
-	out->text[n] = '\0';
-	out->state = *value_of(out->text, "\nState:\t");
-	out->parent = (pid_t)strtol(value_of(out->text, "\nPPid:\t"), NULL, 10);
-	out->stops = out->state == 'T' || out->state == 't' ||
-		     (strtoull(value_of(out->text, "\nShdPnd:\t"), NULL, 16) & STOP_BIT);
+	for (size_t i = 0; i < below->room; i++)
+		if (below->table[i].pid)
+			*place_of(&grown, below->table[i].pid) = below->table[i];
+	free(below->table);
+	*below = grown;
 	return true;
 }
 
-static bool is_dead(char state)
+/* Read what process has this number now. The result is valid until the next call. NULL: there is
+ * no such process, or no memory. */
+static struct seen *look(struct below *below, pid_t pid)
 {
-	return !state || state == 'Z' || state == 'X';
+	struct seen *seen;
+	uint64_t start;
+	pid_t parent;
+
+	if (process_stat(pid, &parent, &start) < 0 || !table_grow(below))
+		return NULL;
+	seen = place_of(below, pid);
+	if (!seen->pid)
+		below->n++;
+	if (!seen->pid || seen->start != start)
+		*seen = (struct seen){.pid = pid, .start = start};
+	seen->parent = parent;
+	return seen;
 }
 
-/* Is a process whose parent is this one below a chosen child, or pid itself one? */
-static bool is_below(const struct below *below, pid_t pid, pid_t parent)
+/*
+ * Is this process, as look() has just found it, below a chosen child, or one itself? A process
+ * that was below stays below, so each answer is found once: all processes together cost as many
+ * reads as there are. seen is not valid afterwards.
+ */
+static bool is_below(struct below *below, struct seen *seen)
 {
-	const pid_t self = getpid();
-	uint64_t start;
+	pid_t at = seen->pid;
+	enum answer answer;
 
-	for (int depth = 0; parent != self && depth < DEPTH_MAX; depth++) {
-		pid = parent;
-		if (pid <= 1 || process_stat(pid, &parent, &start) < 0)
+	while (!seen->answer && seen->parent != below->self && seen->parent > 1) {
+		uint64_t start = seen->start;
+
+		/* The parent is read after its child, and started before it: so it had its number
+		 * when the child was read. Another process that got the number later is younger. */
+		seen = look(below, seen->parent);
+		if (!seen || seen->start > start)
 			return false;
 	}
-	return parent == self && below->chosen(below->arg, pid);
+	answer = seen->answer;
+	if (!answer)
+		answer = seen->parent == below->self && below->chosen(below->arg, seen->pid)
+				 ? BELOW
+				 : NOT_BELOW;
+	for (; at > 1 && at != below->self; at = seen->parent) {
+		seen = place_of(below, at);
+		if (!seen->pid || seen->answer)
+			break;
+		seen->answer = answer;
+	}
+	return answer == BELOW;
 }
 
-/* false: it is no concern of the signal. */
-static bool send(const struct below *below, pid_t pid, int signal)
+/* Send the signal to this process, if it is below. Returns whether it is the first one for it. */
+static bool send(struct below *below, pid_t pid, int signal)
 {
 	/* First of all: the number may go to another process any time, this does not. */
 	auto_(close_at_exit) int pidfd = pidfd_open(pid, 0);
-	struct facts facts;
+	struct seen *seen = pidfd < 0 ? NULL : look(below, pid);
+	bool first;
 
-	return pidfd >= 0 && facts_read(pid, &facts) && !is_dead(facts.state) &&
-	       !(signal == SIGSTOP && facts.stops) && is_below(below, pid, facts.parent) &&
-	       pidfd_send_signal(pidfd, signal, NULL, 0) == 0;
+	if (!seen || !is_below(below, seen) || pidfd_send_signal(pidfd, signal, NULL, 0) < 0)
+		return false;
+	seen = place_of(below, pid);
+	first = !seen->told;
+	seen->told = true;
+	return first;
 }
 
-/* Returns to how many. */
-static unsigned send_all(const struct below *below, int signal)
+/* Returns how many processes have got the signal that had got none before. */
+static unsigned send_all(struct below *below, int signal)
 {
 	auto_(closedir_at_exit) DIR *proc = opendir("/proc");
 	struct dirent *entry;
-	unsigned sent = 0;
+	unsigned first = 0;
 
 	while (proc && (entry = readdir(proc))) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
-		if (pid > 0 && send(below, pid, signal))
-			sent++;
+		if (pid > 0 && pid != below->self && send(below, pid, signal))
+			first++;
 	}
-	return sent;
+	return first;
 }
 
 void below_end(below_chosen_fn *chosen, void *arg)
 {
-	const struct below below = {.chosen = chosen, .arg = arg};
+	auto_(below_done) struct below below = {.chosen = chosen, .arg = arg, .self = getpid()};
+	const int64_t end_ms = now_ms() + BOUND_MS;
 
+	/* Whoever has got SIGSTOP forks no more: a pass that finds nobody else has stopped all. It
+	 * does not matter whether they have stopped yet, which one that is dying never does. */
 	for (int pass = 0; pass < PASSES && send_all(&below, SIGSTOP) > 0; pass++)
-		continue;
+		if (pass + 1 >= PASSES_MIN && now_ms() >= end_ms)
+			break;
 	send_all(&below, SIGKILL);
 }

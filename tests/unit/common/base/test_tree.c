@@ -1,6 +1,7 @@
 /*
  * Each test is about a process of its own, which is the subreaper of what it starts.
  */
+#include "common/base/below.h"
 #include "common/base/tree.h"
 #include "kit/test.h"
 
@@ -11,8 +12,9 @@
 #include <time.h>
 
 #define LONG_MS   20000
+#define DEEP      100   /* processes */
 #define BOMB      60    /* processes */
-#define BOMB_USER 20003 /* has no others */
+#define BOMB_USER 20004 /* has no others, not those of other tests either */
 
 /* Run what() in a process of its own; its result is that process's exit status. */
 static int apart(int (*what)(struct tree *tree))
@@ -42,7 +44,7 @@ static bool empty(void)
 	return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
 }
 
-/* Cannot be told to end. */
+/* This process cannot be told to end. */
 __attribute__((noreturn)) static void stay(int ready)
 {
 	signal(SIGTERM, SIG_IGN);
@@ -72,15 +74,16 @@ static void nothing_is_empty(void **state)
 	assert_int_equal(apart(nothing), 1);
 }
 
-/* A chain of processes, each the child of the one before. */
-static int chain(struct tree *tree)
+/* Start a chain of n processes, each the child of the one before, and wait until all are there.
+ * false: there are none. */
+static bool chain_start(unsigned n)
 {
 	int ends[2];
 
 	if (pipe(ends) < 0)
-		return 2;
+		return false;
 	if (fork() == 0) {
-		for (int i = 1; i < 40; i++) {
+		for (unsigned i = 1; i < n; i++) {
 			pid_t child = fork();
 
 			if (child > 0)
@@ -88,13 +91,111 @@ static int chain(struct tree *tree)
 		}
 		stay(ends[1]);
 	}
-	wait_for(ends[0], 40);
+	wait_for(ends[0], n);
+	close(ends[0]);
+	close(ends[1]);
+	return true;
+}
+
+static int chain(struct tree *tree)
+{
+	if (!chain_start(40))
+		return 2;
 	return tree_empty(tree, LONG_MS) == 0 && empty() && tree->ended == 40;
 }
 
 static void chain_is_ended(void **state)
 {
 	assert_int_equal(apart(chain), 1);
+}
+
+static int deep_chain(struct tree *tree)
+{
+	if (!chain_start(DEEP))
+		return 2;
+	return tree_empty(tree, LONG_MS) == 0 && empty() && tree->ended == DEEP;
+}
+
+static void deep_chain_is_ended(void **state)
+{
+	assert_int_equal(apart(deep_chain), 1);
+}
+
+static bool all_are_chosen(void *arg, pid_t child)
+{
+	return true;
+}
+
+/* All below are killed at once, in the first go. */
+static int deep_below(struct tree *tree)
+{
+	unsigned killed = 0;
+	siginfo_t info;
+
+	if (!chain_start(DEEP))
+		return 2;
+	below_end(all_are_chosen, NULL);
+	while (waitid(P_ALL, 0, &info, WEXITED) == 0)
+		killed += info.si_code == CLD_KILLED && info.si_status == SIGKILL;
+	return killed == DEEP;
+}
+
+static void all_below_are_killed_in_one_go(void **state)
+{
+	assert_int_equal(apart(deep_below), 1);
+}
+
+static bool is_not(void *arg, pid_t child)
+{
+	return child != *(pid_t *)arg;
+}
+
+/* Only the chosen child ends. Whoever is below a child that was not chosen is not even stopped. */
+static int not_chosen(struct tree *tree)
+{
+	int ends[2];
+	pid_t spared, chosen;
+	bool untouched;
+
+	if (pipe(ends) < 0)
+		return 2;
+	spared = fork();
+	if (spared == 0) {
+		fork();
+		stay(ends[1]);
+	}
+	chosen = fork();
+	if (chosen == 0)
+		stay(ends[1]);
+	wait_for(ends[0], 3);
+	below_end(is_not, &spared);
+	untouched = waitpid(chosen, NULL, 0) == chosen &&
+		    waitpid(spared, NULL, WNOHANG | WUNTRACED) == 0;
+	return tree_empty(tree, LONG_MS) == 0 && untouched && tree->ended == 2;
+}
+
+static void who_is_not_chosen_is_spared(void **state)
+{
+	assert_int_equal(apart(not_chosen), 1);
+}
+
+/* Processes beside us and above us, of our own session, are not below us. */
+static void who_is_not_below_gets_no_signal(void **state)
+{
+	int ends[2], status;
+	pid_t beside;
+
+	assert_int_equal(pipe(ends), 0);
+	beside = fork();
+	assert_true(beside >= 0);
+	if (beside == 0)
+		stay(ends[1]);
+	wait_for(ends[0], 1);
+	assert_int_equal(apart(deep_below), 1);
+	/* Neither stopped nor ended, nor was it stopped and continued. */
+	assert_int_equal(waitpid(beside, &status, WNOHANG | WUNTRACED | WCONTINUED), 0);
+	kill(beside, SIGKILL);
+	assert_int_equal(waitpid(beside, &status, 0), beside);
 }
 
 /* Daemons: their parents have ended. */
@@ -289,6 +390,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_empty),
 		cmocka_unit_test(chain_is_ended),
+		cmocka_unit_test(deep_chain_is_ended),
+		cmocka_unit_test(all_below_are_killed_in_one_go),
+		cmocka_unit_test(who_is_not_chosen_is_spared),
+		cmocka_unit_test(who_is_not_below_gets_no_signal),
 		cmocka_unit_test(daemons_are_ended),
 		cmocka_unit_test(what_forks_on_and_on_is_ended),
 		cmocka_unit_test(fork_bomb_is_ended),
