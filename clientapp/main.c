@@ -396,7 +396,8 @@ static bool is_superlink(int64_t pid)
 static void warn_of_superlink(const struct program *program, int64_t pid)
 {
 	log_warn(program->log,
-		"process %" PRId64 " (--parent-pid) is a SuperLink, whose ServerApps this program does not run: start it with Flower's own flower-superexec before this one on PATH",
+		"process %" PRId64
+		" (--parent-pid) is a SuperLink, whose ServerApps this program does not run: start it with Flower's own flower-superexec before this one on PATH",
 		pid);
 }
 
