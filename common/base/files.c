@@ -189,6 +189,7 @@ struct removal {
 	dev_t device;
 	ino_t inode;   /* of the one at hand */
 	unsigned left; /* entries that may be removed */
+	unsigned deepest;
 };
 
 static void removal_done(struct removal *removal)
@@ -247,6 +248,8 @@ static int removal_descend(struct removal *removal, const char *name)
 	ino_t above = removal->inode;
 	int r;
 
+	if (removal->way.len / sizeof above >= removal->deepest)
+		return -ELOOP;
 	r = text_add(&removal->way, &above, sizeof above);
 	if (r == 0)
 		r = removal_enter(removal, dirfd(removal->dir), name);
@@ -304,7 +307,7 @@ static int removal_step(struct removal *removal)
 
 int dir_remove_some(const char *path, unsigned max)
 {
-	auto_(removal_done) struct removal removal = {.left = max};
+	auto_(removal_done) struct removal removal = {.left = max, .deepest = max};
 	int r = entry_remove(AT_FDCWD, path);
 
 	if (r <= 0)

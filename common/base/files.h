@@ -45,7 +45,8 @@ int dir_make(const char *path, mode_t mode);
 /* Remove path and all below it, never following a link, never leaving the file system. 0 (also when
  * it is not there) or -errno. */
 int dir_remove(const char *path);
-/* The same, but for max entries at most. 0; 1: there is more; -errno. */
+/* The same, but for max entries at most, so that a call is short. 0; 1: there is more; -ELOOP: a
+ * directory lies deeper than max; -errno. */
 int dir_remove_some(const char *path, unsigned max);
 
 /*

@@ -26,7 +26,7 @@
 #define RUNS_START "runs-"
 #define RUNS_BYTES 11 /* with six random letters */
 #define RUNS_TRIES 8
-#define SWEEP_MAX  200 /* files that are removed in one go */
+#define SWEEP_MAX  200 /* files that are removed in one go, and levels of directories */
 
 /* Not all of /etc: what an administrator keeps there is data. */
 static const char *const readable[] = {"/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin",

@@ -109,7 +109,29 @@ static void a_deep_tree_is_removed(void **state)
 		dir = next;
 	}
 	close(dir);
+	/* In short goes that would be a walk to its end for each. */
+	assert_int_equal(dir_remove_some(top, 200), -ELOOP);
 	assert_int_equal(dir_remove(top), 0);
+	assert_false(is_there(top));
+}
+
+/* Several goes remove what one leaves. */
+static void a_wide_tree_is_removed_in_goes(void **state)
+{
+	auto_(free_at_exit) char *top = kit_dir_path("wide");
+	char name[16];
+	int dir;
+
+	assert_int_equal(mkdir(top, 0700), 0);
+	dir = open(top, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < 25; i++) {
+		snprintf(name, sizeof name, "%d", i);
+		assert_int_equal(mkdirat(dir, name, 0700), 0);
+	}
+	close(dir);
+	assert_int_equal(dir_remove_some(top, 10), 1);
+	assert_int_equal(dir_remove_some(top, 10), 1);
+	assert_int_equal(dir_remove_some(top, 10), 0);
 	assert_false(is_there(top));
 }
 
@@ -441,6 +463,7 @@ int main(void)
 		cmocka_unit_test(directories_are_made),
 		cmocka_unit_test(links_are_removed_not_followed),
 		cmocka_unit_test(a_deep_tree_is_removed),
+		cmocka_unit_test(a_wide_tree_is_removed_in_goes),
 		cmocka_unit_test(where_the_home_is),
 		cmocka_unit_test(a_home_of_its_own),
 		cmocka_unit_test(private_directories),
