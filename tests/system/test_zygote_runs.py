@@ -78,7 +78,7 @@ def make_app(folder, client=None):
     text = pyproject.read_text(encoding="utf-8")
     text = text.replace("preload.server_app:app", "judge.server_app:app")
     text = text.replace('packages = ["preload"]', 'packages = ["preload", "judge"]')
-    text = text.replace("rounds = 5", 'judge = ""')
+    text = text.replace("rounds = 10", 'judge = ""')
     pyproject.write_text(text, encoding="utf-8")
     if client is not None:
         (app / "preload/client_app.py").write_text(client, encoding="utf-8")
@@ -318,5 +318,5 @@ def test_example_itself(lab):
     run = lab.run(EXAMPLE, "rounds=3")
     log = lab.follow_run(run)
     assert lab.wait_run(run) == "finished:completed"
-    said = log.wait_log(r"round 3: sum (\S+), process \d+, loaded by \d+")
+    said = log.wait_log(r"round 3, node \d+: sum (\S+), process \d+, loaded by \d+")
     assert float(said.group(1)) == sum(range(3_000_000))
