@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG     4096 /* of connects that are quicker than we are: others wait a second */
+#define BACKLOG     512
 #define SOCKET_NAME "worker-api.sock"
 #define SOCKET_MODE (S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP)
 
