@@ -35,8 +35,8 @@ int cage_mounts_make(const char *description);
 /* Give up all capabilities of the user namespace, for good. 0, or -errno with a line. */
 int cage_mounts_drop(void);
 
-/* What a ruleset of Landlock handles, by the kernel's bits: all that it does not grant is refused.
- */
+/* A ruleset of Landlock handles these rights, by the kernel's bits: it refuses all of them that it
+ * does not grant. */
 struct cage_handled {
 	uint64_t fs, net, scopes;
 	unsigned int flags; /* of landlock_restrict_self() */

@@ -166,8 +166,8 @@ void below_end(below_chosen_fn *chosen, void *arg)
 	auto_(below_done) struct below below = {.chosen = chosen, .arg = arg, .self = getpid()};
 	const int64_t end_ms = now_ms() + BOUND_MS;
 
-	/* Whoever has got SIGSTOP forks no more: a pass that finds nobody else has stopped all. It
-	 * does not matter whether they have stopped yet, which one that is dying never does. */
+	/* A process that has got SIGSTOP forks no more: a pass that finds no other one has stopped
+	 * all. A process that is dying never stops, which does not matter. */
 	for (int pass = 0; pass < PASSES && send_all(&below, SIGSTOP) > 0; pass++)
 		if (pass + 1 >= PASSES_MIN && now_ms() >= end_ms)
 			break;

@@ -137,7 +137,7 @@ void agent_tell_apps(const struct agent *agent)
 
 void agent_run_ended(struct agent *agent, uint64_t run_id)
 {
-	/* What waits for a message of the run has its directories in use. */
+	/* Processes that wait for a message of the run use its directories. */
 	if (agent->zygote) {
 		zygote_runs_ended(agent->runs, run_id);
 		spare_apps_run_ended(agent->spare_apps, run_id);

@@ -128,7 +128,8 @@ int process_begin_as(struct process *process, const char *name);
 
 /* A process_filter: true: the line is not logged. topic is as given. */
 typedef bool process_filter_fn(void *arg, uint64_t topic, const char *line, size_t len);
-/* From now on ask filter about each line of its stderr. arg must live as long as the process. */
+/* Ask filter about each line that the process writes to its stderr from now on. arg must live as
+ * long as the process. */
 void process_filter(struct process *process, process_filter_fn *filter, void *arg, uint64_t topic);
 
 /* TERM and CONT to its group; KILL after grace_ms. Again with a shorter grace: the shorter one

@@ -180,7 +180,7 @@ static void tell_without_mounts(const struct sandbox *sandbox, struct log *log)
 			list.data);
 }
 
-/* What apps meet, or are not kept from, before this version of Landlock's interface. */
+/* Apps meet this, or are not kept from it, before this version of Landlock's interface. */
 static const struct {
 	int abi;
 	bool always; /* or, with mounts, in the strict cage alone */

@@ -74,7 +74,7 @@ bool sandbox_is_open(const struct sandbox *sandbox, const char *dir);
 /* Look at the options of the strict cage; make the place of the runs' directories. */
 int sandbox_strict_new(struct sandbox *sandbox, struct reason *why);
 void sandbox_strict_done(struct sandbox *sandbox);
-/* What a run has had is to be removed, by sandbox_sweep(). */
+/* Hand the directories of a run that is over to sandbox_sweep(), which removes them. */
 void sandbox_strict_run_ended(struct sandbox *sandbox, uint64_t run_id);
 /* Add what an app is granted, and its directories and environment. */
 /* Add the part of the environment that is the same for all runs. */

@@ -115,7 +115,7 @@ static int grant_python(struct text *rules, const char *interpreter)
 	return r;
 }
 
-/* What the zygote of a run executes and loads. */
+/* The zygote of a run executes and loads these files. */
 static int grant_start(struct text *rules, const char *start)
 {
 	auto_(free_at_exit) char *dir = NULL;
@@ -265,7 +265,7 @@ bool sandbox_sweep(struct sandbox *sandbox)
 	if (!sandbox || sandbox->n_swept == sandbox->n_ended)
 		return false;
 	ended = ended_dir(sandbox, sandbox->n_swept);
-	/* What cannot be removed stays until the program ends. */
+	/* A directory that cannot be removed stays until the program ends. */
 	if (!ended || dir_remove_some(ended, SWEEP_MAX) <= 0)
 		sandbox->n_swept++;
 	return sandbox->n_swept != sandbox->n_ended;

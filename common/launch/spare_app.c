@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* From its start to its end, with a message or without. */
+/* A spare Python has one of these from its start to its end, with a message or without. */
 struct spare_app {
 	struct spare_apps *apps;
 	LIST_ENTRY(spare_app) link;
@@ -62,7 +62,7 @@ static void app_forget(struct spare_apps *apps)
 	apps->python = NULL;
 }
 
-/* It does not wait any more. */
+/* Take the one that waits, which does so no longer; NULL: there is none. */
 static struct spare_app *next_take(struct spare_apps *apps)
 {
 	struct spare_app *spare = apps->next;

@@ -142,7 +142,7 @@ static void zygote_idle(void *arg)
 
 static void idle_set(struct zygote *zygote)
 {
-	/* What it is at may take longer; the time begins when it is ready. */
+	/* Imports may take longer; the idle time begins when the zygote is ready. */
 	if (zygote->state != ZYGOTE_IMPORTS)
 		timer_set(zygote->idle, clock_after(clock_now_ms(), zygote->agent->warm_idle_ms));
 }
@@ -382,7 +382,7 @@ static int launch_caged(
 	return r;
 }
 
-/* What runs code of an app has the app's cage and limits. */
+/* Start its process: a zygote that runs code of an app has the app's cage and limits. */
 static int zygote_launch(struct zygote *zygote, int theirs, struct reason *why)
 {
 	const struct app_bounds *bounds = zygote->agent->bounds;
@@ -475,7 +475,7 @@ int zygote_new_of_run(
 	struct agent *agent, const struct zygote_app *app, struct zygote **out, struct reason *why)
 {
 	auto_(zygote_free_at_exit) struct zygote *zygote = NULL;
-	/* It may have imported what is newer than this, and ends too early then. */
+	/* The zygote may have imported files that are newer than these, and ends too early then. */
 	const struct text *depends = &agent->zygote->imports.depends;
 	int r = zygote_new(agent, &zygote);
 

@@ -12,6 +12,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
+#include "common/base/number.h"
 #include "common/base/text.h"
 #include "common/launch/end.h"
 #include "common/launch/zygote.h"
@@ -258,9 +259,11 @@ static int child_tells(struct zygote_child *child, const char *text)
 /* E: there is none. -errno, of which an app may have chosen the number. */
 static int child_missing(const char *number)
 {
-	int error = atoi(number);
+	int64_t error;
 
-	return error > 0 && error <= ERROR_MAX ? -error : -EBADMSG;
+	if (number_i64(number, &error) || error <= 0 || error > ERROR_MAX)
+		return -EBADMSG;
+	return (int)-error;
 }
 
 static int gate_take(struct zygote_child *child, int letter, const char *text, pid_t pid)
@@ -399,7 +402,7 @@ static int settings_fill(struct text *settings, const struct app_start *start,
 	return r ? r : setting_add(settings, ZYGOTE_CAGE, cage->description);
 }
 
-/* What the worker has said of it, and its interpreter. 0 or -ENOMEM. */
+/* Keep what the worker has said of its app, and the interpreter. 0 or -ENOMEM. */
 static int app_fill(struct zygote_app *app, const struct control_app *wanted, const char *python)
 {
 	app->python = strdup(python);

@@ -160,6 +160,22 @@ static int run_zygote(struct rig *rig)
 	return last_of(rig, "zygote of run 100: started pid=");
 }
 
+/* Run a message that tells of flwr_preload(), and wait until the zygote of its run has forked
+ * ahead. Returns its pid. */
+static int warm_run(struct rig *rig, struct keeper *keeper)
+{
+	tell(rig, keeper, tells);
+	until_ahead(rig, "100");
+	return run_zygote(rig);
+}
+
+/* Wait until the run has its second zygote, which has forked ahead. */
+static void until_started_again(struct rig *rig)
+{
+	kit_loop_until(rig->loop, rig_log_count(rig, "zygote of run 100: started") == 2);
+	until_ahead(rig, "100");
+}
+
 static bool from_run(struct rig *rig, const char *name, int zygote)
 {
 	char ahead[32];
@@ -174,9 +190,7 @@ static void the_messages_of_a_run_share_it(void **state)
 	struct keeper keeper;
 	int zygote;
 
-	tell(rig, &keeper, tells);
-	until_ahead(rig, "100");
-	zygote = run_zygote(rig);
+	zygote = warm_run(rig, &keeper);
 	message_of(rig, &keeper, "4", RUN);
 	message_of(rig, &keeper, "5", RUN);
 	assert_true(from_run(rig, "4", zygote) && from_run(rig, "5", zygote));
@@ -247,9 +261,7 @@ static void one_that_does_not_fork_in_time_is_replaced(void **state)
 	unsigned taken;
 	int zygote;
 
-	tell(rig, &keeper, tells);
-	until_ahead(rig, "100");
-	zygote = run_zygote(rig);
+	zygote = warm_run(rig, &keeper);
 	kit_loop_until(rig->loop, pid_sleeps(zygote));
 	assert_int_equal(kill(zygote, SIGSTOP), 0);
 	message_of(rig, &keeper, "4", RUN);
@@ -267,8 +279,7 @@ static void one_that_does_not_fork_in_time_is_replaced(void **state)
 		1);
 	kit_loop_until(rig->loop, !pid_exists(zygote));
 	message_of(rig, &keeper, "6", RUN);
-	kit_loop_until(rig->loop, rig_log_count(rig, "zygote of run 100: started") == 2);
-	until_ahead(rig, "100");
+	until_started_again(rig);
 	message_of(rig, &keeper, "7", RUN);
 	assert_true(from_run(rig, "7", run_zygote(rig)));
 	assert_int_equal(rig_log_count(rig, "WARN"), 1);
@@ -306,9 +317,7 @@ static void one_is_given_back_when_memory_is_short(void **state)
 	struct keeper keeper;
 	int zygote;
 
-	tell(rig, &keeper, tells);
-	until_ahead(rig, "100");
-	zygote = run_zygote(rig);
+	zygote = warm_run(rig, &keeper);
 	assert_int_equal(watched, 2);
 	short_fn(short_arg);
 	assert_int_equal(watched, 1);
@@ -317,8 +326,7 @@ static void one_is_given_back_when_memory_is_short(void **state)
 	/* It comes back with the next message that tells of it. */
 	message_of(rig, &keeper, "4", RUN);
 	assert_true(said(rig, "4", "ahead=None."));
-	kit_loop_until(rig->loop, rig_log_count(rig, "zygote of run 100: started") == 2);
-	until_ahead(rig, "100");
+	until_started_again(rig);
 	message_of(rig, &keeper, "5", RUN);
 	assert_true(from_run(rig, "5", run_zygote(rig)));
 	assert_int_equal(rig_log_count(rig, "WARN"), 0);
@@ -369,17 +377,14 @@ static void another_app_gets_nothing_of_it(void **state)
 	struct keeper keeper;
 	int zygote;
 
-	tell(rig, &keeper, tells);
-	until_ahead(rig, "100");
-	zygote = run_zygote(rig);
+	zygote = warm_run(rig, &keeper);
 	message_of(rig, &keeper, "4", MOVED);
 	assert_true(said(rig, "4", "ahead=None."));
 	assert_int_equal(
 		rig_log_count(rig, "zygote of run 100: its app, cage or interpreter is another"),
 		1);
 	kit_loop_until(rig->loop, !pid_exists(zygote));
-	kit_loop_until(rig->loop, rig_log_count(rig, "zygote of run 100: started") == 2);
-	until_ahead(rig, "100");
+	until_started_again(rig);
 	message_of(rig, &keeper, "5", MOVED);
 	assert_true(from_run(rig, "5", run_zygote(rig)));
 	keeper_free(&keeper);
@@ -447,9 +452,7 @@ static void the_end_of_the_run_is_its_end(void **state)
 	struct keeper keeper;
 	int zygote, ahead;
 
-	tell(rig, &keeper, tells);
-	until_ahead(rig, "100");
-	zygote = run_zygote(rig);
+	zygote = warm_run(rig, &keeper);
 	ahead = last_of(rig, "fork of the zygote: forked pid=");
 	agent_run_ended(keeper.agent, 101);
 	message_of(rig, &keeper, "4", RUN);
@@ -459,8 +462,7 @@ static void the_end_of_the_run_is_its_end(void **state)
 	/* Nothing is known of the run any more, should it come back. */
 	message_of(rig, &keeper, "5", RUN);
 	assert_true(said(rig, "5", "ahead=None."));
-	kit_loop_until(rig->loop, rig_log_count(rig, "zygote of run 100: started") == 2);
-	until_ahead(rig, "100");
+	until_started_again(rig);
 	message_of(rig, &keeper, "6", RUN);
 	assert_true(from_run(rig, "6", run_zygote(rig)));
 	assert_int_equal(rig_log_count(rig, "run 100: flwr_preload() of lab/robot is in use"), 2);
@@ -473,9 +475,7 @@ static void a_program_that_stops_has_none(void **state)
 	struct keeper keeper;
 	int zygote;
 
-	tell(rig, &keeper, tells);
-	until_ahead(rig, "100");
-	zygote = run_zygote(rig);
+	zygote = warm_run(rig, &keeper);
 	agent_stop_spare(keeper.agent);
 	kit_loop_until(rig->loop, !pid_exists(zygote));
 	message_of(rig, &keeper, "4", RUN);
