@@ -339,7 +339,7 @@ static void found(void *arg, enum probe_result result, const struct reason *why)
 	} else if (result == PROBE_ABSENT) {
 		join_failed(join, "connecting", &failed);
 	} else {
-		reason_set(&sentence, "SuperLink %s", why->text);
+		reason_set(&sentence, "SuperLink: %s", why->text);
 		join_found_wrong(join, "connecting", &failed, sentence.text);
 	}
 }

@@ -91,7 +91,7 @@ static void say_works(struct bidi *bidi)
 {
 	retry_init(&bidi->retry);
 	if (bidi->since_ms)
-		log_info(bidi->options.log, "server %s: works again after %.1f s", bidi->address,
+		log_info(bidi->options.log, "server %s: answers now, after %.1f s", bidi->address,
 			(double)(clock_now_ms() - bidi->since_ms) / 1000.0);
 	bidi->since_ms = 0;
 }

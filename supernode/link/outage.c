@@ -81,8 +81,8 @@ void outage_end(struct link *link, bool answered)
 	if (!outage->failing)
 		return;
 	if (answered && outage->said)
-		log_info(link->options.log, "SuperLink %s: works again after %.1f s", link->address,
-			(double)(clock_now_ms() - outage->since_ms) / 1000.0);
+		log_info(link->options.log, "SuperLink %s: answers now, after %.1f s",
+			link->address, (double)(clock_now_ms() - outage->since_ms) / 1000.0);
 	outage->failing = 0;
 	outage->failures = 0;
 	outage->said = false;

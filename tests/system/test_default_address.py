@@ -22,7 +22,7 @@ print("up", flush=True)
 signal.pause()
 """
 LISTENS = "0A"  # as the kernel writes that state
-AWAY = r"SuperLink 127\.0\.0\.1:(8000|9092): (connecting failed: UNAVAILABLE|works again)"
+AWAY = r"SuperLink 127\.0\.0\.1:(8000|9092): (connecting failed: UNAVAILABLE|answers now)"
 REGISTERED = r"registered: node_id="
 TRYING = r"no --superlink was given: trying what answers at 127\.0\.0\.1:"
 

@@ -123,7 +123,7 @@ def test_waits_for_it(lab):
         lab.wait_registered(node)
         (line,) = trouble(node)
         assert f"127.0.0.1:{port}" in line and "refuses connections: does the SuperLink run" in line
-        assert node.find(r"INFO .*works again after")
+        assert node.find(r"INFO .*answers now")
     finally:
         node.stop()
         relay.close()

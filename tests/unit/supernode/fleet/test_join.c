@@ -265,7 +265,7 @@ static void test_the_wrong_one_listens(void **state)
 	for (int minute = 0; minute < 65; minute++) {
 		assert_in_range(rig->probes, minute * 50 / 60, minute * 70 / 60 + 1);
 		assert_int_equal(
-			rig_lines(rig, "SuperLink x answers with TLS: leave out --insecure; "
+			rig_lines(rig, "SuperLink: x answers with TLS: leave out --insecure; "
 				       "trying again each minute"),
 			minute < 60 ? 1 : 2);
 		rig_pass(rig, 60000);

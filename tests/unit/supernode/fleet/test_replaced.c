@@ -24,7 +24,7 @@ static void test_a_node_that_was_up_does_not_give_up(void **state)
 		rig_answer_node(rig, RIG_NODE_ID + 1);
 		rig_answer_node(rig, RIG_NODE_ID + 1);
 		assert_int_equal(rig->registered, 2);
-		assert_int_equal(rig_lines(rig, "works again"), 1);
+		assert_int_equal(rig_lines(rig, "answers now"), 1);
 		rig_free(rig);
 	}
 }
