@@ -187,7 +187,7 @@ static int run_worker(struct program *program, const struct control_start *start
 	if (r == 0 && !program->rpc)
 		r = prepare_worker(program);
 	if (r == 0 && spelling_find(start->spelling)->carrier == CARRIER_HTTP)
-		r = http_new(program->loop, &options.http);
+		r = http_new(program->loop, &options.http, &why);
 	if (r == 0)
 		r = worker_new(
 			program->loop, program->rpc, program->log, &options, &program->worker);
@@ -217,7 +217,7 @@ static int run_launcher(struct program *program, struct launcher_options *option
 	int r = rpc_new(program->loop, &rpc);
 
 	if (r == 0)
-		r = http_new(program->loop, &options->http);
+		r = http_new(program->loop, &options->http, &why);
 	if (r == 0)
 		r = launcher_new(program->loop, rpc, program->log, options, &program->launcher);
 	if (r == 0 && health)

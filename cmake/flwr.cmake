@@ -22,6 +22,9 @@ function(flwr_flags target)
 	if(FLWR_TESTS)
 		target_compile_definitions(${target} PRIVATE FLWR_TEST_HOOKS)
 	endif()
+	if(FLWR_STATIC)
+		target_compile_definitions(${target} PRIVATE FLWR_STATIC)
+	endif()
 	if(FLWR_SANITIZE)
 		target_compile_options(${target} PRIVATE -fsanitize=address,undefined
 			-fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -82,7 +85,7 @@ endfunction()
 
 # flwr_behind_reaper(target name): the program in libexec/flwr-native that the reaper of this name executes.
 function(flwr_behind_reaper target name)
-	set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name}
+	set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} FLWR_GRPC_INSIDE ON
 		RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/libexec/flwr-native)
 	install(TARGETS ${target} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/flwr-native)
 endfunction()

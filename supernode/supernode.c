@@ -318,7 +318,7 @@ static int new_parts(struct supernode *supernode, struct reason *why)
 	if (r == 0)
 		r = rpc_new(supernode->loop, &supernode->rpc);
 	if (r == 0)
-		r = http_new(supernode->loop, &supernode->http);
+		r = http_new(supernode->loop, &supernode->http, why);
 	if (r == 0)
 		r = new_spool(supernode);
 	if (r == 0 && (!options->workers_come || options->is_launcher))

@@ -1,11 +1,32 @@
 #include "common/fab/bundle.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/library.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <stdlib.h>
+
+#undef errno /* libarchive has a function of that name; nothing here reads the variable */
+
+/* clang-format off */
+#define ARCHIVE_FUNCTIONS(X) \
+	X(archive, clear_error) \
+	X(archive, entry_filetype) \
+	X(archive, errno) \
+	X(archive, error_string) \
+	X(archive, read_data_block) \
+	X(archive, read_free) \
+	X(archive, read_new) \
+	X(archive, read_next_header) \
+	X(archive, read_open2) \
+	X(archive, read_set_seek_callback) \
+	X(archive, read_support_format_zip_seekable)
+/* clang-format on */
+
+LIBRARY_DECLARE(archive, ARCHIVE_FUNCTIONS);
+LIBRARY_DEFINE(archive, ARCHIVE_FUNCTIONS, ARCHIVE_SONAME)
 
 struct bundle {
 	const struct slices *content;
@@ -91,10 +112,10 @@ static la_int64_t on_seek(struct archive *archive, void *arg, la_int64_t offset,
 
 static int failed(const struct bundle *bundle, struct reason *why)
 {
-	const char *text = archive_error_string(bundle->archive);
+	const char *text = archive_lib.error_string(bundle->archive);
 	char quoted[160];
 
-	if (archive_errno(bundle->archive) == ENOMEM)
+	if (archive_lib.errno(bundle->archive) == ENOMEM)
 		return -ENOMEM;
 	if (!bundle->now)
 		return reason_code(why, -EBADMSG, "the FAB's zip archive is damaged (%s)",
@@ -107,12 +128,13 @@ static int failed(const struct bundle *bundle, struct reason *why)
 int bundle_open(const struct slices *content, struct bundle **out, struct reason *why)
 {
 	auto_(bundle_free) struct bundle *bundle = calloc(1, sizeof *bundle);
-	int r;
+	int r = archive_lib_load(why);
 
 	if (!bundle)
 		return -ENOMEM;
 	bundle->content = content;
-	r = directory_read(content, &bundle->directory, why);
+	if (r == 0)
+		r = directory_read(content, &bundle->directory, why);
 	if (r < 0)
 		return r;
 	*out = take_pointer(&bundle);
@@ -123,7 +145,8 @@ void bundle_free(struct bundle **bundle)
 {
 	if (!*bundle)
 		return;
-	archive_read_free((*bundle)->archive);
+	if ((*bundle)->archive)
+		archive_lib.read_free((*bundle)->archive);
 	directory_done(&(*bundle)->directory);
 	free(*bundle);
 	*bundle = NULL;
@@ -136,16 +159,16 @@ const struct directory *bundle_directory(const struct bundle *bundle)
 
 int bundle_rewind(struct bundle *bundle, struct reason *why)
 {
-	archive_read_free(bundle->archive);
+	archive_lib.read_free(bundle->archive); /* NULL is fine */
 	bundle->next = 0;
 	bundle->now = NULL;
 	go_to(bundle, 0);
-	bundle->archive = archive_read_new();
+	bundle->archive = archive_lib.read_new();
 	if (!bundle->archive)
 		return -ENOMEM;
-	if (archive_read_support_format_zip_seekable(bundle->archive) != ARCHIVE_OK ||
-		archive_read_set_seek_callback(bundle->archive, on_seek) != ARCHIVE_OK ||
-		archive_read_open2(bundle->archive, bundle, NULL, on_read, on_skip, NULL) !=
+	if (archive_lib.read_support_format_zip_seekable(bundle->archive) != ARCHIVE_OK ||
+		archive_lib.read_set_seek_callback(bundle->archive, on_seek) != ARCHIVE_OK ||
+		archive_lib.read_open2(bundle->archive, bundle, NULL, on_read, on_skip, NULL) !=
 			ARCHIVE_OK)
 		return failed(bundle, why);
 	return 0;
@@ -159,15 +182,15 @@ int bundle_next(struct bundle *bundle, const struct directory_entry **out, struc
 	bundle->now = NULL;
 	if (bundle->next == bundle->directory.n)
 		return 1;
-	r = archive_read_next_header(bundle->archive, &entry);
+	r = archive_lib.read_next_header(bundle->archive, &entry);
 	bundle->now = &bundle->directory.v[bundle->next++];
 	bundle->unpacked_bytes = 0;
 	/* A warning is about the name in the locale's characters; names come from the directory
 	 * here. */
 	if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
 		return failed(bundle, why);
-	if (archive_entry_filetype(entry) != (bundle->now->folder ? AE_IFDIR : AE_IFREG)) {
-		archive_clear_error(bundle->archive);
+	if (archive_lib.entry_filetype(entry) != (bundle->now->folder ? AE_IFDIR : AE_IFREG)) {
+		archive_lib.clear_error(bundle->archive);
 		return failed(bundle, why);
 	}
 	*out = bundle->now;
@@ -179,7 +202,7 @@ int bundle_block(struct bundle *bundle, const void **data_out, size_t *len_out, 
 	const void *data = NULL;
 	size_t len = 0;
 	la_int64_t offset;
-	int r = archive_read_data_block(bundle->archive, &data, &len, &offset);
+	int r = archive_lib.read_data_block(bundle->archive, &data, &len, &offset);
 
 	if (r != ARCHIVE_OK && r != ARCHIVE_EOF)
 		return failed(bundle, why);
@@ -187,7 +210,7 @@ int bundle_block(struct bundle *bundle, const void **data_out, size_t *len_out, 
 		len = 0;
 	if (len > bundle->now->bytes - bundle->unpacked_bytes ||
 		(r == ARCHIVE_EOF && bundle->unpacked_bytes != bundle->now->bytes)) {
-		archive_clear_error(bundle->archive);
+		archive_lib.clear_error(bundle->archive);
 		return failed(bundle, why);
 	}
 	bundle->unpacked_bytes += len;

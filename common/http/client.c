@@ -166,8 +166,8 @@ static void call_free(struct http_call *call)
 	if (!call)
 		return;
 	timer_free(call->impatience);
-	curl_easy_cleanup(call->transfer.easy);
-	curl_slist_free_all(call->headers);
+	curl_lib.easy_cleanup(call->transfer.easy);
+	curl_lib.slist_free_all(call->headers);
 	slices_done(&call->source.body);
 	http_sink_done(&call->sink);
 	free(call);
@@ -210,7 +210,7 @@ static void take_names(struct http_call *call)
 	static const char mark[] = "X509v3 Subject Alternative Name:";
 	const struct curl_certinfo *info = NULL;
 
-	curl_easy_getinfo(call->transfer.easy, CURLINFO_CERTINFO, &info);
+	curl_lib.easy_getinfo(call->transfer.easy, CURLINFO_CERTINFO, &info);
 	if (!info || info->num_of_certs < 1)
 		return;
 	for (const struct curl_slist *line = info->certinfo[0]; line; line = line->next)
@@ -224,7 +224,7 @@ static int version_of(const struct http_call *call)
 
 	if (call->h2)
 		return 2;
-	curl_easy_getinfo(call->transfer.easy, CURLINFO_HTTP_VERSION, &version);
+	curl_lib.easy_getinfo(call->transfer.easy, CURLINFO_HTTP_VERSION, &version);
 	return version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1 ? 1 : 0;
 }
 
@@ -233,7 +233,7 @@ static void call_answer(struct http_call *call, struct http_result *result)
 {
 	curl_off_t secured = 0;
 
-	curl_easy_getinfo(call->transfer.easy, CURLINFO_APPCONNECT_TIME_T, &secured);
+	curl_lib.easy_getinfo(call->transfer.easy, CURLINFO_APPCONNECT_TIME_T, &secured);
 	result->secured = secured > 0;
 	result->version = version_of(call);
 	result->grpc = call->head.grpc;
@@ -274,8 +274,8 @@ static void call_result(struct http_call *call, CURLcode code, struct http_resul
 	result->failure = call->failure;
 	if (call->failure == HTTP_FAILURE_NONE && !call->enough)
 		result->failure = http_failure_of(easy, code);
-	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
+	curl_lib.easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_lib.easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
 	result->status = (int)status;
 	result->content_type = type ? type : "";
 	result->date_s = call->head.date_s > 0 ? call->head.date_s : 0;
@@ -331,7 +331,7 @@ static int call_start(struct http_client *client, const struct http_call_options
 	if (options->answer_max_bytes && options->answer_max_bytes < call->sink.max_bytes)
 		call->sink.max_bytes = options->answer_max_bytes;
 	call->transfer.ended = call_ended;
-	call->transfer.easy = curl_easy_init();
+	call->transfer.easy = curl_lib.easy_init();
 	if (!call->transfer.easy || slices_move(&call->source.body, body) < 0)
 		return -ENOMEM;
 	progress_begin(&call->progress, options->what, call->source.body.bytes);

@@ -55,7 +55,7 @@ static enum http_failure of_connect(CURL *easy)
 {
 	long code = 0;
 
-	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &code);
+	curl_lib.easy_getinfo(easy, CURLINFO_OS_ERRNO, &code);
 	if (code == ECONNREFUSED)
 		return HTTP_FAILURE_REFUSED;
 	return code == ETIMEDOUT ? HTTP_FAILURE_NO_CONNECTION : HTTP_FAILURE_UNREACHABLE;
@@ -69,16 +69,16 @@ static enum http_failure of_timeout(CURL *easy)
 	bool tls;
 	long port = 0;
 
-	curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
-	curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected);
-	curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &secured);
-	curl_easy_getinfo(easy, CURLINFO_SCHEME, &scheme);
-	curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port);
+	curl_lib.easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
+	curl_lib.easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected);
+	curl_lib.easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &secured);
+	curl_lib.easy_getinfo(easy, CURLINFO_SCHEME, &scheme);
+	curl_lib.easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port);
 	if (resolved == 0)
 		return HTTP_FAILURE_NOT_RESOLVED;
 	/* libcurl counts TLS's handshake to connecting; before the handshake there is a port
 	 * already. */
-	tls = scheme && curl_strequal(scheme, "https");
+	tls = scheme && curl_lib.strequal(scheme, "https");
 	if (tls && secured == 0 && port > 0)
 		return HTTP_FAILURE_TLS;
 	return connected == 0 ? HTTP_FAILURE_NO_CONNECTION : HTTP_FAILURE_TIMEOUT;
@@ -88,7 +88,7 @@ static enum http_failure of_certificate(CURL *easy)
 {
 	long result = X509_V_ERR_UNSPECIFIED;
 
-	curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
+	curl_lib.easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
 	switch (result) {
 	case X509_V_ERR_UNSPECIFIED: /* from libcurl, which looks at the name by itself */
 	case X509_V_ERR_HOSTNAME_MISMATCH:
@@ -140,7 +140,7 @@ enum http_failure http_failure_of(CURL *easy, CURLcode code)
 {
 	long tunnel = 0;
 
-	curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
+	curl_lib.easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
 	if (code != CURLE_OK && code != CURLE_ABORTED_BY_CALLBACK && tunnel >= 300)
 		return HTTP_FAILURE_PROXY;
 	if (code == CURLE_COULDNT_CONNECT)

@@ -13,6 +13,8 @@
 
 #define CONNECTIONS_IDLE_MAX 4L
 
+LIBRARY_DEFINE(curl, CURL_FUNCTIONS, CURL_SONAME)
+
 struct http {
 	struct loop *loop;
 	CURLM *multi;
@@ -34,7 +36,7 @@ struct http_socket {
 /* Take the transfer out of its lists, then call ended(). */
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 {
-	curl_multi_remove_handle(transfer->http->multi, transfer->easy);
+	curl_lib.multi_remove_handle(transfer->http->multi, transfer->easy);
 	LIST_REMOVE(transfer, link);
 	transfer->ended(transfer, code);
 }
@@ -45,12 +47,12 @@ static void collect(struct http *http)
 	CURLMsg *message;
 	int left;
 
-	while ((message = curl_multi_info_read(http->multi, &left))) {
+	while ((message = curl_lib.multi_info_read(http->multi, &left))) {
 		CURLcode code = message->data.result;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+		curl_lib.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
 		/* A transfer that was given up ends with the code of that. */
 		transfer_finish(transfer, transfer->doomed != CURLE_OK ? transfer->doomed : code);
 	}
@@ -79,12 +81,12 @@ int http_transfer_start(struct http *http, struct http_transfer *transfer)
 {
 	CURLMcode code;
 
-	if (curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) != CURLE_OK)
+	if (curl_lib.easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) != CURLE_OK)
 		return -ENOMEM;
 	transfer->http = http;
 	transfer->doomed = CURLE_OK;
 	/* libcurl only sets its timer here; all else comes from the loop. */
-	code = curl_multi_add_handle(http->multi, transfer->easy);
+	code = curl_lib.multi_add_handle(http->multi, transfer->easy);
 	if (code != CURLM_OK)
 		return code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EIO;
 	LIST_INSERT_HEAD(&http->transfers, transfer, link);
@@ -103,7 +105,7 @@ static void act(struct http *http, curl_socket_t fd, int ready)
 {
 	int running;
 
-	curl_multi_socket_action(http->multi, fd, ready, &running);
+	curl_lib.multi_socket_action(http->multi, fd, ready, &running);
 	collect(http);
 }
 
@@ -121,7 +123,7 @@ static void socket_free(struct http *http, struct http_socket *sock)
 {
 	if (!sock)
 		return;
-	curl_multi_assign(http->multi, sock->fd, NULL);
+	curl_lib.multi_assign(http->multi, sock->fd, NULL);
 	watch_free(sock->watch);
 	free(sock);
 }
@@ -137,7 +139,7 @@ static int socket_watch(struct http *http, struct http_socket *sock, curl_socket
 			return -ENOMEM;
 		sock->http = http;
 		sock->fd = fd;
-		curl_multi_assign(http->multi, fd, sock);
+		curl_lib.multi_assign(http->multi, fd, sock);
 	}
 	watch_free(sock->watch);
 	sock->watch = watch_new(http->loop, fd, events, socket_ready, sock);
@@ -155,7 +157,7 @@ static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *arg, voi
 	}
 	/* The failure ends this call alone: libcurl would end all calls if it learnt of it. */
 	if (socket_watch(http, sock, fd, what) < 0) {
-		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+		curl_lib.easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
 		if (transfer)
 			http_transfer_end(transfer, CURLE_OUT_OF_MEMORY);
 	}
@@ -196,11 +198,11 @@ void http_closed(struct http *http)
 static void http_drop(struct http *http)
 {
 	if (http->multi)
-		curl_multi_cleanup(http->multi);
+		curl_lib.multi_cleanup(http->multi);
 	timer_free(http->timer);
 	timer_free(http->sweep);
 	free(http);
-	curl_global_cleanup();
+	curl_lib.global_cleanup();
 }
 
 static void http_drop_at_exit(struct http **http)
@@ -209,30 +211,34 @@ static void http_drop_at_exit(struct http **http)
 		http_drop(*http);
 }
 
-int http_new(struct loop *loop, struct http **out)
+int http_new(struct loop *loop, struct http **out, struct reason *why)
 {
 	auto_(http_drop_at_exit) struct http *http = NULL;
 
+	int r = curl_lib_load(why);
+
+	if (r < 0)
+		return r;
 	/* Counted, and safe in a program whose other parts use libcurl, too. */
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (curl_lib.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return -EIO;
 	http = calloc(1, sizeof *http);
 	if (!http) {
-		curl_global_cleanup();
+		curl_lib.global_cleanup();
 		return -ENOMEM;
 	}
 	http->loop = loop;
 	http->timer = timer_new(loop, timer_due, http);
 	http->sweep = timer_new(loop, sweep, http);
-	http->multi = curl_multi_init();
+	http->multi = curl_lib.multi_init();
 	if (!http->timer || !http->sweep || !http->multi)
 		return -ENOMEM;
-	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
-	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, timer_changed);
-	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_IDLE_MAX);
-	curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+	curl_lib.multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
+	curl_lib.multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+	curl_lib.multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, timer_changed);
+	curl_lib.multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+	curl_lib.multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_IDLE_MAX);
+	curl_lib.multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
 	*out = take_pointer(&http);
 	return 0;
 }

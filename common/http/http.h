@@ -8,15 +8,16 @@
 #ifndef FLWR_HTTP_HTTP_H
 #define FLWR_HTTP_HTTP_H
 
+#include "common/base/reason.h"
 #include "common/loop/loop.h"
 
 struct http;
 
 /*
- * 0, -ENOMEM, -EIO (libcurl cannot be used). The caller owns *out; loop must outlive it. SIGPIPE
- * must be blocked or ignored.
+ * 0, -ENOMEM, -EIO (libcurl cannot be used), -ELIBACC (it cannot be loaded: why). The caller owns
+ * *out; loop must outlive it. SIGPIPE must be blocked or ignored.
  */
-int http_new(struct loop *loop, struct http **out);
+int http_new(struct loop *loop, struct http **out, struct reason *why);
 
 /*
  * Free http after all its clients; calls that they have left end inside (cancelled). Not from a

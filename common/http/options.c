@@ -75,7 +75,7 @@ static long call_status(const struct http_call *call)
 {
 	long status = 0;
 
-	curl_easy_getinfo(call->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_lib.easy_getinfo(call->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
 	return status;
 }
 
@@ -191,7 +191,7 @@ static enum http_failure take_line(struct http_call *call, const char *line)
 	else if ((value = value_of(line, "content-encoding")))
 		return take_encoding(call, value);
 	else if ((value = value_of(line, "date")))
-		call->head.date_s = (double)curl_getdate(value, NULL);
+		call->head.date_s = (double)curl_lib.getdate(value, NULL);
 	else if ((value = value_of(line, "content-type")))
 		call->head.grpc |= strncmp(value, "application/grpc", 16) == 0;
 	else if (value_of(line, "grpc-status"))
@@ -233,7 +233,7 @@ static int connected(void *arg, char *peer_ip, char *own_ip, int peer_port, int 
 	(void)own_ip;
 	(void)peer_port;
 	(void)own_port;
-	curl_easy_getinfo(call->transfer.easy, CURLINFO_TLS_SSL_PTR, &tls);
+	curl_lib.easy_getinfo(call->transfer.easy, CURLINFO_TLS_SSL_PTR, &tls);
 	if (tls && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals)
 		SSL_get0_alpn_selected(tls->internals, &name, &len);
 	call->h2 = len == 2 && memcmp(name, "h2", 2) == 0;
@@ -274,7 +274,7 @@ struct setter {
 	do {                                                                                       \
 		if ((setter)->code == CURLE_OK)                                                    \
 			(setter)->code =                                                           \
-				curl_easy_setopt((setter)->easy, CURLOPT_##option, value);         \
+				curl_lib.easy_setopt((setter)->easy, CURLOPT_##option, value);     \
 	} while (0)
 
 static void set_connection(struct setter *s, const struct http_client *client, bool direct)
@@ -375,7 +375,7 @@ static int add_header(struct http_call *call, const char *name, const char *valu
 		return -EINVAL;
 	if (text_printf(&line, "%s: %s", name, value) < 0)
 		return -ENOMEM;
-	list = curl_slist_append(call->headers, line.data);
+	list = curl_lib.slist_append(call->headers, line.data);
 	if (!list)
 		return -ENOMEM;
 	call->headers = list;
@@ -386,7 +386,7 @@ static int set_headers(
 	struct setter *s, struct http_call *call, const struct http_call_options *options)
 {
 	/* No wait for a 100 Continue, which may cost a second. */
-	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+	struct curl_slist *list = curl_lib.slist_append(NULL, "Expect:");
 	int r = list ? 0 : -ENOMEM;
 
 	call->headers = list;

@@ -6,8 +6,8 @@
 #define FLWR_HTTP_TRANSFER_H
 
 #include "common/http/http.h"
+#include "common/http/libcurl.h"
 
-#include <curl/curl.h>
 #include <sys/queue.h>
 
 /* A transfer, embedded in its owner. */

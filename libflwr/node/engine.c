@@ -60,9 +60,9 @@ static int engine_open(struct engine *engine)
 	return r;
 }
 
-int engine_need_http(struct engine *engine)
+int engine_need_http(struct engine *engine, struct reason *why)
 {
-	return engine->http ? 0 : http_new(engine->loop, &engine->http);
+	return engine->http ? 0 : http_new(engine->loop, &engine->http, why);
 }
 
 static void engine_close(struct engine *engine)

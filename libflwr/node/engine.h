@@ -25,8 +25,9 @@ struct engine {
  * sentence. */
 int engine_hold(struct engine **out, struct reason *why);
 
-/* On the engine's thread: have http. 0 or -errno. */
-int engine_need_http(struct engine *engine);
+/* On the engine's thread: have http. 0 or -errno, which why explains when libcurl cannot be loaded.
+ */
+int engine_need_http(struct engine *engine, struct reason *why);
 
 /* Its end, for the last one; everything of that holder's in the engine has ended. Blocks until the
  * thread is gone. */

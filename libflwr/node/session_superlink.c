@@ -356,6 +356,7 @@ int session_superlink_new(
 	const struct session_options *options, struct session **out, struct reason *why)
 {
 	struct superlink *superlink = calloc(1, sizeof *superlink);
+	struct reason cause = {0};
 	int r;
 
 	if (!superlink)
@@ -363,7 +364,7 @@ int session_superlink_new(
 	superlink->session.ops = &ops;
 	superlink->options = *options;
 	superlink->log = options->log;
-	r = engine_need_http(options->engine);
+	r = engine_need_http(options->engine, &cause);
 	if (r == 0)
 		r = new_node(superlink);
 	if (r == 0)
@@ -371,7 +372,7 @@ int session_superlink_new(
 	if (r) {
 		superlink_free(superlink);
 		return reason_code(why, r, "the way to SuperLink %s cannot be opened: %s",
-			options->settings->address, strerror(-r));
+			options->settings->address, cause.text[0] ? cause.text : strerror(-r));
 	}
 	superlink->uplink = (struct uplink){.log = superlink->log,
 		.node = superlink->node,

@@ -60,7 +60,7 @@ static void set_up(void)
 	if (world.loop)
 		return;
 	signal(SIGPIPE, SIG_IGN);
-	CHECK(loop_new(&world.loop) == 0 && http_new(world.loop, &world.http) == 0);
+	CHECK(loop_new(&world.loop) == 0 && http_new(world.loop, &world.http, NULL) == 0);
 	options.http = world.http;
 	CHECK(transport_http.open(&options, &world.transport) == 0);
 	CHECK(http_client_new(world.http, &client, &world.client) == 0);

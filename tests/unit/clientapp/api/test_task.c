@@ -53,7 +53,7 @@ static void supernode_comes(const char *orders, const char *since)
 		orders, since);
 	assert_int_equal(loop_new(&rig.loop), 0);
 	assert_int_equal(rpc_new(rig.loop, &rig.rpc), 0);
-	assert_int_equal(http_new(rig.loop, &rig.http), 0);
+	assert_int_equal(http_new(rig.loop, &rig.http, NULL), 0);
 	kit_child_copy_value(&rig.supernode, "address", rig.address, sizeof rig.address);
 }
 

@@ -15,7 +15,7 @@ int world_setup(void **state)
 		world.address, sizeof world.address, "%s", kit_child_value(&world.peer, "address"));
 	kit_log_init(&world.log, NULL, LOG_LEVEL_INFO);
 	assert_int_equal(loop_new(&world.loop), 0);
-	assert_int_equal(http_new(world.loop, &world.http), 0);
+	assert_int_equal(http_new(world.loop, &world.http, NULL), 0);
 	options.address = world.address;
 	options.log = world.log.log;
 	options.user_agent = "test/1";

@@ -48,7 +48,7 @@ static int setup(void **state)
 	kit_child_start(&rig.peer, KIT_OLDEST, FLWR_TEST_DIR "/tls_stand_in.py", kit_dir);
 	kit_child_copy_value(&rig.peer, "address", rig.address, sizeof rig.address);
 	assert_int_equal(loop_new(&rig.loop), 0);
-	return http_new(rig.loop, &rig.http);
+	return http_new(rig.loop, &rig.http, NULL);
 }
 
 static int teardown(void **state)

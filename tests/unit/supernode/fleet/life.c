@@ -151,7 +151,7 @@ static void base_init(struct base *base)
 	kit_log_init(&base->log, "test", LOG_LEVEL_INFO);
 	assert_int_equal(loop_new(&base->loop), 0);
 	assert_int_equal(rpc_new(base->loop, &base->rpc), 0);
-	assert_int_equal(http_new(base->loop, &base->http), 0);
+	assert_int_equal(http_new(base->loop, &base->http, NULL), 0);
 	assert_int_equal(spool_new(base->loop, "/nowhere", 1 << 30, &base->spool), 0);
 }
 

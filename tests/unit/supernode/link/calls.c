@@ -91,7 +91,7 @@ int world_setup(void **state)
 {
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(loop_new(&world.loop), 0);
-	assert_int_equal(http_new(world.loop, &world.http), 0);
+	assert_int_equal(http_new(world.loop, &world.http, NULL), 0);
 	assert_int_equal(rpc_new(world.loop, &world.rpc), 0);
 	assert_int_equal(auth_new(&world.auth), 0);
 	return 0;

@@ -394,7 +394,7 @@ static int setup(void **state)
 {
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(loop_new(&world.loop), 0);
-	assert_int_equal(http_new(world.loop, &world.http), 0);
+	assert_int_equal(http_new(world.loop, &world.http, NULL), 0);
 	return 0;
 }
 

@@ -1,0 +1,66 @@
+"""Shared libraries that take long to load are loaded when they are first needed, or said to be missing."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from tested import binaries
+
+pytestmark = pytest.mark.ours
+
+PROGRAMS = Path(binaries()).parent / "libexec/flwr-native"
+
+
+def broken(folder, soname):
+    """An environment in which the library of that name is no library."""
+    (folder / soname).write_text("no library\n", encoding="utf-8")
+    return {**os.environ, "LD_LIBRARY_PATH": str(folder)}
+
+
+@pytest.mark.parametrize(
+    "program, absent",
+    [
+        ("flower-supernode", ("libgrpc", "libabsl", "libarchive", "libcurl")),
+        ("flwr-clientapp", ("libgrpc", "libabsl", "libarchive", "libcurl")),
+        ("flwr-read-manifest", ("libarchive",)),
+    ],
+)
+def test_start(program, absent):
+    """What the dynamic loader links before main()."""
+    listing = subprocess.run(
+        [PROGRAMS / program],
+        env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "libc.so" in listing, listing
+    assert not [name for name in absent if name in listing], listing
+
+
+def test_superlink_cannot_be_asked(tmp_path):
+    """Without libcurl a node cannot find out what a SuperLink speaks: it does not start."""
+    node = subprocess.run(
+        [PROGRAMS / "flower-supernode", "--insecure", "--superlink", "127.0.0.1:9"],
+        env=broken(tmp_path, "libcurl.so.4"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert node.returncode == 2
+    assert "a shared library cannot be loaded: " in node.stderr, node.stderr
+    assert "libcurl.so.4" in node.stderr, node.stderr
+
+
+def test_fab_cannot_be_read(federation, tmp_path):
+    """Without libarchive no app can be installed: the log names the library, messages are answered."""
+    federation.expect(r"FAB refused: ", r"message failed: ")
+    federation.start_superlink()
+    node = federation.start_node(env=broken(tmp_path, "libarchive.so.13"))
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    reply = judge.ask(node_id, "count")
+    assert reply["code"] == 7, reply
+    assert node.find(r"flwr-read-manifest: a shared library cannot be loaded: .*libarchive\.so\.13")
