@@ -22,6 +22,7 @@
 #include "common/base/flower_env.h"
 #include "common/base/harden.h"
 #include "common/base/sha256.h"
+#include "common/fab/bundle.h"
 #include "common/http/http.h"
 #include "common/launch/agent.h"
 #include "common/launch/app_user.h"
@@ -114,7 +115,8 @@ static int prepare_worker(struct program *program)
 	return r ? r : loop_signals(program->loop, &signals, on_signal, program);
 }
 
-/* Steps that are slow the first time: OpenSSL finds its digests, the io thread starts. */
+/* Steps that are slow the first time: OpenSSL finds its digests, libarchive is loaded, the io
+ * thread starts. */
 static void warm_run(struct job *job)
 {
 	char hex[SHA256_HEX_BYTES];
@@ -122,6 +124,7 @@ static void warm_run(struct job *job)
 
 	(void)job;
 	(void)sha256_slices(&nothing, hex);
+	bundle_prepare();
 }
 
 static void warm_done(struct job *job)

@@ -1,7 +1,7 @@
 # Libraries that take longest to load, out of the way of each start.
 
-# gRPC: inside the programs, as the sixty shared libraries that it is made of on Debian take 6 ms to load and 1 MiB
-# of each process. Tests, and libflwr in a program that may have gRPC itself, use the shared ones.
+# gRPC is inside the programs: on Debian it is sixty shared libraries, which take 6 ms to load. Tests use the shared
+# ones, and so does libflwr, whose host may have gRPC, too.
 add_library(flwr_grpc INTERFACE)
 find_library(GRPC_LIBRARY grpc REQUIRED)
 find_library(GPR_LIBRARY gpr REQUIRED)
@@ -16,13 +16,14 @@ function(flwr_grpc_archives out)
 		endif()
 		find_library(archive lib${name}.a NO_CACHE)
 		if(NOT archive)
+			message(STATUS "gRPC stays shared: there is no lib${name}.a")
 			set(${out} "" PARENT_SCOPE)
 			return()
 		endif()
 		list(APPEND archives ${archive})
 		unset(archive)
 	endforeach()
-	set(${out} -Wl,--start-group ${archives} -Wl,--end-group -lstdc++ -lz PARENT_SCOPE)
+	set(${out} -Wl,--start-group ${archives} -Wl,--end-group -lssl -lcrypto -lz -lstdc++ PARENT_SCOPE)
 endfunction()
 if(NOT FLWR_STATIC AND NOT FLWR_SHARED_GRPC)
 	flwr_grpc_archives(GRPC_INSIDE)

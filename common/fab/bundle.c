@@ -125,6 +125,11 @@ static int failed(const struct bundle *bundle, struct reason *why)
 		text ? text : "it is not as announced");
 }
 
+void bundle_prepare(void)
+{
+	(void)archive_lib_load(NULL);
+}
+
 int bundle_open(const struct slices *content, struct bundle **out, struct reason *why)
 {
 	auto_(bundle_free) struct bundle *bundle = calloc(1, sizeof *bundle);

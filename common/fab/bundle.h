@@ -15,11 +15,14 @@ struct bundle;
 
 /*
  * Open the zip in content (borrowed until bundle_free()) and check its directory
- * (directory_read()). Not positioned: bundle_rewind() comes first. 0, -EBADMSG with a sentence,
- * -ENOMEM. The caller owns *out.
+ * (directory_read()). Not positioned: bundle_rewind() comes first. 0, -EBADMSG or -ELIBACC (there
+ * is no libarchive) with a sentence, -ENOMEM. The caller owns *out. One thread at a time.
  */
 int bundle_open(const struct slices *content, struct bundle **out, struct reason *why);
 void bundle_free(struct bundle **bundle);
+
+/* Load libarchive ahead of the first bundle, which says so if that fails. */
+void bundle_prepare(void);
 
 /* The directory with all entries; borrowed. */
 const struct directory *bundle_directory(const struct bundle *bundle);

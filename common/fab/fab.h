@@ -37,7 +37,7 @@ int fab_check_hash(const struct slices *content, const char *hash, const struct 
  * Read pyproject.toml out of the archive (at most FAB_PYPROJECT_MAX_BYTES of it) without unpacking
  * anything else. 0; -EBADMSG with a sentence that names the rule broken (no zip, no pyproject.toml,
  * missing keys, characters in publisher, name or version that cannot be part of a directory name);
- * -ENOMEM. The caller owns *out.
+ * -ENOMEM; -ELIBACC, with a sentence: there is no libarchive. The caller owns *out.
  */
 int fab_read_manifest(const struct slices *content, struct manifest *out, struct reason *why);
 

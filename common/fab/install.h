@@ -33,8 +33,9 @@ struct fab_install_options {
  * special file, a name twice, a file that .info/CONTENT does not list (but pyproject.toml and
  * .info/CONTENT), a listed file that is missing or has another hash or size, more files or bytes
  * than limits allow, an entry that unpacks to over FAB_RATIO_MAX times its packed size (1 MiB is
- * always allowed), a truncated archive; with strict, what was found in the directory. -errno of the
- * file system otherwise (ENOSPC, EROFS, EPERM: another's directory ...), why says where.
+ * always allowed), a truncated archive; with strict, what was found in the directory. -ELIBACC:
+ * there is no libarchive, why says so. -errno of the file system otherwise (ENOSPC, EROFS, EPERM:
+ * another's directory ...), why says where.
  */
 int fab_install(const struct slices *content, const struct fab_install_options *options,
 	struct manifest *manifest_out, char **dir_out, struct reason *why);

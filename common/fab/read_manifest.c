@@ -89,10 +89,11 @@ static int receive(void)
 }
 
 /* The bundle's manifest, or what is wrong with it, in the form of an answer. */
-static int answer(int fd, struct text *out, struct reason *why)
+static int answer(int fd, struct text *out)
 {
 	auto_(slices_done) struct slices content = {0};
 	auto_(manifest_done) struct manifest manifest = {0};
+	struct reason why = {0};
 	struct slice slice;
 	struct stat st;
 	int r = fstat(fd, &st) < 0 ? -errno : slice_map(fd, (size_t)st.st_size, &slice);
@@ -100,31 +101,30 @@ static int answer(int fd, struct text *out, struct reason *why)
 	if (r == 0)
 		r = slices_append(&content, slice);
 	if (r == 0)
-		r = fab_read_manifest(&content, &manifest, why);
+		r = fab_read_manifest(&content, &manifest, &why);
 	if (r == -ENOMEM)
-		reason_set(why,
+		reason_set(&why,
 			"reading the FAB's pyproject.toml takes more than %llu MiB of memory",
 			MEMORY_BYTES >> 20);
-	else if (r < 0 && r != -EBADMSG)
+	else if (r < 0 && r != -EBADMSG && r != -ELIBACC)
 		return r;
-	return manifest_form_write(&manifest, r < 0 ? why->text : NULL, out);
+	return manifest_form_write(&manifest, r < 0 ? why.text : NULL, out);
 }
 
 int main(void)
 {
 	auto_(close_at_exit) int fd = -1;
 	auto_(text_done) struct text text = {0};
-	struct reason why = {0};
 	int r = limit();
 
 	if (r == 0)
 		r = fd = receive();
 	if (r >= 0)
-		r = answer(fd, &text, &why);
+		r = answer(fd, &text);
 	if (r == 0)
 		r = fd_write_all(SOCKET_FD, text.data, text.len);
 	if (r == 0)
 		return EXIT_SUCCESS;
-	fprintf(stderr, "flwr-read-manifest: %s\n", why.text[0] ? why.text : strerror(-r));
+	fprintf(stderr, "flwr-read-manifest: %s\n", strerror(-r));
 	return EXIT_FAILURE;
 }

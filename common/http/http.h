@@ -1,6 +1,7 @@
 /*
  * http: libcurl's life on one loop: its timers and its sockets. Main thread. No type of libcurl
- * appears in the headers that others include (transfer.h and body.h are this folder's own).
+ * appears in the headers that others include (transfer.h, libcurl.h and body.h are this folder's
+ * own).
  *
  * There is one pool of connections for all calls: a call takes an idle connection or opens one, so
  * none ever waits for another.

@@ -1,6 +1,6 @@
 /*
  * fork_server: a worker's program that has loaded its libraries and forks workers: a fork takes a
- * millisecond, loading them takes twenty. An agent has one at most, while messages come. Main
+ * millisecond, loading them takes several. An agent has one at most, while messages come. Main
  * thread. Private to common/launch, but for its process's part.
  *
  *   from it: R  it is ready                    to it: F  fork; PROCESS_FD, stdout and stderr of the

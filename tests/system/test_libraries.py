@@ -55,7 +55,7 @@ def test_superlink_cannot_be_asked(tmp_path):
 
 
 def test_fab_cannot_be_read(federation, tmp_path):
-    """Without libarchive no app can be installed: the log names the library, messages are answered."""
+    """Without libarchive no app can be installed: the log and the reply name the library."""
     federation.expect(r"FAB refused: ", r"message failed: ")
     federation.start_superlink()
     node = federation.start_node(env=broken(tmp_path, "libarchive.so.13"))
@@ -63,4 +63,5 @@ def test_fab_cannot_be_read(federation, tmp_path):
     (node_id,) = judge.nodes(1)
     reply = judge.ask(node_id, "count")
     assert reply["code"] == 7, reply
-    assert node.find(r"flwr-read-manifest: a shared library cannot be loaded: .*libarchive\.so\.13")
+    assert "a shared library cannot be loaded: " in reply["reason"], reply
+    assert node.find(r"FAB refused: .*libarchive\.so\.13")
