@@ -1,0 +1,55 @@
+"""Clients by other people's libraries, busy but honest, without a token: the door answers each of their calls."""
+
+import re
+import subprocess
+
+import pytest
+from federation.processes import accepts, free_ports, wait_until
+
+pytestmark = pytest.mark.ours
+
+CALLS = 600
+EMPTY = b"\0\0\0\0\0"  # a gRPC message of no bytes
+GRPC = ["-H", "content-type: application/grpc", "-H", "te: trailers"]
+
+
+def doors(federation):
+    """(address of the worker API, of the health service) of a node; no SuperLink is needed."""
+    api, health, nobody = free_ports(3)
+    federation.expect(r"connecting failed: ")
+    federation.start_node(
+        superlink=f"127.0.0.1:{nobody}",
+        options={
+            "--isolation": "process",
+            "--clientappio-api-address": f"127.0.0.1:{api}",
+            "--health-server-address": f"127.0.0.1:{health}",
+        },
+        wait=False,
+    )
+    for port in (api, health):
+        wait_until(lambda port=port: accepts(port), "the node listens")
+    return f"127.0.0.1:{api}", f"127.0.0.1:{health}"
+
+
+def answered(*arguments):
+    """How many calls h2load (nghttp2) has seen answered with 200."""
+    done = subprocess.run(
+        ["h2load", "-n", str(CALLS), *arguments], capture_output=True, text=True, check=True
+    )
+    return int(re.search(r"status codes: (\d+) 2xx", done.stdout)[1])
+
+
+@pytest.mark.parametrize("connections, streams", [(1, 100), (4, 10), (20, 5)])
+def test_nghttp2(federation, tmp_path, connections, streams):
+    body = tmp_path / "body"
+    body.write_bytes(EMPTY)
+    api, health = doors(federation)
+    usual = ["-c", str(connections), "-m", str(streams), "-d", body, *GRPC]
+    lists = f"http://{api}/flwr.proto.ClientAppIo/ListAppsToLaunch"
+    assert answered(*usual, lists) == CALLS
+    assert answered(*usual, f"http://{health}/grpc.health.v1.Health/Check") == CALLS
+
+
+def test_http1(federation):
+    api, _ = doors(federation)
+    assert answered("--h1", "-c", "20", "-m", "1", f"http://{api}/health") == CALLS
