@@ -1,7 +1,10 @@
 """Clients by other people's libraries, busy but honest, without a token: the door answers each of their calls."""
 
+import os
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from federation.processes import accepts, free_ports, wait_until
@@ -53,3 +56,18 @@ def test_nghttp2(federation, tmp_path, connections, streams):
 def test_http1(federation):
     api, _ = doors(federation)
     assert answered("--h1", "-c", "20", "-m", "1", f"http://{api}/health") == CALLS
+
+
+@pytest.mark.skipif(
+    not (shutil.which("go") and Path("/usr/share/gocode/src/google.golang.org/grpc").exists()),
+    reason="needs golang-go and golang-google-grpc-dev",
+)
+def test_grpc_go(federation, tmp_path):
+    program = tmp_path / "health"
+    source = Path(__file__).parent / "strangers/go/health.go"
+    paths = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(tmp_path / "cache")}
+    build = ["go", "build", "-o", program, source]
+    subprocess.run(build, env={**os.environ, **paths}, check=True)
+    _, health = doors(federation)
+    done = subprocess.run([program, health], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 2000, done.stderr
