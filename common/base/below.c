@@ -4,11 +4,11 @@
 #include "common/base/process_mark.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #define PASSES     8
@@ -162,21 +162,35 @@ static unsigned send_all(struct below *below, int signal)
 	return first;
 }
 
+/* On a busy machine a bomb's processes have nearly all of the processor's time. Who may do so
+ * (CAP_SYS_NICE) goes before them. Returns whether this thread does now. */
+static bool go_first(void)
+{
+	const struct sched_param first = {.sched_priority = 1};
+
+	return sched_getscheduler(0) == SCHED_OTHER &&
+	       sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first) == 0;
+}
+
+static void go_as_before(void)
+{
+	const struct sched_param usual = {.sched_priority = 0};
+
+	(void)sched_setscheduler(0, SCHED_OTHER, &usual);
+}
+
 void below_end(below_chosen_fn *chosen, void *arg)
 {
 	auto_(below_done) struct below below = {.chosen = chosen, .arg = arg, .self = getpid()};
 	const int64_t end_ms = now_ms() + BOUND_MS;
-	const int priority = getpriority(PRIO_PROCESS, 0);
+	const bool first = go_first();
 
-	/* On a busy machine the bomb's processes have most of the processor's time, and fork in it.
-	 * A program with the right to do so goes before all others; the rest have to be fast
-	 * enough. */
-	(void)setpriority(PRIO_PROCESS, 0, -20);
 	/* A process that has got SIGSTOP forks no more: a pass that finds no other one has stopped
 	 * all. A process that is dying never stops, which does not matter. */
 	for (int pass = 0; pass < PASSES && send_all(&below, SIGSTOP) > 0; pass++)
 		if (pass + 1 >= PASSES_MIN && now_ms() >= end_ms)
 			break;
 	send_all(&below, SIGKILL);
-	(void)setpriority(PRIO_PROCESS, 0, priority);
+	if (first)
+		go_as_before();
 }
