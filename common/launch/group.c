@@ -19,6 +19,8 @@
 #define CPU_PERIOD 100000      /* microseconds */
 #define FILE_MAX   65536
 
+#define NOT_DELEGATED "%s is not delegated (systemd: Delegate=yes beside ProtectControlGroups=no)"
+
 /* Each limit has a controller, and a file in the group. */
 static const struct {
 	const char *controller, *file;
@@ -139,8 +141,21 @@ static bool says_delegated(const char *dir)
 	return false;
 }
 
-/* whole: it is all that can be seen of the hierarchy, as in a container. */
-static int check_ours(const char *dir, bool whole, struct reason *why)
+/* Why a group cannot be written to, which errno says. -errno. */
+static int refused(const char *dir, bool whole, struct reason *why)
+{
+	if (errno == EROFS && whole)
+		return reason_code(why, -EROFS, "%s is read-only in this container", dir);
+	if (errno == EROFS)
+		return reason_code(why, -EROFS,
+			"%s is read-only (systemd: ProtectControlGroups=no beside Delegate=yes)",
+			dir);
+	if (errno == EACCES && !whole)
+		return reason_code(why, -EACCES, NOT_DELEGATED, dir);
+	return reason_code(why, -errno, "%s cannot be written: %s", dir, strerror(errno));
+}
+
+int group_check(const char *dir, bool whole, struct reason *why)
 {
 	auto_(free_at_exit) char *type = path_join(dir, "cgroup.type");
 	struct stat info;
@@ -151,10 +166,10 @@ static int check_ours(const char *dir, bool whole, struct reason *why)
 		return reason_code(
 			why, -EPERM, "this program is in the control group of the whole machine");
 	if (stat(dir, &info) < 0 || access(dir, W_OK) < 0)
-		return reason_code(why, -errno, "%s cannot be written: %s", dir, strerror(errno));
+		return refused(dir, whole, why);
 	if (whole || says_delegated(dir) || (info.st_uid == geteuid() && info.st_uid != 0))
 		return 0;
-	return reason_code(why, -EPERM, "%s is not delegated (systemd: Delegate=yes)", dir);
+	return reason_code(why, -EPERM, NOT_DELEGATED, dir);
 }
 
 int group_find_own(char **dir_out, struct reason *why)
@@ -178,7 +193,7 @@ int group_find_own(char **dir_out, struct reason *why)
 		dir[--len] = '\0';
 	if (len > strlen("/" LEAF) && strcmp(dir + len - strlen("/" LEAF), "/" LEAF) == 0)
 		dir[len - strlen("/" LEAF)] = '\0';
-	r = check_ours(dir, strcmp(dir, mount) == 0, why);
+	r = group_check(dir, strcmp(dir, mount) == 0, why);
 	if (r == 0)
 		*dir_out = take_pointer(&dir);
 	return r;

@@ -27,6 +27,12 @@ struct group;
  * that is not root and runs this program.
  */
 int group_find_own(char **dir_out, struct reason *why);
+/*
+ * Is the group whose directory is dir ours to divide? whole: it is all that can be seen of the
+ * hierarchy, as in a container. 0; -errno with a sentence that says what to do: -EROFS: it cannot
+ * be written to, as in a unit of systemd with ProtectControlGroups=.
+ */
+int group_check(const char *dir, bool whole, struct reason *why);
 
 /*
  * Divide the group whose directory is dir: all its processes go into a leaf of it, and its children

@@ -1,6 +1,7 @@
-"""The manifests, the chart and the compose file of docker/: their schemas, what pod security asks for, and
-that our programs know each option in them."""
+"""The manifests, the chart, the compose file and the unit of docker/: their schemas, what pod security asks
+for, and that our programs know each option in them."""
 
+import json
 import os
 import re
 import shutil
@@ -215,3 +216,20 @@ def test_compose():
     for name in ("supernode-1", "supernode-2", "superexec-1", "superexec-2"):
         run(program_of(name), *services[name]["command"], "--version")
         assert services[name]["read_only"] and services[name]["cap_drop"] == ["ALL"]
+
+
+def test_unit(tmp_path):
+    """With the two lines that are comments systemd gives the service control groups, as it says."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze")
+    unit = (DOCKER / "flower-supernode.service").read_text("utf-8")
+    lines = re.compile(r"^#(?=Delegate=yes$|ProtectControlGroups=no$)", re.M)
+    divided, found = lines.subn("", unit)
+    assert found == 2
+    file = tmp_path / "flower-supernode.service"
+    for text, closed in ((unit, True), (divided, False)):
+        file.write_text(text, encoding="utf-8")
+        said = run("systemd-analyze", "security", "--offline=yes", "--json=short", file)
+        closes = {each["name"]: each["set"] for each in json.loads(said)}
+        assert closes["ProtectControlGroups="] is closed
+        assert closes["Delegate="] is closed

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static const char *const files[] = {"cgroup.procs", "cgroup.subtree_control", "cgroup.kill",
@@ -48,6 +49,73 @@ static void make_group(char path[256], const char *parent, const char *name)
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
 		put(path, files[i], "");
 }
+
+/* ---- which group is ours ---- */
+
+static int refusal; /* what access() says of directories that are to be written to; 0: nothing */
+
+int __real_access(const char *path, int mode);
+int __wrap_access(const char *path, int mode);
+
+int __wrap_access(const char *path, int mode)
+{
+	if (!refusal || mode != W_OK)
+		return __real_access(path, mode);
+	errno = refusal;
+	return -1;
+}
+
+static void group_refused(const char *dir, bool whole, int error, const char *sentence)
+{
+	char text[256];
+	struct reason why = {.text = ""};
+
+	refusal = error;
+	assert_int_equal(group_check(dir, whole, &why), -error);
+	refusal = 0;
+	snprintf(text, sizeof text, "%s %s", dir, sentence);
+	assert_string_equal(why.text, text);
+}
+
+/* With ProtectControlGroups=yes a group cannot be written to, though it is delegated. */
+static void a_group_that_is_refused_says_what_the_unit_needs(void **state)
+{
+	char dir[] = "/tmp/group-XXXXXX";
+	struct reason why = {.text = ""};
+
+	assert_non_null(mkdtemp(dir));
+	put(dir, "cgroup.type", "domain\n");
+	group_refused(dir, false, EROFS,
+		"is read-only (systemd: ProtectControlGroups=no beside Delegate=yes)");
+	group_refused(dir, true, EROFS, "is read-only in this container");
+	group_refused(dir, false, EACCES,
+		"is not delegated (systemd: Delegate=yes beside ProtectControlGroups=no)");
+	group_refused(dir, true, EACCES, "cannot be written: Permission denied");
+	assert_int_equal(group_check(dir, true, &why), 0);
+	dir_remove(dir);
+}
+
+static void a_group_that_is_not_ours_says_why(void **state)
+{
+	char dir[] = "/tmp/group-XXXXXX";
+	struct reason why = {.text = ""};
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(group_check(dir, false, &why), -EPERM);
+	assert_non_null(strstr(why.text, "in the control group of the whole machine"));
+	put(dir, "cgroup.type", "domain\n");
+	if (geteuid() != 0) {
+		assert_int_equal(group_check(dir, false, &why), 0);
+	} else {
+		assert_int_equal(group_check(dir, false, &why), -EPERM);
+		assert_non_null(strstr(why.text, "is not delegated (systemd: Delegate=yes"));
+		if (setxattr(dir, "trusted.delegate", "1", 1, 0) == 0)
+			assert_int_equal(group_check(dir, false, &why), 0);
+	}
+	dir_remove(dir);
+}
+
+/* ---- dividing it ---- */
 
 static void an_app_gets_its_limits(void **state)
 {
@@ -171,6 +239,8 @@ static void without_groups_an_app_has_limits_of_its_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_group_that_is_refused_says_what_the_unit_needs),
+		TEST(a_group_that_is_not_ours_says_why),
 		TEST(an_app_gets_its_limits),
 		TEST(controllers_that_are_missing_are_done_without),
 		TEST(what_cannot_be_divided_stays_as_it_was),
