@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/launch/dependencies.h"
 #include "common/launch/fork_server.h"
+#include "common/launch/memory_pressure.h"
 #include "common/launch/native_apps.h"
 #include "common/launch/python.h"
 #include "common/launch/sandbox.h"
@@ -144,6 +145,16 @@ void agent_run_ended(struct agent *agent, uint64_t run_id)
 	}
 	sandbox_run_ended(agent->sandbox, run_id);
 	timer_set(agent->sweep, clock_now_ms());
+}
+
+/* Where each app has a control group this process is in one beside them: what holds all is watched.
+ */
+struct memory_pressure *agent_watch_memory(
+	const struct agent *agent, void (*fn)(void *arg), void *arg)
+{
+	const struct limits *limits = agent->bounds ? agent->bounds->limits : NULL;
+
+	return memory_pressure_new(agent->loop, limits ? limits_groups_dir(limits) : NULL, fn, arg);
 }
 
 struct process_set *agent_processes(struct agent *agent)

@@ -36,6 +36,10 @@ struct agent {
 	bool names_apps; /* some app has flwr_preload(): a worker has to say which it is for */
 };
 
+/* Have fn called when memory is short for this program and its apps: memory_pressure_new(). */
+struct memory_pressure *agent_watch_memory(
+	const struct agent *agent, void (*fn)(void *arg), void *arg);
+
 /* Free it, whatever state it is in; its processes are not touched. */
 void worker_process_free(struct worker_process *worker);
 

@@ -79,6 +79,11 @@ char *limits_groups_prefix(const struct limits *limits)
 	return prefix;
 }
 
+const char *limits_groups_dir(const struct limits *limits)
+{
+	return limits->groups ? groups_dir(limits->groups) : NULL;
+}
+
 /* ---- limits of processes ---- */
 
 /* Processes and threads of a user, which RLIMIT_NPROC counts. */

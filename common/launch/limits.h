@@ -23,6 +23,10 @@ void limits_free(struct limits *limits);
  * no memory. */
 char *limits_groups_prefix(const struct limits *limits);
 
+/* The directory of the control group that they divide, with this program and all its apps below it.
+ * Borrowed. NULL: there is none. */
+const char *limits_groups_dir(const struct limits *limits);
+
 /* Log one line: each limit, and what holds apps to it. WARN when one has no effect. uid: of apps.
  */
 void limits_tell(const struct limits *limits, uid_t uid, struct log *log);

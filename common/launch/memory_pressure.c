@@ -1,6 +1,7 @@
 #include "common/launch/memory_pressure.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/files.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,41 +17,51 @@ struct memory_pressure {
 	void (*fn)(void *arg);
 	void *arg;
 	int psi;    /* -1: none */
-	int events; /* memory.events of our control group; -1: none */
+	int events; /* memory.events of the control group; -1: none */
 	int epoll;  /* of both: what they tell is "urgent", which the loop does not watch for */
 	struct watch *watch;
 	unsigned long long killed;
 };
 
-/* A file of our control group (version 2). false: there is none. */
-static bool group_file(const char *name, char *path, size_t room)
+/* The directory of the control group (version 2) of this process, malloc()ed. NULL: there is none,
+ * or no memory. */
+static char *own_group(void)
 {
 	auto_(fclose_at_exit) FILE *file = fopen("/proc/self/cgroup", "re");
 	char line[4096];
 
 	while (file && fgets(line, sizeof line, file)) {
 		line[strcspn(line, "\n")] = '\0';
-		if (strncmp(line, "0::", 3) == 0)
-			return (size_t)snprintf(path, room, GROUPS "%s/%s", line + 3, name) < room;
+		if (strncmp(line, "0::/", 4) == 0)
+			return path_join(GROUPS, line + strlen("0::/"));
 	}
-	return false;
+	return NULL;
 }
 
-static int psi_open_at(const char *path)
+/* A file of a control group. -1: it cannot be opened, or there is no group (NULL). */
+static int group_open(const char *group, const char *name, int flags)
 {
-	auto_(close_at_exit) int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	auto_(free_at_exit) char *path = group ? path_join(group, name) : NULL;
+
+	return path ? open(path, flags | O_CLOEXEC) : -1;
+}
+
+/* Ask for stalls, of a file that was opened. The descriptor; -1: it cannot be asked. */
+static int psi_ask(int file)
+{
+	auto_(close_at_exit) int fd = file;
 
 	if (fd < 0 || write(fd, trigger, sizeof trigger) < 0)
 		return -1;
 	return take_fd(&fd);
 }
 
-static int psi_open(void)
+static int psi_open(const char *group)
 {
-	char path[4200];
-	int fd = group_file("memory.pressure", path, sizeof path) ? psi_open_at(path) : -1;
+	int fd = psi_ask(group_open(group, "memory.pressure", O_RDWR | O_NONBLOCK));
 
-	return fd < 0 ? psi_open_at("/proc/pressure/memory") : fd;
+	return fd < 0 ? psi_ask(open("/proc/pressure/memory", O_RDWR | O_NONBLOCK | O_CLOEXEC))
+		      : fd;
 }
 
 /* How often a limit of the group could not be kept, or one of its processes was killed for it. */
@@ -98,19 +109,19 @@ static void epoll_add(struct memory_pressure *pressure, int *fd)
 		close_fd(fd);
 }
 
-struct memory_pressure *memory_pressure_new(struct loop *loop, void (*fn)(void *arg), void *arg)
+struct memory_pressure *memory_pressure_new(
+	struct loop *loop, const char *group, void (*fn)(void *arg), void *arg)
 {
 	struct memory_pressure *pressure = calloc(1, sizeof *pressure);
-	char path[4200];
+	auto_(free_at_exit) char *own = group ? NULL : own_group();
 
 	if (!pressure)
 		return NULL;
+	group = group ? group : own;
 	*pressure = (struct memory_pressure){.fn = fn,
 		.arg = arg,
-		.psi = psi_open(),
-		.events = group_file("memory.events", path, sizeof path)
-				  ? open(path, O_RDONLY | O_CLOEXEC)
-				  : -1,
+		.psi = psi_open(group),
+		.events = group_open(group, "memory.events", O_RDONLY),
 		.epoll = epoll_create1(EPOLL_CLOEXEC)};
 	if (pressure->epoll >= 0) {
 		/* A file that was read once tells of changes only. */

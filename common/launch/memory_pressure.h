@@ -1,7 +1,7 @@
 /*
- * memory_pressure: tells when memory has become short: tasks wait for it (PSI, of our control group
- * where we may ask there, else of the machine), or the kernel has killed one in our control group.
- * Main thread. Private to common/launch.
+ * memory_pressure: tells when memory has become short: tasks wait for it (PSI, of a control group
+ * where we may ask there, else of the machine), or the kernel has killed one in that group or below
+ * it. Main thread. Private to common/launch.
  */
 #ifndef FLWR_LAUNCH_MEMORY_PRESSURE_H
 #define FLWR_LAUNCH_MEMORY_PRESSURE_H
@@ -10,9 +10,13 @@
 
 struct memory_pressure;
 
-/* fn is called from the loop each time, and may free it. NULL: this machine does not tell, or no
- * memory. */
-struct memory_pressure *memory_pressure_new(struct loop *loop, void (*fn)(void *arg), void *arg);
+/*
+ * group: the directory of the control group to watch; NULL: that of this process. fn is called from
+ * the loop each time, and may free what is returned. NULL: this machine does not tell, or no
+ * memory.
+ */
+struct memory_pressure *memory_pressure_new(
+	struct loop *loop, const char *group, void (*fn)(void *arg), void *arg);
 /* NULL is fine. */
 void memory_pressure_free(struct memory_pressure *pressure);
 

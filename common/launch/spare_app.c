@@ -216,7 +216,7 @@ static int spare_start(struct spare_apps *apps, struct reason *why)
 	spare->fd = take_fd(&app.fd);
 	apps->agent->spares++;
 	apps->next = spare;
-	apps->pressure = memory_pressure_new(apps->agent->loop, memory_short, apps);
+	apps->pressure = agent_watch_memory(apps->agent, memory_short, apps);
 	return 0;
 }
 

@@ -411,7 +411,7 @@ static int zygote_open(struct zygote *zygote, struct reason *why)
 	r = zygote->watch ? zygote_launch(zygote, theirs, why) : -ENOMEM;
 	if (r)
 		return r;
-	zygote->pressure = memory_pressure_new(zygote->agent->loop, memory_short, zygote);
+	zygote->pressure = agent_watch_memory(zygote->agent, memory_short, zygote);
 	return 0;
 }
 

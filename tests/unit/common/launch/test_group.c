@@ -203,6 +203,49 @@ static void what_cannot_be_divided_stays_as_it_was(void **state)
 	dir_remove(top);
 }
 
+/* ---- limits ---- */
+
+static const char *own; /* the directory of this program's group; NULL: what the machine says */
+
+int __real_group_find_own(char **dir_out, struct reason *why);
+int __wrap_group_find_own(char **dir_out, struct reason *why);
+
+int __wrap_group_find_own(char **dir_out, struct reason *why)
+{
+	if (!own)
+		return __real_group_find_own(dir_out, why);
+	*dir_out = strdup(own);
+	return 0;
+}
+
+/* The program is in its leaf then, and the apps are beside that. */
+static void limits_name_the_group_that_holds_all(void **state)
+{
+	const struct launch_options options = {.worker_memory_bytes = 1 << 30};
+	char top[] = "/tmp/group-XXXXXX", dir[256], leaf[256];
+	struct rig *rig = *state;
+	struct limits *limits = NULL;
+	struct reason why = {.text = ""};
+
+	assert_non_null(mkdtemp(top));
+	make_group(dir, top, NULL);
+	make_group(leaf, top, "flwr-node");
+	put(dir, "cgroup.controllers", "memory\n");
+	own = top;
+	assert_int_equal(limits_new(&options, &limits, &why), 0);
+	assert_string_equal(limits_groups_dir(limits), top);
+	limits_tell(limits, 0, rig->log);
+	assert_int_equal(rig_log_count(rig, "1073741824 bytes of memory by control group;"), 1);
+	limits_free(limits);
+	/* No controllers, no groups. */
+	put(dir, "cgroup.controllers", "");
+	assert_int_equal(limits_new(&options, &limits, &why), 0);
+	own = NULL;
+	assert_null(limits_groups_dir(limits));
+	limits_free(limits);
+	dir_remove(top);
+}
+
 static void without_groups_an_app_has_limits_of_its_own(void **state)
 {
 	struct rig *rig = *state;
@@ -244,6 +287,7 @@ int main(void)
 		TEST(an_app_gets_its_limits),
 		TEST(controllers_that_are_missing_are_done_without),
 		TEST(what_cannot_be_divided_stays_as_it_was),
+		TEST(limits_name_the_group_that_holds_all),
 		TEST(without_groups_an_app_has_limits_of_its_own),
 	};
 

@@ -70,6 +70,7 @@ int __real_app_limits_init(
 	struct limits *limits, uid_t uid, struct app_limits *out, struct reason *why);
 int __wrap_app_limits_init(
 	struct limits *limits, uid_t uid, struct app_limits *out, struct reason *why);
+const char *__wrap_limits_groups_dir(const struct limits *limits);
 const char *__wrap_group_procs(const struct group *group);
 int __wrap_group_add(const struct group *group, pid_t pid);
 uint64_t __wrap_group_memory_kills(const struct group *group);
@@ -79,13 +80,20 @@ void __wrap_group_free(struct group *group);
 int __wrap_app_limits_init(
 	struct limits *limits, uid_t uid, struct app_limits *out, struct reason *why)
 {
-	int r = __real_app_limits_init(limits, uid, out, why);
+	int r = __real_app_limits_init(members[0] ? NULL : limits, uid, out, why);
 
 	if (members[0]) {
 		made++;
 		out->group = (struct group *)members;
 	}
 	return r;
+}
+
+/* Of limits that are not there, as groups are not. */
+const char *__wrap_limits_groups_dir(const struct limits *limits)
+{
+	assert_ptr_equal(limits, members);
+	return "/delegated";
 }
 
 const char *__wrap_group_procs(const struct group *group)
@@ -420,7 +428,7 @@ static void it_goes_when_packages_have_changed(void **state)
  * too; what the zygote of all apps forks was none. */
 static void its_forks_go_into_the_group_of_their_message(void **state)
 {
-	const struct app_bounds bounds = {.mask = 022};
+	const struct app_bounds bounds = {.mask = 022, .limits = (struct limits *)members};
 	struct rig *rig = *state;
 	struct keeper keeper;
 	int child;
@@ -440,6 +448,9 @@ static void its_forks_go_into_the_group_of_their_message(void **state)
 	assert_int_equal(n_added, 4);
 	assert_int_equal(added[2], child);
 	assert_int_not_equal(added[3], child);
+	/* Both zygotes go when memory is short for apps, whose groups are beside this process's. */
+	assert_int_equal(watched, 2);
+	assert_string_equal(short_group, "/delegated");
 	keeper_free(&keeper);
 	assert_int_equal(freed, made);
 	unlink(members);

@@ -32,18 +32,20 @@ static const char bridge[] =
 
 /* ---- memory ---- */
 
+const char *short_group;
 void (*short_fn)(void *arg);
 void *short_arg;
 unsigned watched;
 
 struct memory_pressure *__wrap_memory_pressure_new(
-	struct loop *loop, void (*fn)(void *arg), void *arg);
+	struct loop *loop, const char *group, void (*fn)(void *arg), void *arg);
 void __wrap_memory_pressure_free(struct memory_pressure *pressure);
 
 struct memory_pressure *__wrap_memory_pressure_new(
-	struct loop *loop, void (*fn)(void *arg), void *arg)
+	struct loop *loop, const char *group, void (*fn)(void *arg), void *arg)
 {
 	assert_non_null(loop);
+	short_group = group;
 	short_fn = fn;
 	short_arg = arg;
 	watched++;

@@ -12,6 +12,7 @@
 #define IDLE_MS 600000
 
 /* The arguments of the last memory_pressure_new(); how many there are. */
+extern const char *short_group;
 extern void (*short_fn)(void *arg);
 extern void *short_arg;
 extern unsigned watched;
