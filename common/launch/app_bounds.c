@@ -21,7 +21,7 @@ int app_bounds_init(struct app_bounds *bounds, uint64_t core_bytes,
 	bounds->max_workers = bounds->workers = (unsigned)options->max_workers;
 	r = limits_new(options, &bounds->limits, why);
 	if (r == 0 && options->gpu_slots)
-		r = leases_new(options->gpu_slots, &bounds->leases, why);
+		r = leases_new(options->gpu_slots, LEASES_DRIVER_DIR, &bounds->leases, why);
 	if (r < 0) {
 		app_bounds_done(bounds);
 		return r;

@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #define VARIABLE       "CUDA_VISIBLE_DEVICES"
-#define DRIVER_DIR     "/proc/driver/nvidia/gpus"
 #define ASK_MS         10000 /* for nvidia-smi, which starts the driver first */
 #define LEASES_MAX     1024
 #define TEXT_MAX       4096
@@ -72,9 +71,9 @@ static int leases_read(struct leases *leases, const char *text, struct reason *w
 
 /* ---- auto ---- */
 
-static unsigned count_in_driver(void)
+static unsigned count_in_driver(const char *driver_dir)
 {
-	auto_(closedir_at_exit) DIR *gpus = opendir(DRIVER_DIR);
+	auto_(closedir_at_exit) DIR *gpus = opendir(driver_dir);
 	struct dirent *entry;
 	unsigned n = 0;
 
@@ -144,7 +143,7 @@ static unsigned count_by_asking(void)
 	return WIFEXITED(status) && WEXITSTATUS(status) ? 0 : n;
 }
 
-static int leases_find(struct leases *leases, struct reason *why)
+static int leases_find(struct leases *leases, const char *driver_dir, struct reason *why)
 {
 	const char *own = getenv(VARIABLE);
 	unsigned n;
@@ -152,13 +151,13 @@ static int leases_find(struct leases *leases, struct reason *why)
 
 	if (own && *own)
 		return leases_read(leases, own, why);
-	n = count_in_driver();
+	n = count_in_driver(driver_dir);
 	if (n == 0)
 		n = count_by_asking();
 	if (n == 0)
 		return reason_code(why, -ENODEV,
-			"--gpu-slots auto: there is no GPU of NVIDIA's here (neither " DRIVER_DIR
-			" nor nvidia-smi has one): name the slots, or leave it out");
+			"--gpu-slots auto: there is no GPU of NVIDIA's here (neither %s nor nvidia-smi has one): name the slots, or leave it out",
+			driver_dir);
 	for (unsigned i = 0; r == 0 && i < n && i < LEASES_MAX; i++) {
 		char value[16];
 
@@ -175,7 +174,7 @@ static void leases_free_at_exit(struct leases **leases)
 	leases_free(*leases);
 }
 
-int leases_new(const char *text, struct leases **out, struct reason *why)
+int leases_new(const char *text, const char *driver_dir, struct leases **out, struct reason *why)
 {
 	auto_(leases_free_at_exit) struct leases *leases = calloc(1, sizeof *leases);
 	int r;
@@ -186,7 +185,8 @@ int leases_new(const char *text, struct leases **out, struct reason *why)
 	}
 	if (!leases || !leases->settings || !leases->taken)
 		return reason_code(why, -ENOMEM, "no memory");
-	r = strcmp(text, "auto") == 0 ? leases_find(leases, why) : leases_read(leases, text, why);
+	r = strcmp(text, "auto") == 0 ? leases_find(leases, driver_dir, why)
+				      : leases_read(leases, text, why);
 	if (r == -ENOMEM)
 		reason_set(why, "no memory");
 	if (r == 0)

@@ -12,16 +12,17 @@
 
 struct leases;
 
-#define LEASE_NONE (-1)
+#define LEASE_NONE        (-1)
+#define LEASES_DRIVER_DIR "/proc/driver/nvidia/gpus"
 
 /*
  * text: the values, "0,1" or "GPU-8f2d,MIG-3a10"; a value that is named twice serves two workers at
  * a time. "auto": those in this program's own CUDA_VISIBLE_DEVICES, else one for each GPU that the
- * driver (/proc/driver/nvidia/gpus) or nvidia-smi knows of. 0; -EINVAL, -ENODEV (there are none) or
- * another -errno with a sentence that names the option. With auto it may wait some seconds for
- * nvidia-smi.
+ * driver (an entry each in driver_dir, LEASES_DRIVER_DIR) or nvidia-smi knows of. 0; -EINVAL,
+ * -ENODEV (there are none) or another -errno with a sentence that names the option. With auto it
+ * may wait some seconds for nvidia-smi.
  */
-int leases_new(const char *text, struct leases **out, struct reason *why);
+int leases_new(const char *text, const char *driver_dir, struct leases **out, struct reason *why);
 void leases_free(struct leases *leases);
 
 /* How many there are. */
