@@ -1,4 +1,4 @@
-#include "common/launch/agent.h"
+#include "common/launch/agent_internal.h"
 #include "rig.h"
 
 #include <signal.h>
@@ -285,6 +285,52 @@ static void a_stopped_app_is_not_called_cut_off(void **state)
 	assert_int_equal(rig_log_count(rig, "cut off"), 0);
 }
 
+/* ---- GPUs ---- */
+
+static const char app_leaves[] = "sleep 1000 &\necho member $! .\nprintf hello >&3\n";
+
+static struct rig *lessor;  /* the rig whose apps may leave nothing behind; NULL: none */
+static unsigned given_back; /* leases */
+
+void __real_lease_give_back(struct leases *leases, int lease);
+void __wrap_lease_give_back(struct leases *leases, int lease);
+
+/* Whoever takes it next finds nobody else on the GPU. */
+void __wrap_lease_give_back(struct leases *leases, int lease)
+{
+	if (lessor)
+		members_gone(lessor, ++given_back);
+	__real_lease_give_back(leases, lease);
+}
+
+/* The script's child stays in the app's group when the app has ended. */
+static void a_gpu_is_free_when_all_of_its_app_is_gone(void **state)
+{
+	struct app_bounds bounds = {.mask = 022};
+	struct rig *rig = *state;
+	struct agent *agent;
+	struct reason why = {.text = ""};
+	struct seen seen;
+	char path[64];
+
+	assert_int_equal(leases_new("7", LEASES_DRIVER_DIR, &bounds.leases, &why), 0);
+	script_new(path, app_leaves);
+	agent = agent_of(rig, LAUNCH_HELPER, "/bin/sh", path);
+	agent->bounds = &bounds;
+	lessor = rig;
+	given_back = 0;
+	for (unsigned i = 1; i <= 2; i++) {
+		start(agent, 4, &seen);
+		assert_int_equal(lease_take(bounds.leases), LEASE_NONE);
+		rig_until(rig, &seen.gone);
+		assert_int_equal(given_back, i);
+	}
+	lessor = NULL;
+	agent_free(agent);
+	leases_free(bounds.leases);
+	unlink(path);
+}
+
 static void an_agent_that_is_freed_ends_all_that_run(void **state)
 {
 	struct rig *rig = *state;
@@ -324,6 +370,7 @@ int main(void)
 		TEST(a_worker_can_be_stopped),
 		TEST(a_worker_can_stop_its_app),
 		TEST(a_stopped_app_is_not_called_cut_off),
+		TEST(a_gpu_is_free_when_all_of_its_app_is_gone),
 		TEST(an_agent_that_is_freed_ends_all_that_run),
 	};
 
