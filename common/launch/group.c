@@ -410,9 +410,12 @@ int group_add(const struct group *group, pid_t pid)
 	return file_write(group->dir, "cgroup.procs", text);
 }
 
-uint64_t group_memory_kills(const struct group *group)
+enum group_shortage group_shortage(const struct group *group)
 {
-	return event_count(group->dir, "memory.events", "oom_kill");
+	if (event_count(group->dir, "memory.events", "oom_kill") == 0)
+		return GROUP_NO_SHORTAGE;
+	/* Counted where the limit is, and above. */
+	return event_count(group->dir, "memory.events", "oom") > 0 ? GROUP_OVER_LIMIT : GROUP_SHORT;
 }
 
 uint64_t group_pid_refusals(const struct group *group)

@@ -58,8 +58,13 @@ int group_new(struct groups *groups, const char *name, const uint64_t values[GRO
 const char *group_procs(const struct group *group);
 /* Make a process a member, with what it starts from now on. 0 or -errno. */
 int group_add(const struct group *group, pid_t pid);
-/* How many members the kernel has killed because they needed more memory than the limit. */
-uint64_t group_memory_kills(const struct group *group);
+/* Has the kernel killed members for want of memory, and whose limit was met? */
+enum group_shortage {
+	GROUP_NO_SHORTAGE,
+	GROUP_OVER_LIMIT, /* the group's own */
+	GROUP_SHORT,      /* that of a group above it, or all that the machine has */
+};
+enum group_shortage group_shortage(const struct group *group);
 /* How many forks it has refused because of the limit. */
 uint64_t group_pid_refusals(const struct group *group);
 /* Kill what is left in it, and remove it; now, or when the next one is made. NULL is fine. */

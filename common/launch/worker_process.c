@@ -134,11 +134,15 @@ static struct process_end app_end(
 {
 	const struct group *group = worker->limits.group;
 	struct process_end all = *end;
+	enum group_shortage shortage;
 
 	if (!group)
 		return all;
-	all.over_memory_limit = end->kind == PROCESS_KILLED && end->value == SIGKILL &&
-				group_memory_kills(group) > 0;
+	if (end->kind == PROCESS_KILLED && end->value == SIGKILL) {
+		shortage = group_shortage(group);
+		all.over_memory_limit = shortage == GROUP_OVER_LIMIT;
+		all.out_of_memory |= shortage != GROUP_NO_SHORTAGE;
+	}
 	if (group_pid_refusals(group) > 0)
 		log_warn(worker->agent->log,
 			"%s: processes or threads that it wanted were refused: it may have %" PRId64

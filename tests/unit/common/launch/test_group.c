@@ -143,10 +143,12 @@ static void an_app_gets_its_limits(void **state)
 	assert_int_equal(group_add(group, 4711), 0);
 	holds(app, "cgroup.procs", "4711");
 	assert_non_null(strstr(group_procs(group), "/app-1/cgroup.procs"));
-	assert_int_equal(group_memory_kills(group), 0);
+	assert_int_equal(group_shortage(group), GROUP_NO_SHORTAGE);
+	put(app, "memory.events", "low 0\nhigh 0\nmax 12\noom 0\noom_kill 2\noom_group_kill 1\n");
+	assert_int_equal(group_shortage(group), GROUP_SHORT);
 	put(app, "memory.events", "low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 1\n");
 	put(app, "pids.events", "max 5\n");
-	assert_int_equal(group_memory_kills(group), 2);
+	assert_int_equal(group_shortage(group), GROUP_OVER_LIMIT);
 	assert_int_equal(group_pid_refusals(group), 5);
 	group_free(group);
 	groups_free(groups);

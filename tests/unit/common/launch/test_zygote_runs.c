@@ -73,7 +73,7 @@ int __wrap_app_limits_init(
 const char *__wrap_limits_groups_dir(const struct limits *limits);
 const char *__wrap_group_procs(const struct group *group);
 int __wrap_group_add(const struct group *group, pid_t pid);
-uint64_t __wrap_group_memory_kills(const struct group *group);
+enum group_shortage __wrap_group_shortage(const struct group *group);
 uint64_t __wrap_group_pid_refusals(const struct group *group);
 void __wrap_group_free(struct group *group);
 
@@ -110,10 +110,10 @@ int __wrap_group_add(const struct group *group, pid_t pid)
 	return 0;
 }
 
-uint64_t __wrap_group_memory_kills(const struct group *group)
+enum group_shortage __wrap_group_shortage(const struct group *group)
 {
 	assert_ptr_equal(group, members);
-	return 0;
+	return GROUP_NO_SHORTAGE;
 }
 
 uint64_t __wrap_group_pid_refusals(const struct group *group)
