@@ -7,7 +7,7 @@
 int library_load(
 	const char *file, const struct library_function *functions, size_t n, struct reason *why)
 {
-	void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+	void *library = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
 	void *address;
 
 	if (!library)
