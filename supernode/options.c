@@ -151,11 +151,9 @@ static void come_by_default(struct supernode_options *options, const char *addre
 /* The first option about who apps are, what they reach, or that they are native; NULL: none. */
 static const char *about_apps(const struct launch_options *launch)
 {
-	if (launch->app_user)
-		return "app-user";
 	if (native_apps_any(launch))
 		return launch->native_app.v[0] ? "native-app" : "allow-native";
-	return sandbox_options_any(launch);
+	return launch->app_user ? "app-user" : sandbox_options_any(launch);
 }
 
 /* The first option that limits apps; NULL: none is given. */
@@ -217,6 +215,8 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 				"--%s is for --isolation process: with subprocess the node starts its workers itself",
 				options->clientapp_wait_ms >= 0 ? "clientapp-wait"
 								: "worker-reconnect");
+		if (!options->worker_api_address && command_speaks_http(options->clientapp_command))
+			options->worker_api_address = "127.0.0.1:0";
 		return 0;
 	}
 	if (options->is_launcher) {
