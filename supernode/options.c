@@ -148,6 +148,14 @@ static void come_by_default(struct supernode_options *options, const char *addre
 		options->clientapp_wait_ms = 0;
 }
 
+/* The first option about who apps are, what they reach, or that they are native; NULL: none. */
+static const char *about_apps(const struct launch_options *launch)
+{
+	if (native_apps_any(launch))
+		return launch->native_app.v[0] ? "native-app" : "allow-native";
+	return launch->app_user ? "app-user" : sandbox_options_any(launch);
+}
+
 /* The first option that limits apps; NULL: none is given. */
 static const char *limit_given(const struct launch_options *launch)
 {
@@ -163,17 +171,10 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 	if (options->clientapp_command && options->launch.python)
 		return reason_code(why, -EINVAL,
 			"--python has no effect with --clientapp-command, which starts another worker: leave one out");
-	if (options->clientapp_command && options->launch.app_user)
-		return reason_code(why, -EINVAL,
-			"--app-user has no effect with --clientapp-command, which starts another worker: leave one out");
-	if (options->clientapp_command && native_apps_any(&options->launch))
+	if (options->clientapp_command && about_apps(&options->launch))
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --clientapp-command, which starts another worker: leave one out",
-			options->launch.native_app.v[0] ? "native-app" : "allow-native");
-	if (options->clientapp_command && sandbox_options_any(&options->launch))
-		return reason_code(why, -EINVAL,
-			"--%s has no effect with --clientapp-command, which starts another worker: leave one out",
-			sandbox_options_any(&options->launch));
+			about_apps(&options->launch));
 	if (options->clientapp_command && options->launch.warm_idle_ms >= 0)
 		return reason_code(why, -EINVAL,
 			"--warm-idle has no effect with --clientapp-command, which starts another worker: leave one out");
@@ -214,6 +215,8 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 				"--%s is for --isolation process: with subprocess the node starts its workers itself",
 				options->clientapp_wait_ms >= 0 ? "clientapp-wait"
 								: "worker-reconnect");
+		if (!options->worker_api_address && command_speaks_http(options->clientapp_command))
+			options->worker_api_address = "127.0.0.1:0";
 		return 0;
 	}
 	if (options->is_launcher) {
@@ -234,18 +237,11 @@ static int check_isolation(struct supernode_options *options, struct reason *why
 			options->launch.python       ? "python"
 			: options->launch.app_output ? "app-output"
 						     : "stderr-in-replies");
-	if (options->launch.app_user || options->launch.app_env_hide.v[0])
+	if (about_apps(&options->launch) || options->launch.app_env_hide.v[0])
 		return reason_code(why, -EINVAL,
 			"--%s has no effect with --isolation process: give it to flwr-clientapp",
-			options->launch.app_user ? "app-user" : "app-env-hide");
-	if (sandbox_options_any(&options->launch))
-		return reason_code(why, -EINVAL,
-			"--%s has no effect with --isolation process: give it to flwr-clientapp",
-			sandbox_options_any(&options->launch));
-	if (native_apps_any(&options->launch))
-		return reason_code(why, -EINVAL,
-			"--%s has no effect with --isolation process: give it to flwr-clientapp",
-			options->launch.native_app.v[0] ? "native-app" : "allow-native");
+			about_apps(&options->launch) ? about_apps(&options->launch)
+						     : "app-env-hide");
 	come_by_default(options, "127.0.0.1:9094");
 	return 0;
 }

@@ -61,6 +61,11 @@ bool command_is_launcher(const char *template)
 	return any;
 }
 
+bool command_speaks_http(const char *template)
+{
+	return template && strstr(template, "--runtime-api-address");
+}
+
 /* Append the template with each placeholder as one byte. *any_out: there was one. */
 static int hide_places(const char *template, struct text *out, bool *any_out, struct reason *why)
 {

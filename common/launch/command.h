@@ -27,6 +27,10 @@ struct command_values {
  * has to ask for messages itself? */
 bool command_is_launcher(const char *template);
 
+/* Does its program speak HTTP, which Flower's workers do not over a unix socket? It has the option
+ * that these have from 1.36 on. NULL: no. */
+bool command_speaks_http(const char *template);
+
 /*
  * The words of template, with quotes, backslashes, ~ and $NAME as in a shell (but neither commands
  * nor arithmetic in it), and {address}, {token}, {token_file} and {parent_pid} replaced; without

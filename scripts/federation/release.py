@@ -75,6 +75,12 @@ class Release:
         plugin = ["--plugin-type", "clientapp"] if self.minor < 38 else []
         return ["flower-superexec", "--insecure", where, address, *plugin]
 
+    def worker(self, address, *token):
+        """The command line of its worker for one message; token: the option that has it."""
+        where = "--runtime-api-address" if self.minor >= 36 else "--clientappio-api-address"
+        once = ["--run-once"] if self.minor == 20 else []
+        return ["flwr-clientapp", "--insecure", where, address, *token, *once]
+
     def superlink_options(self):
         """What a SuperLink needs to work without a package index."""
         return {"--disable-runtime-dependency-installation": True} if self.minor >= 32 else {}

@@ -131,6 +131,27 @@ static bool is_lost(const struct call *call, enum outcome outcome)
 	       (outcome == OUTCOME_UNIMPLEMENTED && !call->kind->odd_tries);
 }
 
+/*
+ * Was the try's signature too old when the SuperLink looked at it? One that stood still for a while
+ * does that to all that has come meanwhile, and it says nothing about the node. Once: a second such
+ * outcome in a row counts.
+ */
+static bool is_doubtful(struct call *call, const struct transport_result *result)
+{
+	int64_t took_ms = clock_now_ms() - call->tries.started_ms;
+
+	if (call->doubted || call->kind->once || call->last || !link_bad_time(result) ||
+		took_ms <= call->link->reuse_ms) {
+		call->doubted = false;
+		return false;
+	}
+	log_info(call->link->options.log,
+		"SuperLink %s: %s was refused after %.1f s, in which its signature grew too old: it is tried again",
+		call->link->address, call->kind->method, (double)took_ms / 1000.0);
+	call->doubted = true;
+	return true;
+}
+
 static void digest_run(struct job *job)
 {
 	struct call *call = container_of(job, struct call, job);
@@ -192,7 +213,9 @@ static bool call_ended(struct call *call, struct transport_result *result)
 		answer = kind->read(call, result);
 	if (answer == CALL_UNREADABLE)
 		call_unreadable(result, -EBADMSG);
-	if (answer == CALL_NODE_UNKNOWN || is_lost(call, result->outcome)) {
+	if (is_doubtful(call, result)) {
+		timer_set(call->timer, 0);
+	} else if (answer == CALL_NODE_UNKNOWN || is_lost(call, result->outcome)) {
 		outage_end(link, true);
 		link->options.news(link->options.arg, LINK_LOST,
 			&(struct link_cause){kind->method, result, &call->tries.retry});
@@ -335,6 +358,7 @@ static void call_enter(struct call *call, const struct call_kind *kind)
 {
 	call->kind = kind;
 	call->odd = 0;
+	call->doubted = false;
 	call->started = true;
 	call->cancelled = false;
 	call->last = false;

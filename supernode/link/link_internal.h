@@ -41,6 +41,9 @@ void link_look_again(struct link *link);
 /* A call of the retired transport has ended. */
 void link_retired_home(struct link *link);
 
+/* Did the SuperLink refuse a call for the age of its signature? From 1.40 on it does not say so. */
+bool link_bad_time(const struct transport_result *result);
+
 /* End the try that is out as if the peer had: it is repeated. */
 void call_break(struct call *call);
 /* done() comes with CANCELLED, from the loop. */

@@ -21,6 +21,11 @@ void link_cause(const struct transport_result *result, char text[LINK_CAUSE_BYTE
 	snprintf(text, LINK_CAUSE_BYTES, "%s %s", outcome_name(result->outcome), quoted);
 }
 
+bool link_bad_time(const struct transport_result *result)
+{
+	return result->outcome == OUTCOME_UNAUTHENTICATED && strcmp(result->details, BAD_TIME) == 0;
+}
+
 void link_clock_hint(
 	const struct link *link, const struct transport_result *result, char text[LINK_CLOCK_BYTES])
 {
@@ -29,7 +34,7 @@ void link_clock_hint(
 	text[0] = '\0';
 	if (result->outcome != OUTCOME_UNAUTHENTICATED)
 		return;
-	if (strcmp(result->details, BAD_TIME) == 0)
+	if (link_bad_time(result))
 		snprintf(text, LINK_CLOCK_BYTES,
 			"; this machine's clock and the SuperLink's differ: set them right");
 	if (result->date_s <= 0 || (ahead_s > -CLOCK_BEHIND_MAX_S && ahead_s < CLOCK_AHEAD_MAX_S))

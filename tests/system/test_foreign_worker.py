@@ -1,17 +1,27 @@
 """--clientapp-command: another worker program, with what ours get: Flower's own flwr-clientapp."""
 
 import os
+import re
+import shlex
 import signal
 from pathlib import Path
 
 import pytest
 from judge import at_work, serves
+from test_releases import check, run, use
 
+from federation import release
 from federation.processes import wait_until
 
 pytestmark = [pytest.mark.ours, pytest.mark.shared]
 
 FAILED = r"message failed: "
+
+ALL = os.environ.get("FLWR_TEST_ALL_RELEASES") == "1"
+# Of each dialect of the worker API its first and its last release (docs/protocol.md), at a SuperLink
+# of the same release; test_newest_isolation.py has those from 1.34 on.
+MINORS = (18, 20, 21, 25, 26, 29, 30, 33) if ALL else ()
+VERSIONS = [each for each in release.known() if int(each.split(".")[1]) in MINORS]
 
 
 @pytest.fixture
@@ -120,3 +130,50 @@ def test_never_begins(federation, tmp_path):
     reply = judge.ask(node_id, "count")
     assert reply["code"] == 8 and "127" in reply["reason"]
     assert node.find(r"cannot execute")
+
+
+# ---- workers of other releases ----
+
+
+def command_of(workers, *token):
+    """The template for a worker of that release: a process for each message."""
+    program, *arguments = workers.worker("{address}", *(token or ("--token", "{token}")))
+    return " ".join([shlex.quote(str(workers.bin / program)), *arguments])
+
+
+def check_worker(federation, node, node_id, judge, folder):
+    """State and a worker's death, with --all-releases also an error and contents, are what they are
+    with our worker; each message has a process of its own."""
+    assert serves(judge, node_id) == 1
+    message, pids = at_work(judge, node_id, folder / "at-work")
+    os.kill(pids[0], signal.SIGKILL)
+    reply = judge.reply(message)
+    assert reply["code"] == 8 and "SIGKILL" in reply["reason"], reply
+    federation.wait_gone(pids)
+    assert serves(judge, node_id) == 2
+    if ALL:
+        reply = judge.ask(node_id, "raise")
+        assert reply["code"] == 2 and "division by zero" in reply["reason"], reply
+        message = judge.send(node_id, "echo", arrays={"a": {"x": 7 << 20}, "b": {}})
+        reply = judge.reply(message)
+        assert reply["code"] == 0 and reply["digest"] == judge.digests[message], reply
+    started = re.findall(r"worker started: message=(\d+) pid=\d+$", node.text(), re.MULTILINE)
+    assert started == [str(number) for number in range(1, 6 if ALL else 4)]
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("version", VERSIONS)
+def test_other_releases(federation, tmp_path, version, record_property):
+    use(federation, version, record_property)
+    federation.expect(FAILED)
+    federation.start_superlink()
+    options = {"--clientapp-command": command_of(federation.release)}
+    if federation.release.minor <= 20:  # the judge's app has no names for what these call theirs
+        for partition in (0, 1):
+            federation.start_node(f"partition-id={partition} num-partitions=2", options)
+        check(federation, run(federation, tmp_path / "result"))
+        return
+    node = federation.start_node(options=options)
+    judge = federation.judge()
+    (node_id,) = judge.nodes(1)
+    check_worker(federation, node, node_id, judge, tmp_path)

@@ -10,6 +10,7 @@ import pytest
 from judge import at_work, serves, wait_known
 from newest import newest_federation
 from test_failures import FAILED
+from test_foreign_worker import check_worker, command_of
 
 from federation.processes import alive, free_ports, wait_until
 from federation.release import find, known
@@ -321,7 +322,6 @@ def test_flowers_worker_killed(flowers, tmp_path):
     superexec.kill()
 
 
-@pytest.mark.parametrize("flowers_release", FLOWERS[:1], indirect=True)
 def test_our_worker_of_flowers_launcher(lab, flowers_release, secret, tmp_path):
     """It serves messages, and answers and ends with all it has started when the launcher dies."""
     lab.federation.expect(FAILED, r"message \w+ failed: ")
@@ -334,3 +334,31 @@ def test_our_worker_of_flowers_launcher(lab, flowers_release, secret, tmp_path):
     assert reply["code"] == 8 and reply["reason"] == "the worker was stopped", reply
     lab.federation.wait_gone(pids)
     assert flowers.guarded.node.stop() == 0
+
+
+# ---- Flower's workers that our node starts ----
+
+
+def start_for(lab, release, *token):
+    """A node that starts that release's worker for each message, and its id."""
+    options = {"--clientapp-command": command_of(release, *token)}
+    if release.minor == 35:  # HTTP already, by the option that gRPC's had
+        options["--clientappio-api-address"] = "127.0.0.1:0"
+    node = lab.federation.start_node(options=options)
+    return node, lab.federation.wait_registered(node)
+
+
+@pytest.mark.parametrize("flowers_release", FLOWERS if ALL else FLOWERS[-1:], indirect=True)
+def test_flowers_worker_of_our_node(lab, flowers_release, tmp_path):
+    """A process for each message, which has its token in its command line."""
+    node, node_id = start_for(lab, flowers_release)
+    check_worker(lab.federation, node, node_id, lab.judge, tmp_path)
+    assert node.stop() == 0
+
+
+@pytest.mark.parametrize("flowers_release", FLOWERS if ALL else [], indirect=True)
+def test_flowers_worker_with_a_token_file(lab, flowers_release):
+    token = ("--token-file", "{token_file}", "--parent-pid", "{parent_pid}")
+    node, node_id = start_for(lab, flowers_release, *token)
+    assert serves(lab.judge, node_id) == 1
+    assert node.stop() == 0

@@ -14,6 +14,8 @@ from federation.processes import free_ports, wait_until
 from judge import serves
 from newest import NEWEST, federation_of
 
+from federation.release import known
+
 pytestmark = pytest.mark.ours
 
 FAILED = r"message failed: "
@@ -21,8 +23,10 @@ ENDED = r"the worker's connection has ended"
 WAITS = r"no worker has asked for a message .* flwr-clientapp --root-certificates FILE"
 GRPC_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+ALL = os.environ.get("FLWR_TEST_ALL_RELEASES") == "1"
 # Of Flower's releases with TLS of the worker API: over gRPC and over HTTP.
 RELEASES = ["1.34.0", NEWEST]
+ALL_RELEASES = [each for each in known() if int(each.split(".")[1]) >= 30]
 
 
 class Lab:
@@ -56,10 +60,10 @@ class Lab:
     def worker(self, programs="ours", program="flwr-clientapp", **more):
         options = {"--insecure": None, "--root-certificates": self.certificates.authority}
         if program == "flower-superexec":
-            newer = programs == "ours" or self.federation.release.minor >= 36
-            name = "--runtime-api-address" if newer else "--appio-api-address"
+            minor = 99 if programs == "ours" else self.federation.release.minor
+            name = "--runtime-api-address" if minor >= 36 else "--appio-api-address"
             options |= {"--clientappio-api-address": None, name: self.address}
-            options["--plugin-type"] = None if newer else "clientapp"
+            options["--plugin-type"] = "clientapp" if minor <= 37 else None
         options |= {f"--{name.replace('_', '-')}": value for name, value in more.items()}
         return self.federation.start_clientapp(self.address, options, programs, program)
 
@@ -116,7 +120,7 @@ def test_our_worker(lab, program):
         assert lab.serves() == before + 1
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", ALL_RELEASES if ALL else RELEASES)
 def test_flowers_worker(request, tmp_path, version):
     with federation_of(request, tmp_path, version) as federation:
         federation.expect(ENDED, WAITS)
@@ -126,20 +130,24 @@ def test_flowers_worker(request, tmp_path, version):
         message = lab.judge.send(lab.id, "echo", arrays={"a": {"x": 7 << 20}})
         assert lab.judge.reply(message)["code"] == 0
         launcher.stop()
-        if version == "1.34.0":  # the newest one whose options our node has by itself
+        if ALL or version == "1.34.0":
             is_started(lab)
 
 
 def is_started(lab):
-    """Flower's worker, by a template without placeholders, is told of TLS."""
-    options = {"--isolation": None, "--clientapp-command": lab.federation.bin / "flwr-clientapp"}
+    """Flower's worker, a process for each message, is told of TLS: to 1.35 by our node itself."""
+    command = str(lab.federation.bin / "flwr-clientapp")
+    if lab.federation.release.minor >= 36:
+        command += f" --root-certificates {lab.certificates.authority}"
+        command += " --runtime-api-address {address} --token {token}"
+    options = {"--isolation": None, "--clientapp-command": command}
     options["--clientappio-api-address"] = f"127.0.0.1:{free_ports(1)[0]}"
     lab.federation.start_node(options={**lab.options, **options})
     (added,) = set(lab.judge.nodes(2)) - {lab.id}
     assert serves(lab.judge, added) == 1
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", ALL_RELEASES if ALL else ["1.34.0", "1.39.0", NEWEST])
 def test_our_worker_at_flowers_node(request, tmp_path, version):
     with federation_of(request, tmp_path, version) as federation:
         lab = Lab(federation, "python")

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from federation.processes import tree_of
+from federation.processes import accepts, tree_of
 
 from .lab import TTL_S
 
@@ -148,6 +148,24 @@ def superlink_killed(lab, works):
     lab.start_superlink()
     lab.node.wait_log(r"reply (sent|dropped|lost)|message dropped|run is over", 90, start)
     lab.wait_registered(start)
+
+
+@fault()
+def superlink_paused(lab, works):
+    """Connections to it are made all the same, and nothing is answered: then all at once."""
+    lab.wait_received(works)
+    first, others = lab.choose(works)
+    assert first.pids
+    superlink = lab.federation.superlink.pid
+    os.kill(superlink, signal.SIGSTOP)
+    try:
+        assert accepts(lab.federation.fleet)
+        first.release()  # its reply is on its way meanwhile
+        for_a_moment(lab, lab.random.choice([1, 3, 30]))
+    finally:
+        os.kill(superlink, signal.SIGCONT)
+    lab.answers(first.id, 0)
+    lab.finish(others)
 
 
 @fault()

@@ -128,6 +128,10 @@ static void where_workers_connect(void **state)
 		{"--clientapp-command x{address} --clientappio-api-address unix:/run/x",
 			"unix:/run/x"},
 		{"--clientapp-command x{address}{token}", NULL},
+		/* Flower's of 1.36 and later speaks HTTP, which knows no unix sockets. */
+		{"--clientapp-command x--runtime-api-address{address}{token}", "127.0.0.1:0"},
+		{"--clientapp-command x--runtime-api-address{address}{token} --port 9",
+			"127.0.0.1:9"},
 		{"--clientapp-command x{address}{token} --clientapp-wait 5", ""},
 		{"--clientapp-command x{address} --isolation process", ""},
 		{"--host 10.0.0.7", "10.0.0.7:9094"},

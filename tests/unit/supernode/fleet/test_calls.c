@@ -60,6 +60,31 @@ static void every_outcome_of_every_call_is_retried_or_final(void **state)
 		}
 }
 
+/* A SuperLink that stood still looks at signatures that were young when they were made. */
+static void a_late_refusal_counts_the_second_time(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		for (int again = 0; again < 2; again++) {
+			char signed_at[CLOCK_ISO8601_BYTES];
+			struct rig *rig = online(NULL);
+
+			assert_int_equal(begin(rig, methods[i]), 0);
+			rig_pass(rig, 0);
+			strcpy(signed_at, rig_sent(rig, methods[i])->signed_at);
+			rig_pass(rig, AUTH_REUSE_ERA_A_MS + 1);
+			rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_UNAUTHENTICATED,
+				"Invalid timestamp", NULL);
+			rig_pass(rig, 0);
+			assert_int_equal(rig->lost, 0);
+			assert_string_not_equal(rig_sent(rig, methods[i])->signed_at, signed_at);
+			if (again)
+				rig_pass(rig, AUTH_REUSE_ERA_A_MS + 1);
+			rig_fail(rig, methods[i], OUTCOME_UNAUTHENTICATED);
+			assert_int_equal(rig->lost, 1);
+			rig_free(rig);
+		}
+}
+
 static void a_try_again_sends_the_same(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
@@ -367,6 +392,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_outcome_of_every_call_is_retried_or_final),
+		cmocka_unit_test(a_late_refusal_counts_the_second_time),
 		cmocka_unit_test(a_try_again_sends_the_same),
 		cmocka_unit_test(the_outcome_of_the_last_try_counts),
 		cmocka_unit_test(odd_outcomes_become_final),
