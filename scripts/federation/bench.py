@@ -1,15 +1,12 @@
 """Measures Python's SuperNode and ours in turn on the same work; prints a table."""
 
 import os
-import re
 import shlex
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -194,30 +191,10 @@ class Bench(Rounds):
         federation, node = self.start("python", None, **options)
         try:
             clientapp = federation.start_clientapp(address, {"--log-level": "info"}, "ours")
-            killed = self.kill("ours", federation, node, "app", None)
-            line = clientapp.wait_log(r"(?m)^(\S+) .* message \d+ is answered$")
-            answered = datetime.fromisoformat(line.group(1)).timestamp()
-            self.add("... our worker, to Python's SuperNode", "ours", (answered - killed) * 1e3)
+            answered, _ = self.kill_app_of(clientapp, federation, node)
+            self.add("... our worker, to Python's SuperNode", "ours", answered)
         finally:
             federation.end()
-
-    def kill(self, programs, federation, node, victim, figure="{} killed to error reply"):
-        """SIGKILL for the process of this role while the app is at work, until the error reply; when."""
-        file = federation.folder / f"{victim}.pid"
-        file.unlink(missing_ok=True)
-        message = self.standin.send(sit=str(file))
-        wait_until(file.exists, "the app is at work", 60)
-        pid = int(file.read_text(encoding="utf-8"))
-        if victim == "worker" and programs == "ours":
-            pid = int(re.findall(r"worker started: .*pid=(\d+)", node.text())[-1])
-        killed = time.time()
-        os.kill(pid, signal.SIGKILL)
-        reply = self.standin.wait_reply(message.id, 60)
-        if not reply.message.HasField("error"):
-            raise RuntimeError(f"{programs}: a killed {victim} gave a result")
-        if figure:
-            self.add(figure.format(victim), programs, (reply.came - killed) * 1e3)
-        return killed
 
     def when_warm(self, programs, federation, node):
         """The app is forked by a Python that is there. Python's worker is killed together with its app,

@@ -45,6 +45,8 @@ The same run, with Flower's own launchers and workers (`flower-superexec` and `f
 (`tests/system/test_official_workers.py`; `scripts/test` runs 1.26 and 1.39, and Flower's workers of 1.15, 1.34 and 1.41 with single messages).
 At a SuperLink of 1.41.0 launchers and workers of each release from 1.34.0 to 1.42.0 were seen with state, errors, 7 MiB both ways, a launchers' secret, and
 a worker that is killed (`tests/system/test_newest_isolation.py`).
+Flower's `flwr-clientapp`, which our node starts for each message (`--clientapp-command` with `{token}`), was seen so at SuperLinks of 1.15.2 and 1.26.1, and
+with 1.34.0, 1.39.0 and 1.41.0 at one of 1.41.0; `scripts/test --all-releases` has one or more of each dialect (there and in `tests/system/test_foreign_worker.py`).
 
 | date | release of the SuperLink | Fleet API over | what | result |
 |---|---|---|---|---|
@@ -78,7 +80,7 @@ its release; a full run on two nodes.
 
 A worker that is killed after it has got its message: Flower's SuperNode hands a message out once and answers itself, with error 8, a minute after the last
 heartbeat (seen with 1.41.0; that of 1.26.1 tries to and fails, "Start time or end time for message ID ... is missing"). TLS was seen over gRPC (1.34.0) and
-HTTP (1.41.0).
+HTTP (1.39.0, 1.41.0), in both crosses.
 """
 
 

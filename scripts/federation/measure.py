@@ -5,16 +5,19 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 
 from .peers import PROGRAMS, Federation
-from .processes import command_of, tree_of
+from .processes import command_of, tree_of, wait_until
 
 ARRAYS = 16  # of a large message
 POLL_S = 0.01
@@ -279,6 +282,39 @@ class Rounds:
         reply = self.standin.wait_reply(message.id, 120)
         self.standin.check(programs, reply)
         return message, reply
+
+    def kill(self, programs, federation, node, victim, figure="{} killed to error reply"):
+        """SIGKILL for the process of this role while the app is at work, until the error reply; when
+        both were."""
+        file = federation.folder / f"{victim}.pid"
+        file.unlink(missing_ok=True)
+        message = self.standin.send(sit=str(file))
+        wait_until(file.exists, "the app is at work", 60)
+        pid = int(file.read_text(encoding="utf-8"))
+        if victim == "worker" and programs == "ours":
+            pid = int(re.findall(r"worker started: .*pid=(\d+)", node.text())[-1])
+        killed = time.time()
+        os.kill(pid, signal.SIGKILL)
+        reply = self.standin.wait_reply(message.id, 60)
+        if not reply.message.HasField("error"):
+            raise RuntimeError(f"{programs}: a killed {victim} gave a result")
+        if figure:
+            self.add(figure.format(victim), programs, (reply.came - killed) * 1e3)
+        return killed, reply.came
+
+    def kill_app_of(self, clientapp, federation, node):
+        """Of a worker of ours that runs by itself: ms until its node has the error reply, and until
+        the SuperLink has it."""
+        killed, came = self.kill("ours", federation, node, "app", None)
+
+        def answered():
+            """When it was: lines of messages before may come late."""
+            said = re.findall(r"(?m)^(\S+) .* message \d+ is answered$", clientapp.text())
+            times = [datetime.fromisoformat(each).timestamp() for each in said]
+            return next((each for each in times if each >= killed), None)
+
+        its = wait_until(answered, "the worker says that it has answered")
+        return (its - killed) * 1e3, (came - killed) * 1e3
 
     def only(self, goals):
         """The figures that were measured; goals: of those that have another one here."""

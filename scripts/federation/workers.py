@@ -25,6 +25,8 @@ GET = "/flwr.proto.ClientAppIo/GetToken"
 PAIR = [
     ("message at the node to user code", "ms"),
     ("whole round trip", "ms"),
+    ("app killed to error reply", "ms"),
+    ("... until the node has it, of our worker", "ms"),
 ]
 DOOR = [
     ("large message there and back", "MiB/s"),
@@ -76,11 +78,23 @@ class Pairs:
                 began, _ = self.standin.times(reply)
                 self.add("message at the node to user code", (node, worker), (began - pulled) * 1e3)
                 self.add("whole round trip", (node, worker), (reply.came - ready) * 1e3)
+            if (node, worker) != ("python", "python"):  # which says nothing for a minute, or at all
+                self.kill_once((node, worker), federation, started)
         except Exception:
             print(started.text()[-5000:], file=sys.stderr)
             raise
         finally:
             federation.end()
+
+    def kill_once(self, pair, federation, started):
+        """The app, which in Python's worker is the worker; its node notices the end of that itself."""
+        if pair[1] == "ours":
+            answered, came = self.kill_app_of(federation.clientapps[-1], federation, started)
+            self.add("... until the node has it, of our worker", pair, answered)
+        else:
+            killed, replied = self.kill("python", federation, started, "app", None)
+            came = (replied - killed) * 1e3
+        self.add("app killed to error reply", pair, came)
 
     def pairs(self, programs):
         for run in range(self.options.runs):

@@ -401,4 +401,5 @@ def test_tree(guard, end):
         assert end is both_killed or not left, left
     print(f"{end.__name__}: tree empty after {max(lasted):.3f} s at most")
     print(" ".join(f"{each:.3f}" for each in sorted(lasted)))
-    assert TRIES < 40 or max(lasted) <= 1.0
+    # Seen at a load of 14 on two cores: 0.3 s.
+    assert max(lasted) <= (5.0 if TRIES < 40 else 1.0)
