@@ -76,6 +76,7 @@ int sandbox_new(const struct sandbox_options *options, struct sandbox **out, str
 		return -ENOMEM;
 	sandbox->launch = options->launch;
 	sandbox->flwr_home = options->flwr_home;
+	sandbox->dev = "/dev";
 	sandbox->runs_lock = -1;
 	set_user(sandbox, options->user);
 	if (!given || strcmp(given, "off") != 0)
@@ -232,4 +233,6 @@ void sandbox_tell(const struct sandbox *sandbox, struct log *log)
 	if (!sandbox->mounts)
 		tell_without_mounts(sandbox, log);
 	tell_lacks(sandbox, log);
+	if (sandbox->kind == SANDBOX_STRICT)
+		sandbox_strict_tell(sandbox, log);
 }
