@@ -528,6 +528,22 @@ static void what_the_log_says(void **state)
 		}
 }
 
+/* The directory of apps, too, which the first app makes. */
+static void what_stays_in_reach(void **state)
+{
+	auto_(free_at_exit) char *said = NULL;
+	struct sandbox sandbox = sandbox_of(SANDBOX_NODE);
+	struct rig *rig = *state;
+
+	sandbox.mounts = sandbox.asked = false;
+	assert_true(asprintf(&said, "this stays within their reach: %s/apps;", kit_dir) > 0);
+	sandbox_tell(&sandbox, rig->log);
+	assert_int_equal(rig_log_count(rig, said), 1);
+	free(app_dir());
+	sandbox_tell(&sandbox, rig->log);
+	assert_int_equal(rig_log_count(rig, said), 2);
+}
+
 /* A socket's path has 107 bytes at most, 69 of them below the Flower home. */
 static void a_long_home(void **state)
 {
@@ -575,6 +591,7 @@ int main(void)
 		TEST(what_this_kernel_cannot),
 		TEST(what_there_is_here),
 		TEST(what_the_log_says),
+		TEST(what_stays_in_reach),
 		TEST(a_long_home),
 	};
 
