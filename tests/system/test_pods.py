@@ -223,7 +223,7 @@ def test_one_pod(pods):
     pods.add_other_app("superexec")
     result = pods.knock(1, gate)
     pods.wait_at_gate(gate, "superexec")
-    # By podman's rules of system calls there are mounts: then it does not see the names either.
+    # Where podman's rules of system calls allow mounts it does not see the names either.
     assert pods.reached("superexec", gate) - {"list"} == {"home", "temporary"}
     pods.kill("superexec")
     ((code, reason),) = pods.came_back(result)
