@@ -76,6 +76,7 @@ int sandbox_new(const struct sandbox_options *options, struct sandbox **out, str
 		return -ENOMEM;
 	sandbox->launch = options->launch;
 	sandbox->flwr_home = options->flwr_home;
+	sandbox->dev = "/dev";
 	sandbox->runs_lock = -1;
 	set_user(sandbox, options->user);
 	if (!given || strcmp(given, "off") != 0)
@@ -139,9 +140,22 @@ enum sandbox_kind sandbox_kind(const struct sandbox *sandbox)
 
 /* ---- the log ---- */
 
-static int add_path(struct text *list, const char *path)
+/* Add path, unless it is hidden. */
+static int list_path(const struct sandbox *sandbox, const char *path, struct text *list)
 {
-	return text_printf(list, "%s%s", list->data ? ", " : "", path);
+	return sandbox_hides(sandbox, path)
+		       ? 0
+		       : text_printf(list, "%s%s", list->data ? ", " : "", path);
+}
+
+/* Before the first app there is no directory for it. */
+static int list_apps_to_come(const struct sandbox *sandbox, struct text *list)
+{
+	auto_(free_at_exit) char *apps = path_join(sandbox->flwr_home, "apps");
+
+	if (!apps)
+		return -ENOMEM;
+	return access(apps, F_OK) == 0 ? 0 : list_path(sandbox, apps, list);
 }
 
 /* List what is not hidden because that would break apps. */
@@ -152,15 +166,17 @@ static int list_open(const struct sandbox *sandbox, struct text *list)
 	int r = sandbox_app_dirs(sandbox, dirs, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		if (r == 0 && !sandbox_hides(sandbox, dirs[i]))
-			r = add_path(list, dirs[i]);
+		if (r == 0)
+			r = list_path(sandbox, dirs[i], list);
 		free(dirs[i]);
 	}
+	if (r == 0)
+		r = list_apps_to_come(sandbox, list);
 	for (size_t i = 0; i < sandbox->n_hidden && r == 0; i++) {
 		auto_(free_at_exit) char *path = realpath(sandbox->hidden[i], NULL);
 
-		if (path && !sandbox_hides(sandbox, path))
-			r = add_path(list, path);
+		if (path)
+			r = list_path(sandbox, path, list);
 	}
 	return r;
 }
@@ -232,4 +248,6 @@ void sandbox_tell(const struct sandbox *sandbox, struct log *log)
 	if (!sandbox->mounts)
 		tell_without_mounts(sandbox, log);
 	tell_lacks(sandbox, log);
+	if (sandbox->kind == SANDBOX_STRICT)
+		sandbox_strict_tell(sandbox, log);
 }

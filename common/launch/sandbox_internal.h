@@ -41,7 +41,8 @@ struct sandbox {
 	struct sandbox_run seen[SANDBOX_RUNS_MAX];
 	size_t run_at;
 	/* strict */
-	char *runs; /* the directory of the runs' own directories; NULL: none is needed */
+	const char *dev; /* where device files are */
+	char *runs;      /* the directory of the runs' own directories; NULL: none is needed */
 	int runs_lock;
 	unsigned n_ended, n_swept; /* directories of runs that are over, and those removed */
 	const char *keep[OPTION_NAMES_MAX + 4]; /* lists of the environment; ends in NULL */
@@ -74,6 +75,8 @@ bool sandbox_is_open(const struct sandbox *sandbox, const char *dir);
 /* Look at the options of the strict cage; make the place of the runs' directories. */
 int sandbox_strict_new(struct sandbox *sandbox, struct reason *why);
 void sandbox_strict_done(struct sandbox *sandbox);
+/* Say in the log what apps meet in the strict cage of this machine. */
+void sandbox_strict_tell(const struct sandbox *sandbox, struct log *log);
 /* Hand the directories of a run that is over to sandbox_sweep(), which removes them. */
 void sandbox_strict_run_ended(struct sandbox *sandbox, uint64_t run_id);
 /* Add what an app is granted, and its directories and environment. */

@@ -19,14 +19,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define ABI_PORTS  4 /* Landlock knows of TCP's ports */
 #define RUNS_START "runs-"
 #define RUNS_BYTES 11 /* with six random letters */
 #define RUNS_TRIES 8
-#define SWEEP_MAX  200 /* files that are removed in one go, and levels of directories */
+/* multiprocessing makes sockets of such names in TMPDIR. */
+#define PYTHON_SOCKET "/pymp-xxxxxxxx/listener-xxxxxxxx"
+#define SWEEP_MAX     200 /* files that are removed in one go, and levels of directories */
 
 /* Not all of /etc: what an administrator keeps there is data. */
 static const char *const readable[] = {"/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin",
@@ -38,9 +42,9 @@ static const char *const readable[] = {"/usr", "/lib", "/lib32", "/lib64", "/lib
 	"/etc/protocols", "/etc/resolv.conf", "/etc/services", "/etc/ssl/certs",
 	"/etc/ssl/openssl.cnf", "/etc/timezone"};
 
-/* Patterns. */
-static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
-	"/dev/urandom", "/dev/nvidia*", "/dev/kfd", "/dev/dri"};
+/* Patterns, of what is in /dev. */
+static const char *const devices[] = {
+	"null", "zero", "full", "random", "urandom", "nvidia*", "kfd", "dri"};
 
 static const char *const kept[] = {
 	"PATH,LANG,LANGUAGE,LC_*,TZ,VIRTUAL_ENV,PYTHON*,LD_LIBRARY_PATH,SSL_CERT_FILE,SSL_CERT_DIR",
@@ -57,18 +61,33 @@ static int grant_real(struct text *rules, const char *word, const char *path)
 	return real ? sandbox_rule(rules, word, real) : 0;
 }
 
+/* With "write" come the ioctls of a device. */
+static int grant_devices(const struct sandbox *sandbox, struct text *rules)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(devices) && r == 0; i++) {
+		auto_(free_at_exit) char *pattern = path_join(sandbox->dev, devices[i]);
+		glob_t found = {0};
+
+		if (!pattern)
+			return -ENOMEM;
+		glob(pattern, 0, NULL, &found);
+		for (size_t k = 0; k < found.gl_pathc && r == 0; k++)
+			r = grant_real(rules, "write", found.gl_pathv[k]);
+		globfree(&found);
+	}
+	return r;
+}
+
 static int grant_system(const struct sandbox *sandbox, struct text *rules)
 {
-	glob_t found = {0};
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(readable) && r == 0; i++)
 		r = grant_real(rules, "read", readable[i]);
-	for (size_t i = 0; i < ARRAY_LEN(devices); i++)
-		glob(devices[i], i ? GLOB_APPEND : 0, NULL, &found);
-	for (size_t i = 0; i < found.gl_pathc && r == 0; i++)
-		r = grant_real(rules, "write", found.gl_pathv[i]);
-	globfree(&found);
+	if (r == 0)
+		r = grant_devices(sandbox, rules);
 	if (r || access("/dev/shm", F_OK) < 0)
 		return r;
 	return sandbox_rule(rules, sandbox->mounts ? "fresh" : "write", "/dev/shm");
@@ -405,6 +424,18 @@ int sandbox_strict_new(struct sandbox *sandbox, struct reason *why)
 	return r ? reason_code(why, r, "--sandbox strict: no directory for the runs below %s: %s",
 			   sandbox->flwr_home, strerror(-r))
 		 : 0;
+}
+
+void sandbox_strict_tell(const struct sandbox *sandbox, struct log *log)
+{
+	static const char below[] = "/18446744073709551615/tmp" PYTHON_SOCKET;
+	static const char runs[] = "/" RUNS_START "XXXXXX";
+	size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - sizeof below - strlen(runs);
+
+	if (sandbox->runs && strlen(sandbox->runs) > most + strlen(runs))
+		log_info(log,
+			"apps that use Python's multiprocessing may fail (\"AF_UNIX path too long\"): TMPDIR of a run lies below the Flower home, whose path has more than %zu bytes",
+			most);
 }
 
 void sandbox_strict_done(struct sandbox *sandbox)

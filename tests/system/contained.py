@@ -84,6 +84,17 @@ class Contained:
         self.number += 1
         return f"/tmp/gate-{self.number}"
 
+    def add_other_app(self, service):
+        """A folder beside those of the apps, with a file."""
+        other = "$FLWR_HOME/apps/other"
+        made = f"mkdir -p -m 755 {other} && echo secret > {other}/secret"
+        self.run("exec", self.container(service), "sh", "-c", made)
+
+    def reached(self, service, gate):
+        """What the app at the gate was able to do."""
+        said = self.run("exec", self.container(service), "cat", f"{gate}.reached")
+        return {name for name, what in json.loads(said).items() if what == "done"}
+
     def wait_at_gate(self, gate, *services):
         for service in services:
             reached = f"{gate}.reached"

@@ -297,18 +297,40 @@ def test_app_user(lab):
         works(seen)
 
 
-def test_without_mounts(lab):
-    """What is asked for holds all the same; the price is that nothing new can be made above it."""
+# Landlock does not judge connections to sockets in files, and all directories can be listed.
+WITHOUT_MOUNTS_ALSO = {"node: command line", "socket of the worker API", "another app: name"}
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_without_mounts(lab, apart):
+    """What is asked for holds all the same; the price is that nothing new can be made above it: in the home
+    of apps, too, unless that lies apart, as it does in docker/."""
     lab.federation.expect(r"apps cannot have mounts of their own here \(user namespaces are not allowed\)")
-    price = {"beside hidden things: make", "home: make", "/tmp"}
-    # Landlock does not judge connections to sockets in files.
-    also = {"node: command line", "socket of the worker API"}
-    env = {"TMPDIR": f"{lab.place.data}/write"}
-    node = lab.node("bare", {"--sandbox": "node"}, prefix=WITHOUT_MOUNTS, env=env)
+    price = {"beside hidden things: make", "/tmp"}
+    name, env = "bare", {"TMPDIR": f"{lab.place.data}/write"}
+    if apart:
+        name, env["HOME"] = "apart", env["TMPDIR"]
+    else:
+        price |= {"home: make"}
+    node = lab.node(name, {"--sandbox": "node"}, prefix=WITHOUT_MOUNTS, env=env)
     for seen, _ in lab.escapes(node):
-        allowed = (ALWAYS | NODE | also) - price - {"user namespace"}
+        allowed = (ALWAYS | NODE | WITHOUT_MOUNTS_ALSO) - price - {"user namespace"}
         assert holes(seen, allowed, ANY) == ([], [])
         works(seen)
+
+
+def test_without_mounts_by_default(lab):
+    """Without a word nothing is hidden that lies below what apps may write to; a warning names it."""
+    # The app has written to its own files, too.
+    lab.federation.expect(r"so this stays within their reach: ", r"flwr_preload\(\) of .* cannot be used ahead")
+    node = lab.node("open", prefix=WITHOUT_MOUNTS)
+    seen, _ = lab.escape(node)
+    done = {name for name, what in seen.items() if what == "done"}
+    assert {"key: read", "state: write", "own app: write", "another app: read", "another app: write"} <= done
+    assert not {"node: memory", "node: trace", "parent: trace", "another process: trace"} & done
+    works(seen)
+    said = node.process.wait_log(r"so this stays within their reach: (.*); --sandbox node hides it")
+    assert {str(node.home / "flwr/apps"), str(node.key)} <= set(said.group(1).split(", "))
 
 
 @pytest.fixture

@@ -119,6 +119,18 @@ def test_read_only(composed):
         assert composed.inspect(service, "{{.Config.User}}") == "49999:49999"
 
 
+def test_apps_apart(composed, gate):
+    """An app reaches no folder of another one, though it has no mounts here, and writes where it may. It sees their names."""
+    composed.add_other_app("superexec-1")
+    result = composed.knock(gate)
+    composed.wait_at_gate(gate, "superexec-1", "superexec-2")
+    assert "apps run in a cage: sandbox=node" in composed.logs("superexec-1")
+    assert composed.reached("superexec-1", gate) == {"home", "temporary", "list"}
+    composed.touch("superexec-1", gate)
+    composed.touch("superexec-2", gate)
+    assert composed.came_back(result) == [[0, ""], [0, ""]]
+
+
 def test_network_cut(composed, gate):
     """A reply that is ready meanwhile arrives when the network is back."""
     result = composed.knock(gate)

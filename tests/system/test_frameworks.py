@@ -1,10 +1,11 @@
-"""torch, scikit-learn, xgboost and multiprocessing in apps that are forked from a warm Python: with the results that an
-interpreter of their own gives. Needs the environments of scripts/setup --frameworks (scripts/test --frameworks)."""
+"""torch, scikit-learn, xgboost and multiprocessing in apps that are forked from a warm Python, in both cages: with the results
+that an interpreter of their own gives. Needs the environments of scripts/setup --frameworks (scripts/test --frameworks)."""
 
 import json
 import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ READY = r"zygote pid=\d+: ready"
 AHEAD = r"fork of the zygote: forked pid=\d+$"
 APPS = ["torch_net", "logistic", "trees", "processes"]
 COLD, WARM = 2, 3
-TEACHING = 2  # of the warm ones: after the first there is a zygote, after the second it learns
+# Of the warm ones: after the first there is a zygote, after the second it learns; in strict it learns nothing.
+TEACHING = {"node": 2, "strict": 1}
 BELOW = "resource_tracker|forkserver|spawn|loky"
 
 
@@ -82,17 +84,31 @@ def messages(number, node, judge, node_id, teaching=0):
     return found
 
 
+@pytest.fixture(params=TEACHING)
+def cage(request):
+    return request.param
+
+
+@pytest.fixture
+def home():
+    """A Flower home of a short path: in strict apps have sockets with paths below it, of 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="home-") as folder:
+        yield folder
+
+
 @pytest.mark.parametrize("module", APPS)
-def test_equal(lab, tmp_path, module):
+def test_equal(lab, tmp_path, home, cage, module):
     lab.start_superlink()
-    cold_node = lab.start_node(options={"--preload": "none"})
+    options = {"--sandbox": cage, "--flwr-dir": home}
+    cold_node = lab.start_node(options={**options, "--preload": "none"})
     judge = judge_of(lab, tmp_path, module)
     (node_id,) = judge.nodes(1)
     cold = messages(COLD, cold_node, judge, node_id)
     assert cold_node.stop() == 0
-    node = lab.start_node()
+    node = lab.start_node(options=options)
+    node.wait_log(rf"apps run in a cage: sandbox={cage}")
     (node_id,) = judge.nodes(1)
-    warm = messages(WARM, node, judge, node_id, TEACHING)
+    warm = messages(WARM, node, judge, node_id, TEACHING[cage])
     both = cold + warm
     assert [each["forked"] for each in both] == [False] * (COLD + 1) + [True] * (WARM - 1)
     for what in ("result", "variables", "modules", "children"):

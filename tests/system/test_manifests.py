@@ -165,6 +165,38 @@ def test_volumes(manifests):
         assert mounted == {volume["name"] for volume in pod["volumes"]}
 
 
+def check_cage(options, variables, mounts):
+    """What containers of the launcher need where apps have no mounts: the cage by its name, and apps installed apart
+    from what apps write to, which lies on a volume of its own."""
+    assert "--sandbox=node" in options
+    home = Path(variables["FLWR_HOME"])
+    (below,) = [Path(mount) for mount in mounts if Path(mount) in home.parents]
+    written = {Path(variables["HOME"]), Path(variables.get("TMPDIR", "/tmp"))}
+    assert all(str(each) in mounts for each in written)
+    assert not any(home.is_relative_to(each) or each.is_relative_to(below) for each in written)
+
+
+def test_cage(manifests):
+    launchers = [
+        each for pod in pods(manifests) for each in pod["containers"] if each["name"] == "superexec"
+    ]
+    assert launchers
+    for each in launchers:
+        variables = {pair["name"]: pair["value"] for pair in each["env"]}
+        check_cage(each["args"], variables, [mount["mountPath"] for mount in each["volumeMounts"]])
+
+
+@pytest.mark.parametrize("value, said", [("strict", ["--sandbox=strict"]), ('"off"', ["--sandbox=off"]), ('""', [])])
+def test_chart_cage(tmp_path, value, said):
+    """The value of the chart, and none."""
+    values = tmp_path / "values.yaml"
+    values.write_text(f"sandbox: {value}", encoding="utf-8")
+    text = run(tool("python"), "-B", RENDER, DOCKER / "helm", values)
+    objects = [each for each in yaml.safe_load_all(text) if each]
+    options = [option for pod in pods(objects) for each in pod["containers"] for option in each["args"]]
+    assert [option for option in options if "sandbox" in option] == said
+
+
 def test_network_policies(manifests):
     """Each pod has one, in both directions."""
     policies = [each["spec"] for each in manifests if each["kind"] == "NetworkPolicy"]
@@ -216,6 +248,10 @@ def test_compose():
     for name in ("supernode-1", "supernode-2", "superexec-1", "superexec-2"):
         run(program_of(name), *services[name]["command"], "--version")
         assert services[name]["read_only"] and services[name]["cap_drop"] == ["ALL"]
+    for name in ("superexec-1", "superexec-2"):
+        service = services[name]
+        mounts = [each.partition(":")[0] for each in service["tmpfs"]]
+        check_cage(service["command"], service["environment"], mounts)
 
 
 def test_unit(tmp_path):

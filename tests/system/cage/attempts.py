@@ -163,6 +163,11 @@ def list_directory(path):
         raise Refused("empty")
 
 
+def list_others(own):
+    if set(os.listdir(os.path.dirname(own))) <= {os.path.basename(own)}:
+        raise Refused("none")
+
+
 # ---- processes ----
 
 
@@ -353,6 +358,7 @@ def attempts(order):
         "zygote: signal": lambda: os.kill(zygote(), 0),
         "limits: change": lambda: write("/sys/fs/cgroup/cgroup.procs"),
         "socket of the worker API": lambda: connect(order["socket"], socket.AF_UNIX),
+        "another app: name": lambda: list_others(own),
         "another app: read": lambda: read(f"{sibling}/secret"),
         "another app: by the root of the zygote": lambda: read(
             f"/proc/{zygote()}/root{sibling}/secret"

@@ -84,6 +84,7 @@ static struct sandbox sandbox_of(enum sandbox_kind kind)
 		.asked = true,
 		.mounts = true,
 		.abi = 7,
+		.dev = "/dev",
 		.runs_lock = -1};
 }
 
@@ -527,6 +528,39 @@ static void what_the_log_says(void **state)
 		}
 }
 
+/* The directory of apps, too, which the first app makes. */
+static void what_stays_in_reach(void **state)
+{
+	auto_(free_at_exit) char *said = NULL;
+	struct sandbox sandbox = sandbox_of(SANDBOX_NODE);
+	struct rig *rig = *state;
+
+	sandbox.mounts = sandbox.asked = false;
+	assert_true(asprintf(&said, "this stays within their reach: %s/apps;", kit_dir) > 0);
+	sandbox_tell(&sandbox, rig->log);
+	assert_int_equal(rig_log_count(rig, said), 1);
+	free(app_dir());
+	sandbox_tell(&sandbox, rig->log);
+	assert_int_equal(rig_log_count(rig, said), 2);
+}
+
+/* A socket's path has 107 bytes at most, 69 of them below the Flower home. */
+static void a_long_home(void **state)
+{
+	static const char said[] = "whose path has more than 38 bytes";
+	char runs[38 + sizeof "/runs-XXXXXX" + 1];
+	struct sandbox sandbox = sandbox_of(SANDBOX_STRICT);
+	struct rig *rig = *state;
+
+	snprintf(runs, sizeof runs, "/%037d/runs-XXXXXX", 0);
+	sandbox.runs = runs;
+	sandbox_tell(&sandbox, rig->log);
+	assert_null(strstr(rig_log(rig), said));
+	snprintf(runs, sizeof runs, "/%038d/runs-XXXXXX", 0);
+	sandbox_tell(&sandbox, rig->log);
+	assert_non_null(strstr(rig_log(rig), said));
+}
+
 static int setup(void **state)
 {
 	return kit_dir_make(state) ? -1 : rig_setup(state);
@@ -557,6 +591,8 @@ int main(void)
 		TEST(what_this_kernel_cannot),
 		TEST(what_there_is_here),
 		TEST(what_the_log_says),
+		TEST(what_stays_in_reach),
+		TEST(a_long_home),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
