@@ -44,7 +44,7 @@ static const struct option_spec rows[] = {
 	ROW_CHOICE("isolation", AT(isolation), isolations, "MODE",
 		"subprocess (default): each message gets a flwr-clientapp of its own; process: nothing is started, a flwr-clientapp that somebody else runs asks for messages."),
 	ROW_PATH("clientappio-api-address", AT(worker_api_text), "ADDR",
-		"Where workers connect: HOST:PORT (port 0 takes a free one) or unix:PATH (default: a private unix socket; with --isolation process 127.0.0.1:9094)."),
+		"Where workers connect: HOST:PORT (port 0 takes a free one) or unix:PATH (default: a private unix socket; with --isolation process 127.0.0.1:9094; for a launcher or HTTP worker of --clientapp-command a free port of 127.0.0.1)."),
 	ROW_TEXT("socket-group", AT(socket_group), "GROUP",
 		"The group whose members may connect to unix:PATH (default: that of the process)."),
 	ROW_PATH("superexec-auth-secret-file", AT(launcher_secret), "FILE",

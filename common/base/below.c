@@ -162,14 +162,13 @@ static unsigned send_all(struct below *below, int signal)
 	return first;
 }
 
-/* On a busy machine a bomb's processes have nearly all of the processor's time. Who may do so
- * (CAP_SYS_NICE) goes before them. Returns whether this thread does now. */
+/* On a busy machine a bomb's processes have nearly all of the processor's time. Go before them,
+ * where this program has the right to (CAP_SYS_NICE). Returns whether this thread does now. */
 static bool go_first(void)
 {
 	const struct sched_param first = {.sched_priority = 1};
 
-	return sched_getscheduler(0) == SCHED_OTHER &&
-	       sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first) == 0;
+	return sched_getscheduler(0) == SCHED_OTHER && sched_setscheduler(0, SCHED_RR, &first) == 0;
 }
 
 static void go_as_before(void)

@@ -11,8 +11,8 @@ int library_load(
 	void *address;
 
 	if (!library)
-		return reason_code(
-			why, -ELIBACC, "a shared library cannot be loaded: %s", dlerror());
+		return reason_code(why, -ELIBACC,
+			"the shared library %s cannot be loaded: is its package installed?", file);
 	for (size_t i = 0; i < n; i++) {
 		address = dlsym(library, functions[i].name);
 		if (!address)

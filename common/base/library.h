@@ -1,10 +1,10 @@
 /*
  * library: a shared library that a process loads when it first needs it. libcurl and libarchive
- * bring forty others: a start that needs neither is 4 ms shorter without them. One thread at
- * a time for each library.
+ * bring forty others: a start that needs neither is 4 ms shorter without them. Each library
+ * is used by one thread at a time.
  *
- * What uses such a library lists its functions in a table, and calls them by that. In a static
- * program the table is full from the start.
+ * A folder that uses such a library lists its functions in a table, and calls them by that. In a
+ * static program the table is full from the start.
  */
 #ifndef FLWR_BASE_LIBRARY_H
 #define FLWR_BASE_LIBRARY_H
@@ -57,7 +57,7 @@ int library_load(
 	}
 #endif
 
-#define LIBRARY_SLOT(library, name)   __typeof__(library##_##name) *name;
+#define LIBRARY_SLOT(library, name)   __typeof__(library##_##name) *(name);
 #define LIBRARY_LINKED(library, name) .name = library##_##name,
 #define LIBRARY_FIND(library, name)   {#library "_" #name, &library##_lib.name},
 

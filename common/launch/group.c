@@ -414,7 +414,7 @@ enum group_shortage group_shortage(const struct group *group)
 {
 	if (event_count(group->dir, "memory.events", "oom_kill") == 0)
 		return GROUP_NO_SHORTAGE;
-	/* Counted where the limit is, and above. */
+	/* The kernel counts "oom" in the group whose limit was met, and in those above it. */
 	return event_count(group->dir, "memory.events", "oom") > 0 ? GROUP_OVER_LIMIT : GROUP_SHORT;
 }
 

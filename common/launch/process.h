@@ -38,7 +38,7 @@ struct process_end {
 	int value;
 	enum process_stop stop;
 	bool out_of_memory; /* killed by SIGKILL that was not ours, and the kernel's count of OOM
-			       kills had risen */
+			       kills had risen; the owner sets it, too: in the app's group */
 	bool over_memory_limit; /* set by the owner: it needed more than --worker-memory, and was
 				   killed for that */
 	bool never_ready; /* set by the owner: it ended (or was ended) before its first sign of life

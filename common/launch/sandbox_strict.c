@@ -42,7 +42,7 @@ static const char *const readable[] = {"/usr", "/lib", "/lib32", "/lib64", "/lib
 	"/etc/protocols", "/etc/resolv.conf", "/etc/services", "/etc/ssl/certs",
 	"/etc/ssl/openssl.cnf", "/etc/timezone"};
 
-/* Patterns, of what is in /dev. */
+/* Patterns of the files in /dev that apps get. */
 static const char *const devices[] = {
 	"null", "zero", "full", "random", "urandom", "nvidia*", "kfd", "dri"};
 
@@ -61,7 +61,7 @@ static int grant_real(struct text *rules, const char *word, const char *path)
 	return real ? sandbox_rule(rules, word, real) : 0;
 }
 
-/* With "write" come the ioctls of a device. */
+/* The right to write lets an app use the ioctls of a device, too. */
 static int grant_devices(const struct sandbox *sandbox, struct text *rules)
 {
 	int r = 0;

@@ -133,17 +133,13 @@ static struct process_end app_end(
 	const struct worker_process *worker, const struct process_end *end)
 {
 	const struct group *group = worker->limits.group;
+	bool killed = end->kind == PROCESS_KILLED && end->value == SIGKILL;
+	enum group_shortage shortage = group && killed ? group_shortage(group) : GROUP_NO_SHORTAGE;
 	struct process_end all = *end;
-	enum group_shortage shortage;
 
-	if (!group)
-		return all;
-	if (end->kind == PROCESS_KILLED && end->value == SIGKILL) {
-		shortage = group_shortage(group);
-		all.over_memory_limit = shortage == GROUP_OVER_LIMIT;
-		all.out_of_memory |= shortage != GROUP_NO_SHORTAGE;
-	}
-	if (group_pid_refusals(group) > 0)
+	all.over_memory_limit = shortage == GROUP_OVER_LIMIT;
+	all.out_of_memory |= shortage == GROUP_SHORT && !end->stop;
+	if (group && group_pid_refusals(group) > 0)
 		log_warn(worker->agent->log,
 			"%s: processes or threads that it wanted were refused: it may have %" PRId64
 			" (--worker-pids)",

@@ -303,8 +303,8 @@ class Rounds:
         return killed, reply.came
 
     def kill_app_of(self, clientapp, federation, node):
-        """Of a worker of ours that runs by itself: ms until its node has the error reply, and until
-        the SuperLink has it."""
+        """Kill the app of a worker of ours that runs by itself: ms until its node has the error reply, and
+        until the SuperLink has it."""
         killed, came = self.kill("ours", federation, node, "app", None)
 
         def answered():

@@ -132,9 +132,9 @@ static bool is_lost(const struct call *call, enum outcome outcome)
 }
 
 /*
- * Was the try's signature too old when the SuperLink looked at it? One that stood still for a while
- * does that to all that has come meanwhile, and it says nothing about the node. Once: a second such
- * outcome in a row counts.
+ * Was the try's signature too old when the SuperLink looked at it? A SuperLink that stood still
+ * refuses all calls that came meanwhile, which says nothing about the node. The call is tried once
+ * more; a second refusal in a row counts.
  */
 static bool is_doubtful(struct call *call, const struct transport_result *result)
 {

@@ -73,7 +73,7 @@ struct call {
 	struct transport_handle *handle; /* non-NULL while a try is out */
 	struct tries tries;
 	int odd;
-	bool doubted;       /* the last outcome was, see is_doubtful() */
+	bool doubted;       /* is_doubtful() was true of the last outcome */
 	struct job job;     /* digests body */
 	struct slices body; /* while digesting */
 	bool digesting;

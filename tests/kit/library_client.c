@@ -374,7 +374,7 @@ static int number_of(int argc, char **argv, const char *key)
 {
 	const char *value = value_of(argc, argv, key);
 
-	return value ? atoi(value) : 0;
+	return value ? (int)strtol(value, NULL, 10) : 0;
 }
 
 static void choose(struct flwr_options *options)

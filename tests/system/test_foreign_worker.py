@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.ours, pytest.mark.shared]
 FAILED = r"message failed: "
 
 ALL = os.environ.get("FLWR_TEST_ALL_RELEASES") == "1"
-# Of each dialect of the worker API its first and its last release (docs/protocol.md), at a SuperLink
+# The first and the last release of each dialect of the worker API (docs/protocol.md), at a SuperLink
 # of the same release; test_newest_isolation.py has those from 1.34 on.
 MINORS = (18, 20, 21, 25, 26, 29, 30, 33) if ALL else ()
 VERSIONS = [each for each in release.known() if int(each.split(".")[1]) in MINORS]

@@ -25,7 +25,7 @@ READY = r"zygote pid=\d+: ready"
 AHEAD = r"fork of the zygote: forked pid=\d+$"
 APPS = ["torch_net", "logistic", "trees", "processes"]
 COLD, WARM = 2, 3
-# Of the warm ones: after the first there is a zygote, after the second it learns; in strict it learns nothing.
+# Messages until a zygote has learnt: after the first there is one, after the second it learns; in strict it learns nothing.
 TEACHING = {"node": 2, "strict": 1}
 BELOW = "resource_tracker|forkserver|spawn|loky"
 

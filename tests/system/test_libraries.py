@@ -15,7 +15,7 @@ PROGRAMS = Path(binaries()).parent / "libexec/flwr-native"
 def broken(folder, soname):
     """An environment in which the library of that name is no library."""
     (folder / soname).write_text("no library\n", encoding="utf-8")
-    return {**os.environ, "LD_LIBRARY_PATH": str(folder)}
+    return {**os.environ, "LD_LIBRARY_PATH": str(folder), "FLWR_HOME": str(folder / "home")}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,8 @@ def test_start(program, absent):
         check=True,
     ).stdout
     assert "libc.so" in listing, listing
+    if os.environ.get("FLWR_SHARED_GRPC"):
+        absent = set(absent) - {"libgrpc", "libabsl"}
     assert not [name for name in absent if name in listing], listing
 
 
@@ -50,8 +52,7 @@ def test_superlink_cannot_be_asked(tmp_path):
         check=False,
     )
     assert node.returncode == 2
-    assert "a shared library cannot be loaded: " in node.stderr, node.stderr
-    assert "libcurl.so.4" in node.stderr, node.stderr
+    assert "the shared library libcurl.so.4 cannot be loaded" in node.stderr, node.stderr
 
 
 def test_fab_cannot_be_read(federation, tmp_path):
@@ -63,5 +64,5 @@ def test_fab_cannot_be_read(federation, tmp_path):
     (node_id,) = judge.nodes(1)
     reply = judge.ask(node_id, "count")
     assert reply["code"] == 7, reply
-    assert "a shared library cannot be loaded: " in reply["reason"], reply
+    assert "the shared library libarchive.so.13 cannot be loaded" in reply["reason"], reply
     assert node.find(r"FAB refused: .*libarchive\.so\.13")

@@ -130,6 +130,7 @@ static bool all_are_chosen(void *arg, pid_t child)
 /* All below are killed at once, in the first go; this process has its own priority again. */
 static int deep_below(struct tree *tree)
 {
+	const int policy = sched_getscheduler(0);
 	unsigned killed = 0;
 	siginfo_t info;
 
@@ -138,7 +139,7 @@ static int deep_below(struct tree *tree)
 	below_end(all_are_chosen, NULL);
 	while (waitid(P_ALL, 0, &info, WEXITED) == 0)
 		killed += info.si_code == CLD_KILLED && info.si_status == SIGKILL;
-	return killed == DEEP && sched_getscheduler(0) == SCHED_OTHER;
+	return killed == DEEP && sched_getscheduler(0) == policy;
 }
 
 static void all_below_are_killed_in_one_go(void **state)

@@ -234,7 +234,7 @@ int caller_hears(struct rig *rig, struct caller *caller, const char **body_out)
 	n = answer_bytes(caller);
 	assert_true(n);
 	assert_memory_equal(caller->text, "HTTP/1.1 ", 9);
-	status = atoi(caller->text + 9);
+	status = (int)strtol(caller->text + 9, NULL, 10);
 	snprintf(body, sizeof body, "%.*s", (int)n, strstr(caller->text, "\r\n\r\n") + 4);
 	body[n - (size_t)(strstr(caller->text, "\r\n\r\n") + 4 - caller->text)] = '\0';
 	caller->n -= n;

@@ -89,7 +89,7 @@ static void put_events(const struct group *group, int max, int oom, int oom_kill
 	put(group, "memory.events", text);
 }
 
-/* What is watched in the place of the file. */
+/* The connection that is watched in the file's place. */
 static int *connection_of(const struct group *group, const char *name)
 {
 	auto_(free_at_exit) char *path = path_join(group->dir, name);

@@ -18,7 +18,7 @@ static const struct {
 	{"zero", true}, {"full", true}, {"random", true}, {"urandom", true}, {"sda", false},
 	{"mem", false}, {"fuse", false}, {"kvm", false}, {"tty", false}, {"kfd.other", false}};
 
-/* With all that is in them: card0, renderD128, nvidia-cap1. */
+/* Apps get all that is in these: card0, renderD128, nvidia-cap1. */
 static const char *const directories[] = {"nvidia-caps", "dri"};
 
 static char *make_dir(const char *name)
@@ -29,7 +29,7 @@ static char *make_dir(const char *name)
 	return path;
 }
 
-/* What an app is granted where dev has the device files; malloc()ed. */
+/* The rules of an app's cage where dev has the device files; malloc()ed. */
 static char *rules_of(const char *dev)
 {
 	auto_(free_at_exit) char *apps = make_dir("apps");

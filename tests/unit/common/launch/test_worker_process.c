@@ -295,7 +295,7 @@ static unsigned given_back; /* leases */
 void __real_lease_give_back(struct leases *leases, int lease);
 void __wrap_lease_give_back(struct leases *leases, int lease);
 
-/* Whoever takes it next finds nobody else on the GPU. */
+/* The next owner of the lease finds nobody else on the GPU. */
 void __wrap_lease_give_back(struct leases *leases, int lease)
 {
 	if (lessor)

@@ -89,7 +89,7 @@ int __wrap_app_limits_init(
 	return r;
 }
 
-/* Of limits that are not there, as groups are not. */
+/* There are no limits here, as there are no groups. */
 const char *__wrap_limits_groups_dir(const struct limits *limits)
 {
 	assert_ptr_equal(limits, members);

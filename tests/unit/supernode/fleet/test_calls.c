@@ -70,7 +70,8 @@ static void a_late_refusal_counts_the_second_time(void **state)
 
 			assert_int_equal(begin(rig, methods[i]), 0);
 			rig_pass(rig, 0);
-			strcpy(signed_at, rig_sent(rig, methods[i])->signed_at);
+			snprintf(signed_at, sizeof signed_at, "%s",
+				rig_sent(rig, methods[i])->signed_at);
 			rig_pass(rig, AUTH_REUSE_ERA_A_MS + 1);
 			rig_answer(rig, rig_sent(rig, methods[i]), OUTCOME_UNAUTHENTICATED,
 				"Invalid timestamp", NULL);
