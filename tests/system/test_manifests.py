@@ -186,6 +186,18 @@ def test_cage(manifests):
         check_cage(each["args"], variables, [mount["mountPath"] for mount in each["volumeMounts"]])
 
 
+def secret_of(options):
+    (option,) = [each for each in options if each.startswith("--superexec-auth-secret-file=")]
+    return option
+
+
+def test_secret(manifests):
+    """Apps may reach the worker API, and sign nothing there: node and launcher have a secret."""
+    for pod in pods(manifests):
+        named = [secret_of(each["args"]) for each in pod["containers"]]
+        assert len(set(named)) == 1
+
+
 @pytest.mark.parametrize("value, said", [("strict", ["--sandbox=strict"]), ('"off"', ["--sandbox=off"]), ('""', [])])
 def test_chart_cage(tmp_path, value, said):
     """The value of the chart, and none."""
@@ -248,6 +260,10 @@ def test_compose():
     for name in ("supernode-1", "supernode-2", "superexec-1", "superexec-2"):
         run(program_of(name), *services[name]["command"], "--version")
         assert services[name]["read_only"] and services[name]["cap_drop"] == ["ALL"]
+    for number in (1, 2):
+        assert secret_of(services[f"supernode-{number}"]["command"]) == secret_of(
+            services[f"superexec-{number}"]["command"]
+        )
     for name in ("superexec-1", "superexec-2"):
         service = services[name]
         mounts = [each.partition(":")[0] for each in service["tmpfs"]]
