@@ -38,27 +38,6 @@ static const char installs[] = PRELOADS(
 			      "    import fractions\n"
 			      "    zygote.Zygote.ready = ready\n";
 
-/* ---- what the zygotes take ---- */
-
-static unsigned n_taken; /* messages */
-
-int __real_zygote_use(struct zygote *zygote, const struct app_process_spec *wanted,
-	const char *python, const struct app_start *start, struct sandbox_cage *cage,
-	struct reason *why);
-int __wrap_zygote_use(struct zygote *zygote, const struct app_process_spec *wanted,
-	const char *python, const struct app_start *start, struct sandbox_cage *cage,
-	struct reason *why);
-
-int __wrap_zygote_use(struct zygote *zygote, const struct app_process_spec *wanted,
-	const char *python, const struct app_start *start, struct sandbox_cage *cage,
-	struct reason *why)
-{
-	int r = __real_zygote_use(zygote, wanted, python, start, cage, why);
-
-	n_taken += r == 0;
-	return r;
-}
-
 /* ---- control groups ---- */
 
 static char members[64];     /* the file of each group's members; "": apps have no group */

@@ -179,6 +179,25 @@ void until_ready(struct rig *rig, unsigned n)
 		rig->loop, strstr(from_last(rig_log(rig), ready), "fork of the zygote: forked"));
 }
 
+unsigned n_taken;
+
+int __real_zygote_use(struct zygote *zygote, const struct app_process_spec *wanted,
+	const char *python, const struct app_start *start, struct sandbox_cage *cage,
+	struct reason *why);
+int __wrap_zygote_use(struct zygote *zygote, const struct app_process_spec *wanted,
+	const char *python, const struct app_start *start, struct sandbox_cage *cage,
+	struct reason *why);
+
+int __wrap_zygote_use(struct zygote *zygote, const struct app_process_spec *wanted,
+	const char *python, const struct app_start *start, struct sandbox_cage *cage,
+	struct reason *why)
+{
+	int r = __real_zygote_use(zygote, wanted, python, start, cage, why);
+
+	n_taken += r == 0;
+	return r;
+}
+
 void warm_up(struct rig *rig, struct keeper *keeper, const char *load)
 {
 	keeper_init(keeper, rig, load);

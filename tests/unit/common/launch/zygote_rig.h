@@ -16,6 +16,8 @@ extern const char *short_group;
 extern void (*short_fn)(void *arg);
 extern void *short_arg;
 extern unsigned watched;
+extern unsigned
+	n_taken; /* messages that a zygote has taken: its fork has to answer within a time */
 
 struct keeper {
 	char script[64];
