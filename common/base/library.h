@@ -12,6 +12,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/reason.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct library_function {
@@ -20,8 +21,8 @@ struct library_function {
 };
 
 /*
- * Load file, "libcurl.so.4", and find the functions in it. The library stays loaded. 0, also when
- * all was done before; -ELIBACC (why says what is missing).
+ * Load file, "libcurl.so.4", and find the functions in it. The library stays loaded. 0; -ELIBACC
+ * (why says what is missing).
  */
 int library_load(
 	const char *file, const struct library_function *functions, size_t n, struct reason *why);
@@ -31,7 +32,7 @@ int library_load(
  *
  *     #define CURL_FUNCTIONS(X) X(curl, easy_init) X(curl, easy_cleanup)
  *     LIBRARY_DECLARE(curl, CURL_FUNCTIONS);            curl_lib.easy_init(), once it is loaded
- *     LIBRARY_DEFINE(curl, CURL_FUNCTIONS, CURL_SONAME) curl_lib_load(why): as library_load()
+ *     LIBRARY_DEFINE(curl, CURL_FUNCTIONS, CURL_SONAME) curl_lib_load(why): library_load(), once
  */
 #define LIBRARY_DECLARE(library, FUNCTIONS)                                                        \
 	extern struct library##_lib {                                                              \
@@ -53,7 +54,11 @@ int library_load(
 	int library##_lib_load(struct reason *why)                                                 \
 	{                                                                                          \
 		static const struct library_function functions[] = {FUNCTIONS(LIBRARY_FIND)};      \
-		return library_load(file, functions, ARRAY_LEN(functions), why);                   \
+		static bool loaded;                                                                \
+		int r = loaded ? 0 : library_load(file, functions, ARRAY_LEN(functions), why);     \
+                                                                                                   \
+		loaded = r == 0;                                                                   \
+		return r;                                                                          \
 	}
 #endif
 

@@ -77,7 +77,7 @@ static void group_refused(const char *dir, bool whole, int error, const char *se
 	assert_string_equal(why.text, text);
 }
 
-/* With ProtectControlGroups=yes a group cannot be written to, though it is delegated. */
+/* A delegated group cannot be written to either, in a unit with ProtectControlGroups=yes. */
 static void a_group_that_is_refused_says_what_the_unit_needs(void **state)
 {
 	char dir[] = "/tmp/group-XXXXXX";
