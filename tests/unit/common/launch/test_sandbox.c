@@ -4,6 +4,7 @@
 #include "common/launch/sandbox_options.h"
 #include "kit/dir.h"
 #include "rig.h"
+#include "sandbox_rig.h"
 
 #include <sys/stat.h>
 
@@ -75,17 +76,7 @@ static struct launch_options launch;
 /* A sandbox whose kernel can do all. */
 static struct sandbox sandbox_of(enum sandbox_kind kind)
 {
-	launch = (struct launch_options){.sandbox = kind == SANDBOX_STRICT ? "strict" : "node"};
-	return (struct sandbox){.kind = kind,
-		.launch = &launch,
-		.flwr_home = kit_dir,
-		.uid = geteuid(),
-		.gid = getegid(),
-		.asked = true,
-		.mounts = true,
-		.abi = 7,
-		.dev = "/dev",
-		.runs_lock = -1};
+	return sandbox_rig(kind, &launch, "/dev");
 }
 
 static char *app_dir(void)
@@ -101,13 +92,8 @@ static char *app_dir(void)
 static int cage_of(struct sandbox *sandbox, const char *dir, struct sandbox_cage *out)
 {
 	struct reason why = {.text = ""};
-	int r = sandbox_cage(sandbox,
-		&(struct sandbox_app){.dir = dir,
-			.interpreter = "/usr/bin/python3",
-			.bridge = "/usr/share/bridge/main.py",
-			.host = "/usr/libexec/flwr-native/host",
-			.run_id = 7},
-		out, &why);
+	struct sandbox_app app = sandbox_rig_app(dir);
+	int r = sandbox_cage(sandbox, &app, out, &why);
 
 	assert_true(r == 0 || why.text[0]);
 	return r;

@@ -7,6 +7,7 @@
 #include "common/launch/sandbox_internal.h"
 #include "kit/dir.h"
 #include "kit/test.h"
+#include "sandbox_rig.h"
 
 #include <sys/stat.h>
 
@@ -35,23 +36,10 @@ static char *rules_of(const char *dev)
 	auto_(free_at_exit) char *apps = make_dir("apps");
 	auto_(free_at_exit) char *own = make_dir("apps/own");
 	auto_(sandbox_cage_done) struct sandbox_cage cage = {0};
-	struct launch_options launch = {.sandbox = "strict"};
-	struct sandbox sandbox = {.kind = SANDBOX_STRICT,
-		.launch = &launch,
-		.flwr_home = kit_dir,
-		.uid = geteuid(),
-		.gid = getegid(),
-		.asked = true,
-		.mounts = true,
-		.abi = 7,
-		.dev = dev,
-		.runs_lock = -1};
+	struct launch_options launch;
+	struct sandbox sandbox = sandbox_rig(SANDBOX_STRICT, &launch, dev);
+	struct sandbox_app app = sandbox_rig_app(own);
 	struct reason why = {.text = ""};
-	struct sandbox_app app = {.dir = own,
-		.interpreter = "/usr/bin/python3",
-		.bridge = "/usr/share/bridge/main.py",
-		.host = "/usr/libexec/flwr-native/host",
-		.run_id = 7};
 
 	assert_int_equal(sandbox_strict_new(&sandbox, &why), 0);
 	assert_int_equal(sandbox_cage(&sandbox, &app, &cage, &why), 0);
