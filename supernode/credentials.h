@@ -7,8 +7,8 @@
 
 #include "common/base/log.h"
 #include "common/fab/trusted.h"
+#include "common/listen/tls.h"
 #include "supernode/link/auth.h"
-#include "supernode/listen/tls.h"
 #include "supernode/supernode.h"
 
 struct credentials {

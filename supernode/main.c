@@ -14,12 +14,12 @@
 #include "common/base/harden.h"
 #include "common/base/heap.h"
 #include "common/base/number.h"
+#include "common/health/healthcheck.h"
 #include "common/launch/app_bounds.h"
 #include "common/launch/reaper.h"
 #include "common/loop/log_watch.h"
 #include "common/loop/loop.h"
 #include "common/rpc/rpc.h"
-#include "supernode/admin/healthcheck.h"
 #include "supernode/supernode.h"
 
 #include <errno.h>

@@ -7,12 +7,12 @@
 
 #include "common/base/clock.h"
 #include "common/base/files.h"
+#include "common/health/health.h"
 #include "common/launch/agent.h"
 #include "common/launch/command.h"
 #include "common/launch/dependencies.h"
 #include "common/launch/sandbox.h"
 #include "common/rpc/rpc.h"
-#include "supernode/admin/health.h"
 #include "supernode/core/node.h"
 #include "supernode/credentials.h"
 #include "supernode/fleet/fleet.h"

@@ -3,7 +3,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
-#include "supernode/listen/door.h"
+#include "common/listen/door.h"
 #include "supernode/workers/exposure.h"
 #include "supernode/workers/held_tokens.h"
 #include "supernode/workers/process_looks.h"

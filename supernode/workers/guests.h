@@ -7,9 +7,9 @@
 
 #include "common/base/log.h"
 #include "common/base/reason.h"
+#include "common/listen/front_end.h"
+#include "common/listen/tls.h"
 #include "common/loop/loop.h"
-#include "supernode/listen/front_end.h"
-#include "supernode/listen/tls.h"
 
 #define GUESTS_IDLE_MS         60000 /* a connection without a call and without a live token is ended */
 #define GUESTS_CONNECTIONS_MAX 2048 /* or what the limit of descriptors allows */

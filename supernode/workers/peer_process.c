@@ -8,7 +8,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/number.h"
 #include "common/base/process_mark.h"
-#include "supernode/listen/address.h"
+#include "common/listen/address.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -8,7 +8,7 @@
  */
 #include "fuzz.h"
 
-#include "supernode/listen/guard.h"
+#include "common/listen/guard.h"
 
 FUZZ_MEMORY(64, 1);
 

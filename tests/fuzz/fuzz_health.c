@@ -4,10 +4,10 @@
  */
 #include "fuzz.h"
 
+#include "common/health/health.h"
+#include "common/listen/door.h"
 #include "common/rpc/server.h"
 #include "common/wire/wire.h"
-#include "supernode/admin/health.h"
-#include "supernode/listen/door.h"
 
 #define SERVING 1 /* HealthCheckResponse.ServingStatus */
 
