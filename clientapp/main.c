@@ -12,7 +12,6 @@
 #include "clientapp/api/api_tls.h"
 #include "clientapp/api/spelling.h"
 #include "clientapp/foreign_worker.h"
-#include "clientapp/health_port.h"
 #include "clientapp/launcher.h"
 #include "clientapp/options.h"
 #include "clientapp/worker.h"
@@ -23,6 +22,7 @@
 #include "common/base/harden.h"
 #include "common/base/sha256.h"
 #include "common/fab/bundle.h"
+#include "common/health/health.h"
 #include "common/http/http.h"
 #include "common/launch/agent.h"
 #include "common/launch/app_user.h"
@@ -49,7 +49,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE      2
+#define HEALTH_GRACE_MS 1000 /* for watchers to take in that the launcher ends */
 
 /* Worker, launcher or foreign worker: one of them is there. */
 struct program {
@@ -65,6 +66,7 @@ struct program {
 	struct worker *worker;
 	struct launcher *launcher;
 	struct foreign_worker *foreign_worker;
+	struct health *health; /* a launcher's; NULL: it has none */
 	struct reaper reaper;
 	int parent; /* pidfd of --parent-pid; -1: none */
 	struct watch *parent_watch;
@@ -208,12 +210,40 @@ static int run_worker(struct program *program, const struct control_start *start
 	return status;
 }
 
+/* gRPC's health service, where a launcher is asked for one: it serves as long as it runs. */
+static int begin_health(
+	struct program *program, struct rpc *rpc, const char *address, struct reason *why)
+{
+	int r = health_new(&(struct health_options){program->loop, rpc, program->log, address},
+		&program->health, why);
+
+	if (r == 0)
+		health_set(program->health, true);
+	return r;
+}
+
+static void health_ended(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void end_health(struct program *program)
+{
+	bool ended = false;
+
+	if (!program->health)
+		return;
+	health_stop(program->health, HEALTH_GRACE_MS, health_ended, &ended);
+	while (!ended)
+		loop_step(program->loop, HEALTH_GRACE_MS);
+	health_free(program->health);
+}
+
 /* Message after message, or that of a token. */
 static int run_launcher(struct program *program, struct launcher_options *options)
 {
 	const sigset_t signals = loop_block_signals();
 	const char *health = options->given->health_server_address;
-	struct health_port *health_port = NULL;
 	struct reason why = {0};
 	struct rpc *rpc = NULL;
 	int status = EXIT_SUCCESS;
@@ -224,7 +254,7 @@ static int run_launcher(struct program *program, struct launcher_options *option
 	if (r == 0)
 		r = launcher_new(program->loop, rpc, program->log, options, &program->launcher);
 	if (r == 0 && health)
-		r = health_port_new(rpc, program->log, health, &health_port, &why);
+		r = begin_health(program, rpc, health, &why);
 	if (r == 0)
 		r = loop_signals(program->loop, &signals, on_signal, program);
 	if (r == 0) {
@@ -237,9 +267,9 @@ static int run_launcher(struct program *program, struct launcher_options *option
 		 !program->interrupted && !launcher_succeeded(program->launcher))
 		status = EXIT_FAILURE;
 	launcher_free(program->launcher);
-	/* rpc_free() runs the loop, which may bring signals. */
+	/* The loop runs twice more, which may bring signals. */
 	program->launcher = NULL;
-	health_port_free(health_port);
+	end_health(program);
 	http_free(options->http);
 	if (rpc)
 		rpc_free(rpc);

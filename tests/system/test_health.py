@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from federation.http2 import Connection, headers, reset
 from federation.release import find
 
 CLIENT = Path(__file__).parent / "health_client.py"
@@ -67,29 +68,62 @@ def healthcheck(address):
     return done.returncode, line
 
 
-@pytest.mark.ours
-def test_launcher(tmp_path):
-    """flower-superexec answers as Flower's does, whether its SuperNode is there or not."""
-    programs = Path(os.environ["FLWR_BIN_DIR"])
-    argv = [programs / "flower-superexec", "--insecure", "--runtime-api-address", "127.0.0.1:1"]
-    argv += ["--health-server-address", "127.0.0.1:0", "--flwr-dir", tmp_path / "home"]
-    argv += ["--python", sys.executable]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as launcher:
+@pytest.fixture
+def launcher(tmp_path):
+    """The argv of a launcher with a health address to come, whose SuperNode is not there."""
+    argv = [Path(os.environ["FLWR_BIN_DIR"]) / "flower-superexec", "--insecure"]
+    argv += ["--runtime-api-address", "127.0.0.1:1", "--flwr-dir", tmp_path / "home"]
+    return [*argv, "--python", sys.executable, "--health-server-address"]
+
+
+@contextlib.contextmanager
+def serving(argv):
+    """(health address, lines that the launcher writes from now on); it has to end well."""
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
         try:
-            lines = iter(launcher.stderr.readline, "")
+            lines = iter(process.stderr.readline, "")
             said = (re.search(r"health: listening at (127\.0\.0\.1:\d+)$", each) for each in lines)
-            address = next(found.group(1) for found in said if found)
-            assert healthcheck(address) == (0, f"{address}: serving")
+            yield next(found.group(1) for found in said if found), lines
         finally:
-            launcher.terminate()
-            launcher.communicate(timeout=30)
-    assert launcher.returncode == 0
+            process.terminate()
+            process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+@pytest.mark.ours
+def test_launcher(launcher):
+    """flower-superexec answers as Flower's does, whether its SuperNode is there or not."""
+    with serving([*launcher, "127.0.0.1:0"]) as (address, _):
+        assert healthcheck(address) == (0, f"{address}: serving")
     taken = subprocess.run(
-        [*argv[:4], "--health-server-address", "192.0.2.1:9", *argv[6:]],
-        capture_output=True, text=True, timeout=60, check=False,
+        [*launcher, "192.0.2.1:9"], capture_output=True, text=True, timeout=60, check=False
     )
     assert taken.returncode == 1
-    assert "--health-server-address 192.0.2.1:9 cannot be listened at" in taken.stderr
+    assert "cannot listen at 192.0.2.1:9: " in taken.stderr
+
+
+@pytest.mark.ours
+def test_launcher_watched(launcher, orchestrator):
+    """A caller that watches is told when the launcher ends, and is not waited for."""
+    with serving([*launcher, "127.0.0.1:0"]) as (address, _):
+        watcher = orchestrator(address)
+        watcher.hears("SERVING")
+        assert watcher.check() == "SERVING"
+    watcher.hears("UNAVAILABLE")
+
+
+@pytest.mark.ours
+def test_launcher_guarded(launcher):
+    """A peer that takes back one call after the other is cut off; others are served."""
+    check = "/grpc.health.v1.Health/Check"
+    with serving([*launcher, "127.0.0.1:0"]) as (address, lines):
+        with Connection(address) as connection:
+            connection.shake_hands()
+            numbers = range(1, 4001, 2)
+            connection.send(b"".join(headers(each, check) + reset(each) for each in numbers))
+            connection.wait_end()
+        assert any("takes back too many calls: closed" in each for each in lines)
+        assert healthcheck(address) == (0, f"{address}: serving")
 
 
 @pytest.mark.ours
