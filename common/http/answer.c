@@ -26,7 +26,7 @@ static struct MHD_Response *empty_response(void)
 {
 	static char nothing[1];
 
-	return MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+	return MHD_lib.create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
 }
 
 /* reply is taken over. NULL on no memory. */
@@ -46,7 +46,7 @@ static struct MHD_Response *reply_response(struct slices *reply)
 	for (size_t i = 0; i < taken.n; i++)
 		pieces[i] = (struct MHD_IoVec){taken.v[i].data, taken.v[i].len};
 	*kept = taken;
-	response = MHD_create_response_from_iovec(pieces, (unsigned)taken.n, reply_free, kept);
+	response = MHD_lib.create_response_from_iovec(pieces, (unsigned)taken.n, reply_free, kept);
 	if (response) {
 		taken = (struct slices){0};
 		take_pointer(&kept);
@@ -70,9 +70,9 @@ static char *failure_text(int code, const char *details)
 static struct MHD_Response *failure_response(int code, const char *details)
 {
 	char *text = failure_text(code, details);
-	struct MHD_Response *response =
-		text ? MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE)
-		     : NULL;
+	struct MHD_Response *response = text ? MHD_lib.create_response_from_buffer(
+						       strlen(text), text, MHD_RESPMEM_MUST_FREE)
+					     : NULL;
 
 	if (!response)
 		free(text);
@@ -83,11 +83,11 @@ static bool add_headers(struct MHD_Response *response, const struct exchange *ex
 {
 	const char *content = exchange->status == HTTP_STATUS_OK ? HTTP_CONTENT : CONTENT_JSON;
 
-	if (exchange->close && !MHD_add_response_header(response, "Connection", "close"))
+	if (exchange->close && !MHD_lib.add_response_header(response, "Connection", "close"))
 		return false;
-	if (exchange->allow && !MHD_add_response_header(response, "Allow", exchange->allow))
+	if (exchange->allow && !MHD_lib.add_response_header(response, "Allow", exchange->allow))
 		return false;
-	return MHD_add_response_header(response, "Content-Type", content);
+	return MHD_lib.add_response_header(response, "Content-Type", content);
 }
 
 enum MHD_Result answer_queue(struct exchange *exchange)
@@ -101,16 +101,16 @@ enum MHD_Result answer_queue(struct exchange *exchange)
 	if (!response)
 		return MHD_NO;
 	r = add_headers(response, exchange)
-		    ? MHD_queue_response(exchange->connection, exchange->status, response)
+		    ? MHD_lib.queue_response(exchange->connection, exchange->status, response)
 		    : MHD_NO;
-	MHD_destroy_response(response);
+	MHD_lib.destroy_response(response);
 	return r;
 }
 
 void answer_beside(const struct exchange *exchange)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info = MHD_lib.get_connection_info(
+		exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	auto_(free_at_exit) char *body = failure_text(exchange->code, exchange->details);
 	char text[EXCHANGE_DETAILS_BYTES * 2 + 256];
 	int n;
@@ -120,7 +120,7 @@ void answer_beside(const struct exchange *exchange)
 	n = snprintf(text, sizeof text,
 		"HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: " CONTENT_JSON
 		"\r\nContent-Length: %zu\r\n\r\n%s",
-		exchange->status, MHD_get_reason_phrase_for(exchange->status),
+		exchange->status, MHD_lib.get_reason_phrase_for(exchange->status),
 		body ? strlen(body) : 0, body ? body : "");
 	/* Nothing else was sent lately: there is room for it. */
 	if (n > 0 && (size_t)n < sizeof text)

@@ -62,7 +62,7 @@ static void wake(struct exchange *exchange)
 {
 	exchange->suspended = false;
 	exchange->head_again = exchange->step == EXCHANGE_BODY;
-	MHD_resume_connection(exchange->connection);
+	MHD_lib.resume_connection(exchange->connection);
 	http_server_run_soon(exchange->server);
 }
 
@@ -205,7 +205,7 @@ static const char *find_header(const struct request *request, const char *key)
 	const struct exchange *exchange = container_of(request, struct exchange, request);
 
 	return exchange->connection
-		       ? MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, key)
+		       ? MHD_lib.lookup_connection_value(exchange->connection, MHD_HEADER_KIND, key)
 		       : NULL;
 }
 
@@ -383,7 +383,7 @@ static enum MHD_Result handled(struct exchange *exchange)
 	}
 	if (exchange->step != EXCHANGE_BODY) {
 		exchange->suspended = true;
-		MHD_suspend_connection(exchange->connection);
+		MHD_lib.suspend_connection(exchange->connection);
 	}
 	return MHD_YES;
 }
@@ -392,7 +392,7 @@ enum MHD_Result exchange_handle(void *arg, struct MHD_Connection *connection, co
 	const char *method, const char *version, const char *data, size_t *n, void **state)
 {
 	struct http_link *link =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+		MHD_lib.get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
 			->socket_context;
 	struct exchange *exchange = *state;
 

@@ -8,9 +8,8 @@
 #define FLWR_HTTP_EXCHANGE_H
 
 #include "common/http/body.h"
+#include "common/http/microhttpd.h"
 #include "common/http/server.h"
-
-#include <microhttpd.h>
 
 #define EXCHANGE_DETAILS_BYTES 512
 

@@ -55,13 +55,13 @@ unsigned head_judge(struct MHD_Connection *connection, const char *version, uint
 	const char **details_out)
 {
 	const union MHD_ConnectionInfo *size =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+		MHD_lib.get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	struct head head = {0};
 
 	*details_out = "only HTTP/1.0 and HTTP/1.1 are spoken here";
 	if (strncmp(version, "HTTP/1.", 7) != 0)
 		return STATUS_BAD_REQUEST;
-	MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, &head);
+	MHD_lib.get_connection_values(connection, MHD_HEADER_KIND, count_header, &head);
 	*details_out = "the headers are too large, or too many";
 	if ((size && size->header_size > HTTP_HEAD_MAX) || head.headers > HTTP_HEADERS_MAX)
 		return STATUS_HEADERS;
@@ -82,9 +82,9 @@ static bool has_word(const char *value, const char *word)
 
 unsigned head_judge_content(struct MHD_Connection *connection, const char **details_out)
 {
-	const char *type = MHD_lookup_connection_value(
+	const char *type = MHD_lib.lookup_connection_value(
 		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
-	const char *encoding = MHD_lookup_connection_value(
+	const char *encoding = MHD_lib.lookup_connection_value(
 		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_ENCODING);
 
 	*details_out = "the body must be " HTTP_CONTENT;

@@ -26,6 +26,8 @@
 #define TURNS_MAX        100 /* of the library, without a pause, in which no byte goes on */
 #define TURN_MS          10
 
+LIBRARY_DEFINE(MHD, MHD_FUNCTIONS, MICROHTTPD_SONAME)
+
 /* ---- the library's turns ---- */
 
 void http_server_run_soon(struct http_server *server)
@@ -46,8 +48,8 @@ static void server_run(struct http_server *server)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
-	MHD_run(server->daemon);
-	if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES)
+	MHD_lib.run(server->daemon);
+	if (MHD_lib.get_timeout(server->daemon, &wait_ms) == MHD_YES)
 		timer_set(server->timer, next_run_ms(server, wait_ms));
 }
 
@@ -107,7 +109,7 @@ void http_server_add(struct http_server *server, int fd, const struct peer *peer
 	*link = (struct http_link){.server = server, .peer = peer};
 	LIST_INSERT_HEAD(&server->links, link, entry);
 	server->adding = link;
-	(void)MHD_add_connection(server->daemon, fd, &none, sizeof none);
+	(void)MHD_lib.add_connection(server->daemon, fd, &none, sizeof none);
 	/* The descriptor is closed then: the door sees that. */
 	if (server->adding) {
 		LIST_REMOVE(link, entry);
@@ -143,7 +145,7 @@ static void stop_daemon(struct http_server *server)
 	watch_free(server->watch);
 	server->watch = NULL;
 	if (server->daemon)
-		MHD_stop_daemon(server->daemon);
+		MHD_lib.stop_daemon(server->daemon);
 	server->daemon = NULL;
 	if (server->timer)
 		timer_set(server->timer, CLOCK_NEVER);
@@ -194,7 +196,7 @@ static size_t leave_escaped(void *arg, struct MHD_Connection *connection, char *
 
 static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
-	return MHD_start_daemon(
+	return MHD_lib.start_daemon(
 		SINGLE_THREAD | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME,
 		0, NULL, NULL, exchange_handle, server, MHD_OPTION_NOTIFY_COMPLETED,
 		exchange_completed, server, MHD_OPTION_NOTIFY_CONNECTION, link_changed, server,
@@ -215,18 +217,20 @@ void http_server_free(struct http_server *server)
 	free(server);
 }
 
-int http_server_new(const struct http_server_options *options, struct http_server **out)
+int http_server_new(
+	const struct http_server_options *options, struct http_server **out, struct reason *why)
 {
-	struct http_server *server = calloc(1, sizeof *server);
+	int r = MHD_lib_load(why);
+	struct http_server *server = r == 0 ? calloc(1, sizeof *server) : NULL;
 	const union MHD_DaemonInfo *info;
 
 	if (!server)
-		return -ENOMEM;
+		return r ? r : -ENOMEM;
 	server->options = *options;
 	server->timer = timer_new(options->loop, timer_due, server);
 	server->sweep = timer_new(options->loop, server_sweep, server);
 	server->daemon = start_daemon(server);
-	info = server->daemon ? MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)
+	info = server->daemon ? MHD_lib.get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)
 			      : NULL;
 	server->watch =
 		info ? watch_new(options->loop, info->epoll_fd, WATCH_READ, watch_ready, server)

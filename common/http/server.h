@@ -9,6 +9,7 @@
 #ifndef FLWR_HTTP_SERVER_H
 #define FLWR_HTTP_SERVER_H
 
+#include "common/base/reason.h"
 #include "common/http/route.h"
 #include "common/loop/loop.h"
 #include "common/service/service.h"
@@ -43,8 +44,10 @@ struct http_server_options {
 	void *arg; /* of these two */
 };
 
-/* *options is copied. 0, -ENOMEM (or no descriptors). */
-int http_server_new(const struct http_server_options *options, struct http_server **out);
+/* *options is copied. 0; -ENOMEM (or no descriptors); -ELIBACC: libmicrohttpd is not there, says
+ * why. */
+int http_server_new(
+	const struct http_server_options *options, struct http_server **out, struct reason *why);
 
 /*
  * Serve a connected, non-blocking socket whose peer speaks HTTP/1.1: nothing was read of it. fd is

@@ -206,8 +206,12 @@ static size_t count_interceptors(const struct workers_options *options)
 	return log_enabled(options->log, LOG_LEVEL_DEBUG) ? WORKERS_INTERCEPTORS : 0;
 }
 
-static int new_http_server(struct workers *workers, const struct workers_options *options)
+/* The processes at a private socket are of ours, and speak gRPC. */
+static int new_http_server(
+	struct workers *workers, const struct workers_options *options, struct reason *why)
 {
+	if (!options->address)
+		return 0;
 	return http_server_new(
 		&(struct http_server_options){
 			.loop = options->loop,
@@ -224,7 +228,7 @@ static int new_http_server(struct workers *workers, const struct workers_options
 			.health = health_asked,
 			.arg = workers,
 		},
-		&workers->http);
+		&workers->http, why);
 }
 
 static int new_server(
@@ -272,7 +276,7 @@ int workers_new(struct rpc *rpc, const struct workers_options *options, struct w
 	if (r == 0)
 		r = new_dialects(workers, options);
 	if (r == 0)
-		r = new_http_server(workers, options);
+		r = new_http_server(workers, options, why);
 	if (r == 0)
 		r = new_server(workers, rpc, options);
 	if (r) {
@@ -280,9 +284,11 @@ int workers_new(struct rpc *rpc, const struct workers_options *options, struct w
 		return r;
 	}
 	grpc = front_end_grpc(workers->server);
-	http = front_end_http(workers->http);
 	guests_register(workers->admission.guests, &grpc);
-	guests_register(workers->admission.guests, &http);
+	if (workers->http) {
+		http = front_end_http(workers->http);
+		guests_register(workers->admission.guests, &http);
+	}
 	guests_start(workers->admission.guests);
 	*out = workers;
 	return 0;
@@ -331,11 +337,12 @@ void workers_stop(struct workers *workers, int64_t grace_ms, void (*done)(void *
 {
 	workers->done = done;
 	workers->done_arg = arg;
-	workers->stopping = 2;
+	workers->stopping = workers->http ? 2 : 1;
 	held_calls_stop(workers->held_calls);
 	awaited_stop(workers->admission.awaited);
 	guests_stop(workers->admission.guests);
-	http_server_shutdown(workers->http, grace_ms, http_down, workers);
+	if (workers->http)
+		http_server_shutdown(workers->http, grace_ms, http_down, workers);
 	rpc_server_shutdown(workers->server, grace_ms, server_down, workers);
 }
 

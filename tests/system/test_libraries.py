@@ -21,8 +21,14 @@ def broken(folder, soname):
 @pytest.mark.parametrize(
     "program, absent",
     [
-        ("flower-supernode", ("libgrpc", "libabsl", "libarchive", "libcurl")),
-        ("flwr-clientapp", ("libgrpc", "libabsl", "libarchive", "libcurl")),
+        (
+            "flower-supernode",
+            ("libgrpc", "libabsl", "libarchive", "libcurl", "libmicrohttpd", "libgnutls"),
+        ),
+        (
+            "flwr-clientapp",
+            ("libgrpc", "libabsl", "libarchive", "libcurl", "libmicrohttpd", "libgnutls"),
+        ),
         ("flwr-read-manifest", ("libarchive",)),
     ],
 )
@@ -41,18 +47,21 @@ def test_start(program, absent):
     assert not [name for name in absent if name in listing], listing
 
 
-def test_superlink_cannot_be_asked(tmp_path):
-    """Without libcurl a node cannot find out what a SuperLink speaks: it does not start."""
+@pytest.mark.parametrize("soname", ["libcurl.so.4", "libmicrohttpd.so.12"])
+def test_node_cannot_start(tmp_path, soname):
+    """Without libcurl a node cannot find out what a SuperLink speaks, without libmicrohttpd it cannot
+    serve workers of all releases."""
+    argv = [PROGRAMS / "flower-supernode", "--insecure", "--superlink", "127.0.0.1:9"]
     node = subprocess.run(
-        [PROGRAMS / "flower-supernode", "--insecure", "--superlink", "127.0.0.1:9"],
-        env=broken(tmp_path, "libcurl.so.4"),
+        [*argv, "--clientappio-api-address", "127.0.0.1:0"],
+        env=broken(tmp_path, soname),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert node.returncode == 2
-    assert "the shared library libcurl.so.4 cannot be loaded" in node.stderr, node.stderr
+    assert f"the shared library {soname} cannot be loaded" in node.stderr, node.stderr
 
 
 def test_fab_cannot_be_read(federation, tmp_path):

@@ -99,6 +99,7 @@ static void health_asked(void *arg, const struct peer *peer)
 struct rig *rig_new(const struct http_server_options *changes)
 {
 	struct rig *rig = calloc(1, sizeof *rig);
+	struct reason why = {0};
 	struct http_server_options options = changes ? *changes : (struct http_server_options){0};
 
 	assert_non_null(rig);
@@ -114,7 +115,7 @@ struct rig *rig_new(const struct http_server_options *changes)
 	options.refused = call_refused;
 	options.health = health_asked;
 	options.arg = rig;
-	assert_int_equal(http_server_new(&options, &rig->server), 0);
+	assert_int_equal(http_server_new(&options, &rig->server, &why), 0);
 	return rig;
 }
 

@@ -75,9 +75,12 @@ static void on_done(void *arg)
 static int setup(void **state)
 {
 	static const struct workers_ops events = {.changed = on_changed, .ready = on_ready};
+	char address[sizeof(struct sockaddr_un)];
 
 	memset(&rig, 0, sizeof rig);
 	assert_int_equal(kit_dir_make(state), 0);
+	/* At the private socket, without an address, there is no HTTP. */
+	snprintf(address, sizeof address, "unix:%s/api.sock", kit_dir);
 	assert_int_equal(loop_new(&rig.loop), 0);
 	assert_int_equal(rpc_new(rig.loop, &rig.rpc), 0);
 	kit_log_init(&rig.log, "test", LOG_LEVEL_INFO);
@@ -93,6 +96,7 @@ static int setup(void **state)
 			.log = rig.log.log,
 			.node = rig.node,
 			.ops = &events,
+			.address = address,
 			.dir = kit_dir,
 			.receive_max_bytes = 1 << 20,
 			.memory_max_bytes = 1 << 20,
