@@ -11,6 +11,9 @@
 
 #define OBJECTS_TIMEOUT_MS (300 * 1000) /* a tree may be large, and the network slow */
 #define ROOM_BYTES         (1 << 20)    /* of an answer, around a content */
+/* A node that was registered just now polls as if it had been idle for so long already: many may
+ * have come at once, and the SuperLink has others to register. */
+#define BEGIN_IDLE_MS 5000
 
 static struct poll *poll_of(struct call *call)
 {
@@ -192,7 +195,7 @@ void poll_begin(struct poll *poll, const struct call_kind *kind, uint64_t node_i
 	tries_left(poll->call.link, &poll->call.tries); /* a parked poll has kept them */
 	poll->node_id = node_id;
 	poll->parked = false;
-	poll->pace.active_ms = clock_now_ms();
+	poll->pace.active_ms = clock_now_ms() - BEGIN_IDLE_MS;
 	call_start_at(&poll->call, kind, 0);
 }
 
