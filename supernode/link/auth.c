@@ -72,7 +72,7 @@ int auth_new(struct auth **out)
 
 	if (!auth)
 		return -ENOMEM;
-	auth->key = EVP_EC_gen("P-384");
+	auth->key = EVP_EC_gen("P-256");
 	r = auth->key ? write_public_key(auth) : -EIO;
 	/* The queue belongs to the whole thread: what is ours must not be read as somebody else's.
 	 */

@@ -15,7 +15,7 @@ for line in sys.stdin:
     pem_hex, timestamp, signature_hex = line.split()
     pem = bytes.fromhex(pem_hex)
     key = bytes_to_public_key(pem)
-    assert isinstance(key.curve, ec.SECP384R1)
+    assert isinstance(key.curve, ec.SECP256R1)
     assert public_key_to_bytes(key) == pem, "PEM differs in form"
     assert verify_signature(key, timestamp.encode("ascii"), bytes.fromhex(signature_hex))
     assert not verify_signature(key, b"another", bytes.fromhex(signature_hex))
