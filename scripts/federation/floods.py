@@ -15,6 +15,7 @@ from .http2 import (
     field,
     frame,
     headers,
+    integer,
     message,
     request_fields,
     reset,
@@ -29,6 +30,20 @@ TAKEN_S = 0.2  # a server that takes nothing for so long is left
 def whole(path, stream, **more):
     return headers(stream, path, END_HEADERS | END_STREAM, **more)
 
+
+def at_first(stream, what):
+    """What comes once on a connection."""
+    return what if stream == 1 else b""
+
+
+def endless_head(path, stream, more):
+    return at_first(stream, frame(Frame.HEADERS, 0, 1, request_fields(path) + more))
+
+
+# HPACK: a large field that is kept in the table, one byte that names it, and two new sizes of the table.
+KEPT_FIELD = b"\x40\x01z" + integer(3900) + b"y" * 3900
+LAST_KEPT = b"\xbe"
+TABLE_SIZES = b"\x20\x3f\xe1\x1f"
 
 # name -> what one stream is
 FLOODS = {
@@ -59,6 +74,23 @@ MORE = {
         request_fields(path) + b"".join(field(f"k{number}", "v") for number in range(150)),
     ),
     "churn": lambda path, stream: b"",
+    "settings-and-back": lambda path, stream: (
+        settings((INITIAL_WINDOW_SIZE, 0)) + settings((INITIAL_WINDOW_SIZE, 2**31 - 1))
+    )
+    * 10,
+    "empty-data": lambda path, stream: at_first(stream, headers(1, path)) + data(1, b"") * 20,
+    "data-of-no-call": lambda path, stream: data(3, b"a") * 20,
+    "empty-continuations": lambda path, stream: endless_head(path, stream, b"")
+    + frame(Frame.CONTINUATION, 0, 1, b"") * 20,
+    "indexed-continuations": lambda path, stream: endless_head(path, stream, KEPT_FIELD)
+    + frame(Frame.CONTINUATION, 0, 1, LAST_KEPT * 16000),
+    "table-sizes": lambda path, stream: frame(
+        Frame.HEADERS, END_HEADERS | END_STREAM, stream, TABLE_SIZES * 50 + request_fields(path)
+    ),
+    "endless-integers": lambda path, stream: frame(
+        Frame.HEADERS, 0, stream, b"\x00\x7f" + b"\x80" * 16000
+    ),
+    "too-large-heads": lambda path, stream: whole(path, stream, x="y" * 12000),
 }
 
 

@@ -408,6 +408,9 @@ def parse(description):
     parser.add_argument(
         "--flood", type=float, default=30, help="seconds of each flood; 0: none (30)"
     )
+    parser.add_argument(
+        "--floods", metavar="NAME,...", help="of --workers --release 1.15 these floods alone"
+    )
     parser.add_argument("--only-calls", action="store_true", help="of --transports gRPC's calls alone")
     parser.add_argument(
         "--images", action="store_true", help="instead: the images of docker/, pulled and run"

@@ -14,7 +14,9 @@ from .floods import FLOODS, MORE, flooding
 from .measure import Peaks, build_fab, cell, machine, number, status_field
 from .processes import Late, free_ports, wait_until
 
+PLAIN = "ours, plain"  # our worker, each app of which is a python3 that starts plainly
 PAIRS = [(node, worker) for node in ("python", "ours") for worker in ("python", "ours")]
+PAIRS.insert(-1, ("ours", PLAIN))
 PEERS = (1, 20)  # connections of a flood
 AFTERWARDS_S = 10
 BETWEEN_CALLS_S = 0.05
@@ -61,6 +63,8 @@ class Pairs:
         return federation, started, address
 
     def start_worker(self, federation, worker, address, **more):
+        if worker == PLAIN:
+            worker, more = "ours", {"--preload": "none", **more}
         options = {"--log-level": "info", **more} if worker == "ours" else {}
         program = "flwr-clientapp"
         if self.release.minor >= 21:  # a launcher, which starts a worker for each message
@@ -88,7 +92,7 @@ class Pairs:
 
     def kill_once(self, pair, federation, started):
         """The app, which in Python's worker is the worker; its node notices the end of that itself."""
-        if pair[1] == "ours":
+        if pair[1] != "python":
             answered, came = self.kill_app_of(federation.clientapps[-1], federation, started)
             self.add("... until the node has it, of our worker", pair, answered)
         else:
@@ -99,7 +103,7 @@ class Pairs:
     def pairs(self, programs):
         for run in range(self.options.runs):
             for pair in PAIRS:
-                if set(pair) <= set(programs):
+                if set(pair) <= {*programs, PLAIN}:
                     say(f"{self.release}, run {run + 1} of {self.options.runs}: {named(*pair)}")
                     self.pair(*pair)
 
@@ -111,20 +115,19 @@ class Pairs:
 
 
 def named(node, worker):
-    whose = {"python": "Python's", "ours": "our"}
-    return f"{whose[node]} node, {whose[worker]} worker"
+    whose = {"python": "Python's", "ours": "our", PLAIN: "our"}
+    more = ", plain python3" if worker == PLAIN else ""
+    return f"{whose[node]} node, {whose[worker]} worker{more}"
 
 
 def pairs_table(bench):
-    """Lines."""
-    lines = [
-        f"| {bench.release} | " + " | ".join(named(*pair) for pair in PAIRS) + " | ours / Python's |",
-        "|---" * (len(PAIRS) + 2) + "|",
-    ]
+    """Lines; the ratios: ours, plain and warm, to Python's."""
+    names = [*(named(*pair) for pair in PAIRS), "plain / Python's", "ours / Python's"]
+    lines = [f"| {bench.release} | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for figure, unit in PAIR:
         values = [bench.values.get((figure, pair), []) for pair in PAIRS]
-        ratio = ratio_of(values[-1], values[0])
-        lines.append(f"| {figure}, {unit} | {' | '.join(map(cell, values))} | {ratio} |")
+        cells = [*map(cell, values), *(ratio_of(each, values[0]) for each in values[-2:])]
+        lines.append(f"| {figure}, {unit} | {' | '.join(cells)} |")
     return lines
 
 
@@ -331,13 +334,17 @@ def run(options, programs, binaries):
     standin = PlainStandIn(GrpcLink, build_fab(environment, APP))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Workers(options, environment, binaries, Path(folder), standin)
-        bench.pairs(programs)
-        lines = [head(options), "", *pairs_table(bench)]
-        if "ours" in programs:
-            door(bench)
-            lines += ["", *door_table(bench)]
+        kinds = {name: partial(of_streams, make) for name, make in {**FLOODS, **MORE}.items()}
+        if options.floods:
+            kinds = {name: kinds[name] for name in options.floods.split(",")}
+            lines = [head(options)]
+        else:
+            bench.pairs(programs)
+            lines = [head(options), "", *pairs_table(bench)]
+            if "ours" in programs:
+                door(bench)
+                lines += ["", *door_table(bench)]
         if options.flood:
-            kinds = {name: partial(of_streams, make) for name, make in {**FLOODS, **MORE}.items()}
             lines += floods(bench, programs, GrpcWorker, kinds)
     standin.close()
     return lines
