@@ -24,7 +24,7 @@ static void expect_signed(const struct answer *answer)
 	assert_non_null(strstr(body,
 		"fleet/push-messages|application/protobuf|LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0K"));
 	assert_non_null(strstr(body, proof->timestamp));
-	assert_non_null(strstr(body, "|MG"));
+	assert_non_null(strstr(body, "|ME"));
 }
 
 static void calls_are_posts_that_may_be_signed(void **state)
