@@ -426,12 +426,17 @@ static bool is_superlink(int64_t pid)
 	return len >= strlen(end) && strcmp(program + len - strlen(end), end) == 0;
 }
 
-static void warn_of_superlink(const struct program *program, int64_t pid)
+static void log_warnings(const struct program *program, const struct clientapp_options *options)
 {
-	log_warn(program->log,
-		"process %" PRId64
-		" (--parent-pid) is a SuperLink, whose ServerApps this program does not run: start it with Flower's own flower-superexec before this one on PATH",
-		pid);
+	for (size_t i = 0; i < ARRAY_LEN(options->warnings); i++) {
+		if (options->warnings[i])
+			log_warn(program->log, "%s", options->warnings[i]);
+	}
+	if (options->parent_pid && is_superlink(options->parent_pid))
+		log_warn(program->log,
+			"process %" PRId64
+			" (--parent-pid) is a SuperLink, whose ServerApps this program does not run: start it with Flower's own flower-superexec before this one on PATH",
+			options->parent_pid);
 }
 
 /* 0; 1 when it has ended already; -errno. */
@@ -526,10 +531,7 @@ static int run_alone(struct program *program, const struct clientapp_options *op
 			options->parent_pid);
 		return EXIT_SUCCESS;
 	}
-	if (options->warning)
-		log_warn(program->log, "%s", options->warning);
-	if (options->parent_pid && is_superlink(options->parent_pid))
-		warn_of_superlink(program, options->parent_pid);
+	log_warnings(program, options);
 	app_bounds_tell_reaper(&program->bounds, &program->reaper);
 	if (options->launch.restarts && !reaper_ask_restart(&program->reaper))
 		log_warn(program->log,

@@ -151,30 +151,31 @@ static int take_address(struct clientapp_options *options, const char *option, s
 			why, r, EXIT_CODE_ADDRESS_INVALID, "--%s %s", option, cause.text);
 	options->address = options->bare;
 	if (scheme != ADDRESS_BARE)
-		options->warning = "the scheme before the SuperNode's address is not needed";
+		options->warnings[0] = "the scheme before the SuperNode's address is not needed";
 	return 0;
 }
 
-/* The address has two names. */
+/* The address has two names, of which that from 1.36 on wins. */
 static int choose_address(struct clientapp_options *options, struct reason *why)
 {
-	const char *older = is_launcher(options) ? "appio-api-address" : "clientappio-api-address";
+	const char *option = is_launcher(options) ? "appio-api-address" : "clientappio-api-address";
 
 	if (options->appio_address && options->runtime_address &&
 		strcmp(options->appio_address, options->runtime_address) != 0)
-		return reason_code(why, -EINVAL,
-			"--%s and --runtime-api-address are two names of one thing: leave one out",
-			older);
+		options->warnings[1] =
+			is_launcher(options)
+				? "--appio-api-address has no effect: --runtime-api-address, its newer name, is given with another address"
+				: "--clientappio-api-address has no effect: --runtime-api-address, its newer name, is given with another address";
 	if (options->runtime_address) {
 		options->address = options->runtime_address;
-		older = "runtime-api-address";
+		option = "runtime-api-address";
 	} else if (options->appio_address) {
 		options->address = options->appio_address;
 	} else if (is_launcher(options)) {
 		return reason_code(why, -EINVAL,
 			"--runtime-api-address ADDR is needed: the address of the SuperNode's worker API");
 	}
-	return take_address(options, older, why);
+	return take_address(options, option, why);
 }
 
 /* ---- the token ---- */

@@ -7,6 +7,8 @@
 
 #include "common/launch/launch_options.h"
 
+#define CLIENTAPP_WARNINGS 2
+
 /* Texts point into argv, paths are freed by clientapp_options_done(); NULL: not given. */
 struct clientapp_options {
 	const char *program; /* the name that it was started by: flwr-clientapp, if it is another */
@@ -14,9 +16,10 @@ struct clientapp_options {
 	bool control;        /* started by an agent: everything else comes by the control socket */
 	const char *core_limit; /* with it: of core files of another worker program, in bytes */
 	struct launch_options launch;
-	const char *address;         /* whichever of the next two was given, or the default */
-	char *bare;                  /* that, without a scheme, ours */
-	const char *warning;         /* a sentence for the log; NULL: there is none */
+	const char *address; /* the first of the next two that was given, or the default */
+	char *bare;          /* that, without a scheme, ours */
+	/* Sentences for the log; NULL where there is none. */
+	const char *warnings[CLIENTAPP_WARNINGS];
 	const char *runtime_address; /* --runtime-api-address */
 	const char *appio_address;   /* --clientappio-api-address, --appio-api-address */
 	const char *token_text;      /* in token_copy */

@@ -91,7 +91,7 @@ def composed(images, request):
     failed = request.session.testsfailed
     try:
         federation.compose("up", "-d", seconds=600)
-        federation.wait_healthy("supernode-1", "supernode-2")
+        federation.wait_healthy("supernode-1", "supernode-2", "superexec-1", "superexec-2")
         yield federation
     finally:
         if request.session.testsfailed > failed:
@@ -157,6 +157,7 @@ def test_launcher_killed(composed, gate):
     good, bad = composed.came_back(result)
     assert good == [0, ""] and bad[0] == 8, bad
     composed.start("superexec-1")
+    composed.wait_healthy("superexec-1")
     assert composed.came_back(composed.knock()) == [[0, ""], [0, ""]]
 
 

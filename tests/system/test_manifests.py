@@ -231,10 +231,36 @@ def test_options(manifests):
     for pod in pods(manifests):
         for container in pod["containers"]:
             run(program_of(container["image"]), *container["args"], "--version")
+
+
+def probed(container):
+    """The ports that its probes ask at."""
+    named = {each["name"]: each["containerPort"] for each in container["ports"]}
+    for probe in (container["readinessProbe"], container["livenessProbe"]):
+        yield probe["grpc"]["port"] if "grpc" in probe else named[probe["tcpSocket"]["port"]]
+
+
+def test_probes(manifests):
+    """Each program is asked at its health address, where the kubelet reaches it; no two programs of
+    a pod have a port in common."""
+    for pod in pods(manifests):
+        ports = []
         for container in pod["containers"]:
-            if "readinessProbe" in container:
-                port = container["readinessProbe"]["grpc"]["port"]
-                assert f"--health-server-address=0.0.0.0:{port}" in container["args"]
+            (port,) = set(probed(container))
+            assert "grpc" in container["readinessProbe"]
+            assert f"--health-server-address=0.0.0.0:{port}" in container["args"]
+            ports += [each["containerPort"] for each in container["ports"]]
+            assert port in ports
+        assert len(ports) == len(set(ports))
+
+
+def test_launchers_probes(manifests):
+    """A launcher that hangs is started again, one whose app takes all cores for a moment is not."""
+    for pod in pods(manifests):
+        for each in pod["containers"]:
+            if each["name"] == "superexec":
+                assert "grpc" in each["livenessProbe"]
+                assert each["livenessProbe"]["timeoutSeconds"] >= 10
 
 
 def test_gpus(tmp_path):
@@ -266,6 +292,10 @@ def test_compose():
         )
     for name in ("superexec-1", "superexec-2"):
         service = services[name]
+        program, asked = service["healthcheck"]["test"][1:]
+        address = asked.removeprefix("--healthcheck=")
+        assert Path(program).name == "flower-supernode" and asked != address
+        assert f"--health-server-address={address}" in service["command"]
         mounts = [each.partition(":")[0] for each in service["tmpfs"]]
         check_cage(service["command"], service["environment"], mounts)
 

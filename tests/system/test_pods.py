@@ -144,14 +144,15 @@ class Pods(Contained):
             self.names[container["name"]] = f"{pod}-{container['name']}"
         return pod
 
-    def ready(self):
+    def serves(self, service, port):
         """As the kubelet would ask."""
-        asked = ["flower-supernode", "--healthcheck=127.0.0.1:9095"]
-        said = self.run("exec", self.container("supernode"), *asked, check=False)
-        return "127.0.0.1:9095: serving" in said
+        asked = ["flower-supernode", f"--healthcheck=127.0.0.1:{port}"]
+        said = self.run("exec", self.container(service), *asked, check=False)
+        return f"127.0.0.1:{port}: serving" in said
 
     def wait_ready(self):
-        wait_until(self.ready, "the node is registered", READY_S, 0.5)
+        for service, port in (("supernode", 9095), ("superexec", 9096)):
+            wait_until(lambda: self.serves(service, port), f"{service} serves", READY_S, 0.5)
 
     def kill(self, service):
         """As a kernel without memory does: what podman has killed it does not start again."""

@@ -36,6 +36,21 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
+{{- define "flower.superexec.probes" -}}
+ports:
+  - name: launcher-health
+    containerPort: 9096
+# Ready and alive: it answers, whether the SuperNode is there or not.
+readinessProbe:
+  grpc: {port: 9096}
+  periodSeconds: 10
+  timeoutSeconds: 10 # apps may take all cores
+livenessProbe:
+  grpc: {port: 9096}
+  periodSeconds: 20
+  timeoutSeconds: 10
+{{- end }}
+
 {{- define "flower.superexec.resources" -}}
 requests:
 {{ toYaml .Values.resources.superexec.requests | indent 2 }}

@@ -104,8 +104,44 @@ static void taken(void **state)
 			!command.options.token_text != !rows[i].token ||
 			command.options.parent_pid != rows[i].parent_pid ||
 			command.options.run_once != rows[i].run_once ||
-			!command.options.warning != !strstr(rows[i].line, "://"))
+			!command.options.warnings[0] != !strstr(rows[i].line, "://"))
 			fail_msg("%s: %d, %s", rows[i].line, r, command.why.text);
+		clientapp_options_done(&command.options);
+	}
+}
+
+static void the_newer_name_of_the_address_wins(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *older; /* that the warning names; NULL: there is no warning */
+	} rows[] = {
+		{"flwr-clientapp --insecure --clientappio-api-address h:1", NULL},
+		{"flwr-clientapp --insecure --runtime-api-address h:1", NULL},
+		{"flwr-clientapp --insecure --runtime-api-address h:1 --clientappio-api-address "
+		 "h:1",
+			NULL},
+		{"flwr-clientapp --insecure --runtime-api-address h:1 --clientappio-api-address "
+		 "h:2",
+			"--clientappio-api-address "},
+		{"flower-superexec --insecure --appio-api-address h:2 --runtime-api-address h:1",
+			"--appio-api-address "},
+		{"flower-superexec --insecure --appio-api-address nowhere --runtime-api-address "
+		 "h:1",
+			"--appio-api-address "},
+	};
+	struct command command;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *warning;
+
+		assert_int_equal(read_line(&command, rows[i].line), 0);
+		assert_string_equal(command.options.address, "h:1");
+		warning = command.options.warnings[1];
+		if (!warning != !rows[i].older ||
+			(warning && (strncmp(warning, rows[i].older, strlen(rows[i].older)) != 0 ||
+					    !strstr(warning, "--runtime-api-address"))))
+			fail_msg("%s: %s", rows[i].line, warning ? warning : "no warning");
 		clientapp_options_done(&command.options);
 	}
 }
@@ -149,15 +185,10 @@ static void refused(void **state)
 			EXIT_CODE_NONE},
 		{"flower-superexec --insecure --appio-api-address h", "--appio-api-address address",
 			EXIT_CODE_ADDRESS_INVALID},
-		{"flower-superexec --insecure --runtime-api-address h:1 --appio-api-address h:2",
-			"two names", EXIT_CODE_NONE},
 		{"flower-superexec --insecure --token 1", "unknown option --token", EXIT_CODE_NONE},
 		{"flwr-clientapp --insecure --token 0", "--token takes the decimal number",
 			EXIT_CODE_NONE},
 		{"flower-superexec --control", "unknown option --control", EXIT_CODE_NONE},
-		{"flwr-clientapp --insecure --runtime-api-address h:1 --clientappio-api-address "
-		 "h:2",
-			"two names", EXIT_CODE_NONE},
 		{"flwr-clientapp --insecure --runtime-api-address https://h:1", "leave one out",
 			EXIT_CODE_NONE},
 		{"flwr-clientapp --insecure --root-certificates f", "--insecure turns off",
@@ -299,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(taken),
+		cmocka_unit_test(the_newer_name_of_the_address_wins),
 		cmocka_unit_test(tls),
 		cmocka_unit_test(how_long_a_spare_worker_is_kept),
 		cmocka_unit_test(refused),
