@@ -280,12 +280,16 @@ void sandbox_strict_run_ended(struct sandbox *sandbox, uint64_t run_id)
 bool sandbox_sweep(struct sandbox *sandbox)
 {
 	auto_(free_at_exit) char *ended = NULL;
+	int r = -ENOMEM;
 
 	if (!sandbox || sandbox->n_swept == sandbox->n_ended)
 		return false;
 	ended = ended_dir(sandbox, sandbox->n_swept);
-	/* A directory that cannot be removed stays until the program ends. */
-	if (!ended || dir_remove_some(ended, SWEEP_MAX) <= 0)
+	if (ended)
+		r = dir_remove_some(ended, SWEEP_MAX);
+	/* -ENOTEMPTY: a process of the run, which was killed just now, has made a file meanwhile. A
+	 * directory that cannot be removed stays until the program ends. */
+	if (r <= 0 && r != -ENOTEMPTY)
 		sandbox->n_swept++;
 	return sandbox->n_swept != sandbox->n_ended;
 }
