@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from judge import at_work, serves
+from judge import app_killed, at_work, echoes, fails, serves
 from test_releases import check, run, use
 
 from federation import release
@@ -39,8 +39,7 @@ def test_messages(foreign):
     federation, _, node, judge = foreign
     federation.expect(FAILED)
     assert serves(judge, node) == 1
-    reply = judge.ask(node, "raise")
-    assert reply["code"] == 2 and "division by zero" in reply["reason"]
+    fails(judge, node)
     assert serves(judge, node) == 2
 
 
@@ -145,18 +144,11 @@ def check_worker(federation, node, node_id, judge, folder):
     """State and a worker's death, with --all-releases also an error and contents, are what they are
     with our worker; each message has a process of its own."""
     assert serves(judge, node_id) == 1
-    message, pids = at_work(judge, node_id, folder / "at-work")
-    os.kill(pids[0], signal.SIGKILL)
-    reply = judge.reply(message)
-    assert reply["code"] == 8 and "SIGKILL" in reply["reason"], reply
-    federation.wait_gone(pids)
+    app_killed(federation, judge, node_id, folder / "at-work")
     assert serves(judge, node_id) == 2
     if ALL:
-        reply = judge.ask(node_id, "raise")
-        assert reply["code"] == 2 and "division by zero" in reply["reason"], reply
-        message = judge.send(node_id, "echo", arrays={"a": {"x": 7 << 20}, "b": {}})
-        reply = judge.reply(message)
-        assert reply["code"] == 0 and reply["digest"] == judge.digests[message], reply
+        fails(judge, node_id)
+        echoes(judge, node_id)
     started = re.findall(r"worker started: message=(\d+) pid=\d+$", node.text(), re.MULTILINE)
     assert started == [str(number) for number in range(1, 6 if ALL else 4)]
 

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from federation.http2 import PREFACE, Connection
 from federation.processes import free_ports, tree_of, wait_until
-from judge import at_its_end, at_work, serves
+from judge import app_killed, at_its_end, at_work, fails, serves
 from kit.relay import Relay
 from test_failures import REAPER_ENDED
 
@@ -89,8 +89,7 @@ def test_messages(federation, supernode, clientapp):
     federation.expect(FAILED, TOLD)
     pair.start_clientapp(clientapp)
     assert serves(pair.judge, pair.id) == 1
-    reply = pair.judge.ask(pair.id, "raise")
-    assert reply["code"] == 2 and "division by zero" in reply["reason"]
+    fails(pair.judge, pair.id)
     assert serves(pair.judge, pair.id) == 2
     context = pair.judge.ask(pair.id, "context")
     assert '"name": ["str", "x"]' in context["configs"]["known"]["json"]
@@ -103,11 +102,7 @@ def test_app_killed(federation, tmp_path, supernode):
     pair = Pair(federation, supernode)
     federation.expect(FAILED, TOLD)
     pair.start_clientapp()
-    message, pids = at_work(pair.judge, pair.id, tmp_path / "at-work")
-    os.kill(pids[0], signal.SIGKILL)
-    reply = pair.judge.reply(message)
-    assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
-    federation.wait_gone(pids)
+    app_killed(federation, pair.judge, pair.id, tmp_path / "at-work")
     assert serves(pair.judge, pair.id) == 1
 
 
