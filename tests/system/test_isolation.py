@@ -409,12 +409,14 @@ def test_clientapp_finishes(federation, tmp_path):
 
 @ours
 def test_open_address(federation):
-    """Other machines could take messages: said."""
+    """Other machines could take messages: said, once."""
     federation.expect(r"is open to other machines")
     federation.start_superlink()
     options = {"--isolation": "process", "--clientappio-api-address": "0.0.0.0:0"}
     node = federation.start_node(options=options)
     assert node.find(r"WARN .*0\.0\.0\.0:0 is open to other machines and has no TLS")
+    assert node.stop() == 0
+    assert node.text().count("is open to other machines") == 1
 
 
 @ours
