@@ -211,12 +211,17 @@ def children(pid):
 ALL = os.environ.get("FLWR_TEST_ALL_RELEASES") == "1"
 # Their launchers speak gRPC; HTTP/1.1; and ask for a task and its token in one.
 USUAL = ("1.34", "1.41")
+# test_official_workers.py has 1.39, without a secret.
+SIGNING = (*USUAL, "1.39")
 SANITIZED = os.environ.get("FLWR_SANITIZE") == "1"  # then what is about our programs alone
-FLOWERS = [
-    version
-    for version in known()
-    if not SANITIZED and int(version.split(".")[1]) >= 34 and (ALL or version.rpartition(".")[0] in USUAL)
-]
+
+
+def releases(usual):
+    found = [] if SANITIZED else [version for version in known() if int(version.split(".")[1]) >= 34]
+    return [version for version in found if ALL or version.rpartition(".")[0] in usual]
+
+
+FLOWERS = releases(USUAL)
 
 
 @pytest.fixture(params=FLOWERS)
@@ -285,6 +290,7 @@ def test_flowers_large(flowers):
     superexec.kill()
 
 
+@pytest.mark.parametrize("flowers_release", releases(SIGNING), indirect=True)
 def test_flowers_launcher(lab, flowers_release, secret):
     """One that does not sign gets nothing."""
     lab.federation.expect(NO_SECRET)
