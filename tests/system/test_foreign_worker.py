@@ -19,8 +19,9 @@ FAILED = r"message failed: "
 
 ALL = os.environ.get("FLWR_TEST_ALL_RELEASES") == "1"
 # The first and the last release of each dialect of the worker API (docs/protocol.md), at a SuperLink
-# of the same release; test_newest_isolation.py has those from 1.34 on.
-MINORS = (18, 20, 21, 25, 26, 29, 30, 33) if ALL else ()
+# of the same release; the last at a SuperLink of dialect B (1.22); the first whose worker calls what 1.34's
+# does (1.32). test_newest_isolation.py has those from 1.34 on.
+MINORS = (18, 20, 21, 22, 25, 26, 29, 30, 32, 33) if ALL else ()
 VERSIONS = [each for each in release.known() if int(each.split(".")[1]) in MINORS]
 
 
