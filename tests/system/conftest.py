@@ -1,7 +1,10 @@
 """Fixtures: a federation on loopback for each test, and a judge to talk to its nodes."""
 
 import os
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from desk import Desk
@@ -93,6 +96,15 @@ def federation(request, tmp_path):
             if host:
                 host.show_logs()
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def reachable():
+    """A folder that every user can reach, as pytest's folders cannot be."""
+    folder = Path(tempfile.mkdtemp(prefix="reachable-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -135,6 +135,19 @@ def serves(judge, node):
     return reply["metrics"]["counter"]["n"]
 
 
+def fails(judge, node):
+    """An app's error is an answer."""
+    reply = judge.ask(node, "raise")
+    assert reply["code"] == 2 and "division by zero" in reply["reason"], reply
+
+
+def echoes(judge, node, arrays=None, seconds=60):
+    """Contents come back as they were; by default 7 MiB, and a record without anything."""
+    message = judge.send(node, "echo", arrays=arrays or {"a": {"x": 7 << 20}, "b": {}})
+    reply = judge.reply(message, seconds)
+    assert reply["code"] == 0 and reply["digest"] == judge.digests[message], reply
+
+
 def stays_registered(federation, database):
     """A SuperLink that comes back still knows its node, which goes on as it was."""
     federation.start_superlink(database)
@@ -188,6 +201,15 @@ def at_work(judge, node, file, **order):
     message = judge.send(node, "sit", file=str(file), seconds=1000, **order)
     wait_until(file.exists, "the app is at work", 60)
     return message, [int(pid) for pid in file.read_text(encoding="utf-8").split()]
+
+
+def app_killed(federation, judge, node, file):
+    """An app is killed at work: the reply says so at once, and nothing of it is left."""
+    message, pids = at_work(judge, node, file)
+    os.kill(pids[0], signal.SIGKILL)
+    reply = judge.reply(message)
+    assert reply["code"] == 8 and "SIGKILL" in reply["reason"], reply
+    federation.wait_gone(pids)
 
 
 def wait_known(node):

@@ -84,6 +84,7 @@ NODE = {
     "data: write where it is read",
     "data: other",
 }
+STRICT = ALWAYS | {"connect"}
 # Depends on the kernel and its settings, and is no way out.
 ANY = {"connect: MPTCP", "connect: fast open", "perf", "io_uring", "keys of the session"}
 
@@ -220,7 +221,7 @@ class Lab:
             return start(name, argv, env, cwd)
 
         federation.start = start_as
-        federation.secure(keys=7)
+        federation.secure(keys=8)
         federation.start_superlink()
         self.nodes = {}
         self.app = app_with(folder)
@@ -274,6 +275,19 @@ def holes(seen, allowed, any_way=frozenset()):
     return sorted(done - allowed - any_way), sorted(allowed - done - any_way)
 
 
+def strict_options(place):
+    """Of a node whose apps have what is named here, and no more."""
+    if landlock() < 4:
+        pytest.skip("this kernel's Landlock knows of no ports")
+    return {
+        "--sandbox": "strict",
+        "--data-dir": f"{place.data}/read",
+        "--data-dir=" + f"{place.data}/write:rw": True,
+        "--app-network": f"127.0.0.1:{place.listener.getsockname()[1]}",
+        "--app-env": "A_SETTING=of the operator",
+    }
+
+
 @pytest.mark.parametrize("cage", [None, "node"])
 def test_node(lab, cage):
     """The cage that is there without a word, and by its name."""
@@ -287,13 +301,16 @@ def test_node(lab, cage):
     assert serves(lab.judge, node.id) == 1
 
 
-def test_app_user(lab):
+@pytest.mark.parametrize("cage", ["node", "strict"])
+def test_app_user(lab, cage):
     """A node that runs as root, and apps that do not."""
-    options = {"--sandbox": "node", "--app-user": f"{USER}:{USER}"}
-    node = lab.node("root", options, prefix=[])
-    for seen, about in lab.escapes(node):
-        # Without an account the user's home is "/".
-        assert holes(seen, (ALWAYS | NODE) - {"home: make"}, ANY) == ([], [])
+    options = strict_options(lab.place) if cage == "strict" else {"--sandbox": cage}
+    # A short name: paths of sockets are below its home.
+    node = lab.node(f"u-{cage}", {**options, "--app-user": f"{USER}:{USER}"}, prefix=[])
+    # Without an account the user's home is "/"; in the strict cage a run has one of its own.
+    expected = {"node": ((ALWAYS | NODE) - {"home: make"}, ANY), "strict": (STRICT,)}
+    for seen, _ in lab.escapes(node):
+        assert holes(seen, *expected[cage]) == ([], [])
         works(seen)
 
 
@@ -335,23 +352,12 @@ def test_without_mounts_by_default(lab):
 
 @pytest.fixture
 def strict(lab):
-    """A node whose apps have what is named here, and no more."""
-    place = lab.place
-    options = {
-        "--sandbox": "strict",
-        "--data-dir": f"{place.data}/read",
-        "--data-dir=" + f"{place.data}/write:rw": True,
-        "--app-network": f"127.0.0.1:{place.listener.getsockname()[1]}",
-        "--app-env": "A_SETTING=of the operator",
-    }
-    if landlock() < 4:
-        pytest.skip("this kernel's Landlock knows of no ports")
-    return lab.node("strict", options)
+    return lab.node("strict", strict_options(lab.place))
 
 
 def test_strict(lab, strict):
     for seen, about in lab.escapes(strict):
-        assert holes(seen, ALWAYS | {"connect"}) == ([], [])
+        assert holes(seen, STRICT) == ([], [])
         works(seen)
         variables = about["variables"]
         assert variables["A_SETTING"] == "of the operator" and variables["PYTHONNOUSERSITE"] == "1"

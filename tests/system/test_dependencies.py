@@ -172,15 +172,6 @@ def test_installation_that_does_not_end(federation, staying, tmp_path, home, how
         wait_until(lambda: not homes(home), "nothing half made is left", 30)
 
 
-@pytest.fixture
-def reachable():
-    """A folder that every user can reach, as pytest's folders cannot be."""
-    folder = Path(tempfile.mkdtemp(prefix="dependencies-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give apps another user")
 def test_user_of_the_apps(federation, reachable, tmp_path):
     """It installs, without a home of its own, and owns what is installed."""

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from federation.processes import alive, tree_of, wait_until
-from judge import APP, at_its_end, at_work, serves, stopped_while_ending
+from judge import APP, app_killed, at_its_end, at_work, serves, stopped_while_ending
 
 pytestmark = pytest.mark.shared
 
@@ -115,11 +115,7 @@ def test_app_killed(one_node, tmp_path):
     """From outside, while it sits in a native call; all that it has started goes with it."""
     federation, _, node, judge = one_node
     federation.expect(FAILED, TOLD)
-    message, pids = at_work(judge, node, tmp_path / "at-work")
-    os.kill(pids[0], signal.SIGKILL)
-    reply = judge.reply(message)
-    assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
-    federation.wait_gone(pids)
+    app_killed(federation, judge, node, tmp_path / "at-work")
     assert serves(judge, node) == 1
 
 

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from judge import at_work, serves
+from judge import app_killed, at_work, echoes, fails, serves
 from test_releases import check, run, use
 
 from federation import release
@@ -19,8 +19,9 @@ FAILED = r"message failed: "
 
 ALL = os.environ.get("FLWR_TEST_ALL_RELEASES") == "1"
 # The first and the last release of each dialect of the worker API (docs/protocol.md), at a SuperLink
-# of the same release; test_newest_isolation.py has those from 1.34 on.
-MINORS = (18, 20, 21, 25, 26, 29, 30, 33) if ALL else ()
+# of the same release; the last at a SuperLink of dialect B (1.22); the first whose worker calls what 1.34's
+# does (1.32). test_newest_isolation.py has those from 1.34 on.
+MINORS = (18, 20, 21, 22, 25, 26, 29, 30, 32, 33) if ALL else ()
 VERSIONS = [each for each in release.known() if int(each.split(".")[1]) in MINORS]
 
 
@@ -39,8 +40,7 @@ def test_messages(foreign):
     federation, _, node, judge = foreign
     federation.expect(FAILED)
     assert serves(judge, node) == 1
-    reply = judge.ask(node, "raise")
-    assert reply["code"] == 2 and "division by zero" in reply["reason"]
+    fails(judge, node)
     assert serves(judge, node) == 2
 
 
@@ -145,18 +145,11 @@ def check_worker(federation, node, node_id, judge, folder):
     """State and a worker's death, with --all-releases also an error and contents, are what they are
     with our worker; each message has a process of its own."""
     assert serves(judge, node_id) == 1
-    message, pids = at_work(judge, node_id, folder / "at-work")
-    os.kill(pids[0], signal.SIGKILL)
-    reply = judge.reply(message)
-    assert reply["code"] == 8 and "SIGKILL" in reply["reason"], reply
-    federation.wait_gone(pids)
+    app_killed(federation, judge, node_id, folder / "at-work")
     assert serves(judge, node_id) == 2
     if ALL:
-        reply = judge.ask(node_id, "raise")
-        assert reply["code"] == 2 and "division by zero" in reply["reason"], reply
-        message = judge.send(node_id, "echo", arrays={"a": {"x": 7 << 20}, "b": {}})
-        reply = judge.reply(message)
-        assert reply["code"] == 0 and reply["digest"] == judge.digests[message], reply
+        fails(judge, node_id)
+        echoes(judge, node_id)
     started = re.findall(r"worker started: message=(\d+) pid=\d+$", node.text(), re.MULTILINE)
     assert started == [str(number) for number in range(1, 6 if ALL else 4)]
 

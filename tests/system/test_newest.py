@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from judge import APP, at_its_end, at_work, serves
+from judge import APP, app_killed, at_its_end, at_work, serves
 from newest import newest_federation
 from test_context import NODE_CONFIG, NODE_VALUES, changed, known
 from test_failures import FAILED, NOT_LOADED, TOLD
@@ -135,11 +135,7 @@ def test_ends_of_apps(lab, what, order, code, words):
 def test_app_killed(lab, tmp_path):
     """From outside, while it sits in a native call; all that it has started goes with it."""
     lab.federation.expect(FAILED, TOLD)
-    message, pids = at_work(lab.judge, lab.id, tmp_path / "at-work")
-    os.kill(pids[0], signal.SIGKILL)
-    reply = lab.judge.reply(message)
-    assert reply["code"] == 8 and "SIGKILL" in reply["reason"]
-    lab.federation.wait_gone(pids)
+    app_killed(lab.federation, lab.judge, lab.id, tmp_path / "at-work")
     assert lab.count()
 
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from judge import at_work, serves, wait_known
+from judge import at_work, echoes, fails, serves, wait_known
 from newest import newest_federation
 from test_failures import FAILED
 from test_foreign_worker import check_worker, command_of
@@ -78,9 +78,7 @@ def test_messages(lab, launcher):
         2,
         "<class 'ZeroDivisionError'>:<'division by zero'>",
     )
-    message = lab.judge.send(lab.id, "echo", arrays={"a": {"x": 7 << 20}, "b": {}})
-    reply = lab.judge.reply(message)
-    assert reply["code"] == 0 and reply["digest"] == lab.judge.digests[message]
+    echoes(lab.judge, lab.id)
     assert lab.count() == before + 1
 
 
@@ -213,12 +211,17 @@ def children(pid):
 ALL = os.environ.get("FLWR_TEST_ALL_RELEASES") == "1"
 # Their launchers speak gRPC; HTTP/1.1; and ask for a task and its token in one.
 USUAL = ("1.34", "1.41")
+# test_official_workers.py has 1.39, without a secret.
+SIGNING = (*USUAL, "1.39")
 SANITIZED = os.environ.get("FLWR_SANITIZE") == "1"  # then what is about our programs alone
-FLOWERS = [
-    version
-    for version in known()
-    if not SANITIZED and int(version.split(".")[1]) >= 34 and (ALL or version.rpartition(".")[0] in USUAL)
-]
+
+
+def releases(usual):
+    found = [] if SANITIZED else [version for version in known() if int(version.split(".")[1]) >= 34]
+    return [version for version in found if ALL or version.rpartition(".")[0] in usual]
+
+
+FLOWERS = releases(USUAL)
 
 
 @pytest.fixture(params=FLOWERS)
@@ -271,11 +274,8 @@ def test_flowers_messages(flowers):
     superexec = flowers.start()
     judge = flowers.judge
     assert serves(judge, flowers.id) == 1
-    reply = judge.ask(flowers.id, "raise")
-    assert reply["code"] == 2 and "ZeroDivisionError" in reply["reason"], reply
-    message = judge.send(flowers.id, "echo", arrays={"a": {"x": 7 << 20}, "b": {}})
-    reply = judge.reply(message, 60)
-    assert reply["code"] == 0 and reply["digest"] == judge.digests[message]
+    fails(judge, flowers.id)
+    echoes(judge, flowers.id)
     assert serves(judge, flowers.id) == 2
     wait_until(lambda: not children(superexec.pid), "its worker has ended", 60)
     superexec.kill()
@@ -285,13 +285,12 @@ def test_flowers_messages(flowers):
 def test_flowers_large(flowers):
     """100 MiB both ways."""
     superexec = flowers.start()
-    message = flowers.judge.send(flowers.id, "echo", arrays={"a": {"x": 100 << 20}})
-    reply = flowers.judge.reply(message, 300)
-    assert reply["code"] == 0 and reply["digest"] == flowers.judge.digests[message]
+    echoes(flowers.judge, flowers.id, {"a": {"x": 100 << 20}}, 300)
     wait_until(lambda: not children(superexec.pid), "its worker has ended", 60)
     superexec.kill()
 
 
+@pytest.mark.parametrize("flowers_release", releases(SIGNING), indirect=True)
 def test_flowers_launcher(lab, flowers_release, secret):
     """One that does not sign gets nothing."""
     lab.federation.expect(NO_SECRET)

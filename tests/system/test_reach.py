@@ -4,8 +4,6 @@ import json
 import os
 import re
 import resource
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,16 +19,7 @@ CORE = 4096
 HIDDEN = {"SSH_AUTH_SOCK": "/x", "NOTIFY_SOCKET": "/x", "LISTEN_FDS": "1", "XDG_RUNTIME_DIR": "/x"}
 
 
-@pytest.fixture
-def home():
-    """A Flower home that every user can reach, as pytest's folders cannot be."""
-    folder = Path(tempfile.mkdtemp(prefix="reach-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def seen_by_app(federation, monkeypatch, home, before, options):
+def seen_by_app(federation, monkeypatch, reachable, before, options):
     """The node, and what its app says."""
     start = federation.start
 
@@ -39,7 +28,7 @@ def seen_by_app(federation, monkeypatch, home, before, options):
 
     monkeypatch.setattr(federation, "start", start_as)
     federation.start_superlink()
-    env = {**HIDDEN, "A_SECRET": "x", "A_VALUE": "x", "FLWR_HOME": str(home / "flwr")}
+    env = {**HIDDEN, "A_SECRET": "x", "A_VALUE": "x", "FLWR_HOME": str(reachable / "flwr")}
     options = {"--app-env-hide": "A_SEC*,ANOTHER", **options}
     old = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (CORE, old[1]))
@@ -67,17 +56,17 @@ def check(node, seen):
         assert seen["descriptors"] == "Permission denied"
 
 
-def test_same_user(federation, monkeypatch, home):
-    os.chown(home, USER, USER)
-    node, seen = seen_by_app(federation, monkeypatch, home, AS_USER, {})
+def test_same_user(federation, monkeypatch, reachable):
+    os.chown(reachable, USER, USER)
+    node, seen = seen_by_app(federation, monkeypatch, reachable, AS_USER, {})
     assert seen["user"] == str(USER)
     check(node, seen)
 
 
-def test_user_of_apps(federation, monkeypatch, home):
+def test_user_of_apps(federation, monkeypatch, reachable):
     """Of a node that runs as root, with a umask that keeps all others out."""
     before = ["sh", "-c", 'umask 077; exec "$0" "$@"']
     options = {"--app-user": f"{USER}:{USER}"}
-    node, seen = seen_by_app(federation, monkeypatch, home, before, options)
+    node, seen = seen_by_app(federation, monkeypatch, reachable, before, options)
     assert (seen["user"], seen["groups"], seen["home"]) == (str(USER), [], "/")
     check(node, seen)

@@ -3,7 +3,9 @@
 import json
 import os
 import re
-from contextlib import contextmanager
+import subprocess
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from judge import serves
@@ -11,7 +13,7 @@ from newest import newest_federation
 from test_failures import FAILED
 from test_zygote import warm
 
-from federation.processes import free_ports
+from federation.processes import all_pids, free_ports, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -127,6 +129,48 @@ def test_too_many_processes(lab):
     assert reply["code"] == 0, reply
     assert 0 < reply["metrics"]["children"]["n"] < 40
     lab.node.wait_log(REFUSED)
+
+
+# A user of this test alone: RLIMIT_NPROC counts all that a user runs.
+USER = 40000 + os.getpid() % 10000
+WITHOUT_GROUPS = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/fs/cgroup && exec "$0" "$@"']
+
+
+def processes_of(user):
+    found = []
+    for pid in all_pids():
+        with suppress(OSError):
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+            found += [pid] if f"\nUid:\t{user}\t" in status else []
+    return found
+
+
+@pytest.fixture
+def without_groups(lab, monkeypatch):
+    """Programs that start now find no control groups. (Who may not mount, in a container, has none.)"""
+    start = lab.federation.start
+    may = subprocess.run([*WITHOUT_GROUPS, "true"], capture_output=True, check=False).returncode == 0
+
+    def start_without(name, argv, env, cwd=None):
+        return start(name, [*WITHOUT_GROUPS, *argv] if may else argv, env, cwd)
+
+    monkeypatch.setattr(lab.federation, "start", start_without)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give apps another user")
+def test_too_many_processes_of_a_user(lab, without_groups, reachable):
+    """The limit of the app's user tells Python, and the reply says so; nothing of it is left, and the
+    next message is served."""
+    judge = lab.judges[0]
+    options = {"app_user": f"{USER}:{USER}", "flwr_dir": reachable / "home", "preload": "none"}
+    with lab.another_node(worker_pids=40, **options) as (node, id):
+        assert node.find("40 processes and threads by RLIMIT_NPROC")
+        reply = judge.ask(id, "multiply", number=200)
+        assert 0 < reply["metrics"]["children"]["n"] < 40, reply
+        reply = judge.ask(id, "bomb", stays=False)
+        assert reply["code"] == 2 and "BlockingIOError" in reply["reason"], reply
+        wait_until(lambda: not processes_of(USER), "nothing of the app is left", 30)
+        assert serves(judge, id) == 1
 
 
 def test_gpus(lab, tmp_path):

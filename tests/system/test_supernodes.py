@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from federation.processes import free_ports
-from judge import at_work, serves
+from judge import app_killed, at_work, echoes, fails, serves
 from test_releases import ALL, check, run, use
 from tested import binaries
 
@@ -97,13 +97,8 @@ def test_messages(federation, tmp_path, version, program, record_property):
     federation.expect(FAILED)
     _, launcher, judge, node_id = meet(federation, program)
     assert [serves(judge, node_id) for _ in range(2)] == [1, 2]
-    reply = judge.ask(node_id, "raise")
-    assert reply["code"] == 2 and "division by zero" in reply["reason"], reply
-    message, pids = at_work(judge, node_id, tmp_path / "at-work")
-    os.kill(pids[0], signal.SIGKILL)
-    reply = judge.reply(message)
-    assert reply["code"] == 8 and "SIGKILL" in reply["reason"], reply
-    federation.wait_gone(pids)
+    fails(judge, node_id)
+    app_killed(federation, judge, node_id, tmp_path / "at-work")
     assert serves(judge, node_id) == 3
     assert launcher.stop() == 0
 
@@ -115,12 +110,10 @@ LARGE = (15, 26, 41) if ALL else ()
 def test_large(federation, version, record_property):
     use(federation, version, record_property)
     _, _, judge, node_id = meet(federation, "flower-superexec")
-    message = judge.send(node_id, "echo", arrays={"a": {"x": 30 << 20, "y": 7}, "b": {}})
-    reply = judge.reply(message)
-    assert reply["code"] == 0 and reply["digest"] == judge.digests[message], reply
+    echoes(judge, node_id, {"a": {"x": 30 << 20, "y": 7}, "b": {}})
 
 
-@pytest.mark.parametrize("version", SIGNED if ALL else SIGNED[:1])
+@pytest.mark.parametrize("version", SIGNED)
 def test_secret(federation, tmp_path, version, record_property):
     """Launchers that have it are served, others say what is missing and wait."""
     use(federation, version, record_property)

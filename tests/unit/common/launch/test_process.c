@@ -132,7 +132,7 @@ static void test_environment(void **state)
 	struct rig *rig = *state;
 	struct process_set *set = set_new(rig);
 	const char *const argv[] = {"/usr/bin/env", NULL};
-	const char *const env[] = {"FLWR_TEST_A=new", "FLWR_APP_FD=3", NULL};
+	const char *const env[] = {"FLWR_TEST_A=first", "FLWR_APP_FD=3", "FLWR_TEST_A=new", NULL};
 	const char *const drop[] = {"FLWR_TEST_B", NULL};
 	const char *const hide[] = {"FLWR_TEST_D,FLWR_TEST_E_*", "FLWR_TEST", "F", NULL};
 	struct process_spec spec = {.name = "app 1",
