@@ -45,6 +45,7 @@ struct sandbox {
 	char *runs;      /* the directory of the runs' own directories; NULL: none is needed */
 	int runs_lock;
 	unsigned n_ended, n_swept; /* directories of runs that are over, and those removed */
+	unsigned n_refilled;       /* goes in which the next of them has got a new file */
 	const char *keep[OPTION_NAMES_MAX + 4]; /* lists of the environment; ends in NULL */
 };
 

@@ -31,6 +31,7 @@
 /* multiprocessing makes sockets of such names in TMPDIR. */
 #define PYTHON_SOCKET "/pymp-xxxxxxxx/listener-xxxxxxxx"
 #define SWEEP_MAX     200 /* files that are removed in one go, and levels of directories */
+#define REFILLED_MAX  50  /* goes in which a directory has got a new file */
 
 /* Not all of /etc: what an administrator keeps there is data. */
 static const char *const readable[] = {"/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin",
@@ -289,8 +290,10 @@ bool sandbox_sweep(struct sandbox *sandbox)
 		r = dir_remove_some(ended, SWEEP_MAX);
 	/* -ENOTEMPTY: a process of the run, which was killed just now, has made a file meanwhile. A
 	 * directory that cannot be removed stays until the program ends. */
-	if (r <= 0 && r != -ENOTEMPTY)
-		sandbox->n_swept++;
+	if (r == 1 || (r == -ENOTEMPTY && ++sandbox->n_refilled < REFILLED_MAX))
+		return true;
+	sandbox->n_refilled = 0;
+	sandbox->n_swept++;
 	return sandbox->n_swept != sandbox->n_ended;
 }
 

@@ -364,6 +364,46 @@ static void closed_python(void **state)
 	unsetenv("PYTHONPATH");
 }
 
+static unsigned refills; /* goes in which a process makes a file meanwhile */
+
+int __real_dir_remove_some(const char *path, unsigned max);
+int __wrap_dir_remove_some(const char *path, unsigned max);
+int __wrap_dir_remove_some(const char *path, unsigned max)
+{
+	if (refills == 0)
+		return __real_dir_remove_some(path, max);
+	refills--;
+	return -ENOTEMPTY;
+}
+
+/* A process of the run that is being killed may make a file between the last one that is removed
+ * and its directory. One that goes on for ever keeps nobody up. */
+static void a_directory_that_is_filled_again(void **state)
+{
+	static const struct {
+		unsigned refills, left;
+	} rows[] = {{1, 0}, {20, 0}, {1000, 1}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_(free_at_exit) char *own = app_dir();
+		auto_(sandbox_cage_done) struct sandbox_cage cage = {0};
+		struct sandbox sandbox = sandbox_of(SANDBOX_STRICT);
+		struct reason why = {.text = ""};
+		unsigned goes = 1;
+
+		assert_int_equal(sandbox_strict_new(&sandbox, &why), 0);
+		assert_int_equal(cage_of(&sandbox, own, &cage), 0);
+		refills = rows[i].refills;
+		sandbox_run_ended(&sandbox, 7);
+		while (sandbox_sweep(&sandbox))
+			goes++;
+		assert_in_range(goes, 1, 100);
+		assert_int_equal(kit_dir_count(sandbox.runs), rows[i].left);
+		refills = 0;
+		sandbox_strict_done(&sandbox);
+	}
+}
+
 /* What a run has goes with it, also what an app keeps others from; in steps, as it may be much. */
 static void directories_of_a_run_that_is_over(void **state)
 {
@@ -573,6 +613,7 @@ int main(void)
 		TEST(no_zygote),
 		TEST(closed_python),
 		TEST(directories_of_runs),
+		TEST(a_directory_that_is_filled_again),
 		TEST(directories_of_a_run_that_is_over),
 		TEST(what_this_kernel_cannot),
 		TEST(what_there_is_here),
