@@ -48,6 +48,7 @@ struct guests {
 	const struct guests_ops *ops;
 	void *arg;
 	struct door *door;
+	bool direct; /* at the private socket: gRPC alone, without a guard */
 	bool served; /* from the start of the servers until they are stopped */
 	struct timer *sweep;
 	struct process_looks *looks;
@@ -236,8 +237,9 @@ static void guest_unserved(
 	char what[128];
 
 	if (why == DOOR_SILENT) {
-		guests_complain(
-			guests, peer, "said nothing that is gRPC or HTTP/1.1 in time: closed");
+		guests_complain(guests, peer,
+			guests->direct ? "said nothing that is gRPC in time: closed"
+				       : "said nothing that is gRPC or HTTP/1.1 in time: closed");
 	} else if (why == DOOR_TLS) {
 		guests_complain(guests, peer, bytes);
 	} else if (why == DOOR_PLAIN) {
@@ -251,8 +253,8 @@ static void guest_unserved(
 			"speaks TLS, which this worker API is without (--ssl-certfile): closed");
 	} else if (why == DOOR_OTHER) {
 		text_quote(bytes, n, quoted, sizeof quoted);
-		snprintf(what, sizeof what, "says %s, which is neither gRPC nor HTTP/1.1: closed",
-			quoted);
+		snprintf(what, sizeof what, "says %s, which is %s: closed", quoted,
+			guests->direct ? "not gRPC" : "neither gRPC nor HTTP/1.1");
 		guests_complain(guests, peer, what);
 	}
 }
@@ -400,15 +402,16 @@ int guests_new(const struct guests_options *options, struct guests **out, struct
 	*guests = (struct guests){.loop = options->loop,
 		.log = options->log,
 		.ops = options->ops,
-		.arg = options->arg};
+		.arg = options->arg,
+		.direct = !options->address};
 	r = listen_somewhere(options, &sockets, why);
 	open = sockets.open;
 	if (r == 0)
 		r = door_new(options->loop, options->log, &sockets,
 			&(struct door_options){.name = "worker API",
-				.connections_max = connections_max(!options->address),
+				.connections_max = connections_max(guests->direct),
 				.streams_max = options->streams_max,
-				.direct = !options->address,
+				.direct = guests->direct,
 				.tls = options->address ? options->tls : NULL,
 				.connection_bytes = sizeof(struct guest),
 				.ops = &door_events,

@@ -206,7 +206,8 @@ static size_t count_interceptors(const struct workers_options *options)
 	return log_enabled(options->log, LOG_LEVEL_DEBUG) ? WORKERS_INTERCEPTORS : 0;
 }
 
-/* The processes at a private socket are of ours, and speak gRPC. */
+/* Workers at the private socket speak gRPC: Flower's do not speak HTTP over a unix socket
+ * (command_speaks_http()). */
 static int new_http_server(
 	struct workers *workers, const struct workers_options *options, struct reason *why)
 {

@@ -22,7 +22,8 @@ struct workers_options {
 	struct node *node;
 	const struct workers_ops *ops;
 	void *arg;
-	const char *address;      /* host:port or unix:PATH; NULL: a private unix socket in dir */
+	const char *address; /* host:port or unix:PATH; NULL: a private unix socket in dir, for gRPC
+				alone */
 	const char *socket_group; /* whose members may connect to PATH; NULL: the process's */
 	struct launcher_auth *launchers; /* NULL: everybody may ask for messages */
 	struct tls *tls;                 /* of host:port; NULL: none */

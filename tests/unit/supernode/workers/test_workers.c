@@ -72,14 +72,13 @@ static void on_done(void *arg)
 	rig.done++;
 }
 
-static int setup(void **state)
+static int begin(void **state, bool private_socket)
 {
 	static const struct workers_ops events = {.changed = on_changed, .ready = on_ready};
 	char address[sizeof(struct sockaddr_un)];
 
 	memset(&rig, 0, sizeof rig);
 	assert_int_equal(kit_dir_make(state), 0);
-	/* At the private socket, without an address, there is no HTTP. */
 	snprintf(address, sizeof address, "unix:%s/api.sock", kit_dir);
 	assert_int_equal(loop_new(&rig.loop), 0);
 	assert_int_equal(rpc_new(rig.loop, &rig.rpc), 0);
@@ -96,13 +95,23 @@ static int setup(void **state)
 			.log = rig.log.log,
 			.node = rig.node,
 			.ops = &events,
-			.address = address,
+			.address = private_socket ? NULL : address,
 			.dir = kit_dir,
 			.receive_max_bytes = 1 << 20,
 			.memory_max_bytes = 1 << 20,
 			.workers_come = true,
 			.reconnect_ms = 1000},
 		&rig.workers, NULL);
+}
+
+static int setup(void **state)
+{
+	return begin(state, false);
+}
+
+static int setup_private(void **state)
+{
+	return begin(state, true);
 }
 
 static int teardown(void **state)
@@ -156,12 +165,29 @@ static void one_may_be_down_before_the_other(void **state)
 	assert_string_equal(kit_log_text(&rig.log), "");
 }
 
+static void the_private_socket_has_grpc_alone(void **state)
+{
+	int fd = say_half_a_request();
+
+	kit_loop_until(
+		rig.loop, strstr(kit_log_text(&rig.log), "which is not gRPC: closed") != NULL);
+	close(fd);
+	workers_stop(rig.workers, GRACE_MS, on_done, NULL);
+	assert_int_equal(rig.http_ms, 0);
+	assert_int_equal(rig.rpc_ms, GRACE_MS);
+	kit_loop_until(rig.loop, rig.done);
+	loop_step(rig.loop, 0);
+	assert_int_equal(rig.done, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(both_servers_stop_at_once),
 		TEST(one_may_be_down_before_the_other),
+		cmocka_unit_test_setup_teardown(
+			the_private_socket_has_grpc_alone, setup_private, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
