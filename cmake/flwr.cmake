@@ -88,7 +88,7 @@ function(flwr_behind_reaper target name)
 	set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} FLWR_GRPC_INSIDE ON
 		RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/libexec/flwr-native)
 	# A quarter of the symbols that the dynamic linker would look up are libstdc++'s. With gRPC inside no other
-	# library needs it.
+	# library that is linked needs it; libarchive, when it is loaded, brings its own by ICU.
 	if(GRPC_INSIDE AND NOT FLWR_SANITIZE AND NOT FLWR_TSAN)
 		target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc)
 	endif()

@@ -2,7 +2,8 @@
 release that has grpcio-health-checking.
 
 Each line that it reads is a question: the name of a service, which is answered by Check; it writes
-"check STATUS" for those, and "watch STATUS" for each status that Watch tells, and for its end.
+"check STATUS" for those, "watch STATUS" for each status that Watch tells and for its end, and then
+"details WHY".
 """
 
 import sys
@@ -28,6 +29,7 @@ def watch():
             say("watch", NAMES.Name(answer.status))
     except grpc.RpcError as error:
         say("watch", error.code().name)
+        say("details", error.details().replace(" ", "-") or "none")
 
 
 threading.Thread(target=watch, daemon=True).start()

@@ -276,7 +276,7 @@ def holes(seen, allowed, any_way=frozenset()):
 
 
 def strict_options(place):
-    """Of a node whose apps have what is named here, and no more."""
+    """Apps of such a node have what is named here, and no more."""
     if landlock() < 4:
         pytest.skip("this kernel's Landlock knows of no ports")
     return {

@@ -219,9 +219,11 @@ def test_other_user(composed, root):
 
 def test_plain_launcher(composed):
     """As Flower's compose files have it: apps are installed in the home that the image has."""
-    options = ["-v", f"{PROJECT}_worker-api-2:/run/worker-api", IMAGES["superexec"]]
+    options = ["-v", f"{PROJECT}_worker-api-2:/run/worker-api"]
+    options += ["-v", f"{PROJECT}_launchers-secret:/secrets:ro", IMAGES["superexec"]]
     arguments = ["--insecure", "--plugin-type", "clientapp"]
     arguments += ["--appio-api-address", "unix:/run/worker-api/socket"]
+    arguments += ["--superexec-auth-secret-file", "/secrets/secret"]
     composed.stop("superexec-2")
     try:
         with container(*options, *arguments):

@@ -21,7 +21,7 @@ class Orchestrator:
 
     def __init__(self, process):
         self.process = process
-        self.heard = {"check": queue.Queue(), "watch": queue.Queue()}
+        self.heard = {kind: queue.Queue() for kind in ("check", "watch", "details")}
         threading.Thread(target=self.listen, daemon=True).start()
 
     def listen(self):
@@ -104,12 +104,13 @@ def test_launcher(launcher):
 
 @pytest.mark.ours
 def test_launcher_watched(launcher, orchestrator):
-    """A caller that watches is told when the launcher ends, and is not waited for."""
+    """A caller that watches is told when the launcher ends."""
     with serving([*launcher, "127.0.0.1:0"]) as (address, _):
         watcher = orchestrator(address)
         watcher.hears("SERVING")
         assert watcher.check() == "SERVING"
     watcher.hears("UNAVAILABLE")
+    assert watcher.heard["details"].get(timeout=30) == "the-server-is-ending"
 
 
 @pytest.mark.ours

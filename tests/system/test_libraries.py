@@ -18,17 +18,15 @@ def broken(folder, soname):
     return {**os.environ, "LD_LIBRARY_PATH": str(folder), "FLWR_HOME": str(folder / "home")}
 
 
+INSIDE = ("libgrpc", "libabsl", "libstdc++", "libgcc_s")  # with -DFLWR_SHARED_GRPC=ON they are not
+LATER = ("libarchive", "libcurl", "libmicrohttpd", "libgnutls")
+
+
 @pytest.mark.parametrize(
     "program, absent",
     [
-        (
-            "flower-supernode",
-            ("libgrpc", "libabsl", "libarchive", "libcurl", "libmicrohttpd", "libgnutls"),
-        ),
-        (
-            "flwr-clientapp",
-            ("libgrpc", "libabsl", "libarchive", "libcurl", "libmicrohttpd", "libgnutls"),
-        ),
+        ("flower-supernode", (*INSIDE, *LATER)),
+        ("flwr-clientapp", (*INSIDE, *LATER)),
         ("flwr-read-manifest", ("libarchive",)),
     ],
 )
@@ -43,7 +41,7 @@ def test_start(program, absent):
     ).stdout
     assert "libc.so" in listing, listing
     if os.environ.get("FLWR_SHARED_GRPC"):
-        absent = set(absent) - {"libgrpc", "libabsl"}
+        absent = set(absent) - set(INSIDE)
     assert not [name for name in absent if name in listing], listing
 
 
@@ -62,6 +60,14 @@ def test_node_cannot_start(tmp_path, soname):
     )
     assert node.returncode == 2
     assert f"the shared library {soname} cannot be loaded" in node.stderr, node.stderr
+
+
+def test_no_address(tmp_path, federation):
+    """Workers at the private socket speak gRPC: a node without an address needs no libmicrohttpd."""
+    federation.start_superlink()
+    node = federation.start_node(env=broken(tmp_path, "libmicrohttpd.so.12"))
+    (node_id,) = federation.judge().nodes(1)
+    assert node_id and not node.find("libmicrohttpd")
 
 
 def test_fab_cannot_be_read(federation, tmp_path):
