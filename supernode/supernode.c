@@ -206,11 +206,12 @@ static int new_workers(struct supernode *supernode, struct reason *why)
 {
 	const struct supernode_options *options = supernode->options;
 	struct reason cause = {0};
-	const char *option = "--clientappio-api-address: ";
+	const char *option = options->worker_api_text ? "--clientappio-api-address: " : "";
 	int r = 0;
 
 	if (!options->worker_api_address || supernode->token_files) {
-		option = options->launch.flwr_dir ? "--flwr-dir: " : "";
+		if (!options->worker_api_address)
+			option = options->launch.flwr_dir ? "--flwr-dir: " : "";
 		r = private_dir_open(options->launch.flwr_dir, &supernode->dir, &cause);
 		if (r == 0)
 			r = sandbox_hide(supernode->sandbox, supernode->dir.path);
