@@ -59,7 +59,7 @@ static const struct row rows[] = {
 			   "subprocess (default, and all there is).")},
 	{LAUNCHER,
 		ROW_TEXT("health-server-address", AT(health_server_address), "HOST:PORT",
-			"Answer gRPC health checks there, without TLS, as long as this program runs.")},
+			"Where gRPC's health service is offered, without TLS, as long as this program runs.")},
 	{BOTH, LAUNCH_ROW_FLWR_DIR(LAUNCH)},
 	{BOTH, LAUNCH_ROW_PYTHON(LAUNCH)},
 	{BOTH, LAUNCH_ROW_APP_USER(LAUNCH)},
@@ -164,8 +164,8 @@ static int choose_address(struct clientapp_options *options, struct reason *why)
 		strcmp(options->appio_address, options->runtime_address) != 0)
 		options->warnings[1] =
 			is_launcher(options)
-				? "--appio-api-address has no effect: --runtime-api-address, its newer name, is given with another address"
-				: "--clientappio-api-address has no effect: --runtime-api-address, its newer name, is given with another address";
+				? "--appio-api-address has no effect: --runtime-api-address, its newer name, is given, too"
+				: "--clientappio-api-address has no effect: --runtime-api-address, its newer name, is given, too";
 	if (options->runtime_address) {
 		options->address = options->runtime_address;
 		option = "runtime-api-address";

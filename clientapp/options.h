@@ -16,7 +16,7 @@ struct clientapp_options {
 	bool control;        /* started by an agent: everything else comes by the control socket */
 	const char *core_limit; /* with it: of core files of another worker program, in bytes */
 	struct launch_options launch;
-	const char *address; /* the first of the next two that was given, or the default */
+	const char *address; /* runtime_address, else appio_address, else the default */
 	char *bare;          /* that, without a scheme, ours */
 	/* Sentences for the log; NULL where there is none. */
 	const char *warnings[CLIENTAPP_WARNINGS];

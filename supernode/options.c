@@ -71,7 +71,7 @@ static const struct option_spec rows[] = {
 	ROW_TEXT("health-server-address", AT(health_server_text), "HOST:PORT",
 		"Where gRPC's health service is offered, without TLS (default: nowhere)."),
 	ROW_TEXT("healthcheck", AT(healthcheck), "HOST:PORT",
-		"Start nothing: ask the node whose --health-server-address this is, say in one line how it is, and exit: 0 when it is serving, else 1."),
+		"Start nothing: ask the node or launcher whose --health-server-address this is, say in one line how it is, and exit: 0 when it is serving, else 1."),
 	LAUNCH_ROW_PYTHON(LAUNCH),
 	LAUNCH_ROW_APP_USER(LAUNCH),
 	LAUNCH_ROW_APP_ENV_HIDE(LAUNCH),

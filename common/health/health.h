@@ -1,7 +1,7 @@
 /*
  * health: gRPC's health service (grpc.health.v1.Health) at an address of its own, in plain text:
  * Check answers how it is, Watch goes on saying so at each change. Main thread. Knows not what
- * makes the node healthy: it is told.
+ * makes its program healthy: it is told.
  */
 #ifndef FLWR_HEALTH_HEALTH_H
 #define FLWR_HEALTH_HEALTH_H

@@ -1,6 +1,6 @@
 /*
- * healthcheck: asks the health service of a node once, as a container's health check does. Main
- * thread; runs the loop until the answer is there.
+ * healthcheck: asks the health service of a node or launcher once, as a container's health check
+ * does. Main thread; runs the loop until the answer is there.
  */
 #ifndef FLWR_HEALTH_HEALTHCHECK_H
 #define FLWR_HEALTH_HEALTHCHECK_H

@@ -44,8 +44,8 @@ struct http_server_options {
 	void *arg; /* of these two */
 };
 
-/* *options is copied. 0; -ENOMEM (or no descriptors); -ELIBACC: libmicrohttpd is not there, says
- * why. */
+/* *options is copied. 0; -ENOMEM (or no descriptors); -ELIBACC: libmicrohttpd is not there, why
+ * says so. */
 int http_server_new(
 	const struct http_server_options *options, struct http_server **out, struct reason *why);
 

@@ -70,7 +70,8 @@ char **environment_new(const char *const *set, const char *const *drop, const ch
 			!setting_in(*setting, hide) && !setting_replaced(*setting, set) &&
 			(!keep || setting_in(*setting, keep)))
 			list[n++] = *setting;
-	/* Of two of one name programs would find the first, or the last. */
+	/* Programs differ in which of two settings with one name they find: only the last is kept.
+	 */
 	for (size_t i = 0; i < n_set; i++)
 		if (!setting_replaced(set[i], set + i + 1))
 			list[n++] = (char *)set[i];

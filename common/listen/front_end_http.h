@@ -1,6 +1,6 @@
 /*
- * front_end_http: the server that speaks HTTP/1.1 (common/http/server.h), as a door sees it. Of its
- * own, because doors of gRPC alone need no such server.
+ * front_end_http: the server that speaks HTTP/1.1 (common/http/server.h), as a door sees it. A
+ * target of its own, since a door for gRPC alone needs no such server.
  */
 #ifndef FLWR_LISTEN_FRONT_END_HTTP_H
 #define FLWR_LISTEN_FRONT_END_HTTP_H

@@ -32,7 +32,7 @@ def whole(path, stream, **more):
 
 
 def at_first(stream, what):
-    """What comes once on a connection."""
+    """The connection begins with this."""
     return what if stream == 1 else b""
 
 
