@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -237,19 +236,10 @@ def test_stopped_while_it_waits(standin):
     assert process.text().count("starts again") == 1
 
 
-@pytest.fixture
-def public():
-    """A folder that every user can reach, as pytest's folders cannot be."""
-    folder = Path(tempfile.mkdtemp(prefix="reaper-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to start it as another user")
-def test_restart_without_processes(guard, public):
+def test_restart_without_processes(guard, reachable):
     """No process is to be had for the new start: it waits on."""
-    standin = StandIn(guard, public)
+    standin = StandIn(guard, reachable)
     standin.write(f"{ASK_RESTART}import signal\nprint('here', flush=True)\nsignal.pause()")
     process = guard.start("standin", [*AS_USER, standin.reaper], dict(os.environ))
     process.wait_log("^here")
